@@ -1,0 +1,113 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The layer table of docs/architecture.md, one line per module. A module may import what its line
+// lists, whatever that reaches, and the standard library; Tests/Tidy holds the sources to it.
+
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// No shared library at all: these run where nothing of Swift, or of anything else, is installed.
+let fullyStatic = ["-static-executable"]
+/// The Swift runtime inside, C libraries shared. SwiftPM's own `--static-swift-stdlib` cannot build
+/// tests in the same configuration, so the archives are named here (docs/decisions/0002).
+let staticSwift = [
+    "-static-stdlib", "-lFoundationEssentials", "-l_FoundationCShims", "-l_FoundationCollections",
+    "-lswiftSynchronization", "-lswiftDispatch", "-ldispatch", "-lBlocksRuntime",
+]
+let staticSwiftWithFoundation =
+    ["-static-stdlib", "-lFoundation", "-lCoreFoundation", "-lFoundationInternationalization"]
+    + staticSwift.dropFirst() + ["-l_FoundationICU", "-lswift_RegexParser"]
+
+func module(_ name: String, in group: String, uses: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: uses, path: "Sources/\(group)/\(name)", swiftSettings: strict)
+}
+
+func executable(_ name: String, in group: String, uses: [Target.Dependency], linking: [String]) -> Target {
+    .executableTarget(
+        name: name, dependencies: uses, path: "Sources/\(group)/\(name)", swiftSettings: strict,
+        linkerSettings: [.unsafeFlags(linking)])
+}
+
+func cLibrary(_ name: String, in group: String, package: String) -> Target {
+    .systemLibrary(name: name, path: "Sources/\(group)/\(name)", pkgConfig: package, providers: nil)
+}
+
+func tests(_ name: String, in kind: String, of modules: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: modules, path: "Tests/\(kind)/\(name)", swiftSettings: strict)
+}
+
+let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+
+let package = Package(
+    name: "apus",
+    products: [
+        .executable(name: "apus-runtime", targets: ["apus-runtime"]),
+        .executable(name: "apus-shim", targets: ["apus-shim"]),
+        .executable(name: "apusd", targets: ["apusd"]),
+        .executable(name: "apus", targets: ["apus"]),
+        .library(name: "OCISpec", targets: ["OCISpec"]),
+        .library(name: "EngineClient", targets: ["EngineClient", "EngineAPI", "CoreTypes"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.90.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.8.0"),
+    ],
+    targets: [
+        // 0
+        .target(name: "CLinux", path: "Sources/Linux/CLinux", cSettings: [.treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra")]),
+        // 1
+        module("LinuxSyscalls", in: "Linux", uses: ["CLinux", systemPackage]),
+        module("CoreTypes", in: "Base"),
+        module("JSON", in: "Base"),
+        module("OCISpec", in: "Base", uses: ["CoreTypes", "JSON"]),
+        // 2
+        module("Cgroups", in: "Linux", uses: ["LinuxSyscalls", "OCISpec", "CoreTypes"]),
+        cLibrary("CSeccomp", in: "Linux", package: "libseccomp"),
+        module("Seccomp", in: "Linux", uses: ["LinuxSyscalls", "OCISpec", "CSeccomp"]),
+        module("Netlink", in: "Linux", uses: ["LinuxSyscalls"]),
+        module("Rootfs", in: "Runtime", uses: ["LinuxSyscalls", "OCISpec", "CoreTypes"]),
+        cLibrary("CArchive", in: "Storage", package: "libarchive"),
+        cLibrary("CISAL", in: "Storage", package: "libisal"),
+        cLibrary("CZstd", in: "Storage", package: "libzstd"),
+        module("Archive", in: "Storage", uses: ["LinuxSyscalls", "CoreTypes", "CArchive", "CISAL", "CZstd"]),
+        module("ShimProtocol", in: "Shim", uses: ["CoreTypes", "OCISpec"]),
+        module("EngineAPI", in: "Base", uses: ["CoreTypes"]),
+        // 3
+        module("RuntimeCore", in: "Runtime", uses: ["Cgroups", "Seccomp", "Netlink", "Rootfs"]),
+        module("ShimCore", in: "Shim", uses: ["ShimProtocol", "Cgroups", "LinuxSyscalls"]),
+        cLibrary("CCrypto", in: "Storage", package: "libcrypto"),
+        module("ContentStore", in: "Storage", uses: ["OCISpec", "CoreTypes", "LinuxSyscalls", "CCrypto"]),
+        cLibrary("CCurl", in: "Images", package: "libcurl"),
+        module("Registry", in: "Images", uses: ["OCISpec", "CoreTypes", "CCurl"]),
+        module("Snapshots", in: "Storage", uses: ["Archive", "LinuxSyscalls", "CoreTypes"]),
+        module("Records", in: "Storage", uses: ["CoreTypes", grdb]),
+        module("EngineClient", in: "Client", uses: ["EngineAPI", nioCore, nioPosix, nioHTTP1]),
+        // 4
+        module("Images", in: "Images", uses: ["ContentStore", "Registry", "Snapshots", "Archive", "Records"]),
+        // 5
+        module("Engine", in: "Engine", uses: ["Images", "Records", "ShimProtocol", "EngineAPI", logging]),
+        // 6
+        module("APIServer", in: "Engine", uses: ["Engine", "EngineAPI", nioCore, nioPosix, nioHTTP1]),
+        // 7
+        executable("apus-runtime", in: "Runtime", uses: ["RuntimeCore"], linking: fullyStatic),
+        executable("apus-shim", in: "Shim", uses: ["ShimCore"], linking: fullyStatic),
+        executable("apusd", in: "Engine", uses: ["APIServer"], linking: staticSwiftWithFoundation),
+        executable("apus", in: "Client", uses: ["EngineClient"], linking: staticSwift),
+        // Tests
+        tests("LinuxSyscallsTests", in: "Kernel", of: ["LinuxSyscalls"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

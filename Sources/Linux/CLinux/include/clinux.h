@@ -1,0 +1,9 @@
+/// Calls, macros and structures that Swift cannot spell. Every function returns a value or -errno and
+/// decides nothing. One header per subject; this one is the umbrella.
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#include "clinux_errno.h"
+#include "clinux_files.h"
+
+#endif

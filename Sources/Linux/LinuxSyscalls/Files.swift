@@ -1,0 +1,185 @@
+internal import CLinux
+internal import Glibc
+package import SystemPackage
+
+/// The directory that relative paths start from where a call is given no directory: AT_FDCWD.
+package let currentDirectory: Int32 = AT_FDCWD
+
+/// Flags of open(2). Every open here adds O_CLOEXEC.
+package struct OpenFlags: OptionSet, Sendable {
+    package let rawValue: Int32
+    package init(rawValue: Int32) { self.rawValue = rawValue }
+
+    package static let readOnly = OpenFlags([])
+    package static let writeOnly = OpenFlags(rawValue: O_WRONLY)
+    package static let readWrite = OpenFlags(rawValue: O_RDWR)
+    package static let append = OpenFlags(rawValue: O_APPEND)
+    package static let create = OpenFlags(rawValue: O_CREAT)
+    package static let exclusive = OpenFlags(rawValue: O_EXCL)
+    package static let truncate = OpenFlags(rawValue: O_TRUNC)
+    package static let directory = OpenFlags(rawValue: O_DIRECTORY)
+    package static let noFollow = OpenFlags(rawValue: O_NOFOLLOW)
+    package static let nonBlocking = OpenFlags(rawValue: O_NONBLOCK)
+    package static let noControllingTerminal = OpenFlags(rawValue: O_NOCTTY)
+    /// O_PATH: a place in the tree, not the file's contents. Glibc's module lacks the constant.
+    package static let path = OpenFlags(rawValue: 0o10_000_000)
+}
+
+/// Opens `path`, relative to `directory` unless absolute. - Source: openat(2).
+package func openFile(
+    _ path: FilePath, _ flags: OpenFlags, mode: UInt32 = 0o600, at directory: Int32 = currentDirectory
+) throws(SyscallError) -> OwnedFD {
+    OwnedFD(owning: try retryingInterrupted("open", path.string) {
+        unsafe path.withPlatformString { unsafe openat(directory, $0, flags.rawValue | O_CLOEXEC, mode) }
+    })
+}
+
+/// How openat2(2) treats the components of a path.
+package struct ResolveFlags: OptionSet, Sendable {
+    package let rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    package static let noCrossDevice = ResolveFlags(rawValue: 0x01)
+    package static let noMagicLinks = ResolveFlags(rawValue: 0x02)
+    package static let noSymlinks = ResolveFlags(rawValue: 0x04)
+    package static let beneath = ResolveFlags(rawValue: 0x08)
+    package static let inRoot = ResolveFlags(rawValue: 0x10)
+}
+
+/// Opens `path` as if `root` were `/`: symbolic links and `..` stay inside it, and no magic link of
+/// procfs is followed. Retries the EAGAIN of a concurrent rename up to 128 times.
+/// - Source: openat2(2), Linux 5.6.
+package func openInRoot(
+    _ path: FilePath, _ flags: OpenFlags, root: borrowing OwnedFD, mode: UInt32 = 0,
+    resolve: ResolveFlags = [.inRoot, .noMagicLinks]
+) throws(SyscallError) -> OwnedFD {
+    let directory = root.number
+    var attempts = 0
+    while true {
+        let result = unsafe path.withPlatformString {
+            unsafe clinux_openat2(
+                directory, $0, UInt64(UInt32(bitPattern: flags.rawValue | O_CLOEXEC)), UInt64(mode),
+                resolve.rawValue)
+        }
+        if result >= 0 { return OwnedFD(owning: result) }
+        attempts += 1
+        let interrupted = result == -EINTR || (result == -EAGAIN && attempts < 128)
+        if !interrupted { throw SyscallError("openat2", path.string, errno: -result) }
+    }
+}
+
+/// Reads at most `buffer.count` bytes; 0 is the end of the file. - Source: read(2).
+package func readBytes(_ descriptor: Int32, into buffer: inout [UInt8]) throws(SyscallError) -> Int {
+    try retryingInterrupted("read", "descriptor \(descriptor)") {
+        unsafe buffer.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
+    }
+}
+
+/// Reads a descriptor to its end.
+/// - Throws: EFBIG when there are more than `limitBytes`.
+package func readAll(_ descriptor: Int32, limitBytes: Int, subject: String) throws(SyscallError) -> [UInt8] {
+    var contents: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: min(65_536, limitBytes + 1))
+    while true {
+        let count = try readBytes(descriptor, into: &chunk)
+        if count == 0 { return contents }
+        contents.append(contentsOf: chunk[..<count])
+        if contents.count > limitBytes { throw SyscallError("read", subject, errno: EFBIG) }
+    }
+}
+
+/// Reads a whole file of at most `limitBytes`.
+package func readFile(
+    _ path: FilePath, limitBytes: Int, at directory: Int32 = currentDirectory
+) throws(SyscallError) -> [UInt8] {
+    let file = try openFile(path, .readOnly, at: directory)
+    return try readAll(file.number, limitBytes: limitBytes, subject: path.string)
+}
+
+/// Writes all of `bytes`, however many calls that takes. - Source: write(2).
+package func writeAll(_ bytes: some Collection<UInt8>, to descriptor: Int32, subject: String = "") throws(SyscallError) {
+    let contiguous = ContiguousArray(bytes)
+    var offset = 0
+    while offset < contiguous.count {
+        offset += try retryingInterrupted("write", subject) {
+            unsafe contiguous.withUnsafeBytes {
+                unsafe write(descriptor, $0.baseAddress.map { unsafe $0 + offset }, $0.count - offset)
+            }
+        }
+    }
+}
+
+/// Flushes a file's data and metadata to its device. - Source: fsync(2).
+package func synchronize(_ descriptor: Int32, subject: String = "") throws(SyscallError) {
+    try retryingInterrupted("fsync", subject) { fsync(descriptor) }
+}
+
+/// Flushes the whole file system that a descriptor lies on. - Source: syncfs(2).
+package func synchronizeFileSystem(_ descriptor: Int32, subject: String = "") throws(SyscallError) {
+    try checked("syncfs", subject) { clinux_syncfs(descriptor) }
+}
+
+/// Puts `bytes` at `path` so that a crash leaves the old file or the new one, whole: temporary file,
+/// fsync, rename, fsync of the directory.
+package func writeFileDurably(_ bytes: some Collection<UInt8>, to path: FilePath, mode: UInt32 = 0o600) throws(SyscallError) {
+    let directoryPath = path.removingLastComponent()
+    let directory = try openFile(directoryPath.isEmpty ? "." : directoryPath, [.readOnly, .directory])
+    let name = path.lastComponent?.string ?? ""
+    let temporary = FilePath(".\(name).\(getpid()).tmp")
+    do throws(SyscallError) {
+        let file = try openFile(temporary, [.writeOnly, .create, .truncate, .noFollow], mode: mode, at: directory.number)
+        try writeAll(bytes, to: file.number, subject: path.string)
+        try synchronize(file.number, subject: path.string)
+        try renameFile(temporary, to: FilePath(name), fromDirectory: directory.number, toDirectory: directory.number)
+        try synchronize(directory.number, subject: directoryPath.string)
+    } catch {
+        try? removeFile(temporary, at: directory.number)
+        throw error
+    }
+}
+
+/// Renames within one file system. - Source: renameat(2).
+package func renameFile(
+    _ old: FilePath, to new: FilePath, fromDirectory: Int32 = currentDirectory, toDirectory: Int32 = currentDirectory
+) throws(SyscallError) {
+    try retryingInterrupted("rename", "\(old) to \(new)") {
+        unsafe old.withPlatformString { from in
+            unsafe new.withPlatformString { to in unsafe renameat(fromDirectory, from, toDirectory, to) }
+        }
+    }
+}
+
+/// Removes a name that is not a directory. - Source: unlinkat(2).
+package func removeFile(_ path: FilePath, at directory: Int32 = currentDirectory) throws(SyscallError) {
+    try retryingInterrupted("unlink", path.string) {
+        unsafe path.withPlatformString { unsafe unlinkat(directory, $0, 0) }
+    }
+}
+
+/// Removes an empty directory. - Source: unlinkat(2), AT_REMOVEDIR.
+package func removeDirectory(_ path: FilePath, at directory: Int32 = currentDirectory) throws(SyscallError) {
+    try retryingInterrupted("rmdir", path.string) {
+        unsafe path.withPlatformString { unsafe unlinkat(directory, $0, AT_REMOVEDIR) }
+    }
+}
+
+/// Makes one directory. - Source: mkdirat(2).
+package func makeDirectory(_ path: FilePath, mode: UInt32 = 0o755, at directory: Int32 = currentDirectory) throws(SyscallError) {
+    try retryingInterrupted("mkdir", path.string) {
+        unsafe path.withPlatformString { unsafe mkdirat(directory, $0, mode) }
+    }
+}
+
+/// Makes a directory and those above it that are missing. For trusted host paths only: inside a
+/// container's root each component must be opened with `openInRoot`.
+package func makeDirectories(_ path: FilePath, mode: UInt32 = 0o755) throws(SyscallError) {
+    do { try makeDirectory(path, mode: mode) } catch {
+        switch error.errno {
+        case EEXIST: return
+        case ENOENT where path.removingLastComponent() != path && !path.removingLastComponent().isEmpty:
+            try makeDirectories(path.removingLastComponent(), mode: mode)
+            do { try makeDirectory(path, mode: mode) } catch where error.errno == EEXIST {}
+        default: throw error
+        }
+    }
+}

@@ -1,0 +1,63 @@
+internal import CLinux
+internal import Glibc
+
+/// A kernel refusal: which call, on what, and why.
+///
+/// Prints as `open /srv/config.json: ENOENT (2)`.
+package struct SyscallError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The call as the man pages spell it, with a direction where one helps: `open`, `mount`, `pivot_root`.
+    package let call: String
+    /// The operands that matter, as a reader would say them: `/srv onto /data`. May be empty.
+    package let subject: String
+    /// The error number of errno(3), positive.
+    package let errno: Int32
+
+    package init(_ call: String, _ subject: String = "", errno: Int32) {
+        self.call = call
+        self.subject = subject
+        self.errno = errno
+    }
+
+    package var description: String {
+        let operands = subject.isEmpty ? call : "\(call) \(subject)"
+        return "\(operands): \(errnoName(errno)) (\(errno))"
+    }
+}
+
+/// The symbolic name of an error number, `ENOENT` for 2; `errno N` where the C library knows none.
+package func errnoName(_ number: Int32) -> String {
+    guard let name = unsafe clinux_errno_name(number) else { return "errno \(number)" }
+    return unsafe String(cString: name)
+}
+
+/// The C library's sentence for an error number, `No such file or directory` for 2.
+package func errnoMessage(_ number: Int32) -> String {
+    guard let text = unsafe clinux_errno_message(number) else { return "unknown error" }
+    return unsafe String(cString: text)
+}
+
+/// Runs a libc call that returns -1 and sets errno on failure, again as long as a signal interrupts it.
+/// - Throws: `SyscallError` with the errno that the call left.
+@discardableResult
+package func retryingInterrupted<Result: FixedWidthInteger & SignedInteger>(
+    _ call: String, _ subject: @autoclosure () -> String = "", _ body: () -> Result
+) throws(SyscallError) -> Result {
+    while true {
+        let result = body()
+        if result != -1 { return result }
+        let number = Glibc.errno
+        if number != EINTR { throw SyscallError(call, subject(), errno: number) }
+    }
+}
+
+/// Turns CLinux's "value or -errno" into a value or a thrown error, running the call again on EINTR.
+@discardableResult
+package func checked(
+    _ call: String, _ subject: @autoclosure () -> String = "", _ body: () -> Int32
+) throws(SyscallError) -> Int32 {
+    while true {
+        let result = body()
+        if result >= 0 { return result }
+        if result != -EINTR { throw SyscallError(call, subject(), errno: -result) }
+    }
+}
