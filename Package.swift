@@ -67,7 +67,9 @@ let package = Package(
     ],
     targets: [
         // 0
-        .target(name: "CLinux", path: "Sources/Linux/CLinux", cSettings: [.treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra")]),
+        .target(
+            name: "CLinux", path: "Sources/Linux/CLinux",
+            cSettings: [.treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra")]),
         // 1
         module("LinuxSyscalls", in: "Linux", uses: ["CLinux", systemPackage]),
         module("CoreTypes", in: "Base"),

@@ -29,9 +29,10 @@ package struct OpenFlags: OptionSet, Sendable {
 package func openFile(
     _ path: FilePath, _ flags: OpenFlags, mode: UInt32 = 0o600, at directory: Int32 = currentDirectory
 ) throws(SyscallError) -> OwnedFD {
-    OwnedFD(owning: try retryingInterrupted("open", path.string) {
-        unsafe path.withPlatformString { unsafe openat(directory, $0, flags.rawValue | O_CLOEXEC, mode) }
-    })
+    OwnedFD(
+        owning: try retryingInterrupted("open", path.string) {
+            unsafe path.withPlatformString { unsafe openat(directory, $0, flags.rawValue | O_CLOEXEC, mode) }
+        })
 }
 
 /// How openat2(2) treats the components of a path.
@@ -178,7 +179,7 @@ package func makeDirectories(_ path: FilePath, mode: UInt32 = 0o755) throws(Sysc
         case EEXIST: return
         case ENOENT where path.removingLastComponent() != path && !path.removingLastComponent().isEmpty:
             try makeDirectories(path.removingLastComponent(), mode: mode)
-            do { try makeDirectory(path, mode: mode) } catch where error.errno == EEXIST {}
+            do { try makeDirectory(path, mode: mode) } catch  where error.errno == EEXIST {}
         default: throw error
         }
     }

@@ -33,8 +33,9 @@ package struct OwnedFD: ~Copyable, Sendable {
 
     /// A second descriptor of the same open file, close-on-exec (F_DUPFD_CLOEXEC).
     package func duplicate() throws(SyscallError) -> OwnedFD {
-        OwnedFD(owning: try retryingInterrupted("fcntl F_DUPFD_CLOEXEC", "descriptor \(number)") {
-            fcntl(number, F_DUPFD_CLOEXEC, 3)
-        })
+        OwnedFD(
+            owning: try retryingInterrupted("fcntl F_DUPFD_CLOEXEC", "descriptor \(number)") {
+                fcntl(number, F_DUPFD_CLOEXEC, 3)
+            })
     }
 }
