@@ -1,0 +1,82 @@
+# Everything a newcomer needs: `make demo` shows a container running, `make test` proves the rest.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BINDIR   = $(DESTDIR)$(PREFIX)/bin
+SWIFT   ?= swift
+PYTHON  ?= /usr/bin/python3
+BUILD    = .build/release
+PRODUCTS = apus apusd apus-shim apus-runtime apus-init
+
+# What building and running needs, and what only tests and comparisons need.
+BUILD_PACKAGES = build-essential git libarchive-dev libcurl4-openssl-dev libisal-dev libseccomp-dev \
+                 libsqlite3-dev libssl-dev libzstd-dev pkg-config
+DEMO_PACKAGES  = busybox-static docker-registry jq curl
+TEST_PACKAGES  = $(DEMO_PACKAGES) containerd crun docker.io file python3-docker python3-pytest runc skopeo strace umoci
+BENCH_PACKAGES = $(TEST_PACKAGES) hyperfine
+VM_PACKAGES    = qemu-system-x86 qemu-system-common util-linux python3 python3-pytest zstd xz-utils e2fsprogs
+
+SWIFT_BUILD = $(SWIFT) build -c release
+PYTEST      = $(PYTHON) -m pytest -q -p no:cacheprovider
+
+.DEFAULT_GOAL := help
+.PHONY: help deps deps-demo deps-test deps-bench deps-vm build build-tests demo test test-unit test-system lint format bench \
+        conformance cgroup2 install uninstall clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## Install what building needs (Debian packages; says where Swift comes from)
+	@scripts/need-packages $(BUILD_PACKAGES)
+	@scripts/need-swift $(SWIFT)
+
+deps-demo: deps
+	@scripts/need-packages $(DEMO_PACKAGES)
+
+deps-test: deps ## Install what only tests need: peers, docker CLI, registry
+	@scripts/need-packages $(TEST_PACKAGES)
+
+deps-bench: deps
+	@scripts/need-packages $(BENCH_PACKAGES)
+
+deps-vm: deps-test
+	@scripts/need-packages $(VM_PACKAGES)
+
+build: deps ## Build everything, release configuration
+	@scripts/time-step build $(SWIFT_BUILD)
+
+build-tests: deps-test
+	@scripts/time-step "build with tests" $(SWIFT_BUILD) --build-tests
+
+demo: deps-demo build ## Pull an image from a registry, run it, look at it, clean up
+	@scripts/demo
+
+test: build-tests ## Build and run every test
+	@scripts/run-tests
+
+lint: ## Formatting (strict) and the tidy rules
+	$(SWIFT) format lint --strict --parallel --configuration .swift-format -r Sources Tests Package.swift
+	$(PYTEST) Tests/Tidy
+
+format: ## Format the sources in place
+	$(SWIFT) format format -i --parallel --configuration .swift-format -r Sources Tests Package.swift
+
+conformance: build ## Run the runtime tests against RUNTIME=path (runc, crun, ours)
+	$(PYTEST) Tests/Conformance $(if $(RUNTIME),--runtime $(RUNTIME))
+
+bench: deps-bench build ## Compare with runc, crun and dockerd, side by side
+	@Benchmarks/run
+
+cgroup2: deps-vm build-tests ## Run kernel and conformance tests on a pure cgroup v2 machine
+	@scripts/run-cgroup2-tests
+
+install: build ## Install to DESTDIR and PREFIX (/usr/local)
+	install -d $(BINDIR)
+	for product in $(PRODUCTS); do install -s -m 0755 $(BUILD)/$$product $(BINDIR)/$$product || exit 1; done
+	ln -sf apus-shim $(BINDIR)/containerd-shim-apus-v2
+
+uninstall: ## Remove what install put there
+	for product in $(PRODUCTS) containerd-shim-apus-v2; do rm -f $(BINDIR)/$$product || exit 1; done
+
+clean: ## Remove everything built
+	rm -rf .build

@@ -1,0 +1,105 @@
+"""Each rule of tidy.py is shown to fail on a bad sample and to pass on the good one beside it."""
+
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tidy
+
+MANIFEST = '''
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+    module("CoreTypes", in: "Base"),
+    module("LinuxSyscalls", in: "Linux", uses: ["CLinux"]),
+    module("Rootfs", in: "Runtime", uses: ["LinuxSyscalls", "CoreTypes"]),
+    module("EngineAPI", in: "Base", uses: ["CoreTypes"]),
+    module("APIServer", in: "Engine", uses: ["EngineAPI", nioCore]),
+    executable("apus-runtime", in: "Runtime", uses: ["Rootfs"], linking: fullyStatic),
+'''
+TABLE = tidy.layer_table(MANIFEST)
+
+
+def findings(rule, text, path="Sources/Runtime/Rootfs/Mounts.swift"):
+    return [finding.text for finding in rule(tidy.Source(path, text.splitlines()), TABLE)]
+
+
+def test_the_layer_table_is_read_from_the_manifest():
+    assert TABLE["Rootfs"] == {"LinuxSyscalls", "CoreTypes"}
+    assert TABLE["CoreTypes"] == set()
+    assert tidy.reach(TABLE, "apus-runtime") == {"Rootfs", "LinuxSyscalls", "CLinux", "CoreTypes"}
+    assert "NIOCore" in TABLE["APIServer"]
+
+
+@pytest.mark.parametrize("line, path", [
+    ("import APIServer", "Sources/Runtime/Rootfs/A.swift"),
+    ("package import NIOCore", "Sources/Runtime/Rootfs/A.swift"),
+    ("internal import CLinux", "Sources/Runtime/Rootfs/A.swift"),
+    ("import Foundation", "Sources/Runtime/Rootfs/A.swift"),
+    ("import Foundation", "Sources/Base/EngineAPI/A.swift"),
+])
+def test_an_import_that_the_table_does_not_list_is_found(line, path):
+    assert findings(tidy.imports, line, path)
+
+
+@pytest.mark.parametrize("line, path", [
+    ("package import LinuxSyscalls", "Sources/Runtime/Rootfs/A.swift"),
+    ("internal import CLinux", "Sources/Linux/LinuxSyscalls/A.swift"),
+    ("import FoundationEssentials", "Sources/Base/EngineAPI/A.swift"),
+    ("internal import NIOCore", "Sources/Engine/APIServer/A.swift"),
+])
+def test_an_import_that_the_table_reaches_passes(line, path):
+    assert not findings(tidy.imports, line, path)
+
+
+def test_a_file_over_its_limit_is_found_and_a_test_may_be_longer():
+    long = "let a = 1\n" * 601
+    assert findings(tidy.sizes, long)
+    assert not findings(tidy.sizes, "// Generated table.\n" + long)
+    assert not findings(tidy.sizes, long, "Tests/Unit/RootfsTests/A.swift")
+    assert findings(tidy.sizes, "let a = 1\n" * 1001, "Tests/Unit/RootfsTests/A.swift")
+
+
+def function(lines):
+    return "package func prepare(\n    a: Int\n) throws(SyscallError) {\n" + "    step()\n" * (lines - 4) + "}\n"
+
+
+def test_a_function_over_its_limit_is_found():
+    assert findings(tidy.functions, function(71)) == ["prepare is over 70 lines"]
+    assert not findings(tidy.functions, function(70))
+    assert not findings(tidy.functions, function(40) + function(40))
+
+
+@pytest.mark.parametrize("line", [
+    "// TODO: later", "fatalError()", "let a = try! open()", "let a = b as! C",
+    "final class A: @unchecked Sendable {}", "nonisolated(unsafe) var a = 1",
+    "enum PathUtils {}", "struct MountManager {}", "extension StringHelper {}", "struct Rootfs {}",
+])
+def test_a_banned_word_or_name_is_found(line):
+    assert findings(tidy.words, line)
+
+
+@pytest.mark.parametrize("line", ["struct MountPlan {}", 'let text = "struct Utils"', "extension Rootfs {}"])
+def test_an_honest_line_passes(line):
+    assert not findings(tidy.words, line)
+
+
+def test_a_file_named_after_nothing_is_found():
+    assert findings(tidy.words, "", "Sources/Runtime/Rootfs/Helpers.swift")
+
+
+def test_public_outside_the_embedded_libraries_is_found():
+    assert findings(tidy.access, "public struct Mount {}")
+    assert not findings(tidy.access, "public struct Port {}", "Sources/Base/EngineAPI/Port.swift")
+    assert not findings(tidy.access, "package struct Mount {}")
+
+
+def test_unsafe_outside_its_modules_is_found():
+    assert findings(tidy.unsafety, "let a = unsafe pointer.pointee")
+    assert not findings(tidy.unsafety, "let a = unsafe pointer.pointee", "Sources/Linux/LinuxSyscalls/A.swift")
+    assert not findings(tidy.unsafety, "unsafe seccomp_load(x)", "Sources/Linux/Seccomp/Libseccomp.swift")
+    assert not findings(tidy.unsafety, "// an unsafe place")
+
+
+def test_the_tree_passes():
+    assert tidy.main() == 0

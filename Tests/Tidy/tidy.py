@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Holds the tree to docs/architecture.md and docs/house-style.md.
+
+Each rule is a function from a source file to its findings. A finding that stands in exceptions.txt is
+let through; an exception that no longer matches anything fails the run, so the list only shrinks.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+EXCEPTIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "exceptions.txt")
+
+SOURCE_LINES, TEST_LINES, FUNCTION_LINES = 600, 1000, 70
+PUBLIC_MODULES = {"CoreTypes", "OCISpec", "EngineAPI", "EngineClient"}
+STANDARD = {"Swift", "_Concurrency", "_StringProcessing", "Synchronization"}
+C_LIBRARY = {"Glibc", "Musl"}
+FOUNDATION = {"Foundation", "FoundationEssentials", "Dispatch"}
+# Everything that the two static executables reach: no Foundation, no full stop.
+FOUNDATION_FREE = {
+    "CoreTypes", "JSON", "OCISpec", "LinuxSyscalls", "Cgroups", "Seccomp", "Netlink", "Rootfs",
+    "RuntimeCore", "apus-runtime", "ShimProtocol", "ShimCore", "apus-shim",
+}
+ESSENTIALS_ONLY = {"EngineAPI", "EngineClient", "apus"}
+# The one file of a module in which the C library that it owns is called.
+BINDINGS = {
+    "Seccomp": "Libseccomp.swift", "Archive": "LibArchive.swift", "ContentStore": "Libcrypto.swift",
+    "Registry": "Libcurl.swift",
+}
+BANNED_NAMES = re.compile(r"(?<![A-Za-z])[A-Za-z]*(Utils|Utilities|Helpers?|Common|Extras|Manager)(?![a-z])")
+BANNED_WORDS = [
+    (re.compile(r"\b(TODO|FIXME|XXX|HACK)\b"), "unfinished work belongs in an issue"),
+    (re.compile(r"\bfatalError\("), "a bug traps with precondition, input throws"),
+    (re.compile(r"\btry!"), "a thrown error must be handled"),
+    (re.compile(r"\bas!"), "a forced cast traps"),
+    (re.compile(r"@unchecked\s+Sendable"), "Sendable must be checked"),
+    (re.compile(r"nonisolated\(unsafe\)"), "shared state must be isolated"),
+]
+
+
+@dataclass(frozen=True)
+class Finding:
+    rule: str
+    path: str
+    line: int
+    text: str
+
+    def key(self):
+        return f"{self.rule} {self.path} {self.text}"
+
+    def __str__(self):
+        return f"{self.path}:{self.line}: {self.rule}: {self.text}"
+
+
+@dataclass
+class Source:
+    """One file: its path below the root, its module, and its lines."""
+    path: str
+    lines: list
+
+    @property
+    def parts(self):
+        return self.path.split("/")
+
+    @property
+    def module(self):
+        return self.parts[2] if self.path.startswith("Sources/") and len(self.parts) > 3 else ""
+
+    @property
+    def is_test(self):
+        return self.path.startswith("Tests/")
+
+    @property
+    def is_generated(self):
+        return any("generated" in line.lower() and line.startswith("//") for line in self.lines[:8])
+
+    def code(self):
+        """Lines with comments and string contents blanked, so that rules see code only."""
+        in_text = False
+        for number, line in enumerate(self.lines, 1):
+            if line.count('"""') % 2 == 1:
+                in_text = not in_text
+                yield number, ""
+                continue
+            if in_text:
+                yield number, ""
+                continue
+            bare = re.sub(r'"(?:\\.|[^"\\])*"', '""', line)
+            yield number, re.sub(r"//.*$", "", bare)
+
+
+def layer_table(manifest):
+    """module -> set of modules its line in Package.swift lists, products of packages under their own names."""
+    aliases = dict(re.findall(r"let (\w+): Target\.Dependency = \.product\(name: \"([\w-]+)\"", manifest))
+    table = {}
+    for name, uses in re.findall(r'(?:module|executable)\(\s*"([\w-]+)", in: "\w+"(?:,\s*uses: \[(.*?)\])?', manifest, re.S):
+        listed = set()
+        for item in filter(None, (word.strip() for word in (uses or "").split(","))):
+            listed.add(item.strip('"') if item.startswith('"') else aliases.get(item, item))
+        table[name] = listed
+    return table
+
+
+def reach(table, module):
+    """All that a module may import: what its line lists and whatever that reaches."""
+    seen, waiting = set(), [module]
+    while waiting:
+        for used in table.get(waiting.pop(), ()):
+            if used not in seen:
+                seen.add(used)
+                waiting.append(used)
+    return seen
+
+
+def imports(source, table):
+    allowed = reach(table, source.module) | STANDARD | C_LIBRARY | {"CLinux"}
+    if source.module not in FOUNDATION_FREE:
+        allowed |= FOUNDATION
+    if source.module in ESSENTIALS_ONLY:
+        allowed -= {"Foundation"}
+    if source.module != "LinuxSyscalls":
+        allowed -= {"CLinux"}
+    for number, line in source.code():
+        match = re.match(r"\s*(?:@\w+(?:\(\w+\))?\s+)*(?:public |package |internal |private )?import (?:struct |class |enum |func |protocol |typealias )?(\w+)", line)
+        if match and source.module and match.group(1) not in allowed:
+            yield Finding("import", source.path, number, f"{source.module} may not import {match.group(1)}")
+
+
+def sizes(source, table):
+    limit = TEST_LINES if source.is_test else SOURCE_LINES
+    if not source.is_generated and len(source.lines) > limit:
+        yield Finding("file-size", source.path, 1, f"over {limit} lines")
+
+
+def functions(source, table):
+    if source.is_generated or not source.path.endswith(".swift"):
+        return
+    start, depth, name = None, 0, ""
+    for number, line in source.code():
+        if start is None:
+            match = re.search(r"\b(?:func\s+([^\s(<]+)|(init)[?(<]|(deinit)\b)", line)
+            if not match or re.match(r"\s*(?:\.|//)", line) or re.search(r"\b(?:self|super)\.init", line):
+                continue
+            if not re.match(r"\s*(?:(?:@\w+(?:\(.*?\))?|public|package|private|fileprivate|internal|static|mutating|consuming|borrowing|nonisolated|override|final|convenience|required|class)\s+)*(?:func|init|deinit)\b", line):
+                continue
+            start, depth, name, opened = number, 0, match.group(1) or match.group(2) or match.group(3), False
+        depth += line.count("{") - line.count("}")
+        opened = opened or "{" in line
+        if opened and depth <= 0:
+            if number - start + 1 > FUNCTION_LINES:
+                yield Finding("function-size", source.path, start, f"{name} is over {FUNCTION_LINES} lines")
+            start = None
+        elif not opened and (number - start > 12 or (number > start and re.match(r"\s*(?:}|func|var|let|init|static)", line))):
+            start = None  # a requirement of a protocol has no body
+
+
+def words(source, table):
+    for number, line in enumerate(source.lines, 1):
+        for pattern, reason in BANNED_WORDS:
+            if pattern.search(line):
+                yield Finding("word", source.path, number, f"{pattern.search(line).group(0)}: {reason}")
+    for number, line in source.code():
+        declared = re.search(r"\b(?:struct|class|enum|actor|protocol|extension|typealias)\s+(\w+)", line)
+        if declared and BANNED_NAMES.fullmatch(declared.group(1)):
+            yield Finding("name", source.path, number, f"{declared.group(1)} says nothing about what it is")
+        if declared and not line.lstrip().startswith("extension") and declared.group(1) == source.module:
+            yield Finding("name", source.path, number, f"{declared.group(1)} is its module's name")
+    if BANNED_NAMES.fullmatch(os.path.splitext(source.parts[-1])[0]):
+        yield Finding("name", source.path, 1, "the file's name says nothing about what it holds")
+
+
+def access(source, table):
+    if source.is_test or not source.path.endswith(".swift") or source.module in PUBLIC_MODULES:
+        return
+    for number, line in source.code():
+        if re.search(r"\b(public|open)\s+(?!import)(?:\w+\s+)*(?:func|var|let|struct|class|enum|actor|protocol|init|extension|typealias|static|subscript)\b", line):
+            yield Finding("public", source.path, number, f"{source.module} shows nothing outside the package")
+
+
+def unsafety(source, table):
+    if source.is_test or not source.path.endswith(".swift") or source.module == "LinuxSyscalls":
+        return
+    if source.parts[-1] == BINDINGS.get(source.module):
+        return
+    for number, line in source.code():
+        if re.search(r"(?<![\w.@])unsafe\b", line) or "@unsafe" in line or "@safe" in line:
+            yield Finding("unsafe", source.path, number, "outside LinuxSyscalls and the module's binding file")
+
+
+RULES = [imports, sizes, functions, words, access, unsafety]
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return Source(path, file.read().splitlines())
+
+
+def tracked():
+    listed = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "Sources", "Tests", "Benchmarks"],
+        check=True, capture_output=True, text=True).stdout.splitlines()
+    return [path for path in listed
+            if path.endswith((".swift", ".c", ".h")) and os.path.exists(os.path.join(ROOT, path))]
+
+
+def check(source, table):
+    return [finding for rule in RULES for finding in rule(source, table)]
+
+
+def main():
+    with open(os.path.join(ROOT, "Package.swift"), encoding="utf-8") as file:
+        table = layer_table(file.read())
+    with open(EXCEPTIONS, encoding="utf-8") as file:
+        excepted = {line.split("#")[0].strip() for line in file} - {""}
+    paths = tracked()
+    findings = [finding for path in paths for finding in check(read(path), table)]
+    used = {finding.key() for finding in findings} & excepted
+    broken = [finding for finding in findings if finding.key() not in excepted]
+    for finding in broken:
+        print(finding)
+    for stale in sorted(excepted - used):
+        print(f"exceptions.txt: nothing needs this any more, take it out: {stale}")
+    print(f"tidy: {len(paths)} files, {len(broken)} findings, {len(used)} exceptions, {len(excepted - used)} stale")
+    return 1 if broken or excepted - used else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
