@@ -5,5 +5,7 @@
 
 #include "clinux_errno.h"
 #include "clinux_files.h"
+#include "clinux_metadata.h"
+#include "clinux_mount.h"
 
 #endif
