@@ -1,0 +1,93 @@
+/// What lies where below `apusd`'s exec root, so that a new daemon finds the shims of the old one.
+///
+///     <exec-root>/shims/<container id>/    0700
+///         socket     the ttrpc socket, 0600; appears when the shim can be spoken to
+///         pid        a `ShimProcessIdentity`
+///         options    a `ShimRecord`, written at Create
+package struct ShimLayout: Equatable, Sendable {
+    /// The directory of all shims in the exec root.
+    package static let parentName = "shims"
+    package static let socketName = "socket"
+    package static let pidName = "pid"
+    package static let optionsName = "options"
+    /// What a shim that ended itself leaves: nothing. What a killed one leaves: this file tells how it got on.
+    package static let directoryMode: UInt32 = 0o700
+
+    /// The shim's own directory.
+    package let directory: String
+
+    /// - Parameter directory: what `apus-shim start -directory` was given.
+    package init(directory: String) { self.directory = directory }
+
+    /// - Parameter execRoot: `apusd --exec-root`.
+    package init(execRoot: String, containerID: String) {
+        self.init(directory: "\(execRoot)/\(Self.parentName)/\(containerID)")
+    }
+
+    package var socketPath: String { "\(directory)/\(Self.socketName)" }
+    package var pidPath: String { "\(directory)/\(Self.pidName)" }
+    package var optionsPath: String { "\(directory)/\(Self.optionsName)" }
+}
+
+/// Which process a shim is, told apart from a later one with the same number: "<pid> <start time>\n".
+package struct ShimProcessIdentity: Equatable, Sendable {
+    package var pid: Int32
+    /// Clock ticks after boot: field 22 of /proc/<pid>/stat.
+    package var startTimeTicks: UInt64
+
+    package init(pid: Int32, startTimeTicks: UInt64) {
+        self.pid = pid
+        self.startTimeTicks = startTimeTicks
+    }
+
+    /// - Throws: `WireError.malformed` for anything but two numbers.
+    package init(decoding bytes: some Collection<UInt8>) throws(WireError) {
+        let words = bytes.split(whereSeparator: { $0 == 0x20 || $0 == 0x0a })
+            .map { String(decoding: $0, as: UTF8.self) }
+        guard words.count == 2, let pid = Int32(words[0]), pid > 0, let ticks = UInt64(words[1]) else {
+            throw WireError(.malformed, "shim pid file")
+        }
+        self.init(pid: pid, startTimeTicks: ticks)
+    }
+
+    package func encoded() -> [UInt8] { Array("\(pid) \(startTimeTicks)\n".utf8) }
+}
+
+/// `apus.shim.v1.Record`: what a shim was asked to do, for whoever finds its directory.
+package struct ShimRecord: ProtobufMessage {
+    package static let fullName = "apus.shim.v1.Record"
+    package static let currentVersion: UInt32 = 1
+
+    package var version = ShimRecord.currentVersion
+    package var namespace = ""
+    package var id = ""
+    package var bundle = ""
+    package var options: ProtobufAny?
+    /// The container's first process in the host's pid namespace.
+    package var pid: UInt32 = 0
+
+    package init() {}
+
+    package mutating func setField(_ number: Int, to value: ProtobufField) throws(WireError) {
+        switch number {
+        case 1:
+            version = try value.uint32()
+            guard version == Self.currentVersion else { throw WireError(.unsupported, "shim record version \(version)") }
+        case 2: namespace = try value.string()
+        case 3: id = try value.string()
+        case 4: bundle = try value.string()
+        case 5: options = try value.message()
+        case 6: pid = try value.uint32()
+        default: break
+        }
+    }
+
+    package func write(to writer: inout ProtobufWriter) {
+        writer.unsigned(1, version)
+        writer.string(2, namespace)
+        writer.string(3, id)
+        writer.string(4, bundle)
+        writer.message(5, options)
+        writer.unsigned(6, pid)
+    }
+}
