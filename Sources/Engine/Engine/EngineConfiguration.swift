@@ -1,0 +1,45 @@
+package import SystemPackage
+
+/// Everything the engine is told at its start; nothing below it reads the environment.
+package struct EngineConfiguration: Sendable {
+    /// Durable state: `/var/lib/apus`.
+    package var dataRoot: FilePath
+    /// State of this boot: `/run/apus`.
+    package var execRoot: FilePath
+    /// The `apus-shim` executable.
+    package var shimPath: FilePath
+    /// The `apus-init` executable that `--init` mounts into a container.
+    package var initPath: FilePath
+    /// Low-level runtimes by the name that `HostConfig.Runtime` uses.
+    package var runtimes: [String: FilePath]
+    /// The name, in `runtimes`, of the one that serves requests without a name.
+    package var defaultRuntime: String
+    /// Registries spoken to in plain http beside those of 127.0.0.0/8: `host:port` or CIDR.
+    package var insecureRegistries: [String] = []
+    /// How large each container's log may grow.
+    package var log = LogLimits()
+    /// Whether the daemon logs at debug, which `info` tells.
+    package var debug = false
+
+    package init(
+        dataRoot: FilePath = "/var/lib/apus", execRoot: FilePath = "/run/apus", shimPath: FilePath, initPath: FilePath,
+        runtimes: [String: FilePath], defaultRuntime: String = "apus"
+    ) {
+        self.dataRoot = dataRoot
+        self.execRoot = execRoot
+        self.shimPath = shimPath
+        self.initPath = initPath
+        self.runtimes = runtimes
+        self.defaultRuntime = defaultRuntime
+    }
+
+    /// The most that one container's log takes of the disk: `fileBytes` times `fileCount`.
+    package struct LogLimits: Sendable, Equatable {
+        /// Bytes of one file before it is rotated.
+        package var fileBytes: UInt64 = 10 << 20
+        /// Files kept, the current one included.
+        package var fileCount: UInt32 = 3
+
+        package init() {}
+    }
+}
