@@ -1,0 +1,42 @@
+/// `POST /containers/create`.
+public struct ContainerCreateResponse: EngineDocument {
+    /// 64 hexadecimal digits.
+    @Defaulted public var id: String = ""
+    /// What the client should know.
+    @Defaulted public var warnings: [String] = []
+
+    /// Every field at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case id = "Id", warnings = "Warnings"
+    }
+}
+
+/// `POST /containers/{id}/wait`, sent when the container ends.
+public struct WaitResponse: EngineDocument {
+    /// Why waiting failed.
+    public var error: WaitError?
+    /// The exit code.
+    @Defaulted public var statusCode: Int = 0
+
+    /// Every field at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case error = "Error", statusCode = "StatusCode"
+    }
+}
+
+/// Why waiting failed.
+public struct WaitError: EngineDocument {
+    /// One sentence.
+    @Defaulted public var message: String = ""
+
+    /// Every field at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case message = "Message"
+    }
+}

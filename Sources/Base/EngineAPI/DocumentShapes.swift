@@ -1,0 +1,94 @@
+/// A document whose fields changed between the versions of the API.
+public protocol VersionedDocument: EngineDocument {
+    /// The same document with the fields that clients of `version` know, and without those that came or went.
+    func shaped(for version: APIVersion) -> Self
+}
+
+extension ContainerInspect: VersionedDocument {
+    public func shaped(for version: APIVersion) -> ContainerInspect {
+        var document = self
+        document.hostConfig = hostConfig.shaped(for: version)
+        document.networkSettings.networks = networkSettings.networks.mapValues { $0.shaped(for: version) }
+        if version < APIVersion(1, 48) { document.imageManifestDescriptor = nil }
+        return document
+    }
+}
+
+extension HostConfig: VersionedDocument {
+    public func shaped(for version: APIVersion) -> HostConfig {
+        var document = self
+        if version < APIVersion(1, 43) { document.annotations = [:] }
+        if version >= APIVersion(1, 42) { document.kernelMemory = 0 }
+        return document
+    }
+}
+
+extension EndpointSettings: VersionedDocument {
+    public func shaped(for version: APIVersion) -> EndpointSettings {
+        var document = self
+        document.dnsNames = version < APIVersion(1, 44) ? nil : dnsNames ?? []
+        document.gatewayPriority = version < APIVersion(1, 48) ? nil : gatewayPriority ?? 0
+        return document
+    }
+}
+
+extension ContainerSummary: VersionedDocument {
+    public func shaped(for version: APIVersion) -> ContainerSummary {
+        var document = self
+        document.networkSettings.networks = networkSettings.networks.mapValues { $0.shaped(for: version) }
+        if version < APIVersion(1, 46) { document.hostConfig.annotations = [:] }
+        if version < APIVersion(1, 48) { document.imageManifestDescriptor = nil }
+        return document
+    }
+}
+
+extension ImageSummary: VersionedDocument {
+    public func shaped(for version: APIVersion) -> ImageSummary {
+        var document = self
+        document.virtualSize = version < APIVersion(1, 44) ? size : nil
+        if version < APIVersion(1, 48) { document.descriptor = nil }
+        return document
+    }
+}
+
+extension ImageInspect: VersionedDocument {
+    public func shaped(for version: APIVersion) -> ImageInspect {
+        var document = self
+        document.virtualSize = version < APIVersion(1, 44) ? size : nil
+        document.container = version < APIVersion(1, 45) ? container ?? "" : nil
+        document.containerConfig = version < APIVersion(1, 45) ? containerConfig ?? ContainerConfig() : nil
+        document.config?.writesContainerFields = version < APIVersion(1, 50)
+        if version < APIVersion(1, 48) { document.descriptor = nil }
+        return document
+    }
+}
+
+extension SystemInfo: VersionedDocument {
+    public func shaped(for version: APIVersion) -> SystemInfo {
+        var document = self
+        document.kernelMemory = version < APIVersion(1, 42) ? kernelMemory ?? false : nil
+        document.bridgeNfIptables = version < APIVersion(1, 50) ? bridgeNfIptables ?? false : nil
+        document.bridgeNfIp6tables = version < APIVersion(1, 50) ? bridgeNfIp6tables ?? false : nil
+        if version < APIVersion(1, 44) { document.cdiSpecDirs = nil }
+        if version < APIVersion(1, 46) { document.containerd = nil }
+        if version < APIVersion(1, 49) {
+            document.firewallBackend = nil
+            document.containerdCommit.expected = containerdCommit.id
+            document.runcCommit.expected = runcCommit.id
+            document.initCommit.expected = initCommit.id
+            document.registryConfig?.nondistributableCIDRs = []
+            document.registryConfig?.nondistributableHostnames = []
+        }
+        if version < APIVersion(1, 50) { document.discoveredDevices = nil }
+        if version < APIVersion(1, 45) { document.runtimes = runtimes.mapValues { $0.withoutStatus } }
+        return document
+    }
+}
+
+extension RuntimeInfo {
+    fileprivate var withoutStatus: RuntimeInfo {
+        var document = self
+        document.status = nil
+        return document
+    }
+}

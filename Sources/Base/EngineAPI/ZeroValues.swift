@@ -1,0 +1,116 @@
+public import CoreTypes
+
+/// A type with the value that a document's field has when its JSON says nothing.
+public protocol ZeroValued: Equatable {
+    /// Empty, 0, false, or a document of zero values.
+    static var zero: Self { get }
+}
+
+/// A document of the Docker Engine API, read and written with exactly docker's JSON keys.
+///
+/// Reading is as forgiving as the clients need: a missing or null field takes its zero value, an unknown
+/// one is ignored. A field of the wrong type is an error.
+public protocol EngineDocument: Codable, Sendable, ZeroValued {
+    init()
+}
+
+extension EngineDocument {
+    public static var zero: Self { Self() }
+}
+
+extension String: ZeroValued { public static var zero: String { "" } }
+extension Bool: ZeroValued { public static var zero: Bool { false } }
+extension Int: ZeroValued { public static var zero: Int { 0 } }
+extension Int64: ZeroValued { public static var zero: Int64 { 0 } }
+extension UInt16: ZeroValued { public static var zero: UInt16 { 0 } }
+extension UInt32: ZeroValued { public static var zero: UInt32 { 0 } }
+extension UInt64: ZeroValued { public static var zero: UInt64 { 0 } }
+extension Timestamp: ZeroValued {}
+extension Array: ZeroValued where Element: Equatable { public static var zero: [Element] { [] } }
+extension Dictionary: ZeroValued where Value: Equatable { public static var zero: [Key: Value] { [:] } }
+
+/// A field that is always written.
+@propertyWrapper
+public struct Defaulted<Value: Codable & Sendable & ZeroValued>: Codable, Sendable, Equatable {
+    public var wrappedValue: Value
+
+    public init(wrappedValue: Value) { self.wrappedValue = wrappedValue }
+    public init(from decoder: any Decoder) throws { wrappedValue = try decoder.valueOrZero() }
+    public func encode(to encoder: any Encoder) throws { try wrappedValue.encode(to: encoder) }
+}
+
+/// A field that is left out at its zero value: Go's `omitempty`.
+@propertyWrapper
+public struct OmittedWhenZero<Value: Codable & Sendable & ZeroValued>: Codable, Sendable, Equatable {
+    public var wrappedValue: Value
+
+    public init(wrappedValue: Value) { self.wrappedValue = wrappedValue }
+    public init(from decoder: any Decoder) throws { wrappedValue = try decoder.valueOrZero() }
+    public func encode(to encoder: any Encoder) throws { try wrappedValue.encode(to: encoder) }
+}
+
+/// A list or map that is written as null while it is empty: a nil slice or map of Go.
+@propertyWrapper
+public struct NullWhenEmpty<Value: Codable & Sendable & ZeroValued>: Codable, Sendable, Equatable {
+    public var wrappedValue: Value
+
+    public init(wrappedValue: Value) { self.wrappedValue = wrappedValue }
+    public init(from decoder: any Decoder) throws { wrappedValue = try decoder.valueOrZero() }
+
+    public func encode(to encoder: any Encoder) throws {
+        guard wrappedValue == Value.zero else { return try wrappedValue.encode(to: encoder) }
+        var container = encoder.singleValueContainer()
+        try container.encodeNil()
+    }
+}
+
+/// An optional field that is written as null while it is nil: a pointer of Go without `omitempty`.
+@propertyWrapper
+public struct NullWhenNil<Value: Codable & Sendable & Equatable>: Codable, Sendable, Equatable {
+    public var wrappedValue: Value?
+
+    public init(wrappedValue: Value?) { self.wrappedValue = wrappedValue }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        wrappedValue = container.decodeNil() ? nil : try container.decode(Value.self)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        if let wrappedValue { try container.encode(wrappedValue) } else { try container.encodeNil() }
+    }
+}
+
+extension Decoder {
+    fileprivate func valueOrZero<Value: Codable & ZeroValued>() throws -> Value {
+        let container = try singleValueContainer()
+        return container.decodeNil() ? Value.zero : try container.decode(Value.self)
+    }
+}
+
+// The compiler's own Codable code calls the most specific overload in sight, which is how a wrapped field
+// learns that its key is missing, or may leave its key out.
+extension KeyedDecodingContainer {
+    func decode<Value>(_: Defaulted<Value>.Type, forKey key: Key) throws -> Defaulted<Value> {
+        Defaulted(wrappedValue: try decodeIfPresent(Value.self, forKey: key) ?? Value.zero)
+    }
+
+    func decode<Value>(_: OmittedWhenZero<Value>.Type, forKey key: Key) throws -> OmittedWhenZero<Value> {
+        OmittedWhenZero(wrappedValue: try decodeIfPresent(Value.self, forKey: key) ?? Value.zero)
+    }
+
+    func decode<Value>(_: NullWhenEmpty<Value>.Type, forKey key: Key) throws -> NullWhenEmpty<Value> {
+        NullWhenEmpty(wrappedValue: try decodeIfPresent(Value.self, forKey: key) ?? Value.zero)
+    }
+
+    func decode<Value>(_: NullWhenNil<Value>.Type, forKey key: Key) throws -> NullWhenNil<Value> {
+        NullWhenNil(wrappedValue: try decodeIfPresent(Value.self, forKey: key))
+    }
+}
+
+extension KeyedEncodingContainer {
+    mutating func encode<Value>(_ field: OmittedWhenZero<Value>, forKey key: Key) throws {
+        if field.wrappedValue != Value.zero { try encode(field.wrappedValue, forKey: key) }
+    }
+}
