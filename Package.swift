@@ -110,6 +110,7 @@ let package = Package(
         executable("apus", in: "Client", uses: ["EngineClient"], linking: staticSwift),
         // Tests
         tests("LinuxSyscallsTests", in: "Kernel", of: ["LinuxSyscalls"]),
+        tests("NetlinkTests", in: "Unit", of: ["Netlink"]),
     ],
     swiftLanguageModes: [.v6]
 )
