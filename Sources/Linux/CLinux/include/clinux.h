@@ -7,5 +7,9 @@
 #include "clinux_files.h"
 #include "clinux_metadata.h"
 #include "clinux_mount.h"
+#include "clinux_process.h"
+#include "clinux_signal.h"
+#include "clinux_socket.h"
+#include "clinux_terminal.h"
 
 #endif

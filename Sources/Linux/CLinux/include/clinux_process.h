@@ -1,0 +1,74 @@
+/// Processes: making, joining, marking, awaiting and replacing them.
+#ifndef CLINUX_PROCESS_H
+#define CLINUX_PROCESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// clone3(2), Linux 5.3, as fork: the child goes on after the call with a copy of the memory, and no
+/// handler of pthread_atfork(3) runs, so the caller must have one thread. `cgroup` is used with
+/// CLONE_INTO_CGROUP (Linux 5.7), `pidfd` filled with CLONE_PIDFD (may be NULL otherwise).
+/// Returns the child's pid, 0 in the child, or -errno.
+int clinux_clone3(uint64_t flags, int exit_signal, int cgroup, int *pidfd);
+
+/// setns(2); with a pidfd and several types from Linux 5.8. Returns 0 or -errno.
+int clinux_setns(int descriptor, int types);
+
+/// unshare(2). Returns 0 or -errno.
+int clinux_unshare(int types);
+
+/// ioctl_ns(2), NS_GET_NSTYPE: the CLONE_NEW… constant of a namespace's descriptor, or -errno.
+int clinux_namespace_type(int descriptor);
+
+/// pidfd_open(2), Linux 5.3. Returns a descriptor or -errno.
+int clinux_pidfd_open(int process, unsigned int flags);
+
+/// pidfd_send_signal(2), Linux 5.1, without siginfo. Returns 0 or -errno.
+int clinux_pidfd_send_signal(int pidfd, int signal);
+
+/// How a process changed its state: si_code and si_status of waitid(2).
+struct clinux_exit {
+    int process;
+    int code;
+    int status;
+};
+
+/// waitid(2). Returns 0, with `process` 0 where WNOHANG found nothing, or -errno.
+int clinux_waitid(int id_type, int id, int options, struct clinux_exit *exit);
+
+/// prctl(2). Returns its value or -errno.
+int clinux_prctl(int option, unsigned long second, unsigned long third, unsigned long fourth, unsigned long fifth);
+
+/// capget(2), version 3, of the calling thread. Returns 0 or -errno.
+int clinux_capget(uint64_t *effective, uint64_t *permitted, uint64_t *inheritable);
+
+/// capset(2), version 3. Returns 0 or -errno.
+int clinux_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
+
+/// setresuid(2), setresgid(2), setgroups(2) of the calling thread only. Return 0 or -errno.
+int clinux_setresuid(uint32_t user);
+int clinux_setresgid(uint32_t group);
+int clinux_setgroups(size_t count, const uint32_t *groups);
+
+/// prlimit(2), the setting half; UINT64_MAX is RLIM_INFINITY. Returns 0 or -errno.
+int clinux_set_limit(int process, int resource, uint64_t soft, uint64_t hard);
+
+/// prlimit(2), the reading half. Returns 0 or -errno.
+int clinux_get_limit(int process, int resource, uint64_t *soft, uint64_t *hard);
+
+/// personality(2). Returns the previous one or -errno.
+int clinux_personality(unsigned long persona);
+
+/// keyctl(2), KEYCTL_JOIN_SESSION_KEYRING. Returns the keyring's serial number or -errno.
+int clinux_join_session_keyring(const char *name);
+
+/// execveat(2); returns only to say why not, -errno. An empty path is the descriptor itself (AT_EMPTY_PATH).
+int clinux_execveat(int directory, const char *path, char *const arguments[], char *const environment[]);
+
+/// posix_spawn(3) with an empty signal mask, default dispositions and the three standard descriptors
+/// given; those from 3 up must be close-on-exec. `new_session` calls setsid(2) first.
+/// Returns the pid or -errno.
+int clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int standard[3],
+                 int new_session);
+
+#endif

@@ -1,0 +1,22 @@
+/// Signals as 64-bit sets, bit n-1 for signal n.
+#ifndef CLINUX_SIGNAL_H
+#define CLINUX_SIGNAL_H
+
+#include <stdint.h>
+
+/// rt_sigprocmask(2), SIG_SETMASK: replaces the mask of the calling thread. Returns 0 or -errno.
+int clinux_set_signal_mask(uint64_t blocked, uint64_t *previous);
+
+/// Gives every signal that is ignored or handled its default action again. Returns 0 or -errno.
+int clinux_default_signals(void);
+
+/// Ignores a signal: sigaction(2), SIG_IGN. Returns 0 or -errno.
+int clinux_ignore_signal(int signal);
+
+/// signalfd4(2), a new one, close-on-exec and non-blocking. Returns a descriptor or -errno.
+int clinux_signalfd(uint64_t signals);
+
+/// Reads one signal from a signalfd. Returns its number, 0 when none waits, or -errno.
+int clinux_read_signal(int descriptor);
+
+#endif

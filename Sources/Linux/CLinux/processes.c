@@ -1,0 +1,144 @@
+#define _GNU_SOURCE
+#include "clinux_process.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/keyctl.h>
+#include <linux/nsfs.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/ioctl.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int result(long value) { return value < 0 ? -errno : (int)value; }
+
+/// struct clone_args of linux/sched.h, which cannot be included beside sched.h everywhere.
+struct clone_arguments {
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+};
+
+int clinux_clone3(uint64_t flags, int exit_signal, int cgroup, int *pidfd) {
+    struct clone_arguments arguments = {
+        .flags = flags,
+        .pidfd = (uintptr_t)pidfd,
+        .exit_signal = (uint64_t)exit_signal,
+        .cgroup = cgroup < 0 ? 0 : (uint64_t)cgroup,
+    };
+    return result(syscall(SYS_clone3, &arguments, sizeof arguments));
+}
+
+int clinux_setns(int descriptor, int types) { return result(setns(descriptor, types)); }
+
+int clinux_unshare(int types) { return result(unshare(types)); }
+
+int clinux_namespace_type(int descriptor) { return result(ioctl(descriptor, NS_GET_NSTYPE)); }
+
+int clinux_pidfd_open(int process, unsigned int flags) { return result(syscall(SYS_pidfd_open, process, flags)); }
+
+int clinux_pidfd_send_signal(int pidfd, int signal) {
+    return result(syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0));
+}
+
+int clinux_waitid(int id_type, int id, int options, struct clinux_exit *exit) {
+    siginfo_t information = {0};
+    if (waitid((idtype_t)id_type, (id_t)id, &information, options) < 0) return -errno;
+    exit->process = information.si_pid;
+    exit->code = information.si_code;
+    exit->status = information.si_status;
+    return 0;
+}
+
+int clinux_prctl(int option, unsigned long second, unsigned long third, unsigned long fourth, unsigned long fifth) {
+    return result(prctl(option, second, third, fourth, fifth));
+}
+
+int clinux_capget(uint64_t *effective, uint64_t *permitted, uint64_t *inheritable) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct __user_cap_data_struct halves[2];
+    if (syscall(SYS_capget, &header, halves) < 0) return -errno;
+    *effective = halves[0].effective | (uint64_t)halves[1].effective << 32;
+    *permitted = halves[0].permitted | (uint64_t)halves[1].permitted << 32;
+    *inheritable = halves[0].inheritable | (uint64_t)halves[1].inheritable << 32;
+    return 0;
+}
+
+int clinux_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct __user_cap_data_struct halves[2] = {
+        {(uint32_t)effective, (uint32_t)permitted, (uint32_t)inheritable},
+        {(uint32_t)(effective >> 32), (uint32_t)(permitted >> 32), (uint32_t)(inheritable >> 32)},
+    };
+    return result(syscall(SYS_capset, &header, halves));
+}
+
+int clinux_setresuid(uint32_t user) { return result(syscall(SYS_setresuid, user, user, user)); }
+
+int clinux_setresgid(uint32_t group) { return result(syscall(SYS_setresgid, group, group, group)); }
+
+int clinux_setgroups(size_t count, const uint32_t *groups) { return result(syscall(SYS_setgroups, count, groups)); }
+
+int clinux_set_limit(int process, int resource, uint64_t soft, uint64_t hard) {
+    struct rlimit64 limit = {.rlim_cur = soft, .rlim_max = hard};
+    return result(syscall(SYS_prlimit64, process, resource, &limit, NULL));
+}
+
+int clinux_get_limit(int process, int resource, uint64_t *soft, uint64_t *hard) {
+    struct rlimit64 limit;
+    if (syscall(SYS_prlimit64, process, resource, NULL, &limit) < 0) return -errno;
+    *soft = limit.rlim_cur;
+    *hard = limit.rlim_max;
+    return 0;
+}
+
+int clinux_personality(unsigned long persona) { return result(personality(persona)); }
+
+int clinux_join_session_keyring(const char *name) {
+    return result(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name, 0, 0, 0));
+}
+
+int clinux_execveat(int directory, const char *path, char *const arguments[], char *const environment[]) {
+    return result(syscall(SYS_execveat, directory, path, arguments, environment, path[0] ? 0 : AT_EMPTY_PATH));
+}
+
+/// Adds the three standard descriptors. A source among 0 to 2 could be overwritten before it is read,
+/// so callers give others, or the same number, which posix_spawn then marks as inherited.
+static int standard_descriptors(posix_spawn_file_actions_t *actions, const int standard[3]) {
+    for (int number = 0; number < 3; number++) {
+        int failure = posix_spawn_file_actions_adddup2(actions, standard[number], number);
+        if (failure) return failure;
+    }
+    return 0;
+}
+
+int clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int standard[3],
+                 int new_session) {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    pid_t process = 0;
+    int failure = posix_spawn_file_actions_init(&actions);
+    if (failure) return -failure;
+    failure = posix_spawnattr_init(&attributes);
+    if (failure) {
+        posix_spawn_file_actions_destroy(&actions);
+        return -failure;
+    }
+    sigemptyset(&none);
+    sigfillset(&all);
+    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | (new_session ? POSIX_SPAWN_SETSID : 0);
+    failure = standard_descriptors(&actions, standard);
+    if (!failure) failure = posix_spawnattr_setsigmask(&attributes, &none);
+    if (!failure) failure = posix_spawnattr_setsigdefault(&attributes, &all);
+    if (!failure) failure = posix_spawnattr_setflags(&attributes, flags);
+    if (!failure) failure = posix_spawn(&process, path, &actions, &attributes, arguments, environment);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return failure ? -failure : process;
+}

@@ -1,0 +1,42 @@
+#define _GNU_SOURCE
+#include "clinux_signal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int result(long value) { return value < 0 ? -errno : (int)value; }
+
+int clinux_set_signal_mask(uint64_t blocked, uint64_t *previous) {
+    return result(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, previous, sizeof blocked));
+}
+
+int clinux_default_signals(void) {
+    struct sigaction standard = {.sa_handler = SIG_DFL}, found;
+    for (int signal = 1; signal <= SIGRTMAX; signal++) {
+        // The C library keeps its own real-time signals from us: EINVAL, as for those that have no choice.
+        if (sigaction(signal, NULL, &found) < 0 || found.sa_handler == SIG_DFL) continue;
+        if (signal == SIGKILL || signal == SIGSTOP) continue;
+        if (sigaction(signal, &standard, NULL) < 0) return -errno;
+    }
+    return 0;
+}
+
+int clinux_ignore_signal(int signal) {
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    return result(sigaction(signal, &ignore, NULL));
+}
+
+int clinux_signalfd(uint64_t signals) {
+    return result(syscall(SYS_signalfd4, -1, &signals, sizeof signals, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+int clinux_read_signal(int descriptor) {
+    struct signalfd_siginfo information;
+    ssize_t count = read(descriptor, &information, sizeof information);
+    if (count < 0) return errno == EAGAIN ? 0 : -errno;
+    return count == sizeof information ? (int)information.ssi_signo : -EIO;
+}

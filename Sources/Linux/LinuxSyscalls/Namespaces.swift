@@ -1,0 +1,63 @@
+internal import CLinux
+internal import Glibc
+package import SystemPackage
+
+/// Kinds of namespaces, as the CLONE_NEW… constants. - Source: namespaces(7).
+package struct NamespaceTypes: OptionSet, Hashable, Sendable {
+    package let rawValue: Int32
+    package init(rawValue: Int32) { self.rawValue = rawValue }
+
+    package static let time = NamespaceTypes(rawValue: 0x80)
+    package static let mount = NamespaceTypes(rawValue: 0x2_0000)
+    package static let cgroup = NamespaceTypes(rawValue: 0x200_0000)
+    package static let uts = NamespaceTypes(rawValue: 0x400_0000)
+    package static let ipc = NamespaceTypes(rawValue: 0x800_0000)
+    package static let user = NamespaceTypes(rawValue: 0x1000_0000)
+    package static let pid = NamespaceTypes(rawValue: 0x2000_0000)
+    package static let network = NamespaceTypes(rawValue: 0x4000_0000)
+}
+
+/// Joins a namespace by its descriptor, or several of a process by its pidfd (Linux 5.8). - Source: setns(2).
+package func joinNamespace(_ descriptor: borrowing OwnedFD, _ types: NamespaceTypes, subject: String) throws(SyscallError) {
+    let number = descriptor.number
+    try checked("setns", subject) { clinux_setns(number, types.rawValue) }
+}
+
+/// Moves the calling process, or for pid and time its later children, to new namespaces. - Source: unshare(2).
+package func unshareNamespaces(_ types: NamespaceTypes, subject: String) throws(SyscallError) {
+    try checked("unshare", subject) { clinux_unshare(types.rawValue) }
+}
+
+/// The kind of the namespace that a descriptor refers to. - Throws: ENOTTY where it is none. - Source: ioctl_ns(2), NS_GET_NSTYPE.
+package func namespaceType(of descriptor: borrowing OwnedFD, subject: String) throws(SyscallError) -> NamespaceTypes {
+    let number = descriptor.number
+    return NamespaceTypes(rawValue: try checked("ioctl NS_GET_NSTYPE", subject) { clinux_namespace_type(number) })
+}
+
+/// Sets the host name of the UTS namespace. - Source: sethostname(2).
+package func setHostName(_ name: String) throws(SyscallError) {
+    try retryingInterrupted("sethostname", name) { unsafe sethostname(name, name.utf8.count) }
+}
+
+/// Sets the NIS domain name of the UTS namespace. - Source: setdomainname(2).
+package func setDomainName(_ name: String) throws(SyscallError) {
+    try retryingInterrupted("setdomainname", name) { unsafe setdomainname(name, name.utf8.count) }
+}
+
+/// Makes `path` the working directory. - Source: chdir(2).
+package func changeDirectory(_ path: FilePath) throws(SyscallError) {
+    try retryingInterrupted("chdir", path.string) { unsafe path.withPlatformString { unsafe chdir($0) } }
+}
+
+/// Makes an open directory the working directory. - Source: fchdir(2).
+package func changeDirectory(to directory: borrowing OwnedFD, subject: String) throws(SyscallError) {
+    let number = directory.number
+    try retryingInterrupted("fchdir", subject) { fchdir(number) }
+}
+
+/// The working directory as the kernel tells it; one outside the root begins with `(unreachable)`. - Source: getcwd(2).
+package func workingDirectory() throws(SyscallError) -> FilePath {
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    guard unsafe getcwd(&buffer, buffer.count) != nil else { throw SyscallError("getcwd", errno: Glibc.errno) }
+    return FilePath(platformString: buffer)
+}

@@ -1,0 +1,102 @@
+internal import CLinux
+internal import Glibc
+package import SystemPackage
+
+/// How a local socket carries data.
+package enum UnixSocketKind: Sendable {
+    /// SOCK_STREAM: bytes.
+    case stream
+    /// SOCK_SEQPACKET: messages, in order, each whole.
+    case packets
+
+    fileprivate var type: Int32 {
+        switch self {
+        case .stream: CLINUX_STREAM
+        case .packets: CLINUX_PACKETS
+        }
+    }
+}
+
+/// Both ends of a local connection.
+package struct SocketPair: ~Copyable {
+    package let first: OwnedFD
+    package let second: OwnedFD
+
+    /// Makes two connected sockets. - Source: socketpair(2).
+    package init(_ kind: UnixSocketKind) throws(SyscallError) {
+        var ends: [Int32] = [-1, -1]
+        try checked("socketpair") { unsafe clinux_socket_pair(kind.type, &ends) }
+        first = OwnedFD(owning: ends[0])
+        second = OwnedFD(owning: ends[1])
+    }
+}
+
+/// Connects to the socket at `path`. - Source: connect(2), unix(7).
+package func connectUnixSocket(_ path: FilePath, _ kind: UnixSocketKind = .stream) throws(SyscallError) -> OwnedFD {
+    OwnedFD(
+        owning: try checked("connect", path.string) {
+            unsafe path.withPlatformString { unsafe clinux_connect_unix(kind.type, $0) }
+        })
+}
+
+/// Makes a socket at `path`, at most 107 bytes long, and listens. Its mode is 0777 less the umask. - Source: bind(2), listen(2), unix(7).
+package func listenUnixSocket(_ path: FilePath, _ kind: UnixSocketKind = .stream, backlog: Int32) throws(SyscallError) -> OwnedFD {
+    OwnedFD(
+        owning: try checked("bind", path.string) {
+            unsafe path.withPlatformString { unsafe clinux_listen_unix(kind.type, $0, backlog) }
+        })
+}
+
+/// Takes the next connection of a listening socket. - Source: accept4(2).
+package func acceptConnection(_ listener: borrowing OwnedFD) throws(SyscallError) -> OwnedFD {
+    let number = listener.number
+    return OwnedFD(owning: try checked("accept") { clinux_accept(number) })
+}
+
+/// Sends one message, with up to 8 descriptors; the receiver gets its own copies of these. No SIGPIPE: EPIPE is thrown.
+/// Returns how many bytes were taken; all of them on a socket of packets. - Source: sendmsg(2), SCM_RIGHTS.
+@discardableResult
+package func sendMessage(
+    _ bytes: [UInt8], descriptors: [Int32] = [], to socket: borrowing OwnedFD, subject: String
+) throws(SyscallError) -> Int {
+    let number = socket.number
+    return Int(
+        try checked("sendmsg", subject) { unsafe clinux_send(number, bytes, bytes.count, descriptors, descriptors.count) })
+}
+
+/// A message as it came, with the numbers of the descriptors that the receiver now owns.
+package struct ReceivedMessage: Sendable {
+    /// Empty at the end of the connection.
+    package let bytes: [UInt8]
+    /// At most 8, close-on-exec: wrap each in `OwnedFD(owning:)`.
+    package let descriptors: [Int32]
+}
+
+/// Receives one message of at most `limitBytes`. - Throws: EMSGSIZE past the limit, EAGAIN after SO_RCVTIMEO. - Source: recvmsg(2).
+package func receiveMessage(
+    from socket: borrowing OwnedFD, limitBytes: Int, subject: String
+) throws(SyscallError) -> ReceivedMessage {
+    let number = socket.number
+    var bytes = [UInt8](repeating: 0, count: limitBytes)
+    var descriptors = [Int32](repeating: -1, count: 8)
+    var descriptorCount = 0
+    let count = try checked("recvmsg", subject) {
+        unsafe clinux_receive(number, &bytes, limitBytes, &descriptors, 8, &descriptorCount)
+    }
+    return ReceivedMessage(bytes: Array(bytes[..<Int(count)]), descriptors: Array(descriptors[..<descriptorCount]))
+}
+
+/// Who is at the other end of a local connection.
+package struct PeerCredentials: Equatable, Sendable {
+    package let process: Int32
+    package let userID: UInt32
+    package let groupID: UInt32
+}
+
+/// Who connected, as of then. - Source: unix(7), SO_PEERCRED.
+package func peerCredentials(of socket: borrowing OwnedFD) throws(SyscallError) -> PeerCredentials {
+    let number = socket.number
+    var (process, user, group): (Int32, UInt32, UInt32) = (0, 0, 0)
+    try checked("getsockopt SO_PEERCRED") { unsafe clinux_peer_credentials(number, &process, &user, &group) }
+    return PeerCredentials(process: process, userID: user, groupID: group)
+}
