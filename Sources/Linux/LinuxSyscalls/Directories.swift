@@ -1,0 +1,128 @@
+internal import CLinux
+internal import Glibc
+package import SystemPackage
+
+/// A name in a directory.
+package struct DirectoryEntry: Equatable, Sendable {
+    /// One component, its bytes as the file system keeps them.
+    package let name: FilePath
+    /// nil where the file system does not say: ask `fileStatus`.
+    package let type: FileType?
+}
+
+/// The most names that one listing returns: enough for a mail spool, too few to exhaust the memory.
+package let directoryEntryLimit = 4_000_000
+
+/// The names in a directory opened for reading, without `.` and `..`, in the file system's order.
+/// - Source: getdents64(2). The record is inode u64, offset u64, length u16, type u8, name with a final NUL.
+/// - Throws: EFBIG for more than `directoryEntryLimit` names.
+package func directoryEntries(of directory: borrowing OwnedFD, subject: String = "") throws(SyscallError) -> [DirectoryEntry] {
+    var entries: [DirectoryEntry] = []
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    let descriptor = directory.number
+    while true {
+        let length = Int(
+            try checked("getdents64", subject) {
+                unsafe buffer.withUnsafeMutableBytes { unsafe clinux_getdents64(descriptor, $0.baseAddress, UInt32($0.count)) }
+            })
+        if length == 0 { return entries }
+        var offset = 0
+        while offset + 19 <= length {
+            let recordLength = Int(buffer[offset + 16]) | Int(buffer[offset + 17]) << 8
+            if recordLength < 20 || offset + recordLength > length { throw SyscallError("getdents64", subject, errno: EIO) }
+            let type = FileType(rawValue: UInt32(buffer[offset + 18]) << 12)
+            let bytes = buffer[(offset + 19)..<(offset + recordLength)].prefix { $0 != 0 }
+            offset += recordLength
+            if bytes.elementsEqual([0x2e]) || bytes.elementsEqual([0x2e, 0x2e]) { continue }
+            entries.append(DirectoryEntry(name: filePath(bytes: bytes), type: type))
+            if entries.count > directoryEntryLimit { throw SyscallError("getdents64", subject, errno: EFBIG) }
+        }
+    }
+}
+
+/// A path of exactly these bytes, up to the first NUL if there is one.
+package func filePath(bytes: some Sequence<UInt8>) -> FilePath {
+    let characters = bytes.prefix { $0 != 0 }.map { CChar(bitPattern: $0) } + [0]
+    return unsafe characters.withUnsafeBufferPointer { buffer in
+        guard let start = buffer.baseAddress else { return FilePath() }
+        return unsafe FilePath(platformString: start)
+    }
+}
+
+/// The bytes of a path, without a final NUL.
+package func pathBytes(_ path: FilePath) -> [UInt8] {
+    unsafe path.withPlatformString { start in
+        unsafe UnsafeBufferPointer(start: start, count: path.length).map { UInt8(bitPattern: $0) }
+    }
+}
+
+/// How deep `removeTree` keeps one descriptor a level; what lies deeper is moved up first.
+private let openLevelLimit = 64
+
+/// Removes a file or a directory with all that is in it, never following a symbolic link nor crossing onto
+/// another file system (EBUSY or EXDEV there). What is gone already is no error, however deep the tree.
+package func removeTree(_ path: FilePath, at directory: Int32 = currentDirectory) throws(SyscallError) {
+    do throws(SyscallError) {
+        try removeFile(path, at: directory)
+        return
+    } catch {
+        switch error.errno {
+        case ENOENT: return
+        case EISDIR, EPERM: break  // a directory: EISDIR on Linux, EPERM in POSIX's words
+        default: throw error
+        }
+    }
+    let top: OwnedFD
+    do throws(SyscallError) {
+        top = try openFile(path, [.readOnly, .directory, .noFollow], at: directory)
+    } catch  where error.errno == ENOENT { return }
+    let device = try fileStatus(of: top.number, subject: path.string).fileSystem
+    var removal = TreeRemoval(device: device)
+    repeat {
+        removal.movedUp = false
+        try removal.empty(top, top: top, depth: 0, subject: path)
+    } while removal.movedUp
+    do throws(SyscallError) { try removeDirectory(path, at: directory) } catch  where error.errno == ENOENT {}
+}
+
+/// The state of one `removeTree`.
+private struct TreeRemoval {
+    let device: DeviceNumber
+    /// Whether something deep now lies at the top, so that another round is needed.
+    var movedUp = false
+    private var movedCount = 0
+
+    init(device: DeviceNumber) { self.device = device }
+
+    mutating func empty(_ directory: borrowing OwnedFD, top: borrowing OwnedFD, depth: Int, subject: FilePath) throws(SyscallError) {
+        try seek(directory.number, to: 0, subject: subject.string)
+        for entry in try directoryEntries(of: directory, subject: subject.string) {
+            let path = subject.pushing(entry.name)
+            if entry.type != .directory {
+                do throws(SyscallError) {
+                    try removeFile(entry.name, at: directory.number)
+                    continue
+                } catch {
+                    if error.errno == ENOENT { continue }
+                    if error.errno != EISDIR { throw error }
+                }
+            }
+            let child: OwnedFD
+            do throws(SyscallError) {
+                child = try openFile(entry.name, [.readOnly, .directory, .noFollow], at: directory.number)
+            } catch  where error.errno == ENOENT { continue }
+            if try fileStatus(of: child.number, subject: path.string).fileSystem != device {
+                throw SyscallError("remove", path.string, errno: EXDEV)
+            }
+            if depth >= openLevelLimit {
+                movedCount += 1
+                let name = FilePath(".apus-deep-\(getpid())-\(movedCount)")
+                try renameFile(entry.name, to: name, fromDirectory: directory.number, toDirectory: top.number)
+                movedUp = true
+                continue
+            }
+            try empty(child, top: top, depth: depth + 1, subject: path)
+            do throws(SyscallError) { try removeDirectory(entry.name, at: directory.number) } catch  where error.errno == ENOENT {}
+        }
+    }
+}
