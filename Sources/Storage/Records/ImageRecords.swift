@@ -1,0 +1,220 @@
+package import CoreTypes
+internal import GRDB
+
+/// One layer of an image, unpacked.
+package struct LayerRecord: Equatable, Sendable {
+    /// Digest of the layer's tar archive, uncompressed.
+    package let diffID: Digest
+    /// Names the layer together with all below it: the key of its snapshot.
+    /// - Source: image-spec, config.md, "Layer ChainID".
+    package let chainID: Digest
+    /// What the layer takes unpacked.
+    package let size: ByteCount
+
+    package init(diffID: Digest, chainID: Digest, size: ByteCount) {
+        self.diffID = diffID
+        self.chainID = chainID
+        self.size = size
+    }
+}
+
+/// One image that is here, whole.
+package struct ImageRecord: Equatable, Sendable {
+    /// The digest of the image's configuration: Docker's image id.
+    package let id: Digest
+    /// The manifest that it was last pulled by.
+    package let manifestDigest: Digest
+    package let created: Timestamp
+    package let platform: Platform
+    /// The layers' unpacked sizes added up.
+    package let size: ByteCount
+    /// From the bottom up.
+    package let layers: [LayerRecord]
+    /// Every blob to be kept for this image: index, manifest, configuration, layers.
+    package let blobs: Set<Digest>
+
+    package init(
+        id: Digest, manifestDigest: Digest, created: Timestamp, platform: Platform, size: ByteCount, layers: [LayerRecord],
+        blobs: Set<Digest>
+    ) {
+        self.id = id
+        self.manifestDigest = manifestDigest
+        self.created = created
+        self.platform = platform
+        self.size = size
+        self.layers = layers
+        self.blobs = blobs
+    }
+}
+
+/// An image with what it is called.
+package struct NamedImage: Equatable, Sendable {
+    package let image: ImageRecord
+    /// Names with a tag, sorted.
+    package let tags: [ImageReference]
+    /// Names with a digest, sorted: where the image was pulled from.
+    package let repositoryDigests: [ImageReference]
+}
+
+/// The images that are here, by id and by name. A name has a tag or a digest, never both and never neither.
+package struct ImageRecords: Sendable {
+    let file: RecordFile
+
+    /// Adds an image, or to a known one the blobs of a further manifest, and moves these names to it.
+    package func store(_ image: ImageRecord, names: [ImageReference]) async throws(RecordsError) {
+        let rows = try names.map { name throws(RecordsError) in try nameRow(name, image: image.id) }
+        try await file.write("store image \(image.id)") { database in
+            try ImageRow(image).upsert(database)
+            try ImageLayerRow.filter(Column("imageID") == image.id.description).deleteAll(database)
+            for (position, layer) in image.layers.enumerated() {
+                try ImageLayerRow(layer, of: image.id, at: position).insert(database)
+            }
+            for blob in image.blobs {
+                try ImageBlobRow(imageID: image.id.description, digest: blob.description).upsert(database)
+            }
+            for row in rows { try row.upsert(database) }
+        }
+    }
+
+    /// Gives an image one more name, taking it from the image that had it.
+    /// - Throws: `.absent` where there is no such image.
+    package func tag(_ id: Digest, as name: ImageReference) async throws(RecordsError) {
+        let row = try nameRow(name, image: id)
+        let path = file.path
+        let doing = "tag image \(id) as \(name)"
+        try await file.write(doing) { database in
+            guard try ImageRow.exists(database, key: row.imageID) else { throw RecordsError(.absent, doing: doing, path: path) }
+            try row.upsert(database)
+        }
+    }
+
+    /// Takes names away; the images stay. Names that are not there are passed over.
+    package func untag(_ names: [ImageReference]) async throws(RecordsError) {
+        try await file.write("untag \(names.map(\.description).joined(separator: " "))") { database in
+            for name in names { try ImageNameRow.deleteOne(database, key: name.description) }
+        }
+    }
+
+    /// Removes an image with all its names. - Returns: false where there was none.
+    @discardableResult
+    package func remove(_ id: Digest) async throws(RecordsError) -> Bool {
+        try await file.write("remove image \(id)") { database in try ImageRow.deleteOne(database, key: id.description) }
+    }
+
+    /// Every image, newest first.
+    package func all() async throws(RecordsError) -> [NamedImage] {
+        try await file.read("list images") { database in
+            try ImageRow.order(Column("created").desc, Column("id")).fetchAll(database).map { try $0.named(in: database) }
+        }
+    }
+
+    /// The image with exactly this id.
+    package func find(_ id: Digest) async throws(RecordsError) -> NamedImage? {
+        try await file.read("find image \(id)") { database in
+            try ImageRow.fetchOne(database, key: id.description)?.named(in: database)
+        }
+    }
+
+    /// The image that has this complete name.
+    package func find(named name: ImageReference) async throws(RecordsError) -> NamedImage? {
+        try await file.read("find image named \(name)") { database in
+            guard let row = try ImageNameRow.fetchOne(database, key: name.description) else { return nil }
+            return try ImageRow.fetchOne(database, key: row.imageID)?.named(in: database)
+        }
+    }
+
+    /// Ids whose hexadecimal part begins with `prefix`, at most `limit`.
+    package func ids(beginningWith prefix: String, limit: Int) async throws(RecordsError) -> [Digest] {
+        try await file.read("find images by id \(prefix)") { database in
+            // Ids are lower-case hexadecimal, which sorts below `~`.
+            let first = "sha256:\(prefix)"
+            return try ImageRow.filter(Column("id") >= first && Column("id") < first + "~")
+                .order(Column("id")).limit(limit).fetchAll(database).map { try Digest($0.id) }
+        }
+    }
+
+    /// The chain ids and blobs that images refer to: what must not be collected.
+    package func referenced() async throws(RecordsError) -> (chains: Set<Digest>, blobs: Set<Digest>) {
+        try await file.read("list layers in use") { database in
+            let chains = try String.fetchAll(database, sql: "SELECT DISTINCT chainID FROM imageLayer").map { try Digest($0) }
+            let blobs = try String.fetchAll(database, sql: "SELECT DISTINCT digest FROM imageBlob").map { try Digest($0) }
+            return (Set(chains), Set(blobs))
+        }
+    }
+
+    private func nameRow(_ name: ImageReference, image: Digest) throws(RecordsError) -> ImageNameRow {
+        guard (name.tag == nil) != (name.digest == nil) else {
+            throw RecordsError(.refused, doing: "name image \(image)", path: file.path, cause: "\(name) must have a tag or a digest")
+        }
+        return ImageNameRow(name: name.description, imageID: image.description)
+    }
+}
+
+private struct ImageRow: Codable, FetchableRecord, PersistableRecord {
+    static let databaseTableName = "image"
+
+    var id: String
+    var manifestDigest: String
+    var created: String
+    var platform: String
+    var sizeBytes: Int64
+
+    init(_ image: ImageRecord) {
+        id = image.id.description
+        manifestDigest = image.manifestDigest.description
+        created = image.created.fixedWidth
+        platform = image.platform.description
+        sizeBytes = Int64(clamping: image.size.bytes)
+    }
+
+    func named(in database: Database) throws -> NamedImage {
+        let layers = try ImageLayerRow.filter(Column("imageID") == id).order(Column("position")).fetchAll(database)
+        let blobs = try ImageBlobRow.filter(Column("imageID") == id).fetchAll(database)
+        let names = try ImageNameRow.filter(Column("imageID") == id).order(Column("name")).fetchAll(database)
+        let references = try names.map { try ImageReference($0.name) }
+        let image = ImageRecord(
+            id: try Digest(id), manifestDigest: try Digest(manifestDigest), created: try Timestamp(created),
+            platform: try Platform(parsing: platform), size: ByteCount(UInt64(clamping: sizeBytes)),
+            layers: try layers.map { try $0.record }, blobs: Set(try blobs.map { try Digest($0.digest) }))
+        return NamedImage(
+            image: image, tags: references.filter { $0.tag != nil }, repositoryDigests: references.filter { $0.digest != nil })
+    }
+}
+
+private struct ImageLayerRow: Codable, FetchableRecord, PersistableRecord {
+    static let databaseTableName = "imageLayer"
+
+    var imageID: String
+    var position: Int
+    var diffID: String
+    var chainID: String
+    var sizeBytes: Int64
+
+    init(_ layer: LayerRecord, of image: Digest, at position: Int) {
+        imageID = image.description
+        self.position = position
+        diffID = layer.diffID.description
+        chainID = layer.chainID.description
+        sizeBytes = Int64(clamping: layer.size.bytes)
+    }
+
+    var record: LayerRecord {
+        get throws {
+            LayerRecord(diffID: try Digest(diffID), chainID: try Digest(chainID), size: ByteCount(UInt64(clamping: sizeBytes)))
+        }
+    }
+}
+
+private struct ImageBlobRow: Codable, FetchableRecord, PersistableRecord {
+    static let databaseTableName = "imageBlob"
+
+    var imageID: String
+    var digest: String
+}
+
+private struct ImageNameRow: Codable, FetchableRecord, PersistableRecord {
+    static let databaseTableName = "imageName"
+
+    var name: String
+    var imageID: String
+}
