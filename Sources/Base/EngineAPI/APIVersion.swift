@@ -25,10 +25,12 @@ public struct APIVersion: Sendable, Hashable, Comparable, CustomStringConvertibl
         self.init(major, minor)
     }
 
+    /// Orders by major, then by minor number.
     public static func < (left: APIVersion, right: APIVersion) -> Bool {
         (left.major, left.minor) < (right.major, right.minor)
     }
 
+    /// As it is printed.
     public var description: String { "\(major).\(minor)" }
 
     /// The version that a client and a server speak together: the older of the two.

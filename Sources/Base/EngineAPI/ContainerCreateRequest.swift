@@ -10,6 +10,7 @@ public struct ContainerCreateRequest: EngineDocument {
     /// Every field at its zero value.
     public init() {}
 
+    /// Reads the JSON of one value.
     public init(from decoder: any Decoder) throws {
         config = try ContainerConfig(from: decoder)
         let container = try decoder.container(keyedBy: CodingKeys.self)
@@ -17,6 +18,7 @@ public struct ContainerCreateRequest: EngineDocument {
         networkingConfig = try container.decodeIfPresent(NetworkingConfig.self, forKey: .networkingConfig) ?? NetworkingConfig()
     }
 
+    /// Writes the JSON of one value.
     public func encode(to encoder: any Encoder) throws {
         try config.encode(to: encoder)
         var container = encoder.container(keyedBy: CodingKeys.self)

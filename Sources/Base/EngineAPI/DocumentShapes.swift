@@ -5,6 +5,7 @@ public protocol VersionedDocument: EngineDocument {
 }
 
 extension ContainerInspect: VersionedDocument {
+    /// Fields that came after `version` are dropped, those that left before it are filled in.
     public func shaped(for version: APIVersion) -> ContainerInspect {
         var document = self
         document.hostConfig = hostConfig.shaped(for: version)
@@ -15,6 +16,7 @@ extension ContainerInspect: VersionedDocument {
 }
 
 extension HostConfig: VersionedDocument {
+    /// Fields that came after `version` are dropped, those that left before it are filled in.
     public func shaped(for version: APIVersion) -> HostConfig {
         var document = self
         if version < APIVersion(1, 43) { document.annotations = [:] }
@@ -24,6 +26,7 @@ extension HostConfig: VersionedDocument {
 }
 
 extension EndpointSettings: VersionedDocument {
+    /// Fields that came after `version` are dropped, those that left before it are filled in.
     public func shaped(for version: APIVersion) -> EndpointSettings {
         var document = self
         document.dnsNames = version < APIVersion(1, 44) ? nil : dnsNames ?? []
@@ -33,6 +36,7 @@ extension EndpointSettings: VersionedDocument {
 }
 
 extension ContainerSummary: VersionedDocument {
+    /// Fields that came after `version` are dropped, those that left before it are filled in.
     public func shaped(for version: APIVersion) -> ContainerSummary {
         var document = self
         document.networkSettings.networks = networkSettings.networks.mapValues { $0.shaped(for: version) }
@@ -43,6 +47,7 @@ extension ContainerSummary: VersionedDocument {
 }
 
 extension ImageSummary: VersionedDocument {
+    /// Fields that came after `version` are dropped, those that left before it are filled in.
     public func shaped(for version: APIVersion) -> ImageSummary {
         var document = self
         document.virtualSize = version < APIVersion(1, 44) ? size : nil
@@ -52,6 +57,7 @@ extension ImageSummary: VersionedDocument {
 }
 
 extension ImageInspect: VersionedDocument {
+    /// Fields that came after `version` are dropped, those that left before it are filled in.
     public func shaped(for version: APIVersion) -> ImageInspect {
         var document = self
         document.virtualSize = version < APIVersion(1, 44) ? size : nil
@@ -64,6 +70,7 @@ extension ImageInspect: VersionedDocument {
 }
 
 extension SystemInfo: VersionedDocument {
+    /// Fields that came after `version` are dropped, those that left before it are filled in.
     public func shaped(for version: APIVersion) -> SystemInfo {
         var document = self
         document.kernelMemory = version < APIVersion(1, 42) ? kernelMemory ?? false : nil

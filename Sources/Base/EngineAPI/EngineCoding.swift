@@ -15,6 +15,7 @@ public struct DocumentError: Error, Equatable, Sendable, CustomStringConvertible
         self.reason = reason
     }
 
+    /// As it is printed.
     public var description: String { path.isEmpty ? "\(document): \(reason)" : "\(document): \(path): \(reason)" }
 
     init(_ error: any Error, in document: String) {

@@ -34,6 +34,7 @@ public struct ImageConfig: EngineDocument {
     /// Every field at its zero value.
     public init() {}
 
+    /// Reads the JSON of one value.
     public init(from decoder: any Decoder) throws {
         let whole = try ContainerConfig(from: decoder)
         user = whole.user
@@ -51,6 +52,7 @@ public struct ImageConfig: EngineDocument {
         shell = whole.shell
     }
 
+    /// Writes the JSON of one value.
     public func encode(to encoder: any Encoder) throws {
         if writesContainerFields { return try asContainerConfig().encode(to: encoder) }
         var container = encoder.container(keyedBy: CodingKeys.self)

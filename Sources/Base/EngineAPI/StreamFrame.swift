@@ -1,5 +1,5 @@
 /// Which stream of a container bytes belong to.
-public enum OutputStream: UInt8, Sendable, Equatable, CaseIterable {
+public enum StandardStream: UInt8, Sendable, Equatable, CaseIterable {
     /// Standard input; unused from a server.
     case standardInput = 0
     /// Standard output.
@@ -20,12 +20,12 @@ public struct StreamFrame: Sendable, Equatable {
     public static let maximumPayloadLength = 16 << 20
 
     /// Whose bytes follow.
-    public let stream: OutputStream
+    public let stream: StandardStream
     /// How many bytes follow.
     public let payloadLength: Int
 
     /// A frame of `payloadLength` bytes, which a header's 32 bits must hold.
-    public init(stream: OutputStream, payloadLength: Int) {
+    public init(stream: StandardStream, payloadLength: Int) {
         precondition(payloadLength >= 0 && payloadLength <= Int(UInt32.max))
         self.stream = stream
         self.payloadLength = payloadLength
@@ -41,7 +41,7 @@ public struct StreamFrame: Sendable, Equatable {
     /// - Throws: `DocumentError` for an unknown stream or a payload above the maximum.
     public init(header: some Collection<UInt8>) throws(DocumentError) {
         let bytes = Array(header)
-        guard bytes.count == Self.headerLength, let stream = OutputStream(rawValue: bytes[0]) else {
+        guard bytes.count == Self.headerLength, let stream = StandardStream(rawValue: bytes[0]) else {
             throw DocumentError(document: "stream frame", reason: "unrecognized stream header \(bytes.prefix(8))")
         }
         let length = bytes[4...].reduce(0) { $0 << 8 | Int($1) }
@@ -67,7 +67,7 @@ public struct StreamDemultiplexer: Sendable {
     /// Takes the next bytes and hands their payloads on, in order, without gathering whole frames.
     /// - Throws: `DocumentError` for a header that is none.
     public mutating func consume(
-        _ bytes: some Collection<UInt8>, _ deliver: (OutputStream, ArraySlice<UInt8>) -> Void
+        _ bytes: some Collection<UInt8>, _ deliver: (StandardStream, ArraySlice<UInt8>) -> Void
     ) throws(DocumentError) {
         var rest = ArraySlice(bytes)
         while !rest.isEmpty {

@@ -17,6 +17,7 @@ public struct StringSlice: Codable, Sendable, Equatable, ExpressibleByArrayLiter
     /// The given words.
     public init(arrayLiteral elements: String...) { words = elements }
 
+    /// Reads the JSON of one value.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if let word = try? container.decode(String.self) {
@@ -26,6 +27,7 @@ public struct StringSlice: Codable, Sendable, Equatable, ExpressibleByArrayLiter
         }
     }
 
+    /// Writes the JSON of one value.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(words)

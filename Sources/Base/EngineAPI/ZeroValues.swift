@@ -11,52 +11,93 @@ public protocol ZeroValued: Equatable {
 /// Reading is as forgiving as the clients need: a missing or null field takes its zero value, an unknown
 /// one is ignored. A field of the wrong type is an error.
 public protocol EngineDocument: Codable, Sendable, ZeroValued {
+    /// Every field at its zero value.
     init()
 }
 
 extension EngineDocument {
+    /// What a document says when it says nothing.
     public static var zero: Self { Self() }
 }
 
-extension String: ZeroValued { public static var zero: String { "" } }
-extension Bool: ZeroValued { public static var zero: Bool { false } }
-extension Int: ZeroValued { public static var zero: Int { 0 } }
-extension Int64: ZeroValued { public static var zero: Int64 { 0 } }
-extension UInt16: ZeroValued { public static var zero: UInt16 { 0 } }
-extension UInt32: ZeroValued { public static var zero: UInt32 { 0 } }
-extension UInt64: ZeroValued { public static var zero: UInt64 { 0 } }
+extension String: ZeroValued {
+    /// What a document says when it says nothing.
+    public static var zero: String { "" }
+}
+extension Bool: ZeroValued {
+    /// What a document says when it says nothing.
+    public static var zero: Bool { false }
+}
+extension Int: ZeroValued {
+    /// What a document says when it says nothing.
+    public static var zero: Int { 0 }
+}
+extension Int64: ZeroValued {
+    /// What a document says when it says nothing.
+    public static var zero: Int64 { 0 }
+}
+extension UInt16: ZeroValued {
+    /// What a document says when it says nothing.
+    public static var zero: UInt16 { 0 }
+}
+extension UInt32: ZeroValued {
+    /// What a document says when it says nothing.
+    public static var zero: UInt32 { 0 }
+}
+extension UInt64: ZeroValued {
+    /// What a document says when it says nothing.
+    public static var zero: UInt64 { 0 }
+}
 extension Timestamp: ZeroValued {}
-extension Array: ZeroValued where Element: Equatable { public static var zero: [Element] { [] } }
-extension Dictionary: ZeroValued where Value: Equatable { public static var zero: [Key: Value] { [:] } }
+extension Array: ZeroValued where Element: Equatable {
+    /// What a document says when it says nothing.
+    public static var zero: [Element] { [] }
+}
+extension Dictionary: ZeroValued where Value: Equatable {
+    /// What a document says when it says nothing.
+    public static var zero: [Key: Value] { [:] }
+}
 
 /// A field that is always written.
 @propertyWrapper
 public struct Defaulted<Value: Codable & Sendable & ZeroValued>: Codable, Sendable, Equatable {
+    /// The field's value.
     public var wrappedValue: Value
 
+    /// A field of that value.
     public init(wrappedValue: Value) { self.wrappedValue = wrappedValue }
+    /// Reads the JSON of one value.
     public init(from decoder: any Decoder) throws { wrappedValue = try decoder.valueOrZero() }
+    /// Writes the JSON of one value.
     public func encode(to encoder: any Encoder) throws { try wrappedValue.encode(to: encoder) }
 }
 
 /// A field that is left out at its zero value: Go's `omitempty`.
 @propertyWrapper
 public struct OmittedWhenZero<Value: Codable & Sendable & ZeroValued>: Codable, Sendable, Equatable {
+    /// The field's value.
     public var wrappedValue: Value
 
+    /// A field of that value.
     public init(wrappedValue: Value) { self.wrappedValue = wrappedValue }
+    /// Reads the JSON of one value.
     public init(from decoder: any Decoder) throws { wrappedValue = try decoder.valueOrZero() }
+    /// Writes the JSON of one value.
     public func encode(to encoder: any Encoder) throws { try wrappedValue.encode(to: encoder) }
 }
 
 /// A list or map that is written as null while it is empty: a nil slice or map of Go.
 @propertyWrapper
 public struct NullWhenEmpty<Value: Codable & Sendable & ZeroValued>: Codable, Sendable, Equatable {
+    /// The field's value.
     public var wrappedValue: Value
 
+    /// A field of that value.
     public init(wrappedValue: Value) { self.wrappedValue = wrappedValue }
+    /// Reads the JSON of one value.
     public init(from decoder: any Decoder) throws { wrappedValue = try decoder.valueOrZero() }
 
+    /// Writes the JSON of one value.
     public func encode(to encoder: any Encoder) throws {
         guard wrappedValue == Value.zero else { return try wrappedValue.encode(to: encoder) }
         var container = encoder.singleValueContainer()
@@ -67,15 +108,19 @@ public struct NullWhenEmpty<Value: Codable & Sendable & ZeroValued>: Codable, Se
 /// An optional field that is written as null while it is nil: a pointer of Go without `omitempty`.
 @propertyWrapper
 public struct NullWhenNil<Value: Codable & Sendable & Equatable>: Codable, Sendable, Equatable {
+    /// The field's value.
     public var wrappedValue: Value?
 
+    /// A field of that value.
     public init(wrappedValue: Value?) { self.wrappedValue = wrappedValue }
 
+    /// Reads the JSON of one value.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         wrappedValue = container.decodeNil() ? nil : try container.decode(Value.self)
     }
 
+    /// Writes the JSON of one value.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         if let wrappedValue { try container.encode(wrappedValue) } else { try container.encodeNil() }
