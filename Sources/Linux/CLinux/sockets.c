@@ -2,6 +2,7 @@
 #include "clinux_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -17,6 +18,8 @@ union control {
 int clinux_socket_pair(int type, int ends[2]) {
     return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) < 0 ? -errno : 0;
 }
+
+int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0; }
 
 static int unix_socket(int type, const char *path, struct sockaddr_un *address) {
     memset(address, 0, sizeof *address);

@@ -6,6 +6,7 @@
 #include "clinux_contents.h"
 #include "clinux_errno.h"
 #include "clinux_files.h"
+#include "clinux_memory_file.h"
 #include "clinux_metadata.h"
 #include "clinux_mount.h"
 #include "clinux_process.h"

@@ -1,4 +1,4 @@
-/// Local sockets, and descriptors sent through them.
+/// Local sockets and pipes, and descriptors sent through them.
 #ifndef CLINUX_SOCKET_H
 #define CLINUX_SOCKET_H
 
@@ -11,6 +11,9 @@
 
 /// socketpair(2) of AF_UNIX, close-on-exec. Returns 0 or -errno.
 int clinux_socket_pair(int type, int ends[2]);
+
+/// pipe2(2), close-on-exec: the reading end first. Returns 0 or -errno.
+int clinux_pipe(int ends[2]);
 
 /// Connects a new AF_UNIX socket, close-on-exec. Returns it or -errno; ENAMETOOLONG past 107 bytes.
 int clinux_connect_unix(int type, const char *path);

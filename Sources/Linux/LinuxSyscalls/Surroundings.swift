@@ -1,0 +1,36 @@
+internal import Glibc
+
+/// The environment of the process, `KEY=value` each. Only `main` reads it.
+package func processEnvironment() -> [String] {
+    var entries: [String] = []
+    var cursor = unsafe environ
+    while let entry = unsafe cursor.pointee {
+        entries.append(unsafe String(cString: entry))
+        unsafe cursor += 1
+    }
+    return entries
+}
+
+/// The effective user of the process. - Source: geteuid(2).
+package func effectiveUserID() -> UInt32 { geteuid() }
+
+/// The pid of the calling process, in its own pid namespace. - Source: getpid(2).
+package func processID() -> Int32 { getpid() }
+
+/// The pid of the parent; 0 where it lies outside the pid namespace. - Source: getppid(2).
+package func parentProcessID() -> Int32 { getppid() }
+
+/// Starts a new session without a controlling terminal. - Source: setsid(2).
+package func startSession() throws(SyscallError) { try retryingInterrupted("setsid") { setsid() } }
+
+/// Sets the mask of permission bits that new files lack, and returns the one before. - Source: umask(2).
+@discardableResult
+package func setFileCreationMask(_ mask: UInt32) -> UInt32 { umask(mask) }
+
+/// Whether the effective user may do `mode` (R_OK, W_OK, X_OK) with a file. - Source: faccessat(2), AT_EACCESS.
+package func checkAccess(_ path: String, mode: Int32) throws(SyscallError) {
+    try retryingInterrupted("access", path) { unsafe faccessat(AT_FDCWD, path, mode, AT_EACCESS) }
+}
+
+/// Ends the process at once: no handler of atexit(3) runs, nothing is flushed. - Source: _exit(2).
+package func exitAtOnce(_ status: Int32) -> Never { _exit(status) }
