@@ -9,6 +9,7 @@
 #include "clinux_memory_file.h"
 #include "clinux_metadata.h"
 #include "clinux_mount.h"
+#include "clinux_poll.h"
 #include "clinux_process.h"
 #include "clinux_signal.h"
 #include "clinux_socket.h"
