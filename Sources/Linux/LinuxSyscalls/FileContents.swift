@@ -27,14 +27,14 @@ package func readChunk(_ descriptor: Int32, limitBytes: Int, subject: String = "
 }
 
 /// Writes all of `bytes` at `offset`, leaving a hole before it where the file was shorter. - Source: pwrite(2).
-package func writeAll(_ bytes: RawSpan, at offset: Int64, to descriptor: Int32, subject: String = "") throws(SyscallError) {
+package func writeAll(_ bytes: Span<UInt8>, at offset: Int64, to descriptor: Int32, subject: String = "") throws(SyscallError) {
     var written = 0
-    while written < bytes.byteCount {
+    while written < bytes.count {
         let start = written
         written += Int(
             try checked64("write", subject) {
-                unsafe bytes.withUnsafeBytes { buffer in
-                    let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[start...])
+                unsafe bytes.withUnsafeBufferPointer { buffer in
+                    let rest = unsafe UnsafeBufferPointer(rebasing: buffer[start...])
                     return unsafe clinux_pwrite(descriptor, rest.baseAddress, UInt64(rest.count), offset + Int64(start))
                 }
             })

@@ -1,0 +1,28 @@
+/// What an archive from a stranger may cost. Each limit is checked while bytes pass, before they are written.
+package struct ArchiveLimits: Equatable, Sendable {
+    /// Bytes after decompression.
+    package var uncompressedBytes: Int64
+    /// Bytes after decompression for each one before; judged only above `ratioFreeBytes`, since small files of zeros are honest.
+    package var ratio: Int64
+    /// Decompressed bytes that no ratio is asked of.
+    package var ratioFreeBytes: Int64
+    /// Entries, whiteouts included.
+    package var entries: Int
+    /// Components of a path.
+    package var depth: Int
+    /// Bytes of a path or of what a symbolic link says.
+    package var pathBytes: Int
+    /// Bytes of all extended attributes of one entry.
+    package var attributeBytes: Int
+    /// The base-2 logarithm of the largest zstd window: 27 is 128 MiB.
+    package var zstdWindowLog: Int32
+    /// Bytes that stay free on the file system.
+    package var reservedFreeBytes: UInt64
+    /// Inodes that stay free on the file system, where it counts them.
+    package var reservedFreeInodes: UInt64
+
+    /// For image layers: above anything published, below what hurts a machine.
+    package static let layer = ArchiveLimits(
+        uncompressedBytes: 128 << 30, ratio: 200, ratioFreeBytes: 256 << 20, entries: 4_000_000, depth: 512, pathBytes: 4095,
+        attributeBytes: 1 << 20, zstdWindowLog: 27, reservedFreeBytes: 128 << 20, reservedFreeInodes: 4096)
+}

@@ -1,0 +1,123 @@
+package import CoreTypes
+internal import Glibc
+package import LinuxSyscalls
+internal import Synchronization
+package import SystemPackage
+
+/// Blobs by digest below one directory:
+/// ```
+/// version                     "1"
+/// blobs/sha256/<hex>          whole, verified, never written again
+/// ingests/<algorithm>-<hex>   what has arrived of a blob so far
+/// ```
+/// A blob is there only if all its bytes reached the disk under their own digest. Calls block: run them on a thread
+/// of your own. Safe for use by many threads.
+package final class BlobStore: Sendable {
+    package let root: FilePath
+    let leases = Mutex<[LeaseID: Set<Digest>]>([:])
+    let nextLease = Atomic<UInt64>(1)
+
+    /// The number in `version`.
+    private static let formatVersion = "1\n"
+
+    /// Opens the store, making its directories at the first time. Ingests that a crash left stay for resumption.
+    package init(openingAt root: FilePath) throws(ContentError) {
+        self.root = root
+        try wrapping("open content store", root.string) { () throws(SyscallError) in
+            try makeDirectories(root, mode: 0o700)
+            for algorithm in Digest.Algorithm.allCases {
+                try makeDirectories(root.appending("blobs").appending(algorithm.rawValue), mode: 0o700)
+            }
+            try makeDirectories(root.appending("ingests"), mode: 0o700)
+        }
+        try Self.checkVersion(root)
+    }
+
+    private static func checkVersion(_ root: FilePath) throws(ContentError) {
+        let path = root.appending("version")
+        let found: [UInt8]
+        do throws(SyscallError) { found = try readFile(path, limitBytes: 100) } catch {
+            if error.errno != ENOENT { throw ContentError(.system, doing: "open content store", subject: root.string, cause: error) }
+            try wrapping("open content store", root.string) { () throws(SyscallError) in
+                try writeFileDurably(Array(formatVersion.utf8), to: path)
+            }
+            return
+        }
+        if found != Array(formatVersion.utf8) {
+            throw ContentError(.unsupportedFormat, doing: "open content store", subject: root.string)
+        }
+    }
+
+    /// Where a blob lies once it is there.
+    package func path(of digest: Digest) -> FilePath {
+        directory(of: digest.algorithm).appending(digest.hex)
+    }
+
+    func directory(of algorithm: Digest.Algorithm) -> FilePath {
+        root.appending("blobs").appending(algorithm.rawValue)
+    }
+
+    /// The size of a blob in bytes; nil where it is not there.
+    package func size(of digest: Digest) throws(ContentError) -> Int64? {
+        do throws(SyscallError) { return try fileStatus(path(of: digest)).sizeBytes } catch {
+            if error.errno == ENOENT { return nil }
+            throw ContentError(.system, doing: "look for blob", subject: digest.description, cause: error)
+        }
+    }
+
+    /// Whether a blob is there, whole.
+    package func contains(_ digest: Digest) throws(ContentError) -> Bool { try size(of: digest) != nil }
+
+    /// Opens a blob for reading from its start.
+    /// - Throws: `.notFound`.
+    package func openBlob(_ digest: Digest) throws(ContentError) -> OwnedFD {
+        do throws(SyscallError) { return try openFile(path(of: digest), [.readOnly, .noFollow]) } catch {
+            if error.errno == ENOENT { throw ContentError(.notFound, doing: "open blob", subject: digest.description) }
+            throw ContentError(.system, doing: "open blob", subject: digest.description, cause: error)
+        }
+    }
+
+    /// A small blob, a manifest or configuration, whole, and verified once more.
+    /// - Throws: `.notFound`, `.tooLarge` above `limitBytes`, `.digestMismatch` where the disk lost bytes.
+    package func readBlob(_ digest: Digest, limitBytes: Int) throws(ContentError) -> [UInt8] {
+        let file = try openBlob(digest)
+        let bytes: [UInt8]
+        do throws(SyscallError) {
+            bytes = try readAll(file.number, limitBytes: limitBytes, subject: digest.description)
+        } catch {
+            throw ContentError(
+                error.errno == EFBIG ? .tooLarge : .system, doing: "read blob", subject: digest.description, cause: error)
+        }
+        let found = Digest(of: bytes, digest.algorithm)
+        if found != digest { throw ContentError(.digestMismatch, doing: "read blob", subject: "\(digest), found \(found)") }
+        return bytes
+    }
+
+    /// Stores a small content and returns its digest; nothing is written where it is there already.
+    package func addBlob(_ bytes: [UInt8]) throws(ContentError) -> Digest {
+        let digest = Digest(of: bytes)
+        if try contains(digest) { return digest }
+        try wrapping("store blob", digest.description) { () throws(SyscallError) in
+            try writeFileDurably(bytes, to: path(of: digest))
+        }
+        return digest
+    }
+
+    /// Every blob that is there.
+    package func digests() throws(ContentError) -> [Digest] {
+        var found: [Digest] = []
+        for algorithm in Digest.Algorithm.allCases {
+            for name in try names(in: directory(of: algorithm)) {
+                if let digest = try? Digest(algorithm, hex: name) { found.append(digest) }
+            }
+        }
+        return found
+    }
+
+    func names(in directory: FilePath) throws(ContentError) -> [String] {
+        try wrapping("list", directory.string) { () throws(SyscallError) in
+            let opened = try openFile(directory, [.readOnly, .directory])
+            return try directoryEntries(of: opened, subject: directory.string).map(\.name.string)
+        }
+    }
+}

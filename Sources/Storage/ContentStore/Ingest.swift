@@ -1,0 +1,190 @@
+package import CoreTypes
+internal import Glibc
+internal import LinuxSyscalls
+internal import Synchronization
+internal import SystemPackage
+
+extension BlobStore {
+    /// Begins to take in a blob, going on where an earlier attempt stopped: `receivedBytes` says from where.
+    /// - Parameter sizeBytes: the announced size; nil where none was announced.
+    /// - Throws: `.busy` while another ingest of this digest is open.
+    package func beginIngest(of digest: Digest, sizeBytes: Int64?) throws(ContentError) -> Ingest {
+        let path = ingestPath(of: digest)
+        let file = try lockedIngest(path, digest)
+        var hasher = DigestHasher(digest.algorithm)
+        try wrapping("resume ingest", digest.description) { () throws(SyscallError) in
+            while true {
+                let chunk = try readChunk(file.number, limitBytes: 1 << 20, subject: path.string)
+                if chunk.isEmpty { break }
+                hasher.update(chunk.span)
+            }
+        }
+        if let sizeBytes, hasher.byteCount > sizeBytes {
+            try wrapping("restart ingest", digest.description) { () throws(SyscallError) in
+                try setSize(of: file.number, bytes: 0, subject: path.string)
+                try seek(file.number, to: 0, subject: path.string)
+            }
+            hasher = DigestHasher(digest.algorithm)
+        }
+        return Ingest(
+            of: digest, sizeBytes: sizeBytes, path: path, blobPath: self.path(of: digest), file: file, hasher: hasher)
+    }
+
+    func ingestPath(of digest: Digest) -> FilePath {
+        root.appending("ingests").appending("\(digest.algorithm.rawValue)-\(digest.hex)")
+    }
+
+    /// The ingest file, locked. A file that another ingest committed between open and lock is left alone: its name is gone.
+    private func lockedIngest(_ path: FilePath, _ digest: Digest) throws(ContentError) -> OwnedFD {
+        while true {
+            let file = try wrapping("begin ingest", digest.description) { () throws(SyscallError) in
+                try openFile(path, [.readWrite, .create, .noFollow])
+            }
+            let current = try wrapping("begin ingest", digest.description) { () throws(SyscallError) -> Bool? in
+                if try !lockExclusively(file.number, subject: path.string) { return nil }
+                let opened = try fileStatus(of: file.number, subject: path.string)
+                do throws(SyscallError) { return try fileStatus(path).inode == opened.inode } catch  where error.errno == ENOENT {
+                    return false
+                }
+            }
+            guard let current else { throw ContentError(.busy, doing: "begin ingest", subject: digest.description) }
+            if current { return file }
+        }
+    }
+
+    /// Ingests that were begun and neither committed nor discarded, open ones included.
+    package func unfinishedIngests() throws(ContentError) -> [Digest] {
+        try names(in: root.appending("ingests")).compactMap { name in
+            try? Digest(name.replacing("-", with: ":", maxReplacements: 1))
+        }
+    }
+
+    /// Removes what abandoned ingests left; one that is open stays. Returns the bytes that were freed.
+    @discardableResult
+    package func removeAbandonedIngests() throws(ContentError) -> Int64 {
+        var freed: Int64 = 0
+        for digest in try unfinishedIngests() {
+            let ingest: Ingest
+            do throws(ContentError) { ingest = try beginIngest(of: digest, sizeBytes: nil) } catch  where error.code == .busy { continue }
+            freed += ingest.receivedBytes
+            try ingest.discard()
+        }
+        return freed
+    }
+}
+
+/// A blob on its way in: append what arrives, then commit. Dropping it keeps what has arrived for the next attempt.
+package final class Ingest: Sendable {
+    package let digest: Digest
+    /// The announced size; nil where none was announced.
+    package let sizeBytes: Int64?
+    private let path: FilePath
+    private let blobPath: FilePath
+    private let state: Mutex<State>
+
+    private struct State: ~Copyable {
+        var open: Open?
+        struct Open: ~Copyable {
+            let file: OwnedFD
+            var hasher: DigestHasher
+        }
+    }
+
+    init(
+        of digest: Digest, sizeBytes: Int64?, path: FilePath, blobPath: FilePath, file: consuming OwnedFD,
+        hasher: consuming sending DigestHasher
+    ) {
+        self.digest = digest
+        self.sizeBytes = sizeBytes
+        self.path = path
+        self.blobPath = blobPath
+        state = Mutex(State(open: State.Open(file: file, hasher: hasher)))
+    }
+
+    /// How many bytes have arrived, those of earlier attempts included: where a resumed download goes on.
+    package var receivedBytes: Int64 {
+        state.withLock { state in
+            switch state.open {
+            case .some(let open): open.hasher.byteCount
+            case .none: 0
+            }
+        }
+    }
+
+    /// Adds the next bytes.
+    /// - Throws: `.sizeMismatch` beyond the announced size; nothing of the chunk is kept then.
+    package func append(_ chunk: [UInt8]) throws(ContentError) {
+        try state.withLock { state throws(ContentError) in
+            guard var open = state.open.take() else { throw closed("append to") }
+            let refusal = write(chunk, to: &open)
+            state.open = .some(open)
+            if let refusal { throw refusal }
+        }
+    }
+
+    private func write(_ chunk: [UInt8], to open: inout State.Open) -> ContentError? {
+        let received = open.hasher.byteCount
+        if let sizeBytes, received + Int64(chunk.count) > sizeBytes {
+            return ContentError(.sizeMismatch, doing: "append to", subject: "\(digest): more than the announced \(sizeBytes) bytes")
+        }
+        do throws(SyscallError) {
+            try writeAll(chunk.span, at: received, to: open.file.number, subject: path.string)
+        } catch {
+            return ContentError(.system, doing: "append to", subject: digest.description, cause: error)
+        }
+        open.hasher.update(chunk.span)
+        return nil
+    }
+
+    /// Verifies size and digest, brings the bytes to the disk, and only then shows them under their digest.
+    /// - Throws: `.sizeMismatch` while bytes are missing (the ingest stays open, to go on with); `.digestMismatch`, after which
+    ///   all that arrived is gone.
+    package func commit() throws(ContentError) {
+        try state.withLock { state throws(ContentError) in
+            guard let open = state.open.take() else { throw closed("commit") }
+            let received = open.hasher.byteCount
+            if let sizeBytes, received != sizeBytes {
+                state.open = .some(open)
+                throw ContentError(.sizeMismatch, doing: "commit", subject: "\(digest): \(received) of \(sizeBytes) bytes")
+            }
+            let file = open.file
+            let found = open.hasher.finish()
+            if found != digest {
+                let mismatch = ContentError(.digestMismatch, doing: "commit", subject: "\(digest), found \(found)")
+                do throws(SyscallError) { try removeFile(path) } catch {
+                    throw ContentError(
+                        .digestMismatch, doing: mismatch.doing, subject: "\(mismatch.subject); and its bytes stay", cause: error)
+                }
+                throw mismatch
+            }
+            do throws(SyscallError) { try publish(file) } catch {
+                throw ContentError(.system, doing: "commit", subject: digest.description, cause: error)
+            }
+        }
+    }
+
+    /// fsync, rename, fsync of both directories: after a crash the blob is whole or absent.
+    private func publish(_ file: borrowing OwnedFD) throws(SyscallError) {
+        try synchronize(file.number, subject: path.string)
+        try renameFile(path, to: blobPath)
+        for directory in [blobPath.removingLastComponent(), path.removingLastComponent()] {
+            let opened = try openFile(directory, [.readOnly, .directory])
+            try synchronize(opened.number, subject: directory.string)
+        }
+    }
+
+    /// Throws away all that has arrived.
+    package func discard() throws(ContentError) {
+        try state.withLock { state throws(ContentError) in
+            guard let open = state.open.take() else { return }
+            do throws(SyscallError) { try removeFile(path) } catch  where error.errno != ENOENT {
+                throw ContentError(.system, doing: "discard", subject: digest.description, cause: error)
+            } catch {}
+            _ = consume open
+        }
+    }
+
+    private func closed(_ doing: String) -> ContentError {
+        ContentError(.closed, doing: doing, subject: digest.description)
+    }
+}

@@ -1,0 +1,59 @@
+package import CoreTypes
+internal import Glibc
+internal import LinuxSyscalls
+internal import Synchronization
+
+/// Names one lease of one store, for as long as the process lives.
+package struct LeaseID: Hashable, Sendable {
+    let number: UInt64
+}
+
+/// What a sweep did.
+package struct SweepResult: Equatable, Sendable {
+    package let removed: [Digest]
+    package let freedBytes: Int64
+}
+
+extension BlobStore {
+    /// Takes a lease: blobs added to it outlive every sweep until the lease is released, whether or not a record names
+    /// them yet. Take it before the first ingest of a pull, release it after the record is durable. A lease dies with its
+    /// process: the blobs then wait, unprotected, for the pull that goes on.
+    package func takeLease() -> LeaseID {
+        let lease = LeaseID(number: nextLease.wrappingAdd(1, ordering: .relaxed).oldValue)
+        leases.withLock { $0[lease] = [] }
+        return lease
+    }
+
+    /// Protects a blob, there or yet to come.
+    package func protect(_ digest: Digest, by lease: LeaseID) {
+        leases.withLock { _ = $0[lease]?.insert(digest) }
+    }
+
+    /// Ends a lease; to end it again does nothing.
+    package func release(_ lease: LeaseID) {
+        leases.withLock { _ = $0.removeValue(forKey: lease) }
+    }
+
+    /// Removes one blob. One that is not there is no error; open readers keep what they have.
+    package func removeBlob(_ digest: Digest) throws(ContentError) {
+        do throws(SyscallError) { try removeFile(path(of: digest)) } catch  where error.errno != ENOENT {
+            throw ContentError(.system, doing: "remove blob", subject: digest.description, cause: error)
+        } catch {}
+    }
+
+    /// Removes every blob that is neither among `roots` (all that records reach: indexes, manifests, configurations,
+    /// layers) nor protected by a lease. No lease can be taken or extended meanwhile.
+    package func sweep(keeping roots: Set<Digest>) throws(ContentError) -> SweepResult {
+        try leases.withLock { leases throws(ContentError) in
+            let leased = leases.values.reduce(into: Set<Digest>()) { $0.formUnion($1) }
+            var removed: [Digest] = []
+            var freedBytes: Int64 = 0
+            for digest in try digests() where !roots.contains(digest) && !leased.contains(digest) {
+                freedBytes += try size(of: digest) ?? 0
+                try removeBlob(digest)
+                removed.append(digest)
+            }
+            return SweepResult(removed: removed, freedBytes: freedBytes)
+        }
+    }
+}
