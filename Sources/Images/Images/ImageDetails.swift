@@ -1,0 +1,49 @@
+package import CoreTypes
+package import Records
+package import SystemPackage
+
+/// What `inspect` shows of an image.
+package struct ImageDetails: Sendable {
+    package let named: NamedImage
+    /// The configuration document as the image carries it (image-spec, config.md), verified against the id.
+    package let configuration: [UInt8]
+}
+
+/// One line that removing an image prints.
+package enum RemovalStep: Equatable, Sendable {
+    /// A name is gone, in its familiar form.
+    case untagged(String)
+    /// An image id, or the chain id of a layer that nothing refers to any more.
+    case deleted(Digest)
+}
+
+/// A container that keeps an image from being removed.
+package struct ImageUser: Equatable, Sendable {
+    package let container: ContainerID
+    /// A running container keeps its image even from a forced removal.
+    package let isRunning: Bool
+
+    package init(container: ContainerID, isRunning: Bool) {
+        self.container = container
+        self.isRunning = isRunning
+    }
+}
+
+/// One mount of a container's root, for the shim to make: `overlay`, or `bind`.
+package struct RootMount: Equatable, Sendable {
+    package let type: String
+    package let source: String
+    package let options: [String]
+}
+
+/// What an image library is told at its start.
+package struct LibrarySettings: Sendable {
+    /// The data root: `content/` and `snapshots/` lie in it.
+    package var dataRoot: FilePath
+    /// Layers downloaded at a time, over all pulls.
+    package var maximumDownloads = 3
+    /// Layers unpacked at a time, over all pulls.
+    package var maximumUnpacks = 2
+
+    package init(dataRoot: FilePath) { self.dataRoot = dataRoot }
+}

@@ -1,0 +1,105 @@
+package import CoreTypes
+package import Records
+
+/// What people call images, and what those words mean here.
+extension ImageLibrary {
+    /// Every image with its names, newest first.
+    package func list() async throws(ImageError) -> [NamedImage] {
+        do { return try await records.images.all() } catch { throw .storage(error) }
+    }
+
+    /// The image that a user's word means: a name, `name@digest`, an id, or the beginning of an id. A name
+    /// goes before the beginning of an id.
+    /// - Throws: `.notFound` (`No such image: x`) or `.ambiguous`, in Docker's words.
+    package func lookUp(_ word: String) async throws(ImageError) -> NamedImage {
+        let found: NamedImage?
+        switch ImageWord(word) {
+        case .id(let id): found = try await image(id)
+        case .name(let name, let prefix):
+            if let named = try await image(named: name) {
+                found = named
+            } else if let prefix {
+                found = try await image(beginningWith: prefix)
+            } else {
+                found = nil
+            }
+        case .prefix(let prefix): found = try await image(beginningWith: prefix)
+        case .malformed(let problem): throw ImageError(.invalid, problem)
+        }
+        guard let found else { throw ImageError(.notFound, "No such image: \(ImageWord(word).shown ?? word)") }
+        return found
+    }
+
+    /// Gives an image one more name, taking the name from the image that had it.
+    /// - Parameter name: completed with the default tag; a digest is refused, as Docker does.
+    package func tag(_ word: String, as name: ImageReference) async throws(ImageError) {
+        guard name.digest == nil else { throw ImageError(.invalid, "refusing to create a tag with a digest reference") }
+        let found = try await lookUp(word)
+        do throws(RecordsError) {
+            try await records.images.tag(found.image.id, as: name.withDefaultTag)
+        } catch {
+            if error.code == .absent { throw ImageError(.notFound, "No such image: \(word)", cause: error) }
+            throw .storage(error)
+        }
+    }
+
+    private func image(_ id: Digest) async throws(ImageError) -> NamedImage? {
+        do { return try await records.images.find(id) } catch { throw .storage(error) }
+    }
+
+    private func image(named name: ImageReference) async throws(ImageError) -> NamedImage? {
+        do { return try await records.images.find(named: name) } catch { throw .storage(error) }
+    }
+
+    private func image(beginningWith prefix: String) async throws(ImageError) -> NamedImage? {
+        let ids: [Digest]
+        do { ids = try await records.images.ids(beginningWith: prefix, limit: 2) } catch { throw .storage(error) }
+        if ids.count > 1 { throw ImageError(.ambiguous, "ambiguous image id prefix: \(prefix)") }
+        guard let id = ids.first else { return nil }
+        return try await image(id)
+    }
+}
+
+/// What kind of word a user typed for an image.
+enum ImageWord: Equatable {
+    /// A complete id: 64 digits, with or without `sha256:`.
+    case id(Digest)
+    /// A name, perhaps also the beginning of an id.
+    case name(ImageReference, prefix: String?)
+    /// Nothing but the beginning of an id.
+    case prefix(String)
+    /// Neither.
+    case malformed(String)
+
+    init(_ word: String) {
+        let hex = word.hasPrefix("sha256:") ? String(word.dropFirst("sha256:".utf8.count)) : word
+        if let id = try? Digest(.sha256, hex: hex) {
+            self = .id(id)
+            return
+        }
+        let prefix = Self.isHexadecimal(hex) ? hex : nil
+        do throws(InvalidImageReference) {
+            let name = try ImageReference(word).withDefaultTag
+            self = .name(name.digest.map(name.pinned) ?? name, prefix: prefix)
+        } catch {
+            self = prefix.map { .prefix($0) } ?? .malformed("\(error)")
+        }
+    }
+
+    /// The word as Docker repeats it: a name with its tag.
+    var shown: String? {
+        switch self {
+        case .id(let id): id.description
+        case .name(let name, _): name.familiar
+        case .prefix(let prefix): prefix
+        case .malformed: nil
+        }
+    }
+
+    private static func isHexadecimal(_ text: String) -> Bool {
+        (1...64).contains(text.utf8.count)
+            && text.utf8.allSatisfy {
+                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+            }
+    }
+}

@@ -1,0 +1,32 @@
+/// What a registry client is told at its start.
+package struct RegistryConfiguration: Sendable {
+    /// Registries that may be spoken to in plain http, or without a proof of who they are: `host`,
+    /// `host:port`, or an address block as `10.0.0.0/8`. 127.0.0.0/8, ::1 and localhost always may.
+    package var insecureRegistries: [String]
+    /// Proxies; nothing is read from the environment.
+    package var proxies: ProxySettings
+    /// Sent with every request.
+    package var userAgent: String
+
+    package init(insecureRegistries: [String] = [], proxies: ProxySettings = ProxySettings(), userAgent: String = "apus") {
+        self.insecureRegistries = insecureRegistries
+        self.proxies = proxies
+        self.userAgent = userAgent
+    }
+}
+
+/// Which proxy serves which scheme. Loopback is never asked through one.
+package struct ProxySettings: Equatable, Sendable {
+    /// For http targets: `http://proxy:3128`; empty is none.
+    package var http: String
+    /// For https targets; empty is none.
+    package var https: String
+    /// Hosts and domains reached directly, separated by commas, as `NO_PROXY` has them.
+    package var exceptions: String
+
+    package init(http: String = "", https: String = "", exceptions: String = "") {
+        self.http = http
+        self.https = https
+        self.exceptions = exceptions
+    }
+}

@@ -1,0 +1,42 @@
+/// A registry that could not be asked, or that said no.
+package struct RegistryError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What a caller can tell apart.
+    package enum Code: Equatable, Sendable {
+        /// The registry knows the repository but not this manifest or blob: 404.
+        case notFound
+        /// The registry will not serve these credentials, or hides what is not theirs: 401 after a token was given, 403.
+        case denied
+        /// The credentials were refused, by the registry or by its token service.
+        case unauthorized
+        /// Too many requests, and still so after every retry: 429.
+        case tooManyRequests
+        /// The registry itself failed: 5xx.
+        case server
+        /// No answer: name resolution, connection, TLS, time-out.
+        case network
+        /// The answer breaks the protocol or a limit.
+        case malformed
+        /// The answer is not what its digest says.
+        case digestMismatch
+        /// An index has nothing for this platform.
+        case noMatchingPlatform
+        /// Something that is refused by policy: a redirect to plain http, a realm that may not see a password.
+        case refused
+        /// The caller went away.
+        case cancelled
+    }
+
+    package let code: Code
+    /// What was asked, with the method: `GET "https://registry-1.docker.io/v2/…"`. No secrets, no query.
+    package let doing: String
+    /// Why it failed: the registry's own `code: message`, or what the connection said.
+    package let cause: String
+
+    package init(_ code: Code, doing: String, cause: String) {
+        self.code = code
+        self.doing = doing
+        self.cause = cause
+    }
+
+    package var description: String { doing.isEmpty ? cause : "\(doing): \(cause)" }
+}
