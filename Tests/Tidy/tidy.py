@@ -28,7 +28,7 @@ ESSENTIALS_ONLY = {"EngineAPI", "EngineClient", "apus"}
 # The one file of a module in which the C library that it owns is called.
 BINDINGS = {
     "Seccomp": "Libseccomp.swift", "Archive": "LibArchive.swift", "ContentStore": "Libcrypto.swift",
-    "Registry": "Libcurl.swift",
+    "Registry": "Libcurl.swift", "apus": "Terminal.swift",
 }
 BANNED_NAMES = re.compile(r"(?<![A-Za-z])[A-Za-z]*(Utils|Utilities|Helpers?|Common|Extras|Manager)(?![a-z])")
 BANNED_WORDS = [

@@ -1,1 +1,158 @@
-// EngineClient
+internal import EngineAPI
+internal import FoundationEssentials
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+
+/// A client of the Docker Engine API. Each request has a connection of its own: on a unix socket one costs nothing,
+/// and a stream never holds up another request.
+public struct Client: Sendable {
+    /// Where the daemon listens.
+    public let endpoint: EngineEndpoint
+    /// The API version that paths carry, `1.51`; nil for none.
+    public let version: String?
+
+    /// A client of the daemon at `endpoint`; nothing is sent yet.
+    public init(endpoint: EngineEndpoint, version: String? = nil) {
+        self.endpoint = endpoint
+        self.version = version
+    }
+
+    /// Sends a request and lends its answer to `body`; the connection ends with it.
+    /// - Parameter upgrading: asks for a raw stream in place of HTTP after the answer's head.
+    /// - Throws: `EngineClientError`, a refusal (status 400 and above) included; and what `body` throws.
+    public func withAnswer<Result: Sendable>(
+        to request: EngineRequest, upgrading: Bool = false, _ body: @Sendable (Answer) async throws -> Result
+    ) async throws -> Result {
+        let (channel, coming) = try await connect()
+        return try await channel.executeThenClose { inbound, outbound in
+            do {
+                try await send(request, upgrading: upgrading, over: outbound)
+            } catch let error as ChannelError where error == .ioOnClosedChannel {
+                throw EngineClientError.brokenExchange("the daemon closed the connection")
+            }
+            let answer = Answer(head: try await coming.get(), inbound: inbound, outbound: outbound)
+            if answer.status >= 400 { throw try await refusal(answer) }
+            return try await body(answer)
+        }
+    }
+
+    /// Sends a request and collects its whole answer.
+    /// - Throws: as `withAnswer`; and when the answer is longer than `limitBytes`.
+    public func answer(to request: EngineRequest, limitBytes: Int = 64 << 20) async throws -> [UInt8] {
+        try await withAnswer(to: request) { try await $0.collect(limitBytes: limitBytes) }
+    }
+
+    private typealias Connection = (channel: NIOAsyncChannel<ResponsePart, RequestPart>, head: EventLoopFuture<HTTPResponseHead>)
+
+    private func connect() async throws -> Connection {
+        do {
+            return try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+                .channelOption(.allowRemoteHalfClosure, value: true)
+                .connect(unixDomainSocketPath: endpoint.socketPath) { channel in
+                    channel.eventLoop.makeCompletedFuture { try Self.prepare(channel) }
+                }
+        } catch let error as IOError {
+            throw EngineClientError.cannotConnect(
+                endpoint, reason: error.errnoCode == 13 ? "permission denied" : "errno \(error.errnoCode)")
+        }
+    }
+
+    private static func prepare(_ channel: any Channel) throws -> Connection {
+        let encoder = HTTPRequestEncoder()
+        let decoder = ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .forwardBytes))
+        let head = channel.eventLoop.makePromise(of: HTTPResponseHead.self)
+        try channel.pipeline.syncOperations.addHandlers([
+            encoder, decoder, HTTPExchangeHandler(decoder: decoder, encoder: encoder, head: head),
+        ])
+        let connection = try NIOAsyncChannel<ResponsePart, RequestPart>(
+            wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
+        return (connection, head.futureResult)
+    }
+
+    private func send(
+        _ request: EngineRequest, upgrading: Bool, over outbound: NIOAsyncChannelOutboundWriter<RequestPart>
+    ) async throws {
+        var headers = HTTPHeaders([("Host", "apus"), ("User-Agent", "apus")])
+        for (name, value) in request.headers { headers.add(name: name, value: value) }
+        headers.add(name: "Content-Length", value: String(request.body?.count ?? 0))
+        if request.body != nil { headers.add(name: "Content-Type", value: "application/json") }
+        if upgrading {
+            headers.add(name: "Connection", value: "Upgrade")
+            headers.add(name: "Upgrade", value: "tcp")
+        }
+        let head = HTTPRequestHead(
+            version: .http1_1, method: .init(rawValue: request.method), uri: request.target(version: version), headers: headers)
+        var parts: [RequestPart] = [.head(head)]
+        if let body = request.body { parts.append(.body(ByteBuffer(bytes: body))) }
+        try await outbound.write(contentsOf: parts + [.end])
+    }
+
+    private func refusal(_ answer: Answer) async throws -> EngineClientError {
+        let bytes = try await answer.collect(limitBytes: 1 << 20)
+        return .refused(status: answer.status, message: errorMessage(in: bytes, status: answer.status))
+    }
+}
+
+/// What the daemon answers to one request, while the connection lasts.
+public struct Answer: Sendable {
+    private let head: HTTPResponseHead
+    private let outbound: NIOAsyncChannelOutboundWriter<RequestPart>
+    /// The rest of the answer: the body of a plain answer, or the raw stream after an upgrade. To be iterated once.
+    public let bytes: AnswerBytes
+
+    init(
+        head: HTTPResponseHead, inbound: NIOAsyncChannelInboundStream<ResponsePart>,
+        outbound: NIOAsyncChannelOutboundWriter<RequestPart>
+    ) {
+        self.head = head
+        self.outbound = outbound
+        bytes = AnswerBytes(parts: inbound)
+    }
+
+    /// The HTTP status.
+    public var status: Int { Int(head.status.code) }
+
+    /// The first header of that name, whatever its case.
+    public func header(_ name: String) -> String? { head.headers.first(name: name) }
+
+    /// Writes to the raw stream; returns when the connection takes more.
+    public func write(_ bytes: [UInt8]) async throws {
+        try await outbound.write(.raw(ByteBuffer(bytes: bytes)))
+    }
+
+    /// Ends this side of the raw stream; the other side goes on.
+    public func finishWriting() { outbound.finish() }
+
+    /// Reads the answer to its end.
+    public func collect(limitBytes: Int) async throws -> [UInt8] {
+        var collected: [UInt8] = []
+        for try await chunk in bytes {
+            collected += chunk
+            if collected.count > limitBytes { throw EngineClientError.brokenExchange("more than \(limitBytes) bytes came") }
+        }
+        return collected
+    }
+}
+
+/// The bytes of an answer as they come, with back-pressure: what is not asked for stays in the daemon. They can be
+/// gone through once.
+public struct AnswerBytes: AsyncSequence, Sendable {
+    let parts: NIOAsyncChannelInboundStream<ResponsePart>
+
+    /// The one iterator.
+    public func makeAsyncIterator() -> Iterator { Iterator(parts: parts.makeAsyncIterator()) }
+
+    /// Hands out chunks until the answer ends.
+    public struct Iterator: AsyncIteratorProtocol {
+        var parts: NIOAsyncChannelInboundStream<ResponsePart>.AsyncIterator
+
+        /// - Returns: nil at the end, which for a raw stream is the daemon's closing of its side.
+        public mutating func next(isolation actor: isolated (any Actor)? = #isolation) async throws -> [UInt8]? {
+            switch try await parts.next(isolation: actor) {
+            case .bytes(let buffer)?: Array(buffer.readableBytesView)
+            case .end?, nil: nil
+            }
+        }
+    }
+}

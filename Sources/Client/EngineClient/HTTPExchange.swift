@@ -1,0 +1,148 @@
+internal import NIOCore
+internal import NIOHTTP1
+
+/// One request to the daemon.
+public struct EngineRequest: Sendable {
+    /// `GET`, `POST`, `DELETE`.
+    public let method: String
+    /// The path below the version, `/containers/json`, its variable parts not yet escaped.
+    public let path: String
+    /// Parameters, unescaped.
+    public let query: [(name: String, value: String)]
+    /// Headers besides those of the exchange itself.
+    public let headers: [(name: String, value: String)]
+    /// A JSON document; nil for none.
+    public let body: [UInt8]?
+
+    /// A request with nothing but what is named.
+    public init(
+        _ method: String, _ path: String, query: [(name: String, value: String)] = [],
+        headers: [(name: String, value: String)] = [], body: [UInt8]? = nil
+    ) {
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = body
+    }
+
+    /// Path and query as they stand in the request line.
+    func target(version: String?) -> String {
+        let pairs = query.map { escaped($0.name, keeping: "") + "=" + escaped($0.value, keeping: "") }
+        let prefix = version.map { "/v\($0)" } ?? ""
+        return prefix + escaped(path, keeping: "/:@") + (pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&"))
+    }
+}
+
+/// Percent-encodes all but RFC 3986's unreserved characters and `keeping`.
+private func escaped(_ text: String, keeping: String) -> String {
+    let plain = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~".utf8).union(keeping.utf8)
+    let digits = Array("0123456789ABCDEF".utf8)
+    var bytes: [UInt8] = []
+    for byte in text.utf8 {
+        if plain.contains(byte) {
+            bytes.append(byte)
+        } else {
+            bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+        }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+}
+
+/// What comes back over a connection after the head: chunks of body, or of the raw stream after an upgrade.
+enum ResponsePart: Sendable {
+    case bytes(ByteBuffer)
+    /// The body is whole.
+    case end
+}
+
+/// What goes out: one request's head and body, then, after an upgrade, raw bytes.
+enum RequestPart: Sendable {
+    case head(HTTPRequestHead)
+    case body(ByteBuffer)
+    case end
+    case raw(ByteBuffer)
+}
+
+/// Translates between HTTP parts and ours, and hands the connection over to `RawStreamHandler` when the daemon
+/// answers 101: the HTTP decoder leaves last and forwards the bytes that it had read too far.
+final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPClientResponsePart
+    typealias InboundOut = ResponsePart
+    typealias OutboundIn = RequestPart
+    typealias OutboundOut = HTTPClientRequestPart
+
+    private let decoder: any RemovableChannelHandler
+    private let encoder: any RemovableChannelHandler
+    private let head: EventLoopPromise<HTTPResponseHead>
+    private var isUpgrading = false
+
+    /// - Parameter head: kept with the answer's head, or broken when none comes.
+    init(decoder: any RemovableChannelHandler, encoder: any RemovableChannelHandler, head: EventLoopPromise<HTTPResponseHead>) {
+        self.decoder = decoder
+        self.encoder = encoder
+        self.head = head
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        head.fail(EngineClientError.brokenExchange("the daemon closed the connection"))
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        head.fail(EngineClientError.brokenExchange("\(error)"))
+        context.fireErrorCaught(error)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            isUpgrading = head.status == .switchingProtocols
+            self.head.succeed(head)
+        case .body(let buffer):
+            context.fireChannelRead(wrapInboundOut(.bytes(buffer)))
+        case .end:
+            if isUpgrading { becomeRaw(context) } else { context.fireChannelRead(wrapInboundOut(.end)) }
+        }
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        switch unwrapOutboundIn(data) {
+        case .head(let head): context.write(wrapOutboundOut(.head(head)), promise: promise)
+        case .body(let buffer): context.write(wrapOutboundOut(.body(.byteBuffer(buffer))), promise: promise)
+        case .end: context.write(wrapOutboundOut(.end(nil)), promise: promise)
+        case .raw: promise?.fail(EngineClientError.brokenExchange("raw bytes were written before the upgrade"))
+        }
+    }
+
+    private func becomeRaw(_ context: ChannelHandlerContext) {
+        let pipeline = context.pipeline.syncOperations
+        do {
+            try pipeline.addHandler(RawStreamHandler(), position: .after(self))
+            pipeline.removeHandler(self, promise: nil)
+            pipeline.removeHandler(encoder, promise: nil)
+            pipeline.removeHandler(decoder, promise: nil)
+        } catch {
+            context.fireErrorCaught(error)
+        }
+    }
+}
+
+/// Passes bytes through once the connection is no longer HTTP.
+private final class RawStreamHandler: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ResponsePart
+    typealias OutboundIn = RequestPart
+    typealias OutboundOut = ByteBuffer
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        context.fireChannelRead(wrapInboundOut(.bytes(unwrapInboundIn(data))))
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        switch unwrapOutboundIn(data) {
+        case .raw(let buffer): context.write(wrapOutboundOut(buffer), promise: promise)
+        case .head, .body, .end: promise?.fail(EngineClientError.brokenExchange("a request was written after the upgrade"))
+        }
+    }
+}

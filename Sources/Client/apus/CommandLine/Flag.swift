@@ -1,0 +1,83 @@
+/// One flag of a verb: how it is spelled, what it takes, and what help says of it.
+package struct Flag: Sendable {
+    /// What a flag's value must look like. The name in a help page follows from it.
+    package enum Kind: Sendable, Equatable {
+        /// `--rm`, `--rm=false`.
+        case bool(default: Bool)
+        case string
+        /// May be given again; each time adds a value.
+        case list
+        /// A signed decimal number.
+        case integer
+        /// `1.5`: a number of processors.
+        case decimal
+        /// `512m`: a size with a binary unit; `-1` where it means "no limit".
+        case bytes
+        /// `1m30s`.
+        case duration
+    }
+
+    package let name: String
+    package let short: Character?
+    package let kind: Kind
+    /// The word help shows for the value, `list` for `--env list`; empty for a bool.
+    package let placeholder: String
+    package let usage: String
+    /// What help shows as `(default …)`; empty for none.
+    package let defaultText: String
+
+    package init(
+        _ name: String, _ short: Character? = nil, _ kind: Kind, _ usage: String, placeholder: String? = nil, defaultText: String = ""
+    ) {
+        self.name = name
+        self.short = short
+        self.kind = kind
+        self.usage = usage
+        self.placeholder = placeholder ?? kind.placeholder
+        self.defaultText = kind == .bool(default: true) ? "true" : defaultText
+    }
+
+    /// `-m, --memory`, as error messages name a flag.
+    var spelling: String {
+        short.map { "-\($0), --\(name)" } ?? "--\(name)"
+    }
+
+    var isBool: Bool {
+        if case .bool = kind { true } else { false }
+    }
+}
+
+extension Flag.Kind {
+    var placeholder: String {
+        switch self {
+        case .bool: ""
+        case .string: "string"
+        case .list: "list"
+        case .integer: "int"
+        case .decimal: "decimal"
+        case .bytes: "bytes"
+        case .duration: "duration"
+        }
+    }
+
+    /// Why `text` is no value of this kind; nil when it is one. The words are those of docker's CLI.
+    func complaint(about text: String) -> String? {
+        switch self {
+        case .string, .list: nil
+        case .bool: parseBool(text) == nil ? "strconv.ParseBool: parsing \"\(text)\": invalid syntax" : nil
+        case .integer: Int64(text) == nil ? "strconv.ParseInt: parsing \"\(text)\": invalid syntax" : nil
+        case .decimal: parseNanoCPUs(text) == nil ? "failed to parse \(text) as a rational number" : nil
+        case .bytes: text == "-1" || parseByteSize(text) != nil ? nil : "invalid size: '\(text)'"
+        case .duration: parseDuration(text) == nil ? "time: invalid duration \"\(text)\"" : nil
+        }
+    }
+}
+
+/// The spellings of a bool that Go's strconv.ParseBool takes.
+func parseBool(_ text: String) -> Bool? {
+    switch text {
+    case "1", "t", "T", "true", "TRUE", "True": true
+    case "0", "f", "F", "false", "FALSE", "False": false
+    default: nil
+    }
+}

@@ -1,0 +1,64 @@
+internal import EngineClient
+
+/// Reads a whole command line, carries its verb out, and tells errors.
+/// - Returns: the exit code of the program.
+func runProgram(_ words: [String], variables: [String: String]) async -> Int32 {
+    do throws(UsageError) {
+        let globals = try parseArguments(words, flags: globalFlags + [helpFlag], interspersed: false)
+        if globals.bool("version") {
+            StandardStream.output.write("apus version \(productVersion)\n")
+            return 0
+        }
+        if globals.operands.isEmpty || globals.bool("help") {
+            StandardStream.output.write(helpPage(ofGroup: "", verbs: allVerbs))
+            return 0
+        }
+        return await runVerb(globals, variables: variables)
+    } catch {
+        return complain(error, usage: "apus [OPTIONS] COMMAND [ARG...]", name: "")
+    }
+}
+
+private func runVerb(_ globals: Arguments, variables: [String: String]) async -> Int32 {
+    let words = globals.operands
+    let twoWords = words.prefix(2).joined(separator: " ")
+    let isGroup = commandGroups(of: allVerbs).contains(words[0])
+    let name = isGroup && words.count > 1 ? twoWords : words[0]
+    guard let verb = allVerbs.first(where: { $0.names.contains(name) }) else {
+        return unknown(name, isGroup: isGroup, words)
+    }
+    let rest = Array(words.dropFirst(name.contains(" ") ? 2 : 1))
+    do {
+        let arguments = try verb.parse(rest, as: name)
+        if arguments.bool("help") {
+            StandardStream.output.write(helpPage(of: verb, as: name))
+            return 0
+        }
+        let environment = try Environment(globals, variables: variables)
+        return try await verb.run(Invocation(name: name, arguments: arguments, environment: environment))
+    } catch let error as UsageError {
+        return complain(error, usage: "apus \(name) \(verb.synopsis)", name: name)
+    } catch {
+        StandardStream.error.write("\(error)\n")
+        return name.hasSuffix("run") ? 125 : 1
+    }
+}
+
+private func unknown(_ name: String, isGroup: Bool, _ words: [String]) -> Int32 {
+    if isGroup, words.count == 1 || words[1] == "--help" {
+        StandardStream.output.write(helpPage(ofGroup: words[0], verbs: allVerbs))
+        return 0
+    }
+    if laterVerbs.contains(words[0]) || (isGroup && laterVerbs.contains(words[1])) {
+        StandardStream.error.write("apus: 'apus \(name)' is not supported yet\n\nRun 'apus --help' for the commands that are\n")
+    } else {
+        StandardStream.error.write("apus: unknown command: apus \(name)\n\nRun 'apus --help' for more information\n")
+    }
+    return 1
+}
+
+private func complain(_ error: UsageError, usage: String, name: String) -> Int32 {
+    let verb = name.isEmpty ? "" : name + " "
+    StandardStream.error.write("\(error.message)\n\nUsage:  \(usage)\n\nRun 'apus \(verb)--help' for more information\n")
+    return error.exitCode
+}

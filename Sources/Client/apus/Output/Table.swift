@@ -1,0 +1,79 @@
+/// Lays rows out in columns as docker's tables are: three spaces between columns, none behind the last.
+/// - Parameter rows: cells by row, the header first; every row as long as the header.
+package func tableText(_ rows: [[String]]) -> String {
+    guard let header = rows.first else { return "" }
+    let widths = header.indices.map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
+    return rows.map { row in
+        row.enumerated().map { column, cell in
+            column == row.count - 1 ? cell : cell.padded(to: widths[column] + 3)
+        }.joined() + "\n"
+    }.joined()
+}
+
+/// How a list verb prints, from `--format` and `--quiet`.
+package enum ListFormat: Sendable, Equatable {
+    /// Chosen columns under a header; tab-separated pieces of a template, or the verb's own columns for nil.
+    case table(String?)
+    case json
+    case template(String)
+
+    package init(_ text: String?) {
+        switch text {
+        case nil, "", "table"?: self = .table(nil)
+        case "json"?: self = .json
+        case let text? where text.hasPrefix("table "): self = .table(unescaped(String(text.dropFirst(6))))
+        case let text?: self = .template(unescaped(text))
+        }
+    }
+}
+
+/// `\t` and `\n` typed as two characters become what they mean, as docker's formatter does.
+private func unescaped(_ text: String) -> String {
+    var result = ""
+    var rest = Substring(text)
+    while let character = rest.popFirst() {
+        switch (character, rest.first) {
+        case ("\\", "t"): result += "\t"
+        case ("\\", "n"): result += "\n"
+        default:
+            result.append(character)
+            continue
+        }
+        rest = rest.dropFirst()
+    }
+    return result
+}
+
+/// One column that a list verb knows: the field templates name, and the heading of tables.
+package struct Column: Sendable {
+    package let field: String
+    package let heading: String
+
+    package init(_ field: String, _ heading: String) {
+        self.field = field
+        self.heading = heading
+    }
+}
+
+/// Renders the rows of a list verb.
+/// - Parameters:
+///   - rows: one map a row, its entries named by `columns`' fields.
+///   - byDefault: the fields that a plain table shows.
+package func listText(
+    _ rows: [TemplateValue], columns: [Column], byDefault: [String], format: ListFormat
+) throws(TemplateError) -> String {
+    switch format {
+    case .json: return rows.map { $0.json + "\n" }.joined()
+    case .template(let text):
+        let template = try Template(text)
+        var lines = ""
+        for row in rows { lines += try template.render(row) + "\n" }
+        return lines
+    case .table(let text):
+        let template = try Template(text ?? byDefault.map { "{{.\($0)}}" }.joined(separator: "\t"))
+        let headings = TemplateValue.map(columns.map { .init($0.field, .text($0.heading)) })
+        var lines = [try template.render(headings)]
+        for row in rows { lines.append(try template.render(row)) }
+        return tableText(lines.map { $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init) })
+    }
+}

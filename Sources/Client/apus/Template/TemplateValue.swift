@@ -1,0 +1,101 @@
+/// What a template looks at: a JSON document with its keys in their order.
+package enum TemplateValue: Sendable, Equatable {
+    case null
+    case bool(Bool)
+    case integer(Int64)
+    case number(Double)
+    case text(String)
+    case list([TemplateValue])
+    case map([Entry])
+
+    package struct Entry: Sendable, Equatable {
+        package let key: String
+        package let value: TemplateValue
+
+        package init(_ key: String, _ value: TemplateValue) {
+            self.key = key
+            self.value = value
+        }
+    }
+
+    /// The value behind a key; nil where this is no map or has no such key.
+    package subscript(key key: String) -> TemplateValue? {
+        guard case .map(let entries) = self else { return nil }
+        return entries.first { $0.key == key }?.value
+    }
+
+    /// Go's idea of truth: not false, zero, empty or null.
+    var isTrue: Bool {
+        switch self {
+        case .null: false
+        case .bool(let value): value
+        case .integer(let value): value != 0
+        case .number(let value): value != 0
+        case .text(let value): !value.isEmpty
+        case .list(let values): !values.isEmpty
+        case .map(let entries): !entries.isEmpty
+        }
+    }
+
+    /// The value as Go's fmt prints it with `%v`: `[a b]`, `map[key:value]`.
+    package var printed: String {
+        switch self {
+        case .null: "<no value>"
+        case .bool(let value): String(value)
+        case .integer(let value): String(value)
+        case .number(let value): value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)
+        case .text(let value): value
+        case .list(let values): "[" + values.map(\.printed).joined(separator: " ") + "]"
+        case .map(let entries):
+            "map[" + entries.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value.printed)" }.joined(separator: " ") + "]"
+        }
+    }
+}
+
+extension TemplateValue {
+    /// The value as JSON on one line, as Go's encoder writes it.
+    package var json: String { jsonLines(indent: nil, depth: 0) }
+
+    /// The value as JSON over several lines, four spaces a level, as `inspect` prints it.
+    package var indentedJSON: String { jsonLines(indent: "    ", depth: 0) }
+
+    private func jsonLines(indent: String?, depth: Int) -> String {
+        switch self {
+        case .null: return "null"
+        case .bool, .integer: return printed
+        case .number(let value): return value.isFinite ? printed : "null"
+        case .text(let value): return quotedJSON(value)
+        case .list(let values):
+            return enclosed("[", values.map { $0.jsonLines(indent: indent, depth: depth + 1) }, "]", indent, depth)
+        case .map(let entries):
+            let colon = indent == nil ? ":" : ": "
+            let members = entries.map { quotedJSON($0.key) + colon + $0.value.jsonLines(indent: indent, depth: depth + 1) }
+            return enclosed("{", members, "}", indent, depth)
+        }
+    }
+
+    private func enclosed(_ open: String, _ parts: [String], _ close: String, _ indent: String?, _ depth: Int) -> String {
+        guard let indent, !parts.isEmpty else { return open + parts.joined(separator: ",") + close }
+        let inner = "\n" + String(repeating: indent, count: depth + 1)
+        return open + inner + parts.joined(separator: "," + inner) + "\n" + String(repeating: indent, count: depth) + close
+    }
+}
+
+/// A JSON string with what must not stand in one escaped; `<`, `>` and `&` stay, as in docker's output.
+private func quotedJSON(_ text: String) -> String {
+    var quoted = "\""
+    for scalar in text.unicodeScalars {
+        switch scalar {
+        case "\"": quoted += "\\\""
+        case "\\": quoted += "\\\\"
+        case "\n": quoted += "\\n"
+        case "\r": quoted += "\\r"
+        case "\t": quoted += "\\t"
+        case _ where scalar.value < 0x20 || scalar.value == 0x7f:
+            let hex = String(scalar.value, radix: 16)
+            quoted += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+        default: quoted.unicodeScalars.append(scalar)
+        }
+    }
+    return quoted + "\""
+}

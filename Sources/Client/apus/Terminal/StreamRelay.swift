@@ -1,0 +1,121 @@
+internal import EngineAPI
+internal import EngineClient
+internal import Glibc
+
+/// Carries bytes between this program's streams and the raw stream of `attach` or `exec`.
+struct StreamRelay: Sendable {
+    /// Whether the container's process has a terminal: its output then comes unframed.
+    let hasTerminal: Bool
+    let forwardsInput: Bool
+    let detachKeys: DetachKeys
+
+    /// How the relay ended.
+    enum End: Sendable {
+        /// The container's side closed.
+        case closed
+        /// The user typed the detach keys.
+        case detached
+    }
+
+    /// Relays until the container's side closes or the user leaves.
+    func run(over answer: Answer) async throws -> End {
+        let rawMode = hasTerminal && forwardsInput ? RawMode(.input) : nil
+        defer { rawMode?.restore() }
+        return try await withThrowingTaskGroup(of: End?.self) { group in
+            group.addTask {
+                try await showOutput(of: answer)
+                return .closed
+            }
+            if forwardsInput {
+                let (ends, ended) = AsyncStream.makeStream(of: Bool.self)
+                // Owned by the program and ended with it: a read of standard input cannot be called back.
+                Task {
+                    ended.yield(await feedInput(to: answer))
+                    ended.finish()
+                }
+                group.addTask {
+                    for await isDetached in ends where isDetached { return .detached }
+                    return nil
+                }
+            }
+            for try await end in group {
+                guard let end else { continue }
+                group.cancelAll()
+                return end
+            }
+            return .closed
+        }
+    }
+
+    /// - Returns: whether the detach keys ended it; the end of the input closes this side of the stream instead.
+    private func feedInput(to answer: Answer) async -> Bool {
+        var keys = detachKeys
+        while let typed = await readStandardInput() {
+            let (forwarded, isDetached) = hasTerminal ? keys.take(typed) : (typed, false)
+            // A container that has ended reads nothing more: its exit code tells the rest.
+            guard (try? await answer.write(forwarded)) != nil else { return false }
+            if isDetached { return true }
+        }
+        answer.finishWriting()
+        return false
+    }
+
+    private func showOutput(of answer: Answer) async throws {
+        if hasTerminal {
+            for try await chunk in answer.bytes { StandardStream.output.write(chunk) }
+        } else {
+            try await showFrames(answer.bytes)
+        }
+    }
+}
+
+/// Writes a multiplexed stream to standard output and standard error.
+func showFrames(_ bytes: AnswerBytes) async throws {
+    var frames = StreamDemultiplexer()
+    for try await chunk in bytes {
+        try frames.consume(chunk) { stream, payload in
+            switch stream {
+            case .standardInput, .standardOutput: StandardStream.output.write(payload)
+            case .standardError, .systemError: StandardStream.error.write(payload)
+            }
+        }
+    }
+}
+
+/// Where signals go while a stream is relayed.
+struct SignalProxy: Sendable {
+    let signals: AsyncStream<Int32>
+    /// The container that is sent them; nil for none.
+    let container: String?
+    /// The path that takes this terminal's new size, `/containers/{id}/resize`; nil without a terminal.
+    let resizePath: String?
+    let client: Client
+
+    /// Passes signals and sizes on for as long as `body` runs.
+    func passingOn<Result: Sendable>(while body: @Sendable () async throws -> Result) async throws -> Result {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await passOn() }
+            defer { group.cancelAll() }
+            return try await body()
+        }
+    }
+
+    private func passOn() async {
+        if let resizePath { await sendSize(to: resizePath, client: client) }
+        for await number in signals {
+            if number == SIGWINCH {
+                if let resizePath { await sendSize(to: resizePath, client: client) }
+            } else if let container {
+                // One that has ended takes no signal, and its exit code is on its way.
+                try? await client.act("kill", on: container, query: [("signal", signalName(number))])
+            }
+        }
+    }
+}
+
+private func sendSize(to path: String, client: Client) async {
+    guard let size = StandardStream.output.size ?? StandardStream.input.size, size.rows > 0, size.columns > 0 else { return }
+    let query = [(name: "h", value: String(size.rows)), (name: "w", value: String(size.columns))]
+    // A terminal that just closed has no size to set.
+    _ = try? await client.answer(to: EngineRequest("POST", path, query: query))
+}

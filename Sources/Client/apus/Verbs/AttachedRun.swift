@@ -1,0 +1,93 @@
+internal import EngineAPI
+internal import EngineClient
+internal import Glibc
+
+/// A container in the foreground: attached, waited for, started and relayed, in the one order in which nothing of it
+/// can be missed.
+struct AttachedRun: Sendable {
+    let client: Client
+    /// Id or name.
+    let container: String
+    let streams: AttachedStreams
+    let hasTerminal: Bool
+    let detachKeys: String?
+    let proxiesSignals: Bool
+    /// What counts as the end: `next-exit`, or `removed` for `--rm`.
+    let condition: String
+
+    /// Starts the container and stays with it.
+    /// - Returns: its exit code; 0 when the user left it running.
+    /// - Throws: `StartError` when it could not be started.
+    func run() async throws -> Int32 {
+        try await attached { [client, container] in
+            do {
+                try await client.act("start", on: container)
+            } catch let error as EngineClientError {
+                throw StartError(cause: error)
+            }
+        }
+    }
+
+    /// Stays with a container that runs already.
+    /// - Returns: as `run`.
+    func join() async throws -> Int32 {
+        try await attached {}
+    }
+
+    private func attached(_ start: @escaping @Sendable () async throws -> Void) async throws -> Int32 {
+        let keys = try DetachKeys(detachKeys)
+        let signals = receivedSignals((proxiesSignals ? proxiedSignals : []) + (hasTerminal ? [SIGWINCH] : []))
+        return try await client.withAnswer(to: attachRequest, upgrading: true) { answer in
+            let (waits, waiting) = AsyncStream.makeStream(of: Void.self)
+            async let exit = waitForExit(registered: waiting)
+            for await _ in waits { break }
+            try await start()
+            let proxy = SignalProxy(
+                signals: signals, container: proxiesSignals ? container : nil,
+                resizePath: hasTerminal ? "/containers/\(container)/resize" : nil, client: client)
+            let relay = StreamRelay(hasTerminal: hasTerminal, forwardsInput: streams.input, detachKeys: keys)
+            let end = try await proxy.passingOn { try await relay.run(over: answer) }
+            return end == .detached ? 0 : try await exitCode(of: exit)
+        }
+    }
+
+    private var attachRequest: EngineRequest {
+        var query: [(name: String, value: String)] = [("stream", "1")]
+        if streams.input { query.append(("stdin", "1")) }
+        if streams.output { query.append(("stdout", "1")) }
+        if streams.error { query.append(("stderr", "1")) }
+        if let detachKeys { query.append(("detachKeys", detachKeys)) }
+        return EngineRequest("POST", "/containers/\(container)/attach", query: query)
+    }
+
+    private func waitForExit(registered: AsyncStream<Void>.Continuation) async throws -> WaitResponse {
+        defer { registered.finish() }
+        return try await client.waitForExit(of: container, condition: condition) { registered.yield() }
+    }
+}
+
+/// A container that exists but did not start.
+struct StartError: Error, CustomStringConvertible {
+    let cause: EngineClientError
+
+    var description: String { cause.description }
+}
+
+/// The exit code in a wait's answer.
+/// - Throws: `EngineClientError.refused` where the daemon could not find it out.
+func exitCode(of response: WaitResponse) throws -> Int32 {
+    if let error = response.error, !error.message.isEmpty {
+        throw EngineClientError.refused(status: 500, message: error.message)
+    }
+    return Int32(truncatingIfNeeded: response.statusCode)
+}
+
+/// Docker's exit codes for a container that could not be started: 127 for a command that is not there, 126 for one that
+/// cannot be run, 125 for all else.
+func startFailureCode(_ message: String) -> Int32 {
+    let missing = ["executable file not found", "no such file or directory", "system cannot find the file specified"]
+    let refused = ["permission denied", "is a directory", "exec format error"]
+    if missing.contains(where: message.contains) { return 127 }
+    if refused.contains(where: message.contains) { return 126 }
+    return 125
+}

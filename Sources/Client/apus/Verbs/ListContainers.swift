@@ -1,0 +1,83 @@
+internal import EngineAPI
+internal import EngineClient
+internal import FoundationEssentials
+
+let psVerb = Verb(
+    ["ps", "container ls", "container list", "container ps"], "[OPTIONS]", "List containers",
+    flags: [
+        Flag("all", "a", .bool(default: false), "Show all containers (default shows just running)"),
+        Flag("filter", "f", .list, "Filter output based on conditions provided", placeholder: "filter"),
+        Flag("format", nil, .string, formatUsage),
+        Flag("last", "n", .integer, "Show n last created containers (includes all states)", defaultText: ""),
+        Flag("latest", "l", .bool(default: false), "Show the latest created container (includes all states)"),
+        Flag("no-trunc", nil, .bool(default: false), "Don't truncate output"),
+        Flag("quiet", "q", .bool(default: false), "Only display container IDs"),
+        Flag("size", "s", .bool(default: false), "Display total file sizes"),
+    ]
+) { invocation in
+    let arguments = invocation.arguments
+    let last = arguments.bool("latest") ? 1 : arguments.integer("last").flatMap { $0 > 0 ? Int(exactly: $0) : nil }
+    let containers = try await invocation.environment.client.containers(
+        all: arguments.bool("all"), limit: last, withSizes: arguments.bool("size"), filters: try filters(arguments.list("filter")))
+    let format = arguments.bool("quiet") && !arguments.has("format") ? ListFormat("{{.ID}}") : ListFormat(arguments.string("format"))
+    let now = Int64(Date().timeIntervalSince1970)
+    let rows = containers.map { containerRow($0, now: now, isWhole: arguments.bool("no-trunc")) }
+    var byDefault = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"]
+    if arguments.bool("size") { byDefault.append("Size") }
+    StandardStream.output.write(try listText(rows, columns: containerColumns, byDefault: byDefault, format: format))
+    return 0
+}
+
+let formatUsage = """
+    Format output using a custom template:
+    'table': Print output in table format with column headers (default)
+    'table TEMPLATE': Print output in table format using the given Go template
+    'json': Print in JSON format
+    'TEMPLATE': Print output using the given Go template
+    """
+
+/// `-f key=value`, repeated, as the API's filters.
+func filters(_ texts: [String]) throws(UsageError) -> Filters {
+    var values: [String: [String]] = [:]
+    for text in texts {
+        let (key, value) = splitOnce(text, at: "=")
+        guard let value else { throw UsageError(flag: "invalid argument \"\(text)\" for \"-f, --filter\" flag: invalid filter '\(text)'") }
+        values[key.trimmingPrefix { $0 == " " }.lowercased(), default: []].append(value)
+    }
+    return Filters(values)
+}
+
+private let containerColumns = [
+    Column("Command", "COMMAND"), Column("CreatedAt", "CREATED AT"), Column("ID", "CONTAINER ID"), Column("Image", "IMAGE"),
+    Column("Labels", "LABELS"), Column("LocalVolumes", "LOCAL VOLUMES"), Column("Mounts", "MOUNTS"), Column("Names", "NAMES"),
+    Column("Networks", "NETWORKS"), Column("Ports", "PORTS"), Column("RunningFor", "CREATED"), Column("Size", "SIZE"),
+    Column("State", "STATE"), Column("Status", "STATUS"),
+]
+
+private func containerRow(_ container: ContainerSummary, now: Int64, isWhole: Bool) -> TemplateValue {
+    let names = container.names.map { $0.hasPrefix("/") ? String($0.dropFirst()) : $0 }
+    let command = "\"\(isWhole ? container.command : shortened(container.command, to: 20))\""
+    let mounts = container.mounts.map { $0.name.isEmpty ? $0.source : $0.name }.map { isWhole ? $0 : shortened($0, to: 15) }
+    let volumes = container.mounts.filter { $0.driver == "local" }.count
+    let size =
+        container.sizeReadWrite.map { written in
+            humanSize(written) + (container.sizeRootFilesystem.map { " (virtual \(humanSize($0)))" } ?? "")
+        } ?? "0B"
+    let fields: [(String, String)] = [
+        ("Command", command), ("CreatedAt", tableTime(seconds: container.created)),
+        ("ID", isWhole ? container.id : shortID(container.id)),
+        ("Image", isWhole || !container.image.hasPrefix("sha256:") ? container.image : shortID(container.image)),
+        ("Labels", container.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")),
+        ("LocalVolumes", String(volumes)), ("Mounts", mounts.joined(separator: ",")), ("Names", names.joined(separator: ",")),
+        ("Networks", container.networkSettings.networks.keys.sorted().joined(separator: ",")),
+        ("Ports", container.ports.map(portText).joined(separator: ", ")),
+        ("RunningFor", humanDuration(seconds: max(0, now - container.created)) + " ago"), ("Size", size),
+        ("State", container.state), ("Status", container.status),
+    ]
+    return .map(fields.map { .init($0.0, .text(printable($0.1))) })
+}
+
+private func portText(_ port: PortSummary) -> String {
+    let inner = "\(port.privatePort)/\(port.type)"
+    return port.publicPort == 0 ? inner : "\(port.ip.contains(":") ? "[\(port.ip)]" : port.ip):\(port.publicPort)->\(inner)"
+}

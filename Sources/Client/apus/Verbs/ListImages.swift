@@ -1,0 +1,97 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import EngineClient
+internal import FoundationEssentials
+
+let imagesVerb = Verb(
+    ["images", "image ls", "image list"], "[OPTIONS] [REPOSITORY[:TAG]]", "List images",
+    flags: [
+        Flag("all", "a", .bool(default: false), "Show all images (default hides intermediate images)"),
+        Flag("digests", nil, .bool(default: false), "Show digests"),
+        Flag("filter", "f", .list, "Filter output based on conditions provided", placeholder: "filter"),
+        Flag("format", nil, .string, formatUsage),
+        Flag("no-trunc", nil, .bool(default: false), "Don't truncate output"),
+        Flag("quiet", "q", .bool(default: false), "Only show image IDs"),
+    ], operands: .atMost(1)
+) { invocation in
+    let arguments = invocation.arguments
+    let wanted = arguments.list("filter") + arguments.operands.map { "reference=\($0)" }
+    let images = try await invocation.environment.client.images(all: arguments.bool("all"), filters: try filters(wanted))
+    let format = arguments.bool("quiet") && !arguments.has("format") ? ListFormat("{{.ID}}") : ListFormat(arguments.string("format"))
+    let now = Int64(Date().timeIntervalSince1970)
+    let showsDigests = arguments.bool("digests")
+    let rows = images.flatMap { imageRows($0, now: now, isWhole: arguments.bool("no-trunc"), byDigest: showsDigests) }
+    let byDefault = ["Repository", "Tag"] + (showsDigests ? ["Digest"] : []) + ["ID", "CreatedSince", "Size"]
+    StandardStream.output.write(try listText(rows, columns: imageColumns, byDefault: byDefault, format: format))
+    return 0
+}
+
+private let imageColumns = [
+    Column("Containers", "CONTAINERS"), Column("CreatedAt", "CREATED AT"), Column("CreatedSince", "CREATED"),
+    Column("Digest", "DIGEST"), Column("ID", "IMAGE ID"), Column("Repository", "REPOSITORY"), Column("SharedSize", "SHARED SIZE"),
+    Column("Size", "SIZE"), Column("Tag", "TAG"), Column("UniqueSize", "UNIQUE SIZE"), Column("VirtualSize", "VIRTUAL SIZE"),
+]
+
+/// One row a name: a tag, or a digest of a repository that has no tag here; one row for an image without any.
+private func imageRows(_ image: ImageSummary, now: Int64, isWhole: Bool, byDigest: Bool) -> [TemplateValue] {
+    let digests = Dictionary(
+        image.repoDigests.map { splitOnce($0, at: "@") }.map { ($0, $1 ?? "") }, uniquingKeysWith: { first, _ in first })
+    var names: [(repository: String, tag: String, digest: String)] = image.repoTags.filter { $0 != "<none>:<none>" }.map { name in
+        let colon = name.lastIndex(of: ":") ?? name.endIndex
+        let repository = String(name[..<colon])
+        return (repository, String(name[colon...].dropFirst()), digests[repository] ?? "<none>")
+    }
+    let tagged = Set(names.map(\.repository))
+    names += digests.filter { !tagged.contains($0.key) && $0.key != "<none>" }.sorted { $0.key < $1.key }
+        .map { ($0.key, "<none>", $0.value) }
+    if names.isEmpty { names = [("<none>", "<none>", "<none>")] }
+    return names.map { name in
+        let fields: [(String, String)] = [
+            ("Containers", image.containers < 0 ? "N/A" : String(image.containers)), ("CreatedAt", tableTime(seconds: image.created)),
+            ("CreatedSince", image.created == 0 ? "N/A" : humanDuration(seconds: max(0, now - image.created)) + " ago"),
+            ("Digest", name.digest), ("ID", isWhole ? image.id : shortID(image.id)), ("Repository", name.repository),
+            ("SharedSize", image.sharedSize < 0 ? "N/A" : humanSize(image.sharedSize)), ("Size", humanSize(image.size)),
+            ("Tag", name.tag), ("UniqueSize", "N/A"), ("VirtualSize", humanSize(image.virtualSize ?? image.size)),
+        ]
+        return .map(fields.map { .init($0.0, .text(printable($0.1))) })
+    }
+}
+
+let tagVerb = Verb(
+    ["tag", "image tag"], "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+    operands: .exactly(2)
+) { invocation in
+    let operands = invocation.arguments.operands
+    let target: ImageReference
+    do throws(InvalidImageReference) {
+        target = try ImageReference(operands[1]).withDefaultTag
+    } catch {
+        throw UsageError(operands: "Error parsing reference: \"\(operands[1])\" is not a valid repository/tag: \(error)")
+    }
+    guard let tag = target.tag, target.digest == nil else {
+        throw UsageError(operands: "refusing to create a tag with a digest reference")
+    }
+    try await invocation.environment.client.tagImage(operands[0], repository: target.familiarName, tag: tag)
+    return 0
+}
+
+let rmiVerb = Verb(
+    ["rmi", "image rm", "image remove"], "[OPTIONS] IMAGE [IMAGE...]", "Remove one or more images",
+    flags: [
+        Flag("force", "f", .bool(default: false), "Force removal of the image"),
+        Flag("no-prune", nil, .bool(default: false), "Do not delete untagged parents"),
+    ], operands: .atLeast(1)
+) { invocation in
+    let arguments = invocation.arguments
+    return await forEachOperand(invocation) { name in
+        do {
+            let items = try await invocation.environment.client.removeImage(
+                name, force: arguments.bool("force"), keepParents: arguments.bool("no-prune"))
+            for item in items {
+                StandardStream.output.write(item.untagged.isEmpty ? "Deleted: \(item.deleted)\n" : "Untagged: \(item.untagged)\n")
+            }
+        } catch EngineClientError.refused(status: 404, let message) where arguments.bool("force") {
+            StandardStream.error.write("\(EngineClientError.refused(status: 404, message: message))\n")
+        }
+    }
+}

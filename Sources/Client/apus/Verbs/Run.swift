@@ -1,0 +1,99 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import EngineClient
+internal import FoundationEssentials
+
+let runVerb = Verb(
+    ["run", "container run"], "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create and run a new container from an image",
+    flags: containerFlags + [
+        Flag("detach", "d", .bool(default: false), "Run container in background and print container ID"),
+        Flag("detach-keys", nil, .string, "Override the key sequence for detaching a container"),
+        Flag("sig-proxy", nil, .bool(default: true), "Proxy received signals to the process"),
+    ], operands: .atLeast(1), interspersed: false
+) { invocation in
+    do {
+        return try await runContainer(invocation)
+    } catch let error as StartError {
+        sayRunFailed(error.description)
+        return startFailureCode(error.description)
+    } catch let error as EngineClientError {
+        sayRunFailed(error.description)
+        return 125
+    }
+}
+
+let createVerb = Verb(
+    ["create", "container create"], "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container",
+    flags: containerFlags, operands: .atLeast(1), interspersed: false
+) { invocation in
+    StandardStream.output.write(try await createContainer(invocation) + "\n")
+    return 0
+}
+
+private func sayRunFailed(_ message: String) {
+    StandardStream.error.write("apus: \(message)\n\nRun 'apus run --help' for more information\n")
+}
+
+private func runContainer(_ invocation: Invocation) async throws -> Int32 {
+    let arguments = invocation.arguments
+    let client = invocation.environment.client
+    let streams = try AttachedStreams(arguments)
+    let hasTerminal = arguments.bool("tty")
+    if hasTerminal, streams.input, !StandardStream.input.isTerminal {
+        throw UsageError(operands: "the input device is not a TTY")
+    }
+    let id = try await createContainer(invocation)
+    guard streams.isAny else {
+        do {
+            try await client.act("start", on: id)
+        } catch let error as EngineClientError {
+            throw StartError(cause: error)
+        }
+        StandardStream.output.write(id + "\n")
+        return 0
+    }
+    let run = AttachedRun(
+        client: client, container: id, streams: streams, hasTerminal: hasTerminal, detachKeys: arguments.string("detach-keys"),
+        proxiesSignals: arguments.bool("sig-proxy", default: true), condition: arguments.bool("rm") ? "removed" : "next-exit")
+    return try await run.run()
+}
+
+/// Creates the container that a command line asks for, its image pulled when `--pull` says so.
+/// - Returns: its id.
+private func createContainer(_ invocation: Invocation) async throws -> String {
+    let arguments = invocation.arguments
+    let client = invocation.environment.client
+    let policy = arguments.string("pull") ?? "missing"
+    guard ["always", "missing", "never"].contains(policy) else {
+        throw UsageError(flag: "invalid pull option: '\(policy)': must be one of \"always\", \"missing\" or \"never\"")
+    }
+    let identifierFile = arguments.string("cidfile")
+    if let identifierFile, FileManager.default.fileExists(atPath: identifierFile) {
+        throw UsageError(flag: "container ID file found, make sure the other container isn't running or delete \(identifierFile)")
+    }
+    var request = try containerRequest(invocation)
+    if request.config.tty, let size = StandardStream.output.size {
+        request.hostConfig.consoleSize = [Int(size.rows), Int(size.columns)]
+    }
+    if policy == "always" { try await pullForRun(invocation) }
+    let created: ContainerCreateResponse
+    do {
+        created = try await client.createContainer(request, name: arguments.string("name"), platform: arguments.string("platform"))
+    } catch EngineClientError.refused(status: 404, let message) where policy == "missing" && message.hasPrefix("No such image") {
+        let name = (try? ImageReference(request.config.image))?.withDefaultTag.familiar ?? request.config.image
+        if !arguments.bool("quiet") { StandardStream.error.write("Unable to find image '\(name)' locally\n") }
+        try await pullForRun(invocation)
+        created = try await client.createContainer(request, name: arguments.string("name"), platform: arguments.string("platform"))
+    }
+    for warning in created.warnings { StandardStream.error.write("WARNING: \(warning)\n") }
+    if let identifierFile {
+        try Data(created.id.utf8).write(to: URL(filePath: identifierFile))
+    }
+    return created.id
+}
+
+private func pullForRun(_ invocation: Invocation) async throws {
+    try await pull(
+        invocation.arguments.operands[0], platform: invocation.arguments.string("platform"), environment: invocation.environment,
+        showing: invocation.arguments.bool("quiet") ? nil : PullDisplay(stream: .error))
+}

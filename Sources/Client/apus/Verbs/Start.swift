@@ -1,0 +1,71 @@
+internal import EngineAPI
+internal import EngineClient
+
+let startVerb = Verb(
+    ["start", "container start"], "[OPTIONS] CONTAINER [CONTAINER...]", "Start one or more stopped containers",
+    flags: [
+        Flag("attach", "a", .bool(default: false), "Attach STDOUT/STDERR and forward signals"),
+        Flag("detach-keys", nil, .string, "Override the key sequence for detaching a container"),
+        Flag("interactive", "i", .bool(default: false), "Attach container's STDIN"),
+    ], operands: .atLeast(1)
+) { invocation in
+    let arguments = invocation.arguments
+    guard arguments.bool("attach") || arguments.bool("interactive") else {
+        return await forEachOperand(invocation) { name in
+            try await invocation.environment.client.act("start", on: name)
+            StandardStream.output.write(name + "\n")
+        }
+    }
+    guard arguments.operands.count == 1 else {
+        throw UsageError(operands: "you cannot start and attach multiple containers at once")
+    }
+    return try await startAttached(invocation)
+}
+
+let attachVerb = Verb(
+    ["attach", "container attach"], "[OPTIONS] CONTAINER",
+    "Attach local standard input, output, and error streams to a running container",
+    flags: [
+        Flag("detach-keys", nil, .string, "Override the key sequence for detaching a container"),
+        Flag("no-stdin", nil, .bool(default: false), "Do not attach STDIN"),
+        Flag("sig-proxy", nil, .bool(default: true), "Proxy all received signals to the process"),
+    ], operands: .exactly(1)
+) { invocation in
+    try await attach(invocation)
+}
+
+private func startAttached(_ invocation: Invocation) async throws -> Int32 {
+    let arguments = invocation.arguments
+    let client = invocation.environment.client
+    let inspected = try await client.container(arguments.operands[0])
+    let run = AttachedRun(
+        client: client, container: inspected.id,
+        streams: AttachedStreams(input: arguments.bool("interactive") && inspected.config.openStdin, output: true, error: true),
+        hasTerminal: inspected.config.tty, detachKeys: arguments.string("detach-keys"), proxiesSignals: true,
+        condition: inspected.hostConfig.autoRemove ? "removed" : "next-exit")
+    do {
+        return try await run.run()
+    } catch let error as StartError {
+        StandardStream.error.write("\(error)\n")
+        return 1
+    }
+}
+
+private func attach(_ invocation: Invocation) async throws -> Int32 {
+    let arguments = invocation.arguments
+    let client = invocation.environment.client
+    let inspected = try await client.container(arguments.operands[0])
+    let state = inspected.state
+    if state.paused { throw UsageError(operands: "You cannot attach to a paused container, unpause it first") }
+    if state.restarting { throw UsageError(operands: "You cannot attach to a restarting container, wait until it is running") }
+    if !state.running { throw UsageError(operands: "You cannot attach to a stopped container, start it first") }
+    let takesInput = inspected.config.openStdin && !arguments.bool("no-stdin")
+    if inspected.config.tty, takesInput, !StandardStream.input.isTerminal {
+        throw UsageError(operands: "the input device is not a TTY")
+    }
+    let attached = AttachedRun(
+        client: client, container: inspected.id, streams: AttachedStreams(input: takesInput, output: true, error: true),
+        hasTerminal: inspected.config.tty, detachKeys: arguments.string("detach-keys"),
+        proxiesSignals: arguments.bool("sig-proxy", default: true), condition: "not-running")
+    return try await attached.join()
+}
