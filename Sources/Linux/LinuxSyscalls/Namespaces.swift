@@ -55,9 +55,16 @@ package func changeDirectory(to directory: borrowing OwnedFD, subject: String) t
     try retryingInterrupted("fchdir", subject) { fchdir(number) }
 }
 
-/// The working directory as the kernel tells it; one outside the root begins with `(unreachable)`. - Source: getcwd(2).
+/// Makes `path` the root directory of the process. - Source: chroot(2).
+package func changeRoot(to path: FilePath) throws(SyscallError) {
+    try retryingInterrupted("chroot", path.string) { unsafe path.withPlatformString { unsafe chroot($0) } }
+}
+
+/// The working directory as the kernel tells it; one outside the root begins with `(unreachable)`. - Source: getcwd(2), without the
+/// C library, which hides that.
 package func workingDirectory() throws(SyscallError) -> FilePath {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-    guard unsafe getcwd(&buffer, buffer.count) != nil else { throw SyscallError("getcwd", errno: Glibc.errno) }
+    let size = UInt64(buffer.count)
+    try checked("getcwd") { unsafe clinux_getcwd(&buffer, size) }
     return FilePath(platformString: buffer)
 }

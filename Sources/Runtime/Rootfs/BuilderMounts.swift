@@ -1,0 +1,145 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import SystemPackage
+
+extension RootfsBuilder {
+    /// Mounts a file system, a bind or the cgroup hierarchies.
+    mutating func perform(_ step: MountStep) throws(SyscallError) {
+        switch step.kind {
+        case .fileSystem(let type, let source, let parameters):
+            // Nothing of an image stands between the kernel's own file systems and their names (CVE-2019-19921).
+            let isKernels = type == "proc" || type == "sysfs"
+            let place = try openMountPoint(step, creating: .directory, followingLinks: !isKernels)
+            var parameters = parameters
+            if type == "tmpfs" && !place.wasMade && !parameters.contains(where: { $0.key == "mode" }) {
+                let mode = try fileStatus(of: place.descriptor.number).mode
+                parameters.append(FileSystemParameter(key: "mode", value: "0" + String(mode, radix: 8)))
+            }
+            let mount: OwnedFD
+            do throws(SyscallError) {
+                mount = try makeMount(type: type, source: source, parameters: parameters, attributes: step.attributes.set)
+            } catch  where type == "cgroup2" && (error.errno == EPERM || error.errno == EBUSY) {
+                // A user namespace that does not own its cgroup namespace: the container's own subtree is what it may see.
+                mount = try ownCgroup2Subtree(step.attributes)
+            }
+            try attach(mount, at: place.take(), step, isWritableProcfs: type == "proc" && !step.attributes.set.contains(.readOnly))
+        case .bind(let source, let recursive):
+            let tree = try openTree(FilePath(source), recursive ? [.clone, .recursive] : .clone)
+            try verifyProcBind(tree.number, step.destination)
+            let isDirectory = try fileStatus(of: tree.number, subject: source).type == .directory
+            try apply(step.attributes, step.recursiveAttributes, to: tree.number)
+            let place = try openMountPoint(step, creating: isDirectory ? .directory : .file)
+            try attach(tree, at: place.take(), step, attributesApplied: true)
+        case .cgroups(let inOwnNamespace): try mountCgroups(step, inOwnNamespace: inOwnNamespace)
+        }
+    }
+
+    /// Opens where a step mounts. Files of procfs stay as they are, by whatever way they are reached (CVE-2019-16884).
+    func openMountPoint(
+        _ step: MountStep, creating missing: RootDirectory.Missing, followingLinks: Bool = true
+    ) throws(SyscallError) -> RootDirectory.Place {
+        let place = try openedRoot { root throws(SyscallError) in
+            try root.openMountPoint(step.destination, creating: missing, followingLinks: followingLinks)
+        }
+        if !mayLieOnProc(step.destination), try fileSystemKind(of: place.descriptor.number, subject: step.destination) == .proc {
+            throw SyscallError("verify:", "the way leads into procfs", errno: EPERM)
+        }
+        return place
+    }
+
+    /// A detached mount of a new file system.
+    func makeMount(
+        type: String, source: String, parameters: [FileSystemParameter], attributes: MountAttributes
+    ) throws(SyscallError) -> OwnedFD {
+        let context = try openFileSystem(type: type)
+        try configureFileSystem(context, "source", source)
+        for parameter in parameters { try configureFileSystem(context, parameter.key, parameter.value) }
+        try createFileSystem(context, subject: "")
+        return try mountFileSystem(context, attributes, subject: "")
+    }
+
+    /// Puts a detached mount in its place, and changes what a step wants changed there.
+    mutating func attach(
+        _ mount: consuming OwnedFD, at place: consuming OwnedFD, _ step: MountStep, attributesApplied: Bool = false,
+        isWritableProcfs: Bool = false
+    ) throws(SyscallError) {
+        try moveMount(mount, onto: place, subject: "")
+        if !attributesApplied { try apply(AttributeChange(), step.recursiveAttributes, to: mount.number) }
+        for change in step.propagation {
+            try changeMountAttributes(of: mount.number, propagation: change.propagation, recursive: change.recursive, subject: "")
+        }
+        heldMounts[step.destination] = HeldMount(mount, isWritableProcfs: isWritableProcfs)
+        if step.destination == "/dev" { deviceDirectory = nil }
+    }
+
+    /// Changes attributes, the recursive ones first, so that those of the mount itself win.
+    func apply(_ attributes: AttributeChange, _ recursive: AttributeChange, to mount: Int32) throws(SyscallError) {
+        if !recursive.isEmpty {
+            try changeMountAttributes(of: mount, set: recursive.set, clear: recursive.clear, recursive: true, subject: "")
+        }
+        if !attributes.isEmpty { try changeMountAttributes(of: mount, set: attributes.set, clear: attributes.clear, subject: "") }
+    }
+
+    /// What is bound onto /proc itself must be a whole procfs.
+    private func verifyProcBind(_ tree: Int32, _ destination: String) throws(SyscallError) {
+        guard destination == "/proc" else { return }
+        try verifyKind(of: tree, is: .proc, "only a procfs may be bound onto /proc")
+        // The inode number of procfs's root: linux/proc_ns.h, PROC_ROOT_INO.
+        if try fileStatus(of: tree).inode != 1 {
+            throw SyscallError("verify:", "only the root of a procfs may be bound onto /proc", errno: EPERM)
+        }
+    }
+
+    /// Puts a read-only copy of what lies at a path over it.
+    func makeReadOnly(_ path: String) throws(SyscallError) {
+        guard let place = try openIfPresent(path) else { return }
+        let tree = try cloneTree(of: place.number, recursive: true, subject: "")
+        try changeMountAttributes(of: tree.number, set: .readOnly, subject: "")
+        try moveMount(tree, onto: place, subject: "")
+    }
+
+    /// Covers a file with /dev/null, a directory with an empty one.
+    mutating func cover(_ path: String) throws(SyscallError) {
+        guard let place = try openIfPresent(path) else { return }
+        let isDirectory = try fileStatus(of: place.number).type == .directory
+        let cover = isDirectory ? try emptyDirectoryCopy() : try nullDeviceCopy()
+        try moveMount(cover.descriptor, onto: place, subject: "")
+    }
+
+    /// What exists at a path of the container; nil where nothing does.
+    private func openIfPresent(_ path: String) throws(SyscallError) -> OwnedFD? {
+        do throws(SyscallError) {
+            return try openedRoot { root throws(SyscallError) in try root.open(path) }
+        } catch  where error.errno == ENOENT || error.errno == ENOTDIR { return nil }
+    }
+
+    /// A detached empty read-only directory. The first is a tmpfs of its own; the others are copies of it once it has its place,
+    /// because kernels before 6.15 copy no detached mount.
+    private mutating func emptyDirectoryCopy() throws(SyscallError) -> HeldMount {
+        if let emptyDirectory {
+            return HeldMount(try cloneTree(of: emptyDirectory.descriptor.number, recursive: false, subject: "tmpfs"))
+        }
+        let parameters = [("mode", "0555"), ("nr_inodes", "1"), ("ro", nil)].map { FileSystemParameter(key: $0.0, value: $0.1) }
+        let mount = HeldMount(
+            try makeMount(
+                type: "tmpfs", source: "tmpfs", parameters: parameters, attributes: [.readOnly, .noSetUserID, .noDevices, .noExecute]))
+        emptyDirectory = mount
+        return mount
+    }
+
+    /// A detached copy of the host's /dev/null, which is the null device and nothing that was put in its place (CVE-2025-31133).
+    private mutating func nullDeviceCopy() throws(SyscallError) -> HeldMount {
+        let device: HeldMount
+        if let nullDevice {
+            device = nullDevice
+        } else {
+            device = HeldMount(try openFile("/dev/null", [.path, .noFollow]))
+            let status = try fileStatus(of: device.descriptor.number)
+            guard status.type == .characterDevice, status.device == DeviceNumber(major: 1, minor: 3) else {
+                throw SyscallError("verify:", "the host's /dev/null is not the null device", errno: EPERM)
+            }
+            nullDevice = device
+        }
+        return HeldMount(try cloneTree(of: device.descriptor.number, recursive: false, subject: "/dev/null"))
+    }
+}

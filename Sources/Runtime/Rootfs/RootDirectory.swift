@@ -1,0 +1,135 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// The root of a container, by descriptor: everything inside it is found through here, never by a host path, so that no symbolic link
+/// and no `..` of the container leads out, whoever changes the tree meanwhile.
+struct RootDirectory: ~Copyable {
+    /// The root mount.
+    let descriptor: OwnedFD
+
+    init(_ descriptor: consuming OwnedFD) { self.descriptor = descriptor }
+
+    /// Opens what exists. - Throws: ENOENT, ELOOP, and what else openat2(2) says.
+    func open(_ path: String, _ flags: OpenFlags = .path) throws(SyscallError) -> OwnedFD {
+        do throws(SyscallError) { return try openInRoot(FilePath(path), flags, root: descriptor) } catch {
+            // No openat2 in this kernel, or none through the filter that we run under.
+            guard flags == .path, error.errno == ENOSYS || error.errno == EPERM else { throw error }
+            return try walk(path, creating: nil).take()
+        }
+    }
+
+    /// What to make where a path ends in nothing.
+    enum Missing { case directory, file }
+
+    /// Opens a place to mount on, making it, and the directories above it, where they are missing.
+    /// - Parameter followingLinks: false refuses every symbolic link on the way, with ELOOP.
+    func openMountPoint(
+        _ path: String, creating missing: Missing, followingLinks: Bool = true
+    ) throws(SyscallError) -> Place {
+        let resolve: ResolveFlags = followingLinks ? [.inRoot, .noMagicLinks] : [.inRoot, .noMagicLinks, .noSymlinks]
+        do throws(SyscallError) {
+            return Place(descriptor: try openInRoot(FilePath(path), .path, root: descriptor, resolve: resolve), wasMade: false)
+        } catch {
+            guard [ENOENT, ENOSYS, EPERM].contains(error.errno) else { throw error }
+            return try walk(path, creating: missing, followingLinks: followingLinks)
+        }
+    }
+
+    /// A descriptor inside the root.
+    struct Place: ~Copyable {
+        let descriptor: OwnedFD
+        /// Whether it did not exist before.
+        let wasMade: Bool
+
+        consuming func take() -> OwnedFD { descriptor }
+    }
+
+    /// The most symbolic links on one way, the kernel's own number. - Source: path_resolution(7).
+    private static let linkLimit = 40
+    /// The most components on one way, links unfolded.
+    private static let componentLimit = 4096
+
+    /// Walks a path by single components, each opened without following anything, and follows symbolic links itself, inside the root.
+    private func walk(
+        _ path: String, creating missing: Missing?, followingLinks: Bool = true
+    ) throws(SyscallError) -> Place {
+        var pending = Array(FilePath(path).components.reversed())
+        /// The real directories above `current`, and the descriptor of the last; nil stands for the root.
+        var trail: [FilePath] = []
+        var current: OwnedFD?
+        var currentNumber = descriptor.number
+        var linksFollowed = 0
+        var componentsWalked = 0
+        var wasMade = false
+
+        while let component = pending.popLast() {
+            componentsWalked += 1
+            if componentsWalked > Self.componentLimit { throw SyscallError("open", path, errno: ENAMETOOLONG) }
+            if component.kind == .currentDirectory { continue }
+            if component.kind == .parentDirectory {
+                _ = trail.popLast()
+                let above = try reopen(trail)
+                currentNumber = above.number
+                current = consume above
+                continue
+            }
+            let name = FilePath(component.string)
+            let isLast = pending.isEmpty
+            let place = try openComponent(name, in: currentNumber, creating: missing.map { isLast ? $0 : .directory })
+            wasMade = place.wasMade
+            let next = place.take()
+            let type = try fileStatus(of: next.number, subject: path).type
+            if type == .symbolicLink {
+                linksFollowed += 1
+                if linksFollowed > Self.linkLimit || !followingLinks { throw SyscallError("open", path, errno: ELOOP) }
+                let target = try readSymbolicLink("", at: next.number)
+                if target.isAbsolute {
+                    trail = []
+                    current = nil
+                    currentNumber = descriptor.number
+                }
+                pending.append(contentsOf: target.components.reversed())
+                continue
+            }
+            if !isLast && type != .directory { throw SyscallError("open", path, errno: ENOTDIR) }
+            trail.append(name)
+            currentNumber = next.number
+            current = consume next
+        }
+        guard let found = current.take() else { return Place(descriptor: try descriptor.duplicate(), wasMade: false) }
+        return Place(descriptor: found, wasMade: wasMade)
+    }
+
+    /// Opens one name without following it, after making it where it is missing.
+    private func openComponent(_ name: FilePath, in directory: Int32, creating missing: Missing?) throws(SyscallError) -> Place {
+        do throws(SyscallError) {
+            return Place(descriptor: try openFile(name, [.path, .noFollow], at: directory), wasMade: false)
+        } catch {
+            guard error.errno == ENOENT, let missing else { throw error }
+            return try makeComponent(name, in: directory, as: missing)
+        }
+    }
+
+    private func makeComponent(_ name: FilePath, in directory: Int32, as missing: Missing) throws(SyscallError) -> Place {
+        var made = true
+        do throws(SyscallError) {
+            switch missing {
+            case .directory: try makeDirectory(name, mode: 0o755, at: directory)
+            case .file: try makeNode(name, .regular, mode: 0o644, at: directory)
+            }
+        } catch {
+            // Another container that shares the directory was faster.
+            if error.errno != EEXIST { throw error }
+            made = false
+        }
+        return Place(descriptor: try openFile(name, [.path, .noFollow], at: directory), wasMade: made)
+    }
+
+    /// Opens a way of real directories again from the root, following nothing.
+    private func reopen(_ trail: [FilePath]) throws(SyscallError) -> OwnedFD {
+        var current = try descriptor.duplicate()
+        for name in trail { current = try openFile(name, [.path, .directory, .noFollow], at: current.number) }
+        return current
+    }
+}

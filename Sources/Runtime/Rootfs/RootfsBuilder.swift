@@ -1,0 +1,180 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// Performs a `RootfsPlan` in the container's first process: in its namespaces and its cgroup, single-threaded, before it gives up
+/// any privilege. Everything is done on descriptors; an unfinished root goes away with the mount namespace.
+///
+/// `prepare()`, then the hooks that come before the change of root and `openTerminal()` if one is wanted, then `complete()`.
+package struct RootfsBuilder: ~Copyable {
+    private let plan: RootfsPlan
+    var root: RootDirectory?
+    /// The host path of the root, for messages.
+    var rootPath = ""
+    /// Mounts that later steps need again, by their destination.
+    var heldMounts: [String: HeldMount] = [:]
+    /// The container's /dev, once a device or link was made in it.
+    var deviceDirectory: HeldMount?
+    /// The host's /dev/null, verified, to cover files with.
+    var nullDevice: HeldMount?
+    /// An empty read-only tmpfs in its place, to cover directories with copies of.
+    var emptyDirectory: HeldMount?
+
+    /// Where sysctls are written.
+    private var procfs: HeldProcfs?
+
+    package init(_ plan: RootfsPlan) { self.plan = plan }
+
+    /// Mounts everything and makes the devices.
+    package mutating func prepare() throws(RootfsError) { try perform(plan.preparation) }
+
+    /// Writes settings, covers what is to be hidden and makes the root `/`, which is the working directory afterwards.
+    package mutating func complete() throws(RootfsError) { try perform(plan.completion) }
+
+    private mutating func perform(_ steps: [RootfsStep]) throws(RootfsError) {
+        // Modes are those of the plan, whatever the caller's mask.
+        let mask = setFileCreationMask(0)
+        defer { setFileCreationMask(mask) }
+        for step in steps {
+            do throws(SyscallError) { try perform(step) } catch { throw RootfsError(step.description, error) }
+        }
+    }
+
+    private mutating func perform(_ step: RootfsStep) throws(SyscallError) {
+        switch step {
+        case .propagateAll(let propagation):
+            let top = try openFile("/", [.path, .directory])
+            try changeMountAttributes(of: top.number, propagation: propagation, recursive: true, subject: "")
+        case .bindRoot(let path): try bindRoot(path)
+        case .mount(let mount): try perform(mount)
+        case .device(let device): try make(device)
+        case .link(let path, let target): try makeLink(path, to: target, replacing: false)
+        case .replaceByLink(let path, let target): try makeLink(path, to: target, replacing: true)
+        case .directory(let path):
+            _ = try openedRoot { root throws(SyscallError) in
+                try root.openMountPoint(path, creating: .directory).take()
+            }
+        case .sysctl(let setting): try write(setting)
+        case .makeMountReadOnly(let path): try makeMountReadOnly(path)
+        case .makeReadOnly(let path): try makeReadOnly(path)
+        case .mask(let path): try cover(path)
+        case .makeRootReadOnly:
+            let number = try rootDescriptorNumber()
+            try changeMountAttributes(of: number, set: .readOnly, subject: "")
+        case .changeRoot(let change): try self.change(to: change)
+        case .propagateRoot(let propagation):
+            let number = try rootDescriptorNumber()
+            try changeMountAttributes(of: number, propagation: propagation, subject: "")
+        }
+    }
+
+    /// Makes the root directory a mount of its own, with all that is mounted below it.
+    private mutating func bindRoot(_ path: String) throws(SyscallError) {
+        let place = try openFile(FilePath(path), [.path, .directory])
+        rootPath = path
+        if plan.completion.contains(.changeRoot(.chroot)) {
+            root = RootDirectory(place)
+            return
+        }
+        let tree = try cloneTree(of: place.number, recursive: true, subject: "")
+        try moveMount(tree, onto: place, subject: "")
+        root = RootDirectory(tree)
+    }
+
+    /// Lends the root, which `bindRoot` opened.
+    func openedRoot<Result: ~Copyable>(
+        _ body: (borrowing RootDirectory) throws(SyscallError) -> Result
+    ) throws(SyscallError) -> Result {
+        switch root {
+        case .some(let root): return try body(root)
+        case .none: throw SyscallError("open", "the root, before it was bound", errno: EBADF)
+        }
+    }
+
+    private func rootDescriptorNumber() throws(SyscallError) -> Int32 {
+        try openedRoot { root throws(SyscallError) in root.descriptor.number }
+    }
+
+    private mutating func write(_ setting: SysctlSetting) throws(SyscallError) {
+        let opened: HeldProcfs
+        if let procfs {
+            opened = procfs
+        } else {
+            // The container's own procfs, as we made it and by descriptor, serves unless it is read-only.
+            if let held = heldMounts["/proc"], held.isWritableProcfs {
+                opened = HeldProcfs(try DetachedProcfs(verifying: held.descriptor.duplicate()))
+            } else {
+                opened = HeldProcfs(try DetachedProcfs())
+            }
+            procfs = opened
+        }
+        try opened.procfs.write(setting.value, to: "sys/\(setting.path)")
+    }
+
+    private func makeMountReadOnly(_ path: String) throws(SyscallError) {
+        guard let mount = heldMounts[path] else { throw SyscallError("open", path, errno: ENOENT) }
+        try changeMountAttributes(of: mount.descriptor.number, set: .readOnly, subject: "")
+    }
+
+    /// Makes the container's root the root of the process, and leaves the host's tree.
+    private func change(to change: RootChange) throws(SyscallError) {
+        try openedRoot { root throws(SyscallError) in
+            switch change {
+            case .pivot:
+                try changeDirectory(to: root.descriptor, subject: "")
+                try pivotRoot(to: ".", puttingOldAt: ".")
+                // The old root now lies over the new one.
+                try unmount(".", .detach)
+            case .move:
+                try hideKernelMounts()
+                let top = try openFile("/", [.path, .directory])
+                try moveMount(root.descriptor, onto: top, subject: "")
+                try changeDirectory(to: root.descriptor, subject: "")
+                try changeRoot(to: ".")
+            case .chroot:
+                try changeDirectory(to: root.descriptor, subject: "")
+                try changeRoot(to: ".")
+            }
+        }
+        try changeDirectory("/")
+    }
+
+    /// Takes the host's procfs and sysfs, which no mask covers, out of the tree that `--no-pivot` leaves reachable below the root.
+    private func hideKernelMounts() throws(SyscallError) {
+        let inside = rootPath.hasSuffix("/") ? rootPath : "\(rootPath)/"
+        for mount in try mountTable().reversed() where mount.type == "proc" || mount.type == "sysfs" {
+            if mount.mountPoint.hasPrefix(inside) { continue }
+            try unmount(FilePath(mount.mountPoint), .detach)
+        }
+    }
+}
+
+/// A mount or directory kept open between steps.
+final class HeldMount {
+    let descriptor: OwnedFD
+    /// Whether it is a procfs that settings can be written through.
+    let isWritableProcfs: Bool
+
+    init(_ descriptor: consuming OwnedFD, isWritableProcfs: Bool = false) {
+        self.descriptor = descriptor
+        self.isWritableProcfs = isWritableProcfs
+    }
+}
+
+/// A procfs kept open between steps.
+private final class HeldProcfs {
+    let procfs: DetachedProcfs
+
+    init(_ procfs: consuming DetachedProcfs) { self.procfs = procfs }
+}
+
+/// Goes to a process's working directory and makes sure that it lies inside the root: `/proc/self/fd/7` may lead out of it
+/// (CVE-2024-21626). For the first process and for `exec`, after the change of root or of mount namespace.
+package func enterWorkingDirectory(_ path: String) throws(RootfsError) {
+    let step = "change directory to \(path)"
+    do throws(SyscallError) {
+        try changeDirectory(FilePath(path))
+        let real = try workingDirectory()
+        if !real.isAbsolute { throw SyscallError("verify:", "it lies outside the root", errno: EPERM) }
+    } catch { throw RootfsError(step, error) }
+}

@@ -1,0 +1,201 @@
+internal import LinuxSyscalls
+package import OCISpec
+package import SystemPackage
+
+/// What is done, in order, to make a container's file system. `RootfsBuilder` does it.
+package struct RootfsPlan: Equatable, Sendable {
+    /// Up to the `createContainer` hooks: the root, its mounts and its devices.
+    package let preparation: [RootfsStep]
+    /// After the hooks: settings, masks, and the change of root.
+    package let completion: [RootfsStep]
+}
+
+/// Turns a configuration into steps. Pure but for one look at a network namespace to be joined, when `net.*` sysctls are set.
+/// - Parameters:
+///   - bundle: absolute; relative paths of the root and of bind sources start here.
+///   - pivoting: false for `--no-pivot`.
+/// - Throws: `invalidConfiguration` or `unsupported`, naming the field.
+/// - Spec: runtime-spec v1.3.0, config.md "Root" and "Mounts", config-linux.md "Default Filesystems" to "Masked Paths".
+package func planRootfs(
+    for configuration: RuntimeConfiguration, bundle: FilePath, pivoting: Bool = true
+) throws(RootfsError) -> RootfsPlan {
+    let linux = configuration.linux ?? LinuxConfiguration()
+    guard let root = configuration.root else { throw RootfsError(.invalidConfiguration, "root", "missing") }
+    if let label = linux.mountLabel, !label.isEmpty {
+        throw RootfsError(.unsupported, "linux.mountLabel", "SELinux labels are not supported")
+    }
+    let rootPath = bundle.pushing(FilePath(root.path)).string
+    let sysctls = try sysctlSteps(for: configuration)
+    guard linux.namespace(.mount) != nil else {
+        try refuseMountsInForeignNamespace(configuration, linux)
+        return RootfsPlan(preparation: [.bindRoot(rootPath)], completion: sysctls + [.changeRoot(.chroot)])
+    }
+
+    var plan = MountPlan(bundle: bundle, hasCgroupNamespace: linux.namespace(.cgroup) != nil)
+    for (index, mount) in configuration.mounts.enumerated() { try plan.add(mount, field: "mounts[\(index)]") }
+    let finalPropagation: MountPropagation? =
+        switch linux.rootfsPropagation {
+        case .shared: .shared
+        case .unbindable: .unbindable
+        case .private, .slave, nil: nil
+        }
+    var preparation: [RootfsStep] = [
+        .propagateAll(linux.rootfsPropagation == .private ? .isPrivate : .slave), .bindRoot(rootPath),
+    ]
+    preparation += plan.steps
+    if !plan.bindsDevices { preparation += try deviceSteps(for: linux) }
+
+    var completion: [RootfsStep] = []
+    if let directory = configuration.process?.workingDirectory, directory != "/" { completion.append(.directory(directory)) }
+    completion += sysctls
+    completion += plan.readOnlyLater.map { .makeMountReadOnly($0) }
+    completion += linux.readonlyPaths.map { .makeReadOnly($0) }
+    completion += linux.maskedPaths.map { .mask($0) }
+    if root.isReadOnly { completion.append(.makeRootReadOnly) }
+    completion.append(.changeRoot(pivoting ? .pivot : .move))
+    if let finalPropagation { completion.append(.propagateRoot(finalPropagation)) }
+    return RootfsPlan(preparation: preparation, completion: completion)
+}
+
+/// Without a mount namespace of the container's own, whatever is mounted would be mounted on the host.
+private func refuseMountsInForeignNamespace(_ configuration: RuntimeConfiguration, _ linux: LinuxConfiguration) throws(RootfsError) {
+    let needs: [(String, Bool)] = [
+        ("mounts", !configuration.mounts.isEmpty), ("linux.maskedPaths", !linux.maskedPaths.isEmpty),
+        ("linux.readonlyPaths", !linux.readonlyPaths.isEmpty), ("linux.devices", !linux.devices.isEmpty),
+        ("root.readonly", configuration.root?.isReadOnly == true), ("process.terminal", configuration.process?.terminal == true),
+        ("linux.rootfsPropagation", linux.rootfsPropagation != nil),
+    ]
+    if let field = needs.first(where: \.1)?.0 {
+        throw RootfsError(.invalidConfiguration, field, "needs a mount namespace in linux.namespaces")
+    }
+}
+
+/// The steps of `mounts`, and what they ask for later.
+private struct MountPlan {
+    let bundle: FilePath
+    let hasCgroupNamespace: Bool
+    var steps: [RootfsStep] = []
+    /// The mounts that become read-only only once everything inside them exists.
+    var readOnlyLater: [String] = []
+    /// `/dev` comes from the host as it is: nothing is made in it.
+    var bindsDevices = false
+
+    init(bundle: FilePath, hasCgroupNamespace: Bool) {
+        self.bundle = bundle
+        self.hasCgroupNamespace = hasCgroupNamespace
+    }
+
+    mutating func add(_ mount: MountConfiguration, field: String) throws(RootfsError) {
+        if !mount.uidMappings.isEmpty || !mount.gidMappings.isEmpty {
+            throw RootfsError(.unsupported, "\(field).uidMappings", "id-mapped mounts are not supported")
+        }
+        let destination = FilePath("/").pushing(FilePath(mount.destination)).lexicallyNormalized().string
+        if destination == "/" { throw RootfsError(.invalidConfiguration, "\(field).destination", "is the root") }
+        let options = try MountOptions(mount.options, field: "\(field).options")
+        let kind = try kind(of: mount, options, field: field)
+        try checkProcMount(kind, destination, field: field)
+
+        var step = MountStep(destination: destination, kind: kind)
+        step.attributes = options.attributes
+        step.recursiveAttributes = options.recursiveAttributes
+        step.propagation = options.propagation
+        if case .bind = kind {
+            bindsDevices = bindsDevices || destination == "/dev"
+        } else if becomesReadOnlyLater(step) {
+            step.attributes.set.remove(.readOnly)
+            readOnlyLater.append(destination)
+        }
+        steps.append(.mount(step))
+    }
+
+    private func kind(of mount: MountConfiguration, _ options: MountOptions, field: String) throws(RootfsError) -> MountStep.Kind {
+        if options.bind != nil || mount.type == "bind" {
+            guard let source = mount.source, !source.isEmpty else {
+                throw RootfsError(.invalidConfiguration, "\(field).source", "a bind mount needs one")
+            }
+            if let parameter = options.parameters.first {
+                throw RootfsError(.unsupported, "\(field).options", "the mount option '\(parameter.key)' is not supported for a bind mount")
+            }
+            return .bind(source: bundle.pushing(FilePath(source)).string, recursive: options.bind == .recursive)
+        }
+        switch mount.type {
+        case nil, "", "none": throw RootfsError(.invalidConfiguration, "\(field).type", "missing, and no bind among the options")
+        case "cgroup": return .cgroups(inOwnNamespace: hasCgroupNamespace)
+        case .some(let type):
+            var parameters = options.parameters
+            let deferred = type == "tmpfs" || mount.destination == "/dev"
+            if options.attributes.set.contains(.readOnly) && !deferred { parameters.append(FileSystemParameter(key: "ro", value: nil)) }
+            return .fileSystem(type: type, source: mount.source ?? type, parameters: parameters)
+        }
+    }
+
+    /// Whether mount points and devices are still to be made inside a mount that is to be read-only.
+    private func becomesReadOnlyLater(_ step: MountStep) -> Bool {
+        guard step.attributes.set.contains(.readOnly), case .fileSystem(let type, _, _) = step.kind else { return false }
+        return type == "tmpfs" || step.destination == "/dev"
+    }
+}
+
+/// What lxcfs and its like may replace in /proc, because no rule of an LSM and no mask names it.
+private let replaceableProcFiles: Set<String> = [
+    "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
+    "/proc/slabinfo", "/proc/net/dev", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+]
+
+/// Whether a mount may lie on procfs: the procfs of the container itself, and files of it that monitoring replaces.
+func mayLieOnProc(_ destination: String) -> Bool { destination == "/proc" || replaceableProcFiles.contains(destination) }
+
+/// Refuses what would hide procfs, or files of it that confinement relies on (CVE-2019-16884).
+private func checkProcMount(_ kind: MountStep.Kind, _ destination: String, field: String) throws(RootfsError) {
+    guard destination == "/proc" || destination.hasPrefix("/proc/") else { return }
+    switch kind {
+    case .fileSystem(type: "proc", _, _) where destination == "/proc": return
+    case .bind where mayLieOnProc(destination): return
+    default:
+        throw RootfsError(.invalidConfiguration, "\(field).destination", "\(destination) lies inside /proc, where this must not be mounted")
+    }
+}
+
+/// The devices that every container has. - Spec: config-linux.md, "Default Devices".
+private let defaultDevices = [
+    LinuxDevice(.character, path: "/dev/null", major: 1, minor: 3), LinuxDevice(.character, path: "/dev/zero", major: 1, minor: 5),
+    LinuxDevice(.character, path: "/dev/full", major: 1, minor: 7), LinuxDevice(.character, path: "/dev/random", major: 1, minor: 8),
+    LinuxDevice(.character, path: "/dev/urandom", major: 1, minor: 9), LinuxDevice(.character, path: "/dev/tty", major: 5, minor: 0),
+]
+
+/// The nodes and links of /dev. - Spec: config-linux.md, "Default Devices", "Devices"; runtime-linux.md, "Dev symbolic links".
+private func deviceSteps(for linux: LinuxConfiguration) throws(RootfsError) -> [RootfsStep] {
+    let configured = Set(linux.devices.map(\.path))
+    let bound = linux.namespace(.user) != nil
+    var steps: [RootfsStep] = []
+    for device in defaultDevices where !configured.contains(device.path) {
+        steps.append(.device(try deviceStep(device, boundFromHost: bound, field: "linux.devices")))
+    }
+    for (index, device) in linux.devices.enumerated() where device.path != "/dev/ptmx" {
+        steps.append(.device(try deviceStep(device, boundFromHost: bound, field: "linux.devices[\(index)]")))
+    }
+    steps.append(.replaceByLink(path: "/dev/ptmx", target: "pts/ptmx"))
+    for (name, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
+        steps.append(.link(path: "/dev/\(name)", target: "/proc/self/\(target)"))
+    }
+    steps.append(.link(path: "/dev/core", target: "/proc/kcore"))
+    return steps
+}
+
+private func deviceStep(_ device: LinuxDevice, boundFromHost: Bool, field: String) throws(RootfsError) -> DeviceStep {
+    // A dev_t of the kernel: 12 bits of major, 20 of minor number.
+    guard (0..<4096).contains(device.major), (0..<1_048_576).contains(device.minor) else {
+        throw RootfsError(.invalidConfiguration, field, "\(device.major):\(device.minor) is no device number")
+    }
+    let type: LinuxSyscalls.FileType =
+        switch device.kind {
+        case .block: .blockDevice
+        case .character, .unbufferedCharacter: .characterDevice
+        case .fifo: .pipe
+        }
+    let path = FilePath("/").pushing(FilePath(device.path)).lexicallyNormalized().string
+    return DeviceStep(
+        path: path, type: type, number: DeviceNumber(major: UInt32(device.major), minor: UInt32(device.minor)),
+        mode: (device.fileMode ?? 0o666) & 0o7777, userID: device.uid ?? 0, groupID: device.gid ?? 0,
+        boundFromHost: boundFromHost && type != .pipe)
+}

@@ -1,0 +1,141 @@
+package import LinuxSyscalls
+
+/// One thing to do to make a container's file system. Paths are the container's unless they say otherwise.
+package enum RootfsStep: Equatable, Sendable {
+    /// Changes the propagation of every mount of the namespace.
+    case propagateAll(MountPropagation)
+    /// Makes the host directory the container's root, a mount of its own.
+    case bindRoot(String)
+    case mount(MountStep)
+    case device(DeviceStep)
+    /// Makes a symbolic link in `/dev`; what bears the name already stays.
+    case link(path: String, target: String)
+    /// Replaces whatever bears the name by a symbolic link.
+    case replaceByLink(path: String, target: String)
+    /// Makes a directory where nothing bears its name.
+    case directory(String)
+    case sysctl(SysctlSetting)
+    /// Forbids writing through the mount that an earlier `mount` step made there, now that its mount points exist.
+    case makeMountReadOnly(String)
+    /// Forbids writing below a path, which is skipped where it does not exist.
+    case makeReadOnly(String)
+    /// Hides a path, which is skipped where it does not exist.
+    case mask(String)
+    case makeRootReadOnly
+    case changeRoot(RootChange)
+    /// Changes the propagation of the root mount.
+    case propagateRoot(MountPropagation)
+}
+
+/// How the container's root becomes `/`.
+package enum RootChange: String, Equatable, Sendable {
+    /// pivot_root(2): the host's tree is gone from the namespace.
+    case pivot = "pivot_root"
+    /// A move over `/` and chroot(2), for roots that cannot be pivoted to (initramfs).
+    case move = "move root"
+    /// chroot(2) alone, where the mount namespace is not the container's own.
+    case chroot
+}
+
+/// A file system or a bind to mount.
+package struct MountStep: Equatable, Sendable {
+    /// What is mounted.
+    package enum Kind: Equatable, Sendable {
+        /// A file system of a type, with its parameters: a value of nil is a bare flag.
+        case fileSystem(type: String, source: String, parameters: [FileSystemParameter])
+        /// A file or directory of the host.
+        case bind(source: String, recursive: Bool)
+        /// The cgroup hierarchies, laid out as the host's. Without a cgroup namespace of the container, binds of its own cgroups.
+        case cgroups(inOwnNamespace: Bool)
+    }
+
+    package let destination: String
+    package let kind: Kind
+    package var attributes = AttributeChange()
+    package var recursiveAttributes = AttributeChange()
+    package var propagation: [PropagationChange] = []
+}
+
+/// `key=value`, or a bare `key`, of a file system.
+package struct FileSystemParameter: Equatable, Sendable {
+    package let key: String
+    package let value: String?
+}
+
+/// A change of propagation of one mount, or of all below it as well.
+package struct PropagationChange: Equatable, Sendable {
+    package let propagation: MountPropagation
+    package let recursive: Bool
+}
+
+/// Attributes to set and to clear on a mount; the others stay, which keeps those that a user namespace locks.
+package struct AttributeChange: Equatable, Sendable {
+    package var set: MountAttributes = []
+    package var clear: MountAttributes = []
+
+    package var isEmpty: Bool { self.set.isEmpty && self.clear.isEmpty }
+}
+
+/// A device node to make.
+package struct DeviceStep: Equatable, Sendable {
+    package let path: String
+    /// `characterDevice`, `blockDevice` or `pipe`.
+    package let type: FileType
+    package let number: DeviceNumber
+    package let mode: UInt32
+    package let userID: UInt32
+    package let groupID: UInt32
+    /// Bound from the same path of the host, where a user namespace forbids mknod(2).
+    package let boundFromHost: Bool
+}
+
+/// A kernel setting of one of the container's namespaces.
+package struct SysctlSetting: Equatable, Sendable {
+    /// As configured: `net.ipv4.ip_forward`.
+    package let name: String
+    /// Below /proc/sys: `net/ipv4/ip_forward`.
+    package let path: String
+    package let value: String
+}
+
+extension RootfsStep: CustomStringConvertible {
+    /// The step and its subject, as an error names them.
+    package var description: String {
+        switch self {
+        case .propagateAll(let propagation): "make / \(propagation.word) recursively"
+        case .bindRoot(let path): "bind root \(path)"
+        case .mount(let step): step.description
+        case .device(let device): "make device \(device.path)"
+        case .link(let path, _), .replaceByLink(let path, _): "make link \(path)"
+        case .directory(let path): "make directory \(path)"
+        case .sysctl(let setting): "set sysctl \(setting.name)"
+        case .makeMountReadOnly(let path), .makeReadOnly(let path): "make read-only \(path)"
+        case .mask(let path): "mask \(path)"
+        case .makeRootReadOnly: "make read-only /"
+        case .changeRoot(let change): change.rawValue
+        case .propagateRoot(let propagation): "make root \(propagation.word)"
+        }
+    }
+}
+
+extension MountStep: CustomStringConvertible {
+    package var description: String {
+        switch kind {
+        case .fileSystem(let type, _, _): "mount \(type) onto \(destination)"
+        case .bind(let source, _): "bind \(source) onto \(destination)"
+        case .cgroups: "mount cgroup onto \(destination)"
+        }
+    }
+}
+
+extension MountPropagation {
+    /// The word of mount(8).
+    var word: String {
+        switch self {
+        case .shared: "shared"
+        case .slave: "slave"
+        case .isPrivate: "private"
+        case .unbindable: "unbindable"
+        }
+    }
+}
