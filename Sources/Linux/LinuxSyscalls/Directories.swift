@@ -56,6 +56,16 @@ package func pathBytes(_ path: FilePath) -> [UInt8] {
     }
 }
 
+/// Makes a symbolic link that says exactly these bytes, doubled and final slashes included. - Source: symlinkat(2).
+/// - Throws: EINVAL for a NUL among them.
+package func makeSymbolicLink(_ path: FilePath, saying target: [UInt8], at directory: Int32 = currentDirectory) throws(SyscallError) {
+    if target.contains(0) { throw SyscallError("symlink", path.string, errno: EINVAL) }
+    let text = target.map { CChar(bitPattern: $0) } + [0]
+    try retryingInterrupted("symlink", path.string) {
+        unsafe path.withPlatformString { unsafe symlinkat(text, directory, $0) }
+    }
+}
+
 /// How deep `removeTree` keeps one descriptor a level; what lies deeper is moved up first.
 private let openLevelLimit = 64
 

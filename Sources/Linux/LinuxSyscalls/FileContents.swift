@@ -41,6 +41,18 @@ package func writeAll(_ bytes: Span<UInt8>, at offset: Int64, to descriptor: Int
     }
 }
 
+/// Copies as many bytes as both sides have, and says how many.
+package func copyBytes(_ source: Span<UInt8>, to target: inout MutableSpan<UInt8>) -> Int {
+    let count = min(source.count, target.count)
+    unsafe source.withUnsafeBufferPointer { from in
+        unsafe target.withUnsafeMutableBufferPointer { onto in
+            guard count > 0, let start = from.baseAddress, let end = onto.baseAddress else { return }
+            unsafe end.update(from: start, count: count)
+        }
+    }
+    return count
+}
+
 /// Makes a file exactly this long; what is added reads as zeros and takes no space. - Source: ftruncate(2).
 package func setSize(of descriptor: Int32, bytes: Int64, subject: String = "") throws(SyscallError) {
     try checked("truncate", subject) { clinux_ftruncate(descriptor, bytes) }

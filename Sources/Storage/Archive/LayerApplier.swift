@@ -1,0 +1,206 @@
+internal import Glibc
+package import LinuxSyscalls
+internal import SystemPackage
+
+/// Unpacks one layer into an empty directory, in the form that overlayfs takes: `.wh.NAME` becomes a character device 0:0,
+/// `.wh..wh..opq` the attribute `trusted.overlay.opaque`. Decompression, the observer's digest and the writing of files happen
+/// in one pass on the calling thread, while `source` may still be receiving.
+/// - Source: image-spec v1.1, layer.md.
+package struct LayerApplier: Sendable {
+    package let limits: ArchiveLimits
+
+    package init(limits: ArchiveLimits = .layer) { self.limits = limits }
+
+    /// Unpacks `source`, plain, gzip or zstd, below `root`.
+    /// - Parameters:
+    ///   - root: the directory, for the files' sake closed to other users.
+    ///   - observer: sees every byte of the tar, those behind its end too; its digest is the layer's diffID. Good only when this returns.
+    /// - Throws: what is wrong with the layer. The directory then holds part of it and is to be removed.
+    package func apply(
+        _ source: any ByteSource, onto root: consuming OwnedFD, observer: (any ByteObserver)?
+    ) throws(ArchiveError) -> AppliedLayer {
+        let stream = try DecompressedStream(source, limits: limits, observer: observer)
+        let reader = try TarReader(stream, limits: limits)
+        var unpacking = Unpacking(reader: reader, tree: LayerTree(root, limits: limits), limits: limits)
+        try unpacking.run()
+        try reader.drain()
+        unpacking.result.uncompressedBytes = stream.uncompressedBytes
+        return unpacking.result
+    }
+}
+
+/// One layer being unpacked.
+private struct Unpacking {
+    /// How many bytes or entries are written between two looks at the free space.
+    static let bytesBetweenChecks: Int64 = 64 << 20
+    static let entriesBetweenChecks = 4096
+
+    let reader: TarReader
+    let tree: LayerTree
+    let limits: ArchiveLimits
+    var result = AppliedLayer()
+    /// Writing into a directory changes its time, so those come last.
+    private var directoryTimes: [(components: [[UInt8]], time: FileTime)] = []
+    private var uncheckedBytes: Int64 = 0
+
+    init(reader: TarReader, tree: LayerTree, limits: ArchiveLimits) {
+        self.reader = reader
+        self.tree = tree
+        self.limits = limits
+    }
+
+    mutating func run() throws(ArchiveError) {
+        try tree.checkFreeSpace()
+        while let entry = try reader.nextEntry() {
+            result.entryCount += 1
+            if result.entryCount > limits.entries {
+                throw ArchiveError(.overLimit, doing: "unpack layer", subject: "more than \(limits.entries) entries")
+            }
+            if result.entryCount % Self.entriesBetweenChecks == 0 { try tree.checkFreeSpace() }
+            try place(entry)
+        }
+        for (components, time) in directoryTimes.reversed() {
+            try tree.setDirectoryTime(components, to: time, printable: relativePath(components).string)
+        }
+        result.impliedDirectories = tree.impliedDirectories.sorted { ($0.components.count, $0.string) < ($1.components.count, $1.string) }
+    }
+
+    private mutating func place(_ entry: TarEntry) throws(ArchiveError) {
+        let path = try EntryPath(entry.path, limits: limits, printable: entry.printable)
+        switch try Whiteout(path, printable: entry.printable) {
+        case .none: break
+        case .reserved: return
+        case .hides(let name): return try tree.hide(name, besides: path, printable: entry.printable)
+        case .opaque:
+            if path.parent.isEmpty { result.hidesAllBelow = true } else { try tree.hideAll(besides: path, printable: entry.printable) }
+            return
+        }
+        switch entry.kind {
+        case .directory: try placeDirectory(entry, at: path)
+        case .regular(let sizeBytes): try placeFile(entry, at: path, sizeBytes: sizeBytes)
+        case .symbolicLink(let target): try placeSymbolicLink(entry, at: path, to: target)
+        case .hardLink(let target): try placeHardLink(entry, at: path, to: target)
+        case .device(let type, let number): try placeNode(entry, at: path, type, number)
+        case .pipe: try placeNode(entry, at: path, .pipe, DeviceNumber(major: 0, minor: 0))
+        }
+    }
+
+    private mutating func placeDirectory(_ entry: TarEntry, at path: EntryPath) throws(ArchiveError) {
+        let directory = try tree.makeDescribed(path, printable: entry.printable)
+        try describe(directory, by: entry)
+        directoryTimes.append((path.components, time(of: entry)))
+    }
+
+    private mutating func placeFile(_ entry: TarEntry, at path: EntryPath, sizeBytes: Int64) throws(ArchiveError) {
+        let place = try tree.clear(path, printable: entry.printable)
+        let file = try unpacking(entry.printable) { () throws(SyscallError) in
+            try openFile(place.name, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600, at: place.directory)
+        }
+        var end: Int64 = 0
+        var unchecked = uncheckedBytes
+        try reader.readData { bytes, offset throws(ArchiveError) in
+            unchecked += Int64(bytes.count)
+            if unchecked >= Self.bytesBetweenChecks {
+                try tree.checkFreeSpace()
+                unchecked = 0
+            }
+            end = offset + Int64(bytes.count)
+            do throws(SyscallError) { try writeAll(bytes, at: offset, to: file.number, subject: entry.printable) } catch {
+                throw refusal(error, entry.printable)
+            }
+        }
+        uncheckedBytes = unchecked
+        try unpacking(entry.printable) { () throws(SyscallError) in
+            if end < sizeBytes { try setSize(of: file.number, bytes: sizeBytes, subject: entry.printable) }
+        }
+        try describe(file, by: entry)
+        try unpacking(entry.printable) { () throws(SyscallError) in
+            try setTimes(of: file.number, to: time(of: entry), subject: entry.printable)
+        }
+    }
+
+    private mutating func placeSymbolicLink(_ entry: TarEntry, at path: EntryPath, to target: [UInt8]) throws(ArchiveError) {
+        if target.isEmpty || target.count > limits.pathBytes {
+            throw ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(entry.printable): a link of \(target.count) bytes")
+        }
+        let owner = try owner(of: entry)
+        let place = try tree.clear(path, printable: entry.printable)
+        try unpacking(entry.printable) { () throws(SyscallError) in
+            try makeSymbolicLink(place.name, saying: target, at: place.directory)
+            try changeOwner(place.name, userID: owner.user, groupID: owner.group, at: place.directory)
+            try setTimes(place.name, accessed: time(of: entry), modified: time(of: entry), at: place.directory)
+        }
+        result.droppedAttributeCount += entry.attributes.count
+    }
+
+    /// Owner, mode and times are those of the file that is linked to: an entry cannot change them through a second name.
+    private func placeHardLink(_ entry: TarEntry, at path: EntryPath, to target: [UInt8]) throws(ArchiveError) {
+        let targetPath = try EntryPath(target, limits: limits, printable: entry.printable)
+        guard case .none = try Whiteout(targetPath, printable: entry.printable) else {
+            throw ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(entry.printable): a hard link to a whiteout")
+        }
+        try tree.link(path, to: targetPath, printable: entry.printable)
+    }
+
+    private mutating func placeNode(
+        _ entry: TarEntry, at path: EntryPath, _ type: LinuxSyscalls.FileType, _ number: DeviceNumber
+    ) throws(ArchiveError) {
+        if type == .characterDevice && number == DeviceNumber(major: 0, minor: 0) {
+            throw ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(entry.printable): a forged whiteout")
+        }
+        let owner = try owner(of: entry)
+        let place = try tree.clear(path, printable: entry.printable)
+        try unpacking(entry.printable) { () throws(SyscallError) in
+            try makeNode(place.name, type, mode: 0o600, device: number, at: place.directory)
+            try changeOwner(place.name, userID: owner.user, groupID: owner.group, at: place.directory)
+            let node = try openFile(place.name, [.path, .noFollow], at: place.directory)
+            try changeMode(descriptorPath(node.number), to: entry.mode)
+            try setTimes(place.name, accessed: time(of: entry), modified: time(of: entry), at: place.directory)
+        }
+        result.droppedAttributeCount += entry.attributes.count
+    }
+
+    // MARK: Metadata
+
+    /// Owner before mode and attributes: chown(2) clears set-id bits and capabilities.
+    private mutating func describe(_ file: borrowing OwnedFD, by entry: TarEntry) throws(ArchiveError) {
+        let owner = try owner(of: entry)
+        let descriptor = file.number
+        try unpacking(entry.printable) { () throws(SyscallError) in
+            try changeOwner(of: descriptor, userID: owner.user, groupID: owner.group, subject: entry.printable)
+            try changeMode(of: descriptor, to: entry.mode, subject: entry.printable)
+        }
+        for attribute in entry.attributes {
+            if !Self.keeps(attribute.name) {
+                result.droppedAttributeCount += 1
+                continue
+            }
+            do throws(SyscallError) {
+                try setExtendedAttribute(attribute.name, to: attribute.value, of: descriptor, subject: entry.printable)
+            } catch {
+                // A file system without user attributes loses them; capabilities are never lost in silence.
+                if error.errno != EOPNOTSUPP || !attribute.name.hasPrefix("user.") { throw refusal(error, entry.printable) }
+                result.droppedAttributeCount += 1
+            }
+        }
+    }
+
+    /// Which attributes a layer may set: file capabilities and the user's own. Those of overlayfs would let a layer redirect lookups
+    /// below the snapshot, labels belong to the machine that packed it.
+    private static func keeps(_ name: String) -> Bool {
+        name == "security.capability" || name.hasPrefix("user.") && !name.hasPrefix("user.overlay.")
+    }
+
+    private func owner(of entry: TarEntry) throws(ArchiveError) -> (user: UInt32, group: UInt32) {
+        // The highest number means "leave as it is" to chown(2).
+        guard let user = UInt32(exactly: entry.userID), let group = UInt32(exactly: entry.groupID), user != .max, group != .max else {
+            throw ArchiveError(
+                .refusedEntry, doing: "unpack entry", subject: "\(entry.printable): owner \(entry.userID):\(entry.groupID)")
+        }
+        return (user, group)
+    }
+
+    private func time(of entry: TarEntry) -> FileTime {
+        FileTime(seconds: entry.modified.seconds, nanoseconds: min(max(entry.modified.nanoseconds, 0), 999_999_999))
+    }
+}

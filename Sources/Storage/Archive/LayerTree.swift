@@ -1,0 +1,227 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// The name of the attribute by which overlayfs knows a directory that hides all below.
+/// - Source: Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
+package let opaqueAttribute = "trusted.overlay.opaque"
+
+extension FileStatus {
+    /// Whether overlayfs takes the file for a whiteout: a character device 0:0.
+    package var isWhiteout: Bool { type == .characterDevice && device == DeviceNumber(major: 0, minor: 0) }
+}
+
+/// The directory that a layer is unpacked into. The kernel resolves every path inside it, by descriptor, so that a symbolic
+/// link from the same layer leads nowhere else; the last component is never followed.
+final class LayerTree {
+    private let root: OwnedFD
+    private let limits: ArchiveLimits
+    // Most entries lie in the directory of the one before.
+    private var openedParent: (components: [[UInt8]], directory: Box)?
+    private(set) var impliedDirectories: Set<FilePath> = ["."]
+
+    /// Lets a descriptor stand in a tuple and be replaced as a whole.
+    private final class Box {
+        let file: OwnedFD
+        init(_ file: consuming OwnedFD) { self.file = file }
+    }
+
+    init(_ root: consuming OwnedFD, limits: ArchiveLimits) {
+        self.root = root
+        self.limits = limits
+    }
+
+    // MARK: Directories
+
+    /// The directory that holds the entry, made if the tar did not describe it. The number is good until the next call.
+    func parent(of path: EntryPath, printable: String) throws(ArchiveError) -> Int32 {
+        let components = Array(path.parent)
+        if let openedParent, openedParent.components == components { return openedParent.directory.file.number }
+        let directory = Box(try openMaking(components, printable: printable))
+        openedParent = (components, directory)
+        return directory.file.number
+    }
+
+    private func openMaking(_ components: [[UInt8]], printable: String) throws(ArchiveError) -> OwnedFD {
+        do throws(SyscallError) {
+            return try openInRoot(relativePath(components), [.path, .directory], root: root)
+        } catch  where error.errno != ENOENT && error.errno != ENOTDIR {
+            throw refusal(error, printable)
+        } catch {}
+        for length in 1...max(1, components.count) {
+            try makeImplied(components.prefix(length), printable: printable)
+        }
+        return try unpacking(printable) { () throws(SyscallError) in
+            try openInRoot(relativePath(components), [.path, .directory], root: root)
+        }
+    }
+
+    /// Makes one directory that entries lie in without its having an entry itself, unless it is there.
+    private func makeImplied(_ components: ArraySlice<[UInt8]>, printable: String) throws(ArchiveError) {
+        let path = relativePath(components)
+        do throws(SyscallError) {
+            _ = try openInRoot(path, [.path, .directory], root: root).number
+            return
+        } catch  where error.errno != ENOENT && error.errno != ENOTDIR {
+            throw refusal(error, printable)
+        } catch {}
+        let name = filePath(bytes: components.last ?? [])
+        let above = try unpacking(printable) { () throws(SyscallError) in
+            try openInRoot(relativePath(components.dropLast()), [.path, .directory], root: root)
+        }
+        let hiding = try unpacking(printable) { () throws(SyscallError) in try status(of: name, at: above.number) }
+        if let hiding, !hiding.isWhiteout {
+            throw ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(printable): \(path) is no directory of this layer")
+        }
+        try unpacking(printable) { () throws(SyscallError) in
+            if hiding != nil { try removeFile(name, at: above.number) }
+            try makeDirectory(name, mode: 0o755, at: above.number)
+            if hiding != nil { try markOpaque(name, at: above.number) }
+        }
+        impliedDirectories.insert(path)
+    }
+
+    /// Makes the directory of an entry, or takes the one that is there, and opens it for its metadata.
+    func makeDescribed(_ path: EntryPath, printable: String) throws(ArchiveError) -> OwnedFD {
+        impliedDirectories.remove(relativePath(path.components))
+        guard let nameBytes = path.name else {
+            return try unpacking(printable) { () throws(SyscallError) in try openInRoot(".", [.readOnly, .directory], root: root) }
+        }
+        let name = filePath(bytes: nameBytes)
+        let directory = try parent(of: path, printable: printable)
+        return try unpacking(printable) { () throws(SyscallError) in
+            let existing = try status(of: name, at: directory)
+            if existing?.type != .directory {
+                if existing != nil { try removeFile(name, at: directory) }
+                openedParent = nil
+                let above = try openInRoot(relativePath(path.parent), [.path, .directory], root: root)
+                try makeDirectory(name, mode: 0o700, at: above.number)
+                if existing?.isWhiteout == true { try markOpaque(name, at: above.number) }
+                return try openFile(name, [.readOnly, .directory, .noFollow], at: above.number)
+            }
+            return try openFile(name, [.readOnly, .directory, .noFollow], at: directory)
+        }
+    }
+
+    /// Sets a directory's time, if it is one still.
+    func setDirectoryTime(_ components: [[UInt8]], to time: FileTime, printable: String) throws(ArchiveError) {
+        try unpacking(printable) { () throws(SyscallError) in
+            do throws(SyscallError) {
+                let directory = try openInRoot(relativePath(components), [.readOnly, .directory, .noFollow], root: root)
+                try setTimes(of: directory.number, to: time, subject: printable)
+            } catch {
+                if ![ENOENT, ENOTDIR, ELOOP].contains(error.errno) { throw error }
+            }
+        }
+    }
+
+    // MARK: Other entries
+
+    /// Makes room for an entry that is no directory.
+    func clear(_ path: EntryPath, printable: String) throws(ArchiveError) -> (directory: Int32, name: FilePath) {
+        guard let nameBytes = path.name else {
+            throw ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(printable): the root is a directory")
+        }
+        let name = filePath(bytes: nameBytes)
+        var directory = try parent(of: path, printable: printable)
+        let existing = try unpacking(printable) { () throws(SyscallError) in try status(of: name, at: directory) }
+        if let existing {
+            try unpacking(printable) { () throws(SyscallError) in
+                try existing.type == .directory ? removeTree(name, at: directory) : removeFile(name, at: directory)
+            }
+            // What was there may have been on the way to the directory that is kept open.
+            openedParent = nil
+            directory = try parent(of: path, printable: printable)
+        }
+        return (directory, name)
+    }
+
+    /// Gives a file of this layer a second name.
+    func link(_ path: EntryPath, to target: EntryPath, printable: String) throws(ArchiveError) {
+        guard let targetName = target.name.map({ filePath(bytes: $0) }), path.name != nil else {
+            throw ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(printable): a hard link to the root")
+        }
+        let targetDirectory = try lookingForTarget(printable) { () throws(SyscallError) in
+            try openInRoot(relativePath(target.parent), [.path, .directory], root: root)
+        }
+        let status = try lookingForTarget(printable) { () throws(SyscallError) in
+            try fileStatus(targetName, at: targetDirectory.number)
+        }
+        if status.type == .directory || status.isWhiteout {
+            throw ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(printable): a hard link to a directory or whiteout")
+        }
+        let directory = try parent(of: path, printable: printable)
+        let name = filePath(bytes: path.name ?? [])
+        let existing = try unpacking(printable) { () throws(SyscallError) in try self.status(of: name, at: directory) }
+        if let existing, existing.inode == status.inode, existing.fileSystem == status.fileSystem { return }
+        let place = try clear(path, printable: printable)
+        try unpacking(printable) { () throws(SyscallError) in
+            try makeHardLink(place.name, to: targetName, at: place.directory, existingAt: targetDirectory.number)
+        }
+    }
+
+    private func lookingForTarget<Result: ~Copyable>(
+        _ printable: String, _ body: () throws(SyscallError) -> Result
+    ) throws(ArchiveError) -> Result {
+        do throws(SyscallError) { return try body() } catch {
+            if error.errno != ENOENT && error.errno != ENOTDIR { throw refusal(error, printable) }
+            throw ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(printable): a hard link to what this layer does not hold")
+        }
+    }
+
+    // MARK: Whiteouts
+
+    /// Hides what the layers below hold under this name. What this layer itself holds there stays, whatever the order of entries.
+    func hide(_ hidden: [UInt8], besides path: EntryPath, printable: String) throws(ArchiveError) {
+        let name = filePath(bytes: hidden)
+        let directory = try parent(of: path, printable: printable)
+        try unpacking(printable) { () throws(SyscallError) in
+            switch try status(of: name, at: directory)?.type {
+            case nil: try makeNode(name, .characterDevice, mode: 0, at: directory)
+            case .directory: try markOpaque(name, at: directory)
+            default: break
+            }
+        }
+    }
+
+    /// Hides all that the layers below hold in the entry's directory.
+    func hideAll(besides path: EntryPath, printable: String) throws(ArchiveError) {
+        let directory = try parent(of: path, printable: printable)
+        try unpacking(printable) { () throws(SyscallError) in try markOpaque(".", at: directory) }
+    }
+
+    // MARK: Kernel
+
+    private func status(of name: FilePath, at directory: Int32) throws(SyscallError) -> FileStatus? {
+        do throws(SyscallError) { return try fileStatus(name, at: directory) } catch  where error.errno == ENOENT { return nil }
+    }
+
+    private func markOpaque(_ name: FilePath, at directory: Int32) throws(SyscallError) {
+        try setExtendedAttribute(opaqueAttribute, to: [0x79], ofLink: descriptorPath(directory).pushing(name))
+    }
+
+    /// - Throws: `.noSpace` when less is free than the limits reserve.
+    func checkFreeSpace() throws(ArchiveError) {
+        let free = try wrapping("unpack layer", "") { () throws(SyscallError) in try freeSpace(at: root.number) }
+        if free.bytes < limits.reservedFreeBytes {
+            throw ArchiveError(.noSpace, doing: "unpack layer", subject: "\(free.bytes) bytes are free")
+        }
+        if let inodes = free.inodes, inodes < limits.reservedFreeInodes {
+            throw ArchiveError(.noSpace, doing: "unpack layer", subject: "\(inodes) inodes are free")
+        }
+    }
+}
+
+/// A path by which calls that know no descriptors reach an open directory.
+func descriptorPath(_ descriptor: Int32) -> FilePath { FilePath("/proc/self/fd/\(descriptor)") }
+
+func refusal(_ error: SyscallError, _ printable: String) -> ArchiveError {
+    ArchiveError(.system, doing: "unpack entry", subject: printable, cause: error)
+}
+
+/// Runs kernel calls for one entry.
+func unpacking<Result: ~Copyable>(
+    _ printable: String, _ body: () throws(SyscallError) -> Result
+) throws(ArchiveError) -> Result {
+    do throws(SyscallError) { return try body() } catch { throw refusal(error, printable) }
+}

@@ -1,0 +1,160 @@
+internal import CArchive
+internal import LinuxSyscalls
+
+/// Reads tar entries (ustar, pax, GNU with its sparse forms, v7) from a decompressed stream. The only caller of libarchive,
+/// which is given the tar format alone and no filter.
+@safe final class TarReader {
+    /// Bytes that libarchive is lent at a time: enough to amortise a call, few enough for a second-level cache.
+    private static let bufferBytes = 256 << 10
+
+    private let stream: DecompressedStream
+    private let limits: ArchiveLimits
+    private let archive: OpaquePointer
+    private let buffer: UnsafeMutableBufferPointer<UInt8>
+    private var failure: ArchiveError?
+
+    init(_ stream: DecompressedStream, limits: ArchiveLimits) throws(ArchiveError) {
+        guard let archive = unsafe archive_read_new() else {
+            throw ArchiveError(.malformed, doing: "open tar", subject: "no memory for a reader")
+        }
+        self.stream = stream
+        self.limits = limits
+        unsafe self.archive = unsafe archive
+        unsafe buffer = .allocate(capacity: Self.bufferBytes)
+        unsafe buffer.initialize(repeating: 0)
+        unsafe archive_read_support_format_tar(archive)
+        unsafe archive_read_support_format_empty(archive)
+        let read: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?, UnsafeMutablePointer<UnsafeRawPointer?>?) -> Int = {
+            _, context, block in
+            guard let context = unsafe context, let block = unsafe block else { return -1 }
+            return unsafe Unmanaged<TarReader>.fromOpaque(context).takeUnretainedValue().lend(block)
+        }
+        let code = unsafe archive_read_open(archive, Unmanaged.passUnretained(self).toOpaque(), nil, read, nil)
+        if code != ARCHIVE_OK { throw refusal(doing: "open tar") }
+    }
+
+    deinit {
+        unsafe archive_read_free(archive)
+        unsafe buffer.deallocate()
+    }
+
+    /// libarchive's read callback: a block that stays valid until the next call.
+    private func lend(_ block: UnsafeMutablePointer<UnsafeRawPointer?>) -> Int {
+        do throws(ArchiveError) {
+            var span = unsafe MutableSpan(_unsafeElements: buffer)
+            let count = try stream.read(into: &span)
+            unsafe block.pointee = unsafe UnsafeRawPointer(buffer.baseAddress)
+            return count
+        } catch {
+            failure = error
+            return -1
+        }
+    }
+
+    /// The next entry; nil at the end of the archive. Data of the one before that was not read is skipped.
+    func nextEntry() throws(ArchiveError) -> TarEntry? {
+        var header: OpaquePointer?
+        let code = unsafe archive_read_next_header(archive, &header)
+        if code == ARCHIVE_EOF && failure == nil { return nil }
+        // In the C locale a name beyond ASCII draws a warning and is handed over byte for byte, which is what we want.
+        let onlyCharset = code == ARCHIVE_WARN && message.contains("current locale")
+        guard failure == nil, code == ARCHIVE_OK || onlyCharset, let header = unsafe header else {
+            throw refusal(doing: "read tar header")
+        }
+        return try unsafe entry(header)
+    }
+
+    private func entry(_ header: OpaquePointer) throws(ArchiveError) -> TarEntry {
+        guard let path = unsafe archive_entry_pathname(header) else {
+            throw ArchiveError(.malformed, doing: "read tar header", subject: "an entry has no name")
+        }
+        var entry = unsafe TarEntry(
+            path: bytes(path), kind: .directory, mode: UInt32(archive_entry_perm(header)) & 0o7777,
+            userID: archive_entry_uid(header), groupID: archive_entry_gid(header),
+            modified: FileTime(seconds: Int64(archive_entry_mtime(header)), nanoseconds: Int64(archive_entry_mtime_nsec(header))))
+        entry.kind = try unsafe kind(header, of: entry)
+        entry.attributes = try unsafe attributes(header, of: entry)
+        return entry
+    }
+
+    private func kind(_ header: OpaquePointer, of entry: TarEntry) throws(ArchiveError) -> TarEntry.Kind {
+        if let target = unsafe archive_entry_hardlink(header) { return .hardLink(target: unsafe bytes(target)) }
+        let type = unsafe FileType(rawValue: UInt32(archive_entry_filetype(header)))
+        switch type {
+        case .regular:
+            let size = unsafe archive_entry_size(header)
+            if size < 0 { throw ArchiveError(.malformed, doing: "read tar header", subject: "\(entry.printable): negative size") }
+            return .regular(sizeBytes: size)
+        case .directory: return .directory
+        case .symbolicLink:
+            guard let target = unsafe archive_entry_symlink(header) else {
+                throw ArchiveError(.malformed, doing: "read tar header", subject: "\(entry.printable): a link to nothing")
+            }
+            return .symbolicLink(target: unsafe bytes(target))
+        case .characterDevice, .blockDevice:
+            let major = unsafe UInt32(truncatingIfNeeded: archive_entry_rdevmajor(header))
+            let minor = unsafe UInt32(truncatingIfNeeded: archive_entry_rdevminor(header))
+            return .device(type ?? .characterDevice, DeviceNumber(major: major, minor: minor))
+        case .pipe: return .pipe
+        case .socket, nil: throw ArchiveError(.refusedEntry, doing: "read tar header", subject: "\(entry.printable): unknown type")
+        }
+    }
+
+    private func attributes(_ header: OpaquePointer, of entry: TarEntry) throws(ArchiveError) -> [TarEntry.Attribute] {
+        var found: [TarEntry.Attribute] = []
+        var left = limits.attributeBytes
+        unsafe archive_entry_xattr_reset(header)
+        while true {
+            var name: UnsafePointer<CChar>?
+            var value: UnsafeRawPointer?
+            var size = 0
+            if unsafe archive_entry_xattr_next(header, &name, &value, &size) != ARCHIVE_OK { return found }
+            left -= size
+            if left < 0 {
+                throw ArchiveError(
+                    .overLimit, doing: "read tar header", subject: "\(entry.printable): attributes over \(limits.attributeBytes) bytes")
+            }
+            guard let name = unsafe name else { continue }
+            found.append(
+                unsafe TarEntry.Attribute(
+                    name: String(cString: name), value: Array(UnsafeRawBufferPointer(start: value, count: value == nil ? 0 : size))))
+        }
+    }
+
+    /// Hands the current entry's data to `body` block by block, with the offset that each belongs at: what lies between is a hole.
+    func readData(_ body: (Span<UInt8>, Int64) throws(ArchiveError) -> Void) throws(ArchiveError) {
+        while true {
+            var block: UnsafeRawPointer?
+            var size = 0
+            var offset: Int64 = 0
+            let code = unsafe archive_read_data_block(archive, &block, &size, &offset)
+            if code == ARCHIVE_EOF && failure == nil { return }
+            if failure != nil || code != ARCHIVE_OK { throw refusal(doing: "read tar data") }
+            if size == 0 { continue }
+            let bytes = unsafe UnsafeBufferPointer(start: block?.assumingMemoryBound(to: UInt8.self), count: size)
+            try body(unsafe bytes.span, offset)
+        }
+    }
+
+    /// Reads what follows the end of the archive, so that the stream is verified to its last byte.
+    func drain() throws(ArchiveError) {
+        while true {
+            var span = unsafe MutableSpan(_unsafeElements: buffer)
+            if try stream.read(into: &span) == 0 { return }
+        }
+    }
+
+    private var message: String {
+        unsafe archive_error_string(archive).map { unsafe String(cString: $0) } ?? "no reason given"
+    }
+
+    private func refusal(doing: String) -> ArchiveError {
+        failure ?? ArchiveError(.malformed, doing: doing, subject: message)
+    }
+
+    private func bytes(_ text: UnsafePointer<CChar>) -> [UInt8] {
+        var found: [UInt8] = []
+        while unsafe text[found.count] != 0 { found.append(UInt8(bitPattern: unsafe text[found.count])) }
+        return found
+    }
+}

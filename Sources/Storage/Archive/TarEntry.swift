@@ -1,0 +1,33 @@
+internal import LinuxSyscalls
+
+/// One entry of a tar, as its headers say; nothing is checked yet.
+struct TarEntry: Equatable {
+    enum Kind: Equatable {
+        case regular(sizeBytes: Int64)
+        case directory
+        case symbolicLink(target: [UInt8])
+        case hardLink(target: [UInt8])
+        case device(FileType, DeviceNumber)
+        case pipe
+    }
+
+    struct Attribute: Equatable {
+        let name: String
+        let value: [UInt8]
+    }
+
+    var path: [UInt8]
+    var kind: Kind
+    /// Permissions with set-id and sticky bits.
+    var mode: UInt32
+    var userID: Int64
+    var groupID: Int64
+    var modified: FileTime
+    var attributes: [Attribute] = []
+
+    /// The path as an error should print it: escaped, and not longer than a line.
+    var printable: String {
+        let text = String(decoding: path.prefix(200), as: UTF8.self)
+        return path.count > 200 ? "\(text.debugDescription)…" : text.debugDescription
+    }
+}
