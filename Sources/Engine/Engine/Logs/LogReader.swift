@@ -1,0 +1,110 @@
+internal import LinuxSyscalls
+internal import ShimProtocol
+
+/// Reads a container's log as one stream over its files, in batches. Not safe for use by two tasks at once.
+struct LogReader: Sendable {
+    /// Text of one batch: what is held in memory for one client.
+    static let batchBytes = 131_072
+
+    private let logPath: String
+    private let fileCount: UInt32
+    private let options: LogOptions
+    private var files: [LogFile] = []
+    private var offset: Int64 = 0
+    private var isOpen = false
+
+    init(logPath: String, fileCount: UInt32, options: LogOptions) {
+        self.logPath = logPath
+        self.fileCount = fileCount
+        self.options = options
+    }
+
+    /// What one batch came to.
+    struct Batch: Sendable {
+        var lines: [LogLine] = []
+        /// Whether everything written so far has been read.
+        var reachedEnd = false
+        /// Whether no later line can be wanted.
+        var passedUntil = false
+    }
+
+    /// Reads on from where the last batch ended. Blocks.
+    mutating func nextBatch() throws(SyscallError) -> Batch {
+        if !isOpen { try open() }
+        var batch = Batch()
+        var bytes = 0
+        while let file = files.first {
+            var reader = LogFileReader(file: file, offset: offset)
+            while bytes < Self.batchBytes, let record = try reader.next() {
+                offset = reader.offset
+                if let until = options.until, record.unixNanoseconds > until {
+                    batch.passedUntil = true
+                    return batch
+                }
+                if let line = line(record) {
+                    bytes += line.bytes.count
+                    batch.lines.append(line)
+                }
+            }
+            if bytes >= Self.batchBytes { return batch }
+            // The file is at its end. A newer one means that nothing more is written to it.
+            if files.count == 1, try !findNewer(than: file.sequence) { break }
+            if try reader.next() != nil { continue }
+            files.removeFirst()
+            offset = Int64(LogFileHeader.byteCount)
+        }
+        batch.reachedEnd = true
+        return batch
+    }
+
+    private func line(_ record: LogRecord) -> LogLine? {
+        if let since = options.since, record.unixNanoseconds < since { return nil }
+        switch record.stream {
+        case .stdout: guard options.stdout else { return nil }
+        case .stderr: guard options.stderr else { return nil }
+        }
+        return LogLine(
+            timestamp: record.unixNanoseconds, stream: record.stream == .stdout ? .stdout : .stderr,
+            bytes: Array(record.text) + (record.isPartial ? [] : [UInt8(ascii: "\n")]))
+    }
+
+    private mutating func findNewer(than sequence: UInt64) throws(SyscallError) -> Bool {
+        files += try LogFile.all(of: logPath, fileCount: fileCount).filter { $0.sequence > sequence }
+        return files.count > 1
+    }
+
+    private mutating func open() throws(SyscallError) {
+        files = try LogFile.all(of: logPath, fileCount: fileCount)
+        offset = Int64(LogFileHeader.byteCount)
+        // Without files there is no log yet: the next batch looks again.
+        isOpen = !files.isEmpty
+        if let tail = options.tail { try skip(toLast: tail) } else { try skipOlderFiles() }
+    }
+
+    /// Leaves the last lines of the whole log.
+    private mutating func skip(toLast lineCount: Int) throws(SyscallError) {
+        var wanted = lineCount
+        var kept: [LogFile] = []
+        while let file = files.popLast() {
+            kept.insert(file, at: 0)
+            let tail = try file.tail(lineCount: wanted)
+            offset = tail.offset
+            wanted -= tail.lines
+            if wanted <= 0 { break }
+        }
+        files = kept
+    }
+
+    /// Passes over files whose last record was written before `since`.
+    private mutating func skipOlderFiles() throws(SyscallError) {
+        guard let since = options.since else { return }
+        while files.count > 1 {
+            let last = try files[0].tail(lineCount: 1)
+            var reader = LogFileReader(file: files[0], offset: last.offset)
+            var newest = Int64.max
+            while let record = try reader.next() { newest = record.unixNanoseconds }
+            if newest >= since { return }
+            files.removeFirst()
+        }
+    }
+}

@@ -1,0 +1,136 @@
+internal import CoreTypes
+internal import LinuxSyscalls
+internal import ShimProtocol
+internal import SystemPackage
+
+/// One container's shim, spoken to.
+struct ShimClient: Sendable {
+    /// How long a call may take: what only asks, what signals, and what runs the runtime.
+    private enum Timeout {
+        static let question = Duration.seconds(10)
+        static let runtime = Duration.seconds(120)
+        static let logSynchronization = Duration.seconds(2)
+    }
+
+    let id: ContainerID
+    private let socketPath: String
+    private let connection: ShimConnection
+    private let reactor: ShimReactor
+
+    /// Connects to the shim of a container, whose socket is there already.
+    static func connect(to id: ContainerID, execRoot: String, reactor: ShimReactor) throws(ShimError) -> ShimClient {
+        let path = ShimLayout(execRoot: execRoot, containerID: id.text).socketPath
+        return ShimClient(id: id, socketPath: path, connection: try open(path, id, reactor), reactor: reactor)
+    }
+
+    private init(id: ContainerID, socketPath: String, connection: ShimConnection, reactor: ShimReactor) {
+        self.id = id
+        self.socketPath = socketPath
+        self.connection = connection
+        self.reactor = reactor
+    }
+
+    private static func open(_ path: String, _ id: ContainerID, _ reactor: ShimReactor) throws(ShimError) -> ShimConnection {
+        do throws(SyscallError) {
+            let socket = try connectUnixSocket(FilePath(path))
+            try setNonBlocking(true, of: socket.number)
+            return try reactor.connect(socket, name: id.text)
+        } catch { throw ShimError(.disconnected, "the shim of \(id): \(error)") }
+    }
+
+    /// Closes the connection; the shim goes on.
+    func close() { connection.close(ShimError(.disconnected, "the daemon has let go of the shim of \(id)")) }
+
+    // MARK: - The task
+
+    /// Makes the container, up to its first instruction. - Returns: the first process's pid on the host.
+    func create(_ request: CreateTaskRequest) async throws(ShimError) -> UInt32 {
+        let answer: ProcessIDResponse = try await task(.create, request, Timeout.runtime)
+        return answer.pid
+    }
+
+    /// Starts the first process, or an exec.
+    func start(execID: String = "") async throws(ShimError) -> UInt32 {
+        let answer: ProcessIDResponse = try await task(.start, ProcessRequest(id: id.text, execID: execID), Timeout.runtime)
+        return answer.pid
+    }
+
+    func kill(signal: UInt32, execID: String = "", all: Bool = false) async throws(ShimError) {
+        let _: ProtobufEmpty = try await task(
+            .kill, KillRequest(id: id.text, execID: execID, signal: signal, all: all), Timeout.question)
+    }
+
+    /// Takes away what is left of a process that has ended; of the first one, the container.
+    func delete(execID: String = "") async throws(ShimError) {
+        let _: DeleteResponse = try await task(.delete, ProcessRequest(id: id.text, execID: execID), Timeout.runtime)
+    }
+
+    func exec(_ request: ExecProcessRequest) async throws(ShimError) {
+        let _: ProtobufEmpty = try await task(.exec, request, Timeout.question)
+    }
+
+    func resize(execID: String = "", height: UInt32, width: UInt32) async throws(ShimError) {
+        let _: ProtobufEmpty = try await task(
+            .resizePty, ResizePtyRequest(id: id.text, execID: execID, width: width, height: height), Timeout.question)
+    }
+
+    /// Ends the shim, whose container is deleted. That the connection breaks meanwhile is what was asked for.
+    func shutdown() async {
+        do throws(ShimError) {
+            let _: ProtobufEmpty = try await task(.shutdown, ShutdownRequest(id: id.text), Timeout.question)
+        } catch {}
+        close()
+    }
+
+    // MARK: - Our own service
+
+    func describe() async throws(ShimError) -> DescribeResponse {
+        try await supervision(.describe, ContainerRequest(id: id.text), Timeout.question)
+    }
+
+    /// Answers when a process has ended, however long that takes.
+    func waitForExit(execID: String = "") async throws(ShimError) -> ExitNotice {
+        try await supervision(.waitForExit, ProcessRequest(id: id.text, execID: execID), nil)
+    }
+
+    /// Returns when all output read so far is in the log.
+    func synchronizeLog() async throws(ShimError) {
+        let _: ProtobufEmpty = try await supervision(.synchronizeLog, ContainerRequest(id: id.text), Timeout.logSynchronization)
+    }
+
+    /// Joins a process's streams, on a connection of its own. From the return on, nothing that the process writes is missed.
+    func attach(execID: String = "", stdin: Bool, stdout: Bool, stderr: Bool) async throws(ShimError) -> ShimStream {
+        let own = try Self.open(socketPath, id, reactor)
+        let request = AttachRequest(id: id.text, execID: execID, stdin: stdin, stdout: stdout, stderr: stderr)
+        do throws(ShimError) {
+            let stream = try own.openStream(
+                TtrpcRequest(service: SupervisionMethod.service, method: SupervisionMethod.attach.rawValue, payload: request))
+            guard let first = try await stream.next(), first.kind == .attached else {
+                throw ShimError(.garbled, "the shim of \(id) did not begin the attachment")
+            }
+            return stream
+        } catch {
+            own.close(error)
+            throw error
+        }
+    }
+
+    // MARK: - Calls
+
+    private func task<Answer: ProtobufMessage>(
+        _ method: TaskMethod, _ message: some ProtobufMessage, _ timeout: Duration
+    ) async throws(ShimError) -> Answer {
+        try await call(TtrpcRequest(service: TaskMethod.service, method: method.rawValue, payload: message), timeout)
+    }
+
+    private func supervision<Answer: ProtobufMessage>(
+        _ method: SupervisionMethod, _ message: some ProtobufMessage, _ timeout: Duration?
+    ) async throws(ShimError) -> Answer {
+        try await call(TtrpcRequest(service: SupervisionMethod.service, method: method.rawValue, payload: message), timeout)
+    }
+
+    private func call<Answer: ProtobufMessage>(_ request: TtrpcRequest, _ timeout: Duration?) async throws(ShimError) -> Answer {
+        let response = try await connection.call(request, timeout: timeout)
+        do throws(TtrpcStatus) { return try response.result() } catch { throw ShimError(error) }
+    }
+}

@@ -1,0 +1,258 @@
+internal import LinuxSyscalls
+internal import ShimProtocol
+internal import Synchronization
+
+/// One ttrpc connection to a shim. Calls from any task; bytes move on the reactor's thread.
+final class ShimConnection: ReactorSource {
+    /// Bytes on their way to the shim above which senders wait.
+    static let outgoingLimitBytes = 262_144
+    private static let readChunkBytes = 65_536
+    /// Chunks read in one turn, so that one loud container leaves time for the others.
+    private static let chunksPerTurn = 8
+
+    private typealias Answer = Result<TtrpcResponse, ShimError>
+
+    private struct Call {
+        let continuation: CheckedContinuation<Answer, Never>
+        /// On the monotonic clock; nil waits as long as the connection lives.
+        let deadline: Int64?
+    }
+
+    private struct State {
+        var decoder = TtrpcFrameDecoder()
+        var nextStreamID: UInt32 = 1
+        var calls: [UInt32: Call] = [:]
+        var streams: [UInt32: ShimStream] = [:]
+        var outgoing: [UInt8] = []
+        var outgoingStart = 0
+        var senders: [CheckedContinuation<Void, Never>] = []
+        var isReading = true
+        var interest: Readiness = .readable
+        var failure: ShimError?
+    }
+
+    let token: UInt64
+    /// For messages: the container's id.
+    let name: String
+    private let socket: OwnedFD
+    private let reactor: ShimReactor
+    private let state = Mutex(State())
+
+    init(socket: consuming OwnedFD, token: UInt64, name: String, reactor: ShimReactor) {
+        self.socket = socket
+        self.token = token
+        self.name = name
+        self.reactor = reactor
+    }
+
+    var descriptor: Int32 { socket.number }
+
+    /// Whether the connection is closed.
+    var isClosed: Bool { state.withLock { $0.failure != nil } }
+
+    // MARK: - Calls
+
+    /// One request and its answer.
+    /// - Parameter timeout: nil waits as long as the connection lives: for calls that answer when a process ends.
+    func call(_ request: TtrpcRequest, timeout: Duration?) async throws(ShimError) -> TtrpcResponse {
+        let deadline = timeout.map { monotonicNanoseconds() + $0.nanoseconds }
+        if deadline != nil { reactor.callBegan() }
+        defer { if deadline != nil { reactor.callEnded() } }
+        var timed = request
+        timed.timeoutNanoseconds = timeout?.nanoseconds ?? 0
+        let sent = timed
+        let answer: Answer = await withCheckedContinuation { continuation in
+            let failure = state.withLock { state -> ShimError? in
+                if let failure = state.failure { return failure }
+                let streamID = state.nextStreamID
+                state.nextStreamID += 2
+                state.calls[streamID] = Call(continuation: continuation, deadline: deadline)
+                state.outgoing += TtrpcFrame(streamID: streamID, request: sent).encoded()
+                return nil
+            }
+            if let failure { continuation.resume(returning: .failure(failure)) } else { flush() }
+        }
+        return try answer.get()
+    }
+
+    /// Opens a stream; the connection serves nothing else from then on, so that its back-pressure is the stream's.
+    func openStream(_ request: TtrpcRequest) throws(ShimError) -> ShimStream {
+        let opened = state.withLock { state -> Result<ShimStream, ShimError> in
+            if let failure = state.failure { return .failure(failure) }
+            let streamID = state.nextStreamID
+            state.nextStreamID += 2
+            let stream = ShimStream(connection: self, streamID: streamID)
+            state.streams[streamID] = stream
+            state.outgoing += TtrpcFrame(streamID: streamID, request: request, streaming: true).encoded()
+            return .success(stream)
+        }
+        flush()
+        return try opened.get()
+    }
+
+    /// Queues a frame; waits while the shim does not take what was queued before.
+    func send(_ frame: TtrpcFrame) async throws(ShimError) {
+        try enqueue(frame)
+        await withCheckedContinuation { continuation in
+            let goesOn = state.withLock { state -> Bool in
+                if state.failure != nil || state.outgoing.count - state.outgoingStart <= Self.outgoingLimitBytes { return true }
+                state.senders.append(continuation)
+                return false
+            }
+            if goesOn { continuation.resume() }
+        }
+        if let failure = state.withLock({ $0.failure }) { throw failure }
+    }
+
+    /// Queues a frame without waiting: for the short ones that end something.
+    func enqueue(_ frame: TtrpcFrame) throws(ShimError) {
+        let failure = state.withLock { state -> ShimError? in
+            if state.failure == nil { state.outgoing += frame.encoded() }
+            return state.failure
+        }
+        if let failure { throw failure }
+        flush()
+    }
+
+    /// Stops or goes on taking bytes from the shim.
+    func setReading(_ isReading: Bool) {
+        state.withLock { state in
+            guard state.failure == nil, state.isReading != isReading else { return }
+            state.isReading = isReading
+            updateInterest(&state)
+        }
+    }
+
+    /// Closes the connection. Everyone who waits for something on it gets `reason`.
+    func close(_ reason: ShimError) {
+        let ended = state.withLock { state -> State? in
+            guard state.failure == nil else { return nil }
+            let ended = state
+            state = State()
+            state.failure = reason
+            return ended
+        }
+        guard let ended else { return }
+        reactor.forget(self)
+        for call in ended.calls.values { call.continuation.resume(returning: .failure(reason)) }
+        for stream in ended.streams.values { stream.end(reason) }
+        for sender in ended.senders { sender.resume() }
+    }
+
+    // MARK: - The reactor's thread
+
+    func handle(_ readiness: Readiness) {
+        if readiness.contains(.writable) { flush() }
+        // Nothing more comes from a shim that is gone than what lies in the socket, which is little; and the event would repeat.
+        if !readiness.isDisjoint(with: [.failed, .hungUp]) { setReading(true) }
+        if !readiness.isDisjoint(with: [.readable, .failed, .hungUp]) { receive() }
+    }
+
+    func reactorStopped(_ reason: String) { close(ShimError(.disconnected, reason)) }
+
+    /// Gives up on calls whose time is over.
+    func expireCalls(now: Int64) {
+        let expired = state.withLock { state -> [Call] in
+            let late = state.calls.filter { $0.value.deadline.map { $0 <= now } ?? false }
+            for streamID in late.keys { state.calls.removeValue(forKey: streamID) }
+            return Array(late.values)
+        }
+        for call in expired {
+            call.continuation.resume(returning: .failure(ShimError(.timedOut, "the shim of \(name) did not answer in time")))
+        }
+    }
+
+    private func receive() {
+        var chunk = [UInt8](repeating: 0, count: Self.readChunkBytes)
+        for _ in 0..<Self.chunksPerTurn {
+            guard state.withLock({ $0.failure == nil && $0.isReading }) else { return }
+            let outcome: ReadOutcome
+            do throws(SyscallError) { outcome = try readAvailable(descriptor, into: &chunk) } catch {
+                return close(ShimError(.disconnected, "the shim of \(name): \(error)"))
+            }
+            switch outcome {
+            case .wouldBlock: return
+            case .end: return close(ShimError(.disconnected, "the shim of \(name) has closed the connection"))
+            case .bytes(let count):
+                do throws(WireError) { try deliver(chunk[..<count]) } catch {
+                    return close(ShimError(.garbled, "the shim of \(name): \(error)"))
+                }
+            }
+        }
+    }
+
+    private func deliver(_ bytes: ArraySlice<UInt8>) throws(WireError) {
+        var frames: [TtrpcFrame] = []
+        var problem: WireError?
+        state.withLock { state in
+            state.decoder.append(bytes)
+            do throws(WireError) { while let frame = try state.decoder.next() { frames.append(frame) } } catch { problem = error }
+        }
+        for frame in frames { try dispatch(frame) }
+        if let problem { throw problem }
+    }
+
+    private func dispatch(_ frame: TtrpcFrame) throws(WireError) {
+        switch frame.kind {
+        case .response:
+            let response = try TtrpcResponse(decoding: frame.payload)
+            let (call, stream) = state.withLock { state in
+                (state.calls.removeValue(forKey: frame.streamID), state.streams.removeValue(forKey: frame.streamID))
+            }
+            call?.continuation.resume(returning: .success(response))
+            if let status = response.status, status.code != .ok { stream?.end(ShimError(status)) } else { stream?.end(nil) }
+        case .data:
+            guard !frame.flags.contains(.noData) else { return }
+            let message = try AttachMessage(decoding: frame.payload)
+            state.withLock { $0.streams[frame.streamID] }?.receive(message)
+        case .request: throw WireError(.unsupported, "a request from the shim")
+        }
+    }
+
+    private func flush() {
+        let (failure, senders) = state.withLock { state -> (SyscallError?, [CheckedContinuation<Void, Never>]) in
+            do throws(SyscallError) { try writeOutgoing(&state) } catch { return (error, []) }
+            guard state.outgoing.count - state.outgoingStart <= Self.outgoingLimitBytes else { return (nil, []) }
+            defer { state.senders = [] }
+            return (nil, state.senders)
+        }
+        if let failure { close(ShimError(.disconnected, "the shim of \(name): \(failure)")) }
+        for sender in senders { sender.resume() }
+    }
+
+    private func writeOutgoing(_ state: inout State) throws(SyscallError) {
+        guard state.failure == nil else { return }
+        while state.outgoingStart < state.outgoing.count {
+            let count = try writeAvailable(state.outgoing[state.outgoingStart...], to: descriptor)
+            if count == 0 { break }
+            state.outgoingStart += count
+        }
+        if state.outgoingStart == state.outgoing.count {
+            state.outgoing.removeAll(keepingCapacity: state.outgoing.capacity <= Self.readChunkBytes)
+            state.outgoingStart = 0
+        } else if state.outgoingStart > Self.readChunkBytes {
+            state.outgoing.removeFirst(state.outgoingStart)
+            state.outgoingStart = 0
+        }
+        updateInterest(&state)
+    }
+
+    private func updateInterest(_ state: inout State) {
+        var interest: Readiness = state.isReading ? .readable : []
+        if state.outgoingStart < state.outgoing.count { interest.insert(.writable) }
+        guard interest != state.interest else { return }
+        state.interest = interest
+        reactor.setInterest(interest, of: self)
+    }
+}
+
+extension Duration {
+    /// The whole of it in nanoseconds, held at the ends of the range.
+    var nanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        if overflow { return seconds < 0 ? .min : .max }
+        let (sum, sumOverflow) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
+        return sumOverflow ? .max : sum
+    }
+}

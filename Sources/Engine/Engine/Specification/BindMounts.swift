@@ -1,0 +1,101 @@
+internal import OCISpec
+
+/// One entry of `HostConfig.Binds`: a path of the host inside the container.
+struct BindMount: Equatable, Sendable {
+    var source: String
+    var destination: String
+    /// The options as written, for inspect.
+    var mode: String
+    var isReadOnly = false
+    /// `rprivate`, `rshared`, …
+    var propagation = "rprivate"
+    /// Whether mounts below the source come along.
+    var isRecursive = true
+
+    /// Reads `source:destination[:options]`.
+    /// - Throws: `.invalidParameter` in Docker's words; `.notImplemented` for a named volume.
+    init(parsing text: String) throws(EngineError) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        guard (2...3).contains(parts.count), !parts.contains("") else { throw Self.invalid(text) }
+        guard parts[0].hasPrefix("/") else {
+            guard !parts[0].contains("/") else {
+                throw EngineError(
+                    .invalidParameter,
+                    "\"\(parts[0])\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. "
+                        + "If you intended to pass a host directory, use absolute path")
+            }
+            throw Refusal.notYet("HostConfig.Binds with the volume \"\(parts[0])\"", comesWith: "volumes")
+        }
+        guard parts[1].hasPrefix("/") else { throw Self.invalidMountPath(parts[1]) }
+        let destination = cleanedPath(parts[1])
+        guard destination != "/" else {
+            throw EngineError(
+                .invalidParameter,
+                "invalid volume specification: '\(text)': invalid mount config for type \"bind\": "
+                    + "invalid specification: destination can't be '/'")
+        }
+        source = cleanedPath(parts[0])
+        self.destination = destination
+        mode = parts.count == 3 ? parts[2] : ""
+        try takeOptions(mode)
+    }
+
+    private mutating func takeOptions(_ options: String) throws(EngineError) {
+        var kinds: Set<String> = []
+        for option in options.split(separator: ",", omittingEmptySubsequences: false).map(String.init) where !options.isEmpty {
+            let kind: String
+            switch option {
+            case "ro", "rw":
+                isReadOnly = option == "ro"
+                kind = "access"
+            case "private", "rprivate", "slave", "rslave", "shared", "rshared":
+                propagation = option
+                kind = "propagation"
+            // Labels of SELinux, which this host does not have, and hints for other platforms: without effect in Docker as here.
+            case "z", "Z": kind = "label"
+            case "consistent", "cached", "delegated", "default": kind = "consistency"
+            case "nocopy": throw EngineError(.invalidParameter, "invalid volume specification: invalid mode: nocopy is for volumes only")
+            default: throw EngineError(.invalidParameter, "invalid mode: \(options)")
+            }
+            guard kinds.insert(kind).inserted else { throw EngineError(.invalidParameter, "invalid mode: \(options)") }
+        }
+    }
+
+    /// The mount for the runtime.
+    var configuration: MountConfiguration {
+        // `ro` alone leaves the mounts below the source writable.
+        let access = isReadOnly ? ["ro"] + (isRecursive ? ["rro"] : []) : ["rw"]
+        return MountConfiguration(
+            destination: destination, type: "bind", source: source, options: [isRecursive ? "rbind" : "bind"] + access + [propagation])
+    }
+
+    /// What the mount asks of the container's root: mounts pass through it only when it is not private itself.
+    var rootfsPropagation: RootfsPropagation? {
+        switch propagation {
+        case "shared", "rshared": .shared
+        case "slave", "rslave": .slave
+        default: nil
+        }
+    }
+
+    private static func invalid(_ text: String) -> EngineError {
+        EngineError(.invalidParameter, "invalid volume specification: '\(text)'")
+    }
+
+    static func invalidMountPath(_ path: String) -> EngineError {
+        EngineError(.invalidParameter, "invalid mount path: '\(path)' mount path must be absolute")
+    }
+}
+
+/// An absolute path without empty, `.` and `..` components, and without a slash at its end.
+func cleanedPath(_ path: String) -> String {
+    var components: [Substring] = []
+    for component in path.split(separator: "/") {
+        switch component {
+        case ".": continue
+        case "..": _ = components.popLast()
+        default: components.append(component)
+        }
+    }
+    return "/" + components.joined(separator: "/")
+}

@@ -1,0 +1,88 @@
+internal import EngineAPI
+
+/// What an image says about its containers, under what a request says.
+enum ImageDefaults {
+    /// Most variables of one container.
+    static let maximumVariableCount = 4096
+    /// The search path where neither image nor request sets one.
+    static let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+    /// The request's configuration with the image's where the request says nothing.
+    /// - Throws: `.invalidParameter` when there is no command, or a field makes no sense.
+    static func merge(_ request: ContainerConfig, over image: ImageConfig) throws(EngineError) -> ContainerConfig {
+        var merged = request
+        if merged.user.isEmpty { merged.user = image.user }
+        merged.exposedPorts.merge(image.exposedPorts) { mine, _ in mine }
+        merged.labels.merge(image.labels) { mine, _ in mine }
+        let named = Set(merged.env.map(variableName))
+        merged.env += image.env.filter { !named.contains(variableName($0)) }
+        mergeCommand(&merged, image)
+        if merged.healthcheck == nil || merged.healthcheck?.test.isEmpty == true { merged.healthcheck = image.healthcheck }
+        if merged.workingDir.isEmpty { merged.workingDir = image.workingDir }
+        if merged.stopSignal.isEmpty { merged.stopSignal = image.stopSignal }
+        if merged.shell.isEmpty { merged.shell = image.shell }
+        try check(merged)
+        return merged
+    }
+
+    /// A request's entry point does away with the image's command, which was meant for another program.
+    private static func mergeCommand(_ merged: inout ContainerConfig, _ image: ImageConfig) {
+        if merged.entrypoint?.words.isEmpty ?? true {
+            if merged.cmd?.words.isEmpty ?? true { merged.cmd = image.cmd }
+            if merged.entrypoint == nil { merged.entrypoint = image.entrypoint }
+        }
+        if merged.entrypoint?.words == [""] { merged.entrypoint = nil }
+    }
+
+    private static func check(_ config: ContainerConfig) throws(EngineError) {
+        guard !commandLine(config).isEmpty else { throw EngineError(.invalidParameter, "no command specified") }
+        if !config.workingDir.isEmpty && !config.workingDir.hasPrefix("/") {
+            throw EngineError(
+                .invalidParameter, "the working directory '\(config.workingDir)' is invalid, it needs to be an absolute path")
+        }
+        for variable in config.env where variable.isEmpty || variable.hasPrefix("=") {
+            throw EngineError(.invalidParameter, "invalid environment variable: \(variable)")
+        }
+        guard config.env.count <= maximumVariableCount else {
+            throw EngineError(.invalidParameter, "more than \(maximumVariableCount) environment variables")
+        }
+        if !config.stopSignal.isEmpty { _ = try SignalNames.number(of: config.stopSignal) }
+        if !config.hostname.isEmpty && !isHostName(config.hostname) {
+            throw EngineError(.invalidParameter, "invalid hostname: \(config.hostname)")
+        }
+        let words = commandLine(config) + config.env + [config.workingDir, config.user, config.domainName]
+        if words.contains(where: { $0.utf8.contains(0) }) {
+            throw EngineError(.invalidParameter, "a NUL byte in the command, the environment, the user or the working directory")
+        }
+    }
+
+    /// - Source: sethostname(2): 64 bytes. A slash or a space in it would only confuse what reads /etc/hostname.
+    private static func isHostName(_ name: String) -> Bool {
+        name.utf8.count <= 64 && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }
+    }
+
+    /// Entry point and arguments, as they will be executed.
+    static func commandLine(_ config: ContainerConfig) -> [String] {
+        (config.entrypoint?.words ?? []) + (config.cmd?.words ?? [])
+    }
+
+    /// The environment of a process: defaults, then what was asked for; a bare name takes the variable away.
+    static func environment(hostname: String, terminal: Bool, overridden: [String]...) -> [String] {
+        var variables = [path, "HOSTNAME=\(hostname)"] + (terminal ? ["TERM=xterm"] : [])
+        for list in overridden {
+            for variable in list {
+                let name = variableName(variable)
+                let place = variables.firstIndex { variableName($0) == name }
+                switch (place, variable.contains("=")) {
+                case (let index?, true): variables[index] = variable
+                case (let index?, false): variables.remove(at: index)
+                case (nil, true): variables.append(variable)
+                case (nil, false): continue
+                }
+            }
+        }
+        return variables
+    }
+
+    static func variableName(_ variable: String) -> Substring { variable.prefix { $0 != "=" } }
+}

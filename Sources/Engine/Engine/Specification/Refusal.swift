@@ -1,0 +1,112 @@
+internal import EngineAPI
+
+/// Fields of a create request that nothing here serves yet: each is refused by its name unless it says nothing.
+enum Refusal {
+    static func notYet(_ field: String, comesWith part: String) -> EngineError {
+        EngineError(.notImplemented, "\(field) is not supported yet: it comes with \(part)")
+    }
+
+    /// Looks through everything that a client can ask of a container.
+    /// - Throws: `.notImplemented` naming the first field that asks for what is not served.
+    static func check(_ request: ContainerCreateRequest) throws(EngineError) {
+        try check(request.config)
+        try checkNetwork(request.hostConfig)
+        try checkMounts(request.hostConfig)
+        try checkNamespaces(request.hostConfig)
+        try checkResources(request.hostConfig)
+        try checkSupervision(request.hostConfig)
+        try check(request.networkingConfig)
+    }
+
+    private static func refuse(_ fields: [(name: String, isSet: Bool)], in object: String, comesWith part: String) throws(EngineError) {
+        for field in fields where field.isSet { throw notYet("\(object).\(field.name)", comesWith: part) }
+    }
+
+    private static func check(_ config: ContainerConfig) throws(EngineError) {
+        try refuse([("Volumes", !config.volumes.isEmpty)], in: "Config", comesWith: "volumes")
+        try refuse(
+            [("NetworkDisabled", config.networkDisabled), ("MacAddress", !config.macAddress.isEmpty)], in: "Config", comesWith: "networks")
+        if let test = config.healthcheck?.test, !test.isEmpty, test != ["NONE"] {
+            throw notYet("Config.Healthcheck", comesWith: "supervision")
+        }
+    }
+
+    private static func checkNetwork(_ host: HostConfig) throws(EngineError) {
+        try refuse(
+            [
+                ("PortBindings", host.portBindings.contains { $0.value?.isEmpty == false }), ("PublishAllPorts", host.publishAllPorts),
+                ("Dns", !host.dns.isEmpty), ("DnsOptions", !host.dnsOptions.isEmpty), ("DnsSearch", !host.dnsSearch.isEmpty),
+                ("ExtraHosts", !host.extraHosts.isEmpty), ("Links", !host.links.isEmpty),
+            ], in: "HostConfig", comesWith: "networks")
+        switch host.networkMode {
+        case "", "default", "none", "host": return
+        case "bridge": throw notYet("HostConfig.NetworkMode \"bridge\"", comesWith: "networks")
+        case let mode where mode.hasPrefix("container:"): throw notYet("HostConfig.NetworkMode \"\(mode)\"", comesWith: "networks")
+        // Not 404, which would send clients to pull the image.
+        case let name: throw EngineError(.invalidParameter, "network \(name) not found")
+        }
+    }
+
+    private static func checkMounts(_ host: HostConfig) throws(EngineError) {
+        try refuse(
+            [
+                ("Mounts", !host.mounts.isEmpty), ("VolumesFrom", !host.volumesFrom.isEmpty), ("VolumeDriver", !host.volumeDriver.isEmpty),
+                ("StorageOpt", !host.storageOpt.isEmpty),
+            ], in: "HostConfig", comesWith: "volumes")
+    }
+
+    private static func checkNamespaces(_ host: HostConfig) throws(EngineError) {
+        try refuse(
+            [
+                ("CgroupnsMode", !["", "private"].contains(host.cgroupnsMode)), ("IpcMode", !["", "private"].contains(host.ipcMode)),
+                ("PidMode", !host.pidMode.isEmpty), ("UTSMode", !host.utsMode.isEmpty), ("UsernsMode", !host.usernsMode.isEmpty),
+                ("Isolation", !["", "default"].contains(host.isolation)),
+                ("MaskedPaths", host.maskedPaths != nil && host.maskedPaths != DefaultPaths.masked),
+                ("ReadonlyPaths", host.readonlyPaths != nil && host.readonlyPaths != DefaultPaths.readOnly),
+            ], in: "HostConfig", comesWith: "the rest of the container options")
+    }
+
+    private static func checkResources(_ host: HostConfig) throws(EngineError) {
+        let weights = host.blkioWeight != 0 || !host.blkioWeightDevice.isEmpty
+        try refuse(
+            [
+                ("CgroupParent", !host.cgroupParent.isEmpty), ("Cgroup", !host.cgroup.isEmpty),
+                ("BlkioWeight", weights), ("BlkioDeviceReadBps", !host.blkioDeviceReadBps.isEmpty),
+                ("BlkioDeviceWriteBps", !host.blkioDeviceWriteBps.isEmpty), ("BlkioDeviceReadIOps", !host.blkioDeviceReadIOps.isEmpty),
+                ("BlkioDeviceWriteIOps", !host.blkioDeviceWriteIOps.isEmpty), ("CpuRealtimePeriod", host.cpuRealtimePeriod != 0),
+                ("CpuRealtimeRuntime", host.cpuRealtimeRuntime != 0), ("CpusetMems", !host.cpusetMems.isEmpty),
+                ("Devices", !host.devices.isEmpty), ("DeviceCgroupRules", !host.deviceCgroupRules.isEmpty),
+                ("DeviceRequests", !host.deviceRequests.isEmpty), ("KernelMemory", host.kernelMemory != 0),
+                ("KernelMemoryTCP", host.kernelMemoryTCP != 0), ("MemoryReservation", host.memoryReservation != 0),
+                ("MemorySwappiness", ![nil, -1].contains(host.memorySwappiness)), ("OomKillDisable", host.oomKillDisable == true),
+                ("CpuCount", host.cpuCount != 0), ("CpuPercent", host.cpuPercent != 0), ("IOMaximumIOps", host.ioMaximumIOps != 0),
+                ("IOMaximumBandwidth", host.ioMaximumBandwidth != 0),
+            ], in: "HostConfig", comesWith: "the rest of the resource limits")
+    }
+
+    private static func checkSupervision(_ host: HostConfig) throws(EngineError) {
+        let drivers: Set<String> = ["", LogDriver.name]
+        try refuse(
+            [
+                ("RestartPolicy", !["", "no"].contains(host.restartPolicy.name)),
+                ("LogConfig.Type", !drivers.contains(host.logConfig.type)),
+                ("LogConfig.Config", !host.logConfig.config.isEmpty), ("Annotations", !host.annotations.isEmpty),
+            ], in: "HostConfig", comesWith: "supervision")
+    }
+
+    /// Clients name the default network with an empty endpoint, which asks for nothing.
+    private static func check(_ networking: NetworkingConfig) throws(EngineError) {
+        for (name, endpoint) in networking.endpointsConfig.sorted(by: { $0.key < $1.key }) {
+            guard let endpoint else { continue }
+            let isEmpty = endpoint == EndpointSettings()
+            guard ["default", "none", "host"].contains(name), isEmpty else {
+                throw notYet("NetworkingConfig.EndpointsConfig[\"\(name)\"]", comesWith: "networks")
+            }
+        }
+    }
+}
+
+/// How the engine's own log driver is called towards clients: rotated files in a binary format, as docker's `local` is.
+enum LogDriver {
+    static let name = "local"
+}

@@ -1,0 +1,239 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import OCISpec
+
+/// Everything that a container's runtime configuration follows from.
+struct SpecificationRequest: Sendable {
+    var id: ContainerID
+    /// The request's configuration, merged with the image's.
+    var config: ContainerConfig
+    var host: HostConfig
+    /// The process's user, already looked up in the container's own files.
+    var user: UserConfiguration
+    /// The files on the host that stand for `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`.
+    var files: NetworkFiles
+    /// The system call filter; nil for none.
+    var seccomp: SeccompConfiguration?
+    /// Device nodes that a privileged container gets.
+    var hostDevices: [LinuxDevice] = []
+    /// `apus-init` on the host.
+    var initPath: String
+    var facts: HostFacts
+}
+
+/// Where the engine keeps the files about names and addresses that a container sees in `/etc`.
+struct NetworkFiles: Equatable, Sendable {
+    var hosts: String
+    var hostname: String
+    var resolver: String
+}
+
+/// What a specification must know of the host.
+struct HostFacts: Equatable, Sendable {
+    var hostName: String
+    var processors: ProcessorSet
+    /// The number of the newest capability that the kernel knows.
+    var highestCapability: Int
+    /// Whether the kernel limits swap apart from memory.
+    var countsSwap: Bool
+}
+
+/// Turns a container into the document that the runtime executes. Pure.
+enum Specification {
+    /// The version that every runtime in use accepts.
+    static let version = "1.0.2"
+    /// Where `apus-init` lies inside.
+    static let initDestination = "/sbin/docker-init"
+    /// The directory below the bundle where the shim mounts the root.
+    static let rootDirectory = "rootfs"
+
+    /// - Throws: `.invalidParameter` for what create did not refuse; a stored document never is.
+    static func configuration(for request: SpecificationRequest) throws(EngineError) -> RuntimeConfiguration {
+        let host = request.host
+        var configuration = RuntimeConfiguration(ociVersion: version)
+        configuration.root = RootConfiguration(path: rootDirectory, isReadOnly: host.readonlyRootfs)
+        configuration.process = try process(of: request)
+        configuration.hostname = hostname(of: request.config, host, id: request.id, hostName: request.facts.hostName)
+        configuration.domainname = request.config.domainName.isEmpty ? nil : request.config.domainName
+        let binds = try bindMounts(host)
+        configuration.mounts = try mounts(of: request, binds: binds)
+        configuration.linux = try linux(of: request, binds: binds)
+        return configuration
+    }
+
+    // MARK: - The process
+
+    /// The container's first process.
+    static func process(of request: SpecificationRequest) throws(EngineError) -> ProcessConfiguration {
+        let config = request.config
+        let hostname = hostname(of: config, request.host, id: request.id, hostName: request.facts.hostName)
+        var process = ProcessConfiguration(workingDirectory: config.workingDir.isEmpty ? "/" : config.workingDir)
+        process.terminal = config.tty
+        process.consoleSize = config.tty ? consoleSize(request.host.consoleSize) : nil
+        process.environment = ImageDefaults.environment(hostname: hostname, terminal: config.tty, overridden: config.env)
+        let initialization = request.host.initProcess == true ? [initDestination, "--"] : []
+        process.arguments = initialization + ImageDefaults.commandLine(config)
+        try applyPrivileges(to: &process, host: request.host, facts: request.facts)
+        process.user = request.user
+        process.capabilities = capabilitySets(
+            try Capabilities.requested(request.host, highest: request.facts.highestCapability), userID: request.user.uid)
+        return process
+    }
+
+    /// A further process of a container: the container's environment and limits, the exec's own command and user.
+    static func execProcess(
+        _ exec: ExecCreateRequest, in request: SpecificationRequest, user: UserConfiguration, size: [Int]?
+    ) throws(EngineError) -> ProcessConfiguration {
+        let config = request.config
+        let hostname = hostname(of: config, request.host, id: request.id, hostName: request.facts.hostName)
+        let directory = exec.workingDir.isEmpty ? config.workingDir : exec.workingDir
+        var process = ProcessConfiguration(workingDirectory: directory.isEmpty ? "/" : directory)
+        process.terminal = exec.tty
+        process.consoleSize = exec.tty ? consoleSize(size ?? exec.consoleSize ?? []) : nil
+        process.environment = ImageDefaults.environment(hostname: hostname, terminal: exec.tty, overridden: config.env, exec.env)
+        process.arguments = exec.cmd?.words ?? []
+        try applyPrivileges(to: &process, host: request.host, facts: request.facts)
+        process.user = user
+        var host = request.host
+        if exec.privileged { host.privileged = true }
+        process.capabilities = capabilitySets(
+            try Capabilities.requested(host, highest: request.facts.highestCapability), userID: user.uid)
+        return process
+    }
+
+    private static func applyPrivileges(
+        to process: inout ProcessConfiguration, host: HostConfig, facts: HostFacts
+    ) throws(EngineError) {
+        process.resourceLimits = try ResourceRequests.limits(host.ulimits)
+        process.noNewPrivileges = try SecurityOptions(parsing: host.securityOpt).noNewPrivileges
+        process.oomScoreAdjustment = Int32(clamping: host.oomScoreAdj)
+    }
+
+    /// What execve(2) does anyway, said beforehand: a process of another user than root begins without capabilities in effect.
+    static func capabilitySets(_ names: [String], userID: UInt32) -> CapabilitySets {
+        var sets = CapabilitySets()
+        sets.bounding = names
+        if userID == 0 {
+            sets.effective = names
+            sets.permitted = names
+        }
+        return sets
+    }
+
+    private static func consoleSize(_ size: [Int]) -> ConsoleSize? {
+        guard size.count == 2, size[0] > 0, size[1] > 0 else { return nil }
+        return ConsoleSize(height: UInt64(size[0]), width: UInt64(size[1]))
+    }
+
+    /// The short id where nothing else is asked for; the host's where the network is the host's.
+    static func hostname(of config: ContainerConfig, _ host: HostConfig, id: ContainerID, hostName: String) -> String {
+        if !config.hostname.isEmpty { return config.hostname }
+        return host.networkMode == "host" ? hostName : id.text.shortID
+    }
+
+    // MARK: - Mounts
+
+    static func bindMounts(_ host: HostConfig) throws(EngineError) -> [BindMount] {
+        var binds: [BindMount] = []
+        var destinations: Set<String> = []
+        for text in host.binds {
+            let bind = try BindMount(parsing: text)
+            guard destinations.insert(bind.destination).inserted else {
+                throw EngineError(.invalidParameter, "Duplicate mount point: \(bind.destination)")
+            }
+            binds.append(bind)
+        }
+        return binds
+    }
+
+    private static func mounts(of request: SpecificationRequest, binds: [BindMount]) throws(EngineError) -> [MountConfiguration] {
+        var asked = binds.map(\.configuration)
+        for (destination, options) in request.host.tmpfs.sorted(by: { $0.key < $1.key }) {
+            let mount = try TemporaryMounts.mount(destination: destination, options: options)
+            guard !asked.contains(where: { $0.destination == mount.destination }) else {
+                throw EngineError(.invalidParameter, "Duplicate mount point: \(mount.destination)")
+            }
+            asked.append(mount)
+        }
+        asked.append(contentsOf: fileMounts(request).filter { mount in !asked.contains { $0.destination == mount.destination } })
+        if request.host.initProcess == true {
+            asked.append(
+                MountConfiguration(
+                    destination: initDestination, type: "bind", source: request.initPath, options: ["bind", "ro", "rprivate"]))
+        }
+        let taken = Set(asked.map(\.destination))
+        let defaults = DefaultMounts.mounts(for: request.host).filter { mount in
+            // Who mounts over /dev wants none of ours in it.
+            !taken.contains(mount.destination) && !(taken.contains("/dev") && mount.destination.hasPrefix("/dev/"))
+        }
+        return defaults + asked.sorted { depth($0.destination) < depth($1.destination) }
+    }
+
+    private static func fileMounts(_ request: SpecificationRequest) -> [MountConfiguration] {
+        let options = ["rbind", request.host.readonlyRootfs ? "ro" : "rw", "rprivate"]
+        let files = [
+            ("/etc/resolv.conf", request.files.resolver), ("/etc/hostname", request.files.hostname), ("/etc/hosts", request.files.hosts),
+        ]
+        return files.map { MountConfiguration(destination: $0.0, type: "bind", source: $0.1, options: options) }
+    }
+
+    /// Number of components: what lies in a mount is mounted after it.
+    private static func depth(_ path: String) -> Int { path.split(separator: "/").count }
+
+    // MARK: - Linux
+
+    private static func linux(of request: SpecificationRequest, binds: [BindMount]) throws(EngineError) -> LinuxConfiguration {
+        let host = request.host
+        var linux = LinuxConfiguration()
+        linux.namespaces = namespaces(host)
+        linux.cgroupsPath = cgroupPath(of: request.id)
+        linux.resources = ResourceRequests.resources(host, countsSwap: request.facts.countsSwap)
+        linux.sysctl = try sysctls(host)
+        linux.seccomp = request.seccomp
+        linux.rootfsPropagation = rootfsPropagation(binds)
+        if host.privileged {
+            linux.devices = request.hostDevices
+        } else {
+            linux.maskedPaths = DefaultPaths.masked(processorCount: request.facts.processors.count)
+            linux.readonlyPaths = DefaultPaths.readOnly
+        }
+        return linux
+    }
+
+    /// Below the root of every hierarchy.
+    static func cgroupPath(of id: ContainerID) -> String { "/apus/\(id)" }
+
+    private static func namespaces(_ host: HostConfig) -> [LinuxNamespace] {
+        let kinds: [LinuxNamespace.Kind] = [.mount, .network, .uts, .pid, .ipc, .cgroup]
+        return kinds.filter { $0 != .network || host.networkMode != "host" }.map { LinuxNamespace($0) }
+    }
+
+    private static func rootfsPropagation(_ binds: [BindMount]) -> RootfsPropagation? {
+        let wanted = binds.compactMap(\.rootfsPropagation)
+        return wanted.contains(.shared) ? .shared : wanted.first
+    }
+
+    /// Parameters of the container's own namespaces, with Docker's two defaults for networks of its own.
+    static func sysctls(_ host: HostConfig) throws(EngineError) -> [String: String] {
+        let ipc: Set<String> = [
+            "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
+            "kernel.shm_rmid_forced",
+        ]
+        let ownNetwork = host.networkMode != "host"
+        for name in host.sysctls.keys.sorted() {
+            let isNetwork = name.hasPrefix("net.")
+            guard ipc.contains(name) || name.hasPrefix("fs.mqueue.") || isNetwork else {
+                throw EngineError(.invalidParameter, "sysctl '\(name)' is not in a separate kernel namespace")
+            }
+            guard !isNetwork || ownNetwork else {
+                throw EngineError(.invalidParameter, "sysctl '\(name)' not allowed in host network namespace")
+            }
+        }
+        var sysctls = host.sysctls
+        if ownNetwork {
+            sysctls.merge(
+                ["net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"]) { asked, _ in asked }
+        }
+        return sysctls
+    }
+}
