@@ -3,6 +3,7 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include "clinux_bpf.h"
 #include "clinux_contents.h"
 #include "clinux_errno.h"
 #include "clinux_files.h"

@@ -1,0 +1,174 @@
+internal import Glibc
+internal import LinuxSyscalls
+package import OCISpec
+internal import SystemPackage
+
+/// A container's cgroup: one directory in every mounted hierarchy.
+///
+/// Values share the open directories; all are close-on-exec.
+package struct Cgroup: Sendable {
+    /// One directory of this cgroup. `leaf` is nil where the hierarchy, or the cgroup in it, is gone.
+    struct Branch: Sendable {
+        let place: CgroupRecord.Place
+        let root: CgroupDirectory
+        let leaf: CgroupDirectory?
+
+        func has(_ controller: CgroupController) -> Bool { place.names.contains(controller.rawValue) }
+    }
+
+    let branches: [Branch]
+    /// What to keep in order to find this cgroup again.
+    package let record: CgroupRecord
+
+    init(mode: CgroupLayout.Mode, branches: [Branch]) {
+        self.branches = branches
+        record = CgroupRecord(mode: mode, places: branches.map(\.place))
+    }
+
+    /// Makes a container's cgroup and sets its limits; processes are added later. Whatever it made is removed again
+    /// when it fails.
+    /// - Parameters:
+    ///   - path: where; an existing cgroup is taken when it has no processes.
+    ///   - resources: the container's limits; nil sets none but those on devices.
+    /// - Throws: `notEmpty`, `unavailable`, `unsupported` (the systemd driver too) or `refused`.
+    package static func create(
+        _ path: CgroupPath, driver: CgroupDriver = .file, resources: LinuxResources?, layout: CgroupLayout? = nil
+    ) throws(CgroupError) -> Cgroup {
+        guard driver == .file else {
+            throw CgroupError(.unsupported, doing: "create cgroup \(path.relative)", reason: "the systemd cgroup driver is not supported")
+        }
+        let layout = if let layout { layout } else { try CgroupLayout.detect() }
+        let planner = CgroupPlanner(layout: layout)
+        let steps = try planner.plan(creating: resources ?? LinuxResources())
+        let own = path.isAbsolute ? nil : try OwnCgroups.ofCaller()
+        var branches: [Branch] = []
+        do throws(CgroupError) {
+            for hierarchy in layout.hierarchies {
+                var components = path.components
+                if let own { components = try own.base(in: hierarchy) + components }
+                branches.append(try CgroupMaker(hierarchy: hierarchy, components: components).make(for: steps, mode: layout.mode))
+            }
+            let cgroup = Cgroup(mode: layout.mode, branches: branches)
+            try cgroup.requireNoProcesses()
+            try cgroup.perform(steps)
+            return cgroup
+        } catch {
+            // The reason for failing is what the caller must hear, not that an empty directory of our name stays.
+            try? Cgroup(mode: layout.mode, branches: branches).removeWhatWasMade()
+            throw error
+        }
+    }
+
+    /// Finds a cgroup again. Directories that are gone are no error here, but adding a process needs all of them.
+    package init(opening record: CgroupRecord) throws(CgroupError) {
+        var branches: [Branch] = []
+        for place in record.places {
+            do throws(SyscallError) {
+                let root = try CgroupDirectory(opening: FilePath(place.mountPoint))
+                branches.append(Branch(place: place, root: root, leaf: try Self.openIfThere(place.path, in: root)))
+            } catch {
+                if error.errno != ENOENT { throw CgroupError(doing: "open cgroup \(place.directory)", cause: error) }
+            }
+        }
+        self.branches = branches
+        self.record = record
+    }
+
+    /// The cgroup that a process is in, such as a container's first: for a shim, which has no state file.
+    /// - Throws: `refused` where the process is gone.
+    package init(ofProcess process: Int32) throws(CgroupError) {
+        let layout = try CgroupLayout.detect()
+        let own = try OwnCgroups.of(process: "\(process)")
+        var branches: [Branch] = []
+        for hierarchy in layout.hierarchies {
+            let components = try own.components(in: hierarchy)
+            if components.isEmpty { continue }
+            let path = components.joined(separator: "/")
+            let place = CgroupRecord.Place(
+                version: hierarchy.version, names: hierarchy.names, mountPoint: hierarchy.root.path.string, path: path,
+                foundDepth: components.count - 1)
+            let leaf = try doing("open cgroup \(place.directory)") { () throws(SyscallError) in
+                try Self.openIfThere(path, in: hierarchy.root)
+            }
+            branches.append(Branch(place: place, root: hierarchy.root, leaf: leaf))
+        }
+        self.init(mode: layout.mode, branches: branches)
+    }
+
+    /// Moves a process into this cgroup, in every hierarchy.
+    ///
+    /// The kernel may take milliseconds for the first of these writes; the process can run on meanwhile.
+    /// - Parameter bornInUnified: whether the process was cloned into `directoryForClone`, so that v2 is done.
+    package func add(_ process: Int32, bornInUnified: Bool = false) throws(CgroupError) {
+        for branch in branches where !(bornInUnified && branch.place.version == .v2) {
+            try doing("add process \(process) to cgroup \(branch.place.directory)") { () throws(SyscallError) in
+                guard let leaf = branch.leaf else { throw SyscallError("open", "cgroup.procs", errno: ENOENT) }
+                try leaf.write("\(process)", to: "cgroup.procs")
+            }
+        }
+    }
+
+    /// A directory for CLONE_INTO_CGROUP, valid as long as this value; nil without v2.
+    package var directoryForClone: Int32? { unifiedLeaf?.number }
+
+    /// A cgroup below this one, for `exec --cgroup`.
+    /// - Throws: `invalidPath` for a path that leaves this cgroup, `refused` where it does not exist.
+    package func descendant(_ path: String) throws(CgroupError) -> Cgroup {
+        let components = try CgroupPath.checkedComponents(of: path, field: "cgroup")
+        let relative = components.joined(separator: "/")
+        var below: [Branch] = []
+        for branch in branches {
+            guard let leaf = branch.leaf else { continue }
+            let place = CgroupRecord.Place(
+                version: branch.place.version, names: branch.place.names, mountPoint: branch.place.mountPoint,
+                path: "\(branch.place.path)/\(relative)", foundDepth: .max)
+            let opened = try doing("open cgroup \(place.directory)") { () throws(SyscallError) in try leaf.open(relative) }
+            below.append(Branch(place: place, root: branch.root, leaf: opened))
+        }
+        return Cgroup(mode: record.mode, branches: below)
+    }
+
+    /// Whether any of its directories is still there.
+    package var exists: Bool { branches.contains { $0.leaf != nil } }
+
+    var unifiedLeaf: CgroupDirectory? { branches.first { $0.place.version == .v2 }?.leaf }
+
+    func legacyLeaf(_ controller: CgroupController) -> CgroupDirectory? { branches.first { $0.has(controller) }?.leaf }
+
+    static func openIfThere(_ path: String, in root: CgroupDirectory) throws(SyscallError) -> CgroupDirectory? {
+        do throws(SyscallError) { return try root.open(path) } catch {
+            if error.errno == ENOENT { return nil }
+            throw error
+        }
+    }
+
+    private func requireNoProcesses() throws(CgroupError) {
+        for branch in branches where branch.place.foundDepth == branch.place.path.split(separator: "/").count {
+            let text = try doing("read cgroup \(branch.place.directory)") { () throws(SyscallError) in
+                try branch.leaf?.read("cgroup.procs") ?? ""
+            }
+            if let process = text.split(separator: "\n").first {
+                throw CgroupError(
+                    .notEmpty, doing: "create cgroup \(branch.place.directory)", reason: "it exists and has processes (\(process))")
+            }
+        }
+    }
+}
+
+extension CgroupDirectory {
+    /// The longest control file that is read.
+    static let maximumFileBytes = 4 << 20
+
+    /// Writes a whole value to a control file in one call, which the kernel demands.
+    func write(_ value: String, to file: String) throws(SyscallError) {
+        let control = try openFile(FilePath(file), .writeOnly, at: number)
+        try writeAll(Array(value.utf8), to: control.number, subject: "\(file) \(value)")
+    }
+
+    /// Reads a control file without its last line break.
+    func read(_ file: String) throws(SyscallError) -> String {
+        var text = String(decoding: try readFile(FilePath(file), limitBytes: Self.maximumFileBytes, at: number), as: UTF8.self)
+        if text.hasSuffix("\n") { text.removeLast() }
+        return text
+    }
+}

@@ -1,0 +1,93 @@
+internal import Glibc
+internal import LinuxSyscalls
+package import OCISpec
+internal import SystemPackage
+
+extension Cgroup {
+    /// Changes the limits of a container that exists. Its rules for devices stay as they are.
+    /// - Throws: `unsupported`, `unavailable` or `refused`, naming the member that asked for it.
+    package func apply(_ resources: LinuxResources) throws(CgroupError) {
+        let legacy = branches.filter { $0.place.version == .v1 }.flatMap(\.place.names).compactMap(CgroupController.init(rawValue:))
+        try perform(try CgroupPlanner(mode: record.mode, legacyControllers: Set(legacy)).plan(updating: resources))
+    }
+
+    func perform(_ steps: [CgroupStep]) throws(CgroupError) {
+        for step in steps {
+            switch step {
+            case .write(let write): try perform(write)
+            case .writeIfThere(let write):
+                do throws(CgroupError) { try perform(write) } catch {
+                    if error.code != .unavailable { throw error }
+                }
+            case .writeFirstThere(let writes): try performFirst(writes)
+            case .writePair(let first, let second):
+                do throws(CgroupError) { try perform(first) } catch {
+                    guard error.cause?.errno == EINVAL else { throw error }
+                    try perform(second)
+                    try perform(first)
+                    continue
+                }
+                try perform(second)
+            case .attachDeviceProgram(let rules): try attach(DeviceProgram(rules))
+            case .requireMemoryUsage(let limit): try requireMemoryUsage(atMost: limit)
+            }
+        }
+    }
+
+    private func perform(_ write: CgroupWrite) throws(CgroupError) {
+        let what = "set \(write.field)"
+        guard let leaf = write.version == .v1 ? legacyLeaf(write.controller) : unifiedLeaf else {
+            throw CgroupError(.unavailable, doing: what, reason: "no \(write.controller.rawValue) controller is mounted")
+        }
+        do throws(SyscallError) {
+            let file = try openFile(FilePath(write.file), .writeOnly, at: leaf.number)
+            for value in write.values { try writeAll(Array(value.utf8), to: file.number, subject: "\(write.file) \(value)") }
+        } catch {
+            if error.call == "open" && error.errno == ENOENT {
+                throw CgroupError(
+                    .unavailable, doing: what,
+                    reason: "there is no \(write.file): this kernel lacks it, or the \(write.controller.rawValue) controller is not enabled"
+                )
+            }
+            throw CgroupError(doing: what, cause: error)
+        }
+    }
+
+    private func performFirst(_ writes: [CgroupWrite]) throws(CgroupError) {
+        var missing: CgroupError?
+        for write in writes {
+            do throws(CgroupError) {
+                try perform(write)
+                return
+            } catch {
+                if error.code != .unavailable { throw error }
+                missing = error
+            }
+        }
+        if let missing { throw missing }
+    }
+
+    /// Replaces the programs of this cgroup: the new one is in force before the old ones go.
+    private func attach(_ program: DeviceProgram?) throws(CgroupError) {
+        guard let leaf = unifiedLeaf else {
+            throw CgroupError(.unavailable, doing: "set linux.resources.devices", reason: "no devices controller is mounted")
+        }
+        let path = leaf.path.string
+        try doing("set linux.resources.devices") { () throws(SyscallError) in
+            let old = try attachedDevicePrograms(ofCgroup: leaf.number, subject: path)
+            if let program {
+                try attachDeviceProgram(try loadDeviceProgram(program.bytes), toCgroup: leaf.number, subject: path)
+            }
+            for identifier in old { try detachDeviceProgram(identifier, fromCgroup: leaf.number, subject: path) }
+        }
+    }
+
+    private func requireMemoryUsage(atMost limit: Int64) throws(CgroupError) {
+        let usage = try memoryUsage()
+        if usage > UInt64(limit) {
+            throw CgroupError(
+                .unsupported, doing: "set linux.resources.memory.limit",
+                reason: "\(usage) bytes are in use, more than the new limit of \(limit), and checkBeforeUpdate is set")
+        }
+    }
+}

@@ -1,0 +1,124 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// Makes a cgroup's directory in one hierarchy, with those above it.
+struct CgroupMaker {
+    let hierarchy: CgroupHierarchy
+    let components: [String]
+    /// How often a parent that someone removes meanwhile is made again.
+    private static let maximumAttempts = 16
+
+    init(hierarchy: CgroupHierarchy, components: [String]) {
+        self.hierarchy = hierarchy
+        self.components = components
+    }
+
+    /// Makes the directory and readies it for processes and for the limits of `steps`.
+    func make(for steps: [CgroupStep], mode: CgroupLayout.Mode) throws(CgroupError) -> Cgroup.Branch {
+        let path = components.joined(separator: "/")
+        return try doing("create cgroup \(hierarchy.root.path.string)/\(path)") { () throws(SyscallError) in
+            let depth = try makeDirectories()
+            let place = CgroupRecord.Place(
+                version: hierarchy.version, names: hierarchy.names, mountPoint: hierarchy.root.path.string, path: path, foundDepth: depth)
+            do throws(SyscallError) {
+                let leaf = try hierarchy.root.open(path)
+                if hierarchy.has(.cpuset) { try fillCpuset(from: depth) }
+                return Cgroup.Branch(place: place, root: hierarchy.root, leaf: leaf)
+            } catch {
+                for end in stride(from: components.count, to: depth, by: -1) {
+                    try? removeDirectory(FilePath(components[..<end].joined(separator: "/")), at: hierarchy.root.number)
+                }
+                throw error
+            }
+        }
+        .enablingControllers(for: steps, mode: mode)
+    }
+
+    /// - Returns: how many components existed.
+    private func makeDirectories() throws(SyscallError) -> Int {
+        var attempts = 0
+        while true {
+            attempts += 1
+            do throws(SyscallError) { return try makeFrom(components.count - 1) } catch {
+                if error.errno != ENOENT || attempts == Self.maximumAttempts { throw error }
+            }
+        }
+    }
+
+    /// Makes the directory at this depth, and first those above it where they are missing.
+    private func makeFrom(_ depth: Int) throws(SyscallError) -> Int {
+        let path = FilePath(components[0...depth].joined(separator: "/"))
+        do throws(SyscallError) {
+            try makeDirectory(path, at: hierarchy.root.number)
+            return depth
+        } catch {
+            if error.errno == EEXIST { return depth + 1 }
+            if error.errno != ENOENT || depth == 0 { throw error }
+        }
+        let found = try makeFrom(depth - 1)
+        do throws(SyscallError) { try makeDirectory(path, at: hierarchy.root.number) } catch {
+            if error.errno != EEXIST { throw error }
+        }
+        return found
+    }
+
+    /// A new cpuset of v1 is empty, and no process can be in an empty one: gives every empty one on the path what
+    /// the one above it has. - Source: cpusets(7).
+    private func fillCpuset(from found: Int) throws(SyscallError) {
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            // Those that were there may still be empty, if their maker has not come so far.
+            var depth = min(found, components.count - 1)
+            var value = try read(file, above: depth)
+            while value.isEmpty && depth > 0 {
+                depth -= 1
+                value = try read(file, above: depth)
+            }
+            while depth < components.count {
+                let path = components[0...depth].joined(separator: "/") + "/" + file
+                if depth >= found { try hierarchy.root.write(value, to: path) } else { try writeIfEmpty(value, path) }
+                depth += 1
+            }
+        }
+    }
+
+    private func writeIfEmpty(_ value: String, _ path: String) throws(SyscallError) {
+        if try hierarchy.root.read(path).isEmpty { try hierarchy.root.write(value, to: path) }
+    }
+
+    /// The value in the cgroup that holds the one at `depth`.
+    private func read(_ file: String, above depth: Int) throws(SyscallError) -> String {
+        try hierarchy.root.read((components[0..<depth] + [file]).joined(separator: "/"))
+    }
+}
+
+extension Cgroup.Branch {
+    /// Lets the cgroups above hand their controllers down. - Source: cgroups(7), cgroup.subtree_control.
+    fileprivate func enablingControllers(for steps: [CgroupStep], mode: CgroupLayout.Mode) throws(CgroupError) -> Cgroup.Branch {
+        guard place.version == .v2, mode == .unified || steps.contains(where: \.needsUnifiedController) else { return self }
+        try doing("hand controllers down to cgroup \(place.directory)") { () throws(SyscallError) in
+            let available = Set(try root.read("cgroup.controllers").split(separator: " ").map(String.init))
+            let wanted = ["cpu", "cpuset", "hugetlb", "io", "memory", "misc", "pids", "rdma"].filter(available.contains)
+            var level = ""
+            for component in place.path.split(separator: "/") {
+                try enable(wanted, at: level)
+                level += component + "/"
+            }
+        }
+        return self
+    }
+
+    private func enable(_ controllers: [String], at level: String) throws(SyscallError) {
+        let file = level + "cgroup.subtree_control"
+        if controllers.isEmpty { return }
+        do throws(SyscallError) { try root.write(controllers.map { "+\($0)" }.joined(separator: " "), to: file) } catch {
+            // One of them cannot be had here (a processes-only parent, realtime tasks). A limit that needs it is
+            // refused when its file turns out to be missing; the others must not suffer.
+            for controller in controllers {
+                do throws(SyscallError) { try root.write("+\(controller)", to: file) } catch {
+                    guard [EBUSY, EINVAL, ENOENT, EOPNOTSUPP, EACCES, EPERM, EROFS].contains(error.errno) else { throw error }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import SystemPackage
+
+extension Cgroup {
+    /// How long freezing may take before it is given up.
+    package static let freezeTimeoutNanoseconds: Int64 = 2_000_000_000
+
+    /// The processes in this cgroup and those below it, in no particular order, each once.
+    package func processes() throws(CgroupError) -> [Int32] {
+        guard let leaf = listingLeaf else { return [] }
+        return try doing("list the processes of cgroup \(leaf.path)") { () throws(SyscallError) in
+            var found: Set<Int32> = []
+            try leaf.collectProcesses(into: &found, depth: 0)
+            return found.sorted()
+        }
+    }
+
+    /// Stops every process of this cgroup where it is, and waits until all are stopped.
+    /// - Throws: `timedOut`, with everything running again, when some would not stop; `unavailable` without a freezer.
+    package func freeze(timeoutNanoseconds: Int64 = freezeTimeoutNanoseconds) throws(CgroupError) {
+        let deadline = monotonicNanoseconds() + timeoutNanoseconds
+        let what = "freeze cgroup \(record.places.first?.directory ?? "")"
+        guard let freezer else { throw CgroupError(.unavailable, doing: what, reason: "there is no freezer") }
+        let isFrozen = try doing(what) { () throws(SyscallError) in try freezer.freeze(until: deadline) }
+        if isFrozen { return }
+        try thaw()
+        throw CgroupError(.timedOut, doing: what, reason: "some processes did not stop in \(timeoutNanoseconds / 1_000_000) ms")
+    }
+
+    /// Lets the processes of this cgroup go on.
+    package func thaw() throws(CgroupError) {
+        guard let freezer else { return }
+        try doing("thaw cgroup \(record.places.first?.directory ?? "")") { () throws(SyscallError) in try freezer.thaw() }
+    }
+
+    /// Whether the processes of this cgroup are stopped, or being stopped.
+    package func isFrozen() throws(CgroupError) -> Bool {
+        guard let freezer else { return false }
+        return try doing("read the freezer of cgroup \(record.places.first?.directory ?? "")") { () throws(SyscallError) in
+            try freezer.isFrozen()
+        }
+    }
+
+    /// Sends SIGKILL to every process of this cgroup and of those below, so that none escapes by forking.
+    package func killAll() throws(CgroupError) {
+        if let unified = unifiedLeaf {
+            do throws(SyscallError) {
+                // Linux 5.14; atomic.
+                try unified.write("1", to: "cgroup.kill")
+                if record.mode == .unified { return }
+            } catch {
+                if error.errno != ENOENT { throw CgroupError(doing: "kill cgroup \(unified.path)", cause: error) }
+            }
+        }
+        if try processes().isEmpty { return }
+        // What is frozen cannot fork away between listing and killing. Without a freezer the rounds must do.
+        let isFrozen = (try? freeze()) != nil
+        for _ in 0..<(isFrozen ? 1 : 16) {
+            let found = try processes()
+            if found.isEmpty { break }
+            for process in found {
+                try doing("kill cgroup \(record.places.first?.directory ?? "")") { () throws(SyscallError) in
+                    do throws(SyscallError) { try sendSignal(SIGKILL, toProcess: process) } catch {
+                        if error.errno != ESRCH { throw error }
+                    }
+                }
+            }
+        }
+        if isFrozen { try thaw() }
+    }
+
+    /// A hierarchy in which to look for processes: v1's where there are any, for those of v2 can be left by a container
+    /// that may write there.
+    private var listingLeaf: CgroupDirectory? {
+        for controller in [CgroupController.freezer, .devices, .pids, .memory] {
+            if let leaf = legacyLeaf(controller) { return leaf }
+        }
+        return unifiedLeaf ?? branches.lazy.compactMap(\.leaf).first
+    }
+
+    private var freezer: Freezer? {
+        if let leaf = legacyLeaf(.freezer) { return .legacy(leaf) }
+        return unifiedLeaf.map { .unified($0) }
+    }
+}
+
+/// What stops processes.
+private enum Freezer {
+    case legacy(CgroupDirectory)
+    case unified(CgroupDirectory)
+
+    /// - Returns: false when the deadline came first.
+    func freeze(until deadline: Int64) throws(SyscallError) -> Bool {
+        var wait = BackOff(deadline: deadline)
+        switch self {
+        case .legacy(let leaf):
+            try leaf.write("FROZEN", to: "freezer.state")
+            var round = 0
+            while try leaf.read("freezer.state") != "FROZEN" {
+                if !wait.rest() { return false }
+                round += 1
+                // A process that forks while being frozen can leave the whole in FREEZING for good: begin again.
+                if round % 32 == 0 {
+                    try leaf.write("THAWED", to: "freezer.state")
+                    try leaf.write("FROZEN", to: "freezer.state")
+                }
+            }
+        case .unified(let leaf):
+            try leaf.write("1", to: "cgroup.freeze")
+            while try flatValues(leaf.read("cgroup.events"))["frozen"] != 1 {
+                if !wait.rest() { return false }
+            }
+        }
+        return true
+    }
+
+    func thaw() throws(SyscallError) {
+        switch self {
+        case .legacy(let leaf): try leaf.write("THAWED", to: "freezer.state")
+        case .unified(let leaf): try leaf.write("0", to: "cgroup.freeze")
+        }
+    }
+
+    func isFrozen() throws(SyscallError) -> Bool {
+        switch self {
+        case .legacy(let leaf): try leaf.read("freezer.state") != "THAWED"
+        case .unified(let leaf): try leaf.read("cgroup.freeze") == "1"
+        }
+    }
+}
+
+/// Waits a little longer each time, from 50 µs to 2 ms, until a deadline.
+struct BackOff {
+    private let deadline: Int64
+    private var pauseNanoseconds: Int64 = 50_000
+
+    init(deadline: Int64) { self.deadline = deadline }
+
+    /// - Returns: false when the deadline has passed, without having waited.
+    mutating func rest() -> Bool {
+        if monotonicNanoseconds() >= deadline { return false }
+        LinuxSyscalls.rest(nanoseconds: pauseNanoseconds)
+        pauseNanoseconds = min(pauseNanoseconds * 2, 2_000_000)
+        return true
+    }
+}
+
+extension CgroupDirectory {
+    /// How deep a container's own cgroups are followed.
+    static let maximumDepth = 64
+
+    fileprivate func collectProcesses(into found: inout Set<Int32>, depth: Int) throws(SyscallError) {
+        do throws(SyscallError) {
+            for line in try read("cgroup.procs").split(separator: "\n") {
+                if let process = Int32(line), process > 0 { found.insert(process) }
+            }
+        } catch {
+            switch error.errno {
+            case ENOENT, ENODEV: return  // removed meanwhile
+            case EOPNOTSUPP: break  // a threaded cgroup: the one above lists its processes
+            default: throw error
+            }
+        }
+        if depth == Self.maximumDepth { return }
+        for child in try children() { try child.collectProcesses(into: &found, depth: depth + 1) }
+    }
+
+    /// The cgroups directly below.
+    func children() throws(SyscallError) -> [CgroupDirectory] {
+        let listing: OwnedFD
+        do throws(SyscallError) { listing = try openFile(".", [.readOnly, .directory], at: number) } catch {
+            if error.errno == ENOENT { return [] }
+            throw error
+        }
+        // Without children the directory has two links: spares reading the names of a hundred control files.
+        if try fileStatus(of: number, subject: path.string).linkCount == 2 { return [] }
+        var found: [CgroupDirectory] = []
+        for entry in try directoryEntries(of: listing, subject: path.string) where entry.type == .directory {
+            do throws(SyscallError) { found.append(try open(entry.name.string)) } catch {
+                if error.errno != ENOENT { throw error }
+            }
+        }
+        return found
+    }
+}
