@@ -102,7 +102,7 @@ let package = Package(
         // 5
         module("Engine", in: "Engine", uses: ["Images", "Records", "ShimProtocol", "EngineAPI", logging]),
         // 6
-        module("APIServer", in: "Engine", uses: ["Engine", "EngineAPI", nioCore, nioPosix, nioHTTP1]),
+        module("APIServer", in: "Engine", uses: ["Engine", "EngineAPI", logging, nioCore, nioPosix, nioHTTP1]),
         // 7
         executable("apus-runtime", in: "Runtime", uses: ["RuntimeCore"], linking: fullyStatic),
         executable("apus-shim", in: "Shim", uses: ["ShimCore"], linking: fullyStatic),

@@ -16,10 +16,8 @@ package struct RegistryError: Error, Equatable, Sendable, CustomStringConvertibl
         case network
         /// The answer breaks the protocol or a limit.
         case malformed
-        /// The answer is not what its digest says.
-        case digestMismatch
-        /// An index has nothing for this platform.
-        case noMatchingPlatform
+        /// Whoever takes the bytes would take no more; they know why.
+        case receiverStopped
         /// Something that is refused by policy: a redirect to plain http, a realm that may not see a password.
         case refused
         /// The caller went away.

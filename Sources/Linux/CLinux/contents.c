@@ -42,9 +42,3 @@ int clinux_free_space(int descriptor, uint64_t *free_bytes, uint64_t *free_inode
     *all_inodes = status.f_files;
     return 0;
 }
-
-int64_t clinux_allocated_bytes(int directory, const char *path) {
-    struct stat status;
-    if (fstatat(directory, path, &status, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0) return -errno;
-    return (int64_t)status.st_blocks * 512;
-}

@@ -1,6 +1,5 @@
 internal import CLinux
 internal import Glibc
-package import SystemPackage
 
 /// Turns CLinux's 64-bit "value or -errno" into a value or a thrown error, running the call again on EINTR.
 @discardableResult
@@ -141,9 +140,4 @@ package func freeSpace(at descriptor: Int32, subject: String = "") throws(Syscal
     var allInodes: UInt64 = 0
     try checked("statvfs", subject) { unsafe clinux_free_space(descriptor, &bytes, &inodes, &allInodes) }
     return FreeSpace(bytes: bytes, inodes: allInodes == 0 ? nil : inodes)
-}
-
-/// Bytes of disk that a file takes; of a symbolic link itself. - Source: fstatat(2), st_blocks.
-package func allocatedBytes(_ path: FilePath, at directory: Int32 = currentDirectory) throws(SyscallError) -> Int64 {
-    try checked64("stat", path.string) { unsafe path.withPlatformString { unsafe clinux_allocated_bytes(directory, $0) } }
 }

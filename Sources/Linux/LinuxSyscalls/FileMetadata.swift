@@ -42,6 +42,8 @@ package struct FileStatus: Equatable, Sendable {
     package let userID: UInt32
     package let groupID: UInt32
     package let sizeBytes: Int64
+    /// What the file takes on disk.
+    package let allocatedBytes: Int64
     package let linkCount: UInt64
     package let inode: UInt64
     /// The device that the file lies on.
@@ -56,6 +58,7 @@ package struct FileStatus: Equatable, Sendable {
         userID = status.st_uid
         groupID = status.st_gid
         sizeBytes = Int64(status.st_size)
+        allocatedBytes = Int64(status.st_blocks) * 512
         linkCount = UInt64(status.st_nlink)
         inode = UInt64(status.st_ino)
         fileSystem = DeviceNumber(major: clinux_major(UInt64(status.st_dev)), minor: clinux_minor(UInt64(status.st_dev)))

@@ -12,6 +12,7 @@
 #include "clinux_mount.h"
 #include "clinux_poll.h"
 #include "clinux_process.h"
+#include "clinux_seccomp.h"
 #include "clinux_signal.h"
 #include "clinux_socket.h"
 #include "clinux_terminal.h"

@@ -28,7 +28,4 @@ int clinux_getdents64(int directory, void *buffer, uint32_t size);
 /// What statvfs(3) says is left for those without privilege. Returns 0 or -errno.
 int clinux_free_space(int descriptor, uint64_t *free_bytes, uint64_t *free_inodes, uint64_t *all_inodes);
 
-/// Bytes of disk that an open file takes, as fstat(2) counts them, or -errno.
-int64_t clinux_allocated_bytes(int directory, const char *path);
-
 #endif

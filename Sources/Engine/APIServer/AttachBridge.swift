@@ -1,0 +1,84 @@
+internal import Engine
+internal import EngineAPI
+internal import Logging
+
+/// Joins a client's connection and a process's input and output, until either ends.
+struct AttachBridge: Sendable {
+    private enum End: Sendable {
+        /// The process will write no more.
+        case output
+        /// The client will write no more.
+        case input
+        /// The client typed its detach keys, or has left.
+        case departure
+    }
+
+    let session: AttachSession
+    let stream: HijackedStream
+    /// Whether the client's bytes are for the process.
+    let takesInput: Bool
+    let detachKeys: DetachKeys
+
+    /// Returns when the session is over; the connection is the caller's to close.
+    func run() async {
+        await withTaskGroup(of: End.self) { group in
+            group.addTask { await copyOutput() }
+            group.addTask { await copyInput() }
+            group.addTask {
+                await stream.waitForClose()
+                return .departure
+            }
+            // The end of the input is not the end of the session: the process may still answer.
+            while let end = await group.next(), end == .input {}
+            session.detach()
+            group.cancelAll()
+        }
+    }
+
+    private func copyOutput() async -> End {
+        do {
+            while let chunk = try await session.next() {
+                var bytes = chunk.bytes
+                if !session.isTerminal {
+                    bytes = StreamFrame(stream: StandardStream(chunk.stream), payloadLength: bytes.count).header + bytes
+                }
+                try await stream.write(bytes)
+            }
+            return .output
+        } catch let error as EngineError {
+            await report(error)
+            return .output
+        } catch {
+            // The client's side failed: it has left.
+            return .departure
+        }
+    }
+
+    private func copyInput() async -> End {
+        var scanner = DetachScanner(keys: session.isTerminal ? detachKeys : .none)
+        do {
+            while let bytes = try await stream.read() {
+                guard takesInput else { continue }
+                let (passed, isDetached) = scanner.scan(bytes)
+                if !passed.isEmpty { try await session.write(passed) }
+                if isDetached { return .departure }
+            }
+            if takesInput && !Task.isCancelled { await session.closeInput() }
+            return .input
+        } catch is EngineError {
+            // The process takes no more; its output may go on.
+            return .input
+        } catch {
+            return .departure
+        }
+    }
+
+    /// The status is out: an error can only stand in the stream.
+    private func report(_ error: EngineError) async {
+        guard !Task.isCancelled else { return }
+        let text = Array("\(error.message)\r\n".utf8)
+        let header = session.isTerminal ? [] : StreamFrame(stream: .standardError, payloadLength: text.count).header
+        // A client that is gone does not miss it.
+        try? await stream.write(header + text)
+    }
+}

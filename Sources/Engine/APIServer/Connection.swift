@@ -1,0 +1,131 @@
+internal import EngineAPI
+internal import Logging
+internal import NIOCore
+internal import NIOHTTP1
+
+/// One client's connection: requests one after another, then perhaps a hijack.
+struct Connection: Sendable {
+    /// Bytes of a body that is read whole.
+    static let maximumBodyLength = 4 << 20
+    /// How long a client may take to leave after the last byte of a hijacked stream.
+    static let farewell = Duration.seconds(5)
+
+    let channel: any Channel
+    let queue: InboundQueue
+    let departure: ClientDeparture
+    let router: Router
+    let logger: Logger
+
+    /// Serves until the client leaves or the task is cancelled, and closes the connection.
+    func run() async {
+        await withTaskCancellationHandler {
+            do {
+                while let request = try await nextRequest() {
+                    guard try await serve(request) else { break }
+                }
+            } catch {
+                await refuseBrokenRequest(error)
+            }
+            // Already closed is what most clients leave behind.
+            try? await channel.close().get()
+        } onCancel: {
+            channel.close(promise: nil)
+        }
+    }
+
+    func next() async throws -> InboundPart? {
+        try await queue.next { channel.read() }
+    }
+
+    private func nextRequest() async throws -> RawRequest? {
+        guard let part = try await next() else { return nil }
+        guard case .head(let head) = part else { throw APIError.badRequest("a body without a head") }
+        if head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
+            try await send([.head(HTTPResponseHead(version: head.version, status: .continue))])
+        }
+        var body: [UInt8] = []
+        while let part = try await next() {
+            switch part {
+            case .body(let bytes):
+                guard body.count + bytes.readableBytes <= Self.maximumBodyLength else {
+                    throw APIError(.payloadTooLarge, "the body is longer than \(Self.maximumBodyLength) bytes")
+                }
+                body += bytes.readableBytesView
+            case .end: return RawRequest(head: head, body: body)
+            case .head, .raw: throw APIError.badRequest("a head inside a body")
+            }
+        }
+        return nil
+    }
+
+    /// Answers one request. - Returns: whether the connection goes on.
+    private func serve(_ raw: RawRequest) async throws -> Bool {
+        let started = ContinuousClock.now
+        let exchange = Exchange(connection: self, request: raw)
+        let status: HTTPResponseStatus
+        do {
+            let (request, handler) = try resolve(raw)
+            status = try await exchange.answer(try await handler(request))
+        } catch let error where !exchange.hasAnswered {
+            logRefusal(error, raw)
+            status = try await exchange.answer(.refusal(APIError(error)))
+        } catch {
+            // The status is out: all that is left to say is that the body is not whole.
+            logger.debug("answer cut off", metadata: ["http.path": "\(raw.head.uri.prefix(200))", "error": "\(error)"])
+            return false
+        }
+        logger.debug(
+            "served",
+            metadata: [
+                "http.method": "\(raw.head.method)", "http.path": "\(raw.head.uri.prefix(200))", "http.status": "\(status.code)",
+                "duration": "\(ContinuousClock.now - started)",
+            ])
+        return exchange.keepsConnection
+    }
+
+    private func resolve(_ raw: RawRequest) throws(APIError) -> (APIRequest, Route.Handler) {
+        let (version, path, query) = try Router.split(raw.head.uri)
+        let (handler, captures) = try router.route(raw.head.method, path)
+        let request = APIRequest(
+            method: raw.head.method, path: path, version: version, query: query, headers: raw.head.headers, body: raw.body,
+            captures: captures)
+        return (request, handler)
+    }
+
+    private func logRefusal(_ error: any Error, _ raw: RawRequest) {
+        let metadata: Logger.Metadata = [
+            "http.method": "\(raw.head.method)", "http.path": "\(raw.head.uri.prefix(200))", "error": "\(error)",
+        ]
+        let isOurs = APIError(error).status.code >= 500 && APIError(error).status != .notImplemented
+        logger.log(level: isOurs ? .error : .debug, "refused", metadata: metadata)
+    }
+
+    /// What cannot be read as HTTP is answered once and ends the connection.
+    private func refuseBrokenRequest(_ error: any Error) async {
+        let refusal: APIError
+        switch error {
+        case let error as APIError: refusal = error
+        case HTTPParserError.headerOverflow: refusal = APIError(.requestHeaderFieldsTooLarge, "the headers are too long")
+        case let error as HTTPParserError: refusal = .badRequest("malformed HTTP request: \(error)")
+        default: return logger.debug("connection ended", metadata: ["error": "\(error)"])
+        }
+        let exchange = Exchange(connection: self, request: nil)
+        do {
+            _ = try await exchange.answer(.refusal(refusal))
+        } catch {
+            logger.debug("connection ended", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Sends parts and returns when the kernel has taken them: a slow client slows the caller.
+    func send(_ parts: [OutboundPart]) async throws {
+        for part in parts.dropLast() { channel.write(part, promise: nil) }
+        if let last = parts.last { try await channel.writeAndFlush(last).get() }
+    }
+}
+
+/// A request as it came.
+struct RawRequest: Sendable {
+    let head: HTTPRequestHead
+    let body: [UInt8]
+}

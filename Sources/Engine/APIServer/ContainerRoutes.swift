@@ -1,0 +1,95 @@
+internal import Engine
+internal import EngineAPI
+internal import NIOHTTP1
+
+extension EngineRoutes {
+    var containers: [Route] {
+        [
+            Route(.GET, "/containers/json", listContainers),
+            Route(.POST, "/containers/create", createContainer),
+            Route(.GET, "/containers/{}/json") { request in
+                let document = try await engine.inspectContainer(request.name, size: request.query.flag("size"))
+                return try .document(document, for: request)
+            },
+            Route(.DELETE, "/containers/{}") { request in
+                let query = request.query
+                try await engine.removeContainer(
+                    request.name, force: query.flag("force"), volumes: query.flag("v"), link: query.flag("link"))
+                return .empty(.noContent)
+            },
+        ]
+    }
+
+    var containerLife: [Route] {
+        [
+            Route(.POST, "/containers/{}/start") { request in
+                guard request.body.isEmpty || request.body.elementsEqual("{}".utf8) || request.body.elementsEqual("null".utf8) else {
+                    throw APIError.badRequest(
+                        "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24")
+                }
+                try await engine.startContainer(request.name)
+                return .empty(.noContent)
+            },
+            Route(.POST, "/containers/{}/stop") { request in
+                let (signal, timeout) = try Self.stopParameters(request)
+                try await engine.stopContainer(request.name, signal: signal, timeoutSeconds: timeout)
+                return .empty(.noContent)
+            },
+            Route(.POST, "/containers/{}/restart") { request in
+                let (signal, timeout) = try Self.stopParameters(request)
+                try await engine.restartContainer(request.name, signal: signal, timeoutSeconds: timeout)
+                return .empty(.noContent)
+            },
+            Route(.POST, "/containers/{}/kill") { request in
+                try await engine.killContainer(request.name, signal: request.query["signal"])
+                return .empty(.noContent)
+            },
+            Route(.POST, "/containers/{}/resize") { request in
+                let (height, width) = try Self.terminalSize(request)
+                try await engine.resizeContainer(request.name, height: height, width: width)
+                return .empty(.ok)
+            },
+        ]
+    }
+
+    private func listContainers(_ request: APIRequest) async throws -> APIResponse {
+        let query = request.query
+        let limit = try query.number("limit")
+        let list = try await engine.containers(
+            all: query.flag("all"), limit: limit.flatMap { $0 > 0 ? $0 : nil }, size: query.flag("size"), filters: try query.filters())
+        return try .documents(list, for: request)
+    }
+
+    private func createContainer(_ request: APIRequest) async throws -> APIResponse {
+        let document = try request.document(ContainerCreateRequest.self).understood(from: request.version)
+        let answer = try await engine.createContainer(
+            name: request.query["name"], request: document, platform: request.query["platform"])
+        return try .document(answer, status: .created)
+    }
+
+    /// `signal` came with 1.42; before, a client that sent it did not mean it.
+    private static func stopParameters(_ request: APIRequest) throws(APIError) -> (signal: String?, timeoutSeconds: Int?) {
+        let signal = request.version >= APIVersion(1, 42) ? request.query["signal"] : ""
+        return (signal.isEmpty ? nil : signal, try request.query.number("t"))
+    }
+
+    /// `h` and `w`, in cells.
+    static func terminalSize(_ request: APIRequest) throws(APIError) -> (height: UInt32, width: UInt32) {
+        (
+            height: UInt32(try request.query.requiredNumber("h", as: UInt16.self)),
+            width: UInt32(try request.query.requiredNumber("w", as: UInt16.self))
+        )
+    }
+}
+
+extension ContainerCreateRequest {
+    /// The request as a client of `version` means it: fields that dockerd ignores from it are dropped.
+    fileprivate func understood(from version: APIVersion) -> ContainerCreateRequest {
+        var request = self
+        if version >= APIVersion(1, 42) { request.hostConfig.kernelMemory = 0 }
+        if version < APIVersion(1, 42) { request.hostConfig.consoleSize = [] }
+        if version < APIVersion(1, 43) { request.hostConfig.annotations = [:] }
+        if version < APIVersion(1, 44) { request.config.healthcheck?.startInterval = 0 }
+        return request
+    }
+}

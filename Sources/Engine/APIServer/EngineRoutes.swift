@@ -1,0 +1,33 @@
+internal import Engine
+internal import EngineAPI
+internal import NIOHTTP1
+
+/// The routes that the engine serves.
+struct EngineRoutes: Sendable {
+    let engine: ContainerEngine
+
+    /// All of them.
+    var all: [Route] { system + images + containers + containerLife + containerStreams + execs }
+}
+
+// MARK: - System
+
+extension EngineRoutes {
+    var system: [Route] {
+        [
+            Route(.GET, "/_ping") { _ in Self.ping(body: "OK") },
+            Route(.HEAD, "/_ping") { _ in Self.ping(body: "") },
+            Route(.GET, "/version") { _ in try .document(engine.version()) },
+            Route(.GET, "/info") { request in try .document(try await engine.info(), for: request) },
+        ]
+    }
+
+    private static func ping(body: String) -> APIResponse {
+        let headers: HTTPHeaders = [
+            // 1 is the classic builder; there is no BuildKit to talk to.
+            "Builder-Version": "1", "Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache",
+            "Swarm": "inactive", "Content-Type": "text/plain; charset=utf-8",
+        ]
+        return .whole(.ok, headers, Array(body.utf8))
+    }
+}

@@ -1,0 +1,69 @@
+internal import Engine
+internal import EngineAPI
+internal import NIOHTTP1
+
+extension EngineRoutes {
+    var images: [Route] {
+        [
+            Route(.GET, "/images/json", listImages),
+            Route(.POST, "/images/create", pullImage),
+            Route(.GET, "/images/{*}/json") { request in
+                try .document(try await engine.inspectImage(request.name), for: request)
+            },
+            Route(.POST, "/images/{*}/tag") { request in
+                try await engine.tagImage(request.name, repository: request.query["repo"], tag: request.query["tag"])
+                return .empty(.created)
+            },
+            Route(.DELETE, "/images/{*}") { request in
+                let query = request.query
+                return try .document(
+                    try await engine.removeImage(request.name, force: query.flag("force"), prune: !query.flag("noprune")))
+            },
+        ]
+    }
+
+    private func listImages(_ request: APIRequest) async throws -> APIResponse {
+        var filters = try request.query.filters()
+        // What `docker images NAME` sent before 1.24's filters.
+        let reference = request.query["filter"]
+        if !reference.isEmpty { filters = Filters(filters.values.merging(["reference": [reference]]) { old, new in old + new }) }
+        return try .documents(try await engine.images(all: request.query.flag("all"), filters: filters), for: request)
+    }
+
+    /// An error before the first message has its status; a later one is the stream's last object.
+    private func pullImage(_ request: APIRequest) async throws -> APIResponse {
+        let query = request.query
+        guard query["fromSrc"].isEmpty else { throw APIError(.notImplemented, "importing an image (fromSrc) is not implemented yet") }
+        guard !query["fromImage"].isEmpty else { throw APIError.badRequest("fromImage must name an image") }
+        let reference = Self.reference(query["fromImage"], tag: query["tag"])
+        // As dockerd: credentials that cannot be read are none, since the registry may not need any.
+        let credentials = request.headers.first(name: "x-registry-auth").flatMap { try? AuthConfig(header: $0) }
+        return .streamed(contentType: "application/json", headAtOnce: false) { writer in
+            let stream = ProgressStream(writer)
+            do throws(EngineError) {
+                try await engine.pullImage(reference, platform: query["platform"], credentials: credentials) { message in
+                    await stream.send(message)
+                }
+            } catch {
+                guard stream.hasStarted else { throw error }
+                await stream.send(Self.failure(error))
+            }
+            try stream.throwFailure()
+        }
+    }
+
+    /// `tag` may also be a digest, and `fromImage` may carry a tag of its own.
+    private static func reference(_ image: String, tag: String) -> String {
+        if tag.isEmpty { return image }
+        return tag.contains(":") ? "\(image)@\(tag)" : "\(image):\(tag)"
+    }
+
+    private static func failure(_ error: EngineError) -> ProgressMessage {
+        var message = ProgressMessage()
+        message.error = error.message
+        var detail = ErrorDetail()
+        detail.message = error.message
+        message.errorDetail = detail
+        return message
+    }
+}

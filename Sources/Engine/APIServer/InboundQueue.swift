@@ -1,0 +1,165 @@
+internal import NIOCore
+internal import Synchronization
+
+/// Parts between the event loop, which adds them, and the connection's task, which takes them. While it is full the
+/// socket is not read.
+final class InboundQueue: Sendable {
+    /// The most parts that wait.
+    static let capacity = 16
+
+    private struct State {
+        var parts: [InboundPart] = []
+        var failure: (any Error)?
+        var isFinished = false
+        var isReadHeldBack = false
+        var waiter: CheckedContinuation<Void, Never>?
+    }
+
+    private let state = Mutex(State())
+
+    /// Adds a part and wakes the taker.
+    func add(_ part: InboundPart) { change { $0.parts.append(part) } }
+
+    /// There will be no more parts; `failure` says why, unless the client just ended.
+    func finish(_ failure: (any Error)? = nil) {
+        change {
+            guard !$0.isFinished else { return }
+            $0.isFinished = true
+            $0.failure = failure
+        }
+    }
+
+    /// Whether the socket may be read now. When not, `next` will say so later.
+    func mayRead() -> Bool {
+        state.withLock { state in
+            state.isReadHeldBack = state.parts.count >= Self.capacity
+            return !state.isReadHeldBack
+        }
+    }
+
+    /// The next part; nil after the last, and when the task is cancelled. One task at a time may call this.
+    /// - Parameter resumeReading: called when the queue has room again after a read was held back.
+    func next(resumeReading: () -> Void) async throws -> InboundPart? {
+        while true {
+            let (part, isOver, resumes) = try take()
+            if resumes { resumeReading() }
+            if part != nil || isOver || Task.isCancelled { return part }
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    let isReady = state.withLock { state -> Bool in
+                        let isReady = !state.parts.isEmpty || state.isFinished || Task.isCancelled
+                        if !isReady { state.waiter = continuation }
+                        return isReady
+                    }
+                    if isReady { continuation.resume() }
+                }
+            } onCancel: {
+                change { _ in }
+            }
+        }
+    }
+
+    private func take() throws -> (part: InboundPart?, isOver: Bool, resumes: Bool) {
+        try state.withLock { state in
+            guard !state.parts.isEmpty else {
+                if let failure = state.failure { throw failure }
+                return (nil, state.isFinished, false)
+            }
+            let part = state.parts.removeFirst()
+            let resumes = state.isReadHeldBack && state.parts.count < Self.capacity / 2
+            if resumes { state.isReadHeldBack = false }
+            return (part, false, resumes)
+        }
+    }
+
+    private func change(_ body: (inout sending State) -> Void) {
+        let waiter = state.withLock { state in
+            body(&state)
+            let waiter = state.waiter
+            state.waiter = nil
+            return waiter
+        }
+        waiter?.resume()
+    }
+}
+
+/// The tail of a connection's pipeline: fills the queue, holds reads back, and notes the client's leaving.
+final class InboundQueueHandler: ChannelDuplexHandler {
+    typealias InboundIn = InboundPart
+    typealias OutboundIn = OutboundPart
+
+    private let queue: InboundQueue
+    private let departure: ClientDeparture
+
+    init(queue: InboundQueue, departure: ClientDeparture) {
+        self.queue = queue
+        self.departure = departure
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { queue.add(unwrapInboundIn(data)) }
+
+    func read(context: ChannelHandlerContext) {
+        if queue.mayRead() { context.read() }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed = event {
+            queue.finish()
+            departure.inputEnded.set()
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        queue.finish()
+        departure.inputEnded.set()
+        departure.closed.set()
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { queue.finish(error) }
+}
+
+/// The two ways in which a client leaves.
+struct ClientDeparture: Sendable {
+    /// It will send no more: outside of a hijack that means that it has gone.
+    let inputEnded = Latch()
+    /// The connection is closed.
+    let closed = Latch()
+}
+
+/// Something that happens once, and can be waited for.
+final class Latch: Sendable {
+    private struct State {
+        var isSet = false
+        var waiters: [Int: AsyncStream<Void>.Continuation] = [:]
+        var nextID = 0
+    }
+
+    private let state = Mutex(State())
+
+    /// It has happened.
+    func set() {
+        let waiters = state.withLock { state in
+            state.isSet = true
+            let waiters = state.waiters.values.map { $0 }
+            state.waiters = [:]
+            return waiters
+        }
+        for waiter in waiters { waiter.finish() }
+    }
+
+    /// Returns when it has happened, or the task is cancelled.
+    func wait() async {
+        let (stream, continuation) = AsyncStream<Void>.makeStream()
+        let id = state.withLock { state -> Int? in
+            guard !state.isSet else { return nil }
+            state.nextID += 1
+            state.waiters[state.nextID] = continuation
+            return state.nextID
+        }
+        guard let id else { return }
+        for await _ in stream {}
+        state.withLock { _ = $0.waiters.removeValue(forKey: id) }
+    }
+}

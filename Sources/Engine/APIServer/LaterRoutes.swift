@@ -1,0 +1,51 @@
+internal import NIOHTTP1
+
+/// What docker serves and Apus does not yet: refused by name, so that nobody takes it for a wrong path.
+enum LaterRoutes {
+    /// All of them.
+    static var all: [Route] {
+        table.flatMap { subject, paths in
+            paths.split(separator: " ").flatMap { path in
+                [HTTPMethod.GET, .POST, .DELETE, .PUT, .HEAD].map { method in
+                    Route(method, String(path)) { request in
+                        throw APIError(
+                            .notImplemented,
+                            "\(subject) are not implemented by this version of Apus (\(method) /\(request.path.joined(separator: "/")))")
+                    }
+                }
+            }
+        }
+    }
+
+    private static let table: [(subject: String, paths: String)] = [
+        ("networks", "/networks /networks/create /networks/prune /networks/{} /networks/{}/connect /networks/{}/disconnect"),
+        ("volumes", "/volumes /volumes/create /volumes/prune /volumes/{}"),
+        ("image builds", "/build /build/prune /build/cancel /session /grpc"),
+        ("image archives", "/images/load /images/get /images/{*}/get"),
+        ("image pushes", "/images/{*}/push"),
+        ("image searches", "/images/search"),
+        ("image histories", "/images/{*}/history"),
+        ("image prunes", "/images/prune"),
+        ("commits", "/commit"),
+        ("registry logins", "/auth"),
+        ("registry queries", "/distribution/{*}/json"),
+        ("events", "/events"),
+        ("disk usage reports", "/system/df"),
+        ("container archives", "/containers/{}/archive /containers/{}/copy /containers/{}/export /containers/{}/changes"),
+        ("container statistics", "/containers/{}/stats"),
+        ("process lists", "/containers/{}/top"),
+        ("pauses", "/containers/{}/pause /containers/{}/unpause"),
+        ("renames", "/containers/{}/rename"),
+        ("container updates", "/containers/{}/update"),
+        ("container prunes", "/containers/prune"),
+        ("attachments by websocket", "/containers/{}/attach/ws"),
+        ("checkpoints", "/containers/{}/checkpoints /containers/{}/checkpoints/{}"),
+        ("plugins", "/plugins /plugins/privileges /plugins/pull /plugins/create /plugins/{*}/json /plugins/{*}"),
+        ("swarms", "/swarm /swarm/init /swarm/join /swarm/leave /swarm/update /swarm/unlockkey /swarm/unlock"),
+        ("swarm nodes", "/nodes /nodes/{} /nodes/{}/update"),
+        ("swarm services", "/services /services/create /services/{} /services/{}/update /services/{}/logs"),
+        ("swarm tasks", "/tasks /tasks/{} /tasks/{}/logs"),
+        ("secrets", "/secrets /secrets/create /secrets/{} /secrets/{}/update"),
+        ("configs", "/configs /configs/create /configs/{} /configs/{}/update"),
+    ]
+}

@@ -1,0 +1,90 @@
+internal import CoreTypes
+internal import EngineAPI
+
+/// The parameters of a request, read as dockerd reads them.
+struct Query: Sendable {
+    /// The most parameters that are looked at.
+    static let maximumCount = 256
+
+    private let values: [String: String]
+
+    /// Takes apart what stands behind the question mark. Of a name given twice the first value counts.
+    init(_ text: some StringProtocol) {
+        var values: [String: String] = [:]
+        for pair in text.split(separator: "&").prefix(Self.maximumCount) {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = PercentEncoding.decode(parts[0], plusIsSpace: true)
+            let value = parts.count == 2 ? PercentEncoding.decode(parts[1], plusIsSpace: true) : ""
+            if values[name] == nil { values[name] = value }
+        }
+        self.values = values
+    }
+
+    /// A parameter's text; empty when absent.
+    subscript(name: String) -> String { values[name] ?? "" }
+
+    /// True unless the parameter is absent, empty, `0`, `no`, `false` or `none`.
+    func flag(_ name: String) -> Bool {
+        !["", "0", "no", "false", "none"].contains(self[name].lowercased().filter { $0 != " " })
+    }
+
+    /// A whole number; nil when absent.
+    /// - Throws: `APIError` 400 for other text.
+    func number<Number: FixedWidthInteger>(_ name: String, as _: Number.Type = Int.self) throws(APIError) -> Number? {
+        guard !self[name].isEmpty else { return nil }
+        guard let number = Number(self[name]) else {
+            throw .badRequest("invalid value for '\(name)': parsing \"\(self[name])\": invalid syntax")
+        }
+        return number
+    }
+
+    /// A number that must be there.
+    /// - Throws: `APIError` 400 when it is not, or is no number.
+    func requiredNumber<Number: FixedWidthInteger>(_ name: String, as type: Number.Type = Int.self) throws(APIError) -> Number {
+        guard let number = try number(name, as: type) else {
+            throw .badRequest("invalid value for '\(name)': parsing \"\": invalid syntax")
+        }
+        return number
+    }
+
+    /// `since` and `until`: nanoseconds since 1970 from `seconds[.fraction]` or RFC 3339; nil when absent or 0.
+    /// - Throws: `APIError` 400 for other text.
+    func moment(_ name: String) throws(APIError) -> Int64? {
+        let text = self[name]
+        guard !text.isEmpty, text != "0" else { return nil }
+        if let moment = (try? Timestamp(secondsSinceEpoch: text)) ?? (try? Timestamp(text)) {
+            let (nanoseconds, overflow) = moment.seconds.multipliedReportingOverflow(by: 1_000_000_000)
+            if !overflow { return nanoseconds &+ Int64(moment.nanoseconds) }
+        }
+        throw .badRequest("invalid value for '\(name)': failed to parse \"\(text)\" as a time")
+    }
+
+    /// `filters`.
+    /// - Throws: `APIError` 400 for what is neither of the two JSON forms.
+    func filters() throws(APIError) -> Filters {
+        do { return try Filters(query: self["filters"]) } catch { throw .badRequest("invalid filter: \(error.reason)") }
+    }
+}
+
+/// Percent-encoding of RFC 3986, section 2.1.
+enum PercentEncoding {
+    /// Decodes; what is no escape stays as it is, and bytes that are no UTF-8 are replaced.
+    static func decode(_ text: some StringProtocol, plusIsSpace: Bool) -> String {
+        var bytes: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "%"), let high = hexValue(rest.first), let low = hexValue(rest.dropFirst().first) {
+                bytes.append(high << 4 | low)
+                rest = rest.dropFirst(2)
+            } else {
+                bytes.append(plusIsSpace && byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func hexValue(_ byte: UInt8?) -> UInt8? {
+        guard let byte else { return nil }
+        return Character(Unicode.Scalar(byte)).hexDigitValue.map(UInt8.init)
+    }
+}

@@ -1,0 +1,100 @@
+internal import EngineAPI
+internal import NIOHTTP1
+
+/// What serves the requests of one method and path.
+struct Route: Sendable {
+    /// Turns a request into an answer.
+    typealias Handler = @Sendable (APIRequest) async throws -> APIResponse
+
+    /// GET, POST, …
+    let method: HTTPMethod
+    /// The path's shape.
+    let pattern: RoutePattern
+    /// What serves it.
+    let handler: Handler
+
+    init(_ method: HTTPMethod, _ pattern: String, _ handler: @escaping Handler) {
+        self.method = method
+        self.pattern = RoutePattern(pattern)
+        self.handler = handler
+    }
+}
+
+/// A path with open pieces: `{}` is one segment, `{*}` one or more (an image's name holds slashes).
+struct RoutePattern: Sendable {
+    private enum Piece: Sendable, Equatable {
+        case literal(String)
+        case segment
+        case segments
+    }
+
+    private let pieces: [Piece]
+
+    init(_ text: String) {
+        pieces = text.split(separator: "/").map { word in
+            switch word {
+            case "{}": .segment
+            case "{*}": .segments
+            default: .literal(String(word))
+            }
+        }
+    }
+
+    /// What a path puts in the open pieces; nil when it has another shape.
+    func match(_ path: [String]) -> [String]? { Self.match(pieces[...], path[...]) }
+
+    private static func match(_ pieces: ArraySlice<Piece>, _ path: ArraySlice<String>) -> [String]? {
+        guard let piece = pieces.first else { return path.isEmpty ? [] : nil }
+        let rest = pieces.dropFirst()
+        switch piece {
+        case .literal(let word):
+            return path.first == word ? match(rest, path.dropFirst()) : nil
+        case .segment:
+            guard let segment = path.first else { return nil }
+            return match(rest, path.dropFirst()).map { [segment] + $0 }
+        case .segments:
+            // A pattern has at most one of these: what stands behind it fixes its length.
+            let count = path.count - rest.count
+            guard count >= 1, let tail = match(rest, path.dropFirst(count)) else { return nil }
+            return [path.prefix(count).joined(separator: "/")] + tail
+        }
+    }
+}
+
+/// Finds the route of a request.
+struct Router: Sendable {
+    private let routes: [Route]
+
+    init(_ routes: [Route]) { self.routes = routes }
+
+    /// The first route that matches.
+    /// - Throws: `APIError.pageNotFound`.
+    func route(_ method: HTTPMethod, _ path: [String]) throws(APIError) -> (handler: Route.Handler, captures: [String]) {
+        for route in routes where route.method == method {
+            if let captures = route.pattern.match(path) { return (route.handler, captures) }
+        }
+        throw .pageNotFound
+    }
+
+    /// Takes the version off a request target's path.
+    /// - Throws: `APIError` 400 for a version that is not spoken, in docker's words.
+    static func split(_ target: String) throws(APIError) -> (version: APIVersion, path: [String], query: Query) {
+        let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let decoded = PercentEncoding.decode(parts.first ?? "", plusIsSpace: false)
+        var path = decoded.split(separator: "/").map(String.init)
+        let query = Query(parts.count == 2 ? parts[1] : "")
+        guard let first = path.first, first.hasPrefix("v"), let version = APIVersion(first.dropFirst()) else {
+            return (.newest, path, query)
+        }
+        path.removeFirst()
+        if version > .newest {
+            throw .badRequest("client version \(version) is too new. Maximum supported API version is \(APIVersion.newest)")
+        }
+        if version < .oldest {
+            throw .badRequest(
+                "client version \(version) is too old. Minimum supported API version is \(APIVersion.oldest), "
+                    + "please upgrade your client to a newer version")
+        }
+        return (version, path, query)
+    }
+}

@@ -1,0 +1,160 @@
+internal import JSON
+internal import Synchronization
+
+/// What an Authorization field says, and until when.
+struct Grant: Equatable, Sendable {
+    let field: String
+    /// Seconds of the monotonic clock; nil for what does not expire.
+    let expiresAt: Int?
+
+    func isFresh(at now: Int) -> Bool { expiresAt.map { now < $0 } ?? true }
+}
+
+/// Grants by what they were given for, so that a second pull asks for no second token.
+final class GrantCache: Sendable {
+    struct Key: Hashable, Sendable {
+        let origin: String
+        let scope: String
+        let credentials: RegistryCredentials
+    }
+
+    /// Above it, all are forgotten: each can be had again.
+    private static let limit = 256
+    private let grants = Mutex<[Key: Grant]>([:])
+
+    func grant(for key: Key) -> Grant? { grants.withLock { $0[key] } }
+
+    func remember(_ grant: Grant, for key: Key) {
+        grants.withLock { grants in
+            if grants.count >= Self.limit { grants = [:] }
+            grants[key] = grant
+        }
+    }
+
+    func forget(_ key: Key) { grants.withLock { _ = $0.removeValue(forKey: key) } }
+}
+
+/// How a challenge is answered; decided before anything is sent.
+enum ChallengeAnswer: Equatable, Sendable {
+    /// With this Authorization field.
+    case send(Grant)
+    /// With a token from this endpoint.
+    case askForToken(TokenRequest)
+}
+
+/// A question to a token service.
+/// - Source: distribution's "Token Authentication Specification" and "Oauth2 Token Authentication".
+struct TokenRequest: Equatable, Sendable {
+    let realm: WebAddress
+    /// `name=value` pairs, encoded: the query of a GET, or the form of a POST.
+    let fields: [String]
+    /// A form is posted where a refresh token is exchanged.
+    let isForm: Bool
+    /// The Authorization field that shows who asks; nil for anonymous.
+    let authorization: String?
+}
+
+extension ChallengeAnswer {
+    /// Chooses how to answer.
+    /// - Parameter scope: what is asked for: `repository:library/busybox:pull`.
+    /// - Parameter registry: who sent the challenges.
+    /// - Throws: `.unauthorized` where these credentials answer no challenge; `.refused` where the answer would show a
+    ///   secret to someone it is not for.
+    static func choose(
+        _ challenges: [Challenge], credentials: RegistryCredentials, scope: String, registry: WebAddress, doing: String
+    ) throws(RegistryError) -> ChallengeAnswer {
+        if case .registryToken(let token) = credentials, challenges.contains(where: { $0.scheme == "bearer" }) {
+            return .send(Grant(field: "Bearer \(token)", expiresAt: nil))
+        }
+        if let bearer = challenges.first(where: { $0.scheme == "bearer" }) {
+            let request = try tokenRequest(bearer, credentials: credentials, scope: scope, registry: registry, doing: doing)
+            return .askForToken(request)
+        }
+        if challenges.contains(where: { $0.scheme == "basic" }) {
+            guard case .password(let user, let password) = credentials else {
+                throw RegistryError(.unauthorized, doing: doing, cause: "no basic auth credentials")
+            }
+            return .send(Grant(field: basic(user, password), expiresAt: nil))
+        }
+        throw RegistryError(.unauthorized, doing: doing, cause: "unauthorized: the registry names no way to authenticate")
+    }
+
+    private static func tokenRequest(
+        _ challenge: Challenge, credentials: RegistryCredentials, scope: String, registry: WebAddress, doing: String
+    ) throws(RegistryError) -> TokenRequest {
+        guard let realm = challenge.parameters["realm"].flatMap({ WebAddress($0) }) else {
+            throw RegistryError(.malformed, doing: doing, cause: "the registry's challenge has no realm that is an address")
+        }
+        let isPrivate = realm.scheme == "https" || RegistryHost.isLoopback(realm.host)
+        if !isPrivate && (credentials != .anonymous || registry.scheme == "https") {
+            throw RegistryError(.refused, doing: doing, cause: "the token service \(realm.withoutQuery) is reached without TLS")
+        }
+        var fields = challenge.parameters["service"].map { [TextEncodings.formField("service", $0)] } ?? []
+        fields += [TextEncodings.formField("scope", scope)]
+        switch credentials {
+        case .anonymous, .registryToken:
+            return TokenRequest(realm: realm, fields: fields, isForm: false, authorization: nil)
+        case .password(let user, let password):
+            fields.append(TextEncodings.formField("account", user))
+            return TokenRequest(realm: realm, fields: fields, isForm: false, authorization: basic(user, password))
+        case .identityToken(let token):
+            fields += [
+                TextEncodings.formField("grant_type", "refresh_token"), TextEncodings.formField("client_id", "apus"),
+                TextEncodings.formField("refresh_token", token),
+            ]
+            return TokenRequest(realm: realm, fields: fields, isForm: true, authorization: nil)
+        }
+    }
+
+    private static func basic(_ user: String, _ password: String) -> String {
+        "Basic " + TextEncodings.base64("\(user):\(password)")
+    }
+}
+
+extension TokenRequest {
+    /// Bytes of a token service's answer.
+    static let answerLimitBytes = 1 << 20
+    /// What a token lasts where the service does not say. - Source: the token specification, `expires_in`.
+    private static let defaultLifetimeSeconds = 60
+    /// A token is given up early: clocks and networks take their time.
+    private static let marginSeconds = 10
+
+    /// The request that asks.
+    func message(verifiesPeer: Bool) -> HTTPRequest? {
+        var request = HTTPRequest(method: isForm ? .post : .get, address: realm, verifiesPeer: verifiesPeer, allowsLinkLocal: false)
+        let text = fields.joined(separator: "&")
+        if isForm {
+            request.body = Array(text.utf8)
+            request.headers = [("Content-Type", "application/x-www-form-urlencoded")]
+        } else {
+            let separator = realm.text.contains("?") ? "&" : "?"
+            guard let address = WebAddress(realm.text + separator + text) else { return nil }
+            request.address = address
+        }
+        if let authorization { request.headers.append(("Authorization", authorization)) }
+        return request
+    }
+
+    /// Reads the answer's token.
+    /// - Returns: nil where there is none, or one that could break out of its header field.
+    static func grant(in body: [UInt8], now: Int) -> Grant? {
+        var token: String?
+        var lifetime = defaultLifetimeSeconds
+        do throws(JSONError) {
+            var reader = try JSONReader(body, limits: JSONLimits(maximumBytes: answerLimitBytes))
+            try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
+                switch name {
+                case "token": token = try reader.readString()
+                case "access_token":
+                    let other = try reader.readString()
+                    token = token ?? other
+                case "expires_in": lifetime = max(defaultLifetimeSeconds, try reader.readInteger(Int.self))
+                default: try reader.skipValue()
+                }
+            }
+            try reader.finish()
+        } catch { return nil }
+        guard let token, !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else { return nil }
+        return Grant(field: "Bearer \(token)", expiresAt: now + min(lifetime, 86_400) - marginSeconds)
+    }
+}

@@ -1,0 +1,85 @@
+/// One request, as it goes over the wire.
+struct HTTPRequest: Sendable {
+    enum Method: String, Sendable {
+        case get = "GET"
+        case head = "HEAD"
+        case post = "POST"
+    }
+
+    var method: Method
+    var address: WebAddress
+    var headers: [(name: String, value: String)] = []
+    /// For POST alone.
+    var body: [UInt8] = []
+    /// Whether the server must prove who it is.
+    var verifiesPeer = true
+    /// Whether the connection may go to 169.254.0.0/16 or fe80::/10: never where someone else chose the host.
+    var allowsLinkLocal = true
+
+    /// How Docker writes a request in an error: `Get "https://…"`, without the query, which may hold secrets.
+    var shown: String { "\(method.rawValue.prefix(1))\(method.rawValue.dropFirst().lowercased()) \"\(address.withoutQuery)\"" }
+}
+
+/// The fields of a response, in their order.
+struct HTTPHeaders: Equatable, Sendable {
+    private(set) var fields: [(name: String, value: String)] = []
+
+    /// Adds a field; its name is compared without regard to case.
+    mutating func append(_ name: String, _ value: String) { fields.append((name.lowercased(), value)) }
+
+    /// The first field of this lower-case name.
+    subscript(name: String) -> String? { fields.first { $0.name == name }?.value }
+
+    /// Every field of this lower-case name.
+    func all(_ name: String) -> [String] { fields.filter { $0.name == name }.map(\.value) }
+
+    static func == (left: HTTPHeaders, right: HTTPHeaders) -> Bool { left.fields.elementsEqual(right.fields, by: ==) }
+}
+
+/// The status line and the fields of a response.
+struct ResponseHead: Equatable, Sendable {
+    var status = 0
+    var headers = HTTPHeaders()
+
+    var isSuccess: Bool { (200...299).contains(status) }
+    var isRedirect: Bool { [301, 302, 303, 307, 308].contains(status) && headers["location"] != nil }
+    /// Content-Length; nil where there is none or it is no number.
+    var contentLength: Int64? { headers["content-length"].flatMap { Int64($0) } }
+}
+
+/// What a transfer hands its response to; on the transfer's thread.
+protocol ResponseReceiver: AnyObject {
+    /// The final response has begun.
+    func begin(_ head: ResponseHead) throws(RegistryError)
+    /// The next bytes of the body.
+    func receive(_ bytes: [UInt8]) throws(RegistryError)
+}
+
+/// Keeps a small body whole.
+final class CollectingReceiver: ResponseReceiver {
+    private let request: String
+    private let limitBytes: Int
+    private(set) var head = ResponseHead()
+    private(set) var body: [UInt8] = []
+
+    /// - Parameter limitBytes: more is an error of the registry.
+    init(for request: String, limitBytes: Int) {
+        self.request = request
+        self.limitBytes = limitBytes
+    }
+
+    func begin(_ head: ResponseHead) throws(RegistryError) {
+        self.head = head
+        body = []
+        if let length = head.contentLength, length > limitBytes { try refuse("\(length) bytes announced") }
+    }
+
+    func receive(_ bytes: [UInt8]) throws(RegistryError) {
+        if body.count + bytes.count > limitBytes { try refuse("a body without end") }
+        body += bytes
+    }
+
+    private func refuse(_ found: String) throws(RegistryError) {
+        throw RegistryError(.malformed, doing: request, cause: "\(found), at most \(limitBytes) are taken")
+    }
+}

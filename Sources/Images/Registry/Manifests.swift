@@ -1,0 +1,37 @@
+package import CoreTypes
+package import OCISpec
+
+/// A manifest or index as a registry served it, not yet held against any digest.
+package struct ServedManifest: Equatable, Sendable {
+    package let bytes: [UInt8]
+    /// Content-Type without parameters; nil where there was none.
+    package let mediaType: MediaType?
+}
+
+extension RepositorySession {
+    /// What a tag stands for now. - Returns: nil where the registry does not say so without the whole manifest.
+    /// - Throws: `.notFound`, `.denied`, `.unauthorized`, `.network` and the others.
+    package func resolve(tag: String) throws(RegistryError) -> Digest? {
+        let request = try manifestRequest(.head, tag)
+        let head = try send(request, into: CollectingReceiver(for: request.shown, limitBytes: ImageDocument.maximumBytes))
+        return head.headers["docker-content-digest"].flatMap { try? Digest($0) }
+    }
+
+    /// Fetches a manifest or index by tag or digest; at most `ImageDocument.maximumBytes`.
+    package func manifest(_ tagOrDigest: String) throws(RegistryError) -> ServedManifest {
+        let request = try manifestRequest(.get, tagOrDigest)
+        let collector = CollectingReceiver(for: request.shown, limitBytes: ImageDocument.maximumBytes)
+        let head = try send(request, into: collector)
+        let type = head.headers["content-type"].map { value in
+            String(value.prefix { $0 != ";" }).filter { !$0.isWhitespace }
+        }
+        return ServedManifest(bytes: collector.body, mediaType: type.map { MediaType(rawValue: $0) })
+    }
+
+    private func manifestRequest(_ method: HTTPRequest.Method, _ tagOrDigest: String) throws(RegistryError) -> HTTPRequest {
+        let accepted = MediaType.acceptedManifests.map(\.rawValue).joined(separator: ", ")
+        return HTTPRequest(
+            method: method, address: try address(of: "manifests/\(tagOrDigest)"), headers: [("Accept", accepted)],
+            verifiesPeer: !host.isInsecure)
+    }
+}

@@ -1,0 +1,32 @@
+package import CoreTypes
+
+/// Speaks the distribution protocol to any registry; keeps connections and tokens between pulls. No file is read
+/// and no blob kept here.
+/// - Source: distribution-spec v1.1.
+package final class RegistryClient: Sendable {
+    let configuration: RegistryConfiguration
+    let handles = CurlHandles()
+    let grants = GrantCache()
+    let limits: TransferLimits
+
+    package init(configuration: RegistryConfiguration) {
+        self.configuration = configuration
+        limits = TransferLimits()
+    }
+
+    /// With other waiting times, for tests of what waits.
+    init(configuration: RegistryConfiguration, limits: TransferLimits) {
+        self.configuration = configuration
+        self.limits = limits
+    }
+
+    /// Begins to speak about one repository for one caller. Nothing is sent yet.
+    /// - Parameter cancellation: ends every call of the session within a second.
+    package func session(
+        for reference: ImageReference, credentials: RegistryCredentials, cancellation: Cancellation
+    ) -> RepositorySession {
+        RepositorySession(
+            client: self, host: RegistryHost(domain: reference.domain, insecureRegistries: configuration.insecureRegistries),
+            repository: reference.path, credentials: credentials, cancellation: cancellation)
+    }
+}

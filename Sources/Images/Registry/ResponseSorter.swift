@@ -1,0 +1,66 @@
+internal import JSON
+
+/// Hands a success's body to who asked, and keeps the beginning of any other for its error's sake.
+final class ResponseSorter: ResponseReceiver {
+    /// Bytes of an error's body that are read; the rest passes by.
+    private static let errorLimitBytes = 65_536
+
+    private let request: String
+    private let success: any ResponseReceiver
+    private(set) var head = ResponseHead()
+    private var errorBody: [UInt8] = []
+
+    init(for request: String, success: any ResponseReceiver) {
+        self.request = request
+        self.success = success
+    }
+
+    func begin(_ head: ResponseHead) throws(RegistryError) {
+        self.head = head
+        if head.isSuccess { try success.begin(head) }
+    }
+
+    func receive(_ bytes: [UInt8]) throws(RegistryError) {
+        if head.isSuccess { return try success.receive(bytes) }
+        let room = Self.errorLimitBytes - errorBody.count
+        if bytes.count > room {
+            throw RegistryError(.malformed, doing: request, cause: "an error of more than \(Self.errorLimitBytes) bytes")
+        }
+        errorBody += bytes
+    }
+
+    /// What the registry says is wrong: `manifest unknown: manifest unknown`; nil where it says nothing readable.
+    /// - Source: distribution-spec, "Error Codes".
+    var words: String? {
+        var found: String?
+        do throws(JSONError) {
+            var reader = try JSONReader(errorBody, limits: JSONLimits(maximumBytes: Self.errorLimitBytes, maximumDepth: 16))
+            try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
+                guard name == "errors" else { return try reader.skipValue() }
+                try reader.readArray { (reader: inout JSONReader) throws(JSONError) in
+                    let words = try Self.readError(from: &reader)
+                    found = found ?? words
+                }
+            }
+        } catch { return nil }
+        return found
+    }
+
+    private static func readError(from reader: inout JSONReader) throws(JSONError) -> String? {
+        var code = ""
+        var message = ""
+        try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
+            switch name {
+            case "code": code = try reader.readString()
+            case "message": message = try reader.readString()
+            default: try reader.skipValue()
+            }
+        }
+        let words = code.lowercased().replacing("_", with: " ") + (message.isEmpty ? "" : ": \(message)")
+        // It ends up on someone's terminal.
+        return code.isEmpty
+            ? nil
+            : String(
+                words.prefix(300).filter { character in character.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control } })
+    }
+}

@@ -1,0 +1,123 @@
+internal import Archive
+internal import Glibc
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// A path by which calls that know no descriptors reach a name in an open directory.
+func descriptorPath(_ descriptor: Int32, _ name: FilePath = ".") -> FilePath { FilePath("/proc/self/fd/\(descriptor)").pushing(name) }
+
+/// Gives one open file or directory the owner, mode, attributes and times of another, the overlay's own marks excepted.
+func copyMetadata(from source: borrowing OwnedFD, to target: borrowing OwnedFD, subject: FilePath) throws(SyscallError) {
+    let status = try fileStatus(of: source.number, subject: subject.string)
+    try changeOwner(of: target.number, userID: status.userID, groupID: status.groupID, subject: subject.string)
+    try changeMode(of: target.number, to: status.mode, subject: subject.string)
+    for name in try extendedAttributeNames(of: source.number, subject: subject.string) where !name.hasPrefix("trusted.overlay.") {
+        guard let value = try extendedAttribute(name, of: source.number, subject: subject.string) else { continue }
+        do throws(SyscallError) {
+            try setExtendedAttribute(name, to: value, of: target.number, subject: subject.string)
+        } catch  where error.errno == EOPNOTSUPP && !name.hasPrefix("security.capability") {}
+    }
+    try setTimes(of: target.number, to: status.modified, subject: subject.string)
+}
+
+/// Whether a directory hides all that lies below it.
+func isOpaque(_ directory: borrowing OwnedFD, subject: FilePath) throws(SyscallError) -> Bool {
+    try extendedAttribute(opaqueAttribute, of: directory.number, subject: subject.string) == [0x79]
+}
+
+/// Copies a tree, hard links and holes kept. Symbolic links are never followed.
+struct TreeCopy: ~Copyable {
+    /// How deep a tree may be: two descriptors are open a level.
+    static let depthLimit = 480
+
+    private struct FileID: Hashable {
+        let fileSystem: DeviceNumber
+        let inode: UInt64
+    }
+
+    private let targetRoot: OwnedFD
+    /// Where the first name of a file with several lies, below the target's root.
+    private var firstNames: [FileID: FilePath] = [:]
+
+    private init(targetRoot: consuming OwnedFD) { self.targetRoot = targetRoot }
+
+    /// Copies the contents and the metadata of one directory onto another, empty one.
+    static func copy(_ source: FilePath, to target: FilePath) throws(SyscallError) {
+        let from = try openFile(source, [.readOnly, .directory, .noFollow])
+        let onto = try openFile(target, [.readOnly, .directory, .noFollow])
+        var copy = TreeCopy(targetRoot: try onto.duplicate())
+        try copy.directory(from, onto, path: FilePath(), depth: 0)
+    }
+
+    private mutating func directory(
+        _ source: borrowing OwnedFD, _ target: borrowing OwnedFD, path: FilePath, depth: Int
+    ) throws(SyscallError) {
+        if depth > Self.depthLimit { throw SyscallError("copy", path.string, errno: ELOOP) }
+        for entry in try directoryEntries(of: source, subject: path.string) {
+            try self.entry(entry.name, source, target, path: path.pushing(entry.name), depth: depth)
+        }
+        try copyMetadata(from: source, to: target, subject: path)
+    }
+
+    private mutating func entry(
+        _ name: FilePath, _ source: borrowing OwnedFD, _ target: borrowing OwnedFD, path: FilePath, depth: Int
+    ) throws(SyscallError) {
+        let status = try fileStatus(name, at: source.number)
+        if status.linkCount > 1 && status.type != .directory {
+            let id = FileID(fileSystem: status.fileSystem, inode: status.inode)
+            if let first = firstNames[id] {
+                return try makeHardLink(name, to: first, at: target.number, existingAt: targetRoot.number)
+            }
+            firstNames[id] = path
+        }
+        switch status.type {
+        case .directory:
+            try makeDirectory(name, mode: 0o700, at: target.number)
+            let from = try openFile(name, [.readOnly, .directory, .noFollow], at: source.number)
+            let onto = try openFile(name, [.readOnly, .directory, .noFollow], at: target.number)
+            try directory(from, onto, path: path, depth: depth + 1)
+        case .regular:
+            let from = try openFile(name, [.readOnly, .noFollow, .nonBlocking], at: source.number)
+            let onto = try openFile(name, [.readWrite, .create, .exclusive, .noFollow], mode: 0o600, at: target.number)
+            try copyContents(from: from.number, to: onto.number, sizeBytes: status.sizeBytes, subject: path.string)
+            try copyMetadata(from: from, to: onto, subject: path)
+        case .symbolicLink:
+            try makeSymbolicLink(name, saying: try symbolicLinkText(name, at: source.number), at: target.number)
+            try finish(name, status, at: target)
+        case .pipe, .socket, .characterDevice, .blockDevice:
+            try makeNode(name, status.type ?? .pipe, mode: 0o600, device: status.device, at: target.number)
+            let node = try openFile(name, [.path, .noFollow], at: target.number)
+            try finish(name, status, at: target)
+            try changeMode(descriptorPath(node.number), to: status.mode)
+        case nil: throw SyscallError("copy", path.string, errno: EINVAL)
+        }
+    }
+
+    private func finish(_ name: FilePath, _ status: FileStatus, at target: borrowing OwnedFD) throws(SyscallError) {
+        try changeOwner(name, userID: status.userID, groupID: status.groupID, at: target.number)
+        try setTimes(name, accessed: status.modified, modified: status.modified, at: target.number)
+    }
+}
+
+/// What a tree takes on disk, the directory itself included.
+func treeUsage(_ path: FilePath) throws(SyscallError) -> SnapshotUsage {
+    var usage = SnapshotUsage()
+    var counted: Set<UInt64> = []
+    var waiting: [FilePath] = [path]
+    usage.bytes = try fileStatus(path).allocatedBytes
+    usage.inodes = 1
+    while let folder = waiting.popLast() {
+        let directory = try openFile(folder, [.readOnly, .directory, .noFollow])
+        for entry in try directoryEntries(of: directory, subject: folder.string) {
+            let status: FileStatus
+            do throws(SyscallError) { status = try fileStatus(entry.name, at: directory.number) } catch  where error.errno == ENOENT {
+                continue
+            }
+            if status.linkCount > 1 && status.type != .directory && !counted.insert(status.inode).inserted { continue }
+            usage.bytes += status.allocatedBytes
+            usage.inodes += 1
+            if status.type == .directory { waiting.append(folder.pushing(entry.name)) }
+        }
+    }
+    return usage
+}

@@ -1,0 +1,159 @@
+package import Archive
+package import CoreTypes
+internal import Glibc
+internal import LinuxSyscalls
+internal import Synchronization
+package import SystemPackage
+
+/// Layers lie side by side; overlayfs stacks them where they are used. A writable snapshot costs three directories.
+package final class OverlaySnapshotter: Snapshotter {
+    /// mount(2) takes its data as one page, the final NUL included.
+    static let optionBytesLimit = 4095
+
+    private let store: SnapshotStore
+    package var name: String { "overlayfs" }
+
+    /// Opens or makes the store, and finishes what a crash interrupted.
+    /// - Throws: `.system` where this kernel or file system cannot carry an overlay; `.inUse` by another process.
+    package init(openingAt root: FilePath) throws(SnapshotError) {
+        if root.string.utf8.contains(where: { Array(",:\\\"".utf8).contains($0) }) {
+            throw SnapshotError(
+                .system, doing: "use overlayfs in", subject: root.string, cause: SyscallError("mount", "options", errno: EINVAL))
+        }
+        store = try SnapshotStore(openingAt: root)
+        try Self.probe(root.appending("building").appending("probe"))
+    }
+
+    /// Makes an overlay that no one sees, and lets it go: the only way to know that one can be made here.
+    private static func probe(_ folder: FilePath) throws(SnapshotError) {
+        defer { try? removeTree(folder) }
+        try wrapping("use overlayfs in", folder.removingLastComponent().string) { () throws(SyscallError) in
+            try makeDirectory(folder, mode: 0o700)
+            for name in ["lower", "upper", "work"] { try makeDirectory(folder.appending(name), mode: 0o700) }
+            let lower = try openFile(folder.appending("lower"), [.readOnly, .directory])
+            let upper = try openFile(folder.appending("upper"), [.readOnly, .directory])
+            let work = try openFile(folder.appending("work"), [.readOnly, .directory])
+            try makeNode("whiteout", .characterDevice, mode: 0, at: lower.number)
+            try setExtendedAttribute(opaqueAttribute, to: [0x79], of: lower.number, subject: folder.string)
+            let context = try openFileSystem(type: "overlay")
+            try configureFileSystem(context, "lowerdir", descriptorPath(lower.number).string)
+            try configureFileSystem(context, "upperdir", descriptorPath(upper.number).string)
+            try configureFileSystem(context, "workdir", descriptorPath(work.number).string)
+            try configureFileSystem(context, "index", "off")
+            try createFileSystem(context, subject: folder.string)
+        }
+    }
+
+    package func beginLayer(_ key: SnapshotKey) throws(SnapshotError) -> FilePath { try store.beginLayer(key) }
+
+    package func commitLayer(
+        _ key: SnapshotKey, as chain: Digest, parent: Digest?, applied: AppliedLayer
+    ) throws(SnapshotError) {
+        guard case .building = try store.holder(key) else {
+            throw SnapshotError(.notFound, doing: "commit layer", subject: key.text)
+        }
+        guard var layer = try store.draftLayer(key, as: chain, parent: parent) else { return try store.remove(key) }
+        layer.hidesAllBelow = applied.hidesAllBelow
+        let below = try applied.hidesAllBelow ? [] : parent.map { parent throws(SnapshotError) in try trees(from: parent) } ?? []
+        let building = store.path(ofBuilding: key)
+        layer.usage = try wrapping("commit layer", chain.description) { () throws(SyscallError) in
+            try describeImpliedDirectories(applied.impliedDirectories, of: building.appending("fs"), below: below)
+            return try treeUsage(building.appending("fs"))
+        }
+        try store.publish(building, as: chain, layer)
+        store.release(key)
+    }
+
+    package func contains(layer chain: Digest) -> Bool { store.index.withLock { $0.layers[chain] != nil } }
+
+    package func prepare(_ key: SnapshotKey, parent: Digest?) throws(SnapshotError) -> [SnapshotMount] {
+        // Refused before anything is made, where the options would not fit.
+        _ = try mounts(of: key, as: .active(parent: parent))
+        try store.makeActive(key, parent: parent, withWork: true) { tree throws(SnapshotError) in
+            guard let parent else { return }
+            // The root of the overlay looks as its topmost directory does.
+            try wrapping("make snapshot", key.text) { () throws(SyscallError) in
+                let below = try openFile(store.tree(ofLayer: parent), [.readOnly, .directory, .noFollow])
+                try copyMetadata(from: below, to: try openFile(tree, [.readOnly, .directory, .noFollow]), subject: tree)
+            }
+        }
+        return try mounts(of: key)
+    }
+
+    package func view(_ key: SnapshotKey, parent: Digest) throws(SnapshotError) -> [SnapshotMount] {
+        _ = try mounts(of: key, as: .view(parent: parent))
+        try store.makeView(key, parent: parent)
+        return try mounts(of: key)
+    }
+
+    package func mounts(of key: SnapshotKey) throws(SnapshotError) -> [SnapshotMount] {
+        try mounts(of: key, as: try store.holder(key))
+    }
+
+    private func mounts(of key: SnapshotKey, as holder: SnapshotStore.Holder) throws(SnapshotError) -> [SnapshotMount] {
+        let path = store.path(ofActive: key)
+        switch holder {
+        case .building: throw SnapshotError(.notFound, doing: "mount", subject: "\(key), a layer in the making")
+        case .active(parent: nil):
+            return [SnapshotMount(type: "bind", source: path.appending("fs").string, options: ["rbind", "rw"])]
+        case .active(let parent?):
+            let writable = ["upperdir=\(path.appending("fs"))", "workdir=\(path.appending("work"))"]
+            return [try overlay(of: try shortTrees(from: parent), writable, key)]
+        case .view(let parent):
+            let trees = try shortTrees(from: parent)
+            // An overlay wants two layers at least.
+            if trees.count == 1 {
+                return [SnapshotMount(type: "bind", source: store.tree(ofLayer: parent).string, options: ["rbind", "ro"])]
+            }
+            return [try overlay(of: trees, ["ro"], key)]
+        }
+    }
+
+    private func overlay(of trees: [FilePath], _ others: [String], _ key: SnapshotKey) throws(SnapshotError) -> SnapshotMount {
+        let options = ["index=off"] + others + ["lowerdir=\(trees.map(\.string).joined(separator: ":"))"]
+        let length = options.joined(separator: ",").utf8.count
+        if length > Self.optionBytesLimit {
+            throw SnapshotError(
+                .tooDeep, doing: "mount",
+                subject: "\(key): \(trees.count) layers take \(length) bytes of options, \(Self.optionBytesLimit) are possible")
+        }
+        return SnapshotMount(type: "overlay", source: "overlay", options: options)
+    }
+
+    private func trees(from top: Digest) throws(SnapshotError) -> [FilePath] {
+        try store.chain(from: top).map { store.tree(ofLayer: $0.chain) }
+    }
+
+    private func shortTrees(from top: Digest) throws(SnapshotError) -> [FilePath] {
+        try store.chain(from: top).map { store.shortPath(ofLink: $0.layer.link) }
+    }
+
+    package func commit(_ key: SnapshotKey, as chain: Digest) throws(SnapshotError) {
+        guard case .active(let parent) = try store.holder(key) else {
+            throw SnapshotError(.notFound, doing: "commit snapshot", subject: key.text)
+        }
+        guard var layer = try store.draftLayer(key, as: chain, parent: parent) else { return try store.remove(key) }
+        let path = store.path(ofActive: key)
+        layer.usage = try wrapping("commit snapshot", key.text) { () throws(SyscallError) in
+            try removeTree(path.appending("work"))
+            return try treeUsage(path.appending("fs"))
+        }
+        try store.publish(path, as: chain, layer)
+        store.release(key)
+    }
+
+    package func remove(_ key: SnapshotKey) throws(SnapshotError) { try store.remove(key) }
+
+    package func remove(layer chain: Digest) throws(SnapshotError) { try store.removeLayer(chain) }
+
+    package func usage(of key: SnapshotKey) throws(SnapshotError) -> SnapshotUsage {
+        guard case .active = try store.holder(key) else { return SnapshotUsage() }
+        return try wrapping("measure snapshot", key.text) { () throws(SyscallError) in
+            try treeUsage(store.path(ofActive: key).appending("fs"))
+        }
+    }
+
+    package func usage(ofLayer chain: Digest) throws(SnapshotError) -> SnapshotUsage { try store.layer(chain).usage }
+
+    package func list() -> [SnapshotInfo] { store.list() }
+}

@@ -1,0 +1,29 @@
+package import SystemPackage
+
+/// How snapshots are kept; each back end has a directory of its own below the root.
+package enum SnapshotBackEnd: String, Sendable, CaseIterable {
+    case overlay = "overlayfs"
+    case copy
+}
+
+/// Opens the snapshots below `root`.
+/// - Parameters:
+///   - backEnd: nil chooses overlayfs where an overlay can be made on this file system by this kernel, found out by making one, and
+///     copies otherwise.
+///   - reportFallback: told why overlayfs was not chosen.
+package func openSnapshotter(
+    at root: FilePath, backEnd: SnapshotBackEnd? = nil, reportFallback: (SnapshotError) -> Void
+) throws(SnapshotError) -> any Snapshotter {
+    switch backEnd {
+    case .overlay: return try OverlaySnapshotter(openingAt: root.appending(SnapshotBackEnd.overlay.rawValue))
+    case .copy: return try CopySnapshotter(openingAt: root.appending(SnapshotBackEnd.copy.rawValue))
+    case nil:
+        do throws(SnapshotError) {
+            return try OverlaySnapshotter(openingAt: root.appending(SnapshotBackEnd.overlay.rawValue))
+        } catch {
+            if error.code != .system { throw error }
+            reportFallback(error)
+            return try CopySnapshotter(openingAt: root.appending(SnapshotBackEnd.copy.rawValue))
+        }
+    }
+}
