@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SystemPackage
 
 /// Nanoseconds since 1970, UTC. - Source: clock_gettime(2), CLOCK_REALTIME.
 package func unixNanoseconds() -> Int64 { readClock(CLOCK_REALTIME) }
@@ -16,4 +17,16 @@ private func readClock(_ clock: clockid_t) -> Int64 {
 package func rest(nanoseconds: Int64) {
     var time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
     _ = unsafe nanosleep(&time, nil)
+}
+
+/// When a process began, in clock ticks after boot: with its number, this names it for good.
+/// - Throws: EINVAL for a line that is not as documented. - Source: proc_pid_stat(5), field 22.
+package func startTimeTicks(of process: Int32) throws(SyscallError) -> UInt64 {
+    let path = "/proc/\(process)/stat"
+    let line = String(decoding: try readFile(FilePath(path), limitBytes: 4096), as: UTF8.self)
+    // The name, field 2, may hold anything, brackets and spaces included.
+    guard let nameEnd = line.lastIndex(of: ")") else { throw SyscallError("read", path, errno: EINVAL) }
+    let fields = line[line.index(after: nameEnd)...].split(separator: " ")
+    guard fields.count > 19, let ticks = UInt64(fields[19]) else { throw SyscallError("read", path, errno: EINVAL) }
+    return ticks
 }

@@ -83,6 +83,9 @@ package struct EventCounter: ~Copyable, Sendable {
 
     package var number: Int32 { descriptor.number }
 
+    /// Gives up the counter: the caller now owns the descriptor.
+    package consuming func intoDescriptor() -> OwnedFD { descriptor }
+
     /// Adds one. A counter at its end (2⁶⁴ − 2) stays raised, which is what the waiter needs.
     package func raise() {
         var one: UInt64 = 1

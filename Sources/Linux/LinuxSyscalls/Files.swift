@@ -110,6 +110,12 @@ package func writeAll(_ bytes: some Collection<UInt8>, to descriptor: Int32, sub
     }
 }
 
+/// Writes a file anew, without any promise for a crash. - Source: open(2), O_TRUNC.
+package func writeAll(_ bytes: some Collection<UInt8>, toFile path: FilePath, mode: UInt32 = 0o600) throws(SyscallError) {
+    let file = try openFile(path, [.writeOnly, .create, .truncate, .noFollow], mode: mode)
+    try writeAll(bytes, to: file.number, subject: path.string)
+}
+
 /// Flushes a file's data and metadata to its device. - Source: fsync(2).
 package func synchronize(_ descriptor: Int32, subject: String = "") throws(SyscallError) {
     try retryingInterrupted("fsync", subject) { fsync(descriptor) }

@@ -55,3 +55,18 @@ package func writeAvailable(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) th
         return 0
     }
 }
+
+extension SyscallError {
+    /// The call would have waited, on a descriptor that does not: EAGAIN.
+    package var isWouldBlock: Bool { errno == EAGAIN }
+    /// The other end of a pipe or socket is gone: EPIPE or ECONNRESET.
+    package var isPeerGone: Bool { errno == EPIPE || errno == ECONNRESET }
+    /// There is no such file, process or name: ENOENT or ESRCH.
+    package var isMissing: Bool { errno == ENOENT || errno == ESRCH }
+    /// What was to be unmounted is no mount point: EINVAL of umount2(2).
+    package var isNotMounted: Bool { call == "umount" && errno == EINVAL }
+    /// There is such a file already: EEXIST.
+    package var isExisting: Bool { errno == EEXIST }
+    /// A directory still holds something: ENOTEMPTY.
+    package var isNotEmpty: Bool { errno == ENOTEMPTY }
+}

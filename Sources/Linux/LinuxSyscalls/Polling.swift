@@ -32,7 +32,7 @@ package func wallClock() -> (seconds: Int64, nanoseconds: Int32) {
 }
 
 /// Both ends of a pipe, close-on-exec. - Source: pipe2(2).
-package struct Pipe: ~Copyable {
+@frozen package struct Pipe: ~Copyable {
     package let readEnd: OwnedFD
     package let writeEnd: OwnedFD
 

@@ -8,11 +8,14 @@ package enum UnixSocketKind: Sendable {
     case stream
     /// SOCK_SEQPACKET: messages, in order, each whole.
     case packets
+    /// SOCK_STREAM with O_NONBLOCK: connecting says EAGAIN where the listener's queue is full.
+    case nonBlockingStream
 
     fileprivate var type: Int32 {
         switch self {
         case .stream: CLINUX_STREAM
         case .packets: CLINUX_PACKETS
+        case .nonBlockingStream: CLINUX_STREAM | O_NONBLOCK
         }
     }
 }

@@ -1,3 +1,5 @@
+internal import JSON
+
 /// How a container's first process ended, as the shim writes it durably before it tells anyone.
 package struct ExitRecord: Equatable, Sendable {
     /// The format's version, its member `version`.
@@ -27,5 +29,50 @@ package struct ExitRecord: Equatable, Sendable {
         self.startedAtUnixNanoseconds = startedAtUnixNanoseconds
         self.exitedAtUnixNanoseconds = exitedAtUnixNanoseconds
         self.oomKilled = oomKilled
+    }
+
+    /// - Throws: `WireError`: malformed for anything but such a record, unsupported for another version.
+    package init(decoding bytes: [UInt8]) throws(WireError) {
+        var version = 0
+        self.init(
+            id: "", pid: 0, exitCode: 0, signal: 0, startedAtUnixNanoseconds: 0, exitedAtUnixNanoseconds: 0,
+            oomKilled: false)
+        do throws(JSONError) {
+            var reader = try JSONReader(bytes, limits: JSONLimits(maximumBytes: Self.maximumByteCount, maximumDepth: 4))
+            var record = self
+            try reader.readObject { (reader, name) throws(JSONError) in
+                switch name {
+                case "version": version = try reader.readInteger()
+                case "id": record.id = try reader.readString()
+                case "pid": record.pid = try reader.readInteger()
+                case "exitCode": record.exitCode = try reader.readInteger()
+                case "signal": record.signal = try reader.readInteger()
+                case "startedAtUnixNanoseconds": record.startedAtUnixNanoseconds = try reader.readInteger()
+                case "exitedAtUnixNanoseconds": record.exitedAtUnixNanoseconds = try reader.readInteger()
+                case "oomKilled": record.oomKilled = try reader.readBool()
+                default: try reader.skipValue()
+                }
+            }
+            try reader.finish()
+            self = record
+        } catch { throw WireError(.malformed, "exit record: \(error)") }
+        guard version == Self.version else { throw WireError(.unsupported, "exit record version \(version)") }
+        guard !id.isEmpty else { throw WireError(.malformed, "exit record without id") }
+    }
+
+    /// The record as the JSON object that its file holds.
+    package func encoded() -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.member("version", Self.version)
+            writer.member("id", id)
+            writer.member("pid", pid)
+            writer.member("exitCode", exitCode)
+            writer.member("signal", signal)
+            writer.member("startedAtUnixNanoseconds", startedAtUnixNanoseconds)
+            writer.member("exitedAtUnixNanoseconds", exitedAtUnixNanoseconds)
+            writer.member("oomKilled", oomKilled)
+        }
+        return writer.bytes + [0x0a]
     }
 }

@@ -46,7 +46,7 @@ package struct ApusOptions: ProtobufMessage {
     package static let fullName = "apus.shim.v1.Options"
     /// Path or name of the runtime's executable; empty for `apus-runtime` beside the shim, then on PATH.
     package var runtimePath = ""
-    /// The runtime's `--root`, as it is; empty for the runtime's own default.
+    /// The runtime's `--root`, as it is; empty for a directory of the shim's own.
     package var runtimeRoot = ""
     package var systemdCgroup = false
     /// The container's log file; empty for none. Older ones lie beside it as `.1`, `.2`.

@@ -1,1 +1,26 @@
-print("not built yet")
+internal import LinuxSyscalls
+internal import ShimCore
+internal import ShimProtocol
+internal import SystemPackage
+
+/// Prints to standard error and ends.
+func fail(_ error: ShimError) -> Never {
+    try? writeAll(Array("apus-shim: \(error)\n".utf8), to: 2, subject: "standard error")
+    exitAtOnce(1)
+}
+
+do throws(ShimError) {
+    let executable = (try? readSymbolicLink("/proc/self/exe"))?.string ?? ""
+    let invocation = try ShimInvocation(
+        arguments: CommandLine.arguments, environment: processEnvironment(), executable: executable)
+    var answer: [UInt8] = []
+    switch invocation.action {
+    case .start: answer = Array(try StartCommand.run(invocation).utf8)
+    case .delete: answer = try DeleteCommand.run(invocation).encoded()
+    case .version: answer = Array("apus-shim \(ShimConfiguration.version)\n".utf8)
+    case .serve: try ServeCommand.run(invocation)
+    }
+    do throws(SyscallError) {
+        try writeAll(answer, to: 1, subject: "standard output")
+    } catch { throw ShimError("answer", error) }
+} catch { fail(error) }

@@ -1,0 +1,70 @@
+internal import LinuxSyscalls
+
+/// How a child ended, and when that was noticed.
+struct ReapedExit {
+    let exit: ProcessExit
+    let unixNanoseconds: Int64
+}
+
+/// Reaps every child: the runtimes that we run, the payloads that they leave to us as subreaper, and orphans.
+final class ChildReaper {
+    /// Exits of processes that nobody has asked for yet, kept while a runtime runs.
+    static let maximumUnclaimedCount = 4096
+
+    private let signals: Descriptor
+    private let loop: EventLoop
+    private var watch: Watch?
+    private var handlers: [Int32: (ReapedExit) -> Void] = [:]
+    private var unclaimed: [Int32: ReapedExit] = [:]
+    private var announcements = 0
+
+    /// - Parameter signals: a signalfd of SIGCHLD.
+    init(signals: Descriptor, loop: EventLoop) throws(SyscallError) {
+        self.signals = signals
+        self.loop = loop
+        watch = try loop.watch(signals.number, for: .readable) { [unowned self] _ in
+            drainSignals()
+            reap()
+        }
+    }
+
+    /// A process will be asked for whose number is not known yet: exits are kept until `announcementOver`.
+    func announce() { announcements += 1 }
+
+    func announcementOver() {
+        announcements -= 1
+        if announcements == 0 { unclaimed = [:] }
+    }
+
+    /// Calls `handler` when `process` has ended, in a later turn also when it has already.
+    func whenEnded(_ process: Int32, _ handler: @escaping (ReapedExit) -> Void) {
+        if let exit = unclaimed.removeValue(forKey: process) {
+            loop.soon { handler(exit) }
+        } else {
+            handlers[process] = handler
+        }
+    }
+
+    /// Whether `process` is a child that has not been reaped: its number cannot mean another one.
+    func isAwaited(_ process: Int32) -> Bool { handlers[process] != nil }
+
+    private func drainSignals() {
+        // Nothing can be wrong with a signalfd of ours but that it is empty.
+        while let signal = try? nextSignal(of: signals.owned), signal != 0 {}
+    }
+
+    private func reap() {
+        while true {
+            let ended: (process: Int32, exit: ProcessExit)?
+            // ECHILD: no child is left.
+            do throws(SyscallError) { ended = try waitForExit(.anyChild, block: false) } catch { return }
+            guard let ended else { return }
+            let reaped = ReapedExit(exit: ended.exit, unixNanoseconds: unixNanoseconds())
+            if let handler = handlers.removeValue(forKey: ended.process) {
+                handler(reaped)
+            } else if announcements > 0 && unclaimed.count < Self.maximumUnclaimedCount {
+                unclaimed[ended.process] = reaped
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+/// What the shim's executable was called for.
+///
+/// containerd's convention: Go's flags (`-id X`, `-id=X`, one dash or two), then the action.
+/// - Spec: containerd core/runtime/v2/README.md, "Commands".
+package struct ShimInvocation: Equatable, Sendable {
+    /// What to do.
+    package enum Action: String, Sendable {
+        /// Begin a shim for a container and print its address.
+        case start
+        /// Take away what a shim that is gone left, and print a `DeleteResponse`.
+        case delete
+        /// Be the shim that `start` began.
+        case serve
+        /// Print the version: `-v`.
+        case version
+    }
+
+    package var action: Action
+    package var configuration = ShimConfiguration()
+    /// The bundle, from `-bundle`; else the working directory is it.
+    package var bundle = ""
+    /// The descriptor that `serve` listens on.
+    package var listener: Int32 = -1
+
+    /// Reads arguments and environment.
+    /// - Parameter environment: `KEY=value` each.
+    /// - Throws: `ShimError.invalidRequest` for a flag or an action that there is not.
+    package init(arguments: [String], environment: [String], executable: String) throws(ShimError) {
+        var words = arguments.dropFirst()[...]
+        var wantsVersion = false
+        configuration.environment = environment
+        configuration.executable = executable
+        action = .start
+        while let word = words.first, word.hasPrefix("-") {
+            words = words.dropFirst()
+            var name = word.drop { $0 == "-" }
+            var value: String?
+            if let equals = name.firstIndex(of: "=") {
+                value = String(name[name.index(after: equals)...])
+                name = name[..<equals]
+            }
+            switch name {
+            case "debug": continue
+            case "v", "version": wantsVersion = true
+            case "namespace", "id", "address", "publish-binary", "bundle", "directory", "events", "listener":
+                guard let given = value ?? words.popFirst() else {
+                    throw ShimError(.invalidRequest, "flag -\(name)", cause: "needs a value")
+                }
+                set(String(name), to: given)
+            default: throw ShimError(.invalidRequest, "flag -\(name)", cause: "unknown")
+            }
+        }
+        if wantsVersion {
+            action = .version
+            return
+        }
+        guard words.count == 1, let word = words.first, let action = Action(rawValue: word), action != .version else {
+            throw ShimError(.invalidRequest, "arguments", cause: "want one of start and delete")
+        }
+        self.action = action
+        try check()
+        if action == .start && configuration.directory.isEmpty { findEventsAddress(environment) }
+    }
+
+    private var containerdAddress = ""
+
+    private mutating func set(_ flag: String, to value: String) {
+        switch flag {
+        case "namespace": configuration.namespace = value
+        case "id": configuration.id = value
+        case "directory": configuration.directory = value
+        case "bundle": bundle = value
+        case "events": configuration.eventsAddress = value
+        case "listener": listener = Int32(value) ?? -1
+        case "address": containerdAddress = value
+        default: break
+        }
+    }
+
+    private func check() throws(ShimError) {
+        guard action != .serve || listener > 2 else { throw ShimError(.invalidRequest, "serve", cause: "only start begins it") }
+        let id = configuration.id
+        guard !id.isEmpty, id.utf8.count <= 255, id != ".", id != "..", !id.contains("/") else {
+            throw ShimError(.invalidRequest, "flag -id \(id)", cause: "not a container's id")
+        }
+        guard !configuration.namespace.contains("/") else {
+            throw ShimError(.invalidRequest, "flag -namespace \(configuration.namespace)", cause: "not a namespace")
+        }
+        guard configuration.directory.isEmpty || configuration.directory.hasPrefix("/") else {
+            throw ShimError(.invalidRequest, "flag -directory \(configuration.directory)", cause: "not an absolute path")
+        }
+    }
+
+    /// `apusd` gives a directory and subscribes to events; containerd wants them sent.
+    private mutating func findEventsAddress(_ environment: [String]) {
+        let variable = environment.first { $0.hasPrefix("TTRPC_ADDRESS=") }?.dropFirst("TTRPC_ADDRESS=".count)
+        if let variable, !variable.isEmpty {
+            configuration.eventsAddress = String(variable)
+        } else if !containerdAddress.isEmpty {
+            configuration.eventsAddress = "\(containerdAddress).ttrpc"
+        }
+    }
+}

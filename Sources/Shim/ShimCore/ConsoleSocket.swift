@@ -1,0 +1,37 @@
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// The socket on which a runtime hands over the master of a payload's terminal.
+/// - Spec: runc's docs/terminals.md, "detached".
+final class ConsoleSocket {
+    private static let messageByteCount = 4096
+
+    /// What the runtime is told; reached through the shim's directory, so that its length never matters.
+    let path: String
+    private let file: FilePath
+    private let listener: Descriptor
+
+    init(_ path: String) throws(SyscallError) {
+        self.path = path
+        file = FilePath(path)
+        listener = Descriptor(try listenUnixSocket(file, backlog: 1))
+        try setNonBlocking(true, of: listener.number)
+    }
+
+    deinit { try? removeFile(file) }
+
+    /// The master. The runtime has sent it before it ended, so nothing is waited for.
+    func takeMaster() throws(ShimError) -> Descriptor {
+        do throws(SyscallError) {
+            let connection = Descriptor(try acceptConnection(listener.owned))
+            try setNonBlocking(true, of: connection.number)
+            let message = try receiveMessage(
+                from: connection.owned, limitBytes: Self.messageByteCount, subject: "console socket")
+            let received = message.descriptors.map { Descriptor(OwnedFD(owning: $0)) }
+            guard received.count == 1, isTerminal(received[0].number) else {
+                throw SyscallError("recvmsg", "console socket: \(received.count) descriptors", errno: 22)
+            }
+            return received[0]
+        } catch { throw ShimError("terminal from the runtime", error) }
+    }
+}

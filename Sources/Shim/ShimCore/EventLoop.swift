@@ -1,0 +1,150 @@
+internal import LinuxSyscalls
+
+/// Everything the shim does, on one thread: descriptors that became ready, and moments that came.
+///
+/// Nothing here may wait for anything but the loop itself.
+final class EventLoop {
+    /// The longest read of one call.
+    static let readByteCount = 32_768
+
+    /// What every read goes through, so that idle connections and pipes own no memory.
+    var scratch = [UInt8](repeating: 0, count: EventLoop.readByteCount)
+
+    private let epoll: Epoll
+    private var watches: [UInt64: Watch] = [:]
+    private var timers: [UInt64: Timer] = [:]
+    private var deferred: [() -> Void] = []
+    private var nextToken: UInt64 = 1
+    private var isStopping = false
+
+    private struct Timer {
+        let deadline: Int64
+        let action: () -> Void
+    }
+
+    init() throws(SyscallError) { epoll = try Epoll() }
+
+    /// Calls `handler` whenever `descriptor` is ready, until the watch is cancelled.
+    func watch(
+        _ descriptor: Int32, for readiness: Readiness, _ handler: @escaping (Readiness) -> Void
+    ) throws(SyscallError) -> Watch {
+        let watch = Watch(loop: self, descriptor: descriptor, token: takeToken(), handler: handler)
+        try epoll.add(descriptor, for: readiness, token: watch.token)
+        watch.state = .waiting(readiness)
+        watches[watch.token] = watch
+        return watch
+    }
+
+    /// Calls `action` once, after `delay`. Returns what `cancelTimer` takes.
+    @discardableResult
+    func after(_ delay: Duration, _ action: @escaping () -> Void) -> UInt64 {
+        let token = takeToken()
+        let (seconds, attoseconds) = delay.components
+        let nanoseconds = seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+        timers[token] = Timer(deadline: monotonicNanoseconds() + nanoseconds, action: action)
+        return token
+    }
+
+    func cancelTimer(_ token: UInt64) { timers[token] = nil }
+
+    /// Calls `action` before the loop waits again: for what must not run inside the caller.
+    func soon(_ action: @escaping () -> Void) { deferred.append(action) }
+
+    /// Ends `run` after what is ready was handled.
+    func stop() { isStopping = true }
+
+    /// Serves until `stop`.
+    func run() throws(SyscallError) {
+        while !isStopping {
+            runDeferred()
+            if isStopping { return }
+            for event in try epoll.wait(timeoutMilliseconds: millisecondsToNextTimer()) {
+                // A handler before this one may have cancelled the watch: tokens are never used twice.
+                guard let watch = watches[event.token], case .waiting = watch.state else { continue }
+                watch.handler(event.readiness)
+            }
+            runTimers()
+        }
+    }
+
+    fileprivate func set(_ watch: Watch, to state: Watch.State) {
+        do throws(SyscallError) {
+            switch (watch.state, state) {
+            case (.waiting(let old), .waiting(let new)):
+                if old != new { try epoll.change(watch.descriptor, for: new, token: watch.token) }
+            case (.paused, .waiting(let new)): try epoll.add(watch.descriptor, for: new, token: watch.token)
+            case (.waiting, .paused), (.waiting, .cancelled): try epoll.remove(watch.descriptor)
+            case (.paused, .paused), (.paused, .cancelled), (.cancelled, _): break
+            }
+        } catch {
+            // Only a descriptor that was closed under a live watch, or a full kernel table, comes here.
+            preconditionFailure("\(error)")
+        }
+        if case .cancelled = watch.state { return }
+        watch.state = state
+        if case .cancelled = state { watches[watch.token] = nil }
+    }
+
+    private func takeToken() -> UInt64 {
+        defer { nextToken += 1 }
+        return nextToken
+    }
+
+    private func runDeferred() {
+        while !deferred.isEmpty {
+            let batch = deferred
+            deferred = []
+            for action in batch { action() }
+        }
+    }
+
+    private func millisecondsToNextTimer() -> Int32? {
+        guard let deadline = timers.values.map(\.deadline).min() else { return nil }
+        let milliseconds = (deadline - monotonicNanoseconds() + 999_999) / 1_000_000
+        return Int32(min(max(milliseconds, 0), 3_600_000))
+    }
+
+    private func runTimers() {
+        if timers.isEmpty { return }
+        let now = monotonicNanoseconds()
+        for (token, timer) in timers where timer.deadline <= now {
+            // An earlier action of this turn may have cancelled it.
+            if timers.removeValue(forKey: token) != nil { timer.action() }
+        }
+    }
+}
+
+/// One descriptor's place in the loop.
+final class Watch {
+    enum State {
+        case waiting(Readiness)
+        /// Out of the set: unlike an empty readiness, silent about hang-ups too.
+        case paused
+        case cancelled
+    }
+
+    fileprivate let loop: EventLoop
+    fileprivate let descriptor: Int32
+    fileprivate let token: UInt64
+    fileprivate let handler: (Readiness) -> Void
+    fileprivate(set) var state = State.paused
+
+    fileprivate init(loop: EventLoop, descriptor: Int32, token: UInt64, handler: @escaping (Readiness) -> Void) {
+        self.loop = loop
+        self.descriptor = descriptor
+        self.token = token
+        self.handler = handler
+    }
+
+    func wait(for readiness: Readiness) { loop.set(self, to: .waiting(readiness)) }
+    func pause() { loop.set(self, to: .paused) }
+    /// Call before the descriptor is closed.
+    func cancel() { loop.set(self, to: .cancelled) }
+}
+
+/// An open file that several objects hold; it closes with the last of them.
+final class Descriptor {
+    let owned: OwnedFD
+    init(_ owned: consuming OwnedFD) { self.owned = owned }
+    var number: Int32 { owned.number }
+}

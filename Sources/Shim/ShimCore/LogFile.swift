@@ -1,0 +1,107 @@
+internal import LinuxSyscalls
+internal import ShimProtocol
+internal import SystemPackage
+
+/// Where a container's log lies and how much of it is kept.
+struct LogConfiguration: Equatable, Sendable {
+    let path: String
+    let fileByteLimit: UInt64
+    let fileCount: UInt32
+}
+
+/// A container's log on disk: whole records, rotated by size.
+///
+/// What a crash left half written at the end is cut off when the file is opened again.
+final class LogFile {
+    /// Records gathered before they are written.
+    private static let batchByteCount = 65_536
+
+    private let configuration: LogConfiguration
+    private var file: OwnedFD
+    private var sequence: UInt64
+    /// Bytes of whole records on disk.
+    private var byteCount: UInt64
+    private var batch: [UInt8] = []
+
+    /// Opens the log, or begins it.
+    init(_ configuration: LogConfiguration) throws(SyscallError) {
+        self.configuration = configuration
+        file = try Self.openCurrent(configuration.path)
+        (sequence, byteCount) = (1, 0)
+        let size = UInt64(clamping: try fileStatus(of: file.number, subject: configuration.path).sizeBytes)
+        if size == 0 {
+            try begin(sequence: 1)
+            return
+        }
+        guard let (header, validByteCount) = try Self.examine(file.number, subject: configuration.path) else {
+            // Not ours, or of a version that we do not know: kept, but not written to.
+            try rotate()
+            return
+        }
+        sequence = header.sequence
+        byteCount = validByteCount
+        if validByteCount < size {
+            try setSize(of: file.number, bytes: Int64(clamping: validByteCount), subject: configuration.path)
+        }
+    }
+
+    /// Takes a record; `flush` puts it on disk.
+    func append(_ record: LogRecord) throws(SyscallError) {
+        let total = byteCount + UInt64(batch.count + record.byteCount)
+        if total > configuration.fileByteLimit && byteCount + UInt64(batch.count) > UInt64(LogFileHeader.byteCount) {
+            try flush()
+            try rotate()
+        }
+        record.encode(into: &batch)
+        if batch.count >= Self.batchByteCount { try flush() }
+    }
+
+    /// Writes what was taken. After a failure it is gone, and the file ends with a whole record.
+    func flush() throws(SyscallError) {
+        if batch.isEmpty { return }
+        defer { batch.removeAll(keepingCapacity: true) }
+        do throws(SyscallError) {
+            try writeAll(batch, to: file.number, subject: configuration.path)
+            byteCount += UInt64(batch.count)
+        } catch {
+            try setSize(of: file.number, bytes: Int64(clamping: byteCount), subject: configuration.path)
+            throw error
+        }
+    }
+
+    private func rotate() throws(SyscallError) {
+        let paths = LogLimits.paths(of: configuration.path, fileCount: configuration.fileCount).map { FilePath($0) }
+        for (newer, older) in zip(paths, paths.dropFirst()).reversed() {
+            do { try renameFile(newer, to: older) } catch  where error.isMissing {}
+        }
+        if paths.count == 1 { try removeFile(paths[0]) }
+        file = try Self.openCurrent(configuration.path)
+        try begin(sequence: sequence + 1)
+    }
+
+    private func begin(sequence: UInt64) throws(SyscallError) {
+        self.sequence = sequence
+        let header = LogFileHeader(sequence: sequence).encoded()
+        try writeAll(header, to: file.number, subject: configuration.path)
+        byteCount = UInt64(header.count)
+    }
+
+    private static func openCurrent(_ path: String) throws(SyscallError) -> OwnedFD {
+        try openFile(FilePath(path), [.readWrite, .create, .append, .noFollow], mode: 0o600)
+    }
+
+    /// The header and where the last whole record ends; nil for a file that is no log of this version.
+    private static func examine(_ descriptor: Int32, subject: String) throws(SyscallError) -> (LogFileHeader, UInt64)? {
+        var decoder = LogDecoder()
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = try readBytes(descriptor, into: &chunk)
+            decoder.append(chunk[..<count])
+            do throws(WireError) { while try decoder.next() != nil {} } catch {
+                // Whatever stands where a record cannot: the log ends before it.
+                return decoder.header.map { ($0, decoder.validByteCount) }
+            }
+            if count == 0 { return decoder.header.map { ($0, decoder.validByteCount) } }
+        }
+    }
+}

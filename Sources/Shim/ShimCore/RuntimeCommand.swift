@@ -1,0 +1,56 @@
+/// One call of the runtime executable, as runc's command line has it.
+enum RuntimeVerb: Equatable, Sendable {
+    case create(bundle: String, pidFile: String, consoleSocket: String?, noPivotRoot: Bool, noNewKeyring: Bool)
+    case start
+    case exec(processFile: String, pidFile: String, consoleSocket: String?)
+    case kill(signal: UInt32, all: Bool)
+    case delete(force: Bool)
+
+    /// As it is typed.
+    var name: String {
+        switch self {
+        case .create: "create"
+        case .start: "start"
+        case .exec: "exec"
+        case .kill: "kill"
+        case .delete: "delete"
+        }
+    }
+}
+
+/// Which runtime serves a container, and the arguments that all its calls share.
+struct RuntimeCommand: Equatable, Sendable {
+    /// An absolute path.
+    let executable: String
+    let root: String
+    let systemdCgroup: Bool
+    let containerID: String
+
+    /// The whole argument list.
+    /// - Parameter logPath: where the runtime shall write its errors, a JSON object a line.
+    func arguments(_ verb: RuntimeVerb, logPath: String) -> [String] {
+        var arguments = [executable, "--root", root, "--log", logPath, "--log-format", "json"]
+        if systemdCgroup { arguments.append("--systemd-cgroup") }
+        arguments.append(verb.name)
+        switch verb {
+        case .create(let bundle, let pidFile, let consoleSocket, let noPivotRoot, let noNewKeyring):
+            arguments += ["--bundle", bundle, "--pid-file", pidFile]
+            if let consoleSocket { arguments += ["--console-socket", consoleSocket] }
+            if noPivotRoot { arguments.append("--no-pivot") }
+            if noNewKeyring { arguments.append("--no-new-keyring") }
+            arguments.append(containerID)
+        case .start: arguments.append(containerID)
+        case .exec(let processFile, let pidFile, let consoleSocket):
+            arguments += ["--process", processFile, "--detach", "--pid-file", pidFile]
+            if let consoleSocket { arguments += ["--console-socket", consoleSocket] }
+            arguments.append(containerID)
+        case .kill(let signal, let all):
+            if all { arguments.append("--all") }
+            arguments += [containerID, "\(signal)"]
+        case .delete(let force):
+            if force { arguments.append("--force") }
+            arguments.append(containerID)
+        }
+        return arguments
+    }
+}

@@ -1,0 +1,113 @@
+internal import LinuxSyscalls
+internal import ShimProtocol
+internal import SystemPackage
+
+/// The shim itself: the process that `start` left behind.
+package enum ServeCommand {
+    private static let childSignal: Int32 = 17
+    private static let ignoredSignals: [Int32] = [1, 2, 13, 15]
+    /// A shim that nobody speaks to, and that has no container, is one that was forgotten.
+    private static let idleLimit = Duration.seconds(60)
+    /// How long the last answers and events may take to be read.
+    private static let farewellLimit = Duration.seconds(5)
+
+    /// Serves until Shutdown, then takes the shim's directory away.
+    package static func run(_ invocation: ShimInvocation) throws(ShimError) {
+        let configuration = invocation.configuration
+        do throws(SyscallError) {
+            try becomeShim(keeping: invocation.listener)
+            let signals = Descriptor(try openSignals(SignalSet(childSignal)))
+            let loop = try EventLoop()
+            let reaper = try ChildReaper(signals: signals, loop: loop)
+            let publisher = configuration.eventsAddress.isEmpty ? nil : EventPublisher(address: configuration.eventsAddress, loop: loop)
+            let context = ShimContext(configuration: configuration, loop: loop, reaper: reaper, publisher: publisher)
+            let life = ShimLife(context: context, publisher: publisher, idleLimit: idleLimit, farewellLimit: farewellLimit)
+            try life.listen(Descriptor(OwnedFD(owning: invocation.listener)))
+            try loop.run()
+            try removeTree(FilePath(configuration.directory))
+            // The parent of containerd's shims goes with the last of them.
+            do throws(SyscallError) {
+                if configuration.directory.hasPrefix("\(StartCommand.containerdParent)/") {
+                    try removeDirectory(FilePath(StartCommand.containerdParent))
+                }
+            } catch  where error.isNotEmpty || error.isMissing {}
+        } catch { throw ShimError("serve \(configuration.id)", error) }
+    }
+
+    private static func becomeShim(keeping listener: Int32) throws(SyscallError) {
+        try setSignalMask(SignalSet(childSignal))
+        // A container outlives whoever is told to stop its shim: only Shutdown ends one.
+        for signal in ignoredSignals { try ignoreSignal(signal) }
+        try closeDescriptors(from: 3, except: [listener])
+        try setCloseOnExec(true, of: listener)
+        try changeDirectory("/")
+        setFileCreationMask(0o022)
+        try becomeSubreaper()
+        try setProcessName("apus-shim")
+        adjustOOMScore()
+    }
+
+    /// One more than the daemon's, as containerd's shims have it: the daemon is restarted more easily than its
+    /// containers, and both go after the payloads.
+    private static func adjustOOMScore() {
+        guard let text = try? readFile("/proc/self/oom_score_adj", limitBytes: 16),
+            let score = Int(String(decoding: text, as: UTF8.self).trimmingWhitespace), score < 1000
+        else { return }
+        // Raising needs no privilege; without procfs there is nothing to adjust.
+        try? writeAll(Array("\(score + 1)".utf8), toFile: "/proc/self/oom_score_adj")
+    }
+}
+
+/// Begins and ends the serving.
+private final class ShimLife {
+    private let context: ShimContext
+    private let publisher: EventPublisher?
+    private let idleLimit: Duration
+    private let farewellLimit: Duration
+    private var server: SocketServer?
+    private var service: ShimService?
+    private var idleTimer: UInt64?
+    private var isEnding = false
+
+    init(context: ShimContext, publisher: EventPublisher?, idleLimit: Duration, farewellLimit: Duration) {
+        self.context = context
+        self.publisher = publisher
+        self.idleLimit = idleLimit
+        self.farewellLimit = farewellLimit
+    }
+
+    func listen(_ listener: Descriptor) throws(SyscallError) {
+        let service = ShimService(context: context) { [unowned self] in end() }
+        self.service = service
+        server = try SocketServer(
+            listener: listener, userID: effectiveUserID(), loop: context.loop,
+            accept: { [unowned self] in
+                stopIdling()
+                service.serve($0, $1)
+            }, isIdle: { [unowned self] in startIdling() })
+        startIdling()
+    }
+
+    private func startIdling() {
+        stopIdling()
+        idleTimer = context.loop.after(idleLimit) { [unowned self] in
+            idleTimer = nil
+            if service?.task == nil, server?.hasClients == false { end() }
+        }
+    }
+
+    private func stopIdling() {
+        if let idleTimer { context.loop.cancelTimer(idleTimer) }
+        idleTimer = nil
+    }
+
+    private func end() {
+        if isEnding { return }
+        isEnding = true
+        let finish = { [unowned self] in
+            guard let server else { return context.loop.stop() }
+            server.whenDrained(limit: farewellLimit) { [unowned self] in context.loop.stop() }
+        }
+        if let publisher { publisher.whenDrained(limit: farewellLimit, finish) } else { finish() }
+    }
+}

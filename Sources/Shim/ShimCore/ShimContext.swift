@@ -1,0 +1,64 @@
+internal import LinuxSyscalls
+internal import ShimProtocol
+
+/// What the parts of a running shim share.
+final class ShimContext {
+    let configuration: ShimConfiguration
+    let loop: EventLoop
+    let reaper: ChildReaper
+    private var disk: DiskThread?
+    private let publisher: EventPublisher?
+    private var subscribers: [ServerCall] = []
+
+    /// Event streams at once.
+    static let maximumSubscriberCount = 64
+    /// Bytes that a subscriber may leave unread before it is let go.
+    static let maximumSubscriberByteCount = 1 << 20
+
+    init(configuration: ShimConfiguration, loop: EventLoop, reaper: ChildReaper, publisher: EventPublisher?) {
+        self.configuration = configuration
+        self.loop = loop
+        self.reaper = reaper
+        self.publisher = publisher
+    }
+
+    /// The disk's thread, begun when first needed: containerd's containers never need it.
+    func diskThread() throws(ShimError) -> DiskThread {
+        if let disk { return disk }
+        do throws(SyscallError) {
+            let begun = try DiskThread(loop: loop)
+            disk = begun
+            return begun
+        } catch { throw ShimError("begin the disk thread", error) }
+    }
+
+    /// Tells containerd, or whoever subscribed.
+    func publish(_ event: TaskEvent) {
+        let envelope = EventEnvelope(
+            timestamp: ProtobufTimestamp(unixNanoseconds: unixNanoseconds()), namespace: configuration.namespace, event: event)
+        publisher?.publish(envelope)
+        for call in subscribers {
+            call.send(envelope)
+            if let connection = call.connection, connection.outboundByteCount > Self.maximumSubscriberByteCount { connection.close() }
+        }
+    }
+
+    /// Sends every event from here on, until the client leaves.
+    func subscribe(_ call: ServerCall) {
+        guard subscribers.count < Self.maximumSubscriberCount else {
+            return call.fail(ShimError(.limitReached, "more than \(Self.maximumSubscriberCount) event streams"))
+        }
+        subscribers.append(call)
+        call.onEndOfData = { [unowned self, unowned call] in
+            subscribers.removeAll { $0 === call }
+            call.succeed()
+        }
+        call.onClosed = { [unowned self, unowned call] in subscribers.removeAll { $0 === call } }
+    }
+
+    /// Says something to whoever reads the shim's own standard error, if anyone does.
+    func report(_ text: String) {
+        // Nobody may: then it is lost, as nothing here may wait for a reader.
+        _ = try? writeAvailable(Array("apus-shim: \(text)\n".utf8)[...], to: 2)
+    }
+}

@@ -1,0 +1,208 @@
+internal import LinuxSyscalls
+internal import ShimProtocol
+
+/// Serves the two services of the shim's socket.
+final class ShimService {
+    let context: ShimContext
+    private let end: () -> Void
+    private(set) var task: ContainerTask?
+
+    /// - Parameter end: called when the shim shall end.
+    init(context: ShimContext, end: @escaping () -> Void) {
+        self.context = context
+        self.end = end
+    }
+
+    /// Takes one request; its answer comes when there is one.
+    func serve(_ request: TtrpcRequest, _ call: ServerCall) {
+        do throws(ShimError) {
+            switch request.service {
+            case TaskMethod.service:
+                guard let method = TaskMethod(rawValue: request.method) else { throw unknown(request) }
+                try serve(method, request.payload, call)
+            case SupervisionMethod.service:
+                guard let method = SupervisionMethod(rawValue: request.method) else { throw unknown(request) }
+                try serve(method, request.payload, call)
+            default: throw unknown(request)
+            }
+        } catch { call.fail(error) }
+    }
+
+    private func unknown(_ request: TtrpcRequest) -> ShimError {
+        ShimError(.unsupported, "\(request.service)/\(request.method)", cause: "no such method here")
+    }
+
+    private func serve(_ method: TaskMethod, _ payload: [UInt8], _ call: ServerCall) throws(ShimError) {
+        switch method {
+        case .create: try create(decode(payload), call)
+        case .start: try start(decode(payload), call)
+        case .delete: try delete(decode(payload), call)
+        case .exec:
+            let request: ExecProcessRequest = try decode(payload)
+            try existing(request.id).add(request)
+            call.succeed()
+        case .state: try state(decode(payload), call)
+        case .kill: try kill(decode(payload), call)
+        case .wait:
+            let request: ProcessRequest = try decode(payload)
+            try existing(request.id).process(request.execID).answerWhenStopped(call) { call, exit in
+                call.succeed(WaitResponse(exitStatus: exit.exitStatus, exitedAt: exit.exitedAt))
+            }
+        case .pids: try pids(decode(payload), call)
+        case .closeIO:
+            let request: CloseIORequest = try decode(payload)
+            let process = try existing(request.id).process(request.execID)
+            if request.stdin { process.stdio?.closeInput() }
+            call.succeed()
+        case .resizePty: try resize(decode(payload), call)
+        case .connect:
+            let _: ContainerRequest = try decode(payload)
+            call.succeed(
+                ConnectResponse(
+                    shimPID: UInt32(bitPattern: processID()), taskPID: UInt32(bitPattern: task?.first.pid ?? 0),
+                    version: ShimConfiguration.version))
+        case .shutdown:
+            let request: ShutdownRequest = try decode(payload)
+            call.succeed()
+            // containerd asks after every Delete; while a container is here it does not mean it, unless it says now.
+            if task == nil || request.now { end() }
+        case .pause, .resume, .checkpoint, .update, .stats:
+            throw ShimError(.unsupported, method.rawValue, cause: "not served yet")
+        }
+    }
+
+    private func serve(_ method: SupervisionMethod, _ payload: [UInt8], _ call: ServerCall) throws(ShimError) {
+        switch method {
+        case .describe:
+            let _: ContainerRequest = try decode(payload)
+            call.succeed(describe())
+        case .waitForExit:
+            let request: ProcessRequest = try decode(payload)
+            try existing(request.id).process(request.execID).answerWhenStopped(call) { $0.succeed($1) }
+        case .synchronizeLog:
+            let request: ContainerRequest = try decode(payload)
+            try existing(request.id).synchronizeLog { call.succeed() }
+        case .attach:
+            let request: AttachRequest = try decode(payload)
+            let process = try existing(request.id).process(request.execID)
+            guard process.isAttachable else {
+                throw ShimError(.wrongState, "attach to \(request.id)", cause: "its streams go to files")
+            }
+            if case .failed = process.state { throw ShimError(.wrongState, "attach to \(request.id)", cause: "it is failed") }
+            AttachSession.begin(request, call: call, process: process)
+        case .events:
+            let _: ContainerRequest = try decode(payload)
+            context.subscribe(call)
+        }
+    }
+
+    private func decode<Message: ProtobufMessage>(_ payload: [UInt8]) throws(ShimError) -> Message {
+        do throws(WireError) { return try Message(decoding: payload) } catch { throw ShimError("request", error) }
+    }
+
+    private func existing(_ id: String) throws(ShimError) -> ContainerTask {
+        guard let task, task.id == id else { throw ShimError(.notFound, "container \(id)", cause: "not created here") }
+        return task
+    }
+
+    // MARK: - The life of the container
+
+    private func create(_ request: CreateTaskRequest, _ call: ServerCall) throws(ShimError) {
+        guard task == nil else { throw ShimError(.alreadyExists, "container \(request.id)") }
+        let created = try ContainerTask(request, context: context)
+        task = created
+        created.create { [self] result in
+            switch result {
+            case .success(let pid): call.succeed(ProcessIDResponse(pid: UInt32(bitPattern: pid)))
+            case .failure(let error):
+                task = nil
+                call.fail(error)
+            }
+        }
+    }
+
+    private func start(_ request: ProcessRequest, _ call: ServerCall) throws(ShimError) {
+        let task = try existing(request.id)
+        let answer: (Result<Int32, ShimError>) -> Void = { result in
+            switch result {
+            case .success(let pid): call.succeed(ProcessIDResponse(pid: UInt32(bitPattern: pid)))
+            case .failure(let error): call.fail(error)
+            }
+        }
+        let process = try task.process(request.execID)
+        if process === task.first { task.start(answer) } else { task.start(process, answer) }
+    }
+
+    private func delete(_ request: ProcessRequest, _ call: ServerCall) throws(ShimError) {
+        let task = try existing(request.id)
+        let process = try task.process(request.execID)
+        if process !== task.first { return call.succeed(try task.delete(process)) }
+        task.delete { [self] result in
+            switch result {
+            case .success(let answer):
+                self.task = nil
+                call.succeed(answer)
+            case .failure(let error): call.fail(error)
+            }
+        }
+    }
+
+    private func kill(_ request: KillRequest, _ call: ServerCall) throws(ShimError) {
+        let task = try existing(request.id)
+        task.kill(try task.process(request.execID), signal: request.signal, all: request.all) { failure in
+            if let failure { call.fail(failure) } else { call.succeed() }
+        }
+    }
+
+    // MARK: - Looking and adjusting
+
+    private func state(_ request: ProcessRequest, _ call: ServerCall) throws(ShimError) {
+        let task = try existing(request.id)
+        let process = try task.process(request.execID)
+        var answer = StateResponse()
+        answer.id = request.id
+        answer.bundle = task.bundle
+        answer.pid = UInt32(bitPattern: process.pid)
+        answer.status = process.taskStatus
+        answer.stdio = process.stdioPaths
+        answer.exitStatus = process.exit?.exitStatus ?? 0
+        answer.exitedAt = process.exit?.exitedAt
+        answer.execID = request.execID
+        call.succeed(answer)
+    }
+
+    private func pids(_ request: ContainerRequest, _ call: ServerCall) throws(ShimError) {
+        let task = try existing(request.id)
+        do throws(SyscallError) {
+            var found = try task.cgroup?.processes() ?? []
+            if found.isEmpty, let pid = task.first.livePID { found = [pid] }
+            call.succeed(PidsResponse(processes: found.map { ProcessInfo(pid: UInt32(bitPattern: $0)) }))
+        } catch { throw ShimError("processes of \(request.id)", error) }
+    }
+
+    private func resize(_ request: ResizePtyRequest, _ call: ServerCall) throws(ShimError) {
+        let process = try existing(request.id).process(request.execID)
+        guard let stdio = process.stdio else { throw ShimError(.wrongState, "resize", cause: "not started") }
+        try stdio.resize(WindowSize(rows: UInt16(clamping: request.height), columns: UInt16(clamping: request.width)))
+        call.succeed()
+    }
+
+    private func describe() -> DescribeResponse {
+        var answer = DescribeResponse()
+        answer.shimPID = UInt32(bitPattern: processID())
+        answer.id = context.configuration.id
+        guard let task else { return answer }
+        answer.bundle = task.bundle
+        answer.logBytesDropped = task.droppedLogByteCount
+        answer.processes = ([task.first] + task.execs).map { process in
+            var description = ProcessDescription()
+            description.execID = process.execID
+            description.pid = UInt32(bitPattern: process.pid)
+            description.status = process.taskStatus
+            description.startedAt = process.startedAt
+            description.exit = process.exit
+            return description
+        }
+        return answer
+    }
+}

@@ -1,0 +1,71 @@
+internal import ShimProtocol
+
+/// What Create's typed options come to, containerd's and `apusd`'s alike.
+struct TaskOptions: Equatable, Sendable {
+    /// The runtime executable as it was named; empty for ours.
+    var runtime = ""
+    /// The runtime's state directory; empty for one in the shim's own.
+    var runtimeRoot = ""
+    var systemdCgroup = false
+    var noPivotRoot = false
+    var noNewKeyring = false
+    var log: LogConfiguration?
+    var exitRecordPath = ""
+    /// Stdio goes to attach clients; else to FIFOs.
+    var usesAttach = false
+    var openStdin = false
+    var stdinOnce = false
+
+    /// Reads the options of a Create request.
+    /// - Parameter namespace: containerd's, under which runc's option `root` is taken.
+    /// - Throws: `ShimError.unsupported` for a type, or a set field, that nothing here serves.
+    init(_ any: ProtobufAny?, namespace: String) throws(ShimError) {
+        guard let any else {
+            self.init()
+            return
+        }
+        if let options = try Self.unwrap(ApusOptions.self, from: any) {
+            try self.init(options)
+        } else if let options = try Self.unwrap(RuncOptions.self, from: any) {
+            try self.init(options, namespace: namespace)
+        } else {
+            throw ShimError(.unsupported, "options of type \(any.typeName)")
+        }
+    }
+
+    private init() {}
+
+    private static func unwrap<Message: ProtobufMessage>(_ type: Message.Type, from any: ProtobufAny) throws(ShimError) -> Message? {
+        do throws(WireError) { return try any.unwrap(type) } catch { throw ShimError("options", error) }
+    }
+
+    private init(_ options: ApusOptions) throws(ShimError) {
+        runtime = options.runtimePath
+        runtimeRoot = options.runtimeRoot
+        systemdCgroup = options.systemdCgroup
+        usesAttach = true
+        openStdin = options.openStdin
+        stdinOnce = options.stdinOnce
+        exitRecordPath = options.exitRecordPath
+        for path in [options.logPath, options.exitRecordPath, options.runtimeRoot] where !path.isEmpty && !path.hasPrefix("/") {
+            throw ShimError(.invalidRequest, "option \(path)", cause: "not an absolute path")
+        }
+        if options.logPath.isEmpty { return }
+        log = LogConfiguration(
+            path: options.logPath,
+            fileByteLimit: options.logFileByteLimit == 0 ? LogLimits.defaultFileByteCount : options.logFileByteLimit,
+            fileCount: min(options.logFileCount == 0 ? LogLimits.defaultFileCount : options.logFileCount, Self.maximumLogFileCount))
+    }
+
+    /// The most log files that are kept.
+    static let maximumLogFileCount: UInt32 = 1000
+
+    private init(_ options: RuncOptions, namespace: String) throws(ShimError) {
+        guard options.shimCgroup.isEmpty else { throw ShimError(.unsupported, "option shim_cgroup") }
+        runtime = options.binaryName
+        runtimeRoot = options.root.isEmpty ? "" : "\(options.root)/\(namespace)"
+        systemdCgroup = options.systemdCgroup
+        noPivotRoot = options.noPivotRoot
+        noNewKeyring = options.noNewKeyring
+    }
+}

@@ -1,0 +1,353 @@
+"""A client of the shim's socket, and of the two files it writes, independent of the product's own code.
+
+Protobuf, ttrpc and the log format are spelled again here from docs/shim-protocol.md: a mistake in the product
+and its mirror image in a shared library could not be told apart.
+"""
+import json
+import os
+import select
+import shutil
+import socket
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARIES = Path(os.environ.get("APUS_BIN", ROOT / ".build/release"))
+SHIM = BINARIES / "apus-shim"
+TASK, SUPERVISION = "containerd.task.v2.Task", "apus.shim.v1.Shim"
+REQUEST, RESPONSE, DATA = 1, 2, 3
+REMOTE_CLOSED, REMOTE_OPEN, NO_DATA = 1, 2, 4
+ATTACHED, STDIN, STDOUT, STDERR, EXITED = 1, 2, 3, 4, 5
+NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION, UNIMPLEMENTED = 5, 6, 9, 12
+
+
+# --- protobuf -------------------------------------------------------------------------------------------------
+
+def varint(value):
+    out = bytearray()
+    value &= (1 << 64) - 1
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def message(**fields):
+    """f1="text", f2=3, f3=b"bytes or message", f4=[repeated]; falsy values are left out."""
+    out = b""
+    for name, values in fields.items():
+        number = int(name[1:])
+        for value in values if isinstance(values, list) else [values]:
+            if isinstance(value, str):
+                value = value.encode()
+            if isinstance(value, bytes):
+                if value or isinstance(values, list):
+                    out += varint(number << 3 | 2) + varint(len(value)) + value
+            elif value:
+                out += varint(number << 3) + varint(int(value))
+    return out
+
+
+def parse(data):
+    """Fields by number; the last one wins, all of them are in lists under negative numbers."""
+    fields, offset = {}, 0
+
+    def number():
+        nonlocal offset
+        value = shift = 0
+        while True:
+            byte = data[offset]
+            offset += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while offset < len(data):
+        tag = number()
+        if tag & 7 == 0:
+            value = number()
+        elif tag & 7 == 2:
+            length = number()
+            value = data[offset:offset + length]
+            assert len(value) == length
+            offset += length
+        else:
+            raise AssertionError(f"wire type {tag & 7}")
+        fields[tag >> 3] = value
+        fields.setdefault(-(tag >> 3), []).append(value)
+    return fields
+
+
+def any_of(name, value):
+    return message(f1=name, f2=value)
+
+
+# --- ttrpc ----------------------------------------------------------------------------------------------------
+
+class Refused(Exception):
+    def __init__(self, code, text):
+        super().__init__(f"{code}: {text}")
+        self.code, self.text = code, text
+
+
+class Connection:
+    def __init__(self, path, timeout=30):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(timeout)
+        self.socket.connect(str(path))
+        self.next_stream = 1
+        self.waiting = {}
+
+    def close(self):
+        self.socket.close()
+
+    def fileno(self):
+        return self.socket.fileno()
+
+    def frame(self, stream, kind, flags, payload=b""):
+        self.socket.sendall(struct.pack(">IIBB", len(payload), stream, kind, flags) + payload)
+
+    def open(self, service, method, payload, streaming=False):
+        stream, self.next_stream = self.next_stream, self.next_stream + 2
+        request = message(f1=service, f2=method, f3=payload)
+        self.frame(stream, REQUEST, REMOTE_OPEN if streaming else REMOTE_CLOSED, request)
+        return stream
+
+    def exactly(self, count):
+        data = b""
+        while len(data) < count:
+            piece = self.socket.recv(count - len(data))
+            if not piece:
+                raise EOFError("the shim closed the connection")
+            data += piece
+        return data
+
+    def receive(self):
+        length, stream, kind, flags = struct.unpack(">IIBB", self.exactly(10))
+        return stream, kind, flags, self.exactly(length)
+
+    def answer(self, stream):
+        """The response to one call; those of others are kept for them."""
+        while stream not in self.waiting:
+            other, kind, _, payload = self.receive()
+            assert kind == RESPONSE
+            self.waiting[other] = payload
+        return self.result(self.waiting.pop(stream))
+
+    @staticmethod
+    def result(payload):
+        response = parse(payload)
+        status = parse(response.get(1, b""))
+        if status.get(1):
+            raise Refused(status[1], status.get(2, b"").decode())
+        return parse(response.get(2, b""))
+
+    def call(self, service, method, payload=b""):
+        return self.answer(self.open(service, method, payload))
+
+
+class Attachment:
+    """An attach stream on a connection of its own."""
+
+    def __init__(self, path, id, exec_id="", stdin=False, stdout=True, stderr=True):
+        self.connection = Connection(path)
+        request = message(f1=id, f2=exec_id, f3=stdin, f4=stdout, f5=stderr)
+        self.stream = self.connection.open(SUPERVISION, "Attach", request, streaming=True)
+        self.output = {STDOUT: b"", STDERR: b""}
+        self.exit = None
+        kind, _ = self.next()
+        assert kind == ATTACHED
+
+    def next(self):
+        stream, kind, _, payload = self.connection.receive()
+        assert stream == self.stream
+        if kind == RESPONSE:
+            Connection.result(payload)
+            return None, None
+        fields = parse(payload)
+        if fields[1] == EXITED:
+            self.exit = parse(fields[3])
+        return fields[1], fields.get(2, b"")
+
+    def send(self, data):
+        self.connection.frame(self.stream, DATA, 0, message(f1=STDIN, f2=data))
+
+    def end_input(self):
+        self.connection.frame(self.stream, DATA, REMOTE_CLOSED | NO_DATA)
+
+    def read_until(self, text, stream=STDOUT):
+        while text not in self.output[stream]:
+            kind, data = self.next()
+            assert kind in self.output, f"ended with {self.output} before {text}"
+            self.output[kind] += data
+        return self.output[stream]
+
+    def read_to_end(self):
+        while True:
+            kind, data = self.next()
+            if kind is None:
+                return self.output
+            if kind in self.output:
+                assert self.exit is None, "output after the exit notice"
+                self.output[kind] += data
+
+    def close(self):
+        self.connection.close()
+
+
+# --- the shim -------------------------------------------------------------------------------------------------
+
+class Shim:
+    """A shim that stands as apusd starts it, with a container to be created."""
+
+    def __init__(self, folder, runtime, id="box"):
+        self.folder, self.runtime, self.id = Path(folder), str(runtime), id
+        self.directory = self.folder / "shims" / id
+        self.bundle = self.folder / "bundles" / id
+        self.log = self.folder / f"{id}.log"
+        self.exit_record = self.folder / f"{id}.exit"
+        self.runtime_root = self.folder / "runtime"
+        self.pid = None
+        self.execs = 0
+
+    def command(self, *action):
+        return subprocess.run(
+            [SHIM, "-namespace", "apus", "-id", self.id, "-directory", self.directory, "-bundle", self.bundle, *action],
+            cwd=self.bundle, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+
+    def begin(self):
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        done = self.command("start")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.decode() == f"unix://{self.directory}/socket"
+        self.pid = int((self.directory / "pid").read_text().split()[0])
+        self.connect()
+
+    def connect(self):
+        self.connection = Connection(self.directory / "socket")
+
+    def options(self, open_stdin=False, stdin_once=False, file_bytes=0, files=0):
+        return any_of("apus.shim.v1.Options", message(
+            f1=self.runtime, f2=str(self.runtime_root), f4=str(self.log), f5=file_bytes, f6=files,
+            f7=str(self.exit_record), f8=open_stdin, f9=stdin_once))
+
+    def make_bundle(self, *args, terminal=False, **changes):
+        make_bundle(self.bundle, args, terminal, f"/apus-test-{os.getpid()}-{self.id}", **changes)
+
+    def task(self, method, **fields):
+        return self.connection.call(TASK, method, message(f1=self.id, **fields))
+
+    def supervise(self, method, **fields):
+        return self.connection.call(SUPERVISION, method, message(f1=self.id, **fields))
+
+    def create(self, terminal=False, **options):
+        return self.task("Create", f2=str(self.bundle), f4=terminal, f10=self.options(**options))[1]
+
+    def start(self, exec_id=""):
+        return self.task("Start", f2=exec_id)[1]
+
+    def wait(self, exec_id=""):
+        return self.supervise("WaitForExit", f2=exec_id)
+
+    def run(self, *args, terminal=False, options=None, **changes):
+        """Bundle, shim, Create, Start."""
+        self.make_bundle(*args, terminal=terminal, **changes)
+        self.begin()
+        self.create(terminal, **(options or {}))
+        self.start()
+
+    def exec(self, *args, terminal=False, stdin=False, cwd="/", attach=None):
+        """Notes an exec, attaches when asked to, starts it. Returns its id and the attachment."""
+        self.execs += 1
+        name = f"exec{self.execs}"
+        process = {"terminal": terminal, "user": {"uid": 0, "gid": 0}, "args": list(args), "cwd": cwd,
+                   "env": ["PATH=/bin", "TERM=xterm"]}
+        spec = any_of("apus.shim.v1.Exec", message(f1=json.dumps(process), f2=stdin))
+        self.task("Exec", f2=name, f3=terminal, f7=spec)
+        attachment = self.attach(name, stdin=stdin) if attach or attach is None else None
+        self.start(name)
+        return name, attachment
+
+    def attach(self, exec_id="", **streams):
+        return Attachment(self.directory / "socket", self.id, exec_id, **streams)
+
+    def delete(self):
+        return self.task("Delete")
+
+    def shut_down(self):
+        self.task("Shutdown")
+        wait_until(lambda: not self.directory.exists(), "the shim's directory to go")
+        wait_until(lambda: not alive(self.pid), "the shim to end")
+
+    def clean(self):
+        """Whatever state a test left it in: nothing stays."""
+        if self.directory.exists():
+            self.command("delete")
+            if self.pid:
+                wait_until(lambda: not alive(self.pid), "the shim to end")
+
+
+def make_bundle(bundle, args, terminal, cgroup, memory=None, namespaces=None, env=()):
+    rootfs = bundle / "rootfs"
+    for name in ("bin", "dev", "proc", "sys", "tmp", "etc"):
+        (rootfs / name).mkdir(parents=True, exist_ok=True)
+    if not (rootfs / "bin/busybox").exists():
+        shutil.copy("/bin/busybox", rootfs / "bin/busybox")
+        for applet in ("sh", "cat", "echo", "sleep", "true", "false", "seq", "head", "yes", "stty", "dd", "kill", "printf",
+                       "readlink", "tty", "usleep", "id", "sort", "mkdir", "tail", "wc"):
+            (rootfs / "bin" / applet).symlink_to("busybox")
+    resources = {"memory": {"limit": memory, "swap": memory}} if memory else {}
+    kinds = namespaces or ["pid", "network", "ipc", "uts", "mount"]
+    mounts = [
+        ("/proc", "proc", "proc", []),
+        ("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        ("/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
+    ]
+    config = {
+        "ociVersion": "1.0.2",
+        "process": {"terminal": terminal, "user": {"uid": 0, "gid": 0}, "args": list(args), "cwd": "/",
+                    "env": ["PATH=/bin", "TERM=xterm", *env], "noNewPrivileges": True},
+        "root": {"path": "rootfs"}, "hostname": "box",
+        "mounts": [dict(destination=d, type=t, source=s, options=o) for d, t, s, o in mounts],
+        "linux": {"namespaces": [{"type": kind} for kind in kinds], "resources": resources, "cgroupsPath": cgroup},
+    }
+    (bundle / "config.json").write_text(json.dumps(config))
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(condition, what, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.02)
+
+
+# --- the log --------------------------------------------------------------------------------------------------
+
+def read_log(path):
+    """Sequence number and records (nanoseconds, stream, partial, text) of one file; a torn tail is an error."""
+    data = Path(path).read_bytes()
+    assert data[:8] == b"APUSLOG\n" and struct.unpack("<II", data[8:16]) == (1, 0)
+    sequence, offset, records = struct.unpack("<Q", data[16:24])[0], 24, []
+    while offset < len(data):
+        length, nanoseconds, stream, flags, reserved = struct.unpack("<IqBBH", data[offset:offset + 16])
+        assert length <= 16384 and stream in (1, 2) and flags in (0, 1) and reserved == 0
+        text = data[offset + 16:offset + 16 + length]
+        assert struct.unpack("<I", data[offset + 16 + length:offset + 20 + length])[0] == length
+        records.append((nanoseconds, stream, bool(flags), text))
+        offset += 20 + length
+    return sequence, records
+
+
+def log_text(path, stream=1):
+    return b"".join(text + (b"" if partial else b"\n") for _, of, partial, text in read_log(path)[1] if of == stream)
