@@ -75,7 +75,8 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private let decoder: any RemovableChannelHandler
     private let encoder: any RemovableChannelHandler
     private let head: EventLoopPromise<HTTPResponseHead>
-    private var isUpgrading = false
+    /// The head of an upgrade, kept until the connection is raw.
+    private var upgradeHead: HTTPResponseHead?
 
     /// - Parameter head: kept with the answer's head, or broken when none comes.
     init(decoder: any RemovableChannelHandler, encoder: any RemovableChannelHandler, head: EventLoopPromise<HTTPResponseHead>) {
@@ -97,12 +98,11 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head):
-            isUpgrading = head.status == .switchingProtocols
-            self.head.succeed(head)
+            if head.status == .switchingProtocols { upgradeHead = head } else { self.head.succeed(head) }
         case .body(let buffer):
             context.fireChannelRead(wrapInboundOut(.bytes(buffer)))
         case .end:
-            if isUpgrading { becomeRaw(context) } else { context.fireChannelRead(wrapInboundOut(.end)) }
+            if let upgradeHead { becomeRaw(context, upgradeHead) } else { context.fireChannelRead(wrapInboundOut(.end)) }
         }
     }
 
@@ -115,15 +115,17 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
-    private func becomeRaw(_ context: ChannelHandlerContext) {
+    /// The head is given out last: whoever waits for it may write raw bytes at once.
+    private func becomeRaw(_ context: ChannelHandlerContext, _ upgradeHead: HTTPResponseHead) {
         let pipeline = context.pipeline.syncOperations
+        let raw = RawStreamHandler(decoder: decoder, head: head, upgradeHead: upgradeHead)
         do {
-            try pipeline.addHandler(RawStreamHandler(), position: .after(self))
-            pipeline.removeHandler(self, promise: nil)
-            pipeline.removeHandler(encoder, promise: nil)
-            pipeline.removeHandler(decoder, promise: nil)
+            try pipeline.addHandler(raw, position: .after(self))
         } catch {
-            context.fireErrorCaught(error)
+            return context.fireErrorCaught(error)
+        }
+        pipeline.removeHandler(encoder).assumeIsolated().whenComplete { _ in
+            pipeline.removeHandler(context: context).assumeIsolated().whenComplete { _ in raw.begin(pipeline) }
         }
     }
 }
@@ -134,6 +136,22 @@ private final class RawStreamHandler: ChannelDuplexHandler {
     typealias InboundOut = ResponsePart
     typealias OutboundIn = RequestPart
     typealias OutboundOut = ByteBuffer
+
+    private let decoder: any RemovableChannelHandler
+    private let head: EventLoopPromise<HTTPResponseHead>
+    private let upgradeHead: HTTPResponseHead
+
+    init(decoder: any RemovableChannelHandler, head: EventLoopPromise<HTTPResponseHead>, upgradeHead: HTTPResponseHead) {
+        self.decoder = decoder
+        self.head = head
+        self.upgradeHead = upgradeHead
+    }
+
+    /// Takes the place of HTTP: the decoder forwards what it had read too far, then the head is given out.
+    func begin(_ pipeline: ChannelPipeline.SynchronousOperations) {
+        pipeline.removeHandler(decoder, promise: nil)
+        head.succeed(upgradeHead)
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         context.fireChannelRead(wrapInboundOut(.bytes(unwrapInboundIn(data))))

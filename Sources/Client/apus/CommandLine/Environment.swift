@@ -5,14 +5,16 @@ internal import FoundationEssentials
 /// What the program takes from its surroundings, read once at the start.
 package struct Environment: Sendable {
     let client: Client
+    let signals: SignalTap
     /// The folder of `config.json`: `DOCKER_CONFIG`, `--config`, or `~/.docker`.
     let configurationFolder: String
     let variables: [String: String]
 
     /// - Parameter arguments: the global flags.
     /// - Throws: `EngineClientError` for a daemon address that is none.
-    init(_ arguments: Arguments, variables: [String: String]) throws(EngineClientError) {
+    init(_ arguments: Arguments, variables: [String: String], signals: SignalTap) throws(EngineClientError) {
         self.variables = variables
+        self.signals = signals
         let address = arguments.string("host") ?? variables["APUS_HOST"] ?? variables["DOCKER_HOST"] ?? ""
         let endpoint = address.isEmpty ? EngineEndpoint.local : try EngineEndpoint(url: address)
         let version = variables["DOCKER_API_VERSION"].map { $0.hasPrefix("v") ? String($0.dropFirst()) : $0 }

@@ -2,7 +2,7 @@ internal import EngineClient
 
 /// Reads a whole command line, carries its verb out, and tells errors.
 /// - Returns: the exit code of the program.
-func runProgram(_ words: [String], variables: [String: String]) async -> Int32 {
+func runProgram(_ words: [String], variables: [String: String], signals: SignalTap) async -> Int32 {
     do throws(UsageError) {
         let globals = try parseArguments(words, flags: globalFlags + [helpFlag], interspersed: false)
         if globals.bool("version") {
@@ -13,13 +13,13 @@ func runProgram(_ words: [String], variables: [String: String]) async -> Int32 {
             StandardStream.output.write(helpPage(ofGroup: "", verbs: allVerbs))
             return 0
         }
-        return await runVerb(globals, variables: variables)
+        return await runVerb(globals, variables: variables, signals: signals)
     } catch {
         return complain(error, usage: "apus [OPTIONS] COMMAND [ARG...]", name: "")
     }
 }
 
-private func runVerb(_ globals: Arguments, variables: [String: String]) async -> Int32 {
+private func runVerb(_ globals: Arguments, variables: [String: String], signals: SignalTap) async -> Int32 {
     let words = globals.operands
     let twoWords = words.prefix(2).joined(separator: " ")
     let isGroup = commandGroups(of: allVerbs).contains(words[0])
@@ -34,7 +34,7 @@ private func runVerb(_ globals: Arguments, variables: [String: String]) async ->
             StandardStream.output.write(helpPage(of: verb, as: name))
             return 0
         }
-        let environment = try Environment(globals, variables: variables)
+        let environment = try Environment(globals, variables: variables, signals: signals)
         return try await verb.run(Invocation(name: name, arguments: arguments, environment: environment))
     } catch let error as UsageError {
         return complain(error, usage: "apus \(name) \(verb.synopsis)", name: name)

@@ -1,7 +1,43 @@
+internal import Dispatch
 internal import Glibc
+internal import Synchronization
 
 /// What `run`, `start -a` and `attach` pass on to the container's process: what ends programs, and what people use.
 let proxiedSignals: [Int32] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT]
+
+/// The signals that this program is sent, taken by a thread of its own: given to a listener while there is one, else
+/// doing what they do to any program.
+final class SignalTap: Sendable {
+    private let listener = Mutex<(wanted: Set<Int32>, continuation: AsyncStream<Int32>.Continuation)?>(nil)
+    private let queue = DispatchQueue(label: "signals")
+
+    /// Begins to take signals. To be called before the program has a second thread.
+    init() {
+        let taken = proxiedSignals + [SIGWINCH]
+        blockSignals(taken)
+        queue.async { [self] in
+            while true { deliver(nextSignal(of: taken)) }
+        }
+    }
+
+    /// The signals among `wanted` as they come, from now to the end of the program.
+    func listen(for wanted: [Int32]) -> AsyncStream<Int32> {
+        let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
+        listener.withLock { $0 = (Set(wanted), continuation) }
+        return stream
+    }
+
+    private func deliver(_ number: Int32) {
+        let isTaken = listener.withLock { listener in
+            guard let listener, listener.wanted.contains(number) else { return false }
+            listener.continuation.yield(number)
+            return true
+        }
+        if isTaken || number == SIGWINCH || number == SIGCONT { return }
+        RawMode.restoreCurrent()
+        exit(128 + number)
+    }
+}
 
 /// The name that the API takes for a signal, `TERM`; its number where it has none here.
 func signalName(_ number: Int32) -> String {

@@ -1,6 +1,7 @@
 // The one file of this program that calls termios(3), sigwait(3), and read(2) and write(2) on the standard streams.
 internal import Dispatch
 internal import Glibc
+internal import Synchronization
 
 /// A size in character cells.
 struct TerminalSize: Equatable, Sendable {
@@ -63,12 +64,20 @@ final class RawMode: Sendable {
         saved = settings
         unsafe cfmakeraw(&settings)
         guard unsafe tcsetattr(stream.rawValue, TCSADRAIN, &settings) == 0 else { return nil }
+        Self.current.withLock { $0 = self }
     }
+
+    /// The mode that an end of the program must take back, whatever brings it.
+    private static let current = Mutex<RawMode?>(nil)
+
+    /// Restores the terminal that is in raw mode, if one is.
+    static func restoreCurrent() { current.withLock(\.self)?.restore() }
 
     /// Gives the terminal the settings that it had.
     func restore() {
         var settings = saved
         _ = unsafe tcsetattr(stream.rawValue, TCSADRAIN, &settings)
+        Self.current.withLock { $0 = nil }
     }
 }
 
@@ -107,23 +116,24 @@ func readWithoutEcho() -> String? {
     return readLine()
 }
 
-/// Takes over `signals` for the rest of the program: they come as a stream instead of doing what they would.
-/// To be called before the program has threads that would take them. - Source: sigwait(3).
-func receivedSignals(_ signals: [Int32]) -> AsyncStream<Int32> {
-    var awaited = sigset_t()
-    _ = unsafe sigemptyset(&awaited)
-    for number in signals { _ = unsafe sigaddset(&awaited, number) }
-    _ = unsafe pthread_sigmask(SIG_BLOCK, &awaited, nil)
-    let mask = awaited
-    return AsyncStream { continuation in
-        signalQueue.async {
-            var mask = mask
-            while true {
-                var number: Int32 = 0
-                if unsafe sigwait(&mask, &number) == 0 { continuation.yield(number) }
-            }
-        }
-    }
+/// Blocks `signals` in this thread and those it starts: `nextSignal` takes them instead.
+/// To be called before there is a second thread. - Source: pthread_sigmask(3).
+func blockSignals(_ signals: [Int32]) {
+    var blocked = signalSet(signals)
+    _ = unsafe pthread_sigmask(SIG_BLOCK, &blocked, nil)
 }
 
-private let signalQueue = DispatchQueue(label: "signals")
+/// Waits for one of `signals`, which must be blocked. - Source: sigwait(3).
+func nextSignal(of signals: [Int32]) -> Int32 {
+    var awaited = signalSet(signals)
+    var number: Int32 = 0
+    while unsafe sigwait(&awaited, &number) != 0 {}
+    return number
+}
+
+private func signalSet(_ signals: [Int32]) -> sigset_t {
+    var set = sigset_t()
+    _ = unsafe sigemptyset(&set)
+    for number in signals { _ = unsafe sigaddset(&set, number) }
+    return set
+}

@@ -6,6 +6,7 @@ internal import Glibc
 /// can be missed.
 struct AttachedRun: Sendable {
     let client: Client
+    let signals: SignalTap
     /// Id or name.
     let container: String
     let streams: AttachedStreams
@@ -36,14 +37,14 @@ struct AttachedRun: Sendable {
 
     private func attached(_ start: @escaping @Sendable () async throws -> Void) async throws -> Int32 {
         let keys = try DetachKeys(detachKeys)
-        let signals = receivedSignals((proxiesSignals ? proxiedSignals : []) + (hasTerminal ? [SIGWINCH] : []))
+        let received = signals.listen(for: (proxiesSignals ? proxiedSignals : []) + (hasTerminal ? [SIGWINCH] : []))
         return try await client.withAnswer(to: attachRequest, upgrading: true) { answer in
             let (waits, waiting) = AsyncStream.makeStream(of: Void.self)
             async let exit = waitForExit(registered: waiting)
             for await _ in waits { break }
             try await start()
             let proxy = SignalProxy(
-                signals: signals, container: proxiesSignals ? container : nil,
+                signals: received, container: proxiesSignals ? container : nil,
                 resizePath: hasTerminal ? "/containers/\(container)/resize" : nil, client: client)
             let relay = StreamRelay(hasTerminal: hasTerminal, forwardsInput: streams.input, detachKeys: keys)
             let end = try await proxy.passingOn { try await relay.run(over: answer) }

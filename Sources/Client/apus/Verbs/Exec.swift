@@ -52,7 +52,7 @@ private func execute(_ invocation: Invocation) async throws -> Int32 {
             _ = try await client.answer(to: startRequest)
             return 0
         }
-        let signals = receivedSignals(hasTerminal ? [SIGWINCH] : [])
+        let signals = invocation.environment.signals.listen(for: hasTerminal ? [SIGWINCH] : [])
         let end = try await client.withAnswer(to: startRequest, upgrading: true) { answer in
             let proxy = SignalProxy(
                 signals: signals, container: nil, resizePath: hasTerminal ? "/exec/\(id)/resize" : nil, client: client)

@@ -53,7 +53,8 @@ private func runContainer(_ invocation: Invocation) async throws -> Int32 {
         return 0
     }
     let run = AttachedRun(
-        client: client, container: id, streams: streams, hasTerminal: hasTerminal, detachKeys: arguments.string("detach-keys"),
+        client: client, signals: invocation.environment.signals, container: id, streams: streams, hasTerminal: hasTerminal,
+        detachKeys: arguments.string("detach-keys"),
         proxiesSignals: arguments.bool("sig-proxy", default: true), condition: arguments.bool("rm") ? "removed" : "next-exit")
     return try await run.run()
 }

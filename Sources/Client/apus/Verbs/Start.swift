@@ -39,7 +39,7 @@ private func startAttached(_ invocation: Invocation) async throws -> Int32 {
     let client = invocation.environment.client
     let inspected = try await client.container(arguments.operands[0])
     let run = AttachedRun(
-        client: client, container: inspected.id,
+        client: client, signals: invocation.environment.signals, container: inspected.id,
         streams: AttachedStreams(input: arguments.bool("interactive") && inspected.config.openStdin, output: true, error: true),
         hasTerminal: inspected.config.tty, detachKeys: arguments.string("detach-keys"), proxiesSignals: true,
         condition: inspected.hostConfig.autoRemove ? "removed" : "next-exit")
@@ -64,7 +64,8 @@ private func attach(_ invocation: Invocation) async throws -> Int32 {
         throw UsageError(operands: "the input device is not a TTY")
     }
     let attached = AttachedRun(
-        client: client, container: inspected.id, streams: AttachedStreams(input: takesInput, output: true, error: true),
+        client: client, signals: invocation.environment.signals, container: inspected.id,
+        streams: AttachedStreams(input: takesInput, output: true, error: true),
         hasTerminal: inspected.config.tty, detachKeys: arguments.string("detach-keys"),
         proxiesSignals: arguments.bool("sig-proxy", default: true), condition: "not-running")
     return try await attached.join()

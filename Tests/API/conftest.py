@@ -1,0 +1,228 @@
+"""A live apusd, a real registry, and every client found on the machine: docker's command lines and our own.
+
+--host unix://PATH runs the tests against a daemon that is there already (dockerd, say), which proves the tests."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Fixtures"))
+import leaks
+import oci_images
+from processes import Registry, stop, wait_until
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("APUS_BUILD", os.path.join(ROOT, ".build", "release"))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--host", help="a daemon to test in place of one of our own, unix://PATH")
+
+
+def docker_command_lines():
+    """Every docker on PATH, each version once, by `docker-VERSION`."""
+    found = {}
+    for folder in dict.fromkeys(os.environ["PATH"].split(":") + ["/usr/bin"]):
+        path = os.path.join(folder, "docker")
+        if os.access(path, os.X_OK):
+            said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+            if version := re.search(r"version (\d+\.\d+)", said):
+                found.setdefault(f"docker-{version.group(1)}", path)
+    return found
+
+
+CLIENTS = {**docker_command_lines(), "apus": os.path.join(BUILD, "apus")}
+
+
+class Result:
+    def __init__(self, command, completed):
+        self.command, self.code = command, completed.returncode
+        self.out, self.err = completed.stdout.decode(errors="replace"), completed.stderr.decode(errors="replace")
+        self.raw = completed.stdout
+
+    def ok(self):
+        assert self.code == 0, f"{self.command}\nexit {self.code}\n{self.out}\n{self.err}"
+        return self.out
+
+    def line(self):
+        return self.ok().strip()
+
+    def __repr__(self):
+        return f"exit {self.code}, out {self.out!r}, err {self.err!r}"
+
+
+class Client:
+    """One command line, pointed at the daemon under test."""
+
+    def __init__(self, name, path, host, folder):
+        self.name, self.path, self.host = name, path, host
+        self.environment = {
+            "PATH": os.environ["PATH"], "HOME": folder, "DOCKER_HOST": host, "DOCKER_CONFIG": os.path.join(folder, "config"),
+            "LANG": "C.UTF-8", "DOCKER_CLI_HINTS": "false", "TERM": "xterm",
+        }
+        os.makedirs(self.environment["DOCKER_CONFIG"], exist_ok=True)
+
+    def __call__(self, *words, stdin=b"", timeout=60, env=None, cwd=None):
+        stdin = stdin.encode() if isinstance(stdin, str) else stdin
+        completed = subprocess.run(
+            [self.path, *words], input=stdin, capture_output=True, timeout=timeout, env={**self.environment, **(env or {})},
+            cwd=cwd, check=False)
+        return Result([self.name, *words], completed)
+
+    def start(self, *words, **options):
+        return subprocess.Popen([self.path, *words], env=self.environment, **options)
+
+    def inspect(self, name, template):
+        return self("inspect", "-f", template, name).line()
+
+
+class Daemon:
+    """apusd with folders of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.data, self.run = os.path.join(folder, "data"), os.path.join(folder, "run")
+        self.socket = os.path.join(folder, "apus.sock")
+        self.host = f"unix://{self.socket}"
+        self.log_path = os.path.join(folder, "apusd.log")
+        self.process = None
+
+    def start(self, *flags):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [os.path.join(BUILD, "apusd"), "--host", self.host, "--data-root", self.data, "--exec-root", self.run,
+                 "--pidfile", os.path.join(self.folder, "apusd.pid"), *flags], stdout=log, stderr=log, cwd="/")
+        wait_until(self.answers, "apusd answers /_ping", seconds=20)
+        return self
+
+    def answers(self):
+        assert self.process.poll() is None, f"apusd ended with {self.process.returncode}:\n{self.log()}"
+        return subprocess.run(["curl", "-sf", "--unix-socket", self.socket, "http://d/_ping"],
+                              capture_output=True, check=False).stdout == b"OK"
+
+    def kill(self):
+        """SIGKILL: nothing of the daemon runs any further."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        return stop(self.process)
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()[-8000:]
+
+    def shims(self):
+        return leaks.processes(f"{self.run}/shims")
+
+    def state(self):
+        """What the kernel and the folders hold for this daemon."""
+        return {
+            "mounts": leaks.mounts(self.folder), "cgroups": leaks.cgroups("/apus/"), "shims": self.shims(),
+            "containers": entries(f"{self.data}/containers"), "runtime": entries(f"{self.run}/runtime"),
+        }
+
+
+def entries(folder):
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+class PeerDaemon:
+    """A daemon that somebody else started."""
+
+    def __init__(self, host):
+        self.host, self.socket = host, host.removeprefix("unix://")
+
+    def state(self):
+        return {}
+
+
+@pytest.fixture(scope="session")
+def workspace():
+    folder = tempfile.mkdtemp(prefix="apus-api-", dir="/tmp")
+    os.chmod(folder, 0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def registry(workspace):
+    registry = Registry(os.path.join(workspace, "registry"))
+    pusher = oci_images.Pusher(registry.host)
+    pusher.push("busybox", oci_images.busybox())
+    common = oci_images.tar(oci_images.files({"common.txt": "common" * 1000}))
+    for name in ("alpha", "beta"):
+        layer = oci_images.tar(oci_images.files({f"{name}.txt": name}))
+        pusher.push(name, oci_images.Image([oci_images.busybox_layer(), common, layer]))
+    yield registry
+    registry.stop()
+
+
+@pytest.fixture(scope="session")
+def daemon(request, workspace):
+    if host := request.config.getoption("--host"):
+        yield PeerDaemon(host)
+        return
+    daemon = Daemon(os.path.join(workspace, "daemon"))
+    os.makedirs(daemon.folder)
+    daemon.start()
+    yield daemon
+    assert daemon.stop() == 0, daemon.log()
+    assert not daemon.shims()
+    assert not leaks.mounts(daemon.folder)
+
+
+@pytest.fixture
+def own_daemon(daemon):
+    """The daemon, for tests that look into its folders."""
+    if isinstance(daemon, PeerDaemon):
+        pytest.skip("looks into the folders of a daemon of our own")
+    return daemon
+
+
+@pytest.fixture(params=sorted(CLIENTS))
+def cli(request, daemon, workspace):
+    return Client(request.param, CLIENTS[request.param], daemon.host, workspace)
+
+
+@pytest.fixture
+def apus(daemon, workspace):
+    return Client("apus", CLIENTS["apus"], daemon.host, workspace)
+
+
+@pytest.fixture(scope="session")
+def image(daemon, registry, workspace):
+    """The busybox image's name, pulled."""
+    name = f"{registry.host}/busybox"
+    Client("apus", CLIENTS["apus"], daemon.host, workspace)("pull", name).ok()
+    return name
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request):
+    """Removes a test's containers, then compares what is there with what was there before."""
+    if "daemon" not in request.fixturenames:
+        yield
+        return
+    daemon, workspace = request.getfixturevalue("daemon"), request.getfixturevalue("workspace")
+    sweeper = Client("apus", CLIENTS["apus"], daemon.host, workspace)
+    before = daemon.state()
+    yield
+    sweep(sweeper)
+    try:
+        wait_until(lambda: daemon.state() == before, "the machine is as it was")
+    except AssertionError:
+        after = daemon.state()
+        left = {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+        raise AssertionError(f"left behind: {left}") from None
+
+
+def sweep(client):
+    if names := client("ps", "-aq").ok().split():
+        client("rm", "-f", *names).ok()

@@ -1,0 +1,69 @@
+"""docker-py, a client that nobody here wrote, against the daemon."""
+
+import docker
+import pytest
+
+
+@pytest.fixture
+def sdk(daemon):
+    client = docker.DockerClient(base_url=daemon.host, timeout=60)
+    yield client
+    client.close()
+
+
+def test_A06_the_sdk_negotiates_and_reads_the_system(sdk):
+    assert sdk.ping()
+    assert sdk.version()["ApiVersion"] and sdk.info()["OSType"] == "linux"
+
+
+def test_A06_the_sdk_runs_containers(sdk, image):
+    assert sdk.containers.run(image, ["echo", "hello"], remove=True) == b"hello\n"
+    with pytest.raises(docker.errors.ContainerError) as failure:
+        sdk.containers.run(image, ["sh", "-c", "echo bad >&2; exit 3"], remove=True)
+    assert failure.value.exit_status == 3 and b"bad" in failure.value.stderr
+
+
+def test_A06_the_sdk_looks_after_a_container(sdk, image):
+    container = sdk.containers.run(image, ["sh", "-c", "echo up; sleep 60"], detach=True, name="sdk", labels={"a": "b"}, mem_limit="64m")
+    assert container.status in ("created", "running")
+    container.reload()
+    assert container.attrs["HostConfig"]["Memory"] == 64 << 20 and container.labels["a"] == "b"
+    code, output = container.exec_run(["sh", "-c", "echo inside; exit 4"])
+    assert (code, output) == (4, b"inside\n")
+    code, (out, err) = container.exec_run(["sh", "-c", "echo out; echo err >&2"], demux=True)
+    assert (code, out, err) == (0, b"out\n", b"err\n")
+    assert [found.name for found in sdk.containers.list(filters={"label": "a=b"})] == ["sdk"]
+    assert container.logs() == b"up\n"
+    container.kill()
+    assert container.wait()["StatusCode"] == 137
+    container.restart(timeout=0)
+    container.stop(timeout=0)
+    container.remove()
+    with pytest.raises(docker.errors.NotFound):
+        sdk.containers.get("sdk")
+
+
+def test_A06_the_sdk_attaches_with_input(sdk, image):
+    container = sdk.containers.create(image, ["cat"], stdin_open=True)
+    socket = container.attach_socket(params={"stdin": 1, "stdout": 1, "stream": 1})
+    container.start()
+    socket._sock.sendall(b"over the socket\n")
+    received = b""
+    while b"socket\n" not in received:
+        received += socket._sock.recv(100)
+    assert received[8:] == b"over the socket\n" and received[:1] == b"\x01"
+    socket.close()
+    container.remove(force=True)
+
+
+def test_A06_the_sdk_manages_images(sdk, registry):
+    image = sdk.images.pull(f"{registry.host}/beta", tag="latest")
+    assert f"{registry.host}/beta:latest" in image.tags
+    assert image.tag("renamed", "v2")
+    assert sdk.images.get("renamed:v2").id == image.id
+    sdk.images.remove("renamed:v2")
+    sdk.images.remove(f"{registry.host}/beta")
+    with pytest.raises(docker.errors.ImageNotFound):
+        sdk.images.get(f"{registry.host}/beta")
+    with pytest.raises(docker.errors.APIError):
+        sdk.images.pull(f"{registry.host}/nosuch", tag="latest")

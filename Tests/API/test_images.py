@@ -1,0 +1,234 @@
+"""Rows B01-B06, B20 and images in general, from a real registry."""
+
+import crypt
+import gzip
+import json
+import os
+import re
+import tarfile
+
+import oci_images
+import pytest
+from oci_images import Image, Pusher, busybox_layer, entry, files, tar
+from processes import Registry
+
+ALIEN = "arm64" if oci_images.ARCHITECTURE == "amd64" else "amd64"
+
+
+@pytest.fixture
+def clean(cli, registry):
+    """The client, with none of the images that these tests pull."""
+    names = [f"{registry.host}/{name}" for name in ("alpha", "beta")]
+    cli("rmi", "-f", *names)
+    yield cli
+    cli("rmi", "-f", *names)
+
+
+def test_B01_pull_tells_its_steps_and_the_canonical_name(clean, registry):
+    name = f"{registry.host}/alpha"
+    lines = clean("pull", name).ok().splitlines()
+    assert lines[0] == "Using default tag: latest"
+    assert lines[1] == "latest: Pulling from alpha"
+    assert re.fullmatch(r"[0-9a-f]{12}: \w.*", lines[2])
+    assert any(re.fullmatch(r"[0-9a-f]{12}: Pull complete", line) for line in lines)
+    assert re.fullmatch(r"Digest: sha256:[0-9a-f]{64}", lines[-3])
+    assert lines[-2] == f"Status: Downloaded newer image for {name}:latest"
+    assert lines[-1] == f"{name}:latest"
+    assert f"Status: Image is up to date for {name}:latest" in clean("pull", name).ok()
+    assert clean("pull", "-q", name).line() == f"{name}:latest"
+
+
+def test_B02_B03_a_layer_that_is_there_is_not_fetched_again(clean, registry):
+    clean("pull", f"{registry.host}/alpha").ok()
+    common = json.loads(clean("inspect", f"{registry.host}/alpha").ok())[0]["RootFS"]["Layers"]
+    before = len(registry.requests("GET /v2/beta/blobs/"))
+    out = clean("pull", f"{registry.host}/beta").ok()
+    assert out.count("Already exists") == 2
+    after = registry.requests("GET /v2/beta/blobs/")
+    assert len(after) - before == 2, "its own layer and its configuration"
+    assert json.loads(clean("inspect", f"{registry.host}/beta").ok())[0]["RootFS"]["Layers"][:2] == common[:2]
+
+
+def test_B04_B05_B06_images_lists_what_is_here(clean, registry):
+    name = f"{registry.host}/alpha"
+    clean("pull", name).ok()
+    lines = clean("images").ok().splitlines()
+    assert re.fullmatch(r"REPOSITORY\s+TAG\s+IMAGE ID\s+CREATED\s+SIZE", lines[0])
+    assert any(re.fullmatch(rf"{name}\s+latest\s+[0-9a-f]{{12}}\s+.* ago\s+[\d.]+[kM]B", line) for line in lines)
+    short = clean("images", "-q", name).ok().split()
+    whole = clean("images", "-q", "--no-trunc", name).ok().split()
+    assert len(short) == 1 and re.fullmatch("[0-9a-f]{12}", short[0])
+    assert whole == ["sha256:" + whole[0][7:]] and whole[0][7:19] == short[0] and len(whole[0]) == 71
+    row = json.loads(clean("images", "--format", "json", name).ok()) if not clean.name.startswith("docker-20") else None
+    assert row is None or (row["Repository"], row["Tag"], row["ID"]) == (name, "latest", short[0])
+
+
+def test_tag_names_the_same_image_and_rmi_takes_one_name_at_a_time(clean, registry):
+    name = f"{registry.host}/alpha"
+    clean("pull", name).ok()
+    clean("tag", name, "mine:v1").ok()
+    assert clean.inspect("mine:v1", "{{.Id}}") == clean.inspect(name, "{{.Id}}")
+    assert clean("rmi", "mine:v1").ok().splitlines() == ["Untagged: mine:v1"]
+    clean("create", "--name", "user", name).ok()
+    result = clean("rmi", name)
+    assert result.code == 1 and "conflict" in result.err.lower()
+    clean("rm", "user").ok()
+    out = clean("rmi", name).ok()
+    assert f"Untagged: {name}:latest" in out and re.search(r"Deleted: sha256:[0-9a-f]{64}", out)
+    assert clean("inspect", name).code == 1
+    assert "No such image" in clean("rmi", name).err
+    assert clean("tag", name, "Upper:x").code == 1
+
+
+def test_what_a_registry_does_not_have_is_said(cli, registry, daemon):
+    result = cli("pull", f"{registry.host}/nosuch")
+    assert result.code == 1 and "nosuch" in result.err and ("not found" in result.err or "does not exist" in result.err), result
+    result = cli("pull", f"{registry.host}/alpha:nosuch")
+    assert result.code == 1 and "nosuch" in result.err and "manifest unknown" in result.err, result
+    result = cli("pull", "127.0.0.1:1/x")
+    assert result.code == 1 and "connection refused" in result.err.lower(), result
+    assert cli("pull", "UPPER/x").code == 1
+
+
+def test_an_index_gives_the_image_of_this_machine(cli, registry, image):
+    ours = Image([busybox_layer(), tar(files({"which": "ours"}))])
+    theirs = Image([tar(files({"which": "theirs"}))])
+    Pusher(registry.host).push_index(
+        "multi", [({"os": "linux", "architecture": ALIEN}, theirs), ({"os": "linux", "architecture": oci_images.ARCHITECTURE}, ours)])
+    name = f"{registry.host}/multi"
+    assert cli("run", "--rm", name, "cat", "/which").ok() == "ours"
+    assert cli.inspect(name, "{{.Id}}") == ours.id
+    cli("rmi", name).ok()
+    result = cli("pull", "--platform", "linux/s390x", name)
+    assert result.code == 1 and "linux/s390x" in result.err, result
+
+
+def test_credentials_open_a_registry_that_wants_them(cli, daemon, tmp_path):
+    line = "ann:" + crypt.crypt("secret", crypt.mksalt(crypt.METHOD_BLOWFISH)).replace("$2b$", "$2y$") + "\n"
+    private = Registry(str(tmp_path / "private"), htpasswd=line)
+    try:
+        Pusher(private.host, "Basic YW5uOnNlY3JldA==").push("closed", oci_images.busybox())
+        name = f"{private.host}/closed"
+        refused = cli("pull", name)
+        assert refused.code == 1 and ("denied" in refused.err or "unauthorized" in refused.err or "no basic auth" in refused.err), refused
+        config = tmp_path / "config"
+        config.mkdir()
+        (config / "config.json").write_text(json.dumps({"auths": {private.host: {"auth": "YW5uOnNlY3JldA=="}}}))
+        assert cli("pull", name, env={"DOCKER_CONFIG": str(config)}).code == 0
+        assert cli("run", "--rm", name, "echo", "in").ok() == "in\n"
+        cli("rmi", name).ok()
+    finally:
+        private.stop()
+
+
+def test_layers_come_back_exactly(cli, registry, image):
+    """Several gzip members, a whiteout, an opaque directory, links, owners, modes, times, an extended attribute."""
+    low = tar([
+        *files({"d/old": "old", "d/gone": "gone", "opaque/hidden": "hidden", "keep/k": "k"}),
+        (entry("suid", mode=0o4755, uid=1000, gid=50), b"#!/bin/sh\n"),
+        (entry("hard", tarfile.LNKTYPE, 0o4755, "suid", 1000, 50), None), (entry("soft", tarfile.SYMTYPE, 0o777, "keep/k"), None),
+        (entry("pipe", tarfile.FIFOTYPE, 0o600), None),
+        (entry("noted", headers={"SCHILY.xattr.user.note": "kept"}), b"noted"),
+    ])
+    high = tar([(entry("d/.wh.gone"), b""), (entry("opaque/", tarfile.DIRTYPE, 0o755), None), (entry("opaque/.wh..wh..opq"), b""),
+                (entry("opaque/shown"), b"shown"), (entry("d/old"), b"new")])
+
+    def members(data):
+        return gzip.compress(data[:1000], mtime=0) + gzip.compress(data[1000:], mtime=0)
+
+    Pusher(registry.host).push("exact", Image([busybox_layer(), low, high], compress=members))
+    script = ("ls d opaque; cat d/old soft; stat -c '%a %u %g %h %Y' suid; stat -c %F pipe; [ suid -ef hard ] && echo same; "
+              "readlink soft")
+    out = cli("run", "--rm", "-w", "/", f"{registry.host}/exact", "sh", "-c", script).ok()
+    assert out.split() == ["d:", "old", "opaque:", "shown", "newk4755", "1000", "50", "2", "1700000000", "fifo", "same", "keep/k"]
+    cli("rmi", f"{registry.host}/exact").ok()
+
+
+CANARY = "/tmp/apus-canary"
+
+HOSTILE = {
+    "D01_parent": [[(entry("../../../../../../tmp/apus-canary.d/x"), b"x")], [(entry("/tmp/apus-canary.d/abs"), b"x")],
+                   [(entry("a/../../../../../tmp/apus-canary.d/dots"), b"x")]],
+    "D02_link_parent": [[(entry("etc2", tarfile.SYMTYPE, 0o777, "/tmp/apus-canary.d"), None)],
+                        [(entry("etc2/x"), b"x"), (entry("etc2/.wh.kept"), b""), (entry("etc2/sub/", tarfile.DIRTYPE, 0o777), None),
+                         (entry("etc2/.wh..wh..opq"), b"")]],
+    "D03_hard_link": [[(entry("h", tarfile.LNKTYPE, link="/tmp/apus-canary"), None)],
+                      [(entry("h2", tarfile.LNKTYPE, link="../../../../../../../tmp/apus-canary"), None)]],
+    "D04_mode": [[(entry("l", tarfile.SYMTYPE, 0o777, "/tmp/apus-canary"), None), (entry("l", mode=0o777), b"changed")]],
+    "D06_whiteouts": [[(entry(".wh..."), b"")], [(entry(".wh.."), b"")], [(entry("a/.wh..wh..opq"), b""), (entry(".wh..wh..opq"), b"")],
+                      [(entry("x/.wh...."), b"")]],
+}
+
+
+@pytest.fixture
+def canary():
+    os.makedirs(f"{CANARY}.d", exist_ok=True)
+    for path in (CANARY, f"{CANARY}.d/kept"):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("untouched")
+        os.chmod(path, 0o640)
+
+    def state():
+        found = {}
+        for path in [CANARY, *(os.path.join(f"{CANARY}.d", name) for name in sorted(os.listdir(f"{CANARY}.d")))]:
+            status = os.stat(path)
+            found[path] = (status.st_mode, status.st_nlink, status.st_mtime_ns, status.st_ino, open(path, encoding="utf-8").read())
+        return found
+
+    yield state
+    os.remove(CANARY)
+    os.remove(f"{CANARY}.d/kept")
+    os.rmdir(f"{CANARY}.d")
+
+
+@pytest.mark.parametrize("attack", sorted(HOSTILE))
+def test_a_hostile_layer_touches_nothing_outside(apus, registry, image, canary, attack):
+    before = canary()
+    for number, members in enumerate(HOSTILE[attack]):
+        layers = [tar(part) for part in ([members] if attack != "D02_link_parent" else HOSTILE[attack])]
+        name = f"hostile{number}"
+        Pusher(registry.host).push(name, Image([busybox_layer(), *layers]))
+        result = apus("run", "--rm", f"{registry.host}/{name}", "true")
+        assert result.code in (0, 125), result
+        assert canary() == before
+        apus("rmi", "-f", f"{registry.host}/{name}")
+    assert apus("run", "--rm", image, "echo", "alive").ok() == "alive\n"
+
+
+@pytest.mark.parametrize("damage", ["flipped", "short", "long", "diff_id"])
+def test_D11_a_layer_that_is_not_what_its_digest_says_never_becomes_visible(apus, registry, own_daemon, image, damage):
+    good = Image([busybox_layer(), tar(files({"odd": os.urandom(3000)}))])
+    Pusher(registry.host).push("damaged", good)
+    layer = good.layers[1]["digest"]
+    name = f"{registry.host}/damaged"
+    path = f"{registry.folder}/data/docker/registry/v2/blobs/sha256/{layer[7:9]}/{layer[7:]}/data"
+    if damage == "diff_id":
+        config = json.loads(good.config)
+        config["rootfs"]["diff_ids"][1] = "sha256:" + "0" * 64
+        bad = Image([busybox_layer()])
+        descriptor = bad.add(oci_images.CONFIG, json.dumps(config).encode())
+        bad.blobs.update(good.blobs)
+        bad.manifest = json.dumps({"schemaVersion": 2, "mediaType": oci_images.MANIFEST, "config": descriptor, "layers": good.layers}).encode()
+        Pusher(registry.host).push("damaged", bad)
+    else:
+        data = good.blobs[layer]
+        changed = {"flipped": data[:50] + bytes([data[50] ^ 1]) + data[51:], "short": data[:-10], "long": data + b"more"}[damage]
+        with open(path, "wb") as file:
+            file.write(changed)
+    result = apus("pull", name)
+    assert result.code == 1, result
+    assert apus("inspect", name).code == 1
+    assert not os.path.exists(f"{own_daemon.data}/content/blobs/sha256/{layer[7:]}") or damage == "diff_id"
+    if damage != "diff_id":
+        with open(path, "wb") as file:
+            file.write(good.blobs[layer])
+        assert apus("pull", name).code == 0, "the good layer is taken afterwards"
+        apus("rmi", name).ok()
+
+
+def test_two_images_of_one_digest_share_an_id(cli, registry, image):
+    Pusher(registry.host).push("again", oci_images.busybox())
+    cli("pull", f"{registry.host}/again").ok()
+    assert cli.inspect(f"{registry.host}/again", "{{.Id}}") == cli.inspect(image, "{{.Id}}")
+    assert oci_images.busybox().id == cli.inspect(image, "{{.Id}}")
+    cli("rmi", f"{registry.host}/again").ok()

@@ -1,0 +1,297 @@
+"""Rows C01-C08, C13-C16, C21-C23, A14-A18, B20: running containers."""
+
+import os
+import re
+import signal
+import subprocess
+
+import pexpect
+import pytest
+
+from processes import wait_until
+
+
+def containers(cli):
+    return cli("ps", "-aq").ok().split()
+
+
+def test_C01_run_returns_the_exit_code_and_keeps_the_streams_apart(cli, image):
+    result = cli("run", image, "sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (result.out, result.err, result.code) == ("out\n", "err\n", 7)
+    assert len(containers(cli)) == 1
+
+
+def test_C02_what_follows_the_image_belongs_to_the_container(cli, image):
+    assert cli("run", "--rm", image, "ls", "-a", "/home").ok().split() == [".", "..", "ann"]
+
+
+def test_C03_detached_prints_the_whole_id_and_goes_on(cli, image):
+    identifier = cli("run", "-d", image, "sleep", "60").line()
+    assert re.fullmatch(r"[0-9a-f]{64}", identifier)
+    assert cli.inspect(identifier, "{{.State.Running}}") == "true"
+
+
+def test_C04_input_is_not_attached_unless_asked_for(cli, image):
+    assert cli("run", "--rm", image, "cat", stdin="x\n").ok() == ""
+
+
+def test_C05_attach_chooses_streams(cli, image):
+    result = cli("run", "--rm", "-a", "stderr", image, "sh", "-c", "echo out; echo err >&2; exit 3")
+    assert (result.out, result.err, result.code) == ("", "err\n", 3)
+    result = cli("run", "--rm", "-i", "-a", "stdin", image, "sh", "-c", "read x; test $x = hi && exit 5", stdin="hi\n")
+    assert result.code == 5
+    assert "hi" not in result.out
+
+
+def test_C06_interactive_input_ends_with_its_end(cli, image):
+    assert cli("run", "--rm", "-i", image, "cat", stdin="hi\n").ok() == "hi\n"
+    data = os.urandom(1 << 20)
+    assert cli("run", "--rm", "-i", image, "cat", stdin=data).raw == data
+
+
+def resized(child):
+    child.sendline("stty size")
+    return child.expect([r"41 99\r\n", r"33 121\r\n"]) == 0
+
+
+def test_C07_a_terminal_is_a_pty_of_the_asked_size(cli, image):
+    child = pexpect.spawn(cli.path, ["run", "--rm", "-it", image, "sh"], env=cli.environment, dimensions=(33, 121), timeout=20)
+    child.expect("# ")
+    child.sendline("tty; stty size")
+    child.expect("/dev/pts/0\r\n33 121")
+    child.setwinsize(41, 99)
+    wait_until(lambda: resized(child), "the new size arrives")
+    child.sendline("exit 4")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 4
+
+
+def test_C08_detach_keys_leave_the_container_running_and_the_terminal_as_it_was(cli, image):
+    shell = pexpect.spawn("/bin/bash", ["--norc"], env={**cli.environment, "PS1": "host> "}, timeout=20)
+    shell.expect("host> ")
+    shell.sendline("stty -a | md5sum")
+    shell.expect(r"([0-9a-f]{32})")
+    before = shell.match.group(1)
+    shell.sendline(f"{cli.path} run -it --name left {image} sh")
+    shell.expect("# ")
+    shell.send("\x10\x11")
+    shell.expect("host> ")
+    assert cli.inspect("left", "{{.State.Running}}") == "true"
+    shell.sendline("stty -a | md5sum")
+    shell.expect(r"([0-9a-f]{32})")
+    assert shell.match.group(1) == before
+    shell.close()
+
+
+def test_C13_a_name_is_taken_once(cli, image):
+    identifier = cli("create", "--name", "same", image).line()
+    result = cli("create", "--name", "same", image)
+    assert result.code == 1
+    assert f'The container name "/same" is already in use by container "{identifier}"' in result.err
+    assert cli("run", "--name", "same", image, "true").code == 125
+    assert len(containers(cli)) == 1
+
+
+def test_C14_a_name_is_found_and_any_unambiguous_prefix_serves(cli, image):
+    identifier = cli("create", image).line()
+    name = cli.inspect(identifier, "{{.Name}}")
+    assert re.fullmatch(r"/[a-z]+_[a-z]+[0-9]?", name)
+    assert cli.inspect(identifier[:6], "{{.Id}}") == identifier
+    assert cli.inspect(name[1:], "{{.Id}}") == identifier
+
+
+def test_C15_rm_removes_the_container_at_its_end_also_without_its_client(cli, image):
+    assert cli("run", "--rm", image, "true").code == 0
+    assert containers(cli) == []
+    client = cli.start("run", "--rm", "--name", "brief", image, "sleep", "2", stdout=subprocess.DEVNULL)
+    wait_until(lambda: cli("ps", "-q").out.strip(), "the container runs")
+    client.kill()
+    client.wait()
+    wait_until(lambda: containers(cli) == [], "the container is gone")
+
+
+def test_C16_variables_come_from_the_command_line_the_client_and_the_image(cli, image):
+    out = cli("run", "--rm", "-e", "GIVEN=a b", "-e", "OWN", "-e", "UNSET", image, "env", env={"OWN": "mine"}).ok().splitlines()
+    assert "GIVEN=a b" in out and "OWN=mine" in out
+    assert not any(line.startswith("UNSET") for line in out)
+    assert any(line.startswith("PATH=/usr/local/sbin:") for line in out)
+    identifier = cli("create", "-e", "PATH=/bin", image, "env").line()
+    assert "PATH=/bin" in cli.inspect(identifier, "{{json .Config.Env}}")
+
+
+def test_C21_command_and_entrypoint_are_replaced(cli, image):
+    assert cli("run", "--rm", image, "echo", "a").ok() == "a\n"
+    assert cli("run", "--rm", "--entrypoint", "echo", image, "b", "c").ok() == "b c\n"
+    assert cli("run", "--rm", "-i", image, stdin="echo from the image\n").ok() == "from the image\n"
+
+
+def test_C22_containers_of_one_image_differ_in_what_they_are_told(cli, image):
+    for name in ("one", "two"):
+        cli("create", "--name", name, "-e", f"WHO={name}", "-h", name, image, "sh", "-c", "echo $WHO $(hostname)").ok()
+        assert cli("start", "-a", name).ok() == f"{name} {name}\n"
+
+
+def test_C23_create_makes_a_container_that_starts_later(cli, image):
+    identifier = cli("create", image, "echo", "later").line()
+    assert cli.inspect(identifier, "{{.State.Status}} {{.State.Pid}}") == "created 0"
+    assert cli("start", "-a", identifier).ok() == "later\n"
+    assert cli.inspect(identifier, "{{.State.Status}} {{.State.ExitCode}}") == "exited 0"
+
+
+def test_A14_a_container_sees_itself_only(cli, image):
+    out = cli("run", "--rm", "-h", "inside", image, "sh", "-c", "echo $$; hostname; ps | wc -l; cat /proc/net/dev | wc -l").ok().split()
+    assert out[:2] == ["1", "inside"]
+    assert int(out[2]) <= 4
+    assert int(out[3]) == 3, "two heading lines and lo"
+    cli("run", "-d", "--name", "first", image, "sleep", "60").ok()
+    assert cli("run", "--rm", image, "sh", "-c", "kill -9 -1; kill -9 1").code in (0, 137)
+    assert cli.inspect("first", "{{.State.Running}}") == "true"
+
+
+def test_A15_the_kernel_is_the_hosts(cli, image):
+    assert cli("run", "--rm", image, "uname", "-r").line() == os.uname().release
+
+
+def test_A17_A18_writes_stay_in_their_container_until_it_is_removed(cli, image):
+    before = cli.inspect(image, "{{.Id}}")
+    cli("run", "--name", "writer", image, "sh", "-c", "ls /mine; echo data > /mine").ok()
+    assert cli("run", "--rm", image, "ls", "/mine").code == 1
+    cli("start", "-a", "writer").ok()
+    assert "/mine" in cli("logs", "writer").ok()
+    cli("rm", "writer").ok()
+    assert cli("run", "--rm", "--name", "writer", image, "ls", "/mine").code == 1
+    assert cli.inspect(image, "{{.Id}}") == before
+
+
+def test_A16_containers_of_one_image_cost_little_disk(apus, image, own_daemon):
+    before = disk_use(own_daemon.data)
+    for number in range(20):
+        apus("create", "--name", f"many{number}", image, "true").ok()
+    assert (disk_use(own_daemon.data) - before) / 20 < 100_000
+    apus("rm", *[f"many{number}" for number in range(20)]).ok()
+
+
+def disk_use(folder):
+    return int(subprocess.run(["du", "-sB1", folder], capture_output=True, check=True).stdout.split()[0])
+
+
+@pytest.mark.parametrize("flags, command, code, text", [
+    ([], ["nosuch"], 127, 'exec: "nosuch": executable file not found in $PATH'),
+    ([], ["/nosuch/file"], 127, "no such file or directory"),
+    ([], ["/etc/passwd"], 126, "permission denied"),
+    ([], ["/etc"], 126, None),
+    (["--user", "nobody-here"], ["true"], 125, "nobody-here"),
+    (["--memory", "1k"], ["true"], 125, "memory limit"),
+    (["--security-opt", "nonsense=1"], ["true"], 125, "nonsense"),
+    (["--cap-add", "CAP_NOSUCH"], ["true"], 125, "CAP_NOSUCH"),
+])
+def test_a_command_that_cannot_run_says_why(cli, image, flags, command, code, text):
+    result = cli("run", "--rm", *flags, image, *command)
+    assert result.code == code, result
+    assert text is None or text.lower() in result.err.lower(), result
+    wait_until(lambda: containers(cli) == [], "the container is gone")
+
+
+def test_signals_reach_the_container_and_decide_the_exit_code(cli, image):
+    script = "trap 'echo caught; exit 9' TERM; echo ready; while :; do sleep 0.1; done"
+    client = cli.start("run", "--rm", image, "sh", "-c", script, stdout=subprocess.PIPE)
+    assert client.stdout.readline() == b"ready\n"
+    client.send_signal(signal.SIGTERM)
+    assert client.stdout.readline() == b"caught\n"
+    assert client.wait(20) == 9
+
+
+def test_a_container_ended_by_a_signal_returns_128_and_its_number(cli, image):
+    cli("run", "-d", "--name", "victim", image, "sleep", "60").ok()
+    cli("kill", "-s", "KILL", "victim").ok()
+    assert cli("wait", "victim").line() == "137"
+
+
+def test_a_large_output_arrives_whole(cli, image):
+    result = cli("run", "--rm", image, "seq", "1", "300000", timeout=120)
+    assert result.ok().split() == [str(number) for number in range(1, 300_001)]
+
+
+def test_a_tmpfs_a_bind_and_a_read_only_root(cli, image, tmp_path):
+    (tmp_path / "given").write_text("from the host")
+    script = "cat /data/given; echo; echo x > /data/made; touch /etc/x; df /scratch | tail -n 1; touch /scratch/ok && echo ok"
+    out = cli("run", "--rm", "--read-only", "--tmpfs", "/scratch:size=1m", "-v", f"{tmp_path}:/data", image, "sh", "-c", script)
+    lines = out.ok().splitlines()
+    assert lines[0] == "from the host" and lines[-1] == "ok" and "1024" in lines[1]
+    assert "Read-only file system" in out.err
+    assert (tmp_path / "made").read_text() == "x\n"
+    assert cli("run", "--rm", "-v", f"{tmp_path}:/data:ro", image, "touch", "/data/no").code == 1
+
+
+def test_limits_stand_in_inspect_and_hold_inside(cli, image):
+    cli("run", "-d", "--name", "limited", "-m", "64m", "--cpus", "0.5", "--pids-limit", "50", "--ulimit", "nofile=64:128",
+        "--shm-size", "1m", "--sysctl", "net.ipv4.ip_unprivileged_port_start=80", "--group-add", "staff", image, "sleep", "60").ok()
+    template = "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}} {{.HostConfig.ShmSize}}"
+    assert cli.inspect("limited", template) == "67108864 500000000 50 1048576"
+    script = "ulimit -n; df /dev/shm | tail -n 1; cat /proc/sys/net/ipv4/ip_unprivileged_port_start; id -G"
+    out = cli("exec", "limited", "sh", "-c", script).ok().splitlines()
+    assert out[0] == "64" and " 1024 " in out[1] and out[2] == "80" and "50" in out[3].split()
+
+
+def test_a_container_over_its_memory_is_killed_and_says_so(cli, image):
+    flags = ["-m", "20m", "--memory-swap", "20m", "--shm-size", "200m"]
+    result = cli("run", "--name", "hungry", *flags, image, "dd", "if=/dev/zero", "of=/dev/shm/fill", "bs=1M", "count=100")
+    assert result.code == 137, result
+    assert cli.inspect("hungry", "{{.State.OOMKilled}} {{.State.ExitCode}}") == "true 137"
+
+
+def test_a_fork_over_the_pids_limit_is_refused(cli, image):
+    result = cli("run", "--rm", "--pids-limit", "5", image, "sh", "-c", "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait")
+    assert "can't fork" in result.err
+
+
+def process_status(cli, image, *flags):
+    script = "grep -E '^(Seccomp|NoNewPrivs|CapEff|CapInh):' /proc/self/status"
+    return dict(line.split() for line in cli("run", "--rm", *flags, image, "sh", "-c", script).ok().splitlines())
+
+
+def test_the_sandbox_is_dockers_default_and_gives_way_where_told(cli, image):
+    assert process_status(cli, image) == {
+        "Seccomp:": "2", "NoNewPrivs:": "0", "CapEff:": "00000000a80425fb", "CapInh:": "0000000000000000"}
+    flags = ["--security-opt", "seccomp=unconfined", "--security-opt", "no-new-privileges", "--cap-drop", "ALL", "--cap-add", "CHOWN"]
+    assert process_status(cli, image, *flags) == {
+        "Seccomp:": "0", "NoNewPrivs:": "1", "CapEff:": "0000000000000001", "CapInh:": "0000000000000000"}
+
+
+def test_seccomp_denies_what_the_profile_does_not_list(cli, image):
+    """swapoff(2) of no swap file: a process with the capability hears EINVAL, unless the filter speaks first."""
+    flags = ["--rm", "--cap-add", "SYS_ADMIN"]
+    assert "Operation not permitted" in cli("run", *flags, image, "busybox", "swapoff", "/etc/passwd").err
+    assert "Invalid argument" in cli("run", *flags, "--security-opt", "seccomp=unconfined", image, "busybox", "swapoff", "/etc/passwd").err
+
+
+def test_init_is_process_one_and_reaps(cli, image):
+    out = cli("run", "--rm", "--init", image, "sh", "-c", "cat /proc/1/comm; (sleep 0.1 &) ; sleep 0.5; ps -o stat | grep -c Z").out.split()
+    assert out[0] in ("docker-init", "apus-init") and out[1] == "0"
+
+
+def test_users_are_resolved_in_the_image(cli, image):
+    said = cli("run", "--rm", "-u", "ann", image, "id").line()
+    assert said.startswith("uid=1000(ann) gid=1000(ann) ") and "50(staff)" in said
+    assert cli("run", "--rm", "-u", "1000:50", image, "id", "-g").line() == "50"
+    for user in ("4294967296", "2147483648", "-1", "0x0"):
+        assert cli("run", "--rm", "-u", user, image, "id").code != 0, user
+
+
+@pytest.mark.parametrize("flags, named", [
+    (["--network", "nosuch"], "nosuch"), (["--restart", "always"], "RestartPolicy"), (["--device", "/dev/fuse"], "Devices"),
+    (["-p", "80"], "PortBindings"), (["-v", "named:/data"], "named"), (["--pid", "host"], "PidMode"),
+])
+def test_what_is_not_served_yet_is_refused_by_its_name(apus, image, own_daemon, flags, named):
+    result = apus("run", "--rm", *flags, image, "true")
+    assert result.code == 125 and named in result.err, result
+
+
+def test_B20_an_absent_image_is_pulled_first(cli, registry, daemon):
+    name = f"{registry.host}/alpha"
+    cli("rmi", "-f", name)
+    result = cli("run", "--rm", name, "cat", "/alpha.txt")
+    assert result.ok() == "alpha"
+    assert result.err.startswith(f"Unable to find image '{name}:latest' locally\n")
+    cli("rmi", name).ok()

@@ -1,0 +1,42 @@
+"""What a test may have left in the kernel: compared before and after."""
+
+import glob
+import os
+
+
+def mounts(below):
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        return sorted(line.split()[4] for line in file if line.split()[4].startswith(below))
+
+
+def cgroups(named):
+    """Cgroup directories of any hierarchy whose path holds `named`."""
+    found = []
+    for folder, children, _ in os.walk("/sys/fs/cgroup"):
+        depth = folder.count("/")
+        if depth > 9:
+            children.clear()
+        found += [os.path.join(folder, child) for child in children if named in child or named in folder]
+    return sorted(found)
+
+
+def processes(command):
+    """Process ids whose command line holds `command`."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as file:
+                words = file.read().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if command in words:
+            found.append(int(path.split("/")[2]))
+    return sorted(found)
+
+
+def descriptors(process):
+    return len(os.listdir(f"/proc/{process}/fd"))
+
+
+def threads(process):
+    return len(os.listdir(f"/proc/{process}/task"))

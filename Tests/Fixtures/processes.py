@@ -1,0 +1,79 @@
+"""Programs that tests start: a registry, and whatever else; each ended by its own process id."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition, what, seconds=10.0, every=0.01):
+    """Returns the condition's first true value.  Raises AssertionError naming `what` past the deadline."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(every)
+
+
+def stop(process, seconds=15):
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    return process.returncode
+
+
+class Registry:
+    """A real docker-registry on a free port of 127.0.0.1.  `htpasswd` is the text of a password file, or None."""
+
+    def __init__(self, folder, htpasswd=None):
+        self.folder, self.port = folder, free_port()
+        self.host = f"127.0.0.1:{self.port}"
+        self.log_path = os.path.join(folder, "registry.log")
+        os.makedirs(folder, exist_ok=True)
+        auth = ""
+        if htpasswd:
+            with open(os.path.join(folder, "htpasswd"), "w", encoding="utf-8") as file:
+                file.write(htpasswd)
+            auth = f"auth:\n  htpasswd:\n    realm: test\n    path: {folder}/htpasswd\n"
+        config = os.path.join(folder, "config.yml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(f"version: 0.1\nlog:\n  accesslog:\n    disabled: false\n  level: warn\nstorage:\n  filesystem:\n"
+                       f"    rootdirectory: {folder}/data\nhttp:\n  addr: {self.host}\n{auth}")
+        self.log = open(self.log_path, "wb")
+        environment = {**os.environ, "OTEL_TRACES_EXPORTER": "none"}
+        self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=self.log, stderr=self.log, env=environment)
+        wait_until(self.answers, "the registry answers")
+
+    def answers(self):
+        assert self.process.poll() is None, open(self.log_path, encoding="utf-8").read()
+        try:
+            urllib.request.urlopen(f"http://{self.host}/v2/", timeout=1).close()
+        except urllib.error.HTTPError as error:
+            return error.code == 401
+        except OSError:
+            return False
+        return True
+
+    def requests(self, needle):
+        """The lines of the access log that hold `needle`."""
+        self.log.flush()
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return [line for line in file if needle in line]
+
+    def stop(self):
+        stop(self.process)
+        self.log.close()
