@@ -1,12 +1,16 @@
 package import CoreTypes
+package import OCISpec
 package import Records
+package import Snapshots
 package import SystemPackage
 
 /// What `inspect` shows of an image.
 package struct ImageDetails: Sendable {
     package let named: NamedImage
-    /// The configuration document as the image carries it (image-spec, config.md), verified against the id.
-    package let configuration: [UInt8]
+    /// What the image is made of and how its containers run by default.
+    package let configuration: ImageConfiguration
+    /// The configuration as the image carries it, verified against the id.
+    package let configurationDocument: [UInt8]
 }
 
 /// One line that removing an image prints.
@@ -29,13 +33,6 @@ package struct ImageUser: Equatable, Sendable {
     }
 }
 
-/// One mount of a container's root, for the shim to make: `overlay`, or `bind`.
-package struct RootMount: Equatable, Sendable {
-    package let type: String
-    package let source: String
-    package let options: [String]
-}
-
 /// What an image library is told at its start.
 package struct LibrarySettings: Sendable {
     /// The data root: `content/` and `snapshots/` lie in it.
@@ -44,6 +41,8 @@ package struct LibrarySettings: Sendable {
     package var maximumDownloads = 3
     /// Layers unpacked at a time, over all pulls.
     package var maximumUnpacks = 2
+    /// nil takes overlayfs where this machine carries one, and copies otherwise.
+    package var snapshotBackEnd: SnapshotBackEnd?
 
     package init(dataRoot: FilePath) { self.dataRoot = dataRoot }
 }

@@ -1,3 +1,7 @@
+internal import Archive
+internal import CoreTypes
+internal import Registry
+
 /// Why an image operation failed; `message` is what Docker's client would print.
 package struct ImageError: Error, Sendable, CustomStringConvertible {
     /// What a caller can tell apart.
@@ -40,6 +44,33 @@ package struct ImageError: Error, Sendable, CustomStringConvertible {
 }
 
 extension ImageError {
+    /// No one waits for the result any more.
+    static var cancelled: ImageError { ImageError(.cancelled, "the operation was cancelled") }
+
     /// The disk, the database or the kernel refused.
     static func storage(_ cause: any Error) -> ImageError { ImageError(.storage, "\(cause)", cause: cause) }
+
+    /// A registry's answer in general; `pull` says what it means for a name.
+    static func registry(_ cause: RegistryError) -> ImageError {
+        let code: Code =
+            switch cause.code {
+            case .notFound: .notFound
+            case .denied: .denied
+            case .unauthorized: .unauthorized
+            case .cancelled: .cancelled
+            case .tooManyRequests, .server, .network, .malformed, .receiverStopped, .refused: .registry
+            }
+        return ImageError(code, cause.description, cause: cause)
+    }
+
+    /// A layer that could not be unpacked: its own fault, or the disk's.
+    static func archive(_ cause: ArchiveError, layer: Digest) -> ImageError {
+        let code: Code =
+            switch cause.code {
+            case .cancelled: .cancelled
+            case .system, .noSpace, .timedOut, .source: .storage
+            case .corruptStream, .truncated, .trailingBytes, .malformed, .refusedEntry, .overLimit, .unsupportedCompression: .badContent
+            }
+        return ImageError(code, "failed to register layer \(layer): \(cause)", cause: cause)
+    }
 }

@@ -1,50 +1,145 @@
+internal import ContentStore
 package import CoreTypes
+internal import OCISpec
 package import Records
 package import Registry
+package import Snapshots
+internal import Synchronization
 
 /// The images of one data root: pulled, named, unpacked and lent to containers as root file systems.
 package final class ImageLibrary: Sendable {
     let settings: LibrarySettings
     let records: RecordStore
-    let registryConfiguration: RegistryConfiguration
+    let registry: RegistryClient
+    private let opened = Mutex<ImageStorage?>(nil)
 
     /// Names its parts only; `start` touches the disk.
     package init(settings: LibrarySettings, registry: RegistryConfiguration, records: RecordStore) {
         self.settings = settings
         self.records = records
-        registryConfiguration = registry
+        self.registry = RegistryClient(configuration: registry)
     }
 
-    /// Makes the folders and removes what a crash left: unfinished downloads, layers and blobs that no record
-    /// knows, roots of containers that are not in `containers`.
-    package func start(containers: Set<ContainerID>) async throws(ImageError) {}
+    /// Opens the folders and removes what a crash left: unfinished downloads, layers and blobs that no record knows, roots of
+    /// containers that are not in `containers`. Called once, before everything else.
+    package func start(containers: Set<ContainerID>) async throws(ImageError) {
+        let settings = settings
+        let opening = BlockingPool(name: "apus.images.open", width: 1)
+        let storage = try await opening.run { () throws(ImageError) -> ImageStorage in
+            let storage = try ImageStorage(settings: settings)
+            try Self.clean(storage, keeping: containers)
+            return storage
+        }
+        opened.withLock { $0 = storage }
+        _ = try await storage.sweep(records.images)
+    }
 
-    /// Fetches an image and unpacks it. Layers and blobs that are here are not fetched; one that another pull
-    /// is fetching is waited for. Cancelling the task ends the pull.
-    /// - Parameter reference: completed with the default tag where it has neither tag nor digest.
-    /// - Parameter platform: nil is the host's.
-    /// - Parameter progress: called from one task, in order; while it runs, intermediate counts are skipped.
-    package func pull(
-        _ reference: ImageReference, platform: Platform?, credentials: RegistryCredentials,
-        progress: @escaping @Sendable (PullEvent) async -> Void
-    ) async throws(ImageError) -> PullResult { throw ImageError(.registry, "pull is not built yet") }
+    private static func clean(_ storage: ImageStorage, keeping containers: Set<ContainerID>) throws(ImageError) {
+        let kept = Set(containers.map(\.text))
+        do {
+            try storage.blobs.removeAbandonedIngests()
+            for info in storage.snapshots.list() {
+                switch info.kind {
+                case .layer: continue
+                case .active(let key) where kept.contains(key.text): continue
+                case .active(let key), .view(let key), .layerInProgress(let key): try storage.snapshots.remove(key)
+                }
+            }
+        } catch { throw .storage(error) }
+    }
 
-    /// What `inspect` shows of an image. - Throws: `.notFound`.
+    /// The opened stores.
+    func storage() throws(ImageError) -> ImageStorage {
+        guard let storage = opened.withLock({ $0 }) else { throw ImageError(.storage, "the image store is not open") }
+        return storage
+    }
+
+    /// `overlayfs` or `copy`, as `info` prints it; nil before `start`.
+    package var storageDriver: String? { opened.withLock { $0?.snapshots.name } }
+
+    /// Why overlayfs is not used, for the daemon's log; nil where it is.
+    package var storageFallbackReason: String? { opened.withLock { $0?.fallbackReason } }
+
+    /// What `inspect` shows of an image. - Throws: `.notFound`; `.storage` where the disk lost its configuration.
     package func details(of id: Digest) async throws(ImageError) -> ImageDetails {
-        throw ImageError(.notFound, "No such image: \(id)")
+        let storage = try storage()
+        let named: NamedImage?
+        do throws(RecordsError) { named = try await records.images.find(id) } catch { throw .storage(error) }
+        guard let named else { throw ImageError(.notFound, "No such image: \(id)") }
+        return try await storage.talks.run { () throws(ImageError) in
+            do {
+                let bytes = try storage.blobs.readBlob(id, limitBytes: ImageConfiguration.maximumBytes)
+                return ImageDetails(named: named, configuration: try ImageConfiguration.decode(bytes), configurationDocument: bytes)
+            } catch { throw .storage(error) }
+        }
     }
 
-    /// Makes a container's root file system from an image: its layers and one writable layer.
-    /// Asked again for the same container, gives the same root.
-    package func prepareRoot(of container: ContainerID, image: Digest) async throws(ImageError) -> [RootMount] {
-        throw ImageError(.storage, "roots are not built yet")
+    // MARK: - Roots of containers
+
+    /// Makes a container's root file system from an image: its layers and one writable layer. Asked again for the same container,
+    /// gives the same root.
+    /// - Returns: mounts for the shim to make, in order; the last one is the root.
+    /// - Throws: `.notFound` where the image is gone.
+    package func prepareRoot(of container: ContainerID, image: Digest) async throws(ImageError) -> [SnapshotMount] {
+        let storage = try storage()
+        let key = try Self.rootKey(container)
+        let chains = try await layers(of: image)
+        storage.hold(chains)
+        defer { storage.letGo(chains) }
+        // Asked again now that the layers are held: it may have gone in between.
+        _ = try await layers(of: image)
+        let top = chains.last
+        return try await storage.talks.run { () throws(ImageError) in
+            do throws(SnapshotError) { return try storage.snapshots.prepare(key, parent: top) } catch {
+                guard error.code == .alreadyExists else { throw .storage(error) }
+            }
+            do throws(SnapshotError) { return try storage.snapshots.mounts(of: key) } catch { throw .storage(error) }
+        }
     }
 
     /// The mounts of a root that was prepared before.
-    package func rootMounts(of container: ContainerID) async throws(ImageError) -> [RootMount] {
-        throw ImageError(.storage, "roots are not built yet")
+    /// - Throws: `.notFound` where it was not.
+    package func rootMounts(of container: ContainerID) async throws(ImageError) -> [SnapshotMount] {
+        let storage = try storage()
+        let key = try Self.rootKey(container)
+        return try await storage.talks.run { () throws(ImageError) in
+            do throws(SnapshotError) { return try storage.snapshots.mounts(of: key) } catch {
+                if error.code == .notFound { throw ImageError(.notFound, "container \(container) has no root file system", cause: error) }
+                throw .storage(error)
+            }
+        }
     }
 
-    /// Removes a container's root with all that was written in it. None is no error.
-    package func removeRoot(of container: ContainerID) async throws(ImageError) {}
+    /// What a container has written, in bytes on disk. - Throws: `.notFound`.
+    package func rootUsage(of container: ContainerID) async throws(ImageError) -> ByteCount {
+        let storage = try storage()
+        let key = try Self.rootKey(container)
+        return try await storage.talks.run { () throws(ImageError) in
+            do throws(SnapshotError) { return ByteCount(UInt64(clamping: try storage.snapshots.usage(of: key).bytes)) } catch {
+                if error.code == .notFound { throw ImageError(.notFound, "container \(container) has no root file system", cause: error) }
+                throw .storage(error)
+            }
+        }
+    }
+
+    /// Removes a container's root, unmounted, with all that was written in it. None is no error.
+    package func removeRoot(of container: ContainerID) async throws(ImageError) {
+        let storage = try storage()
+        let key = try Self.rootKey(container)
+        try await storage.talks.run { () throws(ImageError) in
+            do throws(SnapshotError) { try storage.snapshots.remove(key) } catch { throw .storage(error) }
+        }
+    }
+
+    private static func rootKey(_ container: ContainerID) throws(ImageError) -> SnapshotKey {
+        do throws(SnapshotError) { return try SnapshotKey(container.text) } catch { throw ImageError(.invalid, "\(error)", cause: error) }
+    }
+
+    /// The chain ids of an image's layers, the lowest first.
+    private func layers(of image: Digest) async throws(ImageError) -> [Digest] {
+        let named: NamedImage?
+        do throws(RecordsError) { named = try await records.images.find(image) } catch { throw .storage(error) }
+        guard let named else { throw ImageError(.notFound, "No such image: \(image)") }
+        return named.image.layers.map(\.chainID)
+    }
 }

@@ -9,11 +9,14 @@ package final class BlockingPool: Sendable {
         var waiting: [@Sendable () -> Void] = []
     }
 
+    /// How many calls run at a time.
+    package let width: Int
     private let state: Mutex<State>
 
     /// - Parameter name: what debuggers call the threads.
     package init(name: String, width: Int) {
         precondition(width > 0, "a pool without threads runs nothing")
+        self.width = width
         state = Mutex(State(idle: (0..<width).map { DispatchQueue(label: "\(name).\($0)") }))
     }
 

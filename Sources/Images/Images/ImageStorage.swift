@@ -1,0 +1,111 @@
+internal import ContentStore
+internal import CoreTypes
+internal import Records
+internal import Registry
+internal import Snapshots
+internal import Synchronization
+internal import SystemPackage
+
+/// What lies on the disk for images, and the threads that work on it.
+final class ImageStorage: Sendable {
+    let blobs: BlobStore
+    let snapshots: any Snapshotter
+    let downloads: BlockingPool
+    let unpacks: BlockingPool
+    /// For short calls: questions to registries, and to the disk.
+    let talks = BlockingPool(name: "apus.images.talk", width: 4)
+    /// One pull at a time works on a layer, and on a blob.
+    let layerTurns = KeyedTurns<Digest>()
+    let blobTurns = KeyedTurns<Digest>()
+    let news = LayerNews()
+    /// Why overlayfs is not used; nil where it is.
+    let fallbackReason: String?
+    private let held = Mutex<[Digest: Int]>([:])
+    private let nextKey = Atomic<UInt64>(0)
+
+    /// Opens both stores. Blocks.
+    init(settings: LibrarySettings) throws(ImageError) {
+        do throws(ContentError) { blobs = try BlobStore(openingAt: settings.dataRoot.appending("content")) } catch { throw .storage(error) }
+        var reason: String?
+        do throws(SnapshotError) {
+            snapshots = try openSnapshotter(
+                at: settings.dataRoot.appending("snapshots"), backEnd: settings.snapshotBackEnd,
+                reportFallback: { reason = $0.description })
+        } catch { throw .storage(error) }
+        fallbackReason = reason
+        downloads = BlockingPool(name: "apus.images.download", width: settings.maximumDownloads)
+        unpacks = BlockingPool(name: "apus.images.unpack", width: settings.maximumUnpacks)
+    }
+
+    /// A name for a layer in the making that no other has in this process; a restart removes them all.
+    func newKey(for chain: Digest) throws(ImageError) -> SnapshotKey {
+        let number = nextKey.wrappingAdd(1, ordering: .relaxed).newValue
+        do throws(SnapshotError) { return try SnapshotKey("layer-\(chain.short)-\(number)") } catch { throw .storage(error) }
+    }
+
+    /// Keeps layers from the sweep, there or yet to come, until `letGo`.
+    func hold(_ chains: [Digest]) {
+        held.withLock { held in for chain in chains { held[chain, default: 0] += 1 } }
+    }
+
+    func letGo(_ chains: [Digest]) {
+        held.withLock { held in
+            for chain in chains {
+                let count = (held[chain] ?? 1) - 1
+                held[chain] = count > 0 ? count : nil
+            }
+        }
+    }
+
+    private func isHeld(_ chain: Digest) -> Bool { held.withLock { $0[chain] != nil } }
+
+    /// Removes layers that no record, no pull and no other snapshot needs, from the top down, and then such blobs.
+    /// - Returns: the chain ids of what is gone, the uppermost first.
+    func sweep(_ records: ImageRecords) async throws(ImageError) -> [Digest] {
+        var removed: [Digest] = []
+        var mayGo = true
+        while mayGo {
+            mayGo = false
+            for chain in try await unreferencedLeaves(records) where try await removeUnlessHeld(chain) {
+                removed.append(chain)
+                mayGo = true
+            }
+        }
+        let referenced = try await references(records)
+        let blobs = blobs
+        try await talks.run { () throws(ImageError) in
+            do throws(ContentError) { _ = try blobs.sweep(keeping: referenced.blobs) } catch { throw .storage(error) }
+        }
+        return removed
+    }
+
+    private func references(_ records: ImageRecords) async throws(ImageError) -> (chains: Set<Digest>, blobs: Set<Digest>) {
+        do throws(RecordsError) { return try await records.referenced() } catch { throw .storage(error) }
+    }
+
+    /// Layers that no record knows and on which nothing is built.
+    private func unreferencedLeaves(_ records: ImageRecords) async throws(ImageError) -> [Digest] {
+        let list = snapshots.list()
+        let parents = Set(list.compactMap(\.parent))
+        let known = try await references(records).chains
+        return list.compactMap { info in
+            guard case .layer(let chain) = info.kind, !parents.contains(chain), !known.contains(chain) else { return nil }
+            return chain
+        }
+    }
+
+    /// A pull holds a layer before it takes the layer's turn to look for it: here it is asked in the other order.
+    private func removeUnlessHeld(_ chain: Digest) async throws(ImageError) -> Bool {
+        try await layerTurns.withTurn(chain) { () throws(ImageError) in
+            if isHeld(chain) { return false }
+            let snapshots = snapshots
+            return try await talks.run { () throws(ImageError) in
+                do throws(SnapshotError) { try snapshots.remove(layer: chain) } catch {
+                    if error.code == .inUse { return false }
+                    throw .storage(error)
+                }
+                return true
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+internal import Archive
+internal import ContentStore
+internal import CoreTypes
+internal import LinuxSyscalls
+internal import OCISpec
+internal import Registry
+internal import Snapshots
+
+/// Fetches and unpacks one layer for one pull. Whoever runs it holds the layer's turn.
+struct LayerWork: Sendable {
+    let layer: PlannedLayer
+    let storage: ImageStorage
+    let session: RepositorySession
+    let cancellation: Cancellation
+    /// The directory in the making; removed by whoever began it, unless it was committed.
+    let key: SnapshotKey
+    let tell: @Sendable (LayerProgress) -> Void
+
+    /// How long the two ends of a stream wait for each other: a stalled disk, or a stalled registry that is not yet idle.
+    private static let pipeTimeout = Duration.seconds(300)
+
+    private var totalBytes: UInt64 { UInt64(clamping: layer.blob.sizeBytes) }
+
+    /// Brings the blob here, verified, and unpacks it into the directory in the making.
+    func perform() async throws(ImageError) -> AppliedLayer {
+        if try await hasBlob() { return try await unpackBlob() }
+        let unpacking = try await storage.downloads.run { () throws(ImageError) -> Delivery<UnpackResult>? in try download() }
+        if let unpacking { return try await unpacking.value.get() }
+        return try await unpackBlob()
+    }
+
+    typealias UnpackResult = Result<AppliedLayer, ImageError>
+
+    private func hasBlob() async throws(ImageError) -> Bool {
+        let (blobs, blob) = (storage.blobs, layer.blob)
+        return try await storage.talks.run { () throws(ImageError) in
+            do throws(ContentError) { return try blobs.size(of: blob.digest) == blob.sizeBytes } catch { throw .storage(error) }
+        }
+    }
+
+    private func unpackBlob() async throws(ImageError) -> AppliedLayer {
+        try await storage.unpacks.run { () throws(ImageError) in
+            let source: FileSource
+            do throws(ContentError) {
+                source = FileSource(try storage.blobs.openBlob(layer.blob.digest), subject: layer.blob.digest.description)
+            } catch { throw .storage(error) }
+            return try unpack(source)
+        }
+    }
+
+    // MARK: - On a download's thread
+
+    /// - Returns: what unpacks meanwhile; nil where nothing does, and the blob is to be unpacked from the disk.
+    private func download() throws(ImageError) -> Delivery<UnpackResult>? {
+        // What an earlier pull left may not be the beginning of this blob. It is gone then, and the second attempt is whole.
+        for _ in 0..<2 {
+            if case .complete(let unpacking) = try attempt() { return unpacking }
+        }
+        throw wrongDigest(nil)
+    }
+
+    private enum Attempt {
+        case complete(Delivery<UnpackResult>?)
+        case wrongBeginning
+    }
+
+    private func attempt() throws(ImageError) -> Attempt {
+        let ingest: Ingest
+        do throws(ContentError) {
+            ingest = try storage.blobs.beginIngest(of: layer.blob.digest, sizeBytes: layer.blob.sizeBytes)
+        } catch { throw .storage(error) }
+        let isResumed = ingest.receivedBytes > 0
+        let stream = isResumed ? nil : startUnpacker()
+        let sink = LayerSink(ingest, pipe: stream?.pipe, totalBytes: totalBytes, tell: tell)
+        do throws(ImageError) {
+            try fetch(into: sink)
+            tell(.verifyingChecksum)
+            guard try commit(ingest, isResumed: isResumed) else { return .wrongBeginning }
+        } catch {
+            stream?.pipe.fail("the download failed")
+            // The directory may be removed only once nobody writes into it; the thread ends at its next read.
+            stream?.ended.wait()
+            throw error
+        }
+        stream?.pipe.finish()
+        tell(.downloadComplete)
+        return .complete(stream?.result)
+    }
+
+    private func fetch(into sink: LayerSink) throws(ImageError) {
+        do throws(RegistryError) {
+            try session.fetchBlob(layer.blob.digest, sizeBytes: layer.blob.sizeBytes, into: sink)
+        } catch {
+            if let failure = sink.storeFailure { throw .storage(failure) }
+            throw .registry(error)
+        }
+    }
+
+    /// - Returns: false where the digest is wrong and the bytes of an earlier pull may be why.
+    private func commit(_ ingest: Ingest, isResumed: Bool) throws(ImageError) -> Bool {
+        do throws(ContentError) { try ingest.commit() } catch {
+            guard error.code == .digestMismatch else { throw .storage(error) }
+            if isResumed { return false }
+            throw wrongDigest(error)
+        }
+        return true
+    }
+
+    private func wrongDigest(_ cause: ContentError?) -> ImageError {
+        ImageError(.badContent, "filesystem layer verification failed for digest \(layer.blob.digest)", cause: cause)
+    }
+
+    private struct Stream {
+        let pipe: BytePipe
+        let result: Delivery<UnpackResult>
+        let ended: DispatchEnd
+    }
+
+    /// Starts to unpack what will arrive, if a thread is idle: one that waits in line would hold up the download.
+    private func startUnpacker() -> Stream? {
+        let stream = Stream(pipe: BytePipe(timeout: Self.pipeTimeout), result: Delivery(), ended: DispatchEnd())
+        let started = storage.unpacks.runIfIdle {
+            let result: UnpackResult
+            do throws(ImageError) { result = .success(try unpack(stream.pipe)) } catch {
+                stream.pipe.abandon()
+                result = .failure(error)
+            }
+            stream.ended.signal()
+            stream.result.deliver(result)
+        }
+        return started ? stream : nil
+    }
+
+    // MARK: - On an unpacker's thread
+
+    private func unpack(_ source: any ByteSource) throws(ImageError) -> AppliedLayer {
+        let watched = WatchedSource(source, totalBytes: totalBytes, cancellation: cancellation, tell: tell)
+        let observer = DiffIDObserver(layer.diffID.algorithm)
+        let applied: AppliedLayer
+        do {
+            let directory = try storage.snapshots.beginLayer(key)
+            let root = try openFile(directory, [.readOnly, .directory, .noFollow])
+            applied = try LayerApplier().apply(watched, onto: root, observer: observer)
+        } catch let error as ArchiveError {
+            throw .archive(error, layer: layer.blob.digest)
+        } catch {
+            throw .storage(error)
+        }
+        guard let found = observer.finish(), found == layer.diffID else {
+            throw ImageError(
+                .badContent,
+                "failed to register layer: the unpacked \(layer.blob.digest) is not the \(layer.diffID) of the image's configuration")
+        }
+        return applied
+    }
+}

@@ -1,0 +1,178 @@
+internal import ContentStore
+internal import CoreTypes
+internal import OCISpec
+internal import Registry
+
+/// Finds out what a name stands for, down to the configuration. Blocks: runs on a thread of the library's own.
+struct ManifestResolution: Sendable {
+    let reference: ImageReference
+    let platform: Platform?
+    let session: RepositorySession
+    let blobs: BlobStore
+    let lease: LeaseID
+
+    /// Indexes within indexes; real ones have none.
+    private static let nestingLimit = 4
+
+    /// What was found; every document is in the content store.
+    struct Resolved: Sendable {
+        /// What the name stands for: manifest or index.
+        let digest: Digest
+        let plan: ImagePlan
+        /// Indexes, manifest and configuration.
+        let documents: Set<Digest>
+    }
+
+    func run() throws(ImageError) -> Resolved {
+        var (digest, document) = try named()
+        let top = digest
+        var documents: Set<Digest> = [digest]
+        var depth = 0
+        while case .index(let index) = document {
+            depth += 1
+            guard depth <= Self.nestingLimit, let chosen = index.best(for: platform ?? .host) else { throw noMatch() }
+            digest = chosen.digest
+            documents.insert(digest)
+            document = try decode(try fetchDocument(chosen), as: chosen.mediaType, digest)
+        }
+        guard case .manifest(let manifest) = document else { throw noMatch() }
+        let plan = try plan(manifest, digest)
+        documents.insert(manifest.configuration.digest)
+        return Resolved(digest: top, plan: plan, documents: documents)
+    }
+
+    // MARK: - The name
+
+    private func named() throws(ImageError) -> (Digest, ImageDocument) {
+        guard let digest = try digestOfName() else {
+            let served = try serve(reference.tag ?? ImageReference.defaultTag)
+            return (try keep(served.bytes, as: nil), try decode(served.bytes, as: served.mediaType, nil))
+        }
+        blobs.protect(digest, by: lease)
+        if let known = try knownDocument(digest) { return (digest, try decode(known, as: nil, digest)) }
+        // Asked for by digest even when the name is a tag: the tag may have moved since.
+        let served = try serve(digest.description)
+        try keep(served.bytes, as: digest)
+        return (digest, try decode(served.bytes, as: served.mediaType, digest))
+    }
+
+    /// The digest that the name has or that its tag stands for; nil where the registry does not say.
+    private func digestOfName() throws(ImageError) -> Digest? {
+        if let digest = reference.digest { return digest }
+        do throws(RegistryError) { return try session.resolve(tag: reference.tag ?? ImageReference.defaultTag) } catch {
+            throw pullRefusal(error)
+        }
+    }
+
+    private func serve(_ tagOrDigest: String) throws(ImageError) -> ServedManifest {
+        do throws(RegistryError) { return try session.manifest(tagOrDigest) } catch { throw pullRefusal(error) }
+    }
+
+    /// What a registry's refusal means for a name, in Docker's words.
+    private func pullRefusal(_ error: RegistryError) -> ImageError {
+        let name = reference.familiarName
+        switch error.code {
+        case .notFound:
+            return ImageError(.notFound, "manifest for \(reference.familiar) not found: manifest unknown: manifest unknown", cause: error)
+        case .denied:
+            return ImageError(
+                .denied, "pull access denied for \(name), repository does not exist or may require 'docker login': \(error.cause)",
+                cause: error)
+        default: return .registry(error)
+        }
+    }
+
+    private func noMatch() -> ImageError {
+        ImageError(.notFound, "no matching manifest for \(platform ?? .host) in the manifest list entries")
+    }
+
+    // MARK: - Documents
+
+    private func decode(_ bytes: [UInt8], as type: MediaType?, _ digest: Digest?) throws(ImageError) -> ImageDocument {
+        do throws(SpecProblem) { return try ImageDocument.decode(bytes, declaredType: type) } catch {
+            throw ImageError(
+                .badContent, "invalid manifest \(digest.map(\.description) ?? "of \(reference.familiar)"): \(error)", cause: error)
+        }
+    }
+
+    private func knownDocument(_ digest: Digest) throws(ImageError) -> [UInt8]? {
+        do throws(ContentError) { return try blobs.readBlob(digest, limitBytes: ImageDocument.maximumBytes) } catch {
+            switch error.code {
+            case .notFound: return nil
+            case .digestMismatch:
+                // The disk lost bytes: the registry still has them.
+                do throws(ContentError) { try blobs.removeBlob(digest) } catch { throw .storage(error) }
+                return nil
+            default: throw .storage(error)
+            }
+        }
+    }
+
+    /// Stores a document under the digest that it has, which must be `expected`.
+    @discardableResult
+    private func keep(_ bytes: [UInt8], as expected: Digest?) throws(ImageError) -> Digest {
+        let digest = Digest(of: bytes, expected?.algorithm ?? .sha256)
+        if let expected, digest != expected {
+            throw ImageError(.badContent, "manifest verification failed for digest \(expected)")
+        }
+        blobs.protect(digest, by: lease)
+        do throws(ContentError) {
+            if digest.algorithm == .sha256 { return try blobs.addBlob(bytes) }
+            let ingest = try blobs.beginIngest(of: digest, sizeBytes: nil)
+            if ingest.receivedBytes == 0 { try ingest.append(bytes) }
+            try ingest.commit()
+        } catch { throw .storage(error) }
+        return digest
+    }
+
+    /// A manifest that an index names.
+    private func fetchDocument(_ descriptor: Descriptor) throws(ImageError) -> [UInt8] {
+        blobs.protect(descriptor.digest, by: lease)
+        if let known = try knownDocument(descriptor.digest) { return known }
+        let served = try serve(descriptor.digest.description)
+        guard served.bytes.count == descriptor.sizeBytes else {
+            throw ImageError(.badContent, "manifest verification failed for digest \(descriptor.digest): \(served.bytes.count) bytes")
+        }
+        try keep(served.bytes, as: descriptor.digest)
+        return served.bytes
+    }
+
+    // MARK: - The configuration
+
+    private func plan(_ manifest: ImageManifest, _ digest: Digest) throws(ImageError) -> ImagePlan {
+        let descriptor = manifest.configuration
+        guard descriptor.mediaType.isConfiguration else {
+            throw ImageError(.badContent, "unsupported media type \(descriptor.mediaType): \(reference.familiar) is no container image")
+        }
+        guard descriptor.sizeBytes <= ImageConfiguration.maximumBytes else {
+            throw ImageError(.badContent, "invalid image: a configuration of \(descriptor.sizeBytes) bytes")
+        }
+        let bytes = try configurationBytes(descriptor)
+        let configuration: ImageConfiguration
+        do throws(SpecProblem) { configuration = try ImageConfiguration.decode(bytes) } catch {
+            throw ImageError(.badContent, "invalid image configuration \(descriptor.digest): \(error)", cause: error)
+        }
+        if let platform, platform.distance(to: configuration.platform) == nil {
+            throw ImageError(
+                .notFound,
+                "image with reference \(reference.familiar) was found but its platform (\(configuration.platform)) does not match "
+                    + "the specified platform (\(platform))")
+        }
+        return try ImagePlan(manifest: manifest, digest: digest, configuration: configuration)
+    }
+
+    private func configurationBytes(_ descriptor: Descriptor) throws(ImageError) -> [UInt8] {
+        blobs.protect(descriptor.digest, by: lease)
+        if let known = try knownDocument(descriptor.digest) { return known }
+        let sink = MemorySink()
+        do throws(RegistryError) {
+            try session.fetchBlob(descriptor.digest, sizeBytes: descriptor.sizeBytes, into: sink)
+        } catch { throw .registry(error) }
+        let bytes = sink.bytes
+        guard Digest(of: bytes, descriptor.digest.algorithm) == descriptor.digest else {
+            throw ImageError(.badContent, "image config verification failed for digest \(descriptor.digest)")
+        }
+        try keep(bytes, as: descriptor.digest)
+        return bytes
+    }
+}

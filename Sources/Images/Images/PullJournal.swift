@@ -1,0 +1,71 @@
+internal import CoreTypes
+internal import Synchronization
+
+/// What a pull has to tell, in order, until its caller takes it. Counts that were not taken are replaced by newer ones, so
+/// that a slow caller costs no memory and slows no download.
+final class PullJournal: Sendable {
+    private let pending = Mutex<[PullEvent]>([])
+    private let signal = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+
+    func add(_ event: PullEvent) {
+        pending.withLock { pending in
+            if let position = Self.superseded(by: event, in: pending) {
+                pending[position] = event
+            } else {
+                pending.append(event)
+            }
+        }
+        signal.continuation.yield()
+    }
+
+    /// Nothing more will be added.
+    func finish() { signal.continuation.finish() }
+
+    /// Hands everything to `progress`, until `finish` or the task's cancellation.
+    func report(to progress: @Sendable (PullEvent) async -> Void) async {
+        for await _ in signal.stream { await drain(to: progress) }
+        await drain(to: progress)
+    }
+
+    private func drain(to progress: @Sendable (PullEvent) async -> Void) async {
+        let events = pending.withLock { pending in
+            let taken = pending
+            pending = []
+            return taken
+        }
+        for event in events { await progress(event) }
+    }
+
+    /// The last word about the same layer, if it is a count of the same kind.
+    private static func superseded(by event: PullEvent, in pending: [PullEvent]) -> Int? {
+        guard event.detail != nil, let position = pending.lastIndex(where: { $0.id == event.id && !$0.id.isEmpty }) else { return nil }
+        return pending[position].status == event.status && pending[position].detail != nil ? position : nil
+    }
+}
+
+/// Tells every pull that waits for a layer how whoever fetches it is getting on.
+final class LayerNews: Sendable {
+    private struct Reader {
+        let journal: PullJournal
+        let id: String
+    }
+
+    private let readers = Mutex<[Digest: [Reader]]>([:])
+
+    /// A pull wants to hear about a chain; `id` is what it calls the layer.
+    func subscribe(_ journal: PullJournal, to chain: Digest, id: String) {
+        readers.withLock { $0[chain, default: []].append(Reader(journal: journal, id: id)) }
+    }
+
+    func unsubscribe(_ journal: PullJournal, from chain: Digest) {
+        readers.withLock { readers in
+            readers[chain]?.removeAll { $0.journal === journal }
+            if readers[chain]?.isEmpty ?? false { readers[chain] = nil }
+        }
+    }
+
+    func tell(_ progress: LayerProgress, of chain: Digest) {
+        let listening = readers.withLock { $0[chain] ?? [] }
+        for reader in listening { reader.journal.add(.layer(id: reader.id, progress)) }
+    }
+}
