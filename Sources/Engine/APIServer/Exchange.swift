@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import EngineAPI
 internal import NIOCore
 internal import NIOHTTP1
@@ -113,11 +114,9 @@ final class Exchange: Sendable {
 
 /// What this server says of itself in every answer.
 enum ServerIdentity {
-    /// Of this build.
-    static let version = "0.1.0"
     static let headers: HTTPHeaders = [
         "Api-Version": "\(APIVersion.newest)", "Docker-Experimental": "false", "Ostype": "linux",
-        "Server": "Apus/\(version) (linux)",
+        "Server": "Apus/\(Product.version) (linux)",
     ]
 }
 

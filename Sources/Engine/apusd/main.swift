@@ -1,1 +1,33 @@
-print("not built yet")
+// apusd: reads the command line, wires the daemon, runs it.
+internal import CoreTypes
+internal import LinuxSyscalls
+
+private func write(_ text: String, to descriptor: Int32) {
+    // Without its standard descriptors the program still has its exit status.
+    try? writeAll(Array(text.utf8), to: descriptor)
+}
+
+private func fail(_ error: any Error) -> Never {
+    let advice = error is UsageError ? "\nSee 'apusd --help'." : ""
+    write("apusd: \(error)\(advice)\n", to: 2)
+    exitAtOnce(1)
+}
+
+do {
+    let options = try DaemonOptions(arguments: Array(CommandLine.arguments.dropFirst()))
+    switch options.action {
+    case .printHelp: write(DaemonOptions.help, to: 1)
+    case .printVersion: write("Apus version \(Product.version)\n", to: 1)
+    case .serve:
+        let signals = try StopSignals()
+        let daemon = Daemon(options: options, environment: processEnvironment(), stopSignals: signals.arrivals)
+        // Owned by the process, which ends with it.
+        Task.detached {
+            do { try await daemon.run() } catch { fail(error) }
+            exitAtOnce(0)
+        }
+        try signals.forward()
+    }
+} catch {
+    fail(error)
+}

@@ -10,12 +10,15 @@ package enum UnixSocketKind: Sendable {
     case packets
     /// SOCK_STREAM with O_NONBLOCK: connecting says EAGAIN where the listener's queue is full.
     case nonBlockingStream
+    /// SOCK_DGRAM: messages, each whole.
+    case datagrams
 
     fileprivate var type: Int32 {
         switch self {
         case .stream: CLINUX_STREAM
         case .packets: CLINUX_PACKETS
         case .nonBlockingStream: CLINUX_STREAM | O_NONBLOCK
+        case .datagrams: CLINUX_DATAGRAMS
         }
     }
 }

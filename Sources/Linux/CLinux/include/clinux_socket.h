@@ -8,6 +8,7 @@
 /// The types that socket(2) takes; Glibc's module spells them as an enumeration.
 #define CLINUX_STREAM 1
 #define CLINUX_PACKETS 5
+#define CLINUX_DATAGRAMS 2
 
 /// socketpair(2) of AF_UNIX, close-on-exec. Returns 0 or -errno.
 int clinux_socket_pair(int type, int ends[2]);

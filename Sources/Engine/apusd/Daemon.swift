@@ -1,0 +1,86 @@
+internal import APIServer
+internal import Engine
+internal import LinuxSyscalls
+internal import Logging
+internal import SystemPackage
+
+/// The daemon's parts, wired, from start to stop.
+struct Daemon: Sendable {
+    let options: DaemonOptions
+    let environment: [String]
+    /// Each ends the daemon.
+    let stopSignals: AsyncStream<Int32>
+
+    /// Serves until a signal. Containers go on.
+    func run() async throws {
+        let logger = Logger(label: "apusd") { _ in DaemonLog(logLevel: options.logLevel, format: options.logFormat) }
+        try lockForLife(options.dataRoot, mode: 0o710)
+        try lockForLife(options.execRoot, mode: 0o711)
+        let paths = options.sockets.isEmpty ? [options.execRoot.appending("apus.sock")] : options.sockets
+        let sockets = try paths.map { path in try ListeningSocket(path) }
+        let pidFile = try options.pidfile.map { path in try PidFile(path) }
+        let engine = ContainerEngine(configuration: try configuration(), logger: logger)
+        do {
+            try await engine.start()
+            try await serve(engine, sockets, logger)
+        } catch {
+            await cleanUp(sockets, pidFile, logger)
+            throw error
+        }
+        await engine.shutdown()
+        await cleanUp(sockets, pidFile, logger)
+        logger.info("stopped")
+    }
+
+    private func serve(_ engine: ContainerEngine, _ sockets: [ListeningSocket], _ logger: Logger) async throws {
+        let listener = APIListener(engine: engine, logger: logger)
+        let readiness = Readiness(environment: environment)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await listener.run(sockets: sockets.map(\.descriptor)) }
+            logger.info("serving", metadata: ["sockets": "\(sockets.map(\.path.string))", "pid": "\(processID())"])
+            try readiness.tell("READY=1")
+            group.addTask {
+                for await signal in stopSignals {
+                    logger.info("stopping", metadata: ["signal": "\(signal)"])
+                    break
+                }
+            }
+            // Either ends the daemon: a listener only by failing.
+            try await group.next()
+            try readiness.tell("STOPPING=1")
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+    }
+
+    private func cleanUp(_ sockets: [ListeningSocket], _ pidFile: PidFile?, _ logger: Logger) async {
+        do throws(SyscallError) {
+            for socket in sockets { try socket.remove() }
+            try pidFile?.remove()
+        } catch {
+            logger.warning("not cleaned up", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func configuration() throws -> EngineConfiguration {
+        let executables = try Executables(environment: environment)
+        guard let shim = options.shim ?? executables.find("apus-shim") else {
+            throw StartError("apus-shim is neither beside apusd nor on PATH: name it with --shim")
+        }
+        var runtimes = options.runtimes
+        if runtimes["apus"] == nil { runtimes["apus"] = executables.find("apus-runtime") }
+        guard runtimes[options.defaultRuntime] != nil else {
+            throw StartError(
+                options.defaultRuntime == "apus"
+                    ? "apus-runtime is neither beside apusd nor on PATH: name it with --runtime apus=PATH"
+                    : "--default-runtime \(options.defaultRuntime) is not among the runtimes \(runtimes.keys.sorted())")
+        }
+        var configuration = EngineConfiguration(
+            dataRoot: options.dataRoot, execRoot: options.execRoot, shimPath: shim,
+            initPath: executables.find("apus-init") ?? executables.beside("apus-init"), runtimes: runtimes,
+            defaultRuntime: options.defaultRuntime)
+        configuration.insecureRegistries = options.insecureRegistries
+        configuration.debug = options.logLevel <= .debug
+        return configuration
+    }
+}

@@ -1,0 +1,36 @@
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// Why the daemon cannot start.
+struct StartError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// Makes a directory where it is missing, and takes the right to be its only daemon, until the process ends: the kernel
+/// gives it back then, however that comes.
+/// - Throws: `StartError` when another daemon has it.
+func lockForLife(_ directory: FilePath, mode: UInt32) throws {
+    try makeDirectories(directory, mode: mode)
+    let path = directory.appending("apusd.lock")
+    let file = try openFile(path, [.readWrite, .create, .noFollow], mode: 0o600)
+    guard try tryLockFile(file, subject: path.string) else {
+        throw StartError("another apusd uses \(directory): it holds \(path)")
+    }
+    _ = file.release()
+}
+
+/// A file that holds the process id while the daemon runs.
+struct PidFile {
+    private let path: FilePath
+
+    /// Writes it. The lock on the directories, not this file, keeps a second daemon out.
+    init(_ path: FilePath) throws(SyscallError) {
+        self.path = path
+        try writeFileDurably(Array("\(processID())\n".utf8), to: path, mode: 0o644)
+    }
+
+    /// Takes it away.
+    func remove() throws(SyscallError) { try removeFile(path) }
+}

@@ -1,0 +1,138 @@
+internal import Logging
+internal import SystemPackage
+
+/// What the command line asks for.
+struct DaemonOptions: Equatable, Sendable {
+    /// How log lines are written.
+    enum LogFormat: String, Sendable {
+        case text
+        case json
+    }
+
+    /// What to do.
+    enum Action: Equatable, Sendable {
+        case serve
+        case printVersion
+        case printHelp
+    }
+
+    var action = Action.serve
+    /// Paths of sockets; empty is one in `execRoot`.
+    var sockets: [FilePath] = []
+    var dataRoot: FilePath = "/var/lib/apus"
+    var execRoot: FilePath = "/run/apus"
+    var pidfile: FilePath?
+    var logLevel = Logger.Level.info
+    var logFormat = LogFormat.text
+    var runtimes: [String: FilePath] = [:]
+    var defaultRuntime = "apus"
+    var insecureRegistries: [String] = []
+    var shim: FilePath?
+
+    init() {}
+
+    /// Reads `--flag value` and `--flag=value`.
+    /// - Throws: `UsageError` naming the word.
+    init(arguments: [String]) throws(UsageError) {
+        var words = arguments[...]
+        while let word = words.popFirst() {
+            guard word.hasPrefix("-"), word.count > 1 else { throw UsageError("unexpected argument '\(word)'") }
+            let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            switch parts[0] {
+            case "--help", "-h": action = .printHelp
+            case "--version", "-v": action = .printVersion
+            case "--debug", "-D": logLevel = .debug
+            default:
+                guard let value = parts.count == 2 ? parts[1] : words.popFirst() else {
+                    throw UsageError("\(parts[0]) needs a value")
+                }
+                try set(parts[0], to: value)
+            }
+        }
+    }
+
+    private mutating func set(_ flag: String, to value: String) throws(UsageError) {
+        switch flag {
+        case "--host", "-H": sockets.append(try Self.socket(value))
+        case "--data-root": dataRoot = try Self.directory(flag, value)
+        case "--exec-root": execRoot = try Self.directory(flag, value)
+        case "--pidfile", "-p": pidfile = FilePath(value)
+        case "--log-level", "-l":
+            guard let level = Logger.Level(rawValue: value == "warn" ? "warning" : value) else {
+                throw UsageError("--log-level takes trace, debug, info, notice, warning, error or critical, not '\(value)'")
+            }
+            logLevel = level
+        case "--log-format":
+            guard let format = LogFormat(rawValue: value) else { throw UsageError("--log-format takes text or json, not '\(value)'") }
+            logFormat = format
+        case "--runtime", "--add-runtime": try addRuntime(value)
+        case "--default-runtime": defaultRuntime = value
+        case "--insecure-registry": insecureRegistries.append(value)
+        case "--shim": shim = FilePath(value)
+        case "--config": throw UsageError("--config is not implemented yet: every setting is a flag")
+        default: throw UsageError("unknown flag: \(flag)")
+        }
+    }
+
+    private mutating func addRuntime(_ value: String) throws(UsageError) {
+        let parts = value.split(separator: "=", maxSplits: 1).map(String.init)
+        guard parts.count == 2, FilePath(parts[1]).isAbsolute else {
+            throw UsageError("--runtime takes NAME=PATH with an absolute path, not '\(value)'")
+        }
+        guard runtimes.updateValue(FilePath(parts[1]), forKey: parts[0]) == nil else {
+            throw UsageError("--runtime names '\(parts[0])' twice")
+        }
+    }
+
+    private static func directory(_ flag: String, _ value: String) throws(UsageError) -> FilePath {
+        let path = FilePath(value)
+        guard path.isAbsolute else { throw UsageError("\(flag) takes an absolute path, not '\(value)'") }
+        return path.lexicallyNormalized()
+    }
+
+    private static func socket(_ url: String) throws(UsageError) -> FilePath {
+        let parts = url.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0].hasSuffix(":"), parts[1].isEmpty else {
+            throw UsageError("--host takes a URL such as unix:///run/apus/apus.sock, not '\(url)'")
+        }
+        let scheme = parts[0].dropLast()
+        guard scheme == "unix" else {
+            throw UsageError("--host \(scheme):// is not implemented yet: only unix:// is")
+        }
+        let path = FilePath(String(parts[2]))
+        guard path.isAbsolute, path.string.utf8.count <= 107 else {
+            throw UsageError("--host unix:// takes an absolute path of at most 107 bytes, not '\(path)'")
+        }
+        return path
+    }
+
+    static let help = """
+        Usage: apusd [OPTIONS]
+
+        The daemon of Apus: images and containers behind the Docker Engine API.
+
+        Options:
+          -H, --host URL                Socket to serve, unix://PATH; may be repeated
+                                        (default unix://EXEC-ROOT/apus.sock)
+              --data-root DIR           Durable state (default /var/lib/apus)
+              --exec-root DIR           State of this boot (default /run/apus)
+          -p, --pidfile FILE            Where to write the process id
+          -l, --log-level LEVEL         trace, debug, info, notice, warning, error or critical (default info)
+              --log-format FORMAT       text or json (default text)
+          -D, --debug                   As --log-level debug
+              --runtime NAME=PATH       A further low-level runtime; may be repeated
+              --default-runtime NAME    The runtime of containers that name none (default apus)
+              --insecure-registry HOST  host:port or CIDR of a registry without TLS; may be repeated
+              --shim PATH               The apus-shim executable (default: beside apusd, then on PATH)
+          -v, --version                 Print the version
+          -h, --help                    Print this help
+
+        """
+}
+
+/// A command line that cannot be served.
+struct UsageError: Error, Equatable, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}

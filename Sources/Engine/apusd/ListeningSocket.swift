@@ -1,0 +1,64 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// A unix socket that root and the group `apus` may use.
+struct ListeningSocket {
+    /// Connections that wait to be taken.
+    private static let backlog: Int32 = 128
+    private static let group = "apus"
+
+    let path: FilePath
+    /// Open, listening; whoever serves it closes it.
+    let descriptor: Int32
+
+    /// Listens at `path`. A socket that nobody answers on is replaced.
+    /// - Throws: `StartError` when a daemon answers there, or something else lies there.
+    init(_ path: FilePath) throws {
+        self.path = path
+        try makeDirectories(path.removingLastComponent(), mode: 0o755)
+        try Self.clear(path)
+        // Until the group is set, root alone may connect.
+        let former = setFileCreationMask(0o177)
+        defer { setFileCreationMask(former) }
+        let socket = try listenUnixSocket(path, backlog: Self.backlog)
+        if let id = try Self.groupID() { try changeOwner(path, userID: 0, groupID: id) }
+        try changeMode(path, to: 0o660)
+        descriptor = socket.release()
+    }
+
+    /// Takes the socket's name away.
+    func remove() throws(SyscallError) { try removeFile(path) }
+
+    private static func clear(_ path: FilePath) throws {
+        let status: FileStatus
+        do throws(SyscallError) {
+            status = try fileStatus(path)
+        } catch {
+            if error.errno == ENOENT { return }
+            throw error
+        }
+        guard status.type == .socket else { throw StartError("\(path) is there and is no socket") }
+        do throws(SyscallError) {
+            _ = try connectUnixSocket(path)
+        } catch {
+            guard error.errno == ECONNREFUSED else { throw error }
+            return try removeFile(path)
+        }
+        throw StartError("another daemon answers on \(path)")
+    }
+
+    /// The group's number in /etc/group; nil where there is no such group.
+    private static func groupID() throws(SyscallError) -> UInt32? {
+        let bytes: [UInt8]
+        do throws(SyscallError) {
+            bytes = try readFile("/etc/group", limitBytes: 1 << 20)
+        } catch {
+            if error.errno == ENOENT { return nil }
+            throw error
+        }
+        let line = String(decoding: bytes, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("\(group):") }
+        let fields = line?.split(separator: ":", omittingEmptySubsequences: false) ?? []
+        return fields.count >= 3 ? UInt32(fields[2]) : nil
+    }
+}

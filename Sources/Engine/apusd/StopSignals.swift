@@ -1,0 +1,30 @@
+internal import LinuxSyscalls
+
+/// SIGTERM and SIGINT. The main thread waits for them, the daemon is told.
+///
+/// An asynchronous `main` would end in libdispatch, which unblocks every signal in the main thread.
+struct StopSignals: ~Copyable {
+    private static let interrupt: Int32 = 2
+    private static let terminate: Int32 = 15
+
+    /// The numbers of the signals that came.
+    let arrivals: AsyncStream<Int32>
+    private let continuation: AsyncStream<Int32>.Continuation
+    private let descriptor: OwnedFD
+
+    /// Blocks the signals in this thread, and in those that it makes from now on: there may be no other yet.
+    init() throws(SyscallError) {
+        let signals = SignalSet(Self.interrupt, Self.terminate)
+        try setSignalMask(signals)
+        descriptor = try openSignals(signals)
+        (arrivals, continuation) = AsyncStream.makeStream()
+    }
+
+    /// Hands signals on until the process ends.
+    func forward() throws(SyscallError) {
+        while true {
+            _ = try waitUntilReadable([descriptor.number])
+            if let signal = try nextSignal(of: descriptor) { continuation.yield(signal) }
+        }
+    }
+}
