@@ -33,6 +33,20 @@ package struct ImageUser: Equatable, Sendable {
     }
 }
 
+/// One mount of a container's root, for the shim to make: `overlay`, or `bind`.
+package struct RootMount: Equatable, Sendable {
+    package let type: String
+    package let source: String
+    /// mount(8)'s words: flags and data mixed.
+    package let options: [String]
+
+    init(_ mount: SnapshotMount) {
+        type = mount.type
+        source = mount.source
+        options = mount.options
+    }
+}
+
 /// What an image library is told at its start.
 package struct LibrarySettings: Sendable {
     /// The data root: `content/` and `snapshots/` lie in it.

@@ -3,7 +3,7 @@ package import CoreTypes
 internal import OCISpec
 package import Records
 package import Registry
-package import Snapshots
+internal import Snapshots
 internal import Synchronization
 
 /// The images of one data root: pulled, named, unpacked and lent to containers as root file systems.
@@ -80,7 +80,7 @@ package final class ImageLibrary: Sendable {
     /// gives the same root.
     /// - Returns: mounts for the shim to make, in order; the last one is the root.
     /// - Throws: `.notFound` where the image is gone.
-    package func prepareRoot(of container: ContainerID, image: Digest) async throws(ImageError) -> [SnapshotMount] {
+    package func prepareRoot(of container: ContainerID, image: Digest) async throws(ImageError) -> [RootMount] {
         let storage = try storage()
         let key = try Self.rootKey(container)
         let chains = try await layers(of: image)
@@ -90,20 +90,20 @@ package final class ImageLibrary: Sendable {
         _ = try await layers(of: image)
         let top = chains.last
         return try await storage.talks.run { () throws(ImageError) in
-            do throws(SnapshotError) { return try storage.snapshots.prepare(key, parent: top) } catch {
+            do throws(SnapshotError) { return try storage.snapshots.prepare(key, parent: top).map(RootMount.init) } catch {
                 guard error.code == .alreadyExists else { throw .storage(error) }
             }
-            do throws(SnapshotError) { return try storage.snapshots.mounts(of: key) } catch { throw .storage(error) }
+            do throws(SnapshotError) { return try storage.snapshots.mounts(of: key).map(RootMount.init) } catch { throw .storage(error) }
         }
     }
 
     /// The mounts of a root that was prepared before.
     /// - Throws: `.notFound` where it was not.
-    package func rootMounts(of container: ContainerID) async throws(ImageError) -> [SnapshotMount] {
+    package func rootMounts(of container: ContainerID) async throws(ImageError) -> [RootMount] {
         let storage = try storage()
         let key = try Self.rootKey(container)
         return try await storage.talks.run { () throws(ImageError) in
-            do throws(SnapshotError) { return try storage.snapshots.mounts(of: key) } catch {
+            do throws(SnapshotError) { return try storage.snapshots.mounts(of: key).map(RootMount.init) } catch {
                 if error.code == .notFound { throw ImageError(.notFound, "container \(container) has no root file system", cause: error) }
                 throw .storage(error)
             }
