@@ -1,3 +1,4 @@
+internal import Cgroups
 internal import LinuxSyscalls
 internal import ShimProtocol
 internal import SystemPackage
@@ -14,7 +15,7 @@ final class ContainerTask {
     let options: TaskOptions
     let first: SupervisedProcess
     private(set) var execs: [SupervisedProcess] = []
-    private(set) var cgroup: PayloadCgroup?
+    private(set) var cgroup: Cgroup?
     private let context: ShimContext
     private let runner: RuntimeRunner
     private let request: CreateTaskRequest
@@ -127,13 +128,22 @@ final class ContainerTask {
     }
 
     private func watchMemory(of pid: Int32) {
-        cgroup = PayloadCgroup(of: pid)
-        guard let cgroup else { return }
-        do throws(SyscallError) {
-            outOfMemory = try OutOfMemoryWatch(cgroup, loop: context.loop) { [unowned self] in
-                context.publish(.outOfMemory(containerID: id))
+        do throws(ShimError) {
+            cgroup = try ownCgroup(of: pid)
+            outOfMemory = try cgroup.map { cgroup throws(ShimError) in
+                try OutOfMemoryWatch(cgroup, loop: context.loop) { [unowned self] in
+                    context.publish(.outOfMemory(containerID: id))
+                }
             }
-        } catch { context.report("no watch for the OOM killer: \(error)") }
+        } catch { context.report("\(error)") }
+    }
+
+    /// nil where the runtime made no group for the container: what is counted in ours is not the container's.
+    private func ownCgroup(of pid: Int32) throws(ShimError) -> Cgroup? {
+        do throws(CgroupError) {
+            let found = try Cgroup(ofProcess: pid)
+            return try found.record == Cgroup(ofProcess: processID()).record ? nil : found
+        } catch { throw ShimError(.kernel, "cgroup of \(id)", cause: "\(error)") }
     }
 
     private func writeRecord(pid: Int32) throws(ShimError) {

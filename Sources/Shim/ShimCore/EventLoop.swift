@@ -16,6 +16,12 @@ final class EventLoop {
     private var deferred: [() -> Void] = []
     private var nextToken: UInt64 = 1
     private var isStopping = false
+    private var idleWork: (() -> Void)?
+    private var idleWorkDoneAt: Int64?
+
+    /// Quiet this long before idle work is done, and this long between two times of it.
+    private static let idleMilliseconds: Int32 = 1000
+    private static let idleWorkNanoseconds: Int64 = 30_000_000_000
 
     private struct Timer {
         let deadline: Int64
@@ -50,21 +56,40 @@ final class EventLoop {
     /// Calls `action` before the loop waits again: for what must not run inside the caller.
     func soon(_ action: @escaping () -> Void) { deferred.append(action) }
 
+    /// Calls `action` now and then, when nothing has happened for a second after something had.
+    func whenIdle(_ action: @escaping () -> Void) { idleWork = action }
+
     /// Ends `run` after what is ready was handled.
     func stop() { isStopping = true }
 
     /// Serves until `stop`.
     func run() throws(SyscallError) {
+        var hasWorked = true
         while !isStopping {
             runDeferred()
             if isStopping { return }
-            for event in try epoll.wait(timeoutMilliseconds: millisecondsToNextTimer()) {
+            let wantsIdleWork = hasWorked && idleWorkIsDue
+            let untilTimer = millisecondsToNextTimer()
+            let timeout = wantsIdleWork ? min(untilTimer ?? .max, Self.idleMilliseconds) : untilTimer
+            let events = try epoll.wait(timeoutMilliseconds: timeout)
+            if wantsIdleWork && events.isEmpty && timeout == Self.idleMilliseconds {
+                hasWorked = false
+                idleWorkDoneAt = monotonicNanoseconds()
+                idleWork?()
+            }
+            if !events.isEmpty { hasWorked = true }
+            for event in events {
                 // A handler before this one may have cancelled the watch: tokens are never used twice.
                 guard let watch = watches[event.token], case .waiting = watch.state else { continue }
                 watch.handler(event.readiness)
             }
             runTimers()
         }
+    }
+
+    private var idleWorkIsDue: Bool {
+        guard idleWork != nil else { return false }
+        return idleWorkDoneAt.map { monotonicNanoseconds() - $0 > Self.idleWorkNanoseconds } ?? true
     }
 
     fileprivate func set(_ watch: Watch, to state: Watch.State) {

@@ -23,6 +23,8 @@ package enum ServeCommand {
             let context = ShimContext(configuration: configuration, loop: loop, reaper: reaper, publisher: publisher)
             let life = ShimLife(context: context, publisher: publisher, idleLimit: idleLimit, farewellLimit: farewellLimit)
             try life.listen(Descriptor(OwnedFD(owning: invocation.listener)))
+            // Making a container touches much that waiting for its end does not. A refusal costs only memory.
+            loop.whenIdle { try? releaseUnusedMemory() }
             try loop.run()
             try removeTree(FilePath(configuration.directory))
             // The parent of containerd's shims goes with the last of them.

@@ -1,3 +1,4 @@
+internal import Cgroups
 internal import LinuxSyscalls
 internal import ShimProtocol
 
@@ -173,11 +174,11 @@ final class ShimService {
 
     private func pids(_ request: ContainerRequest, _ call: ServerCall) throws(ShimError) {
         let task = try existing(request.id)
-        do throws(SyscallError) {
+        do throws(CgroupError) {
             var found = try task.cgroup?.processes() ?? []
             if found.isEmpty, let pid = task.first.livePID { found = [pid] }
             call.succeed(PidsResponse(processes: found.map { ProcessInfo(pid: UInt32(bitPattern: $0)) }))
-        } catch { throw ShimError("processes of \(request.id)", error) }
+        } catch { throw ShimError(.kernel, "processes of \(request.id)", cause: "\(error)") }
     }
 
     private func resize(_ request: ResizePtyRequest, _ call: ServerCall) throws(ShimError) {

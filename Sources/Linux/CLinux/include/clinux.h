@@ -8,6 +8,7 @@
 #include "clinux_errno.h"
 #include "clinux_files.h"
 #include "clinux_memory_file.h"
+#include "clinux_memory.h"
 #include "clinux_metadata.h"
 #include "clinux_mount.h"
 #include "clinux_poll.h"

@@ -1,0 +1,10 @@
+/// The memory of the calling process.
+#ifndef CLINUX_MEMORY_H
+#define CLINUX_MEMORY_H
+
+/// Gives back what the process holds and does not need now: free heap pages (malloc_trim(3)), and the mapped
+/// pages of its own program text, which come back from the page cache when they are run again (madvise(2),
+/// MADV_DONTNEED). For programs linked statically. Returns 0 or -errno.
+int clinux_release_memory(void);
+
+#endif

@@ -1,0 +1,51 @@
+internal import Cgroups
+internal import LinuxSyscalls
+
+/// Calls its handler when the OOM killer has ended processes of a container.
+final class OutOfMemoryWatch {
+    /// Version 1 notifies before it kills: the count is looked at again after this.
+    private static let settlingTime = Duration.milliseconds(50)
+
+    private let cgroup: Cgroup
+    private let handler: () -> Void
+    private let loop: EventLoop
+    private var events: MemoryEvents
+    private var watch: Watch?
+    private var seenCount: UInt64 = 0
+
+    init(_ cgroup: Cgroup, loop: EventLoop, handler: @escaping () -> Void) throws(ShimError) {
+        self.cgroup = cgroup
+        self.loop = loop
+        self.handler = handler
+        do throws(CgroupError) { events = try cgroup.memoryEvents() } catch {
+            throw ShimError(.kernel, "watch for the OOM killer", cause: "\(error)")
+        }
+        do throws(SyscallError) {
+            watch = try loop.watch(events.number, for: events.readiness) { [unowned self] _ in notified() }
+        } catch { throw ShimError("watch for the OOM killer", error) }
+    }
+
+    /// Whether a process of the container was killed.
+    var hasSeenKill: Bool { seenCount > 0 }
+
+    /// Looks at the count, also unasked: the last kill and the end of the process are noticed in either order.
+    func check() {
+        // A group that is gone counts nothing more.
+        guard let count = try? cgroup.oomKillCount(), count > seenCount else { return }
+        seenCount = count
+        handler()
+    }
+
+    func cancel() {
+        watch?.cancel()
+        watch = nil
+    }
+
+    private func notified() {
+        do throws(CgroupError) {
+            guard try events.take() != nil else { return cancel() }
+        } catch { return cancel() }
+        check()
+        loop.after(Self.settlingTime) { [weak self] in self?.check() }
+    }
+}
