@@ -68,7 +68,7 @@ extension RootfsBuilder {
         for change in step.propagation {
             try changeMountAttributes(of: mount.number, propagation: change.propagation, recursive: change.recursive, subject: "")
         }
-        heldMounts[step.destination] = HeldMount(mount, isWritableProcfs: isWritableProcfs)
+        hold(HeldMount(mount, isWritableProcfs: isWritableProcfs), at: step.destination)
         if step.destination == "/dev" { deviceDirectory = nil }
     }
 

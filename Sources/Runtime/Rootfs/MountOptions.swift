@@ -17,7 +17,7 @@ struct MountOptions: Equatable {
     /// - Throws: `unsupported`, naming `field` and the option.
     init(_ options: [String], field: String) throws(RootfsError) {
         for option in options where !take(option) {
-            if refusedOptions.contains(option) || option.hasPrefix("idmap=") || option.hasPrefix("ridmap=") {
+            if isRefused(option) {
                 throw RootfsError(.unsupported, field, "the mount option '\(option)' is not supported")
             }
             let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -36,9 +36,9 @@ struct MountOptions: Equatable {
         case "private", "slave", "shared", "unbindable", "rprivate", "rslave", "rshared", "runbindable":
             propagation.append(propagationChange(option))
         default:
-            if let change = attributeOptions[option] {
+            if let change = attributeChange(for: option) {
                 attributes.apply(change)
-            } else if option.first == "r", let change = attributeOptions[String(option.dropFirst())] {
+            } else if option.first == "r", let change = attributeChange(for: String(option.dropFirst())) {
                 recursiveAttributes.apply(change)
             } else {
                 return false
@@ -61,23 +61,36 @@ struct MountOptions: Equatable {
 }
 
 /// Options that later work brings, or that make no sense for a mount being made.
-private let refusedOptions: Set<String> = [
-    "remount", "move", "tmpcopyup", "idmap", "ridmap", "copy-symlink", "src-nofollow", "dest-nofollow",
-]
+private func isRefused(_ option: String) -> Bool {
+    switch option {
+    case "remount", "move", "tmpcopyup", "idmap", "ridmap", "copy-symlink", "src-nofollow", "dest-nofollow": true
+    default: option.hasPrefix("idmap=") || option.hasPrefix("ridmap=")
+    }
+}
 
-/// Each option of one mount; with a leading `r` it acts on the mounts below as well.
-private let attributeOptions: [String: AttributeChange] = [
-    "ro": AttributeChange(set: .readOnly), "rw": AttributeChange(clear: .readOnly),
-    "nosuid": AttributeChange(set: .noSetUserID), "suid": AttributeChange(clear: .noSetUserID),
-    "nodev": AttributeChange(set: .noDevices), "dev": AttributeChange(clear: .noDevices),
-    "noexec": AttributeChange(set: .noExecute), "exec": AttributeChange(clear: .noExecute),
-    "nosymfollow": AttributeChange(set: .noSymlinkFollow), "symfollow": AttributeChange(clear: .noSymlinkFollow),
-    "nodiratime": AttributeChange(set: .noDirectoryAccessTime), "diratime": AttributeChange(clear: .noDirectoryAccessTime),
-    "noatime": AttributeChange(set: .noAccessTime, clear: .accessTimeField), "atime": AttributeChange(clear: .accessTimeField),
-    "strictatime": AttributeChange(set: .strictAccessTime, clear: .accessTimeField),
-    "nostrictatime": AttributeChange(clear: .accessTimeField),
-    "relatime": AttributeChange(clear: .accessTimeField), "norelatime": AttributeChange(clear: .accessTimeField),
-]
+/// What an option changes on one mount; with a leading `r` it acts on the mounts below as well. A switch, because a dictionary costs
+/// more to build than a whole container's options cost to read.
+private func attributeChange(for option: String) -> AttributeChange? {
+    switch option {
+    case "ro": AttributeChange(set: .readOnly)
+    case "rw": AttributeChange(clear: .readOnly)
+    case "nosuid": AttributeChange(set: .noSetUserID)
+    case "suid": AttributeChange(clear: .noSetUserID)
+    case "nodev": AttributeChange(set: .noDevices)
+    case "dev": AttributeChange(clear: .noDevices)
+    case "noexec": AttributeChange(set: .noExecute)
+    case "exec": AttributeChange(clear: .noExecute)
+    case "nosymfollow": AttributeChange(set: .noSymlinkFollow)
+    case "symfollow": AttributeChange(clear: .noSymlinkFollow)
+    case "nodiratime": AttributeChange(set: .noDirectoryAccessTime)
+    case "diratime": AttributeChange(clear: .noDirectoryAccessTime)
+    case "noatime": AttributeChange(set: .noAccessTime, clear: .accessTimeField)
+    case "strictatime": AttributeChange(set: .strictAccessTime, clear: .accessTimeField)
+    // What is left when neither is set is relatime.
+    case "relatime", "norelatime", "nostrictatime", "atime": AttributeChange(clear: .accessTimeField)
+    default: nil
+    }
+}
 
 extension AttributeChange {
     /// Adds a later change, which wins over what is here.

@@ -11,8 +11,8 @@ package struct RootfsBuilder: ~Copyable {
     var root: RootDirectory?
     /// The host path of the root, for messages.
     var rootPath = ""
-    /// Mounts that later steps need again, by their destination.
-    var heldMounts: [String: HeldMount] = [:]
+    /// Mounts that later steps need again, the last one first.
+    private var heldMounts: [(destination: String, mount: HeldMount)] = []
     /// The container's /dev, once a device or link was made in it.
     var deviceDirectory: HeldMount?
     /// The host's /dev/null, verified, to cover files with.
@@ -101,7 +101,7 @@ package struct RootfsBuilder: ~Copyable {
             opened = procfs
         } else {
             // The container's own procfs, as we made it and by descriptor, serves unless it is read-only.
-            if let held = heldMounts["/proc"], held.isWritableProcfs {
+            if let held = heldMount(at: "/proc"), held.isWritableProcfs {
                 opened = HeldProcfs(try DetachedProcfs(verifying: held.descriptor.duplicate()))
             } else {
                 opened = HeldProcfs(try DetachedProcfs())
@@ -111,8 +111,13 @@ package struct RootfsBuilder: ~Copyable {
         try opened.procfs.write(setting.value, to: "sys/\(setting.path)")
     }
 
+    /// Keeps a mount open for the steps that come back to it.
+    mutating func hold(_ mount: HeldMount, at destination: String) { heldMounts.insert((destination, mount), at: 0) }
+
+    private func heldMount(at destination: String) -> HeldMount? { heldMounts.first { $0.destination == destination }?.mount }
+
     private func makeMountReadOnly(_ path: String) throws(SyscallError) {
-        guard let mount = heldMounts[path] else { throw SyscallError("open", path, errno: ENOENT) }
+        guard let mount = heldMount(at: path) else { throw SyscallError("open", path, errno: ENOENT) }
         try changeMountAttributes(of: mount.descriptor.number, set: .readOnly, subject: "")
     }
 

@@ -136,14 +136,16 @@ private struct MountPlan {
     }
 }
 
-/// What lxcfs and its like may replace in /proc, because no rule of an LSM and no mask names it.
-private let replaceableProcFiles: Set<String> = [
-    "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
-    "/proc/slabinfo", "/proc/net/dev", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
-]
-
-/// Whether a mount may lie on procfs: the procfs of the container itself, and files of it that monitoring replaces.
-func mayLieOnProc(_ destination: String) -> Bool { destination == "/proc" || replaceableProcFiles.contains(destination) }
+/// Whether a mount may lie on procfs: the procfs of the container itself, and the files of it that lxcfs and its like replace, which no
+/// mask and no rule of an LSM relies on.
+func mayLieOnProc(_ destination: String) -> Bool {
+    switch destination {
+    case "/proc", "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
+        "/proc/slabinfo", "/proc/net/dev", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled":
+        true
+    default: false
+    }
+}
 
 /// Refuses what would hide procfs, or files of it that confinement relies on (CVE-2019-16884).
 private func checkProcMount(_ kind: MountStep.Kind, _ destination: String, field: String) throws(RootfsError) {
@@ -165,10 +167,9 @@ private let defaultDevices = [
 
 /// The nodes and links of /dev. - Spec: config-linux.md, "Default Devices", "Devices"; runtime-linux.md, "Dev symbolic links".
 private func deviceSteps(for linux: LinuxConfiguration) throws(RootfsError) -> [RootfsStep] {
-    let configured = Set(linux.devices.map(\.path))
     let bound = linux.namespace(.user) != nil
     var steps: [RootfsStep] = []
-    for device in defaultDevices where !configured.contains(device.path) {
+    for device in defaultDevices where !linux.devices.contains(where: { $0.path == device.path }) {
         steps.append(.device(try deviceStep(device, boundFromHost: bound, field: "linux.devices")))
     }
     for (index, device) in linux.devices.enumerated() where device.path != "/dev/ptmx" {
