@@ -19,8 +19,12 @@ package struct NamespaceTypes: OptionSet, Hashable, Sendable {
 
 /// Joins a namespace by its descriptor, or several of a process by its pidfd (Linux 5.8). - Source: setns(2).
 package func joinNamespace(_ descriptor: borrowing OwnedFD, _ types: NamespaceTypes, subject: String) throws(SyscallError) {
-    let number = descriptor.number
-    try checked("setns", subject) { clinux_setns(number, types.rawValue) }
+    try joinNamespace(descriptor.number, types, subject: subject)
+}
+
+/// The same by number.
+package func joinNamespace(_ descriptor: Int32, _ types: NamespaceTypes, subject: String) throws(SyscallError) {
+    try checked("setns", subject) { clinux_setns(descriptor, types.rawValue) }
 }
 
 /// Moves the calling process, or for pid and time its later children, to new namespaces. - Source: unshare(2).

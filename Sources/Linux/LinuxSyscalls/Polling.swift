@@ -7,28 +7,14 @@ internal import Glibc
 package func waitUntilReadable(_ descriptors: [Int32], timeoutMilliseconds: Int32? = nil) throws(SyscallError) -> [Int] {
     var entries = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
     let count = nfds_t(entries.count)
-    let deadline = timeoutMilliseconds.map { monotonicMilliseconds() + Int64($0) }
+    let deadline = timeoutMilliseconds.map { monotonicNanoseconds() + Int64($0) * 1_000_000 }
     var remaining = timeoutMilliseconds ?? -1
     while true {
         let ready = unsafe poll(&entries, count, remaining)
         if ready >= 0 { return entries.indices.filter { entries[$0].revents != 0 } }
         if Glibc.errno != EINTR { throw SyscallError("poll", errno: Glibc.errno) }
-        if let deadline { remaining = Int32(max(0, deadline - monotonicMilliseconds())) }
+        if let deadline { remaining = Int32(clamping: max(0, (deadline - monotonicNanoseconds()) / 1_000_000)) }
     }
-}
-
-/// Milliseconds on the clock that nobody sets. - Source: clock_gettime(2), CLOCK_MONOTONIC.
-package func monotonicMilliseconds() -> Int64 {
-    var now = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-    return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
-}
-
-/// The wall clock. - Source: clock_gettime(2), CLOCK_REALTIME.
-package func wallClock() -> (seconds: Int64, nanoseconds: Int32) {
-    var now = timespec()
-    unsafe clock_gettime(CLOCK_REALTIME, &now)
-    return (Int64(now.tv_sec), Int32(now.tv_nsec))
 }
 
 /// Both ends of a pipe, close-on-exec. - Source: pipe2(2).
@@ -42,6 +28,9 @@ package func wallClock() -> (seconds: Int64, nanoseconds: Int32) {
         readEnd = OwnedFD(owning: ends[0])
         writeEnd = OwnedFD(owning: ends[1])
     }
+
+    /// Gives the reading end away and closes the other: the pipe ends with its last foreign writer.
+    package consuming func takeReadEnd() -> OwnedFD { readEnd }
 }
 
 /// Locks an open file against others that lock it, without waiting. - Returns: false where another holds the lock. - Source: flock(2).

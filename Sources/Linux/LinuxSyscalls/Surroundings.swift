@@ -14,6 +14,9 @@ package func processEnvironment() -> [String] {
 /// The effective user of the process. - Source: geteuid(2).
 package func effectiveUserID() -> UInt32 { geteuid() }
 
+/// The effective group of the process. - Source: getegid(2).
+package func effectiveGroupID() -> UInt32 { getegid() }
+
 /// The pid of the calling process, in its own pid namespace. - Source: getpid(2).
 package func processID() -> Int32 { getpid() }
 

@@ -35,6 +35,9 @@ package struct SocketPair: ~Copyable {
         first = OwnedFD(owning: ends[0])
         second = OwnedFD(owning: ends[1])
     }
+
+    /// Gives both ends away.
+    package consuming func split<Result>(_ body: (consuming OwnedFD, consuming OwnedFD) -> Result) -> Result { body(first, second) }
 }
 
 /// Connects to the socket at `path`. - Source: connect(2), unix(7).
@@ -55,8 +58,12 @@ package func listenUnixSocket(_ path: FilePath, _ kind: UnixSocketKind = .stream
 
 /// Takes the next connection of a listening socket. - Source: accept4(2).
 package func acceptConnection(_ listener: borrowing OwnedFD) throws(SyscallError) -> OwnedFD {
-    let number = listener.number
-    return OwnedFD(owning: try checked("accept") { clinux_accept(number) })
+    try acceptConnection(listener.number)
+}
+
+/// The same by number.
+package func acceptConnection(_ listener: Int32) throws(SyscallError) -> OwnedFD {
+    OwnedFD(owning: try checked("accept") { clinux_accept(listener) })
 }
 
 /// Sends one message, with up to 8 descriptors; the receiver gets its own copies of these. No SIGPIPE: EPIPE is thrown.
@@ -65,9 +72,15 @@ package func acceptConnection(_ listener: borrowing OwnedFD) throws(SyscallError
 package func sendMessage(
     _ bytes: [UInt8], descriptors: [Int32] = [], to socket: borrowing OwnedFD, subject: String
 ) throws(SyscallError) -> Int {
-    let number = socket.number
-    return Int(
-        try checked("sendmsg", subject) { unsafe clinux_send(number, bytes, bytes.count, descriptors, descriptors.count) })
+    try sendMessage(bytes, descriptors: descriptors, to: socket.number, subject: subject)
+}
+
+/// The same by number.
+@discardableResult
+package func sendMessage(
+    _ bytes: [UInt8], descriptors: [Int32] = [], to socket: Int32, subject: String
+) throws(SyscallError) -> Int {
+    Int(try checked("sendmsg", subject) { unsafe clinux_send(socket, bytes, bytes.count, descriptors, descriptors.count) })
 }
 
 /// A message as it came, with the numbers of the descriptors that the receiver now owns.
@@ -82,12 +95,16 @@ package struct ReceivedMessage: Sendable {
 package func receiveMessage(
     from socket: borrowing OwnedFD, limitBytes: Int, subject: String
 ) throws(SyscallError) -> ReceivedMessage {
-    let number = socket.number
+    try receiveMessage(from: socket.number, limitBytes: limitBytes, subject: subject)
+}
+
+/// The same by number.
+package func receiveMessage(from socket: Int32, limitBytes: Int, subject: String) throws(SyscallError) -> ReceivedMessage {
     var bytes = [UInt8](repeating: 0, count: limitBytes)
     var descriptors = [Int32](repeating: -1, count: 8)
     var descriptorCount = 0
     let count = try checked("recvmsg", subject) {
-        unsafe clinux_receive(number, &bytes, limitBytes, &descriptors, 8, &descriptorCount)
+        unsafe clinux_receive(socket, &bytes, limitBytes, &descriptors, 8, &descriptorCount)
     }
     return ReceivedMessage(bytes: Array(bytes[..<Int(count)]), descriptors: Array(descriptors[..<descriptorCount]))
 }

@@ -1,1 +1,3 @@
-print("not built yet")
+internal import LinuxSyscalls
+
+exitAtOnce(Program(surroundings: Surroundings(arguments: CommandLine.arguments, environment: processEnvironment())).run())

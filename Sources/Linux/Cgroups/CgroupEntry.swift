@@ -1,0 +1,69 @@
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// What a process needs in order to move itself into a cgroup: a control file of each hierarchy, opened with its maker's rights.
+///
+/// A process with one thread that moves itself through v1's `tasks` spares the kernel the lock that moving another one takes against
+/// every fork of the machine.
+package final class CgroupEntry: Sendable {
+    private final class ControlFile: Sendable {
+        let descriptor: OwnedFD
+        let path: String
+
+        init(_ descriptor: consuming OwnedFD, path: String) {
+            self.descriptor = descriptor
+            self.path = path
+        }
+    }
+
+    private let files: [ControlFile]
+
+    /// - Parameter bornInUnified: whether the process will be cloned into `directoryForClone`, so that v2 is done.
+    package init(into cgroup: Cgroup, bornInUnified: Bool) throws(CgroupError) {
+        var files: [ControlFile] = []
+        for branch in cgroup.branches where !(bornInUnified && branch.place.version == .v2) {
+            let name = branch.place.version == .v1 ? "tasks" : "cgroup.procs"
+            let path = "\(branch.place.directory)/\(name)"
+            do throws(SyscallError) {
+                guard let leaf = branch.leaf else { throw SyscallError("open", path, errno: 2) }
+                files.append(ControlFile(try openFile(FilePath(name), .writeOnly, at: leaf.number), path: path))
+            } catch { throw CgroupError(doing: "open \(path)", cause: error) }
+        }
+        self.files = files
+    }
+
+    /// Those that the process must not close before it has entered.
+    package var descriptors: [Int32] { files.map { $0.descriptor.number } }
+
+    /// Moves the calling process, which has one thread.
+    package func enter() throws(CgroupError) {
+        for file in files {
+            try doing("enter cgroup \(file.path)") { () throws(SyscallError) in
+                // 0 is the writer itself.
+                try writeAll(Array("0".utf8), to: file.descriptor.number, subject: file.path)
+            }
+        }
+    }
+}
+
+extension Cgroup {
+    /// Where `create` will make a cgroup: what to write down before, so that a creation that is cut off can be undone.
+    package static func plannedRecord(_ path: CgroupPath, layout: CgroupLayout) throws(CgroupError) -> CgroupRecord {
+        let own = path.isAbsolute ? nil : try OwnCgroups.ofCaller()
+        var places: [CgroupRecord.Place] = []
+        for hierarchy in layout.hierarchies {
+            let components = try (own?.base(in: hierarchy) ?? []) + path.components
+            var depth = components.count
+            while depth > 0, !isThere(components[..<depth].joined(separator: "/"), in: hierarchy.root) { depth -= 1 }
+            places.append(
+                CgroupRecord.Place(
+                    version: hierarchy.version, names: hierarchy.names, mountPoint: hierarchy.root.path.string,
+                    path: components.joined(separator: "/"), foundDepth: depth))
+        }
+        return CgroupRecord(mode: layout.mode, places: places)
+    }
+
+    private static func isThere(_ path: String, in root: CgroupDirectory) -> Bool {
+        (try? fileStatus(FilePath(path), at: root.number)) != nil
+    }
+}

@@ -1,0 +1,53 @@
+internal import Glibc
+internal import LinuxSyscalls
+package import OCISpec
+package import SystemPackage
+
+/// A directory with a configuration, read once.
+package struct Bundle: Sendable {
+    /// Absolute, without symbolic links.
+    package let path: FilePath
+    /// config.json as it is, to be kept beside the container's state.
+    let document: [UInt8]
+    package let configuration: RuntimeConfiguration
+
+    /// More than any configuration seen, less than would hurt.
+    static let configurationLimitBytes = 16 << 20
+
+    /// Goes to the bundle, which stays the working directory for hooks and the rest of the command, and reads its configuration.
+    package static func load(_ path: FilePath) throws(RuntimeError) -> Bundle {
+        do throws(SyscallError) { try changeDirectory(path) } catch {
+            throw RuntimeError(.notFound, "chdir \(path): \(errnoMessage(error.errno).lowercasedFirst)")
+        }
+        let absolute = try during("looking for the bundle") { () throws(SyscallError) in try workingDirectory() }
+        let document: [UInt8]
+        do throws(SyscallError) {
+            document = try readFile(FilePath(RuntimeConfiguration.fileName), limitBytes: configurationLimitBytes)
+        } catch {
+            if error.errno == ENOENT {
+                throw RuntimeError(.notFound, "JSON specification file \(RuntimeConfiguration.fileName) not found")
+            }
+            throw RuntimeError(doing: "reading the configuration", error)
+        }
+        return Bundle(path: absolute, document: document, configuration: try decode(document))
+    }
+
+    static func decode(_ document: [UInt8]) throws(RuntimeError) -> RuntimeConfiguration {
+        do throws(SpecProblem) {
+            let configuration = try RuntimeConfiguration.decode(document)
+            try configuration.validate()
+            return configuration
+        } catch { throw RuntimeError(doing: RuntimeConfiguration.fileName, error) }
+    }
+}
+
+/// Refuses, by its field, what a configuration may ask for and this runtime does not do yet.
+func refuseUnsupported(_ configuration: RuntimeConfiguration) throws(RuntimeError) {
+    let linux = configuration.linux ?? LinuxConfiguration()
+    let asked = [
+        ("linux.netDevices", !linux.netDevices.isEmpty), ("linux.intelRdt", linux.intelRdt != nil),
+        ("linux.memoryPolicy", linux.memoryPolicy != nil),
+        ("linux.personality.flags", linux.personality?.flags.isEmpty == false),
+    ]
+    for (field, isAsked) in asked where isAsked { throw RuntimeError(.unsupported, "\(field) is not supported yet") }
+}

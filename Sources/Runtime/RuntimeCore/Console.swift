@@ -1,0 +1,80 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// The terminal of a container or of a process that `exec` adds.
+enum Console {
+    /// Makes a terminal the calling session leader's, and its standard files, and sends its master to whoever asked for one.
+    /// - Parameter socket: gets the master with a name that nobody reads, as from runc.
+    static func attach(
+        master: borrowing OwnedFD, slave: borrowing OwnedFD, size: WindowSize?, sendingMasterTo socket: HeldDescriptor
+    ) throws(RuntimeError) {
+        let (masterNumber, slaveNumber) = (master.number, slave.number)
+        do throws(SyscallError) {
+            if let size { try setWindowSize(size, of: masterNumber) }
+            try sendMessage(Array("/dev/ptmx".utf8), descriptors: [masterNumber], to: socket.number, subject: "console socket")
+            try takeControllingTerminal(slaveNumber)
+            for number: Int32 in 0...2 { try replaceDescriptor(number, by: slaveNumber) }
+        } catch { throw RuntimeError(doing: "attaching the terminal", error) }
+    }
+
+    /// Makes a terminal in the devpts of a container that the calling process has joined, and attaches it. What the container calls
+    /// /dev/pts/ptmx is verified before it is used (CVE-2025-52565).
+    static func attachInContainer(size: WindowSize?, sendingMasterTo socket: HeldDescriptor) throws(RuntimeError) {
+        let master: OwnedFD
+        do throws(SyscallError) {
+            let root = try openFile("/", [.path, .directory])
+            master = try openMultiplexer(root)
+        } catch { throw RuntimeError(doing: "opening a terminal in the container", error) }
+        let slave: OwnedFD
+        do { slave = try openTerminalPeer(of: master) } catch { throw RuntimeError(doing: "opening a terminal in the container", error) }
+        try attach(master: master, slave: slave, size: size, sendingMasterTo: socket)
+    }
+
+    private static func openMultiplexer(_ root: borrowing OwnedFD) throws(SyscallError) -> OwnedFD {
+        let path: FilePath = "/dev/pts/ptmx"
+        let found = try openInRoot(path, .path, root: root)
+        let status = try fileStatus(of: found.number, subject: path.string)
+        guard status.type == .characterDevice, status.device == DeviceNumber(major: 5, minor: 2),
+            try fileSystemKind(of: found.number, subject: path.string) == .devpts
+        else { throw SyscallError("verify", "\(path) as the terminal multiplexer", errno: EPERM) }
+        return try openInRoot(path, [.readWrite, .noControllingTerminal], root: root)
+    }
+
+    /// Takes the master that `attach` sent.
+    static func receiveMaster(from socket: HeldDescriptor) throws(RuntimeError) -> OwnedFD {
+        let message: ReceivedMessage
+        do { message = try receiveMessage(from: socket.number, limitBytes: 4096, subject: "console socket") } catch {
+            throw RuntimeError(doing: "receiving the terminal", error)
+        }
+        guard message.descriptors.count == 1, let number = message.descriptors.first else {
+            for descriptor in message.descriptors { _ = OwnedFD(owning: descriptor) }
+            throw RuntimeError(.lost, doing: "receiving the terminal", "the container sent none")
+        }
+        return OwnedFD(owning: number)
+    }
+}
+
+/// The ends of the console socket: the caller's, or a pair of our own for a terminal that the command keeps.
+final class ConsoleEnds {
+    /// Lent to the process that makes the terminal; nil without a terminal.
+    let sending: HeldDescriptor?
+    /// Where the command takes the master from.
+    let receiving: HeldDescriptor?
+
+    init(socket: FilePath?, terminal: Bool) throws(RuntimeError) {
+        guard terminal else {
+            sending = nil
+            receiving = nil
+            return
+        }
+        do throws(SyscallError) {
+            if let socket {
+                sending = HeldDescriptor(try connectUnixSocket(socket))
+                receiving = nil
+            } else {
+                (sending, receiving) = try SocketPair(.stream).split { (HeldDescriptor($0), HeldDescriptor($1)) }
+            }
+        } catch { throw RuntimeError(doing: "connecting to the console socket", error) }
+    }
+}

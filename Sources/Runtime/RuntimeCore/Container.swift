@@ -1,0 +1,167 @@
+internal import Glibc
+internal import LinuxSyscalls
+package import OCISpec
+internal import SystemPackage
+
+/// An existing container: its record, and what the kernel says of its process.
+package final class Container {
+    let directory: StateDirectory
+    /// nil where creation was cut off before it was written.
+    let storedRecord: ContainerRecord?
+    let id: String
+
+    /// - Throws: `notFound`, `invalidArgument` for an id that is no name.
+    package init(_ id: String, in root: StateRoot) throws(RuntimeError) {
+        self.id = id
+        directory = try StateDirectory.open(in: root, id: id)
+        storedRecord = try directory.readRecord()
+    }
+
+    /// What was written down at creation.
+    package func record() throws(RuntimeError) -> ContainerRecord {
+        guard let storedRecord else { throw RuntimeError(.wrongStatus, "container \(id) was never completed: delete it with --force") }
+        return storedRecord
+    }
+
+    /// What the container is right now. Paused is told from the cgroup.
+    package func status() throws(RuntimeError) -> ContainerState.Status {
+        guard let record = storedRecord else { return .creating }
+        guard let snapshot = try liveInit() else { return record.initProcess == nil ? try cutOffStatus() : .stopped }
+        if snapshot.name == StartGate.processName && directory.has(StateDirectory.gateName) { return .created }
+        return try ContainerCgroup(recorded: record.cgroup).isFrozen() ? .paused : .running
+    }
+
+    /// A container without a process is being created as long as somebody holds the lock; otherwise its creation was cut off.
+    private func cutOffStatus() throws(RuntimeError) -> ContainerState.Status { try directory.tryLock() ? .stopped : .creating }
+
+    /// The first process, if it is still the one on record and lives.
+    func liveInit() throws(RuntimeError) -> ProcessSnapshot? {
+        guard let recorded = storedRecord?.initProcess else { return nil }
+        let snapshot = try during("looking at the container's process") { () throws(SyscallError) in
+            try ProcessSnapshot.look(at: recorded.process)
+        }
+        guard let snapshot, snapshot.isAlive, snapshot.startTicks == recorded.startTicks else { return nil }
+        return snapshot
+    }
+
+    /// A descriptor of the first process, checked after it was opened: no other process can have come in between.
+    func openInit() throws(RuntimeError) -> OwnedFD? {
+        guard let recorded = storedRecord?.initProcess else { return nil }
+        do throws(SyscallError) {
+            let pidfd = try openProcess(recorded.process)
+            let snapshot = try ProcessSnapshot.look(at: recorded.process)
+            guard let snapshot, snapshot.isAlive, snapshot.startTicks == recorded.startTicks else { return nil }
+            return pidfd
+        } catch {
+            if error.errno == ESRCH { return nil }
+            throw RuntimeError(doing: "opening the container's process", error)
+        }
+    }
+
+    /// The configuration as it was at creation.
+    func configuration() throws(RuntimeError) -> RuntimeConfiguration {
+        let name = StateDirectory.configurationName
+        guard let document = try directory.read(name, limitBytes: Bundle.configurationLimitBytes) else {
+            throw RuntimeError(.invalidConfiguration, doing: "reading the container's state", "\(name) is missing")
+        }
+        return try Bundle.decode(document)
+    }
+
+    /// The state as `state` and hooks tell it.
+    package func state() throws(RuntimeError) -> ContainerState {
+        let record = try record()
+        let status = try status()
+        return ContainerState(
+            ociVersion: record.ociVersion, id: record.id, status: status,
+            pid: status == .stopped ? nil : record.initProcess?.process, bundle: record.bundle, annotations: record.annotations)
+    }
+}
+
+// start, kill, pause and resume.
+extension Container {
+    /// Lets a created container's program run. - Spec: runtime.md, "Start".
+    /// - Throws: `wrongStatus`; what kept the program from running. Where a hook is what failed, the container is gone.
+    package func start(_ journal: Journal) throws(RuntimeError) {
+        let status = try status()
+        switch status {
+        case .created: break
+        case .stopped: throw RuntimeError(.wrongStatus, "cannot start a container that has stopped")
+        case .running, .paused: throw RuntimeError(.wrongStatus, "cannot start an already running container")
+        case .creating: throw RuntimeError(.wrongStatus, "cannot start a container in the creating state")
+        }
+        let hooks = try configurationForHooks()
+        do throws(RuntimeError) {
+            try StartGate.open(in: directory)
+            try directory.remove(StateDirectory.gateName)
+            if hooks.poststart.isEmpty { return }
+            var state = try state()
+            state.status = .running
+            try HookRunner(list: "poststart", hooks: hooks.poststart, state: state).run()
+        } catch {
+            guard error.code == .hook else { throw error }
+            let removal = try Removal(
+                record: record(), cgroup: ContainerCgroup(recorded: record().cgroup), hooks: hooks, journal: journal)
+            throw error.followed { () throws(RuntimeError) in try removal.killAndRemove(directory) }
+        }
+    }
+
+    /// Sends a signal to the first process, or to every process of the container.
+    /// - Throws: `wrongStatus` where there is none.
+    package func kill(_ signal: Int32, all: Bool) throws(RuntimeError) {
+        if all {
+            let cgroup = try ContainerCgroup(recorded: record().cgroup)
+            return try cgroup.signalAll(signal)
+        }
+        guard let pidfd = try openInit() else { throw RuntimeError(.wrongStatus, "container not running") }
+        do { try sendSignal(signal, toProcessOf: pidfd, subject: "container \(id)") } catch {
+            if error.errno == ESRCH { throw RuntimeError(.wrongStatus, "container not running") }
+            throw RuntimeError(doing: "signalling the container", error)
+        }
+    }
+
+    /// Freezes every process of a running container.
+    package func pause() throws(RuntimeError) {
+        let status = try status()
+        guard status == .running || status == .created else {
+            throw RuntimeError(.wrongStatus, "cannot pause a container in the \(status) state")
+        }
+        try ContainerCgroup(recorded: record().cgroup).freeze()
+    }
+
+    /// Lets a paused container go on.
+    package func resume() throws(RuntimeError) {
+        let status = try status()
+        guard status == .paused else { throw RuntimeError(.wrongStatus, "cannot resume a container in the \(status) state") }
+        try ContainerCgroup(recorded: record().cgroup).thaw()
+    }
+
+    /// The pids of every process in the container.
+    package func processes() throws(RuntimeError) -> [Int32] {
+        try ContainerCgroup(recorded: record().cgroup).processes()
+    }
+
+    /// Takes a container away. - Spec: runtime.md, "Delete".
+    /// - Throws: `wrongStatus` for one that runs, unless `force`; `busy` while it is being created.
+    package func delete(force: Bool, _ journal: Journal) throws(RuntimeError) {
+        guard try directory.tryLock() else { throw RuntimeError(.busy, "container \(id) is being created or deleted by another process") }
+        guard let record = storedRecord else {
+            guard force else { throw RuntimeError(.wrongStatus, "cannot delete container \(id) that is not stopped: creating") }
+            return try directory.removeAll()
+        }
+        let status = try status()
+        let removal = Removal(
+            record: record, cgroup: try ContainerCgroup(recorded: record.cgroup), hooks: try configurationForHooks(), journal: journal)
+        switch status {
+        // runc deletes a created container too, and engines count on it.
+        case .stopped, .created: try removal.killAndRemove(directory)
+        case .creating, .running, .paused:
+            guard force else { throw RuntimeError(.wrongStatus, "cannot delete container \(id) that is not stopped: \(status)") }
+            try removal.killAndRemove(directory)
+        }
+    }
+
+    /// The hooks of a container whose configuration was not yet copied are none: nothing of it has run.
+    private func configurationForHooks() throws(RuntimeError) -> HookSet {
+        directory.has(StateDirectory.configurationName) ? try configuration().hooks : HookSet()
+    }
+}

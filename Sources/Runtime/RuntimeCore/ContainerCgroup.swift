@@ -1,0 +1,113 @@
+internal import Cgroups
+internal import CoreTypes
+internal import Glibc
+internal import LinuxSyscalls
+internal import OCISpec
+
+/// The cgroup of a container, from the plan that is written down first to its removal.
+final class ContainerCgroup {
+    /// Where it is, or will be.
+    private(set) var record: CgroupRecord
+    private var cgroup: Cgroup?
+    private let layout: CgroupLayout?
+    private let path: CgroupPath?
+
+    /// For a new container: looks where its cgroup will be and makes nothing yet.
+    init(planningFor configuration: RuntimeConfiguration, id: String) throws(RuntimeError) {
+        do throws(CgroupError) {
+            let layout = try CgroupLayout.detect()
+            let path = try CgroupPath(configuration.linux?.cgroupsPath, container: Self.checked(id))
+            record = try Cgroup.plannedRecord(path, layout: layout)
+            self.layout = layout
+            self.path = path
+        } catch { throw RuntimeError(error) }
+    }
+
+    /// For a container on record.
+    init(recorded record: CgroupRecord) throws(RuntimeError) {
+        self.record = record
+        layout = nil
+        path = nil
+        do throws(CgroupError) { cgroup = try Cgroup(opening: record) } catch { throw RuntimeError(error) }
+    }
+
+    private static func checked(_ id: String) throws(CgroupError) -> ContainerID {
+        do { return try ContainerID(id) } catch { throw CgroupError(.invalidPath, doing: "name the cgroup", reason: error.description) }
+    }
+
+    /// Makes the planned cgroup with the container's limits.
+    func create(_ resources: LinuxResources?) throws(RuntimeError) {
+        guard let path else { return }
+        do throws(CgroupError) {
+            let made = try Cgroup.create(path, resources: resources, layout: layout)
+            cgroup = made
+            record = made.record
+        } catch { throw RuntimeError(error) }
+    }
+
+    /// What a process needs to enter it by itself, or a cgroup below it: `[<controllers>:]<path>` each, as `exec --cgroup` has it.
+    func entry(below paths: [String] = []) throws(RuntimeError) -> CgroupEntry {
+        guard var target = cgroup else { throw RuntimeError(.lost, doing: "entering the cgroup", "it was not made") }
+        do throws(CgroupError) {
+            if let path = paths.last {
+                if paths.count > 1 || path.contains(":") {
+                    throw CgroupError(.unsupported, doing: "--cgroup \(path)", reason: "one path for all controllers is supported so far")
+                }
+                if path != "/" { target = try target.descendant(path) }
+            }
+            unifiedDirectory = target.directoryForClone
+            return try CgroupEntry(into: target, bornInUnified: unifiedDirectory != nil)
+        } catch { throw RuntimeError(error) }
+    }
+
+    /// The directory of the v2 part of the last `entry`, to be born in.
+    private(set) var unifiedDirectory: Int32?
+
+    func isFrozen() throws(RuntimeError) -> Bool { try perform { cgroup throws(CgroupError) in try cgroup.isFrozen() } ?? false }
+
+    func freeze() throws(RuntimeError) { _ = try perform { cgroup throws(CgroupError) in try cgroup.freeze() } }
+
+    func thaw() throws(RuntimeError) { _ = try perform { cgroup throws(CgroupError) in try cgroup.thaw() } }
+
+    func processes() throws(RuntimeError) -> [Int32] {
+        try perform { cgroup throws(CgroupError) in try cgroup.processes() } ?? []
+    }
+
+    /// Sends a signal to every process; those that end meanwhile have had theirs.
+    func signalAll(_ signal: Int32) throws(RuntimeError) {
+        if signal == SIGKILL { return try killAll() }
+        for process in try processes() {
+            do { try sendSignal(signal, toProcess: process) } catch {
+                if error.errno != ESRCH { throw RuntimeError(doing: "signalling the container's processes", error) }
+            }
+        }
+    }
+
+    func killAll() throws(RuntimeError) { _ = try perform { cgroup throws(CgroupError) in try cgroup.killAll() } }
+
+    /// Removes it; processes that were killed may take their time to leave, but not forever.
+    func remove() throws(RuntimeError) {
+        if cgroup == nil {
+            // Planned and perhaps made in part.
+            do throws(CgroupError) { cgroup = try Cgroup(opening: record) } catch { throw RuntimeError(error) }
+        }
+        _ = try perform { cgroup throws(CgroupError) in try cgroup.delete() }
+    }
+
+    private func perform<Result>(_ body: (Cgroup) throws(CgroupError) -> Result) throws(RuntimeError) -> Result? {
+        guard let cgroup else { return nil }
+        do throws(CgroupError) { return try body(cgroup) } catch { throw RuntimeError(error) }
+    }
+}
+
+extension RuntimeError {
+    init(_ error: CgroupError) {
+        let code: Code =
+            switch error.code {
+            case .invalidPath: .invalidConfiguration
+            case .unsupported: .unsupported
+            case .unavailable, .notEmpty, .refused, .timedOut: .refused
+            }
+        self.init(code, error.description)
+    }
+}

@@ -1,0 +1,101 @@
+package import Cgroups
+internal import JSON
+internal import LinuxSyscalls
+package import OCISpec
+
+/// What the runtime writes down about a container, in `state.json` of its state directory: the intent before the first effect, the
+/// process once it exists.
+package struct ContainerRecord: Equatable, Sendable {
+    /// The version of the format; a file of another one is refused.
+    static let formatVersion = 1
+    static let fileName = "state.json"
+    static let limitBytes = 1 << 20
+
+    /// The process that the container consists of, told apart from a later one of the same number.
+    package struct Init: Equatable, Sendable {
+        package var process: Int32
+        package var startTicks: UInt64
+    }
+
+    package var ociVersion: String
+    package var id: String
+    /// Absolute.
+    package var bundle: String
+    /// Absolute.
+    package var rootfs: String
+    /// RFC 3339.
+    package var created: String
+    package var ownerID: UInt32
+    /// nil while the container is being created.
+    package var initProcess: Init?
+    /// Where the container's cgroup is, or was about to be made.
+    package var cgroup: CgroupRecord
+    package var ownNamespaces: [LinuxNamespace.Kind]
+    package var newKeyring: Bool
+    package var annotations: [String: String]
+
+    var encoded: [UInt8] {
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.member("version", Self.formatVersion)
+            writer.member("ociVersion", ociVersion)
+            writer.member("id", id)
+            writer.member("bundle", bundle)
+            writer.member("rootfs", rootfs)
+            writer.member("created", created)
+            writer.member("owner", ownerID)
+            writer.member("pid", initProcess?.process)
+            writer.member("startTime", initProcess?.startTicks)
+            writer.name("cgroup")
+            cgroup.write(to: &writer)
+            writer.member("namespaces", ownNamespaces.map(\.rawValue))
+            writer.member("newKeyring", newKeyring)
+            writer.member("annotations", unlessEmpty: annotations)
+        }
+        return writer.bytes
+    }
+
+    static func decode(_ bytes: [UInt8]) throws(RuntimeError) -> ContainerRecord {
+        do {
+            var reader = try JSONReader(bytes, limits: JSONLimits(maximumBytes: limitBytes, allowsNUL: false))
+            let record = try read(&reader)
+            try reader.finish()
+            return record
+        } catch { throw RuntimeError(.invalidConfiguration, doing: "reading \(fileName)", error.description) }
+    }
+
+    private static func read(_ reader: inout JSONReader) throws(JSONError) -> ContainerRecord {
+        var record = ContainerRecord(
+            ociVersion: "", id: "", bundle: "", rootfs: "", created: "", ownerID: 0, cgroup: CgroupRecord(mode: .unified, places: []),
+            ownNamespaces: [], newKeyring: true,
+            annotations: [:])
+        var (version, process, startTicks): (Int, Int32?, UInt64?) = (0, nil, nil)
+        var cgroup: CgroupRecord?
+        try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
+            switch name {
+            case "version": version = try reader.readInteger()
+            case "ociVersion": record.ociVersion = try reader.readString()
+            case "id": record.id = try reader.readString()
+            case "bundle": record.bundle = try reader.readString()
+            case "rootfs": record.rootfs = try reader.readString()
+            case "created": record.created = try reader.readString()
+            case "owner": record.ownerID = try reader.readInteger()
+            case "pid": process = try reader.readInteger(Int32.self)
+            case "startTime": startTicks = try reader.readInteger(UInt64.self)
+            case "cgroup": cgroup = try CgroupRecord(from: &reader)
+            case "namespaces":
+                record.ownNamespaces = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try reader.readCase() }
+            case "newKeyring": record.newKeyring = try reader.readBool()
+            case "annotations": record.annotations = try reader.readStringDictionary()
+            default: try reader.skipValue()
+            }
+        }
+        guard version == formatVersion else {
+            throw JSONError(path: "version", problem: "format \(version) is not \(formatVersion), which this runtime writes", offset: 0)
+        }
+        guard let cgroup else { throw JSONError(path: "cgroup", problem: "is required", offset: 0) }
+        record.cgroup = cgroup
+        if let process, let startTicks { record.initProcess = Init(process: process, startTicks: startTicks) }
+        return record
+    }
+}

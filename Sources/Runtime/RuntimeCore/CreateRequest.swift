@@ -1,0 +1,61 @@
+package import LinuxSyscalls
+package import SystemPackage
+
+/// What `create` and `run` are asked for.
+package struct CreateRequest: Sendable {
+    package var id: String
+    package var stateRoot: StateRoot
+    package var bundle: FilePath
+    /// Where compiled seccomp programs are kept between runs; nil compiles every time.
+    package var filterCache: FilePath?
+    /// Where the container's terminal goes; must be given exactly where the configuration asks for a terminal, unless `keepsTerminal`.
+    package var consoleSocket: FilePath?
+    /// `run` in the foreground relays the terminal itself.
+    package var keepsTerminal = false
+    package var pidFile: FilePath?
+    package var pivoting = true
+    package var newKeyring = true
+    /// How many descriptors from 3 up the payload inherits.
+    package var preservedDescriptors: Int32 = 0
+    /// Appended to the payload's environment.
+    package var addedEnvironment: [String] = []
+    /// Whether init waits for `start` rather than for the same command.
+    package var waitsForStart: Bool
+
+    package init(id: String, stateRoot: StateRoot, bundle: FilePath, waitsForStart: Bool) {
+        self.id = id
+        self.stateRoot = stateRoot
+        self.bundle = bundle
+        self.waitsForStart = waitsForStart
+    }
+}
+
+/// A process that is ready to become the payload, on the runtime's side.
+package struct PreparedProcess: ~Copyable {
+    package let process: Int32
+    package let pidfd: OwnedFD
+    /// The terminal's master where the command keeps it.
+    package let terminal: OwnedFD?
+    let channel: StageChannel
+
+    /// Lets the process go on to execve and returns when its program runs.
+    /// - Throws: what kept the program from running; the process has ended then.
+    func proceedToProgram() throws(RuntimeError) {
+        try channel.send(.proceed)
+        while let received = try channel.receive() {
+            if case .failed(let error) = received.message { throw error }
+        }
+    }
+}
+
+/// Writes the pid for those who asked for a file of it, whole or not at all.
+func writePIDFile(_ path: FilePath?, process: Int32) throws(RuntimeError) {
+    guard let path else { return }
+    try during("writing the pid file") { () throws(SyscallError) in
+        let name = path.lastComponent?.string ?? ""
+        let temporary = path.removingLastComponent().appending(".\(name).tmp")
+        let file = try openFile(temporary, [.writeOnly, .create, .truncate, .noFollow], mode: 0o644)
+        try writeAll(Array(String(process).utf8), to: file.number, subject: path.string)
+        try renameFile(temporary, to: path)
+    }
+}

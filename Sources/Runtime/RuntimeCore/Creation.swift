@@ -1,0 +1,131 @@
+internal import CoreTypes
+internal import LinuxSyscalls
+internal import OCISpec
+internal import Rootfs
+internal import SystemPackage
+
+/// Makes a container: the left column of docs/process-stages.md. Whatever fails, nothing of it is left; a runtime that is killed leaves
+/// a state directory from which `delete -f` finds the rest.
+package final class Creation {
+    let request: CreateRequest
+    let bundle: Bundle
+    let journal: Journal
+    let namespaces: NamespacePlan
+    let processPlan: ProcessPlan
+    private let rootfsPlan: RootfsPlan
+    let directory: StateDirectory
+    let cgroup: ContainerCgroup
+    var record: ContainerRecord
+    /// From the first hook on, a failure is the end of a life that `poststop` hooks must hear of.
+    var hooksHaveRun = false
+
+    /// Reads and checks the whole request, then writes the intent down.
+    package init(_ request: CreateRequest, _ journal: Journal) throws(RuntimeError) {
+        self.request = request
+        self.journal = journal
+        try StateDirectory.check(request.id)
+        bundle = try Bundle.load(request.bundle)
+        let configuration = bundle.configuration
+        try refuseUnsupported(configuration)
+        guard let process = configuration.process else {
+            throw RuntimeError(.invalidConfiguration, doing: RuntimeConfiguration.fileName, "process is required")
+        }
+        processPlan = try ProcessPlan(process, addedEnvironment: request.addedEnvironment)
+        namespaces = NamespacePlan(configuration.linux?.namespaces ?? [])
+        do throws(RootfsError) {
+            rootfsPlan = try planRootfs(for: configuration, bundle: bundle.path, pivoting: request.pivoting)
+        } catch { throw RuntimeError(error) }
+        try Self.checkConsole(request, terminal: process.terminal)
+        cgroup = try ContainerCgroup(planningFor: configuration, id: request.id)
+        record = Self.firstRecord(request, bundle, cgroup)
+        directory = try StateDirectory.make(in: request.stateRoot, id: request.id)
+        do throws(RuntimeError) {
+            try directory.write(record)
+            try directory.write(bundle.document, to: StateDirectory.configurationName)
+        } catch {
+            throw error.followed { () throws(RuntimeError) in try directory.removeAll() }
+        }
+    }
+
+    private static func checkConsole(_ request: CreateRequest, terminal: Bool) throws(RuntimeError) {
+        if request.keepsTerminal { return }
+        if terminal && request.consoleSocket == nil {
+            throw RuntimeError(.invalidArgument, "cannot allocate tty if runc will detach without setting console socket")
+        }
+        if !terminal && request.consoleSocket != nil {
+            throw RuntimeError(.invalidArgument, "cannot use console socket if runc will not detach or allocate tty")
+        }
+    }
+
+    private static func firstRecord(_ request: CreateRequest, _ bundle: Bundle, _ cgroup: ContainerCgroup) -> ContainerRecord {
+        let configuration = bundle.configuration
+        let now = unixNanoseconds()
+        return ContainerRecord(
+            ociVersion: configuration.ociVersion, id: request.id, bundle: bundle.path.string,
+            rootfs: bundle.path.pushing(FilePath(configuration.root?.path ?? "")).string,
+            created: Timestamp(seconds: now / 1_000_000_000, nanoseconds: Int32(now % 1_000_000_000)).description,
+            ownerID: effectiveUserID(), cgroup: cgroup.record,
+            ownNamespaces: (configuration.linux?.namespaces ?? []).map(\.kind), newKeyring: request.newKeyring,
+            annotations: configuration.annotations)
+    }
+
+    /// Makes everything up to the moment before the payload. For `create`, init has heard our last word then and waits for `start`; for
+    /// `run`, call `start`.
+    package func create() throws(RuntimeError) -> PreparedProcess {
+        do throws(RuntimeError) {
+            let prepared = try prepare()
+            if request.waitsForStart { try prepared.channel.send(.proceed) }
+            return prepared
+        } catch { throw undone(error) }
+    }
+
+    /// For `run`: lets the payload run, and calls the hooks of that moment.
+    package func start(_ process: borrowing PreparedProcess) throws(RuntimeError) {
+        do throws(RuntimeError) {
+            try process.proceedToProgram()
+            let hooks = bundle.configuration.hooks.poststart
+            if !hooks.isEmpty { try HookRunner(list: "poststart", hooks: hooks, state: state(.running)).run() }
+        } catch {
+            hooksHaveRun = true
+            throw undone(error)
+        }
+    }
+
+    /// For `run` in the foreground: removes what is left when the payload has ended and was reaped.
+    package func remove() throws(RuntimeError) {
+        try Removal(record: record, cgroup: cgroup, hooks: bundle.configuration.hooks, journal: journal).remove(directory)
+    }
+
+    /// The state that hooks read.
+    func state(_ status: ContainerState.Status) -> ContainerState {
+        ContainerState(
+            ociVersion: record.ociVersion, id: record.id, status: status, pid: record.initProcess?.process, bundle: record.bundle,
+            annotations: record.annotations)
+    }
+
+    /// Everything of a failed creation is taken back; what cannot be is told after the first error.
+    private func undone(_ error: RuntimeError) -> RuntimeError {
+        error.followed { () throws(RuntimeError) in
+            let hooks = hooksHaveRun ? bundle.configuration.hooks : HookSet()
+            try Removal(record: record, cgroup: cgroup, hooks: hooks, journal: journal).killAndRemove(directory)
+        }
+    }
+
+    private func prepare() throws(RuntimeError) -> PreparedProcess {
+        let configuration = bundle.configuration
+        let filter = try compiledFilter(configuration.linux?.seccomp, cache: request.filterCache, journal)
+        let gate = request.waitsForStart ? try StartGate.listen(in: directory) : nil
+        try cgroup.create(configuration.linux?.resources)
+        record.cgroup = cgroup.record
+        let console = try ConsoleEnds(socket: request.consoleSocket, terminal: processPlan.terminal)
+        let stage = InitStage(
+            configuration: configuration, namespaces: namespaces,
+            payload: PayloadStage(plan: processPlan, filter: filter, setsLimits: !namespaces.hasUser),
+            rootfsPlan: rootfsPlan, cgroup: try cgroup.entry(), unifiedDirectory: cgroup.unifiedDirectory, gate: gate,
+            consoleSocket: console.sending,
+            keyring: request.newKeyring ? "_ses.\(request.id)" : nil, preservedDescriptors: request.preservedDescriptors,
+            state: state(.creating))
+        let made = try InitMaker(namespaces: namespaces, workingDirectory: bundle.path).make(stage)
+        return try supervise(made, console)
+    }
+}

@@ -1,0 +1,100 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import OCISpec
+internal import SystemPackage
+
+// What the runtime does while init makes the container: the messages of docs/process-stages.md in order.
+extension Creation {
+    /// Accompanies init until only the last steps before the payload are left, and writes it down.
+    func supervise(_ made: consuming MadeProcess, _ console: ConsoleEnds) throws(RuntimeError) -> PreparedProcess {
+        let process = made.process
+        let pidfd = made.pidfd
+        let channel = made.channel
+        // Not yet on record, but already to be killed should anything fail.
+        record.initProcess = try during("looking at the container's process") { () throws(SyscallError) in
+            guard let snapshot = try ProcessSnapshot.look(at: process) else {
+                throw SyscallError("open", "/proc/\(process)/stat", errno: ENOENT)
+            }
+            return ContainerRecord.Init(process: process, startTicks: snapshot.startTicks)
+        }
+        if namespaces.hasNewUser {
+            // As long as the process still has our ids, and not yet its own, we may.
+            try processPlan.setLimits(of: process)
+            try writeMappings(of: process)
+            try channel.send(.identityReady)
+        }
+        try waitUntilPrepared(channel, process)
+        try processPlan.adjustOOMScore(of: process)
+        try directory.write(record)
+        try writePIDFile(request.pidFile, process: process)
+        var terminal: OwnedFD?
+        if let receiving = console.receiving { terminal = try Console.receiveMaster(from: receiving) }
+        return PreparedProcess(process: process, pidfd: pidfd, terminal: terminal, channel: channel)
+    }
+
+    private func waitUntilPrepared(_ channel: StageChannel, _ process: Int32) throws(RuntimeError) {
+        while let received = try channel.receive() {
+            switch received.message {
+            case .prepared: return
+            case .remark(let text): journal.warn(text)
+            case .failed(let error): throw error
+            case .rootMounted:
+                try runRuntimeHooks()
+                try channel.send(.hooksDone)
+            case .forked, .identityReady, .hooksDone, .proceed:
+                throw RuntimeError(.lost, doing: "listening to the container's process", "unexpected \(received.message)")
+            }
+        }
+        throw lostProcess(process)
+    }
+
+    private func runRuntimeHooks() throws(RuntimeError) {
+        hooksHaveRun = true
+        let hooks = bundle.configuration.hooks
+        try HookRunner(list: "prestart", hooks: hooks.prestart, state: state(.creating)).run()
+        try HookRunner(list: "createRuntime", hooks: hooks.createRuntime, state: state(.creating)).run()
+    }
+
+    private func writeMappings(of process: Int32) throws(RuntimeError) {
+        guard let linux = bundle.configuration.linux else { return }
+        for (name, mappings) in [("uid_map", linux.uidMappings), ("gid_map", linux.gidMappings)] where !mappings.isEmpty {
+            let lines = mappings.map { "\($0.containerID) \($0.hostID) \($0.size)\n" }.joined()
+            try during("mapping the user namespace's ids") { () throws(SyscallError) in
+                let file = try openFile(FilePath("/proc/\(process)/\(name)"), .writeOnly)
+                try writeAll(Array(lines.utf8), to: file.number, subject: name)
+            }
+        }
+    }
+}
+
+/// Why a process of ours closed its channel without a word.
+func lostProcess(_ process: Int32) -> RuntimeError {
+    let fate =
+        switch try? waitForExit(.process(process)) {
+        case .some((_, .exited(let status))): "exited with status \(status)"
+        case .some((_, .signalled(let signal))): "was killed by signal \(signal)"
+        case nil: "is gone"
+        }
+    return RuntimeError(.lost, doing: "waiting for the container's process", "it \(fate) before it was ready")
+}
+
+extension ProcessPlan {
+    /// Sets the limits of a process, 0 for the caller: by someone with the host's rights, which raising a limit takes, and before the
+    /// process has ids of its own.
+    func setLimits(of process: Int32) throws(RuntimeError) {
+        for limit in limits {
+            try during("setting \(limit.name) to \(limit.soft):\(limit.hard)") { () throws(SyscallError) in
+                try setLimit(of: limit.resource, soft: limit.soft, hard: limit.hard, process: process, subject: limit.name)
+            }
+        }
+    }
+
+    /// From outside, for whoever is in a user namespace may not lower it.
+    func adjustOOMScore(of process: Int32) throws(RuntimeError) {
+        guard let oomScoreAdjustment else { return }
+        try during("setting the OOM score adjustment to \(oomScoreAdjustment)") { () throws(SyscallError) in
+            let file = try openFile(FilePath("/proc/\(process)/oom_score_adj"), .writeOnly)
+            try writeAll(Array(String(oomScoreAdjustment).utf8), to: file.number, subject: "oom_score_adj")
+        }
+    }
+}

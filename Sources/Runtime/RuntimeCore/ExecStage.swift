@@ -1,0 +1,74 @@
+internal import Cgroups
+internal import Glibc
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// A process that `exec` adds, from its clone to execve: the right column of the second drawing of docs/process-stages.md. Born in the
+/// container's pid namespace, it joins the others at once; nothing that lies in the container is executed or looked up by name before
+/// the program itself.
+struct ExecStage {
+    /// The container's first process.
+    let target: HeldDescriptor
+    /// The container's own, but for pid.
+    let namespaces: NamespaceTypes
+    var payload: PayloadStage
+    let cgroup: CgroupEntry
+    let consoleSocket: HeldDescriptor?
+    let keyring: String?
+    let preservedDescriptors: Int32
+
+    mutating func run(_ channel: StageChannel) -> Never {
+        do throws(RuntimeError) {
+            try isolate(channel)
+            try enterCgroup()
+            try joinNamespaces()
+            try setUpSession()
+            let program = try payload.prepare(channel)
+            throw payload.execute(program)
+        } catch {
+            // Nobody to tell means that the runtime is gone; then nobody waits either.
+            try? channel.send(.failed(error))
+        }
+        exitAtOnce(1)
+    }
+
+    private func isolate(_ channel: StageChannel) throws(RuntimeError) {
+        try during("starting the process") { () throws(SyscallError) in
+            try setParentDeathSignal(SIGKILL)
+            var kept = [channel.socket.number, target.number] + cgroup.descriptors
+            if let consoleSocket { kept.append(consoleSocket.number) }
+            try closeDescriptors(from: 3 + preservedDescriptors, except: kept)
+            try restoreDefaultSignals()
+            try setSignalMask([])
+        }
+    }
+
+    private func enterCgroup() throws(RuntimeError) {
+        do throws(CgroupError) { try cgroup.enter() } catch { throw RuntimeError(error) }
+    }
+
+    /// All in one call, which joins a user namespace before those that it owns.
+    private func joinNamespaces() throws(RuntimeError) {
+        if namespaces.isEmpty { return }
+        if namespaces.contains(.user) { try payload.plan.setLimits(of: 0) }
+        try during("joining the container's namespaces") { () throws(SyscallError) in
+            try joinNamespace(target.number, namespaces, subject: "container")
+            if namespaces.contains(.user) {
+                try setGroup(0)
+                try setUser(0)
+                try setDumpable(false)
+                // A change of credentials clears it.
+                try setParentDeathSignal(SIGKILL)
+            }
+        }
+    }
+
+    private func setUpSession() throws(RuntimeError) {
+        try during("setting up the session") { () throws(SyscallError) in
+            try startSession()
+            if let keyring { try joinKeyring(keyring) }
+        }
+        guard let consoleSocket else { return }
+        try Console.attachInContainer(size: payload.plan.windowSize, sendingMasterTo: consoleSocket)
+    }
+}

@@ -1,0 +1,166 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import OCISpec
+internal import Seccomp
+internal import SystemPackage
+
+/// Adds a process to a running container: the second drawing of docs/process-stages.md.
+package final class Execution {
+    private let request: ExecRequest
+    private let journal: Journal
+    private let container: Container
+    private let record: ContainerRecord
+    private let plan: ProcessPlan
+    private let filter: SeccompProgram?
+
+    package init(_ request: ExecRequest, _ journal: Journal) throws(RuntimeError) {
+        self.request = request
+        self.journal = journal
+        container = try Container(request.id, in: request.stateRoot)
+        record = try container.record()
+        switch try container.status() {
+        case .created, .running: break
+        case .paused:
+            if !request.ignoresPause {
+                throw RuntimeError(.wrongStatus, "cannot exec in a paused container (use --ignore-paused to override)")
+            }
+        case .stopped: throw RuntimeError(.wrongStatus, "cannot exec in a stopped container")
+        case .creating: throw RuntimeError(.wrongStatus, "cannot exec in a container in the creating state")
+        }
+        let configuration = try container.configuration()
+        let process = try Self.process(request.process, configuration)
+        plan = try ProcessPlan(process, addedEnvironment: request.addedEnvironment)
+        try Self.checkConsole(request, terminal: process.terminal)
+        filter = try compiledFilter(configuration.linux?.seccomp, cache: request.filterCache, journal)
+    }
+
+    private static func process(
+        _ source: ExecRequest.ProcessSource, _ configuration: RuntimeConfiguration
+    ) throws(RuntimeError) -> ProcessConfiguration {
+        switch source {
+        case .changes(let changes):
+            let base = configuration.process ?? ProcessConfiguration(workingDirectory: "/")
+            let process = changes.applied(to: base)
+            do throws(SpecProblem) { try process.validate(at: "process") } catch { throw RuntimeError(doing: "exec", error) }
+            return process
+        case .document(let path):
+            let bytes = try during("reading the process") { () throws(SyscallError) in
+                try readFile(path, limitBytes: Bundle.configurationLimitBytes)
+            }
+            do throws(SpecProblem) {
+                let process = try ProcessConfiguration.decode(bytes)
+                try process.validate(at: "")
+                return process
+            } catch { throw RuntimeError(doing: path.string, error) }
+        }
+    }
+
+    private static func checkConsole(_ request: ExecRequest, terminal: Bool) throws(RuntimeError) {
+        if request.keepsTerminal { return }
+        if terminal && request.consoleSocket == nil {
+            throw RuntimeError(.invalidArgument, "cannot allocate tty if runc will detach without setting console socket")
+        }
+        if !terminal && request.consoleSocket != nil {
+            throw RuntimeError(.invalidArgument, "cannot use console socket if runc will not detach or allocate tty")
+        }
+    }
+
+    /// Whether the process gets a terminal.
+    package var hasTerminal: Bool { plan.terminal }
+
+    /// Makes the process, and returns when its program runs.
+    package func start() throws(RuntimeError) -> PreparedProcess {
+        let prepared = try prepare()
+        do throws(RuntimeError) {
+            try prepared.proceedToProgram()
+            return prepared
+        } catch { throw error.followed { () throws(RuntimeError) in try end(prepared.process) } }
+    }
+
+    private func prepare() throws(RuntimeError) -> PreparedProcess {
+        guard let target = try container.openInit() else {
+            throw RuntimeError(.wrongStatus, "cannot exec in a stopped container")
+        }
+        let console = try ConsoleEnds(socket: request.consoleSocket, terminal: plan.terminal)
+        let cgroup = try ContainerCgroup(recorded: record.cgroup)
+        let entry = try cgroup.entry(below: request.cgroups)
+        let unified = cgroup.unifiedDirectory
+        let joinsPID = record.ownNamespaces.contains(.pid)
+        var stage = ExecStage(
+            target: HeldDescriptor(target), namespaces: joinedTypes.subtracting(.pid),
+            payload: PayloadStage(plan: plan, filter: filter, setsLimits: !joinedTypes.contains(.user)), cgroup: entry,
+            consoleSocket: console.sending, keyring: record.newKeyring ? "_ses.\(record.id)" : nil,
+            preservedDescriptors: request.preservedDescriptors)
+        let (ours, theirs) = try StageChannel.pair()
+        #if !WEAKENED_A26
+            try during("protecting the runtime") { () throws(SyscallError) in try setDumpable(false) }
+        #endif
+        if joinsPID {
+            // For children only: nothing else is started from here on.
+            try during("joining the pid namespace") { () throws(SyscallError) in
+                try joinNamespace(stage.target.number, .pid, subject: "pid namespace")
+            }
+        }
+        switch try during("cloning the process", { () throws(SyscallError) in try cloneProcess(cgroup: unified) }) {
+        case .child: stage.run(theirs)
+        case .parent(let process, let pidfd):
+            theirs.socket.close()
+            console.sending?.close()
+            return try supervise(MadeProcess(process: process, pidfd: pidfd, channel: ours), console)
+        }
+    }
+
+    private var joinedTypes: NamespaceTypes {
+        record.ownNamespaces.reduce(into: []) { $0.insert(NamespaceTypes($1)) }
+    }
+
+    private func supervise(_ made: consuming MadeProcess, _ console: ConsoleEnds) throws(RuntimeError) -> PreparedProcess {
+        let process = made.process
+        let pidfd = made.pidfd
+        let channel = made.channel
+        do throws(RuntimeError) {
+            try waitUntilPrepared(channel, process)
+            try plan.adjustOOMScore(of: process)
+            try writePIDFile(request.pidFile, process: process)
+            var terminal: OwnedFD?
+            if let receiving = console.receiving { terminal = try Console.receiveMaster(from: receiving) }
+            return PreparedProcess(process: process, pidfd: pidfd, terminal: terminal, channel: channel)
+        } catch {
+            // It waits for our word, or has ended.
+            throw error.followed { () throws(RuntimeError) in try end(process) }
+        }
+    }
+
+    /// Reaped too: a container does not come to its end before the processes that were added to it.
+    private func end(_ process: Int32) throws(RuntimeError) {
+        do throws(SyscallError) {
+            try sendSignal(SIGKILL, toProcess: process)
+            _ = try waitForExit(.process(process))
+        } catch {
+            if error.errno != ESRCH && error.errno != ECHILD { throw RuntimeError(doing: "ending the process", error) }
+        }
+    }
+
+    private func waitUntilPrepared(_ channel: StageChannel, _ process: Int32) throws(RuntimeError) {
+        while let received = try channel.receive() {
+            switch received.message {
+            case .prepared: return
+            case .remark(let text): journal.warn(text)
+            case .failed(let error): throw error
+            case .forked, .identityReady, .rootMounted, .hooksDone, .proceed:
+                throw RuntimeError(.lost, doing: "listening to the process", "unexpected \(received.message)")
+            }
+        }
+        throw lostProcess(process)
+    }
+}
+
+/// The filter of a profile, ready to be loaded; nil without one.
+func compiledFilter(_ profile: SeccompConfiguration?, cache: FilePath?, _ journal: Journal) throws(RuntimeError) -> SeccompProgram? {
+    guard let profile else { return nil }
+    do throws(SeccompError) {
+        let program = try seccompProgram(for: profile, cache: cache)
+        if let problem = program.cacheProblem { journal.debug("the seccomp cache is not used: \(problem)") }
+        return program
+    } catch { throw RuntimeError(.invalidConfiguration, doing: "compiling linux.seccomp", "\(error)") }
+}

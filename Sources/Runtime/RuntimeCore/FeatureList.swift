@@ -1,0 +1,18 @@
+package import OCISpec
+
+/// What this runtime can do, for `features`. - Spec: features.md, features-linux.md.
+package func runtimeFeatures() -> RuntimeFeatures {
+    var features = RuntimeFeatures(ociVersionMin: "1.0.0", ociVersionMax: RuntimeConfiguration.newestVersion)
+    features.hooks = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
+    features.linux.namespaces = LinuxNamespace.Kind.allCases
+    features.linux.capabilities = capabilityNames
+    features.linux.cgroup.v1 = true
+    features.linux.cgroup.v2 = true
+    features.linux.seccomp.enabled = true
+    features.linux.seccomp.actions = SeccompConfiguration.Action.allCases.filter { $0 != .notify }.map(\.rawValue)
+    features.linux.seccomp.operators = SeccompConfiguration.Comparison.allCases.map(\.rawValue)
+    features.linux.seccomp.architectures = SeccompConfiguration.Architecture.allCases.map(\.rawValue)
+    features.linux.seccomp.knownFlags = SeccompConfiguration.Flag.allCases.map(\.rawValue)
+    features.linux.seccomp.supportedFlags = SeccompConfiguration.Flag.allCases.filter { $0 != .waitKillableReceive }.map(\.rawValue)
+    return features
+}

@@ -1,0 +1,100 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import OCISpec
+internal import SystemPackage
+
+/// Runs the programs of a hook list, in order, in the calling process's namespaces.
+struct HookRunner {
+    /// As config.json calls the list, for messages.
+    let list: String
+    let hooks: [Hook]
+    /// What each hook reads from its standard input.
+    let state: ContainerState
+
+    /// How much of what a hook says is repeated in the error.
+    private static let outputLimitBytes = 4096
+
+    /// - Throws: `hook` at the first that cannot be run, fails or takes longer than it may.
+    func run() throws(RuntimeError) {
+        for (index, hook) in hooks.enumerated() { try run(hook, name: "\(list) hook #\(index) \(hook.path)") }
+    }
+
+    /// Runs every hook whatever the others do, and returns what went wrong.
+    func runAll() -> [RuntimeError] {
+        var failures: [RuntimeError] = []
+        for (index, hook) in hooks.enumerated() {
+            do { try run(hook, name: "\(list) hook #\(index) \(hook.path)") } catch { failures.append(error) }
+        }
+        return failures
+    }
+
+    private func run(_ hook: Hook, name: String) throws(RuntimeError) {
+        let end = try during("running \(name)") { () throws(SyscallError) in
+            let output = try Pipe()
+            let process = try spawn(hook, output: output.writeEnd.number)
+            return try HookProcess(process: process, pidfd: openProcess(process)).finish(
+                reading: output.takeReadEnd(), timeoutSeconds: hook.timeoutSeconds, outputLimitBytes: Self.outputLimitBytes)
+        }
+        switch end.exit {
+        case .exited(0) where !end.timedOut: return
+        case _ where end.timedOut: throw failure(name, "did not end within \(hook.timeoutSeconds ?? 0) s and was killed", end.output)
+        case .exited(let status): throw failure(name, "exit status \(status)", end.output)
+        case .signalled(let signal): throw failure(name, "killed by signal \(signal)", end.output)
+        }
+    }
+
+    private func failure(_ name: String, _ reason: String, _ output: [UInt8]) -> RuntimeError {
+        let text = String(decoding: output, as: UTF8.self).split(whereSeparator: \.isNewline).joined(separator: " | ")
+        return RuntimeError(.hook, doing: "running \(name)", text.isEmpty ? reason : "\(reason), output: \(text)")
+    }
+
+    /// The state comes from a file in memory, not a pipe: a hook that does not read it costs nothing.
+    private func spawn(_ hook: Hook, output: Int32) throws(SyscallError) -> Int32 {
+        let input = try makeMemoryFile(named: "container-state")
+        try writeAll(state.encode(), to: input.number, subject: "container state")
+        try rewindFile(input.number)
+        return try spawnProcess(
+            FilePath(hook.path), arguments: hook.arguments.isEmpty ? [hook.path] : hook.arguments, environment: hook.environment,
+            input: input.number, output: output, error: output)
+    }
+}
+
+/// A hook while it runs.
+private struct HookProcess: ~Copyable {
+    let process: Int32
+    let pidfd: OwnedFD
+
+    struct End {
+        var exit: ProcessExit
+        var timedOut = false
+        var output: [UInt8] = []
+    }
+
+    /// Reads what the hook says until it ends; what a child of it that stays behind says later is not waited for.
+    consuming func finish(reading output: consuming OwnedFD, timeoutSeconds: Int64?, outputLimitBytes: Int) throws(SyscallError) -> End {
+        let deadline = timeoutSeconds.map {
+            monotonicNanoseconds() / 1_000_000 + Int64(clamping: $0.multipliedReportingOverflow(by: 1000).partialValue)
+        }
+        var end = End(exit: .exited(0))
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        var descriptors = [pidfd.number, output.number]
+        while true {
+            let remaining = deadline.map { Int32(clamping: max(0, $0 - monotonicNanoseconds() / 1_000_000)) }
+            let ready = try waitUntilReadable(descriptors, timeoutMilliseconds: remaining)
+            if ready.isEmpty {
+                end.timedOut = true
+                try sendSignal(SIGKILL, toProcessOf: pidfd, subject: "hook")
+                break
+            }
+            if ready.contains(1) {
+                let count = try readBytes(output.number, into: &chunk)
+                if count == 0 { descriptors.removeLast() }
+                end.output.append(contentsOf: chunk[..<min(count, outputLimitBytes - end.output.count)])
+            } else if ready.contains(0) {
+                break
+            }
+        }
+        if let ended = try waitForExit(.process(process)) { end.exit = ended.exit }
+        return end
+    }
+}

@@ -1,0 +1,123 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import OCISpec
+internal import SystemPackage
+
+/// Turns the calling process into the user that the payload runs as.
+struct Identity {
+    let plan: ProcessPlan
+    /// Whether loading the filter will need CAP_SYS_ADMIN: there is one, and no no_new_privs that would replace the capability.
+    let filterNeedsPrivilege: Bool
+
+    /// Everything up to the last capset(2): bounding set, groups, user, working directory, capabilities.
+    /// - Returns: the capabilities that the payload gets, and those that the machine cannot give it.
+    func assume() throws(RuntimeError) -> (granted: CapabilityPlan, missing: CapabilitySet) {
+        var capabilities = plan.capabilities
+        let machine = boundingCapabilities()
+        let missing = capabilities.restrict(to: machine)
+        let entered = try enterWorkingDirectory()
+        try during("setting the bounding capabilities") { () throws(SyscallError) in
+            for number in machine.subtracting(capabilities.bounding).numbers { try dropBoundingCapability(number) }
+            try setKeepCapabilities(true)
+        }
+        try handOverStandardFiles()
+        try during("becoming user \(plan.user.uid):\(plan.user.gid)") { () throws(SyscallError) in
+            try setSupplementaryGroups(plan.user.additionalGIDs)
+            try setGroup(plan.user.gid)
+            try setUser(plan.user.uid)
+            try setKeepCapabilities(false)
+            // A change of user may have made the process dumpable, and visible to those who share its pid namespace.
+            try setDumpable(false)
+        }
+        if !entered { try retryWorkingDirectory() }
+        try checkWorkingDirectory()
+        setFileCreationMask(plan.user.umask ?? 0o022)
+        try setCapabilities(capabilities, keepingPrivilege: filterNeedsPrivilege)
+        return (capabilities, missing)
+    }
+
+    /// Down to what the payload gets, once nothing privileged is left to be done.
+    func renouncePrivilege(granted: CapabilityPlan) throws(RuntimeError) {
+        if filterNeedsPrivilege { try setCapabilities(granted, keepingPrivilege: false) }
+    }
+
+    /// For the filter: CAP_SYS_ADMIN, still permitted, becomes effective.
+    func regainPrivilege() throws(RuntimeError) {
+        guard filterNeedsPrivilege else { return }
+        try during("preparing to load the seccomp filter") { () throws(SyscallError) in
+            var sets = try threadCapabilities()
+            sets.effective.insert(.sysAdmin)
+            try setThreadCapabilities(sets)
+        }
+    }
+
+    private func setCapabilities(_ capabilities: CapabilityPlan, keepingPrivilege: Bool) throws(RuntimeError) {
+        try during("setting capabilities") { () throws(SyscallError) in
+            var sets = ThreadCapabilities(
+                effective: capabilities.effective, permitted: capabilities.permitted, inheritable: capabilities.inheritable)
+            if keepingPrivilege { sets.permitted.insert(.sysAdmin) }
+            try setThreadCapabilities(sets)
+            if keepingPrivilege { return }
+            for number in capabilities.raisableAmbient.numbers { try raiseAmbientCapability(number) }
+        }
+    }
+
+    /// Pipes and terminals that the runtime was given become the user's, who may then open /dev/stdout anew.
+    private func handOverStandardFiles() throws(RuntimeError) {
+        for descriptor: Int32 in 0...2 {
+            guard let status = try? fileStatus(of: descriptor), status.userID != plan.user.uid, !status.isNullDevice else { continue }
+            do {
+                try changeOwner(of: descriptor, userID: plan.user.uid, groupID: status.groupID, subject: "standard file \(descriptor)")
+            } catch {
+                // What cannot be owned by someone else (sockets, read-only mounts, unmapped ids) still works as it is.
+                guard [EINVAL, EPERM, EROFS, ENOSYS, EOPNOTSUPP].contains(error.errno) else {
+                    throw RuntimeError(doing: "handing over the standard files", error)
+                }
+            }
+        }
+    }
+}
+
+// Working directory.
+extension Identity {
+    /// Tried with privileges first. Returns false where permission was denied: the user may be the one who has it.
+    private func enterWorkingDirectory() throws(RuntimeError) -> Bool {
+        do {
+            try enter()
+            return true
+        } catch {
+            if error.errno == EACCES || error.errno == EPERM { return false }
+            throw RuntimeError(doing: "entering the working directory", error)
+        }
+    }
+
+    private func retryWorkingDirectory() throws(RuntimeError) {
+        try during("entering the working directory") { () throws(SyscallError) in try enter() }
+    }
+
+    /// No magic link of procfs is followed: `/proc/self/fd/7` would lead to a directory of the host that we still hold.
+    private func enter() throws(SyscallError) {
+        #if WEAKENED_A02
+            try changeDirectory(FilePath(plan.workingDirectory))
+        #else
+            let root = try openFile("/", [.path, .directory])
+            let directory = try openInRoot(FilePath(plan.workingDirectory), [.path, .directory], root: root)
+            try changeDirectory(to: directory, subject: plan.workingDirectory)
+        #endif
+    }
+
+    private func checkWorkingDirectory() throws(RuntimeError) {
+        #if !WEAKENED_A02
+            let path = try during("checking the working directory") { () throws(SyscallError) in try workingDirectory() }
+            guard path.isAbsolute else {
+                throw RuntimeError(
+                    .refused, doing: "entering the working directory", "\(plan.workingDirectory) lies outside the container's root")
+            }
+        #endif
+    }
+}
+
+extension FileStatus {
+    /// /dev/null, which everyone may open anyway.
+    fileprivate var isNullDevice: Bool { type == .characterDevice && device == DeviceNumber(major: 1, minor: 3) }
+}

@@ -1,0 +1,181 @@
+internal import Cgroups
+internal import Glibc
+internal import LinuxSyscalls
+internal import Netlink
+internal import OCISpec
+internal import Rootfs
+internal import SystemPackage
+
+/// A container's first process from its clone to execve: the right column of docs/process-stages.md.
+///
+/// Everything that can be decided is decided before the clone; what is here only acts.
+struct InitStage {
+    let configuration: RuntimeConfiguration
+    let namespaces: NamespacePlan
+    var payload: PayloadStage
+    let rootfsPlan: RootfsPlan
+    let cgroup: CgroupEntry
+    /// The v2 part of the cgroup, to be born in.
+    let unifiedDirectory: Int32?
+    /// Joined by this process; the others by the parent or a joining stage.
+    var joins: [OpenedNamespace] = []
+    /// Where to wait for `start`; without one the runtime says when to go on.
+    let gate: HeldDescriptor?
+    let consoleSocket: HeldDescriptor?
+    /// The session keyring's name; nil keeps the caller's keyring.
+    let keyring: String?
+    let preservedDescriptors: Int32
+    /// What `createContainer` and `startContainer` hooks read, but for pid and status.
+    let state: ContainerState
+
+    /// Goes all the way. The runtime, or `start`, hears why if it ends here.
+    mutating func run(_ channel: StageChannel) -> Never {
+        do throws(RuntimeError) {
+            try isolate(channel)
+            try enterNamespaces(channel)
+            try setUpNamespaces()
+            try setUpRootfs(channel)
+            let program = try payload.prepare(channel)
+            try finish(program, channel)
+        } catch {
+            // Nobody to tell means that the runtime is gone; then nobody waits either.
+            try? channel.send(.failed(error))
+        }
+        exitAtOnce(1)
+    }
+
+    /// Lets go of everything that the runtime held and this process has no use for.
+    private func isolate(_ channel: StageChannel) throws(RuntimeError) {
+        try during("starting the container's process") { () throws(SyscallError) in
+            try setParentDeathSignal(SIGKILL)
+            var kept = [channel.socket.number] + cgroup.descriptors + joins.map { $0.file.number }
+            if let gate { kept.append(gate.number) }
+            if let consoleSocket { kept.append(consoleSocket.number) }
+            try closeDescriptors(from: 3 + preservedDescriptors, except: kept)
+            if gate != nil { try setProcessName(StartGate.processName) }
+            try restoreDefaultSignals()
+            try setSignalMask([])
+        }
+    }
+
+    private func enterNamespaces(_ channel: StageChannel) throws(RuntimeError) {
+        if namespaces.hasNewUser { try channel.await(.identityReady) }
+        if namespaces.hasUser { try becomeRootOfUserNamespace() }
+        do throws(CgroupError) { try cgroup.enter() } catch { throw RuntimeError(error) }
+        if namespaces.hasNewCgroup {
+            try during("making the cgroup namespace") { () throws(SyscallError) in
+                try unshareNamespaces(.cgroup, subject: "cgroup")
+            }
+        }
+        for namespace in joins {
+            try during("joining the \(namespace.join.kind.rawValue) namespace") { () throws(SyscallError) in try namespace.enter() }
+        }
+        if namespaces.hasNewTime { try enterTimeNamespace() }
+    }
+
+    /// The clone left us with ids that the namespace does not know; files that we make shall belong to its root.
+    private func becomeRootOfUserNamespace() throws(RuntimeError) {
+        try during("becoming root of the user namespace") { () throws(SyscallError) in
+            try setGroup(0)
+            try setUser(0)
+            try setDumpable(false)
+            // A change of credentials clears it.
+            try setParentDeathSignal(SIGKILL)
+        }
+    }
+
+    /// Offsets can be written only before anybody is in the namespace, and unshare(2) puts in children alone.
+    private func enterTimeNamespace() throws(RuntimeError) {
+        try during("making the time namespace") { () throws(SyscallError) in
+            try unshareNamespaces(.time, subject: "time")
+            for (clock, offset) in [
+                ("monotonic", configuration.linux?.timeOffsets?.monotonic), ("boottime", configuration.linux?.timeOffsets?.boottime),
+            ] {
+                guard let offset else { continue }
+                let file = try openFile("/proc/self/timens_offsets", .writeOnly)
+                try writeAll(Array("\(clock) \(offset.seconds) \(offset.nanoseconds)\n".utf8), to: file.number, subject: "\(clock) offset")
+            }
+            let namespace = try openFile("/proc/self/ns/time_for_children", .readOnly)
+            try joinNamespace(namespace, .time, subject: "time")
+        }
+    }
+
+    private func setUpNamespaces() throws(RuntimeError) {
+        try during("setting up the session") { () throws(SyscallError) in
+            try startSession()
+            if let keyring { try joinKeyring(keyring) }
+            if let domain = configuration.linux?.personality?.domain { try setPersonality(domain == .linux32 ? 0x0008 : 0) }
+        }
+        if namespaces.cloned.contains(.network) {
+            do { try bringLoopbackUp() } catch { throw RuntimeError(.refused, doing: "bringing the loopback link up", "\(error)") }
+        }
+        try during("naming the container's host") { () throws(SyscallError) in
+            if let name = configuration.hostname, !name.isEmpty { try setHostName(name) }
+            if let name = configuration.domainname, !name.isEmpty { try setDomainName(name) }
+        }
+    }
+
+    private func setUpRootfs(_ channel: StageChannel) throws(RuntimeError) {
+        var rootfs = RootfsBuilder(rootfsPlan)
+        do throws(RootfsError) { try rootfs.prepare() } catch { throw RuntimeError(error) }
+        if configuration.hooks.runBeforePivot {
+            try channel.send(.rootMounted)
+            try channel.await(.hooksDone)
+            try runHooks("createContainer", configuration.hooks.createContainer, .creating)
+        }
+        if let consoleSocket {
+            let terminal: ContainerTerminal
+            do throws(RootfsError) { terminal = try rootfs.openTerminal() } catch { throw RuntimeError(error) }
+            try Console.attach(
+                master: terminal.master, slave: terminal.slave, size: payload.plan.windowSize, sendingMasterTo: consoleSocket)
+        }
+        do throws(RootfsError) { try rootfs.complete() } catch { throw RuntimeError(error) }
+    }
+
+    private func runHooks(_ list: String, _ hooks: [Hook], _ status: ContainerState.Status) throws(RuntimeError) {
+        if hooks.isEmpty { return }
+        var state = state
+        state.status = status
+        // As hooks in the container's pid namespace see it.
+        state.pid = processID()
+        try HookRunner(list: list, hooks: hooks, state: state).run()
+    }
+
+    /// From the runtime's last word to execve.
+    private func finish(_ program: String, _ channel: StageChannel) throws(RuntimeError) {
+        guard let gate else {
+            try runHooks("startContainer", configuration.hooks.startContainer, .created)
+            throw payload.execute(program)
+        }
+        let start = try StartGate.passThrough(gate)
+        do throws(RuntimeError) {
+            try runHooks("startContainer", configuration.hooks.startContainer, .created)
+            throw payload.execute(program)
+        } catch {
+            try start.send(.failed(error))
+            exitAtOnce(1)
+        }
+    }
+}
+
+/// Joins a session keyring, where the kernel has any.
+func joinKeyring(_ name: String) throws(SyscallError) {
+    do { try joinSessionKeyring(name) } catch  where error.errno == ENOSYS {}
+}
+
+extension HookSet {
+    /// Whether the runtime and init must meet between the mounts and the change of root.
+    var runBeforePivot: Bool { !prestart.isEmpty || !createRuntime.isEmpty || !createContainer.isEmpty }
+}
+
+extension RuntimeError {
+    init(_ error: RootfsError) {
+        let code: Code =
+            switch error.code {
+            case .invalidConfiguration: .invalidConfiguration
+            case .unsupported: .unsupported
+            case .stepFailed: .refused
+            }
+        self.init(code, doing: "setting up the root file system", error.description)
+    }
+}

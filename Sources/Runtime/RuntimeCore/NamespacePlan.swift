@@ -1,0 +1,78 @@
+internal import LinuxSyscalls
+internal import OCISpec
+internal import SystemPackage
+
+/// Which namespaces the container gets anew, which by path, and how: what docs/process-stages.md draws.
+struct NamespacePlan: Equatable, Sendable {
+    struct Join: Equatable, Sendable {
+        let type: NamespaceTypes
+        let kind: LinuxNamespace.Kind
+        let path: String
+    }
+
+    /// New, by the clone itself. Not cgroup, whose root is where the process is, nor time, whose offsets must be written first.
+    let cloned: NamespaceTypes
+    /// New, by the child once it is in its cgroup.
+    let hasNewCgroup: Bool
+    let hasNewTime: Bool
+    /// Joined by path, except a user namespace.
+    let joined: [Join]
+    /// The user namespace to join. It cannot be left again, so a stage of its own joins it and clones there.
+    let joinedUser: Join?
+
+    /// Whether the process has any user namespace other than the runtime's.
+    var hasUser: Bool { hasNewUser || joinedUser != nil }
+    var hasNewUser: Bool { cloned.contains(.user) }
+
+    init(_ namespaces: [LinuxNamespace]) {
+        var cloned: NamespaceTypes = []
+        var joins: [Join] = []
+        for namespace in namespaces {
+            let type = NamespaceTypes(namespace.kind)
+            if let path = namespace.path {
+                joins.append(Join(type: type, kind: namespace.kind, path: path))
+            } else {
+                cloned.insert(type)
+            }
+        }
+        self.cloned = cloned.subtracting([.cgroup, .time])
+        hasNewCgroup = cloned.contains(.cgroup)
+        hasNewTime = cloned.contains(.time)
+        joined = joins.filter { $0.type != .user }
+        joinedUser = joins.first { $0.type == .user }
+    }
+}
+
+extension NamespaceTypes {
+    init(_ kind: LinuxNamespace.Kind) {
+        switch kind {
+        case .mount: self = .mount
+        case .pid: self = .pid
+        case .network: self = .network
+        case .uts: self = .uts
+        case .ipc: self = .ipc
+        case .user: self = .user
+        case .cgroup: self = .cgroup
+        case .time: self = .time
+        }
+    }
+}
+
+/// A namespace file opened and known to be what it should be.
+final class OpenedNamespace {
+    let join: NamespacePlan.Join
+    let file: OwnedFD
+
+    init(_ join: NamespacePlan.Join) throws(RuntimeError) {
+        self.join = join
+        let doing = "opening the \(join.kind.rawValue) namespace \(join.path)"
+        file = try during(doing) { () throws(SyscallError) in try openFile(FilePath(join.path), .readOnly) }
+        let found: NamespaceTypes
+        do throws(SyscallError) { found = try namespaceType(of: file, subject: join.path) } catch {
+            throw RuntimeError(.invalidConfiguration, doing: doing, "it is not a namespace")
+        }
+        guard found == join.type else { throw RuntimeError(.invalidConfiguration, doing: doing, "it is another kind of namespace") }
+    }
+
+    func enter() throws(SyscallError) { try joinNamespace(file, join.type, subject: join.path) }
+}

@@ -1,0 +1,59 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import OCISpec
+internal import Seccomp
+internal import SystemPackage
+
+/// The last part of a process's way to the payload, the same for a container's first process and for one that `exec` adds: from
+/// inside the container's namespaces and root to execve.
+struct PayloadStage {
+    var plan: ProcessPlan
+    let filter: SeccompProgram?
+    /// Whether the process sets its own limits here, still with the host's rights; where a user namespace took those, it has been done.
+    let setsLimits: Bool
+    private var granted: CapabilityPlan?
+
+    init(plan: ProcessPlan, filter: SeccompProgram?, setsLimits: Bool) {
+        self.plan = plan
+        self.setsLimits = setsLimits
+        self.filter = filter
+    }
+
+    /// Becomes the payload's user and finds the program, and tells the runtime that only the last steps are left.
+    /// - Returns: the program's path.
+    mutating func prepare(_ channel: StageChannel) throws(RuntimeError) -> String {
+        if !plan.environment.contains(where: { $0.hasPrefix("HOME=") }) {
+            plan.environment.append("HOME=" + (UserDatabase.home(of: plan.user.uid) ?? "/"))
+        }
+        if setsLimits { try plan.setLimits(of: 0) }
+        if plan.noNewPrivileges {
+            try during("setting no_new_privs") { () throws(SyscallError) in try setNoNewPrivileges() }
+        }
+        let (granted, missing) = try identity.assume()
+        self.granted = granted
+        if !missing.isEmpty { try channel.send(.remark("the machine cannot give \(missing.names): not in the bounding set, dropped")) }
+        let program = try PayloadFile.find(plan.arguments.first ?? "", environment: plan.environment)
+        // From here on the end of the channel, not of the runtime, is what tells that the runtime has failed: `create` ends before us.
+        try during("preparing") { () throws(SyscallError) in try setParentDeathSignal(0) }
+        try channel.send(.prepared)
+        try channel.await(.proceed)
+        return program
+    }
+
+    /// Loads the filter and executes the program. Returns only to say why not.
+    func execute(_ program: String) -> RuntimeError {
+        do throws(RuntimeError) { try loadFilter() } catch { return error }
+        let failure = LinuxSyscalls.execute(FilePath(program), arguments: plan.arguments, environment: plan.environment)
+        return PayloadFile.explain(failure, path: program)
+    }
+
+    private var identity: Identity { Identity(plan: plan, filterNeedsPrivilege: filter != nil && !plan.noNewPrivileges) }
+
+    /// As late as can be: what follows is capset, where the filter needed a privilege, and execve.
+    private func loadFilter() throws(RuntimeError) {
+        guard let filter else { return }
+        try identity.regainPrivilege()
+        do { try filter.load() } catch { throw RuntimeError(.refused, doing: "loading the seccomp filter", "\(error)") }
+        if let granted { try identity.renouncePrivilege(granted: granted) }
+    }
+}

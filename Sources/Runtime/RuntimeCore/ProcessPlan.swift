@@ -1,0 +1,109 @@
+internal import LinuxSyscalls
+internal import OCISpec
+
+/// The five sets of capabilities that the payload gets.
+struct CapabilityPlan: Equatable, Sendable {
+    var bounding: CapabilitySet = []
+    var effective: CapabilitySet = []
+    var permitted: CapabilitySet = []
+    var inheritable: CapabilitySet = []
+    var ambient: CapabilitySet = []
+
+    /// No configuration means no capability at all.
+    init(_ sets: CapabilitySets?) throws(RuntimeError) {
+        guard let sets else { return }
+        bounding = try CapabilitySet(names: sets.bounding, of: "bounding")
+        effective = try CapabilitySet(names: sets.effective, of: "effective")
+        permitted = try CapabilitySet(names: sets.permitted, of: "permitted")
+        inheritable = try CapabilitySet(names: sets.inheritable, of: "inheritable")
+        ambient = try CapabilitySet(names: sets.ambient, of: "ambient")
+    }
+
+    /// Keeps of each set what `machine`, the bounding set that the process has, can give, and returns what that took away.
+    mutating func restrict(to machine: CapabilitySet) -> CapabilitySet {
+        let wanted = bounding.union(effective).union(permitted).union(inheritable).union(ambient)
+        bounding.formIntersection(machine)
+        effective.formIntersection(machine)
+        permitted.formIntersection(machine)
+        inheritable.formIntersection(machine)
+        ambient.formIntersection(machine)
+        return wanted.subtracting(machine)
+    }
+
+    /// What the kernel lets into the ambient set: it must be permitted and inheritable, or raising it is EPERM.
+    var raisableAmbient: CapabilitySet { ambient.intersection(permitted).intersection(inheritable) }
+}
+
+/// One limit to set, with its name for messages.
+struct LimitPlan: Equatable, Sendable {
+    let name: String
+    let resource: LimitedResource
+    let soft: UInt64
+    let hard: UInt64
+}
+
+/// What the process that becomes the payload does to itself, from the `process` object of config.json or of `exec`.
+struct ProcessPlan: Equatable, Sendable {
+    var arguments: [String]
+    var environment: [String]
+    var workingDirectory: String
+    var user: UserConfiguration
+    var capabilities: CapabilityPlan
+    var limits: [LimitPlan]
+    var noNewPrivileges: Bool
+    var oomScoreAdjustment: Int32?
+    var terminal: Bool
+    var windowSize: WindowSize?
+
+    /// - Throws: `invalidConfiguration` for names that mean nothing, `unsupported` for what this runtime does not do, by its field.
+    init(_ process: ProcessConfiguration, addedEnvironment: [String] = []) throws(RuntimeError) {
+        try Self.refuseUnsupported(process)
+        arguments = process.arguments
+        environment = process.environment + addedEnvironment
+        workingDirectory = process.workingDirectory
+        user = process.user
+        capabilities = try CapabilityPlan(process.capabilities)
+        limits = try Self.limits(process.resourceLimits)
+        noNewPrivileges = process.noNewPrivileges
+        oomScoreAdjustment = process.oomScoreAdjustment
+        terminal = process.terminal
+        windowSize = process.terminal ? process.consoleSize.map(WindowSize.init(clamping:)) : nil
+    }
+
+    private static func refuseUnsupported(_ process: ProcessConfiguration) throws(RuntimeError) {
+        let asked = [
+            ("process.apparmorProfile", process.appArmorProfile?.isEmpty == false),
+            ("process.selinuxLabel", process.seLinuxLabel?.isEmpty == false),
+            ("process.ioPriority", process.ioPriority != nil),
+            ("process.scheduler", process.scheduler != nil),
+            ("process.execCPUAffinity", process.execCPUAffinity != nil),
+        ]
+        for (field, isAsked) in asked where isAsked { throw RuntimeError(.unsupported, "\(field) is not supported yet") }
+    }
+
+    private static func limits(_ configured: [ResourceLimit]) throws(RuntimeError) -> [LimitPlan] {
+        var limits: [LimitPlan] = []
+        for limit in configured {
+            guard let number = limitNumbers[limit.type] else {
+                throw RuntimeError(.invalidConfiguration, doing: "process.rlimits", "\(limit.type.debugDescription) is no limit")
+            }
+            limits.append(
+                LimitPlan(name: limit.type, resource: LimitedResource(rawValue: number), soft: limit.soft, hard: limit.hard))
+        }
+        return limits
+    }
+}
+
+/// The numbers of limits, the same on x86-64 and arm64. - Source: asm-generic/resource.h.
+private let limitNumbers: [String: Int32] = [
+    "RLIMIT_CPU": 0, "RLIMIT_FSIZE": 1, "RLIMIT_DATA": 2, "RLIMIT_STACK": 3, "RLIMIT_CORE": 4, "RLIMIT_RSS": 5, "RLIMIT_NPROC": 6,
+    "RLIMIT_NOFILE": 7, "RLIMIT_MEMLOCK": 8, "RLIMIT_AS": 9, "RLIMIT_LOCKS": 10, "RLIMIT_SIGPENDING": 11, "RLIMIT_MSGQUEUE": 12,
+    "RLIMIT_NICE": 13, "RLIMIT_RTPRIO": 14, "RLIMIT_RTTIME": 15,
+]
+
+extension WindowSize {
+    /// A size as the specification gives it, in the 16 bits that the kernel has for each.
+    init(clamping size: ConsoleSize) {
+        self.init(rows: UInt16(clamping: size.height), columns: UInt16(clamping: size.width))
+    }
+}

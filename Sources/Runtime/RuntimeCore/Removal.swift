@@ -1,0 +1,51 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import OCISpec
+
+/// Undoes what `create` did. Every step is tried whatever became of the one before, and every step may have been done already.
+struct Removal {
+    let record: ContainerRecord
+    let cgroup: ContainerCgroup
+    let hooks: HookSet
+    let journal: Journal
+
+    /// How long processes that were killed may take to go: they may be in an uninterruptible call.
+    private static let deadlineMilliseconds: Int32 = 10_000
+
+    /// Kills whatever is left of the container, then removes it.
+    func killAndRemove(_ directory: borrowing StateDirectory) throws(RuntimeError) {
+        try killInit()
+        // With a pid namespace of its own, the kernel has ended everything along with init.
+        try cgroup.killAll()
+        try remove(directory)
+    }
+
+    /// Removes the cgroup and the state of a container that has no process any more, and tells the `poststop` hooks.
+    func remove(_ directory: borrowing StateDirectory) throws(RuntimeError) {
+        try cgroup.remove()
+        try directory.removeAll()
+        if hooks.poststop.isEmpty { return }
+        let state = ContainerState(
+            ociVersion: record.ociVersion, id: record.id, status: .stopped, pid: nil, bundle: record.bundle, annotations: record.annotations
+        )
+        for failure in HookRunner(list: "poststop", hooks: hooks.poststop, state: state).runAll() { journal.warn(failure.description) }
+    }
+
+    private func killInit() throws(RuntimeError) {
+        guard let recorded = record.initProcess else { return }
+        do throws(SyscallError) {
+            let pidfd = try openProcess(recorded.process)
+            guard let snapshot = try ProcessSnapshot.look(at: recorded.process), snapshot.startTicks == recorded.startTicks else { return }
+            if snapshot.isAlive { try sendSignal(SIGKILL, toProcessOf: pidfd, subject: "container \(record.id)") }
+            if try waitUntilReadable([pidfd.number], timeoutMilliseconds: Self.deadlineMilliseconds).isEmpty {
+                throw SyscallError("kill", "process \(recorded.process)", errno: ETIMEDOUT)
+            }
+            // Reaped here where it is our own child; else by whoever started it.
+            do throws(SyscallError) { _ = try waitForExit(.pidfd(pidfd.number), block: false) } catch {
+                if error.errno != ECHILD { throw error }
+            }
+        } catch {
+            if error.errno != ESRCH { throw RuntimeError(doing: "killing the container's process", error) }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+internal import Glibc
+internal import LinuxSyscalls
+
+/// A descriptor with several holders: what one process lends to another over a clone, and closes for itself.
+final class HeldDescriptor {
+    private var owned: OwnedFD?
+    let number: Int32
+
+    init(_ descriptor: consuming OwnedFD) {
+        number = descriptor.number
+        owned = .some(descriptor)
+    }
+
+    /// Closes it in this process; the number is not to be used any more.
+    func close() { owned = nil }
+}
+
+/// One end of the connection between the runtime and the process that becomes the payload: a socket of packets that execve closes.
+struct StageChannel {
+    let socket: HeldDescriptor
+
+    init(_ socket: consuming OwnedFD) { self.socket = HeldDescriptor(socket) }
+
+    /// Both ends.
+    static func pair() throws(RuntimeError) -> (StageChannel, StageChannel) {
+        let pair: SocketPair
+        do { pair = try SocketPair(.packets) } catch { throw RuntimeError(doing: "making the stage channel", error) }
+        return pair.split { (StageChannel($0), StageChannel($1)) }
+    }
+
+    func send(_ message: StageMessage, descriptors: [Int32] = []) throws(RuntimeError) {
+        try during("talking to the other stage") { () throws(SyscallError) in
+            _ = try sendMessage(message.encoded, descriptors: descriptors, to: socket.number, subject: "stage channel")
+        }
+    }
+
+    /// The next message with the descriptors that came along; nil when the other end is closed.
+    func receive() throws(RuntimeError) -> (message: StageMessage, descriptors: [Int32])? {
+        let received: ReceivedMessage
+        do {
+            received = try receiveMessage(from: socket.number, limitBytes: StageMessage.limitBytes, subject: "stage channel")
+        } catch  where error.errno == ECONNRESET {
+            // The other end was closed with messages of ours unread.
+            return nil
+        } catch { throw RuntimeError(doing: "listening to the other stage", error) }
+        if received.bytes.isEmpty { return nil }
+        guard let message = StageMessage(received.bytes) else {
+            for descriptor in received.descriptors { _ = OwnedFD(owning: descriptor) }
+            throw RuntimeError(.lost, doing: "listening to the other stage", "a message of kind \(received.bytes[0]) makes no sense")
+        }
+        return (message, received.descriptors)
+    }
+
+    /// For the process that becomes the payload: waits for one certain message. When the runtime is gone there is nothing left to do.
+    func await(_ expected: StageMessage) throws(RuntimeError) {
+        guard let received = try receive() else { exitAtOnce(1) }
+        for descriptor in received.descriptors { _ = OwnedFD(owning: descriptor) }
+        guard received.message == expected else {
+            throw RuntimeError(.lost, doing: "listening to the runtime", "expected \(expected), received \(received.message)")
+        }
+    }
+}

@@ -1,0 +1,61 @@
+/// What the runtime and the process that becomes the payload tell each other, in the order of docs/process-stages.md.
+enum StageMessage: Equatable, Sendable {
+    /// Joining stage to runtime, with the pidfd: the process that goes on in its place.
+    case forked(process: Int32)
+    /// Runtime to init: the mappings of your user namespace stand.
+    case identityReady
+    /// Init to runtime: everything is mounted, the old root is still there.
+    case rootMounted
+    /// Runtime to init: `prestart` and `createRuntime` hooks have run.
+    case hooksDone
+    /// Init to runtime: only the last steps before execve are left.
+    case prepared
+    /// Runtime to init: the record names you and your limits stand; go on to the gate or, without one, to execve. `start` says it too.
+    case proceed
+    /// Either way: worth a warning.
+    case remark(String)
+    /// From the process that becomes the payload: it gives up.
+    case failed(RuntimeError)
+
+    /// More than any path in a message, less than a socket's buffer.
+    static let limitBytes = 16_384
+
+    /// One byte of kind; then decimal, text, or code byte and two texts with a NUL between.
+    var encoded: [UInt8] {
+        switch self {
+        case .forked(let process): [1] + Array(String(process).utf8)
+        case .identityReady: [2]
+        case .rootMounted: [3]
+        case .hooksDone: [4]
+        case .prepared: [5]
+        case .proceed: [6]
+        case .remark(let text): Array(([7] + Array(text.utf8)).prefix(Self.limitBytes))
+        case .failed(let error):
+            Array(([8, error.code.rawValue] + Array(error.doing.utf8) + [0] + Array(error.cause.utf8)).prefix(Self.limitBytes))
+        }
+    }
+
+    /// nil where the bytes are no message.
+    init?(_ bytes: [UInt8]) {
+        guard let kind = bytes.first else { return nil }
+        let rest = bytes.dropFirst()
+        switch kind {
+        case 1:
+            guard let process = Int32(String(decoding: rest, as: UTF8.self)), process > 0 else { return nil }
+            self = .forked(process: process)
+        case 2: self = .identityReady
+        case 3: self = .rootMounted
+        case 4: self = .hooksDone
+        case 5: self = .prepared
+        case 6: self = .proceed
+        case 7: self = .remark(String(decoding: rest, as: UTF8.self))
+        case 8:
+            guard let code = rest.first.flatMap({ RuntimeError.Code(rawValue: $0) }) else { return nil }
+            let texts = rest.dropFirst().split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false)
+            guard texts.count == 2 else { return nil }
+            self = .failed(
+                RuntimeError(code, doing: String(decoding: texts[0], as: UTF8.self), String(decoding: texts[1], as: UTF8.self)))
+        default: return nil
+        }
+    }
+}

@@ -1,0 +1,48 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// The socket in the state directory on which a created container's init waits for `start`. A connection carries `proceed` in, and
+/// out what prevented the program from running; execve closes it, which is the good news.
+enum StartGate {
+    /// The name that init goes by until execve: tells a created container from a running one whatever became of `start`.
+    static let processName = "apus:created"
+
+    /// Bound through the open directory: a socket's address holds 107 bytes, a container's path may be longer.
+    static func listen(in directory: borrowing StateDirectory) throws(RuntimeError) -> HeldDescriptor {
+        let path = path(in: directory)
+        do { return HeldDescriptor(try listenUnixSocket(path, .packets, backlog: 8)) } catch {
+            throw RuntimeError(doing: "making the start gate", error)
+        }
+    }
+
+    /// For init: returns with the connection of the `start` that let it through.
+    static func passThrough(_ listener: HeldDescriptor) throws(RuntimeError) -> StageChannel {
+        while true {
+            let connection = StageChannel(
+                try during("waiting for start") { () throws(SyscallError) in try acceptConnection(listener.number) })
+            // A start that was killed before it said so does not count.
+            if let received = try connection.receive(), received.message == .proceed { return connection }
+        }
+    }
+
+    /// For `start`: lets init through and returns when its program runs.
+    /// - Throws: `wrongStatus` where nobody waits at the gate; what kept the program from running.
+    static func open(in directory: borrowing StateDirectory) throws(RuntimeError) {
+        let connection: StageChannel
+        do { connection = StageChannel(try connectUnixSocket(path(in: directory), .packets)) } catch {
+            if error.errno == ECONNREFUSED || error.errno == ENOENT {
+                throw RuntimeError(.wrongStatus, "cannot start an already running container")
+            }
+            throw RuntimeError(doing: "opening the start gate", error)
+        }
+        try connection.send(.proceed)
+        while let received = try connection.receive() {
+            if case .failed(let error) = received.message { throw error }
+        }
+    }
+
+    private static func path(in directory: borrowing StateDirectory) -> FilePath {
+        FilePath("/proc/self/fd/\(directory.descriptor.number)/\(StateDirectory.gateName)")
+    }
+}

@@ -1,0 +1,133 @@
+internal import CoreTypes
+internal import Glibc
+internal import LinuxSyscalls
+package import SystemPackage
+
+/// The directory under which every container has its own, `--root`.
+package struct StateRoot: Sendable {
+    package let path: FilePath
+
+    package init(_ path: FilePath) { self.path = path }
+
+    /// The names in it that could be containers, sorted; none where it does not exist yet.
+    package func containerNames() throws(RuntimeError) -> [String] {
+        do throws(SyscallError) {
+            let directory = try openFile(path, [.readOnly, .directory])
+            return try directoryEntries(of: directory, subject: path.string).filter { $0.type == .directory || $0.type == nil }
+                .map(\.name.string).sorted()
+        } catch {
+            if error.errno == ENOENT { return [] }
+            throw RuntimeError(doing: "listing containers", error)
+        }
+    }
+}
+
+/// One container's directory of state: 0700, with the record, a copy of the configuration, and the socket on which init waits for `start`.
+package struct StateDirectory: ~Copyable {
+    package let path: FilePath
+    let descriptor: OwnedFD
+
+    /// A copy of config.json as it was at creation: later changes must not affect the container.
+    static let configurationName = "config.json"
+    /// Where init waits for `start`; gone once the program runs.
+    static let gateName = "start.sock"
+    /// The compiled filter that `exec` loads too.
+    static let filterName = "seccomp.bpf"
+
+    /// Makes the directory of a new container and locks it: from here on `delete -f` has something to find.
+    /// - Throws: `alreadyExists`, `invalidArgument` for an id that is no name.
+    package static func make(in root: StateRoot, id: String) throws(RuntimeError) -> StateDirectory {
+        let path = try pathOfContainer(id, in: root)
+        do throws(SyscallError) {
+            do throws(SyscallError) { try makeDirectory(path, mode: 0o700) } catch {
+                guard error.errno == ENOENT else { throw error }
+                try makeDirectories(root.path, mode: 0o700)
+                try makeDirectory(path, mode: 0o700)
+            }
+        } catch {
+            if error.errno == EEXIST { throw RuntimeError(.alreadyExists, "container with given ID already exists") }
+            throw RuntimeError(doing: "making the state directory", error)
+        }
+        let directory = try StateDirectory(opening: path)
+        guard try directory.tryLock() else { throw RuntimeError(.busy, "container \(id) is being deleted") }
+        return directory
+    }
+
+    /// Opens the directory of an existing container.
+    /// - Throws: `notFound`, `invalidArgument` for an id that is no name.
+    package static func open(in root: StateRoot, id: String) throws(RuntimeError) -> StateDirectory {
+        try StateDirectory(opening: pathOfContainer(id, in: root))
+    }
+
+    private init(opening path: FilePath) throws(RuntimeError) {
+        self.path = path
+        do { descriptor = try openFile(path, [.readOnly, .directory, .noFollow]) } catch {
+            if error.errno == ENOENT { throw RuntimeError(.notFound, "container does not exist") }
+            throw RuntimeError(doing: "opening the state directory", error)
+        }
+    }
+
+    private static func pathOfContainer(_ id: String, in root: StateRoot) throws(RuntimeError) -> FilePath {
+        try check(id)
+        return FilePath("\(root.path)/\(id)")
+    }
+
+    /// - Throws: `invalidArgument` for an id that is no single, safe file name.
+    static func check(_ id: String) throws(RuntimeError) {
+        #if !WEAKENED_A18
+            do { _ = try ContainerID(id) } catch { throw RuntimeError(.invalidArgument, error.description) }
+        #endif
+    }
+
+    /// Whether this process, until it ends, is the only one to create or delete the container.
+    func tryLock() throws(RuntimeError) -> Bool {
+        try during("locking the state directory") { () throws(SyscallError) in try tryLockFile(descriptor, subject: path.string) }
+    }
+
+    /// Replaces a file whole. Nothing is flushed to a device: the state lies on tmpfs and does not outlive the machine's uptime.
+    func write(_ bytes: [UInt8], to name: String) throws(RuntimeError) {
+        try during("writing \(name)") { () throws(SyscallError) in
+            let temporary = FilePath(".\(name).tmp")
+            let file = try openFile(temporary, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600, at: descriptor.number)
+            try writeAll(bytes, to: file.number, subject: name)
+            try renameFile(temporary, to: FilePath(name), fromDirectory: descriptor.number, toDirectory: descriptor.number)
+        }
+    }
+
+    /// A file's contents, nil where it does not exist.
+    func read(_ name: String, limitBytes: Int) throws(RuntimeError) -> [UInt8]? {
+        do { return try readFile(FilePath(name), limitBytes: limitBytes, at: descriptor.number) } catch {
+            if error.errno == ENOENT { return nil }
+            throw RuntimeError(doing: "reading \(name)", error)
+        }
+    }
+
+    func has(_ name: String) -> Bool { (try? fileStatus(FilePath(name), at: descriptor.number)) != nil }
+
+    /// Removes a file; one that is gone already is no error.
+    func remove(_ name: String) throws(RuntimeError) {
+        do { try removeFile(FilePath(name), at: descriptor.number) } catch  where error.errno == ENOENT {} catch {
+            throw RuntimeError(doing: "removing \(name)", error)
+        }
+    }
+
+    func write(_ record: ContainerRecord) throws(RuntimeError) { try write(record.encoded, to: ContainerRecord.fileName) }
+
+    /// The record; nil where creation was cut off before it was written.
+    func readRecord() throws(RuntimeError) -> ContainerRecord? {
+        try read(ContainerRecord.fileName, limitBytes: ContainerRecord.limitBytes).map(ContainerRecord.decode)
+    }
+
+    /// Removes the directory and all in it: the last act of a container's life.
+    func removeAll() throws(RuntimeError) {
+        do throws(SyscallError) {
+            for entry in try directoryEntries(of: descriptor, subject: path.string) {
+                try removeFile(entry.name, at: descriptor.number)
+            }
+            try removeDirectory(path)
+        } catch {
+            if error.errno == ENOENT { return }
+            throw RuntimeError(doing: "removing the state directory", error)
+        }
+    }
+}

@@ -1,0 +1,80 @@
+internal import RuntimeCore
+
+/// One flag of a verb, by the rules of Go's flag package, which engines count on: `-name` and `--name` are the same, a value follows
+/// after `=` or as the next word, and flags end at the first word that is none.
+struct Flag: Sendable {
+    let names: [String]
+    /// How help calls the value; nil for a switch.
+    let placeholder: String?
+    let help: String
+
+    static func value(_ names: String..., help: String) -> Flag { Flag(names: names, placeholder: "value", help: help) }
+    static func toggle(_ names: String..., help: String) -> Flag { Flag(names: names, placeholder: nil, help: help) }
+}
+
+/// What was given for the flags of one table, and the words after them.
+struct ParsedFlags {
+    private(set) var values: [String: [String]] = [:]
+    private(set) var operands: [String] = []
+
+    /// - Throws: `invalidArgument` for a flag that is not in the table, a missing value, and what a switch cannot be.
+    init(_ words: [String], table: [Flag]) throws(RuntimeError) {
+        var index = 0
+        while index < words.count {
+            let word = words[index]
+            index += 1
+            if word == "--" { break }
+            guard word.hasPrefix("-"), word != "-" else {
+                index -= 1
+                break
+            }
+            let parts = word.drop { $0 == "-" }.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = parts.first.map(String.init) ?? ""
+            guard let flag = table.first(where: { $0.names.contains(name) }), let key = flag.names.first else {
+                throw RuntimeError(.invalidArgument, "flag provided but not defined: -\(name)")
+            }
+            if flag.placeholder == nil {
+                try setToggle(key, parts.count == 2 ? String(parts[1]) : "true")
+            } else if parts.count == 2 {
+                values[key, default: []].append(String(parts[1]))
+            } else if index < words.count {
+                values[key, default: []].append(words[index])
+                index += 1
+            } else {
+                throw RuntimeError(.invalidArgument, "flag needs an argument: -\(name)")
+            }
+        }
+        operands = Array(words[index...])
+    }
+
+    private mutating func setToggle(_ key: String, _ text: String) throws(RuntimeError) {
+        switch text {
+        case "1", "t", "T", "true", "TRUE", "True": values[key] = ["true"]
+        case "0", "f", "F", "false", "FALSE", "False": values[key] = nil
+        default: throw RuntimeError(.invalidArgument, "invalid boolean value \(text.debugDescription) for -\(key)")
+        }
+    }
+
+    /// The last value given.
+    func value(_ name: String) -> String? { values[name]?.last }
+
+    func all(_ name: String) -> [String] { values[name] ?? [] }
+
+    func isSet(_ name: String) -> Bool { values[name] != nil }
+
+    /// The last value as a number of descriptors: decimal, 0 to 1024.
+    func count(_ name: String) throws(RuntimeError) -> Int32 {
+        guard let text = value(name) else { return 0 }
+        guard let number = decimal(text, as: Int32.self), number <= 1024 else {
+            throw RuntimeError(
+                .invalidArgument, "invalid value \(text.debugDescription) for flag -\(name): a number from 0 to 1024 is expected")
+        }
+        return number
+    }
+}
+
+/// A number written in decimal digits alone: no sign, no space, no other base; nil where it is none or does not fit.
+func decimal<Number: FixedWidthInteger>(_ text: String, as type: Number.Type = Number.self) -> Number? {
+    guard !text.isEmpty, text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
+    return Number(text)
+}

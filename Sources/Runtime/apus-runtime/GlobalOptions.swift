@@ -1,0 +1,52 @@
+internal import LinuxSyscalls
+internal import RuntimeCore
+internal import SystemPackage
+
+/// The flags before the verb.
+struct GlobalOptions {
+    static let flags: [Flag] = [
+        .toggle("debug", help: "log debugging messages"),
+        .value("log", help: "file that messages are appended to (default: standard error)"),
+        .value("log-format", help: "'text' (default) or 'json'"),
+        .value("root", help: "directory of the containers' state"),
+        .toggle("systemd-cgroup", help: "not supported yet: refused by create and run"),
+        .value("rootless", help: "'true', 'false' or 'auto' (default)"),
+        .toggle("help", "h", help: "show help"),
+        .toggle("version", "v", help: "print the version"),
+    ]
+
+    let stateRoot: StateRoot
+    /// Where compiled seccomp programs are kept; nil where there is no place that is ours alone.
+    let filterCache: FilePath?
+    let logFile: FilePath?
+    let logFormat: Log.Format
+    let isDebug: Bool
+    let usesSystemd: Bool
+
+    init(_ flags: ParsedFlags, _ surroundings: Surroundings) throws(RuntimeError) {
+        switch flags.value("log-format") ?? "text" {
+        case "text": logFormat = .text
+        case "json": logFormat = .json
+        case let other: throw RuntimeError(.invalidArgument, "invalid log-format: \(other)")
+        }
+        guard ["true", "false", "auto"].contains(flags.value("rootless") ?? "auto") else {
+            throw RuntimeError(.invalidArgument, "invalid --rootless: true, false or auto is expected")
+        }
+        let runtimeDirectory: FilePath? =
+            effectiveUserID() == 0 ? "/run/apus" : surroundings.variable("XDG_RUNTIME_DIR").map { FilePath($0).appending("apus") }
+        guard let root = flags.value("root").map({ FilePath($0) }) ?? runtimeDirectory?.appending("runtime") else {
+            throw RuntimeError(.invalidArgument, "--root is needed where XDG_RUNTIME_DIR is not set")
+        }
+        let start = try during("looking for \(root)") { () throws(SyscallError) in try workingDirectory() }
+        stateRoot = StateRoot(start.pushing(root))
+        filterCache = runtimeDirectory?.appending("seccomp")
+        logFile = flags.value("log").map { start.pushing(FilePath($0)) }
+        isDebug = flags.isSet("debug")
+        usesSystemd = flags.isSet("systemd-cgroup")
+    }
+
+    /// Refuses the systemd driver where cgroups are made.
+    func requireFileDriver() throws(RuntimeError) {
+        if usesSystemd { throw RuntimeError(.unsupported, "--systemd-cgroup: the systemd cgroup driver is not supported yet") }
+    }
+}

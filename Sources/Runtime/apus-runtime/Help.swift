@@ -1,0 +1,63 @@
+internal import OCISpec
+internal import RuntimeCore
+
+/// What the program says about itself.
+enum Help {
+    static let programVersion = "0.1.0"
+    /// Known to runc's users, and not here yet.
+    static let laterVerbs: Set<String> = ["checkpoint", "events", "restore", "update"]
+
+    static var version: String {
+        "\(Program.name) version \(programVersion)\nspec: \(RuntimeConfiguration.newestVersion)\n"
+    }
+
+    static var general: String {
+        """
+        NAME:
+           \(Program.name) - Open Container Initiative runtime
+
+        USAGE:
+           \(Program.name) [global options] command [command options] [arguments...]
+
+        VERSION:
+           \(programVersion)
+        spec: \(RuntimeConfiguration.newestVersion)
+
+        COMMANDS:
+        \(columns(Verb.all.map { ($0.name, $0.summary) }))
+
+        GLOBAL OPTIONS:
+        \(table(GlobalOptions.flags))
+
+        """
+    }
+
+    static func of(_ verb: Verb) -> String {
+        """
+        NAME:
+           \(Program.name) \(verb.name) - \(verb.summary)
+
+        USAGE:
+           \(Program.name) \(verb.name) [command options] \(verb.operands)
+        \(verb.flags.isEmpty ? "" : "\nOPTIONS:\n\(table(verb.flags))\n")
+        """
+    }
+
+    static func count(_ range: ClosedRange<Int>) -> String {
+        if range.lowerBound == range.upperBound { return "exactly \(range.lowerBound) argument(s)" }
+        return "a minimum of \(range.lowerBound) argument(s)"
+    }
+
+    private static func table(_ flags: [Flag]) -> String {
+        columns(
+            flags.map { flag in
+                let names = flag.names.map { ($0.count == 1 ? "-" : "--") + $0 + (flag.placeholder.map { " \($0)" } ?? "") }
+                return (names.joined(separator: ", "), flag.help)
+            })
+    }
+
+    private static func columns(_ rows: [(String, String)]) -> String {
+        let width = rows.map { $0.0.count }.max() ?? 0
+        return rows.map { "   " + $0.0 + String(repeating: " ", count: width - $0.0.count + 2) + $0.1 }.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,55 @@
+internal import CoreTypes
+internal import JSON
+internal import LinuxSyscalls
+internal import RuntimeCore
+internal import SystemPackage
+
+/// Messages, one a line, in the forms that runc writes and engines read.
+struct Log {
+    enum Format {
+        case text, json
+    }
+
+    /// nil is standard error.
+    let file: FilePath?
+    let format: Format
+    let isDebug: Bool
+
+    var journal: Journal { Journal { level, message in write(level, message) } }
+
+    func write(_ level: Journal.Level, _ message: String) {
+        if level == .debug && !isDebug { return }
+        let line = Array(self.line(level, message).utf8)
+        do throws(SyscallError) {
+            guard let file else { return try writeAll(line, to: 2, subject: "standard error") }
+            let log = try openFile(file, [.writeOnly, .append, .create], mode: 0o644)
+            try writeAll(line, to: log.number, subject: file.string)
+        } catch {
+            // The message itself still matters more than where it was to go.
+            try? writeAll(line + Array("log \(error)\n".utf8), to: 2)
+        }
+    }
+
+    /// The end of a verb that failed: to the log, and to whoever looks at standard error instead.
+    func fail(_ message: String) {
+        write(.error, message)
+        if file != nil { try? writeAll(Array("\(message)\n".utf8), to: 2) }
+    }
+
+    func line(_ level: Journal.Level, _ message: String) -> String {
+        let time = Timestamp(seconds: unixNanoseconds() / 1_000_000_000).description
+        var writer = JSONWriter()
+        switch format {
+        case .json:
+            writer.object { writer in
+                writer.member("level", level.rawValue)
+                writer.member("msg", message)
+                writer.member("time", time)
+            }
+            return writer.text + "\n"
+        case .text:
+            writer.string(message)
+            return "time=\"\(time)\" level=\(level.rawValue) msg=\(writer.text)\n"
+        }
+    }
+}

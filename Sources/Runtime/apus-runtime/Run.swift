@@ -1,0 +1,30 @@
+internal import LinuxSyscalls
+internal import RuntimeCore
+
+extension Verb {
+    static let run = Verb(
+        "run", "create and run a container",
+        flags: creationFlags + [
+            .toggle("detach", "d", help: "return when the program runs"),
+            .toggle("keep", help: "do not delete the container when its program ends"),
+            .toggle("no-subreaper", help: "do not adopt the container's orphans"),
+        ],
+        entersContainer: true, failurePrefix: "\(Program.name) run failed: "
+    ) { (invocation) throws(RuntimeError) in
+        var request = try CreateRequest(invocation, waitsForStart: false)
+        let isDetached = invocation.flags.isSet("detach")
+        request.keepsTerminal = !isDetached && request.consoleSocket == nil
+        if isDetached {
+            let creation = try Creation(request, invocation.journal)
+            try creation.start(try creation.create())
+            return 0
+        }
+        let foreground = try Foreground(adoptsOrphans: !invocation.flags.isSet("no-subreaper"))
+        let creation = try Creation(request, invocation.journal)
+        let process = try creation.create()
+        try creation.start(process)
+        let end = try foreground.accompany(process)
+        if !invocation.flags.isSet("keep") { try creation.remove() }
+        return end.shellStatus
+    }
+}
