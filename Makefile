@@ -56,6 +56,7 @@ test: build-tests ## Build and run every test
 
 lint: ## Formatting (strict) and the tidy rules
 	$(SWIFT) format lint --strict --parallel --configuration .swift-format -r Sources Tests Package.swift
+	scripts/list-features --check
 	$(PYTEST) Tests/Tidy
 
 format: ## Format the sources in place
