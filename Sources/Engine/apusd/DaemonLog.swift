@@ -16,8 +16,8 @@ struct DaemonLog: LogHandler {
 
     func log(event: LogEvent) {
         let fields = self.metadata.merging(event.metadata ?? [:]) { _, new in new }.mapValues { "\($0)" }
-        let now = wallClock()
-        let time = Timestamp(seconds: now.seconds, nanoseconds: now.nanoseconds).fixedWidth
+        let (seconds, nanoseconds) = unixNanoseconds().quotientAndRemainder(dividingBy: 1_000_000_000)
+        let time = Timestamp(seconds: seconds, nanoseconds: Int32(nanoseconds)).fixedWidth
         // There is nowhere to report to that standard error cannot be written.
         try? writeAll(encode(time: time, level: event.level, message: "\(event.message)", fields: fields), to: 2)
     }
