@@ -111,6 +111,9 @@ let package = Package(
         // Tests
         tests("LinuxSyscallsTests", in: "Kernel", of: ["LinuxSyscalls"]),
         tests("NetlinkTests", in: "Unit", of: ["Netlink"]),
+        tests("ArchiveTests", in: "Kernel", of: ["Archive", "LinuxSyscalls", systemPackage]),
+        tests("ContentStoreTests", in: "Kernel", of: ["ContentStore", "CoreTypes", "LinuxSyscalls", systemPackage]),
+        tests("SnapshotsTests", in: "Kernel", of: ["Snapshots", "Archive", "CoreTypes", "LinuxSyscalls", systemPackage]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -8,6 +8,8 @@ package struct AppliedLayer: Equatable, Sendable {
     package var uncompressedBytes: Int64 = 0
     /// Directories that the tar implies but does not describe, `.` included; the one below lends them owner, mode and times.
     package var impliedDirectories: [FilePath] = []
+    /// Where whiteouts were made. One that hides nothing is better taken away: overlayfs shows it in a directory that is in one layer only.
+    package var whiteouts: [FilePath] = []
     /// Whether the layer hides all that lies below: `.wh..wh..opq` at its root.
     package var hidesAllBelow = false
     /// Extended attributes that were left out: the overlay's own, other file systems' labels, or refused by the file system.

@@ -51,7 +51,7 @@ final class DecompressedStream {
     private var chunk: [UInt8]
     private var position = 0
     private var sourceEnded = false
-    private var compressedBytes: Int64
+    private var compressedBytes: Int64 = 0
     private(set) var uncompressedBytes: Int64 = 0
 
     init(_ source: any ByteSource, limits: ArchiveLimits, observer: (any ByteObserver)?) throws(ArchiveError) {
@@ -71,7 +71,6 @@ final class DecompressedStream {
             case .zstd: try ZstdDecoder(windowLog: limits.zstdWindowLog)
             }
         chunk = beginning
-        compressedBytes = Int64(beginning.count)
     }
 
     /// Puts the next bytes into `output`; 0 is the end.
@@ -80,6 +79,7 @@ final class DecompressedStream {
             if position == chunk.count && !sourceEnded { try refill() }
             let step = try advance(&output)
             position += step.consumed
+            compressedBytes += Int64(step.consumed)
             if step.produced > 0 {
                 try account(step.produced)
                 observer?.observe(output.span.extracting(first: step.produced))
@@ -97,7 +97,6 @@ final class DecompressedStream {
     private func refill() throws(ArchiveError) {
         chunk = try source.next()
         position = 0
-        compressedBytes += Int64(chunk.count)
         sourceEnded = chunk.isEmpty
     }
 

@@ -62,6 +62,7 @@ private struct Unpacking {
         for (components, time) in directoryTimes.reversed() {
             try tree.setDirectoryTime(components, to: time, printable: relativePath(components).string)
         }
+        result.whiteouts = tree.whiteouts
         result.impliedDirectories = tree.impliedDirectories.sorted { ($0.components.count, $0.string) < ($1.components.count, $1.string) }
     }
 

@@ -19,6 +19,7 @@ final class LayerTree {
     // Most entries lie in the directory of the one before.
     private var openedParent: (components: [[UInt8]], directory: Box)?
     private(set) var impliedDirectories: Set<FilePath> = ["."]
+    private(set) var whiteouts: [FilePath] = []
 
     /// Lets a descriptor stand in a tuple and be replaced as a whole.
     private final class Box {
@@ -177,7 +178,9 @@ final class LayerTree {
         let directory = try parent(of: path, printable: printable)
         try unpacking(printable) { () throws(SyscallError) in
             switch try status(of: name, at: directory)?.type {
-            case nil: try makeNode(name, .characterDevice, mode: 0, at: directory)
+            case nil:
+                try makeNode(name, .characterDevice, mode: 0, at: directory)
+                whiteouts.append(relativePath(path.parent + [hidden]))
             case .directory: try markOpaque(name, at: directory)
             default: break
             }

@@ -7,10 +7,12 @@ package import SystemPackage
 
 /// Layers lie side by side; overlayfs stacks them where they are used. A writable snapshot costs three directories.
 package final class OverlaySnapshotter: Snapshotter {
-    /// mount(2) takes its data as one page, the final NUL included.
+    /// mount(2) takes its data as one page, the final NUL included. Longer options want fsconfig(2) and `lowerdir+`, Linux 6.7,
+    /// which whoever mounts then uses, layer by layer.
     static let optionBytesLimit = 4095
 
     private let store: SnapshotStore
+    private let takesLayersOneByOne: Bool
     package var name: String { "overlayfs" }
 
     /// Opens or makes the store, and finishes what a crash interrupted.
@@ -21,13 +23,14 @@ package final class OverlaySnapshotter: Snapshotter {
                 .system, doing: "use overlayfs in", subject: root.string, cause: SyscallError("mount", "options", errno: EINVAL))
         }
         store = try SnapshotStore(openingAt: root)
-        try Self.probe(root.appending("building").appending("probe"))
+        takesLayersOneByOne = try Self.probe(root.appending("building").appending("probe"))
     }
 
     /// Makes an overlay that no one sees, and lets it go: the only way to know that one can be made here.
-    private static func probe(_ folder: FilePath) throws(SnapshotError) {
+    /// - Returns: whether layers can be configured one by one.
+    private static func probe(_ folder: FilePath) throws(SnapshotError) -> Bool {
         defer { try? removeTree(folder) }
-        try wrapping("use overlayfs in", folder.removingLastComponent().string) { () throws(SyscallError) in
+        return try wrapping("use overlayfs in", folder.removingLastComponent().string) { () throws(SyscallError) in
             try makeDirectory(folder, mode: 0o700)
             for name in ["lower", "upper", "work"] { try makeDirectory(folder.appending(name), mode: 0o700) }
             let lower = try openFile(folder.appending("lower"), [.readOnly, .directory])
@@ -41,6 +44,11 @@ package final class OverlaySnapshotter: Snapshotter {
             try configureFileSystem(context, "workdir", descriptorPath(work.number).string)
             try configureFileSystem(context, "index", "off")
             try createFileSystem(context, subject: folder.string)
+            let second = try openFileSystem(type: "overlay")
+            do throws(SyscallError) {
+                try configureFileSystem(second, "lowerdir+", descriptorPath(lower.number).string)
+                return true
+            } catch { return false }
         }
     }
 
@@ -57,6 +65,7 @@ package final class OverlaySnapshotter: Snapshotter {
         let below = try applied.hidesAllBelow ? [] : parent.map { parent throws(SnapshotError) in try trees(from: parent) } ?? []
         let building = store.path(ofBuilding: key)
         layer.usage = try wrapping("commit layer", chain.description) { () throws(SyscallError) in
+            try dropIdleWhiteouts(applied.whiteouts, of: building.appending("fs"), below: below)
             try describeImpliedDirectories(applied.impliedDirectories, of: building.appending("fs"), below: below)
             return try treeUsage(building.appending("fs"))
         }
@@ -112,7 +121,7 @@ package final class OverlaySnapshotter: Snapshotter {
     private func overlay(of trees: [FilePath], _ others: [String], _ key: SnapshotKey) throws(SnapshotError) -> SnapshotMount {
         let options = ["index=off"] + others + ["lowerdir=\(trees.map(\.string).joined(separator: ":"))"]
         let length = options.joined(separator: ",").utf8.count
-        if length > Self.optionBytesLimit {
+        if length > Self.optionBytesLimit && !takesLayersOneByOne {
             throw SnapshotError(
                 .tooDeep, doing: "mount",
                 subject: "\(key): \(trees.count) layers take \(length) bytes of options, \(Self.optionBytesLimit) are possible")

@@ -43,7 +43,7 @@ package struct SnapshotUsage: Equatable, Sendable {
 
 /// A snapshot in a listing.
 package struct SnapshotInfo: Equatable, Sendable {
-    package enum Kind: Equatable, Sendable {
+    package enum Kind: Hashable, Sendable {
         /// Read-only and durable, under its chain id.
         case layer(Digest)
         /// A layer in the making: gone after a crash.

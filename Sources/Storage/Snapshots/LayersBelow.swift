@@ -43,6 +43,51 @@ private func describe(
     }
 }
 
+/// Takes away whiteouts that hide nothing. Overlayfs looks for them only where it merges directories; in one that a single layer
+/// holds they would show as names that cannot be opened.
+/// - Parameters:
+///   - whiteouts: as `AppliedLayer` lists them.
+///   - below: the trees of the layers below, from the top down.
+func dropIdleWhiteouts(_ whiteouts: [FilePath], of tree: FilePath, below: [FilePath]) throws(SyscallError) {
+    if whiteouts.isEmpty { return }
+    let root = try openFile(tree, [.readOnly, .directory, .noFollow])
+    for path in whiteouts {
+        if try isShown(path, above: root, below: below) { continue }
+        do throws(SyscallError) {
+            let directory = try openInRoot(
+                parent(of: path), [.path, .directory], root: root, resolve: [.inRoot, .noSymlinks, .noMagicLinks])
+            let name = FilePath(path.lastComponent?.string ?? "")
+            if try fileStatus(name, at: directory.number).isWhiteout { try removeFile(name, at: directory.number) }
+        } catch {
+            // Another entry of the layer took its place, or it was reached by a link.
+            if ![ENOENT, ENOTDIR, ELOOP].contains(error.errno) { throw error }
+        }
+    }
+}
+
+/// Whether the layers below show something under this name to a layer on top of them.
+private func isShown(_ path: FilePath, above root: borrowing OwnedFD, below: [FilePath]) throws(SyscallError) -> Bool {
+    let directory = parent(of: path)
+    if try hidesBelow(directory, in: root) { return false }
+    for tree in below {
+        let layer = try openFile(tree, [.readOnly, .directory, .noFollow])
+        do throws(SyscallError) {
+            let found = try openInRoot(path, [.path, .noFollow], root: layer, resolve: [.inRoot, .noSymlinks, .noMagicLinks])
+            return try !fileStatus(of: found.number, subject: path.string).isWhiteout
+        } catch {
+            if [ELOOP, ENOTDIR].contains(error.errno) { return false }
+            if error.errno != ENOENT { throw error }
+        }
+        if try hidesBelow(directory, in: layer) { return false }
+    }
+    return false
+}
+
+private func parent(of path: FilePath) -> FilePath {
+    let parent = path.removingLastComponent()
+    return parent.isEmpty ? "." : parent
+}
+
 /// Whether a directory on the way to `path`, or it itself, is opaque in this layer.
 private func hidesBelow(_ path: FilePath, in layer: borrowing OwnedFD) throws(SyscallError) -> Bool {
     var prefix = FilePath()

@@ -1,0 +1,52 @@
+import Glibc
+import LinuxSyscalls
+import SystemPackage
+import Testing
+
+@Suite("Trees and contents")
+struct TreesTests {
+    private func folder(_ name: String) -> FilePath { FilePath("/tmp/apus-trees-\(getpid())-\(name)") }
+
+    @Test("a removed tree takes no file outside with it, whatever its links say")
+    func removal() throws {
+        let folder = folder("removal")
+        try makeDirectories(folder.appending("tree/dir"))
+        defer { try? removeTree(folder) }
+        try writeFileDurably([1], to: folder.appending("outside"))
+        for name in ["tree/link", "tree/dir/link"] { try makeSymbolicLink(folder.appending(name), saying: Array(folder.string.utf8)) }
+        try removeTree(folder.appending("tree"))
+        try removeTree(folder.appending("tree"))
+        #expect(try directoryEntries(of: try openFile(folder, [.readOnly, .directory])).map(\.name) == ["outside"])
+    }
+
+    @Test("a copy keeps holes, and its length where it ends in one")
+    func holes() throws {
+        let folder = folder("holes")
+        try makeDirectories(folder)
+        defer { try? removeTree(folder) }
+        let source = try openFile(folder.appending("a"), [.readWrite, .create])
+        try writeAll([1, 2, 3].span, at: 5_000_000, to: source.number)
+        try setSize(of: source.number, bytes: 9_000_000)
+        let target = try openFile(folder.appending("b"), [.readWrite, .create])
+        try copyContents(from: source.number, to: target.number, sizeBytes: 9_000_000)
+        let status = try fileStatus(folder.appending("b"))
+        #expect(status.sizeBytes == 9_000_000)
+        #expect(status.allocatedBytes < 1_000_000)
+        #expect(try readFile(folder.appending("a"), limitBytes: 9_000_000) == readFile(folder.appending("b"), limitBytes: 9_000_000))
+    }
+
+    @Test("a lock is one descriptor's, and ends with it")
+    func locks() throws {
+        let folder = folder("locks")
+        let path = folder.appending("file")
+        try makeDirectories(folder)
+        defer { try? removeTree(folder) }
+        let second = try openFile(path, [.readWrite, .create])
+        do {
+            let first = try openFile(path, [.readWrite])
+            #expect(try lockExclusively(first.number))
+            #expect(try !lockExclusively(second.number))
+        }
+        #expect(try lockExclusively(second.number))
+    }
+}
