@@ -114,6 +114,9 @@ let package = Package(
         tests("ArchiveTests", in: "Kernel", of: ["Archive", "LinuxSyscalls", systemPackage]),
         tests("ContentStoreTests", in: "Kernel", of: ["ContentStore", "CoreTypes", "LinuxSyscalls", systemPackage]),
         tests("SnapshotsTests", in: "Kernel", of: ["Snapshots", "Archive", "CoreTypes", "LinuxSyscalls", systemPackage]),
+        tests("RootfsTests", in: "Unit", of: ["Rootfs", "OCISpec", "LinuxSyscalls"]),
+        tests("RootDirectoryTests", in: "Kernel", of: ["Rootfs", "LinuxSyscalls"]),
+        tests("SeccompTests", in: "Unit", of: ["Seccomp", "OCISpec", "LinuxSyscalls", "Engine"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -26,7 +26,7 @@ package func bringLoopbackUp() throws(NetlinkError) {
 }
 
 /// The bytes of RTM_NEWLINK that set IFF_UP on a link and ask for an acknowledgement.
-func linkUpRequest(index: Int32, sequence: UInt32) -> [UInt8] {
+package func linkUpRequest(index: Int32, sequence: UInt32) -> [UInt8] {
     let setLink: UInt16 = 16
     let requestWithAcknowledgement: UInt16 = 0x01 | 0x04
     let up: UInt32 = 1
@@ -45,7 +45,7 @@ func linkUpRequest(index: Int32, sequence: UInt32) -> [UInt8] {
 }
 
 /// The errno that an NLMSG_ERROR answer carries, 0 for success; nil when the bytes are no such answer.
-func acknowledgedErrno(_ answer: some RandomAccessCollection<UInt8>) -> Int32? {
+package func acknowledgedErrno(_ answer: some RandomAccessCollection<UInt8>) -> Int32? {
     let bytes = Array(answer)
     let error: UInt16 = 2
     guard bytes.count >= 20, nativeInteger(bytes[4..<6]) == UInt64(error) else { return nil }

@@ -8,8 +8,9 @@ let programLimitBytes = 4096 * filterInstructionBytes
 /// A compiled system call filter, ready to be loaded.
 package struct SeccompProgram: Equatable, Sendable {
     /// Classic BPF in the machine's byte order.
-    let instructions: [UInt8]
-    let flags: SeccompFilterFlags
+    package let instructions: [UInt8]
+    /// What the profile asks of seccomp(2).
+    package let flags: SeccompFilterFlags
     /// Whether it was compiled by an earlier run.
     package let wasCached: Bool
     /// Why the cache could not be used or written, which delays but does not weaken anything; worth a line at debug level.

@@ -1,17 +1,18 @@
 internal import Glibc
-internal import LinuxSyscalls
+package import LinuxSyscalls
 internal import SystemPackage
 
 /// The root of a container, by descriptor: everything inside it is found through here, never by a host path, so that no symbolic link
 /// and no `..` of the container leads out, whoever changes the tree meanwhile.
-struct RootDirectory: ~Copyable {
+package struct RootDirectory: ~Copyable {
     /// The root mount.
-    let descriptor: OwnedFD
+    package let descriptor: OwnedFD
 
-    init(_ descriptor: consuming OwnedFD) { self.descriptor = descriptor }
+    /// Takes an open directory for the root.
+    package init(_ descriptor: consuming OwnedFD) { self.descriptor = descriptor }
 
     /// Opens what exists. - Throws: ENOENT, ELOOP, and what else openat2(2) says.
-    func open(_ path: String, _ flags: OpenFlags = .path) throws(SyscallError) -> OwnedFD {
+    package func open(_ path: String, _ flags: OpenFlags = .path) throws(SyscallError) -> OwnedFD {
         do throws(SyscallError) { return try openInRoot(FilePath(path), flags, root: descriptor) } catch {
             // No openat2 in this kernel, or none through the filter that we run under.
             guard flags == .path, error.errno == ENOSYS || error.errno == EPERM else { throw error }
@@ -20,11 +21,11 @@ struct RootDirectory: ~Copyable {
     }
 
     /// What to make where a path ends in nothing.
-    enum Missing { case directory, file }
+    package enum Missing: Sendable { case directory, file }
 
     /// Opens a place to mount on, making it, and the directories above it, where they are missing.
     /// - Parameter followingLinks: false refuses every symbolic link on the way, with ELOOP.
-    func openMountPoint(
+    package func openMountPoint(
         _ path: String, creating missing: Missing, followingLinks: Bool = true
     ) throws(SyscallError) -> Place {
         let resolve: ResolveFlags = followingLinks ? [.inRoot, .noMagicLinks] : [.inRoot, .noMagicLinks, .noSymlinks]
@@ -37,12 +38,14 @@ struct RootDirectory: ~Copyable {
     }
 
     /// A descriptor inside the root.
-    struct Place: ~Copyable {
-        let descriptor: OwnedFD
+    package struct Place: ~Copyable {
+        /// The place itself.
+        package let descriptor: OwnedFD
         /// Whether it did not exist before.
-        let wasMade: Bool
+        package let wasMade: Bool
 
-        consuming func take() -> OwnedFD { descriptor }
+        /// Gives the descriptor away.
+        package consuming func take() -> OwnedFD { descriptor }
     }
 
     /// The most symbolic links on one way, the kernel's own number. - Source: path_resolution(7).

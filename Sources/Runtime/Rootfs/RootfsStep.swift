@@ -60,18 +60,33 @@ package struct MountStep: Equatable, Sendable {
 package struct FileSystemParameter: Equatable, Sendable {
     package let key: String
     package let value: String?
+
+    package init(key: String, value: String?) {
+        self.key = key
+        self.value = value
+    }
 }
 
 /// A change of propagation of one mount, or of all below it as well.
 package struct PropagationChange: Equatable, Sendable {
     package let propagation: MountPropagation
     package let recursive: Bool
+
+    package init(propagation: MountPropagation, recursive: Bool) {
+        self.propagation = propagation
+        self.recursive = recursive
+    }
 }
 
 /// Attributes to set and to clear on a mount; the others stay, which keeps those that a user namespace locks.
 package struct AttributeChange: Equatable, Sendable {
     package var set: MountAttributes = []
     package var clear: MountAttributes = []
+
+    package init(set: MountAttributes = [], clear: MountAttributes = []) {
+        self.set = set
+        self.clear = clear
+    }
 
     package var isEmpty: Bool { self.set.isEmpty && self.clear.isEmpty }
 }
@@ -96,6 +111,12 @@ package struct SysctlSetting: Equatable, Sendable {
     /// Below /proc/sys: `net/ipv4/ip_forward`.
     package let path: String
     package let value: String
+
+    package init(name: String, path: String, value: String) {
+        self.name = name
+        self.path = path
+        self.value = value
+    }
 }
 
 extension RootfsStep: CustomStringConvertible {

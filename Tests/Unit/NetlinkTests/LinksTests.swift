@@ -1,6 +1,5 @@
+import Netlink
 import Testing
-
-@testable import Netlink
 
 @Suite("Link messages")
 struct LinksTests {

@@ -1,0 +1,78 @@
+"""Filters of system calls, seen from the payload. - Spec: runtime-spec, config-linux.md, "Seccomp"."""
+
+import pytest
+from boxes import Box
+
+DENY_CHROOT = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]}
+
+
+@pytest.fixture
+def box(runtime, bundle, container):
+    return Box(runtime, bundle, container)
+
+
+def rule(*names, action="SCMP_ACT_ERRNO", **rest):
+    return {"names": list(names), "action": action, **rest}
+
+
+def with_rules(box, *rules, **profile):
+    box.linux["seccomp"] = {**DENY_CHROOT, "syscalls": list(rules), **profile}
+    return box
+
+
+def test_a_denied_call_fails_with_the_profiles_errno_and_others_work(box):
+    with_rules(box, rule("chroot", errnoRet=38))
+    done = box.run("busybox chroot / true; echo status $?; echo alive")
+    assert "not implemented" in done.err and "alive" in done.out
+
+
+def test_without_an_errno_a_denied_call_is_not_permitted(box):
+    with_rules(box, rule("mkdir", "mkdirat"))
+    done = box.run("mkdir /x; echo alive")
+    assert "not permitted" in done.err and done.out == "alive\n"
+
+
+def test_conditions_on_arguments_decide(box):
+    """kill(0, 0) is denied, any other signal is not."""
+    with_rules(box, rule("kill", args=[{"index": 1, "value": 0, "op": "SCMP_CMP_EQ"}]))
+    done = box.run("kill -0 $$; echo $?; kill -CONT $$; echo $?")
+    assert done.out.split() == ["1", "0"]
+
+
+def test_a_call_that_kills_ends_the_payload_with_its_signal(box):
+    with_rules(box, rule("chroot", action="SCMP_ACT_KILL_PROCESS"))
+    done = box.run("exec busybox chroot / true")
+    assert done.code == 128 + 31
+
+
+@pytest.mark.fails("runc", "Go's runtime makes calls that the list lacks")
+def test_an_allow_list_of_docker_s_kind_runs_a_shell(box):
+    box.linux["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"],
+        "syscalls": [rule(*("read write open openat close stat fstat lstat newfstatat mmap mprotect munmap brk rt_sigaction rt_sigprocmask "
+                            "ioctl dup2 fcntl fork vfork clone execve exit exit_group wait4 getpid getppid getuid geteuid getgid getegid "
+                            "arch_prctl set_tid_address set_robust_list rseq prlimit64 getrandom readlink uname getcwd futex readlinkat "
+                            "rt_sigreturn sigaltstack access faccessat faccessat2 poll prctl chdir fchdir seccomp close_range execveat "
+                            "nanosleep epoll_pwait epoll_ctl epoll_create1 eventfd2 pipe2 madvise sched_yield tgkill gettid getdents64 "
+                            "fchown setgroups setuid setgid capset capget lseek pread64").split(), action="SCMP_ACT_ALLOW")],
+    }
+    done = box.run("echo hello; cat /proc/self/status")
+    assert done.out.startswith("hello\n") and "Seccomp:\t2" in done.out
+    assert "not permitted" in box.run("mkdir /x").err
+
+
+def test_a_name_that_nobody_knows_is_passed_over(box):
+    with_rules(box, rule("no_such_call_at_all", "chroot"))
+    assert "not permitted" in box.run("busybox chroot / true").err
+
+
+def test_a_second_start_takes_the_compiled_filter_and_denies_the_same(box):
+    with_rules(box, rule("chroot", errnoRet=95))
+    for _ in range(3):
+        assert "not supported" in box.run("busybox chroot / true").err
+
+
+@pytest.mark.ours
+def test_notification_is_refused_by_name(box):
+    with_rules(box, rule("chroot", action="SCMP_ACT_NOTIFY"))
+    box.refused("SCMP_ACT_NOTIFY is not supported")
