@@ -117,6 +117,11 @@ let package = Package(
         tests("RootfsTests", in: "Unit", of: ["Rootfs", "OCISpec", "LinuxSyscalls"]),
         tests("RootDirectoryTests", in: "Kernel", of: ["Rootfs", "LinuxSyscalls"]),
         tests("SeccompTests", in: "Unit", of: ["Seccomp", "OCISpec", "LinuxSyscalls", "Engine"]),
+        tests("CoreTypesTests", in: "Unit", of: ["CoreTypes"]),
+        tests("JSONTests", in: "Unit", of: ["JSON"]),
+        tests("OCISpecTests", in: "Unit", of: ["OCISpec", "CoreTypes"]),
+        tests("CgroupPlanTests", in: "Unit", of: ["Cgroups", "OCISpec", "CoreTypes", "JSON"]),
+        tests("CgroupsTests", in: "Kernel", of: ["Cgroups", "LinuxSyscalls", "OCISpec", "CoreTypes", systemPackage]),
     ],
     swiftLanguageModes: [.v6]
 )

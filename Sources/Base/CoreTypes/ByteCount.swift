@@ -73,5 +73,8 @@ public struct ByteCount: Hashable, Comparable, Sendable, CustomStringConvertible
 /// A text that is no size.
 public struct InvalidByteCount: Error, Equatable, Sendable, CustomStringConvertible {
     public let text: String
+
+    public init(text: String) { self.text = text }
+
     public var description: String { "invalid size: '\(text)'" }
 }

@@ -37,6 +37,8 @@ public struct ContainerID: Hashable, Sendable, CustomStringConvertible {
 public struct InvalidContainerID: Error, Equatable, Sendable, CustomStringConvertible {
     public let text: String
 
+    public init(text: String) { self.text = text }
+
     public var description: String {
         text.utf8.count > ContainerID.maximumLength
             ? "invalid container ID: \(text.utf8.count) bytes long, at most \(ContainerID.maximumLength) are allowed"

@@ -73,5 +73,11 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
 public struct InvalidDigest: Error, Equatable, Sendable, CustomStringConvertible {
     public let text: String
     public let problem: String
+
+    public init(text: String, problem: String) {
+        self.text = text
+        self.problem = problem
+    }
+
     public var description: String { "\(problem): \(String(text.prefix(200)).debugDescription)" }
 }

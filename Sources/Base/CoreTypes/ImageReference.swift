@@ -97,5 +97,11 @@ public struct InvalidImageReference: Error, Equatable, Sendable, CustomStringCon
     public let text: String
     /// Docker's message: `invalid reference format`, …
     public let problem: String
+
+    public init(text: String, problem: String) {
+        self.text = text
+        self.problem = problem
+    }
+
     public var description: String { problem }
 }

@@ -18,7 +18,7 @@ public struct Platform: Hashable, Sendable, CustomStringConvertible {
     public init(parsing text: String) throws(InvalidPlatform) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         let wellFormed = parts.allSatisfy { part in
-            !part.isEmpty && part.utf8.allSatisfy { Self.isWord($0) }
+            part.utf8.allSatisfy(Self.isWord) && part.utf8.first.map { !Array("-._".utf8).contains($0) } ?? false
         }
         guard wellFormed, parts.count <= 3, let first = parts.first else { throw InvalidPlatform(text: text) }
         switch parts.count {
@@ -109,5 +109,8 @@ public struct Platform: Hashable, Sendable, CustomStringConvertible {
 /// A text that names no platform.
 public struct InvalidPlatform: Error, Equatable, Sendable, CustomStringConvertible {
     public let text: String
+
+    public init(text: String) { self.text = text }
+
     public var description: String { "\(text.debugDescription) is an invalid platform: use os/architecture[/variant], as linux/arm64" }
 }

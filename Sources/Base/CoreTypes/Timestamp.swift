@@ -89,6 +89,9 @@ public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible
 /// A text that is no moment in RFC 3339.
 public struct InvalidTimestamp: Error, Equatable, Sendable, CustomStringConvertible {
     public let text: String
+
+    public init(text: String) { self.text = text }
+
     public var description: String { "invalid time \(String(text.prefix(100)).debugDescription): use 2026-01-02T15:04:05.999Z" }
 }
 
