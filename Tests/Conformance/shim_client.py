@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARIES = Path(os.environ.get("APUS_BIN", ROOT / ".build/release"))
+BINARIES = Path(os.environ.get("APUS_BUILD", ROOT / ".build/release"))
 SHIM = BINARIES / "apus-shim"
 TASK, SUPERVISION = "containerd.task.v2.Task", "apus.shim.v1.Shim"
 REQUEST, RESPONSE, DATA = 1, 2, 3
@@ -51,9 +51,15 @@ def message(**fields):
     return out
 
 
+class Fields(dict):
+    """A message's fields by number, 0 for those that hold proto3's default; all of a number under its negative."""
+
+    def __missing__(self, number):
+        return 0
+
+
 def parse(data):
-    """Fields by number; the last one wins, all of them are in lists under negative numbers."""
-    fields, offset = {}, 0
+    fields, offset = Fields(), 0
 
     def number():
         nonlocal offset
@@ -298,7 +304,7 @@ def make_bundle(bundle, args, terminal, cgroup, memory=None, namespaces=None, en
     if not (rootfs / "bin/busybox").exists():
         shutil.copy("/bin/busybox", rootfs / "bin/busybox")
         for applet in ("sh", "cat", "echo", "sleep", "true", "false", "seq", "head", "yes", "stty", "dd", "kill", "printf",
-                       "readlink", "tty", "usleep", "id", "sort", "mkdir", "tail", "wc"):
+                       "readlink", "tty", "usleep", "id", "sort", "mkdir", "tail", "wc", "tr"):
             (rootfs / "bin" / applet).symlink_to("busybox")
     resources = {"memory": {"limit": memory, "swap": memory}} if memory else {}
     kinds = namespaces or ["pid", "network", "ipc", "uts", "mount"]

@@ -79,12 +79,13 @@ package enum StartCommand {
         } catch  where error.isMissing { return try openFile("/dev/null", .readWrite) }
     }
 
-    /// Whether the shim that wrote the pid file runs.
-    static func isAlive(_ layout: ShimLayout) -> Bool {
+    /// Whether the shim that wrote the pid file runs; one that is dead and not reaped does not.
+    private static func isAlive(_ layout: ShimLayout) -> Bool {
         guard let bytes = try? readFile(FilePath(layout.pidPath), limitBytes: 64),
-            let identity = try? ShimProcessIdentity(decoding: bytes)
+            let identity = try? ShimProcessIdentity(decoding: bytes), let process = try? openProcess(identity.pid),
+            (try? startTimeTicks(of: identity.pid)) == identity.startTimeTicks
         else { return false }
-        return (try? startTimeTicks(of: identity.pid)) == identity.startTimeTicks
+        return (try? waitUntilReadable([process.number], timeoutMilliseconds: 0)) == []
     }
 
     private static func randomName() -> String {

@@ -1,0 +1,47 @@
+"""Shims for tests: each in a folder of its own under /tmp, and nothing of them left afterwards."""
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from shim_client import BINARIES, Shim
+
+# runc beside ours: the same results from both show that the shim holds to the command line, and proves the tests.
+RUNTIMES = {"apus-runtime": BINARIES / "apus-runtime", "runc": Path("/usr/sbin/runc")}
+CHOSEN = os.environ.get("APUS_TEST_RUNTIMES", ",".join(RUNTIMES)).split(",")
+
+
+def processes_below(folder):
+    listed = subprocess.run(["ps", "-eo", "stat,args"], capture_output=True, text=True).stdout.splitlines()
+    return [line for line in listed if str(folder) in line and not line.startswith("Z")]
+
+
+@pytest.fixture(params=CHOSEN)
+def shims(request):
+    """Makes shims by id."""
+    # Short: a container's directory is longer than a socket's address may be, and the bundle's must not be.
+    folder = Path(tempfile.mkdtemp(prefix="apus-shim-"))
+    made = []
+
+    def make(id="box"):
+        made.append(Shim(folder, RUNTIMES[request.param], id))
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for one in made:
+            one.clean()
+        left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(folder) in line]
+        groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/apus-test-{os.getpid()}-*")]
+        running = processes_below(folder)
+        if not left:
+            shutil.rmtree(folder)
+        assert (left, groups, running) == ([], [], [])
+
+
+@pytest.fixture
+def shim(shims):
+    return shims()

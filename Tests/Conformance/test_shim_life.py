@@ -1,0 +1,331 @@
+"""The shim with one container: its life, its end, its refusals. Every test runs over two runtimes, which tries the
+process wall as well."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from shim_fixtures import shim, shims  # noqa: F401
+from shim_client import (ALREADY_EXISTS, FAILED_PRECONDITION, NOT_FOUND, SHIM, SUPERVISION, TASK, UNIMPLEMENTED, Connection,
+                         Refused, alive, log_text, make_bundle, message, parse, wait_until)
+
+
+def test_b_shim_is_fully_static():
+    assert "statically linked" in subprocess.run(["file", "-L", SHIM], capture_output=True, text=True).stdout
+
+
+def test_start_prints_the_address_and_nothing_else_and_returns(shim):
+    shim.make_bundle("true")
+    shim.begin()
+    assert os.stat(shim.directory).st_mode & 0o7777 == 0o700
+    assert os.stat(shim.directory / "socket").st_mode & 0o7777 == 0o600
+    ours = set(map(int, (shim.directory / "pid").read_text().split()))
+    assert {shim.pid, int(Path(f"/proc/{shim.pid}/stat").read_text().rpartition(")")[2].split()[19])} == ours
+    assert parse(message()) == {} and shim.task("Connect")[1] == shim.pid
+
+
+def test_a_second_start_for_a_living_shim_is_refused_and_harms_nothing(shim):
+    shim.make_bundle("true")
+    shim.begin()
+    assert shim.command("start").returncode != 0
+    assert shim.task("Connect")[1] == shim.pid
+
+
+def test_a_shim_that_was_killed_leaves_its_place_to_the_next(shim):
+    shim.make_bundle("true")
+    shim.begin()
+    os.kill(shim.pid, signal.SIGKILL)
+    wait_until(lambda: not alive(shim.pid), "the shim to end")
+    shim.begin()
+    assert shim.task("Connect")[1] == shim.pid
+
+
+def test_b09_a_socket_opened_to_others_still_serves_its_own_user_only(shim):
+    shim.make_bundle("true")
+    shim.begin()
+    for path in (shim.folder, shim.directory.parent, shim.directory, shim.directory / "socket"):
+        path.chmod(0o777)
+    script = ("import os, socket, sys; os.setgid(65534); os.setuid(65534); s = socket.socket(socket.AF_UNIX); s.settimeout(5)\n"
+              "s.connect(sys.argv[1])\ntry: print(len(s.recv(1)))\nexcept ConnectionResetError: print(0)")
+    done = subprocess.run(["python3", "-c", script, shim.directory / "socket"], capture_output=True, text=True, timeout=20)
+    assert done.stdout == "0\n", done.stderr
+    assert shim.task("Connect")[1] == shim.pid
+
+
+def test_a_container_runs_and_its_exit_is_recorded_before_it_is_told(shim):
+    shim.run("sh", "-c", "echo out; echo err >&2; exit 42")
+    exit = shim.wait()
+    record = json.loads(shim.exit_record.read_text())
+    assert exit[2] == record["exitCode"] == 42 and record["signal"] == 0 and not record["oomKilled"]
+    assert record["version"] == 1 and record["id"] == shim.id and record["pid"] == exit[1]
+    assert record["exitedAtUnixNanoseconds"] >= record["startedAtUnixNanoseconds"] > 0
+    assert log_text(shim.log) == b"out\n" and log_text(shim.log, stream=2) == b"err\n"
+    assert shim.wait()[2] == 42, "the answer stays the same afterwards"
+    assert shim.task("Wait")[1] == 42
+    assert shim.task("State")[4] == 3
+    assert shim.delete()[2] == 42
+    shim.shut_down()
+    assert not list(shim.folder.glob("shims/*"))
+
+
+def test_the_runtime_has_left_once_the_container_runs(shim):
+    shim.run("sleep", "60")
+    children = Path(f"/proc/{shim.pid}/task/{shim.pid}/children").read_text().split()
+    assert children == [str(shim.task("State")[3])], "only the payload is below the shim"
+
+
+def test_kill_reaches_the_payload_and_the_exit_names_the_signal(shim):
+    shim.run("sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do usleep 1000; done")
+    wait_until(lambda: log_text(shim.log) == b"ready\n", "the trap")
+    shim.task("Kill", f3=signal.SIGTERM)
+    assert shim.wait()[2] == 7
+
+
+def test_sigkill_is_exit_137(shim):
+    shim.run("sleep", "60")
+    shim.task("Kill", f3=signal.SIGKILL, f4=True)
+    exit = shim.wait()
+    assert exit[2] == 137 and exit[3] == 9 and 5 not in exit
+    with pytest.raises(Refused) as refused:
+        shim.task("Kill", f3=signal.SIGTERM)
+    assert refused.value.code == NOT_FOUND and "already finished" in refused.value.text
+
+
+def test_a_container_over_its_memory_is_oom_killed_and_says_so(shim):
+    shim.make_bundle("sh", "-c", "tail -c 300000000 /dev/zero", memory=16 << 20)
+    shim.begin()
+    shim.create()
+    events = Connection(shim.directory / "socket")
+    events.open(SUPERVISION, "Events", message(f1=shim.id), streaming=True)
+    shim.start()
+    exit = shim.wait()
+    assert exit[5] == 1, "the OOM flag"
+    assert json.loads(shim.exit_record.read_text())["oomKilled"] is True
+    topics = []
+    while "/tasks/exit" not in topics:
+        topics.append(parse(events.receive()[3])[3].decode())
+    assert topics.index("/tasks/start") < topics.index("/tasks/oom") < topics.index("/tasks/exit")
+
+
+def test_events_come_in_the_order_of_the_life(shim):
+    shim.make_bundle("sleep", "60")
+    shim.begin()
+    events = Connection(shim.directory / "socket")
+    events.open(SUPERVISION, "Events", message(f1=shim.id), streaming=True)
+    shim.create()
+    shim.start()
+    name, attachment = shim.exec("true")
+    attachment.read_to_end()
+    shim.task("Delete", f2=name)
+    shim.task("Kill", f3=9)
+    shim.wait()
+    shim.delete()
+    topics = [parse(events.receive()[3])[3].decode() for _ in range(7)]
+    assert topics == [f"/tasks/{word}" for word in
+                      ("create", "start", "exec-added", "exec-started", "exit", "exit", "delete")]
+
+
+def test_pids_lists_the_processes_of_the_container(shim):
+    shim.run("sh", "-c", "sleep 60 & sleep 60 & echo ready; wait")
+    wait_until(lambda: log_text(shim.log) == b"ready\n", "the children")
+    pids = {parse(info)[1] for info in shim.task("Pids")[-1]}
+    assert len(pids) == 3 and shim.task("State")[3] in pids
+
+
+def test_a_program_that_is_missing_is_the_runtimes_own_words_and_leaves_nothing(shim):
+    shim.make_bundle("no-such-program")
+    shim.begin()
+    with pytest.raises(Refused) as refused:
+        shim.create()
+        shim.start()
+    assert "no-such-program" in refused.value.text
+    assert not Path(f"/sys/fs/cgroup/memory/apus-test-{os.getpid()}-{shim.id}").exists() or shim.delete()
+    leftover = [name for name in os.listdir(shim.directory) if name not in ("socket", "pid", "options")]
+    assert leftover == []
+
+
+def test_a_root_mount_of_the_request_is_mounted_and_unmounted(shim):
+    make_bundle(shim.folder / "image", ["true"], False, "")
+    shim.make_bundle("cat", "/etc/proof")
+    for name in ("upper/etc", "work"):
+        (shim.folder / name).mkdir(parents=True)
+    (shim.folder / "upper/etc/proof").write_text("from the overlay\n")
+    root = message(f1="overlay", f2="overlay", f4=[
+        f"lowerdir={shim.folder}/image/rootfs", f"upperdir={shim.folder}/upper", f"workdir={shim.folder}/work"])
+    shim.begin()
+    shim.task("Create", f2=str(shim.bundle), f3=root, f10=shim.options())
+    assert str(shim.bundle) in Path("/proc/self/mountinfo").read_text()
+    shim.start()
+    shim.wait()
+    assert log_text(shim.log) == b"from the overlay\n"
+    shim.delete()
+    assert str(shim.bundle) not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_a_root_mount_that_fails_is_refused_with_its_reason_and_undone(shim):
+    shim.make_bundle("true")
+    first = message(f1="tmpfs", f2="tmpfs")
+    second = message(f1="overlay", f2="overlay", f4=["lowerdir=/no/such/place"])
+    shim.begin()
+    with pytest.raises(Refused) as refused:
+        shim.connection.call(TASK, "Create", message(f1=shim.id, f2=str(shim.bundle), f3=[first, second], f10=shim.options()))
+    assert "overlay" in refused.value.text and "ENOENT" in refused.value.text
+    assert str(shim.bundle) not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_execs_run_side_by_side_and_each_has_its_own_end(shim):
+    shim.run("sleep", "60")
+    begun = [shim.exec("sh", "-c", f"echo out{n}; echo err{n} >&2; exit {n}") for n in range(1, 9)]
+    for n, (name, attachment) in enumerate(begun, start=1):
+        assert attachment.read_to_end() == {3: f"out{n}\n".encode(), 4: f"err{n}\n".encode()}
+        assert attachment.exit[2] == n == shim.wait(name)[2]
+        assert shim.task("Delete", f2=name)[2] == n
+    assert shim.task("State")[4] == 2, "the container runs on"
+
+
+def test_an_exec_of_a_missing_program_or_directory_is_refused_with_its_reason(shim):
+    shim.run("sleep", "60")
+    with pytest.raises(Refused) as refused:
+        shim.exec("no-such-program", attach=False)
+    assert "no-such-program" in refused.value.text
+    with pytest.raises(Refused):
+        shim.exec("true", cwd="/no/such/place", attach=False)
+    assert shim.task("State")[4] == 2
+
+
+def test_ending_the_container_ends_its_execs(shim):
+    shim.run("sleep", "60")
+    name, attachment = shim.exec("sleep", "60")
+    shim.task("Kill", f3=9)
+    attachment.read_to_end()
+    assert attachment.exit[2] == 137 == shim.wait(name)[2]
+
+
+@pytest.mark.parametrize("method", ["Pause", "Resume", "Checkpoint", "Update", "Stats"])
+def test_what_is_not_served_yet_is_refused_by_its_name(shim, method):
+    shim.make_bundle("true")
+    shim.begin()
+    with pytest.raises(Refused) as refused:
+        shim.task(method)
+    assert refused.value.code == UNIMPLEMENTED and method in refused.value.text
+
+
+def test_requests_out_of_turn_name_the_state_that_was_found(shim):
+    shim.make_bundle("sleep", "60")
+    shim.begin()
+    with pytest.raises(Refused) as refused:
+        shim.start()
+    assert refused.value.code == NOT_FOUND
+    shim.create()
+    with pytest.raises(Refused) as refused:
+        shim.create()
+    assert refused.value.code == ALREADY_EXISTS
+    shim.start()
+    with pytest.raises(Refused) as refused:
+        shim.start()
+    assert refused.value.code == FAILED_PRECONDITION and "running" in refused.value.text
+    with pytest.raises(Refused) as refused:
+        shim.delete()
+    assert refused.value.code == FAILED_PRECONDITION and "running" in refused.value.text
+    with pytest.raises(Refused) as refused:
+        shim.wait("nobody")
+    assert refused.value.code == NOT_FOUND
+
+
+def test_a_container_that_was_never_started_can_be_deleted(shim):
+    shim.make_bundle("sleep", "60")
+    shim.begin()
+    pid = shim.create()
+    shim.delete()
+    assert not alive(pid)
+    shim.shut_down()
+
+
+def test_a_killed_client_changes_nothing_and_the_next_one_finds_everything(shim):
+    shim.run("sh", "-c", "n=0; while [ $n -lt 6000 ]; do n=$((n+1)); echo line $n; [ $((n % 20)) = 0 ] && usleep 10000; done; exit 5")
+    script = (f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom shim_client import Attachment\n"
+              f"a = Attachment({str(shim.directory / 'socket')!r}, {shim.id!r})\nprint('attached', flush=True)\na.read_to_end()")
+    client = subprocess.Popen(["python3", "-c", script], stdout=subprocess.PIPE)
+    client.stdout.readline()
+    time.sleep(0.5)
+    client.kill()
+    client.wait()
+    shim.connection.close()
+    shim.connect()
+    state = shim.task("State")
+    assert state[4] == 2 and alive(state[3])
+    assert shim.wait()[2] == 5
+    assert log_text(shim.log) == b"".join(b"line %d\n" % n for n in range(1, 6001)), "no gap, nothing twice"
+
+
+def test_delete_command_after_a_killed_shim_takes_everything_away(shim):
+    shim.run("sleep", "60")
+    pid = shim.task("State")[3]
+    os.kill(shim.pid, signal.SIGKILL)
+    done = shim.command("delete")
+    assert done.returncode == 0, done.stderr
+    assert parse(done.stdout)[2] == 137 and 3 in parse(done.stdout)
+    wait_until(lambda: not alive(pid), "the payload to end")
+    assert not shim.directory.exists()
+    assert not list(shim.runtime_root.glob("*"))
+
+
+def test_a_payload_outlives_its_killed_shim_and_may_go_on_writing(shim):
+    shim.run("sh", "-c", "echo ready; while [ ! -e /tmp/go ]; do usleep 10000; done; echo on && mkdir /tmp/done; sleep 60")
+    wait_until(lambda: log_text(shim.log) == b"ready\n", "the payload")
+    pid = shim.task("State")[3]
+    os.kill(shim.pid, signal.SIGKILL)
+    wait_until(lambda: not alive(shim.pid), "the shim to end")
+    (shim.bundle / "rootfs/tmp/go").touch()
+    wait_until((shim.bundle / "rootfs/tmp/done").exists, "the write without a reader to succeed")
+    assert alive(pid)
+
+
+def test_a_client_that_speaks_nonsense_is_cut_off_and_others_are_not(shim):
+    shim.make_bundle("true")
+    shim.begin()
+    for nonsense in (b"\xff" * 100, b"\x00\x00\x00\x05\x00\x00\x00\x01\x07\x00hello", b"\x00\x00\x00\x02\x00\x00\x00\x01\x01\x00\xff\xff",
+                     b"\x00\x00\x00\x00\x00\x00\x00\x02\x01\x00", b"GET / HTTP/1.1\r\n\r\n"):
+        other = socket.socket(socket.AF_UNIX)
+        other.settimeout(10)
+        other.connect(str(shim.directory / "socket"))
+        other.sendall(nonsense)
+        try:
+            assert other.recv(1) == b""
+        except ConnectionResetError:
+            pass
+        other.close()
+    assert shim.task("Connect")[1] == shim.pid
+
+
+def test_many_waits_and_their_clients_that_leave_are_forgotten(shim):
+    shim.run("sleep", "60")
+    before = len(os.listdir(f"/proc/{shim.pid}/fd"))
+    for _ in range(200):
+        other = Connection(shim.directory / "socket")
+        other.open(SUPERVISION, "WaitForExit", message(f1=shim.id))
+        other.open(SUPERVISION, "Attach", message(f1=shim.id, f4=True), streaming=True)
+        other.receive()
+        other.close()
+    wait_until(lambda: len(os.listdir(f"/proc/{shim.pid}/fd")) == before, "the descriptors to go")
+    shim.task("Kill", f3=9)
+    assert shim.wait()[2] == 137
+
+
+def test_ten_idle_shims_take_at_most_a_megabyte_each(shims):
+    begun = [shims(f"box{n}") for n in range(10)]
+    for one in begun:
+        one.run("sleep", "60")
+    time.sleep(2.5)
+
+    def pss(pid):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+    sizes = [pss(one.pid) for one in begun]
+    print("PSS in kB:", sizes)
+    assert max(sizes) <= 1024
