@@ -1,0 +1,211 @@
+"""The shim under the real containerd, as io.containerd.apus.v2, through ctr."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from shim_client import BINARIES, alive, wait_until
+from shim_fixtures import CHOSEN, RUNTIMES, processes_below
+
+CONFIGURATION = """version = 2
+root = "{folder}/root"
+state = "{folder}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
+[grpc]
+  address = "{folder}/containerd.sock"
+[ttrpc]
+  address = "{folder}/containerd.sock.ttrpc"
+[plugins."io.containerd.runtime.v2.task"]
+  platforms = ["linux/amd64"]
+"""
+
+
+class Containerd:
+    """A private containerd with one image, in a folder of its own."""
+
+    def __init__(self, folder, runtime):
+        self.folder, self.process = Path(folder), None
+        programs = self.folder / "bin"
+        programs.mkdir()
+        # As installed: the shim under the name that containerd looks for, its runtime beside it.
+        shutil.copy(BINARIES / "apus-shim", programs / "containerd-shim-apus-v2")
+        (programs / "apus-runtime").symlink_to(runtime)
+        self.environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+        (self.folder / "config.toml").write_text(CONFIGURATION.format(folder=folder))
+        self.begin()
+
+    def begin(self):
+        with open(self.folder / "containerd.log", "ab") as log:
+            self.process = subprocess.Popen(["containerd", "--config", self.folder / "config.toml"], env=self.environment,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until(lambda: self.ctr("version", check=False).returncode == 0, "containerd")
+
+    def end(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        self.process.wait(timeout=30)
+
+    def command(self, *words):
+        return ["ctr", "--address", self.folder / "containerd.sock", *words]
+
+    def ctr(self, *words, check=True, **options):
+        done = subprocess.run(self.command(*words), env=self.environment, capture_output=True, timeout=120,
+                              **({"stdin": subprocess.DEVNULL} | options))
+        assert not check or done.returncode == 0, (words, done.stdout, done.stderr, self.said())
+        return done
+
+    def said(self):
+        return (self.folder / "containerd.log").read_text()[-3000:]
+
+    def run(self, *words, check=True, **options):
+        return self.ctr("run", "--runtime", "io.containerd.apus.v2", "--snapshotter", "native", *words, check=check, **options)
+
+    def import_image(self):
+        layout, root = self.folder / "layout", self.folder / "bundle/rootfs/bin"
+        subprocess.run(["umoci", "init", "--layout", layout], check=True, capture_output=True)
+        subprocess.run(["umoci", "new", "--image", f"{layout}:busybox"], check=True, capture_output=True)
+        subprocess.run(["umoci", "unpack", "--image", f"{layout}:busybox", self.folder / "bundle"], check=True, capture_output=True)
+        root.mkdir(parents=True)
+        shutil.copy("/bin/busybox", root / "busybox")
+        for applet in ("sh", "cat", "echo", "sleep", "true", "seq", "tty", "stty", "usleep", "yes", "head"):
+            (root / applet).symlink_to("busybox")
+        subprocess.run(["umoci", "repack", "--image", f"{layout}:busybox", self.folder / "bundle"], check=True, capture_output=True)
+        subprocess.run(["tar", "-C", layout, "-cf", self.folder / "image.tar", "."], check=True)
+        self.ctr("images", "import", "--snapshotter", "native", "--base-name", "test/box", self.folder / "image.tar")
+        self.image = self.ctr("images", "list", "-q").stdout.decode().split()[0]
+
+    def shims(self):
+        return [line for line in processes_below(self.folder / "bin")]
+
+    def socket_directories(self):
+        return list(Path("/run/apus-shim").glob("*")) if Path("/run/apus-shim").exists() else []
+
+
+@pytest.fixture(scope="module", params=CHOSEN)
+def containerd(request):
+    folder = tempfile.mkdtemp(prefix="apus-ctrd-")
+    before = set(os.listdir("/run/apus-shim")) if os.path.exists("/run/apus-shim") else set()
+    daemon = Containerd(folder, RUNTIMES[request.param])
+    try:
+        daemon.import_image()
+        yield daemon
+    finally:
+        for name in daemon.ctr("tasks", "list", "-q", check=False).stdout.decode().split():
+            daemon.ctr("tasks", "delete", "--force", name, check=False)
+        wait_until(lambda: not daemon.shims(), "the shims to end")
+        daemon.end()
+        left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if folder in line]
+        if not left:
+            shutil.rmtree(folder)
+        after = set(os.listdir("/run/apus-shim")) if os.path.exists("/run/apus-shim") else set()
+        assert (left, processes_below(folder), after - before) == ([], [], set())
+
+
+@pytest.fixture
+def name(request):
+    return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:50].strip("-")
+
+
+def test_ctr_run_prints_the_output_and_passes_the_exit_code_on(containerd, name):
+    done = containerd.run("--rm", containerd.image, name, "sh", "-c", "echo out; echo err >&2; exit 33", check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (33, b"out\n", b"err\n"), containerd.said()
+    wait_until(lambda: not containerd.shims(), "the shim to end")
+    assert not containerd.ctr("tasks", "list", "-q").stdout
+
+
+def test_every_line_of_much_output_comes_through_the_fifos(containerd, name):
+    done = containerd.run("--rm", containerd.image, name, "seq", "1", "200000")
+    assert done.stdout == b"".join(b"%d\n" % n for n in range(1, 200001))
+
+
+def test_input_reaches_the_payload(containerd, name):
+    # ctr's run never ends a payload's input, whichever the shim; its exec does.
+    done = containerd.run("--rm", containerd.image, name, "sh", "-c", "read line; echo got $line", stdin=None, input=b"this\n")
+    assert done.stdout == b"got this\n"
+
+
+def test_a_detached_container_is_listed_signalled_and_deleted(containerd, name):
+    containerd.run("--detach", containerd.image, name, "sleep", "600")
+    listed = containerd.ctr("tasks", "list").stdout.decode()
+    pid = int(re.search(rf"{name}\s+(\d+)\s+RUNNING", listed)[1])
+    assert alive(pid)
+    assert str(pid) in containerd.ctr("tasks", "ps", name).stdout.decode()
+    containerd.ctr("tasks", "kill", "--signal", "SIGKILL", name)
+    wait_until(lambda: b"STOPPED" in containerd.ctr("tasks", "list").stdout, "the end to be told")
+    assert b"137" in containerd.ctr("tasks", "delete", name).stderr
+    containerd.ctr("containers", "delete", name)
+
+
+def test_exec_runs_beside_the_payload_and_passes_its_exit_code_on(containerd, name):
+    containerd.run("--detach", containerd.image, name, "sleep", "600")
+    done = containerd.ctr("tasks", "exec", "--exec-id", "one", name, "sh", "-c", "echo from exec; exit 21", check=False)
+    assert (done.returncode, done.stdout) == (21, b"from exec\n")
+    done = containerd.ctr("tasks", "exec", "--exec-id", "two", name, "cat", check=False, stdin=None, input=b"through exec\n")
+    assert (done.returncode, done.stdout) == (0, b"through exec\n")
+    done = containerd.ctr("tasks", "exec", "--exec-id", "three", name, "no-such-program", check=False)
+    assert done.returncode != 0 and b"no-such-program" in done.stderr
+    containerd.ctr("tasks", "kill", "--signal", "SIGKILL", name)
+    containerd.ctr("tasks", "delete", "--force", name, check=False)
+    containerd.ctr("containers", "delete", name)
+
+
+def test_a_terminal_goes_through_the_fifos(containerd, name):
+    words = " ".join(map(str, containerd.command("run", "--rm", "-t", "--runtime", "io.containerd.apus.v2", "--snapshotter", "native",
+                                                 containerd.image, name, "tty")))
+    done = subprocess.run(["script", "-qec", words, "/dev/null"], env=containerd.environment, capture_output=True, timeout=60,
+                          stdin=subprocess.DEVNULL)
+    assert b"/dev/pts/0" in done.stdout, (done, containerd.said())
+
+
+def test_events_reach_containerd_in_order(containerd, name):
+    with subprocess.Popen(containerd.command("events"), stdout=subprocess.PIPE, env=containerd.environment) as events:
+        time.sleep(0.5)
+        containerd.run("--rm", containerd.image, name, "true")
+        wait_until(lambda: not containerd.shims(), "the shim to end")
+        time.sleep(0.5)
+        events.kill()
+        text = events.stdout.read().decode()
+    topics = [topic for topic in re.findall(r"(/tasks/\S+) \{", text)]
+    assert topics == ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]
+
+
+def test_a_program_that_is_missing_is_said_by_ctr_and_leaves_no_shim(containerd, name):
+    done = containerd.run("--rm", containerd.image, name, "no-such-program", check=False)
+    assert done.returncode != 0 and b"no-such-program" in done.stderr
+    wait_until(lambda: not containerd.shims(), "the shim to end")
+
+
+def test_containers_outlive_a_killed_containerd_which_finds_them_and_their_ends_again(containerd, name):
+    containerd.run("--detach", containerd.image, name, "sh", "-c", "while :; do usleep 10000; done")
+    containerd.run("--detach", containerd.image, f"{name}-2", "sleep", "2")
+    listed = containerd.ctr("tasks", "list").stdout.decode()
+    pid = int(re.search(rf"{name}\s+(\d+)\s+RUNNING", listed)[1])
+    containerd.end(signal.SIGKILL)
+    time.sleep(3)
+    assert alive(pid)
+    containerd.begin()
+    listed = containerd.ctr("tasks", "list").stdout.decode()
+    assert re.search(rf"{name}\s+{pid}\s+RUNNING", listed) and re.search(rf"{name}-2\s+\d+\s+STOPPED", listed), listed
+    assert containerd.ctr("tasks", "exec", "--exec-id", "again", name, "echo", "found").stdout == b"found\n"
+    containerd.ctr("tasks", "kill", "--signal", "SIGKILL", name)
+    wait_until(lambda: b"RUNNING" not in containerd.ctr("tasks", "list").stdout, "the end to be told")
+    for one in (name, f"{name}-2"):
+        containerd.ctr("tasks", "delete", one, check=False)
+        containerd.ctr("containers", "delete", one)
+
+
+def test_a_killed_shim_is_cleaned_up_after_by_the_delete_command(containerd, name):
+    containerd.run("--detach", containerd.image, name, "sleep", "600")
+    listed = containerd.ctr("tasks", "list").stdout.decode()
+    pid = int(re.search(rf"{name}\s+(\d+)\s+RUNNING", listed)[1])
+    shim = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(shim, signal.SIGKILL)
+    wait_until(lambda: not alive(pid), "the payload to be ended")
+    wait_until(lambda: name.encode() not in containerd.ctr("tasks", "list").stdout, "the task to go")
+    containerd.ctr("containers", "delete", name)
