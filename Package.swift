@@ -54,6 +54,7 @@ let package = Package(
     products: [
         .executable(name: "apus-runtime", targets: ["apus-runtime"]),
         .executable(name: "apus-shim", targets: ["apus-shim"]),
+        .executable(name: "apus-init", targets: ["apus-init"]),
         .executable(name: "apusd", targets: ["apusd"]),
         .executable(name: "apus", targets: ["apus"]),
         .library(name: "OCISpec", targets: ["OCISpec"]),
@@ -106,6 +107,11 @@ let package = Package(
         // 7
         executable("apus-runtime", in: "Runtime", uses: ["RuntimeCore"], linking: fullyStatic),
         executable("apus-shim", in: "Shim", uses: ["ShimCore"], linking: fullyStatic),
+        .executableTarget(
+            name: "apus-init", path: "Sources/Shim/apus-init",
+            cSettings: [.treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra")],
+            // Embedded: the driver then leaves the Swift runtime, of which C has no use, out of the link.
+            linkerSettings: [.unsafeFlags(fullyStatic + ["-enable-experimental-feature", "Embedded"])]),
         executable("apusd", in: "Engine", uses: ["APIServer"], linking: staticSwiftWithFoundation),
         executable("apus", in: "Client", uses: ["EngineClient"], linking: staticSwift),
         // Tests
@@ -122,6 +128,7 @@ let package = Package(
         tests("OCISpecTests", in: "Unit", of: ["OCISpec", "CoreTypes"]),
         tests("CgroupPlanTests", in: "Unit", of: ["Cgroups", "OCISpec", "CoreTypes", "JSON"]),
         tests("CgroupsTests", in: "Kernel", of: ["Cgroups", "LinuxSyscalls", "OCISpec", "CoreTypes", systemPackage]),
+        tests("EngineTests", in: "Unit", of: ["Engine", "EngineAPI", "LinuxSyscalls", "CoreTypes", "OCISpec", "ShimProtocol"]),
     ],
     swiftLanguageModes: [.v6]
 )

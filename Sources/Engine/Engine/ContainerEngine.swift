@@ -1,11 +1,29 @@
-package import EngineAPI
+internal import CoreTypes
+internal import Images
+internal import LinuxSyscalls
 package import Logging
+internal import Records
+internal import Registry
+internal import Synchronization
+internal import SystemPackage
 
 /// The engine: images and containers of one data root. Every operation may be called from any task; operations
 /// on one container are ordered by its own actor, and none waits for another container.
 package final class ContainerEngine: Sendable {
+    /// What exists once the engine has started.
+    struct Parts: Sendable {
+        let services: ContainerServices
+        let records: RecordStore
+        let host: HostInformation
+        /// The name of this data root's engine, for ever.
+        let identity: String
+        /// Held for as long as the engine uses the data root.
+        let lock: DataRootLock
+    }
+
     let configuration: EngineConfiguration
     let logger: Logger
+    private let state = Mutex<Parts?>(nil)
 
     /// Opens nothing yet; `start` does.
     package init(configuration: EngineConfiguration, logger: Logger) {
@@ -14,140 +32,97 @@ package final class ContainerEngine: Sendable {
     }
 
     /// Opens the data root, finds the containers of former daemons and repairs what a crash left half done.
-    package func start() async throws(EngineError) {}
+    /// - Throws: `.unavailable` when another engine uses the data root.
+    package func start() async throws(EngineError) {
+        let (configuration, logger) = (configuration, logger)
+        let parts = try await BlockingWork.run { () throws(EngineError) in try Parts(opening: configuration, logger: logger) }
+        state.withLock { $0 = parts }
+        try await Restoration(parts: parts, logger: logger).run()
+    }
 
     /// Lets go of everything: no container is touched.
-    package func shutdown() async {}
+    package func shutdown() async {
+        guard let parts = state.withLock({ $0.take() }) else { return }
+        parts.services.reactor.stop()
+        do throws(EngineError) {
+            try await BlockingWork.run { () throws(EngineError) in
+                do throws(RecordsError) { try parts.records.close() } catch { throw .system("close the records", error) }
+            }
+        } catch { logger.error("\(error)") }
+    }
+
+    /// What operations work with.
+    /// - Throws: `.unavailable` before the start and after the shutdown.
+    func parts() throws(EngineError) -> Parts {
+        guard let parts = state.withLock({ $0 }) else { throw EngineError(.unavailable, "the engine is not running") }
+        return parts
+    }
+
+    func container(_ word: String) throws(EngineError) -> Container { try parts().services.index.find(word) }
 }
 
-// MARK: - System
-
-extension ContainerEngine {
-    /// `GET /version`, in the shape of the newest API.
-    package func version() -> SystemVersion { SystemVersion() }
-
-    /// `GET /info`, in the shape of the newest API.
-    package func info() async throws(EngineError) -> SystemInfo { throw EngineError(.notImplemented, "info") }
-}
-
-// MARK: - Images
-
-extension ContainerEngine {
-    /// Fetches an image and makes it ready to run.
-    /// - Parameter reference: `name`, `name:tag` or `name@digest`, as users write it.
-    /// - Parameter platform: `os/arch[/variant]`; empty is the host's.
-    /// - Parameter progress: takes each message in order; the transfer waits for it.
-    package func pullImage(
-        _ reference: String, platform: String, credentials: AuthConfig?,
-        progress: @escaping @Sendable (ProgressMessage) async -> Void
-    ) async throws(EngineError) { throw EngineError(.notImplemented, "pull") }
-
-    /// `GET /images/json`, newest first. Filters: `dangling`, `label`, `before`, `since`, `until`, `reference`.
-    package func images(all: Bool, filters: Filters) async throws(EngineError) -> [ImageSummary] { [] }
-
-    /// `GET /images/{name}/json`.
-    package func inspectImage(_ name: String) async throws(EngineError) -> ImageInspect {
-        throw EngineError(.notImplemented, "inspect")
-    }
-
-    /// Gives an image one more name. An empty tag is `latest`.
-    package func tagImage(_ name: String, repository: String, tag: String) async throws(EngineError) {
-        throw EngineError(.notImplemented, "tag")
-    }
-
-    /// Takes a name from an image, and the image away with its last one.
-    package func removeImage(_ name: String, force: Bool, prune: Bool) async throws(EngineError) -> [ImageDeleteItem] {
-        throw EngineError(.notImplemented, "rmi")
-    }
-}
-
-// MARK: - Containers
-
-extension ContainerEngine {
-    /// Makes a container from an image that is here.
-    /// - Parameter name: with or without a leading slash; nil or empty picks one.
-    /// - Parameter platform: `os/arch[/variant]` that the image must have; empty is any.
-    package func createContainer(
-        name: String?, request: ContainerCreateRequest, platform: String
-    ) async throws(EngineError) -> ContainerCreateResponse { throw EngineError(.notImplemented, "create") }
-
-    /// `GET /containers/json`, newest first. Without `all`, a `status` filter or a `limit`, only running ones.
-    package func containers(
-        all: Bool, limit: Int?, size: Bool, filters: Filters
-    ) async throws(EngineError) -> [ContainerSummary] { [] }
-
-    /// `GET /containers/{id}/json`. `name` here and below: an id, an unambiguous prefix of one, or a name.
-    package func inspectContainer(_ name: String, size: Bool) async throws(EngineError) -> ContainerInspect {
-        throw EngineError(.notImplemented, "inspect")
-    }
-
-    /// Starts a container. - Throws: `.notModified` when it runs.
-    package func startContainer(_ name: String) async throws(EngineError) { throw EngineError(.notImplemented, "start") }
-
-    /// Sends the stop signal, and SIGKILL when the time is over.
-    /// - Parameter signal: name or number; nil is the container's.
-    /// - Parameter timeoutSeconds: nil is the container's; negative is for ever.
-    /// - Throws: `.notModified` when it does not run.
-    package func stopContainer(_ name: String, signal: String?, timeoutSeconds: Int?) async throws(EngineError) {
-        throw EngineError(.notImplemented, "stop")
-    }
-
-    /// Stops a container that runs, and starts it.
-    package func restartContainer(_ name: String, signal: String?, timeoutSeconds: Int?) async throws(EngineError) {
-        throw EngineError(.notImplemented, "restart")
-    }
-
-    /// Sends a signal, by name or number; empty is SIGKILL. - Throws: `.conflict` when it does not run.
-    package func killContainer(_ name: String, signal: String) async throws(EngineError) {
-        throw EngineError(.notImplemented, "kill")
-    }
-
-    /// Takes a container away.
-    package func removeContainer(_ name: String, force: Bool, volumes: Bool, link: Bool) async throws(EngineError) {
-        throw EngineError(.notImplemented, "rm")
-    }
-
-    /// Registers a wait before it returns; the result comes later.
-    package func waitForContainer(_ name: String, condition: WaitCondition) async throws(EngineError) -> WaitHandle {
-        throw EngineError(.notImplemented, "wait")
-    }
-
-    /// Sets the size of the process's terminal, in cells.
-    package func resizeContainer(_ name: String, height: UInt32, width: UInt32) async throws(EngineError) {
-        throw EngineError(.notImplemented, "resize")
-    }
-
-    /// Joins the process's input and output, before or after its start.
-    package func attachContainer(_ name: String, options: AttachOptions) async throws(EngineError) -> AttachSession {
-        throw EngineError(.notImplemented, "attach")
-    }
-
-    /// Reads the log.
-    package func containerLogs(_ name: String, options: LogOptions) async throws(EngineError) -> LogSession {
-        throw EngineError(.notImplemented, "logs")
+extension ContainerEngine.Parts {
+    /// Opens the data root. Blocks.
+    init(opening configuration: EngineConfiguration, logger: Logger) throws(EngineError) {
+        do throws(SyscallError) {
+            try makeDirectories(configuration.dataRoot.appending("containers"), mode: 0o710)
+            try makeDirectories(configuration.execRoot.appending("bundles"), mode: 0o711)
+        } catch { throw .system("open the data root", error) }
+        lock = try DataRootLock(configuration.dataRoot)
+        identity = try EngineIdentity.load(configuration.dataRoot)
+        host = try HostInformation()
+        do throws(RecordsError) {
+            records = try RecordStore(openingAt: configuration.dataRoot.appending("engine.sqlite").string)
+        } catch { throw .system("open the data root", error) }
+        let images = ImageLibrary(
+            settings: LibrarySettings(dataRoot: configuration.dataRoot),
+            registry: RegistryConfiguration(
+                insecureRegistries: configuration.insecureRegistries, proxies: configuration.proxies,
+                userAgent: "apus/\(Product.version)"),
+            records: records)
+        let reactor: ShimReactor
+        let watcher: LogWatcher
+        do throws(SyscallError) {
+            reactor = try ShimReactor(logger: logger)
+            watcher = try LogWatcher()
+            try reactor.serve(watcher)
+            try reactor.start()
+        } catch { throw .system("start the shim thread", error) }
+        services = ContainerServices(
+            configuration: configuration, records: records.containers, images: images, reactor: reactor,
+            launcher: ShimLauncher(shimPath: configuration.shimPath, execRoot: configuration.execRoot), watcher: watcher,
+            index: ContainerIndex(), facts: host.facts, logger: logger)
     }
 }
 
-// MARK: - Execs
+/// Keeps a second engine from the same data root.
+final class DataRootLock: Sendable {
+    private let file: OwnedFD
 
-extension ContainerEngine {
-    /// Notes a further process of a running container.
-    package func createExec(
-        _ name: String, request: ExecCreateRequest
-    ) async throws(EngineError) -> ExecCreateResponse { throw EngineError(.notImplemented, "exec") }
-
-    /// Starts it. - Returns: the client's end, nil when detached; the process runs already.
-    package func startExec(_ id: String, request: ExecStartRequest) async throws(EngineError) -> AttachSession? {
-        throw EngineError(.notImplemented, "exec")
+    init(_ dataRoot: FilePath) throws(EngineError) {
+        let path = dataRoot.appending("lock")
+        do throws(SyscallError) {
+            file = try openFile(path, [.readWrite, .create, .noFollow], mode: 0o600)
+            if try tryLockFile(file, subject: path.string) { return }
+        } catch { throw .system("lock the data root", error) }
+        throw EngineError(.unavailable, "another daemon uses \(dataRoot)")
     }
+}
 
-    /// Sets the size of its terminal, in cells.
-    package func resizeExec(_ id: String, height: UInt32, width: UInt32) async throws(EngineError) {
-        throw EngineError(.notImplemented, "exec")
-    }
-
-    /// `GET /exec/{id}/json`.
-    package func inspectExec(_ id: String) async throws(EngineError) -> ExecInspect {
-        throw EngineError(.notImplemented, "exec")
+/// The id that `info` shows: made once for each data root.
+enum EngineIdentity {
+    static func load(_ dataRoot: FilePath) throws(EngineError) -> String {
+        let path = dataRoot.appending("engine-id")
+        do throws(SyscallError) {
+            let text = String(decoding: try readFile(path, limitBytes: 256), as: UTF8.self).trimmed
+            if !text.isEmpty { return text }
+        } catch {
+            if error.errno != Errno.noSuchFileOrDirectory.rawValue { throw .system("read the engine's id", error) }
+        }
+        let id = String(Identifiers.random().prefix(32))
+        do throws(SyscallError) { try writeFileDurably(Array("\(id)\n".utf8), to: path) } catch {
+            throw .system("write the engine's id", error)
+        }
+        return id
     }
 }

@@ -1,3 +1,4 @@
+package import Registry
 package import SystemPackage
 
 /// Everything the engine is told at its start; nothing below it reads the environment.
@@ -16,6 +17,8 @@ package struct EngineConfiguration: Sendable {
     package var defaultRuntime: String
     /// Registries spoken to in plain http beside those of 127.0.0.0/8: `host:port` or CIDR.
     package var insecureRegistries: [String] = []
+    /// Proxies between the engine and registries.
+    package var proxies = ProxySettings()
     /// How large each container's log may grow.
     package var log = LogLimits()
     /// Whether the daemon logs at debug, which `info` tells.

@@ -44,6 +44,22 @@ final class OneShot<Value: Sendable>: Sendable {
         return value
     }
 
+    /// The value if it comes in time; nil otherwise. A nil timeout waits for ever.
+    func value(within timeout: Duration?) async -> Value? {
+        guard let timeout else { return try? await value() }
+        return await withTaskGroup(of: Value?.self) { group in
+            group.addTask { try? await self.value() }
+            group.addTask {
+                // Cancelled when the value came first.
+                try? await Task.sleep(for: timeout)
+                return nil
+            }
+            let first = await group.next() ?? nil
+            group.cancelAll()
+            return first
+        }
+    }
+
     private func register(_ continuation: CheckedContinuation<Value?, Never>, id: Int) {
         let settled = state.withLock { state -> Value?? in
             switch state {

@@ -32,10 +32,18 @@ struct ShimClient: Sendable {
 
     private static func open(_ path: String, _ id: ContainerID, _ reactor: ShimReactor) throws(ShimError) -> ShimConnection {
         do throws(SyscallError) {
-            let socket = try connectUnixSocket(FilePath(path))
+            let socket = try connect(path)
             try setNonBlocking(true, of: socket.number)
             return try reactor.connect(socket, name: id.text)
         } catch { throw ShimError(.disconnected, "the shim of \(id): \(error)") }
+    }
+
+    /// A socket's address holds 107 bytes; a longer path is reached through its directory.
+    private static func connect(_ path: String) throws(SyscallError) -> OwnedFD {
+        if path.utf8.count <= 107 { return try connectUnixSocket(FilePath(path)) }
+        let full = FilePath(path)
+        let directory = try openFile(full.removingLastComponent(), [.path, .directory])
+        return try connectUnixSocket(FilePath("/proc/self/fd/\(directory.number)/\(full.lastComponent?.string ?? "")"))
     }
 
     /// Closes the connection; the shim goes on.

@@ -22,9 +22,6 @@ struct ShimLauncher: Sendable {
     /// Starts a shim; its socket is there when this returns.
     func start(_ id: ContainerID, bundle: String) throws(ShimError) {
         let directory = layout(of: id).directory
-        do throws(SyscallError) { try makeDirectories(FilePath(directory), mode: ShimLayout.directoryMode) } catch {
-            throw ShimError(.notStarted, "\(error)")
-        }
         try run(["-namespace", Self.namespace, "-id", id.text, "-directory", directory, "-bundle", bundle, "start"], doing: "start a shim")
     }
 

@@ -35,6 +35,9 @@ final class ShimReactor: Sendable {
         try startThread { [self] in run() }
     }
 
+    /// Whether `stop` was called: connections that break from then on say nothing about shims.
+    var isStopped: Bool { state.withLock { $0.isStopped } }
+
     /// Closes every connection; shims and containers go on.
     func stop() {
         state.withLock { $0.isStopped = true }

@@ -36,6 +36,7 @@ struct HostFacts: Equatable, Sendable {
     var highestCapability: Int
     /// Whether the kernel limits swap apart from memory.
     var countsSwap: Bool
+    var kernelVersion: KernelVersion
 }
 
 /// Turns a container into the document that the runtime executes. Pure.

@@ -1,0 +1,113 @@
+internal import CoreTypes
+package import EngineAPI
+
+/// What the API does with containers. `name`: an id, a name, or an unambiguous beginning of an id.
+extension ContainerEngine {
+    /// Makes a container from an image that is here.
+    /// - Parameter name: with or without a leading slash; nil or empty picks one.
+    /// - Parameter platform: `os/arch[/variant]` that the image must have; empty is any.
+    package func createContainer(
+        name: String?, request: ContainerCreateRequest, platform: String
+    ) async throws(EngineError) -> ContainerCreateResponse {
+        try await ContainerCreation(parts: try parts(), request: request, platform: platform).run(name: name)
+    }
+
+    /// `GET /containers/json`, newest first. Without `all`, a `status` filter or a `limit`, only running ones.
+    package func containers(
+        all: Bool, limit: Int?, size: Bool, filters: Filters
+    ) async throws(EngineError) -> [ContainerSummary] {
+        try await ContainerListing(parts: try parts(), filters: filters).run(all: all, limit: limit, size: size)
+    }
+
+    /// `GET /containers/{id}/json`.
+    package func inspectContainer(_ name: String, size: Bool) async throws(EngineError) -> ContainerInspect {
+        let container = try container(name)
+        var answer = await container.inspection()
+        if size {
+            let sizes = try await ContainerSizes.measure(container, try parts())
+            answer.sizeReadWrite = sizes.written
+            answer.sizeRootFilesystem = sizes.whole
+        }
+        return answer
+    }
+
+    /// Starts a container. - Throws: `.notModified` when it runs.
+    package func startContainer(_ name: String) async throws(EngineError) { try await container(name).start() }
+
+    /// Sends the stop signal, and SIGKILL when the time is over.
+    /// - Parameter signal: name or number; nil is the container's.
+    /// - Parameter timeoutSeconds: nil is the container's; negative is for ever.
+    /// - Throws: `.notModified` when it does not run.
+    package func stopContainer(_ name: String, signal: String?, timeoutSeconds: Int?) async throws(EngineError) {
+        try await container(name).stop(signal: signal, timeoutSeconds: timeoutSeconds)
+    }
+
+    /// Stops a container that runs, and starts it.
+    package func restartContainer(_ name: String, signal: String?, timeoutSeconds: Int?) async throws(EngineError) {
+        try await container(name).restart(signal: signal, timeoutSeconds: timeoutSeconds)
+    }
+
+    /// Sends a signal, by name or number; empty is SIGKILL. - Throws: `.conflict` when it does not run.
+    package func killContainer(_ name: String, signal: String) async throws(EngineError) {
+        try await container(name).kill(signal: signal)
+    }
+
+    /// Takes a container away.
+    /// - Parameter volumes: anonymous volumes too; there are none yet.
+    /// - Parameter link: only a link of the legacy bridge, which is refused.
+    package func removeContainer(_ name: String, force: Bool, volumes: Bool, link: Bool) async throws(EngineError) {
+        if link { throw Refusal.notYet("removing a link", comesWith: "networks") }
+        try await container(name).remove(force: force)
+    }
+
+    /// Registers a wait before it returns; the result comes later.
+    package func waitForContainer(_ name: String, condition: WaitCondition) async throws(EngineError) -> WaitHandle {
+        await (try container(name)).wait(for: condition)
+    }
+
+    /// Sets the size of the process's terminal, in cells.
+    package func resizeContainer(_ name: String, height: UInt32, width: UInt32) async throws(EngineError) {
+        try await container(name).resize(height: height, width: width)
+    }
+
+    /// Joins the process's input and output, before or after its start.
+    package func attachContainer(_ name: String, options: AttachOptions) async throws(EngineError) -> AttachSession {
+        try await container(name).attach(options)
+    }
+
+    /// Reads the log.
+    package func containerLogs(_ name: String, options: LogOptions) async throws(EngineError) -> LogSession {
+        try await container(name).logs(options)
+    }
+}
+
+// MARK: - Execs
+
+extension ContainerEngine {
+    /// Notes a further process of a running container.
+    package func createExec(
+        _ name: String, request: ExecCreateRequest
+    ) async throws(EngineError) -> ExecCreateResponse {
+        var answer = ExecCreateResponse()
+        answer.id = try await container(name).createExec(request)
+        return answer
+    }
+
+    /// Starts it. - Returns: the client's end, nil when detached; the process runs already, or the session says why it does not.
+    package func startExec(_ id: String, request: ExecStartRequest) async throws(EngineError) -> AttachSession? {
+        let exec = try parts().services.index.find(exec: id)
+        return try await exec.container.startExec(exec.id, request)
+    }
+
+    /// Sets the size of its terminal, in cells.
+    package func resizeExec(_ id: String, height: UInt32, width: UInt32) async throws(EngineError) {
+        let exec = try parts().services.index.find(exec: id)
+        try await exec.container.resizeExec(exec.id, height: height, width: width)
+    }
+
+    /// `GET /exec/{id}/json`.
+    package func inspectExec(_ id: String) async throws(EngineError) -> ExecInspect {
+        let exec = try parts().services.index.find(exec: id)
+        return try await exec.container.inspectExec(exec.id)
+    }
+}

@@ -1,0 +1,17 @@
+internal import Images
+
+extension EngineError {
+    /// What went wrong with an image, in the words of `Images`, which are Docker's.
+    init(_ error: ImageError) {
+        let code: Code =
+            switch error.code {
+            case .invalid, .ambiguous: .invalidParameter
+            case .notFound, .denied: .notFound
+            case .unauthorized: .unauthorized
+            case .conflict: .conflict
+            case .registry, .badContent, .storage: .system
+            case .cancelled: .unavailable
+            }
+        self.init(code, error.message, cause: error)
+    }
+}

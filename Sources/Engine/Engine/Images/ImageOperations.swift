@@ -1,0 +1,138 @@
+internal import CoreTypes
+package import EngineAPI
+internal import Images
+internal import Records
+internal import Registry
+
+/// What the API does with images.
+extension ContainerEngine {
+    /// Fetches an image and makes it ready to run.
+    /// - Parameter reference: `name`, `name:tag` or `name@digest`, as users write it.
+    /// - Parameter platform: `os/arch[/variant]`; empty is the host's.
+    /// - Parameter progress: takes each message in order; the transfer waits for it.
+    package func pullImage(
+        _ reference: String, platform: String, credentials: AuthConfig?,
+        progress: @escaping @Sendable (ProgressMessage) async -> Void
+    ) async throws(EngineError) {
+        let name: ImageReference
+        do throws(InvalidImageReference) { name = try ImageReference(reference) } catch {
+            throw EngineError(.invalidParameter, "\(error)", cause: error)
+        }
+        var wanted: CoreTypes.Platform?
+        do throws(InvalidPlatform) { wanted = platform.isEmpty ? nil : try CoreTypes.Platform(parsing: platform) } catch {
+            throw EngineError(.invalidParameter, "\(error)", cause: error)
+        }
+        let library = try parts().services.images
+        do throws(ImageError) {
+            _ = try await library.pull(name, platform: wanted, credentials: RegistryCredentials(credentials)) { event in
+                await progress(ProgressMessage(event))
+            }
+        } catch { throw EngineError(error) }
+    }
+
+    /// `GET /images/json`, newest first. Filters: `dangling`, `label`, `before`, `since`, `until`, `reference`.
+    package func images(all: Bool, filters: Filters) async throws(EngineError) -> [ImageSummary] {
+        try await ImageListing(parts: try parts(), filters: filters).run()
+    }
+
+    /// `GET /images/{name}/json`.
+    package func inspectImage(_ name: String) async throws(EngineError) -> ImageInspect {
+        let library = try parts().services.images
+        let image = try await lookUp(name)
+        let description = try await ImageDescription.load(image, from: library)
+        var answer = ImageInspect()
+        answer.id = image.image.id.description
+        answer.repoTags = image.tags.map(\.familiar)
+        answer.repoDigests = image.repositoryDigests.map(\.familiar)
+        answer.comment = description.history?.last?.comment ?? ""
+        answer.created = description.created
+        answer.dockerVersion = description.dockerVersion ?? ""
+        answer.author = description.author ?? ""
+        answer.config = description.config ?? ImageConfig()
+        answer.architecture = description.architecture ?? ""
+        answer.variant = description.variant ?? ""
+        answer.os = description.os ?? ""
+        answer.size = Int64(clamping: image.image.size.bytes)
+        answer.graphDriver.name = library.storageDriver ?? ""
+        answer.rootFS.type = "layers"
+        answer.rootFS.layers = image.image.layers.map(\.diffID.description)
+        return answer
+    }
+
+    /// Gives an image one more name. An empty tag is `latest`.
+    package func tagImage(_ name: String, repository: String, tag: String) async throws(EngineError) {
+        let library = try parts().services.images
+        let wanted: ImageReference
+        do throws(InvalidImageReference) {
+            wanted = try ImageReference(tag.isEmpty ? repository : "\(repository):\(tag)")
+        } catch { throw EngineError(.invalidParameter, "\(error)", cause: error) }
+        do throws(ImageError) { try await library.tag(name, as: wanted) } catch { throw EngineError(error) }
+    }
+
+    /// Takes a name from an image, and the image away with its last one.
+    /// - Parameter prune: whether layers that nothing needs any more go, too. They go with their image in any case.
+    package func removeImage(_ name: String, force: Bool, prune: Bool) async throws(EngineError) -> [ImageDeleteItem] {
+        let parts = try parts()
+        do throws(ImageError) {
+            let steps = try await parts.services.images.remove(name, force: force) { image in
+                var users: [ImageUser] = []
+                for container in parts.services.index.all where container.imageID == image {
+                    users.append(ImageUser(container: container.id, isRunning: await container.isRunning))
+                }
+                return users
+            }
+            return steps.map { step in
+                var item = ImageDeleteItem()
+                switch step {
+                case .untagged(let name): item.untagged = name
+                case .deleted(let digest): item.deleted = digest.description
+                }
+                return item
+            }
+        } catch { throw EngineError(error) }
+    }
+
+    private func lookUp(_ word: String) async throws(EngineError) -> NamedImage {
+        let library = try parts().services.images
+        do throws(ImageError) { return try await library.lookUp(word) } catch { throw EngineError(error) }
+    }
+}
+
+extension Container {
+    /// Whether a process runs.
+    var isRunning: Bool { state.phase == .running }
+}
+
+extension ProgressMessage {
+    fileprivate init(_ event: PullEvent) {
+        self.init()
+        id = event.id
+        status = event.status
+        if let detail = event.detail {
+            var progress = ProgressDetail()
+            progress.current = Int64(clamping: detail.current)
+            progress.total = Int64(clamping: detail.total)
+            progressDetail = progress
+        } else if case .layer = event {
+            progressDetail = ProgressDetail()
+        }
+    }
+}
+
+extension RegistryCredentials {
+    fileprivate init(_ config: AuthConfig?) {
+        guard let config else {
+            self = .anonymous
+            return
+        }
+        if !config.identitytoken.isEmpty {
+            self = .identityToken(config.identitytoken)
+        } else if !config.registrytoken.isEmpty {
+            self = .registryToken(config.registrytoken)
+        } else if !config.username.isEmpty {
+            self = .password(user: config.username, password: config.password)
+        } else {
+            self = .anonymous
+        }
+    }
+}

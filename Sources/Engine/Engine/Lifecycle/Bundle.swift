@@ -1,0 +1,120 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Images
+internal import LinuxSyscalls
+internal import OCISpec
+internal import SystemPackage
+
+/// The files of a container on the host. Every function blocks.
+enum Bundle {
+    /// The most that is read of an image's `/etc/passwd` or `/etc/group`.
+    static let accountFileLimitBytes = 4 << 20
+
+    // MARK: - Files of the container's life
+
+    /// Makes the directory and the files that stand for those in `/etc`.
+    static func createFiles(id: ContainerID, document: ContainerDocument, facts: HostFacts, paths: ContainerPaths) throws(EngineError) {
+        let hostname = Specification.hostname(of: document.config, document.hostConfig, id: id, hostName: facts.hostName)
+        let isHostNetwork = document.hostConfig.networkMode == "host"
+        do throws(SyscallError) {
+            try makeDirectories(paths.directory, mode: 0o710)
+            let files = paths.networkFiles
+            // Readable for every user inside, whatever the daemon's umask.
+            try write(isHostNetwork ? NetworkFileText.hostCopy("/etc/hosts") : NetworkFileText.hosts, to: files.hosts)
+            try write(Array("\(hostname)\n".utf8), to: files.hostname)
+            try write(NetworkFileText.hostCopy("/etc/resolv.conf"), to: files.resolver)
+        } catch { throw .system("make the files of container \(id)", error) }
+    }
+
+    private static func write(_ text: [UInt8], to path: String) throws(SyscallError) {
+        let file = try openFile(FilePath(path), [.writeOnly, .create, .truncate, .noFollow], mode: 0o644)
+        try changeMode(of: file.number, to: 0o644, subject: path)
+        try writeAll(text, to: file.number, subject: path)
+    }
+
+    static func removeFiles(_ paths: ContainerPaths) throws(EngineError) {
+        do throws(SyscallError) { try removeTree(paths.directory) } catch { throw .system("remove \(paths.directory)", error) }
+    }
+
+    // MARK: - The bundle of one run
+
+    /// The runtime's configuration of a container.
+    static func specification(
+        id: ContainerID, document: ContainerDocument, mounts: [Images.RootMount], services: ContainerServices, paths: ContainerPaths
+    ) throws(EngineError) -> RuntimeConfiguration {
+        let accounts = try accounts(LayeredTree(mounts: mounts))
+        let user = try accounts.resolve(document.config.user, additional: document.hostConfig.groupAdd)
+        let request = try specificationRequest(id: id, document: document, user: user, services: services, paths: paths)
+        return try Specification.configuration(for: request)
+    }
+
+    /// What a specification follows from, the user aside.
+    static func specificationRequest(
+        id: ContainerID, document: ContainerDocument, user: UserConfiguration, services: ContainerServices, paths: ContainerPaths
+    ) throws(EngineError) -> SpecificationRequest {
+        let host = document.hostConfig
+        return SpecificationRequest(
+            id: id, config: document.config, host: host, user: user, files: paths.networkFiles,
+            seccomp: try SeccompProfiles.configuration(for: host, facts: services.facts),
+            hostDevices: host.privileged ? try HostDevices.list() : [], initPath: services.configuration.initPath.string,
+            facts: services.facts)
+    }
+
+    /// Who is who in the container. Missing files are empty ones.
+    static func accounts(_ tree: LayeredTree) throws(EngineError) -> AccountFiles {
+        AccountFiles(
+            passwd: try tree.contents(of: "/etc/passwd", limitBytes: accountFileLimitBytes) ?? [],
+            group: try tree.contents(of: "/etc/group", limitBytes: accountFileLimitBytes) ?? [])
+    }
+
+    /// Writes the bundle, and makes the bind mounts' sources that are missing, as Docker does.
+    static func write(_ specification: RuntimeConfiguration, binds: [BindMount], to paths: ContainerPaths) throws(EngineError) {
+        try ExitRecordFile.remove(paths.exitRecord)
+        do throws(SyscallError) {
+            for bind in binds { try makeSource(bind.source) }
+            try removeTree(paths.bundle)
+            try makeDirectories(paths.bundle.appending(Specification.rootDirectory), mode: 0o711)
+            let file = try openFile(
+                paths.bundle.appending(RuntimeConfiguration.fileName), [.writeOnly, .create, .exclusive], mode: 0o600)
+            try writeAll(specification.encode(), to: file.number, subject: RuntimeConfiguration.fileName)
+        } catch { throw .system("write the bundle", error) }
+    }
+
+    private static func makeSource(_ path: String) throws(SyscallError) {
+        do throws(SyscallError) { _ = try fileStatus(FilePath(path)) } catch {
+            guard error.errno == Errno.noSuchFileOrDirectory.rawValue else { throw error }
+            try makeDirectories(FilePath(path), mode: 0o755)
+        }
+    }
+
+    /// Removes the bundle of a run that is over, whose root is unmounted.
+    static func remove(_ paths: ContainerPaths) throws(EngineError) {
+        do throws(SyscallError) { try removeTree(paths.bundle) } catch { throw .system("remove \(paths.bundle)", error) }
+    }
+}
+
+/// What the files about names and addresses say.
+enum NetworkFileText {
+    /// The most that is taken over of a file of the host.
+    static let limitBytes = 65_536
+
+    /// `/etc/hosts` of a container with a network of its own.
+    static let hosts = Array(
+        """
+        127.0.0.1\tlocalhost
+        ::1\tlocalhost ip6-localhost ip6-loopback
+        fe00::\tip6-localnet
+        ff00::\tip6-mcastprefix
+        ff02::1\tip6-allnodes
+        ff02::2\tip6-allrouters
+
+        """.utf8)
+
+    /// A file of the host; empty where the host has none.
+    static func hostCopy(_ path: FilePath) throws(SyscallError) -> [UInt8] {
+        do throws(SyscallError) { return try readFile(path, limitBytes: limitBytes) } catch {
+            if error.errno == Errno.noSuchFileOrDirectory.rawValue { return [] }
+            throw error
+        }
+    }
+}

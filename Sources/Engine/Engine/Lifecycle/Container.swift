@@ -1,0 +1,193 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Logging
+internal import Records
+internal import ShimProtocol
+internal import SystemPackage
+
+/// The supervisor of one container: every change of its state goes through here, one at a time.
+actor Container {
+    /// How long a process may take to end after SIGKILL before we give up on it.
+    static let killTimeout = Duration.seconds(10)
+
+    nonisolated let id: ContainerID
+    nonisolated let name: String
+    nonisolated let created: Timestamp
+    nonisolated let imageID: Digest
+    nonisolated let services: ContainerServices
+    nonisolated let paths: ContainerPaths
+    nonisolated let attachments = PendingAttachments()
+
+    var document: ContainerDocument
+    var state: LifeState
+    var execs: [String: ExecProcess] = [:]
+    /// Ids of `execs`, the oldest first.
+    var execOrder: [String] = []
+    /// Whether the next exit belongs to a restart, which spares a container that goes away with its process.
+    var isRestarting = false
+    private var waiters: [Waiter] = []
+
+    private struct Waiter {
+        let condition: WaitCondition
+        weak var outcome: OneShot<WaitResult>?
+    }
+
+    init(
+        id: ContainerID, name: String, created: Timestamp, imageID: Digest, document: ContainerDocument, state: LifeState,
+        services: ContainerServices
+    ) {
+        self.id = id
+        self.name = name
+        self.created = created
+        self.imageID = imageID
+        self.document = document
+        self.state = state
+        self.services = services
+        paths = ContainerPaths(configuration: services.configuration, id: id)
+    }
+
+    nonisolated var logger: Logger {
+        var logger = services.logger
+        logger[metadataKey: "container.id"] = "\(id)"
+        return logger
+    }
+
+    // MARK: - Records
+
+    /// Writes the document as it is now, durably.
+    func save() async throws(EngineError) {
+        let record = try document.record(id: id, name: name, created: created, image: imageID)
+        do throws(RecordsError) { try await services.records.update(record) } catch {
+            throw .system("write the record of container \(id)", error)
+        }
+    }
+
+    /// `save` where the container has already changed and nothing can be taken back: the kernel and the exit record still know, and
+    /// the next start of the daemon learns it from there.
+    func saveOrLog() async {
+        do throws(EngineError) { try await save() } catch { logger.error("\(error)") }
+    }
+
+    // MARK: - Waiting
+
+    /// Registers a wait before it returns.
+    func wait(for condition: WaitCondition) -> WaitHandle {
+        let outcome = OneShot<WaitResult>()
+        if condition == .notRunning {
+            switch state {
+            case .created, .exited, .dead, .removing: outcome.settle(WaitResult(exitCode: document.exitCode))
+            case .starting, .running, .stopping, .exiting: break
+            }
+        }
+        waiters.removeAll { $0.outcome == nil }
+        waiters.append(Waiter(condition: condition, outcome: outcome))
+        return WaitHandle(outcome: outcome)
+    }
+
+    /// Tells those who wait for one of these.
+    func settleWaiters(_ conditions: Set<WaitCondition>, error: String? = nil) {
+        let result = WaitResult(exitCode: document.exitCode, error: error)
+        for waiter in waiters where conditions.contains(waiter.condition) { waiter.outcome?.settle(result) }
+        waiters.removeAll { conditions.contains($0.condition) || $0.outcome == nil }
+    }
+
+    /// Returns once the container is `exited`.
+    /// - Returns: false when that did not happen in time.
+    func waitUntilSettled(_ task: RunningTask, timeout: Duration?) async -> Bool {
+        await task.settled.value(within: timeout) != nil
+    }
+
+    // MARK: - The process has ended
+
+    /// Follows a process to its end. The task belongs to the container and ends with the process, or with the daemon's connections.
+    func watch(_ task: RunningTask) {
+        Task {
+            do throws(ShimError) {
+                await processEnded(task, TaskEnd(try await task.shim.waitForExit()))
+            } catch {
+                await shimLost(task, error)
+            }
+        }
+    }
+
+    /// The connection broke: the daemon is going, or the shim is gone. Then its exit record may tell how the process ended.
+    private func shimLost(_ task: RunningTask, _ error: ShimError) async {
+        if services.reactor.isStopped { return }
+        logger.warning("lost the shim: \(error)")
+        let end = await endWithoutShim()
+        await processEnded(task, end)
+    }
+
+    /// What the exit record says; where there is none, the shim was killed, and what is left is ended.
+    func endWithoutShim() async -> TaskEnd {
+        let (launcher, id, bundle, logger) = (services.launcher, id, paths.bundle.string, logger)
+        let recorded = await exitRecord()
+        do throws(EngineError) {
+            try await BlockingWork.run { () throws(EngineError) in
+                do throws(ShimError) { try launcher.delete(id, bundle: bundle) } catch { throw .system("clean up after the shim", error) }
+            }
+        } catch { logger.error("\(error)") }
+        if let recorded { return recorded }
+        return TaskEnd(exitCode: 137, finishedAt: .now, oomKilled: false, error: "the shim was killed")
+    }
+
+    /// The exit that the shim wrote down, if it did and it is of the run that we mean.
+    func exitRecord() async -> TaskEnd? {
+        let (path, logger, startedAt) = (paths.exitRecord, logger, document.startedAt)
+        do throws(EngineError) {
+            let record = try await BlockingWork.run { () throws(EngineError) in try ExitRecordFile.read(path) }
+            guard let record else { return nil }
+            let end = TaskEnd(record)
+            return end.finishedAt >= startedAt ? end : nil
+        } catch {
+            logger.error("\(error)")
+            return nil
+        }
+    }
+
+    /// Takes away what the process left, then lets everyone know.
+    func processEnded(_ task: RunningTask, _ end: TaskEnd) async {
+        switch state {
+        case .running, .stopping: state = .exiting(task)
+        case .created, .starting, .exiting, .exited, .removing, .dead: return
+        }
+        document.exitCode = end.exitCode
+        document.finishedAt = end.finishedAt
+        document.oomKilled = end.oomKilled
+        document.error = end.error
+        document.pid = 0
+        endExecs()
+        await dismantle(task.shim)
+        document.phase = .exited
+        await saveOrLog()
+        state = .exited
+        settleWaiters([.notRunning, .nextExit])
+        task.settled.settle(())
+        if document.hostConfig.autoRemove && !isRestarting { await removeItself() }
+    }
+
+    /// Ends a shim and all that it holds: the task, its cgroup and mounts, the bundle.
+    func dismantle(_ shim: ShimClient) async {
+        do throws(ShimError) {
+            do throws(ShimError) { try await shim.delete() } catch { if !error.isNotFound { throw error } }
+            await shim.shutdown()
+        } catch {
+            logger.warning("the shim could not take its task away: \(error)")
+            shim.close()
+            _ = await endWithoutShim()
+        }
+        await removeBundle()
+    }
+
+    private func removeItself() async {
+        do throws(EngineError) { try await remove(force: false) } catch {
+            // Somebody else is removing it already.
+            if error.code != .conflict && error.code != .notFound { logger.error("remove after exit: \(error)") }
+        }
+    }
+}
+
+extension Timestamp {
+    /// This moment.
+    static var now: Timestamp { Timestamp(unixNanoseconds: Clock.unixNanoseconds) }
+}

@@ -1,0 +1,176 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Images
+internal import OCISpec
+internal import Records
+internal import SystemPackage
+
+/// Makes a container: checks first, then the record, then what the record stands for.
+struct ContainerCreation {
+    /// Made-up names tried before we give up.
+    private static let nameAttempts = 10
+
+    let parts: ContainerEngine.Parts
+    let request: ContainerCreateRequest
+    let platform: String
+
+    private var services: ContainerServices { parts.services }
+
+    func run(name wanted: String?) async throws(EngineError) -> ContainerCreateResponse {
+        try Refusal.check(request)
+        let image = try await image()
+        let imageConfig = try await ImageDescription.config(of: image, in: services.images)
+        var document = ContainerDocument(
+            config: try ImageDefaults.merge(request.config, over: imageConfig), hostConfig: request.hostConfig,
+            platform: image.image.platform.description)
+        let id = try Self.newID()
+        complete(&document, id: id)
+        try check(document, id: id)
+        let name = try reserveName(wanted, for: id)
+        do throws(EngineError) {
+            try await make(id, name: name, document: document, image: image.image.id)
+        } catch {
+            services.index.release(name: name)
+            throw error
+        }
+        var answer = ContainerCreateResponse()
+        answer.id = id.text
+        answer.warnings = warnings(imageConfig)
+        return answer
+    }
+
+    // MARK: - Checks
+
+    private func image() async throws(EngineError) -> NamedImage {
+        guard !request.config.image.isEmpty else { throw EngineError(.invalidParameter, "no image specified") }
+        let found: NamedImage
+        do throws(ImageError) { found = try await services.images.lookUp(request.config.image) } catch { throw EngineError(error) }
+        guard !platform.isEmpty else { return found }
+        let wanted: CoreTypes.Platform
+        do throws(InvalidPlatform) { wanted = try CoreTypes.Platform(parsing: platform) } catch {
+            throw EngineError(.invalidParameter, "\(error)", cause: error)
+        }
+        guard wanted.distance(to: found.image.platform) != nil else {
+            throw EngineError(
+                .notFound, "image with reference \(request.config.image) was found but does not provide the specified platform (\(wanted))")
+        }
+        return found
+    }
+
+    /// Docker writes some defaults into the container, where inspect shows them.
+    private func complete(_ document: inout ContainerDocument, id: ContainerID) {
+        let facts = services.facts
+        document.config.hostname = Specification.hostname(
+            of: document.config, document.hostConfig, id: id, hostName: facts.hostName)
+        if document.config.image.isEmpty { document.config.image = request.config.image }
+        var host = document.hostConfig
+        if host.networkMode.isEmpty { host.networkMode = "default" }
+        if host.shmSize == 0 { host.shmSize = DefaultMounts.sharedMemoryBytes }
+        if host.runtime.isEmpty { host.runtime = services.configuration.defaultRuntime }
+        if host.restartPolicy.name.isEmpty { host.restartPolicy.name = "no" }
+        if host.logConfig.type.isEmpty { host.logConfig.type = LogDriver.name }
+        if host.ipcMode.isEmpty { host.ipcMode = "private" }
+        if host.cgroupnsMode.isEmpty { host.cgroupnsMode = "private" }
+        if host.memory > 0 && host.memorySwap == 0 && facts.countsSwap {
+            host.memorySwap = host.memory.multipliedReportingOverflow(by: 2).overflow ? -1 : host.memory * 2
+        }
+        if host.privileged {
+            host.maskedPaths = []
+            host.readonlyPaths = []
+        } else {
+            host.maskedPaths = DefaultPaths.masked
+            host.readonlyPaths = DefaultPaths.readOnly
+        }
+        document.hostConfig = host
+    }
+
+    /// Everything that the start would refuse and that can be known before.
+    private func check(_ document: ContainerDocument, id: ContainerID) throws(EngineError) {
+        try ResourceRequests.check(document.hostConfig, processors: services.facts.processors)
+        _ = try services.configuration.runtimePath(named: document.hostConfig.runtime)
+        let request = SpecificationRequest(
+            id: id, config: document.config, host: document.hostConfig, user: UserConfiguration(),
+            files: NetworkFiles(hosts: "/", hostname: "/", resolver: "/"),
+            seccomp: try SeccompProfiles.configuration(for: document.hostConfig, facts: services.facts),
+            initPath: services.configuration.initPath.string, facts: services.facts)
+        let configuration = try Specification.configuration(for: request)
+        do throws(SpecProblem) { try configuration.validate() } catch { throw EngineError(.invalidParameter, "\(error)", cause: error) }
+    }
+
+    private static func newID() throws(EngineError) -> ContainerID {
+        do throws(InvalidContainerID) { return try ContainerID(Identifiers.random()) } catch { throw .system("make an id", error) }
+    }
+
+    private func reserveName(_ wanted: String?, for id: ContainerID) throws(EngineError) -> String {
+        if let wanted, !wanted.isEmpty {
+            let name = try ContainerNames.validated(wanted)
+            try services.index.reserve(name: name, for: id)
+            return name
+        }
+        var generator = SystemRandomNumberGenerator()
+        var attempt = 0
+        while true {
+            let name = ContainerNames.random(attempt: attempt, using: &generator)
+            do throws(EngineError) {
+                try services.index.reserve(name: name, for: id)
+                return name
+            } catch {
+                attempt += 1
+                if attempt == Self.nameAttempts { throw error }
+            }
+        }
+    }
+
+    /// What the request did not ask for in so many words, and what it will not get.
+    private func warnings(_ image: ImageConfig) -> [String] {
+        var warnings: [String] = []
+        let host = request.hostConfig
+        let volumes = image.volumes.keys.sorted()
+        if !volumes.isEmpty {
+            warnings.append(
+                "The image declares volumes (\(volumes.joined(separator: ", "))). Volumes are not supported yet: "
+                    + "what is written there stays in the container's own layer and goes away with it.")
+        }
+        if let test = image.healthcheck?.test, !test.isEmpty, test != ["NONE"] {
+            warnings.append("The image declares a health check. Health checks are not supported yet: it is not run.")
+        }
+        if host.memory > 0 && !services.facts.countsSwap {
+            warnings.append(
+                "Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.")
+        }
+        return warnings
+    }
+
+    // MARK: - Effects
+
+    private func make(_ id: ContainerID, name: String, document: ContainerDocument, image: Digest) async throws(EngineError) {
+        let created = Timestamp.now
+        let record = try document.record(id: id, name: name, created: created, image: image)
+        let container = Container(
+            id: id, name: name, created: created, imageID: image, document: document, state: .created, services: services)
+        // The record is first: whatever a crash leaves of the rest is found by it.
+        do throws(RecordsError) { try await services.records.insert(record) } catch { throw .system("create container \(name)", error) }
+        do throws(EngineError) {
+            do throws(ImageError) { _ = try await services.images.prepareRoot(of: id, image: image) } catch { throw EngineError(error) }
+            let (facts, paths) = (services.facts, container.paths)
+            try await BlockingWork.run { () throws(EngineError) in
+                try Bundle.createFiles(id: id, document: document, facts: facts, paths: paths)
+            }
+        } catch {
+            throw await undo(container, after: error)
+        }
+        services.index.insert(container)
+    }
+
+    /// Takes back what was made; a failure of that is told beside the first error.
+    private func undo(_ container: Container, after error: EngineError) async -> EngineError {
+        var message = error.message
+        do {
+            try await services.images.removeRoot(of: container.id)
+            let paths = container.paths
+            try await BlockingWork.run { () throws(EngineError) in try Bundle.removeFiles(paths) }
+            try await services.records.remove(container.id)
+        } catch let second { message += "; then: \(second)" }
+        return EngineError(error.code, message, cause: error.cause)
+    }
+}

@@ -1,0 +1,54 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Records
+
+/// What the engine remembers of a container; the document of its record.
+struct ContainerDocument: Codable, Equatable, Sendable {
+    /// Grows when an older engine could not read the document.
+    static let currentVersion = 1
+
+    /// Where in its life a container was when this was written.
+    enum Phase: String, Codable, Sendable {
+        case created, running, exited, removing, dead
+    }
+
+    var version = ContainerDocument.currentVersion
+    var phase = Phase.created
+    /// The request's configuration merged with the image's.
+    var config: ContainerConfig
+    var hostConfig: HostConfig
+    /// The platform of the image, `linux/amd64`.
+    var platform: String
+    var pid: UInt32 = 0
+    var startedAt = Timestamp.zero
+    var finishedAt = Timestamp.zero
+    var exitCode = 0
+    /// Why the last start failed.
+    var error = ""
+    var oomKilled = false
+
+    init(config: ContainerConfig, hostConfig: HostConfig, platform: String) {
+        self.config = config
+        self.hostConfig = hostConfig
+        self.platform = platform
+    }
+
+    /// The record that holds this document.
+    func record(id: ContainerID, name: String, created: Timestamp, image: Digest) throws(EngineError) -> ContainerRecord {
+        do throws(DocumentError) {
+            return ContainerRecord(
+                id: id, name: name, state: phase.rawValue, created: created, imageID: image, document: try EngineJSON.encode(self))
+        } catch { throw .system("write the record of container \(id)", error) }
+    }
+
+    /// Reads a record's document.
+    /// - Throws: `.system` for one that a newer engine wrote, or that is no such document.
+    init(_ record: ContainerRecord) throws(EngineError) {
+        do throws(DocumentError) { self = try EngineJSON.decode(ContainerDocument.self, from: record.document) } catch {
+            throw .system("read the record of container \(record.id)", error)
+        }
+        guard version <= Self.currentVersion else {
+            throw EngineError(.system, "the record of container \(record.id) has version \(version), written by a newer engine")
+        }
+    }
+}

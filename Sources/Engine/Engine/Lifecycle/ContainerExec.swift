@@ -1,0 +1,177 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Images
+internal import Logging
+internal import OCISpec
+internal import ShimProtocol
+
+/// Further processes of a container.
+extension Container {
+    /// Execs remembered of one container; beyond, those that ended first are forgotten.
+    static let execLimit = 1000
+
+    /// - Throws: `.conflict` when the container does not run.
+    func createExec(_ request: ExecCreateRequest) throws(EngineError) -> String {
+        guard !(request.cmd?.words ?? []).isEmpty else { throw EngineError(.invalidParameter, "No exec command specified") }
+        for variable in request.env where variable.isEmpty || variable.hasPrefix("=") || variable.utf8.contains(0) {
+            throw EngineError(.invalidParameter, "invalid environment variable: \(variable)")
+        }
+        if !request.workingDir.isEmpty && !request.workingDir.hasPrefix("/") {
+            throw EngineError(.invalidParameter, "Cwd must be an absolute path")
+        }
+        guard state.runningTask != nil else { throw notRunning }
+        try forgetOldExecs()
+        let exec = ExecProcess(id: Identifiers.random(), request: request)
+        execs[exec.id] = exec
+        execOrder.append(exec.id)
+        services.index.insert(exec: exec.id, of: id)
+        return exec.id
+    }
+
+    private func forgetOldExecs() throws(EngineError) {
+        guard execs.count >= Self.execLimit else { return }
+        let ended = execOrder.first { id in
+            if case .ended = execs[id]?.state { true } else { false }
+        }
+        guard let ended = ended ?? execOrder.first(where: { if case .created = execs[$0]?.state { true } else { false } }) else {
+            throw EngineError(.conflict, "container \(id) has \(execs.count) execs running")
+        }
+        execs.removeValue(forKey: ended)
+        execOrder.removeAll { $0 == ended }
+        services.index.remove(exec: ended)
+    }
+
+    func inspectExec(_ execID: String) throws(EngineError) -> ExecInspect {
+        guard let exec = execs[execID] else { throw EngineError(.notFound, "No such exec instance: \(execID)") }
+        return exec.inspection(containerID: id.text)
+    }
+
+    /// - Throws: `.conflict` when the exec does not run.
+    func resizeExec(_ execID: String, height: UInt32, width: UInt32) async throws(EngineError) {
+        guard let exec = execs[execID], case .running = exec.state, let task = state.runningTask else {
+            throw EngineError(.conflict, "exec \(execID) is not running")
+        }
+        do throws(ShimError) { try await task.shim.resize(execID: execID, height: height, width: width) } catch {
+            throw .system("resize the terminal of exec \(execID)", error)
+        }
+    }
+
+    /// Starts an exec.
+    /// - Returns: the client's end; nil when detached. Where the program cannot be executed, an attached client reads why, and
+    ///   finds 126 or 127 as the exit code, as Docker has it.
+    func startExec(_ execID: String, _ start: ExecStartRequest) async throws(EngineError) -> AttachSession? {
+        guard let exec = execs[execID] else { throw EngineError(.notFound, "No such exec instance: \(execID)") }
+        switch exec.state {
+        case .created: break
+        case .starting, .running: throw EngineError(.conflict, "Error: Exec command \(execID) is already running")
+        case .ended: throw EngineError(.conflict, "Error: Exec command \(execID) has already run")
+        }
+        guard let task = state.runningTask else { throw notRunning }
+        execs[execID]?.state = .starting
+        do throws(ExecProblem) {
+            return try await launch(exec, start, task)
+        } catch {
+            execs[execID]?.state = .ended(exitCode: error.exitCode)
+            if start.detach || !error.isOfProgram { throw error.engineError }
+            return AttachSession(isTerminal: exec.request.tty, notice: error.engineError.message + "\r\n")
+        }
+    }
+
+    private func launch(_ exec: ExecProcess, _ start: ExecStartRequest, _ task: RunningTask) async throws(ExecProblem) -> AttachSession? {
+        let request: ExecProcessRequest
+        do throws(EngineError) { request = try await prepare(exec, start) } catch { throw ExecProblem(error) }
+        do throws(ShimError) {
+            try await task.shim.exec(request)
+        } catch { throw ExecProblem(StartFailure(.exec, words: error.message)) }
+        var session: AttachSession?
+        do throws(ShimError) {
+            if !start.detach { session = try await attach(to: exec, task) }
+            let pid = try await task.shim.start(execID: exec.id)
+            execs[exec.id]?.state = .running(pid: pid)
+            watch(exec.id, task)
+            return session
+        } catch {
+            session?.detach()
+            // The first error is the one to tell; what cannot be deleted goes with the container.
+            try? await task.shim.delete(execID: exec.id)
+            throw ExecProblem(StartFailure(.exec, words: error.message))
+        }
+    }
+
+    private func attach(to exec: ExecProcess, _ task: RunningTask) async throws(ShimError) -> AttachSession {
+        var options = AttachOptions()
+        options.stream = true
+        options.stdin = exec.request.attachStdin
+        options.stdout = exec.request.attachStdout
+        options.stderr = exec.request.attachStderr
+        let session = AttachSession(isTerminal: exec.request.tty, options: options)
+        session.join(
+            try await task.shim.attach(execID: exec.id, stdin: options.stdin, stdout: options.stdout, stderr: options.stderr))
+        return session
+    }
+
+    /// The exec's process, with its user looked up in the container's files.
+    private func prepare(_ exec: ExecProcess, _ start: ExecStartRequest) async throws(EngineError) -> ExecProcessRequest {
+        let mounts: [Images.RootMount]
+        do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
+        let (document, id, services, paths) = (document, id, services, paths)
+        let process = try await BlockingWork.run { () throws(EngineError) in
+            let accounts = try Bundle.accounts(try LayeredTree(mounts: mounts))
+            let word = exec.request.user.isEmpty ? document.config.user : exec.request.user
+            let user = try accounts.resolve(word, additional: document.hostConfig.groupAdd)
+            let base = try Bundle.specificationRequest(id: id, document: document, user: user, services: services, paths: paths)
+            return try Specification.execProcess(exec.request, in: base, user: user, size: start.consoleSize)
+        }
+        var request = ExecProcessRequest()
+        request.id = id.text
+        request.execID = exec.id
+        request.stdio = StdioPaths(terminal: exec.request.tty)
+        request.spec = ProtobufAny(
+            wrapping: ApusExec(processJSON: process.encode(), openStdin: exec.request.attachStdin && !start.detach))
+        return request
+    }
+
+    /// Follows an exec to its end. The task belongs to the container and ends with the exec's process, or with the connection.
+    private func watch(_ execID: String, _ task: RunningTask) {
+        Task {
+            do throws(ShimError) {
+                let notice = try await task.shim.waitForExit(execID: execID)
+                if case .running = execs[execID]?.state { execs[execID]?.state = .ended(exitCode: Int(notice.exitStatus)) }
+                try await task.shim.delete(execID: execID)
+            } catch {
+                // The container's own end takes its execs along.
+                logger.debug("exec \(execID): \(error)")
+            }
+        }
+    }
+
+    /// Every exec ends with the container.
+    func endExecs() {
+        for (id, exec) in execs {
+            switch exec.state {
+            case .ended: continue
+            case .created, .starting, .running: execs[id]?.state = .ended(exitCode: 137)
+            }
+        }
+    }
+}
+
+/// Why an exec did not start.
+struct ExecProblem: Error, Sendable {
+    let exitCode: Int
+    let engineError: EngineError
+    /// Whether the runtime said it, about the program.
+    let isOfProgram: Bool
+
+    init(_ failure: StartFailure) {
+        exitCode = failure.exitCode == StartFailure.unknownExitCode ? 126 : failure.exitCode
+        engineError = failure.error
+        isOfProgram = true
+    }
+
+    init(_ error: EngineError) {
+        exitCode = 126
+        engineError = error
+        isOfProgram = false
+    }
+}

@@ -1,0 +1,119 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Images
+internal import Records
+
+/// `filters` of a list of containers: AND across keys, OR within one, labels all.
+struct ContainerFilter: Sendable {
+    private static let known: Set<String> = [
+        "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network", "publish", "since",
+        "status", "volume",
+    ]
+    private static let statuses: Set<String> = ["created", "restarting", "running", "removing", "paused", "exited", "dead"]
+
+    private let filters: Filters
+    private let names: [NamePattern]
+    private let exitCodes: Set<Int>?
+    /// Ids of the images that `ancestor` names.
+    private let ancestors: Set<Digest>?
+    private let before: [Timestamp]
+    private let since: [Timestamp]
+
+    /// Whether the filter itself asks for containers that do not run.
+    var namesStatus: Bool { !filters["status"].isEmpty || exitCodes != nil }
+
+    /// - Throws: `.invalidParameter` in Docker's words.
+    init(_ filters: Filters, resolvingWith parts: ContainerEngine.Parts) async throws(EngineError) {
+        if let unknown = filters.unknownKey(besides: Self.known) { throw EngineError(.invalidParameter, "invalid filter '\(unknown)'") }
+        for status in filters["status"] where !Self.statuses.contains(status) {
+            throw EngineError(.invalidParameter, "invalid filter 'status=\(status)'")
+        }
+        self.filters = filters
+        var names: [NamePattern] = []
+        for text in filters["name"] { names.append(try NamePattern(text)) }
+        self.names = names
+        var codes: Set<Int> = []
+        for text in filters["exited"] {
+            guard let code = Int(text) else { throw EngineError(.invalidParameter, "invalid filter 'exited=\(text)'") }
+            codes.insert(code)
+        }
+        exitCodes = codes.isEmpty ? nil : codes
+        var ancestors: Set<Digest> = []
+        for word in filters["ancestor"] {
+            // An image that is not here has no containers.
+            if let image = try? await parts.services.images.lookUp(word) { ancestors.insert(image.image.id) }
+        }
+        self.ancestors = filters["ancestor"].isEmpty ? nil : ancestors
+        var moments: [String: [Timestamp]] = [:]
+        for key in ["before", "since"] {
+            for word in filters[key] { moments[key, default: []].append(try parts.services.index.find(word).created) }
+        }
+        before = moments["before"] ?? []
+        since = moments["since"] ?? []
+    }
+
+    func accepts(_ container: ListedContainer) -> Bool {
+        accepts(identityOf: container) && accepts(stateOf: container) && accepts(configurationOf: container)
+    }
+
+    private func accepts(identityOf container: ListedContainer) -> Bool {
+        let ids = filters["id"]
+        return (ids.isEmpty || ids.contains { container.id.hasPrefix($0) })
+            && (names.isEmpty || names.contains { $0.matches(container.name) })
+            && before.allSatisfy { container.created < $0 } && since.allSatisfy { container.created > $0 }
+    }
+
+    private func accepts(stateOf container: ListedContainer) -> Bool {
+        let statuses = filters["status"]
+        let health = filters["health"]
+        return (statuses.isEmpty || statuses.contains(container.phase.rawValue))
+            && (exitCodes.map { container.hasRun && container.phase != .running && $0.contains(container.exitCode) } ?? true)
+            && (health.isEmpty || health.contains("none"))
+    }
+
+    private func accepts(configurationOf container: ListedContainer) -> Bool {
+        let networks = filters["network"]
+        let volumes = filters["volume"].map { $0.hasPrefix("/") ? cleanedPath($0) : $0 }
+        let exposed = filters["expose"].map { $0.contains("/") ? $0 : "\($0)/tcp" }
+        let tasks = filters["is-task"]
+        return filters.matchesLabels(container.summary.labels) && (ancestors?.contains(container.imageID) ?? true)
+            && (networks.isEmpty || networks.contains(container.network))
+            && (volumes.isEmpty || container.summary.mounts.contains { volumes.contains($0.destination) || volumes.contains($0.source) })
+            && (exposed.isEmpty || exposed.contains(where: container.exposedPorts.contains))
+            && filters["publish"].isEmpty && (tasks.isEmpty || tasks.contains { ["false", "0"].contains($0) })
+    }
+}
+
+/// A name filter: a regular expression over the name, with or without its slash, found anywhere unless it is anchored.
+struct NamePattern: Sendable {
+    /// The longest expression taken.
+    static let maximumByteCount = 256
+    private let isAnchoredAtStart: Bool
+    private let isAnchoredAtEnd: Bool
+    private let literal: String
+
+    /// - Throws: `.invalidParameter` for an expression that is more than a literal between anchors.
+    init(_ text: String) throws(EngineError) {
+        var body = text[...]
+        isAnchoredAtStart = body.hasPrefix("^")
+        if isAnchoredAtStart { body = body.dropFirst() }
+        isAnchoredAtEnd = body.hasSuffix("$")
+        if isAnchoredAtEnd { body = body.dropLast() }
+        guard text.utf8.count <= Self.maximumByteCount, !body.contains(where: { "\\*+?()[]{}|^$".contains($0) }) else {
+            throw Refusal.notYet("a name filter with the regular expression \"\(text)\"", comesWith: "the rest of the container commands")
+        }
+        literal = String(body)
+    }
+
+    func matches(_ name: String) -> Bool {
+        // Clients may write the slash that names have in the API.
+        [name, "/\(name)"].contains { candidate in
+            switch (isAnchoredAtStart, isAnchoredAtEnd) {
+            case (true, true): candidate == literal
+            case (true, false): candidate.hasPrefix(literal)
+            case (false, true): candidate.hasSuffix(literal)
+            case (false, false): candidate.contains(literal)
+            }
+        }
+    }
+}

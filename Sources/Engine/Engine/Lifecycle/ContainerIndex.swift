@@ -1,0 +1,86 @@
+internal import CoreTypes
+internal import Synchronization
+
+/// Which containers there are, by id and by name. The lock is held for look-ups only.
+final class ContainerIndex: Sendable {
+    private struct State {
+        var containers: [String: Container] = [:]
+        /// Ids by name: those of containers, and of containers in the making.
+        var names: [String: String] = [:]
+        /// Container ids by exec id.
+        var execs: [String: String] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    /// Keeps a name for a container in the making.
+    /// - Throws: `.conflict` in Docker's words.
+    func reserve(name: String, for id: ContainerID) throws(EngineError) {
+        let owner = state.withLock { state -> String? in
+            if let owner = state.names[name] { return owner }
+            state.names[name] = id.text
+            return nil
+        }
+        guard let owner else { return }
+        throw EngineError(
+            .conflict,
+            "Conflict. The container name \"/\(name)\" is already in use by container \"\(owner)\". "
+                + "You have to remove (or rename) that container to be able to reuse that name.")
+    }
+
+    /// Gives a reserved name back.
+    func release(name: String) { state.withLock { _ = $0.names.removeValue(forKey: name) } }
+
+    func insert(_ container: Container) {
+        state.withLock { state in
+            state.containers[container.id.text] = container
+            state.names[container.name] = container.id.text
+        }
+    }
+
+    func remove(_ container: Container) {
+        state.withLock { state in
+            state.containers.removeValue(forKey: container.id.text)
+            if state.names[container.name] == container.id.text { state.names.removeValue(forKey: container.name) }
+            state.execs = state.execs.filter { $0.value != container.id.text }
+        }
+    }
+
+    /// Every container, newest first.
+    var all: [Container] {
+        state.withLock { Array($0.containers.values) }.sorted { ($0.created, $0.id.text) > ($1.created, $1.id.text) }
+    }
+
+    /// The container that a user's word means: an id, a name, or the beginning of an id, in this order.
+    /// - Throws: `.notFound`, or `.invalidParameter` for a beginning of several.
+    func find(_ word: String) throws(EngineError) -> Container {
+        let found = state.withLock { state -> [Container] in
+            if let exact = state.containers[word] { return [exact] }
+            let name = word.hasPrefix("/") ? String(word.dropFirst()) : word
+            if let id = state.names[name], let named = state.containers[id] { return [named] }
+            guard !word.isEmpty else { return [] }
+            return state.containers.filter { $0.key.hasPrefix(word) }.map(\.value)
+        }
+        guard let first = found.first else { throw EngineError(.notFound, "No such container: \(word)") }
+        guard found.count == 1 else { throw EngineError(.invalidParameter, "Multiple IDs found with provided prefix: \(word)") }
+        return first
+    }
+
+    // MARK: - Execs
+
+    func insert(exec id: String, of container: ContainerID) { state.withLock { $0.execs[id] = container.text } }
+
+    func remove(exec id: String) { state.withLock { _ = $0.execs.removeValue(forKey: id) } }
+
+    /// The container of an exec, by its id or an unambiguous beginning.
+    /// - Throws: `.notFound`, with the exec's full id on success.
+    func find(exec word: String) throws(EngineError) -> (id: String, container: Container) {
+        let found = state.withLock { state -> (String, Container)? in
+            let ids = state.execs[word] != nil ? [word] : word.isEmpty ? [] : state.execs.keys.filter { $0.hasPrefix(word) }
+            guard ids.count == 1, let owner = state.execs[ids[0]], let container = state.containers[owner] else { return nil }
+            return (ids[0], container)
+        }
+        guard let found else { throw EngineError(.notFound, "No such exec instance: \(word)") }
+        return found
+    }
+}

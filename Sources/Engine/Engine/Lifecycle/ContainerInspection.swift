@@ -1,0 +1,156 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Images
+internal import SystemPackage
+
+/// What clients are told of a container.
+extension Container {
+    /// `GET /containers/{id}/json`, without sizes.
+    func inspection() -> ContainerInspect {
+        let files = paths.networkFiles
+        let command = ImageDefaults.commandLine(document.config)
+        var answer = ContainerInspect()
+        answer.id = id.text
+        answer.created = created
+        answer.path = command.first ?? ""
+        answer.args = Array(command.dropFirst())
+        answer.state = inspectedState()
+        answer.image = imageID.description
+        answer.resolvConfPath = files.resolver
+        answer.hostnamePath = files.hostname
+        answer.hostsPath = files.hosts
+        answer.logPath = paths.log.string
+        answer.name = "/\(name)"
+        answer.driver = services.images.storageDriver ?? ""
+        answer.platform = "linux"
+        answer.execIDs = execOrder.filter { if case .running = execs[$0]?.state { true } else { false } }
+        answer.hostConfig = document.hostConfig
+        answer.graphDriver.name = answer.driver
+        answer.mounts = mountPoints()
+        answer.config = document.config
+        answer.networkSettings = networkSettings()
+        return answer
+    }
+
+    private func inspectedState() -> EngineAPI.ContainerState {
+        var answer = EngineAPI.ContainerState()
+        answer.status = state.status
+        answer.running = state.phase == .running
+        answer.dead = state.phase == .dead
+        answer.oomKilled = document.oomKilled
+        answer.pid = answer.running ? Int(document.pid) : 0
+        answer.exitCode = answer.running ? 0 : document.exitCode
+        answer.error = document.error
+        answer.startedAt = document.startedAt
+        answer.finishedAt = document.finishedAt
+        return answer
+    }
+
+    private func mountPoints() -> [MountPoint] {
+        // A stored bind was read once already: none is left out here.
+        document.hostConfig.binds.compactMap { try? BindMount(parsing: $0) }.map { bind in
+            var point = MountPoint()
+            point.type = "bind"
+            point.source = bind.source
+            point.destination = bind.destination
+            point.mode = bind.mode
+            point.readWrite = !bind.isReadOnly
+            point.propagation = bind.propagation
+            return point
+        }
+    }
+
+    private var networkName: String {
+        let mode = document.hostConfig.networkMode
+        return mode.isEmpty || mode == "default" ? "none" : mode
+    }
+
+    private func networkSettings() -> NetworkSettings {
+        var settings = NetworkSettings()
+        settings.networks = [networkName: EndpointSettings()]
+        if let task = state.runningTask, networkName != "host" { settings.sandboxKey = "/proc/\(task.pid)/ns/net" }
+        return settings
+    }
+
+    /// A line of `GET /containers/json`, with what filters look at beside.
+    func listed() -> ListedContainer {
+        var line = ContainerSummary()
+        line.id = id.text
+        line.names = ["/\(name)"]
+        line.image = document.config.image
+        line.imageID = imageID.description
+        line.command = ImageDefaults.commandLine(document.config).joined(separator: " ")
+        line.created = created.seconds
+        line.ports = exposedPorts()
+        line.labels = document.config.labels
+        line.state = state.status
+        line.status = statusSentence()
+        line.hostConfig.networkMode = document.hostConfig.networkMode
+        line.networkSettings.networks = [networkName: EndpointSettings()]
+        line.mounts = mountPoints()
+        return ListedContainer(
+            summary: line, id: id.text, name: name, created: created, imageID: imageID, phase: state.phase,
+            exitCode: document.exitCode, hasRun: document.startedAt != .zero, exposedPorts: Set(document.config.exposedPorts.keys),
+            network: networkName)
+    }
+
+    private func exposedPorts() -> [PortSummary] {
+        guard state.phase == .running else { return [] }
+        return document.config.exposedPorts.keys.sorted().compactMap { key in
+            let parts = key.split(separator: "/")
+            guard let number = parts.first.flatMap({ UInt16($0) }) else { return nil }
+            var port = PortSummary()
+            port.privatePort = number
+            port.type = parts.count > 1 ? String(parts[1]) : "tcp"
+            return port
+        }
+    }
+
+    private func statusSentence() -> String {
+        let now = Timestamp.now
+        switch state.phase {
+        case .created: return "Created"
+        case .running: return "Up \(Ages.words(from: document.startedAt, to: now))"
+        case .exited: return "Exited (\(document.exitCode)) \(Ages.words(from: document.finishedAt, to: now)) ago"
+        case .removing: return "Removal In Progress"
+        case .dead: return "Dead"
+        }
+    }
+}
+
+/// A container as a list shows it and filters see it.
+struct ListedContainer: Sendable {
+    var summary: ContainerSummary
+    var id: String
+    var name: String
+    var created: Timestamp
+    var imageID: Digest
+    var phase: ContainerDocument.Phase
+    var exitCode: Int
+    var hasRun: Bool
+    var exposedPorts: Set<String>
+    var network: String
+}
+
+/// Spans of time in Docker's words.
+enum Ages {
+    static func words(from start: Timestamp, to end: Timestamp) -> String {
+        let seconds = max(0, end.seconds - start.seconds - (end.nanoseconds < start.nanoseconds ? 1 : 0))
+        let minutes = seconds / 60
+        // Docker rounds to hours before it counts them.
+        let hours = (seconds + 1800) / 3600
+        switch true {
+        case seconds < 1: return "Less than a second"
+        case seconds == 1: return "1 second"
+        case seconds < 60: return "\(seconds) seconds"
+        case minutes == 1: return "About a minute"
+        case minutes < 60: return "\(minutes) minutes"
+        case hours == 1: return "About an hour"
+        case hours < 48: return "\(hours) hours"
+        case hours < 24 * 7 * 2: return "\(hours / 24) days"
+        case hours < 24 * 30 * 2: return "\(hours / 24 / 7) weeks"
+        case hours < 24 * 365 * 2: return "\(hours / 24 / 30) months"
+        default: return "\(hours / 24 / 365) years"
+        }
+    }
+}

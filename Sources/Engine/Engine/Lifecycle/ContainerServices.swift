@@ -1,0 +1,39 @@
+internal import CoreTypes
+internal import Images
+internal import Logging
+internal import Records
+internal import SystemPackage
+
+/// What every container's supervisor works with.
+struct ContainerServices: Sendable {
+    let configuration: EngineConfiguration
+    let records: ContainerRecords
+    let images: ImageLibrary
+    let reactor: ShimReactor
+    let launcher: ShimLauncher
+    let watcher: LogWatcher
+    let index: ContainerIndex
+    let facts: HostFacts
+    let logger: Logger
+}
+
+/// Where a container's files lie.
+struct ContainerPaths: Sendable {
+    /// Durable: log, exit record, the files for `/etc`.
+    let directory: FilePath
+    /// Of this boot: config.json and the mount point of the root.
+    let bundle: FilePath
+
+    init(configuration: EngineConfiguration, id: ContainerID) {
+        directory = configuration.dataRoot.appending("containers").appending(id.text)
+        bundle = configuration.execRoot.appending("bundles").appending(id.text)
+    }
+
+    var log: FilePath { directory.appending("log") }
+    var exitRecord: FilePath { directory.appending("exit") }
+    var networkFiles: NetworkFiles {
+        NetworkFiles(
+            hosts: directory.appending("hosts").string, hostname: directory.appending("hostname").string,
+            resolver: directory.appending("resolv.conf").string)
+    }
+}

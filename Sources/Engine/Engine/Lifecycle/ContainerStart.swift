@@ -1,0 +1,174 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Images
+internal import Logging
+internal import OCISpec
+internal import ShimProtocol
+internal import SystemPackage
+
+/// From the wish to run to the first instruction.
+extension Container {
+    /// - Throws: `.notModified` when it runs; Docker's sentence when it cannot be started, with the state as before.
+    func start() async throws(EngineError) {
+        let before = try await claimStart()
+        let decided = OneShot<Void>()
+        state = .starting(decided)
+        defer { decided.settle(()) }
+        do throws(StartProblem) {
+            let task = try await launch()
+            document.pid = task.pid
+            document.startedAt = task.startedAt
+            document.finishedAt = .zero
+            document.exitCode = 0
+            document.error = ""
+            document.oomKilled = false
+            document.phase = .running
+            state = .running(task)
+            watch(task)
+        } catch {
+            state = before
+            await startFailed(error)
+            throw error.engineError
+        }
+        // A crash from here on is repaired from what the shim says.
+        await saveOrLog()
+    }
+
+    /// Waits out what is under way, then says whether a start is possible.
+    private func claimStart() async throws(EngineError) -> LifeState {
+        while true {
+            switch state {
+            case .created, .exited: return state
+            case .running, .stopping: throw EngineError(.notModified, "container \(id) is already running")
+            case .starting(let decided): _ = await decided.value(within: nil)
+            case .exiting(let task): _ = await task.settled.value(within: nil)
+            case .removing, .dead:
+                throw EngineError(.conflict, "container is marked for removal and cannot be started")
+            }
+            if Task.isCancelled { throw EngineError(.unavailable, "the start was cancelled") }
+        }
+    }
+
+    private func startFailed(_ problem: StartProblem) async {
+        document.exitCode = problem.exitCode
+        document.error = problem.engineError.message
+        await saveOrLog()
+        for session in attachments.takeAll() { session.end() }
+        settleWaiters([.notRunning, .nextExit], error: document.error)
+        guard document.hostConfig.autoRemove else { return }
+        do throws(EngineError) { try await remove(force: false) } catch { logger.error("remove after a failed start: \(error)") }
+    }
+
+    private func launch() async throws(StartProblem) -> RunningTask {
+        let request: CreateTaskRequest
+        do throws(EngineError) { request = try await prepare() } catch { throw StartProblem(error) }
+        let shim: ShimClient
+        do throws(EngineError) { shim = try await startShim() } catch {
+            await removeBundle()
+            throw StartProblem(error)
+        }
+        var step = StartFailure.Step.create
+        do throws(ShimError) {
+            let pid = try await shim.create(request)
+            step = .start
+            await joinAttachments(shim)
+            _ = try await shim.start()
+            return RunningTask(shim: shim, pid: pid, startedAt: .now, settled: OneShot())
+        } catch {
+            await dismantle(shim)
+            throw StartProblem(StartFailure(step, words: error.message))
+        }
+    }
+
+    private func startShim() async throws(EngineError) -> ShimClient {
+        let (services, id, bundle) = (services, id, paths.bundle.string)
+        return try await BlockingWork.run { () throws(EngineError) in
+            do throws(ShimError) {
+                try services.launcher.start(id, bundle: bundle)
+                return try ShimClient.connect(to: id, execRoot: services.configuration.execRoot.string, reactor: services.reactor)
+            } catch { throw .system("failed to start shim", error) }
+        }
+    }
+
+    /// Clients that came before the process miss nothing of it.
+    private func joinAttachments(_ shim: ShimClient) async {
+        for session in attachments.takeAll() {
+            do throws(ShimError) {
+                let stdin = session.options.stdin && document.config.openStdin
+                session.join(try await shim.attach(stdin: stdin, stdout: session.options.stdout, stderr: session.options.stderr))
+            } catch {
+                logger.error("attach: \(error)")
+                session.end()
+            }
+        }
+    }
+
+    // MARK: - The bundle
+
+    /// Writes the bundle, and says how the shim shall make the task of it.
+    private func prepare() async throws(EngineError) -> CreateTaskRequest {
+        let mounts: [Images.RootMount]
+        do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
+        let (document, id, services, paths) = (document, id, services, paths)
+        try await BlockingWork.run { () throws(EngineError) in
+            let specification = try Bundle.specification(id: id, document: document, mounts: mounts, services: services, paths: paths)
+            try Bundle.write(specification, binds: try Specification.bindMounts(document.hostConfig), to: paths)
+        }
+        var request = CreateTaskRequest()
+        request.id = id.text
+        request.bundle = paths.bundle.string
+        request.rootfs = mounts.map { ShimProtocol.RootMount(type: $0.type, source: $0.source, options: $0.options) }
+        request.stdio = StdioPaths(terminal: document.config.tty)
+        request.options = ProtobufAny(wrapping: try taskOptions())
+        return request
+    }
+
+    private func taskOptions() throws(EngineError) -> ApusOptions {
+        let configuration = services.configuration
+        var options = ApusOptions()
+        options.runtimePath = try configuration.runtimePath(named: document.hostConfig.runtime).string
+        options.runtimeRoot = configuration.execRoot.appending("runtime").string
+        options.logPath = paths.log.string
+        options.logFileByteLimit = configuration.log.fileBytes
+        options.logFileCount = configuration.log.fileCount
+        options.exitRecordPath = paths.exitRecord.string
+        options.openStdin = document.config.openStdin
+        options.stdinOnce = document.config.stdinOnce
+        return options
+    }
+
+    func removeBundle() async {
+        let (paths, logger) = (paths, logger)
+        do throws(EngineError) { try await BlockingWork.run { () throws(EngineError) in try Bundle.remove(paths) } } catch {
+            logger.error("\(error)")
+        }
+    }
+}
+
+/// Why a container did not start.
+struct StartProblem: Error, Sendable {
+    let exitCode: Int
+    let engineError: EngineError
+
+    init(_ failure: StartFailure) {
+        exitCode = failure.exitCode
+        engineError = failure.error
+    }
+
+    /// Something failed before the runtime was asked.
+    init(_ error: EngineError) {
+        exitCode = StartFailure.unknownExitCode
+        engineError = error
+    }
+}
+
+extension EngineConfiguration {
+    /// The executable of a runtime, by the name that requests use; empty is the default one.
+    /// - Throws: `.invalidParameter` in Docker's words.
+    func runtimePath(named name: String) throws(EngineError) -> FilePath {
+        guard let path = runtimes[name.isEmpty ? defaultRuntime : name] else {
+            throw EngineError(.invalidParameter, "unknown or invalid runtime name: \(name.isEmpty ? defaultRuntime : name)")
+        }
+        return path
+    }
+}

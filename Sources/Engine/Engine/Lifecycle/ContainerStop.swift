@@ -1,0 +1,126 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Images
+internal import Logging
+internal import Records
+internal import ShimProtocol
+
+/// From running to not running.
+extension Container {
+    /// How long `stop` waits where neither the request nor the container says.
+    static let defaultStopTimeoutSeconds = 10
+
+    /// Sends the stop signal, then SIGKILL when the time is over.
+    /// - Throws: `.notModified` when nothing runs; `.system` when even SIGKILL does not end it.
+    func stop(signal: String?, timeoutSeconds: Int?) async throws(EngineError) {
+        let configured = document.config.stopSignal
+        let number = try SignalNames.number(of: signal.flatMap { $0.isEmpty ? nil : $0 } ?? (configured.isEmpty ? "SIGTERM" : configured))
+        let seconds = timeoutSeconds ?? document.config.stopTimeout ?? Self.defaultStopTimeoutSeconds
+        guard let task = try await taskToStop() else { throw EngineError(.notModified, "container \(id) is not running") }
+        state = .stopping(task)
+        // Where the signal does not reach the process, it has ended, or the one below will.
+        await send(number, to: task)
+        if await waitUntilSettled(task, timeout: seconds < 0 ? nil : .seconds(seconds)) { return }
+        if Task.isCancelled { throw EngineError(.unavailable, "the stop was cancelled") }
+        try await killAndWait(task)
+    }
+
+    /// Waits out a start that is under way. - Returns: nil when nothing runs.
+    private func taskToStop() async throws(EngineError) -> RunningTask? {
+        while true {
+            switch state {
+            case .created, .exited, .dead, .removing: return nil
+            case .starting(let decided): _ = await decided.value(within: nil)
+            case .running(let task), .stopping(let task): return task
+            case .exiting(let task): _ = await task.settled.value(within: nil)
+            }
+            if Task.isCancelled { throw EngineError(.unavailable, "the stop was cancelled") }
+        }
+    }
+
+    private func send(_ signal: UInt32, to task: RunningTask) async {
+        do throws(ShimError) { try await task.shim.kill(signal: signal) } catch {
+            if !error.isNotFound { logger.debug("signal \(signal): \(error)") }
+        }
+    }
+
+    /// - Throws: `.system` when the process does not end.
+    func killAndWait(_ task: RunningTask) async throws(EngineError) {
+        await send(SignalNames.kill, to: task)
+        guard await waitUntilSettled(task, timeout: Self.killTimeout) else {
+            throw EngineError(.system, "cannot stop container: \(id): tried to kill container, but did not receive an exit event")
+        }
+    }
+
+    /// - Throws: `.conflict` when it does not run.
+    func kill(signal text: String) async throws(EngineError) {
+        let number = text.isEmpty ? SignalNames.kill : try SignalNames.number(of: text)
+        guard let task = state.runningTask else {
+            throw EngineError(.conflict, "cannot kill container: \(name): container \(id) is not running")
+        }
+        if number == SignalNames.kill { return try await killAndWait(task) }
+        do throws(ShimError) { try await task.shim.kill(signal: number) } catch {
+            if error.isNotFound { throw EngineError(.conflict, "cannot kill container: \(name): container \(id) is not running") }
+            throw .system("cannot kill container: \(name)", error)
+        }
+    }
+
+    /// Stops what runs, and starts. A container that goes away with its process stays this time.
+    func restart(signal: String?, timeoutSeconds: Int?) async throws(EngineError) {
+        isRestarting = true
+        defer { isRestarting = false }
+        do throws(EngineError) { try await stop(signal: signal, timeoutSeconds: timeoutSeconds) } catch {
+            if error.code != .notModified { throw error }
+        }
+        try await start()
+    }
+
+    // MARK: - Removal
+
+    /// Takes the container away: its root, its files, its record.
+    /// - Throws: `.conflict` when it runs and `force` is not set, or when it is being removed already.
+    func remove(force: Bool) async throws(EngineError) {
+        if let task = try await taskToStop() {
+            guard force else {
+                throw EngineError(
+                    .conflict,
+                    "cannot remove container \"/\(name)\": container is running: stop the container before removing or force remove")
+            }
+            // A container that goes away with its process would do so now, and get in the way of this removal.
+            isRestarting = true
+            defer { isRestarting = false }
+            state = .stopping(task)
+            try await killAndWait(task)
+        }
+        switch state {
+        case .created, .exited, .dead: break
+        case .removing: throw EngineError(.conflict, "removal of container \(name) is already in progress")
+        case .starting, .running, .stopping, .exiting:
+            throw EngineError(.conflict, "container \(id) was started while it was being removed")
+        }
+        state = .removing
+        do throws(EngineError) { try await takeAway() } catch {
+            state = .dead
+            document.phase = .dead
+            document.error = error.message
+            await saveOrLog()
+            throw error
+        }
+        services.index.remove(self)
+        for session in attachments.takeAll() { session.end() }
+        settleWaiters([.notRunning, .nextExit, .removed])
+    }
+
+    private func takeAway() async throws(EngineError) {
+        // Written first: after a crash from here on, the next daemon goes on with the removal.
+        document.phase = .removing
+        try await save()
+        do { try await services.images.removeRoot(of: id) } catch { throw EngineError(error) }
+        let paths = paths
+        try await BlockingWork.run { () throws(EngineError) in
+            try Bundle.remove(paths)
+            try Bundle.removeFiles(paths)
+        }
+        do { try await services.records.remove(id) } catch { throw .system("remove the record of container \(id)", error) }
+    }
+}

@@ -1,0 +1,80 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import LinuxSyscalls
+internal import Logging
+internal import ShimProtocol
+internal import SystemPackage
+
+/// Terminal, input, output and log of a container.
+extension Container {
+    /// - Throws: `.conflict` when it does not run.
+    func resize(height: UInt32, width: UInt32) async throws(EngineError) {
+        guard let task = state.runningTask else { throw notRunning }
+        do throws(ShimError) { try await task.shim.resize(height: height, width: width) } catch {
+            if error.isNotFound { throw notRunning }
+            throw .system("resize the terminal of container \(id)", error)
+        }
+    }
+
+    var notRunning: EngineError { EngineError(.conflict, "container \(id) is not running") }
+
+    /// Joins the process, or waits for it.
+    func attach(_ options: AttachOptions) async throws(EngineError) -> AttachSession {
+        var options = options
+        options.stdin = options.stdin && document.config.openStdin
+        let history = options.logs ? try await logs(history(options)) : nil
+        guard options.stream else {
+            let session = AttachSession(isTerminal: document.config.tty, options: options, history: history)
+            session.end()
+            return session
+        }
+        guard let task = state.runningTask else {
+            switch state {
+            case .removing, .dead: throw EngineError(.conflict, "container is marked for removal and cannot be attached to")
+            // Between the start and its end, joining is `launch`'s affair.
+            case .created, .starting, .exited, .exiting, .running, .stopping:
+                return AttachSession(isTerminal: document.config.tty, options: options, history: history, pending: attachments)
+            }
+        }
+        let session = AttachSession(isTerminal: document.config.tty, options: options, history: history)
+        do throws(ShimError) {
+            session.join(try await task.shim.attach(stdin: options.stdin, stdout: options.stdout, stderr: options.stderr))
+        } catch {
+            // The process ended between the look and the call: there is nothing more to see.
+            if state.runningTask != nil { throw .system("attach to container \(id)", error) }
+            session.end()
+        }
+        return session
+    }
+
+    private func history(_ options: AttachOptions) -> LogOptions {
+        var history = LogOptions()
+        history.stdout = options.stdout
+        history.stderr = options.stderr
+        return history
+    }
+
+    /// Opens the log for one client.
+    /// - Throws: `.invalidParameter` when neither output is asked for.
+    func logs(_ options: LogOptions) async throws(EngineError) -> LogSession {
+        guard options.stdout || options.stderr else {
+            throw EngineError(.invalidParameter, "Bad parameters: you must choose at least one stream")
+        }
+        let ended: OneShot<Void>
+        if let task = state.runningTask {
+            ended = task.settled
+            // What the process wrote before this request belongs to the answer; a shim that is slow or gone only makes it shorter.
+            do throws(ShimError) { try await task.shim.synchronizeLog() } catch { logger.debug("synchronize the log: \(error)") }
+        } else if case .exiting(let task) = state {
+            ended = task.settled
+        } else {
+            ended = OneShot(())
+        }
+        let reader = LogReader(logPath: paths.log.string, fileCount: services.configuration.log.fileCount, options: options)
+        do throws(SyscallError) {
+            return try LogSession(
+                reader: reader, directory: paths.directory, isTerminal: document.config.tty, follows: options.follow,
+                watcher: services.watcher, ended: ended)
+        } catch { throw .system("follow the log of container \(id)", error) }
+    }
+}

@@ -1,0 +1,41 @@
+internal import EngineAPI
+
+/// A further process of a container.
+struct ExecProcess: Sendable {
+    /// Where in its life it is.
+    enum State: Sendable {
+        case created
+        case starting
+        case running(pid: UInt32)
+        case ended(exitCode: Int)
+    }
+
+    let id: String
+    let request: ExecCreateRequest
+    var state = State.created
+
+    /// The answer to a client's question.
+    func inspection(containerID: String) -> ExecInspect {
+        var answer = ExecInspect()
+        answer.id = id
+        answer.containerID = containerID
+        answer.openStdin = request.attachStdin
+        answer.openStdout = request.attachStdout
+        answer.openStderr = request.attachStderr
+        answer.processConfig.tty = request.tty
+        answer.processConfig.entrypoint = request.cmd?.words.first ?? ""
+        answer.processConfig.arguments = Array((request.cmd?.words ?? []).dropFirst())
+        answer.processConfig.privileged = request.privileged
+        answer.processConfig.user = request.user
+        switch state {
+        case .created, .starting: break
+        case .running(let pid):
+            answer.running = true
+            answer.pid = Int(pid)
+        case .ended(let exitCode):
+            answer.exitCode = exitCode
+            answer.canRemove = true
+        }
+        return answer
+    }
+}

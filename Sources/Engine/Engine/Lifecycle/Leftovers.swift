@@ -1,0 +1,43 @@
+internal import CoreTypes
+internal import LinuxSyscalls
+internal import ShimProtocol
+internal import SystemPackage
+
+/// What former daemons left below data root and exec root. Every function blocks.
+enum Leftovers {
+    /// Ids of which there is a shim, a bundle or a directory of files.
+    static func containers(_ configuration: EngineConfiguration) throws(EngineError) -> Set<ContainerID> {
+        let places = [
+            configuration.execRoot.appending(ShimLayout.parentName), configuration.execRoot.appending("bundles"),
+            configuration.dataRoot.appending("containers"),
+        ]
+        var ids: Set<ContainerID> = []
+        for place in places {
+            do throws(SyscallError) {
+                let directory = try openFile(place, [.readOnly, .directory])
+                for entry in try directoryEntries(of: directory, subject: place.string) {
+                    // What is no id was not made by an engine.
+                    if let id = try? ContainerID(entry.name.string) { ids.insert(id) }
+                }
+            } catch {
+                if error.errno != Errno.noSuchFileOrDirectory.rawValue { throw .system("look for leftovers", error) }
+            }
+        }
+        return ids
+    }
+
+    /// Whether a shim's directory or a bundle is there.
+    static func exist(of id: ContainerID, _ configuration: EngineConfiguration) throws(EngineError) -> Bool {
+        let layout = ShimLayout(execRoot: configuration.execRoot.string, containerID: id.text)
+        let paths = [FilePath(layout.directory), ContainerPaths(configuration: configuration, id: id).bundle]
+        for path in paths {
+            do throws(SyscallError) {
+                _ = try fileStatus(path)
+                return true
+            } catch {
+                if error.errno != Errno.noSuchFileOrDirectory.rawValue { throw .system("look for leftovers", error) }
+            }
+        }
+        return false
+    }
+}

@@ -1,0 +1,86 @@
+internal import CoreTypes
+internal import ShimProtocol
+
+/// Where in its life a container is, with what it holds there.
+enum LifeState: Sendable {
+    /// Never started, or its start failed.
+    case created
+    /// Between the wish and the first instruction; settles when that is decided.
+    case starting(OneShot<Void>)
+    case running(RunningTask)
+    /// Asked to end.
+    case stopping(RunningTask)
+    /// The process has ended; what it leaves is being taken away.
+    case exiting(RunningTask)
+    case exited
+    case removing
+    /// A removal failed half way; only another removal helps.
+    case dead
+
+    /// The task, while its process may run.
+    var runningTask: RunningTask? {
+        switch self {
+        case .running(let task), .stopping(let task): task
+        case .created, .starting, .exiting, .exited, .removing, .dead: nil
+        }
+    }
+
+    /// The phase that a record of this moment says.
+    var phase: ContainerDocument.Phase {
+        switch self {
+        case .created, .starting: .created
+        case .running, .stopping, .exiting: .running
+        case .exited: .exited
+        case .removing: .removing
+        case .dead: .dead
+        }
+    }
+
+    /// Docker's word.
+    var status: String { phase.rawValue }
+}
+
+/// A container's process and the shim that looks after it.
+struct RunningTask: Sendable {
+    let shim: ShimClient
+    let pid: UInt32
+    let startedAt: Timestamp
+    /// Settles when the container is `exited`.
+    let settled: OneShot<Void>
+}
+
+/// How a container's first process ended.
+struct TaskEnd: Equatable, Sendable {
+    var exitCode: Int
+    var finishedAt: Timestamp
+    var oomKilled: Bool
+    /// What is wrong with how this was learned; empty as a rule.
+    var error = ""
+
+    init(exitCode: Int, finishedAt: Timestamp, oomKilled: Bool, error: String = "") {
+        self.exitCode = exitCode
+        self.finishedAt = finishedAt
+        self.oomKilled = oomKilled
+        self.error = error
+    }
+
+    init(_ notice: ExitNotice) {
+        self.init(
+            exitCode: Int(notice.exitStatus), finishedAt: Timestamp(unixNanoseconds: notice.exitedAt?.unixNanoseconds ?? 0),
+            oomKilled: notice.oomKilled)
+    }
+
+    init(_ record: ExitRecord) {
+        self.init(
+            exitCode: Int(record.exitCode), finishedAt: Timestamp(unixNanoseconds: record.exitedAtUnixNanoseconds),
+            oomKilled: record.oomKilled)
+    }
+}
+
+extension Timestamp {
+    /// A moment as the kernel and the shims count it.
+    init(unixNanoseconds: Int64) {
+        let (seconds, nanoseconds) = unixNanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+        self.init(seconds: seconds, nanoseconds: Int32(nanoseconds))
+    }
+}

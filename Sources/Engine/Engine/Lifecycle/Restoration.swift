@@ -1,0 +1,145 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Images
+internal import Logging
+internal import Records
+internal import ShimProtocol
+internal import SystemPackage
+
+/// What a daemon does before it serves anyone: finds the containers of former daemons, learns what happened to them meanwhile, and
+/// repairs what a crash left half done.
+struct Restoration {
+    let parts: ContainerEngine.Parts
+    let logger: Logger
+
+    private var services: ContainerServices { parts.services }
+
+    func run() async throws(EngineError) {
+        let records: [ContainerRecord]
+        do throws(RecordsError) { records = try await parts.records.containers.all() } catch {
+            throw .system("restore the containers", error)
+        }
+        do throws(ImageError) { try await services.images.start(containers: Set(records.map(\.id))) } catch { throw EngineError(error) }
+        var restored: [Container] = []
+        for record in records {
+            do throws(EngineError) { restored.append(try container(of: record)) } catch {
+                // One damaged record must not keep the others down.
+                logger.error("container \(record.name) is left out: \(error)")
+            }
+        }
+        for container in restored { services.index.insert(container) }
+        await withTaskGroup(of: Void.self) { group in
+            for container in restored { group.addTask { await container.restore() } }
+        }
+        await removeOrphans(known: Set(records.map(\.id.text)))
+    }
+
+    private func container(of record: ContainerRecord) throws(EngineError) -> Container {
+        guard let image = record.imageID else { throw EngineError(.system, "its record names no image") }
+        return Container(
+            id: record.id, name: record.name, created: record.created, imageID: image, document: try ContainerDocument(record),
+            state: .created, services: services)
+    }
+
+    /// Bundles and shims without a record: what a crash left of a container's removal.
+    private func removeOrphans(known: Set<String>) async {
+        let (services, logger) = (services, logger)
+        do throws(EngineError) {
+            try await BlockingWork.run { () throws(EngineError) in
+                for id in try Leftovers.containers(services.configuration) where !known.contains(id.text) {
+                    let paths = ContainerPaths(configuration: services.configuration, id: id)
+                    do throws(ShimError) { try services.launcher.delete(id, bundle: paths.bundle.string) } catch {
+                        logger.warning("clean up after container \(id): \(error)")
+                    }
+                    try Bundle.remove(paths)
+                    try Bundle.removeFiles(paths)
+                }
+            }
+        } catch { logger.error("\(error)") }
+    }
+}
+
+extension Container {
+    /// Finds out how the container stands now, and makes it so.
+    func restore() async {
+        switch document.phase {
+        case .removing, .dead:
+            state = .dead
+            do throws(EngineError) { try await remove(force: true) } catch { logger.error("go on with the removal: \(error)") }
+        case .created, .running, .exited:
+            let found = document.phase
+            state = found == .exited ? .exited : .created
+            await restoreTask(found)
+        }
+    }
+
+    /// A shim may be there whatever the record says: the record of a start is written after it.
+    private func restoreTask(_ phase: ContainerDocument.Phase) async {
+        guard let shim = try? ShimClient.connect(to: id, execRoot: services.configuration.execRoot.string, reactor: services.reactor) else {
+            if phase == .running { await learnEndWithoutShim() } else { await cleanUpAfterLostStart() }
+            return
+        }
+        do throws(ShimError) {
+            let description = try await shim.describe()
+            guard let process = description.processes.first(where: { $0.execID.isEmpty }), process.status != .created else {
+                // The daemon died between Create and Start.
+                return await dismantle(shim)
+            }
+            await adopt(shim, process)
+        } catch {
+            logger.warning("the shim does not say how it stands: \(error)")
+            shim.close()
+            await learnEndWithoutShim()
+        }
+    }
+
+    private func adopt(_ shim: ShimClient, _ process: ProcessDescription) async {
+        if let started = process.startedAt { document.startedAt = Timestamp(unixNanoseconds: started.unixNanoseconds) }
+        let task = RunningTask(shim: shim, pid: process.pid, startedAt: document.startedAt, settled: OneShot())
+        document.pid = process.pid
+        document.exitCode = 0
+        document.error = ""
+        state = .running(task)
+        if let exit = process.exit { return await processEnded(task, TaskEnd(exit)) }
+        let wasRecorded = document.phase == .running
+        document.phase = .running
+        if !wasRecorded { await saveOrLog() }
+        logger.info("container adopted")
+        watch(task)
+    }
+
+    /// The shim is gone: its exit record says how the process ended, or nothing does.
+    private func learnEndWithoutShim() async {
+        let end = await endWithoutShim()
+        document.exitCode = end.exitCode
+        document.finishedAt = end.finishedAt
+        document.oomKilled = end.oomKilled
+        document.error = end.error
+        document.pid = 0
+        document.phase = .exited
+        await removeBundle()
+        await saveOrLog()
+        state = .exited
+        await removeIfDisposable()
+    }
+
+    /// A start that the daemon's death cut off before its shim could be spoken to.
+    private func cleanUpAfterLostStart() async {
+        let (services, id, paths, logger) = (services, id, paths, logger)
+        do throws(EngineError) {
+            try await BlockingWork.run { () throws(EngineError) in
+                guard try Leftovers.exist(of: id, services.configuration) else { return }
+                do throws(ShimError) { try services.launcher.delete(id, bundle: paths.bundle.string) } catch {
+                    logger.warning("clean up after a lost start: \(error)")
+                }
+                try Bundle.remove(paths)
+            }
+        } catch { logger.error("\(error)") }
+        if document.startedAt != .zero && document.phase == .exited { await removeIfDisposable() }
+    }
+
+    private func removeIfDisposable() async {
+        guard document.hostConfig.autoRemove else { return }
+        do throws(EngineError) { try await remove(force: false) } catch { logger.error("remove after exit: \(error)") }
+    }
+}

@@ -1,0 +1,165 @@
+internal import EngineAPI
+internal import OCISpec
+
+/// Which system call filter a container gets.
+enum SeccompProfiles {
+    /// The filter that a request's options come to; nil for none.
+    /// - Throws: `.invalidParameter` for a profile that is none.
+    static func configuration(for host: HostConfig, facts: HostFacts) throws(EngineError) -> SeccompConfiguration? {
+        // Docker lets a privileged container have a filter only when its request brings one.
+        let options = try SecurityOptions(parsing: host.securityOpt)
+        let capabilities = Set(try Capabilities.requested(host, highest: facts.highestCapability))
+        switch options.seccomp {
+        case .unconfined: return nil
+        case .standard: return host.privileged ? nil : defaultSeccompProfile(capabilities: capabilities)
+        case .profile(let text): return try custom(text, capabilities: capabilities, facts: facts)
+        }
+    }
+
+    /// Reads a profile in Docker's format, and keeps the rules that hold for this machine and these capabilities.
+    static func custom(
+        _ text: String, capabilities: Set<String>, facts: HostFacts, architecture: SeccompConfiguration.Architecture = .machine
+    ) throws(EngineError) -> SeccompConfiguration {
+        let profile: DockerProfile
+        do throws(DocumentError) { profile = try EngineJSON.decode(DockerProfile.self, from: Array(text.utf8)) } catch {
+            throw EngineError(.invalidParameter, "Decoding seccomp profile failed: \(error)", cause: error)
+        }
+        guard let action = SeccompConfiguration.Action(rawValue: profile.defaultAction) else {
+            throw invalid("defaultAction", profile.defaultAction)
+        }
+        var configuration = SeccompConfiguration(defaultAction: action)
+        configuration.defaultErrnoReturn = profile.defaultErrnoRet
+        configuration.architectures = try architectures(profile, machine: architecture)
+        for flag in profile.flags ?? [] {
+            guard let known = SeccompConfiguration.Flag(rawValue: flag) else { throw invalid("flags", flag) }
+            configuration.flags.append(known)
+        }
+        let conditions = Conditions(capabilities: capabilities, machine: architecture.goName, kernel: facts.kernelVersion)
+        for call in profile.syscalls ?? [] where conditions.hold(call.includes) && !conditions.anyHolds(call.excludes) {
+            configuration.rules.append(try rule(call))
+        }
+        return configuration
+    }
+
+    private static func architectures(
+        _ profile: DockerProfile, machine: SeccompConfiguration.Architecture
+    ) throws(EngineError) -> [SeccompConfiguration.Architecture] {
+        let listed = profile.architectures ?? []
+        let mapped = (profile.archMap ?? []).first { $0.architecture == machine.rawValue }
+        guard listed.isEmpty || mapped == nil else {
+            throw EngineError(
+                .invalidParameter,
+                "'architectures' and 'archMap' were specified in the seccomp profile, use either 'architectures' or 'archMap'")
+        }
+        var result: [SeccompConfiguration.Architecture] = []
+        for name in listed + (mapped.map { [$0.architecture] + ($0.subArchitectures ?? []) } ?? []) {
+            guard let known = SeccompConfiguration.Architecture(rawValue: name) else { throw invalid("architectures", name) }
+            result.append(known)
+        }
+        return result
+    }
+
+    private static func rule(_ call: DockerProfile.Call) throws(EngineError) -> SeccompConfiguration.Rule {
+        guard let action = SeccompConfiguration.Action(rawValue: call.action) else { throw invalid("action", call.action) }
+        var arguments: [SeccompConfiguration.Argument] = []
+        for argument in call.args ?? [] {
+            guard let comparison = SeccompConfiguration.Comparison(rawValue: argument.op) else { throw invalid("op", argument.op) }
+            arguments.append(
+                SeccompConfiguration.Argument(
+                    index: argument.index, value: argument.value ?? 0, valueTwo: argument.valueTwo ?? 0, comparison: comparison))
+        }
+        return SeccompConfiguration.Rule(
+            names: (call.names ?? []) + (call.name.map { [$0] } ?? []), action: action, errnoReturn: call.errnoRet, arguments: arguments)
+    }
+
+    private static func invalid(_ field: String, _ word: String) -> EngineError {
+        EngineError(.invalidParameter, "seccomp profile: \(field): unknown word \"\(word)\"")
+    }
+}
+
+/// When a rule of a profile holds.
+private struct Conditions {
+    let capabilities: Set<String>
+    let machine: String
+    let kernel: KernelVersion
+
+    /// All of what is listed.
+    func hold(_ filter: DockerProfile.Filter?) -> Bool {
+        guard let filter else { return true }
+        let architectures = filter.arches ?? []
+        return (architectures.isEmpty || architectures.contains(machine)) && (filter.caps ?? []).allSatisfy(capabilities.contains)
+            && (filter.minKernel.flatMap(KernelVersion.init).map { kernel >= $0 } ?? true)
+    }
+
+    /// Any of what is listed.
+    func anyHolds(_ filter: DockerProfile.Filter?) -> Bool {
+        guard let filter else { return false }
+        return (filter.arches ?? []).contains(machine) || (filter.caps ?? []).contains(where: capabilities.contains)
+            || (filter.minKernel.flatMap(KernelVersion.init).map { kernel >= $0 } ?? false)
+    }
+}
+
+/// A seccomp profile as `--security-opt seccomp=FILE` sends it. - Source: docs.docker.com/engine/security/seccomp.
+private struct DockerProfile: Decodable {
+    struct Architecture: Decodable {
+        var architecture: String
+        var subArchitectures: [String]?
+    }
+
+    struct Filter: Decodable {
+        var caps: [String]?
+        var arches: [String]?
+        var minKernel: String?
+    }
+
+    struct Argument: Decodable {
+        var index: UInt32
+        var value: UInt64?
+        var valueTwo: UInt64?
+        var op: String
+    }
+
+    struct Call: Decodable {
+        var name: String?
+        var names: [String]?
+        var action: String
+        var errnoRet: UInt32?
+        var args: [Argument]?
+        var includes: Filter?
+        var excludes: Filter?
+    }
+
+    var defaultAction: String
+    var defaultErrnoRet: UInt32?
+    var architectures: [String]?
+    var archMap: [Architecture]?
+    var flags: [String]?
+    var syscalls: [Call]?
+}
+
+extension SeccompConfiguration.Architecture {
+    /// The name that profiles use in their conditions.
+    fileprivate var goName: String {
+        switch self {
+        case .x86_64: "amd64"
+        case .aarch64: "arm64"
+        default: rawValue
+        }
+    }
+}
+
+/// The first two numbers of a kernel's release: 6.18.
+struct KernelVersion: Equatable, Comparable, Sendable {
+    let major: Int
+    let minor: Int
+
+    /// Reads `6.18.5-cloud` or `4.8`; nil where no two numbers stand first.
+    init?(_ text: String) {
+        let numbers = text.split(separator: ".", maxSplits: 2).prefix(2).compactMap { Int($0.prefix(while: \.isNumber)) }
+        guard numbers.count == 2 else { return nil }
+        major = numbers[0]
+        minor = numbers[1]
+    }
+
+    static func < (left: KernelVersion, right: KernelVersion) -> Bool { (left.major, left.minor) < (right.major, right.minor) }
+}

@@ -1,0 +1,145 @@
+internal import CoreTypes
+package import EngineAPI
+internal import Images
+internal import LinuxSyscalls
+internal import Registry
+internal import SystemPackage
+
+/// What the API tells of the engine itself, in the shape of the newest API.
+extension ContainerEngine {
+    /// `GET /version`.
+    package func version() -> SystemVersion {
+        var answer = SystemVersion()
+        answer.platform.name = "Apus"
+        answer.version = Product.version
+        answer.apiVersion = APIVersion.newest.description
+        answer.minimumAPIVersion = APIVersion.oldest.description
+        answer.goVersion = "swift"
+        answer.os = "linux"
+        answer.architecture = CoreTypes.Platform.host.architecture
+        answer.kernelVersion = (try? parts().host.kernelRelease) ?? ""
+        var engine = ComponentVersion()
+        engine.name = "Engine"
+        engine.version = answer.version
+        engine.details = [
+            "ApiVersion": answer.apiVersion, "MinAPIVersion": answer.minimumAPIVersion, "Os": answer.os, "Arch": answer.architecture,
+            "KernelVersion": answer.kernelVersion, "GoVersion": answer.goVersion, "GitCommit": "", "BuildTime": "",
+            "Experimental": "false",
+        ]
+        answer.components = [engine]
+        return answer
+    }
+
+    /// `GET /info`.
+    package func info() async throws(EngineError) -> SystemInfo {
+        let parts = try parts()
+        var answer = SystemInfo()
+        answer.id = parts.identity
+        try await count(parts, into: &answer)
+        describeHost(parts.host, into: &answer)
+        answer.driver = parts.services.images.storageDriver ?? ""
+        answer.driverStatus = []
+        answer.plugins.network = ["host", "none"]
+        answer.plugins.log = [LogDriver.name]
+        answer.debug = configuration.debug
+        answer.fileDescriptors = Self.openDescriptors()
+        answer.systemTime = .now
+        answer.loggingDriver = LogDriver.name
+        answer.cgroupDriver = "cgroupfs"
+        answer.cgroupVersion = parts.host.isUnifiedCgroup ? "2" : "1"
+        answer.indexServerAddress = "https://index.docker.io/v1/"
+        answer.registryConfig = registries()
+        answer.rootDirectory = configuration.dataRoot.string
+        answer.httpProxy = Self.withoutCredentials(configuration.proxies.http)
+        answer.httpsProxy = Self.withoutCredentials(configuration.proxies.https)
+        answer.noProxy = configuration.proxies.exceptions
+        answer.serverVersion = Product.version
+        answer.runtimes = configuration.runtimes.mapValues { path in
+            var runtime = RuntimeInfo()
+            runtime.path = path.string
+            return runtime
+        }
+        answer.defaultRuntime = configuration.defaultRuntime
+        answer.swarm.localNodeState = "inactive"
+        answer.liveRestoreEnabled = true
+        answer.initBinary = configuration.initPath.lastComponent?.string ?? ""
+        answer.securityOptions = ["name=seccomp,profile=builtin", "name=cgroupns"]
+        answer.warnings = warnings(parts)
+        return answer
+    }
+
+    private func count(_ parts: Parts, into answer: inout SystemInfo) async throws(EngineError) {
+        let containers = parts.services.index.all
+        answer.containers = containers.count
+        for container in containers where await container.isRunning { answer.containersRunning += 1 }
+        answer.containersStopped = answer.containers - answer.containersRunning
+        do throws(ImageError) { answer.images = try await parts.services.images.list().count } catch { throw EngineError(error) }
+    }
+
+    private func describeHost(_ host: HostInformation, into answer: inout SystemInfo) {
+        answer.memoryLimit = true
+        answer.swapLimit = host.facts.countsSwap
+        answer.cpuCfsPeriod = true
+        answer.cpuCfsQuota = true
+        answer.cpuShares = true
+        answer.cpuset = true
+        answer.pidsLimit = true
+        answer.ipv4Forwarding = host.forwardsIPv4
+        answer.oomKillDisable = !host.isUnifiedCgroup
+        answer.kernelVersion = host.kernelRelease
+        answer.operatingSystem = host.operatingSystem
+        answer.osVersion = host.operatingSystemVersion
+        answer.osType = "linux"
+        answer.architecture = Self.machineName
+        answer.cpus = host.facts.processors.count
+        answer.memoryTotal = host.memoryBytes
+        answer.name = host.facts.hostName
+    }
+
+    /// As uname(2) spells it.
+    private static var machineName: String {
+        switch CoreTypes.Platform.host.architecture {
+        case "amd64": "x86_64"
+        case "arm64": "aarch64"
+        case let other: other
+        }
+    }
+
+    private func registries() -> RegistryServiceConfig {
+        var registries = RegistryServiceConfig()
+        registries.insecureRegistryCIDRs = ["::1/128", "127.0.0.0/8"] + configuration.insecureRegistries.filter { $0.contains("/") }
+        var index = IndexInfo()
+        index.name = ImageReference.defaultDomain
+        index.secure = true
+        index.official = true
+        registries.indexConfigs = [index.name: index]
+        for name in configuration.insecureRegistries where !name.contains("/") {
+            var insecure = IndexInfo()
+            insecure.name = name
+            registries.indexConfigs[name] = insecure
+        }
+        return registries
+    }
+
+    private func warnings(_ parts: Parts) -> [String] {
+        var warnings = [
+            "WARNING: The default network is a private namespace with a loopback interface only: networks are not supported yet"
+        ]
+        if !parts.host.facts.countsSwap { warnings.append("WARNING: No swap limit support") }
+        return warnings
+    }
+
+    private static func openDescriptors() -> Int {
+        do throws(SyscallError) {
+            let directory = try openFile("/proc/self/fd", [.readOnly, .directory])
+            return try directoryEntries(of: directory).count
+        } catch { return 0 }
+    }
+
+    /// A proxy's address may hold a password, which is nobody's business.
+    static func withoutCredentials(_ address: String) -> String {
+        guard let at = address.lastIndex(of: "@") else { return address }
+        let slashes = address.firstRange(of: "://")
+        return (slashes.map { String(address[..<$0.upperBound]) } ?? "") + "xxxxx:xxxxx" + address[at...]
+    }
+}

@@ -1,0 +1,92 @@
+import CoreTypes
+import EngineAPI
+import Testing
+
+@testable import Engine
+
+@Suite struct NamesAndTextsTests {
+    @Test("C14 a made-up name is an adjective and a surname, with a digit when that was taken")
+    func randomNames() throws {
+        var generator = SystemRandomNumberGenerator()
+        for attempt in [0, 1] {
+            let name = ContainerNames.random(attempt: attempt, using: &generator)
+            let parts = name.split(separator: "_", maxSplits: 1)
+            #expect(ContainerNames.adjectives.contains(String(parts[0])))
+            #expect(ContainerNames.surnames.contains(String(attempt == 0 ? parts[1] : parts[1].dropLast())))
+            #expect(try ContainerNames.validated(name) == name)
+        }
+        #expect(Set(ContainerNames.adjectives).count == ContainerNames.adjectives.count)
+        #expect(Set(ContainerNames.surnames).count == ContainerNames.surnames.count)
+    }
+
+    @Test("C13 a name is letters, digits, underscore, dot and dash", arguments: ["a", "-ab", "a b", "", "a/b", "é1", String(repeating: "a", count: 256)])
+    func badNames(name: String) {
+        #expect(refusal { _ = try ContainerNames.validated(name) }?.message == "Invalid container name (\(name)), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+    }
+
+    @Test("a taken name is refused with its owner")
+    func takenName() throws {
+        let index = ContainerIndex()
+        let id = try ContainerID("0123456789ab")
+        try index.reserve(name: "x", for: id)
+        let refused = refusal { try index.reserve(name: "x", for: try ContainerID("ffff")) }
+        #expect(refused?.code == .conflict)
+        #expect(refused?.message.hasPrefix("Conflict. The container name \"/x\" is already in use by container \"0123456789ab\".") == true)
+        index.release(name: "x")
+        try index.reserve(name: "x", for: id)
+        #expect(refusal { _ = try index.find("x") }?.message == "No such container: x")
+    }
+
+    @Test("an id is 64 hexadecimal digits, and its short form no number")
+    func identifiers() {
+        let id = Identifiers.random()
+        #expect(id.count == 64 && id.allSatisfy { $0.isHexDigit && !$0.isUppercase })
+        #expect(!id.shortID.allSatisfy(\.isNumber))
+    }
+
+    @Test(
+        "spans of time are told in Docker's words",
+        arguments: [
+            (0, "Less than a second"), (1, "1 second"), (59, "59 seconds"), (60, "About a minute"), (150, "2 minutes"), (3600, "About an hour"),
+            (2 * 3600, "2 hours"), (49 * 3600, "2 days"), (15 * 86400, "2 weeks"), (70 * 86400, "2 months"), (800 * 86400, "2 years"),
+        ] as [(Int64, String)])
+    func ages(seconds: Int64, words: String) {
+        #expect(Ages.words(from: Timestamp(seconds: 1000), to: Timestamp(seconds: 1000 + seconds)) == words)
+    }
+
+    @Test("D03 a name filter is found anywhere, or where its anchors say")
+    func nameFilter() throws {
+        #expect(try NamePattern("eb").matches("web"))
+        #expect(try NamePattern("^/web$").matches("web"))
+        #expect(try !NamePattern("^eb").matches("web"))
+        #expect(refusal { _ = try NamePattern("a.*b") }?.code == .notImplemented)
+    }
+
+    @Test("B04 a reference filter is a shell pattern over the name with or without its tag")
+    func referenceFilter() {
+        #expect(ReferencePattern("busy*").matches("busybox:latest"))
+        #expect(ReferencePattern("*:latest").matches("busybox:latest"))
+        #expect(ReferencePattern("127.0.0.1:5000/b?sybox").matches("127.0.0.1:5000/busybox:1"))
+        #expect(!ReferencePattern("*box").matches("library/busybox:1"))
+        #expect(!ReferencePattern(String(repeating: "*a", count: 50) + "b").matches(String(repeating: "a", count: 200)))
+    }
+
+    @Test(
+        "what the docker CLI turns into exit codes is in the sentence of a failed start",
+        arguments: [
+            ("exec: \"x\": executable file not found in $PATH", 127, true), ("exec: \"/x\": stat /x: no such file or directory", 127, true),
+            ("exec: \"/etc\": permission denied", 126, true), ("mount /x: ENOSPC (28)", 128, false),
+        ])
+    func startFailures(words: String, exitCode: Int, isCallersFault: Bool) {
+        let failure = StartFailure(.create, words: words)
+        #expect(failure.exitCode == exitCode && failure.isCallersFault == isCallersFault)
+        #expect(failure.message == "failed to create task for container: failed to create shim task: OCI runtime create failed: \(words): unknown")
+        #expect(StartFailure(.create, words: "OCI runtime create failed: \(words): unknown\n") == failure)
+    }
+
+    @Test("a proxy's password is not shown")
+    func proxies() {
+        #expect(ContainerEngine.withoutCredentials("http://me:secret@proxy:3128") == "http://xxxxx:xxxxx@proxy:3128")
+        #expect(ContainerEngine.withoutCredentials("http://proxy:3128") == "http://proxy:3128")
+    }
+}
