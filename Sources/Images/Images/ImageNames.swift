@@ -61,7 +61,7 @@ extension ImageLibrary {
 }
 
 /// What kind of word a user typed for an image.
-enum ImageWord: Equatable {
+package enum ImageWord: Equatable {
     /// A complete id: 64 digits, with or without `sha256:`.
     case id(Digest)
     /// A name, perhaps also the beginning of an id.
@@ -71,7 +71,7 @@ enum ImageWord: Equatable {
     /// Neither.
     case malformed(String)
 
-    init(_ word: String) {
+    package init(_ word: String) {
         let hex = word.hasPrefix("sha256:") ? String(word.dropFirst("sha256:".utf8.count)) : word
         if let id = try? Digest(.sha256, hex: hex) {
             self = .id(id)

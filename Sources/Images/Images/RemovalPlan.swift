@@ -1,17 +1,17 @@
-internal import CoreTypes
-internal import Records
+package import CoreTypes
+package import Records
 
 /// What removing an image by one of its words comes to, by Docker's rules, before anything is touched.
-struct RemovalPlan: Equatable {
+package struct RemovalPlan: Equatable {
     /// Names to take away, in this order.
-    var untag: [ImageReference] = []
+    package var untag: [ImageReference] = []
     /// Whether the image itself goes.
-    var deletesImage = false
+    package var deletesImage = false
 
     /// - Parameter word: what the user typed; a name takes that name away, an id the whole image.
     /// - Parameter users: containers made from this image.
     /// - Throws: `.conflict` with Docker's sentence.
-    static func removing(
+    package static func removing(
         _ named: NamedImage, by word: String, force: Bool, users: [ImageUser]
     ) throws(ImageError) -> RemovalPlan {
         let names = named.tags + named.repositoryDigests

@@ -2,10 +2,16 @@ internal import JSON
 internal import Synchronization
 
 /// What an Authorization field says, and until when.
-struct Grant: Equatable, Sendable {
-    let field: String
+package struct Grant: Equatable, Sendable {
+    /// The whole value: `Bearer …`.
+    package let field: String
     /// Seconds of the monotonic clock; nil for what does not expire.
-    let expiresAt: Int?
+    package let expiresAt: Int?
+
+    package init(field: String, expiresAt: Int?) {
+        self.field = field
+        self.expiresAt = expiresAt
+    }
 
     func isFresh(at now: Int) -> Bool { expiresAt.map { now < $0 } ?? true }
 }
@@ -35,7 +41,7 @@ final class GrantCache: Sendable {
 }
 
 /// How a challenge is answered; decided before anything is sent.
-enum ChallengeAnswer: Equatable, Sendable {
+package enum ChallengeAnswer: Equatable, Sendable {
     /// With this Authorization field.
     case send(Grant)
     /// With a token from this endpoint.
@@ -44,14 +50,15 @@ enum ChallengeAnswer: Equatable, Sendable {
 
 /// A question to a token service.
 /// - Source: distribution's "Token Authentication Specification" and "Oauth2 Token Authentication".
-struct TokenRequest: Equatable, Sendable {
-    let realm: WebAddress
+package struct TokenRequest: Equatable, Sendable {
+    /// Where the token service is.
+    package let realm: WebAddress
     /// `name=value` pairs, encoded: the query of a GET, or the form of a POST.
-    let fields: [String]
+    package let fields: [String]
     /// A form is posted where a refresh token is exchanged.
-    let isForm: Bool
+    package let isForm: Bool
     /// The Authorization field that shows who asks; nil for anonymous.
-    let authorization: String?
+    package let authorization: String?
 }
 
 extension ChallengeAnswer {
@@ -60,7 +67,7 @@ extension ChallengeAnswer {
     /// - Parameter registry: who sent the challenges.
     /// - Throws: `.unauthorized` where these credentials answer no challenge; `.refused` where the answer would show a
     ///   secret to someone it is not for.
-    static func choose(
+    package static func choose(
         _ challenges: [Challenge], credentials: RegistryCredentials, scope: String, registry: WebAddress, doing: String
     ) throws(RegistryError) -> ChallengeAnswer {
         if case .registryToken(let token) = credentials, challenges.contains(where: { $0.scheme == "bearer" }) {
@@ -113,7 +120,7 @@ extension ChallengeAnswer {
 
 extension TokenRequest {
     /// Bytes of a token service's answer.
-    static let answerLimitBytes = 1 << 20
+    package static let answerLimitBytes = 1 << 20
     /// What a token lasts where the service does not say. - Source: the token specification, `expires_in`.
     private static let defaultLifetimeSeconds = 60
     /// A token is given up early: clocks and networks take their time.
@@ -137,7 +144,7 @@ extension TokenRequest {
 
     /// Reads the answer's token.
     /// - Returns: nil where there is none, or one that could break out of its header field.
-    static func grant(in body: [UInt8], now: Int) -> Grant? {
+    package static func grant(in body: [UInt8], now: Int) -> Grant? {
         var token: String?
         var lifetime = defaultLifetimeSeconds
         do throws(JSONError) {

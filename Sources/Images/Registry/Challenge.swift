@@ -1,16 +1,23 @@
 /// What a server wants before it serves: one challenge of a WWW-Authenticate field.
 /// - Source: RFC 9110, section 11.6.1; distribution-spec's token authentication, "Requesting a Token".
-struct Challenge: Equatable, Sendable {
+package struct Challenge: Equatable, Sendable {
     /// In lower case: `bearer`, `basic`.
-    let scheme: String
+    package let scheme: String
     /// Names in lower case.
-    let parameters: [String: String]
+    package let parameters: [String: String]
+
+    package init(scheme: String, parameters: [String: String]) {
+        self.scheme = scheme
+        self.parameters = parameters
+    }
 
     /// The longest field that is parsed.
     private static let lengthLimit = 8192
 
     /// All challenges of the fields of one response. A field that does not follow the grammar gives none.
-    static func parse(_ fields: [String]) -> [Challenge] { fields.flatMap { ChallengeParser($0.utf8.prefix(lengthLimit + 1)).all() } }
+    package static func parse(_ fields: [String]) -> [Challenge] {
+        fields.flatMap { ChallengeParser($0.utf8.prefix(lengthLimit + 1)).all() }
+    }
 
     /// The parser refuses what is longer than this.
     fileprivate static func isTooLong(_ count: Int) -> Bool { count > lengthLimit }

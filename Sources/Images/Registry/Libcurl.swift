@@ -5,21 +5,22 @@ internal import Synchronization
 // The only caller of libcurl. - Source: libcurl(3) and the pages it names, libcurl 7.88.
 
 /// An http or https address, split and normalised by libcurl.
-struct WebAddress: Hashable, Sendable {
-    let scheme: String
+package struct WebAddress: Hashable, Sendable {
+    package let scheme: String
     /// Lower-case; an IPv6 address without its brackets.
-    let host: String
-    let port: Int
+    package let host: String
+    package let port: Int
     /// Everything, as it is asked for.
-    let text: String
-    let withoutQuery: String
+    package let text: String
+    /// Everything but the query: what may be printed.
+    package let withoutQuery: String
 
     /// Who answers here: two addresses of one origin share credentials.
-    var origin: String { "\(scheme)://\(host):\(port)" }
+    package var origin: String { "\(scheme)://\(host):\(port)" }
 
     /// Parses an absolute address, or one relative to `base`.
     /// - Returns: nil where it is malformed, holds a user or password, or is neither http nor https.
-    init?(_ text: String, relativeTo base: WebAddress? = nil) {
+    package init?(_ text: String, relativeTo base: WebAddress? = nil) {
         guard text.utf8.count <= Self.lengthLimit, let parts = unsafe curl_url() else { return nil }
         defer { unsafe curl_url_cleanup(parts) }
         if let base, unsafe curl_url_set(parts, CURLUPART_URL, base.text, 0) != CURLUE_OK { return nil }

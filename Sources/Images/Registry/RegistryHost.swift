@@ -1,12 +1,12 @@
 /// Where a registry is, and how it may be spoken to.
-struct RegistryHost: Equatable, Sendable {
+package struct RegistryHost: Equatable, Sendable {
     /// `host` or `host:port`, as addresses have it.
-    let authority: String
+    package let authority: String
     /// Whether it may be spoken to in plain http, or without proof of who it is.
-    let isInsecure: Bool
+    package let isInsecure: Bool
 
     /// - Parameter domain: of an image reference; Docker Hub's has a server of another name.
-    init(domain: String, insecureRegistries: [String]) {
+    package init(domain: String, insecureRegistries: [String]) {
         let authority = domain == "docker.io" ? "registry-1.docker.io" : domain
         self.authority = authority
         let host = Self.host(of: authority)
@@ -19,10 +19,10 @@ struct RegistryHost: Equatable, Sendable {
     }
 
     /// The addresses to try, best first: who may be insecure is still asked for TLS before anything else.
-    var schemes: [String] { isInsecure ? ["https", "http"] : ["https"] }
+    package var schemes: [String] { isInsecure ? ["https", "http"] : ["https"] }
 
     /// Whether a host is this machine: 127.0.0.0/8, ::1, localhost.
-    static func isLoopback(_ host: String) -> Bool {
+    package static func isLoopback(_ host: String) -> Bool {
         host == "localhost" || host == "::1" || IPv4Block.address(host).map { $0 >> 24 == 127 } ?? false
     }
 

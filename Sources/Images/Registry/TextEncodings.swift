@@ -1,7 +1,7 @@
 /// How HTTP writes texts that hold more than it can carry.
-enum TextEncodings {
+package enum TextEncodings {
     /// Base 64 with padding. - Source: RFC 4648, section 4.
-    static func base64(_ text: String) -> String {
+    package static func base64(_ text: String) -> String {
         let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
         let bytes = Array(text.utf8)
         var encoded: [UInt8] = []
@@ -16,7 +16,7 @@ enum TextEncodings {
     }
 
     /// One name and value of a query or a form, each byte but the unreserved ones as %XX. - Source: RFC 3986, section 2.
-    static func formField(_ name: String, _ value: String) -> String { "\(percent(name))=\(percent(value))" }
+    package static func formField(_ name: String, _ value: String) -> String { "\(percent(name))=\(percent(value))" }
 
     private static func percent(_ text: String) -> String {
         let digits = Array("0123456789ABCDEF".utf8)

@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import Synchronization
 package import SystemPackage
 
 /// The directory that relative paths start from where a call is given no directory: AT_FDCWD.
@@ -126,13 +127,17 @@ package func synchronizeFileSystem(_ descriptor: Int32, subject: String = "") th
     try checked("syncfs", subject) { clinux_syncfs(descriptor) }
 }
 
+/// Tells apart the temporary files of one process's threads.
+private let nextTemporaryFile = Atomic<UInt64>(0)
+
 /// Puts `bytes` at `path` so that a crash leaves the old file or the new one, whole: temporary file,
 /// fsync, rename, fsync of the directory.
 package func writeFileDurably(_ bytes: some Collection<UInt8>, to path: FilePath, mode: UInt32 = 0o600) throws(SyscallError) {
     let directoryPath = path.removingLastComponent()
     let directory = try openFile(directoryPath.isEmpty ? "." : directoryPath, [.readOnly, .directory])
     let name = path.lastComponent?.string ?? ""
-    let temporary = FilePath(".\(name).\(getpid()).tmp")
+    let number = nextTemporaryFile.wrappingAdd(1, ordering: .relaxed).newValue
+    let temporary = FilePath(".\(name).\(getpid()).\(number).tmp")
     do throws(SyscallError) {
         let file = try openFile(temporary, [.writeOnly, .create, .truncate, .noFollow], mode: mode, at: directory.number)
         try writeAll(bytes, to: file.number, subject: path.string)

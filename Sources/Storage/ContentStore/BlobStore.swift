@@ -31,6 +31,16 @@ package final class BlobStore: Sendable {
             try makeDirectories(root.appending("ingests"), mode: 0o700)
         }
         try Self.checkVersion(root)
+        try removeHalfWritten()
+    }
+
+    /// What a crash left of a small blob on its way in: never visible under a digest.
+    private func removeHalfWritten() throws(ContentError) {
+        for directory in Digest.Algorithm.allCases.map(directory(of:)) {
+            for name in try names(in: directory) where name.hasPrefix(".") {
+                try wrapping("remove half-written blob", name) { () throws(SyscallError) in try removeFile(directory.appending(name)) }
+            }
+        }
     }
 
     private static func checkVersion(_ root: FilePath) throws(ContentError) {

@@ -54,6 +54,12 @@ package struct NamedImage: Equatable, Sendable {
     package let tags: [ImageReference]
     /// Names with a digest, sorted: where the image was pulled from.
     package let repositoryDigests: [ImageReference]
+
+    package init(image: ImageRecord, tags: [ImageReference], repositoryDigests: [ImageReference]) {
+        self.image = image
+        self.tags = tags
+        self.repositoryDigests = repositoryDigests
+    }
 }
 
 /// The images that are here, by id and by name. A name has a tag or a digest, never both and never neither.

@@ -15,7 +15,7 @@ enum Schema {
             created TEXT NOT NULL,
             platform TEXT NOT NULL,
             sizeBytes INTEGER NOT NULL
-        ) STRICT, WITHOUT ROWID;
+        ) STRICT;
 
         CREATE TABLE imageLayer (
             imageID TEXT NOT NULL REFERENCES image(id) ON DELETE CASCADE,
@@ -24,18 +24,18 @@ enum Schema {
             chainID TEXT NOT NULL,
             sizeBytes INTEGER NOT NULL,
             PRIMARY KEY (imageID, position)
-        ) STRICT, WITHOUT ROWID;
+        ) STRICT;
 
         CREATE TABLE imageBlob (
             imageID TEXT NOT NULL REFERENCES image(id) ON DELETE CASCADE,
             digest TEXT NOT NULL,
             PRIMARY KEY (imageID, digest)
-        ) STRICT, WITHOUT ROWID;
+        ) STRICT;
 
         CREATE TABLE imageName (
             name TEXT NOT NULL PRIMARY KEY,
             imageID TEXT NOT NULL REFERENCES image(id) ON DELETE CASCADE
-        ) STRICT, WITHOUT ROWID;
+        ) STRICT;
         CREATE INDEX imageNameByImage ON imageName(imageID);
 
         CREATE TABLE container (
@@ -45,7 +45,7 @@ enum Schema {
             created TEXT NOT NULL,
             imageID TEXT,
             document BLOB NOT NULL
-        ) STRICT, WITHOUT ROWID;
+        ) STRICT;
         CREATE INDEX containerByState ON container(state);
         CREATE INDEX containerByImage ON container(imageID);
         """

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""A registry that serves one OCI layout and misbehaves as it is told.
+
+usage: faulty_registry.py LAYOUT LOG FAULT
+
+Prints its port, serves on 127.0.0.1 until its standard input ends, and writes one line a request to LOG:
+METHOD PATH STATUS AUTHORIZATION RANGE. A fault concerns the largest blob, the layer, unless it says otherwise.
+"""
+
+import base64
+import hashlib
+import http.server
+import json
+import os
+import sys
+import threading
+import time
+
+LAYOUT, LOG, FAULT = sys.argv[1:4]
+BLOBS = os.path.join(LAYOUT, "blobs", "sha256")
+LAYER = max(os.listdir(BLOBS), key=lambda name: os.path.getsize(os.path.join(BLOBS, name)))
+TOKEN = "a-token-of-this-service"
+lock = threading.Lock()
+counts = {}
+
+
+def blob(name):
+    path = os.path.join(BLOBS, name)
+    if not os.path.exists(path):
+        return None
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def manifest():
+    """What the tag stands for: the layout's manifest, perhaps within an index or with another diffID."""
+    with open(os.path.join(LAYOUT, "index.json")) as file:
+        entry = json.load(file)["manifests"][0]
+    body = blob(entry["digest"].split(":")[1])
+    if FAULT == "both-kinds":
+        body = json.dumps({**json.loads(body), "manifests": []}).encode()
+    if FAULT != "index":
+        return body, entry["mediaType"]
+    other = hashlib.sha256(b"nothing").hexdigest()
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [
+        {"mediaType": entry["mediaType"], "digest": "sha256:" + other, "size": 7, "platform": {"os": "linux", "architecture": "s390x"}},
+        {"mediaType": entry["mediaType"], "digest": entry["digest"], "size": len(body), "platform": {"os": "linux", "architecture": machine}},
+    ]}
+    return json.dumps(index).encode(), index["mediaType"]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *arguments):
+        pass
+
+    def note(self, status):
+        with lock, open(LOG, "a") as log:
+            kind = (self.headers.get("Authorization") or "-").split(" ")[0]
+            log.write(f"{self.command} {self.path} {status} {kind} {self.headers.get('Range') or '-'}\n")
+
+    def answer(self, status, body=b"", **fields):
+        self.note(status)
+        self.send_response(status)
+        for name, value in fields.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def nth(self, what):
+        with lock:
+            counts[what] = counts.get(what, 0) + 1
+            return counts[what]
+
+    def refused(self):
+        """Whether this request was answered with a refusal."""
+        given = self.headers.get("Authorization") or ""
+        port = self.server.server_address[1]
+        if FAULT == "bearer" and given != "Bearer " + TOKEN:
+            challenge = f'Bearer realm="http://127.0.0.1:{port}/token",service="faulty"'
+            self.answer(401, b'{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}', WWW_Authenticate=challenge)
+            return True
+        if FAULT == "evil-realm":
+            self.answer(401, WWW_Authenticate='Bearer realm="http://evil.invalid/token",service="faulty"')
+            return True
+        if FAULT == "busy" and self.nth("busy") <= 2:
+            self.answer(429, Retry_After="0")
+            return True
+        return False
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        if self.path.startswith("/token"):
+            wanted = "Basic " + base64.b64encode(b"ann:s3cret").decode()
+            if self.headers.get("Authorization") not in (None, wanted):
+                return self.answer(401)
+            return self.answer(200, json.dumps({"token": TOKEN, "expires_in": 300}).encode())
+        if self.path == "/v2/":
+            return self.answer(200)
+        if self.refused():
+            return None
+        kind, reference = self.path.rsplit("/", 2)[1:]
+        if kind == "manifests":
+            return self.serve_manifest(reference)
+        return self.serve_blob(reference.split(":")[1])
+
+    def serve_manifest(self, reference):
+        body, media_type = manifest()
+        if reference.startswith("sha256:") and hashlib.sha256(body).hexdigest() != reference.split(":")[1]:
+            body, media_type = blob(reference.split(":")[1]), "application/vnd.oci.image.manifest.v1+json"
+            if body is None:
+                return self.answer(404, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}')
+        digest = "sha256:" + hashlib.sha256(body).hexdigest()
+        if FAULT == "wrong-manifest" and self.command == "GET":
+            body = body.replace(b" ", b"  ", 1) + b"\n"
+        if FAULT == "endless-manifest" and self.command == "GET":
+            body = b" " * (5 << 20)
+        return self.answer(200, body, Content_Type=media_type, Docker_Content_Digest=digest)
+
+    def serve_blob(self, name):
+        body = blob(name)
+        if body is None:
+            return self.answer(404)
+        if name != LAYER:
+            return self.answer(200, body)
+        if FAULT == "wrong-bytes":
+            return self.answer(200, body[:-1] + bytes([body[-1] ^ 1]))
+        if FAULT == "extra-bytes":
+            return self.answer(200, body + b"more")
+        if FAULT == "stream-more":
+            return self.stream(body + b"more", len(body) + 4)
+        if FAULT == "redirect-file":
+            return self.answer(307, Location="file:///etc/passwd")
+        if FAULT == "redirect-link-local":
+            return self.answer(307, Location="http://169.254.169.254/latest/meta-data")
+        if FAULT == "redirect-loop":
+            return self.answer(307, Location=self.path)
+        if FAULT == "slow":
+            return self.stream(body, len(body), pause=0.2)
+        if FAULT.startswith("truncate"):
+            return self.truncated(body)
+        return self.answer(200, body)
+
+    def truncated(self, body):
+        start = 0
+        asked = self.headers.get("Range")
+        if asked and FAULT != "truncate-no-range":
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        nth = self.nth("layer")
+        end = start + (len(body) - start) // 2 if nth == 1 else len(body)
+        if FAULT == "truncate-always":
+            end = min(len(body) // 2, len(body) - 1)
+            start = min(start, end)
+        self.note(206 if start else 200)
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        self.wfile.write(body[start:end])
+        if end < len(body):
+            self.close_connection = True
+
+    def stream(self, body, length, pause=0.0):
+        """A body in pieces, without a length where it is longer than announced."""
+        self.note(200)
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        step = max(1, length // 50)
+        try:
+            for offset in range(0, length, step):
+                piece = body[offset:offset + step]
+                self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                time.sleep(pause)
+            self.wfile.write(b"0\r\n\r\n")
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        pass
+
+
+if __name__ == "__main__":
+    server = Server(("127.0.0.1", 0), Handler)
+    print(server.server_address[1], flush=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sys.stdin.read()

@@ -1,0 +1,136 @@
+import CoreTypes
+import Foundation
+import Glibc
+import Records
+import Testing
+
+@Suite("Records")
+struct RecordsTests {
+    private func withFolder<Value>(_ body: (String) async throws -> Value) async throws -> Value {
+        let folder = "/tmp/apus-records-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        return try await body(folder)
+    }
+
+    private func container(_ id: String, name: String, state: String = "created", second: Int64 = 1) throws -> ContainerRecord {
+        ContainerRecord(
+            id: try ContainerID(id), name: name, state: state, created: Timestamp(seconds: second), imageID: nil,
+            document: Array("{\"v\":1}".utf8))
+    }
+
+    private func digest(_ digit: Character) throws -> Digest { try Digest(.sha256, hex: String(repeating: digit, count: 64)) }
+
+    private func image(_ digit: Character, layers: [LayerRecord] = []) throws -> ImageRecord {
+        ImageRecord(
+            id: try digest(digit), manifestDigest: try digest("f"), created: Timestamp(seconds: 5), platform: .host, size: ByteCount(7),
+            layers: layers, blobs: [try digest(digit), try digest("f")])
+    }
+
+    @Test("a container is there again, byte for byte, after the file was closed and opened")
+    func containersSurvive() async throws {
+        try await withFolder { folder in
+            let record = try container("aa", name: "web", state: "running")
+            let first = try RecordStore(openingAt: folder + "/engine.sqlite")
+            try await first.containers.insert(record)
+            try first.close()
+            let second = try RecordStore(openingAt: folder + "/engine.sqlite")
+            #expect(try await second.containers.all() == [record])
+            #expect(try await second.containers.find(named: "web") == record)
+            #expect(try await second.containers.inStates(["running"]) == [record])
+            #expect(try await second.containers.inStates(["exited"]).isEmpty)
+            try second.close()
+        }
+    }
+
+    @Test("C13: a second container of the same name is refused with the owner, on insert and on rename")
+    func namesAreUnique() async throws {
+        try await withFolder { folder in
+            let store = try RecordStore(openingAt: folder + "/engine.sqlite")
+            let owner = try container("aa", name: "web")
+            try await store.containers.insert(owner)
+            let refusal = await #expect(throws: RecordsError.self) { try await store.containers.insert(try container("bb", name: "web")) }
+            #expect(refusal?.code == .nameInUse(name: "web", by: owner.id))
+            var other = try container("bb", name: "db")
+            try await store.containers.insert(other)
+            other.name = "web"
+            let renamed = other
+            let second = await #expect(throws: RecordsError.self) { try await store.containers.update(renamed) }
+            #expect(second?.code == .nameInUse(name: "web", by: owner.id))
+            #expect(try await store.containers.find(other.id)?.name == "db")
+            try store.close()
+        }
+    }
+
+    @Test("a write that was begun is not undone by its task's cancellation")
+    func cancellation() async throws {
+        try await withFolder { folder in
+            let store = try RecordStore(openingAt: folder + "/engine.sqlite")
+            let record = try container("aa", name: "web")
+            // Owned and awaited by this test.
+            let task = Task {
+                while !Task.isCancelled { await Task.yield() }
+                try await store.containers.insert(record)
+            }
+            task.cancel()
+            try await task.value
+            #expect(try await store.containers.all() == [record])
+            try store.close()
+        }
+    }
+
+    @Test("an image keeps its layers in order, its names move with a tag, and its removal takes all of them")
+    func images() async throws {
+        try await withFolder { folder in
+            let store = try RecordStore(openingAt: folder + "/engine.sqlite")
+            let layers = try ["1", "2", "3"].map { LayerRecord(diffID: try digest($0), chainID: try digest($0), size: ByteCount(2)) }
+            let first = try image("a", layers: layers.reversed())
+            let name = try ImageReference("busybox:latest")
+            try await store.images.store(first, names: [name, name.pinned(to: try digest("f"))])
+            let found = try await store.images.find(named: name)
+            #expect(found?.image == first)
+            #expect(found?.tags == [name])
+            #expect(found?.repositoryDigests.count == 1)
+            try await store.images.store(try image("b"), names: [name])
+            #expect(try await store.images.find(named: name)?.image.id == digest("b"))
+            #expect(try await store.images.find(first.id)?.tags == [])
+            #expect(try await store.images.ids(beginningWith: "aaa", limit: 2) == [first.id])
+            #expect(try await store.images.referenced().chains.count == 3)
+            try await store.images.remove(first.id)
+            #expect(try await store.images.referenced().chains.isEmpty)
+            #expect(try await store.images.all().map(\.image.id) == [digest("b")])
+            try store.close()
+        }
+    }
+
+    @Test("a file that is no database, a torn one and one of a newer version are refused by their path")
+    func damage() async throws {
+        try await withFolder { folder in
+            let garbage = folder + "/garbage.sqlite"
+            try Data(repeating: 0x5a, count: 8192).write(to: URL(fileURLWithPath: garbage))
+            let notOne = #expect(throws: RecordsError.self) { try RecordStore(openingAt: garbage) }
+            #expect(notOne?.code == .damaged)
+            #expect("\(String(describing: notOne))".contains(garbage))
+
+            let path = folder + "/engine.sqlite"
+            let store = try RecordStore(openingAt: path)
+            for number in 0..<200 { try await store.containers.insert(try container("c\(number)", name: "n\(number)")) }
+            try store.close()
+            var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+            for offset in stride(from: 4096, to: bytes.count, by: 512) { bytes[offset] = 0xff }
+            let torn = folder + "/torn.sqlite"
+            try bytes.write(to: URL(fileURLWithPath: torn))
+            let tornError = #expect(throws: RecordsError.self) { try RecordStore(openingAt: torn) }
+            #expect(tornError?.code == .damaged)
+
+            let sql =
+                "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute(\"INSERT INTO grdb_migrations VALUES ('v99')\"); c.commit()"
+            let process = try Process.run(URL(fileURLWithPath: "/usr/bin/python3"), arguments: ["-c", sql, path])
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 0)
+            let newer = #expect(throws: RecordsError.self) { try RecordStore(openingAt: path) }
+            #expect(newer?.code == .tooNew)
+            #expect("\(String(describing: newer))".contains(path))
+        }
+    }
+}
