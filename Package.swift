@@ -47,6 +47,7 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 
 let package = Package(
@@ -132,6 +133,8 @@ let package = Package(
         tests("RegistryTests", in: "Unit", of: ["Registry"]),
         tests("RecordsTests", in: "Kernel", of: ["Records"]),
         tests("ImagesTests", in: "Kernel", of: ["Images"]),
+        tests("EngineAPITests", in: "Unit", of: ["EngineAPI"]),
+        tests("APIServerTests", in: "Unit", of: ["APIServer", nioEmbedded]),
     ],
     swiftLanguageModes: [.v6]
 )

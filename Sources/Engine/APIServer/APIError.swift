@@ -1,26 +1,27 @@
 internal import Engine
-internal import NIOHTTP1
+package import NIOHTTP1
 
 /// A refusal with its status, in the words that the client is shown.
-struct APIError: Error, Sendable {
+package struct APIError: Error, Sendable {
     /// The status of the answer.
-    let status: HTTPResponseStatus
+    package let status: HTTPResponseStatus
     /// One sentence; empty with 304, which has no body.
-    let message: String
+    package let message: String
 
-    init(_ status: HTTPResponseStatus, _ message: String) {
+    /// A refusal in the words of `message`.
+    package init(_ status: HTTPResponseStatus, _ message: String) {
         self.status = status
         self.message = message
     }
 
     /// 400.
-    static func badRequest(_ message: String) -> APIError { APIError(.badRequest, message) }
+    package static func badRequest(_ message: String) -> APIError { APIError(.badRequest, message) }
 
     /// What dockerd says to a path or method that it does not know.
-    static let pageNotFound = APIError(.notFound, "page not found")
+    package static let pageNotFound = APIError(.notFound, "page not found")
 
     /// The refusal that any error below becomes.
-    init(_ error: any Error) {
+    package init(_ error: any Error) {
         switch error {
         case let error as APIError: self = error
         case let error as EngineError: self.init(Self.status(of: error.code), error.message)

@@ -1,7 +1,7 @@
 package import Engine
 internal import EngineAPI
 package import Logging
-internal import NIOCore
+package import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import Synchronization
@@ -16,7 +16,12 @@ package struct APIListener: Sendable {
 
     /// Serves `engine`.
     package init(engine: ContainerEngine, logger: Logger) {
-        router = Router(EngineRoutes(engine: engine).all + LaterRoutes.all)
+        self.init(routes: EngineRoutes(engine: engine).all + LaterRoutes.all, logger: logger)
+    }
+
+    /// Serves `routes`.
+    package init(routes: [Route], logger: Logger) {
+        router = Router(routes)
         self.logger = logger
     }
 
@@ -63,7 +68,7 @@ package struct APIListener: Sendable {
         }
     }
 
-    private func configure(_ channel: any Channel) throws -> Connection {
+    package func configure(_ channel: any Channel) throws -> Connection {
         let queue = InboundQueue()
         let departure = ClientDeparture()
         let pipeline = channel.pipeline.syncOperations

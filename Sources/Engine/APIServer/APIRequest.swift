@@ -1,32 +1,42 @@
-internal import EngineAPI
-internal import NIOHTTP1
+package import EngineAPI
+package import NIOHTTP1
 
 /// A whole request, body included.
-struct APIRequest: Sendable {
+package struct APIRequest: Sendable {
     /// GET, POST, …
-    let method: HTTPMethod
+    package let method: HTTPMethod
     /// The path without its version, decoded, in segments.
-    let path: [String]
+    package let path: [String]
     /// The version that the client speaks.
-    let version: APIVersion
+    package let version: APIVersion
     /// Decoded parameters.
-    let query: Query
+    package let query: Query
     /// Its headers.
-    let headers: HTTPHeaders
+    package let headers: HTTPHeaders
     /// Its body, whole.
-    let body: [UInt8]
+    package let body: [UInt8]
     /// What the route's pattern left open, in order.
-    var captures: [String] = []
+    package var captures: [String]
+
+    /// A request of these parts.
+    package init(
+        method: HTTPMethod, path: [String], version: APIVersion, query: Query, headers: HTTPHeaders, body: [UInt8], captures: [String]
+    ) {
+        self.method = method
+        self.path = path
+        self.version = version
+        self.query = query
+        self.headers = headers
+        self.body = body
+        self.captures = captures
+    }
 
     /// The first open piece of the pattern: an id or name.
-    var name: String { captures.first ?? "" }
-
-    /// Whether the client asks for a connection of raw bytes with `Upgrade: tcp`.
-    var wantsUpgrade: Bool { headers.contains(name: "upgrade") }
+    package var name: String { captures.first ?? "" }
 
     /// Reads the JSON body.
     /// - Throws: `APIError` for another content type, nothing, or a document of another shape.
-    func document<Document: EngineDocument>(_ type: Document.Type) throws(APIError) -> Document {
+    package func document<Document: EngineDocument>(_ type: Document.Type) throws(APIError) -> Document {
         try checkContentType()
         guard !body.isEmpty else { throw .badRequest("invalid JSON: got EOF while reading request body") }
         do {

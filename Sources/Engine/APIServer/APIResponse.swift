@@ -1,9 +1,9 @@
-internal import EngineAPI
+package import EngineAPI
 internal import NIOCore
-internal import NIOHTTP1
+package import NIOHTTP1
 
 /// An answer, or the way to it.
-enum APIResponse: Sendable {
+package enum APIResponse: Sendable {
     /// All there is to say, at once.
     case whole(HTTPResponseStatus, HTTPHeaders, [UInt8])
     /// A body of unknown length, chunked. The head goes out before the first piece, or at once where `headAtOnce`; an error
@@ -13,7 +13,7 @@ enum APIResponse: Sendable {
     case hijacked(contentType: String, session: @Sendable (HijackedStream) async -> Void)
 
     /// A status without a body.
-    static func empty(_ status: HTTPResponseStatus) -> APIResponse { .whole(status, [:], []) }
+    package static func empty(_ status: HTTPResponseStatus) -> APIResponse { .whole(status, [:], []) }
 
     /// A document.
     static func document(_ document: some Encodable, status: HTTPResponseStatus = .ok) throws -> APIResponse {
@@ -40,14 +40,14 @@ enum APIResponse: Sendable {
 }
 
 /// Media types of streams.
-enum StreamMediaType {
+package enum StreamMediaType {
     /// Bytes as they are, or frames for clients before 1.42, which know from `Tty` which they get.
-    static let raw = "application/vnd.docker.raw-stream"
+    package static let raw = "application/vnd.docker.raw-stream"
     /// Frames.
-    static let multiplexed = "application/vnd.docker.multiplexed-stream"
+    package static let multiplexed = "application/vnd.docker.multiplexed-stream"
 
     /// The type of a container's output.
-    static func of(isTerminal: Bool, for version: APIVersion) -> String {
+    package static func of(isTerminal: Bool, for version: APIVersion) -> String {
         isTerminal || version < APIVersion(1, 42) ? raw : multiplexed
     }
 }

@@ -4,9 +4,9 @@ internal import NIOCore
 internal import NIOHTTP1
 
 /// One client's connection: requests one after another, then perhaps a hijack.
-struct Connection: Sendable {
+package struct Connection: Sendable {
     /// Bytes of a body that is read whole.
-    static let maximumBodyLength = 4 << 20
+    package static let maximumBodyLength = 4 << 20
     /// How long a client may take to leave after the last byte of a hijacked stream.
     static let farewell = Duration.seconds(5)
 
@@ -17,7 +17,7 @@ struct Connection: Sendable {
     let logger: Logger
 
     /// Serves until the client leaves or the task is cancelled, and closes the connection.
-    func run() async {
+    package func run() async {
         await withTaskCancellationHandler {
             do {
                 while let request = try await nextRequest() {

@@ -1,11 +1,12 @@
 /// The bytes that end an attach without ending the process.
-struct DetachKeys: Sendable, Equatable {
-    let bytes: [UInt8]
+package struct DetachKeys: Sendable, Equatable {
+    /// The sequence; empty never comes.
+    package let bytes: [UInt8]
 
     /// Never.
-    static let none = DetachKeys(bytes: [])
+    package static let none = DetachKeys(bytes: [])
     /// Ctrl-P, Ctrl-Q.
-    static let standard = DetachKeys(bytes: [16, 17])
+    package static let standard = DetachKeys(bytes: [16, 17])
     /// Keys that a sequence may have.
     static let maximumLength = 32
 
@@ -13,7 +14,7 @@ struct DetachKeys: Sendable, Equatable {
 
     /// Reads `ctrl-p,ctrl-q` or `a,b`; empty is the standard.
     /// - Throws: `APIError` 400 for a key that is none.
-    init(_ text: String) throws(APIError) {
+    package init(_ text: String) throws(APIError) {
         guard !text.isEmpty else {
             self = .standard
             return
@@ -42,14 +43,15 @@ struct DetachKeys: Sendable, Equatable {
 }
 
 /// Looks for detach keys in what a client types. What may be their beginning is held back until the next byte tells.
-struct DetachScanner: Sendable {
+package struct DetachScanner: Sendable {
     private let keys: [UInt8]
     private var matched = 0
 
-    init(keys: DetachKeys) { self.keys = keys.bytes }
+    /// Looks for `keys`.
+    package init(keys: DetachKeys) { self.keys = keys.bytes }
 
     /// - Returns: the bytes for the process, and whether the keys came; what stands behind them is dropped.
-    mutating func scan(_ bytes: [UInt8]) -> (passed: [UInt8], isDetached: Bool) {
+    package mutating func scan(_ bytes: [UInt8]) -> (passed: [UInt8], isDetached: Bool) {
         guard !keys.isEmpty else { return (bytes, false) }
         var passed: [UInt8] = []
         for byte in bytes {

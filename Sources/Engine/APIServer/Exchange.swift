@@ -121,13 +121,13 @@ enum ServerIdentity {
 }
 
 /// A streamed body. Writes come from one task at a time.
-final class BodyWriter: Sendable {
+package final class BodyWriter: Sendable {
     private let send: @Sendable ([OutboundPart]) async throws -> Void
 
     init(send: @escaping @Sendable ([OutboundPart]) async throws -> Void) { self.send = send }
 
     /// Sends bytes and returns when the kernel has taken them.
-    func write(_ bytes: [UInt8]) async throws {
+    package func write(_ bytes: [UInt8]) async throws {
         if !bytes.isEmpty { try await send([.body(ByteBuffer(bytes: bytes))]) }
     }
 
@@ -138,11 +138,11 @@ final class BodyWriter: Sendable {
 }
 
 /// A connection of raw bytes, both ways.
-struct HijackedStream: Sendable {
+package struct HijackedStream: Sendable {
     fileprivate let connection: Connection
 
     /// What the client sent; nil when it will send no more, or the task is cancelled.
-    func read() async throws -> [UInt8]? {
+    package func read() async throws -> [UInt8]? {
         while let part = try await connection.next() {
             if case .raw(let bytes) = part { return Array(bytes.readableBytesView) }
         }
@@ -150,7 +150,7 @@ struct HijackedStream: Sendable {
     }
 
     /// Sends bytes and returns when the kernel has taken them.
-    func write(_ bytes: [UInt8]) async throws {
+    package func write(_ bytes: [UInt8]) async throws {
         try await connection.send([.raw(ByteBuffer(bytes: bytes))])
     }
 

@@ -1,9 +1,9 @@
 internal import NIOHTTP1
 
 /// What docker serves and Apus does not yet: refused by name, so that nobody takes it for a wrong path.
-enum LaterRoutes {
+package enum LaterRoutes {
     /// All of them.
-    static var all: [Route] {
+    package static var all: [Route] {
         table.flatMap { subject, paths in
             paths.split(separator: " ").flatMap { path in
                 [HTTPMethod.GET, .POST, .DELETE, .PUT, .HEAD].map { method in

@@ -1,15 +1,15 @@
 internal import CoreTypes
-internal import EngineAPI
+package import EngineAPI
 
 /// The parameters of a request, read as dockerd reads them.
-struct Query: Sendable {
+package struct Query: Sendable {
     /// The most parameters that are looked at.
-    static let maximumCount = 256
+    package static let maximumCount = 256
 
     private let values: [String: String]
 
     /// Takes apart what stands behind the question mark. Of a name given twice the first value counts.
-    init(_ text: some StringProtocol) {
+    package init(_ text: some StringProtocol) {
         var values: [String: String] = [:]
         for pair in text.split(separator: "&").prefix(Self.maximumCount) {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -21,16 +21,16 @@ struct Query: Sendable {
     }
 
     /// A parameter's text; empty when absent.
-    subscript(name: String) -> String { values[name] ?? "" }
+    package subscript(name: String) -> String { values[name] ?? "" }
 
     /// True unless the parameter is absent, empty, `0`, `no`, `false` or `none`.
-    func flag(_ name: String) -> Bool {
+    package func flag(_ name: String) -> Bool {
         !["", "0", "no", "false", "none"].contains(self[name].lowercased().filter { $0 != " " })
     }
 
     /// A whole number; nil when absent.
     /// - Throws: `APIError` 400 for other text.
-    func number<Number: FixedWidthInteger>(_ name: String, as _: Number.Type = Int.self) throws(APIError) -> Number? {
+    package func number<Number: FixedWidthInteger>(_ name: String, as _: Number.Type = Int.self) throws(APIError) -> Number? {
         guard !self[name].isEmpty else { return nil }
         guard let number = Number(self[name]) else {
             throw .badRequest("invalid value for '\(name)': parsing \"\(self[name])\": invalid syntax")
@@ -40,7 +40,7 @@ struct Query: Sendable {
 
     /// A number that must be there.
     /// - Throws: `APIError` 400 when it is not, or is no number.
-    func requiredNumber<Number: FixedWidthInteger>(_ name: String, as type: Number.Type = Int.self) throws(APIError) -> Number {
+    package func requiredNumber<Number: FixedWidthInteger>(_ name: String, as type: Number.Type = Int.self) throws(APIError) -> Number {
         guard let number = try number(name, as: type) else {
             throw .badRequest("invalid value for '\(name)': parsing \"\": invalid syntax")
         }
@@ -49,7 +49,7 @@ struct Query: Sendable {
 
     /// `since` and `until`: nanoseconds since 1970 from `seconds[.fraction]` or RFC 3339; nil when absent or 0.
     /// - Throws: `APIError` 400 for other text.
-    func moment(_ name: String) throws(APIError) -> Int64? {
+    package func moment(_ name: String) throws(APIError) -> Int64? {
         let text = self[name]
         guard !text.isEmpty, text != "0" else { return nil }
         if let moment = (try? Timestamp(secondsSinceEpoch: text)) ?? (try? Timestamp(text)) {
@@ -61,7 +61,7 @@ struct Query: Sendable {
 
     /// `filters`.
     /// - Throws: `APIError` 400 for what is neither of the two JSON forms.
-    func filters() throws(APIError) -> Filters {
+    package func filters() throws(APIError) -> Filters {
         do { return try Filters(query: self["filters"]) } catch { throw .badRequest("invalid filter: \(error.reason)") }
     }
 }

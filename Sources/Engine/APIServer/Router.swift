@@ -1,19 +1,20 @@
-internal import EngineAPI
-internal import NIOHTTP1
+package import EngineAPI
+package import NIOHTTP1
 
 /// What serves the requests of one method and path.
-struct Route: Sendable {
+package struct Route: Sendable {
     /// Turns a request into an answer.
-    typealias Handler = @Sendable (APIRequest) async throws -> APIResponse
+    package typealias Handler = @Sendable (APIRequest) async throws -> APIResponse
 
     /// GET, POST, …
-    let method: HTTPMethod
+    package let method: HTTPMethod
     /// The path's shape.
-    let pattern: RoutePattern
+    package let pattern: RoutePattern
     /// What serves it.
-    let handler: Handler
+    package let handler: Handler
 
-    init(_ method: HTTPMethod, _ pattern: String, _ handler: @escaping Handler) {
+    /// Serves `method` on paths of the shape `pattern`.
+    package init(_ method: HTTPMethod, _ pattern: String, _ handler: @escaping Handler) {
         self.method = method
         self.pattern = RoutePattern(pattern)
         self.handler = handler
@@ -21,7 +22,7 @@ struct Route: Sendable {
 }
 
 /// A path with open pieces: `{}` is one segment, `{*}` one or more (an image's name holds slashes).
-struct RoutePattern: Sendable {
+package struct RoutePattern: Sendable {
     private enum Piece: Sendable, Equatable {
         case literal(String)
         case segment
@@ -30,7 +31,8 @@ struct RoutePattern: Sendable {
 
     private let pieces: [Piece]
 
-    init(_ text: String) {
+    /// Reads a pattern such as `/images/{*}/json`.
+    package init(_ text: String) {
         pieces = text.split(separator: "/").map { word in
             switch word {
             case "{}": .segment
@@ -41,7 +43,7 @@ struct RoutePattern: Sendable {
     }
 
     /// What a path puts in the open pieces; nil when it has another shape.
-    func match(_ path: [String]) -> [String]? { Self.match(pieces[...], path[...]) }
+    package func match(_ path: [String]) -> [String]? { Self.match(pieces[...], path[...]) }
 
     private static func match(_ pieces: ArraySlice<Piece>, _ path: ArraySlice<String>) -> [String]? {
         guard let piece = pieces.first else { return path.isEmpty ? [] : nil }
@@ -62,14 +64,15 @@ struct RoutePattern: Sendable {
 }
 
 /// Finds the route of a request.
-struct Router: Sendable {
+package struct Router: Sendable {
     private let routes: [Route]
 
-    init(_ routes: [Route]) { self.routes = routes }
+    /// Looks through `routes` in order.
+    package init(_ routes: [Route]) { self.routes = routes }
 
     /// The first route that matches.
     /// - Throws: `APIError.pageNotFound`.
-    func route(_ method: HTTPMethod, _ path: [String]) throws(APIError) -> (handler: Route.Handler, captures: [String]) {
+    package func route(_ method: HTTPMethod, _ path: [String]) throws(APIError) -> (handler: Route.Handler, captures: [String]) {
         for route in routes where route.method == method {
             if let captures = route.pattern.match(path) { return (route.handler, captures) }
         }
@@ -78,7 +81,7 @@ struct Router: Sendable {
 
     /// Takes the version off a request target's path.
     /// - Throws: `APIError` 400 for a version that is not spoken, in docker's words.
-    static func split(_ target: String) throws(APIError) -> (version: APIVersion, path: [String], query: Query) {
+    package static func split(_ target: String) throws(APIError) -> (version: APIVersion, path: [String], query: Query) {
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let decoded = PercentEncoding.decode(parts.first ?? "", plusIsSpace: false)
         var path = decoded.split(separator: "/").map(String.init)

@@ -1,0 +1,123 @@
+import APIServer
+import EngineAPI
+import NIOHTTP1
+import Testing
+
+@Suite("Routing and queries")
+struct RoutingTests {
+
+    @Test("a pattern's open piece takes one segment, or an image's whole name")
+    func patterns() {
+        #expect(RoutePattern("/containers/{}/json").match(["containers", "a", "json"]) == ["a"])
+        #expect(RoutePattern("/containers/{}/json").match(["containers", "a", "b", "json"]) == nil)
+        #expect(RoutePattern("/images/{*}/json").match(["images", "h:5000", "a", "b", "json"]) == ["h:5000/a/b"])
+        #expect(RoutePattern("/images/{*}/json").match(["images", "json"]) == nil)
+        #expect(RoutePattern("/images/{*}").match(["images"]) == nil)
+        #expect(RoutePattern("/version").match(["version"]) == [])
+        #expect(RoutePattern("/version").match(["version", "x"]) == nil)
+    }
+
+    @Test("paths come with and without a version, and escaped")
+    func versions() throws {
+        #expect(try Router.split("/info").version == .newest)
+        let (version, path, query) = try Router.split("/v1.41/images/127.0.0.1%3A5000%2Fbox/json?all=1&name=a%20b+c")
+        #expect(version == APIVersion(1, 41))
+        #expect(path == ["images", "127.0.0.1:5000", "box", "json"])
+        #expect(query["name"] == "a b c" && query.flag("all"))
+        #expect(try Router.split("/v1.24/_ping").path == ["_ping"])
+        #expect(try Router.split("/volumes").path == ["volumes"])
+        #expect(try Router.split("//containers//json").path == ["containers", "json"])
+    }
+
+    @Test("versions that are not spoken are refused in docker's words")
+    func strangers() {
+        #expect {
+            try Router.split("/v1.52/info")
+        } throws: { error in
+            (error as? APIError)?.message == "client version 1.52 is too new. Maximum supported API version is 1.51"
+        }
+        #expect {
+            try Router.split("/v1.23/info")
+        } throws: { error in
+            (error as? APIError)?.message.hasPrefix("client version 1.23 is too old. Minimum supported API version is 1.24") == true
+        }
+    }
+
+    @Test("an unknown path, and a known one with another method, are no page")
+    func unknown() {
+        let router = Router([Route(.GET, "/version") { _ in .empty(.ok) }])
+        for (method, path) in [(HTTPMethod.GET, ["nothing"]), (.POST, ["version"]), (.GET, [])] {
+            #expect {
+                try router.route(method, path)
+            } throws: { error in
+                (error as? APIError)?.message == "page not found" && (error as? APIError)?.status == .notFound
+            }
+        }
+    }
+
+    @Test(
+        "later endpoints are refused by name", arguments: ["networks", "volumes/x", "events", "containers/x/stats", "build", "swarm/init"])
+    func later(path: String) async throws {
+        let segments = path.split(separator: "/").map(String.init)
+        let (handler, captures) = try Router(LaterRoutes.all).route(.POST, segments)
+        let request = APIRequest(
+            method: .POST, path: segments, version: .newest, query: Query(""), headers: [:], body: [], captures: captures)
+        await #expect {
+            _ = try await handler(request)
+        } throws: { error in
+            (error as? APIError)?.status == .notImplemented && (error as? APIError)?.message.contains("/\(path)") == true
+        }
+    }
+
+    @Test(
+        "a flag is true unless it says no",
+        arguments: zip(
+            ["1", "true", "True", "yes", "x", "0", "false", "no", "None", ""],
+            [true, true, true, true, true, false, false, false, false, false]))
+    func flags(text: String, expected: Bool) {
+        #expect(Query("f=\(text)").flag("f") == expected)
+        #expect(!Query("").flag("f"))
+    }
+
+    @Test("numbers and moments are read or refused")
+    func values() throws {
+        #expect(try Query("t=-1").number("t") == -1)
+        #expect(try Query("").number("t") == nil)
+        #expect(throws: APIError.self) { try Query("t=ten").number("t") }
+        #expect(throws: APIError.self) { try Query("h=70000").requiredNumber("h", as: UInt16.self) }
+        #expect(throws: APIError.self) { try Query("").requiredNumber("h") }
+        #expect(try Query("since=1.5").moment("since") == 1_500_000_000)
+        #expect(try Query("since=1970-01-01T00%3A00%3A02Z").moment("since") == 2_000_000_000)
+        #expect(try Query("since=0").moment("since") == nil)
+        #expect(throws: APIError.self) { try Query("since=yesterday").moment("since") }
+        #expect(throws: APIError.self) { try Query("filters=%7B").filters() }
+    }
+}
+
+@Suite("Detach keys")
+struct DetachKeysTests {
+    @Test("sequences are read as docker writes them")
+    func parsing() throws {
+        #expect(try DetachKeys("").bytes == [16, 17])
+        #expect(try DetachKeys("ctrl-a,b,ctrl-@,ctrl-_").bytes == [1, 98, 0, 31])
+        for text in ["ctrl-", "ctrl-1", "ab", "a,,b", "ctrl-A"] { #expect(throws: APIError.self) { try DetachKeys(text) } }
+    }
+
+    @Test("keys are found across reads, and what only began like them is passed on")
+    func scanning() {
+        var scanner = DetachScanner(keys: .standard)
+        #expect(scanner.scan([1, 16]).passed == [1])
+        let second = scanner.scan([2])
+        #expect(second.passed == [16, 2] && !second.isDetached)
+        let third = scanner.scan([16, 16])
+        #expect(third.passed == [16] && !third.isDetached)
+        let fourth = scanner.scan([17, 9])
+        #expect(fourth.passed.isEmpty && fourth.isDetached)
+    }
+
+    @Test("without keys everything is passed on")
+    func none() {
+        var scanner = DetachScanner(keys: .none)
+        #expect(scanner.scan([16, 17]).passed == [16, 17])
+    }
+}
