@@ -98,12 +98,19 @@ enum Refusal {
     private static func check(_ networking: NetworkingConfig) throws(EngineError) {
         for (name, endpoint) in networking.endpointsConfig.sorted(by: { $0.key < $1.key }) {
             guard let endpoint else { continue }
-            let isEmpty = endpoint == EndpointSettings()
-            guard ["default", "none", "host"].contains(name), isEmpty else {
+            guard ["default", "none", "host"].contains(name), asksForNothing(endpoint) else {
                 throw notYet("NetworkingConfig.EndpointsConfig[\"\(name)\"]", comesWith: "networks")
             }
         }
     }
+}
+
+private func asksForNothing(_ endpoint: EndpointSettings) -> Bool {
+    var rest = endpoint
+    if rest.gatewayPriority == 0 { rest.gatewayPriority = nil }
+    if rest.dnsNames?.isEmpty == true { rest.dnsNames = nil }
+    if rest.ipamConfig == EndpointIPAMConfig() { rest.ipamConfig = nil }
+    return rest == EndpointSettings()
 }
 
 /// How the engine's own log driver is called towards clients: rotated files in a binary format, as docker's `local` is.
