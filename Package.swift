@@ -106,7 +106,12 @@ let package = Package(
         // 6
         module("APIServer", in: "Engine", uses: ["Engine", "EngineAPI", logging, nioCore, nioPosix, nioHTTP1]),
         // 7
-        executable("apus-runtime", in: "Runtime", uses: ["RuntimeCore"], linking: fullyStatic),
+        .target(
+            name: "CRuntimeEntry", path: "Sources/Runtime/CRuntimeEntry",
+            cSettings: [.unsafeFlags(["-ffreestanding", "-fno-builtin", "-fno-stack-protector"]), .treatAllWarnings(as: .error)]),
+        executable(
+            "apus-runtime", in: "Runtime", uses: ["RuntimeCore", "CRuntimeEntry"],
+            linking: fullyStatic + ["-Xlinker", "--entry=apus_runtime_entry"]),
         executable("apus-shim", in: "Shim", uses: ["ShimCore"], linking: fullyStatic),
         .executableTarget(
             name: "apus-init", path: "Sources/Shim/apus-init",

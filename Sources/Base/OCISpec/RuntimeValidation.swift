@@ -52,7 +52,7 @@ extension HookSet {
 
 extension ProcessConfiguration {
     /// The limits that setrlimit(2) of Linux knows.
-    public static let resourceLimitNames: Set<String> = [
+    public static let resourceLimitNames = [
         "RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_LOCKS", "RLIMIT_MEMLOCK", "RLIMIT_MSGQUEUE",
         "RLIMIT_NICE", "RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_RSS", "RLIMIT_RTPRIO", "RLIMIT_RTTIME", "RLIMIT_SIGPENDING",
         "RLIMIT_STACK",
@@ -84,13 +84,12 @@ extension ProcessConfiguration {
     }
 
     private func validateResourceLimits(_ prefix: String) throws(SpecProblem) {
-        var seen: Set<String> = []
         for (index, limit) in resourceLimits.enumerated() {
             let field = "\(prefix)rlimits[\(index)]"
             guard Self.resourceLimitNames.contains(limit.type) else {
                 throw SpecProblem(field: field + ".type", problem: "unknown limit \(String(limit.type.prefix(100)).debugDescription)")
             }
-            guard seen.insert(limit.type).inserted else {
+            if resourceLimits[..<index].contains(where: { $0.type == limit.type }) {
                 throw SpecProblem(field: field + ".type", problem: "\(limit.type) appears twice")
             }
             if limit.soft > limit.hard {

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import LinuxSyscalls
 internal import SystemPackage
 
@@ -17,25 +18,28 @@ package final class CgroupEntry: Sendable {
     }
 
     private let files: [ControlFile]
+    private let unified: CgroupDirectory?
 
-    /// - Parameter bornInUnified: whether the process will be cloned into `directoryForClone`, so that v2 is done.
-    package init(into cgroup: Cgroup, bornInUnified: Bool) throws(CgroupError) {
+    package init(into cgroup: Cgroup) throws(CgroupError) {
         var files: [ControlFile] = []
-        for branch in cgroup.branches where !(bornInUnified && branch.place.version == .v2) {
-            let name = branch.place.version == .v1 ? "tasks" : "cgroup.procs"
-            let path = "\(branch.place.directory)/\(name)"
+        for branch in cgroup.branches where branch.place.version == .v1 {
+            let path = "\(branch.place.directory)/tasks"
             do throws(SyscallError) {
-                guard let leaf = branch.leaf else { throw SyscallError("open", path, errno: 2) }
-                files.append(ControlFile(try openFile(FilePath(name), .writeOnly, at: leaf.number), path: path))
+                guard let leaf = branch.leaf else { throw SyscallError("open", path, errno: ENOENT) }
+                files.append(ControlFile(try openFile("tasks", .writeOnly, at: leaf.number), path: path))
             } catch { throw CgroupError(doing: "open \(path)", cause: error) }
         }
         self.files = files
+        unified = cgroup.unifiedLeaf
     }
+
+    /// The v2 part, for CLONE_INTO_CGROUP: the process must be born there, `enter` does the rest. Valid as long as this value.
+    package var directoryForClone: Int32? { unified?.number }
 
     /// Those that the process must not close before it has entered.
     package var descriptors: [Int32] { files.map { $0.descriptor.number } }
 
-    /// Moves the calling process, which has one thread.
+    /// Moves the calling process, which has one thread, in every hierarchy of v1.
     package func enter() throws(CgroupError) {
         for file in files {
             try doing("enter cgroup \(file.path)") { () throws(SyscallError) in
@@ -53,8 +57,13 @@ extension Cgroup {
         var places: [CgroupRecord.Place] = []
         for hierarchy in layout.hierarchies {
             let components = try (own?.base(in: hierarchy) ?? []) + path.components
-            var depth = components.count
-            while depth > 0, !isThere(components[..<depth].joined(separator: "/"), in: hierarchy.root) { depth -= 1 }
+            var depth = 0
+            var prefix = ""
+            for component in components {
+                prefix += prefix.isEmpty ? component : "/\(component)"
+                guard isThere(prefix, in: hierarchy.root) else { break }
+                depth += 1
+            }
             places.append(
                 CgroupRecord.Place(
                     version: hierarchy.version, names: hierarchy.names, mountPoint: hierarchy.root.path.string,

@@ -5,6 +5,8 @@ internal import Glibc
 package struct CapabilitySet: OptionSet, Hashable, Sendable {
     package let rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// Spelled out: the generic default looks up conformances at run time.
+    package init(arrayLiteral elements: CapabilitySet...) { rawValue = elements.reduce(0) { $0 | $1.rawValue } }
 
     /// The set of one capability, by its number.
     package init(number: Int32) { self.init(rawValue: 1 << UInt64(number)) }

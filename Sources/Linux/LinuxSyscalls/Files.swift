@@ -10,6 +10,8 @@ package let currentDirectory: Int32 = AT_FDCWD
 package struct OpenFlags: OptionSet, Sendable {
     package let rawValue: Int32
     package init(rawValue: Int32) { self.rawValue = rawValue }
+    /// Spelled out: the generic default looks up conformances at run time.
+    package init(arrayLiteral elements: OpenFlags...) { rawValue = elements.reduce(0) { $0 | $1.rawValue } }
 
     package static let readOnly = OpenFlags([])
     package static let writeOnly = OpenFlags(rawValue: O_WRONLY)
@@ -40,6 +42,8 @@ package func openFile(
 package struct ResolveFlags: OptionSet, Sendable {
     package let rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// Spelled out: the generic default looks up conformances at run time.
+    package init(arrayLiteral elements: ResolveFlags...) { rawValue = elements.reduce(0) { $0 | $1.rawValue } }
 
     package static let noCrossDevice = ResolveFlags(rawValue: 0x01)
     package static let noMagicLinks = ResolveFlags(rawValue: 0x02)

@@ -6,6 +6,8 @@ package import SystemPackage
 package struct MountFlags: OptionSet, Sendable {
     package let rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// Spelled out: the generic default looks up conformances at run time.
+    package init(arrayLiteral elements: MountFlags...) { rawValue = elements.reduce(0) { $0 | $1.rawValue } }
 
     package static let readOnly = MountFlags(rawValue: 1 << 0)
     package static let noSetUserID = MountFlags(rawValue: 1 << 1)
@@ -33,6 +35,8 @@ package struct MountFlags: OptionSet, Sendable {
 package struct MountAttributes: OptionSet, Sendable, Hashable {
     package let rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// Spelled out: the generic default looks up conformances at run time.
+    package init(arrayLiteral elements: MountAttributes...) { rawValue = elements.reduce(0) { $0 | $1.rawValue } }
 
     package static let readOnly = MountAttributes(rawValue: 0x01)
     package static let noSetUserID = MountAttributes(rawValue: 0x02)
@@ -77,6 +81,8 @@ package func mount(
 package struct UnmountFlags: OptionSet, Sendable {
     package let rawValue: Int32
     package init(rawValue: Int32) { self.rawValue = rawValue }
+    /// Spelled out: the generic default looks up conformances at run time.
+    package init(arrayLiteral elements: UnmountFlags...) { rawValue = elements.reduce(0) { $0 | $1.rawValue } }
 
     package static let force = UnmountFlags(rawValue: 1)
     /// MNT_DETACH: the mount leaves the tree now and ends with its last user.
@@ -105,6 +111,8 @@ package func pivotRoot(to newRoot: FilePath, puttingOldAt oldRoot: FilePath) thr
 package struct OpenTreeFlags: OptionSet, Sendable {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }
+    /// Spelled out: the generic default looks up conformances at run time.
+    package init(arrayLiteral elements: OpenTreeFlags...) { rawValue = elements.reduce(0) { $0 | $1.rawValue } }
 
     /// A detached copy of the mount, to be put elsewhere by `moveMount`: what a bind mount is made of.
     package static let clone = OpenTreeFlags(rawValue: 1)

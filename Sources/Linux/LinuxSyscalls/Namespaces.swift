@@ -6,6 +6,8 @@ package import SystemPackage
 package struct NamespaceTypes: OptionSet, Hashable, Sendable {
     package let rawValue: Int32
     package init(rawValue: Int32) { self.rawValue = rawValue }
+    /// Spelled out: the generic default looks up conformances at run time.
+    package init(arrayLiteral elements: NamespaceTypes...) { rawValue = elements.reduce(0) { $0 | $1.rawValue } }
 
     package static let time = NamespaceTypes(rawValue: 0x80)
     package static let mount = NamespaceTypes(rawValue: 0x2_0000)

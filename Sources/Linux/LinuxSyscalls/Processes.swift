@@ -6,6 +6,8 @@ package import SystemPackage
 package struct CloneFlags: OptionSet, Sendable {
     package let rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// Spelled out: the generic default looks up conformances at run time.
+    package init(arrayLiteral elements: CloneFlags...) { rawValue = elements.reduce(0) { $0 | $1.rawValue } }
 
     /// The namespaces that shall be new.
     package init(namespaces: NamespaceTypes) { self.init(rawValue: UInt64(UInt32(bitPattern: namespaces.rawValue))) }

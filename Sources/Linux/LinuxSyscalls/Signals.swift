@@ -5,6 +5,8 @@ internal import Glibc
 package struct SignalSet: OptionSet, Hashable, Sendable {
     package let rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// Spelled out: the generic default looks up conformances at run time.
+    package init(arrayLiteral elements: SignalSet...) { rawValue = elements.reduce(0) { $0 | $1.rawValue } }
 
     /// The set of some signals by their numbers.
     package init(_ signals: Int32...) {

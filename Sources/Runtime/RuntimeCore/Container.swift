@@ -117,6 +117,10 @@ extension Container {
             if error.errno == ESRCH { throw RuntimeError(.wrongStatus, "container not running") }
             throw RuntimeError(doing: "signalling the container", error)
         }
+        // What is frozen does not even die.
+        let cgroup = try ContainerCgroup(recorded: record().cgroup)
+        let isFrozen = try cgroup.isFrozen()
+        if isFrozen && signal == SIGKILL { try cgroup.thaw() }
     }
 
     /// Freezes every process of a running container.
@@ -143,7 +147,7 @@ extension Container {
     /// Takes a container away. - Spec: runtime.md, "Delete".
     /// - Throws: `wrongStatus` for one that runs, unless `force`; `busy` while it is being created.
     package func delete(force: Bool, _ journal: Journal) throws(RuntimeError) {
-        guard try directory.tryLock() else { throw RuntimeError(.busy, "container \(id) is being created or deleted by another process") }
+        guard try directory.lockSoon() else { throw RuntimeError(.busy, "container \(id) is being created or deleted by another process") }
         guard let record = storedRecord else {
             guard force else { throw RuntimeError(.wrongStatus, "cannot delete container \(id) that is not stopped: creating") }
             return try directory.removeAll()

@@ -55,13 +55,9 @@ final class ContainerCgroup {
                 }
                 if path != "/" { target = try target.descendant(path) }
             }
-            unifiedDirectory = target.directoryForClone
-            return try CgroupEntry(into: target, bornInUnified: unifiedDirectory != nil)
+            return try CgroupEntry(into: target)
         } catch { throw RuntimeError(error) }
     }
-
-    /// The directory of the v2 part of the last `entry`, to be born in.
-    private(set) var unifiedDirectory: Int32?
 
     func isFrozen() throws(RuntimeError) -> Bool { try perform { cgroup throws(CgroupError) in try cgroup.isFrozen() } ?? false }
 

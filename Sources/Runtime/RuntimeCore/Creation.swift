@@ -40,8 +40,8 @@ package final class Creation {
         record = Self.firstRecord(request, bundle, cgroup)
         directory = try StateDirectory.make(in: request.stateRoot, id: request.id)
         do throws(RuntimeError) {
-            try directory.write(record)
-            try directory.write(bundle.document, to: StateDirectory.configurationName)
+            try directory.writeFirst(bundle.document, to: StateDirectory.configurationName)
+            try directory.writeFirst(record.encoded, to: ContainerRecord.fileName)
         } catch {
             throw error.followed { () throws(RuntimeError) in try directory.removeAll() }
         }
@@ -93,7 +93,9 @@ package final class Creation {
 
     /// For `run` in the foreground: removes what is left when the payload has ended and was reaped.
     package func remove() throws(RuntimeError) {
-        try Removal(record: record, cgroup: cgroup, hooks: bundle.configuration.hooks, journal: journal).remove(directory)
+        let removal = Removal(record: record, cgroup: cgroup, hooks: bundle.configuration.hooks, journal: journal)
+        // With the init of a pid namespace everything in it has ended; elsewhere others may live on.
+        if namespaces.cloned.contains(.pid) { try removal.remove(directory) } else { try removal.killAndRemove(directory) }
     }
 
     /// The state that hooks read.
@@ -121,7 +123,7 @@ package final class Creation {
         let stage = InitStage(
             configuration: configuration, namespaces: namespaces,
             payload: PayloadStage(plan: processPlan, filter: filter, setsLimits: !namespaces.hasUser),
-            rootfsPlan: rootfsPlan, cgroup: try cgroup.entry(), unifiedDirectory: cgroup.unifiedDirectory, gate: gate,
+            rootfsPlan: rootfsPlan, cgroup: try cgroup.entry(), gate: gate,
             consoleSocket: console.sending,
             keyring: request.newKeyring ? "_ses.\(request.id)" : nil, preservedDescriptors: request.preservedDescriptors,
             state: state(.creating))

@@ -56,7 +56,7 @@ struct ExecStage {
             if namespaces.contains(.user) {
                 try setGroup(0)
                 try setUser(0)
-                try setDumpable(false)
+                try hideFromContainer()
                 // A change of credentials clears it.
                 try setParentDeathSignal(SIGKILL)
             }

@@ -11,10 +11,10 @@ enum ExecutableFormat: Equatable {
 
     #if arch(x86_64)
         static let nativeName = "x86-64"
-        private static let nativeMachines: Set<UInt16> = [62, 3]
+        private static let nativeMachines: [UInt16] = [62, 3]
     #elseif arch(arm64)
         static let nativeName = "arm64"
-        private static let nativeMachines: Set<UInt16> = [183, 40]
+        private static let nativeMachines: [UInt16] = [183, 40]
     #else
         #error("give this architecture its ELF machine numbers")
     #endif

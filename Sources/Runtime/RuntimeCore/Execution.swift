@@ -1,3 +1,4 @@
+internal import Cgroups
 internal import Glibc
 internal import LinuxSyscalls
 internal import OCISpec
@@ -84,7 +85,6 @@ package final class Execution {
         let console = try ConsoleEnds(socket: request.consoleSocket, terminal: plan.terminal)
         let cgroup = try ContainerCgroup(recorded: record.cgroup)
         let entry = try cgroup.entry(below: request.cgroups)
-        let unified = cgroup.unifiedDirectory
         let joinsPID = record.ownNamespaces.contains(.pid)
         var stage = ExecStage(
             target: HeldDescriptor(target), namespaces: joinedTypes.subtracting(.pid),
@@ -92,16 +92,14 @@ package final class Execution {
             consoleSocket: console.sending, keyring: record.newKeyring ? "_ses.\(record.id)" : nil,
             preservedDescriptors: request.preservedDescriptors)
         let (ours, theirs) = try StageChannel.pair()
-        #if !WEAKENED_A26
-            try during("protecting the runtime") { () throws(SyscallError) in try setDumpable(false) }
-        #endif
+        try during("protecting the runtime") { () throws(SyscallError) in try hideFromContainer() }
         if joinsPID {
             // For children only: nothing else is started from here on.
             try during("joining the pid namespace") { () throws(SyscallError) in
                 try joinNamespace(stage.target.number, .pid, subject: "pid namespace")
             }
         }
-        switch try during("cloning the process", { () throws(SyscallError) in try cloneProcess(cgroup: unified) }) {
+        switch try during("cloning the process", { () throws(SyscallError) in try cloneProcess(cgroup: entry.directoryForClone) }) {
         case .child: stage.run(theirs)
         case .parent(let process, let pidfd):
             theirs.socket.close()

@@ -26,8 +26,8 @@ struct Identity {
             try setGroup(plan.user.gid)
             try setUser(plan.user.uid)
             try setKeepCapabilities(false)
-            // A change of user may have made the process dumpable, and visible to those who share its pid namespace.
-            try setDumpable(false)
+            // A change of user may have undone it.
+            try hideFromContainer()
         }
         if !entered { try retryWorkingDirectory() }
         try checkWorkingDirectory()

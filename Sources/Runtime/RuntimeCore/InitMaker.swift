@@ -1,3 +1,4 @@
+internal import Cgroups
 internal import Glibc
 internal import LinuxSyscalls
 internal import OCISpec
@@ -23,9 +24,7 @@ struct InitMaker {
     func make(_ stage: InitStage) throws(RuntimeError) -> MadeProcess {
         let (ours, theirs) = try StageChannel.pair()
         // Inherited by init: nobody may look into it while it still holds descriptors of the host.
-        #if !WEAKENED_A26
-            try during("protecting the runtime") { () throws(SyscallError) in try setDumpable(false) }
-        #endif
+        try during("protecting the runtime") { () throws(SyscallError) in try hideFromContainer() }
         if let user = namespaces.joinedUser {
             return try makeThroughStage(stage, user: user, ours: ours, theirs: theirs)
         }
@@ -35,8 +34,7 @@ struct InitMaker {
         let mustEnter = joins.filter { $0.join.type == .pid || namespaces.hasNewUser }
         stage.joins = joins.filter { join in !mustEnter.contains { $0 === join } }
         let visit = try NamespaceVisit(mustEnter, returningTo: workingDirectory)
-        let cgroup = stage.unifiedDirectory
-        switch try clone(CloneFlags(namespaces: namespaces.cloned), cgroup: cgroup) {
+        switch try clone(CloneFlags(namespaces: namespaces.cloned), cgroup: stage.cgroup.directoryForClone, during: visit) {
         case .child: stage.run(theirs)
         case .parent(let process, let pidfd):
             theirs.socket.close()
@@ -45,8 +43,18 @@ struct InitMaker {
         }
     }
 
+    /// Whatever fails, the runtime is at home again.
+    private func clone(_ flags: CloneFlags, cgroup: Int32?, during visit: NamespaceVisit) throws(RuntimeError) -> CloneResult {
+        do throws(RuntimeError) {
+            try visit.begin()
+            return try clone(flags, cgroup: cgroup)
+        } catch { throw error.followed { () throws(RuntimeError) in try visit.end() } }
+    }
+
     private func clone(_ flags: CloneFlags, cgroup: Int32?) throws(RuntimeError) -> CloneResult {
-        try during("cloning the container's process") { () throws(SyscallError) in try cloneProcess(flags, cgroup: cgroup) }
+        try during("cloning the container's process") { () throws(SyscallError) in
+            try cloneProcess(flags, cgroup: cgroup)
+        }
     }
 
     /// Runtime → joining stage → init, which is the runtime's child all the same.
@@ -71,16 +79,21 @@ struct InitMaker {
 
 /// A stay of the runtime itself in other namespaces, for the moment of a clone.
 final class NamespaceVisit {
+    private let visited: [OpenedNamespace]
     private var own: [(file: OpenedNamespace, mount: Bool)] = []
     private let workingDirectory: FilePath
 
     init(_ visited: [OpenedNamespace], returningTo workingDirectory: FilePath) throws(RuntimeError) {
+        self.visited = visited
         self.workingDirectory = workingDirectory
         for namespace in visited {
             let home = NamespacePlan.Join(
                 type: namespace.join.type, kind: namespace.join.kind, path: "/proc/self/ns/\(namespace.join.fileName)")
             own.append((try OpenedNamespace(home), namespace.join.type == .mount))
         }
+    }
+
+    func begin() throws(RuntimeError) {
         for namespace in visited {
             try during("joining the \(namespace.join.kind.rawValue) namespace") { () throws(SyscallError) in try namespace.enter() }
         }
@@ -124,8 +137,9 @@ struct JoiningStage {
     }
 
     private func cloneInit(_ stage: InitStage, _ channel: StageChannel) throws(RuntimeError) {
+        let cgroup = stage.cgroup.directoryForClone
         let flags: CloneFlags = [.sibling, CloneFlags(namespaces: namespaces.cloned)]
-        switch try during("cloning the container's process", { () throws(SyscallError) in try cloneProcess(flags) }) {
+        switch try during("cloning the container's process", { () throws(SyscallError) in try cloneProcess(flags, cgroup: cgroup) }) {
         case .child:
             var stage = stage
             stage.run(channel)

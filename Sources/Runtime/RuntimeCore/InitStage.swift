@@ -15,8 +15,6 @@ struct InitStage {
     var payload: PayloadStage
     let rootfsPlan: RootfsPlan
     let cgroup: CgroupEntry
-    /// The v2 part of the cgroup, to be born in.
-    let unifiedDirectory: Int32?
     /// Joined by this process; the others by the parent or a joining stage.
     var joins: [OpenedNamespace] = []
     /// Where to wait for `start`; without one the runtime says when to go on.
@@ -78,7 +76,7 @@ struct InitStage {
         try during("becoming root of the user namespace") { () throws(SyscallError) in
             try setGroup(0)
             try setUser(0)
-            try setDumpable(false)
+            try hideFromContainer()
             // A change of credentials clears it.
             try setParentDeathSignal(SIGKILL)
         }

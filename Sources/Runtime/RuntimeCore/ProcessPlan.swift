@@ -84,21 +84,21 @@ struct ProcessPlan: Equatable, Sendable {
     private static func limits(_ configured: [ResourceLimit]) throws(RuntimeError) -> [LimitPlan] {
         var limits: [LimitPlan] = []
         for limit in configured {
-            guard let number = limitNumbers[limit.type] else {
+            guard let number = limitNames.firstIndex(of: limit.type) else {
                 throw RuntimeError(.invalidConfiguration, doing: "process.rlimits", "\(limit.type.debugDescription) is no limit")
             }
             limits.append(
-                LimitPlan(name: limit.type, resource: LimitedResource(rawValue: number), soft: limit.soft, hard: limit.hard))
+                LimitPlan(name: limit.type, resource: LimitedResource(rawValue: Int32(number)), soft: limit.soft, hard: limit.hard))
         }
         return limits
     }
 }
 
-/// The numbers of limits, the same on x86-64 and arm64. - Source: asm-generic/resource.h.
-private let limitNumbers: [String: Int32] = [
-    "RLIMIT_CPU": 0, "RLIMIT_FSIZE": 1, "RLIMIT_DATA": 2, "RLIMIT_STACK": 3, "RLIMIT_CORE": 4, "RLIMIT_RSS": 5, "RLIMIT_NPROC": 6,
-    "RLIMIT_NOFILE": 7, "RLIMIT_MEMLOCK": 8, "RLIMIT_AS": 9, "RLIMIT_LOCKS": 10, "RLIMIT_SIGPENDING": 11, "RLIMIT_MSGQUEUE": 12,
-    "RLIMIT_NICE": 13, "RLIMIT_RTPRIO": 14, "RLIMIT_RTTIME": 15,
+/// Limits by their numbers, the same on x86-64 and arm64. - Source: asm-generic/resource.h.
+private let limitNames = [
+    "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_STACK", "RLIMIT_CORE", "RLIMIT_RSS", "RLIMIT_NPROC", "RLIMIT_NOFILE",
+    "RLIMIT_MEMLOCK", "RLIMIT_AS", "RLIMIT_LOCKS", "RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_RTPRIO",
+    "RLIMIT_RTTIME",
 ]
 
 extension WindowSize {

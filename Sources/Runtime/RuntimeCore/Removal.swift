@@ -37,15 +37,21 @@ struct Removal {
             let pidfd = try openProcess(recorded.process)
             guard let snapshot = try ProcessSnapshot.look(at: recorded.process), snapshot.startTicks == recorded.startTicks else { return }
             if snapshot.isAlive { try sendSignal(SIGKILL, toProcessOf: pidfd, subject: "container \(record.id)") }
-            if try waitUntilReadable([pidfd.number], timeoutMilliseconds: Self.deadlineMilliseconds).isEmpty {
-                throw SyscallError("kill", "process \(recorded.process)", errno: ETIMEDOUT)
-            }
-            // Reaped here where it is our own child; else by whoever started it.
-            do throws(SyscallError) { _ = try waitForExit(.pidfd(pidfd.number), block: false) } catch {
-                if error.errno != ECHILD { throw error }
-            }
+            try waitForEnd(of: pidfd)
         } catch {
             if error.errno != ESRCH { throw RuntimeError(doing: "killing the container's process", error) }
+        }
+    }
+
+    private func waitForEnd(of pidfd: borrowing OwnedFD) throws(SyscallError) {
+        // What is frozen does not even die. Where thawing fails, the wait below does too, and says so.
+        if (try? cgroup.isFrozen()) == true { try? cgroup.thaw() }
+        if try waitUntilReadable([pidfd.number], timeoutMilliseconds: Self.deadlineMilliseconds).isEmpty {
+            throw SyscallError("kill", "the container's process", errno: ETIMEDOUT)
+        }
+        // Reaped here where it is our own child; else by whoever started it.
+        do throws(SyscallError) { _ = try waitForExit(.pidfd(pidfd.number), block: false) } catch {
+            if error.errno != ECHILD { throw error }
         }
     }
 }

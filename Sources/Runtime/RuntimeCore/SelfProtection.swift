@@ -53,3 +53,11 @@ package enum SelfProtection {
         return copy
     }
 }
+
+/// Until execve, nobody who shares the container's user, capabilities and pid namespace looks into this process: it still holds
+/// descriptors of the host. - Source: proc(5), "dumpable"; ptrace(2), "Ptrace access mode checking".
+func hideFromContainer() throws(SyscallError) {
+    #if !WEAKENED_A26
+        try setDumpable(false)
+    #endif
+}

@@ -34,6 +34,8 @@ package struct StateDirectory: ~Copyable {
     /// The compiled filter that `exec` loads too.
     static let filterName = "seccomp.bpf"
 
+    private static let lockTimeoutNanoseconds: Int64 = 2_000_000_000
+
     /// Makes the directory of a new container and locks it: from here on `delete -f` has something to find.
     /// - Throws: `alreadyExists`, `invalidArgument` for an id that is no name.
     package static func make(in root: StateRoot, id: String) throws(RuntimeError) -> StateDirectory {
@@ -79,9 +81,27 @@ package struct StateDirectory: ~Copyable {
         #endif
     }
 
+    /// Waits for the lock as long as a runtime that was killed may take to leave nothing of itself, its half-made init included.
+    func lockSoon() throws(RuntimeError) -> Bool {
+        let deadline = monotonicNanoseconds() + Self.lockTimeoutNanoseconds
+        while try !tryLock() {
+            if monotonicNanoseconds() > deadline { return false }
+            rest(nanoseconds: 1_000_000)
+        }
+        return true
+    }
+
     /// Whether this process, until it ends, is the only one to create or delete the container.
     func tryLock() throws(RuntimeError) -> Bool {
         try during("locking the state directory") { () throws(SyscallError) in try tryLockFile(descriptor, subject: path.string) }
+    }
+
+    /// Writes a new file of a directory that is still ours alone. One that was cut off is as if it had not been written.
+    func writeFirst(_ bytes: [UInt8], to name: String) throws(RuntimeError) {
+        try during("writing \(name)") { () throws(SyscallError) in
+            let file = try openFile(FilePath(name), [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600, at: descriptor.number)
+            try writeAll(bytes, to: file.number, subject: name)
+        }
     }
 
     /// Replaces a file whole. Nothing is flushed to a device: the state lies on tmpfs and does not outlive the machine's uptime.
@@ -115,7 +135,9 @@ package struct StateDirectory: ~Copyable {
 
     /// The record; nil where creation was cut off before it was written.
     func readRecord() throws(RuntimeError) -> ContainerRecord? {
-        try read(ContainerRecord.fileName, limitBytes: ContainerRecord.limitBytes).map(ContainerRecord.decode)
+        guard let bytes = try read(ContainerRecord.fileName, limitBytes: ContainerRecord.limitBytes) else { return nil }
+        // Without its end it was being written when the runtime was killed: before the first effect.
+        return bytes.last == UInt8(ascii: "}") ? try ContainerRecord.decode(bytes) : nil
     }
 
     /// Removes the directory and all in it: the last act of a container's life.

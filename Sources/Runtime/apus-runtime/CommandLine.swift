@@ -14,7 +14,8 @@ struct Flag: Sendable {
 
 /// What was given for the flags of one table, and the words after them.
 struct ParsedFlags {
-    private(set) var values: [String: [String]] = [:]
+    /// Each as often as it was given. Few enough that no dictionary is worth its set-up.
+    private var values: [(name: String, value: String)] = []
     private(set) var operands: [String] = []
 
     /// - Throws: `invalidArgument` for a flag that is not in the table, a missing value, and what a switch cannot be.
@@ -36,9 +37,9 @@ struct ParsedFlags {
             if flag.placeholder == nil {
                 try setToggle(key, parts.count == 2 ? String(parts[1]) : "true")
             } else if parts.count == 2 {
-                values[key, default: []].append(String(parts[1]))
+                values.append((key, String(parts[1])))
             } else if index < words.count {
-                values[key, default: []].append(words[index])
+                values.append((key, words[index]))
                 index += 1
             } else {
                 throw RuntimeError(.invalidArgument, "flag needs an argument: -\(name)")
@@ -49,18 +50,18 @@ struct ParsedFlags {
 
     private mutating func setToggle(_ key: String, _ text: String) throws(RuntimeError) {
         switch text {
-        case "1", "t", "T", "true", "TRUE", "True": values[key] = ["true"]
-        case "0", "f", "F", "false", "FALSE", "False": values[key] = nil
+        case "1", "t", "T", "true", "TRUE", "True": values.append((key, "true"))
+        case "0", "f", "F", "false", "FALSE", "False": values.removeAll { $0.name == key }
         default: throw RuntimeError(.invalidArgument, "invalid boolean value \(text.debugDescription) for -\(key)")
         }
     }
 
     /// The last value given.
-    func value(_ name: String) -> String? { values[name]?.last }
+    func value(_ name: String) -> String? { values.last { $0.name == name }?.value }
 
-    func all(_ name: String) -> [String] { values[name] ?? [] }
+    func all(_ name: String) -> [String] { values.filter { $0.name == name }.map(\.value) }
 
-    func isSet(_ name: String) -> Bool { values[name] != nil }
+    func isSet(_ name: String) -> Bool { values.contains { $0.name == name } }
 
     /// The last value as a number of descriptors: decimal, 0 to 1024.
     func count(_ name: String) throws(RuntimeError) -> Int32 {

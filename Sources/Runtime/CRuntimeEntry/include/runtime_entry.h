@@ -1,0 +1,8 @@
+/// Where apus-runtime begins, before the C library and Swift do: see entry.c.
+#ifndef RUNTIME_ENTRY_H
+#define RUNTIME_ENTRY_H
+
+/// The ELF entry point; named to the linker, called by nobody.
+void apus_runtime_entry(void);
+
+#endif

@@ -1,0 +1,260 @@
+"""The runtime through its command line: ours, or with --runtime PATH (or RUNTIME) runc or crun, which proves the tests.
+
+A test that states what only ours does carries @ours; one that a peer is known to fail names it in @fails(peer, why)."""
+
+import copy
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Fixtures"))
+import leaks
+from processes import wait_until
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("APUS_BUILD", os.path.join(ROOT, ".build", "release"))
+APPLETS = ("sh true false cat ls ps sleep id echo mount stty env hostname touch mkdir rm ln pwd grep sed tty wc head "
+           "kill readlink stat od test date mknod dd ip chmod").split()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--runtime", default=os.environ.get("RUNTIME", os.path.join(BUILD, "apus-runtime")),
+                     help="the runtime to test: ours, runc or crun")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "ours: states what only our runtime does")
+    config.addinivalue_line("markers", "fails(peer, why): a peer is known to fail this")
+
+
+def kind_of(path):
+    name = os.path.basename(path)
+    return next((peer for peer in ("runc", "crun") if name.startswith(peer)), "apus")
+
+
+def pytest_collection_modifyitems(config, items):
+    kind = kind_of(config.getoption("--runtime"))
+    if kind == "apus":
+        return
+    for item in items:
+        if item.get_closest_marker("ours"):
+            item.add_marker(pytest.mark.skip(reason="states what only our runtime does"))
+        for mark in item.iter_markers("fails"):
+            if mark.args[0] == kind:
+                item.add_marker(pytest.mark.xfail(reason=mark.args[1], strict=True))
+
+
+class Result:
+    def __init__(self, command, completed):
+        self.command, self.code = command, completed.returncode
+        self.out, self.err = completed.stdout.decode(errors="replace"), completed.stderr.decode(errors="replace")
+
+    def ok(self):
+        assert self.code == 0, f"{self.command}\nexit {self.code}\n{self.out}\n{self.err}"
+        return self
+
+    def fails(self, *texts, code=None):
+        assert self.code != 0, f"{self.command} did not fail\n{self.out}\n{self.err}"
+        assert code is None or self.code == code, f"{self.command}: exit {self.code}, not {code}\n{self.err}"
+        for text in texts:
+            assert text in self.message, f"{self.command}: {text!r} is not in\n{self.message}"
+        return self
+
+    @property
+    def message(self):
+        """Standard error without the quoting of a log line."""
+        return self.err.replace('\\"', '"').replace("\\\\", "\\")
+
+    @property
+    def lines(self):
+        return self.out.splitlines()
+
+
+class Runtime:
+    def __init__(self, path, folder):
+        self.path, self.kind, self.state_root = path, kind_of(path), os.path.join(folder, "state")
+        self.prefix = []
+        if self.kind == "crun" and os.path.ismount("/sys/fs/cgroup/unified"):
+            # crun 1.8.1 refuses the hybrid layout.
+            self.prefix = ["unshare", "-m", "sh", "-c", 'umount /sys/fs/cgroup/unified; exec "$@"', "sh"]
+
+    def command(self, *words, options=()):
+        return [*self.prefix, self.path, "--root", self.state_root, *options, *words]
+
+    def __call__(self, *words, options=(), stdin=subprocess.DEVNULL, timeout=60, **popen):
+        command = self.command(*words, options=options)
+        return Result(command, subprocess.run(command, stdin=stdin, capture_output=True, timeout=timeout, check=False, **popen))
+
+    def detached(self, *words, **popen):
+        """For commands that leave a process behind, which would keep pipes of ours open."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            command = self.command(*words)
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=60, check=False, **popen)
+            out.seek(0)
+            err.seek(0)
+            done.stdout, done.stderr = out.read(), err.read()
+            return Result(command, done)
+
+    def state(self, container):
+        return json.loads(self("state", container).ok().out)
+
+    def status(self, container):
+        return self.state(container)["status"]
+
+    def wait_for(self, container, status):
+        wait_until(lambda: self.status(container) == status, f"{container} is {status}")
+
+
+DEFAULT = {
+    "ociVersion": "1.0.2",
+    "process": {
+        "terminal": False, "user": {"uid": 0, "gid": 0}, "args": ["true"],
+        "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"], "cwd": "/",
+        "capabilities": {kind: ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
+                         for kind in ("bounding", "effective", "permitted")},
+        "noNewPrivileges": True,
+    },
+    "root": {"path": "rootfs", "readonly": False},
+    "hostname": "conformance",
+    "mounts": [
+        {"destination": "/proc", "type": "proc", "source": "proc"},
+        {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]},
+        {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+         "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]},
+        {"destination": "/dev/shm", "type": "tmpfs", "source": "shm",
+         "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]},
+        {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]},
+    ],
+    "linux": {
+        "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+        "namespaces": [{"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount")],
+        "maskedPaths": ["/proc/kcore"], "readonlyPaths": ["/proc/sys"],
+    },
+}
+
+
+def merge(base, changes):
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merge(base[key], value)
+        else:
+            base[key] = value
+    return base
+
+
+class Bundle:
+    def __init__(self, folder, template):
+        self.path, self.rootfs = folder, os.path.join(folder, "rootfs")
+        os.makedirs(folder)
+        shutil.copytree(template, self.rootfs, symlinks=True)
+        self.config = copy.deepcopy(DEFAULT)
+
+    def write(self, args=None, **changes):
+        """Writes config.json: the default one with `changes` merged in; a string of `args` runs in sh."""
+        merge(self.config, copy.deepcopy(changes))
+        if args is not None:
+            self.config["process"]["args"] = ["sh", "-c", args] if isinstance(args, str) else args
+        with open(os.path.join(self.path, "config.json"), "w", encoding="utf-8") as file:
+            json.dump(self.config, file)
+        return self
+
+    def file(self, path, text, mode=0o644):
+        full = os.path.join(self.rootfs, path.lstrip("/"))
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "wb") as file:
+            file.write(text if isinstance(text, bytes) else text.encode())
+        os.chmod(full, mode)
+        return full
+
+    def without_namespace(self, *kinds):
+        namespaces = self.config["linux"]["namespaces"]
+        self.config["linux"]["namespaces"] = [entry for entry in namespaces if entry["type"] not in kinds]
+        return self
+
+    def join(self, kind, path):
+        self.without_namespace(kind)
+        self.config["linux"]["namespaces"].append({"type": kind, "path": path})
+        return self
+
+
+@pytest.fixture(scope="session")
+def folder():
+    with tempfile.TemporaryDirectory(prefix="apus-conformance-", dir="/tmp") as path:
+        os.chmod(path, 0o711)
+        yield path
+
+
+@pytest.fixture(scope="session")
+def template(folder):
+    path = os.path.join(folder, "template")
+    for name in ("bin", "etc", "proc", "sys", "dev", "tmp", "root", "var"):
+        os.makedirs(os.path.join(path, name))
+    os.chmod(os.path.join(path, "tmp"), 0o1777)
+    shutil.copy("/bin/busybox", os.path.join(path, "bin/busybox"))
+    for applet in APPLETS:
+        os.symlink("busybox", os.path.join(path, "bin", applet))
+    with open(os.path.join(path, "etc/passwd"), "w", encoding="utf-8") as file:
+        file.write("root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1000::/home/bob:/bin/sh\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def runtime(request, folder):
+    return Runtime(os.path.abspath(shutil.which(request.config.getoption("--runtime"))), folder)
+
+
+NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def bundle(folder, template):
+    made = Bundle(os.path.join(folder, f"bundle-{next(NUMBERS)}"), template)
+    yield made
+    shutil.rmtree(made.path)
+
+
+@pytest.fixture
+def container():
+    return f"apus-ct-{os.getpid()}-{next(NUMBERS)}"
+
+
+def footprint(runtime, folder):
+    return {
+        "mounts": leaks.mounts(folder), "cgroups": leaks.cgroups("apus-ct-"),
+        "states": sorted(os.listdir(runtime.state_root)) if os.path.isdir(runtime.state_root) else [],
+        "processes": leaks.processes(runtime.state_root),
+    }
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing(request):
+    """A container that a test leaves is deleted, and whatever is then still there fails the test that left it."""
+    if "runtime" not in request.fixturenames:
+        yield
+        return
+    runtime, folder = request.getfixturevalue("runtime"), request.getfixturevalue("folder")
+    before = footprint(runtime, folder)
+    yield
+    for name in footprint(runtime, folder)["states"]:
+        if name not in before["states"]:
+            runtime("delete", "-f", name)
+    deadline = time.monotonic() + 5
+    while (after := footprint(runtime, folder)) != before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert after == before, "left behind"
+
+
+@pytest.fixture
+def running(runtime, bundle, container):
+    """A container that sleeps; its name."""
+    bundle.write("sleep 600")
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    return container

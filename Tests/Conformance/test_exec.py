@@ -1,0 +1,125 @@
+"""`exec`: a process added to a running container."""
+
+import json
+import os
+import re
+
+import pytest
+from processes import wait_until
+
+
+def status_of(result):
+    return dict(re.findall(r"^(\w+):[ \t]*(.*)$", result.ok().out, re.M))
+
+
+def test_exec_joins_every_namespace_of_the_container(runtime, running):
+    pid = runtime.state(running)["pid"]
+    for name in ("pid", "net", "ipc", "uts", "mnt"):
+        inside = runtime("exec", running, "readlink", f"/proc/self/ns/{name}").ok().out.strip()
+        assert inside == os.readlink(f"/proc/{pid}/ns/{name}")
+    assert runtime("exec", running, "hostname").ok().out == "conformance\n"
+
+
+def test_exec_returns_the_programs_exit_status(runtime, running):
+    assert runtime("exec", running, "sh", "-c", "exit 7").code == 7
+    assert runtime("exec", running, "sh", "-c", "kill -9 $$").code == 137
+
+
+def test_exec_passes_standard_streams_through(runtime, running):
+    read, write = os.pipe()
+    os.write(write, b"through\n")
+    os.close(write)
+    result = runtime("exec", running, "sh", "-c", "cat; echo error >&2", stdin=read)
+    os.close(read)
+    assert (result.code, result.out, result.err) == (0, "through\n", "error\n")
+
+
+def test_exec_is_in_the_containers_cgroup(runtime, running):
+    lines = runtime("exec", running, "cat", "/proc/self/cgroup").ok().lines
+    pid = runtime.state(running)["pid"]
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+        assert sorted(lines) == sorted(file.read().split())
+
+
+def test_exec_takes_user_groups_environment_and_directory(runtime, running):
+    words = ["-u", "1000:5", "-g", "7", "-g", "8", "-e", "A=1", "--env", "B=2", "--cwd", "/tmp"]
+    if runtime.kind == "crun":
+        words = [word for word in words if word not in ("-g", "7", "8")]
+    result = runtime("exec", *words, running, "sh", "-c", "id -u; id -g; id -G; echo $A$B; pwd; echo $HOME").ok().lines
+    groups = {"5", "7", "8"} if runtime.kind != "crun" else {"5"}
+    assert (result[0], result[1], set(result[2].split()), result[3], result[4]) == ("1000", "5", groups, "12", "/tmp")
+    if runtime.kind != "crun":
+        assert result[5] == "/home/bob"
+
+
+def test_exec_has_the_containers_capabilities_and_what_is_added(runtime, running):
+    plain = status_of(runtime("exec", running, "cat", "/proc/self/status"))
+    assert int(plain["CapBnd"], 16) == 1 << 29 | 1 << 5 | 1 << 10
+    assert plain["NoNewPrivs"] == "1"
+    added = status_of(runtime("exec", "--cap", "CAP_CHOWN", running, "cat", "/proc/self/status"))
+    assert int(added["CapBnd"], 16) == 1 << 29 | 1 << 5 | 1 << 10 | 1
+
+
+def test_exec_reads_a_process_document(runtime, bundle, running):
+    process = {"args": ["sh", "-c", "id -u; pwd; echo $A"], "cwd": "/tmp", "env": ["PATH=/bin", "A=document"],
+               "user": {"uid": 1000, "gid": 1000}}
+    path = os.path.join(bundle.path, "process.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(process, file)
+    assert runtime("exec", "-p", path, running).ok().lines == ["1000", "/tmp", "document"]
+
+
+def test_a_detached_exec_returns_at_once_and_tells_the_pid(runtime, bundle, running):
+    pid_file = os.path.join(bundle.path, "exec-pid")
+    runtime.detached("exec", "-d", "--pid-file", pid_file, running, "sh", "-c", "echo there > /tmp/there; sleep 600").ok()
+    with open(pid_file, encoding="utf-8") as file:
+        pid = int(file.read())
+    assert os.readlink(f"/proc/{pid}/ns/pid") == os.readlink(f"/proc/{runtime.state(running)['pid']}/ns/pid")
+    wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/there")), "the process ran")
+
+
+def test_exec_works_in_a_container_that_waits_for_start(runtime, bundle, container):
+    bundle.write("sleep 600")
+    runtime.detached("create", "-b", bundle.path, container).ok()
+    assert runtime("exec", container, "echo", "early").ok().out == "early\n"
+    assert runtime.status(container) == "created"
+
+
+@pytest.mark.fails("crun", "crun has other words and codes")
+@pytest.mark.parametrize("program, text", [
+    ("nonexist", 'exec: "nonexist": executable file not found in $PATH'),
+    ("/bin/nonexist", 'exec: "/bin/nonexist": stat /bin/nonexist: no such file or directory'),
+    ("/bin", 'exec: "/bin": permission denied'),
+])
+def test_exec_of_what_cannot_be_executed_fails_in_runcs_words(runtime, running, program, text):
+    runtime("exec", running, program).fails(f"exec failed: unable to start container process: {text}", code=255)
+
+
+def test_a_user_who_may_not_enter_the_directory_gets_an_error(runtime, bundle, running):
+    os.mkdir(os.path.join(bundle.rootfs, "private"), 0o700)
+    # Allowed to root, whose rights are tried first, as in runc.
+    runtime("exec", "--cwd", "/private", running, "true").ok()
+    runtime("exec", "--cwd", "/nonexistent", running, "true").fails("/nonexistent")
+
+
+def test_exec_leaves_no_zombie_behind_that_would_keep_the_container(runtime, running):
+    runtime("exec", running, "/nonexistent").fails()
+    runtime("exec", "--cwd", "/nonexistent", running, "true").fails()
+    runtime("kill", running, "KILL").ok()
+    runtime.wait_for(running, "stopped")
+
+
+@pytest.mark.ours
+def test_exec_refuses_names_that_the_container_would_have_to_resolve(runtime, running):
+    runtime("exec", "-u", "bob", running, "true").fails('"bob"', code=255)
+
+
+@pytest.mark.ours
+def test_exec_applies_the_containers_filter(runtime, bundle, container):
+    seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
+               "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 93}]}
+    bundle.write("mkdir /tmp/no; sleep 600", linux={"seccomp": seccomp})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    runtime("exec", container, "mkdir", "/tmp/no").fails("Protocol not supported")
+    assert runtime("exec", container, "grep", "Seccomp:", "/proc/self/status").ok().out.split() == ["Seccomp:", "2"]
+    assert not os.path.exists(os.path.join(bundle.rootfs, "tmp/no"))

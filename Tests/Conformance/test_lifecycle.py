@@ -1,0 +1,268 @@
+"""runtime.md, "Lifecycle" and "Operations", and what engines expect of runc's command line."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from processes import wait_until
+
+
+def test_create_waits_for_start_and_start_runs_the_program(runtime, bundle, container):
+    bundle.write("echo started > /tmp/mark; sleep 600")
+    mark = os.path.join(bundle.rootfs, "tmp/mark")
+    runtime.detached("create", "-b", bundle.path, container).ok()
+    assert runtime.status(container) == "created"
+    time.sleep(0.1)
+    assert not os.path.exists(mark)
+    runtime("start", container).ok()
+    wait_until(lambda: os.path.exists(mark), "the program ran")
+    assert runtime.status(container) == "running"
+    runtime("kill", container, "KILL").ok()
+    runtime.wait_for(container, "stopped")
+    runtime("delete", container).ok()
+    runtime("state", container).fails("does not exist")
+
+
+def test_state_shows_what_the_specification_and_runc_show(runtime, bundle, container):
+    bundle.write("sleep 600", annotations={"com.example.key": "value"})
+    pid_file = os.path.join(bundle.path, "pid")
+    runtime.detached("create", "--pid-file", pid_file, "-b", bundle.path, container).ok()
+    state = runtime.state(container)
+    with open(pid_file, encoding="utf-8") as file:
+        assert state["pid"] == int(file.read())
+    assert os.path.exists(f"/proc/{state['pid']}")
+    assert (state["id"], state["status"], state["bundle"]) == (container, "created", os.path.realpath(bundle.path))
+    assert state["rootfs"] == os.path.realpath(bundle.rootfs)
+    assert state["annotations"]["com.example.key"] == "value"
+    assert state["ociVersion"].startswith("1.")
+    assert state["created"].startswith("20")
+
+
+def test_run_returns_the_programs_exit_status(runtime, bundle, container):
+    bundle.write("exit 7")
+    assert runtime("run", "-b", bundle.path, container).code == 7
+    runtime("state", container).fails("does not exist")
+
+
+def test_run_tells_a_signal_as_a_shell_does(runtime, bundle, container):
+    bundle.without_namespace("pid").write("kill -9 $$")
+    assert runtime("run", "-b", bundle.path, container).code == 137
+
+
+def test_run_passes_standard_streams_through(runtime, bundle, container):
+    bundle.write("cat; echo error >&2")
+    read, write = os.pipe()
+    os.write(write, b"through\n")
+    os.close(write)
+    result = runtime("run", "-b", bundle.path, container, stdin=read)
+    os.close(read)
+    assert (result.code, result.out, result.err) == (0, "through\n", "error\n")
+
+
+def test_run_forwards_signals_to_the_program(runtime, bundle, container):
+    bundle.write("trap 'exit 42' TERM; echo ready; while :; do sleep 0.05; done")
+    process = subprocess.Popen(runtime.command("run", "-b", bundle.path, container), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    assert process.stdout.readline() == b"ready\n"
+    if runtime.prefix:
+        wait_until(lambda: runtime.status(container) == "running", "it runs")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 42
+    process.stdout.close()
+
+
+def test_run_with_keep_leaves_a_stopped_container(runtime, bundle, container):
+    if runtime.kind == "runc":
+        pytest.skip("runc 1.1.5 has no --keep for this")
+    bundle.write("true")
+    runtime("run", "--keep", "-b", bundle.path, container).ok()
+    assert runtime.status(container) == "stopped"
+    runtime("delete", container).ok()
+
+
+def test_an_id_is_taken_once(runtime, bundle, running):
+    runtime("create", "-b", bundle.path, running).fails("exist")
+    assert runtime.status(running) == "running"
+
+
+def test_a_started_container_cannot_be_started_again(runtime, running):
+    runtime("start", running).fails("cannot start a" if runtime.kind != "crun" else "")
+    assert runtime.status(running) == "running"
+
+
+def test_a_stopped_container_cannot_be_started_or_entered(runtime, running):
+    runtime("kill", running, "KILL").ok()
+    runtime.wait_for(running, "stopped")
+    runtime("start", running).fails()
+    runtime("exec", running, "true").fails()
+    assert runtime.status(running) == "stopped"
+
+
+def test_a_running_container_is_deleted_only_by_force(runtime, running):
+    runtime("delete", running).fails("running" if runtime.kind == "crun" else "that is not stopped: running")
+    assert runtime.status(running) == "running"
+    runtime("delete", "--force", running).ok()
+    runtime("state", running).fails()
+
+
+def test_force_deletes_nothing_without_complaint(runtime, container):
+    runtime("delete", container).fails("does not exist")
+    runtime("delete", "-f", container).ok()
+
+
+def test_verbs_on_no_container_say_that_it_does_not_exist(runtime, container):
+    for words in (["state"], ["start"], ["kill"], ["delete"], ["exec", "--", container]):
+        verb = [word for word in words if word not in ("--", container)]
+        tail = ["true"] if verb == ["exec"] else []
+        runtime(*verb, container, *tail).fails("does not exist")
+
+
+@pytest.mark.parametrize("name", ["KILL", "SIGKILL", "9", "sigkill"])
+def test_kill_takes_names_and_numbers(runtime, running, name):
+    if runtime.kind == "crun" and name == "sigkill":
+        pytest.skip("crun takes upper case only")
+    runtime("kill", running, name).ok()
+    runtime.wait_for(running, "stopped")
+
+
+def test_kill_refuses_what_is_no_signal(runtime, running):
+    for name in ("FOO", "-1", "65", "9x", ""):
+        runtime("kill", "--" if runtime.kind == "crun" else running, *([running] if runtime.kind == "crun" else []), name).fails()
+    assert runtime.status(running) == "running"
+
+
+def test_kill_of_a_stopped_container_says_that_it_is_not_running(runtime, running):
+    runtime("kill", running, "KILL").ok()
+    runtime.wait_for(running, "stopped")
+    runtime("kill", running, "KILL").fails("not running" if runtime.kind != "crun" else "")
+
+
+def test_kill_sends_the_signal_it_was_told(runtime, bundle, container):
+    bundle.write("trap 'echo usr1 > /tmp/mark' USR1; touch /tmp/ready; while :; do sleep 0.05; done")
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/ready")), "ready")
+    runtime("kill", container, "USR1").ok()
+    wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/mark")), "the trap ran")
+
+
+def test_changes_of_the_bundle_after_create_do_not_reach_the_container(runtime, bundle, container):
+    bundle.write("echo first > /tmp/mark; sleep 600")
+    runtime.detached("create", "-b", bundle.path, container).ok()
+    bundle.write("echo second > /tmp/mark; sleep 600")
+    runtime("start", container).ok()
+    mark = os.path.join(bundle.rootfs, "tmp/mark")
+    wait_until(lambda: os.path.exists(mark) and os.path.getsize(mark), "the program ran")
+    with open(mark, encoding="utf-8") as file:
+        assert file.read() == "first\n"
+
+
+def test_list_shows_containers_as_table_json_and_ids(runtime, bundle, running):
+    table = runtime("list").ok().lines
+    header = "NAME" if runtime.kind == "crun" else "ID"
+    assert table[0].split()[:4] == [header, "PID", "STATUS", "BUNDLE" if runtime.kind != "crun" else "BUNDLE PATH".split()[0]]
+    assert any(line.startswith(running) and "running" in line for line in table[1:])
+    entry = next(entry for entry in json.loads(runtime("list", "-f", "json").ok().out) if entry["id"] == running)
+    assert (entry["status"], entry["pid"], entry["owner"]) == ("running", runtime.state(running)["pid"], "root")
+    assert running in runtime("list", "-q").ok().lines
+
+
+def test_pause_and_resume_stop_and_continue_the_processes(runtime, bundle, container):
+    bundle.write("i=0; while :; do i=$((i+1)); echo $i > /tmp/count; sleep 0.02; done")
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    count = os.path.join(bundle.rootfs, "tmp/count")
+    wait_until(lambda: os.path.exists(count), "it counts")
+
+    def moves():
+        before = open(count, encoding="utf-8").read()
+        time.sleep(0.2)
+        return open(count, encoding="utf-8").read() != before
+
+    runtime("pause", container).ok()
+    assert runtime.status(container) == "paused"
+    assert not moves()
+    runtime("exec", container, "true").fails("paused")
+    runtime("resume", container).ok()
+    assert runtime.status(container) == "running"
+    assert moves()
+
+
+def test_a_paused_container_is_deleted_by_force(runtime, running):
+    runtime("pause", running).ok()
+    runtime("delete", "-f", running).ok()
+
+
+def test_ps_lists_the_processes_as_json(runtime, running):
+    if runtime.kind == "crun":
+        pytest.skip("crun needs a pid namespace view of its own")
+    assert runtime.state(running)["pid"] in json.loads(runtime("ps", "-f", "json", running).ok().out)
+
+
+# Messages and exit codes.
+
+@pytest.mark.fails("crun", "crun words its errors and codes differently")
+@pytest.mark.parametrize("words, code, text", [
+    (["create"], 1, "requires exactly 1 argument(s)"), (["state"], 1, "requires exactly 1 argument(s)"),
+    (["create", "--nosuch", "x"], 1, "flag provided but not defined: -nosuch"), (["nosuch"], 3, "No help topic for 'nosuch'"),
+    (["create", "-b", "/nonexistent", "x"], 1, "chdir /nonexistent: no such file or directory"),
+])
+def test_usage_errors_are_runcs(runtime, words, code, text):
+    runtime(*words).fails(text, code=code)
+
+
+@pytest.mark.fails("crun", "crun logs differently")
+def test_the_log_file_has_runcs_forms(runtime, folder, container):
+    text, document = os.path.join(folder, f"{container}.log"), os.path.join(folder, f"{container}.json")
+    result = runtime("state", container, options=["--log", text]).fails(code=1)
+    assert result.err == "container does not exist\n"
+    with open(text, encoding="utf-8") as file:
+        line = file.read()
+    assert line.startswith('time="20') and line.endswith(' level=error msg="container does not exist"\n')
+    runtime("state", container, options=["--log", document, "--log-format", "json"]).fails(code=1)
+    with open(document, encoding="utf-8") as file:
+        entry = json.loads(file.read())
+    assert (entry["level"], entry["msg"]) == ("error", "container does not exist")
+    assert entry["time"].startswith("20")
+
+
+@pytest.mark.ours
+def test_what_is_not_there_yet_is_refused_by_its_name(runtime, bundle, container):
+    for verb in ("checkpoint", "events", "restore", "update"):
+        runtime(verb, container).fails(f"{verb} is not supported yet", code=1)
+    bundle.write("true")
+    runtime("create", "-b", bundle.path, container, options=["--systemd-cgroup"]).fails("--systemd-cgroup")
+    for field, changes in {
+        "process.apparmorProfile": {"process": {"apparmorProfile": "x"}}, "process.selinuxLabel": {"process": {"selinuxLabel": "x"}},
+        "process.scheduler": {"process": {"scheduler": {"policy": "SCHED_OTHER"}}},
+        "linux.netDevices": {"linux": {"netDevices": {"eth0": {}}}}, "linux.intelRdt": {"linux": {"intelRdt": {"closID": "x"}}},
+    }.items():
+        kept = json.dumps(bundle.config)
+        bundle.write(**changes)
+        runtime("create", "-b", bundle.path, container).fails(field)
+        bundle.config = json.loads(kept)
+
+
+@pytest.mark.ours
+def test_features_is_the_document_of_the_specification(runtime):
+    features = json.loads(runtime("features").ok().out)
+    assert (features["ociVersionMin"], features["ociVersionMax"]) == ("1.0.0", "1.3.0")
+    assert features["hooks"] == ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
+    assert set(features["linux"]["namespaces"]) == {"mount", "pid", "network", "uts", "ipc", "user", "cgroup", "time"}
+    assert features["linux"]["cgroup"]["v1"] and features["linux"]["cgroup"]["v2"]
+
+
+def test_the_written_spec_runs(runtime, bundle, container):
+    runtime("spec", "-b", bundle.path).ok() if runtime.kind != "crun" else runtime("spec", cwd=bundle.path).ok()
+    with open(os.path.join(bundle.path, "config.json"), encoding="utf-8") as file:
+        bundle.config = json.load(file)
+    bundle.write("echo from the template", process={"terminal": False})
+    assert runtime("run", "-b", bundle.path, container).ok().out == "from the template\n"
+    if runtime.kind != "crun":
+        runtime("spec", "-b", bundle.path).fails("exists. Remove it first")
+
+
+def test_version_and_help_are_there(runtime):
+    assert "spec: 1." in runtime("--version").ok().out
+    assert "create" in runtime("--help").ok().out
+    assert "--pid-file" in runtime("create", "--help").ok().out
