@@ -85,7 +85,7 @@ public struct ExecInspect: EngineDocument {
     @Defaulted public var canRemove: Bool = false
     /// Where it runs.
     @Defaulted public var containerID: String = ""
-    /// The sequence that detaches, base64 as Go encodes bytes.
+    /// The sequence that detaches, as it was asked for.
     @Defaulted public var detachKeys: String = ""
     /// On the host; 0 when not running.
     @Defaulted public var pid: Int = 0

@@ -18,6 +18,8 @@ struct AttachBridge: Sendable {
     /// Whether the client's bytes are for the process.
     let takesInput: Bool
     let detachKeys: DetachKeys
+    /// What must be so before the client sees the end of the output.
+    var beforeEnd: @Sendable () async throws -> Void = {}
 
     /// Returns when the session is over; the connection is the caller's to close.
     func run() async {
@@ -44,6 +46,7 @@ struct AttachBridge: Sendable {
                 }
                 try await stream.write(bytes)
             }
+            try await beforeEnd()
             return .output
         } catch let error as EngineError {
             await report(error)

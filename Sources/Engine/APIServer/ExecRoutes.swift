@@ -24,10 +24,14 @@ extension EngineRoutes {
     private func startExec(_ request: APIRequest) async throws -> APIResponse {
         let document = try request.document(ExecStartRequest.self)
         let exec = try await engine.inspectExec(request.name)
+        let detachKeys = try DetachKeys(exec.detachKeys)
         guard let session = try await engine.startExec(request.name, request: document) else { return .empty(.ok) }
         let mediaType = StreamMediaType.of(isTerminal: session.isTerminal, for: request.version)
         return .hijacked(contentType: mediaType) { stream in
-            await AttachBridge(session: session, stream: stream, takesInput: exec.openStdin, detachKeys: .standard).run()
+            // A client asks for the exit code as soon as the stream ends.
+            await AttachBridge(session: session, stream: stream, takesInput: exec.openStdin, detachKeys: detachKeys) {
+                try await engine.waitForExec(request.name)
+            }.run()
         }
     }
 }

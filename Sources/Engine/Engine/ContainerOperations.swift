@@ -110,4 +110,13 @@ extension ContainerEngine {
         let exec = try parts().services.index.find(exec: id)
         return try await exec.container.inspectExec(exec.id)
     }
+
+    /// Returns when an exec has ended and `inspectExec` knows its exit code. - Throws: `.unavailable` when the task is cancelled.
+    package func waitForExec(_ id: String) async throws(EngineError) {
+        let exec = try parts().services.index.find(exec: id)
+        let end = try await exec.container.execEnd(exec.id)
+        do throws(CancellationError) { _ = try await end.value() } catch {
+            throw EngineError(.unavailable, "the wait for exec \(id) was cancelled", cause: error)
+        }
+    }
 }

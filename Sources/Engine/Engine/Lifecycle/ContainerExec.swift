@@ -46,6 +46,12 @@ extension Container {
         return exec.inspection(containerID: id.text)
     }
 
+    /// What comes when the exec has ended and its exit code is known.
+    func execEnd(_ execID: String) throws(EngineError) -> OneShot<Int> {
+        guard let exec = execs[execID] else { throw EngineError(.notFound, "No such exec instance: \(execID)") }
+        return exec.end
+    }
+
     /// - Throws: `.conflict` when the exec does not run.
     func resizeExec(_ execID: String, height: UInt32, width: UInt32) async throws(EngineError) {
         guard let exec = execs[execID], case .running = exec.state, let task = state.runningTask else {

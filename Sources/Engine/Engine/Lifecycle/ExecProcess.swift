@@ -12,13 +12,20 @@ struct ExecProcess: Sendable {
 
     let id: String
     let request: ExecCreateRequest
-    var state = State.created
+    /// Settled with the exit code when it ends, in whichever way.
+    let end = OneShot<Int>()
+    var state = State.created {
+        didSet {
+            if case .ended(let exitCode) = state { end.settle(exitCode) }
+        }
+    }
 
     /// The answer to a client's question.
     func inspection(containerID: String) -> ExecInspect {
         var answer = ExecInspect()
         answer.id = id
         answer.containerID = containerID
+        answer.detachKeys = request.detachKeys
         answer.openStdin = request.attachStdin
         answer.openStdout = request.attachStdout
         answer.openStderr = request.attachStderr
