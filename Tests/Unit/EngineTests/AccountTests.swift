@@ -20,7 +20,9 @@ import Testing
         #expect(try files.resolve("33") == web)
         #expect(try files.resolve("web:logs") == UserConfiguration(uid: 33, gid: 50, additionalGIDs: [50]))
         #expect(try files.resolve("1234") == UserConfiguration(uid: 1234, gid: 0, additionalGIDs: [0]))
-        #expect(try files.resolve("1234:4321", additional: ["wheel", "99"]) == UserConfiguration(uid: 1234, gid: 4321, additionalGIDs: [4321, 10, 99]))
+        #expect(
+            try files.resolve("1234:4321", additional: ["wheel", "99"])
+                == UserConfiguration(uid: 1234, gid: 4321, additionalGIDs: [4321, 10, 99]))
     }
 
     @Test("a name that no line has is refused in Docker's words")

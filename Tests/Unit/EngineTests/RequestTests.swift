@@ -1,4 +1,5 @@
 import EngineAPI
+import OCISpec
 import Testing
 
 @testable import Engine
@@ -7,7 +8,10 @@ import Testing
     @Test(
         "what is not served yet is refused by its name",
         arguments: [
-            ("HostConfig.PortBindings", { (r: inout ContainerCreateRequest) in r.hostConfig.portBindings = ["80/tcp": [PortBinding()]] }),
+            (
+                "HostConfig.PortBindings",
+                { @Sendable (r: inout ContainerCreateRequest) in r.hostConfig.portBindings = ["80/tcp": [PortBinding()]] }
+            ),
             ("HostConfig.RestartPolicy", { $0.hostConfig.restartPolicy.name = "always" }),
             ("HostConfig.Mounts", { $0.hostConfig.mounts = [Mount()] }),
             ("HostConfig.Devices", { $0.hostConfig.devices = [DeviceMapping()] }),
@@ -67,14 +71,22 @@ import Testing
         request.cmd = ["true"]
         request.env = ["A=mine", "HOSTNAME"]
         let merged = try ImageDefaults.merge(request, over: image)
-        #expect(ImageDefaults.environment(hostname: "h", terminal: true, overridden: merged.env) == ["PATH=/image", "TERM=xterm", "A=mine", "B=image"])
+        #expect(
+            ImageDefaults.environment(hostname: "h", terminal: true, overridden: merged.env) == [
+                "PATH=/image", "TERM=xterm", "A=mine", "B=image",
+            ])
     }
 
     @Test(
         "limits that no kernel could keep are refused in Docker's words",
         arguments: [
-            ("Minimum memory limit allowed is 6MB", { (h: inout HostConfig) in h.memory = 1 << 20 }),
-            ("Minimum memoryswap limit should be larger than memory limit, see usage", { $0.memory = 1 << 24; $0.memorySwap = 1 << 23 }),
+            ("Minimum memory limit allowed is 6MB", { @Sendable (h: inout HostConfig) in h.memory = 1 << 20 }),
+            (
+                "Minimum memoryswap limit should be larger than memory limit, see usage",
+                {
+                    $0.memory = 1 << 24; $0.memorySwap = 1 << 23
+                }
+            ),
             ("Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available", { $0.nanoCPUs = 3_000_000_000 }),
             ("Requested CPUs are not available - requested 7, available: 0-1", { $0.cpusetCPUs = "7" }),
             ("Invalid value 1,x for cpuset cpus", { $0.cpusetCPUs = "1,x" }), ("SHM size can not be less than 0", { $0.shmSize = -1 }),
@@ -104,7 +116,9 @@ import Testing
         let profile = try SeccompProfiles.custom(text, capabilities: [], facts: plainFacts, architecture: .x86_64)
         #expect(profile.architectures == [.x86_64, .x86])
         #expect(profile.rules.map(\.names) == [["read"], ["clone3"]])
-        #expect(refusal { _ = try SeccompProfiles.custom("{", capabilities: [], facts: plainFacts) }?.message.hasPrefix("Decoding seccomp profile failed: ") == true)
+        #expect(
+            refusal { _ = try SeccompProfiles.custom("{", capabilities: [], facts: plainFacts) }?.message.hasPrefix(
+                "Decoding seccomp profile failed: ") == true)
     }
 
     @Test(

@@ -26,7 +26,8 @@ import Testing
     @Test(
         "capabilities are added and dropped with and without their prefix",
         arguments: [
-            (["SYS_ADMIN"], [], true, 15), (["cap_sys_admin"], ["ALL"], true, 1), (["ALL"], ["CAP_SYS_ADMIN"], false, 40), ([], ["all"], false, 0),
+            (["SYS_ADMIN"], [], true, 15), (["cap_sys_admin"], ["ALL"], true, 1), (["ALL"], ["CAP_SYS_ADMIN"], false, 40),
+            ([], ["all"], false, 0),
         ])
     func changedCapabilities(added: [String], dropped: [String], hasAdmin: Bool, count: Int) throws {
         var host = HostConfig()
@@ -75,7 +76,8 @@ import Testing
         #expect(shared.options == ["nosuid", "noexec", "nodev", "mode=1777", "size=67108864"])
         #expect(
             mounts.map(\.destination) == [
-                "/proc", "/dev", "/dev/pts", "/sys", "/sys/fs/cgroup", "/dev/mqueue", "/dev/shm", "/etc/resolv.conf", "/etc/hostname", "/etc/hosts",
+                "/proc", "/dev", "/dev/pts", "/sys", "/sys/fs/cgroup", "/dev/mqueue", "/dev/shm", "/etc/resolv.conf", "/etc/hostname",
+                "/etc/hosts",
             ])
     }
 
@@ -102,12 +104,16 @@ import Testing
         #expect(resources.memory?.limitBytes == 64 << 20 && resources.memory?.swapBytes == 128 << 20)
         #expect(resources.cpu?.quotaMicroseconds == 50_000 && resources.cpu?.periodMicroseconds == 100_000 && resources.cpu?.cpus == "1")
         #expect(resources.pids?.limit == -1)
+        host.pidsLimit = 0
+        #expect(try plainSpecification(host).linux?.resources?.pids?.limit == 2048)
     }
 
     @Test("a bind mount is recursive, private, and read-only all the way down when asked")
     func bindMounts() throws {
         let plain = try BindMount(parsing: "/srv/data:/data/./x/")
-        #expect(plain.configuration == MountConfiguration(destination: "/data/x", type: "bind", source: "/srv/data", options: ["rbind", "rw", "rprivate"]))
+        #expect(
+            plain.configuration
+                == MountConfiguration(destination: "/data/x", type: "bind", source: "/srv/data", options: ["rbind", "rw", "rprivate"]))
         let readOnly = try BindMount(parsing: "/srv:/data:ro,rslave")
         #expect(readOnly.configuration.options == ["rbind", "ro", "rro", "rslave"])
         #expect(readOnly.rootfsPropagation == .slave)

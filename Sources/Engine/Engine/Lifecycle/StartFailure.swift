@@ -47,6 +47,7 @@ struct StartFailure: Equatable, Sendable {
         where text.hasPrefix(prefix) {
             text = text.dropFirst(prefix.count)
         }
+        if text.hasPrefix("exec failed: ") { text = text.dropFirst("exec failed: ".count) }
         if text.hasSuffix(": unknown") { text = text.dropLast(": unknown".count) }
         return String(text)
     }

@@ -84,10 +84,12 @@ enum ResourceRequests {
         return resources
     }
 
-    /// -1 where there is no limit.
+    /// -1 where there is no limit. 0 is what docker's command line sends when its user says nothing, and so the default.
     static func taskLimit(_ host: HostConfig) -> Int64 {
-        guard let limit = host.pidsLimit else { return defaultTaskLimit }
-        return limit > 0 ? limit : -1
+        switch host.pidsLimit {
+        case nil, 0: defaultTaskLimit
+        case let limit?: limit > 0 ? limit : -1
+        }
     }
 
     private static let limitNames: Set<String> = [
