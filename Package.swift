@@ -24,8 +24,11 @@ let staticSwiftWithFoundation =
     ["-static-stdlib", "-lFoundation", "-lCoreFoundation", "-lFoundationInternationalization"]
     + staticSwift.dropFirst() + ["-l_FoundationICU", "-lswift_RegexParser"]
 
-func module(_ name: String, in group: String, uses: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: uses, path: "Sources/\(group)/\(name)", swiftSettings: strict)
+/// - Parameter isTestable: lets tests see the module's inside (`@testable`), which a release build otherwise hides.
+func module(_ name: String, in group: String, uses: [Target.Dependency] = [], isTestable: Bool = false) -> Target {
+    .target(
+        name: name, dependencies: uses, path: "Sources/\(group)/\(name)",
+        swiftSettings: strict + (isTestable ? [.unsafeFlags(["-enable-testing"])] : []))
 }
 
 func executable(_ name: String, in group: String, uses: [Target.Dependency], linking: [String]) -> Target {
@@ -102,7 +105,7 @@ let package = Package(
         // 4
         module("Images", in: "Images", uses: ["ContentStore", "Registry", "Snapshots", "Archive", "Records"]),
         // 5
-        module("Engine", in: "Engine", uses: ["Images", "Records", "ShimProtocol", "EngineAPI", logging]),
+        module("Engine", in: "Engine", uses: ["Images", "Records", "ShimProtocol", "EngineAPI", logging], isTestable: true),
         // 6
         module("APIServer", in: "Engine", uses: ["Engine", "EngineAPI", logging, nioCore, nioPosix, nioHTTP1]),
         // 7

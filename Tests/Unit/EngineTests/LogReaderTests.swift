@@ -42,7 +42,7 @@ import Testing
 
     @Test("D17 the files of a rotated log are one log")
     func whole() throws {
-        try withLog { path in
+        try withLog { path throws in
             let text = try read(path)
             #expect(text == "1 2 3 4 five 6 7 8 9 ")
         }
@@ -52,7 +52,7 @@ import Testing
         "the last lines are found from the end, over files, and pieces of a line count once",
         arguments: [(0, ""), (2, "8 9 "), (4, "6 7 8 9 "), (5, "five 6 7 8 9 "), (99, "1 2 3 4 five 6 7 8 9 ")])
     func tail(count: Int, expected: String) throws {
-        try withLog { path in
+        try withLog { path throws in
             let text = try read(path) { $0.tail = count }
             #expect(text == expected)
         }
@@ -60,7 +60,7 @@ import Testing
 
     @Test("only one stream, and only a span of time, are read when asked")
     func selection() throws {
-        try withLog { path in
+        try withLog { path throws in
             let errors = try read(path) { $0.stdout = false }
             #expect(errors == "3 6 9 ")
             let span = try read(path) {
@@ -73,7 +73,7 @@ import Testing
 
     @Test("a record torn by a crash ends the log and spoils nothing before it")
     func tornEnd() throws {
-        try withLog { path in
+        try withLog { path throws in
             let file = try openFile(FilePath(path), [.writeOnly, .append])
             try writeAll([9, 0, 0, 0, 1, 2, 3], to: file.number)
             let end = try read(path) { $0.tail = 2 }
@@ -85,7 +85,7 @@ import Testing
 
     @Test("a reader goes on in the file that rotation began meanwhile")
     func rotation() throws {
-        try withLog { path in
+        try withLog { path throws in
             var options = LogOptions()
             options.stdout = true
             options.tail = 1
