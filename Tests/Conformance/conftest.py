@@ -1,6 +1,7 @@
 """The runtime through its command line: ours, or with --runtime PATH (or RUNTIME) runc or crun, which proves the tests.
 
-A test that states what only ours does carries @ours; one that a peer is known to fail names it in @fails(peer, why)."""
+A test that states what only ours does carries @ours; one that a peer is known to fail names it in @fails(peer, why); an attack
+that a peer falls for outside the test's own folder is kept from it by @spares(peer, why). crun words its errors in its own way."""
 
 import copy
 import itertools
@@ -33,6 +34,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "ours: states what only our runtime does")
     config.addinivalue_line("markers", "fails(peer, why): a peer is known to fail this")
+    config.addinivalue_line("markers", "spares(peer, why): not for this peer: it falls for the attack at the machine's expense, or has other words")
 
 
 def kind_of(path):
@@ -47,14 +49,17 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if item.get_closest_marker("ours"):
             item.add_marker(pytest.mark.skip(reason="states what only our runtime does"))
+        for mark in item.iter_markers("spares"):
+            if mark.args[0] == kind:
+                item.add_marker(pytest.mark.skip(reason=mark.args[1]))
         for mark in item.iter_markers("fails"):
             if mark.args[0] == kind:
                 item.add_marker(pytest.mark.xfail(reason=mark.args[1], strict=True))
 
 
 class Result:
-    def __init__(self, command, completed):
-        self.command, self.code = command, completed.returncode
+    def __init__(self, command, completed, has_runcs_words):
+        self.command, self.code, self.has_runcs_words = command, completed.returncode, has_runcs_words
         self.out, self.err = completed.stdout.decode(errors="replace"), completed.stderr.decode(errors="replace")
 
     def ok(self):
@@ -64,7 +69,7 @@ class Result:
     def fails(self, *texts, code=None):
         assert self.code != 0, f"{self.command} did not fail\n{self.out}\n{self.err}"
         assert code is None or self.code == code, f"{self.command}: exit {self.code}, not {code}\n{self.err}"
-        for text in texts:
+        for text in texts if self.has_runcs_words else ():
             assert text in self.message, f"{self.command}: {text!r} is not in\n{self.message}"
         return self
 
@@ -91,7 +96,8 @@ class Runtime:
 
     def __call__(self, *words, options=(), stdin=subprocess.DEVNULL, timeout=60, **popen):
         command = self.command(*words, options=options)
-        return Result(command, subprocess.run(command, stdin=stdin, capture_output=True, timeout=timeout, check=False, **popen))
+        done = subprocess.run(command, stdin=stdin, capture_output=True, timeout=timeout, check=False, **popen)
+        return Result(command, done, self.kind != "crun")
 
     def detached(self, *words, **popen):
         """For commands that leave a process behind, which would keep pipes of ours open."""
@@ -101,7 +107,7 @@ class Runtime:
             out.seek(0)
             err.seek(0)
             done.stdout, done.stderr = out.read(), err.read()
-            return Result(command, done)
+            return Result(command, done, self.kind != "crun")
 
     def state(self, container):
         return json.loads(self("state", container).ok().out)

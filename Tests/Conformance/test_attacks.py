@@ -25,58 +25,65 @@ def copied(runtime, folder):
     os.unlink(path)
 
 
-def test_a01_the_runtimes_own_file_cannot_be_written_through_a_payload_that_is_proc_self_exe(runtime, copied, bundle, container):
-    before = digest(copied)
-    bundle.file("/bin/attack", "#!/proc/self/exe --version\n", 0o755)
-    bundle.write(["/bin/attack"])
-    runtime("run", "-b", bundle.path, container)
-    assert digest(copied) == before
+# Whoever is neither the container's first process nor this shell has just been cloned by the runtime, from the runtime's file. It is
+# opened for reading while that process lives; once no process runs from it any more, writing is no longer "text file busy".
+OVERWRITE = """
+touch /tmp/ready
+while :; do for p in /proc/[0-9]*; do
+    case $p in /proc/1|/proc/$$) continue;; esac
+    { i=0; while [ $i -lt 100 ]; do (echo overwritten >> /proc/self/fd/3) 2>/dev/null && touch /tmp/done; i=$((i+1)); done; } 3< $p/exe
+done 2>/dev/null; done
+"""
 
 
-def test_a01_the_runtimes_own_file_cannot_be_opened_for_writing_by_the_container(runtime, copied, bundle, container):
-    """The container watches for processes that join it and keeps trying to write the program that they are."""
+def test_a01_the_runtimes_own_file_cannot_be_overwritten_by_a_container_that_exec_enters(runtime, copied, bundle, container):
     before = digest(copied)
     sets = {kind: ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"] for kind in ("bounding", "permitted", "effective")}
-    # A shell cannot hold an O_PATH descriptor; it holds the directory of the process open by being in it.
-    bundle.write("touch /tmp/ready; while :; do for p in /proc/[0-9]*; do case $p in /proc/1|/proc/$$) continue;; esac; "
-                 "(: >> $p/exe) 2>/dev/null && readlink $p/exe >> /tmp/opened; done; done", process={"capabilities": sets})
+    bundle.write(OVERWRITE, process={"capabilities": sets})
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
     wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/ready")), "the attacker")
-    for _ in range(40):
+    for _ in range(20):
         runtime("exec", container, "true")
+        time.sleep(0.05)
+        if os.path.exists(os.path.join(bundle.rootfs, "tmp/done")):
+            break
     assert digest(copied) == before
 
 
-def test_a01_a_process_that_enters_the_container_runs_from_a_file_that_refuses_writing(runtime, copied, bundle, container):
-    """The file that a container sees behind /proc/PID/exe of our process, looked at while a hook holds it."""
-    report = os.path.join(bundle.path, "report")
-    attack = (f"(: >> /proc/$PPID/exe) 2> {report}; echo tried >> {report}")
-    bundle.write(["true"], hooks={"createContainer": [{"path": "/bin/sh", "args": ["sh", "-c", attack], "env": ["PATH=/bin:/usr/bin"]}]})
-    runtime("run", "-b", bundle.path, container)
-    with open(report, encoding="utf-8") as file:
-        said = file.read()
-    assert "tried" in said
-    # Text file busy would only last as long as the process.
-    assert "Read-only file system" in said or "Permission denied" in said or "Operation not permitted" in said
+def test_a01_a_payload_that_is_proc_self_exe_is_not_the_runtimes_own_file(runtime, copied, bundle, container):
+    """The kernel resolves the interpreter in the process that calls execve: it is our program that runs again, as the payload."""
+    before = digest(copied)
+    bundle.file("/bin/attack", "#!/proc/self/exe\n", 0o755)
+    bundle.write(["/bin/attack"])
+    runtime("run", "-b", bundle.path, container, timeout=20)
+    assert digest(copied) == before
+
+
+@pytest.mark.ours
+def test_a01_init_runs_from_a_file_that_refuses_writing(runtime, bundle, container):
+    """"Text file busy" would protect it only as long as it runs."""
+    bundle.write(["true"])
+    runtime.detached("create", "-b", bundle.path, container).ok()
+    assert os.statvfs(f"/proc/{runtime.state(container)['pid']}/exe").f_flag & os.ST_RDONLY
 
 
 def test_a02_a_working_directory_through_a_descriptor_is_refused(runtime, bundle, container):
     for number in range(3, 40):
-        bundle.write("cat ../../../../../../../../etc/hostname /proc/self/cwd/etc/hostname; pwd", process={"cwd": f"/proc/self/fd/{number}"})
+        bundle.write(["true"], process={"cwd": f"/proc/self/fd/{number}"})
         result = runtime("run", "-b", bundle.path, container)
         assert result.code != 0, f"descriptor {number}: {result.out}"
 
 
 def test_a02_exec_refuses_a_working_directory_through_a_descriptor(runtime, running):
     for number in range(3, 40):
-        result = runtime("exec", "--cwd", f"/proc/self/fd/{number}", running, "pwd")
+        result = runtime("exec", "--cwd", f"/proc/self/fd/{number}", running, "true")
         assert result.code != 0, f"descriptor {number}: {result.out}"
 
 
 def test_a02_a_link_in_the_image_to_a_descriptor_is_no_working_directory(runtime, bundle, container):
     for number in range(3, 20):
         os.symlink(f"/proc/self/fd/{number}", os.path.join(bundle.rootfs, f"link{number}"))
-        bundle.write("pwd", process={"cwd": f"/link{number}"})
+        bundle.write(["true"], process={"cwd": f"/link{number}"})
         assert runtime("run", "-b", bundle.path, container).code != 0
 
 
@@ -109,6 +116,8 @@ def test_a03_descriptors_that_the_caller_left_open_do_not_reach_a_created_contai
     assert sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2"]
 
 
+@pytest.mark.fails("runc", "runc 1.1.5 makes links there: CVE-2026-41579")
+@pytest.mark.fails("crun", "crun 1.8.1 makes devices there: CVE-2026-47766")
 def test_a08_no_device_is_made_on_the_host_through_a_link_in_the_image(runtime, bundle, container):
     canary = os.path.join(bundle.path, "host-canary.d")
     os.mkdir(canary)
@@ -174,15 +183,19 @@ def test_a15_a_user_past_the_largest_is_refused_by_create(runtime, bundle, conta
 IDS = ["../escape", "a/b", "x" * 256, "-dash", ".", "..", "", "a b", "a\nb", "ä", "../../../../../../tmp/escape"]
 
 
+@pytest.mark.spares("crun", "crun 1.8.1 takes some of them")
 @pytest.mark.parametrize("name", IDS)
 def test_a18_an_id_that_is_no_single_safe_name_is_refused_by_create(runtime, bundle, folder, name):
     bundle.write(["true"])
+    if name == "-dash" and runtime.kind != "apus":
+        pytest.skip("peers take it after --")
     before = sorted(os.listdir(folder))
     words = ["-b", bundle.path] + (["--"] if name.startswith("-") else [])
-    runtime("create", *words, name).fails()
+    runtime.detached("create", *words, name).fails()
     assert sorted(set(os.listdir(folder)) - {"state"}) == sorted(set(before) - {"state"})
 
 
+@pytest.mark.spares("crun", "crun 1.8.1 follows them")
 @pytest.mark.parametrize("verb", ["state", "start", "kill", "delete", "exec", "pause", "resume"])
 def test_a18_no_later_verb_leaves_the_state_root_by_an_id(runtime, folder, running, verb):
     victim = os.path.join(folder, "victim")
@@ -198,6 +211,7 @@ def test_a18_no_later_verb_leaves_the_state_root_by_an_id(runtime, folder, runni
         shutil.rmtree(victim, ignore_errors=True)
 
 
+@pytest.mark.spares("crun", "crun 1.8.1 makes files above its hierarchies")
 @pytest.mark.parametrize("path", ["../../../escape", "/../../escape", "/a/../../escape", "..", "a/../../b", "/sys/fs/../../escape"])
 def test_a19_a_cgroup_path_never_leaves_the_hierarchy(runtime, bundle, container, path):
     bundle.write(["cat", "/proc/self/cgroup"], linux={"cgroupsPath": path})
@@ -254,7 +268,7 @@ def test_a20_a_setting_of_the_containers_own_namespaces_is_made(runtime, bundle,
     assert host_settings() == before
 
 
-@pytest.mark.fails("crun", "crun 1.8.1 can be looked into")
+@pytest.mark.fails("runc", "runc 1.1.5 can be looked into")
 def test_a26_init_is_out_of_reach_of_its_container_until_the_program_runs(runtime, bundle, container):
     """A process of the same user with the same capabilities, in the same pid namespace, looks at the one that waits for start."""
     bundle.write("sleep 600")

@@ -29,6 +29,7 @@ FAILURES = {
 }
 
 
+@pytest.mark.spares("crun", "crun 1.8.1 leaves cgroups behind")
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failing_create_leaves_nothing(runtime, bundle, folder, container, failure):
     bundle.write(["true"])
@@ -95,6 +96,7 @@ def test_a_finished_run_leaves_nothing(runtime, bundle, folder, container):
     assert traces(runtime, folder, container) == NOTHING
 
 
+@pytest.mark.spares("crun", "crun 1.8.1 waits for them")
 def test_processes_that_outlive_init_in_a_shared_pid_namespace_end_with_the_container(runtime, bundle, folder, container):
     bundle.without_namespace("pid").write("sleep 601 & exit 0")
     runtime("run", "-b", bundle.path, container, timeout=20)

@@ -97,6 +97,8 @@ def test_exec_takes_a_terminal_from_the_containers_devpts(runtime, bundle, runni
 
 @pytest.mark.parametrize("verb", ["run", "exec"])
 def test_a_command_in_the_foreground_relays_the_terminal(runtime, bundle, container, verb):
+    if runtime.kind == "crun" and verb == "run":
+        pytest.skip("the wrapper that crun 1.8.1 needs here takes its terminal")
     if verb == "run":
         bundle.write("stty size; read line; echo got $line; exit 5", process={"terminal": True})
         command = runtime.command("run", "-b", bundle.path, container)

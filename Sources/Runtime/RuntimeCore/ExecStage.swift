@@ -37,7 +37,7 @@ struct ExecStage {
             try setParentDeathSignal(SIGKILL)
             var kept = [channel.socket.number, target.number] + cgroup.descriptors
             if let consoleSocket { kept.append(consoleSocket.number) }
-            try closeDescriptors(from: 3 + preservedDescriptors, except: kept)
+            try letGoOfDescriptors(from: 3 + preservedDescriptors, except: kept)
             try restoreDefaultSignals()
             try setSignalMask([])
         }

@@ -49,7 +49,7 @@ struct InitStage {
             var kept = [channel.socket.number] + cgroup.descriptors + joins.map { $0.file.number }
             if let gate { kept.append(gate.number) }
             if let consoleSocket { kept.append(consoleSocket.number) }
-            try closeDescriptors(from: 3 + preservedDescriptors, except: kept)
+            try letGoOfDescriptors(from: 3 + preservedDescriptors, except: kept)
             if gate != nil { try setProcessName(StartGate.processName) }
             try restoreDefaultSignals()
             try setSignalMask([])
