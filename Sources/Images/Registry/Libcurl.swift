@@ -122,8 +122,10 @@ final class CurlHandles: Sendable {
         let transfer = Transfer(limits: limits, cancellation: cancellation, receiver: receiver)
         let outcome = unsafe transfer.run(request, proxies: proxies, userAgent: userAgent, on: handle)
         unsafe curl_easy_reset(handle)
+        // libcurl 7.88 answers CURLE_BAD_FUNCTION_ARGUMENT for ever on a handle whose name lookup failed, reset or not.
+        let isSound = if case .complete = outcome { true } else { false }
         let isKept = idle.withLock { idle in
-            if idle.count >= Self.idleLimit { return false }
+            if !isSound || idle.count >= Self.idleLimit { return false }
             idle.append(UInt(bitPattern: handle))
             return true
         }
