@@ -72,8 +72,10 @@ extension Container {
             let pid = try await shim.create(request)
             step = .start
             await joinAttachments(shim)
+            // Before the process: its end must not lie before its start.
+            let startedAt = Timestamp.now
             _ = try await shim.start()
-            return RunningTask(shim: shim, pid: pid, startedAt: .now, settled: OneShot())
+            return RunningTask(shim: shim, pid: pid, startedAt: startedAt, settled: OneShot())
         } catch {
             await dismantle(shim)
             throw StartProblem(StartFailure(step, words: error.message))

@@ -94,7 +94,10 @@ extension Container {
     }
 
     private func adopt(_ shim: ShimClient, _ process: ProcessDescription) async {
-        if let started = process.startedAt { document.startedAt = Timestamp(unixNanoseconds: started.unixNanoseconds) }
+        // A run that is on record keeps the moment that clients were told.
+        if document.phase != .running, let started = process.startedAt {
+            document.startedAt = Timestamp(unixNanoseconds: started.unixNanoseconds)
+        }
         let task = RunningTask(shim: shim, pid: process.pid, startedAt: document.startedAt, settled: OneShot())
         document.pid = process.pid
         document.exitCode = 0

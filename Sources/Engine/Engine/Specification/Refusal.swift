@@ -85,7 +85,7 @@ enum Refusal {
     }
 
     private static func checkSupervision(_ host: HostConfig) throws(EngineError) {
-        let drivers: Set<String> = ["", LogDriver.name]
+        let drivers = LogDriver.accepted
         try refuse(
             [
                 ("RestartPolicy", !["", "no"].contains(host.restartPolicy.name)),
@@ -113,7 +113,10 @@ private func asksForNothing(_ endpoint: EndpointSettings) -> Bool {
     return rest == EndpointSettings()
 }
 
-/// How the engine's own log driver is called towards clients: rotated files in a binary format, as docker's `local` is.
+/// The engine's own log driver: rotated files, read through the API alone (no `LogPath` is told).
 enum LogDriver {
-    static let name = "local"
+    /// Docker's default name. Clients judge by it whether logs can be read: docker-py asks only `json-file` and `journald`.
+    static let name = "json-file"
+    /// What a client may ask for; each gets the one driver.
+    static let accepted: Set<String> = ["", name, "local"]
 }
