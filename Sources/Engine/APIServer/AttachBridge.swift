@@ -49,7 +49,7 @@ struct AttachBridge: Sendable {
             try await beforeEnd()
             return .output
         } catch let error as EngineError {
-            await report(error)
+            await stream.report(error, isTerminal: session.isTerminal)
             return .output
         } catch {
             // The client's side failed: it has left.
@@ -75,13 +75,15 @@ struct AttachBridge: Sendable {
             return .departure
         }
     }
+}
 
-    /// The status is out: an error can only stand in the stream.
-    private func report(_ error: EngineError) async {
+extension HijackedStream {
+    /// Says an error in the stream, where nothing else is left to say it in.
+    func report(_ error: EngineError, isTerminal: Bool) async {
         guard !Task.isCancelled else { return }
         let text = Array("\(error.message)\r\n".utf8)
-        let header = session.isTerminal ? [] : StreamFrame(stream: .standardError, payloadLength: text.count).header
+        let header = isTerminal ? [] : StreamFrame(stream: .standardError, payloadLength: text.count).header
         // A client that is gone does not miss it.
-        try? await stream.write(header + text)
+        try? await write(header + text)
     }
 }

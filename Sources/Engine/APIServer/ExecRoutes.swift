@@ -21,17 +21,36 @@ extension EngineRoutes {
         ]
     }
 
+    /// The head goes out before the process starts, as dockerd's does: docker-py loses what comes together with it.
     private func startExec(_ request: APIRequest) async throws -> APIResponse {
         let document = try request.document(ExecStartRequest.self)
         let exec = try await engine.inspectExec(request.name)
+        if document.detach {
+            _ = try await engine.startExec(request.name, request: document)
+            return .empty(.ok)
+        }
+        try await checkStart(of: exec)
         let detachKeys = try DetachKeys(exec.detachKeys)
-        guard let session = try await engine.startExec(request.name, request: document) else { return .empty(.ok) }
-        let mediaType = StreamMediaType.of(isTerminal: session.isTerminal, for: request.version)
-        return .hijacked(contentType: mediaType) { stream in
-            // A client asks for the exit code as soon as the stream ends.
-            await AttachBridge(session: session, stream: stream, takesInput: exec.openStdin, detachKeys: detachKeys) {
-                try await engine.waitForExec(request.name)
-            }.run()
+        let isTerminal = exec.processConfig.tty
+        return .hijacked(contentType: StreamMediaType.of(isTerminal: isTerminal, for: request.version)) { stream in
+            do throws(EngineError) {
+                guard let session = try await engine.startExec(request.name, request: document) else { return }
+                // A client asks for the exit code as soon as the stream ends.
+                await AttachBridge(session: session, stream: stream, takesInput: exec.openStdin, detachKeys: detachKeys) {
+                    try await engine.waitForExec(request.name)
+                }.run()
+            } catch {
+                await stream.report(error, isTerminal: isTerminal)
+            }
+        }
+    }
+
+    /// What can be refused is refused while there is still a status to refuse with.
+    private func checkStart(of exec: ExecInspect) async throws {
+        if exec.running { throw APIError(.conflict, "Error: Exec command \(exec.id) is already running") }
+        if exec.exitCode != nil { throw APIError(.conflict, "Error: Exec command \(exec.id) has already run") }
+        guard try await engine.inspectContainer(exec.containerID, size: false).state.running else {
+            throw APIError(.conflict, "container \(exec.containerID) is not running")
         }
     }
 }
