@@ -87,7 +87,7 @@ class Daemon:
 
     def __init__(self, folder):
         self.folder = folder
-        self.data, self.run = os.path.join(folder, "data"), os.path.join(folder, "run")
+        self.data, self.run = os.path.join(folder, "data"), os.path.join(folder, "r")
         self.socket = os.path.join(folder, "apus.sock")
         self.host = f"unix://{self.socket}"
         self.log_path = os.path.join(folder, "apusd.log")
@@ -145,7 +145,8 @@ class PeerDaemon:
 
 @pytest.fixture(scope="session")
 def workspace():
-    folder = tempfile.mkdtemp(prefix="apus-api-", dir="/tmp")
+    # Short, so that sockets below it fit the 107 bytes of sun_path.
+    folder = tempfile.mkdtemp(prefix="apus-", dir="/tmp")
     os.chmod(folder, 0o711)
     yield folder
     shutil.rmtree(folder)
@@ -169,7 +170,7 @@ def daemon(request, workspace):
     if host := request.config.getoption("--host"):
         yield PeerDaemon(host)
         return
-    daemon = Daemon(os.path.join(workspace, "daemon"))
+    daemon = Daemon(os.path.join(workspace, "d"))
     os.makedirs(daemon.folder)
     daemon.start()
     yield daemon

@@ -85,7 +85,7 @@ def test_the_default_network_is_private_and_info_says_so(apus, own_daemon, image
 @pytest.fixture
 def brittle(workspace, registry, request):
     """A daemon of the test's own, to kill."""
-    daemon = Daemon(os.path.join(workspace, f"brittle-{request.node.name[:20]}"))
+    daemon = Daemon(os.path.join(workspace, f"b{len(os.listdir(workspace))}"))
     os.makedirs(daemon.folder)
     daemon.start()
     client = Client("apus", CLIENTS["apus"], daemon.host, workspace)

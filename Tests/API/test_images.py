@@ -87,7 +87,7 @@ def test_what_a_registry_does_not_have_is_said(cli, registry, daemon):
     assert result.code == 1 and "nosuch" in result.err and "manifest unknown" in result.err, result
     result = cli("pull", "127.0.0.1:1/x")
     assert result.code == 1 and "connection refused" in result.err.lower(), result
-    assert cli("pull", "UPPER/x").code == 1
+    assert cli("pull", "127.0.0.1:1/UPPER").code == 1
 
 
 def test_an_index_gives_the_image_of_this_machine(cli, registry, image):

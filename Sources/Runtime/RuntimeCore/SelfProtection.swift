@@ -29,7 +29,8 @@ package enum SelfProtection {
         try during("looking at the runtime's file") { () throws(SyscallError) in
             let file = try openFile(ownFile, .path)
             if try isOnReadOnlyMount(file.number) { return true }
-            return isSealed(try openFile(ownFile, .readOnly).number)
+            let contents = try openFile(ownFile, .readOnly)
+            return isSealed(contents.number)
         }
     }
 
