@@ -9,12 +9,14 @@ final class ConsoleSocket {
     /// What the runtime is told; reached through the shim's directory, so that its length never matters.
     let path: String
     private let file: FilePath
+    private let directory: Descriptor
     private let listener: Descriptor
 
     init(_ path: String) throws(SyscallError) {
-        self.path = path
         file = FilePath(path)
-        listener = Descriptor(try listenUnixSocket(file, backlog: 1))
+        directory = Descriptor(try openFile(file.removingLastComponent(), [.path, .directory]))
+        self.path = "/proc/\(processID())/fd/\(directory.number)/\(file.lastComponent?.string ?? "")"
+        listener = Descriptor(try listenUnixSocket(FilePath(self.path), backlog: 1))
         try setNonBlocking(true, of: listener.number)
     }
 
