@@ -45,7 +45,7 @@ extension EngineRoutes {
                     await stream.send(message)
                 }
             } catch {
-                guard stream.hasStarted else { throw error }
+                guard stream.hasStarted else { throw Self.refusal(error) }
                 await stream.send(Self.failure(error))
             }
             try stream.throwFailure()
@@ -56,6 +56,11 @@ extension EngineRoutes {
     private static func reference(_ image: String, tag: String) -> String {
         if tag.isEmpty { return image }
         return tag.contains(":") ? "\(image)@\(tag)" : "\(image):\(tag)"
+    }
+
+    /// As dockerd's: the docker CLI takes 401 as an invitation to ask for a password.
+    private static func refusal(_ error: EngineError) -> any Error {
+        error.code == .unauthorized ? APIError(.internalServerError, error.message) : error
     }
 
     private static func failure(_ error: EngineError) -> ProgressMessage {

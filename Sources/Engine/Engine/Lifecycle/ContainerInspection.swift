@@ -72,6 +72,12 @@ extension Container {
         return settings
     }
 
+    /// A command as docker's lists print it: words with spaces in single quotes.
+    private static func printed(_ command: [String]) -> String {
+        let words = command.enumerated().map { index, word in index > 0 && word.contains(" ") ? "'\(word)'" : word }
+        return words.joined(separator: " ")
+    }
+
     /// A line of `GET /containers/json`, with what filters look at beside.
     func listed() -> ListedContainer {
         var line = ContainerSummary()
@@ -79,7 +85,7 @@ extension Container {
         line.names = ["/\(name)"]
         line.image = document.config.image
         line.imageID = imageID.description
-        line.command = ImageDefaults.commandLine(document.config).joined(separator: " ")
+        line.command = Self.printed(ImageDefaults.commandLine(document.config))
         line.created = created.seconds
         line.ports = exposedPorts()
         line.labels = document.config.labels
