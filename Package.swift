@@ -137,7 +137,9 @@ let package = Package(
         tests("OCISpecTests", in: "Unit", of: ["OCISpec", "CoreTypes"]),
         tests("CgroupPlanTests", in: "Unit", of: ["Cgroups", "OCISpec", "CoreTypes", "JSON"]),
         tests("CgroupsTests", in: "Kernel", of: ["Cgroups", "LinuxSyscalls", "OCISpec", "CoreTypes", systemPackage]),
-        tests("EngineTests", in: "Unit", of: ["Engine", "EngineAPI", "LinuxSyscalls", "CoreTypes", "OCISpec", "ShimProtocol", systemPackage]),
+        tests(
+            "EngineTests", in: "Unit",
+            of: ["Engine", "EngineAPI", "LinuxSyscalls", "CoreTypes", "OCISpec", "ShimProtocol", systemPackage]),
         tests("RegistryTests", in: "Unit", of: ["Registry"]),
         tests("RecordsTests", in: "Kernel", of: ["Records"]),
         tests("ImagesTests", in: "Kernel", of: ["Images"]),

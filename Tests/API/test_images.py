@@ -189,7 +189,8 @@ def test_a_hostile_layer_touches_nothing_outside(apus, registry, image, canary, 
         name = f"hostile{number}"
         Pusher(registry.host).push(name, Image([busybox_layer(), *layers]))
         result = apus("run", "--rm", f"{registry.host}/{name}", "true")
-        assert result.code in (0, 125), result
+        # 127: a layer may hide all of its own image, and then has no program to run.
+        assert result.code in (0, 125, 127), result
         assert canary() == before
         apus("rmi", "-f", f"{registry.host}/{name}")
     assert apus("run", "--rm", image, "echo", "alive").ok() == "alive\n"

@@ -39,7 +39,8 @@ def test_C05_attach_chooses_streams(cli, image):
     result = cli("run", "--rm", "-a", "stderr", image, "sh", "-c", "echo out; echo err >&2; exit 3")
     assert (result.out, result.err, result.code) == ("", "err\n", 3)
     result = cli("run", "--rm", "-i", "-a", "stdin", image, "sh", "-c", "read x; test $x = hi && exit 5", stdin="hi\n")
-    assert result.code == 5
+    # Docker 20.10's command line does not wait when it shows no output.
+    assert result.code == (0 if cli.name.startswith("docker-20") else 5)
     assert "hi" not in result.out
 
 

@@ -46,9 +46,9 @@ package enum StartCommand {
         do throws(SyscallError) {
             try LinuxSyscalls.makeDirectory(path, mode: ShimLayout.directoryMode)
         } catch  where error.isExisting {
-            // Left by a shim that was killed; one that lives keeps its place.
-            if isAlive(layout) { throw error }
-            try removeTree(path)
+            // Left by a shim that was killed; one that lives keeps its place, but may be on its way out.
+            if isAlive(layout, afterMilliseconds: leaveMilliseconds) { throw error }
+            do throws(SyscallError) { try removeTree(path) } catch where error.isMissing {}
             try LinuxSyscalls.makeDirectory(path, mode: ShimLayout.directoryMode)
         }
     }
@@ -80,12 +80,15 @@ package enum StartCommand {
     }
 
     /// Whether the shim that wrote the pid file runs; one that is dead and not reaped does not.
-    private static func isAlive(_ layout: ShimLayout) -> Bool {
+    /// How long a shim that was told to end may take to take its directory away.
+    private static let leaveMilliseconds: Int32 = 2_000
+
+    private static func isAlive(_ layout: ShimLayout, afterMilliseconds timeout: Int32) -> Bool {
         guard let bytes = try? readFile(FilePath(layout.pidPath), limitBytes: 64),
             let identity = try? ShimProcessIdentity(decoding: bytes), let process = try? openProcess(identity.pid),
             (try? startTimeTicks(of: identity.pid)) == identity.startTimeTicks
         else { return false }
-        return (try? waitUntilReadable([process.number], timeoutMilliseconds: 0)) == []
+        return (try? waitUntilReadable([process.number], timeoutMilliseconds: timeout)) == []
     }
 
     private static func randomName() -> String {
