@@ -48,7 +48,7 @@ package enum StartCommand {
         } catch  where error.isExisting {
             // Left by a shim that was killed; one that lives keeps its place, but may be on its way out.
             if isAlive(layout, afterMilliseconds: leaveMilliseconds) { throw error }
-            do throws(SyscallError) { try removeTree(path) } catch where error.isMissing {}
+            do throws(SyscallError) { try removeTree(path) } catch  where error.isMissing {}
             try LinuxSyscalls.makeDirectory(path, mode: ShimLayout.directoryMode)
         }
     }
