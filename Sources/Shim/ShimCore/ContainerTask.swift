@@ -212,13 +212,15 @@ final class ContainerTask {
             return completion(.failure(wrongState("start", first)))
         }
         first.state = .starting(pid: pid)
+        // Taken before: a short program has ended by the time that the runtime says it began.
+        let beginning = ProtobufTimestamp(unixNanoseconds: unixNanoseconds())
         runner.run(.start) { [self] failure in
             if let failure {
                 first.state = .created(pid: pid)
                 completion(.failure(failure))
             } else {
                 first.state = .running(pid: pid)
-                first.startedAt = ProtobufTimestamp(unixNanoseconds: unixNanoseconds())
+                first.startedAt = beginning
                 context.publish(.start(TaskProcessEvent(containerID: id, pid: UInt32(bitPattern: pid))))
                 completion(.success(pid))
             }
@@ -258,11 +260,12 @@ final class ContainerTask {
                 throw ShimError("process document", error)
             }
             let verb = { RuntimeVerb.exec(processFile: processFile, pidFile: $0, consoleSocket: $1) }
+            let beginning = ProtobufTimestamp(unixNanoseconds: unixNanoseconds())
             try launch(exec, verb: verb) { [self] result in
                 runner.removeScratch(processFile)
                 if case .success(let pid) = result {
                     exec.state = .running(pid: pid)
-                    exec.startedAt = ProtobufTimestamp(unixNanoseconds: unixNanoseconds())
+                    exec.startedAt = beginning
                     context.publish(
                         .execStarted(TaskProcessEvent(containerID: id, execID: exec.execID, pid: UInt32(bitPattern: pid))))
                 }
