@@ -189,8 +189,8 @@ def test_a_hostile_layer_touches_nothing_outside(apus, registry, image, canary, 
         name = f"hostile{number}"
         Pusher(registry.host).push(name, Image([busybox_layer(), *layers]))
         result = apus("run", "--rm", f"{registry.host}/{name}", "true")
-        # 127: a layer may hide all of its own image, and then has no program to run.
-        assert result.code in (0, 125, 127), result
+        # An opaque mark at the root hides the whole image below it, which then has no program to run.
+        assert result.code in ((0, 125, 127) if attack == "D06_whiteouts" else (0, 125)), result
         assert canary() == before
         apus("rmi", "-f", f"{registry.host}/{name}")
     assert apus("run", "--rm", image, "echo", "alive").ok() == "alive\n"
