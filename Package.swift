@@ -145,6 +145,8 @@ let package = Package(
         tests("ImagesTests", in: "Kernel", of: ["Images"]),
         tests("EngineAPITests", in: "Unit", of: ["EngineAPI"]),
         tests("APIServerTests", in: "Unit", of: ["APIServer", nioEmbedded]),
+        tests("ShimProtocolTests", in: "Unit", of: ["ShimProtocol"]),
+        tests("ShimCoreTests", in: "Unit", of: ["ShimCore", "ShimProtocol", "LinuxSyscalls"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -3,10 +3,17 @@ internal import ShimProtocol
 internal import SystemPackage
 
 /// Where a container's log lies and how much of it is kept.
-struct LogConfiguration: Equatable, Sendable {
-    let path: String
-    let fileByteLimit: UInt64
-    let fileCount: UInt32
+package struct LogConfiguration: Equatable, Sendable {
+    package let path: String
+    package let fileByteLimit: UInt64
+    /// The current file included.
+    package let fileCount: UInt32
+
+    package init(path: String, fileByteLimit: UInt64, fileCount: UInt32) {
+        self.path = path
+        self.fileByteLimit = fileByteLimit
+        self.fileCount = fileCount
+    }
 }
 
 /// A container's log on disk: whole records, rotated by size.

@@ -1,15 +1,16 @@
-internal import ShimProtocol
+package import ShimProtocol
 
 /// Cuts one stream's output into log records: at newlines, and inside a line after
 /// `LogLimits.recordByteCount`. Holds no more than that.
-struct LogLines {
+package struct LogLines {
     private let stream: LogRecord.Stream
     private var line: [UInt8] = []
 
-    init(stream: LogRecord.Stream) { self.stream = stream }
+    /// Begins with nothing held back.
+    package init(stream: LogRecord.Stream) { self.stream = stream }
 
     /// Takes the stream's next bytes and gives each record that they complete.
-    mutating func append(_ bytes: ArraySlice<UInt8>, unixNanoseconds: Int64, _ emit: (LogRecord) -> Void) {
+    package mutating func append(_ bytes: ArraySlice<UInt8>, unixNanoseconds: Int64, _ emit: (LogRecord) -> Void) {
         var rest = bytes
         while !rest.isEmpty {
             // One more than a record holds: a newline there still ends it.
@@ -29,7 +30,7 @@ struct LogLines {
     }
 
     /// The stream has ended: what is left had no newline.
-    mutating func finish(unixNanoseconds: Int64, _ emit: (LogRecord) -> Void) {
+    package mutating func finish(unixNanoseconds: Int64, _ emit: (LogRecord) -> Void) {
         if line.isEmpty { return }
         take([], isPartial: true, unixNanoseconds, emit)
     }

@@ -1,4 +1,4 @@
-internal import LinuxSyscalls
+package import LinuxSyscalls
 internal import ShimProtocol
 internal import SystemPackage
 
@@ -88,11 +88,12 @@ enum RootMounts {
 }
 
 /// Mount options as fstab(5) has them: words that are flags, and the rest for the file system.
-struct FstabOptions: Equatable {
-    private(set) var flags: MountFlags = []
-    private(set) var propagation: MountFlags?
-    private(set) var isLoop = false
-    private(set) var data = ""
+package struct FstabOptions: Equatable {
+    package private(set) var flags: MountFlags = []
+    package private(set) var propagation: MountFlags?
+    package private(set) var isLoop = false
+    /// What is not a flag, joined by commas.
+    package private(set) var data = ""
 
     private static let setting: [String: MountFlags] = [
         "ro": .readOnly, "nosuid": .noSetUserID, "nodev": .noDevices, "noexec": .noExecute, "sync": .synchronous,
@@ -111,7 +112,8 @@ struct FstabOptions: Equatable {
         "runbindable": [.unbindable, .recursive],
     ]
 
-    init(_ options: [String]) {
+    /// Sorts the words; later ones undo earlier ones.
+    package init(_ options: [String]) {
         var rest: [String] = []
         for option in options {
             if let flag = Self.setting[option] {

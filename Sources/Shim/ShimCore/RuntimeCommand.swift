@@ -1,5 +1,5 @@
 /// One call of the runtime executable, as runc's command line has it.
-enum RuntimeVerb: Equatable, Sendable {
+package enum RuntimeVerb: Equatable, Sendable {
     case create(bundle: String, pidFile: String, consoleSocket: String?, noPivotRoot: Bool, noNewKeyring: Bool)
     case start
     case exec(processFile: String, pidFile: String, consoleSocket: String?)
@@ -7,7 +7,7 @@ enum RuntimeVerb: Equatable, Sendable {
     case delete(force: Bool)
 
     /// As it is typed.
-    var name: String {
+    package var name: String {
         switch self {
         case .create: "create"
         case .start: "start"
@@ -19,16 +19,24 @@ enum RuntimeVerb: Equatable, Sendable {
 }
 
 /// Which runtime serves a container, and the arguments that all its calls share.
-struct RuntimeCommand: Equatable, Sendable {
+package struct RuntimeCommand: Equatable, Sendable {
     /// An absolute path.
-    let executable: String
-    let root: String
-    let systemdCgroup: Bool
-    let containerID: String
+    package let executable: String
+    /// The runtime's state directory.
+    package let root: String
+    package let systemdCgroup: Bool
+    package let containerID: String
+
+    package init(executable: String, root: String, systemdCgroup: Bool, containerID: String) {
+        self.executable = executable
+        self.root = root
+        self.systemdCgroup = systemdCgroup
+        self.containerID = containerID
+    }
 
     /// The whole argument list.
     /// - Parameter logPath: where the runtime shall write its errors, a JSON object a line.
-    func arguments(_ verb: RuntimeVerb, logPath: String) -> [String] {
+    package func arguments(_ verb: RuntimeVerb, logPath: String) -> [String] {
         var arguments = [executable, "--root", root, "--log", logPath, "--log-format", "json"]
         if systemdCgroup { arguments.append("--systemd-cgroup") }
         arguments.append(verb.name)

@@ -118,9 +118,9 @@ final class RuntimeRunner {
 }
 
 /// Reads a runtime's log.
-enum RuntimeLog {
+package enum RuntimeLog {
     /// The last error in it: the message of the last JSON line of level error or worse, else the last line.
-    static func problem(in log: [UInt8]) -> String? {
+    package static func problem(in log: [UInt8]) -> String? {
         let lines = log.split(separator: 0x0a)
         for line in lines.reversed() {
             if let message = errorMessage(Array(line)) { return message }

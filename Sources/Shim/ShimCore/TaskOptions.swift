@@ -1,25 +1,25 @@
-internal import ShimProtocol
+package import ShimProtocol
 
 /// What Create's typed options come to, containerd's and `apusd`'s alike.
-struct TaskOptions: Equatable, Sendable {
+package struct TaskOptions: Equatable, Sendable {
     /// The runtime executable as it was named; empty for ours.
-    var runtime = ""
+    package var runtime = ""
     /// The runtime's state directory; empty for one in the shim's own.
-    var runtimeRoot = ""
-    var systemdCgroup = false
-    var noPivotRoot = false
-    var noNewKeyring = false
-    var log: LogConfiguration?
-    var exitRecordPath = ""
+    package var runtimeRoot = ""
+    package var systemdCgroup = false
+    package var noPivotRoot = false
+    package var noNewKeyring = false
+    package var log: LogConfiguration?
+    package var exitRecordPath = ""
     /// Stdio goes to attach clients; else to FIFOs.
-    var usesAttach = false
-    var openStdin = false
-    var stdinOnce = false
+    package var usesAttach = false
+    package var openStdin = false
+    package var stdinOnce = false
 
     /// Reads the options of a Create request.
     /// - Parameter namespace: containerd's, under which runc's option `root` is taken.
     /// - Throws: `ShimError.unsupported` for a type, or a set field, that nothing here serves.
-    init(_ any: ProtobufAny?, namespace: String) throws(ShimError) {
+    package init(_ any: ProtobufAny?, namespace: String) throws(ShimError) {
         guard let any else {
             self.init()
             return
@@ -58,7 +58,7 @@ struct TaskOptions: Equatable, Sendable {
     }
 
     /// The most log files that are kept.
-    static let maximumLogFileCount: UInt32 = 1000
+    package static let maximumLogFileCount: UInt32 = 1000
 
     private init(_ options: RuncOptions, namespace: String) throws(ShimError) {
         guard options.shimCgroup.isEmpty else { throw ShimError(.unsupported, "option shim_cgroup") }

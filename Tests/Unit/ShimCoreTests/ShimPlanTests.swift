@@ -1,0 +1,104 @@
+import LinuxSyscalls
+import ShimCore
+import ShimProtocol
+import Testing
+
+@Suite("What the shim decides before it acts")
+struct ShimPlanTests {
+    @Test("containerd's command line is understood, in every way that Go's flags can be written")
+    func containerdCommandLine() throws {
+        let invocation = try ShimInvocation(
+            arguments: ["shim", "-namespace", "default", "--address=/run/c.sock", "-publish-binary", "/bin/c", "-id", "box", "-debug", "start"],
+            environment: ["PATH=/bin", "TTRPC_ADDRESS=/run/c.sock.ttrpc"], executable: "/usr/bin/shim")
+        #expect(invocation.action == .start && invocation.configuration.id == "box")
+        #expect(invocation.configuration.namespace == "default" && invocation.configuration.eventsAddress == "/run/c.sock.ttrpc")
+    }
+
+    @Test("With a directory of apusd's, events go to subscribers only")
+    func apusdCommandLine() throws {
+        let invocation = try ShimInvocation(
+            arguments: ["shim", "-id", "box", "-directory", "/run/apus/shims/box", "start"],
+            environment: ["TTRPC_ADDRESS=/run/c.sock.ttrpc"], executable: "/usr/bin/shim")
+        #expect(invocation.configuration.eventsAddress.isEmpty && invocation.configuration.directory == "/run/apus/shims/box")
+    }
+
+    @Test(
+        "A command line that makes no sense is refused",
+        arguments: [
+            [], ["start"], ["-id", "box"], ["-id", "../x", "start"], ["-id", "box", "fly"], ["-id"], ["-wings", "2", "-id", "box", "start"],
+            ["-id", "box", "-directory", "relative", "start"], ["-id", "box", "serve"], ["-id", "box", "-namespace", "a/b", "start"],
+        ] as [[String]])
+    func badCommandLine(arguments: [String]) {
+        #expect(throws: ShimError.self) { try ShimInvocation(arguments: ["shim"] + arguments, environment: [], executable: "") }
+    }
+
+    @Test("The runtime is called as runc's command line has it")
+    func runtimeArguments() {
+        let command = RuntimeCommand(executable: "/bin/runc", root: "/root", systemdCgroup: true, containerID: "box")
+        let common = ["/bin/runc", "--root", "/root", "--log", "/log", "--log-format", "json", "--systemd-cgroup"]
+        let create = RuntimeVerb.create(bundle: "/b", pidFile: "/p", consoleSocket: "/c", noPivotRoot: true, noNewKeyring: false)
+        #expect(
+            command.arguments(create, logPath: "/log") == common + [
+                "create", "--bundle", "/b", "--pid-file", "/p", "--console-socket", "/c", "--no-pivot", "box",
+            ])
+        #expect(
+            command.arguments(.exec(processFile: "/x", pidFile: "/p", consoleSocket: nil), logPath: "/log") == common + [
+                "exec", "--process", "/x", "--detach", "--pid-file", "/p", "box",
+            ])
+        #expect(command.arguments(.kill(signal: 15, all: true), logPath: "/log") == common + ["kill", "--all", "box", "15"])
+        #expect(command.arguments(.delete(force: true), logPath: "/log") == common + ["delete", "--force", "box"])
+    }
+
+    @Test("A runtime's error is the last one in its log, or its last words")
+    func runtimeLog() {
+        let log = """
+            {"level":"error","msg":"first","time":"now"}
+            {"level":"error","msg":"second \\"quoted\\"","time":"now"}
+            {"level":"info","msg":"later"}
+
+            """
+        #expect(RuntimeLog.problem(in: Array(log.utf8)) == "second \"quoted\"")
+        #expect(RuntimeLog.problem(in: Array("noise\nsegmentation fault \n".utf8)) == "segmentation fault")
+        #expect(RuntimeLog.problem(in: []) == nil)
+    }
+
+    @Test("Options of containerd, of apusd and of neither")
+    func options() throws {
+        var runc = RuncOptions()
+        runc.binaryName = "crun"
+        runc.root = "/run/crun"
+        let ofContainerd = try TaskOptions(ProtobufAny(wrapping: runc), namespace: "k8s.io")
+        #expect(ofContainerd.runtime == "crun" && ofContainerd.runtimeRoot == "/run/crun/k8s.io" && !ofContainerd.usesAttach)
+        var apus = ApusOptions()
+        apus.logPath = "/log"
+        let ofApusd = try TaskOptions(ProtobufAny(wrapping: apus), namespace: "apus")
+        #expect(ofApusd.usesAttach && ofApusd.log == LogConfiguration(path: "/log", fileByteLimit: 10_000_000, fileCount: 3))
+        apus.logPath = "relative"
+        #expect(throws: ShimError.self) { try TaskOptions(ProtobufAny(wrapping: apus), namespace: "apus") }
+        #expect(throws: ShimError.self) { try TaskOptions(ProtobufAny(typeURL: "somebody.Else", value: []), namespace: "apus") }
+        runc.shimCgroup = "/x"
+        #expect(throws: ShimError.self) { try TaskOptions(ProtobufAny(wrapping: runc), namespace: "") }
+    }
+
+    @Test("Mount options are flags, propagation, or the file system's own")
+    func mountOptions() {
+        let options = FstabOptions(["rw", "ro", "nosuid", "rbind", "rprivate", "lowerdir=/a:/b", "userxattr"])
+        #expect(options.flags == [.readOnly, .noSetUserID, .bind, .recursive] && options.propagation == [.isPrivate, .recursive])
+        #expect(options.data == "lowerdir=/a:/b,userxattr" && !options.isLoop)
+        #expect(FstabOptions(["loop=/dev/loop0"]).isLoop && FstabOptions(["ro", "rw"]).flags.isEmpty)
+    }
+
+    @Test("Lines are cut the same way whatever the pieces they arrive in", arguments: [1, 2, 5, 16_384, 16_385, 100_000])
+    func lines(pieceSize: Int) {
+        let long = [UInt8](repeating: 0x78, count: LogLimits.recordByteCount)
+        let text = Array("a\n\nbc\n".utf8) + long + [0x0a] + long + Array("y\nend".utf8)
+        var lines = LogLines(stream: .stdout)
+        var found: [LogRecord] = []
+        for start in stride(from: 0, to: text.count, by: pieceSize) {
+            lines.append(text[start..<min(start + pieceSize, text.count)], unixNanoseconds: 1) { found.append($0) }
+        }
+        lines.finish(unixNanoseconds: 1) { found.append($0) }
+        #expect(found.map { $0.text.count } == [1, 0, 2, 16_384, 16_384, 1, 3])
+        #expect(found.map(\.isPartial) == [false, false, false, false, true, false, true])
+    }
+}

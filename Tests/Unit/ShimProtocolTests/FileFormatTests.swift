@@ -1,0 +1,104 @@
+import ShimProtocol
+import Testing
+
+@Suite("Log, exit record, pid file")
+struct FileFormatTests {
+    private let records = [
+        LogRecord(unixNanoseconds: 1, stream: .stdout, isPartial: false, text: []),
+        LogRecord(unixNanoseconds: .max, stream: .stderr, isPartial: true, text: [0, 10, 255]),
+        LogRecord(unixNanoseconds: -1, stream: .stdout, isPartial: false, text: ArraySlice(repeating: 7, count: LogLimits.recordByteCount)),
+    ]
+
+    private var file: [UInt8] {
+        records.reduce(into: LogFileHeader(sequence: 9).encoded()) { $1.encode(into: &$0) }
+    }
+
+    @Test("Records come out of a file whatever the pieces it is read in", arguments: [1, 7, 4096, 1 << 20])
+    func decoding(pieceSize: Int) throws {
+        var decoder = LogDecoder()
+        var found: [LogRecord] = []
+        for start in stride(from: 0, to: file.count, by: pieceSize) {
+            decoder.append(file[start..<min(start + pieceSize, file.count)])
+            while let record = try decoder.next() { found.append(record) }
+        }
+        #expect(found.map { Array($0.text) } == records.map { Array($0.text) })
+        #expect(found.map(\.unixNanoseconds) == [1, .max, -1] && decoder.header?.sequence == 9)
+        #expect(decoder.validByteCount == UInt64(file.count))
+    }
+
+    @Test("Wherever a file is torn, what stands before is kept and the tail known")
+    func tornTail() throws {
+        let boundaries = [24, 44, 67].map { UInt64($0) }
+        for count in 24..<100 {
+            var decoder = LogDecoder()
+            decoder.append(file.prefix(count))
+            while try decoder.next() != nil {}
+            #expect(decoder.validByteCount == boundaries.last { $0 <= UInt64(count) })
+        }
+    }
+
+    @Test("A file can be read backwards from its end")
+    func backwards() throws {
+        var end = file.count
+        var texts: [[UInt8]] = []
+        while end > LogFileHeader.byteCount {
+            let length = try LogRecord.byteCount(trailer: file[(end - 4)..<end])
+            texts.append(Array(try #require(try LogRecord.decode(file[(end - length)..<end])).text))
+            end -= length
+        }
+        #expect(texts == records.reversed().map { Array($0.text) })
+    }
+
+    @Test("What cannot be a record is refused: zeros, wrong streams, long texts, a trailer that differs")
+    func malformed() {
+        var good: [UInt8] = []
+        records[1].encode(into: &good)
+        for (index, value) in [(0, 0xff), (3, 1), (12, 0), (12, 3), (13, 2), (14, 1), (19, 4)] as [(Int, UInt8)] {
+            var bad = good
+            bad[index] = value
+            #expect(throws: WireError.self) { try LogRecord.decode(bad[...]) }
+        }
+        #expect(throws: WireError.self) { try LogRecord.decode([UInt8](repeating: 0, count: 64)[...]) }
+    }
+
+    @Test("Another version's header says so, another file's is malformed")
+    func headers() {
+        var other = LogFileHeader(sequence: 1).encoded()
+        other[8] = 2
+        #expect(throws: WireError(.unsupported, "log header version 2")) { try LogFileHeader(decoding: other) }
+        #expect(throws: WireError(.malformed, "log header")) { try LogFileHeader(decoding: Array("{\"log\":1}".utf8)) }
+        #expect(throws: WireError(.truncated, "log header")) { try LogFileHeader(decoding: Array("APUS".utf8)) }
+    }
+
+    @Test("An exit record comes back as it was, and a later one's new members do no harm")
+    func exitRecord() throws {
+        let record = ExitRecord(
+            id: "box", pid: 5, exitCode: 137, signal: 9, startedAtUnixNanoseconds: 1, exitedAtUnixNanoseconds: .max, oomKilled: true)
+        #expect(try ExitRecord(decoding: record.encoded()) == record)
+        let extended = String(decoding: record.encoded(), as: UTF8.self).replacing("{", with: "{\"new\":[1],", maxReplacements: 1)
+        #expect(try ExitRecord(decoding: Array(extended.utf8)) == record)
+    }
+
+    @Test("What is no exit record is refused", arguments: ["", "{}", "[]", "{\"version\":1}", "{\"version\":2,\"id\":\"box\"}", "{\"version\":1,\"id\":\"box\"} x"])
+    func badExitRecord(text: String) {
+        #expect(throws: WireError.self) { try ExitRecord(decoding: Array(text.utf8)) }
+    }
+
+    @Test("A shim's pid file names a process for good")
+    func identity() throws {
+        let identity = ShimProcessIdentity(pid: 17, startTimeTicks: 1 << 40)
+        #expect(try ShimProcessIdentity(decoding: identity.encoded()) == identity)
+        for text in ["", "17", "-1 5\n", "0 5", "17 x", "1 2 3"] {
+            #expect(throws: WireError.self) { try ShimProcessIdentity(decoding: Array(text.utf8)) }
+        }
+    }
+
+    @Test("A shim's record of another version is not guessed at")
+    func record() throws {
+        var record = ShimRecord()
+        record.id = "box"
+        #expect(try ShimRecord(decoding: record.encoded()) == record)
+        record.version = 2
+        #expect(throws: WireError(.unsupported, "shim record version 2")) { try ShimRecord(decoding: record.encoded()) }
+    }
+}
