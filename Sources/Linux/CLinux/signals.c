@@ -15,12 +15,12 @@ int clinux_set_signal_mask(uint64_t blocked, uint64_t *previous) {
 }
 
 int clinux_default_signals(void) {
-    struct sigaction standard = {.sa_handler = SIG_DFL}, found;
-    for (int signal = 1; signal <= SIGRTMAX; signal++) {
-        // The C library keeps its own real-time signals from us: EINVAL, as for those that have no choice.
-        if (sigaction(signal, NULL, &found) < 0 || found.sa_handler == SIG_DFL) continue;
+    // The kernel's own call and struct sigaction (all zeros: SIG_DFL): the C library hides its real-time signals 32 and 33 from us,
+    // and a caller may have had us ignore those too.
+    const struct { void (*handler)(int); unsigned long rest[3]; } standard = {SIG_DFL, {0}};
+    for (int signal = 1; signal <= 64; signal++) {
         if (signal == SIGKILL || signal == SIGSTOP) continue;
-        if (sigaction(signal, &standard, NULL) < 0) return -errno;
+        if (syscall(SYS_rt_sigaction, signal, &standard, NULL, sizeof(uint64_t)) < 0) return -errno;
     }
     return 0;
 }
