@@ -68,7 +68,7 @@ def test_a32_whenever_the_runtime_is_killed_delete_removes_all_that_there_is(run
 @pytest.mark.ours
 def test_a33_a_later_process_of_the_same_number_is_never_signalled(runtime, bundle, running):
     """The record is made to name another process's number: it started at another time, so it is not the container's."""
-    path = os.path.join(runtime.state_root, running, "state.json")
+    path = os.path.join(runtime.state_root, running, "init.json")
     with open(path, encoding="utf-8") as file:
         text = file.read()
     time.sleep(0.05)  # start times are counted in hundredths of a second

@@ -20,10 +20,9 @@ extension LinuxConfiguration {
     }
 
     private func validateNamespaces() throws(SpecProblem) {
-        var seen: Set<LinuxNamespace.Kind> = []
         for (index, namespace) in namespaces.enumerated() {
             let field = "linux.namespaces[\(index)]"
-            guard seen.insert(namespace.kind).inserted else {
+            if namespaces[..<index].contains(where: { $0.kind == namespace.kind }) {
                 throw SpecProblem(field: field + ".type", problem: "\(namespace.kind.rawValue) appears twice")
             }
             if let path = namespace.path, !path.hasPrefix("/") {

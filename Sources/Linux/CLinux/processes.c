@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <linux/nsfs.h>
+#include <malloc.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -105,6 +106,12 @@ int clinux_join_session_keyring(const char *name) {
 
 int clinux_execveat(int directory, const char *path, char *const arguments[], char *const environment[]) {
     return result(syscall(SYS_execveat, directory, path, arguments, environment, path[0] ? 0 : AT_EMPTY_PATH));
+}
+
+void clinux_hoard_memory(void) {
+    mallopt(M_TOP_PAD, 512 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
 }
 
 /// Adds the three standard descriptors. A source among 0 to 2 could be overwritten before it is read,

@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { MAXIMUM_DESCRIPTORS = 8 };
+enum { MAXIMUM_DESCRIPTORS = 32 };
 
 union control {
     char bytes[CMSG_SPACE(MAXIMUM_DESCRIPTORS * sizeof(int))];

@@ -20,26 +20,40 @@ package final class CgroupEntry: Sendable {
     private let files: [ControlFile]
     private let unified: CgroupDirectory?
 
-    package init(into cgroup: Cgroup) throws(CgroupError) {
+    /// - Parameter bornInUnified: whether the process will be cloned into `directoryForClone`, which spares v2 a move.
+    package init(into cgroup: Cgroup, bornInUnified: Bool) throws(CgroupError) {
         var files: [ControlFile] = []
-        for branch in cgroup.branches where branch.place.version == .v1 {
-            let path = "\(branch.place.directory)/tasks"
+        for branch in cgroup.branches where !(bornInUnified && branch.place.version == .v2) {
+            let path = Self.controlFile(of: branch.place)
             do throws(SyscallError) {
                 guard let leaf = branch.leaf else { throw SyscallError("open", path, errno: ENOENT) }
-                files.append(ControlFile(try openFile("tasks", .writeOnly, at: leaf.number), path: path))
+                let name = FilePath(path).lastComponent.map { FilePath($0.string) } ?? ""
+                files.append(ControlFile(try openFile(name, .writeOnly, at: leaf.number), path: path))
             } catch { throw CgroupError(doing: "open \(path)", cause: error) }
         }
         self.files = files
-        unified = cgroup.unifiedLeaf
+        unified = bornInUnified ? cgroup.unifiedLeaf : nil
     }
 
-    /// The v2 part, for CLONE_INTO_CGROUP: the process must be born there, `enter` does the rest. Valid as long as this value.
+    /// From descriptors that another process sent: those of an entry into the whole cgroup of `record`, in their order, which are owned
+    /// from here on.
+    package init(receiving descriptors: [Int32], of record: CgroupRecord) {
+        let paths = record.places.map(Self.controlFile) + Array(repeating: "", count: max(0, descriptors.count - record.places.count))
+        files = zip(descriptors, paths).map { ControlFile(OwnedFD(owning: $0), path: $1) }
+        unified = nil
+    }
+
+    private static func controlFile(of place: CgroupRecord.Place) -> String {
+        "\(place.directory)/\(place.version == .v1 ? "tasks" : "cgroup.procs")"
+    }
+
+    /// The v2 part, for CLONE_INTO_CGROUP; nil where the process moves there by itself. Valid as long as this value.
     package var directoryForClone: Int32? { unified?.number }
 
     /// Those that the process must not close before it has entered.
     package var descriptors: [Int32] { files.map { $0.descriptor.number } }
 
-    /// Moves the calling process, which has one thread, in every hierarchy of v1.
+    /// Moves the calling process, which has one thread.
     package func enter() throws(CgroupError) {
         for file in files {
             try doing("enter cgroup \(file.path)") { () throws(SyscallError) in

@@ -22,10 +22,12 @@ struct OwnCgroups {
 
     /// - Source: cgroups(7): `hierarchy-ID:controller-list:cgroup-path`.
     init(parsing text: String) {
-        lines = text.split(separator: "\n").compactMap { line in
-            let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+        lines = fields(of: text[...], separatedBy: UInt8(ascii: "\n")).compactMap { line in
+            // By bytes: this is read each time a container is made.
+            let parts = line.utf8.split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
             guard parts.count == 3 else { return nil }
-            return Line(names: parts[1].split(separator: ",").map(String.init), path: String(parts[2]))
+            let names = parts[1].split(separator: UInt8(ascii: ",")).map { String(Substring($0)) }
+            return Line(names: names, path: String(Substring(parts[2])))
         }
     }
 

@@ -18,7 +18,7 @@ package let directoryEntryLimit = 4_000_000
 /// - Throws: EFBIG for more than `directoryEntryLimit` names.
 package func directoryEntries(of directory: borrowing OwnedFD, subject: String = "") throws(SyscallError) -> [DirectoryEntry] {
     var entries: [DirectoryEntry] = []
-    var buffer = [UInt8](repeating: 0, count: 65_536)
+    var buffer = unsafe [UInt8](unsafeUninitializedCapacity: 65_536) { _, count in count = 65_536 }
     let descriptor = directory.number
     while true {
         let length = Int(

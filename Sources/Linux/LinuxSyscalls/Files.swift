@@ -85,13 +85,27 @@ package func readBytes(_ descriptor: Int32, into buffer: inout [UInt8]) throws(S
 /// - Throws: EFBIG when there are more than `limitBytes`.
 package func readAll(_ descriptor: Int32, limitBytes: Int, subject: String) throws(SyscallError) -> [UInt8] {
     var contents: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: min(65_536, limitBytes + 1))
+    var roomBytes = 4096
     while true {
-        let count = try readBytes(descriptor, into: &chunk)
-        if count == 0 { return contents }
-        contents.append(contentsOf: chunk[..<count])
+        let chunk = try readChunk(descriptor, roomBytes: min(roomBytes, limitBytes + 1), subject: subject)
+        if chunk.isEmpty { return contents }
+        if contents.isEmpty { contents = chunk } else { contents += chunk }
         if contents.count > limitBytes { throw SyscallError("read", subject, errno: EFBIG) }
+        // Most files fit the first time; a large one deserves few calls.
+        roomBytes = min(roomBytes * 4, 262_144)
     }
+}
+
+/// One read(2) of at most `roomBytes`, into memory that nobody cleared first.
+private func readChunk(_ descriptor: Int32, roomBytes: Int, subject: String) throws(SyscallError) -> [UInt8] {
+    var failure: SyscallError?
+    let chunk = unsafe [UInt8](unsafeUninitializedCapacity: roomBytes) { buffer, count in
+        do throws(SyscallError) {
+            count = try retryingInterrupted("read", subject) { unsafe read(descriptor, buffer.baseAddress, roomBytes) }
+        } catch { failure = error }
+    }
+    if let failure { throw failure }
+    return chunk
 }
 
 /// Reads a whole file of at most `limitBytes`.

@@ -17,7 +17,7 @@ package struct MountTableEntry: Equatable, Sendable {
 
     /// Reads one line; nil for one that does not have the documented fields.
     package init?(line: Substring) {
-        let fields = line.split(separator: " ", omittingEmptySubsequences: true)
+        let fields = LinuxSyscalls.fields(of: line, separatedBy: UInt8(ascii: " "))
         guard let separator = fields.firstIndex(of: "-"), separator >= 6, fields.count >= separator + 4,
             let id = UInt32(fields[0]), let parentID = UInt32(fields[1])
         else { return nil }
@@ -25,11 +25,11 @@ package struct MountTableEntry: Equatable, Sendable {
         self.parentID = parentID
         root = unescaped(fields[3])
         mountPoint = unescaped(fields[4])
-        options = fields[5].split(separator: ",").map(String.init)
+        options = LinuxSyscalls.fields(of: fields[5], separatedBy: UInt8(ascii: ",")).map { String($0) }
         propagation = fields[6..<separator].map(String.init)
         type = unescaped(fields[separator + 1])
         source = unescaped(fields[separator + 2])
-        superOptions = fields[separator + 3].split(separator: ",").map(String.init)
+        superOptions = LinuxSyscalls.fields(of: fields[separator + 3], separatedBy: UInt8(ascii: ",")).map { String($0) }
     }
 }
 
@@ -41,11 +41,16 @@ private let mountTableLimitBytes = 32 << 20
 package func mountTable(_ path: FilePath = "/proc/self/mountinfo") throws(SyscallError) -> [MountTableEntry] {
     let text = String(decoding: try readFile(path, limitBytes: mountTableLimitBytes), as: UTF8.self)
     var entries: [MountTableEntry] = []
-    for line in text.split(separator: "\n") {
+    for line in fields(of: text[...], separatedBy: UInt8(ascii: "\n")) {
         guard let entry = MountTableEntry(line: line) else { throw SyscallError("read", path.string, errno: 74) }
         entries.append(entry)
     }
     return entries
+}
+
+/// The parts of a text between separators of one byte, empty ones left out: by bytes, many times faster than by characters.
+package func fields(of text: Substring, separatedBy separator: UInt8) -> [Substring] {
+    text.utf8.split(separator: separator).map { Substring($0) }
 }
 
 /// Undoes the octal escapes that mountinfo writes for space, tab, newline, backslash and `#`.

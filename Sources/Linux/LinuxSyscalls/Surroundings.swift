@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// The environment of the process, `KEY=value` each. Only `main` reads it.
@@ -10,6 +11,9 @@ package func processEnvironment() -> [String] {
     }
     return entries
 }
+
+/// For a program that ends soon: takes memory from the kernel in large steps and gives none back. - Source: mallopt(3).
+package func hoardMemory() { clinux_hoard_memory() }
 
 /// The effective user of the process. - Source: geteuid(2).
 package func effectiveUserID() -> UInt32 { geteuid() }

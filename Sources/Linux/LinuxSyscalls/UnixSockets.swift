@@ -66,7 +66,7 @@ package func acceptConnection(_ listener: Int32) throws(SyscallError) -> OwnedFD
     OwnedFD(owning: try checked("accept") { clinux_accept(listener) })
 }
 
-/// Sends one message, with up to 8 descriptors; the receiver gets its own copies of these. No SIGPIPE: EPIPE is thrown.
+/// Sends one message, with up to 32 descriptors; the receiver gets its own copies of these. No SIGPIPE: EPIPE is thrown.
 /// Returns how many bytes were taken; all of them on a socket of packets. - Source: sendmsg(2), SCM_RIGHTS.
 @discardableResult
 package func sendMessage(
@@ -87,7 +87,7 @@ package func sendMessage(
 package struct ReceivedMessage: Sendable {
     /// Empty at the end of the connection.
     package let bytes: [UInt8]
-    /// At most 8, close-on-exec: wrap each in `OwnedFD(owning:)`.
+    /// At most 32, close-on-exec: wrap each in `OwnedFD(owning:)`.
     package let descriptors: [Int32]
 }
 
@@ -100,13 +100,20 @@ package func receiveMessage(
 
 /// The same by number.
 package func receiveMessage(from socket: Int32, limitBytes: Int, subject: String) throws(SyscallError) -> ReceivedMessage {
-    var bytes = [UInt8](repeating: 0, count: limitBytes)
-    var descriptors = [Int32](repeating: -1, count: 8)
+    var descriptors = [Int32](repeating: -1, count: 32)
     var descriptorCount = 0
-    let count = try checked("recvmsg", subject) {
-        unsafe clinux_receive(socket, &bytes, limitBytes, &descriptors, 8, &descriptorCount)
+    var failure: SyscallError?
+    // Not cleared first: most messages are much shorter than their limit.
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: limitBytes) { buffer, count in
+        do throws(SyscallError) {
+            count = Int(
+                try checked("recvmsg", subject) {
+                    unsafe clinux_receive(socket, buffer.baseAddress, limitBytes, &descriptors, 32, &descriptorCount)
+                })
+        } catch { failure = error }
     }
-    return ReceivedMessage(bytes: Array(bytes[..<Int(count)]), descriptors: Array(descriptors[..<descriptorCount]))
+    if let failure { throw failure }
+    return ReceivedMessage(bytes: bytes, descriptors: Array(descriptors[..<descriptorCount]))
 }
 
 /// Who is at the other end of a local connection.

@@ -23,15 +23,25 @@ package struct RootfsBuilder: ~Copyable {
     /// Where sysctls are written.
     private var procfs: HeldProcfs?
 
+    /// How many steps of the preparation are done.
+    private var preparedCount = 0
+
     package init(_ plan: RootfsPlan) { self.plan = plan }
 
+    /// The first part of `prepare`: what can be done before the process is in its cgroup. May be left out.
+    package mutating func prepareBeforeCgroups() throws(RootfsError) {
+        let end = plan.preparation.firstIndex { $0.mountsCgroups } ?? plan.preparation.count
+        try perform(plan.preparation[..<end])
+        preparedCount = end
+    }
+
     /// Mounts everything and makes the devices.
-    package mutating func prepare() throws(RootfsError) { try perform(plan.preparation) }
+    package mutating func prepare() throws(RootfsError) { try perform(plan.preparation[preparedCount...]) }
 
     /// Writes settings, covers what is to be hidden and makes the root `/`, which is the working directory afterwards.
-    package mutating func complete() throws(RootfsError) { try perform(plan.completion) }
+    package mutating func complete() throws(RootfsError) { try perform(plan.completion[...]) }
 
-    private mutating func perform(_ steps: [RootfsStep]) throws(RootfsError) {
+    private mutating func perform(_ steps: ArraySlice<RootfsStep>) throws(RootfsError) {
         // Modes are those of the plan, whatever the caller's mask.
         let mask = setFileCreationMask(0)
         defer { setFileCreationMask(mask) }
@@ -182,4 +192,11 @@ package func enterWorkingDirectory(_ path: String) throws(RootfsError) {
         let real = try workingDirectory()
         if !real.isAbsolute { throw SyscallError("verify:", "it lies outside the root", errno: EPERM) }
     } catch { throw RootfsError(step, error) }
+}
+
+extension RootfsStep {
+    /// Whether it shows the hierarchies as seen from the process's own cgroup.
+    fileprivate var mountsCgroups: Bool {
+        if case .mount(let mount) = self, case .cgroups = mount.kind { true } else { false }
+    }
 }

@@ -35,6 +35,10 @@ final class ContainerCgroup {
         do { return try ContainerID(id) } catch { throw CgroupError(.invalidPath, doing: "name the cgroup", reason: error.description) }
     }
 
+    /// Whether a process should be cloned into the cgroup. Where v1 has the controllers it moves itself, and need not wait for the
+    /// cgroup before that.
+    var isBornInto: Bool { record.mode == .unified }
+
     /// Makes the planned cgroup with the container's limits.
     func create(_ resources: LinuxResources?) throws(RuntimeError) {
         guard let path else { return }
@@ -55,7 +59,7 @@ final class ContainerCgroup {
                 }
                 if path != "/" { target = try target.descendant(path) }
             }
-            return try CgroupEntry(into: target)
+            return try CgroupEntry(into: target, bornInUnified: isBornInto)
         } catch { throw RuntimeError(error) }
     }
 

@@ -3,12 +3,13 @@ internal import JSON
 internal import LinuxSyscalls
 package import OCISpec
 
-/// What the runtime writes down about a container, in `state.json` of its state directory: the intent before the first effect, the
-/// process once it exists.
+/// What the runtime writes down about a container in its state directory: the intent in `state.json` before the first effect, the
+/// process in `init.json` once it exists. Two files, each written once, need no replacing, which some file systems flush to the disk.
 package struct ContainerRecord: Equatable, Sendable {
     /// The version of the format; a file of another one is refused.
     static let formatVersion = 1
     static let fileName = "state.json"
+    static let initFileName = "init.json"
     static let limitBytes = 1 << 20
 
     /// The process that the container consists of, told apart from a later one of the same number.
@@ -44,8 +45,6 @@ package struct ContainerRecord: Equatable, Sendable {
             writer.member("rootfs", rootfs)
             writer.member("created", created)
             writer.member("owner", ownerID)
-            writer.member("pid", initProcess?.process)
-            writer.member("startTime", initProcess?.startTicks)
             writer.name("cgroup")
             cgroup.write(to: &writer)
             writer.member("namespaces", ownNamespaces.map(\.rawValue))
@@ -69,7 +68,7 @@ package struct ContainerRecord: Equatable, Sendable {
             ociVersion: "", id: "", bundle: "", rootfs: "", created: "", ownerID: 0, cgroup: CgroupRecord(mode: .unified, places: []),
             ownNamespaces: [], newKeyring: true,
             annotations: [:])
-        var (version, process, startTicks): (Int, Int32?, UInt64?) = (0, nil, nil)
+        var version = 0
         var cgroup: CgroupRecord?
         try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
             switch name {
@@ -80,8 +79,6 @@ package struct ContainerRecord: Equatable, Sendable {
             case "rootfs": record.rootfs = try reader.readString()
             case "created": record.created = try reader.readString()
             case "owner": record.ownerID = try reader.readInteger()
-            case "pid": process = try reader.readInteger(Int32.self)
-            case "startTime": startTicks = try reader.readInteger(UInt64.self)
             case "cgroup": cgroup = try CgroupRecord(from: &reader)
             case "namespaces":
                 record.ownNamespaces = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try reader.readCase() }
@@ -95,7 +92,34 @@ package struct ContainerRecord: Equatable, Sendable {
         }
         guard let cgroup else { throw JSONError(path: "cgroup", problem: "is required", offset: 0) }
         record.cgroup = cgroup
-        if let process, let startTicks { record.initProcess = Init(process: process, startTicks: startTicks) }
         return record
+    }
+}
+
+extension ContainerRecord.Init {
+    var encoded: [UInt8] {
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.member("pid", process)
+            writer.member("startTime", startTicks)
+        }
+        return writer.bytes
+    }
+
+    static func decode(_ bytes: [UInt8]) throws(RuntimeError) -> ContainerRecord.Init {
+        do throws(JSONError) {
+            var reader = try JSONReader(bytes, limits: JSONLimits(maximumBytes: ContainerRecord.limitBytes))
+            var (process, startTicks): (Int32?, UInt64?) = (nil, nil)
+            try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
+                switch name {
+                case "pid": process = try reader.readInteger(Int32.self)
+                case "startTime": startTicks = try reader.readInteger(UInt64.self)
+                default: try reader.skipValue()
+                }
+            }
+            try reader.finish()
+            guard let process, process > 0, let startTicks else { throw reader.problem("pid and startTime are required") }
+            return ContainerRecord.Init(process: process, startTicks: startTicks)
+        } catch { throw RuntimeError(.invalidConfiguration, doing: "reading \(ContainerRecord.initFileName)", error.description) }
     }
 }

@@ -40,8 +40,8 @@ package final class Creation {
         record = Self.firstRecord(request, bundle, cgroup)
         directory = try StateDirectory.make(in: request.stateRoot, id: request.id)
         do throws(RuntimeError) {
-            try directory.writeFirst(bundle.document, to: StateDirectory.configurationName)
-            try directory.writeFirst(record.encoded, to: ContainerRecord.fileName)
+            try directory.write(bundle.document, to: StateDirectory.configurationName)
+            try directory.write(record.encoded, to: ContainerRecord.fileName)
         } catch {
             throw error.followed { () throws(RuntimeError) in try directory.removeAll() }
         }
@@ -117,13 +117,13 @@ package final class Creation {
         let configuration = bundle.configuration
         let filter = try compiledFilter(configuration.linux?.seccomp, cache: request.filterCache, journal)
         let gate = request.waitsForStart ? try StartGate.listen(in: directory) : nil
-        try cgroup.create(configuration.linux?.resources)
-        record.cgroup = cgroup.record
+        if cgroup.isBornInto { try cgroup.create(configuration.linux?.resources) }
         let console = try ConsoleEnds(socket: request.consoleSocket, terminal: processPlan.terminal)
         let stage = InitStage(
             configuration: configuration, namespaces: namespaces,
             payload: PayloadStage(plan: processPlan, filter: filter, setsLimits: !namespaces.hasUser),
-            rootfsPlan: rootfsPlan, cgroup: try cgroup.entry(), gate: gate,
+            rootfsPlan: rootfsPlan, cgroup: cgroup.isBornInto ? try cgroup.entry() : nil,
+            cgroupRecord: cgroup.record, gate: gate,
             consoleSocket: console.sending,
             keyring: request.newKeyring ? "_ses.\(request.id)" : nil, preservedDescriptors: request.preservedDescriptors,
             state: state(.creating))

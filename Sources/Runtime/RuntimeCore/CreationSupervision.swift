@@ -1,3 +1,4 @@
+internal import Cgroups
 internal import Glibc
 internal import LinuxSyscalls
 internal import OCISpec
@@ -11,21 +12,31 @@ extension Creation {
         let pidfd = made.pidfd
         let channel = made.channel
         // Not yet on record, but already to be killed should anything fail.
-        record.initProcess = try during("looking at the container's process") { () throws(SyscallError) in
+        let initProcess = try during("looking at the container's process") { () throws(SyscallError) in
             guard let snapshot = try ProcessSnapshot.look(at: process) else {
                 throw SyscallError("open", "/proc/\(process)/stat", errno: ENOENT)
             }
             return ContainerRecord.Init(process: process, startTicks: snapshot.startTicks)
         }
+        record.initProcess = initProcess
         if namespaces.hasNewUser {
             // As long as the process still has our ids, and not yet its own, we may.
             try processPlan.setLimits(of: process)
             try writeMappings(of: process)
             try channel.send(.identityReady)
         }
+        if !cgroup.isBornInto {
+            // Init has been busy with what needs no cgroup meanwhile.
+            try cgroup.create(bundle.configuration.linux?.resources)
+            let entry = try cgroup.entry()
+            // A number outlives the entry that it belongs to only as long as someone holds that.
+            try withExtendedLifetime(entry) { () throws(RuntimeError) in
+                try channel.send(.cgroupReady, descriptors: entry.descriptors)
+            }
+        }
         try waitUntilPrepared(channel, process)
         try processPlan.adjustOOMScore(of: process)
-        try directory.write(record)
+        try directory.write(initProcess.encoded, to: ContainerRecord.initFileName)
         try writePIDFile(request.pidFile, process: process)
         var terminal: OwnedFD?
         if let receiving = console.receiving { terminal = try Console.receiveMaster(from: receiving) }
@@ -41,7 +52,7 @@ extension Creation {
             case .rootMounted:
                 try runRuntimeHooks()
                 try channel.send(.hooksDone)
-            case .forked, .identityReady, .hooksDone, .proceed:
+            case .forked, .identityReady, .cgroupReady, .hooksDone, .proceed:
                 throw RuntimeError(.lost, doing: "listening to the container's process", "unexpected \(received.message)")
             }
         }

@@ -145,7 +145,7 @@ package final class Execution {
             case .prepared: return
             case .remark(let text): journal.warn(text)
             case .failed(let error): throw error
-            case .forked, .identityReady, .rootMounted, .hooksDone, .proceed:
+            case .forked, .identityReady, .cgroupReady, .rootMounted, .hooksDone, .proceed:
                 throw RuntimeError(.lost, doing: "listening to the process", "unexpected \(received.message)")
             }
         }

@@ -14,7 +14,9 @@ struct InitStage {
     let namespaces: NamespacePlan
     var payload: PayloadStage
     let rootfsPlan: RootfsPlan
-    let cgroup: CgroupEntry
+    /// nil where the runtime makes the cgroup meanwhile and sends what is needed to enter it.
+    let cgroup: CgroupEntry?
+    let cgroupRecord: CgroupRecord
     /// Joined by this process; the others by the parent or a joining stage.
     var joins: [OpenedNamespace] = []
     /// Where to wait for `start`; without one the runtime says when to go on.
@@ -46,7 +48,7 @@ struct InitStage {
     private func isolate(_ channel: StageChannel) throws(RuntimeError) {
         try during("starting the container's process") { () throws(SyscallError) in
             try setParentDeathSignal(SIGKILL)
-            var kept = [channel.socket.number] + cgroup.descriptors + joins.map { $0.file.number }
+            var kept = [channel.socket.number] + (cgroup?.descriptors ?? []) + joins.map { $0.file.number }
             if let gate { kept.append(gate.number) }
             if let consoleSocket { kept.append(consoleSocket.number) }
             try letGoOfDescriptors(from: 3 + preservedDescriptors, except: kept)
@@ -59,16 +61,25 @@ struct InitStage {
     private func enterNamespaces(_ channel: StageChannel) throws(RuntimeError) {
         if namespaces.hasNewUser { try channel.await(.identityReady) }
         if namespaces.hasUser { try becomeRootOfUserNamespace() }
-        do throws(CgroupError) { try cgroup.enter() } catch { throw RuntimeError(error) }
+        for namespace in joins where namespace.join.type != .cgroup { try enter(namespace) }
+        if namespaces.hasNewTime { try enterTimeNamespace() }
+    }
+
+    private func enter(_ namespace: OpenedNamespace) throws(RuntimeError) {
+        try during("joining the \(namespace.join.kind.rawValue) namespace") { () throws(SyscallError) in try namespace.enter() }
+    }
+
+    /// The cgroup, and then the cgroup namespace, whose root is the cgroup that its first process is in.
+    private func enterCgroup(_ channel: StageChannel) throws(RuntimeError) {
+        let entry: CgroupEntry
+        if let cgroup { entry = cgroup } else { entry = CgroupEntry(receiving: try channel.await(.cgroupReady), of: cgroupRecord) }
+        do throws(CgroupError) { try entry.enter() } catch { throw RuntimeError(error) }
         if namespaces.hasNewCgroup {
             try during("making the cgroup namespace") { () throws(SyscallError) in
                 try unshareNamespaces(.cgroup, subject: "cgroup")
             }
         }
-        for namespace in joins {
-            try during("joining the \(namespace.join.kind.rawValue) namespace") { () throws(SyscallError) in try namespace.enter() }
-        }
-        if namespaces.hasNewTime { try enterTimeNamespace() }
+        for namespace in joins where namespace.join.type == .cgroup { try enter(namespace) }
     }
 
     /// The clone left us with ids that the namespace does not know; files that we make shall belong to its root.
@@ -115,6 +126,8 @@ struct InitStage {
 
     private func setUpRootfs(_ channel: StageChannel) throws(RuntimeError) {
         var rootfs = RootfsBuilder(rootfsPlan)
+        do throws(RootfsError) { try rootfs.prepareBeforeCgroups() } catch { throw RuntimeError(error) }
+        try enterCgroup(channel)
         do throws(RootfsError) { try rootfs.prepare() } catch { throw RuntimeError(error) }
         if configuration.hooks.runBeforePivot {
             try channel.send(.rootMounted)

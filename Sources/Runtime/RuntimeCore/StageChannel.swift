@@ -52,11 +52,13 @@ struct StageChannel {
     }
 
     /// For the process that becomes the payload: waits for one certain message. When the runtime is gone there is nothing left to do.
-    func await(_ expected: StageMessage) throws(RuntimeError) {
+    /// - Returns: the descriptors that came along, owned by the caller from here on.
+    @discardableResult
+    func await(_ expected: StageMessage) throws(RuntimeError) -> [Int32] {
         guard let received = try receive() else { exitAtOnce(1) }
-        for descriptor in received.descriptors { _ = OwnedFD(owning: descriptor) }
         guard received.message == expected else {
             throw RuntimeError(.lost, doing: "listening to the runtime", "expected \(expected), received \(received.message)")
         }
+        return received.descriptors
     }
 }

@@ -4,6 +4,8 @@ enum StageMessage: Equatable, Sendable {
     case forked(process: Int32)
     /// Runtime to init: the mappings of your user namespace stand.
     case identityReady
+    /// Runtime to init, with the control files to enter: the cgroup stands.
+    case cgroupReady
     /// Init to runtime: everything is mounted, the old root is still there.
     case rootMounted
     /// Runtime to init: `prestart` and `createRuntime` hooks have run.
@@ -17,7 +19,7 @@ enum StageMessage: Equatable, Sendable {
     /// From the process that becomes the payload: it gives up.
     case failed(RuntimeError)
 
-    /// More than any path in a message, less than a socket's buffer.
+    /// Room for the longest paths; a longer text loses its end.
     static let limitBytes = 16_384
 
     /// One byte of kind; then decimal, text, or code byte and two texts with a NUL between.
@@ -26,6 +28,7 @@ enum StageMessage: Equatable, Sendable {
         case .forked(let process): [1] + Array(String(process).utf8)
         case .identityReady: [2]
         case .rootMounted: [3]
+        case .cgroupReady: [9]
         case .hooksDone: [4]
         case .prepared: [5]
         case .proceed: [6]
@@ -55,6 +58,7 @@ enum StageMessage: Equatable, Sendable {
             guard texts.count == 2 else { return nil }
             self = .failed(
                 RuntimeError(code, doing: String(decoding: texts[0], as: UTF8.self), String(decoding: texts[1], as: UTF8.self)))
+        case 9: self = .cgroupReady
         default: return nil
         }
     }

@@ -96,21 +96,11 @@ package struct StateDirectory: ~Copyable {
         try during("locking the state directory") { () throws(SyscallError) in try tryLockFile(descriptor, subject: path.string) }
     }
 
-    /// Writes a new file of a directory that is still ours alone. One that was cut off is as if it had not been written.
-    func writeFirst(_ bytes: [UInt8], to name: String) throws(RuntimeError) {
+    /// Writes a new file. Nothing is flushed to a device: the state does not outlive the machine's uptime.
+    func write(_ bytes: [UInt8], to name: String) throws(RuntimeError) {
         try during("writing \(name)") { () throws(SyscallError) in
             let file = try openFile(FilePath(name), [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600, at: descriptor.number)
             try writeAll(bytes, to: file.number, subject: name)
-        }
-    }
-
-    /// Replaces a file whole. Nothing is flushed to a device: the state lies on tmpfs and does not outlive the machine's uptime.
-    func write(_ bytes: [UInt8], to name: String) throws(RuntimeError) {
-        try during("writing \(name)") { () throws(SyscallError) in
-            let temporary = FilePath(".\(name).tmp")
-            let file = try openFile(temporary, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600, at: descriptor.number)
-            try writeAll(bytes, to: file.number, subject: name)
-            try renameFile(temporary, to: FilePath(name), fromDirectory: descriptor.number, toDirectory: descriptor.number)
         }
     }
 
@@ -131,13 +121,19 @@ package struct StateDirectory: ~Copyable {
         }
     }
 
-    func write(_ record: ContainerRecord) throws(RuntimeError) { try write(record.encoded, to: ContainerRecord.fileName) }
-
     /// The record; nil where creation was cut off before it was written.
     func readRecord() throws(RuntimeError) -> ContainerRecord? {
-        guard let bytes = try read(ContainerRecord.fileName, limitBytes: ContainerRecord.limitBytes) else { return nil }
-        // Without its end it was being written when the runtime was killed: before the first effect.
-        return bytes.last == UInt8(ascii: "}") ? try ContainerRecord.decode(bytes) : nil
+        guard let bytes = try readWhole(ContainerRecord.fileName) else { return nil }
+        var record = try ContainerRecord.decode(bytes)
+        record.initProcess = try readWhole(ContainerRecord.initFileName).map(ContainerRecord.Init.decode)
+        return record
+    }
+
+    /// A document's bytes; nil where it does not exist, or has no end because the runtime was killed while writing it: before the first
+    /// effect in one case, before init was let go in the other.
+    private func readWhole(_ name: String) throws(RuntimeError) -> [UInt8]? {
+        guard let bytes = try read(name, limitBytes: ContainerRecord.limitBytes), bytes.last == UInt8(ascii: "}") else { return nil }
+        return bytes
     }
 
     /// Removes the directory and all in it: the last act of a container's life.

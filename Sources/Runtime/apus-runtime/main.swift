@@ -1,3 +1,4 @@
 internal import LinuxSyscalls
 
+hoardMemory()
 exitAtOnce(Program(surroundings: Surroundings(arguments: CommandLine.arguments, environment: processEnvironment())).run())

@@ -65,6 +65,9 @@ int clinux_join_session_keyring(const char *name);
 /// execveat(2); returns only to say why not, -errno. An empty path is the descriptor itself (AT_EMPTY_PATH).
 int clinux_execveat(int directory, const char *path, char *const arguments[], char *const environment[]);
 
+/// mallopt(3) for a program that ends soon: memory is taken in large steps and never given back.
+void clinux_hoard_memory(void);
+
 /// posix_spawn(3) with an empty signal mask, default dispositions and the three standard descriptors
 /// given; those from 3 up must be close-on-exec. `new_session` calls setsid(2) first.
 /// Returns the pid or -errno.

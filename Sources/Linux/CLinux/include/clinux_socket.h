@@ -25,11 +25,11 @@ int clinux_listen_unix(int type, const char *path, int backlog);
 /// accept4(2), close-on-exec. Returns a descriptor or -errno.
 int clinux_accept(int listener);
 
-/// sendmsg(2) with up to 8 descriptors (SCM_RIGHTS) and without SIGPIPE. Returns the bytes sent or -errno.
+/// sendmsg(2) with up to 32 descriptors (SCM_RIGHTS) and without SIGPIPE. Returns the bytes sent or -errno.
 int clinux_send(int socket, const void *bytes, size_t count, const int *descriptors, size_t descriptor_count);
 
 /// recvmsg(2); descriptors that come along are close-on-exec and stored up to `descriptor_capacity` (at
-/// most 8), their number in `descriptor_count`. Returns the bytes received, 0 at the end, or -errno;
+/// most 32), their number in `descriptor_count`. Returns the bytes received, 0 at the end, or -errno;
 /// EMSGSIZE when either buffer was too small.
 int clinux_receive(int socket, void *bytes, size_t capacity, int *descriptors, size_t descriptor_capacity,
                    size_t *descriptor_count);
