@@ -53,7 +53,7 @@ struct FileFormatTests {
     func malformed() {
         var good: [UInt8] = []
         records[1].encode(into: &good)
-        for (index, value) in [(0, 0xff), (3, 1), (12, 0), (12, 3), (13, 2), (14, 1), (19, 4)] as [(Int, UInt8)] {
+        for (index, value) in [(0, 2), (3, 1), (12, 0), (12, 3), (13, 2), (14, 1), (19, 4)] as [(Int, UInt8)] {
             var bad = good
             bad[index] = value
             #expect(throws: WireError.self) { try LogRecord.decode(bad[...]) }
