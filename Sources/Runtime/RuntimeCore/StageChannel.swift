@@ -28,10 +28,12 @@ struct StageChannel {
         return pair.split { (StageChannel($0), StageChannel($1)) }
     }
 
+    /// To an end that is closed a message is lost, and that is no error yet: what it said before, such as why it gave up, is still to be
+    /// received.
     func send(_ message: StageMessage, descriptors: [Int32] = []) throws(RuntimeError) {
-        try during("talking to the other stage") { () throws(SyscallError) in
+        do {
             _ = try sendMessage(message.encoded, descriptors: descriptors, to: socket.number, subject: "stage channel")
-        }
+        } catch where error.errno == EPIPE {} catch { throw RuntimeError(doing: "talking to the other stage", error) }
     }
 
     /// The next message with the descriptors that came along; nil when the other end is closed.
