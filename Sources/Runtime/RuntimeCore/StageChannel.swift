@@ -33,7 +33,9 @@ struct StageChannel {
     func send(_ message: StageMessage, descriptors: [Int32] = []) throws(RuntimeError) {
         do {
             _ = try sendMessage(message.encoded, descriptors: descriptors, to: socket.number, subject: "stage channel")
-        } catch where error.errno == EPIPE {} catch { throw RuntimeError(doing: "talking to the other stage", error) }
+        } catch {
+            if error.errno != EPIPE { throw RuntimeError(doing: "talking to the other stage", error) }
+        }
     }
 
     /// The next message with the descriptors that came along; nil when the other end is closed.

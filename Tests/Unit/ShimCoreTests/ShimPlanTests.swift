@@ -8,7 +8,9 @@ struct ShimPlanTests {
     @Test("containerd's command line is understood, in every way that Go's flags can be written")
     func containerdCommandLine() throws {
         let invocation = try ShimInvocation(
-            arguments: ["shim", "-namespace", "default", "--address=/run/c.sock", "-publish-binary", "/bin/c", "-id", "box", "-debug", "start"],
+            arguments: [
+                "shim", "-namespace", "default", "--address=/run/c.sock", "-publish-binary", "/bin/c", "-id", "box", "-debug", "start",
+            ],
             environment: ["PATH=/bin", "TTRPC_ADDRESS=/run/c.sock.ttrpc"], executable: "/usr/bin/shim")
         #expect(invocation.action == .start && invocation.configuration.id == "box")
         #expect(invocation.configuration.namespace == "default" && invocation.configuration.eventsAddress == "/run/c.sock.ttrpc")
@@ -25,7 +27,8 @@ struct ShimPlanTests {
     @Test(
         "A command line that makes no sense is refused",
         arguments: [
-            [], ["start"], ["-id", "box"], ["-id", "../x", "start"], ["-id", "box", "fly"], ["-id"], ["-wings", "2", "-id", "box", "start"],
+            [], ["start"], ["-id", "box"], ["-id", "../x", "start"], ["-id", "box", "fly"], ["-id"],
+            ["-wings", "2", "-id", "box", "start"],
             ["-id", "box", "-directory", "relative", "start"], ["-id", "box", "serve"], ["-id", "box", "-namespace", "a/b", "start"],
         ] as [[String]])
     func badCommandLine(arguments: [String]) {

@@ -79,7 +79,9 @@ struct FileFormatTests {
         #expect(try ExitRecord(decoding: Array(extended.utf8)) == record)
     }
 
-    @Test("What is no exit record is refused", arguments: ["", "{}", "[]", "{\"version\":1}", "{\"version\":2,\"id\":\"box\"}", "{\"version\":1,\"id\":\"box\"} x"])
+    @Test(
+        "What is no exit record is refused",
+        arguments: ["", "{}", "[]", "{\"version\":1}", "{\"version\":2,\"id\":\"box\"}", "{\"version\":1,\"id\":\"box\"} x"])
     func badExitRecord(text: String) {
         #expect(throws: WireError.self) { try ExitRecord(decoding: Array(text.utf8)) }
     }

@@ -26,13 +26,17 @@ struct WireTests {
     @Test("Bytes are those that protoc's own encoder makes")
     func knownBytes() throws {
         #expect(KillRequest(id: "a", signal: 300, all: true).encoded() == [0x0a, 1, 0x61, 0x18, 0xac, 0x02, 0x20, 1])
-        #expect(ProtobufTimestamp(unixNanoseconds: -1).encoded() == [0x08] + [UInt8](repeating: 0xff, count: 9) + [1, 0x10, 0xff, 0x93, 0xeb, 0xdc, 3])
+        #expect(
+            ProtobufTimestamp(unixNanoseconds: -1).encoded() == [0x08] + [UInt8](repeating: 0xff, count: 9) + [
+                1, 0x10, 0xff, 0x93, 0xeb, 0xdc, 3,
+            ])
         #expect(ProtobufEmpty().encoded() == [])
     }
 
     @Test("An Any with a host before its type's name is unwrapped as well")
     func typeURLWithHost() throws {
-        let any = ProtobufAny(typeURL: "type.googleapis.com/apus.shim.v1.Exec", value: ApusExec(processJSON: [1], openStdin: true).encoded())
+        let any = ProtobufAny(
+            typeURL: "type.googleapis.com/apus.shim.v1.Exec", value: ApusExec(processJSON: [1], openStdin: true).encoded())
         #expect(try any.unwrap(ApusExec.self)?.openStdin == true)
     }
 
