@@ -225,5 +225,9 @@ def nothing_left_behind(request):
 
 
 def sweep(client):
-    if names := client("ps", "-aq").ok().split():
-        client("rm", "-f", *names).ok()
+    """Removes every container. One that is just removing itself (--rm) refuses to be removed a second time, as Docker's does."""
+    def is_clear():
+        names = client("ps", "-aq").ok().split()
+        return not names or client("rm", "-f", *names).code == 0
+
+    wait_until(is_clear, "every container is removed")
