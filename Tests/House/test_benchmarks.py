@@ -1,0 +1,25 @@
+"""The command line of the benchmarks; what they measure is run by `make bench`."""
+
+import os
+import subprocess
+
+import pytest
+from conftest import ROOT
+
+
+def benchmarks(*words):
+    return subprocess.run([os.path.join(ROOT, "Benchmarks", "run"), *words], capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_help_tells_the_comparisons_and_starts_none():
+    told = benchmarks("--help")
+    assert told.returncode == 0 and told.stderr == ""
+    for word in ("runtime", "exec", "engine", "memory", "--rounds"):
+        assert word in told.stdout
+
+
+@pytest.mark.parametrize("words", [["nosuch"], ["--nosuch"], ["--rounds"], ["--rounds", "x"], ["--rounds", "0"]])
+def test_a_wrong_command_line_is_told_in_a_line_with_the_usage(words):
+    told = benchmarks(*words)
+    assert told.returncode == 2
+    assert told.stderr.startswith("usage: ") and "Traceback" not in told.stderr
