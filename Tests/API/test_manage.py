@@ -26,6 +26,12 @@ def test_D01_ps_lists_running_containers(cli, running, image):
     assert len(lines) == 2
 
 
+def test_D01_ps_quotes_a_command_as_go_does(cli, image):
+    cli("create", image, "echo", 'a "quoted"\tword \\ \a\x1b').ok()
+    expected = r"""echo 'a \"quoted\"\tword \\ \a\x1b'"""
+    assert cli("ps", "-a", "--no-trunc", "--format", "{{.Command}}").line() == f'"{expected}"'
+
+
 def test_D02_ps_a_lists_the_others_too(cli, running, image):
     cli("create", "--name", "fresh", image, "true").ok()
     cli("run", "--name", "done", image, "sh", "-c", "exit 3")

@@ -172,7 +172,7 @@ private func formatted(_ arguments: [TemplateValue]) throws(TemplateError) -> St
         }
         let text =
             switch (verb, value) {
-            case ("q", _): TemplateValue.text(value.printed).json
+            case ("q", _): goQuoted(value.printed)
             case ("x", .integer(let number)): String(number, radix: 16)
             default: value.printed
             }

@@ -56,7 +56,7 @@ private let containerColumns = [
 
 private func containerRow(_ container: ContainerSummary, now: Int64, isWhole: Bool) -> TemplateValue {
     let names = container.names.map { $0.hasPrefix("/") ? String($0.dropFirst()) : $0 }
-    let command = "\"\(isWhole ? container.command : shortened(container.command, to: 20))\""
+    let command = goQuoted(isWhole ? container.command : shortened(container.command, to: 20))
     let mounts = container.mounts.map { $0.name.isEmpty ? $0.source : $0.name }.map { isWhole ? $0 : shortened($0, to: 15) }
     let volumes = container.mounts.filter { $0.driver == "local" }.count
     let size =
