@@ -37,7 +37,7 @@ final class LayerSink: BlobSink {
     func append(_ bytes: [UInt8]) throws(RegistryError) {
         do throws(ContentError) { try ingest.append(bytes) } catch {
             state.withLock { $0.storeFailure = error }
-            throw RegistryError(.receiverStopped, doing: "", cause: error.description)
+            throw RegistryError(.receiverStopped, doing: "", cause: "\(error)")
         }
         feedUnpacker(bytes)
         let now = ContinuousClock.now
@@ -53,7 +53,7 @@ final class LayerSink: BlobSink {
     private func feedUnpacker(_ bytes: [UInt8]) {
         guard let pipe, !state.withLock({ $0.unpackerLeft }) else { return }
         do throws(ArchiveError) { try pipe.send(bytes) } catch {
-            pipe.fail(error.description)
+            pipe.fail("\(error)")
             state.withLock { $0.unpackerLeft = true }
         }
     }

@@ -1,8 +1,8 @@
 package import LinuxSyscalls
 
 /// Why an archive could not be read or written.
-package struct ArchiveError: Error, Equatable, Sendable, CustomStringConvertible {
-    package enum Code: String, Sendable {
+package struct ArchiveError: OperationError, Equatable, Sendable {
+    package enum Code: String, OperationErrorCode {
         /// The compressed stream is not what its format says.
         case corruptStream = "corrupt stream"
         /// The stream ends before its format says so.
@@ -41,20 +41,5 @@ package struct ArchiveError: Error, Equatable, Sendable, CustomStringConvertible
         self.doing = doing
         self.subject = subject
         self.cause = cause
-    }
-
-    package var description: String {
-        let operands = subject.isEmpty ? doing : "\(doing) \(subject)"
-        if let cause { return "\(operands): \(cause)" }
-        return "\(operands): \(code.rawValue)"
-    }
-}
-
-/// Runs kernel calls and says what they were for when one is refused.
-func wrapping<Result: ~Copyable>(
-    _ doing: String, _ subject: @autoclosure () -> String, _ body: () throws(SyscallError) -> Result
-) throws(ArchiveError) -> Result {
-    do throws(SyscallError) { return try body() } catch {
-        throw ArchiveError(.system, doing: doing, subject: subject(), cause: error)
     }
 }

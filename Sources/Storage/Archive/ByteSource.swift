@@ -21,7 +21,7 @@ package final class FileSource: ByteSource {
     }
 
     package func next() throws(ArchiveError) -> [UInt8] {
-        try wrapping("read", subject) { () throws(SyscallError) in
+        try ArchiveError.wrapping("read", subject) { () throws(SyscallError) in
             try readChunk(file.number, limitBytes: Self.chunkBytes, subject: subject)
         }
     }

@@ -205,7 +205,7 @@ final class LayerTree {
 
     /// - Throws: `.noSpace` when less is free than the limits reserve.
     func checkFreeSpace() throws(ArchiveError) {
-        let free = try wrapping("unpack layer", "") { () throws(SyscallError) in try freeSpace(at: root.number) }
+        let free = try ArchiveError.wrapping("unpack layer", "") { () throws(SyscallError) in try freeSpace(at: root.number) }
         if free.bytes < limits.reservedFreeBytes {
             throw ArchiveError(.noSpace, doing: "unpack layer", subject: "\(free.bytes) bytes are free")
         }

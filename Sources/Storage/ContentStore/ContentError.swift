@@ -1,8 +1,8 @@
 package import LinuxSyscalls
 
 /// Why the content store could not do what it was asked.
-package struct ContentError: Error, Equatable, Sendable, CustomStringConvertible {
-    package enum Code: String, Sendable {
+package struct ContentError: OperationError, Equatable, Sendable {
+    package enum Code: String, OperationErrorCode {
         /// No such blob.
         case notFound = "not found"
         /// Another ingest of the same digest is open.
@@ -33,19 +33,5 @@ package struct ContentError: Error, Equatable, Sendable, CustomStringConvertible
         self.doing = doing
         self.subject = subject
         self.cause = cause
-    }
-
-    package var description: String {
-        if let cause { return "\(doing) \(subject): \(cause)" }
-        return "\(doing) \(subject): \(code.rawValue)"
-    }
-}
-
-/// Runs kernel calls and says what they were for when one is refused.
-func wrapping<Result: ~Copyable>(
-    _ doing: String, _ subject: @autoclosure () -> String, _ body: () throws(SyscallError) -> Result
-) throws(ContentError) -> Result {
-    do throws(SyscallError) { return try body() } catch {
-        throw ContentError(.system, doing: doing, subject: subject(), cause: error)
     }
 }

@@ -1,23 +1,22 @@
-package import Archive
-package import CoreTypes
+internal import Archive
+internal import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
-internal import Synchronization
-package import SystemPackage
+internal import SystemPackage
 
 /// Layers lie side by side; overlayfs stacks them where they are used. A writable snapshot costs three directories.
-package final class OverlaySnapshotter: Snapshotter {
+final class OverlaySnapshotter: StoredSnapshotter {
     /// mount(2) takes its data as one page, the final NUL included. Longer options want fsconfig(2) and `lowerdir+`, Linux 6.7,
     /// which whoever mounts then uses, layer by layer.
     static let optionBytesLimit = 4095
 
-    private let store: SnapshotStore
+    let store: SnapshotStore
+    let name = SnapshotBackEnd.overlay.rawValue
     private let takesLayersOneByOne: Bool
-    package var name: String { "overlayfs" }
 
     /// Opens or makes the store, and finishes what a crash interrupted.
     /// - Throws: `.system` where this kernel or file system cannot carry an overlay; `.inUse` by another process.
-    package init(openingAt root: FilePath) throws(SnapshotError) {
+    init(openingAt root: FilePath) throws(SnapshotError) {
         if root.string.utf8.contains(where: { Array(",:\\\"".utf8).contains($0) }) {
             throw SnapshotError(
                 .system, doing: "use overlayfs in", subject: root.string, cause: SyscallError("mount", "options", errno: EINVAL))
@@ -29,59 +28,55 @@ package final class OverlaySnapshotter: Snapshotter {
     /// Makes an overlay that no one sees, and lets it go: the only way to know that one can be made here.
     /// - Returns: whether layers can be configured one by one.
     private static func probe(_ folder: FilePath) throws(SnapshotError) -> Bool {
-        defer { try? removeTree(folder) }
-        return try wrapping("use overlayfs in", folder.removingLastComponent().string) { () throws(SyscallError) in
-            try makeDirectory(folder, mode: 0o700)
-            for name in ["lower", "upper", "work"] { try makeDirectory(folder.appending(name), mode: 0o700) }
-            let lower = try openFile(folder.appending("lower"), [.readOnly, .directory])
-            let upper = try openFile(folder.appending("upper"), [.readOnly, .directory])
-            let work = try openFile(folder.appending("work"), [.readOnly, .directory])
-            try makeNode("whiteout", .characterDevice, mode: 0, at: lower.number)
-            try setExtendedAttribute(opaqueAttribute, to: [0x79], of: lower.number, subject: folder.string)
-            let context = try openFileSystem(type: "overlay")
-            try configureFileSystem(context, "lowerdir", descriptorPath(lower.number).string)
-            try configureFileSystem(context, "upperdir", descriptorPath(upper.number).string)
-            try configureFileSystem(context, "workdir", descriptorPath(work.number).string)
-            try configureFileSystem(context, "index", "off")
-            try createFileSystem(context, subject: folder.string)
-            let second = try openFileSystem(type: "overlay")
-            do throws(SyscallError) {
-                try configureFileSystem(second, "lowerdir+", descriptorPath(lower.number).string)
-                return true
-            } catch { return false }
+        try SnapshotError.wrapping("use overlayfs in", folder.string) { () throws(SyscallError) in
+            let takesLayersOneByOne = try makeUnseenOverlay(folder)
+            try removeTree(folder)
+            return takesLayersOneByOne
         }
     }
 
-    package func beginLayer(_ key: SnapshotKey) throws(SnapshotError) -> FilePath { try store.beginLayer(key) }
+    /// What stays of it after a refusal is removed when the store is opened.
+    private static func makeUnseenOverlay(_ folder: FilePath) throws(SyscallError) -> Bool {
+        try makeDirectory(folder, mode: 0o700)
+        for name in ["lower", "upper", "work"] { try makeDirectory(folder.appending(name), mode: 0o700) }
+        let lower = try openFile(folder.appending("lower"), [.readOnly, .directory])
+        let upper = try openFile(folder.appending("upper"), [.readOnly, .directory])
+        let work = try openFile(folder.appending("work"), [.readOnly, .directory])
+        try makeNode("whiteout", .characterDevice, mode: 0, at: lower.number)
+        try setExtendedAttribute(opaqueAttribute, to: [0x79], of: lower.number, subject: folder.string)
+        let context = try openFileSystem(type: "overlay")
+        try configureFileSystem(context, "lowerdir", descriptorPath(lower.number).string)
+        try configureFileSystem(context, "upperdir", descriptorPath(upper.number).string)
+        try configureFileSystem(context, "workdir", descriptorPath(work.number).string)
+        try configureFileSystem(context, "index", "off")
+        try createFileSystem(context, subject: folder.string)
+        let second = try openFileSystem(type: "overlay")
+        do throws(SyscallError) {
+            try configureFileSystem(second, "lowerdir+", descriptorPath(lower.number).string)
+            return true
+        } catch { return false }
+    }
 
-    package func commitLayer(
-        _ key: SnapshotKey, as chain: Digest, parent: Digest?, applied: AppliedLayer
+    func settle(
+        _ layer: inout SnapshotStore.Layer, _ chain: Digest, in building: FilePath, applied: AppliedLayer
     ) throws(SnapshotError) {
-        guard case .building = try store.holder(key) else {
-            throw SnapshotError(.notFound, doing: "commit layer", subject: key.text)
-        }
-        guard var layer = try store.draftLayer(key, as: chain, parent: parent) else { return try store.remove(key) }
         layer.hidesAllBelow = applied.hidesAllBelow
-        let below = try applied.hidesAllBelow ? [] : parent.map { parent throws(SnapshotError) in try trees(from: parent) } ?? []
-        let building = store.path(ofBuilding: key)
-        layer.usage = try wrapping("commit layer", chain.description) { () throws(SyscallError) in
-            try dropIdleWhiteouts(applied.whiteouts, of: building.appending("fs"), below: below)
-            try describeImpliedDirectories(applied.impliedDirectories, of: building.appending("fs"), below: below)
-            return try treeUsage(building.appending("fs"))
+        let below: [FilePath] = if let parent = layer.parent, !applied.hidesAllBelow { try trees(from: parent) } else { [] }
+        let tree = building.appending("fs")
+        layer.usage = try SnapshotError.wrapping("commit layer", chain.description) { () throws(SyscallError) in
+            try dropIdleWhiteouts(applied.whiteouts, of: tree, below: below)
+            try describeImpliedDirectories(applied.impliedDirectories, of: tree, below: below)
+            return try treeUsage(tree)
         }
-        try store.publish(building, as: chain, layer)
-        store.release(key)
     }
 
-    package func contains(layer chain: Digest) -> Bool { store.index.withLock { $0.layers[chain] != nil } }
-
-    package func prepare(_ key: SnapshotKey, parent: Digest?) throws(SnapshotError) -> [SnapshotMount] {
+    func prepare(_ key: SnapshotKey, parent: Digest?) throws(SnapshotError) -> [SnapshotMount] {
         // Refused before anything is made, where the options would not fit.
         _ = try mounts(of: key, as: .active(parent: parent))
         try store.makeActive(key, parent: parent, withWork: true) { tree throws(SnapshotError) in
             guard let parent else { return }
             // The root of the overlay looks as its topmost directory does.
-            try wrapping("make snapshot", key.text) { () throws(SyscallError) in
+            try SnapshotError.wrapping("make snapshot", key.text) { () throws(SyscallError) in
                 let below = try openFile(store.tree(ofLayer: parent), [.readOnly, .directory, .noFollow])
                 try copyMetadata(from: below, to: try openFile(tree, [.readOnly, .directory, .noFollow]), subject: tree)
             }
@@ -89,22 +84,12 @@ package final class OverlaySnapshotter: Snapshotter {
         return try mounts(of: key)
     }
 
-    package func view(_ key: SnapshotKey, parent: Digest) throws(SnapshotError) -> [SnapshotMount] {
-        _ = try mounts(of: key, as: .view(parent: parent))
-        try store.makeView(key, parent: parent)
-        return try mounts(of: key)
-    }
-
-    package func mounts(of key: SnapshotKey) throws(SnapshotError) -> [SnapshotMount] {
-        try mounts(of: key, as: try store.holder(key))
-    }
-
-    private func mounts(of key: SnapshotKey, as holder: SnapshotStore.Holder) throws(SnapshotError) -> [SnapshotMount] {
+    func mounts(of key: SnapshotKey, as holder: SnapshotStore.Holder) throws(SnapshotError) -> [SnapshotMount] {
         let path = store.path(ofActive: key)
         switch holder {
         case .building: throw SnapshotError(.notFound, doing: "mount", subject: "\(key), a layer in the making")
         case .active(parent: nil):
-            return [SnapshotMount(type: "bind", source: path.appending("fs").string, options: ["rbind", "rw"])]
+            return [.bind(path.appending("fs"), "rw")]
         case .active(let parent?):
             let writable = ["upperdir=\(path.appending("fs"))", "workdir=\(path.appending("work"))"]
             return [try overlay(of: try shortTrees(from: parent), writable, key)]
@@ -112,7 +97,7 @@ package final class OverlaySnapshotter: Snapshotter {
             let trees = try shortTrees(from: parent)
             // An overlay wants two layers at least.
             if trees.count == 1 {
-                return [SnapshotMount(type: "bind", source: store.tree(ofLayer: parent).string, options: ["rbind", "ro"])]
+                return [.bind(store.tree(ofLayer: parent), "ro")]
             }
             return [try overlay(of: trees, ["ro"], key)]
         }
@@ -136,33 +121,4 @@ package final class OverlaySnapshotter: Snapshotter {
     private func shortTrees(from top: Digest) throws(SnapshotError) -> [FilePath] {
         try store.chain(from: top).map { store.shortPath(ofLink: $0.layer.link) }
     }
-
-    package func commit(_ key: SnapshotKey, as chain: Digest) throws(SnapshotError) {
-        guard case .active(let parent) = try store.holder(key) else {
-            throw SnapshotError(.notFound, doing: "commit snapshot", subject: key.text)
-        }
-        guard var layer = try store.draftLayer(key, as: chain, parent: parent) else { return try store.remove(key) }
-        let path = store.path(ofActive: key)
-        layer.usage = try wrapping("commit snapshot", key.text) { () throws(SyscallError) in
-            try removeTree(path.appending("work"))
-            return try treeUsage(path.appending("fs"))
-        }
-        try store.publish(path, as: chain, layer)
-        store.release(key)
-    }
-
-    package func remove(_ key: SnapshotKey) throws(SnapshotError) { try store.remove(key) }
-
-    package func remove(layer chain: Digest) throws(SnapshotError) { try store.removeLayer(chain) }
-
-    package func usage(of key: SnapshotKey) throws(SnapshotError) -> SnapshotUsage {
-        guard case .active = try store.holder(key) else { return SnapshotUsage() }
-        return try wrapping("measure snapshot", key.text) { () throws(SyscallError) in
-            try treeUsage(store.path(ofActive: key).appending("fs"))
-        }
-    }
-
-    package func usage(ofLayer chain: Digest) throws(SnapshotError) -> SnapshotUsage { try store.layer(chain).usage }
-
-    package func list() -> [SnapshotInfo] { store.list() }
 }

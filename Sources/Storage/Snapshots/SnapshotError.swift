@@ -1,8 +1,8 @@
 package import LinuxSyscalls
 
 /// Why a snapshot could not be made, found or removed.
-package struct SnapshotError: Error, Equatable, Sendable, CustomStringConvertible {
-    package enum Code: String, Sendable {
+package struct SnapshotError: OperationError, Equatable, Sendable {
+    package enum Code: String, OperationErrorCode {
         case notFound = "not found"
         case alreadyExists = "already exists"
         /// Something is built on it.
@@ -27,19 +27,5 @@ package struct SnapshotError: Error, Equatable, Sendable, CustomStringConvertibl
         self.doing = doing
         self.subject = subject
         self.cause = cause
-    }
-
-    package var description: String {
-        if let cause { return "\(doing) \(subject): \(cause)" }
-        return "\(doing) \(subject): \(code.rawValue)"
-    }
-}
-
-/// Runs kernel calls and says what they were for when one is refused.
-func wrapping<Result: ~Copyable>(
-    _ doing: String, _ subject: @autoclosure () -> String, _ body: () throws(SyscallError) -> Result
-) throws(SnapshotError) -> Result {
-    do throws(SyscallError) { return try body() } catch {
-        throw SnapshotError(.system, doing: doing, subject: subject(), cause: error)
     }
 }

@@ -55,9 +55,9 @@ extension SnapshotStore {
     ) throws(SnapshotError) -> Result {
         try reserve(key, as: holder)
         do throws(SnapshotError) { return try body() } catch {
-            // The first error says more than a failed clean-up; what stays is removed when the store is opened.
-            try? discard(path)
-            release(key)
+            // What stays is removed when the store is opened.
+            defer { release(key) }
+            do throws(SnapshotError) { try discard(path) } catch let second { throw error.withRemains(second) }
             throw error
         }
     }
@@ -67,7 +67,7 @@ extension SnapshotStore {
     func beginLayer(_ key: SnapshotKey) throws(SnapshotError) -> FilePath {
         let path = path(ofBuilding: key)
         return try making(key, as: .building, at: path) { () throws(SnapshotError) in
-            try wrapping("begin layer", key.text) { () throws(SyscallError) in
+            try SnapshotError.wrapping("begin layer", key.text) { () throws(SyscallError) in
                 try makeDirectory(path, mode: 0o700)
                 try makeDirectory(path.appending("fs"), mode: 0o755)
                 return path.appending("fs")
@@ -98,7 +98,7 @@ extension SnapshotStore {
     /// Makes `source`, a directory that holds `fs`, durable and visible as `chain`: info, syncfs, rename, fsync of the directory.
     func publish(_ source: FilePath, as chain: Digest, _ layer: Layer) throws(SnapshotError) {
         try makeLink(String(layer.link, radix: 36), to: chain)
-        try wrapping("commit layer", chain.description) { () throws(SyscallError) in
+        try SnapshotError.wrapping("commit layer", chain.description) { () throws(SyscallError) in
             let directory = try openFile(source, [.readOnly, .directory])
             let file = try openFile("info", [.writeOnly, .create, .truncate, .noFollow], at: directory.number)
             try writeAll(info(of: layer), to: file.number, subject: "info")
@@ -126,7 +126,7 @@ extension SnapshotStore {
         }
         guard let removed else { return }
         try discard(path(ofLayer: chain))
-        try wrapping("remove layer", chain.description) { () throws(SyscallError) in
+        try SnapshotError.wrapping("remove layer", chain.description) { () throws(SyscallError) in
             do throws(SyscallError) { try removeFile(shortPath(ofLink: removed.link)) } catch  where error.errno == ENOENT {}
         }
     }
@@ -140,13 +140,13 @@ extension SnapshotStore {
     ) throws(SnapshotError) {
         let path = path(ofActive: key)
         try making(key, as: .active(parent: parent), at: path) { () throws(SnapshotError) in
-            try wrapping("make snapshot", key.text) { () throws(SyscallError) in
+            try SnapshotError.wrapping("make snapshot", key.text) { () throws(SyscallError) in
                 try makeDirectory(path, mode: 0o700)
                 try makeDirectory(path.appending("fs"), mode: 0o755)
                 if withWork { try makeDirectory(path.appending("work"), mode: 0o700) }
             }
             try fill(path.appending("fs"))
-            try wrapping("make snapshot", key.text) { () throws(SyscallError) in
+            try SnapshotError.wrapping("make snapshot", key.text) { () throws(SyscallError) in
                 let target = parent.map { "../../layers/\(Self.name(of: $0))" } ?? Self.noParent
                 try makeSymbolicLink(path.appending("parent"), to: FilePath(target))
                 try synchronizeFolder(path)
@@ -157,7 +157,7 @@ extension SnapshotStore {
 
     func makeView(_ key: SnapshotKey, parent: Digest) throws(SnapshotError) {
         try making(key, as: .view(parent: parent), at: path(ofView: key)) { () throws(SnapshotError) in
-            try wrapping("make view", key.text) { () throws(SyscallError) in
+            try SnapshotError.wrapping("make view", key.text) { () throws(SyscallError) in
                 try makeSymbolicLink(path(ofView: key), to: FilePath("../layers/\(Self.name(of: parent))"))
                 try synchronizeFolder(root.appending("views"))
             }

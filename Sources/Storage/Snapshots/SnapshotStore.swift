@@ -53,13 +53,13 @@ final class SnapshotStore: Sendable {
 
     init(openingAt root: FilePath) throws(SnapshotError) {
         self.root = root
-        lock = try wrapping("open snapshots", root.string) { () throws(SyscallError) in
+        lock = try SnapshotError.wrapping("open snapshots", root.string) { () throws(SyscallError) in
             try makeDirectories(root, mode: 0o700)
             for folder in Self.folders { try makeDirectories(root.appending(folder), mode: 0o700) }
             return try openFile(root.appending("lock"), [.readWrite, .create, .noFollow])
         }
         let number = lock.number
-        if try !wrapping("open snapshots", root.string, { () throws(SyscallError) in try lockExclusively(number) }) {
+        if try !SnapshotError.wrapping("open snapshots", root.string, { () throws(SyscallError) in try lockExclusively(number) }) {
             throw SnapshotError(.inUse, doing: "open snapshots", subject: "\(root) by another process")
         }
         try checkVersion()
@@ -73,7 +73,7 @@ final class SnapshotStore: Sendable {
             if try readFile(path, limitBytes: 100) == Array(Self.formatVersion.utf8) { return }
         } catch {
             if error.errno != ENOENT { throw SnapshotError(.system, doing: "open snapshots", subject: root.string, cause: error) }
-            return try wrapping("open snapshots", root.string) { () throws(SyscallError) in
+            return try SnapshotError.wrapping("open snapshots", root.string) { () throws(SyscallError) in
                 try writeFileDurably(Array(Self.formatVersion.utf8), to: path)
             }
         }
@@ -99,7 +99,7 @@ final class SnapshotStore: Sendable {
 
     private func names(in folder: String) throws(SnapshotError) -> [String] {
         let path = root.appending(folder)
-        return try wrapping("open snapshots", path.string) { () throws(SyscallError) in
+        return try SnapshotError.wrapping("open snapshots", path.string) { () throws(SyscallError) in
             let directory = try openFile(path, [.readOnly, .directory])
             return try directoryEntries(of: directory, subject: path.string).map(\.name.string)
         }
@@ -109,7 +109,7 @@ final class SnapshotStore: Sendable {
     private func cleanUp() throws(SnapshotError) {
         for folder in ["building", "trash"] {
             for name in try names(in: folder) {
-                try wrapping("clean up", "\(folder)/\(name)") { () throws(SyscallError) in
+                try SnapshotError.wrapping("clean up", "\(folder)/\(name)") { () throws(SyscallError) in
                     try removeTree(root.appending(folder).appending(name))
                 }
             }
@@ -129,7 +129,9 @@ final class SnapshotStore: Sendable {
         let links = Dictionary(loaded.layers.map { (String($0.value.link, radix: 36), $0.key) }) { first, _ in first }
         let present = Set(try names(in: "l"))
         for stale in present where links[stale] == nil {
-            try wrapping("clean up", "l/\(stale)") { () throws(SyscallError) in try removeFile(root.appending("l").appending(stale)) }
+            try SnapshotError.wrapping("clean up", "l/\(stale)") { () throws(SyscallError) in
+                try removeFile(root.appending("l").appending(stale))
+            }
         }
         for (name, chain) in links where !present.contains(name) { try makeLink(name, to: chain) }
         for name in try names(in: "active") {
@@ -137,7 +139,7 @@ final class SnapshotStore: Sendable {
             switch try readParent(root.appending("active").appending(name).appending("parent")) {
             case .some(let parent): loaded.holders[key] = .active(parent: parent)
             case .none:
-                try wrapping("clean up", "active/\(name)") { () throws(SyscallError) in try removeTree(path(ofActive: key)) }
+                try SnapshotError.wrapping("clean up", "active/\(name)") { () throws(SyscallError) in try removeTree(path(ofActive: key)) }
             }
         }
         for name in try names(in: "views") {
@@ -178,7 +180,9 @@ final class SnapshotStore: Sendable {
 
     private func readInfo(of chain: Digest) throws(SnapshotError) -> Layer {
         let path = path(ofLayer: chain).appending("info")
-        let bytes = try wrapping("open snapshots", path.string) { () throws(SyscallError) in try readFile(path, limitBytes: 4096) }
+        let bytes = try SnapshotError.wrapping("open snapshots", path.string) { () throws(SyscallError) in
+            try readFile(path, limitBytes: 4096)
+        }
         var words: [Substring: Substring] = [:]
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
             let parts = line.split(separator: " ", maxSplits: 1)
@@ -199,7 +203,7 @@ final class SnapshotStore: Sendable {
     }
 
     func makeLink(_ name: String, to chain: Digest) throws(SnapshotError) {
-        try wrapping("name layer", chain.description) { () throws(SyscallError) in
+        try SnapshotError.wrapping("name layer", chain.description) { () throws(SyscallError) in
             try makeSymbolicLink(root.appending("l").appending(name), to: FilePath("../layers/\(Self.name(of: chain))/fs"))
         }
     }
@@ -216,7 +220,7 @@ final class SnapshotStore: Sendable {
             return index.nextTrash
         }
         let trash = root.appending("trash").appending("\(getpid())-\(number)")
-        try wrapping("remove", path.string) { () throws(SyscallError) in
+        try SnapshotError.wrapping("remove", path.string) { () throws(SyscallError) in
             do throws(SyscallError) { try renameFile(path, to: trash) } catch  where error.errno == ENOENT { return }
             try removeTree(trash)
         }

@@ -27,6 +27,11 @@ package struct SnapshotMount: Equatable, Sendable {
     package let type: String
     package let source: String
     package let options: [String]
+
+    /// A directory as it is. - Parameter access: `rw` or `ro`.
+    static func bind(_ directory: FilePath, _ access: String) -> SnapshotMount {
+        SnapshotMount(type: "bind", source: directory.string, options: ["rbind", access])
+    }
 }
 
 /// What a snapshot takes on disk, without what lies below it.
