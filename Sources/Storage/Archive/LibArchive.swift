@@ -6,12 +6,17 @@ internal import LinuxSyscalls
 @safe final class TarReader {
     /// Bytes that libarchive is lent at a time: enough to amortise a call, few enough for a second-level cache.
     private static let bufferBytes = 256 << 10
+    /// The unit of a tar. - Source: tar(5).
+    private static let blockBytes: Int64 = 512
 
     private let stream: DecompressedStream
     private let limits: ArchiveLimits
     private let archive: OpaquePointer
     private let buffer: UnsafeMutableBufferPointer<UInt8>
     private var failure: ArchiveError?
+    /// How long the tar is, as far as it has been lent.
+    private var lentBytes: Int64 = 0
+    private var isPadded = false
 
     init(_ stream: DecompressedStream, limits: ArchiveLimits) throws(ArchiveError) {
         guard let archive = unsafe archive_read_new() else {
@@ -43,11 +48,29 @@ internal import LinuxSyscalls
         do throws(ArchiveError) {
             var span = unsafe MutableSpan(_unsafeElements: buffer)
             let count = try stream.read(into: &span)
+            lentBytes += Int64(count)
             unsafe block.pointee = unsafe UnsafeRawPointer(buffer.baseAddress)
-            return count
+            return count > 0 ? count : pad(&span)
         } catch {
             failure = error
             return -1
+        }
+    }
+
+    /// Fills up the last block, once: packers that do not close their archive leave its padding out. - Returns: how many bytes.
+    private func pad(_ span: inout MutableSpan<UInt8>) -> Int {
+        if isPadded { return 0 }
+        isPadded = true
+        let missing = Int((Self.blockBytes - lentBytes % Self.blockBytes) % Self.blockBytes)
+        for index in 0..<missing { span[index] = 0 }
+        return missing
+    }
+
+    /// What `pad` made up may be padding alone, neither header nor data.
+    /// - Parameter lookahead: bytes at libarchive's place that it has handed over already.
+    private func checkIsReal(lookahead: Int = 0) throws(ArchiveError) {
+        if unsafe archive_filter_bytes(archive, -1) + Int64(lookahead) > lentBytes {
+            throw ArchiveError(.truncated, doing: "read tar", subject: "after \(lentBytes) bytes")
         }
     }
 
@@ -61,6 +84,7 @@ internal import LinuxSyscalls
         guard failure == nil, code == ARCHIVE_OK || onlyCharset, let header = unsafe header else {
             throw refusal(doing: "read tar header")
         }
+        try checkIsReal()
         return try unsafe entry(header)
     }
 
@@ -131,6 +155,7 @@ internal import LinuxSyscalls
             if code == ARCHIVE_EOF && failure == nil { return }
             if failure != nil || code != ARCHIVE_OK { throw refusal(doing: "read tar data") }
             if size == 0 { continue }
+            try checkIsReal(lookahead: size)
             let bytes = unsafe UnsafeBufferPointer(start: block?.assumingMemoryBound(to: UInt8.self), count: size)
             try body(unsafe bytes.span, offset)
         }

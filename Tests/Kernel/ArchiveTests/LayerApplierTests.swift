@@ -167,6 +167,25 @@ struct LayerApplierTests {
         }
     }
 
+    @Test("a tar that was never closed, its last padding and end mark missing, is whole; one that ends inside an entry is not")
+    func unclosed() throws {
+        let data = (0..<1000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+        var tar = TarBuilder()
+        tar.add("first", data: data)
+        tar.add("last", data: data)
+        let end = tar.bytes.count - 24
+        for length in [tar.bytes.count, tar.bytes.count - 1, end + 1, end] {
+            let fixture = try UnpackFixture()
+            #expect(try fixture.unpack(Array(tar.bytes.prefix(length))).uncompressedBytes == Int64(length))
+            for name in ["first", "last"] { #expect(try readFile(fixture.root.appending(name), limitBytes: 2000) == data, "\(length)") }
+        }
+        // Of a header's 512 bytes the last hundred are zeros mostly: only its length tells that it is cut.
+        for length in [end - 1, end - 600, end - 1000 - 12, end - 1000 - 200, end - 1000 - 500, 512 + 999, 512 + 1] {
+            #expect(try UnpackFixture().refusal(of: Array(tar.bytes.prefix(length))) != nil, "\(length)")
+        }
+        #expect(try UnpackFixture().refusal(of: Array(tar.bytes.prefix(512 + 1000))) == nil, "one entry, whole")
+    }
+
     @Test("what overlayfs shows of unpacked layers is what umoci unpacks from the same image")
     func sameAsUmoci() throws {
         let fixture = try UnpackFixture()
