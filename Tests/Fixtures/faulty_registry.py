@@ -22,6 +22,7 @@ LAYER = max(os.listdir(BLOBS), key=lambda name: os.path.getsize(os.path.join(BLO
 TOKEN = "a-token-of-this-service"
 lock = threading.Lock()
 counts = {}
+may_go_on = threading.Event()
 
 
 def blob(name):
@@ -101,6 +102,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if self.headers.get("Authorization") not in (None, wanted):
                 return self.answer(401)
             return self.answer(200, json.dumps({"token": TOKEN, "expires_in": 300}).encode())
+        if self.path == "/go":
+            may_go_on.set()
+            return self.answer(200)
         if self.path == "/v2/":
             return self.answer(200)
         if self.refused():
@@ -127,6 +131,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = blob(name)
         if body is None:
             return self.answer(404)
+        if FAULT == "together" and body[:2] == b"\x1f\x8b":
+            return self.by_halves(body)
         if name != LAYER:
             return self.answer(200, body)
         if FAULT == "wrong-bytes":
@@ -141,9 +147,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(307, Location="http://169.254.169.254/latest/meta-data")
         if FAULT == "redirect-loop":
             return self.answer(307, Location=self.path)
-        if FAULT == "slow":
+        if FAULT == "slow-once" and self.nth("layer") == 1:
             return self.stream(body, len(body), pause=0.2)
-        if FAULT.startswith("truncate"):
+        if FAULT.startswith(("truncate", "slow")):
             return self.truncated(body)
         return self.answer(200, body)
 
@@ -152,8 +158,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         asked = self.headers.get("Range")
         if asked and FAULT != "truncate-no-range":
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
-        nth = self.nth("layer")
-        end = start + (len(body) - start) // 2 if nth == 1 else len(body)
+        end = start + (len(body) - start) // 2 if self.nth("layer") == 1 else len(body)
         if FAULT == "truncate-always":
             end = min(len(body) // 2, len(body) - 1)
             start = min(start, end)
@@ -166,6 +171,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body[start:end])
         if end < len(body):
             self.close_connection = True
+
+    def by_halves(self, body):
+        """The second half of a layer once /go is asked for; if it never is, the connection breaks."""
+        self.note(200)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:len(body) // 2])
+        if may_go_on.wait(60):
+            self.wfile.write(body[len(body) // 2:])
+        self.close_connection = True
 
     def stream(self, body, length, pause=0.0):
         """A body in pieces, without a length where it is longer than announced."""

@@ -44,6 +44,7 @@ package final class ContainerEngine: Sendable {
     package func shutdown() async {
         guard let parts = state.withLock({ $0.take() }) else { return }
         parts.services.reactor.stop()
+        parts.services.images.stop()
         do throws(EngineError) {
             try await BlockingWork.run { () throws(EngineError) in
                 do throws(RecordsError) { try parts.records.close() } catch { throw .system("close the records", error) }

@@ -33,20 +33,6 @@ package struct ImageUser: Equatable, Sendable {
     }
 }
 
-/// One mount of a container's root, for the shim to make: `overlay`, or `bind`.
-package struct RootMount: Equatable, Sendable {
-    package let type: String
-    package let source: String
-    /// mount(8)'s words: flags and data mixed.
-    package let options: [String]
-
-    init(_ mount: SnapshotMount) {
-        type = mount.type
-        source = mount.source
-        options = mount.options
-    }
-}
-
 /// What an image library is told at its start.
 package struct LibrarySettings: Sendable {
     /// The data root: `content/` and `snapshots/` lie in it.
@@ -55,6 +41,8 @@ package struct LibrarySettings: Sendable {
     package var maximumDownloads = 3
     /// Layers unpacked at a time, over all pulls.
     package var maximumUnpacks = 2
+    /// How long the blobs of an interrupted pull, whole ones and beginnings, wait to be gone on with.
+    package var interruptedLifetime = Duration.seconds(24 * 3600)
     /// nil takes overlayfs where this machine carries one, and copies otherwise.
     package var snapshotBackEnd: SnapshotBackEnd?
 

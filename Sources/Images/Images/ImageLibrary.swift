@@ -3,7 +3,7 @@ package import CoreTypes
 internal import OCISpec
 package import Records
 package import Registry
-internal import Snapshots
+package import Snapshots
 internal import Synchronization
 
 /// The images of one data root: pulled, named, unpacked and lent to containers as root file systems.
@@ -20,24 +20,24 @@ package final class ImageLibrary: Sendable {
         self.registry = RegistryClient(configuration: registry)
     }
 
-    /// Opens the folders and removes what a crash left: unfinished downloads, layers and blobs that no record knows, roots of
-    /// containers that are not in `containers`. Called once, before everything else.
+    /// Opens the folders and removes what a crash left: layers that no record knows, roots of containers that are not in `containers`,
+    /// and what interrupted pulls brought, once no pull has gone on with it for long. Called once, before everything else.
     package func start(containers: Set<ContainerID>) async throws(ImageError) {
         let settings = settings
         let opening = BlockingPool(name: "apus.images.open", width: 1)
         let storage = try await opening.run { () throws(ImageError) -> ImageStorage in
             let storage = try ImageStorage(settings: settings)
-            try Self.clean(storage, keeping: containers)
+            try Self.clean(storage, keeping: containers, lifetime: settings.interruptedLifetime)
             return storage
         }
         opened.withLock { $0 = storage }
-        _ = try await storage.sweep(records.images)
+        _ = try await storage.sweep(.idle(settings.interruptedLifetime), keeping: records.images)
     }
 
-    private static func clean(_ storage: ImageStorage, keeping containers: Set<ContainerID>) throws(ImageError) {
+    private static func clean(_ storage: ImageStorage, keeping containers: Set<ContainerID>, lifetime: Duration) throws(ImageError) {
         let kept = Set(containers.map(\.text))
         do {
-            try storage.blobs.removeAbandonedIngests()
+            try storage.blobs.removeAbandonedIngests(idleFor: lifetime)
             for info in storage.snapshots.list() {
                 switch info.kind {
                 case .layer: continue
@@ -47,6 +47,9 @@ package final class ImageLibrary: Sendable {
             }
         } catch { throw .storage(error) }
     }
+
+    /// Lets go of the stores once what runs has ended; later calls fail.
+    package func stop() { opened.withLock { $0 = nil } }
 
     /// The opened stores.
     func storage() throws(ImageError) -> ImageStorage {
@@ -80,7 +83,7 @@ package final class ImageLibrary: Sendable {
     /// gives the same root.
     /// - Returns: mounts for the shim to make, in order; the last one is the root.
     /// - Throws: `.notFound` where the image is gone.
-    package func prepareRoot(of container: ContainerID, image: Digest) async throws(ImageError) -> [RootMount] {
+    package func prepareRoot(of container: ContainerID, image: Digest) async throws(ImageError) -> [SnapshotMount] {
         let storage = try storage()
         let key = try Self.rootKey(container)
         let chains = try await layers(of: image)
@@ -90,20 +93,20 @@ package final class ImageLibrary: Sendable {
         _ = try await layers(of: image)
         let top = chains.last
         return try await storage.talks.run { () throws(ImageError) in
-            do throws(SnapshotError) { return try storage.snapshots.prepare(key, parent: top).map(RootMount.init) } catch {
+            do throws(SnapshotError) { return try storage.snapshots.prepare(key, parent: top) } catch {
                 guard error.code == .alreadyExists else { throw .storage(error) }
             }
-            do throws(SnapshotError) { return try storage.snapshots.mounts(of: key).map(RootMount.init) } catch { throw .storage(error) }
+            do throws(SnapshotError) { return try storage.snapshots.mounts(of: key) } catch { throw .storage(error) }
         }
     }
 
     /// The mounts of a root that was prepared before.
     /// - Throws: `.notFound` where it was not.
-    package func rootMounts(of container: ContainerID) async throws(ImageError) -> [RootMount] {
+    package func rootMounts(of container: ContainerID) async throws(ImageError) -> [SnapshotMount] {
         let storage = try storage()
         let key = try Self.rootKey(container)
         return try await storage.talks.run { () throws(ImageError) in
-            do throws(SnapshotError) { return try storage.snapshots.mounts(of: key).map(RootMount.init) } catch {
+            do throws(SnapshotError) { return try storage.snapshots.mounts(of: key) } catch {
                 if error.code == .notFound { throw ImageError(.notFound, "container \(container) has no root file system", cause: error) }
                 throw .storage(error)
             }

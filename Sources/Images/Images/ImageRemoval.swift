@@ -1,3 +1,4 @@
+internal import ContentStore
 package import CoreTypes
 internal import Records
 
@@ -22,7 +23,7 @@ extension ImageLibrary {
         } catch { throw .storage(error) }
         if plan.deletesImage {
             steps.append(.deleted(named.image.id))
-            steps += try await storage.sweep(records.images).map { .deleted($0) }
+            steps += try await storage.sweep(.among(named.image.blobs), keeping: records.images).map { .deleted($0) }
         }
         return steps
     }

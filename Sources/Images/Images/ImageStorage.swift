@@ -30,7 +30,7 @@ final class ImageStorage: Sendable {
         do throws(SnapshotError) {
             snapshots = try openSnapshotter(
                 at: settings.dataRoot.appending("snapshots"), backEnd: settings.snapshotBackEnd,
-                reportFallback: { reason = $0.description })
+                reportFallback: { reason = "\($0)" })
         } catch { throw .storage(error) }
         fallbackReason = reason
         downloads = BlockingPool(name: "apus.images.download", width: settings.maximumDownloads)
@@ -59,9 +59,9 @@ final class ImageStorage: Sendable {
 
     private func isHeld(_ chain: Digest) -> Bool { held.withLock { $0[chain] != nil } }
 
-    /// Removes layers that no record, no pull and no other snapshot needs, from the top down, and then such blobs.
+    /// Removes layers that no record, no pull and no other snapshot needs, from the top down, and then such blobs of `scope`.
     /// - Returns: the chain ids of what is gone, the uppermost first.
-    func sweep(_ records: ImageRecords) async throws(ImageError) -> [Digest] {
+    func sweep(_ scope: SweepScope, keeping records: ImageRecords) async throws(ImageError) -> [Digest] {
         var removed: [Digest] = []
         var mayGo = true
         while mayGo {
@@ -74,7 +74,7 @@ final class ImageStorage: Sendable {
         let referenced = try await references(records)
         let blobs = blobs
         try await talks.run { () throws(ImageError) in
-            do throws(ContentError) { _ = try blobs.sweep(keeping: referenced.blobs) } catch { throw .storage(error) }
+            do throws(ContentError) { _ = try blobs.sweep(scope, keeping: referenced.blobs) } catch { throw .storage(error) }
         }
         return removed
     }

@@ -116,13 +116,7 @@ struct ManifestResolution: Sendable {
             throw ImageError(.badContent, "manifest verification failed for digest \(expected)")
         }
         blobs.protect(digest, by: lease)
-        do throws(ContentError) {
-            if digest.algorithm == .sha256 { return try blobs.addBlob(bytes) }
-            let ingest = try blobs.beginIngest(of: digest, sizeBytes: nil)
-            if ingest.receivedBytes == 0 { try ingest.append(bytes) }
-            try ingest.commit()
-        } catch { throw .storage(error) }
-        return digest
+        do throws(ContentError) { return try blobs.addBlob(bytes, digest.algorithm) } catch { throw .storage(error) }
     }
 
     /// A manifest that an index names.

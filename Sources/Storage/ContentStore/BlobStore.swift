@@ -23,7 +23,7 @@ package final class BlobStore: Sendable {
     /// Opens the store, making its directories at the first time. Ingests that a crash left stay for resumption.
     package init(openingAt root: FilePath) throws(ContentError) {
         self.root = root
-        try wrapping("open content store", root.string) { () throws(SyscallError) in
+        try ContentError.wrapping("open content store", root.string) { () throws(SyscallError) in
             try makeDirectories(root, mode: 0o700)
             for algorithm in Digest.Algorithm.allCases {
                 try makeDirectories(root.appending("blobs").appending(algorithm.rawValue), mode: 0o700)
@@ -38,7 +38,9 @@ package final class BlobStore: Sendable {
     private func removeHalfWritten() throws(ContentError) {
         for directory in Digest.Algorithm.allCases.map(directory(of:)) {
             for name in try names(in: directory) where name.hasPrefix(".") {
-                try wrapping("remove half-written blob", name) { () throws(SyscallError) in try removeFile(directory.appending(name)) }
+                try ContentError.wrapping("remove half-written blob", name) { () throws(SyscallError) in
+                    try removeFile(directory.appending(name))
+                }
             }
         }
     }
@@ -48,7 +50,7 @@ package final class BlobStore: Sendable {
         let found: [UInt8]
         do throws(SyscallError) { found = try readFile(path, limitBytes: 100) } catch {
             if error.errno != ENOENT { throw ContentError(.system, doing: "open content store", subject: root.string, cause: error) }
-            try wrapping("open content store", root.string) { () throws(SyscallError) in
+            try ContentError.wrapping("open content store", root.string) { () throws(SyscallError) in
                 try writeFileDurably(Array(formatVersion.utf8), to: path)
             }
             return
@@ -104,10 +106,11 @@ package final class BlobStore: Sendable {
     }
 
     /// Stores a small content and returns its digest; nothing is written where it is there already.
-    package func addBlob(_ bytes: [UInt8]) throws(ContentError) -> Digest {
-        let digest = Digest(of: bytes)
+    @discardableResult
+    package func addBlob(_ bytes: [UInt8], _ algorithm: Digest.Algorithm = .sha256) throws(ContentError) -> Digest {
+        let digest = Digest(of: bytes, algorithm)
         if try contains(digest) { return digest }
-        try wrapping("store blob", digest.description) { () throws(SyscallError) in
+        try ContentError.wrapping("store blob", digest.description) { () throws(SyscallError) in
             try writeFileDurably(bytes, to: path(of: digest))
         }
         return digest
@@ -125,7 +128,7 @@ package final class BlobStore: Sendable {
     }
 
     func names(in directory: FilePath) throws(ContentError) -> [String] {
-        try wrapping("list", directory.string) { () throws(SyscallError) in
+        try ContentError.wrapping("list", directory.string) { () throws(SyscallError) in
             let opened = try openFile(directory, [.readOnly, .directory])
             return try directoryEntries(of: opened, subject: directory.string).map(\.name.string)
         }

@@ -12,7 +12,7 @@ extension BlobStore {
         let path = ingestPath(of: digest)
         let file = try lockedIngest(path, digest)
         var hasher = DigestHasher(digest.algorithm)
-        try wrapping("resume ingest", digest.description) { () throws(SyscallError) in
+        try ContentError.wrapping("resume ingest", digest.description) { () throws(SyscallError) in
             while true {
                 let chunk = try readChunk(file.number, limitBytes: 1 << 20, subject: path.string)
                 if chunk.isEmpty { break }
@@ -20,7 +20,7 @@ extension BlobStore {
             }
         }
         if let sizeBytes, hasher.byteCount > sizeBytes {
-            try wrapping("restart ingest", digest.description) { () throws(SyscallError) in
+            try ContentError.wrapping("restart ingest", digest.description) { () throws(SyscallError) in
                 try setSize(of: file.number, bytes: 0, subject: path.string)
                 try seek(file.number, to: 0, subject: path.string)
             }
@@ -37,10 +37,10 @@ extension BlobStore {
     /// The ingest file, locked. A file that another ingest committed between open and lock is left alone: its name is gone.
     private func lockedIngest(_ path: FilePath, _ digest: Digest) throws(ContentError) -> OwnedFD {
         while true {
-            let file = try wrapping("begin ingest", digest.description) { () throws(SyscallError) in
+            let file = try ContentError.wrapping("begin ingest", digest.description) { () throws(SyscallError) in
                 try openFile(path, [.readWrite, .create, .noFollow])
             }
-            let current = try wrapping("begin ingest", digest.description) { () throws(SyscallError) -> Bool? in
+            let current = try ContentError.wrapping("begin ingest", digest.description) { () throws(SyscallError) -> Bool? in
                 if try !lockExclusively(file.number, subject: path.string) { return nil }
                 let opened = try fileStatus(of: file.number, subject: path.string)
                 do throws(SyscallError) { return try fileStatus(path).inode == opened.inode } catch  where error.errno == ENOENT {
@@ -60,10 +60,11 @@ extension BlobStore {
     }
 
     /// Removes what abandoned ingests left; one that is open stays. Returns the bytes that were freed.
+    /// - Parameter age: those to which something was added since stay, too.
     @discardableResult
-    package func removeAbandonedIngests() throws(ContentError) -> Int64 {
+    package func removeAbandonedIngests(idleFor age: Duration = .zero) throws(ContentError) -> Int64 {
         var freed: Int64 = 0
-        for digest in try unfinishedIngests() {
+        for digest in try unfinishedIngests() where try isIdle(ingestPath(of: digest), for: age) {
             let ingest: Ingest
             do throws(ContentError) { ingest = try beginIngest(of: digest, sizeBytes: nil) } catch  where error.code == .busy { continue }
             freed += ingest.receivedBytes

@@ -2,10 +2,19 @@ package import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
 internal import Synchronization
+internal import SystemPackage
 
 /// Names one lease of one store, for as long as the process lives.
 package struct LeaseID: Hashable, Sendable {
     let number: UInt64
+}
+
+/// Which blobs a sweep looks at.
+package enum SweepScope: Equatable, Sendable {
+    case all
+    case among(Set<Digest>)
+    /// Those that arrived longer ago than this.
+    case idle(Duration)
 }
 
 /// What a sweep did.
@@ -41,19 +50,38 @@ extension BlobStore {
         } catch {}
     }
 
-    /// Removes every blob that is neither among `roots` (all that records reach: indexes, manifests, configurations,
+    /// Removes each blob of `scope` that is neither among `roots` (all that records reach: indexes, manifests, configurations,
     /// layers) nor protected by a lease. No lease can be taken or extended meanwhile.
-    package func sweep(keeping roots: Set<Digest>) throws(ContentError) -> SweepResult {
+    package func sweep(_ scope: SweepScope = .all, keeping roots: Set<Digest>) throws(ContentError) -> SweepResult {
         try leases.withLock { leases throws(ContentError) in
             let leased = leases.values.reduce(into: Set<Digest>()) { $0.formUnion($1) }
             var removed: [Digest] = []
             var freedBytes: Int64 = 0
             for digest in try digests() where !roots.contains(digest) && !leased.contains(digest) {
+                guard try isIn(scope, digest) else { continue }
                 freedBytes += try size(of: digest) ?? 0
                 try removeBlob(digest)
                 removed.append(digest)
             }
             return SweepResult(removed: removed, freedBytes: freedBytes)
         }
+    }
+
+    private func isIn(_ scope: SweepScope, _ digest: Digest) throws(ContentError) -> Bool {
+        switch scope {
+        case .all: true
+        case .among(let candidates): candidates.contains(digest)
+        case .idle(let age): try isIdle(path(of: digest), for: age)
+        }
+    }
+
+    /// Whether a file was last written to longer ago than `age`; one that is gone was not.
+    func isIdle(_ path: FilePath, for age: Duration) throws(ContentError) -> Bool {
+        let written: Int64
+        do throws(SyscallError) { written = try fileStatus(path).modified.seconds } catch {
+            if error.errno == ENOENT { return false }
+            throw ContentError(.system, doing: "look at", subject: path.string, cause: error)
+        }
+        return .nanoseconds(unixNanoseconds()) - .seconds(written) >= age
     }
 }

@@ -134,10 +134,14 @@ struct BlobStoreTests {
         let loose = try fixture.store.addBlob([3, 3, 3])
         let lease = fixture.store.takeLease()
         fixture.store.protect(leased, by: lease)
+        #expect(try fixture.store.sweep(.among([root, leased]), keeping: [root]).removed == [])
+        #expect(try fixture.store.sweep(.idle(.seconds(3600)), keeping: [root]).removed == [])
         let first = try fixture.store.sweep(keeping: [root])
         #expect(first.removed == [loose] && first.freedBytes == 3)
         fixture.store.release(lease)
-        #expect(try fixture.store.sweep(keeping: [root]).removed == [leased])
+        let file = try openFile(fixture.store.path(of: leased), [.readWrite])
+        try setTimes(of: file.number, to: FileTime(seconds: unixNanoseconds() / 1_000_000_000 - 4000))
+        #expect(try fixture.store.sweep(.idle(.seconds(3600)), keeping: [root]).removed == [leased])
         #expect(try fixture.store.digests() == [root])
     }
 
@@ -147,6 +151,7 @@ struct BlobStoreTests {
         let open = try fixture.store.beginIngest(of: Digest(of: [1]), sizeBytes: nil)
         try open.append([1])
         do { try fixture.store.beginIngest(of: Digest(of: [2]), sizeBytes: nil).append([2, 2]) }
+        #expect(try fixture.store.removeAbandonedIngests(idleFor: .seconds(3600)) == 0)
         #expect(try fixture.store.removeAbandonedIngests() == 2)
         try open.commit()
         #expect(try fixture.store.unfinishedIngests().isEmpty)

@@ -125,13 +125,29 @@ struct FaultTests {
         }
     }
 
+    @Test("layers are fetched side by side, and unpacked side by side while their bytes still arrive")
+    func parallel() async throws {
+        try await withFault("together") { library, registry in
+            let events = EventList()
+            async let pulled = library.pull(registry.name, into: events)
+            let deadline = ContinuousClock.now + .seconds(60)
+            // No layer's second half is sent before both unpackers are at work.
+            while events.layers("Extracting").count < 2, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(20)) }
+            #expect(events.layers("Extracting").count == 2)
+            #expect(events.layers("Download complete").isEmpty)
+            try shell("curl -sf 'http://\(registry.name.split(separator: "/")[0])/go'")
+            _ = try await pulled
+            #expect(events.count("Pull complete") == 2)
+        }
+    }
+
     @Test("a cancelled pull ends at once, leaves no layer in the making, and the next one succeeds")
     func cancellation() async throws {
-        try await withFault("slow") { library, registry in
+        try await withFault("slow-once") { library, registry in
             let events = EventList()
             // Owned, cancelled and awaited by this test.
             let pull = Task { try await library.pull(registry.name, into: events) }
-            while events.count("Downloading") == 0 { try await Task.sleep(for: .milliseconds(20)) }
+            while !events.hasCounted(layerOf: 2_500_000) { try await Task.sleep(for: .milliseconds(20)) }
             let cancelled = ContinuousClock.now
             pull.cancel()
             let error = await #expect(throws: ImageError.self) { try await pull.value }
@@ -139,6 +155,7 @@ struct FaultTests {
             #expect(ContinuousClock.now - cancelled < .seconds(3))
             #expect(try library.disk().building == [])
             try await library.pull(registry.name)
+            #expect(try registry.requests().contains { $0[4] != "-" }, "what had arrived was not fetched again")
         }
     }
 }

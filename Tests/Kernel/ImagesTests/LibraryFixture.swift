@@ -28,6 +28,12 @@ struct Library {
         try await images.pull(try ImageReference(name), platform: platform, credentials: credentials) { events.add($0) }
     }
 
+    /// Lets go of the data root, as the end of a process does.
+    func stop() throws {
+        images.stop()
+        try records.close()
+    }
+
     /// Blobs, unfinished ingests, layers, and layers in the making, by name.
     func disk() throws -> Disk {
         func names(_ path: String) throws -> [String] {
@@ -57,6 +63,12 @@ final class EventList: Sendable {
     func add(_ event: PullEvent) { events.withLock { $0.append(event) } }
 
     var all: [PullEvent] { events.withLock { $0 } }
+
+    /// Whether bytes of a layer of at least this size were counted.
+    func hasCounted(layerOf bytes: UInt64) -> Bool { all.contains { $0.status == "Downloading" && ($0.detail?.total ?? 0) >= bytes } }
+
+    /// The layers that had this status.
+    func layers(_ status: String) -> Set<String> { Set(all.filter { $0.status == status }.map(\.id)) }
 
     /// How often a layer, or the pull, had this status.
     func count(_ status: String) -> Int { all.filter { $0.status == status }.count }

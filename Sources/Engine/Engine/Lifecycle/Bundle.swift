@@ -3,6 +3,7 @@ internal import EngineAPI
 internal import Images
 internal import LinuxSyscalls
 internal import OCISpec
+internal import Snapshots
 internal import SystemPackage
 
 /// The files of a container on the host. Every function blocks.
@@ -40,7 +41,7 @@ enum Bundle {
 
     /// The runtime's configuration of a container.
     static func specification(
-        id: ContainerID, document: ContainerDocument, mounts: [Images.RootMount], services: ContainerServices, paths: ContainerPaths
+        id: ContainerID, document: ContainerDocument, mounts: [SnapshotMount], services: ContainerServices, paths: ContainerPaths
     ) throws(EngineError) -> RuntimeConfiguration {
         let accounts = try accounts(LayeredTree(mounts: mounts))
         let user = try accounts.resolve(document.config.user, additional: document.hostConfig.groupAdd)

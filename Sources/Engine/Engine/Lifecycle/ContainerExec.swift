@@ -4,6 +4,7 @@ internal import Images
 internal import Logging
 internal import OCISpec
 internal import ShimProtocol
+internal import Snapshots
 
 /// Further processes of a container.
 extension Container {
@@ -118,7 +119,7 @@ extension Container {
 
     /// The exec's process, with its user looked up in the container's files.
     private func prepare(_ exec: ExecProcess, _ start: ExecStartRequest) async throws(EngineError) -> ExecProcessRequest {
-        let mounts: [Images.RootMount]
+        let mounts: [SnapshotMount]
         do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
         let (document, id, services, paths) = (document, id, services, paths)
         let process = try await BlockingWork.run { () throws(EngineError) in

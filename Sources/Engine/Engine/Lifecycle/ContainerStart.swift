@@ -4,6 +4,7 @@ internal import Images
 internal import Logging
 internal import OCISpec
 internal import ShimProtocol
+internal import Snapshots
 internal import SystemPackage
 
 /// From the wish to run to the first instruction.
@@ -109,7 +110,7 @@ extension Container {
 
     /// Writes the bundle, and says how the shim shall make the task of it.
     private func prepare() async throws(EngineError) -> CreateTaskRequest {
-        let mounts: [Images.RootMount]
+        let mounts: [SnapshotMount]
         do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
         let (document, id, services, paths) = (document, id, services, paths)
         try await BlockingWork.run { () throws(EngineError) in

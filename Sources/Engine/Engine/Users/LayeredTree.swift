@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import Images
 internal import LinuxSyscalls
+internal import Snapshots
 internal import SystemPackage
 
 /// A container's root that nobody has mounted, read through its layers as overlayfs would show it.
@@ -18,7 +19,7 @@ struct LayeredTree {
 
     /// The layers of a root as its mounts name them; the last mount is the root.
     /// - Throws: `.system` for mounts that are neither a bind nor an overlay.
-    init(mounts: [Images.RootMount]) throws(EngineError) {
+    init(mounts: [SnapshotMount]) throws(EngineError) {
         guard let root = mounts.last else { throw EngineError(.system, "the container's root has no mount") }
         switch root.type {
         case "bind": layers = [FilePath(root.source)]
