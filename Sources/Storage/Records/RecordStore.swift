@@ -40,8 +40,9 @@ final class RecordFile: Sendable {
             configuration.label = "engine records"
             configuration.busyMode = .timeout(RecordStore.lockTimeoutSeconds)
             configuration.maximumReaderCount = RecordStore.readerCount
-            configuration.prepareDatabase { database in try database.execute(sql: "PRAGMA synchronous = FULL") }
             pool = try DatabasePool(path: path, configuration: configuration)
+            // Not when a connection is prepared: opening the pool sets NORMAL after that, and a record then outlives no power cut.
+            try pool.writeWithoutTransaction { database in try database.execute(sql: "PRAGMA synchronous = FULL") }
             try pool.write { database in try Self.prove(database, path: path) }
             try Schema.migrator.migrate(pool)
         } catch {
