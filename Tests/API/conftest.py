@@ -93,11 +93,12 @@ class Daemon:
         self.log_path = os.path.join(folder, "apusd.log")
         self.process = None
 
-    def start(self, *flags):
+    def start(self, *flags, under=(), env=None):
+        """`under` is a command line that ends with the daemon's; `env` adds variables."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [os.path.join(BUILD, "apusd"), "--host", self.host, "--data-root", self.data, "--exec-root", self.run,
-                 "--pidfile", os.path.join(self.folder, "apusd.pid"), *flags], stdout=log, stderr=log, cwd="/")
+                [*under, os.path.join(BUILD, "apusd"), "--host", self.host, "--data-root", self.data, "--exec-root", self.run,
+                 "--pidfile", os.path.join(self.folder, "apusd.pid"), *flags], stdout=log, stderr=log, cwd="/", env={**os.environ, **(env or {})})
         wait_until(self.answers, "apusd answers /_ping", seconds=20)
         return self
 

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+import ssl
 import sys
 import tarfile
 import urllib.request
@@ -102,17 +103,31 @@ class Image:
         return {"mediaType": media_type, "digest": digest_of(data), "size": len(data)}
 
 
-class Pusher:
-    """A registry at `host`, spoken to over plain HTTP."""
+    def write_layout(self, folder):
+        """As an OCI image layout with this one image."""
+        blobs = os.path.join(folder, "blobs", "sha256")
+        os.makedirs(blobs)
+        for digest, data in {**self.blobs, self.digest: self.manifest}.items():
+            with open(os.path.join(blobs, digest[7:]), "wb") as file:
+                file.write(data)
+        index = {"schemaVersion": 2, "manifests": [{"mediaType": MANIFEST, "digest": self.digest, "size": len(self.manifest)}]}
+        for name, document in (("oci-layout", {"imageLayoutVersion": "1.0.0"}), ("index.json", index)):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                json.dump(document, file)
 
-    def __init__(self, host, authorization=None):
-        self.base, self.authorization = f"http://{host}/v2", authorization
+
+class Pusher:
+    """A registry at `host`, spoken to as it likes; nobody asks who it is."""
+
+    def __init__(self, host, authorization=None, scheme="http"):
+        self.base, self.authorization = f"{scheme}://{host}/v2", authorization
+        self.context = ssl._create_unverified_context() if scheme == "https" else None
 
     def request(self, method, url, data=None, headers=None):
         request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
         if self.authorization:
             request.add_header("Authorization", self.authorization)
-        return urllib.request.urlopen(request, timeout=30)
+        return urllib.request.urlopen(request, timeout=30, context=self.context)
 
     def push_blob(self, name, data):
         with self.request("POST", f"{self.base}/{name}/blobs/uploads/", b"") as answer:
@@ -123,6 +138,14 @@ class Pusher:
 
     def push_manifest(self, name, reference, data, media_type=MANIFEST):
         self.request("PUT", f"{self.base}/{name}/manifests/{reference}", data, {"Content-Type": media_type}).close()
+
+    def manifest(self, name, reference="latest"):
+        headers = {"Accept": f"{MANIFEST}, {INDEX}"}
+        with self.request("GET", f"{self.base}/{name}/manifests/{reference}", headers=headers) as answer:
+            return answer.read()
+
+    def digest(self, name, reference="latest"):
+        return digest_of(self.manifest(name, reference))
 
     def push(self, name, image, tag="latest"):
         for blob in image.blobs.values():

@@ -3,7 +3,9 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
+import sys
 import time
 import urllib.request
 
@@ -37,10 +39,11 @@ def stop(process, seconds=15):
 
 
 class Registry:
-    """A real docker-registry on a free port of 127.0.0.1.  `htpasswd` is the text of a password file, or None."""
+    """A real docker-registry on a free port of 127.0.0.1.  `htpasswd` is the text of a password file, `tls` the paths of a certificate and
+    its key; None is none."""
 
-    def __init__(self, folder, htpasswd=None):
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder, htpasswd=None, tls=None):
+        self.folder, self.port, self.scheme = folder, free_port(), "https" if tls else "http"
         self.host = f"127.0.0.1:{self.port}"
         self.log_path = os.path.join(folder, "registry.log")
         os.makedirs(folder, exist_ok=True)
@@ -49,10 +52,11 @@ class Registry:
             with open(os.path.join(folder, "htpasswd"), "w", encoding="utf-8") as file:
                 file.write(htpasswd)
             auth = f"auth:\n  htpasswd:\n    realm: test\n    path: {folder}/htpasswd\n"
+        secrets = f"  tls:\n    certificate: {tls[0]}\n    key: {tls[1]}\n" if tls else ""
         config = os.path.join(folder, "config.yml")
         with open(config, "w", encoding="utf-8") as file:
             file.write(f"version: 0.1\nlog:\n  accesslog:\n    disabled: false\n  level: warn\nstorage:\n  filesystem:\n"
-                       f"    rootdirectory: {folder}/data\nhttp:\n  addr: {self.host}\n{auth}")
+                       f"    rootdirectory: {folder}/data\nhttp:\n  addr: {self.host}\n{secrets}{auth}")
         self.log = open(self.log_path, "wb")
         environment = {**os.environ, "OTEL_TRACES_EXPORTER": "none"}
         self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=self.log, stderr=self.log, env=environment)
@@ -61,7 +65,8 @@ class Registry:
     def answers(self):
         assert self.process.poll() is None, open(self.log_path, encoding="utf-8").read()
         try:
-            urllib.request.urlopen(f"http://{self.host}/v2/", timeout=1).close()
+            unproven = ssl._create_unverified_context() if self.scheme == "https" else None
+            urllib.request.urlopen(f"{self.scheme}://{self.host}/v2/", timeout=1, context=unproven).close()
         except urllib.error.HTTPError as error:
             return error.code == 401
         except OSError:
@@ -77,3 +82,24 @@ class Registry:
     def stop(self):
         stop(self.process)
         self.log.close()
+
+
+class FaultyRegistry:
+    """faulty_registry.py, serving an OCI layout as `one` with one fault."""
+
+    def __init__(self, layout, fault):
+        self.log_path = f"{layout}.log"
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "faulty_registry.py")
+        self.process = subprocess.Popen(
+            [sys.executable, script, layout, self.log_path, fault], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.name = f"127.0.0.1:{int(self.process.stdout.readline())}/one"
+
+    def requests(self):
+        """Method, path, status, authorization and range of each request."""
+        with open(self.log_path, encoding="utf-8") as file:
+            return [line.split() for line in file]
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()

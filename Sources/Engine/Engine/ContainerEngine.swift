@@ -78,7 +78,8 @@ extension ContainerEngine.Parts {
         let images = ImageLibrary(
             settings: LibrarySettings(dataRoot: configuration.dataRoot),
             registry: RegistryConfiguration(
-                insecureRegistries: configuration.insecureRegistries, proxies: configuration.proxies,
+                insecureRegistries: configuration.insecureRegistries, certificateFolders: configuration.certificateFolders,
+                proxies: configuration.proxies,
                 userAgent: "apus/\(Product.version)"),
             records: records)
         let reactor: ShimReactor

@@ -17,6 +17,8 @@ package struct EngineConfiguration: Sendable {
     package var defaultRuntime: String
     /// Registries spoken to in plain http beside those of 127.0.0.0/8: `host:port` or CIDR.
     package var insecureRegistries: [String] = []
+    /// Folders like Docker's `certs.d`, with certificates of single registries.
+    package var certificateFolders: [String] = []
     /// Proxies between the engine and registries.
     package var proxies = ProxySettings()
     /// How large each container's log may grow.

@@ -2,6 +2,7 @@ internal import APIServer
 internal import Engine
 internal import LinuxSyscalls
 internal import Logging
+internal import Registry
 internal import SystemPackage
 
 /// The daemon's parts, wired, from start to stop.
@@ -80,7 +81,21 @@ struct Daemon: Sendable {
             initPath: executables.find("apus-init") ?? executables.beside("apus-init"), runtimes: runtimes,
             defaultRuntime: options.defaultRuntime)
         configuration.insecureRegistries = options.insecureRegistries
+        configuration.certificateFolders =
+            options.certificateFolders.isEmpty
+            ? ["/etc/apus/certs.d", "/etc/docker/certs.d"] : options.certificateFolders.map(\.string)
+        configuration.proxies = ProxySettings(
+            http: options.httpProxy ?? variable("HTTP_PROXY"), https: options.httpsProxy ?? variable("HTTPS_PROXY"),
+            exceptions: options.proxyExceptions ?? variable("NO_PROXY"))
         configuration.debug = options.logLevel <= .debug
         return configuration
+    }
+
+    /// A proxy's variable, in capitals or not, as Go reads them.
+    private func variable(_ name: String) -> String {
+        for key in ["\(name)=", "\(name.lowercased())="] {
+            if let entry = environment.first(where: { $0.hasPrefix(key) }), entry != key { return String(entry.dropFirst(key.count)) }
+        }
+        return ""
     }
 }

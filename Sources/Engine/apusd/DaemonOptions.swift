@@ -27,6 +27,12 @@ struct DaemonOptions: Equatable, Sendable {
     var runtimes: [String: FilePath] = [:]
     var defaultRuntime = "apus"
     var insecureRegistries: [String] = []
+    /// Where certificates of single registries are looked for; empty is where Docker and we have them.
+    var certificateFolders: [FilePath] = []
+    /// nil is what the environment says.
+    var httpProxy: String?
+    var httpsProxy: String?
+    var proxyExceptions: String?
     var shim: FilePath?
 
     init() {}
@@ -68,6 +74,10 @@ struct DaemonOptions: Equatable, Sendable {
         case "--runtime", "--add-runtime": try addRuntime(value)
         case "--default-runtime": defaultRuntime = value
         case "--insecure-registry": insecureRegistries.append(value)
+        case "--registry-certs": certificateFolders.append(try Self.directory(flag, value))
+        case "--http-proxy": httpProxy = value
+        case "--https-proxy": httpsProxy = value
+        case "--no-proxy": proxyExceptions = value
         case "--shim": shim = FilePath(value)
         case "--config": throw UsageError("--config is not implemented yet: every setting is a flag")
         default: throw UsageError("unknown flag: \(flag)")
@@ -123,6 +133,11 @@ struct DaemonOptions: Equatable, Sendable {
               --runtime NAME=PATH       A further low-level runtime; may be repeated
               --default-runtime NAME    The runtime of containers that name none (default apus)
               --insecure-registry HOST  host:port or CIDR of a registry without TLS; may be repeated
+              --registry-certs DIR      Where HOST[:PORT]/*.crt are authorities of a registry, and *.cert with *.key client
+                                        certificates; may be repeated (default /etc/apus/certs.d and /etc/docker/certs.d)
+              --http-proxy URL          Proxy for registries without TLS (default $HTTP_PROXY)
+              --https-proxy URL         Proxy for registries with TLS (default $HTTPS_PROXY)
+              --no-proxy LIST           Hosts reached without a proxy, separated by commas (default $NO_PROXY)
               --shim PATH               The apus-shim executable (default: beside apusd, then on PATH)
           -v, --version                 Print the version
           -h, --help                    Print this help

@@ -17,6 +17,12 @@ static inline CURLcode ccurl_set_bytes(CURL *handle, const void *bytes, long cou
     return code != CURLE_OK ? code : curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, bytes);
 }
 
+/* PEM, copied. */
+static inline CURLcode ccurl_set_authorities(CURL *handle, const void *bytes, size_t count) {
+    struct curl_blob blob = {(void *)bytes, count, CURL_BLOB_COPY};
+    return curl_easy_setopt(handle, CURLOPT_CAINFO_BLOB, &blob);
+}
+
 static inline CURLcode ccurl_set_list(CURL *handle, CURLoption option, struct curl_slist *list) {
     return curl_easy_setopt(handle, option, list);
 }

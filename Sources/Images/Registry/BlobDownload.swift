@@ -19,13 +19,13 @@ extension RepositorySession {
     /// for `sink` to hold them against the digest.
     /// - Throws: `.malformed` where the registry has more or fewer bytes than `sizeBytes`.
     package func fetchBlob(_ digest: Digest, sizeBytes: Int64, into sink: any BlobSink) throws(RegistryError) {
-        let target = try address(of: "blobs/\(digest)")
+        let whole = try request(.get, "blobs/\(digest)")
         var fruitless = 0
         var last: RegistryError?
         for _ in 0..<Self.resumptionLimit {
             let start = sink.receivedBytes
             if start == sizeBytes { return }
-            var request = HTTPRequest(method: .get, address: target, verifiesPeer: !host.isInsecure)
+            var request = whole
             if start > 0 { request.headers.append(("Range", "bytes=\(start)-")) }
             let receiver = BlobReceiver(request.shown, from: start, sizeBytes: sizeBytes, sink: sink)
             do throws(RegistryError) {

@@ -13,6 +13,8 @@ struct HTTPRequest: Sendable {
     var body: [UInt8] = []
     /// Whether the server must prove who it is.
     var verifiesPeer = true
+    /// What it may prove that by, and we who we are, beside what the machine trusts.
+    var certificates = HostCertificates()
     /// Whether the connection may go to 169.254.0.0/16 or fe80::/10: never where someone else chose the host.
     var allowsLinkLocal = true
 

@@ -210,6 +210,7 @@ private final class Transfer {
         ]
         var codes = numbers.map { unsafe ccurl_set_number(handle, $0.0, $0.1) }
         codes += texts.map { unsafe ccurl_set_text(handle, $0.0, $0.1) }
+        codes += unsafe trust(request.certificates, on: handle)
         if request.method == .post {
             codes.append(unsafe request.body.withUnsafeBytes { unsafe ccurl_set_bytes(handle, $0.baseAddress, $0.count) })
         }
@@ -223,6 +224,20 @@ private final class Transfer {
         codes.append(unsafe ccurl_set_progress(handle, watch))
         codes.append(unsafe ccurl_set_socket_opener(handle, openSocket))
         return codes.first { $0 != CURLE_OK } ?? CURLE_OK
+    }
+
+    /// The machine's own authorities stay trusted: libcurl looks for them in a folder, too.
+    private func trust(_ certificates: HostCertificates, on handle: UnsafeMutableRawPointer) -> [CURLcode] {
+        var codes: [CURLcode] = []
+        if !certificates.authorities.isEmpty {
+            codes.append(
+                unsafe certificates.authorities.withUnsafeBytes { unsafe ccurl_set_authorities(handle, $0.baseAddress, $0.count) })
+        }
+        if let client = certificates.client {
+            codes.append(unsafe ccurl_set_text(handle, CURLOPT_SSLCERT, client.certificate))
+            codes.append(unsafe ccurl_set_text(handle, CURLOPT_SSLKEY, client.key))
+        }
+        return codes
     }
 
     // MARK: - What the callbacks do; false ends the transfer

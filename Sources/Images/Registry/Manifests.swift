@@ -30,8 +30,8 @@ extension RepositorySession {
 
     private func manifestRequest(_ method: HTTPRequest.Method, _ tagOrDigest: String) throws(RegistryError) -> HTTPRequest {
         let accepted = MediaType.acceptedManifests.map(\.rawValue).joined(separator: ", ")
-        return HTTPRequest(
-            method: method, address: try address(of: "manifests/\(tagOrDigest)"), headers: [("Accept", accepted)],
-            verifiesPeer: !host.isInsecure)
+        var request = try request(method, "manifests/\(tagOrDigest)")
+        request.headers.append(("Accept", accepted))
+        return request
     }
 }

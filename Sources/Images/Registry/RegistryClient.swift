@@ -1,7 +1,7 @@
 package import CoreTypes
 
-/// Speaks the distribution protocol to any registry; keeps connections and tokens between pulls. No file is read
-/// and no blob kept here.
+/// Speaks the distribution protocol to any registry; keeps connections and tokens between pulls. No blob is
+/// kept here, and no file read but registries' certificates.
 /// - Source: distribution-spec v1.1.
 package final class RegistryClient: Sendable {
     let configuration: RegistryConfiguration

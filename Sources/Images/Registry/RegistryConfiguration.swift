@@ -3,13 +3,20 @@ package struct RegistryConfiguration: Sendable {
     /// Registries that may be spoken to in plain http, or without a proof of who they are: `host`,
     /// `host:port`, or an address block as `10.0.0.0/8`. 127.0.0.0/8, ::1 and localhost always may.
     package var insecureRegistries: [String]
+    /// Folders like `/etc/docker/certs.d`, which hold authorities and client certificates of single registries. One that is not there
+    /// holds none. A registry whose authority is given must prove who it is even where it may be insecure.
+    package var certificateFolders: [String]
     /// Proxies; nothing is read from the environment.
     package var proxies: ProxySettings
     /// Sent with every request.
     package var userAgent: String
 
-    package init(insecureRegistries: [String] = [], proxies: ProxySettings = ProxySettings(), userAgent: String = "apus") {
+    package init(
+        insecureRegistries: [String] = [], certificateFolders: [String] = [], proxies: ProxySettings = ProxySettings(),
+        userAgent: String = "apus"
+    ) {
         self.insecureRegistries = insecureRegistries
+        self.certificateFolders = certificateFolders
         self.proxies = proxies
         self.userAgent = userAgent
     }

@@ -21,6 +21,14 @@ package struct RegistryHost: Equatable, Sendable {
     /// The addresses to try, best first: who may be insecure is still asked for TLS before anything else.
     package var schemes: [String] { isInsecure ? ["https", "http"] : ["https"] }
 
+    private init(authority: String, isInsecure: Bool) {
+        self.authority = authority
+        self.isInsecure = isInsecure
+    }
+
+    /// The same registry, which must prove who it is.
+    var mustProveItself: RegistryHost { RegistryHost(authority: authority, isInsecure: false) }
+
     /// Whether a host is this machine: 127.0.0.0/8, ::1, localhost.
     package static func isLoopback(_ host: String) -> Bool {
         host == "localhost" || host == "::1" || IPv4Block.address(host).map { $0 >> 24 == 127 } ?? false

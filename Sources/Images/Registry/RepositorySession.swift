@@ -13,28 +13,40 @@ package final class RepositorySession: Sendable {
     static let retryAfterLimitSeconds = 30
 
     let client: RegistryClient
-    let host: RegistryHost
     let repository: String
     let credentials: RegistryCredentials
     let cancellation: Cancellation
-    private let base = Mutex<WebAddress?>(nil)
+    private let registry: RegistryHost
+    private let place = Mutex<Place?>(nil)
+
+    /// Where the registry was found, and how it proves itself.
+    private struct Place {
+        let base: WebAddress
+        let verifiesPeer: Bool
+        let certificates: HostCertificates
+    }
 
     init(
         client: RegistryClient, host: RegistryHost, repository: String, credentials: RegistryCredentials, cancellation: Cancellation
     ) {
         self.client = client
-        self.host = host
+        registry = host
         self.repository = repository
         self.credentials = credentials
         self.cancellation = cancellation
     }
 
-    /// The address of something of the repository: `manifests/latest`.
-    func address(of item: String) throws(RegistryError) -> WebAddress {
-        guard let address = WebAddress("v2/\(repository)/\(item)", relativeTo: try baseAddress()) else {
+    /// A request about something of the repository: `manifests/latest`.
+    func request(_ method: HTTPRequest.Method, _ item: String) throws(RegistryError) -> HTTPRequest {
+        let place = try findPlace()
+        guard let address = WebAddress("v2/\(repository)/\(item)", relativeTo: place.base) else {
             throw RegistryError(.malformed, doing: "", cause: "no address for \(repository)/\(item)")
         }
-        return address
+        return request(method, address, place)
+    }
+
+    private func request(_ method: HTTPRequest.Method, _ address: WebAddress, _ place: Place) -> HTTPRequest {
+        HTTPRequest(method: method, address: address, verifiesPeer: place.verifiesPeer, certificates: place.certificates)
     }
 
     /// Sends a request, however often that takes: authenticated, redirected, and again where the registry is busy.
@@ -81,30 +93,33 @@ package final class RepositorySession: Sendable {
     // MARK: - Where
 
     /// Scheme and authority of the registry, found out once.
-    private func baseAddress() throws(RegistryError) -> WebAddress {
-        if let known = base.withLock({ $0 }) { return known }
+    private func findPlace() throws(RegistryError) -> Place {
+        if let known = place.withLock({ $0 }) { return known }
+        let certificates = try HostCertificates(for: registry.authority, in: client.configuration.certificateFolders)
+        let host = certificates.authorities.isEmpty ? registry : registry.mustProveItself
         var last: RegistryError?
         for scheme in host.schemes {
             guard let address = WebAddress("\(scheme)://\(host.authority)/") else {
                 throw RegistryError(.malformed, doing: "", cause: "\(host.authority) is no registry's name")
             }
+            let found = Place(base: address, verifiesPeer: !host.isInsecure, certificates: certificates)
             if host.schemes.count > 1 {
-                do throws(RegistryError) { try probe(address) } catch {
+                do throws(RegistryError) { try probe(found) } catch {
                     guard error.code == .network else { throw error }
                     last = error
                     continue
                 }
             }
-            base.withLock { $0 = address }
-            return address
+            place.withLock { $0 = found }
+            return found
         }
         throw last ?? RegistryError(.network, doing: "", cause: "\(host.authority) does not answer")
     }
 
     /// Whether anything answers at all; what it says is of no interest.
-    private func probe(_ address: WebAddress) throws(RegistryError) {
-        guard let target = WebAddress("v2/", relativeTo: address) else { return }
-        let request = HTTPRequest(method: .get, address: target, verifiesPeer: !host.isInsecure)
+    private func probe(_ place: Place) throws(RegistryError) {
+        guard let target = WebAddress("v2/", relativeTo: place.base) else { return }
+        let request = request(.get, target, place)
         let collector = CollectingReceiver(for: request.shown, limitBytes: 65_536)
         _ = try transfer(request, into: ResponseSorter(for: request.shown, success: collector))
     }
@@ -123,7 +138,9 @@ package final class RepositorySession: Sendable {
             let answer = try transfer(sent, into: ResponseSorter(for: original.shown, success: receiver))
             guard answer.head.isRedirect else { return answer }
             request.address = try redirectTarget(answer.head, of: request)
-            request.verifiesPeer = request.address.origin == original.address.origin ? original.verifiesPeer : true
+            let comesHome = request.address.origin == original.address.origin
+            request.verifiesPeer = comesHome ? original.verifiesPeer : true
+            request.certificates = comesHome ? original.certificates : HostCertificates()
             request.allowsLinkLocal = false
         }
         throw RegistryError(.malformed, doing: original.shown, cause: "stopped after \(Self.redirectLimit) redirects")
@@ -181,8 +198,13 @@ package final class RepositorySession: Sendable {
     }
 
     private func token(_ question: TokenRequest) throws(RegistryError) -> Grant {
-        guard let request = question.message(verifiesPeer: !RegistryHost.isLoopback(question.realm.host)) else {
+        guard var request = question.message(verifiesPeer: !RegistryHost.isLoopback(question.realm.host)) else {
             throw RegistryError(.malformed, doing: "", cause: "the registry's challenge asks for too long a token request")
+        }
+        // A registry's own token service, behind another port.
+        let place = try findPlace()
+        if request.address.host == place.base.host {
+            (request.verifiesPeer, request.certificates) = (place.verifiesPeer, place.certificates)
         }
         let collector = CollectingReceiver(for: request.shown, limitBytes: TokenRequest.answerLimitBytes)
         let answer = try transfer(request, into: ResponseSorter(for: request.shown, success: collector))

@@ -1,0 +1,51 @@
+internal import FoundationEssentials
+
+/// What proves a registry to us, and us to it, beside what this machine trusts: the files of Docker's `certs.d/HOST[:PORT]`, where
+/// `*.crt` are authorities, and `NAME.cert` with `NAME.key` is a client's certificate.
+/// - Source: Docker's manual, "Verify repository client with certificates".
+struct HostCertificates: Equatable, Sendable {
+    /// A certificate and its key, paths of PEM files.
+    struct Client: Equatable, Sendable {
+        let certificate: String
+        let key: String
+    }
+
+    /// PEM of the authorities, one behind the other; empty for none.
+    private(set) var authorities: [UInt8] = []
+    private(set) var client: Client?
+
+    /// Bytes of one authority's file: hundreds of certificates.
+    private static let fileLimitBytes = 1 << 20
+
+    /// No certificates beside the machine's.
+    init() {}
+
+    /// Reads what the folders hold for one registry. A folder that is not there holds nothing.
+    /// - Parameter folders: each like `/etc/docker/certs.d`; all count.
+    init(for authority: String, in folders: [String]) throws(RegistryError) {
+        for folder in folders.map({ "\($0)/\(authority)" }) {
+            guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder).sorted() else { continue }
+            for name in names where name.hasSuffix(".crt") { try add(authority: "\(folder)/\(name)") }
+            for name in names where name.hasSuffix(".cert") {
+                let key = "\(name.dropLast(5)).key"
+                guard names.contains(key) else {
+                    throw RegistryError(
+                        .refused, doing: "",
+                        cause: "missing key \(key) for client certificate \(folder)/\(name). Authorities have the extension .crt")
+                }
+                if client == nil { client = Client(certificate: "\(folder)/\(name)", key: "\(folder)/\(key)") }
+            }
+        }
+    }
+
+    private mutating func add(authority path: String) throws(RegistryError) {
+        let pem: Data
+        do { pem = try Data(contentsOf: URL(filePath: path)) } catch {
+            throw RegistryError(.refused, doing: "", cause: "the authority \(path) cannot be read")
+        }
+        if pem.count > Self.fileLimitBytes {
+            throw RegistryError(.refused, doing: "", cause: "the authority \(path) is larger than \(Self.fileLimitBytes) bytes")
+        }
+        authorities += pem + [UInt8(ascii: "\n")]
+    }
+}
