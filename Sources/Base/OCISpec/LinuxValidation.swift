@@ -71,8 +71,10 @@ extension LinuxDevice {
 }
 
 extension LinuxResources {
-    /// - Parameter path: where these resources lie in their document; empty where they are the document.
-    public func validate(at path: String) throws(SpecProblem) {
+    /// - Parameters:
+    ///   - path: where these resources lie in their document; empty where they are the document.
+    ///   - isUpdate: they change limits that exist, so one that depends on another need not come with it.
+    public func validate(at path: String, isUpdate: Bool = false) throws(SpecProblem) {
         let prefix = path.isEmpty ? "" : path + "."
         for (index, rule) in devices.enumerated() {
             for (name, number) in [("major", rule.major), ("minor", rule.minor)] {
@@ -81,7 +83,7 @@ extension LinuxResources {
                 }
             }
         }
-        if let memory { try Self.validate(memory, prefix + "memory.") }
+        if let memory { try Self.validate(memory, prefix + "memory.", isUpdate: isUpdate) }
         if let idle = cpu?.idle, !(0...1).contains(idle) {
             throw SpecProblem(field: prefix + "cpu.idle", problem: "must be 0 or 1, found \(idle)")
         }
@@ -97,7 +99,7 @@ extension LinuxResources {
         }
     }
 
-    private static func validate(_ memory: MemoryLimits, _ prefix: String) throws(SpecProblem) {
+    private static func validate(_ memory: MemoryLimits, _ prefix: String, isUpdate: Bool) throws(SpecProblem) {
         let values = [
             ("limit", memory.limitBytes), ("reservation", memory.reservationBytes), ("swap", memory.swapBytes),
             ("kernel", memory.kernelBytes), ("kernelTCP", memory.kernelTCPBytes),
@@ -110,6 +112,7 @@ extension LinuxResources {
         }
         if let swap = memory.swapBytes, swap > 0 {
             guard let limit = memory.limitBytes, limit != 0 else {
+                if isUpdate { return }
                 throw SpecProblem(field: prefix + "swap", problem: "cannot be set without a memory limit")
             }
             if limit == -1 || swap < limit {

@@ -7,7 +7,7 @@ extension LinuxResources {
         let resources = try decodeDocument(bytes, limits: kernelBoundLimits) { (reader: inout JSONReader) throws(JSONError) in
             try LinuxResources(from: &reader)
         }
-        try resources.validate(at: "")
+        try resources.validate(at: "", isUpdate: true)
         return resources
     }
 

@@ -111,14 +111,19 @@ package struct Cgroup: Sendable {
     /// A directory for CLONE_INTO_CGROUP, valid as long as this value; nil without v2.
     package var directoryForClone: Int32? { unifiedLeaf?.number }
 
-    /// A cgroup below this one, for `exec --cgroup`.
-    /// - Throws: `invalidPath` for a path that leaves this cgroup, `refused` where it does not exist.
-    package func descendant(_ path: String) throws(CgroupError) -> Cgroup {
-        let components = try CgroupPath.checkedComponents(of: path, field: "cgroup")
-        let relative = components.joined(separator: "/")
+    /// A cgroup below this one, for `exec --cgroup`: a path for every hierarchy, or with v1 one for each controller; hierarchies that
+    /// none is for stay.
+    /// - Throws: `invalidPath` for a path that leaves this cgroup or a controller that is not there, `refused` where it does not exist.
+    package func descendant(_ paths: SubordinatePaths) throws(CgroupError) -> Cgroup {
+        try paths.check(against: self)
         var below: [Branch] = []
         for branch in branches {
             guard let leaf = branch.leaf else { continue }
+            guard let path = paths.path(for: branch.place.names), path != "/" else {
+                below.append(branch)
+                continue
+            }
+            let relative = try CgroupPath.checkedComponents(of: path, field: "cgroup").joined(separator: "/")
             let place = CgroupRecord.Place(
                 version: branch.place.version, names: branch.place.names, mountPoint: branch.place.mountPoint,
                 path: "\(branch.place.path)/\(relative)", foundDepth: .max)

@@ -8,7 +8,22 @@ extension Cgroup {
     /// - Throws: `unsupported`, `unavailable` or `refused`, naming the member that asked for it.
     package func apply(_ resources: LinuxResources) throws(CgroupError) {
         let legacy = branches.filter { $0.place.version == .v1 }.flatMap(\.place.names).compactMap(CgroupController.init(rawValue:))
-        try perform(try CgroupPlanner(mode: record.mode, legacyControllers: Set(legacy)).plan(updating: resources))
+        try perform(try CgroupPlanner(mode: record.mode, legacyControllers: Set(legacy)).plan(updating: try completed(resources)))
+    }
+
+    /// v2 has files that hold two values, or one relative to another: what a change leaves unsaid comes from the kernel.
+    private func completed(_ resources: LinuxResources) throws(CgroupError) -> LinuxResources {
+        guard record.mode == .unified, let leaf = unifiedLeaf else { return resources }
+        var completed = resources
+        if let swap = resources.memory?.swapBytes, swap > 0, (resources.memory?.limitBytes ?? 0) == 0 {
+            let limit = try doing("set linux.resources.memory.swap") { () throws(SyscallError) in try leaf.read("memory.max") }
+            completed.memory?.limitBytes = Int64(limit)
+        }
+        if let cpu = resources.cpu, (cpu.periodMicroseconds ?? 0) != 0, (cpu.quotaMicroseconds ?? 0) == 0 {
+            let both = try doing("set linux.resources.cpu.period") { () throws(SyscallError) in try leaf.read("cpu.max") }
+            completed.cpu?.quotaMicroseconds = both.split(separator: " ").first.flatMap { Int64($0) } ?? -1
+        }
+        return completed
     }
 
     func perform(_ steps: [CgroupStep]) throws(CgroupError) {

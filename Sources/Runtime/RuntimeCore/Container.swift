@@ -1,3 +1,4 @@
+package import Cgroups
 internal import Glibc
 internal import LinuxSyscalls
 package import OCISpec
@@ -105,11 +106,16 @@ extension Container {
         }
     }
 
-    /// Sends a signal to the first process, or to every process of the container.
-    /// - Throws: `wrongStatus` where there is none.
+    /// Sends a signal to the first process, or to every process of the container. SIGKILL reaches every process also where no pid
+    /// namespace of the container's own would end them along with the first.
+    /// - Throws: `wrongStatus` where there is no first process, unless `all`.
     package func kill(_ signal: Int32, all: Bool) throws(RuntimeError) {
-        if all {
+        let hasOwnProcesses = try record().ownNamespaces.contains(.pid)
+        if all || (signal == SIGKILL && !hasOwnProcesses) {
             let cgroup = try ContainerCgroup(recorded: record().cgroup)
+            if !all, try liveInit() == nil, try cgroup.processes().isEmpty {
+                throw RuntimeError(.wrongStatus, "container not running")
+            }
             return try cgroup.signalAll(signal)
         }
         guard let pidfd = try openInit() else { throw RuntimeError(.wrongStatus, "container not running") }
@@ -127,7 +133,7 @@ extension Container {
     package func pause() throws(RuntimeError) {
         let status = try status()
         guard status == .running || status == .created else {
-            throw RuntimeError(.wrongStatus, "cannot pause a container in the \(status) state")
+            throw RuntimeError(.wrongStatus, "container not running")
         }
         try ContainerCgroup(recorded: record().cgroup).freeze()
     }
@@ -135,8 +141,28 @@ extension Container {
     /// Lets a paused container go on.
     package func resume() throws(RuntimeError) {
         let status = try status()
-        guard status == .paused else { throw RuntimeError(.wrongStatus, "cannot resume a container in the \(status) state") }
+        guard status == .paused else { throw RuntimeError(.wrongStatus, "container not paused") }
         try ContainerCgroup(recorded: record().cgroup).thaw()
+    }
+
+    /// Changes the container's limits; those that `resources` does not name stay.
+    /// - Throws: `wrongStatus` for one that has stopped.
+    package func update(_ resources: LinuxResources) throws(RuntimeError) {
+        try requireProcess("container not running")
+        try ContainerCgroup(recorded: record().cgroup).update(resources)
+    }
+
+    private func requireProcess(_ complaint: String) throws(RuntimeError) {
+        switch try status() {
+        case .created, .running, .paused: return
+        case .creating, .stopped: throw RuntimeError(.wrongStatus, complaint)
+        }
+    }
+
+    /// What the container uses now. - Throws: `wrongStatus` for one that has stopped.
+    package func usage() throws(RuntimeError) -> UsageReport {
+        try requireProcess("container with id \(id) is not running")
+        return try ContainerCgroup(recorded: record().cgroup).usage()
     }
 
     /// The pids of every process in the container.

@@ -53,12 +53,7 @@ final class ContainerCgroup {
     func entry(below paths: [String] = []) throws(RuntimeError) -> CgroupEntry {
         guard var target = cgroup else { throw RuntimeError(.lost, doing: "entering the cgroup", "it was not made") }
         do throws(CgroupError) {
-            if let path = paths.last {
-                if paths.count > 1 || path.contains(":") {
-                    throw CgroupError(.unsupported, doing: "--cgroup \(path)", reason: "one path for all controllers is supported so far")
-                }
-                if path != "/" { target = try target.descendant(path) }
-            }
+            if !paths.isEmpty { target = try target.descendant(try SubordinatePaths(paths)) }
             return try CgroupEntry(into: target, bornInUnified: isBornInto)
         } catch { throw RuntimeError(error) }
     }
@@ -80,6 +75,24 @@ final class ContainerCgroup {
             do { try sendSignal(signal, toProcess: process) } catch {
                 if error.errno != ESRCH { throw RuntimeError(doing: "signalling the container's processes", error) }
             }
+        }
+    }
+
+    /// Changes the limits of a container that exists.
+    func update(_ resources: LinuxResources) throws(RuntimeError) {
+        _ = try perform { cgroup throws(CgroupError) in try cgroup.apply(resources) }
+    }
+
+    func usage() throws(RuntimeError) -> UsageReport {
+        try perform { cgroup throws(CgroupError) in try cgroup.usageReport() } ?? UsageReport()
+    }
+
+    /// nil without a memory controller.
+    func memoryEvents() throws(RuntimeError) -> MemoryEvents? {
+        guard let cgroup else { return nil }
+        do throws(CgroupError) { return try cgroup.memoryEvents() } catch {
+            if error.code == .unavailable { return nil }
+            throw RuntimeError(error)
         }
     }
 

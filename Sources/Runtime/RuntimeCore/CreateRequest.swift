@@ -13,6 +13,8 @@ package struct CreateRequest: Sendable {
     /// `run` in the foreground relays the terminal itself.
     package var keepsTerminal = false
     package var pidFile: FilePath?
+    /// A stream socket that gets a pidfd of the process.
+    package var pidfdSocket: FilePath?
     package var pivoting = true
     package var newKeyring = true
     /// How many descriptors from 3 up the payload inherits.
@@ -46,6 +48,16 @@ package struct PreparedProcess: ~Copyable {
             if case .failed(let error) = received.message { throw error }
         }
     }
+}
+
+/// Sends a pidfd to whoever listens at the socket of `--pidfd-socket`, with the word that runc sends: `standard` for a container's first
+/// process, `setns` for one that `exec` adds.
+func sendPidfd(_ pidfd: borrowing OwnedFD, to path: FilePath?, word: String) throws(RuntimeError) {
+    guard let path else { return }
+    do throws(SyscallError) {
+        let socket = try connectUnixSocket(path)
+        try sendMessage(Array(word.utf8), descriptors: [pidfd.number], to: socket, subject: path.string)
+    } catch { throw RuntimeError(doing: "sending the pidfd", error) }
 }
 
 /// Writes the pid for those who asked for a file of it, whole or not at all.

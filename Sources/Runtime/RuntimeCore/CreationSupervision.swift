@@ -38,6 +38,7 @@ extension Creation {
         try processPlan.adjustOOMScore(of: process)
         try directory.write(initProcess.encoded, to: ContainerRecord.initFileName)
         try writePIDFile(request.pidFile, process: process)
+        try sendPidfd(pidfd, to: request.pidfdSocket, word: "standard")
         var terminal: OwnedFD?
         if let receiving = console.receiving { terminal = try Console.receiveMaster(from: receiving) }
         return PreparedProcess(process: process, pidfd: pidfd, terminal: terminal, channel: channel)

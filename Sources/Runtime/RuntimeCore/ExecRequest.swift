@@ -12,6 +12,8 @@ package struct ExecRequest: Sendable {
     /// `exec` in the foreground relays the terminal itself.
     package var keepsTerminal = false
     package var pidFile: FilePath?
+    /// A stream socket that gets a pidfd of the process.
+    package var pidfdSocket: FilePath?
     package var preservedDescriptors: Int32 = 0
     /// Appended to the program's environment.
     package var addedEnvironment: [String] = []

@@ -120,6 +120,7 @@ package final class Execution {
             try waitUntilPrepared(channel, process)
             try plan.adjustOOMScore(of: process)
             try writePIDFile(request.pidFile, process: process)
+            try sendPidfd(pidfd, to: request.pidfdSocket, word: "setns")
             var terminal: OwnedFD?
             if let receiving = console.receiving { terminal = try Console.receiveMaster(from: receiving) }
             return PreparedProcess(process: process, pidfd: pidfd, terminal: terminal, channel: channel)

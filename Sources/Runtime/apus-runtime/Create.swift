@@ -17,6 +17,7 @@ extension Verb {
         .value("bundle", "b", help: "the bundle's directory (default: the working directory)"),
         .value("console-socket", help: "AF_UNIX socket that receives the master of the container's terminal"),
         .value("pid-file", help: "file to write the process id to"),
+        .value("pidfd-socket", help: "AF_UNIX socket that receives a pidfd of the container's first process"),
         .toggle("no-pivot", help: "move the root instead of pivoting to it, for roots on a ramdisk"),
         .toggle("no-new-keyring", help: "keep the caller's session keyring"),
         .value("preserve-fds", help: "pass N descriptors from 3 up (after those of $LISTEN_FDS) to the container"),
@@ -34,6 +35,7 @@ extension CreateRequest {
         filterCache = invocation.globals.filterCache
         consoleSocket = try invocation.absolutePath("console-socket")
         pidFile = try invocation.absolutePath("pid-file")
+        pidfdSocket = try invocation.absolutePath("pidfd-socket")
         pivoting = !flags.isSet("no-pivot")
         newKeyring = !flags.isSet("no-new-keyring")
         preservedDescriptors = try invocation.preservedDescriptors()

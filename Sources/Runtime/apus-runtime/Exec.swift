@@ -17,12 +17,13 @@ extension Verb {
             .value("process", "p", help: "path of a process.json"),
             .toggle("detach", "d", help: "return when the program runs"),
             .value("pid-file", help: "file to write the process id to"),
+            .value("pidfd-socket", help: "AF_UNIX socket that receives a pidfd of the process"),
             .value("process-label", help: "not supported yet"),
             .value("apparmor", help: "not supported yet"),
             .toggle("no-new-privs", help: "the process cannot gain privileges"),
             .value("cap", "c", help: "add a capability to those of the process"),
             .value("preserve-fds", help: "pass N descriptors from 3 up (after those of $LISTEN_FDS) to the process"),
-            .value("cgroup", help: "a cgroup below the container's: [<controllers>:]<path>"),
+            .value("cgroup", help: "an existing cgroup below the container's: [<controller>[,<controller>...]:]<path>; may be repeated"),
             .toggle("ignore-paused", help: "also in a paused container"),
         ],
         entersContainer: true, failurePrefix: "exec failed: ", failureStatus: 255
@@ -57,6 +58,7 @@ extension ExecRequest {
         filterCache = invocation.globals.filterCache
         consoleSocket = flags.value("console-socket").map { FilePath($0) }
         pidFile = try invocation.absolutePath("pid-file")
+        pidfdSocket = try invocation.absolutePath("pidfd-socket")
         preservedDescriptors = try invocation.preservedDescriptors()
         addedEnvironment = invocation.surroundings.activationVariables
         cgroups = flags.all("cgroup")

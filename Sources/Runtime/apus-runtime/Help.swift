@@ -5,7 +5,7 @@ internal import RuntimeCore
 enum Help {
     static let programVersion = "0.1.0"
     /// Known to runc's users, and not here yet.
-    static let laterVerbs: Set<String> = ["checkpoint", "events", "restore", "update"]
+    static let laterVerbs: Set<String> = ["checkpoint", "restore"]
 
     static var version: String {
         "\(Program.name) version \(programVersion)\nspec: \(RuntimeConfiguration.newestVersion)\n"

@@ -5,7 +5,9 @@ internal import SystemPackage
 /// One command of the runtime. Each has its own file.
 struct Verb: Sendable {
     /// Every verb, in the order in which help lists them.
-    static let all: [Verb] = [.create, .delete, .exec, .features, .kill, .list, .pause, .ps, .resume, .run, .spec, .start, .state]
+    static let all: [Verb] = [
+        .create, .delete, .events, .exec, .features, .kill, .list, .pause, .ps, .resume, .run, .spec, .start, .state, .update,
+    ]
 
     let name: String
     /// One line for the list of commands.

@@ -185,8 +185,8 @@ struct CgroupsTests {
                 }
             }
             try cgroup.add(payload.process)
-            try cgroup.descendant("inner/most").add(nested.process)
-            #expect(throws: CgroupError.self) { _ = try cgroup.descendant("../..") }
+            try cgroup.descendant(SubordinatePaths(["inner/most"])).add(nested.process)
+            #expect(throws: CgroupError.self) { _ = try cgroup.descendant(SubordinatePaths(["../.."])) }
             try payload.go()
             try nested.go()
             let deadline = monotonicNanoseconds() + 10_000_000_000

@@ -1,0 +1,65 @@
+package import Cgroups
+internal import LinuxSyscalls
+
+/// What `events` tells of a container.
+package enum ContainerEvent: Equatable, Sendable {
+    /// It ran out of memory.
+    case outOfMemory
+    case usage(UsageReport)
+}
+
+extension Container {
+    private static let memoryToken: UInt64 = 1
+    private static let processToken: UInt64 = 2
+
+    /// Tells what happens, and regularly what is used, until the container's first process has ended.
+    /// - Throws: `wrongStatus` for one that has stopped; what `tell` throws.
+    package func watch(
+        intervalNanoseconds: Int64, _ tell: (ContainerEvent) throws(RuntimeError) -> Void
+    ) throws(RuntimeError) {
+        guard let process = try openInit() else { throw RuntimeError(.wrongStatus, "container with id \(id) is not running") }
+        let cgroup = try ContainerCgroup(recorded: record().cgroup)
+        var memory = try cgroup.memoryEvents()
+        let epoll = try during("preparing to wait for events") { () throws(SyscallError) in
+            let epoll = try Epoll()
+            try epoll.add(process.number, for: .readable, token: Self.processToken)
+            if let (number, readiness) = Self.source(of: memory) { try epoll.add(number, for: readiness, token: Self.memoryToken) }
+            return epoll
+        }
+        var nextReport = monotonicNanoseconds() + intervalNanoseconds
+        while true {
+            let pause = Int32(clamping: max(0, (nextReport - monotonicNanoseconds() + 999_999) / 1_000_000))
+            let ready = try during("waiting for events") { () throws(SyscallError) in try epoll.wait(timeoutMilliseconds: pause) }
+            let hasEnded = ready.contains { $0.token == Self.processToken }
+            // What ended the process may be what is to be told.
+            if hasEnded || ready.contains(where: { $0.token == Self.memoryToken }) {
+                switch try Self.take(from: &memory) {
+                case .some(0): break
+                case .some: try tell(.outOfMemory)
+                case nil: return
+                }
+            }
+            if hasEnded { return }
+            guard monotonicNanoseconds() >= nextReport else { continue }
+            try tell(.usage(try cgroup.usage()))
+            nextReport += intervalNanoseconds
+        }
+    }
+
+    private static func source(of memory: borrowing MemoryEvents?) -> (Int32, Readiness)? {
+        switch memory {
+        case .some(let events): (events.number, events.readiness)
+        case .none: nil
+        }
+    }
+
+    /// nil when the cgroup is gone.
+    private static func take(from memory: inout MemoryEvents?) throws(RuntimeError) -> UInt64? {
+        guard var events = memory.take() else { return 0 }
+        do throws(CgroupError) {
+            let count = try events.take()
+            memory = consume events
+            return count
+        } catch { throw RuntimeError(error) }
+    }
+}
