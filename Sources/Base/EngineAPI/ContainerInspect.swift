@@ -146,7 +146,7 @@ public struct HealthcheckResult: EngineDocument {
 /// Where a storage driver keeps something.
 public struct DriverData: EngineDocument {
     /// Of the driver's own.
-    @NullWhenEmpty public var data: [String: String] = [:]
+    @Defaulted public var data: [String: String] = [:]
     /// The driver.
     @Defaulted public var name: String = ""
 

@@ -20,7 +20,11 @@ extension HostConfig: VersionedDocument {
     public func shaped(for version: APIVersion) -> HostConfig {
         var document = self
         if version < APIVersion(1, 43) { document.annotations = [:] }
-        if version >= APIVersion(1, 42) { document.kernelMemory = 0 }
+        // Before 1.42 both were written always, after it only what was asked for, and the former not at all.
+        document.kernelMemory = version < APIVersion(1, 42) ? kernelMemory ?? 0 : nil
+        document.kernelMemoryTCP = version < APIVersion(1, 42) || kernelMemoryTCP != 0 ? kernelMemoryTCP ?? 0 : nil
+        // Go writes an array of two, whatever was asked for.
+        if consoleSize.count != 2 { document.consoleSize = [0, 0] }
         return document
     }
 }
@@ -74,6 +78,7 @@ extension SystemInfo: VersionedDocument {
     public func shaped(for version: APIVersion) -> SystemInfo {
         var document = self
         document.kernelMemory = version < APIVersion(1, 42) ? kernelMemory ?? false : nil
+        document.kernelMemoryTCP = version < APIVersion(1, 42) ? kernelMemoryTCP ?? false : nil
         document.bridgeNfIptables = version < APIVersion(1, 50) ? bridgeNfIptables ?? false : nil
         document.bridgeNfIp6tables = version < APIVersion(1, 50) ? bridgeNfIp6tables ?? false : nil
         if version < APIVersion(1, 44) { document.cdiSpecDirs = nil }

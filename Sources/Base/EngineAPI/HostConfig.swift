@@ -113,9 +113,9 @@ public struct HostConfig: EngineDocument {
     /// Devices asked of a driver.
     @NullWhenEmpty public var deviceRequests: [DeviceRequest] = []
     /// Bytes; until 1.41.
-    @OmittedWhenZero public var kernelMemory: Int64 = 0
-    /// Bytes.
-    @OmittedWhenZero public var kernelMemoryTCP: Int64 = 0
+    public var kernelMemory: Int64?
+    /// Bytes; until 1.41 also where it is 0.
+    public var kernelMemoryTCP: Int64?
     /// Bytes.
     @Defaulted public var memoryReservation: Int64 = 0
     /// Bytes of memory and swap together; -1 is unlimited swap, 0 is twice `memory`.

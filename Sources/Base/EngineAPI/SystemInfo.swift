@@ -29,7 +29,7 @@ public struct SystemInfo: EngineDocument {
     /// Whether the host can; until 1.41.
     public var kernelMemory: Bool?
     /// Whether the host can.
-    @OmittedWhenZero public var kernelMemoryTCP: Bool = false
+    public var kernelMemoryTCP: Bool?
     /// Whether the host can.
     @Defaulted public var cpuCfsPeriod: Bool = false
     /// Whether the host can.
@@ -195,7 +195,7 @@ public struct RegistryServiceConfig: EngineDocument {
     /// By registry.
     @Defaulted public var indexConfigs: [String: IndexInfo] = [:]
     /// Of the default registry.
-    @NullWhenEmpty public var mirrors: [String] = []
+    @Defaulted public var mirrors: [String] = []
 
     /// Every field at its zero value.
     public init() {}

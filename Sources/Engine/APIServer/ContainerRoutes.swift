@@ -86,7 +86,7 @@ extension ContainerCreateRequest {
     /// The request as a client of `version` means it: fields that dockerd ignores from it are dropped.
     fileprivate func understood(from version: APIVersion) -> ContainerCreateRequest {
         var request = self
-        if version >= APIVersion(1, 42) { request.hostConfig.kernelMemory = 0 }
+        if version >= APIVersion(1, 42) { request.hostConfig.kernelMemory = nil }
         if version < APIVersion(1, 42) { request.hostConfig.consoleSize = [] }
         if version < APIVersion(1, 43) { request.hostConfig.annotations = [:] }
         if version < APIVersion(1, 44) { request.config.healthcheck?.startInterval = 0 }
