@@ -12,6 +12,7 @@ package struct APIListener: Sendable {
     package static let maximumConnections = 1024
 
     private let router: Router
+    private let patience: Connection.Patience
     private let logger: Logger
 
     /// Serves `engine`.
@@ -20,8 +21,9 @@ package struct APIListener: Sendable {
     }
 
     /// Serves `routes`.
-    package init(routes: [Route], logger: Logger) {
+    package init(routes: [Route], patience: Connection.Patience = Connection.Patience(), logger: Logger) {
         router = Router(routes)
+        self.patience = patience
         self.logger = logger
     }
 
@@ -68,6 +70,7 @@ package struct APIListener: Sendable {
         }
     }
 
+    /// Prepares a new connection's pipeline; runs on its event loop.
     package func configure(_ channel: any Channel) throws -> Connection {
         let queue = InboundQueue()
         let departure = ClientDeparture()
@@ -77,7 +80,7 @@ package struct APIListener: Sendable {
             ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: Self.headerLimits)))
         try pipeline.addHandler(ExchangeHandler())
         try pipeline.addHandler(InboundQueueHandler(queue: queue, departure: departure))
-        return Connection(channel: channel, queue: queue, departure: departure, router: router, logger: logger)
+        return Connection(channel: channel, queue: queue, departure: departure, router: router, patience: patience, logger: logger)
     }
 
     /// One header may hold a registry's whole token.

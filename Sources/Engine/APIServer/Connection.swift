@@ -1,6 +1,6 @@
 internal import EngineAPI
 internal import Logging
-internal import NIOCore
+package import NIOCore
 internal import NIOHTTP1
 
 /// One client's connection: requests one after another, then perhaps a hijack.
@@ -10,10 +10,29 @@ package struct Connection: Sendable {
     /// How long a client may take to leave after the last byte of a hijacked stream.
     static let farewell = Duration.seconds(5)
 
+    /// How long a client may take over its request.
+    package struct Patience: Sendable {
+        /// From the connection's begin, or the former answer's end, to the end of a request's head: for those who send nothing, and for
+        /// those who send it byte by byte.
+        package var forHead = TimeAmount.minutes(2)
+        /// From the end of the head to that of the body, which is at most `maximumBodyLength`.
+        package var forBody = TimeAmount.minutes(2)
+
+        /// What every connection is served with.
+        package init() {}
+    }
+
+    /// Why a connection is given up whose client stalls.
+    private enum Stall: Error {
+        case inHead
+        case inBody
+    }
+
     let channel: any Channel
     let queue: InboundQueue
     let departure: ClientDeparture
     let router: Router
+    let patience: Patience
     let logger: Logger
 
     /// Serves until the client leaves or the task is cancelled, and closes the connection.
@@ -38,11 +57,25 @@ package struct Connection: Sendable {
     }
 
     private func nextRequest() async throws -> RawRequest? {
-        guard let part = try await next() else { return nil }
-        guard case .head(let head) = part else { throw APIError.badRequest("a body without a head") }
+        guard let head = try await nextHead() else { return nil }
+        let alarm = channel.eventLoop.scheduleTask(in: patience.forBody) { queue.finish(Stall.inBody) }
+        defer { alarm.cancel() }
         if head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
             try await send([.head(HTTPResponseHead(version: head.version, status: .continue))])
         }
+        guard let body = try await nextBody() else { return nil }
+        return RawRequest(head: head, body: body)
+    }
+
+    private func nextHead() async throws -> HTTPRequestHead? {
+        let alarm = channel.eventLoop.scheduleTask(in: patience.forHead) { queue.finish(Stall.inHead) }
+        defer { alarm.cancel() }
+        guard let part = try await next() else { return nil }
+        guard case .head(let head) = part else { throw APIError.badRequest("a body without a head") }
+        return head
+    }
+
+    private func nextBody() async throws -> [UInt8]? {
         var body: [UInt8] = []
         while let part = try await next() {
             switch part {
@@ -51,7 +84,7 @@ package struct Connection: Sendable {
                     throw APIError(.payloadTooLarge, "the body is longer than \(Self.maximumBodyLength) bytes")
                 }
                 body += bytes.readableBytesView
-            case .end: return RawRequest(head: head, body: body)
+            case .end: return body
             case .head, .raw: throw APIError.badRequest("a head inside a body")
             }
         }
@@ -105,6 +138,10 @@ package struct Connection: Sendable {
         let refusal: APIError
         switch error {
         case let error as APIError: refusal = error
+        case Stall.inBody:
+            refusal = APIError(.requestTimeout, "the request's body did not come within \(patience.forBody.nanoseconds / 1_000_000_000) s")
+        // Most who are silent here have nothing to ask; and who sends half a head reads no answer.
+        case Stall.inHead: return logger.debug("connection ended", metadata: ["error": "no request in time"])
         case HTTPParserError.headerOverflow: refusal = APIError(.requestHeaderFieldsTooLarge, "the headers are too long")
         case let error as HTTPParserError: refusal = .badRequest("malformed HTTP request: \(error)")
         default: return logger.debug("connection ended", metadata: ["error": "\(error)"])

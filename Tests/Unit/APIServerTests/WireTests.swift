@@ -36,6 +36,15 @@ private struct Wire: Sendable {
         try await channel.close()
         await serving.value
     }
+
+    /// Lets minute after minute pass until the server has ended the connection.
+    func letTimePass() async {
+        // Ends when it is cancelled below.
+        let clock = Task { while !Task.isCancelled { await channel.testingEventLoop.advanceTime(by: .minutes(1)) } }
+        await serving.value
+        clock.cancel()
+        await clock.value
+    }
 }
 
 @Suite("HTTP on the wire", .timeLimit(.minutes(1)))
@@ -78,6 +87,45 @@ struct WireTests {
         await wire.serving.value
     }
 
+    @Test("a client that stalls inside its request's body is told so, and cut off")
+    func stalledBody() async throws {
+        let wire = try await Wire([ping])
+        try await wire.send("POST /_ping HTTP/1.1\r\nHost: d\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n")
+        _ = try await wire.receive(until: "100 Continue\r\n\r\n")
+        try await wire.send("abc")
+        async let answer = wire.receive(until: "}")
+        await wire.letTimePass()
+        #expect(try await answer.hasPrefix("HTTP/1.1 408"))
+    }
+
+    @Test("a client that sends nothing, or half a head, is cut off without an answer", arguments: ["", "GET /_ping HTTP/1.1\r\nHost"])
+    func stalledHead(sent: String) async throws {
+        let wire = try await Wire([ping])
+        if !sent.isEmpty { try await wire.send(sent) }
+        await wire.letTimePass()
+        #expect(try await wire.channel.readOutbound(as: ByteBuffer.self) == nil)
+    }
+
+    @Test("a connection that has been answered may be silent for as long, and no longer")
+    func idle() async throws {
+        let wire = try await Wire([ping])
+        try await wire.send("GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n")
+        _ = try await wire.receive(until: "OK 1.51")
+        await wire.letTimePass()
+    }
+
+    @Test("time spent on an answer is not the client's")
+    func longAnswer() async throws {
+        let (gate, opener) = AsyncStream<Void>.makeStream()
+        let wire = try await Wire([waiting(for: gate)])
+        try await wire.send("POST /wait HTTP/1.1\r\nHost: d\r\n\r\n")
+        _ = try await wire.receive(until: "\r\n\r\n")
+        await wire.channel.testingEventLoop.advanceTime(by: .hours(1))
+        opener.finish()
+        #expect(try await wire.receive(until: "0\r\n\r\n").contains("done"))
+        try await wire.close()
+    }
+
     @Test("what is no HTTP is answered once and ends the connection")
     func malformed() async throws {
         let wire = try await Wire([ping])
@@ -87,16 +135,20 @@ struct WireTests {
         await wire.serving.value
     }
 
-    @Test("a streamed body's head can go out long before its first byte")
-    func headFirst() async throws {
-        let (gate, opener) = AsyncStream<Void>.makeStream()
-        let route = Route(.POST, "/wait") { _ in
+    /// Answers with the head at once, and with the body when the gate opens.
+    private func waiting(for gate: AsyncStream<Void>) -> Route {
+        Route(.POST, "/wait") { _ in
             .streamed(contentType: "application/json", headAtOnce: true) { writer in
                 for await _ in gate {}
                 try await writer.write(Array("done".utf8))
             }
         }
-        let wire = try await Wire([route])
+    }
+
+    @Test("a streamed body's head can go out long before its first byte")
+    func headFirst() async throws {
+        let (gate, opener) = AsyncStream<Void>.makeStream()
+        let wire = try await Wire([waiting(for: gate)])
         try await wire.send("POST /wait HTTP/1.1\r\nHost: d\r\n\r\n")
         let head = try await wire.receive(until: "\r\n\r\n")
         #expect(head.hasPrefix("HTTP/1.1 200") && head.lowercased().contains("transfer-encoding: chunked"))
