@@ -15,27 +15,32 @@ struct Daemon: Sendable {
     /// Serves until a signal. Containers go on.
     func run() async throws {
         let logger = Logger(label: "apusd") { _ in DaemonLog(logLevel: options.logLevel, format: options.logFormat) }
+        let readiness = Readiness(environment: environment)
+        try readiness.check()
+        let engine = ContainerEngine(configuration: try configuration(), logger: logger)
         try lockForLife(options.dataRoot, mode: 0o710)
         try lockForLife(options.execRoot, mode: 0o711)
         let paths = options.sockets.isEmpty ? [options.execRoot.appending("apus.sock")] : options.sockets
-        let sockets = try paths.map { path in try ListeningSocket(path) }
-        let pidFile = try options.pidfile.map { path in try PidFile(path) }
-        let engine = ContainerEngine(configuration: try configuration(), logger: logger)
+        var sockets: [ListeningSocket] = []
+        var pidFile: PidFile?
         do {
+            for path in paths { sockets.append(try ListeningSocket(path)) }
+            pidFile = try options.pidfile.map { path in try PidFile(path) }
             try await engine.start()
-            try await serve(engine, sockets, logger)
+            try await serve(engine, sockets, readiness, logger)
         } catch {
-            await cleanUp(sockets, pidFile, logger)
+            cleanUp(sockets, pidFile, logger)
             throw error
         }
         await engine.shutdown()
-        await cleanUp(sockets, pidFile, logger)
+        cleanUp(sockets, pidFile, logger)
         logger.info("stopped")
     }
 
-    private func serve(_ engine: ContainerEngine, _ sockets: [ListeningSocket], _ logger: Logger) async throws {
+    private func serve(
+        _ engine: ContainerEngine, _ sockets: [ListeningSocket], _ readiness: Readiness, _ logger: Logger
+    ) async throws {
         let listener = APIListener(engine: engine, logger: logger)
-        let readiness = Readiness(environment: environment)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await listener.run(sockets: sockets.map(\.descriptor)) }
             logger.info("serving", metadata: ["sockets": "\(sockets.map(\.path.string))", "pid": "\(processID())"])
@@ -54,12 +59,9 @@ struct Daemon: Sendable {
         }
     }
 
-    private func cleanUp(_ sockets: [ListeningSocket], _ pidFile: PidFile?, _ logger: Logger) async {
-        do throws(SyscallError) {
-            for socket in sockets { try socket.remove() }
-            try pidFile?.remove()
-        } catch {
-            logger.warning("not cleaned up", metadata: ["error": "\(error)"])
+    private func cleanUp(_ sockets: [ListeningSocket], _ pidFile: PidFile?, _ logger: Logger) {
+        for remove in sockets.map({ socket in socket.remove }) + (pidFile.map { file in [file.remove] } ?? []) {
+            do throws(SyscallError) { try remove() } catch { logger.warning("not cleaned up", metadata: ["error": "\(error)"]) }
         }
     }
 

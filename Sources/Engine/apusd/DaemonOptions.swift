@@ -110,8 +110,9 @@ struct DaemonOptions: Equatable, Sendable {
             throw UsageError("--host \(scheme):// is not implemented yet: only unix:// is")
         }
         let path = FilePath(String(parts[2]))
-        guard path.isAbsolute, path.string.utf8.count <= 107 else {
-            throw UsageError("--host unix:// takes an absolute path of at most 107 bytes, not '\(path)'")
+        guard path.isAbsolute, path.string.utf8.count <= ListeningSocket.maximumPathByteCount else {
+            throw UsageError(
+                "--host unix:// takes an absolute path of at most \(ListeningSocket.maximumPathByteCount) bytes, not '\(path)'")
         }
         return path
     }

@@ -6,6 +6,8 @@ internal import SystemPackage
 struct ListeningSocket {
     /// Connections that wait to be taken.
     private static let backlog: Int32 = 128
+    /// Bytes of a socket's path, its final NUL aside. - Source: unix(7).
+    static let maximumPathByteCount = 107
     private static let group = "apus"
 
     let path: FilePath
@@ -16,6 +18,10 @@ struct ListeningSocket {
     /// - Throws: `StartError` when a daemon answers there, or something else lies there.
     init(_ path: FilePath) throws {
         self.path = path
+        guard path.string.utf8.count <= Self.maximumPathByteCount else {
+            throw StartError(
+                "the socket \(path) is longer than \(Self.maximumPathByteCount) bytes: give a shorter one with --host unix://PATH")
+        }
         try makeDirectories(path.removingLastComponent(), mode: 0o755)
         try Self.clear(path)
         // Until the group is set, root alone may connect.

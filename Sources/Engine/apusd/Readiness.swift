@@ -12,6 +12,11 @@ struct Readiness {
         socket = value.isEmpty ? nil : FilePath(String(value))
     }
 
+    /// - Throws: `StartError` for a socket without a name in the file system, which systemd has used only where /run was missing.
+    func check() throws {
+        if let socket, !socket.isAbsolute { throw StartError("NOTIFY_SOCKET=\(socket) is not served: it is no absolute path") }
+    }
+
     /// Sends a state such as `READY=1`; nothing where there is no service manager.
     func tell(_ state: String) throws(SyscallError) {
         guard let socket else { return }
