@@ -127,6 +127,8 @@ class Daemon:
         return {
             "mounts": leaks.mounts(self.folder), "cgroups": leaks.cgroups("/apus/"), "shims": self.shims(),
             "containers": entries(f"{self.data}/containers"), "runtime": entries(f"{self.run}/runtime"),
+            "bundles": entries(f"{self.run}/bundles"), "sockets": entries(f"{self.run}/shims"),
+            "ingests": entries(f"{self.data}/content/ingests"), "roots": [name for kind in ("active", "building", "views", "trash") for name in entries(f"{self.data}/snapshots/overlayfs/{kind}")],
         }
 
 
@@ -186,6 +188,25 @@ def own_daemon(daemon):
     if isinstance(daemon, PeerDaemon):
         pytest.skip("looks into the folders of a daemon of our own")
     return daemon
+
+
+@pytest.fixture
+def brittle(workspace, registry, request):
+    """A daemon of the test's own, to kill."""
+    daemon = Daemon(os.path.join(workspace, f"b{len(os.listdir(workspace))}"))
+    os.makedirs(daemon.folder)
+    daemon.start()
+    client = Client("apus", CLIENTS["apus"], daemon.host, workspace)
+    client("pull", f"{registry.host}/busybox").ok()
+    daemon.image, daemon.client = f"{registry.host}/busybox", client
+    yield daemon
+    if daemon.process.poll() is not None:
+        daemon.start()
+    if names := client("ps", "-aq").ok().split():
+        client("rm", "-f", *names).ok()
+    wait_until(lambda: not daemon.shims(), "the shims are gone")
+    assert daemon.stop() == 0
+    assert not leaks.mounts(daemon.folder)
 
 
 @pytest.fixture(params=sorted(CLIENTS))

@@ -14,6 +14,11 @@ enum Identifiers {
         }
     }
 
+    /// Whether a text has the form of a full id.
+    static func isIdentifier(_ text: String) -> Bool {
+        text.utf8.count == digitCount && text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+    }
+
     private static func hexadecimal(_ word: UInt64) -> String {
         let digits = String(word, radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits

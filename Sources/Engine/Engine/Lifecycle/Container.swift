@@ -23,8 +23,8 @@ actor Container {
     var execs: [String: ExecProcess] = [:]
     /// Ids of `execs`, the oldest first.
     var execOrder: [String] = []
-    /// Whether the next exit belongs to a restart, which spares a container that goes away with its process.
-    var isRestarting = false
+    /// Restarts and removals under way that stop the process: meanwhile its end is no reason for the container to go away with it.
+    var ownedStops = 0
     private var waiters: [Waiter] = []
 
     private struct Waiter {
@@ -120,12 +120,10 @@ actor Container {
 
     /// What the exit record says; where there is none, the shim was killed, and what is left is ended.
     func endWithoutShim() async -> TaskEnd {
-        let (launcher, id, bundle, logger) = (services.launcher, id, paths.bundle.string, logger)
+        let (services, id) = (services, id)
         let recorded = await exitRecord()
         do throws(EngineError) {
-            try await BlockingWork.run { () throws(EngineError) in
-                do throws(ShimError) { try launcher.delete(id, bundle: bundle) } catch { throw .system("clean up after the shim", error) }
-            }
+            try await BlockingWork.run { () throws(EngineError) in try Leftovers.removeRun(of: id, services) }
         } catch { logger.error("\(error)") }
         if let recorded { return recorded }
         return TaskEnd(exitCode: 137, finishedAt: .now, oomKilled: false, error: "the shim was killed")
@@ -163,7 +161,7 @@ actor Container {
         state = .exited
         settleWaiters([.notRunning, .nextExit])
         task.settled.settle(())
-        if document.hostConfig.autoRemove && !isRestarting { await removeItself() }
+        if document.hostConfig.autoRemove && ownedStops == 0 { await removeItself() }
     }
 
     /// Ends a shim and all that it holds: the task, its cgroup and mounts, the bundle.

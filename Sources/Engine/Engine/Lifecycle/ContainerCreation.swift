@@ -5,7 +5,7 @@ internal import OCISpec
 internal import Records
 internal import SystemPackage
 
-/// Makes a container: checks first, then the record, then what the record stands for.
+/// Makes a container: checks first, then its files and root, and last the record, from which on there is a container.
 struct ContainerCreation {
     /// Made-up names tried before we give up.
     private static let nameAttempts = 10
@@ -71,6 +71,8 @@ struct ContainerCreation {
         if host.logConfig.type.isEmpty { host.logConfig.type = LogDriver.name }
         if host.ipcMode.isEmpty { host.ipcMode = "private" }
         if host.cgroupnsMode.isEmpty { host.cgroupnsMode = "private" }
+        // cgroup v2 has no such switch.
+        if host.oomKillDisable == nil && !parts.host.isUnifiedCgroup { host.oomKillDisable = false }
         if host.memory > 0 && host.memorySwap == 0 && facts.countsSwap {
             host.memorySwap = host.memory.multipliedReportingOverflow(by: 2).overflow ? -1 : host.memory * 2
         }
@@ -148,18 +150,24 @@ struct ContainerCreation {
         let record = try document.record(id: id, name: name, created: created, image: image)
         let container = Container(
             id: id, name: name, created: created, imageID: image, document: document, state: .created, services: services)
-        // The record is first: whatever a crash leaves of the rest is found by it.
-        do throws(RecordsError) { try await services.records.insert(record) } catch { throw .system("create container \(name)", error) }
         do throws(EngineError) {
-            do throws(ImageError) { _ = try await services.images.prepareRoot(of: id, image: image) } catch { throw EngineError(error) }
             let (facts, paths) = (services.facts, container.paths)
             try await BlockingWork.run { () throws(EngineError) in
                 try Bundle.createFiles(id: id, document: document, facts: facts, paths: paths)
             }
+            do throws(ImageError) { _ = try await services.images.prepareRoot(of: id, image: image) } catch { throw EngineError(error) }
+            // The record is last: what a crash leaves without one, the next daemon takes away.
+            do throws(RecordsError) { try await services.records.insert(record) } catch { throw Self.refusal(error, name: name) }
         } catch {
             throw await undo(container, after: error)
         }
         services.index.insert(container)
+    }
+
+    /// A name may be taken by a container whose record could not be read, and which is in no list therefore.
+    private static func refusal(_ error: RecordsError, name: String) -> EngineError {
+        guard case .nameInUse(_, let owner) = error.code else { return .system("create container \(name)", error) }
+        return ContainerIndex.nameInUse(name, by: owner.text)
     }
 
     /// Takes back what was made; a failure of that is told beside the first error.
@@ -169,7 +177,6 @@ struct ContainerCreation {
             try await services.images.removeRoot(of: container.id)
             let paths = container.paths
             try await BlockingWork.run { () throws(EngineError) in try Bundle.removeFiles(paths) }
-            try await services.records.remove(container.id)
         } catch let second { message += "; then: \(second)" }
         return EngineError(error.code, message, cause: error.cause)
     }

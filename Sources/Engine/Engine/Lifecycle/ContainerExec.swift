@@ -12,7 +12,7 @@ extension Container {
     static let execLimit = 1000
 
     /// - Throws: `.conflict` when the container does not run.
-    func createExec(_ request: ExecCreateRequest) throws(EngineError) -> String {
+    func createExec(_ request: ExecCreateRequest) async throws(EngineError) -> String {
         guard !(request.cmd?.words ?? []).isEmpty else { throw EngineError(.invalidParameter, "No exec command specified") }
         for variable in request.env where variable.isEmpty || variable.hasPrefix("=") || variable.utf8.contains(0) {
             throw EngineError(.invalidParameter, "invalid environment variable: \(variable)")
@@ -21,15 +21,36 @@ extension Container {
             throw EngineError(.invalidParameter, "Cwd must be an absolute path")
         }
         guard state.runningTask != nil else { throw notRunning }
-        try forgetOldExecs()
-        let exec = ExecProcess(id: Identifiers.random(), request: request)
-        execs[exec.id] = exec
-        execOrder.append(exec.id)
-        services.index.insert(exec: exec.id, of: id)
+        try await forgetOldExec()
+        let exec = ExecProcess(id: Identifiers.random(), created: .now, request: request)
+        remember(exec)
+        do throws(EngineError) { try await writeRecord(of: exec) } catch {
+            forget(exec.id)
+            throw error
+        }
         return exec.id
     }
 
-    private func forgetOldExecs() throws(EngineError) {
+    func remember(_ exec: ExecProcess) {
+        execs[exec.id] = exec
+        execOrder.append(exec.id)
+        services.index.insert(exec: exec.id, of: id)
+    }
+
+    private func forget(_ execID: String) {
+        execs.removeValue(forKey: execID)
+        execOrder.removeAll { $0 == execID }
+        services.index.remove(exec: execID)
+    }
+
+    private func writeRecord(of exec: ExecProcess) async throws(EngineError) {
+        let directory = paths.execs
+        try await BlockingWork.run { () throws(EngineError) in
+            try ExecRecordFiles.write(exec.record, of: exec.id, in: directory)
+        }
+    }
+
+    private func forgetOldExec() async throws(EngineError) {
         guard execs.count >= Self.execLimit else { return }
         let ended = execOrder.first { id in
             if case .ended = execs[id]?.state { true } else { false }
@@ -37,9 +58,9 @@ extension Container {
         guard let ended = ended ?? execOrder.first(where: { if case .created = execs[$0]?.state { true } else { false } }) else {
             throw EngineError(.conflict, "container \(id) has \(execs.count) execs running")
         }
-        execs.removeValue(forKey: ended)
-        execOrder.removeAll { $0 == ended }
-        services.index.remove(exec: ended)
+        forget(ended)
+        let directory = paths.execs
+        try await BlockingWork.run { () throws(EngineError) in try ExecRecordFiles.remove(ended, in: directory) }
     }
 
     func inspectExec(_ execID: String) throws(EngineError) -> ExecInspect {
@@ -58,6 +79,7 @@ extension Container {
         guard let exec = execs[execID], case .running = exec.state, let task = state.runningTask else {
             throw EngineError(.conflict, "exec \(execID) is not running")
         }
+        guard exec.request.tty else { return }
         do throws(ShimError) { try await task.shim.resize(execID: execID, height: height, width: width) } catch {
             throw .system("resize the terminal of exec \(execID)", error)
         }
@@ -78,7 +100,7 @@ extension Container {
         do throws(ExecProblem) {
             return try await launch(exec, start, task)
         } catch {
-            execs[execID]?.state = .ended(exitCode: error.exitCode)
+            await ended(execID, exitCode: error.exitCode)
             if start.detach || !error.isOfProgram { throw error.engineError }
             return AttachSession(isTerminal: exec.request.tty, notice: error.engineError.message + "\r\n")
         }
@@ -89,20 +111,29 @@ extension Container {
         do throws(EngineError) { request = try await prepare(exec, start) } catch { throw ExecProblem(error) }
         do throws(ShimError) {
             try await task.shim.exec(request)
-        } catch { throw ExecProblem(StartFailure(.exec, words: error.message)) }
+        } catch { throw problem(error) }
         var session: AttachSession?
         do throws(ShimError) {
             if !start.detach { session = try await attach(to: exec, task) }
             let pid = try await task.shim.start(execID: exec.id)
-            execs[exec.id]?.state = .running(pid: pid)
+            // The container's end may have come first.
+            if case .starting = execs[exec.id]?.state { execs[exec.id]?.state = .running(pid: pid) }
             watch(exec.id, task)
             return session
         } catch {
             session?.detach()
             // The first error is the one to tell; what cannot be deleted goes with the container.
             try? await task.shim.delete(execID: exec.id)
-            throw ExecProblem(StartFailure(.exec, words: error.message))
+            throw problem(error)
         }
+    }
+
+    /// A container that ended under the exec is Docker's conflict; all else is the runtime's word about the program.
+    private func problem(_ error: ShimError) -> ExecProblem {
+        let hasEnded =
+            state.runningTask == nil || [.refused(.failedPrecondition), .refused(.notFound), .disconnected].contains(error.code)
+            || StartFailure.saysStopped(error.message)
+        return hasEnded ? ExecProblem(notRunning) : ExecProblem(StartFailure(.exec, words: error.message))
     }
 
     private func attach(to exec: ExecProcess, _ task: RunningTask) async throws(ShimError) -> AttachSession {
@@ -139,17 +170,28 @@ extension Container {
     }
 
     /// Follows an exec to its end. The task belongs to the container and ends with the exec's process, or with the connection.
-    private func watch(_ execID: String, _ task: RunningTask) {
+    func watch(_ execID: String, _ task: RunningTask) {
         Task {
             do throws(ShimError) {
                 let notice = try await task.shim.waitForExit(execID: execID)
-                if case .running = execs[execID]?.state { execs[execID]?.state = .ended(exitCode: Int(notice.exitStatus)) }
+                await ended(execID, exitCode: Int(notice.exitStatus))
                 try await task.shim.delete(execID: execID)
             } catch {
                 // The container's own end takes its execs along.
                 logger.debug("exec \(execID): \(error)")
             }
         }
+    }
+
+    /// Notes an exec's end: first for those who ask now, then for the next daemon.
+    func ended(_ execID: String, exitCode: Int) async {
+        switch execs[execID]?.state {
+        case .created, .starting, .running: execs[execID]?.state = .ended(exitCode: exitCode)
+        // The container's own end came first, and took the record along.
+        case .ended, nil: return
+        }
+        guard state.runningTask != nil, let exec = execs[execID] else { return }
+        do throws(EngineError) { try await writeRecord(of: exec) } catch { logger.error("\(error)") }
     }
 
     /// Every exec ends with the container.
@@ -165,19 +207,22 @@ extension Container {
 
 /// Why an exec did not start.
 struct ExecProblem: Error, Sendable {
+    /// Exit code where the runtime says no better one.
+    static let notStartedExitCode = 126
+
     let exitCode: Int
     let engineError: EngineError
     /// Whether the runtime said it, about the program.
     let isOfProgram: Bool
 
     init(_ failure: StartFailure) {
-        exitCode = failure.exitCode == StartFailure.unknownExitCode ? 126 : failure.exitCode
+        exitCode = failure.exitCode == StartFailure.unknownExitCode ? Self.notStartedExitCode : failure.exitCode
         engineError = failure.error
         isOfProgram = true
     }
 
     init(_ error: EngineError) {
-        exitCode = 126
+        exitCode = Self.notStartedExitCode
         engineError = error
         isOfProgram = false
     }

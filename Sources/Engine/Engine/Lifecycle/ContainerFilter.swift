@@ -40,8 +40,10 @@ struct ContainerFilter: Sendable {
         exitCodes = codes.isEmpty ? nil : codes
         var ancestors: Set<Digest> = []
         for word in filters["ancestor"] {
-            // An image that is not here has no containers.
-            if let image = try? await parts.services.images.lookUp(word) { ancestors.insert(image.image.id) }
+            do throws(ImageError) { ancestors.insert(try await parts.services.images.lookUp(word).image.id) } catch {
+                // What names no image that is here has no containers.
+                guard [.notFound, .invalid, .ambiguous].contains(error.code) else { throw EngineError(error) }
+            }
         }
         self.ancestors = filters["ancestor"].isEmpty ? nil : ancestors
         var moments: [String: [Timestamp]] = [:]

@@ -21,8 +21,12 @@ final class ContainerIndex: Sendable {
             state.names[name] = id.text
             return nil
         }
-        guard let owner else { return }
-        throw EngineError(
+        if let owner { throw Self.nameInUse(name, by: owner) }
+    }
+
+    /// Docker's words for a name that another container has.
+    static func nameInUse(_ name: String, by owner: String) -> EngineError {
+        EngineError(
             .conflict,
             "Conflict. The container name \"/\(name)\" is already in use by container \"\(owner)\". "
                 + "You have to remove (or rename) that container to be able to reuse that name.")

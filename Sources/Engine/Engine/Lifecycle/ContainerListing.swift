@@ -17,13 +17,21 @@ struct ContainerListing {
             var listed = await container.listed()
             guard wantsAll || listed.phase == .running, filter.accepts(listed) else { continue }
             if size {
-                let sizes = try await ContainerSizes.measure(container, parts)
+                // A container that goes away meanwhile is none of the answer.
+                guard let sizes = try await measure(container) else { continue }
                 listed.summary.sizeReadWrite = sizes.written
                 listed.summary.sizeRootFilesystem = sizes.whole
             }
             lines.append(listed.summary)
         }
         return lines
+    }
+
+    private func measure(_ container: Container) async throws(EngineError) -> (written: Int64, whole: Int64)? {
+        do throws(EngineError) { return try await ContainerSizes.measure(container, parts) } catch {
+            if error.code == .notFound { return nil }
+            throw error
+        }
     }
 }
 

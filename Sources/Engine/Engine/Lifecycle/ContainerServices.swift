@@ -29,6 +29,8 @@ struct ContainerPaths: Sendable {
         bundle = configuration.execRoot.appending("bundles").appending(id.text)
     }
 
+    /// Records of the execs of this run.
+    var execs: FilePath { bundle.appending("execs") }
     var log: FilePath { directory.appending("log") }
     var exitRecord: FilePath { directory.appending("exit") }
     var networkFiles: NetworkFiles {

@@ -9,13 +9,15 @@ internal import ShimProtocol
 extension Container {
     /// How long `stop` waits where neither the request nor the container says.
     static let defaultStopTimeoutSeconds = 10
+    /// The longest wait that is counted: 68 years. Clocks overflow beyond.
+    static let longestStopTimeoutSeconds = Int(Int32.max)
 
     /// Sends the stop signal, then SIGKILL when the time is over.
     /// - Throws: `.notModified` when nothing runs; `.system` when even SIGKILL does not end it.
     func stop(signal: String?, timeoutSeconds: Int?) async throws(EngineError) {
         let configured = document.config.stopSignal
         let number = try SignalNames.number(of: signal.flatMap { $0.isEmpty ? nil : $0 } ?? (configured.isEmpty ? "SIGTERM" : configured))
-        let seconds = timeoutSeconds ?? document.config.stopTimeout ?? Self.defaultStopTimeoutSeconds
+        let seconds = min(timeoutSeconds ?? document.config.stopTimeout ?? Self.defaultStopTimeoutSeconds, Self.longestStopTimeoutSeconds)
         guard let task = try await taskToStop() else { throw EngineError(.notModified, "container \(id) is not running") }
         state = .stopping(task)
         // Where the signal does not reach the process, it has ended, or the one below will.
@@ -67,12 +69,15 @@ extension Container {
 
     /// Stops what runs, and starts. A container that goes away with its process stays this time.
     func restart(signal: String?, timeoutSeconds: Int?) async throws(EngineError) {
-        isRestarting = true
-        defer { isRestarting = false }
+        ownedStops += 1
+        defer { ownedStops -= 1 }
+        // It need not run; and where another restart stopped it together with this one, either start is this one's, too.
         do throws(EngineError) { try await stop(signal: signal, timeoutSeconds: timeoutSeconds) } catch {
             if error.code != .notModified { throw error }
         }
-        try await start()
+        do throws(EngineError) { try await start() } catch {
+            if error.code != .notModified { throw error }
+        }
     }
 
     // MARK: - Removal
@@ -87,8 +92,8 @@ extension Container {
                     "cannot remove container \"/\(name)\": container is running: stop the container before removing or force remove")
             }
             // A container that goes away with its process would do so now, and get in the way of this removal.
-            isRestarting = true
-            defer { isRestarting = false }
+            ownedStops += 1
+            defer { ownedStops -= 1 }
             state = .stopping(task)
             try await killAndWait(task)
         }
@@ -115,6 +120,8 @@ extension Container {
         // Written first: after a crash from here on, the next daemon goes on with the removal.
         document.phase = .removing
         try await save()
+        // A shim that did not answer may still be there, with the process and the mounts that it looks after.
+        try await removeLeftovers()
         do { try await services.images.removeRoot(of: id) } catch { throw EngineError(error) }
         let paths = paths
         try await BlockingWork.run { () throws(EngineError) in

@@ -10,6 +10,8 @@ extension Container {
     /// - Throws: `.conflict` when it does not run.
     func resize(height: UInt32, width: UInt32) async throws(EngineError) {
         guard let task = state.runningTask else { throw notRunning }
+        // As Docker: there is nothing to resize, and nothing wrong.
+        guard document.config.tty else { return }
         do throws(ShimError) { try await task.shim.resize(height: height, width: width) } catch {
             if error.isNotFound { throw notRunning }
             throw .system("resize the terminal of container \(id)", error)

@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import EngineAPI
 
 /// A further process of a container.
@@ -11,6 +12,7 @@ struct ExecProcess: Sendable {
     }
 
     let id: String
+    let created: Timestamp
     let request: ExecCreateRequest
     /// Settled with the exit code when it ends, in whichever way.
     let end = OneShot<Int>()
@@ -18,6 +20,19 @@ struct ExecProcess: Sendable {
         didSet {
             if case .ended(let exitCode) = state { end.settle(exitCode) }
         }
+    }
+
+    init(id: String, created: Timestamp, request: ExecCreateRequest) {
+        self.id = id
+        self.created = created
+        self.request = request
+    }
+
+    /// What the next daemon must know of it.
+    var record: ExecRecord {
+        var record = ExecRecord(created: created, request: request)
+        if case .ended(let exitCode) = state { record.exitCode = exitCode }
+        return record
     }
 
     /// The answer to a client's question.

@@ -26,6 +26,21 @@ enum Leftovers {
         return ids
     }
 
+    /// Removes everything of a container that is on no record, its root aside.
+    static func remove(_ id: ContainerID, _ services: ContainerServices) throws(EngineError) {
+        if try exist(of: id, services.configuration) { try removeRun(of: id, services) }
+        try Bundle.removeFiles(ContainerPaths(configuration: services.configuration, id: id))
+    }
+
+    /// Ends the shim and the process of a run that nobody speaks to, and removes what they hold, and the bundle.
+    static func removeRun(of id: ContainerID, _ services: ContainerServices) throws(EngineError) {
+        let paths = ContainerPaths(configuration: services.configuration, id: id)
+        do throws(ShimError) { try services.launcher.delete(id, bundle: paths.bundle.string) } catch {
+            throw .system("clean up after container \(id)", error)
+        }
+        try Bundle.remove(paths)
+    }
+
     /// Whether a shim's directory or a bundle is there.
     static func exist(of id: ContainerID, _ configuration: EngineConfiguration) throws(EngineError) -> Bool {
         let layout = ShimLayout(execRoot: configuration.execRoot.string, containerID: id.text)

@@ -41,19 +41,18 @@ struct Restoration {
             state: .created, services: services)
     }
 
-    /// Bundles and shims without a record: what a crash left of a container's removal.
+    /// Bundles, shims and files without a record: what a crash left of a container that was not made yet, or removed already.
     private func removeOrphans(known: Set<String>) async {
-        let (services, logger) = (services, logger)
+        let services = services
         do throws(EngineError) {
-            try await BlockingWork.run { () throws(EngineError) in
-                for id in try Leftovers.containers(services.configuration) where !known.contains(id.text) {
-                    let paths = ContainerPaths(configuration: services.configuration, id: id)
-                    do throws(ShimError) { try services.launcher.delete(id, bundle: paths.bundle.string) } catch {
-                        logger.warning("clean up after container \(id): \(error)")
-                    }
-                    try Bundle.remove(paths)
-                    try Bundle.removeFiles(paths)
-                }
+            let orphans = try await BlockingWork.run { () throws(EngineError) in
+                try Leftovers.containers(services.configuration).filter { !known.contains($0.text) }
+            }
+            for id in orphans {
+                // What one refuses must not keep the others.
+                do throws(EngineError) {
+                    try await BlockingWork.run { () throws(EngineError) in try Leftovers.remove(id, services) }
+                } catch { logger.error("\(error)", metadata: ["container.id": "\(id)"]) }
             }
         } catch { logger.error("\(error)") }
     }
@@ -75,25 +74,38 @@ extension Container {
 
     /// A shim may be there whatever the record says: the record of a start is written after it.
     private func restoreTask(_ phase: ContainerDocument.Phase) async {
-        guard let shim = try? ShimClient.connect(to: id, execRoot: services.configuration.execRoot.string, reactor: services.reactor) else {
-            if phase == .running { await learnEndWithoutShim() } else { await cleanUpAfterLostStart() }
-            return
-        }
         do throws(ShimError) {
-            let description = try await shim.describe()
-            guard let process = description.processes.first(where: { $0.execID.isEmpty }), process.status != .created else {
-                // The daemon died between Create and Start.
-                return await dismantle(shim)
+            let shim = try ShimClient.connect(to: id, execRoot: services.configuration.execRoot.string, reactor: services.reactor)
+            do throws(ShimError) { try await restore(from: shim) } catch {
+                shim.close()
+                throw error
             }
-            await adopt(shim, process)
         } catch {
-            logger.warning("the shim does not say how it stands: \(error)")
-            shim.close()
-            await learnEndWithoutShim()
+            switch error.code {
+            case .absent where phase == .running: await learnEndWithoutShim()
+            case .absent: await cleanUpAfterLostStart()
+            case .disconnected:
+                logger.warning("the shim does not say how it stands: \(error)")
+                await learnEndWithoutShim()
+            case .refused, .timedOut, .garbled, .notStarted:
+                // It lives, and its container may: nothing is taken away unless somebody asks for it.
+                logger.error("the shim does not say how it stands, only removing the container helps: \(error)")
+                document.error = error.message
+                state = .dead
+            }
         }
     }
 
-    private func adopt(_ shim: ShimClient, _ process: ProcessDescription) async {
+    private func restore(from shim: ShimClient) async throws(ShimError) {
+        let description = try await shim.describe()
+        guard let process = description.processes.first(where: { $0.execID.isEmpty }), process.status != .created else {
+            // The daemon died between Create and Start.
+            return await dismantle(shim)
+        }
+        await adopt(shim, process, execs: description.processes)
+    }
+
+    private func adopt(_ shim: ShimClient, _ process: ProcessDescription, execs: [ProcessDescription]) async {
         // A run that is on record keeps the moment that clients were told.
         if document.phase != .running, let started = process.startedAt {
             document.startedAt = Timestamp(unixNanoseconds: started.unixNanoseconds)
@@ -107,6 +119,7 @@ extension Container {
         let wasRecorded = document.phase == .running
         document.phase = .running
         if !wasRecorded { await saveOrLog() }
+        await adoptExecs(execs, task)
         logger.info("container adopted")
         watch(task)
     }
@@ -120,7 +133,6 @@ extension Container {
         document.error = end.error
         document.pid = 0
         document.phase = .exited
-        await removeBundle()
         await saveOrLog()
         state = .exited
         await removeIfDisposable()
@@ -128,17 +140,16 @@ extension Container {
 
     /// A start that the daemon's death cut off before its shim could be spoken to.
     private func cleanUpAfterLostStart() async {
-        let (services, id, paths, logger) = (services, id, paths, logger)
-        do throws(EngineError) {
-            try await BlockingWork.run { () throws(EngineError) in
-                guard try Leftovers.exist(of: id, services.configuration) else { return }
-                do throws(ShimError) { try services.launcher.delete(id, bundle: paths.bundle.string) } catch {
-                    logger.warning("clean up after a lost start: \(error)")
-                }
-                try Bundle.remove(paths)
-            }
-        } catch { logger.error("\(error)") }
+        do throws(EngineError) { try await removeLeftovers() } catch { logger.error("clean up after a lost start: \(error)") }
         if document.startedAt != .zero && document.phase == .exited { await removeIfDisposable() }
+    }
+
+    /// Ends a shim that the engine does not speak to, if there is one, with all that it looks after, and removes the bundle.
+    func removeLeftovers() async throws(EngineError) {
+        let (services, id) = (services, id)
+        try await BlockingWork.run { () throws(EngineError) in
+            if try Leftovers.exist(of: id, services.configuration) { try Leftovers.removeRun(of: id, services) }
+        }
     }
 
     private func removeIfDisposable() async {

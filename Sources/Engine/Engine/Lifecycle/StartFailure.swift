@@ -39,6 +39,11 @@ struct StartFailure: Equatable, Sendable {
 
     var error: EngineError { EngineError(isCallersFault ? .invalidParameter : .system, message) }
 
+    /// Whether a runtime found the container's first process gone: our words and runc's, then crun's.
+    static func saysStopped(_ words: String) -> Bool {
+        words.contains("cannot exec in a stopped container") || words.hasSuffix("is not running")
+    }
+
     /// Without what this type puts around it itself.
     private static func trimmed(_ words: String) -> String {
         var text = words[...]

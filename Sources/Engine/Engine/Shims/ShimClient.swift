@@ -35,7 +35,10 @@ struct ShimClient: Sendable {
             let socket = try connect(path)
             try setNonBlocking(true, of: socket.number)
             return try reactor.connect(socket, name: id.text)
-        } catch { throw ShimError(.disconnected, "the shim of \(id): \(error)") }
+        } catch {
+            let saysAbsent: [Errno] = [.noSuchFileOrDirectory, .connectionRefused]
+            throw ShimError(saysAbsent.contains(Errno(rawValue: error.errno)) ? .absent : .disconnected, "the shim of \(id): \(error)")
+        }
     }
 
     /// A socket's address holds 107 bytes; a longer path is reached through its directory.

@@ -5,6 +5,8 @@ struct ShimError: Error, Sendable, CustomStringConvertible {
     enum Code: Equatable, Sendable {
         /// The shim said no; with the status of its answer.
         case refused(TtrpcStatus.Code)
+        /// Nothing listens where the shim should.
+        case absent
         /// The connection broke: the shim is gone, or is going.
         case disconnected
         /// No answer in time.

@@ -5,6 +5,8 @@ internal import Synchronization
 final class ShimStream: Sendable {
     /// Bytes received and not asked for above which the connection is read no further; the shim then holds the process back.
     static let incomingLimitBytes = 262_144
+    /// What a message is counted as beside its data, so that many small ones do not pile up.
+    static let messageOverheadBytes = 128
 
     private struct State {
         var messages: [AttachMessage] = []
@@ -43,7 +45,7 @@ final class ShimStream: Sendable {
     private func take(_ state: inout State) -> AttachMessage {
         let message = state.messages.removeFirst()
         let wasFull = state.byteCount > Self.incomingLimitBytes
-        state.byteCount -= message.data.count
+        state.byteCount -= message.data.count + Self.messageOverheadBytes
         if wasFull && state.byteCount <= Self.incomingLimitBytes { connection.setReading(true) }
         return message
     }
@@ -51,7 +53,7 @@ final class ShimStream: Sendable {
     private func put(_ message: AttachMessage, in state: inout State) {
         state.messages.append(message)
         let wasFull = state.byteCount > Self.incomingLimitBytes
-        state.byteCount += message.data.count
+        state.byteCount += message.data.count + Self.messageOverheadBytes
         if !wasFull && state.byteCount > Self.incomingLimitBytes { connection.setReading(false) }
     }
 

@@ -1,0 +1,235 @@
+"""Row A10 and what belongs to it: the daemon killed at any moment, and what the next one finds."""
+
+import http.client
+import os
+import random
+import subprocess
+import threading
+import time
+
+from engine_http import api
+from processes import wait_until
+
+import leaks
+
+# How often the daemon is killed in the midst of work; more than the default is for hand-made searches.
+ROUNDS = int(os.environ.get("APUS_KILL_ROUNDS", "10"))
+
+
+def test_A10_a_killed_daemon_takes_nothing_along(brittle):
+    """SIGKILL while a container writes thousands of lines a second: same process, no gap, no duplicate, all verbs afterwards."""
+    client = brittle.client
+    client("run", "-d", "--name", "count", brittle.image, "sh", "-c", "i=0; while [ $i -lt 40000 ]; do i=$((i+1)); echo $i; done; sleep 60").ok()
+    client("run", "-d", "--name", "brief", brittle.image, "sh", "-c", "sleep 1; exit 6").ok()
+    client("run", "-d", "--rm", "--name", "vanish", brittle.image, "sleep", "1").ok()
+    client("run", "-di", "--name", "held", brittle.image, "cat").ok()
+    before = client.inspect("count", "{{.State.Pid}} {{.State.StartedAt}}")
+    brittle.kill()
+    time.sleep(2.5)
+    assert os.path.exists(f"/proc/{before.split()[0]}")
+    brittle.start()
+    assert client.inspect("count", "{{.State.Pid}} {{.State.StartedAt}}") == before
+    assert client.inspect("brief", "{{.State.Status}} {{.State.ExitCode}}") == "exited 6"
+    assert client("wait", "brief").line() == "6"
+    wait_until(lambda: "vanish" not in client("ps", "-a", "--format", "{{.Names}}").out, "--rm is honoured")
+    assert client("exec", "count", "echo", "in").line() == "in"
+    wait_until(lambda: client("logs", "--tail", "1", "count").line() == "40000", "all lines are written", seconds=30)
+    assert client("logs", "count").ok().split() == [str(number) for number in range(1, 40_001)]
+    attached = client.start("attach", "held", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    attached.stdin.write(b"still\n")
+    attached.stdin.flush()
+    assert attached.stdout.readline() == b"still\n"
+    client("kill", "held").ok()
+    attached.stdin.close()
+    assert attached.wait(20) == 137
+    client("stop", "-t", "1", "count").ok()
+    assert client.inspect("count", "{{.State.ExitCode}}") == "137"
+
+
+def test_A10_a_daemon_asked_to_end_leaves_its_containers_running(brittle):
+    client = brittle.client
+    client("run", "-d", "--name", "stays", brittle.image, "sleep", "60").ok()
+    pid = client.inspect("stays", "{{.State.Pid}}")
+    assert brittle.stop() == 0
+    assert os.path.exists(f"/proc/{pid}")
+    assert not os.path.exists(brittle.socket)
+    brittle.start()
+    assert client.inspect("stays", "{{.State.Pid}} {{.State.Running}}") == f"{pid} true"
+
+
+def test_a_daemon_killed_while_containers_start_leaves_them_whole_or_not_at_all(brittle):
+    client = brittle.client
+    starting = [client.start("run", "-d", "--name", f"many{number}", brittle.image, "sleep", "60",
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for number in range(6)]
+    time.sleep(0.15)
+    brittle.kill()
+    for process in starting:
+        process.wait(30)
+    brittle.start()
+    for line in client("ps", "-a", "--format", "{{.Names}} {{.State}}").ok().splitlines():
+        name, state = line.split()
+        assert state in ("created", "running", "exited"), line
+        if state == "running":
+            assert client("exec", name, "true").code == 0
+        assert client("rm", "-f", name).line() == name
+    wait_until(lambda: not brittle.shims(), "no shim is left")
+    assert not leaks.mounts(f"{brittle.data}/containers") and leaks.cgroups("/apus/") == []
+    for number in range(6):
+        assert client("run", "--rm", "--name", f"many{number}", brittle.image, "true").code == 0
+
+
+def test_A10_execs_are_known_to_the_next_daemon(brittle):
+    """One that runs, one that ends meanwhile, one that had ended and one that nobody has started yet."""
+    brittle.client("run", "-d", "--name", "host", brittle.image, "sleep", "120").ok()
+
+    def create(*command):
+        return api(brittle, "POST", "/containers/host/exec", {"Cmd": command, "AttachStdout": True, "User": "ann"}, expect=201)[1]["Id"]
+
+    def inspect(identifier):
+        return api(brittle, "GET", f"/exec/{identifier}/json", expect=200)[1]
+
+    runs, ends, over, fresh = create("sleep", "100"), create("sh", "-c", "sleep 2; exit 7"), create("sh", "-c", "exit 3"), create("true")
+    for identifier in (runs, ends, over):
+        api(brittle, "POST", f"/exec/{identifier}/start", {"Detach": True}, expect=200)
+    wait_until(lambda: inspect(over)["ExitCode"] == 3, "an exec has ended")
+    before = {identifier: inspect(identifier) for identifier in (runs, over, fresh)}
+    brittle.kill()
+    wait_until(lambda: not leaks.processes("sh -c sleep 2; exit 7"), "an exec ends without a daemon")
+    brittle.start()
+    for identifier, document in before.items():
+        assert inspect(identifier) == document
+    wait_until(lambda: inspect(ends)["ExitCode"] == 7, "the end meanwhile is known")
+    assert inspect(ends)["ProcessConfig"] == {
+        "tty": False, "entrypoint": "sh", "arguments": ["-c", "sleep 2; exit 7"], "privileged": False, "user": "ann"}
+    assert api(brittle, "GET", "/containers/host/json")[1]["ExecIDs"] == [runs]
+    assert api(brittle, "POST", f"/exec/{over}/start", {"Detach": True})[0] == 409
+    api(brittle, "POST", f"/exec/{fresh}/start", {"Detach": True}, expect=200)
+    wait_until(lambda: inspect(fresh)["ExitCode"] == 0, "the exec of the former daemon runs with the new one")
+    os.kill(inspect(runs)["Pid"], 9)
+    wait_until(lambda: inspect(runs)["ExitCode"] == 137, "the adopted exec's end is known")
+    brittle.kill()
+    brittle.start()
+    assert [inspect(identifier)["ExitCode"] for identifier in (runs, ends, over, fresh)] == [137, 7, 3, 0]
+
+
+def test_A10_a_client_of_an_exec_sees_its_stream_end_with_the_daemon(brittle):
+    brittle.client("run", "-d", "--name", "host", brittle.image, "sleep", "120").ok()
+    client = brittle.client.start("exec", "host", "sh", "-c", "echo on; sleep 60", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert client.stdout.readline() == b"on\n"
+    brittle.kill()
+    assert client.wait(20) != 0
+    brittle.start()
+    running = api(brittle, "GET", "/containers/host/json")[1]["ExecIDs"]
+    assert len(running) == 1 and api(brittle, "GET", f"/exec/{running[0]}/json")[1]["Running"]
+
+
+def test_two_restarts_at_once_leave_a_container_that_goes_away_with_its_process(brittle):
+    script = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
+    brittle.client("run", "-d", "--rm", "--name", "spared", brittle.image, "sh", "-c", script).ok()
+    for _ in range(5):
+        answers = together([lambda: api(brittle, "POST", "/containers/spared/restart?t=5") for _ in range(4)])
+        assert [status for status, _ in answers] == [204] * 4, answers
+        assert api(brittle, "GET", "/containers/spared/json", expect=200)[1]["State"]["Running"]
+    brittle.client("stop", "-t", "0", "spared").ok()
+    wait_until(lambda: api(brittle, "GET", "/containers/spared/json")[0] == 404, "it goes away once nobody restarts it")
+
+
+def together(calls):
+    """The results of calls that are made at the same time."""
+    results = [None] * len(calls)
+
+    def run(place):
+        results[place] = calls[place]()
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return results
+
+
+class Visitor(threading.Thread):
+    """Does what clients do, in an order of its own, until the daemon is gone."""
+
+    def __init__(self, daemon, seed, number, images):
+        super().__init__()
+        self.daemon, self.random, self.number, self.images = daemon, random.Random(seed * 1000 + number), number, images
+        self.surprises = []
+
+    def run(self):
+        try:
+            while True:
+                self.step()
+        except (OSError, ValueError, http.client.HTTPException):
+            # The daemon was killed.
+            return
+
+    def step(self):
+        name = f"v{self.number}-{self.random.randrange(3)}"
+        command = self.random.choice([["true"], ["sleep", "30"], ["sh", "-c", "exit 3"], ["/nosuch"]])
+        body = {"Image": self.images[0], "Cmd": command, "HostConfig": {"AutoRemove": self.random.random() < 0.2}}
+        verb, path, body = self.random.choice([
+            ("POST", f"/containers/create?name={name}", body), ("POST", f"/containers/create?name={name}", body),
+            ("POST", f"/containers/{name}/start", None), ("POST", f"/containers/{name}/start", None),
+            ("POST", f"/containers/{name}/stop?t=0", None), ("POST", f"/containers/{name}/restart?t=0", None),
+            ("POST", f"/containers/{name}/kill", None), ("DELETE", f"/containers/{name}?force=1", None),
+            ("POST", f"/containers/{name}/exec", {"Cmd": ["true"]}), ("GET", f"/containers/{name}/json", None),
+            ("POST", f"/images/create?fromImage={self.images[1]}&tag=latest", None), ("DELETE", f"/images/{self.images[1]}", None),
+        ])
+        status, answer = api(self.daemon, verb, path, body)
+        if verb == "POST" and path.endswith("/exec") and status == 201:
+            status, answer = api(self.daemon, "POST", f"/exec/{answer['Id']}/start", {"Detach": True})
+        if status >= 500:
+            self.surprises.append((verb, path, status, answer))
+
+
+def test_A10_a_daemon_killed_at_any_moment_leaves_everything_whole_or_not_there(brittle, registry):
+    """Create, start, stop, restart, exec, remove, pull and untag, cut off by SIGKILL after a random while, again and again."""
+    images = [brittle.image, f"{registry.host}/alpha"]
+    clean = brittle.state()
+    first = int(os.environ.get("APUS_KILL_SEED", random.randrange(1_000_000)))
+    for seed in range(first, first + ROUNDS):
+        print(f"APUS_KILL_SEED={seed}")
+        visitors = [Visitor(brittle, seed, number, images) for number in range(4)]
+        for visitor in visitors:
+            visitor.start()
+        time.sleep(random.Random(seed).uniform(0.05, 1.5))
+        brittle.kill()
+        for visitor in visitors:
+            visitor.join(60)
+            assert not visitor.surprises, (seed, visitor.surprises)
+        brittle.start()
+        examine(brittle, images)
+        wait_until(lambda: brittle.state() == clean, f"seed {seed} leaves nothing behind: {differences(clean, brittle)}", seconds=20)
+
+
+def differences(clean, daemon):
+    now = daemon.state()
+    return {key: (clean[key], now[key]) for key in clean if clean[key] != now[key]}
+
+
+def examine(daemon, images):
+    """Every container and image that is listed does what it should; then all go."""
+    for line in api(daemon, "GET", "/containers/json?all=1", expect=200)[1]:
+        identifier, state = line["Id"], line["State"]
+        assert state in ("created", "running", "exited"), line
+        document = api(daemon, "GET", f"/containers/{identifier}/json", expect=200)[1]
+        for path in (document["HostsPath"], document["HostnamePath"], document["ResolvConfPath"]):
+            assert os.path.exists(path), path
+        if state == "running":
+            made = api(daemon, "POST", f"/containers/{identifier}/exec", {"Cmd": ["true"]})
+            # It may end by itself meanwhile.
+            assert made[0] in (201, 409), made
+        else:
+            status, answer = api(daemon, "POST", f"/containers/{identifier}/start")
+            assert status == 204 or document["Config"]["Cmd"] == ["/nosuch"] and status == 400, (status, answer)
+        status, answer = api(daemon, "DELETE", f"/containers/{identifier}?force=1")
+        assert status in (204, 404, 409), answer
+    wait_until(lambda: api(daemon, "GET", "/containers/json?all=1")[1] == [], "all containers go")
+    for line in api(daemon, "GET", "/images/json", expect=200)[1]:
+        name = line["RepoTags"][0]
+        file = "/alpha.txt" if name.startswith(images[1]) else "/etc/passwd"
+        assert daemon.client("run", "--rm", name, "test", "-s", file).code == 0
+        if name.startswith(images[1]):
+            api(daemon, "DELETE", f"/images/{name}", expect=200)
