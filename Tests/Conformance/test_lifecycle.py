@@ -234,8 +234,6 @@ def test_what_is_not_there_yet_is_refused_by_its_name(runtime, bundle, container
     bundle.write("true")
     runtime("create", "-b", bundle.path, container, options=["--systemd-cgroup"]).fails("--systemd-cgroup")
     for field, changes in {
-        "process.apparmorProfile": {"process": {"apparmorProfile": "x"}}, "process.selinuxLabel": {"process": {"selinuxLabel": "x"}},
-        "process.scheduler": {"process": {"scheduler": {"policy": "SCHED_OTHER"}}},
         "linux.netDevices": {"linux": {"netDevices": {"eth0": {}}}}, "linux.intelRdt": {"linux": {"intelRdt": {"closID": "x"}}},
     }.items():
         kept = json.dumps(bundle.config)

@@ -79,6 +79,7 @@ extension ProcessConfiguration {
         if let ioPriority, !(0...7).contains(ioPriority.priority) {
             throw SpecProblem(field: prefix + "ioPriority.priority", problem: "must be from 0 to 7, found \(ioPriority.priority)")
         }
+        try scheduler?.validate(at: prefix + "scheduler")
         try validateResourceLimits(prefix)
         try user.validate(at: prefix + "user")
     }
@@ -131,6 +132,29 @@ extension IDMapping {
                     field: "\(path)[\(index)].size",
                     problem: isEmpty ? "must not be zero" : "the mapping ends at \(largest), beyond the last id \(UInt32.max - 1)")
             }
+        }
+    }
+}
+
+extension SchedulerConfiguration {
+    /// - Source: sched(7), sched_setattr(2).
+    func validate(at path: String) throws(SpecProblem) {
+        if !(-20...19).contains(nice) { throw SpecProblem(field: path + ".nice", problem: "must be from -20 to 19, found \(nice)") }
+        let isRealTime = policy == .fifo || policy == .roundRobin
+        let priorities: ClosedRange<Int32> = isRealTime ? 1...99 : 0...0
+        if !priorities.contains(priority) {
+            throw SpecProblem(
+                field: path + ".priority",
+                problem: isRealTime
+                    ? "must be from 1 to 99 with \(policy.rawValue), found \(priority)"
+                    : "is for SCHED_FIFO and SCHED_RR, found \(priority)")
+        }
+        let times = [("runtime", runtimeNanoseconds), ("deadline", deadlineNanoseconds), ("period", periodNanoseconds)]
+        if policy != .deadline, let (name, _) = times.first(where: { $0.1 != 0 }) {
+            throw SpecProblem(field: "\(path).\(name)", problem: "is for SCHED_DEADLINE")
+        }
+        if policy == .deadline && runtimeNanoseconds == 0 {
+            throw SpecProblem(field: path + ".runtime", problem: "must not be zero with SCHED_DEADLINE")
         }
     }
 }

@@ -46,8 +46,6 @@ func refuseUnsupported(_ configuration: RuntimeConfiguration) throws(RuntimeErro
     let linux = configuration.linux ?? LinuxConfiguration()
     let asked = [
         ("linux.netDevices", !linux.netDevices.isEmpty), ("linux.intelRdt", linux.intelRdt != nil),
-        ("linux.memoryPolicy", linux.memoryPolicy != nil),
-        ("linux.personality.flags", linux.personality?.flags.isEmpty == false),
     ]
     for (field, isAsked) in asked where isAsked { throw RuntimeError(.unsupported, "\(field) is not supported yet") }
 }

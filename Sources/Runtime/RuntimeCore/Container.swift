@@ -90,7 +90,11 @@ extension Container {
         case .running, .paused: throw RuntimeError(.wrongStatus, "cannot start an already running container")
         case .creating: throw RuntimeError(.wrongStatus, "cannot start a container in the creating state")
         }
-        let hooks = try configurationForHooks()
+        let configuration = try configuration()
+        guard configuration.process != nil else {
+            throw RuntimeError(.invalidConfiguration, doing: RuntimeConfiguration.fileName, "process is required to start a container")
+        }
+        let hooks = configuration.hooks
         do throws(RuntimeError) {
             try StartGate.open(in: directory)
             try directory.remove(StateDirectory.gateName)

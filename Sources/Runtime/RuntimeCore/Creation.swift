@@ -12,6 +12,7 @@ package final class Creation {
     let journal: Journal
     let namespaces: NamespacePlan
     let processPlan: ProcessPlan
+    private let inherited: InheritedSettings
     private let rootfsPlan: RootfsPlan
     let directory: StateDirectory
     let cgroup: ContainerCgroup
@@ -27,10 +28,12 @@ package final class Creation {
         bundle = try Bundle.load(request.bundle)
         let configuration = bundle.configuration
         try refuseUnsupported(configuration)
-        guard let process = configuration.process else {
+        // Only `start` needs one.
+        guard let process = configuration.process ?? (request.waitsForStart ? ProcessConfiguration(workingDirectory: "/") : nil) else {
             throw RuntimeError(.invalidConfiguration, doing: RuntimeConfiguration.fileName, "process is required")
         }
         processPlan = try ProcessPlan(process, addedEnvironment: request.addedEnvironment)
+        inherited = try InheritedSettings(configuration.linux)
         namespaces = NamespacePlan(configuration.linux?.namespaces ?? [])
         do throws(RootfsError) {
             rootfsPlan = try planRootfs(for: configuration, bundle: bundle.path, pivoting: request.pivoting)
@@ -121,7 +124,7 @@ package final class Creation {
         let console = try ConsoleEnds(socket: request.consoleSocket, terminal: processPlan.terminal)
         let stage = InitStage(
             configuration: configuration, namespaces: namespaces,
-            payload: PayloadStage(plan: processPlan, filter: filter, setsLimits: !namespaces.hasUser),
+            payload: PayloadStage(plan: processPlan, inherited: inherited, filter: filter, setsLimits: !namespaces.hasUser),
             rootfsPlan: rootfsPlan, cgroup: cgroup.isBornInto ? try cgroup.entry() : nil,
             cgroupRecord: cgroup.record, gate: gate,
             consoleSocket: console.sending,

@@ -36,6 +36,7 @@ extension Creation {
         }
         try waitUntilPrepared(channel, process)
         try processPlan.adjustOOMScore(of: process)
+        try processPlan.scheduling.apply(to: process)
         try directory.write(initProcess.encoded, to: ContainerRecord.initFileName)
         try writePIDFile(request.pidFile, process: process)
         try sendPidfd(pidfd, to: request.pidfdSocket, word: "standard")

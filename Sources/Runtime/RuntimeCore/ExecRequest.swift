@@ -47,6 +47,8 @@ package struct ProcessChanges: Sendable {
     /// Names to be added to the bounding, effective and permitted sets.
     package var capabilities: [String] = []
     package var noNewPrivileges: Bool?
+    package var appArmorProfile: String?
+    package var seLinuxLabel: String?
 
     package init(arguments: [String]) { self.arguments = arguments }
 
@@ -70,6 +72,8 @@ package struct ProcessChanges: Sendable {
             sets.permitted += capabilities
             process.capabilities = sets
         }
+        if let appArmorProfile { process.appArmorProfile = appArmorProfile }
+        if let seLinuxLabel { process.seLinuxLabel = seLinuxLabel }
         if let noNewPrivileges { process.noNewPrivileges = noNewPrivileges }
         return process
     }

@@ -44,7 +44,9 @@ struct ExecStage {
     }
 
     private func enterCgroup() throws(RuntimeError) {
+        try payload.plan.scheduling.applyInitialAffinity()
         do throws(CgroupError) { try cgroup.enter() } catch { throw RuntimeError(error) }
+        try payload.plan.scheduling.applyFinalAffinity()
     }
 
     /// All in one call, which joins a user namespace before those that it owns.

@@ -12,6 +12,7 @@ package final class Execution {
     private let container: Container
     private let record: ContainerRecord
     private let plan: ProcessPlan
+    private let inherited: InheritedSettings
     private let filter: SeccompProgram?
 
     package init(_ request: ExecRequest, _ journal: Journal) throws(RuntimeError) {
@@ -31,6 +32,7 @@ package final class Execution {
         let configuration = try container.configuration()
         let process = try Self.process(request.process, configuration)
         plan = try ProcessPlan(process, addedEnvironment: request.addedEnvironment)
+        inherited = try InheritedSettings(configuration.linux)
         try Self.checkConsole(request, terminal: process.terminal)
         filter = try compiledFilter(configuration.linux?.seccomp, cache: request.filterCache, journal)
     }
@@ -88,7 +90,8 @@ package final class Execution {
         let joinsPID = record.ownNamespaces.contains(.pid)
         var stage = ExecStage(
             target: HeldDescriptor(target), namespaces: joinedTypes.subtracting(.pid),
-            payload: PayloadStage(plan: plan, filter: filter, setsLimits: !joinedTypes.contains(.user)), cgroup: entry,
+            payload: PayloadStage(plan: plan, inherited: inherited, filter: filter, setsLimits: !joinedTypes.contains(.user)),
+            cgroup: entry,
             consoleSocket: console.sending, keyring: record.newKeyring ? "_ses.\(record.id)" : nil,
             preservedDescriptors: request.preservedDescriptors)
         let (ours, theirs) = try StageChannel.pair()
@@ -119,6 +122,7 @@ package final class Execution {
         do throws(RuntimeError) {
             try waitUntilPrepared(channel, process)
             try plan.adjustOOMScore(of: process)
+            try plan.scheduling.apply(to: process)
             try writePIDFile(request.pidFile, process: process)
             try sendPidfd(pidfd, to: request.pidfdSocket, word: "setns")
             var terminal: OwnedFD?

@@ -113,7 +113,6 @@ struct InitStage {
         try during("setting up the session") { () throws(SyscallError) in
             try startSession()
             if let keyring { try joinKeyring(keyring) }
-            if let domain = configuration.linux?.personality?.domain { try setPersonality(domain == .linux32 ? 0x0008 : 0) }
         }
         if namespaces.cloned.contains(.network) {
             do { try bringLoopbackUp() } catch { throw RuntimeError(.refused, doing: "bringing the loopback link up", "\(error)") }

@@ -1,6 +1,7 @@
 internal import Glibc
 internal import LinuxSyscalls
 internal import OCISpec
+internal import Rootfs
 internal import Seccomp
 internal import SystemPackage
 
@@ -11,38 +12,57 @@ struct PayloadStage {
     let filter: SeccompProgram?
     /// Whether the process sets its own limits here, still with the host's rights; where a user namespace took those, it has been done.
     let setsLimits: Bool
+    private let inherited: InheritedSettings
     private var granted: CapabilityPlan?
+    /// Where labels are asked for, opened while the process may; nil without labels.
+    private var labelling: Labelling?
 
-    init(plan: ProcessPlan, filter: SeccompProgram?, setsLimits: Bool) {
+    private final class Labelling {
+        let procfs: DetachedProcfs
+
+        init(_ procfs: consuming DetachedProcfs) { self.procfs = procfs }
+    }
+
+    init(plan: ProcessPlan, inherited: InheritedSettings, filter: SeccompProgram?, setsLimits: Bool) {
         self.plan = plan
+        self.inherited = inherited
         self.setsLimits = setsLimits
         self.filter = filter
     }
 
     /// Becomes the payload's user and finds the program, and tells the runtime that only the last steps are left.
-    /// - Returns: the program's path.
+    /// - Returns: the program's path, empty where the configuration has no process.
     mutating func prepare(_ channel: StageChannel) throws(RuntimeError) -> String {
         if !plan.environment.contains(where: { $0.hasPrefix("HOME=") }) {
             plan.environment.append("HOME=" + (UserDatabase.home(of: plan.user.uid) ?? "/"))
         }
+        try inherited.apply()
         if setsLimits { try plan.setLimits(of: 0) }
+        if !plan.labels.isEmpty {
+            labelling = Labelling(try during("opening procfs") { () throws(SyscallError) in try DetachedProcfs() })
+        }
         if plan.noNewPrivileges {
             try during("setting no_new_privs") { () throws(SyscallError) in try setNoNewPrivileges() }
         }
         let (granted, missing) = try identity.assume()
         self.granted = granted
         if !missing.isEmpty { try channel.send(.remark("the machine cannot give \(missing.names): not in the bounding set, dropped")) }
-        let program = try PayloadFile.find(plan.arguments.first ?? "", environment: plan.environment)
+        let program = try plan.arguments.first.map { (name) throws(RuntimeError) in
+            try PayloadFile.find(name, environment: plan.environment)
+        }
         // From here on the end of the channel, not of the runtime, is what tells that the runtime has failed: `create` ends before us.
         try during("preparing") { () throws(SyscallError) in try setParentDeathSignal(0) }
         try channel.send(.prepared)
         try channel.await(.proceed)
-        return program
+        return program ?? ""
     }
 
     /// Loads the filter and executes the program. Returns only to say why not.
     func execute(_ program: String) -> RuntimeError {
-        do throws(RuntimeError) { try loadFilter() } catch { return error }
+        do throws(RuntimeError) {
+            if let labelling { try plan.labels.request(through: labelling.procfs) }
+            try loadFilter()
+        } catch { return error }
         let failure = LinuxSyscalls.execute(FilePath(program), arguments: plan.arguments, environment: plan.environment)
         return PayloadFile.explain(failure, path: program)
     }

@@ -59,9 +59,11 @@ struct ProcessPlan: Equatable, Sendable {
     var terminal: Bool
     var windowSize: WindowSize?
 
-    /// - Throws: `invalidConfiguration` for names that mean nothing, `unsupported` for what this runtime does not do, by its field.
+    var scheduling: SchedulingPlan
+    var labels: SecurityLabels
+
+    /// - Throws: `invalidConfiguration` for names that mean nothing, `unsupported` for what this kernel does not do, by its field.
     init(_ process: ProcessConfiguration, addedEnvironment: [String] = []) throws(RuntimeError) {
-        try Self.refuseUnsupported(process)
         arguments = process.arguments
         environment = process.environment + addedEnvironment
         workingDirectory = process.workingDirectory
@@ -71,18 +73,9 @@ struct ProcessPlan: Equatable, Sendable {
         noNewPrivileges = process.noNewPrivileges
         oomScoreAdjustment = process.oomScoreAdjustment
         terminal = process.terminal
+        scheduling = try SchedulingPlan(process)
+        labels = try SecurityLabels(process)
         windowSize = process.terminal ? process.consoleSize.map(WindowSize.init(clamping:)) : nil
-    }
-
-    private static func refuseUnsupported(_ process: ProcessConfiguration) throws(RuntimeError) {
-        let asked = [
-            ("process.apparmorProfile", process.appArmorProfile?.isEmpty == false),
-            ("process.selinuxLabel", process.seLinuxLabel?.isEmpty == false),
-            ("process.ioPriority", process.ioPriority != nil),
-            ("process.scheduler", process.scheduler != nil),
-            ("process.execCPUAffinity", process.execCPUAffinity != nil),
-        ]
-        for (field, isAsked) in asked where isAsked { throw RuntimeError(.unsupported, "\(field) is not supported yet") }
     }
 
     private static func limits(_ configured: [ResourceLimit]) throws(RuntimeError) -> [LimitPlan] {

@@ -18,8 +18,8 @@ extension Verb {
             .toggle("detach", "d", help: "return when the program runs"),
             .value("pid-file", help: "file to write the process id to"),
             .value("pidfd-socket", help: "AF_UNIX socket that receives a pidfd of the process"),
-            .value("process-label", help: "not supported yet"),
-            .value("apparmor", help: "not supported yet"),
+            .value("process-label", help: "SELinux label of the process"),
+            .value("apparmor", help: "AppArmor profile of the process"),
             .toggle("no-new-privs", help: "the process cannot gain privileges"),
             .value("cap", "c", help: "add a capability to those of the process"),
             .value("preserve-fds", help: "pass N descriptors from 3 up (after those of $LISTEN_FDS) to the process"),
@@ -45,9 +45,6 @@ extension ExecRequest {
     /// The request that `exec` was called with.
     fileprivate init(_ invocation: Invocation) throws(RuntimeError) {
         let flags = invocation.flags
-        for name in ["process-label", "apparmor"] where flags.value(name)?.isEmpty == false {
-            throw RuntimeError(.unsupported, "--\(name) is not supported yet")
-        }
         let source: ProcessSource
         if let document = flags.value("process") {
             source = .document(FilePath(document))
@@ -78,6 +75,8 @@ extension ProcessChanges {
         for text in flags.all("additional-gids") { additionalGIDs.append(try UserArgument.id(text, "gid")) }
         capabilities = flags.all("cap")
         if flags.isSet("no-new-privs") { noNewPrivileges = true }
+        appArmorProfile = flags.value("apparmor")
+        seLinuxLabel = flags.value("process-label")
     }
 }
 

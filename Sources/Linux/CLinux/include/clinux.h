@@ -13,6 +13,7 @@
 #include "clinux_mount.h"
 #include "clinux_poll.h"
 #include "clinux_process.h"
+#include "clinux_scheduling.h"
 #include "clinux_seccomp.h"
 #include "clinux_signal.h"
 #include "clinux_socket.h"
