@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import BUILD, CLIENTS, Client
+from conftest import BUILD
 from engine_http import api, stream
 from processes import wait_until
 
@@ -30,18 +30,6 @@ def test_A03_the_daemon_serves_on_after_its_starters_session(own_daemon, image):
     status, listed = api(own_daemon, "GET", "/containers/json", expect=200)
     assert status == 200 and listed == []
     assert any(f"{image}:latest" in found["RepoTags"] for found in api(own_daemon, "GET", "/images/json", expect=200)[1])
-
-
-@pytest.mark.parametrize("verb", [["ps"], ["images"], ["run", "x"], ["stop", "x"], ["info"]])
-def test_A04_without_a_daemon_one_line_names_the_socket(workspace, verb):
-    apus = Client("apus", CLIENTS["apus"], "unix:///tmp/apus-nobody.sock", workspace)
-    begin = time.monotonic()
-    result = apus(*verb)
-    assert time.monotonic() - begin < 5
-    assert result.code == (125 if verb[0] == "run" else 1)
-    lines = [line for line in result.err.splitlines() if line and not line.startswith("Run '")]
-    assert len(lines) == 1
-    assert "Cannot connect to the apus daemon at unix:///tmp/apus-nobody.sock. Is the apus daemon running?" in lines[0]
 
 
 def test_A05_all_parts_tell_their_version(cli, own_daemon):

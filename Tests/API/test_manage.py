@@ -68,7 +68,7 @@ def test_D05_rm_goes_on_past_failures_and_spares_the_running(cli, running, image
     assert result.code == 1
     assert result.out == "idle\n"
     assert "No such container: nosuch" in result.err
-    assert "container is running" in result.err or "a running container" in result.err
+    assert "container is running: stop the container before removing or force remove" in result.err
     assert cli("ps", "-a", "--format", "{{.Names}}").line() == "web"
     assert cli("rm", "-f", "web").line() == "web"
     assert cli("rm").code == 1 and "requires at least 1 argument" in cli("rm").err

@@ -285,7 +285,7 @@ def test_users_are_resolved_in_the_image(cli, image):
     (["-p", "80"], "PortBindings"), (["-v", "named:/data"], "named"), (["--pid", "host"], "PidMode"),
 ])
 def test_what_is_not_served_yet_is_refused_by_its_name(apus, image, own_daemon, flags, named):
-    result = apus("run", "--rm", *flags, image, "true")
+    result = apus("run", *flags, image, "true")
     assert result.code == 125 and named in result.err, result
 
 

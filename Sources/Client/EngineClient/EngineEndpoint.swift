@@ -11,7 +11,7 @@ public struct EngineEndpoint: Sendable, Equatable, CustomStringConvertible {
         self.socketPath = socketPath
     }
 
-    /// Reads a value of `-H` or `DOCKER_HOST`: `unix:///run/apus/apus.sock`.
+    /// Reads a value of `-H` or `DOCKER_HOST`: `unix:///run/apus/apus.sock`; `unix://` is the usual place.
     /// - Throws: `EngineClientError.unsupportedEndpoint` for another scheme, and for a path that a unix socket cannot have.
     public init(url: String) throws(EngineClientError) {
         guard let colon = url.firstRange(of: "://") else {
@@ -21,6 +21,10 @@ public struct EngineEndpoint: Sendable, Equatable, CustomStringConvertible {
         let path = String(url[colon.upperBound...])
         guard scheme == "unix" else {
             throw .unsupportedEndpoint(url, reason: "\(scheme):// is not supported yet; use unix://PATH")
+        }
+        if path.isEmpty {
+            self = .local
+            return
         }
         guard path.hasPrefix("/"), path.utf8.count <= 107 else {
             throw .unsupportedEndpoint(url, reason: "a socket's path is absolute and at most 107 bytes long")

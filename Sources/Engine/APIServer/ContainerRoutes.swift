@@ -7,7 +7,8 @@ extension EngineRoutes {
         [
             Route(.GET, "/containers/json", listContainers),
             Route(.POST, "/containers/create", createContainer),
-            Route(.GET, "/containers/{}/json") { request in
+            // Clients ask for an image's name here first, and that may hold slashes.
+            Route(.GET, "/containers/{*}/json") { request in
                 let document = try await engine.inspectContainer(request.name, size: request.query.flag("size"))
                 return try .document(document, for: request)
             },

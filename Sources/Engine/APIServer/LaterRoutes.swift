@@ -4,17 +4,28 @@ internal import NIOHTTP1
 package enum LaterRoutes {
     /// All of them.
     package static var all: [Route] {
-        table.flatMap { subject, paths in
-            paths.split(separator: " ").flatMap { path in
-                [HTTPMethod.GET, .POST, .DELETE, .PUT, .HEAD].map { method in
-                    Route(method, String(path)) { request in
-                        throw APIError(
-                            .notImplemented,
-                            "\(subject) are not implemented by this version of Apus (\(method) /\(request.path.joined(separator: "/")))")
+        lookups
+            + table.flatMap { subject, paths in
+                paths.split(separator: " ").flatMap { path in
+                    [HTTPMethod.GET, .POST, .DELETE, .PUT, .HEAD].map { method in
+                        Route(method, String(path)) { request in
+                            throw APIError(
+                                .notImplemented,
+                                "\(subject) are not implemented by this version of Apus (\(method) /\(request.path.joined(separator: "/")))"
+                            )
+                        }
                     }
                 }
             }
-        }
+    }
+
+    /// Of a kind that is not served there is none by any name: clients that look for an object of any kind go on.
+    private static var lookups: [Route] {
+        [
+            Route(.GET, "/networks/{}") { throw APIError(.notFound, "network \($0.name) not found") },
+            Route(.GET, "/volumes/{}") { throw APIError(.notFound, "get \($0.name): no such volume") },
+            Route(.GET, "/plugins/{*}/json") { throw APIError(.notFound, "plugin \"\($0.name)\" not found") },
+        ]
     }
 
     private static let table: [(subject: String, paths: String)] = [

@@ -11,8 +11,8 @@ package struct Environment: Sendable {
     let variables: [String: String]
 
     /// - Parameter arguments: the global flags.
-    /// - Throws: `EngineClientError` for a daemon address that is none.
-    init(_ arguments: Arguments, variables: [String: String], signals: SignalTap) throws(EngineClientError) {
+    /// - Throws: `EngineClientError` for a daemon address that is none, `Complaint` for a level that is none.
+    init(_ arguments: Arguments, variables: [String: String], signals: SignalTap) throws {
         self.variables = variables
         self.signals = signals
         let address = arguments.string("host") ?? variables["APUS_HOST"] ?? variables["DOCKER_HOST"] ?? ""
@@ -20,32 +20,47 @@ package struct Environment: Sendable {
         let version = variables["DOCKER_API_VERSION"].map { $0.hasPrefix("v") ? String($0.dropFirst()) : $0 }
         client = Client(endpoint: endpoint, version: version == "" ? nil : version)
         let home = variables["HOME"] ?? "/root"
+        if let level = arguments.string("log-level"), !["debug", "info", "warn", "error", "fatal"].contains(level) {
+            throw Complaint("Unable to parse logging level: \(level)")
+        }
         configurationFolder = arguments.string("config") ?? variables["DOCKER_CONFIG"] ?? home + "/.docker"
     }
 
-    /// The credentials that `config.json` holds for a registry, if any.
+    /// The credentials that `config.json` holds for a registry, if any. A file that cannot be read is warned of, as docker does.
     func credentials(for domain: String) -> AuthConfig? {
-        let path = configurationFolder + "/config.json"
-        guard let bytes = try? Data(contentsOf: URL(filePath: path)), bytes.count < 1 << 20,
-            let file = try? JSONDecoder().decode(ConfigurationFile.self, from: bytes)
-        else { return nil }
+        guard let file = configurationFile() else { return nil }
         let key = domain == "docker.io" ? "https://index.docker.io/v1/" : domain
-        guard let entry = file.auths?[key] ?? file.auths?["https://" + domain], let auth = entry.auth,
-            let decoded = Data(base64Encoded: auth)
-        else { return nil }
-        let pair = String(decoding: decoded, as: UTF8.self)
-        guard let colon = pair.firstIndex(of: ":") else { return nil }
+        guard let entry = file.auths?[key] ?? file.auths?["https://" + domain] else { return nil }
         var credentials = AuthConfig()
-        credentials.username = String(pair[..<colon])
-        credentials.password = String(pair[pair.index(after: colon)...])
         credentials.serveraddress = key
-        return credentials
+        credentials.identitytoken = entry.identitytoken ?? ""
+        if let auth = entry.auth.flatMap({ Data(base64Encoded: $0) }) {
+            let (name, password) = splitOnce(String(decoding: auth, as: UTF8.self), at: ":")
+            credentials.username = name
+            credentials.password = password ?? ""
+        }
+        return credentials.username.isEmpty && credentials.identitytoken.isEmpty ? nil : credentials
+    }
+
+    private func configurationFile() -> ConfigurationFile? {
+        let path = configurationFolder + "/config.json"
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        do {
+            return try JSONDecoder().decode(ConfigurationFile.self, from: try contents(of: path, limitBytes: 1 << 20))
+        } catch {
+            let reason = (error as? Complaint)?.description ?? "it is not docker's config.json"
+            StandardStream.error.write("WARNING: Error loading config file: \(path): \(reason)\n")
+            return nil
+        }
     }
 }
 
 /// The part of docker's `config.json` that is read.
 private struct ConfigurationFile: Decodable {
-    struct Entry: Decodable { let auth: String? }
+    struct Entry: Decodable {
+        let auth: String?
+        let identitytoken: String?
+    }
     let auths: [String: Entry]?
 }
 

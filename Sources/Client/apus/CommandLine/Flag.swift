@@ -11,8 +11,10 @@ package struct Flag: Sendable {
         case integer
         /// `1.5`: a number of processors.
         case decimal
-        /// `512m`: a size with a binary unit; `-1` where it means "no limit".
+        /// `512m`: a size with a binary unit.
         case bytes
+        /// As `bytes`, and `-1` where it means "no limit".
+        case bytesOrUnlimited
         /// `1m30s`.
         case duration
     }
@@ -25,9 +27,14 @@ package struct Flag: Sendable {
     package let usage: String
     /// What help shows as `(default …)`; empty for none.
     package let defaultText: String
+    /// Kept for scripts of older days: taken, and not shown.
+    package let isHidden: Bool
+    /// Why a value that fits the kind cannot be; nil when it can.
+    let check: @Sendable (String) -> String?
 
     package init(
-        _ name: String, _ short: Character? = nil, _ kind: Kind, _ usage: String, placeholder: String? = nil, defaultText: String = ""
+        _ name: String, _ short: Character? = nil, _ kind: Kind, _ usage: String, placeholder: String? = nil, defaultText: String = "",
+        isHidden: Bool = false, check: @escaping @Sendable (String) -> String? = { _ in nil }
     ) {
         self.name = name
         self.short = short
@@ -35,6 +42,8 @@ package struct Flag: Sendable {
         self.usage = usage
         self.placeholder = placeholder ?? kind.placeholder
         self.defaultText = kind == .bool(default: true) ? "true" : defaultText
+        self.isHidden = isHidden
+        self.check = check
     }
 
     /// `-m, --memory`, as error messages name a flag.
@@ -44,6 +53,11 @@ package struct Flag: Sendable {
 
     var isBool: Bool {
         if case .bool = kind { true } else { false }
+    }
+
+    /// Why `text` is no value of this flag; nil when it is one.
+    func complaint(about text: String) -> String? {
+        kind.complaint(about: text) ?? check(text)
     }
 }
 
@@ -55,7 +69,7 @@ extension Flag.Kind {
         case .list: "list"
         case .integer: "int"
         case .decimal: "decimal"
-        case .bytes: "bytes"
+        case .bytes, .bytesOrUnlimited: "bytes"
         case .duration: "duration"
         }
     }
@@ -67,7 +81,8 @@ extension Flag.Kind {
         case .bool: parseBool(text) == nil ? "strconv.ParseBool: parsing \"\(text)\": invalid syntax" : nil
         case .integer: Int64(text) == nil ? "strconv.ParseInt: parsing \"\(text)\": invalid syntax" : nil
         case .decimal: parseNanoCPUs(text) == nil ? "failed to parse \(text) as a rational number" : nil
-        case .bytes: text == "-1" || parseByteSize(text) != nil ? nil : "invalid size: '\(text)'"
+        case .bytes: complaintAboutByteSize(text)
+        case .bytesOrUnlimited: text == "-1" ? nil : complaintAboutByteSize(text)
         case .duration: parseDuration(text) == nil ? "time: invalid duration \"\(text)\"" : nil
         }
     }

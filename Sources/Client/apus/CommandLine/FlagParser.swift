@@ -15,6 +15,18 @@ package struct UsageError: Error, Equatable, Sendable {
     }
 }
 
+/// What keeps a verb from being carried out, where its usage would not help: one line on standard error.
+struct Complaint: Error, Equatable, CustomStringConvertible {
+    let description: String
+    /// What the program ends with. Docker's command line has 64 for a template that cannot be read.
+    let exitCode: Int32
+
+    init(_ description: String, exitCode: Int32 = 1) {
+        self.description = description
+        self.exitCode = exitCode
+    }
+}
+
 /// What a verb was given: values by flag name, in order, each checked against its flag's kind; and the operands.
 package struct Arguments: Sendable, Equatable {
     package internal(set) var operands: [String] = []
@@ -126,7 +138,7 @@ private struct FlagParser {
     }
 
     mutating func store(_ value: String, in flag: Flag) throws(UsageError) {
-        if let complaint = flag.kind.complaint(about: value) {
+        if let complaint = flag.complaint(about: value) {
             throw UsageError(flag: "invalid argument \"\(value)\" for \"\(flag.spelling)\" flag: \(complaint)")
         }
         arguments.append(value, to: flag.name)

@@ -1,11 +1,12 @@
 /// Width that help pages are wrapped to.
-private let pageWidth = 80
+private let pageWidth = 79
 
 /// The `--help` page of a verb.
 package func helpPage(of verb: Verb, as name: String) -> String {
     var page = "Usage:  apus \(name)\(verb.synopsis.isEmpty ? "" : " ")\(verb.synopsis)\n\n\(verb.summary)\n"
     if verb.names.count > 1 {
-        page += "\nAliases:\n  " + verb.names.map { "apus \($0)" }.joined(separator: ", ") + "\n"
+        let inGroupsFirst = verb.names.filter { $0.contains(" ") } + verb.names.filter { !$0.contains(" ") }
+        page += "\nAliases:\n  " + inGroupsFirst.map { "apus \($0)" }.joined(separator: ", ") + "\n"
     }
     if !verb.flags.isEmpty {
         page += "\nOptions:\n" + flagList(verb.flags)
@@ -23,11 +24,11 @@ package func helpPage(ofGroup group: String, verbs: [Verb]) -> String {
         }
         return (String(name.dropFirst(prefix.count)), verb.summary)
     }
-    let title = group.isEmpty ? "A self-sufficient runtime for containers" : "Manage \(group)s"
+    let title = group.isEmpty ? "A self-sufficient runtime for containers" : groupSummary(group)
     var page = "Usage:  apus \(group.isEmpty ? "[OPTIONS] " : prefix)COMMAND\n\n\(title)\n"
     if group.isEmpty {
         let groups = commandGroups(of: verbs)
-        page += "\nManagement Commands:\n" + columns(groups.map { ($0, "Manage \($0)s") })
+        page += "\nManagement Commands:\n" + columns(groups.map { ($0, groupSummary($0)) })
     }
     page += "\nCommands:\n" + columns(rows.sorted { $0.0 < $1.0 })
     if group.isEmpty {
@@ -45,13 +46,17 @@ package func commandGroups(of verbs: [Verb]) -> [String] {
     return Set(groups).sorted()
 }
 
+private func groupSummary(_ group: String) -> String {
+    group == "system" ? "Manage Apus" : "Manage \(group)s"
+}
+
 private func columns(_ rows: [(String, String)]) -> String {
     let width = max(11, (rows.map(\.0.count).max() ?? 0) + 2)
     return rows.map { "  " + $0.0.padded(to: width) + " " + $0.1 + "\n" }.joined()
 }
 
 private func flagList(_ flags: [Flag]) -> String {
-    let rows = flags.sorted { $0.name < $1.name }.map { flag -> (String, String) in
+    let rows = flags.filter { !$0.isHidden }.sorted { $0.name < $1.name }.map { flag -> (String, String) in
         let short = flag.short.map { "-\($0), " } ?? "    "
         let value = flag.placeholder.isEmpty ? "" : " " + flag.placeholder
         let quoted = flag.kind == .string ? "\"\(flag.defaultText)\"" : flag.defaultText
@@ -60,27 +65,26 @@ private func flagList(_ flags: [Flag]) -> String {
     }
     let indent = (rows.map(\.0.count).max() ?? 0) + 3
     return rows.map { name, usage in
-        let lines = wrapped(usage, to: max(24, pageWidth - indent))
-        let rest = lines.dropFirst().map { String(repeating: " ", count: indent) + $0 + "\n" }
-        return name.padded(to: indent) + (lines.first ?? "") + "\n" + rest.joined()
+        let lines = wrapped(usage, to: pageWidth - indent)
+        return name.padded(to: indent) + lines.joined(separator: "\n" + String(repeating: " ", count: indent)) + "\n"
     }.joined()
 }
 
-/// Breaks text at spaces into lines of at most `width` characters; a longer word stands alone.
+/// How much longer than the others a last line may be before it is broken.
+private let slack = 5
+
+/// Breaks text into lines as docker's pages (pflag's wrapping) do: a line break of the text first, else the last space.
 private func wrapped(_ text: String, to width: Int) -> [String] {
+    let limit = max(24, width) - slack
     var lines: [String] = []
-    for paragraph in text.split(separator: "\n", omittingEmptySubsequences: false) {
-        var line = ""
-        for word in paragraph.split(separator: " ") {
-            if !line.isEmpty, line.count + 1 + word.count > width {
-                lines.append(line)
-                line = ""
-            }
-            line += line.isEmpty ? String(word) : " " + word
-        }
-        lines.append(line)
+    var rest = Substring(text)
+    while rest.count >= limit + slack, let space = rest.prefix(limit).lastIndex(where: { $0 == " " || $0 == "\n" }), space > rest.startIndex
+    {
+        let end = rest[...space].lastIndex(of: "\n") ?? space
+        lines.append(String(rest[..<end]))
+        rest = rest[rest.index(after: end)...]
     }
-    return lines
+    return (lines + [String(rest)]).flatMap { $0.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) }
 }
 
 extension String {

@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import EngineClient
 
 /// Reads a whole command line, carries its verb out, and tells errors.
@@ -6,7 +7,7 @@ func runProgram(_ words: [String], variables: [String: String], signals: SignalT
     do throws(UsageError) {
         let globals = try parseArguments(words, flags: globalFlags + [helpFlag], interspersed: false)
         if globals.bool("version") {
-            StandardStream.output.write("apus version \(productVersion)\n")
+            StandardStream.output.write("Apus version \(Product.version)\n")
             return 0
         }
         if globals.operands.isEmpty || globals.bool("help") {
@@ -38,6 +39,9 @@ private func runVerb(_ globals: Arguments, variables: [String: String], signals:
         return try await verb.run(Invocation(name: name, arguments: arguments, environment: environment))
     } catch let error as UsageError {
         return complain(error, usage: "apus \(name) \(verb.synopsis)", name: name)
+    } catch let error as Complaint {
+        StandardStream.error.write("\(error)\n")
+        return error.exitCode
     } catch {
         StandardStream.error.write("\(error)\n")
         return name.hasSuffix("run") ? 125 : 1
@@ -46,13 +50,17 @@ private func runVerb(_ globals: Arguments, variables: [String: String], signals:
 
 private func unknown(_ name: String, isGroup: Bool, _ words: [String]) -> Int32 {
     if isGroup, words.count == 1 || words[1] == "--help" {
-        StandardStream.output.write(helpPage(ofGroup: words[0], verbs: allVerbs))
+        // Asked for, the page is the answer; else it is a remark on a command that lacks its verb.
+        let stream: StandardStream = words.count == 1 ? .error : .output
+        stream.write(helpPage(ofGroup: words[0], verbs: allVerbs))
         return 0
     }
     if laterVerbs.contains(words[0]) || (isGroup && laterVerbs.contains(words[1])) {
         StandardStream.error.write("apus: 'apus \(name)' is not supported yet\n\nRun 'apus --help' for the commands that are\n")
     } else {
-        StandardStream.error.write("apus: unknown command: apus \(name)\n\nRun 'apus --help' for more information\n")
+        let group = isGroup ? " \(words[0])" : ""
+        let usage = isGroup ? "Usage:  apus\(group)\n\n" : ""
+        StandardStream.error.write("apus: unknown command: apus \(name)\n\n\(usage)Run 'apus\(group) --help' for more information\n")
     }
     return 1
 }

@@ -1,5 +1,13 @@
 /// Sizes, durations and processor counts as docker's command line writes them.
 
+/// Why `text` is no size, in the words of docker's `units.RAMInBytes`; nil when it is one.
+func complaintAboutByteSize(_ text: String) -> String? {
+    if parseByteSize(text) != nil { return nil }
+    let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+    let unit = text.dropFirst(digits.count).drop { $0 == " " }.lowercased()
+    return Double(digits) == nil || unit.isEmpty ? "invalid size: '\(text)'" : "invalid suffix: '\(unit)'"
+}
+
 /// Reads a size with a binary unit: `512`, `64k`, `1.5g`, `10MiB`. Units are 1024-based as docker's `units.RAMInBytes`.
 /// - Returns: bytes; nil for anything else, and for what does not fit 63 bits.
 package func parseByteSize(_ text: String) -> Int64? {
@@ -46,19 +54,28 @@ package func parseDuration(_ text: String) -> Int64? {
     return total < 9.2e18 ? Int64(negative ? -total : total) : nil
 }
 
-/// A size for people, in powers of 1000 with three digits as docker prints them: `1.24MB`, `512B`.
-package func humanSize(_ bytes: Int64) -> String {
-    let units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"]
-    var number = Double(bytes)
-    var unit = 0
-    while number >= 1000, unit < units.count - 1 {
-        number /= 1000
-        unit += 1
-    }
-    return significant(number, digits: 3) + units[unit]
+/// A size for people, in powers of 1000 as docker prints them: `1.24MB`, `512B`.
+/// - Parameter digits: how many significant ones; docker's tables show three, its totals four.
+package func humanSize(_ bytes: Int64, digits: Int = 3) -> String {
+    scaled(bytes, by: 1000, digits: digits, units: ["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
-/// Go's `%.3g` for numbers from 0 to 1000: as many decimals as three digits leave, trailing zeros dropped.
+/// A size for people, in powers of 1024: `23.54GiB`.
+package func humanBinarySize(_ bytes: Int64) -> String {
+    scaled(bytes, by: 1024, digits: 4, units: ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
+}
+
+private func scaled(_ bytes: Int64, by base: Double, digits: Int, units: [String]) -> String {
+    var number = Double(bytes)
+    var unit = 0
+    while number >= base, unit < units.count - 1 {
+        number /= base
+        unit += 1
+    }
+    return significant(number, digits: digits) + units[unit]
+}
+
+/// Go's `%.Ng` for numbers from 0 to 1024: as many decimals as the digits leave, trailing zeros dropped.
 private func significant(_ number: Double, digits: Int) -> String {
     if number == 0 { return "0" }
     var magnitude = 0
@@ -77,24 +94,4 @@ private func significant(_ number: Double, digits: Int) -> String {
     fraction = String(repeating: "0", count: max(0, decimals - fraction.count)) + fraction
     while fraction.hasSuffix("0") { fraction.removeLast() }
     return fraction.isEmpty ? String(whole) : "\(whole).\(fraction)"
-}
-
-/// How long something took or is ago, in docker's words: `Less than a second`, `About a minute`, `3 weeks`.
-/// - Parameter seconds: whole seconds, not negative.
-package func humanDuration(seconds: Int64) -> String {
-    let minutes = seconds / 60
-    let hours = (seconds + 1800) / 3600
-    switch true {
-    case seconds < 1: return "Less than a second"
-    case seconds == 1: return "1 second"
-    case seconds < 60: return "\(seconds) seconds"
-    case minutes == 1: return "About a minute"
-    case minutes < 60: return "\(minutes) minutes"
-    case hours == 1: return "About an hour"
-    case hours < 48: return "\(hours) hours"
-    case hours < 24 * 7 * 2: return "\(hours / 24) days"
-    case hours < 24 * 30 * 2: return "\(hours / 24 / 7) weeks"
-    case hours < 24 * 365 * 2: return "\(hours / 24 / 30) months"
-    default: return "\(hours / 24 / 365) years"
-    }
 }

@@ -1,16 +1,20 @@
-/// Lays rows out in columns as docker's tables are: three spaces between columns, none behind the last.
+/// The least width of a column with the spaces behind it, and how many spaces those are. - Source: docker's tabwriter.
+private let leastWidth = 10
+private let gap = 3
+
+/// Lays rows out in columns as docker's tables are, with nothing behind the last.
 /// - Parameter rows: cells by row, the header first; every row as long as the header.
 package func tableText(_ rows: [[String]]) -> String {
     guard let header = rows.first else { return "" }
     let widths = header.indices.map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
     return rows.map { row in
         row.enumerated().map { column, cell in
-            column == row.count - 1 ? cell : cell.padded(to: widths[column] + 3)
+            column == row.count - 1 ? cell : cell.padded(to: max(leastWidth, widths[column] + gap))
         }.joined() + "\n"
     }.joined()
 }
 
-/// How a list verb prints, from `--format` and `--quiet`.
+/// How a list verb prints.
 package enum ListFormat: Sendable, Equatable {
     /// Chosen columns under a header; tab-separated pieces of a template, or the verb's own columns for nil.
     case table(String?)
@@ -24,6 +28,19 @@ package enum ListFormat: Sendable, Equatable {
         case let text? where text.hasPrefix("table "): self = .table(unescaped(String(text.dropFirst(6))))
         case let text?: self = .template(unescaped(text))
         }
+    }
+
+    /// Whether a template names a field that costs something to find out.
+    func mentions(_ field: String) -> Bool {
+        switch self {
+        case .json, .table(nil): false
+        case .table(let text?), .template(let text): text.contains("." + field)
+        }
+    }
+
+    /// Whether a template prints rows whole, `{{json .}}`.
+    var printsWholeRows: Bool {
+        if case .template(let text) = self { text.contains("json .}") } else { false }
     }
 }
 
@@ -59,20 +76,33 @@ package struct Column: Sendable {
 /// - Parameters:
 ///   - rows: one map a row, its entries named by `columns`' fields.
 ///   - byDefault: the fields that a plain table shows.
-package func listText(
+/// - Throws: `Complaint` in docker's words for a template that cannot be read or carried out.
+func listText(
+    _ rows: [TemplateValue], columns: [Column], byDefault: [String], format: ListFormat
+) throws(Complaint) -> String {
+    do throws(TemplateError) {
+        return try rendered(rows, columns: columns, byDefault: byDefault, format: format)
+    } catch {
+        throw Complaint("failed to \(error.stage) template: \(error.message)")
+    }
+}
+
+private func rendered(
     _ rows: [TemplateValue], columns: [Column], byDefault: [String], format: ListFormat
 ) throws(TemplateError) -> String {
+    let headings = TemplateValue.map(columns.map { .init($0.field, .text($0.heading)) })
     switch format {
-    case .json: return rows.map { $0.json + "\n" }.joined()
+    case .json: return rows.map { $0.markupSafeJSON + "\n" }.joined()
     case .template(let text):
         let template = try Template(text)
+        // A field that no row has is an error without rows too.
+        _ = try template.render(headings, isHeading: true)
         var lines = ""
         for row in rows { lines += try template.render(row) + "\n" }
         return lines
     case .table(let text):
         let template = try Template(text ?? byDefault.map { "{{.\($0)}}" }.joined(separator: "\t"))
-        let headings = TemplateValue.map(columns.map { .init($0.field, .text($0.heading)) })
-        var lines = [try template.render(headings)]
+        var lines = [try template.render(headings, isHeading: true)]
         for row in rows { lines.append(try template.render(row)) }
         return tableText(lines.map { $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init) })
     }

@@ -1,18 +1,18 @@
 /// A template of Go's text/template, read once and carried out for each object that is printed.
 package struct Template: Sendable {
-    private let source: String
+    private let nodes: [TemplateNode]
 
     /// Reads a template.
     /// - Throws: `TemplateError` in the words of docker's CLI.
     package init(_ source: String) throws(TemplateError) {
-        self.source = source
-        _ = try parseTemplate(source)
+        nodes = try parseTemplate(source)
     }
 
     /// Carries the template out with `.` and `$` standing for `value`.
-    package func render(_ value: TemplateValue) throws(TemplateError) -> String {
-        var renderer = Renderer(root: value)
-        try renderer.render(try parseTemplate(source), dot: value)
+    /// - Parameter isHeading: whether the values are headings of columns: `.Label "x"` is then headed by its name.
+    package func render(_ value: TemplateValue, isHeading: Bool = false) throws(TemplateError) -> String {
+        var renderer = Renderer(root: value, isHeading: isHeading)
+        try renderer.render(nodes, dot: value)
         return renderer.output
     }
 }
@@ -22,10 +22,14 @@ private let longestOutput = 16 << 20
 
 private struct Renderer {
     let root: TemplateValue
+    let isHeading: Bool
     var output = ""
     private var variables: [(name: String, value: TemplateValue)] = []
 
-    init(root: TemplateValue) { self.root = root }
+    init(root: TemplateValue, isHeading: Bool) {
+        self.root = root
+        self.isHeading = isHeading
+    }
 
     mutating func render(_ nodes: [TemplateNode], dot: TemplateValue) throws(TemplateError) {
         let outer = variables.count
@@ -94,7 +98,8 @@ private struct Renderer {
 
     private func result(of operand: Operand, arguments: [TemplateValue], dot: TemplateValue) throws(TemplateError) -> TemplateValue {
         if case .function(let name) = operand, let function = templateFunctions[name] { return try function(arguments) }
-        if case .field(let names) = operand, names == ["Label"], arguments.count == 1 {
+        if case .field(["Label"], _) = operand, arguments.count == 1 {
+            if isHeading { return arguments[0] }
             return dot[key: "Labels"].flatMap { label(arguments[0].printed, in: $0) } ?? .text("")
         }
         if !arguments.isEmpty { throw .executing("\(operand)", "can't give argument to non-function") }
@@ -105,7 +110,7 @@ private struct Renderer {
         switch operand {
         case .constant(let value): return value
         case .function: return try result(of: operand, arguments: [], dot: dot)
-        case .field(let names): return try follow(names, from: dot)
+        case .field(let names, let column): return try follow(names, from: dot, column: column)
         case .variable(let name, let fields):
             if name.isEmpty { return try follow(fields, from: root) }
             guard let variable = variables.last(where: { $0.name == name }) else {
@@ -116,13 +121,13 @@ private struct Renderer {
         }
     }
 
-    private func follow(_ names: [String], from start: TemplateValue) throws(TemplateError) -> TemplateValue {
+    private func follow(_ names: [String], from start: TemplateValue, column: Int? = nil) throws(TemplateError) -> TemplateValue {
         var value = start
         for name in names {
-            guard let next = value[key: name] else {
+            guard let next = value[field: name] else {
                 let path = names.map { ".\($0)" }.joined()
-                if value == .null { throw .executing(path, "nil pointer evaluating interface {}.\(name)") }
-                throw .executing(path, "map has no entry for key \"\(name)\"")
+                if value == .null { throw .executing(path, column: column, "nil pointer evaluating interface {}.\(name)") }
+                throw .executing(path, column: column, "map has no entry for key \"\(name)\"")
             }
             value = next
         }

@@ -160,6 +160,7 @@ private func formatted(_ arguments: [TemplateValue]) throws(TemplateError) -> St
             continue
         }
         let flags = rest.prefix { $0 == "-" || $0.isNumber || $0 == "." }
+        let (before, precision) = splitOnce(String(flags), at: ".")
         rest = rest.dropFirst(flags.count)
         guard let verb = rest.popFirst() else { return result + "%!(NOVERB)" }
         if verb == "%" {
@@ -174,9 +175,10 @@ private func formatted(_ arguments: [TemplateValue]) throws(TemplateError) -> St
             switch (verb, value) {
             case ("q", _): goQuoted(value.printed)
             case ("x", .integer(let number)): String(number, radix: 16)
+            case ("s", _): String(value.printed.prefix(precision.flatMap { Int($0) } ?? .max))
             default: value.printed
             }
-        let width = Int(flags.filter(\.isNumber)).map { min($0, 4096) } ?? 0
+        let width = Int(before.filter(\.isNumber)).map { min($0, 4096) } ?? 0
         let padding = String(repeating: " ", count: max(0, width - text.count))
         result += flags.hasPrefix("-") ? text + padding : padding + text
     }

@@ -1,16 +1,27 @@
 /// A template that cannot be read or carried out, in the words of Go's text/template.
 package struct TemplateError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What could not be done with the template.
+    package enum Stage: String, Sendable {
+        case parse
+        case execute
+    }
+
+    package let stage: Stage
+    /// `template: :1:2: executing "" at <.Nope>: …`.
     package let message: String
-    package var description: String { message }
+    /// As docker's verbs for one object tell it.
+    package var description: String { "template parsing error: \(message)" }
 
     /// An error found while reading the text.
     static func parsing(_ message: String) -> TemplateError {
-        TemplateError(message: "template parsing error: template: :1: \(message)")
+        TemplateError(stage: .parse, message: "template: :1: \(message)")
     }
 
     /// An error found while carrying an action out.
-    static func executing(_ action: String, _ message: String) -> TemplateError {
-        TemplateError(message: "template: :1: executing \"\" at <\(action)>: \(message)")
+    /// - Parameter column: where the action stands, in bytes from the template's beginning; nil where that is not known.
+    static func executing(_ action: String, column: Int? = nil, _ message: String) -> TemplateError {
+        let place = column.map { ":\($0)" } ?? ""
+        return TemplateError(stage: .execute, message: "template: :1\(place): executing \"\" at <\(action)>: \(message)")
     }
 }
 
@@ -20,8 +31,8 @@ enum TemplatePiece: Equatable {
     case action([Token])
 
     enum Token: Equatable {
-        /// `.A.B`; the dot itself has no names.
-        case field([String])
+        /// `.A.B`, and the column that errors of it name; the dot itself has no names.
+        case field([String], column: Int)
         /// `$x.A`.
         case variable(String, fields: [String])
         /// `)`, with what follows without a space: `(…).A`.
@@ -118,9 +129,11 @@ private struct ActionLexer {
             rest = rest.dropFirst(2)
             return .mark(":=")
         case ".":
+            // Go names the second link of a chain.
+            let start = column
             let names = takeFields()
             if names.isEmpty { rest = rest.dropFirst() }
-            return .field(names)
+            return .field(names, column: names.count > 1 ? start + names[0].utf8.count + 1 : start)
         case "$":
             rest = rest.dropFirst()
             return .variable(takeWord(), fields: takeFields())
@@ -132,6 +145,8 @@ private struct ActionLexer {
             throw .parsing("unexpected \"\(first)\" in command")
         }
     }
+
+    private var column: Int { rest.base.utf8.distance(from: rest.base.startIndex, to: rest.startIndex) }
 
     private mutating func takeWord() -> String {
         let word = rest.prefix { $0.isLetter || $0.isNumber || $0 == "_" }

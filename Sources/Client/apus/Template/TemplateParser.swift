@@ -1,5 +1,5 @@
 /// The tree of a template.
-indirect enum TemplateNode {
+indirect enum TemplateNode: Sendable {
     case text(String)
     case output(Pipeline)
     case assign(name: String, Pipeline)
@@ -10,16 +10,16 @@ indirect enum TemplateNode {
 }
 
 /// Commands whose results flow into the next one's last argument.
-struct Pipeline {
+struct Pipeline: Sendable {
     let commands: [[Operand]]
 }
 
 /// One word of a command.
-indirect enum Operand {
+indirect enum Operand: Sendable {
     case constant(TemplateValue)
     case function(String)
-    /// `.A.B`; the dot itself has no fields.
-    case field([String])
+    /// `.A.B`, and where it stands; the dot itself has no fields.
+    case field([String], column: Int)
     /// `$x.A`; the root variable's name is empty.
     case variable(String, fields: [String])
     case group(Pipeline, fields: [String])
@@ -68,16 +68,27 @@ private struct TemplateParser {
         guard case .word(let word)? = tokens.first else { return try outputOrAssignment(tokens) }
         let rest = Array(tokens.dropFirst())
         switch word {
+        case "if", "with", "range":
+            if rest.isEmpty { throw .parsing("missing value for \(word)") }
+            return try blockAction(word, rest, depth: depth)
+        case "define", "template", "block", "break", "continue": throw .parsing("{{\(word)}} is not supported")
+        default: return .output(try pipeline(tokens))
+        }
+    }
+
+    private mutating func blockAction(
+        _ word: String, _ rest: [TemplatePiece.Token], depth: Int
+    ) throws(TemplateError) -> TemplateNode {
+        switch word {
         case "if": return .branch(try branches(rest, depth: depth))
         case "with":
+            let value = try pipeline(rest)
             let body = try block(depth: depth + 1)
-            return .with(try pipeline(rest), body: body, otherwise: try otherwise(depth: depth))
-        case "range":
+            return .with(value, body: body, otherwise: try otherwise(depth: depth))
+        default:
             let (variables, values) = try rangeHeader(rest)
             let body = try block(depth: depth + 1)
             return .range(variables: variables, values, body: body, otherwise: try otherwise(depth: depth))
-        case "define", "template", "block", "break", "continue": throw .parsing("{{\(word)}} is not supported")
-        default: return .output(try pipeline(tokens))
         }
     }
 
@@ -167,7 +178,7 @@ private struct PipelineReader {
         let token = tokens[position]
         position += 1
         switch token {
-        case .field(let names): return .field(names)
+        case .field(let names, let column): return .field(names, column: column)
         case .variable(let name, let fields): return .variable(name, fields: fields)
         case .text(let text): return .constant(.text(text))
         case .integer(let value): return .constant(.integer(value))

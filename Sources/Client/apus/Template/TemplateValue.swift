@@ -24,6 +24,15 @@ package enum TemplateValue: Sendable, Equatable {
         return entries.first { $0.key == key }?.value
     }
 
+    /// The value behind a field's name. Docker's templates see Go's names, which differ from those of its JSON by the case
+    /// of abbreviations: `.ID` is `Id`, `.APIVersion` is `ApiVersion`. A key that is spelled exactly so comes first.
+    subscript(field name: String) -> TemplateValue? {
+        if let value = self[key: name] { return value }
+        guard case .map(let entries) = self else { return nil }
+        let lower = name.lowercased()
+        return entries.first { $0.key.lowercased() == lower }?.value
+    }
+
     /// Go's idea of truth: not false, zero, empty or null.
     var isTrue: Bool {
         switch self {
@@ -58,6 +67,12 @@ extension TemplateValue {
 
     /// The value as JSON over several lines, four spaces a level, as `inspect` prints it.
     package var indentedJSON: String { jsonLines(indent: "    ", depth: 0) }
+
+    /// The value as JSON on one line with `<`, `>` and `&` escaped, as docker's list verbs print a row.
+    package var markupSafeJSON: String {
+        // These three stand in strings only, where an escape means the same.
+        json.replacing("<", with: "\\u003c").replacing(">", with: "\\u003e").replacing("&", with: "\\u0026")
+    }
 
     private func jsonLines(indent: String?, depth: Int) -> String {
         switch self {

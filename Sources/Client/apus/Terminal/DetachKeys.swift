@@ -1,18 +1,21 @@
 /// Watches what is typed for the keys that leave a container running: `ctrl-p,ctrl-q` unless told otherwise.
 struct DetachKeys: Sendable {
+    /// The sequence as it was written; nil for the usual one.
+    let text: String?
     private let keys: [UInt8]
     private var matched = 0
 
     /// Reads docker's form: letters, and `ctrl-` with a letter or one of `@ [ \ ] ^ _`, separated by commas.
-    /// - Throws: `UsageError` naming the key that is none.
-    init(_ text: String?) throws(UsageError) {
+    /// - Throws: `Complaint` naming the key that is none.
+    init(_ text: String?) throws(Complaint) {
         var keys: [UInt8] = []
         for key in (text ?? "ctrl-p,ctrl-q").split(separator: ",") {
             guard let byte = Self.byte(of: String(key)) else {
-                throw UsageError(flag: "invalid detach keys provided: Unknown character: '\(key)'")
+                throw Complaint("invalid detach keys (\(text ?? "")) provided: Unknown character: '\(key)'")
             }
             keys.append(byte)
         }
+        self.text = text
         self.keys = keys
     }
 

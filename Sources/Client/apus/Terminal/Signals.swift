@@ -13,6 +13,8 @@ final class SignalTap: Sendable {
 
     /// Begins to take signals. To be called before the program has a second thread.
     init() {
+        // A reader that leaves is found out by write(2), which can give the terminal back first.
+        ignoreBrokenPipes()
         let taken = proxiedSignals + [SIGWINCH]
         blockSignals(taken)
         queue.async { [self] in

@@ -25,7 +25,8 @@ enum StandardStream: Int32, Sendable {
         return TerminalSize(rows: size.ws_row, columns: size.ws_col)
     }
 
-    /// Writes all of `bytes`. A reader that has left ends the program, as it ends any filter.
+    /// Writes all of `bytes`. A reader that has left ends the program, as it ends any filter, and so does a full disk; the
+    /// terminal is given back first.
     func write(_ bytes: some Collection<UInt8>) {
         let contiguous = ContiguousArray(bytes)
         var offset = 0
@@ -38,12 +39,18 @@ enum StandardStream: Int32, Sendable {
             } else if errno == EAGAIN {
                 waitUntilWritable()
             } else if errno != EINTR {
-                exit(1)
+                leave(errno)
             }
         }
     }
 
     func write(_ text: String) { write(Array(text.utf8)) }
+
+    private func leave(_ number: Int32) -> Never {
+        RawMode.restoreCurrent()
+        if number != EPIPE, self != .error { Self.error.write("write \(self): \(unsafe String(cString: strerror(number)))\n") }
+        exit(number == EPIPE ? 128 + SIGPIPE : 1)
+    }
 
     private func waitUntilWritable() {
         var descriptor = pollfd(fd: rawValue, events: Int16(POLLOUT), revents: 0)
@@ -114,6 +121,11 @@ func readWithoutEcho() -> String? {
         }
     }
     return readLine()
+}
+
+/// Lets write(2) fail where nobody reads any more, in place of SIGPIPE. - Source: signal(7).
+func ignoreBrokenPipes() {
+    _ = signal(SIGPIPE, SIG_IGN)
 }
 
 /// Blocks `signals` in this thread and those it starts: `nextSignal` takes them instead.

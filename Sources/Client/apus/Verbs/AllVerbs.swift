@@ -10,6 +10,3 @@ let laterVerbs: Set<String> = [
     "login", "logout", "manifest", "network", "pause", "plugin", "port", "prune", "push", "rename", "save", "search", "stats",
     "system", "top", "unpause", "update", "volume",
 ]
-
-/// The version of the whole product.
-let productVersion = "0.1.0"

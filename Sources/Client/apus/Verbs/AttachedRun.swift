@@ -11,7 +11,7 @@ struct AttachedRun: Sendable {
     let container: String
     let streams: AttachedStreams
     let hasTerminal: Bool
-    let detachKeys: String?
+    let detachKeys: DetachKeys
     let proxiesSignals: Bool
     /// What counts as the end: `next-exit`, or `removed` for `--rm`.
     let condition: String
@@ -36,7 +36,6 @@ struct AttachedRun: Sendable {
     }
 
     private func attached(_ start: @escaping @Sendable () async throws -> Void) async throws -> Int32 {
-        let keys = try DetachKeys(detachKeys)
         let received = signals.listen(for: (proxiesSignals ? proxiedSignals : []) + (hasTerminal ? [SIGWINCH] : []))
         return try await client.withAnswer(to: attachRequest, upgrading: true) { answer in
             let (waits, waiting) = AsyncStream.makeStream(of: Void.self)
@@ -46,7 +45,7 @@ struct AttachedRun: Sendable {
             let proxy = SignalProxy(
                 signals: received, container: proxiesSignals ? container : nil,
                 resizePath: hasTerminal ? "/containers/\(container)/resize" : nil, client: client)
-            let relay = StreamRelay(hasTerminal: hasTerminal, forwardsInput: streams.input, detachKeys: keys)
+            let relay = StreamRelay(hasTerminal: hasTerminal, forwardsInput: streams.input, detachKeys: detachKeys)
             let end = try await proxy.passingOn { try await relay.run(over: answer) }
             return end == .detached ? 0 : try await exitCode(of: exit)
         }
@@ -57,7 +56,7 @@ struct AttachedRun: Sendable {
         if streams.input { query.append(("stdin", "1")) }
         if streams.output { query.append(("stdout", "1")) }
         if streams.error { query.append(("stderr", "1")) }
-        if let detachKeys { query.append(("detachKeys", detachKeys)) }
+        if let keys = detachKeys.text { query.append(("detachKeys", keys)) }
         return EngineRequest("POST", "/containers/\(container)/attach", query: query)
     }
 

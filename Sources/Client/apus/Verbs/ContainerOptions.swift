@@ -1,91 +1,45 @@
 internal import EngineAPI
 
-/// The flags that `run` and `create` share.
-let containerFlags = [
-    Flag("annotation", nil, .list, "Add an annotation to the container (passed through to the OCI runtime)", placeholder: "map"),
-    Flag("attach", "a", .list, "Attach to STDIN, STDOUT or STDERR"),
-    Flag("cap-add", nil, .list, "Add Linux capabilities"),
-    Flag("cap-drop", nil, .list, "Drop Linux capabilities"),
-    Flag("cgroup-parent", nil, .string, "Optional parent cgroup for the container"),
-    Flag("cgroupns", nil, .string, "Cgroup namespace to use (host|private)"),
-    Flag("cidfile", nil, .string, "Write the container ID to the file"),
-    Flag("cpu-period", nil, .integer, "Limit CPU CFS (Completely Fair Scheduler) period"),
-    Flag("cpu-quota", nil, .integer, "Limit CPU CFS (Completely Fair Scheduler) quota"),
-    Flag("cpu-shares", "c", .integer, "CPU shares (relative weight)"),
-    Flag("cpus", nil, .decimal, "Number of CPUs"),
-    Flag("cpuset-cpus", nil, .string, "CPUs in which to allow execution (0-3, 0,1)"),
-    Flag("cpuset-mems", nil, .string, "MEMs in which to allow execution (0-3, 0,1)"),
-    Flag("device", nil, .list, "Add a host device to the container"),
-    Flag("domainname", nil, .string, "Container NIS domain name"),
-    Flag("entrypoint", nil, .string, "Overwrite the default ENTRYPOINT of the image"),
-    Flag("env", "e", .list, "Set environment variables"),
-    Flag("env-file", nil, .list, "Read in a file of environment variables"),
-    Flag("group-add", nil, .list, "Add additional groups to join"),
-    Flag("hostname", "h", .string, "Container host name"),
-    Flag("init", nil, .bool(default: false), "Run an init inside the container that forwards signals and reaps processes"),
-    Flag("interactive", "i", .bool(default: false), "Keep STDIN open even if not attached"),
-    Flag("ipc", nil, .string, "IPC mode to use"),
-    Flag("label", "l", .list, "Set meta data on a container"),
-    Flag("label-file", nil, .list, "Read in a line delimited file of labels"),
-    Flag("log-driver", nil, .string, "Logging driver for the container"),
-    Flag("memory", "m", .bytes, "Memory limit"),
-    Flag("memory-reservation", nil, .bytes, "Memory soft limit"),
-    Flag("memory-swap", nil, .bytes, "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
-    Flag("name", nil, .string, "Assign a name to the container"),
-    Flag("network", nil, .string, "Connect a container to a network", placeholder: "network"),
-    Flag("oom-score-adj", nil, .integer, "Tune host's OOM preferences (-1000 to 1000)"),
-    Flag("pid", nil, .string, "PID namespace to use"),
-    Flag("pids-limit", nil, .integer, "Tune container pids limit (set -1 for unlimited)"),
-    Flag("platform", nil, .string, "Set platform if server is multi-platform capable"),
-    Flag("privileged", nil, .bool(default: false), "Give extended privileges to this container"),
-    Flag("publish", "p", .list, "Publish a container's port(s) to the host"),
-    Flag("pull", nil, .string, "Pull image before running (\"always\", \"missing\", \"never\")", defaultText: "missing"),
-    Flag("quiet", "q", .bool(default: false), "Suppress the pull output"),
-    Flag("read-only", nil, .bool(default: false), "Mount the container's root filesystem as read only"),
-    Flag("restart", nil, .string, "Restart policy to apply when a container exits", defaultText: "no"),
-    Flag("rm", nil, .bool(default: false), "Automatically remove the container and its associated anonymous volumes when it exits"),
-    Flag("runtime", nil, .string, "Runtime to use for this container"),
-    Flag("security-opt", nil, .list, "Security Options"),
-    Flag("shm-size", nil, .bytes, "Size of /dev/shm"),
-    Flag("stop-signal", nil, .string, "Signal to stop the container"),
-    Flag("stop-timeout", nil, .integer, "Timeout (in seconds) to stop a container"),
-    Flag("sysctl", nil, .list, "Sysctl options", placeholder: "map"),
-    Flag("tmpfs", nil, .list, "Mount a tmpfs directory"),
-    Flag("tty", "t", .bool(default: false), "Allocate a pseudo-TTY"),
-    Flag("ulimit", nil, .list, "Ulimit options", placeholder: "ulimit"),
-    Flag("user", "u", .string, "Username or UID (format: <name|uid>[:<group|gid>])"),
-    Flag("userns", nil, .string, "User namespace to use"),
-    Flag("uts", nil, .string, "UTS namespace to use"),
-    Flag("volume", "v", .list, "Bind mount a volume"),
-    Flag("workdir", "w", .string, "Working directory inside the container"),
-]
-
 /// Makes the create request that a command line asks for.
-/// - Throws: `UsageError` for a value that no container can have.
-func containerRequest(_ invocation: Invocation) throws -> ContainerCreateRequest {
+/// - Throws: `Complaint` for a value that no container can have.
+func containerRequest(_ invocation: Invocation) throws(Complaint) -> ContainerCreateRequest {
     let arguments = invocation.arguments
     var request = ContainerCreateRequest()
-    request.config.image = arguments.operands[0]
-    let command = Array(arguments.operands.dropFirst())
-    request.config.cmd = command.isEmpty ? nil : StringSlice(command)
-    if let entrypoint = arguments.string("entrypoint") { request.config.entrypoint = StringSlice([entrypoint]) }
-    request.config.hostname = arguments.string("hostname") ?? ""
-    request.config.domainName = arguments.string("domainname") ?? ""
-    request.config.user = arguments.string("user") ?? ""
-    request.config.workingDir = arguments.string("workdir") ?? ""
-    request.config.tty = arguments.bool("tty")
-    request.config.openStdin = arguments.bool("interactive")
-    request.config.stopSignal = arguments.string("stop-signal") ?? ""
-    request.config.stopTimeout = arguments.integer("stop-timeout").flatMap { Int(exactly: $0) }
-    request.config.env = try environmentVariables(invocation)
-    request.config.labels = try pairs(arguments.list("label") + linesOfFiles(arguments.list("label-file")))
-    request.hostConfig = try hostConfiguration(arguments)
-    let streams = try AttachedStreams(arguments)
-    request.config.attachStdin = streams.input
-    request.config.attachStdout = streams.output
-    request.config.attachStderr = streams.error
-    request.config.stdinOnce = arguments.bool("interactive") && streams.input
+    request.config = try configuration(invocation)
+    request.hostConfig = hostConfiguration(arguments)
+    limit(&request.hostConfig, by: arguments)
+    try setModes(&request.hostConfig, by: arguments)
+    try setDevices(&request.hostConfig, by: arguments)
+    try setPorts(&request, by: arguments)
+    setVolumes(&request, by: arguments)
+    setEndpoint(&request, by: arguments)
     return request
+}
+
+private func configuration(_ invocation: Invocation) throws(Complaint) -> ContainerConfig {
+    let arguments = invocation.arguments
+    var config = ContainerConfig()
+    config.image = arguments.operands[0]
+    let command = Array(arguments.operands.dropFirst())
+    config.cmd = command.isEmpty ? nil : StringSlice(command)
+    if let entrypoint = arguments.string("entrypoint") { config.entrypoint = StringSlice([entrypoint]) }
+    config.hostname = arguments.string("hostname") ?? ""
+    config.domainName = arguments.string("domainname") ?? ""
+    config.user = arguments.string("user") ?? ""
+    config.workingDir = arguments.string("workdir") ?? ""
+    config.tty = arguments.bool("tty")
+    config.openStdin = arguments.bool("interactive")
+    config.stopSignal = arguments.string("stop-signal") ?? ""
+    config.stopTimeout = arguments.integer("stop-timeout").flatMap { Int(exactly: $0) }
+    config.env = try environmentVariables(invocation)
+    config.labels = pairs(try linesOfFiles(arguments.list("label-file")) + arguments.list("label"))
+    config.healthcheck = try healthCheck(arguments)
+    let streams = AttachedStreams(arguments)
+    config.attachStdin = streams.input
+    config.attachStdout = streams.output
+    config.attachStderr = streams.error
+    config.stdinOnce = arguments.bool("interactive") && streams.input
+    return config
 }
 
 /// The streams that a container's client attaches to.
@@ -103,56 +57,64 @@ struct AttachedStreams: Sendable, Equatable {
     }
 
     /// By docker's rules: what `-a` names; else both outputs, and the input with `-i`; nothing with `-d`.
-    init(_ arguments: Arguments) throws(UsageError) {
+    init(_ arguments: Arguments) {
         let named = arguments.list("attach").map { $0.lowercased() }
-        if let unknown = named.first(where: { !["stdin", "stdout", "stderr"].contains($0) }) {
-            throw UsageError(flag: "invalid argument \"\(unknown)\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR")
-        }
         let isDetached = arguments.bool("detach")
-        if isDetached, !named.isEmpty { throw UsageError(flag: "Conflicting options: -a and -d") }
-        if named.isEmpty {
-            input = arguments.bool("interactive") && !isDetached
-            output = !isDetached
-            error = !isDetached
-        } else {
-            input = named.contains("stdin")
-            output = named.contains("stdout")
-            error = named.contains("stderr")
-        }
+        input = named.isEmpty ? arguments.bool("interactive") && !isDetached : named.contains("stdin")
+        output = named.isEmpty ? !isDetached : named.contains("stdout")
+        error = named.isEmpty ? !isDetached : named.contains("stderr")
     }
 }
 
-private func hostConfiguration(_ arguments: Arguments) throws -> HostConfig {
+private func healthCheck(_ arguments: Arguments) throws(Complaint) -> HealthConfig? {
+    let named = ["cmd", "interval", "timeout", "start-period", "start-interval", "retries"].filter { arguments.has("health-\($0)") }
+    var check = HealthConfig()
+    if arguments.bool("no-healthcheck") {
+        guard named.isEmpty else { throw Complaint("--no-healthcheck conflicts with --health-* options") }
+        check.test = ["NONE"]
+        return check
+    }
+    guard !named.isEmpty else { return nil }
+    if let command = arguments.string("health-cmd") { check.test = ["CMD-SHELL", command] }
+    func nanoseconds(_ name: String) throws(Complaint) -> Int64 {
+        let value = arguments.string(name).flatMap(parseDuration) ?? 0
+        guard value >= 0 else { throw Complaint("--\(name) cannot be negative") }
+        return value
+    }
+    check.interval = try nanoseconds("health-interval")
+    check.timeout = try nanoseconds("health-timeout")
+    check.startPeriod = try nanoseconds("health-start-period")
+    check.startInterval = try nanoseconds("health-start-interval")
+    check.retries = arguments.integer("health-retries").map { Int(clamping: $0) } ?? 0
+    guard check.retries >= 0 else { throw Complaint("--health-retries cannot be negative") }
+    return check
+}
+
+private func hostConfiguration(_ arguments: Arguments) -> HostConfig {
     var host = HostConfig()
     host.autoRemove = arguments.bool("rm")
     host.privileged = arguments.bool("privileged")
     host.readonlyRootfs = arguments.bool("read-only")
-    host.binds = arguments.list("volume").map(absoluteBind)
-    host.networkMode = arguments.string("network") ?? ""
-    host.ipcMode = arguments.string("ipc") ?? ""
-    host.pidMode = arguments.string("pid") ?? ""
-    host.utsMode = arguments.string("uts") ?? ""
-    host.usernsMode = arguments.string("userns") ?? ""
-    host.cgroupnsMode = arguments.string("cgroupns") ?? ""
+    host.networkMode = arguments.string("network") ?? arguments.string("net") ?? ""
+    host.isolation = arguments.string("isolation") ?? ""
     host.cgroupParent = arguments.string("cgroup-parent") ?? ""
     host.runtime = arguments.string("runtime") ?? ""
     host.groupAdd = arguments.list("group-add")
-    host.securityOpt = try securityOptions(arguments.list("security-opt"))
     host.capAdd = arguments.has("cap-add") ? StringSlice(arguments.list("cap-add")) : nil
     host.capDrop = arguments.has("cap-drop") ? StringSlice(arguments.list("cap-drop")) : nil
-    host.annotations = try pairs(arguments.list("annotation"))
-    host.sysctls = try pairs(arguments.list("sysctl"))
-    host.tmpfs = Dictionary(
-        arguments.list("tmpfs").map { splitOnce($0, at: ":") }.map { ($0, $1 ?? "") }, uniquingKeysWith: { _, last in last })
+    host.annotations = pairs(arguments.list("annotation"))
+    host.sysctls = pairs(arguments.list("sysctl"))
+    host.storageOpt = pairs(arguments.list("storage-opt"))
     host.logConfig.type = arguments.string("log-driver") ?? ""
-    host.restartPolicy = try restartPolicy(arguments.string("restart") ?? "no")
-    host.portBindings = try arguments.list("publish").reduce(into: [:]) { bindings, text in
-        let (port, binding) = try publishedPort(text)
-        bindings[port] = (bindings[port] ?? []).map { $0 + [binding] } ?? [binding]
-    }
-    host.devices = arguments.list("device").map(device)
-    limit(&host, by: arguments)
-    host.ulimits = try arguments.list("ulimit").map(ulimit)
+    host.logConfig.config = pairs(arguments.list("log-opt"))
+    host.volumeDriver = arguments.string("volume-driver") ?? ""
+    host.volumesFrom = arguments.list("volumes-from")
+    host.dns = arguments.list("dns")
+    host.dnsOptions = arguments.list("dns-option")
+    host.dnsSearch = arguments.list("dns-search")
+    host.extraHosts = arguments.list("add-host").map { splitOnce($0, at: $0.contains("=") ? "=" : ":") }.map { "\($0.0):\($0.1 ?? "")" }
+    host.links = arguments.list("link")
+    host.initProcess = arguments.has("init") ? arguments.bool("init") : nil
     return host
 }
 
@@ -160,14 +122,126 @@ private func limit(_ host: inout HostConfig, by arguments: Arguments) {
     host.memory = arguments.bytes("memory") ?? 0
     host.memoryReservation = arguments.bytes("memory-reservation") ?? 0
     host.memorySwap = arguments.bytes("memory-swap") ?? 0
+    host.kernelMemory = arguments.bytes("kernel-memory") ?? 0
+    host.memorySwappiness = arguments.integer("memory-swappiness").flatMap { $0 == -1 ? nil : $0 }
+    host.oomKillDisable = arguments.has("oom-kill-disable") ? arguments.bool("oom-kill-disable") : nil
     host.nanoCPUs = arguments.string("cpus").flatMap(parseNanoCPUs) ?? 0
     host.cpuShares = arguments.integer("cpu-shares") ?? 0
     host.cpuPeriod = arguments.integer("cpu-period") ?? 0
     host.cpuQuota = arguments.integer("cpu-quota") ?? 0
+    host.cpuRealtimePeriod = arguments.integer("cpu-rt-period") ?? 0
+    host.cpuRealtimeRuntime = arguments.integer("cpu-rt-runtime") ?? 0
     host.cpusetCPUs = arguments.string("cpuset-cpus") ?? ""
     host.cpusetMems = arguments.string("cpuset-mems") ?? ""
     host.pidsLimit = arguments.integer("pids-limit")
     host.oomScoreAdj = arguments.integer("oom-score-adj").map { Int(clamping: $0) } ?? 0
     host.shmSize = arguments.bytes("shm-size") ?? 0
-    host.initProcess = arguments.has("init") ? arguments.bool("init") : nil
+    host.blkioWeight = arguments.integer("blkio-weight").map { Int(clamping: $0) } ?? 0
+}
+
+/// Namespaces, and what is allowed in them.
+private func setModes(_ host: inout HostConfig, by arguments: Arguments) throws(Complaint) {
+    func mode(_ name: String, _ noun: String, _ isValid: (String) -> Bool) throws(Complaint) -> String {
+        let text = arguments.string(name) ?? ""
+        guard text.isEmpty || isValid(text) else { throw Complaint("--\(name): invalid \(noun) mode") }
+        return text
+    }
+    host.pidMode = try mode("pid", "PID") { $0 == "host" || $0.hasPrefix("container:") }
+    host.utsMode = try mode("uts", "UTS") { $0 == "host" }
+    host.usernsMode = try mode("userns", "USER") { $0 == "host" }
+    host.cgroupnsMode = try mode("cgroupns", "CGROUP") { $0 == "host" || $0 == "private" }
+    host.ipcMode = arguments.string("ipc") ?? ""
+    if let swappiness = host.memorySwappiness, !(0...100).contains(swappiness) {
+        throw Complaint("invalid value: \(swappiness). Valid memory swappiness range is 0-100")
+    }
+    host.restartPolicy = try restartPolicy(arguments.string("restart") ?? "no")
+    if host.autoRemove, !["", "no"].contains(host.restartPolicy.name) {
+        throw Complaint("conflicting options: cannot specify both --restart and --rm")
+    }
+    let options = arguments.list("security-opt")
+    host.securityOpt = try securityOptions(options.filter { !$0.hasPrefix("systempaths=") })
+    for option in options where option.hasPrefix("systempaths=") {
+        guard option == "systempaths=unconfined" else { throw Complaint("Invalid --security-opt: \(goQuoted(option))") }
+        host.maskedPaths = []
+        host.readonlyPaths = []
+    }
+    host.ulimits = try ulimits(arguments.list("ulimit"))
+}
+
+private func setDevices(_ host: inout HostConfig, by arguments: Arguments) throws(Complaint) {
+    for text in arguments.list("device") { host.devices.append(try device(text)) }
+    host.deviceCgroupRules = arguments.list("device-cgroup-rule")
+    if let count = arguments.string("gpus") {
+        var request = DeviceRequest()
+        request.count = Int(count) ?? -1
+        request.capabilities = [["gpu"]]
+        host.deviceRequests = [request]
+    }
+    for text in arguments.list("blkio-weight-device") {
+        let (path, number) = try deviceNumber(text, bytes: false)
+        var weight = WeightDevice()
+        weight.path = path
+        weight.weight = Int(clamping: number)
+        host.blkioWeightDevice.append(weight)
+    }
+    func throttles(_ name: String, bytes: Bool) throws(Complaint) -> [ThrottleDevice] {
+        var devices: [ThrottleDevice] = []
+        for text in arguments.list(name) {
+            let (path, number) = try deviceNumber(text, bytes: bytes)
+            var throttle = ThrottleDevice()
+            throttle.path = path
+            throttle.rate = number
+            devices.append(throttle)
+        }
+        return devices
+    }
+    host.blkioDeviceReadBps = try throttles("device-read-bps", bytes: true)
+    host.blkioDeviceWriteBps = try throttles("device-write-bps", bytes: true)
+    host.blkioDeviceReadIOps = try throttles("device-read-iops", bytes: false)
+    host.blkioDeviceWriteIOps = try throttles("device-write-iops", bytes: false)
+}
+
+private func setPorts(_ request: inout ContainerCreateRequest, by arguments: Arguments) throws(Complaint) {
+    for text in arguments.list("expose") {
+        for port in try exposedPorts(text) { request.config.exposedPorts[port] = EmptyObject() }
+    }
+    for text in arguments.list("publish") {
+        for (port, binding) in try publishedPorts(text) {
+            request.config.exposedPorts[port] = EmptyObject()
+            let others = request.hostConfig.portBindings[port].flatMap(\.self) ?? []
+            request.hostConfig.portBindings[port] = others + [binding]
+        }
+    }
+    request.hostConfig.publishAllPorts = arguments.bool("publish-all")
+}
+
+/// Binds of host paths and named volumes, anonymous volumes, mounts in their long form, memory file systems.
+private func setVolumes(_ request: inout ContainerCreateRequest, by arguments: Arguments) {
+    for text in arguments.list("volume") {
+        if text.contains(":") {
+            request.hostConfig.binds.append(absoluteBind(text))
+        } else {
+            request.config.volumes[text] = EmptyObject()
+        }
+    }
+    request.hostConfig.mounts = arguments.list("mount").compactMap(mount)
+    request.hostConfig.tmpfs = Dictionary(
+        arguments.list("tmpfs").map { splitOnce($0, at: ":") }.map { ($0, $1 ?? "") }, uniquingKeysWith: { _, last in last })
+}
+
+/// What the container is on its network, where anything is asked of that.
+private func setEndpoint(_ request: inout ContainerCreateRequest, by arguments: Arguments) {
+    guard ["ip", "ip6", "link-local-ip", "mac-address", "network-alias"].contains(where: arguments.has) else { return }
+    var endpoint = EndpointSettings()
+    endpoint.macAddress = arguments.string("mac-address") ?? ""
+    endpoint.aliases = arguments.list("network-alias")
+    if ["ip", "ip6", "link-local-ip"].contains(where: arguments.has) {
+        var addresses = EndpointIPAMConfig()
+        addresses.ipv4Address = arguments.string("ip") ?? ""
+        addresses.ipv6Address = arguments.string("ip6") ?? ""
+        addresses.linkLocalIPs = arguments.list("link-local-ip")
+        endpoint.ipamConfig = addresses
+    }
+    let network = request.hostConfig.networkMode
+    request.networkingConfig.endpointsConfig[network.isEmpty ? "default" : network] = endpoint
 }

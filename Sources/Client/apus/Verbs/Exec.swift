@@ -7,7 +7,7 @@ let execVerb = Verb(
     flags: [
         Flag("detach", "d", .bool(default: false), "Detached mode: run command in the background"),
         Flag("detach-keys", nil, .string, "Override the key sequence for detaching a container"),
-        Flag("env", "e", .list, "Set environment variables"),
+        Flag("env", "e", .list, "Set environment variables", check: ValueCheck.variable),
         Flag("env-file", nil, .list, "Read in a file of environment variables"),
         Flag("interactive", "i", .bool(default: false), "Keep STDIN open even if not attached"),
         Flag("privileged", nil, .bool(default: false), "Give extended privileges to the command"),
@@ -27,7 +27,7 @@ private func execute(_ invocation: Invocation) async throws -> Int32 {
     let takesInput = arguments.bool("interactive") && !isDetached
     let hasTerminal = arguments.bool("tty")
     if hasTerminal, takesInput, !StandardStream.input.isTerminal {
-        throw UsageError(operands: "the input device is not a TTY")
+        throw Complaint("the input device is not a TTY")
     }
     let keys = try DetachKeys(arguments.string("detach-keys"))
     var request = ExecCreateRequest()
@@ -63,7 +63,7 @@ private func execute(_ invocation: Invocation) async throws -> Int32 {
     } catch EngineClientError.refused(let status, let message) {
         let refusal = EngineClientError.refused(status: status, message: message)
         StandardStream.error.write("\(refusal)\n")
-        let code = startFailureCode(message)
+        let code = isDetached ? 1 : startFailureCode(message)
         return code == 125 ? 1 : code
     }
     return Int32(truncatingIfNeeded: try await client.exec(id).exitCode ?? 0)

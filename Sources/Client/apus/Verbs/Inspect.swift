@@ -2,20 +2,20 @@ internal import EngineAPI
 internal import EngineClient
 
 let inspectVerb = Verb(
-    ["inspect"], "[OPTIONS] NAME|ID [NAME|ID...]", "Return low-level information on Docker objects",
-    flags: inspectFlags + [Flag("type", nil, .string, "Only inspect objects of the given type")], operands: .atLeast(1)
+    ["inspect"], "[OPTIONS] NAME|ID [NAME|ID...]", "Return low-level information on objects of the daemon",
+    flags: inspectFlags + [sizeFlag, Flag("type", nil, .string, "Only inspect objects of the given type")], operands: .atLeast(1)
 ) { invocation in
-    switch invocation.arguments.string("type") ?? "" {
-    case "": try await inspect(invocation, [.container, .image])
-    case "container": try await inspect(invocation, [.container])
-    case "image": try await inspect(invocation, [.image])
-    case let type: throw UsageError(operands: "\"\(type)\" is not a valid value for --type: use container or image")
+    guard let type = invocation.arguments.string("type"), !type.isEmpty else { return try await inspect(invocation, ObjectKind.allCases) }
+    guard let kind = ObjectKind(rawValue: type) else {
+        let known = ObjectKind.allCases.map { "\"\($0)\"" }.joined(separator: ", ")
+        throw Complaint("unknown type: \(goQuoted(type)): must be one of \(known)")
     }
+    return try await inspect(invocation, [kind])
 }
 
 let containerInspectVerb = Verb(
     ["container inspect"], "[OPTIONS] CONTAINER [CONTAINER...]", "Display detailed information on one or more containers",
-    flags: inspectFlags, operands: .atLeast(1)
+    flags: inspectFlags + [sizeFlag], operands: .atLeast(1)
 ) { try await inspect($0, [.container]) }
 
 let imageInspectVerb = Verb(
@@ -23,20 +23,29 @@ let imageInspectVerb = Verb(
     flags: inspectFlags, operands: .atLeast(1)
 ) { try await inspect($0, [.image]) }
 
-private let inspectFlags = [
-    Flag("format", "f", .string, "Format output using a custom template: 'json' or a Go template"),
-    Flag("size", "s", .bool(default: false), "Display total file sizes if the type is container"),
-]
+private let inspectFlags = [Flag("format", "f", .string, objectFormatUsage)]
 
-/// What can be inspected.
-private enum ObjectKind: String {
+private let sizeFlag = Flag("size", "s", .bool(default: false), "Display total file sizes if the type is container")
+
+let objectFormatUsage = """
+    Format output using a custom template:
+    'json':             Print in JSON format
+    'TEMPLATE':         Print output using the given Go template
+    """
+
+/// What can be inspected, in the order in which a name is looked for.
+private enum ObjectKind: String, CaseIterable {
     case container
     case image
+    case network
+    case volume
 
     func request(_ name: String, withSize: Bool) -> EngineRequest {
         switch self {
         case .container: EngineRequest("GET", "/containers/\(name)/json", query: withSize ? [("size", "1")] : [])
         case .image: EngineRequest("GET", "/images/\(name)/json")
+        case .network: EngineRequest("GET", "/networks/\(name)")
+        case .volume: EngineRequest("GET", "/volumes/\(name)")
         }
     }
 }
@@ -44,15 +53,17 @@ private enum ObjectKind: String {
 private func inspect(_ invocation: Invocation, _ kinds: [ObjectKind]) async throws -> Int32 {
     let arguments = invocation.arguments
     let format = arguments.string("format") ?? ""
-    let template = format.isEmpty || format == "json" ? nil : try Template(format)
+    let template = format.isEmpty || format == "json" ? nil : try objectTemplate(format)
     var found: [TemplateValue] = []
     var complaints = ""
     for name in arguments.operands {
-        if let object = try await find(name, kinds, invocation) {
-            found.append(object)
-        } else {
-            complaints +=
-                kinds.count == 1 ? "Error response from daemon: No such \(kinds[0]): \(name)\n" : "Error: No such object: \(name)\n"
+        do {
+            found.append(try await object(name, kinds, invocation))
+        } catch let error as EngineClientError {
+            if case .cannotConnect = error { throw error }
+            complaints += "\(error)\n"
+        } catch let error as Complaint {
+            complaints += "\(error)\n"
         }
     }
     if let template {
@@ -65,14 +76,26 @@ private func inspect(_ invocation: Invocation, _ kinds: [ObjectKind]) async thro
     return complaints.isEmpty ? 0 : 1
 }
 
-private func find(_ name: String, _ kinds: [ObjectKind], _ invocation: Invocation) async throws -> TemplateValue? {
+/// The template that prints one object.
+/// - Throws: `Complaint` with docker's exit code for one that cannot be read.
+func objectTemplate(_ text: String) throws(Complaint) -> Template {
+    do throws(TemplateError) {
+        return try Template(text)
+    } catch {
+        throw Complaint("\(error)", exitCode: 64)
+    }
+}
+
+/// The first object of that name among `kinds`.
+/// - Throws: the daemon's refusal; where several kinds were looked through in vain, `Complaint`.
+private func object(_ name: String, _ kinds: [ObjectKind], _ invocation: Invocation) async throws -> TemplateValue {
     for kind in kinds {
         do {
             let request = kind.request(name, withSize: invocation.arguments.bool("size"))
             return try EngineJSON.decode(TemplateValue.self, from: try await invocation.environment.client.answer(to: request))
-        } catch EngineClientError.refused(status: 404, _) {
+        } catch EngineClientError.refused(status: 404, _) where kinds.count > 1 {
             continue
         }
     }
-    return nil
+    throw Complaint("Error: No such object: \(name)")
 }

@@ -58,7 +58,7 @@ let waitVerb = Verb(
 private let stopFlags = [
     Flag("signal", "s", .string, "Signal to send to the container"),
     Flag("timeout", "t", .integer, "Seconds to wait before killing the container"),
-    Flag("time", nil, .integer, "Seconds to wait before killing the container (older spelling of --timeout)"),
+    Flag("time", nil, .integer, "Seconds to wait before killing the container", isHidden: true),
 ]
 
 private func stopQuery(_ arguments: Arguments) -> [(name: String, value: String)] {

@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
 internal import FoundationEssentials
@@ -8,7 +9,7 @@ let psVerb = Verb(
         Flag("all", "a", .bool(default: false), "Show all containers (default shows just running)"),
         Flag("filter", "f", .list, "Filter output based on conditions provided", placeholder: "filter"),
         Flag("format", nil, .string, formatUsage),
-        Flag("last", "n", .integer, "Show n last created containers (includes all states)", defaultText: ""),
+        Flag("last", "n", .integer, "Show n last created containers (includes all states)", defaultText: "-1"),
         Flag("latest", "l", .bool(default: false), "Show the latest created container (includes all states)"),
         Flag("no-trunc", nil, .bool(default: false), "Don't truncate output"),
         Flag("quiet", "q", .bool(default: false), "Only display container IDs"),
@@ -17,9 +18,14 @@ let psVerb = Verb(
 ) { invocation in
     let arguments = invocation.arguments
     let last = arguments.bool("latest") ? 1 : arguments.integer("last").flatMap { $0 > 0 ? Int(exactly: $0) : nil }
+    let format = arguments.bool("quiet") ? ListFormat("{{.ID}}") : ListFormat(arguments.string("format"))
+    if arguments.bool("quiet"), arguments.has("format") {
+        StandardStream.error.write("WARNING: Ignoring custom format, because both --format and --quiet are set.\n")
+    }
+    // Sizes cost a walk through the container's layer, so they are asked for where they are shown only.
+    let withSizes = arguments.bool("size", default: format.mentions("Size") || format.printsWholeRows)
     let containers = try await invocation.environment.client.containers(
-        all: arguments.bool("all"), limit: last, withSizes: arguments.bool("size"), filters: try filters(arguments.list("filter")))
-    let format = arguments.bool("quiet") && !arguments.has("format") ? ListFormat("{{.ID}}") : ListFormat(arguments.string("format"))
+        all: arguments.bool("all"), limit: last, withSizes: withSizes, filters: try filters(arguments.list("filter")))
     let now = Int64(Date().timeIntervalSince1970)
     let rows = containers.map { containerRow($0, now: now, isWhole: arguments.bool("no-trunc")) }
     var byDefault = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"]
@@ -30,10 +36,10 @@ let psVerb = Verb(
 
 let formatUsage = """
     Format output using a custom template:
-    'table': Print output in table format with column headers (default)
-    'table TEMPLATE': Print output in table format using the given Go template
-    'json': Print in JSON format
-    'TEMPLATE': Print output using the given Go template
+    'table':            Print output in table format with column headers (default)
+    'table TEMPLATE':   Print output in table format using the given Go template
+    'json':             Print in JSON format
+    'TEMPLATE':         Print output using the given Go template
     """
 
 /// `-f key=value`, repeated, as the API's filters.
@@ -41,8 +47,11 @@ func filters(_ texts: [String]) throws(UsageError) -> Filters {
     var values: [String: [String]] = [:]
     for text in texts {
         let (key, value) = splitOnce(text, at: "=")
-        guard let value else { throw UsageError(flag: "invalid argument \"\(text)\" for \"-f, --filter\" flag: invalid filter '\(text)'") }
-        values[key.trimmingPrefix { $0 == " " }.lowercased(), default: []].append(value)
+        guard let value else {
+            throw UsageError(
+                flag: "invalid argument \"\(text)\" for \"-f, --filter\" flag: bad format of filter (expected name=value)")
+        }
+        values[trimmed(key).lowercased(), default: []].append(trimmed(value))
     }
     return Filters(values)
 }
@@ -50,7 +59,8 @@ func filters(_ texts: [String]) throws(UsageError) -> Filters {
 private let containerColumns = [
     Column("Command", "COMMAND"), Column("CreatedAt", "CREATED AT"), Column("ID", "CONTAINER ID"), Column("Image", "IMAGE"),
     Column("Labels", "LABELS"), Column("LocalVolumes", "LOCAL VOLUMES"), Column("Mounts", "MOUNTS"), Column("Names", "NAMES"),
-    Column("Networks", "NETWORKS"), Column("Ports", "PORTS"), Column("RunningFor", "CREATED"), Column("Size", "SIZE"),
+    Column("Networks", "NETWORKS"), Column("Platform", "PLATFORM"), Column("Ports", "PORTS"), Column("RunningFor", "CREATED"),
+    Column("Size", "SIZE"),
     Column("State", "STATE"), Column("Status", "STATUS"),
 ]
 
@@ -71,10 +81,11 @@ private func containerRow(_ container: ContainerSummary, now: Int64, isWhole: Bo
         ("LocalVolumes", String(volumes)), ("Mounts", mounts.joined(separator: ",")), ("Names", names.joined(separator: ",")),
         ("Networks", container.networkSettings.networks.keys.sorted().joined(separator: ",")),
         ("Ports", container.ports.map(portText).joined(separator: ", ")),
-        ("RunningFor", humanDuration(seconds: max(0, now - container.created)) + " ago"), ("Size", size),
+        ("RunningFor", Ages.words(seconds: now - container.created) + " ago"), ("Size", size),
         ("State", container.state), ("Status", container.status),
     ]
-    return .map(fields.map { .init($0.0, .text(printable($0.1))) })
+    let entries = fields.map { TemplateValue.Entry($0.0, .text(printable($0.1))) } + [.init("Platform", .null)]
+    return .map(entries.sorted { $0.key < $1.key })
 }
 
 private func portText(_ port: PortSummary) -> String {

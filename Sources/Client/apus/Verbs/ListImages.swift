@@ -17,10 +17,12 @@ let imagesVerb = Verb(
     let arguments = invocation.arguments
     let wanted = arguments.list("filter") + arguments.operands.map { "reference=\($0)" }
     let images = try await invocation.environment.client.images(all: arguments.bool("all"), filters: try filters(wanted))
-    let format = arguments.bool("quiet") && !arguments.has("format") ? ListFormat("{{.ID}}") : ListFormat(arguments.string("format"))
+    let asked = ListFormat(arguments.string("format"))
+    let format = arguments.bool("quiet") && asked == .table(nil) ? ListFormat("{{.ID}}") : asked
     let now = Int64(Date().timeIntervalSince1970)
     let showsDigests = arguments.bool("digests")
-    let rows = images.flatMap { imageRows($0, now: now, isWhole: arguments.bool("no-trunc"), byDigest: showsDigests) }
+    let withDigests = showsDigests || format.mentions("Digest")
+    let rows = images.flatMap { imageRows($0, now: now, isWhole: arguments.bool("no-trunc"), withDigests: withDigests) }
     let byDefault = ["Repository", "Tag"] + (showsDigests ? ["Digest"] : []) + ["ID", "CreatedSince", "Size"]
     StandardStream.output.write(try listText(rows, columns: imageColumns, byDefault: byDefault, format: format))
     return 0
@@ -33,7 +35,7 @@ private let imageColumns = [
 ]
 
 /// One row a name: a tag, or a digest of a repository that has no tag here; one row for an image without any.
-private func imageRows(_ image: ImageSummary, now: Int64, isWhole: Bool, byDigest: Bool) -> [TemplateValue] {
+private func imageRows(_ image: ImageSummary, now: Int64, isWhole: Bool, withDigests: Bool) -> [TemplateValue] {
     let digests = Dictionary(
         image.repoDigests.map { splitOnce($0, at: "@") }.map { ($0, $1 ?? "") }, uniquingKeysWith: { first, _ in first })
     var names: [(repository: String, tag: String, digest: String)] = image.repoTags.filter { $0 != "<none>:<none>" }.map { name in
@@ -48,10 +50,11 @@ private func imageRows(_ image: ImageSummary, now: Int64, isWhole: Bool, byDiges
     return names.map { name in
         let fields: [(String, String)] = [
             ("Containers", image.containers < 0 ? "N/A" : String(image.containers)), ("CreatedAt", tableTime(seconds: image.created)),
-            ("CreatedSince", image.created == 0 ? "N/A" : humanDuration(seconds: max(0, now - image.created)) + " ago"),
-            ("Digest", name.digest), ("ID", isWhole ? image.id : shortID(image.id)), ("Repository", name.repository),
+            ("CreatedSince", image.created == 0 ? "N/A" : Ages.words(seconds: now - image.created) + " ago"),
+            ("Digest", withDigests ? name.digest : "<none>"), ("ID", isWhole ? image.id : shortID(image.id)),
+            ("Repository", name.repository),
             ("SharedSize", image.sharedSize < 0 ? "N/A" : humanSize(image.sharedSize)), ("Size", humanSize(image.size)),
-            ("Tag", name.tag), ("UniqueSize", "N/A"), ("VirtualSize", humanSize(image.virtualSize ?? image.size)),
+            ("Tag", name.tag), ("UniqueSize", "N/A"), ("VirtualSize", humanSize(image.virtualSize ?? image.size, digits: 4)),
         ]
         return .map(fields.map { .init($0.0, .text(printable($0.1))) })
     }
@@ -66,10 +69,10 @@ let tagVerb = Verb(
     do throws(InvalidImageReference) {
         target = try ImageReference(operands[1]).withDefaultTag
     } catch {
-        throw UsageError(operands: "Error parsing reference: \"\(operands[1])\" is not a valid repository/tag: \(error)")
+        throw Complaint("Error parsing reference: \"\(operands[1])\" is not a valid repository/tag: \(error)")
     }
     guard let tag = target.tag, target.digest == nil else {
-        throw UsageError(operands: "refusing to create a tag with a digest reference")
+        throw Complaint("refusing to create a tag with a digest reference")
     }
     try await invocation.environment.client.tagImage(operands[0], repository: target.familiarName, tag: tag)
     return 0

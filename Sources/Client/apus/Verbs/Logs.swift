@@ -37,7 +37,7 @@ let logsVerb = Verb(
 }
 
 /// A moment as the API takes it, seconds since the epoch: from RFC 3339, from seconds, or from how long it is ago.
-func moment(_ text: String, flag: String, now: Date = Date()) throws(UsageError) -> String {
+func moment(_ text: String, flag: String, now: Date = Date()) throws(Complaint) -> String {
     if let nanoseconds = parseDuration(text) {
         return decimalSeconds(now.timeIntervalSince1970 - Double(nanoseconds) / 1e9)
     }
@@ -48,8 +48,7 @@ func moment(_ text: String, flag: String, now: Date = Date()) throws(UsageError)
         let fraction = String(stamp.nanoseconds)
         return "\(stamp.seconds).\(String(repeating: "0", count: 9 - fraction.count) + fraction)"
     }
-    throw UsageError(
-        operands: "invalid value for \"\(flag)\": \"\(text)\": use a time such as 2013-01-02T13:23:37Z or a duration such as 42m")
+    throw Complaint("invalid value for \"\(flag)\": failed to parse value as time or duration: \"\(text)\"")
 }
 
 private func decimalSeconds(_ seconds: Double) -> String {

@@ -7,38 +7,97 @@ func splitOnce(_ text: String, at mark: Character) -> (String, String?) {
     return (String(text[..<position]), String(text[text.index(after: position)...]))
 }
 
-/// `NAME=value` pairs as a map; a bare name has an empty value.
-func pairs(_ texts: [String]) throws(UsageError) -> [String: String] {
-    var map: [String: String] = [:]
-    for text in texts {
-        let (name, value) = splitOnce(text, at: "=")
-        if name.isEmpty { throw UsageError(flag: "invalid value \"\(text)\": a name must stand before =") }
-        map[name] = value ?? ""
-    }
-    return map
+/// The text without spaces around it.
+func trimmed(_ text: String) -> String {
+    var middle = Substring(text)
+    while middle.first == " " { middle.removeFirst() }
+    while middle.last == " " { middle.removeLast() }
+    return String(middle)
 }
 
-/// The variables of `--env-file` and `--env`, in this order; a bare name takes this program's own value, and is left
-/// out where it has none.
-func environmentVariables(_ invocation: Invocation) throws -> [String] {
-    let own = invocation.environment.variables
-    return try (linesOfFiles(invocation.arguments.list("env-file")) + invocation.arguments.list("env")).compactMap { text in
-        let (name, value) = splitOnce(text, at: "=")
-        if name.isEmpty { throw UsageError(flag: "invalid environment variable: \(text)") }
-        if value != nil { return text }
-        return own[name].map { "\(name)=\($0)" }
+/// `NAME=value` pairs as a map; a bare name has an empty value.
+func pairs(_ texts: [String]) -> [String: String] {
+    Dictionary(texts.map { splitOnce($0, at: "=") }.map { ($0, $1 ?? "") }, uniquingKeysWith: { _, last in last })
+}
+
+/// Checks of values that docker's command line makes while it reads them, in its words.
+enum ValueCheck {
+    @Sendable static func variable(_ text: String) -> String? {
+        text.isEmpty || text.hasPrefix("=") ? "invalid environment variable: \(text)" : nil
     }
+
+    @Sendable static func label(_ text: String) -> String? {
+        text.hasPrefix("=") ? "invalid label '\(text)': empty name" : nil
+    }
+
+    /// The sysctls that have a namespace of their own. - Source: namespaces(7).
+    @Sendable static func sysctl(_ text: String) -> String? {
+        let names: Set = [
+            "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
+            "kernel.shm_rmid_forced",
+        ]
+        let (name, value) = splitOnce(text, at: "=")
+        let isKnown = names.contains(name) || name.hasPrefix("net.") || name.hasPrefix("fs.mqueue.")
+        return isKnown && value != nil ? nil : "sysctl '\(text)' is not allowed"
+    }
+
+    @Sendable static func ulimit(_ text: String) -> String? {
+        switch parsedUlimit(text) {
+        case .success: nil
+        case .failure(let complaint): complaint.description
+        }
+    }
+
+    @Sendable static func address(_ text: String) -> String? {
+        let isV4 =
+            text.split(separator: ".", omittingEmptySubsequences: false).count == 4
+            && text.split(separator: ".").allSatisfy { UInt8($0) != nil }
+        let isV6 = text.contains(":") && text.allSatisfy { $0.isHexDigit || $0 == ":" || $0 == "." }
+        return isV4 || isV6 ? nil : "IP address is not correctly formatted: \(text)"
+    }
+}
+
+/// The variables of `--env-file` and `--env`, in this order. A bare name takes this program's own value; where that has
+/// none, one from a file is left out, and one from the command line takes the image's or the container's variable away.
+/// - Throws: `Complaint` for a file that cannot be read.
+func environmentVariables(_ invocation: Invocation) throws(Complaint) -> [String] {
+    let own = invocation.environment.variables
+    var variables: [String] = []
+    for text in try linesOfFiles(invocation.arguments.list("env-file")) {
+        if let complaint = ValueCheck.variable(text) { throw Complaint(complaint) }
+        if text.contains("=") { variables.append(text) } else if let value = own[text] { variables.append("\(text)=\(value)") }
+    }
+    for text in invocation.arguments.list("env") {
+        variables.append(text.contains("=") ? text : own[text].map { "\(text)=\($0)" } ?? text)
+    }
+    return variables
 }
 
 /// The lines of files, without empty ones and comments.
-func linesOfFiles(_ paths: [String]) throws -> [String] {
-    try paths.flatMap { path in
-        guard let bytes = try? Data(contentsOf: URL(filePath: path)), bytes.count <= 1 << 20 else {
-            throw UsageError(flag: "open \(path): no such file, or one over 1 MiB")
-        }
-        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map { String($0.drop { $0 == " " || $0 == "\t" }) }
-            .filter { !$0.isEmpty && !$0.hasPrefix("#") }
+func linesOfFiles(_ paths: [String]) throws(Complaint) -> [String] {
+    var lines: [String] = []
+    for path in paths {
+        lines += String(decoding: try contents(of: path, limitBytes: 1 << 20), as: UTF8.self).split(whereSeparator: \.isNewline)
+            .map { String($0.drop { $0 == " " || $0 == "\t" }) }.filter { !$0.isEmpty && !$0.hasPrefix("#") }
     }
+    return lines
+}
+
+/// A file's bytes.
+/// - Throws: `Complaint` that names the file and what keeps it from being read.
+func contents(of path: String, limitBytes: Int) throws(Complaint) -> Data {
+    let data: Data
+    do {
+        data = try Data(contentsOf: URL(filePath: path))
+    } catch let error as CocoaError where error.code == .fileReadNoSuchFile {
+        throw Complaint("open \(path): no such file or directory")
+    } catch let error as CocoaError where error.code == .fileReadNoPermission {
+        throw Complaint("open \(path): permission denied")
+    } catch {
+        throw Complaint("open \(path): not a file that can be read")
+    }
+    guard data.count <= limitBytes else { throw Complaint("read \(path): larger than \(humanBinarySize(Int64(limitBytes)))") }
+    return data
 }
 
 /// A bind with its host path made absolute: `./data:/data` is meant from here. Names of volumes stay.
@@ -49,67 +108,100 @@ func absoluteBind(_ text: String) -> String {
 }
 
 /// Security options with a profile's file in place of its path: the daemon may not see our files.
-func securityOptions(_ options: [String]) throws -> [String] {
-    try options.map { option in
+func securityOptions(_ options: [String]) throws(Complaint) -> [String] {
+    var sent: [String] = []
+    for option in options {
         let (name, value) = splitOnce(option, at: option.contains("=") ? "=" : ":")
-        guard name == "seccomp", let value, value != "unconfined", value != "builtin" else { return option }
-        guard let bytes = try? Data(contentsOf: URL(filePath: value)), bytes.count <= 4 << 20 else {
-            throw UsageError(flag: "opening seccomp profile (\(value)) failed: no such file, or one over 4 MiB")
+        guard name == "no-new-privileges" || value?.isEmpty == false else { throw Complaint("Invalid --security-opt: \(goQuoted(option))") }
+        guard name == "seccomp", let value, value != "unconfined", value != "builtin" else {
+            sent.append(option)
+            continue
         }
-        return "seccomp=" + String(decoding: bytes, as: UTF8.self)
+        let bytes: Data
+        do throws(Complaint) {
+            bytes = try contents(of: value, limitBytes: 4 << 20)
+        } catch {
+            throw Complaint("opening seccomp profile (\(value)) failed: \(error)")
+        }
+        guard (try? EngineJSON.decode(TemplateValue.self, from: Array(bytes))) != nil else {
+            throw Complaint("compacting json for seccomp profile (\(value)) failed: it is not JSON")
+        }
+        sent.append("seccomp=" + String(decoding: bytes, as: UTF8.self))
     }
+    return sent
 }
 
 /// `no`, `always`, `unless-stopped`, `on-failure[:max-retries]`.
-func restartPolicy(_ text: String) throws(UsageError) -> RestartPolicy {
+func restartPolicy(_ text: String) throws(Complaint) -> RestartPolicy {
     var policy = RestartPolicy()
     let (name, count) = splitOnce(text, at: ":")
     policy.name = name
     if let count {
         guard let retries = Int(count), retries >= 0 else {
-            throw UsageError(flag: "invalid restart policy format: maximum retry count must be an integer")
+            throw Complaint("invalid restart policy format: maximum retry count must be an integer")
         }
         policy.maximumRetryCount = retries
     }
     return policy
 }
 
-/// One `-p` in its common form `[address:][host-port:]port[/protocol]`.
-func publishedPort(_ text: String) throws(UsageError) -> (String, PortBinding) {
-    let (ports, transport) = splitOnce(text, at: "/")
-    var parts = ports.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-    guard let inner = parts.popLast(), UInt16(inner) != nil, parts.count <= 2 else {
-        throw UsageError(flag: "invalid publish format: \(text): use [ADDRESS:][HOST-PORT:]PORT[/PROTOCOL]")
-    }
-    var binding = PortBinding()
-    binding.hostPort = parts.popLast() ?? ""
-    binding.hostIP = parts.popLast() ?? ""
-    return ("\(inner)/\(transport ?? "tcp")", binding)
-}
-
 /// `/dev/host[:/dev/container[:rwm]]`.
-func device(_ text: String) -> DeviceMapping {
+func device(_ text: String) throws(Complaint) -> DeviceMapping {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count <= 3 else { throw Complaint("invalid device specification: \(text)") }
+    let isPath = parts.count > 1 && parts[1].hasPrefix("/")
     var mapping = DeviceMapping()
     mapping.pathOnHost = parts[0]
-    mapping.pathInContainer = parts.count > 1 && parts[1].hasPrefix("/") ? parts[1] : parts[0]
-    mapping.cgroupPermissions = parts.count > 2 ? parts[2] : parts.count > 1 && !parts[1].hasPrefix("/") ? parts[1] : "rwm"
+    mapping.pathInContainer = isPath ? parts[1] : parts[0]
+    mapping.cgroupPermissions = parts.count > 2 ? parts[2] : parts.count > 1 && !isPath ? parts[1] : "rwm"
+    guard !mapping.cgroupPermissions.isEmpty, mapping.cgroupPermissions.allSatisfy({ "rwm".contains($0) }) else {
+        throw Complaint("bad mode specified: \(mapping.cgroupPermissions)")
+    }
     return mapping
 }
 
-/// `nofile=1024:2048`.
-func ulimit(_ text: String) throws(UsageError) -> Ulimit {
-    let (name, limits) = splitOnce(text, at: "=")
-    let (soft, hard) = splitOnce(limits ?? "", at: ":")
-    guard let softLimit = Int64(soft), let hardLimit = Int64(hard ?? soft) else {
-        throw UsageError(flag: "invalid argument \"\(text)\" for \"--ulimit\" flag: use TYPE=SOFT[:HARD]")
+/// A device and a number behind it, `/dev/sda:200`, as the limits of block devices are given.
+func deviceNumber(_ text: String, bytes: Bool) throws(Complaint) -> (path: String, number: UInt64) {
+    let (path, number) = splitOnce(text, at: ":")
+    guard path.hasPrefix("/dev/"), let number, let value = bytes ? parseByteSize(number).map(UInt64.init) : UInt64(number) else {
+        throw Complaint("bad format: \(text): use /dev/NAME:NUMBER")
     }
-    guard hardLimit < 0 || softLimit <= hardLimit else {
-        throw UsageError(flag: "ulimit soft limit must be less than or equal to hard limit: \(softLimit) > \(hardLimit)")
+    return (path, value)
+}
+
+/// `nofile=1024:2048`, which the flag's check has passed.
+func ulimits(_ texts: [String]) throws(Complaint) -> [Ulimit] {
+    var limits: [Ulimit] = []
+    for text in texts { limits.append(try parsedUlimit(text).get()) }
+    return limits
+}
+
+private let ulimitNames: Set = [
+    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending",
+    "stack",
+]
+
+private func parsedUlimit(_ text: String) -> Result<Ulimit, Complaint> {
+    let (name, limits) = splitOnce(text, at: "=")
+    guard let limits else { return .failure(Complaint("invalid ulimit argument: \(text)")) }
+    guard ulimitNames.contains(name) else { return .failure(Complaint("invalid ulimit type: \(name)")) }
+    let parts = limits.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count <= 2 else {
+        return .failure(Complaint("too many limit value arguments - \(limits), can only have up to two, `soft[:hard]`"))
+    }
+    var numbers: [Int64] = []
+    for part in parts {
+        guard let number = Int64(part) else {
+            return .failure(Complaint("strconv.ParseInt: parsing \(goQuoted(part)): invalid syntax"))
+        }
+        numbers.append(number)
     }
     var ulimit = Ulimit()
     ulimit.name = name
-    ulimit.soft = softLimit
-    ulimit.hard = hardLimit
-    return ulimit
+    ulimit.soft = numbers[0]
+    ulimit.hard = numbers[numbers.count - 1]
+    if ulimit.hard >= 0, ulimit.soft < 0 || ulimit.soft > ulimit.hard {
+        return .failure(Complaint("ulimit soft limit must be less than or equal to hard limit: \(ulimit.soft) > \(ulimit.hard)"))
+    }
+    return .success(ulimit)
 }

@@ -5,6 +5,8 @@ internal import EngineClient
 let pullVerb = Verb(
     ["pull", "image pull"], "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry",
     flags: [
+        Flag("all-tags", "a", .bool(default: false), "Download all tagged images in the repository"),
+        Flag("disable-content-trust", nil, .bool(default: true), "Skip image verification", isHidden: true),
         Flag("platform", nil, .string, "Set platform if server is multi-platform capable"),
         Flag("quiet", "q", .bool(default: false), "Suppress verbose output"),
     ], operands: .exactly(1)
@@ -13,28 +15,34 @@ let pullVerb = Verb(
     let name = arguments.operands[0]
     let reference = try parsedReference(name)
     let isQuiet = arguments.bool("quiet")
-    if !isQuiet, reference.tag == nil, reference.digest == nil { StandardStream.output.write("Using default tag: latest\n") }
+    let takesAll = arguments.bool("all-tags")
+    if takesAll, reference.tag != nil || reference.digest != nil { throw Complaint("tag can't be used with --all-tags/-a") }
+    if !isQuiet, !takesAll, reference.tag == nil, reference.digest == nil { StandardStream.output.write("Using default tag: latest\n") }
     try await pull(
-        name, platform: arguments.string("platform"), environment: invocation.environment,
+        reference, tag: takesAll ? "" : nil, platform: arguments.string("platform"), environment: invocation.environment,
         showing: isQuiet ? nil : PullDisplay(stream: .output))
-    StandardStream.output.write("\(reference.withDefaultTag)\n")
+    StandardStream.output.write("\(takesAll ? reference : reference.withDefaultTag)\n")
     return 0
 }
 
-private func parsedReference(_ name: String) throws(UsageError) -> ImageReference {
+func parsedReference(_ name: String) throws(Complaint) -> ImageReference {
     do throws(InvalidImageReference) {
         return try ImageReference(name)
     } catch {
-        throw UsageError(operands: "\(error)")
+        throw Complaint("\(error)")
     }
 }
 
 /// Pulls an image with the credentials that `config.json` has for its registry.
-/// - Parameter display: where progress is shown; nil for nowhere.
-func pull(_ name: String, platform: String?, environment: Environment, showing display: PullDisplay?) async throws {
-    let reference = try parsedReference(name)
+/// - Parameters:
+///   - tag: in place of what the reference says; empty for all that the repository has.
+///   - display: where progress is shown; nil for nowhere.
+func pull(
+    _ reference: ImageReference, tag: String? = nil, platform: String?, environment: Environment, showing display: PullDisplay?
+) async throws {
+    let named = reference.digest?.description ?? reference.tag ?? ImageReference.defaultTag
     try await environment.client.pullImage(
-        reference.name, tag: reference.digest?.description ?? reference.tag ?? ImageReference.defaultTag, platform: platform,
+        reference.name, tag: tag ?? named, platform: platform,
         credentials: environment.credentials(for: reference.domain)
     ) { await display?.show($0) }
 }
@@ -76,12 +84,15 @@ actor PullDisplay {
         stream.write("\u{1B}[\(up)A\r\u{1B}[2K\(layer): \(text)\r\u{1B}[\(up)B")
     }
 
+    /// The bar and its numbers, as docker draws them: the bar only where a line has room for it.
     private func bar(_ detail: ProgressDetail?) -> String {
         guard let detail else { return "" }
-        guard detail.total > 0 else { return humanSize(detail.current) }
+        guard detail.total > 0 else { return humanSize(detail.current, digits: 4) }
+        let numbers = "\(humanSize(detail.current, digits: 4))/\(humanSize(detail.total, digits: 4))"
+        guard let columns = stream.size?.columns, columns > 110 else { return numbers }
         let width: Int64 = 50
         let done = min(width, max(0, detail.current) / max(1, detail.total / width))
         let drawn = String(repeating: "=", count: Int(done)) + (done < width ? ">" : "")
-        return "[\(drawn.padded(to: Int(width) + 1))]  \(humanSize(detail.current))/\(humanSize(detail.total))"
+        return "[\(drawn.padded(to: Int(width) + 1))]  \(numbers)"
     }
 }

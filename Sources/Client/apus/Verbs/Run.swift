@@ -6,6 +6,7 @@ internal import FoundationEssentials
 let runVerb = Verb(
     ["run", "container run"], "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create and run a new container from an image",
     flags: containerFlags + [
+        pullFlag(before: "running"),
         Flag("detach", "d", .bool(default: false), "Run container in background and print container ID"),
         Flag("detach-keys", nil, .string, "Override the key sequence for detaching a container"),
         Flag("sig-proxy", nil, .bool(default: true), "Proxy received signals to the process"),
@@ -14,34 +15,53 @@ let runVerb = Verb(
     do {
         return try await runContainer(invocation)
     } catch let error as StartError {
-        sayRunFailed(error.description)
+        sayFailed("run", error.description)
         return startFailureCode(error.description)
+    } catch let error as OptionError {
+        sayFailed("run", error.description)
+        return 125
     } catch let error as EngineClientError {
-        sayRunFailed(error.description)
+        sayFailed("run", error.description)
         return 125
     }
 }
 
 let createVerb = Verb(
     ["create", "container create"], "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container",
-    flags: containerFlags, operands: .atLeast(1), interspersed: false
+    flags: containerFlags + [pullFlag(before: "creating")], operands: .atLeast(1), interspersed: false
 ) { invocation in
-    StandardStream.output.write(try await createContainer(invocation) + "\n")
-    return 0
+    do {
+        StandardStream.output.write(try await createContainer(invocation) + "\n")
+        return 0
+    } catch let error as OptionError {
+        sayFailed("create", error.description)
+        return 125
+    }
 }
 
-private func sayRunFailed(_ message: String) {
-    StandardStream.error.write("apus: \(message)\n\nRun 'apus run --help' for more information\n")
+private func pullFlag(before what: String) -> Flag {
+    Flag("pull", nil, .string, "Pull image before \(what) (\"always\", \"missing\", \"never\")", defaultText: "missing")
+}
+
+private func sayFailed(_ verb: String, _ message: String) {
+    StandardStream.error.write("apus: \(message)\n\nRun 'apus \(verb) --help' for more information\n")
+}
+
+/// A value of a flag that no container can have, found after the flags were read. `run` and `create` end with 125.
+private struct OptionError: Error, CustomStringConvertible {
+    let description: String
 }
 
 private func runContainer(_ invocation: Invocation) async throws -> Int32 {
     let arguments = invocation.arguments
     let client = invocation.environment.client
-    let streams = try AttachedStreams(arguments)
+    let streams = AttachedStreams(arguments)
     let hasTerminal = arguments.bool("tty")
-    if hasTerminal, streams.input, !StandardStream.input.isTerminal {
-        throw UsageError(operands: "the input device is not a TTY")
+    if arguments.bool("detach"), streams.isAny {
+        throw Complaint("conflicting options: cannot specify both --attach and --detach")
     }
+    if hasTerminal, streams.input, !StandardStream.input.isTerminal { throw Complaint("the input device is not a TTY") }
+    let keys = try DetachKeys(arguments.string("detach-keys"))
     let id = try await createContainer(invocation)
     guard streams.isAny else {
         do {
@@ -54,7 +74,7 @@ private func runContainer(_ invocation: Invocation) async throws -> Int32 {
     }
     let run = AttachedRun(
         client: client, signals: invocation.environment.signals, container: id, streams: streams, hasTerminal: hasTerminal,
-        detachKeys: arguments.string("detach-keys"),
+        detachKeys: keys,
         proxiesSignals: arguments.bool("sig-proxy", default: true), condition: arguments.bool("rm") ? "removed" : "next-exit")
     return try await run.run()
 }
@@ -66,13 +86,20 @@ private func createContainer(_ invocation: Invocation) async throws -> String {
     let client = invocation.environment.client
     let policy = arguments.string("pull") ?? "missing"
     guard ["always", "missing", "never"].contains(policy) else {
-        throw UsageError(flag: "invalid pull option: '\(policy)': must be one of \"always\", \"missing\" or \"never\"")
+        throw OptionError(description: "invalid pull option: '\(policy)': must be one of \"always\", \"missing\" or \"never\"")
     }
     let identifierFile = arguments.string("cidfile")
     if let identifierFile, FileManager.default.fileExists(atPath: identifierFile) {
-        throw UsageError(flag: "container ID file found, make sure the other container isn't running or delete \(identifierFile)")
+        throw OptionError(
+            description: "container ID file found, make sure the other container isn't running or delete \(identifierFile)")
     }
-    var request = try containerRequest(invocation)
+    var request: ContainerCreateRequest
+    do throws(Complaint) {
+        request = try containerRequest(invocation)
+        _ = try parsedReference(request.config.image)
+    } catch {
+        throw OptionError(description: error.description)
+    }
     if request.config.tty, let size = StandardStream.output.size {
         request.hostConfig.consoleSize = [Int(size.rows), Int(size.columns)]
     }
@@ -95,6 +122,7 @@ private func createContainer(_ invocation: Invocation) async throws -> String {
 
 private func pullForRun(_ invocation: Invocation) async throws {
     try await pull(
-        invocation.arguments.operands[0], platform: invocation.arguments.string("platform"), environment: invocation.environment,
+        try parsedReference(invocation.arguments.operands[0]), platform: invocation.arguments.string("platform"),
+        environment: invocation.environment,
         showing: invocation.arguments.bool("quiet") ? nil : PullDisplay(stream: .error))
 }

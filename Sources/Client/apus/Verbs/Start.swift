@@ -11,13 +11,22 @@ let startVerb = Verb(
 ) { invocation in
     let arguments = invocation.arguments
     guard arguments.bool("attach") || arguments.bool("interactive") else {
-        return await forEachOperand(invocation) { name in
-            try await invocation.environment.client.act("start", on: name)
+        var failed: [String] = []
+        let code = await forEachOperand(invocation) { name in
+            do {
+                try await invocation.environment.client.act("start", on: name)
+            } catch {
+                if case EngineClientError.cannotConnect = error { throw error }
+                failed.append(name)
+                throw error
+            }
             StandardStream.output.write(name + "\n")
         }
+        if !failed.isEmpty { StandardStream.error.write("Error: failed to start containers: \(failed.joined(separator: ", "))\n") }
+        return code
     }
     guard arguments.operands.count == 1 else {
-        throw UsageError(operands: "you cannot start and attach multiple containers at once")
+        throw Complaint("you cannot start and attach multiple containers at once")
     }
     return try await startAttached(invocation)
 }
@@ -37,11 +46,12 @@ let attachVerb = Verb(
 private func startAttached(_ invocation: Invocation) async throws -> Int32 {
     let arguments = invocation.arguments
     let client = invocation.environment.client
+    let keys = try DetachKeys(arguments.string("detach-keys"))
     let inspected = try await client.container(arguments.operands[0])
     let run = AttachedRun(
         client: client, signals: invocation.environment.signals, container: inspected.id,
         streams: AttachedStreams(input: arguments.bool("interactive") && inspected.config.openStdin, output: true, error: true),
-        hasTerminal: inspected.config.tty, detachKeys: arguments.string("detach-keys"), proxiesSignals: true,
+        hasTerminal: inspected.config.tty, detachKeys: keys, proxiesSignals: true,
         condition: inspected.hostConfig.autoRemove ? "removed" : "next-exit")
     do {
         return try await run.run()
@@ -54,19 +64,20 @@ private func startAttached(_ invocation: Invocation) async throws -> Int32 {
 private func attach(_ invocation: Invocation) async throws -> Int32 {
     let arguments = invocation.arguments
     let client = invocation.environment.client
+    let keys = try DetachKeys(arguments.string("detach-keys"))
     let inspected = try await client.container(arguments.operands[0])
     let state = inspected.state
-    if state.paused { throw UsageError(operands: "You cannot attach to a paused container, unpause it first") }
-    if state.restarting { throw UsageError(operands: "You cannot attach to a restarting container, wait until it is running") }
-    if !state.running { throw UsageError(operands: "You cannot attach to a stopped container, start it first") }
+    if state.paused { throw Complaint("You cannot attach to a paused container, unpause it first") }
+    if state.restarting { throw Complaint("You cannot attach to a restarting container, wait until it is running") }
+    if !state.running { throw Complaint("You cannot attach to a stopped container, start it first") }
     let takesInput = inspected.config.openStdin && !arguments.bool("no-stdin")
     if inspected.config.tty, takesInput, !StandardStream.input.isTerminal {
-        throw UsageError(operands: "the input device is not a TTY")
+        throw Complaint("the input device is not a TTY")
     }
     let attached = AttachedRun(
         client: client, signals: invocation.environment.signals, container: inspected.id,
         streams: AttachedStreams(input: takesInput, output: true, error: true),
-        hasTerminal: inspected.config.tty, detachKeys: arguments.string("detach-keys"),
+        hasTerminal: inspected.config.tty, detachKeys: keys,
         proxiesSignals: arguments.bool("sig-proxy", default: true), condition: "not-running")
     return try await attached.join()
 }

@@ -1,0 +1,61 @@
+internal import EngineAPI
+
+/// The most ports that one range may name.
+private let mostPorts = 65_535
+
+/// The ports of `--expose`: `80`, `80-90/udp`.
+func exposedPorts(_ text: String) throws(Complaint) -> [String] {
+    let (numbers, transport) = try split(text)
+    guard let range = portRange(numbers) else {
+        throw Complaint("invalid range format for --expose: \(text), error: \(goQuoted(numbers)) is not a port or a range of ports")
+    }
+    return range.map { "\($0)/\(transport)" }
+}
+
+/// The ports of `-p` and where they are bound: `[ADDRESS:][HOST[-HOST]:]PORT[-PORT][/PROTOCOL]`.
+func publishedPorts(_ text: String) throws(Complaint) -> [(port: String, binding: PortBinding)] {
+    let (place, transport) = try split(text)
+    let (address, rest) = try leadingAddress(place, of: text)
+    var parts = rest.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+    guard let inner = parts.popLast(), !inner.isEmpty, parts.count <= 1 else { throw Complaint("no port specified: \(text)<empty>") }
+    guard let inside = portRange(inner) else { throw Complaint("invalid containerPort: \(inner)") }
+    let outer = parts.first ?? ""
+    guard outer.isEmpty || portRange(outer) != nil else { throw Complaint("invalid hostPort: \(outer)") }
+    let outside = portRange(outer).map(Array.init) ?? []
+    guard outside.isEmpty || outside.count == inside.count || inside.count == 1 else {
+        throw Complaint("invalid ranges specified for container and host Ports: \(inner) and \(outer)")
+    }
+    return inside.enumerated().map { index, port in
+        var binding = PortBinding()
+        binding.hostIP = address
+        binding.hostPort = outside.isEmpty ? "" : outside.count == inside.count ? String(outside[index]) : outer
+        return ("\(port)/\(transport)", binding)
+    }
+}
+
+private func split(_ text: String) throws(Complaint) -> (numbers: String, transport: String) {
+    let (numbers, transport) = splitOnce(text, at: "/")
+    let name = (transport ?? "tcp").lowercased()
+    guard ["tcp", "udp", "sctp"].contains(name) else { throw Complaint("invalid proto: \(transport ?? "")") }
+    return (numbers, name)
+}
+
+/// Takes an address off the front: `127.0.0.1:`, `[::1]:`.
+private func leadingAddress(_ place: String, of text: String) throws(Complaint) -> (address: String, rest: String) {
+    if place.hasPrefix("["), let end = place.firstIndex(of: "]") {
+        return (String(place[place.index(after: place.startIndex)..<end]), String(place[end...].dropFirst(2)))
+    }
+    let parts = place.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count > 2 else { return ("", place) }
+    let address = parts.dropLast(2).joined(separator: ":")
+    guard address.isEmpty || ValueCheck.address(address) == nil else { throw Complaint("invalid IP address: \(address)") }
+    return (address, parts.suffix(2).joined(separator: ":"))
+}
+
+private func portRange(_ text: String) -> ClosedRange<Int>? {
+    let (first, last) = splitOnce(text, at: "-")
+    guard let low = Int(first), let high = Int(last ?? first), (1...mostPorts).contains(low), (low...mostPorts).contains(high) else {
+        return nil
+    }
+    return low...high
+}

@@ -1,0 +1,293 @@
+"""`apus` beside docker's command line, byte for byte, against one daemon; wrong command lines; ends of a terminal."""
+
+import os
+import re
+import shlex
+import signal
+import time
+
+import pexpect
+import pytest
+from conftest import CLIENTS, Client
+from processes import wait_until
+
+NEWEST = max((name for name in CLIENTS if re.fullmatch(r"docker-(2[89]|[3-9]\d)\..*", name)), default=None)
+VERBS = "run create start stop restart kill rm ps logs attach exec inspect wait pull images rmi tag version info".split()
+
+
+@pytest.fixture
+def docker(daemon, workspace):
+    if not NEWEST:
+        pytest.skip("no docker command line of version 28 or newer is here")
+    return Client(NEWEST, CLIENTS[NEWEST], daemon.host, workspace)
+
+
+def told(client, line, image):
+    result = client(*shlex.split(line.replace("IMAGE", image)))
+    texts = (re.sub(r"\bDocker\b|\bdocker\b", "apus", text) for text in (result.out, result.err))
+    # Docker 28.2 has a verb wrong in two of its sentences.
+    return result.code, *(re.sub(r"\n(?:S?Run|See) 'apus ([\w ]+)--help'", r"\nRun 'apus \1--help'", text) for text in texts)
+
+
+def differences(docker, apus, image, lines):
+    """What the two say otherwise about the same words, where only the program's name may differ."""
+    return {line: both for line in lines.strip().splitlines()
+            if (both := (told(docker, line, image), told(apus, line, image))) and both[0] != both[1]}
+
+
+LISTS = r"""
+ps
+ps -a
+ps -aq
+ps -aq --no-trunc
+ps -a --no-trunc
+ps -as
+ps -n 1
+ps -l
+ps -n 0
+ps -n -3
+ps -a --format json
+ps -a --format '{{json .}}'
+ps -a --format table
+ps -a --format 'table {{.ID}}\t{{.Names}}'
+ps -a --format 'table {{.Names}}\t{{.Label "team"}}'
+ps -a --format '{{.Names}} {{.Label "team"}} {{.Size}}'
+ps -a --format '{{.CreatedAt}} {{.Mounts}} {{.LocalVolumes}} {{.Networks}} {{.Ports}} {{.State}} {{.Command}} {{.Labels}}'
+ps -a --format '{{upper .Names}} {{lower .Image}} {{title .State}} {{pad .Names 1 2}}|{{truncate .Image 3}}|{{join (split .Image "/") "-"}}'
+ps -a --format '{{range $i, $e := split .Image "/"}}{{$i}}={{$e}},{{end}}{{if eq .Names "idle"}}yes{{else}}no{{end}}'
+ps -a --format '{{printf "%-10s|%9s|%q|%.2s" .Names .State .Image .ID}}'
+ps -q --format '{{.Names}}'
+ps -a -f ' STATUS = exited' --format {{.Names}}
+ps -a -f name=^idle$ --format {{.Names}}
+ps -a -f label=team -f label=other=1 --format {{.Names}}
+ps -a -f before=up --format {{.Names}}
+ps -a -f ancestor=IMAGE --format {{.Names}}
+ps -f status=nonsense
+ps -f exited=x
+ps -f nokey
+ps -f nosuch=1
+ps -a --format '{{.Names'
+container ls -a --format {{.Names}}
+images IMAGE
+images -q IMAGE
+images -q --no-trunc IMAGE
+images --digests IMAGE
+images --no-trunc IMAGE
+images nosuch
+images --format json IMAGE
+images --format '{{.Repository}}:{{.Tag}} {{.ID}} {{.Digest}} {{.CreatedSince}} {{.CreatedAt}} {{.Size}} {{.VirtualSize}}' IMAGE
+images --format 'table {{.Repository}}\t{{.Size}}' IMAGE
+images --filter nosuch=1
+images --filter dangling=x
+inspect up
+inspect idle IMAGE
+inspect -f json up
+inspect -s -f '{{.SizeRw}} {{.SizeRootFs}}' up
+inspect -f '{{.Config.Labels}} {{.Config.Env}} {{index .Config.Labels "team"}} {{len .Config.Env}} {{slice .Id 0 5}}' up
+inspect -f '{{range $k, $v := .Config.Labels}}{{$k}}={{$v}} {{end}}{{with .State}}{{.Status}} {{.ExitCode}}{{end}}' up
+inspect -f '{{json .Config.Labels}} {{json .Config.Cmd}} {{.ID}}' idle
+inspect -f '{{.Name' up
+inspect -f '{{nosuch .}}' up
+inspect -f '{{if}}' up
+inspect nosuch
+inspect up nosuch
+inspect --type image up
+inspect --type container nosuch
+image inspect -f '{{.ID}} {{.Os}}/{{.Architecture}} {{.RootFS.Type}} {{.RepoTags}} {{.Size}} {{.Config.Cmd}}' IMAGE
+logs done
+logs -n 1 done
+logs --tail 0 done
+logs --since 10m done
+logs --since 2099-01-01 done
+logs --until 10m done
+"""
+
+REFUSALS = r"""
+run --nosuch IMAGE
+run --rm UPPER true
+run --rm IMAGE nosuch
+run --rm IMAGE /etc/passwd
+run --rm IMAGE sh -c 'exit 9'
+run --rm IMAGE sh -c 'kill -9 $$'
+run --rm --name /bad/ IMAGE true
+run --rm --name idle IMAGE true
+run --rm --memory 1k IMAGE true
+run --rm --memory 1x IMAGE true
+run --rm --memory -5 IMAGE true
+run --rm --cpus abc IMAGE true
+run --rm --ulimit nofile IMAGE true
+run --rm --ulimit nofile=20:10 IMAGE true
+run --rm --ulimit nosuch=20:10 IMAGE true
+run --rm --shm-size -1 IMAGE true
+run --rm --cap-add NOSUCH IMAGE true
+run --rm --security-opt nosuch IMAGE true
+run --rm --security-opt seccomp=/nosuch IMAGE true
+run --rm --sysctl kernel.nosuch=1 IMAGE true
+run --rm -v /tmp:relative IMAGE true
+run --rm -e =x IMAGE true
+run --rm -l =x IMAGE true
+run --rm --env-file /nosuch IMAGE true
+run --rm -d -a stdout IMAGE true
+run --rm -it IMAGE true
+run --rm --restart on-failure:x IMAGE true
+run --rm --restart always IMAGE true
+run --rm --network nosuch IMAGE true
+run --rm --pid nonsense IMAGE true
+run --rm --device /dev/null:/x:q IMAGE true
+run --rm --pull nosuch IMAGE true
+run --rm --cidfile /etc/passwd IMAGE true
+run --rm -p abc IMAGE true
+run --rm -p 99999:80 IMAGE true
+run --rm --entrypoint /nosuch IMAGE
+run --rm -w relative IMAGE pwd
+create --pull never nosuch:x
+start nosuch
+start -a idle done
+stop nosuch
+kill done
+kill -s NOSUCH up
+rm nosuch
+rm -f nosuch
+rm up
+wait nosuch
+attach nosuch
+attach done
+exec nosuch true
+exec done true
+exec up nosuch
+exec up /etc/passwd
+exec -w /nosuch up pwd
+exec -u nosuch up id
+exec -it up true
+exec --env-file /nosuch up env
+logs nosuch
+logs --since x up
+logs --nosuch up
+pull UPPER
+pull 127.0.0.1:1/x
+pull IMAGE:bad:tag
+rmi nosuch
+rmi -f nosuch
+tag nosuch other
+tag IMAGE UPPER
+tag IMAGE
+container nosuch
+ps extra
+version extra
+info extra
+run
+stop -t x up
+restart -t x up
+-l nosuch ps
+"""
+
+
+@pytest.fixture
+def four_containers(apus, image):
+    apus("create", "--name", "idle", image, "true").ok()
+    apus("run", "--name", "done", image, "sh", "-c", "echo a; echo b; echo c >&2; exit 3")
+    apus("run", "-d", "--name", "up", "-l", "team=x", "-l", "other=1", "-e", "A=b", "-v", "/tmp:/outside", image, "sleep", "1000").ok()
+    # A second on, the words for its age stay the same for long enough to be compared.
+    wait_until(lambda: "seconds" in apus("ps", "--format", "{{.RunningFor}}").out, "the container is two seconds old")
+
+
+def test_lists_and_details_are_dockers_byte_for_byte(docker, apus, image, four_containers):
+    found = differences(docker, apus, image, LISTS)
+    # Ages count on while the two are asked one after the other.
+    again = differences(docker, apus, image, "\n".join(found)) if found else {}
+    assert again == {}
+
+
+def test_refusals_are_dockers_byte_for_byte(docker, apus, image, four_containers):
+    assert differences(docker, apus, image, REFUSALS) == {}
+
+
+def flags(page):
+    return set(re.findall(r"^ +(?:-\w, )?--([\w-]+)", page, re.M))
+
+
+# Of other systems, of an experiment, or of what Apus has no use for.
+NOT_OURS = {"cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops", "use-api-socket", "checkpoint", "checkpoint-dir",
+            "disable-content-trust", "help", "platform", "tree"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_D25_every_flag_of_dockers_page_is_on_ours(docker, apus, verb):
+    assert flags(docker(verb, "--help").ok()) - flags(apus(verb, "--help").ok()) <= NOT_OURS
+
+
+NAMES = {"run": "nosuch:image", "create": "nosuch:image", "tag": "nosuch other", "exec": "nosuch true", "pull": "NOSUCH",
+         "ps": "-f nosuch=1", "images": "-f nosuch=1", "version": "-f {{.Nosuch}}", "info": "-f {{.Nosuch}}"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_says_what_is_wrong_with_its_flags_operands_and_names(apus, verb):
+    """An unknown flag, too many or too few operands, and something that is not there."""
+    flag = apus(verb, "--nosuch")
+    assert (flag.code, flag.out) == (125, "") and flag.err.startswith("unknown flag: --nosuch\n\nUsage:  apus "), flag
+    count = apus(*([verb, "x", "y"] if verb in ("images", "version", "info", "ps") else [verb]))
+    assert (count.code, count.out) == (1, "") and re.match(rf"apus: 'apus {verb}' (requires|accepts)", count.err), count
+    name = apus(verb, *NAMES.get(verb, "nosuch").split())
+    assert name.code == (125 if verb == "run" else 1) and "nosuch" in name.err.lower(), name
+    assert name.out in ("", "[]\n", "Using default tag: latest\n"), name
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_A04_without_a_daemon_each_verb_says_so_in_one_line(workspace, verb):
+    client = Client("apus", CLIENTS["apus"], "unix:///tmp/apus-nobody.sock", workspace)
+    operands = {"exec": ["a", "true"], "tag": ["a", "b"]}.get(verb, ["a"])
+    begin = time.monotonic()
+    result = client(verb, *([] if verb in ("ps", "images", "version", "info") else operands))
+    assert time.monotonic() - begin < 5
+    assert result.code == (125 if verb == "run" else 1)
+    lines = [line for line in result.err.splitlines() if line and not line.startswith("Run 'apus run")]
+    assert len(lines) == 1 and lines[0].removeprefix("apus: ") == (
+        "Cannot connect to the apus daemon at unix:///tmp/apus-nobody.sock. Is the apus daemon running?"), result
+
+
+def modes(shell):
+    """A digest of the terminal's settings, by the shell on it."""
+    shell.sendline("stty -g | md5sum")
+    shell.expect(r"([0-9a-f]{32})")
+    digest = shell.match.group(1)
+    shell.expect("host> ")
+    return digest
+
+
+@pytest.mark.parametrize("end", ["exit", "detach", "interrupt", "terminate", "kill", "daemon", "exec", "closed"])
+def test_C08_the_terminal_is_given_back_however_a_client_ends(brittle, end):
+    client = brittle.client
+    shell = pexpect.spawn("/bin/bash", ["--norc"], env={**client.environment, "PS1": "host> "}, timeout=20, encoding="utf-8")
+    shell.expect("host> ")
+    before = modes(shell)
+    # The trap's echo is the payload's: the prompt of busybox's shell would also come from a shell that still reads.
+    payload = "stty -echo; trap 'exit 7' INT TERM; echo rea''dy; while :; do sleep 0.1; done"
+    if end == "exec":
+        client("run", "-d", "--name", "raw", brittle.image, "sleep", "100").ok()
+        shell.sendline(f"{client.path} exec -it raw sh -c \"{payload}\"")
+    elif end == "closed":
+        shell.sendline(f"{client.path} run -it --name raw {brittle.image} sh -c \"echo rea''dy; sleep 1; seq 1 100000\" | head -n 1")
+    else:
+        shell.sendline(f"{client.path} run -it --name raw {brittle.image} sh -c \"{payload}\"")
+    shell.expect("ready")
+    if end in ("exit", "exec"):
+        shell.send("\x03")
+    elif end == "detach":
+        shell.send("\x10\x11")
+    elif end == "interrupt":
+        os.kill(client_process(shell), signal.SIGINT)
+    elif end == "terminate":
+        os.kill(client_process(shell), signal.SIGTERM)
+    elif end == "kill":
+        client("kill", "raw").ok()
+    elif end == "daemon":
+        brittle.kill()
+    shell.expect("host> ")
+    assert modes(shell) == before
+    shell.close()
+
+
+def client_process(shell):
+    """The one child of the shell."""
+    with open(f"/proc/{shell.pid}/task/{shell.pid}/children", encoding="utf-8") as file:
+        return int(file.read().split()[0])
