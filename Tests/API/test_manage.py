@@ -182,13 +182,29 @@ def test_D20_inspect_prints_json_and_templates(cli, running, image):
     assert cli("inspect", "-f", "{{.Nosuch}}", "web").code == 1
 
 
+def test_D20_a_name_of_two_objects_is_told_apart_by_its_type(cli, image):
+    cli("tag", image, "twofold").ok()
+    try:
+        identifier = cli("create", "--name", "twofold", image).line()
+        assert cli.inspect("twofold", "{{.Id}}") == identifier, "a container comes first"
+        assert cli("inspect", "--type", "container", "-f", "{{.Id}}", "twofold").line() == identifier
+        assert cli("inspect", "--type", "image", "-f", "{{.Id}}", "twofold").line() == cli.inspect(image, "{{.Id}}")
+    finally:
+        cli("rmi", "twofold").ok()
+
+
 def test_D24_an_id_serves_where_a_name_does(cli, running):
     identifier = cli.inspect("web", "{{.Id}}")
     for word in (identifier, identifier[:12], "web"):
         assert cli("exec", word, "echo", "here").line() == "here"
-        assert cli("logs", word).ok() == "up\n"
-    assert cli("stop", "-t", "1", identifier[:12]).line() == identifier[:12]
-    assert cli("wait", identifier).line() == "0"
+        assert set(cli("logs", word).ok().split()) == {"up"}
+        assert cli("restart", "-t", "0", word).line() == word
+        assert cli("kill", word).line() == word
+        assert cli("wait", word).line() == "137"
+        assert cli("start", word).line() == word
+        assert cli("rm", word).code == 1
+    assert cli("stop", "-t", "0", identifier[:12]).line() == identifier[:12]
+    assert cli("wait", identifier).line() == "137"
     assert cli("rm", identifier[:20]).line() == identifier[:20]
 
 

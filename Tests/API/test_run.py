@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import pexpect
 import pytest
@@ -29,6 +30,15 @@ def test_C03_detached_prints_the_whole_id_and_goes_on(cli, image):
     identifier = cli("run", "-d", image, "sleep", "60").line()
     assert re.fullmatch(r"[0-9a-f]{64}", identifier)
     assert cli.inspect(identifier, "{{.State.Running}}") == "true"
+
+
+def test_C03_a_hang_up_of_the_clients_terminal_does_not_reach_the_container(cli, image):
+    shell = pexpect.spawn("/bin/bash", ["--norc"], env={**cli.environment, "PS1": "host> "}, timeout=20)
+    shell.expect("host> ")
+    shell.sendline(f"{cli.path} run -d --name hung {image} sleep 60")
+    shell.expect(r"[0-9a-f]{64}")
+    shell.close(force=True)
+    assert cli.inspect("hung", "{{.State.Running}}") == "true"
 
 
 def test_C04_input_is_not_attached_unless_asked_for(cli, image):
@@ -99,6 +109,10 @@ def test_C14_a_name_is_found_and_any_unambiguous_prefix_serves(cli, image):
     name = cli.inspect(identifier, "{{.Name}}")
     assert re.fullmatch(r"/[a-z]+_[a-z]+[0-9]?", name)
     assert cli.inspect(identifier[:6], "{{.Id}}") == identifier
+    others = [cli("create", image).line() for _ in range(16)]
+    shared = next(first for first in "0123456789abcdef" if sum(one.startswith(first) for one in [identifier, *others]) > 1)
+    assert cli("rm", shared).code == 1, "a prefix of two ids is none"
+    assert len(containers(cli)) == 17
     assert cli.inspect(name[1:], "{{.Id}}") == identifier
 
 
@@ -150,8 +164,31 @@ def test_A14_a_container_sees_itself_only(cli, image):
     assert cli.inspect("first", "{{.State.Running}}") == "true"
 
 
+def test_A14_one_container_over_its_memory_leaves_the_others_alone(cli, image):
+    cli("run", "-d", "--name", "bystander", image, "sh", "-c", "echo data > /own; sleep 60").ok()
+    flags = ["-m", "16m", "--memory-swap", "16m", "--shm-size", "200m"]
+    assert cli("run", "--rm", *flags, image, "dd", "if=/dev/zero", "of=/dev/shm/fill", "bs=1M", "count=100").code == 137
+    assert cli.inspect("bystander", "{{.State.Running}} {{.State.OOMKilled}}") == "true false"
+    assert cli("run", "--rm", image, "cat", "/own").code == 1, "files of another container are not here"
+    assert cli("exec", "bystander", "cat", "/own").ok() == "data\n"
+
+
 def test_A15_the_kernel_is_the_hosts(cli, image):
     assert cli("run", "--rm", image, "uname", "-r").line() == os.uname().release
+
+
+def test_A15_an_idle_container_costs_a_small_shim_and_starts_in_under_a_second(apus, image, own_daemon):
+    before = set(own_daemon.shims())
+    times = []
+    for number in range(5):
+        begin = time.monotonic()
+        apus("run", "-d", "--name", f"idle{number}", image, "sleep", "60").ok()
+        times.append(time.monotonic() - begin)
+    assert min(times) < 1, times
+    for shim in set(own_daemon.shims()) - before:
+        with open(f"/proc/{shim}/smaps_rollup", encoding="utf-8") as file:
+            share = int(re.search(r"^Pss:\s+(\d+) kB", file.read(), re.M).group(1))
+        assert share < 4096, "PSS of one shim in kB"
 
 
 def test_A17_A18_writes_stay_in_their_container_until_it_is_removed(cli, image):

@@ -20,6 +20,19 @@ def cgroups(named):
     return sorted(found)
 
 
+def parents_of_peers():
+    """The cgroups that docker, containerd and podman keep their containers in, of every hierarchy."""
+    names = ("docker", "default", "libpod_parent")
+    return {path for name in names for path in (*glob.glob(f"/sys/fs/cgroup/{name}"), *glob.glob(f"/sys/fs/cgroup/*/{name}"))}
+
+
+def remove_cgroups(paths):
+    """Removes cgroups without processes, and those below them."""
+    for path in paths:
+        for folder, _, _ in os.walk(path, topdown=False):
+            os.rmdir(folder)
+
+
 def processes(command):
     """Process ids whose command line holds `command`."""
     found = []

@@ -1,9 +1,11 @@
 internal import LinuxSyscalls
 
-/// SIGTERM and SIGINT. The main thread waits for them, the daemon is told.
+/// SIGTERM and SIGINT. The main thread waits for them, the daemon is told. SIGHUP is taken too and ends nothing: the
+/// terminal that the daemon was started from may go away.
 ///
 /// An asynchronous `main` would end in libdispatch, which unblocks every signal in the main thread.
 struct StopSignals: ~Copyable {
+    private static let hangUp: Int32 = 1
     private static let interrupt: Int32 = 2
     private static let terminate: Int32 = 15
 
@@ -14,7 +16,7 @@ struct StopSignals: ~Copyable {
 
     /// Blocks the signals in this thread, and in those that it makes from now on: there may be no other yet.
     init() throws(SyscallError) {
-        let signals = SignalSet(Self.interrupt, Self.terminate)
+        let signals = SignalSet(Self.hangUp, Self.interrupt, Self.terminate)
         try setSignalMask(signals)
         descriptor = try openSignals(signals)
         (arrivals, continuation) = AsyncStream.makeStream()
@@ -24,7 +26,7 @@ struct StopSignals: ~Copyable {
     func forward() throws(SyscallError) {
         while true {
             _ = try waitUntilReadable([descriptor.number])
-            if let signal = try nextSignal(of: descriptor) { continuation.yield(signal) }
+            if let signal = try nextSignal(of: descriptor), signal != Self.hangUp { continuation.yield(signal) }
         }
     }
 }

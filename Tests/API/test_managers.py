@@ -1,0 +1,141 @@
+"""Row A07: `apus-runtime` in the place of runc, chosen by the configuration that each manager has for that.
+
+Each manager is a private one with folders of its own, in a mount namespace of its own."""
+
+import os
+import shutil
+import subprocess
+
+import leaks
+import pytest
+from conftest import BUILD, Client, docker_command_lines
+from processes import stop, wait_until
+
+RUNTIME = os.path.join(BUILD, "apus-runtime")
+CONTAINERD = """version = 2
+root = "{folder}/cd/root"
+state = "{folder}/cd/state"
+disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.btrfs", "io.containerd.grpc.v1.cri",
+  "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
+[grpc]
+  address = "{folder}/cd/sock"
+[ttrpc]
+  address = "{folder}/cd/ttrpc"
+"""
+
+
+@pytest.fixture
+def folder(workspace):
+    path = os.path.join(workspace, "m")
+    os.makedirs(path)
+    before = leaks.parents_of_peers()
+    yield path
+    # A manager's shims leave once they have told of the end.
+    wait_until(lambda: not leaks.processes(path), "the manager's processes are gone", seconds=20)
+    leaks.remove_cgroups(leaks.parents_of_peers() - before)
+    shutil.rmtree(path)
+
+
+def background(folder, name, *words):
+    with open(os.path.join(folder, f"{name}.log"), "wb") as log:
+        return subprocess.Popen(["unshare", "-m", *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def said(folder, name):
+    with open(os.path.join(folder, f"{name}.log"), encoding="utf-8", errors="replace") as file:
+        return file.read()[-3000:]
+
+
+@pytest.fixture
+def root(folder):
+    """A root file system with busybox."""
+    path = os.path.join(folder, "root")
+    for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp"):
+        os.makedirs(os.path.join(path, name))
+    shutil.copy(shutil.which("busybox"), os.path.join(path, "bin", "busybox"))
+    for applet in ("cat", "echo", "sh", "sleep"):
+        os.symlink("busybox", os.path.join(path, "bin", applet))
+    return path
+
+
+def test_A07_containerd_runs_its_containers_with_the_runtime(folder, root):
+    os.makedirs(f"{folder}/cd")
+    with open(f"{folder}/cd/config.toml", "w", encoding="utf-8") as file:
+        file.write(CONTAINERD.format(folder=folder))
+    process = background(folder, "containerd", "containerd", "--config", f"{folder}/cd/config.toml")
+
+    def ctr(*words, **options):
+        return subprocess.run(["ctr", "--address", f"{folder}/cd/sock", *words], capture_output=True, text=True, timeout=60, check=False, **options)
+
+    chosen = ["--runtime", "io.containerd.runc.v2", "--runc-binary", RUNTIME]
+    try:
+        wait_until(lambda: ctr("version").returncode == 0, "containerd answers", seconds=30)
+        ran = ctr("run", "--rm", *chosen, "--rootfs", root, "first", "/bin/sh", "-c", "echo out; echo err >&2; exit 33")
+        assert (ran.returncode, ran.stdout, ran.stderr) == (33, "out\n", "err\n"), said(folder, "containerd")
+        assert ctr("run", "-d", *chosen, "--rootfs", root, "second", "/bin/sleep", "600").returncode == 0
+        assert ctr("tasks", "exec", "--exec-id", "one", "second", "/bin/sh", "-c", "exit 21").returncode == 21
+        assert "RUNNING" in ctr("tasks", "list").stdout
+        assert ctr("tasks", "kill", "--signal", "SIGKILL", "second").returncode == 0
+        wait_until(lambda: "STOPPED" in ctr("tasks", "list").stdout, "the task has ended")
+        assert "137" in ctr("tasks", "delete", "second").stderr
+        assert ctr("containers", "delete", "second").returncode == 0
+    finally:
+        stop(process)
+
+
+def test_A07_dockerd_runs_its_containers_with_the_runtime(folder, registry):
+    host = f"unix://{folder}/docker.sock"
+    process = background(
+        folder, "dockerd", "dockerd", "--host", host, "--data-root", f"{folder}/dd", "--exec-root", f"{folder}/de", "--pidfile",
+        f"{folder}/docker.pid", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--bridge=none",
+        "--add-runtime", f"apus={RUNTIME}", "--default-runtime", "apus")
+    name, path = sorted(docker_command_lines().items())[0]
+    docker, image = Client(name, path, host, folder), f"{registry.host}/busybox"
+    try:
+        wait_until(lambda: docker("version").code == 0, "dockerd answers", seconds=60)
+        docker("pull", image).ok()
+        ran = docker("run", "--rm", "--network", "none", image, "sh", "-c", "echo out; echo err >&2; exit 9")
+        assert (ran.out, ran.err, ran.code) == ("out\n", "err\n", 9), said(folder, "dockerd")
+        docker("run", "-d", "--name", "stays", "--network", "none", "-m", "64m", image, "sleep", "600").ok()
+        assert docker.inspect("stays", "{{.HostConfig.Runtime}}") == "apus"
+        assert docker("exec", "stays", "sh", "-c", "exit 21").code == 21
+        assert docker("exec", "-i", "stays", "cat", stdin="in\n").ok() == "in\n"
+        assert docker("run", "--rm", "--network", "none", image, "nosuch").code == 127
+        docker("kill", "stays").ok()
+        assert docker("wait", "stays").line() == "137"
+        docker("rm", "stays").ok()
+    finally:
+        stop(process, seconds=30)
+
+
+def test_A07_podman_runs_its_containers_with_the_runtime(folder, root):
+    def podman(*words, stdin=""):
+        return subprocess.run(
+            ["unshare", "-m", "podman", "--root", f"{folder}/pr", "--runroot", f"{folder}/prr", "--tmpdir", f"{folder}/pt", "--storage-driver",
+             "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", RUNTIME, *words],
+            input=stdin, capture_output=True, text=True, timeout=60, check=False)
+
+    # Podman raises limits that this container's process may keep as they are.
+    place = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "--network", "none", "--rootfs", root]
+    try:
+        ran = podman("run", "--rm", *place, "/bin/sh", "-c", "echo out; echo err >&2; exit 9")
+        assert (ran.returncode, ran.stdout, ran.stderr) == (9, "out\n", "err\n"), ran
+        begun = podman("run", "-d", "--name", "stays", *place, "/bin/sleep", "600")
+        assert begun.returncode == 0, begun
+        assert podman("exec", "stays", "/bin/sh", "-c", "exit 21").returncode == 21
+        assert podman("inspect", "-f", "{{.OCIRuntime}} {{.State.Status}}", "stays").stdout == f"{RUNTIME} running\n"
+        assert podman("kill", "stays").returncode == 0
+        assert podman("wait", "stays").stdout == "137\n"
+    finally:
+        podman("rm", "-f", "stays")
+
+
+def test_A07_A08_only_shim_and_payload_stay_once_a_container_runs(apus, image, own_daemon):
+    apus("run", "-d", "--name", "alone", image, "sleep", "60").ok()
+    assert leaks.processes(RUNTIME) == []
+    assert len(own_daemon.shims()) == 1
+    pid = int(apus.inspect("alone", "{{.State.Pid}}"))
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        parent = int(file.read().rpartition(")")[2].split()[1])
+    assert parent == own_daemon.shims()[0]
