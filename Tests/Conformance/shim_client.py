@@ -20,7 +20,7 @@ TASK, SUPERVISION = "containerd.task.v2.Task", "apus.shim.v1.Shim"
 REQUEST, RESPONSE, DATA = 1, 2, 3
 REMOTE_CLOSED, REMOTE_OPEN, NO_DATA = 1, 2, 4
 ATTACHED, STDIN, STDOUT, STDERR, EXITED = 1, 2, 3, 4, 5
-NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION, UNIMPLEMENTED = 5, 6, 9, 12
+INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, RESOURCE_EXHAUSTED, FAILED_PRECONDITION, UNIMPLEMENTED = 3, 5, 6, 8, 9, 12
 
 
 # --- protobuf -------------------------------------------------------------------------------------------------
@@ -205,6 +205,23 @@ class Attachment:
         self.connection.close()
 
 
+class Events:
+    """An event stream on a connection of its own."""
+
+    def __init__(self, path, id):
+        self.connection = Connection(path)
+        self.stream = self.connection.open(SUPERVISION, "Events", message(f1=id), streaming=True)
+        # The stream's beginning has no answer: one to a later call says that it was heard.
+        self.connection.answer(self.connection.open(TASK, "Connect", message(f1=id)))
+
+    def topics(self, last):
+        """All topics up to the first one called `last`."""
+        found = []
+        while found[-1:] != [f"/tasks/{last}"]:
+            found.append(parse(self.connection.receive()[3])[3].decode())
+        return found
+
+
 # --- the shim -------------------------------------------------------------------------------------------------
 
 class Shim:
@@ -266,17 +283,26 @@ class Shim:
         self.create(terminal, **(options or {}))
         self.start()
 
-    def exec(self, *args, terminal=False, stdin=False, cwd="/", attach=None):
-        """Notes an exec, attaches when asked to, starts it. Returns its id and the attachment."""
+    def note_exec(self, *args, terminal=False, stdin=False, cwd="/"):
+        """Notes an exec for a later Start. Returns its id."""
         self.execs += 1
         name = f"exec{self.execs}"
         process = {"terminal": terminal, "user": {"uid": 0, "gid": 0}, "args": list(args), "cwd": cwd,
                    "env": ["PATH=/bin", "TERM=xterm"]}
         spec = any_of("apus.shim.v1.Exec", message(f1=json.dumps(process), f2=stdin))
         self.task("Exec", f2=name, f3=terminal, f7=spec)
+        return name
+
+    def exec(self, *args, terminal=False, stdin=False, cwd="/", attach=None):
+        """Notes an exec, attaches when asked to, starts it. Returns its id and the attachment."""
+        name = self.note_exec(*args, terminal=terminal, stdin=stdin, cwd=cwd)
         attachment = self.attach(name, stdin=stdin) if attach or attach is None else None
         self.start(name)
         return name, attachment
+
+    def subscribe(self):
+        """Begins to listen to events; `topics` of what this returns gives them."""
+        return Events(self.directory / "socket", self.id)
 
     def attach(self, exec_id="", **streams):
         return Attachment(self.directory / "socket", self.id, exec_id, **streams)

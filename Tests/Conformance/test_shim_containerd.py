@@ -1,4 +1,5 @@
 """The shim under the real containerd, as io.containerd.apus.v2, through ctr."""
+import json
 import os
 import re
 import shutil
@@ -83,14 +84,17 @@ class Containerd:
     def shims(self):
         return [line for line in processes_below(self.folder / "bin")]
 
-    def socket_directories(self):
-        return list(Path("/run/apus-shim").glob("*")) if Path("/run/apus-shim").exists() else []
+
+def shim_directories():
+    """The directories of containerd's shims, and their parent, which goes with the last of them."""
+    parent = Path("/run/apus-shim")
+    return {parent, *parent.iterdir()} if parent.exists() else set()
 
 
 @pytest.fixture(scope="module", params=CHOSEN)
 def containerd(request):
     folder = tempfile.mkdtemp(prefix="apus-ctrd-")
-    before = set(os.listdir("/run/apus-shim")) if os.path.exists("/run/apus-shim") else set()
+    before = shim_directories()
     daemon = Containerd(folder, RUNTIMES[request.param])
     try:
         daemon.import_image()
@@ -103,8 +107,7 @@ def containerd(request):
         left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if folder in line]
         if not left:
             shutil.rmtree(folder)
-        after = set(os.listdir("/run/apus-shim")) if os.path.exists("/run/apus-shim") else set()
-        assert (left, processes_below(folder), after - before) == ([], [], set())
+        assert (left, processes_below(folder), shim_directories() - before) == ([], [], set())
 
 
 @pytest.fixture
@@ -151,6 +154,27 @@ def test_exec_runs_beside_the_payload_and_passes_its_exit_code_on(containerd, na
     done = containerd.ctr("tasks", "exec", "--exec-id", "three", name, "no-such-program", check=False)
     assert done.returncode != 0 and b"no-such-program" in done.stderr
     containerd.ctr("tasks", "kill", "--signal", "SIGKILL", name)
+    containerd.ctr("tasks", "delete", "--force", name, check=False)
+    containerd.ctr("containers", "delete", name)
+
+
+def test_pausing_shows_in_the_list_refuses_execs_and_ends_with_resuming(containerd, name):
+    containerd.run("--detach", containerd.image, name, "sleep", "600")
+    containerd.ctr("tasks", "pause", name)
+    assert re.search(rf"{name}\s+\d+\s+PAUSED", containerd.ctr("tasks", "list").stdout.decode())
+    done = containerd.ctr("tasks", "exec", "--exec-id", "one", name, "true", check=False)
+    assert done.returncode != 0 and b"paused" in done.stderr
+    containerd.ctr("tasks", "resume", name)
+    assert re.search(rf"{name}\s+\d+\s+RUNNING", containerd.ctr("tasks", "list").stdout.decode())
+    assert containerd.ctr("tasks", "exec", "--exec-id", "two", name, "echo", "on").stdout == b"on\n"
+    containerd.ctr("tasks", "delete", "--force", name, check=False)
+    containerd.ctr("containers", "delete", name)
+
+
+def test_statistics_are_read_by_containerd(containerd, name):
+    containerd.run("--detach", containerd.image, name, "sleep", "600")
+    found = json.loads(containerd.ctr("tasks", "metrics", "--format", "json", name).stdout)
+    assert found["pids"]["current"] == 1 and found["memory"]["usage"], found
     containerd.ctr("tasks", "delete", "--force", name, check=False)
     containerd.ctr("containers", "delete", name)
 

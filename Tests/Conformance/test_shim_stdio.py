@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from shim_client import (FAILED_PRECONDITION, STDERR, STDOUT, Refused, log_text, message, read_log,
+from shim_client import (FAILED_PRECONDITION, RESOURCE_EXHAUSTED, STDERR, STDOUT, Refused, log_text, message, read_log,
                          wait_until)
 from shim_fixtures import shim, shims  # noqa: F401
 
@@ -301,6 +301,42 @@ def test_exec_input_goes_to_the_exec(shim):
     attachment.send(b"to the exec\n")
     attachment.end_input()
     assert attachment.read_to_end()[STDOUT] == b"to the exec\n" and attachment.exit[2] == 3
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipes", "terminal"])
+def test_input_that_comes_before_the_process_waits_for_it(shim, terminal):
+    shim.run("sleep", "60")
+    name = shim.note_exec("sh", "-c", "read a; read b; echo $b $a", terminal=terminal, stdin=True)
+    attachment = shim.attach(name, stdin=True)
+    attachment.send(b"first\nsecond\n")
+    attachment.end_input()
+    shim.start(name)
+    assert b"second first" in attachment.read_to_end()[STDOUT] and attachment.exit[2] == 0
+
+
+def test_much_input_before_the_process_waits_at_the_client(shim):
+    shim.run("sleep", "60")
+    name = shim.note_exec("wc", "-c", stdin=True)
+    attachment = shim.attach(name, stdin=True)
+    before = resident_kilobytes(shim.pid)
+    attachment.connection.socket.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        for _ in range(400):
+            attachment.send(b"x" * 65536)
+    assert resident_kilobytes(shim.pid) - before < 10_240
+    attachment.close()
+    shim.start(name)
+    assert shim.wait(name)[2] == 0
+
+
+def test_a_message_of_input_that_is_too_long_is_refused_and_not_cut(shim):
+    shim.run("sleep", "60")
+    name = shim.note_exec("wc", "-c", stdin=True)
+    attachment = shim.attach(name, stdin=True)
+    attachment.send(b"x" * 65537)
+    with pytest.raises(Refused) as refused:
+        attachment.read_to_end()
+    assert refused.value.code == RESOURCE_EXHAUSTED
 
 
 def test_nobody_attaches_to_what_is_not_there(shim):

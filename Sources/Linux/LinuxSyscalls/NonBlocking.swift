@@ -63,6 +63,8 @@ extension SyscallError {
     package var isPeerGone: Bool { errno == EPIPE || errno == ECONNRESET }
     /// There is no such file, process or name: ENOENT or ESRCH.
     package var isMissing: Bool { errno == ENOENT || errno == ESRCH }
+    /// The kernel has no room for it now: ENOMEM, or ENOSPC of epoll_ctl(2).
+    package var isOutOfResources: Bool { errno == ENOMEM || errno == ENOSPC }
     /// What was to be unmounted is no mount point: EINVAL of umount2(2).
     package var isNotMounted: Bool { call == "umount" && errno == EINVAL }
     /// There is such a file already: EEXIST.

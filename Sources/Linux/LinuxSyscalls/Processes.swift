@@ -23,8 +23,8 @@ package enum CloneResult: ~Copyable {
 }
 
 /// Duplicates the calling process as fork(2) does, with a pidfd for the parent, and goes on in both. The caller must have one thread.
-/// - Parameter cgroup: directory of a cgroup v2 in which the child is born (CLONE_INTO_CGROUP); where `canCloneIntoCgroup` says so.
-/// - Source: clone3(2), Linux 5.3; CLONE_INTO_CGROUP Linux 5.7. Filters of containers refuse clone3 with ENOSYS: then it is clone(2).
+/// - Parameter cgroup: directory of a cgroup v2 in which the child is born (CLONE_INTO_CGROUP).
+/// - Source: clone3(2), Linux 5.3; CLONE_INTO_CGROUP Linux 5.7.
 package func cloneProcess(_ flags: CloneFlags = [], cgroup: Int32? = nil) throws(SyscallError) -> CloneResult {
     precondition(isSingleThreaded(), "a process with threads may not go on after clone3")
     let (pidfdFlag, cgroupFlag): (UInt64, UInt64) = (0x1000, 0x2_0000_0000)
@@ -32,15 +32,9 @@ package func cloneProcess(_ flags: CloneFlags = [], cgroup: Int32? = nil) throws
     let all = flags.rawValue | pidfdFlag | (cgroup == nil ? 0 : cgroupFlag)
     // The kernel takes no exit signal of a sibling: it gets ours.
     let exitSignal = flags.contains(.sibling) ? 0 : SIGCHLD
-    let process = try checked("clone") {
-        let made = unsafe clinux_clone3(all, exitSignal, cgroup ?? -1, &pidfd)
-        return made == -ENOSYS && cgroup == nil ? unsafe clinux_clone(all, exitSignal, &pidfd) : made
-    }
+    let process = try checked("clone3") { unsafe clinux_clone3(all, exitSignal, cgroup ?? -1, &pidfd) }
     return process == 0 ? .child : .parent(process: process, pidfd: OwnedFD(owning: pidfd))
 }
-
-/// Whether there is a clone3 to be born into a cgroup with, told by what an empty request is refused for.
-package func canCloneIntoCgroup() -> Bool { clinux_clone3(.max, 0, -1, nil) != -ENOSYS }
 
 /// Whether the calling process has one thread, told by the number of links of its task directory; true where procfs is missing.
 /// - Source: proc_pid_task(5).
@@ -99,6 +93,18 @@ package func waitForExit(_ target: WaitTarget, block: Bool = true) throws(Syscal
     try checked("waitid") { unsafe clinux_waitid(type, id, options, &exit) }
     if exit.process == 0 { return nil }
     return (exit.process, exit.code == Int32(CLD_EXITED) ? .exited(exit.status) : .signalled(exit.status))
+}
+
+/// Waits for a child to end and reaps it, at most for a while; then it is killed.
+/// - Returns: nil for one that had to be killed; should even that not end it within five seconds, it is left to its parent's end.
+package func waitForExit(ofChild process: Int32, orKillAfterMilliseconds timeout: Int32) throws(SyscallError) -> ProcessExit? {
+    let pidfd = try openProcess(process)
+    if try !waitUntilReadable([pidfd.number], timeoutMilliseconds: timeout).isEmpty {
+        return try waitForExit(.process(process))?.exit
+    }
+    try sendSignal(SIGKILL, toProcessOf: pidfd)
+    if try !waitUntilReadable([pidfd.number], timeoutMilliseconds: 5_000).isEmpty { _ = try waitForExit(.process(process)) }
+    return nil
 }
 
 /// Marks every descriptor from `first` up as close-on-exec. - Source: close_range(2), CLOSE_RANGE_CLOEXEC, Linux 5.11.

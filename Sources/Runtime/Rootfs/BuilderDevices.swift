@@ -90,10 +90,7 @@ extension RootfsBuilder {
         let master = try openFile(FilePath("/proc/self/fd/\(multiplexer.number)"), [.readWrite, .noControllingTerminal])
         let slave = try openTerminalPeer(of: master)
         try verifyKind(of: slave.number, is: .devpts, "the terminal does not lie on devpts")
-        // Nor does a link of the image decide what the terminal covers.
-        let place = try openedRoot { root throws(SyscallError) in
-            try root.openMountPoint("/dev/console", creating: .file, followingLinks: false)
-        }
+        let place = try openedRoot { root throws(SyscallError) in try root.openMountPoint("/dev/console", creating: .file) }
         let tree = try cloneTree(of: slave.number, recursive: false, subject: "/dev/console")
         try moveMount(tree, onto: place.descriptor, subject: "/dev/console")
         return ContainerTerminal(master: master, slave: slave)

@@ -15,13 +15,8 @@ package struct RootDirectory: ~Copyable {
     package func open(_ path: String, _ flags: OpenFlags = .path) throws(SyscallError) -> OwnedFD {
         do throws(SyscallError) { return try openInRoot(FilePath(path), flags, root: descriptor) } catch {
             // No openat2 in this kernel, or none through the filter that we run under.
-            guard error.errno == ENOSYS || error.errno == EPERM else { throw error }
-            let place = try walk(path, creating: nil)
-            if flags == .path { return place.take() }
-            // Where it really lies there is no link on the way any more.
-            guard let name = place.trail.last else { return try openFile(".", flags, at: descriptor.number) }
-            let parent = try reopen(place.trail.dropLast())
-            return try openFile(name, [flags, .noFollow], at: parent.number)
+            guard flags == .path, error.errno == ENOSYS || error.errno == EPERM else { throw error }
+            return try walk(path, creating: nil).take()
         }
     }
 
@@ -35,7 +30,7 @@ package struct RootDirectory: ~Copyable {
     ) throws(SyscallError) -> Place {
         let resolve: ResolveFlags = followingLinks ? [.inRoot, .noMagicLinks] : [.inRoot, .noMagicLinks, .noSymlinks]
         do throws(SyscallError) {
-            return Place(descriptor: try openInRoot(FilePath(path), .path, root: descriptor, resolve: resolve))
+            return Place(descriptor: try openInRoot(FilePath(path), .path, root: descriptor, resolve: resolve), wasMade: false)
         } catch {
             guard [ENOENT, ENOSYS, EPERM].contains(error.errno) else { throw error }
             return try walk(path, creating: missing, followingLinks: followingLinks)
@@ -48,14 +43,6 @@ package struct RootDirectory: ~Copyable {
         package let descriptor: OwnedFD
         /// Whether it did not exist before.
         package let wasMade: Bool
-        /// The real names on the way, where it was walked.
-        fileprivate let trail: [FilePath]
-
-        fileprivate init(descriptor: consuming OwnedFD, wasMade: Bool = false, trail: [FilePath] = []) {
-            self.descriptor = descriptor
-            self.wasMade = wasMade
-            self.trail = trail
-        }
 
         /// Gives the descriptor away.
         package consuming func take() -> OwnedFD { descriptor }
@@ -113,14 +100,14 @@ package struct RootDirectory: ~Copyable {
             currentNumber = next.number
             current = consume next
         }
-        guard let found = current.take() else { return Place(descriptor: try descriptor.duplicate()) }
-        return Place(descriptor: found, wasMade: wasMade, trail: trail)
+        guard let found = current.take() else { return Place(descriptor: try descriptor.duplicate(), wasMade: false) }
+        return Place(descriptor: found, wasMade: wasMade)
     }
 
     /// Opens one name without following it, after making it where it is missing.
     private func openComponent(_ name: FilePath, in directory: Int32, creating missing: Missing?) throws(SyscallError) -> Place {
         do throws(SyscallError) {
-            return Place(descriptor: try openFile(name, [.path, .noFollow], at: directory))
+            return Place(descriptor: try openFile(name, [.path, .noFollow], at: directory), wasMade: false)
         } catch {
             guard error.errno == ENOENT, let missing else { throw error }
             return try makeComponent(name, in: directory, as: missing)
@@ -143,7 +130,7 @@ package struct RootDirectory: ~Copyable {
     }
 
     /// Opens a way of real directories again from the root, following nothing.
-    private func reopen(_ trail: some Sequence<FilePath>) throws(SyscallError) -> OwnedFD {
+    private func reopen(_ trail: [FilePath]) throws(SyscallError) -> OwnedFD {
         var current = try descriptor.duplicate()
         for name in trail { current = try openFile(name, [.path, .directory, .noFollow], at: current.number) }
         return current

@@ -37,7 +37,7 @@ final class ContainerCgroup {
 
     /// Whether a process should be cloned into the cgroup. Where v1 has the controllers it moves itself, and need not wait for the
     /// cgroup before that.
-    private(set) lazy var isBornInto: Bool = record.mode == .unified && canCloneIntoCgroup()
+    var isBornInto: Bool { record.mode == .unified }
 
     /// Makes the planned cgroup with the container's limits.
     func create(_ resources: LinuxResources?) throws(RuntimeError) {

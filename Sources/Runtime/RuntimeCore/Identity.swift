@@ -1,7 +1,6 @@
 internal import Glibc
 internal import LinuxSyscalls
 internal import OCISpec
-internal import Rootfs
 internal import SystemPackage
 
 /// Turns the calling process into the user that the payload runs as.
@@ -64,11 +63,9 @@ struct Identity {
     }
 
     /// Pipes and terminals that the runtime was given become the user's, who may then open /dev/stdout anew.
-    /// Devices stay the host's, but for the container's own terminal.
     private func handOverStandardFiles() throws(RuntimeError) {
         for descriptor: Int32 in 0...2 {
-            guard let status = try? fileStatus(of: descriptor), status.userID != plan.user.uid else { continue }
-            if status.isDevice && !plan.terminal { continue }
+            guard let status = try? fileStatus(of: descriptor), status.userID != plan.user.uid, !status.isNullDevice else { continue }
             do {
                 try changeOwner(of: descriptor, userID: plan.user.uid, groupID: status.groupID, subject: "standard file \(descriptor)")
             } catch {
@@ -100,20 +97,27 @@ extension Identity {
 
     /// No magic link of procfs is followed: `/proc/self/fd/7` would lead to a directory of the host that we still hold.
     private func enter() throws(SyscallError) {
-        let root = RootDirectory(try openFile("/", [.path, .directory]))
-        let directory = try root.open(plan.workingDirectory)
-        try changeDirectory(to: directory, subject: plan.workingDirectory)
+        #if WEAKENED_A02
+            try changeDirectory(FilePath(plan.workingDirectory))
+        #else
+            let root = try openFile("/", [.path, .directory])
+            let directory = try openInRoot(FilePath(plan.workingDirectory), [.path, .directory], root: root)
+            try changeDirectory(to: directory, subject: plan.workingDirectory)
+        #endif
     }
 
     private func checkWorkingDirectory() throws(RuntimeError) {
-        let path = try during("checking the working directory") { () throws(SyscallError) in try workingDirectory() }
-        guard path.isAbsolute else {
-            throw RuntimeError(
-                .refused, doing: "entering the working directory", "\(plan.workingDirectory) lies outside the container's root")
-        }
+        #if !WEAKENED_A02
+            let path = try during("checking the working directory") { () throws(SyscallError) in try workingDirectory() }
+            guard path.isAbsolute else {
+                throw RuntimeError(
+                    .refused, doing: "entering the working directory", "\(plan.workingDirectory) lies outside the container's root")
+            }
+        #endif
     }
 }
 
 extension FileStatus {
-    fileprivate var isDevice: Bool { type == .characterDevice || type == .blockDevice }
+    /// /dev/null, which everyone may open anyway.
+    fileprivate var isNullDevice: Bool { type == .characterDevice && device == DeviceNumber(major: 1, minor: 3) }
 }

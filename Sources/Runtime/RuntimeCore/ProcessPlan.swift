@@ -15,7 +15,11 @@ struct CapabilityPlan: Equatable, Sendable {
         bounding = try CapabilitySet(names: sets.bounding, of: "bounding")
         effective = try CapabilitySet(names: sets.effective, of: "effective")
         permitted = try CapabilitySet(names: sets.permitted, of: "permitted")
-        inheritable = try CapabilitySet(names: sets.inheritable, of: "inheritable")
+        #if WEAKENED_A11
+            inheritable = permitted
+        #else
+            inheritable = try CapabilitySet(names: sets.inheritable, of: "inheritable")
+        #endif
         ambient = try CapabilitySet(names: sets.ambient, of: "ambient")
     }
 

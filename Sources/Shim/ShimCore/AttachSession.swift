@@ -1,23 +1,22 @@
 internal import LinuxSyscalls
 internal import ShimProtocol
 
-/// One client that is attached to a process.
+/// One client that is attached to a process. The client's call holds it until one of the two ends.
 final class AttachSession: OutputSink {
     /// Output that waits for this client before the payload waits as well.
     static let maximumQueuedByteCount = 262_144
 
     let request: AttachRequest
     private let call: ServerCall
-    private unowned let process: SupervisedProcess
+    private let process: SupervisedProcess
     private var isWaitingForRoom = false
-    private var sentInput = false
 
     /// Registers the client, then confirms that.
     static func begin(_ request: AttachRequest, call: ServerCall, process: SupervisedProcess) {
         let session = AttachSession(request, call: call, process: process)
-        call.onData = { [unowned session] in session.input($0) }
-        call.onEndOfData = { [unowned session] in session.inputEnded() }
-        call.onClosed = { [unowned session] in session.clientLeft() }
+        call.onData = { session.input($0) }
+        call.onEndOfData = { session.inputEnded() }
+        call.onClosed = { session.clientLeft() }
         call.send(AttachMessage(.attached))
         process.add(session)
     }
@@ -35,7 +34,7 @@ final class AttachSession: OutputSink {
             connection.whenDrained { [weak self] in
                 guard let self else { return }
                 isWaitingForRoom = false
-                if call.connection != nil { process.stdio?.update() }
+                if call.connection != nil { process.stdio.update() }
             }
         }
         return true
@@ -57,24 +56,29 @@ final class AttachSession: OutputSink {
     func fail(_ error: ShimError) { call.fail(error) }
 
     private func input(_ payload: [UInt8]) {
-        guard request.stdin, let input = process.stdio?.attachableInput else { return }
+        guard request.stdin, let input = process.stdio.attachableInput else { return }
         let message: AttachMessage
-        do throws(WireError) { message = try AttachMessage(decoding: payload) } catch {
-            let connection = call.connection
-            call.fail(ShimError("attach", error))
-            connection?.close()
-            return
+        do throws(WireError) { message = try AttachMessage(decoding: payload) } catch { return refuse(ShimError("attach", error)) }
+        // Kinds of a later version are no input.
+        guard message.kind == .stdin else { return }
+        guard message.data.count <= AttachMessage.maximumDataByteCount else {
+            return refuse(ShimError(.limitReached, "attach", cause: "\(message.data.count) bytes of input in one message"))
         }
-        guard message.kind == .stdin, message.data.count <= AttachMessage.maximumDataByteCount else { return }
-        sentInput = true
         input.write(message.data)
         guard input.isSaturated, let connection = call.connection else { return }
         connection.pauseInput()
         input.whenRoom { connection.resumeInput() }
     }
 
+    /// Says what is wrong, and lets the client go: input without a part of it is worse than none.
+    private func refuse(_ error: ShimError) {
+        inputEnded()
+        process.remove(self)
+        call.fail(error)
+    }
+
     private func inputEnded() {
-        if request.stdin && process.stdinOnce { process.stdio?.closeInput() }
+        if request.stdin && process.stdinOnce { process.stdio.closeInput() }
     }
 
     private func clientLeft() {

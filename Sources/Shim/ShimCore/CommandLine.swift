@@ -28,7 +28,8 @@ package struct ShimInvocation: Equatable, Sendable {
     package init(arguments: [String], environment: [String], executable: String) throws(ShimError) {
         var words = arguments.dropFirst()[...]
         var wantsVersion = false
-        configuration.environment = environment
+        // A runtime would take it for the container's own and mount it into there.
+        configuration.environment = environment.filter { !$0.hasPrefix("NOTIFY_SOCKET=") }
         configuration.executable = executable
         action = .start
         while let word = words.first, word.hasPrefix("-") {

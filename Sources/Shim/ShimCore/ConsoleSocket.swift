@@ -24,16 +24,17 @@ final class ConsoleSocket {
 
     /// The master. The runtime has sent it before it ended, so nothing is waited for.
     func takeMaster() throws(ShimError) -> Descriptor {
+        let received: [Descriptor]
         do throws(SyscallError) {
             let connection = Descriptor(try acceptConnection(listener.owned))
             try setNonBlocking(true, of: connection.number)
             let message = try receiveMessage(
                 from: connection.owned, limitBytes: Self.messageByteCount, subject: "console socket")
-            let received = message.descriptors.map { Descriptor(OwnedFD(owning: $0)) }
-            guard received.count == 1, isTerminal(received[0].number) else {
-                throw SyscallError("recvmsg", "console socket: \(received.count) descriptors", errno: 22)
-            }
-            return received[0]
+            received = message.descriptors.map { Descriptor(OwnedFD(owning: $0)) }
         } catch { throw ShimError("terminal from the runtime", error) }
+        guard received.count == 1, isTerminal(received[0].number) else {
+            throw ShimError(.runtime, "terminal from the runtime", cause: "\(received.count) descriptors, which are no terminal")
+        }
+        return received[0]
     }
 }

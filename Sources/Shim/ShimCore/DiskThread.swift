@@ -15,7 +15,6 @@ final class DiskThread {
         case endOfStream(LogRecord.Stream, unixNanoseconds: Int64)
         case writeDurably([UInt8], path: String)
         case nothing
-        case end
     }
 
     /// The error that a job met, in words; nil when it was done.
@@ -122,6 +121,7 @@ private final class DiskWriter {
 
     init(_ shared: SharedQueue) { self.shared = shared }
 
+    /// Works until the process ends.
     func run() {
         while true {
             let batch = shared.state.withLock { state in
@@ -133,17 +133,12 @@ private final class DiskWriter {
                 _ = try? shared.work.take()
                 continue
             }
-            if !perform(batch) { return }
+            perform(batch)
         }
     }
 
-    /// Does a batch in order and says whether to go on.
-    private func perform(_ batch: [QueuedJob]) -> Bool {
+    private func perform(_ batch: [QueuedJob]) {
         for queued in batch {
-            if case .end = queued.job {
-                flush()
-                return false
-            }
             // What is waited for sees everything before it on disk.
             if queued.reports { flush() }
             let problem = perform(queued.job)
@@ -155,7 +150,6 @@ private final class DiskWriter {
         }
         flush()
         shared.done.raise()
-        return true
     }
 
     private func perform(_ job: DiskThread.Job) -> String? {
@@ -168,7 +162,7 @@ private final class DiskWriter {
         case .endOfStream(.stderr, let time): stderr.finish(unixNanoseconds: time) { write($0) }
         case .writeDurably(let bytes, let path):
             do throws(SyscallError) { try writeFileDurably(bytes, to: FilePath(path)) } catch { return "\(error)" }
-        case .nothing, .end: break
+        case .nothing: break
         }
         return nil
     }

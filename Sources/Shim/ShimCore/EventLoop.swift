@@ -21,6 +21,7 @@ final class EventLoop {
 
     /// Quiet this long before idle work is done, and this long between two times of it.
     private static let idleMilliseconds: Int32 = 1000
+    private static let retryDelay = Duration.milliseconds(100)
     private static let idleWorkNanoseconds: Int64 = 30_000_000_000
 
     private struct Timer {
@@ -97,17 +98,28 @@ final class EventLoop {
             switch (watch.state, state) {
             case (.waiting(let old), .waiting(let new)):
                 if old != new { try epoll.change(watch.descriptor, for: new, token: watch.token) }
-            case (.paused, .waiting(let new)): try epoll.add(watch.descriptor, for: new, token: watch.token)
+            case (.paused, .waiting(let new)): guard try enter(watch, for: new) else { return }
             case (.waiting, .paused), (.waiting, .cancelled): try epoll.remove(watch.descriptor)
             case (.paused, .paused), (.paused, .cancelled), (.cancelled, _): break
             }
         } catch {
-            // Only a descriptor that was closed under a live watch, or a full kernel table, comes here.
+            // Only a descriptor that was closed under a live watch comes here.
             preconditionFailure("\(error)")
         }
         if case .cancelled = watch.state { return }
         watch.state = state
         if case .cancelled = state { watches[watch.token] = nil }
+    }
+
+    /// Puts a paused watch back into the set. A kernel without room for it is asked again a little later.
+    private func enter(_ watch: Watch, for readiness: Readiness) throws(SyscallError) -> Bool {
+        do throws(SyscallError) {
+            try epoll.add(watch.descriptor, for: readiness, token: watch.token)
+            return true
+        } catch  where error.isOutOfResources {
+            after(Self.retryDelay) { if case .paused = watch.state { watch.wait(for: readiness) } }
+            return false
+        }
     }
 
     private func takeToken() -> UInt64 {

@@ -44,14 +44,9 @@ final class EventPublisher {
     /// Calls `action` when nothing waits any more, at the latest after `limit`.
     func whenDrained(limit: Duration, _ action: @escaping () -> Void) {
         if queue.isEmpty { return loop.soon(action) }
-        var isDone = false
-        let finish = {
-            if isDone { return }
-            isDone = true
-            action()
-        }
-        drainWaiters.append(finish)
-        loop.after(limit, finish)
+        let once = Once(action)
+        drainWaiters.append(once.run)
+        loop.after(limit, once.run)
     }
 
     private func advance() {
@@ -61,7 +56,10 @@ final class EventPublisher {
         let request = TtrpcRequest(
             service: ForwardEventRequest.service, method: ForwardEventRequest.method,
             payload: ForwardEventRequest(envelope: envelope))
-        open.outbound.append(TtrpcFrame(streamID: open.nextStreamID, request: request).encoded())
+        let frame = TtrpcFrame(streamID: open.nextStreamID, request: request)
+        // A Create nearly as long as a frame makes an event that is longer than one.
+        if frame.isTooLong { return forgetFirst() }
+        open.outbound.append(frame.encoded())
         open.nextStreamID += 2
         open.isAwaitingAnswer = true
         link = open
@@ -107,6 +105,11 @@ final class EventPublisher {
         failures = 0
         if let answerTimer { loop.cancelTimer(answerTimer) }
         answerTimer = nil
+        forgetFirst()
+    }
+
+    /// Goes on to the next event.
+    private func forgetFirst() {
         if !queue.isEmpty { queue.removeFirst() }
         if queue.isEmpty {
             let waiters = drainWaiters

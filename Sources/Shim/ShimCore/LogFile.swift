@@ -29,15 +29,24 @@ final class LogFile {
     /// Bytes of whole records on disk.
     private var byteCount: UInt64
     private var batch: [UInt8] = []
+    private var condition = Condition.whole
+
+    private enum Condition {
+        case whole
+        /// The current file has no header yet, because the disk refused it.
+        case headless
+        /// A failed write left bytes behind that could not be taken back: nothing may follow them.
+        case torn
+    }
 
     /// Opens the log, or begins it.
     init(_ configuration: LogConfiguration) throws(SyscallError) {
         self.configuration = configuration
         file = try Self.openCurrent(configuration.path)
-        (sequence, byteCount) = (1, 0)
+        (sequence, byteCount) = (0, 0)
         let size = UInt64(clamping: try fileStatus(of: file.number, subject: configuration.path).sizeBytes)
         if size == 0 {
-            try begin(sequence: 1)
+            try begin()
             return
         }
         guard let (header, validByteCount) = try Self.examine(file.number, subject: configuration.path) else {
@@ -54,10 +63,14 @@ final class LogFile {
 
     /// Takes a record; `flush` puts it on disk.
     func append(_ record: LogRecord) throws(SyscallError) {
-        let total = byteCount + UInt64(batch.count + record.byteCount)
-        if total > configuration.fileByteLimit && byteCount + UInt64(batch.count) > UInt64(LogFileHeader.byteCount) {
+        let gathered = byteCount + UInt64(batch.count)
+        let isFull = gathered + UInt64(record.byteCount) > configuration.fileByteLimit && gathered > UInt64(LogFileHeader.byteCount)
+        switch condition {
+        case .whole where isFull, .torn:
             try flush()
             try rotate()
+        case .whole: break
+        case .headless: try begin()
         }
         record.encode(into: &batch)
         if batch.count >= Self.batchByteCount { try flush() }
@@ -71,7 +84,9 @@ final class LogFile {
             try writeAll(batch, to: file.number, subject: configuration.path)
             byteCount += UInt64(batch.count)
         } catch {
-            try setSize(of: file.number, bytes: Int64(clamping: byteCount), subject: configuration.path)
+            do throws(SyscallError) {
+                try setSize(of: file.number, bytes: Int64(clamping: byteCount), subject: configuration.path)
+            } catch { condition = .torn }
             throw error
         }
     }
@@ -81,16 +96,24 @@ final class LogFile {
         for (newer, older) in zip(paths, paths.dropFirst()).reversed() {
             do { try renameFile(newer, to: older) } catch  where error.isMissing {}
         }
-        if paths.count == 1 { try removeFile(paths[0]) }
-        file = try Self.openCurrent(configuration.path)
-        try begin(sequence: sequence + 1)
+        if paths.count == 1 { do throws(SyscallError) { try removeFile(paths[0]) } catch  where error.isMissing {} }
+        condition = .headless
+        try begin()
     }
 
-    private func begin(sequence: UInt64) throws(SyscallError) {
-        self.sequence = sequence
-        let header = LogFileHeader(sequence: sequence).encoded()
-        try writeAll(header, to: file.number, subject: configuration.path)
+    /// Begins the current file, which is not there or empty.
+    private func begin() throws(SyscallError) {
+        condition = .headless
+        file = try Self.openCurrent(configuration.path)
+        let header = LogFileHeader(sequence: sequence + 1).encoded()
+        do throws(SyscallError) { try writeAll(header, to: file.number, subject: configuration.path) } catch {
+            // Else the next attempt would find half of it there.
+            try setSize(of: file.number, bytes: 0, subject: configuration.path)
+            throw error
+        }
+        sequence += 1
         byteCount = UInt64(header.count)
+        condition = .whole
     }
 
     private static func openCurrent(_ path: String) throws(SyscallError) -> OwnedFD {

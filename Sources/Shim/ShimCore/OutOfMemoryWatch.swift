@@ -1,10 +1,12 @@
 internal import Cgroups
 internal import LinuxSyscalls
 
-/// Calls its handler when the OOM killer has ended processes of a container.
+/// Calls its handler once for each process of a container that the OOM killer ended.
 final class OutOfMemoryWatch {
     /// Version 1 notifies before it kills: the count is looked at again after this.
     private static let settlingTime = Duration.milliseconds(50)
+    /// Calls for one look: a fork bomb is not an event each.
+    private static let maximumCallCount: UInt64 = 64
 
     private let cgroup: Cgroup
     private let handler: () -> Void
@@ -32,8 +34,9 @@ final class OutOfMemoryWatch {
     func check() {
         // A group that is gone counts nothing more.
         guard let count = try? cgroup.oomKillCount(), count > seenCount else { return }
+        let killed = count - seenCount
         seenCount = count
-        handler()
+        for _ in 0..<min(killed, Self.maximumCallCount) { handler() }
     }
 
     func cancel() {

@@ -34,6 +34,8 @@ final class OutputPump {
         watch = try loop.watch(source.number, for: .readable) { [unowned self] _ in readable() }
     }
 
+    deinit { watch?.cancel() }
+
     var hasEnded: Bool { source == nil }
     var isSaturated: Bool { sinks.contains { $0.isSaturated } }
 
@@ -51,7 +53,10 @@ final class OutputPump {
     /// Looks again whether the sinks have room.
     func update() {
         guard !hasEnded else { return }
-        if isSaturated { watch?.pause() } else { watch?.wait(for: .readable) }
+        if isSaturated { return watch?.pause() ?? () }
+        watch?.wait(for: .readable)
+        // What is left is asked for, not waited for: nobody may write any more.
+        if isLast { loop.soon { [weak self] in self?.readable() } }
     }
 
     /// The process is gone: takes what the pipe holds and ends, whoever else still has its other end open.
@@ -74,7 +79,6 @@ final class OutputPump {
             } catch { return end() }
         }
         update()
-        if isLast && !hasEnded && !isSaturated { loop.soon { [weak self] in self?.readable() } }
     }
 
     private func end() {
@@ -87,75 +91,5 @@ final class OutputPump {
         let action = onEnd
         onEnd = nil
         action?()
-    }
-}
-
-/// The container's log as a sink.
-final class LogSink: OutputSink {
-    private let disk: DiskThread
-
-    init(_ disk: DiskThread) { self.disk = disk }
-
-    var isSaturated: Bool { disk.isSaturated }
-
-    func take(_ bytes: ArraySlice<UInt8>, from stream: LogRecord.Stream) {
-        disk.submit(.output(stream, unixNanoseconds: unixNanoseconds(), Array(bytes)))
-    }
-
-    func end(of stream: LogRecord.Stream) {
-        disk.submit(.endOfStream(stream, unixNanoseconds: unixNanoseconds()))
-    }
-
-    /// Calls `action` when the disk takes output again.
-    func whenRoom(_ action: @escaping () -> Void) { disk.whenRoom(action) }
-}
-
-/// A FIFO that somebody else reads, as a sink. It is held open both ways, so a reader that leaves costs
-/// neither a signal nor an error: output waits for the next one.
-final class FIFOSink: OutputSink {
-    private static let maximumQueuedByteCount = 65_536
-
-    private let loop: EventLoop
-    private var fifo: Descriptor?
-    private var watch: Watch?
-    private var queue = OutboundQueue()
-    private var hasEnded = false
-    private let hasRoom: () -> Void
-
-    /// - Parameter hasRoom: called when it is saturated no more.
-    init(_ fifo: Descriptor, loop: EventLoop, hasRoom: @escaping () -> Void) throws(SyscallError) {
-        self.fifo = fifo
-        self.loop = loop
-        self.hasRoom = hasRoom
-        try setNonBlocking(true, of: fifo.number)
-        watch = try loop.watch(fifo.number, for: []) { [unowned self] _ in flush() }
-        watch?.pause()
-    }
-
-    var isSaturated: Bool { queue.count >= Self.maximumQueuedByteCount }
-
-    func take(_ bytes: ArraySlice<UInt8>, from stream: LogRecord.Stream) {
-        queue.append(bytes)
-        flush()
-    }
-
-    func end(of stream: LogRecord.Stream) {
-        hasEnded = true
-        if queue.isEmpty { close() }
-    }
-
-    private func flush() {
-        guard let fifo else { return }
-        let wasSaturated = isSaturated
-        do throws(SyscallError) { try queue.flush(to: fifo.number) } catch { queue.removeAll() }
-        if queue.isEmpty { watch?.pause() } else { watch?.wait(for: .writable) }
-        if hasEnded && queue.isEmpty { close() }
-        if wasSaturated && !isSaturated { loop.soon(hasRoom) }
-    }
-
-    private func close() {
-        watch?.cancel()
-        watch = nil
-        fifo = nil
     }
 }

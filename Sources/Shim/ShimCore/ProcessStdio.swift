@@ -2,79 +2,97 @@ internal import LinuxSyscalls
 internal import ShimProtocol
 internal import SystemPackage
 
-/// A process's standard input and output, from the shim's side.
+/// A process's standard input and output, from the shim's side: there before the process is, so that clients can come first.
 final class ProcessStdio {
     /// Where input comes from and output goes to.
     enum Plan {
         /// To attach clients, and to the log when there is one.
-        case attach(openStdin: Bool, log: LogSink?)
+        case attach(openStdin: Bool, log: DiskThread?)
         /// FIFOs of containerd's client.
-        case files(StdioPaths)
+        case files
     }
 
+    private struct Client {
+        let sink: any OutputSink
+        let stdout: Bool
+        let stderr: Bool
+
+        func wants(_ stream: LogRecord.Stream) -> Bool { stream == .stdout ? stdout : stderr }
+    }
+
+    let paths: StdioPaths
     private let loop: EventLoop
     private let plan: Plan
-    private var outputs: [OutputPump] = []
-    private var input: InputPump?
+    /// nil where input is /dev/null or a FIFO that the process reads itself.
+    private let input: InputPump?
     private var inputSource: FIFOSource?
     /// Keeps a FIFO's reader, the payload, from the end of input until CloseIO.
     private var inputKeeper: Descriptor?
+    private var outputs: [OutputPump] = []
+    private var clients: [Client] = []
     private var master: Descriptor?
     private var endWaiters: [() -> Void] = []
 
-    private init(_ plan: Plan, loop: EventLoop) {
+    init(_ paths: StdioPaths, _ plan: Plan, loop: EventLoop) {
+        self.paths = paths
         self.plan = plan
         self.loop = loop
+        let hasPump =
+            switch plan {
+            case .attach(let openStdin, _): openStdin
+            case .files: paths.terminal && !paths.stdin.isEmpty
+            }
+        input = hasPump ? InputPump(isTerminal: paths.terminal, loop: loop) : nil
     }
 
-    /// Makes what a process without a terminal is started with.
-    static func prepare(_ plan: Plan, loop: EventLoop) throws(ShimError) -> (ProcessStdio, PayloadEnds) {
-        let stdio = ProcessStdio(plan, loop: loop)
+    /// Attach clients can have the streams.
+    var isAttachable: Bool { if case .attach = plan { true } else { false } }
+    /// Where attach clients' input goes.
+    var attachableInput: InputPump? { isAttachable ? input : nil }
+    var hasEnded: Bool { outputs.allSatisfy(\.hasEnded) }
+
+    /// Makes what a process without a terminal is started with, and begins to copy.
+    func open() throws(ShimError) -> PayloadEnds {
         do throws(SyscallError) {
             switch plan {
-            case .attach(let openStdin, let log): return (stdio, try stdio.makePipes(openStdin: openStdin, log: log))
-            case .files(let paths): return (stdio, try stdio.openFiles(paths))
+            case .attach(_, let log): return try makePipes(log: log)
+            case .files: return try openFiles()
             }
         } catch { throw ShimError("standard streams", error) }
     }
 
-    /// What a process with a terminal gets once the runtime has handed it over.
-    static func prepareTerminal(_ plan: Plan, loop: EventLoop) -> ProcessStdio { ProcessStdio(plan, loop: loop) }
-
-    /// Takes the terminal's master and begins to copy.
-    func begin(master: Descriptor) throws(ShimError) {
+    /// Takes the master of the process's terminal, and begins to copy.
+    func open(master: Descriptor) throws(ShimError) {
         do throws(SyscallError) {
             self.master = master
             switch plan {
-            case .attach(let openStdin, let log):
-                let output = try addOutput(.stdout, from: master, log: log)
-                if openStdin { input = try InputPump(to: master, isTerminal: true, loop: loop) }
-                output.update()
-            case .files(let paths):
+            case .attach(_, let log):
+                try addOutput(.stdout, from: master, log: log)
+                try input?.connect(to: master)
+            case .files:
                 let output = try addOutput(.stdout, from: master, log: nil)
                 if !paths.stdout.isEmpty {
-                    let fifo = Descriptor(try openFile(FilePath(paths.stdout), [.readWrite, .noControllingTerminal]))
-                    output.add(try FIFOSink(fifo, loop: loop) { [weak output] in output?.update() })
+                    output.add(try FIFOSink(try openFIFO(paths.stdout), loop: loop) { [weak output] in output?.update() })
                 }
-                if !paths.stdin.isEmpty {
-                    let fifo = Descriptor(try openFile(FilePath(paths.stdin), [.readWrite, .noControllingTerminal]))
-                    let pump = try InputPump(to: master, isTerminal: true, loop: loop)
-                    input = pump
-                    inputSource = try FIFOSource(fifo, into: pump, loop: loop)
+                if let input {
+                    try input.connect(to: master)
+                    inputSource = try FIFOSource(try openFIFO(paths.stdin), into: input, loop: loop)
                 }
             }
         } catch { throw ShimError("terminal", error) }
     }
 
-    /// nil where input is /dev/null or a FIFO that the process reads itself.
-    var attachableInput: InputPump? { if case .attach = plan { input } else { nil } }
-    var hasEnded: Bool { outputs.allSatisfy(\.hasEnded) }
-
+    /// Hands output to one more client, from here on.
     func add(_ sink: any OutputSink, stdout: Bool, stderr: Bool) {
-        for output in outputs where output.stream == .stdout ? stdout : stderr { output.add(sink) }
+        let client = Client(sink: sink, stdout: stdout, stderr: stderr)
+        clients.append(client)
+        for output in outputs where client.wants(output.stream) { output.add(sink) }
     }
 
-    func remove(_ sink: any OutputSink) { for output in outputs { output.remove(sink) } }
+    func remove(_ sink: any OutputSink) {
+        clients.removeAll { $0.sink === sink }
+        for output in outputs { output.remove(sink) }
+    }
 
     /// Some sink has room again.
     func update() { for output in outputs { output.update() } }
@@ -84,11 +102,12 @@ final class ProcessStdio {
         inputSource?.close()
         inputSource = nil
         inputKeeper = nil
-        if master == nil { input?.finish() }
+        input?.finish()
     }
 
     func resize(_ size: WindowSize) throws(ShimError) {
-        guard let master else { throw ShimError(.wrongState, "resize", cause: "the process has no terminal") }
+        guard paths.terminal else { throw ShimError(.wrongState, "resize", cause: "the process has no terminal") }
+        guard let master else { throw ShimError(.wrongState, "resize", cause: "the process is not started") }
         do throws(SyscallError) { try setWindowSize(size, of: master.number) } catch { throw ShimError("resize", error) }
     }
 
@@ -108,29 +127,31 @@ final class ProcessStdio {
 
     // MARK: - Making
 
-    private func makePipes(openStdin: Bool, log: LogSink?) throws(SyscallError) -> PayloadEnds {
+    private func makePipes(log: DiskThread?) throws(SyscallError) -> PayloadEnds {
         var payloadInput = Descriptor(try openFile("/dev/null", .readOnly))
-        if openStdin {
+        if let input {
             let pipe = try Pipe()
             payloadInput = Descriptor(pipe.readEnd)
-            input = try InputPump(to: Descriptor(pipe.writeEnd), isTerminal: false, loop: loop)
+            try input.connect(to: Descriptor(pipe.writeEnd))
         }
         return PayloadEnds(
             input: payloadInput, output: try makeOutputPipe(.stdout, log: log), error: try makeOutputPipe(.stderr, log: log))
     }
 
     /// The payload's end, open both ways: it outlives a killed shim without SIGPIPE.
-    private func makeOutputPipe(_ stream: LogRecord.Stream, log: LogSink?) throws(SyscallError) -> Descriptor {
+    private func makeOutputPipe(_ stream: LogRecord.Stream, log: DiskThread?) throws(SyscallError) -> Descriptor {
         let pipe = try Pipe()
         let payloadEnd = Descriptor(try reopen(pipe.writeEnd.number, .readWrite))
-        _ = try addOutput(stream, from: Descriptor(pipe.readEnd), log: log)
+        try addOutput(stream, from: Descriptor(pipe.readEnd), log: log)
         return payloadEnd
     }
 
-    private func addOutput(_ stream: LogRecord.Stream, from source: Descriptor, log: LogSink?) throws(SyscallError) -> OutputPump {
+    @discardableResult
+    private func addOutput(_ stream: LogRecord.Stream, from source: Descriptor, log: DiskThread?) throws(SyscallError) -> OutputPump {
         let output = try OutputPump(stream, from: source, loop: loop)
-        output.onEnd = { [unowned self] in outputEnded() }
-        if let log { output.add(LogGate(log, pump: output)) }
+        output.onEnd = { [weak self] in self?.outputEnded() }
+        if let log { output.add(LogSink(log, pump: output)) }
+        for client in clients where client.wants(stream) { output.add(client.sink) }
         outputs.append(output)
         return output
     }
@@ -142,48 +163,22 @@ final class ProcessStdio {
         for waiter in waiters { loop.soon(waiter) }
     }
 
-    private func openFiles(_ paths: StdioPaths) throws(SyscallError) -> PayloadEnds {
+    private func openFiles() throws(SyscallError) -> PayloadEnds {
         var payloadInput = Descriptor(try openFile("/dev/null", .readOnly))
         if !paths.stdin.isEmpty {
             // Opening both ways never waits; afterwards neither do the one-way openings.
-            let path = FilePath(paths.stdin)
-            let both = Descriptor(try openFile(path, .readWrite))
+            let both = try openFIFO(paths.stdin)
             payloadInput = Descriptor(try reopen(both.number, .readOnly))
             inputKeeper = Descriptor(try reopen(both.number, .writeOnly))
         }
-        return PayloadEnds(
-            input: payloadInput, output: try openOutputFile(paths.stdout), error: try openOutputFile(paths.stderr))
+        return PayloadEnds(input: payloadInput, output: try openOutput(paths.stdout), error: try openOutput(paths.stderr))
     }
 
-    private func openOutputFile(_ path: String) throws(SyscallError) -> Descriptor {
-        if path.isEmpty { return Descriptor(try openFile("/dev/null", .writeOnly)) }
-        return Descriptor(try openFile(FilePath(path), [.readWrite, .noControllingTerminal]))
-    }
-}
-
-/// A log as one pump's sink: wakes the pump when the disk takes output again.
-private final class LogGate: OutputSink {
-    private let log: LogSink
-    private weak var pump: OutputPump?
-    private var isWaiting = false
-
-    init(_ log: LogSink, pump: OutputPump) {
-        self.log = log
-        self.pump = pump
+    private func openOutput(_ path: String) throws(SyscallError) -> Descriptor {
+        path.isEmpty ? Descriptor(try openFile("/dev/null", .writeOnly)) : try openFIFO(path)
     }
 
-    var isSaturated: Bool {
-        guard log.isSaturated else { return false }
-        if !isWaiting {
-            isWaiting = true
-            log.whenRoom { [self] in
-                isWaiting = false
-                pump?.update()
-            }
-        }
-        return true
+    private func openFIFO(_ path: String) throws(SyscallError) -> Descriptor {
+        Descriptor(try openFile(FilePath(path), [.readWrite, .noControllingTerminal]))
     }
-
-    func take(_ bytes: ArraySlice<UInt8>, from stream: LogRecord.Stream) { log.take(bytes, from: stream) }
-    func end(of stream: LogRecord.Stream) { log.end(of: stream) }
 }

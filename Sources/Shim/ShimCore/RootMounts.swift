@@ -12,6 +12,9 @@ enum RootMounts {
     /// Performs the mounts in order; those done are undone when one fails.
     static func mount(_ mounts: [RootMount], bundle: String) throws(ShimError) {
         guard mounts.count <= maximumCount else { throw ShimError(.limitReached, "\(mounts.count) root mounts") }
+        if let one = mounts.first(where: { FstabOptions($0.options).isLoop }) {
+            throw ShimError(.unsupported, "mount \(one.source)", cause: "option loop")
+        }
         for (index, one) in mounts.enumerated() {
             do throws(SyscallError) {
                 if index == 0 { try makeDirectories(root(bundle)) }
@@ -38,8 +41,14 @@ enum RootMounts {
         return problem
     }
 
-    /// The bundle's root directory, where a lost shim's mounts are looked for.
-    static func root(_ bundle: String) -> FilePath { FilePath(bundle).appending("rootfs") }
+    /// Takes everything away that is mounted on the bundle's root directory, and with it what is below, for a shim that is lost.
+    static func unmountAll(bundle: String) throws(SyscallError) {
+        do throws(SyscallError) {
+            for _ in 0..<maximumCount { try LinuxSyscalls.unmount(root(bundle), [.detach, .noFollow]) }
+        } catch  where error.isMissing || error.isNotMounted {}
+    }
+
+    private static func root(_ bundle: String) -> FilePath { FilePath(bundle).appending("rootfs") }
 
     // The bundle is the host's: nothing of the image has run when it is mounted, and targets are below by name.
     private static func target(of mount: RootMount, bundle: String) -> FilePath {
@@ -49,7 +58,6 @@ enum RootMounts {
 
     private static func perform(_ mount: RootMount, onto target: FilePath) throws(SyscallError) {
         let options = FstabOptions(mount.options)
-        if options.isLoop { throw SyscallError("mount", "option loop", errno: 95) }
         if mount.type == "overlay" && options.data.utf8.count > classicOptionByteCount {
             return try mountOverlay(options, onto: target)
         }
@@ -80,8 +88,7 @@ enum RootMounts {
             }
         }
         try createFileSystem(context, subject: "overlay")
-        let attributes: MountAttributes = options.flags.contains(.readOnly) ? .readOnly : []
-        let mounted = try mountFileSystem(context, attributes, subject: "overlay")
+        let mounted = try mountFileSystem(context, options.attributes, subject: "overlay")
         let place = try openFile(target, [.path, .directory, .noFollow])
         try moveMount(mounted, onto: place, subject: target.string)
     }
@@ -111,6 +118,15 @@ package struct FstabOptions: Equatable {
         "shared": .shared, "rshared": [.shared, .recursive], "unbindable": .unbindable,
         "runbindable": [.unbindable, .recursive],
     ]
+
+    /// The flags for fsmount(2).
+    package var attributes: MountAttributes {
+        let pairs: [(MountFlags, MountAttributes)] = [
+            (.readOnly, .readOnly), (.noSetUserID, .noSetUserID), (.noDevices, .noDevices), (.noExecute, .noExecute),
+            (.noAccessTime, .noAccessTime), (.noDirectoryAccessTime, .noDirectoryAccessTime), (.strictAccessTime, .strictAccessTime),
+        ]
+        return pairs.reduce(into: []) { if flags.contains($1.0) { $0.formUnion($1.1) } }
+    }
 
     /// Sorts the words; later ones undo earlier ones.
     package init(_ options: [String]) {

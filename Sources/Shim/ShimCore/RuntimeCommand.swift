@@ -5,6 +5,10 @@ package enum RuntimeVerb: Equatable, Sendable {
     case exec(processFile: String, pidFile: String, consoleSocket: String?)
     case kill(signal: UInt32, all: Bool)
     case delete(force: Bool)
+    case pause
+    case resume
+    /// - Parameter resourcesFile: limits in the OCI runtime specification's JSON.
+    case update(resourcesFile: String)
 
     /// As it is typed.
     package var name: String {
@@ -14,6 +18,9 @@ package enum RuntimeVerb: Equatable, Sendable {
         case .exec: "exec"
         case .kill: "kill"
         case .delete: "delete"
+        case .pause: "pause"
+        case .resume: "resume"
+        case .update: "update"
         }
     }
 }
@@ -34,6 +41,15 @@ package struct RuntimeCommand: Equatable, Sendable {
         self.containerID = containerID
     }
 
+    /// The command for a container by the options of its Create.
+    /// - Throws: `ShimError` where there is no such runtime.
+    init(_ options: TaskOptions, configuration: ShimConfiguration) throws(ShimError) {
+        self.init(
+            executable: try RuntimeLocator.find(options.runtime, configuration: configuration),
+            root: options.runtimeRoot.isEmpty ? "\(configuration.directory)/runtime" : options.runtimeRoot,
+            systemdCgroup: options.systemdCgroup, containerID: configuration.id)
+    }
+
     /// The whole argument list.
     /// - Parameter logPath: where the runtime shall write its errors, a JSON object a line.
     package func arguments(_ verb: RuntimeVerb, logPath: String) -> [String] {
@@ -47,7 +63,8 @@ package struct RuntimeCommand: Equatable, Sendable {
             if noPivotRoot { arguments.append("--no-pivot") }
             if noNewKeyring { arguments.append("--no-new-keyring") }
             arguments.append(containerID)
-        case .start: arguments.append(containerID)
+        case .start, .pause, .resume: arguments.append(containerID)
+        case .update(let resourcesFile): arguments += ["--resources", resourcesFile, containerID]
         case .exec(let processFile, let pidFile, let consoleSocket):
             arguments += ["--process", processFile, "--detach", "--pid-file", pidFile]
             if let consoleSocket { arguments += ["--console-socket", consoleSocket] }

@@ -1,4 +1,3 @@
-internal import JSON
 internal import LinuxSyscalls
 internal import SystemPackage
 
@@ -13,8 +12,8 @@ struct PayloadEnds {
 final class RuntimeRunner {
     /// Hooks run inside create, start and delete, so these may take long; longer is a hang.
     static let deadline = Duration.seconds(600)
-    /// The end of a runtime's log that is looked at for its error.
-    private static let logByteCount = 65_536
+    /// Runtime processes at once.
+    static let maximumCallCount = 1024
     private static let pidFileByteCount = 32
 
     let command: RuntimeCommand
@@ -22,7 +21,8 @@ final class RuntimeRunner {
     private let reaper: ChildReaper
     private let environment: [String]
     private let workDirectory: String
-    private var runs = 0
+    private var scratchCount = 0
+    private var callCount = 0
 
     /// - Parameter workDirectory: private to the shim; for logs and pid files that live as long as one call.
     init(
@@ -37,8 +37,8 @@ final class RuntimeRunner {
 
     /// A path in the work directory that no other call uses.
     func scratchPath(_ kind: String) -> String {
-        runs += 1
-        return "\(workDirectory)/\(kind)-\(runs)"
+        scratchCount += 1
+        return "\(workDirectory)/\(kind)-\(scratchCount)"
     }
 
     /// Runs one verb; `completion` gets nil, or the runtime's own words.
@@ -47,6 +47,9 @@ final class RuntimeRunner {
     func run(_ verb: RuntimeVerb, ends: PayloadEnds? = nil, _ completion: @escaping (ShimError?) -> Void) {
         let logPath = scratchPath("log")
         let doing = "\(command.executable) \(verb.name)"
+        guard callCount < Self.maximumCallCount else {
+            return loop.soon { completion(ShimError(.limitReached, doing, cause: "\(Self.maximumCallCount) calls are under way")) }
+        }
         do throws(SyscallError) {
             let log = Descriptor(try openFile(FilePath(logPath), [.writeOnly, .create, .append, .exclusive]))
             let ends =
@@ -64,6 +67,7 @@ final class RuntimeRunner {
                 reaper.announcementOver()
                 throw error
             }
+            callCount += 1
             follow(process, doing: doing, logPath: logPath, completion)
         } catch {
             removeScratch(logPath)
@@ -75,13 +79,14 @@ final class RuntimeRunner {
     /// The pid that the runtime wrote for create or exec; the file is removed.
     func takePID(_ path: String) throws(ShimError) -> Int32 {
         defer { removeScratch(path) }
+        let text: String
         do throws(SyscallError) {
-            let text = String(decoding: try readFile(FilePath(path), limitBytes: Self.pidFileByteCount), as: UTF8.self)
-            guard let pid = Int32(text.trimmingWhitespace), pid > 1 else {
-                throw SyscallError("read", "pid file holding \"\(text)\"", errno: 22)
-            }
-            return pid
+            text = String(decoding: try readFile(FilePath(path), limitBytes: Self.pidFileByteCount), as: UTF8.self)
         } catch { throw ShimError("pid file of \(command.executable)", error) }
+        guard let pid = Int32(text.trimmingWhitespace), pid > 1 else {
+            throw ShimError(.runtime, "pid file of \(command.executable)", cause: "it holds \"\(text)\"")
+        }
+        return pid
     }
 
     func removeScratch(_ path: String) {
@@ -98,59 +103,14 @@ final class RuntimeRunner {
         }
         reaper.whenEnded(process) { [self] reaped in
             loop.cancelTimer(timer)
-            var failure: ShimError?
-            if timedOut {
-                failure = ShimError(.timedOut, doing, cause: "killed after \(Self.deadline)")
-            } else if reaped.exit != .exited(0) {
-                failure = problem(logPath).map { ShimError(.runtime, "", cause: $0) } ?? ShimError(.runtime, doing, cause: "\(reaped.exit)")
-            }
+            let failure =
+                timedOut
+                ? ShimError(.timedOut, doing, cause: "killed after \(Self.deadline)")
+                : RuntimeLog.failure(reaped.exit, doing: doing, logPath: logPath)
             removeScratch(logPath)
+            callCount -= 1
             completion(failure)
             reaper.announcementOver()
         }
-    }
-
-    private func problem(_ logPath: String) -> String? {
-        // A runtime that failed before it opened its log leaves none: then its exit status must do.
-        guard let log = try? readFile(FilePath(logPath), limitBytes: Self.logByteCount) else { return nil }
-        return RuntimeLog.problem(in: log)
-    }
-}
-
-/// Reads a runtime's log.
-package enum RuntimeLog {
-    /// The last error in it: the message of the last JSON line of level error or worse, else the last line.
-    package static func problem(in log: [UInt8]) -> String? {
-        let lines = log.split(separator: 0x0a)
-        for line in lines.reversed() {
-            if let message = errorMessage(Array(line)) { return message }
-        }
-        guard let last = lines.last else { return nil }
-        let text = String(decoding: last, as: UTF8.self).trimmingWhitespace
-        return text.isEmpty ? nil : text
-    }
-
-    private static func errorMessage(_ line: [UInt8]) -> String? {
-        var level = ""
-        var message: String?
-        do throws(JSONError) {
-            var reader = try JSONReader(line)
-            try reader.readObject { (reader, name) throws(JSONError) in
-                switch name {
-                case "level": level = try reader.readString()
-                case "msg": message = try reader.readString()
-                default: try reader.skipValue()
-                }
-            }
-        } catch { return nil }
-        return ["error", "fatal", "panic"].contains(level) ? message : nil
-    }
-}
-
-extension String {
-    /// Without white space at either end.
-    var trimmingWhitespace: String {
-        let start = drop(while: \.isWhitespace)
-        return String(start.reversed().drop(while: \.isWhitespace).reversed())
     }
 }

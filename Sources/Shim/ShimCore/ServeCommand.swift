@@ -5,6 +5,7 @@ internal import SystemPackage
 /// The shim itself: the process that `start` left behind.
 package enum ServeCommand {
     private static let childSignal: Int32 = 17
+    /// SIGHUP, SIGINT, SIGPIPE, SIGTERM.
     private static let ignoredSignals: [Int32] = [1, 2, 13, 15]
     /// A shim that nobody speaks to, and that has no container, is one that was forgotten.
     private static let idleLimit = Duration.seconds(60)
@@ -16,6 +17,7 @@ package enum ServeCommand {
         let configuration = invocation.configuration
         do throws(SyscallError) {
             try becomeShim(keeping: invocation.listener)
+            let directory = Descriptor(try openFile(FilePath(configuration.directory), [.path, .directory]))
             let signals = Descriptor(try openSignals(SignalSet(childSignal)))
             let loop = try EventLoop()
             let reaper = try ChildReaper(signals: signals, loop: loop)
@@ -26,13 +28,8 @@ package enum ServeCommand {
             // Making a container touches much that waiting for its end does not. A refusal costs only memory.
             loop.whenIdle { try? releaseUnusedMemory() }
             try loop.run()
-            try removeTree(FilePath(configuration.directory))
-            // The parent of containerd's shims goes with the last of them.
-            do throws(SyscallError) {
-                if configuration.directory.hasPrefix("\(StartCommand.containerdParent)/") {
-                    try removeDirectory(FilePath(StartCommand.containerdParent))
-                }
-            } catch  where error.isNotEmpty || error.isMissing {}
+            // A start that was cut off has told nobody that we live: then another shim may stand in our place.
+            if try ShimDirectory.isStill(configuration.layout, directory) { try ShimDirectory.remove(configuration.layout) }
         } catch { throw ShimError("serve \(configuration.id)", error) }
     }
 
@@ -106,10 +103,12 @@ private final class ShimLife {
     private func end() {
         if isEnding { return }
         isEnding = true
-        let finish = { [unowned self] in
+        let leave = { [unowned self] in
             guard let server else { return context.loop.stop() }
             server.whenDrained(limit: farewellLimit) { [unowned self] in context.loop.stop() }
         }
-        if let publisher { publisher.whenDrained(limit: farewellLimit, finish) } else { finish() }
+        context.whenOnDisk(limit: farewellLimit) { [unowned self] in
+            if let publisher { publisher.whenDrained(limit: farewellLimit, leave) } else { leave() }
+        }
     }
 }

@@ -17,6 +17,7 @@ final class ServerConnection {
     private var outbound = OutboundQueue()
     private var calls: [UInt32: ServerCall] = [:]
     private var drainWaiters: [() -> Void] = []
+    private var lastStreamID: UInt32?
     private var inputPauses = 0
     private var isOpen = true
 
@@ -97,25 +98,24 @@ final class ServerConnection {
 
     private func handleFrames() {
         do throws(WireError) {
-            while isOpen, inputPauses == 0, outbound.count < Self.maximumOutboundByteCount, let frame = try decoder.next() {
-                try handle(frame)
+            while isOpen, inputPauses == 0, outbound.count < Self.maximumOutboundByteCount, let item = decoder.nextItem() {
+                switch item {
+                case .frame(let frame): try handle(frame)
+                case .refused(let streamID, let problem):
+                    refuse(streamID, problem.code == .tooLarge ? .resourceExhausted : .invalidArgument, "\(problem)")
+                }
             }
         } catch { close() }
     }
 
+    /// Says on the frame's own stream what is wrong with it, as ttrpc's own server does: the others go on.
+    private func refuse(_ streamID: UInt32, _ code: TtrpcStatus.Code, _ message: String) {
+        send(TtrpcFrame(streamID: streamID, response: TtrpcResponse(status: TtrpcStatus(code, message))))
+    }
+
     private func handle(_ frame: TtrpcFrame) throws(WireError) {
         switch frame.kind {
-        case .request:
-            guard calls[frame.streamID] == nil, frame.streamID % 2 == 1 else {
-                throw WireError(.malformed, "ttrpc stream \(frame.streamID)")
-            }
-            let request = try TtrpcRequest(decoding: frame.payload)
-            let call = ServerCall(connection: self, streamID: frame.streamID)
-            guard calls.count < Self.maximumCallCount else {
-                return call.fail(ShimError(.limitReached, "more than \(Self.maximumCallCount) calls on one connection"))
-            }
-            calls[frame.streamID] = call
-            accept(request, call)
+        case .request: begin(frame)
         case .data:
             // Data for a stream that has just ended may be under way still.
             guard let call = calls[frame.streamID] else { return }
@@ -124,6 +124,23 @@ final class ServerConnection {
         case .response:
             throw WireError(.malformed, "ttrpc response from a client")
         }
+    }
+
+    private func begin(_ frame: TtrpcFrame) {
+        guard frame.streamID % 2 == 1, frame.streamID > lastStreamID ?? 0 else {
+            return refuse(frame.streamID, .invalidArgument, "stream \(frame.streamID): ids of streams are odd and grow")
+        }
+        lastStreamID = frame.streamID
+        let request: TtrpcRequest
+        do throws(WireError) { request = try TtrpcRequest(decoding: frame.payload) } catch {
+            return refuse(frame.streamID, .invalidArgument, "\(error)")
+        }
+        let call = ServerCall(connection: self, streamID: frame.streamID)
+        guard calls.count < Self.maximumCallCount else {
+            return call.fail(ShimError(.limitReached, "more than \(Self.maximumCallCount) calls on one connection"))
+        }
+        calls[frame.streamID] = call
+        accept(request, call)
     }
 
     private func flush() {
@@ -166,19 +183,34 @@ final class ServerCall {
     }
 
     /// Sends one message on the open stream.
-    func send(_ message: some ProtobufMessage) { connection?.send(TtrpcFrame(streamID: streamID, data: message)) }
+    func send(_ message: some ProtobufMessage) {
+        let frame = TtrpcFrame(streamID: streamID, data: message)
+        if frame.isTooLong { fail(tooLong(frame)) } else { connection?.send(frame) }
+    }
 
     /// Answers, which ends the call.
-    func succeed(_ message: some ProtobufMessage = ProtobufEmpty()) { end(TtrpcResponse(payload: message)) }
+    func succeed(_ message: some ProtobufMessage = ProtobufEmpty()) {
+        let frame = TtrpcFrame(streamID: streamID, response: TtrpcResponse(payload: message))
+        if frame.isTooLong { fail(tooLong(frame)) } else { end(with: frame) }
+    }
 
     /// Refuses, which ends the call.
-    func fail(_ error: ShimError) { end(TtrpcResponse(status: error.status)) }
+    func fail(_ error: ShimError) { end(with: TtrpcFrame(streamID: streamID, response: TtrpcResponse(status: error.status))) }
 
-    private func end(_ response: TtrpcResponse) {
+    /// Answers with no more than that it was done, or refuses.
+    func acknowledge(_ failure: ShimError?) {
+        if let failure { fail(failure) } else { succeed() }
+    }
+
+    private func tooLong(_ frame: TtrpcFrame) -> ShimError {
+        ShimError(.limitReached, "answer", cause: "of \(frame.payload.count) bytes")
+    }
+
+    private func end(with frame: TtrpcFrame) {
         guard let connection else { return }
         forget()
         connection.finish(self)
-        connection.send(TtrpcFrame(streamID: streamID, response: response))
+        connection.send(frame)
     }
 
     fileprivate func connectionClosed() {

@@ -32,6 +32,14 @@ final class ShimContext {
         } catch { throw ShimError("begin the disk thread", error) }
     }
 
+    /// Calls `action` when all that was given to the disk is there, at the latest after `limit`.
+    func whenOnDisk(limit: Duration, _ action: @escaping () -> Void) {
+        guard let disk else { return loop.soon(action) }
+        let once = Once(action)
+        loop.after(limit, once.run)
+        disk.submit(.nothing) { _ in once.run() }
+    }
+
     /// Tells containerd, or whoever subscribed.
     func publish(_ event: TaskEvent) {
         let envelope = EventEnvelope(

@@ -19,6 +19,8 @@ package struct ShimError: Error, Sendable, CustomStringConvertible {
         case kernel
         /// Another program spoke the protocol wrongly.
         case protocolViolation
+        /// A file that a shim wrote is damaged, or a newer shim's.
+        case unreadable
     }
 
     package let code: Code
@@ -38,8 +40,13 @@ package struct ShimError: Error, Sendable, CustomStringConvertible {
 
     package var description: String { [doing, cause].filter { !$0.isEmpty }.joined(separator: ": ") }
 
+    /// The longest text of a status: the request that it quotes may be as long as a frame.
+    private static let statusByteCount = 4096
+
     /// The failure as a caller over ttrpc reads it.
-    package var status: TtrpcStatus { TtrpcStatus(statusCode, description) }
+    package var status: TtrpcStatus {
+        TtrpcStatus(statusCode, String(decoding: description.utf8.prefix(Self.statusByteCount), as: UTF8.self))
+    }
 
     private var statusCode: TtrpcStatus.Code {
         switch code {
@@ -50,7 +57,7 @@ package struct ShimError: Error, Sendable, CustomStringConvertible {
         case .unsupported: .unimplemented
         case .limitReached: .resourceExhausted
         case .timedOut: .deadlineExceeded
-        case .runtime, .kernel: .unknown
+        case .runtime, .kernel, .unreadable: .unknown
         }
     }
 }

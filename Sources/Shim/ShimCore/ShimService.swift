@@ -1,4 +1,3 @@
-internal import Cgroups
 internal import LinuxSyscalls
 internal import ShimProtocol
 
@@ -7,6 +6,7 @@ final class ShimService {
     let context: ShimContext
     private let end: () -> Void
     private(set) var task: ContainerTask?
+    private var isEnding = false
 
     /// - Parameter end: called when the shim shall end.
     init(context: ShimContext, end: @escaping () -> Void) {
@@ -38,37 +38,20 @@ final class ShimService {
         case .create: try create(decode(payload), call)
         case .start: try start(decode(payload), call)
         case .delete: try delete(decode(payload), call)
-        case .exec:
-            let request: ExecProcessRequest = try decode(payload)
-            try existing(request.id).add(request)
-            call.succeed()
+        case .exec: try exec(decode(payload), call)
         case .state: try state(decode(payload), call)
         case .kill: try kill(decode(payload), call)
-        case .wait:
-            let request: ProcessRequest = try decode(payload)
-            try existing(request.id).process(request.execID).answerWhenStopped(call) { call, exit in
-                call.succeed(WaitResponse(exitStatus: exit.exitStatus, exitedAt: exit.exitedAt))
-            }
+        case .wait: try wait(decode(payload), call)
         case .pids: try pids(decode(payload), call)
-        case .closeIO:
-            let request: CloseIORequest = try decode(payload)
-            let process = try existing(request.id).process(request.execID)
-            if request.stdin { process.stdio?.closeInput() }
-            call.succeed()
+        case .closeIO: try closeInput(decode(payload), call)
         case .resizePty: try resize(decode(payload), call)
-        case .connect:
-            let _: ContainerRequest = try decode(payload)
-            call.succeed(
-                ConnectResponse(
-                    shimPID: UInt32(bitPattern: processID()), taskPID: UInt32(bitPattern: task?.first.pid ?? 0),
-                    version: ShimConfiguration.version))
-        case .shutdown:
-            let request: ShutdownRequest = try decode(payload)
-            call.succeed()
-            // containerd asks after every Delete; while a container is here it does not mean it, unless it says now.
-            if task == nil || request.now { end() }
-        case .pause, .resume, .checkpoint, .update, .stats:
-            throw ShimError(.unsupported, method.rawValue, cause: "not served yet")
+        case .pause: try existing(container(payload)).pause(call.acknowledge)
+        case .resume: try existing(container(payload)).resume(call.acknowledge)
+        case .update: try update(decode(payload), call)
+        case .stats: call.succeed(StatsResponse(stats: try existing(container(payload)).metrics()))
+        case .connect: try connect(decode(payload), call)
+        case .shutdown: try shutDown(decode(payload), call)
+        case .checkpoint: throw ShimError(.unsupported, method.rawValue, cause: "not served yet")
         }
     }
 
@@ -86,11 +69,11 @@ final class ShimService {
         case .attach:
             let request: AttachRequest = try decode(payload)
             let process = try existing(request.id).process(request.execID)
-            guard process.isAttachable else {
+            guard process.stdio.isAttachable else {
                 throw ShimError(.wrongState, "attach to \(request.id)", cause: "its streams go to files")
             }
             if case .failed = process.state { throw ShimError(.wrongState, "attach to \(request.id)", cause: "it is failed") }
-            AttachSession.begin(request, call: call, process: process)
+            process.attach(request, call)
         case .events:
             let _: ContainerRequest = try decode(payload)
             context.subscribe(call)
@@ -99,6 +82,12 @@ final class ShimService {
 
     private func decode<Message: ProtobufMessage>(_ payload: [UInt8]) throws(ShimError) -> Message {
         do throws(WireError) { return try Message(decoding: payload) } catch { throw ShimError("request", error) }
+    }
+
+    /// The id of a request that has nothing else.
+    private func container(_ payload: [UInt8]) throws(ShimError) -> String {
+        let request: ContainerRequest = try decode(payload)
+        return request.id
     }
 
     private func existing(_ id: String) throws(ShimError) -> ContainerTask {
@@ -110,6 +99,7 @@ final class ShimService {
 
     private func create(_ request: CreateTaskRequest, _ call: ServerCall) throws(ShimError) {
         guard task == nil else { throw ShimError(.alreadyExists, "container \(request.id)") }
+        guard !isEnding else { throw ShimError(.wrongState, "create \(request.id)", cause: "the shim is ending") }
         let created = try ContainerTask(request, context: context)
         task = created
         created.create { [self] result in
@@ -148,14 +138,38 @@ final class ShimService {
         }
     }
 
+    private func exec(_ request: ExecProcessRequest, _ call: ServerCall) throws(ShimError) {
+        try existing(request.id).add(request)
+        call.succeed()
+    }
+
     private func kill(_ request: KillRequest, _ call: ServerCall) throws(ShimError) {
         let task = try existing(request.id)
-        task.kill(try task.process(request.execID), signal: request.signal, all: request.all) { failure in
-            if let failure { call.fail(failure) } else { call.succeed() }
+        task.kill(try task.process(request.execID), signal: request.signal, all: request.all, call.acknowledge)
+    }
+
+    private func wait(_ request: ProcessRequest, _ call: ServerCall) throws(ShimError) {
+        try existing(request.id).process(request.execID).answerWhenStopped(call) { call, exit in
+            call.succeed(WaitResponse(exitStatus: exit.exitStatus, exitedAt: exit.exitedAt))
         }
     }
 
+    private func shutDown(_ request: ShutdownRequest, _ call: ServerCall) throws(ShimError) {
+        call.succeed()
+        // containerd asks after every Delete; while a container is here it does not mean it, unless it says now.
+        guard task == nil || request.now else { return }
+        isEnding = true
+        end()
+    }
+
     // MARK: - Looking and adjusting
+
+    private func connect(_ request: ContainerRequest, _ call: ServerCall) throws(ShimError) {
+        call.succeed(
+            ConnectResponse(
+                shimPID: UInt32(bitPattern: processID()), taskPID: UInt32(bitPattern: task?.first.pid ?? 0),
+                version: ShimConfiguration.version))
+    }
 
     private func state(_ request: ProcessRequest, _ call: ServerCall) throws(ShimError) {
         let task = try existing(request.id)
@@ -164,8 +178,8 @@ final class ShimService {
         answer.id = request.id
         answer.bundle = task.bundle
         answer.pid = UInt32(bitPattern: process.pid)
-        answer.status = process.taskStatus
-        answer.stdio = process.stdioPaths
+        answer.status = try task.status(of: process)
+        answer.stdio = process.stdio.paths
         answer.exitStatus = process.exit?.exitStatus ?? 0
         answer.exitedAt = process.exit?.exitedAt
         answer.execID = request.execID
@@ -173,18 +187,23 @@ final class ShimService {
     }
 
     private func pids(_ request: ContainerRequest, _ call: ServerCall) throws(ShimError) {
-        let task = try existing(request.id)
-        do throws(CgroupError) {
-            var found = try task.cgroup?.processes() ?? []
-            if found.isEmpty, let pid = task.first.livePID { found = [pid] }
-            call.succeed(PidsResponse(processes: found.map { ProcessInfo(pid: UInt32(bitPattern: $0)) }))
-        } catch { throw ShimError(.kernel, "processes of \(request.id)", cause: "\(error)") }
+        let found = try existing(request.id).processes()
+        call.succeed(PidsResponse(processes: found.map { ProcessInfo(pid: UInt32(bitPattern: $0)) }))
+    }
+
+    private func update(_ request: UpdateTaskRequest, _ call: ServerCall) throws(ShimError) {
+        try existing(request.id).update(request.resources, call.acknowledge)
+    }
+
+    private func closeInput(_ request: CloseIORequest, _ call: ServerCall) throws(ShimError) {
+        let process = try existing(request.id).process(request.execID)
+        if request.stdin { process.stdio.closeInput() }
+        call.succeed()
     }
 
     private func resize(_ request: ResizePtyRequest, _ call: ServerCall) throws(ShimError) {
         let process = try existing(request.id).process(request.execID)
-        guard let stdio = process.stdio else { throw ShimError(.wrongState, "resize", cause: "not started") }
-        try stdio.resize(WindowSize(rows: UInt16(clamping: request.height), columns: UInt16(clamping: request.width)))
+        try process.stdio.resize(WindowSize(rows: UInt16(clamping: request.height), columns: UInt16(clamping: request.width)))
         call.succeed()
     }
 
@@ -194,12 +213,13 @@ final class ShimService {
         answer.id = context.configuration.id
         guard let task else { return answer }
         answer.bundle = task.bundle
-        answer.logBytesDropped = task.droppedLogByteCount
+        answer.logBytesDropped = task.disk?.droppedByteCount ?? 0
         answer.processes = ([task.first] + task.execs).map { process in
             var description = ProcessDescription()
             description.execID = process.execID
             description.pid = UInt32(bitPattern: process.pid)
-            description.status = process.taskStatus
+            // A daemon that comes back learns the rest, whatever the freezer says.
+            description.status = (try? task.status(of: process)) ?? process.taskStatus
             description.startedAt = process.startedAt
             description.exit = process.exit
             return description

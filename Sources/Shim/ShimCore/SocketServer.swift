@@ -33,19 +33,14 @@ final class SocketServer {
 
     /// Calls `action` when every client took what was sent, at the latest after `limit`.
     func whenDrained(limit: Duration, _ action: @escaping () -> Void) {
-        var isDone = false
-        let finish = {
-            if isDone { return }
-            isDone = true
-            action()
-        }
+        let once = Once(action)
         var waiting = connections.count
-        if waiting == 0 { return loop.soon(finish) }
-        loop.after(limit, finish)
+        if waiting == 0 { return loop.soon(once.run) }
+        loop.after(limit, once.run)
         for connection in connections.values {
             connection.whenDrained {
                 waiting -= 1
-                if waiting == 0 { finish() }
+                if waiting == 0 { once.run() }
             }
         }
     }

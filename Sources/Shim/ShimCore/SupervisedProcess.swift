@@ -22,34 +22,29 @@ final class SupervisedProcess {
 
     /// Clients that wait for one process's end.
     static let maximumWaiterCount = 1024
+    /// Clients that are attached to one process.
+    static let maximumAttachmentCount = 1024
 
     /// Empty for the container's first process.
     let execID: String
-    let stdioPaths: StdioPaths
-    /// The exec's OCI process document.
-    let specification: [UInt8]
-    /// Input ends with the first attach client that sent some.
+    /// The exec's OCI process document, until it was handed to the runtime.
+    private var specification: [UInt8]
+    /// Input ends with the first attach client that leaves, or half-closes.
     let stdinOnce: Bool
-    let plan: ProcessStdio.Plan
+    let stdio: ProcessStdio
 
     var state: State
-    var stdio: ProcessStdio?
     var startedAt: ProtobufTimestamp?
     /// It ended while the runtime was at work on it, or its output is still being copied: not told yet.
     var heldExit: ReapedExit?
-    /// Called once, when its end was told.
-    var onStopped: (() -> Void)?
-    private(set) var attachments: [AttachSession] = []
+    private var settledWaiters: [() -> Void] = []
+    private var attachments: [AttachSession] = []
     private var waiters: [(call: ServerCall, answer: (ServerCall, ExitNotice) -> Void)] = []
 
-    init(
-        execID: String, stdioPaths: StdioPaths, specification: [UInt8] = [], plan: ProcessStdio.Plan, stdinOnce: Bool,
-        state: State
-    ) {
+    init(execID: String, stdio: ProcessStdio, specification: [UInt8] = [], stdinOnce: Bool, state: State) {
         self.execID = execID
-        self.stdioPaths = stdioPaths
+        self.stdio = stdio
         self.specification = specification
-        self.plan = plan
         self.stdinOnce = stdinOnce
         self.state = state
     }
@@ -76,8 +71,13 @@ final class SupervisedProcess {
 
     var exit: ExitNotice? { if case .stopped(let exit) = state { exit } else { nil } }
 
-    /// Attach clients can have its streams.
-    var isAttachable: Bool { if case .attach = plan { true } else { false } }
+    /// Nothing runs, and nothing will be told of it any more.
+    var isSettled: Bool {
+        switch state {
+        case .noted, .stopped, .failed: true
+        case .creating, .created, .starting, .running: false
+        }
+    }
 
     /// The state in a word, for refusals.
     var stateName: String {
@@ -100,14 +100,30 @@ final class SupervisedProcess {
         }
     }
 
+    var specificationByteCount: Int { specification.count }
+
+    /// Gives the process document away.
+    func takeSpecification() -> [UInt8] {
+        defer { specification = [] }
+        return specification
+    }
+
+    // MARK: - Who waits for its end
+
     /// Answers `call` when the process has ended and that may be told.
     func answerWhenStopped(_ call: ServerCall, _ answer: @escaping (ServerCall, ExitNotice) -> Void) {
         if let exit { return answer(call, exit) }
+        if case .failed = state { return call.fail(ShimError(.wrongState, "wait for process \"\(execID)\"", cause: "it is failed")) }
         guard waiters.count < Self.maximumWaiterCount else {
             return call.fail(ShimError(.limitReached, "more than \(Self.maximumWaiterCount) waits for one process"))
         }
         waiters.append((call, answer))
-        call.onClosed = { [unowned self] in waiters.removeAll { $0.call.connection == nil } }
+        call.onClosed = { [self] in waiters.removeAll { $0.call.connection == nil } }
+    }
+
+    /// Calls `action` once nothing runs and that was told, or never will.
+    func whenSettled(_ action: @escaping () -> Void) {
+        if isSettled { action() } else { settledWaiters.append(action) }
     }
 
     /// Tells everyone who waits.
@@ -117,48 +133,58 @@ final class SupervisedProcess {
         waiters = []
         for waiter in told { waiter.answer(waiter.call, exit) }
         endAttachments()
-        let action = onStopped
-        onStopped = nil
-        action?()
-    }
-
-    func add(_ attachment: AttachSession) {
-        attachments.append(attachment)
-        stdio?.add(attachment, stdout: attachment.request.stdout, stderr: attachment.request.stderr)
-        endAttachments()
-    }
-
-    func remove(_ attachment: AttachSession) {
-        attachments.removeAll { $0 === attachment }
-        stdio?.remove(attachment)
-    }
-
-    /// Begins to copy for those who attached before there was anything to copy.
-    func connectAttachments() {
-        for attachment in attachments {
-            stdio?.add(attachment, stdout: attachment.request.stdout, stderr: attachment.request.stderr)
-        }
-    }
-
-    /// Lets attach clients go once the end was told and all output was handed to them.
-    func endAttachments() {
-        guard let exit, !attachments.isEmpty else { return }
-        guard let stdio, !stdio.hasEnded else {
-            let ended = attachments
-            attachments = []
-            for attachment in ended { attachment.finish(exit) }
-            return
-        }
-        stdio.whenEnded { [weak self] in self?.endAttachments() }
+        notifySettled()
     }
 
     /// Lets go of everyone: the process will never run.
     func abandon(_ error: ShimError) {
         state = .failed
-        let (calls, ended) = (waiters, attachments)
+        let told = waiters
         waiters = []
+        for waiter in told { waiter.call.fail(error) }
+        for attachment in takeAttachments() { attachment.fail(error) }
+        notifySettled()
+    }
+
+    private func notifySettled() {
+        let actions = settledWaiters
+        settledWaiters = []
+        for action in actions { action() }
+    }
+
+    // MARK: - Attach clients
+
+    /// Begins an attachment.
+    func attach(_ request: AttachRequest, _ call: ServerCall) {
+        guard attachments.count < Self.maximumAttachmentCount else {
+            return call.fail(ShimError(.limitReached, "more than \(Self.maximumAttachmentCount) clients of one process"))
+        }
+        AttachSession.begin(request, call: call, process: self)
+    }
+
+    func add(_ attachment: AttachSession) {
+        attachments.append(attachment)
+        stdio.add(attachment, stdout: attachment.request.stdout, stderr: attachment.request.stderr)
+        endAttachments()
+    }
+
+    func remove(_ attachment: AttachSession) {
+        attachments.removeAll { $0 === attachment }
+        stdio.remove(attachment)
+    }
+
+    /// Lets attach clients go once the end was told and all output was handed to them.
+    private func endAttachments() {
+        guard let exit, !attachments.isEmpty else { return }
+        // Holds the process, which may be deleted, until its slowest client has all.
+        guard stdio.hasEnded else { return stdio.whenEnded { [self] in endAttachments() } }
+        for attachment in takeAttachments() { attachment.finish(exit) }
+    }
+
+    private func takeAttachments() -> [AttachSession] {
+        let taken = attachments
         attachments = []
-        for waiter in calls { waiter.call.fail(error) }
-        for attachment in ended { attachment.fail(error) }
+        for attachment in taken { stdio.remove(attachment) }
+        return taken
     }
 }

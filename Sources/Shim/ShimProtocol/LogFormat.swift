@@ -34,9 +34,9 @@ package struct LogFileHeader: Equatable, Sendable {
         let header = Array(bytes.prefix(Self.byteCount))
         guard header.starts(with: Self.magic.prefix(header.count)) else { throw WireError(.malformed, "log header") }
         guard header.count == Self.byteCount else { throw WireError(.truncated, "log header") }
-        let version = header[8..<12].littleEndianInteger
+        let version = header[...].littleEndian(at: 8, byteCount: 4)
         guard version == UInt64(Self.version) else { throw WireError(.unsupported, "log header version \(version)") }
-        sequence = header[16..<24].littleEndianInteger
+        sequence = header[...].littleEndian(at: 16, byteCount: 8)
     }
 
     package func encoded() -> [UInt8] {
@@ -103,27 +103,26 @@ package struct LogRecord: Equatable, Sendable {
     package static func decode(_ bytes: ArraySlice<UInt8>) throws(WireError) -> LogRecord? {
         guard bytes.count >= headerByteCount else { return nil }
         let start = bytes.startIndex
-        let count = bytes[start..<start + 4].littleEndianInteger
+        let count = bytes.littleEndian(at: start, byteCount: 4)
         guard count <= UInt64(LogLimits.recordByteCount), let stream = Stream(rawValue: bytes[start + 12]),
             bytes[start + 13] <= 1, bytes[start + 14] == 0, bytes[start + 15] == 0
         else { throw WireError(.malformed, "log record") }
         let textStart = start + headerByteCount
         let textEnd = textStart + Int(count)
         guard bytes.endIndex - textEnd >= trailerByteCount else { return nil }
-        guard bytes[textEnd..<textEnd + trailerByteCount].littleEndianInteger == count else {
+        guard bytes.littleEndian(at: textEnd, byteCount: trailerByteCount) == count else {
             throw WireError(.malformed, "log record trailer")
         }
         return LogRecord(
-            unixNanoseconds: Int64(bitPattern: bytes[start + 4..<start + 12].littleEndianInteger), stream: stream,
+            unixNanoseconds: Int64(bitPattern: bytes.littleEndian(at: start + 4, byteCount: 8)), stream: stream,
             isPartial: bytes[start + 13] == 1, text: bytes[textStart..<textEnd])
     }
 
     /// Bytes of the whole record whose trailer is `trailer`, for reading backwards.
     package static func byteCount(trailer: ArraySlice<UInt8>) throws(WireError) -> Int {
-        let count = trailer.littleEndianInteger
-        guard trailer.count == trailerByteCount, count <= UInt64(LogLimits.recordByteCount) else {
-            throw WireError(.malformed, "log record trailer")
-        }
+        guard trailer.count == trailerByteCount else { throw WireError(.truncated, "log record trailer") }
+        let count = trailer.littleEndian(at: trailer.startIndex, byteCount: trailerByteCount)
+        guard count <= UInt64(LogLimits.recordByteCount) else { throw WireError(.malformed, "log record trailer") }
         return headerByteCount + Int(count) + trailerByteCount
     }
 }
@@ -166,9 +165,13 @@ package struct LogDecoder: Sendable {
     }
 }
 
-extension Collection<UInt8> {
-    /// The bytes as a little-endian number, of at most eight.
-    fileprivate var littleEndianInteger: UInt64 { reversed().reduce(0) { $0 << 8 | UInt64($1) } }
+extension ArraySlice<UInt8> {
+    /// At most eight bytes from an index on, as a little-endian number.
+    fileprivate func littleEndian(at index: Int, byteCount: Int) -> UInt64 {
+        var value: UInt64 = 0
+        for place in stride(from: byteCount - 1, through: 0, by: -1) { value = value << 8 | UInt64(self[index + place]) }
+        return value
+    }
 }
 
 extension [UInt8] {

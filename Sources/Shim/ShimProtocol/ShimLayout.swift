@@ -3,7 +3,7 @@
 ///     <exec-root>/shims/<container id>/    0700
 ///         socket     the ttrpc socket, 0600; appears when the shim can be spoken to
 ///         pid        a `ShimProcessIdentity`
-///         options    a `ShimRecord`, written at Create
+///         options    a `ShimRecord`, written at Create before anything is made
 package struct ShimLayout: Equatable, Sendable {
     /// The directory of all shims in the exec root.
     package static let parentName = "shims"
@@ -57,13 +57,15 @@ package struct ShimProcessIdentity: Equatable, Sendable {
 package struct ShimRecord: ProtobufMessage {
     package static let fullName = "apus.shim.v1.Record"
     package static let currentVersion: UInt32 = 1
+    /// The longest record: what one Create request may hold, and the namespace.
+    package static let maximumByteCount = TtrpcFrame.maximumPayloadByteCount + 65_536
 
     package var version = ShimRecord.currentVersion
     package var namespace = ""
     package var id = ""
     package var bundle = ""
     package var options: ProtobufAny?
-    /// The container's first process in the host's pid namespace.
+    /// The container's first process in the host's pid namespace; 0 until it is made.
     package var pid: UInt32 = 0
 
     package init() {}

@@ -65,9 +65,12 @@ package struct TtrpcFrame: Equatable, Sendable {
         self.init(streamID: streamID, kind: .data, flags: [.remoteClosed, .noData])
     }
 
+    /// Whether the payload passes what the protocol allows.
+    package var isTooLong: Bool { payload.count > Self.maximumPayloadByteCount }
+
     /// The frame's bytes. Longer payloads than `maximumPayloadByteCount` are the caller's bug.
     package func encoded() -> [UInt8] {
-        precondition(payload.count <= Self.maximumPayloadByteCount, "ttrpc payload of \(payload.count) bytes")
+        precondition(!isTooLong, "ttrpc payload of \(payload.count) bytes")
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.headerByteCount + payload.count)
         for word in [UInt32(payload.count), streamID] {
@@ -82,8 +85,17 @@ package struct TtrpcFrame: Equatable, Sendable {
 
 /// Cuts a byte stream into frames.
 package struct TtrpcFrameDecoder: Sendable {
+    /// What stands next in the stream.
+    package enum Item: Equatable, Sendable {
+        case frame(TtrpcFrame)
+        /// A frame that cannot be taken; its payload is passed over, so that the ones after it can.
+        case refused(streamID: UInt32, WireError)
+    }
+
     private var buffer: [UInt8] = []
     private var start = 0
+    /// Bytes of a refused frame that have still to come.
+    private var skippedByteCount = 0
     private let limitByteCount: Int
 
     /// - Parameter maximumPayloadByteCount: the longest payload taken from this peer.
@@ -105,25 +117,45 @@ package struct TtrpcFrameDecoder: Sendable {
             buffer.removeFirst(start)
             start = 0
         }
-        buffer.append(contentsOf: bytes)
+        let passedOver = min(skippedByteCount, bytes.count)
+        skippedByteCount -= passedOver
+        buffer.append(contentsOf: bytes.dropFirst(passedOver))
     }
 
     /// The next whole frame, or nil until more bytes come.
-    /// - Throws: `WireError` where the connection cannot go on: a payload too long, an unknown type.
+    /// - Throws: `WireError` for a payload too long or an unknown type: for the side that trusts its peer to send none.
     package mutating func next() throws(WireError) -> TtrpcFrame? {
+        switch nextItem() {
+        case .frame(let frame): return frame
+        case .refused(_, let problem): throw problem
+        case nil: return nil
+        }
+    }
+
+    /// The next whole frame, or one that cannot be taken; nil until more bytes come.
+    package mutating func nextItem() -> Item? {
         guard pendingByteCount >= TtrpcFrame.headerByteCount else { return nil }
         let length = Int(bigEndian(at: start))
-        guard length <= limitByteCount else { throw WireError(.tooLarge, "ttrpc frame of \(length) bytes") }
-        guard let kind = TtrpcFrame.Kind(rawValue: buffer[start + 8]) else {
-            throw WireError(.malformed, "ttrpc frame of type \(buffer[start + 8])")
+        let streamID = bigEndian(at: start + 4)
+        let kind = TtrpcFrame.Kind(rawValue: buffer[start + 8])
+        if let problem = problem(length: length, kind: kind, rawKind: buffer[start + 8]) {
+            let end = start + TtrpcFrame.headerByteCount + length
+            skippedByteCount = max(0, end - buffer.count)
+            start = min(end, buffer.count)
+            return .refused(streamID: streamID, problem)
         }
-        guard pendingByteCount >= TtrpcFrame.headerByteCount + length else { return nil }
+        guard let kind, pendingByteCount >= TtrpcFrame.headerByteCount + length else { return nil }
         let payloadStart = start + TtrpcFrame.headerByteCount
         let frame = TtrpcFrame(
-            streamID: bigEndian(at: start + 4), kind: kind, flags: TtrpcFrame.Flags(rawValue: buffer[start + 9]),
+            streamID: streamID, kind: kind, flags: TtrpcFrame.Flags(rawValue: buffer[start + 9]),
             payload: Array(buffer[payloadStart..<payloadStart + length]))
         start = payloadStart + length
-        return frame
+        return .frame(frame)
+    }
+
+    private func problem(length: Int, kind: TtrpcFrame.Kind?, rawKind: UInt8) -> WireError? {
+        if length > limitByteCount { return WireError(.tooLarge, "ttrpc frame of \(length) bytes") }
+        return kind == nil ? WireError(.malformed, "ttrpc frame of type \(rawKind)") : nil
     }
 
     private func bigEndian(at index: Int) -> UInt32 {

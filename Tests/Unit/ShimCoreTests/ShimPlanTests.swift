@@ -16,6 +16,19 @@ struct ShimPlanTests {
         #expect(invocation.configuration.namespace == "default" && invocation.configuration.eventsAddress == "/run/c.sock.ttrpc")
     }
 
+    @Test("The service manager's socket is not handed to runtimes, which would mount it into containers")
+    func notifySocket() throws {
+        let invocation = try ShimInvocation(
+            arguments: ["shim", "-id", "box", "start"], environment: ["NOTIFY_SOCKET=/run/notify", "PATH=/bin"], executable: "")
+        #expect(invocation.configuration.environment == ["PATH=/bin"])
+    }
+
+    @Test("A failure that quotes a long request is told in few words, whole characters included")
+    func longFailure() {
+        let status = ShimError(.notFound, String(repeating: "ä", count: 1_000_000)).status
+        #expect(status.code == .notFound && status.message.utf8.count <= 4096 + 3)
+    }
+
     @Test("With a directory of apusd's, events go to subscribers only")
     func apusdCommandLine() throws {
         let invocation = try ShimInvocation(
@@ -50,6 +63,8 @@ struct ShimPlanTests {
             ])
         #expect(command.arguments(.kill(signal: 15, all: true), logPath: "/log") == common + ["kill", "--all", "box", "15"])
         #expect(command.arguments(.delete(force: true), logPath: "/log") == common + ["delete", "--force", "box"])
+        #expect(command.arguments(.pause, logPath: "/log") == common + ["pause", "box"])
+        #expect(command.arguments(.update(resourcesFile: "/r"), logPath: "/log") == common + ["update", "--resources", "/r", "box"])
     }
 
     @Test("A runtime's error is the last one in its log, or its last words")
@@ -88,6 +103,7 @@ struct ShimPlanTests {
         let options = FstabOptions(["rw", "ro", "nosuid", "rbind", "rprivate", "lowerdir=/a:/b", "userxattr"])
         #expect(options.flags == [.readOnly, .noSetUserID, .bind, .recursive] && options.propagation == [.isPrivate, .recursive])
         #expect(options.data == "lowerdir=/a:/b,userxattr" && !options.isLoop)
+        #expect(FstabOptions(["ro", "nodev", "noatime"]).attributes == [.readOnly, .noDevices, .noAccessTime])
         #expect(FstabOptions(["loop=/dev/loop0"]).isLoop && FstabOptions(["ro", "rw"]).flags.isEmpty)
     }
 

@@ -96,6 +96,34 @@ struct WireTests {
         #expect(throws: WireError(.tooLarge, "ttrpc frame of 4194305 bytes")) { try decoder.next() }
     }
 
+    @Test("A server passes over what it cannot take, and goes on with the next frame", arguments: [1, 7, 10, 100_000, 5_000_000])
+    func refusedFrames(pieceSize: Int) {
+        let good = TtrpcFrame(streamID: 5, request: TtrpcRequest(service: "s", method: "m", payload: ProtobufEmpty()))
+        let long: [UInt8] = [0x00, 0x00, 0x01, 0x2c, 0, 0, 0, 1, 1, 0] + [UInt8](repeating: 0xff, count: 300)
+        let unknown: [UInt8] = [0, 0, 0, 2, 0, 0, 0, 3, 9, 0, 0xff, 0xff]
+        let bytes = long + unknown + good.encoded() + long
+        var decoder = TtrpcFrameDecoder(maximumPayloadByteCount: 299)
+        var items: [TtrpcFrameDecoder.Item] = []
+        for start in stride(from: 0, to: bytes.count, by: pieceSize) {
+            decoder.append(bytes[start..<min(start + pieceSize, bytes.count)])
+            while let item = decoder.nextItem() { items.append(item) }
+        }
+        let tooLong = TtrpcFrameDecoder.Item.refused(streamID: 1, WireError(.tooLarge, "ttrpc frame of 300 bytes"))
+        #expect(
+            items == [tooLong, .refused(streamID: 3, WireError(.malformed, "ttrpc frame of type 9")), .frame(good), tooLong])
+        #expect(decoder.pendingByteCount == 0)
+    }
+
+    @Test("Counters without a value are left out, and so is a part with nothing in it")
+    func counters() {
+        var message = CounterMessage()
+        message.number(1, 300)
+        message.number(2, nil)
+        message.part(3) { $0.number(1, 0) }
+        message.part(4) { $0.text(1, "a") }
+        #expect(message.packed(as: "x") == ProtobufAny(typeURL: "x", value: [0x08, 0xac, 0x02, 0x22, 3, 0x0a, 1, 0x61]))
+    }
+
     @Test("A refusal is thrown as the status that it carries")
     func refusal() {
         let response = TtrpcResponse(status: TtrpcStatus(.alreadyExists, "container box"))

@@ -44,21 +44,12 @@ struct ShimLauncher: Sendable {
             let process = try spawnProcess(
                 shimPath, arguments: [shimPath.string] + arguments, environment: Self.environment, input: input.number,
                 output: input.number, error: errors.number)
-            let exit = try waitOrKill(process)
+            let exit = try waitForExit(ofChild: process, orKillAfterMilliseconds: Self.startTimeoutMilliseconds)
             try rewindFile(errors.number)
             outcome = (exit, String(decoding: try readChunk(errors.number, limitBytes: Self.outputLimitBytes), as: UTF8.self))
         } catch { throw ShimError(.notStarted, "\(doing): \(error)") }
         guard outcome.exit != .exited(0) else { return }
         let end = outcome.exit.map { "status \($0.shellStatus)" } ?? "no end in time"
         throw ShimError(.notStarted, "\(doing): \(end): \(outcome.words)")
-    }
-
-    /// nil when it had to be killed.
-    private func waitOrKill(_ process: Int32) throws(SyscallError) -> ProcessExit? {
-        let pidfd = try openProcess(process)
-        let inTime = try !waitUntilReadable([pidfd.number], timeoutMilliseconds: Self.startTimeoutMilliseconds).isEmpty
-        if !inTime { try sendSignal(9, toProcessOf: pidfd) }
-        let exit = try waitForExit(.process(process))?.exit
-        return inTime ? exit : nil
     }
 }

@@ -1,0 +1,74 @@
+internal import LinuxSyscalls
+internal import ShimProtocol
+internal import SystemPackage
+
+/// A shim's own directory: `start` makes it; the shim itself, or `delete` after it, takes it away.
+enum ShimDirectory {
+    /// Where shims of containerd's containers keep their sockets and state; there while one of them is.
+    static let containerdParent = "/run/apus-shim"
+    private static let identityByteCount = 64
+    /// How long a shim that was told to end may take to take its directory away.
+    private static let leaveMilliseconds: Int32 = 2_000
+    /// The parent may be taken away, with what was the last shim, as often as this while a directory is made in it.
+    private static let attemptCount = 10
+
+    /// Makes the directory, in place of one that a killed shim has left.
+    /// - Throws: EEXIST while another shim lives there.
+    static func make(_ layout: ShimLayout) throws(SyscallError) {
+        for _ in 1..<attemptCount {
+            do throws(SyscallError) { return try makeOnce(layout) } catch  where error.isMissing {}
+        }
+        try makeOnce(layout)
+    }
+
+    private static func makeOnce(_ layout: ShimLayout) throws(SyscallError) {
+        let path = FilePath(layout.directory)
+        try makeDirectories(path.removingLastComponent(), mode: ShimLayout.directoryMode)
+        do throws(SyscallError) {
+            try makeDirectory(path, mode: ShimLayout.directoryMode)
+        } catch  where error.isExisting {
+            // One that lives keeps its place, but may be on its way out.
+            if let process = try process(of: layout) {
+                guard try !waitUntilReadable([process.number], timeoutMilliseconds: leaveMilliseconds).isEmpty else { throw error }
+            }
+            do throws(SyscallError) { try removeTree(path) } catch  where error.isMissing {}
+            try makeDirectory(path, mode: ShimLayout.directoryMode)
+        }
+    }
+
+    /// Takes the directory away if it is there, and containerd's parent with the last one in it.
+    static func remove(_ layout: ShimLayout) throws(SyscallError) {
+        do throws(SyscallError) { try removeTree(FilePath(layout.directory)) } catch  where error.isMissing {}
+        guard layout.directory.hasPrefix("\(containerdParent)/") else { return }
+        do throws(SyscallError) {
+            try removeDirectory(FilePath(containerdParent))
+        } catch  where error.isNotEmpty || error.isMissing {}
+    }
+
+    /// Whether the directory at the path is still the one that `opened` is.
+    static func isStill(_ layout: ShimLayout, _ opened: Descriptor) throws(SyscallError) -> Bool {
+        do throws(SyscallError) {
+            let (there, ours) = (try fileStatus(FilePath(layout.directory)), try fileStatus(of: opened.number))
+            return there.inode == ours.inode && there.fileSystem == ours.fileSystem
+        } catch  where error.isMissing { return false }
+    }
+
+    /// The process that wrote itself down there; nil when it has been reaped, or when none did.
+    static func process(of layout: ShimLayout) throws(SyscallError) -> Descriptor? {
+        do throws(SyscallError) {
+            let bytes = try readFile(FilePath(layout.pidPath), limitBytes: identityByteCount)
+            // A start that was killed may have written half of it; its shim ends by itself, for want of clients.
+            guard let identity = try? ShimProcessIdentity(decoding: bytes) else { return nil }
+            let process = Descriptor(try openProcess(identity.pid))
+            // Looked at after the pidfd was opened: it is that very process, or it is not.
+            return try startTimeTicks(of: identity.pid) == identity.startTimeTicks ? process : nil
+        } catch  where error.isMissing { return nil }
+    }
+
+    /// The address of a directory's socket for a process that listens or connects: sun_path holds 107 bytes, so
+    /// a longer one is reached through the open directory.
+    static func socketPath(_ layout: ShimLayout, through directory: borrowing OwnedFD) -> FilePath {
+        layout.socketPath.utf8.count <= 107
+            ? FilePath(layout.socketPath) : FilePath("/proc/self/fd/\(directory.number)/\(ShimLayout.socketName)")
+    }
+}

@@ -1,0 +1,143 @@
+"""The shim with a container that runs: held, let go on, measured, limited."""
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from shim_fixtures import shim, shims  # noqa: F401
+from shim_client import FAILED_PRECONDITION, INVALID_ARGUMENT, Refused, alive, any_of, log_text, message, parse, wait_until
+
+RUNNING, STOPPED, PAUSED = 2, 3, 4
+RESOURCES = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
+COUNTING = "n=0; while :; do n=$((n+1)); echo $n; usleep 10000; done"
+
+
+def refusal(call, *arguments, **fields):
+    with pytest.raises(Refused) as refused:
+        call(*arguments, **fields)
+    return refused.value
+
+
+def lines(shim):
+    shim.supervise("SynchronizeLog")
+    return log_text(shim.log).count(b"\n")
+
+
+def test_a_paused_container_stands_still_and_goes_on_where_it_was(shim):
+    shim.run("sh", "-c", COUNTING)
+    events = shim.subscribe()
+    wait_until(lambda: lines(shim) > 5, "the counting")
+    shim.task("Pause")
+    assert shim.task("State")[4] == PAUSED
+    before = lines(shim)
+    time.sleep(0.3)
+    assert lines(shim) == before
+    shim.task("Resume")
+    assert shim.task("State")[4] == RUNNING
+    wait_until(lambda: lines(shim) > before, "it to go on")
+    assert log_text(shim.log).split() == [b"%d" % n for n in range(1, log_text(shim.log).count(b"\n") + 1)]
+    assert events.topics("resumed") == ["/tasks/paused", "/tasks/resumed"]
+
+
+def test_pause_and_resume_out_of_turn_name_the_state(shim):
+    shim.make_bundle("sleep", "60")
+    shim.begin()
+    shim.create()
+    for method in ("Pause", "Resume"):
+        refused = refusal(shim.task, method)
+        assert refused.code == FAILED_PRECONDITION and "created" in refused.text
+    shim.start()
+    assert "not paused" in refusal(shim.task, "Resume").text
+    shim.task("Pause")
+    refused = refusal(shim.task, "Pause")
+    assert refused.code == FAILED_PRECONDITION and "is paused" in refused.text
+    refused = refusal(shim.note_exec, "true")
+    assert refused.code == FAILED_PRECONDITION and "is paused" in refused.text
+    shim.task("Resume")
+    name, attachment = shim.exec("echo", "again")
+    assert attachment.read_to_end()[3] == b"again\n"
+
+
+@pytest.mark.parametrize("every", [False, True], ids=["the first process", "all processes"])
+def test_sigkill_ends_a_paused_container(shim, every):
+    shim.run("sleep", "60")
+    shim.task("Pause")
+    shim.task("Kill", f3=9, f4=every)
+    assert shim.wait()[2] == 137
+    assert shim.delete()[2] == 137
+
+
+def test_another_signal_waits_until_a_paused_container_goes_on(shim):
+    shim.run("sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do usleep 1000; done")
+    wait_until(lambda: log_text(shim.log) == b"ready\n", "the trap")
+    shim.task("Pause")
+    shim.task("Kill", f3=15)
+    assert shim.task("State")[4] == PAUSED
+    shim.task("Resume")
+    assert shim.wait()[2] == 7
+
+
+def test_a_paused_container_is_taken_away_by_the_delete_command(shim):
+    shim.run("sleep", "60")
+    pid = shim.task("State")[3]
+    shim.task("Pause")
+    done = shim.command("delete")
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: not alive(pid), "the payload to end")
+
+
+# --- use and limits -------------------------------------------------------------------------------------------
+
+def metrics(shim):
+    packed = parse(shim.task("Stats")[1])
+    return packed[1].decode(), parse(packed[2])
+
+
+def test_statistics_are_those_of_the_containers_cgroup(shim):
+    shim.make_bundle("sh", "-c", "head -c 8000000 /dev/zero >/tmp/file; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo ready; sleep 60; true",
+                     memory=64 << 20)
+    shim.begin()
+    shim.create()
+    shim.start()
+    wait_until(lambda: lines(shim) == 1, "the work")
+    kind, found = metrics(shim)
+    group = Path(f"/sys/fs/cgroup/memory/apus-test-{os.getpid()}-{shim.id}")
+    if group.exists():
+        assert kind == "io.containerd.cgroups.v1.Metrics"
+        usage = parse(parse(found[4])[33])
+        assert usage[1] == 64 << 20 and abs(usage[2] - int((group / "memory.usage_in_bytes").read_text())) < 1 << 20
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        assert parse(found[4])[32] == int(stat["total_unevictable"]) and parse(found[4])[16] == int(stat["hierarchical_memory_limit"])
+        total = parse(parse(found[3])[1])[1]
+        assert 0 < total <= int(Path(str(group).replace("/memory/", "/cpuacct/", 1), "cpuacct.usage").read_text())
+    else:
+        assert kind == "io.containerd.cgroups.v2.Metrics"
+        assert parse(found[4])[33] == 64 << 20 and parse(found[2])[1] > 0
+    assert parse(found[1 if kind.endswith("v2.Metrics") else 2])[1] == 2, "sh and sleep"
+
+
+def test_statistics_of_what_does_not_run_are_out_of_turn(shim):
+    shim.run("true")
+    shim.wait()
+    assert refusal(shim.task, "Stats").code == FAILED_PRECONDITION
+
+
+def test_limits_can_be_changed_while_the_container_runs(shim):
+    shim.make_bundle("sleep", "60", memory=64 << 20)
+    shim.begin()
+    shim.create()
+    shim.start()
+    resources = json.dumps({"memory": {"limit": 32 << 20, "swap": 32 << 20}}).encode()
+    shim.task("Update", f2=any_of(RESOURCES, resources))
+    kind, found = metrics(shim)
+    assert (parse(parse(found[4])[33])[1] if kind.endswith("v1.Metrics") else parse(found[4])[33]) == 32 << 20
+    assert not list(shim.directory.glob("resources*"))
+
+
+def test_limits_of_an_unknown_kind_are_an_invalid_argument(shim):
+    shim.run("sleep", "60")
+    assert refusal(shim.task, "Update").code == INVALID_ARGUMENT
+    assert refusal(shim.task, "Update", f2=any_of("windows.Resources", b"{}")).code == INVALID_ARGUMENT
+    assert refusal(shim.task, "Update", f2=any_of(RESOURCES, b"{nonsense")).text
+    assert shim.task("State")[4] == RUNNING
