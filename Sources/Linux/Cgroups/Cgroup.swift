@@ -38,15 +38,18 @@ package struct Cgroup: Sendable {
             throw CgroupError(.unsupported, doing: "create cgroup \(path.relative)", reason: "the systemd cgroup driver is not supported")
         }
         let layout = if let layout { layout } else { try CgroupLayout.detect() }
-        let planner = CgroupPlanner(layout: layout)
-        let steps = try planner.plan(creating: resources ?? LinuxResources())
-        let own = path.isAbsolute ? nil : try OwnCgroups.ofCaller()
+        return try create(planned: plannedRecord(path, layout: layout), layout: layout, resources: resources)
+    }
+
+    /// Makes the cgroup that `plannedRecord` foresaw for this layout: the rest is as above.
+    package static func create(
+        planned: CgroupRecord, layout: CgroupLayout, resources: LinuxResources?
+    ) throws(CgroupError) -> Cgroup {
+        let steps = try CgroupPlanner(layout: layout).plan(creating: resources ?? LinuxResources())
         var branches: [Branch] = []
         do throws(CgroupError) {
-            for hierarchy in layout.hierarchies {
-                var components = path.components
-                if let own { components = try own.base(in: hierarchy) + components }
-                branches.append(try CgroupMaker(hierarchy: hierarchy, components: components).make(for: steps, mode: layout.mode))
+            for (hierarchy, place) in zip(layout.hierarchies, planned.places) {
+                branches.append(try CgroupMaker(hierarchy: hierarchy, components: place.components).make(for: steps, mode: layout.mode))
             }
             let cgroup = Cgroup(mode: layout.mode, branches: branches)
             try cgroup.requireNoProcesses()
@@ -83,7 +86,7 @@ package struct Cgroup: Sendable {
         for hierarchy in layout.hierarchies {
             let components = try own.components(in: hierarchy)
             if components.isEmpty { continue }
-            let path = components.joined(separator: "/")
+            let path = relativePath(of: components)
             let place = CgroupRecord.Place(
                 version: hierarchy.version, names: hierarchy.names, mountPoint: hierarchy.root.path.string, path: path,
                 foundDepth: components.count - 1)
@@ -123,7 +126,7 @@ package struct Cgroup: Sendable {
                 below.append(branch)
                 continue
             }
-            let relative = try CgroupPath.checkedComponents(of: path, field: "cgroup").joined(separator: "/")
+            let relative = relativePath(of: try CgroupPath.checkedComponents(of: path, field: "cgroup"))
             let place = CgroupRecord.Place(
                 version: branch.place.version, names: branch.place.names, mountPoint: branch.place.mountPoint,
                 path: "\(branch.place.path)/\(relative)", foundDepth: .max)
@@ -148,7 +151,7 @@ package struct Cgroup: Sendable {
     }
 
     private func requireNoProcesses() throws(CgroupError) {
-        for branch in branches where branch.place.foundDepth == branch.place.path.split(separator: "/").count {
+        for branch in branches where branch.place.foundDepth == branch.depth {
             let text = try doing("read cgroup \(branch.place.directory)") { () throws(SyscallError) in
                 try branch.leaf?.read("cgroup.procs") ?? ""
             }

@@ -63,30 +63,3 @@ package final class CgroupEntry: Sendable {
         }
     }
 }
-
-extension Cgroup {
-    /// Where `create` will make a cgroup: what to write down before, so that a creation that is cut off can be undone.
-    package static func plannedRecord(_ path: CgroupPath, layout: CgroupLayout) throws(CgroupError) -> CgroupRecord {
-        let own = path.isAbsolute ? nil : try OwnCgroups.ofCaller()
-        var places: [CgroupRecord.Place] = []
-        for hierarchy in layout.hierarchies {
-            let components = try (own?.base(in: hierarchy) ?? []) + path.components
-            var depth = 0
-            var prefix = ""
-            for component in components {
-                prefix += prefix.isEmpty ? component : "/\(component)"
-                guard isThere(prefix, in: hierarchy.root) else { break }
-                depth += 1
-            }
-            places.append(
-                CgroupRecord.Place(
-                    version: hierarchy.version, names: hierarchy.names, mountPoint: hierarchy.root.path.string,
-                    path: components.joined(separator: "/"), foundDepth: depth))
-        }
-        return CgroupRecord(mode: layout.mode, places: places)
-    }
-
-    private static func isThere(_ path: String, in root: CgroupDirectory) -> Bool {
-        (try? fileStatus(FilePath(path), at: root.number)) != nil
-    }
-}

@@ -69,6 +69,14 @@ package struct CgroupLayout: Sendable {
 
     func legacy(_ controller: CgroupController) -> CgroupHierarchy? { hierarchies.first { $0.has(controller) } }
 
+    /// Whether there is cgroup v2 alone, told without looking any further.
+    package static func isUnified(at root: FilePath = usualRoot) throws(CgroupError) -> Bool {
+        try doing("find the cgroup file systems at \(root)") { () throws(SyscallError) in
+            let top = try openFile(root, [.path, .directory])
+            return try fileSystemKind(of: top.number, subject: root.string) == .cgroup2
+        }
+    }
+
     /// Looks at what is mounted in this mount namespace: /proc/self/cgroup would also list hierarchies that are not.
     /// - Throws: `unavailable` where nothing is.
     package static func detect(at root: FilePath = usualRoot) throws(CgroupError) -> CgroupLayout {

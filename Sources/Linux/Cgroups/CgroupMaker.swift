@@ -16,7 +16,7 @@ struct CgroupMaker {
 
     /// Makes the directory and readies it for processes and for the limits of `steps`.
     func make(for steps: [CgroupStep], mode: CgroupLayout.Mode) throws(CgroupError) -> Cgroup.Branch {
-        let path = components.joined(separator: "/")
+        let path = relativePath(of: components)
         return try doing("create cgroup \(hierarchy.root.path.string)/\(path)") { () throws(SyscallError) in
             let depth = try makeDirectories()
             let place = CgroupRecord.Place(
@@ -27,7 +27,7 @@ struct CgroupMaker {
                 return Cgroup.Branch(place: place, root: hierarchy.root, leaf: leaf)
             } catch {
                 for end in stride(from: components.count, to: depth, by: -1) {
-                    try? removeDirectory(FilePath(components[..<end].joined(separator: "/")), at: hierarchy.root.number)
+                    try? removeDirectory(FilePath(relativePath(of: components[..<end])), at: hierarchy.root.number)
                 }
                 throw error
             }
@@ -48,7 +48,7 @@ struct CgroupMaker {
 
     /// Makes the directory at this depth, and first those above it where they are missing.
     private func makeFrom(_ depth: Int) throws(SyscallError) -> Int {
-        let path = FilePath(components[0...depth].joined(separator: "/"))
+        let path = FilePath(relativePath(of: components[0...depth]))
         do throws(SyscallError) {
             try makeDirectory(path, at: hierarchy.root.number)
             return depth
@@ -75,7 +75,7 @@ struct CgroupMaker {
                 value = try read(file, above: depth)
             }
             while depth < components.count {
-                let path = components[0...depth].joined(separator: "/") + "/" + file
+                let path = relativePath(of: components[0...depth]) + "/" + file
                 if depth >= found { try hierarchy.root.write(value, to: path) } else { try writeIfEmpty(value, path) }
                 depth += 1
             }
@@ -88,7 +88,40 @@ struct CgroupMaker {
 
     /// The value in the cgroup that holds the one at `depth`.
     private func read(_ file: String, above depth: Int) throws(SyscallError) -> String {
-        try hierarchy.root.read((components[0..<depth] + [file]).joined(separator: "/"))
+        try hierarchy.root.read(relativePath(of: components[..<depth] + [file]))
+    }
+}
+
+extension Cgroup {
+    /// Where `create` will make a cgroup: what to write down before, so that a creation that is cut off can be undone.
+    package static func plannedRecord(_ path: CgroupPath, layout: CgroupLayout) throws(CgroupError) -> CgroupRecord {
+        let own = path.isAbsolute ? nil : try OwnCgroups.ofCaller()
+        var places: [CgroupRecord.Place] = []
+        for hierarchy in layout.hierarchies {
+            let components = try (own?.base(in: hierarchy) ?? []) + path.components
+            let path = relativePath(of: components)
+            let depth = try doing("look for cgroup \(hierarchy.root.path)/\(path)") { () throws(SyscallError) in
+                try foundDepth(of: components, in: hierarchy.root)
+            }
+            places.append(
+                CgroupRecord.Place(
+                    version: hierarchy.version, names: hierarchy.names, mountPoint: hierarchy.root.path.string, path: path,
+                    foundDepth: depth))
+        }
+        return CgroupRecord(mode: layout.mode, places: places)
+    }
+
+    /// How many of the components exist.
+    private static func foundDepth(of components: [String], in root: CgroupDirectory) throws(SyscallError) -> Int {
+        var prefix = ""
+        for (depth, component) in components.enumerated() {
+            prefix += prefix.isEmpty ? component : "/\(component)"
+            do throws(SyscallError) { _ = try fileStatus(FilePath(prefix), at: root.number) } catch {
+                if error.errno == ENOENT { return depth }
+                throw error
+            }
+        }
+        return components.count
     }
 }
 

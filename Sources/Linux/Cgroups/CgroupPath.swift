@@ -35,8 +35,8 @@ package struct CgroupPath: Equatable, Sendable {
         }
     }
 
-    /// The components relative to a hierarchy's root, joined.
-    var relative: String { components.joined(separator: "/") }
+    /// Relative to a hierarchy's root.
+    var relative: String { relativePath(of: components) }
 
     static func checkedComponents(of text: String, field: String) throws(CgroupError) -> [String] {
         func invalid(_ reason: String) -> CgroupError {
@@ -53,4 +53,14 @@ package struct CgroupPath: Equatable, Sendable {
         }
         return components
     }
+}
+
+/// Components as one relative path. Spelled out: the generic `joined` looks up conformances at run time.
+func relativePath(of components: some Sequence<some StringProtocol>) -> String {
+    var path = ""
+    for component in components {
+        if !path.isEmpty { path += "/" }
+        path += component
+    }
+    return path
 }

@@ -1,4 +1,5 @@
 package import JSON
+internal import LinuxSyscalls
 
 /// Where a container's cgroup lies in each hierarchy: what a runtime keeps in its state to find it again.
 package struct CgroupRecord: Equatable, Sendable {
@@ -22,6 +23,8 @@ package struct CgroupRecord: Equatable, Sendable {
 
         /// The directory: `/sys/fs/cgroup/memory/apus/web`.
         package var directory: String { "\(mountPoint)/\(path)" }
+
+        var components: [String] { fields(of: path[...], separatedBy: UInt8(ascii: "/")).map { String($0) } }
     }
 
     package let mode: CgroupLayout.Mode
@@ -49,6 +52,20 @@ package struct CgroupRecord: Equatable, Sendable {
                 }
             }
         }
+    }
+
+    /// The record as a document of its own.
+    package var encoded: [UInt8] {
+        var writer = JSONWriter()
+        write(to: &writer)
+        return writer.bytes
+    }
+
+    /// Reads such a document.
+    package init(encoded: [UInt8]) throws(JSONError) {
+        var reader = try JSONReader(encoded)
+        try self.init(from: &reader)
+        try reader.finish()
     }
 
     /// Reads what `write` wrote.

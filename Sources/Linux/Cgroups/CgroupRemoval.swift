@@ -30,7 +30,7 @@ extension Cgroup {
 }
 
 extension Cgroup.Branch {
-    var depth: Int { place.path.split(separator: "/").count }
+    var depth: Int { place.components.count }
 
     func remove(_ wait: inout BackOff) throws(SyscallError) {
         let path = FilePath(place.path)
@@ -58,11 +58,11 @@ extension Cgroup.Branch {
     }
 
     private func removeParents() throws(SyscallError) {
-        let components = place.path.split(separator: "/")
+        let components = place.components
         var end = components.count - 1
         while end > place.foundDepth {
             do throws(SyscallError) {
-                try removeDirectory(FilePath(components[..<end].joined(separator: "/")), at: root.number)
+                try removeDirectory(FilePath(relativePath(of: components[..<end])), at: root.number)
             } catch {
                 // Another container moved in, or left and removed it.
                 if [EBUSY, ENOTEMPTY, ENOENT].contains(error.errno) { return }

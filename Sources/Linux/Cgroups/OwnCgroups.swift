@@ -39,7 +39,7 @@ struct OwnCgroups {
                 ? line.names.isEmpty
                 : line.names.contains { name in hierarchy.names.contains { name == $0 || name == "name=\($0)" } }
         }
-        let components = (line?.path ?? "/").split(separator: "/").map(String.init)
+        let components = fields(of: (line?.path ?? "")[...], separatedBy: UInt8(ascii: "/")).map { String($0) }
         if components.contains("..") {
             throw CgroupError(
                 .unavailable, doing: "find the own cgroup in \(hierarchy.root.path)",
@@ -56,7 +56,7 @@ struct OwnCgroups {
         // Without a cgroup namespace a container's mount begins at its own cgroup, not at the hierarchy's root.
         guard !base.isEmpty else { return [] }
         let isVisible =
-            (try? openFile(FilePath(base.joined(separator: "/")), [.path, .directory], at: hierarchy.root.number).number) != nil
+            (try? openFile(FilePath(relativePath(of: base)), [.path, .directory], at: hierarchy.root.number).number) != nil
         return isVisible ? base : []
     }
 }

@@ -50,7 +50,7 @@ enum UnifiedPlan {
         let quota = cpu.quotaMicroseconds.flatMap { $0 == 0 ? nil : $0 }
         let period = cpu.periodMicroseconds.flatMap { $0 == 0 ? nil : $0 }
         if quota != nil || period != nil {
-            // A period alone must not lift the quota, but a file that takes both cannot say "as it is".
+            // The file takes both: a period alone means no quota, as in runc. Where a quota is in force `apply` has added it.
             let quotaText = quota.map { $0 < 0 ? "max" : "\($0)" } ?? "max"
             write("cpu.max", period.map { "\(quotaText) \($0)" } ?? quotaText, quota == nil ? "period" : "quota")
         }

@@ -117,16 +117,20 @@ package func readFile(
 }
 
 /// Writes all of `bytes`, however many calls that takes. - Source: write(2).
-package func writeAll(_ bytes: some Collection<UInt8>, to descriptor: Int32, subject: String = "") throws(SyscallError) {
-    let contiguous = ContiguousArray(bytes)
+package func writeAll(_ bytes: [UInt8], to descriptor: Int32, subject: String = "") throws(SyscallError) {
     var offset = 0
-    while offset < contiguous.count {
+    while offset < bytes.count {
         offset += try retryingInterrupted("write", subject) {
-            unsafe contiguous.withUnsafeBytes {
+            unsafe bytes.withUnsafeBytes {
                 unsafe write(descriptor, $0.baseAddress.map { unsafe $0 + offset }, $0.count - offset)
             }
         }
     }
+}
+
+/// The same of any bytes.
+package func writeAll(_ bytes: some Collection<UInt8>, to descriptor: Int32, subject: String = "") throws(SyscallError) {
+    try writeAll(Array(bytes), to: descriptor, subject: subject)
 }
 
 /// Writes a file anew, without any promise for a crash. - Source: open(2), O_TRUNC.

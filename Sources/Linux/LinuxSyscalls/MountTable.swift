@@ -50,7 +50,20 @@ package func mountTable(_ path: FilePath = "/proc/self/mountinfo") throws(Syscal
 
 /// The parts of a text between separators of one byte, empty ones left out: by bytes, many times faster than by characters.
 package func fields(of text: Substring, separatedBy separator: UInt8) -> [Substring] {
-    text.utf8.split(separator: separator).map { Substring($0) }
+    let bytes = text.utf8
+    var fields: [Substring] = []
+    var start = bytes.startIndex
+    var index = start
+    while index < bytes.endIndex {
+        let next = bytes.index(after: index)
+        if bytes[index] == separator {
+            if start < index { fields.append(text[start..<index]) }
+            start = next
+        }
+        index = next
+    }
+    if start < index { fields.append(text[start..<index]) }
+    return fields
 }
 
 /// Undoes the octal escapes that mountinfo writes for space, tab, newline, backslash and `#`.

@@ -57,11 +57,15 @@ package func acknowledgedErrno(_ answer: some RandomAccessCollection<UInt8>) -> 
 private struct MessageWriter {
     private(set) var bytes: [UInt8] = []
 
-    mutating func append(_ value: some FixedWidthInteger) {
-        let width = value.bitWidth
-        let native = UInt64(truncatingIfNeeded: value)
-        let little = stride(from: 0, to: width, by: 8).map { UInt8(truncatingIfNeeded: native >> UInt64($0)) }
-        bytes.append(contentsOf: isLittleEndian ? little : little.reversed())
+    mutating func append(_ value: UInt16) { append(UInt32(value), byteCount: 2) }
+
+    mutating func append(_ value: UInt32) { append(value, byteCount: 4) }
+
+    private mutating func append(_ value: UInt32, byteCount: UInt32) {
+        for index in 0..<byteCount {
+            let place = isLittleEndian ? index : byteCount - 1 - index
+            bytes.append(UInt8(truncatingIfNeeded: value >> (place * 8)))
+        }
     }
 }
 

@@ -19,7 +19,6 @@ extension RootfsBuilder {
                 attributes: step.attributes, recursiveAttributes: step.recursiveAttributes, propagation: step.propagation)
             return try perform(unified)
         }
-        let hierarchies = try mountTable().filter { $0.type == "cgroup" }
         var attributes = step.attributes.set
         attributes.remove(.readOnly)
         let top = try makeMount(
@@ -28,52 +27,54 @@ extension RootfsBuilder {
         let place = try openMountPoint(step, creating: .directory)
         // Attached first: kernels before 6.15 mount nothing on a detached mount.
         try attach(top, at: place.take(), step)
-        let ownPaths = inOwnNamespace ? nil : try ownCgroupPaths()
-        for hierarchy in hierarchies {
-            try mountHierarchy(hierarchy, in: directory, step.attributes, ownPaths: ownPaths)
+        if inOwnNamespace {
+            try mountHierarchies(in: directory, step.attributes)
+        } else {
+            try bindOwnCgroups(in: directory, step.attributes)
         }
         if step.attributes.set.contains(.readOnly) { try changeMountAttributes(of: directory, set: .readOnly, subject: "") }
     }
 
-    /// Mounts one v1 hierarchy, with links for the controllers that share it.
-    private func mountHierarchy(
-        _ hierarchy: MountTableEntry, in directory: Int32, _ attributes: AttributeChange, ownPaths: [String: String]?
-    ) throws(SyscallError) {
-        guard let name = FilePath(hierarchy.mountPoint).lastComponent else { return }
-        let parameters = hierarchy.superOptions.filter { $0.hasPrefix("name=") || cgroupControllers.contains($0) }
-        try makeDirectory(FilePath(name.string), at: directory)
-        let place = try openFile(FilePath(name.string), [.path, .directory, .noFollow], at: directory)
-        let mount: OwnedFD
-        if let ownPaths {
-            let controllers = parameters.joined(separator: ",")
-            guard let own = ownPaths[controllers] else { throw SyscallError("open", "the cgroup of \(controllers)", errno: ENOENT) }
-            mount = try openTree(FilePath(hierarchy.mountPoint + suffix(of: own, below: hierarchy.root)), .clone)
+    /// Mounts every v1 hierarchy anew, which shows it from the root of the cgroup namespace on.
+    private func mountHierarchies(in directory: Int32, _ attributes: AttributeChange) throws(SyscallError) {
+        for mounted in try mountTable() where mounted.type == "cgroup" {
+            guard let name = FilePath(mounted.mountPoint).lastComponent else { continue }
+            let options = mounted.superOptions.filter { $0.hasPrefix("name=") || cgroupControllers.contains($0) }
+            let mount = try makeMount(
+                type: "cgroup", source: "cgroup", parameters: options.map(fileSystemParameter), attributes: attributes.set)
+            try put(mount, in: directory, hierarchy: name.string, controllers: options.filter { !$0.hasPrefix("name=") })
+        }
+    }
+
+    /// Binds what the container may see of every v1 hierarchy.
+    private func bindOwnCgroups(in directory: Int32, _ attributes: AttributeChange) throws(SyscallError) {
+        for place in cgroup {
+            guard let hierarchy = place.hierarchy else { continue }
+            let mount = try openTree(FilePath(place.path), .clone)
             try apply(attributes, AttributeChange(), to: mount.number)
-        } else {
-            mount = try makeMount(
-                type: "cgroup", source: "cgroup", parameters: parameters.map(fileSystemParameter), attributes: attributes.set)
-        }
-        try moveMount(mount, onto: place, subject: name.string)
-        for controller in parameters where controller != name.string && !controller.hasPrefix("name=") {
-            try makeSymbolicLink(FilePath(controller), to: FilePath(name.string), at: directory)
+            try put(mount, in: directory, hierarchy: hierarchy, controllers: place.controllers)
         }
     }
 
-    /// The process's cgroup of each v1 hierarchy, by the hierarchy's controllers; the unified one's under an empty name.
-    private func ownCgroupPaths() throws(SyscallError) -> [String: String] {
-        let text = String(decoding: try readFile("/proc/self/cgroup", limitBytes: 1 << 20), as: UTF8.self)
-        var paths: [String: String] = [:]
-        for line in text.split(separator: "\n") {
-            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-            if fields.count == 3 { paths[String(fields[1])] = String(fields[2]) }
+    /// Attaches a hierarchy under the name that it has on the host, with links for the controllers that share it.
+    private func put(
+        _ mount: consuming OwnedFD, in directory: Int32, hierarchy: String, controllers: [String]
+    ) throws(SyscallError) {
+        let name = FilePath(hierarchy)
+        try makeDirectory(name, at: directory)
+        let place = try openFile(name, [.path, .directory, .noFollow], at: directory)
+        try moveMount(mount, onto: place, subject: hierarchy)
+        for controller in controllers where controller != hierarchy {
+            try makeSymbolicLink(FilePath(controller), to: name, at: directory)
         }
-        return paths
     }
 
-    /// A detached copy of the host's cgroup2 mount from the process's own cgroup on.
+    /// A detached copy of the host's cgroup2 mount from the container's own cgroup on.
     func ownCgroup2Subtree(_ attributes: AttributeChange) throws(SyscallError) -> OwnedFD {
-        let own = try ownCgroupPaths()[""] ?? "/"
-        let tree = try openTree(FilePath("/sys/fs/cgroup" + (own == "/" ? "" : own)), .clone)
+        guard let own = cgroup.first(where: { $0.hierarchy == nil }) else {
+            throw SyscallError("open", "the container's cgroup", errno: ENOENT)
+        }
+        let tree = try openTree(FilePath(own.path), .clone)
         try apply(attributes, AttributeChange(), to: tree.number)
         return tree
     }
@@ -82,10 +83,4 @@ extension RootfsBuilder {
 private func fileSystemParameter(_ option: String) -> FileSystemParameter {
     let parts = option.split(separator: "=", maxSplits: 1)
     return FileSystemParameter(key: String(parts[0]), value: parts.count > 1 ? String(parts[1]) : nil)
-}
-
-/// The part of a cgroup's path that lies below a mount's root, with a leading slash, or empty.
-private func suffix(of path: String, below root: String) -> String {
-    if root == "/" { return path == "/" ? "" : path }
-    return path.hasPrefix(root + "/") ? String(path.dropFirst(root.count)) : ""
 }

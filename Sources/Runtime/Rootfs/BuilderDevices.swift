@@ -61,15 +61,19 @@ extension RootfsBuilder {
 
     /// Opens the directory of a device; /dev itself, which most are in, only once.
     private mutating func openDeviceParent(of path: String) throws(SyscallError) -> (directory: HeldMount, name: FilePath) {
-        let parent = FilePath(path).removingLastComponent()
-        guard let name = FilePath(path).lastComponent else { throw SyscallError("open", path, errno: EINVAL) }
-        if parent == "/dev", let deviceDirectory { return (deviceDirectory, FilePath(name.string)) }
+        // By bytes: a dozen devices and links are made for every container.
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")), path.utf8.index(after: slash) < path.endIndex else {
+            throw SyscallError("open", path, errno: EINVAL)
+        }
+        let parent = slash == path.startIndex ? "/" : String(path[..<slash])
+        let name = FilePath(String(path[path.utf8.index(after: slash)...]))
+        if parent == "/dev", let deviceDirectory { return (deviceDirectory, name) }
         let opened = try openedRoot { root throws(SyscallError) in
-            try root.openMountPoint(parent.string, creating: .directory).take()
+            try root.openMountPoint(parent, creating: .directory).take()
         }
         let held = HeldMount(opened)
         if parent == "/dev" { deviceDirectory = held }
-        return (held, FilePath(name.string))
+        return (held, name)
     }
 
     /// Makes the container's terminal in its own devpts and binds it onto /dev/console. Between `prepare()` and `complete()`.

@@ -57,7 +57,8 @@ package struct RootDirectory: ~Copyable {
     private func walk(
         _ path: String, creating missing: Missing?, followingLinks: Bool = true
     ) throws(SyscallError) -> Place {
-        var pending = Array(FilePath(path).components.reversed())
+        /// What is still to go, the next component last.
+        var pending = Array(fields(of: path[...], separatedBy: UInt8(ascii: "/")).reversed())
         /// The real directories above `current`, and the descriptor of the last; nil stands for the root.
         var trail: [FilePath] = []
         var current: OwnedFD?
@@ -69,15 +70,15 @@ package struct RootDirectory: ~Copyable {
         while let component = pending.popLast() {
             componentsWalked += 1
             if componentsWalked > Self.componentLimit { throw SyscallError("open", path, errno: ENAMETOOLONG) }
-            if component.kind == .currentDirectory { continue }
-            if component.kind == .parentDirectory {
+            if component == "." { continue }
+            if component == ".." {
                 _ = trail.popLast()
                 let above = try reopen(trail)
                 currentNumber = above.number
                 current = consume above
                 continue
             }
-            let name = FilePath(component.string)
+            let name = FilePath(String(component))
             let isLast = pending.isEmpty
             let place = try openComponent(name, in: currentNumber, creating: missing.map { isLast ? $0 : .directory })
             wasMade = place.wasMade
@@ -92,7 +93,7 @@ package struct RootDirectory: ~Copyable {
                     current = nil
                     currentNumber = descriptor.number
                 }
-                pending.append(contentsOf: target.components.reversed())
+                pending.append(contentsOf: fields(of: target.string[...], separatedBy: UInt8(ascii: "/")).reversed())
                 continue
             }
             if !isLast && type != .directory { throw SyscallError("open", path, errno: ENOTDIR) }

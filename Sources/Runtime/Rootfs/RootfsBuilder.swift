@@ -8,6 +8,8 @@ internal import SystemPackage
 /// `prepare()`, then the hooks that come before the change of root and `openTerminal()` if one is wanted, then `complete()`.
 package struct RootfsBuilder: ~Copyable {
     private let plan: RootfsPlan
+    /// Where the container's cgroup is.
+    private(set) var cgroup: [CgroupPlace] = []
     var root: RootDirectory?
     /// The host path of the root, for messages.
     var rootPath = ""
@@ -29,14 +31,17 @@ package struct RootfsBuilder: ~Copyable {
     package init(_ plan: RootfsPlan) { self.plan = plan }
 
     /// The first part of `prepare`: what can be done before the process is in its cgroup. May be left out.
-    package mutating func prepareBeforeCgroups() throws(RootfsError) {
+    package mutating func prepareBeforeCgroup() throws(RootfsError) {
         let end = plan.preparation.firstIndex { $0.mountsCgroups } ?? plan.preparation.count
         try perform(plan.preparation[..<end])
         preparedCount = end
     }
 
     /// Mounts everything and makes the devices.
-    package mutating func prepare() throws(RootfsError) { try perform(plan.preparation[preparedCount...]) }
+    package mutating func prepare(cgroup: [CgroupPlace]) throws(RootfsError) {
+        self.cgroup = cgroup
+        try perform(plan.preparation[preparedCount...])
+    }
 
     /// Writes settings, covers what is to be hidden and makes the root `/`, which is the working directory afterwards.
     package mutating func complete() throws(RootfsError) { try perform(plan.completion[...]) }

@@ -89,7 +89,7 @@ private struct MountPlan {
         if !mount.uidMappings.isEmpty || !mount.gidMappings.isEmpty {
             throw RootfsError(.unsupported, "\(field).uidMappings", "id-mapped mounts are not supported")
         }
-        let destination = FilePath("/").pushing(FilePath(mount.destination)).lexicallyNormalized().string
+        let destination = pathInRoot(mount.destination)
         if destination == "/" { throw RootfsError(.invalidConfiguration, "\(field).destination", "is the root") }
         let options = try MountOptions(mount.options, field: "\(field).options")
         let kind = try kind(of: mount, options, field: field)
@@ -133,6 +133,23 @@ private struct MountPlan {
     private func becomesReadOnlyLater(_ step: MountStep) -> Bool {
         guard step.attributes.set.contains(.readOnly), case .fileSystem(let type, _, _) = step.kind else { return false }
         return type == "tmpfs" || step.destination == "/dev"
+    }
+}
+
+/// A path of the container as an absolute one without `.`, `..` and doubled slashes; symbolic links are not looked at.
+func pathInRoot(_ path: String) -> String {
+    var components: [Substring] = []
+    for component in fields(of: path[...], separatedBy: UInt8(ascii: "/")) {
+        switch component {
+        case ".": break
+        case "..": _ = components.popLast()
+        default: components.append(component)
+        }
+    }
+    if components.isEmpty { return "/" }
+    return components.reduce(into: "") { path, component in
+        path += "/"
+        path += component
     }
 }
 
@@ -194,7 +211,7 @@ private func deviceStep(_ device: LinuxDevice, boundFromHost: Bool, field: Strin
         case .character, .unbufferedCharacter: .characterDevice
         case .fifo: .pipe
         }
-    let path = FilePath("/").pushing(FilePath(device.path)).lexicallyNormalized().string
+    let path = pathInRoot(device.path)
     return DeviceStep(
         path: path, type: type, number: DeviceNumber(major: UInt32(device.major), minor: UInt32(device.minor)),
         mode: (device.fileMode ?? 0o666) & 0o7777, userID: device.uid ?? 0, groupID: device.gid ?? 0,

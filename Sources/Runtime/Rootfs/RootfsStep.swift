@@ -45,7 +45,7 @@ package struct MountStep: Equatable, Sendable {
         case fileSystem(type: String, source: String, parameters: [FileSystemParameter])
         /// A file or directory of the host.
         case bind(source: String, recursive: Bool)
-        /// The cgroup hierarchies, laid out as the host's. Without a cgroup namespace of the container, binds of its own cgroups.
+        /// The cgroup hierarchies, laid out as the host's. Without a cgroup namespace of the container, binds of its own cgroup.
         case cgroups(inOwnNamespace: Bool)
     }
 
@@ -54,6 +54,22 @@ package struct MountStep: Equatable, Sendable {
     package var attributes = AttributeChange()
     package var recursiveAttributes = AttributeChange()
     package var propagation: [PropagationChange] = []
+}
+
+/// One directory of the container's cgroup, for mounts that show it.
+package struct CgroupPlace: Equatable, Sendable {
+    /// The name of the hierarchy's mount point, `cpu,cpuacct`; nil for cgroup v2.
+    package let hierarchy: String?
+    /// The controllers that share the hierarchy, or its own name where it has none.
+    package let controllers: [String]
+    /// The directory, on the host.
+    package let path: String
+
+    package init(hierarchy: String?, controllers: [String], path: String) {
+        self.hierarchy = hierarchy
+        self.controllers = controllers
+        self.path = path
+    }
 }
 
 /// `key=value`, or a bare `key`, of a file system.

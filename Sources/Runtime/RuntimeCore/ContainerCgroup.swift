@@ -3,30 +3,32 @@ internal import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
 internal import OCISpec
+internal import Rootfs
 
 /// The cgroup of a container, from the plan that is written down first to its removal.
 final class ContainerCgroup {
-    /// Where it is, or will be.
+    /// Where it is, or will be; for a new container without any place until `plan`.
     private(set) var record: CgroupRecord
+    /// Whether a process should be cloned into the cgroup. Where v1 has the controllers it moves itself, and need not wait for the
+    /// cgroup before that.
+    let isBornInto: Bool
     private var cgroup: Cgroup?
-    private let layout: CgroupLayout?
+    private var layout: CgroupLayout?
     private let path: CgroupPath?
 
-    /// For a new container: looks where its cgroup will be and makes nothing yet.
-    init(planningFor configuration: RuntimeConfiguration, id: String) throws(RuntimeError) {
+    /// For a new container.
+    init(for configuration: RuntimeConfiguration, id: String) throws(RuntimeError) {
         do throws(CgroupError) {
-            let layout = try CgroupLayout.detect()
-            let path = try CgroupPath(configuration.linux?.cgroupsPath, container: Self.checked(id))
-            record = try Cgroup.plannedRecord(path, layout: layout)
-            self.layout = layout
-            self.path = path
+            path = try CgroupPath(configuration.linux?.cgroupsPath, container: Self.checked(id))
+            isBornInto = try CgroupLayout.isUnified()
         } catch { throw RuntimeError(error) }
+        record = CgroupRecord(mode: isBornInto ? .unified : .hybrid, places: [])
     }
 
     /// For a container on record.
     init(recorded record: CgroupRecord) throws(RuntimeError) {
         self.record = record
-        layout = nil
+        isBornInto = record.mode == .unified
         path = nil
         do throws(CgroupError) { cgroup = try Cgroup(opening: record) } catch { throw RuntimeError(error) }
     }
@@ -35,15 +37,21 @@ final class ContainerCgroup {
         do { return try ContainerID(id) } catch { throw CgroupError(.invalidPath, doing: "name the cgroup", reason: error.description) }
     }
 
-    /// Whether a process should be cloned into the cgroup. Where v1 has the controllers it moves itself, and need not wait for the
-    /// cgroup before that.
-    var isBornInto: Bool { record.mode == .unified }
+    /// Looks where a new container's cgroup will be, and makes nothing yet.
+    func plan() throws(RuntimeError) {
+        guard let path else { return }
+        do throws(CgroupError) {
+            let layout = try CgroupLayout.detect()
+            record = try Cgroup.plannedRecord(path, layout: layout)
+            self.layout = layout
+        } catch { throw RuntimeError(error) }
+    }
 
     /// Makes the planned cgroup with the container's limits.
     func create(_ resources: LinuxResources?) throws(RuntimeError) {
-        guard let path else { return }
+        guard let layout else { return }
         do throws(CgroupError) {
-            let made = try Cgroup.create(path, resources: resources, layout: layout)
+            let made = try Cgroup.create(planned: record, layout: layout, resources: resources)
             cgroup = made
             record = made.record
         } catch { throw RuntimeError(error) }
@@ -110,6 +118,21 @@ final class ContainerCgroup {
     private func perform<Result>(_ body: (Cgroup) throws(CgroupError) -> Result) throws(RuntimeError) -> Result? {
         guard let cgroup else { return nil }
         do throws(CgroupError) { return try body(cgroup) } catch { throw RuntimeError(error) }
+    }
+}
+
+/// A cgroup that stands, as its container's first process needs it.
+struct ReadyCgroup {
+    let entry: CgroupEntry
+    let record: CgroupRecord
+}
+
+extension CgroupPlace {
+    /// What the container's own cgroup mounts show of one place on record.
+    init(_ place: CgroupRecord.Place) {
+        let mountPoint = fields(of: place.mountPoint[...], separatedBy: UInt8(ascii: "/"))
+        self.init(
+            hierarchy: place.version == .v1 ? mountPoint.last.map { String($0) } : nil, controllers: place.names, path: place.directory)
     }
 }
 

@@ -20,7 +20,7 @@ package final class Creation {
     /// From the first hook on, a failure is the end of a life that `poststop` hooks must hear of.
     var hooksHaveRun = false
 
-    /// Reads and checks the whole request, then writes the intent down.
+    /// Reads and checks the whole request, then takes the container's name.
     package init(_ request: CreateRequest, _ journal: Journal) throws(RuntimeError) {
         self.request = request
         self.journal = journal
@@ -39,15 +39,9 @@ package final class Creation {
             rootfsPlan = try planRootfs(for: configuration, bundle: bundle.path, pivoting: request.pivoting)
         } catch { throw RuntimeError(error) }
         try Self.checkConsole(request, terminal: process.terminal)
-        cgroup = try ContainerCgroup(planningFor: configuration, id: request.id)
+        cgroup = try ContainerCgroup(for: configuration, id: request.id)
         record = Self.firstRecord(request, bundle, cgroup)
         directory = try StateDirectory.make(in: request.stateRoot, id: request.id)
-        do throws(RuntimeError) {
-            try directory.write(bundle.document, to: StateDirectory.configurationName)
-            try directory.write(record.encoded, to: ContainerRecord.fileName)
-        } catch {
-            throw error.followed { () throws(RuntimeError) in try directory.removeAll() }
-        }
     }
 
     private static func checkConsole(_ request: CreateRequest, terminal: Bool) throws(RuntimeError) {
@@ -116,18 +110,26 @@ package final class Creation {
         }
     }
 
+    /// The first effect that outlives us, should we be killed; so it is written down before.
+    func makeCgroup() throws(RuntimeError) {
+        try cgroup.plan()
+        record.cgroup = cgroup.record
+        try directory.write(bundle.document, to: StateDirectory.configurationName)
+        try directory.write(record.encoded, to: ContainerRecord.fileName)
+        try cgroup.create(bundle.configuration.linux?.resources)
+    }
+
     private func prepare() throws(RuntimeError) -> PreparedProcess {
         let configuration = bundle.configuration
         let filter = try compiledFilter(configuration.linux?.seccomp, cache: request.filterCache, journal)
         let gate = request.waitsForStart ? try StartGate.listen(in: directory) : nil
-        if cgroup.isBornInto { try cgroup.create(configuration.linux?.resources) }
+        if cgroup.isBornInto { try makeCgroup() }
         let console = try ConsoleEnds(socket: request.consoleSocket, terminal: processPlan.terminal)
         let stage = InitStage(
             configuration: configuration, namespaces: namespaces,
             payload: PayloadStage(plan: processPlan, inherited: inherited, filter: filter, setsLimits: !namespaces.hasUser),
-            rootfsPlan: rootfsPlan, cgroup: cgroup.isBornInto ? try cgroup.entry() : nil,
-            cgroupRecord: cgroup.record, gate: gate,
-            consoleSocket: console.sending,
+            rootfsPlan: rootfsPlan, cgroup: cgroup.isBornInto ? ReadyCgroup(entry: try cgroup.entry(), record: cgroup.record) : nil,
+            gate: gate, consoleSocket: console.sending,
             keyring: request.newKeyring ? "_ses.\(request.id)" : nil, preservedDescriptors: request.preservedDescriptors,
             state: state(.creating))
         let made = try InitMaker(namespaces: namespaces, workingDirectory: bundle.path).make(stage)

@@ -26,12 +26,12 @@ extension Creation {
             try channel.send(.identityReady)
         }
         if !cgroup.isBornInto {
-            // Init has been busy with what needs no cgroup meanwhile.
-            try cgroup.create(bundle.configuration.linux?.resources)
+            // Init is busy with what needs no cgroup meanwhile.
+            try makeCgroup()
             let entry = try cgroup.entry()
             // A number outlives the entry that it belongs to only as long as someone holds that.
             try withExtendedLifetime(entry) { () throws(RuntimeError) in
-                try channel.send(.cgroupReady, descriptors: entry.descriptors)
+                try channel.send(.cgroupReady(cgroup.record), descriptors: entry.descriptors)
             }
         }
         try waitUntilPrepared(channel, process)

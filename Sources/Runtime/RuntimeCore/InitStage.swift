@@ -15,8 +15,7 @@ struct InitStage {
     var payload: PayloadStage
     let rootfsPlan: RootfsPlan
     /// nil where the runtime makes the cgroup meanwhile and sends what is needed to enter it.
-    let cgroup: CgroupEntry?
-    let cgroupRecord: CgroupRecord
+    let cgroup: ReadyCgroup?
     /// Joined by this process; the others by the parent or a joining stage.
     var joins: [OpenedNamespace] = []
     /// Where to wait for `start`; without one the runtime says when to go on.
@@ -34,7 +33,12 @@ struct InitStage {
             try isolate(channel)
             try enterNamespaces(channel)
             try setUpNamespaces()
-            try setUpRootfs(channel)
+            var rootfs = RootfsBuilder(rootfsPlan)
+            do throws(RootfsError) { try rootfs.prepareBeforeCgroup() } catch { throw RuntimeError(error) }
+            let cgroup = try enterCgroup(channel)
+            try startOwnSession()
+            do throws(RootfsError) { try rootfs.prepare(cgroup: cgroup.places.map { CgroupPlace($0) }) } catch { throw RuntimeError(error) }
+            try setUp(&rootfs, channel)
             let program = try payload.prepare(channel)
             try finish(program, channel)
         } catch {
@@ -48,13 +52,12 @@ struct InitStage {
     private func isolate(_ channel: StageChannel) throws(RuntimeError) {
         try during("starting the container's process") { () throws(SyscallError) in
             try setParentDeathSignal(SIGKILL)
-            var kept = [channel.socket.number] + (cgroup?.descriptors ?? []) + joins.map { $0.file.number }
+            var kept = [channel.socket.number] + (cgroup?.entry.descriptors ?? []) + joins.map { $0.file.number }
             if let gate { kept.append(gate.number) }
             if let consoleSocket { kept.append(consoleSocket.number) }
             try letGoOfDescriptors(from: 3 + preservedDescriptors, except: kept)
             if gate != nil { try setProcessName(StartGate.processName) }
             try restoreDefaultSignals()
-            try setSignalMask([])
         }
     }
 
@@ -70,16 +73,16 @@ struct InitStage {
     }
 
     /// The cgroup, and then the cgroup namespace, whose root is the cgroup that its first process is in.
-    private func enterCgroup(_ channel: StageChannel) throws(RuntimeError) {
-        let entry: CgroupEntry
-        if let cgroup { entry = cgroup } else { entry = CgroupEntry(receiving: try channel.await(.cgroupReady), of: cgroupRecord) }
-        do throws(CgroupError) { try entry.enter() } catch { throw RuntimeError(error) }
+    private func enterCgroup(_ channel: StageChannel) throws(RuntimeError) -> CgroupRecord {
+        let ready = if let cgroup { cgroup } else { try channel.awaitCgroup() }
+        do throws(CgroupError) { try ready.entry.enter() } catch { throw RuntimeError(error) }
         if namespaces.hasNewCgroup {
             try during("making the cgroup namespace") { () throws(SyscallError) in
                 try unshareNamespaces(.cgroup, subject: "cgroup")
             }
         }
         for namespace in joins where namespace.join.type == .cgroup { try enter(namespace) }
+        return ready.record
     }
 
     /// The clone left us with ids that the namespace does not know; files that we make shall belong to its root.
@@ -110,8 +113,7 @@ struct InitStage {
     }
 
     private func setUpNamespaces() throws(RuntimeError) {
-        try during("setting up the session") { () throws(SyscallError) in
-            try startSession()
+        try during("setting up the namespaces") { () throws(SyscallError) in
             if let keyring { try joinKeyring(keyring) }
         }
         if namespaces.cloned.contains(.network) {
@@ -123,11 +125,16 @@ struct InitStage {
         }
     }
 
-    private func setUpRootfs(_ channel: StageChannel) throws(RuntimeError) {
-        var rootfs = RootfsBuilder(rootfsPlan)
-        do throws(RootfsError) { try rootfs.prepareBeforeCgroups() } catch { throw RuntimeError(error) }
-        try enterCgroup(channel)
-        do throws(RootfsError) { try rootfs.prepare() } catch { throw RuntimeError(error) }
+    /// After the cgroup: in a cgroup of its own a process gets no scheduling group of its session, into which it would have to be moved,
+    /// to wait there behind everybody else (sched(7), "autogroup"). From here on signals of the caller's terminal are not for us.
+    private func startOwnSession() throws(RuntimeError) {
+        try during("starting the session") { () throws(SyscallError) in
+            try startSession()
+            try setSignalMask([])
+        }
+    }
+
+    private func setUp(_ rootfs: inout RootfsBuilder, _ channel: StageChannel) throws(RuntimeError) {
         if configuration.hooks.runBeforePivot {
             try channel.send(.rootMounted)
             try channel.await(.hooksDone)

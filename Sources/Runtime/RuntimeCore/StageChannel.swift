@@ -1,3 +1,4 @@
+internal import Cgroups
 internal import Glibc
 internal import LinuxSyscalls
 
@@ -55,14 +56,26 @@ struct StageChannel {
         return (message, received.descriptors)
     }
 
-    /// For the process that becomes the payload: waits for one certain message. When the runtime is gone there is nothing left to do.
-    /// - Returns: the descriptors that came along, owned by the caller from here on.
-    @discardableResult
-    func await(_ expected: StageMessage) throws(RuntimeError) -> [Int32] {
-        guard let received = try receive() else { exitAtOnce(1) }
+    /// For the process that becomes the payload: waits for one certain message.
+    func await(_ expected: StageMessage) throws(RuntimeError) {
+        let received = try receiveInstruction()
         guard received.message == expected else {
             throw RuntimeError(.lost, doing: "listening to the runtime", "expected \(expected), received \(received.message)")
         }
-        return received.descriptors
+    }
+
+    /// For init: waits until its cgroup stands.
+    func awaitCgroup() throws(RuntimeError) -> ReadyCgroup {
+        let received = try receiveInstruction()
+        guard case .cgroupReady(let record) = received.message else {
+            throw RuntimeError(.lost, doing: "listening to the runtime", "expected a cgroup, received \(received.message)")
+        }
+        return ReadyCgroup(entry: CgroupEntry(receiving: received.descriptors, of: record), record: record)
+    }
+
+    /// When the runtime is gone there is nothing left to do.
+    private func receiveInstruction() throws(RuntimeError) -> (message: StageMessage, descriptors: [Int32]) {
+        guard let received = try receive() else { exitAtOnce(1) }
+        return received
     }
 }

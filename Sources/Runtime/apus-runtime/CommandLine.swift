@@ -29,15 +29,17 @@ struct ParsedFlags {
                 index -= 1
                 break
             }
-            let parts = word.drop { $0 == "-" }.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            let name = parts.first.map(String.init) ?? ""
+            let text = word.utf8.drop { $0 == UInt8(ascii: "-") }
+            let equalSign = text.firstIndex(of: UInt8(ascii: "="))
+            let name = String(Substring(text[..<(equalSign ?? text.endIndex)]))
+            let value = equalSign.map { String(Substring(text[text.index(after: $0)...])) }
             guard let flag = table.first(where: { $0.names.contains(name) }), let key = flag.names.first else {
                 throw RuntimeError(.invalidArgument, "flag provided but not defined: -\(name)")
             }
             if flag.placeholder == nil {
-                try setToggle(key, parts.count == 2 ? String(parts[1]) : "true")
-            } else if parts.count == 2 {
-                values.append((key, String(parts[1])))
+                try setToggle(key, value ?? "true")
+            } else if let value {
+                values.append((key, value))
             } else if index < words.count {
                 values.append((key, words[index]))
                 index += 1

@@ -118,6 +118,9 @@ struct CgroupPlanTests {
         cpu = CPULimits()
         cpu.quotaMicroseconds = -1
         #expect(try text(unified.plan(updating: resources { $0.cpu = cpu })) == ["cpu.max=max"])
+        cpu = CPULimits()
+        cpu.periodMicroseconds = 50_000
+        #expect(try text(unified.plan(creating: resources { $0.cpu = cpu })).contains("cpu.max=max 50000"))
     }
 
     @Test(
