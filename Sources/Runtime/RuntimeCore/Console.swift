@@ -41,7 +41,8 @@ enum Console {
         return try openInRoot(path, [.readWrite, .noControllingTerminal], root: root)
     }
 
-    /// Takes the master that `attach` sent.
+    /// Takes the master that `attach` sent, and gives the terminal the size of ours, if our standard input is one, before the program
+    /// can look at it.
     static func receiveMaster(from socket: HeldDescriptor) throws(RuntimeError) -> OwnedFD {
         let message: ReceivedMessage
         do { message = try receiveMessage(from: socket.number, limitBytes: 4096, subject: "console socket") } catch {
@@ -51,7 +52,11 @@ enum Console {
             for descriptor in message.descriptors { _ = OwnedFD(owning: descriptor) }
             throw RuntimeError(.lost, doing: "receiving the terminal", "the container sent none")
         }
-        return OwnedFD(owning: number)
+        let master = OwnedFD(owning: number)
+        do throws(SyscallError) {
+            if isTerminal(0) { try setWindowSize(try windowSize(of: 0), of: master.number) }
+        } catch { throw RuntimeError(doing: "sizing the terminal", error) }
+        return master
     }
 }
 
