@@ -227,7 +227,7 @@ private let completeConfiguration = #"""
      "rlimits":[{"type":"RLIMIT_NOFILE","soft":1024,"hard":18446744073709551615}],
      "capabilities":{"bounding":["CAP_KILL"],"effective":["CAP_KILL"],"permitted":["CAP_KILL"],"inheritable":["CAP_KILL"],"ambient":["CAP_KILL"]},
      "noNewPrivileges":true,"apparmorProfile":"p","oomScoreAdj":-5,"selinuxLabel":"l","ioPriority":{"class":"IOPRIO_CLASS_BE","priority":3},
-     "scheduler":{"policy":"SCHED_DEADLINE","nice":1,"priority":2,"flags":["SCHED_FLAG_RECLAIM"],"runtime":1,"deadline":2,"period":3},
+     "scheduler":{"policy":"SCHED_DEADLINE","nice":1,"flags":["SCHED_FLAG_RECLAIM"],"runtime":1,"deadline":2,"period":3},
      "execCPUAffinity":{"initial":"0-1","final":"0"},"user":{"uid":1,"gid":2,"umask":18,"additionalGids":[5,6],"username":"u"}},
     "mounts":[{"destination":"/proc","type":"proc","source":"proc","options":["nosuid"],"uidMappings":[{"containerID":0,"hostID":1,"size":2}],"gidMappings":[{"containerID":0,"hostID":1,"size":2}]}],
     "hooks":{"prestart":[{"path":"/a"}],"createRuntime":[{"path":"/a","args":["a"],"env":["A=b"]}],"createContainer":[{"path":"/a"}],"startContainer":[{"path":"/a"}],"poststart":[{"path":"/a"}],"poststop":[{"path":"/a","timeout":3}]},
