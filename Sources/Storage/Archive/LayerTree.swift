@@ -32,6 +32,15 @@ final class LayerTree {
         self.limits = limits
     }
 
+    /// Opens what has this path inside the root, wherever links of the layer say that it is.
+    private func open(_ components: some Collection<[UInt8]>, _ flags: OpenFlags) throws(SyscallError) -> OwnedFD {
+        #if WEAKENED_D01 || WEAKENED_D02
+            return try openFile(relativePath(components), flags, at: root.number)
+        #else
+            return try openInRoot(relativePath(components), flags, root: root)
+        #endif
+    }
+
     // MARK: Directories
 
     /// The directory that holds the entry, made if the tar did not describe it. The number is good until the next call.
@@ -45,7 +54,7 @@ final class LayerTree {
 
     private func openMaking(_ components: [[UInt8]], printable: String) throws(ArchiveError) -> OwnedFD {
         do throws(SyscallError) {
-            return try openInRoot(relativePath(components), [.path, .directory], root: root)
+            return try open(components, [.path, .directory])
         } catch  where error.errno != ENOENT && error.errno != ENOTDIR {
             throw refusal(error, printable)
         } catch {}
@@ -53,7 +62,7 @@ final class LayerTree {
             try makeImplied(components.prefix(length), printable: printable)
         }
         return try unpacking(printable) { () throws(SyscallError) in
-            try openInRoot(relativePath(components), [.path, .directory], root: root)
+            try open(components, [.path, .directory])
         }
     }
 
@@ -61,14 +70,14 @@ final class LayerTree {
     private func makeImplied(_ components: ArraySlice<[UInt8]>, printable: String) throws(ArchiveError) {
         let path = relativePath(components)
         do throws(SyscallError) {
-            _ = try openInRoot(path, [.path, .directory], root: root).number
+            _ = try open(components, [.path, .directory]).number
             return
         } catch  where error.errno != ENOENT && error.errno != ENOTDIR {
             throw refusal(error, printable)
         } catch {}
         let name = filePath(bytes: components.last ?? [])
         let above = try unpacking(printable) { () throws(SyscallError) in
-            try openInRoot(relativePath(components.dropLast()), [.path, .directory], root: root)
+            try open(components.dropLast(), [.path, .directory])
         }
         let hiding = try unpacking(printable) { () throws(SyscallError) in try status(of: name, at: above.number) }
         if let hiding, !hiding.isWhiteout {
@@ -86,7 +95,7 @@ final class LayerTree {
     func makeDescribed(_ path: EntryPath, printable: String) throws(ArchiveError) -> OwnedFD {
         impliedDirectories.remove(relativePath(path.components))
         guard let nameBytes = path.name else {
-            return try unpacking(printable) { () throws(SyscallError) in try openInRoot(".", [.readOnly, .directory], root: root) }
+            return try unpacking(printable) { () throws(SyscallError) in try open([], [.readOnly, .directory]) }
         }
         let name = filePath(bytes: nameBytes)
         let directory = try parent(of: path, printable: printable)
@@ -95,7 +104,7 @@ final class LayerTree {
             if existing?.type != .directory {
                 if existing != nil { try removeFile(name, at: directory) }
                 openedParent = nil
-                let above = try openInRoot(relativePath(path.parent), [.path, .directory], root: root)
+                let above = try open(path.parent, [.path, .directory])
                 try makeDirectory(name, mode: 0o700, at: above.number)
                 if existing?.isWhiteout == true { try markOpaque(name, at: above.number) }
                 return try openFile(name, [.readOnly, .directory, .noFollow], at: above.number)
@@ -108,7 +117,7 @@ final class LayerTree {
     func setDirectoryTime(_ components: [[UInt8]], to time: FileTime, printable: String) throws(ArchiveError) {
         try unpacking(printable) { () throws(SyscallError) in
             do throws(SyscallError) {
-                let directory = try openInRoot(relativePath(components), [.readOnly, .directory, .noFollow], root: root)
+                let directory = try open(components, [.readOnly, .directory, .noFollow])
                 try setTimes(of: directory.number, to: time, subject: printable)
             } catch {
                 if ![ENOENT, ENOTDIR, ELOOP].contains(error.errno) { throw error }
@@ -126,6 +135,9 @@ final class LayerTree {
         let name = filePath(bytes: nameBytes)
         var directory = try parent(of: path, printable: printable)
         let existing = try unpacking(printable) { () throws(SyscallError) in try status(of: name, at: directory) }
+        #if WEAKENED_D04
+            if existing?.type != .directory { return (directory, name) }
+        #endif
         if let existing {
             try unpacking(printable) { () throws(SyscallError) in
                 try existing.type == .directory ? removeTree(name, at: directory) : removeFile(name, at: directory)
@@ -143,7 +155,7 @@ final class LayerTree {
             throw ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(printable): a hard link to the root")
         }
         let targetDirectory = try lookingForTarget(printable) { () throws(SyscallError) in
-            try openInRoot(relativePath(target.parent), [.path, .directory], root: root)
+            try open(target.parent, [.path, .directory])
         }
         let status = try lookingForTarget(printable) { () throws(SyscallError) in
             try fileStatus(targetName, at: targetDirectory.number)

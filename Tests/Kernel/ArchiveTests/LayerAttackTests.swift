@@ -4,6 +4,7 @@ import LinuxSyscalls
 import SystemPackage
 import Testing
 
+/// Each row must fail against a build with its guard turned off (WEAKENED_D…).
 @Suite("Layers made by an attacker")
 struct LayerAttackTests {
     @Test("D01: a path upwards, of no name or too long is refused; an absolute one is confined")
