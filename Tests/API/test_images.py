@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import re
+import subprocess
 import tarfile
 
 import oci_images
@@ -233,3 +234,92 @@ def test_two_images_of_one_digest_share_an_id(cli, registry, image):
     assert cli.inspect(f"{registry.host}/again", "{{.Id}}") == cli.inspect(image, "{{.Id}}")
     assert oci_images.busybox().id == cli.inspect(image, "{{.Id}}")
     cli("rmi", f"{registry.host}/again").ok()
+
+
+def test_B18_history_has_a_line_an_instruction(cli, registry, image):
+    layers = [busybox_layer(), tar(files({"a": "a" * 5000})), tar(files({"b": "b"}))]
+    told = Image(layers)
+    config = json.loads(told.config)
+    config["history"] = [
+        {"created": "2026-01-02T03:04:05Z", "created_by": "ADD rootfs /"}, {"created_by": "ENV A=1", "empty_layer": True},
+        {"created": "2026-02-02T03:04:05Z", "created_by": "COPY\ta /" + "x" * 60, "comment": "of a"}, {"created_by": "COPY b /"}]
+    told.config = json.dumps(config).encode()
+    told.id = oci_images.digest_of(told.config)
+    descriptor = told.add(oci_images.CONFIG, told.config)
+    told.manifest = json.dumps({"schemaVersion": 2, "mediaType": oci_images.MANIFEST, "config": descriptor, "layers": told.layers}).encode()
+    name = f"{registry.host}/told"
+    Pusher(registry.host).push("told", told)
+    cli("pull", "-q", name).ok()
+    try:
+        lines = cli("history", name).ok().splitlines()
+        assert re.fullmatch(r"IMAGE\s+CREATED\s+CREATED BY\s+SIZE\s+COMMENT", lines[0].rstrip())
+        assert lines[1].startswith(told.id[7:19]) and len(lines) == 5 and all(line.startswith("<missing>") for line in lines[2:])
+        assert re.search(r" ago\s+COPY a /x+…\s+[\d.]+kB\s+of a", lines[2]), lines[2]
+        assert re.search(r"ENV A=1\s+0B", lines[3]), lines[3]
+        whole = cli("history", "--no-trunc", "--format", "{{.ID}} {{.CreatedBy}} {{.CreatedAt}}", name).ok().splitlines()
+        assert whole[0].startswith(f"{told.id} COPY b /") and "x" * 60 in whole[1] and whole[3].endswith("2026-01-02T03:04:05Z")
+        assert cli("history", "-q", name).ok().splitlines()[0] == told.id[7:19]
+        assert "No such image" in cli("history", "nosuch").err
+    finally:
+        cli("rmi", name).ok()
+
+
+def test_image_prune_takes_what_has_no_name_and_with_all_what_has_no_container(cli, registry, own_daemon, image):
+    names = [f"{registry.host}/p{number}" for number in range(3)]
+    for number, name in enumerate(names):
+        Pusher(registry.host).push(f"p{number}", Image([busybox_layer(), tar(files({f"p{number}": os.urandom(200_000)}))]))
+        cli("pull", "-q", name).ok()
+    ids = [cli.inspect(name, "{{.Id}}") for name in names]
+    # The name of the first goes to the second: the first has none left.
+    cli("tag", names[1], names[0]).ok()
+    cli("create", "--name", "holder", names[2]).ok()
+    out = cli("image", "prune", "-f").ok()
+    assert f"deleted: {ids[0]}" in out and ids[1] not in out and re.search(r"Total reclaimed space: [\d.]+kB", out), out
+    assert cli("image", "prune", "-f").ok() == "Total reclaimed space: 0B\n"
+    out = cli("image", "prune", "-a", "-f", "--filter", "until=2020-01-01T00:00:00Z").ok()
+    assert "Deleted" not in out, out
+    out = cli("image", "prune", "-a", "-f").ok()
+    assert f"deleted: {ids[1]}" in out and f"untagged: {names[0]}:latest" in out and ids[2] not in out
+    left = {line.split()[1] for line in cli("images", "--format", "x {{.ID}}", "--no-trunc").ok().splitlines()}
+    assert ids[2] in left and ids[1] not in left
+    assert "WARNING! This will remove all dangling images." in cli("image", "prune", stdin="n\n").out
+    cli("rm", "holder").ok()
+    cli("rmi", names[2]).ok()
+    cli("pull", "-q", image).ok()
+
+
+def test_B13_login_asks_the_registry_and_keeps_what_it_took(cli, daemon, tmp_path):
+    line = "ann:" + crypt.crypt("secret", crypt.mksalt(crypt.METHOD_BLOWFISH)).replace("$2b$", "$2y$") + "\n"
+    private = Registry(str(tmp_path / "private"), htpasswd=line)
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "config.json").write_text('{"psFormat": "table {{.ID}}"}', encoding="utf-8")
+    os.chmod(config / "config.json", 0o600)
+    own = {"DOCKER_CONFIG": str(config)}
+    try:
+        Pusher(private.host, "Basic YW5uOnNlY3JldA==").push("closed", oci_images.busybox())
+        wrong = cli("login", "-u", "ann", "--password-stdin", private.host, stdin="wr0ng", env=own)
+        assert wrong.code == 1 and "unauthorized" in wrong.err and "wr0ng" not in wrong.out + wrong.err, wrong
+        assert "auths" not in json.loads((config / "config.json").read_text(encoding="utf-8"))
+        assert "Login Succeeded" in cli("login", "-u", "ann", "--password-stdin", private.host, stdin="secret\n", env=own).ok()
+        stored = json.loads((config / "config.json").read_text(encoding="utf-8"))
+        assert stored["auths"][private.host]["auth"] == "YW5uOnNlY3JldA==" and stored["psFormat"] == "table {{.ID}}"
+        assert os.stat(config / "config.json").st_mode & 0o077 == 0
+        cli("pull", "-q", f"{private.host}/closed", env=own).ok()
+        assert "Removing login credentials" in cli("logout", private.host, env=own).ok()
+        assert not json.loads((config / "config.json").read_text(encoding="utf-8")).get("auths")
+        cli("rmi", f"{private.host}/closed").ok()
+    finally:
+        private.stop()
+
+
+def test_layers_may_be_zstd_or_not_compressed_at_all(cli, registry, image):
+    def zstd(data):
+        return subprocess.run(["zstd", "-q", "-c"], input=data, capture_output=True, check=True).stdout
+
+    for kind, pack in (("tar+zstd", zstd), ("tar", lambda data: data)):
+        packed = Image([busybox_layer(), tar(files({"kind": kind}))], compress=pack, media_type=f"{oci_images.OCI}.layer.v1.{kind}")
+        Pusher(registry.host).push("packed", packed)
+        name = f"{registry.host}/packed"
+        assert cli("run", "--rm", name, "cat", "/kind").ok() == kind
+        cli("rmi", name).ok()

@@ -205,3 +205,71 @@ def test_what_is_pulled_reaches_the_disk_before_its_name_and_its_name_before_its
     recorded = first("pwrite64", "/engine.sqlite-wal>", after=min(ends))
     assert recorded[2] > max(ends), "the record comes last"
     assert every("f(data)?sync", "/engine.sqlite-wal>", after=recorded[3])
+
+
+def test_B12_push_sends_what_the_registry_lacks_and_the_digest_stays(cli, registry, daemon, tmp_path):
+    name, other = f"{registry.host}/alpha", Registry(str(tmp_path / "other"))
+    try:
+        cli("pull", "-q", name).ok()
+        digest = Pusher(registry.host).digest("alpha")
+        target = f"{other.host}/team/copy"
+        cli("tag", name, f"{target}:v1").ok()
+        cli("tag", name, f"{target}:v2").ok()
+        lines = cli("push", f"{target}:v1").ok().splitlines()
+        assert lines[0] == f"The push refers to repository [{target}]"
+        assert len([line for line in lines if re.fullmatch(r"[0-9a-f]{12}: Pushed", line)]) == 3, lines
+        assert re.fullmatch(rf"v1: digest: {digest} size: \d+", lines[-1]), lines
+        assert Pusher(other.host).digest("team/copy", "v1") == digest
+        assert any(f"{target}@{digest}" in line for line in cli.inspect(name, "{{json .RepoDigests}}").splitlines())
+        # HEAD first: nothing is sent twice.
+        sent = len(other.requests("PATCH /v2/team/copy/blobs/uploads/"))
+        assert sent >= 4
+        again = cli("push", "--all-tags", target).ok()
+        assert again.count("Layer already exists") == 6 and "v1: digest:" in again and "v2: digest:" in again
+        assert len(other.requests("PATCH /v2/team/copy/blobs/uploads/")) == sent
+        # What the registry has elsewhere, it lends.
+        copied = f"{registry.host}/copied-{cli.name.replace('.', '-')}"
+        cli("tag", name, copied).ok()
+        assert cli("push", copied).ok().count(": Mounted from alpha") == 3
+        assert Pusher(registry.host).digest(copied.split("/")[1]) == digest
+        assert not registry.requests(f"PATCH /v2/{copied.split('/')[1]}/")
+        missing = cli("push", f"{other.host}/nosuch:v1")
+        assert missing.code == 1 and "nosuch:v1" in missing.err, missing
+        cli("rmi", "-f", f"{target}:v1", f"{target}:v2", copied, name).ok()
+    finally:
+        other.stop()
+
+
+def test_a_push_wants_credentials_that_may_write(cli, registry, daemon, tmp_path):
+    private = Registry(str(tmp_path / "private"), htpasswd("ann", "s3cret"))
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "config.json").write_text(json.dumps({"auths": {private.host: {"auth": base64.b64encode(b"ann:s3cret").decode()}}}))
+    name = f"{private.host}/mine"
+    try:
+        cli("pull", "-q", f"{registry.host}/alpha").ok()
+        cli("tag", f"{registry.host}/alpha", name).ok()
+        refused = cli("push", name)
+        assert refused.code == 1 and "no basic auth credentials" in refused.err, refused
+        assert "latest: digest: sha256:" in cli("push", name, env={"DOCKER_CONFIG": str(config)}).ok()
+        cli("rmi", name, f"{registry.host}/alpha").ok()
+    finally:
+        private.stop()
+
+
+def test_a_broken_upload_goes_on_where_the_registry_has_it(alone, registry, tmp_path):
+    Pusher(registry.host).push("big", Image([busybox_layer(), tar(files({"big": os.urandom(10_000_000)}))]))
+    Image([busybox_layer()]).write_layout(str(tmp_path / "layout"))
+    faulty = FaultyRegistry(str(tmp_path / "layout"), "upload-breaks")
+    try:
+        alone.start()
+        apus = client(alone, tmp_path)
+        apus("pull", "-q", f"{registry.host}/big").ok()
+        apus("tag", f"{registry.host}/big", faulty.name).ok()
+        assert "latest: digest: sha256:" in apus("push", faulty.name).ok()
+        requests = faulty.requests()
+        assert [line for line in requests if line[0] == "PATCH" and line[2] == "0"], "no upload was cut off"
+        assert [line for line in requests if line[0] == "GET" and line[1].startswith("/uploads/")]
+        assert not [line for line in requests if line[2] == "400"]
+    finally:
+        faulty.stop()

@@ -23,6 +23,8 @@ TOKEN = "a-token-of-this-service"
 lock = threading.Lock()
 counts = {}
 may_go_on = threading.Event()
+uploads = {}
+pushed = {}
 
 
 def blob(name):
@@ -96,6 +98,43 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_HEAD(self):
         self.do_GET()
 
+    # Uploads, for FAULT upload-breaks: the first large PATCH is cut off in its middle.
+
+    def do_POST(self):
+        number = self.nth("upload")
+        uploads[number] = b""
+        self.answer(202, Location=f"/uploads/{number}?state=x")
+
+    def do_PATCH(self):
+        number = int(self.path.split("/")[2].split("?")[0])
+        length = int(self.headers["Content-Length"])
+        start = int(self.headers["Content-Range"].split("-")[0])
+        if start != len(uploads[number]):
+            return self.answer(416)
+        if length > 1 << 20 and self.nth("large") == 1:
+            uploads[number] += self.rfile.read(length // 2)
+            self.note(0)
+            self.close_connection = True
+            self.connection.close()
+            return None
+        uploads[number] += self.rfile.read(length)
+        return self.answer(202, Location=f"/uploads/{number}?state=y", Range=f"0-{len(uploads[number]) - 1}")
+
+    def do_PUT(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.startswith("/uploads/"):
+            number, digest = int(self.path.split("/")[2].split("?")[0]), self.path.split("digest=")[1].replace("%3A", ":")
+            body = uploads.pop(number)
+            if "sha256:" + hashlib.sha256(body).hexdigest() != digest:
+                return self.answer(400, b'{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match"}]}')
+            pushed[digest] = body
+            return self.answer(201, Location="/v2/one/blobs/" + digest)
+        return self.answer(201, Docker_Content_Digest="sha256:" + hashlib.sha256(body).hexdigest())
+
+    def show_upload(self):
+        number = int(self.path.split("/")[2].split("?")[0])
+        self.answer(204, Range=f"0-{max(0, len(uploads[number]) - 1)}", Location=f"/uploads/{number}?state=z")
+
     def do_GET(self):
         if self.path.startswith("/token"):
             wanted = "Basic " + base64.b64encode(b"ann:s3cret").decode()
@@ -107,9 +146,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200)
         if self.path == "/v2/":
             return self.answer(200)
+        if self.path.startswith("/uploads/"):
+            return self.show_upload()
         if self.refused():
             return None
         kind, reference = self.path.rsplit("/", 2)[1:]
+        if FAULT == "upload-breaks":
+            return self.answer(200 if reference in pushed else 404)
         if kind == "manifests":
             return self.serve_manifest(reference)
         return self.serve_blob(reference.split(":")[1])

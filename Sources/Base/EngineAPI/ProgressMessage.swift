@@ -1,4 +1,4 @@
-/// One object of a pull's answer, each on a line of its own.
+/// One object of a pull's or push's answer, each on a line of its own.
 public struct ProgressMessage: EngineDocument {
     /// `Downloading`, `Pull complete`, …
     @OmittedWhenZero public var status: String = ""
@@ -12,12 +12,31 @@ public struct ProgressMessage: EngineDocument {
     public var errorDetail: ErrorDetail?
     /// Why it failed, as a sentence.
     @OmittedWhenZero public var error: String = ""
+    /// What a push made.
+    public var aux: PushedTag?
 
     /// Every field at its zero value.
     public init() {}
 
     private enum CodingKeys: String, CodingKey {
-        case status, progressDetail, progress, id, errorDetail, error
+        case status, progressDetail, progress, id, errorDetail, error, aux
+    }
+}
+
+/// A tag that a push put into a registry.
+public struct PushedTag: EngineDocument {
+    /// The tag.
+    @Defaulted public var tag: String = ""
+    /// Of the manifest.
+    @Defaulted public var digest: String = ""
+    /// Bytes of the manifest.
+    @Defaulted public var size: Int = 0
+
+    /// Every field at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case tag = "Tag", digest = "Digest", size = "Size"
     }
 }
 

@@ -128,7 +128,13 @@ extension Client {
         if let platform { query.append(("platform", platform)) }
         var headers: [(name: String, value: String)] = []
         if let credentials { headers.append(("X-Registry-Auth", try credentials.header)) }
-        try await withAnswer(to: EngineRequest("POST", "/images/create", query: query, headers: headers)) { answer in
+        try await report(EngineRequest("POST", "/images/create", query: query, headers: headers), to: progress)
+    }
+
+    /// Sends a request whose answer tells of its progress.
+    /// - Throws: `EngineClientError.refused` also for an error that comes within the progress.
+    func report(_ request: EngineRequest, to progress: @Sendable (ProgressMessage) async -> Void) async throws {
+        try await withAnswer(to: request) { answer in
             var lines = LineSplitter()
             for try await chunk in answer.bytes {
                 for line in try lines.take(chunk) {
@@ -140,7 +146,7 @@ extension Client {
         }
     }
 
-    private func filterQuery(_ filters: Filters) throws -> [(name: String, value: String)] {
+    func filterQuery(_ filters: Filters) throws -> [(name: String, value: String)] {
         filters.values.isEmpty ? [] : [("filters", try filters.query)]
     }
 }

@@ -10,6 +10,12 @@ extension EngineRoutes {
             Route(.GET, "/images/{*}/json") { request in
                 try .document(try await engine.inspectImage(request.name), for: request)
             },
+            Route(.POST, "/images/{*}/push", pushImage),
+            Route(.GET, "/images/{*}/history") { request in try .document(try await engine.imageHistory(request.name)) },
+            Route(.POST, "/images/prune") { request in
+                try .document(try await engine.pruneImages(filters: try request.query.filters()))
+            },
+            Route(.POST, "/auth") { request in try .document(try await engine.logIn(try request.document(AuthConfig.self))) },
             Route(.POST, "/images/{*}/tag") { request in
                 try await engine.tagImage(request.name, repository: request.query["repo"], tag: request.query["tag"])
                 return .empty(.created)
@@ -36,17 +42,31 @@ extension EngineRoutes {
         guard query["fromSrc"].isEmpty else { throw APIError(.notImplemented, "importing an image (fromSrc) is not implemented yet") }
         guard !query["fromImage"].isEmpty else { throw APIError.badRequest("fromImage must name an image") }
         let reference = Self.reference(query["fromImage"], tag: query["tag"])
-        // As dockerd: credentials that cannot be read are none, since the registry may not need any.
-        let credentials = request.headers.first(name: "x-registry-auth").flatMap { try? AuthConfig(header: $0) }
-        return .streamed(contentType: "application/json", headAtOnce: false) { writer in
+        let credentials = Self.credentials(of: request)
+        return Self.reporting { stream throws(EngineError) in
+            try await engine.pullImage(reference, platform: query["platform"], credentials: credentials) { await stream.send($0) }
+        }
+    }
+
+    private func pushImage(_ request: APIRequest) async throws -> APIResponse {
+        let credentials = Self.credentials(of: request)
+        return Self.reporting { stream throws(EngineError) in
+            try await engine.pushImage(request.name, tag: request.query["tag"], credentials: credentials) { await stream.send($0) }
+        }
+    }
+
+    /// As dockerd: credentials that cannot be read are none, since the registry may not need any.
+    private static func credentials(of request: APIRequest) -> AuthConfig? {
+        request.headers.first(name: "x-registry-auth").flatMap { try? AuthConfig(header: $0) }
+    }
+
+    /// An answer of progress messages.
+    private static func reporting(_ work: @escaping @Sendable (ProgressStream) async throws(EngineError) -> Void) -> APIResponse {
+        .streamed(contentType: "application/json", headAtOnce: false) { writer in
             let stream = ProgressStream(writer)
-            do throws(EngineError) {
-                try await engine.pullImage(reference, platform: query["platform"], credentials: credentials) { message in
-                    await stream.send(message)
-                }
-            } catch {
-                guard stream.hasStarted else { throw Self.refusal(error) }
-                await stream.send(Self.failure(error))
+            do throws(EngineError) { try await work(stream) } catch {
+                guard stream.hasStarted else { throw refusal(error) }
+                await stream.send(failure(error))
             }
             try stream.throwFailure()
         }

@@ -41,6 +41,8 @@ package struct LibrarySettings: Sendable {
     package var maximumDownloads = 3
     /// Layers unpacked at a time, over all pulls.
     package var maximumUnpacks = 2
+    /// Blobs uploaded at a time, over all pushes.
+    package var maximumUploads = 3
     /// How long the blobs of an interrupted pull, whole ones and beginnings, wait to be gone on with.
     package var interruptedLifetime = Duration.seconds(24 * 3600)
     /// nil takes overlayfs where this machine carries one, and copies otherwise.

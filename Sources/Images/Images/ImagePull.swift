@@ -22,7 +22,7 @@ extension ImageLibrary {
             // A digest says all; the tag beside it is not looked at, as Docker does it.
             reference: complete.digest.map(complete.pinned) ?? complete, platform: platform,
             session: registry.session(for: reference, credentials: credentials, cancellation: cancellation),
-            storage: try storage(), records: records.images, cancellation: cancellation, journal: PullJournal())
+            storage: try storage(), records: records.images, cancellation: cancellation, journal: TransferJournal<PullEvent>())
         async let reported: Void = pull.journal.report(to: progress)
         let result: Result<PullResult, ImageError> = await withTaskCancellationHandler {
             do throws(ImageError) { return .success(try await pull.run()) } catch { return .failure(error) }
@@ -43,7 +43,7 @@ struct ImagePull: Sendable {
     let storage: ImageStorage
     let records: ImageRecords
     let cancellation: Cancellation
-    let journal: PullJournal
+    let journal: TransferJournal<PullEvent>
 
     func run() async throws(ImageError) -> PullResult {
         let lease = storage.blobs.takeLease()

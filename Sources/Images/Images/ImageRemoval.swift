@@ -1,6 +1,7 @@
 internal import ContentStore
 package import CoreTypes
-internal import Records
+package import Records
+internal import Registry
 
 /// Taking names and images away.
 extension ImageLibrary {
@@ -23,8 +24,26 @@ extension ImageLibrary {
         } catch { throw .storage(error) }
         if plan.deletesImage {
             steps.append(.deleted(named.image.id))
-            steps += try await storage.sweep(.among(named.image.blobs), keeping: records.images).map { .deleted($0) }
+            steps += try await storage.sweep(.among(named.image.blobs), keeping: records.images).layers.map { .deleted($0) }
         }
         return steps
+    }
+
+    /// Removes these images, and whatever no record needs: layers, blobs, and what interrupted pulls brought.
+    /// - Parameter images: not in use by any container.
+    /// - Returns: what is gone, and the bytes that this freed.
+    package func prune(_ images: [NamedImage]) async throws(ImageError) -> (steps: [RemovalStep], reclaimed: ByteCount) {
+        let storage = try storage()
+        var steps: [RemovalStep] = []
+        do throws(RecordsError) {
+            for named in images where try await records.images.remove(named.image.id) {
+                steps += (named.tags + named.repositoryDigests).map { .untagged($0.familiar) } + [.deleted(named.image.id)]
+            }
+        } catch { throw .storage(error) }
+        let swept = try await storage.sweep(.all, keeping: records.images)
+        let abandoned = try await storage.talks.run { () throws(ImageError) in
+            do throws(ContentError) { return try storage.blobs.removeAbandonedIngests() } catch { throw .storage(error) }
+        }
+        return (steps + swept.layers.map { .deleted($0) }, ByteCount(UInt64(clamping: swept.freedBytes + abandoned)))
     }
 }

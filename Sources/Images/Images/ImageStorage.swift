@@ -12,11 +12,14 @@ final class ImageStorage: Sendable {
     let snapshots: any Snapshotter
     let downloads: BlockingPool
     let unpacks: BlockingPool
+    let uploads: BlockingPool
     /// For short calls: questions to registries, and to the disk.
     let talks = BlockingPool(name: "apus.images.talk", width: 4)
     /// One pull at a time works on a layer, and on a blob.
     let layerTurns = KeyedTurns<Digest>()
     let blobTurns = KeyedTurns<Digest>()
+    /// One push at a time sends a blob: the next one finds it there.
+    let uploadTurns = KeyedTurns<Digest>()
     let news = LayerNews()
     /// Why overlayfs is not used; nil where it is.
     let fallbackReason: String?
@@ -35,6 +38,7 @@ final class ImageStorage: Sendable {
         fallbackReason = reason
         downloads = BlockingPool(name: "apus.images.download", width: settings.maximumDownloads)
         unpacks = BlockingPool(name: "apus.images.unpack", width: settings.maximumUnpacks)
+        uploads = BlockingPool(name: "apus.images.upload", width: settings.maximumUploads)
     }
 
     /// A name for a layer in the making that no other has in this process; a restart removes them all.
@@ -60,23 +64,32 @@ final class ImageStorage: Sendable {
     private func isHeld(_ chain: Digest) -> Bool { held.withLock { $0[chain] != nil } }
 
     /// Removes layers that no record, no pull and no other snapshot needs, from the top down, and then such blobs of `scope`.
-    /// - Returns: the chain ids of what is gone, the uppermost first.
-    func sweep(_ scope: SweepScope, keeping records: ImageRecords) async throws(ImageError) -> [Digest] {
-        var removed: [Digest] = []
+    func sweep(_ scope: SweepScope, keeping records: ImageRecords) async throws(ImageError) -> Swept {
+        var swept = Swept()
         var mayGo = true
         while mayGo {
             mayGo = false
-            for chain in try await unreferencedLeaves(records) where try await removeUnlessHeld(chain) {
-                removed.append(chain)
+            for chain in try await unreferencedLeaves(records) {
+                guard let bytes = try await removeUnlessHeld(chain) else { continue }
+                swept.layers.append(chain)
+                swept.freedBytes += bytes
                 mayGo = true
             }
         }
         let referenced = try await references(records)
         let blobs = blobs
-        try await talks.run { () throws(ImageError) in
-            do throws(ContentError) { _ = try blobs.sweep(scope, keeping: referenced.blobs) } catch { throw .storage(error) }
+        swept.freedBytes += try await talks.run { () throws(ImageError) in
+            do throws(ContentError) { return try blobs.sweep(scope, keeping: referenced.blobs).freedBytes } catch { throw .storage(error) }
         }
-        return removed
+        return swept
+    }
+
+    /// What a sweep took away.
+    struct Swept: Equatable, Sendable {
+        /// Chain ids, the uppermost first.
+        var layers: [Digest] = []
+        /// Bytes of layers and blobs.
+        var freedBytes: Int64 = 0
     }
 
     private func references(_ records: ImageRecords) async throws(ImageError) -> (chains: Set<Digest>, blobs: Set<Digest>) {
@@ -95,16 +108,20 @@ final class ImageStorage: Sendable {
     }
 
     /// A pull holds a layer before it takes the layer's turn to look for it: here it is asked in the other order.
-    private func removeUnlessHeld(_ chain: Digest) async throws(ImageError) -> Bool {
+    /// - Returns: the bytes that it took; nil where it stays.
+    private func removeUnlessHeld(_ chain: Digest) async throws(ImageError) -> Int64? {
         try await layerTurns.withTurn(chain) { () throws(ImageError) in
-            if isHeld(chain) { return false }
+            if isHeld(chain) { return nil }
             let snapshots = snapshots
             return try await talks.run { () throws(ImageError) in
-                do throws(SnapshotError) { try snapshots.remove(layer: chain) } catch {
-                    if error.code == .inUse { return false }
+                do throws(SnapshotError) {
+                    let bytes = try snapshots.usage(ofLayer: chain).bytes
+                    try snapshots.remove(layer: chain)
+                    return bytes
+                } catch {
+                    if error.code == .inUse || error.code == .notFound { return nil }
                     throw .storage(error)
                 }
-                return true
             }
         }
     }

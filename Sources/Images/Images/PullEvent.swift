@@ -1,7 +1,7 @@
 package import CoreTypes
 
 /// One thing that a pull tells about itself, in the order in which it happens.
-package enum PullEvent: Equatable, Sendable {
+package enum PullEvent: TransferEvent {
     /// The pull has begun: Docker's `latest: Pulling from library/busybox`.
     case pulling(from: ImageReference)
     /// A layer moved on; `id` is the first twelve digits of its blob's digest.
@@ -19,6 +19,9 @@ package enum PullEvent: Equatable, Sendable {
         case .resolved, .complete: ""
         }
     }
+
+    /// Whether it is about one layer.
+    package var isAboutLayer: Bool { if case .layer = self { true } else { false } }
 
     /// Docker's `status` field.
     package var status: String {

@@ -63,7 +63,7 @@ package struct TokenRequest: Equatable, Sendable {
 
 extension ChallengeAnswer {
     /// Chooses how to answer.
-    /// - Parameter scope: what is asked for: `repository:library/busybox:pull`.
+    /// - Parameter scope: what is asked for, with spaces between: `repository:library/busybox:pull`; empty to show no more than who asks.
     /// - Parameter registry: who sent the challenges.
     /// - Throws: `.unauthorized` where these credentials answer no challenge; `.refused` where the answer would show a
     ///   secret to someone it is not for.
@@ -97,7 +97,13 @@ extension ChallengeAnswer {
             throw RegistryError(.refused, doing: doing, cause: "the token service \(realm.withoutQuery) is reached without TLS")
         }
         var fields = challenge.parameters["service"].map { [TextEncodings.formField("service", $0)] } ?? []
-        fields += [TextEncodings.formField("scope", scope)]
+        // One field for each thing that is asked for; a form has them all in one.
+        let scopes = scope.split(separator: " ").map(String.init)
+        if case .identityToken = credentials {
+            if !scopes.isEmpty { fields.append(TextEncodings.formField("scope", scope)) }
+        } else {
+            fields += scopes.map { TextEncodings.formField("scope", $0) }
+        }
         switch credentials {
         case .anonymous, .registryToken:
             return TokenRequest(realm: realm, fields: fields, isForm: false, authorization: nil)

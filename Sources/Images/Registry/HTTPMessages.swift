@@ -4,12 +4,21 @@ struct HTTPRequest: Sendable {
         case get = "GET"
         case head = "HEAD"
         case post = "POST"
+        case patch = "PATCH"
+        case put = "PUT"
+
+        var hasBody: Bool {
+            switch self {
+            case .get, .head: false
+            case .post, .patch, .put: true
+            }
+        }
     }
 
     var method: Method
     var address: WebAddress
     var headers: [(name: String, value: String)] = []
-    /// For POST alone.
+    /// For methods that have one.
     var body: [UInt8] = []
     /// Whether the server must prove who it is.
     var verifiesPeer = true
@@ -83,5 +92,25 @@ final class CollectingReceiver: ResponseReceiver {
 
     private func refuse(_ found: String) throws(RegistryError) {
         throw RegistryError(.malformed, doing: request, cause: "\(found), at most \(limitBytes) are taken")
+    }
+}
+
+/// Lets a body pass by whose head says all there is to know.
+final class DroppingReceiver: ResponseReceiver {
+    /// More than this after a success is no answer of a registry.
+    private static let limitBytes = 65_536
+    private let request: String
+    private var passed = 0
+
+    init(for request: String) { self.request = request }
+
+    // The length that HEAD announces is that of a body that does not come.
+    func begin(_ head: ResponseHead) throws(RegistryError) { passed = 0 }
+
+    func receive(_ bytes: [UInt8]) throws(RegistryError) {
+        passed += bytes.count
+        if passed > Self.limitBytes {
+            throw RegistryError(.malformed, doing: request, cause: "a body without end, at most \(Self.limitBytes) bytes are taken")
+        }
     }
 }

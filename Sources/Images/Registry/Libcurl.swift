@@ -145,6 +145,7 @@ private final class Transfer {
     /// Small pieces gather here: libcurl hands over 16 KiB at most.
     private var gathered: [UInt8] = []
     private var lastByteSeconds = monotonicSeconds()
+    private var sentBytes = 0
     private var problem: TransferOutcome?
     private var allowsLinkLocal = true
 
@@ -161,7 +162,8 @@ private final class Transfer {
         allowsLinkLocal = request.allowsLinkLocal
         var fields: UnsafeMutablePointer<curl_slist>?
         defer { unsafe curl_slist_free_all(fields) }
-        for (name, value) in request.headers {
+        // Without this, libcurl waits a second for a server's leave to send a large body.
+        for (name, value) in request.headers + [(name: "Expect", value: "")] {
             guard let longer = unsafe curl_slist_append(fields, "\(name): \(value)") else {
                 return .failed(TransferFailure(kind: .other, message: "libcurl has no memory for a header"))
             }
@@ -200,7 +202,7 @@ private final class Transfer {
             (CURLOPT_CONNECTTIMEOUT, limits.connectSeconds), (CURLOPT_BUFFERSIZE, Self.chunkBytes), (CURLOPT_TCP_KEEPALIVE, 1),
             (CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS)), (CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2)),
             (CURLOPT_SSL_VERIFYPEER, request.verifiesPeer ? 1 : 0), (CURLOPT_SSL_VERIFYHOST, request.verifiesPeer ? 2 : 0),
-            (CURLOPT_NOBODY, request.method == .head ? 1 : 0), (CURLOPT_POST, request.method == .post ? 1 : 0),
+            (CURLOPT_NOBODY, request.method == .head ? 1 : 0), (CURLOPT_POST, request.method.hasBody ? 1 : 0),
         ]
         // An empty proxy says "none": without it libcurl reads the environment.
         let proxy = request.address.scheme == "https" ? proxies.https : proxies.http
@@ -211,7 +213,8 @@ private final class Transfer {
         var codes = numbers.map { unsafe ccurl_set_number(handle, $0.0, $0.1) }
         codes += texts.map { unsafe ccurl_set_text(handle, $0.0, $0.1) }
         codes += unsafe trust(request.certificates, on: handle)
-        if request.method == .post {
+        if request.method.hasBody {
+            codes.append(unsafe ccurl_set_text(handle, CURLOPT_CUSTOMREQUEST, request.method.rawValue))
             codes.append(unsafe request.body.withUnsafeBytes { unsafe ccurl_set_bytes(handle, $0.baseAddress, $0.count) })
         }
         let context = unsafe Unmanaged.passUnretained(self).toOpaque()
@@ -269,7 +272,12 @@ private final class Transfer {
         return goesOn
     }
 
-    func mayGoOn() -> Bool {
+    /// - Parameter sentBytes: of the request's body, so far.
+    func mayGoOn(sentBytes: Int) -> Bool {
+        if sentBytes > self.sentBytes {
+            self.sentBytes = sentBytes
+            lastByteSeconds = monotonicSeconds()
+        }
         if cancellation.isCancelled { return stop(.cancelled) }
         if monotonicSeconds() - lastByteSeconds > limits.idleSeconds { return stop(.idle) }
         return true
@@ -331,7 +339,7 @@ private func watch(
     _ uploaded: curl_off_t
 ) -> Int32 {
     guard let transfer = unsafe transfer(context) else { return 1 }
-    return transfer.mayGoOn() ? 0 : 1
+    return transfer.mayGoOn(sentBytes: uploaded) ? 0 : 1
 }
 
 private func openSocket(

@@ -13,7 +13,7 @@ extension RepositorySession {
     /// - Throws: `.notFound`, `.denied`, `.unauthorized`, `.network` and the others.
     package func resolve(tag: String) throws(RegistryError) -> Digest? {
         let request = try manifestRequest(.head, tag)
-        let head = try send(request, into: CollectingReceiver(for: request.shown, limitBytes: ImageDocument.maximumBytes))
+        let head = try send(request, into: DroppingReceiver(for: request.shown))
         return head.headers["docker-content-digest"].flatMap { try? Digest($0) }
     }
 

@@ -22,11 +22,12 @@ package final class RegistryClient: Sendable {
 
     /// Begins to speak about one repository for one caller. Nothing is sent yet.
     /// - Parameter cancellation: ends every call of the session within a second.
+    /// - Parameter neighbours: where blobs may be pushed: repositories of the same registry that may lend some; nil to pull only.
     package func session(
-        for reference: ImageReference, credentials: RegistryCredentials, cancellation: Cancellation
+        for reference: ImageReference, credentials: RegistryCredentials, cancellation: Cancellation, pushingWith neighbours: [String]? = nil
     ) -> RepositorySession {
         RepositorySession(
             client: self, host: RegistryHost(domain: reference.domain, insecureRegistries: configuration.insecureRegistries),
-            repository: reference.path, credentials: credentials, cancellation: cancellation)
+            repository: reference.path, neighbours: neighbours, credentials: credentials, cancellation: cancellation)
     }
 }

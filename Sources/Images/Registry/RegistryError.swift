@@ -14,6 +14,8 @@ package struct RegistryError: Error, Equatable, Sendable, CustomStringConvertibl
         case server
         /// No answer: name resolution, connection, TLS, time-out.
         case network
+        /// The registry stands elsewhere in an upload than we do: 416.
+        case outOfStep
         /// The answer breaks the protocol or a limit.
         case malformed
         /// Whoever takes the bytes would take no more; they know why.

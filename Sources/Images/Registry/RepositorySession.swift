@@ -17,6 +17,8 @@ package final class RepositorySession: Sendable {
     let credentials: RegistryCredentials
     let cancellation: Cancellation
     private let registry: RegistryHost
+    /// What tokens are asked for.
+    private let scope: String
     private let place = Mutex<Place?>(nil)
 
     /// Where the registry was found, and how it proves itself.
@@ -27,11 +29,19 @@ package final class RepositorySession: Sendable {
     }
 
     init(
-        client: RegistryClient, host: RegistryHost, repository: String, credentials: RegistryCredentials, cancellation: Cancellation
+        client: RegistryClient, host: RegistryHost, repository: String, neighbours: [String]?, credentials: RegistryCredentials,
+        cancellation: Cancellation
     ) {
         self.client = client
         registry = host
         self.repository = repository
+        if repository.isEmpty {
+            scope = ""
+        } else if let neighbours {
+            scope = (["repository:\(repository):pull,push"] + neighbours.map { "repository:\($0):pull" }).joined(separator: " ")
+        } else {
+            scope = "repository:\(repository):pull"
+        }
         self.credentials = credentials
         self.cancellation = cancellation
     }
@@ -39,10 +49,17 @@ package final class RepositorySession: Sendable {
     /// A request about something of the repository: `manifests/latest`.
     func request(_ method: HTTPRequest.Method, _ item: String) throws(RegistryError) -> HTTPRequest {
         let place = try findPlace()
-        guard let address = WebAddress("v2/\(repository)/\(item)", relativeTo: place.base) else {
+        guard let address = WebAddress(repository.isEmpty ? "v2/" : "v2/\(repository)/\(item)", relativeTo: place.base) else {
             throw RegistryError(.malformed, doing: "", cause: "no address for \(repository)/\(item)")
         }
         return request(method, address, place)
+    }
+
+    /// A request to an address that the registry itself gave. What proves the registry proves no one else.
+    func request(_ method: HTTPRequest.Method, _ address: WebAddress) throws(RegistryError) -> HTTPRequest {
+        let place = try findPlace()
+        if address.origin == place.base.origin { return request(method, address, place) }
+        return HTTPRequest(method: method, address: address, allowsLinkLocal: false)
     }
 
     private func request(_ method: HTTPRequest.Method, _ address: WebAddress, _ place: Place) -> HTTPRequest {
@@ -50,10 +67,13 @@ package final class RepositorySession: Sendable {
     }
 
     /// Sends a request, however often that takes: authenticated, redirected, and again where the registry is busy.
+    /// - Parameter attempts: in all, where the registry is busy or fails.
     /// - Returns: the head of a success; its body went to `receiver`.
     /// - Throws: `RegistryError` for every other answer.
     @discardableResult
-    func send(_ request: HTTPRequest, into receiver: any ResponseReceiver) throws(RegistryError) -> ResponseHead {
+    func send(
+        _ request: HTTPRequest, into receiver: any ResponseReceiver, attempts: Int = attemptLimit
+    ) throws(RegistryError) -> ResponseHead {
         var mayAuthenticate = true
         var attempt = 1
         while true {
@@ -65,7 +85,7 @@ package final class RepositorySession: Sendable {
                 mayAuthenticate = false
                 try authenticate(answer.head, request)
             case 429, 500, 502, 503, 504:
-                guard attempt < Self.attemptLimit else { throw refusal(answer, request, authorization: grant) }
+                guard attempt < attempts else { throw refusal(answer, request, authorization: grant) }
                 try pause(seconds: Self.pauseSeconds(after: answer.head, attempt: attempt), request)
                 attempt += 1
             default: throw refusal(answer, request, authorization: grant)
@@ -173,8 +193,6 @@ package final class RepositorySession: Sendable {
 
     // MARK: - Who
 
-    private var scope: String { "repository:\(repository):pull" }
-
     private func grantKey(at address: WebAddress) -> GrantCache.Key {
         GrantCache.Key(origin: address.origin, scope: scope, credentials: credentials)
     }
@@ -230,6 +248,7 @@ package final class RepositorySession: Sendable {
             return RegistryError(.denied, doing: request.shown, cause: words ?? "denied: requested access to the resource is denied")
         case 401: return RegistryError(.unauthorized, doing: request.shown, cause: words ?? "unauthorized: authentication required")
         case 404: return RegistryError(.notFound, doing: request.shown, cause: words ?? "not found")
+        case 416: return RegistryError(.outOfStep, doing: request.shown, cause: words ?? "requested range not satisfiable")
         case 429: return RegistryError(.tooManyRequests, doing: request.shown, cause: words ?? "toomanyrequests: too many requests")
         case 500...599: return RegistryError(.server, doing: request.shown, cause: words ?? "received unexpected HTTP status: \(status)")
         default: return RegistryError(.malformed, doing: request.shown, cause: words ?? "unexpected status code \(status)")

@@ -1,12 +1,15 @@
 /// Every verb: the table from which the command line, help pages and groups are made.
 package let allVerbs: [Verb] = [
-    attachVerb, createVerb, execVerb, imagesVerb, infoVerb, inspectVerb, containerInspectVerb, imageInspectVerb, killVerb,
-    logsVerb, psVerb, pullVerb, restartVerb, rmVerb, rmiVerb, runVerb, startVerb, stopVerb, tagVerb, versionVerb, waitVerb,
+    attachVerb, createVerb, execVerb, historyVerb, imagePruneVerb, imagesVerb, infoVerb, inspectVerb, containerInspectVerb,
+    imageInspectVerb, killVerb,
+    loginVerb, logoutVerb, logsVerb, psVerb, pullVerb, pushVerb, restartVerb, rmVerb, rmiVerb, runVerb, startVerb, stopVerb, tagVerb,
+    versionVerb,
+    waitVerb,
 ]
 
 /// Docker's verbs that this program will learn, so that their names get a better answer than "unknown command".
 let laterVerbs: Set<String> = [
-    "build", "builder", "buildx", "commit", "compose", "context", "cp", "diff", "events", "export", "history", "import", "load",
-    "login", "logout", "manifest", "network", "pause", "plugin", "port", "prune", "push", "rename", "save", "search", "stats",
+    "build", "builder", "buildx", "commit", "compose", "context", "cp", "diff", "events", "export", "import", "load",
+    "manifest", "network", "pause", "plugin", "port", "prune", "rename", "save", "search", "stats",
     "system", "top", "unpause", "update", "volume",
 ]

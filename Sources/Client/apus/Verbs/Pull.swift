@@ -25,6 +25,7 @@ let pullVerb = Verb(
     return 0
 }
 
+/// The image that an operand names.
 func parsedReference(_ name: String) throws(Complaint) -> ImageReference {
     do throws(InvalidImageReference) {
         return try ImageReference(name)

@@ -6,7 +6,14 @@ internal import Records
 struct ImageDescription: Decodable, Sendable {
     /// One step of the image's making.
     struct History: Decodable, Sendable {
+        var created: String?
+        var createdBy: String?
         var comment: String?
+        var emptyLayer: Bool?
+
+        private enum CodingKeys: String, CodingKey {
+            case created, createdBy = "created_by", comment, emptyLayer = "empty_layer"
+        }
     }
 
     var created: String?

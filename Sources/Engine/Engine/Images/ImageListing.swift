@@ -63,7 +63,7 @@ struct ImageListing {
     }
 
     /// A moment in RFC 3339, or in seconds since 1970.
-    private static func moment(_ text: String) throws(EngineError) -> Timestamp {
+    static func moment(_ text: String) throws(EngineError) -> Timestamp {
         if let moment = try? Timestamp(text) { return moment }
         do throws(InvalidTimestamp) { return try Timestamp(secondsSinceEpoch: text) } catch {
             throw EngineError(.invalidParameter, "invalid filter 'until=\(text)'", cause: error)

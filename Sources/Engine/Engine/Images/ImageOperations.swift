@@ -81,18 +81,11 @@ extension ContainerEngine {
                 }
                 return users
             }
-            return steps.map { step in
-                var item = ImageDeleteItem()
-                switch step {
-                case .untagged(let name): item.untagged = name
-                case .deleted(let digest): item.deleted = digest.description
-                }
-                return item
-            }
+            return steps.map(ImageDeleteItem.init)
         } catch { throw EngineError(error) }
     }
 
-    private func lookUp(_ word: String) async throws(EngineError) -> NamedImage {
+    func lookUp(_ word: String) async throws(EngineError) -> NamedImage {
         let library = try parts().services.images
         do throws(ImageError) { return try await library.lookUp(word) } catch { throw EngineError(error) }
     }
@@ -104,7 +97,7 @@ extension Container {
 }
 
 extension ProgressMessage {
-    fileprivate init(_ event: PullEvent) {
+    init(_ event: some TransferEvent) {
         self.init()
         id = event.id
         status = event.status
@@ -113,14 +106,14 @@ extension ProgressMessage {
             progress.current = Int64(clamping: detail.current)
             progress.total = Int64(clamping: detail.total)
             progressDetail = progress
-        } else if case .layer = event {
+        } else if event.isAboutLayer {
             progressDetail = ProgressDetail()
         }
     }
 }
 
 extension RegistryCredentials {
-    fileprivate init(_ config: AuthConfig?) {
+    init(_ config: AuthConfig?) {
         guard let config else {
             self = .anonymous
             return

@@ -1,13 +1,23 @@
 internal import CoreTypes
 internal import Synchronization
 
-/// What a pull has to tell, in order, until its caller takes it. Counts that were not taken are replaced by newer ones, so
+/// One thing that a transfer tells about itself, in Docker's words.
+package protocol TransferEvent: Equatable, Sendable {
+    /// The layer that it is about; empty for the whole image.
+    var id: String { get }
+    var status: String { get }
+    var isAboutLayer: Bool { get }
+    /// How far it is; `total` is never 0.
+    var detail: (current: UInt64, total: UInt64)? { get }
+}
+
+/// What a transfer has to tell, in order, until its caller takes it. Counts that were not taken are replaced by newer ones, so
 /// that a slow caller costs no memory and slows no download.
-final class PullJournal: Sendable {
-    private let pending = Mutex<[PullEvent]>([])
+final class TransferJournal<Event: TransferEvent>: Sendable {
+    private let pending = Mutex<[Event]>([])
     private let signal = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
-    func add(_ event: PullEvent) {
+    func add(_ event: Event) {
         pending.withLock { pending in
             if let position = Self.superseded(by: event, in: pending) {
                 pending[position] = event
@@ -22,12 +32,12 @@ final class PullJournal: Sendable {
     func finish() { signal.continuation.finish() }
 
     /// Hands everything to `progress`, until `finish` or the task's cancellation.
-    func report(to progress: @Sendable (PullEvent) async -> Void) async {
+    func report(to progress: @Sendable (Event) async -> Void) async {
         for await _ in signal.stream { await drain(to: progress) }
         await drain(to: progress)
     }
 
-    private func drain(to progress: @Sendable (PullEvent) async -> Void) async {
+    private func drain(to progress: @Sendable (Event) async -> Void) async {
         let events = pending.withLock { pending in
             let taken = pending
             pending = []
@@ -37,7 +47,7 @@ final class PullJournal: Sendable {
     }
 
     /// The last word about the same layer, if it is a count of the same kind.
-    private static func superseded(by event: PullEvent, in pending: [PullEvent]) -> Int? {
+    private static func superseded(by event: Event, in pending: [Event]) -> Int? {
         guard event.detail != nil, let position = pending.lastIndex(where: { $0.id == event.id && !$0.id.isEmpty }) else { return nil }
         return pending[position].status == event.status && pending[position].detail != nil ? position : nil
     }
@@ -46,18 +56,18 @@ final class PullJournal: Sendable {
 /// Tells every pull that waits for a layer how whoever fetches it is getting on.
 final class LayerNews: Sendable {
     private struct Reader {
-        let journal: PullJournal
+        let journal: TransferJournal<PullEvent>
         let id: String
     }
 
     private let readers = Mutex<[Digest: [Reader]]>([:])
 
     /// A pull wants to hear about a chain; `id` is what it calls the layer.
-    func subscribe(_ journal: PullJournal, to chain: Digest, id: String) {
+    func subscribe(_ journal: TransferJournal<PullEvent>, to chain: Digest, id: String) {
         readers.withLock { $0[chain, default: []].append(Reader(journal: journal, id: id)) }
     }
 
-    func unsubscribe(_ journal: PullJournal, from chain: Digest) {
+    func unsubscribe(_ journal: TransferJournal<PullEvent>, from chain: Digest) {
         readers.withLock { readers in
             readers[chain]?.removeAll { $0.journal === journal }
             if readers[chain]?.isEmpty ?? false { readers[chain] = nil }

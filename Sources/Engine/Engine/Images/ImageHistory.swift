@@ -1,0 +1,28 @@
+internal import CoreTypes
+package import EngineAPI
+internal import Images
+internal import Records
+
+extension ContainerEngine {
+    /// `GET /images/{name}/history`: one line an instruction, the newest first.
+    package func imageHistory(_ name: String) async throws(EngineError) -> [ImageHistoryItem] {
+        let image = try await lookUp(name)
+        let description = try await ImageDescription.load(image, from: try parts().services.images)
+        var layers = image.image.layers[...]
+        var lines: [ImageHistoryItem] = []
+        for step in description.history ?? [] {
+            var line = ImageHistoryItem()
+            line.id = "<missing>"
+            line.created = step.created.flatMap { try? Timestamp($0) }?.seconds ?? 0
+            line.createdBy = step.createdBy ?? ""
+            line.comment = step.comment ?? ""
+            if step.emptyLayer != true { line.size = Int64(clamping: layers.popFirst()?.size.bytes ?? 0) }
+            lines.insert(line, at: 0)
+        }
+        if !lines.isEmpty {
+            lines[0].id = image.image.id.description
+            lines[0].tags = image.tags.map(\.familiar)
+        }
+        return lines
+    }
+}

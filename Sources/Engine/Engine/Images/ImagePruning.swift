@@ -1,0 +1,50 @@
+internal import CoreTypes
+package import EngineAPI
+internal import Images
+internal import Records
+
+extension ContainerEngine {
+    /// `POST /images/prune`. Filters: `dangling` (true unless said otherwise), `label`, `label!`, `until`.
+    package func pruneImages(filters: Filters) async throws(EngineError) -> ImagesPruneReport {
+        if let unknown = filters.unknownKey(besides: ["dangling", "label", "label!", "until"]) {
+            throw EngineError(.invalidParameter, "invalid filter '\(unknown)'")
+        }
+        let services = try parts().services
+        let onlyDangling: Bool
+        do throws(DocumentError) { onlyDangling = try filters.flag("dangling") ?? true } catch {
+            throw EngineError(.invalidParameter, error.reason, cause: error)
+        }
+        let until = try filters["until"].map { text throws(EngineError) in try ImageListing.moment(text) }.min()
+        let used = Set(services.index.all.map(\.imageID))
+        let images: [NamedImage]
+        do throws(ImageError) { images = try await services.images.list() } catch { throw EngineError(error) }
+        var chosen: [NamedImage] = []
+        for named in images where !used.contains(named.image.id) && (named.tags.isEmpty || !onlyDangling) {
+            if let until, named.image.created >= until { continue }
+            if try await matchesLabels(named, filters, in: services.images) { chosen.append(named) }
+        }
+        do throws(ImageError) {
+            let (steps, reclaimed) = try await services.images.prune(chosen)
+            var report = ImagesPruneReport()
+            report.imagesDeleted = steps.map(ImageDeleteItem.init)
+            report.spaceReclaimed = reclaimed.bytes
+            return report
+        } catch { throw EngineError(error) }
+    }
+
+    private func matchesLabels(_ image: NamedImage, _ filters: Filters, in library: ImageLibrary) async throws(EngineError) -> Bool {
+        if filters["label"].isEmpty && filters["label!"].isEmpty { return true }
+        let labels = try await ImageDescription.config(of: image, in: library).labels
+        return filters.matchesLabels(labels) && filters["label!"].allSatisfy { !Filters(["label": [$0]]).matchesLabels(labels) }
+    }
+}
+
+extension ImageDeleteItem {
+    init(_ step: RemovalStep) {
+        self.init()
+        switch step {
+        case .untagged(let name): untagged = name
+        case .deleted(let digest): deleted = digest.description
+        }
+    }
+}

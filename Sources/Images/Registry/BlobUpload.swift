@@ -1,0 +1,138 @@
+package import CoreTypes
+
+/// Gives a blob's bytes to an upload, from wherever that stands.
+package protocol UploadSource: Sendable {
+    /// Up to `limitBytes` from `offset` on, fewer only at the blob's end.
+    /// - Throws: `.receiverStopped` to end the upload.
+    func read(at offset: Int64, limitBytes: Int) throws(RegistryError) -> [UInt8]
+    /// The registry has the bytes before this one.
+    func uploaded(_ bytes: Int64)
+}
+
+/// How a blob came to be in a repository.
+package enum UploadOutcome: Equatable, Sendable {
+    case alreadyThere
+    /// The registry took it from another of its repositories.
+    case mounted(from: String)
+    case uploaded
+}
+
+extension RepositorySession {
+    /// Bytes sent at a time. They are in memory, and what is sent again when a connection breaks.
+    private static let chunkBytes = 8 << 20
+    /// The most that a registry may ask a chunk to have.
+    private static let chunkLimitBytes = 64 << 20
+    /// Attempts in a row that brought no byte.
+    private static let fruitlessLimit = 4
+
+    /// Brings a blob into the repository, unless the registry has it.
+    /// - Parameter neighbours: repositories of the same registry that may have it; one is asked to lend it.
+    /// - Source: distribution-spec v1.1, "Pushing Blobs", "Mounting a blob from another repository".
+    package func pushBlob(
+        _ digest: Digest, sizeBytes: Int64, from source: any UploadSource, neighbours: [String]
+    ) throws(RegistryError) -> UploadOutcome {
+        if try hasBlob(digest) { return .alreadyThere }
+        let neighbour = neighbours.first { $0 != repository }
+        let begun = try beginUpload(of: digest, mountedFrom: neighbour)
+        guard var place = begun.place else { return .mounted(from: neighbour ?? "") }
+        var offset: Int64 = 0
+        var fruitless = 0
+        while offset < sizeBytes {
+            let chunk = try source.read(at: offset, limitBytes: begun.chunkBytes)
+            do throws(RegistryError) {
+                place = try append(chunk, at: offset, to: place)
+                offset += Int64(chunk.count)
+                fruitless = 0
+            } catch {
+                // libcurl sends a request again by itself where a kept connection turns out to be dead: bytes may have arrived twice.
+                guard [.network, .server, .outOfStep].contains(error.code) else { throw error }
+                fruitless += 1
+                if fruitless == Self.fruitlessLimit { throw error }
+                (place, offset) = try progress(of: place)
+            }
+            source.uploaded(offset)
+        }
+        try finish(digest, at: place)
+        return .uploaded
+    }
+
+    /// Whether the repository has a blob. - Source: distribution-spec, "Checking if content exists in the registry".
+    func hasBlob(_ digest: Digest) throws(RegistryError) -> Bool {
+        let request = try request(.head, "blobs/\(digest)")
+        do throws(RegistryError) { try send(request, into: DroppingReceiver(for: request.shown)) } catch {
+            if error.code == .notFound { return false }
+            throw error
+        }
+        return true
+    }
+
+    /// Stores a manifest under a tag or its digest.
+    /// - Throws: `.malformed` where the registry calls it by another digest.
+    package func pushManifest(_ bytes: [UInt8], type: String, digest: Digest, as reference: String) throws(RegistryError) {
+        var request = try request(.put, "manifests/\(reference)")
+        request.body = bytes
+        request.headers.append(("Content-Type", type))
+        let head = try send(request, into: DroppingReceiver(for: request.shown))
+        if let found = head.headers["docker-content-digest"], found != digest.description {
+            throw RegistryError(.malformed, doing: request.shown, cause: "pushed \(digest), the registry has \(found.prefix(200))")
+        }
+    }
+
+    // MARK: - One upload
+
+    /// - Returns: no place where the blob was mounted.
+    private func beginUpload(
+        of digest: Digest, mountedFrom neighbour: String?
+    ) throws(RegistryError) -> (place: WebAddress?, chunkBytes: Int) {
+        var item = "blobs/uploads/"
+        if let neighbour {
+            item += "?\(TextEncodings.formField("mount", digest.description))&\(TextEncodings.formField("from", neighbour))"
+        }
+        let request = try request(.post, item)
+        let head = try send(request, into: DroppingReceiver(for: request.shown))
+        let asked = head.headers["oci-chunk-min-length"].flatMap { Int($0) } ?? 0
+        let chunkBytes = max(Self.chunkBytes, min(asked, Self.chunkLimitBytes))
+        return (head.status == 201 ? nil : try location(in: head, of: request), chunkBytes)
+    }
+
+    private func append(_ chunk: [UInt8], at offset: Int64, to place: WebAddress) throws(RegistryError) -> WebAddress {
+        var request = try request(.patch, place)
+        request.body = chunk
+        request.headers = [
+            ("Content-Type", "application/octet-stream"), ("Content-Range", "\(offset)-\(offset + Int64(chunk.count) - 1)"),
+        ]
+        // Sent again only after asking how far it came.
+        let head = try send(request, into: DroppingReceiver(for: request.shown), attempts: 1)
+        return try location(in: head, of: request)
+    }
+
+    /// Where a broken upload goes on. - Source: distribution-spec, "Pushing a blob in chunks".
+    private func progress(of place: WebAddress) throws(RegistryError) -> (WebAddress, Int64) {
+        let request = try request(.get, place)
+        let head = try send(request, into: DroppingReceiver(for: request.shown))
+        let end = head.headers["range"]?.split(separator: "-").last.flatMap { Int64($0) }
+        // "0-0" is nothing, or one byte: sent again in either case.
+        let offset = end.map { $0 > 0 ? $0 + 1 : 0 } ?? 0
+        return (head.headers["location"] == nil ? place : try location(in: head, of: request), offset)
+    }
+
+    private func finish(_ digest: Digest, at place: WebAddress) throws(RegistryError) {
+        let separator = place.text.contains("?") ? "&" : "?"
+        guard let address = WebAddress("\(place.text)\(separator)\(TextEncodings.formField("digest", digest.description))") else {
+            throw RegistryError(.malformed, doing: "", cause: "the registry gave an upload too long an address")
+        }
+        var request = try request(.put, address)
+        request.headers.append(("Content-Type", "application/octet-stream"))
+        try send(request, into: DroppingReceiver(for: request.shown))
+    }
+
+    private func location(in head: ResponseHead, of request: HTTPRequest) throws(RegistryError) -> WebAddress {
+        guard let address = WebAddress(head.headers["location"] ?? "", relativeTo: request.address) else {
+            throw RegistryError(.malformed, doing: request.shown, cause: "the registry names no place for the upload")
+        }
+        if request.address.scheme == "https" && address.scheme != "https" {
+            throw RegistryError(.refused, doing: request.shown, cause: "sent from https to \(address.withoutQuery)")
+        }
+        return address
+    }
+}

@@ -1,0 +1,20 @@
+extension RegistryClient {
+    /// Asks a registry whether it takes these credentials. Blocks.
+    /// - Parameter domain: as image references have it.
+    /// - Throws: `.unauthorized` where it does not; `.network` and the others.
+    package func check(_ credentials: RegistryCredentials, at domain: String, cancellation: Cancellation) throws(RegistryError) {
+        let host = RegistryHost(domain: domain, insecureRegistries: configuration.insecureRegistries)
+        let session = RepositorySession(
+            client: self, host: host, repository: "", neighbours: nil, credentials: credentials, cancellation: cancellation)
+        try session.greet()
+    }
+}
+
+extension RepositorySession {
+    /// Asks whether the registry speaks our protocol, and lets it ask who we are.
+    /// - Source: distribution-spec, "Determining Support".
+    func greet() throws(RegistryError) {
+        let request = try request(.get, "")
+        try send(request, into: DroppingReceiver(for: request.shown))
+    }
+}
