@@ -18,6 +18,14 @@ extension Client {
         try await report(EngineRequest("POST", "/images/\(name)/push", query: query, headers: headers), to: progress)
     }
 
+    /// `GET /images/get`: an archive, chunk by chunk.
+    public func exportImages(_ names: [String], to write: @Sendable ([UInt8]) async throws -> Void) async throws {
+        let request = EngineRequest("GET", "/images/get", query: names.map { (name: "names", value: $0) })
+        try await withAnswer(to: request) { answer in
+            for try await chunk in answer.bytes { try await write(chunk) }
+        }
+    }
+
     /// `POST /images/prune`.
     public func pruneImages(filters: Filters) async throws -> ImagesPruneReport {
         try await document(ImagesPruneReport.self, EngineRequest("POST", "/images/prune", query: try filterQuery(filters)))

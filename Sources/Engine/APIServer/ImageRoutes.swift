@@ -11,6 +11,8 @@ extension EngineRoutes {
                 try .document(try await engine.inspectImage(request.name), for: request)
             },
             Route(.POST, "/images/{*}/push", pushImage),
+            Route(.GET, "/images/get") { request in export(request.query.all("names")) },
+            Route(.GET, "/images/{*}/get") { request in export([request.name]) },
             Route(.GET, "/images/{*}/history") { request in try .document(try await engine.imageHistory(request.name)) },
             Route(.POST, "/images/prune") { request in
                 try .document(try await engine.pruneImages(filters: try request.query.filters()))
@@ -45,6 +47,12 @@ extension EngineRoutes {
         let credentials = Self.credentials(of: request)
         return Self.reporting { stream throws(EngineError) in
             try await engine.pullImage(reference, platform: query["platform"], credentials: credentials) { await stream.send($0) }
+        }
+    }
+
+    private func export(_ names: [String]) -> APIResponse {
+        .streamed(contentType: "application/x-tar", headAtOnce: false) { writer in
+            try await engine.exportImages(names) { try await writer.write($0) }
         }
     }
 

@@ -32,7 +32,7 @@ package enum LaterRoutes {
         ("networks", "/networks /networks/create /networks/prune /networks/{} /networks/{}/connect /networks/{}/disconnect"),
         ("volumes", "/volumes /volumes/create /volumes/prune /volumes/{}"),
         ("image builds", "/build /build/prune /build/cancel /session /grpc"),
-        ("image archives", "/images/load /images/get /images/{*}/get"),
+        ("image archives", "/images/load"),
         ("image searches", "/images/search"),
         ("commits", "/commit"),
         ("registry queries", "/distribution/{*}/json"),

@@ -6,22 +6,25 @@ package struct Query: Sendable {
     /// The most parameters that are looked at.
     package static let maximumCount = 256
 
-    private let values: [String: String]
+    private let values: [String: [String]]
 
-    /// Takes apart what stands behind the question mark. Of a name given twice the first value counts.
+    /// Takes apart what stands behind the question mark. Of a name given twice the first value counts, unless all are asked for.
     package init(_ text: some StringProtocol) {
-        var values: [String: String] = [:]
+        var values: [String: [String]] = [:]
         for pair in text.split(separator: "&").prefix(Self.maximumCount) {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = PercentEncoding.decode(parts[0], plusIsSpace: true)
             let value = parts.count == 2 ? PercentEncoding.decode(parts[1], plusIsSpace: true) : ""
-            if values[name] == nil { values[name] = value }
+            values[name, default: []].append(value)
         }
         self.values = values
     }
 
     /// A parameter's text; empty when absent.
-    package subscript(name: String) -> String { values[name] ?? "" }
+    package subscript(name: String) -> String { values[name]?.first ?? "" }
+
+    /// Every value of a parameter, in order.
+    package func all(_ name: String) -> [String] { values[name] ?? [] }
 
     /// True unless the parameter is absent, empty, `0`, `no`, `false` or `none`.
     package func flag(_ name: String) -> Bool {

@@ -116,12 +116,12 @@ private struct ImagePush: Sendable {
         let lease = storage.blobs.takeLease()
         defer { storage.blobs.release(lease) }
         for blob in image.image.blobs { storage.blobs.protect(blob, by: lease) }
-        let (bytes, manifest) = try await manifest()
+        let digest = image.image.manifestDigest
+        let (bytes, manifest) = try await storage.talks.run { () throws(ImageError) in try storage.manifest(digest) }
         for layer in image.image.layers { journal.add(.layer(id: layer.diffID.short, .preparing)) }
         try await pushLayers(manifest)
         let configuration = manifest.configuration
         _ = try await pushBlob(configuration, shownAs: nil)
-        let digest = image.image.manifestDigest
         let tag = name.tag ?? ImageReference.defaultTag
         try await storage.talks.run { () throws(ImageError) in
             do throws(RegistryError) {
@@ -130,19 +130,6 @@ private struct ImagePush: Sendable {
         }
         do throws(RecordsError) { try await records.tag(image.image.id, as: name.pinned(to: digest)) } catch { throw .storage(error) }
         journal.add(.tagged(tag, digest: digest, sizeBytes: bytes.count))
-    }
-
-    private func manifest() async throws(ImageError) -> ([UInt8], ImageManifest) {
-        let (blobs, digest) = (storage.blobs, image.image.manifestDigest)
-        return try await storage.talks.run { () throws(ImageError) in
-            do {
-                let bytes = try blobs.readBlob(digest, limitBytes: ImageDocument.maximumBytes)
-                guard case .manifest(let manifest) = try ImageDocument.decode(bytes) else {
-                    throw ImageError(.badContent, "\(digest) is no manifest of one image")
-                }
-                return (bytes, manifest)
-            } catch let error as ImageError { throw error } catch { throw .storage(error) }
-        }
     }
 
     private func pushLayers(_ manifest: ImageManifest) async throws(ImageError) {

@@ -1,5 +1,6 @@
 internal import ContentStore
 internal import CoreTypes
+internal import OCISpec
 internal import Records
 internal import Registry
 internal import Snapshots
@@ -45,6 +46,18 @@ final class ImageStorage: Sendable {
     func newKey(for chain: Digest) throws(ImageError) -> SnapshotKey {
         let number = nextKey.wrappingAdd(1, ordering: .relaxed).newValue
         do throws(SnapshotError) { return try SnapshotKey("layer-\(chain.short)-\(number)") } catch { throw .storage(error) }
+    }
+
+    /// Reads the manifest of one image. Blocks.
+    func manifest(_ digest: Digest) throws(ImageError) -> (bytes: [UInt8], manifest: ImageManifest) {
+        let document: ImageDocument
+        let bytes: [UInt8]
+        do {
+            bytes = try blobs.readBlob(digest, limitBytes: ImageDocument.maximumBytes)
+            document = try ImageDocument.decode(bytes)
+        } catch { throw .storage(error) }
+        guard case .manifest(let manifest) = document else { throw ImageError(.badContent, "\(digest) is no manifest of one image") }
+        return (bytes, manifest)
     }
 
     /// Keeps layers from the sweep, there or yet to come, until `letGo`.

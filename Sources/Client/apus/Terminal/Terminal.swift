@@ -149,3 +149,41 @@ private func signalSet(_ signals: [Int32]) -> sigset_t {
     for number in signals { _ = unsafe sigaddset(&set, number) }
     return set
 }
+
+/// A file that takes its name once it is whole. - Source: open(2), rename(2).
+final class NewFile: Sendable {
+    private let path: String
+    private let temporary: String
+    private let descriptor: Int32
+
+    /// - Throws: `Complaint` where no file can be made beside the old one.
+    init(replacing path: String) throws(Complaint) {
+        self.path = path
+        temporary = "\(path).\(getpid()).tmp"
+        descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        if descriptor < 0 { throw Self.complaint("open", path) }
+    }
+
+    deinit { close(descriptor) }
+
+    func write(_ bytes: [UInt8]) throws(Complaint) {
+        var offset = 0
+        while offset < bytes.count {
+            let written = unsafe bytes.withUnsafeBytes { buffer in
+                unsafe Glibc.write(descriptor, buffer.baseAddress.map { unsafe $0 + offset }, buffer.count - offset)
+            }
+            if written >= 0 { offset += written } else if errno != EINTR { throw Self.complaint("write", path) }
+        }
+    }
+
+    func finish() throws(Complaint) {
+        if unsafe rename(temporary, path) != 0 { throw Self.complaint("rename", path) }
+    }
+
+    /// Leaves nothing behind.
+    func discard() { _ = unsafe unlink(temporary) }
+
+    private static func complaint(_ call: String, _ path: String) -> Complaint {
+        Complaint("\(call) \(path): \(unsafe String(cString: strerror(errno)))")
+    }
+}

@@ -14,7 +14,8 @@ let historyVerb = Verb(
 ) { invocation in
     let arguments = invocation.arguments
     let steps = try await invocation.environment.client.imageHistory(arguments.operands[0])
-    let format = arguments.bool("quiet") && !arguments.has("format") ? ListFormat("{{.ID}}") : ListFormat(arguments.string("format"))
+    let asked = ListFormat(arguments.string("format"))
+    let format = arguments.bool("quiet") && asked == .table(nil) ? ListFormat("{{.ID}}") : asked
     let now = Int64(Date().timeIntervalSince1970)
     let rows = steps.map { historyRow($0, now: now, isWhole: arguments.bool("no-trunc"), isHuman: arguments.bool("human", default: true)) }
     let byDefault = ["ID", "CreatedSince", "CreatedBy", "Size", "Comment"]
@@ -29,7 +30,7 @@ private let historyColumns = [
 
 private func historyRow(_ step: ImageHistoryItem, now: Int64, isWhole: Bool, isHuman: Bool) -> TemplateValue {
     let moment = Timestamp(seconds: step.created).description
-    let age = step.created <= 0 ? "N/A" : humanDuration(seconds: max(0, now - step.created)) + " ago"
+    let age = step.created <= 0 ? "N/A" : Ages.words(seconds: now - step.created) + " ago"
     let instruction = String(step.createdBy.map { $0 == "\t" ? " " : $0 })
     let fields: [(String, String)] = [
         ("Comment", step.comment), ("CreatedAt", moment), ("CreatedBy", isWhole ? instruction : shortened(instruction, to: 45)),

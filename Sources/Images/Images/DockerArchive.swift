@@ -1,0 +1,57 @@
+internal import CoreTypes
+internal import JSON
+internal import OCISpec
+
+/// One image of Docker's `manifest.json`, the list beside or in place of an OCI index in what `docker save` writes.
+/// - Source: moby, image/spec/v1.2.md, "Combined Image JSON + Filesystem Changeset Format".
+struct DockerArchiveItem: Equatable, Sendable {
+    static let fileName = "manifest.json"
+
+    /// Path of the configuration in the archive.
+    var configuration: String
+    /// `name:tag`; none is null.
+    var names: [String]
+    /// Paths of the layers, the lowest first.
+    var layers: [String]
+
+    init(_ manifest: ImageManifest, names: [ImageReference]) {
+        configuration = ImageLayout.path(of: manifest.configuration.digest)
+        self.names = names.map(\.familiar)
+        layers = manifest.layers.map { ImageLayout.path(of: $0.digest) }
+    }
+
+    static func encode(_ items: [DockerArchiveItem]) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.array { writer in
+            for item in items {
+                writer.object { writer in
+                    writer.member("Config", item.configuration)
+                    writer.name("RepoTags")
+                    if item.names.isEmpty { writer.null() } else { writer.array { writer in item.names.forEach { writer.string($0) } } }
+                    writer.member("Layers", item.layers)
+                }
+            }
+        }
+        return writer.bytes
+    }
+}
+
+extension ImageLayout {
+    /// Where a blob lies in a layout.
+    static func path(of digest: Digest) -> String { "\(folder(of: digest))/\(digest.hex)" }
+
+    static func folder(of digest: Digest) -> String { "blobs/\(digest.algorithm.rawValue)" }
+
+    /// containerd's annotation for an image's whole name.
+    static let nameAnnotation = "io.containerd.image.name"
+}
+
+extension Descriptor {
+    /// The same manifest under a name.
+    func named(_ name: ImageReference) -> Descriptor {
+        var named = self
+        named.annotations[ImageLayout.nameAnnotation] = name.description
+        named.annotations[ImageLayout.tagAnnotation] = name.tag
+        return named
+    }
+}

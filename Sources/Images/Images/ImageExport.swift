@@ -1,0 +1,143 @@
+internal import Archive
+internal import ContentStore
+internal import CoreTypes
+internal import LinuxSyscalls
+internal import OCISpec
+internal import Records
+internal import Registry
+internal import Synchronization
+
+extension ImageLibrary {
+    /// Writes images as a tar: an OCI image layout with Docker's manifest.json beside it. Blobs are what the registry served, byte for
+    /// byte, each of them once, and verified on their way.
+    /// - Parameter words: names, ids or beginnings of ids. A name without a tag is all tags of the repository.
+    /// - Parameter write: takes the archive chunk by chunk; the next one waits for it.
+    /// - Throws: `ImageError`; what `write` throws.
+    package func export(_ words: [String], to write: ([UInt8]) async throws -> Void) async throws {
+        let storage = try storage()
+        let lease = storage.blobs.takeLease()
+        defer { storage.blobs.release(lease) }
+        var chosen: [ExportedImage] = []
+        for word in words {
+            for found in try await exported(word) {
+                for blob in found.image.blobs { storage.blobs.protect(blob, by: lease) }
+                if let known = chosen.firstIndex(where: { $0.image.id == found.image.id }) {
+                    chosen[known].names += found.names.filter { !chosen[known].names.contains($0) }
+                } else {
+                    chosen.append(found)
+                }
+            }
+        }
+        let images = chosen
+        let archive = try await storage.talks.run { () throws(ImageError) in try ImageArchive(images, storage: storage) }
+        try await archive.write(to: write)
+    }
+
+    /// What a word stands for in an archive, with the names that go along.
+    private func exported(_ word: String) async throws(ImageError) -> [ExportedImage] {
+        guard case .name(let name, _) = ImageWord(word) else { return [ExportedImage(image: try await lookUp(word).image, names: [])] }
+        if let typed = try? ImageReference(word), typed.tag == nil, typed.digest == nil {
+            let found = try await list().map { ExportedImage(image: $0.image, names: $0.tags.filter { $0.name == typed.name }) }
+                .filter { !$0.names.isEmpty }
+            if !found.isEmpty { return found }
+        }
+        let named = try await lookUp(word)
+        return [ExportedImage(image: named.image, names: named.tags.filter { $0 == name })]
+    }
+}
+
+/// An image with those of its names that go into an archive.
+private struct ExportedImage: Sendable {
+    let image: ImageRecord
+    var names: [ImageReference]
+}
+
+/// The members of an archive, in their order.
+private struct ImageArchive: Sendable {
+    enum Member: Sendable {
+        case folder(String)
+        case bytes(name: String, [UInt8])
+        case blob(Descriptor)
+    }
+
+    private let members: [Member]
+    private let storage: ImageStorage
+
+    /// Reads manifests; nothing large. Blocks.
+    init(_ images: [ExportedImage], storage: ImageStorage) throws(ImageError) {
+        self.storage = storage
+        var blobs: [Digest: Descriptor] = [:]
+        var index = ImageIndex(manifests: [])
+        var items: [DockerArchiveItem] = []
+        for exported in images {
+            let (bytes, manifest) = try storage.manifest(exported.image.manifestDigest)
+            let descriptor = Descriptor(
+                mediaType: manifest.mediaType, digest: exported.image.manifestDigest, sizeBytes: Int64(bytes.count),
+                platform: exported.image.platform)
+            for part in [descriptor, manifest.configuration] + manifest.layers { blobs[part.digest] = part }
+            index.manifests += exported.names.isEmpty ? [descriptor] : exported.names.map(descriptor.named)
+            items.append(DockerArchiveItem(manifest, names: exported.names))
+        }
+        let sorted = blobs.values.sorted { $0.digest.description < $1.digest.description }
+        let folders = Set(sorted.map { "\(ImageLayout.folder(of: $0.digest))/" }).sorted()
+        members =
+            (["blobs/"] + folders).map { .folder($0) } + sorted.map { .blob($0) } + [
+                .bytes(name: ImageLayout.indexFileName, index.encode()),
+                .bytes(name: DockerArchiveItem.fileName, DockerArchiveItem.encode(items)),
+                .bytes(name: ImageLayout.markerFileName, ImageLayout.marker),
+            ]
+    }
+
+    func write(to write: ([UInt8]) async throws -> Void) async throws {
+        for member in members {
+            switch member {
+            case .folder(let name): try await write(TarHeader.directory(name))
+            case .bytes(let name, let bytes):
+                let size = Int64(bytes.count)
+                try await write(TarHeader.file(name, sizeBytes: size) + bytes + TarHeader.padding(after: size))
+            case .blob(let blob):
+                let storage = storage
+                let reading = try await storage.talks.run { () throws(ImageError) in try BlobReading(blob, in: storage.blobs) }
+                try await write(TarHeader.file(ImageLayout.path(of: blob.digest), sizeBytes: blob.sizeBytes))
+                while let chunk = try await storage.talks.run({ () throws(ImageError) in try reading.next() }) { try await write(chunk) }
+                try await write(TarHeader.padding(after: blob.sizeBytes))
+            }
+        }
+        try await write(TarHeader.end)
+    }
+}
+
+/// A blob read from its start to its end, which is reached only if its bytes are those of its digest.
+private final class BlobReading: Sendable {
+    private static let chunkBytes = 1 << 20
+    private let file: OwnedFD
+    private let descriptor: Descriptor
+    private let hasher: Mutex<DigestHasher?>
+
+    init(_ descriptor: Descriptor, in blobs: BlobStore) throws(ImageError) {
+        self.descriptor = descriptor
+        do throws(ContentError) { file = try blobs.openBlob(descriptor.digest) } catch { throw .storage(error) }
+        hasher = Mutex(DigestHasher(descriptor.digest.algorithm))
+    }
+
+    /// - Throws: `.badContent` where the disk lost bytes.
+    func next() throws(ImageError) -> [UInt8]? {
+        let chunk: [UInt8]
+        do throws(SyscallError) {
+            chunk = try readChunk(file.number, limitBytes: Self.chunkBytes, subject: descriptor.digest.description)
+        } catch { throw .storage(error) }
+        if !chunk.isEmpty {
+            hasher.withLock { Self.add(chunk, to: &$0) }
+            return chunk
+        }
+        let found = hasher.withLock { $0.take()?.finish() }
+        guard found == descriptor.digest else { throw ImageError(.badContent, "the disk lost bytes of \(descriptor.digest)") }
+        return nil
+    }
+
+    private static func add(_ chunk: [UInt8], to hasher: inout DigestHasher?) {
+        guard var open = hasher.take() else { return }
+        open.update(chunk.span)
+        hasher = .some(open)
+    }
+}
