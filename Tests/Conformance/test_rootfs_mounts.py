@@ -171,7 +171,7 @@ def test_the_working_directory_is_made_where_it_is_missing(box):
     ({"destination": "/t", "type": "nosuchfs", "source": "t"}, ["mount nosuchfs onto /t", "ENODEV (19)"]),
     ({"destination": "/t", "type": "bind", "source": "/no/such/source", "options": ["bind"]},
      ["bind /no/such/source onto /t", "ENOENT (2)"]),
-    ({"destination": "/t", "type": "tmpfs", "source": "t", "options": ["tmpcopyup"]}, ["tmpcopyup", "not supported"]),
+    ({"destination": "/t", "type": "tmpfs", "source": "t", "options": ["remount"]}, ["remount", "not supported"]),
 ])
 def test_a_mount_that_fails_names_step_subject_and_errno(box, entry, words):
     box.bundle.config["mounts"].append(entry)

@@ -70,9 +70,3 @@ def test_a_second_start_takes_the_compiled_filter_and_denies_the_same(box):
     with_rules(box, rule("chroot", errnoRet=95))
     for _ in range(3):
         assert "not supported" in box.run("busybox chroot / true").err
-
-
-@pytest.mark.ours
-def test_notification_is_refused_by_name(box):
-    with_rules(box, rule("chroot", action="SCMP_ACT_NOTIFY"))
-    box.refused("SCMP_ACT_NOTIFY is not supported")

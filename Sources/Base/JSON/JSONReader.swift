@@ -6,6 +6,8 @@ package struct JSONLimits: Sendable {
     package var maximumDepth: Int
     /// Whether strings may hold U+0000, at which a C string ends.
     package var allowsNUL: Bool
+    /// Whether `skipUnknownMember` is an error.
+    package var refusesUnknownMembers = false
 
     package init(maximumBytes: Int = 4 << 20, maximumDepth: Int = 64, allowsNUL: Bool = true) {
         self.maximumBytes = maximumBytes
@@ -171,6 +173,12 @@ package struct JSONReader: Sendable {
         case UInt8(ascii: "n"): try scanLiteral("null")
         default: _ = try scanNumber()
         }
+    }
+
+    /// Passes over the value of a member that the reader does not know. - Throws: `JSONError` where the limits refuse such members.
+    package mutating func skipUnknownMember() throws(JSONError) {
+        if limits.refusesUnknownMembers { throw problem("unknown member") }
+        try skipValue()
     }
 
     /// Consumes `null` when that is the next value.

@@ -25,7 +25,7 @@ extension LinuxConfiguration {
             case "readonlyPaths": readonlyPaths = try reader.readStrings()
             case "mountLabel": mountLabel = try reader.readString()
             case "personality": personality = try Personality(from: &reader)
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }
@@ -49,7 +49,7 @@ extension LinuxNamespace {
             switch name {
             case "type": kind = try reader.readCase()
             case "path": path = try reader.readString()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.init(try reader.require(kind, "type"), path: path == "" ? nil : path)
@@ -70,7 +70,7 @@ extension LinuxDevice {
             case "fileMode": fileMode = try reader.readInteger()
             case "uid": uid = try reader.readInteger()
             case "gid": gid = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.kind = try reader.require(kind, "type")
@@ -84,7 +84,7 @@ extension NetDevice {
         try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
             switch name {
             case "name": self.name = try reader.readString()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }
@@ -97,7 +97,7 @@ extension TimeOffsets {
             switch name {
             case "boottime": boottime = try Offset(from: &reader)
             case "monotonic": monotonic = try Offset(from: &reader)
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }
@@ -110,7 +110,7 @@ extension TimeOffsets.Offset {
             switch name {
             case "secs": seconds = try reader.readInteger()
             case "nanosecs": nanoseconds = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }
@@ -126,7 +126,7 @@ extension IntelRdt {
             case "l3CacheSchema": l3CacheSchema = try reader.readString()
             case "memBwSchema": memBwSchema = try reader.readString()
             case "enableMonitoring": enableMonitoring = try reader.readBool()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }
@@ -141,7 +141,7 @@ extension MemoryPolicy {
             case "mode": mode = try reader.readCase()
             case "nodes": nodes = try reader.readString()
             case "flags": flags = try reader.readCases()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.mode = try reader.require(mode, "mode")
@@ -156,7 +156,7 @@ extension Personality {
             switch name {
             case "domain": domain = try reader.readCase()
             case "flags": flags = try reader.readStrings()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.domain = try reader.require(domain, "domain")
@@ -176,7 +176,7 @@ extension SeccompConfiguration {
             case "listenerPath": listenerPath = try reader.readString()
             case "listenerMetadata": listenerMetadata = try reader.readString()
             case "syscalls": rules = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try Rule(from: &reader) }
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.defaultAction = try reader.require(defaultAction, "defaultAction")
@@ -197,7 +197,7 @@ extension SeccompConfiguration.Rule {
                 arguments = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in
                     try SeccompConfiguration.Argument(from: &reader)
                 }
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.names = try reader.require(names, "names")
@@ -217,7 +217,7 @@ extension SeccompConfiguration.Argument {
             case "value": value = try reader.readInteger()
             case "valueTwo": valueTwo = try reader.readInteger()
             case "op": comparison = try reader.readCase()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.init(

@@ -32,7 +32,7 @@ extension ProcessConfiguration {
             case "scheduler": scheduler = try SchedulerConfiguration(from: &reader)
             case "execCPUAffinity": execCPUAffinity = try ExecCPUAffinity(from: &reader)
             case "user": user = try UserConfiguration(from: &reader)
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         workingDirectory = try reader.require(cwd, "cwd")
@@ -47,7 +47,7 @@ extension ConsoleSize {
             switch name {
             case "height": height = try reader.readInteger()
             case "width": width = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.init(height: try reader.require(height, "height"), width: try reader.require(width, "width"))
@@ -65,7 +65,7 @@ extension UserConfiguration {
             case "additionalGids":
                 additionalGIDs = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try reader.readInteger() }
             case "username": username = try reader.readString()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }
@@ -81,7 +81,7 @@ extension ResourceLimit {
             case "type": type = try reader.readString()
             case "soft": soft = try reader.readInteger()
             case "hard": hard = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.init(
@@ -99,7 +99,7 @@ extension CapabilitySets {
             case "permitted": permitted = try reader.readStrings()
             case "inheritable": inheritable = try reader.readStrings()
             case "ambient": ambient = try reader.readStrings()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }
@@ -113,7 +113,7 @@ extension IOPriority {
             switch name {
             case "class": schedulingClass = try reader.readCase()
             case "priority": priority = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.init(schedulingClass: try reader.require(schedulingClass, "class"), priority: priority)
@@ -133,7 +133,7 @@ extension SchedulerConfiguration {
             case "runtime": runtimeNanoseconds = try reader.readInteger()
             case "deadline": deadlineNanoseconds = try reader.readInteger()
             case "period": periodNanoseconds = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.policy = try reader.require(policy, "policy")
@@ -147,7 +147,7 @@ extension ExecCPUAffinity {
             switch name {
             case "initial": initial = try reader.readString()
             case "final": final = try reader.readString()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }

@@ -26,7 +26,7 @@ extension LinuxResources {
             case "network": network = try NetworkLimits(from: &reader)
             case "rdma": rdma = try reader.readDictionary { (reader: inout JSONReader) throws(JSONError) in try RDMALimit(from: &reader) }
             case "unified": unified = try reader.readStringDictionary()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }
@@ -48,7 +48,7 @@ extension DeviceRule {
             case "major": major = try Self.readNumber(from: &reader)
             case "minor": minor = try Self.readNumber(from: &reader)
             case "access": access = try Access(from: &reader)
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.allow = try reader.require(allow, "allow")
@@ -91,7 +91,7 @@ extension MemoryLimits {
             case "disableOOMKiller": disableOOMKiller = try reader.readBool()
             case "useHierarchy": useHierarchy = try reader.readBool()
             case "checkBeforeUpdate": checkBeforeUpdate = try reader.readBool()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }
@@ -111,7 +111,7 @@ extension CPULimits {
             case "cpus": cpus = try reader.readString()
             case "mems": mems = try reader.readString()
             case "idle": idle = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }
@@ -123,7 +123,7 @@ extension PidsLimit {
         try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
             switch name {
             case "limit": limit = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }
@@ -142,7 +142,7 @@ extension BlockIOLimits {
             case "throttleWriteBpsDevice": throttleWriteBytes = try Throttle.readList(from: &reader)
             case "throttleReadIOPSDevice": throttleReadOperations = try Throttle.readList(from: &reader)
             case "throttleWriteIOPSDevice": throttleWriteOperations = try Throttle.readList(from: &reader)
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }
@@ -159,7 +159,7 @@ extension BlockIOLimits.DeviceWeight {
             case "minor": minor = try reader.readInteger()
             case "weight": weight = try reader.readInteger()
             case "leafWeight": leafWeight = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.major = try reader.require(major, "major")
@@ -181,7 +181,7 @@ extension BlockIOLimits.Throttle {
             case "major": major = try reader.readInteger()
             case "minor": minor = try reader.readInteger()
             case "rate": rate = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.init(major: try reader.require(major, "major"), minor: try reader.require(minor, "minor"), rate: rate)
@@ -196,7 +196,7 @@ extension HugepageLimit {
             switch name {
             case "pageSize": pageSize = try reader.readString()
             case "limit": limit = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.init(pageSize: try reader.require(pageSize, "pageSize"), limitBytes: try reader.require(limit, "limit"))
@@ -211,7 +211,7 @@ extension NetworkLimits {
             case "classID": classID = try reader.readInteger()
             case "priorities":
                 priorities = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try Priority(from: &reader) }
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }
@@ -225,7 +225,7 @@ extension NetworkLimits.Priority {
             switch name {
             case "name": interface = try reader.readString()
             case "priority": priority = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.init(name: try reader.require(interface, "name"), priority: try reader.require(priority, "priority"))
@@ -239,7 +239,7 @@ extension RDMALimit {
             switch name {
             case "hcaHandles": hcaHandles = try reader.readInteger()
             case "hcaObjects": hcaObjects = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }

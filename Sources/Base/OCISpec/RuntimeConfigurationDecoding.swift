@@ -1,11 +1,13 @@
 internal import JSON
 
 extension RuntimeConfiguration {
-    /// Reads and validates a `config.json`. Members that the specification does not know are ignored, as it demands.
+    /// Reads and validates a `config.json`. Members that the specification does not know are ignored, as it demands, unless `isStrict`.
     /// - Throws: `SpecProblem` naming the member.
     /// - Spec: runtime-spec v1.3.0, config.md.
-    public static func decode(_ bytes: [UInt8]) throws(SpecProblem) -> RuntimeConfiguration {
-        let configuration = try decodeDocument(bytes, limits: kernelBoundLimits) { (reader: inout JSONReader) throws(JSONError) in
+    public static func decode(_ bytes: [UInt8], isStrict: Bool = false) throws(SpecProblem) -> RuntimeConfiguration {
+        var limits = kernelBoundLimits
+        limits.refusesUnknownMembers = isStrict
+        let configuration = try decodeDocument(bytes, limits: limits) { (reader: inout JSONReader) throws(JSONError) in
             try RuntimeConfiguration(from: &reader)
         }
         try configuration.validate()
@@ -27,7 +29,9 @@ extension RuntimeConfiguration {
             case "hooks": hooks = try HookSet(from: &reader)
             case "annotations": annotations = try reader.readStringDictionary()
             case "linux": linux = try LinuxConfiguration(from: &reader)
-            default: try reader.skipValue()
+            // Other platforms' parts of the specification.
+            case "freebsd", "solaris", "vm", "windows", "zos": try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         ociVersion = try reader.require(version, "ociVersion")
@@ -42,7 +46,7 @@ extension RootConfiguration {
             switch name {
             case "path": path = try reader.readString()
             case "readonly": isReadOnly = try reader.readBool()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.init(path: try reader.require(path, "path"), isReadOnly: isReadOnly)
@@ -61,7 +65,7 @@ extension MountConfiguration {
             case "options": options = try reader.readStrings()
             case "uidMappings": uidMappings = try IDMapping.readList(from: &reader)
             case "gidMappings": gidMappings = try IDMapping.readList(from: &reader)
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.destination = try reader.require(destination, "destination")
@@ -82,7 +86,7 @@ extension IDMapping {
             case "containerID": containerID = try reader.readInteger()
             case "hostID": hostID = try reader.readInteger()
             case "size": size = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.init(
@@ -102,7 +106,7 @@ extension HookSet {
             case "startContainer": startContainer = try Hook.readList(from: &reader)
             case "poststart": poststart = try Hook.readList(from: &reader)
             case "poststop": poststop = try Hook.readList(from: &reader)
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
     }
@@ -122,7 +126,7 @@ extension Hook {
             case "args": arguments = try reader.readStrings()
             case "env": environment = try reader.readStrings()
             case "timeout": timeoutSeconds = try reader.readInteger()
-            default: try reader.skipValue()
+            default: try reader.skipUnknownMember()
             }
         }
         self.path = try reader.require(path, "path")

@@ -142,7 +142,8 @@ extension SchedulerConfiguration {
         if !(-20...19).contains(nice) { throw SpecProblem(field: path + ".nice", problem: "must be from -20 to 19, found \(nice)") }
         let isRealTime = policy == .fifo || policy == .roundRobin
         let priorities: ClosedRange<Int32> = isRealTime ? 1...99 : 0...0
-        if !priorities.contains(priority) {
+        // The kernel's own word for SCHED_DEADLINE, which has none.
+        if policy != .deadline && !priorities.contains(priority) {
             throw SpecProblem(
                 field: path + ".priority",
                 problem: isRealTime

@@ -38,8 +38,8 @@ int clinux_fsmount(int context, uint32_t flags, uint32_t attributes) {
 }
 
 int clinux_mount_setattr(int directory, const char *path, uint32_t flags, uint64_t set, uint64_t clear,
-                         uint64_t propagation) {
-    uint64_t attributes[4] = {set, clear, propagation, 0};
+                         uint64_t propagation, uint64_t user_namespace) {
+    uint64_t attributes[4] = {set, clear, propagation, user_namespace};
     return result(syscall(SYS_mount_setattr, directory, path, flags, attributes, sizeof attributes));
 }
 

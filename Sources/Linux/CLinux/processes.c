@@ -47,6 +47,8 @@ int clinux_pidfd_send_signal(int pidfd, int signal) {
     return result(syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0));
 }
 
+int clinux_pidfd_getfd(int pidfd, int descriptor) { return result(syscall(SYS_pidfd_getfd, pidfd, descriptor, 0)); }
+
 int clinux_waitid(int id_type, int id, int options, struct clinux_exit *exit) {
     siginfo_t information = {0};
     if (waitid((idtype_t)id_type, (id_t)id, &information, options) < 0) return -errno;

@@ -8,6 +8,10 @@ package struct SeccompFilterFlags: OptionSet, Hashable, Sendable {
     package static let synchronizeThreads = SeccompFilterFlags(rawValue: 1)
     package static let log = SeccompFilterFlags(rawValue: 2)
     package static let speculationAllow = SeccompFilterFlags(rawValue: 4)
+    /// Linux 5.0.
+    package static let newListener = SeccompFilterFlags(rawValue: 8)
+    /// Linux 5.19, with `newListener`.
+    package static let waitKillableReceive = SeccompFilterFlags(rawValue: 32)
 }
 
 /// The bytes of one instruction of a classic BPF program. - Source: linux/filter.h, struct sock_filter.
@@ -17,9 +21,17 @@ package let filterInstructionBytes = 8
 /// - Parameter program: classic BPF instructions in the machine's byte order, at most 4096.
 /// - Throws: EACCES without no_new_privs and CAP_SYS_ADMIN; EINVAL for a program that the kernel does not accept.
 /// - Source: seccomp(2), SECCOMP_SET_MODE_FILTER, Linux 3.17.
-package func installSeccompFilter(_ program: [UInt8], flags: SeccompFilterFlags) throws(SyscallError) {
+/// - Returns: with `newListener` the descriptor, close-on-exec, that notifications come through: the caller's to close.
+@discardableResult
+package func installSeccompFilter(_ program: [UInt8], flags: SeccompFilterFlags) throws(SyscallError) -> Int32 {
     guard program.count % filterInstructionBytes == 0, let count = UInt16(exactly: program.count / filterInstructionBytes) else {
         throw SyscallError("seccomp", "\(program.count) bytes", errno: 22)
     }
-    try checked("seccomp", "\(count) instructions") { unsafe clinux_install_filter(program, count, flags.rawValue) }
+    return try checked("seccomp", "\(count) instructions") { unsafe clinux_install_filter(program, count, flags.rawValue) }
+}
+
+/// A copy of a descriptor that another process has. - Source: pidfd_getfd(2), Linux 5.6.
+package func copyDescriptor(_ descriptor: Int32, ofProcess pidfd: borrowing OwnedFD, subject: String) throws(SyscallError) -> OwnedFD {
+    let process = pidfd.number
+    return OwnedFD(owning: try checked("pidfd_getfd", subject) { clinux_pidfd_getfd(process, descriptor) })
 }

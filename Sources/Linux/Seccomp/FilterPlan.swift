@@ -27,6 +27,7 @@ struct FilterAction: Equatable {
     static let killThread = FilterAction(rawValue: 0)
     static let trap = FilterAction(rawValue: 0x0003_0000)
     static let log = FilterAction(rawValue: 0x7ffc_0000)
+    static let notify = FilterAction(rawValue: 0x7fc0_0000)
     static let allow = FilterAction(rawValue: 0x7fff_0000)
     static func errno(_ number: UInt16) -> FilterAction { FilterAction(rawValue: 0x0005_0000 | UInt32(number)) }
     static func trace(_ message: UInt16) -> FilterAction { FilterAction(rawValue: 0x7ff0_0000 | UInt32(message)) }
@@ -36,17 +37,20 @@ private let permissionDenied: UInt32 = 1
 let callNotImplemented: UInt16 = 38
 
 /// Reads a profile for a machine. Pure.
-/// - Throws: `invalidProfile`, or `unsupported` for SCMP_ACT_NOTIFY.
+/// - Throws: `invalidProfile`; `unsupported` where the process itself would wait for a listener that it has yet to hand over.
 /// - Spec: runtime-spec v1.3.0, config-linux.md, "Seccomp".
 func filterPlan(for profile: SeccompConfiguration, on machine: AuditArchitecture) throws(SeccompError) -> FilterPlan {
-    if profile.listenerPath != nil || profile.listenerMetadata != nil {
-        throw SeccompError(.unsupported, "linux.seccomp.listenerPath", "seccomp notification is not supported")
+    if profile.defaultAction == .notify {
+        throw SeccompError(.unsupported, "linux.seccomp.defaultAction", "SCMP_ACT_NOTIFY cannot be the default: init could not go on")
     }
     let defaultAction = try action(profile.defaultAction, profile.defaultErrnoReturn, field: "linux.seccomp.defaultAction")
     var rules: [FilterRule] = []
     for (index, rule) in profile.rules.enumerated() {
         let field = "linux.seccomp.syscalls[\(index)]"
         let action = try action(rule.action, rule.errnoReturn, field: field)
+        if action == .notify, let name = rule.names.first(where: unnotifiableCalls.contains) {
+            throw SeccompError(.unsupported, field, "SCMP_ACT_NOTIFY cannot be used for \(name): init hands the listener over by it")
+        }
         if let argument = rule.arguments.first(where: { $0.index > 5 }) {
             throw SeccompError(.invalidProfile, "\(field).args", "a call has no argument \(argument.index)")
         }
@@ -64,16 +68,27 @@ func filterPlan(for profile: SeccompConfiguration, on machine: AuditArchitecture
         rules: rules, answersNewCalls: !isPermissive && defaultAction != .errno(callNotImplemented))
 }
 
-/// The flags of seccomp(2) that a profile names. - Throws: `unsupported` for one that only notification uses.
+/// What a process does between loading a filter with a listener and that listener's being there.
+private let unnotifiableCalls: Set<String> = ["read", "write"]
+
+/// Whether calls are handed to a listener.
+func needsListener(_ profile: SeccompConfiguration) -> Bool { profile.rules.contains { $0.action == .notify } }
+
+/// The flags of seccomp(2) that a profile names or its rules need. - Throws: `invalidProfile` for one that goes with a listener alone.
 func filterFlags(of profile: SeccompConfiguration) throws(SeccompError) -> SeccompFilterFlags {
-    var flags: SeccompFilterFlags = []
+    let hasListener = needsListener(profile)
+    var flags: SeccompFilterFlags = hasListener ? .newListener : []
     for flag in profile.flags {
         switch flag {
-        case .synchronizeThreads: flags.insert(.synchronizeThreads)
+        // There is one thread, and the kernel does not take both.
+        case .synchronizeThreads: if !hasListener { flags.insert(.synchronizeThreads) }
         case .log: flags.insert(.log)
         case .speculationAllow: flags.insert(.speculationAllow)
         case .waitKillableReceive:
-            throw SeccompError(.unsupported, "linux.seccomp.flags", "\(flag.rawValue): seccomp notification is not supported")
+            guard hasListener else {
+                throw SeccompError(.invalidProfile, "linux.seccomp.flags", "\(flag.rawValue) goes with SCMP_ACT_NOTIFY only")
+            }
+            flags.insert(.waitKillableReceive)
         }
     }
     return flags
@@ -94,7 +109,7 @@ private func action(_ action: SeccompConfiguration.Action, _ number: UInt32?, fi
     case .trace: return .trace(value)
     case .allow: return .allow
     case .log: return .log
-    case .notify: throw SeccompError(.unsupported, field, "SCMP_ACT_NOTIFY is not supported")
+    case .notify: return .notify
     }
 }
 

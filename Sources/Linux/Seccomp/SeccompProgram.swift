@@ -18,8 +18,12 @@ package struct SeccompProgram: Equatable, Sendable {
 
     /// Filters the calling thread and its children, for good: the last thing before execve(2), after no_new_privs, or with
     /// CAP_SYS_ADMIN. - Throws: `refused`.
-    package func load() throws(SeccompError) {
-        do throws(SyscallError) { try installSeccompFilter(instructions, flags: flags) } catch {
+    /// - Returns: the listener's descriptor where calls are handed to one; close-on-exec.
+    package func load() throws(SeccompError) -> Int32? {
+        do throws(SyscallError) {
+            let value = try installSeccompFilter(instructions, flags: flags)
+            return flags.contains(.newListener) ? value : nil
+        } catch {
             throw SeccompError("load seccomp filter", error)
         }
     }
@@ -32,6 +36,9 @@ package struct SeccompProgram: Equatable, Sendable {
 package func seccompProgram(for profile: SeccompConfiguration, cache: FilePath? = nil) throws(SeccompError) -> SeccompProgram {
     let machine = AuditArchitecture.machine
     let flags = try filterFlags(of: profile)
+    if flags.contains(.newListener) && profile.listenerPath?.isEmpty != false {
+        throw SeccompError(.invalidProfile, "linux.seccomp.listenerPath", "is required with SCMP_ACT_NOTIFY")
+    }
     let plan = try filterPlan(for: profile, on: machine)
     guard let cache else {
         return SeccompProgram(instructions: try compile(plan, for: machine), flags: flags, wasCached: false, cacheProblem: nil)

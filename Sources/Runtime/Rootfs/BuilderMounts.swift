@@ -22,15 +22,41 @@ extension RootfsBuilder {
                 // A user namespace that does not own its cgroup namespace: the container's own subtree is what it may see.
                 mount = try ownCgroup2Subtree(step.attributes)
             }
+            if step.copiesUp && !place.wasMade { try copyTree(from: place.descriptor.number, to: mount.number, subject: step.destination) }
             try attach(mount, at: place.take(), step, isWritableProcfs: type == "proc" && !step.attributes.set.contains(.readOnly))
-        case .bind(let source, let recursive):
-            let tree = try openTree(FilePath(source), recursive ? [.clone, .recursive] : .clone)
-            try verifyProcBind(tree.number, step.destination)
-            let isDirectory = try fileStatus(of: tree.number, subject: source).type == .directory
-            try apply(step.attributes, step.recursiveAttributes, to: tree.number)
-            let place = try openMountPoint(step, creating: isDirectory ? .directory : .file)
-            try attach(tree, at: place.take(), step, attributesApplied: true)
+        case .bind(let source, let recursive): try bind(source, recursive: recursive, step)
         case .cgroups(let inOwnNamespace): try mountCgroups(step, inOwnNamespace: inOwnNamespace)
+        }
+    }
+
+    private mutating func bind(_ source: String, recursive: Bool, _ step: MountStep) throws(SyscallError) {
+        if step.copiesLink, try fileStatus(FilePath(source)).type == .symbolicLink { return try copyLink(source, step) }
+        let tree: OwnedFD
+        if step.ownerMapping != nil {
+            tree = try takeMappedTree()
+        } else {
+            var flags: OpenTreeFlags = recursive ? [.clone, .recursive] : .clone
+            if !step.followsSource { flags.insert(.noFollow) }
+            tree = try openTree(FilePath(source), flags)
+        }
+        try verifyProcBind(tree.number, step.destination)
+        let isDirectory = try fileStatus(of: tree.number, subject: source).type == .directory
+        try apply(step.attributes, step.recursiveAttributes, to: tree.number)
+        let place = try openMountPoint(step, creating: isDirectory ? .directory : .file)
+        try attach(tree, at: place.take(), step, attributesApplied: true)
+    }
+
+    /// A link that is there already, and says the same, is left.
+    private mutating func copyLink(_ source: String, _ step: MountStep) throws(SyscallError) {
+        let target = try symbolicLinkText(FilePath(source))
+        let path = FilePath(step.destination)
+        guard let name = path.lastComponent else { throw SyscallError("symlink", step.destination, errno: EINVAL) }
+        let directory = try openedRoot { root throws(SyscallError) in
+            try root.openMountPoint(path.removingLastComponent().string, creating: .directory)
+        }
+        let parent = directory.take()
+        do throws(SyscallError) { try makeSymbolicLink(FilePath(name.string), saying: target, at: parent.number) } catch {
+            guard error.errno == EEXIST, (try? symbolicLinkText(FilePath(name.string), at: parent.number)) == target else { throw error }
         }
     }
 
@@ -39,7 +65,8 @@ extension RootfsBuilder {
         _ step: MountStep, creating missing: RootDirectory.Missing, followingLinks: Bool = true
     ) throws(SyscallError) -> RootDirectory.Place {
         let place = try openedRoot { root throws(SyscallError) in
-            try root.openMountPoint(step.destination, creating: missing, followingLinks: followingLinks)
+            try root.openMountPoint(
+                step.destination, creating: missing, followingLinks: followingLinks, followingLast: step.followsDestination)
         }
         if !mayLieOnProc(step.destination), try fileSystemKind(of: place.descriptor.number, subject: step.destination) == .proc {
             throw SyscallError("verify:", "the way leads into procfs", errno: EPERM)

@@ -8,6 +8,15 @@ struct MountOptions: Equatable {
     var propagation: [PropagationChange] = []
     /// `bind` or `rbind` was given.
     var bind: Bind?
+    /// `idmap` or `ridmap` was given.
+    var ownerMapping: Bind?
+    /// `tmpcopyup`: a tmpfs begins with what lies at its place in the root.
+    var copiesUp = false
+    /// `copy-symlink`: a source that is a symbolic link is made again rather than mounted.
+    var copiesLink = false
+    /// `src-nofollow` and `dest-nofollow`: a symbolic link at the end of the way is meant itself.
+    var followsSource = true
+    var followsDestination = true
     /// What is left for the file system.
     var parameters: [FileSystemParameter] = []
 
@@ -31,6 +40,12 @@ struct MountOptions: Equatable {
     private mutating func take(_ option: String) -> Bool {
         switch option {
         case "defaults", "silent", "loud", "async", "nolazytime", "nomand", "noiversion": return true
+        case "idmap": ownerMapping = .single
+        case "ridmap": ownerMapping = .recursive
+        case "tmpcopyup": copiesUp = true
+        case "copy-symlink": copiesLink = true
+        case "src-nofollow": followsSource = false
+        case "dest-nofollow": followsDestination = false
         case "bind": bind = .single
         case "rbind": bind = .recursive
         case "private", "slave", "shared", "unbindable", "rprivate", "rslave", "rshared", "runbindable":
@@ -60,13 +75,23 @@ struct MountOptions: Equatable {
     }
 }
 
-/// Options that later work brings, or that make no sense for a mount being made.
+/// Options that make no sense for a mount being made, or that one runtime alone has and the specification says in another way.
 private func isRefused(_ option: String) -> Bool {
-    switch option {
-    case "remount", "move", "tmpcopyup", "idmap", "ridmap", "copy-symlink", "src-nofollow", "dest-nofollow": true
-    default: option.hasPrefix("idmap=") || option.hasPrefix("ridmap=")
-    }
+    option == "remount" || option == "move" || option.hasPrefix("idmap=") || option.hasPrefix("ridmap=")
 }
+
+/// The options that this runtime acts on by itself; others go to the file system.
+package let knownMountOptions: [String] =
+    [
+        "async", "bind", "copy-symlink", "defaults", "dest-nofollow", "dirsync", "idmap", "lazytime", "loud", "nolazytime", "private",
+        "rbind", "ridmap", "rprivate", "rshared", "rslave", "runbindable", "shared", "silent", "slave", "src-nofollow", "sync", "tmpcopyup",
+        "unbindable",
+    ] + attributeNames + attributeNames.filter { $0 != "ro" }.map { "r" + $0 } + ["rro"]
+
+private let attributeNames = [
+    "atime", "dev", "diratime", "exec", "noatime", "nodev", "nodiratime", "noexec", "norelatime", "nostrictatime", "nosuid", "nosymfollow",
+    "relatime", "ro", "rw", "strictatime", "suid", "symfollow",
+]
 
 /// What an option changes on one mount; with a leading `r` it acts on the mounts below as well. A switch, because a dictionary costs
 /// more to build than a whole container's options cost to read.

@@ -24,16 +24,19 @@ package struct RootDirectory: ~Copyable {
     package enum Missing: Sendable { case directory, file }
 
     /// Opens a place to mount on, making it, and the directories above it, where they are missing.
-    /// - Parameter followingLinks: false refuses every symbolic link on the way, with ELOOP.
+    /// - Parameters:
+    ///   - followingLinks: false refuses every symbolic link on the way, with ELOOP.
+    ///   - followingLast: false means a symbolic link at the end of the way itself.
     package func openMountPoint(
-        _ path: String, creating missing: Missing, followingLinks: Bool = true
+        _ path: String, creating missing: Missing, followingLinks: Bool = true, followingLast: Bool = true
     ) throws(SyscallError) -> Place {
         let resolve: ResolveFlags = followingLinks ? [.inRoot, .noMagicLinks] : [.inRoot, .noMagicLinks, .noSymlinks]
         do throws(SyscallError) {
-            return Place(descriptor: try openInRoot(FilePath(path), .path, root: descriptor, resolve: resolve), wasMade: false)
+            let flags: OpenFlags = followingLast ? .path : [.path, .noFollow]
+            return Place(descriptor: try openInRoot(FilePath(path), flags, root: descriptor, resolve: resolve), wasMade: false)
         } catch {
             guard [ENOENT, ENOSYS, EPERM].contains(error.errno) else { throw error }
-            return try walk(path, creating: missing, followingLinks: followingLinks)
+            return try walk(path, creating: missing, followingLinks: followingLinks, followingLast: followingLast)
         }
     }
 
@@ -55,7 +58,7 @@ package struct RootDirectory: ~Copyable {
 
     /// Walks a path by single components, each opened without following anything, and follows symbolic links itself, inside the root.
     private func walk(
-        _ path: String, creating missing: Missing?, followingLinks: Bool = true
+        _ path: String, creating missing: Missing?, followingLinks: Bool = true, followingLast: Bool = true
     ) throws(SyscallError) -> Place {
         /// What is still to go, the next component last.
         var pending = Array(fields(of: path[...], separatedBy: UInt8(ascii: "/")).reversed())
@@ -84,7 +87,7 @@ package struct RootDirectory: ~Copyable {
             wasMade = place.wasMade
             let next = place.take()
             let type = try fileStatus(of: next.number, subject: path).type
-            if type == .symbolicLink {
+            if type == .symbolicLink && (followingLast || !isLast) {
                 linksFollowed += 1
                 if linksFollowed > Self.linkLimit || !followingLinks { throw SyscallError("open", path, errno: ELOOP) }
                 let target = try readSymbolicLink("", at: next.number)

@@ -28,7 +28,20 @@ package struct RootfsBuilder: ~Copyable {
     /// How many steps of the preparation are done.
     private var preparedCount = 0
 
-    package init(_ plan: RootfsPlan) { self.plan = plan }
+    /// Detached trees of the steps with an owner mapping, in their order, the next one last; owned from here on.
+    private var mappedTrees: [Int32]
+
+    /// - Parameter mappedTrees: what `mapOwners` made of the steps with an owner mapping, in their order.
+    package init(_ plan: RootfsPlan, mappedTrees: [Int32] = []) {
+        self.plan = plan
+        self.mappedTrees = mappedTrees.reversed()
+    }
+
+    /// The tree of the next step with an owner mapping.
+    mutating func takeMappedTree() throws(SyscallError) -> OwnedFD {
+        guard let number = mappedTrees.popLast() else { throw SyscallError("open", "an id-mapped mount", errno: EBADF) }
+        return OwnedFD(owning: number)
+    }
 
     /// The first part of `prepare`: what can be done before the process is in its cgroup. May be left out.
     package mutating func prepareBeforeCgroup() throws(RootfsError) {

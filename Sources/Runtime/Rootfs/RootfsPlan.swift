@@ -31,7 +31,7 @@ package func planRootfs(
         return RootfsPlan(preparation: [.bindRoot(rootPath)], completion: sysctls + [.changeRoot(.chroot)])
     }
 
-    var plan = MountPlan(bundle: bundle, hasCgroupNamespace: linux.namespace(.cgroup) != nil)
+    var plan = MountPlan(bundle: bundle, linux: linux)
     for (index, mount) in configuration.mounts.enumerated() { try plan.add(mount, field: "mounts[\(index)]") }
     let finalPropagation: MountPropagation? =
         switch linux.rootfsPropagation {
@@ -73,6 +73,7 @@ private func refuseMountsInForeignNamespace(_ configuration: RuntimeConfiguratio
 /// The steps of `mounts`, and what they ask for later.
 private struct MountPlan {
     let bundle: FilePath
+    let linux: LinuxConfiguration
     let hasCgroupNamespace: Bool
     var steps: [RootfsStep] = []
     /// The mounts that become read-only only once everything inside them exists.
@@ -80,15 +81,13 @@ private struct MountPlan {
     /// `/dev` comes from the host as it is: nothing is made in it.
     var bindsDevices = false
 
-    init(bundle: FilePath, hasCgroupNamespace: Bool) {
+    init(bundle: FilePath, linux: LinuxConfiguration) {
         self.bundle = bundle
-        self.hasCgroupNamespace = hasCgroupNamespace
+        self.linux = linux
+        hasCgroupNamespace = linux.namespace(.cgroup) != nil
     }
 
     mutating func add(_ mount: MountConfiguration, field: String) throws(RootfsError) {
-        if !mount.uidMappings.isEmpty || !mount.gidMappings.isEmpty {
-            throw RootfsError(.unsupported, "\(field).uidMappings", "id-mapped mounts are not supported")
-        }
         let destination = pathInRoot(mount.destination)
         if destination == "/" { throw RootfsError(.invalidConfiguration, "\(field).destination", "is the root") }
         let options = try MountOptions(mount.options, field: "\(field).options")
@@ -99,6 +98,8 @@ private struct MountPlan {
         step.attributes = options.attributes
         step.recursiveAttributes = options.recursiveAttributes
         step.propagation = options.propagation
+        step.ownerMapping = try ownerMapping(of: mount, options, kind, field: field)
+        try addExtensions(options, to: &step, field: "\(field).options")
         if case .bind = kind {
             bindsDevices = bindsDevices || destination == "/dev"
         } else if becomesReadOnlyLater(step) {
@@ -106,6 +107,39 @@ private struct MountPlan {
             readOnlyLater.append(destination)
         }
         steps.append(.mount(step))
+    }
+
+    private func ownerMapping(
+        of mount: MountConfiguration, _ options: MountOptions, _ kind: MountStep.Kind, field: String
+    ) throws(RootfsError) -> OwnerMapping? {
+        guard options.ownerMapping != nil || !mount.uidMappings.isEmpty || !mount.gidMappings.isEmpty else { return nil }
+        guard case .bind = kind else {
+            throw RootfsError(.unsupported, "\(field).uidMappings", "only bind mounts are id-mapped")
+        }
+        let recursive = options.ownerMapping == .recursive
+        if !mount.uidMappings.isEmpty || !mount.gidMappings.isEmpty {
+            guard !mount.uidMappings.isEmpty, !mount.gidMappings.isEmpty else {
+                throw RootfsError(.invalidConfiguration, "\(field).uidMappings", "uidMappings and gidMappings go together")
+            }
+            return OwnerMapping(recursive: recursive, users: mount.uidMappings, groups: mount.gidMappings, namespacePath: nil)
+        }
+        guard let user = linux.namespace(.user) else {
+            throw RootfsError(.invalidConfiguration, "\(field).options", "idmap without uidMappings and gidMappings needs a user namespace")
+        }
+        return OwnerMapping(recursive: recursive, users: linux.uidMappings, groups: linux.gidMappings, namespacePath: user.path)
+    }
+
+    private func addExtensions(_ options: MountOptions, to step: inout MountStep, field: String) throws(RootfsError) {
+        step.copiesUp = options.copiesUp
+        step.copiesLink = options.copiesLink
+        step.followsSource = options.followsSource
+        step.followsDestination = options.followsDestination
+        let isTemporary = if case .fileSystem(type: "tmpfs", _, _) = step.kind { true } else { false }
+        let isBind = if case .bind = step.kind { true } else { false }
+        if options.copiesUp && !isTemporary { throw RootfsError(.invalidConfiguration, field, "tmpcopyup is for tmpfs") }
+        if (options.copiesLink || !options.followsSource) && !isBind {
+            throw RootfsError(.invalidConfiguration, field, "copy-symlink and src-nofollow are for bind mounts")
+        }
     }
 
     private func kind(of mount: MountConfiguration, _ options: MountOptions, field: String) throws(RootfsError) -> MountStep.Kind {

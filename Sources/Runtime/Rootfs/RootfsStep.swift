@@ -1,4 +1,5 @@
 package import LinuxSyscalls
+package import OCISpec
 
 /// One thing to do to make a container's file system. Paths are the container's unless they say otherwise.
 package enum RootfsStep: Equatable, Sendable {
@@ -54,6 +55,22 @@ package struct MountStep: Equatable, Sendable {
     package var attributes = AttributeChange()
     package var recursiveAttributes = AttributeChange()
     package var propagation: [PropagationChange] = []
+    /// The owners of a bind's files are shown otherwise: the runtime prepares such a mount, for it takes rights over the source.
+    package var ownerMapping: OwnerMapping?
+    var copiesUp = false
+    var copiesLink = false
+    var followsSource = true
+    var followsDestination = true
+}
+
+/// How the owners of an id-mapped mount's files are shown. - Spec: config.md, "Mounts", `uidMappings`, `idmap`.
+package struct OwnerMapping: Equatable, Sendable {
+    /// Of the mounts below as well.
+    package let recursive: Bool
+    package let users: [IDMapping]
+    package let groups: [IDMapping]
+    /// The container's user namespace where it is joined by path, instead of the mappings.
+    package let namespacePath: String?
 }
 
 /// One directory of the container's cgroup, for mounts that show it.

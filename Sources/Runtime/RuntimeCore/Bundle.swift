@@ -15,7 +15,8 @@ package struct Bundle: Sendable {
     static let configurationLimitBytes = 16 << 20
 
     /// Goes to the bundle, which stays the working directory for hooks and the rest of the command, and reads its configuration.
-    package static func load(_ path: FilePath) throws(RuntimeError) -> Bundle {
+    /// - Parameter isStrict: members that the specification does not know are errors.
+    package static func load(_ path: FilePath, isStrict: Bool = false) throws(RuntimeError) -> Bundle {
         do throws(SyscallError) { try changeDirectory(path) } catch {
             throw RuntimeError(.notFound, "chdir \(path): \(errnoMessage(error.errno).lowercasedFirst)")
         }
@@ -29,12 +30,12 @@ package struct Bundle: Sendable {
             }
             throw RuntimeError(doing: "reading the configuration", error)
         }
-        return Bundle(path: absolute, document: document, configuration: try decode(document))
+        return Bundle(path: absolute, document: document, configuration: try decode(document, isStrict: isStrict))
     }
 
-    static func decode(_ document: [UInt8]) throws(RuntimeError) -> RuntimeConfiguration {
+    static func decode(_ document: [UInt8], isStrict: Bool = false) throws(RuntimeError) -> RuntimeConfiguration {
         do throws(SpecProblem) {
-            let configuration = try RuntimeConfiguration.decode(document)
+            let configuration = try RuntimeConfiguration.decode(document, isStrict: isStrict)
             try configuration.validate()
             return configuration
         } catch { throw RuntimeError(doing: RuntimeConfiguration.fileName, error) }

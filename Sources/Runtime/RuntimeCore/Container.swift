@@ -96,7 +96,9 @@ extension Container {
         }
         let hooks = configuration.hooks
         do throws(RuntimeError) {
-            try StartGate.open(in: directory)
+            try StartGate.open(in: directory) { (descriptor) throws(RuntimeError) in
+                try handListenerOver(descriptor, SeccompListener(configuration.linux?.seccomp))
+            }
             try directory.remove(StateDirectory.gateName)
             if hooks.poststart.isEmpty { return }
             var state = try state()
@@ -108,6 +110,11 @@ extension Container {
                 record: record(), cgroup: ContainerCgroup(recorded: record().cgroup), hooks: hooks, journal: journal)
             throw error.followed { () throws(RuntimeError) in try removal.killAndRemove(directory) }
         }
+    }
+
+    private func handListenerOver(_ descriptor: Int32, _ listener: SeccompListener?) throws(RuntimeError) {
+        guard let listener, let recorded = storedRecord?.initProcess, let pidfd = try openInit() else { return }
+        try listener.hand(over: descriptor, of: pidfd, process: recorded.process, state: try state())
     }
 
     /// Sends a signal to the first process, or to every process of the container. SIGKILL reaches every process also where no pid

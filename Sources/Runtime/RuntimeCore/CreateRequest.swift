@@ -1,4 +1,5 @@
 package import LinuxSyscalls
+internal import OCISpec
 package import SystemPackage
 
 /// What `create` and `run` are asked for.
@@ -16,6 +17,8 @@ package struct CreateRequest: Sendable {
     /// A stream socket that gets a pidfd of the process.
     package var pidfdSocket: FilePath?
     package var pivoting = true
+    /// Members of the configuration that the specification does not know are errors.
+    package var isStrict = false
     package var newKeyring = true
     /// How many descriptors from 3 up the payload inherits.
     package var preservedDescriptors: Int32 = 0
@@ -42,10 +45,16 @@ package struct PreparedProcess: ~Copyable {
 
     /// Lets the process go on to execve and returns when its program runs.
     /// - Throws: what kept the program from running; the process has ended then.
-    func proceedToProgram() throws(RuntimeError) {
+    func proceedToProgram(listener: SeccompListener?, state: @autoclosure () throws(RuntimeError) -> ContainerState) throws(RuntimeError) {
         try channel.send(.proceed)
         while let received = try channel.receive() {
-            if case .failed(let error) = received.message { throw error }
+            switch received.message {
+            case .failed(let error): throw error
+            case .listening(let descriptor):
+                try listener?.hand(over: descriptor, of: pidfd, process: process, state: try state())
+                try channel.send(.proceed)
+            default: break
+            }
         }
     }
 }

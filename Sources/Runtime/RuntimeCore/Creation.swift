@@ -25,7 +25,7 @@ package final class Creation {
         self.request = request
         self.journal = journal
         try StateDirectory.check(request.id)
-        bundle = try Bundle.load(request.bundle)
+        bundle = try Bundle.load(request.bundle, isStrict: request.isStrict)
         let configuration = bundle.configuration
         try refuseUnsupported(configuration)
         // Only `start` needs one.
@@ -79,7 +79,8 @@ package final class Creation {
     /// For `run`: lets the payload run, and calls the hooks of that moment.
     package func start(_ process: borrowing PreparedProcess) throws(RuntimeError) {
         do throws(RuntimeError) {
-            try process.proceedToProgram()
+            let listener = SeccompListener(bundle.configuration.linux?.seccomp)
+            try process.proceedToProgram(listener: listener, state: state(.created))
             let hooks = bundle.configuration.hooks.poststart
             if !hooks.isEmpty { try HookRunner(list: "poststart", hooks: hooks, state: state(.running)).run() }
         } catch {
@@ -131,6 +132,7 @@ package final class Creation {
             rootfsPlan: rootfsPlan, cgroup: cgroup.isBornInto ? ReadyCgroup(entry: try cgroup.entry(), record: cgroup.record) : nil,
             gate: gate, consoleSocket: console.sending,
             keyring: request.newKeyring ? "_ses.\(request.id)" : nil, preservedDescriptors: request.preservedDescriptors,
+            mappedTrees: try MappedTrees(rootfsPlan, rootfsPropagation: configuration.linux?.rootfsPropagation),
             state: state(.creating))
         let made = try InitMaker(namespaces: namespaces, workingDirectory: bundle.path).make(stage)
         return try supervise(made, console)

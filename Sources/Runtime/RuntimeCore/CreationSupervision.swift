@@ -54,7 +54,7 @@ extension Creation {
             case .rootMounted:
                 try runRuntimeHooks()
                 try channel.send(.hooksDone)
-            case .forked, .identityReady, .cgroupReady, .hooksDone, .proceed:
+            case .forked, .identityReady, .cgroupReady, .hooksDone, .proceed, .listening:
                 throw RuntimeError(.lost, doing: "listening to the container's process", "unexpected \(received.message)")
             }
         }
@@ -71,7 +71,7 @@ extension Creation {
     private func writeMappings(of process: Int32) throws(RuntimeError) {
         guard let linux = bundle.configuration.linux else { return }
         for (name, mappings) in [("uid_map", linux.uidMappings), ("gid_map", linux.gidMappings)] where !mappings.isEmpty {
-            let lines = mappings.map { "\($0.containerID) \($0.hostID) \($0.size)\n" }.joined()
+            let lines = mappings.map(\.line).joined()
             try during("mapping the user namespace's ids") { () throws(SyscallError) in
                 let file = try openFile(FilePath("/proc/\(process)/\(name)"), .writeOnly)
                 try writeAll(Array(lines.utf8), to: file.number, subject: name)

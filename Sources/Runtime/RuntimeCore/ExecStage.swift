@@ -24,7 +24,7 @@ struct ExecStage {
             try joinNamespaces()
             try setUpSession()
             let program = try payload.prepare(channel)
-            throw payload.execute(program)
+            throw payload.execute(program, channel)
         } catch {
             // Nobody to tell means that the runtime is gone; then nobody waits either.
             try? channel.send(.failed(error))

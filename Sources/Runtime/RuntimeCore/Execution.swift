@@ -14,6 +14,7 @@ package final class Execution {
     private let plan: ProcessPlan
     private let inherited: InheritedSettings
     private let filter: SeccompProgram?
+    private let listener: SeccompListener?
 
     package init(_ request: ExecRequest, _ journal: Journal) throws(RuntimeError) {
         self.request = request
@@ -35,6 +36,7 @@ package final class Execution {
         inherited = try InheritedSettings(configuration.linux)
         try Self.checkConsole(request, terminal: process.terminal)
         filter = try compiledFilter(configuration.linux?.seccomp, cache: request.filterCache, journal)
+        listener = SeccompListener(configuration.linux?.seccomp)
     }
 
     private static func process(
@@ -75,7 +77,7 @@ package final class Execution {
     package func start() throws(RuntimeError) -> PreparedProcess {
         let prepared = try prepare()
         do throws(RuntimeError) {
-            try prepared.proceedToProgram()
+            try prepared.proceedToProgram(listener: listener, state: try container.state())
             return prepared
         } catch { throw error.followed { () throws(RuntimeError) in try end(prepared.process) } }
     }
@@ -150,7 +152,7 @@ package final class Execution {
             case .prepared: return
             case .remark(let text): journal.warn(text)
             case .failed(let error): throw error
-            case .forked, .identityReady, .cgroupReady, .rootMounted, .hooksDone, .proceed:
+            case .forked, .identityReady, .cgroupReady, .rootMounted, .hooksDone, .proceed, .listening:
                 throw RuntimeError(.lost, doing: "listening to the process", "unexpected \(received.message)")
             }
         }

@@ -1,18 +1,22 @@
 package import OCISpec
+internal import Rootfs
 
 /// What this runtime can do, for `features`. - Spec: features.md, features-linux.md.
 package func runtimeFeatures() -> RuntimeFeatures {
     var features = RuntimeFeatures(ociVersionMin: "1.0.0", ociVersionMax: RuntimeConfiguration.newestVersion)
     features.hooks = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
+    features.mountOptions = knownMountOptions.sorted()
+    features.linux.idMappedMountsEnabled = true
+    features.linux.appArmorEnabled = true
     features.linux.namespaces = LinuxNamespace.Kind.allCases
     features.linux.capabilities = capabilityNames
     features.linux.cgroup.v1 = true
     features.linux.cgroup.v2 = true
     features.linux.seccomp.enabled = true
-    features.linux.seccomp.actions = SeccompConfiguration.Action.allCases.filter { $0 != .notify }.map(\.rawValue)
+    features.linux.seccomp.actions = SeccompConfiguration.Action.allCases.map(\.rawValue)
     features.linux.seccomp.operators = SeccompConfiguration.Comparison.allCases.map(\.rawValue)
     features.linux.seccomp.architectures = SeccompConfiguration.Architecture.allCases.map(\.rawValue)
     features.linux.seccomp.knownFlags = SeccompConfiguration.Flag.allCases.map(\.rawValue)
-    features.linux.seccomp.supportedFlags = SeccompConfiguration.Flag.allCases.filter { $0 != .waitKillableReceive }.map(\.rawValue)
+    features.linux.seccomp.supportedFlags = SeccompConfiguration.Flag.allCases.map(\.rawValue)
     return features
 }

@@ -24,6 +24,7 @@ struct InitStage {
     /// The session keyring's name; nil keeps the caller's keyring.
     let keyring: String?
     let preservedDescriptors: Int32
+    let mappedTrees: MappedTrees
     /// What `createContainer` and `startContainer` hooks read, but for pid and status.
     let state: ContainerState
 
@@ -33,7 +34,7 @@ struct InitStage {
             try isolate(channel)
             try enterNamespaces(channel)
             try setUpNamespaces()
-            var rootfs = RootfsBuilder(rootfsPlan)
+            var rootfs = RootfsBuilder(rootfsPlan, mappedTrees: try mappedTrees.duplicates())
             do throws(RootfsError) { try rootfs.prepareBeforeCgroup() } catch { throw RuntimeError(error) }
             let cgroup = try enterCgroup(channel)
             try startOwnSession()
@@ -53,6 +54,7 @@ struct InitStage {
         try during("starting the container's process") { () throws(SyscallError) in
             try setParentDeathSignal(SIGKILL)
             var kept = [channel.socket.number] + (cgroup?.entry.descriptors ?? []) + joins.map { $0.file.number }
+            kept += mappedTrees.descriptors.map(\.number)
             if let gate { kept.append(gate.number) }
             if let consoleSocket { kept.append(consoleSocket.number) }
             try letGoOfDescriptors(from: 3 + preservedDescriptors, except: kept)
@@ -162,12 +164,12 @@ struct InitStage {
     private func finish(_ program: String, _ channel: StageChannel) throws(RuntimeError) {
         guard let gate else {
             try runHooks("startContainer", configuration.hooks.startContainer, .created)
-            throw payload.execute(program)
+            throw payload.execute(program, channel)
         }
         let start = try StartGate.passThrough(gate)
         do throws(RuntimeError) {
             try runHooks("startContainer", configuration.hooks.startContainer, .created)
-            throw payload.execute(program)
+            throw payload.execute(program, start)
         } catch {
             try start.send(.failed(error))
             exitAtOnce(1)

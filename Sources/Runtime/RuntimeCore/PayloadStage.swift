@@ -58,10 +58,11 @@ struct PayloadStage {
     }
 
     /// Loads the filter and executes the program. Returns only to say why not.
-    func execute(_ program: String) -> RuntimeError {
+    /// - Parameter channel: to whoever takes a listener over.
+    func execute(_ program: String, _ channel: StageChannel) -> RuntimeError {
         do throws(RuntimeError) {
             if let labelling { try plan.labels.request(through: labelling.procfs) }
-            try loadFilter()
+            try loadFilter(channel)
         } catch { return error }
         let failure = LinuxSyscalls.execute(FilePath(program), arguments: plan.arguments, environment: plan.environment)
         return PayloadFile.explain(failure, path: program)
@@ -70,10 +71,12 @@ struct PayloadStage {
     private var identity: Identity { Identity(plan: plan, filterNeedsPrivilege: filter != nil && !plan.noNewPrivileges) }
 
     /// As late as can be: what follows is capset, where the filter needed a privilege, and execve.
-    private func loadFilter() throws(RuntimeError) {
+    private func loadFilter(_ channel: StageChannel) throws(RuntimeError) {
         guard let filter else { return }
         try identity.regainPrivilege()
-        do { try filter.load() } catch { throw RuntimeError(.refused, doing: "loading the seccomp filter", "\(error)") }
+        let listener: Int32?
+        do { listener = try filter.load() } catch { throw RuntimeError(.refused, doing: "loading the seccomp filter", "\(error)") }
+        if let listener { try channel.handOver(listener: listener) }
         if let granted { try identity.renouncePrivilege(granted: granted) }
     }
 }

@@ -12,6 +12,14 @@ final class HeldDescriptor {
         owned = .some(descriptor)
     }
 
+    /// A second descriptor of the same, owned by the caller; close-on-exec.
+    func duplicate() throws(SyscallError) -> Int32 {
+        switch owned {
+        case .some(let owned): return try owned.duplicate().release()
+        case .none: throw SyscallError("dup", "a closed descriptor", errno: EBADF)
+        }
+    }
+
     /// Closes it in this process; the number is not to be used any more.
     func close() { owned = nil }
 }
@@ -36,6 +44,18 @@ struct StageChannel {
             _ = try sendMessage(message.encoded, descriptors: descriptors, to: socket.number, subject: "stage channel")
         } catch {
             if error.errno != EPIPE { throw RuntimeError(doing: "talking to the other stage", error) }
+        }
+    }
+
+    /// Says that a listener is there and waits until it was taken, with write(2) and read(2) alone.
+    func handOver(listener descriptor: Int32) throws(RuntimeError) {
+        var answer = [UInt8](repeating: 0, count: 16)
+        let count = try during("handing the seccomp listener over") { () throws(SyscallError) in
+            try writeAll(StageMessage.listening(descriptor: descriptor).encoded, to: socket.number, subject: "stage channel")
+            return try readBytes(socket.number, into: &answer)
+        }
+        guard StageMessage(Array(answer[..<count])) == .proceed else {
+            throw RuntimeError(.lost, doing: "handing the seccomp listener over", "the runtime did not take it")
         }
     }
 

@@ -16,6 +16,9 @@ enum StageMessage: Equatable, Sendable {
     case prepared
     /// Runtime to init: the record names you and your limits stand; go on to the gate or, without one, to execve. `start` says it too.
     case proceed
+    /// From the process that becomes the payload: the filter is loaded, and this descriptor of mine listens to it. By write(2) alone; the
+    /// answer is `proceed`, by read(2) alone: other calls may already wait for the listener.
+    case listening(descriptor: Int32)
     /// Either way: worth a warning.
     case remark(String)
     /// From the process that becomes the payload: it gives up.
@@ -34,6 +37,7 @@ enum StageMessage: Equatable, Sendable {
         case .hooksDone: [4]
         case .prepared: [5]
         case .proceed: [6]
+        case .listening(let descriptor): [10] + Array(String(descriptor).utf8)
         case .remark(let text): Array(([7] + Array(text.utf8)).prefix(Self.limitBytes))
         case .failed(let error):
             Array(([8, error.code.rawValue] + Array(error.doing.utf8) + [0] + Array(error.cause.utf8)).prefix(Self.limitBytes))
@@ -63,6 +67,9 @@ enum StageMessage: Equatable, Sendable {
         case 9:
             guard let record = try? CgroupRecord(encoded: Array(rest)) else { return nil }
             self = .cgroupReady(record)
+        case 10:
+            guard let descriptor = Int32(String(decoding: rest, as: UTF8.self)), descriptor >= 0 else { return nil }
+            self = .listening(descriptor: descriptor)
         default: return nil
         }
     }

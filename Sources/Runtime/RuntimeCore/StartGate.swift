@@ -27,8 +27,11 @@ enum StartGate {
     }
 
     /// For `start`: lets init through and returns when its program runs.
+    /// - Parameter listening: takes the listener over that init has by this number.
     /// - Throws: `wrongStatus` where nobody waits at the gate; what kept the program from running.
-    static func open(in directory: borrowing StateDirectory) throws(RuntimeError) {
+    static func open(
+        in directory: borrowing StateDirectory, listening: (Int32) throws(RuntimeError) -> Void
+    ) throws(RuntimeError) {
         let connection: StageChannel
         do { connection = StageChannel(try connectUnixSocket(path(in: directory), .packets)) } catch {
             if error.errno == ECONNREFUSED || error.errno == ENOENT {
@@ -38,7 +41,13 @@ enum StartGate {
         }
         try connection.send(.proceed)
         while let received = try connection.receive() {
-            if case .failed(let error) = received.message { throw error }
+            switch received.message {
+            case .failed(let error): throw error
+            case .listening(let descriptor):
+                try listening(descriptor)
+                try connection.send(.proceed)
+            default: break
+            }
         }
     }
 

@@ -20,6 +20,7 @@ extension Verb {
         .value("pidfd-socket", help: "AF_UNIX socket that receives a pidfd of the container's first process"),
         .toggle("no-pivot", help: "move the root instead of pivoting to it, for roots on a ramdisk"),
         .toggle("no-new-keyring", help: "keep the caller's session keyring"),
+        .toggle("strict", help: "refuse a configuration with members that the specification does not know"),
         .value("preserve-fds", help: "pass N descriptors from 3 up (after those of $LISTEN_FDS) to the container"),
     ]
 }
@@ -37,6 +38,7 @@ extension CreateRequest {
         pidFile = try invocation.absolutePath("pid-file")
         pidfdSocket = try invocation.absolutePath("pidfd-socket")
         pivoting = !flags.isSet("no-pivot")
+        isStrict = flags.isSet("strict")
         newKeyring = !flags.isSet("no-new-keyring")
         preservedDescriptors = try invocation.preservedDescriptors()
         addedEnvironment = invocation.surroundings.activationVariables

@@ -126,11 +126,14 @@ private let (read, write, openat, ptrace, personality, futexWaitv, statmount): (
                     return nil
                 } catch { return error.description }
             }
-            #expect(problem(profile(.notify)) == "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY is not supported")
+            #expect(problem(profile(.notify))?.hasPrefix("linux.seccomp.defaultAction: SCMP_ACT_NOTIFY cannot be the default") == true)
             let notify = SeccompConfiguration.Rule(names: ["read"], action: .notify)
-            #expect(problem(profile(.allow, notify)) == "linux.seccomp.syscalls[0]: SCMP_ACT_NOTIFY is not supported")
             #expect(
-                problem(profile(.allow) { $0.listenerPath = "/s" }) == "linux.seccomp.listenerPath: seccomp notification is not supported")
+                problem(profile(.allow, notify) { $0.listenerPath = "/s" })?
+                    .hasPrefix("linux.seccomp.syscalls[0]: SCMP_ACT_NOTIFY cannot be used for read") == true)
+            let allowed = SeccompConfiguration.Rule(names: ["mkdir"], action: .notify)
+            #expect(problem(profile(.allow, allowed)) == "linux.seccomp.listenerPath: is required with SCMP_ACT_NOTIFY")
+            #expect(problem(profile(.allow, allowed) { $0.listenerPath = "/s" }) == nil)
             #expect(problem(profile(.allow) { $0.flags = [.waitKillableReceive] })?.hasPrefix("linux.seccomp.flags") == true)
             let errnoOfAllow = SeccompConfiguration.Rule(names: ["read"], action: .allow, errnoReturn: 1)
             #expect(problem(profile(.errno, errnoOfAllow))?.contains("errnoRet goes with") == true)

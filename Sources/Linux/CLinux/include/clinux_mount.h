@@ -28,9 +28,9 @@ int clinux_fsconfig(int context, uint32_t command, const char *key, const void *
 /// fsmount(2), Linux 5.2. Returns a descriptor or -errno.
 int clinux_fsmount(int context, uint32_t flags, uint32_t attributes);
 
-/// mount_setattr(2), Linux 5.12, without an idmap's user namespace. Returns 0 or -errno.
+/// mount_setattr(2), Linux 5.12; `user_namespace` is a descriptor for MOUNT_ATTR_IDMAP. Returns 0 or -errno.
 int clinux_mount_setattr(int directory, const char *path, uint32_t flags, uint64_t set, uint64_t clear,
-                         uint64_t propagation);
+                         uint64_t propagation, uint64_t user_namespace);
 
 /// The f_type of statfs(2) for an open descriptor, or -errno.
 int64_t clinux_filesystem_type(int descriptor);

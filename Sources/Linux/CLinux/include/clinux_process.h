@@ -26,6 +26,9 @@ int clinux_pidfd_open(int process, unsigned int flags);
 /// pidfd_send_signal(2), Linux 5.1, without siginfo. Returns 0 or -errno.
 int clinux_pidfd_send_signal(int pidfd, int signal);
 
+/// pidfd_getfd(2), Linux 5.6: a close-on-exec copy of another process's descriptor. Returns it or -errno.
+int clinux_pidfd_getfd(int pidfd, int descriptor);
+
 /// How a process changed its state: si_code and si_status of waitid(2).
 struct clinux_exit {
     int process;
