@@ -12,7 +12,9 @@ from conftest import CLIENTS, Client
 from processes import wait_until
 
 NEWEST = max((name for name in CLIENTS if re.fullmatch(r"docker-(2[89]|[3-9]\d)\..*", name)), default=None)
-VERBS = "run create start stop restart kill rm ps logs attach exec inspect wait pull images rmi tag version info".split()
+VERBS = ("run create start stop restart kill rm ps logs attach exec inspect wait pull images rmi tag version info "
+         "diff events pause port rename top unpause update").split()
+LISTS_ALONE = ("images", "version", "info", "ps", "events")
 
 
 @pytest.fixture
@@ -217,7 +219,7 @@ def test_D25_every_flag_of_dockers_page_is_on_ours(docker, apus, verb):
 
 
 NAMES = {"run": "nosuch:image", "create": "nosuch:image", "tag": "nosuch other", "exec": "nosuch true", "pull": "NOSUCH",
-         "ps": "-f nosuch=1", "images": "-f nosuch=1", "version": "-f {{.Nosuch}}", "info": "-f {{.Nosuch}}"}
+         "ps": "-f nosuch=1", "rename": "nosuch other", "update": "-m 64m nosuch", "events": "--since nosuch", "images": "-f nosuch=1", "version": "-f {{.Nosuch}}", "info": "-f {{.Nosuch}}"}
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -225,7 +227,7 @@ def test_each_verb_says_what_is_wrong_with_its_flags_operands_and_names(apus, ve
     """An unknown flag, too many or too few operands, and something that is not there."""
     flag = apus(verb, "--nosuch")
     assert (flag.code, flag.out) == (125, "") and flag.err.startswith("unknown flag: --nosuch\n\nUsage:  apus "), flag
-    count = apus(*([verb, "x", "y"] if verb in ("images", "version", "info", "ps") else [verb]))
+    count = apus(*([verb, "x", "y"] if verb in LISTS_ALONE else [verb]))
     assert (count.code, count.out) == (1, "") and re.match(rf"apus: 'apus {verb}' (requires|accepts)", count.err), count
     name = apus(verb, *NAMES.get(verb, "nosuch").split())
     assert name.code == (125 if verb == "run" else 1) and "nosuch" in name.err.lower(), name
@@ -235,9 +237,9 @@ def test_each_verb_says_what_is_wrong_with_its_flags_operands_and_names(apus, ve
 @pytest.mark.parametrize("verb", VERBS)
 def test_A04_without_a_daemon_each_verb_says_so_in_one_line(workspace, verb):
     client = Client("apus", CLIENTS["apus"], "unix:///tmp/apus-nobody.sock", workspace)
-    operands = {"exec": ["a", "true"], "tag": ["a", "b"]}.get(verb, ["a"])
+    operands = {"exec": ["a", "true"], "tag": ["a", "b"], "rename": ["a", "b"], "update": ["-m", "64m", "a"]}.get(verb, ["a"])
     begin = time.monotonic()
-    result = client(verb, *([] if verb in ("ps", "images", "version", "info") else operands))
+    result = client(verb, *([] if verb in LISTS_ALONE else operands))
     assert time.monotonic() - begin < 5
     assert result.code == (125 if verb == "run" else 1)
     lines = [line for line in result.err.splitlines() if line and not line.startswith("Run 'apus run")]

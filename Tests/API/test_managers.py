@@ -3,12 +3,13 @@
 Each manager is a private one with folders of its own, in a mount namespace of its own."""
 
 import os
+import re
 import shutil
 import subprocess
 
 import leaks
 import pytest
-from conftest import BUILD, Client, docker_command_lines
+from conftest import BUILD, CLIENTS, Client, docker_command_lines
 from processes import stop, wait_until
 
 RUNTIME = os.path.join(BUILD, "apus-runtime")
@@ -84,29 +85,67 @@ def test_A07_containerd_runs_its_containers_with_the_runtime(folder, root):
         stop(process)
 
 
-def test_A07_dockerd_runs_its_containers_with_the_runtime(folder, registry):
+@pytest.fixture
+def dockerd(folder):
+    """The address of a dockerd whose default runtime is ours."""
     host = f"unix://{folder}/docker.sock"
     process = background(
         folder, "dockerd", "dockerd", "--host", host, "--data-root", f"{folder}/dd", "--exec-root", f"{folder}/de", "--pidfile",
         f"{folder}/docker.pid", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--bridge=none",
         "--add-runtime", f"apus={RUNTIME}", "--default-runtime", "apus")
+    client = Client("apus", CLIENTS["apus"], host, folder)
+    wait_until(lambda: client("version").code == 0, "dockerd answers", seconds=60)
+    yield host
+    if names := client("ps", "-aq").ok().split():
+        client("rm", "-f", *names)
+    stop(process, seconds=30)
+
+
+def test_A07_dockerd_runs_its_containers_with_the_runtime(folder, registry, dockerd):
     name, path = sorted(docker_command_lines().items())[0]
-    docker, image = Client(name, path, host, folder), f"{registry.host}/busybox"
-    try:
-        wait_until(lambda: docker("version").code == 0, "dockerd answers", seconds=60)
-        docker("pull", image).ok()
-        ran = docker("run", "--rm", "--network", "none", image, "sh", "-c", "echo out; echo err >&2; exit 9")
-        assert (ran.out, ran.err, ran.code) == ("out\n", "err\n", 9), said(folder, "dockerd")
-        docker("run", "-d", "--name", "stays", "--network", "none", "-m", "64m", image, "sleep", "600").ok()
-        assert docker.inspect("stays", "{{.HostConfig.Runtime}}") == "apus"
-        assert docker("exec", "stays", "sh", "-c", "exit 21").code == 21
-        assert docker("exec", "-i", "stays", "cat", stdin="in\n").ok() == "in\n"
-        assert docker("run", "--rm", "--network", "none", image, "nosuch").code == 127
-        docker("kill", "stays").ok()
-        assert docker("wait", "stays").line() == "137"
-        docker("rm", "stays").ok()
-    finally:
-        stop(process, seconds=30)
+    docker, image = Client(name, path, dockerd, folder), f"{registry.host}/busybox"
+    docker("pull", image).ok()
+    ran = docker("run", "--rm", "--network", "none", image, "sh", "-c", "echo out; echo err >&2; exit 9")
+    assert (ran.out, ran.err, ran.code) == ("out\n", "err\n", 9), said(folder, "dockerd")
+    docker("run", "-d", "--name", "stays", "--network", "none", "-m", "64m", image, "sleep", "600").ok()
+    assert docker.inspect("stays", "{{.HostConfig.Runtime}}") == "apus"
+    assert docker("exec", "stays", "sh", "-c", "exit 21").code == 21
+    assert docker("exec", "-i", "stays", "cat", stdin="in\n").ok() == "in\n"
+    assert docker("run", "--rm", "--network", "none", image, "nosuch").code == 127
+    docker("kill", "stays").ok()
+    assert docker("wait", "stays").line() == "137"
+
+
+def test_our_command_line_serves_dockerd_too(folder, registry, dockerd):
+    """The verbs that change and look at a container, against a daemon that nobody here wrote."""
+    apus, image = Client("apus", CLIENTS["apus"], dockerd, folder), f"{registry.host}/busybox"
+    apus("pull", image).ok()
+    apus("run", "-d", "--name", "web", "--network", "none", image, "sleep", "600").ok()
+    apus("exec", "web", "sh", "-c", "echo x > /made; rm /etc/passwd").ok()
+    assert sorted(apus("diff", "web").ok().splitlines()) == ["A /made", "C /etc", "D /etc/passwd"]
+    heading, process = apus("top", "web", "-o", "pid,args").ok().splitlines()
+    assert heading.split() == ["PID", "COMMAND"] and process.split()[1:] == ["sleep", "600"]
+    assert apus("pause", "web").line() == "web"
+    assert apus.inspect("web", "{{.State.Status}}") == "paused"
+    assert apus("pause", "web").code == 1
+    assert apus("unpause", "web").line() == "web"
+    assert apus("update", "-m", "64m", "--memory-swap", "64m", "web").line() == "web"
+    assert apus.inspect("web", "{{.HostConfig.Memory}}") == str(64 << 20)
+    assert apus("rename", "web", "site").ok() == ""
+    taken = apus("rename", "nosuch", "site")
+    assert taken.code == 1 and taken.err.endswith("Error: failed to rename container named nosuch\n")
+    assert apus("port", "site").ok() == "" and apus("port", "site", "80").code == 1
+    identifier = apus.inspect("site", "{{.Id}}")
+    told = apus("events", "--since", "10m", "--until", "0s", "--filter", f"container={identifier}", "--format", "{{.Action}}")
+    happened = told.ok().split("\n")
+    assert [one for one in happened if one in ("create", "pause", "unpause", "update", "rename")] == [
+        "create", "pause", "unpause", "update", "rename"]
+    apus("kill", "site").ok()
+    apus("wait", "site").ok()
+    assert apus("container", "prune", stdin="n\n").ok().endswith("[y/N] ")
+    pruned = apus("container", "prune", "-f").ok()
+    assert f"Deleted Containers:\n{identifier}\n\nTotal reclaimed space: " in pruned
+    assert re.search(r"^deleted: sha256:[0-9a-f]{64}$", apus("image", "prune", "-af").ok(), re.M)
 
 
 def test_A07_podman_runs_its_containers_with_the_runtime(folder, root):

@@ -134,14 +134,19 @@ extension Client {
     /// Sends a request whose answer tells of its progress.
     /// - Throws: `EngineClientError.refused` also for an error that comes within the progress.
     func report(_ request: EngineRequest, to progress: @Sendable (ProgressMessage) async -> Void) async throws {
+        try await withLines(of: request) { line in
+            let message = try EngineJSON.decode(ProgressMessage.self, from: line)
+            if !message.error.isEmpty { throw EngineClientError.refused(status: 500, message: message.error) }
+            await progress(message)
+        }
+    }
+
+    /// Sends a request and lends the lines of its answer to `body` as they come, empty ones left out.
+    public func withLines(of request: EngineRequest, _ body: @Sendable ([UInt8]) async throws -> Void) async throws {
         try await withAnswer(to: request) { answer in
             var lines = LineSplitter()
             for try await chunk in answer.bytes {
-                for line in try lines.take(chunk) {
-                    let message = try EngineJSON.decode(ProgressMessage.self, from: line)
-                    if !message.error.isEmpty { throw EngineClientError.refused(status: 500, message: message.error) }
-                    await progress(message)
-                }
+                for line in try lines.take(chunk) { try await body(line) }
             }
         }
     }

@@ -4,6 +4,7 @@ package enum OperandCount: Sendable, Equatable {
     case exactly(Int)
     case atLeast(Int)
     case atMost(Int)
+    case between(Int, Int)
 
     /// Why `count` operands do not fit, without the verb's name; nil when they do.
     func complaint(about count: Int) -> String? {
@@ -12,6 +13,8 @@ package enum OperandCount: Sendable, Equatable {
         case .exactly(let wanted): count == wanted ? nil : "requires \(arguments(wanted))"
         case .atLeast(let least): count >= least ? nil : "requires at least \(arguments(least))"
         case .atMost(let most): count <= most ? nil : "requires at most \(arguments(most))"
+        case .between(let least, let most):
+            least <= count && count <= most ? nil : "requires at least \(least) and at most \(arguments(most))"
         }
     }
 

@@ -1,10 +1,12 @@
 /// The least width of a column with the spaces behind it, and how many spaces those are. - Source: docker's tabwriter.
-private let leastWidth = 10
+package let leastWidth = 10
 private let gap = 3
 
 /// Lays rows out in columns as docker's tables are, with nothing behind the last.
-/// - Parameter rows: cells by row, the header first; every row as long as the header.
-package func tableText(_ rows: [[String]]) -> String {
+/// - Parameters:
+///   - rows: cells by row, the header first; every row as long as the header.
+///   - leastWidth: of a column with the spaces behind it.
+package func tableText(_ rows: [[String]], leastWidth: Int = leastWidth) -> String {
     guard let header = rows.first else { return "" }
     let widths = header.indices.map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
     return rows.map { row in

@@ -1,4 +1,5 @@
 internal import EngineAPI
+internal import EngineClient
 
 extension TemplateValue: Decodable {
     /// Reads any JSON. Keys come sorted: the daemon sends them so.
@@ -26,6 +27,14 @@ extension TemplateValue: Decodable {
     /// The JSON of an API document, to look at with a template.
     init(document: some Encodable) throws(DocumentError) {
         self = try EngineJSON.decode(TemplateValue.self, from: try EngineJSON.encode(document))
+    }
+}
+
+extension Client {
+    /// Sends a request and reads its answer as plain values.
+    func value(_ request: EngineRequest) async throws -> TemplateValue {
+        let bytes = try await answer(to: request)
+        return bytes.isEmpty ? .null : try EngineJSON.decode(TemplateValue.self, from: bytes)
     }
 }
 

@@ -33,6 +33,11 @@ package enum TemplateValue: Sendable, Equatable {
         return entries.first { $0.key.lowercased() == lower }?.value
     }
 
+    /// The elements of a list; none where this is no list.
+    var elements: [TemplateValue] {
+        if case .list(let values) = self { values } else { [] }
+    }
+
     /// Go's idea of truth: not false, zero, empty or null.
     var isTrue: Bool {
         switch self {

@@ -1,12 +1,13 @@
 /// Every verb: the table from which the command line, help pages and groups are made.
 package let allVerbs: [Verb] = [
-    attachVerb, createVerb, execVerb, historyVerb, imagesVerb, infoVerb, inspectVerb, containerInspectVerb, imageInspectVerb,
-    imagePruneVerb, killVerb, loginVerb, logoutVerb, logsVerb, psVerb, pullVerb, pushVerb, restartVerb, rmVerb, rmiVerb, runVerb,
-    saveVerb, startVerb, stopVerb, tagVerb, versionVerb, waitVerb,
+    attachVerb, containerInspectVerb, containerPruneVerb, createVerb, diffVerb, eventsVerb, execVerb, historyVerb, imageInspectVerb,
+    imagePruneVerb, imagesVerb, infoVerb, inspectVerb, killVerb, loginVerb, logoutVerb, logsVerb, pauseVerb, portVerb, psVerb, pullVerb,
+    pushVerb, renameVerb, restartVerb, rmVerb, rmiVerb, runVerb, saveVerb, startVerb, stopVerb, tagVerb, topVerb, unpauseVerb, updateVerb,
+    versionVerb, waitVerb,
 ]
 
 /// Docker's verbs that this program will learn, so that their names get a better answer than "unknown command".
 let laterVerbs: Set<String> = [
-    "build", "builder", "buildx", "commit", "compose", "context", "cp", "diff", "events", "export", "import", "load", "manifest",
-    "network", "pause", "plugin", "port", "prune", "rename", "search", "stats", "system", "top", "unpause", "update", "volume",
+    "build", "builder", "buildx", "commit", "compose", "context", "cp", "df", "export", "import", "load", "manifest", "network",
+    "plugin", "prune", "search", "stats", "system", "volume",
 ]

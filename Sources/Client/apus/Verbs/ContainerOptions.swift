@@ -118,7 +118,8 @@ private func hostConfiguration(_ arguments: Arguments) -> HostConfig {
     return host
 }
 
-private func limit(_ host: inout HostConfig, by arguments: Arguments) {
+/// The limits that flags ask for; zero for those that they leave alone.
+func limit(_ host: inout HostConfig, by arguments: Arguments) {
     host.memory = arguments.bytes("memory") ?? 0
     host.memoryReservation = arguments.bytes("memory-reservation") ?? 0
     host.memorySwap = arguments.bytes("memory-swap") ?? 0

@@ -39,33 +39,3 @@ private func historyRow(_ step: ImageHistoryItem, now: Int64, isWhole: Bool, isH
     ]
     return .map(fields.map { .init($0.0, .text(printable($0.1))) })
 }
-
-let imagePruneVerb = Verb(
-    ["image prune"], "[OPTIONS]", "Remove unused images",
-    flags: [
-        Flag("all", "a", .bool(default: false), "Remove all unused images, not just dangling ones"),
-        Flag("filter", nil, .list, "Provide filter values (e.g. \"until=<timestamp>\")", placeholder: "filter"),
-        Flag("force", "f", .bool(default: false), "Do not prompt for confirmation"),
-    ]
-) { invocation in
-    let arguments = invocation.arguments
-    let warning =
-        arguments.bool("all")
-        ? "WARNING! This will remove all images without at least one container associated to them.\n"
-        : "WARNING! This will remove all dangling images.\n"
-    guard arguments.bool("force") || confirmed(warning) else { return 0 }
-    let wanted = try filters(arguments.list("filter") + ["dangling=\(!arguments.bool("all"))"])
-    let report = try await invocation.environment.client.pruneImages(filters: wanted)
-    if !report.imagesDeleted.isEmpty {
-        let lines = report.imagesDeleted.map { $0.untagged.isEmpty ? "deleted: \($0.deleted)\n" : "untagged: \($0.untagged)\n" }
-        StandardStream.output.write("Deleted Images:\n\(lines.joined())\n")
-    }
-    StandardStream.output.write("Total reclaimed space: \(humanSize(Int64(clamping: report.spaceReclaimed)))\n")
-    return 0
-}
-
-/// Asks whether to go on; only `y` is yes.
-private func confirmed(_ warning: String) -> Bool {
-    StandardStream.output.write("\(warning)Are you sure you want to continue? [y/N] ")
-    return readLine().map { ["y", "Y", "yes"].contains($0) } ?? false
-}

@@ -69,7 +69,7 @@ private func stopQuery(_ arguments: Arguments) -> [(name: String, value: String)
 }
 
 /// Does `action` to each container and echoes its name as typed.
-private func actOnEach(_ invocation: Invocation, _ action: String, query: [(name: String, value: String)]) async -> Int32 {
+func actOnEach(_ invocation: Invocation, _ action: String, query: [(name: String, value: String)] = []) async -> Int32 {
     await forEachOperand(invocation) { name in
         try await invocation.environment.client.act(action, on: name, query: query)
         StandardStream.output.write(name + "\n")

@@ -24,7 +24,12 @@ let logsVerb = Verb(
     var query: [(name: String, value: String)] = [("stdout", "1"), ("stderr", "1"), ("tail", arguments.string("tail") ?? "all")]
     for name in ["details", "follow", "timestamps"] where arguments.bool(name) { query.append((name, "1")) }
     for name in ["since", "until"] {
-        if let text = arguments.string(name) { query.append((name, try moment(text, flag: name))) }
+        guard let text = arguments.string(name) else { continue }
+        do throws(Complaint) {
+            query.append((name, try moment(text)))
+        } catch {
+            throw Complaint("invalid value for \"\(name)\": \(error)")
+        }
     }
     try await client.withAnswer(to: EngineRequest("GET", "/containers/\(inspected.id)/logs", query: query)) { answer in
         if inspected.config.tty {
@@ -37,7 +42,7 @@ let logsVerb = Verb(
 }
 
 /// A moment as the API takes it, seconds since the epoch: from RFC 3339, from seconds, or from how long it is ago.
-func moment(_ text: String, flag: String, now: Date = Date()) throws(Complaint) -> String {
+func moment(_ text: String, now: Date = Date()) throws(Complaint) -> String {
     if let nanoseconds = parseDuration(text) {
         return decimalSeconds(now.timeIntervalSince1970 - Double(nanoseconds) / 1e9)
     }
@@ -48,7 +53,7 @@ func moment(_ text: String, flag: String, now: Date = Date()) throws(Complaint) 
         let fraction = String(stamp.nanoseconds)
         return "\(stamp.seconds).\(String(repeating: "0", count: 9 - fraction.count) + fraction)"
     }
-    throw Complaint("invalid value for \"\(flag)\": failed to parse value as time or duration: \"\(text)\"")
+    throw Complaint("failed to parse value as time or duration: \"\(text)\"")
 }
 
 private func decimalSeconds(_ seconds: Double) -> String {

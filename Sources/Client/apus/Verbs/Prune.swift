@@ -1,0 +1,51 @@
+internal import EngineAPI
+internal import EngineClient
+
+let containerPruneVerb = Verb(
+    ["container prune"], "[OPTIONS]", "Remove all stopped containers", flags: pruneFlags
+) { invocation in
+    let warning = "WARNING! This will remove all stopped containers."
+    guard isConfirmed(invocation, warning) else { return 0 }
+    let wanted = try filters(invocation.arguments.list("filter"))
+    let query = wanted.values.isEmpty ? [] : [(name: "filters", value: try wanted.query)]
+    let pruned = try await invocation.environment.client.value(EngineRequest("POST", "/containers/prune", query: query))
+    var reclaimed: Int64 = 0
+    if case .integer(let bytes)? = pruned[key: "SpaceReclaimed"] { reclaimed = bytes }
+    say("Deleted Containers:", (pruned[key: "ContainersDeleted"] ?? .null).elements.map(\.printed), reclaimedBytes: reclaimed)
+    return 0
+}
+
+let imagePruneVerb = Verb(
+    ["image prune"], "[OPTIONS]", "Remove unused images",
+    flags: pruneFlags + [Flag("all", "a", .bool(default: false), "Remove all unused images, not just dangling ones")]
+) { invocation in
+    let takesAll = invocation.arguments.bool("all")
+    let warning =
+        takesAll
+        ? "WARNING! This will remove all images without at least one container associated to them."
+        : "WARNING! This will remove all dangling images."
+    guard isConfirmed(invocation, warning) else { return 0 }
+    let wanted = try filters(invocation.arguments.list("filter") + ["dangling=\(!takesAll)"])
+    let report = try await invocation.environment.client.pruneImages(filters: wanted)
+    let lines = report.imagesDeleted.map { $0.untagged.isEmpty ? "deleted: \($0.deleted)" : "untagged: \($0.untagged)" }
+    say("Deleted Images:", lines, reclaimedBytes: Int64(clamping: report.spaceReclaimed))
+    return 0
+}
+
+private let pruneFlags = [
+    Flag("filter", nil, .list, "Provide filter values (e.g. \"until=<timestamp>\")", placeholder: "filter"),
+    Flag("force", "f", .bool(default: false), "Do not prompt for confirmation"),
+]
+
+/// Asks before anything goes away for good; `--force` is the answer beforehand.
+private func isConfirmed(_ invocation: Invocation, _ warning: String) -> Bool {
+    if invocation.arguments.bool("force") { return true }
+    StandardStream.output.write("\(warning)\nAre you sure you want to continue? [y/N] ")
+    let answer = readLine()?.lowercased() ?? ""
+    return answer == "y" || answer == "yes"
+}
+
+private func say(_ heading: String, _ lines: [String], reclaimedBytes: Int64) {
+    if !lines.isEmpty { StandardStream.output.write("\(heading)\n\(lines.map { "\($0)\n" }.joined())\n") }
+    StandardStream.output.write("Total reclaimed space: \(humanSize(reclaimedBytes, digits: 4))\n")
+}
