@@ -233,8 +233,9 @@ def container():
 
 
 def footprint(runtime, folder):
+    """What this run's containers have: those of another run at the same time are none of its business."""
     return {
-        "mounts": leaks.mounts(folder), "cgroups": leaks.cgroups("apus-ct-"),
+        "mounts": leaks.mounts(folder), "cgroups": leaks.cgroups(f"apus-ct-{os.getpid()}-"),
         "states": sorted(os.listdir(runtime.state_root)) if os.path.isdir(runtime.state_root) else [],
         "processes": leaks.processes(runtime.state_root),
     }

@@ -234,7 +234,7 @@ def test_what_is_not_there_yet_is_refused_by_its_name(runtime, bundle, container
     bundle.write("true")
     runtime("create", "-b", bundle.path, container, options=["--systemd-cgroup"]).fails("--systemd-cgroup")
     for field, changes in {
-        "linux.netDevices": {"linux": {"netDevices": {"eth0": {}}}}, "linux.intelRdt": {"linux": {"intelRdt": {"closID": "x"}}},
+        "linux.intelRdt": {"linux": {"intelRdt": {"closID": "x"}}},
     }.items():
         kept = json.dumps(bundle.config)
         bundle.write(**changes)

@@ -54,8 +54,12 @@ package func acknowledgedErrno(_ answer: some RandomAccessCollection<UInt8>) -> 
 }
 
 /// Appends integers in the machine's byte order, which netlink uses.
-private struct MessageWriter {
+struct MessageWriter {
     private(set) var bytes: [UInt8] = []
+
+    mutating func append(_ value: UInt8) { bytes.append(value) }
+
+    mutating func append(contentsOf value: [UInt8]) { bytes += value }
 
     mutating func append(_ value: UInt16) { append(UInt32(value), byteCount: 2) }
 
@@ -69,9 +73,16 @@ private struct MessageWriter {
     }
 }
 
+/// A number in the machine's byte order.
+func nativeBytes(_ value: UInt32) -> [UInt8] {
+    var writer = MessageWriter()
+    writer.append(value)
+    return writer.bytes
+}
+
 private let isLittleEndian = 1.littleEndian == 1
 
-private func nativeInteger(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+func nativeInteger(_ bytes: ArraySlice<UInt8>) -> UInt64 {
     let bigEndianFirst = isLittleEndian ? Array(bytes.reversed()) : Array(bytes)
     return bigEndianFirst.reduce(0) { $0 << 8 | UInt64($1) }
 }

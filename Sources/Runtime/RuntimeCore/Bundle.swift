@@ -46,7 +46,7 @@ package struct Bundle: Sendable {
 func refuseUnsupported(_ configuration: RuntimeConfiguration) throws(RuntimeError) {
     let linux = configuration.linux ?? LinuxConfiguration()
     let asked = [
-        ("linux.netDevices", !linux.netDevices.isEmpty), ("linux.intelRdt", linux.intelRdt != nil),
+        ("linux.intelRdt", linux.intelRdt != nil)
     ]
     for (field, isAsked) in asked where isAsked { throw RuntimeError(.unsupported, "\(field) is not supported yet") }
 }

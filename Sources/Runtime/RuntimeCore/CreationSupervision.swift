@@ -25,6 +25,8 @@ extension Creation {
             try writeMappings(of: process)
             try channel.send(.identityReady)
         }
+        let linux = bundle.configuration.linux
+        try NetworkDevices(devices: linux?.netDevices ?? [:]).move(toNamespaceOf: process, path: linux?.namespace(.network)?.path)
         if !cgroup.isBornInto {
             // Init is busy with what needs no cgroup meanwhile.
             try makeCgroup()

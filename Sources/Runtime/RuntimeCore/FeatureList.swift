@@ -6,6 +6,7 @@ package func runtimeFeatures() -> RuntimeFeatures {
     var features = RuntimeFeatures(ociVersionMin: "1.0.0", ociVersionMax: RuntimeConfiguration.newestVersion)
     features.hooks = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
     features.mountOptions = knownMountOptions.sorted()
+    features.linux.netDevicesEnabled = true
     features.linux.idMappedMountsEnabled = true
     features.linux.appArmorEnabled = true
     features.linux.namespaces = LinuxNamespace.Kind.allCases

@@ -1,0 +1,45 @@
+internal import LinuxSyscalls
+internal import Netlink
+internal import OCISpec
+internal import SystemPackage
+
+/// Moves network devices of the host into a container's network namespace: `linux.netDevices`.
+/// - Spec: config-linux.md, "Network Devices".
+struct NetworkDevices {
+    /// By their names on the host.
+    let devices: [String: NetDevice]
+
+    /// Moves every device and gives it back what the move took: its addresses, and its being up.
+    /// - Parameter process: in the container's network namespace, which is not the caller's.
+    /// - Throws: `refused` naming the device; those moved before go back to the host with the namespace's end, if they are no virtual ones.
+    func move(toNamespaceOf process: Int32, path: String?) throws(RuntimeError) {
+        if devices.isEmpty { return }
+        let join = NamespacePlan.Join(type: .network, kind: .network, path: path ?? "/proc/\(process)/ns/net")
+        let target = try OpenedNamespace(join)
+        let home = try OpenedNamespace(NamespacePlan.Join(type: .network, kind: .network, path: "/proc/self/ns/net"))
+        var moved: [MovedLink] = []
+        do throws(NetlinkError) {
+            var host = try RouteConversation()
+            for (name, device) in devices.sorted(by: { $0.key < $1.key }) {
+                moved.append(try host.moveLink(name, toNamespace: target.file.number, as: device.name ?? name))
+            }
+        } catch { throw refusal(error) }
+        try restore(moved, in: target, returningTo: home)
+    }
+
+    /// A socket belongs to the namespace that it was made in: the runtime is there for that moment only.
+    private func restore(_ links: [MovedLink], in target: OpenedNamespace, returningTo home: OpenedNamespace) throws(RuntimeError) {
+        func leave() throws(RuntimeError) {
+            try during("leaving the container's network namespace") { () throws(SyscallError) in try home.enter() }
+        }
+        try during("entering the container's network namespace") { () throws(SyscallError) in try target.enter() }
+        var inside: RouteConversation
+        do throws(NetlinkError) { inside = try RouteConversation() } catch { throw refusal(error).followed(by: leave) }
+        try leave()
+        do throws(NetlinkError) { for link in links { try inside.restore(link) } } catch { throw refusal(error) }
+    }
+
+    private func refusal(_ error: NetlinkError) -> RuntimeError {
+        RuntimeError(.refused, doing: "moving linux.netDevices", error.description)
+    }
+}

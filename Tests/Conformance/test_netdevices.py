@@ -1,0 +1,74 @@
+"""Network devices that move into the container. - Spec: config-linux.md, "Network Devices"."""
+
+import os
+import re
+import subprocess
+
+import pytest
+from conftest import Result
+
+pytestmark = [pytest.mark.spares("runc", "runc 1.1.5 ignores netDevices"), pytest.mark.spares("crun", "crun 1.8.1 ignores netDevices")]
+
+
+@pytest.fixture
+def host(runtime, bundle, container):
+    """Runs the container from a network namespace of the test's own, which has a pair of devices."""
+    def run(prepare, after=":", verb=("run",)):
+        command = runtime.command(*verb, "-b", bundle.path, container)
+        script = f'{prepare}; "$@"; status=$?; echo; {after}; exit $status'
+        done = subprocess.run(["unshare", "-n", "sh", "-ec", f"set +e; {script}", "sh", *command], capture_output=True, timeout=60,
+                              stdin=subprocess.DEVNULL, check=False)
+        return Result(command, done, True)
+    return run
+
+
+PAIR = "ip link add apus0 type veth peer name apus1; ip link set apus0 mtu 1400 address 02:00:00:00:00:07"
+
+
+def test_a_device_moves_with_its_name_addresses_and_state(bundle, host):
+    bundle.write("ip addr show dev apus0", linux={"netDevices": {"apus0": {}}})
+    result = host(f"{PAIR}; ip addr add 10.7.7.1/24 dev apus0; ip -6 addr add fd00::7/64 dev apus0 nodad; ip link set apus0 up",
+                  after="ip link show apus0 2>&1").ok()
+    inside, outside = result.out.split("\n\n", 1)
+    assert re.search(r"apus0@.*<[^>]*UP[^>]*> mtu 1400", inside)
+    assert "02:00:00:00:00:07" in inside
+    assert "inet 10.7.7.1/24" in inside and "inet6 fd00::7/64" in inside
+    assert "does not exist" in outside
+
+
+def test_a_device_gets_its_new_name_and_one_that_is_down_stays_down(bundle, host):
+    bundle.write("ip addr show dev eth0; ip addr show dev apus0 || true", linux={"netDevices": {"apus0": {"name": "eth0"}}})
+    result = host(f"{PAIR}; ip addr add 10.7.7.1/24 dev apus0").ok()
+    assert "eth0@" in result.out and "inet 10.7.7.1/24" in result.out
+    assert not re.search(r"<[^>]*\bUP\b", result.out)
+
+
+def test_addresses_of_the_link_alone_are_left_behind(bundle, host):
+    bundle.write("ip -4 addr show dev apus0", linux={"netDevices": {"apus0": {}}})
+    result = host(f"{PAIR}; ip addr add 10.7.7.1/24 dev apus0; ip addr add 10.7.8.1/24 dev apus0 scope link").ok()
+    assert "10.7.7.1/24" in result.out and "10.7.8.1" not in result.out
+
+
+def test_a_device_moves_into_a_container_with_a_user_namespace(bundle, host):
+    mappings = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    os.chown(bundle.rootfs, 100000, 100000)
+    os.chmod(bundle.path, 0o755)
+    bundle.config["linux"]["namespaces"].append({"type": "user"})
+    bundle.write("ip addr show dev eth0", linux={"netDevices": {"apus0": {"name": "eth0"}}, "uidMappings": mappings, "gidMappings": mappings})
+    result = host(f"{PAIR}; ip addr add 10.7.7.1/24 dev apus0; ip link set apus0 up").ok()
+    assert "inet 10.7.7.1/24" in result.out
+
+
+@pytest.mark.parametrize("devices, text", [({"nosuch0": {}}, "nosuch0"), ({"apus0": {"name": "lo"}}, "apus0"), ({"a/b": {}}, "a/b"),
+                                           ({"apus0": {"name": "x" * 16}}, "netDevices")])
+def test_a_device_that_cannot_move_ends_the_creation(runtime, bundle, container, host, devices, text):
+    bundle.write("true", linux={"netDevices": devices})
+    result = host(PAIR, verb=("create",))
+    assert result.code == 1
+    result.fails("netDevices", text)
+    runtime("state", container).fails("does not exist")
+
+
+def test_devices_need_a_network_namespace_of_the_containers_own(runtime, bundle, container):
+    bundle.without_namespace("network").write("true", linux={"netDevices": {"lo": {}}})
+    runtime("run", "-b", bundle.path, container).fails("linux.netDevices", "needs a network namespace", code=1)
