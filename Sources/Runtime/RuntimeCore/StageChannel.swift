@@ -61,19 +61,22 @@ struct StageChannel {
 
     /// The next message with the descriptors that came along; nil when the other end is closed.
     func receive() throws(RuntimeError) -> (message: StageMessage, descriptors: [Int32])? {
-        let received: ReceivedMessage
-        do {
-            received = try receiveMessage(from: socket.number, limitBytes: StageMessage.limitBytes, subject: "stage channel")
-        } catch  where error.errno == ECONNRESET {
-            // The other end was closed with messages of ours unread.
-            return nil
-        } catch { throw RuntimeError(doing: "listening to the other stage", error) }
+        let received = try during("listening to the other stage") { () throws(SyscallError) in try receiveOnceMoreAfterReset() }
         if received.bytes.isEmpty { return nil }
         guard let message = StageMessage(received.bytes) else {
             for descriptor in received.descriptors { _ = OwnedFD(owning: descriptor) }
             throw RuntimeError(.lost, doing: "listening to the other stage", "a message of kind \(received.bytes[0]) makes no sense")
         }
         return (message, received.descriptors)
+    }
+
+    /// That the other end was closed with messages of ours unread is told once, and before what it had said, which is still to be received.
+    /// - Source: unix(7); the kernel's __skb_try_recv_datagram() looks at the socket's error first.
+    private func receiveOnceMoreAfterReset() throws(SyscallError) -> ReceivedMessage {
+        func receive() throws(SyscallError) -> ReceivedMessage {
+            try receiveMessage(from: socket.number, limitBytes: StageMessage.limitBytes, subject: "stage channel")
+        }
+        do { return try receive() } catch  where error.errno == ECONNRESET { return try receive() }
     }
 
     /// For the process that becomes the payload: waits for one certain message.
