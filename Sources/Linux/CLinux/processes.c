@@ -35,6 +35,11 @@ int clinux_clone3(uint64_t flags, int exit_signal, int cgroup, int *pidfd) {
     return result(syscall(SYS_clone3, &arguments, sizeof arguments));
 }
 
+int clinux_clone(uint64_t flags, int exit_signal, int *pidfd) {
+    // The first three arguments are the same on every architecture that we know, the others are not used.
+    return result(syscall(SYS_clone, (unsigned long)flags | (unsigned long)exit_signal, NULL, pidfd, NULL, NULL));
+}
+
 int clinux_setns(int descriptor, int types) { return result(setns(descriptor, types)); }
 
 int clinux_unshare(int types) { return result(unshare(types)); }

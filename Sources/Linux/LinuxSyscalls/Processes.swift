@@ -23,8 +23,8 @@ package enum CloneResult: ~Copyable {
 }
 
 /// Duplicates the calling process as fork(2) does, with a pidfd for the parent, and goes on in both. The caller must have one thread.
-/// - Parameter cgroup: directory of a cgroup v2 in which the child is born (CLONE_INTO_CGROUP).
-/// - Source: clone3(2), Linux 5.3; CLONE_INTO_CGROUP Linux 5.7.
+/// - Parameter cgroup: directory of a cgroup v2 in which the child is born (CLONE_INTO_CGROUP); where `canCloneIntoCgroup` says so.
+/// - Source: clone3(2), Linux 5.3; CLONE_INTO_CGROUP Linux 5.7. Filters of containers refuse clone3 with ENOSYS: then it is clone(2).
 package func cloneProcess(_ flags: CloneFlags = [], cgroup: Int32? = nil) throws(SyscallError) -> CloneResult {
     precondition(isSingleThreaded(), "a process with threads may not go on after clone3")
     let (pidfdFlag, cgroupFlag): (UInt64, UInt64) = (0x1000, 0x2_0000_0000)
@@ -32,9 +32,15 @@ package func cloneProcess(_ flags: CloneFlags = [], cgroup: Int32? = nil) throws
     let all = flags.rawValue | pidfdFlag | (cgroup == nil ? 0 : cgroupFlag)
     // The kernel takes no exit signal of a sibling: it gets ours.
     let exitSignal = flags.contains(.sibling) ? 0 : SIGCHLD
-    let process = try checked("clone3") { unsafe clinux_clone3(all, exitSignal, cgroup ?? -1, &pidfd) }
+    let process = try checked("clone") {
+        let made = unsafe clinux_clone3(all, exitSignal, cgroup ?? -1, &pidfd)
+        return made == -ENOSYS && cgroup == nil ? unsafe clinux_clone(all, exitSignal, &pidfd) : made
+    }
     return process == 0 ? .child : .parent(process: process, pidfd: OwnedFD(owning: pidfd))
 }
+
+/// Whether there is a clone3 to be born into a cgroup with, told by what an empty request is refused for.
+package func canCloneIntoCgroup() -> Bool { clinux_clone3(.max, 0, -1, nil) != -ENOSYS }
 
 /// Whether the calling process has one thread, told by the number of links of its task directory; true where procfs is missing.
 /// - Source: proc_pid_task(5).

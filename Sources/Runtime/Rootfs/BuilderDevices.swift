@@ -94,7 +94,10 @@ extension RootfsBuilder {
         let master = try openFile(FilePath("/proc/self/fd/\(multiplexer.number)"), [.readWrite, .noControllingTerminal])
         let slave = try openTerminalPeer(of: master)
         try verifyKind(of: slave.number, is: .devpts, "the terminal does not lie on devpts")
-        let place = try openedRoot { root throws(SyscallError) in try root.openMountPoint("/dev/console", creating: .file) }
+        // Nor does a link of the image decide what the terminal covers.
+        let place = try openedRoot { root throws(SyscallError) in
+            try root.openMountPoint("/dev/console", creating: .file, followingLinks: false)
+        }
         let tree = try cloneTree(of: slave.number, recursive: false, subject: "/dev/console")
         try moveMount(tree, onto: place.descriptor, subject: "/dev/console")
         return ContainerTerminal(master: master, slave: slave)

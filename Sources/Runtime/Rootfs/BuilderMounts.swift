@@ -133,11 +133,20 @@ extension RootfsBuilder {
         try moveMount(cover.descriptor, onto: place, subject: "")
     }
 
-    /// What exists at a path of the container; nil where nothing does.
+    /// What exists at a path of the container; nil where nothing does. What lies in the kernel's own file systems is found through the
+    /// mounts that were made of them: whoever shares the root can have renamed those meanwhile (CVE-2025-52881).
     private func openIfPresent(_ path: String) throws(SyscallError) -> OwnedFD? {
         do throws(SyscallError) {
+            if let (mount, rest) = try kernelsMount(above: path) { return try RootDirectory(mount.descriptor.duplicate()).open(rest) }
             return try openedRoot { root throws(SyscallError) in try root.open(path) }
         } catch  where error.errno == ENOENT || error.errno == ENOTDIR { return nil }
+    }
+
+    /// The mount of procfs or sysfs that a path leads into, and the rest of the way.
+    private func kernelsMount(above path: String) throws(SyscallError) -> (mount: HeldMount, rest: String)? {
+        guard let (destination, mount) = lastMount(above: path) else { return nil }
+        let kind = try fileSystemKind(of: mount.descriptor.number, subject: destination)
+        return kind == .proc || kind == .sysfs ? (mount, String(path.dropFirst(destination.count))) : nil
     }
 
     /// A detached empty read-only directory. The first is a tmpfs of its own; the others are copies of it once it has its place,

@@ -1,3 +1,4 @@
+internal import Glibc
 package import LinuxSyscalls
 internal import SystemPackage
 
@@ -29,13 +30,34 @@ package struct DetachedProcfs: ~Copyable {
     /// Writes a file below the procfs with one write(2). Neither links nor other mounts are crossed.
     /// - Parameter path: relative: `sys/net/ipv4/ip_forward`, `thread-self/attr/exec`.
     package func write(_ value: String, to path: String) throws(SyscallError) {
-        let file = try openInRoot(
-            FilePath(path), .writeOnly, root: mount, resolve: [.beneath, .noMagicLinks, .noSymlinks, .noCrossDevice])
+        let file = try open(FilePath(path))
         try writeAll(Array(value.utf8), to: file.number, subject: path)
+    }
+
+    private func open(_ path: FilePath) throws(SyscallError) -> OwnedFD {
+        do throws(SyscallError) {
+            return try openInRoot(path, .writeOnly, root: mount, resolve: [.beneath, .noMagicLinks, .noSymlinks, .noCrossDevice])
+        } catch {
+            // No openat2 in this kernel, or none through the filter that we run under.
+            guard error.errno == ENOSYS || error.errno == EPERM else { throw error }
+            return try walk(path)
+        }
+    }
+
+    /// The same by single components, each of which must be of procfs too.
+    private func walk(_ path: FilePath) throws(SyscallError) -> OwnedFD {
+        var current = try mount.duplicate()
+        for component in path.removingLastComponent().components where component.kind == .regular {
+            current = try openFile(FilePath(component.string), [.path, .directory, .noFollow], at: current.number)
+            try verifyKind(of: current.number, is: .proc, "\(path) leads out of procfs")
+        }
+        let file = try openFile(FilePath(path.lastComponent?.string ?? ""), [.writeOnly, .noFollow], at: current.number)
+        try verifyKind(of: file.number, is: .proc, "\(path) leads out of procfs")
+        return file
     }
 }
 
 /// Checks what file system a descriptor lies on. - Throws: EPERM with `problem` for another one.
 func verifyKind(of descriptor: Int32, is kind: FileSystemKind, _ problem: String) throws(SyscallError) {
-    if try fileSystemKind(of: descriptor, subject: problem) != kind { throw SyscallError("verify:", problem, errno: 1) }
+    if try fileSystemKind(of: descriptor, subject: problem) != kind { throw SyscallError("verify:", problem, errno: EPERM) }
 }

@@ -15,8 +15,13 @@ package struct RootDirectory: ~Copyable {
     package func open(_ path: String, _ flags: OpenFlags = .path) throws(SyscallError) -> OwnedFD {
         do throws(SyscallError) { return try openInRoot(FilePath(path), flags, root: descriptor) } catch {
             // No openat2 in this kernel, or none through the filter that we run under.
-            guard flags == .path, error.errno == ENOSYS || error.errno == EPERM else { throw error }
-            return try walk(path, creating: nil).take()
+            guard error.errno == ENOSYS || error.errno == EPERM else { throw error }
+            let place = try walk(path, creating: nil)
+            if flags == .path { return place.take() }
+            // Where it really lies there is no link on the way any more.
+            guard let name = place.trail.last else { return try openFile(".", flags, at: descriptor.number) }
+            let parent = try reopen(place.trail.dropLast())
+            return try openFile(name, [flags, .noFollow], at: parent.number)
         }
     }
 
@@ -33,7 +38,7 @@ package struct RootDirectory: ~Copyable {
         let resolve: ResolveFlags = followingLinks ? [.inRoot, .noMagicLinks] : [.inRoot, .noMagicLinks, .noSymlinks]
         do throws(SyscallError) {
             let flags: OpenFlags = followingLast ? .path : [.path, .noFollow]
-            return Place(descriptor: try openInRoot(FilePath(path), flags, root: descriptor, resolve: resolve), wasMade: false)
+            return Place(descriptor: try openInRoot(FilePath(path), flags, root: descriptor, resolve: resolve))
         } catch {
             guard [ENOENT, ENOSYS, EPERM].contains(error.errno) else { throw error }
             return try walk(path, creating: missing, followingLinks: followingLinks, followingLast: followingLast)
@@ -46,6 +51,14 @@ package struct RootDirectory: ~Copyable {
         package let descriptor: OwnedFD
         /// Whether it did not exist before.
         package let wasMade: Bool
+        /// The real names on the way, where it was walked.
+        fileprivate let trail: [FilePath]
+
+        fileprivate init(descriptor: consuming OwnedFD, wasMade: Bool = false, trail: [FilePath] = []) {
+            self.descriptor = descriptor
+            self.wasMade = wasMade
+            self.trail = trail
+        }
 
         /// Gives the descriptor away.
         package consuming func take() -> OwnedFD { descriptor }
@@ -104,14 +117,14 @@ package struct RootDirectory: ~Copyable {
             currentNumber = next.number
             current = consume next
         }
-        guard let found = current.take() else { return Place(descriptor: try descriptor.duplicate(), wasMade: false) }
-        return Place(descriptor: found, wasMade: wasMade)
+        guard let found = current.take() else { return Place(descriptor: try descriptor.duplicate()) }
+        return Place(descriptor: found, wasMade: wasMade, trail: trail)
     }
 
     /// Opens one name without following it, after making it where it is missing.
     private func openComponent(_ name: FilePath, in directory: Int32, creating missing: Missing?) throws(SyscallError) -> Place {
         do throws(SyscallError) {
-            return Place(descriptor: try openFile(name, [.path, .noFollow], at: directory), wasMade: false)
+            return Place(descriptor: try openFile(name, [.path, .noFollow], at: directory))
         } catch {
             guard error.errno == ENOENT, let missing else { throw error }
             return try makeComponent(name, in: directory, as: missing)
@@ -134,7 +147,7 @@ package struct RootDirectory: ~Copyable {
     }
 
     /// Opens a way of real directories again from the root, following nothing.
-    private func reopen(_ trail: [FilePath]) throws(SyscallError) -> OwnedFD {
+    private func reopen(_ trail: some Sequence<FilePath>) throws(SyscallError) -> OwnedFD {
         var current = try descriptor.duplicate()
         for name in trail { current = try openFile(name, [.path, .directory, .noFollow], at: current.number) }
         return current

@@ -144,6 +144,11 @@ package struct RootfsBuilder: ~Copyable {
 
     private func heldMount(at destination: String) -> HeldMount? { heldMounts.first { $0.destination == destination }?.mount }
 
+    /// The mount that a path leads into, by its name, unless it is the mount's own place.
+    func lastMount(above path: String) -> (destination: String, mount: HeldMount)? {
+        heldMounts.first { path.hasPrefix($0.destination + "/") }
+    }
+
     private func makeMountReadOnly(_ path: String) throws(SyscallError) {
         guard let mount = heldMount(at: path) else { throw SyscallError("open", path, errno: ENOENT) }
         try changeMountAttributes(of: mount.descriptor.number, set: .readOnly, subject: "")

@@ -1,3 +1,4 @@
+internal import Glibc
 package import LinuxSyscalls
 
 /// Why a container's file system could not be set up. Prints as `mount proc onto /proc: EPERM (1)`.
@@ -36,6 +37,7 @@ package struct RootfsError: Error, Equatable, Sendable, CustomStringConvertible 
     package var description: String {
         guard let cause else { return "\(step): \(problem)" }
         let what = "\(step): \(errnoName(cause.errno)) (\(cause.errno))"
+        if cause.errno == ENOSYS { return "\(what), \(cause.call)" }
         // The call is told where it knows more than the step: which option, which component.
         return cause.subject.isEmpty || step.hasSuffix(cause.subject) ? what : "\(what), \(cause.call) \(cause.subject)"
     }

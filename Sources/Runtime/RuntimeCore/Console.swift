@@ -1,5 +1,6 @@
 internal import Glibc
 internal import LinuxSyscalls
+internal import Rootfs
 internal import SystemPackage
 
 /// The terminal of a container or of a process that `exec` adds.
@@ -23,22 +24,27 @@ enum Console {
     static func attachInContainer(size: WindowSize?, sendingMasterTo socket: HeldDescriptor) throws(RuntimeError) {
         let master: OwnedFD
         do throws(SyscallError) {
-            let root = try openFile("/", [.path, .directory])
-            master = try openMultiplexer(root)
+            master = try openMultiplexer(RootDirectory(openFile("/", [.path, .directory])))
         } catch { throw RuntimeError(doing: "opening a terminal in the container", error) }
         let slave: OwnedFD
         do { slave = try openTerminalPeer(of: master) } catch { throw RuntimeError(doing: "opening a terminal in the container", error) }
         try attach(master: master, slave: slave, size: size, sendingMasterTo: socket)
     }
 
-    private static func openMultiplexer(_ root: borrowing OwnedFD) throws(SyscallError) -> OwnedFD {
-        let path: FilePath = "/dev/pts/ptmx"
-        let found = try openInRoot(path, .path, root: root)
-        let status = try fileStatus(of: found.number, subject: path.string)
-        guard status.type == .characterDevice, status.device == DeviceNumber(major: 5, minor: 2),
-            try fileSystemKind(of: found.number, subject: path.string) == .devpts
-        else { throw SyscallError("verify", "\(path) as the terminal multiplexer", errno: EPERM) }
-        return try openInRoot(path, [.readWrite, .noControllingTerminal], root: root)
+    /// Looked at before it is opened, for opening can do something already, and again afterwards: the container may have put something else
+    /// in its place meanwhile.
+    private static func openMultiplexer(_ root: borrowing RootDirectory) throws(SyscallError) -> OwnedFD {
+        let path = "/dev/pts/ptmx"
+        func verify(_ found: borrowing OwnedFD) throws(SyscallError) {
+            let status = try fileStatus(of: found.number, subject: path)
+            guard status.type == .characterDevice, status.device == DeviceNumber(major: 5, minor: 2),
+                try fileSystemKind(of: found.number, subject: path) == .devpts
+            else { throw SyscallError("verify", "\(path) as the terminal multiplexer", errno: EPERM) }
+        }
+        try verify(root.open(path))
+        let master = try root.open(path, [.readWrite, .noControllingTerminal])
+        try verify(master)
+        return master
     }
 
     /// Takes the master that `attach` sent, and gives the terminal the size of ours, if our standard input is one, before the program

@@ -20,15 +20,16 @@ final class ContainerCgroup {
     init(for configuration: RuntimeConfiguration, id: String) throws(RuntimeError) {
         do throws(CgroupError) {
             path = try CgroupPath(configuration.linux?.cgroupsPath, container: Self.checked(id))
-            isBornInto = try CgroupLayout.isUnified()
+            let isUnified = try CgroupLayout.isUnified()
+            isBornInto = isUnified && canCloneIntoCgroup()
+            record = CgroupRecord(mode: isUnified ? .unified : .hybrid, places: [])
         } catch { throw RuntimeError(error) }
-        record = CgroupRecord(mode: isBornInto ? .unified : .hybrid, places: [])
     }
 
     /// For a container on record.
     init(recorded record: CgroupRecord) throws(RuntimeError) {
         self.record = record
-        isBornInto = record.mode == .unified
+        isBornInto = record.mode == .unified && canCloneIntoCgroup()
         path = nil
         do throws(CgroupError) { cgroup = try Cgroup(opening: record) } catch { throw RuntimeError(error) }
     }

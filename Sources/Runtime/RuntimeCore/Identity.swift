@@ -1,6 +1,7 @@
 internal import Glibc
 internal import LinuxSyscalls
 internal import OCISpec
+internal import Rootfs
 internal import SystemPackage
 
 /// Turns the calling process into the user that the payload runs as.
@@ -63,9 +64,11 @@ struct Identity {
     }
 
     /// Pipes and terminals that the runtime was given become the user's, who may then open /dev/stdout anew.
+    /// Devices stay the host's, but for the container's own terminal.
     private func handOverStandardFiles() throws(RuntimeError) {
         for descriptor: Int32 in 0...2 {
-            guard let status = try? fileStatus(of: descriptor), status.userID != plan.user.uid, !status.isNullDevice else { continue }
+            guard let status = try? fileStatus(of: descriptor), status.userID != plan.user.uid else { continue }
+            if status.isDevice && !plan.terminal { continue }
             do {
                 try changeOwner(of: descriptor, userID: plan.user.uid, groupID: status.groupID, subject: "standard file \(descriptor)")
             } catch {
@@ -97,27 +100,20 @@ extension Identity {
 
     /// No magic link of procfs is followed: `/proc/self/fd/7` would lead to a directory of the host that we still hold.
     private func enter() throws(SyscallError) {
-        #if WEAKENED_A02
-            try changeDirectory(FilePath(plan.workingDirectory))
-        #else
-            let root = try openFile("/", [.path, .directory])
-            let directory = try openInRoot(FilePath(plan.workingDirectory), [.path, .directory], root: root)
-            try changeDirectory(to: directory, subject: plan.workingDirectory)
-        #endif
+        let root = RootDirectory(try openFile("/", [.path, .directory]))
+        let directory = try root.open(plan.workingDirectory)
+        try changeDirectory(to: directory, subject: plan.workingDirectory)
     }
 
     private func checkWorkingDirectory() throws(RuntimeError) {
-        #if !WEAKENED_A02
-            let path = try during("checking the working directory") { () throws(SyscallError) in try workingDirectory() }
-            guard path.isAbsolute else {
-                throw RuntimeError(
-                    .refused, doing: "entering the working directory", "\(plan.workingDirectory) lies outside the container's root")
-            }
-        #endif
+        let path = try during("checking the working directory") { () throws(SyscallError) in try workingDirectory() }
+        guard path.isAbsolute else {
+            throw RuntimeError(
+                .refused, doing: "entering the working directory", "\(plan.workingDirectory) lies outside the container's root")
+        }
     }
 }
 
 extension FileStatus {
-    /// /dev/null, which everyone may open anyway.
-    fileprivate var isNullDevice: Bool { type == .characterDevice && device == DeviceNumber(major: 1, minor: 3) }
+    fileprivate var isDevice: Bool { type == .characterDevice || type == .blockDevice }
 }

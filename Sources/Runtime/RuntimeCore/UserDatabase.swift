@@ -1,4 +1,5 @@
 internal import LinuxSyscalls
+internal import Rootfs
 internal import SystemPackage
 
 /// The container's own /etc/passwd, read as data: bounded, without following links out of the root, never through name services.
@@ -9,7 +10,7 @@ enum UserDatabase {
     /// The home directory of a user, nil where the file has no such user or is no regular file. Looked up in the calling process's root.
     static func home(of userID: UInt32) -> String? {
         guard let root = try? openFile("/", [.path, .directory]),
-            let file = try? openInRoot("/etc/passwd", [.readOnly, .nonBlocking, .noControllingTerminal], root: root),
+            let file = try? RootDirectory(root).open("/etc/passwd", [.readOnly, .nonBlocking, .noControllingTerminal]),
             let status = try? fileStatus(of: file.number), status.type == .regular, status.sizeBytes <= limitBytes,
             let contents = try? readAll(file.number, limitBytes: limitBytes, subject: "/etc/passwd")
         else { return nil }

@@ -11,6 +11,10 @@
 /// Returns the child's pid, 0 in the child, or -errno.
 int clinux_clone3(uint64_t flags, int exit_signal, int cgroup, int *pidfd);
 
+/// clone(2) in the same way, for kernels and filters without clone3: no CLONE_INTO_CGROUP, and no flag in the bits of the exit signal.
+/// Returns the child's pid, 0 in the child, or -errno.
+int clinux_clone(uint64_t flags, int exit_signal, int *pidfd);
+
 /// setns(2); with a pidfd and several types from Linux 5.8. Returns 0 or -errno.
 int clinux_setns(int descriptor, int types);
 
