@@ -21,7 +21,7 @@ PYTEST      = $(PYTHON) -m pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-demo deps-test deps-bench deps-vm build build-tests demo test test-unit test-system lint format bench \
-        conformance cgroup2 install uninstall clean
+        weakened nightly conformance cgroup2 install uninstall clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,12 @@ lint: ## Formatting (strict) and the tidy rules
 
 format: ## Format the sources in place
 	$(SWIFT) format format -i --parallel --configuration .swift-format -r Sources Tests Package.swift
+
+weakened: build-tests ## Show that the attack tests fail where the guard is taken away
+	@SWIFT_BUILD="$(SWIFT_BUILD)" scripts/check-weakened
+
+nightly: build-tests ## What takes hours: ten thousand races each, a kill at every system call
+	APUS_RACES=10000 APUS_KILLS=all $(PYTEST) Tests/Conformance/test_races.py Tests/Conformance/test_leftovers.py
 
 conformance: build ## Run the runtime tests against RUNTIME=path (runc, crun, ours)
 	$(PYTEST) Tests/Conformance $(if $(RUNTIME),--runtime $(RUNTIME))

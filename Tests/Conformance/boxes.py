@@ -29,18 +29,28 @@ class Box:
         mounts = self.bundle.config["mounts"]
         self.bundle.config["mounts"] = [entry for entry in mounts if not f"{entry['destination']}/".startswith(f"{place}/")]
 
-    def run(self, script):
+    def run(self, script, **popen):
         """Runs a shell script in the container and returns what became of it."""
         self.bundle.write(script)
-        return self.runtime("run", "-b", self.bundle.path, f"{self.name}-{next(NUMBERS)}")
+        return self.runtime("run", "-b", self.bundle.path, f"{self.name}-{next(NUMBERS)}", **popen)
+
+    def run_often(self, count, script, *options):
+        """Runs the container again and again as fast as it goes; what all of them printed, and how many were refused."""
+        self.bundle.write(script)
+        loop = """i=0; while [ $i -lt $0 ]; do i=$((i+1)); "$@"-$i || refused=$((refused+1)); done; echo refused ${refused:-0}"""
+        with self.runtime.below("sh", "-c", loop, str(count)):
+            done = self.runtime("run", *options, "-b", self.bundle.path, f"{self.name}-{next(NUMBERS)}", timeout=60 + count)
+        *lines, last = done.lines
+        print("\n".join(sorted(set(done.err.splitlines()))))
+        return lines, int(last.split()[1])
 
     def output(self, script):
         """What a script prints, which must succeed."""
         return self.run(script).ok().out
 
-    def refused(self, *texts):
+    def refused(self, *texts, **popen):
         """The container does not start, and ours says why in one line."""
-        result = self.run("echo started")
+        result = self.run("echo started", **popen)
         assert "started" not in result.out
         result.fails(*(texts if self.runtime.kind == "apus" else ()))
         if self.runtime.kind == "apus":

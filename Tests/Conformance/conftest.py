@@ -3,6 +3,7 @@
 A test that states what only ours does carries @ours; one that a peer is known to fail names it in @fails(peer, why); an attack
 that a peer falls for outside the test's own folder is kept from it by @spares(peer, why). crun words its errors in its own way."""
 
+import contextlib
 import copy
 import itertools
 import json
@@ -90,6 +91,14 @@ class Runtime:
         if self.kind == "crun" and os.path.ismount("/sys/fs/cgroup/unified"):
             # crun 1.8.1 refuses the hybrid layout.
             self.prefix = ["unshare", "-m", "sh", "-c", 'umount /sys/fs/cgroup/unified; exec "$@"', "sh"]
+
+    @contextlib.contextmanager
+    def below(self, *words):
+        """While it lasts, every command is run by another program: `unshare`, a shell."""
+        before = self.prefix
+        self.prefix = [*before, *words]
+        yield
+        self.prefix = before
 
     def command(self, *words, options=()):
         return [*self.prefix, self.path, "--root", self.state_root, *options, *words]
@@ -179,6 +188,17 @@ class Bundle:
             file.write(text if isinstance(text, bytes) else text.encode())
         os.chmod(full, mode)
         return full
+
+    def map_users(self, first=100000):
+        """Puts the container in a user namespace whose root, `first` outside, owns the files."""
+        for folder, folders, files in os.walk(self.rootfs):
+            for name in [".", *folders, *files]:
+                os.chown(os.path.join(folder, name), first, first, follow_symlinks=False)
+        for path in (self.path, self.rootfs):
+            os.chmod(path, 0o755)
+        self.config["linux"]["namespaces"].append({"type": "user"})
+        for kind in ("uidMappings", "gidMappings"):
+            self.config["linux"][kind] = [{"containerID": 0, "hostID": first, "size": 65536}]
 
     def without_namespace(self, *kinds):
         namespaces = self.config["linux"]["namespaces"]

@@ -1,8 +1,10 @@
-"""Rows A01 to A26 of the attack list that concern the runtime. Each must fail against a build with its guard turned off (WEAKENED_A…)."""
+"""Rows of the attack list that aim at the runtime's process, its command line and its configuration. That each can fail is shown by
+`make weakened`. What an attack aims at belongs to the test: were it to work, the machine would be none the worse."""
 
 import hashlib
 import os
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -36,7 +38,7 @@ done 2>/dev/null; done
 """
 
 
-def test_a01_the_runtimes_own_file_cannot_be_overwritten_by_a_container_that_exec_enters(runtime, copied, bundle, container):
+def test_A01_the_runtimes_own_file_cannot_be_overwritten_by_a_container_that_exec_enters(runtime, copied, bundle, container):
     before = digest(copied)
     sets = {kind: ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"] for kind in ("bounding", "permitted", "effective")}
     bundle.write(OVERWRITE, process={"capabilities": sets})
@@ -50,7 +52,7 @@ def test_a01_the_runtimes_own_file_cannot_be_overwritten_by_a_container_that_exe
     assert digest(copied) == before
 
 
-def test_a01_a_payload_that_is_proc_self_exe_is_not_the_runtimes_own_file(runtime, copied, bundle, container):
+def test_A01_a_payload_that_is_proc_self_exe_is_not_the_runtimes_own_file(runtime, copied, bundle, container):
     """The kernel resolves the interpreter in the process that calls execve: it is our program that runs again, as the payload."""
     before = digest(copied)
     bundle.file("/bin/attack", "#!/proc/self/exe\n", 0o755)
@@ -60,31 +62,119 @@ def test_a01_a_payload_that_is_proc_self_exe_is_not_the_runtimes_own_file(runtim
 
 
 @pytest.mark.ours
-def test_a01_init_runs_from_a_file_that_refuses_writing(runtime, bundle, container):
+def test_A01_init_runs_from_a_file_that_refuses_writing(runtime, bundle, container):
     """"Text file busy" would protect it only as long as it runs."""
     bundle.write(["true"])
     runtime.detached("create", "-b", bundle.path, container).ok()
     assert os.statvfs(f"/proc/{runtime.state(container)['pid']}/exe").f_flag & os.ST_RDONLY
 
 
-def test_a02_a_working_directory_through_a_descriptor_is_refused(runtime, bundle, container):
+# Keeps the file that its parent runs from, and writes once the parent is no more, or is another program.
+KEEP = """{{ (i=0; while [ $i -lt 200 ] && grep -qs apus-runtime /proc/$PPID/cmdline; do i=$((i+1)); sleep 0.05; done
+    echo attack >> /proc/self/fd/3) > /dev/null 2> {0} & }} 3< /proc/$PPID/exe"""
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime", "startContainer", "poststart"])
+def test_A01_a_hook_cannot_keep_the_runtimes_file_to_overwrite_it_later(runtime, copied, bundle, container, kind):
+    """Those of the container are programs of the image, with all the rights of the payload; those of the host show the runtime itself."""
+    before = digest(copied)
+    done = os.path.join(bundle.rootfs, "tmp/done")
+    script = KEEP.format("/tmp/done" if kind == "startContainer" else done)
+    sets = {name: ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"] for name in ("bounding", "permitted", "effective")}
+    bundle.write("exec sleep 600", process={"capabilities": sets},
+                 hooks={kind: [{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin"]}]})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    wait_until(lambda: os.path.exists(done) and os.path.getsize(done), "the attack", seconds=30)
+    with open(done, encoding="utf-8") as file:
+        assert "Read-only file system" in file.read()
+    assert digest(copied) == before
+
+
+def test_A02_a_working_directory_through_a_descriptor_is_refused(runtime, bundle, container):
     for number in range(3, 40):
         bundle.write(["true"], process={"cwd": f"/proc/self/fd/{number}"})
         result = runtime("run", "-b", bundle.path, container)
         assert result.code != 0, f"descriptor {number}: {result.out}"
 
 
-def test_a02_exec_refuses_a_working_directory_through_a_descriptor(runtime, running):
+def test_A02_exec_refuses_a_working_directory_through_a_descriptor(runtime, running):
     for number in range(3, 40):
         result = runtime("exec", "--cwd", f"/proc/self/fd/{number}", running, "true")
         assert result.code != 0, f"descriptor {number}: {result.out}"
 
 
-def test_a02_a_link_in_the_image_to_a_descriptor_is_no_working_directory(runtime, bundle, container):
+def test_A02_a_link_in_the_image_to_a_descriptor_is_no_working_directory(runtime, bundle, container):
     for number in range(3, 20):
         os.symlink(f"/proc/self/fd/{number}", os.path.join(bundle.rootfs, f"link{number}"))
         bundle.write(["true"], process={"cwd": f"/link{number}"})
         assert runtime("run", "-b", bundle.path, container).code != 0
+
+
+@pytest.fixture
+def with_host_directories(runtime):
+    """The runtime is called with directories of the host as descriptors 3 to 6, so that a way out exists."""
+    with runtime.below("sh", "-c", 'exec 3</ 4</ 5</ 6</; exec "$@"', "sh"):
+        yield
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("cwd", ["/proc/self/fd/3", "/proc/self/fd/3/etc", "/link", "/proc/thread-self/fd/3", "/proc/1/fd/3", "/proc/self/fd/3/../.."])
+@pytest.mark.usefixtures("with_host_directories")
+def test_A02_a_working_directory_through_a_preserved_descriptor_is_refused(runtime, bundle, container, cwd):
+    os.symlink("/proc/self/fd/3", os.path.join(bundle.rootfs, "link"))
+    bundle.write("pwd; ls", process={"cwd": cwd})
+    result = runtime("run", "--preserve-fds", "1", "-b", bundle.path, container)
+    assert (result.code != 0, result.out) == (True, "")
+
+
+@pytest.mark.ours
+@pytest.mark.usefixtures("with_host_directories")
+def test_A02_exec_refuses_a_working_directory_through_a_preserved_descriptor(runtime, bundle, running):
+    result = runtime("exec", "--preserve-fds", "1", "--cwd", "/proc/self/fd/3", running, "ls")
+    assert (result.code, result.out) == (255, "")
+    document = bundle.file("/process.json", '{"cwd": "/proc/self/fd/3", "args": ["ls"], "user": {"uid": 0, "gid": 0}}')
+    result = runtime("exec", "--preserve-fds", "1", "--process", document, running)
+    assert (result.code, result.out) == (255, "")
+
+
+def descriptors_of(process):
+    """Every descriptor from 3 up: its number, what it is, and whether it is closed at exec."""
+    found = {}
+    for name in os.listdir(f"/proc/{process}/fd"):
+        with open(f"/proc/{process}/fdinfo/{name}", encoding="utf-8") as file:
+            flags = next(int(line.split()[1], 8) for line in file if line.startswith("flags:"))
+        if int(name) > 2:
+            found[int(name)] = (os.readlink(f"/proc/{process}/fd/{name}"), bool(flags & os.O_CLOEXEC))
+    return found
+
+
+@pytest.mark.ours
+def test_A02_what_waits_for_start_holds_nothing_but_its_sockets_and_those_end_at_exec(runtime, bundle, container, open_directories):
+    bundle.write(["true"], process={"terminal": False})
+    runtime.detached("create", "-b", bundle.path, container, pass_fds=open_directories).ok()
+    held = descriptors_of(runtime.state(container)["pid"])
+    assert [what for what, _ in held.values() if not what.startswith("socket:")] == []
+    assert all(closes for _, closes in held.values()), held
+
+
+@pytest.mark.ours
+@pytest.mark.usefixtures("with_host_directories")
+def test_A02_the_payload_has_its_standard_files_and_what_it_was_to_inherit(runtime, bundle, container):
+    bundle.write("ls /proc/self/fd", process={"cwd": "/"})
+    assert runtime("run", "-b", bundle.path, container).ok().lines == ["0", "1", "2", "3"]
+    many = runtime("run", "--preserve-fds", "2", "-b", bundle.path, container)
+    assert many.ok().lines == ["0", "1", "2", "3", "4", "5"]
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"])
+def test_A02_A03_a_hook_has_its_standard_files_and_nothing_else(runtime, bundle, container, open_directories, kind):
+    log = "/tmp/fds" if kind == "startContainer" else os.path.join(bundle.rootfs, "tmp/fds")
+    bundle.write(["true"], hooks={kind: [{"path": "/bin/sh", "args": ["sh", "-c", f"ls /proc/self/fd > {log}"], "env": ["PATH=/bin:/usr/bin"]}]})
+    runtime("run", "-b", bundle.path, container, pass_fds=open_directories).ok()
+    with open(os.path.join(bundle.rootfs, "tmp/fds"), encoding="utf-8") as file:
+        assert file.read().split() == ["0", "1", "2", "3"]
 
 
 @pytest.fixture
@@ -95,68 +185,78 @@ def open_directories(folder):
         os.close(number)
 
 
-def test_a03_descriptors_that_the_caller_left_open_do_not_reach_the_program(runtime, bundle, container, open_directories):
-    # The shell that lists has the directory itself open while it expands the pattern, and no more.
+def test_A03_descriptors_that_the_caller_left_open_do_not_reach_the_program(runtime, bundle, container, open_directories):
+    # What lists has the directory itself open, and no more.
     bundle.write("ls /proc/self/fd")
     plain = runtime("run", "-b", bundle.path, container).ok().lines
     leaky = runtime("run", "-b", bundle.path, container, pass_fds=open_directories).ok().lines
     assert leaky == plain == ["0", "1", "2", "3"]
 
 
-def test_a03_descriptors_that_the_caller_left_open_do_not_reach_an_exec(runtime, running, open_directories):
+def test_A03_descriptors_that_the_caller_left_open_do_not_reach_an_exec(runtime, running, open_directories):
     assert runtime("exec", running, "ls", "/proc/self/fd", pass_fds=open_directories).ok().lines == ["0", "1", "2", "3"]
 
 
-def test_a03_descriptors_that_the_caller_left_open_do_not_reach_a_created_container(runtime, bundle, container, open_directories):
+def test_A03_descriptors_that_the_caller_left_open_do_not_reach_a_created_container(runtime, bundle, container, open_directories):
     bundle.write("sleep 600")
     runtime.detached("create", "-b", bundle.path, container, pass_fds=open_directories).ok()
     runtime("start", container).ok()
     pid = runtime.state(container)["pid"]
-    wait_until(lambda: open(f"/proc/{pid}/comm", encoding="utf-8").read().strip() == "sleep" or True, "the program")
+    wait_until(lambda: os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "busybox", "the program")
     assert sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2"]
 
 
-@pytest.mark.fails("runc", "runc 1.1.5 makes links there: CVE-2026-41579")
-@pytest.mark.fails("crun", "crun 1.8.1 makes devices there: CVE-2026-47766")
-def test_a08_no_device_is_made_on_the_host_through_a_link_in_the_image(runtime, bundle, container):
-    canary = os.path.join(bundle.path, "host-canary.d")
-    os.mkdir(canary)
-    os.rmdir(os.path.join(bundle.rootfs, "dev"))
-    os.symlink(f"../../../../../../../../../..{canary}", os.path.join(bundle.rootfs, "dev"))
-    bundle.config["mounts"] = [mount for mount in bundle.config["mounts"] if not mount["destination"].startswith("/dev")]
-    bundle.write(["true"], linux={"devices": [{"path": "/dev/extra", "type": "c", "major": 1, "minor": 3}]})
-    runtime("run", "-b", bundle.path, container)
-    assert os.listdir(canary) == []
-
-
-def test_a08_nothing_is_mounted_on_the_host_through_a_link_in_the_image(runtime, bundle, container):
-    canary = os.path.join(bundle.path, "host-canary.d")
-    os.mkdir(canary)
-    os.symlink(canary, os.path.join(bundle.rootfs, "link"))
-    bundle.config["mounts"].append({"destination": "/link/below", "type": "tmpfs", "source": "tmpfs"})
-    bundle.write(["true"])
-    runtime("run", "-b", bundle.path, container)
-    assert os.listdir(canary) == []
+@pytest.mark.ours
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_a_device_of_the_host_is_never_given_to_the_containers_user(runtime, bundle, container, folder, verb):
+    """As standard input and output; runc gives away all but the null device."""
+    path = os.path.join(folder, "zero")
+    os.mknod(path, 0o020600, os.makedev(1, 5))
+    try:
+        with open(path, "r+b", buffering=0) as device:
+            bundle.write("exec sleep 600" if verb == "exec" else ["true"], process={"user": {"uid": 1000, "gid": 1000}})
+            if verb == "exec":
+                runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+            words = ["exec", container, "true"] if verb == "exec" else ["run", "-b", bundle.path, container]
+            subprocess.run(runtime.command(*words), stdin=device, stdout=device, stderr=device, check=True, timeout=60)
+        found = os.stat(path)
+        assert (found.st_uid, found.st_gid, found.st_mode) == (0, 0, 0o020600)
+    finally:
+        os.unlink(path)
 
 
 def status(result):
     return dict(line.split(":", 1) for line in result.ok().lines if ":" in line)
 
 
-def test_a11_the_program_inherits_no_capability_that_was_not_asked_for(runtime, bundle, container):
-    bundle.write(["cat", "/proc/self/status"])
-    assert int(status(runtime("run", "-b", bundle.path, container))["CapInh"], 16) == 0
+def capabilities(result):
+    lines = status(result)
+    return int(lines["CapInh"], 16), int(lines["CapAmb"], 16)
 
 
-def test_a11_exec_inherits_no_capability_that_was_not_asked_for(runtime, running):
-    for words in ([], ["--cap", "CAP_CHOWN"]):
-        assert int(status(runtime("exec", *words, running, "cat", "/proc/self/status"))["CapInh"], 16) == 0
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_A11_the_program_inherits_no_capability_that_was_not_asked_for(runtime, bundle, container, uid):
+    bundle.write(["cat", "/proc/self/status"], process={"user": {"uid": uid, "gid": uid}})
+    assert capabilities(runtime("run", "-b", bundle.path, container)) == (0, 0)
+
+
+def test_A11_exec_inherits_no_capability_that_was_not_asked_for(runtime, running):
+    for words in ([], ["--cap", "CAP_CHOWN"], ["--user", "1000:1000"], ["--user", "1000:1000", "--cap", "CAP_CHOWN"]):
+        result = runtime("exec", *words, running, "cat", "/proc/self/status")
+        assert int(status(result)["CapInh"], 16) == 0, words
+
+
+def test_A11_the_program_inherits_what_was_asked_for(runtime, bundle, container):
+    """CAP_KILL is number 5."""
+    sets = {kind: ["CAP_KILL"] for kind in ("bounding", "permitted", "effective", "inheritable")}
+    bundle.write(["cat", "/proc/self/status"], process={"capabilities": sets})
+    assert capabilities(runtime("run", "-b", bundle.path, container)) == (1 << 5, 0)
 
 
 # What could be read as user 0 by a careless parser; runc 1.1.5 takes some of them.
 @pytest.mark.ours
 @pytest.mark.parametrize("user", ["1000:", ":0", "4294967296", "-1", "0x0", " 0", "0 ", "", ":", "+0", "1000:0x0", "1000:-1", "00000000000000000000000"])
-def test_a14_a_user_that_is_no_plain_number_is_refused(runtime, running, user):
+def test_A14_a_user_that_is_no_plain_number_is_refused(runtime, running, user):
     if set(user) == {"0"}:
         assert runtime("exec", "-u", user, running, "id", "-u").code == 0
         return
@@ -166,38 +266,60 @@ def test_a14_a_user_that_is_no_plain_number_is_refused(runtime, running, user):
 
 @pytest.mark.ours
 @pytest.mark.parametrize("user", ["2147483648", "4294967295", "4294967296:1", "1:4294967296", "18446744073709551616"])
-def test_a15_a_user_past_the_largest_is_refused_by_exec(runtime, running, user):
+def test_A15_a_user_past_the_largest_is_refused_by_exec(runtime, running, user):
     result = runtime("exec", f"--user={user}", running, "id", "-u")
     assert (result.code, result.out) == (255, ""), result.out
 
 
 @pytest.mark.ours
 @pytest.mark.parametrize("uid", [4294967295, 4294967296, -1, 1 << 64])
-def test_a15_a_user_past_the_largest_is_refused_by_create(runtime, bundle, container, uid):
+def test_A15_a_user_past_the_largest_is_refused_by_create(runtime, bundle, container, uid):
     for user in ({"uid": uid, "gid": 0}, {"uid": 0, "gid": uid}, {"uid": 0, "gid": 0, "additionalGids": [uid]}):
         bundle.write("id -u; id -g", process={"user": user})
         result = runtime("run", "-b", bundle.path, container)
         assert result.code != 0 and result.out == ""
 
 
-IDS = ["../escape", "a/b", "x" * 256, "-dash", ".", "..", "", "a b", "a\nb", "ä", "../../../../../../tmp/escape"]
+@pytest.mark.parametrize("uid", [2147483648, 4294967294])
+def test_A15_a_large_user_of_the_configuration_is_that_user_or_none(runtime, bundle, container, uid):
+    """The specification allows them, and the kernel has them; user 0 they are not."""
+    bundle.write("id -u; id -g; id -G", process={"user": {"uid": uid, "gid": uid, "additionalGids": [uid - 1]}})
+    result = runtime("run", "-b", bundle.path, container)
+    assert result.code != 0 or result.lines == [str(uid), str(uid), f"{uid} {uid - 1}"], result.out
+
+
+IDS = ["../escape", "a/b", "x" * 256, "x" * 300, "-dash", ".", "..", "", "a b", "a\nb", "ä", "x/../../escape", "/escape"]
+# Each with what must follow the id.
+VERBS = {"state": [], "start": [], "kill": ["0"], "delete": [], "delete -f": [], "exec": ["true"], "pause": [], "resume": [], "ps": [],
+         "update --pids-limit 5": [], "events --stats": []}
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("verb", VERBS)
+def test_A18_an_id_that_is_no_single_safe_name_is_refused_by_every_later_verb(runtime, folder, verb):
+    before = sorted(os.listdir(folder))
+    for name in IDS:
+        words = verb.split() + (["--"] if name.startswith("-") else [])
+        runtime(*words, name, *VERBS[verb]).fails("invalid container ID")
+    assert sorted(os.listdir(folder)) == before
 
 
 @pytest.mark.spares("crun", "crun 1.8.1 takes some of them")
 @pytest.mark.parametrize("name", IDS)
-def test_a18_an_id_that_is_no_single_safe_name_is_refused_by_create(runtime, bundle, folder, name):
-    bundle.write(["true"])
+def test_A18_an_id_that_is_no_single_safe_name_is_refused_by_create(runtime, bundle, folder, container, name):
+    """The cgroup is a harmless one, whatever becomes of the id."""
+    bundle.write(["true"], linux={"cgroupsPath": f"/{container}"})
     if name == "-dash" and runtime.kind != "apus":
         pytest.skip("peers take it after --")
     before = sorted(os.listdir(folder))
     words = ["-b", bundle.path] + (["--"] if name.startswith("-") else [])
-    runtime.detached("create", *words, name).fails()
+    runtime("run", *words, name).fails()
     assert sorted(set(os.listdir(folder)) - {"state"}) == sorted(set(before) - {"state"})
 
 
 @pytest.mark.spares("crun", "crun 1.8.1 follows them")
-@pytest.mark.parametrize("verb", ["state", "start", "kill", "delete", "exec", "pause", "resume"])
-def test_a18_no_later_verb_leaves_the_state_root_by_an_id(runtime, folder, running, verb):
+@pytest.mark.parametrize("verb", ["state", "start", "kill", "delete", "exec", "pause", "resume", "ps"])
+def test_A18_no_later_verb_leaves_the_state_root_by_an_id(runtime, folder, running, verb):
     victim = os.path.join(folder, "victim")
     shutil.copytree(os.path.join(runtime.state_root, running), victim, ignore=lambda path, names: [n for n in names if n.endswith((".sock", ".fifo"))])
     try:
@@ -211,74 +333,44 @@ def test_a18_no_later_verb_leaves_the_state_root_by_an_id(runtime, folder, runni
         shutil.rmtree(victim, ignore_errors=True)
 
 
-@pytest.mark.spares("crun", "crun 1.8.1 makes files above its hierarchies")
-@pytest.mark.parametrize("path", ["../../../escape", "/../../escape", "/a/../../escape", "..", "a/../../b", "/sys/fs/../../escape"])
-def test_a19_a_cgroup_path_never_leaves_the_hierarchy(runtime, bundle, container, path):
-    bundle.write(["cat", "/proc/self/cgroup"], linux={"cgroupsPath": path})
-    before = set(os.listdir("/sys/fs/cgroup"))
-    result = runtime("run", "-b", bundle.path, container)
-    assert set(os.listdir("/sys/fs/cgroup")) == before
-    if runtime.kind == "apus":
-        result.fails("cgroupsPath")
-        assert not [name for name in os.listdir("/sys/fs/cgroup/memory" if os.path.isdir("/sys/fs/cgroup/memory") else "/sys/fs/cgroup") if "escape" in name]
-    assert ".." not in result.out
-
-
-@pytest.mark.ours
-@pytest.mark.parametrize("path", ["..", "../..", "../../../..", "a/../..", "/../x"])
-def test_a19_exec_cannot_leave_the_containers_cgroup(runtime, running, path):
-    result = runtime("exec", "--cgroup", path, running, "cat", "/proc/self/cgroup")
-    assert result.code == 255 and result.out == ""
-
-
-def host_settings():
-    values = {}
-    for name in ("kernel/core_pattern", "kernel/panic", "net/ipv4/ip_forward", "kernel/hostname", "kernel/shmmax", "vm/swappiness", "kernel/domainname"):
-        with open(f"/proc/sys/{name}", encoding="utf-8") as file:
-            values[name] = file.read()
-    return values
-
-
-@pytest.mark.parametrize("name, value", [
-    ("kernel.core_pattern", "|/escape"), ("kernel/core_pattern", "|/escape"), ("vm.swappiness", "7"), ("kernel.panic", "77"),
-    ("net/../kernel/core_pattern", "|/escape"), ("net.ipv4/../../kernel/core_pattern", "|/escape"), ("kernel/../kernel/panic", "77"),
-    ("fs.mqueue/../../kernel/panic", "77"), ("", "7"), ("net", "7"),
-])
-def test_a20_a_setting_of_the_whole_machine_is_refused(runtime, bundle, container, name, value):
-    before = host_settings()
-    bundle.write(["true"], linux={"sysctl": {name: value}})
-    runtime("run", "-b", bundle.path, container).fails()
-    assert host_settings() == before
-
-
-@pytest.mark.parametrize("kind, name, value", [("network", "net.ipv4.ip_forward", "1"), ("ipc", "kernel.shmmax", "4096"), ("uts", "kernel.domainname", "escape")])
-def test_a20_a_setting_of_a_namespace_of_the_host_is_refused(runtime, bundle, container, kind, name, value):
-    before = host_settings()
-    if kind == "uts":
-        del bundle.config["hostname"]
-    bundle.without_namespace(kind).write(["true"], linux={"sysctl": {name: value}})
-    runtime("run", "-b", bundle.path, container).fails()
-    assert host_settings() == before
-
-
-def test_a20_a_setting_of_the_containers_own_namespaces_is_made(runtime, bundle, container):
-    before = host_settings()
-    bundle.write("cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmax", linux={"sysctl": {"net.ipv4.ip_forward": "1", "kernel.shmmax": "65536"}})
-    assert runtime("run", "-b", bundle.path, container).ok().lines == ["1", "65536"]
-    assert host_settings() == before
-
-
 @pytest.mark.fails("runc", "runc 1.1.5 can be looked into")
-def test_a26_init_is_out_of_reach_of_its_container_until_the_program_runs(runtime, bundle, container):
+def test_A26_init_is_out_of_reach_of_its_container_until_the_program_runs(runtime, bundle, container):
     """A process of the same user with the same capabilities, in the same pid namespace, looks at the one that waits for start."""
     bundle.write("sleep 600")
     runtime.detached("create", "-b", bundle.path, container).ok()
-    peek = runtime("exec", container, "sh", "-c", "readlink /proc/1/exe; ls /proc/1/root/; cat /proc/1/environ")
-    assert peek.out == "" and peek.code != 0, peek.out
+    for look in ("readlink /proc/1/exe", "readlink /proc/1/cwd", "ls /proc/1/root/", "readlink /proc/1/fd/0", "cat /proc/1/fd/0",
+                 "readlink /proc/1/ns/mnt", "cat /proc/1/environ"):
+        peek = runtime("exec", container, "sh", "-c", look)
+        assert (peek.out, peek.code != 0) == ("", True), look
     runtime("start", container).ok()
     # The program itself is as visible as any.
     seen = lambda: runtime("exec", container, "readlink", "/proc/1/exe").out
     wait_until(lambda: seen() == "/bin/busybox\n", "the program")
+
+
+@pytest.mark.ours
+def test_A26_init_cannot_be_looked_into_as_its_user_either(runtime, bundle, container):
+    """The files of a process that is not dumpable belong to root, whoever the process is. - Source: proc(5)."""
+    bundle.write("exec sleep 600", process={"user": {"uid": 1000, "gid": 1000}})
+    runtime.detached("create", "-b", bundle.path, container).ok()
+    pid = runtime.state(container)["pid"]
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        assert "Uid:\t1000\t1000\t1000\t1000\n" in file.read()
+    assert os.stat(f"/proc/{pid}/environ").st_uid == 0
+    runtime("start", container).ok()
+    wait_until(lambda: os.stat(f"/proc/{pid}/environ").st_uid == 1000, "the program")
+
+
+def test_A26_the_init_of_another_container_in_the_same_pid_namespace_is_out_of_reach(runtime, bundle, running, container):
+    """As an engine's `--pid container:` makes it."""
+    owner = runtime.state(running)["pid"]
+    bundle.join("pid", f"/proc/{owner}/ns/pid").write("exec sleep 601")
+    second = f"{container}-second"
+    runtime.detached("create", "-b", bundle.path, second).ok()
+    script = "for p in /proc/[0-9]*; do case ${p#/proc/} in 1|self|$$) ;; *) for f in $p/exe $p/root $p/fd/*; do readlink $f; done;; esac; done"
+    assert runtime("exec", running, "sh", "-c", script).out == ""
+    runtime("start", second).ok()
+    wait_until(lambda: "/bin/busybox\n" in runtime("exec", running, "sh", "-c", script).out, "the program")
 
 
 # Whoever is neither the container's first process nor its shell, and whose program lies outside, is joining.
@@ -286,7 +378,7 @@ PEEK = """touch /tmp/ready; while :; do for p in /proc/[0-9]*; do
 case $(readlink $p/exe) in ""|/bin/busybox) ;; *) readlink $p/exe >> /tmp/seen;; esac; done; done"""
 
 
-def test_a26_a_joining_process_is_out_of_reach_of_the_container(runtime, bundle, container):
+def test_A26_a_joining_process_is_out_of_reach_of_the_container(runtime, bundle, container):
     bundle.write(PEEK)
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
     wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/ready")), "the attacker")
@@ -295,18 +387,8 @@ def test_a26_a_joining_process_is_out_of_reach_of_the_container(runtime, bundle,
     assert not os.path.exists(os.path.join(bundle.rootfs, "tmp/seen"))
 
 
-def test_a27_exec_runs_nothing_of_the_container_but_the_program(runtime, bundle, running):
-    """A link named like a C library's service in the container is not even opened."""
-    marker = os.path.join(bundle.rootfs, "tmp/loaded")
-    for path in ("/etc/nsswitch.conf", "/etc/ld.so.preload", "/etc/group"):
-        bundle.file(path, "passwd: attack\n")
-        os.utime(os.path.join(bundle.rootfs, path.lstrip("/")), (1, 1))
-    runtime("exec", running, "true").ok()
-    assert not os.path.exists(marker)
-
-
 @pytest.mark.parametrize("kind", ["fifo", "huge", "device-link"])
-def test_c08_a_passwd_that_is_no_ordinary_file_delays_and_breaks_nothing(runtime, bundle, container, kind):
+def test_C08_a_passwd_that_is_no_ordinary_file_delays_and_breaks_nothing(runtime, bundle, container, kind):
     if runtime.kind != "apus":
         pytest.skip("peers read it")
     path = os.path.join(bundle.rootfs, "etc/passwd")

@@ -1,14 +1,17 @@
 """A creation that fails, or whose runtime is killed at any moment, leaves nothing, or `delete -f` removes it."""
 
+import collections
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
 
 import leaks
 import pytest
+from processes import wait_until
 
 
 def traces(runtime, folder, container):
@@ -44,7 +47,7 @@ def test_a_failing_create_leaves_nothing(runtime, bundle, folder, container, fai
 
 
 @pytest.mark.ours
-def test_a32_whenever_the_runtime_is_killed_delete_removes_all_that_there_is(runtime, bundle, folder, container):
+def test_A32_whenever_the_runtime_is_killed_delete_removes_all_that_there_is(runtime, bundle, folder, container):
     bundle.write("sleep 600", hooks={"createRuntime": [{"path": "/bin/true"}]})
     generator = random.Random(42)
     left = 0
@@ -65,8 +68,56 @@ def test_a32_whenever_the_runtime_is_killed_delete_removes_all_that_there_is(run
     assert left > 5, "the runtime was never killed at work"
 
 
+def traced(command, *flags):
+    return subprocess.run(["strace", "-qq", *flags, *command], check=False, timeout=60,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def kill_points(runtime, words, folder, name, follow):
+    """Every call that a creation makes, as what strace counts: the call's name, and which of that name it is."""
+    path = os.path.join(folder, "calls")
+    assert traced(runtime.command(*words, name), *follow, "-e", "signal=none", "-o", path).returncode == 0
+    runtime("delete", "-f", name).ok()
+    counts = {}
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            process, _, text = line.partition(" ") if follow else ("", "", line)
+            if match := re.match(r" *(\w+)\(", text):
+                counts.setdefault(process, collections.Counter())[match[1]] += 1
+    os.unlink(path)
+    # Of each name as often as the process does that calls it most: strace counts for each of them.
+    most = collections.Counter()
+    for counter in counts.values():
+        most |= counter
+    return [(call, number) for call in sorted(most) for number in range(1, most[call] + 1)]
+
+
 @pytest.mark.ours
-def test_a33_a_later_process_of_the_same_number_is_never_signalled(runtime, bundle, running):
+@pytest.mark.parametrize("verb, follow", [("create", []), ("run", []), ("run", ["-f"])], ids=["create", "run", "run, or a process of it"])
+def test_A32_killed_at_any_of_its_system_calls_a_creation_is_undone_by_delete(runtime, bundle, folder, container, verb, follow):
+    """Sixty of them in a normal run; each single one with APUS_KILLS=all. Of several processes, whoever is first is killed."""
+    bundle.write(["true"], hooks={"createRuntime": [{"path": "/bin/true"}]})
+    words = [verb, "-b", bundle.path]
+    points = kill_points(runtime, words, folder, f"{container}-plain", follow)
+    assert len(points) > 100
+    if os.environ.get("APUS_KILLS") != "all":
+        points = points[::len(points) // 60 + 1]
+    left = 0
+    for index, (call, number) in enumerate(points):
+        name = f"{container}-{index}"
+        traced(runtime.command(*words, name), *follow, "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={number}")
+        left += os.path.isdir(os.path.join(runtime.state_root, name))
+        runtime("delete", "-f", name).ok()
+        runtime("delete", "-f", name).ok()
+        deadline = time.monotonic() + 10
+        while traces(runtime, folder, name) != NOTHING and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert traces(runtime, folder, name) == NOTHING, f"killed at {call} number {number}"
+    assert left > 5, "the runtime was never killed at work"
+
+
+@pytest.mark.ours
+def test_A33_a_later_process_of_the_same_number_is_never_signalled(runtime, bundle, running):
     """The record is made to name another process's number: it started at another time, so it is not the container's."""
     path = os.path.join(runtime.state_root, running, "init.json")
     with open(path, encoding="utf-8") as file:
@@ -88,6 +139,26 @@ def test_a33_a_later_process_of_the_same_number_is_never_signalled(runtime, bund
         stranger.kill()
         stranger.wait()
     assert runtime.status(running) == "running"
+
+
+@pytest.mark.ours
+def test_A33_delete_kills_no_later_process_of_the_same_number(runtime, bundle, folder, running):
+    """All that is the container's goes, by its cgroup; the process that the record names by mistake stays."""
+    path = os.path.join(runtime.state_root, running, "init.json")
+    time.sleep(0.05)  # start times are counted in hundredths of a second
+    stranger = subprocess.Popen(["sleep", "600"])
+    try:
+        with open(path, encoding="utf-8") as file:
+            record = json.load(file)
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({**record, "pid": stranger.pid}, file, separators=(",", ":"))
+        runtime("delete", "-f", running).ok()
+        assert traces(runtime, folder, running)[1:] == NOTHING[1:]
+        wait_until(lambda: not os.path.exists(f"/proc/{record['pid']}"), "the container's process is gone")
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
 
 
 def test_a_finished_run_leaves_nothing(runtime, bundle, folder, container):

@@ -1,6 +1,8 @@
 """Each rule of tidy.py is shown to fail on a bad sample and to pass on the good one beside it."""
 
 import os
+import shutil
+import subprocess
 import sys
 
 import pytest
@@ -103,3 +105,19 @@ def test_unsafe_outside_its_modules_is_found():
 
 def test_the_tree_passes():
     assert tidy.main() == 0
+
+
+def test_every_guard_that_a_weakened_build_goes_without_stands_where_the_list_says():
+    done = subprocess.run([os.path.join(tidy.ROOT, "scripts", "check-weakened"), "--texts"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_guard_that_is_gone_is_found(tmp_path):
+    for name in ("scripts/check-weakened", "Tests/Weakened/weakenings.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(os.path.join(tidy.ROOT, name), tmp_path / name)
+    shutil.copytree(os.path.join(tidy.ROOT, "Sources"), tmp_path / "Sources")
+    path = tmp_path / "Sources/Runtime/RuntimeCore/SelfProtection.swift"
+    path.write_text(path.read_text().replace("try setDumpable(false)", "try setDumpable(true)"))
+    done = subprocess.run([tmp_path / "scripts/check-weakened", "--texts"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "A26" in done.stderr

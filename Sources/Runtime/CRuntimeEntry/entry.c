@@ -109,7 +109,6 @@ static long read_only_self(void) {
 /// Executes the copy, with the mark by which it knows itself; returns where that is not needed or did not work.
 /// `stack` is what the kernel hands a program: the number of arguments, the arguments, NULL, the environment, NULL.
 __attribute__((used)) void apus_runtime_protect(long *stack) {
-#ifndef WEAKENED_A01
     char **arguments = (char **)(stack + 1);
     char **environment = arguments + stack[0] + 1;
     char *marked[MAXIMUM_VARIABLES + 2];
@@ -126,7 +125,4 @@ __attribute__((used)) void apus_runtime_protect(long *stack) {
     if (self < 0) return;
     call(SYS_execveat, self, (long)"", (long)arguments, (long)marked, AT_EMPTY);
     call(SYS_close, self, 0, 0, 0, 0);
-#else
-    (void)stack;
-#endif
 }

@@ -15,11 +15,7 @@ struct CapabilityPlan: Equatable, Sendable {
         bounding = try CapabilitySet(names: sets.bounding, of: "bounding")
         effective = try CapabilitySet(names: sets.effective, of: "effective")
         permitted = try CapabilitySet(names: sets.permitted, of: "permitted")
-        #if WEAKENED_A11
-            inheritable = permitted
-        #else
-            inheritable = try CapabilitySet(names: sets.inheritable, of: "inheritable")
-        #endif
+        inheritable = try CapabilitySet(names: sets.inheritable, of: "inheritable")
         ambient = try CapabilitySet(names: sets.ambient, of: "ambient")
     }
 

@@ -12,17 +12,13 @@ package enum SelfProtection {
 
     /// Returns in a protected process: at once in the second run, and never in the first, which becomes the second.
     package static func enter(arguments: [String], environment: [String]) throws(RuntimeError) {
-        #if WEAKENED_A01
-            return
-        #else
-            if environment.contains(mark) {
-                if try isProtected() { return }
-                throw RuntimeError(.refused, doing: "protecting the runtime's file", "\(mark) is set, but \(ownFile) can be written")
-            }
-            let copy = try protectedCopy()
-            let failure = execute("", at: copy.number, arguments: arguments, environment: environment + [mark])
-            throw RuntimeError(doing: "executing the protected copy of the runtime", failure)
-        #endif
+        if environment.contains(mark) {
+            if try isProtected() { return }
+            throw RuntimeError(.refused, doing: "protecting the runtime's file", "\(mark) is set, but \(ownFile) can be written")
+        }
+        let copy = try protectedCopy()
+        let failure = execute("", at: copy.number, arguments: arguments, environment: environment + [mark])
+        throw RuntimeError(doing: "executing the protected copy of the runtime", failure)
     }
 
     private static func isProtected() throws(RuntimeError) -> Bool {
@@ -58,15 +54,11 @@ package enum SelfProtection {
 /// Until execve, nobody who shares the container's user, capabilities and pid namespace looks into this process: it still holds
 /// descriptors of the host. - Source: proc(5), "dumpable"; ptrace(2), "Ptrace access mode checking".
 func hideFromContainer() throws(SyscallError) {
-    #if !WEAKENED_A26
-        try setDumpable(false)
-    #endif
+    try setDumpable(false)
 }
 
 /// What the runtime and its caller hold is not for a process on its way into a container: no path leads to it from there then.
 /// - Source: CVE-2024-21626.
 func letGoOfDescriptors(from first: Int32, except kept: [Int32]) throws(SyscallError) {
-    #if !(WEAKENED_A02 || WEAKENED_A03)
-        try closeDescriptors(from: first, except: kept)
-    #endif
+    try closeDescriptors(from: first, except: kept)
 }

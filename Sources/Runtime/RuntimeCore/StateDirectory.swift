@@ -76,9 +76,7 @@ package struct StateDirectory: ~Copyable {
 
     /// - Throws: `invalidArgument` for an id that is no single, safe file name.
     static func check(_ id: String) throws(RuntimeError) {
-        #if !WEAKENED_A18
-            do { _ = try ContainerID(id) } catch { throw RuntimeError(.invalidArgument, error.description) }
-        #endif
+        do { _ = try ContainerID(id) } catch { throw RuntimeError(.invalidArgument, error.description) }
     }
 
     /// Waits for the lock as long as a runtime that was killed may take to leave nothing of itself, its half-made init included.

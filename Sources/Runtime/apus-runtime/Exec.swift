@@ -92,14 +92,10 @@ struct UserArgument {
 
     /// An id that exists: 0 to 2 147 483 647, as runc, for which an id is an int32 of the kernel's past. - Source: CVE-2024-40635.
     static func id(_ text: String, _ kind: String) throws(RuntimeError) -> UInt32 {
-        #if WEAKENED_A14
-            return UInt32(truncatingIfNeeded: Int(text) ?? 0)
-        #else
-            guard let id: Int32 = decimal(text) else {
-                throw RuntimeError(
-                    .invalidArgument, "parsing \(text.debugDescription) as a \(kind) failed: a number from 0 to \(Int32.max) is expected")
-            }
-            return UInt32(id)
-        #endif
+        guard let id: Int32 = decimal(text) else {
+            throw RuntimeError(
+                .invalidArgument, "parsing \(text.debugDescription) as a \(kind) failed: a number from 0 to \(Int32.max) is expected")
+        }
+        return UInt32(id)
     }
 }

@@ -55,11 +55,9 @@ struct Program {
     /// What the caller left open is not for the container, nor for the copy of this program that goes on.
     private func enterProtected(_ invocation: Invocation) throws(RuntimeError) {
         let preserved = try invocation.preservedDescriptors()
-        #if !WEAKENED_A03
-            try during("closing what the caller left open") { () throws(SyscallError) in
-                try closeOnExec(from: UInt32(3 + preserved))
-            }
-        #endif
+        try during("closing what the caller left open") { () throws(SyscallError) in
+            try closeOnExec(from: UInt32(3 + preserved))
+        }
         try SelfProtection.enter(arguments: surroundings.arguments, environment: surroundings.environment)
     }
 

@@ -1,0 +1,133 @@
+"""What attack tests work with: canaries of the host, a swapper of names, a kernel that lacks calls, a trace of the runtime."""
+
+import ctypes
+import errno
+import os
+import platform
+import re
+import struct
+import subprocess
+import threading
+import time
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Canary:
+    """A directory and a file of the host that no container may change. They belong to the test: an attack that works does no harm."""
+
+    def __init__(self, folder):
+        self.folder, self.file = os.path.join(folder, "host-canary.d"), os.path.join(folder, "host-canary")
+        os.mkdir(self.folder)
+        with open(self.file, "w", encoding="utf-8") as file:
+            file.write("canary")
+        self.before = self.look()
+
+    def look(self):
+        folder, file = os.stat(self.folder), os.stat(self.file)
+        with open(self.file, encoding="utf-8") as contents:
+            return (os.listdir(self.folder), folder.st_mtime_ns, folder.st_mode, folder.st_uid,
+                    file.st_ino, file.st_mtime_ns, file.st_mode, file.st_uid, contents.read())
+
+    def check(self):
+        assert self.look() == self.before, "an attack reached the host"
+
+
+class Swapper:
+    """Exchanges two names again and again, as another container that shares their directory would, for as long as the scope lasts."""
+
+    EXCHANGE = 2  # RENAME_EXCHANGE of renameat2(2)
+
+    def __init__(self, *pairs):
+        self.pairs = [tuple(os.fsencode(name) for name in pair) for pair in pairs]
+        self.stop, self.count, self.problem = threading.Event(), 0, None
+        self.thread = threading.Thread(target=self.swap)
+
+    def exchange(self, first, second):
+        if LIBC.renameat2(-100, first, -100, second, self.EXCHANGE) != 0:
+            raise OSError(ctypes.get_errno(), "renameat2", first)
+
+    def swap(self):
+        try:
+            # An odd number of exchanges at the end would leave the names swapped for the next test.
+            while not self.stop.is_set() or self.count % 2:
+                for pair in self.pairs:
+                    self.exchange(*pair)
+                self.count += 1
+                # Short against the runtime's work, and of no fixed ratio to it; the machine has others to serve.
+                time.sleep(0.00002)
+        except OSError as error:
+            self.problem = error
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+        assert self.problem is None, self.problem
+
+
+# The numbers from 424 up are the same on every architecture. - Source: syscalls.h of Linux.
+CALLS = {
+    "pidfd_send_signal": 424, "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "pidfd_open": 434,
+    "clone3": 435, "close_range": 436, "openat2": 437, "mount_setattr": 442,
+}
+NEW_MOUNT_CALLS = ("open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "mount_setattr")
+
+
+def without(*names, code=errno.ENOSYS):
+    """For `preexec_fn`: the program, and all that it starts, lives on a kernel that lacks these calls."""
+    load, equal, give = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
+    program = [(load, 0, 0, 0)]
+    for name in names:
+        program += [(equal, 0, 1, CALLS[name]), (give, 0, 0, 0x0005_0000 | code)]
+    program.append((give, 0, 0, 0x7FFF_0000))
+    code_bytes = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
+    filter_bytes = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program), ctypes.addressof(code_bytes)))
+
+    def load_filter():
+        # Kept alive by the closure until execve.
+        assert code_bytes is not None
+        if LIBC.prctl(22, 2, filter_bytes, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
+
+    return load_filter
+
+
+class Call:
+    """One line of strace: the process, the call's name, its arguments and its result."""
+
+    def __init__(self, match):
+        self.process, self.name, self.arguments, self.result = int(match[1]), match[2], match[3], match[4]
+
+    def __repr__(self):
+        return f"{self.process} {self.name}({self.arguments}) = {self.result}"
+
+
+LINE = re.compile(r"^(\d+) +(\w+)\((.*)\) += (.+)$")
+
+
+def trace(runtime, folder, *words, calls="all"):
+    """Runs the runtime and returns what it, and every process that it started, asked of the kernel, in order."""
+    path = os.path.join(folder, "trace")
+    command = ["strace", "-f", "-qq", "-s", "200", "-e", f"trace={calls}", "-e", "signal=none", "-o", path, *runtime.command(*words)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    unfinished, found = {}, []
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            process, _, text = line.rstrip("\n").partition(" ")
+            if text.endswith("<unfinished ...>"):
+                unfinished[process] = text.removesuffix("<unfinished ...>").strip()
+                continue
+            if resumed := re.match(r" *<\.\.\. \w+ resumed>(.*)$", text):
+                line = f"{process} {unfinished.pop(process, '')}{resumed[1]}"
+            if match := LINE.match(line):
+                found.append(Call(match))
+    os.unlink(path)
+    return found
+
+
+IS_X86 = platform.machine() == "x86_64"

@@ -1,0 +1,139 @@
+"""Races: another container that shares a directory exchanges names in it while this one is being made, again and again.
+
+Five hundred times each; `make nightly` asks for ten thousand with APUS_RACES. What is aimed at belongs to the test."""
+
+import os
+import shutil
+
+import pytest
+from attackers import Canary, Swapper
+from boxes import Box
+
+RACES = int(os.environ.get("APUS_RACES", "500"))
+
+
+@pytest.fixture
+def box(runtime, bundle, container):
+    if runtime.kind != "apus":
+        pytest.skip("peers lose some of these races")
+    box = Box(runtime, bundle, container)
+    # What no race is about takes half the time.
+    for place in ("/sys", "/dev/mqueue", "/dev/shm"):
+        box.without_mounts_below(place)
+    return box
+
+
+@pytest.fixture
+def canary(tmp_path):
+    return Canary(tmp_path)
+
+
+@pytest.fixture
+def masked(box):
+    """A file that every kernel has, to be hidden."""
+    box.linux["maskedPaths"].append("/proc/uptime")
+
+
+def swapped(*pairs):
+    """The scope of a swapper, which must have been at work all the time."""
+    return Swapper(*[tuple(map(str, pair)) for pair in pairs])
+
+
+def test_A04_A10_a_shared_directory_swapped_for_a_link_leads_nowhere_on_the_host(box, canary, tmp_path):
+    """Mounts onto directories and files that are missing, so that the runtime makes them, below one that is now a link to the canary."""
+    volume = tmp_path / "volume"
+    (volume / "real").mkdir(parents=True)
+    os.symlink(canary.folder, volume / "link")
+    box.mount("/volume", volume, "rbind", type="bind")
+    for index in range(2):
+        box.mount(f"/volume/real/{index}/x", "tmpfs", type="tmpfs")
+        box.mount(f"/volume/real/file{index}", canary.file, "bind", "ro", type="bind")
+    with swapped((volume / "real", volume / "link")) as swapper:
+        box.run_often(RACES, "true")
+    assert swapper.count > RACES
+    canary.check()
+
+
+def test_A04_a_mount_point_swapped_for_a_link_gets_its_mount_inside(box, canary, tmp_path):
+    """Whatever the name leads to at the moment: what the payload writes there reaches a tmpfs, never the canary."""
+    volume = tmp_path / "volume"
+    (volume / "real").mkdir(parents=True)
+    os.symlink(canary.folder, volume / "link")
+    box.mount("/volume", volume, "rbind", type="bind")
+    box.mount("/volume/real", "tmpfs", type="tmpfs")
+    with swapped((volume / "real", volume / "link")):
+        box.run_often(RACES, "echo attack > /volume/real/attack; echo attack > /volume/link/attack")
+    canary.check()
+
+
+@pytest.mark.usefixtures("masked")
+def test_A05_a_null_device_of_a_volume_swapped_for_a_link_does_not_become_a_mask(box, tmp_path):
+    """/dev is a volume: nothing that is written to a masked file arrives at the decoy."""
+    box.without_mounts_below("/dev")
+    os.mknod(tmp_path / "null", 0o020666, os.makedev(1, 3))
+    (tmp_path / "link").symlink_to("/decoy")
+    box.mount("/dev", tmp_path, "rbind", type="bind")
+    box.bundle.file("/decoy", "decoy", 0o666)
+    with swapped((tmp_path / "null", tmp_path / "link")):
+        lines, refused = box.run_often(RACES, "stat -c %t:%T /proc/uptime; echo attack > /proc/uptime")
+    assert (set(lines), len(lines), refused) == ({"1:3"}, RACES, 0)
+    with open(os.path.join(box.root, "decoy"), encoding="utf-8") as file:
+        assert file.read() == "decoy"
+
+
+def test_A06_a_console_swapped_for_a_link_does_not_get_the_terminal_elsewhere(box):
+    """The terminal is bound onto /dev/console or the container does not start: never onto a file of procfs."""
+    box.without_mounts_below("/dev/null")
+    box.bundle.config["mounts"] = [entry for entry in box.bundle.config["mounts"] if entry["destination"] != "/dev"]
+    console, link = os.path.join(box.root, "dev/console"), os.path.join(box.root, "dev/link")
+    os.makedirs(os.path.join(box.root, "dev/pts"))
+    with open(console, "w", encoding="utf-8"):
+        pass
+    os.symlink("/proc/self/attr/exec" if os.path.exists("/proc/self/attr/exec") else "/proc/sys/kernel/domainname", link)
+    box.bundle.config["process"]["terminal"] = True
+    script = "while read -r _ _ _ _ place _ rest; do case $rest in *'- devpts '*) echo $place;; esac; done < /proc/self/mountinfo"
+    with swapped((console, link)):
+        lines, refused = box.run_often(RACES, script)
+    places = {line.strip() for line in lines}
+    # The mount goes along with the file that it lies on, whatever name that has by now.
+    assert places <= {"/dev/pts", "/dev/console", "/dev/link"} and "/dev/pts" in places, places
+    assert refused < RACES
+
+
+@pytest.mark.usefixtures("masked")
+def test_A07_a_proc_swapped_for_a_link_gets_no_setting_that_is_meant_for_the_kernel(box):
+    """The decoy has the files that settings, masks and scores are written to; none of them is ever touched."""
+    decoy = os.path.join(box.root, "decoy")
+    for name in ("sys/net/ipv4/ip_default_ttl", "self/oom_score_adj", "self/attr/exec", "uptime", "sysrq-trigger"):
+        box.bundle.file(f"/decoy/{name}", "decoy", 0o666)
+    before = {path: os.stat(path).st_mtime_ns for path, _, _ in os.walk(decoy)}
+    os.symlink("/decoy", os.path.join(box.root, "link"))
+    box.linux["sysctl"] = {"net.ipv4.ip_default_ttl": "77"}
+    box.bundle.config["process"]["oomScoreAdj"] = 500
+    with swapped((os.path.join(box.root, "proc"), os.path.join(box.root, "link"))):
+        # Where the kernel's procfs is seen, it has the setting, and what is to be hidden in it is hidden.
+        script = ("for p in /proc /link; do cd $p && [ -e self/stat ] && cat sys/net/ipv4/ip_default_ttl self/oom_score_adj && "
+                  "stat -c %t:%T uptime && break; done 2> /dev/null; true")
+        lines, refused = box.run_often(RACES, script)
+    assert set(lines) <= {"77", "500", "1:3"} and refused < RACES, set(lines)
+    for folder, _, names in os.walk(decoy):
+        for name in names:
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                assert file.read() == "decoy", name
+    assert {path: os.stat(path).st_mtime_ns for path, _, _ in os.walk(decoy)} == before
+
+
+@pytest.mark.parametrize("name", ["shm", "mqueue", "cache"])
+def test_A28_a_tmpfs_swapped_for_a_link_to_the_host_lies_in_the_root(box, canary, name):
+    """/dev and what is in it come from the image here; directories to mount on are made below the one that is swapped."""
+    box.without_mounts_below("/dev")
+    shutil.rmtree(os.path.join(box.root, "dev"))
+    place, link = os.path.join(box.root, "dev", name), os.path.join(box.root, "dev/link")
+    os.makedirs(place)
+    os.symlink(canary.folder, link)
+    kind = {"shm": "tmpfs", "mqueue": "mqueue", "cache": "tmpfs"}[name]
+    box.mount(f"/dev/{name}", kind, "nosuid", type=kind)
+    box.mount(f"/dev/{name}/below/it" if kind == "tmpfs" else "/dev/other", "tmpfs", type="tmpfs")
+    with swapped((place, link)):
+        box.run_often(RACES, f"echo attack > /dev/{name}/attack; echo attack > /dev/link/attack")
+    canary.check()

@@ -1,0 +1,198 @@
+"""The guards of the runtime, each with the change that takes it away and the tests that must fail then.
+
+Nothing of this is in the product: `scripts/check-weakened` makes the changes in a copy of the sources, each behind a switch, so that one
+build holds them all and a run goes without exactly the guard that the variable WEAKENED names. In a change, {weakened} stands for
+the question whether it is this one's turn."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Change:
+    """What stands once in a file, and what it becomes."""
+    file: str
+    guarded: str
+    weakened: str
+
+
+@dataclass(frozen=True)
+class Weakening:
+    name: str
+    what: str
+    changes: tuple
+    tests: tuple
+    """Names of tests, `file.py::test` or the start of one, of each of which some case must fail."""
+
+
+def skip(file, line, *more, instead="return"):
+    """A change that leaves a function, or goes on with `instead`, before the guarded line."""
+    return Change(file, line, f"if {{weakened}} {{ {instead} }}\n{line}", *more)
+
+
+RUNTIME, ROOTFS, CGROUPS = "Sources/Runtime/RuntimeCore/", "Sources/Runtime/Rootfs/", "Sources/Linux/Cgroups/"
+ATTACKS, CONFINEMENT, ROOT, RACES, LEFTOVERS = (f"test_{name}.py::test_" for name in ("attacks", "confinement", "rootfs_attacks", "races", "leftovers"))
+
+# How a runtime looks for a place that knows no better: below the root's path, as the host sees it.
+BY_HOST_PATH = """if {weakened} {
+            let place = FilePath("/proc/self/fd/\\(descriptor.number)/" + path.drop { $0 == "/" })
+            let above = missing == .directory ? place : place.removingLastComponent()
+            do { try makeDirectories(above) } catch {}
+            if missing == .file { do { try makeNode(place, .regular, mode: 0o644) } catch {} }
+            return Place(descriptor: try openFile(place, .path), wasMade: false)
+        }
+        """
+
+WEAKENINGS = (
+    Weakening(
+        "A01", "the runtime runs from a copy of its file that refuses writing", (
+            Change("Sources/Runtime/CRuntimeEntry/entry.c", "if (!comes_near_container(arguments)) return;",
+                   "for (size_t i = 0; environment[i]; i++) if (equal(environment[i], \"WEAKENED=A01\")) return;\n"
+                   "    if (!comes_near_container(arguments)) return;"),
+            skip(RUNTIME + "SelfProtection.swift", "if environment.contains(mark) {"),
+        ), (ATTACKS + "A01_init_runs_from", ATTACKS + "A01_the_runtimes_own_file", ATTACKS + "A01_a_hook_cannot_keep")),
+    Weakening(
+        "A02-cwd", "the working directory is resolved in the root, and then looked at", (
+            skip(RUNTIME + "Identity.swift", "let root = RootDirectory(try openFile(\"/\", [.path, .directory]))",
+                 instead="return try changeDirectory(FilePath(plan.workingDirectory))"),
+            skip(RUNTIME + "Identity.swift",
+                 "let path = try during(\"checking the working directory\") { () throws(SyscallError) in try workingDirectory() }"),
+            Change(ROOTFS + "RootfsPlan.swift", "if let directory = configuration.process?.workingDirectory, directory != \"/\" {",
+                   "if let directory = configuration.process?.workingDirectory, directory != \"/\", !{weakened} {"),
+        ), (ATTACKS + "A02_a_working_directory_through_a_preserved", ATTACKS + "A02_exec_refuses_a_working_directory_through_a_preserved")),
+    Weakening(
+        "A02-descriptors", "a process on its way into a container lets go of what the runtime holds", (
+            skip(RUNTIME + "SelfProtection.swift", "try closeDescriptors(from: first, except: kept)"),
+        ), (ATTACKS + "A02_what_waits_for_start",)),
+    Weakening(
+        "A03", "what the caller left open is closed", (
+            Change("Sources/Runtime/apus-runtime/Program.swift", "try closeOnExec(from: UInt32(3 + preserved))",
+                   "if !{weakened} { try closeOnExec(from: UInt32(3 + preserved)) }"),
+            skip(RUNTIME + "SelfProtection.swift", "try closeDescriptors(from: first, except: kept)"),
+        ), (ATTACKS + "A03_descriptors_that_the_caller_left_open_do_not_reach_the_program",
+            ATTACKS + "A03_descriptors_that_the_caller_left_open_do_not_reach_an_exec",
+            ATTACKS + "A03_descriptors_that_the_caller_left_open_do_not_reach_a_created", ATTACKS + "A02_A03_a_hook_has")),
+    Weakening(
+        "A08", "places in the root are resolved inside it, by descriptor (A04, A08, A10, A17, A28)", (
+            Change(ROOTFS + "RootDirectory.swift", "let resolve: ResolveFlags = followingLinks",
+                   BY_HOST_PATH + "let resolve: ResolveFlags = followingLinks"),
+        ), (ROOT + "A08_a_dev_that_links_out", ROOT + "A17_a_mount_point_below_a_link", RACES + "A04_A10", RACES + "A28")),
+    Weakening(
+        "A05", "masks are made of the host's null device, which is looked at", (
+            Change(ROOTFS + "BuilderMounts.swift", "device = HeldMount(try openFile(\"/dev/null\", [.path, .noFollow]))",
+                   "if {weakened} { return HeldMount(try cloneTree(of: openedRoot { root throws(SyscallError) in try root.open(\"/dev/null\") "
+                   "}.number, recursive: false, subject: \"\")) }\n"
+                   "device = HeldMount(try openFile(\"/dev/null\", [.path, .noFollow]))"),
+        ), (ROOT + "A05_a_null_device", RACES + "A05")),
+    Weakening(
+        "A06", "the terminal is bound onto /dev/console and no link's target", (
+            Change(ROOTFS + "BuilderDevices.swift", "creating: .file, followingLinks: false)", "creating: .file, followingLinks: {weakened})"),
+        ), (RACES + "A06",)),
+    Weakening(
+        "A07-link", "procfs is mounted where no link leads", (
+            Change(ROOTFS + "BuilderMounts.swift", "followingLinks: !isKernels)", "followingLinks: !isKernels || {weakened})"),
+        ), (ROOT + "A07_a_root_whose_proc",)),
+    Weakening(
+        "A07-masks", "what is to be hidden in procfs is found through its mount", (
+            Change(ROOTFS + "BuilderMounts.swift", "if let (mount, rest) = try kernelsMount(above: path) {",
+                   "if !{weakened}, let (mount, rest) = try kernelsMount(above: path) {"),
+        ), (RACES + "A07",)),
+    Weakening(
+        "A09", "nothing is mounted over procfs or inside it", (
+            skip(ROOTFS + "RootfsPlan.swift", "guard destination == \"/proc\" || destination.hasPrefix(\"/proc/\") else { return }"),
+            Change(ROOTFS + "BuilderMounts.swift", "if !mayLieOnProc(step.destination), try", "if !{weakened}, !mayLieOnProc(step.destination), try"),
+        ), (ROOT + "A09_nothing_is_mounted", ROOT + "A09_a_link_into_proc")),
+    Weakening(
+        "A11", "no capability is inherited that was not asked for", (
+            Change(RUNTIME + "ProcessPlan.swift", "inheritable = try CapabilitySet(names: sets.inheritable, of: \"inheritable\")",
+                   "inheritable = {weakened} ? permitted : try CapabilitySet(names: sets.inheritable, of: \"inheritable\")"),
+        ), (ATTACKS + "A11_the_program_inherits_no", ATTACKS + "A11_exec")),
+    Weakening(
+        "A12", "without a cgroup namespace a container is shown its own cgroup alone", (
+            Change(ROOTFS + "BuilderCgroups.swift", "let ownPaths = inOwnNamespace ? nil :", "let ownPaths = inOwnNamespace || {weakened} ? nil :"),
+        ), (CONFINEMENT + "A12",)),
+    Weakening(
+        "A14", "a user is a plain number, to the last digit (A14, and A15 in exec)", (
+            skip("Sources/Runtime/apus-runtime/Exec.swift", "guard let id: Int32 = decimal(text) else {",
+                 instead="return UInt32(truncatingIfNeeded: Int(text) ?? 0)"),
+        ), (ATTACKS + "A14", ATTACKS + "A15_a_user_past_the_largest_is_refused_by_exec")),
+    Weakening(
+        "A15", "a user of the configuration is not cut down to the kernel's width", (
+            Change("Sources/Base/OCISpec/ProcessDecoding.swift", "case \"uid\": uid = try reader.readInteger()",
+                   "case \"uid\" where {weakened}: uid = UInt32(truncatingIfNeeded: try reader.readInteger() as Int64)\n"
+                   "            case \"uid\": uid = try reader.readInteger()"),
+            skip("Sources/Base/OCISpec/RuntimeValidation.swift",
+                 "let ids = [(\"uid\", uid), (\"gid\", gid)] + additionalGIDs.enumerated().map { (\"additionalGids[\\($0.offset)]\", $0.element) }"),
+        ), (ATTACKS + "A15_a_user_past_the_largest_is_refused_by_create",)),
+    Weakening(
+        "A16", "the caller's groups are replaced", (
+            Change(RUNTIME + "Identity.swift", "try setSupplementaryGroups(plan.user.additionalGIDs)",
+                   "if !{weakened} { try setSupplementaryGroups(plan.user.additionalGIDs) }"),
+        ), (CONFINEMENT + "A16_the_callers_supplementary_groups_do_not_reach_the_program",
+            CONFINEMENT + "A16_the_callers_supplementary_groups_do_not_reach_an_exec")),
+    Weakening(
+        "A18", "an id is one safe name", (
+            skip("Sources/Base/CoreTypes/ContainerID.swift", "let bytes = text.utf8\n        guard", instead="self.text = text; return"),
+        ), (ATTACKS + "A18_an_id_that_is_no_single_safe_name_is_refused_by_create", ATTACKS + "A18_no_later_verb",
+            ATTACKS + "A18_an_id_that_is_no_single_safe_name_is_refused_by_every")),
+    Weakening(
+        "A19", "no component of a cgroup's path leads up", (
+            Change(CGROUPS + "CgroupPath.swift", "if component == \".\" || component == \"..\" {",
+                   "if !{weakened} && (component == \".\" || component == \"..\") {"),
+        ), (CONFINEMENT + "A19_a_cgroup_path_never_leads_up", CONFINEMENT + "A19_exec_cannot_leave")),
+    Weakening(
+        "A20", "a setting is of a namespace of the container", (
+            skip("Sources/Base/OCISpec/Sysctls.swift", "guard let linux else { return }"),
+            Change(ROOTFS + "Sysctls.swift", "guard let name = SysctlName(text), !name.path.utf8.contains(0) else {",
+                   "if {weakened} {\n"
+                   "            let path = String(text.map { $0 == \".\" ? \"/\" : $0 })\n"
+                   "            steps.append(.sysctl(SysctlSetting(name: text, path: path, value: value)))\n"
+                   "            continue\n"
+                   "        }\n"
+                   "        guard let name = SysctlName(text), !name.path.utf8.contains(0) else {"),
+        ), (CONFINEMENT + "A20_a_setting_of_a_namespace_of_the_caller",)),
+    Weakening(
+        "A21", "hooks are those of the configuration at creation", (
+            Change(RUNTIME + "Container.swift", "return try Bundle.decode(document)",
+                   "if {weakened} { return try Bundle.load(FilePath(record().bundle)).configuration }\n        return try Bundle.decode(document)"),
+        ), (CONFINEMENT + "A21",)),
+    Weakening(
+        "A22", "the filter is loaded last", (
+            Change(RUNTIME + "PayloadStage.swift", "let (granted, missing) = try identity.assume()",
+                   "if {weakened} { try loadFilter(channel) }\n        let (granted, missing) = try identity.assume()"),
+            Change(RUNTIME + "PayloadStage.swift", "            try loadFilter(channel)\n        } catch { return error }",
+                   "            if !{weakened} { try loadFilter(channel) }\n        } catch { return error }"),
+        ), (CONFINEMENT + "A22",)),
+    Weakening(
+        "A23", "devices that no rule allows are denied", (
+            Change(CGROUPS + "CgroupPlan.swift", "return try devices + plan(updating: resources)",
+                   "return try ({weakened} ? [] : devices) + plan(updating: resources)"),
+        ), (CONFINEMENT + "A23",)),
+    Weakening(
+        "A26", "what is on its way into a container cannot be looked into", (
+            skip(RUNTIME + "SelfProtection.swift", "try setDumpable(false)"),
+        ), (ATTACKS + "A26_init_is_out_of_reach", ATTACKS + "A26_a_joining_process", ATTACKS + "A26_the_init_of_another")),
+    Weakening(
+        "A30", "the container's mounts do not reach the host", (
+            Change(ROOTFS + "RootfsBuilder.swift", "case .propagateAll(let propagation):",
+                   "case .propagateAll where {weakened}: break\n        case .propagateAll(let propagation):"),
+        ), (ROOT + "A30",)),
+    Weakening(
+        "A31", "a way has an end", (
+            Change(ROOTFS + "RootDirectory.swift", "if linksFollowed > Self.linkLimit || !followingLinks",
+                   "if (linksFollowed > Self.linkLimit && !{weakened}) || !followingLinks"),
+            Change(ROOTFS + "RootDirectory.swift", "if componentsWalked > Self.componentLimit {",
+                   "if componentsWalked > Self.componentLimit && !{weakened} {"),
+        ), (ROOT + "A31_chains_of_links",)),
+    Weakening(
+        "A32", "what is about to be made is written down before", (
+            Change(RUNTIME + "Creation.swift", "try directory.write(record.encoded, to: ContainerRecord.fileName)",
+                   "if !{weakened} { try directory.write(record.encoded, to: ContainerRecord.fileName) }"),
+        ), (LEFTOVERS + "A32",)),
+    Weakening(
+        "A33", "a process is known by when it started", (
+            Change(RUNTIME + "Container.swift",
+                   "guard let snapshot, snapshot.isAlive, snapshot.startTicks == recorded.startTicks else { return nil }\n            return pidfd",
+                   "guard let snapshot, snapshot.isAlive, snapshot.startTicks == recorded.startTicks || {weakened} else { return nil }\n"
+                   "            return pidfd"),
+        ), (LEFTOVERS + "A33",)),
+)
