@@ -63,7 +63,7 @@ format: ## Format the sources in place
 	$(SWIFT) format format -i --parallel --configuration .swift-format -r Sources Tests Package.swift
 
 weakened: build-tests ## Show that the attack tests fail where the guard is taken away
-	@SWIFT_BUILD="$(SWIFT_BUILD)" scripts/check-weakened
+	@SWIFT_BUILD="$(SWIFT_BUILD)" PYTHON=$(PYTHON) $(PYTHON) scripts/check-weakened
 
 nightly: build-tests ## What takes hours: ten thousand races each, a kill at every system call
 	APUS_RACES=10000 APUS_KILLS=all $(PYTEST) Tests/Conformance/test_races.py Tests/Conformance/test_leftovers.py

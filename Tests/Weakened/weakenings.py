@@ -108,7 +108,7 @@ WEAKENINGS = (
         ), (ATTACKS + "A11_the_program_inherits_no", ATTACKS + "A11_exec")),
     Weakening(
         "A12", "without a cgroup namespace a container is shown its own cgroup alone", (
-            Change(ROOTFS + "BuilderCgroups.swift", "let ownPaths = inOwnNamespace ? nil :", "let ownPaths = inOwnNamespace || {weakened} ? nil :"),
+            Change(ROOTFS + "BuilderCgroups.swift", "if inOwnNamespace {", "if inOwnNamespace || {weakened} {"),
         ), (CONFINEMENT + "A12",)),
     Weakening(
         "A14", "a user is a plain number, to the last digit (A14, and A15 in exec)", (

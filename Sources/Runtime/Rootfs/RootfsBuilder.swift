@@ -206,17 +206,6 @@ private final class HeldProcfs {
     init(_ procfs: consuming DetachedProcfs) { self.procfs = procfs }
 }
 
-/// Goes to a process's working directory and makes sure that it lies inside the root: `/proc/self/fd/7` may lead out of it
-/// (CVE-2024-21626). For the first process and for `exec`, after the change of root or of mount namespace.
-package func enterWorkingDirectory(_ path: String) throws(RootfsError) {
-    let step = "change directory to \(path)"
-    do throws(SyscallError) {
-        try changeDirectory(FilePath(path))
-        let real = try workingDirectory()
-        if !real.isAbsolute { throw SyscallError("verify:", "it lies outside the root", errno: EPERM) }
-    } catch { throw RootfsError(step, error) }
-}
-
 extension RootfsStep {
     /// Whether it shows the hierarchies as seen from the process's own cgroup.
     fileprivate var mountsCgroups: Bool {
