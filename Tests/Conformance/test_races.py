@@ -125,15 +125,20 @@ def test_A07_a_proc_swapped_for_a_link_gets_no_setting_that_is_meant_for_the_ker
 
 @pytest.mark.parametrize("name", ["shm", "mqueue", "cache"])
 def test_A28_a_tmpfs_swapped_for_a_link_to_the_host_lies_in_the_root(box, canary, name):
-    """/dev and what is in it come from the image here; directories to mount on are made below the one that is swapped."""
+    """/dev and what is in it come from the image here; directories to mount on are made below the one that is swapped, and what the
+    cache begins with is copied from its place."""
+    with open(os.path.join(canary.folder, "secret"), "w", encoding="utf-8") as file:
+        file.write("secret")
+    canary.before = canary.look()
     box.without_mounts_below("/dev")
     shutil.rmtree(os.path.join(box.root, "dev"))
     place, link = os.path.join(box.root, "dev", name), os.path.join(box.root, "dev/link")
     os.makedirs(place)
     os.symlink(canary.folder, link)
     kind = {"shm": "tmpfs", "mqueue": "mqueue", "cache": "tmpfs"}[name]
-    box.mount(f"/dev/{name}", kind, "nosuid", type=kind)
+    box.mount(f"/dev/{name}", kind, "nosuid", *(["tmpcopyup"] if name == "cache" else []), type=kind)
     box.mount(f"/dev/{name}/below/it" if kind == "tmpfs" else "/dev/other", "tmpfs", type="tmpfs")
     with swapped((place, link)):
-        box.run_often(RACES, f"echo attack > /dev/{name}/attack; echo attack > /dev/link/attack")
+        lines, _ = box.run_often(RACES, f"echo attack > /dev/{name}/attack; echo attack > /dev/link/attack; cat /dev/{name}/secret /dev/link/secret")
+    assert lines == []
     canary.check()
