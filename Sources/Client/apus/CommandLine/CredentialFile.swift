@@ -59,13 +59,12 @@ struct CredentialFile {
     private func write(_ text: String) throws {
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        let temporary = "\(path).\(ProcessInfo.processInfo.processIdentifier).tmp"
-        guard FileManager.default.createFile(atPath: temporary, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600]) else {
-            throw Complaint("\(temporary) cannot be written")
+        // A new file is made for its owner alone before a secret is in it; replacing keeps the mode.
+        if !FileManager.default.fileExists(atPath: path),
+            !FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
+        {
+            throw Complaint("\(path) cannot be written")
         }
-        guard (try? FileManager.default.removeItem(atPath: path)) != nil || !FileManager.default.fileExists(atPath: path) else {
-            throw Complaint("\(path) cannot be replaced")
-        }
-        try FileManager.default.moveItem(atPath: temporary, toPath: path)
+        try Data(text.utf8).write(to: URL(filePath: path), options: .atomic)
     }
 }
