@@ -1,3 +1,5 @@
+internal import CoreTypes
+
 /// Sizes, durations and processor counts as docker's command line writes them.
 
 /// Why `text` is no size, in the words of docker's `units.RAMInBytes`; nil when it is one.
@@ -36,22 +38,7 @@ package func parseNanoCPUs(_ text: String) -> Int64? {
 /// Reads Go's form of a duration, `1h30m`, `1.5s`, `300ms`.
 /// - Returns: nanoseconds; nil for anything else.
 package func parseDuration(_ text: String) -> Int64? {
-    let units: [(String, Double)] = [("ns", 1), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)]
-    var rest = Substring(text)
-    let negative = rest.first == "-"
-    if negative || rest.first == "+" { rest = rest.dropFirst() }
-    if rest == "0" { return 0 }
-    var total = 0.0
-    guard !rest.isEmpty else { return nil }
-    while !rest.isEmpty {
-        let digits = rest.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
-        rest = rest.dropFirst(digits.count)
-        let unit = rest.prefix { !($0.isASCII && ($0.isNumber || $0 == ".")) }
-        rest = rest.dropFirst(unit.count)
-        guard let number = Double(digits), let scale = units.first(where: { $0.0 == unit })?.1 else { return nil }
-        total += number * scale
-    }
-    return total < 9.2e18 ? Int64(negative ? -total : total) : nil
+    SpanText.nanoseconds(text)
 }
 
 /// A size for people, in powers of 1000 as docker prints them: `1.24MB`, `512B`.
