@@ -40,3 +40,33 @@ public struct WaitError: EngineDocument {
         case message = "Message"
     }
 }
+
+/// `POST /containers/prune`.
+public struct ContainersPruneResponse: EngineDocument {
+    /// Ids of what was removed.
+    @NullWhenEmpty public var containersDeleted: [String] = []
+    /// Bytes that were freed.
+    @Defaulted public var spaceReclaimed: UInt64 = 0
+
+    /// Every field at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case containersDeleted = "ContainersDeleted", spaceReclaimed = "SpaceReclaimed"
+    }
+}
+
+/// `GET /containers/{id}/top`.
+public struct ContainerTopResponse: EngineDocument {
+    /// Headings of the columns.
+    @Defaulted public var titles: [String] = []
+    /// Rows of as many words.
+    @Defaulted public var processes: [[String]] = []
+
+    /// Every field at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case titles = "Titles", processes = "Processes"
+    }
+}

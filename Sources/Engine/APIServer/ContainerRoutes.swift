@@ -12,6 +12,13 @@ extension EngineRoutes {
                 let document = try await engine.inspectContainer(request.name, size: request.query.flag("size"))
                 return try .document(document, for: request)
             },
+            Route(.POST, "/containers/prune") { request in
+                try .document(try await engine.pruneContainers(try request.query.filters()))
+            },
+            Route(.POST, "/containers/{}/rename") { request in
+                try await engine.renameContainer(request.name, to: request.query["name"])
+                return .empty(.noContent)
+            },
             Route(.DELETE, "/containers/{}") { request in
                 let query = request.query
                 try await engine.removeContainer(

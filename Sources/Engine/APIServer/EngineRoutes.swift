@@ -19,7 +19,17 @@ extension EngineRoutes {
             Route(.HEAD, "/_ping") { _ in Self.ping(body: "") },
             Route(.GET, "/version") { _ in try .document(engine.version()) },
             Route(.GET, "/info") { request in try .document(try await engine.info(), for: request) },
+            Route(.GET, "/events", listen),
         ]
+    }
+
+    /// One object to a line, from the moment of the request on.
+    private func listen(_ request: APIRequest) async throws -> APIResponse {
+        let session = try engine.events(
+            since: try request.query.moment("since"), until: try request.query.moment("until"), filters: try request.query.filters())
+        return .streamed(contentType: "application/json", headAtOnce: true) { writer in
+            while let message = await session.next() { try await writer.write(EngineJSON.encode(message)) }
+        }
     }
 
     private static func ping(body: String) -> APIResponse {

@@ -24,6 +24,8 @@ package final class ContainerEngine: Sendable {
     let configuration: EngineConfiguration
     let logger: Logger
     private let state = Mutex<Parts?>(nil)
+    /// Whether stopped containers are being removed, which one client does at a time.
+    let isPruning = Mutex(false)
 
     /// Opens nothing yet; `start` does.
     package init(configuration: EngineConfiguration, logger: Logger) {
@@ -93,7 +95,7 @@ extension ContainerEngine.Parts {
         services = ContainerServices(
             configuration: configuration, records: records.containers, images: images, reactor: reactor,
             launcher: ShimLauncher(shimPath: configuration.shimPath, execRoot: configuration.execRoot), watcher: watcher,
-            index: ContainerIndex(), facts: host.facts, logger: logger)
+            index: ContainerIndex(), events: EventLog(), facts: host.facts, logger: logger)
     }
 }
 

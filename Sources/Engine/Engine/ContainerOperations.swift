@@ -1,5 +1,6 @@
 internal import CoreTypes
 package import EngineAPI
+internal import Synchronization
 
 /// What the API does with containers. `name`: an id, a name, or an unambiguous beginning of an id.
 extension ContainerEngine {
@@ -58,6 +59,24 @@ extension ContainerEngine {
     package func removeContainer(_ name: String, force: Bool, volumes: Bool, link: Bool) async throws(EngineError) {
         if link { throw Refusal.notYet("removing a link", comesWith: "networks") }
         try await container(name).remove(force: force)
+    }
+
+    /// Gives a container another name, with or without a leading slash.
+    package func renameContainer(_ name: String, to newName: String) async throws(EngineError) {
+        try await container(name).rename(to: newName)
+    }
+
+    /// Removes containers that do not run. Filters: `until`, `label`, `label!`.
+    /// - Throws: `.conflict` while another prune is under way.
+    package func pruneContainers(_ filters: Filters) async throws(EngineError) -> ContainersPruneResponse {
+        let pruning = try ContainerPruning(parts: try parts(), filters: filters)
+        let isFirst = isPruning.withLock { isPruning in
+            defer { isPruning = true }
+            return !isPruning
+        }
+        guard isFirst else { throw EngineError(.conflict, "a prune operation is already running") }
+        defer { isPruning.withLock { $0 = false } }
+        return try await pruning.run()
     }
 
     /// Registers a wait before it returns; the result comes later.

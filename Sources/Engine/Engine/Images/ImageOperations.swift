@@ -28,6 +28,7 @@ extension ContainerEngine {
                 await progress(ProgressMessage(event))
             }
         } catch { throw EngineError(error) }
+        try parts().services.events.publish(.image, "pull", id: name.familiar, attributes: ["name": name.familiarName])
     }
 
     /// `GET /images/json`, newest first. Filters: `dangling`, `label`, `before`, `since`, `until`, `reference`.
@@ -66,13 +67,16 @@ extension ContainerEngine {
         do throws(InvalidImageReference) {
             wanted = try ImageReference(tag.isEmpty ? repository : "\(repository):\(tag)")
         } catch { throw EngineError(.invalidParameter, "\(error)", cause: error) }
+        let image = try await lookUp(name)
         do throws(ImageError) { try await library.tag(name, as: wanted) } catch { throw EngineError(error) }
+        try parts().services.events.publish(.image, "tag", id: image.image.id.description, attributes: ["name": wanted.familiar])
     }
 
     /// Takes a name from an image, and the image away with its last one.
     /// - Parameter prune: whether layers that nothing needs any more go, too. They go with their image in any case.
     package func removeImage(_ name: String, force: Bool, prune: Bool) async throws(EngineError) -> [ImageDeleteItem] {
         let parts = try parts()
+        let id = try await lookUp(name).image.id
         do throws(ImageError) {
             let steps = try await parts.services.images.remove(name, force: force) { image in
                 var users: [ImageUser] = []
@@ -80,6 +84,15 @@ extension ContainerEngine {
                     users.append(ImageUser(container: container.id, isRunning: await container.isRunning))
                 }
                 return users
+            }
+            for step in steps {
+                switch step {
+                case .untagged:
+                    parts.services.events.publish(.image, "untag", id: id.description, attributes: ["name": id.description])
+                case .deleted(let digest):
+                    guard digest == id else { continue }
+                    parts.services.events.publish(.image, "delete", id: id.description, attributes: ["name": id.description])
+                }
             }
             return steps.map(ImageDeleteItem.init)
         } catch { throw EngineError(error) }

@@ -11,13 +11,14 @@ actor Container {
     static let killTimeout = Duration.seconds(10)
 
     nonisolated let id: ContainerID
-    nonisolated let name: String
     nonisolated let created: Timestamp
     nonisolated let imageID: Digest
     nonisolated let services: ContainerServices
     nonisolated let paths: ContainerPaths
     nonisolated let attachments = PendingAttachments()
 
+    /// Without a slash.
+    var name: String
     var document: ContainerDocument
     var state: LifeState
     var execs: [String: ExecProcess] = [:]
@@ -25,6 +26,8 @@ actor Container {
     var execOrder: [String] = []
     /// Restarts and removals under way that stop the process: meanwhile its end is no reason for the container to go away with it.
     var ownedStops = 0
+    /// Whether a new name is being written down.
+    var isRenaming = false
     private var waiters: [Waiter] = []
 
     private struct Waiter {
@@ -159,6 +162,8 @@ actor Container {
         document.phase = .exited
         await saveOrLog()
         state = .exited
+        if end.oomKilled { tell("oom") }
+        tell("die", ["exitCode": "\(end.exitCode)", "execDuration": "\(max(0, end.finishedAt.seconds - document.startedAt.seconds))"])
         settleWaiters([.notRunning, .nextExit])
         task.settled.settle(())
         if document.hostConfig.autoRemove && ownedStops == 0 { await removeItself() }

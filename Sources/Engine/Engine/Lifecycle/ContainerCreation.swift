@@ -161,7 +161,8 @@ struct ContainerCreation {
         } catch {
             throw await undo(container, after: error)
         }
-        services.index.insert(container)
+        services.index.insert(container, name: name)
+        await container.tell("create")
     }
 
     /// A name may be taken by a container whose record could not be read, and which is in no list therefore.

@@ -28,6 +28,7 @@ extension Container {
             forget(exec.id)
             throw error
         }
+        tell("exec_create: \(exec.commandLine)", ["execID": exec.id])
         return exec.id
     }
 
@@ -119,6 +120,7 @@ extension Container {
             // The container's end may have come first.
             if case .starting = execs[exec.id]?.state { execs[exec.id]?.state = .running(pid: pid) }
             watch(exec.id, task)
+            tell("exec_start: \(exec.commandLine)", ["execID": exec.id])
             return session
         } catch {
             session?.detach()
@@ -186,7 +188,9 @@ extension Container {
     /// Notes an exec's end: first for those who ask now, then for the next daemon.
     func ended(_ execID: String, exitCode: Int) async {
         switch execs[execID]?.state {
-        case .created, .starting, .running: execs[execID]?.state = .ended(exitCode: exitCode)
+        case .created, .starting, .running:
+            execs[execID]?.state = .ended(exitCode: exitCode)
+            tell("exec_die", ["execID": execID, "exitCode": "\(exitCode)"])
         // The container's own end came first, and took the record along.
         case .ended, nil: return
         }

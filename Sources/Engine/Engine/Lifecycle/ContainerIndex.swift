@@ -35,17 +35,18 @@ final class ContainerIndex: Sendable {
     /// Gives a reserved name back.
     func release(name: String) { state.withLock { _ = $0.names.removeValue(forKey: name) } }
 
-    func insert(_ container: Container) {
+    func insert(_ container: Container, name: String) {
         state.withLock { state in
             state.containers[container.id.text] = container
-            state.names[container.name] = container.id.text
+            state.names[name] = container.id.text
         }
     }
 
+    /// Takes a container out, with its names.
     func remove(_ container: Container) {
         state.withLock { state in
             state.containers.removeValue(forKey: container.id.text)
-            if state.names[container.name] == container.id.text { state.names.removeValue(forKey: container.name) }
+            state.names = state.names.filter { $0.value != container.id.text }
             state.execs = state.execs.filter { $0.value != container.id.text }
         }
     }

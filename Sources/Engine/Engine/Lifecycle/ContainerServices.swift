@@ -13,6 +13,7 @@ struct ContainerServices: Sendable {
     let launcher: ShimLauncher
     let watcher: LogWatcher
     let index: ContainerIndex
+    let events: EventLog
     let facts: HostFacts
     let logger: Logger
 }

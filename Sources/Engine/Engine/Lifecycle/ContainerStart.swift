@@ -26,6 +26,7 @@ extension Container {
             document.phase = .running
             state = .running(task)
             watch(task)
+            tell("start")
         } catch {
             state = before
             await startFailed(error)

@@ -22,9 +22,11 @@ extension Container {
         state = .stopping(task)
         // Where the signal does not reach the process, it has ended, or the one below will.
         await send(number, to: task)
-        if await waitUntilSettled(task, timeout: seconds < 0 ? nil : .seconds(seconds)) { return }
-        if Task.isCancelled { throw EngineError(.unavailable, "the stop was cancelled") }
-        try await killAndWait(task)
+        if await !waitUntilSettled(task, timeout: seconds < 0 ? nil : .seconds(seconds)) {
+            if Task.isCancelled { throw EngineError(.unavailable, "the stop was cancelled") }
+            try await killAndWait(task)
+        }
+        tell("stop")
     }
 
     /// Waits out a start that is under way. - Returns: nil when nothing runs.
@@ -41,7 +43,10 @@ extension Container {
     }
 
     private func send(_ signal: UInt32, to task: RunningTask) async {
-        do throws(ShimError) { try await task.shim.kill(signal: signal) } catch {
+        do throws(ShimError) {
+            try await task.shim.kill(signal: signal)
+            tell("kill", ["signal": "\(signal)"])
+        } catch {
             if !error.isNotFound { logger.debug("signal \(signal): \(error)") }
         }
     }
@@ -61,7 +66,10 @@ extension Container {
             throw EngineError(.conflict, "cannot kill container: \(name): container \(id) is not running")
         }
         if number == SignalNames.kill { return try await killAndWait(task) }
-        do throws(ShimError) { try await task.shim.kill(signal: number) } catch {
+        do throws(ShimError) {
+            try await task.shim.kill(signal: number)
+            tell("kill", ["signal": "\(number)"])
+        } catch {
             if error.isNotFound { throw EngineError(.conflict, "cannot kill container: \(name): container \(id) is not running") }
             throw .system("cannot kill container: \(name)", error)
         }
@@ -78,6 +86,7 @@ extension Container {
         do throws(EngineError) { try await start() } catch {
             if error.code != .notModified { throw error }
         }
+        tell("restart")
     }
 
     // MARK: - Removal
@@ -112,6 +121,7 @@ extension Container {
             throw error
         }
         services.index.remove(self)
+        tell("destroy")
         for session in attachments.takeAll() { session.end() }
         settleWaiters([.notRunning, .nextExit, .removed])
     }

@@ -12,6 +12,7 @@ extension Container {
         guard let task = state.runningTask else { throw notRunning }
         // As Docker: there is nothing to resize, and nothing wrong.
         guard document.config.tty else { return }
+        tell("resize", ["height": "\(height)", "width": "\(width)"])
         do throws(ShimError) { try await task.shim.resize(height: height, width: width) } catch {
             if error.isNotFound { throw notRunning }
             throw .system("resize the terminal of container \(id)", error)
@@ -24,6 +25,7 @@ extension Container {
     func attach(_ options: AttachOptions) async throws(EngineError) -> AttachSession {
         var options = options
         options.stdin = options.stdin && document.config.openStdin
+        tell("attach")
         let history = options.logs ? try await logs(history(options)) : nil
         guard options.stream else {
             let session = AttachSession(isTerminal: document.config.tty, options: options, history: history)

@@ -28,6 +28,9 @@ struct ExecProcess: Sendable {
         self.request = request
     }
 
+    /// Its words, as events show them.
+    var commandLine: String { (request.cmd?.words ?? []).joined(separator: " ") }
+
     /// What the next daemon must know of it.
     var record: ExecRecord {
         var record = ExecRecord(created: created, request: request)

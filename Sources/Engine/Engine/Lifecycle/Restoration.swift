@@ -22,12 +22,15 @@ struct Restoration {
         do throws(ImageError) { try await services.images.start(containers: Set(records.map(\.id))) } catch { throw EngineError(error) }
         var restored: [Container] = []
         for record in records {
-            do throws(EngineError) { restored.append(try container(of: record)) } catch {
+            do throws(EngineError) {
+                let container = try container(of: record)
+                services.index.insert(container, name: record.name)
+                restored.append(container)
+            } catch {
                 // One damaged record must not keep the others down.
                 logger.error("container \(record.name) is left out: \(error)")
             }
         }
-        for container in restored { services.index.insert(container) }
         await withTaskGroup(of: Void.self) { group in
             for container in restored { group.addTask { await container.restore() } }
         }
