@@ -57,6 +57,17 @@ def test_A10_a_daemon_asked_to_end_leaves_its_containers_running(brittle):
     assert client.inspect("stays", "{{.State.Pid}} {{.State.Running}}") == f"{pid} true"
 
 
+def test_A10_a_paused_container_stays_paused_while_the_daemon_is_dead(brittle):
+    client = brittle.client
+    client("run", "-d", "--name", "held", brittle.image, "sleep", "60").ok()
+    client("pause", "held").ok()
+    brittle.kill()
+    brittle.start()
+    assert client.inspect("held", "{{.State.Status}} {{.State.Paused}}") == "paused true"
+    client("unpause", "held").ok()
+    assert client("exec", "held", "echo", "on").line() == "on"
+
+
 def test_a_daemon_killed_while_containers_start_leaves_them_whole_or_not_at_all(brittle):
     client = brittle.client
     starting = [client.start("run", "-d", "--name", f"many{number}", brittle.image, "sleep", "60",

@@ -9,14 +9,14 @@ extension LinuxConfiguration {
             }
         }
         for (index, device) in devices.enumerated() { try device.validate(at: "linux.devices[\(index)]") }
-        if !netDevices.isEmpty && namespace(.network) == nil {
-            throw SpecProblem(field: "linux.netDevices", problem: "needs a network namespace")
-        }
         for (host, device) in netDevices {
             for name in [host, device.name ?? host] where !Self.isInterfaceName(name) {
                 throw SpecProblem(
                     field: "linux.netDevices[\(host.debugDescription)]", problem: "\(name.debugDescription) is no name of a network device")
             }
+        }
+        if !netDevices.isEmpty && namespace(.network) == nil {
+            throw SpecProblem(field: "linux.netDevices", problem: "needs a network namespace")
         }
         try resources?.validate(at: "linux.resources")
         try seccomp?.validate()

@@ -64,7 +64,7 @@ extension Client {
         try await document(ContainerInspect.self, EngineRequest("GET", "/containers/\(name)/json"))
     }
 
-    /// `POST /containers/{id}/{action}`: start, stop, restart, kill.
+    /// `POST /containers/{id}/{action}`: start, stop, restart, kill, pause, unpause.
     public func act(_ action: String, on container: String, query: [(name: String, value: String)] = []) async throws {
         _ = try await answer(to: EngineRequest("POST", "/containers/\(container)/\(action)", query: query))
     }

@@ -52,6 +52,14 @@ extension EngineRoutes {
                 try await engine.killContainer(request.name, signal: request.query["signal"])
                 return .empty(.noContent)
             },
+            Route(.POST, "/containers/{}/pause") { request in
+                try await engine.pauseContainer(request.name)
+                return .empty(.noContent)
+            },
+            Route(.POST, "/containers/{}/unpause") { request in
+                try await engine.unpauseContainer(request.name)
+                return .empty(.noContent)
+            },
             Route(.POST, "/containers/{}/resize") { request in
                 let (height, width) = try Self.terminalSize(request)
                 try await engine.resizeContainer(request.name, height: height, width: width)

@@ -53,6 +53,12 @@ extension ContainerEngine {
         try await container(name).kill(signal: signal)
     }
 
+    /// Holds every process of a container where it is. - Throws: `.conflict` when it does not run, or is paused.
+    package func pauseContainer(_ name: String) async throws(EngineError) { try await container(name).pause() }
+
+    /// Lets a paused container go on. - Throws: `.conflict` when it is not paused.
+    package func unpauseContainer(_ name: String) async throws(EngineError) { try await container(name).unpause() }
+
     /// Takes a container away.
     /// - Parameter volumes: anonymous volumes too; there are none yet.
     /// - Parameter link: only a link of the legacy bridge, which is refused.

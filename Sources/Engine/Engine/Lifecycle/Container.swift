@@ -79,7 +79,7 @@ actor Container {
         if condition == .notRunning {
             switch state {
             case .created, .exited, .dead, .removing: outcome.settle(WaitResult(exitCode: document.exitCode))
-            case .starting, .running, .stopping, .exiting: break
+            case .starting, .running, .paused, .stopping, .exiting: break
             }
         }
         waiters.removeAll { $0.outcome == nil }
@@ -149,7 +149,7 @@ actor Container {
     /// Takes away what the process left, then lets everyone know.
     func processEnded(_ task: RunningTask, _ end: TaskEnd) async {
         switch state {
-        case .running, .stopping: state = .exiting(task)
+        case .running, .paused, .stopping: state = .exiting(task)
         case .created, .starting, .exiting, .exited, .removing, .dead: return
         }
         document.exitCode = end.exitCode

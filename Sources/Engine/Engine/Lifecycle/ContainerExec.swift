@@ -20,7 +20,7 @@ extension Container {
         if !request.workingDir.isEmpty && !request.workingDir.hasPrefix("/") {
             throw EngineError(.invalidParameter, "Cwd must be an absolute path")
         }
-        guard state.runningTask != nil else { throw notRunning }
+        _ = try taskForExec()
         try await forgetOldExec()
         let exec = ExecProcess(id: Identifiers.random(), created: .now, request: request)
         remember(exec)
@@ -30,6 +30,13 @@ extension Container {
         }
         tell("exec_create: \(exec.commandLine)", ["execID": exec.id])
         return exec.id
+    }
+
+    /// - Throws: `.conflict` where no further process can run.
+    private func taskForExec() throws(EngineError) -> RunningTask {
+        if state.isPaused { throw EngineError(.conflict, "container \(id) is paused, unpause the container before exec") }
+        guard let task = state.runningTask else { throw notRunning }
+        return task
     }
 
     func remember(_ exec: ExecProcess) {
@@ -96,7 +103,7 @@ extension Container {
         case .starting, .running: throw EngineError(.conflict, "Error: Exec command \(execID) is already running")
         case .ended: throw EngineError(.conflict, "Error: Exec command \(execID) has already run")
         }
-        guard let task = state.runningTask else { throw notRunning }
+        let task = try taskForExec()
         execs[execID]?.state = .starting
         do throws(ExecProblem) {
             return try await launch(exec, start, task)

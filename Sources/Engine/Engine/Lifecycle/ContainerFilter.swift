@@ -68,7 +68,7 @@ struct ContainerFilter: Sendable {
     private func accepts(stateOf container: ListedContainer) -> Bool {
         let statuses = filters["status"]
         let health = filters["health"]
-        return (statuses.isEmpty || statuses.contains(container.phase.rawValue))
+        return (statuses.isEmpty || statuses.contains(container.summary.state))
             && (exitCodes.map { container.hasRun && container.phase != .running && $0.contains(container.exitCode) } ?? true)
             && (health.isEmpty || health.contains("none"))
     }

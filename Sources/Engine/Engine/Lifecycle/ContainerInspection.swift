@@ -36,6 +36,7 @@ extension Container {
         var answer = EngineAPI.ContainerState()
         answer.status = state.status
         answer.running = state.phase == .running
+        answer.paused = state.isPaused
         answer.dead = state.phase == .dead
         answer.oomKilled = document.oomKilled
         answer.pid = answer.running ? Int(document.pid) : 0
@@ -116,7 +117,7 @@ extension Container {
         let now = Timestamp.now
         switch state.phase {
         case .created: return "Created"
-        case .running: return "Up \(Ages.words(from: document.startedAt, to: now))"
+        case .running: return "Up \(Ages.words(from: document.startedAt, to: now))\(state.isPaused ? " (Paused)" : "")"
         case .exited: return "Exited (\(document.exitCode)) \(Ages.words(from: document.finishedAt, to: now)) ago"
         case .removing: return "Removal In Progress"
         case .dead: return "Dead"

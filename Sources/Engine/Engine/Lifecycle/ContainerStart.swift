@@ -42,6 +42,7 @@ extension Container {
             switch state {
             case .created, .exited: return state
             case .running, .stopping: throw EngineError(.notModified, "container \(id) is already running")
+            case .paused: throw EngineError(.conflict, "cannot start a paused container, try unpause instead")
             case .starting(let decided): _ = await decided.value(within: nil)
             case .exiting(let task): _ = await task.settled.value(within: nil)
             case .removing, .dead:

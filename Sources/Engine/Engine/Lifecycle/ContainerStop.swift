@@ -15,18 +15,27 @@ extension Container {
     /// Sends the stop signal, then SIGKILL when the time is over.
     /// - Throws: `.notModified` when nothing runs; `.system` when even SIGKILL does not end it.
     func stop(signal: String?, timeoutSeconds: Int?) async throws(EngineError) {
-        let configured = document.config.stopSignal
-        let number = try SignalNames.number(of: signal.flatMap { $0.isEmpty ? nil : $0 } ?? (configured.isEmpty ? "SIGTERM" : configured))
+        let asked = signal ?? ""
+        let number = asked.isEmpty ? try stopSignal : try SignalNames.number(of: asked)
         let seconds = min(timeoutSeconds ?? document.config.stopTimeout ?? Self.defaultStopTimeoutSeconds, Self.longestStopTimeoutSeconds)
         guard let task = try await taskToStop() else { throw EngineError(.notModified, "container \(id) is not running") }
+        let wasPaused = state.isPaused
         state = .stopping(task)
         // Where the signal does not reach the process, it has ended, or the one below will.
         await send(number, to: task)
+        if wasPaused { await letGoOn(task) }
         if await !waitUntilSettled(task, timeout: seconds < 0 ? nil : .seconds(seconds)) {
             if Task.isCancelled { throw EngineError(.unavailable, "the stop was cancelled") }
             try await killAndWait(task)
         }
         tell("stop")
+    }
+
+    /// The number of the container's own stop signal.
+    private var stopSignal: UInt32 {
+        get throws(EngineError) {
+            try SignalNames.number(of: document.config.stopSignal.isEmpty ? "SIGTERM" : document.config.stopSignal)
+        }
     }
 
     /// Waits out a start that is under way. - Returns: nil when nothing runs.
@@ -35,7 +44,7 @@ extension Container {
             switch state {
             case .created, .exited, .dead, .removing: return nil
             case .starting(let decided): _ = await decided.value(within: nil)
-            case .running(let task), .stopping(let task): return task
+            case .running(let task), .paused(let task), .stopping(let task): return task
             case .exiting(let task): _ = await task.settled.value(within: nil)
             }
             if Task.isCancelled { throw EngineError(.unavailable, "the stop was cancelled") }
@@ -73,6 +82,8 @@ extension Container {
             if error.isNotFound { throw EngineError(.conflict, "cannot kill container: \(name): container \(id) is not running") }
             throw .system("cannot kill container: \(name)", error)
         }
+        // As docker: what is to stop shall not wait for somebody to unpause it.
+        if state.isPaused, try number == stopSignal { await letGoOn(task) }
     }
 
     /// Stops what runs, and starts. A container that goes away with its process stays this time.
@@ -96,9 +107,11 @@ extension Container {
     func remove(force: Bool) async throws(EngineError) {
         if let task = try await taskToStop() {
             guard force else {
-                throw EngineError(
-                    .conflict,
-                    "cannot remove container \"/\(name)\": container is running: stop the container before removing or force remove")
+                let reason =
+                    state.isPaused
+                    ? "container is paused and must be unpaused first"
+                    : "container is running: stop the container before removing or force remove"
+                throw EngineError(.conflict, "cannot remove container \"/\(name)\": \(reason)")
             }
             // A container that goes away with its process would do so now, and get in the way of this removal.
             ownedStops += 1
@@ -109,7 +122,7 @@ extension Container {
         switch state {
         case .created, .exited, .dead: break
         case .removing: throw EngineError(.conflict, "removal of container \(name) is already in progress")
-        case .starting, .running, .stopping, .exiting:
+        case .starting, .running, .paused, .stopping, .exiting:
             throw EngineError(.conflict, "container \(id) was started while it was being removed")
         }
         state = .removing

@@ -32,11 +32,12 @@ extension Container {
             session.end()
             return session
         }
+        if state.isPaused { throw EngineError(.conflict, "container \(id) is paused, unpause the container before attach") }
         guard let task = state.runningTask else {
             switch state {
             case .removing, .dead: throw EngineError(.conflict, "container is marked for removal and cannot be attached to")
             // Between the start and its end, joining is `launch`'s affair.
-            case .created, .starting, .exited, .exiting, .running, .stopping:
+            case .created, .starting, .exited, .exiting, .running, .paused, .stopping:
                 return AttachSession(isTerminal: document.config.tty, options: options, history: history, pending: attachments)
             }
         }

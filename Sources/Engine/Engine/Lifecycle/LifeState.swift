@@ -8,6 +8,8 @@ enum LifeState: Sendable {
     /// Between the wish and the first instruction; settles when that is decided.
     case starting(OneShot<Void>)
     case running(RunningTask)
+    /// Held where it is.
+    case paused(RunningTask)
     /// Asked to end.
     case stopping(RunningTask)
     /// The process has ended; what it leaves is being taken away.
@@ -20,7 +22,7 @@ enum LifeState: Sendable {
     /// The task, while its process may run.
     var runningTask: RunningTask? {
         switch self {
-        case .running(let task), .stopping(let task): task
+        case .running(let task), .paused(let task), .stopping(let task): task
         case .created, .starting, .exiting, .exited, .removing, .dead: nil
         }
     }
@@ -29,15 +31,17 @@ enum LifeState: Sendable {
     var phase: ContainerDocument.Phase {
         switch self {
         case .created, .starting: .created
-        case .running, .stopping, .exiting: .running
+        case .running, .paused, .stopping, .exiting: .running
         case .exited: .exited
         case .removing: .removing
         case .dead: .dead
         }
     }
 
+    var isPaused: Bool { if case .paused = self { true } else { false } }
+
     /// Docker's word.
-    var status: String { phase.rawValue }
+    var status: String { isPaused ? "paused" : phase.rawValue }
 }
 
 /// A container's process and the shim that looks after it.

@@ -117,7 +117,7 @@ extension Container {
         document.pid = process.pid
         document.exitCode = 0
         document.error = ""
-        state = .running(task)
+        state = process.status == .paused ? .paused(task) : .running(task)
         if let exit = process.exit { return await processEnded(task, TaskEnd(exit)) }
         let wasRecorded = document.phase == .running
         document.phase = .running

@@ -71,6 +71,16 @@ struct ShimClient: Sendable {
             .kill, KillRequest(id: id.text, execID: execID, signal: signal, all: all), Timeout.question)
     }
 
+    /// Holds every process of the container.
+    func pause() async throws(ShimError) {
+        let _: ProtobufEmpty = try await task(.pause, ContainerRequest(id: id.text), Timeout.runtime)
+    }
+
+    /// Lets a paused container go on.
+    func resume() async throws(ShimError) {
+        let _: ProtobufEmpty = try await task(.resume, ContainerRequest(id: id.text), Timeout.runtime)
+    }
+
     /// Takes away what is left of a process that has ended; of the first one, the container.
     func delete(execID: String = "") async throws(ShimError) {
         let _: DeleteResponse = try await task(.delete, ProcessRequest(id: id.text, execID: execID), Timeout.runtime)

@@ -82,8 +82,11 @@ extension ContainerEngine {
     private func count(_ parts: Parts, into answer: inout SystemInfo) async throws(EngineError) {
         let containers = parts.services.index.all
         answer.containers = containers.count
-        for container in containers where await container.isRunning { answer.containersRunning += 1 }
-        answer.containersStopped = answer.containers - answer.containersRunning
+        for container in containers {
+            let state = await container.state
+            if state.isPaused { answer.containersPaused += 1 } else if state.phase == .running { answer.containersRunning += 1 }
+        }
+        answer.containersStopped = answer.containers - answer.containersRunning - answer.containersPaused
         do throws(ImageError) { answer.images = try await parts.services.images.list().count } catch { throw EngineError(error) }
     }
 
