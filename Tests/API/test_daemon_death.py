@@ -238,6 +238,8 @@ def examine(daemon, images):
         status, answer = api(daemon, "DELETE", f"/containers/{identifier}?force=1")
         assert status in (204, 404, 409), answer
     wait_until(lambda: api(daemon, "GET", "/containers/json?all=1")[1] == [], "all containers go")
+    # What a pull that was cut off had brought is kept to be gone on with.
+    api(daemon, "POST", f"/images/create?fromImage={images[1]}&tag=latest", expect=200)
     for line in api(daemon, "GET", "/images/json", expect=200)[1]:
         name = line["RepoTags"][0]
         file = "/alpha.txt" if name.startswith(images[1]) else "/etc/passwd"

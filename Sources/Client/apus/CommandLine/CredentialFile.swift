@@ -1,5 +1,6 @@
 internal import EngineAPI
 internal import FoundationEssentials
+internal import Glibc
 
 /// Docker's `config.json`, as far as it keeps credentials: what else stands in it stays.
 struct CredentialFile {
@@ -59,12 +60,8 @@ struct CredentialFile {
     private func write(_ text: String) throws {
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        // A new file is made for its owner alone before a secret is in it; replacing keeps the mode.
-        if !FileManager.default.fileExists(atPath: path),
-            !FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
-        {
-            throw Complaint("\(path) cannot be written")
-        }
+        let mask = umask(0o077)
+        defer { umask(mask) }
         try Data(text.utf8).write(to: URL(filePath: path), options: .atomic)
     }
 }
