@@ -40,10 +40,22 @@ def test_a_failing_create_leaves_nothing(runtime, bundle, folder, container, fai
     bundle.write()
     words = ["--console-socket", "/nonexistent/socket"] if "console" in failure else []
     runtime.detached("create", *words, "-b", bundle.path, container).fails()
-    deadline = time.monotonic() + 5
+    vanishes(runtime, folder, container, failure)
+
+
+def vanishes(runtime, folder, container, what, seconds=5):
+    """Nothing of a container is left, after what its processes need to end."""
+    deadline = time.monotonic() + seconds
     while traces(runtime, folder, container) != NOTHING and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert traces(runtime, folder, container) == NOTHING
+        time.sleep(0.01)
+    assert traces(runtime, folder, container) == NOTHING, what
+
+
+def is_deleted_whole(runtime, folder, container, what, seconds=5):
+    """Both removals succeed, of whatever there is and of nothing at all."""
+    runtime("delete", "-f", container).ok()
+    runtime("delete", "-f", container).ok()
+    vanishes(runtime, folder, container, what, seconds)
 
 
 @pytest.mark.ours
@@ -59,12 +71,7 @@ def test_A32_whenever_the_runtime_is_killed_delete_removes_all_that_there_is(run
         process.send_signal(signal.SIGKILL)
         process.wait()
         left += os.path.isdir(os.path.join(runtime.state_root, name))
-        runtime("delete", "-f", name).ok()
-        runtime("delete", "-f", name).ok()
-        deadline = time.monotonic() + 5
-        while traces(runtime, folder, name) != NOTHING and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert traces(runtime, folder, name) == NOTHING, f"round {round_number}"
+        is_deleted_whole(runtime, folder, name, f"round {round_number}")
     assert left > 5, "the runtime was never killed at work"
 
 
@@ -107,12 +114,7 @@ def test_A32_killed_at_any_of_its_system_calls_a_creation_is_undone_by_delete(ru
         name = f"{container}-{index}"
         traced(runtime.command(*words, name), *follow, "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={number}")
         left += os.path.isdir(os.path.join(runtime.state_root, name))
-        runtime("delete", "-f", name).ok()
-        runtime("delete", "-f", name).ok()
-        deadline = time.monotonic() + 10
-        while traces(runtime, folder, name) != NOTHING and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert traces(runtime, folder, name) == NOTHING, f"killed at {call} number {number}"
+        is_deleted_whole(runtime, folder, name, f"killed at {call} number {number}", seconds=10)
     assert left > 5, "the runtime was never killed at work"
 
 

@@ -37,7 +37,7 @@ def test_a_device_moves_with_its_name_addresses_and_state(bundle, host):
 
 
 def test_a_device_gets_its_new_name_and_one_that_is_down_stays_down(bundle, host):
-    bundle.write("ip addr show dev eth0; ip addr show dev apus0 || true", linux={"netDevices": {"apus0": {"name": "eth0"}}})
+    bundle.write("ip addr show dev eth0; ! ip addr show dev apus0", linux={"netDevices": {"apus0": {"name": "eth0"}}})
     result = host(f"{PAIR}; ip addr add 10.7.7.1/24 dev apus0").ok()
     assert "eth0@" in result.out and "inet 10.7.7.1/24" in result.out
     assert not re.search(r"<[^>]*\bUP\b", result.out)

@@ -8,7 +8,7 @@ struct CredentialFile {
     private let folder: String
 
     /// Above it, the file is none of ours.
-    private static let sizeLimitBytes = 1 << 20
+    static let sizeLimitBytes = 1 << 20
 
     init(folder: String) {
         self.folder = folder
@@ -48,8 +48,7 @@ struct CredentialFile {
 
     private func read() throws -> TemplateValue {
         guard FileManager.default.fileExists(atPath: path) else { return .map([]) }
-        let bytes = try Data(contentsOf: URL(filePath: path))
-        guard bytes.count <= Self.sizeLimitBytes else { throw Complaint("\(path) is larger than \(Self.sizeLimitBytes) bytes") }
+        let bytes = try contents(of: path, limitBytes: Self.sizeLimitBytes)
         if bytes.isEmpty { return .map([]) }
         do throws(DocumentError) { return try EngineJSON.decode(TemplateValue.self, from: Array(bytes)) } catch {
             throw Complaint("\(path) cannot be read: \(error.reason)")

@@ -29,7 +29,7 @@ package struct Environment: Sendable {
     /// The credentials that `config.json` holds for a registry, if any. A file that cannot be read is warned of, as docker does.
     func credentials(for domain: String) -> AuthConfig? {
         guard let file = configurationFile() else { return nil }
-        let key = domain == "docker.io" ? "https://index.docker.io/v1/" : domain
+        let key = CredentialFile.key(for: domain)
         guard let entry = file.auths?[key] ?? file.auths?["https://" + domain] else { return nil }
         var credentials = AuthConfig()
         credentials.serveraddress = key
@@ -43,10 +43,10 @@ package struct Environment: Sendable {
     }
 
     private func configurationFile() -> ConfigurationFile? {
-        let path = configurationFolder + "/config.json"
+        let path = CredentialFile(folder: configurationFolder).path
         guard FileManager.default.fileExists(atPath: path) else { return nil }
         do {
-            return try JSONDecoder().decode(ConfigurationFile.self, from: try contents(of: path, limitBytes: 1 << 20))
+            return try JSONDecoder().decode(ConfigurationFile.self, from: try contents(of: path, limitBytes: CredentialFile.sizeLimitBytes))
         } catch {
             let reason = (error as? Complaint)?.description ?? "it is not docker's config.json"
             StandardStream.error.write("WARNING: Error loading config file: \(path): \(reason)\n")
