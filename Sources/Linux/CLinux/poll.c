@@ -50,7 +50,7 @@ static void *run_thread(void *pointer) {
     return NULL;
 }
 
-int clinux_start_thread(void (*body)(void *), void *argument) {
+int clinux_start_thread(void (*body)(void *), void *argument, int waits) {
     struct thread_start *start = malloc(sizeof *start);
     if (!start) return -ENOMEM;
     *start = (struct thread_start){.body = body, .argument = argument};
@@ -61,9 +61,11 @@ int clinux_start_thread(void (*body)(void *), void *argument) {
     pthread_t thread;
     if (!failure) {
         failure = pthread_create(&thread, NULL, run_thread, start);
-        if (!failure) pthread_detach(thread);
         pthread_sigmask(SIG_SETMASK, &previous, NULL);
     }
-    if (failure) free(start);
-    return -failure;
+    if (failure) {
+        free(start);
+        return -failure;
+    }
+    return -(waits ? pthread_join(thread, NULL) : pthread_detach(thread));
 }

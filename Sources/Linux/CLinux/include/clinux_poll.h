@@ -23,7 +23,8 @@ int clinux_epoll_wait(int epoll, struct clinux_event *events, int capacity, int 
 /// eventfd(2), close-on-exec. Returns a descriptor or -errno.
 int clinux_eventfd(int non_blocking);
 
-/// Starts a detached thread with all signals blocked: pthread_create(3). Returns 0 or -errno.
-int clinux_start_thread(void (*body)(void *), void *argument);
+/// Starts a thread with all signals blocked: pthread_create(3). `waits` for its end: pthread_join(3); else it is detached.
+/// Returns 0 or -errno.
+int clinux_start_thread(void (*body)(void *), void *argument, int waits);
 
 #endif

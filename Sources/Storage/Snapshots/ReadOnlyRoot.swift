@@ -1,0 +1,36 @@
+package import LinuxSyscalls
+package import SystemPackage
+
+/// Opens the root of the tree that a snapshot's mounts make, read-only, where nobody else sees it: it is mounted in a mount namespace
+/// that has ended when this returns, and goes away with the descriptor. The snapshot may be in use meanwhile. Blocks.
+/// - Parameters:
+///   - mounts: of `Snapshotter.mounts`.
+///   - scratch: any directory; only that namespace sees the mount on it.
+/// - Throws: `SnapshotError` naming the root.
+package func openReadOnly(_ mounts: [SnapshotMount], at scratch: FilePath) throws(SnapshotError) -> OwnedFD {
+    guard let root = mounts.last else { throw SnapshotError(.notFound, doing: "open", subject: "a root without mounts") }
+    return try SnapshotError.wrapping("open", root.source) { () throws(SyscallError) in
+        try openInOwnMountNamespace { () throws(SyscallError) in
+            try root.readOnly.perform(onto: scratch)
+            return try openFile(scratch, [.readOnly, .directory])
+        }
+    }
+}
+
+extension SnapshotMount {
+    /// The same tree without a writable layer: that becomes the uppermost of those below, where its marks of removed names count the same.
+    var readOnly: FstabMount {
+        guard type == "overlay" else { return FstabMount(type: "bind", source: source, options: ["ro"]) }
+        let upper = options.compactMap { $0.value(of: "upperdir") }
+        let trees = upper + options.compactMap { $0.value(of: "lowerdir") }
+        let others = options.filter { option in
+            !["upperdir", "workdir", "lowerdir"].contains { option.value(of: $0) != nil } && option != "rw" && option != "ro"
+        }
+        return FstabMount(type: "overlay", source: source, options: ["ro"] + others + ["lowerdir=\(trees.joined(separator: ":"))"])
+    }
+}
+
+extension String {
+    /// `b` of `a=b`, where this is an option of that name.
+    fileprivate func value(of name: String) -> String? { hasPrefix("\(name)=") ? String(dropFirst(name.count + 1)) : nil }
+}
