@@ -238,6 +238,8 @@ def runtime(request, folder):
 
 
 NUMBERS = itertools.count()
+# Not the pid alone: another pid namespace on the same machine has the same.
+RUN = f"apus-ct-{os.getpid()}{os.urandom(2).hex()}-"
 
 
 @pytest.fixture
@@ -249,13 +251,13 @@ def bundle(folder, template):
 
 @pytest.fixture
 def container():
-    return f"apus-ct-{os.getpid()}-{next(NUMBERS)}"
+    return f"{RUN}{next(NUMBERS)}"
 
 
 def footprint(runtime, folder):
     """What this run's containers have: those of another run at the same time are none of its business."""
     return {
-        "mounts": leaks.mounts(folder), "cgroups": leaks.cgroups(f"apus-ct-{os.getpid()}-"),
+        "mounts": leaks.mounts(folder), "cgroups": leaks.cgroups(RUN),
         "states": sorted(os.listdir(runtime.state_root)) if os.path.isdir(runtime.state_root) else [],
         "processes": leaks.processes(runtime.state_root),
     }

@@ -28,6 +28,8 @@ extension RuntimeConfiguration {
     /// - Parameters uid, gid: who runs the runtime.
     public static func rootlessTemplate(uid: UInt32, gid: UInt32) -> RuntimeConfiguration {
         var configuration = template()
+        // What an ordinary user may not mount is seen through the host's /sys.
+        configuration.mounts.removeAll { $0.destination.hasPrefix("/sys/") }
         configuration.mounts = configuration.mounts.map { mount in
             switch mount.destination {
             case "/dev/pts":

@@ -42,10 +42,14 @@ package struct Cgroup: Sendable {
     }
 
     /// Makes the cgroup that `plannedRecord` foresaw for this layout: the rest is as above.
+    /// - Parameter controllingDevices: false leaves every device to those whom its mode lets use it: for callers without the right.
     package static func create(
-        planned: CgroupRecord, layout: CgroupLayout, resources: LinuxResources?
+        planned: CgroupRecord, layout: CgroupLayout, resources: LinuxResources?, controllingDevices: Bool = true
     ) throws(CgroupError) -> Cgroup {
-        let steps = try CgroupPlanner(layout: layout).plan(creating: resources ?? LinuxResources())
+        let planner = CgroupPlanner(layout: layout)
+        let steps =
+            controllingDevices
+            ? try planner.plan(creating: resources ?? LinuxResources()) : try planner.plan(updating: resources ?? .init())
         var branches: [Branch] = []
         do throws(CgroupError) {
             for (hierarchy, place) in zip(layout.hierarchies, planned.places) {
@@ -60,6 +64,12 @@ package struct Cgroup: Sendable {
             try? Cgroup(mode: layout.mode, branches: branches).removeWhatWasMade()
             throw error
         }
+    }
+
+    /// Whether resources ask for more than rules for devices.
+    package static func hasLimits(_ resources: LinuxResources?, layout: CgroupLayout) throws(CgroupError) -> Bool {
+        guard let resources else { return false }
+        return try !CgroupPlanner(layout: layout).plan(updating: resources).isEmpty
     }
 
     /// Finds a cgroup again. Directories that are gone are no error here, but adding a process needs all of them.

@@ -1,3 +1,4 @@
+internal import Glibc
 package import LinuxSyscalls
 
 /// Why a cgroup could not be made, changed, read or removed.
@@ -37,6 +38,9 @@ package struct CgroupError: Error, Equatable, Sendable, CustomStringConvertible 
         reason = ""
         self.cause = cause
     }
+
+    /// Whether the caller may not do it.
+    package var lacksRights: Bool { [EACCES, EPERM, EROFS].contains(cause?.errno) }
 
     package var description: String { "\(doing): \(cause?.description ?? reason)" }
 }

@@ -69,12 +69,12 @@ extension RootfsBuilder {
         }
     }
 
-    /// A detached copy of the host's cgroup2 mount from the container's own cgroup on.
+    /// A detached copy of the host's cgroup2 mount from the container's own cgroup on; of the whole, read-only, where it has none.
     func ownCgroup2Subtree(_ attributes: AttributeChange) throws(SyscallError) -> OwnedFD {
-        guard let own = cgroup.first(where: { $0.hierarchy == nil }) else {
-            throw SyscallError("open", "the container's cgroup", errno: ENOENT)
-        }
-        let tree = try openTree(FilePath(own.path), .clone)
+        let own = cgroup.first { $0.hierarchy == nil }
+        let tree = try openTree(FilePath(own?.path ?? "/sys/fs/cgroup"), .clone)
+        var attributes = attributes
+        if own == nil { attributes.apply(AttributeChange(set: .readOnly)) }
         try apply(attributes, AttributeChange(), to: tree.number)
         return tree
     }

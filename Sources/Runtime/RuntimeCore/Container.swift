@@ -121,7 +121,9 @@ extension Container {
     /// namespace of the container's own would end them along with the first.
     /// - Throws: `wrongStatus` where there is no first process, unless `all`.
     package func kill(_ signal: Int32, all: Bool) throws(RuntimeError) {
-        let hasOwnProcesses = try record().ownNamespaces.contains(.pid)
+        let hasCgroup = try !record().cgroup.places.isEmpty
+        if all && !hasCgroup { throw noCgroup("signal every process of the container") }
+        let hasOwnProcesses = try record().ownNamespaces.contains(.pid) || !hasCgroup
         if all || (signal == SIGKILL && !hasOwnProcesses) {
             let cgroup = try ContainerCgroup(recorded: record().cgroup)
             if !all, try liveInit() == nil, try cgroup.processes().isEmpty {
@@ -163,6 +165,10 @@ extension Container {
         try ContainerCgroup(recorded: record().cgroup).update(resources)
     }
 
+    private func noCgroup(_ doing: String) -> RuntimeError {
+        RuntimeError(.unsupported, doing: doing, "it has no cgroup, which whoever made it had no right to make")
+    }
+
     private func requireProcess(_ complaint: String) throws(RuntimeError) {
         switch try status() {
         case .created, .running, .paused: return
@@ -178,7 +184,8 @@ extension Container {
 
     /// The pids of every process in the container.
     package func processes() throws(RuntimeError) -> [Int32] {
-        try ContainerCgroup(recorded: record().cgroup).processes()
+        if try record().cgroup.places.isEmpty { throw noCgroup("list the container's processes") }
+        return try ContainerCgroup(recorded: record().cgroup).processes()
     }
 
     /// Takes a container away. - Spec: runtime.md, "Delete".

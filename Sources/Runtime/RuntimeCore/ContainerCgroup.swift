@@ -49,13 +49,43 @@ final class ContainerCgroup {
     }
 
     /// Makes the planned cgroup with the container's limits.
-    func create(_ resources: LinuxResources?) throws(RuntimeError) {
-        guard let layout else { return }
+    /// - Returns: why there is none, where the caller has no right to one and the container can do without: it has no limits.
+    func create(_ resources: LinuxResources?, _ rootless: RootlessPolicy) throws(RuntimeError) -> String? {
+        guard let layout else { return nil }
+        let isRoot = effectiveUserID() == 0
         do throws(CgroupError) {
-            let made = try Cgroup.create(planned: record, layout: layout, resources: resources)
-            cgroup = made
-            record = made.record
-        } catch { throw RuntimeError(error) }
+            try make(resources, layout, controllingDevices: isRoot)
+            return nil
+        } catch {
+            guard error.lacksRights, rootless.applies() else { throw RuntimeError(error) }
+            do throws(CgroupError) {
+                return try createWithoutRights(resources, layout, afterwards: isRoot ? nil : error)
+            } catch let second { throw RuntimeError(second) }
+        }
+    }
+
+    /// Root of a user namespace can have a cgroup, but no rules for devices, which such a root cannot make either.
+    private func createWithoutRights(
+        _ resources: LinuxResources?, _ layout: CgroupLayout, afterwards refusal: CgroupError?
+    ) throws(CgroupError) -> String? {
+        var reason = refusal
+        if refusal == nil {
+            do throws(CgroupError) {
+                try make(resources, layout, controllingDevices: false)
+                return nil
+            } catch { reason = error }
+        }
+        guard let reason else { return nil }
+        guard reason.lacksRights, try !Cgroup.hasLimits(resources, layout: layout) else { throw reason }
+        record = CgroupRecord(mode: record.mode, places: [])
+        cgroup = try Cgroup(opening: record)
+        return reason.description
+    }
+
+    private func make(_ resources: LinuxResources?, _ layout: CgroupLayout, controllingDevices: Bool) throws(CgroupError) {
+        let made = try Cgroup.create(planned: record, layout: layout, resources: resources, controllingDevices: controllingDevices)
+        cgroup = made
+        record = made.record
     }
 
     /// What a process needs to enter it by itself, or a cgroup below it: `[<controllers>:]<path>` each, as `exec --cgroup` has it.

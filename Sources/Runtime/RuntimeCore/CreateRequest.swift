@@ -22,6 +22,10 @@ package struct CreateRequest: Sendable {
     package var newKeyring = true
     /// How many descriptors from 3 up the payload inherits.
     package var preservedDescriptors: Int32 = 0
+    /// Whether the container may go without a cgroup where the caller has no right to one.
+    package var rootless = RootlessPolicy.auto
+    /// Where newuidmap and newgidmap are looked for.
+    package var searchPath = ""
     /// Appended to the payload's environment.
     package var addedEnvironment: [String] = []
     /// Whether init waits for `start` rather than for the same command.

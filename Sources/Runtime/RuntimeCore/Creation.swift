@@ -14,9 +14,13 @@ package final class Creation {
     let processPlan: ProcessPlan
     private let inherited: InheritedSettings
     private let rootfsPlan: RootfsPlan
+    /// nil without a new user namespace.
+    let mapping: IdentityMapping?
     let directory: StateDirectory
     let cgroup: ContainerCgroup
     var record: ContainerRecord
+    /// Whether the caller is no root.
+    let isOrdinary = effectiveUserID() != 0
     /// From the first hook on, a failure is the end of a life that `poststop` hooks must hear of.
     var hooksHaveRun = false
 
@@ -35,6 +39,10 @@ package final class Creation {
         processPlan = try ProcessPlan(process, addedEnvironment: request.addedEnvironment)
         inherited = try InheritedSettings(configuration.linux)
         namespaces = NamespacePlan(configuration.linux?.namespaces ?? [])
+        mapping =
+            namespaces.hasNewUser
+            ? try IdentityMapping(
+                configuration.linux, for: process.user, userID: effectiveUserID(), groupID: effectiveGroupID()) : nil
         do throws(RootfsError) {
             rootfsPlan = try planRootfs(for: configuration, bundle: bundle.path, pivoting: request.pivoting)
         } catch { throw RuntimeError(error) }
@@ -117,7 +125,11 @@ package final class Creation {
         record.cgroup = cgroup.record
         try directory.write(bundle.document, to: StateDirectory.configurationName)
         try directory.write(record.encoded, to: ContainerRecord.fileName)
-        try cgroup.create(bundle.configuration.linux?.resources)
+        if let problem = try cgroup.create(bundle.configuration.linux?.resources, request.rootless) {
+            journal.warn("the container has no cgroup of its own: \(problem)")
+            record.cgroup = cgroup.record
+            try directory.replace(ContainerRecord.fileName, by: record.encoded)
+        }
     }
 
     private func prepare() throws(RuntimeError) -> PreparedProcess {
@@ -134,6 +146,7 @@ package final class Creation {
             keyring: request.newKeyring ? "_ses.\(request.id)" : nil, preservedDescriptors: request.preservedDescriptors,
             mappedTrees: try MappedTrees(rootfsPlan, rootfsPropagation: configuration.linux?.rootfsPropagation),
             state: state(.creating))
+        if isOrdinary { try processPlan.adjustOOMScore(of: processID()) }
         let made = try InitMaker(namespaces: namespaces, workingDirectory: bundle.path).make(stage)
         return try supervise(made, console)
     }

@@ -19,10 +19,10 @@ extension Creation {
             return ContainerRecord.Init(process: process, startTicks: snapshot.startTicks)
         }
         record.initProcess = initProcess
-        if namespaces.hasNewUser {
+        if let mapping {
             // As long as the process still has our ids, and not yet its own, we may.
             try processPlan.setLimits(of: process)
-            try writeMappings(of: process)
+            try mapping.write(of: process, searchPath: request.searchPath)
             try channel.send(.identityReady)
         }
         let linux = bundle.configuration.linux
@@ -37,7 +37,7 @@ extension Creation {
             }
         }
         try waitUntilPrepared(channel, process)
-        try processPlan.adjustOOMScore(of: process)
+        if !isOrdinary { try processPlan.adjustOOMScore(of: process) }
         try processPlan.scheduling.apply(to: process)
         try directory.write(initProcess.encoded, to: ContainerRecord.initFileName)
         try writePIDFile(request.pidFile, process: process)
@@ -69,17 +69,6 @@ extension Creation {
         try HookRunner(list: "prestart", hooks: hooks.prestart, state: state(.creating)).run()
         try HookRunner(list: "createRuntime", hooks: hooks.createRuntime, state: state(.creating)).run()
     }
-
-    private func writeMappings(of process: Int32) throws(RuntimeError) {
-        guard let linux = bundle.configuration.linux else { return }
-        for (name, mappings) in [("uid_map", linux.uidMappings), ("gid_map", linux.gidMappings)] where !mappings.isEmpty {
-            let lines = mappings.map(\.line).joined()
-            try during("mapping the user namespace's ids") { () throws(SyscallError) in
-                let file = try openFile(FilePath("/proc/\(process)/\(name)"), .writeOnly)
-                try writeAll(Array(lines.utf8), to: file.number, subject: name)
-            }
-        }
-    }
 }
 
 /// Why a process of ours closed its channel without a word.
@@ -105,6 +94,9 @@ extension ProcessPlan {
     }
 
     /// From outside, for whoever is in a user namespace may not lower it.
+    ///
+    /// An ordinary user may not write to a process that hides from the container: the runtime changes its own, which the process is then
+    /// born with.
     func adjustOOMScore(of process: Int32) throws(RuntimeError) {
         guard let oomScoreAdjustment else { return }
         try during("setting the OOM score adjustment to \(oomScoreAdjustment)") { () throws(SyscallError) in

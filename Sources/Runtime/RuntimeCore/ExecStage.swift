@@ -9,8 +9,9 @@ internal import SystemPackage
 struct ExecStage {
     /// The container's first process.
     let target: HeldDescriptor
-    /// The container's own, but for pid.
+    /// The container's own, but for those that the runtime joined before the clone.
     let namespaces: NamespaceTypes
+    let isInUserNamespace: Bool
     var payload: PayloadStage
     let cgroup: CgroupEntry
     let consoleSocket: HeldDescriptor?
@@ -51,11 +52,10 @@ struct ExecStage {
 
     /// All in one call, which joins a user namespace before those that it owns.
     private func joinNamespaces() throws(RuntimeError) {
-        if namespaces.isEmpty { return }
-        if namespaces.contains(.user) { try payload.plan.setLimits(of: 0) }
+        if isInUserNamespace { try payload.plan.setLimits(of: 0) }
         try during("joining the container's namespaces") { () throws(SyscallError) in
-            try joinNamespace(target.number, namespaces, subject: "container")
-            if namespaces.contains(.user) {
+            if !namespaces.isEmpty { try joinNamespace(target.number, namespaces, subject: "container") }
+            if isInUserNamespace {
                 try setGroup(0)
                 try setUser(0)
                 try hideFromContainer()

@@ -15,6 +15,8 @@ package final class Execution {
     private let inherited: InheritedSettings
     private let filter: SeccompProgram?
     private let listener: SeccompListener?
+    /// Whether the caller is no root; looked at before anything is joined.
+    private let isOrdinary = effectiveUserID() != 0
 
     package init(_ request: ExecRequest, _ journal: Journal) throws(RuntimeError) {
         self.request = request
@@ -89,19 +91,25 @@ package final class Execution {
         let console = try ConsoleEnds(socket: request.consoleSocket, terminal: plan.terminal)
         let cgroup = try ContainerCgroup(recorded: record.cgroup)
         let entry = try cgroup.entry(below: request.cgroups)
-        let joinsPID = record.ownNamespaces.contains(.pid)
+        let joinedFirst = typesJoinedFirst
+        let isInUserNamespace = joinedTypes.contains(.user)
+        var plan = plan
+        if isInUserNamespace, let recorded = record.initProcess {
+            plan.keepsGroups = try isDeniedGroups(process: String(recorded.process))
+        }
         var stage = ExecStage(
-            target: HeldDescriptor(target), namespaces: joinedTypes.subtracting(.pid),
-            payload: PayloadStage(plan: plan, inherited: inherited, filter: filter, setsLimits: !joinedTypes.contains(.user)),
+            target: HeldDescriptor(target), namespaces: joinedTypes.subtracting(joinedFirst), isInUserNamespace: isInUserNamespace,
+            payload: PayloadStage(plan: plan, inherited: inherited, filter: filter, setsLimits: !isInUserNamespace),
             cgroup: entry,
             consoleSocket: console.sending, keyring: record.newKeyring ? "_ses.\(record.id)" : nil,
             preservedDescriptors: request.preservedDescriptors)
         let (ours, theirs) = try StageChannel.pair()
+        if isOrdinary { try plan.adjustOOMScore(of: processID()) }
         try during("protecting the runtime") { () throws(SyscallError) in try hideFromContainer() }
-        if joinsPID {
+        if !joinedFirst.isEmpty {
             // For children only: nothing else is started from here on.
             try during("joining the pid namespace") { () throws(SyscallError) in
-                try joinNamespace(stage.target.number, .pid, subject: "pid namespace")
+                try joinNamespace(stage.target.number, joinedFirst, subject: "pid namespace")
             }
         }
         switch try during("cloning the process", { () throws(SyscallError) in try cloneProcess(cgroup: entry.directoryForClone) }) {
@@ -111,6 +119,13 @@ package final class Execution {
             console.sending?.close()
             return try supervise(MadeProcess(process: process, pidfd: pidfd, channel: ours), console)
         }
+    }
+
+    /// What the runtime joins before it clones: the pid namespace, which takes in children only; for an ordinary user the user namespace
+    /// too, for rights over the others are had only there.
+    private var typesJoinedFirst: NamespaceTypes {
+        let types = joinedTypes.intersection(.pid)
+        return !isOrdinary ? types : types.union(joinedTypes.intersection(.user))
     }
 
     private var joinedTypes: NamespaceTypes {
@@ -123,7 +138,7 @@ package final class Execution {
         let channel = made.channel
         do throws(RuntimeError) {
             try waitUntilPrepared(channel, process)
-            try plan.adjustOOMScore(of: process)
+            if !isOrdinary { try plan.adjustOOMScore(of: process) }
             try plan.scheduling.apply(to: process)
             try writePIDFile(request.pidFile, process: process)
             try sendPidfd(pidfd, to: request.pidfdSocket, word: "setns")

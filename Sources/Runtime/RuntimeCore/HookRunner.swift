@@ -59,8 +59,8 @@ struct HookRunner {
     }
 }
 
-/// A hook while it runs.
-private struct HookProcess: ~Copyable {
+/// A hook, or another program of the host's, while it runs.
+struct HookProcess: ~Copyable {
     let process: Int32
     let pidfd: OwnedFD
 

@@ -23,7 +23,7 @@ struct Identity {
         }
         try handOverStandardFiles()
         try during("becoming user \(plan.user.uid):\(plan.user.gid)") { () throws(SyscallError) in
-            try setSupplementaryGroups(plan.user.additionalGIDs)
+            if !(plan.keepsGroups && plan.user.additionalGIDs.isEmpty) { try setSupplementaryGroups(plan.user.additionalGIDs) }
             try setGroup(plan.user.gid)
             try setUser(plan.user.uid)
             try setKeepCapabilities(false)

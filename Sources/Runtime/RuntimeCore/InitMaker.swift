@@ -23,8 +23,10 @@ struct InitMaker {
 
     func make(_ stage: InitStage) throws(RuntimeError) -> MadeProcess {
         let (ours, theirs) = try StageChannel.pair()
-        // Inherited by init: nobody may look into it while it still holds descriptors of the host.
-        try during("protecting the runtime") { () throws(SyscallError) in try hideFromContainer() }
+        // Inherited by init: nobody may look into it while it still holds descriptors of the host. What is hidden belongs to root in
+        // /proc; so an ordinary user's init hides by itself once its ids are mapped. Until then nobody is in its namespaces.
+        let hidesLater = namespaces.hasNewUser && effectiveUserID() != 0
+        if !hidesLater { try during("protecting the runtime") { () throws(SyscallError) in try hideFromContainer() } }
         if let user = namespaces.joinedUser {
             return try makeThroughStage(stage, user: user, ours: ours, theirs: theirs)
         }
@@ -38,6 +40,7 @@ struct InitMaker {
         case .child: stage.run(theirs)
         case .parent(let process, let pidfd):
             theirs.socket.close()
+            if hidesLater { try during("protecting the runtime") { () throws(SyscallError) in try hideFromContainer() } }
             try visit.end()
             return MadeProcess(process: process, pidfd: pidfd, channel: ours)
         }

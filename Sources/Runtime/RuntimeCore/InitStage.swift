@@ -63,7 +63,7 @@ struct InitStage {
         }
     }
 
-    private func enterNamespaces(_ channel: StageChannel) throws(RuntimeError) {
+    private mutating func enterNamespaces(_ channel: StageChannel) throws(RuntimeError) {
         if namespaces.hasNewUser { try channel.await(.identityReady) }
         if namespaces.hasUser { try becomeRootOfUserNamespace() }
         for namespace in joins where namespace.join.type != .cgroup { try enter(namespace) }
@@ -88,7 +88,8 @@ struct InitStage {
     }
 
     /// The clone left us with ids that the namespace does not know; files that we make shall belong to its root.
-    private func becomeRootOfUserNamespace() throws(RuntimeError) {
+    private mutating func becomeRootOfUserNamespace() throws(RuntimeError) {
+        payload.plan.keepsGroups = try isDeniedGroups(process: "self")
         try during("becoming root of the user namespace") { () throws(SyscallError) in
             try setGroup(0)
             try setUser(0)

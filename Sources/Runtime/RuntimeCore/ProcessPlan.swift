@@ -48,6 +48,8 @@ struct ProcessPlan: Equatable, Sendable {
     var environment: [String]
     var workingDirectory: String
     var user: UserConfiguration
+    /// The user namespace forbids to change the supplementary groups: they stay those of whoever runs the runtime.
+    var keepsGroups = false
     var capabilities: CapabilityPlan
     var limits: [LimitPlan]
     var noNewPrivileges: Bool

@@ -102,6 +102,12 @@ package struct StateDirectory: ~Copyable {
         }
     }
 
+    /// Writes a file anew, of which nothing tells in between: for what has had no effect yet.
+    func replace(_ name: String, by bytes: [UInt8]) throws(RuntimeError) {
+        try remove(name)
+        try write(bytes, to: name)
+    }
+
     /// A file's contents, nil where it does not exist.
     func read(_ name: String, limitBytes: Int) throws(RuntimeError) -> [UInt8]? {
         do { return try readFile(FilePath(name), limitBytes: limitBytes, at: descriptor.number) } catch {

@@ -41,6 +41,8 @@ extension CreateRequest {
         isStrict = flags.isSet("strict")
         newKeyring = !flags.isSet("no-new-keyring")
         preservedDescriptors = try invocation.preservedDescriptors()
+        rootless = invocation.globals.rootless
+        searchPath = invocation.surroundings.searchPath
         addedEnvironment = invocation.surroundings.activationVariables
     }
 }

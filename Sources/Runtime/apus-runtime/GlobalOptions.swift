@@ -10,7 +10,7 @@ struct GlobalOptions {
         .value("log-format", help: "'text' (default) or 'json'"),
         .value("root", help: "directory of the containers' state"),
         .toggle("systemd-cgroup", help: "not supported yet: refused by create and run"),
-        .value("rootless", help: "'true', 'false' or 'auto' (default)"),
+        .value("rootless", help: "whether a container may lack a cgroup for want of rights: 'true', 'false' or 'auto' (default)"),
         .toggle("help", "h", help: "show help"),
         .toggle("version", "v", help: "print the version"),
     ]
@@ -22,6 +22,7 @@ struct GlobalOptions {
     let logFormat: Log.Format
     let isDebug: Bool
     let usesSystemd: Bool
+    let rootless: RootlessPolicy
 
     init(_ flags: ParsedFlags, _ surroundings: Surroundings) throws(RuntimeError) {
         switch flags.value("log-format") ?? "text" {
@@ -29,9 +30,10 @@ struct GlobalOptions {
         case "json": logFormat = .json
         case let other: throw RuntimeError(.invalidArgument, "invalid log-format: \(other)")
         }
-        guard ["true", "false", "auto"].contains(flags.value("rootless") ?? "auto") else {
+        guard let rootless = RootlessPolicy(rawValue: flags.value("rootless") ?? "auto") else {
             throw RuntimeError(.invalidArgument, "invalid --rootless: true, false or auto is expected")
         }
+        self.rootless = rootless
         let runtimeDirectory: FilePath? =
             effectiveUserID() == 0 ? "/run/apus" : surroundings.variable("XDG_RUNTIME_DIR").map { FilePath($0).appending("apus") }
         guard let root = flags.value("root").map({ FilePath($0) }) ?? runtimeDirectory?.appending("runtime") else {

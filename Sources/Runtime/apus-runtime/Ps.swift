@@ -20,8 +20,8 @@ extension Verb {
         }
         let options = Array(invocation.flags.operands.dropFirst())
         let table: String
-        if let program = ProcessLister.find(path: invocation.surroundings.variable("PATH") ?? "") {
-            let lister = ProcessLister(program: program, environment: invocation.surroundings.environment)
+        if let program = HostProgram.find("ps", path: invocation.surroundings.searchPath) {
+            let lister = ProcessLister(program: program.path, environment: invocation.surroundings.environment)
             table = try lister.table(of: processes, options: options.isEmpty ? ["-ef"] : options)
         } else if options.isEmpty {
             table = try plainTable(processes)
@@ -54,16 +54,6 @@ struct ProcessLister {
 
     /// More than the lines of any machine's processes.
     private static let outputLimitBytes = 64 << 20
-
-    /// nil where the search path has none.
-    static func find(path: String) -> FilePath? {
-        for directory in path.split(separator: ":") {
-            let candidate = FilePath("\(directory)/ps")
-            let isFile = (try? fileStatus(candidate, followingLinks: true))?.type == .regular
-            if isFile, (try? checkAccess(candidate.string, mode: X_OK)) != nil { return candidate }
-        }
-        return nil
-    }
 
     /// The heading, and the lines whose PID column names one of `processes`.
     func table(of processes: [Int32], options: [String]) throws(RuntimeError) -> String {

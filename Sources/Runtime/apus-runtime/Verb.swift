@@ -78,6 +78,9 @@ struct Surroundings {
         environment.first { $0.hasPrefix(name + "=") }.map { String($0.dropFirst(name.count + 1)) }
     }
 
+    /// Where programs of the host are looked for.
+    var searchPath: String { variable("PATH") ?? "" }
+
     /// How many listening sockets a service manager passed to this very process. - Source: sd_listen_fds(3).
     var activationSockets: Int32 {
         guard variable("LISTEN_PID") == String(processID()), let count = variable("LISTEN_FDS") else { return 0 }

@@ -1,0 +1,93 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import OCISpec
+internal import SystemPackage
+
+/// How the ids of a container's new user namespace come to mean ids of the host.
+///
+/// Root writes any mapping. An ordinary user may map their own id alone, and only after giving up setgroups(2); for more there are
+/// newuidmap and newgidmap, which know whom /etc/subuid and /etc/subgid have given what. - Source: user_namespaces(7).
+struct IdentityMapping: Equatable {
+    enum Way: Equatable {
+        case writing(denyingGroups: Bool)
+        case helpers
+    }
+
+    let users: [IDMapping]
+    let groups: [IDMapping]
+    let way: Way
+
+    private static let helperTimeoutSeconds: Int64 = 10
+
+    /// - Parameters userID, groupID: the caller's.
+    /// - Throws: `invalidConfiguration` naming the field of an id of the container that has no meaning.
+    init(
+        _ linux: LinuxConfiguration?, for user: UserConfiguration, userID: UInt32, groupID: UInt32
+    ) throws(RuntimeError) {
+        users = linux?.uidMappings ?? []
+        groups = linux?.gidMappings ?? []
+        if userID == 0 {
+            way = .writing(denyingGroups: false)
+        } else {
+            let isOwn = users.areOnly(userID) && groups.areOnly(groupID)
+            way = isOwn ? .writing(denyingGroups: true) : .helpers
+        }
+        try requireMapped(user)
+    }
+
+    /// Whether the container's processes may not change their supplementary groups.
+    var deniesGroups: Bool { way == .writing(denyingGroups: true) }
+
+    private func requireMapped(_ user: UserConfiguration) throws(RuntimeError) {
+        for (field, mappings) in [("linux.uidMappings", users), ("linux.gidMappings", groups)] where !mappings.include(0) {
+            throw RuntimeError(
+                .invalidConfiguration, doing: field, "the container's id 0, as which it is set up, is not among them")
+        }
+        let groupIDs = user.additionalGIDs.enumerated().map { ("process.user.additionalGids[\($0.offset)]", $0.element, groups) }
+        for (field, id, mappings) in [("process.user.uid", user.uid, users), ("process.user.gid", user.gid, groups)] + groupIDs
+        where !mappings.include(id) {
+            throw RuntimeError(.invalidConfiguration, doing: field, "\(id) is not mapped by the container's user namespace")
+        }
+        if deniesGroups && !user.additionalGIDs.isEmpty {
+            throw RuntimeError(
+                .invalidConfiguration, doing: "process.user.additionalGids",
+                "an ordinary user whose own group alone is mapped cannot give any")
+        }
+    }
+
+    /// Writes the mappings of a process that has just been cloned into its user namespace.
+    /// - Parameter searchPath: where newuidmap and newgidmap are looked for.
+    func write(of process: Int32, searchPath: String) throws(RuntimeError) {
+        switch way {
+        case .writing(let denyingGroups):
+            try during("mapping the user namespace's ids") { () throws(SyscallError) in
+                if denyingGroups { try write("deny", to: "setgroups", of: process) }
+                for (name, mappings) in [("uid_map", users), ("gid_map", groups)] where !mappings.isEmpty {
+                    try write(mappings.map(\.line).joined(), to: name, of: process)
+                }
+            }
+        case .helpers:
+            for (name, mappings, field) in [("newuidmap", users, "uidMappings"), ("newgidmap", groups, "gidMappings")] {
+                guard let helper = HostProgram.find(name, path: searchPath) else {
+                    throw RuntimeError(
+                        .unsupported, doing: "mapping linux.\(field)",
+                        "an ordinary user maps more than their own id by \(name), which is not installed (Debian: uidmap)")
+                }
+                let numbers = mappings.flatMap { [String($0.containerID), String($0.hostID), String($0.size)] }
+                try helper.run([String(process)] + numbers, timeoutSeconds: Self.helperTimeoutSeconds)
+            }
+        }
+    }
+
+    private func write(_ text: String, to name: String, of process: Int32) throws(SyscallError) {
+        let file = try openFile(FilePath("/proc/\(process)/\(name)"), .writeOnly)
+        try writeAll(Array(text.utf8), to: file.number, subject: name)
+    }
+}
+
+extension [IDMapping] {
+    /// Whether a container's id means something.
+    fileprivate func include(_ id: UInt32) -> Bool { contains { $0.containerID <= id && id - $0.containerID < $0.size } }
+
+    fileprivate func areOnly(_ id: UInt32) -> Bool { count == 1 && self[0].hostID == id && self[0].size == 1 }
+}

@@ -1,0 +1,32 @@
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// Whether a container may go without a cgroup of its own where the caller has no right to make one: `--rootless`.
+package enum RootlessPolicy: String, Sendable {
+    case always = "true"
+    case never = "false"
+    /// For everybody but the machine's root: ordinary users, and root of a user namespace.
+    case auto
+
+    /// Looked at only once something was refused.
+    func applies() -> Bool {
+        switch self {
+        case .always: true
+        case .never: false
+        case .auto: effectiveUserID() != 0 || Self.isInUserNamespace
+        }
+    }
+
+    /// Whether the caller's ids are not the machine's. - Source: user_namespaces(7): the initial namespace maps all ids onto themselves.
+    private static var isInUserNamespace: Bool {
+        guard let bytes = try? readFile("/proc/self/uid_map", limitBytes: 65_536) else { return false }
+        return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace) != ["0", "0", "4294967295"]
+    }
+}
+
+/// Whether a process's user namespace forbids it to change its supplementary groups. - Source: user_namespaces(7), /proc/PID/setgroups.
+func isDeniedGroups(process: String) throws(RuntimeError) -> Bool {
+    try during("looking at the user namespace") { () throws(SyscallError) in
+        try readFile(FilePath("/proc/\(process)/setgroups"), limitBytes: 64).starts(with: Array("deny".utf8))
+    }
+}

@@ -1,0 +1,165 @@
+"""The runtime of an ordinary user: no capability, no cgroup of their own, and only the ids that they may map."""
+
+import json
+import os
+import shutil
+
+import pytest
+from conftest import Runtime
+
+pytestmark = pytest.mark.ours
+
+USER, FIRST_SUBID = 4242, 700000
+
+
+@pytest.fixture(scope="module")
+def rootless(runtime, folder):
+    """Our runtime, run by an ordinary user who is in the databases of a mount namespace of their own."""
+    home = os.path.join(folder, "rootless")
+    os.mkdir(home)
+    os.chown(home, USER, USER)
+    # Others may not look into the folder that it is built in.
+    program = shutil.copy(runtime.path, os.path.join(folder, "apus-runtime"))
+    os.chmod(program, 0o755)
+    for name, line in [("passwd", f"ordinary:x:{USER}:{USER}::{home}:/bin/sh"), ("group", f"ordinary:x:{USER}:"),
+                       ("subuid", f"{USER}:{FIRST_SUBID}:65536"), ("subgid", f"{USER}:{FIRST_SUBID}:65536")]:
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write(f"root:x:0:0::/root:/bin/sh\n{line}\n" if name == "passwd" else f"{line}\n")
+    made = Runtime(program, home)
+    made.kind = "apus"
+    binds = "; ".join(f"mount --bind {folder}/{name} /etc/{name}" for name in ("passwd", "group", "subuid", "subgid"))
+    made.prefix = ["unshare", "-m", "sh", "-ec", f'{binds}; exec setpriv --reuid {USER} --regid {USER} --clear-groups "$@"', "sh"]
+    return made
+
+
+def own(bundle, owner=USER):
+    for folder, folders, files in os.walk(bundle.path):
+        for name in [".", *folders, *files]:
+            os.chown(os.path.join(folder, name), owner, owner, follow_symlinks=False)
+
+
+@pytest.fixture
+def single(rootless, bundle):
+    """A bundle as `spec --rootless` describes it: the user alone is mapped."""
+    own(bundle)
+    rootless("spec", "--rootless", "-b", bundle.path).ok()
+    with open(os.path.join(bundle.path, "config.json"), encoding="utf-8") as file:
+        bundle.config = json.load(file)
+    bundle.config["process"]["terminal"] = False
+    bundle.config["root"]["readonly"] = False
+    return bundle
+
+
+@pytest.fixture
+def several(single):
+    """The user is root inside; 65,536 ids more are mapped by newuidmap and newgidmap."""
+    for kind in ("uidMappings", "gidMappings"):
+        single.config["linux"][kind] = [{"containerID": 0, "hostID": USER, "size": 1},
+                                        {"containerID": 1, "hostID": FIRST_SUBID, "size": 65536}]
+    return single
+
+
+def test_an_ordinary_user_runs_a_container(rootless, single, container):
+    single.write("id -u; cat /proc/self/uid_map; touch /made; exit 3")
+    result = rootless("run", "-b", single.path, container)
+    assert result.code == 3, result.err
+    assert [line.split() for line in result.lines] == [["0"], ["0", str(USER), "1"]]
+    assert "has no cgroup of its own" in result.message and "level=warning" in result.err
+    assert os.stat(os.path.join(single.rootfs, "made")).st_uid == USER
+    assert rootless("list", "-q").ok().out == ""
+
+
+@pytest.mark.parametrize("mapping", ["single", "several"])
+def test_the_whole_life_of_an_ordinary_users_container(rootless, single, request, container, mapping):
+    bundle = request.getfixturevalue(mapping)
+    bundle.write("sleep 600", process={"oomScoreAdj": 300})
+    rootless.detached("create", "-b", bundle.path, container).ok()
+    assert rootless.status(container) == "created"
+    rootless("start", container).ok()
+    inside = rootless("exec", container, "sh", "-c", "id -u; readlink /proc/self/ns/user; readlink /proc/1/ns/user; ps; "
+                                                     "cat /proc/self/oom_score_adj").ok().lines
+    assert inside[0] == "0" and inside[1] == inside[2] and inside[-1] == "300"
+    assert any("sleep 600" in line for line in inside)
+    state = rootless.state(container)
+    with open(f"/proc/{state['pid']}/uid_map", encoding="utf-8") as file:
+        assert len(file.readlines()) == (1 if mapping == "single" else 2)
+    rootless("delete", container).fails("running")
+    rootless("kill", container, "KILL").ok()
+    rootless.wait_for(container, "stopped")
+    rootless("delete", container).ok()
+    assert rootless("list", "-q").ok().out == ""
+
+
+def test_ids_beyond_ones_own_are_those_of_the_database(rootless, several, container):
+    several.write("id -u; id -G; touch /tmp/made", process={"user": {"uid": 1000, "gid": 1000, "additionalGids": [5]}})
+    os.chmod(os.path.join(several.rootfs, "tmp"), 0o1777)
+    assert rootless("run", "-b", several.path, container).ok().lines == ["1000", "1000 5"]
+    assert os.stat(os.path.join(several.rootfs, "tmp/made")).st_uid == FIRST_SUBID + 999
+
+
+@pytest.mark.parametrize("changes, field", [
+    ({"process": {"user": {"uid": 7, "gid": 0}}}, "process.user.uid"), ({"process": {"user": {"uid": 0, "gid": 7}}}, "process.user.gid"),
+    ({"process": {"user": {"uid": 0, "gid": 0, "additionalGids": [9]}}}, "process.user.additionalGids[0]"),
+    ({"linux": {"uidMappings": [{"containerID": 1, "hostID": USER, "size": 1}]}}, "linux.uidMappings"),
+])
+def test_ids_without_a_meaning_are_refused_by_their_field(rootless, single, container, changes, field):
+    single.write(["true"], **changes)
+    result = rootless("run", "-b", single.path, container).fails(field)
+    assert len(result.err.strip().splitlines()) == 1, result.err
+    assert rootless("list", "-q").ok().out == ""
+
+
+def test_foreign_ids_are_refused_by_newuidmap(rootless, several, container):
+    several.config["linux"]["uidMappings"][1]["hostID"] = 1
+    several.write(["true"])
+    rootless("run", "-b", several.path, container).fails("newuidmap", "exit status 1")
+    assert rootless("list", "-q").ok().out == ""
+
+
+def test_without_newuidmap_its_package_is_named(rootless, several, container):
+    several.write(["true"])
+    environment = {"PATH": "/nowhere"}
+    before, rootless.prefix = rootless.prefix, [shutil.which("unshare"), "-m", "/bin/sh", "-ec", rootless.prefix[4].replace(
+        "exec setpriv", "export PATH=/nowhere; exec /usr/bin/setpriv").replace("mount", "/usr/bin/mount"), "sh"]
+    try:
+        rootless("run", "-b", several.path, container, env=environment).fails("linux.uidMappings", "Debian: uidmap")
+    finally:
+        rootless.prefix = before
+
+
+def test_limits_without_a_right_to_cgroups_are_refused(rootless, single, container):
+    single.write(["true"], linux={"resources": {"pids": {"limit": 10}}})
+    result = rootless("run", "-b", single.path, container).fails("cgroup", "EACCES")
+    assert len(result.err.strip().splitlines()) == 1, result.err
+    assert rootless("list", "-q").ok().out == ""
+    single.config["linux"]["resources"] = {"devices": [{"allow": False, "access": "rwm"}]}
+    single.write(["true"])
+    rootless("run", "-b", single.path, container).ok()
+
+
+def test_rootless_false_wants_a_cgroup(rootless, single, container):
+    single.write(["true"])
+    rootless("run", "-b", single.path, container, options=["--rootless", "false"]).fails("create cgroup", "EACCES")
+    rootless("run", "-b", single.path, container, options=["--rootless=true"]).ok()
+    rootless("run", "-b", single.path, container, options=["--rootless", "perhaps"]).fails("invalid --rootless")
+
+
+def test_what_needs_a_cgroup_says_that_there_is_none(rootless, single, container):
+    single.write("sleep 600")
+    rootless.detached("run", "-d", "-b", single.path, container).ok()
+    for words, text in [(("ps", container), "it has no cgroup"), (("kill", "--all", container, "KILL"), "it has no cgroup"),
+                        (("pause", container), "there is no freezer"), (("update", "--pids-limit", "5", container), "pids")]:
+        rootless(*words).fails(text)
+    assert rootless.status(container) == "running"
+    rootless("delete", "-f", container).ok()
+
+
+def test_root_of_a_user_namespace_is_rootless_too(rootless, single, container):
+    """As in a container of the user's: root by number, with no right over the host's cgroups."""
+    for kind in ("uidMappings", "gidMappings"):
+        single.config["linux"][kind] = [{"containerID": 0, "hostID": 0, "size": 1}]
+    single.write("id -u")
+    with rootless.below("unshare", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"):
+        result = rootless("run", "-b", single.path, container)
+        assert result.ok().lines == ["0"]
+        assert "has no cgroup of its own" in result.message
