@@ -177,7 +177,7 @@ private struct Unpacking {
             try changeMode(of: descriptor, to: entry.mode, subject: entry.printable)
         }
         for attribute in entry.attributes {
-            if !Self.keeps(attribute.name) {
+            if !isLayerAttribute(attribute.name) {
                 result.droppedAttributeCount += 1
                 continue
             }
@@ -189,12 +189,6 @@ private struct Unpacking {
                 result.droppedAttributeCount += 1
             }
         }
-    }
-
-    /// Which attributes a layer may set: file capabilities and the user's own. Those of overlayfs would let a layer redirect lookups
-    /// below the snapshot, labels belong to the machine that packed it.
-    private static func keeps(_ name: String) -> Bool {
-        name == "security.capability" || name.hasPrefix("user.") && !name.hasPrefix("user.overlay.")
     }
 
     private func owner(of entry: TarEntry) throws(ArchiveError) -> (user: UInt32, group: UInt32) {
@@ -209,4 +203,10 @@ private struct Unpacking {
     private func time(of entry: TarEntry) -> FileTime {
         FileTime(seconds: entry.modified.seconds, nanoseconds: min(max(entry.modified.nanoseconds, 0), 999_999_999))
     }
+}
+
+/// Which attributes a layer may hold: file capabilities and the user's own. Those of overlayfs would let a layer redirect lookups
+/// below the snapshot, labels belong to the machine that packed it.
+func isLayerAttribute(_ name: String) -> Bool {
+    name == "security.capability" || name.hasPrefix("user.") && !name.hasPrefix("user.overlay.")
 }

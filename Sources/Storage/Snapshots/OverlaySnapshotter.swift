@@ -104,7 +104,9 @@ final class OverlaySnapshotter: StoredSnapshotter {
     }
 
     private func overlay(of trees: [FilePath], _ others: [String], _ key: SnapshotKey) throws(SnapshotError) -> SnapshotMount {
-        let options = ["index=off"] + others + ["lowerdir=\(trees.map(\.string).joined(separator: ":"))"]
+        // A renamed directory must stay a whole one, and a changed file a whole one: layers are made of the upper directory.
+        let options =
+            ["index=off", "redirect_dir=off", "metacopy=off"] + others + ["lowerdir=\(trees.map(\.string).joined(separator: ":"))"]
         let length = options.joined(separator: ",").utf8.count
         if length > Self.optionBytesLimit && !takesLayersOneByOne {
             throw SnapshotError(
