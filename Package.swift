@@ -84,7 +84,7 @@ let package = Package(
         module("Cgroups", in: "Linux", uses: ["LinuxSyscalls", "OCISpec", "CoreTypes"]),
         cLibrary("CSeccomp", in: "Linux", package: "libseccomp"),
         module("Seccomp", in: "Linux", uses: ["LinuxSyscalls", "OCISpec", "CSeccomp"]),
-        module("Netlink", in: "Linux", uses: ["LinuxSyscalls"]),
+        module("Netlink", in: "Linux", uses: ["LinuxSyscalls", "CoreTypes"]),
         module("Rootfs", in: "Runtime", uses: ["LinuxSyscalls", "OCISpec", "CoreTypes"]),
         cLibrary("CArchive", in: "Storage", package: "libarchive"),
         cLibrary("CISAL", in: "Storage", package: "libisal"),
@@ -126,6 +126,7 @@ let package = Package(
         // Tests
         tests("LinuxSyscallsTests", in: "Kernel", of: ["LinuxSyscalls"]),
         tests("NetlinkTests", in: "Unit", of: ["Netlink"]),
+        tests("NetlinkKernelTests", in: "Kernel", of: ["Netlink", "LinuxSyscalls", "CoreTypes", systemPackage]),
         tests("ArchiveTests", in: "Kernel", of: ["Archive", "LinuxSyscalls", systemPackage]),
         tests("ContentStoreTests", in: "Kernel", of: ["ContentStore", "CoreTypes", "LinuxSyscalls", systemPackage]),
         tests("SnapshotsTests", in: "Kernel", of: ["Snapshots", "Archive", "CoreTypes", "LinuxSyscalls", systemPackage]),

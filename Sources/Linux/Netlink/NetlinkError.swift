@@ -17,9 +17,18 @@ package struct NetlinkError: Error, Equatable, Sendable, CustomStringConvertible
     package let doing: String
     /// The kernel's refusal, where there is one.
     package let cause: SyscallError?
+    /// The kernel's own words about it; empty where it has none.
+    package let words: String
+
+    package init(code: Code, doing: String, cause: SyscallError?, words: String = "") {
+        self.code = code
+        self.doing = doing
+        self.cause = cause
+        self.words = words
+    }
 
     package var description: String {
-        if let cause { return "\(doing): \(cause)" }
-        return "\(doing): malformed answer from the kernel"
+        guard let cause else { return "\(doing): malformed answer from the kernel" }
+        return words.isEmpty ? "\(doing): \(cause)" : "\(doing): \(cause): \(words)"
     }
 }

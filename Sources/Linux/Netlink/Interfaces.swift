@@ -1,0 +1,220 @@
+package import CoreTypes
+
+/// A link as the kernel lists it.
+package struct NetworkLink: Equatable, Sendable {
+    package let index: Int32
+    package let name: String
+    /// IFF_UP and its like. - Source: netdevice(7).
+    package let flags: UInt32
+    /// The index of the bridge that it is a port of.
+    package let bridge: Int32?
+    package let address: MACAddress?
+    /// `bridge`, `veth`…; empty for a link of no kind.
+    package let kind: String
+
+    package var isUp: Bool { flags & RouteRequest.up != 0 }
+
+    init?(_ message: RouteMessage) {
+        guard message.type == RouteRequest.newLink, message.body.count >= 16 else { return nil }
+        let attributes = message.attributes(after: 16)
+        index = Int32(truncatingIfNeeded: nativeInteger(message.body.dropFirst(4).prefix(4)))
+        flags = UInt32(nativeInteger(message.body.dropFirst(8).prefix(4)))
+        name = Self.text(attributes[3])
+        bridge = attributes[10].flatMap { $0.count == 4 ? Int32(truncatingIfNeeded: nativeInteger($0[...])) : nil }
+        address = attributes[1].flatMap { MACAddress(bytes: $0) }
+        kind = Self.text(attributes[18].flatMap { RouteMessage.attributes(in: $0[...])[1] })
+    }
+
+    private static func text(_ bytes: [UInt8]?) -> String { String(decoding: (bytes ?? []).prefix { $0 != 0 }, as: UTF8.self) }
+}
+
+/// A route of the main table.
+package struct NetworkRoute: Equatable, Sendable {
+    package let destination: AddressBlock
+    package let gateway: IPAddress?
+    package let linkIndex: Int32?
+}
+
+/// A pair of links like the ends of a cable: one here, the other in another namespace.
+package struct VethPair: Sendable {
+    /// The end here.
+    package var name: String
+    /// The bridge that it becomes a port of.
+    package var bridge: Int32
+    package var peerName: String
+    /// A descriptor of the namespace of the other end.
+    package var peerNamespace: Int32
+    package var peerAddress: MACAddress?
+    /// Bytes of a packet; nil is the kernel's default.
+    package var mtu: UInt32?
+
+    package init(name: String, bridge: Int32, peerName: String, peerNamespace: Int32) {
+        self.name = name
+        self.bridge = bridge
+        self.peerName = peerName
+        self.peerNamespace = peerNamespace
+    }
+}
+
+extension RouteConversation {
+    // MARK: - Links
+
+    /// The link of this name. - Throws: `refused` with ENODEV where there is none.
+    package mutating func link(named name: String) throws(NetlinkError) -> NetworkLink {
+        var request = nextRequest(RouteRequest.getLink)
+        request.appendLink(index: 0)
+        request.appendAttribute(3, text: name)
+        let doing = "look for network device \(name)"
+        guard let link = try perform(request, doing: doing).lazy.compactMap({ NetworkLink($0) }).first else {
+            throw NetlinkError(code: .malformedAnswer, doing: doing, cause: nil)
+        }
+        return link
+    }
+
+    /// Every link of the namespace.
+    package mutating func links() throws(NetlinkError) -> [NetworkLink] {
+        var request = nextRequest(RouteRequest.getLink, wantsDump: true)
+        request.appendLink(index: 0)
+        return try perform(request, doing: "list network devices").compactMap { NetworkLink($0) }
+    }
+
+    /// Makes a bridge that is up. - Throws: `refused` with EEXIST where there is a link of this name.
+    package mutating func makeBridge(_ name: String, address: MACAddress?, mtu: UInt32?) throws(NetlinkError) {
+        var request = nextRequest(RouteRequest.newLink, creates: true)
+        request.appendLink(index: 0, flags: RouteRequest.up, change: RouteRequest.up)
+        request.appendAttribute(3, text: name)
+        if let address { request.appendAttribute(1, address.bytes) }
+        if let mtu { request.appendAttribute(4, number: mtu) }
+        request.appendAttribute(18) { $0.appendAttribute(1, text: "bridge") }  // IFLA_LINKINFO, IFLA_INFO_KIND
+        try perform(request, doing: "make bridge \(name)")
+    }
+
+    /// Makes both ends of a cable in one step; the end here is up and a port of its bridge.
+    package mutating func makeVethPair(_ pair: VethPair) throws(NetlinkError) {
+        var request = nextRequest(RouteRequest.newLink, creates: true)
+        request.appendLink(index: 0, flags: RouteRequest.up, change: RouteRequest.up)
+        request.appendAttribute(3, text: pair.name)
+        request.appendAttribute(10, number: UInt32(bitPattern: pair.bridge))  // IFLA_MASTER
+        if let mtu = pair.mtu { request.appendAttribute(4, number: mtu) }
+        request.appendAttribute(18) { info in
+            info.appendAttribute(1, text: "veth")
+            info.appendAttribute(2) { data in  // IFLA_INFO_DATA
+                data.appendAttribute(1) { peer in  // VETH_INFO_PEER
+                    peer.appendLink(index: 0)
+                    peer.appendAttribute(3, text: pair.peerName)
+                    peer.appendAttribute(28, nativeBytes(UInt32(bitPattern: pair.peerNamespace)))  // IFLA_NET_NS_FD
+                    if let address = pair.peerAddress { peer.appendAttribute(1, address.bytes) }
+                    if let mtu = pair.mtu { peer.appendAttribute(4, nativeBytes(mtu)) }
+                }
+            }
+        }
+        try perform(request, doing: "make network device \(pair.name)")
+    }
+
+    /// Makes a link that shares the card of another one, in another namespace.
+    /// - Parameter mode: of linux/if_link.h: 1 private, 2 vepa, 4 bridge, 8 passthru.
+    package mutating func makeMacvlan(
+        over parent: Int32, mode: UInt32, named name: String, address: MACAddress?, namespace: Int32
+    ) throws(NetlinkError) {
+        var request = nextRequest(RouteRequest.newLink, creates: true)
+        request.appendLink(index: 0)
+        request.appendAttribute(3, text: name)
+        request.appendAttribute(5, number: UInt32(bitPattern: parent))  // IFLA_LINK
+        request.appendAttribute(28, number: UInt32(bitPattern: namespace))
+        if let address { request.appendAttribute(1, address.bytes) }
+        request.appendAttribute(18) { info in
+            info.appendAttribute(1, text: "macvlan")
+            info.appendAttribute(2) { $0.appendAttribute(1, nativeBytes(mode)) }
+        }
+        try perform(request, doing: "make network device \(name)")
+    }
+
+    /// Brings a link up, or down.
+    package mutating func setLink(_ link: NetworkLink, up: Bool) throws(NetlinkError) {
+        var request = nextRequest(RouteRequest.newLink)
+        request.appendLink(index: link.index, flags: up ? RouteRequest.up : 0, change: RouteRequest.up)
+        try perform(request, doing: "bring network device \(link.name) \(up ? "up" : "down")")
+    }
+
+    /// Lets a bridge send what came in at this port out of it again. - Source: IFLA_BRPORT_MODE.
+    package mutating func setHairpin(of link: NetworkLink) throws(NetlinkError) {
+        var request = nextRequest(RouteRequest.newLink)
+        request.appendBridgePort(index: link.index)
+        request.appendAttribute(12) { $0.appendAttribute(4, [1]) }  // IFLA_PROTINFO
+        try perform(request, doing: "set the hairpin mode of network device \(link.name)")
+    }
+
+    /// Takes a link away, and the other end of a cable with it. - Throws: `refused` with ENODEV where there is none.
+    package mutating func deleteLink(_ name: String) throws(NetlinkError) {
+        var request = nextRequest(RouteRequest.deleteLink)
+        request.appendLink(index: 0)
+        request.appendAttribute(3, text: name)
+        try perform(request, doing: "remove network device \(name)")
+    }
+
+    // MARK: - Addresses and routes
+
+    /// Gives a link an address. Other addresses of its block are its neighbours. An IPv6 address is not asked for on the link first.
+    package mutating func addAddress(_ address: IPAddress, prefixLength: Int, to link: NetworkLink) throws(NetlinkError) {
+        var request = nextRequest(RouteRequest.newAddress, creates: true)
+        request.appendAddress(
+            family: address.family.number, prefixLength: UInt8(clamping: prefixLength), scope: 0, index: link.index)
+        request.appendAttribute(2, address.bytes)  // IFA_LOCAL
+        request.appendAttribute(1, address.bytes)  // IFA_ADDRESS
+        switch address.family {
+        case .v4:
+            // As ip(8) does for `brd +`; a block of one or two addresses has no such address.
+            if prefixLength < 31, let block = AddressBlock(containing: address, prefixLength: prefixLength) {
+                request.appendAttribute(4, block.last.bytes)
+            }
+        case .v6: request.appendAttribute(8, number: 0x82)  // IFA_FLAGS: permanent, no duplicate address detection
+        }
+        try perform(request, doing: "give network device \(link.name) the address \(address)/\(prefixLength)")
+    }
+
+    /// Adds a route through a gateway of a link's own block, or straight to the link.
+    package mutating func addRoute(to destination: AddressBlock, through gateway: IPAddress?, link: NetworkLink) throws(NetlinkError) {
+        var request = nextRequest(RouteRequest.newRoute, creates: true)
+        let (universe, thisLink): (UInt8, UInt8) = (0, 253)
+        request.appendRoute(
+            family: destination.family.number, prefixLength: UInt8(clamping: destination.prefixLength),
+            scope: gateway == nil && destination.family == .v4 ? thisLink : universe)
+        if destination.prefixLength > 0 { request.appendAttribute(1, destination.base.bytes) }  // RTA_DST
+        if let gateway { request.appendAttribute(5, gateway.bytes) }
+        request.appendAttribute(4, number: UInt32(bitPattern: link.index))  // RTA_OIF
+        try perform(request, doing: "add the route to \(destination)")
+    }
+
+    /// The routes of both families that lead somewhere, of the main table.
+    package mutating func routes() throws(NetlinkError) -> [NetworkRoute] {
+        var found: [NetworkRoute] = []
+        for family in [IPAddress.Family.v4, .v6] {
+            var request = nextRequest(RouteRequest.getRoute, wantsDump: true)
+            request.appendRoute(family: family.number, prefixLength: 0, scope: 0)
+            found += try perform(request, doing: "list routes").compactMap { NetworkRoute($0, family: family) }
+        }
+        return found
+    }
+}
+
+extension NetworkRoute {
+    init?(_ message: RouteMessage, family: IPAddress.Family) {
+        let head = Array(message.body.prefix(12))
+        let (mainTable, unicast): (UInt8, UInt8) = (254, 1)
+        guard message.type == RouteRequest.newRoute, head.count == 12, head[0] == family.number, head[4] == mainTable, head[7] == unicast
+        else {
+            return nil
+        }
+        let attributes = message.attributes(after: 12)
+        let base = attributes[1].flatMap { IPAddress(bytes: $0) } ?? IPAddress(family, bits: 0)
+        guard base.family == family, let destination = AddressBlock(containing: base, prefixLength: Int(head[1])) else { return nil }
+        self.destination = destination
+        gateway = attributes[5].flatMap { IPAddress(bytes: $0) }
+        linkIndex = attributes[4].flatMap { $0.count == 4 ? Int32(truncatingIfNeeded: nativeInteger($0[...])) : nil }
+    }
+}
+
+extension IPAddress.Family {
+    /// AF_INET and AF_INET6.
+    var number: UInt8 { self == .v4 ? 2 : 10 }
+}
