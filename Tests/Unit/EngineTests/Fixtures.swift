@@ -7,7 +7,8 @@ import OCISpec
 /// A host with two processors, all capabilities and swap accounting.
 let plainFacts = HostFacts(
     hostName: "machine", processors: ProcessorSet(parsing: "0-1") ?? oneProcessor, highestCapability: 40, countsSwap: true,
-    kernelVersion: KernelVersion("6.1.0") ?? oldKernel)
+    kernelVersion: KernelVersion("6.1.0") ?? oldKernel,
+    limits: KernelLimits(switches: [.reservation, .oomKillDisable, .readBytes], memoryNodes: oneProcessor))
 private let oneProcessor: ProcessorSet = ProcessorSet(parsing: "0") ?? { preconditionFailure("0 is a list") }()
 private let oldKernel: KernelVersion = KernelVersion("5.0") ?? { preconditionFailure("5.0 is a version") }()
 

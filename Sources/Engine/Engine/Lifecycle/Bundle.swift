@@ -16,14 +16,17 @@ enum Bundle {
     /// Makes the directory and the files that stand for those in `/etc`.
     static func createFiles(id: ContainerID, document: ContainerDocument, facts: HostFacts, paths: ContainerPaths) throws(EngineError) {
         let hostname = Specification.hostname(of: document.config, document.hostConfig, id: id, hostName: facts.hostName)
-        let isHostNetwork = document.hostConfig.networkMode == "host"
+        let host = document.hostConfig
+        let isHostNetwork = host.networkMode == "host"
         do throws(SyscallError) {
             try makeDirectories(paths.directory, mode: 0o710)
             let files = paths.networkFiles
             // Readable for every user inside, whatever the daemon's umask.
-            try write(isHostNetwork ? NetworkFileText.hostCopy("/etc/hosts") : NetworkFileText.hosts, to: files.hosts)
+            // Docker copies the host's own names as long as nothing is asked for beside.
+            let hosts = isHostNetwork && host.extraHosts.isEmpty ? try NetworkFileText.hostCopy("/etc/hosts") : NetworkFileText.hosts(host)
+            try write(hosts, to: files.hosts)
             try write(Array("\(hostname)\n".utf8), to: files.hostname)
-            try write(NetworkFileText.hostCopy("/etc/resolv.conf"), to: files.resolver)
+            try write(NetworkFileText.resolver(host, over: try NetworkFileText.hostCopy("/etc/resolv.conf")), to: files.resolver)
         } catch { throw .system("make the files of container \(id)", error) }
     }
 
@@ -41,15 +44,20 @@ enum Bundle {
 
     /// The runtime's configuration of a container.
     static func specification(
-        id: ContainerID, document: ContainerDocument, mounts: [SnapshotMount], services: ContainerServices, paths: ContainerPaths
+        id: ContainerID, document: ContainerDocument, mounts: [SnapshotMount], joined: JoinedParts, services: ContainerServices,
+        paths: ContainerPaths
     ) throws(EngineError) -> RuntimeConfiguration {
         let accounts = try accounts(LayeredTree(mounts: mounts))
         let user = try accounts.resolve(document.config.user, additional: document.hostConfig.groupAdd)
-        let request = try specificationRequest(id: id, document: document, user: user, services: services, paths: paths)
+        var request = try specificationRequest(id: id, document: document, user: user, services: services, paths: paths)
+        request.files = joined.network?.files ?? request.files
+        request.findings = try findings(document.hostConfig)
+        request.findings.namespaces = joined.namespaces
+        request.findings.sharedMemory = joined.sharedMemory
         return try Specification.configuration(for: request)
     }
 
-    /// What a specification follows from, the user aside.
+    /// What a specification follows from, aside from the user and what a start looks up.
     static func specificationRequest(
         id: ContainerID, document: ContainerDocument, user: UserConfiguration, services: ContainerServices, paths: ContainerPaths
     ) throws(EngineError) -> SpecificationRequest {
@@ -57,8 +65,14 @@ enum Bundle {
         return SpecificationRequest(
             id: id, config: document.config, host: host, user: user, files: paths.networkFiles,
             seccomp: try SeccompProfiles.configuration(for: host, facts: services.facts),
-            hostDevices: host.privileged ? try HostDevices.list() : [], initPath: services.configuration.initPath.string,
-            facts: services.facts)
+            initPath: services.configuration.initPath.string, facts: services.facts)
+    }
+
+    private static func findings(_ host: HostConfig) throws(EngineError) -> HostFindings {
+        var findings = HostFindings()
+        if host.privileged { findings.devices = try HostDevices.list() }
+        for path in ResourceRequests.blockDevicePaths(host).sorted() { findings.blockDevices[path] = try HostDevices.number(of: path) }
+        return findings
     }
 
     /// Who is who in the container. Missing files are empty ones.
@@ -69,12 +83,21 @@ enum Bundle {
     }
 
     /// Writes the bundle, and makes the bind mounts' sources that are missing, as Docker does.
-    static func write(_ specification: RuntimeConfiguration, binds: [BindMount], to paths: ContainerPaths) throws(EngineError) {
+    /// - Parameter sharedMemoryBytes: the size of the shared memory that others may join; nil for none.
+    static func write(
+        _ specification: RuntimeConfiguration, binds: [BindMount], sharedMemoryBytes: Int64?, to paths: ContainerPaths
+    ) throws(EngineError) {
         try ExitRecordFile.remove(paths.exitRecord)
         do throws(SyscallError) {
             for bind in binds { try makeSource(bind.source) }
-            try removeTree(paths.bundle)
+            try removeDirectory(paths)
             try makeDirectories(paths.bundle.appending(Specification.rootDirectory), mode: 0o711)
+            if let sharedMemoryBytes {
+                try makeDirectory(paths.sharedMemory, mode: 0o755)
+                try mount(
+                    "shm", onto: paths.sharedMemory, type: "tmpfs", flags: [.noSetUserID, .noExecute, .noDevices],
+                    data: "mode=1777,size=\(sharedMemoryBytes)")
+            }
             let file = try openFile(
                 paths.bundle.appending(RuntimeConfiguration.fileName), [.writeOnly, .create, .exclusive], mode: 0o600)
             try writeAll(specification.encode(), to: file.number, subject: RuntimeConfiguration.fileName)
@@ -90,32 +113,14 @@ enum Bundle {
 
     /// Removes the bundle of a run that is over, whose root is unmounted.
     static func remove(_ paths: ContainerPaths) throws(EngineError) {
-        do throws(SyscallError) { try removeTree(paths.bundle) } catch { throw .system("remove \(paths.bundle)", error) }
+        do throws(SyscallError) { try removeDirectory(paths) } catch { throw .system("remove \(paths.bundle)", error) }
     }
-}
 
-/// What the files about names and addresses say.
-enum NetworkFileText {
-    /// The most that is taken over of a file of the host.
-    static let limitBytes = 65_536
-
-    /// `/etc/hosts` of a container with a network of its own.
-    static let hosts = Array(
-        """
-        127.0.0.1\tlocalhost
-        ::1\tlocalhost ip6-localhost ip6-loopback
-        fe00::\tip6-localnet
-        ff00::\tip6-mcastprefix
-        ff02::1\tip6-allnodes
-        ff02::2\tip6-allrouters
-
-        """.utf8)
-
-    /// A file of the host; empty where the host has none.
-    static func hostCopy(_ path: FilePath) throws(SyscallError) -> [UInt8] {
-        do throws(SyscallError) { return try readFile(path, limitBytes: limitBytes) } catch {
-            if error.errno == Errno.noSuchFileOrDirectory.rawValue { return [] }
-            throw error
+    private static func removeDirectory(_ paths: ContainerPaths) throws(SyscallError) {
+        do throws(SyscallError) { try unmount(paths.sharedMemory, [.detach, .noFollow]) } catch {
+            // Most containers share none.
+            guard [.noSuchFileOrDirectory, .invalidArgument].contains(Errno(rawValue: error.errno)) else { throw error }
         }
+        try removeTree(paths.bundle)
     }
 }

@@ -24,6 +24,7 @@ struct ContainerCreation {
             config: try ImageDefaults.merge(request.config, over: imageConfig), hostConfig: request.hostConfig,
             platform: image.image.platform.description)
         let id = try Self.newID()
+        let warnings = try ContainerChecks.adjust(&document, request: request.config, facts: services.facts)
         complete(&document, id: id)
         try check(document, id: id)
         let name = try reserveName(wanted, for: id)
@@ -35,7 +36,7 @@ struct ContainerCreation {
         }
         var answer = ContainerCreateResponse()
         answer.id = id.text
-        answer.warnings = warnings(imageConfig)
+        answer.warnings = warnings + self.warnings(imageConfig)
         return answer
     }
 
@@ -70,9 +71,10 @@ struct ContainerCreation {
         if host.restartPolicy.name.isEmpty { host.restartPolicy.name = "no" }
         if host.logConfig.type.isEmpty { host.logConfig.type = LogDriver.name }
         if host.ipcMode.isEmpty { host.ipcMode = "private" }
-        if host.cgroupnsMode.isEmpty { host.cgroupnsMode = "private" }
-        // cgroup v2 has no such switch.
-        if host.oomKillDisable == nil && !parts.host.isUnifiedCgroup { host.oomKillDisable = false }
+        if host.cgroupnsMode.isEmpty { host.cgroupnsMode = host.privileged && !parts.host.isUnifiedCgroup ? "host" : "private" }
+        // A name may be another's by the time of the start.
+        for mode in [\HostConfig.pidMode, \.ipcMode, \.networkMode] { host[keyPath: mode] = byIdentifier(host[keyPath: mode]) }
+        if host.oomKillDisable == nil && facts.limits.has(.oomKillDisable) { host.oomKillDisable = false }
         if host.memory > 0 && host.memorySwap == 0 && facts.countsSwap {
             host.memorySwap = host.memory.multipliedReportingOverflow(by: 2).overflow ? -1 : host.memory * 2
         }
@@ -80,15 +82,22 @@ struct ContainerCreation {
             host.maskedPaths = []
             host.readonlyPaths = []
         } else {
-            host.maskedPaths = DefaultPaths.masked
-            host.readonlyPaths = DefaultPaths.readOnly
+            host.maskedPaths = host.maskedPaths ?? DefaultPaths.masked
+            host.readonlyPaths = host.readonlyPaths ?? DefaultPaths.readOnly
         }
         document.hostConfig = host
     }
 
+    /// `container:NAME` with the container's id in place of its name, where there is one.
+    private func byIdentifier(_ mode: String) -> String {
+        guard mode.hasPrefix("container:"), let other = try? services.index.find(String(mode.dropFirst("container:".count))) else {
+            return mode
+        }
+        return "container:\(other.id)"
+    }
+
     /// Everything that the start would refuse and that can be known before.
     private func check(_ document: ContainerDocument, id: ContainerID) throws(EngineError) {
-        try ResourceRequests.check(document.hostConfig, processors: services.facts.processors)
         _ = try services.configuration.runtimePath(named: document.hostConfig.runtime)
         let request = SpecificationRequest(
             id: id, config: document.config, host: document.hostConfig, user: UserConfiguration(),
@@ -126,7 +135,6 @@ struct ContainerCreation {
     /// What the request did not ask for in so many words, and what it will not get.
     private func warnings(_ image: ImageConfig) -> [String] {
         var warnings: [String] = []
-        let host = request.hostConfig
         let volumes = image.volumes.keys.sorted()
         if !volumes.isEmpty {
             warnings.append(
@@ -135,10 +143,6 @@ struct ContainerCreation {
         }
         if let test = image.healthcheck?.test, !test.isEmpty, test != ["NONE"] {
             warnings.append("The image declares a health check. Health checks are not supported yet: it is not run.")
-        }
-        if host.memory > 0 && !services.facts.countsSwap {
-            warnings.append(
-                "Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.")
         }
         return warnings
     }

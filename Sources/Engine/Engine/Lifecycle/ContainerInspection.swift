@@ -23,6 +23,7 @@ extension Container {
         answer.name = "/\(name)"
         answer.driver = services.images.storageDriver ?? ""
         answer.platform = "linux"
+        answer.appArmorProfile = (try? SecurityOptions(parsing: document.hostConfig.securityOpt))?.appArmor ?? ""
         answer.execIDs = execOrder.filter { if case .running = execs[$0]?.state { true } else { false } }
         answer.hostConfig = document.hostConfig
         answer.graphDriver.name = answer.driver

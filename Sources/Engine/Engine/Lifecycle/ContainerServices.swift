@@ -32,6 +32,8 @@ struct ContainerPaths: Sendable {
 
     /// Records of the execs of this run.
     var execs: FilePath { bundle.appending("execs") }
+    /// Where shared memory lies that other containers may join.
+    var sharedMemory: FilePath { bundle.appending("shm") }
     var log: FilePath { directory.appending("log") }
     var exitRecord: FilePath { directory.appending("exit") }
     var networkFiles: NetworkFiles {

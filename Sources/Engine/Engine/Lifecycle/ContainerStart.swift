@@ -64,7 +64,11 @@ extension Container {
 
     private func launch() async throws(StartProblem) -> RunningTask {
         let request: CreateTaskRequest
-        do throws(EngineError) { request = try await prepare() } catch { throw StartProblem(error) }
+        let joined: JoinedParts
+        do throws(EngineError) {
+            joined = try await joinOthers()
+            request = try await prepare(joined)
+        } catch { throw StartProblem(error) }
         let shim: ShimClient
         do throws(EngineError) { shim = try await startShim() } catch {
             await removeBundle()
@@ -73,6 +77,8 @@ extension Container {
         var step = StartFailure.Step.create
         do throws(ShimError) {
             let pid = try await shim.create(request)
+            // Until here the runtime reached others' namespaces through descriptors of ours.
+            withExtendedLifetime(joined) {}
             step = .start
             await joinAttachments(shim)
             // Before the process: its end must not lie before its start.
@@ -111,13 +117,22 @@ extension Container {
     // MARK: - The bundle
 
     /// Writes the bundle, and says how the shim shall make the task of it.
-    private func prepare() async throws(EngineError) -> CreateTaskRequest {
+    private func prepare(_ joined: JoinedParts) async throws(EngineError) -> CreateTaskRequest {
+        if let names = joined.network {
+            document.config.hostname = names.hostName
+            document.config.domainName = names.domainName
+        }
         let mounts: [SnapshotMount]
         do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
         let (document, id, services, paths) = (document, id, services, paths)
         try await BlockingWork.run { () throws(EngineError) in
-            let specification = try Bundle.specification(id: id, document: document, mounts: mounts, services: services, paths: paths)
-            try Bundle.write(specification, binds: try Specification.bindMounts(document.hostConfig), to: paths)
+            let specification = try Bundle.specification(
+                id: id, document: document, mounts: mounts, joined: joined, services: services, paths: paths)
+            let host = document.hostConfig
+            let isShareable = try NamespaceModes(host).sharedMemory == .shareable
+            try Bundle.write(
+                specification, binds: try Specification.bindMounts(host),
+                sharedMemoryBytes: isShareable ? DefaultMounts.sharedMemoryBytes(host) : nil, to: paths)
         }
         var request = CreateTaskRequest()
         request.id = id.text

@@ -6,9 +6,11 @@ enum DefaultMounts {
     /// Bytes of `/dev/shm` where the request says nothing: 64 MiB.
     static let sharedMemoryBytes: Int64 = 64 << 20
 
-    static func mounts(for host: HostConfig) -> [MountConfiguration] {
+    /// - Parameter sharedMemory: whose `/dev/shm` it is; where it is not the container's own alone, what lies at `place` is bound.
+    static func mounts(for host: HostConfig, sharedMemory: NamespaceModes.SharedMemory = .own, at place: String? = nil)
+        -> [MountConfiguration]
+    {
         let sysIsWritable = host.privileged && !host.readonlyRootfs
-        let sharedMemory = host.shmSize == 0 ? sharedMemoryBytes : host.shmSize
         return [
             MountConfiguration(destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"]),
             MountConfiguration(
@@ -22,9 +24,23 @@ enum DefaultMounts {
                 destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup",
                 options: ["nosuid", "noexec", "nodev", host.privileged ? "rw" : "ro"]),
             MountConfiguration(destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"]),
-            MountConfiguration(
-                destination: "/dev/shm", type: "tmpfs", source: "shm",
-                options: ["nosuid", "noexec", "nodev", "mode=1777", "size=\(sharedMemory)"]),
-        ]
+        ] + shared(sharedMemory, bytes: sharedMemoryBytes(host), place)
+    }
+
+    /// Bytes of a container's own `/dev/shm`.
+    static func sharedMemoryBytes(_ host: HostConfig) -> Int64 { host.shmSize == 0 ? sharedMemoryBytes : host.shmSize }
+
+    private static func shared(_ mode: NamespaceModes.SharedMemory, bytes: Int64, _ place: String?) -> [MountConfiguration] {
+        switch mode {
+        case .none: return []
+        case .own:
+            return [
+                MountConfiguration(
+                    destination: "/dev/shm", type: "tmpfs", source: "shm",
+                    options: ["nosuid", "noexec", "nodev", "mode=1777", "size=\(bytes)"])
+            ]
+        case .shareable, .host, .container:
+            return [MountConfiguration(destination: "/dev/shm", type: "bind", source: place ?? "/dev/shm", options: ["rbind", "rprivate"])]
+        }
     }
 }

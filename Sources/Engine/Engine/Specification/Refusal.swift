@@ -12,7 +12,6 @@ enum Refusal {
         try check(request.config)
         try checkNetwork(request.hostConfig)
         try checkMounts(request.hostConfig)
-        try checkNamespaces(request.hostConfig)
         try checkResources(request.hostConfig)
         try checkSupervision(request.hostConfig)
         try check(request.networkingConfig)
@@ -35,13 +34,11 @@ enum Refusal {
         try refuse(
             [
                 ("PortBindings", host.portBindings.contains { $0.value?.isEmpty == false }), ("PublishAllPorts", host.publishAllPorts),
-                ("Dns", !host.dns.isEmpty), ("DnsOptions", !host.dnsOptions.isEmpty), ("DnsSearch", !host.dnsSearch.isEmpty),
-                ("ExtraHosts", !host.extraHosts.isEmpty), ("Links", !host.links.isEmpty),
             ], in: "HostConfig", comesWith: "networks")
         switch host.networkMode {
         case "", "default", "none", "host": return
         case "bridge": throw notYet("HostConfig.NetworkMode \"bridge\"", comesWith: "networks")
-        case let mode where mode.hasPrefix("container:"): throw notYet("HostConfig.NetworkMode \"\(mode)\"", comesWith: "networks")
+        case let mode where mode.hasPrefix("container:"): return
         // Not 404, which would send clients to pull the image.
         case let name: throw EngineError(.invalidParameter, "network \(name) not found")
         }
@@ -51,36 +48,14 @@ enum Refusal {
         try refuse(
             [
                 ("Mounts", !host.mounts.isEmpty), ("VolumesFrom", !host.volumesFrom.isEmpty), ("VolumeDriver", !host.volumeDriver.isEmpty),
-                ("StorageOpt", !host.storageOpt.isEmpty),
             ], in: "HostConfig", comesWith: "volumes")
     }
 
-    private static func checkNamespaces(_ host: HostConfig) throws(EngineError) {
-        try refuse(
-            [
-                ("CgroupnsMode", !["", "private"].contains(host.cgroupnsMode)), ("IpcMode", !["", "private"].contains(host.ipcMode)),
-                ("PidMode", !host.pidMode.isEmpty), ("UTSMode", !host.utsMode.isEmpty), ("UsernsMode", !host.usernsMode.isEmpty),
-                ("Isolation", !["", "default"].contains(host.isolation)),
-                ("MaskedPaths", host.maskedPaths != nil && host.maskedPaths != DefaultPaths.masked),
-                ("ReadonlyPaths", host.readonlyPaths != nil && host.readonlyPaths != DefaultPaths.readOnly),
-            ], in: "HostConfig", comesWith: "the rest of the container options")
-    }
-
     private static func checkResources(_ host: HostConfig) throws(EngineError) {
-        let weights = host.blkioWeight != 0 || !host.blkioWeightDevice.isEmpty
         try refuse(
             [
-                ("CgroupParent", !host.cgroupParent.isEmpty), ("Cgroup", !host.cgroup.isEmpty),
-                ("BlkioWeight", weights), ("BlkioDeviceReadBps", !host.blkioDeviceReadBps.isEmpty),
-                ("BlkioDeviceWriteBps", !host.blkioDeviceWriteBps.isEmpty), ("BlkioDeviceReadIOps", !host.blkioDeviceReadIOps.isEmpty),
-                ("BlkioDeviceWriteIOps", !host.blkioDeviceWriteIOps.isEmpty), ("CpuRealtimePeriod", host.cpuRealtimePeriod != 0),
-                ("CpuRealtimeRuntime", host.cpuRealtimeRuntime != 0), ("CpusetMems", !host.cpusetMems.isEmpty),
                 ("Devices", !host.devices.isEmpty), ("DeviceCgroupRules", !host.deviceCgroupRules.isEmpty),
-                ("DeviceRequests", !host.deviceRequests.isEmpty), ("KernelMemory", (host.kernelMemory ?? 0) != 0),
-                ("KernelMemoryTCP", (host.kernelMemoryTCP ?? 0) != 0), ("MemoryReservation", host.memoryReservation != 0),
-                ("MemorySwappiness", ![nil, -1].contains(host.memorySwappiness)), ("OomKillDisable", host.oomKillDisable == true),
-                ("CpuCount", host.cpuCount != 0), ("CpuPercent", host.cpuPercent != 0), ("IOMaximumIOps", host.ioMaximumIOps != 0),
-                ("IOMaximumBandwidth", host.ioMaximumBandwidth != 0),
+                ("DeviceRequests", !host.deviceRequests.isEmpty),
             ], in: "HostConfig", comesWith: "the rest of the resource limits")
     }
 
@@ -90,7 +65,7 @@ enum Refusal {
             [
                 ("RestartPolicy", !["", "no"].contains(host.restartPolicy.name)),
                 ("LogConfig.Type", !drivers.contains(host.logConfig.type)),
-                ("LogConfig.Config", !host.logConfig.config.isEmpty), ("Annotations", !host.annotations.isEmpty),
+                ("LogConfig.Config", !host.logConfig.config.isEmpty),
             ], in: "HostConfig", comesWith: "supervision")
     }
 

@@ -1,87 +1,89 @@
 internal import EngineAPI
+internal import LinuxSyscalls
 internal import OCISpec
 
-/// `HostConfig`'s limits: checked as Docker checks them, and turned into the runtime's.
+/// `HostConfig`'s limits, which `ResourceChecks` has looked at, turned into the runtime's.
 enum ResourceRequests {
-    /// The least memory that a container may have: 6 MiB.
-    static let minimumMemoryBytes: Int64 = 6 << 20
     /// Tasks of a container whose request says nothing.
     static let defaultTaskLimit: Int64 = 2048
     /// The scheduling period that `NanoCpus` is turned into.
     static let periodMicroseconds: Int64 = 100_000
 
-    /// Refuses what no kernel could do.
-    /// - Parameter processors: those of the host.
-    static func check(_ host: HostConfig, processors: ProcessorSet) throws(EngineError) {
-        try checkMemory(host)
-        try checkProcessorTime(host, processors: processors)
-        if !host.cpusetCPUs.isEmpty {
-            guard let wanted = ProcessorSet(parsing: host.cpusetCPUs) else {
-                throw invalid("Invalid value \(host.cpusetCPUs) for cpuset cpus")
-            }
-            guard wanted.isSubset(of: processors) else {
-                throw invalid("Requested CPUs are not available - requested \(host.cpusetCPUs), available: \(processors)")
-            }
-        }
-        if host.oomScoreAdj < -1000 || host.oomScoreAdj > 1000 {
-            throw invalid("Invalid value \(host.oomScoreAdj), range for oom score adj is [-1000, 1000]")
-        }
-        if host.shmSize < 0 { throw invalid("SHM size can not be less than 0") }
-        _ = try limits(host.ulimits)
-    }
-
-    private static func checkMemory(_ host: HostConfig) throws(EngineError) {
-        if host.memory != 0 && host.memory < minimumMemoryBytes { throw invalid("Minimum memory limit allowed is 6MB") }
-        if host.memory == 0 && host.memorySwap > 0 {
-            throw invalid("You should always set the Memory limit when using Memoryswap limit, see usage")
-        }
-        if host.memory > 0 && host.memorySwap > 0 && host.memorySwap < host.memory {
-            throw invalid("Minimum memoryswap limit should be larger than memory limit, see usage")
-        }
-        if host.memorySwap < -1 { throw invalid("Invalid value \(host.memorySwap), memory swap is a size, 0 or -1") }
-    }
-
-    private static func checkProcessorTime(_ host: HostConfig, processors: ProcessorSet) throws(EngineError) {
-        if host.cpuShares < 0 { throw invalid("invalid CPU shares (\(host.cpuShares)): value must be a positive integer") }
-        if host.nanoCPUs != 0 {
-            if host.cpuPeriod != 0 { throw invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set.") }
-            if host.cpuQuota != 0 { throw invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set.") }
-            let count = processors.count
-            guard host.nanoCPUs > 0, host.nanoCPUs <= Int64(count) * 1_000_000_000 else {
-                throw invalid("Range of CPUs is from 0.01 to \(count).00, as there are only \(count) CPUs available")
-            }
-        }
-        if host.cpuPeriod != 0 && !(1_000...1_000_000).contains(host.cpuPeriod) {
-            throw invalid("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
-        }
-        if host.cpuQuota > 0 && host.cpuQuota < 1_000 { throw invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)") }
-    }
-
     /// The cgroup's limits.
     /// - Parameter countsSwap: whether the kernel limits swap; without that, memory alone is limited.
-    static func resources(_ host: HostConfig, countsSwap: Bool) -> LinuxResources {
+    /// - Parameter blockDevices: the numbers of the devices that limits name by their paths.
+    static func resources(_ host: HostConfig, countsSwap: Bool, blockDevices: [String: DeviceNumber] = [:]) -> LinuxResources {
         var resources = LinuxResources()
         resources.devices = host.privileged ? DeviceRules.everything : DeviceRules.defaults
         resources.pids = PidsLimit(limit: taskLimit(host))
+        let memory = memory(host, countsSwap: countsSwap)
+        if memory != MemoryLimits() { resources.memory = memory }
+        let cpu = cpu(host)
+        if cpu != CPULimits() { resources.cpu = cpu }
+        let blockIO = blockIO(host, numbers: blockDevices)
+        if blockIO != BlockIOLimits() { resources.blockIO = blockIO }
+        return resources
+    }
+
+    private static func memory(_ host: HostConfig, countsSwap: Bool) -> MemoryLimits {
+        var memory = MemoryLimits()
         if host.memory > 0 {
-            var memory = MemoryLimits()
             memory.limitBytes = host.memory
             // Docker's default: as much swap as memory again.
             let swap = host.memorySwap == 0 ? host.memory.multipliedReportingOverflow(by: 2) : (host.memorySwap, false)
             memory.swapBytes = countsSwap ? (swap.1 ? -1 : swap.0) : nil
-            resources.memory = memory
         }
+        if host.memoryReservation > 0 { memory.reservationBytes = host.memoryReservation }
+        memory.swappiness = host.memorySwappiness.flatMap { UInt64(exactly: $0) }
+        if let kernel = host.kernelMemoryTCP, kernel > 0 { memory.kernelTCPBytes = kernel }
+        // `kernelMemory` goes no further: Linux 5.16 and newer take no such limit, and runc has left it out since 1.0.
+        if host.oomKillDisable == true { memory.disableOOMKiller = true }
+        return memory
+    }
+
+    private static func cpu(_ host: HostConfig) -> CPULimits {
         var cpu = CPULimits()
         if host.cpuShares > 0 { cpu.shares = UInt64(host.cpuShares) }
         if host.nanoCPUs > 0 {
             cpu.periodMicroseconds = UInt64(periodMicroseconds)
-            cpu.quotaMicroseconds = host.nanoCPUs * periodMicroseconds / 1_000_000_000
+            // In this order, the product of the largest request fits.
+            cpu.quotaMicroseconds = host.nanoCPUs / (1_000_000_000 / periodMicroseconds)
         }
         if host.cpuPeriod > 0 { cpu.periodMicroseconds = UInt64(host.cpuPeriod) }
         if host.cpuQuota != 0 { cpu.quotaMicroseconds = host.cpuQuota }
+        if host.cpuRealtimePeriod > 0 { cpu.realtimePeriodMicroseconds = UInt64(host.cpuRealtimePeriod) }
+        if host.cpuRealtimeRuntime > 0 { cpu.realtimeRuntimeMicroseconds = host.cpuRealtimeRuntime }
         if !host.cpusetCPUs.isEmpty { cpu.cpus = host.cpusetCPUs }
-        if cpu != CPULimits() { resources.cpu = cpu }
-        return resources
+        if !host.cpusetMems.isEmpty { cpu.mems = host.cpusetMems }
+        return cpu
+    }
+
+    private static func blockIO(_ host: HostConfig, numbers: [String: DeviceNumber]) -> BlockIOLimits {
+        func throttles(_ devices: [ThrottleDevice]) -> [BlockIOLimits.Throttle] {
+            devices.compactMap { device in
+                numbers[device.path].map { BlockIOLimits.Throttle(major: Int64($0.major), minor: Int64($0.minor), rate: device.rate) }
+            }
+        }
+        var blockIO = BlockIOLimits()
+        if host.blkioWeight > 0 { blockIO.weight = UInt16(exactly: host.blkioWeight) }
+        blockIO.weightDevice = host.blkioWeightDevice.compactMap { device in
+            numbers[device.path].map {
+                BlockIOLimits.DeviceWeight(major: Int64($0.major), minor: Int64($0.minor), weight: UInt16(exactly: device.weight))
+            }
+        }
+        blockIO.throttleReadBytes = throttles(host.blkioDeviceReadBps)
+        blockIO.throttleWriteBytes = throttles(host.blkioDeviceWriteBps)
+        blockIO.throttleReadOperations = throttles(host.blkioDeviceReadIOps)
+        blockIO.throttleWriteOperations = throttles(host.blkioDeviceWriteIOps)
+        return blockIO
+    }
+
+    /// The devices that limits name.
+    static func blockDevicePaths(_ host: HostConfig) -> Set<String> {
+        Set(
+            host.blkioWeightDevice.map(\.path)
+                + [host.blkioDeviceReadBps, host.blkioDeviceWriteBps, host.blkioDeviceReadIOps, host.blkioDeviceWriteIOps]
+                .flatMap { $0.map(\.path) })
     }
 
     /// -1 where there is no limit. 0 is what docker's command line sends when its user says nothing, and so the default.
@@ -117,7 +119,7 @@ enum ResourceRequests {
     private static func invalid(_ message: String) -> EngineError { EngineError(.invalidParameter, message) }
 }
 
-/// Numbers of processors in the kernel's list format, `0-3,5`. - Source: cpuset(7), "List format".
+/// Numbers of processors, or of memory nodes, in the kernel's list format, `0-3,5`. - Source: cpuset(7), "List format".
 struct ProcessorSet: Equatable, Sendable, CustomStringConvertible {
     /// The highest number that a list may name.
     static let maximumNumber = 8191

@@ -12,26 +12,48 @@ struct SecurityOptions: Equatable, Sendable {
 
     var seccomp = Seccomp.standard
     var noNewPrivileges = false
+    /// A profile's name or `unconfined`; nil where nothing is asked for.
+    var appArmor: String?
+    /// SELinux labels, `disable` or `type:…` and the like.
+    var labels: [String] = []
 
     init() {}
 
-    /// - Throws: `.invalidParameter` for what is no option, `.notImplemented` for one that is not served.
+    /// - Throws: `.invalidParameter` in Docker's words for what is no option, `.notImplemented` for one that is not served.
     init(parsing options: [String]) throws(EngineError) {
         for option in options {
-            let separator = option.firstIndex { $0 == "=" || $0 == ":" }
-            let key = separator.map { String(option[..<$0]) } ?? option
-            let value = separator.map { String(option[option.index(after: $0)...]) }
-            switch (key, value) {
-            case ("no-new-privileges", nil): noNewPrivileges = true
-            case ("no-new-privileges", let word?): noNewPrivileges = try Self.boolean(word, of: option)
-            case ("seccomp", "unconfined"?): seccomp = .unconfined
-            // `builtin` is what the daemon calls its own profile; clients from 23.0 on may send it.
-            case ("seccomp", "builtin"?): seccomp = .standard
-            case ("seccomp", let profile?): seccomp = .profile(profile)
-            case ("apparmor", _), ("label", _), ("systempaths", _), ("writable-cgroups", _), ("credentialspec", _):
-                throw Refusal.notYet("HostConfig.SecurityOpt \"\(key)\"", comesWith: "the rest of the container options")
-            default: throw EngineError(.invalidParameter, "invalid --security-opt 2: \"\(option)\"")
+            switch option {
+            case "no-new-privileges": noNewPrivileges = true
+            case "disable": labels.append(option)
+            default:
+                // Later clients write `=`, earlier ones a colon.
+                guard let separator = option.firstIndex(of: "=") ?? option.firstIndex(of: ":") else { throw Self.invalid(1, option) }
+                try take(String(option[..<separator]), String(option[option.index(after: separator)...]), of: option)
             }
+        }
+    }
+
+    private mutating func take(_ key: String, _ value: String, of option: String) throws(EngineError) {
+        switch key {
+        case "no-new-privileges": noNewPrivileges = try Self.boolean(value, of: option)
+        case "seccomp":
+            // `builtin` is what the daemon calls its own profile; clients from 23.0 on may send it.
+            switch value {
+            case "unconfined": seccomp = .unconfined
+            case "builtin": seccomp = .standard
+            default: seccomp = .profile(value)
+            }
+        case "apparmor": appArmor = value
+        case "label": labels.append(value)
+        case "writable-cgroups": throw Refusal.notYet("HostConfig.SecurityOpt \"\(key)\"", comesWith: "cgroup delegation")
+        default: throw Self.invalid(2, option)
+        }
+    }
+
+    /// Refuses what this host would pass over in silence though it matters.
+    func check(facts: HostFacts) throws(EngineError) {
+        if facts.hasSELinux, let label = labels.first(where: { $0 != "disable" }) {
+            throw Refusal.notYet("HostConfig.SecurityOpt \"label=\(label)\" on a host with SELinux", comesWith: "SELinux labels")
         }
     }
 
@@ -39,7 +61,11 @@ struct SecurityOptions: Equatable, Sendable {
         switch word {
         case "true", "1", "t", "T", "TRUE", "True": return true
         case "false", "0", "f", "F", "FALSE", "False": return false
-        default: throw EngineError(.invalidParameter, "invalid --security-opt 2: \"\(option)\"")
+        default: throw Self.invalid(2, option)
         }
+    }
+
+    private static func invalid(_ number: Int, _ option: String) -> EngineError {
+        EngineError(.invalidParameter, "invalid --security-opt \(number): \(ContainerChecks.quoted(option))")
     }
 }

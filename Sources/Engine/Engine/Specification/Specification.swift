@@ -1,5 +1,6 @@
 internal import CoreTypes
 internal import EngineAPI
+internal import LinuxSyscalls
 internal import OCISpec
 
 /// Everything that a container's runtime configuration follows from.
@@ -14,11 +15,23 @@ struct SpecificationRequest: Sendable {
     var files: NetworkFiles
     /// The system call filter; nil for none.
     var seccomp: SeccompConfiguration?
-    /// Device nodes that a privileged container gets.
-    var hostDevices: [LinuxDevice] = []
+    /// What was looked up on the host for this start.
+    var findings = HostFindings()
     /// `apus-init` on the host.
     var initPath: String
     var facts: HostFacts
+}
+
+/// What a start looks up on the host, because it may be another at the next.
+struct HostFindings: Equatable, Sendable {
+    /// Device nodes that the container gets.
+    var devices: [LinuxDevice] = []
+    /// The numbers of the block devices that limits name by their paths.
+    var blockDevices: [String: DeviceNumber] = [:]
+    /// Files of other containers' namespaces.
+    var namespaces: [LinuxNamespace.Kind: String] = [:]
+    /// What is bound to `/dev/shm`; nil is a file system of the container's own.
+    var sharedMemory: String?
 }
 
 /// Where the engine keeps the files about names and addresses that a container sees in `/etc`.
@@ -37,6 +50,11 @@ struct HostFacts: Equatable, Sendable {
     /// Whether the kernel limits swap apart from memory.
     var countsSwap: Bool
     var kernelVersion: KernelVersion
+    var limits: KernelLimits
+    /// Whether the kernel confines processes by AppArmor.
+    var hasAppArmor = false
+    /// Whether the kernel labels processes and files by SELinux.
+    var hasSELinux = false
 }
 
 /// Turns a container into the document that the runtime executes. Pure.
@@ -54,11 +72,15 @@ enum Specification {
         var configuration = RuntimeConfiguration(ociVersion: version)
         configuration.root = RootConfiguration(path: rootDirectory, isReadOnly: host.readonlyRootfs)
         configuration.process = try process(of: request)
-        configuration.hostname = hostname(of: request.config, host, id: request.id, hostName: request.facts.hostName)
-        configuration.domainname = request.config.domainName.isEmpty ? nil : request.config.domainName
+        let modes = try NamespaceModes(host)
+        if modes.hostName == .own {
+            configuration.hostname = hostname(of: request.config, host, id: request.id, hostName: request.facts.hostName)
+            configuration.domainname = request.config.domainName.isEmpty ? nil : request.config.domainName
+        }
         let binds = try bindMounts(host)
         configuration.mounts = try mounts(of: request, binds: binds)
         configuration.linux = try linux(of: request, binds: binds)
+        configuration.annotations = host.annotations
         return configuration
     }
 
@@ -106,7 +128,10 @@ enum Specification {
         to process: inout ProcessConfiguration, host: HostConfig, facts: HostFacts
     ) throws(EngineError) {
         process.resourceLimits = try ResourceRequests.limits(host.ulimits)
-        process.noNewPrivileges = try SecurityOptions(parsing: host.securityOpt).noNewPrivileges
+        let security = try SecurityOptions(parsing: host.securityOpt)
+        process.noNewPrivileges = security.noNewPrivileges
+        // Docker passes over a profile where the kernel has no AppArmor.
+        if facts.hasAppArmor { process.appArmorProfile = security.appArmor ?? (host.privileged ? "unconfined" : nil) }
         process.oomScoreAdjustment = Int32(clamping: host.oomScoreAdj)
     }
 
@@ -129,6 +154,7 @@ enum Specification {
     /// The short id where nothing else is asked for; the host's where the network is the host's.
     static func hostname(of config: ContainerConfig, _ host: HostConfig, id: ContainerID, hostName: String) -> String {
         if !config.hostname.isEmpty { return config.hostname }
+        // Docker's container of the host's UTS namespace is told its own short id all the same.
         return host.networkMode == "host" ? hostName : id.text.shortID
     }
 
@@ -163,7 +189,10 @@ enum Specification {
                     destination: initDestination, type: "bind", source: request.initPath, options: ["bind", "ro", "rprivate"]))
         }
         let taken = Set(asked.map(\.destination))
-        let defaults = DefaultMounts.mounts(for: request.host).filter { mount in
+        let modes = try NamespaceModes(request.host)
+        let defaults = DefaultMounts.mounts(
+            for: request.host, sharedMemory: modes.sharedMemory, at: request.findings.sharedMemory
+        ).filter { mount in
             // Who mounts over /dev wants none of ours in it.
             !taken.contains(mount.destination) && !(taken.contains("/dev") && mount.destination.hasPrefix("/dev/"))
         }
@@ -186,27 +215,27 @@ enum Specification {
     private static func linux(of request: SpecificationRequest, binds: [BindMount]) throws(EngineError) -> LinuxConfiguration {
         let host = request.host
         var linux = LinuxConfiguration()
-        linux.namespaces = namespaces(host)
-        linux.cgroupsPath = cgroupPath(of: request.id)
-        linux.resources = ResourceRequests.resources(host, countsSwap: request.facts.countsSwap)
+        linux.namespaces = try NamespaceModes(host).namespaces(joining: request.findings.namespaces)
+        linux.cgroupsPath = cgroupPath(of: request.id, parent: host.cgroupParent)
+        linux.resources = ResourceRequests.resources(
+            host, countsSwap: request.facts.countsSwap, blockDevices: request.findings.blockDevices)
         linux.sysctl = try sysctls(host)
         linux.seccomp = request.seccomp
         linux.rootfsPropagation = rootfsPropagation(binds)
         if host.privileged {
-            linux.devices = request.hostDevices
+            linux.devices = request.findings.devices
         } else {
-            linux.maskedPaths = DefaultPaths.masked(processorCount: request.facts.processors.count)
-            linux.readonlyPaths = DefaultPaths.readOnly
+            // The default list grows by what this host has; one of the request's own stands as it is.
+            let masked = host.maskedPaths ?? DefaultPaths.masked
+            linux.maskedPaths = masked == DefaultPaths.masked ? DefaultPaths.masked(processorCount: request.facts.processors.count) : masked
+            linux.readonlyPaths = host.readonlyPaths ?? DefaultPaths.readOnly
         }
         return linux
     }
 
-    /// Below the root of every hierarchy.
-    static func cgroupPath(of id: ContainerID) -> String { "/apus/\(id)" }
-
-    private static func namespaces(_ host: HostConfig) -> [LinuxNamespace] {
-        let kinds: [LinuxNamespace.Kind] = [.mount, .network, .uts, .pid, .ipc, .cgroup]
-        return kinds.filter { $0 != .network || host.networkMode != "host" }.map { LinuxNamespace($0) }
+    /// Below the root of every hierarchy, in our own parent or the asked-for one, which stays when the container goes.
+    static func cgroupPath(of id: ContainerID, parent: String = "") -> String {
+        cleanedPath("\(parent.isEmpty ? "apus" : parent)/\(id)")
     }
 
     private static func rootfsPropagation(_ binds: [BindMount]) -> RootfsPropagation? {
@@ -220,7 +249,7 @@ enum Specification {
             "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
             "kernel.shm_rmid_forced",
         ]
-        let ownNetwork = host.networkMode != "host"
+        let ownNetwork = NamespaceModes.networkOwner(host.networkMode) == .own
         for name in host.sysctls.keys.sorted() {
             let isNetwork = name.hasPrefix("net.")
             guard ipc.contains(name) || name.hasPrefix("fs.mqueue.") || isNetwork else {

@@ -35,6 +35,14 @@ enum HostDevices {
         }
     }
 
+    /// The number of the device at a path.
+    /// - Throws: `.system` that names the path, as Docker does.
+    static func number(of path: String) throws(EngineError) -> DeviceNumber {
+        do throws(SyscallError) {
+            return try fileStatus(FilePath(path), followingLinks: true).device
+        } catch { throw EngineError(.system, "stat \(path): \(Errno(rawValue: error.errno).description.lowercased())", cause: error) }
+    }
+
     private static func device(_ kind: LinuxDevice.Kind, _ path: FilePath, _ status: FileStatus) -> LinuxDevice {
         LinuxDevice(
             kind, path: path.string, major: Int64(status.device.major), minor: Int64(status.device.minor), fileMode: status.mode & 0o7777,

@@ -26,7 +26,9 @@ struct HostInformation: Sendable {
         let countsSwap = isUnifiedCgroup || Self.exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes")
         facts = HostFacts(
             hostName: try Self.text("/proc/sys/kernel/hostname"), processors: set, highestCapability: highest, countsSwap: countsSwap,
-            kernelVersion: version)
+            kernelVersion: version, limits: try KernelLimits(isUnified: isUnifiedCgroup),
+            hasAppArmor: (try? Self.text("/sys/module/apparmor/parameters/enabled")) == "Y",
+            hasSELinux: Self.exists("/sys/fs/selinux/enforce"))
         let release = Self.assignments((try? Self.text("/etc/os-release")) ?? "")
         operatingSystem = release["PRETTY_NAME"] ?? "Linux"
         operatingSystemVersion = release["VERSION_ID"] ?? ""
@@ -34,14 +36,14 @@ struct HostInformation: Sendable {
         forwardsIPv4 = (try? Self.text("/proc/sys/net/ipv4/ip_forward")) == "1"
     }
 
-    private static func text(_ path: FilePath) throws(EngineError) -> String {
+    static func text(_ path: FilePath) throws(EngineError) -> String {
         do throws(SyscallError) {
             let bytes = try readFile(path, limitBytes: limitBytes)
             return String(decoding: bytes, as: UTF8.self).trimmed
         } catch { throw .system("look at the host", error) }
     }
 
-    private static func exists(_ path: FilePath) -> Bool { (try? fileStatus(path, followingLinks: true)) != nil }
+    static func exists(_ path: FilePath) -> Bool { (try? fileStatus(path, followingLinks: true)) != nil }
 
     /// `NAME="value"` lines. - Source: os-release(5).
     static func assignments(_ text: String) -> [String: String] {

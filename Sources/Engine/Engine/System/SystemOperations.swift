@@ -99,7 +99,7 @@ extension ContainerEngine {
         answer.cpuset = true
         answer.pidsLimit = true
         answer.ipv4Forwarding = host.forwardsIPv4
-        answer.oomKillDisable = !host.isUnifiedCgroup
+        answer.oomKillDisable = host.facts.limits.has(.oomKillDisable)
         answer.kernelVersion = host.kernelRelease
         answer.operatingSystem = host.operatingSystem
         answer.osVersion = host.operatingSystemVersion

@@ -1,0 +1,110 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import LinuxSyscalls
+internal import OCISpec
+internal import SystemPackage
+
+/// What a start takes from other containers, held open until the runtime has it.
+struct JoinedParts: Sendable {
+    /// Files of the others' namespaces.
+    var namespaces: [LinuxNamespace.Kind: String] = [:]
+    /// What is bound to `/dev/shm`; nil is a file system of the container's own.
+    var sharedMemory: String?
+    /// The files in `/etc` and the names of the container whose network it is.
+    var network: NetworkNames?
+    private var held: [HeldNamespace] = []
+
+    struct NetworkNames: Sendable {
+        var files: NetworkFiles
+        var hostName: String
+        var domainName: String
+    }
+
+    mutating func hold(_ namespace: HeldNamespace, as kind: LinuxNamespace.Kind) {
+        namespaces[kind] = namespace.path
+        held.append(namespace)
+    }
+}
+
+/// A namespace kept alive by a descriptor, so that its path means it even when its processes are gone.
+final class HeldNamespace: Sendable {
+    private let file: OwnedFD
+
+    init(_ kind: LinuxNamespace.Kind, of pid: UInt32) throws(SyscallError) {
+        file = try openFile(FilePath("/proc/\(pid)/ns/\(kind == .network ? "net" : kind.rawValue)"), .readOnly)
+    }
+
+    /// For other processes, as long as this value lives.
+    var path: String { "/proc/\(processID())/fd/\(file.number)" }
+}
+
+extension Container {
+    /// Containers one of which has its shared memory from the next.
+    private static let sharedMemoryChainLimit = 16
+
+    /// Opens what the container's modes want of other containers.
+    /// - Throws: `.conflict` in Docker's words for one that does not run.
+    func joinOthers() async throws(EngineError) -> JoinedParts {
+        let modes = try NamespaceModes(document.hostConfig)
+        var joined = JoinedParts()
+        for (kind, owner) in modes.owners {
+            guard case .container(let name) = owner else { continue }
+            do throws(EngineError) { try await join(kind, of: name, into: &joined) } catch { throw Self.told(error, kind, name) }
+        }
+        switch modes.sharedMemory {
+        case .own, .none: break
+        case .shareable: joined.sharedMemory = paths.sharedMemory.string
+        case .host: joined.sharedMemory = hostSharedMemory
+        case .container(let name): joined.sharedMemory = try await sharedMemory(of: name)
+        }
+        return joined
+    }
+
+    private func join(_ kind: LinuxNamespace.Kind, of name: String, into joined: inout JoinedParts) async throws(EngineError) {
+        let other = try services.index.find(name)
+        if kind == .network && other === self { throw EngineError(.invalidParameter, "cannot join own network") }
+        guard let task = await other.state.runningTask else { throw await other.notRunning }
+        do throws(SyscallError) { joined.hold(try HeldNamespace(kind, of: task.pid), as: kind) } catch {
+            throw .system("join the \(kind.rawValue) namespace of container \(other.id)", error)
+        }
+        // A pid that its shim has not waited for cannot have become another process's before we opened its namespace.
+        do throws(ShimError) { _ = try await task.shim.describe() } catch { throw await other.notRunning }
+        guard await other.state.runningTask?.pid == task.pid else { throw await other.notRunning }
+        if kind == .network { joined.network = await other.networkNames }
+    }
+
+    private var networkNames: JoinedParts.NetworkNames {
+        JoinedParts.NetworkNames(files: paths.networkFiles, hostName: document.config.hostname, domainName: document.config.domainName)
+    }
+
+    /// The words of Docker for a container whose namespace cannot be joined.
+    private static func told(_ error: EngineError, _ kind: LinuxNamespace.Kind, _ name: String) -> EngineError {
+        let doing =
+            switch kind {
+            case .ipc: "can't join IPC of container \(name)"
+            case .pid: "cannot join PID of a non running container: \(name)"
+            default: ""
+            }
+        return doing.isEmpty ? error : EngineError(error.code, "\(doing): \(error.message)", cause: error.cause)
+    }
+
+    /// The directory that another container has as its shared memory.
+    private func sharedMemory(of name: String) async throws(EngineError) -> String {
+        var next = name
+        for _ in 0..<Self.sharedMemoryChainLimit {
+            let other = try services.index.find(next)
+            switch try NamespaceModes(await other.document.hostConfig).sharedMemory {
+            case .shareable: return other.paths.sharedMemory.string
+            case .host: return hostSharedMemory
+            case .container(let further): next = further
+            case .own, .none:
+                throw EngineError(
+                    .invalidParameter,
+                    "can't join IPC of container \(name): non-shareable IPC (hint: use IpcMode:shareable for the donor container)")
+            }
+        }
+        throw EngineError(.invalidParameter, "can't join IPC of container \(name): it is shared in a circle")
+    }
+
+    private var hostSharedMemory: String { "/dev/shm" }
+}

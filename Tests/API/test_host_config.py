@@ -1,0 +1,245 @@
+"""`HostConfig`: what a container may use, whose namespaces it has, and what the host's names and rights in it are."""
+
+import os
+
+import pytest
+
+from engine_http import api
+
+
+def create(daemon, image, expect=201, config=None, **host):
+    status, answer = api(daemon, "POST", "/containers/create", {"Image": image, "Cmd": ["true"], **(config or {}), "HostConfig": host})
+    assert status == expect, answer
+    return answer
+
+
+def cgroup_file(cli, name, controller, file):
+    """What a file of a running container's cgroup says; None where this machine's cgroups are of version 2."""
+    process = cli.inspect(name, "{{.State.Pid}}")
+    with open(f"/proc/{process}/cgroup", encoding="utf-8") as table:
+        rows = [line.rstrip("\n").split(":", 2) for line in table]
+    path = next((row[2] for row in rows if controller in row[1].split(",")), None)
+    if path is None:
+        return None
+    with open(f"/sys/fs/cgroup/{controller}{path}/{file}", encoding="utf-8") as found:
+        return found.read().strip()
+
+
+def test_limits_of_memory_and_processors_reach_the_cgroup(cli, image):
+    cli("run", "-d", "--name", "held", "-m", "64m", "--memory-reservation", "32m", "--memory-swappiness", "20", "--oom-kill-disable",
+        "--cpuset-mems", "0", "--cpu-shares", "77", image, "sleep", "60").ok()
+    template = "{{.HostConfig.MemoryReservation}} {{.HostConfig.MemorySwappiness}} {{.HostConfig.OomKillDisable}} {{.HostConfig.CpusetMems}}"
+    assert cli.inspect("held", template) == "33554432 20 true 0"
+    for controller, file, value in [("memory", "memory.soft_limit_in_bytes", "33554432"), ("memory", "memory.swappiness", "20"),
+                                    ("cpuset", "cpuset.mems", "0"), ("cpu", "cpu.shares", "77")]:
+        assert cgroup_file(cli, "held", controller, file) in (value, None), file
+    assert "oom_kill_disable 1" in (cgroup_file(cli, "held", "memory", "memory.oom_control") or "oom_kill_disable 1")
+
+
+def block_device():
+    return next((f"/dev/{name}" for name in sorted(os.listdir("/sys/block")) if os.path.exists(f"/dev/{name}")), None)
+
+
+def test_rates_of_a_block_device_reach_the_cgroup(cli, image):
+    device = block_device()
+    if device is None:
+        pytest.skip("no block device")
+    cli("run", "-d", "--name", "slow", "--device-read-bps", f"{device}:1mb", "--device-write-iops", f"{device}:50", image, "sleep", "60").ok()
+    number = os.stat(device).st_rdev
+    for file, value in [("read_bps_device", 1 << 20), ("write_iops_device", 50)]:
+        said = cgroup_file(cli, "slow", "blkio", f"blkio.throttle.{file}")
+        assert said in (f"{os.major(number)}:{os.minor(number)} {value}", None)
+
+
+def test_a_device_that_a_limit_names_must_be_there_at_the_start(cli, image):
+    result = cli("run", "--name", "lost", "--device-read-bps", "/dev/nosuch:1mb", image, "true")
+    # By these words docker's command line knows a command that is not there.
+    assert result.code == 127 and "stat /dev/nosuch: no such file or directory" in result.err
+
+
+def test_what_this_kernel_cannot_limit_is_discarded_with_dockers_warning(own_daemon, image):
+    if os.path.exists("/sys/fs/cgroup/blkio/blkio.weight") or not os.path.isdir("/sys/fs/cgroup/blkio"):
+        pytest.skip("this kernel weighs block devices")
+    answer = create(own_daemon, image, BlkioWeight=300, CpuPercent=3, Links=["a:b"])
+    assert answer["Warnings"][:2] == [
+        "linux does not support CPU percent. Percent discarded.",
+        "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded."]
+    assert "Links" in answer["Warnings"][2]
+    _, document = api(own_daemon, "GET", f"/containers/{answer['Id']}/json")
+    assert document["HostConfig"]["BlkioWeight"] == 0 and document["HostConfig"]["CpuPercent"] == 0
+
+
+@pytest.mark.parametrize("host, message", [
+    ({"MemoryReservation": 1000}, "Minimum memory reservation allowed is 6MB"),
+    ({"Memory": 8 << 20, "MemoryReservation": 16 << 20}, "Minimum memory limit can not be less than memory reservation limit, see usage"),
+    ({"MemorySwappiness": 101}, "Invalid value: 101, valid memory swappiness range is 0-100"),
+    ({"CpusetMems": "9"}, "Requested memory nodes are not available - requested 9, available: 0"),
+    ({"CpusetMems": "x"}, "Invalid value x for cpuset mems"),
+    ({"CpuRealtimePeriod": 100, "CpuRealtimeRuntime": 200}, "cpu real-time runtime cannot be higher than cpu real-time period"),
+    ({"IOMaximumIOps": 1}, "Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps"),
+    ({"PidMode": "private"}, "invalid PID mode: private"), ({"PidMode": "container:"}, "invalid PID mode: container:"),
+    ({"IpcMode": "all"}, "invalid IPC mode: all"), ({"UTSMode": "container:x"}, "invalid UTS mode: container:x"),
+    ({"CgroupnsMode": "shared"}, "invalid cgroup namespace mode: shared"),
+    ({"NetworkMode": "container:"}, "Invalid network mode: invalid container format container:<name|id>"),
+    ({"NetworkMode": "container:x", "Dns": ["1.1.1.1"]}, "conflicting options: dns and the network mode"),
+    ({"NetworkMode": "container:x", "ExtraHosts": ["a:1.1.1.1"]}, "conflicting options: custom host-to-IP mapping and the network mode"),
+    ({"Isolation": "hyperv"}, "invalid isolation 'hyperv' on linux"),
+    ({"ExtraHosts": ["nonsense"]}, 'bad format for add-host: "nonsense"'),
+    ({"ExtraHosts": ["a\nb:1.1.1.1"]}, 'bad format for add-host: "a\\x0ab:1.1.1.1"'),
+    ({"Annotations": {"": "x"}}, "invalid Annotations: the empty string is not permitted as an annotation key"),
+    ({"StorageOpt": {"size": "1g"}}, "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"),
+    ({"StorageOpt": {"colour": "red"}}, "Unknown option colour"),
+    ({"SecurityOpt": ["alone"]}, 'invalid --security-opt 1: "alone"'), ({"SecurityOpt": ["a=b"]}, 'invalid --security-opt 2: "a=b"'),
+    ({"Runtime": "nosuch"}, "unknown or invalid runtime name: nosuch"),
+])
+def test_F07_what_makes_no_sense_is_refused_in_dockers_words(own_daemon, image, host, message):
+    assert create(own_daemon, image, expect=400, **host) == {"message": message}
+
+
+def test_names_conflict_with_the_namespaces_of_others(own_daemon, image):
+    for host, config, what in [({"UTSMode": "host"}, {"Hostname": "x"}, "hostname and the UTS mode"),
+                               ({"NetworkMode": "container:x"}, {"Hostname": "x"}, "hostname and the network mode")]:
+        assert create(own_daemon, image, expect=400, config=config, **host) == {"message": f"conflicting options: {what}"}
+
+
+LARGE = [2**63 - 1, -2**63]
+
+
+@pytest.mark.parametrize("field", ["Memory", "MemorySwap", "MemoryReservation", "KernelMemory", "KernelMemoryTCP", "NanoCpus", "CpuShares",
+                                   "CpuPeriod", "CpuQuota", "CpuRealtimePeriod", "CpuRealtimeRuntime", "PidsLimit", "ShmSize", "OomScoreAdj",
+                                   "BlkioWeight", "MemorySwappiness", "CpuPercent", "CpuCount"])
+def test_F07_the_largest_numbers_are_an_answer_not_the_end_of_the_daemon(own_daemon, image, field):
+    for value in LARGE + [2**64, -2**64]:
+        status, answer = api(own_daemon, "POST", "/containers/create", {"Image": image, "Cmd": ["true"], "HostConfig": {field: value}})
+        assert status in (201, 400), answer
+        if status == 201:
+            status, answer = api(own_daemon, "POST", f"/containers/{answer['Id']}/start")
+            assert status in (204, 400, 500), answer
+    assert api(own_daemon, "GET", "/_ping")[0] == 200
+
+
+# Namespaces
+
+
+def namespace(cli, name, kind):
+    return os.readlink(f"/proc/{cli.inspect(name, '{{.State.Pid}}')}/ns/{kind}")
+
+
+@pytest.mark.parametrize("flag, kind", [("--pid", "pid"), ("--uts", "uts"), ("--ipc", "ipc"), ("--cgroupns", "cgroup"), ("--network", "net")])
+def test_the_hosts_namespaces_are_used_where_asked(cli, image, flag, kind):
+    cli("run", "-d", "--name", "close", flag, "host", image, "sleep", "60").ok()
+    assert namespace(cli, "close", kind) == os.readlink(f"/proc/self/ns/{kind}")
+    others = {"pid", "uts", "ipc", "cgroup", "net"} - {kind}
+    assert all(namespace(cli, "close", other) != os.readlink(f"/proc/self/ns/{other}") for other in others)
+
+
+@pytest.mark.parametrize("flag, kind", [("--pid", "pid"), ("--ipc", "ipc"), ("--network", "net")])
+def test_another_containers_namespace_is_joined_by_name(cli, image, flag, kind):
+    donor = cli("run", "-d", "--name", "donor", "--ipc", "shareable", image, "sleep", "60").line()
+    cli("run", "-d", "--name", "guest", flag, "container:donor", image, "sleep", "60").ok()
+    assert namespace(cli, "guest", kind) == namespace(cli, "donor", kind)
+    field = {"pid": "PidMode", "ipc": "IpcMode", "net": "NetworkMode"}[kind]
+    assert cli.inspect("guest", f"{{{{.HostConfig.{field}}}}}") == f"container:{donor}"
+    assert cli("rm", "-f", "donor").ok() and cli("rm", "-f", "guest").ok()
+
+
+def test_shared_memory_is_one_and_goes_with_its_owner(cli, image):
+    cli("run", "-d", "--name", "donor", "--ipc", "shareable", "--shm-size", "2m", image, "sleep", "60").ok()
+    cli("run", "-d", "--name", "guest", "--ipc", "container:donor", image, "sleep", "60").ok()
+    cli("exec", "donor", "sh", "-c", "echo told > /dev/shm/note").ok()
+    assert cli("run", "--rm", "--ipc", "container:guest", image, "sh", "-c", "cat /dev/shm/note; df /dev/shm | tail -n 1").ok().split()[:3:2] == [
+        "told", "2048"]
+    cli("restart", "-t", "0", "donor").ok()
+    assert cli("exec", "donor", "ls", "/dev/shm").ok() == ""
+
+
+def test_the_network_of_another_comes_with_its_names(cli, image):
+    cli("run", "-d", "--name", "donor", "-h", "shared", "--add-host", "far:192.0.2.7", image, "sleep", "60").ok()
+    out = cli("run", "--rm", "--network", "container:donor", image, "sh", "-c", "hostname; grep far /etc/hosts; echo $HOSTNAME").ok()
+    assert out.split() == ["shared", "192.0.2.7", "far", "shared"]
+
+
+@pytest.mark.parametrize("flag, words", [
+    ("--network", "is not running"), ("--ipc", "can't join IPC of container"), ("--pid", "cannot join PID of a non running container")])
+def test_who_does_not_run_cannot_be_joined(cli, image, flag, words):
+    cli("create", "--name", "asleep", image, "true").ok()
+    result = cli("run", "--rm", flag, "container:asleep", image, "true")
+    assert result.code == 125 and words in result.err
+    result = cli("run", "--rm", flag, "container:nosuch", image, "true")
+    assert result.code in (125, 127) and "No such container: nosuch" in result.err
+
+
+def test_shared_memory_that_is_not_offered_is_not_joined(cli, image):
+    cli("run", "-d", "--name", "closed", image, "sleep", "60").ok()
+    result = cli("run", "--rm", "--ipc", "container:closed", image, "true")
+    assert result.code == 125 and "non-shareable IPC (hint: use IpcMode:shareable for the donor container)" in result.err
+    assert cli("run", "--rm", "--ipc", "none", image, "sh", "-c", "grep -c /dev/shm /proc/mounts").out.strip() == "0"
+
+
+def test_processes_of_a_container_in_the_hosts_pid_namespace_end_with_it(cli, image):
+    cli("run", "--rm", "--pid", "host", image, "sh", "-c", "sleep 7391 & sleep 0.2").ok()
+    found = [name for name in os.listdir("/proc") if name.isdigit() and b"7391" in cmdline(name)]
+    assert found == []
+
+
+def cmdline(process):
+    try:
+        with open(f"/proc/{process}/cmdline", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+# Rights and names
+
+
+def test_masks_and_read_only_paths_give_way_where_told(cli, image):
+    assert cli("run", "--rm", image, "sh", "-c", "cat /proc/keys | wc -l; touch /proc/sys/kernel/domainname").out.strip() == "0"
+    script = "cat /proc/timer_list | wc -l; mount | grep -c ' /proc/'"
+    masked, open_ = (cli("run", "--rm", *flags, image, "sh", "-c", script).out.split()
+                     for flags in ([], ["--security-opt", "systempaths=unconfined"]))
+    assert int(masked[1]) > 3 and open_[1] == "0"
+    template = "{{json .HostConfig.MaskedPaths}} {{json .HostConfig.ReadonlyPaths}}"
+    cli("create", "--name", "bare", "--security-opt", "systempaths=unconfined", image).ok()
+    assert cli.inspect("bare", template) == "[] []"
+
+
+def test_a_list_of_masked_paths_of_the_requests_own_holds(own_daemon, apus, image):
+    answer = create(own_daemon, image, config={"Cmd": ["cat", "/etc/passwd", "/proc/uptime"]}, MaskedPaths=["/etc/passwd"], ReadonlyPaths=[])
+    assert len(apus("start", "-a", answer["Id"]).ok().splitlines()) == 1
+
+
+def test_profiles_that_this_kernel_has_no_use_for_are_passed_over(cli, image):
+    flags = ["--security-opt", "apparmor=unconfined", "--security-opt", "label=disable"]
+    assert cli("run", "--rm", *flags, image, "echo", "on").ok() == "on\n"
+    cli("create", "--name", "profiled", *flags, image).ok()
+    assert cli.inspect("profiled", "{{.AppArmorProfile}}") == "unconfined"
+
+
+def test_names_are_added_to_the_files_without_a_network(cli, image):
+    flags = ["--add-host", "far:192.0.2.7", "--add-host", "six:2001:db8::1", "--dns", "192.0.2.53", "--dns-search", "example.org",
+             "--dns-option", "ndots:3"]
+    for mode in ("none", "host"):
+        out = cli("run", "--rm", "--network", mode, *flags, image, "sh", "-c", "tail -n 2 /etc/hosts; cat /etc/resolv.conf").ok()
+        assert out == "192.0.2.7\tfar\n2001:db8::1\tsix\nsearch example.org\nnameserver 192.0.2.53\noptions ndots:3\n", mode
+
+
+def test_a_parent_of_the_cgroup_is_the_one_asked_for(cli, image):
+    parent = f"apus-test-{os.getpid()}"
+    identifier = cli("run", "-d", "--cgroup-parent", f"/{parent}", image, "sleep", "60").line()
+    try:
+        with open(f"/proc/{cli.inspect(identifier, '{{.State.Pid}}')}/cgroup", encoding="utf-8") as file:
+            paths = {line.rstrip("\n").split(":", 2)[2] for line in file}
+        assert any(path.endswith(f"/{parent}/{identifier}") for path in paths), paths
+        cli("rm", "-f", identifier).ok()
+    finally:
+        for folder, _, _ in os.walk("/sys/fs/cgroup"):
+            if os.path.basename(folder) == parent:
+                os.rmdir(folder)
+
+
+def test_annotations_reach_the_runtime(own_daemon, apus, image):
+    identifier = apus("run", "-d", "--annotation", "org.example.note=told", image, "sleep", "60").line()
+    with open(f"{own_daemon.run}/bundles/{identifier}/config.json", encoding="utf-8") as file:
+        assert '"org.example.note":"told"' in file.read().replace(" ", "")
+    assert apus.inspect(identifier, "{{json .HostConfig.Annotations}}") == '{"org.example.note":"told"}'
