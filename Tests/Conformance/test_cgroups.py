@@ -1,10 +1,14 @@
 """config-linux.md, "Control groups": limits reach the kernel, on this machine's layout."""
 
 import os
+import subprocess
+import sys
 
+import attackers
 import pytest
 
 V1 = os.path.isdir("/sys/fs/cgroup/memory")
+UNIFIED = f"/sys/fs/cgroup/{'unified/' if V1 else ''}cgroup.procs"
 
 
 def cgroup_of(process, controller):
@@ -101,3 +105,47 @@ def test_a_device_that_is_allowed_can_be_opened(runtime, bundle, container):
     node = {"path": "/dev/net/tun", "type": "c", "major": 10, "minor": 200, "fileMode": 0o666, "uid": 0, "gid": 0}
     bundle.write("exec 3<>/dev/net/tun && echo opened", linux={"resources": {"devices": DEVICES + [rule]}, "devices": [node]})
     assert runtime("run", "-b", bundle.path, container).ok().out == "opened\n"
+
+
+REMOVER = """
+import os, sys
+print(flush=True)
+while True:
+    for path in sys.argv[1:]:
+        try:
+            os.rmdir(path)
+        except OSError:
+            pass
+"""
+
+
+@pytest.mark.ours
+def test_a_parent_that_others_remove_meanwhile_is_made_again(runtime, bundle, container):
+    """As when the containers beside this one are deleted: each takes the parent along when nobody seems to be in it."""
+    parent = f"apus-ct-parent-{container}"
+    bundle.write("true", linux={"cgroupsPath": f"/{parent}/inner"})
+    tops = [place.path for place in os.scandir("/sys/fs/cgroup") if V1 and place.is_dir(follow_symlinks=False)] or ["/sys/fs/cgroup"]
+    parents = [os.path.join(top, parent) for top in tops]
+    with subprocess.Popen([sys.executable, "-c", REMOVER, *parents], stdout=subprocess.PIPE) as remover:
+        try:
+            remover.stdout.readline()
+            for number in range(30):
+                runtime("run", "-b", bundle.path, f"{container}-{number}").ok()
+        finally:
+            remover.kill()
+    assert [path for path in parents if os.path.exists(path)] == []
+
+
+@pytest.mark.ours
+@pytest.mark.skipif(not os.path.exists(UNIFIED), reason="needs cgroup v2")
+def test_processes_are_born_in_cgroup_v2_and_not_moved_there(runtime, bundle, container, tmp_path):
+    """A move waits for a lock against every fork of the machine: 10 ms where nobody has taken it just before."""
+    bundle.write("sleep 600")
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    with open(f"/proc/{runtime.state(container)['pid']}/cgroup", encoding="utf-8") as file:
+        assert container in file.read().split("0::")[1]
+    bundle.write("true")
+    for words in (("run", "-b", bundle.path, f"{container}-2"), ("exec", container, "true")):
+        calls = attackers.trace(runtime, tmp_path, *words, calls="clone3,openat,write")
+        assert [call for call in calls if call.name == "clone3" and "CLONE_INTO_CGROUP" in call.arguments], words
+        assert [call for call in calls if "cgroup.procs" in call.arguments] == [], words

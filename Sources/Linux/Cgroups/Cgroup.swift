@@ -38,32 +38,7 @@ package struct Cgroup: Sendable {
             throw CgroupError(.unsupported, doing: "create cgroup \(path.relative)", reason: "the systemd cgroup driver is not supported")
         }
         let layout = if let layout { layout } else { try CgroupLayout.detect() }
-        return try create(planned: plannedRecord(path, layout: layout), layout: layout, resources: resources)
-    }
-
-    /// Makes the cgroup that `plannedRecord` foresaw for this layout: the rest is as above.
-    /// - Parameter controllingDevices: false leaves every device to those whom its mode lets use it: for callers without the right.
-    package static func create(
-        planned: CgroupRecord, layout: CgroupLayout, resources: LinuxResources?, controllingDevices: Bool = true
-    ) throws(CgroupError) -> Cgroup {
-        let planner = CgroupPlanner(layout: layout)
-        let steps =
-            controllingDevices
-            ? try planner.plan(creating: resources ?? LinuxResources()) : try planner.plan(updating: resources ?? .init())
-        var branches: [Branch] = []
-        do throws(CgroupError) {
-            for (hierarchy, place) in zip(layout.hierarchies, planned.places) {
-                branches.append(try CgroupMaker(hierarchy: hierarchy, components: place.components).make(for: steps, mode: layout.mode))
-            }
-            let cgroup = Cgroup(mode: layout.mode, branches: branches)
-            try cgroup.requireNoProcesses()
-            try cgroup.perform(steps)
-            return cgroup
-        } catch {
-            // The reason for failing is what the caller must hear, not that an empty directory of our name stays.
-            try? Cgroup(mode: layout.mode, branches: branches).removeWhatWasMade()
-            throw error
-        }
+        return try CgroupConstruction(plannedRecord(path, layout: layout), layout: layout, resources: resources).finish()
     }
 
     /// Whether resources ask for more than rules for devices.
@@ -157,18 +132,6 @@ package struct Cgroup: Sendable {
         do throws(SyscallError) { return try root.open(path) } catch {
             if error.errno == ENOENT { return nil }
             throw error
-        }
-    }
-
-    private func requireNoProcesses() throws(CgroupError) {
-        for branch in branches where branch.place.foundDepth == branch.depth {
-            let text = try doing("read cgroup \(branch.place.directory)") { () throws(SyscallError) in
-                try branch.leaf?.read("cgroup.procs") ?? ""
-            }
-            if let process = text.split(separator: "\n").first {
-                throw CgroupError(
-                    .notEmpty, doing: "create cgroup \(branch.place.directory)", reason: "it exists and has processes (\(process))")
-            }
         }
     }
 }

@@ -5,7 +5,8 @@ internal import SystemPackage
 /// What a process needs in order to move itself into a cgroup: a control file of each hierarchy, opened with its maker's rights.
 ///
 /// A process with one thread that moves itself through v1's `tasks` spares the kernel the lock that moving another one takes against
-/// every fork of the machine.
+/// every fork of the machine. v2 has nothing like it, and its move may wait 10 ms for that lock: a process that is born in v2's directory
+/// (CLONE_INTO_CGROUP) pays 0.1 ms.
 package final class CgroupEntry: Sendable {
     private final class ControlFile: Sendable {
         let descriptor: OwnedFD
@@ -23,22 +24,28 @@ package final class CgroupEntry: Sendable {
     /// - Parameter bornInUnified: whether the process will be cloned into `directoryForClone`, which spares v2 a move.
     package init(into cgroup: Cgroup, bornInUnified: Bool) throws(CgroupError) {
         var files: [ControlFile] = []
-        for branch in cgroup.branches where !(bornInUnified && branch.place.version == .v2) {
+        var unified: CgroupDirectory?
+        for branch in cgroup.branches {
             let path = Self.controlFile(of: branch.place)
             do throws(SyscallError) {
                 guard let leaf = branch.leaf else { throw SyscallError("open", path, errno: ENOENT) }
+                if bornInUnified && branch.place.version == .v2 {
+                    unified = leaf
+                    continue
+                }
                 let name = FilePath(path).lastComponent.map { FilePath($0.string) } ?? ""
                 files.append(ControlFile(try openFile(name, .writeOnly, at: leaf.number), path: path))
             } catch { throw CgroupError(doing: "open \(path)", cause: error) }
         }
         self.files = files
-        unified = bornInUnified ? cgroup.unifiedLeaf : nil
+        self.unified = unified
     }
 
-    /// From descriptors that another process sent: those of an entry into the whole cgroup of `record`, in their order, which are owned
-    /// from here on.
-    package init(receiving descriptors: [Int32], of record: CgroupRecord) {
-        let paths = record.places.map(Self.controlFile) + Array(repeating: "", count: max(0, descriptors.count - record.places.count))
+    /// From descriptors that another process sent: those of its entry into the cgroup of `record`, in their order, which are owned from
+    /// here on.
+    package init(receiving descriptors: [Int32], of record: CgroupRecord, bornInUnified: Bool) {
+        var paths = record.places.filter { !(bornInUnified && $0.version == .v2) }.map(Self.controlFile)
+        paths += Array(repeating: "", count: max(0, descriptors.count - paths.count))
         files = zip(descriptors, paths).map { ControlFile(OwnedFD(owning: $0), path: $1) }
         unified = nil
     }

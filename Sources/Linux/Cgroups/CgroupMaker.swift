@@ -6,8 +6,8 @@ internal import SystemPackage
 struct CgroupMaker {
     let hierarchy: CgroupHierarchy
     let components: [String]
-    /// How often a parent that someone removes meanwhile is made again.
-    private static let maximumAttempts = 16
+    /// How long a parent that others remove meanwhile, each with its last container, is made again.
+    private static let timeoutNanoseconds: Int64 = 1_000_000_000
 
     init(hierarchy: CgroupHierarchy, components: [String]) {
         self.hierarchy = hierarchy
@@ -37,11 +37,11 @@ struct CgroupMaker {
 
     /// - Returns: how many components existed.
     private func makeDirectories() throws(SyscallError) -> Int {
-        var attempts = 0
+        var wait = BackOff(deadline: monotonicNanoseconds() + Self.timeoutNanoseconds)
         while true {
-            attempts += 1
             do throws(SyscallError) { return try makeFrom(components.count - 1) } catch {
-                if error.errno != ENOENT || attempts == Self.maximumAttempts { throw error }
+                // ENODEV: below a directory that is just being removed.
+                if ![ENOENT, ENODEV].contains(error.errno) || !wait.rest() { throw error }
             }
         }
     }

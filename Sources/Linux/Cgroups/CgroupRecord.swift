@@ -55,20 +55,6 @@ package struct CgroupRecord: Equatable, Sendable {
         }
     }
 
-    /// The record as a document of its own.
-    package var encoded: [UInt8] {
-        var writer = JSONWriter()
-        write(to: &writer)
-        return writer.bytes
-    }
-
-    /// Reads such a document.
-    package init(encoded: [UInt8]) throws(JSONError) {
-        var reader = try JSONReader(encoded)
-        try self.init(from: &reader)
-        try reader.finish()
-    }
-
     /// Reads what `write` wrote.
     package init(from reader: inout JSONReader) throws(JSONError) {
         var mode: CgroupLayout.Mode?

@@ -7,30 +7,34 @@ internal import Rootfs
 
 /// The cgroup of a container, from the plan that is written down first to its removal.
 final class ContainerCgroup {
-    /// Where it is, or will be; for a new container without any place until `plan`.
+    /// Where it is, or will be.
     private(set) var record: CgroupRecord
-    /// Whether a process should be cloned into the cgroup. Where v1 has the controllers it moves itself, and need not wait for the
-    /// cgroup before that.
-    let isBornInto: Bool
     private var cgroup: Cgroup?
-    private var layout: CgroupLayout?
-    private let path: CgroupPath?
+    /// Of a new container, until it stands.
+    private var construction: CgroupConstruction?
+    private let layout: CgroupLayout?
+    private let resources: LinuxResources?
+    /// Whether processes are cloned into v2's directory rather than moved there.
+    private let bornInUnified: Bool
 
-    /// For a new container.
+    /// For a new container: looks where the cgroup will be, and makes nothing yet.
     init(for configuration: RuntimeConfiguration, id: String) throws(RuntimeError) {
         do throws(CgroupError) {
-            path = try CgroupPath(configuration.linux?.cgroupsPath, container: Self.checked(id))
-            let isUnified = try CgroupLayout.isUnified()
-            isBornInto = isUnified && canCloneIntoCgroup()
-            record = CgroupRecord(mode: isUnified ? .unified : .hybrid, places: [])
+            let layout = try CgroupLayout.detect()
+            record = try Cgroup.plannedRecord(
+                CgroupPath(configuration.linux?.cgroupsPath, container: Self.checked(id)), layout: layout)
+            self.layout = layout
+            resources = configuration.linux?.resources
         } catch { throw RuntimeError(error) }
+        bornInUnified = record.hasUnified && canCloneIntoCgroup()
     }
 
     /// For a container on record.
     init(recorded record: CgroupRecord) throws(RuntimeError) {
         self.record = record
-        isBornInto = record.mode == .unified && canCloneIntoCgroup()
-        path = nil
+        layout = nil
+        resources = nil
+        bornInUnified = record.hasUnified && canCloneIntoCgroup()
         do throws(CgroupError) { cgroup = try Cgroup(opening: record) } catch { throw RuntimeError(error) }
     }
 
@@ -38,52 +42,51 @@ final class ContainerCgroup {
         do { return try ContainerID(id) } catch { throw CgroupError(.invalidPath, doing: "name the cgroup", reason: error.description) }
     }
 
-    /// Looks where a new container's cgroup will be, and makes nothing yet.
-    func plan() throws(RuntimeError) {
-        guard let path else { return }
+    /// Makes as much of a new container's cgroup as its first process needs for its birth; all of it for a caller who may have no right to it.
+    /// - Returns: why there is none, where the caller has no right to one and the container can do without: it has no limits.
+    func begin(_ rootless: RootlessPolicy) throws(RuntimeError) -> String? {
+        guard let layout else { return nil }
         do throws(CgroupError) {
-            let layout = try CgroupLayout.detect()
-            record = try Cgroup.plannedRecord(path, layout: layout)
-            self.layout = layout
+            if rootless.applies() { return try makeOrDoWithout(layout) }
+            construction = try CgroupConstruction(record, layout: layout, resources: resources)
+            if bornInUnified { try construction?.makeUnified() }
+            if !admission.hasMoreToEnter { try complete() }
+            return nil
         } catch { throw RuntimeError(error) }
     }
 
-    /// Makes the planned cgroup with the container's limits.
-    /// - Returns: why there is none, where the caller has no right to one and the container can do without: it has no limits.
-    func create(_ resources: LinuxResources?, _ rootless: RootlessPolicy) throws(RuntimeError) -> String? {
-        guard let layout else { return nil }
-        let isRoot = effectiveUserID() == 0
-        do throws(CgroupError) {
-            try make(resources, layout, controllingDevices: isRoot)
-            return nil
-        } catch {
-            guard error.lacksRights, rootless.applies() else { throw RuntimeError(error) }
-            do throws(CgroupError) {
-                return try createWithoutRights(resources, layout, afterwards: isRoot ? nil : error)
-            } catch let second { throw RuntimeError(second) }
-        }
+    /// Makes the rest, and sets the limits.
+    func finish() throws(RuntimeError) { do throws(CgroupError) { try complete() } catch { throw RuntimeError(error) } }
+
+    /// How a new container's first process gets in, once `begin` has been called.
+    var admission: CgroupAdmission {
+        CgroupAdmission(record: record, birthplace: bornInUnified ? cgroup?.directoryForClone ?? construction?.directoryForClone : nil)
     }
 
-    /// Root of a user namespace can have a cgroup, but no rules for devices, which such a root cannot make either.
-    private func createWithoutRights(
-        _ resources: LinuxResources?, _ layout: CgroupLayout, afterwards refusal: CgroupError?
-    ) throws(CgroupError) -> String? {
-        var reason = refusal
-        if refusal == nil {
+    private func makeOrDoWithout(_ layout: CgroupLayout) throws(CgroupError) -> String? {
+        var refusal: CgroupError?
+        // Root of a user namespace can have a cgroup, but no rules for devices, which such a root cannot make either.
+        for controllingDevices in effectiveUserID() == 0 ? [true, false] : [false] {
             do throws(CgroupError) {
-                try make(resources, layout, controllingDevices: false)
+                construction = try CgroupConstruction(
+                    record, layout: layout, resources: resources, controllingDevices: controllingDevices)
+                try complete()
                 return nil
-            } catch { reason = error }
+            } catch {
+                guard error.lacksRights else { throw error }
+                refusal = error
+            }
         }
-        guard let reason else { return nil }
-        guard reason.lacksRights, try !Cgroup.hasLimits(resources, layout: layout) else { throw reason }
+        guard let refusal else { return nil }
+        if try Cgroup.hasLimits(resources, layout: layout) { throw refusal }
         record = CgroupRecord(mode: record.mode, places: [])
         cgroup = try Cgroup(opening: record)
-        return reason.description
+        return refusal.description
     }
 
-    private func make(_ resources: LinuxResources?, _ layout: CgroupLayout, controllingDevices: Bool) throws(CgroupError) {
-        let made = try Cgroup.create(planned: record, layout: layout, resources: resources, controllingDevices: controllingDevices)
+    private func complete() throws(CgroupError) {
+        guard let made = try construction?.finish() else { return }
+        construction = nil
         cgroup = made
         record = made.record
     }
@@ -93,7 +96,7 @@ final class ContainerCgroup {
         guard var target = cgroup else { throw RuntimeError(.lost, doing: "entering the cgroup", "it was not made") }
         do throws(CgroupError) {
             if !paths.isEmpty { target = try target.descendant(try SubordinatePaths(paths)) }
-            return try CgroupEntry(into: target, bornInUnified: isBornInto)
+            return try CgroupEntry(into: target, bornInUnified: bornInUnified)
         } catch { throw RuntimeError(error) }
     }
 
@@ -152,10 +155,19 @@ final class ContainerCgroup {
     }
 }
 
-/// A cgroup that stands, as its container's first process needs it.
-struct ReadyCgroup {
-    let entry: CgroupEntry
+/// How a container's first process comes into its cgroup.
+struct CgroupAdmission {
+    /// Where it is, or will be.
     let record: CgroupRecord
+    /// v2's directory, to be born in; nil where the process enters everything by itself.
+    let birthplace: Int32?
+
+    /// Whether there is anything to enter after birth, once the runtime says that it stands.
+    var hasMoreToEnter: Bool { record.places.contains { birthplace == nil || $0.version == .v1 } }
+}
+
+extension CgroupRecord {
+    fileprivate var hasUnified: Bool { places.contains { $0.version == .v2 } }
 }
 
 extension CgroupPlace {

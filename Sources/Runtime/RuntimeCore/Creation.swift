@@ -120,12 +120,10 @@ package final class Creation {
     }
 
     /// The first effect that outlives us, should we be killed; so it is written down before.
-    func makeCgroup() throws(RuntimeError) {
-        try cgroup.plan()
-        record.cgroup = cgroup.record
+    private func beginCgroup() throws(RuntimeError) {
         try directory.write(bundle.document, to: StateDirectory.configurationName)
         try directory.write(record.encoded, to: ContainerRecord.fileName)
-        if let problem = try cgroup.create(bundle.configuration.linux?.resources, request.rootless) {
+        if let problem = try cgroup.begin(request.rootless) {
             journal.warn("the container has no cgroup of its own: \(problem)")
             record.cgroup = cgroup.record
             try directory.replace(ContainerRecord.fileName, by: record.encoded)
@@ -136,18 +134,18 @@ package final class Creation {
         let configuration = bundle.configuration
         let filter = try compiledFilter(configuration.linux?.seccomp, cache: request.filterCache, journal)
         let gate = request.waitsForStart ? try StartGate.listen(in: directory) : nil
-        if cgroup.isBornInto { try makeCgroup() }
+        try beginCgroup()
+        let admission = cgroup.admission
         let console = try ConsoleEnds(socket: request.consoleSocket, terminal: processPlan.terminal)
         let stage = InitStage(
             configuration: configuration, namespaces: namespaces,
             payload: PayloadStage(plan: processPlan, inherited: inherited, filter: filter, setsLimits: !namespaces.hasUser),
-            rootfsPlan: rootfsPlan, cgroup: cgroup.isBornInto ? ReadyCgroup(entry: try cgroup.entry(), record: cgroup.record) : nil,
-            gate: gate, consoleSocket: console.sending,
+            rootfsPlan: rootfsPlan, cgroup: admission, gate: gate, consoleSocket: console.sending,
             keyring: request.newKeyring ? "_ses.\(request.id)" : nil, preservedDescriptors: request.preservedDescriptors,
             mappedTrees: try MappedTrees(rootfsPlan, rootfsPropagation: configuration.linux?.rootfsPropagation),
             state: state(.creating))
         if isOrdinary { try processPlan.adjustOOMScore(of: processID()) }
         let made = try InitMaker(namespaces: namespaces, workingDirectory: bundle.path).make(stage)
-        return try supervise(made, console)
+        return try supervise(made, console, admission)
     }
 }

@@ -7,7 +7,9 @@ internal import SystemPackage
 // What the runtime does while init makes the container: the messages of docs/process-stages.md in order.
 extension Creation {
     /// Accompanies init until only the last steps before the payload are left, and writes it down.
-    func supervise(_ made: consuming MadeProcess, _ console: ConsoleEnds) throws(RuntimeError) -> PreparedProcess {
+    func supervise(_ made: consuming MadeProcess, _ console: ConsoleEnds, _ admission: CgroupAdmission) throws(RuntimeError)
+        -> PreparedProcess
+    {
         let process = made.process
         let pidfd = made.pidfd
         let channel = made.channel
@@ -27,13 +29,13 @@ extension Creation {
         }
         let linux = bundle.configuration.linux
         try NetworkDevices(devices: linux?.netDevices ?? [:]).move(toNamespaceOf: process, path: linux?.namespace(.network)?.path)
-        if !cgroup.isBornInto {
+        if admission.hasMoreToEnter {
             // Init is busy with what needs no cgroup meanwhile.
-            try makeCgroup()
+            try cgroup.finish()
             let entry = try cgroup.entry()
             // A number outlives the entry that it belongs to only as long as someone holds that.
             try withExtendedLifetime(entry) { () throws(RuntimeError) in
-                try channel.send(.cgroupReady(cgroup.record), descriptors: entry.descriptors)
+                try channel.send(.cgroupReady, descriptors: entry.descriptors)
             }
         }
         try waitUntilPrepared(channel, process)

@@ -36,7 +36,7 @@ struct InitMaker {
         let mustEnter = joins.filter { $0.join.type == .pid || namespaces.hasNewUser }
         stage.joins = joins.filter { join in !mustEnter.contains { $0 === join } }
         let visit = try NamespaceVisit(mustEnter, returningTo: workingDirectory)
-        switch try clone(CloneFlags(namespaces: namespaces.cloned), cgroup: stage.cgroup?.entry.directoryForClone, during: visit) {
+        switch try clone(CloneFlags(namespaces: namespaces.cloned), cgroup: stage.cgroup.birthplace, during: visit) {
         case .child: stage.run(theirs)
         case .parent(let process, let pidfd):
             theirs.socket.close()
@@ -140,7 +140,7 @@ struct JoiningStage {
     }
 
     private func cloneInit(_ stage: InitStage, _ channel: StageChannel) throws(RuntimeError) {
-        let cgroup = stage.cgroup?.entry.directoryForClone
+        let cgroup = stage.cgroup.birthplace
         let flags: CloneFlags = [.sibling, CloneFlags(namespaces: namespaces.cloned)]
         switch try during("cloning the container's process", { () throws(SyscallError) in try cloneProcess(flags, cgroup: cgroup) }) {
         case .child:

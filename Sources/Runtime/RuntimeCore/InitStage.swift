@@ -14,8 +14,7 @@ struct InitStage {
     let namespaces: NamespacePlan
     var payload: PayloadStage
     let rootfsPlan: RootfsPlan
-    /// nil where the runtime makes the cgroup meanwhile and sends what is needed to enter it.
-    let cgroup: ReadyCgroup?
+    let cgroup: CgroupAdmission
     /// Joined by this process; the others by the parent or a joining stage.
     var joins: [OpenedNamespace] = []
     /// Where to wait for `start`; without one the runtime says when to go on.
@@ -36,9 +35,11 @@ struct InitStage {
             try setUpNamespaces()
             var rootfs = RootfsBuilder(rootfsPlan, mappedTrees: try mappedTrees.duplicates())
             do throws(RootfsError) { try rootfs.prepareBeforeCgroup() } catch { throw RuntimeError(error) }
-            let cgroup = try enterCgroup(channel)
+            try enterCgroup(channel)
             try startOwnSession()
-            do throws(RootfsError) { try rootfs.prepare(cgroup: cgroup.places.map { CgroupPlace($0) }) } catch { throw RuntimeError(error) }
+            do throws(RootfsError) { try rootfs.prepare(cgroup: cgroup.record.places.map { CgroupPlace($0) }) } catch {
+                throw RuntimeError(error)
+            }
             try setUp(&rootfs, channel)
             let program = try payload.prepare(channel)
             try finish(program, channel)
@@ -53,7 +54,7 @@ struct InitStage {
     private func isolate(_ channel: StageChannel) throws(RuntimeError) {
         try during("starting the container's process") { () throws(SyscallError) in
             try setParentDeathSignal(SIGKILL)
-            var kept = [channel.socket.number] + (cgroup?.entry.descriptors ?? []) + joins.map { $0.file.number }
+            var kept = [channel.socket.number] + joins.map { $0.file.number }
             kept += mappedTrees.descriptors.map(\.number)
             if let gate { kept.append(gate.number) }
             if let consoleSocket { kept.append(consoleSocket.number) }
@@ -75,16 +76,18 @@ struct InitStage {
     }
 
     /// The cgroup, and then the cgroup namespace, whose root is the cgroup that its first process is in.
-    private func enterCgroup(_ channel: StageChannel) throws(RuntimeError) -> CgroupRecord {
-        let ready = if let cgroup { cgroup } else { try channel.awaitCgroup() }
-        do throws(CgroupError) { try ready.entry.enter() } catch { throw RuntimeError(error) }
+    private func enterCgroup(_ channel: StageChannel) throws(RuntimeError) {
+        if cgroup.hasMoreToEnter {
+            let entry = CgroupEntry(
+                receiving: try channel.awaitCgroup(), of: cgroup.record, bornInUnified: cgroup.birthplace != nil)
+            do throws(CgroupError) { try entry.enter() } catch { throw RuntimeError(error) }
+        }
         if namespaces.hasNewCgroup {
             try during("making the cgroup namespace") { () throws(SyscallError) in
                 try unshareNamespaces(.cgroup, subject: "cgroup")
             }
         }
         for namespace in joins where namespace.join.type == .cgroup { try enter(namespace) }
-        return ready.record
     }
 
     /// The clone left us with ids that the namespace does not know; files that we make shall belong to its root.

@@ -1,4 +1,3 @@
-internal import Cgroups
 internal import Glibc
 internal import LinuxSyscalls
 
@@ -87,13 +86,13 @@ struct StageChannel {
         }
     }
 
-    /// For init: waits until its cgroup stands.
-    func awaitCgroup() throws(RuntimeError) -> ReadyCgroup {
+    /// For init: waits until its cgroup stands. - Returns: what to enter it by.
+    func awaitCgroup() throws(RuntimeError) -> [Int32] {
         let received = try receiveInstruction()
-        guard case .cgroupReady(let record) = received.message else {
+        guard received.message == .cgroupReady else {
             throw RuntimeError(.lost, doing: "listening to the runtime", "expected a cgroup, received \(received.message)")
         }
-        return ReadyCgroup(entry: CgroupEntry(receiving: received.descriptors, of: record), record: record)
+        return received.descriptors
     }
 
     /// When the runtime is gone there is nothing left to do.

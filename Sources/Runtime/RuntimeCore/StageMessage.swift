@@ -1,13 +1,11 @@
-internal import Cgroups
-
 /// What the runtime and the process that becomes the payload tell each other, in the order of docs/process-stages.md.
 enum StageMessage: Equatable, Sendable {
     /// Joining stage to runtime, with the pidfd: the process that goes on in its place.
     case forked(process: Int32)
     /// Runtime to init: the mappings of your user namespace stand.
     case identityReady
-    /// Runtime to init, with the control files to enter: the cgroup stands, and where.
-    case cgroupReady(CgroupRecord)
+    /// Runtime to init, with the control files to enter: the cgroup stands.
+    case cgroupReady
     /// Init to runtime: everything is mounted, the old root is still there.
     case rootMounted
     /// Runtime to init: `prestart` and `createRuntime` hooks have run.
@@ -24,16 +22,16 @@ enum StageMessage: Equatable, Sendable {
     /// From the process that becomes the payload: it gives up.
     case failed(RuntimeError)
 
-    /// Room for a cgroup of the longest path in every hierarchy; a longer text loses its end.
+    /// A longer text loses its end.
     static let limitBytes = 65_536
 
-    /// One byte of kind; then decimal, text, a record, or code byte and two texts with a NUL between.
+    /// One byte of kind; then decimal, text, or code byte and two texts with a NUL between.
     var encoded: [UInt8] {
         switch self {
         case .forked(let process): [1] + Array(String(process).utf8)
         case .identityReady: [2]
         case .rootMounted: [3]
-        case .cgroupReady(let record): [9] + record.encoded
+        case .cgroupReady: [9]
         case .hooksDone: [4]
         case .prepared: [5]
         case .proceed: [6]
@@ -64,9 +62,7 @@ enum StageMessage: Equatable, Sendable {
             guard texts.count == 2 else { return nil }
             self = .failed(
                 RuntimeError(code, doing: String(decoding: texts[0], as: UTF8.self), String(decoding: texts[1], as: UTF8.self)))
-        case 9:
-            guard let record = try? CgroupRecord(encoded: Array(rest)) else { return nil }
-            self = .cgroupReady(record)
+        case 9: self = .cgroupReady
         case 10:
             guard let descriptor = Int32(String(decoding: rest, as: UTF8.self)), descriptor >= 0 else { return nil }
             self = .listening(descriptor: descriptor)
