@@ -98,7 +98,7 @@ class Daemon:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*under, os.path.join(BUILD, "apusd"), "--host", self.host, "--data-root", self.data, "--exec-root", self.run,
-                 "--pidfile", os.path.join(self.folder, "apusd.pid"), *flags], stdout=log, stderr=log, cwd="/", env={**os.environ, **(env or {})})
+                 "--pidfile", os.path.join(self.folder, "apusd.pid"), "--cdi-spec-dir", os.path.join(self.folder, "cdi"), *flags], stdout=log, stderr=log, cwd="/", env={**os.environ, **(env or {})})
         wait_until(self.answers, "apusd answers /_ping", seconds=20)
         return self
 

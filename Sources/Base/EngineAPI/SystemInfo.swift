@@ -129,7 +129,7 @@ public struct SystemInfo: EngineDocument {
     /// From 1.46.
     public var cdiSpecDirs: [String]?
     /// From 1.50.
-    public var discoveredDevices: [EmptyObject]?
+    public var discoveredDevices: [DiscoveredDevice]?
     /// From 1.46; only with a containerd behind.
     public var containerd: ContainerdInfo?
     /// What the operator should know.
@@ -323,5 +323,26 @@ public struct ContainerdInfo: EngineDocument {
 
     private enum CodingKeys: String, CodingKey {
         case address = "Address"
+    }
+}
+
+/// A device that a driver found on the host.
+public struct DiscoveredDevice: EngineDocument {
+    /// The driver, `cdi`.
+    @Defaulted public var source: String = ""
+    /// The driver's name of the device.
+    @Defaulted public var id: String = ""
+
+    /// Every field at its zero value.
+    public init() {}
+
+    /// A device of these names.
+    public init(source: String, id: String) {
+        self.source = source
+        self.id = id
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case source = "Source", id = "ID"
     }
 }

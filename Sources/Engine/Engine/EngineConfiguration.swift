@@ -23,6 +23,8 @@ package struct EngineConfiguration: Sendable {
     package var proxies = ProxySettings()
     /// How large each container's log may grow.
     package var log = LogLimits()
+    /// Where documents of the Container Device Interface lie; a later folder's devices stand before an earlier one's.
+    package var cdiFolders: [FilePath] = ["/etc/cdi", "/var/run/cdi"]
     /// Whether the daemon logs at debug, which `info` tells.
     package var debug = false
 

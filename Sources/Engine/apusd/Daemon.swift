@@ -83,6 +83,7 @@ struct Daemon: Sendable {
             initPath: executables.find("apus-init") ?? executables.beside("apus-init"), runtimes: runtimes,
             defaultRuntime: options.defaultRuntime)
         configuration.insecureRegistries = options.insecureRegistries
+        if !options.cdiFolders.isEmpty { configuration.cdiFolders = options.cdiFolders }
         configuration.certificateFolders =
             options.certificateFolders.isEmpty
             ? ["/etc/apus/certs.d", "/etc/docker/certs.d"] : options.certificateFolders.map(\.string)

@@ -29,6 +29,8 @@ struct DaemonOptions: Equatable, Sendable {
     var insecureRegistries: [String] = []
     /// Where certificates of single registries are looked for; empty is where Docker and we have them.
     var certificateFolders: [FilePath] = []
+    /// Where documents of CDI lie; empty is where other engines look, too.
+    var cdiFolders: [FilePath] = []
     /// nil is what the environment says.
     var httpProxy: String?
     var httpsProxy: String?
@@ -75,6 +77,7 @@ struct DaemonOptions: Equatable, Sendable {
         case "--default-runtime": defaultRuntime = value
         case "--insecure-registry": insecureRegistries.append(value)
         case "--registry-certs": certificateFolders.append(try Self.directory(flag, value))
+        case "--cdi-spec-dir": cdiFolders.append(try Self.directory(flag, value))
         case "--http-proxy": httpProxy = value
         case "--https-proxy": httpsProxy = value
         case "--no-proxy": proxyExceptions = value
@@ -136,6 +139,7 @@ struct DaemonOptions: Equatable, Sendable {
               --insecure-registry HOST  host:port or CIDR of a registry without TLS; may be repeated
               --registry-certs DIR      Where HOST[:PORT]/*.crt are authorities of a registry, and *.cert with *.key client
                                         certificates; may be repeated (default /etc/apus/certs.d and /etc/docker/certs.d)
+              --cdi-spec-dir DIR        Where documents of CDI devices lie; may be repeated (default /etc/cdi and /var/run/cdi)
               --http-proxy URL          Proxy for registries without TLS (default $HTTP_PROXY)
               --https-proxy URL         Proxy for registries with TLS (default $HTTPS_PROXY)
               --no-proxy LIST           Hosts reached without a proxy, separated by commas (default $NO_PROXY)

@@ -13,8 +13,6 @@ import Testing
                 { @Sendable (r: inout ContainerCreateRequest) in r.hostConfig.portBindings = ["80/tcp": [PortBinding()]] }
             ),
             ("HostConfig.RestartPolicy", { $0.hostConfig.restartPolicy.name = "always" }),
-            ("HostConfig.Mounts", { $0.hostConfig.mounts = [Mount()] }),
-            ("HostConfig.Devices", { $0.hostConfig.devices = [DeviceMapping()] }),
             ("HostConfig.NetworkMode \"bridge\"", { $0.hostConfig.networkMode = "bridge" }),
             ("HostConfig.LogConfig.Type", { $0.hostConfig.logConfig.type = "syslog" }),
             ("Config.Volumes", { $0.config.volumes = ["/data": EmptyObject()] }),

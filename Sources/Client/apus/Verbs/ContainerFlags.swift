@@ -77,7 +77,9 @@ private let placeFlags = [
         '':        Use the cgroup namespace that the daemon is configured to use (default)
         """),
     Flag("device", nil, .list, "Add a host device to the container"),
-    Flag("device-cgroup-rule", nil, .list, "Add a rule to the cgroup allowed devices list"),
+    Flag("device-cgroup-rule", nil, .list, "Add a rule to the cgroup allowed devices list") { text in
+        isDeviceRule(text) ? nil : "invalid device cgroup format '\(text)'"
+    },
     Flag("gpus", nil, .string, "GPU devices to add to the container ('all' to pass all GPUs)", placeholder: "gpu-request") { text in
         text == "all" || Int(text) != nil ? nil : "invalid count (\(text)): value must be either \"all\" or an integer"
     },

@@ -170,13 +170,22 @@ private func setModes(_ host: inout HostConfig, by arguments: Arguments) throws(
 }
 
 private func setDevices(_ host: inout HostConfig, by arguments: Arguments) throws(Complaint) {
-    for text in arguments.list("device") { host.devices.append(try device(text)) }
+    var named: [String] = []
+    for text in arguments.list("device") {
+        if isDeviceName(text) { named.append(text) } else { host.devices.append(try device(text)) }
+    }
+    if !named.isEmpty {
+        var request = DeviceRequest()
+        request.driver = "cdi"
+        request.deviceIDs = named
+        host.deviceRequests = [request]
+    }
     host.deviceCgroupRules = arguments.list("device-cgroup-rule")
     if let count = arguments.string("gpus") {
         var request = DeviceRequest()
         request.count = Int(count) ?? -1
         request.capabilities = [["gpu"]]
-        host.deviceRequests = [request]
+        host.deviceRequests.append(request)
     }
     for text in arguments.list("blkio-weight-device") {
         let (path, number) = try deviceNumber(text, bytes: false)

@@ -24,7 +24,7 @@ private struct MountDraft {
         }
         if mount.type.isEmpty { return "type is required" }
         if mount.target.isEmpty { return "target is required" }
-        return nil
+        return mismatch
     }
 
     private mutating func take(_ key: String, _ value: String?, of field: String) -> String? {
@@ -53,6 +53,7 @@ private struct MountDraft {
         case "source", "src": mount.source = value.hasPrefix(".") ? String(absoluteBind(value + ":").dropLast()) : value
         case "target", "dst", "destination": mount.target = value
         case "consistency": mount.consistency = value
+        case "bind-recursive": return takeRecursion(value)
         case "bind-propagation": mount.bindOptions = changed(mount.bindOptions ?? BindOptions()) { $0.propagation = value }
         case "volume-subpath": mount.volumeOptions = changed(mount.volumeOptions ?? VolumeOptions()) { $0.subpath = value }
         case "image-subpath": mount.imageOptions = changed(mount.imageOptions ?? ImageOptions()) { $0.subpath = value }
@@ -70,6 +71,42 @@ private struct MountDraft {
             guard let mode = UInt32(value, radix: 8) else { return "invalid value for \(key): \(value)" }
             mount.tmpfsOptions = changed(mount.tmpfsOptions ?? TmpfsOptions()) { $0.mode = mode }
         default: return "unexpected key '\(key)' in '\(key)=\(value)'"
+        }
+        return nil
+    }
+
+    private mutating func takeRecursion(_ value: String) -> String? {
+        var options = mount.bindOptions ?? BindOptions()
+        switch value {
+        case "enabled": break
+        case "disabled": options.nonRecursive = true
+        case "writable": options.readOnlyNonRecursive = true
+        case "readonly": options.readOnlyForceRecursive = true
+        default:
+            return "invalid value for bind-recursive: \(value) (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")"
+        }
+        mount.bindOptions = options
+        return nil
+    }
+
+    /// What is wrong with the options together, in docker's words.
+    private var mismatch: String? {
+        let kinds: [(String, Bool)] = [
+            ("bind", mount.bindOptions != nil), ("volume", mount.volumeOptions != nil), ("tmpfs", mount.tmpfsOptions != nil),
+            ("image", mount.imageOptions != nil),
+        ]
+        if let kind = kinds.first(where: { $0.1 && $0.0 != mount.type }) {
+            return "cannot mix '\(kind.0)-*' options with mount type '\(mount.type)'"
+        }
+        guard let bind = mount.bindOptions else { return nil }
+        if bind.readOnlyNonRecursive && !mount.readOnly {
+            return "option 'bind-recursive=writable' requires 'readonly' to be specified in conjunction"
+        }
+        if bind.readOnlyForceRecursive {
+            if !mount.readOnly { return "option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction" }
+            if bind.propagation != "rprivate" {
+                return "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"
+            }
         }
         return nil
     }

@@ -145,6 +145,13 @@ func restartPolicy(_ text: String) throws(Complaint) -> RestartPolicy {
     return policy
 }
 
+/// Whether `--device` means a device by its CDI name, `vendor.example/class=name`, and not by a path.
+func isDeviceName(_ text: String) -> Bool {
+    let (kind, name) = splitOnce(text, at: "=")
+    let parts = kind.split(separator: "/", omittingEmptySubsequences: false)
+    return name?.isEmpty == false && parts.count == 2 && !parts.contains("")
+}
+
 /// `/dev/host[:/dev/container[:rwm]]`.
 func device(_ text: String) throws(Complaint) -> DeviceMapping {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
@@ -204,4 +211,13 @@ private func parsedUlimit(_ text: String) -> Result<Ulimit, Complaint> {
         return .failure(Complaint("ulimit soft limit must be less than or equal to hard limit: \(ulimit.soft) > \(ulimit.hard)"))
     }
     return .success(ulimit)
+}
+
+/// Whether a text is a rule of the devices cgroup, `c 42:* rmw`.
+@Sendable func isDeviceRule(_ text: String) -> Bool {
+    let words = text.split(separator: " ", omittingEmptySubsequences: false)
+    guard words.count == 3, ["a", "c", "b"].contains(words[0]), (1...3).contains(words[2].count) else { return false }
+    let numbers = words[1].split(separator: ":", omittingEmptySubsequences: false)
+    return words[2].allSatisfy { "rwm".contains($0) } && numbers.count == 2
+        && numbers.allSatisfy { $0 == "*" || (!$0.isEmpty && $0.allSatisfy { $0.isASCII && $0.isNumber }) }
 }

@@ -51,7 +51,7 @@ enum Bundle {
         let user = try accounts.resolve(document.config.user, additional: document.hostConfig.groupAdd)
         var request = try specificationRequest(id: id, document: document, user: user, services: services, paths: paths)
         request.files = joined.network?.files ?? request.files
-        request.findings = try findings(document.hostConfig)
+        request.findings = try findings(document.hostConfig, cdiFolders: services.configuration.cdiFolders)
         request.findings.namespaces = joined.namespaces
         request.findings.sharedMemory = joined.sharedMemory
         return try Specification.configuration(for: request)
@@ -68,9 +68,18 @@ enum Bundle {
             initPath: services.configuration.initPath.string, facts: services.facts)
     }
 
-    private static func findings(_ host: HostConfig) throws(EngineError) -> HostFindings {
+    private static func findings(_ host: HostConfig, cdiFolders: [FilePath]) throws(EngineError) -> HostFindings {
         var findings = HostFindings()
         if host.privileged { findings.devices = try HostDevices.list() }
+        for mapping in host.devices {
+            let devices = try HostDevices.passed(mapping)
+            let access = try DeviceRules.access(mapping.cgroupPermissions.isEmpty ? "rwm" : mapping.cgroupPermissions)
+            let paths = Set(devices.map(\.path))
+            findings.devices = findings.devices.filter { !paths.contains($0.path) } + devices
+            findings.deviceRules += devices.map { DeviceRules.rule(for: $0, access: access) }
+        }
+        let names = host.deviceRequests.flatMap(\.deviceIDs)
+        if !names.isEmpty { findings.deviceEdits = try CDIRegistry(folders: cdiFolders).edits(for: names) }
         for path in ResourceRequests.blockDevicePaths(host).sorted() { findings.blockDevices[path] = try HostDevices.number(of: path) }
         return findings
     }
@@ -89,7 +98,7 @@ enum Bundle {
     ) throws(EngineError) {
         try ExitRecordFile.remove(paths.exitRecord)
         do throws(SyscallError) {
-            for bind in binds { try makeSource(bind.source) }
+            for bind in binds where bind.makesSource { try makeSource(bind.source) }
             try removeDirectory(paths)
             try makeDirectories(paths.bundle.appending(Specification.rootDirectory), mode: 0o711)
             if let sharedMemoryBytes {
@@ -102,6 +111,15 @@ enum Bundle {
                 paths.bundle.appending(RuntimeConfiguration.fileName), [.writeOnly, .create, .exclusive], mode: 0o600)
             try writeAll(specification.encode(), to: file.number, subject: RuntimeConfiguration.fileName)
         } catch { throw .system("write the bundle", error) }
+    }
+
+    /// - Throws: `.invalidParameter` in Docker's words for a path that is not there.
+    static func checkSource(_ path: String) throws(EngineError) {
+        do throws(SyscallError) { _ = try fileStatus(FilePath(path), followingLinks: true) } catch {
+            guard error.errno == Errno.noSuchFileOrDirectory.rawValue else { throw .system("look at the source of a mount", error) }
+            throw EngineError(
+                .invalidParameter, "invalid mount config for type \"bind\": bind source path does not exist: \(path)", cause: error)
+        }
     }
 
     private static func makeSource(_ path: String) throws(SyscallError) {

@@ -27,6 +27,7 @@ struct ContainerCreation {
         let warnings = try ContainerChecks.adjust(&document, request: request.config, facts: services.facts)
         complete(&document, id: id)
         try check(document, id: id)
+        try await checkSources(document.hostConfig)
         let name = try reserveName(wanted, for: id)
         do throws(EngineError) {
             try await make(id, name: name, document: document, image: image.image.id)
@@ -106,6 +107,15 @@ struct ContainerCreation {
             initPath: services.configuration.initPath.string, facts: services.facts)
         let configuration = try Specification.configuration(for: request)
         do throws(SpecProblem) { try configuration.validate() } catch { throw EngineError(.invalidParameter, "\(error)", cause: error) }
+    }
+
+    /// A bind in the long form is of what is there already.
+    private func checkSources(_ host: HostConfig) async throws(EngineError) {
+        let sources = try MountPlan(host).binds.filter { !$0.makesSource }.map(\.source)
+        guard !sources.isEmpty else { return }
+        try await BlockingWork.run { () throws(EngineError) in
+            for source in sources { try Bundle.checkSource(source) }
+        }
     }
 
     private static func newID() throws(EngineError) -> ContainerID {

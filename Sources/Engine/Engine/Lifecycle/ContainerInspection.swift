@@ -27,7 +27,7 @@ extension Container {
         answer.execIDs = execOrder.filter { if case .running = execs[$0]?.state { true } else { false } }
         answer.hostConfig = document.hostConfig
         answer.graphDriver.name = answer.driver
-        answer.mounts = mountPoints()
+        answer.mounts = mountPoints
         answer.config = document.config
         answer.networkSettings = networkSettings()
         return answer
@@ -48,19 +48,8 @@ extension Container {
         return answer
     }
 
-    private func mountPoints() -> [MountPoint] {
-        // A stored bind was read once already: none is left out here.
-        document.hostConfig.binds.compactMap { try? BindMount(parsing: $0) }.map { bind in
-            var point = MountPoint()
-            point.type = "bind"
-            point.source = bind.source
-            point.destination = bind.destination
-            point.mode = bind.mode
-            point.readWrite = !bind.isReadOnly
-            point.propagation = bind.propagation
-            return point
-        }
-    }
+    /// A stored plan was read once already: none is left out here.
+    private var mountPoints: [MountPoint] { (try? MountPlan(document.hostConfig))?.points ?? [] }
 
     private var networkName: String {
         let mode = document.hostConfig.networkMode
@@ -95,7 +84,7 @@ extension Container {
         line.status = statusSentence()
         line.hostConfig.networkMode = document.hostConfig.networkMode
         line.networkSettings.networks = [networkName: EndpointSettings()]
-        line.mounts = mountPoints()
+        line.mounts = mountPoints
         return ListedContainer(
             summary: line, id: id.text, name: name, created: created, imageID: imageID, phase: state.phase,
             exitCode: document.exitCode, hasRun: document.startedAt != .zero, exposedPorts: Set(document.config.exposedPorts.keys),

@@ -131,7 +131,7 @@ extension Container {
             let host = document.hostConfig
             let isShareable = try NamespaceModes(host).sharedMemory == .shareable
             try Bundle.write(
-                specification, binds: try Specification.bindMounts(host),
+                specification, binds: try MountPlan(host).binds,
                 sharedMemoryBytes: isShareable ? DefaultMounts.sharedMemoryBytes(host) : nil, to: paths)
         }
         var request = CreateTaskRequest()

@@ -1,18 +1,37 @@
 internal import OCISpec
 
-/// One entry of `HostConfig.Binds`: a path of the host inside the container.
+/// A path of the host inside the container.
 struct BindMount: Equatable, Sendable {
+    static let propagations: Set<String> = ["private", "rprivate", "slave", "rslave", "shared", "rshared"]
+
     var source: String
     var destination: String
     /// The options as written, for inspect.
-    var mode: String
+    var mode = ""
     var isReadOnly = false
+    /// Whether mounts below a read-only source are read-only too.
+    var readsOnlyRecursively = true
     /// `rprivate`, `rshared`, …
     var propagation = "rprivate"
     /// Whether mounts below the source come along.
     var isRecursive = true
+    /// Whether a source that is missing is made, a directory.
+    var makesSource = true
 
-    /// Reads `source:destination[:options]`.
+    init(
+        source: String, destination: String, isReadOnly: Bool, readsOnlyRecursively: Bool, propagation: String, isRecursive: Bool,
+        makesSource: Bool
+    ) {
+        self.source = source
+        self.destination = destination
+        self.isReadOnly = isReadOnly
+        self.readsOnlyRecursively = readsOnlyRecursively
+        self.propagation = propagation
+        self.isRecursive = isRecursive
+        self.makesSource = makesSource
+    }
+
+    /// Reads an entry of `HostConfig.Binds`, `source:destination[:options]`.
     /// - Throws: `.invalidParameter` in Docker's words; `.notImplemented` for a named volume.
     init(parsing text: String) throws(EngineError) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
@@ -48,7 +67,7 @@ struct BindMount: Equatable, Sendable {
             case "ro", "rw":
                 isReadOnly = option == "ro"
                 kind = "access"
-            case "private", "rprivate", "slave", "rslave", "shared", "rshared":
+            case _ where Self.propagations.contains(option):
                 propagation = option
                 kind = "propagation"
             // Labels of SELinux, which this host does not have, and hints for other platforms: without effect in Docker as here.
@@ -64,7 +83,7 @@ struct BindMount: Equatable, Sendable {
     /// The mount for the runtime.
     var configuration: MountConfiguration {
         // `ro` alone leaves the mounts below the source writable.
-        let access = isReadOnly ? ["ro"] + (isRecursive ? ["rro"] : []) : ["rw"]
+        let access = isReadOnly ? ["ro"] + (isRecursive && readsOnlyRecursively ? ["rro"] : []) : ["rw"]
         return MountConfiguration(
             destination: destination, type: "bind", source: source, options: [isRecursive ? "rbind" : "bind"] + access + [propagation])
     }

@@ -19,6 +19,7 @@ enum ContainerChecks {
         }
         if !["", "default"].contains(host.isolation) { throw invalid("invalid isolation '\(host.isolation)' on linux") }
         try checkNames(host)
+        try checkDevices(host)
         try checkStorage(host)
         try SecurityOptions(parsing: host.securityOpt).check(facts: facts)
         var warnings = try ResourceChecks.adjust(&document.hostConfig, facts: facts)
@@ -27,6 +28,15 @@ enum ContainerChecks {
             warnings.append("Links (\(host.links.joined(separator: ", "))) are ignored: containers of one network find each other by name.")
         }
         return warnings
+    }
+
+    private static func checkDevices(_ host: HostConfig) throws(EngineError) {
+        for device in host.devices { _ = try DeviceRules.access(device.cgroupPermissions) }
+        for rule in host.deviceCgroupRules { _ = try DeviceRules.rule(parsing: rule) }
+        for request in host.deviceRequests where request.driver != "cdi" {
+            let capabilities = request.capabilities.map { "[\($0.joined(separator: " "))]" }.joined(separator: " ")
+            throw invalid("could not select device driver \(quoted(request.driver)) with capabilities: [\(capabilities)]")
+        }
     }
 
     /// What the network of another container, or of the host, does not go together with.

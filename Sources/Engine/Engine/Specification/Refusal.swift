@@ -12,7 +12,6 @@ enum Refusal {
         try check(request.config)
         try checkNetwork(request.hostConfig)
         try checkMounts(request.hostConfig)
-        try checkResources(request.hostConfig)
         try checkSupervision(request.hostConfig)
         try check(request.networkingConfig)
     }
@@ -47,16 +46,8 @@ enum Refusal {
     private static func checkMounts(_ host: HostConfig) throws(EngineError) {
         try refuse(
             [
-                ("Mounts", !host.mounts.isEmpty), ("VolumesFrom", !host.volumesFrom.isEmpty), ("VolumeDriver", !host.volumeDriver.isEmpty),
+                ("VolumesFrom", !host.volumesFrom.isEmpty), ("VolumeDriver", !host.volumeDriver.isEmpty),
             ], in: "HostConfig", comesWith: "volumes")
-    }
-
-    private static func checkResources(_ host: HostConfig) throws(EngineError) {
-        try refuse(
-            [
-                ("Devices", !host.devices.isEmpty), ("DeviceCgroupRules", !host.deviceCgroupRules.isEmpty),
-                ("DeviceRequests", !host.deviceRequests.isEmpty),
-            ], in: "HostConfig", comesWith: "the rest of the resource limits")
     }
 
     private static func checkSupervision(_ host: HostConfig) throws(EngineError) {

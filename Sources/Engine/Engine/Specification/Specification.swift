@@ -23,9 +23,13 @@ struct SpecificationRequest: Sendable {
 }
 
 /// What a start looks up on the host, because it may be another at the next.
-struct HostFindings: Equatable, Sendable {
+struct HostFindings: Sendable {
     /// Device nodes that the container gets.
     var devices: [LinuxDevice] = []
+    /// What it may do with those of the request.
+    var deviceRules: [DeviceRule] = []
+    /// What CDI's documents say of the devices asked for.
+    var deviceEdits: [CDIEdits] = []
     /// The numbers of the block devices that limits name by their paths.
     var blockDevices: [String: DeviceNumber] = [:]
     /// Files of other containers' namespaces.
@@ -77,11 +81,13 @@ enum Specification {
             configuration.hostname = hostname(of: request.config, host, id: request.id, hostName: request.facts.hostName)
             configuration.domainname = request.config.domainName.isEmpty ? nil : request.config.domainName
         }
-        let binds = try bindMounts(host)
-        configuration.mounts = try mounts(of: request, binds: binds)
-        configuration.linux = try linux(of: request, binds: binds)
+        let plan = try MountPlan(host)
+        configuration.mounts = try mounts(of: request, plan)
+        configuration.linux = try linux(of: request, plan)
         configuration.annotations = host.annotations
-        return configuration
+        var injection = CDIInjection(configuration: configuration)
+        try injection.apply(request.findings.deviceEdits)
+        return injection.configuration
     }
 
     // MARK: - The process
@@ -160,28 +166,8 @@ enum Specification {
 
     // MARK: - Mounts
 
-    static func bindMounts(_ host: HostConfig) throws(EngineError) -> [BindMount] {
-        var binds: [BindMount] = []
-        var destinations: Set<String> = []
-        for text in host.binds {
-            let bind = try BindMount(parsing: text)
-            guard destinations.insert(bind.destination).inserted else {
-                throw EngineError(.invalidParameter, "Duplicate mount point: \(bind.destination)")
-            }
-            binds.append(bind)
-        }
-        return binds
-    }
-
-    private static func mounts(of request: SpecificationRequest, binds: [BindMount]) throws(EngineError) -> [MountConfiguration] {
-        var asked = binds.map(\.configuration)
-        for (destination, options) in request.host.tmpfs.sorted(by: { $0.key < $1.key }) {
-            let mount = try TemporaryMounts.mount(destination: destination, options: options)
-            guard !asked.contains(where: { $0.destination == mount.destination }) else {
-                throw EngineError(.invalidParameter, "Duplicate mount point: \(mount.destination)")
-            }
-            asked.append(mount)
-        }
+    private static func mounts(of request: SpecificationRequest, _ plan: MountPlan) throws(EngineError) -> [MountConfiguration] {
+        var asked = plan.configurations
         asked.append(contentsOf: fileMounts(request).filter { mount in !asked.contains { $0.destination == mount.destination } })
         if request.host.initProcess == true {
             asked.append(
@@ -212,7 +198,7 @@ enum Specification {
 
     // MARK: - Linux
 
-    private static func linux(of request: SpecificationRequest, binds: [BindMount]) throws(EngineError) -> LinuxConfiguration {
+    private static func linux(of request: SpecificationRequest, _ plan: MountPlan) throws(EngineError) -> LinuxConfiguration {
         let host = request.host
         var linux = LinuxConfiguration()
         linux.namespaces = try NamespaceModes(host).namespaces(joining: request.findings.namespaces)
@@ -221,10 +207,11 @@ enum Specification {
             host, countsSwap: request.facts.countsSwap, blockDevices: request.findings.blockDevices)
         linux.sysctl = try sysctls(host)
         linux.seccomp = request.seccomp
-        linux.rootfsPropagation = rootfsPropagation(binds)
-        if host.privileged {
-            linux.devices = request.findings.devices
-        } else {
+        linux.rootfsPropagation = plan.rootfsPropagation
+        linux.devices = request.findings.devices
+        if !host.privileged {
+            linux.resources?.devices += request.findings.deviceRules
+            for rule in host.deviceCgroupRules { linux.resources?.devices.append(try DeviceRules.rule(parsing: rule)) }
             // The default list grows by what this host has; one of the request's own stands as it is.
             let masked = host.maskedPaths ?? DefaultPaths.masked
             linux.maskedPaths = masked == DefaultPaths.masked ? DefaultPaths.masked(processorCount: request.facts.processors.count) : masked
@@ -236,11 +223,6 @@ enum Specification {
     /// Below the root of every hierarchy, in our own parent or the asked-for one, which stays when the container goes.
     static func cgroupPath(of id: ContainerID, parent: String = "") -> String {
         cleanedPath("\(parent.isEmpty ? "apus" : parent)/\(id)")
-    }
-
-    private static func rootfsPropagation(_ binds: [BindMount]) -> RootfsPropagation? {
-        let wanted = binds.compactMap(\.rootfsPropagation)
-        return wanted.contains(.shared) ? .shared : wanted.first
     }
 
     /// Parameters of the container's own namespaces, with Docker's two defaults for networks of its own.

@@ -64,6 +64,11 @@ extension ContainerEngine {
         answer.liveRestoreEnabled = true
         answer.initBinary = configuration.initPath.lastComponent?.string ?? ""
         answer.securityOptions = ["name=seccomp,profile=builtin", "name=cgroupns"]
+        let folders = configuration.cdiFolders
+        answer.cdiSpecDirs = folders.map(\.string)
+        answer.discoveredDevices = try await BlockingWork.run { () throws(EngineError) in
+            CDIRegistry(folders: folders).names.map { DiscoveredDevice(source: "cdi", id: $0) }
+        }
         answer.warnings = warnings(parts)
         return answer
     }

@@ -1,0 +1,166 @@
+internal import EngineAPI
+internal import OCISpec
+
+/// What a request mounts into a container, each destination once: the one list that creation, start and inspect go by.
+struct MountPlan: Equatable, Sendable {
+    /// What lies at a destination. Each case knows what it needs of the host at the start.
+    enum Source: Equatable, Sendable {
+        case bind(BindMount)
+        /// A file system in memory, by its options.
+        case memory(MountConfiguration)
+    }
+
+    struct Entry: Equatable, Sendable {
+        var destination: String
+        var source: Source
+        /// Whether it came from `Mounts`.
+        var isLong = false
+    }
+
+    private(set) var entries: [Entry] = []
+
+    /// Reads `Binds`, `Mounts` and `Tmpfs`.
+    /// - Throws: `.invalidParameter` in Docker's words; `.notImplemented` for a volume.
+    init(_ host: HostConfig) throws(EngineError) {
+        for text in host.binds {
+            let bind = try BindMount(parsing: text)
+            try add(bind.destination, .bind(bind))
+        }
+        for mount in host.mounts {
+            let (destination, source) = try Self.read(mount)
+            try add(destination, source, isLong: true)
+        }
+        for (destination, options) in host.tmpfs.sorted(by: { $0.key < $1.key }) {
+            let mount = try TemporaryMounts.mount(destination: destination, options: options)
+            try add(mount.destination, .memory(mount))
+        }
+    }
+
+    private mutating func add(_ destination: String, _ source: Source, isLong: Bool = false) throws(EngineError) {
+        guard !entries.contains(where: { $0.destination == destination }) else {
+            throw EngineError(.invalidParameter, "Duplicate mount point: \(destination)")
+        }
+        entries.append(Entry(destination: destination, source: source, isLong: isLong))
+    }
+
+    /// Every bind of a path of the host.
+    var binds: [BindMount] {
+        entries.compactMap { if case .bind(let bind) = $0.source { bind } else { nil } }
+    }
+
+    /// The mounts for the runtime.
+    var configurations: [MountConfiguration] {
+        entries.map { entry in
+            switch entry.source {
+            case .bind(let bind): bind.configuration
+            case .memory(let mount): mount
+            }
+        }
+    }
+
+    /// What the mounts ask of the container's root: they pass through it only when it is not private itself.
+    var rootfsPropagation: RootfsPropagation? {
+        let wanted = binds.compactMap(\.rootfsPropagation)
+        return wanted.contains(.shared) ? .shared : wanted.first
+    }
+
+    /// The mounts as inspect tells them, in the order of the request.
+    var points: [MountPoint] {
+        entries.compactMap { entry in
+            var point = MountPoint()
+            point.destination = entry.destination
+            switch entry.source {
+            case .bind(let bind):
+                point.type = "bind"
+                point.source = bind.source
+                point.mode = bind.mode
+                point.readWrite = !bind.isReadOnly
+                point.propagation = bind.propagation
+                return point
+            case .memory(let mount):
+                // Docker lists the ones of `Mounts`, not those of `Tmpfs`.
+                guard entry.isLong else { return nil }
+                point.type = "tmpfs"
+                point.readWrite = !mount.options.contains("ro")
+                return point
+            }
+        }
+    }
+}
+
+// MARK: - The long form
+
+extension MountPlan {
+    private static func read(_ mount: Mount) throws(EngineError) -> (String, Source) {
+        do throws(MountFault) {
+            guard !mount.target.isEmpty else { throw .missing("Target") }
+            guard cleanedPath(mount.target) != "/" || !mount.target.hasPrefix("/") else {
+                throw MountFault("invalid specification: destination can't be '/'")
+            }
+            guard mount.target.hasPrefix("/") else { throw .relative(mount.target) }
+            let destination = cleanedPath(mount.target)
+            switch mount.type {
+            case "bind": return (destination, .bind(try bind(mount, destination)))
+            case "tmpfs": return (destination, .memory(try memory(mount, destination)))
+            case "volume", "image", "cluster", "npipe": break
+            default: throw MountFault("mount type unknown")
+            }
+        } catch {
+            throw EngineError(.invalidParameter, "invalid mount config for type \(ContainerChecks.quoted(mount.type)): \(error.text)")
+        }
+        throw Refusal.notYet("HostConfig.Mounts of type \"\(mount.type)\"", comesWith: "volumes")
+    }
+
+    private static func bind(_ mount: Mount, _ destination: String) throws(MountFault) -> BindMount {
+        guard !mount.source.isEmpty else { throw .missing("Source") }
+        if mount.volumeOptions != nil { throw .extra("VolumeOptions") }
+        if mount.tmpfsOptions != nil { throw .extra("TmpfsOptions") }
+        if mount.imageOptions != nil { throw .extra("ImageOptions") }
+        let options = mount.bindOptions ?? BindOptions()
+        guard options.propagation.isEmpty || BindMount.propagations.contains(options.propagation) else {
+            throw MountFault("invalid propagation mode: \(options.propagation)")
+        }
+        guard mount.source.hasPrefix("/") else { throw .relative(mount.source) }
+        if options.readOnlyForceRecursive {
+            guard mount.readOnly else { throw MountFault("option ReadOnlyForceRecursive requires ReadOnly to be set") }
+            guard !options.readOnlyNonRecursive else {
+                throw MountFault("options ReadOnlyNonRecursive and ReadOnlyForceRecursive conflict")
+            }
+        }
+        return BindMount(
+            source: cleanedPath(mount.source), destination: destination, isReadOnly: mount.readOnly,
+            readsOnlyRecursively: !options.readOnlyNonRecursive,
+            propagation: options.propagation.isEmpty ? "rprivate" : options.propagation, isRecursive: !options.nonRecursive,
+            makesSource: options.createMountpoint)
+    }
+
+    private static func memory(_ mount: Mount, _ destination: String) throws(MountFault) -> MountConfiguration {
+        if mount.bindOptions != nil { throw .extra("BindOptions") }
+        if mount.volumeOptions != nil { throw .extra("VolumeOptions") }
+        if mount.imageOptions != nil { throw .extra("ImageOptions") }
+        guard mount.source.isEmpty else { throw .extra("Source") }
+        let options = mount.tmpfsOptions ?? TmpfsOptions()
+        guard options.sizeBytes >= 0 else { throw MountFault("invalid tmpfs size \(options.sizeBytes)") }
+        var words = mount.readOnly ? ["ro"] : []
+        if options.mode != 0 { words.append("mode=\(String(options.mode & 0o7777, radix: 8))") }
+        if options.sizeBytes != 0 { words.append("size=\(options.sizeBytes)") }
+        for option in options.options {
+            guard (1...2).contains(option.count) else { throw MountFault("invalid option array length") }
+            words.append(option.joined(separator: "="))
+        }
+        do throws(EngineError) {
+            return try TemporaryMounts.mount(destination: destination, options: words.joined(separator: ","))
+        } catch { throw MountFault(error.message) }
+    }
+}
+
+/// What is wrong with a mount in the long form, in Docker's words.
+private struct MountFault: Error {
+    let text: String
+
+    init(_ text: String) { self.text = text }
+
+    static func missing(_ field: String) -> MountFault { MountFault("field \(field) must not be empty") }
+    static func extra(_ field: String) -> MountFault { MountFault("field \(field) must not be specified") }
+    static func relative(_ path: String) -> MountFault { MountFault("invalid mount path: '\(path)' mount path must be absolute") }
+}
