@@ -3,6 +3,8 @@
 import docker
 import pytest
 
+from processes import wait_until
+
 
 @pytest.fixture
 def sdk(daemon):
@@ -67,3 +69,16 @@ def test_A06_the_sdk_manages_images(sdk, registry):
         sdk.images.get(f"{registry.host}/beta")
     with pytest.raises(docker.errors.APIError):
         sdk.images.pull(f"{registry.host}/nosuch", tag="latest")
+
+
+def test_A06_the_sdk_sets_and_changes_restart_policies(sdk, image):
+    container = sdk.containers.run(
+        image, ["sh", "-c", "exit 5"], detach=True, name="sdk", restart_policy={"Name": "on-failure", "MaximumRetryCount": 1})
+    wait_until(lambda: container.reload() or container.attrs["State"]["Status"] == "exited", "the policy gives up")
+    assert (container.attrs["RestartCount"], container.attrs["State"]["ExitCode"]) == (1, 5)
+    assert container.update(restart_policy={"Name": "always"}) == {"Warnings": None}
+    container.reload()
+    assert container.attrs["HostConfig"]["RestartPolicy"]["Name"] == "always"
+    with pytest.raises(docker.errors.APIError) as failure:
+        container.update(restart_policy={"Name": "on-failure", "MaximumRetryCount": -1})
+    assert failure.value.status_code == 400 and "cannot be negative" in failure.value.explanation

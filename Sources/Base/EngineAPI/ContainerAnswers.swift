@@ -13,6 +13,19 @@ public struct ContainerCreateResponse: EngineDocument {
     }
 }
 
+/// `POST /containers/{id}/update`.
+public struct ContainerUpdateResponse: EngineDocument {
+    /// What the client should know.
+    @NullWhenEmpty public var warnings: [String] = []
+
+    /// Every field at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case warnings = "Warnings"
+    }
+}
+
 /// `POST /containers/{id}/wait`, sent when the container ends.
 public struct WaitResponse: EngineDocument {
     /// Why waiting failed.

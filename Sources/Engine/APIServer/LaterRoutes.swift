@@ -40,7 +40,6 @@ package enum LaterRoutes {
         ("container archives", "/containers/{}/archive /containers/{}/copy /containers/{}/export /containers/{}/changes"),
         ("container statistics", "/containers/{}/stats"),
         ("process lists", "/containers/{}/top"),
-        ("container updates", "/containers/{}/update"),
         ("attachments by websocket", "/containers/{}/attach/ws"),
         ("checkpoints", "/containers/{}/checkpoints /containers/{}/checkpoints/{}"),
         ("plugins", "/plugins /plugins/privileges /plugins/pull /plugins/create /plugins/{*}/json /plugins/{*}"),

@@ -56,7 +56,8 @@ extension ContainerTask {
     }
 
     private func record(_ notice: ExitNotice, of process: SupervisedProcess, _ reaped: ReapedExit) {
-        guard process === first, let disk else { return tell(notice, of: process) }
+        // What never ran leaves the record of the run before alone.
+        guard process === first, process.startedAt != nil, let disk else { return tell(notice, of: process) }
         let record = ExitRecord(
             id: id, pid: notice.pid, exitCode: notice.exitStatus, signal: notice.signal,
             startedAtUnixNanoseconds: process.startedAt?.unixNanoseconds ?? 0,
@@ -71,6 +72,7 @@ extension ContainerTask {
 
     private func tell(_ notice: ExitNotice, of process: SupervisedProcess) {
         process.heldExit = nil
+        if process === first { firstEnded(notice) }
         context.publish(
             .exit(
                 TaskExitEvent(
@@ -92,6 +94,9 @@ extension ContainerTask {
     /// Takes the whole container away: the runtime's state, the root mounts. The ends of its processes are told before.
     func delete(_ completion: @escaping (Result<DeleteResponse, ShimError>) -> Void) {
         guard !isDeleting else { return completion(.failure(ShimError(.wrongState, "delete \(id)", cause: "under way"))) }
+        guard case .none = restart else {
+            return completion(.failure(ShimError(.wrongState, "delete \(id)", cause: "it is being restarted")))
+        }
         var isUnstarted = false
         switch first.state {
         case .stopped, .failed: break
@@ -112,7 +117,7 @@ extension ContainerTask {
     }
 
     /// Calls `action` when nothing runs any more, at the latest after `deletionGrace`; then with the process that does.
-    private func whenAllSettled(_ action: @escaping (ShimError?) -> Void) {
+    func whenAllSettled(_ action: @escaping (ShimError?) -> Void) {
         var isDone = false
         let finish = { (failure: ShimError?) in
             if isDone { return }
@@ -148,6 +153,7 @@ extension ContainerTask {
             .delete(
                 TaskExitEvent(
                     containerID: id, processID: id, pid: answer.pid, exitStatus: answer.exitStatus, exitedAt: answer.exitedAt)))
+        journal.close(ShimError(.notFound, "container \(id)", cause: "deleted"))
         completion(.success(answer))
     }
 

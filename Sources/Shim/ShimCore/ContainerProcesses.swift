@@ -20,6 +20,7 @@ extension ContainerTask {
         first.state = .starting(pid: pid)
         // Taken before: a short program has ended by the time that the runtime says it began.
         let beginning = ProtobufTimestamp(unixNanoseconds: unixNanoseconds())
+        firstStartedAt = monotonicNanoseconds()
         runner.run(.start) { [self] failure in
             if let failure {
                 first.state = .created(pid: pid)
@@ -28,10 +29,19 @@ extension ContainerTask {
                 first.state = .running(pid: pid)
                 first.startedAt = beginning
                 context.publish(.start(TaskProcessEvent(containerID: id, pid: UInt32(bitPattern: pid))))
+                noteStart(pid, at: beginning)
                 completion(.success(pid))
             }
             settleHeldExit(first)
         }
+    }
+
+    private func noteStart(_ pid: Int32, at beginning: ProtobufTimestamp) {
+        var change = LifeChange(.started)
+        change.pid = UInt32(bitPattern: pid)
+        change.at = beginning
+        change.restartCount = restarts.count
+        journal.note(change)
     }
 
     // MARK: - Execs

@@ -4,14 +4,22 @@ internal import ShimProtocol
 internal import SystemPackage
 
 /// The container: its first process, its execs, and the runtime that makes them. Begun by Create; its other chapters are in
-/// ContainerProcesses.swift, ContainerControl.swift and ContainerEnding.swift.
+/// ContainerProcesses.swift, ContainerControl.swift, ContainerEnding.swift and ContainerRestart.swift.
 final class ContainerTask {
     private static let pathByteCount = 4096
 
     let id: String
     let bundle: String
     let options: TaskOptions
-    let first: SupervisedProcess
+    /// Of this run: each restart has another one.
+    var first: SupervisedProcess
+    /// When it was started, on the clock that nobody sets.
+    var firstStartedAt: Int64 = 0
+    let journal = LifeJournal()
+    var restarts: RestartPlan
+    var restart = RestartState.none
+    /// Who waits to know whether a restart came to run.
+    var restartWaiters: [() -> Void] = []
     let context: ShimContext
     let launcher: ProcessLauncher
     let request: CreateTaskRequest
@@ -50,11 +58,21 @@ final class ContainerTask {
         launcher = ProcessLauncher(runner: runner, loop: context.loop, reaper: context.reaper)
         let needsDisk = options.log != nil || !options.exitRecordPath.isEmpty
         disk = needsDisk ? try context.diskThread() : nil
+        restarts = RestartPlan(options.restartRule)
+        first = Self.makeFirst(request, options, disk: disk, loop: context.loop)
+    }
+
+    private static func makeFirst(
+        _ request: CreateTaskRequest, _ options: TaskOptions, disk: DiskThread?, loop: EventLoop
+    ) -> SupervisedProcess {
         let plan: ProcessStdio.Plan =
             options.usesAttach ? .attach(openStdin: options.openStdin, log: options.log == nil ? nil : disk) : .files
-        first = SupervisedProcess(
-            execID: "", stdio: ProcessStdio(request.stdio, plan, loop: context.loop), stdinOnce: options.stdinOnce, state: .creating)
+        return SupervisedProcess(
+            execID: "", stdio: ProcessStdio(request.stdio, plan, loop: loop), stdinOnce: options.stdinOnce, state: .creating)
     }
+
+    /// The first process of another run, with streams of its own.
+    func makeFirst() -> SupervisedProcess { Self.makeFirst(request, options, disk: disk, loop: context.loop) }
 
     /// The process of an exec id, the first one for none.
     func process(_ execID: String) throws(ShimError) -> SupervisedProcess {
@@ -97,14 +115,24 @@ final class ContainerTask {
                 try writeRecord(pid: 0)
                 try RootMounts.mount(request.rootfs, bundle: bundle)
             } catch { return fail(error) }
-            launcher.launch(first, verb: createVerb, ended: { [self] in ended(first, $0) }) { [self] result in
+            launchFirst { [self] result in
                 switch result {
-                case .success(let pid): created(pid, completion)
+                case .success: completion(result)
                 case .failure(let error):
                     // A runtime that was killed, or whose answer could not be used, may have left something.
                     runner.run(.delete(force: true)) { [self] _ in fail(undoingMounts(error)) }
                 }
             }
+        }
+    }
+
+    /// Has the runtime create the container, up to its first instruction.
+    func launchFirst(_ completion: @escaping (Result<Int32, ShimError>) -> Void) {
+        let process = first
+        launcher.launch(process, verb: createVerb, ended: { [self] in ended(process, $0) }) { [self] result in
+            if case .success(let pid) = result { created(pid) }
+            completion(result)
+            settleHeldExit(process)
         }
     }
 
@@ -121,7 +149,7 @@ final class ContainerTask {
             noNewKeyring: options.noNewKeyring)
     }
 
-    private func created(_ pid: Int32, _ completion: @escaping (Result<Int32, ShimError>) -> Void) {
+    private func created(_ pid: Int32) {
         first.state = .created(pid: pid)
         watchMemory(of: pid)
         sharesPIDNamespace = (try? readSymbolicLink("/proc/self/ns/pid")) == (try? readSymbolicLink(FilePath("/proc/\(pid)/ns/pid")))
@@ -134,8 +162,6 @@ final class ContainerTask {
         event.stdio = request.stdio
         event.pid = UInt32(bitPattern: pid)
         context.publish(.create(event))
-        completion(.success(pid))
-        settleHeldExit(first)
     }
 
     private func undoingMounts(_ error: ShimError) -> ShimError {

@@ -74,6 +74,15 @@ final class ShimService {
             }
             if case .failed = process.state { throw ShimError(.wrongState, "attach to \(request.id)", cause: "it is failed") }
             process.attach(request, call)
+        case .follow:
+            let request: FollowRequest = try decode(payload)
+            try existing(request.id).journal.answer(call, after: request.after)
+        case .setRestartRule:
+            let request: SetRestartRuleRequest = try decode(payload)
+            guard let rule = request.rule else { throw ShimError(.invalidRequest, "restart rule of \(request.id)", cause: "none given") }
+            try existing(request.id).setRestartRule(rule)
+            call.succeed()
+        case .endRestarts: try existing(container(payload)).endRestarts { call.succeed() }
         case .events:
             let _: ContainerRequest = try decode(payload)
             context.subscribe(call)
@@ -213,6 +222,7 @@ final class ShimService {
         answer.id = context.configuration.id
         guard let task else { return answer }
         answer.bundle = task.bundle
+        answer.changes = task.journal.changes
         answer.logBytesDropped = task.disk?.droppedByteCount ?? 0
         answer.processes = ([task.first] + task.execs).map { process in
             var description = ProcessDescription()

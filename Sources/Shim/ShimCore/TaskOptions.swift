@@ -15,6 +15,8 @@ package struct TaskOptions: Equatable, Sendable {
     package var usesAttach = false
     package var openStdin = false
     package var stdinOnce = false
+    /// Never, unless `apusd` asks for it.
+    package var restartRule = RestartRule()
 
     /// Reads the options of a Create request.
     /// - Parameter namespace: containerd's, under which runc's option `root` is taken.
@@ -46,6 +48,7 @@ package struct TaskOptions: Equatable, Sendable {
         usesAttach = true
         openStdin = options.openStdin
         stdinOnce = options.stdinOnce
+        restartRule = options.restartRule ?? RestartRule()
         exitRecordPath = options.exitRecordPath
         for path in [options.logPath, options.exitRecordPath, options.runtimeRoot] where !path.isEmpty && !path.hasPrefix("/") {
             throw ShimError(.invalidRequest, "option \(path)", cause: "not an absolute path")

@@ -61,6 +61,8 @@ package struct ApusOptions: ProtobufMessage {
     package var openStdin = false
     /// The first attach client that sent input ends it by leaving or by its half-close.
     package var stdinOnce = false
+    /// nil: the container is never started again.
+    package var restartRule: RestartRule?
 
     package init() {}
 
@@ -75,6 +77,7 @@ package struct ApusOptions: ProtobufMessage {
         case 7: exitRecordPath = try value.string()
         case 8: openStdin = try value.bool()
         case 9: stdinOnce = try value.bool()
+        case 10: restartRule = try value.message()
         default: break
         }
     }
@@ -89,6 +92,7 @@ package struct ApusOptions: ProtobufMessage {
         writer.string(7, exitRecordPath)
         writer.bool(8, openStdin)
         writer.bool(9, stdinOnce)
+        writer.message(10, restartRule)
     }
 }
 

@@ -8,13 +8,20 @@ package enum SupervisionMethod: String, CaseIterable, Sendable {
     case synchronizeLog = "SynchronizeLog"
     /// Stream: `AttachRequest`, then `AttachMessage` both ways.
     case attach = "Attach"
+    /// What happened to the container after a revision, once something has: `FollowRequest` to `FollowResponse`.
+    case follow = "Follow"
+    /// From now on the container is started again by another rule: `SetRestartRuleRequest` to `ProtobufEmpty`.
+    case setRestartRule = "SetRestartRule"
+    /// The container is wanted no more: its next end is its last. Answers once it is known whether a process runs:
+    /// `ContainerRequest` to `ProtobufEmpty`.
+    case endRestarts = "EndRestarts"
     /// Stream: `ContainerRequest`, then one `EventEnvelope` for each task event until the client leaves.
     case events = "Events"
 
     /// The service's full name; its version is part of it.
     package static let service = "apus.shim.v1.Shim"
     /// Grows when fields or methods are added in a way that a client must know of.
-    package static let version: UInt32 = 1
+    package static let version: UInt32 = 2
 }
 
 /// `apus.shim.v1.ExitNotice`: how a process ended.
@@ -96,6 +103,8 @@ package struct DescribeResponse: ProtobufMessage {
     package var processes: [ProcessDescription] = []
     /// Bytes of output that could not be logged because the log's disk refused or stalled.
     package var logBytesDropped: UInt64 = 0
+    /// The last changes, the oldest first; none while nothing was started.
+    package var changes: [LifeChange] = []
 
     package init() {}
 
@@ -107,6 +116,7 @@ package struct DescribeResponse: ProtobufMessage {
         case 4: bundle = try value.string()
         case 5: processes.append(try value.message())
         case 6: logBytesDropped = try value.uint64()
+        case 7: changes.append(try value.message())
         default: break
         }
     }
@@ -118,5 +128,6 @@ package struct DescribeResponse: ProtobufMessage {
         writer.string(4, bundle)
         writer.messages(5, processes)
         writer.unsigned(6, logBytesDropped)
+        writer.messages(7, changes)
     }
 }

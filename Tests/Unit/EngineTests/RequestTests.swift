@@ -12,7 +12,6 @@ import Testing
                 "HostConfig.PortBindings",
                 { @Sendable (r: inout ContainerCreateRequest) in r.hostConfig.portBindings = ["80/tcp": [PortBinding()]] }
             ),
-            ("HostConfig.RestartPolicy", { $0.hostConfig.restartPolicy.name = "always" }),
             ("HostConfig.NetworkMode \"bridge\"", { $0.hostConfig.networkMode = "bridge" }),
             ("HostConfig.LogConfig.Type", { $0.hostConfig.logConfig.type = "syslog" }),
             ("Config.Volumes", { $0.config.volumes = ["/data": EmptyObject()] }),

@@ -120,4 +120,25 @@ struct ShimPlanTests {
         #expect(found.map { $0.text.count } == [1, 0, 2, 16_384, 16_384, 1, 3])
         #expect(found.map(\.isPartial) == [false, false, false, false, true, false, true])
     }
+
+    @Test("Waits between restarts double from 100 ms to a minute, and begin anew after ten seconds of running")
+    func restartDelays() {
+        var plan = RestartPlan(RestartRule(.always))
+        let delays = (0..<12).map { _ in plan.delayAfterEnd(exitStatus: 0, ran: .seconds(9)) }
+        let milliseconds = [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000]
+        #expect(delays == milliseconds.map { .milliseconds($0) })
+        #expect(plan.delayAfterEnd(exitStatus: 0, ran: .seconds(10)) == .milliseconds(100) && plan.count == 13)
+        plan.end()
+        #expect(plan.delayAfterEnd(exitStatus: 0, ran: .zero) == nil && plan.count == 13)
+    }
+
+    @Test("A rule for failures counts them, and success ends it")
+    func restartOnFailure() {
+        var plan = RestartPlan(RestartRule(.onFailure, maximumCount: 2))
+        #expect(plan.delayAfterEnd(exitStatus: 0, ran: .zero) == nil)
+        #expect(plan.delayAfterEnd(exitStatus: 1, ran: .zero) != nil && plan.delayAfterEnd(exitStatus: 1, ran: .zero) != nil)
+        #expect(plan.delayAfterEnd(exitStatus: 1, ran: .zero) == nil)
+        plan.rule = RestartRule(.unlessStopped)
+        #expect(plan.delayAfterEnd(exitStatus: 0, ran: .zero) != nil && plan.count == 3)
+    }
 }

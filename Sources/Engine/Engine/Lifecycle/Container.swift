@@ -79,7 +79,7 @@ actor Container {
         if condition == .notRunning {
             switch state {
             case .created, .exited, .dead, .removing: outcome.settle(WaitResult(exitCode: document.exitCode))
-            case .starting, .running, .paused, .stopping, .exiting: break
+            case .starting, .running, .paused, .restarting, .stopping, .exiting: break
             }
         }
         waiters.removeAll { $0.outcome == nil }
@@ -100,26 +100,7 @@ actor Container {
         await task.settled.value(within: timeout) != nil
     }
 
-    // MARK: - The process has ended
-
-    /// Follows a process to its end. The task belongs to the container and ends with the process, or with the daemon's connections.
-    func watch(_ task: RunningTask) {
-        Task {
-            do throws(ShimError) {
-                await processEnded(task, TaskEnd(try await task.shim.waitForExit()))
-            } catch {
-                await shimLost(task, error)
-            }
-        }
-    }
-
-    /// The connection broke: the daemon is going, or the shim is gone. Then its exit record may tell how the process ended.
-    private func shimLost(_ task: RunningTask, _ error: ShimError) async {
-        if services.reactor.isStopped { return }
-        logger.warning("lost the shim: \(error)")
-        let end = await endWithoutShim()
-        await processEnded(task, end)
-    }
+    // MARK: - What a run leaves
 
     /// What the exit record says; where there is none, the shim was killed, and what is left is ended.
     func endWithoutShim() async -> TaskEnd {
@@ -146,29 +127,6 @@ actor Container {
         }
     }
 
-    /// Takes away what the process left, then lets everyone know.
-    func processEnded(_ task: RunningTask, _ end: TaskEnd) async {
-        switch state {
-        case .running, .paused, .stopping: state = .exiting(task)
-        case .created, .starting, .exiting, .exited, .removing, .dead: return
-        }
-        document.exitCode = end.exitCode
-        document.finishedAt = end.finishedAt
-        document.oomKilled = end.oomKilled
-        document.error = end.error
-        document.pid = 0
-        endExecs()
-        await dismantle(task.shim)
-        document.phase = .exited
-        await saveOrLog()
-        state = .exited
-        if end.oomKilled { tell("oom") }
-        tell("die", ["exitCode": "\(end.exitCode)", "execDuration": "\(max(0, end.finishedAt.seconds - document.startedAt.seconds))"])
-        settleWaiters([.notRunning, .nextExit])
-        task.settled.settle(())
-        if document.hostConfig.autoRemove && ownedStops == 0 { await removeItself() }
-    }
-
     /// Ends a shim and all that it holds: the task, its cgroup and mounts, the bundle.
     func dismantle(_ shim: ShimClient) async {
         do throws(ShimError) {
@@ -180,13 +138,6 @@ actor Container {
             _ = await endWithoutShim()
         }
         await removeBundle()
-    }
-
-    private func removeItself() async {
-        do throws(EngineError) { try await remove(force: false) } catch {
-            // Somebody else is removing it already.
-            if error.code != .conflict && error.code != .notFound { logger.error("remove after exit: \(error)") }
-        }
     }
 }
 

@@ -3,6 +3,7 @@ internal import EngineAPI
 internal import Images
 internal import OCISpec
 internal import Records
+internal import ShimProtocol
 internal import SystemPackage
 
 /// Makes a container: checks first, then its files and root, and last the record, from which on there is a container.
@@ -99,6 +100,10 @@ struct ContainerCreation {
 
     /// Everything that the start would refuse and that can be known before.
     private func check(_ document: ContainerDocument, id: ContainerID) throws(EngineError) {
+        let rule = try RestartRule(document.hostConfig.restartPolicy)
+        if document.hostConfig.autoRemove && rule.kind != .never {
+            throw EngineError(.invalidParameter, "can't create 'AutoRemove' container with restart policy")
+        }
         _ = try services.configuration.runtimePath(named: document.hostConfig.runtime)
         let request = SpecificationRequest(
             id: id, config: document.config, host: document.hostConfig, user: UserConfiguration(),

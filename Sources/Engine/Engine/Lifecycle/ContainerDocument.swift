@@ -26,6 +26,12 @@ struct ContainerDocument: Codable, Equatable, Sendable {
     /// Why the last start failed.
     var error = ""
     var oomKilled = false
+    /// Starts by the restart policy since the last one that somebody asked for.
+    @Defaulted var restartCount: Int = 0
+    /// Somebody stopped it, after the last start that somebody asked for.
+    @Defaulted var isManuallyStopped: Bool = false
+    /// The last of the shim's changes that this document knows of.
+    @Defaulted var lifeRevision: UInt64 = 0
 
     init(config: ContainerConfig, hostConfig: HostConfig, platform: String) {
         self.config = config

@@ -35,6 +35,7 @@ extension Container {
     /// - Throws: `.conflict` where no further process can run.
     private func taskForExec() throws(EngineError) -> RunningTask {
         if state.isPaused { throw EngineError(.conflict, "container \(id) is paused, unpause the container before exec") }
+        if state.isRestarting { throw isRestarting }
         guard let task = state.runningTask else { throw notRunning }
         return task
     }
@@ -203,6 +204,15 @@ extension Container {
         }
         guard state.runningTask != nil, let exec = execs[execID] else { return }
         do throws(EngineError) { try await writeRecord(of: exec) } catch { logger.error("\(error)") }
+    }
+
+    /// A restart keeps the bundle, but nothing that ran in the container before.
+    func forgetExecs() async {
+        endExecs()
+        let directory = paths.execs
+        do throws(EngineError) {
+            try await BlockingWork.run { () throws(EngineError) in try ExecRecordFiles.removeAll(in: directory) }
+        } catch { logger.error("\(error)") }
     }
 
     /// Every exec ends with the container.

@@ -21,7 +21,7 @@ extension Container {
             throw EngineError(.invalidParameter, "Renaming a container with the same name as its current name")
         }
         switch state {
-        case .created, .starting, .running, .paused, .stopping, .exiting, .exited: break
+        case .created, .starting, .running, .paused, .restarting, .stopping, .exiting, .exited: break
         case .removing, .dead: throw EngineError(.conflict, "container \(id) is being removed and cannot be renamed")
         }
         guard !isRenaming else { throw EngineError(.conflict, "container \(id) is being renamed already") }

@@ -21,6 +21,7 @@ extension Container {
         answer.hostsPath = files.hosts
         answer.logPath = paths.log.string
         answer.name = "/\(name)"
+        answer.restartCount = document.restartCount
         answer.driver = services.images.storageDriver ?? ""
         answer.platform = "linux"
         answer.appArmorProfile = (try? SecurityOptions(parsing: document.hostConfig.securityOpt))?.appArmor ?? ""
@@ -38,10 +39,11 @@ extension Container {
         answer.status = state.status
         answer.running = state.phase == .running
         answer.paused = state.isPaused
+        answer.restarting = state.isRestarting
         answer.dead = state.phase == .dead
         answer.oomKilled = document.oomKilled
         answer.pid = answer.running ? Int(document.pid) : 0
-        answer.exitCode = answer.running ? 0 : document.exitCode
+        answer.exitCode = answer.running && !answer.restarting ? 0 : document.exitCode
         answer.error = document.error
         answer.startedAt = document.startedAt
         answer.finishedAt = document.finishedAt
@@ -105,6 +107,7 @@ extension Container {
 
     private func statusSentence() -> String {
         let now = Timestamp.now
+        if state.isRestarting { return "Restarting (\(document.exitCode)) \(Ages.words(from: document.finishedAt, to: now)) ago" }
         switch state.phase {
         case .created: return "Created"
         case .running: return "Up \(Ages.words(from: document.startedAt, to: now))\(state.isPaused ? " (Paused)" : "")"

@@ -10,6 +10,7 @@ extension Container {
         switch state {
         case .running(let running): task = running
         case .paused: throw alreadyPaused
+        case .restarting: throw isRestarting
         case .created, .starting, .stopping, .exiting, .exited, .removing, .dead: throw notRunning
         }
         do throws(ShimError) { try await task.shim.pause() } catch {

@@ -23,6 +23,9 @@ extension Container {
             document.exitCode = 0
             document.error = ""
             document.oomKilled = false
+            document.restartCount = 0
+            document.isManuallyStopped = false
+            document.lifeRevision = 0
             document.phase = .running
             state = .running(task)
             watch(task)
@@ -41,7 +44,7 @@ extension Container {
         while true {
             switch state {
             case .created, .exited: return state
-            case .running, .stopping: throw EngineError(.notModified, "container \(id) is already running")
+            case .running, .restarting, .stopping: throw EngineError(.notModified, "container \(id) is already running")
             case .paused: throw EngineError(.conflict, "cannot start a paused container, try unpause instead")
             case .starting(let decided): _ = await decided.value(within: nil)
             case .exiting(let task): _ = await task.settled.value(within: nil)
@@ -154,6 +157,7 @@ extension Container {
         options.exitRecordPath = paths.exitRecord.string
         options.openStdin = document.config.openStdin
         options.stdinOnce = document.config.stdinOnce
+        options.restartRule = try RestartRule(document.hostConfig.restartPolicy)
         return options
     }
 

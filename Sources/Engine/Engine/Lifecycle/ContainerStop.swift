@@ -21,6 +21,7 @@ extension Container {
         guard let task = try await taskToStop() else { throw EngineError(.notModified, "container \(id) is not running") }
         let wasPaused = state.isPaused
         state = .stopping(task)
+        await endRestarts(task)
         // Where the signal does not reach the process, it has ended, or the one below will.
         await send(number, to: task)
         if wasPaused { await letGoOn(task) }
@@ -44,7 +45,7 @@ extension Container {
             switch state {
             case .created, .exited, .dead, .removing: return nil
             case .starting(let decided): _ = await decided.value(within: nil)
-            case .running(let task), .paused(let task), .stopping(let task): return task
+            case .running(let task), .paused(let task), .restarting(let task), .stopping(let task): return task
             case .exiting(let task): _ = await task.settled.value(within: nil)
             }
             if Task.isCancelled { throw EngineError(.unavailable, "the stop was cancelled") }
@@ -62,6 +63,7 @@ extension Container {
 
     /// - Throws: `.system` when the process does not end.
     func killAndWait(_ task: RunningTask) async throws(EngineError) {
+        await endRestarts(task)
         await send(SignalNames.kill, to: task)
         guard await waitUntilSettled(task, timeout: Self.killTimeout) else {
             throw EngineError(.system, "cannot stop container: \(id): tried to kill container, but did not receive an exit event")
@@ -71,10 +73,14 @@ extension Container {
     /// - Throws: `.conflict` when it does not run.
     func kill(signal text: String) async throws(EngineError) {
         let number = text.isEmpty ? SignalNames.kill : try SignalNames.number(of: text)
-        guard let task = state.runningTask else {
+        guard let task = state.supervisedTask else {
             throw EngineError(.conflict, "cannot kill container: \(name): container \(id) is not running")
         }
         if number == SignalNames.kill { return try await killAndWait(task) }
+        let isStop = try number == stopSignal
+        if isStop { await endRestarts(task) }
+        // As Docker: what waits for its restart takes no signal.
+        if state.isRestarting { return }
         do throws(ShimError) {
             try await task.shim.kill(signal: number)
             tell("kill", ["signal": "\(number)"])
@@ -83,7 +89,7 @@ extension Container {
             throw .system("cannot kill container: \(name)", error)
         }
         // As docker: what is to stop shall not wait for somebody to unpause it.
-        if state.isPaused, try number == stopSignal { await letGoOn(task) }
+        if state.isPaused && isStop { await letGoOn(task) }
     }
 
     /// Stops what runs, and starts. A container that goes away with its process stays this time.
@@ -110,7 +116,7 @@ extension Container {
                 let reason =
                     state.isPaused
                     ? "container is paused and must be unpaused first"
-                    : "container is running: stop the container before removing or force remove"
+                    : "container is \(state.status): stop the container before removing or force remove"
                 throw EngineError(.conflict, "cannot remove container \"/\(name)\": \(reason)")
             }
             // A container that goes away with its process would do so now, and get in the way of this removal.
@@ -122,7 +128,7 @@ extension Container {
         switch state {
         case .created, .exited, .dead: break
         case .removing: throw EngineError(.conflict, "removal of container \(name) is already in progress")
-        case .starting, .running, .paused, .stopping, .exiting:
+        case .starting, .running, .paused, .restarting, .stopping, .exiting:
             throw EngineError(.conflict, "container \(id) was started while it was being removed")
         }
         state = .removing

@@ -20,6 +20,7 @@ extension Container {
     }
 
     var notRunning: EngineError { EngineError(.conflict, "container \(id) is not running") }
+    var isRestarting: EngineError { EngineError(.conflict, "Container \(id) is restarting, wait until the container is running") }
 
     /// Joins the process, or waits for it.
     func attach(_ options: AttachOptions) async throws(EngineError) -> AttachSession {
@@ -33,11 +34,12 @@ extension Container {
             return session
         }
         if state.isPaused { throw EngineError(.conflict, "container \(id) is paused, unpause the container before attach") }
+        if state.isRestarting { throw isRestarting }
         guard let task = state.runningTask else {
             switch state {
             case .removing, .dead: throw EngineError(.conflict, "container is marked for removal and cannot be attached to")
             // Between the start and its end, joining is `launch`'s affair.
-            case .created, .starting, .exited, .exiting, .running, .paused, .stopping:
+            case .created, .starting, .exited, .exiting, .running, .paused, .restarting, .stopping:
                 return AttachSession(isTerminal: document.config.tty, options: options, history: history, pending: attachments)
             }
         }
@@ -66,7 +68,7 @@ extension Container {
             throw EngineError(.invalidParameter, "Bad parameters: you must choose at least one stream")
         }
         let ended: OneShot<Void>
-        if let task = state.runningTask {
+        if let task = state.supervisedTask {
             ended = task.settled
             // What the process wrote before this request belongs to the answer; a shim that is slow or gone only makes it shorter.
             do throws(ShimError) { try await task.shim.synchronizeLog() } catch { logger.debug("synchronize the log: \(error)") }

@@ -35,6 +35,17 @@ enum ExecRecordFiles {
         }
     }
 
+    /// Takes every record away.
+    static func removeAll(in directory: FilePath) throws(EngineError) {
+        do throws(SyscallError) {
+            for entry in try directoryEntries(of: try openFile(directory, [.readOnly, .directory]), subject: directory.string) {
+                try removeTree(directory.appending(entry.name.string))
+            }
+        } catch {
+            if error.errno != Errno.noSuchFileOrDirectory.rawValue { throw .system("remove the records of execs", error) }
+        }
+    }
+
     /// The records by id, and what is wrong with those that cannot be read.
     static func all(in directory: FilePath) throws(EngineError) -> (records: [String: ExecRecord], problems: [EngineError]) {
         var records: [String: ExecRecord] = [:]

@@ -10,6 +10,8 @@ enum LifeState: Sendable {
     case running(RunningTask)
     /// Held where it is.
     case paused(RunningTask)
+    /// Its process has ended, and the shim is about to start it again.
+    case restarting(RunningTask)
     /// Asked to end.
     case stopping(RunningTask)
     /// The process has ended; what it leaves is being taken away.
@@ -23,15 +25,18 @@ enum LifeState: Sendable {
     var runningTask: RunningTask? {
         switch self {
         case .running(let task), .paused(let task), .stopping(let task): task
-        case .created, .starting, .exiting, .exited, .removing, .dead: nil
+        case .created, .starting, .restarting, .exiting, .exited, .removing, .dead: nil
         }
     }
+
+    /// The task, while its shim looks after a process or is to start one again.
+    var supervisedTask: RunningTask? { if case .restarting(let task) = self { task } else { runningTask } }
 
     /// The phase that a record of this moment says.
     var phase: ContainerDocument.Phase {
         switch self {
         case .created, .starting: .created
-        case .running, .paused, .stopping, .exiting: .running
+        case .running, .paused, .restarting, .stopping, .exiting: .running
         case .exited: .exited
         case .removing: .removing
         case .dead: .dead
@@ -40,8 +45,10 @@ enum LifeState: Sendable {
 
     var isPaused: Bool { if case .paused = self { true } else { false } }
 
+    var isRestarting: Bool { if case .restarting = self { true } else { false } }
+
     /// Docker's word.
-    var status: String { isPaused ? "paused" : phase.rawValue }
+    var status: String { isPaused ? "paused" : isRestarting ? "restarting" : phase.rawValue }
 }
 
 /// A container's process and the shim that looks after it.
@@ -67,6 +74,9 @@ struct TaskEnd: Equatable, Sendable {
         self.oomKilled = oomKilled
         self.error = error
     }
+
+    /// Nothing says how.
+    static var unknown: TaskEnd { TaskEnd(exitCode: 255, finishedAt: .now, oomKilled: false, error: "status unknown") }
 
     init(_ notice: ExitNotice) {
         self.init(

@@ -32,7 +32,12 @@ struct Restoration {
             }
         }
         await withTaskGroup(of: Void.self) { group in
-            for container in restored { group.addTask { await container.restore() } }
+            for container in restored {
+                group.addTask {
+                    await container.restore()
+                    await container.startIfWanted()
+                }
+            }
         }
         await removeOrphans(known: Set(records.map(\.id.text)))
     }
@@ -101,30 +106,34 @@ extension Container {
 
     private func restore(from shim: ShimClient) async throws(ShimError) {
         let description = try await shim.describe()
-        guard let process = description.processes.first(where: { $0.execID.isEmpty }), process.status != .created else {
+        guard description.protocolVersion == SupervisionMethod.version else {
+            throw ShimError(
+                .garbled, "the shim speaks version \(description.protocolVersion), this daemon version \(SupervisionMethod.version)")
+        }
+        guard let process = description.processes.first(where: { $0.execID.isEmpty }), !description.changes.isEmpty else {
             // The daemon died between Create and Start.
             return await dismantle(shim)
         }
-        await adopt(shim, process, execs: description.processes)
+        await adopt(shim, process, description)
     }
 
-    private func adopt(_ shim: ShimClient, _ process: ProcessDescription, execs: [ProcessDescription]) async {
-        // A run that is on record keeps the moment that clients were told.
-        if document.phase != .running, let started = process.startedAt {
-            document.startedAt = Timestamp(unixNanoseconds: started.unixNanoseconds)
+    /// Takes over where the former daemon left off: what it did not see happens now, in its order.
+    private func adopt(_ shim: ShimClient, _ process: ProcessDescription, _ description: DescribeResponse) async {
+        let task = RunningTask(shim: shim, pid: document.pid, startedAt: document.startedAt, settled: OneShot())
+        let known = description.changes.last { $0.revision <= document.lifeRevision }
+        // The last end was seen, but not what it leaves taken away.
+        if let last = description.changes.last, [.ended, .givenUp].contains(last.kind) {
+            document.lifeRevision = min(document.lifeRevision, last.revision - 1)
         }
-        let task = RunningTask(shim: shim, pid: process.pid, startedAt: document.startedAt, settled: OneShot())
-        document.pid = process.pid
-        document.exitCode = 0
-        document.error = ""
-        state = process.status == .paused ? .paused(task) : .running(task)
-        if let exit = process.exit { return await processEnded(task, TaskEnd(exit)) }
-        let wasRecorded = document.phase == .running
-        document.phase = .running
-        if !wasRecorded { await saveOrLog() }
-        await adoptExecs(execs, task)
+        state = known?.kind == .restarting ? .restarting(task) : .running(task)
+        for change in description.changes {
+            if await take(change, state.supervisedTask ?? task) { return }
+        }
+        guard let adopted = state.supervisedTask else { return }
+        if process.status == .paused { state = .paused(adopted) }
+        await adoptExecs(description.processes, adopted)
         logger.info("container adopted")
-        watch(task)
+        watch(adopted)
     }
 
     /// The shim is gone: its exit record says how the process ended, or nothing does.

@@ -109,9 +109,24 @@ struct ShimClient: Sendable {
         try await supervision(.describe, ContainerRequest(id: id.text), Timeout.question)
     }
 
-    /// Answers when a process has ended, however long that takes.
-    func waitForExit(execID: String = "") async throws(ShimError) -> ExitNotice {
+    /// Answers when an exec's process has ended, however long that takes.
+    func waitForExit(execID: String) async throws(ShimError) -> ExitNotice {
         try await supervision(.waitForExit, ProcessRequest(id: id.text, execID: execID), nil)
+    }
+
+    /// What happened to the container after a revision, once something has.
+    func follow(after revision: UInt64) async throws(ShimError) -> [LifeChange] {
+        let answer: FollowResponse = try await supervision(.follow, FollowRequest(id: id.text, after: revision), nil)
+        return answer.changes
+    }
+
+    func setRestartRule(_ rule: RestartRule) async throws(ShimError) {
+        let _: ProtobufEmpty = try await supervision(.setRestartRule, SetRestartRuleRequest(id: id.text, rule: rule), Timeout.question)
+    }
+
+    /// Makes the container's next end its last one. Returns when it is known whether a process runs.
+    func endRestarts() async throws(ShimError) {
+        let _: ProtobufEmpty = try await supervision(.endRestarts, ContainerRequest(id: id.text), Timeout.runtime)
     }
 
     /// Returns when all output read so far is in the log.

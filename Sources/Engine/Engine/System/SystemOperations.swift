@@ -89,7 +89,11 @@ extension ContainerEngine {
         answer.containers = containers.count
         for container in containers {
             let state = await container.state
-            if state.isPaused { answer.containersPaused += 1 } else if state.phase == .running { answer.containersRunning += 1 }
+            switch state {
+            case .paused: answer.containersPaused += 1
+            case .running, .stopping, .exiting: answer.containersRunning += 1
+            case .created, .starting, .restarting, .exited, .removing, .dead: break
+            }
         }
         answer.containersStopped = answer.containers - answer.containersRunning - answer.containersPaused
         do throws(ImageError) { answer.images = try await parts.services.images.list().count } catch { throw EngineError(error) }

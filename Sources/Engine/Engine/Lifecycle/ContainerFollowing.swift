@@ -1,0 +1,151 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Logging
+internal import ShimProtocol
+
+/// What the shim tells of the container's process, taken over change by change.
+extension Container {
+    /// Follows a process, and those that its restarts bring, to the last end. The task belongs to the container and ends with the
+    /// last process, or with the daemon's connections.
+    func watch(_ task: RunningTask) {
+        Task {
+            do throws(ShimError) {
+                while true {
+                    for change in try await task.shim.follow(after: document.lifeRevision) {
+                        if await take(change, task) { return }
+                    }
+                }
+            } catch { await shimLost(task, error) }
+        }
+    }
+
+    /// Takes a change over, unless it is known already. - Returns: whether it was the last one.
+    func take(_ change: LifeChange, _ task: RunningTask) async -> Bool {
+        guard change.revision > document.lifeRevision else { return false }
+        document.lifeRevision = change.revision
+        switch change.kind {
+        case .started:
+            await restarted(change, task)
+            return false
+        case .restarting:
+            await restarting(change, task)
+            return false
+        case .ended:
+            await processEnded(task, change.exit.map { TaskEnd($0) } ?? .unknown)
+            return true
+        case .givenUp:
+            await restartGivenUp(change, task)
+            return true
+        case .unknown: return false
+        }
+    }
+
+    private func restarted(_ change: LifeChange, _ task: RunningTask) async {
+        // The first start of all was told by whoever asked for it, if it lived that long.
+        if change.restartCount == 0 && document.phase == .running { return }
+        let startedAt = change.at.map { Timestamp(unixNanoseconds: $0.unixNanoseconds) } ?? .now
+        let running = RunningTask(shim: task.shim, pid: change.pid, startedAt: startedAt, settled: task.settled)
+        switch state {
+        case .stopping: state = .stopping(running)
+        case .running, .paused, .restarting: state = .running(running)
+        case .created, .starting, .exiting, .exited, .removing, .dead: return
+        }
+        document.pid = change.pid
+        document.startedAt = startedAt
+        document.exitCode = 0
+        document.error = ""
+        document.oomKilled = false
+        document.restartCount = Int(change.restartCount)
+        document.phase = .running
+        tell("start")
+        await saveOrLog()
+    }
+
+    private func restarting(_ change: LifeChange, _ task: RunningTask) async {
+        let end = change.exit.map { TaskEnd($0) } ?? .unknown
+        switch state {
+        // Whoever stops it has the shim give the restart up.
+        case .stopping: break
+        case .running, .paused, .restarting: state = .restarting(task)
+        case .created, .starting, .exiting, .exited, .removing, .dead: return
+        }
+        note(end)
+        document.restartCount = Int(change.restartCount)
+        await forgetExecs()
+        await saveOrLog()
+        tellDeath(end)
+        settleWaiters([.notRunning, .nextExit])
+    }
+
+    private func restartGivenUp(_ change: LifeChange, _ task: RunningTask) async {
+        guard beginEnding(task) else { return }
+        if !change.problem.isEmpty {
+            let failure = StartFailure(.create, words: change.problem)
+            logger.error("not started again: \(failure.message)")
+            document.exitCode = failure.exitCode
+            document.error = failure.message
+        }
+        await settleEnd(task)
+        await removeIfDone()
+    }
+
+    /// The connection broke: the daemon is going, or the shim is gone. Then its exit record may tell how the process ended.
+    private func shimLost(_ task: RunningTask, _ error: ShimError) async {
+        if services.reactor.isStopped { return }
+        logger.warning("lost the shim: \(error)")
+        let end = await endWithoutShim()
+        await processEnded(task, end)
+    }
+
+    // MARK: - The last end
+
+    /// Takes away what the process left, then lets everyone know.
+    func processEnded(_ task: RunningTask, _ end: TaskEnd) async {
+        guard beginEnding(task) else { return }
+        note(end)
+        endExecs()
+        await settleEnd(task, end)
+        await removeIfDone()
+    }
+
+    private func beginEnding(_ task: RunningTask) -> Bool {
+        switch state {
+        case .running, .paused, .stopping, .restarting:
+            state = .exiting(task)
+            return true
+        case .created, .starting, .exiting, .exited, .removing, .dead: return false
+        }
+    }
+
+    private func note(_ end: TaskEnd) {
+        document.exitCode = end.exitCode
+        document.finishedAt = end.finishedAt
+        document.oomKilled = end.oomKilled
+        document.error = end.error
+        document.pid = 0
+    }
+
+    /// - Parameter end: nil where the end was told already.
+    private func settleEnd(_ task: RunningTask, _ end: TaskEnd? = nil) async {
+        await dismantle(task.shim)
+        document.phase = .exited
+        await saveOrLog()
+        state = .exited
+        if let end { tellDeath(end) }
+        settleWaiters([.notRunning, .nextExit])
+        task.settled.settle(())
+    }
+
+    private func tellDeath(_ end: TaskEnd) {
+        if end.oomKilled { tell("oom") }
+        tell("die", ["exitCode": "\(end.exitCode)", "execDuration": "\(max(0, end.finishedAt.seconds - document.startedAt.seconds))"])
+    }
+
+    private func removeIfDone() async {
+        guard document.hostConfig.autoRemove && ownedStops == 0 else { return }
+        do throws(EngineError) { try await remove(force: false) } catch {
+            // Somebody else is removing it already.
+            if error.code != .conflict && error.code != .notFound { logger.error("remove after exit: \(error)") }
+        }
+    }
+}

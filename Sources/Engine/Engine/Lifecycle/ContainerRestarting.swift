@@ -1,0 +1,81 @@
+internal import EngineAPI
+internal import Logging
+internal import ShimProtocol
+
+/// The container's restart policy: the shim starts again what ends, a daemon that begins what does not run.
+extension Container {
+    /// Changes the policy, of a container that runs as well.
+    /// - Throws: `.invalidParameter` for what is no policy; `.conflict` with `--rm`.
+    func setRestartPolicy(_ policy: RestartPolicy) async throws(EngineError) {
+        let rule = try RestartRule(policy)
+        if document.hostConfig.autoRemove && rule.kind != .never {
+            throw EngineError(
+                .conflict, "Conflicting options: Restart policy cannot be updated because AutoRemove is enabled for the container")
+        }
+        let former = document.hostConfig.restartPolicy
+        document.hostConfig.restartPolicy = policy
+        do throws(EngineError) { try await save() } catch {
+            document.hostConfig.restartPolicy = former
+            throw error
+        }
+        guard let task = state.supervisedTask else { return }
+        do throws(ShimError) { try await task.shim.setRestartRule(rule) } catch {
+            // It ended for good meanwhile: its next start takes the rule along.
+            if state.supervisedTask != nil { throw .system("change the restart policy of container \(id)", error) }
+        }
+    }
+
+    /// Somebody wants the container no more: its next end is its last, and a daemon that begins knows.
+    func endRestarts(_ task: RunningTask) async {
+        document.isManuallyStopped = true
+        let policy = document.hostConfig.restartPolicy.name
+        if policy.isEmpty || policy == "no" { return }
+        await saveOrLog()
+        do throws(ShimError) { try await task.shim.endRestarts() } catch { logger.debug("end the restarts: \(error)") }
+    }
+
+    /// Starts a container that is not running and that its policy wants to run when the daemon begins.
+    func startIfWanted() async {
+        switch state {
+        case .created, .exited: break
+        case .starting, .running, .paused, .restarting, .stopping, .exiting, .removing, .dead: return
+        }
+        do throws(EngineError) {
+            let rule = try RestartRule(document.hostConfig.restartPolicy)
+            if rule.kind == .unlessStopped && document.isManuallyStopped { return }
+            let status = UInt32(clamping: document.exitCode)
+            guard rule.wantsRestart(afterStatus: status, restartCount: UInt32(clamping: document.restartCount)) else { return }
+            try await start()
+        } catch { logger.error("not started again: \(error)") }
+    }
+}
+
+extension RestartRule {
+    /// The rule that a request means.
+    /// - Throws: `.invalidParameter` in Docker's words.
+    init(_ policy: RestartPolicy) throws(EngineError) {
+        let count = policy.maximumRetryCount
+        switch policy.name {
+        case "": self.init()
+        case "no": self.init()
+        case "always": self.init(.always)
+        case "unless-stopped": self.init(.unlessStopped)
+        case "on-failure":
+            guard count >= 0 else {
+                throw EngineError(.invalidParameter, "invalid restart policy: maximum retry count cannot be negative")
+            }
+            self.init(.onFailure, maximumCount: UInt32(clamping: count))
+            return
+        default:
+            throw EngineError(
+                .invalidParameter,
+                "invalid restart policy: unknown policy '\(policy.name)'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")
+        }
+        guard count == 0 || policy.name.isEmpty else {
+            throw EngineError(
+                .invalidParameter,
+                "invalid restart policy: maximum retry count can only be used with 'on-failure'"
+                    + (count < 0 ? " and cannot be negative" : ""))
+        }
+    }
+}

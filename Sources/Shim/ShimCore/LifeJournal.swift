@@ -1,0 +1,44 @@
+internal import LinuxSyscalls
+internal import ShimProtocol
+
+/// What happened to the container, numbered, for a daemon that follows it or was away: the last changes are kept.
+final class LifeJournal {
+    static let maximumCount = 64
+    /// Clients that wait for the next change.
+    static let maximumWaiterCount = 64
+
+    private(set) var changes: [LifeChange] = []
+    private var lastRevision = UInt64(clamping: unixNanoseconds())
+    private var waiters: [ServerCall] = []
+
+    /// Notes a change and tells those who wait for one.
+    func note(_ change: LifeChange) {
+        var change = change
+        lastRevision += 1
+        change.revision = lastRevision
+        if change.at == nil { change.at = ProtobufTimestamp(unixNanoseconds: unixNanoseconds()) }
+        if changes.count == Self.maximumCount { changes.removeFirst() }
+        changes.append(change)
+        let told = waiters
+        waiters = []
+        for call in told { call.succeed(FollowResponse(changes: [change])) }
+    }
+
+    /// Answers with the changes after a revision, at once or when the next one comes.
+    func answer(_ call: ServerCall, after revision: UInt64) {
+        let known = changes.filter { $0.revision > revision }
+        if !known.isEmpty { return call.succeed(FollowResponse(changes: known)) }
+        guard waiters.count < Self.maximumWaiterCount else {
+            return call.fail(ShimError(.limitReached, "more than \(Self.maximumWaiterCount) clients that follow a container"))
+        }
+        waiters.append(call)
+        call.onClosed = { [weak self] in self?.waiters.removeAll { $0.connection == nil } }
+    }
+
+    /// Lets go of those who wait: the container is gone.
+    func close(_ error: ShimError) {
+        let told = waiters
+        waiters = []
+        for call in told { call.fail(error) }
+    }
+}

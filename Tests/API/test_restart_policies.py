@@ -1,0 +1,199 @@
+"""Rows A10, A12 and D23: restart policies, which the shim carries out, also while no daemon is there."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from processes import wait_until
+
+COUNTING = "echo x >> /runs; "
+
+
+def runs(cli, name):
+    """How often the container's script has begun, by a file in its root."""
+    return len(cli("exec", name, "cat", "/runs").ok().split())
+
+
+def shown(cli, name, template):
+    return cli.inspect(name, "{{" + template + "}}")
+
+
+def policy(cli, name):
+    return json.loads(cli.inspect(name, "{{json .HostConfig.RestartPolicy}}"))
+
+
+def is_running_after(cli, name, count):
+    return cli.inspect(name, "{{.RestartCount}} {{.State.Status}}") == f"{count} running"
+
+
+def test_D23_a_container_that_fails_is_started_as_often_as_its_policy_says(cli, image):
+    cli("run", "-d", "--name", "fails", "--restart", "on-failure:3", image, "sh", "-c", "echo run; exit 7").ok()
+    wait_until(lambda: shown(cli, "fails", ".State.Status") == "exited", "the policy gives up")
+    assert cli.inspect("fails", "{{.RestartCount}} {{.State.ExitCode}} {{.State.Restarting}}") == "3 7 false"
+    assert cli("logs", "fails").ok() == "run\n" * 4
+    assert policy(cli, "fails") == {"Name": "on-failure", "MaximumRetryCount": 3}
+    # A start that somebody asks for counts anew.
+    cli("start", "fails").ok()
+    wait_until(lambda: cli.inspect("fails", "{{.State.Status}} {{.RestartCount}}") == "exited 3", "the policy gives up again")
+    assert cli("logs", "fails").ok() == "run\n" * 8
+
+
+def test_D23_success_ends_on_failure_and_nothing_else(cli, image):
+    cli("run", "-d", "--name", "well", "--restart", "on-failure", image, "true").ok()
+    cli("run", "-d", "--name", "ever", "--restart", "always", image, "true").ok()
+    wait_until(lambda: int(shown(cli, "ever", ".RestartCount")) >= 2, "always starts it again")
+    assert cli.inspect("well", "{{.State.Status}} {{.RestartCount}}") == "exited 0"
+    cli("stop", "ever").ok()
+    assert cli.inspect("ever", "{{.State.Status}} {{.State.Restarting}}") == "exited false"
+    count = shown(cli, "ever", ".RestartCount")
+    time.sleep(1)
+    assert cli.inspect("ever", "{{.State.Status}} {{.RestartCount}}") == f"exited {count}"
+
+
+def test_D23_a_restart_keeps_the_root_and_brings_another_process(cli, image):
+    cli("run", "-d", "--name", "keeps", "--restart", "always", image, "sh", "-c", COUNTING + "exec sleep 60").ok()
+    before = cli.inspect("keeps", "{{.State.Pid}} {{.State.StartedAt}}")
+    os.kill(int(before.split()[0]), signal.SIGKILL)
+    wait_until(lambda: is_running_after(cli, "keeps", 1), "it runs again")
+    after = cli.inspect("keeps", "{{.State.Pid}} {{.State.StartedAt}}")
+    assert after.split()[0] != before.split()[0] and after.split()[1] > before.split()[1]
+    wait_until(lambda: runs(cli, "keeps") == 2, "the script ran in the same root")
+    started = time.monotonic()
+    cli("stop", "-t", "0", "keeps").ok()
+    assert time.monotonic() - started < 5
+    assert cli.inspect("keeps", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137"
+
+
+def test_D23_waits_between_restarts_double_and_show_in_ps(cli, image):
+    cli("run", "-d", "--name", "loops", "--restart", "unless-stopped", image, "sh", "-c", "cut -d' ' -f1 /proc/uptime; exit 1").ok()
+    # 0.1 + 0.2 + 0.4 + 0.8 s have passed before the fifth run, 1.6 s follow.
+    wait_until(lambda: len(cli("logs", "loops").ok().split()) == 5, "five runs", seconds=20)
+    status = ""
+
+    def is_waiting():
+        nonlocal status
+        status = cli("ps", "--format", "{{.Status}}", "--filter", "status=restarting").ok().strip()
+        return status
+    wait_until(is_waiting, "ps shows the restart")
+    assert status.startswith("Restarting (1) ") and status.endswith(" ago"), status
+    assert cli.inspect("loops", "{{.State.Status}} {{.State.Running}} {{.State.Restarting}} {{.State.Pid}} {{.State.ExitCode}}") == "restarting true true 0 1"
+    assert "is restarting, wait until the container is running" in cli("exec", "loops", "true").err
+    assert "is restarting" in cli("pause", "loops").err
+    assert "container is restarting: stop the container before removing or force remove" in cli("rm", "loops").err
+    moments = [float(word) for word in cli("logs", "loops").ok().split()[:5]]
+    gaps = [later - earlier for earlier, later in zip(moments, moments[1:])]
+    for gap, least in zip(gaps, (0.1, 0.2, 0.4, 0.8)):
+        assert gap >= least - 0.02, gaps
+    assert gaps[3] < 2.4, gaps
+    # What waits is stopped at once, and stays so.
+    started = time.monotonic()
+    cli("stop", "loops").ok()
+    assert time.monotonic() - started < 5
+    assert cli.inspect("loops", "{{.State.Status}} {{.State.ExitCode}}") == "exited 1"
+
+
+def test_D23_kill_and_forced_removal_end_a_restart_policy(cli, image):
+    cli("run", "-d", "--name", "killed", "--restart", "always", image, "sleep", "60").ok()
+    cli("kill", "killed").ok()
+    time.sleep(0.6)
+    assert cli.inspect("killed", "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}") == "exited 137 0"
+    cli("run", "-d", "--name", "loops", "--restart", "always", image, "false").ok()
+    wait_until(lambda: int(shown(cli, "loops", ".RestartCount")) >= 2, "it is restarted")
+    cli("rm", "-f", "loops").ok()
+    assert cli("inspect", "loops").code == 1
+
+
+def test_D23_events_and_waits_see_every_end(cli, image):
+    since = str(int(time.time()))
+    cli("create", "--name", "twice", "--restart", "on-failure:1", image, "sh", "-c", "sleep 0.3; exit 4").ok()
+    cli("start", "twice").ok()
+    assert cli("wait", "twice").line() == "4"
+    wait_until(lambda: cli.inspect("twice", "{{.State.Status}} {{.RestartCount}}") == "exited 1", "the policy gives up")
+    lines = cli("events", "--since", since, "--until", str(int(time.time()) + 1), "--filter", "container=twice", "--format", "{{.Action}}").ok()
+    happened = [line for line in lines.split() if line in ("start", "die")]
+    assert happened == ["start", "die", "start", "die"]
+
+
+def test_D23_an_attached_run_leaves_at_the_first_end(cli, image):
+    result = cli("run", "--name", "front", "--restart", "always", image, "sh", "-c", "echo once; exit 3")
+    assert (result.code, result.out) == (3, "once\n")
+    wait_until(lambda: int(shown(cli, "front", ".RestartCount")) >= 1, "it goes on alone")
+
+
+def test_D22_update_changes_the_policy_of_what_runs(cli, image):
+    cli("run", "-d", "--name", "later", image, "sleep", "60").ok()
+    assert cli("update", "--restart", "on-failure:2", "later").line() == "later"
+    assert policy(cli, "later") == {"Name": "on-failure", "MaximumRetryCount": 2}
+    os.kill(int(shown(cli, "later", ".State.Pid")), signal.SIGKILL)
+    wait_until(lambda: is_running_after(cli, "later", 1), "the new policy is in force")
+    assert cli("update", "--restart", "no", "later").code == 0
+    os.kill(int(shown(cli, "later", ".State.Pid")), signal.SIGKILL)
+    wait_until(lambda: shown(cli, "later", ".State.Status") == "exited", "it stays down")
+
+
+def test_D23_policies_that_make_no_sense_are_refused_in_dockers_words(cli, image):
+    assert "conflicting options: " in cli("run", "--rm", "--restart", "always", image).err.lower()
+    bad = cli("run", "--restart", "sometimes", image)
+    assert bad.code == 125 and "invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'" in bad.err
+    assert "maximum retry count can only be used with 'on-failure'" in cli("run", "--restart", "always:3", image).err
+    cli("run", "-d", "--rm", "--name", "brief", image, "sleep", "60").ok()
+    assert "AutoRemove is enabled" in cli("update", "--restart", "always", "brief").err
+
+
+def test_A10_policies_work_while_the_daemon_is_dead(brittle):
+    """The shim restarts what ends, and a daemon that returns tells what it missed."""
+    client, image = brittle.client, brittle.image
+    client("run", "-d", "--name", "keeps", "--restart", "always", image, "sh", "-c", COUNTING + "exec sleep 60").ok()
+    client("run", "-d", "--name", "fails", "--restart", "on-failure:2", image, "sh", "-c", "sleep 0.5; exit 9").ok()
+    pid = int(client.inspect("keeps", "{{.State.Pid}}"))
+    brittle.kill()
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(3)
+    since = str(int(time.time()))
+    brittle.start()
+    assert client.inspect("keeps", "{{.State.Status}} {{.RestartCount}}") == "running 1"
+    assert int(client.inspect("keeps", "{{.State.Pid}}")) != pid
+    assert runs(client, "keeps") == 2
+    # A daemon that begins starts what failed; Docker's does, too.
+    wait_until(lambda: client.inspect("fails", "{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}}") == "exited 2 9", "it gave up")
+    lines = client("events", "--since", since, "--until", str(int(time.time()) + 1), "--filter", "container=keeps", "--format", "{{.Action}}").ok()
+    assert [line for line in lines.split() if line in ("start", "die")] == ["die", "start"]
+    client("stop", "-t", "0", "keeps").ok()
+    assert client.inspect("keeps", "{{.State.Status}}") == "exited"
+
+
+def test_A10_a_daemon_that_begins_starts_what_its_policy_wants(brittle):
+    """Stopped by hand: `always` comes back, `unless-stopped` and `no` do not. A lost run (the machine went down) comes back with both."""
+    client, image = brittle.client, brittle.image
+    for policy in ("always", "unless-stopped", "no"):
+        client("run", "-d", "--name", f"stopped-{policy}", "--restart", policy, image, "sleep", "60").ok()
+        client("stop", "-t", "0", f"stopped-{policy}").ok()
+        client("run", "-d", "--name", f"lost-{policy}", "--restart", policy, image, "sleep", "60").ok()
+    pids = [int(client.inspect(f"lost-{policy}", "{{.State.Pid}}")) for policy in ("always", "unless-stopped", "no")]
+    brittle.kill()
+    # As after a reboot: no shim and no process is left, and no record of an end.
+    for pid in brittle.shims():
+        os.kill(pid, signal.SIGKILL)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    brittle.start()
+    states = json.loads("{" + ",".join(client("ps", "-a", "--format", '"{{.Names}}":"{{.State}}"').ok().split()) + "}")
+    assert states == {
+        "stopped-always": "running", "stopped-unless-stopped": "exited", "stopped-no": "exited",
+        "lost-always": "running", "lost-unless-stopped": "running", "lost-no": "exited",
+    }
+
+
+@pytest.mark.parametrize("moment", (0.0, 0.05, 0.12, 0.2))
+def test_A10_a_daemon_killed_in_the_midst_of_restarts_finds_them(brittle, moment):
+    client, image = brittle.client, brittle.image
+    client("run", "-d", "--name", "loops", "--restart", "on-failure:4", image, "sh", "-c", "echo run; exit 1").ok()
+    time.sleep(moment)
+    brittle.kill()
+    brittle.start()
+    wait_until(lambda: client.inspect("loops", "{{.State.Status}}") == "exited", "the policy gives up", seconds=20)
+    assert client.inspect("loops", "{{.RestartCount}}") == "4"
+    assert client("logs", "loops").ok() == "run\n" * 5
