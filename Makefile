@@ -12,8 +12,8 @@ PRODUCTS = apus apusd apus-shim apus-runtime apus-init
 BUILD_PACKAGES = build-essential git libarchive-dev libcurl4-openssl-dev libisal-dev libseccomp-dev \
                  libsqlite3-dev libssl-dev libzstd-dev pkg-config
 DEMO_PACKAGES  = busybox-static docker-registry jq curl
-TEST_PACKAGES  = $(DEMO_PACKAGES) containerd crun docker.io file iproute2 openssl podman python3-docker python3-pexpect python3-pytest \
-                 python3-yaml runc skopeo strace uidmap umoci zstd
+TEST_PACKAGES  = $(DEMO_PACKAGES) containerd crun docker.io file iproute2 openssl podman python3-docker python3-jsonschema python3-pexpect \
+                 python3-pytest python3-yaml runc skopeo strace uidmap umoci zstd
 BENCH_PACKAGES = $(TEST_PACKAGES) hyperfine
 VM_PACKAGES    = qemu-system-x86 qemu-system-common util-linux python3 python3-pytest zstd xz-utils e2fsprogs
 
@@ -58,6 +58,7 @@ test: build-tests ## Build and run every test
 lint: ## Formatting (strict) and the tidy rules
 	$(SWIFT) format lint --strict --parallel --configuration .swift-format -r Sources Tests Package.swift
 	scripts/list-features --check
+	scripts/list-conformance --check
 	$(PYTEST) Tests/Tidy
 
 format: ## Format the sources in place
@@ -69,8 +70,8 @@ weakened: build-tests ## Show that the attack tests fail where the guard is take
 nightly: build-tests ## What takes hours: ten thousand races each, a kill at every system call
 	APUS_RACES=10000 APUS_KILLS=all $(PYTEST) Tests/Conformance/test_races.py Tests/Conformance/test_leftovers.py
 
-conformance: build ## Run the runtime tests against RUNTIME=path (runc, crun, ours)
-	$(PYTEST) Tests/Conformance $(if $(RUNTIME),--runtime $(RUNTIME))
+conformance: $(if $(RUNTIME),deps-test,build deps-test) ## Show runtime-spec's MUSTs of RUNTIME=path (ours, runc, crun) as TAP
+	@$(PYTEST) Tests/Conformance -m spec --tap $(if $(RUNTIME),--runtime $(RUNTIME))
 
 bench: deps-bench build ## Compare with runc, crun and dockerd, side by side
 	@Benchmarks/run

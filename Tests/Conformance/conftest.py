@@ -1,7 +1,7 @@
 """The runtime through its command line: ours, or with --runtime PATH (or RUNTIME) runc or crun, which proves the tests.
 
-A test that states what only ours does carries @ours; one that a peer is known to fail names it in @fails(peer, why); an attack
-that a peer falls for outside the test's own folder is kept from it by @spares(peer, why). crun words its errors in its own way."""
+A test that states what only ours does carries @ours; what a runtime is known to fail, and what it is spared, stands in deviations.txt.
+A test that shows what the specification demands carries @spec. crun words its errors in its own way."""
 
 import contextlib
 import copy
@@ -19,6 +19,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Fixtures"))
 import leaks
+from claims import apply_deviations, fixture, report_as_tap
 from processes import wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -30,12 +31,15 @@ APPLETS = ("sh true false cat ls ps sleep id echo mount stty env hostname touch 
 def pytest_addoption(parser):
     parser.addoption("--runtime", default=os.environ.get("RUNTIME", os.path.join(BUILD, "apus-runtime")),
                      help="the runtime to test: ours, runc or crun")
+    parser.addoption("--tap", action="store_true", help="print TAP, one line for each test")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config):
     config.addinivalue_line("markers", "ours: states what only our runtime does")
-    config.addinivalue_line("markers", "fails(peer, why): a peer is known to fail this")
-    config.addinivalue_line("markers", "spares(peer, why): not for this peer: it falls for the attack at the machine's expense, or has other words")
+    config.addinivalue_line("markers", "spec(place, *sentences): shows what the specification demands")
+    if config.getoption("--tap"):
+        report_as_tap(config)
 
 
 def kind_of(path):
@@ -45,17 +49,10 @@ def kind_of(path):
 
 def pytest_collection_modifyitems(config, items):
     kind = kind_of(config.getoption("--runtime"))
-    if kind == "apus":
-        return
     for item in items:
-        if item.get_closest_marker("ours"):
+        if kind != "apus" and item.get_closest_marker("ours"):
             item.add_marker(pytest.mark.skip(reason="states what only our runtime does"))
-        for mark in item.iter_markers("spares"):
-            if mark.args[0] == kind:
-                item.add_marker(pytest.mark.skip(reason=mark.args[1]))
-        for mark in item.iter_markers("fails"):
-            if mark.args[0] == kind:
-                item.add_marker(pytest.mark.xfail(reason=mark.args[1], strict=True))
+    apply_deviations(items, kind)
 
 
 class Result:
@@ -128,37 +125,14 @@ class Runtime:
         wait_until(lambda: self.status(container) == status, f"{container} is {status}")
 
 
-DEFAULT = {
-    "ociVersion": "1.0.2",
-    "process": {
-        "terminal": False, "user": {"uid": 0, "gid": 0}, "args": ["true"],
-        "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"], "cwd": "/",
-        "capabilities": {kind: ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
-                         for kind in ("bounding", "effective", "permitted")},
-        "noNewPrivileges": True,
-    },
-    "root": {"path": "rootfs", "readonly": False},
-    "hostname": "conformance",
-    "mounts": [
-        {"destination": "/proc", "type": "proc", "source": "proc"},
-        {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]},
-        {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
-         "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]},
-        {"destination": "/dev/shm", "type": "tmpfs", "source": "shm",
-         "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]},
-        {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]},
-    ],
-    "linux": {
-        "resources": {"devices": [{"allow": False, "access": "rwm"}]},
-        "namespaces": [{"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount")],
-        "maskedPaths": ["/proc/kcore"], "readonlyPaths": ["/proc/sys"],
-    },
-}
+DEFAULT = fixture("bundles", "default.json")
 
 
 def merge(base, changes):
     for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
+        if isinstance(value, dict) and set(value) == {"$add"}:
+            base[key] = base.get(key, []) + value["$add"]
+        elif isinstance(value, dict) and isinstance(base.get(key), dict):
             merge(base[key], value)
         else:
             base[key] = value

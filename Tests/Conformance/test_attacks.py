@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from claims import spec
 from processes import wait_until
 
 
@@ -305,20 +306,17 @@ def test_A18_an_id_that_is_no_single_safe_name_is_refused_by_every_later_verb(ru
     assert sorted(os.listdir(folder)) == before
 
 
-@pytest.mark.spares("crun", "crun 1.8.1 takes some of them")
+@spec("runtime.md#runtimeCreate", "If the ID provided is not unique")
 @pytest.mark.parametrize("name", IDS)
 def test_A18_an_id_that_is_no_single_safe_name_is_refused_by_create(runtime, bundle, folder, container, name):
     """The cgroup is a harmless one, whatever becomes of the id."""
     bundle.write(["true"], linux={"cgroupsPath": f"/{container}"})
-    if name == "-dash" and runtime.kind != "apus":
-        pytest.skip("peers take it after --")
     before = sorted(os.listdir(folder))
     words = ["-b", bundle.path] + (["--"] if name.startswith("-") else [])
     runtime("run", *words, name).fails()
     assert sorted(set(os.listdir(folder)) - {"state"}) == sorted(set(before) - {"state"})
 
 
-@pytest.mark.spares("crun", "crun 1.8.1 follows them")
 @pytest.mark.parametrize("verb", ["state", "start", "kill", "delete", "exec", "pause", "resume", "ps"])
 def test_A18_no_later_verb_leaves_the_state_root_by_an_id(runtime, folder, running, verb):
     victim = os.path.join(folder, "victim")
@@ -334,7 +332,6 @@ def test_A18_no_later_verb_leaves_the_state_root_by_an_id(runtime, folder, runni
         shutil.rmtree(victim, ignore_errors=True)
 
 
-@pytest.mark.fails("runc", "runc 1.1.5 can be looked into")
 def test_A26_init_is_out_of_reach_of_its_container_until_the_program_runs(runtime, bundle, container):
     """A process of the same user with the same capabilities, in the same pid namespace, looks at the one that waits for start."""
     bundle.write("sleep 600")
@@ -390,8 +387,6 @@ def test_A26_a_joining_process_is_out_of_reach_of_the_container(runtime, bundle,
 
 @pytest.mark.parametrize("kind", ["fifo", "huge", "device-link"])
 def test_C08_a_passwd_that_is_no_ordinary_file_delays_and_breaks_nothing(runtime, bundle, container, kind):
-    if runtime.kind != "apus":
-        pytest.skip("peers read it")
     path = os.path.join(bundle.rootfs, "etc/passwd")
     os.unlink(path)
     if kind == "fifo":

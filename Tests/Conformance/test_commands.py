@@ -86,8 +86,6 @@ def test_update_of_one_half_keeps_the_other_half_of_a_file(runtime, bundle, cont
     assert memory_limit(pid) == str(64 << 20)
 
 
-@pytest.mark.fails("runc", "runc 1.1.5 has neither --cpu-idle nor --cpu-burst")
-@pytest.mark.fails("crun", "crun 1.8.1 has neither --cpu-idle nor --cpu-burst")
 def test_update_sets_cpu_burst_and_idle(runtime, bundle, container):
     bundle.write("sleep 600", linux={"resources": {"cpu": {"quota": 50000, "period": 100000}}})
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
@@ -98,7 +96,6 @@ def test_update_sets_cpu_burst_and_idle(runtime, bundle, container):
     assert value(pid, "cpu", "cpu.idle", "cpu.idle") == "1"
 
 
-@pytest.mark.spares("crun", "crun has other words")
 @pytest.mark.parametrize("words, text", [
     (["--memory", "1x"], "invalid value for memory: invalid size: '1x'"),
     (["--cpu-period", "abc"], "invalid value for cpu-period: "),
@@ -112,7 +109,6 @@ def test_update_refuses_what_is_no_value_and_changes_nothing(runtime, running, w
     assert value(pid, "pids", "pids.max", "pids.max") != "5"
 
 
-@pytest.mark.spares("crun", "crun 1.8.1 updates it")
 def test_a_stopped_container_is_not_updated(runtime, running):
     runtime("kill", running, "KILL").ok()
     runtime.wait_for(running, "stopped")
@@ -121,7 +117,6 @@ def test_a_stopped_container_is_not_updated(runtime, running):
 
 # events
 
-@pytest.mark.spares("crun", "crun has no events")
 def test_events_tells_once_what_is_used(runtime, bundle, container):
     bundle.write("sleep 600", linux={"resources": {"memory": {"limit": 64 << 20}, "pids": {"limit": 20}}})
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
@@ -149,7 +144,6 @@ def test_events_tells_once_what_is_used(runtime, bundle, container):
         assert data["cpuset"]["cpus"] and data["cpuset"]["sched_load_balance"] == 1
 
 
-@pytest.mark.spares("crun", "crun has no events")
 def test_events_tells_regularly_and_ends_with_the_container(runtime, running):
     process = subprocess.Popen(runtime.command("events", "--interval", "50ms", running), stdout=subprocess.PIPE)
     events = [json.loads(process.stdout.readline()) for _ in range(3)]
@@ -162,7 +156,6 @@ def test_events_tells_regularly_and_ends_with_the_container(runtime, running):
     process.stdout.close()
 
 
-@pytest.mark.spares("crun", "crun has no events")
 def test_events_tells_that_memory_ran_out(runtime, bundle, container):
     bundle.write("while [ ! -e /tmp/go ]; do sleep 0.05; done; dd if=/dev/zero of=/dev/null bs=200M count=1; sleep 600",
                  linux={"resources": {"memory": {"limit": 32 << 20, "swap": 32 << 20}}})
@@ -179,14 +172,12 @@ def test_events_tells_that_memory_ran_out(runtime, bundle, container):
     process.stdout.close()
 
 
-@pytest.mark.spares("crun", "crun has no events")
 @pytest.mark.parametrize("interval, text", [("0", "duration interval must be greater than 0"), ("-1s", "greater than 0"), ("soon", "soon")])
 def test_events_refuses_an_interval_that_is_none(runtime, running, interval, text):
     result = runtime("events", "--interval", interval, running).fails(code=1)
     assert text in result.message + result.out
 
 
-@pytest.mark.spares("crun", "crun has no events")
 def test_events_of_a_stopped_container_is_refused(runtime, running):
     runtime("kill", running, "KILL").ok()
     runtime.wait_for(running, "stopped")
@@ -196,7 +187,6 @@ def test_events_of_a_stopped_container_is_refused(runtime, running):
 
 # ps
 
-@pytest.mark.spares("crun", "crun 1.8.1 takes no options for ps")
 def test_ps_shows_the_hosts_ps_lines_of_the_containers_processes(runtime, bundle, container):
     bundle.write("sleep 601 & sleep 602; true")
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
@@ -209,7 +199,6 @@ def test_ps_shows_the_hosts_ps_lines_of_the_containers_processes(runtime, bundle
     assert sorted(int(line.split()[0]) for line in chosen[1:]) == sorted(json.loads(runtime("ps", "--format", "json", container).ok().out))
 
 
-@pytest.mark.spares("crun", "crun 1.8.1 takes no options for ps")
 def test_ps_refuses_options_without_a_pid_column_and_unknown_formats(runtime, running):
     runtime("ps", running, "-o", "comm").fails("couldn't find PID field in ps output", code=1)
     runtime("ps", "-f", "yaml", running).fails("invalid format option", code=1)
@@ -224,8 +213,6 @@ def test_ps_works_where_the_host_has_no_ps(runtime, running):
 
 
 def test_ps_of_a_stopped_container_lists_nothing(runtime, running):
-    if runtime.kind == "crun":
-        pytest.skip("crun refuses")
     runtime("kill", running, "KILL").ok()
     runtime.wait_for(running, "stopped")
     assert len(runtime("ps", running).ok().lines) == 1
@@ -245,15 +232,11 @@ def test_kill_of_all_reaches_every_process(runtime, bundle, container):
 
 
 def test_kill_of_all_in_a_stopped_container_is_no_error(runtime, running):
-    if runtime.kind == "crun":
-        pytest.skip("crun 1.8.1 refuses")
     runtime("kill", running, "KILL").ok()
     runtime.wait_for(running, "stopped")
     runtime("kill", "--all", running, "KILL").ok()
 
 
-@pytest.mark.fails("runc", "runc 1.1.5 kills the first process alone")
-@pytest.mark.fails("crun", "crun 1.8.1 kills the first process alone")
 def test_sigkill_reaches_every_process_where_the_pid_namespace_is_shared(runtime, bundle, container):
     bundle.without_namespace("pid").write("sleep 603 & sleep 604 & wait")
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
@@ -268,7 +251,6 @@ def test_sigkill_reaches_every_process_where_the_pid_namespace_is_shared(runtime
 # exec --cgroup, --pidfd-socket, --preserve-fds
 
 @pytest.mark.skipif(not V1, reason="cgroup v2 has one path for all controllers")
-@pytest.mark.spares("crun", "crun 1.8.1 takes v2 paths alone")
 def test_exec_is_put_below_the_cgroup_of_single_controllers(runtime, running):
     pid = runtime.state(running)["pid"]
     for controller, name in (("pids", "one"), ("memory", "two")):
@@ -279,7 +261,6 @@ def test_exec_is_put_below_the_cgroup_of_single_controllers(runtime, running):
 
 
 @pytest.mark.skipif(not V1, reason="cgroup v2 has one path for all controllers")
-@pytest.mark.spares("crun", "crun 1.8.1 takes v2 paths alone")
 @pytest.mark.parametrize("values, text", [
     (["nosuch:below"], "unknown controller"), (["a", "pids:b"], "missing <controller>: prefix"),
     pytest.param(["pids:a", "pids:b"], "multiple paths for controller", marks=pytest.mark.ours), (["pids:a:b"], "invalid --cgroup argument: pids:a:b"),
@@ -300,8 +281,6 @@ def receive_pidfd(listener):
     return message, descriptors[0], pid
 
 
-@pytest.mark.fails("runc", "runc 1.1.5 has no --pidfd-socket")
-@pytest.mark.fails("crun", "crun has no --pidfd-socket")
 def test_the_pidfd_socket_gets_a_descriptor_of_the_process(runtime, bundle, container):
     bundle.write("sleep 600")
     with socket.socket(socket.AF_UNIX) as listener:
@@ -363,7 +342,6 @@ def test_exec_in_a_paused_container_waits_where_it_is_told_to(runtime, running):
     assert process.communicate(timeout=20)[0] == b"went on\n"
 
 
-@pytest.mark.spares("crun", "crun 1.8.1 resumes what runs")
 def test_pause_and_resume_refuse_the_wrong_status(runtime, running):
     runtime("resume", running).fails("container not paused")
     runtime("kill", running, "KILL").ok()

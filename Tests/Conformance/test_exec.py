@@ -41,7 +41,6 @@ def test_exec_is_in_the_containers_cgroup(runtime, running):
         assert sorted(lines) == sorted(file.read().split())
 
 
-@pytest.mark.fails("crun", "crun 1.8.1 replaces the environment")
 def test_exec_takes_user_groups_environment_and_directory(runtime, running):
     words = ["-u", "1000:5", "-g", "7", "-g", "8", "-e", "A=1", "-e", "B=2", "--cwd", "/tmp"]
     if runtime.kind == "crun":
@@ -53,7 +52,6 @@ def test_exec_takes_user_groups_environment_and_directory(runtime, running):
         assert result[5] == "/home/bob"
 
 
-@pytest.mark.fails("crun", "crun 1.8.1 drops no_new_privs")
 def test_exec_has_the_containers_capabilities_and_what_is_added(runtime, running):
     plain = status_of(runtime("exec", running, "cat", "/proc/self/status"))
     assert int(plain["CapBnd"], 16) == 1 << 29 | 1 << 5 | 1 << 10
@@ -87,7 +85,6 @@ def test_exec_works_in_a_container_that_waits_for_start(runtime, bundle, contain
     assert runtime.status(container) == "created"
 
 
-@pytest.mark.spares("crun", "crun has other words and codes")
 @pytest.mark.parametrize("program, text", [
     ("nonexist", 'exec: "nonexist": executable file not found in $PATH'),
     ("/bin/nonexist", 'exec: "/bin/nonexist": stat /bin/nonexist: no such file or directory'),

@@ -11,6 +11,7 @@ import time
 
 import leaks
 import pytest
+from claims import spec
 from processes import wait_until
 
 
@@ -32,7 +33,9 @@ FAILURES = {
 }
 
 
-@pytest.mark.spares("crun", "crun 1.8.1 leaves cgroups behind")
+@spec("runtime.md#runtimeLifecycle", "it MUST generate an error.")
+@spec("runtime.md#runtimeErrors", "MUST leave the state of the environment")
+@spec("runtime.md#runtimeCreate", "If the runtime cannot apply a property")
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failing_create_leaves_nothing(runtime, bundle, folder, container, failure):
     bundle.write(["true"])
@@ -163,13 +166,14 @@ def test_A33_delete_kills_no_later_process_of_the_same_number(runtime, bundle, f
         stranger.wait()
 
 
+@spec("runtime.md#runtimeLifecycle", "The container MUST be destroyed by undoing the steps")
+@spec("runtime.md#runtimeDelete", "Deleting a container MUST delete the resources")
 def test_a_finished_run_leaves_nothing(runtime, bundle, folder, container):
     bundle.write("sleep 0.01 & exit 3")
     assert runtime("run", "-b", bundle.path, container).code == 3
     assert traces(runtime, folder, container) == NOTHING
 
 
-@pytest.mark.spares("crun", "crun 1.8.1 waits for them")
 def test_processes_that_outlive_init_in_a_shared_pid_namespace_end_with_the_container(runtime, bundle, folder, container):
     bundle.without_namespace("pid").write("sleep 601 & exit 0")
     runtime("run", "-b", bundle.path, container, timeout=20)

@@ -7,9 +7,17 @@ import subprocess
 import time
 
 import pytest
+from claims import spec
 from processes import wait_until
 
 
+@spec("runtime.md#runtimeScopeContainer", "MUST be able to use the operations")
+@spec("runtime.md#runtimeLifecycle",
+      "the user-specified program (from `process`) MUST NOT be run at this time",
+      "The runtime MUST run the user-specified program")
+@spec("runtime.md#runtimeOperations", "runtimes MUST support the following operations")
+@spec("runtime.md#runtimeCreate", "This operation MUST create a new container.", "`process.args` MUST NOT be applied until")
+@spec("runtime.md#runtimeStart", "This operation MUST run the user-specified program")
 def test_create_waits_for_start_and_start_runs_the_program(runtime, bundle, container):
     bundle.write("echo started > /tmp/mark; sleep 600")
     mark = os.path.join(bundle.rootfs, "tmp/mark")
@@ -26,6 +34,7 @@ def test_create_waits_for_start_and_start_runs_the_program(runtime, bundle, cont
     runtime("state", container).fails("does not exist")
 
 
+@spec("runtime.md#runtimeQueryState", "MUST return the state of a container")
 def test_state_shows_what_the_specification_and_runc_show(runtime, bundle, container):
     bundle.write("sleep 600", annotations={"com.example.key": "value"})
     pid_file = os.path.join(bundle.path, "pid")
@@ -74,24 +83,26 @@ def test_run_forwards_signals_to_the_program(runtime, bundle, container):
 
 
 def test_run_with_keep_leaves_a_stopped_container(runtime, bundle, container):
-    if runtime.kind == "crun":
-        pytest.skip("crun 1.8.1 has no --keep")
     bundle.write("true")
     runtime("run", "--keep", "-b", bundle.path, container).ok()
     assert runtime.status(container) == "stopped"
     runtime("delete", container).ok()
 
 
+@spec("runtime.md#runtimeState", "This MUST be unique across all containers")
+@spec("runtime.md#runtimeCreate", "If the ID provided is not unique")
 def test_an_id_is_taken_once(runtime, bundle, running):
     runtime("create", "-b", bundle.path, running).fails("exist")
     assert runtime.status(running) == "running"
 
 
+@spec("runtime.md#runtimeStart", "Attempting to `start` a container that is not `created`")
 def test_a_started_container_cannot_be_started_again(runtime, running):
     runtime("start", running).fails("cannot start a" if runtime.kind != "crun" else "")
     assert runtime.status(running) == "running"
 
 
+@spec("runtime.md#runtimeStart", "Attempting to `start` a container that is not `created`")
 def test_a_stopped_container_cannot_be_started_or_entered(runtime, running):
     runtime("kill", running, "KILL").ok()
     runtime.wait_for(running, "stopped")
@@ -100,6 +111,7 @@ def test_a_stopped_container_cannot_be_started_or_entered(runtime, running):
     assert runtime.status(running) == "stopped"
 
 
+@spec("runtime.md#runtimeDelete", "Attempting to `delete` a container that is not `stopped`")
 def test_a_running_container_is_deleted_only_by_force(runtime, running):
     runtime("delete", running).fails("running" if runtime.kind == "crun" else "that is not stopped: running")
     assert runtime.status(running) == "running"
@@ -112,6 +124,7 @@ def test_force_deletes_nothing_without_complaint(runtime, container):
     runtime("delete", "-f", container).ok()
 
 
+@spec("runtime.md#runtimeQueryState", "Attempting to query a container that does not exist")
 def test_verbs_on_no_container_say_that_it_does_not_exist(runtime, container):
     for words in (["state"], ["start"], ["kill"], ["delete"], ["exec", "--", container]):
         verb = [word for word in words if word not in ("--", container)]
@@ -121,25 +134,24 @@ def test_verbs_on_no_container_say_that_it_does_not_exist(runtime, container):
 
 @pytest.mark.parametrize("name", ["KILL", "SIGKILL", "9", "sigkill"])
 def test_kill_takes_names_and_numbers(runtime, running, name):
-    if runtime.kind == "crun" and name == "sigkill":
-        pytest.skip("crun takes upper case only")
     runtime("kill", running, name).ok()
     runtime.wait_for(running, "stopped")
 
 
-@pytest.mark.fails("crun", "crun 1.8.1 takes 9x")
 def test_kill_refuses_what_is_no_signal(runtime, running):
     for name in ("FOO", "9x") if runtime.kind != "apus" else ("FOO", "9x", "-1", "65", ""):
         runtime("kill", running, name).fails()
     assert runtime.status(running) == "running"
 
 
+@spec("runtime.md#runtimeKill", "neither `created` nor `running`")
 def test_kill_of_a_stopped_container_says_that_it_is_not_running(runtime, running):
     runtime("kill", running, "KILL").ok()
     runtime.wait_for(running, "stopped")
     runtime("kill", running, "KILL").fails("not running" if runtime.kind != "crun" else "")
 
 
+@spec("runtime.md#runtimeKill", "This operation MUST send the specified signal")
 def test_kill_sends_the_signal_it_was_told(runtime, bundle, container):
     bundle.write("trap 'echo usr1 > /tmp/mark' USR1; touch /tmp/ready; while :; do sleep 0.05; done")
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
@@ -148,6 +160,7 @@ def test_kill_sends_the_signal_it_was_told(runtime, bundle, container):
     wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/mark")), "the trap ran")
 
 
+@spec("runtime.md#runtimeLifecycle", "Any updates to `config.json` after this step MUST NOT affect")
 def test_changes_of_the_bundle_after_create_do_not_reach_the_container(runtime, bundle, container):
     bundle.write("echo first > /tmp/mark; sleep 600")
     runtime.detached("create", "-b", bundle.path, container).ok()
@@ -169,6 +182,7 @@ def test_list_shows_containers_as_table_json_and_ids(runtime, bundle, running):
     assert running in runtime("list", "-q").ok().lines
 
 
+@spec("runtime.md#runtimeState", "they MUST be used to represent new runtime states")
 def test_pause_and_resume_stop_and_continue_the_processes(runtime, bundle, container):
     bundle.write("i=0; while :; do i=$((i+1)); echo $i > /tmp/count; sleep 0.02; done")
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
@@ -195,14 +209,11 @@ def test_a_paused_container_is_deleted_by_force(runtime, running):
 
 
 def test_ps_lists_the_processes_as_json(runtime, running):
-    if runtime.kind == "crun":
-        pytest.skip("crun needs a pid namespace view of its own")
     assert runtime.state(running)["pid"] in json.loads(runtime("ps", "-f", "json", running).ok().out)
 
 
 # Messages and exit codes.
 
-@pytest.mark.spares("crun", "crun words its errors and codes differently")
 @pytest.mark.parametrize("words, code, text", [
     (["create"], 1, "requires exactly 1 argument(s)"), (["state"], 1, "requires exactly 1 argument(s)"),
     (["create", "--nosuch", "x"], 1, "flag provided but not defined: -nosuch"), (["nosuch"], 3, "No help topic for 'nosuch'"),
@@ -212,7 +223,6 @@ def test_usage_errors_are_runcs(runtime, words, code, text):
     runtime(*words).fails(text, code=code)
 
 
-@pytest.mark.fails("crun", "crun logs differently")
 def test_the_log_file_has_runcs_forms(runtime, folder, container):
     text, document = os.path.join(folder, f"{container}.log"), os.path.join(folder, f"{container}.json")
     result = runtime("state", container, options=["--log", text]).fails(code=1)

@@ -29,11 +29,8 @@ def shown(runtime, bundle, container):
     return runtime("run", "-b", bundle.path, container)
 
 
-@pytest.mark.spares("crun", "crun 1.8.1 takes no option back")
 @pytest.mark.parametrize("option", sorted(PER_MOUNT))
 def test_an_option_of_the_mount_is_set_and_its_opposite_takes_it_back(runtime, bundle, container, option):
-    if option == "nosymfollow" and runtime.kind != "apus":
-        pytest.skip("runc 1.1.5 and crun 1.8.1 do not know it")
     mount(bundle, "/one", "tmpfs", option, type="tmpfs")
     opposite = {"ro": "rw", "noatime": "atime"}.get(option, option[2:])
     mount(bundle, "/two", "tmpfs", option, opposite, type="tmpfs")
@@ -44,8 +41,6 @@ def test_an_option_of_the_mount_is_set_and_its_opposite_takes_it_back(runtime, b
 
 @pytest.mark.parametrize("option", ["sync", "dirsync", "lazytime"])
 def test_an_option_of_the_file_system_is_set(runtime, bundle, container, option):
-    if option == "lazytime" and runtime.kind != "apus":
-        pytest.skip("runc 1.1.5 and crun 1.8.1 do not know it")
     mount(bundle, "/one", "tmpfs", option, "size=64k", type="tmpfs")
     result = options_of(shown(runtime, bundle, container), "/one")[1]
     assert option in result and "size=64k" in result
@@ -71,8 +66,6 @@ def nested(folder, bundle):
 @pytest.mark.parametrize("option, shows", [("rro", "ro"), ("rnosuid", "nosuid"), ("rnodev", "nodev"), ("rnoexec", "noexec"),
                                            ("rnoatime", "noatime"), ("rnodiratime", "nodiratime"), ("rnosymfollow", "nosymfollow")])
 def test_a_recursive_option_reaches_the_mounts_below_and_a_plain_one_does_not(runtime, bundle, container, nested, option, shows):
-    if (runtime.kind != "apus" and option == "rnosymfollow") or (runtime.kind == "crun" and option in ("rnoatime", "rnodiratime")):
-        pytest.skip("not every peer knows it")
     mount(bundle, "/recursive", nested.path, "rbind", option)
     if option != "rnosymfollow":
         mount(bundle, "/plain", nested.path, "rbind", option[1:])
@@ -99,7 +92,6 @@ def owned(bundle):
     return path
 
 
-@pytest.mark.fails("runc", "runc 1.1.5 ignores the mappings")
 @pytest.mark.parametrize("options", [["bind"], ["bind", "idmap"], ["rbind", "ridmap"]])
 def test_the_owners_of_an_id_mapped_mount_are_those_of_its_mappings(runtime, bundle, container, owned, options):
     mount(bundle, "/mapped", owned, *options, **MAPS)
@@ -112,7 +104,6 @@ def test_the_owners_of_an_id_mapped_mount_are_those_of_its_mappings(runtime, bun
     assert (status.st_uid, status.st_gid) == (3, 4)
 
 
-@pytest.mark.fails("runc", "runc 1.1.5 does not know idmap")
 def test_idmap_alone_takes_the_mappings_of_the_user_namespace(runtime, bundle, container, owned):
     os.chown(bundle.rootfs, 100000, 100000)
     bundle.config["linux"]["namespaces"].append({"type": "user"})
@@ -173,8 +164,6 @@ def test_tmpcopyup_begins_with_what_lies_there(runtime, bundle, container):
         assert file.read() == "content\n"
 
 
-@pytest.mark.fails("runc", "runc has no such option")
-@pytest.mark.fails("crun", "crun 1.8.1 has no such option")
 def test_copy_symlink_makes_the_link_again(runtime, bundle, container):
     link = os.path.join(bundle.path, "link")
     os.symlink("/somewhere/else", link)
@@ -183,8 +172,6 @@ def test_copy_symlink_makes_the_link_again(runtime, bundle, container):
     assert runtime("run", "-b", bundle.path, container).ok().lines == ["/somewhere/else", "0"]
 
 
-@pytest.mark.fails("runc", "runc has no such option")
-@pytest.mark.fails("crun", "crun 1.8.1 has it by halves")
 def test_links_that_are_not_followed_are_mounted_themselves(runtime, bundle, container):
     bundle.file("/etc/real", "real\n")
     os.symlink("real", os.path.join(bundle.rootfs, "etc/inside"))

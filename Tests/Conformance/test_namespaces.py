@@ -4,6 +4,7 @@ import os
 import subprocess
 
 import pytest
+from claims import spec
 from processes import wait_until
 
 FILES = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "user": "user", "cgroup": "cgroup", "time": "time"}
@@ -13,6 +14,7 @@ def namespaces_of(process):
     return {kind: os.readlink(f"/proc/{process}/ns/{name}") for kind, name in FILES.items()}
 
 
+@spec("config-linux.md#configLinuxNamespaces", "MUST create a new container namespace", "MUST inherit the runtime namespace")
 def test_configured_namespaces_are_new_and_the_others_the_hosts(runtime, bundle, container):
     bundle.write("sleep 600")
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
@@ -34,8 +36,6 @@ def test_a_cgroup_namespace_is_rooted_at_the_containers_cgroup(runtime, bundle, 
     assert {line.split(":", 2)[2] for line in lines if not (runtime.kind == "crun" and line.startswith("0:"))} == {"/"}
 
 
-@pytest.mark.fails("runc", "runc 1.1.5 knows no time namespace")
-@pytest.mark.fails("crun", "crun 1.8.1 knows no timeOffsets")
 def test_a_time_namespace_has_the_configured_offsets(runtime, bundle, container):
     bundle.config["linux"]["namespaces"].append({"type": "time"})
     bundle.write(["cat", "/proc/self/timens_offsets", "/proc/uptime"],
@@ -59,6 +59,7 @@ def other(runtime, folder, template):
     process.wait()
 
 
+@spec("config-linux.md#configLinuxNamespaces", "MUST place the container process in the namespace")
 @pytest.mark.parametrize("kind", ["network", "ipc", "uts", "pid", "cgroup"])
 def test_a_namespace_is_joined_by_its_path(runtime, bundle, container, other, kind):
     path = f"/proc/{other}/ns/{FILES[kind]}"
@@ -72,8 +73,6 @@ def test_a_namespace_is_joined_by_its_path(runtime, bundle, container, other, ki
     assert inside == os.readlink(path)
 
 
-@pytest.mark.fails("runc", "runc 1.1.5 knows no time namespace")
-@pytest.mark.fails("crun", "crun 1.8.1 cannot join one")
 def test_a_time_namespace_is_joined_by_its_path(runtime, bundle, container, other):
     bundle.join("time", f"/proc/{other}/ns/time").write(["readlink", "/proc/self/ns/time"])
     assert runtime("run", "-b", bundle.path, container).ok().out.strip() == os.readlink(f"/proc/{other}/ns/time")
@@ -89,6 +88,7 @@ def test_hooks_of_the_host_stay_in_it_when_namespaces_are_joined(runtime, bundle
         assert file.read().split() == [os.readlink("/proc/self/ns/net"), os.readlink("/proc/self/ns/pid")]
 
 
+@spec("config-linux.md#configLinuxNamespaces", "is not associated with a namespace of type")
 def test_a_path_to_another_kind_of_namespace_is_refused(runtime, bundle, container, other):
     bundle.join("network", f"/proc/{other}/ns/ipc").write(["true"])
     runtime("run", "-b", bundle.path, container).fails("another kind of namespace" if runtime.kind == "apus" else "")
@@ -151,7 +151,6 @@ def test_a_user_namespace_joins_namespaces_of_the_host_by_path(runtime, mapped, 
     assert runtime("run", "-b", mapped.path, container).ok().out.strip() == os.readlink(f"/proc/{other}/ns/net")
 
 
-@pytest.mark.fails("runc", "runc 1.1.5 wants mappings even so")
 def test_a_user_namespace_is_joined_by_its_path(runtime, mapped, container):
     owner = subprocess.Popen(["unshare", "-U", "sleep", "600"])
     try:

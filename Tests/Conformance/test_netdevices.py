@@ -5,9 +5,8 @@ import re
 import subprocess
 
 import pytest
+from claims import spec
 from conftest import Result
-
-pytestmark = [pytest.mark.spares("runc", "runc 1.1.5 ignores netDevices"), pytest.mark.spares("crun", "crun 1.8.1 ignores netDevices")]
 
 
 @pytest.fixture
@@ -25,6 +24,9 @@ def host(runtime, bundle, container):
 PAIR = "ip link add apus0 type veth peer name apus1; ip link set apus0 mtu 1400 address 02:00:00:00:00:07"
 
 
+@spec("config-linux.md#configLinuxNetworkDevices",
+      "A set of network devices that MUST be made available",
+      "MUST preserve existing network interface attributes")
 def test_a_device_moves_with_its_name_addresses_and_state(bundle, host):
     bundle.write("ip addr show dev apus0", linux={"netDevices": {"apus0": {}}})
     result = host(f"{PAIR}; ip addr add 10.7.7.1/24 dev apus0; ip -6 addr add fd00::7/64 dev apus0 nodad; ip link set apus0 up",
@@ -36,11 +38,11 @@ def test_a_device_moves_with_its_name_addresses_and_state(bundle, host):
     assert "does not exist" in outside
 
 
-def test_a_device_gets_its_new_name_and_one_that_is_down_stays_down(bundle, host):
+def test_a_device_gets_its_new_name_and_comes_up_although_it_was_down(bundle, host):
     bundle.write("ip addr show dev eth0; ! ip addr show dev apus0", linux={"netDevices": {"apus0": {"name": "eth0"}}})
     result = host(f"{PAIR}; ip addr add 10.7.7.1/24 dev apus0").ok()
     assert "eth0@" in result.out and "inet 10.7.7.1/24" in result.out
-    assert not re.search(r"<[^>]*\bUP\b", result.out)
+    assert re.search(r"<[^>]*\bUP\b", result.out)
 
 
 def test_addresses_of_the_link_alone_are_left_behind(bundle, host):
@@ -59,6 +61,9 @@ def test_a_device_moves_into_a_container_with_a_user_namespace(bundle, host):
     assert "inet 10.7.7.1/24" in result.out
 
 
+@spec("config-linux.md#configLinuxNetworkDevices",
+      "MUST check if moving the network interface",
+      "If a network device with the specified name already exists")
 @pytest.mark.parametrize("devices, text", [({"nosuch0": {}}, "nosuch0"), ({"apus0": {"name": "lo"}}, "apus0"), ({"a/b": {}}, "a/b"),
                                            ({"apus0": {"name": "x" * 16}}, "netDevices")])
 def test_a_device_that_cannot_move_ends_the_creation(runtime, bundle, container, host, devices, text):

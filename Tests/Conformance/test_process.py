@@ -6,6 +6,7 @@ import shlex
 import subprocess
 
 import pytest
+from claims import spec
 
 
 def run(runtime, bundle, container, args, **changes):
@@ -22,7 +23,6 @@ def test_the_environment_is_the_configured_one_with_a_home(runtime, bundle, cont
     assert sorted(result.ok().lines) == ["A=1", "B=two words", "HOME=/root", "PATH=/bin"]
 
 
-@pytest.mark.fails("crun", "crun sets no HOME of a user without an entry")
 def test_home_comes_from_the_containers_passwd_and_else_is_the_root(runtime, bundle, container):
     for uid, home in ((1000, "/home/bob"), (4711, "/")):
         result = run(runtime, bundle, f"{container}-{uid}", ["env"], process={"user": {"uid": uid, "gid": 0}})
@@ -70,8 +70,6 @@ def test_a_user_keeps_no_capability_but_the_ambient_ones(runtime, bundle, contai
     assert {found[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {f"{1 << 10:016x}"}
 
 
-@pytest.mark.fails("runc", "runc 1.1.5 only warns")
-@pytest.mark.fails("crun", "crun 1.8.1 ignores it")
 def test_an_unknown_capability_is_an_error(runtime, bundle, container):
     run(runtime, bundle, container, ["true"], process={"capabilities": {"bounding": ["CAP_NONSENSE"]}}).fails("CAP_NONSENSE")
 
@@ -94,6 +92,7 @@ def test_no_new_privileges_is_as_configured(runtime, bundle, container):
         assert status_of(result)["NoNewPrivs"] == str(int(wanted))
 
 
+@spec("config.md#configPOSIXProcess", "a `getrlimit(3)` on `type` MUST succeed", "`rlim.rlim_cur` MUST match", "`rlim.rlim_max` MUST match")
 def test_limits_are_the_configured_ones(runtime, bundle, container):
     limits = [{"type": "RLIMIT_NOFILE", "soft": 512, "hard": 1000}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]
     result = run(runtime, bundle, container, ["cat", "/proc/self/limits"], process={"rlimits": limits, "user": {"uid": 1000, "gid": 0}})
@@ -111,6 +110,7 @@ def test_a_limit_that_may_not_be_raised_names_itself(runtime, bundle, container)
     run(runtime, bundle, container, ["true"], process={"rlimits": limits}).fails("RLIMIT_NOFILE", "EPERM (1)", code=1)
 
 
+@spec("config.md#configLinuxProcess", "If `oomScoreAdj` is set")
 def test_the_oom_score_is_the_configured_one(runtime, bundle, container):
     assert run(runtime, bundle, container, ["cat", "/proc/self/oom_score_adj"], process={"oomScoreAdj": 317}).ok().out == "317\n"
 
@@ -122,7 +122,6 @@ def test_host_and_domain_name_are_the_configured_ones(runtime, bundle, container
         assert result.lines[1] == "yp.example"
 
 
-@pytest.mark.fails("runc", "runc 1.1.5 passes the caller's on")
 def test_signals_that_the_caller_ignores_act_in_the_container(runtime, bundle, container):
     bundle.write(["cat", "/proc/self/status"])
     result = runtime("run", "-b", bundle.path, container, preexec_fn=ignore_signals)
@@ -165,7 +164,6 @@ def test_preserved_descriptors_and_no_others_reach_the_program(runtime, bundle, 
     assert lines[0] == "kept" and len(lines[1:]) == 5
 
 
-@pytest.mark.fails("crun", "crun 1.8.1 ignores it")
 def test_a_preserved_descriptor_that_is_not_open_is_an_error(runtime, bundle, container):
     bundle.write(["true"])
     runtime("run", "--preserve-fds", "7", "-b", bundle.path, container).fails("inherit" if runtime.kind == "apus" else "")
@@ -202,7 +200,6 @@ def programs(bundle):
     return bundle
 
 
-@pytest.mark.spares("crun", "crun has other words")
 @pytest.mark.parametrize("program", NOT_EXECUTABLE)
 def test_a_program_that_is_not_there_or_not_executable_fails_in_runcs_words(runtime, programs, container, program):
     run(runtime, programs, container, [program]).fails(NOT_EXECUTABLE[program], code=1)

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from claims import spec
 from boxes import Box
 
 
@@ -29,6 +30,8 @@ def test_default_file_systems_are_mounted_with_their_options(box):
     assert mounts["/sys"][0] == "sysfs" and "ro" in mounts["/sys"][1]
 
 
+@spec("runtime-linux.md#runtimeLinuxDevSymbolicLinks", "runtimes MUST create the following symlinks")
+@spec("config-linux.md#configLinuxDefaultDevices", "the runtime MUST also supply")
 def test_default_devices_and_links_exist(box):
     text = box.output("cd /dev; stat -c '%n %F %t:%T %a' null zero full random urandom tty; for l in ptmx fd stdin stdout stderr; do readlink $l; done")
     for name, number in [("null", "1:3"), ("zero", "1:5"), ("full", "1:7"), ("random", "1:8"), ("urandom", "1:9"), ("tty", "5:0")]:
@@ -36,6 +39,7 @@ def test_default_devices_and_links_exist(box):
     assert text.splitlines()[-5:] == ["pts/ptmx", "/proc/self/fd", "/proc/self/fd/0", "/proc/self/fd/1", "/proc/self/fd/2"]
 
 
+@spec("config-linux.md#configLinuxDevices", "lists devices that MUST be available")
 def test_configured_devices_have_their_mode_and_owner(box):
     box.linux["devices"] = [
         {"path": "/dev/sub/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o640, "uid": 3, "gid": 4},
@@ -111,6 +115,7 @@ def test_a_masked_path_that_does_not_exist_is_no_error(box):
     assert box.output("echo fine") == "fine\n"
 
 
+@spec("config.md#configRoot", "If true then the root filesystem MUST be read-only")
 def test_a_read_only_root_is_read_only_and_its_mounts_are_not(box):
     box.bundle.config["root"]["readonly"] = True
     done = box.run("touch /x; touch /dev/shm/y && echo written")
@@ -131,8 +136,8 @@ def test_mounts_made_by_the_runtime_do_not_reach_the_host(box):
 
 @pytest.mark.parametrize("propagation, marker", [
     ("private", None), ("slave", None),
-    pytest.param("shared", "shared:", marks=pytest.mark.fails("runc", "1.1.5 cannot pivot here with it")),
-    pytest.param("unbindable", "unbindable", marks=pytest.mark.fails("runc", "1.1.5 cannot pivot here with it")),
+    ("shared", "shared:"),
+    ("unbindable", "unbindable"),
 ])
 def test_rootfs_propagation_of_all_four_kinds(box, propagation, marker):
     box.linux["rootfsPropagation"] = propagation
@@ -171,7 +176,9 @@ def test_the_working_directory_is_made_where_it_is_missing(box):
     ({"destination": "/t", "type": "nosuchfs", "source": "t"}, ["mount nosuchfs onto /t", "ENODEV (19)"]),
     ({"destination": "/t", "type": "bind", "source": "/no/such/source", "options": ["bind"]},
      ["bind /no/such/source onto /t", "ENOENT (2)"]),
-    ({"destination": "/t", "type": "tmpfs", "source": "t", "options": ["remount"]}, ["remount", "not supported"]),
+    ({"destination": "/etc", "type": "none", "options": ["remount", "ro"]}, ["remount /etc", "EINVAL (22)"]),
+    ({"destination": "/dev", "type": "none", "options": ["remount", "size=1k"]}, ["'size'", "remount"]),
+    ({"destination": "/t", "type": "none", "source": "/tmp", "options": ["bind", "roo"]}, ["'roo'", "not supported for a bind mount"]),
 ])
 def test_a_mount_that_fails_names_step_subject_and_errno(box, entry, words):
     box.bundle.config["mounts"].append(entry)

@@ -6,17 +6,11 @@ import re
 import struct
 
 import pytest
+from claims import spec
 from processes import wait_until
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 CALLS = {"x86_64": {"ioprio_get": 252, "sched_getattr": 315}, "aarch64": {"ioprio_get": 31, "sched_getattr": 275}}[os.uname().machine]
-PEERS = [pytest.mark.fails("runc", "runc 1.1.5 ignores it"), pytest.mark.fails("crun", "crun 1.8.1 ignores it")]
-
-
-def ignored_by_peers(test):
-    for mark in PEERS:
-        test = mark(test)
-    return test
 
 
 def io_priority(pid):
@@ -44,7 +38,6 @@ def added(runtime, bundle, container, *words):
         return int(file.read())
 
 
-@ignored_by_peers
 @pytest.mark.parametrize("kind, number, level", [("IOPRIO_CLASS_BE", 2, 6), ("IOPRIO_CLASS_IDLE", 3, 0), ("IOPRIO_CLASS_RT", 1, 3)])
 def test_the_io_priority_is_the_configured_one_for_run_and_exec(runtime, bundle, container, kind, number, level):
     bundle.write("sleep 600", process={"ioPriority": {"class": kind, "priority": level}})
@@ -53,7 +46,6 @@ def test_the_io_priority_is_the_configured_one_for_run_and_exec(runtime, bundle,
     assert io_priority(added(runtime, bundle, container, container, "sleep", "600")) == (number, level)
 
 
-@ignored_by_peers
 @pytest.mark.parametrize("settings, policy, nice, flags", [
     ({"policy": "SCHED_OTHER", "nice": 7}, 0, 7, 0), ({"policy": "SCHED_BATCH", "nice": -3}, 3, -3, 0), ({"policy": "SCHED_IDLE"}, 5, None, 0),
     ({"policy": "SCHED_BATCH", "flags": ["SCHED_FLAG_RESET_ON_FORK"]}, 3, 0, 1),
@@ -107,7 +99,6 @@ def allowed(pid):
         return re.search(r"Cpus_allowed_list:\s*(\S+)", file.read()).group(1)
 
 
-@ignored_by_peers
 def test_exec_runs_on_the_final_cpus_and_init_on_all(runtime, bundle, container):
     last = max(os.sched_getaffinity(0))
     bundle.write("sleep 600", process={"execCPUAffinity": {"initial": "0", "final": str(last)}})
@@ -116,7 +107,6 @@ def test_exec_runs_on_the_final_cpus_and_init_on_all(runtime, bundle, container)
     assert last == 0 or allowed(pid) != str(last)
 
 
-@ignored_by_peers
 def test_the_personality_is_that_of_a_32_bit_machine_for_run_and_exec(runtime, bundle, container):
     bundle.write(["cat", "/proc/self/personality"], linux={"personality": {"domain": "LINUX32"}})
     assert runtime("run", "-b", bundle.path, container).ok().out == "00000008\n"
@@ -127,7 +117,6 @@ def test_the_personality_is_that_of_a_32_bit_machine_for_run_and_exec(runtime, b
             assert file.read().strip() == "00000008"
 
 
-@ignored_by_peers
 @pytest.mark.parametrize("policy, shown", [
     ({"mode": "MPOL_BIND", "nodes": "0"}, "bind:0"), ({"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}, "interleave"),
     ({"mode": "MPOL_PREFERRED", "nodes": "0"}, "prefer:0"), ({"mode": "MPOL_LOCAL"}, "local"),
@@ -166,7 +155,6 @@ def test_labels_are_refused_by_their_members_where_the_kernel_has_no_such_module
 
 
 @pytest.mark.skipif(not APPARMOR, reason="this kernel has no AppArmor")
-@pytest.mark.spares("crun", "has other words")
 def test_the_apparmor_profile_is_that_of_the_program(runtime, bundle, container):
     bundle.write(["cat", "/proc/self/attr/current"], process={"apparmorProfile": "unconfined"})
     assert runtime("run", "-b", bundle.path, container).ok().out.split() == ["unconfined"]
@@ -174,8 +162,7 @@ def test_the_apparmor_profile_is_that_of_the_program(runtime, bundle, container)
     runtime("run", "-b", bundle.path, container).fails("apus-no-such-profile")
 
 
-@pytest.mark.fails("runc", "runc 1.1.5 demands one")
-@pytest.mark.fails("crun", "crun 1.8.1 demands one")
+@spec("runtime.md#runtimeStart", "MUST generate an error if `process` was not set")
 def test_create_takes_a_configuration_without_a_process_and_start_refuses_it(runtime, bundle, container):
     """config.md, "Process": "This property is REQUIRED when start is called"."""
     del bundle.config["process"]

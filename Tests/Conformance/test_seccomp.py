@@ -45,7 +45,6 @@ def test_a_call_that_kills_ends_the_payload_with_its_signal(box):
     assert done.code == 128 + 31
 
 
-@pytest.mark.fails("runc", "Go's runtime makes calls that the list lacks")
 def test_an_allow_list_of_docker_s_kind_runs_a_shell(box):
     box.linux["seccomp"] = {
         "defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"],

@@ -9,6 +9,7 @@ import struct
 import threading
 
 import pytest
+from claims import spec
 
 # linux/seccomp.h: struct seccomp_notif and seccomp_notif_resp, and the requests for them.
 NOTIFICATION, RESPONSE = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI")
@@ -20,7 +21,7 @@ class Agent:
     """Answers every call of every listener that it is sent with an errno, and remembers them."""
 
     def __init__(self, path):
-        self.path, self.states, self.calls = path, [], []
+        self.path, self.states, self.calls, self.rests = path, [], [], []
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(path)
         self.socket.listen()
@@ -38,6 +39,8 @@ class Agent:
                 if item is self.socket:
                     connection = self.socket.accept()[0]
                     message, descriptors, _, _ = socket.recv_fds(connection, 65536, 8)
+                    connection.settimeout(20)
+                    self.rests.append(connection.recv(65536))
                     connection.close()
                     self.states.append((json.loads(message), len(descriptors)))
                     listeners += descriptors
@@ -81,7 +84,9 @@ def profile(agent, *names, **members):
             "listenerMetadata": "some words", "syscalls": [{"names": list(names), "action": "SCMP_ACT_NOTIFY"}], **members}
 
 
-@pytest.mark.spares("crun", "crun 1.8.1 tells no pid in the state")
+@spec("config-linux.md#configLinuxSeccomp", "This socket MUST use", "MUST send exactly one container process state",
+      "The connection MUST NOT be reused")
+@spec("config-linux.md#containerprocessstate", "MUST be sent using `SCM_RIGHTS`", "only in the first call")
 @pytest.mark.parametrize("verb", ["run", "create"])
 def test_the_listener_gets_the_descriptor_and_the_state_and_decides(runtime, bundle, container, agent, verb):
     bundle.write("mkdir /tmp/no; sleep 600", linux={"seccomp": profile(agent, "mkdir", "mkdirat")}, annotations={"com.example.a": "b"})
@@ -101,9 +106,9 @@ def test_the_listener_gets_the_descriptor_and_the_state_and_decides(runtime, bun
     assert first["state"]["status"] in ("creating", "created", "running")
     assert second["pid"] != pid and second["state"]["pid"] == pid
     assert len(agent.calls) >= 2
+    assert agent.rests == [b"", b""], "more than one state came, or the connection stayed open"
 
 
-@pytest.mark.spares("crun", "crun has other words")
 @pytest.mark.parametrize("change, text", [
     ({"defaultAction": "SCMP_ACT_NOTIFY", "syscalls": []}, "SCMP_ACT_NOTIFY cannot be"),
     ({"syscalls": [{"names": ["write"], "action": "SCMP_ACT_NOTIFY"}]}, "SCMP_ACT_NOTIFY cannot be used for"),
@@ -115,6 +120,7 @@ def test_what_would_wait_for_itself_is_refused(runtime, bundle, container, agent
     assert agent.states == []
 
 
+@spec("config-linux.md#configLinuxSeccomp", "If sending to this socket fails")
 def test_a_listener_path_where_nobody_listens_ends_the_container(runtime, bundle, container, agent):
     bundle.write("sleep 600", linux={"seccomp": {**profile(agent, "mkdir"), "listenerPath": "/nonexistent/agent.sock"}})
     runtime("run", "-b", bundle.path, container).fails("/nonexistent/agent.sock")
@@ -129,8 +135,6 @@ def test_notification_without_a_listener_path_is_refused(runtime, bundle, contai
     runtime("run", "-b", bundle.path, container).fails("linux.seccomp.listenerPath", code=1)
 
 
-@pytest.mark.spares("crun", "crun 1.8.1 passes both flags on, which the kernel refuses")
-@pytest.mark.fails("runc", "runc 1.1.5 does not know it")
 def test_the_flag_for_killable_waits_goes_with_a_listener_alone(runtime, bundle, container, agent):
     flags = ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", "SECCOMP_FILTER_FLAG_TSYNC"]
     bundle.write("mkdir /tmp/no; echo went on", linux={"seccomp": profile(agent, "mkdir", "mkdirat", flags=flags)})

@@ -97,8 +97,6 @@ def test_exec_takes_a_terminal_from_the_containers_devpts(runtime, bundle, runni
 
 @pytest.mark.parametrize("verb", ["run", "exec"])
 def test_a_command_in_the_foreground_relays_the_terminal(runtime, bundle, container, verb):
-    if runtime.kind == "crun" and verb == "run":
-        pytest.skip("the wrapper that crun 1.8.1 needs here takes its terminal")
     if verb == "run":
         bundle.write("stty size; read line; echo got $line; exit 5", process={"terminal": True})
         command = runtime.command("run", "-b", bundle.path, container)
@@ -124,7 +122,6 @@ def test_a_terminal_without_a_socket_is_refused_when_detached(runtime, bundle, c
     runtime.detached("create", "-b", bundle.path, container).fails("console socket" if runtime.kind != "crun" else "")
 
 
-@pytest.mark.fails("crun", "crun ignores it")
 def test_a_console_socket_without_a_terminal_is_refused(runtime, bundle, container):
     bundle.write(["true"])
     console = ConsoleSocket(bundle.path, "s")

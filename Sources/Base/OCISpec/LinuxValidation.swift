@@ -97,6 +97,12 @@ extension LinuxResources {
         if let weight = blockIO?.weight, weight != 0, !(10...1000).contains(weight) {
             throw SpecProblem(field: prefix + "blockIO.weight", problem: "must be from 10 to 1000, found \(weight)")
         }
+        for (index, device) in (blockIO?.weightDevice ?? []).enumerated() where device.weight == nil && device.leafWeight == nil {
+            throw SpecProblem(field: "\(prefix)blockIO.weightDevice[\(index)]", problem: "needs weight or leafWeight")
+        }
+        for (device, limit) in rdma where limit.hcaHandles == nil && limit.hcaObjects == nil {
+            throw SpecProblem(field: "\(prefix)rdma[\(device.debugDescription)]", problem: "needs hcaHandles or hcaObjects")
+        }
         for name in unified.keys where !Self.isControlFile(name) {
             throw SpecProblem(field: prefix + "unified", problem: "\(String(name.prefix(100)).debugDescription) names no file of a cgroup")
         }
@@ -146,6 +152,9 @@ extension LinuxResources {
 
 extension SeccompConfiguration {
     func validate() throws(SpecProblem) {
+        if listenerMetadata?.isEmpty == false && listenerPath?.isEmpty != false {
+            throw SpecProblem(field: "linux.seccomp.listenerMetadata", problem: "needs linux.seccomp.listenerPath")
+        }
         for (index, rule) in rules.enumerated() {
             let field = "linux.seccomp.syscalls[\(index)]"
             if rule.names.isEmpty { throw SpecProblem(field: field + ".names", problem: "must not be empty") }

@@ -94,6 +94,13 @@ extension RuntimeFeatures.Linux {
                 writer.name(name)
                 writer.object { writer in writer.member("enabled", enabled) }
             }
+            if !memoryPolicyModes.isEmpty {
+                writer.name("memoryPolicy")
+                writer.object { writer in
+                    writer.member("modes", memoryPolicyModes.map(\.rawValue))
+                    writer.member("flags", unlessEmpty: memoryPolicyFlags.map(\.rawValue))
+                }
+            }
             writer.name("mountExtensions")
             writer.object { writer in
                 writer.name("idmap")

@@ -31,6 +31,8 @@ public struct RuntimeFeatures: Equatable, Sendable {
         public var intelRdtEnabled = false
         public var idMappedMountsEnabled = false
         public var netDevicesEnabled = false
+        public var memoryPolicyModes: [MemoryPolicy.Mode] = []
+        public var memoryPolicyFlags: [MemoryPolicy.Flag] = []
 
         public init() {}
     }

@@ -1,10 +1,10 @@
+internal import Glibc
 internal import LinuxSyscalls
 
 /// A link that was moved to another network namespace, and what it lost on the way.
 package struct MovedLink: Equatable, Sendable {
     /// As it is called where it is now.
     package let name: String
-    fileprivate let wasUp: Bool
     fileprivate let addresses: [Address]
 
     fileprivate struct Address: Equatable, Sendable {
@@ -28,10 +28,27 @@ extension RouteConversation {
         request.appendAttribute(28, number: UInt32(bitPattern: namespace))  // IFLA_NET_NS_FD
         request.appendAttribute(3, text: newName)  // IFLA_IFNAME
         _ = try perform(request, doing: "move network device \(name)")
-        return MovedLink(name: newName, wasUp: link.isUp, addresses: addresses)
+        return MovedLink(name: newName, addresses: addresses)
     }
 
-    /// Gives a link that was moved here its addresses again, and brings it up if it was.
+    /// The name that a link gets here: a template such as `eth%d` becomes the first name of its kind that is free, as dev_alloc_name() of
+    /// the kernel has it.
+    /// - Throws: `refused` with EEXIST where the first 4096 are taken.
+    package mutating func freeName(for template: String) throws(NetlinkError) -> String {
+        guard let sign = template.firstIndex(of: "%"), template[sign...].hasPrefix("%d") else { return template }
+        let rest = template[sign...].dropFirst(2)
+        for number in 0..<4096 {
+            let name = "\(template[..<sign])\(number)\(rest)"
+            do throws(NetlinkError) { _ = try link(named: name) } catch {
+                guard error.cause?.errno == ENODEV else { throw error }
+                return name
+            }
+        }
+        let full = SyscallError("netlink:", template, errno: EEXIST)
+        throw NetlinkError(code: .refused, doing: "find a name for network device \(template)", cause: full)
+    }
+
+    /// Gives a link that was moved here its addresses again, and brings it up.
     package mutating func restore(_ link: MovedLink) throws(NetlinkError) {
         let found = try self.link(named: link.name)
         for address in link.addresses {
@@ -40,7 +57,7 @@ extension RouteConversation {
             for (type, value) in address.attributes.sorted(by: { $0.key < $1.key }) { request.appendAttribute(type, value) }
             _ = try perform(request, doing: "set the address of network device \(link.name)")
         }
-        if link.wasUp { try setLink(found, up: true) }
+        try setLink(found, up: true)
     }
 
     /// Those that last and mean the same everywhere. - Spec: config-linux.md, "Network Devices".

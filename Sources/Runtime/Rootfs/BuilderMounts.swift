@@ -26,6 +26,16 @@ extension RootfsBuilder {
             try attach(mount, at: place.take(), step, isWritableProcfs: type == "proc" && !step.attributes.set.contains(.readOnly))
         case .bind(let source, let recursive): try bind(source, recursive: recursive, step)
         case .cgroups(let inOwnNamespace): try mountCgroups(step, inOwnNamespace: inOwnNamespace)
+        case .remount: try remount(step)
+        }
+    }
+
+    /// Changes the mount that lies at the end of the way; the kernel refuses what is no mount's root.
+    private func remount(_ step: MountStep) throws(SyscallError) {
+        let mount = try openedRoot { root throws(SyscallError) in try root.open(step.destination) }
+        try apply(step.attributes, step.recursiveAttributes, to: mount.number)
+        for change in step.propagation {
+            try changeMountAttributes(of: mount.number, propagation: change.propagation, recursive: change.recursive, subject: "")
         }
     }
 

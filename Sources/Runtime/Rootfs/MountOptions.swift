@@ -17,6 +17,8 @@ struct MountOptions: Equatable {
     /// `src-nofollow` and `dest-nofollow`: a symbolic link at the end of the way is meant itself.
     var followsSource = true
     var followsDestination = true
+    /// `remount`: attributes of the mount that is there already change.
+    var remounts = false
     /// What is left for the file system.
     var parameters: [FileSystemParameter] = []
 
@@ -39,7 +41,9 @@ struct MountOptions: Equatable {
     /// Takes an option of the mount itself; false for one of the file system.
     private mutating func take(_ option: String) -> Bool {
         switch option {
-        case "defaults", "silent", "loud", "async", "nolazytime", "nomand", "noiversion": return true
+        // fsopen(2) has no flag for i_version: the file systems that count versions do so by themselves.
+        case "defaults", "silent", "loud", "async", "nolazytime", "nomand", "iversion", "noiversion": return true
+        case "remount": remounts = true
         case "idmap": ownerMapping = .single
         case "ridmap": ownerMapping = .recursive
         case "tmpcopyup": copiesUp = true
@@ -77,15 +81,15 @@ struct MountOptions: Equatable {
 
 /// Options that make no sense for a mount being made, or that one runtime alone has and the specification says in another way.
 private func isRefused(_ option: String) -> Bool {
-    option == "remount" || option == "move" || option.hasPrefix("idmap=") || option.hasPrefix("ridmap=")
+    option == "move" || option.hasPrefix("idmap=") || option.hasPrefix("ridmap=")
 }
 
 /// The options that this runtime acts on by itself; others go to the file system.
 package let knownMountOptions: [String] =
     [
-        "async", "bind", "copy-symlink", "defaults", "dest-nofollow", "dirsync", "idmap", "lazytime", "loud", "nolazytime", "private",
-        "rbind", "ridmap", "rprivate", "rshared", "rslave", "runbindable", "shared", "silent", "slave", "src-nofollow", "sync", "tmpcopyup",
-        "unbindable",
+        "async", "bind", "copy-symlink", "defaults", "dest-nofollow", "dirsync", "idmap", "iversion", "lazytime", "loud", "noiversion",
+        "nolazytime", "private", "rbind", "remount", "ridmap", "rprivate", "rshared", "rslave", "runbindable", "shared", "silent", "slave",
+        "src-nofollow", "sync", "tmpcopyup", "unbindable",
     ] + attributeNames + attributeNames.filter { $0 != "ro" }.map { "r" + $0 } + ["rro"]
 
 private let attributeNames = [

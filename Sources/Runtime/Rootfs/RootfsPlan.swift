@@ -91,8 +91,8 @@ private struct MountPlan {
         let destination = pathInRoot(mount.destination)
         if destination == "/" { throw RootfsError(.invalidConfiguration, "\(field).destination", "is the root") }
         let options = try MountOptions(mount.options, field: "\(field).options")
-        let kind = try kind(of: mount, options, field: field)
-        try checkProcMount(kind, destination, field: field)
+        let kind = try options.remounts ? remount(options, field: field) : kind(of: mount, options, field: field)
+        if kind != .remount { try checkProcMount(kind, destination, field: field) }
 
         var step = MountStep(destination: destination, kind: kind)
         step.attributes = options.attributes
@@ -147,7 +147,8 @@ private struct MountPlan {
             guard let source = mount.source, !source.isEmpty else {
                 throw RootfsError(.invalidConfiguration, "\(field).source", "a bind mount needs one")
             }
-            if let parameter = options.parameters.first {
+            // As in mount(8), values for a file system that is mounted already change nothing; a bare word may be an option misspelt.
+            if let parameter = options.parameters.first(where: { $0.value == nil }) {
                 throw RootfsError(.unsupported, "\(field).options", "the mount option '\(parameter.key)' is not supported for a bind mount")
             }
             return .bind(source: bundle.pushing(FilePath(source)).string, recursive: options.bind == .recursive)
@@ -161,6 +162,14 @@ private struct MountPlan {
             if options.attributes.set.contains(.readOnly) && !deferred { parameters.append(FileSystemParameter(key: "ro", value: nil)) }
             return .fileSystem(type: type, source: mount.source ?? type, parameters: parameters)
         }
+    }
+
+    private func remount(_ options: MountOptions, field: String) throws(RootfsError) -> MountStep.Kind {
+        if let parameter = options.parameters.first {
+            let problem = "'\(parameter.key)' is an option of the file system, and remount changes those of the mount alone"
+            throw RootfsError(.unsupported, "\(field).options", problem)
+        }
+        return .remount
     }
 
     /// Whether mount points and devices are still to be made inside a mount that is to be read-only.

@@ -48,6 +48,8 @@ package struct MountStep: Equatable, Sendable {
         case bind(source: String, recursive: Bool)
         /// The cgroup hierarchies, laid out as the host's. Without a cgroup namespace of the container, binds of its own cgroup.
         case cgroups(inOwnNamespace: Bool)
+        /// Nothing new: attributes of the mount that is there already change.
+        case remount
     }
 
     package let destination: String
@@ -178,6 +180,7 @@ extension MountStep: CustomStringConvertible {
         case .fileSystem(let type, _, _): "mount \(type) onto \(destination)"
         case .bind(let source, _): "bind \(source) onto \(destination)"
         case .cgroups: "mount cgroup onto \(destination)"
+        case .remount: "remount \(destination)"
         }
     }
 }

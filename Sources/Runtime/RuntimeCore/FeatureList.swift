@@ -13,6 +13,8 @@ package func runtimeFeatures() -> RuntimeFeatures {
     features.linux.capabilities = capabilityNames
     features.linux.cgroup.v1 = true
     features.linux.cgroup.v2 = true
+    features.linux.memoryPolicyModes = MemoryPolicy.Mode.allCases
+    features.linux.memoryPolicyFlags = MemoryPolicy.Flag.allCases
     features.linux.seccomp.enabled = true
     features.linux.seccomp.actions = SeccompConfiguration.Action.allCases.map(\.rawValue)
     features.linux.seccomp.operators = SeccompConfiguration.Comparison.allCases.map(\.rawValue)

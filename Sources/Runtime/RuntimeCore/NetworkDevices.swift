@@ -9,7 +9,7 @@ struct NetworkDevices {
     /// By their names on the host.
     let devices: [String: NetDevice]
 
-    /// Moves every device and gives it back what the move took: its addresses, and its being up.
+    /// Moves every device, gives it back the addresses that the move took, and brings it up.
     /// - Parameter process: in the container's network namespace, which is not the caller's.
     /// - Throws: `refused` naming the device; those moved before go back to the host with the namespace's end, if they are no virtual ones.
     func move(toNamespaceOf process: Int32, path: String?) throws(RuntimeError) {
@@ -17,26 +17,26 @@ struct NetworkDevices {
         let join = NamespacePlan.Join(type: .network, kind: .network, path: path ?? "/proc/\(process)/ns/net")
         let target = try OpenedNamespace(join)
         let home = try OpenedNamespace(NamespacePlan.Join(type: .network, kind: .network, path: "/proc/self/ns/net"))
-        var moved: [MovedLink] = []
+        var inside = try conversation(in: target, returningTo: home)
         do throws(NetlinkError) {
             var host = try RouteConversation()
             for (name, device) in devices.sorted(by: { $0.key < $1.key }) {
-                moved.append(try host.moveLink(name, toNamespace: target.file.number, as: device.name ?? name))
+                let newName = try inside.freeName(for: device.name ?? name)
+                try inside.restore(try host.moveLink(name, toNamespace: target.file.number, as: newName))
             }
         } catch { throw refusal(error) }
-        try restore(moved, in: target, returningTo: home)
     }
 
     /// A socket belongs to the namespace that it was made in: the runtime is there for that moment only.
-    private func restore(_ links: [MovedLink], in target: OpenedNamespace, returningTo home: OpenedNamespace) throws(RuntimeError) {
+    private func conversation(in target: OpenedNamespace, returningTo home: OpenedNamespace) throws(RuntimeError) -> RouteConversation {
         func leave() throws(RuntimeError) {
             try during("leaving the container's network namespace") { () throws(SyscallError) in try home.enter() }
         }
         try during("entering the container's network namespace") { () throws(SyscallError) in try target.enter() }
-        var inside: RouteConversation
+        let inside: RouteConversation
         do throws(NetlinkError) { inside = try RouteConversation() } catch { throw refusal(error).followed(by: leave) }
         try leave()
-        do throws(NetlinkError) { for link in links { try inside.restore(link) } } catch { throw refusal(error) }
+        return inside
     }
 
     private func refusal(_ error: NetlinkError) -> RuntimeError {
