@@ -13,8 +13,10 @@ package struct APIRequest: Sendable {
     package let query: Query
     /// Its headers.
     package let headers: HTTPHeaders
-    /// Its body, whole.
+    /// Its body, whole; empty where it is taken as a stream.
     package let body: [UInt8]
+    /// Its body as it comes, for a route that takes it so.
+    package var stream: RequestStream?
     /// What the route's pattern left open, in order.
     package var captures: [String]
 
@@ -44,6 +46,18 @@ package struct APIRequest: Sendable {
         } catch {
             throw .badRequest("invalid JSON: \(error)")
         }
+    }
+
+    /// Reads the JSON body; nil for none, and for JSON's null.
+    func optionalDocument<Document: EngineDocument>(_ type: Document.Type) throws(APIError) -> Document? {
+        let text = body.filter { !" \t\r\n".utf8.contains($0) }
+        return text.isEmpty || text.elementsEqual("null".utf8) ? nil : try document(type)
+    }
+
+    /// The body as it comes. - Throws: `APIError` where the route does not take it so: a fault of the route table.
+    func bodyStream() throws(APIError) -> RequestStream {
+        guard let stream else { throw APIError(.internalServerError, "the route takes no stream") }
+        return stream
     }
 
     private func checkContentType() throws(APIError) {

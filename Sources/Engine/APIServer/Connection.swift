@@ -58,13 +58,28 @@ package struct Connection: Sendable {
 
     private func nextRequest() async throws -> RawRequest? {
         guard let head = try await nextHead() else { return nil }
+        if takesStream(head) {
+            try await invite(head)
+            return RawRequest(head: head, body: [], stream: RequestStream(self))
+        }
         let alarm = channel.eventLoop.scheduleTask(in: patience.forBody) { queue.finish(Stall.inBody) }
         defer { alarm.cancel() }
+        try await invite(head)
+        guard let body = try await nextBody() else { return nil }
+        return RawRequest(head: head, body: body, stream: nil)
+    }
+
+    /// Whether what will serve this reads the body itself; what cannot be served at all is found out later.
+    private func takesStream(_ head: HTTPRequestHead) -> Bool {
+        guard let (_, path, _) = try? Router.split(head.uri) else { return false }
+        return (try? router.route(head.method, path))?.route.takesStream ?? false
+    }
+
+    /// Tells a client that waits for it to send its body.
+    private func invite(_ head: HTTPRequestHead) async throws {
         if head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
             try await send([.head(HTTPResponseHead(version: head.version, status: .continue))])
         }
-        guard let body = try await nextBody() else { return nil }
-        return RawRequest(head: head, body: body)
     }
 
     private func nextHead() async throws -> HTTPRequestHead? {
@@ -113,16 +128,18 @@ package struct Connection: Sendable {
                 "http.method": "\(raw.head.method)", "http.path": "\(raw.head.uri.prefix(200))", "http.status": "\(status.code)",
                 "duration": "\(ContinuousClock.now - started)",
             ])
-        return exchange.keepsConnection
+        let isAtEnd = await raw.stream?.drain() ?? true
+        return exchange.keepsConnection && isAtEnd
     }
 
     private func resolve(_ raw: RawRequest) throws(APIError) -> (APIRequest, Route.Handler) {
         let (version, path, query) = try Router.split(raw.head.uri)
-        let (handler, captures) = try router.route(raw.head.method, path)
-        let request = APIRequest(
+        let (route, captures) = try router.route(raw.head.method, path)
+        var request = APIRequest(
             method: raw.head.method, path: path, version: version, query: query, headers: raw.head.headers, body: raw.body,
             captures: captures)
-        return (request, handler)
+        request.stream = raw.stream
+        return (request, route.handler)
     }
 
     private func logRefusal(_ error: any Error, _ raw: RawRequest) {
@@ -138,7 +155,7 @@ package struct Connection: Sendable {
         let refusal: APIError
         switch error {
         case let error as APIError: refusal = error
-        case Stall.inBody:
+        case Stall.inBody, is RequestStall:
             refusal = APIError(.requestTimeout, "the request's body did not come within \(patience.forBody.nanoseconds / 1_000_000_000) s")
         // Most who are silent here have nothing to ask; and who sends half a head reads no answer.
         case Stall.inHead: return logger.debug("connection ended", metadata: ["error": "no request in time"])
@@ -165,4 +182,6 @@ package struct Connection: Sendable {
 struct RawRequest: Sendable {
     let head: HTTPRequestHead
     let body: [UInt8]
+    /// The body, where what serves the request reads it.
+    let stream: RequestStream?
 }

@@ -53,12 +53,14 @@ final class Exchange: Sendable {
     private func sendStream(
         _ contentType: String, headAtOnce: Bool, _ body: @escaping @Sendable (BodyWriter) async throws -> Void
     ) async throws {
-        let writer = BodyWriter { parts in
+        let writer = BodyWriter { parts, added in
             let isFirst = self.answered.withLock { answered in
                 defer { answered = true }
                 return !answered
             }
-            let opening = isFirst ? [OutboundPart.head(self.head(.ok, ["Content-Type": contentType]))] : []
+            var headers: HTTPHeaders = ["Content-Type": contentType]
+            headers.add(contentsOf: added)
+            let opening = isFirst ? [OutboundPart.head(self.head(.ok, headers))] : []
             try await self.connection.send(opening + parts)
         }
         if headAtOnce { try await writer.flushHead() }
@@ -122,19 +124,25 @@ enum ServerIdentity {
 
 /// A streamed body. Writes come from one task at a time.
 package final class BodyWriter: Sendable {
-    private let send: @Sendable ([OutboundPart]) async throws -> Void
+    private let send: @Sendable ([OutboundPart], HTTPHeaders) async throws -> Void
+    private let added = Mutex<HTTPHeaders>([:])
 
-    init(send: @escaping @Sendable ([OutboundPart]) async throws -> Void) { self.send = send }
+    init(send: @escaping @Sendable ([OutboundPart], HTTPHeaders) async throws -> Void) { self.send = send }
+
+    /// Adds to the head, which goes out with the first bytes.
+    func add(headers: HTTPHeaders) { added.withLock { $0.add(contentsOf: headers) } }
 
     /// Sends bytes and returns when the kernel has taken them.
     package func write(_ bytes: [UInt8]) async throws {
-        if !bytes.isEmpty { try await send([.body(ByteBuffer(bytes: bytes))]) }
+        if !bytes.isEmpty { try await send(.body(ByteBuffer(bytes: bytes))) }
     }
 
     /// Sends the head, if it has not gone out.
-    func flushHead() async throws { try await send([.body(ByteBuffer())]) }
+    func flushHead() async throws { try await send(.body(ByteBuffer())) }
 
-    fileprivate func end() async throws { try await send([.end]) }
+    fileprivate func end() async throws { try await send(.end) }
+
+    private func send(_ part: OutboundPart) async throws { try await send([part], added.withLock { $0 }) }
 }
 
 /// A connection of raw bytes, both ways.

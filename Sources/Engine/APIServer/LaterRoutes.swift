@@ -37,7 +37,7 @@ package enum LaterRoutes {
         ("commits", "/commit"),
         ("registry queries", "/distribution/{*}/json"),
         ("disk usage reports", "/system/df"),
-        ("container archives", "/containers/{}/archive /containers/{}/copy /containers/{}/export /containers/{}/changes"),
+        ("copies by POST", "/containers/{}/copy"),
         ("container statistics", "/containers/{}/stats"),
         ("process lists", "/containers/{}/top"),
         ("attachments by websocket", "/containers/{}/attach/ws"),

@@ -10,12 +10,16 @@ package struct Route: Sendable {
     package let method: HTTPMethod
     /// The path's shape.
     package let pattern: RoutePattern
+    /// Whether the handler takes the body as it comes, of any length.
+    package let takesStream: Bool
     /// What serves it.
     package let handler: Handler
 
     /// Serves `method` on paths of the shape `pattern`.
-    package init(_ method: HTTPMethod, _ pattern: String, _ handler: @escaping Handler) {
+    /// - Parameter takesStream: whether the body is not read beforehand, but by the handler.
+    package init(_ method: HTTPMethod, _ pattern: String, takesStream: Bool = false, _ handler: @escaping Handler) {
         self.method = method
+        self.takesStream = takesStream
         self.pattern = RoutePattern(pattern)
         self.handler = handler
     }
@@ -72,9 +76,9 @@ package struct Router: Sendable {
 
     /// The first route that matches.
     /// - Throws: `APIError.pageNotFound`.
-    package func route(_ method: HTTPMethod, _ path: [String]) throws(APIError) -> (handler: Route.Handler, captures: [String]) {
+    package func route(_ method: HTTPMethod, _ path: [String]) throws(APIError) -> (route: Route, captures: [String]) {
         for route in routes where route.method == method {
-            if let captures = route.pattern.match(path) { return (route.handler, captures) }
+            if let captures = route.pattern.match(path) { return (route, captures) }
         }
         throw .pageNotFound
     }

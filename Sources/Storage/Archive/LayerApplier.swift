@@ -21,7 +21,7 @@ package struct LayerApplier: Sendable {
     ) throws(ArchiveError) -> AppliedLayer {
         let stream = try DecompressedStream(source, limits: limits, observer: observer)
         let reader = try TarReader(stream, limits: limits)
-        var unpacking = Unpacking(reader: reader, tree: LayerTree(root, limits: limits), limits: limits)
+        var unpacking = Unpacking(reader: reader, tree: LayerTree(root, limits: limits), limits: limits, rules: .layer)
         try unpacking.run()
         try reader.drain()
         unpacking.result.uncompressedBytes = stream.uncompressedBytes
@@ -29,8 +29,8 @@ package struct LayerApplier: Sendable {
     }
 }
 
-/// One layer being unpacked.
-private struct Unpacking {
+/// One archive being unpacked.
+struct Unpacking {
     /// How many bytes or entries are written between two looks at the free space.
     static let bytesBetweenChecks: Int64 = 64 << 20
     static let entriesBetweenChecks = 4096
@@ -38,12 +38,14 @@ private struct Unpacking {
     let reader: TarReader
     let tree: LayerTree
     let limits: ArchiveLimits
+    let rules: UnpackingRules
     var result = AppliedLayer()
     /// Writing into a directory changes its time, so those come last.
     private var directoryTimes: [(components: [[UInt8]], time: FileTime)] = []
     private var uncheckedBytes: Int64 = 0
 
-    init(reader: TarReader, tree: LayerTree, limits: ArchiveLimits) {
+    init(reader: TarReader, tree: LayerTree, limits: ArchiveLimits, rules: UnpackingRules) {
+        self.rules = rules
         self.reader = reader
         self.tree = tree
         self.limits = limits
@@ -68,7 +70,7 @@ private struct Unpacking {
 
     private mutating func place(_ entry: TarEntry) throws(ArchiveError) {
         let path = try EntryPath(entry.path, limits: limits, printable: entry.printable)
-        switch try Whiteout(path, printable: entry.printable) {
+        switch rules.isLayer ? try Whiteout(path, printable: entry.printable) : .none {
         case .none: break
         case .reserved: return
         case .hides(let name): return try tree.hide(name, besides: path, printable: entry.printable)
@@ -87,6 +89,8 @@ private struct Unpacking {
     }
 
     private mutating func placeDirectory(_ entry: TarEntry, at path: EntryPath) throws(ArchiveError) {
+        // The directory that everything goes into is the tree's own, not the archive's.
+        if !rules.isLayer && path.name == nil { return }
         let directory = try tree.makeDescribed(path, printable: entry.printable)
         try describe(directory, by: entry)
         directoryTimes.append((path.components, time(of: entry)))
@@ -142,7 +146,8 @@ private struct Unpacking {
     /// Owner, mode and times are those of the file that is linked to: an entry cannot change them through a second name.
     private func placeHardLink(_ entry: TarEntry, at path: EntryPath, to target: [UInt8]) throws(ArchiveError) {
         let targetPath = try EntryPath(target, limits: limits, printable: entry.printable)
-        guard case .none = try Whiteout(targetPath, printable: entry.printable) else {
+        let mark: Whiteout = rules.isLayer ? try Whiteout(targetPath, printable: entry.printable) : .none
+        guard mark == .none else {
             throw ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(entry.printable): a hard link to a whiteout")
         }
         try tree.link(path, to: targetPath, printable: entry.printable)
@@ -151,7 +156,7 @@ private struct Unpacking {
     private mutating func placeNode(
         _ entry: TarEntry, at path: EntryPath, _ type: LinuxSyscalls.FileType, _ number: DeviceNumber
     ) throws(ArchiveError) {
-        if type == .characterDevice && number == DeviceNumber(major: 0, minor: 0) {
+        if rules.isLayer && type == .characterDevice && number == DeviceNumber(major: 0, minor: 0) {
             throw ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(entry.printable): a forged whiteout")
         }
         let owner = try owner(of: entry)
@@ -192,6 +197,7 @@ private struct Unpacking {
     }
 
     private func owner(of entry: TarEntry) throws(ArchiveError) -> (user: UInt32, group: UInt32) {
+        if let owner = rules.owner { return (owner.user, owner.group) }
         // The highest number means "leave as it is" to chown(2).
         guard let user = UInt32(exactly: entry.userID), let group = UInt32(exactly: entry.groupID), user != .max, group != .max else {
             throw ArchiveError(

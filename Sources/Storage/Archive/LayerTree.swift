@@ -15,7 +15,10 @@ extension FileStatus {
 /// link from the same layer leads nowhere else; the last component is never followed.
 final class LayerTree {
     private let root: OwnedFD
+    /// The directory that names are in.
+    private let base: [[UInt8]]
     private let limits: ArchiveLimits
+    private let rules: UnpackingRules
     // Most entries lie in the directory of the one before.
     private var openedParent: (components: [[UInt8]], directory: Box)?
     private(set) var impliedDirectories: Set<FilePath> = ["."]
@@ -27,17 +30,19 @@ final class LayerTree {
         init(_ file: consuming OwnedFD) { self.file = file }
     }
 
-    init(_ root: consuming OwnedFD, limits: ArchiveLimits) {
+    init(_ root: consuming OwnedFD, base: [[UInt8]] = [], limits: ArchiveLimits, rules: UnpackingRules = .layer) {
         self.root = root
+        self.base = base
         self.limits = limits
+        self.rules = rules
     }
 
     /// Opens what has this path inside the root, wherever links of the layer say that it is.
     private func open(_ components: some Collection<[UInt8]>, _ flags: OpenFlags) throws(SyscallError) -> OwnedFD {
         #if WEAKENED_D01 || WEAKENED_D02
-            return try openFile(relativePath(components), flags, at: root.number)
+            return try openFile(relativePath(base + components), flags, at: root.number)
         #else
-            return try openInRoot(relativePath(components), flags, root: root)
+            return try openInRoot(relativePath(base + components), flags, root: root)
         #endif
     }
 
@@ -99,6 +104,10 @@ final class LayerTree {
         }
         let name = filePath(bytes: nameBytes)
         let directory = try parent(of: path, printable: printable)
+        if !rules.replacesKinds {
+            let existing = try unpacking(printable) { () throws(SyscallError) in try status(of: name, at: directory) }
+            if let existing, existing.type != .directory { throw keeping("non-directory", from: "directory", printable) }
+        }
         return try unpacking(printable) { () throws(SyscallError) in
             let existing = try status(of: name, at: directory)
             if existing?.type != .directory {
@@ -106,7 +115,7 @@ final class LayerTree {
                 openedParent = nil
                 let above = try open(path.parent, [.path, .directory])
                 try makeDirectory(name, mode: 0o700, at: above.number)
-                if existing?.isWhiteout == true { try markOpaque(name, at: above.number) }
+                if rules.isLayer && existing?.isWhiteout == true { try markOpaque(name, at: above.number) }
                 return try openFile(name, [.readOnly, .directory, .noFollow], at: above.number)
             }
             return try openFile(name, [.readOnly, .directory, .noFollow], at: directory)
@@ -138,6 +147,7 @@ final class LayerTree {
         #if WEAKENED_D04
             if existing?.type != .directory { return (directory, name) }
         #endif
+        if !rules.replacesKinds && existing?.type == .directory { throw keeping("directory", from: "non-directory", printable) }
         if let existing {
             try unpacking(printable) { () throws(SyscallError) in
                 try existing.type == .directory ? removeTree(name, at: directory) : removeFile(name, at: directory)
@@ -147,6 +157,11 @@ final class LayerTree {
             directory = try parent(of: path, printable: printable)
         }
         return (directory, name)
+    }
+
+    /// docker's words for an entry that would take another kind's place.
+    private func keeping(_ kind: String, from other: String, _ printable: String) -> ArchiveError {
+        ArchiveError(.refusedEntry, doing: "unpack entry", subject: "cannot overwrite \(kind) with \(other) \(printable)")
     }
 
     /// Gives a file of this layer a second name.

@@ -18,8 +18,21 @@ package func openReadOnly(_ mounts: [SnapshotMount], at scratch: FilePath) throw
 }
 
 extension SnapshotMount {
+    /// The directory of the writable layer; nil where there is none apart.
+    package var upperDirectory: FilePath? { options.lazy.compactMap { $0.value(of: "upperdir") }.first.map { FilePath($0) } }
+
+    /// The tree of the layers below the writable one; nil where there are none.
+    package var withoutUpper: FstabMount? {
+        guard type == "overlay", let lower = options.lazy.compactMap({ $0.value(of: "lowerdir") }).first else { return nil }
+        // An overlay of one directory is none.
+        let isOne = !lower.contains(":")
+        return isOne
+            ? FstabMount(type: "bind", source: lower, options: ["ro"])
+            : FstabMount(type: "overlay", source: source, options: ["ro", "lowerdir=\(lower)"])
+    }
+
     /// The same tree without a writable layer: that becomes the uppermost of those below, where its marks of removed names count the same.
-    var readOnly: FstabMount {
+    package var readOnly: FstabMount {
         guard type == "overlay" else { return FstabMount(type: "bind", source: source, options: ["ro"]) }
         let upper = options.compactMap { $0.value(of: "upperdir") }
         let trees = upper + options.compactMap { $0.value(of: "lowerdir") }

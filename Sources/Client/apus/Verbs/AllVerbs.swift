@@ -1,6 +1,7 @@
 /// Every verb: the table from which the command line, help pages and groups are made.
 package let allVerbs: [Verb] = [
-    attachVerb, containerInspectVerb, containerPruneVerb, createVerb, diffVerb, eventsVerb, execVerb, historyVerb, imageInspectVerb,
+    attachVerb, containerInspectVerb, containerPruneVerb, createVerb, diffVerb, eventsVerb, execVerb, exportVerb, historyVerb,
+    imageInspectVerb,
     imagePruneVerb, imagesVerb, infoVerb, inspectVerb, killVerb, loginVerb, logoutVerb, logsVerb, pauseVerb, portVerb, psVerb, pullVerb,
     pushVerb, renameVerb, restartVerb, rmVerb, rmiVerb, runVerb, saveVerb, startVerb, stopVerb, tagVerb, topVerb, unpauseVerb, updateVerb,
     versionVerb, waitVerb,
@@ -8,6 +9,6 @@ package let allVerbs: [Verb] = [
 
 /// Docker's verbs that this program will learn, so that their names get a better answer than "unknown command".
 let laterVerbs: Set<String> = [
-    "build", "builder", "buildx", "commit", "compose", "context", "cp", "df", "export", "import", "load", "manifest", "network",
+    "build", "builder", "buildx", "commit", "compose", "context", "cp", "df", "import", "load", "manifest", "network",
     "plugin", "prune", "search", "stats", "system", "volume",
 ]

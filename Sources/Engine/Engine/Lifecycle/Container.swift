@@ -26,6 +26,10 @@ actor Container {
     var execOrder: [String] = []
     /// Restarts and removals under way that stop the process: meanwhile its end is no reason for the container to go away with it.
     var ownedStops = 0
+    /// What the run has of other containers.
+    var joined: JoinedParts?
+    /// Settles when nobody writes into the files of the container while it does not run.
+    var rootWork: OneShot<Void>?
     /// Whether a new name is being written down.
     var isRenaming = false
     private var waiters: [Waiter] = []
@@ -129,6 +133,7 @@ actor Container {
 
     /// Ends a shim and all that it holds: the task, its cgroup and mounts, the bundle.
     func dismantle(_ shim: ShimClient) async {
+        defer { joined = nil }
         do throws(ShimError) {
             do throws(ShimError) { try await shim.delete() } catch { if !error.isNotFound { throw error } }
             await shim.shutdown()

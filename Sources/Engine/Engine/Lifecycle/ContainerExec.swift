@@ -160,13 +160,9 @@ extension Container {
 
     /// The exec's process, with its user looked up in the container's files.
     private func prepare(_ exec: ExecProcess, _ start: ExecStartRequest) async throws(EngineError) -> ExecProcessRequest {
-        let mounts: [SnapshotMount]
-        do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
+        let user = try await resolvedUser(exec.request.user.isEmpty ? document.config.user : exec.request.user)
         let (document, id, services, paths) = (document, id, services, paths)
         let process = try await BlockingWork.run { () throws(EngineError) in
-            let accounts = try Bundle.accounts(try LayeredTree(mounts: mounts))
-            let word = exec.request.user.isEmpty ? document.config.user : exec.request.user
-            let user = try accounts.resolve(word, additional: document.hostConfig.groupAdd)
             let base = try Bundle.specificationRequest(id: id, document: document, user: user, services: services, paths: paths)
             return try Specification.execProcess(exec.request, in: base, user: user, size: start.consoleSize)
         }
@@ -177,6 +173,16 @@ extension Container {
         request.spec = ProtobufAny(
             wrapping: ApusExec(processJSON: process.encode(), openStdin: exec.request.attachStdin && !start.detach))
         return request
+    }
+
+    /// Who a user's word means in the container's own files, with the groups that the container adds.
+    func resolvedUser(_ word: String) async throws(EngineError) -> UserConfiguration {
+        let mounts: [SnapshotMount]
+        do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
+        let groups = document.hostConfig.groupAdd
+        return try await BlockingWork.run { () throws(EngineError) in
+            try Bundle.accounts(try LayeredTree(mounts: mounts)).resolve(word, additional: groups)
+        }
     }
 
     /// Follows an exec to its end. The task belongs to the container and ends with the exec's process, or with the connection.

@@ -31,8 +31,17 @@ final class HeldNamespace: Sendable {
     private let file: OwnedFD
 
     init(_ kind: LinuxNamespace.Kind, of pid: UInt32) throws(SyscallError) {
-        file = try openFile(FilePath("/proc/\(pid)/ns/\(kind == .network ? "net" : kind.rawValue)"), .readOnly)
+        let name =
+            switch kind {
+            case .network: "net"
+            case .mount: "mnt"
+            default: kind.rawValue
+            }
+        file = try openFile(FilePath("/proc/\(pid)/ns/\(name)"), .readOnly)
     }
+
+    /// Moves the calling thread into it.
+    func join(_ types: NamespaceTypes) throws(SyscallError) { try joinNamespace(file, types, subject: "a container's namespace") }
 
     /// For other processes, as long as this value lives.
     var path: String { "/proc/\(processID())/fd/\(file.number)" }
@@ -64,13 +73,21 @@ extension Container {
         let other = try services.index.find(name)
         if kind == .network && other === self { throw EngineError(.invalidParameter, "cannot join own network") }
         guard let task = await other.state.runningTask else { throw await other.notRunning }
-        do throws(SyscallError) { joined.hold(try HeldNamespace(kind, of: task.pid), as: kind) } catch {
-            throw .system("join the \(kind.rawValue) namespace of container \(other.id)", error)
+        joined.hold(try await other.heldNamespace(kind, of: task), as: kind)
+        if kind == .network { joined.network = await other.networkNames }
+    }
+
+    /// Opens a namespace of the container's first process.
+    /// - Throws: `.conflict` when the process has ended meanwhile.
+    func heldNamespace(_ kind: LinuxNamespace.Kind, of task: RunningTask) async throws(EngineError) -> HeldNamespace {
+        let namespace: HeldNamespace
+        do throws(SyscallError) { namespace = try HeldNamespace(kind, of: task.pid) } catch {
+            throw .system("open the \(kind.rawValue) namespace of container \(id)", error)
         }
         // A pid that its shim has not waited for cannot have become another process's before we opened its namespace.
-        do throws(ShimError) { _ = try await task.shim.describe() } catch { throw await other.notRunning }
-        guard await other.state.runningTask?.pid == task.pid else { throw await other.notRunning }
-        if kind == .network { joined.network = await other.networkNames }
+        do throws(ShimError) { _ = try await task.shim.describe() } catch { throw notRunning }
+        guard state.runningTask?.pid == task.pid else { throw notRunning }
+        return namespace
     }
 
     private var networkNames: JoinedParts.NetworkNames {

@@ -1,7 +1,9 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import Images
+internal import LinuxSyscalls
 internal import Records
+internal import Snapshots
 
 /// `GET /containers/json`.
 struct ContainerListing {
@@ -41,10 +43,27 @@ enum ContainerSizes {
     static func measure(
         _ container: Container, _ parts: ContainerEngine.Parts
     ) async throws(EngineError) -> (written: Int64, whole: Int64) {
+        let images = parts.services.images
+        let (root, imageBytes): (SnapshotMount?, Int64)
         do throws(ImageError) {
-            let written = Int64(clamping: try await parts.services.images.rootUsage(of: container.id).bytes)
-            let image = try await parts.services.images.lookUp(container.imageID.description)
-            return (written, written + Int64(clamping: image.image.size.bytes))
+            imageBytes = Int64(clamping: try await images.lookUp(container.imageID.description).image.size.bytes)
+            root = try await images.rootMounts(of: container.id).last
         } catch { throw EngineError(error) }
+        let written = try await written(root, by: container, images)
+        return (written, written.addingReportingOverflow(imageBytes).partialValue)
+    }
+
+    /// What is in the writable layer, or, where that is not kept apart, what the snapshot takes.
+    private static func written(
+        _ root: SnapshotMount?, by container: Container, _ images: ImageLibrary
+    ) async throws(EngineError) -> Int64 {
+        guard let upper = root?.upperDirectory else {
+            do throws(ImageError) { return Int64(clamping: try await images.rootUsage(of: container.id).bytes) } catch {
+                throw EngineError(error)
+            }
+        }
+        return try await BlockingWork.run { () throws(EngineError) in
+            do throws(SyscallError) { return try WrittenSize(below: upper).bytes } catch { throw .system("measure \(upper)", error) }
+        }
     }
 }

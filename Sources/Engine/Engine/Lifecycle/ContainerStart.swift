@@ -43,7 +43,9 @@ extension Container {
     private func claimStart() async throws(EngineError) -> LifeState {
         while true {
             switch state {
-            case .created, .exited: return state
+            case .created, .exited:
+                guard let work = rootWork else { return state }
+                _ = await work.value(within: nil)
             case .running, .restarting, .stopping: throw EngineError(.notModified, "container \(id) is already running")
             case .paused: throw EngineError(.conflict, "cannot start a paused container, try unpause instead")
             case .starting(let decided): _ = await decided.value(within: nil)
@@ -79,9 +81,9 @@ extension Container {
         }
         var step = StartFailure.Step.create
         do throws(ShimError) {
+            // The runtime reaches others' namespaces through descriptors of ours, at each start that the shim makes.
+            self.joined = joined
             let pid = try await shim.create(request)
-            // Until here the runtime reached others' namespaces through descriptors of ours.
-            withExtendedLifetime(joined) {}
             step = .start
             await joinAttachments(shim)
             // Before the process: its end must not lie before its start.

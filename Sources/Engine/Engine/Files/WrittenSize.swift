@@ -1,0 +1,56 @@
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// How much a container has written, as Docker counts it: the sizes of its files, each once, without directories.
+struct WrittenSize {
+    /// Directories in one another; what lies deeper is not counted.
+    private static let depthLimit = 2048
+
+    /// A directory that is being counted.
+    private final class Level {
+        let directory: OwnedFD
+        var names: ArraySlice<FilePath>
+
+        init(_ directory: consuming OwnedFD) throws(SyscallError) {
+            names = try directoryEntries(of: directory).map(\.name)[...]
+            self.directory = directory
+        }
+    }
+
+    private struct FileID: Hashable {
+        let fileSystem: DeviceNumber
+        let inode: UInt64
+    }
+
+    private(set) var bytes: Int64 = 0
+    private var counted: Set<FileID> = []
+
+    /// Counts what lies below a directory. Blocks.
+    init(below path: FilePath) throws(SyscallError) {
+        var levels = [try Level(try openFile(path, [.readOnly, .directory]))]
+        while let level = levels.last {
+            guard let name = level.names.popFirst() else {
+                levels.removeLast()
+                continue
+            }
+            do throws(SyscallError) {
+                let status = try fileStatus(name, at: level.directory.number)
+                if status.type != .directory {
+                    add(status)
+                } else if levels.count < Self.depthLimit {
+                    levels.append(try Level(try openFile(name, [.readOnly, .directory, .noFollow], at: level.directory.number)))
+                }
+            } catch {
+                // Gone, or another thing, since its directory was read.
+                guard [.noSuchFileOrDirectory, .notDirectory].contains(Errno(rawValue: error.errno)) else { throw error }
+            }
+        }
+    }
+
+    private mutating func add(_ status: FileStatus) {
+        let isNew = status.linkCount < 2 || counted.insert(FileID(fileSystem: status.fileSystem, inode: status.inode)).inserted
+        guard isNew, status.sizeBytes > 0 else { return }
+        let (sum, overflow) = bytes.addingReportingOverflow(status.sizeBytes)
+        bytes = overflow ? .max : sum
+    }
+}

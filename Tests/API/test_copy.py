@@ -1,0 +1,309 @@
+"""Files in and out of containers: C01-C07 of the attacks, and docker's own ways to copy, export and compare."""
+
+import base64
+import io
+import json
+import os
+import subprocess
+import tarfile
+import threading
+import time
+
+import pytest
+
+from engine_http import Connection, api, stream
+from processes import wait_until
+
+
+def archive(daemon, name, path, method="GET", expect=200):
+    """The status document and, of a GET, the tar."""
+    connection = Connection(daemon.socket)
+    connection.request(method, f"/containers/{name}/archive?path={path}")
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    assert answer.status == expect, body
+    if expect != 200:
+        return json.loads(body)["message"] if body else None
+    stat = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
+    return stat, tarfile.open(fileobj=io.BytesIO(body)) if method == "GET" else None
+
+
+def put(daemon, name, path, body, expect=200, query=""):
+    connection = Connection(daemon.socket)
+    connection.request("PUT", f"/containers/{name}/archive?path={path}{query}", body, {"Content-Type": "application/x-tar"})
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    assert answer.status == expect, (answer.status, text)
+    return json.loads(text)["message"] if text else None
+
+
+def tar(*members, mode="w"):
+    """A tar of (name, type, data or target)."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as file:
+        for name, kind, data in members:
+            entry = tarfile.TarInfo(name)
+            entry.type = kind
+            entry.mode = 0o755 if kind == tarfile.DIRTYPE else 0o644
+            if kind == tarfile.REGTYPE:
+                entry.size = len(data)
+                file.addfile(entry, io.BytesIO(data))
+            else:
+                entry.linkname = data or ""
+                file.addfile(entry)
+    return buffer.getvalue()
+
+
+def regular(name, data=b"data"):
+    return (name, tarfile.REGTYPE, data)
+
+
+@pytest.fixture(params=["running", "stopped"])
+def box(request, apus, image):
+    """A container with some files, running or not."""
+    script = "mkdir -p /box/below; echo one > /box/one; echo two > /box/below/two; ln -s /box/one /box/link; ln -s /box /way; sleep 600"
+    apus("run", "-d", "--name", "box", image, "sh", "-c", script).ok()
+    wait_until(lambda: apus("exec", "box", "ls", "/way/one").code == 0, "the files are there")
+    if request.param == "stopped":
+        apus("kill", "box").ok()
+        apus("wait", "box").ok()
+    return "box"
+
+
+# The API
+
+
+def test_a_file_a_directory_and_its_contents_are_read(own_daemon, box):
+    stat, files = archive(own_daemon, box, "/box/one")
+    assert (stat["name"], stat["size"], stat["mode"], stat["linkTarget"]) == ("one", 4, 0o644, "")
+    assert files.getnames() == ["one"] and files.extractfile("one").read() == b"one\n"
+    stat, files = archive(own_daemon, box, "/box")
+    assert stat["mode"] == 1 << 31 | 0o755
+    assert sorted(files.getnames()) == ["box", "box/below", "box/below/two", "box/link", "box/one"]
+    assert sorted(archive(own_daemon, box, "/box/.")[1].getnames()) == [".", "./below", "./below/two", "./link", "./one"]
+    assert archive(own_daemon, box, "/way/below/two")[1].getnames() == ["two"]
+
+
+def test_a_link_is_told_and_read_as_a_link_unless_a_directory_is_meant(own_daemon, box):
+    stat, _ = archive(own_daemon, box, "/box/link", method="HEAD")
+    assert (stat["linkTarget"], stat["mode"] & 1 << 27) == ("/box/one", 1 << 27)
+    assert archive(own_daemon, box, "/way")[1].getmember("way").issym()
+    assert "way/one" in archive(own_daemon, box, "/way/")[1].getnames()
+
+
+def test_what_is_not_there_is_refused_in_dockers_words(own_daemon, box):
+    assert archive(own_daemon, box, "/nosuch", expect=404) == "Could not find the file /nosuch in container box"
+    assert archive(own_daemon, box, "/nosuch", method="HEAD", expect=404) is None
+    assert archive(own_daemon, "nobody", "/x", expect=404) == "No such container: nobody"
+    assert "path" in archive(own_daemon, box, "", expect=400)
+    assert put(own_daemon, box, "/nosuch", tar(regular("x")), expect=404) == "Could not find the file /nosuch in container box"
+    assert put(own_daemon, box, "/box/one", tar(regular("x")), expect=400) == "extraction point is not a directory"
+
+
+def test_an_archive_is_unpacked_where_the_path_leads(own_daemon, apus, box):
+    put(own_daemon, box, "/way/below", tar(("new", tarfile.DIRTYPE, None), regular("new/file", b"put"), regular("two", b"2")))
+    assert archive(own_daemon, box, "/box/below/new/file")[1].extractfile("file").read() == b"put"
+    assert archive(own_daemon, box, "/box/below/two")[1].extractfile("two").read() == b"2"
+    assert json.loads(apus("inspect", "-f", "{{json .State.Status}}", box).ok()) in ("running", "exited")
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w"])
+def test_C02_a_compressed_body_is_unpacked_in_the_daemon(own_daemon, apus, image, mode):
+    """The container's own gzip and unpigz are traps: whoever runs one leaves a mark."""
+    script = "for name in gzip unpigz xz bzip2 tar zstd; do printf '#!/bin/sh\\ntouch /trapped' > /usr/bin/$name; chmod 755 /usr/bin/$name; done; sleep 600"
+    apus("run", "-d", "--name", "traps", image, "sh", "-c", f"mkdir -p /usr/bin; {script}").ok()
+    wait_until(lambda: apus("exec", "traps", "ls", "/usr/bin/zstd").code == 0, "the traps are set")
+    put(own_daemon, "traps", "/tmp", tar(regular("inside", b"unpacked"), mode=mode))
+    assert apus("exec", "traps", "cat", "/tmp/inside").ok() == "unpacked"
+    archive(own_daemon, "traps", "/tmp")
+    assert apus("exec", "traps", "ls", "/trapped").code == 1
+
+
+def test_a_body_of_unknown_compression_is_refused(own_daemon, box):
+    assert "xz" in put(own_daemon, box, "/", tar(regular("x"), mode="w:xz"), expect=400)
+    assert put(own_daemon, box, "/", b"no tar at all" * 100, expect=400)
+
+
+def test_kinds_are_kept_where_the_client_says_so(own_daemon, box):
+    keep = "&noOverwriteDirNonDir=1"
+    assert "cannot overwrite directory with non-directory" in put(own_daemon, box, "/box", tar(regular("below")), expect=400, query=keep)
+    assert "cannot overwrite non-directory with directory" in put(
+        own_daemon, box, "/box", tar(("one", tarfile.DIRTYPE, None)), expect=400, query=keep)
+    put(own_daemon, box, "/box", tar(regular("below", b"file now")))
+    assert archive(own_daemon, box, "/box/below")[1].extractfile("below").read() == b"file now"
+
+
+def test_what_is_unpacked_belongs_to_the_containers_user_where_asked(own_daemon, apus, image):
+    apus("run", "-d", "--name", "anns", "-u", "ann", image, "sleep", "600").ok()
+    put(own_daemon, "anns", "/tmp", tar(regular("mine")), query="&copyUIDGID=true")
+    put(own_daemon, "anns", "/tmp", tar(regular("roots")))
+    assert apus("exec", "anns", "stat", "-c", "%u:%g", "/tmp/mine", "/tmp/roots").ok().split() == ["1000:1000", "0:0"]
+
+
+def test_read_only_places_are_kept(own_daemon, apus, image, tmp_path):
+    apus("run", "-d", "--name", "closed", "--read-only", "-v", f"{tmp_path}:/open", "-v", "/tmp:/shut:ro", image, "sleep", "600").ok()
+    assert put(own_daemon, "closed", "/etc", tar(regular("x")), expect=403) == "container rootfs is marked read-only"
+    assert put(own_daemon, "closed", "/shut", tar(regular("x")), expect=403) == "mounted volume is marked read-only"
+    put(own_daemon, "closed", "/open", tar(regular("x", b"through")))
+    assert (tmp_path / "x").read_bytes() == b"through"
+    apus("kill", "closed").ok()
+    apus("wait", "closed").ok()
+    put(own_daemon, "closed", "/open", tar(regular("y", b"stopped")))
+    assert (tmp_path / "y").read_bytes() == b"stopped"
+    assert sorted(archive(own_daemon, "closed", "/open/.")[1].getnames()) == [".", "./x", "./y"]
+
+
+# The attacks
+
+
+def test_C06_an_archive_does_not_leave_the_container(own_daemon, apus, box, tmp_path):
+    canary = tmp_path / "canary"
+    canary.write_text("as it was")
+    for members in ([regular(f"../../../../../..{canary}")], [regular("a/../../x")]):
+        assert put(own_daemon, box, "/box", tar(*members), expect=400)
+    # An absolute name, and a link that leads out: both are taken inside the container's root.
+    put(own_daemon, box, "/box", tar(regular("/absolute", b"in"), ("out", tarfile.SYMTYPE, str(tmp_path)), regular("out2")))
+    assert archive(own_daemon, box, "/box/absolute")[1].extractfile("absolute").read() == b"in"
+    put(own_daemon, box, "/box", tar(("far", tarfile.SYMTYPE, "/way"), regular("far/through", b"here")), expect=200)
+    assert archive(own_daemon, box, "/box/through")[1].extractfile("through").read() == b"here"
+    assert put(own_daemon, box, "/box", tar(("out", tarfile.SYMTYPE, str(tmp_path)), regular("out/canary", b"gone")), expect=400)
+    assert put(own_daemon, box, "/box", tar(("hard", tarfile.LNKTYPE, str(canary))), expect=400)
+    assert canary.read_text() == "as it was" and os.listdir(tmp_path) == ["canary"]
+
+
+def test_C03_a_link_that_is_swapped_meanwhile_leads_nowhere_else(own_daemon, apus, image, tmp_path):
+    """The container exchanges a directory for a link to the host's folder, as fast as it can."""
+    (tmp_path / "secret").write_text("of the host")
+    script = (f"mkdir /real; echo inside > /real/secret; ln -s {tmp_path} /evil; "
+              "while :; do ln -sfn /real /swap; ln -sfn /evil /swap; mv -T /real /r2; mv -T /r2 /real; done")
+    apus("run", "-d", "--name", "racer", image, "sh", "-c", script).ok()
+    wait_until(lambda: apus("exec", "racer", "ls", "-d", "/swap").code == 0, "the race has begun")
+    end = time.monotonic() + 4
+    read = 0
+    while time.monotonic() < end:
+        connection = Connection(own_daemon.socket)
+        connection.request("GET", "/containers/racer/archive?path=/swap/secret")
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        if answer.status == 200:
+            read += 1
+            assert b"of the host" not in body
+        connection = Connection(own_daemon.socket)
+        connection.request("PUT", "/containers/racer/archive?path=/swap", tar(regular("planted")))
+        connection.getresponse().read()
+        connection.close()
+    assert read > 0, "the race never let a read through"
+    assert os.listdir(tmp_path) == ["secret"]
+
+
+def test_C04_nothing_is_mounted_for_a_copy(own_daemon, apus, image, tmp_path):
+    apus("run", "-d", "--name", "held", "-v", f"{tmp_path}:/data", image, "sleep", "600").ok()
+    before = subprocess.run(["cat", "/proc/self/mountinfo"], capture_output=True, check=True).stdout
+    seen = []
+    done = threading.Event()
+
+    def watch():
+        while not done.is_set():
+            with open("/proc/self/mountinfo", "rb") as file:
+                seen.append(file.read())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(20):
+        put(own_daemon, "held", "/data", tar(regular("x")))
+        archive(own_daemon, "held", "/data")
+    done.set()
+    watcher.join()
+    assert all(table == before for table in seen)
+
+
+def test_C01_nothing_of_the_container_is_loaded_or_run(own_daemon, apus, box):
+    """The daemon starts no process for a copy, and maps no file of the container, not even for a moment at its end."""
+    def started():
+        return subprocess.run(["pgrep", "-P", str(own_daemon.process.pid)], capture_output=True, check=False).stdout
+
+    def mapped():
+        with open(f"/proc/{own_daemon.process.pid}/maps", encoding="utf-8") as file:
+            return {line.split(maxsplit=5)[5] for line in file if len(line.split(maxsplit=5)) == 6}
+
+    archive(own_daemon, box, "/etc")
+    before = started(), mapped()
+    for _ in range(5):
+        put(own_daemon, box, "/tmp", tar(regular("x")), query="&copyUIDGID=1")
+        archive(own_daemon, box, "/etc")
+    assert started() == before[0]
+    assert not [path for path in mapped() - before[1] if ".so" in path]
+
+
+def test_C05_a_file_that_becomes_a_link_is_not_followed(own_daemon, apus, image, tmp_path):
+    (tmp_path / "secret").write_text("of the host")
+    apus("run", "-d", "--name", "sly", image, "sh", "-c", f"mkdir /d; ln -s {tmp_path}/secret /d/x; sleep 600").ok()
+    wait_until(lambda: apus("exec", "sly", "ls", "/d/x").code in (0, 1) and apus("exec", "sly", "ls", "/d").out, "the link is there")
+    assert archive(own_daemon, "sly", "/d")[1].getmember("d/x").issym()
+    # A directory is meant, and there is none: not that of the host.
+    assert archive(own_daemon, "sly", "/d/x/", expect=404)
+
+
+def test_C07_pipes_devices_and_sockets_are_not_opened(own_daemon, apus, image):
+    script = "mkdir /odd; mkfifo /odd/pipe; mknod /odd/zero c 1 5; truncate -s 5G /odd/sparse; nc -l -U /odd/socket & sleep 600"
+    apus("run", "-d", "--name", "odd", image, "sh", "-c", script).ok()
+    wait_until(lambda: apus("exec", "odd", "ls", "/odd/sparse").code == 0, "the files are there")
+    apus("exec", "odd", "rm", "/odd/sparse").ok()
+    begin = time.monotonic()
+    names = archive(own_daemon, "odd", "/odd")[1]
+    assert names.getmember("odd/pipe").isfifo() and names.getmember("odd/zero").ischr()
+    assert time.monotonic() - begin < 5
+    whole = subprocess.run(["curl", "-s", "--unix-socket", own_daemon.socket, "http://d/containers/odd/export"], capture_output=True,
+                           timeout=60, check=True).stdout
+    assert "odd/pipe" in tarfile.open(fileobj=io.BytesIO(whole)).getnames()
+    _, changes = api(own_daemon, "GET", "/containers/odd/changes", expect=200)
+    assert {"Path": "/odd/pipe", "Kind": 1} in changes
+
+
+def test_C11_a_client_that_leaves_in_the_middle_costs_nothing(own_daemon, apus, image):
+    apus("run", "-d", "--name", "big", image, "sh", "-c", "dd if=/dev/zero of=/big bs=1M count=64 2> /dev/null; sleep 600").ok()
+    wait_until(lambda: apus("exec", "big", "stat", "-c", "%s", "/big").out.strip() == str(64 << 20), "the file is whole")
+    descriptors = f"/proc/{own_daemon.process.pid}/fd"
+    before = len(os.listdir(descriptors))
+    for _ in range(10):
+        half = stream(own_daemon.socket)
+        half.sendall(b"GET /containers/big/archive?path=/big HTTP/1.1\r\nHost: d\r\n\r\n")
+        half.recv(1000)
+        half.close()
+        half = stream(own_daemon.socket)
+        half.sendall(b"PUT /containers/big/archive?path=/tmp HTTP/1.1\r\nHost: d\r\nContent-Length: 100000\r\n\r\nhalf")
+        half.close()
+    wait_until(lambda: len(os.listdir(descriptors)) <= before + 2, "the descriptors are closed", seconds=20)
+
+
+# docker's own ways
+
+
+def test_export_is_the_whole_tree(cli, image, tmp_path):
+    cli("run", "--name", "whole", image, "sh", "-c", "echo mine > /mine; rm /etc/group").ok()
+    cli("export", "-o", str(tmp_path / "whole.tar"), "whole").ok()
+    with tarfile.open(tmp_path / "whole.tar") as file:
+        names = file.getnames()
+        assert file.extractfile("mine").read() == b"mine\n"
+    assert "etc/passwd" in names and "etc/group" not in names and "." not in names
+    assert cli("export", "whole").raw[257:262] == b"ustar"
+
+
+def test_diff_tells_what_is_added_changed_and_deleted(cli, image):
+    cli("run", "--name", "changed", image, "sh", "-c", "mkdir -p /new/below; echo x > /new/below/file; echo x >> /etc/passwd; rm /etc/group").ok()
+    assert sorted(cli("diff", "changed").ok().splitlines()) == [
+        "A /new", "A /new/below", "A /new/below/file", "C /etc", "C /etc/passwd", "D /etc/group"]
+    cli("create", "--name", "fresh", image).ok()
+    assert cli("diff", "fresh").ok() == ""
+    cli("run", "--name", "idle", image, "true").ok()
+    assert cli("diff", "idle").ok() == ""
+
+
+def test_the_size_written_is_docker_s_nothing_for_a_fresh_container(own_daemon, apus, image):
+    apus("run", "-d", "--name", "fresh", image, "sleep", "600").ok()
+    assert apus("inspect", "-s", "-f", "{{.SizeRw}}", "fresh").line() == "0"
+    apus("exec", "fresh", "sh", "-c", "head -c 5000 /dev/zero > /file; ln /file /other").ok()
+    assert apus("inspect", "-s", "-f", "{{.SizeRw}}", "fresh").line() == "5000"
