@@ -1,0 +1,292 @@
+"""The runtime beside crun and runc, and beside the floor: the bare system calls of floor.c.
+
+Every runtime keeps its state on a tmpfs of a private mount namespace, as it does below /run: on a disk that is mounted with `discard` the
+removal of one directory costs more than the container."""
+
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+OURS = os.path.join(ROOT, ".build", "release", "apus-runtime")
+# Words that open a private mount namespace: $0 is where the tmpfs goes. crun 1.8 fails beside the unified mount of a hybrid machine.
+PRIVATE = 'mount -t tmpfs -o mode=700 tmpfs "$0" || exit; '
+WITHOUT_UNIFIED = "umount /sys/fs/cgroup/unified 2>/dev/null; "
+
+
+class Worker:
+    """A place to run commands in, with a tmpfs of its own at `state`."""
+
+    def __init__(self, state=None, prepare=""):
+        prefix = ["unshare", "-m", "sh", "-c", PRIVATE + prepare + 'exec "$@"', state] if state else []
+        self.process = subprocess.Popen([*prefix, sys.executable, os.path.join(HERE, "worker.py")],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, words):
+        """Milliseconds, exit code, and what the command wrote to descriptor 3."""
+        self.process.stdin.write(json.dumps(words) + "\n")
+        self.process.stdin.flush()
+        nanoseconds, code, told = json.loads(self.process.stdout.readline())
+        return nanoseconds / 1e6, code, told
+
+    def time(self, *commands):
+        """Milliseconds of several commands together, each of which must succeed."""
+        total = 0
+        for words in commands:
+            elapsed, code, _ = self.run(words)
+            if code != 0:
+                sys.exit(f"exit {code}: {' '.join(words)}")
+            total += elapsed
+        return total
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def compare(title, contenders, rounds):
+    """contenders: name -> function of the round number that runs once and returns milliseconds; the first is ours."""
+    times = {name: [] for name in contenders}
+    for number in range(rounds + 3):
+        for name, once in contenders.items():
+            elapsed = once(number)
+            if number >= 3:
+                times[name].append(elapsed)
+    ours = next(iter(contenders))
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    print(f"\n{title} ({rounds} interleaved rounds)")
+    for name, median in medians.items():
+        spread = statistics.quantiles(times[name], n=20)
+        ratio = "" if name == ours else f"   apus / {name} = {medians[ours] / median:.2f}"
+        print(f"  {name:14} median {median:8.2f} ms   5 % {spread[0]:8.2f}   95 % {spread[-1]:8.2f}{ratio}")
+    sys.stdout.flush()
+    return medians
+
+
+class Runtimes:
+    """The contenders, each with a worker, and bundles for them."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        state = os.path.join(folder, "state")
+        os.mkdir(state)
+        self.plain, self.crun_view = Worker(state), Worker(state, WITHOUT_UNIFIED)
+        self.words = {name: (worker, [program, "--root", f"{state}/{name}"]) for name, worker, program in (
+            ("apus-runtime", self.plain, OURS), ("crun", self.crun_view, "crun"), ("runc", self.plain, "runc"))}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.plain.close()
+        self.crun_view.close()
+
+    def bundle(self, name, change=lambda config: None):
+        """A bundle with busybox, runc's default specification, and /bin/true to run."""
+        bundle = os.path.join(self.folder, name)
+        os.makedirs(os.path.join(bundle, "rootfs", "bin"))
+        for folder_name in ("proc", "dev", "sys", "etc", "tmp"):
+            os.mkdir(os.path.join(bundle, "rootfs", folder_name))
+        shutil.copy(shutil.which("busybox"), os.path.join(bundle, "rootfs", "bin", "busybox"))
+        for applet in ("true", "sh", "sleep"):
+            os.symlink("busybox", os.path.join(bundle, "rootfs", "bin", applet))
+        subprocess.run(["runc", "spec"], cwd=bundle, check=True)
+        path = os.path.join(bundle, "config.json")
+        with open(path, encoding="utf-8") as file:
+            config = json.load(file)
+        config["ociVersion"] = "1.0.2"
+        config["process"].update(terminal=False, args=["/bin/true"], rlimits=[])
+        self.write(bundle, config, change)
+        return bundle
+
+    @staticmethod
+    def write(bundle, config, change):
+        change(config)
+        with open(os.path.join(bundle, "config.json"), "w", encoding="utf-8") as file:
+            json.dump(config, file)
+
+    def tool(self, name):
+        """A C program of this folder, compiled."""
+        path = os.path.join(self.folder, name)
+        subprocess.run(["cc", "-O2", "-static", "-o", path, os.path.join(HERE, f"{name}.c")], check=True)
+        return path
+
+
+def unique(name, number=0):
+    return f"bench-{name}-{os.getpid()}-{number}"
+
+
+def docker_seccomp(config):
+    with open(os.path.join(ROOT, "spec-fixtures", "profiles", "docker-default-seccomp.json"), encoding="utf-8") as file:
+        config["linux"]["seccomp"] = json.load(file)
+
+
+def sleeping(config):
+    config["process"]["args"] = ["/bin/sleep", "1000"]
+
+
+def bench_run(folder, rounds):
+    with Runtimes(folder) as runtimes:
+        for title, name, change in (("run /bin/true, runc's default specification", "plain", lambda config: None),
+                                    ("run /bin/true, with Docker's seccomp profile", "seccomp", docker_seccomp)):
+            bundle = runtimes.bundle(name, change)
+            contenders = {
+                runtime: lambda number, worker=worker, words=words, runtime=runtime:
+                worker.time([*words, "run", "--bundle", bundle, unique(runtime, number)])
+                for runtime, (worker, words) in runtimes.words.items()}
+            if name == "plain":
+                floor = runtimes.tool("floor")
+                contenders["floor (C)"] = lambda number: runtimes.plain.time([floor, f"{bundle}/rootfs", unique("floor", number)])
+            compare(title, contenders, rounds)
+
+
+def bench_cycle(folder, rounds):
+    with Runtimes(folder) as runtimes:
+        bundle = runtimes.bundle("plain")
+
+        def cycle(worker, words, name):
+            return worker.time([*words, "create", "--bundle", bundle, name], [*words, "start", name], [*words, "delete", "--force", name])
+
+        compare("create, start and delete of /bin/true", {
+            runtime: lambda number, how=how, runtime=runtime: cycle(*how, unique(runtime, number))
+            for runtime, how in runtimes.words.items()}, rounds)
+
+
+def bench_exec(folder, rounds):
+    with Runtimes(folder) as runtimes:
+        bundle = runtimes.bundle("sleep", sleeping)
+        running, contenders = [], {}
+        try:
+            for runtime, (worker, words) in runtimes.words.items():
+                container = unique(runtime)
+                worker.time([*words, "run", "--detach", "--bundle", bundle, container])
+                running.append((worker, [*words, "delete", "--force", container]))
+                contenders[runtime] = lambda number, worker=worker, words=words, container=container: \
+                    worker.time([*words, "exec", container, "/bin/true"])
+            compare("exec /bin/true", contenders, rounds)
+        finally:
+            for worker, words in running:
+                worker.time(words)
+
+
+def bench_peak(folder, _):
+    """Peak resident size of each verb, children included."""
+    with Runtimes(folder) as runtimes:
+        bundles = {"plain": runtimes.bundle("plain"), "seccomp": runtimes.bundle("seccomp", docker_seccomp),
+                   "sleep": runtimes.bundle("sleep", sleeping)}
+        peak = runtimes.tool("peak")
+        for runtime, (worker, words) in runtimes.words.items():
+            # Not the first time: a compiled filter is kept.
+            worker.time([*words, "run", "--bundle", bundles["seccomp"], unique(runtime)])
+        verbs = [("run", "run --bundle {plain} {id}"), ("run, seccomp", "run --bundle {seccomp} {id}"),
+                 ("create", "create --bundle {sleep} {id}"), ("start", "start {id}"), ("state", "state {id}"), ("list", "list"),
+                 ("ps", "ps {id}"), ("exec", "exec {id} true"), ("update", "update --pids-limit 50 {id}"), ("pause", "pause {id}"),
+                 ("resume", "resume {id}"), ("kill", "kill {id} KILL"), ("delete", "delete --force {id}")]
+        print("\npeak resident size of each verb, KiB\n" + " " * 16 + "".join(f"{name:>14}" for name in runtimes.words))
+        for verb, line in verbs:
+            sizes = []
+            for runtime, (worker, words) in runtimes.words.items():
+                arguments = line.format(id=unique(runtime), **bundles).split()
+                _, code, told = worker.run([peak, *words, *arguments])
+                if code != 0:
+                    sys.exit(f"exit {code}: {runtime} {line}")
+                sizes.append(int(told))
+            print(f"  {verb:14}" + "".join(f"{size:14}" for size in sizes))
+        sys.stdout.flush()
+
+
+def bench_limit(folder, _):
+    """The smallest memory limit, to 64 KiB, under which /bin/true still starts, three times out of three."""
+    step, most = 64, 16_384
+    with Runtimes(folder) as runtimes:
+        bundle = runtimes.bundle("limit")
+        with open(os.path.join(bundle, "config.json"), encoding="utf-8") as file:
+            config = json.load(file)
+
+        def starts(worker, words, kibibytes):
+            runtimes.write(bundle, config, lambda config: config["linux"]["resources"].update(memory={"limit": kibibytes << 10}))
+            for number in range(3):
+                name = unique("limit", number)
+                if worker.run([*words, "run", "--bundle", bundle, name])[1] != 0:
+                    worker.run([*words, "delete", "--force", name])
+                    return False
+            return True
+
+        print("\nthe smallest memory limit under which /bin/true starts")
+        for runtime, how in runtimes.words.items():
+            fails, works = 0, most
+            while works - fails > step:
+                middle = (fails + works) // 2 // step * step
+                if starts(*how, middle):
+                    works = middle
+                else:
+                    fails = middle
+            print(f"  {runtime:14} {works:6} KiB")
+        sys.stdout.flush()
+
+
+def remains(words):
+    """What containers could leave behind on the machine: cgroups, mounts, processes of the runtime and entries of its state."""
+    def count(command):
+        return len(subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines())
+
+    with open("/proc/cgroups", encoding="utf-8") as file:
+        cgroups = sum(int(line.split()[2]) for line in file if not line.startswith("#"))
+    with open("/proc/meminfo", encoding="utf-8") as file:
+        unreclaimable = int(re.search(r"^SUnreclaim:\s+(\d+)", file.read(), re.M).group(1))
+    return {"cgroups": cgroups, "ours by name": count(["find", "/sys/fs/cgroup", "-type", "d", "-name", f"bench-*-{os.getpid()}-*"]),
+            "processes": count(["pgrep", "-f", f"bench-many-{os.getpid()}"]), "containers": count([*words, "list", "-q"]),
+            "kernel memory KiB": unreclaimable}
+
+
+def settled(words, cgroups):
+    """What remains once the kernel has freed the cgroups that were removed, which it does in its own time: within a minute."""
+    deadline = time.monotonic() + 60
+    while (found := remains(words))["cgroups"] > cgroups and time.monotonic() < deadline:
+        time.sleep(1)
+    return found
+
+
+def bench_growth(folder, _):
+    """1,000 containers one after the other, then 100 at once: none may fail, and nothing may be left."""
+    sequential, parallel = 1000, 100
+    with Runtimes(folder) as runtimes:
+        bundle = runtimes.bundle("plain")
+        words = [OURS, "--root", os.path.join(folder, "many")]
+
+        def cycle(number):
+            name = f"bench-many-{os.getpid()}-{number}"
+            for verb in (["create", "--bundle", bundle, name], ["start", name], ["delete", "--force", name]):
+                # A file: a created container's init keeps standard error, and would keep a pipe open.
+                with tempfile.TemporaryFile("w+") as problem:
+                    code = subprocess.run([*words, *verb], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=problem,
+                                          check=False).returncode
+                    problem.seek(0)
+                    if code != 0:
+                        return f"{verb[0]} {name}: {problem.read().strip()}"
+            return None
+
+        cycle(0)
+        before = remains(words)
+        failures = [problem for number in range(sequential) if (problem := cycle(number))]
+        with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
+            failures += [problem for problem in pool.map(cycle, range(sequential, sequential + parallel)) if problem]
+        after = settled(words, before["cgroups"])
+        print(f"\n{sequential} containers one after the other and {parallel} at once: {len(failures)} failed")
+        for name, value in after.items():
+            print(f"  {name:18} before {before[name]:8}   after {value:8}")
+        for problem in failures[:5]:
+            print(f"  {problem}")
+        sys.stdout.flush()
+
+
+COMPARISONS = {"runtime": bench_run, "cycle": bench_cycle, "exec": bench_exec, "peak": bench_peak, "limit": bench_limit,
+               "growth": bench_growth}
