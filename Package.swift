@@ -116,12 +116,13 @@ let package = Package(
         cLibrary("CCurl", in: "Images", package: "libcurl"),
         module("Registry", in: "Images", uses: ["OCISpec", "CoreTypes", "CCurl"]),
         module("Snapshots", in: "Storage", uses: ["Archive", "LinuxSyscalls", "CoreTypes"]),
+        module("Networking", in: "Engine", uses: ["Netlink", "LinuxSyscalls", "CoreTypes"]),
         module("Records", in: "Storage", uses: ["CoreTypes", grdb]),
         module("EngineClient", in: "Client", uses: ["EngineAPI", nioCore, nioPosix, nioHTTP1]),
         // 4
         module("Images", in: "Images", uses: ["ContentStore", "Registry", "Snapshots", "Archive", "Records"]),
         // 5
-        module("Engine", in: "Engine", uses: ["Images", "Records", "ShimProtocol", "EngineAPI", logging], isTestable: true),
+        module("Engine", in: "Engine", uses: ["Images", "Networking", "Records", "ShimProtocol", "EngineAPI", logging], isTestable: true),
         // 6
         module("APIServer", in: "Engine", uses: ["Engine", "EngineAPI", logging, nioCore, nioPosix, nioHTTP1]),
         // 7

@@ -15,10 +15,17 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Fixtures"))
 import leaks
 import oci_images
+import own_network
 from processes import Registry, stop, wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("APUS_BUILD", os.path.join(ROOT, ".build", "release"))
+
+
+def pytest_configure(config):
+    # A daemon that is there already lives in the machine's own network.
+    if not config.getoption("--host"):
+        own_network.enter()
 
 
 def pytest_addoption(parser):
@@ -115,6 +122,20 @@ class Daemon:
     def stop(self):
         return stop(self.process)
 
+    @property
+    def instance(self):
+        """What the daemon's bridge and firewall tables are called, by where it lives (FNV-1a)."""
+        digits = 2166136261
+        for byte in self.run.encode():
+            digits = (digits ^ byte) * 16777619 & 0xFFFFFFFF
+        return f"apus-{digits & 0xFFFFFF:06x}"
+
+    def forget_network(self):
+        """Takes away what a daemon leaves to the next one: the default network's bridge and the tables of the firewall."""
+        for words in (["ip", "link", "del", self.instance], ["nft", "delete", "table", "inet", self.instance],
+                      ["nft", "delete", "table", "bridge", self.instance]):
+            subprocess.run(words, capture_output=True, check=True)
+
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:
             return file.read()[-8000:]
@@ -127,7 +148,7 @@ class Daemon:
         return {
             "mounts": leaks.mounts(self.folder), "cgroups": leaks.cgroups("/apus/"), "shims": self.shims(),
             "containers": entries(f"{self.data}/containers"), "runtime": entries(f"{self.run}/runtime"),
-            "bundles": entries(f"{self.run}/bundles"), "sockets": entries(f"{self.run}/shims"),
+            "networks": entries(f"{self.run}/netns"), "links": leaks.links(), "bundles": entries(f"{self.run}/bundles"), "sockets": entries(f"{self.run}/shims"),
             "ingests": entries(f"{self.data}/content/ingests"), "roots": [name for kind in ("active", "building", "views", "trash") for name in entries(f"{self.data}/snapshots/overlayfs/{kind}")],
         }
 
@@ -180,6 +201,7 @@ def daemon(request, workspace):
     assert daemon.stop() == 0, daemon.log()
     assert not daemon.shims()
     assert not leaks.mounts(daemon.folder)
+    daemon.forget_network()
 
 
 @pytest.fixture
@@ -204,9 +226,11 @@ def brittle(workspace, registry, request):
         daemon.start()
     if names := client("ps", "-aq").ok().split():
         client("rm", "-f", *names).ok()
+    client("network", "prune", "-f").ok()
     wait_until(lambda: not daemon.shims(), "the shims are gone")
     assert daemon.stop() == 0
     assert not leaks.mounts(daemon.folder)
+    daemon.forget_network()
 
 
 @pytest.fixture(params=sorted(CLIENTS))
@@ -238,6 +262,7 @@ def nothing_left_behind(request):
     before = daemon.state()
     yield
     sweep(sweeper)
+    sweeper("network", "prune", "-f")
     try:
         wait_until(lambda: daemon.state() == before, "the machine is as it was")
     except AssertionError:

@@ -158,7 +158,7 @@ def test_A14_a_container_sees_itself_only(cli, image):
     out = cli("run", "--rm", "-h", "inside", image, "sh", "-c", "echo $$; hostname; ps | wc -l; cat /proc/net/dev | wc -l").ok().split()
     assert out[:2] == ["1", "inside"]
     assert int(out[2]) <= 4
-    assert int(out[3]) == 3, "two heading lines and lo"
+    assert int(out[3]) == 4, "two heading lines, lo and eth0"
     cli("run", "-d", "--name", "first", image, "sleep", "60").ok()
     assert cli("run", "--rm", image, "sh", "-c", "kill -9 -1; kill -9 1").code in (0, 137)
     assert cli.inspect("first", "{{.State.Running}}") == "true"

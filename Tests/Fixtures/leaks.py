@@ -9,6 +9,12 @@ def mounts(below):
         return sorted(line.split()[4] for line in file if line.split()[4].startswith(below))
 
 
+def links():
+    """Network links of this namespace; /sys may still show those of another one."""
+    with open("/proc/net/dev", encoding="utf-8") as file:
+        return sorted(line.split(":")[0].strip() for line in file if ":" in line)
+
+
 def cgroups(named):
     """Cgroup directories of any hierarchy whose path holds `named`."""
     found = []

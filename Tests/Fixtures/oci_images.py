@@ -18,9 +18,9 @@ import urllib.request
 OCI = "application/vnd.oci.image"
 MANIFEST, INDEX, CONFIG, LAYER = f"{OCI}.manifest.v1+json", f"{OCI}.index.v1+json", f"{OCI}.config.v1+json", f"{OCI}.layer.v1.tar+gzip"
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
-APPLETS = """ash awk basename cat chmod chown cp cut date dd df dirname du echo env expr false find grep head hostname id ifconfig ip
-kill killall ln ls mkdir mkfifo mknod mount mv nc nproc od printf ps pwd readlink reboot rm rmdir sed seq setsid sh sleep sort stat stty
-sync tail tar tee test time timeout top touch tr true tty ulimit umount uname uniq usleep vi wc which whoami xargs yes""".split()
+APPLETS = """arping ash awk basename cat chmod chown cp cut date dd df dirname du echo env expr false find grep head hostname httpd id ifconfig ip
+kill killall ln ls mkdir mkfifo mknod mount mv nc nproc nslookup od ping ping6 printf ps pwd readlink reboot rm rmdir sed seq setsid sh sleep sort stat stty
+sync tail tar tee test time timeout top touch tr true tty ulimit umount uname uniq usleep vi wc wget which whoami xargs yes""".split()
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\nann:x:1000:1000:Ann:/home/ann:/bin/sh\n"
 GROUP = "root:x:0:\nstaff:x:50:ann\nann:x:1000:\nnogroup:x:65534:\n"
 

@@ -2,6 +2,7 @@ internal import CoreTypes
 internal import Images
 internal import LinuxSyscalls
 package import Logging
+internal import Networking
 internal import Records
 internal import Registry
 internal import Synchronization
@@ -70,6 +71,7 @@ extension ContainerEngine.Parts {
         do throws(SyscallError) {
             try makeDirectories(configuration.dataRoot.appending("containers"), mode: 0o710)
             try makeDirectories(configuration.execRoot.appending("bundles"), mode: 0o711)
+            try makeDirectories(configuration.execRoot.appending("netns"), mode: 0o711)
         } catch { throw .system("open the data root", error) }
         lock = try DataRootLock(configuration.dataRoot)
         identity = try EngineIdentity.load(configuration.dataRoot)
@@ -84,6 +86,8 @@ extension ContainerEngine.Parts {
                 proxies: configuration.proxies,
                 userAgent: "apus/\(Product.version)"),
             records: records)
+        let events = EventLog()
+        let thread: NamespaceThread
         let reactor: ShimReactor
         let watcher: LogWatcher
         do throws(SyscallError) {
@@ -91,11 +95,14 @@ extension ContainerEngine.Parts {
             watcher = try LogWatcher()
             try reactor.serve(watcher)
             try reactor.start()
-        } catch { throw .system("start the shim thread", error) }
+            thread = try NamespaceThread()
+        } catch { throw .system("start the engine's threads", error) }
+        let networks = Networks(
+            records: records.networks, thread: thread, events: events, settings: NetworkSettingsOfDaemon(configuration), logger: logger)
         services = ContainerServices(
             configuration: configuration, records: records.containers, images: images, reactor: reactor,
             launcher: ShimLauncher(shimPath: configuration.shimPath, execRoot: configuration.execRoot), watcher: watcher,
-            index: ContainerIndex(), events: EventLog(), facts: host.facts, logger: logger)
+            index: ContainerIndex(), events: events, networks: networks, facts: host.facts, logger: logger)
     }
 }
 

@@ -21,6 +21,8 @@ package struct EngineConfiguration: Sendable {
     package var certificateFolders: [String] = []
     /// Proxies between the engine and registries.
     package var proxies = ProxySettings()
+    /// Whether there is a network `bridge`, which containers are on that ask for no other.
+    package var hasDefaultBridge = true
     /// How large each container's log may grow.
     package var log = LogLimits()
     /// Where documents of the Container Device Interface lie; a later folder's devices stand before an earlier one's.

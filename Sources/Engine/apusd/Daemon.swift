@@ -90,6 +90,7 @@ struct Daemon: Sendable {
         configuration.proxies = ProxySettings(
             http: options.httpProxy ?? variable("HTTP_PROXY"), https: options.httpsProxy ?? variable("HTTPS_PROXY"),
             exceptions: options.proxyExceptions ?? variable("NO_PROXY"))
+        configuration.hasDefaultBridge = options.hasDefaultBridge
         configuration.debug = options.logLevel <= .debug
         return configuration
     }

@@ -24,6 +24,7 @@ struct DaemonOptions: Equatable, Sendable {
     var pidfile: FilePath?
     var logLevel = Logger.Level.info
     var logFormat = LogFormat.text
+    var hasDefaultBridge = true
     var runtimes: [String: FilePath] = [:]
     var defaultRuntime = "apus"
     var insecureRegistries: [String] = []
@@ -73,6 +74,9 @@ struct DaemonOptions: Equatable, Sendable {
         case "--log-format":
             guard let format = LogFormat(rawValue: value) else { throw UsageError("--log-format takes text or json, not '\(value)'") }
             logFormat = format
+        case "--bridge", "-b":
+            guard value == "none" else { throw UsageError("--bridge takes none: a bridge of one's own is not implemented yet") }
+            hasDefaultBridge = false
         case "--runtime", "--add-runtime": try addRuntime(value)
         case "--default-runtime": defaultRuntime = value
         case "--insecure-registry": insecureRegistries.append(value)
@@ -133,6 +137,7 @@ struct DaemonOptions: Equatable, Sendable {
           -p, --pidfile FILE            Where to write the process id
           -l, --log-level LEVEL         trace, debug, info, notice, warning, error or critical (default info)
               --log-format FORMAT       text or json (default text)
+          -b, --bridge none             Without the default network: containers that name none get no network
           -D, --debug                   As --log-level debug
               --runtime NAME=PATH       A further low-level runtime; may be repeated
               --default-runtime NAME    The runtime of containers that name none (default apus)

@@ -7,8 +7,8 @@ package enum FirewallExpression: Sendable, Equatable {
     /// Facts about a packet.
     package enum Meta: UInt32, Sendable {
         case inputLink = 6, outputLink = 7, family = 15, transport = 16
-        /// How many registers the value takes: names of links have sixteen bytes.
-        package var registers: UInt32 { self == .inputLink || self == .outputLink ? 4 : 1 }
+        /// What a link was made as, `bridge`, `veth`: a card has no such word, and the rule ends.
+        case inputKind = 26, outputKind = 27
     }
     /// Where an offset into a packet counts from.
     package enum Header: UInt32, Sendable { case link = 0, network = 1, transport = 2 }

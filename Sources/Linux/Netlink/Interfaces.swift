@@ -172,9 +172,9 @@ extension RouteConversation {
         try perform(request, doing: "give network device \(link.name) the address \(address)/\(prefixLength)")
     }
 
-    /// Adds a route through a gateway of a link's own block, or straight to the link.
-    package mutating func addRoute(to destination: AddressBlock, through gateway: IPAddress?, link: NetworkLink) throws(NetlinkError) {
-        var request = nextRequest(RouteRequest.newRoute, creates: true)
+    /// Sets the route to a block through a gateway of a link's own block, or straight to the link; one that was there is replaced.
+    package mutating func setRoute(to destination: AddressBlock, through gateway: IPAddress?, link: NetworkLink) throws(NetlinkError) {
+        var request = nextRequest(RouteRequest.newRoute, replaces: true)
         let (universe, thisLink): (UInt8, UInt8) = (0, 253)
         request.appendRoute(
             family: destination.family.number, prefixLength: UInt8(clamping: destination.prefixLength),
@@ -182,7 +182,7 @@ extension RouteConversation {
         if destination.prefixLength > 0 { request.appendAttribute(1, destination.base.bytes) }  // RTA_DST
         if let gateway { request.appendAttribute(5, gateway.bytes) }
         request.appendAttribute(4, number: UInt32(bitPattern: link.index))  // RTA_OIF
-        try perform(request, doing: "add the route to \(destination)")
+        try perform(request, doing: "set the route to \(destination)")
     }
 
     /// The routes of both families that lead somewhere, of the main table.

@@ -19,9 +19,9 @@ package struct RouteConversation: ~Copyable {
         }
     }
 
-    mutating func nextRequest(_ type: UInt16, creates: Bool = false, wantsDump: Bool = false) -> RouteRequest {
+    mutating func nextRequest(_ type: UInt16, creates: Bool = false, replaces: Bool = false, wantsDump: Bool = false) -> RouteRequest {
         sequence &+= 1
-        return RouteRequest(type, sequence: sequence, creates: creates, wantsDump: wantsDump)
+        return RouteRequest(type, sequence: sequence, creates: creates, replaces: replaces, wantsDump: wantsDump)
     }
 
     /// Sends a request and returns the answer's messages, up to its end.

@@ -16,13 +16,15 @@ struct RouteRequest {
     static let up: UInt32 = 1
 
     /// - Parameter creates: the object must not be there yet.
+    /// - Parameter replaces: the object may be there, and is made as asked.
     /// - Parameter wantsDump: every object of the kind is the answer; otherwise an acknowledgement follows it.
-    init(_ type: UInt16, sequence: UInt32, creates: Bool = false, wantsDump: Bool = false) {
-        let (isRequest, acknowledge, dump, exclusiveCreate): (UInt16, UInt16, UInt16, UInt16) = (0x01, 0x04, 0x300, 0x600)
+    init(_ type: UInt16, sequence: UInt32, creates: Bool = false, replaces: Bool = false, wantsDump: Bool = false) {
+        let (isRequest, acknowledge, dump): (UInt16, UInt16, UInt16) = (0x01, 0x04, 0x300)
+        let (exclusiveCreate, replaceOrCreate): (UInt16, UInt16) = (0x600, 0x500)
         self.sequence = sequence
         writer.append(UInt32(0))  // the length, known at the end
         writer.append(type)
-        writer.append(isRequest | (wantsDump ? dump : acknowledge) | (creates ? exclusiveCreate : 0))
+        writer.append(isRequest | (wantsDump ? dump : acknowledge) | (creates ? exclusiveCreate : 0) | (replaces ? replaceOrCreate : 0))
         writer.append(sequence)
         writer.append(UInt32(0))
     }

@@ -14,6 +14,8 @@ package final class RecordStore: Sendable {
     package let images: ImageRecords
     /// The containers that exist.
     package let containers: ContainerRecords
+    /// The networks that exist.
+    package let networks: NetworkRecords
     private let file: RecordFile
 
     /// Opens the file, making it or bringing it to the newest schema as needed. Blocks.
@@ -22,6 +24,7 @@ package final class RecordStore: Sendable {
         file = try RecordFile(openingAt: path)
         images = ImageRecords(file: file)
         containers = ContainerRecords(file: file)
+        networks = NetworkRecords(file: file)
     }
 
     /// Writes the log back into the file and closes it. Blocks; later calls fail with `.refused`.

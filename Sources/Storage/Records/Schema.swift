@@ -5,8 +5,18 @@ enum Schema {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("v1") { database in try database.execute(sql: version1) }
+        migrator.registerMigration("networks") { database in try database.execute(sql: networks) }
         return migrator
     }
+
+    private static let networks = """
+        CREATE TABLE network (
+            id TEXT NOT NULL PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            created TEXT NOT NULL,
+            document BLOB NOT NULL
+        ) STRICT;
+        """
 
     private static let version1 = """
         CREATE TABLE image (

@@ -51,7 +51,7 @@ struct InterfacesTests {
             let own = try #require(IPAddress("10.9.0.2"))
             try inside.addAddress(own, prefixLength: 24, to: end)
             let everywhere = try #require(AddressBlock("0.0.0.0/0"))
-            try inside.addRoute(to: everywhere, through: gateway, link: end)
+            try inside.setRoute(to: everywhere, through: gateway, link: end)
             #expect(try inside.routes().contains { $0.destination == everywhere && $0.gateway == gateway })
             try inside.deleteLink("eth0")
             #expect(try here.links().map(\.name).sorted() == ["br-test", "lo"])
@@ -66,10 +66,10 @@ struct InterfacesTests {
             let loopback = try here.link(named: "lo")
             let (block, gateway) = (try #require(AddressBlock("10.1.0.0/16")), try #require(IPAddress("10.2.0.1")))
             do {
-                try here.addRoute(to: block, through: gateway, link: loopback)
+                try here.setRoute(to: block, through: gateway, link: loopback)
                 Issue.record("a route through an unreachable gateway was taken")
             } catch let error as NetlinkError {
-                #expect(error.description == "add the route to 10.1.0.0/16: netlink: ENETUNREACH (101): Nexthop has invalid gateway")
+                #expect(error.description == "set the route to 10.1.0.0/16: netlink: ENETUNREACH (101): Nexthop has invalid gateway")
             }
         }
     }

@@ -1,14 +1,16 @@
 /// Every verb: the table from which the command line, help pages and groups are made.
-package let allVerbs: [Verb] = [
-    attachVerb, containerInspectVerb, containerPruneVerb, createVerb, diffVerb, eventsVerb, execVerb, exportVerb, historyVerb,
-    imageInspectVerb,
-    imagePruneVerb, imagesVerb, infoVerb, inspectVerb, killVerb, loginVerb, logoutVerb, logsVerb, pauseVerb, portVerb, psVerb, pullVerb,
-    pushVerb, renameVerb, restartVerb, rmVerb, rmiVerb, runVerb, saveVerb, startVerb, stopVerb, tagVerb, topVerb, unpauseVerb, updateVerb,
-    versionVerb, waitVerb,
-]
+package let allVerbs: [Verb] =
+    [
+        attachVerb, containerInspectVerb, containerPruneVerb, createVerb, diffVerb, eventsVerb, execVerb, exportVerb, historyVerb,
+        imageInspectVerb,
+        imagePruneVerb, imagesVerb, infoVerb, inspectVerb, killVerb, loginVerb, logoutVerb, logsVerb, pauseVerb, portVerb, psVerb, pullVerb,
+        pushVerb, renameVerb, restartVerb, rmVerb, rmiVerb, runVerb, saveVerb, startVerb, stopVerb, tagVerb, topVerb, unpauseVerb,
+        updateVerb,
+        versionVerb, waitVerb,
+    ] + networkVerbs
 
 /// Docker's verbs that this program will learn, so that their names get a better answer than "unknown command".
 let laterVerbs: Set<String> = [
-    "build", "builder", "buildx", "commit", "compose", "context", "cp", "df", "import", "load", "manifest", "network",
+    "build", "builder", "buildx", "commit", "compose", "context", "cp", "df", "import", "load", "manifest",
     "plugin", "prune", "search", "stats", "system", "volume",
 ]

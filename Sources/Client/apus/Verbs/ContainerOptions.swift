@@ -239,19 +239,23 @@ private func setVolumes(_ request: inout ContainerCreateRequest, by arguments: A
         arguments.list("tmpfs").map { splitOnce($0, at: ":") }.map { ($0, $1 ?? "") }, uniquingKeysWith: { _, last in last })
 }
 
+/// What `--ip` and its like ask for; nil where none is given.
+func addressesAskedFor(_ arguments: Arguments) -> EndpointIPAMConfig? {
+    guard ["ip", "ip6", "link-local-ip"].contains(where: arguments.has) else { return nil }
+    var addresses = EndpointIPAMConfig()
+    addresses.ipv4Address = arguments.string("ip") ?? ""
+    addresses.ipv6Address = arguments.string("ip6") ?? ""
+    addresses.linkLocalIPs = arguments.list("link-local-ip")
+    return addresses
+}
+
 /// What the container is on its network, where anything is asked of that.
 private func setEndpoint(_ request: inout ContainerCreateRequest, by arguments: Arguments) {
     guard ["ip", "ip6", "link-local-ip", "mac-address", "network-alias"].contains(where: arguments.has) else { return }
     var endpoint = EndpointSettings()
     endpoint.macAddress = arguments.string("mac-address") ?? ""
     endpoint.aliases = arguments.list("network-alias")
-    if ["ip", "ip6", "link-local-ip"].contains(where: arguments.has) {
-        var addresses = EndpointIPAMConfig()
-        addresses.ipv4Address = arguments.string("ip") ?? ""
-        addresses.ipv6Address = arguments.string("ip6") ?? ""
-        addresses.linkLocalIPs = arguments.list("link-local-ip")
-        endpoint.ipamConfig = addresses
-    }
+    endpoint.ipamConfig = addressesAskedFor(arguments)
     let network = request.hostConfig.networkMode
     request.networkingConfig.endpointsConfig[network.isEmpty ? "default" : network] = endpoint
 }

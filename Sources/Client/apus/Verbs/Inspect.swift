@@ -23,7 +23,7 @@ let imageInspectVerb = Verb(
     flags: inspectFlags, operands: .atLeast(1)
 ) { try await inspect($0, [.image]) }
 
-private let inspectFlags = [Flag("format", "f", .string, objectFormatUsage)]
+let inspectFlags = [Flag("format", "f", .string, objectFormatUsage)]
 
 private let sizeFlag = Flag("size", "s", .bool(default: false), "Display total file sizes if the type is container")
 
@@ -34,7 +34,7 @@ let objectFormatUsage = """
     """
 
 /// What can be inspected, in the order in which a name is looked for.
-private enum ObjectKind: String, CaseIterable {
+enum ObjectKind: String, CaseIterable {
     case container
     case image
     case network
@@ -50,7 +50,7 @@ private enum ObjectKind: String, CaseIterable {
     }
 }
 
-private func inspect(_ invocation: Invocation, _ kinds: [ObjectKind]) async throws -> Int32 {
+func inspect(_ invocation: Invocation, _ kinds: [ObjectKind]) async throws -> Int32 {
     let arguments = invocation.arguments
     let format = arguments.string("format") ?? ""
     let template = format.isEmpty || format == "json" ? nil : try objectTemplate(format)

@@ -32,13 +32,13 @@ let imagePruneVerb = Verb(
     return 0
 }
 
-private let pruneFlags = [
+let pruneFlags = [
     Flag("filter", nil, .list, "Provide filter values (e.g. \"until=<timestamp>\")", placeholder: "filter"),
     Flag("force", "f", .bool(default: false), "Do not prompt for confirmation"),
 ]
 
 /// Asks before anything goes away for good; `--force` is the answer beforehand.
-private func isConfirmed(_ invocation: Invocation, _ warning: String) -> Bool {
+func isConfirmed(_ invocation: Invocation, _ warning: String) -> Bool {
     if invocation.arguments.bool("force") { return true }
     StandardStream.output.write("\(warning)\nAre you sure you want to continue? [y/N] ")
     let answer = readLine()?.lowercased() ?? ""

@@ -15,19 +15,32 @@ enum Bundle {
 
     /// Makes the directory and the files that stand for those in `/etc`.
     static func createFiles(id: ContainerID, document: ContainerDocument, facts: HostFacts, paths: ContainerPaths) throws(EngineError) {
-        let hostname = Specification.hostname(of: document.config, document.hostConfig, id: id, hostName: facts.hostName)
+        do throws(SyscallError) { try makeDirectories(paths.directory, mode: 0o710) } catch {
+            throw .system("make the files of container \(id)", error)
+        }
+        try writeNetworkFiles(id: id, document: document, facts: facts, paths: paths, addresses: [], hostGateway: nil)
+    }
+
+    /// Writes what a container sees in `/etc` of its name, of its addresses and of who resolves others.
+    /// - Parameter addresses: the container's own, in the order of its links.
+    static func writeNetworkFiles(
+        id: ContainerID, document: ContainerDocument, facts: HostFacts, paths: ContainerPaths, addresses: [String], hostGateway: String?
+    ) throws(EngineError) {
         let host = document.hostConfig
+        let hostname = Specification.hostname(of: document.config, host, id: id, hostName: facts.hostName)
         let isHostNetwork = host.networkMode == "host"
+        let hosts = NetworkFileText.hosts(
+            host, names: document.config.domainName.isEmpty ? hostname : "\(hostname).\(document.config.domainName) \(hostname)",
+            addresses: addresses, hostGateway: hostGateway)
         do throws(SyscallError) {
-            try makeDirectories(paths.directory, mode: 0o710)
             let files = paths.networkFiles
             // Readable for every user inside, whatever the daemon's umask.
             // Docker copies the host's own names as long as nothing is asked for beside.
-            let hosts = isHostNetwork && host.extraHosts.isEmpty ? try NetworkFileText.hostCopy("/etc/hosts") : NetworkFileText.hosts(host)
-            try write(hosts, to: files.hosts)
+            try write(isHostNetwork && host.extraHosts.isEmpty ? NetworkFileText.hostCopy("/etc/hosts") : hosts, to: files.hosts)
             try write(Array("\(hostname)\n".utf8), to: files.hostname)
-            try write(NetworkFileText.resolver(host, over: try NetworkFileText.hostCopy("/etc/resolv.conf")), to: files.resolver)
-        } catch { throw .system("make the files of container \(id)", error) }
+            let resolver = try NetworkFileText.hostResolver().overridden(by: host)
+            try write(isHostNetwork ? resolver.text : resolver.reachableFromContainers.text, to: files.resolver)
+        } catch { throw .system("write the files of container \(id)", error) }
     }
 
     private static func write(_ text: [UInt8], to path: String) throws(SyscallError) {
@@ -94,7 +107,8 @@ enum Bundle {
     /// Writes the bundle, and makes the bind mounts' sources that are missing, as Docker does.
     /// - Parameter sharedMemoryBytes: the size of the shared memory that others may join; nil for none.
     static func write(
-        _ specification: RuntimeConfiguration, binds: [BindMount], sharedMemoryBytes: Int64?, to paths: ContainerPaths
+        _ specification: RuntimeConfiguration, binds: [BindMount], sharedMemoryBytes: Int64?, network: NetworkAttachment?,
+        to paths: ContainerPaths
     ) throws(EngineError) {
         try ExitRecordFile.remove(paths.exitRecord)
         do throws(SyscallError) {
@@ -111,6 +125,7 @@ enum Bundle {
                 paths.bundle.appending(RuntimeConfiguration.fileName), [.writeOnly, .create, .exclusive], mode: 0o600)
             try writeAll(specification.encode(), to: file.number, subject: RuntimeConfiguration.fileName)
         } catch { throw .system("write the bundle", error) }
+        if let network { try NetworkRecordFile.write(network, to: paths.networkRecord) }
     }
 
     /// - Throws: `.invalidParameter` in Docker's words for a path that is not there.

@@ -21,6 +21,8 @@ actor Container {
     var name: String
     var document: ContainerDocument
     var state: LifeState
+    /// The network of this run, where it has links of its own.
+    var attachment: NetworkAttachment?
     var execs: [String: ExecProcess] = [:]
     /// Ids of `execs`, the oldest first.
     var execOrder: [String] = []
@@ -113,6 +115,7 @@ actor Container {
         do throws(EngineError) {
             try await BlockingWork.run { () throws(EngineError) in try Leftovers.removeRun(of: id, services) }
         } catch { logger.error("\(error)") }
+        await leaveNetworks()
         if let recorded { return recorded }
         return TaskEnd(exitCode: 137, finishedAt: .now, oomKilled: false, error: "the shim was killed")
     }
@@ -143,6 +146,7 @@ actor Container {
             _ = await endWithoutShim()
         }
         await removeBundle()
+        await leaveNetworks()
     }
 }
 

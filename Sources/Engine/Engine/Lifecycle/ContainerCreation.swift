@@ -19,10 +19,11 @@ struct ContainerCreation {
 
     func run(name wanted: String?) async throws(EngineError) -> ContainerCreateResponse {
         try Refusal.check(request)
+        let endpoints = try await services.networks.wishes(of: request)
         let image = try await image()
         let imageConfig = try await ImageDescription.config(of: image, in: services.images)
         var document = ContainerDocument(
-            config: try ImageDefaults.merge(request.config, over: imageConfig), hostConfig: request.hostConfig,
+            config: try ImageDefaults.merge(request.config, over: imageConfig), hostConfig: request.hostConfig, endpoints: endpoints,
             platform: image.image.platform.description)
         let id = try Self.newID()
         let warnings = try ContainerChecks.adjust(&document, request: request.config, facts: services.facts)

@@ -17,6 +17,8 @@ struct ContainerDocument: Codable, Equatable, Sendable {
     /// The request's configuration merged with the image's.
     var config: ContainerConfig
     var hostConfig: HostConfig
+    /// What was asked of networks, by their names; nil in documents from before there were any.
+    private var networkEndpoints: [String: EndpointSettings]?
     /// The platform of the image, `linux/amd64`.
     var platform: String
     var pid: UInt32 = 0
@@ -33,7 +35,14 @@ struct ContainerDocument: Codable, Equatable, Sendable {
     /// The last of the shim's changes that this document knows of.
     @Defaulted var lifeRevision: UInt64 = 0
 
-    init(config: ContainerConfig, hostConfig: HostConfig, platform: String) {
+    /// What was asked of networks, by their names.
+    var endpoints: [String: EndpointSettings] {
+        get { networkEndpoints ?? [hostConfig.networkMode == "host" ? "host" : "none": EndpointSettings()] }
+        set { networkEndpoints = newValue }
+    }
+
+    init(config: ContainerConfig, hostConfig: HostConfig, endpoints: [String: EndpointSettings], platform: String) {
+        networkEndpoints = endpoints
         self.config = config
         self.hostConfig = hostConfig
         self.platform = platform

@@ -79,7 +79,10 @@ struct ContainerFilter: Sendable {
         let exposed = filters["expose"].map { $0.contains("/") ? $0 : "\($0)/tcp" }
         let tasks = filters["is-task"]
         return filters.matchesLabels(container.summary.labels) && (ancestors?.contains(container.imageID) ?? true)
-            && (networks.isEmpty || networks.contains(container.network))
+            && (networks.isEmpty
+                || networks.contains { word in
+                    container.networks.contains { $0 == word || (Identifiers.isIdentifier($0) && $0.hasPrefix(word)) }
+                })
             && (volumes.isEmpty || container.summary.mounts.contains { volumes.contains($0.destination) || volumes.contains($0.source) })
             && (exposed.isEmpty || exposed.contains(where: container.exposedPorts.contains))
             && filters["publish"].isEmpty && (tasks.isEmpty || tasks.contains { ["false", "0"].contains($0) })

@@ -1,12 +1,13 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import Images
+internal import Networking
 internal import SystemPackage
 
 /// What clients are told of a container.
 extension Container {
     /// `GET /containers/{id}/json`, without sizes.
-    func inspection() -> ContainerInspect {
+    func inspection() async -> ContainerInspect {
         let files = paths.networkFiles
         let command = ImageDefaults.commandLine(document.config)
         var answer = ContainerInspect()
@@ -30,7 +31,7 @@ extension Container {
         answer.graphDriver.name = answer.driver
         answer.mounts = mountPoints
         answer.config = document.config
-        answer.networkSettings = networkSettings()
+        answer.networkSettings = await networkSettings()
         return answer
     }
 
@@ -53,15 +54,42 @@ extension Container {
     /// A stored plan was read once already: none is left out here.
     private var mountPoints: [MountPoint] { (try? MountPlan(document.hostConfig))?.points ?? [] }
 
-    private var networkName: String {
-        let mode = document.hostConfig.networkMode
-        return mode.isEmpty || mode == "default" ? "none" : mode
+    /// Every network that the container is, or will be, on.
+    func endpointSettings() async -> [String: EndpointSettings] {
+        var answer: [String: EndpointSettings] = [:]
+        for (name, configured) in document.endpoints {
+            let id = await services.networks.id(ofNetwork: name)
+            if let endpoint = attachment?.endpoint(on: id) {
+                answer[name] = endpoint.settings(over: configured)
+            } else {
+                var settings = configured
+                settings.networkID = id
+                answer[name] = settings
+            }
+        }
+        return answer
     }
 
-    private func networkSettings() -> NetworkSettings {
+    private func networkSettings() async -> NetworkSettings {
         var settings = NetworkSettings()
-        settings.networks = [networkName: EndpointSettings()]
-        if let task = state.runningTask, networkName != "host" { settings.sandboxKey = "/proc/\(task.pid)/ns/net" }
+        settings.networks = await endpointSettings()
+        if let attachment {
+            settings.sandboxID = attachment.sandboxID
+            settings.sandboxKey = services.networks.namespace(of: id).path.string
+        } else if let task = state.runningTask, document.hostConfig.networkMode != "host" {
+            settings.sandboxKey = "/proc/\(task.pid)/ns/net"
+        }
+        // The oldest clients look here for what the default network is.
+        if let bridge = settings.networks["bridge"] {
+            settings.endpointID = bridge.endpointID
+            settings.gateway = bridge.gateway
+            settings.ipAddress = bridge.ipAddress
+            settings.ipPrefixLength = bridge.ipPrefixLength
+            settings.ipv6Gateway = bridge.ipv6Gateway
+            settings.globalIPv6Address = bridge.globalIPv6Address
+            settings.globalIPv6PrefixLength = bridge.globalIPv6PrefixLength
+            settings.macAddress = bridge.macAddress
+        }
         return settings
     }
 
@@ -72,7 +100,7 @@ extension Container {
     }
 
     /// A line of `GET /containers/json`, with what filters look at beside.
-    func listed() -> ListedContainer {
+    func listed() async -> ListedContainer {
         var line = ContainerSummary()
         line.id = id.text
         line.names = ["/\(name)"]
@@ -85,12 +113,12 @@ extension Container {
         line.state = state.status
         line.status = statusSentence()
         line.hostConfig.networkMode = document.hostConfig.networkMode
-        line.networkSettings.networks = [networkName: EndpointSettings()]
+        line.networkSettings.networks = await endpointSettings()
         line.mounts = mountPoints
         return ListedContainer(
             summary: line, id: id.text, name: name, created: created, imageID: imageID, phase: state.phase,
             exitCode: document.exitCode, hasRun: document.startedAt != .zero, exposedPorts: Set(document.config.exposedPorts.keys),
-            network: networkName)
+            networks: Set(line.networkSettings.networks.flatMap { [$0.key, $0.value.networkID] }))
     }
 
     private func exposedPorts() -> [PortSummary] {
@@ -129,5 +157,6 @@ struct ListedContainer: Sendable {
     var exitCode: Int
     var hasRun: Bool
     var exposedPorts: Set<String>
-    var network: String
+    /// Names and ids.
+    var networks: Set<String>
 }

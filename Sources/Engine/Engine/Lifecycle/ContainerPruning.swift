@@ -6,19 +6,12 @@ internal import Logging
 /// `POST /containers/prune`: removes what does not run.
 struct ContainerPruning {
     let parts: ContainerEngine.Parts
-    private let filters: Filters
-    /// Only containers made before; nil is all.
-    private let until: Timestamp?
+    private let choice: PruneFilter
 
     /// - Throws: `.invalidParameter` in Docker's words.
     init(parts: ContainerEngine.Parts, filters: Filters) throws(EngineError) {
         self.parts = parts
-        self.filters = filters
-        if let unknown = filters.unknownKey(besides: ["until", "label", "label!"]) {
-            throw EngineError(.invalidParameter, "invalid filter '\(unknown)'")
-        }
-        guard filters["until"].count <= 1 else { throw EngineError(.invalidParameter, "more than one until filter specified") }
-        until = try filters["until"].first.map { text throws(EngineError) in try Self.moment(text) }
+        choice = try PruneFilter(filters)
     }
 
     func run() async throws(EngineError) -> ContainersPruneResponse {
@@ -48,8 +41,28 @@ struct ContainerPruning {
         case .created, .exited, .dead: break
         case .running, .removing: return false
         }
-        let labels = container.summary.labels
-        return (until.map { container.created < $0 } ?? true) && filters.matchesLabels(labels)
+        return choice.accepts(created: container.created, labels: container.summary.labels)
+    }
+}
+
+/// What a prune is confined to: `until`, `label`, `label!`.
+struct PruneFilter: Sendable {
+    private let filters: Filters
+    /// Only what was made before; nil is all.
+    private let until: Timestamp?
+
+    /// - Throws: `.invalidParameter` in Docker's words.
+    init(_ filters: Filters) throws(EngineError) {
+        self.filters = filters
+        if let unknown = filters.unknownKey(besides: ["until", "label", "label!"]) {
+            throw EngineError(.invalidParameter, "invalid filter '\(unknown)'")
+        }
+        guard filters["until"].count <= 1 else { throw EngineError(.invalidParameter, "more than one until filter specified") }
+        until = try filters["until"].first.map { text throws(EngineError) in try Self.moment(text) }
+    }
+
+    func accepts(created: Timestamp, labels: [String: String]) -> Bool {
+        (until.map { created < $0 } ?? true) && filters.matchesLabels(labels)
             && !filters["label!"].contains { Filters(["label": [$0]]).matchesLabels(labels) }
     }
 

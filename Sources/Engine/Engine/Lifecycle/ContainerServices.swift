@@ -14,6 +14,7 @@ struct ContainerServices: Sendable {
     let watcher: LogWatcher
     let index: ContainerIndex
     let events: EventLog
+    let networks: Networks
     let facts: HostFacts
     let logger: Logger
 }
@@ -34,6 +35,8 @@ struct ContainerPaths: Sendable {
     var execs: FilePath { bundle.appending("execs") }
     /// Where shared memory lies that other containers may join.
     var sharedMemory: FilePath { bundle.appending("shm") }
+    /// What the network of this run is.
+    var networkRecord: FilePath { bundle.appending(NetworkAttachment.fileName) }
     var log: FilePath { directory.appending("log") }
     var exitRecord: FilePath { directory.appending("exit") }
     var networkFiles: NetworkFiles {

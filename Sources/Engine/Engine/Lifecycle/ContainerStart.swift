@@ -2,6 +2,7 @@ internal import CoreTypes
 internal import EngineAPI
 internal import Images
 internal import Logging
+internal import Networking
 internal import OCISpec
 internal import ShimProtocol
 internal import Snapshots
@@ -77,6 +78,7 @@ extension Container {
         let shim: ShimClient
         do throws(EngineError) { shim = try await startShim() } catch {
             await removeBundle()
+            await leaveNetworks()
             throw StartProblem(error)
         }
         var step = StartFailure.Step.create
@@ -129,16 +131,7 @@ extension Container {
         }
         let mounts: [SnapshotMount]
         do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
-        let (document, id, services, paths) = (document, id, services, paths)
-        try await BlockingWork.run { () throws(EngineError) in
-            let specification = try Bundle.specification(
-                id: id, document: document, mounts: mounts, joined: joined, services: services, paths: paths)
-            let host = document.hostConfig
-            let isShareable = try NamespaceModes(host).sharedMemory == .shareable
-            try Bundle.write(
-                specification, binds: try MountPlan(host).binds,
-                sharedMemoryBytes: isShareable ? DefaultMounts.sharedMemoryBytes(host) : nil, to: paths)
-        }
+        try await makeNetworkAndBundle(mounts, joined)
         var request = CreateTaskRequest()
         request.id = id.text
         request.bundle = paths.bundle.string
@@ -146,6 +139,33 @@ extension Container {
         request.stdio = StdioPaths(terminal: document.config.tty)
         request.options = ProtobufAny(wrapping: try taskOptions())
         return request
+    }
+
+    /// The network is there before the process is, and the file that says which one is there before the network.
+    private func makeNetworkAndBundle(_ mounts: [SnapshotMount], _ others: JoinedParts) async throws(EngineError) {
+        let network = try await reserveNetwork()
+        attachment = network
+        var joined = others
+        if network != nil { joined.namespaces[.network] = services.networks.namespace(of: id).path.string }
+        let (document, id, services, paths, parts) = (document, id, services, paths, joined)
+        do throws(EngineError) {
+            try await writeNetworkFiles()
+            try await BlockingWork.run { () throws(EngineError) in
+                let specification = try Bundle.specification(
+                    id: id, document: document, mounts: mounts, joined: parts, services: services, paths: paths)
+                let host = document.hostConfig
+                let isShareable = try NamespaceModes(host).sharedMemory == .shareable
+                try Bundle.write(
+                    specification, binds: try MountPlan(host).binds,
+                    sharedMemoryBytes: isShareable ? DefaultMounts.sharedMemoryBytes(host) : nil, network: network, to: paths)
+            }
+            if let network { try await services.networks.plug(network, of: id) }
+        } catch {
+            await removeBundle()
+            // What was plugged in is taken out; where it was not, this gives the addresses back.
+            await leaveNetworks()
+            throw error
+        }
     }
 
     private func taskOptions() throws(EngineError) -> ApusOptions {

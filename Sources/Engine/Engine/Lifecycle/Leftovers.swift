@@ -1,5 +1,6 @@
 internal import CoreTypes
 internal import LinuxSyscalls
+internal import Networking
 internal import ShimProtocol
 internal import SystemPackage
 
@@ -9,7 +10,7 @@ enum Leftovers {
     static func containers(_ configuration: EngineConfiguration) throws(EngineError) -> Set<ContainerID> {
         let places = [
             configuration.execRoot.appending(ShimLayout.parentName), configuration.execRoot.appending("bundles"),
-            configuration.dataRoot.appending("containers"),
+            configuration.execRoot.appending("netns"), configuration.dataRoot.appending("containers"),
         ]
         var ids: Set<ContainerID> = []
         for place in places {
@@ -39,12 +40,16 @@ enum Leftovers {
             throw .system("clean up after container \(id)", error)
         }
         try Bundle.remove(paths)
+        PinnedNamespace(path: services.networks.settings.namespaces.appending(id.text)).remove()
     }
 
-    /// Whether a shim's directory or a bundle is there.
+    /// Whether a shim's directory, a bundle or a network is there.
     static func exist(of id: ContainerID, _ configuration: EngineConfiguration) throws(EngineError) -> Bool {
         let layout = ShimLayout(execRoot: configuration.execRoot.string, containerID: id.text)
-        let paths = [FilePath(layout.directory), ContainerPaths(configuration: configuration, id: id).bundle]
+        let paths = [
+            FilePath(layout.directory), ContainerPaths(configuration: configuration, id: id).bundle,
+            configuration.execRoot.appending("netns").appending(id.text),
+        ]
         for path in paths {
             do throws(SyscallError) {
                 _ = try fileStatus(path)

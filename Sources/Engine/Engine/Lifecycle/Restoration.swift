@@ -31,6 +31,7 @@ struct Restoration {
                 logger.error("container \(record.name) is left out: \(error)")
             }
         }
+        try await services.networks.start()
         await withTaskGroup(of: Void.self) { group in
             for container in restored {
                 group.addTask {
@@ -39,6 +40,7 @@ struct Restoration {
                 }
             }
         }
+        await services.networks.finishRestoration()
         await removeOrphans(known: Set(records.map(\.id.text)))
     }
 
@@ -105,6 +107,8 @@ extension Container {
     }
 
     private func restore(from shim: ShimClient) async throws(ShimError) {
+        // Whatever comes of it: who takes the run away takes its network away.
+        await adoptNetwork()
         let description = try await shim.describe()
         guard description.protocolVersion == SupervisionMethod.version else {
             throw ShimError(

@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import EngineAPI
 
 /// What of a create request Docker looks at before it makes a container, limits included.
@@ -96,6 +97,8 @@ enum ContainerChecks {
 
 /// One entry of `HostConfig.ExtraHosts`: a name and the address that `/etc/hosts` gives it.
 struct ExtraHost: Equatable, Sendable {
+    /// The word for the host's own address on the default network.
+    static let hostGateway = "host-gateway"
     var name: String
     var address: String
 
@@ -107,14 +110,7 @@ struct ExtraHost: Equatable, Sendable {
         var rest = String(text[text.index(after: mark)...])
         if rest.hasPrefix("[") && rest.hasSuffix("]") { rest = String(rest.dropFirst().dropLast()) }
         guard !name.isEmpty, name.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { return nil }
-        guard isAddress(rest) else { return nil }
+        guard rest == Self.hostGateway || IPAddress(rest) != nil else { return nil }
         address = rest
     }
-}
-
-/// Whether a text is an IPv4 or IPv6 address, by its form.
-func isAddress(_ text: String) -> Bool {
-    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-    if parts.count == 4, parts.allSatisfy({ UInt8($0) != nil }) { return true }
-    return text.contains(":") && text.utf8.count <= 45 && text.allSatisfy { $0.isASCII && ($0.isHexDigit || $0 == ":" || $0 == ".") }
 }

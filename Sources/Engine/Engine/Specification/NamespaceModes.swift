@@ -78,14 +78,14 @@ struct NamespaceModes: Equatable, Sendable {
     }
 
     /// The namespaces for the runtime.
-    /// - Parameter joined: files of other containers' namespaces.
+    /// - Parameter joined: files of namespaces that are there already.
     func namespaces(joining joined: [LinuxNamespace.Kind: String]) -> [LinuxNamespace] {
         [LinuxNamespace(.mount)]
             + owners.compactMap { kind, owner in
                 switch owner {
-                case .own: LinuxNamespace(kind)
                 case .host: nil
-                case .container: LinuxNamespace(kind, path: joined[kind])
+                // One's own is a new one, unless it was made before.
+                case .own, .container: LinuxNamespace(kind, path: joined[kind])
                 }
             }
     }

@@ -13,7 +13,6 @@ enum Refusal {
         try checkNetwork(request.hostConfig)
         try checkMounts(request.hostConfig)
         try checkSupervision(request.hostConfig)
-        try check(request.networkingConfig)
     }
 
     private static func refuse(_ fields: [(name: String, isSet: Bool)], in object: String, comesWith part: String) throws(EngineError) {
@@ -22,8 +21,7 @@ enum Refusal {
 
     private static func check(_ config: ContainerConfig) throws(EngineError) {
         try refuse([("Volumes", !config.volumes.isEmpty)], in: "Config", comesWith: "volumes")
-        try refuse(
-            [("NetworkDisabled", config.networkDisabled), ("MacAddress", !config.macAddress.isEmpty)], in: "Config", comesWith: "networks")
+        try refuse([("NetworkDisabled", config.networkDisabled)], in: "Config", comesWith: "the rest of the network options")
         if let test = config.healthcheck?.test, !test.isEmpty, test != ["NONE"] {
             throw notYet("Config.Healthcheck", comesWith: "supervision")
         }
@@ -34,13 +32,6 @@ enum Refusal {
             [
                 ("PortBindings", host.portBindings.contains { $0.value?.isEmpty == false }), ("PublishAllPorts", host.publishAllPorts),
             ], in: "HostConfig", comesWith: "networks")
-        switch host.networkMode {
-        case "", "default", "none", "host": return
-        case "bridge": throw notYet("HostConfig.NetworkMode \"bridge\"", comesWith: "networks")
-        case let mode where mode.hasPrefix("container:"): return
-        // Not 404, which would send clients to pull the image.
-        case let name: throw EngineError(.invalidParameter, "network \(name) not found")
-        }
     }
 
     private static func checkMounts(_ host: HostConfig) throws(EngineError) {
@@ -67,24 +58,6 @@ enum Refusal {
                 ("LogConfig.Config", !host.logConfig.config.isEmpty),
             ], in: "HostConfig", comesWith: "supervision")
     }
-
-    /// Clients name the default network with an empty endpoint, which asks for nothing.
-    private static func check(_ networking: NetworkingConfig) throws(EngineError) {
-        for (name, endpoint) in networking.endpointsConfig.sorted(by: { $0.key < $1.key }) {
-            guard let endpoint else { continue }
-            guard ["default", "none", "host"].contains(name), asksForNothing(endpoint) else {
-                throw notYet("NetworkingConfig.EndpointsConfig[\"\(name)\"]", comesWith: "networks")
-            }
-        }
-    }
-}
-
-private func asksForNothing(_ endpoint: EndpointSettings) -> Bool {
-    var rest = endpoint
-    if rest.gatewayPriority == 0 { rest.gatewayPriority = nil }
-    if rest.dnsNames?.isEmpty == true { rest.dnsNames = nil }
-    if rest.ipamConfig == EndpointIPAMConfig() { rest.ipamConfig = nil }
-    return rest == EndpointSettings()
 }
 
 /// The engine's own log driver: rotated files, read through the API alone (no `LogPath` is told).

@@ -32,7 +32,7 @@ struct HostFindings: Sendable {
     var deviceEdits: [CDIEdits] = []
     /// The numbers of the block devices that limits name by their paths.
     var blockDevices: [String: DeviceNumber] = [:]
-    /// Files of other containers' namespaces.
+    /// Files of namespaces that are there already: of other containers, and the pinned one of the container's own network.
     var namespaces: [LinuxNamespace.Kind: String] = [:]
     /// What is bound to `/dev/shm`; nil is a file system of the container's own.
     var sharedMemory: String?

@@ -39,7 +39,7 @@ extension ContainerEngine {
         describeHost(parts.host, into: &answer)
         answer.driver = parts.services.images.storageDriver ?? ""
         answer.driverStatus = []
-        answer.plugins.network = ["host", "none"]
+        answer.plugins.network = ["bridge", "host", "macvlan", "null"]
         answer.plugins.log = [LogDriver.name]
         answer.debug = configuration.debug
         answer.fileDescriptors = Self.openDescriptors()
@@ -145,9 +145,7 @@ extension ContainerEngine {
     }
 
     private func warnings(_ parts: Parts) -> [String] {
-        var warnings = [
-            "WARNING: The default network is a private namespace with a loopback interface only: networks are not supported yet"
-        ]
+        var warnings: [String] = []
         if !parts.host.facts.countsSwap { warnings.append("WARNING: No swap limit support") }
         return warnings
     }

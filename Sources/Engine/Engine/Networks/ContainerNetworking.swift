@@ -1,0 +1,80 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import LinuxSyscalls
+internal import Logging
+internal import Networking
+internal import SystemPackage
+
+/// A container's own network, from before its first instruction to after its last.
+extension Container {
+    /// Networks that a container gets links of its own on; none where its network is the host's, another container's, or empty.
+    var ownEndpoints: [String: EndpointSettings] { document.endpoints.filter { !["host", "none"].contains($0.key) } }
+
+    /// Finds addresses for a run. - Returns: nil for a container that has no links of its own.
+    func reserveNetwork() async throws(EngineError) -> NetworkAttachment? {
+        let endpoints = ownEndpoints
+        guard !endpoints.isEmpty else { return nil }
+        return try await services.networks.reserve(Networks.Joiner(id: id, name: name, config: document.config, endpoints: endpoints))
+    }
+
+    /// Writes the files that stand for those in `/etc`, for this run.
+    func writeNetworkFiles() async throws(EngineError) {
+        let hostGateway = await services.networks.hostGateway
+        let addresses = (attachment?.endpoints ?? []).flatMap { $0.interfaceAddresses.map(\.address.description) }
+        let (id, document, facts, paths) = (id, document, services.facts, paths)
+        try await BlockingWork.run { () throws(EngineError) in
+            try Bundle.writeNetworkFiles(
+                id: id, document: document, facts: facts, paths: paths, addresses: addresses, hostGateway: hostGateway)
+        }
+    }
+
+    /// Takes the network of a run away, if there is one.
+    func leaveNetworks() async {
+        guard let attachment else { return }
+        self.attachment = nil
+        await services.networks.unplug(attachment, of: id)
+    }
+
+    /// Learns what network a run has that another daemon began.
+    func adoptNetwork() async {
+        let (path, logger) = (paths.networkRecord, logger)
+        do throws(EngineError) {
+            attachment = try await BlockingWork.run { () throws(EngineError) in try NetworkRecordFile.read(path) }
+        } catch { logger.error("\(error)") }
+        if let attachment { await services.networks.adopt(attachment, id: id, name: name) }
+    }
+}
+
+/// The file in a bundle that says what a run's network is.
+enum NetworkRecordFile {
+    /// More than any container's networks take.
+    private static let limitBytes = 1 << 20
+
+    static func write(_ attachment: NetworkAttachment, to path: FilePath) throws(EngineError) {
+        let text: [UInt8]
+        do throws(DocumentError) { text = try EngineJSON.encode(attachment) } catch { throw .system("write a container's network", error) }
+        // It lies in memory: a rename is all the durability that there is.
+        let half = FilePath("\(path.string).half")
+        do throws(SyscallError) {
+            try writeAll(text, toFile: half)
+            try renameFile(half, to: path)
+        } catch { throw .system("write a container's network", error) }
+    }
+
+    /// nil where there is none.
+    static func read(_ path: FilePath) throws(EngineError) -> NetworkAttachment? {
+        let bytes: [UInt8]
+        do throws(SyscallError) { bytes = try readFile(path, limitBytes: limitBytes) } catch {
+            if error.errno == Errno.noSuchFileOrDirectory.rawValue { return nil }
+            throw .system("read a container's network", error)
+        }
+        let attachment: NetworkAttachment
+        do throws(DocumentError) { attachment = try EngineJSON.decode(NetworkAttachment.self, from: bytes) } catch {
+            throw .system("read \(path)", error)
+        }
+        guard attachment.version <= NetworkAttachment.currentVersion else {
+            throw EngineError(.system, "\(path) has version \(attachment.version), written by a newer engine")
+        }
+        return attachment
+    }
+}

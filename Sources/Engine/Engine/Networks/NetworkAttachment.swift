@@ -1,0 +1,91 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Networking
+
+/// A container's network while it runs, as the file in its bundle says it: what a new daemon must know.
+struct NetworkAttachment: Codable, Equatable, Sendable {
+    static let currentVersion = 1
+    static let fileName = "network.json"
+
+    var version = NetworkAttachment.currentVersion
+    /// What clients know the namespace by.
+    var sandboxID: String
+    var endpoints: [EndpointRecord]
+
+    /// The endpoint on a network, by the network's id.
+    func endpoint(on network: String) -> EndpointRecord? { endpoints.first { $0.networkID == network } }
+}
+
+/// A container on one network while it runs.
+struct EndpointRecord: Codable, Equatable, Sendable {
+    var networkID: String
+    var networkName: String
+    var endpointID: String
+    /// The host's end; empty for a macvlan.
+    var hostLink: String
+    /// `eth0`…
+    var insideLink: String
+    var macAddress: String
+    var ipv4 = EndpointAddress()
+    var ipv6 = EndpointAddress()
+    /// Highest gives the default route.
+    var gatewayPriority = 0
+    /// Whether the network leads nowhere.
+    var isInternal = false
+    /// Names by which the network's other containers find it.
+    var dnsNames: [String] = []
+
+    var linkAddress: MACAddress? { MACAddress(macAddress) }
+
+    /// What there is of addresses.
+    var interfaceAddresses: [InterfaceAddress] {
+        [ipv4, ipv6].compactMap { part in IPAddress(part.address).map { InterfaceAddress($0, prefixLength: part.prefixLength) } }
+    }
+
+    /// What the firewall must know.
+    var firewallEndpoint: FirewallEndpoint? {
+        guard !hostLink.isEmpty, let linkAddress else { return nil }
+        return FirewallEndpoint(link: hostLink, linkAddress: linkAddress, addresses: interfaceAddresses.map(\.address))
+    }
+
+    /// What was asked for, filled in with what there is.
+    func settings(over configured: EndpointSettings) -> EndpointSettings {
+        var settings = configured
+        settings.networkID = networkID
+        settings.endpointID = endpointID
+        settings.macAddress = macAddress
+        settings.gateway = ipv4.gateway
+        settings.ipAddress = ipv4.address
+        settings.ipPrefixLength = ipv4.prefixLength
+        settings.ipv6Gateway = ipv6.gateway
+        settings.globalIPv6Address = ipv6.address
+        settings.globalIPv6PrefixLength = ipv6.prefixLength
+        settings.dnsNames = dnsNames
+        return settings
+    }
+}
+
+/// An address of one family; empty where there is none.
+struct EndpointAddress: Codable, Equatable, Sendable {
+    var address = ""
+    var prefixLength = 0
+    /// The network's gateway; empty where it has none.
+    var gateway = ""
+}
+
+extension [EndpointRecord] {
+    /// In the order in which networks get the default route: by priority, then by name.
+    var byPrecedence: [EndpointRecord] { sorted { ($1.gatewayPriority, $0.networkName) < ($0.gatewayPriority, $1.networkName) } }
+
+    /// The endpoint whose gateway is the container's, for each family.
+    func gatewayEndpoint(_ family: KeyPath<EndpointRecord, EndpointAddress>) -> EndpointRecord? {
+        byPrecedence.first { !$0.isInternal && !$0[keyPath: family].gateway.isEmpty }
+    }
+
+    /// The gateways that go with an endpoint's link.
+    func gateways(through endpoint: EndpointRecord) -> [IPAddress] {
+        [\EndpointRecord.ipv4, \EndpointRecord.ipv6].compactMap { family in
+            gatewayEndpoint(family)?.endpointID == endpoint.endpointID ? IPAddress(endpoint[keyPath: family].gateway) : nil
+        }
+    }
+}

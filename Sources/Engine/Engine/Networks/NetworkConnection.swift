@@ -1,0 +1,140 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Logging
+internal import Networking
+
+/// Joining and leaving networks after the container was made.
+extension Container {
+    /// Puts the container on a further network: at once where it runs, otherwise from its next start.
+    /// - Throws: `.forbidden` in Docker's words where it is there already, or can be on none.
+    func connect(to word: String, _ settings: EndpointSettings) async throws(EngineError) {
+        try refuseChangeOfNetworks()
+        let network = try await services.networks.find(word)
+        try Networks.check(settings, on: network)
+        guard document.endpoints[network.name] == nil else {
+            throw EngineError(.forbidden, "endpoint with name \(name) already exists in network \(network.name)")
+        }
+        document.endpoints[network.name] = settings
+        do throws(EngineError) {
+            if state.runningTask != nil { try await plugIn(network.name, settings) }
+            try await save()
+        } catch {
+            document.endpoints[network.name] = nil
+            throw error
+        }
+    }
+
+    /// Takes the container off a network.
+    /// - Throws: `.forbidden` in Docker's words where it is not there.
+    func disconnect(from word: String, force: Bool) async throws(EngineError) {
+        let networks = services.networks
+        let found = try? await networks.find(word)
+        // With force, also off a network that is gone.
+        let key = found?.name ?? (force ? word : nil)
+        guard let key else { throw Networks.notFound(word) }
+        try refuseChangeOfNetworks()
+        guard let settings = document.endpoints[key] else {
+            throw EngineError(.forbidden, "container \(id) is not connected to network \(key)")
+        }
+        document.endpoints[key] = nil
+        do throws(EngineError) {
+            if let attachment, let endpoint = attachment.endpoints.first(where: { $0.networkName == key }) {
+                try await pullOut(endpoint, of: attachment)
+            }
+            try await save()
+        } catch {
+            document.endpoints[key] = settings
+            throw error
+        }
+    }
+
+    private func refuseChangeOfNetworks() throws(EngineError) {
+        let mode = document.hostConfig.networkMode
+        if mode == "host" || mode.hasPrefix("container:") {
+            throw EngineError(
+                .forbidden, "container sharing network namespace with another container or host cannot be connected to any other network")
+        }
+        if document.endpoints["none"] != nil {
+            throw EngineError(
+                .forbidden, "container cannot be connected to multiple networks with one of the networks in private (none) mode")
+        }
+        switch state {
+        case .created, .running, .paused, .exited: return
+        case .starting, .stopping, .exiting: throw EngineError(.conflict, "container \(id) is starting or stopping: try again")
+        case .removing, .dead: throw EngineError(.conflict, "container \(id) is marked for removal and cannot be connected or disconnected")
+        }
+    }
+
+    private func plugIn(_ network: String, _ settings: EndpointSettings) async throws(EngineError) {
+        guard var attachment else {
+            throw EngineError(.forbidden, "container \(id) was started without networks: restart it to connect it to one")
+        }
+        let joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: [network: settings])
+        let taken = Set(attachment.endpoints.map(\.insideLink))
+        let free = (0...taken.count).lazy.map { "eth\($0)" }.first { !taken.contains($0) } ?? "eth\(taken.count)"
+        let endpoint = try await services.networks.reserve(joiner, on: network, settings, insideLink: free)
+        attachment.endpoints.append(endpoint)
+        do throws(EngineError) {
+            try await writeNetworkRecord(attachment)
+            try await services.networks.plug(endpoint, into: attachment, of: id)
+        } catch {
+            await services.networks.release(endpoint, of: id)
+            throw error
+        }
+        self.attachment = attachment
+        try await writeNetworkFiles()
+    }
+
+    private func pullOut(_ endpoint: EndpointRecord, of old: NetworkAttachment) async throws(EngineError) {
+        var attachment = old
+        attachment.endpoints.removeAll { $0.endpointID == endpoint.endpointID }
+        try await services.networks.unplug(endpoint, outOf: attachment, of: id)
+        self.attachment = attachment
+        try await writeNetworkRecord(attachment)
+        try await writeNetworkFiles()
+    }
+
+    private func writeNetworkRecord(_ attachment: NetworkAttachment) async throws(EngineError) {
+        let path = paths.networkRecord
+        try await BlockingWork.run { () throws(EngineError) in try NetworkRecordFile.write(attachment, to: path) }
+    }
+}
+
+extension Networks {
+    /// Adds one endpoint to a container that runs; the default route goes where precedence says. On failure nothing of it is left.
+    func plug(_ endpoint: EndpointRecord, into attachment: NetworkAttachment, of id: ContainerID) async throws(EngineError) {
+        var cable = try cable(endpoint, among: attachment.endpoints)
+        cable.gateways = []
+        let (namespace, firewall, part, plan) = (namespace(of: id), firewall, Self.part([endpoint]), cable)
+        let routes = Self.routes(attachment.endpoints)
+        try await onThread { () throws(NetworkingError) in
+            try Sandbox.add(plan, to: namespace)
+            do throws(NetworkingError) {
+                try firewall.add(part)
+                try Sandbox.setRoutes(routes, in: namespace)
+            } catch {
+                try? Sandbox.remove(plan.insideLink, from: namespace)
+                try? firewall.remove(part)
+                throw error
+            }
+        }
+        tell("connect", endpoint, id)
+    }
+
+    /// Takes one endpoint from a container that runs.
+    func unplug(_ endpoint: EndpointRecord, outOf attachment: NetworkAttachment, of id: ContainerID) async throws(EngineError) {
+        let (namespace, firewall, part) = (namespace(of: id), firewall, Self.part([endpoint]))
+        let routes = Self.routes(attachment.endpoints)
+        try await onThread { () throws(NetworkingError) in
+            try Sandbox.remove(endpoint.insideLink, from: namespace)
+            try firewall.remove(part)
+            try Sandbox.setRoutes(routes, in: namespace)
+        }
+        release(endpoint, of: id)
+        tell("disconnect", endpoint, id)
+    }
+
+    private static func routes(_ endpoints: [EndpointRecord]) -> [DefaultRoute] {
+        endpoints.map { DefaultRoute(link: $0.insideLink, gateways: endpoints.gateways(through: $0)) }.filter { !$0.gateways.isEmpty }
+    }
+}

@@ -1,0 +1,235 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Logging
+internal import Networking
+internal import Records
+
+/// Making networks.
+extension Networks {
+    /// Makes a network that a client asks for.
+    /// - Throws: `.conflict` for a name that is taken, `.invalidParameter`, `.forbidden`, `.notImplemented` in Docker's words.
+    func create(_ request: NetworkCreateRequest) async throws(EngineError) -> NetworkCreateResponse {
+        guard !NetworkDocument.predefined.contains(request.name) else {
+            throw EngineError(.forbidden, "operation is not permitted on predefined \(request.name) network ")
+        }
+        try NetworkPlan.check(request)
+        var answer = NetworkCreateResponse()
+        answer.id = try await make(request, isPredefined: false).resource.id
+        return answer
+    }
+
+    @discardableResult
+    func make(_ request: NetworkCreateRequest, isPredefined: Bool) async throws(EngineError) -> NetworkDocument {
+        let name = request.name
+        guard !reservedNames.contains(name), !networks.values.contains(where: { $0.name == name }) else {
+            throw EngineError(.conflict, "network with name \(name) already exists")
+        }
+        // Marked before the first wait: two requests cannot both get the name, nor both a block, since one is made at a time.
+        reservedNames.insert(name)
+        defer { reservedNames.remove(name) }
+        let ownLinks = Set(networks.values.map(\.document.link))
+        let routed = try await onThread { () throws(NetworkingError) in try HostNetwork.routedBlocks(besides: ownLinks) }
+        let id = Identifiers.random()
+        let document = try NetworkPlan.document(
+            for: request, id: id, defaultLink: isPredefined ? settings.defaultBridge : "br-\(id.shortID)", isPredefined: isPredefined,
+            others: networks.values.map(\.document), routed: routed)
+        // It has its place among the others at once, so that the next one avoids its blocks.
+        insert(Network(document))
+        do throws(EngineError) {
+            try await makeLink(document)
+            var part = Firewall.Part()
+            if let known = document.firewallNetwork { part.add(known) }
+            let (firewall, added) = (firewall, part)
+            try await onThread { () throws(NetworkingError) in try firewall.add(added) }
+            let record = try document.record()
+            do throws(RecordsError) { try await records.insert(record) } catch { throw .system("create network \(name)", error) }
+        } catch {
+            networks.removeValue(forKey: id)
+            await takeLinkAway(document)
+            throw error
+        }
+        events.publish(.network, "create", id: id, attributes: ["name": name, "type": document.resource.driver])
+        return document
+    }
+
+    /// Undoes what `make` did to the host. What fails is logged: there is an error to tell already, or nobody to tell it to.
+    func takeLinkAway(_ document: NetworkDocument) async {
+        guard document.driver == .bridge else { return }
+        var part = Firewall.Part()
+        if let known = document.firewallNetwork { part.add(known) }
+        let (firewall, removed, link) = (firewall, part, document.link)
+        do throws(EngineError) {
+            try await onThread { () throws(NetworkingError) in
+                try HostNetwork.removeLink(link)
+                try firewall.remove(removed)
+            }
+        } catch { logger.error("take the bridge of network \(document.resource.name) away: \(error)") }
+    }
+}
+
+extension NetworkDocument {
+    /// What the firewall must know; nil for networks that it has nothing to do with.
+    var firewallNetwork: FirewallNetwork? {
+        guard driver == .bridge else { return nil }
+        var network = FirewallNetwork(link: link)
+        network.isInternal = resource.isInternal
+        network.masquerades = masquerades
+        return network
+    }
+}
+
+/// Turns a request into a network. Pure.
+enum NetworkPlan {
+    private static let drivers: Set<String> = ["", "bridge", "macvlan"]
+
+    /// - Throws: what is wrong with the request itself.
+    static func check(_ request: NetworkCreateRequest) throws(EngineError) {
+        guard ContainerNames.isValid(network: request.name) else {
+            throw EngineError(
+                .invalidParameter,
+                "invalid network name \"\(request.name)\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+        }
+        switch request.driver {
+        case "host", "null":
+            let name = request.driver == "null" ? "null" : "host"
+            throw EngineError(.forbidden, "only one instance of \"\(name)\" network is allowed")
+        case let driver where !drivers.contains(driver): throw EngineError(.notFound, "plugin \"\(driver)\" not found")
+        default: break
+        }
+        guard ["", "local"].contains(request.scope) else {
+            throw EngineError(.invalidParameter, "invalid network scope \"\(request.scope)\": only local networks are served")
+        }
+        if request.ingress { throw EngineError(.invalidParameter, "Ingress network can not be created: this node is not a swarm manager") }
+        if request.configOnly || request.configFrom.map({ !$0.network.isEmpty }) == true {
+            throw Refusal.notYet("a network made from another one's configuration", comesWith: "swarms")
+        }
+        guard ["", "default"].contains(request.ipam?.driver ?? "") else {
+            throw EngineError(.notFound, "could not resolve driver \(request.ipam?.driver ?? "") in registry")
+        }
+        if request.enableIPv4 == false && request.enableIPv6 != true {
+            throw EngineError(.invalidParameter, "IPv4 or IPv6 must be enabled")
+        }
+        if request.options[NetworkOption.betweenContainers].map({ ["false", "0"].contains($0) }) == true {
+            throw Refusal.notYet(
+                "the network option \(NetworkOption.betweenContainers)=false", comesWith: "the rest of the network options")
+        }
+    }
+
+    static func document(
+        for request: NetworkCreateRequest, id: String, defaultLink: String, isPredefined: Bool, others: [NetworkDocument],
+        routed: [AddressBlock]
+    ) throws(EngineError) -> NetworkDocument {
+        var resource = NetworkResource()
+        resource.name = request.name
+        resource.id = id
+        resource.created = .now
+        resource.scope = "local"
+        resource.driver = request.driver.isEmpty ? NetworkDriver.bridge.rawValue : request.driver
+        resource.enableIPv4 = request.enableIPv4 ?? true
+        resource.enableIPv6 = request.enableIPv6 ?? false
+        resource.isInternal = request.isInternal
+        resource.attachable = request.attachable
+        resource.options = request.options
+        resource.labels = request.labels
+        resource.ipam.driver = "default"
+        resource.ipam.options = request.ipam?.options ?? [:]
+        var document = NetworkDocument(resource: resource, link: "", hasChosenBlocks: false)
+        guard document.driver == .bridge || document.driver == .macvlan else { return document }
+        let chosen = (request.ipam?.config ?? []).filter { !$0.subnet.isEmpty }
+        document.hasChosenBlocks = !chosen.isEmpty
+        document.resource.ipam.config = try blocks(
+            of: request, isDefaultNetwork: isPredefined, taken: others.flatMap { $0.blocks.map(\.block) }, routed: routed,
+            seed: seed(of: id, others))
+        document.link = try link(of: document, defaultLink: defaultLink, others: others)
+        return document
+    }
+
+    /// The bridge's name, or the card of a macvlan.
+    private static func link(of document: NetworkDocument, defaultLink: String, others: [NetworkDocument]) throws(EngineError) -> String {
+        let options = document.resource.options
+        if document.driver == .macvlan {
+            guard let parent = options[NetworkOption.parent], !parent.isEmpty else {
+                throw EngineError(.invalidParameter, "a macvlan network needs the option parent, the network card to share")
+            }
+            return parent
+        }
+        let link = options[NetworkOption.bridgeName] ?? defaultLink
+        guard !link.isEmpty, link.utf8.count <= HostNetwork.linkNameLimitBytes, link != ".", link != "..",
+            link.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ":") })
+        else { throw EngineError(.invalidParameter, "invalid bridge name \"\(link)\": at most \(HostNetwork.linkNameLimitBytes) letters") }
+        if let owner = others.first(where: { $0.driver == .bridge && $0.link == link }) {
+            throw EngineError(.conflict, "bridge \(link) belongs to network \(owner.resource.name)")
+        }
+        return link
+    }
+
+    /// The blocks that a request names, checked and filled in, and those that it leaves to us.
+    private static func blocks(
+        of request: NetworkCreateRequest, isDefaultNetwork: Bool, taken: [AddressBlock], routed: [AddressBlock], seed: UInt64
+    ) throws(EngineError) -> [IPAMConfig] {
+        var configs: [IPAMConfig] = []
+        for config in request.ipam?.config ?? [] where config != IPAMConfig() {
+            guard !config.subnet.isEmpty else {
+                throw EngineError(.invalidParameter, "invalid network config: a gateway or an address range needs a subnet")
+            }
+            let complete = try completed(config)
+            guard let block = AddressBlock(complete.subnet) else { continue }
+            guard !configs.contains(where: { AddressBlock($0.subnet)?.family == block.family }) else {
+                throw Refusal.notYet("a network with several blocks of one family", comesWith: "the rest of the network options")
+            }
+            if taken.contains(where: block.overlaps) {
+                throw EngineError(.forbidden, "invalid pool request: Pool overlaps with other one on this address space")
+            }
+            configs.append(complete)
+        }
+        let families = Set(configs.compactMap { AddressBlock($0.subnet)?.family })
+        do throws(NetworkingError) {
+            if request.enableIPv4 ?? true, !families.contains(.v4) {
+                configs.insert(config(for: try AddressPools.chooseV4(avoiding: taken + routed, isDefaultNetwork: isDefaultNetwork)), at: 0)
+            }
+            if request.enableIPv6 == true, !families.contains(.v6) {
+                configs.append(config(for: try AddressPools.chooseV6(avoiding: taken + routed, seed: seed)))
+            }
+        } catch { throw EngineError(error) }
+        return configs.filter { config in
+            AddressBlock(config.subnet)?.family == .v6 ? request.enableIPv6 == true : request.enableIPv4 ?? true
+        }
+    }
+
+    private static func config(for block: AddressBlock) -> IPAMConfig {
+        var config = IPAMConfig()
+        config.subnet = block.description
+        config.gateway = IPAddress(block.family, bits: block.base.bits + 1).description
+        return config
+    }
+
+    /// One block of a request, with every address checked, and with a gateway.
+    private static func completed(_ config: IPAMConfig) throws(EngineError) -> IPAMConfig {
+        guard let block = AddressBlock(config.subnet) else {
+            throw EngineError(.invalidParameter, "invalid subnet \(config.subnet): it must be an address block such as 172.28.0.0/16")
+        }
+        guard block.prefixLength <= block.family.bitCount - 2 else {
+            throw EngineError(.invalidParameter, "invalid subnet \(config.subnet): it has no room for a gateway and a container")
+        }
+        var complete = config
+        complete.subnet = block.description
+        if !config.ipRange.isEmpty {
+            guard let range = AddressBlock(config.ipRange), block.contains(range) else {
+                throw EngineError(.invalidParameter, "invalid ip-range \(config.ipRange): it does not lie in \(block)")
+            }
+        }
+        for (what, text) in [("gateway", config.gateway)] + config.auxiliaryAddresses.sorted(by: { $0.key < $1.key }) where !text.isEmpty {
+            guard let address = IPAddress(text), block.contains(address) else {
+                throw EngineError(.invalidParameter, "no matching subnet for \(what) \(text)")
+            }
+        }
+        if config.gateway.isEmpty { complete.gateway = IPAddress(block.family, bits: block.base.bits + 1).description }
+        return complete
+    }
+
+    /// What this daemon's own IPv6 prefix is made of: the id of its default network, or of the first network of all.
+    private static func seed(of id: String, _ others: [NetworkDocument]) -> UInt64 {
+        let oldest = others.min { $0.resource.created < $1.resource.created }?.resource.id ?? id
+        return UInt64(oldest.prefix(10), radix: 16) ?? 1
+    }
+}

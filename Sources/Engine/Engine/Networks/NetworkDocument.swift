@@ -1,0 +1,91 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Networking
+internal import Records
+
+/// What makes a network's packets move.
+enum NetworkDriver: String, Sendable {
+    case bridge, macvlan, host
+    case none = "null"
+}
+
+/// What the engine remembers of a network; the document of its record.
+struct NetworkDocument: Codable, Equatable, Sendable {
+    static let currentVersion = 1
+
+    var version = NetworkDocument.currentVersion
+    /// As clients are told, without containers.
+    var resource: NetworkResource
+    /// The bridge's link, or a macvlan's card; empty for a network without.
+    var link: String
+    /// Whether the request named the blocks: only then may containers ask for addresses.
+    var hasChosenBlocks: Bool
+
+    var driver: NetworkDriver { NetworkDriver(rawValue: resource.driver) ?? .none }
+
+    /// Networks that are there from the first start and cannot be removed.
+    static let predefined: Set<String> = ["bridge", "host", "none"]
+    var isPredefined: Bool { Self.predefined.contains(resource.name) }
+
+    /// A number among the options; nil where there is none.
+    var mtu: UInt32? { resource.options[NetworkOption.mtu].flatMap { UInt32($0) } }
+    var masquerades: Bool { resource.options[NetworkOption.masquerade].map { $0 == "true" || $0 == "1" } ?? true }
+
+    /// The blocks with the host's own address in each.
+    var blocks: [NetworkBlock] { resource.ipam.config.compactMap { NetworkBlock($0) } }
+
+    func record() throws(EngineError) -> NetworkRecord {
+        do throws(DocumentError) {
+            return NetworkRecord(id: resource.id, name: resource.name, created: resource.created, document: try EngineJSON.encode(self))
+        } catch { throw .system("write the record of network \(resource.name)", error) }
+    }
+
+    init(resource: NetworkResource, link: String, hasChosenBlocks: Bool) {
+        self.resource = resource
+        self.link = link
+        self.hasChosenBlocks = hasChosenBlocks
+    }
+
+    /// - Throws: `.system` for one that a newer engine wrote, or that is no such document.
+    init(_ record: NetworkRecord) throws(EngineError) {
+        do throws(DocumentError) { self = try EngineJSON.decode(NetworkDocument.self, from: record.document) } catch {
+            throw .system("read the record of network \(record.name)", error)
+        }
+        guard version <= Self.currentVersion else {
+            throw EngineError(.system, "the record of network \(record.name) has version \(version), written by a newer engine")
+        }
+    }
+}
+
+/// Names of options that Docker's drivers take.
+enum NetworkOption {
+    static let bridgeName = "com.docker.network.bridge.name"
+    static let masquerade = "com.docker.network.bridge.enable_ip_masquerade"
+    static let mtu = "com.docker.network.driver.mtu"
+    static let hostAddress = "com.docker.network.bridge.host_binding_ipv4"
+    static let betweenContainers = "com.docker.network.bridge.enable_icc"
+    static let parent = "parent"
+    static let macvlanMode = "macvlan_mode"
+}
+
+/// A block of a network, as it is used.
+struct NetworkBlock: Equatable, Sendable {
+    let block: AddressBlock
+    let range: AddressBlock?
+    let gateway: IPAddress?
+    let auxiliary: [IPAddress]
+
+    /// Nil for a configuration that was never checked.
+    init?(_ config: IPAMConfig) {
+        guard let block = AddressBlock(config.subnet) else { return nil }
+        self.block = block
+        range = config.ipRange.isEmpty ? nil : AddressBlock(config.ipRange)
+        gateway = IPAddress(config.gateway)
+        auxiliary = config.auxiliaryAddresses.values.compactMap { IPAddress($0) }
+    }
+
+    /// No container has an address yet.
+    var leases: AddressLeases {
+        AddressLeases(block, range: range, reserved: auxiliary + (gateway.map { [$0] } ?? []))
+    }
+}

@@ -1,0 +1,98 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// What the files about names and addresses say that a container sees in `/etc`.
+enum NetworkFileText {
+    /// The most that is taken over of a file of the host.
+    static let limitBytes = 65_536
+    /// Name servers where the host has none that a container could reach: Docker's choice.
+    static let publicServers = ["8.8.8.8", "8.8.4.4"]
+
+    private static let localNames = """
+        127.0.0.1\tlocalhost
+        ::1\tlocalhost ip6-localhost ip6-loopback
+        fe00::\tip6-localnet
+        ff00::\tip6-mcastprefix
+        ff02::1\tip6-allnodes
+        ff02::2\tip6-allrouters
+
+        """
+
+    /// `/etc/hosts` of a container with a network of its own: the local names, then those that the request adds, then the container's.
+    /// - Parameters:
+    ///   - names: the container's own.
+    ///   - addresses: under which the container has them.
+    ///   - hostGateway: what the address `host-gateway` means; nil where there is none, and no such line.
+    static func hosts(_ host: HostConfig, names: String, addresses: [String], hostGateway: String?) -> [UInt8] {
+        var text = localNames
+        for extra in host.extraHosts.compactMap({ ExtraHost($0) }) {
+            guard let address = extra.address == ExtraHost.hostGateway ? hostGateway : extra.address else { continue }
+            text += "\(address)\t\(extra.name)\n"
+        }
+        for address in addresses { text += "\(address)\t\(names)\n" }
+        return Array(text.utf8)
+    }
+
+    /// A file of the host; empty where the host has none.
+    static func hostCopy(_ path: FilePath) throws(SyscallError) -> [UInt8] {
+        do throws(SyscallError) { return try readFile(path, limitBytes: limitBytes) } catch {
+            if error.errno == Errno.noSuchFileOrDirectory.rawValue { return [] }
+            throw error
+        }
+    }
+
+    /// The host's resolver as a container may use it: systemd's own file where the usual one only names systemd's local server.
+    static func hostResolver() throws(SyscallError) -> ResolverFile {
+        let usual = ResolverFile(parsing: try hostCopy("/etc/resolv.conf"))
+        guard usual.servers == ["127.0.0.53"] else { return usual }
+        return ResolverFile(parsing: try hostCopy("/run/systemd/resolve/resolv.conf"))
+    }
+}
+
+/// A resolv.conf(5).
+struct ResolverFile: Equatable, Sendable {
+    var servers: [String] = []
+    var search: [String] = []
+    var options: [String] = []
+
+    init() {}
+
+    /// Takes what it knows, as the C library does: the last `search` or `domain` counts.
+    init(parsing bytes: [UInt8]) {
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+            let words = line.split { $0 == " " || $0 == "\t" || $0 == "\r" }.map(String.init)
+            switch words.first {
+            case "nameserver": if words.count > 1 { servers.append(words[1]) }
+            case "search", "domain": search = Array(words.dropFirst())
+            case "options": options += words.dropFirst()
+            default: break
+            }
+        }
+    }
+
+    /// What a container's request says in place of the host's; a search domain of a dot is none.
+    func overridden(by host: HostConfig) -> ResolverFile {
+        var file = self
+        if !host.dns.isEmpty { file.servers = host.dns }
+        if !host.dnsSearch.isEmpty { file.search = host.dnsSearch == ["."] ? [] : host.dnsSearch }
+        if !host.dnsOptions.isEmpty { file.options = host.dnsOptions }
+        return file
+    }
+
+    /// Without servers that only the host itself reaches; public ones where none is left.
+    var reachableFromContainers: ResolverFile {
+        var file = self
+        file.servers = servers.filter { server in IPAddress(server.prefix { $0 != "%" }).map { !$0.isLoopback } ?? false }
+        if file.servers.isEmpty { file.servers = NetworkFileText.publicServers }
+        return file
+    }
+
+    var text: [UInt8] {
+        var lines = search.isEmpty ? [] : ["search \(search.joined(separator: " "))"]
+        lines += servers.map { "nameserver \($0)" }
+        if !options.isEmpty { lines.append("options \(options.joined(separator: " "))") }
+        return Array(lines.map { "\($0)\n" }.joined().utf8)
+    }
+}

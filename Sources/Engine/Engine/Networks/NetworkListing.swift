@@ -1,0 +1,103 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Records
+
+/// What clients are told of networks, and their end.
+extension Networks {
+    /// `GET /networks`, oldest first. Filters as Docker's.
+    func list(_ filters: Filters) throws(EngineError) -> [NetworkResource] {
+        let filter = try NetworkFilter(filters)
+        return networks.values.filter { filter.accepts($0) }.map(\.document.resource).sorted { ($0.created, $0.id) < ($1.created, $1.id) }
+    }
+
+    /// `GET /networks/{id}`.
+    func inspect(_ word: String) throws(EngineError) -> NetworkResource {
+        let network = try find(word)
+        var resource = network.document.resource
+        resource.containers = network.members.mapValues { member in
+            var container = NetworkContainer()
+            container.name = member.containerName
+            container.endpointID = member.endpoint.endpointID
+            container.macAddress = member.endpoint.macAddress
+            container.ipv4Address = Self.text(member.endpoint.ipv4)
+            container.ipv6Address = Self.text(member.endpoint.ipv6)
+            return container
+        }
+        return resource
+    }
+
+    private static func text(_ part: EndpointAddress) -> String { part.address.isEmpty ? "" : "\(part.address)/\(part.prefixLength)" }
+
+    /// Takes a network away.
+    /// - Throws: `.forbidden` in Docker's words for one that is always there, or that containers run on.
+    func remove(_ word: String) async throws(EngineError) {
+        let network = try find(word)
+        if network.document.isPredefined {
+            throw EngineError(.forbidden, "\(network.name) is a pre-defined network and cannot be removed")
+        }
+        guard network.members.isEmpty else {
+            let who = network.members.values.map { "name:\"\($0.containerName)\" id:\"\($0.endpoint.endpointID.shortID)\"" }.sorted()
+            throw EngineError(
+                .forbidden,
+                "error while removing network: network \(network.name) has active endpoints (\(who.joined(separator: ", ")))")
+        }
+        // Nobody can join it any more, and a second removal finds nothing.
+        networks.removeValue(forKey: network.id)
+        reservedNames.insert(network.name)
+        defer { reservedNames.remove(network.name) }
+        do { try await records.remove(network.id) } catch {
+            insert(network)
+            throw .system("remove the record of network \(network.name)", error)
+        }
+        await takeLinkAway(network.document)
+        events.publish(.network, "destroy", id: network.id, attributes: ["name": network.name, "type": network.document.resource.driver])
+    }
+
+    /// Removes networks that no container wants. Filters: `until`, `label`, `label!`.
+    /// - Parameter wanted: names of networks that containers, running or not, are to be on.
+    func prune(_ filters: Filters, wanted: Set<String>) async throws(EngineError) -> NetworksPruneResponse {
+        let choice = try PruneFilter(filters)
+        var answer = NetworksPruneResponse()
+        for network in networks.values.sorted(by: { $0.document.resource.created < $1.document.resource.created })
+        where !network.document.isPredefined && network.members.isEmpty && !wanted.contains(network.name)
+            && choice.accepts(created: network.document.resource.created, labels: network.document.resource.labels)
+        {
+            do throws(EngineError) { try await remove(network.id) } catch {
+                // Somebody has joined or removed it meanwhile: Docker goes on as well.
+                if error.code == .forbidden || error.code == .notFound { continue }
+                throw error
+            }
+            answer.networksDeleted.append(network.name)
+        }
+        events.publish(.network, "prune", id: "", attributes: ["reclaimed": "0"])
+        return answer
+    }
+}
+
+/// `filters` of a list of networks: AND across keys, OR within one, labels all.
+struct NetworkFilter: Sendable {
+    private static let known: Set<String> = ["dangling", "driver", "id", "label", "name", "scope", "type"]
+    private let filters: Filters
+    private let dangling: Bool?
+
+    /// - Throws: `.invalidParameter` in Docker's words.
+    init(_ filters: Filters) throws(EngineError) {
+        if let unknown = filters.unknownKey(besides: Self.known) { throw EngineError(.invalidParameter, "invalid filter '\(unknown)'") }
+        for type in filters["type"] where type != "builtin" && type != "custom" {
+            throw EngineError(.invalidParameter, "invalid filter: 'type'='\(type)'")
+        }
+        do throws(DocumentError) { dangling = try filters.flag("dangling") } catch {
+            throw EngineError(.invalidParameter, error.reason, cause: error)
+        }
+        self.filters = filters
+    }
+
+    func accepts(_ network: Network) -> Bool {
+        let resource = network.document.resource
+        func matches(_ key: String, _ test: (String) -> Bool) -> Bool { filters[key].isEmpty || filters[key].contains(where: test) }
+        return matches("driver") { $0 == resource.driver } && matches("id") { resource.id.contains($0) }
+            && matches("name") { resource.name.contains($0) } && matches("scope") { $0 == resource.scope }
+            && matches("type") { ($0 == "builtin") == network.document.isPredefined } && filters.matchesLabels(resource.labels)
+            && (dangling.map { $0 == (network.members.isEmpty && !network.document.isPredefined) } ?? true)
+    }
+}

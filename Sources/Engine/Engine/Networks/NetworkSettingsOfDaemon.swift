@@ -1,0 +1,38 @@
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// What the daemon was told of networks, and what follows from where it lives.
+struct NetworkSettingsOfDaemon: Sendable {
+    /// The name of the firewall's tables, and the beginning of the default bridge's: `apus` for the daemon in its usual place; several
+    /// daemons on one host do not share them.
+    let instance: String
+    let hasDefaultBridge: Bool
+    private let execRoot: FilePath
+
+    init(_ configuration: EngineConfiguration) {
+        execRoot = configuration.execRoot
+        hasDefaultBridge = configuration.hasDefaultBridge
+        instance = configuration.execRoot == "/run/apus" ? "apus" : "apus-\(Self.digits(of: configuration.execRoot.string))"
+    }
+
+    var defaultBridge: String { instance == "apus" ? "apus0" : instance }
+
+    /// Where namespaces are pinned.
+    var namespaces: FilePath { execRoot.appending("netns") }
+
+    /// Notes that it was us who made this host forward packets: others' stay where they were, as long as the host runs.
+    func rememberForwarding() {
+        do throws(SyscallError) { _ = try openFile(mark, [.writeOnly, .create], mode: 0o600) } catch {}
+    }
+
+    var madeHostForward: Bool { (try? fileStatus(mark)) != nil }
+
+    private var mark: FilePath { execRoot.appending("made-host-forward") }
+
+    /// Six digits that tell one place from another. - Source: FNV-1a.
+    private static func digits(of text: String) -> String {
+        let hash = text.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
+        let digits = String(hash & 0xff_ffff, radix: 16)
+        return String(repeating: "0", count: 6 - digits.count) + digits
+    }
+}

@@ -1,0 +1,162 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Logging
+internal import Networking
+internal import Records
+internal import SystemPackage
+
+/// One network, and who is on it.
+struct Network: Sendable {
+    let document: NetworkDocument
+    /// One for each of the document's blocks.
+    var leases: [AddressLeases]
+    /// Containers that run on it, by id.
+    var members: [String: NetworkMember] = [:]
+
+    var id: String { document.resource.id }
+    var name: String { document.resource.name }
+
+    init(_ document: NetworkDocument) {
+        self.document = document
+        leases = document.blocks.map(\.leases)
+    }
+}
+
+/// A running container as its networks know it.
+struct NetworkMember: Sendable {
+    var containerName: String
+    var endpoint: EndpointRecord
+}
+
+/// The networks, and every change of who is on which. What is decided here is decided at once, without waiting in between; the kernel is
+/// changed afterwards, and what it refuses is taken back.
+actor Networks {
+    /// Networks by id.
+    var networks: [String: Network] = [:]
+    let records: NetworkRecords
+    let firewall: Firewall
+    let thread: NamespaceThread
+    let events: EventLog
+    nonisolated let settings: NetworkSettingsOfDaemon
+    let logger: Logger
+    /// Names of networks that are being made.
+    var reservedNames: Set<String> = []
+
+    init(
+        records: NetworkRecords, thread: NamespaceThread, events: EventLog, settings: NetworkSettingsOfDaemon, logger: Logger
+    ) {
+        self.records = records
+        self.thread = thread
+        self.events = events
+        self.settings = settings
+        self.logger = logger
+        firewall = Firewall(name: settings.instance)
+    }
+
+    // MARK: - Finding
+
+    /// The network that a user's word means: an id, a name, or the beginning of an id, in this order.
+    /// - Throws: `.notFound`, or `.invalidParameter` for a beginning of several.
+    func find(_ word: String) throws(EngineError) -> Network {
+        if let exact = networks[word] { return exact }
+        if let named = networks.values.first(where: { $0.name == word }) { return named }
+        let found = word.isEmpty ? [] : networks.values.filter { $0.id.hasPrefix(word) }
+        guard let first = found.first else { throw Self.notFound(word) }
+        guard found.count == 1 else {
+            throw EngineError(.invalidParameter, "network \(word) is ambiguous (\(found.count) matches found based on ID prefix)")
+        }
+        return first
+    }
+
+    static func notFound(_ word: String) -> EngineError { EngineError(.notFound, "network \(word) not found") }
+
+    /// The name of the network that a container's mode means; nil for modes that mean none: `container:…`.
+    static func networkName(ofMode mode: String) -> String? {
+        switch mode {
+        case "", "default": "bridge"
+        case let mode where mode.hasPrefix("container:"): nil
+        default: mode
+        }
+    }
+
+    // MARK: - Beginning
+
+    /// Reads the records, makes the networks that are there from the first day, and what the kernel lacks of all of them.
+    func start() async throws(EngineError) {
+        do throws(RecordsError) {
+            for record in try await records.all() {
+                // One damaged record must not keep the others down.
+                do throws(EngineError) { insert(Network(try NetworkDocument(record))) } catch {
+                    logger.error("network \(record.name) is left out: \(error)")
+                }
+            }
+        } catch { throw .system("restore the networks", error) }
+        for (name, driver) in [("host", NetworkDriver.host), ("none", .none)] { try await makePredefined(name, driver) }
+        if settings.hasDefaultBridge { try await makePredefined("bridge", .bridge) }
+        for network in networks.values where network.document.driver == .bridge {
+            do throws(EngineError) { try await makeLink(network.document) } catch { logger.error("network \(network.name): \(error)") }
+        }
+    }
+
+    private func makePredefined(_ name: String, _ driver: NetworkDriver) async throws(EngineError) {
+        guard !networks.values.contains(where: { $0.name == name }) else { return }
+        var request = NetworkCreateRequest()
+        request.name = name
+        request.driver = driver.rawValue
+        if driver == .bridge {
+            // Docker says its defaults here, and clients look for them.
+            request.options = [
+                "com.docker.network.bridge.default_bridge": "true", NetworkOption.betweenContainers: "true",
+                NetworkOption.masquerade: "true",
+                NetworkOption.hostAddress: "0.0.0.0", NetworkOption.bridgeName: settings.defaultBridge, NetworkOption.mtu: "1500",
+            ]
+        }
+        _ = try await make(request, isPredefined: true)
+    }
+
+    func insert(_ network: Network) { networks[network.id] = network }
+
+    /// Makes what the host lacks of a bridge.
+    func makeLink(_ document: NetworkDocument) async throws(EngineError) {
+        guard document.driver == .bridge else { return }
+        let blocks = document.blocks
+        var plan = BridgePlan(
+            link: document.link,
+            addresses: blocks.compactMap { block in block.gateway.map { InterfaceAddress($0, prefixLength: block.block.prefixLength) } })
+        plan.mtu = document.mtu
+        plan.linkAddress = Self.linkAddress(for: blocks.compactMap(\.gateway), id: document.resource.id)
+        let families = Set(blocks.map(\.block.family))
+        let (bridge, settings) = (plan, settings)
+        try await onThread { () throws(NetworkingError) in
+            try HostNetwork.makeBridge(bridge)
+            for family in families where try HostNetwork.forwardPackets(family) { settings.rememberForwarding() }
+        }
+    }
+
+    /// As Docker's: the IPv4 address says it, so that who gets the address of another one is found at once; without one, the id does.
+    static func linkAddress(for addresses: [IPAddress], id: String) -> MACAddress? {
+        let four =
+            addresses.first { $0.family == .v4 }?.bytes
+            ?? Array(id.utf8.prefix(8)).reduce(into: [0, 0, 0, 0]) { $0[Int($1 % 4)] = $0[Int($1 % 4)] &* 31 &+ $1 }
+        return MACAddress(bytes: [0x02, 0x42] + four)
+    }
+
+    /// Does what blocks on the thread that may leave the host's network.
+    func onThread<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(NetworkingError) -> Value
+    ) async throws(EngineError) -> Value {
+        do throws(NetworkingError) { return try await thread.run(body) } catch { throw EngineError(error) }
+    }
+}
+
+extension EngineError {
+    init(_ error: NetworkingError) {
+        let code: Code =
+            switch error.code {
+            case .kernel, .exhausted: .system
+            case .addressTaken: .forbidden
+            case .invalid: .invalidParameter
+            }
+        self.init(code, error.message, cause: error)
+    }
+}

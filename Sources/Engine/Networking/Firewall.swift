@@ -1,0 +1,94 @@
+internal import Netlink
+internal import Synchronization
+
+/// The firewall of one daemon: two tables of its own, changed in single transactions. Every function blocks, and may be called from any thread.
+package final class Firewall: Sendable {
+    private struct State: Sendable {
+        var rules: FirewallRules
+        var elements = FirewallElements()
+        /// Whether `replace` has made our tables.
+        var isMade = false
+    }
+
+    private let state: Mutex<State>
+
+    /// - Parameter name: of both tables.
+    package init(name: String) { state = Mutex(State(rules: FirewallRules(name: name))) }
+
+    /// What a network, a container on it or a published port adds to the tables.
+    package struct Part: Sendable {
+        var elements = FirewallElements()
+
+        package init() {}
+        package mutating func add(_ network: FirewallNetwork) { elements.insert(FirewallElements(network)) }
+        package mutating func add(_ endpoint: FirewallEndpoint) { elements.insert(FirewallElements(endpoint)) }
+        package mutating func add(_ port: FirewallPort) { elements.insert(FirewallElements(port)) }
+    }
+
+    /// Makes the tables hold exactly this, whatever they held, in one transaction.
+    package func replace(with part: Part, dropsForeignForwarding: Bool) throws(NetworkingError) {
+        try change { state throws(NetworkingError) in
+            state.rules.dropsForeignForwarding = dropsForeignForwarding
+            state.elements = part.elements
+            try Self.rebuild(&state)
+        }
+    }
+
+    /// Makes the tables anew as they should be: after somebody else changed them.
+    package func restore() throws(NetworkingError) {
+        try change { state throws(NetworkingError) in try Self.rebuild(&state) }
+    }
+
+    /// Adds what a part needs. On failure nothing has changed.
+    package func add(_ part: Part) throws(NetworkingError) { try exchange(removing: Part(), adding: part) }
+
+    /// Takes away what a part added.
+    package func remove(_ part: Part) throws(NetworkingError) { try exchange(removing: part, adding: Part()) }
+
+    private func exchange(removing old: Part, adding new: Part) throws(NetworkingError) {
+        try change { state throws(NetworkingError) in
+            let before = state.elements
+            state.elements.remove(old.elements)
+            state.elements.insert(new.elements)
+            // Until everyone who runs is known, what a former daemon left protects them.
+            guard state.isMade else { return }
+            var changes = FirewallTransaction()
+            for set in FirewallSetName.allCases {
+                let table = set.isOfBridgeTable ? state.rules.frames : state.rules.packets
+                let (was, becomes) = (before.bySet[set] ?? [], state.elements.bySet[set] ?? [])
+                // Only what the two parts name can differ; the whole sets are not compared.
+                let gone = (old.elements.bySet[set] ?? []).filter { was.contains($0) && !becomes.contains($0) }
+                let come = (new.elements.bySet[set] ?? []).filter { !was.contains($0) && becomes.contains($0) }
+                changes.removeElements(Array(gone), from: set.rawValue, in: table)
+                changes.addElements(Array(come), to: set.rawValue, in: table)
+            }
+            do throws(NetlinkError) { try changes.commit(doing: "change the firewall") } catch {
+                // Somebody has changed our tables: they are made anew as a whole, or things stay as they were.
+                do throws(NetworkingError) { try Self.rebuild(&state) } catch {
+                    state.elements = before
+                    throw error
+                }
+            }
+        }
+    }
+
+    private func change(_ body: (inout State) throws(NetworkingError) -> Void) throws(NetworkingError) {
+        let failure = state.withLock { state -> NetworkingError? in
+            do throws(NetworkingError) {
+                try body(&state)
+                return nil
+            } catch { return error }
+        }
+        if let failure { throw failure }
+    }
+
+    private static func rebuild(_ state: inout State) throws(NetworkingError) {
+        var changes = FirewallTransaction()
+        state.rules.make(in: &changes)
+        for (set, elements) in state.elements.bySet {
+            changes.addElements(Array(elements), to: set.rawValue, in: set.isOfBridgeTable ? state.rules.frames : state.rules.packets)
+        }
+        do throws(NetlinkError) { try changes.commit(doing: "make the firewall") } catch { throw NetworkingError(error) }
+        state.isMade = true
+    }
+}

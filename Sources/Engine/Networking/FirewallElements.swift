@@ -1,0 +1,161 @@
+package import CoreTypes
+internal import Netlink
+
+/// A transport protocol whose ports are published.
+package enum TransportProtocol: String, Codable, CaseIterable, Hashable, Sendable {
+    case tcp, udp, sctp
+
+    /// - Source: IANA, Assigned Internet Protocol Numbers.
+    var number: UInt8 {
+        switch self {
+        case .tcp: 6
+        case .udp: 17
+        case .sctp: 132
+        }
+    }
+}
+
+/// What the firewall knows of a network.
+package struct FirewallNetwork: Hashable, Sendable {
+    /// The bridge's link.
+    package var link: String
+    package var isInternal = false
+    /// Whether what leaves by other links carries their address.
+    package var masquerades = true
+
+    package init(link: String) { self.link = link }
+}
+
+/// What the firewall knows of one container on one network.
+package struct FirewallEndpoint: Hashable, Sendable {
+    /// The port of the bridge.
+    package var link: String
+    package var linkAddress: MACAddress
+    package var addresses: [IPAddress]
+
+    package init(link: String, linkAddress: MACAddress, addresses: [IPAddress]) {
+        self.link = link
+        self.linkAddress = linkAddress
+        self.addresses = addresses
+    }
+}
+
+/// A port of the host that leads into a container.
+package struct FirewallPort: Hashable, Sendable {
+    package var transport: TransportProtocol
+    /// Nil is every address of the container address's family.
+    package var hostAddress: IPAddress?
+    package var hostPort: UInt16
+    package var containerAddress: IPAddress
+    package var containerPort: UInt16
+
+    package init(
+        transport: TransportProtocol, hostAddress: IPAddress?, hostPort: UInt16, containerAddress: IPAddress, containerPort: UInt16
+    ) {
+        self.transport = transport
+        self.hostAddress = hostAddress
+        self.hostPort = hostPort
+        self.containerAddress = containerAddress
+        self.containerPort = containerPort
+    }
+}
+
+/// The sets of our tables by name; what they hold is all that changes while the daemon lives.
+enum FirewallSetName: String, CaseIterable, Hashable, Sendable {
+    /// Links of bridges.
+    case bridges
+    /// Pairs of an incoming and an outgoing bridge that are one.
+    case sameBridge
+    /// Bridges whose containers leave under the host's addresses.
+    case masqueraded
+    /// Bridges that nothing leaves.
+    case internalBridges
+    /// Pairs of an address with itself: of containers that reach themselves by a published port.
+    case themselvesV4, themselvesV6
+    /// Published ports, of one address and of all.
+    case portsV4, portsV6, anyPortsV4, anyPortsV6
+    /// Ports of bridges, and the addresses that may come in there.
+    case cables, linkAddresses, addressesV4, addressesV6
+
+    /// Whether it belongs to the table that looks at frames.
+    var isOfBridgeTable: Bool {
+        switch self {
+        case .cables, .linkAddresses, .addressesV4, .addressesV6: true
+        default: false
+        }
+    }
+
+    var definition: FirewallSet {
+        switch self {
+        case .bridges, .masqueraded, .internalBridges, .cables: FirewallSet(rawValue, key: [.linkName])
+        case .sameBridge: FirewallSet(rawValue, key: [.linkName, .linkName])
+        case .themselvesV4: FirewallSet(rawValue, key: [.addressV4, .addressV4])
+        case .themselvesV6: FirewallSet(rawValue, key: [.addressV6, .addressV6])
+        case .portsV4: FirewallSet(rawValue, key: [.transport, .addressV4, .port], value: [.addressV4, .port])
+        case .portsV6: FirewallSet(rawValue, key: [.transport, .addressV6, .port], value: [.addressV6, .port])
+        case .anyPortsV4: FirewallSet(rawValue, key: [.transport, .port], value: [.addressV4, .port])
+        case .anyPortsV6: FirewallSet(rawValue, key: [.transport, .port], value: [.addressV6, .port])
+        case .linkAddresses: FirewallSet(rawValue, key: [.linkName, .linkAddress])
+        case .addressesV4: FirewallSet(rawValue, key: [.linkName, .addressV4])
+        case .addressesV6: FirewallSet(rawValue, key: [.linkName, .addressV6])
+        }
+    }
+}
+
+/// What the sets hold. Pure.
+struct FirewallElements: Equatable, Sendable {
+    private(set) var bySet: [FirewallSetName: Set<FirewallElement>] = [:]
+
+    mutating func insert(_ other: FirewallElements) { for (set, elements) in other.bySet { bySet[set, default: []].formUnion(elements) } }
+
+    mutating func remove(_ other: FirewallElements) { for (set, elements) in other.bySet { bySet[set]?.subtract(elements) } }
+
+    private mutating func insert(_ key: [UInt8], value: [UInt8] = [], into set: FirewallSetName) {
+        bySet[set, default: []].insert(FirewallElement(key: key, value: value))
+    }
+
+    init() {}
+
+    init(_ network: FirewallNetwork) {
+        let link = padded(network.link)
+        insert(link, into: .bridges)
+        insert(link + link, into: .sameBridge)
+        if network.isInternal { insert(link, into: .internalBridges) } else if network.masquerades { insert(link, into: .masqueraded) }
+    }
+
+    init(_ endpoint: FirewallEndpoint) {
+        let link = padded(endpoint.link)
+        insert(link, into: .cables)
+        insert(link + endpoint.linkAddress.bytes + [0, 0], into: .linkAddresses)
+        // Who has no address yet asks from none.
+        insert(link + [0, 0, 0, 0], into: .addressesV4)
+        var hasV6 = false
+        for address in endpoint.addresses {
+            insert(link + address.bytes, into: address.family == .v4 ? .addressesV4 : .addressesV6)
+            hasV6 = hasV6 || address.family == .v6
+        }
+        guard hasV6 else { return }
+        insert(link + [UInt8](repeating: 0, count: 16), into: .addressesV6)
+        insert(link + endpoint.linkAddress.linkLocalAddress.bytes, into: .addressesV6)
+    }
+
+    init(_ port: FirewallPort) {
+        let isV4 = port.containerAddress.family == .v4
+        let transport: [UInt8] = [port.transport.number, 0, 0, 0]
+        let value = port.containerAddress.bytes + padded(port.containerPort)
+        if let address = port.hostAddress {
+            insert(transport + address.bytes + padded(port.hostPort), value: value, into: isV4 ? .portsV4 : .portsV6)
+        } else {
+            insert(transport + padded(port.hostPort), value: value, into: isV4 ? .anyPortsV4 : .anyPortsV6)
+        }
+        insert(port.containerAddress.bytes + port.containerAddress.bytes, into: isV4 ? .themselvesV4 : .themselvesV6)
+    }
+}
+
+/// A link's name as the kernel compares it: sixteen bytes.
+func padded(_ link: String) -> [UInt8] {
+    let bytes = Array(link.utf8.prefix(15))
+    return bytes + [UInt8](repeating: 0, count: 16 - bytes.count)
+}
+
+private func padded(_ port: UInt16) -> [UInt8] { [UInt8(port >> 8), UInt8(port & 0xff), 0, 0] }

@@ -1,0 +1,157 @@
+internal import Netlink
+
+/// The rules of our two tables; they never change, only the sets that they look into. docs/networking.md shows them as nft prints them.
+struct FirewallRules: Sendable {
+    let packets: FirewallTable
+    let frames: FirewallTable
+    /// Whether packets from one card to another are dropped: where it was us who made the host forward.
+    var dropsForeignForwarding = false
+
+    private static let (priorityRaw, priorityDestination, priorityFilter, prioritySource): (Int32, Int32, Int32, Int32) = (
+        -300, -100, 0, 100
+    )
+    private static let (localAddress, destinationChanged, establishedOrRelated): ([UInt8], UInt32, UInt32) = ([2, 0, 0, 0], 0x20, 0x6)
+    private static let isV4: [FirewallExpression] = [.load(.family, into: 0), .equal(0, [2])]
+    private static let isV6: [FirewallExpression] = [.load(.family, into: 0), .equal(0, [10])]
+
+    init(name: String) {
+        packets = FirewallTable(.inet, name)
+        frames = FirewallTable(.bridge, name)
+    }
+
+    /// Adds both tables, empty of elements.
+    func make(in changes: inout FirewallTransaction) {
+        for table in [packets, frames] {
+            // Whatever is there by this name goes away within the same transaction: it is never open in between.
+            changes.makeTable(table)
+            changes.deleteTable(table)
+            changes.makeTable(table)
+        }
+        for set in FirewallSetName.allCases { changes.makeSet(set.definition, in: set.isOfBridgeTable ? frames : packets) }
+        makeGuard(&changes)
+        makePublishing(&changes)
+        makeForwarding(&changes)
+        makeLeaving(&changes)
+        makeFrames(&changes)
+    }
+
+    private func add(
+        _ chain: String, _ rules: [[FirewallExpression]], hook: FirewallHook? = nil, in table: FirewallTable? = nil,
+        _ changes: inout FirewallTransaction
+    ) {
+        let table = table ?? packets
+        changes.makeChain(chain, in: table, hook: hook)
+        for rule in rules { changes.addRule(rule, to: chain, in: table) }
+    }
+
+    /// Addresses of the loopback link come from nowhere else, whatever `route_localnet` allows.
+    private func makeGuard(_ changes: inout FirewallTransaction) {
+        let fromElsewhere: [FirewallExpression] = [.load(.inputLink, into: 0), .unequal(0, padded("lo"))] + Self.isV4
+        let rules = [UInt32(12), 16].map { offset in
+            fromElsewhere + [.loadBytes(.network, offset: offset, count: 1, into: 0), .equal(0, [127]), .verdict(.drop)]
+        }
+        add("guard", rules, hook: FirewallHook(.filter, .prerouting, priority: Self.priorityRaw), &changes)
+    }
+
+    private func makePublishing(_ changes: inout FirewallTransaction) {
+        let transport: FirewallExpression = .load(.transport, into: 0)
+        func port(_ register: UInt32) -> FirewallExpression { .loadBytes(.transport, offset: 2, count: 2, into: register) }
+        let publish: [[FirewallExpression]] = [
+            Self.isV4 + [
+                transport, .loadBytes(.network, offset: 16, count: 4, into: 1), port(2), Self.translate(.portsV4),
+                .destination(.v4, address: 0, port: 1),
+            ],
+            Self.isV4 + [transport, port(1), Self.translate(.anyPortsV4), .destination(.v4, address: 0, port: 1)],
+            Self.isV6 + [
+                transport, .loadBytes(.network, offset: 24, count: 16, into: 1), port(5), Self.translate(.portsV6),
+                .destination(.v6, address: 0, port: 4),
+            ],
+            Self.isV6 + [transport, port(1), Self.translate(.anyPortsV6), .destination(.v6, address: 0, port: 4)],
+        ]
+        add("publish", publish, &changes)
+        let toThisHost: [FirewallExpression] = [.loadDestinationKind(into: 0), .equal(0, Self.localAddress), .verdict(.jump("publish"))]
+        add("arriving", [toThisHost], hook: FirewallHook(.nat, .prerouting, priority: Self.priorityDestination), &changes)
+        add("local", [toThisHost], hook: FirewallHook(.nat, .output, priority: Self.priorityDestination), &changes)
+    }
+
+    private func makeForwarding(_ changes: inout FirewallTransaction) {
+        let withinOne: [FirewallExpression] = [
+            .load(.inputLink, into: 0), .load(.outputLink, into: 4), Self.isIn(.sameBridge), .verdict(.accept),
+        ]
+        let answers: [FirewallExpression] = [
+            .loadTracking(.state, into: 0), .anyBit(0, mask: Self.establishedOrRelated), .verdict(.accept),
+        ]
+        let published: [FirewallExpression] = [
+            .loadTracking(.status, into: 0), .anyBit(0, mask: Self.destinationChanged), .verdict(.accept),
+        ]
+        add("closed", [withinOne, [.verdict(.drop)]], &changes)
+        add("inwards", [answers, published, withinOne, [.verdict(.drop)]], &changes)
+        var rules: [[FirewallExpression]] = [
+            [.load(.inputLink, into: 0), Self.isIn(.internalBridges), .verdict(.jump("closed"))],
+            [.load(.outputLink, into: 0), Self.isIn(.internalBridges), .verdict(.jump("closed"))],
+            [.load(.outputLink, into: 0), Self.isIn(.bridges), .verdict(.jump("inwards"))],
+        ]
+        if dropsForeignForwarding {
+            // Bridges and tunnels of others are their makers' business.
+            rules += [
+                [.load(.inputKind, into: 0), .verdict(.accept)], [.load(.outputKind, into: 0), .verdict(.accept)], [.verdict(.drop)],
+            ]
+        }
+        add("forward", rules, hook: FirewallHook(.filter, .forward, priority: Self.priorityFilter), &changes)
+    }
+
+    private func makeLeaving(_ changes: inout FirewallTransaction) {
+        let published: [FirewallExpression] = [.loadTracking(.status, into: 0), .anyBit(0, mask: Self.destinationChanged)]
+        let rules: [[FirewallExpression]] = [
+            // Both ends on one bridge: the answer would take the short way, past the translation.
+            published + [.load(.inputLink, into: 0), .load(.outputLink, into: 4), Self.isIn(.sameBridge), .masquerade],
+            published + Self.isV4 + [
+                .loadBytes(.network, offset: 12, count: 4, into: 0), .loadBytes(.network, offset: 16, count: 4, into: 1),
+                Self.isIn(.themselvesV4), .masquerade,
+            ],
+            published + Self.isV6 + [
+                .loadBytes(.network, offset: 8, count: 16, into: 0), .loadBytes(.network, offset: 24, count: 16, into: 4),
+                Self.isIn(.themselvesV6), .masquerade,
+            ],
+            Self.isV4 + [
+                .loadBytes(.network, offset: 12, count: 1, into: 0), .equal(0, [127]), .load(.outputLink, into: 0), Self.isIn(.bridges),
+                .masquerade,
+            ],
+            [
+                .load(.inputLink, into: 0), Self.isIn(.masqueraded), .load(.outputLink, into: 0),
+                .isNotIn(set: FirewallSetName.bridges.rawValue, key: 0), .masquerade,
+            ],
+        ]
+        add("leaving", rules, hook: FirewallHook(.nat, .postrouting, priority: Self.prioritySource), &changes)
+    }
+
+    /// A container speaks under its own addresses only, and is nobody's router.
+    private func makeFrames(_ changes: inout FirewallTransaction) {
+        let cable: FirewallExpression = .load(.inputLink, into: 0)
+        func type(_ bytes: [UInt8]) -> [FirewallExpression] { [.loadBytes(.link, offset: 12, count: 2, into: 0), .equal(0, bytes)] }
+        func only(_ header: FirewallExpression.Header, _ offset: UInt32, _ count: UInt32, _ set: FirewallSetName) -> [FirewallExpression] {
+            [cable, .loadBytes(header, offset: offset, count: count, into: 4), .isNotIn(set: set.rawValue, key: 0), .verdict(.drop)]
+        }
+        let (v4, arp, v6): ([UInt8], [UInt8], [UInt8]) = ([0x08, 0x00], [0x08, 0x06], [0x86, 0xdd])
+        func discovery(_ type6: UInt8) -> [FirewallExpression] {
+            type(v6) + [
+                .load(.transport, into: 0), .equal(0, [58]), .loadBytes(.transport, offset: 0, count: 1, into: 0), .equal(0, [type6]),
+            ]
+        }
+        let (routerAdvertisement, neighbourAdvertisement, redirect): (UInt8, UInt8, UInt8) = (134, 136, 137)
+        let rules: [[FirewallExpression]] = [
+            only(.link, 6, 6, .linkAddresses), type(v4) + only(.network, 12, 4, .addressesV4),
+            type(arp) + only(.network, 14, 4, .addressesV4),
+            type(arp) + only(.network, 8, 6, .linkAddresses), type(v6) + only(.network, 8, 16, .addressesV6),
+            discovery(routerAdvertisement) + [.verdict(.drop)], discovery(redirect) + [.verdict(.drop)],
+            discovery(neighbourAdvertisement) + only(.transport, 8, 16, .addressesV6),
+        ]
+        add("cable", rules, in: frames, &changes)
+        add(
+            "entering", [[cable, Self.isIn(.cables), .verdict(.jump("cable"))]],
+            hook: FirewallHook(.filter, .prerouting, priority: Self.priorityRaw), in: frames, &changes)
+    }
+
+    private static func isIn(_ set: FirewallSetName) -> FirewallExpression { .isIn(set: set.rawValue, key: 0) }
+    private static func translate(_ map: FirewallSetName) -> FirewallExpression { .translate(map: map.rawValue, key: 0, into: 0) }
+}

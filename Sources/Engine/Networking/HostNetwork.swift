@@ -1,0 +1,89 @@
+package import CoreTypes
+internal import LinuxSyscalls
+internal import Netlink
+
+/// How a network's bridge is made.
+package struct BridgePlan: Sendable {
+    package var link: String
+    /// The host's own addresses on it.
+    package var addresses: [InterfaceAddress]
+    package var linkAddress: MACAddress?
+    package var mtu: UInt32?
+
+    package init(link: String, addresses: [InterfaceAddress]) {
+        self.link = link
+        self.addresses = addresses
+    }
+}
+
+/// The host's side of networks. Every function blocks.
+package enum HostNetwork {
+    /// The longest name of a link: IFNAMSIZ less its end.
+    package static let linkNameLimitBytes = 15
+
+    /// Makes a bridge as planned, or makes one that is there already so. - Returns: whether it was missing.
+    @discardableResult
+    package static func makeBridge(_ plan: BridgePlan) throws(NetworkingError) -> Bool {
+        do throws(NetlinkError) {
+            var host = try RouteConversation()
+            var isNew = true
+            do throws(NetlinkError) { try host.makeBridge(plan.link, address: plan.linkAddress, mtu: plan.mtu) } catch {
+                guard error.isExisting else { throw error }
+                isNew = false
+            }
+            let link = try host.link(named: plan.link)
+            guard link.kind == "bridge" else {
+                throw NetlinkError(code: .refused, doing: "use \(plan.link) as a bridge", cause: nil, words: "it is none")
+            }
+            if !plan.addresses.contains(where: { $0.address.family == .v6 }) { KernelSetting.disableIPv6(plan.link).write() }
+            for address in plan.addresses {
+                do throws(NetlinkError) { try host.addAddress(address.address, prefixLength: address.prefixLength, to: link) } catch {
+                    if !error.isExisting { throw error }
+                }
+            }
+            if !link.isUp { try host.setLink(link, up: true) }
+            KernelSetting.routesLocalNetwork(plan.link).write()
+            return isNew
+        } catch { throw NetworkingError(error) }
+    }
+
+    /// Takes a bridge away; one that is gone is no error.
+    package static func removeLink(_ link: String) throws(NetworkingError) {
+        do throws(NetlinkError) {
+            var host = try RouteConversation()
+            try host.deleteLink(link)
+        } catch { if !error.isMissing { throw NetworkingError(error) } }
+    }
+
+    /// Whether there is such a link.
+    package static func hasLink(_ link: String) throws(NetworkingError) -> Bool {
+        do throws(NetlinkError) {
+            var host = try RouteConversation()
+            _ = try host.link(named: link)
+            return true
+        } catch {
+            if error.isMissing { return false }
+            throw NetworkingError(error)
+        }
+    }
+
+    /// The blocks that the host has routes to, beside the default route and those of the links named.
+    package static func routedBlocks(besides links: Set<String>) throws(NetworkingError) -> [AddressBlock] {
+        do throws(NetlinkError) {
+            var host = try RouteConversation()
+            let own = Set(try host.links().filter { links.contains($0.name) }.map(\.index))
+            return try host.routes().filter { route in route.destination.prefixLength > 0 && !(route.linkIndex.map(own.contains) ?? false) }
+                .map(\.destination)
+        } catch { throw NetworkingError(error) }
+    }
+
+    /// Lets the host pass packets on between its links. - Returns: whether it did not before.
+    package static func forwardPackets(_ family: IPAddress.Family) throws(NetworkingError) -> Bool {
+        let setting = family == .v4 ? KernelSetting.forwardsV4 : KernelSetting.forwardsV6
+        if setting.isSet { return false }
+        guard setting.write() else {
+            throw NetworkingError(.kernel, "the kernel does not let packets be forwarded: /proc/sys/net/\(setting.path)")
+        }
+        return true
+    }
+}

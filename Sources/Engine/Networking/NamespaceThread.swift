@@ -1,0 +1,100 @@
+internal import Dispatch
+package import LinuxSyscalls
+internal import Synchronization
+package import SystemPackage
+
+/// The one thread that leaves the host's network namespace: what it does in another one, no other thread sees. Work is done in turn.
+package final class NamespaceThread: Sendable {
+    private let jobs = Mutex<[@Sendable () -> Void]>([])
+    private let pending = DispatchSemaphore(value: 0)
+
+    /// Starts the thread, which lives as long as the process.
+    package init() throws(SyscallError) {
+        // Not self: the thread must not keep its owner alive for ever, but for this process that is the same.
+        try startThread { [self] in serve() }
+    }
+
+    private func serve() {
+        while true {
+            pending.wait()
+            let job = jobs.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+            job?()
+        }
+    }
+
+    /// Runs `body` on the thread. It begins in the host's network namespace and must end there.
+    package func run<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(NetworkingError) -> Value
+    ) async throws(NetworkingError) -> Value {
+        let result: Result<Value, NetworkingError> = await withCheckedContinuation { continuation in
+            jobs.withLock { jobs in
+                jobs.append {
+                    let result: Result<Value, NetworkingError>
+                    do throws(NetworkingError) { result = .success(try body()) } catch { result = .failure(error) }
+                    continuation.resume(returning: result)
+                }
+            }
+            pending.signal()
+        }
+        return try result.get()
+    }
+}
+
+/// A network namespace that lasts without processes, because a file stands for it.
+package struct PinnedNamespace: Sendable {
+    /// Where the file is.
+    package let path: FilePath
+
+    package init(path: FilePath) { self.path = path }
+
+    /// Makes a new namespace and pins it. On a thread of its own; ends in the namespace that it began in.
+    package func make() throws(NetworkingError) {
+        let own = "/proc/thread-self/ns/net"
+        do throws(SyscallError) {
+            let host = try openFile(FilePath(own), .readOnly)
+            _ = try openFile(path, [.writeOnly, .create, .exclusive], mode: 0o444)
+            try unshareNamespaces(.network, subject: "a container's network")
+            var failure: SyscallError?
+            do throws(SyscallError) { try mount(own, onto: path, flags: .bind) } catch { failure = error }
+            Self.goBack(to: host)
+            if let failure { throw failure }
+        } catch {
+            remove()
+            throw NetworkingError(.kernel, "make a network namespace: \(error)")
+        }
+    }
+
+    /// Runs `body` inside. On a thread of its own; ends in the namespace that it began in.
+    package func enter<Value>(_ body: () throws(NetworkingError) -> Value) throws(NetworkingError) -> Value {
+        let host = try join()
+        defer { Self.goBack(to: host) }
+        return try body()
+    }
+
+    /// - Returns: the namespace that the thread was in.
+    private func join() throws(NetworkingError) -> OwnedFD {
+        do throws(SyscallError) {
+            let host = try openFile("/proc/thread-self/ns/net", .readOnly)
+            let inside = try openFile(path, .readOnly)
+            try joinNamespace(inside, .network, subject: path.string)
+            return host
+        } catch { throw NetworkingError(.kernel, "enter a container's network: \(error)") }
+    }
+
+    /// A descriptor of it. - Throws: ENOENT where it is not there.
+    package func open() throws(SyscallError) -> OwnedFD { try openFile(path, .readOnly) }
+
+    /// Takes the pin away; with the last process in it the namespace goes too, and all its links. What is gone already is no error.
+    package func remove() {
+        // Mounted twice by nobody; a file without a mount is only removed.
+        do throws(SyscallError) { try unmount(path, .detach) } catch {}
+        do throws(SyscallError) { try removeFile(path) } catch {}
+    }
+
+    /// A thread that cannot come back would do others' work in the wrong network: then the process is better dead.
+    private static func goBack(to host: borrowing OwnedFD) {
+        do throws(SyscallError) { try joinNamespace(host, .network, subject: "the host's network") } catch {
+            preconditionFailure("no way back from a container's network: \(error)")
+        }
+    }
+}

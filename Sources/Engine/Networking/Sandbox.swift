@@ -1,0 +1,159 @@
+package import CoreTypes
+internal import LinuxSyscalls
+internal import Netlink
+internal import SystemPackage
+
+/// An address with its neighbours' block.
+package struct InterfaceAddress: Hashable, Sendable {
+    package let address: IPAddress
+    package let prefixLength: Int
+
+    package init(_ address: IPAddress, prefixLength: Int) {
+        self.address = address
+        self.prefixLength = prefixLength
+    }
+}
+
+/// How a container's end of a network is made.
+package struct CablePlan: Sendable {
+    /// The link of the bridge, or the card that a macvlan shares.
+    package var parent: String
+    /// The host's end; unused by a macvlan.
+    package var hostLink: String
+    /// `eth0`…
+    package var insideLink: String
+    package var linkAddress: MACAddress
+    package var addresses: [InterfaceAddress]
+    /// Where packets for elsewhere go, at most one for each family.
+    package var gateways: [IPAddress] = []
+    package var mtu: UInt32?
+    /// Nil is a cable to a bridge; otherwise the mode of a macvlan.
+    package var macvlanMode: UInt32?
+
+    package init(parent: String, hostLink: String, insideLink: String, linkAddress: MACAddress, addresses: [InterfaceAddress]) {
+        self.parent = parent
+        self.hostLink = hostLink
+        self.insideLink = insideLink
+        self.linkAddress = linkAddress
+        self.addresses = addresses
+    }
+}
+
+/// Where packets for elsewhere leave a container.
+package struct DefaultRoute: Sendable {
+    /// `eth0`…
+    package let link: String
+    /// At most one for each family.
+    package let gateways: [IPAddress]
+
+    package init(link: String, gateways: [IPAddress]) {
+        self.link = link
+        self.gateways = gateways
+    }
+}
+
+/// The inside of a container's network. Every function blocks, and runs on the namespace thread.
+package enum Sandbox {
+    /// Makes a namespace with all its cables. On failure nothing is left.
+    package static func make(_ namespace: PinnedNamespace, cables: [CablePlan]) throws(NetworkingError) {
+        try namespace.make()
+        do throws(NetworkingError) {
+            var host = try conversation()
+            try connect(namespace, cables, &host, bringsLoopbackUp: true)
+        } catch {
+            namespace.remove()
+            throw error
+        }
+    }
+
+    /// Adds a cable to a namespace that is in use. On failure nothing is left.
+    package static func add(_ cable: CablePlan, to namespace: PinnedNamespace) throws(NetworkingError) {
+        var host = try conversation()
+        do throws(NetworkingError) { try connect(namespace, [cable], &host, bringsLoopbackUp: false) } catch {
+            try? remove(cable.insideLink, from: namespace)
+            throw error
+        }
+    }
+
+    /// Takes a cable out of a namespace.
+    package static func remove(_ insideLink: String, from namespace: PinnedNamespace) throws(NetworkingError) {
+        try namespace.enter { () throws(NetworkingError) in
+            var inside = try conversation()
+            do throws(NetlinkError) { try inside.deleteLink(insideLink) } catch {
+                if !error.isMissing { throw NetworkingError(error) }
+            }
+        }
+    }
+
+    /// Leads packets for elsewhere through these gateways, whichever had them before.
+    package static func setRoutes(_ routes: [DefaultRoute], in namespace: PinnedNamespace) throws(NetworkingError) {
+        if routes.isEmpty { return }
+        try namespace.enter { () throws(NetworkingError) in
+            var inside = try conversation()
+            do throws(NetlinkError) {
+                for each in routes { try route(each.gateways, through: try inside.link(named: each.link), &inside) }
+            } catch { throw NetworkingError(error) }
+        }
+    }
+
+    private static func conversation() throws(NetworkingError) -> RouteConversation {
+        do throws(NetlinkError) { return try RouteConversation() } catch { throw NetworkingError(error) }
+    }
+
+    private static func connect(
+        _ namespace: PinnedNamespace, _ cables: [CablePlan], _ host: inout RouteConversation, bringsLoopbackUp: Bool
+    ) throws(NetworkingError) {
+        let pinned: OwnedFD
+        do throws(SyscallError) { pinned = try namespace.open() } catch {
+            throw NetworkingError(.kernel, "open a container's network: \(error)")
+        }
+        do throws(NetlinkError) { for cable in cables { try plug(cable, into: pinned.number, &host) } } catch {
+            throw NetworkingError(error)
+        }
+        try namespace.enter { () throws(NetworkingError) in
+            var inside = try conversation()
+            do throws(NetlinkError) {
+                if bringsLoopbackUp { try Netlink.bringLoopbackUp() }
+                for cable in cables { try configure(cable, &inside) }
+            } catch { throw NetworkingError(error) }
+        }
+    }
+
+    /// Makes both ends of a cable.
+    private static func plug(_ cable: CablePlan, into namespace: Int32, _ host: inout RouteConversation) throws(NetlinkError) {
+        let parent = try host.link(named: cable.parent)
+        if let mode = cable.macvlanMode {
+            return try host.makeMacvlan(
+                over: parent.index, mode: mode, named: cable.insideLink, address: cable.linkAddress, namespace: namespace)
+        }
+        var pair = VethPair(name: cable.hostLink, bridge: parent.index, peerName: cable.insideLink, peerNamespace: namespace)
+        pair.peerAddress = cable.linkAddress
+        pair.mtu = cable.mtu
+        try host.makeVethPair(pair)
+        // The host's end has no use for addresses of its own.
+        KernelSetting.disableIPv6(cable.hostLink).write()
+        if KernelSetting.framesAreFiltered { try host.setHairpin(of: try host.link(named: cable.hostLink)) }
+    }
+
+    private static func configure(_ cable: CablePlan, _ inside: inout RouteConversation) throws(NetlinkError) {
+        let link = try inside.link(named: cable.insideLink)
+        if !cable.addresses.contains(where: { $0.address.family == .v6 }) { KernelSetting.disableIPv6(cable.insideLink).write() }
+        for address in cable.addresses { try inside.addAddress(address.address, prefixLength: address.prefixLength, to: link) }
+        try inside.setLink(link, up: true)
+        try route(cable.gateways, through: link, &inside)
+    }
+
+    private static func route(_ gateways: [IPAddress], through link: NetworkLink, _ inside: inout RouteConversation) throws(NetlinkError) {
+        for gateway in gateways {
+            guard let everywhere = AddressBlock(containing: IPAddress(gateway.family, bits: 0), prefixLength: 0) else { continue }
+            try inside.setRoute(to: everywhere, through: gateway, link: link)
+        }
+    }
+}
+
+extension NetlinkError {
+    /// What was to be changed or removed is not there.
+    var isMissing: Bool { code == .refused && (cause?.errno == 19 || cause?.errno == 2) }  // ENODEV, ENOENT
+    /// What was to be made is there.
+    var isExisting: Bool { code == .refused && cause?.errno == 17 }  // EEXIST
+}
