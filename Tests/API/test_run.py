@@ -319,7 +319,7 @@ def test_users_are_resolved_in_the_image(cli, image):
 
 @pytest.mark.parametrize("flags, named", [
     (["--network", "nosuch"], "nosuch"),
-    (["-p", "80"], "PortBindings"), (["-v", "named:/data"], "named"),
+    (["-v", "named:/data"], "named"),
 ])
 def test_what_is_not_served_yet_is_refused_by_its_name(apus, image, own_daemon, flags, named):
     result = apus("run", *flags, image, "true")

@@ -97,7 +97,7 @@ extension ContainerEngine.Parts {
             try reactor.start()
             thread = try NamespaceThread()
         } catch { throw .system("start the engine's threads", error) }
-        let networks = Networks(
+        let networks = try Networks(
             records: records.networks, thread: thread, events: events, settings: NetworkSettingsOfDaemon(configuration), logger: logger)
         services = ContainerServices(
             configuration: configuration, records: records.containers, images: images, reactor: reactor,

@@ -11,9 +11,20 @@ package final class Firewall: Sendable {
     }
 
     private let state: Mutex<State>
+    private let socket: FirewallSocket
+    /// Of both tables.
+    package let name: String
 
+    /// In the network namespace of the calling thread.
     /// - Parameter name: of both tables.
-    package init(name: String) { state = Mutex(State(rules: FirewallRules(name: name))) }
+    package init(name: String) throws(NetworkingError) {
+        self.name = name
+        state = Mutex(State(rules: FirewallRules(name: name)))
+        do throws(NetlinkError) { socket = try FirewallSocket() } catch { throw NetworkingError(error) }
+    }
+
+    /// What the kernel calls the socket that our changes come through.
+    var port: UInt32 { socket.port }
 
     /// What a network, a container on it or a published port adds to the tables.
     package struct Part: Sendable {
@@ -30,13 +41,18 @@ package final class Firewall: Sendable {
         try change { state throws(NetworkingError) in
             state.rules.dropsForeignForwarding = dropsForeignForwarding
             state.elements = part.elements
-            try Self.rebuild(&state)
+            try rebuild(&state)
         }
     }
 
-    /// Makes the tables anew as they should be: after somebody else changed them.
-    package func restore() throws(NetworkingError) {
-        try change { state throws(NetworkingError) in try Self.rebuild(&state) }
+    /// Makes the tables anew as they should be: after somebody else changed them. - Returns: false before they were made first.
+    func restore() throws(NetworkingError) -> Bool {
+        var isMade = false
+        try change { state throws(NetworkingError) in
+            isMade = state.isMade
+            if isMade { try rebuild(&state) }
+        }
+        return isMade
     }
 
     /// Adds what a part needs. On failure nothing has changed.
@@ -45,7 +61,8 @@ package final class Firewall: Sendable {
     /// Takes away what a part added.
     package func remove(_ part: Part) throws(NetworkingError) { try exchange(removing: part, adding: Part()) }
 
-    private func exchange(removing old: Part, adding new: Part) throws(NetworkingError) {
+    /// Both in one transaction. On failure nothing has changed.
+    package func exchange(removing old: Part, adding new: Part) throws(NetworkingError) {
         try change { state throws(NetworkingError) in
             let before = state.elements
             state.elements.remove(old.elements)
@@ -62,9 +79,9 @@ package final class Firewall: Sendable {
                 changes.removeElements(Array(gone), from: set.rawValue, in: table)
                 changes.addElements(Array(come), to: set.rawValue, in: table)
             }
-            do throws(NetlinkError) { try changes.commit(doing: "change the firewall") } catch {
+            do throws(NetlinkError) { try changes.commit(through: socket, doing: "change the firewall") } catch {
                 // Somebody has changed our tables: they are made anew as a whole, or things stay as they were.
-                do throws(NetworkingError) { try Self.rebuild(&state) } catch {
+                do throws(NetworkingError) { try rebuild(&state) } catch {
                     state.elements = before
                     throw error
                 }
@@ -82,13 +99,13 @@ package final class Firewall: Sendable {
         if let failure { throw failure }
     }
 
-    private static func rebuild(_ state: inout State) throws(NetworkingError) {
+    private func rebuild(_ state: inout State) throws(NetworkingError) {
         var changes = FirewallTransaction()
         state.rules.make(in: &changes)
         for (set, elements) in state.elements.bySet {
             changes.addElements(Array(elements), to: set.rawValue, in: set.isOfBridgeTable ? state.rules.frames : state.rules.packets)
         }
-        do throws(NetlinkError) { try changes.commit(doing: "make the firewall") } catch { throw NetworkingError(error) }
+        do throws(NetlinkError) { try changes.commit(through: socket, doing: "make the firewall") } catch { throw NetworkingError(error) }
         state.isMade = true
     }
 }

@@ -6,7 +6,7 @@ package enum TransportProtocol: String, Codable, CaseIterable, Hashable, Sendabl
     case tcp, udp, sctp
 
     /// - Source: IANA, Assigned Internet Protocol Numbers.
-    var number: UInt8 {
+    package var number: UInt8 {
         switch self {
         case .tcp: 6
         case .udp: 17

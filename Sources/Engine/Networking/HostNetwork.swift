@@ -47,6 +47,19 @@ package enum HostNetwork {
         } catch { throw NetworkingError(error) }
     }
 
+    /// Makes links ports of a bridge again that was made anew; those that are gone are left out.
+    package static func rejoin(_ links: [String], bridge: String) throws(NetworkingError) {
+        do throws(NetlinkError) {
+            var host = try RouteConversation()
+            let index = try host.link(named: bridge).index
+            for name in links {
+                do throws(NetlinkError) { try host.setBridge(index, of: try host.link(named: name)) } catch {
+                    if !error.isMissing { throw error }
+                }
+            }
+        } catch { throw NetworkingError(error) }
+    }
+
     /// Takes a bridge away; one that is gone is no error.
     package static func removeLink(_ link: String) throws(NetworkingError) {
         do throws(NetlinkError) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -119,5 +120,14 @@ int clinux_peer_credentials(int socket, int *process, uint32_t *user, uint32_t *
     *process = credentials.pid;
     *user = credentials.uid;
     *group = credentials.gid;
+    return 0;
+}
+
+int clinux_netlink_port(int socket, uint32_t *port) {
+    struct sockaddr_nl address = {.nl_family = AF_NETLINK};
+    socklen_t length = sizeof address;
+    if (bind(socket, (struct sockaddr *)&address, length) < 0) return -errno;
+    if (getsockname(socket, (struct sockaddr *)&address, &length) < 0) return -errno;
+    *port = address.nl_pid;
     return 0;
 }

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// A service of the kernel that is spoken to by netlink(7).
@@ -24,6 +25,14 @@ package func openNetlinkSocket(_ service: NetlinkService) throws(SyscallError) -
     try setSocketOption(socket.number, level: netlinkLevel, 11, to: 1, subject: "NETLINK_EXT_ACK")
     try setSocketOption(socket.number, level: netlinkLevel, 10, to: 1, subject: "NETLINK_CAP_ACK")
     return socket
+}
+
+/// The number by which the kernel knows a netlink socket; it gives one to a socket that has none. - Source: netlink(7), nl_pid.
+package func netlinkPort(of socket: borrowing OwnedFD) throws(SyscallError) -> UInt32 {
+    let number = socket.number
+    var port: UInt32 = 0
+    try checked("bind", "netlink") { unsafe clinux_netlink_port(number, &port) }
+    return port
 }
 
 /// Subscribes a socket to what the service tells everyone of one kind. - Source: netlink(7), NETLINK_ADD_MEMBERSHIP.

@@ -134,6 +134,8 @@ package struct FirewallTransaction: Sendable {
             writer.appendNumbers([(3, set.value.isEmpty ? 0 : isMap), (4, Self.type(set.key)), (5, Self.length(set.key))])
             if !set.value.isEmpty { writer.appendNumbers([(6, Self.type(set.value)), (7, Self.length(set.value))]) }
             writer.appendAttribute(10, bigEndian: id)
+            // For nft(8), which prints the keys by it: in the machine's byte order.
+            if set.key == [.linkName] { writer.appendAttribute(13, [0, 4] + nativeBytes(1)) }
         }
     }
 
@@ -210,28 +212,29 @@ package struct FirewallTransaction: Sendable {
 
     /// Makes the changes in the network namespace of the calling thread. Blocks.
     /// - Throws: `refused` with the first refusal; nothing has changed then.
-    package func commit(doing: String) throws(NetlinkError) {
+    package func commit(doing: String) throws(NetlinkError) { try commit(through: try FirewallSocket(), doing: doing) }
+
+    /// The same in the network namespace of a socket, whose changes are the callers' one at a time.
+    package func commit(through socket: FirewallSocket, doing: String) throws(NetlinkError) {
         if isEmpty { return }
         let answers: [RouteMessage]
         do throws(SyscallError) {
-            let socket = try openNetlinkSocket(.netfilter)
             let bytes = batch
             // The socket counts more than the bytes themselves, and a kilobyte or so for each acknowledgement.
-            try forceSendBuffer(of: socket, bytes: Int32(clamping: bytes.count * 2 + 65_536))
-            try forceReceiveBuffer(of: socket, bytes: Int32(clamping: Int(count) * 2048 + 65_536))
-            try writeAll(bytes, to: socket.number, subject: "NETLINK_NETFILTER")
-            answers = try Self.answers(socket)
+            try forceSendBuffer(of: socket.socket, bytes: Int32(clamping: bytes.count * 2 + 65_536))
+            try forceReceiveBuffer(of: socket.socket, bytes: Int32(clamping: Int(count) * 2048 + 65_536))
+            try writeAll(bytes, to: socket.socket.number, subject: "NETLINK_NETFILTER")
+            answers = try Self.answers(socket.socket.number)
         } catch { throw NetlinkError(code: .transport, doing: doing, cause: error) }
         if let refusal = answers.lazy.compactMap({ $0.refusal(doing: doing) }).first { throw refusal }
         guard answers.count >= Int(count) else { throw NetlinkError(code: .malformedAnswer, doing: doing, cause: nil) }
     }
 
     /// The kernel has answered every message before the write returned: what is there now is all.
-    private static func answers(_ socket: borrowing OwnedFD) throws(SyscallError) -> [RouteMessage] {
-        try setNonBlocking(true, of: socket.number)
+    private static func answers(_ socket: Int32) throws(SyscallError) -> [RouteMessage] {
         var found: [RouteMessage] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
-        while case .bytes(let count) = try readAvailable(socket.number, into: &buffer) {
+        while case .bytes(let count) = try readAvailable(socket, into: &buffer) {
             guard let messages = RouteMessage.all(in: buffer[..<count]) else {
                 throw SyscallError("read", "NETLINK_NETFILTER", errno: EPROTO)
             }

@@ -136,9 +136,17 @@ extension RouteConversation {
         try perform(request, doing: "bring network device \(link.name) \(up ? "up" : "down")")
     }
 
+    /// Makes a link a port of a bridge.
+    package mutating func setBridge(_ bridge: Int32, of link: NetworkLink) throws(NetlinkError) {
+        var request = nextRequest(RouteRequest.newLink)
+        request.appendLink(index: link.index)
+        request.appendAttribute(10, number: UInt32(bitPattern: bridge))  // IFLA_MASTER
+        try perform(request, doing: "make network device \(link.name) a port of a bridge")
+    }
+
     /// Lets a bridge send what came in at this port out of it again. - Source: IFLA_BRPORT_MODE.
     package mutating func setHairpin(of link: NetworkLink) throws(NetlinkError) {
-        var request = nextRequest(RouteRequest.newLink)
+        var request = nextRequest(RouteRequest.setLink)
         request.appendBridgePort(index: link.index)
         request.appendAttribute(12) { $0.appendAttribute(4, [1]) }  // IFLA_PROTINFO
         try perform(request, doing: "set the hairpin mode of network device \(link.name)")

@@ -8,6 +8,7 @@ struct RouteRequest {
     static let newLink: UInt16 = 16
     static let deleteLink: UInt16 = 17
     static let getLink: UInt16 = 18
+    static let setLink: UInt16 = 19
     static let newAddress: UInt16 = 20
     static let getAddress: UInt16 = 22
     static let newRoute: UInt16 = 24
@@ -113,6 +114,8 @@ struct RouteMessage {
     let type: UInt16
     let flags: UInt16
     let sequence: UInt32
+    /// The socket that asked for what the message tells of; 0 is the kernel itself.
+    let port: UInt32
     let body: ArraySlice<UInt8>
 
     static let error: UInt16 = 2
@@ -169,7 +172,8 @@ struct RouteMessage {
             messages.append(
                 RouteMessage(
                     type: UInt16(nativeInteger(rest.dropFirst(4).prefix(2))), flags: UInt16(nativeInteger(rest.dropFirst(6).prefix(2))),
-                    sequence: UInt32(nativeInteger(rest.dropFirst(8).prefix(4))), body: rest.dropFirst(16).prefix(size - 16)))
+                    sequence: UInt32(nativeInteger(rest.dropFirst(8).prefix(4))),
+                    port: UInt32(nativeInteger(rest.dropFirst(12).prefix(4))), body: rest.dropFirst(16).prefix(size - 16)))
             rest = rest.dropFirst((size + 3) & ~3)
         }
         return messages

@@ -151,6 +151,9 @@ struct ContainerCreation {
     /// What the request did not ask for in so many words, and what it will not get.
     private func warnings(_ image: ImageConfig) -> [String] {
         var warnings: [String] = []
+        if request.hostConfig.networkMode == "host" && request.hostConfig.portBindings.contains(where: { $0.value?.isEmpty == false }) {
+            warnings.append("Published ports are discarded when using host network mode")
+        }
         let volumes = image.volumes.keys.sorted()
         if !volumes.isEmpty {
             warnings.append(

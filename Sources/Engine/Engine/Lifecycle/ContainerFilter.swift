@@ -77,6 +77,7 @@ struct ContainerFilter: Sendable {
         let networks = filters["network"]
         let volumes = filters["volume"].map { $0.hasPrefix("/") ? cleanedPath($0) : $0 }
         let exposed = filters["expose"].map { $0.contains("/") ? $0 : "\($0)/tcp" }
+        let published = filters["publish"].map { $0.contains("/") ? $0 : "\($0)/tcp" }
         let tasks = filters["is-task"]
         return filters.matchesLabels(container.summary.labels) && (ancestors?.contains(container.imageID) ?? true)
             && (networks.isEmpty
@@ -85,7 +86,9 @@ struct ContainerFilter: Sendable {
                 })
             && (volumes.isEmpty || container.summary.mounts.contains { volumes.contains($0.destination) || volumes.contains($0.source) })
             && (exposed.isEmpty || exposed.contains(where: container.exposedPorts.contains))
-            && filters["publish"].isEmpty && (tasks.isEmpty || tasks.contains { ["false", "0"].contains($0) })
+            && (published.isEmpty
+                || container.summary.ports.contains { $0.publicPort != 0 && published.contains("\($0.privatePort)/\($0.type)") })
+            && (tasks.isEmpty || tasks.contains { ["false", "0"].contains($0) })
     }
 }
 

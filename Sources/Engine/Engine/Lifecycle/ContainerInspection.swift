@@ -73,6 +73,7 @@ extension Container {
     private func networkSettings() async -> NetworkSettings {
         var settings = NetworkSettings()
         settings.networks = await endpointSettings()
+        if state.phase == .running { settings.ports = attachment?.portMap(exposed: document.config.exposedPorts.keys) ?? [:] }
         if let attachment {
             settings.sandboxID = attachment.sandboxID
             settings.sandboxKey = services.networks.namespace(of: id).path.string
@@ -121,16 +122,27 @@ extension Container {
             networks: Set(line.networkSettings.networks.flatMap { [$0.key, $0.value.networkID] }))
     }
 
+    /// Ports as lists tell of them: the published ones with their places, then those that are exposed only.
     private func exposedPorts() -> [PortSummary] {
         guard state.phase == .running else { return [] }
-        return document.config.exposedPorts.keys.sorted().compactMap { key in
-            let parts = key.split(separator: "/")
-            guard let number = parts.first.flatMap({ UInt16($0) }) else { return nil }
-            var port = PortSummary()
-            port.privatePort = number
-            port.type = parts.count > 1 ? String(parts[1]) : "tcp"
-            return port
+        let published = attachment?.ports ?? []
+        var lines = published.map { port in
+            var line = PortSummary()
+            line.ip = port.hostAddress
+            line.privatePort = port.containerPort
+            line.publicPort = port.hostPort
+            line.type = port.transport.rawValue
+            return line
         }
+        for key in document.config.exposedPorts.keys.sorted() {
+            guard let (number, transport) = try? PortRequest.port(key) else { continue }
+            if published.contains(where: { $0.containerPort == number && $0.transport == transport }) { continue }
+            var line = PortSummary()
+            line.privatePort = number
+            line.type = transport.rawValue
+            lines.append(line)
+        }
+        return lines
     }
 
     private func statusSentence() -> String {

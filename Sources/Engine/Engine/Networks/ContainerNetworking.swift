@@ -14,7 +14,9 @@ extension Container {
     func reserveNetwork() async throws(EngineError) -> NetworkAttachment? {
         let endpoints = ownEndpoints
         guard !endpoints.isEmpty else { return nil }
-        return try await services.networks.reserve(Networks.Joiner(id: id, name: name, config: document.config, endpoints: endpoints))
+        var joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: endpoints)
+        joiner.ports = try PortRequest.all(document.config, document.hostConfig)
+        return try await services.networks.reserve(joiner)
     }
 
     /// Writes the files that stand for those in `/etc`, for this run.

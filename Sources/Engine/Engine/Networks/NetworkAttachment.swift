@@ -11,6 +11,14 @@ struct NetworkAttachment: Codable, Equatable, Sendable {
     /// What clients know the namespace by.
     var sandboxID: String
     var endpoints: [EndpointRecord]
+    /// Ports of the host that lead in; nil in files from before there were any.
+    var ports: [PublishedPort]?
+
+    func without(_ endpoint: EndpointRecord) -> NetworkAttachment {
+        var rest = self
+        rest.endpoints.removeAll { $0.endpointID == endpoint.endpointID }
+        return rest
+    }
 
     /// The endpoint on a network, by the network's id.
     func endpoint(on network: String) -> EndpointRecord? { endpoints.first { $0.networkID == network } }

@@ -105,32 +105,39 @@ extension Networks {
     func plug(_ endpoint: EndpointRecord, into attachment: NetworkAttachment, of id: ContainerID) async throws(EngineError) {
         var cable = try cable(endpoint, among: attachment.endpoints)
         cable.gateways = []
-        let (namespace, firewall, part, plan) = (namespace(of: id), firewall, Self.part([endpoint]), cable)
+        // The ports go where precedence says, too.
+        let before = Self.part(attachment.without(endpoint))
+        let (namespace, firewall, after, plan) = (namespace(of: id), firewall, Self.part(attachment), cable)
         let routes = Self.routes(attachment.endpoints)
         try await onThread { () throws(NetworkingError) in
             try Sandbox.add(plan, to: namespace)
             do throws(NetworkingError) {
-                try firewall.add(part)
+                try firewall.exchange(removing: before, adding: after)
                 try Sandbox.setRoutes(routes, in: namespace)
             } catch {
                 try? Sandbox.remove(plan.insideLink, from: namespace)
-                try? firewall.remove(part)
+                try? firewall.exchange(removing: after, adding: before)
                 throw error
             }
         }
+        published[id.text] = attachment.firewallPorts
         tell("connect", endpoint, id)
     }
 
     /// Takes one endpoint from a container that runs.
     func unplug(_ endpoint: EndpointRecord, outOf attachment: NetworkAttachment, of id: ContainerID) async throws(EngineError) {
-        let (namespace, firewall, part) = (namespace(of: id), firewall, Self.part([endpoint]))
+        var before = Self.part(attachment)
+        if let known = endpoint.firewallEndpoint { before.add(known) }
+        for port in published[id.text] ?? [] { before.add(port) }
+        let (namespace, firewall, old, after) = (namespace(of: id), firewall, before, Self.part(attachment))
         let routes = Self.routes(attachment.endpoints)
         try await onThread { () throws(NetworkingError) in
             try Sandbox.remove(endpoint.insideLink, from: namespace)
-            try firewall.remove(part)
+            try firewall.exchange(removing: old, adding: after)
             try Sandbox.setRoutes(routes, in: namespace)
         }
         release(endpoint, of: id)
+        published[id.text] = attachment.firewallPorts
         tell("disconnect", endpoint, id)
     }
 

@@ -13,6 +13,8 @@ extension Networks {
         let config: ContainerConfig
         /// What it wants on each network, by the network's name.
         let endpoints: [String: EndpointSettings]
+        /// What it wants of the host's ports.
+        var ports: [PortRequest] = []
     }
 
     /// Where a container's namespace is pinned.
@@ -29,6 +31,8 @@ extension Networks {
                 let endpoint = try reserve(joiner, on: name, wishes, insideLink: "eth\(attachment.endpoints.count)")
                 attachment.endpoints.append(endpoint)
             }
+            let families = NetworkAttachment.reachableFamilies(attachment.endpoints)
+            attachment.ports = try portTable.take(joiner.ports, for: joiner.id.text, families: families)
         } catch {
             release(attachment, of: joiner.id)
             throw error
@@ -95,6 +99,8 @@ extension Networks {
     /// Gives back what `reserve` found.
     func release(_ attachment: NetworkAttachment, of id: ContainerID) {
         for endpoint in attachment.endpoints { release(endpoint, of: id) }
+        portTable.release(attachment.ports ?? [], of: id.text)
+        published[id.text] = nil
     }
 
     func release(_ endpoint: EndpointRecord, of id: ContainerID) {
@@ -111,7 +117,7 @@ extension Networks {
     /// Makes the namespace with its links, and opens the firewall for it. On failure nothing of that is left but the addresses.
     func plug(_ attachment: NetworkAttachment, of id: ContainerID) async throws(EngineError) {
         let cables = try attachment.endpoints.map { endpoint throws(EngineError) in try cable(endpoint, among: attachment.endpoints) }
-        let (namespace, firewall, part) = (namespace(of: id), firewall, Self.part(attachment.endpoints))
+        let (namespace, firewall, part) = (namespace(of: id), firewall, Self.part(attachment))
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
                 try Sandbox.make(namespace, cables: cables)
@@ -121,12 +127,13 @@ extension Networks {
                 }
             }
         } catch { throw EngineError(error.code, "failed to set up container networking: \(error.message)", cause: error) }
+        published[id.text] = attachment.firewallPorts
         for endpoint in attachment.endpoints { tell("connect", endpoint, id) }
     }
 
     /// Undoes `plug`. What fails is logged: the container is over in any case.
     func unplug(_ attachment: NetworkAttachment, of id: ContainerID) async {
-        let (namespace, firewall, part) = (namespace(of: id), firewall, Self.part(attachment.endpoints))
+        let (namespace, firewall, part) = (namespace(of: id), firewall, Self.part(attachment))
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
                 namespace.remove()
@@ -162,6 +169,13 @@ extension Networks {
         return part
     }
 
+    /// The same with the ports that lead there.
+    static func part(_ attachment: NetworkAttachment) -> Firewall.Part {
+        var part = Self.part(attachment.endpoints)
+        for port in attachment.firewallPorts { part.add(port) }
+        return part
+    }
+
     func tell(_ action: String, _ endpoint: EndpointRecord, _ id: ContainerID) {
         events.publish(
             .network, action, id: endpoint.networkID,
@@ -188,17 +202,46 @@ extension Networks {
             network.members[id.text] = NetworkMember(containerName: name, endpoint: endpoint)
             networks[network.id] = network
         }
+        portTable.adopt(attachment.ports ?? [], of: id.text)
+        published[id.text] = attachment.firewallPorts
     }
 
     /// Once every container is known: the firewall becomes what they need, whatever it was.
     func finishRestoration() async {
         var part = Self.part(networks.values.flatMap { $0.members.values.map(\.endpoint) })
         for network in networks.values.compactMap(\.document.firewallNetwork) { part.add(network) }
+        for port in published.values.joined() { part.add(port) }
         let (firewall, whole, settings) = (firewall, part, settings)
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
                 try firewall.replace(with: whole, dropsForeignForwarding: settings.madeHostForward)
             }
         } catch { logger.error("make the firewall: \(error)") }
+        watch()
+    }
+
+    /// Repairs what others change from now on.
+    private func watch() {
+        let (firewall, logger) = (firewall, logger)
+        do throws(NetworkingError) {
+            try NetworkMonitor.start(
+                firewall,
+                linkGone: { links in
+                    // Belongs to the networks, and ends when what there is to repair is repaired.
+                    Task { await self.repair(links) }
+                }, report: { logger.warning("\($0)") })
+        } catch { logger.error("\(error)") }
+    }
+
+    /// Makes bridges anew that somebody took away, with the cables that were on them.
+    private func repair(_ gone: [String]) async {
+        for network in networks.values where network.document.driver == .bridge && gone.contains(network.document.link) {
+            let (link, cables) = (network.document.link, network.members.values.map(\.endpoint.hostLink))
+            do throws(EngineError) {
+                try await makeLink(network.document)
+                try await onThread { () throws(NetworkingError) in try HostNetwork.rejoin(cables, bridge: link) }
+                logger.warning("the bridge \(link) was taken away by somebody else, and is made anew")
+            } catch { logger.error("make the bridge \(link) anew: \(error)") }
+        }
     }
 }

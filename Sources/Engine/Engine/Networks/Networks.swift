@@ -39,18 +39,22 @@ actor Networks {
     let events: EventLog
     nonisolated let settings: NetworkSettingsOfDaemon
     let logger: Logger
+    /// Which ports of the host lead into containers.
+    var portTable = PortTable()
+    /// What the firewall knows of published ports, by container.
+    var published: [String: [FirewallPort]] = [:]
     /// Names of networks that are being made.
     var reservedNames: Set<String> = []
 
     init(
         records: NetworkRecords, thread: NamespaceThread, events: EventLog, settings: NetworkSettingsOfDaemon, logger: Logger
-    ) {
+    ) throws(EngineError) {
         self.records = records
         self.thread = thread
         self.events = events
         self.settings = settings
         self.logger = logger
-        firewall = Firewall(name: settings.instance)
+        do throws(NetworkingError) { firewall = try Firewall(name: settings.instance) } catch { throw EngineError(error) }
     }
 
     // MARK: - Finding

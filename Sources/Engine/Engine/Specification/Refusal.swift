@@ -10,7 +10,8 @@ enum Refusal {
     /// - Throws: `.notImplemented` naming the first field that asks for what is not served.
     static func check(_ request: ContainerCreateRequest) throws(EngineError) {
         try check(request.config)
-        try checkNetwork(request.hostConfig)
+        if !request.hostConfig.links.isEmpty { throw notYet("HostConfig.Links", comesWith: "the rest of the network options") }
+        _ = try PortRequest.all(request.config, request.hostConfig)
         try checkMounts(request.hostConfig)
         try checkSupervision(request.hostConfig)
     }
@@ -25,13 +26,6 @@ enum Refusal {
         if let test = config.healthcheck?.test, !test.isEmpty, test != ["NONE"] {
             throw notYet("Config.Healthcheck", comesWith: "supervision")
         }
-    }
-
-    private static func checkNetwork(_ host: HostConfig) throws(EngineError) {
-        try refuse(
-            [
-                ("PortBindings", host.portBindings.contains { $0.value?.isEmpty == false }), ("PublishAllPorts", host.publishAllPorts),
-            ], in: "HostConfig", comesWith: "networks")
     }
 
     private static func checkMounts(_ host: HostConfig) throws(EngineError) {

@@ -7,6 +7,7 @@
 #include "clinux_contents.h"
 #include "clinux_errno.h"
 #include "clinux_files.h"
+#include "clinux_internet.h"
 #include "clinux_memory_file.h"
 #include "clinux_memory.h"
 #include "clinux_metadata.h"

@@ -37,4 +37,7 @@ int clinux_receive(int socket, void *bytes, size_t capacity, int *descriptors, s
 /// SO_PEERCRED: who is at the other end. Returns 0 or -errno.
 int clinux_peer_credentials(int socket, int *process, uint32_t *user, uint32_t *group);
 
+/// bind(2) of a netlink socket to any port that is free; `port` becomes its number. Returns 0 or -errno.
+int clinux_netlink_port(int socket, uint32_t *port);
+
 #endif

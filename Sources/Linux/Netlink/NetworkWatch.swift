@@ -1,0 +1,100 @@
+internal import Glibc
+internal import LinuxSyscalls
+
+/// Something that changed in the network namespace of the watch.
+package enum NetworkChange: Hashable, Sendable {
+    /// A table of the firewall, or what is in it, was changed.
+    case table(String)
+    case linkGone(String)
+    /// More changed than was listened to.
+    case missed
+}
+
+/// Hears of changes that anybody makes.
+package final class NetworkWatch: Sendable {
+    private let firewall: OwnedFD
+    private let links: OwnedFD
+    private static let bufferBytes: Int32 = 1 << 20
+
+    package init() throws(NetlinkError) {
+        let (nftables, linkGroup): (Int32, Int32) = (7, 1)  // NFNLGRP_NFTABLES, RTNLGRP_LINK
+        firewall = try Self.listen(.netfilter, to: nftables)
+        links = try Self.listen(.route, to: linkGroup)
+    }
+
+    private static func listen(_ service: NetlinkService, to group: Int32) throws(NetlinkError) -> OwnedFD {
+        do throws(SyscallError) {
+            let socket = try openNetlinkSocket(service)
+            // A socket without a number of its own is told nothing.
+            _ = try netlinkPort(of: socket)
+            try joinNetlinkGroup(group, of: socket)
+            try setNonBlocking(true, of: socket.number)
+            try forceReceiveBuffer(of: socket, bytes: bufferBytes)
+            return socket
+        } catch { throw NetlinkError(code: .transport, doing: "watch the network", cause: error) }
+    }
+
+    /// Waits for changes. Blocks.
+    /// - Parameter port: changes of the firewall made through this socket are left out.
+    /// - Returns: none after the timeout, or where what changed is of no interest.
+    package func next(timeoutMilliseconds: Int32?, besides port: UInt32) throws(NetlinkError) -> [NetworkChange] {
+        do throws(SyscallError) {
+            var found: [NetworkChange] = []
+            for index in try waitUntilReadable([firewall.number, links.number], timeoutMilliseconds: timeoutMilliseconds) {
+                found += try read(index == 0 ? firewall.number : links.number, besides: port)
+            }
+            return found
+        } catch { throw NetlinkError(code: .transport, doing: "watch the network", cause: error) }
+    }
+
+    private func read(_ socket: Int32, besides port: UInt32) throws(SyscallError) -> [NetworkChange] {
+        var found: [NetworkChange] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        do throws(SyscallError) {
+            while case .bytes(let count) = try readAvailable(socket, into: &buffer) {
+                guard let messages = RouteMessage.all(in: buffer[..<count]) else { continue }
+                found += messages.compactMap { Self.change($0, besides: port) }
+            }
+        } catch {
+            guard error.errno == ENOBUFS else { throw error }
+            found.append(.missed)
+        }
+        return found
+    }
+
+    private static func change(_ message: RouteMessage, besides port: UInt32) -> NetworkChange? {
+        if message.type >> 8 == 10 {  // nf_tables; every kind of its messages says the table in attribute 1
+            guard message.port != port, let name = message.attributes(after: 4)[1] else { return nil }
+            return .table(String(decoding: name.prefix { $0 != 0 }, as: UTF8.self))
+        }
+        // A port of a bridge that leaves it is told in the same words, by the family of bridges.
+        guard message.type == RouteRequest.deleteLink, message.body.first == 0, let name = message.attributes(after: 16)[3] else {
+            return nil
+        }
+        return .linkGone(String(decoding: name.prefix { $0 != 0 }, as: UTF8.self))
+    }
+}
+
+/// The socket that a firewall's changes go through, so that they can be told from those of others.
+package final class FirewallSocket: Sendable {
+    let socket: OwnedFD
+    /// What the kernel calls it.
+    package let port: UInt32
+
+    /// In the network namespace of the calling thread.
+    package init() throws(NetlinkError) {
+        let opened = try Self.open()
+        do throws(SyscallError) { port = try netlinkPort(of: opened) } catch {
+            throw NetlinkError(code: .transport, doing: "open a firewall socket", cause: error)
+        }
+        socket = opened
+    }
+
+    private static func open() throws(NetlinkError) -> OwnedFD {
+        do throws(SyscallError) {
+            let opened = try openNetlinkSocket(.netfilter)
+            try setNonBlocking(true, of: opened.number)
+            return opened
+        } catch { throw NetlinkError(code: .transport, doing: "open a firewall socket", cause: error) }
+    }
+}

@@ -1,0 +1,224 @@
+"""Ports of the host that lead into containers: from where they are reached, and from where not."""
+
+import json
+import re
+import socket
+import subprocess
+
+import leaks
+import pytest
+from processes import wait_until
+from test_networks import address, ask, host, lan, net, network, serve  # noqa: F401 (fixtures)
+
+
+def fetch(port, server="127.0.0.1", family=socket.AF_INET):
+    """What is answered on a port; None where nobody is reached."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as connection:
+            connection.settimeout(3)
+            connection.connect((server, port))
+            connection.shutdown(socket.SHUT_WR)
+            return connection.recv(100).decode().strip()
+    except OSError:
+        return None
+
+
+ECHO = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("0.0.0.0", 53))
+while True:
+    server.sendto(*server.recvfrom(100))
+"""
+
+
+def run(cli, image, *flags, answer="hello", name="web"):
+    cli("run", "-d", "--name", name, *flags, image, *serve(answer)).ok()
+    wait_until(lambda: cli("exec", name, "sh", "-c", "grep -q :0050 /proc/net/tcp6 /proc/net/tcp").code == 0, "it listens")
+
+
+def test_C09_G04_a_published_port_is_reached_from_the_host_and_an_unpublished_one_is_not(cli, image):
+    run(cli, image, "-p", "18000:80")
+    run(cli, image, name="closed")
+    assert fetch(18000) == "hello" and fetch(18000, "127.0.0.2") == "hello"
+    [bridge] = network(cli, "bridge")
+    assert fetch(18000, bridge["IPAM"]["Config"][0]["Gateway"]) == "hello"
+    assert fetch(80) is None and fetch(18001) is None
+    cli("stop", "-t", "0", "web").ok()
+    assert fetch(18000) is None
+    cli("start", "web").ok()
+    wait_until(lambda: fetch(18000) == "hello", "the port leads there again")
+    cli("rm", "-f", "web").ok()
+    assert fetch(18000) is None
+
+
+def test_C09_published_on_one_address_ranges_and_udp(cli, image):
+    run(cli, image, "-p", "127.0.0.1:18010:80", "-p", "18020-18022:80-82", "-p", "18030:53/udp", "-p", "18040-18050:90")
+    assert fetch(18010) == "hello" and fetch(18010, "127.0.0.2") is None and fetch(18020) == "hello"
+    shown = json.loads(cli.inspect("web", "{{json .NetworkSettings.Ports}}"))
+    assert shown["80/tcp"] == [{"HostIp": "127.0.0.1", "HostPort": "18010"}, {"HostIp": "0.0.0.0", "HostPort": "18020"}]
+    assert shown["82/tcp"] == [{"HostIp": "0.0.0.0", "HostPort": "18022"}] and shown["90/tcp"][0]["HostPort"] == "18040"
+    inside = ["nsenter", "--net=" + cli.inspect("web", "{{.NetworkSettings.SandboxKey}}"), "/usr/bin/python3", "-c", ECHO]
+
+    def asked():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(1)
+            client.sendto(b"who\n", ("127.0.0.1", 18030))
+            try:
+                return client.recv(100) == b"who\n"
+            except OSError:
+                return False
+
+    server = subprocess.Popen(inside)
+    try:
+        wait_until(asked, "the datagram is answered")
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_C10_D21_one_number_is_published_on_a_free_port_that_port_and_ps_show(cli, image):
+    run(cli, image, "-p", "80", "-p", "18060:81")
+    line = next(line for line in cli("port", "web").ok().split("\n") if line.startswith("80/tcp"))
+    number = int(re.fullmatch(r"80/tcp -> 0\.0\.0\.0:(\d+)", line).group(1))
+    assert fetch(number) == "hello"
+    assert cli("port", "web", "81").line() == "0.0.0.0:18060" and cli("port", "web", "81/tcp").line() == "0.0.0.0:18060"
+    assert f"0.0.0.0:{number}->80/tcp" in cli("ps", "--format", "{{.Ports}}").ok()
+    assert cli("port", "web", "82").code == 1
+
+
+def test_C11_every_exposed_port_is_published(cli, image):
+    run(cli, image, "-P", "--expose", "80", "--expose", "53/udp")
+    shown = json.loads(cli.inspect("web", "{{json .NetworkSettings.Ports}}"))
+    assert fetch(int(shown["80/tcp"][0]["HostPort"])) == "hello" and int(shown["53/udp"][0]["HostPort"]) > 1024
+
+
+def test_C12_same_port_inside_and_a_port_of_the_host_that_is_taken(cli, image):
+    run(cli, image, "-p", "18888:80", answer="one", name="one")
+    run(cli, image, "-p", "18899:80", answer="two", name="two")
+    assert (fetch(18888), fetch(18899)) == ("one", "two")
+    taken = cli("run", "--name", "third", "-p", "18888:80", image, "true")
+    assert taken.code == 125 and "port is already allocated" in taken.err and "18888" in taken.err
+    assert cli.inspect("third", "{{.State.Status}}") == "created"
+    with socket.create_server(("0.0.0.0", 18890)):
+        busy = cli("run", "--rm", "-p", "18890:80", image, "true")
+        assert busy.code == 125 and "address already in use" in busy.err
+    assert fetch(18888) == "one"
+
+
+def test_C09_a_port_is_reached_by_containers_through_the_hosts_address(cli, net, image):
+    net("other")
+    run(cli, image, "-p", "18070:80")
+    [bridge], [other] = network(cli, "bridge"), network(cli, "other")
+    for where, gateway in (("bridge", bridge), ("other", other)):
+        gateway = gateway["IPAM"]["Config"][0]["Gateway"]
+        assert cli("run", "--rm", "--network", where, image, *ask(gateway, 18070)).line() == "hello"
+    # And by the container itself.
+    assert cli("exec", "web", *ask(bridge["IPAM"]["Config"][0]["Gateway"], 18070)).line() == "hello"
+
+
+def test_F16_from_the_lan_only_what_is_published_to_it_is_reached(cli, net, image, lan):
+    run(cli, image, "-p", "18080:80", "-p", "127.0.0.1:18081:80")
+    inside = address(cli, "web")
+    reach = lambda *to: lan("busybox", "nc", "-w", "2", *map(str, to), stdin=subprocess.DEVNULL).stdout.strip()
+    assert reach("198.51.100.1", 18080) == "hello"
+    assert reach("198.51.100.1", 18081) == ""
+    # Straight to the container, past every published port: its address is routed here.
+    lan("ip", "route", "add", "172.16.0.0/12", "via", "198.51.100.1")
+    assert reach(inside, 80) == ""
+    # To the loopback address, over the wire.
+    lan("ip", "addr", "del", "127.0.0.1/8", "dev", "lo")
+    lan("ip", "route", "add", "127.0.0.0/8", "via", "198.51.100.1", "src", "198.51.100.2")
+    subprocess.run(["sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1"], check=True)
+    lan("sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1")
+    try:
+        assert reach("127.0.0.1", 18081) == ""
+    finally:
+        subprocess.run(["sysctl", "-qw", "net.ipv4.conf.all.route_localnet=0"], check=True)
+    assert fetch(18081) == "hello"
+
+
+def test_F16_a_container_speaks_under_its_own_addresses_only(cli, net, image):
+    net("shared", "--ipv6")
+    cli("run", "-d", "--name", "victim", "--network", "shared", image, "sleep", "600").ok()
+    cli("run", "-d", "--name", "peer", "--network", "shared", image, "sleep", "600").ok()
+    cli("run", "-d", "--name", "rogue", "--network", "shared", "--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW", image, "sleep", "600").ok()
+    victim, peer = address(cli, "victim", "shared"), address(cli, "peer", "shared")
+    ping = lambda name, to: cli("exec", name, "ping", "-c", "1", "-W", "1", to).code
+    assert ping("rogue", peer) == 0
+    # Another one's network address beside its own, and its answers to who asks for it.
+    cli("exec", "rogue", "ip", "addr", "add", f"{victim}/32", "dev", "eth0").ok()
+    assert cli("exec", "rogue", "ping", "-I", victim, "-c", "1", "-W", "1", peer).code != 0
+    cli("exec", "rogue", "arping", "-U", "-c", "2", "-I", "eth0", victim)
+    mac = lambda name: cli("exec", name, "cat", "/sys/class/net/eth0/address").line()
+    assert ping("peer", victim) == 0
+    assert mac("victim") in cli("exec", "peer", "cat", "/proc/net/arp").ok() and mac("rogue") not in \
+        [line.split()[3] for line in cli("exec", "peer", "cat", "/proc/net/arp").ok().split("\n") if line.startswith(victim + " ")]
+    # Another one's link address.
+    cli("exec", "rogue", "sh", "-c", f"ip link set eth0 down; ip link set eth0 address {mac('victim')}; ip link set eth0 up").ok()
+    assert ping("rogue", peer) != 0 and ping("peer", victim) == 0
+
+
+def test_T03_what_others_flush_is_back_within_a_second(cli, net, image, own_daemon):
+    net("mine")
+    run(cli, image, "-p", "18090:80", "--network", "mine")
+    [mine] = network(cli, "mine")
+    bridge = f"br-{mine['Id'][:12]}"
+    before = host("nft", "list", "ruleset")
+    assert fetch(18090) == "hello" and own_daemon.instance in before
+    for words in (["nft", "flush", "ruleset"], ["nft", "flush", "table", "inet", own_daemon.instance],
+                  ["nft", "delete", "table", "bridge", own_daemon.instance]):
+        host(*words)
+        wait_until(lambda: lines(host("nft", "list", "ruleset")) == lines(before), f"the rules are back after {words}", seconds=1)
+        assert fetch(18090) == "hello"
+    host("ip", "link", "del", bridge)
+    wait_until(lambda: bridge in leaks.links(), "the bridge is back", seconds=1)
+    wait_until(lambda: fetch(18090) == "hello", "the port leads there again", seconds=3)
+
+
+def lines(ruleset):
+    """Without the order of elements."""
+    return sorted(re.split(r"[\n,{}]\s*", ruleset))
+
+
+def test_C09_ports_work_on_while_the_daemon_is_dead_and_after(brittle, image):
+    client = brittle.client
+    run(client, brittle.image, "-p", "18100:80", "-p", "127.0.0.1:18101:80")
+    brittle.kill()
+    assert fetch(18100) == "hello" and fetch(18101) == "hello"
+    brittle.start()
+    assert fetch(18100) == "hello" and fetch(18101) == "hello"
+    taken = client("run", "--rm", "-p", "18100:80", brittle.image, "true")
+    assert taken.code == 125 and "port is already allocated" in taken.err
+    client("rm", "-f", "web").ok()
+    assert fetch(18100) is None
+
+
+def test_S03_a_thousand_ports_cost_one_transaction(cli, image, own_daemon):
+    run(cli, image, "-p", "20000-20999:1000-1999", "-p", "18110:80")
+    assert fetch(18110) == "hello"
+    assert host("nft", "list", "map", "inet", own_daemon.instance, "anyPortsV4").count(":") >= 1001
+    cli("rm", "-f", "web").ok()
+    assert "tcp" not in host("nft", "list", "map", "inet", own_daemon.instance, "anyPortsV4")
+
+
+def test_a_thousand_times_connected_and_disconnected_leaves_nothing(apus, net_of_apus, image, own_daemon):
+    apus("run", "-d", "--name", "one", image, "sleep", "600").ok()
+    before = (leaks.links(), lines(host("nft", "list", "ruleset")), leaks.descriptors(own_daemon.process.pid))
+    import engine_http
+    for _ in range(1000):
+        for action in ("connect", "disconnect"):
+            assert engine_http.api(own_daemon, "POST", f"/networks/{net_of_apus}/{action}", {"Container": "one"})[0] == 200
+    assert (leaks.links(), lines(host("nft", "list", "ruleset"))) == before[:2]
+    assert leaks.descriptors(own_daemon.process.pid) <= before[2] + 2
+    # Every address is free again.
+    apus("network", "connect", net_of_apus, "one").ok()
+    assert address(apus, "one", net_of_apus).endswith(".2")
+
+
+@pytest.fixture
+def net_of_apus(apus):
+    apus("network", "create", "often").ok()
+    yield "often"
+    apus("rm", "-f", "one")
+    apus("network", "rm", "often")
