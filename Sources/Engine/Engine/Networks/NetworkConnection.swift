@@ -60,7 +60,7 @@ extension Container {
         }
         switch state {
         case .created, .running, .paused, .exited: return
-        case .starting, .stopping, .exiting: throw EngineError(.conflict, "container \(id) is starting or stopping: try again")
+        case .starting, .restarting, .stopping, .exiting: throw EngineError(.conflict, "container \(id) is starting or stopping: try again")
         case .removing, .dead: throw EngineError(.conflict, "container \(id) is marked for removal and cannot be connected or disconnected")
         }
     }
