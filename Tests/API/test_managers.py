@@ -1,18 +1,23 @@
 """Row A07: `apus-runtime` in the place of runc, chosen by the configuration that each manager has for that.
 
-Each manager is a private one with folders of its own, in a mount namespace of its own."""
+Each manager is a private one with folders of its own, in a mount namespace of its own, where the runtime lies at the path that the
+samples in packaging/ name."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import tomllib
 
 import leaks
 import pytest
-from conftest import BUILD, CLIENTS, Client, docker_command_lines
+from conftest import BUILD, CLIENTS, ROOT, Client, docker_command_lines
 from processes import stop, wait_until
 
 RUNTIME = os.path.join(BUILD, "apus-runtime")
+SAMPLES = os.path.join(ROOT, "packaging")
+INSTALLED = "/usr/local/bin/apus-runtime"
 CONTAINERD = """version = 2
 root = "{folder}/cd/root"
 state = "{folder}/cd/state"
@@ -38,9 +43,33 @@ def folder(workspace):
     shutil.rmtree(path)
 
 
+def installed(*words):
+    """A command in a mount namespace where the runtime lies where `make install` puts it."""
+    place = os.path.dirname(INSTALLED)
+    script = (f'mount -t tmpfs tmpfs /mnt && mkdir /mnt/bin && cp {RUNTIME} /mnt/bin/ && '
+              f'mount -t overlay overlay -o lowerdir=/mnt/bin:{place} {place} && exec "$@"')
+    return ["unshare", "-m", "sh", "-c", script, "sh", *words]
+
+
 def background(folder, name, *words):
     with open(os.path.join(folder, f"{name}.log"), "wb") as log:
-        return subprocess.Popen(["unshare", "-m", *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return subprocess.Popen(installed(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def sample(*names):
+    with open(os.path.join(SAMPLES, *names), "rb") as file:
+        return json.load(file) if names[-1].endswith("json") else tomllib.load(file)
+
+
+def memory_limit(pid):
+    """What the kernel has for a process, on either kind of cgroups."""
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+        paths = {line.split(":")[1]: line.rstrip("\n").split(":", 2)[2] for line in file}
+    v1 = os.path.isdir("/sys/fs/cgroup/memory")
+    path = f"/sys/fs/cgroup/memory{paths['memory']}/memory.limit_in_bytes" if v1 else f"/sys/fs/cgroup{paths['']}/memory.max"
+    with open(path, encoding="utf-8") as file:
+        return int(file.read())
+
 
 
 def said(folder, name):
@@ -60,39 +89,58 @@ def root(folder):
     return path
 
 
-def test_A07_containerd_runs_its_containers_with_the_runtime(folder, root):
+def test_A07_containerd_runs_execs_limits_pauses_stops_and_removes_with_the_runtime(folder, root):
     os.makedirs(f"{folder}/cd")
     with open(f"{folder}/cd/config.toml", "w", encoding="utf-8") as file:
         file.write(CONTAINERD.format(folder=folder))
     process = background(folder, "containerd", "containerd", "--config", f"{folder}/cd/config.toml")
 
     def ctr(*words, **options):
-        return subprocess.run(["ctr", "--address", f"{folder}/cd/sock", *words], capture_output=True, text=True, timeout=60, check=False, **options)
+        return subprocess.run(["ctr", "--address", f"{folder}/cd/sock", *words], capture_output=True, text=True, timeout=120, check=False, **options)
 
-    chosen = ["--runtime", "io.containerd.runc.v2", "--runc-binary", RUNTIME]
+    def status(name):
+        return next(line.split()[2] for line in ctr("tasks", "list").stdout.splitlines() if line.startswith(name))
+
+    chosen = ["--runtime", "io.containerd.runc.v2", "--runc-binary", INSTALLED]
     try:
         wait_until(lambda: ctr("version").returncode == 0, "containerd answers", seconds=30)
         ran = ctr("run", "--rm", *chosen, "--rootfs", root, "first", "/bin/sh", "-c", "echo out; echo err >&2; exit 33")
         assert (ran.returncode, ran.stdout, ran.stderr) == (33, "out\n", "err\n"), said(folder, "containerd")
-        assert ctr("run", "-d", *chosen, "--rootfs", root, "second", "/bin/sleep", "600").returncode == 0
+        begun = ctr("run", "-d", "--memory-limit", str(64 << 20), *chosen, "--rootfs", root, "second", "/bin/sh", "-c",
+                    "trap 'exit 5' TERM; while :; do sleep 0.05; done")
+        assert begun.returncode == 0, begun
         assert ctr("tasks", "exec", "--exec-id", "one", "second", "/bin/sh", "-c", "exit 21").returncode == 21
-        assert "RUNNING" in ctr("tasks", "list").stdout
-        assert ctr("tasks", "kill", "--signal", "SIGKILL", "second").returncode == 0
-        wait_until(lambda: "STOPPED" in ctr("tasks", "list").stdout, "the task has ended")
-        assert "137" in ctr("tasks", "delete", "second").stderr
+        assert status("second") == "RUNNING"
+        pid = int(next(line.split()[1] for line in ctr("tasks", "list").stdout.splitlines() if line.startswith("second")))
+        assert memory_limit(pid) == 64 << 20
+        assert ctr("tasks", "pause", "second").returncode == 0
+        assert status("second") == "PAUSED"
+        assert ctr("tasks", "exec", "--exec-id", "two", "second", "/bin/true").returncode != 0
+        assert ctr("tasks", "resume", "second").returncode == 0
+        assert status("second") == "RUNNING"
+        assert ctr("tasks", "kill", "--signal", "SIGTERM", "second").returncode == 0
+        wait_until(lambda: status("second") == "STOPPED", "the task has ended")
+        assert "exit code 5" in ctr("tasks", "delete", "second").stderr
         assert ctr("containers", "delete", "second").returncode == 0
+        assert "second" not in ctr("containers", "list").stdout and not os.path.exists(f"/proc/{pid}")
+        # The private daemon has no CRI, which would want a network plugin; what containerd makes of the sample it says itself.
+        command = ["containerd", "--config", os.path.join(SAMPLES, "containerd", "config.toml"), "config", "dump"]
+        dumped = subprocess.run(command, capture_output=True, text=True, check=True)
+        runtimes = tomllib.loads(dumped.stdout)["plugins"]["io.containerd.grpc.v1.cri"]["containerd"]
+        assert runtimes["default_runtime_name"] == "apus" and runtimes["runtimes"]["apus"]["options"]["BinaryName"] == INSTALLED
     finally:
         stop(process)
 
 
 @pytest.fixture
-def dockerd(folder):
-    """The address of a dockerd whose default runtime is ours."""
+def dockerd(folder, request):
+    """The address of a dockerd whose default runtime is ours, by its flags or by the sample of its configuration."""
+    by_flags = ["--add-runtime", f"apus={INSTALLED}", "--default-runtime", "apus"]
+    chosen = by_flags if getattr(request, "param", "flags") == "flags" else ["--config-file", os.path.join(SAMPLES, "docker", "daemon.json")]
     host = f"unix://{folder}/docker.sock"
     process = background(
         folder, "dockerd", "dockerd", "--host", host, "--data-root", f"{folder}/dd", "--exec-root", f"{folder}/de", "--pidfile",
-        f"{folder}/docker.pid", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--bridge=none",
-        "--add-runtime", f"apus={RUNTIME}", "--default-runtime", "apus")
+        f"{folder}/docker.pid", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--bridge=none", *chosen)
     client = Client("apus", CLIENTS["apus"], host, folder)
     wait_until(lambda: client("version").code == 0, "dockerd answers", seconds=60)
     yield host
@@ -101,21 +149,36 @@ def dockerd(folder):
     stop(process, seconds=30)
 
 
-def test_A07_dockerd_runs_its_containers_with_the_runtime(folder, registry, dockerd):
+def test_A07_dockerd_runs_execs_limits_pauses_stops_and_removes_with_the_runtime(folder, registry, dockerd):
     name, path = sorted(docker_command_lines().items())[0]
     docker, image = Client(name, path, dockerd, folder), f"{registry.host}/busybox"
     docker("pull", image).ok()
     ran = docker("run", "--rm", "--network", "none", image, "sh", "-c", "echo out; echo err >&2; exit 9")
     assert (ran.out, ran.err, ran.code) == ("out\n", "err\n", 9), said(folder, "dockerd")
-    docker("run", "-d", "--name", "stays", "--network", "none", "-m", "64m", image, "sleep", "600").ok()
+    script = "trap 'exit 5' TERM; while :; do sleep 0.05; done"
+    docker("run", "-d", "--name", "stays", "--network", "none", "-m", "64m", image, "sh", "-c", script).ok()
     assert docker.inspect("stays", "{{.HostConfig.Runtime}}") == "apus"
     assert docker("exec", "stays", "sh", "-c", "exit 21").code == 21
     assert docker("exec", "-i", "stays", "cat", stdin="in\n").ok() == "in\n"
     assert docker("run", "--rm", "--network", "none", image, "nosuch").code == 127
+    pid = int(docker.inspect("stays", "{{.State.Pid}}"))
+    assert memory_limit(pid) == 64 << 20
+    docker("update", "-m", "96m", "--memory-swap", "96m", "stays").ok()
+    assert memory_limit(pid) == 96 << 20
+    docker("pause", "stays").ok()
+    assert docker.inspect("stays", "{{.State.Status}}") == "paused"
+    docker("unpause", "stays").ok()
+    assert docker.inspect("stays", "{{.State.Status}}") == "running"
+    docker("stop", "-t", "20", "stays").ok()
+    assert docker.inspect("stays", "{{.State.Status}} {{.State.ExitCode}}") == "exited 5"
+    docker("start", "stays").ok()
     docker("kill", "stays").ok()
     assert docker("wait", "stays").line() == "137"
+    docker("rm", "stays").ok()
+    assert docker("ps", "-aq").ok() == "" and not os.path.exists(f"/proc/{pid}")
 
 
+@pytest.mark.parametrize("dockerd", ["sample"], indirect=True)
 def test_our_command_line_serves_dockerd_too(folder, registry, dockerd):
     """The verbs that change and look at a container, against a daemon that nobody here wrote."""
     apus, image = Client("apus", CLIENTS["apus"], dockerd, folder), f"{registry.host}/busybox"
@@ -148,26 +211,48 @@ def test_our_command_line_serves_dockerd_too(folder, registry, dockerd):
     assert re.search(r"^deleted: sha256:[0-9a-f]{64}$", apus("image", "prune", "-af").ok(), re.M)
 
 
-def test_A07_podman_runs_its_containers_with_the_runtime(folder, root):
-    def podman(*words, stdin=""):
-        return subprocess.run(
-            ["unshare", "-m", "podman", "--root", f"{folder}/pr", "--runroot", f"{folder}/prr", "--tmpdir", f"{folder}/pt", "--storage-driver",
-             "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", RUNTIME, *words],
-            input=stdin, capture_output=True, text=True, timeout=60, check=False)
+def test_A07_podman_runs_execs_limits_pauses_stops_and_removes_with_the_runtime(folder, root):
+    def podman(*words, by_sample=True, stdin=""):
+        environment = {**os.environ, "CONTAINERS_CONF": os.path.join(SAMPLES, "podman", "apus.conf")}
+        chosen = [] if by_sample else ["--runtime", RUNTIME]
+        command = ["podman", "--root", f"{folder}/pr", "--runroot", f"{folder}/prr", "--tmpdir", f"{folder}/pt", "--storage-driver", "vfs",
+                   "--cgroup-manager", "cgroupfs", "--events-backend", "none", *chosen, *words]
+        return subprocess.run(installed(*command), env=environment if by_sample else os.environ, input=stdin, capture_output=True, text=True,
+                              timeout=120, check=False)
+
+    def looked_at(form):
+        return podman("inspect", "-f", form, "stays").stdout.strip()
 
     # Podman raises limits that this container's process may keep as they are.
     place = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "--network", "none", "--rootfs", root]
     try:
-        ran = podman("run", "--rm", *place, "/bin/sh", "-c", "echo out; echo err >&2; exit 9")
+        ran = podman("run", "--rm", *place, "/bin/sh", "-c", "echo out; echo err >&2; exit 9", by_sample=False)
         assert (ran.returncode, ran.stdout, ran.stderr) == (9, "out\n", "err\n"), ran
-        begun = podman("run", "-d", "--name", "stays", *place, "/bin/sleep", "600")
+        begun = podman("run", "-d", "--name", "stays", "-m", "64m", *place, "/bin/sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done")
         assert begun.returncode == 0, begun
         assert podman("exec", "stays", "/bin/sh", "-c", "exit 21").returncode == 21
-        assert podman("inspect", "-f", "{{.OCIRuntime}} {{.State.Status}}", "stays").stdout == f"{RUNTIME} running\n"
-        assert podman("kill", "stays").returncode == 0
-        assert podman("wait", "stays").stdout == "137\n"
+        runtime, status, pid = looked_at("{{.OCIRuntime}} {{.State.Status}} {{.State.Pid}}").split()
+        assert (runtime, status) == ("apus", "running")
+        assert memory_limit(pid) == 64 << 20
+        assert podman("pause", "stays").returncode == 0
+        assert looked_at("{{.State.Status}}") == "paused"
+        assert podman("unpause", "stays").returncode == 0
+        assert looked_at("{{.State.Status}}") == "running"
+        assert podman("stop", "-t", "20", "stays").returncode == 0
+        assert looked_at("{{.State.Status}} {{.State.ExitCode}}") == "exited 5"
+        assert podman("rm", "stays").returncode == 0
+        assert podman("ps", "-aq").stdout == "" and not os.path.exists(f"/proc/{pid}")
     finally:
-        podman("rm", "-f", "stays")
+        podman("rm", "-f", "-i", "stays")
+
+
+def test_A07_every_sample_names_the_runtime_where_it_is_installed():
+    """CRI-O is no package of Debian 12: its sample is held to the keys of crio.conf(5)."""
+    assert sample("docker", "daemon.json")["runtimes"]["apus"]["path"] == INSTALLED
+    assert sample("podman", "apus.conf")["engine"]["runtimes"]["apus"][0] == INSTALLED
+    runtimes = sample("crio", "apus.conf")["crio"]["runtime"]
+    assert runtimes["default_runtime"] == "apus"
+    assert runtimes["runtimes"]["apus"] == {"runtime_path": INSTALLED, "runtime_type": "oci", "runtime_root": "/run/apus/runtime"}
 
 
 def test_A07_A08_only_shim_and_payload_stay_once_a_container_runs(apus, image, own_daemon):
