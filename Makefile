@@ -22,7 +22,7 @@ PYTEST      = $(PYTHON) -m pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-demo deps-test deps-bench deps-vm build build-tests demo test test-unit test-system lint format bench \
-        weakened nightly conformance cgroup2 install uninstall clean
+        weakened nightly fuzz conformance cgroup2 install uninstall clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ format: ## Format the sources in place
 
 weakened: build-tests ## Show that the attack tests fail where the guard is taken away
 	@SWIFT_BUILD="$(SWIFT_BUILD)" PYTHON=$(PYTHON) $(PYTHON) scripts/check-weakened
+
+fuzz: deps ## Give the readers of outside bytes inputs for SECONDS=n (60) each, or TARGET=x alone
+	@SWIFT=$(SWIFT) scripts/run-fuzz $(or $(SECONDS),60) $(TARGET)
 
 nightly: build-tests ## What takes hours: ten thousand races each, a kill at every system call
 	APUS_RACES=10000 APUS_KILLS=all $(PYTEST) Tests/Conformance/test_races.py Tests/Conformance/test_leftovers.py

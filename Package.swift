@@ -4,13 +4,17 @@ import PackageDescription
 // The layer table of docs/architecture.md, one line per module. A module may import what its line
 // lists, whatever that reaches, and the standard library; Tests/Tidy holds the sources to it.
 
-let strict: [SwiftSetting] = [
-    .strictMemorySafety(),
-    .treatAllWarnings(as: .error),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-]
+/// libFuzzer's archive when `make fuzz` builds, in a scratch folder of its own: every module then has coverage, and apus-fuzz exists.
+let fuzzArchive = Context.environment["APUS_FUZZ_ARCHIVE"]
+
+let strict: [SwiftSetting] =
+    [
+        .strictMemorySafety(),
+        .treatAllWarnings(as: .error),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + (fuzzArchive == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer", "-enable-testing"])])
 
 /// No shared library at all: these run where nothing of Swift, or of anything else, is installed.
 let fullyStatic = ["-static-executable"]
@@ -169,3 +173,18 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+if let fuzzArchive {
+    package.targets += [
+        .target(name: "CFuzzDriver", path: "Tests/Fuzz/CFuzzDriver"),
+        .executableTarget(
+            name: "apus-fuzz",
+            dependencies: [
+                "CFuzzDriver", "CoreTypes", "JSON", "OCISpec", "Cgroups", "Rootfs", "RuntimeCore", "Registry", "Archive", "LinuxSyscalls",
+                "ShimProtocol", "EngineAPI", systemPackage,
+            ],
+            path: "Tests/Fuzz/apus-fuzz", swiftSettings: strict,
+            linkerSettings: [.unsafeFlags([fuzzArchive, "-lstdc++"])]),
+    ]
+    package.products.append(.executable(name: "apus-fuzz", targets: ["apus-fuzz"]))
+}

@@ -1,0 +1,30 @@
+import Glibc
+
+/// A reader of outside bytes. Refusing them is right; a trap, a hang or a document that does not survive being written and read again is a
+/// finding.
+struct FuzzTarget: Sendable {
+    let name: String
+    let run: @Sendable ([UInt8]) -> Void
+
+    static let all =
+        [
+            FuzzTarget(name: "json", run: readJSON), FuzzTarget(name: "config", run: readRuntimeConfiguration),
+            FuzzTarget(name: "state", run: readStateFiles), FuzzTarget(name: "mount-options", run: readMountOptions),
+            FuzzTarget(name: "cgroup-path", run: readCgroupPath), FuzzTarget(name: "payload-files", run: readPayloadFiles),
+            FuzzTarget(name: "reference", run: readReferences), FuzzTarget(name: "challenge", run: readChallenge),
+            FuzzTarget(name: "image-documents", run: readImageDocuments), FuzzTarget(name: "tar", run: unpackTar),
+            FuzzTarget(name: "ttrpc", run: readFrames), FuzzTarget(name: "log", run: readLog),
+            FuzzTarget(name: "docker", run: readDockerBodies),
+        ]
+
+    /// The one that the command line names.
+    static let chosen = CommandLine.arguments.dropFirst().first.flatMap { name in all.first { $0.name == name } }
+}
+
+/// Traps with words, which an optimised `precondition` does not print.
+func require(_ holds: Bool, _ finding: @autoclosure () -> String) {
+    if holds { return }
+    print("Finding: \(finding())")
+    unsafe fflush(nil)
+    preconditionFailure()
+}

@@ -1,0 +1,87 @@
+import SystemPackage
+
+@testable import Cgroups
+@testable import CoreTypes
+@testable import JSON
+@testable import OCISpec
+@testable import Rootfs
+@testable import RuntimeCore
+
+func readJSON(_ bytes: [UInt8]) {
+    func read(_ use: (inout JSONReader) throws(JSONError) -> Void) {
+        do throws(JSONError) {
+            var reader = try JSONReader(bytes)
+            try use(&reader)
+            try reader.finish()
+        } catch { _ = "\(error)" }
+    }
+    read { reader throws(JSONError) in try reader.skipValue() }
+    read { reader throws(JSONError) in _ = try reader.readRaw() }
+    read { reader throws(JSONError) in _ = try reader.readString() }
+    read { reader throws(JSONError) in _ = try reader.readInteger(Int32.self) }
+    read { reader throws(JSONError) in _ = try reader.readStringDictionary() }
+}
+
+/// config.json, and what is planned from it.
+func readRuntimeConfiguration(_ bytes: [UInt8]) {
+    _ = try? RuntimeConfiguration.decode(bytes, isStrict: true)
+    _ = try? LinuxResources.decode(bytes)
+    _ = try? ProcessConfiguration.decode(bytes)
+    guard let configuration = try? RuntimeConfiguration.decode(bytes) else { return }
+    let again = try? RuntimeConfiguration.decode(configuration.encode())
+    require(again == configuration, "config.json is another one once it was written")
+    plan(configuration)
+    guard let linux = configuration.linux, let id = try? ContainerID("fuzzed") else { return }
+    _ = try? CgroupPath(linux.cgroupsPath, container: id)
+    guard let resources = linux.resources else { return }
+    for mode in [CgroupLayout.Mode.unified, .hybrid, .legacy] {
+        let planner = CgroupPlanner(mode: mode, legacyControllers: mode == .unified ? [] : Set(CgroupController.allCases))
+        _ = try? planner.plan(creating: resources)
+    }
+    _ = try? DeviceAccess(resources.devices)
+}
+
+private func plan(_ configuration: RuntimeConfiguration) {
+    for pivoting in [true, false] { _ = try? planRootfs(for: configuration, bundle: FilePath("/bundle"), pivoting: pivoting) }
+}
+
+/// What the runtime left in its state directory, which another version or another hand may have written.
+func readStateFiles(_ bytes: [UInt8]) {
+    if let record = try? ContainerRecord.decode(bytes) {
+        let again = try? ContainerRecord.decode(record.encoded)
+        require(again?.encoded == record.encoded, "the record is another one once it was written")
+    }
+    if let state = try? ContainerState.decode(bytes) {
+        let again = try? ContainerState.decode(state.encode())
+        require(again == state, "the state is another one once it was written")
+    }
+    _ = try? ContainerRecord.Init.decode(bytes)
+    _ = StageMessage(bytes)
+}
+
+/// A line for the destination, one for the type, one for the source, the others are options.
+func readMountOptions(_ bytes: [UInt8]) {
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    guard lines.count > 2 else { return }
+    var configuration = RuntimeConfiguration(ociVersion: "1.0.2")
+    configuration.root = RootConfiguration(path: "rootfs")
+    configuration.mounts = [MountConfiguration(destination: lines[0], type: lines[1], source: lines[2], options: Array(lines[3...]))]
+    var linux = LinuxConfiguration()
+    linux.namespaces = [LinuxNamespace(.mount)]
+    configuration.linux = linux
+    plan(configuration)
+}
+
+func readCgroupPath(_ bytes: [UInt8]) {
+    let text = String(decoding: bytes, as: UTF8.self)
+    guard let id = try? ContainerID("fuzzed") else { return }
+    if let path = try? CgroupPath(text, container: id) {
+        require(!path.components.contains("..") && !path.components.isEmpty, "a cgroup path leads up")
+    }
+    _ = try? SubordinatePaths(text.split(separator: "\n").map(String.init))
+}
+
+/// /etc/passwd of an image.
+func readPayloadFiles(_ bytes: [UInt8]) {
+    for userID in [0, 1000, UInt32.max] { _ = UserDatabase.home(of: userID, in: bytes) }
+}
