@@ -1,9 +1,12 @@
 /// A number of bytes.
 public struct ByteCount: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The number, from 0 to 2⁶⁴ − 1.
     public var bytes: UInt64
 
+    /// - Parameter bytes: the number itself; no unit is read into it.
     public init(_ bytes: UInt64) { self.bytes = bytes }
 
+    /// By the number of bytes.
     public static func < (left: ByteCount, right: ByteCount) -> Bool { left.bytes < right.bytes }
 
     /// The count in decimal units with at most four significant digits, as Docker prints sizes: `1.234MB`.
@@ -72,9 +75,12 @@ public struct ByteCount: Hashable, Comparable, Sendable, CustomStringConvertible
 
 /// A text that is no size.
 public struct InvalidByteCount: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What was to be read, as it was given.
     public let text: String
 
+    /// - Parameter text: what was to be read.
     public init(text: String) { self.text = text }
 
+    /// One line that names the text, as docker words it.
     public var description: String { "invalid size: '\(text)'" }
 }

@@ -19,6 +19,7 @@ public struct ContainerID: Hashable, Sendable, CustomStringConvertible {
         self.text = text
     }
 
+    /// The id alone.
     public var description: String { text }
 
     private static func isAllowed(_ byte: UInt8) -> Bool {
@@ -35,10 +36,13 @@ public struct ContainerID: Hashable, Sendable, CustomStringConvertible {
 
 /// A text that cannot name a container.
 public struct InvalidContainerID: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What was given as an id, at its full length.
     public let text: String
 
+    /// - Parameter text: what was given as an id.
     public init(text: String) { self.text = text }
 
+    /// One line that names the text and what an id may hold.
     public var description: String {
         text.utf8.count > ContainerID.maximumLength
             ? "invalid container ID: \(text.utf8.count) bytes long, at most \(ContainerID.maximumLength) are allowed"

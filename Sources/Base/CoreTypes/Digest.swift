@@ -16,6 +16,7 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// What the hash was made with; it also says how long it is.
     public let algorithm: Algorithm
     /// The encoded part: lower-case hexadecimal of exactly the algorithm's length.
     public let hex: String
@@ -59,6 +60,7 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
         try self.init(algorithm, hex: String(decoding: text, as: UTF8.self))
     }
 
+    /// `ALGORITHM:HEX`, as registries and documents have it. - Spec: image-spec v1.1, descriptor.md, "Digests".
     public var description: String { "\(algorithm.rawValue):\(hex)" }
 
     /// The first twelve hexadecimal digits, as tables print an id.
@@ -71,13 +73,17 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
 
 /// A text that is no digest of a registered algorithm.
 public struct InvalidDigest: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What was to be read, at its full length.
     public let text: String
+    /// What is wrong with it, in words that go before the text.
     public let problem: String
 
+    /// - Parameters: the text that was to be read, and what is wrong with it.
     public init(text: String, problem: String) {
         self.text = text
         self.problem = problem
     }
 
+    /// The problem and the first 200 characters of the text, in one line.
     public var description: String { "\(problem): \(String(text.prefix(200)).debugDescription)" }
 }

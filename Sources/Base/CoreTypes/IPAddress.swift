@@ -8,6 +8,7 @@ public struct IPAddress: Hashable, Comparable, Sendable, CustomStringConvertible
         public var bitCount: Int { self == .v4 ? 32 : 128 }
     }
 
+    /// IPv4 or IPv6, which also says how many bits there are.
     public let family: Family
     /// The address as a number; at most 32 bits of IPv4.
     public let bits: UInt128
@@ -50,6 +51,7 @@ public struct IPAddress: Hashable, Comparable, Sendable, CustomStringConvertible
     /// IPv4 before IPv6, then by number.
     public static func < (left: IPAddress, right: IPAddress) -> Bool { (left.family, left.bits) < (right.family, right.bits) }
 
+    /// Dotted decimal, or RFC 5952's shortest form of an IPv6 address.
     public var description: String { family == .v4 ? bytes.map(String.init).joined(separator: ".") : textV6 }
 
     private static func parseV4(_ text: some StringProtocol) -> UInt32? {
@@ -153,15 +155,18 @@ public struct AddressBlock: Hashable, Comparable, Sendable, CustomStringConverti
         self.init(containing: address, prefixLength: length)
     }
 
+    /// That of its addresses.
     public var family: IPAddress.Family { base.family }
     /// The highest address.
     public var last: IPAddress { IPAddress(family, bits: base.bits | Self.hostMask(family, prefixLength)) }
 
+    /// Whether an address lies in the block; one of the other family never does.
     public func contains(_ address: IPAddress) -> Bool { address.family == family && base <= address && address <= last }
 
     /// Whether every address of the other block is one of this.
     public func contains(_ other: AddressBlock) -> Bool { contains(other.base) && contains(other.last) }
 
+    /// Whether the two have an address in common, which is so only when one contains the other.
     public func overlaps(_ other: AddressBlock) -> Bool { contains(other.base) || other.contains(base) }
 
     /// By base, the larger block first.
@@ -169,6 +174,7 @@ public struct AddressBlock: Hashable, Comparable, Sendable, CustomStringConverti
         (left.base, left.prefixLength) < (right.base, right.prefixLength)
     }
 
+    /// CIDR notation, `10.0.0.0/8`.
     public var description: String { "\(base)/\(prefixLength)" }
 
     private static func hostMask(_ family: IPAddress.Family, _ prefixLength: Int) -> UInt128 {
@@ -205,5 +211,6 @@ public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
         return IPAddress(.v6, bits: UInt128(0xfe80) << 112 | identifier.reduce(0) { $0 << 8 | UInt128($1) })
     }
 
+    /// Six pairs of lower-case hex digits between colons.
     public var description: String { bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":") }
 }

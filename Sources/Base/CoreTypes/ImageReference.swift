@@ -14,7 +14,9 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
     public let domain: String
     /// The repository in that registry: `library/ubuntu`.
     public let path: String
+    /// What stands behind the last colon; nil where none was given, which is not yet `latest`.
     public let tag: String?
+    /// What stands behind the `@`; it decides over the tag where both are given.
     public let digest: Digest?
 
     /// Parses what a user typed.
@@ -94,14 +96,17 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
 
 /// A text that names no image.
 public struct InvalidImageReference: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What was to be read, as it was given.
     public let text: String
     /// Docker's message: `invalid reference format`, …
     public let problem: String
 
+    /// - Parameters: the text that was to be read, and the whole sentence that is printed of it.
     public init(text: String, problem: String) {
         self.text = text
         self.problem = problem
     }
 
+    /// The problem, as docker words it.
     public var description: String { problem }
 }

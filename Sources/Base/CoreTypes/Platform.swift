@@ -2,7 +2,9 @@
 /// names of Go's GOOS and GOARCH, as images carry them.
 /// - Source: image-spec v1.1, image-index.md, "platform".
 public struct Platform: Hashable, Sendable, CustomStringConvertible {
+    /// As Go's GOOS names it: `linux`.
     public var operatingSystem: String
+    /// As Go's GOARCH names it: `amd64`, `arm64`.
     public var architecture: String
     /// `v7` and the like; nil where the architecture's usual one is meant.
     public var variant: String?
@@ -49,6 +51,7 @@ public struct Platform: Hashable, Sendable, CustomStringConvertible {
         #endif
     }
 
+    /// `OS/ARCHITECTURE`, and `/VARIANT` where there is one.
     public var description: String {
         "\(operatingSystem)/\(architecture)" + (variant.map { "/\($0)" } ?? "")
     }
@@ -108,9 +111,12 @@ public struct Platform: Hashable, Sendable, CustomStringConvertible {
 
 /// A text that names no platform.
 public struct InvalidPlatform: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What was to be read, as it was given.
     public let text: String
 
+    /// - Parameter text: what was to be read.
     public init(text: String) { self.text = text }
 
+    /// One line that names the text and the form that is wanted.
     public var description: String { "\(text.debugDescription) is an invalid platform: use os/architecture[/variant], as linux/arm64" }
 }

@@ -53,6 +53,7 @@ public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible
         self.init(seconds: whole, nanoseconds: nanoseconds)
     }
 
+    /// The earlier one is the smaller.
     public static func < (left: Timestamp, right: Timestamp) -> Bool {
         (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
     }
@@ -88,10 +89,13 @@ public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible
 
 /// A text that is no moment in RFC 3339.
 public struct InvalidTimestamp: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What was to be read, at its full length.
     public let text: String
 
+    /// - Parameter text: what was to be read.
     public init(text: String) { self.text = text }
 
+    /// One line that names the text's first 100 characters and the form that is wanted.
     public var description: String { "invalid time \(String(text.prefix(100)).debugDescription): use 2026-01-02T15:04:05.999Z" }
 }
 

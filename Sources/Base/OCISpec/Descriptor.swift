@@ -4,16 +4,23 @@ internal import JSON
 /// A reference to a blob: what it is, its digest and its size.
 /// - Spec: image-spec v1.1, descriptor.md.
 public struct Descriptor: Hashable, Sendable {
+    /// What the content is; it is checked against what the content says of itself.
     public var mediaType: MediaType
+    /// Of the content's bytes.
     public var digest: Digest
     /// 0 or more.
     public var sizeBytes: Int64
     /// Other places of the blob. They are kept, never fetched from unasked.
     public var urls: [String] = []
+    /// What the writer noted; empty is left out when written.
     public var annotations: [String: String] = [:]
+    /// For a manifest in an index: what it runs on; nil when it does not say.
     public var platform: Platform?
+    /// `os.version` of the platform: the least version of the operating system, which only Windows has.
     public var osVersion: String?
+    /// `os.features` of the platform, such as `win32k`; all of them must be there.
     public var osFeatures: [String] = []
+    /// What the manifest is about when it is no image. - Spec: image-spec v1.1, descriptor.md.
     public var artifactType: MediaType?
     /// The blob itself in base64, not compared with the digest.
     public var data: String?

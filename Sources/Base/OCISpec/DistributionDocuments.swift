@@ -3,21 +3,26 @@ internal import JSON
 /// What a registry answers when it refuses.
 /// - Spec: distribution-spec v1.1, "Error Codes".
 public struct DistributionErrors: Equatable, Sendable, CustomStringConvertible {
+    /// One element of `errors`. - Spec: distribution-spec v1.1, "Error Codes".
     public struct Entry: Equatable, Sendable {
         /// `MANIFEST_UNKNOWN`, `DENIED`, `TOOMANYREQUESTS`, …
         public var code: String
+        /// For humans; empty where the registry gives none.
         public var message: String
         /// JSON of any shape, as it came.
         public var detail: String?
 
+        /// - Parameter detail: nil where the registry gives none.
         public init(code: String, message: String, detail: String? = nil) {
             self.code = code
             self.message = message
             self.detail = detail
         }
     }
+    /// In the registry's order; never empty in what a registry sends.
     public var entries: [Entry]
 
+    /// - Parameter entries: in the order in which they are printed.
     public init(entries: [Entry]) { self.entries = entries }
 
     /// The messages on one line, as Docker prints them: `manifest unknown: manifest unknown`.
@@ -63,6 +68,7 @@ extension DistributionErrors.Entry {
 /// What a token server answers.
 /// - Source: distribution, "Token Authentication Specification".
 public struct RegistryToken: Equatable, Sendable {
+    /// What goes behind `Bearer ` in the header; from `token`, else from `access_token`.
     public var token: String
     /// How long it is good for, from the moment it was asked for; 60 where the server does not say.
     public var expiresInSeconds: Int64

@@ -4,12 +4,18 @@ internal import JSON
 /// A list of manifests, one for each platform.
 /// - Spec: image-spec v1.1, image-index.md.
 public struct ImageIndex: Equatable, Sendable {
+    /// The OCI index or Docker's manifest list; the two are the same document but for that.
     public var mediaType: MediaType
+    /// In the order of preference; indexes among them may nest.
     public var manifests: [Descriptor]
+    /// What the index is about when it is none of images.
     public var artifactType: MediaType?
+    /// The manifest that this one refers to. - Spec: image-spec v1.1, image-index.md.
     public var subject: Descriptor?
+    /// What the writer noted; empty is left out when written.
     public var annotations: [String: String] = [:]
 
+    /// - Parameter manifests: in the order of preference.
     public init(mediaType: MediaType = .ociIndex, manifests: [Descriptor]) {
         self.mediaType = mediaType
         self.manifests = manifests
@@ -46,14 +52,20 @@ public struct ImageIndex: Equatable, Sendable {
 /// An image for one platform: its configuration and its layers.
 /// - Spec: image-spec v1.1, manifest.md.
 public struct ImageManifest: Equatable, Sendable {
+    /// The OCI manifest or Docker's of schema 2; the two are the same document but for that.
     public var mediaType: MediaType
+    /// The member `config`: where the image configuration lies.
     public var configuration: Descriptor
     /// The lowest first.
     public var layers: [Descriptor]
+    /// What the manifest is about when it is no image.
     public var artifactType: MediaType?
+    /// The manifest that this one refers to. - Spec: image-spec v1.1, manifest.md.
     public var subject: Descriptor?
+    /// What the writer noted; empty is left out when written.
     public var annotations: [String: String] = [:]
 
+    /// - Parameter layers: lowest first.
     public init(mediaType: MediaType = .ociManifest, configuration: Descriptor, layers: [Descriptor]) {
         self.mediaType = mediaType
         self.configuration = configuration

@@ -7,6 +7,7 @@ public enum ImageLayout {
     public static let markerFileName = "oci-layout"
     /// The index from which everything else is found.
     public static let indexFileName = "index.json"
+    /// `imageLayoutVersion` of the file `oci-layout`. - Spec: image-spec v1.1, image-layout.md.
     public static let version = "1.0.0"
     /// The annotation of a descriptor in `index.json` that names the tag.
     public static let tagAnnotation = "org.opencontainers.image.ref.name"

@@ -1,6 +1,7 @@
 /// A system call filter.
 /// - Spec: runtime-spec v1.3.0, config-linux.md, "Seccomp".
 public struct SeccompConfiguration: Equatable, Sendable {
+    /// What happens to a call, by libseccomp's names.
     public enum Action: String, Sendable, CaseIterable {
         case kill = "SCMP_ACT_KILL"
         case killProcess = "SCMP_ACT_KILL_PROCESS"
@@ -12,12 +13,14 @@ public struct SeccompConfiguration: Equatable, Sendable {
         case log = "SCMP_ACT_LOG"
         case notify = "SCMP_ACT_NOTIFY"
     }
+    /// Of seccomp(2), by their names there.
     public enum Flag: String, Sendable, CaseIterable {
         case synchronizeThreads = "SECCOMP_FILTER_FLAG_TSYNC"
         case log = "SECCOMP_FILTER_FLAG_LOG"
         case speculationAllow = "SECCOMP_FILTER_FLAG_SPEC_ALLOW"
         case waitKillableReceive = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"
     }
+    /// Whose calls are meant, by libseccomp's names.
     public enum Architecture: String, Sendable, CaseIterable {
         case x86 = "SCMP_ARCH_X86"
         case x86_64 = "SCMP_ARCH_X86_64"
@@ -43,6 +46,7 @@ public struct SeccompConfiguration: Equatable, Sendable {
         case parisc64 = "SCMP_ARCH_PARISC64"
         case riscv64 = "SCMP_ARCH_RISCV64"
     }
+    /// How an argument is compared, unsigned, by libseccomp's names.
     public enum Comparison: String, Sendable, CaseIterable {
         case notEqual = "SCMP_CMP_NE"
         case less = "SCMP_CMP_LT"
@@ -56,11 +60,14 @@ public struct SeccompConfiguration: Equatable, Sendable {
     public struct Argument: Equatable, Sendable {
         /// 0 to 5.
         public var index: UInt32
+        /// What the argument is compared with; the mask for `maskedEqual`.
         public var value: UInt64
         /// For `maskedEqual`: what the argument masked with `value` must be.
         public var valueTwo: UInt64
+        /// How it is compared.
         public var comparison: Comparison
 
+        /// - Parameter valueTwo: for `maskedEqual` alone.
         public init(index: UInt32, value: UInt64, valueTwo: UInt64 = 0, comparison: Comparison) {
             self.index = index
             self.value = value
@@ -70,12 +77,16 @@ public struct SeccompConfiguration: Equatable, Sendable {
     }
     /// What happens to some calls; all of the arguments' conditions must hold.
     public struct Rule: Equatable, Sendable {
+        /// Of system calls, one at least; those that nobody knows are passed over.
         public var names: [String]
+        /// What happens to the calls where all conditions hold.
         public var action: Action
         /// For `errno` and `trace`; nil is EPERM.
         public var errnoReturn: UInt32?
+        /// Conditions, all of which must hold; empty is always.
         public var arguments: [Argument]
 
+        /// - Parameter errnoReturn: for the actions `errno` and `trace` alone; nil is EPERM.
         public init(names: [String], action: Action, errnoReturn: UInt32? = nil, arguments: [Argument] = []) {
             self.names = names
             self.action = action
@@ -84,15 +95,21 @@ public struct SeccompConfiguration: Equatable, Sendable {
         }
     }
 
+    /// What happens to calls that no rule is about.
     public var defaultAction: Action
     /// For `errno` and `trace`; nil is EPERM.
     public var defaultErrnoReturn: UInt32?
+    /// Beside the machine's own, which is always among them.
     public var architectures: [Architecture] = []
+    /// Of seccomp(2).
     public var flags: [Flag] = []
     /// The socket that takes the descriptor of `notify`.
     public var listenerPath: String?
+    /// Words that go to the listener with each state; needs `listenerPath`.
     public var listenerMetadata: String?
+    /// The member `syscalls`.
     public var rules: [Rule] = []
 
+    /// - Parameter defaultAction: of a filter without rules.
     public init(defaultAction: Action) { self.defaultAction = defaultAction }
 }

@@ -5,10 +5,12 @@ public struct SpecProblem: Error, Equatable, Sendable, CustomStringConvertible {
     /// What was expected and what was found, without the field.
     public let problem: String
 
+    /// - Parameters: the member's path, empty for the document itself, and what is wrong with it.
     public init(field: String, problem: String) {
         self.field = field
         self.problem = problem
     }
 
+    /// `FIELD: PROBLEM`, or the problem alone of the document itself.
     public var description: String { field.isEmpty ? problem : "\(field): \(problem)" }
 }
