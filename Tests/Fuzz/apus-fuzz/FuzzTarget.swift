@@ -25,6 +25,6 @@ struct FuzzTarget: Sendable {
 func require(_ holds: Bool, _ finding: @autoclosure () -> String) {
     if holds { return }
     print("Finding: \(finding())")
-    unsafe fflush(nil)
+    fflush(nil)
     preconditionFailure()
 }
