@@ -218,6 +218,7 @@ final class ShimService {
 
     private func describe() -> DescribeResponse {
         var answer = DescribeResponse()
+        answer.protocolVersion = SupervisionMethod.version
         answer.shimPID = UInt32(bitPattern: processID())
         answer.id = context.configuration.id
         guard let task else { return answer }

@@ -94,7 +94,8 @@ package struct ProcessDescription: ProtobufMessage {
 /// `apus.shim.v1.DescribeResponse`: what a daemon that comes back asks first.
 package struct DescribeResponse: ProtobufMessage {
     package static let fullName = "apus.shim.v1.DescribeResponse"
-    package var protocolVersion = SupervisionMethod.version
+    /// 0 when the shim does not say, which is no version at all.
+    package var protocolVersion: UInt32 = 0
     package var shimPID: UInt32 = 0
     package var id = ""
     /// Empty before Create.

@@ -23,6 +23,14 @@ struct WireTests {
         #expect(try decoded.options?.unwrap(RuncOptions.self) == nil)
     }
 
+    @Test("A shim that says no version of its protocol is not taken for one of this version")
+    func absentVersion() throws {
+        #expect(try DescribeResponse(decoding: [UInt8]()).protocolVersion == 0)
+        var description = DescribeResponse()
+        description.protocolVersion = SupervisionMethod.version
+        #expect(try DescribeResponse(decoding: description.encoded()) == description)
+    }
+
     @Test("Bytes are those that protoc's own encoder makes")
     func knownBytes() throws {
         #expect(KillRequest(id: "a", signal: 300, all: true).encoded() == [0x0a, 1, 0x61, 0x18, 0xac, 0x02, 0x20, 1])
