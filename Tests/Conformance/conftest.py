@@ -105,10 +105,10 @@ class Runtime:
         done = subprocess.run(command, stdin=stdin, capture_output=True, timeout=timeout, check=False, **popen)
         return Result(command, done, self.kind != "crun")
 
-    def detached(self, *words, **popen):
+    def detached(self, *words, options=(), **popen):
         """For commands that leave a process behind, which would keep pipes of ours open."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            command = self.command(*words)
+            command = self.command(*words, options=options)
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=60, check=False, **popen)
             out.seek(0)
             err.seek(0)

@@ -242,7 +242,6 @@ def test_what_is_not_there_yet_is_refused_by_its_name(runtime, bundle, container
     for verb in ("checkpoint", "restore"):
         runtime(verb, container).fails(f"{verb} is not supported yet", code=1)
     bundle.write("true")
-    runtime("create", "-b", bundle.path, container, options=["--systemd-cgroup"]).fails("--systemd-cgroup")
     for field, changes in {
         "linux.intelRdt": {"linux": {"intelRdt": {"closID": "x"}}},
     }.items():

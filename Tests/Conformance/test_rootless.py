@@ -1,11 +1,11 @@
 """The runtime of an ordinary user: no capability, no cgroup of their own, and only the ids that they may map."""
 
-import json
 import os
 import shutil
 
 import pytest
 from conftest import Runtime
+from ordinary import copy_for_all, hand_over
 
 pytestmark = pytest.mark.ours
 
@@ -18,36 +18,20 @@ def rootless(runtime, folder):
     home = os.path.join(folder, "rootless")
     os.mkdir(home)
     os.chown(home, USER, USER)
-    # Others may not look into the folder that it is built in.
-    program = shutil.copy(runtime.path, os.path.join(folder, "apus-runtime"))
-    os.chmod(program, 0o755)
     for name, line in [("passwd", f"ordinary:x:{USER}:{USER}::{home}:/bin/sh"), ("group", f"ordinary:x:{USER}:"),
                        ("subuid", f"{USER}:{FIRST_SUBID}:65536"), ("subgid", f"{USER}:{FIRST_SUBID}:65536")]:
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(f"root:x:0:0::/root:/bin/sh\n{line}\n" if name == "passwd" else f"{line}\n")
-    made = Runtime(program, home)
-    made.kind = "apus"
+    made = Runtime(copy_for_all(runtime, folder), home)
     binds = "; ".join(f"mount --bind {folder}/{name} /etc/{name}" for name in ("passwd", "group", "subuid", "subgid"))
     made.prefix = ["unshare", "-m", "sh", "-ec", f'{binds}; exec setpriv --reuid {USER} --regid {USER} --clear-groups "$@"', "sh"]
     return made
 
 
-def own(bundle, owner=USER):
-    for folder, folders, files in os.walk(bundle.path):
-        for name in [".", *folders, *files]:
-            os.chown(os.path.join(folder, name), owner, owner, follow_symlinks=False)
-
-
 @pytest.fixture
 def single(rootless, bundle):
     """A bundle as `spec --rootless` describes it: the user alone is mapped."""
-    own(bundle)
-    rootless("spec", "--rootless", "-b", bundle.path).ok()
-    with open(os.path.join(bundle.path, "config.json"), encoding="utf-8") as file:
-        bundle.config = json.load(file)
-    bundle.config["process"]["terminal"] = False
-    bundle.config["root"]["readonly"] = False
-    return bundle
+    return hand_over(rootless, bundle, USER)
 
 
 @pytest.fixture

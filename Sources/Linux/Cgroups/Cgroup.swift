@@ -20,9 +20,9 @@ package struct Cgroup: Sendable {
     /// What to keep in order to find this cgroup again.
     package let record: CgroupRecord
 
-    init(mode: CgroupLayout.Mode, branches: [Branch]) {
+    init(mode: CgroupLayout.Mode, branches: [Branch], unit: SystemdUnit? = nil) {
         self.branches = branches
-        record = CgroupRecord(mode: mode, places: branches.map(\.place))
+        record = CgroupRecord(mode: mode, places: branches.map(\.place), unit: unit)
     }
 
     /// Makes a container's cgroup and sets its limits; processes are added later. Whatever it made is removed again
@@ -30,13 +30,10 @@ package struct Cgroup: Sendable {
     /// - Parameters:
     ///   - path: where; an existing cgroup is taken when it has no processes.
     ///   - resources: the container's limits; nil sets none but those on devices.
-    /// - Throws: `notEmpty`, `unavailable`, `unsupported` (the systemd driver too) or `refused`.
+    /// - Throws: `notEmpty`, `unavailable`, `unsupported` or `refused`.
     package static func create(
-        _ path: CgroupPath, driver: CgroupDriver = .file, resources: LinuxResources?, layout: CgroupLayout? = nil
+        _ path: CgroupPath, resources: LinuxResources?, layout: CgroupLayout? = nil
     ) throws(CgroupError) -> Cgroup {
-        guard driver == .file else {
-            throw CgroupError(.unsupported, doing: "create cgroup \(path.relative)", reason: "the systemd cgroup driver is not supported")
-        }
         let layout = if let layout { layout } else { try CgroupLayout.detect() }
         return try CgroupConstruction(plannedRecord(path, layout: layout), layout: layout, resources: resources).finish()
     }

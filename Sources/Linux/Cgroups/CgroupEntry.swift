@@ -50,6 +50,12 @@ package final class CgroupEntry: Sendable {
         unified = nil
     }
 
+    /// For a process that somebody else puts there.
+    package init() {
+        files = []
+        unified = nil
+    }
+
     private static func controlFile(of place: CgroupRecord.Place) -> String {
         "\(place.directory)/\(place.version == .v1 ? "tasks" : "cgroup.procs")"
     }

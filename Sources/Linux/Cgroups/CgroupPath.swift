@@ -1,12 +1,5 @@
 package import CoreTypes
 
-/// Who makes cgroups: this process, or systemd at its request.
-package enum CgroupDriver: String, Sendable {
-    case file
-    /// Refused by name until it is built.
-    case systemd
-}
-
 /// Where in every hierarchy a container's cgroup lies: checked components, so that no file outside can be meant.
 package struct CgroupPath: Equatable, Sendable {
     /// The most components.

@@ -30,10 +30,13 @@ package struct CgroupRecord: Equatable, Sendable {
     package let mode: CgroupLayout.Mode
     /// Empty where there is no cgroup, for want of rights.
     package let places: [Place]
+    /// Whose cgroup it is where systemd makes it; nil where files do.
+    package let unit: SystemdUnit?
 
-    package init(mode: CgroupLayout.Mode, places: [Place]) {
+    package init(mode: CgroupLayout.Mode, places: [Place], unit: SystemdUnit? = nil) {
         self.mode = mode
         self.places = places
+        self.unit = unit
     }
 
     /// Writes the record as one JSON value.
@@ -52,6 +55,10 @@ package struct CgroupRecord: Equatable, Sendable {
                     }
                 }
             }
+            if let unit {
+                writer.name("unit")
+                unit.write(to: &writer)
+            }
         }
     }
 
@@ -59,15 +66,17 @@ package struct CgroupRecord: Equatable, Sendable {
     package init(from reader: inout JSONReader) throws(JSONError) {
         var mode: CgroupLayout.Mode?
         var places: [Place] = []
+        var unit: SystemdUnit?
         try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
             switch name {
             case "mode": mode = try reader.readCase()
             case "places": places = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try Place(from: &reader) }
+            case "unit": unit = try SystemdUnit(from: &reader)
             default: try reader.skipValue()
             }
         }
         guard let mode else { throw reader.problem("a cgroup needs a mode") }
-        self.init(mode: mode, places: places)
+        self.init(mode: mode, places: places, unit: unit)
     }
 }
 

@@ -16,17 +16,25 @@ final class ContainerCgroup {
     private let resources: LinuxResources?
     /// Whether processes are cloned into v2's directory rather than moved there.
     private let bornInUnified: Bool
+    /// What of a new container's annotations may be properties of its unit.
+    private let annotations: [String: String]
 
     /// For a new container: looks where the cgroup will be, and makes nothing yet.
-    init(for configuration: RuntimeConfiguration, id: String) throws(RuntimeError) {
+    /// - Parameter systemdDirectory: where the systemd is that makes the cgroup; nil makes it by files.
+    init(for configuration: RuntimeConfiguration, id: String, systemdDirectory: String?) throws(RuntimeError) {
         do throws(CgroupError) {
             let layout = try CgroupLayout.detect()
-            record = try Cgroup.plannedRecord(
-                CgroupPath(configuration.linux?.cgroupsPath, container: Self.checked(id)), layout: layout)
+            let (path, id) = (configuration.linux?.cgroupsPath, try Self.checked(id))
+            if let systemdDirectory {
+                record = try Cgroup.plannedRecord(try SystemdUnit(path, container: id, runtimeDirectory: systemdDirectory), layout: layout)
+            } else {
+                record = try Cgroup.plannedRecord(CgroupPath(path, container: id), layout: layout)
+            }
             self.layout = layout
             resources = configuration.linux?.resources
+            annotations = configuration.annotations
         } catch { throw RuntimeError(error) }
-        bornInUnified = record.hasUnified && canCloneIntoCgroup()
+        bornInUnified = systemdDirectory == nil && record.hasUnified && canCloneIntoCgroup()
     }
 
     /// For a container on record.
@@ -34,6 +42,7 @@ final class ContainerCgroup {
         self.record = record
         layout = nil
         resources = nil
+        annotations = [:]
         bornInUnified = record.hasUnified && canCloneIntoCgroup()
         do throws(CgroupError) { cgroup = try Cgroup(opening: record) } catch { throw RuntimeError(error) }
     }
@@ -45,7 +54,8 @@ final class ContainerCgroup {
     /// Makes as much of a new container's cgroup as its first process needs for its birth; all of it for a caller who may have no right to it.
     /// - Returns: why there is none, where the caller has no right to one and the container can do without: it has no limits.
     func begin(_ rootless: RootlessPolicy) throws(RuntimeError) -> String? {
-        guard let layout else { return nil }
+        // Systemd takes in a process that exists.
+        guard let layout, record.unit == nil else { return nil }
         do throws(CgroupError) {
             if rootless.applies() { return try makeOrDoWithout(layout) }
             construction = try CgroupConstruction(record, layout: layout, resources: resources)
@@ -56,7 +66,18 @@ final class ContainerCgroup {
     }
 
     /// Makes the rest, and sets the limits.
-    func finish() throws(RuntimeError) { do throws(CgroupError) { try complete() } catch { throw RuntimeError(error) } }
+    /// - Parameter process: the container's first.
+    func finish(around process: Int32) throws(RuntimeError) {
+        do throws(CgroupError) {
+            if let layout, record.unit != nil {
+                cgroup = try Cgroup.create(
+                    planned: record, layout: layout, resources: resources, process: process, annotations: annotations,
+                    controllingDevices: effectiveUserID() == 0)
+            } else {
+                try complete()
+            }
+        } catch { throw RuntimeError(error) }
+    }
 
     /// How a new container's first process gets in, once `begin` has been called.
     var admission: CgroupAdmission {
@@ -100,6 +121,11 @@ final class ContainerCgroup {
         } catch { throw RuntimeError(error) }
     }
 
+    /// The way in for an ordinary user where systemd made the cgroup.
+    func attachment() throws(RuntimeError) -> SystemdAttachment? {
+        try perform { cgroup throws(CgroupError) in try cgroup.attachment() } ?? nil
+    }
+
     func isFrozen() throws(RuntimeError) -> Bool { try perform { cgroup throws(CgroupError) in try cgroup.isFrozen() } ?? false }
 
     func freeze() throws(RuntimeError) { _ = try perform { cgroup throws(CgroupError) in try cgroup.freeze() } }
@@ -122,7 +148,10 @@ final class ContainerCgroup {
 
     /// Changes the limits of a container that exists.
     func update(_ resources: LinuxResources) throws(RuntimeError) {
-        _ = try perform { cgroup throws(CgroupError) in try cgroup.apply(resources) }
+        _ = try perform { cgroup throws(CgroupError) in
+            try cgroup.tellSystemd(resources)
+            try cgroup.apply(resources)
+        }
     }
 
     func usage() throws(RuntimeError) -> UsageReport {
@@ -146,6 +175,15 @@ final class ContainerCgroup {
             // Planned and perhaps made in part.
             do throws(CgroupError) { cgroup = try Cgroup(opening: record) } catch { throw RuntimeError(error) }
         }
+        do throws(RuntimeError) {
+            _ = try perform { cgroup throws(CgroupError) in try cgroup.stopUnit() }
+        } catch {
+            throw error.followed { () throws(RuntimeError) in try deleteDirectories() }
+        }
+        try deleteDirectories()
+    }
+
+    private func deleteDirectories() throws(RuntimeError) {
         _ = try perform { cgroup throws(CgroupError) in try cgroup.delete() }
     }
 

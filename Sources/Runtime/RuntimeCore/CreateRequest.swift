@@ -24,6 +24,8 @@ package struct CreateRequest: Sendable {
     package var preservedDescriptors: Int32 = 0
     /// Whether the container may go without a cgroup where the caller has no right to one.
     package var rootless = RootlessPolicy.auto
+    /// Where the systemd that makes the cgroup has its sockets, `/run` or `$XDG_RUNTIME_DIR`; nil makes it by files.
+    package var systemdDirectory: String?
     /// Where newuidmap and newgidmap are looked for.
     package var searchPath = ""
     /// Appended to the payload's environment.

@@ -47,7 +47,7 @@ package final class Creation {
             rootfsPlan = try planRootfs(for: configuration, bundle: bundle.path, pivoting: request.pivoting)
         } catch { throw RuntimeError(error) }
         try Self.checkConsole(request, terminal: process.terminal)
-        cgroup = try ContainerCgroup(for: configuration, id: request.id)
+        cgroup = try ContainerCgroup(for: configuration, id: request.id, systemdDirectory: request.systemdDirectory)
         record = Self.firstRecord(request, bundle, cgroup)
         directory = try StateDirectory.make(in: request.stateRoot, id: request.id)
     }

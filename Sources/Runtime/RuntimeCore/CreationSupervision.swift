@@ -31,7 +31,7 @@ extension Creation {
         try NetworkDevices(devices: linux?.netDevices ?? [:]).move(toNamespaceOf: process, path: linux?.namespace(.network)?.path)
         if admission.hasMoreToEnter {
             // Init is busy with what needs no cgroup meanwhile.
-            try cgroup.finish()
+            try cgroup.finish(around: process)
             let entry = try cgroup.entry()
             // A number outlives the entry that it belongs to only as long as someone holds that.
             try withExtendedLifetime(entry) { () throws(RuntimeError) in

@@ -14,6 +14,8 @@ struct ExecStage {
     let isInUserNamespace: Bool
     var payload: PayloadStage
     let cgroup: CgroupEntry
+    /// Systemd puts the process into the cgroup, and the runtime says when.
+    let isAttached: Bool
     let consoleSocket: HeldDescriptor?
     let keyring: String?
     let preservedDescriptors: Int32
@@ -21,6 +23,7 @@ struct ExecStage {
     mutating func run(_ channel: StageChannel) -> Never {
         do throws(RuntimeError) {
             try isolate(channel)
+            if isAttached { try channel.await(.cgroupReady) }
             try enterCgroup()
             try joinNamespaces()
             try setUpSession()

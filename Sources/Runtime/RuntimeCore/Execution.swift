@@ -90,7 +90,11 @@ package final class Execution {
         }
         let console = try ConsoleEnds(socket: request.consoleSocket, terminal: plan.terminal)
         let cgroup = try ContainerCgroup(recorded: record.cgroup)
-        let entry = try cgroup.entry(below: request.cgroups)
+        let attachment = isOrdinary && record.cgroup.unit != nil ? try cgroup.attachment() : nil
+        if attachment != nil, !request.cgroups.isEmpty {
+            throw RuntimeError(.unsupported, "--cgroup: where systemd puts an ordinary user's process, it puts it into the unit itself")
+        }
+        let entry = attachment == nil ? try cgroup.entry(below: request.cgroups) : CgroupEntry()
         let joinedFirst = typesJoinedFirst
         let isInUserNamespace = joinedTypes.contains(.user)
         var plan = plan
@@ -100,7 +104,7 @@ package final class Execution {
         var stage = ExecStage(
             target: HeldDescriptor(target), namespaces: joinedTypes.subtracting(joinedFirst), isInUserNamespace: isInUserNamespace,
             payload: PayloadStage(plan: plan, inherited: inherited, filter: filter, setsLimits: !isInUserNamespace),
-            cgroup: entry,
+            cgroup: entry, isAttached: attachment != nil,
             consoleSocket: console.sending, keyring: record.newKeyring ? "_ses.\(record.id)" : nil,
             preservedDescriptors: request.preservedDescriptors)
         let (ours, theirs) = try StageChannel.pair()
@@ -117,7 +121,7 @@ package final class Execution {
         case .parent(let process, let pidfd):
             theirs.socket.close()
             console.sending?.close()
-            return try supervise(MadeProcess(process: process, pidfd: pidfd, channel: ours), console)
+            return try supervise(MadeProcess(process: process, pidfd: pidfd, channel: ours), console, attachment)
         }
     }
 
@@ -132,11 +136,17 @@ package final class Execution {
         record.ownNamespaces.reduce(into: []) { $0.insert(NamespaceTypes($1)) }
     }
 
-    private func supervise(_ made: consuming MadeProcess, _ console: ConsoleEnds) throws(RuntimeError) -> PreparedProcess {
+    private func supervise(
+        _ made: consuming MadeProcess, _ console: ConsoleEnds, _ attachment: SystemdAttachment?
+    ) throws(RuntimeError) -> PreparedProcess {
         let process = made.process
         let pidfd = made.pidfd
         let channel = made.channel
         do throws(RuntimeError) {
+            if let attachment {
+                do throws(CgroupError) { try attachment.attach(process) } catch { throw RuntimeError(error) }
+                try channel.send(.cgroupReady)
+            }
             try waitUntilPrepared(channel, process)
             if !isOrdinary { try plan.adjustOOMScore(of: process) }
             try plan.scheduling.apply(to: process)

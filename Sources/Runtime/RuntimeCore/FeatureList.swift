@@ -15,6 +15,9 @@ package func runtimeFeatures() -> RuntimeFeatures {
     features.linux.cgroup.v2 = true
     features.linux.memoryPolicyModes = MemoryPolicy.Mode.allCases
     features.linux.memoryPolicyFlags = MemoryPolicy.Flag.allCases
+    features.linux.cgroup.systemd = true
+    features.linux.cgroup.systemdUser = true
+    features.linux.cgroup.rdma = true
     features.linux.seccomp.enabled = true
     features.linux.seccomp.actions = SeccompConfiguration.Action.allCases.map(\.rawValue)
     features.linux.seccomp.operators = SeccompConfiguration.Comparison.allCases.map(\.rawValue)

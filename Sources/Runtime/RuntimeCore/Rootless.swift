@@ -9,7 +9,7 @@ package enum RootlessPolicy: String, Sendable {
     case auto
 
     /// Looked at only once something was refused.
-    func applies() -> Bool {
+    package func applies() -> Bool {
         switch self {
         case .always: true
         case .never: false

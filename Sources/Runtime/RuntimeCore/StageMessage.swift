@@ -4,7 +4,7 @@ enum StageMessage: Equatable, Sendable {
     case forked(process: Int32)
     /// Runtime to init: the mappings of your user namespace stand.
     case identityReady
-    /// Runtime to init, with the control files to enter: the cgroup stands.
+    /// Runtime to init, with the control files to enter: the cgroup stands. To a process that `exec` adds: systemd has put you there.
     case cgroupReady
     /// Init to runtime: everything is mounted, the old root is still there.
     case rootMounted

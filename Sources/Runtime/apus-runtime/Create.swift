@@ -29,7 +29,6 @@ extension CreateRequest {
     /// The request that `create` or `run` was called with.
     init(_ invocation: Invocation, waitsForStart: Bool) throws(RuntimeError) {
         let flags = invocation.flags
-        try invocation.globals.requireFileDriver()
         self.init(
             id: invocation.id, stateRoot: invocation.globals.stateRoot, bundle: FilePath(flags.value("bundle") ?? "."),
             waitsForStart: waitsForStart)
@@ -41,6 +40,7 @@ extension CreateRequest {
         isStrict = flags.isSet("strict")
         newKeyring = !flags.isSet("no-new-keyring")
         preservedDescriptors = try invocation.preservedDescriptors()
+        systemdDirectory = try invocation.globals.systemdDirectory()
         rootless = invocation.globals.rootless
         searchPath = invocation.surroundings.searchPath
         addedEnvironment = invocation.surroundings.activationVariables

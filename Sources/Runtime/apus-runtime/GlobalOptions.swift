@@ -1,3 +1,4 @@
+internal import Cgroups
 internal import LinuxSyscalls
 internal import RuntimeCore
 internal import SystemPackage
@@ -9,7 +10,7 @@ struct GlobalOptions {
         .value("log", help: "file that messages are appended to (default: standard error)"),
         .value("log-format", help: "'text' (default) or 'json'"),
         .value("root", help: "directory of the containers' state"),
-        .toggle("systemd-cgroup", help: "not supported yet: refused by create and run"),
+        .toggle("systemd-cgroup", help: "let systemd make the container's cgroup; cgroupsPath is slice:prefix:name then"),
         .value("rootless", help: "whether a container may lack a cgroup for want of rights: 'true', 'false' or 'auto' (default)"),
         .toggle("help", "h", help: "show help"),
         .toggle("version", "v", help: "print the version"),
@@ -21,7 +22,8 @@ struct GlobalOptions {
     let logFile: FilePath?
     let logFormat: Log.Format
     let isDebug: Bool
-    let usesSystemd: Bool
+    private let usesSystemd: Bool
+    private let userRuntimeDirectory: String?
     let rootless: RootlessPolicy
 
     init(_ flags: ParsedFlags, _ surroundings: Surroundings) throws(RuntimeError) {
@@ -45,10 +47,21 @@ struct GlobalOptions {
         logFile = flags.value("log").map { start.pushing(FilePath($0)) }
         isDebug = flags.isSet("debug")
         usesSystemd = flags.isSet("systemd-cgroup")
+        userRuntimeDirectory = surroundings.variable("XDG_RUNTIME_DIR")
     }
 
-    /// Refuses the systemd driver where cgroups are made.
-    func requireFileDriver() throws(RuntimeError) {
-        if usesSystemd { throw RuntimeError(.unsupported, "--systemd-cgroup: the systemd cgroup driver is not supported yet") }
+    /// Where the sockets of the systemd are that makes cgroups: the machine's, or the user's own; nil where none is asked for.
+    /// - Throws: `unsupported` where none runs.
+    func systemdDirectory() throws(RuntimeError) -> String? {
+        guard usesSystemd else { return nil }
+        guard Cgroup.hasSystemd() else {
+            throw RuntimeError(
+                .unsupported, "--systemd-cgroup: systemd does not run here (there is no /run/systemd/system): leave the flag out")
+        }
+        if !rootless.applies() { return "/run" }
+        guard let userRuntimeDirectory else {
+            throw RuntimeError(.invalidArgument, "--systemd-cgroup: a user's systemd is found by XDG_RUNTIME_DIR, which is not set")
+        }
+        return userRuntimeDirectory
     }
 }

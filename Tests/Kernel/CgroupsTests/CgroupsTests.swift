@@ -288,13 +288,6 @@ struct CgroupsTests {
         }
     }
 
-    @Test("the systemd driver is refused by name")
-    func systemd() throws {
-        let error = #expect(throws: CgroupError.self) { _ = try Cgroup.create(ownPath("systemd"), driver: .systemd, resources: nil) }
-        #expect(error?.description.contains("systemd cgroup driver is not supported") == true)
-        #expect(try remains("systemd") == [])
-    }
-
     @Test("what is mounted decides about the mode, not what /proc/self/cgroup lists")
     func detection() throws {
         let folder = FilePath("/tmp/apus-cgroups-\(getpid())")

@@ -223,7 +223,10 @@ struct CgroupPlanTests {
         let (record, bytes) = encode("a/b")
         #expect(try decode(bytes) == record)
         #expect(throws: JSONError.self) { try decode(encode("a/../../b").1) }
-        #expect(throws: JSONError.self) { try decode(Array(#"{"mode":"hybrid","places":[]}"#.utf8)) }
+        // None at all, where the maker had no right to one.
+        #expect(try decode(Array(#"{"mode":"hybrid","places":[]}"#.utf8)).places.isEmpty)
+        #expect(throws: JSONError.self) { try decode(Array(#"{"places":[]}"#.utf8)) }
+        #expect(throws: JSONError.self) { try decode(Array(#"{"mode":"hybrid","places":[],"unit":{"name":"x"}}"#.utf8)) }
     }
 }
 
