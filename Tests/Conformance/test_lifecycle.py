@@ -238,17 +238,9 @@ def test_the_log_file_has_runcs_forms(runtime, folder, container):
 
 
 @pytest.mark.ours
-def test_what_is_not_there_yet_is_refused_by_its_name(runtime, bundle, container):
-    for verb in ("checkpoint", "restore"):
-        runtime(verb, container).fails(f"{verb} is not supported yet", code=1)
-    bundle.write("true")
-    for field, changes in {
-        "linux.intelRdt": {"linux": {"intelRdt": {"closID": "x"}}},
-    }.items():
-        kept = json.dumps(bundle.config)
-        bundle.write(**changes)
-        runtime("create", "-b", bundle.path, container).fails(field)
-        bundle.config = json.loads(kept)
+def test_resctrl_is_refused_by_its_member_where_there_is_none(runtime, bundle, container):
+    bundle.write(["true"], linux={"intelRdt": {"closID": "x"}})
+    runtime("create", "-b", bundle.path, container).fails("linux.intelRdt", "no resctrl file system is mounted")
 
 
 @pytest.mark.ours

@@ -104,6 +104,12 @@ def test_the_owners_of_an_id_mapped_mount_are_those_of_its_mappings(runtime, bun
     assert (status.st_uid, status.st_gid) == (3, 4)
 
 
+def test_the_mappings_may_stand_in_the_option(runtime, bundle, container, owned):
+    mount(bundle, "/mapped", owned, "bind", "idmap=uids=0-5000-1000;gids=0-6000-1000")
+    bundle.write("stat -c '%u %g' /mapped/file")
+    assert runtime("run", "-b", bundle.path, container).ok().lines == ["5007 6009"]
+
+
 def test_idmap_alone_takes_the_mappings_of_the_user_namespace(runtime, bundle, container, owned):
     os.chown(bundle.rootfs, 100000, 100000)
     bundle.config["linux"]["namespaces"].append({"type": "user"})

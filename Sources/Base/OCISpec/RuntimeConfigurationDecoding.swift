@@ -54,6 +54,19 @@ extension RootConfiguration {
 }
 
 extension MountConfiguration {
+    /// Reads and validates a list of mounts, as `mounts add` takes it.
+    /// - Throws: `SpecProblem` naming the member.
+    public static func decodeList(_ bytes: [UInt8]) throws(SpecProblem) -> [MountConfiguration] {
+        let mounts = try decodeDocument(bytes, limits: kernelBoundLimits) { (reader: inout JSONReader) throws(JSONError) in
+            try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try MountConfiguration(from: &reader) }
+        }
+        for (index, mount) in mounts.enumerated() {
+            try IDMapping.validate(mount.uidMappings, at: "[\(index)].uidMappings")
+            try IDMapping.validate(mount.gidMappings, at: "[\(index)].gidMappings")
+        }
+        return mounts
+    }
+
     init(from reader: inout JSONReader) throws(JSONError) {
         var destination: String?
         self.init(destination: "")

@@ -200,9 +200,9 @@ package func changeMountAttributes(
 /// Shows the owners of a detached mount's files as a user namespace maps them; with `recursive`, of all mounts below it too.
 /// - Throws: EINVAL for a file system that cannot. - Source: mount_setattr(2), MOUNT_ATTR_IDMAP, Linux 5.12.
 package func mapOwners(
-    of mount: borrowing OwnedFD, as userNamespace: borrowing OwnedFD, recursive: Bool, subject: String
+    of mount: borrowing OwnedFD, as userNamespace: Int32, recursive: Bool, subject: String
 ) throws(SyscallError) {
-    let (descriptor, namespace) = (mount.number, UInt64(userNamespace.number))
+    let (descriptor, namespace) = (mount.number, UInt64(UInt32(bitPattern: userNamespace)))
     try checked("mount_setattr idmap", subject) {
         unsafe clinux_mount_setattr(descriptor, "", 0x1000 | (recursive ? 0x8000 : 0), 0x10_0000, 0, 0, namespace)
     }

@@ -42,7 +42,7 @@ extension RootfsBuilder {
     private mutating func bind(_ source: String, recursive: Bool, _ step: MountStep) throws(SyscallError) {
         if step.copiesLink, try fileStatus(FilePath(source)).type == .symbolicLink { return try copyLink(source, step) }
         let tree: OwnedFD
-        if step.ownerMapping != nil {
+        if step.ownerMapping != nil || step.hasPreparedSource {
             tree = try takeMappedTree()
         } else {
             var flags: OpenTreeFlags = recursive ? [.clone, .recursive] : .clone

@@ -10,6 +10,8 @@ struct MountOptions: Equatable {
     var bind: Bind?
     /// `idmap` or `ridmap` was given.
     var ownerMapping: Bind?
+    /// What stood behind `idmap=` or `ridmap=`.
+    var mappingOption: MappingOption?
     /// `tmpcopyup`: a tmpfs begins with what lies at its place in the root.
     var copiesUp = false
     /// `copy-symlink`: a source that is a symbolic link is made again rather than mounted.
@@ -28,6 +30,7 @@ struct MountOptions: Equatable {
     /// - Throws: `unsupported`, naming `field` and the option.
     init(_ options: [String], field: String) throws(RootfsError) {
         for option in options where !take(option) {
+            if try takeMapping(option, field: field) { continue }
             if isRefused(option) {
                 throw RootfsError(.unsupported, field, "the mount option '\(option)' is not supported")
             }
@@ -66,6 +69,18 @@ struct MountOptions: Equatable {
         return true
     }
 
+    /// Takes `idmap=uids=…;gids=…`, or with an `r` for the mounts below as well.
+    private mutating func takeMapping(_ option: String, field: String) throws(RootfsError) -> Bool {
+        let recursive = option.hasPrefix("ridmap=")
+        guard recursive || option.hasPrefix("idmap=") else { return false }
+        guard let mapping = MappingOption(option.dropFirst(recursive ? 7 : 6)) else {
+            throw RootfsError(.invalidConfiguration, field, "\(option.debugDescription) is not like idmap=uids=0-100-10;gids=0-100-10")
+        }
+        ownerMapping = recursive ? .recursive : .single
+        mappingOption = mapping
+        return true
+    }
+
     private func propagationChange(_ option: String) -> PropagationChange {
         let recursive = option.first == "r"
         let propagation: MountPropagation =
@@ -79,10 +94,8 @@ struct MountOptions: Equatable {
     }
 }
 
-/// Options that make no sense for a mount being made, or that one runtime alone has and the specification says in another way.
-private func isRefused(_ option: String) -> Bool {
-    option == "move" || option.hasPrefix("idmap=") || option.hasPrefix("ridmap=")
-}
+/// Options that make no sense for a mount being made.
+private func isRefused(_ option: String) -> Bool { option == "move" }
 
 /// The options that this runtime acts on by itself; others go to the file system.
 package let knownMountOptions: [String] =

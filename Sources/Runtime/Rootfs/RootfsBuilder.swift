@@ -142,6 +142,9 @@ package struct RootfsBuilder: ~Copyable {
     /// Keeps a mount open for the steps that come back to it.
     mutating func hold(_ mount: HeldMount, at destination: String) { heldMounts.insert((destination, mount), at: 0) }
 
+    /// Where file systems and binds were mounted, the last one first.
+    var mountedDestinations: [String] { heldMounts.map(\.destination) }
+
     private func heldMount(at destination: String) -> HeldMount? { heldMounts.first { $0.destination == destination }?.mount }
 
     /// The mount that a path leads into, by its name, unless it is the mount's own place.

@@ -21,9 +21,6 @@ package func planRootfs(
 ) throws(RootfsError) -> RootfsPlan {
     let linux = configuration.linux ?? LinuxConfiguration()
     guard let root = configuration.root else { throw RootfsError(.invalidConfiguration, "root", "missing") }
-    if let label = linux.mountLabel, !label.isEmpty {
-        throw RootfsError(.unsupported, "linux.mountLabel", "SELinux labels are not supported")
-    }
     let rootPath = bundle.pushing(FilePath(root.path)).string
     let sysctls = try sysctlSteps(for: configuration)
     guard linux.namespace(.mount) != nil else {
@@ -71,7 +68,7 @@ private func refuseMountsInForeignNamespace(_ configuration: RuntimeConfiguratio
 }
 
 /// The steps of `mounts`, and what they ask for later.
-private struct MountPlan {
+struct MountPlan {
     let bundle: FilePath
     let linux: LinuxConfiguration
     let hasCgroupNamespace: Bool
@@ -123,6 +120,13 @@ private struct MountPlan {
             }
             return OwnerMapping(recursive: recursive, users: mount.uidMappings, groups: mount.gidMappings, namespacePath: nil)
         }
+        if let option = options.mappingOption {
+            guard let (users, groups) = option.mappings(in: linux) else {
+                throw RootfsError(
+                    .invalidConfiguration, "\(field).options", "the ids after @ in idmap= are not all mapped by the user namespace")
+            }
+            return OwnerMapping(recursive: recursive, users: users, groups: groups, namespacePath: nil)
+        }
         guard let user = linux.namespace(.user) else {
             throw RootfsError(.invalidConfiguration, "\(field).options", "idmap without uidMappings and gidMappings needs a user namespace")
         }
@@ -159,6 +163,9 @@ private struct MountPlan {
         case .some(let type):
             var parameters = options.parameters
             let deferred = type == "tmpfs" || mount.destination == "/dev"
+            if let label = linux.mountLabel, !label.isEmpty, !unlabelledTypes.contains(type) {
+                parameters.append(FileSystemParameter(key: "context", value: label))
+            }
             if options.attributes.set.contains(.readOnly) && !deferred { parameters.append(FileSystemParameter(key: "ro", value: nil)) }
             return .fileSystem(type: type, source: mount.source ?? type, parameters: parameters)
         }
@@ -178,6 +185,9 @@ private struct MountPlan {
         return type == "tmpfs" || step.destination == "/dev"
     }
 }
+
+/// The kernel's own file systems, whose files have labels of the policy's.
+private let unlabelledTypes: Set<String> = ["proc", "sysfs", "mqueue", "cgroup2"]
 
 /// A path of the container as an absolute one without `.`, `..` and doubled slashes; symbolic links are not looked at.
 func pathInRoot(_ path: String) -> String {

@@ -61,7 +61,9 @@ package struct MountStep: Equatable, Sendable {
     package var ownerMapping: OwnerMapping?
     var copiesUp = false
     var copiesLink = false
-    var followsSource = true
+    package var followsSource = true
+    /// The source of a bind is opened by the runtime too, for the builder works where the host's paths are out of sight.
+    package var hasPreparedSource = false
     var followsDestination = true
 }
 

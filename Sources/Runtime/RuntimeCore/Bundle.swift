@@ -41,12 +41,3 @@ package struct Bundle: Sendable {
         } catch { throw RuntimeError(doing: RuntimeConfiguration.fileName, error) }
     }
 }
-
-/// Refuses, by its field, what a configuration may ask for and this runtime does not do yet.
-func refuseUnsupported(_ configuration: RuntimeConfiguration) throws(RuntimeError) {
-    let linux = configuration.linux ?? LinuxConfiguration()
-    let asked = [
-        ("linux.intelRdt", linux.intelRdt != nil)
-    ]
-    for (field, isAsked) in asked where isAsked { throw RuntimeError(.unsupported, "\(field) is not supported yet") }
-}

@@ -165,6 +165,15 @@ extension Container {
         try ContainerCgroup(recorded: record().cgroup).update(resources)
     }
 
+    /// Changes the schemata of the container's group of resctrl.
+    package func update(_ schemata: IntelRdt) throws(RuntimeError) {
+        try requireProcess("container not running")
+        guard let group = try record().resourceControl else {
+            throw RuntimeError(.unsupported, "the container has no group of resctrl: it was made without linux.intelRdt")
+        }
+        do throws(CgroupError) { try group.write(schemata.schemataLines) } catch { throw RuntimeError(error) }
+    }
+
     private func noCgroup(_ doing: String) -> RuntimeError {
         RuntimeError(.unsupported, doing: doing, "it has no cgroup, which whoever made it had no right to make")
     }

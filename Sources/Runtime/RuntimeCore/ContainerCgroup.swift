@@ -217,6 +217,20 @@ extension CgroupPlace {
     }
 }
 
+/// Where the group of `linux.intelRdt` is or will be; nil without one.
+/// - Throws: `unsupported` where the machine has no resctrl.
+func plannedResourceControl(_ asked: IntelRdt?, id: String) throws(RuntimeError) -> ResourceControlGroup? {
+    guard let asked else { return nil }
+    do throws(CgroupError) {
+        guard let root = try ResourceControlGroup.mountPoint() else {
+            throw CgroupError(
+                .unsupported, doing: "linux.intelRdt",
+                reason: "no resctrl file system is mounted: mount one, if the processor and the kernel have it")
+        }
+        return try ResourceControlGroup(asked, container: id, root: root)
+    } catch { throw RuntimeError(error) }
+}
+
 extension RuntimeError {
     init(_ error: CgroupError) {
         let code: Code =

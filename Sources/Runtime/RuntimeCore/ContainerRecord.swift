@@ -34,6 +34,8 @@ package struct ContainerRecord: Equatable, Sendable {
     package var ownNamespaces: [LinuxNamespace.Kind]
     package var newKeyring: Bool
     package var annotations: [String: String]
+    /// Where the container's group of resctrl is, or was about to be made.
+    package var resourceControl: ResourceControlGroup?
 
     var encoded: [UInt8] {
         var writer = JSONWriter()
@@ -50,6 +52,10 @@ package struct ContainerRecord: Equatable, Sendable {
             writer.member("namespaces", ownNamespaces.map(\.rawValue))
             writer.member("newKeyring", newKeyring)
             writer.member("annotations", unlessEmpty: annotations)
+            if let resourceControl {
+                writer.name("resourceControl")
+                resourceControl.write(to: &writer)
+            }
         }
         return writer.bytes
     }
@@ -83,6 +89,7 @@ package struct ContainerRecord: Equatable, Sendable {
             case "namespaces":
                 record.ownNamespaces = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try reader.readCase() }
             case "newKeyring": record.newKeyring = try reader.readBool()
+            case "resourceControl": record.resourceControl = try ResourceControlGroup(from: &reader)
             case "annotations": record.annotations = try reader.readStringDictionary()
             default: try reader.skipValue()
             }

@@ -31,7 +31,7 @@ package final class Creation {
         try StateDirectory.check(request.id)
         bundle = try Bundle.load(request.bundle, isStrict: request.isStrict)
         let configuration = bundle.configuration
-        try refuseUnsupported(configuration)
+        try SecurityLabels.check(mountLabel: configuration.linux?.mountLabel)
         // Only `start` needs one.
         guard let process = configuration.process ?? (request.waitsForStart ? ProcessConfiguration(workingDirectory: "/") : nil) else {
             throw RuntimeError(.invalidConfiguration, doing: RuntimeConfiguration.fileName, "process is required")
@@ -49,6 +49,7 @@ package final class Creation {
         try Self.checkConsole(request, terminal: process.terminal)
         cgroup = try ContainerCgroup(for: configuration, id: request.id, systemdDirectory: request.systemdDirectory)
         record = Self.firstRecord(request, bundle, cgroup)
+        record.resourceControl = try plannedResourceControl(configuration.linux?.intelRdt, id: request.id)
         directory = try StateDirectory.make(in: request.stateRoot, id: request.id)
     }
 
@@ -62,7 +63,7 @@ package final class Creation {
         }
     }
 
-    private static func firstRecord(_ request: CreateRequest, _ bundle: Bundle, _ cgroup: ContainerCgroup) -> ContainerRecord {
+    static func firstRecord(_ request: CreateRequest, _ bundle: Bundle, _ cgroup: ContainerCgroup) -> ContainerRecord {
         let configuration = bundle.configuration
         let now = unixNanoseconds()
         return ContainerRecord(

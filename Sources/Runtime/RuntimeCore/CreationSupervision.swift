@@ -38,6 +38,9 @@ extension Creation {
                 try channel.send(.cgroupReady, descriptors: entry.descriptors)
             }
         }
+        if let group = record.resourceControl, let asked = linux?.intelRdt {
+            do throws(CgroupError) { try group.make(asked, process: process) } catch { throw RuntimeError(error) }
+        }
         try waitUntilPrepared(channel, process)
         if !isOrdinary { try processPlan.adjustOOMScore(of: process) }
         try processPlan.scheduling.apply(to: process)

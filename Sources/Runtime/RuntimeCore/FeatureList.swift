@@ -9,6 +9,8 @@ package func runtimeFeatures() -> RuntimeFeatures {
     features.linux.netDevicesEnabled = true
     features.linux.idMappedMountsEnabled = true
     features.linux.appArmorEnabled = true
+    features.linux.seLinuxEnabled = true
+    features.linux.intelRdtEnabled = true
     features.linux.namespaces = LinuxNamespace.Kind.allCases
     features.linux.capabilities = capabilityNames
     features.linux.cgroup.v1 = true

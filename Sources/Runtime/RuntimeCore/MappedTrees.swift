@@ -15,15 +15,23 @@ struct MappedTrees {
     init(_ plan: RootfsPlan, rootfsPropagation: RootfsPropagation?) throws(RuntimeError) {
         var descriptors: [HeldDescriptor] = []
         for step in plan.preparation {
-            guard case .mount(let mount) = step, let mapping = mount.ownerMapping, case .bind(let source, let recursive) = mount.kind
+            guard case .mount(let mount) = step, mount.ownerMapping != nil || mount.hasPreparedSource,
+                case .bind(let source, let recursive) = mount.kind
             else { continue }
-            let namespace = try Self.userNamespace(for: mapping)
-            let tree = try during("mapping the owners of \(source)") { () throws(SyscallError) in
-                let tree = try openTree(FilePath(source), recursive ? [.clone, .recursive] : .clone)
+            let namespace = try mount.ownerMapping.map { (mapping) throws(RuntimeError) in
+                HeldDescriptor(try Self.userNamespace(for: mapping))
+            }
+            let doing = namespace == nil ? "opening \(source)" : "mapping the owners of \(source)"
+            let tree = try during(doing) { () throws(SyscallError) in
+                var flags: OpenTreeFlags = recursive ? [.clone, .recursive] : .clone
+                if !mount.followsSource { flags.insert(.noFollow) }
+                let tree = try openTree(FilePath(source), flags)
                 // As the container's other mounts: what is mounted inside must not reach the host.
                 try changeMountAttributes(
                     of: tree.number, propagation: rootfsPropagation == .private ? .isPrivate : .slave, recursive: true, subject: source)
-                try mapOwners(of: tree, as: namespace, recursive: mapping.recursive, subject: source)
+                if let namespace, let mapping = mount.ownerMapping {
+                    try mapOwners(of: tree, as: namespace.number, recursive: mapping.recursive, subject: source)
+                }
                 return tree
             }
             descriptors.append(HeldDescriptor(tree))

@@ -1,3 +1,4 @@
+internal import Cgroups
 internal import Glibc
 internal import LinuxSyscalls
 internal import OCISpec
@@ -23,6 +24,7 @@ struct Removal {
     /// Removes the cgroup and the state of a container that has no process any more, and tells the `poststop` hooks.
     func remove(_ directory: borrowing StateDirectory) throws(RuntimeError) {
         try cgroup.remove()
+        do throws(CgroupError) { try record.resourceControl?.remove() } catch { throw RuntimeError(error) }
         try directory.removeAll()
         if hooks.poststop.isEmpty { return }
         let state = ContainerState(

@@ -23,6 +23,13 @@ struct SecurityLabels: Equatable, Sendable {
         }
     }
 
+    /// - Throws: `unsupported` for `linux.mountLabel` where the kernel does not know it.
+    static func check(mountLabel: String?) throws(RuntimeError) {
+        if let mountLabel, !mountLabel.isEmpty, !hasSELinux {
+            throw RuntimeError(.unsupported, doing: "linux.mountLabel", "this kernel has no SELinux, or it is disabled")
+        }
+    }
+
     /// - Source: AppArmor's module parameter.
     private static var hasAppArmor: Bool {
         (try? readFile("/sys/module/apparmor/parameters/enabled", limitBytes: 16))?.first == UInt8(ascii: "Y")

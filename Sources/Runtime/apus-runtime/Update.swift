@@ -25,13 +25,10 @@ extension Verb {
             .value("kernel-memory", help: "ignored: the kernel has no such limit any more"),
             .value("kernel-memory-tcp", help: "ignored: the kernel has no such limit any more"),
             .value("pids-limit", help: "most processes and threads; -1 is unlimited"),
-            .value("l3-cache-schema", help: "not supported yet"),
-            .value("mem-bw-schema", help: "not supported yet"),
+            .value("l3-cache-schema", help: "the part of the cache to use, as resctrl has it: L3:0=ff"),
+            .value("mem-bw-schema", help: "memory bandwidth, as resctrl has it: MB:0=50"),
         ]
     ) { (invocation) throws(RuntimeError) in
-        for name in ["l3-cache-schema", "mem-bw-schema"] where invocation.flags.isSet(name) {
-            throw RuntimeError(.unsupported, "--\(name) is not supported yet")
-        }
         for name in ["kernel-memory", "kernel-memory-tcp"] where invocation.flags.isSet(name) {
             invocation.journal.warn("--\(name) is ignored: the kernel has no such limit any more")
         }
@@ -41,6 +38,10 @@ extension Verb {
                 try LinuxResources(invocation.flags)
             }
         try container.update(resources)
+        var schemata = IntelRdt()
+        schemata.l3CacheSchema = invocation.flags.value("l3-cache-schema")
+        schemata.memBwSchema = invocation.flags.value("mem-bw-schema")
+        if schemata != IntelRdt() { try container.update(schemata) }
         return 0
     }
 }

@@ -1,0 +1,78 @@
+internal import Glibc
+internal import LinuxSyscalls
+package import OCISpec
+package import SystemPackage
+
+/// The steps that mount something in a container that exists already.
+/// - Parameter bundle: where relative sources start.
+/// - Throws: `invalidConfiguration` or `unsupported`, naming the field below `[index]`.
+package func planAddedMounts(
+    _ mounts: [MountConfiguration], for configuration: RuntimeConfiguration, bundle: FilePath
+) throws(RootfsError) -> RootfsPlan {
+    var plan = MountPlan(bundle: bundle, linux: configuration.linux ?? LinuxConfiguration())
+    for (index, mount) in mounts.enumerated() { try plan.add(mount, field: "[\(index)]") }
+    for step in plan.steps {
+        guard case .mount(let mount) = step else { continue }
+        if case .cgroups = mount.kind {
+            throw RootfsError(.unsupported, "[].type", "a cgroup hierarchy is not mounted into a container that exists")
+        }
+        if mount.copiesLink { throw RootfsError(.unsupported, "[].options", "copy-symlink is for containers that are being made") }
+    }
+    return RootfsPlan(preparation: plan.steps.map(\.withPreparedSource), completion: plan.readOnlyLater.map { .makeMountReadOnly($0) })
+}
+
+/// Where mounts of a document lie in the container, checked; only `destination` of each is looked at.
+package func destinations(of mounts: [MountConfiguration]) throws(RootfsError) -> [String] {
+    try mounts.enumerated().map { (index, mount) throws(RootfsError) in
+        let destination = pathInRoot(mount.destination)
+        if mount.destination.isEmpty || destination == "/" {
+            throw RootfsError(.invalidConfiguration, "[\(index)].destination", "names no mount below the root")
+        }
+        return destination
+    }
+}
+
+extension RootfsStep {
+    /// The source of a bind is the host's: it is opened before the container's mount namespace is joined.
+    fileprivate var withPreparedSource: RootfsStep {
+        guard case .mount(var mount) = self else { return self }
+        mount.hasPreparedSource = true
+        return .mount(mount)
+    }
+}
+
+extension RootfsBuilder {
+    /// Performs the steps of `planAddedMounts` from inside the container's mount namespace. What was mounted before one fails is unmounted.
+    package mutating func mountIntoContainer() throws(RootfsError) {
+        do throws(SyscallError) { root = RootDirectory(try openFile("/", [.path, .directory])) } catch {
+            throw RootfsError("open the container's root", error)
+        }
+        do throws(RootfsError) {
+            try prepare(cgroup: [])
+            try complete()
+        } catch {
+            // What went wrong first is what the caller must hear.
+            for destination in mountedDestinations { try? unmountFromContainer([destination]) }
+            throw error
+        }
+    }
+}
+
+/// Unmounts what lies at paths of the container, in its mount namespace, which the calling process has joined.
+package func unmountFromContainer(_ destinations: [String]) throws(RootfsError) {
+    for destination in destinations.reversed() {
+        do throws(SyscallError) {
+            try unmount(destination, in: RootDirectory(openFile("/", [.path, .directory])))
+        } catch { throw RootfsError("unmount \(destination)", error) }
+    }
+}
+
+/// By the directory that it lies in, which no link of the container leads astray.
+private func unmount(_ destination: String, in root: borrowing RootDirectory) throws(SyscallError) {
+    let path = FilePath(destination)
+    guard let name = path.lastComponent else { throw SyscallError("umount", destination, errno: EINVAL) }
+    let directory = try root.open(path.removingLastComponent().string, [.path, .directory])
+    try changeDirectory(to: directory, subject: destination)
+    try unmount(FilePath(name.string), [.detach, .noFollow])
+    try changeDirectory("/")
+}
