@@ -207,7 +207,7 @@ def test_A22_the_filter_comes_last_and_after_everything_that_it_could_keep_from_
     wanted = [("pivot_root", "")] if verb == "run" else [("setns", "")]
     if no_new_privileges:
         wanted.append(("prctl", "PR_SET_NO_NEW_PRIVS"))
-    wanted += [("setgroups", ""), ("setresgid", "1000"), ("setresuid", "1000"), ("seccomp", "SECCOMP_SET_MODE_FILTER"), ("execveat", '"/bin/true"')]
+    wanted += [("setgroups", ""), ("setresgid", "1000"), ("setresuid", "1000"), ("seccomp", "SECCOMP_SET_MODE_FILTER"), ("execve", '"/bin/true"')]
     places = order(own, *wanted)
     assert places == sorted(places)
     after = [call.name for call in own[places[-2] + 1:places[-1]]]

@@ -1,5 +1,8 @@
 """Filters of system calls, seen from the payload. - Spec: runtime-spec, config-linux.md, "Seccomp"."""
 
+import os
+import subprocess
+
 import pytest
 from boxes import Box
 
@@ -69,3 +72,27 @@ def test_a_second_start_takes_the_compiled_filter_and_denies_the_same(box):
     with_rules(box, rule("chroot", errnoRet=95))
     for _ in range(3):
         assert "not supported" in box.run("busybox chroot / true").err
+
+
+def test_calls_newer_than_the_profile_do_not_exist_also_where_the_default_is_eperm(box, tmp_path):
+    """Programs of tomorrow try a new call and fall back when there is none: EPERM would stop them."""
+    source = tmp_path / "calls.c"
+    source.write_text("""#include <errno.h>\n#include <stdio.h>\n#include <sys/syscall.h>\n#include <unistd.h>
+        int main(void) { long numbers[] = {600, 100000, SYS_acct}; for (int i = 0; i < 3; i++) {
+            errno = 0; long result = syscall(numbers[i], 0, 0, 0); printf("%d ", result < 0 ? errno : 0); } return 0; }""")
+    program = os.path.join(box.bundle.rootfs, "bin/calls")
+    subprocess.run(["cc", "-static", "-O1", "-o", program, str(source)], check=True)
+    names = ["read", "write", "writev", "exit", "exit_group", "execve", "brk", "mmap", "munmap", "fstat", "newfstatat", "arch_prctl", "set_tid_address",
+             "set_robust_list", "rseq", "prlimit64", "readlink", "readlinkat", "getrandom", "mprotect", "ioctl", "uname", "futex", "capset", "prctl"]
+    box.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "architectures": ["SCMP_ARCH_X86_64"],
+                            "syscalls": [{"names": names, "action": "SCMP_ACT_ALLOW"}]}
+    box.bundle.write(["/bin/calls"])
+    result = box.runtime("run", "-b", box.bundle.path, box.name).ok()
+    assert result.out.split() == ["38", "38", "1"]
+
+
+@pytest.mark.ours
+def test_what_keeps_the_program_from_running_is_told_behind_a_filter_that_denies_sending(box):
+    box.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"],
+                            "syscalls": [{"names": ["read", "write", "exit", "exit_group", "capset", "prctl"], "action": "SCMP_ACT_ALLOW"}]}
+    box.run("true").fails("operation not permitted")

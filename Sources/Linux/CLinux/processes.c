@@ -112,6 +112,8 @@ int clinux_join_session_keyring(const char *name) {
 }
 
 int clinux_execveat(int directory, const char *path, char *const arguments[], char *const environment[]) {
+    // A container's filter may know the older call alone.
+    if (directory == AT_FDCWD && path[0]) return result(syscall(SYS_execve, path, arguments, environment));
     return result(syscall(SYS_execveat, directory, path, arguments, environment, path[0] ? 0 : AT_EMPTY_PATH));
 }
 

@@ -20,8 +20,20 @@ package struct SyscallError: Error, Equatable, Sendable, CustomStringConvertible
 
     package var description: String {
         let operands = subject.isEmpty ? call : "\(call) \(subject)"
-        return "\(operands): \(errnoName(errno)) (\(errno))"
+        return "\(operands): \(errnoName(errno)) (\(errno))\(requirement)"
     }
+
+    /// Which Linux is needed, where that is why: to be appended; empty otherwise.
+    package var requirement: String {
+        guard errno == ENOSYS, let version = Self.kernels[call] else { return "" }
+        return ", Linux \(version) has it, or a filter denies it"
+    }
+
+    /// The first Linux with a call that there is no other way for. - Source: the calls' man pages, docs/decisions/0022.
+    private static let kernels = [
+        "open_tree": "5.2", "move_mount": "5.2", "fsopen": "5.2", "fsconfig": "5.2", "fsmount": "5.2", "mount_setattr": "5.12",
+        "mount_setattr idmap": "5.12", "close_range": "5.11", "pidfd_open": "5.3", "pidfd_send_signal": "5.1",
+    ]
 }
 
 /// The symbolic name of an error number, `ENOENT` for 2; `errno N` where the C library knows none.

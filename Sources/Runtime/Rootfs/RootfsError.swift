@@ -37,7 +37,7 @@ package struct RootfsError: Error, Equatable, Sendable, CustomStringConvertible 
     package var description: String {
         guard let cause else { return "\(step): \(problem)" }
         let what = "\(step): \(errnoName(cause.errno)) (\(cause.errno))"
-        if cause.errno == ENOSYS { return "\(what), \(cause.call)" }
+        if cause.errno == ENOSYS { return "\(what), \(cause.call)\(cause.requirement)" }
         // The call is told where it knows more than the step: which option, which component.
         return cause.subject.isEmpty || step.hasSuffix(cause.subject) ? what : "\(what), \(cause.call) \(cause.subject)"
     }

@@ -182,7 +182,7 @@ struct PlanTests {
 
     @Test(
         "an option that makes no sense for a mount being made is refused by its name",
-        arguments: ["remount", "move"])
+        arguments: ["move"])
     func refusedOption(option: String) {
         let problem = problem(MountConfiguration(destination: "/t", type: "tmpfs", source: "t", options: [option]))
         #expect(problem?.code == .unsupported)
