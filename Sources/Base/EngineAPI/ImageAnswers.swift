@@ -50,3 +50,16 @@ public struct AuthenticateAnswer: EngineDocument {
         case status = "Status", identityToken = "IdentityToken"
     }
 }
+
+/// `POST /commit`.
+public struct CommitAnswer: EngineDocument {
+    /// Of the new image.
+    @Defaulted public var id: String = ""
+
+    /// Every field at its zero value.
+    public init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case id = "Id"
+    }
+}

@@ -35,8 +35,10 @@ public struct ImageConfig: EngineDocument {
     public init() {}
 
     /// Reads the JSON of one value.
-    public init(from decoder: any Decoder) throws {
-        let whole = try ContainerConfig(from: decoder)
+    public init(from decoder: any Decoder) throws { self.init(try ContainerConfig(from: decoder)) }
+
+    /// What of a container's configuration an image can set.
+    public init(_ whole: ContainerConfig) {
         user = whole.user
         exposedPorts = whole.exposedPorts
         env = whole.env

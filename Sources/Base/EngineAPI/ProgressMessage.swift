@@ -1,5 +1,7 @@
 /// One object of a pull's or push's answer, each on a line of its own.
 public struct ProgressMessage: EngineDocument {
+    /// A sentence to print as it is.
+    @OmittedWhenZero public var stream: String = ""
     /// `Downloading`, `Pull complete`, …
     @OmittedWhenZero public var status: String = ""
     /// How far it is.
@@ -19,7 +21,7 @@ public struct ProgressMessage: EngineDocument {
     public init() {}
 
     private enum CodingKeys: String, CodingKey {
-        case status, progressDetail, progress, id, errorDetail, error, aux
+        case stream, status, progressDetail, progress, id, errorDetail, error, aux
     }
 }
 

@@ -29,7 +29,8 @@ public struct Client: Sendable {
             do {
                 try await send(request, upgrading: upgrading, over: outbound)
             } catch let error as ChannelError where error == .ioOnClosedChannel {
-                throw EngineClientError.brokenExchange("the daemon closed the connection")
+                // A daemon that wants no more of an upload has answered before.
+                if request.upload == nil { throw EngineClientError.brokenExchange("the daemon closed the connection") }
             }
             let answer = Answer(head: try await coming.get(), inbound: inbound, outbound: outbound)
             if answer.status >= 400 { throw try await refusal(answer) }
@@ -75,7 +76,12 @@ public struct Client: Sendable {
     ) async throws {
         var headers = HTTPHeaders([("Host", "apus"), ("User-Agent", "apus")])
         for (name, value) in request.headers { headers.add(name: name, value: value) }
-        headers.add(name: "Content-Length", value: String(request.body?.count ?? 0))
+        if request.upload != nil {
+            headers.add(name: "Transfer-Encoding", value: "chunked")
+            headers.add(name: "Content-Type", value: "application/x-tar")
+        } else {
+            headers.add(name: "Content-Length", value: String(request.body?.count ?? 0))
+        }
         if request.body != nil { headers.add(name: "Content-Type", value: "application/json") }
         if upgrading {
             headers.add(name: "Connection", value: "Upgrade")
@@ -85,6 +91,11 @@ public struct Client: Sendable {
             version: .http1_1, method: .init(rawValue: request.method), uri: request.target(version: version), headers: headers)
         var parts: [RequestPart] = [.head(head)]
         if let body = request.body { parts.append(.body(ByteBuffer(bytes: body))) }
+        if let upload = request.upload {
+            try await outbound.write(contentsOf: parts)
+            while let chunk = try await upload() { try await outbound.write(.body(ByteBuffer(bytes: chunk))) }
+            parts = []
+        }
         try await outbound.write(contentsOf: parts + [.end])
     }
 

@@ -13,6 +13,8 @@ public struct EngineRequest: Sendable {
     public let headers: [(name: String, value: String)]
     /// A JSON document; nil for none.
     public let body: [UInt8]?
+    /// A body of any length in place of `body`, chunk by chunk; nil is its end.
+    public var upload: (@Sendable () async throws -> [UInt8]?)?
 
     /// A request with nothing but what is named.
     public init(

@@ -35,4 +35,36 @@ extension Client {
     public func checkCredentials(_ credentials: AuthConfig) async throws -> AuthenticateAnswer {
         try await document(AuthenticateAnswer.self, EngineRequest("POST", "/auth", body: try EngineJSON.encode(credentials)))
     }
+
+    /// `POST /images/load`.
+    /// - Parameter archive: chunk by chunk; nil is its end.
+    /// - Throws: `EngineClientError.refused` also for an error that comes within the progress.
+    public func loadImages(
+        _ archive: @escaping @Sendable () async throws -> [UInt8]?, platform: String?, quiet: Bool,
+        progress: @Sendable (ProgressMessage) async -> Void
+    ) async throws {
+        var query = [(name: "quiet", value: quiet ? "1" : "0")]
+        if let platform { query.append((name: "platform", value: platform)) }
+        var request = EngineRequest("POST", "/images/load", query: query)
+        request.upload = archive
+        try await report(request, to: progress)
+    }
+
+    /// `POST /images/create` with an archive.
+    /// - Parameter query: `repo`, `tag`, `message`, `changes`, `platform`.
+    public func importImage(
+        _ archive: @escaping @Sendable () async throws -> [UInt8]?, query: [(name: String, value: String)],
+        progress: @Sendable (ProgressMessage) async -> Void
+    ) async throws {
+        var request = EngineRequest("POST", "/images/create", query: [(name: "fromSrc", value: "-")] + query)
+        request.upload = archive
+        try await report(request, to: progress)
+    }
+
+    /// `POST /commit`.
+    /// - Parameter query: `container`, `repo`, `tag`, `comment`, `author`, `pause`, `changes`.
+    /// - Returns: the image's id.
+    public func commit(query: [(name: String, value: String)]) async throws -> String {
+        try await document(CommitAnswer.self, EngineRequest("POST", "/commit", query: query)).id
+    }
 }

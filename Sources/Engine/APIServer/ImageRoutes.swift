@@ -6,7 +6,9 @@ extension EngineRoutes {
     var images: [Route] {
         [
             Route(.GET, "/images/json", listImages),
-            Route(.POST, "/images/create", pullImage),
+            Route(.POST, "/images/create", takesStream: true, createImage),
+            Route(.POST, "/images/load", takesStream: true, loadImages),
+            Route(.POST, "/commit", commit),
             Route(.GET, "/images/{*}/json") { request in
                 try .document(try await engine.inspectImage(request.name), for: request)
             },
@@ -38,10 +40,47 @@ extension EngineRoutes {
         return try .documents(try await engine.images(all: request.query.flag("all"), filters: filters), for: request)
     }
 
-    /// An error before the first message has its status; a later one is the stream's last object.
-    private func pullImage(_ request: APIRequest) async throws -> APIResponse {
+    private func createImage(_ request: APIRequest) async throws -> APIResponse {
+        request.query["fromSrc"].isEmpty ? try pullImage(request) : try importImage(request)
+    }
+
+    private func importImage(_ request: APIRequest) throws -> APIResponse {
         let query = request.query
-        guard query["fromSrc"].isEmpty else { throw APIError(.notImplemented, "importing an image (fromSrc) is not implemented yet") }
+        guard query["fromSrc"] == "-" else {
+            throw APIError(
+                .notImplemented, "importing from an address (fromSrc=\(query["fromSrc"])) is not implemented: send the archive itself")
+        }
+        let stream = try request.bodyStream()
+        let wanted = ImageImportRequest(
+            repository: query["repo"], tag: query["tag"], message: query["message"], changes: query.all("changes"),
+            platform: query["platform"])
+        return Self.reporting { progress throws(EngineError) in
+            try await engine.importImage(wanted, from: { try await stream.next() }) { await progress.send($0) }
+        }
+    }
+
+    private func loadImages(_ request: APIRequest) async throws -> APIResponse {
+        let (stream, query) = (try request.bodyStream(), request.query)
+        return Self.reporting { progress throws(EngineError) in
+            try await engine.loadImages(from: { try await stream.next() }, platform: query["platform"], quiet: query.flag("quiet")) {
+                await progress.send($0)
+            }
+        }
+    }
+
+    private func commit(_ request: APIRequest) async throws -> APIResponse {
+        let query = request.query
+        // What the body says goes before what the container was made with; clients send null or nothing at all.
+        let config = try request.optionalDocument(ContainerConfig.self)
+        let wanted = CommitRequest(
+            container: query["container"], repository: query["repo"], tag: query["tag"], message: query["comment"], author: query["author"],
+            changes: query.all("changes"), pauses: query["pause"].isEmpty || query.flag("pause"), config: config)
+        return try .document(try await engine.commit(wanted), status: .created)
+    }
+
+    /// An error before the first message has its status; a later one is the stream's last object.
+    private func pullImage(_ request: APIRequest) throws -> APIResponse {
+        let query = request.query
         guard !query["fromImage"].isEmpty else { throw APIError.badRequest("fromImage must name an image") }
         let reference = Self.reference(query["fromImage"], tag: query["tag"])
         let credentials = Self.credentials(of: request)

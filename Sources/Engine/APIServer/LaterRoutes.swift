@@ -30,9 +30,7 @@ package enum LaterRoutes {
     private static let table: [(subject: String, paths: String)] = [
         ("volumes", "/volumes /volumes/create /volumes/prune /volumes/{}"),
         ("image builds", "/build /build/prune /build/cancel /session /grpc"),
-        ("image archives", "/images/load"),
         ("image searches", "/images/search"),
-        ("commits", "/commit"),
         ("registry queries", "/distribution/{*}/json"),
         ("disk usage reports", "/system/df"),
         ("copies by POST", "/containers/{}/copy"),

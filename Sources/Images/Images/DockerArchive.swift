@@ -20,6 +20,32 @@ struct DockerArchiveItem: Equatable, Sendable {
         layers = manifest.layers.map { ImageLayout.path(of: $0.digest) }
     }
 
+    /// Reads the whole file.
+    static func decode(_ bytes: [UInt8]) throws(JSONError) -> [DockerArchiveItem] {
+        var reader = try JSONReader(bytes, limits: JSONLimits(maximumBytes: ImageDocument.maximumBytes, maximumDepth: 8))
+        let items = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try DockerArchiveItem(from: &reader) }
+        try reader.finish()
+        return items
+    }
+
+    private init(from reader: inout JSONReader) throws(JSONError) {
+        var configuration: String?
+        var layers: [String] = []
+        var names: [String] = []
+        try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
+            switch name {
+            case "Config": configuration = try reader.readString()
+            case "RepoTags": names = try reader.readStrings()
+            case "Layers": layers = try reader.readStrings()
+            default: try reader.skipValue()
+            }
+        }
+        guard let configuration else { throw reader.problem("has no Config") }
+        self.configuration = configuration
+        self.layers = layers
+        self.names = names
+    }
+
     static func encode(_ items: [DockerArchiveItem]) -> [UInt8] {
         var writer = JSONWriter()
         writer.array { writer in

@@ -65,12 +65,19 @@ extension ImageError {
 
     /// A layer that could not be unpacked: its own fault, or the disk's.
     static func archive(_ cause: ArchiveError, layer: Digest) -> ImageError {
+        archive(cause) { "failed to register layer \(layer): \($0)" }
+    }
+
+    /// An archive that could not be read.
+    static func archive(_ cause: ArchiveError, in what: String) -> ImageError { archive(cause) { "\(what) cannot be read: \($0)" } }
+
+    private static func archive(_ cause: ArchiveError, _ sentence: (ArchiveError) -> String) -> ImageError {
         let code: Code =
             switch cause.code {
             case .cancelled: .cancelled
             case .system, .noSpace, .timedOut, .source: .storage
             case .corruptStream, .truncated, .trailingBytes, .malformed, .refusedEntry, .overLimit, .unsupportedCompression: .badContent
             }
-        return ImageError(code, "failed to register layer \(layer): \(cause)", cause: cause)
+        return ImageError(code, sentence(cause), cause: cause)
     }
 }

@@ -134,7 +134,7 @@ package final class ImageLibrary: Sendable {
         }
     }
 
-    private static func rootKey(_ container: ContainerID) throws(ImageError) -> SnapshotKey {
+    static func rootKey(_ container: ContainerID) throws(ImageError) -> SnapshotKey {
         do throws(SnapshotError) { return try SnapshotKey(container.text) } catch { throw ImageError(.invalid, "\(error)", cause: error) }
     }
 

@@ -53,133 +53,21 @@ struct ImagePull: Sendable {
         let resolved = try await storage.talks.run { () throws(ImageError) in try resolution.run() }
         journal.add(.pulling(from: reference))
         let plan = resolved.plan
-        let chains = plan.layers.map(\.chainID)
-        storage.hold(chains)
-        defer { storage.letGo(chains) }
-        for layer in plan.layers {
-            storage.blobs.protect(layer.blob.digest, by: lease)
-            storage.news.subscribe(journal, to: layer.chainID, id: layer.shortID)
+        for layer in plan.layers { storage.blobs.protect(layer.blob.digest, by: lease) }
+        let provider = LayerProvider(storage: storage, session: session, cancellation: cancellation, journal: journal)
+        let pinned = reference.pinned(to: resolved.digest)
+        let isNew = try await provider.withLayers(plan.layers) { () throws(ImageError) in
+            let before = try await found(reference)
+            let names = reference.tag == nil ? [pinned] : [reference, pinned]
+            try await storage.record(plan, documents: resolved.documents, names: names, in: records)
+            return before?.image.id != plan.id
         }
-        defer { for chain in chains { storage.news.unsubscribe(journal, from: chain) } }
-        try await provide(plan.layers)
-        let isNew = try await record(resolved)
         journal.add(.resolved(resolved.digest))
         journal.add(.complete(reference, isNew: isNew))
         return PullResult(imageID: plan.id, digest: resolved.digest, isNew: isNew)
     }
 
-    // MARK: - Layers
-
-    /// Fetches and unpacks what is missing, side by side, and commits it from the lowest up.
-    private func provide(_ layers: [PlannedLayer]) async throws(ImageError) {
-        announce(layers)
-        // Each layer opens the gate for the one above it when it is committed.
-        let gates = layers.map { _ in AsyncStream<Never>.makeStream() }
-        let failure = await withTaskGroup(of: ImageError?.self) { group in
-            for (position, layer) in layers.enumerated() {
-                group.addTask {
-                    do throws(ImageError) {
-                        try await provide(layer, after: position > 0 ? gates[position - 1].stream : nil)
-                    } catch { return error }
-                    gates[position].continuation.finish()
-                    return nil
-                }
-            }
-            var first: ImageError?
-            for await failure in group {
-                // Those that are cancelled for the sake of the first failure say nothing new.
-                if let failure, first == nil || first?.code == .cancelled {
-                    first = failure
-                    cancellation.cancel()
-                    group.cancelAll()
-                }
-            }
-            return first
-        }
-        if let failure { throw failure }
-    }
-
-    /// Says where each layer stands before anything happens.
-    private func announce(_ layers: [PlannedLayer]) {
-        var missing: [PlannedLayer] = []
-        for layer in layers {
-            if storage.snapshots.contains(layer: layer.chainID) {
-                journal.add(.layer(id: layer.shortID, .alreadyExists))
-            } else {
-                journal.add(.layer(id: layer.shortID, .pullingFileSystemLayer))
-                missing.append(layer)
-            }
-        }
-        for layer in missing.dropFirst(storage.downloads.width) { journal.add(.layer(id: layer.shortID, .waiting)) }
-    }
-
-    private func provide(_ layer: PlannedLayer, after gate: AsyncStream<Never>?) async throws(ImageError) {
-        if storage.snapshots.contains(layer: layer.chainID) { return }
-        try await storage.layerTurns.withTurn(layer.chainID) { () throws(ImageError) in
-            if storage.snapshots.contains(layer: layer.chainID) { return }
-            let (storage, chain) = (storage, layer.chainID)
-            let work = LayerWork(
-                layer: layer, storage: storage, session: session, cancellation: cancellation, key: try storage.newKey(for: chain),
-                tell: { storage.news.tell($0, of: chain) })
-            do throws(ImageError) {
-                let applied = try await storage.blobTurns.withTurn(layer.blob.digest) { () throws(ImageError) in try await work.perform() }
-                if let gate { for await _ in gate {} }
-                if Task.isCancelled { throw .cancelled }
-                try await commit(layer, work.key, applied)
-            } catch {
-                throw await withoutRemains(of: work.key, error)
-            }
-            storage.news.tell(.pullComplete, of: chain)
-        }
-    }
-
-    private func commit(_ layer: PlannedLayer, _ key: SnapshotKey, _ applied: AppliedLayer) async throws(ImageError) {
-        let snapshots = storage.snapshots
-        try await storage.talks.run { () throws(ImageError) in
-            do throws(SnapshotError) {
-                try snapshots.commitLayer(key, as: layer.chainID, parent: layer.parent, applied: applied)
-            } catch { throw .storage(error) }
-        }
-    }
-
-    /// Removes a layer in the making. The first error stays the error; what cannot be removed is said behind it.
-    private func withoutRemains(of key: SnapshotKey, _ error: ImageError) async -> ImageError {
-        let snapshots = storage.snapshots
-        do throws(ImageError) {
-            try await storage.talks.run { () throws(ImageError) in
-                do throws(SnapshotError) { try snapshots.remove(key) } catch { throw .storage(error) }
-            }
-        } catch let second {
-            return ImageError(error.code, "\(error.message); and what was unpacked stays: \(second)", cause: error.cause)
-        }
-        return error
-    }
-
-    // MARK: - The record
-
-    /// Writes the image down, last of all. - Returns: whether the name means something else than before.
-    private func record(_ resolved: ManifestResolution.Resolved) async throws(ImageError) -> Bool {
-        let plan = resolved.plan
-        let snapshots = storage.snapshots
-        let layers = try await storage.talks.run { () throws(ImageError) -> [LayerRecord] in
-            var layers: [LayerRecord] = []
-            do throws(SnapshotError) {
-                for layer in plan.layers {
-                    let bytes = try snapshots.usage(ofLayer: layer.chainID).bytes
-                    layers.append(LayerRecord(diffID: layer.diffID, chainID: layer.chainID, size: ByteCount(UInt64(clamping: bytes))))
-                }
-            } catch { throw .storage(error) }
-            return layers
-        }
-        let image = ImageRecord(
-            id: plan.id, manifestDigest: plan.manifestDigest, created: plan.configuration.created ?? .zero,
-            platform: plan.configuration.platform, size: ByteCount(layers.reduce(0) { $0 + $1.size.bytes }), layers: layers,
-            blobs: resolved.documents.union(plan.layers.map(\.blob.digest)))
-        let pinned = reference.pinned(to: resolved.digest)
-        do throws(RecordsError) {
-            let before = try await records.find(named: reference)
-            try await records.store(image, names: reference.tag == nil ? [pinned] : [reference, pinned])
-            return before?.image.id != image.id
-        } catch { throw .storage(error) }
+    private func found(_ name: ImageReference) async throws(ImageError) -> NamedImage? {
+        do throws(RecordsError) { return try await records.find(named: name) } catch { throw .storage(error) }
     }
 }

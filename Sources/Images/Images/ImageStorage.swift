@@ -14,6 +14,8 @@ final class ImageStorage: Sendable {
     let downloads: BlockingPool
     let unpacks: BlockingPool
     let uploads: BlockingPool
+    /// For archives on their way in, each of which waits for its client.
+    let intakes = BlockingPool(name: "apus.images.intake", width: 4)
     /// For short calls: questions to registries, and to the disk.
     let talks = BlockingPool(name: "apus.images.talk", width: 4)
     /// One pull at a time works on a layer, and on a blob.
@@ -58,6 +60,27 @@ final class ImageStorage: Sendable {
         } catch { throw .storage(error) }
         guard case .manifest(let manifest) = document else { throw ImageError(.badContent, "\(digest) is no manifest of one image") }
         return (bytes, manifest)
+    }
+
+    /// Writes an image down, last of all; its layers are held.
+    /// - Parameter documents: indexes, manifest and configuration.
+    func record(_ plan: ImagePlan, documents: Set<Digest>, names: [ImageReference], in records: ImageRecords) async throws(ImageError) {
+        let snapshots = snapshots
+        let layers = try await talks.run { () throws(ImageError) -> [LayerRecord] in
+            var layers: [LayerRecord] = []
+            do throws(SnapshotError) {
+                for layer in plan.layers {
+                    let bytes = try snapshots.usage(ofLayer: layer.chainID).bytes
+                    layers.append(LayerRecord(diffID: layer.diffID, chainID: layer.chainID, size: ByteCount(UInt64(clamping: bytes))))
+                }
+            } catch { throw .storage(error) }
+            return layers
+        }
+        let image = ImageRecord(
+            id: plan.id, manifestDigest: plan.manifestDigest, created: plan.configuration.created ?? .zero,
+            platform: plan.configuration.platform, size: ByteCount(layers.reduce(0) { $0 + $1.size.bytes }), layers: layers,
+            blobs: documents.union(plan.layers.map(\.blob.digest)))
+        do throws(RecordsError) { try await records.store(image, names: names) } catch { throw .storage(error) }
     }
 
     /// Keeps layers from the sweep, there or yet to come, until `letGo`.

@@ -10,7 +10,8 @@ internal import Snapshots
 struct LayerWork: Sendable {
     let layer: PlannedLayer
     let storage: ImageStorage
-    let session: RepositorySession
+    /// nil where the blob must be in the store.
+    let session: RepositorySession?
     let cancellation: Cancellation
     /// The directory in the making; removed by whoever began it, unless it was committed.
     let key: SnapshotKey
@@ -88,6 +89,7 @@ struct LayerWork: Sendable {
     }
 
     private func fetch(into sink: LayerSink) throws(ImageError) {
+        guard let session else { throw ImageError(.storage, "the content store lost \(layer.blob.digest)") }
         do throws(RegistryError) {
             try session.fetchBlob(layer.blob.digest, sizeBytes: layer.blob.sizeBytes, into: sink)
         } catch {

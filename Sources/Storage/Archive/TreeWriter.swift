@@ -28,6 +28,7 @@ package struct TreeWriter {
 
     private let form: Form
     private let limits: ArchiveLimits
+    private let leftOut: Set<[UInt8]>
     private let sink: Sink
     private var waiting: [UInt8] = []
     /// What a file with several names is called first.
@@ -35,9 +36,11 @@ package struct TreeWriter {
     /// How many entries were written, marks of whiteouts included.
     package private(set) var entryCount = 0
 
-    package init(_ form: Form, limits: ArchiveLimits = .layer, to sink: @escaping Sink) {
+    /// - Parameter paths: names in the archive that are passed over, with all that lies in them.
+    package init(_ form: Form, limits: ArchiveLimits = .layer, leavingOut paths: Set<String> = [], to sink: @escaping Sink) {
         self.form = form
         self.limits = limits
+        leftOut = Set(paths.map { Array($0.utf8) })
         self.sink = sink
     }
 
@@ -95,6 +98,7 @@ package struct TreeWriter {
 
     /// Writes one entry. - Returns: what is to be gone through next, for a directory.
     private mutating func entry(_ name: FilePath, in directory: borrowing OwnedFD, as path: [UInt8]) throws(ArchiveError) -> Level? {
+        if leftOut.contains(path) { return nil }
         let number = directory.number
         guard let status = try unlessGone(path, { () throws(SyscallError) in try fileStatus(name, at: number) }) else { return nil }
         if form == .overlayLayer && status.isWhiteout {

@@ -9,6 +9,7 @@ package import SystemPackage
 /// version                     "1"
 /// blobs/sha256/<hex>          whole, verified, never written again
 /// ingests/<algorithm>-<hex>   what has arrived of a blob so far
+/// ingests/new-…               a blob that is being made here
 /// ```
 /// A blob is there only if all its bytes reached the disk under their own digest. Calls block: run them on a thread
 /// of your own. Safe for use by many threads.
@@ -34,10 +35,10 @@ package final class BlobStore: Sendable {
         try removeHalfWritten()
     }
 
-    /// What a crash left of a small blob on its way in: never visible under a digest.
+    /// What a crash left of a small blob on its way in, or of one without a name: never visible under a digest.
     private func removeHalfWritten() throws(ContentError) {
-        for directory in Digest.Algorithm.allCases.map(directory(of:)) {
-            for name in try names(in: directory) where name.hasPrefix(".") {
+        for directory in Digest.Algorithm.allCases.map(directory(of:)) + [root.appending("ingests")] {
+            for name in try names(in: directory) where name.hasPrefix(".") || name.hasPrefix(Self.unnamedPrefix) {
                 try ContentError.wrapping("remove half-written blob", name) { () throws(SyscallError) in
                     try removeFile(directory.appending(name))
                 }

@@ -163,19 +163,9 @@ package final class Ingest: Sendable {
                 }
                 throw mismatch
             }
-            do throws(SyscallError) { try publish(file) } catch {
+            do throws(SyscallError) { try publishFile(file, from: path, as: blobPath) } catch {
                 throw ContentError(.system, doing: "commit", subject: digest.description, cause: error)
             }
-        }
-    }
-
-    /// fsync, rename, fsync of both directories: after a crash the blob is whole or absent.
-    private func publish(_ file: borrowing OwnedFD) throws(SyscallError) {
-        try synchronize(file.number, subject: path.string)
-        try renameFile(path, to: blobPath)
-        for directory in [blobPath.removingLastComponent(), path.removingLastComponent()] {
-            let opened = try openFile(directory, [.readOnly, .directory])
-            try synchronize(opened.number, subject: directory.string)
         }
     }
 

@@ -39,9 +39,10 @@ extension BlobStore {
     }
 
     /// Ends a lease; to end it again does nothing.
-    package func release(_ lease: LeaseID) {
-        leases.withLock { _ = $0.removeValue(forKey: lease) }
-    }
+    package func release(_ lease: LeaseID) { _ = endLease(lease) }
+
+    /// Ends a lease. - Returns: what it protected, for a sweep of what was not needed in the end.
+    package func endLease(_ lease: LeaseID) -> Set<Digest> { leases.withLock { $0.removeValue(forKey: lease) ?? [] } }
 
     /// Removes one blob. One that is not there is no error; open readers keep what they have.
     package func removeBlob(_ digest: Digest) throws(ContentError) {

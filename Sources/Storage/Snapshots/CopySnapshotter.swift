@@ -40,6 +40,11 @@ final class CopySnapshotter: StoredSnapshotter {
         return try mounts(of: key)
     }
 
+    /// A copy does not tell what was in it from the beginning.
+    func writeLayer(of key: SnapshotKey, leavingOut paths: Set<String>, to sink: @escaping TreeWriter.Sink) throws(SnapshotError) -> Int {
+        throw SnapshotError(.unsupported, doing: "write layer", subject: "\(key) without overlayfs")
+    }
+
     func mounts(of key: SnapshotKey, as holder: SnapshotStore.Holder) throws(SnapshotError) -> [SnapshotMount] {
         switch holder {
         case .building: throw SnapshotError(.notFound, doing: "mount", subject: "\(key), a layer in the making")

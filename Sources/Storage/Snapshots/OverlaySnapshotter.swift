@@ -103,6 +103,23 @@ final class OverlaySnapshotter: StoredSnapshotter {
         }
     }
 
+    func writeLayer(of key: SnapshotKey, leavingOut paths: Set<String>, to sink: @escaping TreeWriter.Sink) throws(SnapshotError) -> Int {
+        guard case .active(let parent) = try store.holder(key) else {
+            throw SnapshotError(.notFound, doing: "write layer", subject: key.text)
+        }
+        let upper = store.path(ofActive: key).appending("fs")
+        // On an empty root what was written is all that there is, and no name hides anything.
+        var writer = TreeWriter(parent == nil ? .tree : .overlayLayer, leavingOut: paths, to: sink)
+        do {
+            let directory = try openFile(upper, [.readOnly, .directory, .noFollow])
+            try writer.addContents(of: directory)
+            try writer.finish()
+        } catch let error as SyscallError {
+            throw SnapshotError(.system, doing: "write layer", subject: key.text, cause: error)
+        } catch { throw SnapshotError(.system, doing: "write layer", subject: "\(key): \(error)") }
+        return writer.entryCount
+    }
+
     private func overlay(of trees: [FilePath], _ others: [String], _ key: SnapshotKey) throws(SnapshotError) -> SnapshotMount {
         // A renamed directory must stay a whole one, and a changed file a whole one: layers are made of the upper directory.
         let options =

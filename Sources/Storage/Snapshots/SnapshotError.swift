@@ -11,6 +11,8 @@ package struct SnapshotError: OperationError, Equatable, Sendable {
         case invalidKey = "invalid key"
         /// More layers than `layerDepthLimit`, or than the kernel takes from this data root.
         case tooDeep = "too many layers"
+        /// This back end cannot do it.
+        case unsupported
         /// The store's directory is not what this version writes.
         case unsupportedFormat = "unsupported format"
         /// The kernel refused; see `cause`.

@@ -100,6 +100,12 @@ package protocol Snapshotter: Sendable {
     /// How to mount a snapshot made by `prepare` or `view`; in order, the last one is the root.
     func mounts(of key: SnapshotKey) throws(SnapshotError) -> [SnapshotMount]
 
+    /// Writes what was written into a snapshot made by `prepare`, mounted or not, as the tar of a layer.
+    /// - Parameter paths: names at the snapshot's root, or below it, that are left out with all that lies in them.
+    /// - Returns: how many entries the tar has; without any, nothing was written.
+    /// - Throws: `.notFound`; `.unsupported` where the back end does not keep apart what was written; what `sink` throws, as `.archive`.
+    func writeLayer(of key: SnapshotKey, leavingOut paths: Set<String>, to sink: @escaping TreeWriter.Sink) throws(SnapshotError) -> Int
+
     /// Turns a writable snapshot, unmounted, into a layer.
     func commit(_ key: SnapshotKey, as chain: Digest) throws(SnapshotError)
 

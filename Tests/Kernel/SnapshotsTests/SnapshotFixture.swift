@@ -89,6 +89,9 @@ private struct Closed: Snapshotter {
     func prepare(_ key: SnapshotKey, parent: Digest?) throws(SnapshotError) -> [SnapshotMount] { throw closed }
     func view(_ key: SnapshotKey, parent: Digest) throws(SnapshotError) -> [SnapshotMount] { throw closed }
     func mounts(of key: SnapshotKey) throws(SnapshotError) -> [SnapshotMount] { throw closed }
+    func writeLayer(of key: SnapshotKey, leavingOut paths: Set<String>, to sink: @escaping TreeWriter.Sink) throws(SnapshotError) -> Int {
+        throw closed
+    }
     func commit(_ key: SnapshotKey, as chain: Digest) throws(SnapshotError) { throw closed }
     func remove(_ key: SnapshotKey) throws(SnapshotError) { throw closed }
     func remove(layer chain: Digest) throws(SnapshotError) { throw closed }

@@ -56,14 +56,14 @@ struct RoutingTests {
     }
 
     @Test(
-        "later endpoints are refused by name", arguments: ["networks", "volumes/x", "commit", "containers/x/stats", "build", "swarm/init"])
+        "later endpoints are refused by name", arguments: ["networks", "volumes/x", "containers/x/stats", "build", "swarm/init"])
     func later(path: String) async throws {
         let segments = path.split(separator: "/").map(String.init)
-        let (handler, captures) = try Router(LaterRoutes.all).route(.POST, segments)
+        let (route, captures) = try Router(LaterRoutes.all).route(.POST, segments)
         let request = APIRequest(
             method: .POST, path: segments, version: .newest, query: Query(""), headers: [:], body: [], captures: captures)
         await #expect {
-            _ = try await handler(request)
+            _ = try await route.handler(request)
         } throws: { error in
             (error as? APIError)?.status == .notImplemented && (error as? APIError)?.message.contains("/\(path)") == true
         }

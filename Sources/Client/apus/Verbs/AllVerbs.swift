@@ -1,16 +1,13 @@
 /// Every verb: the table from which the command line, help pages and groups are made.
 package let allVerbs: [Verb] =
     [
-        attachVerb, containerInspectVerb, containerPruneVerb, createVerb, diffVerb, eventsVerb, execVerb, exportVerb, historyVerb,
-        imageInspectVerb,
-        imagePruneVerb, imagesVerb, infoVerb, inspectVerb, killVerb, loginVerb, logoutVerb, logsVerb, pauseVerb, portVerb, psVerb, pullVerb,
-        pushVerb, renameVerb, restartVerb, rmVerb, rmiVerb, runVerb, saveVerb, startVerb, stopVerb, tagVerb, topVerb, unpauseVerb,
-        updateVerb,
-        versionVerb, waitVerb,
+        attachVerb, commitVerb, containerInspectVerb, containerPruneVerb, createVerb, diffVerb, eventsVerb, execVerb, exportVerb,
+        historyVerb, imageInspectVerb, imagePruneVerb, imagesVerb, importVerb, infoVerb, inspectVerb, killVerb, loadVerb, loginVerb,
+        logoutVerb, logsVerb, pauseVerb, portVerb, psVerb, pullVerb, pushVerb, renameVerb, restartVerb, rmVerb, rmiVerb, runVerb,
+        saveVerb, startVerb, stopVerb, tagVerb, topVerb, unpauseVerb, updateVerb, versionVerb, waitVerb,
     ] + networkVerbs
 
 /// Docker's verbs that this program will learn, so that their names get a better answer than "unknown command".
 let laterVerbs: Set<String> = [
-    "build", "builder", "buildx", "commit", "compose", "context", "cp", "df", "import", "load", "manifest",
-    "plugin", "prune", "search", "stats", "system", "volume",
+    "build", "builder", "buildx", "compose", "context", "cp", "df", "manifest", "plugin", "prune", "search", "stats", "system", "volume",
 ]

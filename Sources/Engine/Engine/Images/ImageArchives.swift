@@ -1,4 +1,25 @@
+internal import CoreTypes
+package import EngineAPI
 internal import Images
+internal import OCISpec
+
+/// What `POST /images/create` with an archive asks for.
+package struct ImageImportRequest: Sendable {
+    /// Empty for no name.
+    package let repository: String
+    package let tag: String
+    /// What the image's history says; empty for Docker's own words.
+    package let message: String
+    /// Instructions of a Dockerfile.
+    package let changes: [String]
+    /// `os/arch[/variant]` of what is in the archive; empty is the host's.
+    package let platform: String
+
+    package init(repository: String, tag: String, message: String, changes: [String], platform: String) {
+        (self.repository, self.tag, self.message, self.changes) = (repository, tag, message, changes)
+        self.platform = platform
+    }
+}
 
 extension ContainerEngine {
     /// Writes images as an archive.
@@ -7,5 +28,90 @@ extension ContainerEngine {
     package func exportImages(_ names: [String], to write: ([UInt8]) async throws -> Void) async throws {
         let library = try parts().services.images
         do { try await library.export(names, to: write) } catch let error as ImageError { throw EngineError(error) }
+    }
+
+    /// Takes in an archive of images.
+    /// - Parameter next: the archive chunk by chunk; nil is its end.
+    /// - Parameter platform: `os/arch[/variant]`; empty is the host's.
+    /// - Parameter quiet: says nothing of layers.
+    package func loadImages(
+        from next: @escaping @Sendable () async throws -> [UInt8]?, platform: String, quiet: Bool,
+        progress: @escaping @Sendable (ProgressMessage) async -> Void
+    ) async throws(EngineError) {
+        let wanted = try Self.platform(platform)
+        let services = try parts().services
+        do throws(ImageError) {
+            try await services.images.load(from: next, platform: wanted) { event in
+                switch event {
+                case .layer(let event): if !quiet { await progress(ProgressMessage(loading: event)) }
+                case .renamed(let name, let id):
+                    let sentence = "The image \(name.familiar) already exists, renaming the old one with ID \(id) to empty string\n"
+                    await progress(ProgressMessage(sentence: sentence))
+                case .loaded(let id, let name):
+                    services.events.publish(.image, "load", id: id.description, attributes: ["name": name?.familiar ?? id.description])
+                    let sentence = name.map { "Loaded image: \($0.familiar)\n" } ?? "Loaded image ID: \(id)\n"
+                    await progress(ProgressMessage(sentence: sentence))
+                }
+            }
+        } catch { throw EngineError(error) }
+    }
+
+    /// Makes an image of a tar of a root file system.
+    /// - Parameter next: the tar chunk by chunk; nil is its end.
+    package func importImage(
+        _ request: ImageImportRequest, from next: @escaping @Sendable () async throws -> [UInt8]?,
+        progress: @escaping @Sendable (ProgressMessage) async -> Void
+    ) async throws(EngineError) {
+        let name = try Self.imageName(request.repository, tag: request.tag)
+        let platform = try Self.platform(request.platform) ?? .host
+        var config = ContainerConfig()
+        for change in request.changes { try ConfigurationChange(change).apply(to: &config) }
+        let (execution, services) = (ImageConfiguration.Execution(config), try parts().services)
+        do throws(ImageError) {
+            let id = try await services.images.importImage(from: next, name: name) { diffIDs in
+                var configuration = ImageConfiguration(platform: platform, diffIDs: diffIDs)
+                configuration.created = .now
+                configuration.execution = execution
+                var step = ImageConfiguration.HistoryEntry()
+                step.created = configuration.created
+                step.comment = request.message.isEmpty ? "Imported from -" : request.message
+                configuration.history = [step]
+                return configuration
+            }
+            services.events.publish(.image, "import", id: id.description, attributes: ["name": name?.familiar ?? id.description])
+            var message = ProgressMessage()
+            message.status = id.description
+            await progress(message)
+        } catch { throw EngineError(error) }
+    }
+
+    /// The name of an image to be made; nil for none.
+    static func imageName(_ repository: String, tag: String) throws(EngineError) -> ImageReference? {
+        if repository.isEmpty { return nil }
+        do throws(InvalidImageReference) {
+            let name = try ImageReference(tag.isEmpty ? repository : "\(repository):\(tag)")
+            if name.digest == nil { return name.withDefaultTag }
+        } catch { throw EngineError(.invalidParameter, "\(error)", cause: error) }
+        throw EngineError(.invalidParameter, "cannot import digest reference")
+    }
+
+    /// nil for an empty text.
+    static func platform(_ text: String) throws(EngineError) -> CoreTypes.Platform? {
+        do throws(InvalidPlatform) { return text.isEmpty ? nil : try CoreTypes.Platform(parsing: text) } catch {
+            throw EngineError(.invalidParameter, "\(error)", cause: error)
+        }
+    }
+}
+
+extension ProgressMessage {
+    fileprivate init(sentence: String) {
+        self.init()
+        stream = sentence
+    }
+
+    /// A pull's event in the words of a load.
+    fileprivate init(loading event: PullEvent) {
+        self.init(event)
+        if status == "Extracting" { status = "Loading layer" }
     }
 }

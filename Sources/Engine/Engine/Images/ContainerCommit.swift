@@ -1,0 +1,135 @@
+internal import CoreTypes
+package import EngineAPI
+internal import Images
+internal import Logging
+internal import OCISpec
+
+/// What `POST /commit` asks for.
+package struct CommitRequest: Sendable {
+    /// An id, a name, or an unambiguous beginning of an id.
+    package let container: String
+    /// Empty for no name.
+    package let repository: String
+    package let tag: String
+    /// What the image's history says.
+    package let message: String
+    package let author: String
+    /// Instructions of a Dockerfile.
+    package let changes: [String]
+    /// Whether a running container is paused meanwhile.
+    package let pauses: Bool
+    /// Goes before what the container was made with.
+    package let config: ContainerConfig?
+
+    package init(
+        container: String, repository: String, tag: String, message: String, author: String, changes: [String], pauses: Bool,
+        config: ContainerConfig?
+    ) {
+        (self.container, self.repository, self.tag) = (container, repository, tag)
+        (self.message, self.author, self.changes) = (message, author, changes)
+        self.pauses = pauses
+        self.config = config
+    }
+}
+
+extension ContainerEngine {
+    /// Where containers see mounts of ours: what lies there in the writable layer are their mount points.
+    static let mountPoints: Set<String> = [
+        "dev", "proc", "sys", "etc/hosts", "etc/hostname", "etc/resolv.conf", ".dockerenv",
+    ]
+
+    /// Makes an image of a container as it is now.
+    package func commit(_ request: CommitRequest) async throws(EngineError) -> CommitAnswer {
+        let container = try container(request.container)
+        let name = try Self.imageName(request.repository, tag: request.tag)
+        var config = request.config ?? ContainerConfig()
+        for change in request.changes { try ConfigurationChange(change).apply(to: &config) }
+        let made = await container.document.config
+        var merged = try ImageDefaults.merge(config, over: ImageConfig(made))
+        merged.volumes.merge(made.volumes) { mine, _ in mine }
+        let plan = CommitPlan(
+            execution: ImageConfiguration.Execution(merged), createdBy: (made.cmd?.words ?? []).joined(separator: " "),
+            message: request.message, author: request.author)
+        let services = try parts().services
+        let id = try await container.whileHeld(request.pauses) { () throws(EngineError) in
+            do throws(ImageError) {
+                return try await services.images.commit(
+                    container.id, of: container.imageID, leavingOut: Self.mountPoints, name: name, configure: plan.configuration)
+            } catch { throw EngineError(error) }
+        }
+        await container.tell("commit", ["comment": request.message, "imageID": id.description, "imageRef": name?.familiar ?? ""])
+        var answer = CommitAnswer()
+        answer.id = id.description
+        return answer
+    }
+}
+
+/// How a commit's configuration follows from its base image's.
+private struct CommitPlan: Sendable {
+    let execution: ImageConfiguration.Execution
+    let createdBy: String
+    let message: String
+    let author: String
+
+    @Sendable func configuration(_ base: ImageConfiguration, hasLayer: Bool) -> ImageConfiguration {
+        var configuration = base
+        configuration.created = .now
+        configuration.author = author.isEmpty ? nil : author
+        configuration.execution = execution
+        var step = ImageConfiguration.HistoryEntry()
+        step.created = configuration.created
+        step.createdBy = createdBy.isEmpty ? nil : createdBy
+        step.author = configuration.author
+        step.comment = message.isEmpty ? nil : message
+        step.isEmptyLayer = !hasLayer
+        configuration.history.append(step)
+        return configuration
+    }
+}
+
+extension Container {
+    /// Runs `body` while the container is held, if it runs and that is wanted; one that is paused already stays so.
+    fileprivate func whileHeld<Result: Sendable>(
+        _ wanted: Bool, _ body: @Sendable () async throws(EngineError) -> Result
+    ) async throws(EngineError) -> Result {
+        guard wanted, case .running = state else { return try await body() }
+        try await pause()
+        do throws(EngineError) {
+            let result = try await body()
+            try await unpause()
+            return result
+        } catch {
+            // It may have been let go, or have ended, meanwhile; the first error is the one to tell.
+            do throws(EngineError) { try await unpause() } catch let second { logger.debug("unpause after a commit: \(second)") }
+            throw error
+        }
+    }
+}
+
+extension ImageConfiguration.Execution {
+    /// What of a container's configuration an image keeps.
+    init(_ config: ContainerConfig) {
+        self.init()
+        user = config.user
+        exposedPorts = config.exposedPorts.keys.sorted()
+        environment = config.env
+        entrypoint = config.entrypoint?.words
+        command = config.cmd?.words
+        volumes = config.volumes.keys.sorted()
+        workingDirectory = config.workingDir
+        labels = config.labels
+        stopSignal = config.stopSignal.isEmpty ? nil : config.stopSignal
+        argsEscaped = config.argsEscaped
+        shell = config.shell
+        onBuild = config.onBuild
+        guard let check = config.healthcheck else { return }
+        var health = ImageConfiguration.Healthcheck()
+        health.test = check.test
+        health.intervalNanoseconds = check.interval
+        health.timeoutNanoseconds = check.timeout
+        health.startPeriodNanoseconds = check.startPeriod
+        health.startIntervalNanoseconds = check.startInterval
+        health.retries = Int64(check.retries)
+        healthcheck = health
+    }
+}

@@ -1,0 +1,114 @@
+internal import Archive
+internal import ContentStore
+internal import CoreTypes
+internal import LinuxSyscalls
+internal import OCISpec
+
+extension ArchiveLimits {
+    /// For archives of images: fewer members than a layer has files.
+    static let images: ArchiveLimits = {
+        var limits = ArchiveLimits.layer
+        limits.entries = 100_000
+        limits.depth = 16
+        return limits
+    }()
+}
+
+/// Takes the members of an archive of images into the content store, each under the digest that it has, whatever it is called.
+/// A path is a word to look up, never a place on this disk. Blocks.
+struct ArchiveIntake {
+    let blobs: BlobStore
+    let lease: LeaseID
+
+    /// A member's content.
+    struct Member: Equatable, Sendable {
+        let digest: Digest
+        let sizeBytes: Int64
+    }
+
+    /// What an archive holds.
+    struct Contents: Sendable {
+        var members: [String: Member] = [:]
+        var links: [String: String] = [:]
+
+        /// Links from one member to another; real archives have one.
+        private static let linkLimit = 8
+
+        /// The content that a path leads to.
+        func member(_ path: String) -> Member? {
+            var path = path
+            for _ in 0...Self.linkLimit {
+                if let member = members[path] { return member }
+                guard let next = links[path] else { return nil }
+                path = next
+            }
+            return nil
+        }
+    }
+
+    /// Reads the archive to its end. - Throws: `.badContent` for one that no honest packer writes.
+    func run(_ source: any ByteSource) throws(ImageError) -> Contents {
+        var contents = Contents()
+        do {
+            let reader = try ArchiveReader(source, limits: .images)
+            while let member = try reader.next() {
+                switch member.kind {
+                case .folder: continue
+                case .other: throw ImageError(.badContent, "invalid archive: \(member.path.debugDescription) is a device or a pipe")
+                case .link(let target): try note(target, at: member.path, in: &contents.links)
+                case .file: try note(try take(reader), at: member.path, in: &contents.members)
+                }
+            }
+        } catch let error as ImageError {
+            throw error
+        } catch let error as ArchiveError {
+            throw .archive(error, in: "the archive")
+        } catch { throw .storage(error) }
+        return contents
+    }
+
+    /// A path that is there twice with two contents would mean one image to us and another to the next reader.
+    private func note<Value: Equatable>(_ value: Value, at path: String, in table: inout [String: Value]) throws(ImageError) {
+        if let before = table[path], before != value {
+            throw ImageError(.badContent, "invalid archive: \(path.debugDescription) is in it twice, with different contents")
+        }
+        table[path] = value
+    }
+
+    private func take(_ reader: ArchiveReader) throws -> Member {
+        let blob = try blobs.newBlob()
+        var failure: ContentError?
+        try reader.readData { bytes throws(ArchiveError) in
+            do throws(ContentError) { try blob.append(bytes) } catch {
+                failure = error
+                throw ArchiveError(.cancelled, doing: "store the archive")
+            }
+        }
+        if let failure { throw failure }
+        let (digest, sizeBytes) = try blob.commit(protectedBy: lease)
+        return Member(digest: digest, sizeBytes: sizeBytes)
+    }
+}
+
+extension BlobStore {
+    /// What a blob is packed as, by its first bytes.
+    func compression(of digest: Digest) throws(ImageError) -> Compression {
+        do {
+            let file = try openBlob(digest)
+            return try Compression(of: try readChunk(file.number, limitBytes: 6, subject: digest.description))
+        } catch let error as ArchiveError {
+            throw .archive(error, layer: digest)
+        } catch { throw .storage(error) }
+    }
+}
+
+extension Compression {
+    /// What a layer of this packing is called in a manifest.
+    var layerType: MediaType {
+        switch self {
+        case .none: .ociLayer
+        case .gzip: .ociLayerGzip
+        case .zstd: .ociLayerZstd
+        }
+    }
+}

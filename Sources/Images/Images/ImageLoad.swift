@@ -1,0 +1,122 @@
+internal import Archive
+internal import ContentStore
+package import CoreTypes
+internal import OCISpec
+internal import Records
+internal import Registry
+internal import Snapshots
+
+/// One thing that a load tells about itself.
+package enum LoadEvent: Sendable {
+    /// A layer moves on.
+    case layer(PullEvent)
+    /// A name goes from one image to another.
+    case renamed(ImageReference, from: Digest)
+    /// An image is here, under this name; nil for one without.
+    case loaded(id: Digest, ImageReference?)
+}
+
+extension ImageLibrary {
+    /// Takes in an archive: an OCI layout or what `docker save` writes, plain, gzip or zstd. All of its images, or none of them where
+    /// the archive itself is wrong.
+    /// - Parameter next: the archive chunk by chunk; nil is its end.
+    /// - Parameter platform: nil is the host's.
+    /// - Parameter progress: called from one task, in order.
+    package func load(
+        from next: @escaping @Sendable () async throws -> [UInt8]?, platform: Platform?,
+        progress: @escaping @Sendable (LoadEvent) async -> Void
+    ) async throws(ImageError) {
+        let storage = try storage()
+        try await storage.takingIn(records.images) { lease throws(ImageError) in
+            let intake = ArchiveIntake(blobs: storage.blobs, lease: lease)
+            let contents = try await storage.feeding(next) { source throws(ImageError) in try intake.run(source) }
+            let images = ArchiveImages(contents: contents, blobs: storage.blobs, lease: lease, platform: platform)
+            let found = try await storage.talks.run { () throws(ImageError) in try images.run() }
+            for image in found { try await install(image, progress: progress) }
+        }
+    }
+
+    private func install(
+        _ image: ArchiveImages.Found, progress: @escaping @Sendable (LoadEvent) async -> Void
+    ) async throws(ImageError) {
+        try await check(image.plan)
+        try await provide(image.plan, progress: progress) { storage throws(ImageError) in
+            for name in image.names {
+                let before: NamedImage?
+                do throws(RecordsError) { before = try await records.images.find(named: name) } catch { throw .storage(error) }
+                if let before, before.image.id != image.plan.id { await progress(.renamed(name, from: before.image.id)) }
+            }
+            try await storage.record(image.plan, documents: image.documents, names: image.names, in: records.images)
+        }
+        if image.names.isEmpty { await progress(.loaded(id: image.plan.id, nil)) }
+        for name in image.names { await progress(.loaded(id: image.plan.id, name)) }
+    }
+
+    /// A layer that is here already is not unpacked again, but the archive's blob of it must be what it is said to be: it will be
+    /// saved and pushed in the layer's place.
+    private func check(_ plan: ImagePlan) async throws(ImageError) {
+        let storage = try storage()
+        for layer in plan.layers where storage.snapshots.contains(layer: layer.chainID) {
+            let found = try await storage.intakes.run { () throws(ImageError) in
+                try storage.diffID(of: layer.blob.digest, layer.diffID.algorithm)
+            }
+            if found != layer.diffID {
+                throw ImageError(
+                    .badContent, "failed to register layer: \(layer.blob.digest) is not the \(layer.diffID) of the configuration")
+            }
+        }
+    }
+
+    /// Unpacks an image whose blobs are in the store, and runs `body` while its layers are kept from the sweep.
+    func provide(
+        _ plan: ImagePlan, progress: @escaping @Sendable (LoadEvent) async -> Void,
+        _ body: (ImageStorage) async throws(ImageError) -> Void
+    ) async throws(ImageError) {
+        let (storage, cancellation, journal) = (try storage(), Cancellation(), TransferJournal<PullEvent>())
+        async let reported: Void = journal.report { await progress(.layer($0)) }
+        let provider = LayerProvider(storage: storage, session: nil, cancellation: cancellation, journal: journal)
+        let result: Result<Void, ImageError> = await withTaskCancellationHandler {
+            do throws(ImageError) {
+                return .success(try await provider.withLayers(plan.layers) { () throws(ImageError) in try await body(storage) })
+            } catch { return .failure(error) }
+        } onCancel: {
+            cancellation.cancel()
+        }
+        journal.finish()
+        await reported
+        try result.get()
+    }
+}
+
+extension ImageStorage {
+    /// Runs `body` with a lease; blobs that it brought and no record needs in the end are removed.
+    func takingIn<Result>(
+        _ records: ImageRecords, _ body: (LeaseID) async throws(ImageError) -> Result
+    ) async throws(ImageError) -> Result {
+        let lease = blobs.takeLease()
+        do throws(ImageError) {
+            let result = try await body(lease)
+            _ = try await sweep(.among(blobs.endLease(lease)), keeping: records)
+            return result
+        } catch {
+            // The first error stays the error; what could not be removed is found by the next sweep.
+            _ = try? await sweep(.among(blobs.endLease(lease)), keeping: records)
+            throw error
+        }
+    }
+
+    /// Runs `work` on a thread that may wait, fed by this task.
+    func feeding<Value: Sendable>(
+        _ next: @escaping @Sendable () async throws -> [UInt8]?, _ work: @escaping @Sendable (TaskSource) throws(ImageError) -> Value
+    ) async throws(ImageError) -> Value {
+        do {
+            return try await TaskSource.feed(from: next) { source in
+                try await self.intakes.run { () throws(ImageError) in
+                    // Whoever feeds it learns that no more is wanted before the thread is given back.
+                    defer { source.abandon() }
+                    return try work(source)
+                }
+            }
+        } catch let error as ImageError { throw error } catch { throw .cancelled }
+    }
+}

@@ -1,0 +1,113 @@
+internal import Archive
+internal import ContentStore
+internal import CoreTypes
+internal import OCISpec
+internal import Records
+internal import Registry
+internal import Snapshots
+
+/// Brings an image's layers here, unpacked, for a pull, a load, an import or a commit: what is there is left, what another fetches is
+/// waited for.
+struct LayerProvider: Sendable {
+    let storage: ImageStorage
+    /// Where missing blobs are fetched; nil where all are in the store.
+    let session: RepositorySession?
+    let cancellation: Cancellation
+    let journal: TransferJournal<PullEvent>
+
+    /// Provides the layers and keeps them from the sweep while `body` writes down what needs them.
+    func withLayers<Result>(_ layers: [PlannedLayer], _ body: () async throws(ImageError) -> Result) async throws(ImageError) -> Result {
+        let chains = layers.map(\.chainID)
+        storage.hold(chains)
+        defer { storage.letGo(chains) }
+        for layer in layers { storage.news.subscribe(journal, to: layer.chainID, id: layer.shortID) }
+        defer { for chain in chains { storage.news.unsubscribe(journal, from: chain) } }
+        try await provide(layers)
+        return try await body()
+    }
+
+    /// Fetches and unpacks what is missing, side by side, and commits it from the lowest up.
+    private func provide(_ layers: [PlannedLayer]) async throws(ImageError) {
+        announce(layers)
+        // Each layer opens the gate for the one above it when it is committed.
+        let gates = layers.map { _ in AsyncStream<Never>.makeStream() }
+        let failure = await withTaskGroup(of: ImageError?.self) { group in
+            for (position, layer) in layers.enumerated() {
+                group.addTask {
+                    do throws(ImageError) {
+                        try await provide(layer, after: position > 0 ? gates[position - 1].stream : nil)
+                    } catch { return error }
+                    gates[position].continuation.finish()
+                    return nil
+                }
+            }
+            var first: ImageError?
+            for await failure in group {
+                // Those that are cancelled for the sake of the first failure say nothing new.
+                if let failure, first == nil || first?.code == .cancelled {
+                    first = failure
+                    cancellation.cancel()
+                    group.cancelAll()
+                }
+            }
+            return first
+        }
+        if let failure { throw failure }
+    }
+
+    /// Says where each layer stands before anything happens.
+    private func announce(_ layers: [PlannedLayer]) {
+        var missing: [PlannedLayer] = []
+        for layer in layers {
+            if storage.snapshots.contains(layer: layer.chainID) {
+                journal.add(.layer(id: layer.shortID, .alreadyExists))
+            } else {
+                journal.add(.layer(id: layer.shortID, .pullingFileSystemLayer))
+                missing.append(layer)
+            }
+        }
+        for layer in missing.dropFirst(storage.downloads.width) { journal.add(.layer(id: layer.shortID, .waiting)) }
+    }
+
+    private func provide(_ layer: PlannedLayer, after gate: AsyncStream<Never>?) async throws(ImageError) {
+        if storage.snapshots.contains(layer: layer.chainID) { return }
+        try await storage.layerTurns.withTurn(layer.chainID) { () throws(ImageError) in
+            if storage.snapshots.contains(layer: layer.chainID) { return }
+            let (storage, chain) = (storage, layer.chainID)
+            let work = LayerWork(
+                layer: layer, storage: storage, session: session, cancellation: cancellation, key: try storage.newKey(for: chain),
+                tell: { storage.news.tell($0, of: chain) })
+            do throws(ImageError) {
+                let applied = try await storage.blobTurns.withTurn(layer.blob.digest) { () throws(ImageError) in try await work.perform() }
+                if let gate { for await _ in gate {} }
+                if Task.isCancelled { throw .cancelled }
+                try await commit(layer, work.key, applied)
+            } catch {
+                throw await withoutRemains(of: work.key, error)
+            }
+            storage.news.tell(.pullComplete, of: chain)
+        }
+    }
+
+    private func commit(_ layer: PlannedLayer, _ key: SnapshotKey, _ applied: AppliedLayer) async throws(ImageError) {
+        let snapshots = storage.snapshots
+        try await storage.talks.run { () throws(ImageError) in
+            do throws(SnapshotError) {
+                try snapshots.commitLayer(key, as: layer.chainID, parent: layer.parent, applied: applied)
+            } catch { throw .storage(error) }
+        }
+    }
+
+    /// Removes a layer in the making. The first error stays the error; what cannot be removed is said behind it.
+    private func withoutRemains(of key: SnapshotKey, _ error: ImageError) async -> ImageError {
+        let snapshots = storage.snapshots
+        do throws(ImageError) {
+            try await storage.talks.run { () throws(ImageError) in
+                do throws(SnapshotError) { try snapshots.remove(key) } catch { throw .storage(error) }
+            }
+        } catch let second {
+            return ImageError(error.code, "\(error.message); and what was unpacked stays: \(second)", cause: error.cause)
+        }
+        return error
+    }
+}

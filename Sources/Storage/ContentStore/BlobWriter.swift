@@ -1,0 +1,99 @@
+package import CoreTypes
+internal import Glibc
+internal import LinuxSyscalls
+internal import Synchronization
+internal import SystemPackage
+
+extension BlobStore {
+    /// What the name of a blob begins with whose digest is not known yet.
+    static let unnamedPrefix = "new-"
+
+    /// Begins to take in a blob whose digest only its bytes will tell. A crash leaves nothing of it.
+    package func newBlob(_ algorithm: Digest.Algorithm = .sha256) throws(ContentError) -> BlobWriter {
+        let number = nextLease.wrappingAdd(1, ordering: .relaxed).oldValue
+        let path = root.appending("ingests").appending("\(Self.unnamedPrefix)\(getpid())-\(number)")
+        let file = try ContentError.wrapping("begin blob", path.string) { () throws(SyscallError) in
+            try openFile(path, [.readWrite, .create, .exclusive, .noFollow])
+        }
+        return BlobWriter(file: file, path: path, store: self, hasher: DigestHasher(algorithm))
+    }
+}
+
+/// A blob that is being made: append, then commit. Dropping it throws away what was written.
+package final class BlobWriter: Sendable {
+    private let path: FilePath
+    private let store: BlobStore
+    private let state: Mutex<State>
+
+    private struct State: ~Copyable {
+        var open: Open?
+        struct Open: ~Copyable {
+            let file: OwnedFD
+            var hasher: DigestHasher
+        }
+    }
+
+    init(file: consuming OwnedFD, path: FilePath, store: BlobStore, hasher: consuming sending DigestHasher) {
+        self.path = path
+        self.store = store
+        state = Mutex(State(open: State.Open(file: file, hasher: hasher)))
+    }
+
+    deinit {
+        // What cannot be removed now goes when the store is opened.
+        if state.withLock({ $0.open != nil }) { try? removeFile(path) }
+    }
+
+    /// Adds the next bytes.
+    package func append(_ bytes: Span<UInt8>) throws(ContentError) {
+        let failure: ContentError? = state.withLock { state in
+            guard var open = state.open.take() else { return ContentError(.closed, doing: "append to", subject: path.string) }
+            var failure: ContentError?
+            do throws(SyscallError) {
+                try writeAll(bytes, at: open.hasher.byteCount, to: open.file.number, subject: path.string)
+                open.hasher.update(bytes)
+            } catch { failure = ContentError(.system, doing: "append to", subject: path.string, cause: error) }
+            state.open = .some(open)
+            return failure
+        }
+        if let failure { throw failure }
+    }
+
+    /// Brings the bytes to the disk and shows them under their digest, which `lease` protects from before it is visible.
+    package func commit(protectedBy lease: LeaseID) throws(ContentError) -> (digest: Digest, sizeBytes: Int64) {
+        try state.withLock { state throws(ContentError) in
+            guard let open = state.open.take() else { throw ContentError(.closed, doing: "commit", subject: path.string) }
+            let size = open.hasher.byteCount
+            let file = open.file
+            let digest = open.hasher.finish()
+            store.protect(digest, by: lease)
+            do throws(SyscallError) {
+                // The same bytes may be there already: then these are not needed.
+                if try store.isThere(digest) { try removeFile(path) } else { try publishFile(file, from: path, as: store.path(of: digest)) }
+            } catch {
+                try? removeFile(path)
+                throw ContentError(.system, doing: "commit", subject: digest.description, cause: error)
+            }
+            return (digest, size)
+        }
+    }
+}
+
+extension BlobStore {
+    fileprivate func isThere(_ digest: Digest) throws(SyscallError) -> Bool {
+        do throws(SyscallError) {
+            _ = try fileStatus(path(of: digest))
+            return true
+        } catch  where error.errno == ENOENT { return false }
+    }
+}
+
+/// fsync, rename, fsync of both directories: after a crash the blob is whole or absent.
+func publishFile(_ file: borrowing OwnedFD, from path: FilePath, as blobPath: FilePath) throws(SyscallError) {
+    try synchronize(file.number, subject: path.string)
+    try renameFile(path, to: blobPath)
+    for directory in [blobPath.removingLastComponent(), path.removingLastComponent()] {
+        let opened = try openFile(directory, [.readOnly, .directory])
+        try synchronize(opened.number, subject: directory.string)
+    }
+}
