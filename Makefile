@@ -3,6 +3,7 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 BINDIR   = $(DESTDIR)$(PREFIX)/bin
+SHAREDIR   = $(DESTDIR)$(PREFIX)/share
 SWIFT   ?= swift
 PYTHON  ?= /usr/bin/python3
 BUILD    = .build/release
@@ -86,9 +87,16 @@ install: build ## Install to DESTDIR and PREFIX (/usr/local)
 	install -d $(BINDIR)
 	for product in $(PRODUCTS); do install -s -m 0755 $(BUILD)/$$product $(BINDIR)/$$product || exit 1; done
 	ln -sf apus-shim $(BINDIR)/containerd-shim-apus-v2
+	install -d $(SHAREDIR)/bash-completion/completions $(SHAREDIR)/zsh/site-functions $(SHAREDIR)/fish/vendor_completions.d $(SHAREDIR)/man/man1
+	$(BUILD)/apus __generate bash > $(SHAREDIR)/bash-completion/completions/apus
+	$(BUILD)/apus __generate zsh > $(SHAREDIR)/zsh/site-functions/_apus
+	$(BUILD)/apus __generate fish > $(SHAREDIR)/fish/vendor_completions.d/apus.fish
+	$(BUILD)/apus __generate man $(SHAREDIR)/man/man1
 
 uninstall: ## Remove what install put there
 	for product in $(PRODUCTS) containerd-shim-apus-v2; do rm -f $(BINDIR)/$$product || exit 1; done
+	rm -f $(SHAREDIR)/bash-completion/completions/apus $(SHAREDIR)/zsh/site-functions/_apus $(SHAREDIR)/fish/vendor_completions.d/apus.fish
+	rm -f $(SHAREDIR)/man/man1/apus.1 $(SHAREDIR)/man/man1/apus-*.1
 
 clean: ## Remove everything built
 	rm -rf .build

@@ -46,7 +46,7 @@ package func commandGroups(of verbs: [Verb]) -> [String] {
     return Set(groups).sorted()
 }
 
-private func groupSummary(_ group: String) -> String {
+func groupSummary(_ group: String) -> String {
     group == "system" ? "Manage Apus" : "Manage \(group)s"
 }
 

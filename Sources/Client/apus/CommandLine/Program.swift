@@ -4,6 +4,7 @@ internal import EngineClient
 /// Reads a whole command line, carries its verb out, and tells errors.
 /// - Returns: the exit code of the program.
 func runProgram(_ words: [String], variables: [String: String], signals: SignalTap) async -> Int32 {
+    if words.first == "__generate" { return generate(Array(words.dropFirst())) }
     do throws(UsageError) {
         let globals = try parseArguments(words, flags: globalFlags + [helpFlag], interspersed: false)
         if globals.bool("version") {

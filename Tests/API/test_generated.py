@@ -1,0 +1,57 @@
+"""What `apus` prints of its table of verbs for shells and for man(1)."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+APUS = os.path.join(os.environ.get("APUS_BUILD", os.path.join(os.path.dirname(__file__), "..", "..", ".build", "release")), "apus")
+
+
+def generated(kind):
+    return subprocess.run([APUS, "__generate", kind], capture_output=True, text=True, check=True).stdout
+
+
+def completed(*words):
+    """What bash offers for the last of the words."""
+    script = generated("bash") + f"""
+        apus() {{ [[ $1 == ps ]] && printf 'alpha\\nbeta\\n'; [[ $1 == images ]] && echo busybox:latest; true; }}
+        COMP_WORDS=(apus {' '.join(repr(word) for word in words)}); COMP_CWORD={len(words)}
+        _apus; printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.parametrize("words, offered", [
+    (["ren"], ["rename"]), (["container", "unp"], ["unpause"]), (["run", "--memory-sw"], ["--memory-swap", "--memory-swappiness"]),
+    (["container", "run", "--cidf"], ["--cidfile"]), (["stop", ""], ["alpha", "beta"]), (["run", "busy"], ["busybox:latest"]),
+    (["-H", "unix:///x", "stop", "al"], ["alpha"]), (["--conte"], ["--context"]),
+])
+def test_bash_offers_verbs_flags_and_names(words, offered):
+    assert completed(*words) == offered
+
+
+def test_every_verb_and_flag_is_in_every_shells_completion():
+    help_page = subprocess.run([APUS, "--help"], capture_output=True, text=True, check=True).stdout
+    verbs = re.findall(r"^  ([a-z]+) ", help_page.split("\nCommands:\n")[1].split("\n\n")[0], re.M)
+    flags = re.findall(r"--([a-z0-9-]+)", subprocess.run([APUS, "run", "--help"], capture_output=True, text=True, check=True).stdout)
+    assert len(verbs) > 30 and len(flags) > 80
+    for shell in ("bash", "zsh", "fish"):
+        text = generated(shell)
+        missing = [word for word in verbs + flags if not re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text)]
+        assert missing == [], shell
+
+
+def test_each_verb_has_a_page_of_the_manual_that_man_can_read(tmp_path):
+    subprocess.run([APUS, "__generate", "man", str(tmp_path)], check=True)
+    pages = sorted(os.listdir(tmp_path))
+    assert "apus.1" in pages and "apus-run.1" in pages and len(pages) > 30
+    text = (tmp_path / "apus-run.1").read_text(encoding="utf-8")
+    assert text.startswith(".TH APUS-RUN 1") and "\\fB\\-\\-memory\\fR" in text and "\n.SH SEE ALSO\n" in text
+    for page in pages:
+        lines = (tmp_path / page).read_text(encoding="utf-8").splitlines()
+        known = {"TH", "SH", "B", "BR", "TP", "br"}
+        assert all(line[1:].split(" ")[0] in known for line in lines if line.startswith(".")), page
+    assert subprocess.run([APUS, "__generate", "man", "/nosuch"], capture_output=True, check=False).returncode == 1
+    assert subprocess.run([APUS, "__generate", "tcsh"], capture_output=True, check=False).returncode == 1
