@@ -149,7 +149,7 @@ class Daemon:
             "mounts": leaks.mounts(self.folder), "cgroups": leaks.cgroups("/apus/"), "shims": self.shims(),
             "containers": entries(f"{self.data}/containers"), "runtime": entries(f"{self.run}/runtime"),
             "networks": entries(f"{self.run}/netns"), "links": leaks.links(), "bundles": entries(f"{self.run}/bundles"), "sockets": entries(f"{self.run}/shims"),
-            "ingests": entries(f"{self.data}/content/ingests"), "roots": [name for kind in ("active", "building", "views", "trash") for name in entries(f"{self.data}/snapshots/overlayfs/{kind}")],
+            "ingests": entries(f"{self.data}/content/ingests"), "volumes": [name for name in entries(f"{self.data}/volumes") if not name.startswith(".")], "roots": [name for kind in ("active", "building", "views", "trash") for name in entries(f"{self.data}/snapshots/overlayfs/{kind}")],
         }
 
 

@@ -22,13 +22,11 @@ package enum LaterRoutes {
     /// Of a kind that is not served there is none by any name: clients that look for an object of any kind go on.
     private static var lookups: [Route] {
         [
-            Route(.GET, "/volumes/{}") { throw APIError(.notFound, "get \($0.name): no such volume") },
             Route(.GET, "/plugins/{*}/json") { throw APIError(.notFound, "plugin \"\($0.name)\" not found") },
         ]
     }
 
     private static let table: [(subject: String, paths: String)] = [
-        ("volumes", "/volumes /volumes/create /volumes/prune /volumes/{}"),
         ("image builds", "/build /build/prune /build/cancel /session /grpc"),
         ("image searches", "/images/search"),
         ("registry queries", "/distribution/{*}/json"),

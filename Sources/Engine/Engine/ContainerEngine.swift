@@ -25,8 +25,8 @@ package final class ContainerEngine: Sendable {
     let configuration: EngineConfiguration
     let logger: Logger
     private let state = Mutex<Parts?>(nil)
-    /// Whether stopped containers are being removed, which one client does at a time.
-    let isPruning = Mutex(false)
+    /// Kinds of objects that are being pruned, which one client does at a time.
+    private let pruned = Mutex<Set<EventLog.Subject>>([])
 
     /// Opens nothing yet; `start` does.
     package init(configuration: EngineConfiguration, logger: Logger) {
@@ -62,6 +62,15 @@ package final class ContainerEngine: Sendable {
         return parts
     }
 
+    /// Prunes objects of one kind. - Throws: `.conflict` while another client does.
+    func pruning<Report>(
+        _ kind: EventLog.Subject, _ body: () async throws(EngineError) -> Report
+    ) async throws(EngineError) -> Report {
+        guard pruned.withLock({ $0.insert(kind).inserted }) else { throw EngineError(.conflict, "a prune operation is already running") }
+        defer { pruned.withLock { _ = $0.remove(kind) } }
+        return try await body()
+    }
+
     func container(_ word: String) throws(EngineError) -> Container { try parts().services.index.find(word) }
 }
 
@@ -87,6 +96,8 @@ extension ContainerEngine.Parts {
                 userAgent: "apus/\(Product.version)"),
             records: records)
         let events = EventLog()
+        let volumes = VolumeStore(
+            folder: VolumeFolder(root: configuration.dataRoot.appending("volumes")), events: events, logger: logger)
         let thread: NamespaceThread
         let reactor: ShimReactor
         let watcher: LogWatcher
@@ -100,7 +111,7 @@ extension ContainerEngine.Parts {
         let networks = try Networks(
             records: records.networks, thread: thread, events: events, settings: NetworkSettingsOfDaemon(configuration), logger: logger)
         services = ContainerServices(
-            configuration: configuration, records: records.containers, images: images, reactor: reactor,
+            configuration: configuration, records: records.containers, images: images, volumes: volumes, reactor: reactor,
             launcher: ShimLauncher(shimPath: configuration.shimPath, execRoot: configuration.execRoot), watcher: watcher,
             index: ContainerIndex(), events: events, networks: networks, facts: host.facts, logger: logger)
     }

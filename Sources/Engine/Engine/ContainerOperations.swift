@@ -60,11 +60,11 @@ extension ContainerEngine {
     package func unpauseContainer(_ name: String) async throws(EngineError) { try await container(name).unpause() }
 
     /// Takes a container away.
-    /// - Parameter volumes: anonymous volumes too; there are none yet.
+    /// - Parameter volumes: those of its volumes that nobody named, too.
     /// - Parameter link: only a link of the legacy bridge, which is refused.
     package func removeContainer(_ name: String, force: Bool, volumes: Bool, link: Bool) async throws(EngineError) {
         if link { throw Refusal.notYet("removing a link", comesWith: "networks") }
-        try await container(name).remove(force: force)
+        try await container(name).remove(force: force, withVolumes: volumes)
     }
 
     /// Gives a container another name, with or without a leading slash.
@@ -86,13 +86,7 @@ extension ContainerEngine {
     /// - Throws: `.conflict` while another prune is under way.
     package func pruneContainers(_ filters: Filters) async throws(EngineError) -> ContainersPruneResponse {
         let pruning = try ContainerPruning(parts: try parts(), filters: filters)
-        let isFirst = isPruning.withLock { isPruning in
-            defer { isPruning = true }
-            return !isPruning
-        }
-        guard isFirst else { throw EngineError(.conflict, "a prune operation is already running") }
-        defer { isPruning.withLock { $0 = false } }
-        return try await pruning.run()
+        return try await self.pruning(.container) { () throws(EngineError) in try await pruning.run() }
     }
 
     /// Registers a wait before it returns; the result comes later.

@@ -144,6 +144,12 @@ package func synchronize(_ descriptor: Int32, subject: String = "") throws(Sysca
     try retryingInterrupted("fsync", subject) { fsync(descriptor) }
 }
 
+/// Writes a directory's own entries to the disk: what was made, renamed or removed in it. - Source: fsync(2).
+package func synchronizeDirectory(_ path: FilePath) throws(SyscallError) {
+    let directory = try openFile(path, [.readOnly, .directory])
+    try synchronize(directory.number, subject: path.string)
+}
+
 /// Flushes the whole file system that a descriptor lies on. - Source: syncfs(2).
 package func synchronizeFileSystem(_ descriptor: Int32, subject: String = "") throws(SyscallError) {
     try checked("syncfs", subject) { clinux_syncfs(descriptor) }

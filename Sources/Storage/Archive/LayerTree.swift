@@ -1,6 +1,6 @@
 internal import Glibc
 internal import LinuxSyscalls
-internal import SystemPackage
+package import SystemPackage
 
 /// The name of the attribute by which overlayfs knows a directory that hides all below.
 /// - Source: Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
@@ -243,7 +243,7 @@ final class LayerTree {
 }
 
 /// A path by which calls that know no descriptors reach an open directory.
-func descriptorPath(_ descriptor: Int32) -> FilePath { FilePath("/proc/self/fd/\(descriptor)") }
+package func descriptorPath(_ descriptor: Int32) -> FilePath { FilePath("/proc/self/fd/\(descriptor)") }
 
 func refusal(_ error: SyscallError, _ printable: String) -> ArchiveError {
     ArchiveError(.system, doing: "unpack entry", subject: printable, cause: error)

@@ -1,10 +1,7 @@
 internal import Archive
 internal import Glibc
-internal import LinuxSyscalls
-internal import SystemPackage
-
-/// A path by which calls that know no descriptors reach a name in an open directory.
-func descriptorPath(_ descriptor: Int32, _ name: FilePath = ".") -> FilePath { FilePath("/proc/self/fd/\(descriptor)").pushing(name) }
+package import LinuxSyscalls
+package import SystemPackage
 
 /// Gives one open file or directory the owner, mode, attributes and times of another, the overlay's own marks excepted.
 func copyMetadata(from source: borrowing OwnedFD, to target: borrowing OwnedFD, subject: FilePath) throws(SyscallError) {
@@ -23,6 +20,12 @@ func copyMetadata(from source: borrowing OwnedFD, to target: borrowing OwnedFD, 
 /// Whether a directory hides all that lies below it.
 func isOpaque(_ directory: borrowing OwnedFD, subject: FilePath) throws(SyscallError) -> Bool {
     try extendedAttribute(opaqueAttribute, of: directory.number, subject: subject.string) == [0x79]
+}
+
+/// Copies the contents and the metadata of one open directory onto another, empty one: owners, modes, attributes, times, hard links and
+/// holes. Symbolic links are never followed.
+package func copyTree(from source: borrowing OwnedFD, onto target: borrowing OwnedFD) throws(SyscallError) {
+    try TreeCopy.copy(from: source, onto: target)
 }
 
 /// Copies a tree, hard links and holes kept. Symbolic links are never followed.
@@ -45,8 +48,12 @@ struct TreeCopy: ~Copyable {
     static func copy(_ source: FilePath, to target: FilePath) throws(SyscallError) {
         let from = try openFile(source, [.readOnly, .directory, .noFollow])
         let onto = try openFile(target, [.readOnly, .directory, .noFollow])
-        var copy = TreeCopy(targetRoot: try onto.duplicate())
-        try copy.directory(from, onto, path: FilePath(), depth: 0)
+        try copy(from: from, onto: onto)
+    }
+
+    static func copy(from source: borrowing OwnedFD, onto target: borrowing OwnedFD) throws(SyscallError) {
+        var copy = TreeCopy(targetRoot: try target.duplicate())
+        try copy.directory(source, target, path: FilePath(), depth: 0)
     }
 
     private mutating func directory(
@@ -100,7 +107,7 @@ struct TreeCopy: ~Copyable {
 }
 
 /// What a tree takes on disk, the directory itself included.
-func treeUsage(_ path: FilePath) throws(SyscallError) -> SnapshotUsage {
+package func treeUsage(_ path: FilePath) throws(SyscallError) -> SnapshotUsage {
     var usage = SnapshotUsage()
     var counted: Set<UInt64> = []
     var waiting: [FilePath] = [path]

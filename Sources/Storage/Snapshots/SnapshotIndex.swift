@@ -111,7 +111,7 @@ extension SnapshotStore {
                 try removeFile(shortPath(ofLink: layer.link))
                 return try removeTree(source)
             }
-            try synchronizeFolder(root.appending("layers"))
+            try synchronizeDirectory(root.appending("layers"))
         }
         index.withLock { index in
             if index.layers[chain] == nil { index.layers[chain] = layer }
@@ -149,8 +149,8 @@ extension SnapshotStore {
             try SnapshotError.wrapping("make snapshot", key.text) { () throws(SyscallError) in
                 let target = parent.map { "../../layers/\(Self.name(of: $0))" } ?? Self.noParent
                 try makeSymbolicLink(path.appending("parent"), to: FilePath(target))
-                try synchronizeFolder(path)
-                try synchronizeFolder(root.appending("active"))
+                try synchronizeDirectory(path)
+                try synchronizeDirectory(root.appending("active"))
             }
         }
     }
@@ -159,7 +159,7 @@ extension SnapshotStore {
         try making(key, as: .view(parent: parent), at: path(ofView: key)) { () throws(SnapshotError) in
             try SnapshotError.wrapping("make view", key.text) { () throws(SyscallError) in
                 try makeSymbolicLink(path(ofView: key), to: FilePath("../layers/\(Self.name(of: parent))"))
-                try synchronizeFolder(root.appending("views"))
+                try synchronizeDirectory(root.appending("views"))
             }
         }
     }

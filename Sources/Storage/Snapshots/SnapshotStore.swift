@@ -208,11 +208,6 @@ final class SnapshotStore: Sendable {
         }
     }
 
-    func synchronizeFolder(_ path: FilePath) throws(SyscallError) {
-        let directory = try openFile(path, [.readOnly, .directory])
-        try synchronize(directory.number, subject: path.string)
-    }
-
     /// Takes something out of sight at once, then out of the world. A crash in between is finished when the store is opened.
     func discard(_ path: FilePath) throws(SnapshotError) {
         let number = index.withLock { index in

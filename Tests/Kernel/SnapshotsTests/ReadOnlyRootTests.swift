@@ -24,7 +24,7 @@ struct ReadOnlyRootTests {
         let top = try fixture.layer("top", on: base, "mkdir e; echo top > e/own")
         let key = try SnapshotKey("c1")
         let mounts = try fixture.snapshotter.prepare(key, parent: top)
-        try fixture.mounted(mounts, "rm d/gone; echo new > changed; ln -s /e/own link")
+        try fixture.mounted(mounts, "rm d/gone; echo new > changed; ln -s /../../e/own link")
         let before = try readFile("/proc/self/mountinfo", limitBytes: 1 << 20)
 
         let root = try openReadOnly(try fixture.snapshotter.mounts(of: key), at: fixture.folder)

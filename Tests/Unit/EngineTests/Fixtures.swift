@@ -19,7 +19,8 @@ func plainSpecification(
     var config = ContainerConfig()
     config.cmd = ["true"]
     var request = SpecificationRequest(
-        id: try ContainerID(String(repeating: "ab", count: 32)), config: config, host: host, user: UserConfiguration(uid: uid),
+        id: try ContainerID(String(repeating: "ab", count: 32)), config: config, host: host, mounts: try MountPlan(host),
+        user: UserConfiguration(uid: uid),
         files: NetworkFiles(hosts: "/data/hosts", hostname: "/data/hostname", resolver: "/data/resolv.conf"),
         seccomp: try SeccompProfiles.configuration(for: host, facts: plainFacts), initPath: "/usr/bin/apus-init", facts: plainFacts)
     change(&request)

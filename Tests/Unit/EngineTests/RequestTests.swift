@@ -14,7 +14,6 @@ import Testing
             ),
             ("HostConfig.NetworkMode \"bridge\"", { $0.hostConfig.networkMode = "bridge" }),
             ("HostConfig.LogConfig.Type", { $0.hostConfig.logConfig.type = "syslog" }),
-            ("Config.Volumes", { $0.config.volumes = ["/data": EmptyObject()] }),
             ("Config.Healthcheck", { $0.config.healthcheck = check }),
             ("NetworkingConfig.EndpointsConfig[\"mine\"]", { $0.networkingConfig.endpointsConfig = ["mine": EndpointSettings()] }),
         ] as [(String, @Sendable (inout ContainerCreateRequest) -> Void)])

@@ -124,7 +124,7 @@ import Testing
         arguments: [
             ("/a:b", "invalid mount path: 'b' mount path must be absolute"), ("/a:/b:fast", "invalid mode: fast"),
             ("/a:/b:ro,rw", "invalid mode: ro,rw"), ("/a::ro", "invalid volume specification: '/a::ro'"),
-            ("data:/b", "HostConfig.Binds with the volume \"data\" is not supported yet: it comes with volumes"),
+            ("data:/b", "invalid volume specification: 'data:/b'"),
         ])
     func refusedBinds(text: String, message: String) {
         #expect(refusal { _ = try BindMount(parsing: text) }?.message == message)

@@ -23,6 +23,11 @@ let imageInspectVerb = Verb(
     flags: inspectFlags, operands: .atLeast(1)
 ) { try await inspect($0, [.image]) }
 
+let volumeInspectVerb = Verb(
+    ["volume inspect"], "[OPTIONS] VOLUME [VOLUME...]", "Display detailed information on one or more volumes",
+    flags: inspectFlags, operands: .atLeast(1)
+) { try await inspect($0, [.volume]) }
+
 let inspectFlags = [Flag("format", "f", .string, objectFormatUsage)]
 
 private let sizeFlag = Flag("size", "s", .bool(default: false), "Display total file sizes if the type is container")

@@ -45,7 +45,7 @@ func isConfirmed(_ invocation: Invocation, _ warning: String) -> Bool {
     return answer == "y" || answer == "yes"
 }
 
-private func say(_ heading: String, _ lines: [String], reclaimedBytes: Int64) {
+func say(_ heading: String, _ lines: [String], reclaimedBytes: Int64) {
     if !lines.isEmpty { StandardStream.output.write("\(heading)\n\(lines.map { "\($0)\n" }.joined())\n") }
     StandardStream.output.write("Total reclaimed space: \(humanSize(reclaimedBytes, digits: 4))\n")
 }

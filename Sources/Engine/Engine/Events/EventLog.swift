@@ -10,7 +10,7 @@ final class EventLog: Sendable {
 
     /// What an event happens to.
     enum Subject: String, Sendable {
-        case container, image, network
+        case container, image, network, volume
     }
 
     private struct State {

@@ -76,7 +76,8 @@ enum Bundle {
     ) throws(EngineError) -> SpecificationRequest {
         let host = document.hostConfig
         return SpecificationRequest(
-            id: id, config: document.config, host: host, user: user, files: paths.networkFiles,
+            id: id, config: document.config, host: host, mounts: try document.mountPlan(in: services.volumes.folder), user: user,
+            files: paths.networkFiles,
             seccomp: try SeccompProfiles.configuration(for: host, facts: services.facts),
             initPath: services.configuration.initPath.string, facts: services.facts)
     }

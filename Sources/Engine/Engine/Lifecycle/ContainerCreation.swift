@@ -4,6 +4,7 @@ internal import Images
 internal import OCISpec
 internal import Records
 internal import ShimProtocol
+internal import Snapshots
 internal import SystemPackage
 
 /// Makes a container: checks first, then its files and root, and last the record, from which on there is a container.
@@ -28,11 +29,13 @@ struct ContainerCreation {
         let id = try Self.newID()
         let warnings = try ContainerChecks.adjust(&document, request: request.config, facts: services.facts)
         complete(&document, id: id)
+        let volumes = try await volumePlan(document)
+        document.inheritedBinds = volumes.inheritedBinds
         try check(document, id: id)
         try await checkSources(document.hostConfig)
         let name = try reserveName(wanted, for: id)
         do throws(EngineError) {
-            try await make(id, name: name, document: document, image: image.image.id)
+            try await make(id, name: name, document: document, volumes: volumes, image: image.image.id)
         } catch {
             services.index.release(name: name)
             throw error
@@ -59,6 +62,16 @@ struct ContainerCreation {
                 .notFound, "image with reference \(request.config.image) was found but does not provide the specified platform (\(wanted))")
         }
         return found
+    }
+
+    private func volumePlan(_ document: ContainerDocument) async throws(EngineError) -> VolumePlan {
+        try ContainerEngine.checkVolumeDriver(document.hostConfig.volumeDriver)
+        var sources: [(from: VolumesFrom, document: ContainerDocument)] = []
+        for text in document.hostConfig.volumesFrom {
+            let from = try VolumesFrom(parsing: text)
+            sources.append((from, await (try services.index.find(from.container)).document))
+        }
+        return try VolumePlan(config: document.config, host: document.hostConfig, sources: sources)
     }
 
     /// Docker writes some defaults into the container, where inspect shows them.
@@ -107,7 +120,8 @@ struct ContainerCreation {
         }
         _ = try services.configuration.runtimePath(named: document.hostConfig.runtime)
         let request = SpecificationRequest(
-            id: id, config: document.config, host: document.hostConfig, user: UserConfiguration(),
+            id: id, config: document.config, host: document.hostConfig,
+            mounts: try document.mountPlan(in: services.volumes.folder), user: UserConfiguration(),
             files: NetworkFiles(hosts: "/", hostname: "/", resolver: "/"),
             seccomp: try SeccompProfiles.configuration(for: document.hostConfig, facts: services.facts),
             initPath: services.configuration.initPath.string, facts: services.facts)
@@ -154,12 +168,6 @@ struct ContainerCreation {
         if request.hostConfig.networkMode == "host" && request.hostConfig.portBindings.contains(where: { $0.value?.isEmpty == false }) {
             warnings.append("Published ports are discarded when using host network mode")
         }
-        let volumes = image.volumes.keys.sorted()
-        if !volumes.isEmpty {
-            warnings.append(
-                "The image declares volumes (\(volumes.joined(separator: ", "))). Volumes are not supported yet: "
-                    + "what is written there stays in the container's own layer and goes away with it.")
-        }
         if let test = image.healthcheck?.test, !test.isEmpty, test != ["NONE"] {
             warnings.append("The image declares a health check. Health checks are not supported yet: it is not run.")
         }
@@ -167,6 +175,20 @@ struct ContainerCreation {
     }
 
     // MARK: - Effects
+
+    private func make(
+        _ id: ContainerID, name: String, document wanted: ContainerDocument, volumes: VolumePlan, image: Digest
+    ) async throws(EngineError) {
+        var document = wanted
+        let taken = try await services.volumes.take(volumes, for: id)
+        document.volumes = taken.mounts
+        do throws(EngineError) {
+            try await make(id, name: name, document: document, image: image)
+        } catch {
+            await services.volumes.release(taken.mounts, of: id, removing: taken.made)
+            throw error
+        }
+    }
 
     private func make(_ id: ContainerID, name: String, document: ContainerDocument, image: Digest) async throws(EngineError) {
         let created = Timestamp.now
@@ -178,7 +200,9 @@ struct ContainerCreation {
             try await BlockingWork.run { () throws(EngineError) in
                 try Bundle.createFiles(id: id, document: document, facts: facts, paths: paths)
             }
-            do throws(ImageError) { _ = try await services.images.prepareRoot(of: id, image: image) } catch { throw EngineError(error) }
+            let root: [SnapshotMount]
+            do throws(ImageError) { root = try await services.images.prepareRoot(of: id, image: image) } catch { throw EngineError(error) }
+            try await services.volumes.fill(document.volumes, of: id, from: root)
             // The record is last: what a crash leaves without one, the next daemon takes away.
             do throws(RecordsError) { try await services.records.insert(record) } catch { throw Self.refusal(error, name: name) }
         } catch {

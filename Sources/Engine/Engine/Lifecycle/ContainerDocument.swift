@@ -17,6 +17,12 @@ struct ContainerDocument: Codable, Equatable, Sendable {
     /// The request's configuration merged with the image's.
     var config: ContainerConfig
     var hostConfig: HostConfig
+    /// Its volumes.
+    @Defaulted var volumes: [VolumeMount] = []
+    /// Paths of the host that it has from other containers.
+    @Defaulted var inheritedBinds: [BindMount] = []
+    /// Whether its removal, when that has begun, takes the volumes that nobody named along.
+    @Defaulted var removesVolumes: Bool = false
     /// What was asked of networks, by their names; nil in documents from before there were any.
     private var networkEndpoints: [String: EndpointSettings]?
     /// The platform of the image, `linux/amd64`.

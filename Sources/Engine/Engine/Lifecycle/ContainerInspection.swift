@@ -52,7 +52,7 @@ extension Container {
     }
 
     /// A stored plan was read once already: none is left out here.
-    private var mountPoints: [MountPoint] { (try? MountPlan(document.hostConfig))?.points ?? [] }
+    private var mountPoints: [MountPoint] { (try? document.mountPlan(in: services.volumes.folder))?.points ?? [] }
 
     /// Every network that the container is, or will be, on.
     func endpointSettings() async -> [String: EndpointSettings] {

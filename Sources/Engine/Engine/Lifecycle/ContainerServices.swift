@@ -9,6 +9,7 @@ struct ContainerServices: Sendable {
     let configuration: EngineConfiguration
     let records: ContainerRecords
     let images: ImageLibrary
+    let volumes: VolumeStore
     let reactor: ShimReactor
     let launcher: ShimLauncher
     let watcher: LogWatcher

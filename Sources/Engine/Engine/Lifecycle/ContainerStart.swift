@@ -74,7 +74,10 @@ extension Container {
         do throws(EngineError) {
             joined = try await joinOthers()
             request = try await prepare(joined)
-        } catch { throw StartProblem(error) }
+        } catch {
+            await removeBundle()
+            throw StartProblem(error)
+        }
         let shim: ShimClient
         do throws(EngineError) { shim = try await startShim() } catch {
             await removeBundle()
@@ -149,6 +152,7 @@ extension Container {
         if network != nil { joined.namespaces[.network] = services.networks.namespace(of: id).path.string }
         let (document, id, services, paths, parts) = (document, id, services, paths, joined)
         do throws(EngineError) {
+            try await services.volumes.beginRun(document.volumes, of: id)
             try await writeNetworkFiles()
             try await BlockingWork.run { () throws(EngineError) in
                 let specification = try Bundle.specification(
@@ -156,7 +160,7 @@ extension Container {
                 let host = document.hostConfig
                 let isShareable = try NamespaceModes(host).sharedMemory == .shareable
                 try Bundle.write(
-                    specification, binds: try MountPlan(host).binds,
+                    specification, binds: try document.mountPlan(in: services.volumes.folder).binds,
                     sharedMemoryBytes: isShareable ? DefaultMounts.sharedMemoryBytes(host) : nil, network: network, to: paths)
             }
             if let network { try await services.networks.plug(network, of: id) }
@@ -183,7 +187,9 @@ extension Container {
         return options
     }
 
+    /// Removes what lay ready for a run, and lets go of its volumes.
     func removeBundle() async {
+        await services.volumes.endRun(document.volumes, of: id)
         let (paths, logger) = (paths, logger)
         do throws(EngineError) { try await BlockingWork.run { () throws(EngineError) in try Bundle.remove(paths) } } catch {
             logger.error("\(error)")

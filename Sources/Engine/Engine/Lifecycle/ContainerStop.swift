@@ -109,8 +109,9 @@ extension Container {
     // MARK: - Removal
 
     /// Takes the container away: its root, its files, its record.
+    /// - Parameter withVolumes: its volumes that nobody named go, too, as they do when it goes away with its process.
     /// - Throws: `.conflict` when it runs and `force` is not set, or when it is being removed already.
-    func remove(force: Bool) async throws(EngineError) {
+    func remove(force: Bool, withVolumes: Bool = false) async throws(EngineError) {
         if let task = try await taskToStop() {
             guard force else {
                 let reason =
@@ -132,7 +133,7 @@ extension Container {
             throw EngineError(.conflict, "container \(id) was started while it was being removed")
         }
         state = .removing
-        do throws(EngineError) { try await takeAway() } catch {
+        do throws(EngineError) { try await takeAway(withVolumes: withVolumes) } catch {
             state = .dead
             document.phase = .dead
             document.error = error.message
@@ -145,9 +146,10 @@ extension Container {
         settleWaiters([.notRunning, .nextExit, .removed])
     }
 
-    private func takeAway() async throws(EngineError) {
+    private func takeAway(withVolumes: Bool) async throws(EngineError) {
         // Written first: after a crash from here on, the next daemon goes on with the removal.
         document.phase = .removing
+        document.removesVolumes = document.removesVolumes || withVolumes || document.hostConfig.autoRemove
         try await save()
         // A shim that did not answer may still be there, with the process and the mounts that it looks after.
         try await removeLeftovers()
@@ -157,6 +159,8 @@ extension Container {
             try Bundle.remove(paths)
             try Bundle.removeFiles(paths)
         }
+        let anonymous = document.removesVolumes ? await services.volumes.anonymous(document.volumes) : []
+        await services.volumes.release(document.volumes, of: id, removing: anonymous)
         do { try await services.records.remove(id) } catch { throw .system("remove the record of container \(id)", error) }
     }
 }

@@ -19,6 +19,7 @@ struct Restoration {
         do throws(RecordsError) { records = try await parts.records.containers.all() } catch {
             throw .system("restore the containers", error)
         }
+        try await services.volumes.open()
         do throws(ImageError) { try await services.images.start(containers: Set(records.map(\.id))) } catch { throw EngineError(error) }
         var restored: [Container] = []
         for record in records {
@@ -41,6 +42,7 @@ struct Restoration {
             }
         }
         await services.networks.finishRestoration()
+        await services.volumes.unmountIdle()
         await removeOrphans(known: Set(records.map(\.id.text)))
     }
 
@@ -71,6 +73,7 @@ struct Restoration {
 extension Container {
     /// Finds out how the container stands now, and makes it so.
     func restore() async {
+        await services.volumes.adopt(document.volumes, of: id, isRunning: document.phase == .running)
         switch document.phase {
         case .removing, .dead:
             state = .dead

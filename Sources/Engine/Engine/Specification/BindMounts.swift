@@ -1,7 +1,7 @@
 internal import OCISpec
 
 /// A path of the host inside the container.
-struct BindMount: Equatable, Sendable {
+struct BindMount: Codable, Equatable, Sendable {
     static let propagations: Set<String> = ["private", "rprivate", "slave", "rslave", "shared", "rshared"]
 
     var source: String
@@ -32,19 +32,10 @@ struct BindMount: Equatable, Sendable {
     }
 
     /// Reads an entry of `HostConfig.Binds`, `source:destination[:options]`.
-    /// - Throws: `.invalidParameter` in Docker's words; `.notImplemented` for a named volume.
+    /// - Throws: `.invalidParameter` in Docker's words.
     init(parsing text: String) throws(EngineError) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-        guard (2...3).contains(parts.count), !parts.contains("") else { throw Self.invalid(text) }
-        guard parts[0].hasPrefix("/") else {
-            guard !parts[0].contains("/") else {
-                throw EngineError(
-                    .invalidParameter,
-                    "\"\(parts[0])\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. "
-                        + "If you intended to pass a host directory, use absolute path")
-            }
-            throw Refusal.notYet("HostConfig.Binds with the volume \"\(parts[0])\"", comesWith: "volumes")
-        }
+        guard (2...3).contains(parts.count), parts[0].hasPrefix("/"), !parts.contains("") else { throw Self.invalid(text) }
         guard parts[1].hasPrefix("/") else { throw Self.invalidMountPath(parts[1]) }
         let destination = cleanedPath(parts[1])
         guard destination != "/" else {

@@ -13,6 +13,7 @@ enum ImageDefaults {
         var merged = request
         if merged.user.isEmpty { merged.user = image.user }
         merged.exposedPorts.merge(image.exposedPorts) { mine, _ in mine }
+        merged.volumes.merge(image.volumes) { mine, _ in mine }
         merged.labels.merge(image.labels) { mine, _ in mine }
         let named = Set(merged.env.map(variableName))
         merged.env += image.env.filter { !named.contains(variableName($0)) }

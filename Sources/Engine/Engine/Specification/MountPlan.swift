@@ -1,5 +1,6 @@
 internal import EngineAPI
 internal import OCISpec
+internal import SystemPackage
 
 /// What a request mounts into a container, each destination once: the one list that creation, start and inspect go by.
 struct MountPlan: Equatable, Sendable {
@@ -8,6 +9,10 @@ struct MountPlan: Equatable, Sendable {
         case bind(BindMount)
         /// A file system in memory, by its options.
         case memory(MountConfiguration)
+        /// A volume before it is settled which one.
+        case wanted(VolumeRequest)
+        /// A volume, and its directory on the host.
+        case volume(VolumeMount, directory: String)
     }
 
     struct Entry: Equatable, Sendable {
@@ -20,11 +25,15 @@ struct MountPlan: Equatable, Sendable {
     private(set) var entries: [Entry] = []
 
     /// Reads `Binds`, `Mounts` and `Tmpfs`.
-    /// - Throws: `.invalidParameter` in Docker's words; `.notImplemented` for a volume.
+    /// - Throws: `.invalidParameter` in Docker's words; `.notImplemented` for an image.
     init(_ host: HostConfig) throws(EngineError) {
         for text in host.binds {
-            let bind = try BindMount(parsing: text)
-            try add(bind.destination, .bind(bind))
+            if let request = try VolumeRequest(parsing: text) {
+                try add(request.destination, .wanted(request))
+            } else {
+                let bind = try BindMount(parsing: text)
+                try add(bind.destination, .bind(bind))
+            }
         }
         for mount in host.mounts {
             let (destination, source) = try Self.read(mount)
@@ -43,6 +52,20 @@ struct MountPlan: Equatable, Sendable {
         entries.append(Entry(destination: destination, source: source, isLong: isLong))
     }
 
+    /// Puts the volumes in the place of those wanted, and adds what comes from other containers.
+    fileprivate mutating func settle(_ volumes: [VolumeMount], inherited: [BindMount], in folder: VolumeFolder) {
+        entries.removeAll { if case .wanted = $0.source { true } else { false } }
+        entries += inherited.map { Entry(destination: $0.destination, source: .bind($0)) }
+        entries += volumes.map { volume in
+            Entry(destination: volume.destination, source: .volume(volume, directory: folder.contents(of: volume.name).string))
+        }
+    }
+
+    /// Every volume that is wanted, in the order of the request.
+    var wanted: [VolumeRequest] {
+        entries.compactMap { if case .wanted(let request) = $0.source { request } else { nil } }
+    }
+
     /// Every bind of a path of the host.
     var binds: [BindMount] {
         entries.compactMap { if case .bind(let bind) = $0.source { bind } else { nil } }
@@ -50,10 +73,12 @@ struct MountPlan: Equatable, Sendable {
 
     /// The mounts for the runtime.
     var configurations: [MountConfiguration] {
-        entries.map { entry in
+        entries.compactMap { entry in
             switch entry.source {
             case .bind(let bind): bind.configuration
             case .memory(let mount): mount
+            case .volume(let volume, let directory): volume.configuration(from: directory)
+            case .wanted: nil
             }
         }
     }
@@ -83,8 +108,26 @@ struct MountPlan: Equatable, Sendable {
                 point.type = "tmpfs"
                 point.readWrite = !mount.options.contains("ro")
                 return point
+            case .volume(let volume, let directory):
+                point.type = "volume"
+                point.name = volume.name
+                point.source = directory
+                point.driver = ContainerEngine.volumeDriver
+                point.mode = volume.mode
+                point.readWrite = !volume.isReadOnly
+                return point
+            case .wanted: return nil
             }
         }
+    }
+}
+
+extension ContainerDocument {
+    /// What the container mounts, its volumes and what it has from other containers included.
+    func mountPlan(in folder: VolumeFolder) throws(EngineError) -> MountPlan {
+        var plan = try MountPlan(hostConfig)
+        plan.settle(volumes, inherited: inheritedBinds, in: folder)
+        return plan
     }
 }
 
@@ -102,13 +145,15 @@ extension MountPlan {
             switch mount.type {
             case "bind": return (destination, .bind(try bind(mount, destination)))
             case "tmpfs": return (destination, .memory(try memory(mount, destination)))
-            case "volume", "image", "cluster", "npipe": break
+            case "volume": return (destination, .wanted(try volume(mount, destination)))
+            case "image", "cluster", "npipe": break
             default: throw MountFault("mount type unknown")
             }
         } catch {
+            if let refusal = error.refusal { throw refusal }
             throw EngineError(.invalidParameter, "invalid mount config for type \(ContainerChecks.quoted(mount.type)): \(error.text)")
         }
-        throw Refusal.notYet("HostConfig.Mounts of type \"\(mount.type)\"", comesWith: "volumes")
+        throw Refusal.notYet("HostConfig.Mounts of type \"\(mount.type)\"", comesWith: "the rest of the container options")
     }
 
     private static func bind(_ mount: Mount, _ destination: String) throws(MountFault) -> BindMount {
@@ -134,6 +179,17 @@ extension MountPlan {
             makesSource: options.createMountpoint)
     }
 
+    private static func volume(_ mount: Mount, _ destination: String) throws(MountFault) -> VolumeRequest {
+        if mount.bindOptions != nil { throw .extra("BindOptions") }
+        if mount.tmpfsOptions != nil { throw .extra("TmpfsOptions") }
+        if mount.imageOptions != nil { throw .extra("ImageOptions") }
+        if mount.source.isEmpty && mount.readOnly { throw MountFault("must not set ReadOnly mode when using anonymous volumes") }
+        do throws(EngineError) {
+            if !mount.source.isEmpty { try VolumeNames.check(mount.source) }
+            return try VolumeRequest(mount, at: destination)
+        } catch { throw MountFault(error) }
+    }
+
     private static func memory(_ mount: Mount, _ destination: String) throws(MountFault) -> MountConfiguration {
         if mount.bindOptions != nil { throw .extra("BindOptions") }
         if mount.volumeOptions != nil { throw .extra("VolumeOptions") }
@@ -157,8 +213,15 @@ extension MountPlan {
 /// What is wrong with a mount in the long form, in Docker's words.
 private struct MountFault: Error {
     let text: String
+    /// A refusal that stands as it is.
+    var refusal: EngineError?
 
     init(_ text: String) { self.text = text }
+
+    init(_ refusal: EngineError) {
+        text = refusal.message
+        self.refusal = refusal
+    }
 
     static func missing(_ field: String) -> MountFault { MountFault("field \(field) must not be empty") }
     static func extra(_ field: String) -> MountFault { MountFault("field \(field) must not be specified") }

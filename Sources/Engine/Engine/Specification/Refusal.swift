@@ -12,7 +12,6 @@ enum Refusal {
         try check(request.config)
         if !request.hostConfig.links.isEmpty { throw notYet("HostConfig.Links", comesWith: "the rest of the network options") }
         _ = try PortRequest.all(request.config, request.hostConfig)
-        try checkMounts(request.hostConfig)
         try checkSupervision(request.hostConfig)
     }
 
@@ -21,18 +20,10 @@ enum Refusal {
     }
 
     private static func check(_ config: ContainerConfig) throws(EngineError) {
-        try refuse([("Volumes", !config.volumes.isEmpty)], in: "Config", comesWith: "volumes")
         try refuse([("NetworkDisabled", config.networkDisabled)], in: "Config", comesWith: "the rest of the network options")
         if let test = config.healthcheck?.test, !test.isEmpty, test != ["NONE"] {
             throw notYet("Config.Healthcheck", comesWith: "supervision")
         }
-    }
-
-    private static func checkMounts(_ host: HostConfig) throws(EngineError) {
-        try refuse(
-            [
-                ("VolumesFrom", !host.volumesFrom.isEmpty), ("VolumeDriver", !host.volumeDriver.isEmpty),
-            ], in: "HostConfig", comesWith: "volumes")
     }
 
     /// What `update` changes is the restart policy so far.

@@ -9,6 +9,8 @@ struct SpecificationRequest: Sendable {
     /// The request's configuration, merged with the image's.
     var config: ContainerConfig
     var host: HostConfig
+    /// What it mounts.
+    var mounts: MountPlan
     /// The process's user, already looked up in the container's own files.
     var user: UserConfiguration
     /// The files on the host that stand for `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`.
@@ -81,9 +83,8 @@ enum Specification {
             configuration.hostname = hostname(of: request.config, host, id: request.id, hostName: request.facts.hostName)
             configuration.domainname = request.config.domainName.isEmpty ? nil : request.config.domainName
         }
-        let plan = try MountPlan(host)
-        configuration.mounts = try mounts(of: request, plan)
-        configuration.linux = try linux(of: request, plan)
+        configuration.mounts = try mounts(of: request)
+        configuration.linux = try linux(of: request)
         configuration.annotations = host.annotations
         var injection = CDIInjection(configuration: configuration)
         try injection.apply(request.findings.deviceEdits)
@@ -166,8 +167,8 @@ enum Specification {
 
     // MARK: - Mounts
 
-    private static func mounts(of request: SpecificationRequest, _ plan: MountPlan) throws(EngineError) -> [MountConfiguration] {
-        var asked = plan.configurations
+    private static func mounts(of request: SpecificationRequest) throws(EngineError) -> [MountConfiguration] {
+        var asked = request.mounts.configurations
         asked.append(contentsOf: fileMounts(request).filter { mount in !asked.contains { $0.destination == mount.destination } })
         if request.host.initProcess == true {
             asked.append(
@@ -198,7 +199,7 @@ enum Specification {
 
     // MARK: - Linux
 
-    private static func linux(of request: SpecificationRequest, _ plan: MountPlan) throws(EngineError) -> LinuxConfiguration {
+    private static func linux(of request: SpecificationRequest) throws(EngineError) -> LinuxConfiguration {
         let host = request.host
         var linux = LinuxConfiguration()
         linux.namespaces = try NamespaceModes(host).namespaces(joining: request.findings.namespaces)
@@ -207,7 +208,7 @@ enum Specification {
             host, countsSwap: request.facts.countsSwap, blockDevices: request.findings.blockDevices)
         linux.sysctl = try sysctls(host)
         linux.seccomp = request.seccomp
-        linux.rootfsPropagation = plan.rootfsPropagation
+        linux.rootfsPropagation = request.mounts.rootfsPropagation
         linux.devices = request.findings.devices
         if !host.privileged {
             linux.resources?.devices += request.findings.deviceRules

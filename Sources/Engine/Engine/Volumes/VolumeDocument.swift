@@ -1,0 +1,104 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import LinuxSyscalls
+
+/// What is known of a volume besides its contents; lies beside them, as `volume.json`.
+struct VolumeDocument: Codable, Equatable, Sendable {
+    /// Grows when an older engine could not read the document.
+    static let currentVersion = 1
+    /// Docker's mark of a volume that nobody named.
+    static let anonymousLabel = "com.docker.volume.anonymous"
+
+    var version = VolumeDocument.currentVersion
+    var created: Timestamp
+    /// Of the local driver: `type`, `o`, `device`.
+    var options: [String: String] = [:]
+    var labels: [String: String] = [:]
+
+    var isAnonymous: Bool { labels[Self.anonymousLabel] != nil }
+
+    init(created: Timestamp, options: [String: String] = [:], labels: [String: String] = [:]) {
+        self.created = created
+        self.options = options
+        self.labels = labels
+    }
+
+    /// Reads `volume.json`.
+    /// - Throws: `.system` for one that a newer engine wrote, or that is no such document.
+    init(_ bytes: [UInt8], of name: String) throws(EngineError) {
+        do throws(DocumentError) { self = try EngineJSON.decode(VolumeDocument.self, from: bytes) } catch {
+            throw .system("read what is known of volume \(name)", error)
+        }
+        guard version <= Self.currentVersion else {
+            throw EngineError(.system, "volume \(name) has version \(version), written by a newer engine")
+        }
+    }
+}
+
+/// What a volume may be called: a single component of a path, so that no name leads out of the volumes' directory.
+enum VolumeNames {
+    /// NAME_MAX of Linux.
+    static let maximumByteCount = 255
+
+    /// - Throws: `.invalidParameter` in Docker's words.
+    static func check(_ name: String) throws(EngineError) {
+        let bytes = Array(name.utf8)
+        guard bytes.count > 1 else {
+            throw refused(name, "volume name is too short, names should be at least two alphanumeric characters")
+        }
+        guard bytes.count <= maximumByteCount else {
+            throw refused(name, "volume name is too long, names should be at most \(maximumByteCount) bytes")
+        }
+        guard let first = bytes.first, isAlphanumeric(first),
+            bytes.allSatisfy({ isAlphanumeric($0) || [UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "-")].contains($0) })
+        else {
+            throw refused(
+                name,
+                "\"\(printable(name))\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. "
+                    + "If you intended to pass a host directory, use absolute path")
+        }
+    }
+
+    private static func refused(_ name: String, _ reason: String) -> EngineError {
+        EngineError(.invalidParameter, "create \(printable(name)): \(reason)")
+    }
+
+    /// As much of a name as an error shows.
+    private static func printable(_ name: String) -> String { String(name.prefix(maximumByteCount)) }
+
+    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+        default: false
+        }
+    }
+}
+
+/// Options of the local driver: what is mounted where the volume's contents would lie.
+///
+/// - Source: docker's manual, `volume create`, "Driver-specific options".
+enum LocalVolumeDriver {
+    /// - Throws: `.invalidParameter` in Docker's words.
+    static func check(_ options: [String: String], of name: String) throws(EngineError) {
+        for option in options.keys.sorted() where !["type", "o", "device", "size"].contains(option) {
+            throw refused(name, "invalid option: \"\(option)\"")
+        }
+        // Only project quotas hold a directory to a size, and nothing here sets them.
+        if options["size"] != nil { throw refused(name, "quota size requested but no quota support") }
+        let mandatory = [("device", ["type"]), ("o", ["device", "type"]), ("type", ["device"])]
+        for (option, others) in mandatory where options[option] != nil {
+            for other in others where options[other]?.isEmpty != false { throw refused(name, "missing required option: \"\(other)\"") }
+        }
+    }
+
+    /// What is mounted on the volume's directory while it is in use; nil where its contents are the directory's own.
+    static func mount(_ options: [String: String]) -> FstabMount? {
+        guard let device = options["device"], let type = options["type"] else { return nil }
+        let words = (options["o"] ?? "").split(separator: ",").map(String.init)
+        return FstabMount(type: type == "none" ? "bind" : type, source: device, options: words)
+    }
+
+    private static func refused(_ name: String, _ reason: String) -> EngineError {
+        EngineError(.invalidParameter, "create \(name): \(reason)")
+    }
+}

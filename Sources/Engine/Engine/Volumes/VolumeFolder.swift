@@ -1,0 +1,168 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import LinuxSyscalls
+internal import Snapshots
+internal import SystemPackage
+
+/// The volumes on disk:
+/// ```
+/// <name>/volume.json   what is known of it
+/// <name>/_data/        what containers see
+/// <name>/copying       there while an image's files are being copied in: what a crash leaves of that is begun again
+/// .making/<name>/      volumes in the making; emptied at the start
+/// .trash/<name>/       being removed; emptied at the start
+/// ```
+/// A volume is there or not by one rename, and describes itself: it outlives the loss of every other record. Every function blocks.
+struct VolumeFolder: Sendable {
+    /// The most that is read of a `volume.json`.
+    private static let documentLimitBytes = 1 << 20
+
+    let root: FilePath
+
+    private var making: FilePath { root.appending(".making") }
+    private var trash: FilePath { root.appending(".trash") }
+    private func copyMark(_ name: String) -> FilePath { root.appending(name).appending("copying") }
+
+    /// The directory that containers see.
+    func contents(of name: String) -> FilePath { root.appending(name).appending("_data") }
+
+    /// Makes the folder, takes away what a crash left half done, and lists the rest.
+    /// - Parameter report: told of each volume that cannot be read, and is left alone.
+    func open(report: (EngineError) -> Void) throws(EngineError) -> [String: VolumeDocument] {
+        var found: [String: VolumeDocument] = [:]
+        do throws(SyscallError) {
+            for path in [making, trash] {
+                try removeTree(path)
+                try makeDirectories(path, mode: 0o710)
+            }
+            let directory = try openFile(root, [.readOnly, .directory])
+            for entry in try directoryEntries(of: directory, subject: root.string) where !entry.name.string.hasPrefix(".") {
+                let name = entry.name.string
+                do throws(EngineError) {
+                    found[name] = try document(of: name)
+                    try forgetInterruptedCopy(name)
+                } catch { report(error) }
+            }
+        } catch { throw .system("open the volumes", error) }
+        return found
+    }
+
+    private func document(of name: String) throws(EngineError) -> VolumeDocument {
+        let bytes: [UInt8]
+        do throws(SyscallError) {
+            bytes = try readFile(root.appending(name).appending("volume.json"), limitBytes: Self.documentLimitBytes)
+        } catch { throw .system("read what is known of volume \(name)", error) }
+        return try VolumeDocument(bytes, of: name)
+    }
+
+    /// Makes a volume.
+    func make(_ name: String, _ document: VolumeDocument) throws(EngineError) {
+        let draft = making.appending(name)
+        do throws(SyscallError) {
+            do throws(SyscallError) {
+                try makeDirectory(draft, mode: 0o710)
+                try makeDirectory(draft.appending("_data"), mode: 0o755)
+                // Whatever the daemon's umask.
+                try changeMode(draft.appending("_data"), to: 0o755)
+                try writeFileDurably(try encoded(document), to: draft.appending("volume.json"))
+                try synchronizeDirectory(draft)
+                try renameFile(draft, to: root.appending(name))
+                try synchronizeDirectory(root)
+            } catch {
+                try removeTree(draft)
+                throw error
+            }
+        } catch { throw .system("create \(name)", error) }
+    }
+
+    private func encoded(_ document: VolumeDocument) throws(SyscallError) -> [UInt8] {
+        // Strings and numbers: there is nothing that JSON cannot hold.
+        do throws(DocumentError) { return try EngineJSON.encode(document) } catch {
+            throw SyscallError("encode", "\(error)", errno: Errno.invalidArgument.rawValue)
+        }
+    }
+
+    /// Removes a volume, which nothing is mounted on.
+    func remove(_ name: String) throws(EngineError) {
+        do throws(SyscallError) {
+            let grave = trash.appending(name)
+            try removeTree(grave)
+            try renameFile(root.appending(name), to: grave)
+            try synchronizeDirectory(root)
+            try removeTree(grave)
+        } catch { throw .system("remove \(name)", error) }
+    }
+
+    /// Bytes on disk of a volume's contents.
+    func usedBytes(_ name: String) throws(EngineError) -> Int64 {
+        do throws(SyscallError) { return try treeUsage(contents(of: name)).bytes } catch { throw .system("measure \(name)", error) }
+    }
+
+    // MARK: - What the image has at the volume's place
+
+    /// Fills an empty volume with what an image has at `path`, owner and mode of the directory itself included. What is not empty, and
+    /// what the image has no directory for, stays as it is.
+    /// - Parameter image: the root of the container.
+    func fill(_ name: String, from image: borrowing OwnedFD, at path: String) throws(EngineError) {
+        do throws(SyscallError) {
+            guard let source = try directory(path, in: image) else { return }
+            let target = try openFile(contents(of: name), [.readOnly, .directory, .noFollow])
+            guard try directoryEntries(of: target, subject: name).isEmpty else { return }
+            let mark = copyMark(name)
+            try writeFileDurably([], to: mark)
+            try copyTree(from: source, onto: target)
+            try synchronizeFileSystem(target.number, subject: name)
+            try removeFile(mark)
+        } catch {
+            try forgetInterruptedCopy(name)
+            throw .system("copy the image's \(path) into volume \(name)", error)
+        }
+    }
+
+    private func directory(_ path: String, in image: borrowing OwnedFD) throws(SyscallError) -> OwnedFD? {
+        do throws(SyscallError) {
+            return try openInRoot(FilePath(path), [.readOnly, .directory], root: image, resolve: [.inRoot, .noMagicLinks])
+        } catch {
+            switch error.errno {
+            case Errno.noSuchFileOrDirectory.rawValue, Errno.notDirectory.rawValue: return nil
+            default: throw error
+            }
+        }
+    }
+
+    /// Empties a volume whose filling was cut off, so that it is filled again.
+    private func forgetInterruptedCopy(_ name: String) throws(EngineError) {
+        do throws(SyscallError) {
+            do throws(SyscallError) { _ = try fileStatus(copyMark(name)) } catch {
+                if error.errno == Errno.noSuchFileOrDirectory.rawValue { return }
+                throw error
+            }
+            let directory = try openFile(contents(of: name), [.readOnly, .directory, .noFollow])
+            for entry in try directoryEntries(of: directory, subject: name) { try removeTree(entry.name, at: directory.number) }
+            try removeFile(copyMark(name))
+        } catch { throw .system("empty volume \(name), whose filling was cut off", error) }
+    }
+
+    // MARK: - What the options mount
+
+    /// Mounts what the options say on the volume's directory, unless it is mounted already.
+    func mount(_ name: String, _ document: VolumeDocument) throws(EngineError) {
+        guard let mount = LocalVolumeDriver.mount(document.options) else { return }
+        do throws(SyscallError) {
+            if try !isMounted(name) { try mount.perform(onto: contents(of: name)) }
+        } catch { throw .system("mount volume \(name): \(mount.source) of type \(mount.type)", error) }
+    }
+
+    /// Takes away what `mount` put there, if it is there.
+    func unmount(_ name: String, _ document: VolumeDocument) throws(EngineError) {
+        guard LocalVolumeDriver.mount(document.options) != nil else { return }
+        do throws(SyscallError) {
+            while try isMounted(name) { try LinuxSyscalls.unmount(contents(of: name), [.detach, .noFollow]) }
+        } catch { throw .system("unmount volume \(name)", error) }
+    }
+
+    private func isMounted(_ name: String) throws(SyscallError) -> Bool {
+        let path = contents(of: name).string
+        return try mountTable().contains { $0.mountPoint == path }
+    }
+}

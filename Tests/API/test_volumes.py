@@ -1,0 +1,321 @@
+"""Rows C17, C19 and F01-F06, F08: volumes, and attack D14 on what an image declares."""
+
+import contextlib
+import os
+import re
+import stat
+import tarfile
+import time
+
+import docker
+import pytest
+
+import oci_images
+from engine_http import api
+from leaks import mounts
+from processes import wait_until
+
+
+@pytest.fixture(autouse=True)
+def no_volume_stays(daemon, apus, nothing_left_behind):
+    """Runs before the comparison of `nothing_left_behind`: containers first, which hold volumes."""
+    yield
+    if names := apus("ps", "-aq").ok().split():
+        apus("rm", "-f", *names)
+    apus("volume", "prune", "-af").ok()
+    assert apus("volume", "ls", "-q").line() == ""
+
+
+@pytest.fixture(scope="module")
+def stocked(daemon, registry, image):
+    """An image with files of all kinds at /stock, and a link at /link, declaring /stock and a path that leads out as volumes."""
+    folder = oci_images.entry
+    members = [
+        (folder("stock/", tarfile.DIRTYPE, 0o751, uid=7, gid=8), None), (folder("stock/text", mode=0o640, uid=1000, gid=50), b"hello"),
+        (folder("stock/again", tarfile.LNKTYPE, link="stock/text"), None),
+        (folder("stock/soft", tarfile.SYMTYPE, 0o777, "text"), None), (folder("stock/deep/", tarfile.DIRTYPE, 0o700), None),
+        (folder("stock/deep/run", mode=0o4755, headers={"SCHILY.xattr.user.colour": "blue"}), b"#!/bin/sh\n"),
+        (folder("stock/fifo", tarfile.FIFOTYPE, 0o600), None), (folder("link", tarfile.SYMTYPE, 0o777, "/stock"), None),
+        (folder("out", tarfile.SYMTYPE, 0o777, "/../../../../etc"), None),
+    ]
+    oci_images.Pusher(registry.host).push(
+        "stocked", oci_images.busybox({"Volumes": {"/declared": {}, "/out": {}}}, [oci_images.tar(members)]))
+    return f"{registry.host}/stocked"
+
+
+@pytest.fixture
+def pulled(apus, stocked):
+    apus("pull", "-q", stocked).ok()
+    return stocked
+
+
+def mountpoint(cli, name):
+    return cli("volume", "inspect", "-f", "{{.Mountpoint}}", name).line()
+
+
+def test_F01_C17_a_named_volume_is_made_and_outlives_the_container(cli, image):
+    cli("run", "--rm", "-v", "store:/data", image, "sh", "-c", "echo kept > /data/file").ok()
+    assert cli("volume", "ls", "-q").line() == "store"
+    assert cli("run", "--rm", "-v", "store:/data", image, "cat", "/data/file").line() == "kept"
+    assert cli("volume", "rm", "store").line() == "store"
+    assert cli("volume", "ls", "-q").line() == ""
+
+
+def test_F02_two_containers_share_a_volume(cli, image):
+    cli("run", "-d", "--name", "writer", "-v", "shared:/a", image, "sh", "-c", "while :; do date > /a/now; sleep 0.1; done").ok()
+    cli("run", "-d", "--name", "reader", "-v", "shared:/b:ro", image, "sleep", "60").ok()
+    wait_until(lambda: cli("exec", "reader", "cat", "/b/now").out, "the reader sees what the writer wrote")
+    refused = cli("exec", "reader", "touch", "/b/x")
+    assert refused.code == 1 and "Read-only file system" in refused.err
+    points = cli.inspect("reader", "{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.Driver}} {{.Mode}} {{.RW}}{{end}}")
+    assert points == "volume shared /b local ro false"
+    assert cli.inspect("writer", "{{range .Mounts}}{{.Mode}} {{.RW}}{{end}}") == "z true"
+    in_use = cli("volume", "rm", "shared")
+    assert in_use.code == 1
+    identifiers = sorted(cli("ps", "-aq", "--no-trunc").ok().split())
+    assert f"remove shared: volume is in use - [{', '.join(identifiers)}]" in in_use.err
+    cli("rm", "-f", "writer", "reader").ok()
+    assert cli("volume", "rm", "shared").line() == "shared"
+
+
+def test_F03_F04_an_empty_volume_gets_the_images_files_once(cli, pulled, own_daemon):
+    cli("create", "--name", "first", "-v", "filled:/stock", pulled, "true").ok()
+    data = mountpoint(cli, "filled")
+    assert data == f"{own_daemon.data}/volumes/filled/_data"
+    root = os.stat(data)
+    assert (stat.S_IMODE(root.st_mode), root.st_uid, root.st_gid) == (0o751, 7, 8)
+    text = os.stat(f"{data}/text")
+    assert (stat.S_IMODE(text.st_mode), text.st_uid, text.st_gid, text.st_nlink, int(text.st_mtime)) == (0o640, 1000, 50, 2, 1_700_000_000)
+    assert os.stat(f"{data}/again").st_ino == text.st_ino
+    assert os.readlink(f"{data}/soft") == "text"
+    assert stat.S_IMODE(os.stat(f"{data}/deep/run").st_mode) == 0o4755
+    assert os.getxattr(f"{data}/deep/run", "user.colour") == b"blue"
+    assert stat.S_ISFIFO(os.stat(f"{data}/fifo").st_mode)
+    # From now on what is in the volume counts, whatever an image has there.
+    cli("run", "--rm", "-v", "filled:/stock", pulled, "sh", "-c", "rm -r /stock/deep; echo changed > /stock/text").ok()
+    script = "cat /stock/text; ls /stock"
+    assert cli("run", "--rm", "-v", "filled:/stock", pulled, "sh", "-c", script).ok().split() == ["changed", "again", "fifo", "soft", "text"]
+
+
+def test_F03_nocopy_and_a_place_that_the_image_lacks_leave_a_volume_empty(cli, pulled):
+    assert cli("run", "--rm", "-v", "bare:/stock:nocopy", pulled, "ls", "/stock").line() == ""
+    assert cli("run", "--rm", "-v", "fresh:/nowhere/deep", pulled, "ls", "/nowhere/deep").line() == ""
+    # A link in the image is followed inside the image.
+    assert "text" in cli("run", "--rm", "-v", "linked:/link", pulled, "ls", "/link").line()
+
+
+def test_F03_a_filling_that_was_cut_off_is_begun_again(brittle, registry, stocked):
+    client = brittle.client
+    client("pull", "-q", stocked).ok()
+    client("volume", "create", "half").ok()
+    brittle.kill()
+    folder = f"{brittle.data}/volumes/half"
+    for path in (f"{folder}/copying", f"{folder}/_data/text"):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("half")
+    # And volumes that were not made yet, or removed already, are neither there nor left.
+    for path in (".making/early", ".trash/late"):
+        os.makedirs(f"{brittle.data}/volumes/{path}/_data")
+    brittle.start()
+    assert os.listdir(folder + "/_data") == [] and sorted(os.listdir(folder)) == ["_data", "volume.json"]
+    assert client("volume", "ls", "-q").line() == "half"
+    assert client("run", "--rm", "-v", "half:/stock", stocked, "cat", "/stock/text").line() == "hello"
+    assert os.listdir(f"{brittle.data}/volumes/.making") == os.listdir(f"{brittle.data}/volumes/.trash") == []
+
+
+def test_F03_the_long_form_names_what_the_short_one_implies(cli, pulled):
+    mount = "type=volume,src=long,dst=/stock,volume-label=a=b"
+    assert cli("run", "--rm", "--mount", f"{mount},readonly", pulled, "cat", "/stock/text").line() == "hello"
+    assert cli("volume", "inspect", "-f", "{{json .Labels}}", "long").line() == '{"a":"b"}'
+    assert cli("run", "--rm", "--mount", "type=volume,src=none,dst=/stock,volume-nocopy", pulled, "ls", "/stock").line() == ""
+    result = cli("run", "--rm", "--mount", "type=volume,src=long,dst=/x,volume-driver=nfs4", pulled, "true")
+    assert result.code == 125 and 'plugin "nfs4" not found' in result.err
+
+
+def test_F05_F06_a_bind_shows_the_host_and_hides_the_image(cli, pulled, tmp_path):
+    tmp_path.joinpath("host").write_text("from the host\n")
+    flags = ("-v", f"{tmp_path}:/stock")
+    assert cli("run", "--rm", *flags, pulled, "ls", "/stock").line() == "host"
+    cli("run", "-d", "--name", "live", *flags, pulled, "sleep", "60").ok()
+    tmp_path.joinpath("later").write_text("live\n")
+    assert cli("exec", "live", "cat", "/stock/later").line() == "live"
+    cli("exec", "live", "sh", "-c", "echo back > /stock/reply").ok()
+    assert tmp_path.joinpath("reply").read_text() == "back\n"
+    assert "text" in cli("run", "--rm", pulled, "ls", "/stock").line()
+    assert cli("volume", "ls", "-q", "-f", "name=host").line() == ""
+
+
+def test_C15_F08_volumes_that_nobody_named_go_with_their_container(cli, pulled):
+    cli("run", "--rm", "-v", "/own", pulled, "touch", "/own/x", "/declared/y").ok()
+    assert cli("volume", "ls", "-q").line() == ""
+    cli("run", "--name", "kept", "-v", "/own", "-v", "named:/n", pulled, "true").ok()
+    names = cli("volume", "ls", "-q").ok().split()
+    assert len(names) == 4 and sum(bool(re.fullmatch("[0-9a-f]{64}", name)) for name in names) == 3
+    cli("rm", "kept").ok()
+    assert len(cli("volume", "ls", "-q", "-f", "dangling=true").ok().split()) == 4
+    cli("volume", "prune", "-f", *(("--filter", "label=com.docker.volume.anonymous") if cli.name == "docker-20.10" else ())).ok()
+    assert cli("volume", "ls", "-q").line() == "named"
+    cli("run", "--name", "gone", "-v", "/own", "-v", "named:/n", pulled, "true").ok()
+    cli("rm", "-v", "gone").ok()
+    assert cli("volume", "ls", "-q").line() == "named"
+
+
+def test_F08_volumes_are_made_listed_inspected_and_pruned(cli, image):
+    assert cli("volume", "create", "--label", "team=blue", "one").line() == "one"
+    assert cli("volume", "create", "one").line() == "one"
+    anonymous = cli("volume", "create").line()
+    assert re.fullmatch("[0-9a-f]{64}", anonymous)
+    lines = cli("volume", "ls").ok().splitlines()
+    assert re.fullmatch(r"DRIVER +VOLUME NAME", lines[0]) and lines[1:] == sorted(f"local     {name}" for name in ("one", anonymous))
+    assert cli("volume", "ls", "-q", "-f", "label=team=blue").line() == "one"
+    assert cli("volume", "ls", "-q", "-f", "name=on").line() == "one"
+    assert cli("volume", "ls", "-q", "-f", "driver=other").line() == ""
+    assert cli("volume", "inspect", "-f", "{{.Driver}} {{.Scope}} {{json .Labels}} {{json .Options}}", "one").line() \
+        == 'local local {"team":"blue"} null'
+    assert cli("inspect", "--type", "volume", "-f", "{{.Name}}", "one").line() == "one"
+    cli("create", "--name", "user", "-v", "one:/o", image).ok()
+    assert cli("volume", "ls", "-q", "-f", "dangling=true").line() == anonymous
+    # The older command line speaks of an API that spares nobody, and has no flag for it.
+    everything = () if cli.name == "docker-20.10" else ("-a",)
+    pruned = cli("volume", "prune", "-f", *everything).ok()
+    assert f"Deleted Volumes:\n{anonymous}\n" in pruned and "Total reclaimed space: " in pruned
+    assert cli("volume", "ls", "-q").line() == "one"
+
+
+def test_F08_what_cannot_be_is_refused_in_dockers_words(cli, image):
+    for words, message in (
+        (("volume", "create", "a"), "create a: volume name is too short, names should be at least two alphanumeric characters"),
+        (("volume", "create", "x" * 256), "volume name is too long, names should be at most 255 bytes"),
+        (("volume", "create", "a/b"), 'create a/b: "a/b" includes invalid characters for a local volume name'),
+        (("volume", "create", "-d", "nfs4", "ab"), 'error looking up volume plugin nfs4: plugin "nfs4" not found'),
+        (("volume", "create", "-o", "colour=blue", "ab"), 'create ab: invalid option: "colour"'),
+        (("volume", "create", "-o", "type=tmpfs", "ab"), 'create ab: missing required option: "device"'),
+        (("volume", "create", "-o", "size=1m", "ab"), "create ab: quota size requested but no quota support"),
+        (("volume", "ls", "-f", "colour=blue"), "invalid filter 'colour'"),
+    ):
+        result = cli(*words)
+        assert result.code == 1 and message in result.err, (words, result)
+    for verb in ("inspect", "rm"):
+        gone = cli("volume", verb, "nosuch")
+        assert gone.code == 1 and re.search("no such volume", gone.err, re.I)
+    for flags, message in (
+        (("-v", "va:/x", "-v", "vb:/x"), "Duplicate mount point: /x"),
+        (("-v", "va:/x:sideways"), "invalid mode: sideways"),
+        (("-v", "va:/"), "destination can't be '/'"),
+        (("-v", "va:x"), "mount path must be absolute"),
+        (("--volumes-from", "nosuch"), "No such container: nosuch"),
+        (("--volume-driver", "nfs4", "-v", "va:/x"), 'plugin "nfs4" not found'),
+    ):
+        result = cli("run", "--rm", *flags, image, "true")
+        assert result.code == 125 and message in result.err, (flags, result)
+    assert cli("volume", "ls", "-q").line() == "" and cli("ps", "-aq").line() == ""
+    assert cli("volume", "rm", "-f", "nosuch").code == 0
+
+
+def test_C19_a_single_relative_path_is_no_volume(cli, image):
+    result = cli("run", "--rm", "-v", "./file/path/", image, "true")
+    assert result.code == 125 and "mount path must be absolute" in result.err or "invalid" in result.err
+    assert cli("ps", "-aq").line() == ""
+
+
+def test_F08_volumes_from_another_container(cli, image, tmp_path):
+    tmp_path.joinpath("f").write_text("bound")
+    cli("run", "--name", "source", "-v", "vol:/v", "-v", "/own", "-v", f"{tmp_path}:/b:ro", image, "sh", "-c", "echo a > /v/x; echo b > /own/y").ok()
+    script = "cat /v/x /own/y /b/f; touch /v/new; touch /b/no"
+    result = cli("run", "--name", "second", "--volumes-from", "source", image, "sh", "-c", script)
+    assert result.out.split() == ["a", "b", "bound"] and "Read-only file system" in result.err
+    read_only = cli("run", "--rm", "--volumes-from", "source:ro", image, "touch", "/v/more")
+    assert read_only.code == 1 and "Read-only file system" in read_only.err
+    # The anonymous one stays for as long as anyone has it.
+    cli("rm", "-v", "source").ok()
+    assert len(cli("volume", "ls", "-q").ok().split()) == 2
+    cli("rm", "-v", "second").ok()
+    assert cli("volume", "ls", "-q").line() == "vol"
+
+
+def test_F01_options_are_mounted_while_a_container_runs(cli, image, own_daemon, tmp_path):
+    cli("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m,uid=1000", "memory").ok()
+    cli("volume", "create", "-o", "type=none", "-o", f"device={tmp_path}", "-o", "o=bind", "bound").ok()
+    tmp_path.joinpath("there").write_text("x")
+    before = mounts(own_daemon.folder)
+    for name in ("aa", "bb"):
+        cli("run", "-d", "--name", name, "-v", "memory:/m", "-v", "bound:/b", image, "sleep", "60").ok()
+    assert cli("exec", "aa", "sh", "-c", "stat -f -c %T /m; stat -c %u /m; ls /b").ok().split() == ["tmpfs", "1000", "there"]
+    cli("exec", "aa", "touch", "/m/common").ok()
+    cli("rm", "-f", "aa").ok()
+    assert cli("exec", "bb", "ls", "/m").line() == "common"
+    cli("rm", "-f", "bb").ok()
+    assert mounts(own_daemon.folder) == before
+    cli("volume", "rm", "memory", "bound").ok()
+    assert tmp_path.joinpath("there").exists()
+
+
+def test_F01_a_device_that_is_not_there_leaves_nothing(cli, image, own_daemon):
+    cli("volume", "create", "-o", "type=ext4", "-o", "device=/nowhere", "broken").ok()
+    before = mounts(own_daemon.folder)
+    result = cli("run", "--name", "fails", "-v", "broken:/x", image, "true")
+    assert result.code == 125 and "mount volume broken: /nowhere of type ext4" in result.err
+    assert mounts(own_daemon.folder) == before and cli("ps", "-aq").line() == ""
+
+
+def test_F01_a_killed_daemon_loses_no_volume(brittle):
+    client = brittle.client
+    client("volume", "create", "--label", "a=b", "kept").ok()
+    client("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "memory").ok()
+    client("run", "-d", "--name", "on", "-v", "kept:/k", "-v", "memory:/m", "-v", "/own", brittle.image, "sh", "-c",
+           "touch /m/x; while :; do date >> /k/log; sleep 0.05; done").ok()
+    brittle.kill()
+    size = os.path.getsize(f"{brittle.data}/volumes/kept/_data/log")
+    time.sleep(0.3)
+    assert os.path.getsize(f"{brittle.data}/volumes/kept/_data/log") > size
+    brittle.start()
+    assert client("exec", "on", "ls", "/m").line() == "x"
+    assert client("volume", "rm", "kept").code == 1
+    assert client("volume", "inspect", "-f", "{{json .Labels}}", "kept").line() == '{"a":"b"}'
+    brittle.kill()
+    os.kill(int(client_pid(brittle)), 9)
+    brittle.start()
+    wait_until(lambda: client("ps", "-q").line() == "", "the end is known")
+    assert not [path for path in mounts(brittle.folder) if "volumes" in path]
+    client("rm", "-v", "on").ok()
+    assert client("volume", "ls", "-q").ok().split() == ["kept", "memory"]
+
+
+def client_pid(brittle):
+    """The payload of the only container, from the runtime's own record: its daemon is dead."""
+    folder, = os.listdir(f"{brittle.run}/runtime")
+    with open(f"{brittle.run}/runtime/{folder}/init.json", encoding="utf-8") as file:
+        return re.search(r'"pid": ?(\d+)', file.read()).group(1)
+
+
+def test_D14_a_declared_volume_that_leads_out_reads_nothing_of_the_host(cli, pulled):
+    cli("create", "--name", "trap", pulled).ok()
+    source = cli.inspect("trap", '{{range .Mounts}}{{if eq .Destination "/out"}}{{.Source}}{{end}}{{end}}')
+    # What /out leads to inside the image is the image's own /etc.
+    assert sorted(os.listdir(source)) == ["group", "passwd"]
+
+
+def test_F08_versions_of_the_api_differ_in_what_they_prune(own_daemon, apus):
+    for version, left in (("1.41", []), ("1.42", ["named"])):
+        api(own_daemon, "POST", f"/v{version}/volumes/create", {"Name": "named"}, 201)
+        api(own_daemon, "POST", f"/v{version}/volumes/create", {}, 201)
+        _, report = api(own_daemon, "POST", f"/v{version}/volumes/prune", expect=200)
+        assert report["SpaceReclaimed"] >= 4096
+        assert apus("volume", "ls", "-q").ok().split() == left
+    status, answer = api(own_daemon, "PUT", "/v1.44/volumes/named?version=1", {})
+    assert status == 503 and "not a swarm manager" in answer["message"]
+    _, created = api(own_daemon, "GET", "/v1.44/volumes/named", expect=200)
+    assert set(created) == {"CreatedAt", "Driver", "Labels", "Mountpoint", "Name", "Options", "Scope"}
+    _, listed = api(own_daemon, "GET", "/v1.44/volumes", expect=200)
+    assert listed == {"Volumes": [created], "Warnings": None}
+
+
+def test_A06_F08_the_sdk_manages_volumes(own_daemon, image):
+    with contextlib.closing(docker.DockerClient(base_url=own_daemon.host)) as sdk:
+        volume = sdk.volumes.create("sdk", labels={"a": "b"})
+        assert volume.attrs["Labels"] == {"a": "b"} and [one.name for one in sdk.volumes.list()] == ["sdk"]
+        said = sdk.containers.run(image, "sh -c 'echo x > /v/x; ls /v'", volumes={"sdk": {"bind": "/v", "mode": "rw"}}, remove=True)
+        assert said == b"x\n"
+        volume.remove()
+        with pytest.raises(docker.errors.NotFound):
+            sdk.volumes.get("sdk")

@@ -1,0 +1,90 @@
+import CoreTypes
+import EngineAPI
+import Testing
+
+@testable import Engine
+
+@Suite struct VolumeTests {
+    private func plan(
+        binds: [String] = [], declared: [String] = [], from sources: [(String, ContainerDocument)] = []
+    ) throws -> VolumePlan {
+        var host = HostConfig()
+        host.binds = binds
+        var config = ContainerConfig()
+        config.volumes = Dictionary(uniqueKeysWithValues: declared.map { ($0, EmptyObject()) })
+        return try VolumePlan(config: config, host: host, sources: try sources.map { (try VolumesFrom(parsing: $0.0), $0.1) })
+    }
+
+    private func document(binds: [String] = [], volumes: [VolumeMount] = []) -> ContainerDocument {
+        var host = HostConfig()
+        host.binds = binds
+        var document = ContainerDocument(config: ContainerConfig(), hostConfig: host, platform: "linux/amd64")
+        document.volumes = volumes
+        return document
+    }
+
+    @Test("a word of -v is a volume unless it begins with a path of the host")
+    func words() throws {
+        #expect(try VolumeRequest(parsing: "/srv:/data") == nil)
+        let named = try #require(try VolumeRequest(parsing: "data:/srv/../x/:ro,nocopy"))
+        #expect(named.name == "data" && named.destination == "/x" && named.isReadOnly && !named.copiesImage && named.mode == "ro,nocopy")
+        #expect(try VolumeRequest(parsing: "data:/x")?.mode == "z")
+        let anonymous = try #require(try VolumeRequest(parsing: "/x"))
+        #expect(anonymous.name == nil && anonymous.mode.isEmpty && anonymous.copiesImage)
+    }
+
+    @Test(
+        "a volume that cannot be is refused in Docker's words",
+        arguments: [
+            ("a:/x", "create a: volume name is too short, names should be at least two alphanumeric characters"),
+            ("data:x", "invalid mount path: 'x' mount path must be absolute"), ("data:/x:fast", "invalid mode: fast"),
+            ("data:/x:ro,rw", "invalid mode: ro,rw"), ("data::ro", "invalid volume specification: 'data::ro'"),
+            ("a:b:c:d", "invalid volume specification: 'a:b:c:d'"), ("", "invalid volume specification: ''"),
+        ])
+    func refusedWords(text: String, message: String) {
+        #expect(refusal { _ = try VolumeRequest(parsing: text) }?.message == message)
+    }
+
+    @Test("D14: a name is one component of a path", arguments: ["../x", "..", "a/b", ".hidden", "-x", "a\0b", "é1", "x y"])
+    func names(name: String) {
+        #expect(refusal { try VolumeNames.check(name) }?.code == .invalidParameter)
+    }
+
+    @Test("what is asked for by its place comes before what others have, and that before what the image declares")
+    func precedence() throws {
+        let other = document(
+            binds: ["/srv:/b", "/srv:/c:ro"],
+            volumes: [VolumeMount(name: "va", destination: "/a"), VolumeMount(name: "vd", destination: "/d", isReadOnly: true)])
+        let plan = try plan(binds: ["mine:/a", "/srv:/z"], declared: ["/d", "/z", "/e/"], from: [("other", other)])
+        #expect(plan.requests.map(\.name) == ["mine", nil] && plan.requests.map(\.destination) == ["/a", "/e"])
+        #expect(plan.shared.map(\.name) == ["vd"] && plan.shared.allSatisfy { $0.isReadOnly && !$0.copiesImage })
+        #expect(plan.inheritedBinds.map(\.destination) == ["/b", "/c"] && plan.inheritedBinds.map(\.isReadOnly) == [false, true])
+    }
+
+    @Test("of two containers the later counts, and :ro takes writing away without giving it")
+    func sources() throws {
+        let first = document(binds: ["/one:/x"], volumes: [VolumeMount(name: "vb", destination: "/y")])
+        let second = document(binds: ["/two:/y:rw,rslave"], volumes: [VolumeMount(name: "vx", destination: "/x")])
+        let plan = try plan(from: [("first", first), ("second:ro", second)])
+        #expect(plan.shared == [VolumeMount(name: "vx", destination: "/x", isReadOnly: true, copiesImage: false)])
+        let inherited = try #require(plan.inheritedBinds.first)
+        #expect(inherited.source == "/two" && inherited.propagation == "rslave" && inherited.isReadOnly)
+        #expect(refusal { _ = try VolumesFrom(parsing: "first:fast") }?.message == "invalid mode: fast")
+    }
+
+    @Test("one place is taken once")
+    func duplicates() {
+        #expect(refusal { _ = try plan(binds: ["va:/x", "/srv:/x/"]) }?.message == "Duplicate mount point: /x")
+    }
+
+    @Test("what the options mount follows from them alone")
+    func options() throws {
+        #expect(LocalVolumeDriver.mount([:]) == nil)
+        let memory = try #require(LocalVolumeDriver.mount(["type": "tmpfs", "device": "tmpfs", "o": "size=1m,uid=5"]))
+        #expect(memory.type == "tmpfs" && memory.source == "tmpfs" && memory.options == ["size=1m", "uid=5"])
+        #expect(LocalVolumeDriver.mount(["type": "none", "device": "/srv", "o": "bind"])?.type == "bind")
+        #expect(
+            refusal { try LocalVolumeDriver.check(["device": "/srv"], of: "va") }?.message == "create va: missing required option: \"type\""
+        )
+    }
+}
