@@ -48,6 +48,10 @@ extension UInt64: ZeroValued {
     /// What a document says when it says nothing.
     public static var zero: UInt64 { 0 }
 }
+extension Double: ZeroValued {
+    /// What a document says when it says nothing.
+    public static var zero: Double { 0 }
+}
 extension Timestamp: ZeroValued {}
 extension Array: ZeroValued where Element: Equatable {
     /// What a document says when it says nothing.

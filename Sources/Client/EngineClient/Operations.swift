@@ -64,6 +64,12 @@ extension Client {
         try await document(ContainerInspect.self, EngineRequest("GET", "/containers/\(name)/json"))
     }
 
+    /// `GET /containers/{id}/stats`: what it uses now.
+    public func statistics(of container: String) async throws -> ContainerStatistics {
+        let query = [(name: "stream", value: "0"), (name: "one-shot", value: "1")]
+        return try await document(ContainerStatistics.self, EngineRequest("GET", "/containers/\(container)/stats", query: query))
+    }
+
     /// `POST /containers/{id}/{action}`: start, stop, restart, kill, pause, unpause.
     public func act(_ action: String, on container: String, query: [(name: String, value: String)] = []) async throws {
         _ = try await answer(to: EngineRequest("POST", "/containers/\(container)/\(action)", query: query))

@@ -19,9 +19,6 @@ extension EngineRoutes {
                 try await engine.renameContainer(request.name, to: request.query["name"])
                 return .empty(.noContent)
             },
-            Route(.POST, "/containers/{}/update") { request in
-                try .document(try await engine.updateContainer(request.name, changes: try request.document(HostConfig.self)))
-            },
             Route(.DELETE, "/containers/{}") { request in
                 let query = request.query
                 try await engine.removeContainer(

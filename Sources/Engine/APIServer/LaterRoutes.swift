@@ -32,8 +32,6 @@ package enum LaterRoutes {
         ("registry queries", "/distribution/{*}/json"),
         ("disk usage reports", "/system/df"),
         ("copies by POST", "/containers/{}/copy"),
-        ("container statistics", "/containers/{}/stats"),
-        ("process lists", "/containers/{}/top"),
         ("attachments by websocket", "/containers/{}/attach/ws"),
         ("checkpoints", "/containers/{}/checkpoints /containers/{}/checkpoints/{}"),
         ("plugins", "/plugins /plugins/privileges /plugins/pull /plugins/create /plugins/{*}/json /plugins/{*}"),

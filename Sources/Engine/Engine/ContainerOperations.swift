@@ -72,16 +72,6 @@ extension ContainerEngine {
         try await container(name).rename(to: newName)
     }
 
-    /// Changes what can be changed of a container that is there: its restart policy.
-    /// - Parameter changes: of a host configuration; what says nothing stays as it is.
-    package func updateContainer(_ name: String, changes: HostConfig) async throws(EngineError) -> ContainerUpdateResponse {
-        try Refusal.check(update: changes)
-        let container = try container(name)
-        if !changes.restartPolicy.name.isEmpty { try await container.setRestartPolicy(changes.restartPolicy) }
-        await container.tell("update")
-        return ContainerUpdateResponse()
-    }
-
     /// Removes containers that do not run. Filters: `until`, `label`, `label!`.
     /// - Throws: `.conflict` while another prune is under way.
     package func pruneContainers(_ filters: Filters) async throws(EngineError) -> ContainersPruneResponse {

@@ -5,8 +5,6 @@ internal import SystemPackage
 
 /// Looking at the container as a whole, holding it, and its limits.
 extension ContainerTask {
-    private static let resourcesType = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
-
     /// Whether the container's processes are held, by whomever.
     func isPaused() throws(ShimError) -> Bool {
         guard let cgroup, case .running = first.state, first.heldExit == nil else { return false }
@@ -77,7 +75,7 @@ extension ContainerTask {
         let path = runner.scratchPath("resources")
         do throws(ShimError) {
             guard first.livePID != nil, !isDeleting else { throw wrongState("update", first) }
-            guard let resources, resources.typeName == ProtobufAny(typeURL: Self.resourcesType, value: []).typeName else {
+            guard let resources, resources.typeName == UpdateTaskRequest.limits([]).typeName else {
                 throw ShimError(.invalidRequest, "update \(id)", cause: "resources of type \"\(resources?.typeURL ?? "")\"")
             }
             do throws(SyscallError) { try writeAll(resources.value, toFile: FilePath(path)) } catch {

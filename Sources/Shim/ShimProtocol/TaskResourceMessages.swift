@@ -11,6 +11,11 @@ package struct UpdateTaskRequest: ProtobufMessage {
         self.resources = resources
     }
 
+    /// The JSON of limits under containerd's name for it.
+    package static func limits(_ json: [UInt8]) -> ProtobufAny {
+        ProtobufAny(typeURL: "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources", value: json)
+    }
+
     // Field 3, annotations, is ignored: nothing here depends on them.
     package mutating func setField(_ number: Int, to value: ProtobufField) throws(WireError) {
         switch number {

@@ -4,11 +4,11 @@ package let allVerbs: [Verb] =
         attachVerb, commitVerb, containerInspectVerb, containerPruneVerb, createVerb, diffVerb, eventsVerb, execVerb, exportVerb,
         historyVerb, imageInspectVerb, imagePruneVerb, imagesVerb, importVerb, infoVerb, inspectVerb, killVerb, loadVerb, loginVerb,
         logoutVerb, logsVerb, pauseVerb, portVerb, psVerb, pullVerb, pushVerb, renameVerb, restartVerb, rmVerb, rmiVerb, runVerb,
-        saveVerb, startVerb, stopVerb, tagVerb, topVerb, unpauseVerb, updateVerb, versionVerb, volumeCreateVerb, volumeInspectVerb,
-        volumeListVerb, volumePruneVerb, volumeRemoveVerb, waitVerb,
+        saveVerb, startVerb, statsVerb, stopVerb, tagVerb, topVerb, unpauseVerb, updateVerb, versionVerb, volumeCreateVerb,
+        volumeInspectVerb, volumeListVerb, volumePruneVerb, volumeRemoveVerb, waitVerb,
     ] + networkVerbs
 
 /// Docker's verbs that this program will learn, so that their names get a better answer than "unknown command".
 let laterVerbs: Set<String> = [
-    "build", "builder", "buildx", "compose", "context", "cp", "df", "manifest", "plugin", "prune", "search", "stats", "system",
+    "build", "builder", "buildx", "compose", "context", "cp", "df", "manifest", "plugin", "prune", "search", "system",
 ]

@@ -81,6 +81,13 @@ struct ShimClient: Sendable {
         let _: ProtobufEmpty = try await task(.resume, ContainerRequest(id: id.text), Timeout.runtime)
     }
 
+    /// Sets other limits.
+    /// - Parameter limits: `linux.resources` as JSON.
+    func update(_ limits: [UInt8]) async throws(ShimError) {
+        let _: ProtobufEmpty = try await task(
+            .update, UpdateTaskRequest(id: id.text, resources: UpdateTaskRequest.limits(limits)), Timeout.runtime)
+    }
+
     /// Takes away what is left of a process that has ended; of the first one, the container.
     func delete(execID: String = "") async throws(ShimError) {
         let _: DeleteResponse = try await task(.delete, ProcessRequest(id: id.text, execID: execID), Timeout.runtime)

@@ -26,15 +26,6 @@ enum Refusal {
         }
     }
 
-    /// What `update` changes is the restart policy so far.
-    static func check(update changes: HostConfig) throws(EngineError) {
-        var rest = changes
-        rest.restartPolicy = RestartPolicy()
-        if rest.kernelMemory == 0 { rest.kernelMemory = nil }
-        if rest.kernelMemoryTCP == 0 { rest.kernelMemoryTCP = nil }
-        guard rest == HostConfig() else { throw notYet("updating resource limits", comesWith: "the rest of the resource limits") }
-    }
-
     private static func checkSupervision(_ host: HostConfig) throws(EngineError) {
         let drivers = LogDriver.accepted
         try refuse(

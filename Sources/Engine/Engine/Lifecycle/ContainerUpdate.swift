@@ -1,0 +1,129 @@
+package import EngineAPI
+internal import LinuxSyscalls
+internal import OCISpec
+internal import ShimProtocol
+internal import SystemPackage
+
+/// Limits and the restart policy of a container that is there already.
+extension Container {
+    /// Changes what the request names; a limit that it leaves at zero stays. A container that runs gets it at once.
+    /// - Throws: `.conflict` for what does not go with what is set or in this state, `.invalidParameter` or `.notImplemented` as at
+    ///   creation; the container is then as before.
+    func update(_ changes: HostConfig) async throws(EngineError) -> ContainerUpdateResponse {
+        switch state {
+        case .removing, .dead:
+            throw cannotUpdate(.conflict, "Container is marked for removal and cannot be \"update\".")
+        case .created, .starting, .running, .paused, .restarting, .stopping, .exiting, .exited: break
+        }
+        let before = document.hostConfig
+        let after: HostConfig
+        var changes = changes
+        var answer = ContainerUpdateResponse()
+        do throws(EngineError) {
+            answer.warnings = try ResourceChecks.adjust(&changes, facts: services.facts, isUpdate: true)
+            after = try before.updated(by: changes)
+            _ = try RestartRule(changes.restartPolicy)
+        } catch { throw error.code == .conflict ? cannotUpdate(.conflict, error.message) : error }
+        document.hostConfig = after
+        do throws(EngineError) {
+            try await save()
+            try await limit(state.supervisedTask, to: after)
+        } catch {
+            // Another update may have come in between: what it set stays.
+            if document.hostConfig == after { document.hostConfig = before }
+            await saveOrLog()
+            throw error
+        }
+        if !changes.restartPolicy.name.isEmpty { try await setRestartPolicy(changes.restartPolicy) }
+        tell("update")
+        return answer
+    }
+
+    private func limit(_ task: RunningTask?, to host: HostConfig) async throws(EngineError) {
+        guard let task else { return }
+        var resources = ResourceRequests.resources(host, countsSwap: services.facts.countsSwap)
+        // Rules for devices cannot be changed by a request.
+        resources.devices = []
+        if state.runningTask != nil {
+            do throws(ShimError) { try await task.shim.update(resources.encode()) } catch {
+                // It has ended meanwhile: the limits are written down for its next run.
+                if state.runningTask != nil { throw cannotUpdate(.system, error.message) }
+            }
+        }
+        try await noteInBundle(resources)
+    }
+
+    /// What the shim starts again, it makes of the bundle.
+    private func noteInBundle(_ limits: LinuxResources) async throws(EngineError) {
+        let path = paths.bundle.appending("config.json")
+        try await BlockingWork.run { () throws(EngineError) in
+            do {
+                var configuration = try RuntimeConfiguration.decode(try readFile(path, limitBytes: Self.bundleLimitBytes))
+                var resources = configuration.linux?.resources ?? LinuxResources()
+                resources.memory = limits.memory ?? resources.memory
+                resources.cpu = limits.cpu ?? resources.cpu
+                resources.pids = limits.pids ?? resources.pids
+                // Limits by device are not changed.
+                if let weight = limits.blockIO?.weight {
+                    resources.blockIO = resources.blockIO ?? BlockIOLimits()
+                    resources.blockIO?.weight = weight
+                }
+                configuration.linux?.resources = resources
+                try writeFileDurably(configuration.encode(), to: path)
+            } catch {
+                // Without a bundle it has ended for good.
+                if let error = error as? SyscallError, error.errno == Errno.noSuchFileOrDirectory.rawValue { return }
+                throw .system("note the limits in the bundle", error)
+            }
+        }
+    }
+
+    /// More than any configuration.
+    private static let bundleLimitBytes = 16 << 20
+
+    private func cannotUpdate(_ code: EngineError.Code, _ reason: String) -> EngineError {
+        EngineError(code, "Cannot update container \(id): \(reason)")
+    }
+}
+
+extension HostConfig {
+    /// The configuration with what `changes` names. - Throws: `.conflict` in Docker's words.
+    func updated(by changes: HostConfig) throws(EngineError) -> HostConfig {
+        try checkProcessorTime(changes)
+        if changes.memory != 0 && changes.memorySwap == 0 && changes.memory > memorySwap {
+            throw EngineError(
+                .conflict,
+                "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time")
+        }
+        var result = self
+        func take<Value: ZeroValued>(_ field: WritableKeyPath<HostConfig, Value>) {
+            if changes[keyPath: field] != Value.zero { result[keyPath: field] = changes[keyPath: field] }
+        }
+        take(\.blkioWeight)
+        for field in [\HostConfig.cpuShares, \.nanoCPUs, \.cpuPeriod, \.cpuQuota, \.cpuRealtimePeriod, \.cpuRealtimeRuntime] { take(field) }
+        for field in [\HostConfig.memory, \.memorySwap, \.memoryReservation] { take(field) }
+        take(\.cpusetCPUs)
+        take(\.cpusetMems)
+        if let kernelMemory = changes.kernelMemory, kernelMemory != 0 { result.kernelMemory = kernelMemory }
+        if let limit = changes.pidsLimit { result.pidsLimit = limit }
+        return result
+    }
+
+    /// Processor time is given in one of two ways, for the container's whole life.
+    private func checkProcessorTime(_ changes: HostConfig) throws(EngineError) {
+        let conflicts = [
+            (changes.nanoCPUs > 0 && cpuPeriod > 0, "Nano CPUs cannot be updated as CPU Period has already been set"),
+            (changes.nanoCPUs > 0 && cpuQuota > 0, "Nano CPUs cannot be updated as CPU Quota has already been set"),
+            (changes.cpuPeriod > 0 && nanoCPUs > 0, "CPU Period cannot be updated as NanoCPUs has already been set"),
+            (changes.cpuQuota > 0 && nanoCPUs > 0, "CPU Quota cannot be updated as NanoCPUs has already been set"),
+        ]
+        if let conflict = conflicts.first(where: \.0) { throw EngineError(.conflict, "Conflicting options: \(conflict.1)") }
+    }
+}
+
+extension ContainerEngine {
+    /// `POST /containers/{id}/update`.
+    package func updateContainer(_ name: String, changes: HostConfig) async throws(EngineError) -> ContainerUpdateResponse {
+        try await container(name).update(changes)
+    }
+}
