@@ -162,7 +162,7 @@ let package = Package(
         tests("CgroupsTests", in: "Kernel", of: ["Cgroups", "LinuxSyscalls", "OCISpec", "CoreTypes", systemPackage]),
         tests(
             "EngineTests", in: "Unit",
-            of: ["Engine", "EngineAPI", "LinuxSyscalls", "CoreTypes", "OCISpec", "ShimProtocol", systemPackage]),
+            of: ["Engine", "EngineAPI", "Cgroups", "LinuxSyscalls", "CoreTypes", "OCISpec", "ShimProtocol", systemPackage, logging]),
         tests("RegistryTests", in: "Unit", of: ["Registry"]),
         tests("RecordsTests", in: "Kernel", of: ["Records"]),
         tests("ImagesTests", in: "Kernel", of: ["Images"]),

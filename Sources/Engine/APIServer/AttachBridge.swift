@@ -64,7 +64,10 @@ struct AttachBridge: Sendable {
                 guard takesInput else { continue }
                 let (passed, isDetached) = scanner.scan(bytes)
                 if !passed.isEmpty { try await session.write(passed) }
-                if isDetached { return .departure }
+                if isDetached {
+                    await session.tellDetached()
+                    return .departure
+                }
             }
             if takesInput && !Task.isCancelled { await session.closeInput() }
             return .input

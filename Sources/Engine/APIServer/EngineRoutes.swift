@@ -23,14 +23,26 @@ extension EngineRoutes {
         ]
     }
 
-    /// One object to a line, from the moment of the request on.
+    /// One object to a line. `cursor` is ours: the number of the first event that is wanted.
     private func listen(_ request: APIRequest) async throws -> APIResponse {
-        let session = try engine.events(
-            since: try request.query.moment("since"), until: try request.query.moment("until"), filters: try request.query.filters())
-        return .streamed(contentType: "application/json", headAtOnce: true) { writer in
-            while let message = await session.next() { try await writer.write(EngineJSON.encode(message)) }
+        var wanted = EventRequest()
+        wanted.since = try request.query.moment("since")
+        wanted.until = try request.query.moment("until")
+        wanted.cursor = try request.query.number("cursor", as: UInt64.self)
+        wanted.filters = try request.query.filters()
+        let session = try engine.events(wanted)
+        let accepted = request.headers[canonicalForm: "accept"].map { String($0.prefix { $0 != ";" }) }
+        let mediaType = accepted.first(where: Self.eventMediaTypes.contains) ?? "application/json"
+        // RFC 7464: a record separator before each text.
+        let separator: [UInt8] = mediaType == "application/json-seq" ? [0x1E] : []
+        return .streamed(contentType: mediaType, headAtOnce: true) { writer in
+            while let lines = try await session.next() {
+                try await writer.write(lines.reduce(into: []) { $0 += separator + $1 })
+            }
         }
     }
+
+    private static let eventMediaTypes: Set<String> = ["application/jsonl", "application/x-ndjson", "application/json-seq"]
 
     private static func ping(body: String) -> APIResponse {
         let headers: HTTPHeaders = [

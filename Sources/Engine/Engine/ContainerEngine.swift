@@ -26,7 +26,7 @@ package final class ContainerEngine: Sendable {
     let logger: Logger
     private let state = Mutex<Parts?>(nil)
     /// Kinds of objects that are being pruned, which one client does at a time.
-    private let pruned = Mutex<Set<EventLog.Subject>>([])
+    private let pruned = Mutex<Set<EventJournal.Subject>>([])
 
     /// Opens nothing yet; `start` does.
     package init(configuration: EngineConfiguration, logger: Logger) {
@@ -50,6 +50,7 @@ package final class ContainerEngine: Sendable {
         parts.services.images.stop()
         do throws(EngineError) {
             try await BlockingWork.run { () throws(EngineError) in
+                parts.services.events.close()
                 do throws(RecordsError) { try parts.records.close() } catch { throw .system("close the records", error) }
             }
         } catch { logger.error("\(error)") }
@@ -64,7 +65,7 @@ package final class ContainerEngine: Sendable {
 
     /// Prunes objects of one kind. - Throws: `.conflict` while another client does.
     func pruning<Report>(
-        _ kind: EventLog.Subject, _ body: () async throws(EngineError) -> Report
+        _ kind: EventJournal.Subject, _ body: () async throws(EngineError) -> Report
     ) async throws(EngineError) -> Report {
         guard pruned.withLock({ $0.insert(kind).inserted }) else { throw EngineError(.conflict, "a prune operation is already running") }
         defer { pruned.withLock { _ = $0.remove(kind) } }
@@ -95,12 +96,15 @@ extension ContainerEngine.Parts {
                 proxies: configuration.proxies,
                 userAgent: "apus/\(Product.version)"),
             records: records)
-        let events = EventLog()
-        let volumes = VolumeStore(
-            folder: VolumeFolder(root: configuration.dataRoot.appending("volumes")), events: events, logger: logger)
         let thread: NamespaceThread
         let reactor: ShimReactor
         let watcher: LogWatcher
+        let events: EventJournal
+        do throws(SyscallError) {
+            events = try EventJournal(openingAt: configuration.dataRoot.appending("events"), logger: logger)
+        } catch { throw .system("open the event journal", error) }
+        let volumes = VolumeStore(
+            folder: VolumeFolder(root: configuration.dataRoot.appending("volumes")), events: events, logger: logger)
         do throws(SyscallError) {
             reactor = try ShimReactor(logger: logger)
             watcher = try LogWatcher()

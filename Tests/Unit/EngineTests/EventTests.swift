@@ -1,40 +1,105 @@
 import EngineAPI
+import LinuxSyscalls
+import Logging
+import SystemPackage
 import Testing
 
 @testable import Engine
 
 @Suite("Events", .timeLimit(.minutes(1)))
 struct EventTests {
-    private func publish(_ count: Int, in log: EventLog) {
-        for number in 0..<count { log.publish(.container, "start", id: "\(number)", attributes: [:]) }
+    private func withJournal(
+        limits: EventJournal.Limits = EventJournal.Limits(), _ body: (EventJournal, FilePath) async throws -> Void
+    ) async throws {
+        let directory = FilePath("/tmp/apus-events-\(Identifiers.random().shortID)")
+        defer { try? removeTree(directory) }
+        try await body(try open(directory, limits), directory)
     }
 
-    @Test("the last events are kept, and no more")
-    func kept() async {
-        let log = EventLog()
-        publish(EventLog.keptCount + 10, in: log)
-        let session = EventSession(log, since: 0, until: 0, filter: EventFilter(Filters()))
-        #expect(await session.next() == nil, "all of them came after the end that was asked for")
-        let whole = EventSession(log, since: 0, until: .max, filter: EventFilter(Filters()))
-        #expect(await whole.next()?.actor.id == "10")
+    private func open(_ directory: FilePath, _ limits: EventJournal.Limits = EventJournal.Limits()) throws -> EventJournal {
+        try EventJournal(openingAt: directory, limits: limits, logger: Logger(label: "events"))
     }
 
-    @Test("who does not listen in time is cut off, and the others are not")
-    func backlog() async {
-        let log = EventLog()
-        let slow = EventSession(log, since: nil, until: nil, filter: EventFilter(Filters()))
-        publish(EventLog.backlogCount + 1, in: log)
-        for number in 0..<EventLog.backlogCount { #expect(await slow.next()?.actor.id == "\(number)") }
-        #expect(await slow.next() == nil)
-        let other = EventSession(log, since: nil, until: nil, filter: EventFilter(Filters()))
-        publish(1, in: log)
-        #expect(await other.next()?.actor.id == "0")
+    private func publish(_ numbers: Range<Int>, in journal: EventJournal) {
+        for number in numbers { journal.publish(.container, "start", id: "\(number)", attributes: [:]) }
     }
 
-    @Test("a session ends when its time is over")
-    func until() async {
-        let session = EventSession(EventLog(), since: nil, until: Clock.unixNanoseconds + 1_000_000, filter: EventFilter(Filters()))
-        #expect(await session.next() == nil)
+    /// Ids of the first events of a session, as many as asked for.
+    private func identifiers(_ count: Int, of journal: EventJournal, _ change: (inout EventRequest) -> Void) async throws -> [String] {
+        var request = EventRequest()
+        change(&request)
+        let session = EventSession(journal, request)
+        var found: [String] = []
+        while found.count < count, let lines = try await session.next() {
+            for line in lines {
+                let message = try EngineJSON.decode(EventMessage.self, from: line)
+                found.append(message.action == "start" ? message.actor.id : "\(message.action) \(message.actor.attributes["count"] ?? "")")
+            }
+        }
+        return found
+    }
+
+    @Test("what one daemon told, the next one tells, from any number on; a line that a crash left half written is cut off")
+    func reopened() async throws {
+        try await withJournal { journal, directory in
+            publish(0..<100, in: journal)
+            journal.close()
+            let file = try openFile(directory.appending(EventSegment(first: 1, newestBefore: 0).fileName), [.writeOnly, .append])
+            try writeAll(Array("17 {\"Type\":\"cont".utf8), to: file.number)
+            let next = try open(directory)
+            publish(100..<103, in: next)
+            let rest = try await identifiers(53, of: next) { $0.cursor = 51 }
+            #expect(rest == (50..<103).map(String.init))
+        }
+    }
+
+    @Test("the disk is bounded, and a reader that was overtaken is told how much it missed")
+    func bounded() async throws {
+        var limits = EventJournal.Limits()
+        (limits.segmentBytes, limits.segmentCount) = (4096, 3)
+        try await withJournal(limits: limits) { journal, directory in
+            var request = EventRequest()
+            request.cursor = 1
+            let session = EventSession(journal, request)
+            publish(0..<1000, in: journal)
+            journal.close()
+            let names = try directoryEntries(of: try openFile(directory, [.readOnly, .directory])).filter { $0.type == .regular }
+            #expect(names.count == 3)
+            var told: [EventMessage] = []
+            while told.last?.actor.id != "999", let lines = try await session.next() {
+                told += try lines.map { try EngineJSON.decode(EventMessage.self, from: $0) }
+            }
+            let lost = Int(told[0].actor.attributes["count"] ?? "")
+            #expect(told[0].action == "events_lost" && lost == 1000 - (told.count - 1))
+            #expect(told.dropFirst().map(\.actor.id) == (1000 - told.count + 1..<1000).map(String.init))
+        }
+    }
+
+    @Test("a journal opens again with several files, and finds times in them")
+    func times() async throws {
+        var limits = EventJournal.Limits()
+        limits.segmentBytes = 2048
+        try await withJournal(limits: limits) { journal, directory in
+            for number in 0..<100 {
+                journal.publish(.container, "start", id: "\(number)", attributes: [:], at: Int64(number) * 1_000_000_000)
+            }
+            journal.close()
+            let next = try open(directory, limits)
+            let span = try await identifiers(.max, of: next) { ($0.since, $0.until) = (40_000_000_000, 44_000_000_000) }
+            #expect(span == ["40", "41", "42", "43", "44"])
+        }
+    }
+
+    @Test("a session ends when its time is over, and one from the start begins with the first event")
+    func until() async throws {
+        try await withJournal { journal, _ in
+            publish(0..<3, in: journal)
+            journal.close()
+            let all = try await identifiers(.max, of: journal) { $0.until = Clock.unixNanoseconds + 50_000_000 }
+            #expect(all == ["0", "1", "2"])
+            let before = try await identifiers(.max, of: journal) { ($0.since, $0.until) = (1, 2) }
+            #expect(before.isEmpty)
+        }
     }
 
     @Test(
@@ -43,7 +108,7 @@ struct EventTests {
             (["event": ["exec_create"]], true), (["event": ["exec_create: sh", "die"]], true), (["event": ["create"]], false),
             (["type": ["container"]], true), (["type": ["image"]], false), (["container": ["ab"]], true), (["container": ["we"]], true),
             (["container": ["b"]], false), (["image": ["h:5000/box"]], true), (["image": ["h:5000/box:1"]], true),
-            (["image": ["box"]], false),
+            (["image": ["box"]], false), (["daemon": ["abc"]], false), (["volume": ["web"]], false),
             (["label": ["team"]], true), (["label": ["team=red"]], false), (["network": ["x"]], false), (["unheard": ["x"]], true),
         ])
     func filter(values: [String: [String]], isAccepted: Bool) {

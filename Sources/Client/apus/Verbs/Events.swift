@@ -5,6 +5,7 @@ internal import EngineClient
 let eventsVerb = Verb(
     ["events", "system events"], "[OPTIONS]", "Get real time events from the server",
     flags: [
+        Flag("cursor", nil, .string, "Number of the first event to show, and show numbers; survives the daemon"),
         Flag("filter", "f", .list, "Filter output based on conditions provided", placeholder: "filter"),
         Flag("format", nil, .string, objectFormatUsage),
         Flag("since", nil, .string, "Show all events created since timestamp"),
@@ -17,6 +18,10 @@ let eventsVerb = Verb(
     var query: [(name: String, value: String)] = []
     for name in ["since", "until"] {
         if let text = arguments.string(name) { query.append((name, try moment(text))) }
+    }
+    if let text = arguments.string("cursor") {
+        guard UInt64(text) != nil else { throw Complaint("invalid value for \"cursor\": \"\(text)\" is no number of an event") }
+        query.append(("cursor", text))
     }
     let wanted = try filters(arguments.list("filter"))
     if !wanted.values.isEmpty { query.append(("filters", try wanted.query)) }
@@ -43,5 +48,6 @@ private func eventText(_ event: TemplateValue) -> String {
         let pairs = attributes.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value.printed)" }
         text += " (\(printable(pairs.joined(separator: ", "))))"
     }
+    if case .integer(let number)? = event[key: "cursor"] { text += " #\(number)" }
     return text
 }

@@ -1,97 +1,160 @@
+internal import CoreTypes
 package import EngineAPI
+internal import LinuxSyscalls
 internal import Synchronization
+internal import SystemPackage
 
-/// A client's listening to events.
+/// Which events a client wants.
+package struct EventRequest: Sendable {
+    /// Nanoseconds since 1970: from the first event that is not older; nil is from now on, or from the first one of all where there is an end.
+    package var since: Int64?
+    /// Nanoseconds since 1970 of the end; nil is none.
+    package var until: Int64?
+    /// The number of the first event that is wanted, whatever its time; events then carry their numbers.
+    package var cursor: UInt64?
+    package var filters = Filters()
+
+    package init() {}
+}
+
+/// A client's listening to events. One task asks.
 package final class EventSession: Sendable {
-    private let log: EventLog
-    private let number: Int
+    private struct State {
+        /// The next event to look at.
+        var number: UInt64
+        var reader: EventReader?
+    }
+
+    private let journal: EventJournal
+    private let request: EventRequest
     private let filter: EventFilter
-    private let until: Int64?
-    private let kept: Mutex<ArraySlice<EventMessage>>
-    private let coming: AsyncStream<EventMessage>
-    /// Ends the stream when `until` has come. Owned by the session, and cancelled with it.
-    private let alarm: Task<Void, Never>?
+    private let state: Mutex<State>
 
-    /// - Parameters:
-    ///   - since: nanoseconds since 1970 of the first kept event that is wanted; nil wants none.
-    ///   - until: nanoseconds since 1970 of the end; nil is none.
-    init(_ log: EventLog, since: Int64?, until: Int64?, filter: EventFilter) {
-        self.log = log
-        self.filter = filter
-        self.until = until
-        let listening = log.listen()
-        number = listening.number
-        coming = listening.coming
-        kept = Mutex(since.map { since in listening.kept.filter { $0.timeNano >= since } }?[...] ?? [])
-        guard let until else {
-            alarm = nil
-            return
-        }
-        let end = listening.end
-        alarm = Task {
-            let rest = until.subtractingReportingOverflow(Clock.unixNanoseconds)
-            if !rest.overflow && rest.partialValue > 0 {
-                // Cancelled when the client has left before.
-                try? await Task.sleep(for: .nanoseconds(rest.partialValue))
+    init(_ journal: EventJournal, _ request: EventRequest) {
+        self.journal = journal
+        self.request = request
+        filter = EventFilter(request.filters)
+        let first =
+            if let cursor = request.cursor { min(max(cursor, 1), journal.end) } else if let since = request.since {
+                journal.number(since: since)
+            } else if request.until != nil { journal.number(since: 0) } else { journal.end }
+        state = Mutex(State(number: first))
+    }
+
+    /// The next events as JSON, a line each, at least one; nil when the time is over, or the task is cancelled.
+    package func next() async throws(EngineError) -> [[UInt8]]? {
+        while !Task.isCancelled {
+            // Before reading, so that an end that comes meanwhile ends the next round.
+            let isOver = request.until.map { $0 <= Clock.unixNanoseconds } ?? false
+            switch journal.standing(of: state.withLock { $0.number }) {
+            case .more(let segment):
+                let lines = try await read(segment)
+                if !lines.isEmpty { return lines }
+            case .atEnd(let change):
+                if isOver { return nil }
+                var timeout: Duration?
+                if let until = request.until {
+                    let (rest, overflows) = until.subtractingReportingOverflow(Clock.unixNanoseconds)
+                    timeout = overflows ? nil : .nanoseconds(max(0, rest))
+                }
+                _ = await change.value(within: timeout)
             }
-            end.finish()
-        }
-    }
-
-    deinit {
-        alarm?.cancel()
-        log.stopListening(number)
-    }
-
-    /// The next event; nil when the time is over, when the task is cancelled, and when this client fell too far behind. One task asks.
-    package func next() async -> EventMessage? {
-        while let message = kept.withLock({ $0.popFirst() }) {
-            if isInTime(message) && filter.accepts(message) { return message }
-        }
-        for await message in coming {
-            guard isInTime(message) else { return nil }
-            if filter.accepts(message) { return message }
         }
         return nil
     }
 
-    private func isInTime(_ message: EventMessage) -> Bool { until.map { message.timeNano <= $0 } ?? true }
+    /// Reads on. Nothing of what is read may be wanted.
+    private func read(_ segment: EventSegment) async throws(EngineError) -> [[UInt8]] {
+        let (number, known) = state.withLock { ($0.number, $0.reader) }
+        let path = journal.directory.appending(segment.fileName)
+        // What was wanted may be gone meanwhile.
+        let lost = segment.first > number ? segment.first - number : 0
+        let (reader, entries) = try await BlockingWork.run { () throws(EngineError) in
+            do throws(SyscallError) {
+                var reader: EventReader
+                if let known, known.segment == segment.first, lost == 0 {
+                    reader = known
+                } else {
+                    reader = try EventReader(segment: segment.first, path: path)
+                    try reader.skip(to: number)
+                }
+                let entries = try reader.next(before: segment.end)
+                return (reader, entries)
+            } catch { throw .system("read the events", error) }
+        }
+        let next = reader.number
+        state.withLock { state in
+            state.reader = reader
+            // A file that is shorter than was counted must not hold anyone up.
+            state.number = entries.isEmpty ? segment.end : next
+        }
+        var lines = entries.compactMap { entry in wanted(entry) ? line(entry) : nil }
+        if lost > 0, let told = try? EngineJSON.encode(EventJournal.Entry(lost: lost).message) { lines.insert(told, at: 0) }
+        return lines
+    }
+
+    private func wanted(_ entry: EventReader.Entry) -> Bool {
+        if request.cursor == nil, let since = request.since, entry.time < since { return false }
+        if let until = request.until, entry.time > until { return false }
+        if filter.acceptsAll { return true }
+        guard let message = try? EngineJSON.decode(EventMessage.self, from: Array(entry.json)) else { return false }
+        return filter.accepts(message)
+    }
+
+    private func line(_ entry: EventReader.Entry) -> [UInt8] {
+        let number = request.cursor == nil ? [] : Array("{\"cursor\":\(entry.number),".utf8)
+        return number + (number.isEmpty ? entry.json : entry.json.dropFirst()) + [UInt8(ascii: "\n")]
+    }
 }
 
-/// `filters` of a client that listens: AND across keys, OR within one, labels all. Keys that are none are passed over, as Docker does.
-struct EventFilter: Sendable {
-    private let filters: Filters
+/// Reads one file of the journal in order.
+struct EventReader: Sendable {
+    /// Text of one batch: what is held in memory for one client.
+    static let batchBytes = 65_536
 
-    init(_ filters: Filters) { self.filters = filters }
-
-    func accepts(_ message: EventMessage) -> Bool {
-        // `exec_create: sh -c true` is met by `exec_create` and by itself.
-        let action = message.action
-        let verb = String(action.prefix { $0 != ":" })
-        return any("type") { $0 == message.type } && any("scope") { $0 == message.scope } && any("event") { $0 == action || $0 == verb }
-            && any("container") { Self.matchesContainer($0, message) } && any("image") { Self.matchesImage($0, message) }
-            && ["daemon", "network", "volume", "plugin", "service", "node", "secret", "config"].allSatisfy { filters[$0].isEmpty }
-            && filters.matchesLabels(message.actor.attributes)
+    struct Entry: Sendable {
+        let number: UInt64
+        let time: Int64
+        let json: ArraySlice<UInt8>
     }
 
-    private func any(_ key: String, _ holds: (String) -> Bool) -> Bool { filters[key].isEmpty || filters[key].contains(where: holds) }
-
-    /// By the beginning of its id or name.
-    private static func matchesContainer(_ word: String, _ message: EventMessage) -> Bool {
-        message.type == EventLog.Subject.container.rawValue
-            && (message.actor.id.hasPrefix(word) || message.actor.attributes["name"]?.hasPrefix(word) == true)
+    private final class File: Sendable {
+        let descriptor: OwnedFD
+        init(_ descriptor: consuming OwnedFD) { self.descriptor = descriptor }
     }
 
-    /// By the name of the image, or that of a container's image, with its tag or without.
-    private static func matchesImage(_ word: String, _ message: EventMessage) -> Bool {
-        let isImage = message.type == EventLog.Subject.image.rawValue
-        let name = message.actor.attributes[isImage ? "name" : "image"] ?? ""
-        return [message.actor.id, name, withoutTag(message.actor.id), withoutTag(name)].contains(word)
+    /// The number of the file's first event.
+    let segment: UInt64
+    /// The number of the next event.
+    private(set) var number: UInt64
+    private let file: File
+    private var lines = EventLines()
+    private var waiting: ArraySlice<ArraySlice<UInt8>> = []
+
+    init(segment: UInt64, path: FilePath) throws(SyscallError) {
+        self.segment = segment
+        number = segment
+        file = File(try openFile(path, [.readOnly, .noFollow]))
     }
 
-    private static func withoutTag(_ name: String) -> String {
-        let slash = name.lastIndex(of: "/") ?? name.startIndex
-        guard let colon = name[slash...].firstIndex(of: ":") else { return name }
-        return String(name[..<colon])
+    /// Passes over the events before one.
+    mutating func skip(to wanted: UInt64) throws(SyscallError) {
+        while number < wanted { if try next(before: wanted).isEmpty { return } }
+    }
+
+    /// The next events, none with this number or a later one; empty at the end.
+    mutating func next(before end: UInt64) throws(SyscallError) -> [Entry] {
+        while true {
+            var entries: [Entry] = []
+            while number < end, let line = waiting.popFirst() {
+                guard let time = EventLines.time(of: line) else { continue }
+                entries.append(Entry(number: number, time: time, json: line.drop { $0 != UInt8(ascii: "{") }))
+                number += 1
+            }
+            if !entries.isEmpty || number >= end { return entries }
+            let bytes = try readChunk(file.descriptor.number, limitBytes: Self.batchBytes)
+            if bytes.isEmpty { return [] }
+            waiting = lines.take(bytes)[...]
+        }
     }
 }

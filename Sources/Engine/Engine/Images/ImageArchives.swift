@@ -2,6 +2,7 @@ internal import CoreTypes
 package import EngineAPI
 internal import Images
 internal import OCISpec
+internal import Records
 
 /// What `POST /images/create` with an archive asks for.
 package struct ImageImportRequest: Sendable {
@@ -28,6 +29,11 @@ extension ContainerEngine {
     package func exportImages(_ names: [String], to write: ([UInt8]) async throws -> Void) async throws {
         let library = try parts().services.images
         do { try await library.export(names, to: write) } catch let error as ImageError { throw EngineError(error) }
+        for name in names {
+            // One that was removed meanwhile was saved all the same.
+            let id = (try? await lookUp(name))?.image.id.description ?? name
+            try parts().services.events.publish(.image, "save", id: id, attributes: ["name": name])
+        }
     }
 
     /// Takes in an archive of images.

@@ -85,15 +85,7 @@ extension ContainerEngine {
                 }
                 return users
             }
-            for step in steps {
-                switch step {
-                case .untagged:
-                    parts.services.events.publish(.image, "untag", id: id.description, attributes: ["name": id.description])
-                case .deleted(let digest):
-                    guard digest == id else { continue }
-                    parts.services.events.publish(.image, "delete", id: id.description, attributes: ["name": id.description])
-                }
-            }
+            parts.services.events.tell(steps, of: id)
             return steps.map(ImageDeleteItem.init)
         } catch { throw EngineError(error) }
     }
@@ -101,6 +93,19 @@ extension ContainerEngine {
     func lookUp(_ word: String) async throws(EngineError) -> NamedImage {
         let library = try parts().services.images
         do throws(ImageError) { return try await library.lookUp(word) } catch { throw EngineError(error) }
+    }
+}
+
+extension EventJournal {
+    /// Tells what a removal did to an image.
+    func tell(_ steps: [RemovalStep], of id: Digest) {
+        for step in steps {
+            switch step {
+            case .untagged: publish(.image, "untag", id: id.description, attributes: ["name": id.description])
+            case .deleted(let digest):
+                if digest == id { publish(.image, "delete", id: id.description, attributes: ["name": id.description]) }
+            }
+        }
     }
 }
 

@@ -28,6 +28,10 @@ extension ContainerEngine {
             var report = ImagesPruneReport()
             report.imagesDeleted = steps.map(ImageDeleteItem.init)
             report.spaceReclaimed = reclaimed.bytes
+            for named in chosen where steps.contains(.deleted(named.image.id)) {
+                services.events.tell([.deleted(named.image.id)], of: named.image.id)
+            }
+            services.events.publish(.image, "prune", id: "", attributes: ["reclaimed": "\(reclaimed.bytes)"])
             return report
         } catch { throw EngineError(error) }
     }

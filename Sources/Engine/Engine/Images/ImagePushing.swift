@@ -28,5 +28,7 @@ extension ContainerEngine {
                 }
             }
         } catch { throw EngineError(error) }
+        try parts().services.events.publish(
+            .image, "push", id: reference.familiar, attributes: ["name": reference.familiarName])
     }
 }

@@ -153,6 +153,7 @@ extension Container {
         options.stdout = exec.request.attachStdout
         options.stderr = exec.request.attachStderr
         let session = AttachSession(isTerminal: exec.request.tty, options: options)
+        session.onDetach { [weak self] in await self?.tell("exec_detach", ["execID": exec.id]) }
         session.join(
             try await task.shim.attach(execID: exec.id, stdin: options.stdin, stdout: options.stdout, stderr: options.stderr))
         return session

@@ -14,7 +14,7 @@ struct ContainerServices: Sendable {
     let launcher: ShimLauncher
     let watcher: LogWatcher
     let index: ContainerIndex
-    let events: EventLog
+    let events: EventJournal
     let networks: Networks
     let facts: HostFacts
     let logger: Logger

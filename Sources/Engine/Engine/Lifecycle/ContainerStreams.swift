@@ -24,6 +24,12 @@ extension Container {
 
     /// Joins the process, or waits for it.
     func attach(_ options: AttachOptions) async throws(EngineError) -> AttachSession {
+        let session = try await join(options)
+        session.onDetach { [weak self] in await self?.tell("detach") }
+        return session
+    }
+
+    private func join(_ options: AttachOptions) async throws(EngineError) -> AttachSession {
         var options = options
         options.stdin = options.stdin && document.config.openStdin
         tell("attach")

@@ -36,7 +36,7 @@ actor Networks {
     let records: NetworkRecords
     let firewall: Firewall
     let thread: NamespaceThread
-    let events: EventLog
+    let events: EventJournal
     nonisolated let settings: NetworkSettingsOfDaemon
     let logger: Logger
     /// Which ports of the host lead into containers.
@@ -47,7 +47,7 @@ actor Networks {
     var reservedNames: Set<String> = []
 
     init(
-        records: NetworkRecords, thread: NamespaceThread, events: EventLog, settings: NetworkSettingsOfDaemon, logger: Logger
+        records: NetworkRecords, thread: NamespaceThread, events: EventJournal, settings: NetworkSettingsOfDaemon, logger: Logger
     ) throws(EngineError) {
         self.records = records
         self.thread = thread

@@ -21,6 +21,8 @@ package final class AttachSession: Sendable {
     /// What the log held before.
     private let history: LogSession?
     private let historyIsOver = Mutex(false)
+    /// Tells that the client typed its detach keys.
+    private let whenDetached = Mutex<(@Sendable () async -> Void)?>(nil)
     /// Said once, in place of output: why there is no process.
     private let notice: Mutex<[UInt8]?>
 
@@ -51,6 +53,9 @@ package final class AttachSession: Sendable {
         source.settle(.process(stream))
         if case .nothing = source.settledValue { stream.leave() }
     }
+
+    /// Says who wants to know when the client types its detach keys.
+    func onDetach(_ tell: @escaping @Sendable () async -> Void) { whenDetached.withLock { $0 = tell } }
 
     /// Ends a session whose process will not come, or is not wanted.
     func end() { source.settle(.nothing) }
@@ -89,6 +94,12 @@ package final class AttachSession: Sendable {
         guard options.stdin, let stream = await stream() else { return }
         // A broken connection has ended the input as well.
         try? stream.closeInput()
+    }
+
+    /// The client typed its detach keys.
+    package func tellDetached() async {
+        guard let tell = whenDetached.withLock({ $0 }) else { return }
+        await tell()
     }
 
     /// Ends the session: the client has left. The process goes on.

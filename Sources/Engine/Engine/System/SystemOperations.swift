@@ -73,15 +73,15 @@ extension ContainerEngine {
         return answer
     }
 
-    /// Begins to listen to events: to those kept from `since` on, and to what comes, up to `until`; nanoseconds since 1970.
-    /// - Throws: `.invalidParameter` where the one is after the other.
-    package func events(since: Int64?, until: Int64?, filters: Filters) throws(EngineError) -> EventSession {
-        if let since, let until, since > until {
+    /// Begins to listen to events, to those that were and to those that come.
+    /// - Throws: `.invalidParameter` where the end is before the beginning.
+    package func events(_ request: EventRequest) throws(EngineError) -> EventSession {
+        if let since = request.since, let until = request.until, since > until {
             throw EngineError(
                 .invalidParameter,
                 "`since` time (\(since / 1_000_000_000)) cannot be after `until` time (\(until / 1_000_000_000))")
         }
-        return EventSession(try parts().services.events, since: since, until: until, filter: EventFilter(filters))
+        return EventSession(try parts().services.events, request)
     }
 
     private func count(_ parts: Parts, into answer: inout SystemInfo) async throws(EngineError) {

@@ -16,7 +16,7 @@ actor VolumeStore {
     }
 
     nonisolated let folder: VolumeFolder
-    private let events: EventLog
+    private let events: EventJournal
     private let logger: Logger
     private var volumes: [String: Volume] = [:]
     /// Names of volumes that are being made, filled, mounted or removed.
@@ -24,7 +24,7 @@ actor VolumeStore {
     /// Who waits to change a volume next; never an empty list.
     private var waiting: [String: [CheckedContinuation<Void, Never>]] = [:]
 
-    init(folder: VolumeFolder, events: EventLog, logger: Logger) {
+    init(folder: VolumeFolder, events: EventJournal, logger: Logger) {
         self.folder = folder
         self.events = events
         self.logger = logger

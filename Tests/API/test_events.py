@@ -1,0 +1,130 @@
+"""Row S11: events that nobody misses, however slow and whenever the daemon dies."""
+
+import json
+import socket
+import time
+
+import pytest
+
+import engine_http
+from conftest import Client, CLIENTS
+from processes import wait_until
+
+
+def resident(daemon):
+    with open(f"/proc/{daemon.process.pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+def flood(daemon, count):
+    """Tells as many events, each with a size of its own, over one connection."""
+    connection = engine_http.Connection(daemon.socket)
+    for number in range(count):
+        connection.request("POST", f"/containers/flood/resize?h={number // 1000 + 1}&w={number % 1000 + 1}")
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200
+    connection.close()
+
+
+def number(event):
+    size = event["Actor"]["Attributes"]
+    return (int(size["height"]) - 1) * 1000 + int(size["width"]) - 1
+
+
+def read_events(daemon, path, count):
+    """The first events of an answer."""
+    connection = engine_http.Connection(daemon.socket, timeout=30)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    events = [json.loads(answer.readline()) for _ in range(count)]
+    connection.close()
+    return events
+
+
+@pytest.fixture
+def flooded(brittle):
+    brittle.client("run", "-dt", "--name", "flood", brittle.image, "sleep", "3600").ok()
+    return brittle
+
+
+def test_S11_a_reader_that_does_not_read_misses_nothing_and_costs_no_memory(flooded):
+    count = 4000
+    slow = engine_http.Connection(flooded.socket, timeout=30)
+    slow.connect()
+    slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.request("GET", "/events?filters=%7B%22event%22%3A%5B%22resize%22%5D%7D")
+    answer = slow.getresponse()
+    flood(flooded, 500)
+    before = resident(flooded)
+    flood(flooded, count)
+    assert resident(flooded) - before < 10 << 20
+    events = [json.loads(answer.readline()) for _ in range(500 + count)]
+    slow.close()
+    assert [number(event) for event in events] == [*range(500), *range(count)]
+
+
+def test_S11_a_reader_goes_on_where_it_was_after_the_daemons_death(flooded):
+    flood(flooded, 300)
+    first = read_events(flooded, "/events?cursor=0&filters=%7B%22event%22%3A%5B%22resize%22%5D%7D", 100)
+    assert [number(event) for event in first] == list(range(100))
+    flooded.kill()
+    flooded.start()
+    flood(flooded, 50)
+    cursor = first[-1]["cursor"] + 1
+    rest = read_events(flooded, f"/events?cursor={cursor}&filters=%7B%22event%22%3A%5B%22resize%22%5D%7D", 250)
+    assert [number(event) for event in rest] == [*range(100, 300), *range(50)]
+    cursors = [event["cursor"] for event in first + rest]
+    assert cursors == sorted(set(cursors))
+    # By time, as every client can.
+    since = rest[-1]["timeNano"]
+    again = read_events(flooded, f"/events?since={since // 10**9}.{since % 10**9:09d}", 1)
+    assert "cursor" not in again[0] and again[0]["timeNano"] == since
+    shown = flooded.client("events", "--cursor", str(cursor), "--until", "0s", "--filter", "event=resize").ok().splitlines()
+    assert len(shown) == 250 and shown[0].endswith(f"#{cursor}") and "container resize" in shown[0]
+    refused = flooded.client("events", "--cursor", "x")
+    assert refused.code == 1 and 'invalid value for "cursor"' in refused.err
+
+
+@pytest.mark.parametrize("name", sorted(CLIENTS))
+def test_events_since_reach_back_over_the_daemons_death(brittle, workspace, name):
+    client = Client(name, CLIENTS[name], brittle.host, workspace)
+    begin = f"{time.time():.9f}"
+    identifier = client("run", "-d", "--name", "told", brittle.image, "sleep", "3600").line()
+    brittle.kill()
+    brittle.start()
+    client("rm", "-f", "told").ok()
+    shown = client("events", "--since", begin, "--until", f"{time.time():.9f}", "--filter", f"container={identifier}", "--format", "{{.Action}}")
+    assert shown.ok().split() == ["create", "start", "kill", "die", "destroy"]
+
+
+def test_events_come_in_every_form_that_clients_ask_for(own_daemon, apus, image):
+    begin = f"{time.time():.9f}"
+    apus("create", "--name", "formed", image, "true").ok()
+    path = f"/events?since={begin}&until={time.time():.9f}"
+    for accept, kind in (("*/*", "application/json"), ("application/x-ndjson", "application/x-ndjson"), ("application/json-seq", "application/json-seq")):
+        connection = engine_http.Connection(own_daemon.socket)
+        connection.request("GET", path, headers={"Accept": accept})
+        answer = connection.getresponse()
+        assert answer.getheader("content-type") == kind
+        lines = answer.read().splitlines()
+        connection.close()
+        assert [line.startswith(b"\x1e") for line in lines] == [kind.endswith("seq")] * len(lines)
+        assert [json.loads(line.lstrip(b"\x1e"))["Action"] for line in lines] == ["create"]
+
+
+def test_events_tell_of_pushing_saving_and_pruning_images(own_daemon, apus, image, registry, tmp_path):
+    begin = f"{time.time():.9f}"
+    apus("tag", image, f"{registry.host}/told:v1").ok()
+    apus("push", f"{registry.host}/told:v1").ok()
+    apus("save", "-o", str(tmp_path / "told.tar"), f"{registry.host}/told:v1").ok()
+    apus("rmi", f"{registry.host}/told:v1").ok()
+    apus("image", "prune", "-f").ok()
+
+    def actions():
+        shown = apus("events", "--since", begin, "--until", f"{time.time():.9f}", "--filter", "type=image", "--format", "{{.Action}}")
+        return shown.ok().split()
+
+    wait_until(lambda: "prune" in actions(), "the last event is told")
+    # One name by its tag, one by its digest.
+    assert actions() == ["tag", "push", "save", "untag", "untag", "prune"]
