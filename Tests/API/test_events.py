@@ -128,3 +128,50 @@ def test_events_tell_of_pushing_saving_and_pruning_images(own_daemon, apus, imag
     wait_until(lambda: "prune" in actions(), "the last event is told")
     # One name by its tag, one by its digest.
     assert actions() == ["tag", "push", "save", "untag", "untag", "prune"]
+
+
+def hog(times):
+    """Fills the memory as often, in a child of the first process, each time when the file `go` comes."""
+    return f"for n in $(seq {times}); do while ! rm go 2>/dev/null; do usleep 20000; done; tail /dev/zero; echo killed; done; sleep 3600"
+
+
+def test_S08_each_kill_for_want_of_memory_is_one_event_with_the_daemon_or_without(brittle):
+    client, begin = brittle.client, f"{time.time():.9f}"
+    client("run", "-d", "--name", "hog", "-m", "24m", "--memory-swap", "24m", brittle.image, "sh", "-c", hog(3)).ok()
+
+    def killed(count):
+        wait_until(lambda: client("logs", "hog").ok().count("killed") == count, f"{count} processes were killed")
+
+    def told():
+        shown = client("events", "--since", begin, "--until", f"{time.time():.9f}", "--filter", "event=oom", "--format", "{{.Actor.Attributes.name}}")
+        return shown.ok().split()
+
+    for count in (1, 2):
+        client("exec", "hog", "touch", "go").ok()
+        killed(count)
+        wait_until(lambda: len(told()) == count, f"{count} events are told")
+    client("exec", "hog", "sh", "-c", "(sleep 1; touch go) >/dev/null 2>&1 &").ok()
+    brittle.kill()
+    time.sleep(3)
+    back = time.time()
+    brittle.start()
+    killed(3)
+    wait_until(lambda: len(told()) == 3, "the third event is told")
+    time.sleep(0.3)
+    assert told() == ["hog"] * 3
+    assert client.inspect("hog", "{{.State.Running}} {{.State.OOMKilled}}") == "true false"
+    last = json.loads(client("events", "--since", begin, "--until", f"{time.time():.9f}", "--filter", "event=oom", "--format", "json").ok().splitlines()[-1])
+    assert last["timeNano"] < (back - 0.5) * 1e9
+
+
+def test_an_end_without_a_daemon_is_told_with_its_own_time(brittle):
+    client, begin = brittle.client, f"{time.time():.9f}"
+    client("run", "-d", "--name", "brief", brittle.image, "sh", "-c", "sleep 1; exit 7").ok()
+    brittle.kill()
+    time.sleep(3)
+    back = time.time()
+    brittle.start()
+    shown = client("events", "--since", begin, "--until", f"{time.time():.9f}", "--filter", "event=die", "--format", "json").ok().splitlines()
+    assert len(shown) == 1
+    event = json.loads(shown[0])
+    assert event["Actor"]["Attributes"]["exitCode"] == "7" and event["timeNano"] < (back - 1) * 1e9

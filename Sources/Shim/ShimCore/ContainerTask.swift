@@ -175,6 +175,7 @@ final class ContainerTask {
             outOfMemory = try cgroup.map { cgroup throws(ShimError) in
                 try OutOfMemoryWatch(cgroup, loop: context.loop) { [unowned self] in
                     context.publish(.outOfMemory(containerID: id))
+                    journal.note(LifeChange(.outOfMemory))
                 }
             }
         } catch { context.report("\(error)") }

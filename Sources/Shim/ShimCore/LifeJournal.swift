@@ -17,7 +17,10 @@ final class LifeJournal {
         lastRevision += 1
         change.revision = lastRevision
         if change.at == nil { change.at = ProtobufTimestamp(unixNanoseconds: unixNanoseconds()) }
-        if changes.count == Self.maximumCount { changes.removeFirst() }
+        if changes.count == Self.maximumCount {
+            // However often memory runs out, the life itself stays known.
+            changes.remove(at: changes.firstIndex { $0.kind == .outOfMemory } ?? 0)
+        }
         changes.append(change)
         let told = waiters
         waiters = []

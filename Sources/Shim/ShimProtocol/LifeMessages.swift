@@ -87,6 +87,8 @@ package struct LifeChange: ProtobufMessage, Equatable {
         case restarting = 3
         /// It will not be started again after all: somebody wants it no more, or `problem` kept it from it.
         case givenUp = 4
+        /// The kernel killed one of its processes, the first or another, for want of memory.
+        case outOfMemory = 5
     }
 
     package static let fullName = "apus.shim.v1.LifeChange"

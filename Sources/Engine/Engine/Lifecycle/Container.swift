@@ -32,6 +32,8 @@ actor Container {
     var joined: JoinedParts?
     /// Settles when nobody writes into the files of the container while it does not run.
     var rootWork: OneShot<Void>?
+    /// Whether the daemon begins, and learns what happened while there was none.
+    var isRestoring = false
     /// Whether a new name is being written down.
     var isRenaming = false
     private var waiters: [Waiter] = []

@@ -36,6 +36,11 @@ extension Container {
         case .givenUp:
             await restartGivenUp(change, task)
             return true
+        case .outOfMemory:
+            // Written down first: what is told is told once.
+            await saveOrLog()
+            tell("oom", at: change.at.map { Timestamp(unixNanoseconds: $0.unixNanoseconds) })
+            return false
         case .unknown: return false
         }
     }
@@ -57,7 +62,7 @@ extension Container {
         document.oomKilled = false
         document.restartCount = Int(change.restartCount)
         document.phase = .running
-        tell("start")
+        tell("start", at: startedAt)
         await saveOrLog()
     }
 
@@ -136,9 +141,9 @@ extension Container {
         task.settled.settle(())
     }
 
-    private func tellDeath(_ end: TaskEnd) {
-        if end.oomKilled { tell("oom") }
-        tell("die", ["exitCode": "\(end.exitCode)", "execDuration": "\(max(0, end.finishedAt.seconds - document.startedAt.seconds))"])
+    func tellDeath(_ end: TaskEnd) {
+        let duration = max(0, end.finishedAt.seconds - document.startedAt.seconds)
+        tell("die", ["exitCode": "\(end.exitCode)", "execDuration": "\(duration)"], at: end.finishedAt)
     }
 
     private func removeIfDone() async {

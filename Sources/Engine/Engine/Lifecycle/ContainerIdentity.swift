@@ -4,12 +4,15 @@ internal import EngineAPI
 /// A container's name, and under which it speaks of itself.
 extension Container {
     /// Tells those who listen to events what happened, with the container's labels, image and name.
-    func tell(_ action: String, _ more: [String: String] = [:]) {
+    /// - Parameter moment: when it happened, where that may be long ago: told as it is by a daemon that was away.
+    func tell(_ action: String, _ more: [String: String] = [:], at moment: Timestamp? = nil) {
         var attributes = document.config.labels
         attributes["image"] = document.config.image
         attributes["name"] = name
         attributes.merge(more) { _, new in new }
-        services.events.publish(.container, action, id: id.text, attributes: attributes, from: document.config.image)
+        services.events.publish(
+            .container, action, id: id.text, attributes: attributes, from: document.config.image,
+            at: isRestoring ? moment?.unixNanoseconds : nil)
     }
 
     /// Gives the container another name.

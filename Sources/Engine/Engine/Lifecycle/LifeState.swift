@@ -97,4 +97,10 @@ extension Timestamp {
         let (seconds, nanoseconds) = unixNanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
         self.init(seconds: seconds, nanoseconds: Int32(nanoseconds))
     }
+
+    /// Nanoseconds since 1970; nil for a moment that Docker means as "never", or that is too far away.
+    var unixNanoseconds: Int64? {
+        let (whole, overflows) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        return overflows ? nil : whole + Int64(nanoseconds)
+    }
 }

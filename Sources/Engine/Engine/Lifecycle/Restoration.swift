@@ -74,6 +74,8 @@ extension Container {
     /// Finds out how the container stands now, and makes it so.
     func restore() async {
         await services.volumes.adopt(document.volumes, of: id, isRunning: document.phase == .running)
+        isRestoring = true
+        defer { isRestoring = false }
         switch document.phase {
         case .removing, .dead:
             state = .dead
@@ -127,9 +129,10 @@ extension Container {
     /// Takes over where the former daemon left off: what it did not see happens now, in its order.
     private func adopt(_ shim: ShimClient, _ process: ProcessDescription, _ description: DescribeResponse) async {
         let task = RunningTask(shim: shim, pid: document.pid, startedAt: document.startedAt, settled: OneShot())
-        let known = description.changes.last { $0.revision <= document.lifeRevision }
+        let turns = description.changes.filter { $0.kind != .outOfMemory }
+        let known = turns.last { $0.revision <= document.lifeRevision }
         // The last end was seen, but not what it leaves taken away.
-        if let last = description.changes.last, [.ended, .givenUp].contains(last.kind) {
+        if let last = turns.last, [.ended, .givenUp].contains(last.kind) {
             document.lifeRevision = min(document.lifeRevision, last.revision - 1)
         }
         state = known?.kind == .restarting ? .restarting(task) : .running(task)
@@ -154,6 +157,7 @@ extension Container {
         document.phase = .exited
         await saveOrLog()
         state = .exited
+        tellDeath(end)
         await removeIfDisposable()
     }
 
