@@ -1,4 +1,4 @@
-"""Rows A10, A12 and D23: restart policies, which the shim carries out, also while no daemon is there."""
+"""Rows A10, A12 and D26: restart policies, which the shim carries out, also while no daemon is there."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def is_running_after(cli, name, count):
     return cli.inspect(name, "{{.RestartCount}} {{.State.Status}}") == f"{count} running"
 
 
-def test_D23_a_container_that_fails_is_started_as_often_as_its_policy_says(cli, image):
+def test_D26_a_container_that_fails_is_started_as_often_as_its_policy_says(cli, image):
     cli("run", "-d", "--name", "fails", "--restart", "on-failure:3", image, "sh", "-c", "echo run; exit 7").ok()
     wait_until(lambda: shown(cli, "fails", ".State.Status") == "exited", "the policy gives up")
     assert cli.inspect("fails", "{{.RestartCount}} {{.State.ExitCode}} {{.State.Restarting}}") == "3 7 false"
@@ -41,7 +41,7 @@ def test_D23_a_container_that_fails_is_started_as_often_as_its_policy_says(cli, 
     assert cli("logs", "fails").ok() == "run\n" * 8
 
 
-def test_D23_success_ends_on_failure_and_nothing_else(cli, image):
+def test_D26_success_ends_on_failure_and_nothing_else(cli, image):
     cli("run", "-d", "--name", "well", "--restart", "on-failure", image, "true").ok()
     cli("run", "-d", "--name", "ever", "--restart", "always", image, "true").ok()
     wait_until(lambda: int(shown(cli, "ever", ".RestartCount")) >= 2, "always starts it again")
@@ -53,7 +53,7 @@ def test_D23_success_ends_on_failure_and_nothing_else(cli, image):
     assert cli.inspect("ever", "{{.State.Status}} {{.RestartCount}}") == f"exited {count}"
 
 
-def test_D23_a_restart_keeps_the_root_and_brings_another_process(cli, image):
+def test_D26_a_restart_keeps_the_root_and_brings_another_process(cli, image):
     cli("run", "-d", "--name", "keeps", "--restart", "always", image, "sh", "-c", COUNTING + "exec sleep 60").ok()
     before = cli.inspect("keeps", "{{.State.Pid}} {{.State.StartedAt}}")
     os.kill(int(before.split()[0]), signal.SIGKILL)
@@ -67,7 +67,7 @@ def test_D23_a_restart_keeps_the_root_and_brings_another_process(cli, image):
     assert cli.inspect("keeps", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137"
 
 
-def test_D23_waits_between_restarts_double_and_show_in_ps(cli, image):
+def test_D26_waits_between_restarts_double_and_show_in_ps(cli, image):
     cli("run", "-d", "--name", "loops", "--restart", "unless-stopped", image, "sh", "-c", "cut -d' ' -f1 /proc/uptime; exit 1").ok()
     # 0.1 + 0.2 + 0.4 + 0.8 s have passed before the fifth run, 1.6 s follow.
     wait_until(lambda: len(cli("logs", "loops").ok().split()) == 5, "five runs", seconds=20)
@@ -95,7 +95,7 @@ def test_D23_waits_between_restarts_double_and_show_in_ps(cli, image):
     assert cli.inspect("loops", "{{.State.Status}} {{.State.ExitCode}}") == "exited 1"
 
 
-def test_D23_kill_and_forced_removal_end_a_restart_policy(cli, image):
+def test_D26_kill_and_forced_removal_end_a_restart_policy(cli, image):
     cli("run", "-d", "--name", "killed", "--restart", "always", image, "sleep", "60").ok()
     cli("kill", "killed").ok()
     time.sleep(0.6)
@@ -106,7 +106,7 @@ def test_D23_kill_and_forced_removal_end_a_restart_policy(cli, image):
     assert cli("inspect", "loops").code == 1
 
 
-def test_D23_events_and_waits_see_every_end(cli, image):
+def test_D26_events_and_waits_see_every_end(cli, image):
     since = str(int(time.time()))
     cli("create", "--name", "twice", "--restart", "on-failure:1", image, "sh", "-c", "sleep 0.3; exit 4").ok()
     cli("start", "twice").ok()
@@ -117,7 +117,7 @@ def test_D23_events_and_waits_see_every_end(cli, image):
     assert happened == ["start", "die", "start", "die"]
 
 
-def test_D23_an_attached_run_leaves_at_the_first_end(cli, image):
+def test_D26_an_attached_run_leaves_at_the_first_end(cli, image):
     result = cli("run", "--name", "front", "--restart", "always", image, "sh", "-c", "echo once; exit 3")
     assert (result.code, result.out) == (3, "once\n")
     wait_until(lambda: int(shown(cli, "front", ".RestartCount")) >= 1, "it goes on alone")
@@ -134,11 +134,14 @@ def test_D22_update_changes_the_policy_of_what_runs(cli, image):
     wait_until(lambda: shown(cli, "later", ".State.Status") == "exited", "it stays down")
 
 
-def test_D23_policies_that_make_no_sense_are_refused_in_dockers_words(cli, image):
+def test_D26_policies_that_make_no_sense_are_refused_in_dockers_words(cli, image):
     assert "conflicting options: " in cli("run", "--rm", "--restart", "always", image).err.lower()
     bad = cli("run", "--restart", "sometimes", image)
     assert bad.code == 125 and "invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'" in bad.err
     assert "maximum retry count can only be used with 'on-failure'" in cli("run", "--restart", "always:3", image).err
+    cli("run", "-d", "--name", "host", image, "sleep", "60").ok()
+    beside = cli("run", "--restart", "always", "--network", "container:host", image, "true")
+    assert beside.code == 125 and "in another container's namespace is not supported yet" in beside.err
     cli("run", "-d", "--rm", "--name", "brief", image, "sleep", "60").ok()
     assert "AutoRemove is enabled" in cli("update", "--restart", "always", "brief").err
 

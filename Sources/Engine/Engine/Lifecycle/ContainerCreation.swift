@@ -114,6 +114,7 @@ struct ContainerCreation {
 
     /// Everything that the start would refuse and that can be known before.
     private func check(_ document: ContainerDocument, id: ContainerID) throws(EngineError) {
+        try Refusal.checkRestarts(document.hostConfig)
         let rule = try RestartRule(document.hostConfig.restartPolicy)
         if document.hostConfig.autoRemove && rule.kind != .never {
             throw EngineError(.invalidParameter, "can't create 'AutoRemove' container with restart policy")

@@ -14,6 +14,10 @@ extension Container {
         }
         let former = document.hostConfig.restartPolicy
         document.hostConfig.restartPolicy = policy
+        do throws(EngineError) { try Refusal.checkRestarts(document.hostConfig) } catch {
+            document.hostConfig.restartPolicy = former
+            throw error
+        }
         do throws(EngineError) { try await save() } catch {
             document.hostConfig.restartPolicy = former
             throw error

@@ -1,0 +1,82 @@
+"""Rows P01 and P03: fifty containers of every kind while their daemon is killed, and what the next one finds."""
+
+import calendar
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from processes import wait_until
+
+COUNT = 50
+LINES = 3000
+# A thousand and more lines a second, beginning before the daemon is killed and ending after.
+NUMBERS = f"i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo $i; done; exec sleep 300"
+KINDS = {
+    "pipes": ((), NUMBERS), "terminal": (("-t",), NUMBERS), "input": (("-i",), "exec cat"), "policy": (("--restart", "always"), NUMBERS),
+    "stubborn": (("--init",), "trap '' TERM; " + NUMBERS),
+}
+
+
+def test_P01_fifty_containers_outlive_their_daemon(brittle):
+    client, image = brittle.client, brittle.image
+    names = [f"{list(KINDS)[number % len(KINDS)]}-{number}" for number in range(COUNT)]
+
+    def begin(name):
+        flags, script = KINDS[name.split("-")[0]]
+        client("run", "-d", "--name", name, *flags, image, "sh", "-c", f"sleep 1; {script}", timeout=120).ok()
+
+    def facts():
+        found = client("inspect", "-f", "{{.Name}} {{.State.Pid}} {{.State.StartedAt}} {{.RestartCount}} {{.State.Status}}", *names, timeout=120)
+        return found.ok().splitlines()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(begin, names))
+    before = facts()
+    assert all(line.endswith(" 0 running") for line in before)
+    brittle.kill()
+    time.sleep(1)
+    brittle.start()
+    assert facts() == before
+    wanted = [str(number) for number in range(1, LINES + 1)]
+
+    def all_lines(name):
+        wait_until(lambda: client("logs", "--tail", "1", name).ok().strip() == str(LINES), f"{name} has written all", seconds=60)
+        return client("logs", name).ok().split()
+
+    for name in names[:10]:
+        if not name.startswith("input"):
+            assert all_lines(name) == wanted, name
+    assert client("exec", names[0], "echo", "in").line() == "in"
+    attached = client.start("attach", names[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    attached.stdin.write(b"still\n")
+    attached.stdin.flush()
+    assert attached.stdout.readline() == b"still\n"
+    attached.kill()
+    attached.wait()
+    assert len(client("ps", "-q").ok().split()) == COUNT
+    # Every one still answers to the new daemon.
+    client("kill", *names, timeout=120).ok()
+    states = client("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", *names, timeout=120).ok().splitlines()
+    assert states == ["exited 137"] * COUNT
+
+
+def test_P03_what_ended_while_no_daemon_was_there_is_known_to_the_next(brittle):
+    client, image = brittle.client, brittle.image
+    client("run", "-d", "--name", "ends", image, "sh", "-c", "sleep 1; exit 6").ok()
+    client("run", "-d", "--name", "hog", "-m", "16m", image, "sh", "-c", "sleep 1; exec tail /dev/zero").ok()
+    client("run", "-d", "--rm", "--name", "gone", image, "sleep", "1").ok()
+    waiting = client.start("wait", "ends", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    killed = time.time()
+    brittle.kill()
+    assert waiting.wait(20) != 0
+    time.sleep(3)
+    began = time.time()
+    brittle.start()
+    # A client that comes back gets the end that nobody told the first one.
+    assert client("wait", "ends").line() == "6"
+    assert client.inspect("ends", "{{.State.ExitCode}} {{.State.OOMKilled}}") == "6 false"
+    assert client.inspect("hog", "{{.State.ExitCode}} {{.State.OOMKilled}}") == "137 true"
+    finished = client.inspect("ends", "{{.State.FinishedAt}}")
+    moment = calendar.timegm(time.strptime(finished[:19], "%Y-%m-%dT%H:%M:%S"))
+    assert killed - 1 <= moment <= began, finished
+    wait_until(lambda: "gone" not in client("ps", "-a", "--format", "{{.Names}}").ok(), "--rm is honoured")
