@@ -84,12 +84,6 @@ def test_A06_the_sdk_sets_and_changes_restart_policies(sdk, image):
     assert failure.value.status_code == 400 and "cannot be negative" in failure.value.explanation
 
 
-def test_A06_the_sdk_reads_the_log_of_a_container_that_has_ended_by_attaching(sdk, image):
-    container = sdk.containers.run(image, ["echo", "hello"], detach=True)
-    container.wait()
-    assert [container.attach(stdout=True, stderr=True, stream=False, logs=True) for _ in range(10)] == [b"hello\n"] * 10
-
-
 def test_A06_the_sdk_binds_a_folder_and_declares_a_volume_there(sdk, image, tmp_path):
     (tmp_path / "note").write_text("there")
     client = sdk.api

@@ -51,14 +51,9 @@ extension EngineRoutes {
         let mediaType = StreamMediaType.of(isTerminal: session.isTerminal, for: request.version)
         let takesInput = options.stdin && options.stream
         return .hijacked(contentType: mediaType) { stream in
-            // docker-py reads the head through a buffer that it then throws away: what comes in one piece with the head would be lost.
-            if options.logs { try? await Task.sleep(for: Self.pauseAfterHead) }
             await AttachBridge(session: session, stream: stream, takesInput: takesInput, detachKeys: detachKeys).run()
         }
     }
-
-    /// How long a client may take to have read the head of an answer.
-    private static let pauseAfterHead = Duration.milliseconds(20)
 
     private func containerLogs(_ request: APIRequest) async throws -> APIResponse {
         let query = request.query
