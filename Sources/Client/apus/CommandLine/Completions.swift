@@ -44,11 +44,13 @@ package func bashCompletion(_ verbs: [Verb]) -> String {
     let groups = ([""] + commandGroups(of: verbs)).map { group -> String in
         let words = nextWords(after: group, in: verbs).map(\.word)
         let flags = group.isEmpty ? globalFlags.flatMap(spellings) : []
-        return "        \(shellQuoted(group))) words=\(shellQuoted(words.joined(separator: " "))); flags=\(shellQuoted(flags.joined(separator: " "))) ;;\n"
+        return
+            "        \(shellQuoted(group))) words=\(shellQuoted(words.joined(separator: " "))); flags=\(shellQuoted(flags.joined(separator: " "))) ;;\n"
     }
     let rows = verbs.map { verb -> String in
         let flags = shownFlags(verb).flatMap(spellings).joined(separator: " ")
-        return "        \(verb.names.map(shellQuoted).joined(separator: "|"))) flags=\(shellQuoted(flags)); kind=\(OperandKind(verb).rawValue) ;;\n"
+        return
+            "        \(verb.names.map(shellQuoted).joined(separator: "|"))) flags=\(shellQuoted(flags)); kind=\(OperandKind(verb).rawValue) ;;\n"
     }
     return """
         # bash completion of apus, made by `apus __generate bash`.
@@ -85,7 +87,8 @@ package func zshCompletion(_ verbs: [Verb]) -> String {
     }
     let rows = verbs.map { verb -> String in
         let flags = shownFlags(verb).flatMap { flag in spellings(flag).map { described($0, flag.usage) } }
-        return "        \(verb.names.map(shellQuoted).joined(separator: "|"))) flags=(\(flags.joined(separator: " "))); kind=\(OperandKind(verb).rawValue) ;;\n"
+        return
+            "        \(verb.names.map(shellQuoted).joined(separator: "|"))) flags=(\(flags.joined(separator: " "))); kind=\(OperandKind(verb).rawValue) ;;\n"
     }
     return """
         #compdef apus
@@ -124,7 +127,8 @@ package func fishCompletion(_ verbs: [Verb]) -> String {
         let all = words.map(\.word).joined(separator: " ")
         for row in words {
             let condition = "__fish_seen_subcommand_from \(group); and not __fish_seen_subcommand_from \(all)"
-            lines.append("complete -c apus -n \(shellQuoted(condition)) -a \(shellQuoted(row.word)) -d \(shellQuoted(firstLine(row.summary)))")
+            lines.append(
+                "complete -c apus -n \(shellQuoted(condition)) -a \(shellQuoted(row.word)) -d \(shellQuoted(firstLine(row.summary)))")
         }
     }
     for verb in verbs {
@@ -132,7 +136,9 @@ package func fishCompletion(_ verbs: [Verb]) -> String {
         let condition = shellQuoted("__fish_seen_subcommand_from \(last)")
         for flag in shownFlags(verb) {
             let short = flag.short.map { " -s \($0)" } ?? ""
-            lines.append("complete -c apus -n \(condition) -l \(flag.name)\(short)\(flag.isBool ? "" : " -r") -d \(shellQuoted(firstLine(flag.usage)))")
+            lines.append(
+                "complete -c apus -n \(condition) -l \(flag.name)\(short)\(flag.isBool ? "" : " -r") -d \(shellQuoted(firstLine(flag.usage)))"
+            )
         }
         switch OperandKind(verb) {
         case .containers: lines.append("complete -c apus -n \(condition) -a \"(apus ps -a --format '{{.Names}}' 2>/dev/null)\"")
