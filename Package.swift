@@ -126,7 +126,9 @@ let package = Package(
         // 4
         module("Images", in: "Images", uses: ["ContentStore", "Registry", "Snapshots", "Archive", "Records"]),
         // 5
-        module("Engine", in: "Engine", uses: ["Images", "Networking", "Records", "ShimProtocol", "Cgroups", "EngineAPI", logging], isTestable: true),
+        module(
+            "Engine", in: "Engine", uses: ["Images", "Networking", "Records", "ShimProtocol", "Cgroups", "EngineAPI", logging],
+            isTestable: true),
         // 6
         module("APIServer", in: "Engine", uses: ["Engine", "EngineAPI", logging, nioCore, nioPosix, nioHTTP1]),
         // 7

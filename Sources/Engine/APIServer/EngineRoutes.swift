@@ -7,7 +7,9 @@ struct EngineRoutes: Sendable {
     let engine: ContainerEngine
 
     /// All of them.
-    var all: [Route] { system + images + volumes + containers + containerLife + containerStreams + containerFiles + resources + execs + networks }
+    var all: [Route] {
+        system + images + volumes + containers + containerLife + containerStreams + containerFiles + resources + execs + networks
+    }
 }
 
 // MARK: - System

@@ -22,7 +22,7 @@ package enum LaterRoutes {
     /// Of a kind that is not served there is none by any name: clients that look for an object of any kind go on.
     private static var lookups: [Route] {
         [
-            Route(.GET, "/plugins/{*}/json") { throw APIError(.notFound, "plugin \"\($0.name)\" not found") },
+            Route(.GET, "/plugins/{*}/json") { throw APIError(.notFound, "plugin \"\($0.name)\" not found") }
         ]
     }
 

@@ -1,5 +1,6 @@
 import CoreTypes
 import EngineAPI
+import LinuxSyscalls
 import Testing
 
 @testable import Engine
@@ -18,7 +19,7 @@ import Testing
     private func document(binds: [String] = [], volumes: [VolumeMount] = []) -> ContainerDocument {
         var host = HostConfig()
         host.binds = binds
-        var document = ContainerDocument(config: ContainerConfig(), hostConfig: host, platform: "linux/amd64")
+        var document = ContainerDocument(config: ContainerConfig(), hostConfig: host, endpoints: [:], platform: "linux/amd64")
         document.volumes = volumes
         return document
     }
