@@ -8,14 +8,9 @@ import Testing
     @Test(
         "what is not served yet is refused by its name",
         arguments: [
-            (
-                "HostConfig.PortBindings",
-                { @Sendable (r: inout ContainerCreateRequest) in r.hostConfig.portBindings = ["80/tcp": [PortBinding()]] }
-            ),
-            ("HostConfig.NetworkMode \"bridge\"", { $0.hostConfig.networkMode = "bridge" }),
-            ("HostConfig.LogConfig.Type", { $0.hostConfig.logConfig.type = "syslog" }),
+            ("HostConfig.LogConfig.Type", { @Sendable (r: inout ContainerCreateRequest) in r.hostConfig.logConfig.type = "syslog" }),
             ("Config.Healthcheck", { $0.config.healthcheck = check }),
-            ("NetworkingConfig.EndpointsConfig[\"mine\"]", { $0.networkingConfig.endpointsConfig = ["mine": EndpointSettings()] }),
+            ("Config.NetworkDisabled", { $0.config.networkDisabled = true }),
         ] as [(String, @Sendable (inout ContainerCreateRequest) -> Void)])
     func refusals(field: String, change: @Sendable (inout ContainerCreateRequest) -> Void) {
         var request = ContainerCreateRequest()

@@ -11,7 +11,6 @@ enum Refusal {
     /// - Throws: `.notImplemented` naming the first field that asks for what is not served.
     static func check(_ request: ContainerCreateRequest) throws(EngineError) {
         try check(request.config)
-        if !request.hostConfig.links.isEmpty { throw notYet("HostConfig.Links", comesWith: "the rest of the network options") }
         _ = try PortRequest.all(request.config, request.hostConfig)
         try checkSupervision(request.hostConfig)
     }
