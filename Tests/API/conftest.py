@@ -264,8 +264,7 @@ def nothing_left_behind(request):
     sweep(sweeper)
     sweeper("network", "prune", "-f")
     try:
-        # The kernel takes network namespaces down one after the other, in its own time, and a cable goes with its namespace.
-        wait_until(lambda: daemon.state() == before, "the machine is as it was", seconds=60)
+        wait_until(lambda: daemon.state() == before, "the machine is as it was")
     except AssertionError:
         after = daemon.state()
         left = {key: (before[key], after[key]) for key in before if before[key] != after[key]}

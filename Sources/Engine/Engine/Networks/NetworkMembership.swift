@@ -134,10 +134,13 @@ extension Networks {
     /// Undoes `plug`. What fails is logged: the container is over in any case.
     func unplug(_ attachment: NetworkAttachment, of id: ContainerID) async {
         let (namespace, firewall, part) = (namespace(of: id), firewall, Self.part(attachment))
+        let cables = attachment.endpoints.map(\.hostLink).filter { !$0.isEmpty }
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
                 namespace.remove()
                 try firewall.remove(part)
+                // They would go with the namespace, which the kernel takes down in its own time, behind those of everybody else.
+                for cable in cables { try HostNetwork.removeLink(cable) }
             }
         } catch { logger.error("take the network of container \(id) away: \(error)") }
         release(attachment, of: id)
