@@ -66,6 +66,44 @@ def test_a_log_is_gone_on_with_and_its_torn_tail_cut_off(shim):
     assert read_log(shim.log)[0] == 7 and log_text(shim.log) == b"first\nsecond\n"
 
 
+def test_D18_a_big_log_is_gone_on_with_from_the_last_place_that_its_index_knows(shim):
+    record = struct.pack("<IqBBH", 5, 1, 1, 0, 0) + b"first" + struct.pack("<I", 5)
+    place = 1 << 30
+    with open(shim.log, "wb") as log:
+        log.write(b"APUSLOG\n" + struct.pack("<IIQ", 1, 0, 7))
+        # A hole of zeros: whoever read it as records would cut off all that follows.
+        log.seek(place - len(record))
+        log.write(record * 2 + record[:-3])
+    header = b"APUSIDX\n" + struct.pack("<IIQ", 1, 0, 7)
+    # Of the last three, one points into a record, one past the end, and one is torn.
+    index = Path(f"{shim.log}.index")
+    index.write_bytes(header + struct.pack("<Qq", place, 1) + struct.pack("<Qq", place + 9, 1) + struct.pack("<Qq", place * 2, 1) + b"torn")
+    shim.run("echo", "second", options={"file_bytes": 2 << 30})
+    shim.wait()
+    with open(shim.log, "rb") as log:
+        log.seek(place)
+        found = log.read()
+    assert found.startswith(record) and b"second" in found and len(found) == len(record) + 26
+    assert index.read_bytes() == header + struct.pack("<Qq", place, 1)
+
+
+def test_D18_the_index_knows_where_records_begin_and_moves_with_its_log(shim):
+    shim.run("sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' x | fold -w 99", options={"file_bytes": 500_000, "files": 3})
+    shim.wait()
+    for path in [Path(f"{shim.log}.1"), shim.log]:
+        index = Path(f"{path}.index").read_bytes()
+        assert index[:8] == b"APUSIDX\n" and index[16:24] == path.read_bytes()[16:24]
+        begins, place = {}, 24
+        for time_, _, _, text in read_log(path)[1]:
+            begins[place] = time_
+            place += 20 + len(text)
+        begins[place] = 1 << 62
+        entries = [struct.unpack_from("<Qq", index, start) for start in range(24, len(index), 16)]
+        assert len(entries) >= 3 or path == shim.log
+        for offset, newest in entries:
+            assert offset in begins and max(when for start, when in begins.items() if start < offset) <= newest <= begins[offset]
+
+
 def test_a_file_that_is_no_log_is_put_aside_and_kept(shim):
     shim.log.write_bytes(b"precious")
     shim.run("echo", "hello")

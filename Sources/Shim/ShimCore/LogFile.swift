@@ -29,6 +29,11 @@ final class LogFile {
     /// Bytes of whole records on disk.
     private var byteCount: UInt64
     private var batch: [UInt8] = []
+    private let index: LogIndexFile
+    /// The youngest record of this file, on disk or gathered.
+    private var newest = Int64.min
+    /// The last record's time: the clock may be set back, but the log's never goes back while a shim lives.
+    private var lastUnixNanoseconds = Int64.min
     private var condition = Condition.whole
 
     private enum Condition {
@@ -44,12 +49,13 @@ final class LogFile {
         self.configuration = configuration
         file = try Self.openCurrent(configuration.path)
         (sequence, byteCount) = (0, 0)
+        index = LogIndexFile(logPath: configuration.path)
         let size = UInt64(clamping: try fileStatus(of: file.number, subject: configuration.path).sizeBytes)
         if size == 0 {
             try begin()
             return
         }
-        guard let (header, validByteCount) = try Self.examine(file.number, subject: configuration.path) else {
+        guard let (header, validByteCount) = try examine(size: size) else {
             // Not ours, or of a version that we do not know: kept, but not written to.
             try rotate()
             return
@@ -72,6 +78,10 @@ final class LogFile {
         case .whole: break
         case .headless: try begin()
         }
+        var record = record
+        record.unixNanoseconds = max(record.unixNanoseconds, lastUnixNanoseconds)
+        lastUnixNanoseconds = record.unixNanoseconds
+        newest = max(newest, record.unixNanoseconds)
         record.encode(into: &batch)
         if batch.count >= Self.batchByteCount { try flush() }
     }
@@ -83,6 +93,7 @@ final class LogFile {
         do throws(SyscallError) {
             try writeAll(batch, to: file.number, subject: configuration.path)
             byteCount += UInt64(batch.count)
+            index.extend(to: byteCount, newest: newest)
         } catch {
             do throws(SyscallError) {
                 try setSize(of: file.number, bytes: Int64(clamping: byteCount), subject: configuration.path)
@@ -95,6 +106,7 @@ final class LogFile {
         let paths = LogLimits.paths(of: configuration.path, fileCount: configuration.fileCount).map { FilePath($0) }
         for (newer, older) in zip(paths, paths.dropFirst()).reversed() {
             do { try renameFile(newer, to: older) } catch  where error.isMissing {}
+            LogIndexFile.move(newer, to: older)
         }
         if paths.count == 1 { do throws(SyscallError) { try removeFile(paths[0]) } catch  where error.isMissing {} }
         condition = .headless
@@ -113,6 +125,8 @@ final class LogFile {
         }
         sequence += 1
         byteCount = UInt64(header.count)
+        newest = .min
+        index.begin(sequence: sequence)
         condition = .whole
     }
 
@@ -120,18 +134,39 @@ final class LogFile {
         try openFile(FilePath(path), [.readWrite, .create, .append, .noFollow], mode: 0o600)
     }
 
-    /// The header and where the last whole record ends; nil for a file that is no log of this version.
-    private static func examine(_ descriptor: Int32, subject: String) throws(SyscallError) -> (LogFileHeader, UInt64)? {
-        var decoder = LogDecoder()
-        var chunk = [UInt8](repeating: 0, count: 65_536)
-        while true {
-            let count = try readBytes(descriptor, into: &chunk)
-            decoder.append(chunk[..<count])
-            do throws(WireError) { while try decoder.next() != nil {} } catch {
-                // Whatever stands where a record cannot: the log ends before it.
-                return decoder.header.map { ($0, decoder.validByteCount) }
-            }
-            if count == 0 { return decoder.header.map { ($0, decoder.validByteCount) } }
+    /// The header and where the last whole record ends; nil for a file that is no log of this version. Reads from the index's last place on.
+    private func examine(size: UInt64) throws(SyscallError) -> (LogFileHeader, UInt64)? {
+        guard let header = try? LogFileHeader(decoding: try read(at: 0, byteCount: LogFileHeader.byteCount)) else { return nil }
+        index.reopen(sequence: header.sequence, logByteCount: size)
+        while index.last.offset > UInt64(LogFileHeader.byteCount), try !recordEnds(at: index.last.offset) {
+            index.dropLast(logByteCount: size)
         }
+        newest = index.last.unixNanoseconds
+        var decoder = LogDecoder(header: header, at: index.last.offset)
+        while true {
+            let chunk = try read(at: decoder.takenByteCount, byteCount: Self.batchByteCount)
+            decoder.append(chunk)
+            // Whatever stands where a record cannot: the log ends before it.
+            do throws(WireError) { while let record = try decoder.next() { newest = max(newest, record.unixNanoseconds) } } catch { break }
+            index.extend(to: decoder.validByteCount, newest: newest)
+            if chunk.isEmpty { break }
+        }
+        return (header, decoder.validByteCount)
+    }
+
+    /// Whether a whole record ends there, as an index says that was written before a crash.
+    private func recordEnds(at offset: UInt64) throws(SyscallError) -> Bool {
+        let trailerByteCount = UInt64(LogRecord.trailerByteCount)
+        let trailer = try read(at: offset - trailerByteCount, byteCount: LogRecord.trailerByteCount)
+        guard let count = try? LogRecord.byteCount(trailer: trailer[...]), offset >= UInt64(LogFileHeader.byteCount + count) else {
+            return false
+        }
+        let bytes = try read(at: offset - UInt64(count), byteCount: count)
+        return (try? LogRecord.decode(bytes[...]))?.byteCount == count
+    }
+
+    private func read(at offset: UInt64, byteCount: Int) throws(SyscallError) -> [UInt8] {
+        try seek(file.number, to: Int64(clamping: offset))
+        return try readChunk(file.number, limitBytes: byteCount, subject: configuration.path)
     }
 }

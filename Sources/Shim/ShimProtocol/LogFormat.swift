@@ -136,7 +136,16 @@ package struct LogDecoder: Sendable {
     /// Bytes of header and whole records taken so far: where a torn tail would begin.
     package private(set) var validByteCount: UInt64 = 0
 
+    /// Bytes of the file taken so far: where to read on.
+    package var takenByteCount: UInt64 { validByteCount + UInt64(buffer.count - start) }
+
     package init() {}
+
+    /// Begins inside a file, where a record does.
+    package init(header: LogFileHeader, at offset: UInt64) {
+        self.header = header
+        validByteCount = offset
+    }
 
     /// Takes the file's next bytes.
     package mutating func append(_ bytes: some Collection<UInt8>) {
@@ -167,7 +176,7 @@ package struct LogDecoder: Sendable {
 
 extension ArraySlice<UInt8> {
     /// At most eight bytes from an index on, as a little-endian number.
-    fileprivate func littleEndian(at index: Int, byteCount: Int) -> UInt64 {
+    func littleEndian(at index: Int, byteCount: Int) -> UInt64 {
         var value: UInt64 = 0
         for place in stride(from: byteCount - 1, through: 0, by: -1) { value = value << 8 | UInt64(self[index + place]) }
         return value
@@ -175,7 +184,7 @@ extension ArraySlice<UInt8> {
 }
 
 extension [UInt8] {
-    fileprivate mutating func appendLittleEndian(_ value: some FixedWidthInteger & UnsignedInteger) {
+    mutating func appendLittleEndian(_ value: some FixedWidthInteger & UnsignedInteger) {
         for shift in stride(from: 0, to: value.bitWidth, by: 8) { append(UInt8(truncatingIfNeeded: value >> shift)) }
     }
 }

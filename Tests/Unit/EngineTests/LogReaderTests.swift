@@ -35,9 +35,13 @@ import Testing
         options.stderr = true
         change(&options)
         var reader = LogReader(logPath: path, fileCount: 3, options: options)
-        let batch = try reader.nextBatch()
-        #expect(batch.reachedEnd || batch.passedUntil)
-        return batch.lines.map { String(decoding: $0.bytes, as: UTF8.self) }.joined().replacing("\n", with: " ")
+        var lines: [LogLine] = []
+        while true {
+            let batch = try reader.nextBatch()
+            lines += batch.lines
+            if batch.reachedEnd || batch.passedUntil { break }
+        }
+        return lines.map { String(decoding: $0.bytes, as: UTF8.self) }.joined().replacing("\n", with: " ")
     }
 
     @Test("D17 the files of a rotated log are one log")
@@ -80,6 +84,81 @@ import Testing
             #expect(end == "8 9 ")
             let whole = try read(path)
             #expect(whole == "1 2 3 4 five 6 7 8 9 ")
+        }
+    }
+
+    /// One file of 20 000 lines, one each microsecond, with its index.
+    private func withIndexedLog(_ body: (String) throws -> Void) throws {
+        let directory = FilePath("/tmp/apus-log-\(Identifiers.random().shortID)")
+        try makeDirectories(directory)
+        defer { try? removeTree(directory) }
+        var bytes = LogFileHeader(sequence: 1).encoded()
+        var index = LogIndex.header(sequence: 1)
+        var indexed = 0
+        for line in 1...20_000 {
+            LogRecord(unixNanoseconds: Int64(line) * 1000, stream: .stdout, isPartial: false, text: Array("\(line)".utf8)[...])
+                .encode(into: &bytes)
+            if bytes.count - indexed >= Int(LogIndex.strideByteCount) {
+                indexed = bytes.count
+                index += LogIndex.Entry(offset: UInt64(indexed), unixNanoseconds: Int64(line) * 1000).encoded()
+            }
+        }
+        for (name, contents) in [("log", bytes), ("log.index", index)] {
+            let file = try openFile(directory.appending(name), [.writeOnly, .create], mode: 0o600)
+            try writeAll(contents, to: file.number)
+        }
+        try body(directory.appending("log").string)
+    }
+
+    /// Zeros in place of a part of the file: what is read there is no record.
+    private func wipe(_ path: String, from offset: Int64, byteCount: Int) throws {
+        let file = try openFile(FilePath(path), .writeOnly)
+        try seek(file.number, to: offset)
+        try writeAll([UInt8](repeating: 0, count: byteCount), to: file.number)
+    }
+
+    @Test("D18 lines since a time are found by the index, without what lies before", arguments: [1, 2, 9999, 10_000, 19_999, 20_000])
+    func indexed(line: Int) throws {
+        try withIndexedLog { path throws in
+            // Whoever read from the start would find nothing.
+            if line > 9000 { try wipe(path, from: 24, byteCount: 100_000) }
+            let text = try read(path) {
+                $0.since = Int64(line) * 1000
+                $0.until = Int64(line + 1) * 1000
+            }
+            #expect(text == (line == 20_000 ? "20000 " : "\(line) \(line + 1) "))
+        }
+    }
+
+    @Test("the last lines are found from the index's last place behind a record that is torn")
+    func tornIndexedEnd() throws {
+        try withIndexedLog { path throws in
+            try wipe(path, from: 24, byteCount: 100_000)
+            let file = try openFile(FilePath(path), [.writeOnly, .append])
+            try writeAll([9, 0, 0, 0, 1, 2, 3], to: file.number)
+            let end = try read(path) { $0.tail = 2 }
+            #expect(end == "19999 20000 ")
+        }
+    }
+
+    @Test("behind a damaged record the log goes on where the index knows one")
+    func damage() throws {
+        try withIndexedLog { path throws in
+            try wipe(path, from: 24 + 21 * 3, byteCount: 5)
+            let text = try read(path)
+            let lines = text.split(separator: " ").compactMap { Int($0) }
+            #expect(lines.prefix(3) == [1, 2, 3] && lines.last == 20_000)
+            #expect(lines.count > 16_000 && zip(lines.dropFirst(3), lines.dropFirst(4)).allSatisfy { $0 + 1 == $1 })
+        }
+    }
+
+    @Test("D18 an index of another file is not believed")
+    func foreignIndex() throws {
+        try withIndexedLog { path throws in
+            let index = LogIndex.header(sequence: 9) + LogIndex.Entry(offset: 77, unixNanoseconds: 0).encoded()
+            try writeAll(index, toFile: FilePath(path + ".index"))
+            let text = try read(path) { $0.since = 19_999_000 }
+            #expect(text == "19999 20000 ")
         }
     }
 

@@ -4,10 +4,12 @@ internal import SystemPackage
 
 /// One file of a container's log, open: it stays readable whatever rotation does to its name.
 final class LogFile: Sendable {
-    private static let chunkBytes = 65_536
+    static let chunkBytes = 65_536
 
     let sequence: UInt64
     private let file: OwnedFD
+    /// nil where there is none, or that of another file, as when rotation renames just now: then the file is read from its start.
+    private let index: LogIndexReader?
 
     /// nil where there is no such file, or none with a whole header yet.
     init?(_ path: String) throws(SyscallError) {
@@ -24,6 +26,7 @@ final class LogFile: Sendable {
         }
         sequence = header.sequence
         file = opened
+        index = LogIndexReader(logPath: path, sequence: header.sequence)
     }
 
     /// Every file of a log, the oldest first, each once.
@@ -36,6 +39,13 @@ final class LogFile: Sendable {
         return files.values.sorted { $0.sequence < $1.sequence }
     }
 
+    /// Those that were begun after one, the oldest first.
+    static func newer(than sequence: UInt64, of logPath: String, fileCount: UInt32) throws(SyscallError) -> [LogFile] {
+        // Mostly there is none, and one look says so.
+        if let current = try LogFile(logPath), current.sequence <= sequence { return [] }
+        return try all(of: logPath, fileCount: fileCount).filter { $0.sequence > sequence }
+    }
+
     /// Bytes in the file now.
     func byteCount() throws(SyscallError) -> Int64 { try fileStatus(of: file.number).sizeBytes }
 
@@ -45,53 +55,65 @@ final class LogFile: Sendable {
         return try readChunk(file.number, limitBytes: limitBytes)
     }
 
-    /// Where the last records begin that hold `lineCount` lines together, and how many lines those are.
-    func tail(lineCount: Int) throws(SyscallError) -> (offset: Int64, lines: Int) {
-        do throws(WireError) {
-            if let found = try tailBackwards(lineCount) { return found }
-        } catch {}
-        // A torn record at the end, left by a crash, cannot be read backwards.
-        return try tailForwards(lineCount)
+    // MARK: - Places
+
+    /// Where to begin to read for records that are not older than `moment`: nothing before is wanted.
+    func start(since moment: Int64) throws(SyscallError) -> Int64 {
+        try offset(index?.lastEntry { $0.unixNanoseconds < moment })
     }
 
-    private func tailBackwards(_ lineCount: Int) throws(WireError) -> (offset: Int64, lines: Int)? {
-        let trailerBytes = Int64(LogRecord.trailerByteCount)
-        var offset: Int64
-        do throws(SyscallError) { offset = try byteCount() } catch { return nil }
+    /// The last place that the index knows.
+    private func lastKnownPlace() throws(SyscallError) -> Int64 { try offset(index?.lastEntry { _ in true }) }
+
+    private func offset(_ entry: LogIndex.Entry?) throws(SyscallError) -> Int64 {
+        guard let entry, entry.offset <= UInt64(clamping: try byteCount()) else { return Int64(LogFileHeader.byteCount) }
+        return Int64(clamping: entry.offset)
+    }
+
+    /// Where reading can go on that met a damaged record at `damage`; nil where nothing behind it is known.
+    func start(after damage: Int64) throws(SyscallError) -> Int64? {
+        guard let entry = index?.firstEntry(after: { $0.offset <= UInt64(clamping: damage) }),
+            entry.offset < UInt64(clamping: try byteCount())
+        else { return nil }
+        return Int64(clamping: entry.offset)
+    }
+
+    /// When the first record was written; nil where there is none.
+    func firstTime() throws(SyscallError) -> Int64? {
+        var reader = LogFileReader(file: self, offset: Int64(LogFileHeader.byteCount))
+        return try reader.next()?.unixNanoseconds
+    }
+
+    // MARK: - The end
+
+    /// Where the last records begin that hold `lineCount` lines together, and how many lines those are.
+    func tail(lineCount: Int) throws(SyscallError) -> (offset: Int64, lines: Int) {
+        if let found = try tail(lineCount, before: try byteCount()) { return found }
+        // A record that is torn, or being written just now, cannot be read backwards.
+        let end = try wholeEnd()
+        return try tail(lineCount, before: end) ?? (end, 0)
+    }
+
+    private func tail(_ lineCount: Int, before end: Int64) throws(SyscallError) -> (offset: Int64, lines: Int)? {
+        var reader = LogFileBackwardReader(file: self, offset: end)
         var lines = 0
-        while offset > Int64(LogFileHeader.byteCount) {
-            let trailer: [UInt8]
-            let flags: [UInt8]
-            let start: Int64
-            do throws(SyscallError) {
-                trailer = try read(at: offset - trailerBytes, limitBytes: LogRecord.trailerByteCount)
-                start = offset - Int64((try? LogRecord.byteCount(trailer: trailer[...])) ?? Int.max >> 1)
-                guard start >= Int64(LogFileHeader.byteCount) else { return nil }
-                flags = try read(at: start, limitBytes: LogRecord.headerByteCount)
-            } catch { return nil }
+        while reader.offset > Int64(LogFileHeader.byteCount) {
+            let recordEnd = reader.offset
+            // What lies before a damaged record is not found backwards.
+            guard let record = try reader.next() else { return recordEnd == end ? nil : (recordEnd, lines) }
             // A line's last record is the one that is not partial: the next one we meet begins the line before.
-            let isPartial = flags.count == LogRecord.headerByteCount && flags[13] & 1 == 1
-            if !isPartial {
-                if lines == lineCount { return (offset, lines) }
-                lines += 1
-            }
-            offset = start
+            guard !record.isPartial else { continue }
+            if lines == lineCount { return (recordEnd, lines) }
+            lines += 1
         }
         return (Int64(LogFileHeader.byteCount), lines)
     }
 
-    private func tailForwards(_ lineCount: Int) throws(SyscallError) -> (offset: Int64, lines: Int) {
-        var starts: [Int64] = []
-        var reader = LogFileReader(file: self, offset: Int64(LogFileHeader.byteCount))
-        var lineStart = reader.offset
-        while let record = try reader.next() {
-            if !record.isPartial {
-                starts.append(lineStart)
-                lineStart = reader.offset
-            }
-        }
-        let kept = starts.suffix(lineCount)
-        return (kept.first ?? reader.offset, kept.count)
+    /// Where the last whole record ends.
+    private func wholeEnd() throws(SyscallError) -> Int64 {
+        var reader = LogFileReader(file: self, offset: try lastKnownPlace())
+        while try reader.next() != nil {}
+        return reader.offset
     }
 }
 
@@ -100,6 +122,8 @@ struct LogFileReader {
     let file: LogFile
     /// Where the next record begins.
     private(set) var offset: Int64
+    /// What stands at `offset` is no record: torn by a crash, or damaged.
+    private(set) var isDamaged = false
     private var buffer: ArraySlice<UInt8> = []
 
     init(file: LogFile, offset: Int64) {
@@ -117,11 +141,51 @@ struct LogFileReader {
                     return record
                 }
             } catch {
-                throw SyscallError("read", "log file \(file.sequence) at \(offset): \(error)", errno: Errno.badMessage.rawValue)
+                isDamaged = true
+                return nil
             }
             let more = try file.read(at: offset + Int64(buffer.count))
             if more.isEmpty { return nil }
-            buffer = ArraySlice(Array(buffer) + more)
+            buffer = buffer.isEmpty ? more[...] : ArraySlice(Array(buffer) + more)
         }
+    }
+}
+
+/// Reads a log file's records from some record's end back to the first.
+struct LogFileBackwardReader {
+    let file: LogFile
+    /// Where the record read last begins.
+    private(set) var offset: Int64
+    /// The file's bytes from `windowStart` on.
+    private var window: [UInt8] = []
+    private var windowStart: Int64
+
+    init(file: LogFile, offset: Int64) {
+        self.file = file
+        self.offset = offset
+        windowStart = offset
+    }
+
+    /// The record before; nil where none can be read.
+    mutating func next() throws(SyscallError) -> LogRecord? {
+        let start = Int64(LogFileHeader.byteCount)
+        guard let trailer = try bytes(offset - Int64(LogRecord.trailerByteCount), LogRecord.trailerByteCount),
+            let count = try? LogRecord.byteCount(trailer: trailer), offset - Int64(count) >= start,
+            let bytes = try bytes(offset - Int64(count), count), let record = try? LogRecord.decode(bytes), record.byteCount == count
+        else { return nil }
+        offset -= Int64(count)
+        return record
+    }
+
+    private mutating func bytes(_ place: Int64, _ count: Int) throws(SyscallError) -> ArraySlice<UInt8>? {
+        guard place >= 0 else { return nil }
+        if place < windowStart || place + Int64(count) > windowStart + Int64(window.count) {
+            let end = place + Int64(count)
+            windowStart = max(0, end - Int64(LogFile.chunkBytes))
+            window = try file.read(at: windowStart, limitBytes: Int(end - windowStart))
+        }
+        let first = Int(place - windowStart)
+        guard first + count <= window.count else { return nil }
+        return window[first..<(first + count)]
     }
 }

@@ -47,11 +47,17 @@ struct LogReader: Sendable {
                 }
             }
             if bytes >= Self.batchBytes { return batch }
+            // A record cannot be read. The index may know one behind it; else the shim will cut it off and write there.
+            if reader.isDamaged, let next = try file.start(after: offset) {
+                offset = next
+                continue
+            }
             // The file is at its end. A newer one means that nothing more is written to it.
             if files.count == 1, try !findNewer(than: file.sequence) { break }
             if try reader.next() != nil { continue }
             files.removeFirst()
             offset = Int64(LogFileHeader.byteCount)
+            if let next = files.first, next.sequence > file.sequence + 1 { batch.lines.append(Self.gap(next.sequence - file.sequence - 1)) }
         }
         batch.reachedEnd = true
         return batch
@@ -68,8 +74,14 @@ struct LogReader: Sendable {
             bytes: Array(record.text) + (record.isPartial ? [] : [UInt8(ascii: "\n")]))
     }
 
+    /// What a reader that was too slow is told, in place of what was rotated away meanwhile.
+    private static func gap(_ fileCount: UInt64) -> LogLine {
+        let text = "[apus: \(fileCount) log files were cleared or rotated away before they were read]\n"
+        return LogLine(timestamp: unixNanoseconds(), stream: .stderr, bytes: Array(text.utf8))
+    }
+
     private mutating func findNewer(than sequence: UInt64) throws(SyscallError) -> Bool {
-        files += try LogFile.all(of: logPath, fileCount: fileCount).filter { $0.sequence > sequence }
+        files += try LogFile.newer(than: sequence, of: logPath, fileCount: fileCount)
         return files.count > 1
     }
 
@@ -95,16 +107,12 @@ struct LogReader: Sendable {
         files = kept
     }
 
-    /// Passes over files whose last record was written before `since`.
+    /// Passes over what was written before `since`, from the newest file back: times grow, so that one look at a file's begin suffices.
     private mutating func skipOlderFiles() throws(SyscallError) {
-        guard let since = options.since else { return }
-        while files.count > 1 {
-            let last = try files[0].tail(lineCount: 1)
-            var reader = LogFileReader(file: files[0], offset: last.offset)
-            var newest = Int64.max
-            while let record = try reader.next() { newest = record.unixNanoseconds }
-            if newest >= since { return }
-            files.removeFirst()
-        }
+        guard let since = options.since, !files.isEmpty else { return }
+        var first = files.count - 1
+        while first > 0, try (files[first].firstTime() ?? .max) >= since { first -= 1 }
+        files.removeFirst(first)
+        offset = try files[0].start(since: since)
     }
 }
