@@ -1,4 +1,5 @@
 """Images as archives: what save writes, read by others."""
+# Rows: features
 
 import hashlib
 import io

@@ -1,4 +1,5 @@
 """`apus` beside docker's command line, byte for byte, against one daemon; wrong command lines; ends of a terminal."""
+# Rows: features
 
 import os
 import re

@@ -1,4 +1,5 @@
 """Files in and out of containers: C01-C07 of the attacks, and docker's own ways to copy, export and compare."""
+# Rows: attacks
 
 import base64
 import io

@@ -1,4 +1,5 @@
 """Rows A01, A03-A05, A07, A08: what holds between the client, the daemon and the shims."""
+# Rows: features
 
 import os
 import re

@@ -1,4 +1,5 @@
 """Row A10 and what belongs to it: the daemon killed at any moment, and what the next one finds."""
+# Rows: features
 
 import http.client
 import os

@@ -1,4 +1,5 @@
 """Devices of the host, by path, by rule and by CDI name; mounts in their long form."""
+# Rows: attacks
 
 import json
 import os

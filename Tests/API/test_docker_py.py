@@ -1,4 +1,5 @@
 """docker-py, a client that nobody here wrote, against the daemon."""
+# Rows: features
 
 import docker
 import pytest

@@ -1,4 +1,5 @@
 """Rows A12, P03, P10, S07: signals and ends, and that one stuck container is nobody else's affair."""
+# Rows: features
 
 import os
 import subprocess

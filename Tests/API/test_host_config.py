@@ -1,4 +1,5 @@
 """`HostConfig`: what a container may use, whose namespaces it has, and what the host's names and rights in it are."""
+# Rows: attacks
 
 import os
 

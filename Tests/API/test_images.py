@@ -25,7 +25,7 @@ def clean(cli, registry):
     cli("rmi", "-f", *names)
 
 
-def test_B01_pull_tells_its_steps_and_the_canonical_name(clean, registry):
+def test_feature_B01_pull_tells_its_steps_and_the_canonical_name(clean, registry):
     name = f"{registry.host}/alpha"
     lines = clean("pull", name).ok().splitlines()
     assert lines[0] == "Using default tag: latest"
@@ -39,7 +39,7 @@ def test_B01_pull_tells_its_steps_and_the_canonical_name(clean, registry):
     assert clean("pull", "-q", name).line() == f"{name}:latest"
 
 
-def test_B02_B03_a_layer_that_is_there_is_not_fetched_again(clean, registry):
+def test_feature_B02_B03_a_layer_that_is_there_is_not_fetched_again(clean, registry):
     clean("pull", f"{registry.host}/alpha").ok()
     common = json.loads(clean("inspect", f"{registry.host}/alpha").ok())[0]["RootFS"]["Layers"]
     before = len(registry.requests("GET /v2/beta/blobs/"))
@@ -50,7 +50,7 @@ def test_B02_B03_a_layer_that_is_there_is_not_fetched_again(clean, registry):
     assert json.loads(clean("inspect", f"{registry.host}/beta").ok())[0]["RootFS"]["Layers"][:2] == common[:2]
 
 
-def test_B04_B05_B06_images_lists_what_is_here(clean, registry):
+def test_feature_B04_B05_B06_images_lists_what_is_here(clean, registry):
     name = f"{registry.host}/alpha"
     clean("pull", name).ok()
     lines = clean("images").ok().splitlines()
@@ -148,15 +148,15 @@ def test_layers_come_back_exactly(cli, registry, image):
 CANARY = "/tmp/apus-canary"
 
 HOSTILE = {
-    "D01_parent": [[(entry("../../../../../../tmp/apus-canary.d/x"), b"x")], [(entry("/tmp/apus-canary.d/abs"), b"x")],
+    "attack_D01_parent": [[(entry("../../../../../../tmp/apus-canary.d/x"), b"x")], [(entry("/tmp/apus-canary.d/abs"), b"x")],
                    [(entry("a/../../../../../tmp/apus-canary.d/dots"), b"x")]],
-    "D02_link_parent": [[(entry("etc2", tarfile.SYMTYPE, 0o777, "/tmp/apus-canary.d"), None)],
+    "attack_D02_link_parent": [[(entry("etc2", tarfile.SYMTYPE, 0o777, "/tmp/apus-canary.d"), None)],
                         [(entry("etc2/x"), b"x"), (entry("etc2/.wh.kept"), b""), (entry("etc2/sub/", tarfile.DIRTYPE, 0o777), None),
                          (entry("etc2/.wh..wh..opq"), b"")]],
-    "D03_hard_link": [[(entry("h", tarfile.LNKTYPE, link="/tmp/apus-canary"), None)],
+    "attack_D03_hard_link": [[(entry("h", tarfile.LNKTYPE, link="/tmp/apus-canary"), None)],
                       [(entry("h2", tarfile.LNKTYPE, link="../../../../../../../tmp/apus-canary"), None)]],
-    "D04_mode": [[(entry("l", tarfile.SYMTYPE, 0o777, "/tmp/apus-canary"), None), (entry("l", mode=0o777), b"changed")]],
-    "D06_whiteouts": [[(entry(".wh..."), b"")], [(entry(".wh.."), b"")], [(entry("a/.wh..wh..opq"), b""), (entry(".wh..wh..opq"), b"")],
+    "attack_D04_mode": [[(entry("l", tarfile.SYMTYPE, 0o777, "/tmp/apus-canary"), None), (entry("l", mode=0o777), b"changed")]],
+    "attack_D06_whiteouts": [[(entry(".wh..."), b"")], [(entry(".wh.."), b"")], [(entry("a/.wh..wh..opq"), b""), (entry(".wh..wh..opq"), b"")],
                       [(entry("x/.wh...."), b"")]],
 }
 
@@ -186,19 +186,19 @@ def canary():
 def test_a_hostile_layer_touches_nothing_outside(apus, registry, image, canary, attack):
     before = canary()
     for number, members in enumerate(HOSTILE[attack]):
-        layers = [tar(part) for part in ([members] if attack != "D02_link_parent" else HOSTILE[attack])]
+        layers = [tar(part) for part in ([members] if attack != "attack_D02_link_parent" else HOSTILE[attack])]
         name = f"hostile{number}"
         Pusher(registry.host).push(name, Image([busybox_layer(), *layers]))
         result = apus("run", "--rm", f"{registry.host}/{name}", "true")
         # An opaque mark at the root hides the whole image below it, which then has no program to run.
-        assert result.code in ((0, 125, 127) if attack == "D06_whiteouts" else (0, 125)), result
+        assert result.code in ((0, 125, 127) if attack == "attack_D06_whiteouts" else (0, 125)), result
         assert canary() == before
         apus("rmi", "-f", f"{registry.host}/{name}")
     assert apus("run", "--rm", image, "echo", "alive").ok() == "alive\n"
 
 
 @pytest.mark.parametrize("damage", ["flipped", "short", "long", "diff_id"])
-def test_D11_a_layer_that_is_not_what_its_digest_says_never_becomes_visible(apus, registry, own_daemon, image, damage):
+def test_attack_D11_a_layer_that_is_not_what_its_digest_says_never_becomes_visible(apus, registry, own_daemon, image, damage):
     good = Image([busybox_layer(), tar(files({"odd": os.urandom(3000)}))])
     Pusher(registry.host).push("damaged", good)
     layer = good.layers[1]["digest"]
@@ -236,7 +236,7 @@ def test_two_images_of_one_digest_share_an_id(cli, registry, image):
     cli("rmi", f"{registry.host}/again").ok()
 
 
-def test_B18_history_has_a_line_an_instruction(cli, registry, image):
+def test_feature_B18_history_has_a_line_an_instruction(cli, registry, image):
     layers = [busybox_layer(), tar(files({"a": "a" * 5000})), tar(files({"b": "b"}))]
     told = Image(layers)
     config = json.loads(told.config)
@@ -288,7 +288,7 @@ def test_image_prune_takes_what_has_no_name_and_with_all_what_has_no_container(c
     cli("pull", "-q", image).ok()
 
 
-def test_B13_login_asks_the_registry_and_keeps_what_it_took(cli, daemon, tmp_path):
+def test_feature_B13_login_asks_the_registry_and_keeps_what_it_took(cli, daemon, tmp_path):
     line = "ann:" + crypt.crypt("secret", crypt.mksalt(crypt.METHOD_BLOWFISH)).replace("$2b$", "$2y$") + "\n"
     private = Registry(str(tmp_path / "private"), htpasswd=line)
     config = tmp_path / "config"

@@ -61,7 +61,7 @@ def blobs(daemon):
     return sorted(os.listdir(f"{daemon.data}/content/blobs/sha256"))
 
 
-def test_B17_A19_what_one_daemon_saves_another_loads_with_the_same_digests(tidy, image, registry, brittle, tmp_path):
+def test_feature_B17_A19_what_one_daemon_saves_another_loads_with_the_same_digests(tidy, image, registry, brittle, tmp_path):
     path = tmp_path / "saved.tar"
     tidy("tag", image, "moved:v1").ok()
     tidy("save", "-o", str(path), "moved:v1", image).ok()
@@ -76,7 +76,7 @@ def test_B17_A19_what_one_daemon_saves_another_loads_with_the_same_digests(tidy,
 
 
 @pytest.mark.parametrize("pack", ["plain", "gzip", "zstd"])
-def test_B17_load_takes_what_docker_saved_of_old_from_standard_input(tidy, pack, own_daemon):
+def test_feature_B17_load_takes_what_docker_saved_of_old_from_standard_input(tidy, pack, own_daemon):
     image = image_with(pack)
     data = archive(docker_archive(image, names=("loaded:v1", "loaded:v2")))
     if pack != "plain":
@@ -90,7 +90,7 @@ def test_B17_load_takes_what_docker_saved_of_old_from_standard_input(tidy, pack,
     assert config not in blobs(own_daemon), "nothing of it stays"
 
 
-def test_B17_a_layout_loads_with_its_name_and_without(tidy, tmp_path):
+def test_feature_B17_a_layout_loads_with_its_name_and_without(tidy, tmp_path):
     image = image_with("layout")
     (tmp_path / "named").mkdir()
     (tmp_path / "bare").mkdir()
@@ -101,7 +101,7 @@ def test_B17_a_layout_loads_with_its_name_and_without(tidy, tmp_path):
     tidy("rmi", bare.id).ok()
 
 
-def test_B17_other_tools_archives_load(tidy, image, registry, tmp_path):
+def test_feature_B17_other_tools_archives_load(tidy, image, registry, tmp_path):
     source = f"docker://{registry.host}/busybox"
     for kind in ("docker-archive", "oci-archive"):
         path = tmp_path / f"{kind}.tar"
@@ -146,7 +146,7 @@ def hostile():
 
 
 @pytest.mark.parametrize("kind", sorted(hostile()))
-def test_D20_an_archive_of_an_attacker_is_refused_and_leaves_nothing(apus, own_daemon, kind):
+def test_attack_D20_an_archive_of_an_attacker_is_refused_and_leaves_nothing(apus, own_daemon, kind):
     data, said = hostile()[kind]
     before = (ids(apus), blobs(own_daemon), sorted(os.listdir(f"{own_daemon.data}/snapshots/overlayfs/layers")))
     result = apus("load", stdin=data)
@@ -154,7 +154,7 @@ def test_D20_an_archive_of_an_attacker_is_refused_and_leaves_nothing(apus, own_d
     assert (ids(apus), blobs(own_daemon), sorted(os.listdir(f"{own_daemon.data}/snapshots/overlayfs/layers"))) == before
 
 
-def test_D20_a_layout_whose_blob_is_another_is_refused(apus, own_daemon, tmp_path):
+def test_attack_D20_a_layout_whose_blob_is_another_is_refused(apus, own_daemon, tmp_path):
     image = image_with("forged")
     image.write_layout(str(tmp_path))
     with open(tmp_path / "blobs" / "sha256" / image.layers[1]["digest"][7:], "r+b") as file:
@@ -167,7 +167,7 @@ def test_D20_a_layout_whose_blob_is_another_is_refused(apus, own_daemon, tmp_pat
     assert blobs(own_daemon) == before
 
 
-def test_D20_a_name_that_moves_to_a_loaded_image_is_told(tidy):
+def test_attack_D20_a_name_that_moves_to_a_loaded_image_is_told(tidy):
     first, second = image_with("first"), image_with("second")
     tidy("load", stdin=archive(docker_archive(first, names=["taken"]))).ok()
     said = tidy("load", stdin=archive(docker_archive(second, names=["taken"]))).ok()
@@ -214,7 +214,7 @@ def test_import_from_standard_input_and_not_from_addresses(tidy):
     assert broken.code == 1 and tidy("inspect", "rootfs:v2").code == 1, broken
 
 
-def test_D19_commit_makes_an_image_of_what_a_container_wrote(tidy, image):
+def test_feature_D19_commit_makes_an_image_of_what_a_container_wrote(tidy, image):
     tidy("run", "--name", "writer", "-e", "OWN=1", image, "sh", "-c",
          "echo new > /etc/new; rm /etc/group; rm -r /home/ann; mkdir -p /var/deep/er; ln /etc/new /var/deep/link; chmod 700 /root").ok()
     identity = tidy("commit", "-m", "a message", "-a", "Ann <ann@example.org>", "-c", 'CMD ["cat", "/etc/new"]', "-c", "LABEL from=commit",
@@ -234,7 +234,7 @@ def test_D19_commit_makes_an_image_of_what_a_container_wrote(tidy, image):
     assert listing == "0"
 
 
-def test_D19_a_running_container_is_paused_meanwhile_and_runs_on(tidy, image, own_daemon):
+def test_feature_D19_a_running_container_is_paused_meanwhile_and_runs_on(tidy, image, own_daemon):
     tidy("run", "-d", "--name", "ticker", image, "sh", "-c", "while :; do date +%s > /new; mv /new /tick; done").ok()
     started = time.time()
     tidy("commit", "ticker", "made:v1").ok()
@@ -251,7 +251,7 @@ def test_D19_a_running_container_is_paused_meanwhile_and_runs_on(tidy, image, ow
     assert events() == ["pause", "unpause", "commit", "commit"]
 
 
-def test_D19_a_container_that_wrote_nothing_gives_no_layer_and_unknown_ones_are_told(tidy, image):
+def test_feature_D19_a_container_that_wrote_nothing_gives_no_layer_and_unknown_ones_are_told(tidy, image):
     tidy("create", "--name", "idle", image).ok()
     tidy("commit", "idle", "made:v1").ok()
     assert tidy.inspect("made:v1", "{{json .RootFS.Layers}}") == tidy.inspect(image, "{{json .RootFS.Layers}}")
@@ -261,7 +261,7 @@ def test_D19_a_container_that_wrote_nothing_gives_no_layer_and_unknown_ones_are_
     assert bad.code == 1 and "copy is not a valid change command" in bad.err.lower(), bad
 
 
-def test_A13_a_container_moves_to_another_host_by_commit_save_and_load(tidy, image, brittle, tmp_path):
+def test_feature_A13_a_container_moves_to_another_host_by_commit_save_and_load(tidy, image, brittle, tmp_path):
     tidy("run", "--name", "mover", image, "sh", "-c", "echo state > /state").ok()
     tidy("commit", "mover", "moved:v1").ok()
     path = tmp_path / "moved.tar"
@@ -272,7 +272,7 @@ def test_A13_a_container_moves_to_another_host_by_commit_save_and_load(tidy, ima
     brittle.client("rmi", "moved:v1").ok()
 
 
-def test_D19_what_was_committed_is_pushed_and_pulled_as_the_same(tidy, image, registry):
+def test_feature_D19_what_was_committed_is_pushed_and_pulled_as_the_same(tidy, image, registry):
     tidy("run", "--name", "pusher", image, "sh", "-c", "echo pushed > /pushed").ok()
     name = f"{registry.host}/committed"
     tidy("commit", "pusher", name).ok()

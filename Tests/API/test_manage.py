@@ -1,4 +1,5 @@
 """Rows D01-D03, D05, D08, D10, D12, D13, D15-D17, D20, D24, D25: looking after containers."""
+# Rows: features
 
 import re
 import subprocess

@@ -2,6 +2,7 @@
 
 Each manager is a private one with folders of its own, in a mount namespace of its own, where the runtime lies at the path that the
 samples in packaging/ name."""
+# Rows: features
 
 import json
 import os

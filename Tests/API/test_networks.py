@@ -1,4 +1,5 @@
 """Networks: which there are, who is on them, what reaches what."""
+# Rows: features
 
 import json
 import socket

@@ -1,4 +1,5 @@
 """Rows A12, D01, D09-D12: containers that are held where they are."""
+# Rows: features
 
 import time
 

@@ -37,7 +37,7 @@ def run(cli, image, *flags, answer="hello", name="web"):
     wait_until(lambda: cli("exec", name, "sh", "-c", "grep -q :0050 /proc/net/tcp6 /proc/net/tcp").code == 0, "it listens")
 
 
-def test_C09_G04_a_published_port_is_reached_from_the_host_and_an_unpublished_one_is_not(cli, image):
+def test_feature_C09_G04_a_published_port_is_reached_from_the_host_and_an_unpublished_one_is_not(cli, image):
     run(cli, image, "-p", "18000:80")
     run(cli, image, name="closed")
     assert fetch(18000) == "hello" and fetch(18000, "127.0.0.2") == "hello"
@@ -52,7 +52,7 @@ def test_C09_G04_a_published_port_is_reached_from_the_host_and_an_unpublished_on
     assert fetch(18000) is None
 
 
-def test_C09_published_on_one_address_ranges_and_udp(cli, image):
+def test_feature_C09_published_on_one_address_ranges_and_udp(cli, image):
     run(cli, image, "-p", "127.0.0.1:18010:80", "-p", "18020-18022:80-82", "-p", "18030:53/udp", "-p", "18040-18050:90")
     assert fetch(18010) == "hello" and fetch(18010, "127.0.0.2") is None and fetch(18020) == "hello"
     shown = json.loads(cli.inspect("web", "{{json .NetworkSettings.Ports}}"))
@@ -77,7 +77,7 @@ def test_C09_published_on_one_address_ranges_and_udp(cli, image):
         server.wait()
 
 
-def test_C10_D21_one_number_is_published_on_a_free_port_that_port_and_ps_show(cli, image):
+def test_feature_C10_D21_one_number_is_published_on_a_free_port_that_port_and_ps_show(cli, image):
     run(cli, image, "-p", "80", "-p", "18060:81")
     line = next(line for line in cli("port", "web").ok().split("\n") if line.startswith("80/tcp"))
     number = int(re.fullmatch(r"80/tcp -> 0\.0\.0\.0:(\d+)", line).group(1))
@@ -87,13 +87,13 @@ def test_C10_D21_one_number_is_published_on_a_free_port_that_port_and_ps_show(cl
     assert cli("port", "web", "82").code == 1
 
 
-def test_C11_every_exposed_port_is_published(cli, image):
+def test_feature_C11_every_exposed_port_is_published(cli, image):
     run(cli, image, "-P", "--expose", "80", "--expose", "53/udp")
     shown = json.loads(cli.inspect("web", "{{json .NetworkSettings.Ports}}"))
     assert fetch(int(shown["80/tcp"][0]["HostPort"])) == "hello" and int(shown["53/udp"][0]["HostPort"]) > 1024
 
 
-def test_C12_same_port_inside_and_a_port_of_the_host_that_is_taken(cli, image):
+def test_feature_C12_same_port_inside_and_a_port_of_the_host_that_is_taken(cli, image):
     run(cli, image, "-p", "18888:80", answer="one", name="one")
     run(cli, image, "-p", "18899:80", answer="two", name="two")
     assert (fetch(18888), fetch(18899)) == ("one", "two")
@@ -106,7 +106,7 @@ def test_C12_same_port_inside_and_a_port_of_the_host_that_is_taken(cli, image):
     assert fetch(18888) == "one"
 
 
-def test_C09_a_port_is_reached_by_containers_through_the_hosts_address(cli, net, image):
+def test_feature_C09_a_port_is_reached_by_containers_through_the_hosts_address(cli, net, image):
     net("other")
     run(cli, image, "-p", "18070:80")
     [bridge], [other] = network(cli, "bridge"), network(cli, "other")
@@ -117,7 +117,7 @@ def test_C09_a_port_is_reached_by_containers_through_the_hosts_address(cli, net,
     assert cli("exec", "web", *ask(bridge["IPAM"]["Config"][0]["Gateway"], 18070)).line() == "hello"
 
 
-def test_F16_from_the_lan_only_what_is_published_to_it_is_reached(cli, net, image, lan):
+def test_attack_F16_from_the_lan_only_what_is_published_to_it_is_reached(cli, net, image, lan):
     run(cli, image, "-p", "18080:80", "-p", "127.0.0.1:18081:80")
     inside = address(cli, "web")
     reach = lambda *to: lan("busybox", "nc", "-w", "2", *map(str, to), stdin=subprocess.DEVNULL).stdout.strip()
@@ -138,7 +138,7 @@ def test_F16_from_the_lan_only_what_is_published_to_it_is_reached(cli, net, imag
     assert fetch(18081) == "hello"
 
 
-def test_F16_a_container_speaks_under_its_own_addresses_only(cli, net, image):
+def test_attack_F16_a_container_speaks_under_its_own_addresses_only(cli, net, image):
     net("shared", "--ipv6")
     cli("run", "-d", "--name", "victim", "--network", "shared", image, "sleep", "600").ok()
     cli("run", "-d", "--name", "peer", "--network", "shared", image, "sleep", "600").ok()
@@ -186,7 +186,7 @@ def lines(ruleset):
     return sorted(re.split(r"[\n,{}]\s*", ruleset))
 
 
-def test_C09_ports_work_on_while_the_daemon_is_dead_and_after(brittle, image):
+def test_feature_C09_ports_work_on_while_the_daemon_is_dead_and_after(brittle, image):
     client = brittle.client
     run(client, brittle.image, "-p", "18100:80", "-p", "127.0.0.1:18101:80")
     brittle.kill()

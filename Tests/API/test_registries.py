@@ -1,4 +1,5 @@
 """Ways to a registry (TLS with an authority of one's own, passwords, proxies), and pulls that are cut off."""
+# Rows: features
 
 import base64
 import crypt

@@ -1,4 +1,5 @@
 """Rows A10, A12 and D26: restart policies, which the shim carries out, also while no daemon is there."""
+# Rows: features
 
 import json
 import os
@@ -123,7 +124,7 @@ def test_D26_an_attached_run_leaves_at_the_first_end(cli, image):
     wait_until(lambda: int(shown(cli, "front", ".RestartCount")) >= 1, "it goes on alone")
 
 
-def test_D22_update_changes_the_policy_of_what_runs(cli, image):
+def test_D26_update_changes_the_policy_of_what_runs(cli, image):
     cli("run", "-d", "--name", "later", image, "sleep", "60").ok()
     assert cli("update", "--restart", "on-failure:2", "later").line() == "later"
     assert policy(cli, "later") == {"Name": "on-failure", "MaximumRetryCount": 2}

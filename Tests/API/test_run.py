@@ -1,4 +1,5 @@
 """Rows C01-C08, C13-C16, C21-C23, A14-A18, B20: running containers."""
+# Rows: features
 
 import os
 import re

@@ -1,4 +1,5 @@
 """Rows D22, D23: what containers use, what runs in them, and other limits for them."""
+# Rows: features
 
 import glob
 import os

@@ -53,7 +53,7 @@ def mountpoint(cli, name):
     return cli("volume", "inspect", "-f", "{{.Mountpoint}}", name).line()
 
 
-def test_F01_C17_a_named_volume_is_made_and_outlives_the_container(cli, image):
+def test_feature_F01_C17_a_named_volume_is_made_and_outlives_the_container(cli, image):
     cli("run", "--rm", "-v", "store:/data", image, "sh", "-c", "echo kept > /data/file").ok()
     assert cli("volume", "ls", "-q").line() == "store"
     assert cli("run", "--rm", "-v", "store:/data", image, "cat", "/data/file").line() == "kept"
@@ -61,7 +61,7 @@ def test_F01_C17_a_named_volume_is_made_and_outlives_the_container(cli, image):
     assert cli("volume", "ls", "-q").line() == ""
 
 
-def test_F02_two_containers_share_a_volume(cli, image):
+def test_feature_F02_two_containers_share_a_volume(cli, image):
     cli("run", "-d", "--name", "writer", "-v", "shared:/a", image, "sh", "-c", "while :; do date > /a/now; sleep 0.1; done").ok()
     cli("run", "-d", "--name", "reader", "-v", "shared:/b:ro", image, "sleep", "60").ok()
     wait_until(lambda: cli("exec", "reader", "cat", "/b/now").out, "the reader sees what the writer wrote")
@@ -78,7 +78,7 @@ def test_F02_two_containers_share_a_volume(cli, image):
     assert cli("volume", "rm", "shared").line() == "shared"
 
 
-def test_F03_F04_an_empty_volume_gets_the_images_files_once(cli, pulled, own_daemon):
+def test_feature_F03_F04_an_empty_volume_gets_the_images_files_once(cli, pulled, own_daemon):
     cli("create", "--name", "first", "-v", "filled:/stock", pulled, "true").ok()
     data = mountpoint(cli, "filled")
     assert data == f"{own_daemon.data}/volumes/filled/_data"
@@ -97,14 +97,14 @@ def test_F03_F04_an_empty_volume_gets_the_images_files_once(cli, pulled, own_dae
     assert cli("run", "--rm", "-v", "filled:/stock", pulled, "sh", "-c", script).ok().split() == ["changed", "again", "fifo", "soft", "text"]
 
 
-def test_F03_nocopy_and_a_place_that_the_image_lacks_leave_a_volume_empty(cli, pulled):
+def test_feature_F03_nocopy_and_a_place_that_the_image_lacks_leave_a_volume_empty(cli, pulled):
     assert cli("run", "--rm", "-v", "bare:/stock:nocopy", pulled, "ls", "/stock").line() == ""
     assert cli("run", "--rm", "-v", "fresh:/nowhere/deep", pulled, "ls", "/nowhere/deep").line() == ""
     # A link in the image is followed inside the image.
     assert "text" in cli("run", "--rm", "-v", "linked:/link", pulled, "ls", "/link").line()
 
 
-def test_F03_a_filling_that_was_cut_off_is_begun_again(brittle, registry, stocked):
+def test_feature_F03_a_filling_that_was_cut_off_is_begun_again(brittle, registry, stocked):
     client = brittle.client
     client("pull", "-q", stocked).ok()
     client("volume", "create", "half").ok()
@@ -123,7 +123,7 @@ def test_F03_a_filling_that_was_cut_off_is_begun_again(brittle, registry, stocke
     assert os.listdir(f"{brittle.data}/volumes/.making") == os.listdir(f"{brittle.data}/volumes/.trash") == []
 
 
-def test_F03_the_long_form_names_what_the_short_one_implies(cli, pulled):
+def test_feature_F03_the_long_form_names_what_the_short_one_implies(cli, pulled):
     mount = "type=volume,src=long,dst=/stock,volume-label=a=b"
     assert cli("run", "--rm", "--mount", f"{mount},readonly", pulled, "cat", "/stock/text").line() == "hello"
     assert cli("volume", "inspect", "-f", "{{json .Labels}}", "long").line() == '{"a":"b"}'
@@ -132,7 +132,7 @@ def test_F03_the_long_form_names_what_the_short_one_implies(cli, pulled):
     assert result.code == 125 and 'plugin "nfs4" not found' in result.err
 
 
-def test_F05_F06_a_bind_shows_the_host_and_hides_the_image(cli, pulled, tmp_path):
+def test_feature_F05_F06_a_bind_shows_the_host_and_hides_the_image(cli, pulled, tmp_path):
     tmp_path.joinpath("host").write_text("from the host\n")
     flags = ("-v", f"{tmp_path}:/stock")
     assert cli("run", "--rm", *flags, pulled, "ls", "/stock").line() == "host"
@@ -145,7 +145,7 @@ def test_F05_F06_a_bind_shows_the_host_and_hides_the_image(cli, pulled, tmp_path
     assert cli("volume", "ls", "-q", "-f", "name=host").line() == ""
 
 
-def test_C15_F08_volumes_that_nobody_named_go_with_their_container(cli, pulled):
+def test_feature_C15_F08_volumes_that_nobody_named_go_with_their_container(cli, pulled):
     cli("run", "--rm", "-v", "/own", pulled, "touch", "/own/x", "/declared/y").ok()
     assert cli("volume", "ls", "-q").line() == ""
     cli("run", "--name", "kept", "-v", "/own", "-v", "named:/n", pulled, "true").ok()
@@ -160,7 +160,7 @@ def test_C15_F08_volumes_that_nobody_named_go_with_their_container(cli, pulled):
     assert cli("volume", "ls", "-q").line() == "named"
 
 
-def test_F08_volumes_are_made_listed_inspected_and_pruned(cli, image):
+def test_feature_F08_volumes_are_made_listed_inspected_and_pruned(cli, image):
     assert cli("volume", "create", "--label", "team=blue", "one").line() == "one"
     assert cli("volume", "create", "one").line() == "one"
     anonymous = cli("volume", "create").line()
@@ -182,7 +182,7 @@ def test_F08_volumes_are_made_listed_inspected_and_pruned(cli, image):
     assert cli("volume", "ls", "-q").line() == "one"
 
 
-def test_F08_what_cannot_be_is_refused_in_dockers_words(cli, image):
+def test_feature_F08_what_cannot_be_is_refused_in_dockers_words(cli, image):
     for words, message in (
         (("volume", "create", "a"), "create a: volume name is too short, names should be at least two alphanumeric characters"),
         (("volume", "create", "x" * 256), "volume name is too long, names should be at most 255 bytes"),
@@ -212,13 +212,13 @@ def test_F08_what_cannot_be_is_refused_in_dockers_words(cli, image):
     assert cli("volume", "rm", "-f", "nosuch").code == 0
 
 
-def test_C19_a_single_relative_path_is_no_volume(cli, image):
+def test_feature_C19_a_single_relative_path_is_no_volume(cli, image):
     result = cli("run", "--rm", "-v", "./file/path/", image, "true")
     assert result.code == 125 and "mount path must be absolute" in result.err or "invalid" in result.err
     assert cli("ps", "-aq").line() == ""
 
 
-def test_F08_volumes_from_another_container(cli, image, tmp_path):
+def test_feature_F08_volumes_from_another_container(cli, image, tmp_path):
     tmp_path.joinpath("f").write_text("bound")
     cli("run", "--name", "source", "-v", "vol:/v", "-v", "/own", "-v", f"{tmp_path}:/b:ro", image, "sh", "-c", "echo a > /v/x; echo b > /own/y").ok()
     script = "cat /v/x /own/y /b/f; touch /v/new; touch /b/no"
@@ -233,7 +233,7 @@ def test_F08_volumes_from_another_container(cli, image, tmp_path):
     assert cli("volume", "ls", "-q").line() == "vol"
 
 
-def test_F01_options_are_mounted_while_a_container_runs(cli, image, own_daemon, tmp_path):
+def test_feature_F01_options_are_mounted_while_a_container_runs(cli, image, own_daemon, tmp_path):
     cli("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m,uid=1000", "memory").ok()
     cli("volume", "create", "-o", "type=none", "-o", f"device={tmp_path}", "-o", "o=bind", "bound").ok()
     tmp_path.joinpath("there").write_text("x")
@@ -250,7 +250,7 @@ def test_F01_options_are_mounted_while_a_container_runs(cli, image, own_daemon, 
     assert tmp_path.joinpath("there").exists()
 
 
-def test_F01_a_device_that_is_not_there_leaves_nothing(cli, image, own_daemon):
+def test_feature_F01_a_device_that_is_not_there_leaves_nothing(cli, image, own_daemon):
     cli("volume", "create", "-o", "type=ext4", "-o", "device=/nowhere", "broken").ok()
     before = mounts(own_daemon.folder)
     result = cli("run", "--name", "fails", "-v", "broken:/x", image, "true")
@@ -258,7 +258,7 @@ def test_F01_a_device_that_is_not_there_leaves_nothing(cli, image, own_daemon):
     assert mounts(own_daemon.folder) == before and cli("ps", "-aq").line() == ""
 
 
-def test_F01_a_killed_daemon_loses_no_volume(brittle):
+def test_feature_F01_a_killed_daemon_loses_no_volume(brittle):
     client = brittle.client
     client("volume", "create", "--label", "a=b", "kept").ok()
     client("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "memory").ok()
@@ -288,14 +288,14 @@ def client_pid(brittle):
         return re.search(r'"pid": ?(\d+)', file.read()).group(1)
 
 
-def test_D14_a_declared_volume_that_leads_out_reads_nothing_of_the_host(cli, pulled):
+def test_attack_D14_a_declared_volume_that_leads_out_reads_nothing_of_the_host(cli, pulled):
     cli("create", "--name", "trap", pulled).ok()
     source = cli.inspect("trap", '{{range .Mounts}}{{if eq .Destination "/out"}}{{.Source}}{{end}}{{end}}')
     # What /out leads to inside the image is the image's own /etc.
     assert sorted(os.listdir(source)) == ["group", "passwd"]
 
 
-def test_F08_versions_of_the_api_differ_in_what_they_prune(own_daemon, apus):
+def test_feature_F08_versions_of_the_api_differ_in_what_they_prune(own_daemon, apus):
     for version, left in (("1.41", []), ("1.42", ["named"])):
         api(own_daemon, "POST", f"/v{version}/volumes/create", {"Name": "named"}, 201)
         api(own_daemon, "POST", f"/v{version}/volumes/create", {}, 201)
@@ -310,7 +310,7 @@ def test_F08_versions_of_the_api_differ_in_what_they_prune(own_daemon, apus):
     assert listed == {"Volumes": [created], "Warnings": None}
 
 
-def test_A06_F08_the_sdk_manages_volumes(own_daemon, image):
+def test_feature_A06_F08_the_sdk_manages_volumes(own_daemon, image):
     with contextlib.closing(docker.DockerClient(base_url=own_daemon.host)) as sdk:
         volume = sdk.volumes.create("sdk", labels={"a": "b"})
         assert volume.attrs["Labels"] == {"a": "b"} and [one.name for one in sdk.volumes.list()] == ["sdk"]

@@ -1,5 +1,6 @@
 """Rows of the attack list that aim at the runtime's process, its command line and its configuration. That each can fail is shown by
 `make weakened`. What an attack aims at belongs to the test: were it to work, the machine would be none the worse."""
+# Rows: attacks
 
 import hashlib
 import os

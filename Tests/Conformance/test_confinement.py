@@ -1,5 +1,6 @@
 """Rows of the attack list that aim at the kernel through a container's configuration: identities, cgroups, settings, namespaces, devices.
 What an attack aims at belongs to the test, or is given the value that it has: were it to work, the machine would be none the worse."""
+# Rows: attacks
 
 import json
 import os

@@ -1,4 +1,5 @@
 """Kernels and filters that lack a call: each lack is forced by a seccomp filter on the runtime, or by hiding what it would use."""
+# Rows: attacks
 
 import errno
 import os

@@ -1,4 +1,5 @@
 """A creation that fails, or whose runtime is killed at any moment, leaves nothing, or `delete -f` removes it."""
+# Rows: attacks
 
 import collections
 import json

@@ -1,6 +1,7 @@
 """Races: another container that shares a directory exchanges names in it while this one is being made, again and again.
 
 Five hundred times each; `make nightly` asks for ten thousand with APUS_RACES. What is aimed at belongs to the test."""
+# Rows: attacks
 
 import os
 import shutil

@@ -1,5 +1,6 @@
 """Hostile roots and mounts: rows of the attack list that the file system stands against. Races are in test_races.py. What an attack
 aims at belongs to the test: were it to work, the machine would be none the worse."""
+# Rows: attacks
 
 import os
 import shutil

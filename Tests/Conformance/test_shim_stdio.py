@@ -1,4 +1,5 @@
 """Standard streams: the log, attach clients, terminals, and what happens when somebody does not read."""
+# Rows: features
 import struct
 import subprocess
 import time

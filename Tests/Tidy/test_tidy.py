@@ -103,6 +103,30 @@ def test_unsafe_outside_its_modules_is_found():
     assert not findings(tidy.unsafety, "// an unsafe place")
 
 
+@pytest.mark.parametrize("name, text, outcome", [
+    ("test_a.py", "# Rows: attacks\ndef test_D14_a_path_leads_out(cli):\n", "attack"),
+    ("test_a.py", "def test_feature_D14_a_name_changes(cli):\n", "feature"),
+    ("A.swift", '// Rows: features\n@Test("D14: a name changes")\n', "feature"),
+    ("A.swift", '@Test(\n    "attack D14 a path leads out")\n', "attack"),
+    ("test_a.py", "def test_D14_a_name_changes(cli):\n", "refused"),
+    ("A.swift", '@Test("D14 a name changes")\n', "refused"),
+    ("test_a.py", "# Rows: features\ndef test_attack_D14_a_path_leads_out(cli):\n", "refused"),
+    ("test_a.py", "# Rows: features\n# Rows: attacks\ndef test_D14_a_name_changes(cli):\n", "refused"),
+])
+def test_a_rows_id_counts_for_the_list_that_its_file_or_its_name_says(tmp_path, name, text, outcome):
+    for folder in ("scripts", "Tests", "docs"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(os.path.join(tidy.ROOT, "scripts", "list-features"), tmp_path / "scripts" / "list-features")
+    (tmp_path / "Tests" / name).write_text(text)
+    done = subprocess.run([tmp_path / "scripts" / "list-features"], capture_output=True, text=True, check=False)
+    if outcome == "refused":
+        assert done.returncode == 1 and "D14" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    features, attacks = (tmp_path / "docs" / "features.md").read_text().split("## Attacks")
+    assert ("| D14 |" in features, "| D14 |" in attacks) == (outcome == "feature", outcome == "attack")
+
+
 def test_the_tree_passes():
     assert tidy.main() == 0
 

@@ -1,3 +1,4 @@
+// Rows: attacks
 import Archive
 import Foundation
 import LinuxSyscalls

@@ -1,3 +1,4 @@
+// Rows: attacks
 import ContentStore
 import CoreTypes
 import Glibc

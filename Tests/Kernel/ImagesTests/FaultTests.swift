@@ -17,7 +17,7 @@ struct FaultTests {
     }
 
     @Test(
-        "D11: bytes that are not their digest's leave nothing behind, and nothing under the good digest",
+        "attack D11: bytes that are not their digest's leave nothing behind, and nothing under the good digest",
         arguments: [
             ("wrong-bytes", "filesystem layer verification failed"), ("extra-bytes", "announced"), ("stream-more", "announced"),
             ("wrong-manifest", "manifest verification failed"),
@@ -36,7 +36,7 @@ struct FaultTests {
         }
     }
 
-    @Test("D11: a blob that always breaks off ends the pull after a few attempts")
+    @Test("attack D11: a blob that always breaks off ends the pull after a few attempts")
     func alwaysTruncated() async throws {
         try await withFault("truncate-always") { library, registry in
             let error = await #expect(throws: ImageError.self) { try await library.pull(registry.name) }
@@ -60,7 +60,7 @@ struct FaultTests {
         }
     }
 
-    @Test("B14: a Bearer token is asked for when challenged, once, and the password goes to its service alone")
+    @Test("feature B14: a Bearer token is asked for when challenged, once, and the password goes to its service alone")
     func bearer() async throws {
         try await withFault("bearer") { library, registry in
             try await library.pull(registry.name, credentials: .password(user: "ann", password: "s3cret"))
@@ -74,7 +74,7 @@ struct FaultTests {
         }
     }
 
-    @Test("E02: a realm elsewhere without TLS is not asked with a password")
+    @Test("attack E02: a realm elsewhere without TLS is not asked with a password")
     func evilRealm() async throws {
         try await withFault("evil-realm") { library, registry in
             let error = await #expect(throws: ImageError.self) {
@@ -85,7 +85,7 @@ struct FaultTests {
     }
 
     @Test(
-        "E03: a redirect to a file, to link-local addresses or round in circles is refused",
+        "attack E03: a redirect to a file, to link-local addresses or round in circles is refused",
         arguments: ["redirect-file", "redirect-link-local", "redirect-loop"])
     func redirects(fault: String) async throws {
         try await withFault(fault) { library, registry in
@@ -96,7 +96,9 @@ struct FaultTests {
         }
     }
 
-    @Test("D12, D13: a manifest that is also an index, and one without end, are refused", arguments: ["both-kinds", "endless-manifest"])
+    @Test(
+        "attack D12, D13: a manifest that is also an index, and one without end, are refused",
+        arguments: ["both-kinds", "endless-manifest"])
     func hostileManifests(fault: String) async throws {
         try await withFault(fault) { library, registry in
             let error = await #expect(throws: ImageError.self) { try await library.pull(registry.name) }

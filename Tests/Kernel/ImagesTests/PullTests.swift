@@ -1,3 +1,4 @@
+// Rows: features
 import CoreTypes
 import Foundation
 import Images

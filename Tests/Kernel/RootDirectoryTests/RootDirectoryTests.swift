@@ -1,3 +1,4 @@
+// Rows: attacks
 import Glibc
 import LinuxSyscalls
 import Rootfs

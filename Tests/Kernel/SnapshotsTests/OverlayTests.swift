@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Overlay snapshots", .serialized)
 struct OverlayTests {
-    @Test("A16: a hundred containers of one image cost kilobytes each")
+    @Test("feature A16: a hundred containers of one image cost kilobytes each")
     func cheap() throws {
         let fixture = try SnapshotFixture(.overlay)
         let image = try fixture.layer("image", "head -c 20000000 /dev/urandom > big")
@@ -66,7 +66,7 @@ struct OverlayTests {
         }
     }
 
-    @Test("D10: 128 layers are mounted, by fsconfig(2) where their options exceed a page, and one more is refused by name")
+    @Test("attack D10: 128 layers are mounted, by fsconfig(2) where their options exceed a page, and one more is refused by name")
     func depth() throws {
         let fixture = try SnapshotFixture(.overlay)
         var parent: Digest?

@@ -1,3 +1,4 @@
+// Rows: attacks
 import Archive
 import CoreTypes
 import Foundation

@@ -1,3 +1,4 @@
+// Rows: attacks
 import Cgroups
 import CoreTypes
 import JSON

@@ -1,3 +1,4 @@
+// Rows: features
 import LinuxSyscalls
 import ShimProtocol
 import SystemPackage

@@ -1,3 +1,4 @@
+// Rows: features
 import EngineAPI
 import OCISpec
 import Testing

@@ -1,3 +1,4 @@
+// Rows: attacks
 import EngineAPI
 import OCISpec
 import Testing

@@ -1,3 +1,4 @@
+// Rows: features
 import Cgroups
 import EngineAPI
 import Testing

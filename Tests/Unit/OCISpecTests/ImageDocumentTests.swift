@@ -1,3 +1,4 @@
+// Rows: attacks
 import CoreTypes
 import OCISpec
 import Testing

@@ -1,3 +1,4 @@
+// Rows: attacks
 import OCISpec
 import Testing
 

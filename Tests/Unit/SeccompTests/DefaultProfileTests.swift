@@ -1,3 +1,4 @@
+// Rows: attacks
 import Engine
 import OCISpec
 import Seccomp

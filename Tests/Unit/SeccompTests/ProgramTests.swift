@@ -1,3 +1,4 @@
+// Rows: attacks
 import LinuxSyscalls
 import OCISpec
 import Seccomp
