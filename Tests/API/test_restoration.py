@@ -14,6 +14,7 @@ NUMBERS = f"i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo $i; done; exec sl
 KINDS = {
     "pipes": ((), NUMBERS), "terminal": (("-t",), NUMBERS), "input": (("-i",), "exec cat"), "policy": (("--restart", "always"), NUMBERS),
     "stubborn": (("--init",), "trap '' TERM; " + NUMBERS),
+    "checked": (("--health-cmd", "true", "--health-interval", "1s"), NUMBERS),
 }
 
 
@@ -53,6 +54,7 @@ def test_P01_fifty_containers_outlive_their_daemon(brittle):
     assert attached.stdout.readline() == b"still\n"
     attached.kill()
     attached.wait()
+    wait_until(lambda: client.inspect(names[5], "{{.State.Health.Status}}") == "healthy", "it is checked on")
     assert len(client("ps", "-q").ok().split()) == COUNT
     # Every one still answers to the new daemon.
     client("kill", *names, timeout=120).ok()

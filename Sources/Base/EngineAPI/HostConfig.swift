@@ -12,6 +12,8 @@ public struct HostConfig: EngineDocument {
     @Defaulted public var portBindings: PortMap = [:]
     /// When the engine starts the container again.
     @Defaulted public var restartPolicy: RestartPolicy = RestartPolicy()
+    /// Apus's own: `none`, `kill`, `restart` or `stop`, for a container that becomes unhealthy.
+    @OmittedWhenZero public var healthOnFailure: String = ""
     /// Whether the container goes away with its process.
     @Defaulted public var autoRemove: Bool = false
     /// The driver of volumes named in `binds`.
@@ -148,7 +150,8 @@ public struct HostConfig: EngineDocument {
 
     private enum CodingKeys: String, CodingKey {
         case binds = "Binds", containerIDFile = "ContainerIDFile", logConfig = "LogConfig"
-        case networkMode = "NetworkMode", portBindings = "PortBindings", restartPolicy = "RestartPolicy"
+        case networkMode = "NetworkMode", portBindings = "PortBindings", restartPolicy = "RestartPolicy", healthOnFailure =
+            "HealthOnFailure"
         case autoRemove = "AutoRemove", volumeDriver = "VolumeDriver", volumesFrom = "VolumesFrom"
         case mounts = "Mounts", consoleSize = "ConsoleSize", annotations = "Annotations", capAdd = "CapAdd"
         case capDrop = "CapDrop", cgroupnsMode = "CgroupnsMode", dns = "Dns", dnsOptions = "DnsOptions"

@@ -1,9 +1,11 @@
 #define _GNU_SOURCE
 #include "clinux_socket.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -51,6 +53,38 @@ int clinux_listen_unix(int type, const char *path, int backlog) {
     if (bind(descriptor, (struct sockaddr *)&address, sizeof address) < 0) return closing(descriptor, errno);
     if (listen(descriptor, backlog) < 0) return closing(descriptor, errno);
     return descriptor;
+}
+
+int clinux_begin_tcp(const char *address, uint16_t port) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } target;
+    memset(&target, 0, sizeof target);
+    socklen_t length;
+    if (inet_pton(AF_INET, address, &target.four.sin_addr) == 1) {
+        target.four.sin_family = AF_INET;
+        target.four.sin_port = htons(port);
+        length = sizeof target.four;
+    } else if (inet_pton(AF_INET6, address, &target.six.sin6_addr) == 1) {
+        target.six.sin6_family = AF_INET6;
+        target.six.sin6_port = htons(port);
+        length = sizeof target.six;
+    } else {
+        return -EINVAL;
+    }
+    int descriptor = socket(target.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor < 0) return -errno;
+    if (connect(descriptor, &target.any, length) < 0 && errno != EINPROGRESS) return closing(descriptor, errno);
+    return descriptor;
+}
+
+int clinux_socket_error(int socket) {
+    int failure = 0;
+    socklen_t length = sizeof failure;
+    if (getsockopt(socket, SOL_SOCKET, SO_ERROR, &failure, &length) < 0) return -errno;
+    return -failure;
 }
 
 int clinux_accept(int listener) {

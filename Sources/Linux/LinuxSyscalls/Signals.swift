@@ -50,3 +50,10 @@ package func nextSignal(of descriptor: borrowing OwnedFD) throws(SyscallError) -
 package func sendSignal(_ signal: Int32, toProcess process: Int32) throws(SyscallError) {
     try retryingInterrupted("kill", "process \(process)") { kill(process, signal) }
 }
+
+/// Sends a signal to every member of a process group. A group's number is nobody else's while it has members. - Source: kill(2).
+/// - Parameter group: above 1.
+package func sendSignal(_ signal: Int32, toGroup group: Int32) throws(SyscallError) {
+    precondition(group > 1, "process group \(group)")
+    try retryingInterrupted("kill", "process group \(group)") { kill(-group, signal) }
+}

@@ -56,6 +56,19 @@ package func listenUnixSocket(_ path: FilePath, _ kind: UnixSocketKind = .stream
         })
 }
 
+/// Begins a TCP connection to a numeric address, without waiting for it. - Source: connect(2), tcp(7).
+package func beginConnecting(to address: String, port: UInt16) throws(SyscallError) -> OwnedFD {
+    OwnedFD(
+        owning: try checked("connect", "\(address) port \(port)") {
+            unsafe address.withCString { unsafe clinux_begin_tcp($0, port) }
+        })
+}
+
+/// How a connection that was begun, and whose socket became writable, turned out. - Source: socket(7), SO_ERROR.
+package func checkConnection(of socket: Int32, subject: String) throws(SyscallError) {
+    try checked("connect", subject) { clinux_socket_error(socket) }
+}
+
 /// Takes the next connection of a listening socket. - Source: accept4(2).
 package func acceptConnection(_ listener: borrowing OwnedFD) throws(SyscallError) -> OwnedFD {
     try acceptConnection(listener.number)

@@ -38,7 +38,10 @@ extension ContainerTask {
             if try isPaused() { throw ShimError(.wrongState, "pause \(id)", cause: "it is paused") }
         } catch { return completion(error) }
         runner.run(.pause) { [self] failure in
-            if failure == nil { context.publish(.paused(containerID: id)) }
+            if failure == nil {
+                health?.hold()
+                context.publish(.paused(containerID: id))
+            }
             completion(failure)
         }
     }

@@ -7,13 +7,14 @@ extension ContainerTask {
     static let outputGrace = Duration.seconds(2)
     /// How long processes may take to end that the runtime killed with the container.
     static let deletionGrace = Duration.seconds(10)
-    private static let sigkill: UInt32 = 9
+    static let sigkill: UInt32 = 9
 
     /// A process was reaped: what it wrote is copied, its end recorded, and only then told.
     func ended(_ process: SupervisedProcess, _ reaped: ReapedExit) {
         process.heldExit = reaped
         process.stdio.processEnded()
         if process === first {
+            health?.end()
             outOfMemory?.check()
             if sharesPIDNamespace {
                 runner.run(.kill(signal: Self.sigkill, all: true)) { [context] failure in
@@ -33,6 +34,7 @@ extension ContainerTask {
         case .starting, .creating: return
         case .noted, .stopped, .failed: return
         }
+        health?.reaped(process, pid: pid)
         let notice = exitNotice(reaped, pid: pid, process: process)
         let once = Once { [self] in record(notice, of: process, reaped) }
         let timer = context.loop.after(Self.outputGrace) {

@@ -10,7 +10,6 @@ extension ContainerTask {
     static let maximumSpecificationByteCount = 16 << 20
     private static let execIDByteCount = 255
     private static let highestSignal: UInt32 = 64
-    private static let sigkill: UInt32 = 9
 
     /// Runs the first process's program.
     func start(_ completion: @escaping (Result<Int32, ShimError>) -> Void) {
@@ -42,6 +41,7 @@ extension ContainerTask {
         change.at = beginning
         change.restartCount = restarts.count
         journal.note(change)
+        health?.begin()
     }
 
     // MARK: - Execs

@@ -18,6 +18,7 @@ extension ContainerTask {
         guard first.startedAt != nil else { return }
         var change = LifeChange(.ended)
         change.exit = notice
+        change.health = health?.report
         let ran = Duration.nanoseconds(monotonicNanoseconds() - firstStartedAt)
         if !isDeleting, let delay = restarts.delayAfterEnd(exitStatus: notice.exitStatus, ran: ran) {
             change.kind = .restarting

@@ -18,6 +18,7 @@ final class ContainerTask {
     let journal = LifeJournal()
     var restarts: RestartPlan
     var restart = RestartState.none
+    private(set) var health: HealthMonitor?
     /// Who waits to know whether a restart came to run.
     var restartWaiters: [() -> Void] = []
     let context: ShimContext
@@ -60,6 +61,7 @@ final class ContainerTask {
         disk = needsDisk ? try context.diskThread() : nil
         restarts = RestartPlan(options.restartRule)
         first = Self.makeFirst(request, options, disk: disk, loop: context.loop)
+        health = try options.healthCheck.map { check throws(ShimError) in try HealthMonitor(check, task: self) }
     }
 
     private static func makeFirst(

@@ -4,6 +4,8 @@ internal import ShimProtocol
 /// What happened to the container, numbered, for a daemon that follows it or was away: the last changes are kept.
 final class LifeJournal {
     static let maximumCount = 64
+    /// Of those, beginnings and ends of health checks.
+    private static let maximumCheckCount = 8
     /// Clients that wait for the next change.
     static let maximumWaiterCount = 64
 
@@ -17,9 +19,14 @@ final class LifeJournal {
         lastRevision += 1
         change.revision = lastRevision
         if change.at == nil { change.at = ProtobufTimestamp(unixNanoseconds: unixNanoseconds()) }
+        if change.isOfCheck, changes.count(where: \.isOfCheck) == Self.maximumCheckCount,
+            let oldest = changes.firstIndex(where: \.isOfCheck)
+        {
+            changes.remove(at: oldest)
+        }
         if changes.count == Self.maximumCount {
-            // However often memory runs out, the life itself stays known.
-            changes.remove(at: changes.firstIndex { $0.kind == .outOfMemory } ?? 0)
+            // However often memory runs out or health turns, the life itself stays known.
+            changes.remove(at: changes.firstIndex { !$0.isTurn } ?? 0)
         }
         changes.append(change)
         let told = waiters

@@ -14,6 +14,9 @@ package struct RestartPlan: Equatable, Sendable {
     /// Somebody wants the container no more: its next end is its last.
     package private(set) var isOver = false
 
+    /// The next end is followed by a restart, whatever the rule.
+    package var isForced = false
+
     package init(_ rule: RestartRule) { self.rule = rule }
 
     package mutating func end() { isOver = true }
@@ -23,7 +26,8 @@ package struct RestartPlan: Equatable, Sendable {
         if ran >= Self.steadyRun { delay = nil }
         let next = min(delay.map { $0 * 2 } ?? Self.firstDelay, Self.longestDelay)
         delay = next
-        guard !isOver, rule.wantsRestart(afterStatus: exitStatus, restartCount: count) else { return nil }
+        defer { isForced = false }
+        guard !isOver, isForced || rule.wantsRestart(afterStatus: exitStatus, restartCount: count) else { return nil }
         // A count at its end stays there.
         if count < .max { count += 1 }
         return next

@@ -82,6 +82,11 @@ final class ShimService {
             guard let rule = request.rule else { throw ShimError(.invalidRequest, "restart rule of \(request.id)", cause: "none given") }
             try existing(request.id).setRestartRule(rule)
             call.succeed()
+        case .health:
+            guard let health = try existing(container(payload)).health else {
+                throw ShimError(.notFound, "health of \(context.configuration.id)", cause: "nothing checks it")
+            }
+            call.succeed(health.report)
         case .endRestarts: try existing(container(payload)).endRestarts { call.succeed() }
         case .events:
             let _: ContainerRequest = try decode(payload)

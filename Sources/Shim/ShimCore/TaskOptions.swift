@@ -17,6 +17,7 @@ package struct TaskOptions: Equatable, Sendable {
     package var stdinOnce = false
     /// Never, unless `apusd` asks for it.
     package var restartRule = RestartRule()
+    package var healthCheck: HealthCheck?
 
     /// Reads the options of a Create request.
     /// - Parameter namespace: containerd's, under which runc's option `root` is taken.
@@ -49,6 +50,7 @@ package struct TaskOptions: Equatable, Sendable {
         openStdin = options.openStdin
         stdinOnce = options.stdinOnce
         restartRule = options.restartRule ?? RestartRule()
+        healthCheck = options.healthCheck
         exitRecordPath = options.exitRecordPath
         for path in [options.logPath, options.exitRecordPath, options.runtimeRoot] where !path.isEmpty && !path.hasPrefix("/") {
             throw ShimError(.invalidRequest, "option \(path)", cause: "not an absolute path")

@@ -89,6 +89,12 @@ package struct LifeChange: ProtobufMessage, Equatable {
         case givenUp = 4
         /// The kernel killed one of its processes, the first or another, for want of memory.
         case outOfMemory = 5
+        /// Its health is another one: `health`.
+        case health = 6
+        /// A health check's command was started: `execID`.
+        case checkStarted = 7
+        /// It ended: `execID`, `exit`.
+        case checkEnded = 8
     }
 
     package static let fullName = "apus.shim.v1.LifeChange"
@@ -102,9 +108,24 @@ package struct LifeChange: ProtobufMessage, Equatable {
     package var restartCount: UInt32 = 0
     /// The runtime's words.
     package var problem = ""
+    /// With an end and with `health`, of a container that is checked.
+    package var health: HealthReport?
+    /// Of a check's command.
+    package var execID = ""
 
     package init() {}
     package init(_ kind: Kind) { self.kind = kind }
+
+    /// Whether the container's process began or ended with it.
+    package var isTurn: Bool {
+        switch kind {
+        case .started, .ended, .restarting, .givenUp: true
+        case .unknown, .outOfMemory, .health, .checkStarted, .checkEnded: false
+        }
+    }
+
+    /// Whether it is about one health check.
+    package var isOfCheck: Bool { kind == .checkStarted || kind == .checkEnded }
 
     package mutating func setField(_ number: Int, to value: ProtobufField) throws(WireError) {
         switch number {
@@ -115,6 +136,8 @@ package struct LifeChange: ProtobufMessage, Equatable {
         case 5: exit = try value.message()
         case 6: restartCount = try value.uint32()
         case 7: problem = try value.string()
+        case 8: health = try value.message()
+        case 9: execID = try value.string()
         default: break
         }
     }
@@ -127,6 +150,8 @@ package struct LifeChange: ProtobufMessage, Equatable {
         writer.message(5, exit)
         writer.unsigned(6, restartCount)
         writer.string(7, problem)
+        writer.message(8, health)
+        writer.string(9, execID)
     }
 }
 

@@ -63,6 +63,8 @@ package struct ApusOptions: ProtobufMessage {
     package var stdinOnce = false
     /// nil: the container is never started again.
     package var restartRule: RestartRule?
+    /// nil: nothing is checked.
+    package var healthCheck: HealthCheck?
 
     package init() {}
 
@@ -78,6 +80,7 @@ package struct ApusOptions: ProtobufMessage {
         case 8: openStdin = try value.bool()
         case 9: stdinOnce = try value.bool()
         case 10: restartRule = try value.message()
+        case 11: healthCheck = try value.message()
         default: break
         }
     }
@@ -93,6 +96,7 @@ package struct ApusOptions: ProtobufMessage {
         writer.bool(8, openStdin)
         writer.bool(9, stdinOnce)
         writer.message(10, restartRule)
+        writer.message(11, healthCheck)
     }
 }
 

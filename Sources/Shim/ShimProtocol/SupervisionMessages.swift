@@ -12,6 +12,8 @@ package enum SupervisionMethod: String, CaseIterable, Sendable {
     case follow = "Follow"
     /// From now on the container is started again by another rule: `SetRestartRuleRequest` to `ProtobufEmpty`.
     case setRestartRule = "SetRestartRule"
+    /// How the container is, and its last checks: `ContainerRequest` to `HealthReport`.
+    case health = "Health"
     /// The container is wanted no more: its next end is its last. Answers once it is known whether a process runs:
     /// `ContainerRequest` to `ProtobufEmpty`.
     case endRestarts = "EndRestarts"

@@ -10,7 +10,6 @@ import Testing
         "what is not served yet is refused by its name",
         arguments: [
             ("HostConfig.LogConfig.Type", { @Sendable (r: inout ContainerCreateRequest) in r.hostConfig.logConfig.type = "syslog" }),
-            ("Config.Healthcheck", { $0.config.healthcheck = check }),
             ("Config.NetworkDisabled", { $0.config.networkDisabled = true }),
         ] as [(String, @Sendable (inout ContainerCreateRequest) -> Void)])
     func refusals(field: String, change: @Sendable (inout ContainerCreateRequest) -> Void) {
@@ -118,9 +117,3 @@ import Testing
     @Test("what is no signal is refused", arguments: ["", "0", "65", "SIGFOO", "RTMIN+31", "RTMIN3"])
     func badSignals(text: String) { #expect(refusal { _ = try SignalNames.number(of: text) }?.message == "invalid signal: \(text)") }
 }
-
-private let check: HealthConfig = {
-    var check = HealthConfig()
-    check.test = ["CMD", "true"]
-    return check
-}()

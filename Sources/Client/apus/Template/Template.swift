@@ -123,8 +123,8 @@ private struct Renderer {
 
     private func follow(_ names: [String], from start: TemplateValue, column: Int? = nil) throws(TemplateError) -> TemplateValue {
         var value = start
-        for name in names {
-            guard let next = value[field: name] else {
+        for (position, name) in names.enumerated() {
+            guard let next = value[field: name] ?? Self.absent(name, in: value, under: position > 0 ? names[position - 1] : "") else {
                 let path = names.map { ".\($0)" }.joined()
                 if value == .null { throw .executing(path, column: column, "nil pointer evaluating interface {}.\(name)") }
                 throw .executing(path, column: column, "map has no entry for key \"\(name)\"")
@@ -132,6 +132,12 @@ private struct Renderer {
             value = next
         }
         return value
+    }
+
+    /// What Go's types have and a document leaves out: the health of a container without a check, and an attribute that an event has not.
+    private static func absent(_ name: String, in value: TemplateValue, under parent: String) -> TemplateValue? {
+        guard case .map = value else { return nil }
+        return ["Health", "Healthcheck"].contains(name) || parent == "Attributes" ? .null : nil
     }
 
     /// A label's value from the `a=b,c=d` that a list row shows.

@@ -130,6 +130,7 @@ private let storageFlags = [
 private let healthFlags = [
     Flag("health-cmd", nil, .string, "Command to run to check health"),
     Flag("health-interval", nil, .duration, "Time between running the check (ms|s|m|h)", defaultText: "0s"),
+    Flag("health-on-failure", nil, .string, "Action for an unhealthy container (none, kill, restart, stop)"),
     Flag("health-retries", nil, .integer, "Consecutive failures needed to report unhealthy"),
     Flag("health-start-interval", nil, .duration, "Time between running the check during the start period (ms|s|m|h)", defaultText: "0s"),
     Flag(

@@ -96,6 +96,7 @@ private func hostConfiguration(_ arguments: Arguments) -> HostConfig {
     host.privileged = arguments.bool("privileged")
     host.readonlyRootfs = arguments.bool("read-only")
     host.networkMode = arguments.string("network") ?? arguments.string("net") ?? ""
+    host.healthOnFailure = arguments.string("health-on-failure") ?? ""
     host.isolation = arguments.string("isolation") ?? ""
     host.cgroupParent = arguments.string("cgroup-parent") ?? ""
     host.runtime = arguments.string("runtime") ?? ""

@@ -114,6 +114,7 @@ struct ContainerCreation {
 
     /// Everything that the start would refuse and that can be known before.
     private func check(_ document: ContainerDocument, id: ContainerID) throws(EngineError) {
+        try HealthRequests.check(document.config, document.hostConfig)
         try Refusal.checkRestarts(document.hostConfig)
         let rule = try RestartRule(document.hostConfig.restartPolicy)
         if document.hostConfig.autoRemove && rule.kind != .never {
@@ -168,9 +169,6 @@ struct ContainerCreation {
         var warnings: [String] = []
         if request.hostConfig.networkMode == "host" && request.hostConfig.portBindings.contains(where: { $0.value?.isEmpty == false }) {
             warnings.append("Published ports are discarded when using host network mode")
-        }
-        if let test = image.healthcheck?.test, !test.isEmpty, test != ["NONE"] {
-            warnings.append("The image declares a health check. Health checks are not supported yet: it is not run.")
         }
         return warnings
     }

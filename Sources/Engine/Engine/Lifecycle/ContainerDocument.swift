@@ -40,6 +40,8 @@ struct ContainerDocument: Codable, Equatable, Sendable {
     @Defaulted var isManuallyStopped: Bool = false
     /// The last of the shim's changes that this document knows of.
     @Defaulted var lifeRevision: UInt64 = 0
+    /// Of a container that is checked: how it was when that changed last, or when it ended.
+    var health: Health?
 
     /// What was asked of networks, by their names.
     var endpoints: [String: EndpointSettings] {

@@ -28,6 +28,9 @@ struct ContainerFilter: Sendable {
         for status in filters["status"] where !Self.statuses.contains(status) {
             throw EngineError(.invalidParameter, "invalid filter 'status=\(status)'")
         }
+        for health in filters["health"] where !["none", "starting", "healthy", "unhealthy"].contains(health) {
+            throw EngineError(.invalidParameter, "unrecognised filter value for health: \(health)")
+        }
         self.filters = filters
         var names: [NamePattern] = []
         for text in filters["name"] { names.append(try NamePattern(text)) }
@@ -70,7 +73,7 @@ struct ContainerFilter: Sendable {
         let health = filters["health"]
         return (statuses.isEmpty || statuses.contains(container.summary.state))
             && (exitCodes.map { container.hasRun && container.phase != .running && $0.contains(container.exitCode) } ?? true)
-            && (health.isEmpty || health.contains("none"))
+            && (health.isEmpty || health.contains(container.health))
     }
 
     private func accepts(configurationOf container: ListedContainer) -> Bool {

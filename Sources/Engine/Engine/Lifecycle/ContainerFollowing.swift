@@ -31,6 +31,7 @@ extension Container {
             await restarting(change, task)
             return false
         case .ended:
+            if let report = change.health { document.health = Health(report) }
             await processEnded(task, change.exit.map { TaskEnd($0) } ?? .unknown)
             return true
         case .givenUp:
@@ -40,6 +41,12 @@ extension Container {
             // Written down first: what is told is told once.
             await saveOrLog()
             tell("oom", at: change.at.map { Timestamp(unixNanoseconds: $0.unixNanoseconds) })
+            return false
+        case .health:
+            await healthTurned(change)
+            return false
+        case .checkStarted, .checkEnded:
+            tellCheck(change)
             return false
         case .unknown: return false
         }
@@ -61,6 +68,8 @@ extension Container {
         document.error = ""
         document.oomKilled = false
         document.restartCount = Int(change.restartCount)
+        document.health?.status = Health.starting.status
+        document.health?.failingStreak = 0
         document.phase = .running
         tell("start", at: startedAt)
         await saveOrLog()
@@ -75,6 +84,7 @@ extension Container {
         case .created, .starting, .exiting, .exited, .removing, .dead: return
         }
         note(end)
+        if let report = change.health { document.health = Health(report) }
         document.restartCount = Int(change.restartCount)
         await forgetExecs()
         await saveOrLog()

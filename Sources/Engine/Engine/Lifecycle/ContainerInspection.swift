@@ -8,6 +8,7 @@ internal import SystemPackage
 extension Container {
     /// `GET /containers/{id}/json`, without sizes.
     func inspection() async -> ContainerInspect {
+        let health = await self.health()
         let files = paths.networkFiles
         let command = ImageDefaults.commandLine(document.config)
         var answer = ContainerInspect()
@@ -16,6 +17,7 @@ extension Container {
         answer.path = command.first ?? ""
         answer.args = Array(command.dropFirst())
         answer.state = inspectedState()
+        answer.state.health = health
         answer.image = imageID.description
         answer.resolvConfPath = files.resolver
         answer.hostnamePath = files.hostname
@@ -119,7 +121,8 @@ extension Container {
         return ListedContainer(
             summary: line, id: id.text, name: name, created: created, imageID: imageID, phase: state.phase,
             exitCode: document.exitCode, hasRun: document.startedAt != .zero, exposedPorts: Set(document.config.exposedPorts.keys),
-            networks: Set(line.networkSettings.networks.flatMap { [$0.key, $0.value.networkID] }))
+            networks: Set(line.networkSettings.networks.flatMap { [$0.key, $0.value.networkID] }),
+            health: document.health?.status ?? "none")
     }
 
     /// Ports as lists tell of them: the published ones with their places, then those that are exposed only.
@@ -150,7 +153,7 @@ extension Container {
         if state.isRestarting { return "Restarting (\(document.exitCode)) \(Ages.words(from: document.finishedAt, to: now)) ago" }
         switch state.phase {
         case .created: return "Created"
-        case .running: return "Up \(Ages.words(from: document.startedAt, to: now))\(state.isPaused ? " (Paused)" : "")"
+        case .running: return "Up \(Ages.words(from: document.startedAt, to: now))\(state.isPaused ? " (Paused)" : healthSentence)"
         case .exited: return "Exited (\(document.exitCode)) \(Ages.words(from: document.finishedAt, to: now)) ago"
         case .removing: return "Removal In Progress"
         case .dead: return "Dead"
@@ -171,4 +174,6 @@ struct ListedContainer: Sendable {
     var exposedPorts: Set<String>
     /// Names and ids.
     var networks: Set<String>
+    /// `none` where nothing is checked.
+    var health: String
 }

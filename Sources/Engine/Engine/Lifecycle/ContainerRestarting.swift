@@ -32,8 +32,9 @@ extension Container {
     /// Somebody wants the container no more: its next end is its last, and a daemon that begins knows.
     func endRestarts(_ task: RunningTask) async {
         document.isManuallyStopped = true
-        let policy = document.hostConfig.restartPolicy.name
-        if policy.isEmpty || policy == "no" { return }
+        let host = document.hostConfig
+        let isNeverRestarted = ["", "no"].contains(host.restartPolicy.name) && HealthRequests.actions[host.healthOnFailure] != .restart
+        if isNeverRestarted { return }
         await saveOrLog()
         do throws(ShimError) { try await task.shim.endRestarts() } catch { logger.debug("end the restarts: \(error)") }
     }

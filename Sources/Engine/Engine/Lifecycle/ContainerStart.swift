@@ -27,6 +27,7 @@ extension Container {
             document.restartCount = 0
             document.isManuallyStopped = false
             document.lifeRevision = 0
+            document.health = HealthRequests.isChecked(document.config) ? .starting : nil
             document.phase = .running
             state = .running(task)
             watch(task)
@@ -134,18 +135,23 @@ extension Container {
         }
         let mounts: [SnapshotMount]
         do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
-        try await makeNetworkAndBundle(mounts, joined)
+        let process = try await makeNetworkAndBundle(mounts, joined)
         var request = CreateTaskRequest()
         request.id = id.text
         request.bundle = paths.bundle.string
         request.rootfs = mounts.map { ShimProtocol.RootMount(type: $0.type, source: $0.source, options: $0.options) }
         request.stdio = StdioPaths(terminal: document.config.tty)
-        request.options = ProtobufAny(wrapping: try taskOptions())
+        var options = try taskOptions()
+        options.healthCheck = try HealthRequests.healthCheck(document, process: process)
+        request.options = ProtobufAny(wrapping: options)
         return request
     }
 
     /// The network is there before the process is, and the file that says which one is there before the network.
-    private func makeNetworkAndBundle(_ mounts: [SnapshotMount], _ others: JoinedParts) async throws(EngineError) {
+    /// - Returns: the first process, as the bundle has it.
+    private func makeNetworkAndBundle(
+        _ mounts: [SnapshotMount], _ others: JoinedParts
+    ) async throws(EngineError) -> ProcessConfiguration? {
         let network = try await reserveNetwork()
         attachment = network
         var joined = others
@@ -154,7 +160,7 @@ extension Container {
         do throws(EngineError) {
             try await services.volumes.beginRun(document.volumes, of: id)
             try await writeNetworkFiles()
-            try await BlockingWork.run { () throws(EngineError) in
+            let process = try await BlockingWork.run { () throws(EngineError) in
                 let specification = try Bundle.specification(
                     id: id, document: document, mounts: mounts, joined: parts, services: services, paths: paths)
                 let host = document.hostConfig
@@ -162,8 +168,10 @@ extension Container {
                 try Bundle.write(
                     specification, binds: try document.mountPlan(in: services.volumes.folder).binds,
                     sharedMemoryBytes: isShareable ? DefaultMounts.sharedMemoryBytes(host) : nil, network: network, to: paths)
+                return specification.process
             }
             if let network { try await services.networks.plug(network, of: id) }
+            return process
         } catch {
             await removeBundle()
             // What was plugged in is taken out; where it was not, this gives the addresses back.

@@ -129,7 +129,7 @@ extension Container {
     /// Takes over where the former daemon left off: what it did not see happens now, in its order.
     private func adopt(_ shim: ShimClient, _ process: ProcessDescription, _ description: DescribeResponse) async {
         let task = RunningTask(shim: shim, pid: document.pid, startedAt: document.startedAt, settled: OneShot())
-        let turns = description.changes.filter { $0.kind != .outOfMemory }
+        let turns = description.changes.filter(\.isTurn)
         let known = turns.last { $0.revision <= document.lifeRevision }
         // The last end was seen, but not what it leaves taken away.
         if let last = turns.last, [.ended, .givenUp].contains(last.kind) {

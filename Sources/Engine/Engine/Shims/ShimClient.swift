@@ -131,6 +131,11 @@ struct ShimClient: Sendable {
         let _: ProtobufEmpty = try await supervision(.setRestartRule, SetRestartRuleRequest(id: id.text, rule: rule), Timeout.question)
     }
 
+    /// How a container is that is checked.
+    func health() async throws(ShimError) -> HealthReport {
+        try await supervision(.health, ContainerRequest(id: id.text), Timeout.question)
+    }
+
     /// Makes the container's next end its last one. Returns when it is known whether a process runs.
     func endRestarts() async throws(ShimError) {
         let _: ProtobufEmpty = try await supervision(.endRestarts, ContainerRequest(id: id.text), Timeout.runtime)

@@ -18,7 +18,7 @@ enum ImageDefaults {
         let named = Set(merged.env.map(variableName))
         merged.env += image.env.filter { !named.contains(variableName($0)) }
         mergeCommand(&merged, image)
-        if merged.healthcheck == nil || merged.healthcheck?.test.isEmpty == true { merged.healthcheck = image.healthcheck }
+        merged.healthcheck = mergedHealthcheck(request.healthcheck, over: image.healthcheck)
         if merged.workingDir.isEmpty { merged.workingDir = image.workingDir }
         if merged.stopSignal.isEmpty { merged.stopSignal = image.stopSignal }
         if merged.shell.isEmpty { merged.shell = image.shell }
@@ -33,6 +33,18 @@ enum ImageDefaults {
             if merged.entrypoint == nil { merged.entrypoint = image.entrypoint }
         }
         if merged.entrypoint?.words == [""] { merged.entrypoint = nil }
+    }
+
+    /// A request may name another command, or other spans for the image's.
+    private static func mergedHealthcheck(_ request: HealthConfig?, over image: HealthConfig?) -> HealthConfig? {
+        guard var merged = request, let image else { return request ?? image }
+        if merged.test.isEmpty { merged.test = image.test }
+        if merged.interval == 0 { merged.interval = image.interval }
+        if merged.timeout == 0 { merged.timeout = image.timeout }
+        if merged.startPeriod == 0 { merged.startPeriod = image.startPeriod }
+        if merged.startInterval == 0 { merged.startInterval = image.startInterval }
+        if merged.retries == 0 { merged.retries = image.retries }
+        return merged
     }
 
     private static func check(_ config: ContainerConfig) throws(EngineError) {

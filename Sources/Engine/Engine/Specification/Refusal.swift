@@ -21,14 +21,12 @@ enum Refusal {
 
     private static func check(_ config: ContainerConfig) throws(EngineError) {
         try refuse([("NetworkDisabled", config.networkDisabled)], in: "Config", comesWith: "the rest of the network options")
-        if let test = config.healthcheck?.test, !test.isEmpty, test != ["NONE"] {
-            throw notYet("Config.Healthcheck", comesWith: "supervision")
-        }
     }
 
     /// The shim makes a container again from its bundle alone, which names other containers' namespaces as they were at the start.
     static func checkRestarts(_ host: HostConfig) throws(EngineError) {
-        guard try RestartRule(host.restartPolicy).kind != .never else { return }
+        let isStartedAgain = try RestartRule(host.restartPolicy).kind != .never || HealthRequests.actions[host.healthOnFailure] == .restart
+        guard isStartedAgain else { return }
         for (_, owner) in try NamespaceModes(host).owners {
             guard case .container = owner else { continue }
             throw notYet("HostConfig.RestartPolicy of a container in another container's namespace", comesWith: "supervision")

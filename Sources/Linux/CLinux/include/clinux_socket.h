@@ -22,6 +22,12 @@ int clinux_connect_unix(int type, const char *path);
 /// Binds and listens on a new AF_UNIX socket, close-on-exec. Returns it or -errno.
 int clinux_listen_unix(int type, const char *path, int backlog);
 
+/// Begins to connect a new TCP socket, close-on-exec and non-blocking, to a numeric address of either version. Returns it or -errno.
+int clinux_begin_tcp(const char *address, uint16_t port);
+
+/// SO_ERROR: how a connection that was begun turned out. Returns 0 or -errno.
+int clinux_socket_error(int socket);
+
 /// accept4(2), close-on-exec. Returns a descriptor or -errno.
 int clinux_accept(int listener);
 

@@ -1,0 +1,50 @@
+package import ShimProtocol
+
+/// What a container's health comes to, check by check.
+package struct HealthPlan: Equatable, Sendable {
+    /// Checks remembered.
+    package static let maximumResultCount = 5
+
+    package let check: HealthCheck
+    package private(set) var report = HealthReport()
+
+    package init(_ check: HealthCheck) {
+        self.check = check
+        report.status = .starting
+    }
+
+    /// A run begins: nothing is known of it, but the checks of the last one are still to be seen.
+    package mutating func begin() {
+        report.status = .starting
+        report.failingStreak = 0
+    }
+
+    /// Nothing runs any more; as Docker has it, that is not well.
+    package mutating func end() { report.status = .unhealthy }
+
+    /// How long to wait before the next check.
+    /// - Parameter ran: how long the run has lasted, nanoseconds.
+    package func delay(ran: UInt64) -> Duration {
+        let isStarting = report.status == .starting && ran < check.startPeriod
+        return Self.span(isStarting ? check.startInterval : check.interval)
+    }
+
+    /// A span that a timer can take; what would last a lifetime lasts seventy years.
+    package static func span(_ nanoseconds: UInt64) -> Duration { .nanoseconds(Int64(min(nanoseconds, 1 << 61))) }
+
+    /// Takes one check's result. - Parameter ran: how long the run had lasted when the check began, nanoseconds.
+    /// - Returns: whether the status is another one now.
+    package mutating func take(_ result: HealthResult, ran: UInt64) -> Bool {
+        let former = report.status
+        if report.results.count >= Self.maximumResultCount { report.results.removeFirst() }
+        report.results.append(result)
+        if result.exitCode == 0 {
+            report.failingStreak = 0
+            report.status = .healthy
+        } else if former != .starting || ran >= check.startPeriod {
+            if report.failingStreak < .max { report.failingStreak += 1 }
+            if report.failingStreak >= check.retries { report.status = .unhealthy }
+        }
+        return report.status != former
+    }
+}
