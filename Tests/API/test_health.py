@@ -1,4 +1,5 @@
 """Row E19: health checks, which the shim carries out, also while no daemon is there."""
+# Rows: features
 
 import json
 import os
