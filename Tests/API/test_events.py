@@ -1,13 +1,14 @@
 """Row S11: events that nobody misses, however slow and whenever the daemon dies."""
 
 import json
+import os
 import socket
 import time
 
 import pytest
 
 import engine_http
-from conftest import Client, CLIENTS
+from conftest import Client, CLIENTS, Daemon
 from processes import wait_until
 
 
@@ -62,6 +63,63 @@ def test_S11_a_reader_that_does_not_read_misses_nothing_and_costs_no_memory(floo
     events = [json.loads(answer.readline()) for _ in range(500 + count)]
     slow.close()
     assert [number(event) for event in events] == [*range(500), *range(count)]
+
+
+@pytest.fixture
+def cramped(workspace, registry):
+    """A daemon whose data root is a small file system of its own, and a file in it that can be made as large as it is."""
+    daemon = Daemon(os.path.join(workspace, "cramped"))
+    os.makedirs(daemon.data, exist_ok=True)
+    mount = 'mount -t tmpfs -o size=256m,mode=711 tmpfs "$0" && exec "$@"'
+    daemon.start(under=["unshare", "-m", "sh", "-c", mount, daemon.data])
+    daemon.client = Client("apus", CLIENTS["apus"], daemon.host, workspace)
+    daemon.client("run", "-dt", "--name", "flood", f"{registry.host}/busybox", "sleep", "3600").ok()
+    daemon.filler = f"/proc/{daemon.process.pid}/root{daemon.data}/filler"
+    yield daemon
+    if daemon.process.poll() is None:
+        daemon.client("rm", "-f", "flood").ok()
+        assert daemon.stop() == 0
+    wait_until(lambda: not daemon.shims(), "the shims are gone")
+    daemon.forget_network()
+
+
+def fill(path):
+    with open(path, "wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(65536))
+
+
+def test_events_of_a_full_disk_wait_and_are_written_when_there_is_room(cramped):
+    flood(cramped, 100)
+    fill(cramped.filler)
+    said = len(cramped.log())
+    flood(cramped, 500)
+    wait_until(lambda: "events wait in memory" in cramped.log()[said:], "the log says that events wait")
+    ticks = processor_ticks(cramped)
+    time.sleep(2.5)
+    assert processor_ticks(cramped) - ticks < 50
+    assert cramped.log()[said:].count("events wait in memory") == 1
+    os.remove(cramped.filler)
+    events = read_events(cramped, "/events?cursor=0&filters=%7B%22event%22%3A%5B%22resize%22%5D%7D", 600)
+    assert [number(event) for event in events] == [*range(100), *range(500)]
+    assert "events are written again" in cramped.log()[said:]
+
+
+def test_a_daemon_with_a_full_disk_ends_when_it_is_told_to(cramped):
+    cramped.client("rm", "-f", "flood").ok()
+    fill(cramped.filler)
+    said = len(cramped.log())
+    # More than what is free of the last page of the journal's file.
+    for _ in range(50):
+        engine_http.api(cramped, "POST", "/images/prune", expect=200)
+    wait_until(lambda: "events wait in memory" in cramped.log()[said:], "the log says that an event waits")
+    assert cramped.stop() == 0
+    assert "events are lost" in cramped.log()[said:]
+
+
+def processor_ticks(daemon):
+    with open(f"/proc/{daemon.process.pid}/stat", encoding="ascii") as file:
+        return sum(int(word) for word in file.read().rsplit(")", 1)[1].split()[11:13])
 
 
 def test_S11_a_reader_goes_on_where_it_was_after_the_daemons_death(flooded):

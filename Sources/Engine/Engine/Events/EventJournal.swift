@@ -7,8 +7,8 @@ internal import SystemPackage
 
 /// What happens in the engine: numbered, on disk, bounded, and read by everyone at a pace of their own.
 ///
-/// Telling an event never waits for the disk: one queue writes what was told, in order. Listeners read the files, so that a slow one costs
-/// no memory and misses nothing that is still there.
+/// Telling an event never waits for the disk: one queue writes what was told, in order. What a full disk refuses waits in memory and is
+/// tried again each second. Listeners read the files, so that a slow one costs no memory and misses nothing that is still there.
 final class EventJournal: Sendable {
     /// What an event happens to.
     enum Subject: String, Sendable {
@@ -20,8 +20,10 @@ final class EventJournal: Sendable {
         var segmentBytes: Int64 = 4 << 20
         /// Files that are kept.
         var segmentCount = 64
-        /// Events that may wait for a disk that stalls; what is told beyond is counted as lost.
+        /// Events that may wait for a disk that stalls or is full; what is told beyond is counted as lost.
         var pendingCount = 65_536
+        /// Events that are written at once, and so what an attempt on a full disk costs.
+        var batchCount = 1024
     }
 
     /// One event as it is kept.
@@ -31,9 +33,31 @@ final class EventJournal: Sendable {
         var message: EventMessage
     }
 
+    /// What is written at once.
+    private struct Batch {
+        var entries: [Entry]
+        /// Events that are missing behind them.
+        var lostCount: UInt64 = 0
+
+        var isEmpty: Bool { entries.isEmpty && lostCount == 0 }
+        var lines: [Entry] { lostCount == 0 ? entries : entries + [Entry(lost: lostCount)] }
+
+        /// Takes as many lines away.
+        mutating func removeFirst(_ count: Int) {
+            if count > entries.count { lostCount = 0 }
+            entries.removeFirst(min(count, entries.count))
+        }
+    }
+
+    private enum Writer {
+        case idle, writing
+        /// The last attempt failed; the next one comes by itself.
+        case waiting
+    }
+
     private struct State {
         var pending: [Entry] = []
-        var isWriting = false
+        var writer = Writer.idle
         /// Whether what was written will be flushed to the device.
         var isTimerSet = false
         var lostCount: UInt64 = 0
@@ -98,65 +122,85 @@ final class EventJournal: Sendable {
             message.time = time / 1_000_000_000
             message.timeNano = time
             state.pending.append(Entry(time: time, message: message))
-            defer { state.isWriting = true }
-            return !state.isWriting
+            guard state.writer == .idle else { return false }
+            state.writer = .writing
+            return true
         }
         if startsWriting { queue.async { self.writePending() } }
     }
 
-    /// Waits until all that was told is on the disk. Blocks.
+    /// Waits until all that was told is on the disk, or the disk refuses it. Blocks.
     func close() {
         queue.sync {
             writePending()
             synchronizeFile()
+            let lostCount = state.withLock { UInt64($0.pending.count) + $0.lostCount }
+            if lostCount > 0 { logger.error("\(lostCount) events are lost: \(directory) did not take them") }
         }
     }
 
     /// Runs on the queue.
     private func writePending() {
-        while true {
-            let (entries, lostCount) = state.withLock { state -> ([Entry], UInt64) in
-                defer {
-                    state.pending = []
-                    state.lostCount = 0
-                }
-                if state.pending.isEmpty && state.lostCount == 0 { state.isWriting = false }
-                return (state.pending, state.lostCount)
+        while let batch = takeBatch() {
+            let refused = write(batch)
+            if refused.isEmpty { continue }
+            state.withLock { state in
+                state.pending.insert(contentsOf: refused.entries, at: 0)
+                state.lostCount += refused.lostCount
+                state.writer = .waiting
             }
-            if entries.isEmpty && lostCount == 0 { return }
-            write(entries + (lostCount == 0 ? [] : [Entry(lost: lostCount)]))
+            queue.asyncAfter(deadline: .now() + .seconds(1)) { self.writePending() }
+            return
         }
     }
 
-    private func write(_ entries: [Entry]) {
+    /// What is written next; nil where nothing waits.
+    private func takeBatch() -> Batch? {
+        state.withLock { state in
+            var batch = Batch(entries: Array(state.pending.prefix(limits.batchCount)))
+            state.pending.removeFirst(batch.entries.count)
+            // What is missing is missing behind all that waits.
+            if state.pending.isEmpty { swap(&batch.lostCount, &state.lostCount) }
+            if batch.isEmpty { state.writer = .idle }
+            return batch.isEmpty ? nil : batch
+        }
+    }
+
+    /// Writes a batch, and returns what of it the disk refused.
+    private func write(_ batch: Batch) -> Batch {
+        var rest = batch
         let before = file.withLock { $0.segment }
         do throws(SyscallError) {
-            let written = try file.withLock { file throws(SyscallError) in
-                for entry in entries {
-                    file.append(entry)
+            try file.withLock { file throws(SyscallError) in
+                while !rest.isEmpty {
                     if file.byteCount >= limits.segmentBytes {
-                        try file.flush()
                         try file.synchronize()
-                        commit(file.segment)
                         file = try SegmentFile(creating: file.segment.next, in: directory)
                     }
+                    let lines = rest.lines
+                    let count = lines.firstIndex { line in
+                        file.append(line)
+                        return file.byteCount >= limits.segmentBytes
+                    }.map { $0 + 1 }
+                    try file.flush()
+                    commit(file.segment)
+                    rest.removeFirst(count ?? lines.count)
                 }
-                try file.flush()
-                return file.segment
             }
-            commit(written)
-            if before.first != written.first { removeOldest() }
-            let startsTimer = state.withLock { state in
-                defer { state.isTimerSet = true }
-                return !state.isTimerSet
-            }
-            if startsTimer { queue.asyncAfter(deadline: .now() + .seconds(1)) { self.synchronizeFile() } }
+            if state.withLock({ $0.writer == .waiting }) { logger.notice("events are written again") }
+            state.withLock { $0.writer = .writing }
         } catch {
-            logger.error("\(entries.count) events are lost: \(error)")
             // What was written of them is cut off again, so that the next line begins a line.
             file.withLock { $0.forgetUnwritten() }
-            state.withLock { $0.lostCount += UInt64(entries.count) }
+            if state.withLock({ $0.writer != .waiting }) { logger.error("events wait in memory: \(error)") }
         }
+        if before.first != file.withLock({ $0.segment.first }) { removeOldest() }
+        let startsTimer = state.withLock { state in
+            defer { state.isTimerSet = true }
+            return !state.isTimerSet
+        }
+        if startsTimer { queue.asyncAfter(deadline: .now() + .seconds(1)) { self.synchronizeFile() } }
+        return rest
     }
 
     private func commit(_ segment: EventSegment) {
