@@ -77,6 +77,17 @@ struct BusMessageTests {
         deep.body = [.variant(.array(of: nested, []))]
         _ = try? BusMessage(decoding: deep.encoded)
     }
+
+    @Test("an array of empty structures, which would have no end, is refused")
+    func endless() throws {
+        var message = BusMessage(.reply)
+        message.replySerial = 1
+        message.body = [.variant(.array(of: "(y)", [.structure([.byte(1)])]))]
+        var bytes = message.encoded
+        let signature = try #require(bytes.indices.first { bytes[$0...].starts(with: Array("a(y)".utf8)) })
+        bytes.replaceSubrange(signature..<signature + 4, with: Array("a()y".utf8))
+        #expect(throws: BusError.malformed("it has an empty structure")) { try BusMessage(decoding: bytes) }
+    }
 }
 
 @Suite("systemd: units and their properties")

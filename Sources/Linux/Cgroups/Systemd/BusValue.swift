@@ -181,6 +181,8 @@ struct BusReader {
             var members: [BusValue] = []
             while let next = signature.first, next != ")" { members.append(try value(&signature, depth: depth + 1)) }
             signature = signature.dropFirst()
+            // The specification knows no empty ones; an array of them would have no end.
+            if members.isEmpty { throw .malformed("it has an empty structure") }
             return .structure(members)
         case "{":
             try align(to: 8)
