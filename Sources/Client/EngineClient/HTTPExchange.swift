@@ -79,6 +79,8 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private let head: EventLoopPromise<HTTPResponseHead>
     /// The head of an upgrade, kept until the connection is raw.
     private var upgradeHead: HTTPResponseHead?
+    /// Whether `RawStreamHandler` keeps the promise of a head.
+    private var isHandedOver = false
 
     /// - Parameter head: kept with the answer's head, or broken when none comes.
     init(decoder: any RemovableChannelHandler, encoder: any RemovableChannelHandler, head: EventLoopPromise<HTTPResponseHead>) {
@@ -90,6 +92,11 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func channelInactive(context: ChannelHandlerContext) {
         head.fail(EngineClientError.brokenExchange("the daemon closed the connection"))
         context.fireChannelInactive()
+    }
+
+    /// A connection that was never made becomes inactive without having been active, which nobody is told.
+    func handlerRemoved(context: ChannelHandlerContext) {
+        if !isHandedOver { head.fail(EngineClientError.brokenExchange("the connection has ended")) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -123,6 +130,7 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let raw = RawStreamHandler(decoder: decoder, head: head, upgradeHead: upgradeHead)
         do {
             try pipeline.addHandler(raw, position: .after(self))
+            isHandedOver = true
         } catch {
             return context.fireErrorCaught(error)
         }
@@ -153,6 +161,10 @@ private final class RawStreamHandler: ChannelDuplexHandler {
     func begin(_ pipeline: ChannelPipeline.SynchronousOperations) {
         pipeline.removeHandler(decoder, promise: nil)
         head.succeed(upgradeHead)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        head.fail(EngineClientError.brokenExchange("the connection ended with the upgrade"))
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
