@@ -235,17 +235,28 @@ def test_each_verb_says_what_is_wrong_with_its_flags_operands_and_names(apus, ve
     assert name.out in ("", "[]\n", "Using default tag: latest\n"), name
 
 
+@pytest.mark.parametrize("name", CLIENTS)
 @pytest.mark.parametrize("verb", VERBS)
-def test_A04_without_a_daemon_each_verb_says_so_in_one_line(workspace, verb):
-    client = Client("apus", CLIENTS["apus"], "unix:///tmp/apus-nobody.sock", workspace)
+def test_A04_without_a_daemon_each_verb_says_so_in_one_line_at_once(workspace, name, verb):
+    client = Client(name, CLIENTS[name], "unix:///tmp/apus-nobody.sock", workspace)
     operands = {"exec": ["a", "true"], "tag": ["a", "b"], "rename": ["a", "b"], "update": ["-m", "64m", "a"]}.get(verb, ["a"])
-    begin = time.monotonic()
-    result = client(verb, *([] if verb in LISTS_ALONE else operands))
-    assert time.monotonic() - begin < 5
+    times = []
+    # A machine that is busy with something else may keep a client waiting, though not each time.
+    while not times or (min(times) >= 1 and len(times) < 3):
+        begin = time.monotonic()
+        result = client(verb, *([] if verb in LISTS_ALONE else operands))
+        times.append(time.monotonic() - begin)
+    assert min(times) < 1, times
     assert result.code == (125 if verb == "run" else 1)
-    lines = [line for line in result.err.splitlines() if line and not line.startswith("Run 'apus run")]
-    assert len(lines) == 1 and lines[0].removeprefix("apus: ") == (
-        "Cannot connect to the apus daemon at unix:///tmp/apus-nobody.sock. Is the apus daemon running?"), result
+    engines = ("apus", "apus") if name == "apus" else ("Docker", "docker")
+    expected = "Cannot connect to the {0} daemon at unix:///tmp/apus-nobody.sock. Is the {1} daemon running?".format(*engines)
+    # Docker's says besides what it could not do.
+    lines = [line for line in result.err.splitlines() if line and "run --help" not in line and not line.startswith("Error: failed to ")]
+    if (name, verb) == ("docker-20.10", "info"):
+        # It lists that among what it was told of the server.
+        lines = result.out.splitlines()[-1:]
+    assert len(lines) == 1 and lines[0].removeprefix(f"{engines[1]}: ").removeprefix("ERROR: ").removesuffix("?.").removesuffix("?") == (
+        expected.removesuffix("?")), result
 
 
 def modes(shell):

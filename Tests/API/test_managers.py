@@ -256,11 +256,11 @@ def test_A07_every_sample_names_the_runtime_where_it_is_installed():
     assert runtimes["runtimes"]["apus"] == {"runtime_path": INSTALLED, "runtime_type": "oci", "runtime_root": "/run/apus/runtime"}
 
 
-def test_A07_A08_only_shim_and_payload_stay_once_a_container_runs(apus, image, own_daemon):
-    apus("run", "-d", "--name", "alone", image, "sleep", "60").ok()
+def test_A07_A08_only_shim_and_payload_stay_once_a_container_runs(cli, image, own_daemon):
+    cli("run", "-d", "--name", "alone", image, "sleep", "60").ok()
     assert leaks.processes(RUNTIME) == []
     assert len(own_daemon.shims()) == 1
-    pid = int(apus.inspect("alone", "{{.State.Pid}}"))
+    pid = int(cli.inspect("alone", "{{.State.Pid}}"))
     with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
         parent = int(file.read().rpartition(")")[2].split()[1])
     assert parent == own_daemon.shims()[0]

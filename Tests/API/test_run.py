@@ -9,6 +9,7 @@ import time
 
 import pexpect
 import pytest
+from conftest import CLIENTS, Client
 
 from processes import wait_until
 
@@ -178,12 +179,12 @@ def test_A15_the_kernel_is_the_hosts(cli, image):
     assert cli("run", "--rm", image, "uname", "-r").line() == os.uname().release
 
 
-def test_A15_an_idle_container_costs_a_small_shim_and_starts_in_under_a_second(apus, image, own_daemon):
+def test_A15_an_idle_container_costs_a_small_shim_and_starts_in_under_a_second(cli, image, own_daemon):
     before = set(own_daemon.shims())
     times = []
     for number in range(5):
         begin = time.monotonic()
-        apus("run", "-d", "--name", f"idle{number}", image, "sleep", "60").ok()
+        cli("run", "-d", "--name", f"idle{number}", image, "sleep", "60").ok()
         times.append(time.monotonic() - begin)
     assert min(times) < 1, times
     for shim in set(own_daemon.shims()) - before:
@@ -203,12 +204,19 @@ def test_A17_A18_writes_stay_in_their_container_until_it_is_removed(cli, image):
     assert cli.inspect(image, "{{.Id}}") == before
 
 
-def test_A16_containers_of_one_image_cost_little_disk(apus, image, own_daemon):
+def test_A16_a_hundred_containers_of_one_image_cost_little_disk(image, own_daemon, workspace):
+    """Each has a writable layer and a configuration of its own. Every command line makes some of them."""
+    clients = [Client(name, path, own_daemon.host, workspace) for name, path in CLIENTS.items()]
+    names = [f"many{number}" for number in range(100)]
     before = disk_use(own_daemon.data)
-    for number in range(20):
-        apus("create", "--name", f"many{number}", image, "true").ok()
-    assert (disk_use(own_daemon.data) - before) / 20 < 100_000
-    apus("rm", *[f"many{number}" for number in range(20)]).ok()
+    for number, name in enumerate(names):
+        clients[number % len(clients)]("create", "--name", name, "-e", f"WHO={name}", image, "sh", "-c", "cat /own; echo $WHO > /own").ok()
+    assert (disk_use(own_daemon.data) - before) / len(names) < 100_000
+    for name, client in zip(names, clients, strict=False):
+        assert client("start", "-a", name).out == "", "nothing of another's layer"
+    for name, client in zip(names, clients, strict=False):
+        assert client("start", "-a", name).line() == name
+    clients[0]("rm", *names).ok()
 
 
 def disk_use(folder):
