@@ -326,7 +326,7 @@ def test_users_are_resolved_in_the_image(cli, image):
         assert cli("run", "--rm", "-u", user, image, "id").code != 0, user
 
 
-@pytest.mark.parametrize("flags, named", [(["--network", "nosuch"], "nosuch"), (["--log-driver", "gelf"], "LogConfig.Type")])
+@pytest.mark.parametrize("flags, named", [(["--network", "nosuch"], "nosuch")])
 def test_what_is_not_served_yet_is_refused_by_its_name(apus, image, own_daemon, flags, named):
     result = apus("run", *flags, image, "true")
     assert result.code == 125 and named in result.err, result

@@ -253,10 +253,10 @@ class Shim:
     def connect(self):
         self.connection = Connection(self.directory / "socket")
 
-    def options(self, open_stdin=False, stdin_once=False, file_bytes=0, files=0):
+    def options(self, open_stdin=False, stdin_once=False, file_bytes=0, files=0, delivery=None):
         return any_of("apus.shim.v1.Options", message(
             f1=self.runtime, f2=str(self.runtime_root), f4=str(self.log), f5=file_bytes, f6=files,
-            f7=str(self.exit_record), f8=open_stdin, f9=stdin_once))
+            f7=str(self.exit_record), f8=open_stdin, f9=stdin_once, **({"f20": delivery} if delivery else {})))
 
     def make_bundle(self, *args, terminal=False, **changes):
         make_bundle(self.bundle, args, terminal, f"/apus-test-{os.getpid()}-{self.id}", **changes)

@@ -133,9 +133,12 @@ def test_a_full_disk_loses_lines_counts_them_and_holds_up_nobody(shim):
         shim.start()
         (shim.bundle / "rootfs/tmp/go").touch()
         assert shim.wait()[2] == 9
-        kept = [int(line) for line in log_text(shim.log).split()]
+        lines = log_text(shim.log).decode().splitlines()
+        kept = [int(line) for line in lines if not line.startswith("[apus: ")]
         assert kept == sorted(set(kept)) and set(kept) <= set(range(1, 100_001)), "what is there is whole and in order"
         lost = shim.supervise("Describe")[6]
+        told = [int(line.split()[1]) for line in lines if line.startswith("[apus: ") and "ENOSPC" in line]
+        assert told and sum(told) <= lost, "what could be told is told where it is missing"
         assert lost > 0 and lost + sum(len(str(n)) for n in kept) == sum(len(str(n)) for n in range(1, 100_001))
         shim.delete()
         shim.shut_down()

@@ -9,6 +9,11 @@ extension EngineRoutes {
             Route(.POST, "/containers/{}/wait", waitForContainer),
             Route(.POST, "/containers/{}/attach", attachContainer),
             Route(.GET, "/containers/{}/logs", containerLogs),
+            // Ours: Docker has no request for it.
+            Route(.DELETE, "/containers/{}/logs") { request in
+                try await engine.clearContainerLogs(request.name)
+                return .empty(.noContent)
+            },
         ]
     }
 
@@ -71,12 +76,19 @@ extension EngineRoutes {
         let session = try await engine.containerLogs(request.name, options: options)
         let mediaType = StreamMediaType.of(isTerminal: session.isTerminal, for: request.version)
         let writesTimestamps = query.flag("timestamps")
+        let details = query.flag("details") ? session.details + " " : ""
         return .streamed(contentType: mediaType, headAtOnce: true) { writer in
-            while let line = try await session.next() {
-                var bytes = line.bytes
-                if writesTimestamps { bytes = Array((Self.stamp(line.timestamp) + " ").utf8) + bytes }
-                if !session.isTerminal {
-                    bytes = StreamFrame(stream: StandardStream(line.stream), payloadLength: bytes.count).header + bytes
+            while let lines = try await session.nextLines() {
+                var bytes: [UInt8] = []
+                for line in lines {
+                    let stamp = writesTimestamps && !line.isContinuation ? Self.stamp(line.timestamp) + " " : ""
+                    let prefix = Array((line.isContinuation ? "" : stamp + details).utf8)
+                    if !session.isTerminal {
+                        let payloadLength = prefix.count + line.bytes.count
+                        bytes += StreamFrame(stream: StandardStream(line.stream), payloadLength: payloadLength).header
+                    }
+                    bytes += prefix
+                    bytes += line.bytes
                 }
                 try await writer.write(bytes)
             }

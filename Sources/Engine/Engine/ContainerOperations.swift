@@ -98,6 +98,11 @@ extension ContainerEngine {
     package func containerLogs(_ name: String, options: LogOptions) async throws(EngineError) -> LogSession {
         try await container(name).logs(options)
     }
+
+    /// Removes what was logged so far; those who follow the log go on with what comes.
+    package func clearContainerLogs(_ name: String) async throws(EngineError) {
+        try await container(name).clearLogs()
+    }
 }
 
 // MARK: - Execs

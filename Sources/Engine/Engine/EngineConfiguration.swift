@@ -1,3 +1,4 @@
+package import EngineAPI
 package import Registry
 package import SystemPackage
 
@@ -23,8 +24,10 @@ package struct EngineConfiguration: Sendable {
     package var proxies = ProxySettings()
     /// Whether there is a network `bridge`, which containers are on that ask for no other.
     package var hasDefaultBridge = true
-    /// How large each container's log may grow.
+    /// How large each container's log may grow whose options do not say it.
     package var log = LogLimits()
+    /// Driver and options of containers that name none; an empty driver is `json-file`.
+    package var defaultLog = LogConfig()
     /// Where documents of the Container Device Interface lie; a later folder's devices stand before an earlier one's.
     package var cdiFolders: [FilePath] = ["/etc/cdi", "/var/run/cdi"]
     /// Whether the daemon logs at debug, which `info` tells.

@@ -1,5 +1,6 @@
 internal import APIServer
 internal import Engine
+internal import EngineAPI
 internal import LinuxSyscalls
 internal import Logging
 internal import Registry
@@ -91,6 +92,11 @@ struct Daemon: Sendable {
             http: options.httpProxy ?? variable("HTTP_PROXY"), https: options.httpsProxy ?? variable("HTTPS_PROXY"),
             exceptions: options.proxyExceptions ?? variable("NO_PROXY"))
         configuration.hasDefaultBridge = options.hasDefaultBridge
+        configuration.defaultLog.type = options.logDriver
+        configuration.defaultLog.config = options.logOptions
+        do throws(EngineError) { try configuration.checkDefaultLog() } catch {
+            throw StartError("--log-driver or --log-opt: \(error.message)")
+        }
         configuration.debug = options.logLevel <= .debug
         return configuration
     }

@@ -24,6 +24,9 @@ struct DaemonOptions: Equatable, Sendable {
     var pidfile: FilePath?
     var logLevel = Logger.Level.info
     var logFormat = LogFormat.text
+    /// Driver of containers that name none; empty is json-file.
+    var logDriver = ""
+    var logOptions: [String: String] = [:]
     var hasDefaultBridge = true
     var runtimes: [String: FilePath] = [:]
     var defaultRuntime = "apus"
@@ -74,6 +77,8 @@ struct DaemonOptions: Equatable, Sendable {
         case "--log-format":
             guard let format = LogFormat(rawValue: value) else { throw UsageError("--log-format takes text or json, not '\(value)'") }
             logFormat = format
+        case "--log-driver": logDriver = value
+        case "--log-opt": try addLogOption(value)
         case "--bridge", "-b":
             guard value == "none" else { throw UsageError("--bridge takes none: a bridge of one's own is not implemented yet") }
             hasDefaultBridge = false
@@ -89,6 +94,12 @@ struct DaemonOptions: Equatable, Sendable {
         case "--config": throw UsageError("--config is not implemented yet: every setting is a flag")
         default: throw UsageError("unknown flag: \(flag)")
         }
+    }
+
+    private mutating func addLogOption(_ value: String) throws(UsageError) {
+        let parts = value.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2, !parts[0].isEmpty else { throw UsageError("--log-opt takes NAME=VALUE, not '\(value)'") }
+        logOptions[parts[0]] = parts[1]
     }
 
     private mutating func addRuntime(_ value: String) throws(UsageError) {
@@ -137,6 +148,8 @@ struct DaemonOptions: Equatable, Sendable {
           -p, --pidfile FILE            Where to write the process id
           -l, --log-level LEVEL         trace, debug, info, notice, warning, error or critical (default info)
               --log-format FORMAT       text or json (default text)
+              --log-driver NAME         Where the output goes of containers that name no driver (default json-file)
+              --log-opt NAME=VALUE      An option of that driver, as of docker run; may be repeated
           -b, --bridge none             Without the default network: containers that name none get no network
           -D, --debug                   As --log-level debug
               --runtime NAME=PATH       A further low-level runtime; may be repeated

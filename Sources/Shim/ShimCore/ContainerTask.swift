@@ -102,6 +102,12 @@ final class ContainerTask {
         disk.submit(.nothing) { _ in completion() }
     }
 
+    /// Removes what was logged so far.
+    func clearLog(_ completion: @escaping (ShimError?) -> Void) throws(ShimError) {
+        guard let disk, let log = options.log else { throw ShimError(.wrongState, "clear the log of \(id)", cause: "it has none") }
+        disk.submit(.clearLog) { problem in completion(problem.map { ShimError(.kernel, "clear the log \(log.path)", cause: $0) }) }
+    }
+
     // MARK: - Create
 
     /// Mounts, opens the log, and has the runtime create the container; `completion` gets the first process's pid.
@@ -140,7 +146,7 @@ final class ContainerTask {
 
     private func openLog(_ completion: @escaping (ShimError?) -> Void) {
         guard let disk, let log = options.log else { return completion(nil) }
-        disk.submit(.openLog(log)) { problem in
+        disk.openLog(log) { problem in
             completion(problem.map { ShimError(.kernel, "log \(log.path)", cause: $0) })
         }
     }

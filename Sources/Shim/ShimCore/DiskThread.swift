@@ -13,6 +13,9 @@ final class DiskThread {
         case openLog(LogConfiguration)
         case output(LogRecord.Stream, unixNanoseconds: Int64, [UInt8])
         case endOfStream(LogRecord.Stream, unixNanoseconds: Int64)
+        /// Output that could not wait for the disk was dropped here.
+        case dropped(LogRecord.Stream, unixNanoseconds: Int64, byteCount: UInt64)
+        case clearLog
         case writeDurably([UInt8], path: String)
         case nothing
     }
@@ -26,6 +29,10 @@ final class DiskThread {
     private var completions: [UInt64: Completion] = [:]
     private var nextNumber: UInt64 = 1
     private var roomWaiters: [() -> Void] = []
+    /// Output that may wait for the disk before more of it is dropped; nil where the payload waits.
+    private var dropLimitByteCount: Int?
+    /// Dropped since the log was told of it last.
+    private var untold: [LogRecord.Stream: UInt64] = [:]
 
     init(loop: EventLoop) throws(SyscallError) {
         self.loop = loop
@@ -38,7 +45,43 @@ final class DiskThread {
     /// Bytes of output that the log could not take.
     var droppedByteCount: UInt64 { shared.state.withLock { $0.droppedByteCount } }
 
-    var isSaturated: Bool { shared.state.withLock { $0.queuedByteCount >= Self.maximumQueuedByteCount } }
+    /// Whether output shall wait where it is; never where it is dropped instead.
+    var isSaturated: Bool { dropLimitByteCount == nil && queuedByteCount >= Self.maximumQueuedByteCount }
+
+    private var queuedByteCount: Int { shared.state.withLock { $0.queuedByteCount } }
+
+    /// Opens the log before any output.
+    func openLog(_ configuration: LogConfiguration, _ completion: @escaping Completion) {
+        if configuration.delivery.isNonBlocking { dropLimitByteCount = Int(clamping: configuration.delivery.bufferByteLimit) }
+        submit(.openLog(configuration), completion)
+    }
+
+    /// Takes output for the log.
+    func log(_ bytes: ArraySlice<UInt8>, from stream: LogRecord.Stream, unixNanoseconds: Int64) {
+        if let dropLimitByteCount {
+            let queued = queuedByteCount
+            // As Docker: what meets an empty queue is taken however small the buffer is.
+            if queued > 0 && queued + bytes.count > dropLimitByteCount {
+                untold[stream, default: 0] += UInt64(bytes.count)
+                shared.state.withLock { $0.droppedByteCount += UInt64(bytes.count) }
+                return
+            }
+            tellDrops(unixNanoseconds: unixNanoseconds)
+        }
+        submit(.output(stream, unixNanoseconds: unixNanoseconds, Array(bytes)))
+    }
+
+    /// Nothing more comes from a stream.
+    func logEnd(of stream: LogRecord.Stream, unixNanoseconds: Int64) {
+        tellDrops(unixNanoseconds: unixNanoseconds)
+        submit(.endOfStream(stream, unixNanoseconds: unixNanoseconds))
+    }
+
+    private func tellDrops(unixNanoseconds: Int64) {
+        if untold.isEmpty { return }
+        for (stream, byteCount) in untold { submit(.dropped(stream, unixNanoseconds: unixNanoseconds, byteCount: byteCount)) }
+        untold = [:]
+    }
 
     /// Calls `action` once, when there is room again.
     func whenRoom(_ action: @escaping () -> Void) { roomWaiters.append(action) }
@@ -63,6 +106,8 @@ final class DiskThread {
             defer { state.finished = [] }
             return (state.finished, state.queuedByteCount <= Self.maximumQueuedByteCount / 2)
         }
+        // Also when nothing more comes for a while.
+        if hasRoom { tellDrops(unixNanoseconds: unixNanoseconds()) }
         for report in finished { completions.removeValue(forKey: report.number)?(report.problem) }
         if hasRoom && !roomWaiters.isEmpty {
             let waiters = roomWaiters
@@ -73,8 +118,11 @@ final class DiskThread {
 }
 
 extension DiskThread.Job {
+    /// What a piece of output takes in memory beside its bytes, however short it is.
+    private static let overheadByteCount = 64
+
     fileprivate var outputByteCount: Int {
-        if case .output(_, _, let bytes) = self { bytes.count } else { 0 }
+        if case .output(_, _, let bytes) = self { bytes.count + Self.overheadByteCount } else { 0 }
     }
 }
 
@@ -116,8 +164,8 @@ private final class DiskWriter {
     private var log: LogFile?
     private var stdout = LogLines(stream: .stdout)
     private var stderr = LogLines(stream: .stderr)
-    /// Text given to the log since it last wrote: what a failure to write costs at most.
-    private var unflushedByteCount = 0
+    /// What of the log's losses is counted already.
+    private var reportedByteCount: UInt64 = 0
 
     init(_ shared: SharedQueue) { self.shared = shared }
 
@@ -153,37 +201,36 @@ private final class DiskWriter {
     }
 
     private func perform(_ job: DiskThread.Job) -> String? {
-        switch job {
-        case .openLog(let configuration):
-            do throws(SyscallError) { log = try LogFile(configuration) } catch { return "\(error)" }
-        case .output(.stdout, let time, let bytes): stdout.append(bytes[...], unixNanoseconds: time) { write($0) }
-        case .output(.stderr, let time, let bytes): stderr.append(bytes[...], unixNanoseconds: time) { write($0) }
-        case .endOfStream(.stdout, let time): stdout.finish(unixNanoseconds: time) { write($0) }
-        case .endOfStream(.stderr, let time): stderr.finish(unixNanoseconds: time) { write($0) }
-        case .writeDurably(let bytes, let path):
-            do throws(SyscallError) { try writeFileDurably(bytes, to: FilePath(path)) } catch { return "\(error)" }
-        case .nothing: break
-        }
+        do throws(SyscallError) {
+            switch job {
+            case .openLog(let configuration): log = try LogFile(configuration)
+            case .output(.stdout, let time, let bytes): stdout.append(bytes[...], unixNanoseconds: time) { write($0) }
+            case .output(.stderr, let time, let bytes): stderr.append(bytes[...], unixNanoseconds: time) { write($0) }
+            case .endOfStream(let stream, let time):
+                if stream == .stdout { stdout.finish(unixNanoseconds: time) { write($0) } }
+                if stream == .stderr { stderr.finish(unixNanoseconds: time) { write($0) } }
+                log?.tellLoss(unixNanoseconds: time)
+            case .dropped(let stream, let time, let byteCount):
+                if stream == .stdout { stdout.endLine(unixNanoseconds: time) { write($0) } }
+                if stream == .stderr { stderr.endLine(unixNanoseconds: time) { write($0) } }
+                let text = LogMarker.dropped(byteCount)
+                write(LogRecord(unixNanoseconds: time, stream: stream, isPartial: false, text: text[...]))
+            case .clearLog: try log?.clear()
+            case .writeDurably(let bytes, let path): try writeFileDurably(bytes, to: FilePath(path))
+            case .nothing: log?.tellLoss(unixNanoseconds: unixNanoseconds())
+            }
+        } catch { return "\(error)" }
         return nil
     }
 
-    private func write(_ record: LogRecord) {
-        guard let log else { return drop(record.text.count) }
-        unflushedByteCount += record.text.count
-        do throws(SyscallError) { try log.append(record) } catch { dropUnflushed() }
-    }
+    private func write(_ record: LogRecord) { log?.append(record) }
 
     private func flush() {
-        do throws(SyscallError) {
-            try log?.flush()
-            unflushedByteCount = 0
-        } catch { dropUnflushed() }
+        guard let log else { return }
+        log.flush()
+        let lost = log.lostByteCount - reportedByteCount
+        guard lost > 0 else { return }
+        reportedByteCount = log.lostByteCount
+        shared.state.withLock { $0.droppedByteCount += lost }
     }
-
-    private func dropUnflushed() {
-        drop(unflushedByteCount)
-        unflushedByteCount = 0
-    }
-
-    private func drop(_ count: Int) { shared.state.withLock { $0.droppedByteCount += UInt64(count) } }
 }

@@ -1,5 +1,5 @@
 internal import LinuxSyscalls
-internal import ShimProtocol
+package import ShimProtocol
 internal import SystemPackage
 
 /// Where a container's log lies and how much of it is kept.
@@ -8,11 +8,13 @@ package struct LogConfiguration: Equatable, Sendable {
     package let fileByteLimit: UInt64
     /// The current file included.
     package let fileCount: UInt32
+    package let delivery: LogDelivery
 
-    package init(path: String, fileByteLimit: UInt64, fileCount: UInt32) {
+    package init(path: String, fileByteLimit: UInt64, fileCount: UInt32, delivery: LogDelivery = LogDelivery()) {
         self.path = path
         self.fileByteLimit = fileByteLimit
         self.fileCount = fileCount
+        self.delivery = delivery
     }
 }
 
@@ -29,6 +31,15 @@ final class LogFile {
     /// Bytes of whole records on disk.
     private var byteCount: UInt64
     private var batch: [UInt8] = []
+    /// Text in the batch: what a failure to write costs.
+    private var batchTextByteCount: UInt64 = 0
+    /// Text that the disk refused, in all.
+    private(set) var lostByteCount: UInt64 = 0
+    /// What of it no line in the log tells of yet, and what the line in the batch tells of.
+    private var untoldByteCount: UInt64 = 0
+    private var toldInBatchByteCount: UInt64 = 0
+    private var problem = ""
+    private var lastStream = LogRecord.Stream.stdout
     private let index: LogIndexFile
     /// The youngest record of this file, on disk or gathered.
     private var newest = Int64.min
@@ -67,14 +78,30 @@ final class LogFile {
         }
     }
 
-    /// Takes a record; `flush` puts it on disk.
-    func append(_ record: LogRecord) throws(SyscallError) {
-        let gathered = byteCount + UInt64(batch.count)
-        let isFull = gathered + UInt64(record.byteCount) > configuration.fileByteLimit && gathered > UInt64(LogFileHeader.byteCount)
+    /// Takes a record; `flush` puts it on disk. What the disk refuses is counted, and told in the log once it takes something again.
+    func append(_ record: LogRecord) {
+        tellLoss(unixNanoseconds: record.unixNanoseconds)
+        lastStream = record.stream
+        do throws(SyscallError) { try gather(record, textByteCount: record.text.count) } catch { lose(record.text.count, error) }
+        if batch.count >= Self.batchByteCount { flush() }
+    }
+
+    /// Says in the log what is missing at this place, if anything is.
+    func tellLoss(unixNanoseconds: Int64) {
+        guard untoldByteCount > 0, toldInBatchByteCount == 0 else { return }
+        let text = LogMarker.lost(untoldByteCount, problem: problem)
+        let marker = LogRecord(unixNanoseconds: unixNanoseconds, stream: lastStream, isPartial: false, text: text[...])
+        // Else it is told later.
+        do throws(SyscallError) { try gather(marker, textByteCount: 0) } catch { return }
+        toldInBatchByteCount = untoldByteCount
+    }
+
+    private func gather(_ record: LogRecord, textByteCount: Int) throws(SyscallError) {
         switch condition {
-        case .whole where isFull, .torn:
-            try flush()
+        case .whole where isFull(for: record):
+            flush()
             try rotate()
+        case .torn: try rotate()
         case .whole: break
         case .headless: try begin()
         }
@@ -83,23 +110,49 @@ final class LogFile {
         lastUnixNanoseconds = record.unixNanoseconds
         newest = max(newest, record.unixNanoseconds)
         record.encode(into: &batch)
-        if batch.count >= Self.batchByteCount { try flush() }
+        batchTextByteCount += UInt64(textByteCount)
+    }
+
+    private func isFull(for record: LogRecord) -> Bool {
+        let gathered = byteCount + UInt64(batch.count)
+        return gathered + UInt64(record.byteCount) > configuration.fileByteLimit && gathered > UInt64(LogFileHeader.byteCount)
+    }
+
+    private func lose(_ textByteCount: some BinaryInteger, _ error: SyscallError) {
+        lostByteCount += UInt64(textByteCount)
+        untoldByteCount += UInt64(textByteCount)
+        problem = "\(error)"
     }
 
     /// Writes what was taken. After a failure it is gone, and the file ends with a whole record.
-    func flush() throws(SyscallError) {
+    func flush() {
         if batch.isEmpty { return }
-        defer { batch.removeAll(keepingCapacity: true) }
         do throws(SyscallError) {
             try writeAll(batch, to: file.number, subject: configuration.path)
             byteCount += UInt64(batch.count)
             index.extend(to: byteCount, newest: newest)
+            untoldByteCount -= toldInBatchByteCount
         } catch {
+            lose(batchTextByteCount, error)
             do throws(SyscallError) {
                 try setSize(of: file.number, bytes: Int64(clamping: byteCount), subject: configuration.path)
             } catch { condition = .torn }
-            throw error
         }
+        batch.removeAll(keepingCapacity: true)
+        (batchTextByteCount, toldInBatchByteCount) = (0, 0)
+    }
+
+    /// Removes what was logged so far. Those who read it may end; those who follow go on with the new file.
+    func clear() throws(SyscallError) {
+        flush()
+        // The oldest first: whatever is left by a crash in between is the end of the log, without a gap.
+        for path in LogLimits.paths(of: configuration.path, fileCount: configuration.fileCount).reversed() {
+            for name in [LogIndex.path(of: path), path] {
+                do { try removeFile(FilePath(name)) } catch  where error.isMissing {}
+            }
+        }
+        untoldByteCount = 0
+        try begin()
     }
 
     private func rotate() throws(SyscallError) {

@@ -35,6 +35,12 @@ package struct LogLines {
         take([], isPartial: true, unixNanoseconds, emit)
     }
 
+    /// Something of another origin follows in the log: what is held back becomes a line of its own.
+    package mutating func endLine(unixNanoseconds: Int64, _ emit: (LogRecord) -> Void) {
+        if line.isEmpty { return }
+        take([], isPartial: false, unixNanoseconds, emit)
+    }
+
     private mutating func take(
         _ end: ArraySlice<UInt8>, isPartial: Bool, _ unixNanoseconds: Int64, _ emit: (LogRecord) -> Void
     ) {

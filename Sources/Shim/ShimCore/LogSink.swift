@@ -25,10 +25,10 @@ final class LogSink: OutputSink {
     }
 
     func take(_ bytes: ArraySlice<UInt8>, from stream: LogRecord.Stream) {
-        disk.submit(.output(stream, unixNanoseconds: unixNanoseconds(), Array(bytes)))
+        disk.log(bytes, from: stream, unixNanoseconds: unixNanoseconds())
     }
 
     func end(of stream: LogRecord.Stream) {
-        disk.submit(.endOfStream(stream, unixNanoseconds: unixNanoseconds()))
+        disk.logEnd(of: stream, unixNanoseconds: unixNanoseconds())
     }
 }

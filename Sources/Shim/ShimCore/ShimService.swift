@@ -66,6 +66,7 @@ final class ShimService {
         case .synchronizeLog:
             let request: ContainerRequest = try decode(payload)
             try existing(request.id).synchronizeLog { call.succeed() }
+        case .clearLog: try existing(container(payload)).clearLog(call.acknowledge)
         case .attach:
             let request: AttachRequest = try decode(payload)
             let process = try existing(request.id).process(request.execID)

@@ -59,7 +59,8 @@ package struct TaskOptions: Equatable, Sendable {
         log = LogConfiguration(
             path: options.logPath,
             fileByteLimit: options.logFileByteLimit == 0 ? LogLimits.defaultFileByteCount : options.logFileByteLimit,
-            fileCount: min(options.logFileCount == 0 ? LogLimits.defaultFileCount : options.logFileCount, Self.maximumLogFileCount))
+            fileCount: min(options.logFileCount == 0 ? LogLimits.defaultFileCount : options.logFileCount, Self.maximumLogFileCount),
+            delivery: options.logDelivery ?? LogDelivery())
     }
 
     /// The most log files that are kept.

@@ -65,6 +65,8 @@ package struct ApusOptions: ProtobufMessage {
     package var restartRule: RestartRule?
     /// nil: nothing is checked.
     package var healthCheck: HealthCheck?
+    /// nil: the payload waits for the log's disk, and nothing is compressed.
+    package var logDelivery: LogDelivery?
 
     package init() {}
 
@@ -81,6 +83,7 @@ package struct ApusOptions: ProtobufMessage {
         case 9: stdinOnce = try value.bool()
         case 10: restartRule = try value.message()
         case 11: healthCheck = try value.message()
+        case 20: logDelivery = try value.message()
         default: break
         }
     }
@@ -97,6 +100,7 @@ package struct ApusOptions: ProtobufMessage {
         writer.bool(9, stdinOnce)
         writer.message(10, restartRule)
         writer.message(11, healthCheck)
+        writer.message(20, logDelivery)
     }
 }
 

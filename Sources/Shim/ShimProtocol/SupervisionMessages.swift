@@ -6,6 +6,8 @@ package enum SupervisionMethod: String, CaseIterable, Sendable {
     case waitForExit = "WaitForExit"
     /// Answers once all output read so far is in the log file: `ContainerRequest` to `ProtobufEmpty`.
     case synchronizeLog = "SynchronizeLog"
+    /// Removes what was logged so far; output from here on is in the log: `ContainerRequest` to `ProtobufEmpty`.
+    case clearLog = "ClearLog"
     /// Stream: `AttachRequest`, then `AttachMessage` both ways.
     case attach = "Attach"
     /// What happened to the container after a revision, once something has: `FollowRequest` to `FollowResponse`.

@@ -6,6 +6,7 @@ internal import FoundationEssentials
 let logsVerb = Verb(
     ["logs", "container logs"], "[OPTIONS] CONTAINER", "Fetch the logs of a container",
     flags: [
+        Flag("clear", nil, .bool(default: false), "Remove what was logged so far, and show nothing"),
         Flag("details", nil, .bool(default: false), "Show extra details provided to logs"),
         Flag("follow", "f", .bool(default: false), "Follow log output"),
         Flag(
@@ -21,6 +22,10 @@ let logsVerb = Verb(
     let arguments = invocation.arguments
     let client = invocation.environment.client
     let inspected = try await client.container(arguments.operands[0])
+    if arguments.bool("clear") {
+        _ = try await client.answer(to: EngineRequest("DELETE", "/containers/\(inspected.id)/logs"))
+        return 0
+    }
     var query: [(name: String, value: String)] = [("stdout", "1"), ("stderr", "1"), ("tail", arguments.string("tail") ?? "all")]
     for name in ["details", "follow", "timestamps"] where arguments.bool(name) { query.append((name, "1")) }
     for name in ["since", "until"] {

@@ -85,7 +85,7 @@ struct ContainerCreation {
         if host.shmSize == 0 { host.shmSize = DefaultMounts.sharedMemoryBytes }
         if host.runtime.isEmpty { host.runtime = services.configuration.defaultRuntime }
         if host.restartPolicy.name.isEmpty { host.restartPolicy.name = "no" }
-        if host.logConfig.type.isEmpty { host.logConfig.type = LogDriver.name }
+        host.logConfig = services.configuration.completed(host.logConfig)
         if host.ipcMode.isEmpty { host.ipcMode = "private" }
         if host.cgroupnsMode.isEmpty { host.cgroupnsMode = host.privileged && !parts.host.isUnifiedCgroup ? "host" : "private" }
         // A name may be another's by the time of the start.
@@ -116,6 +116,9 @@ struct ContainerCreation {
     private func check(_ document: ContainerDocument, id: ContainerID) throws(EngineError) {
         try HealthRequests.check(document.config, document.hostConfig)
         try Refusal.checkRestarts(document.hostConfig)
+        _ = try LogSettings(document.hostConfig.logConfig, defaults: services.configuration.log)
+        _ = try LogAttributes.chosen(document.hostConfig.logConfig.config, config: document.config)
+        try LogTag.check(document.hostConfig.logConfig.config)
         let rule = try RestartRule(document.hostConfig.restartPolicy)
         if document.hostConfig.autoRemove && rule.kind != .never {
             throw EngineError(.invalidParameter, "can't create 'AutoRemove' container with restart policy")

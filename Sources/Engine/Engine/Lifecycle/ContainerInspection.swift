@@ -22,7 +22,8 @@ extension Container {
         answer.resolvConfPath = files.resolver
         answer.hostnamePath = files.hostname
         answer.hostsPath = files.hosts
-        answer.logPath = paths.log.string
+        // As docker: only this driver's file is told of, though it is to be read through the API.
+        if document.hostConfig.logConfig.type == LogDriver.jsonFile.rawValue { answer.logPath = paths.log.string }
         answer.name = "/\(name)"
         answer.restartCount = document.restartCount
         answer.driver = services.images.storageDriver ?? ""

@@ -185,9 +185,11 @@ extension Container {
         var options = ApusOptions()
         options.runtimePath = try configuration.runtimePath(named: document.hostConfig.runtime).string
         options.runtimeRoot = configuration.execRoot.appending("runtime").string
-        options.logPath = paths.log.string
-        options.logFileByteLimit = configuration.log.fileBytes
-        options.logFileCount = configuration.log.fileCount
+        let log = try LogSettings(document.hostConfig.logConfig, defaults: configuration.log)
+        if log.hasFiles { options.logPath = paths.log.string }
+        options.logFileByteLimit = log.fileBytes
+        options.logFileCount = log.fileCount
+        options.logDelivery = log.delivery
         options.exitRecordPath = paths.exitRecord.string
         options.openStdin = document.config.openStdin
         options.stdinOnce = document.config.stdinOnce

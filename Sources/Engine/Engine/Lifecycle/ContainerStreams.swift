@@ -67,12 +67,63 @@ extension Container {
         return history
     }
 
+    /// What goes with each line of the log.
+    func logAttributes() throws(EngineError) -> [String: String] {
+        let options = document.hostConfig.logConfig.config
+        var attributes = try LogAttributes.chosen(options, config: document.config)
+        if let tag = options["tag"], !tag.isEmpty { attributes["tag"] = try logTag.filled(tag) }
+        return attributes
+    }
+
+    private var logTag: LogTag {
+        LogTag(containerID: id.text, containerName: name, imageID: imageID.description, imageName: document.config.image)
+    }
+
+    /// Removes what was logged so far.
+    /// - Throws: `.notImplemented` where the driver has no files.
+    func clearLogs() async throws(EngineError) {
+        let settings = try LogSettings(document.hostConfig.logConfig, defaults: services.configuration.log)
+        guard settings.hasFiles else { throw EngineError(.notImplemented, "configured logging driver does not support clearing") }
+        while true {
+            if let task = state.supervisedTask {
+                do throws(ShimError) { return try await task.shim.clearLog() } catch {
+                    throw .system("clear the log of container \(id)", error)
+                }
+            }
+            switch state {
+            case .starting(let decided): _ = await decided.value(within: nil)
+            case .exiting(let task): _ = await task.settled.value(within: nil)
+            case .removing, .dead: throw EngineError(.conflict, "container \(id) is marked for removal")
+            case .created, .exited, .running, .paused, .restarting, .stopping:
+                guard let work = rootWork else { return try await clearStoredLog(settings.fileCount) }
+                _ = await work.value(within: nil)
+            }
+            if Task.isCancelled { throw EngineError(.unavailable, "the request was cancelled") }
+        }
+    }
+
+    /// Of a container without a shim, which does not start meanwhile.
+    private func clearStoredLog(_ fileCount: UInt32) async throws(EngineError) {
+        let done = OneShot<Void>()
+        rootWork = done
+        defer {
+            rootWork = nil
+            done.settle(())
+        }
+        let path = paths.log.string
+        try await BlockingWork.run { () throws(EngineError) in
+            do throws(SyscallError) { try StoredLog.clear(path, fileCount: fileCount) } catch { throw .system("clear the log", error) }
+        }
+    }
+
     /// Opens the log for one client.
     /// - Throws: `.invalidParameter` when neither output is asked for.
     func logs(_ options: LogOptions) async throws(EngineError) -> LogSession {
         guard options.stdout || options.stderr else {
             throw EngineError(.invalidParameter, "Bad parameters: you must choose at least one stream")
         }
+        let settings = try LogSettings(document.hostConfig.logConfig, defaults: services.configuration.log)
+        guard settings.hasFiles else { throw EngineError(.notImplemented, "configured logging driver does not support reading") }
         let ended: OneShot<Void>
         if let task = state.supervisedTask {
             ended = task.settled
@@ -83,10 +134,11 @@ extension Container {
         } else {
             ended = OneShot(())
         }
-        let reader = LogReader(logPath: paths.log.string, fileCount: services.configuration.log.fileCount, options: options)
+        let reader = LogReader(logPath: paths.log.string, fileCount: settings.fileCount, options: options)
+        let details = LogAttributes.encoded(try logAttributes())
         do throws(SyscallError) {
             return try LogSession(
-                reader: reader, directory: paths.directory, isTerminal: document.config.tty, follows: options.follow,
+                reader: reader, directory: paths.directory, isTerminal: document.config.tty, details: details, follows: options.follow,
                 watcher: services.watcher, ended: ended)
         } catch { throw .system("follow the log of container \(id)", error) }
     }

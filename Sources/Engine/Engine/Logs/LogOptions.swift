@@ -23,4 +23,6 @@ package struct LogLine: Sendable, Equatable {
     package let stream: OutputStream
     /// The bytes as the process wrote them, with the newline where there was one.
     package let bytes: [UInt8]
+    /// It goes on with a line of which a piece was given before.
+    package var isContinuation = false
 }

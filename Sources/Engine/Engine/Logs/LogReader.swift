@@ -12,6 +12,8 @@ struct LogReader: Sendable {
     private var files: [LogFile] = []
     private var offset: Int64 = 0
     private var isOpen = false
+    /// Whether the stream's next piece goes on with a line that was begun.
+    private var isInLine: (stdout: Bool, stderr: Bool) = (false, false)
 
     init(logPath: String, fileCount: UInt32, options: LogOptions) {
         self.logPath = logPath
@@ -30,7 +32,12 @@ struct LogReader: Sendable {
 
     /// Reads on from where the last batch ended. Blocks.
     mutating func nextBatch() throws(SyscallError) -> Batch {
-        if !isOpen { try open() }
+        if !isOpen {
+            try open()
+        } else if options.follow, let newest = files.last {
+            // Held from now on: rotation takes them away from those who come later.
+            files += try LogFile.newer(than: newest.sequence, of: logPath, fileCount: fileCount)
+        }
         var batch = Batch()
         var bytes = 0
         while let file = files.first {
@@ -63,15 +70,23 @@ struct LogReader: Sendable {
         return batch
     }
 
-    private func line(_ record: LogRecord) -> LogLine? {
+    private mutating func line(_ record: LogRecord) -> LogLine? {
         if let since = options.since, record.unixNanoseconds < since { return nil }
+        let isContinuation: Bool
         switch record.stream {
-        case .stdout: guard options.stdout else { return nil }
-        case .stderr: guard options.stderr else { return nil }
+        case .stdout:
+            guard options.stdout else { return nil }
+            isContinuation = isInLine.stdout
+            isInLine.stdout = record.isPartial
+        case .stderr:
+            guard options.stderr else { return nil }
+            isContinuation = isInLine.stderr
+            isInLine.stderr = record.isPartial
         }
         return LogLine(
             timestamp: record.unixNanoseconds, stream: record.stream == .stdout ? .stdout : .stderr,
-            bytes: Array(record.text) + (record.isPartial ? [] : [UInt8(ascii: "\n")]))
+            bytes: Array(record.text) + (record.isPartial ? [] : [UInt8(ascii: "\n")]),
+            isContinuation: isContinuation)
     }
 
     /// What a reader that was too slow is told, in place of what was rotated away meanwhile.

@@ -13,6 +13,8 @@ package final class LogSession: Sendable {
 
     /// Whether the process has a terminal, so that all output is one stream.
     package let isTerminal: Bool
+    /// What `logs --details` shows before each line.
+    package let details: String
     private let follows: Bool
     private let watcher: LogWatcher
     private let watch: Int32?
@@ -22,9 +24,10 @@ package final class LogSession: Sendable {
 
     /// - Parameter ended: settled for a container that does not run.
     init(
-        reader: LogReader, directory: FilePath, isTerminal: Bool, follows: Bool, watcher: LogWatcher, ended: OneShot<Void>
+        reader: LogReader, directory: FilePath, isTerminal: Bool, details: String, follows: Bool, watcher: LogWatcher, ended: OneShot<Void>
     ) throws(SyscallError) {
         self.isTerminal = isTerminal
+        self.details = details
         self.follows = follows
         self.watcher = watcher
         self.ended = ended
@@ -42,6 +45,15 @@ package final class LogSession: Sendable {
             if let line { return line }
             if isFinished { return nil }
             try await fill()
+        }
+    }
+
+    /// The next lines, at least one and at most what a batch holds; nil at the end. As `next`, and quicker for many lines.
+    package func nextLines() async throws(EngineError) -> ArraySlice<LogLine>? {
+        guard let first = try await next() else { return nil }
+        return state.withLock { state in
+            defer { state.lines = [] }
+            return [first] + state.lines
         }
     }
 

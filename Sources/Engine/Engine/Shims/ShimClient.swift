@@ -146,6 +146,10 @@ struct ShimClient: Sendable {
         let _: ProtobufEmpty = try await supervision(.synchronizeLog, ContainerRequest(id: id.text), Timeout.logSynchronization)
     }
 
+    func clearLog() async throws(ShimError) {
+        let _: ProtobufEmpty = try await supervision(.clearLog, ContainerRequest(id: id.text), Timeout.question)
+    }
+
     /// Joins a process's streams, on a connection of its own. From the return on, nothing that the process writes is missed.
     func attach(execID: String = "", stdin: Bool, stdout: Bool, stderr: Bool) async throws(ShimError) -> ShimStream {
         let own = try Self.open(socketPath, id, reactor)

@@ -12,7 +12,6 @@ enum Refusal {
     static func check(_ request: ContainerCreateRequest) throws(EngineError) {
         try check(request.config)
         _ = try PortRequest.all(request.config, request.hostConfig)
-        try checkSupervision(request.hostConfig)
     }
 
     private static func refuse(_ fields: [(name: String, isSet: Bool)], in object: String, comesWith part: String) throws(EngineError) {
@@ -32,21 +31,4 @@ enum Refusal {
             throw notYet("HostConfig.RestartPolicy of a container in another container's namespace", comesWith: "supervision")
         }
     }
-
-    private static func checkSupervision(_ host: HostConfig) throws(EngineError) {
-        let drivers = LogDriver.accepted
-        try refuse(
-            [
-                ("LogConfig.Type", !drivers.contains(host.logConfig.type)),
-                ("LogConfig.Config", !host.logConfig.config.isEmpty),
-            ], in: "HostConfig", comesWith: "supervision")
-    }
-}
-
-/// The engine's own log driver: rotated files, read through the API alone (no `LogPath` is told).
-enum LogDriver {
-    /// Docker's default name. Clients judge by it whether logs can be read: docker-py asks only `json-file` and `journald`.
-    static let name = "json-file"
-    /// What a client may ask for; each gets the one driver.
-    static let accepted: Set<String> = ["", name, "local"]
 }

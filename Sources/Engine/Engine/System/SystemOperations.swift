@@ -40,11 +40,11 @@ extension ContainerEngine {
         answer.driver = parts.services.images.storageDriver ?? ""
         answer.driverStatus = []
         answer.plugins.network = ["bridge", "host", "macvlan", "null"]
-        answer.plugins.log = [LogDriver.name]
+        answer.plugins.log = LogDriver.listed
         answer.debug = configuration.debug
         answer.fileDescriptors = Self.openDescriptors()
         answer.systemTime = .now
-        answer.loggingDriver = LogDriver.name
+        answer.loggingDriver = configuration.completed(LogConfig()).type
         answer.cgroupDriver = "cgroupfs"
         answer.cgroupVersion = parts.host.isUnifiedCgroup ? "2" : "1"
         answer.indexServerAddress = "https://index.docker.io/v1/"

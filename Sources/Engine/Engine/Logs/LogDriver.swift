@@ -1,0 +1,145 @@
+internal import EngineAPI
+internal import ShimProtocol
+
+/// A container's logging driver, by Docker's names. `json-file` and `local` are one: files of our own, rotated and compressed.
+enum LogDriver: String, CaseIterable, Sendable {
+    case jsonFile = "json-file"
+    case local
+    case none
+
+    /// Docker's default. Clients judge by the name whether logs can be read: docker-py asks only `json-file` and `journald`.
+    static let standard = LogDriver.jsonFile
+
+    /// What `info` lists: docker leaves `none` out.
+    static var listed: [String] { allCases.filter { $0 != .none }.map(\.rawValue).sorted() }
+
+    /// Options of the driver itself.
+    private var options: Set<String> {
+        switch self {
+        case .none: []
+        case .jsonFile, .local: ["max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag"]
+        }
+    }
+
+    /// Options of every driver: how the log is delivered, and the copy on disk that `logs` reads where the driver's own cannot be.
+    private static let commonOptions: Set<String> = [
+        "mode", "max-buffer-size", "cache-disabled", "cache-max-size", "cache-max-file", "cache-compress",
+    ]
+
+    /// Finds a driver by name.
+    /// - Throws: `.invalidParameter` in Docker's words.
+    init(named name: String) throws(EngineError) {
+        guard let driver = LogDriver(rawValue: name) else {
+            throw EngineError(.invalidParameter, "logger: no log driver named '\(name)' is registered")
+        }
+        self = driver
+    }
+
+    /// Refuses the first option, by name, that the driver does not have.
+    func checkNames(_ names: some Sequence<String>) throws(EngineError) {
+        if self == .none { return }
+        for name in names.sorted() where !options.contains(name) && !Self.commonOptions.contains(name) {
+            let driver = self == .local ? "log driver local" : "\(rawValue) log driver"
+            throw EngineError(.invalidParameter, "unknown log opt '\(name)' for \(driver)")
+        }
+    }
+}
+
+/// What a container's `LogConfig` comes to.
+struct LogSettings: Equatable, Sendable {
+    /// Bytes that wait for the disk where `max-buffer-size` says nothing.
+    static let defaultBufferBytes: UInt64 = 1 << 20
+    /// As the shim keeps at most.
+    static let maximumFileCount = 1000
+
+    let driver: LogDriver
+    /// Whether there are files to read.
+    let hasFiles: Bool
+    let fileBytes: UInt64
+    /// The current file included.
+    let fileCount: UInt32
+    let compresses: Bool
+    /// Output that waits for the disk before more of it is dropped; nil where the process waits instead.
+    let bufferBytes: UInt64?
+
+    /// Checks driver and options, as Docker does when the container is created or, for their values, started.
+    /// - Parameter defaults: where the options say nothing.
+    /// - Throws: `.invalidParameter` in Docker's words.
+    init(_ config: LogConfig, defaults: EngineConfiguration.LogLimits) throws(EngineError) {
+        driver = try config.type.isEmpty ? .standard : LogDriver(named: config.type)
+        let options = config.config
+        if driver == .none {
+            (hasFiles, fileBytes, fileCount, compresses, bufferBytes) = (false, defaults.fileBytes, 1, false, nil)
+            return
+        }
+        bufferBytes = try Self.bufferBytes(options)
+        try driver.checkNames(options.keys)
+        do throws(EngineError) {
+            let files = try Self.files(options, driver: driver, defaults: defaults)
+            (fileBytes, fileCount, compresses) = (files.bytes, files.count, files.compresses)
+        } catch { throw EngineError(.invalidParameter, "failed to initialize logging driver: \(error.message)") }
+        hasFiles = true
+    }
+
+    /// What the shim is told of it.
+    var delivery: LogDelivery {
+        var delivery = LogDelivery()
+        delivery.compresses = compresses
+        delivery.isNonBlocking = bufferBytes != nil
+        delivery.bufferByteLimit = bufferBytes ?? 0
+        return delivery
+    }
+
+    private static func bufferBytes(_ options: [String: String]) throws(EngineError) -> UInt64? {
+        let mode = options["mode"] ?? ""
+        guard ["", "blocking", "non-blocking"].contains(mode) else {
+            throw EngineError(.invalidParameter, "logger: logging mode not supported: \(mode)")
+        }
+        guard let text = options["max-buffer-size"] else { return mode == "non-blocking" ? defaultBufferBytes : nil }
+        guard mode == "non-blocking" else {
+            throw EngineError(.invalidParameter, "logger: max-buffer-size option is only supported with 'mode=non-blocking'")
+        }
+        do throws(EngineError) { return try LogOptionText.binarySize(text) } catch {
+            throw EngineError(.invalidParameter, "error parsing option max-buffer-size: \(error.message)")
+        }
+    }
+
+    private static func files(
+        _ options: [String: String], driver: LogDriver, defaults: EngineConfiguration.LogLimits
+    ) throws(EngineError) -> (bytes: UInt64, count: UInt32, compresses: Bool) {
+        var (bytes, count) = (defaults.fileBytes, Int(defaults.fileCount))
+        if let text = options["max-size"] {
+            bytes = try LogOptionText.decimalSize(text)
+            guard bytes > 0 else { throw EngineError(.invalidParameter, "max-size must be a positive number") }
+            // Whoever says how large the file may be, and not how many there are, means all of the log. As docker.
+            if driver == .jsonFile { count = 1 }
+        }
+        if let text = options["max-file"] {
+            count = try LogOptionText.number(text)
+            guard count >= 1 else { throw EngineError(.invalidParameter, "max-file cannot be less than 1") }
+        }
+        var compresses = count > 1
+        if let text = options["compress"] {
+            compresses = try LogOptionText.boolean(text)
+            guard !compresses || count > 1 else {
+                throw EngineError(.invalidParameter, "compress cannot be true when max-file is less than 2 or max-size is not set")
+            }
+        }
+        return (bytes, UInt32(min(count, maximumFileCount)), compresses)
+    }
+}
+
+extension EngineConfiguration {
+    /// Refuses a driver for all that there is not, or an option of it.
+    package func checkDefaultLog() throws(EngineError) { _ = try LogSettings(defaultLog, defaults: log) }
+
+    /// A container's own driver and options, filled from the daemon's, as inspect shows them.
+    func completed(_ config: LogConfig) -> LogConfig {
+        var config = config
+        if config.type.isEmpty { config.type = defaultLog.type.isEmpty ? LogDriver.standard.rawValue : defaultLog.type }
+        if config.type == (defaultLog.type.isEmpty ? LogDriver.standard.rawValue : defaultLog.type) {
+            config.config.merge(defaultLog.config) { own, _ in own }
+        }
+        return config
+    }
+}

@@ -1,0 +1,139 @@
+"""Logs through the clients: drivers and their options, rotation, following, clearing, what is shown beside lines."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+from conftest import BUILD, CLIENTS, Client, Daemon
+from processes import wait_until
+
+
+@pytest.fixture
+def box(cli, image, request):
+    """Runs a script under the test's name, with flags; the container goes with the test."""
+    name = "log-" + re.sub(r"\W", "-", request.node.name)[:60]
+
+    def run(script, *flags, wait=True):
+        cli("run", "-d", "--name", name, *flags, image, "sh", "-c", script).ok()
+        if wait:
+            cli("wait", name).ok()
+        return name
+
+    yield run
+    cli("rm", "-f", name)
+
+
+REFUSED = [
+    (["--log-driver", "gelf"], "logger: no log driver named 'gelf' is registered"),
+    (["--log-opt", "nosuch=1"], "unknown log opt 'nosuch' for json-file log driver"),
+    (["--log-driver", "local", "--log-opt", "nosuch=1"], "unknown log opt 'nosuch' for log driver local"),
+    (["--log-opt", "mode=sometimes"], "logger: logging mode not supported: sometimes"),
+    (["--log-opt", "max-buffer-size=1m"], "logger: max-buffer-size option is only supported with 'mode=non-blocking'"),
+    (["--log-opt", "mode=non-blocking", "--log-opt", "max-buffer-size=x"], "error parsing option max-buffer-size: invalid size: 'x'"),
+    (["--log-opt", "max-size=x"], "failed to initialize logging driver: invalid size: 'x'"),
+    (["--log-opt", "max-size=0"], "failed to initialize logging driver: max-size must be a positive number"),
+    (["--log-opt", "max-file=0"], "failed to initialize logging driver: max-file cannot be less than 1"),
+    (["--log-opt", "max-file=x"], 'failed to initialize logging driver: strconv.Atoi: parsing "x": invalid syntax'),
+    (["--log-opt", "compress=x"], 'failed to initialize logging driver: strconv.ParseBool: parsing "x": invalid syntax'),
+    (["--log-opt", "max-file=1", "--log-opt", "compress=true"],
+     "failed to initialize logging driver: compress cannot be true when max-file is less than 2 or max-size is not set"),
+]
+
+
+@pytest.mark.parametrize("flags, words", REFUSED, ids=lambda value: "-".join(value) if isinstance(value, list) else "")
+def test_a_log_option_that_cannot_be_is_refused_in_dockers_words(cli, image, flags, words):
+    result = cli("run", "--name", "refused", *flags, image, "true")
+    # dockerd itself finds some of them when it starts what it has made.
+    cli("rm", "-f", "refused")
+    assert result.code == 125 and f"Error response from daemon: {words}" in result.err.replace("docker: ", "").replace("apus: ", ""), result
+
+
+def test_drivers_are_listed_and_inspect_tells_driver_and_options(cli, own_daemon, image, box):
+    assert set(json.loads(cli("info", "-f", "{{json .Plugins.Log}}").ok())) >= {"json-file", "local"}
+    assert cli("info", "-f", "{{.LoggingDriver}}").line() == "json-file"
+    name = box("echo hello", "--log-driver", "local", "--log-opt", "max-size=1m", "--log-opt", "max-file=7")
+    assert json.loads(cli.inspect(name, "{{json .HostConfig.LogConfig}}")) == {"Type": "local", "Config": {"max-size": "1m", "max-file": "7"}}
+    assert cli.inspect(name, "{{.LogPath}}") == "" and cli("logs", name).ok() == "hello\n"
+
+
+def test_without_a_log_nothing_is_written_and_nothing_read(cli, own_daemon, box):
+    name = box("echo hello", "--log-driver", "none")
+    result = cli("logs", name)
+    assert result.code == 1 and "configured logging driver does not support reading" in result.err
+    folder = f"{own_daemon.data}/containers/{cli.inspect(name, '{{.Id}}')}"
+    assert not [entry for entry in os.listdir(folder) if entry.startswith("log")]
+
+
+def log_files(daemon, cli, name):
+    folder = f"{daemon.data}/containers/{cli.inspect(name, '{{.Id}}')}"
+    return sorted(f"{folder}/{entry}" for entry in os.listdir(folder) if re.fullmatch(r"log(\.\d+)?", entry))
+
+
+def test_a_log_keeps_to_its_size_and_number_of_files(cli, own_daemon, box):
+    name = box("seq 1 30000", "--log-opt", "max-size=100k", "--log-opt", "max-file=3", "--log-opt", "compress=false")
+    files = log_files(own_daemon, cli, name)
+    assert len(files) == 3 and all(os.path.getsize(path) <= 100_000 for path in files)
+    numbers = [int(word) for word in cli("logs", name).ok().split()]
+    assert numbers == list(range(numbers[0], 30_001)) and len(numbers) > 8000
+    assert cli("logs", "--tail", "5000", name).ok().split() == [str(number) for number in range(25_001, 30_001)]
+
+
+def test_S06_following_across_rotations_is_complete(cli, box):
+    script = "n=0; while [ $n -lt 30 ]; do n=$((n+1)); seq $((n*2000-1999)) $((n*2000)); usleep 100000; done"
+    name = box(script, "--log-opt", "max-size=100k", "--log-opt", "max-file=3", wait=False)
+    assert cli("logs", "-f", name).ok().split() == [str(number) for number in range(1, 60_001)]
+
+
+def test_clearing_leaves_what_comes_afterwards(apus, cli, box):
+    name = box("echo before; while [ ! -e /go ]; do usleep 10000; done; echo after", wait=False)
+    wait_until(lambda: "before" in cli("logs", name).out, "the first line")
+    follower = cli.start("logs", "-f", name, stdout=subprocess.PIPE, text=True)
+    assert follower.stdout.readline() == "before\n"
+    assert apus("logs", "--clear", name).ok() == ""
+    assert cli("logs", name).ok() == ""
+    cli("exec", name, "touch", "/go").ok()
+    assert follower.communicate(timeout=20)[0] == "after\n" and follower.returncode == 0
+    assert cli("logs", name).ok() == "after\n"
+    apus("logs", "--clear", name).ok()
+    assert cli("logs", name).ok() == ""
+    cli("start", name).ok()
+    cli("wait", name).ok()
+    assert cli("logs", name).ok() == "before\nafter\n"
+
+
+def test_details_show_what_the_options_choose(cli, box):
+    options = ["labels=a/b,none", "labels-regex=^x", "env=PLACE", "env-regex=^Z", "tag={{.Name}}/{{.ID}}"]
+    name = box("echo hello", *[word for option in options for word in ("--log-opt", option)], "-l", "a/b=c d", "-l", "xyz=1", "-l", "y=2",
+               "-e", "PLACE=here=there", "-e", "ZETA=6", "-e", "OTHER=7")
+    tag = f"{name}%2F{cli.inspect(name, '{{.Id}}')[:12]}"
+    assert cli("logs", "--details", name).ok() == f"PLACE=here%3Dthere,ZETA=6,a%2Fb=c+d,tag={tag},xyz=1 hello\n"
+
+
+def test_attack_C10_a_long_line_has_one_time_and_odd_bytes_are_as_they_were(cli, box):
+    name = box("head -c 50000 /dev/zero | tr '\\0' x; printf '\\nend\\0\\377\\033[31m'")
+    raw = cli("logs", "-t", name).raw
+    lines = raw.split(b"\n")
+    assert len(lines) == 2 and lines[0].split(b" ")[1] == b"x" * 50_000
+    assert lines[1].split(b" ", 1)[1] == b"end\0\xff\033[31m"
+
+
+def test_the_daemons_own_driver_is_that_of_containers_that_name_none(workspace, registry):
+    daemon = Daemon(os.path.join(workspace, f"l{len(os.listdir(workspace))}"))
+    os.makedirs(daemon.folder)
+    flags = ["--log-driver", "local", "--log-opt", "max-size=1m", "--bridge", "none"]
+    daemon.start(*flags)
+    try:
+        client = Client("apus", CLIENTS["apus"], daemon.host, workspace)
+        client("create", "--name", "plain", f"{registry.host}/busybox", "true").ok()
+        client("create", "--name", "other", "--log-driver", "json-file", f"{registry.host}/busybox", "true").ok()
+        assert client("info", "-f", "{{.LoggingDriver}}").line() == "local"
+        assert json.loads(client.inspect("plain", "{{json .HostConfig.LogConfig}}")) == {"Type": "local", "Config": {"max-size": "1m"}}
+        assert json.loads(client.inspect("other", "{{json .HostConfig.LogConfig}}")) == {"Type": "json-file", "Config": {}}
+        client("rm", "plain", "other").ok()
+    finally:
+        assert daemon.stop() == 0
+    refused = subprocess.run([f"{BUILD}/apusd", "--log-driver", "local", "--log-opt", "x=1", "--data-root", daemon.data, "--exec-root", daemon.run],
+                             capture_output=True, text=True, check=False)
+    assert refused.returncode == 1 and "unknown log opt 'x' for log driver local" in refused.stderr

@@ -1,0 +1,119 @@
+"""The log when its disk stalls or is full, and when it is cleared."""
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from shim_client import FAILED_PRECONDITION, Refused, log_text, message, read_log, wait_until
+from shim_fixtures import shim, shims  # noqa: F401
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
+
+
+@contextlib.contextmanager
+def stalled_disk(pid):
+    """The thread that writes to disk stands still, as it does in a write to a disk that does not answer."""
+    threads = [int(name) for name in os.listdir(f"/proc/{pid}/task") if int(name) != pid]
+    for thread in threads:
+        assert LIBC.ptrace(PTRACE_SEIZE, thread, None, None) == 0, ctypes.get_errno()
+        assert LIBC.ptrace(PTRACE_INTERRUPT, thread, None, None) == 0, ctypes.get_errno()
+        os.waitpid(thread, WALL)
+    try:
+        yield
+    finally:
+        for thread in threads:
+            assert LIBC.ptrace(PTRACE_DETACH, thread, None, None) == 0, ctypes.get_errno()
+
+
+def non_blocking(buffer_bytes):
+    return {"delivery": message(f2=True, f3=buffer_bytes)}
+
+
+SCRIPT = "echo begin; while [ ! -e /tmp/go ]; do usleep 10000; done; seq 1 100000; : > /tmp/written; while [ ! -e /tmp/end ]; do usleep 10000; done; echo end"
+
+
+def test_S06_a_stalled_disk_does_not_hold_up_a_payload_that_shall_not_wait_and_what_is_dropped_is_counted(shim):
+    shim.run("sh", "-c", SCRIPT, options=non_blocking(100_000))
+    wait_until(lambda: log_text(shim.log) == b"begin\n", "the payload")
+    tmp = shim.bundle / "rootfs/tmp"
+    with stalled_disk(shim.pid):
+        (tmp / "go").touch()
+        wait_until((tmp / "written").exists, "the payload to go on")
+    wait_until(lambda: b"[apus: " in log_text(shim.log), "the marker, though nothing more is written")
+    (tmp / "end").touch()
+    shim.wait()
+    lines = log_text(shim.log).decode().splitlines()
+    assert lines[0] == "begin" and lines[-1] == "end"
+    markers = [place for place, line in enumerate(lines) if line.startswith("[apus: ")]
+    dropped = sum(int(lines[place].split()[1]) for place in markers)
+    assert dropped == shim.supervise("Describe")[6] > 400_000
+    assert all(lines[place].endswith("bytes of output were dropped here: the log's disk did not keep up]") for place in markers)
+    kept = "\n".join(lines[1:markers[0]])
+    assert "\n".join(map(str, range(1, 100_001))).startswith(kept) and len(kept) <= 100_000 + 65_536
+
+
+def test_S06_a_stalled_disk_holds_up_a_payload_that_shall_wait_and_nothing_is_missing(shim):
+    shim.run("sh", "-c", SCRIPT)
+    wait_until(lambda: log_text(shim.log) == b"begin\n", "the payload")
+    tmp = shim.bundle / "rootfs/tmp"
+    with stalled_disk(shim.pid):
+        (tmp / "go").touch()
+        # The shim is idle because all is full, and says so to whoever asks.
+        wait_until(lambda: Path(f"/proc/{shim.pid}/wchan").read_text() == "do_epoll_wait", "the shim to be idle")
+        assert shim.supervise("Describe")[2] == shim.pid and not (tmp / "written").exists()
+    (tmp / "end").touch()
+    shim.wait()
+    assert log_text(shim.log).decode().split() == ["begin", *map(str, range(1, 100_001)), "end"]
+
+
+def test_a_disk_that_has_room_again_is_told_what_is_missing(shim):
+    disk = shim.folder / "disk"
+    disk.mkdir()
+    shim.make_bundle("sh", "-c", SCRIPT)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=True)
+    try:
+        shim.log = disk / "log"
+        shim.begin()
+        shim.create()
+        shim.start()
+        tmp = shim.bundle / "rootfs/tmp"
+        (tmp / "go").touch()
+        wait_until((tmp / "written").exists, "the payload to go on")
+        wait_until(lambda: shim.supervise("SynchronizeLog") == {} and shim.supervise("Describe").get(6, 0) > 0, "the loss")
+        subprocess.run(["mount", "-o", "remount,size=4m", disk], check=True)
+        (tmp / "end").touch()
+        shim.wait()
+        lines = log_text(shim.log).decode().splitlines()
+        told = [line for line in lines if line.startswith("[apus: ")]
+        assert lines[-1] == "end" and f"write {shim.log}: ENOSPC" in told[-1]
+        assert sum(int(line.split()[1]) for line in told) == shim.supervise("Describe")[6]
+        shim.delete()
+        shim.shut_down()
+    finally:
+        shim.clean()
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_what_is_logged_can_be_cleared_meanwhile(shim):
+    shim.run("sh", "-c", "seq 1 20000; while [ ! -e /tmp/go ]; do usleep 10000; done; echo after", options={"file_bytes": 100_000, "files": 3})
+    wait_until(lambda: shim.supervise("SynchronizeLog") == {} and log_text(shim.log).endswith(b"\n20000\n"), "the lines")
+    before, _ = read_log(shim.log)
+    assert shim.supervise("ClearLog") == {}
+    assert read_log(shim.log) == (before + 1, [])
+    assert sorted(path.name for path in shim.log.parent.glob("box.log*")) == ["box.log", "box.log.index"]
+    (shim.bundle / "rootfs/tmp/go").touch()
+    shim.wait()
+    assert log_text(shim.log) == b"after\n"
+
+
+def test_a_container_without_a_log_has_none_to_clear(shim):
+    shim.log = ""
+    shim.run("sleep", "60")
+    with pytest.raises(Refused) as refused:
+        shim.supervise("ClearLog")
+    assert refused.value.code == FAILED_PRECONDITION
