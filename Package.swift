@@ -114,7 +114,7 @@ let package = Package(
         module("EngineAPI", in: "Base", uses: ["CoreTypes"]),
         // 3
         module("RuntimeCore", in: "Runtime", uses: ["Cgroups", "Seccomp", "Netlink", "Rootfs"], isOrdered: true),
-        module("ShimCore", in: "Shim", uses: ["ShimProtocol", "Cgroups", "LinuxSyscalls"]),
+        module("ShimCore", in: "Shim", uses: ["ShimProtocol", "Cgroups", "LinuxSyscalls", "CZstd"]),
         cLibrary("CCrypto", in: "Storage", package: "libcrypto"),
         module("ContentStore", in: "Storage", uses: ["OCISpec", "CoreTypes", "LinuxSyscalls", "CCrypto"]),
         cLibrary("CCurl", in: "Images", package: "libcurl"),

@@ -80,6 +80,26 @@ def test_a_log_keeps_to_its_size_and_number_of_files(cli, own_daemon, box):
     assert cli("logs", "--tail", "5000", name).ok().split() == [str(number) for number in range(25_001, 30_001)]
 
 
+def test_a_compressed_log_reads_as_the_plain_one(cli, own_daemon, box):
+    name = box("seq 1 60000; date +%s > /when; sleep 1; seq 60001 100000", "--log-opt", "max-size=300k", "--log-opt", "max-file=9")
+    files = log_files(own_daemon, cli, name)[1:]
+
+    def compressed():
+        return all(open(path, "rb").read(4) == b"\x28\xb5\x2f\xfd" for path in files)
+
+    wait_until(compressed, "the compression")
+    expected = [str(number) for number in range(1, 100_001)]
+    assert len(files) == 8 and sum(os.path.getsize(path) for path in files) < 1_500_000
+    assert cli("logs", name).ok().split() == expected
+    assert cli("logs", "--tail", "50000", name).ok().split() == expected[-50_000:]
+    moments = cli("logs", "-t", name).ok().splitlines()
+    moment = moments[59_000].split()[0]
+    since = cli("logs", "--since", moment, name).ok().split()
+    assert since == expected[-len(since):] and since[0] == next(line.split()[1] for line in moments if line >= moment)
+    until = cli("logs", "--until", moment, name).ok().split()
+    assert until == expected[:len(until)] and len(until) >= 59_000
+
+
 def test_S06_following_across_rotations_is_complete(cli, box):
     script = "n=0; while [ $n -lt 30 ]; do n=$((n+1)); seq $((n*2000-1999)) $((n*2000)); usleep 100000; done"
     name = box(script, "--log-opt", "max-size=100k", "--log-opt", "max-file=3", wait=False)

@@ -2,9 +2,8 @@
 import contextlib
 import ctypes
 import os
-import signal
+import struct
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -117,3 +116,38 @@ def test_a_container_without_a_log_has_none_to_clear(shim):
     with pytest.raises(Refused) as refused:
         shim.supervise("ClearLog")
     assert refused.value.code == FAILED_PRECONDITION
+
+
+ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def test_files_that_are_written_no_more_are_compressed_without_a_daemon_and_nothing_is_missing(shim):
+    script = "for part in 1 2 3 4 5 6; do seq $((part*20000-19999)) $((part*20000)); while [ ! -e /tmp/go$part ]; do usleep 10000; done; done"
+    shim.run("sh", "-c", script, options={"file_bytes": 700_000, "files": 4, "delivery": message(f1=True)})
+    older = [Path(f"{shim.log}.{number}") for number in (1, 2, 3)]
+    for part in range(1, 7):
+        wait_until(lambda: shim.supervise("SynchronizeLog") == {} and log_text(shim.log).endswith(f"\n{part * 20_000}\n".encode()), "the lines")
+        wait_until(lambda: all(path.read_bytes()[:4] == ZSTD for path in older if path.exists()), "the compression")
+        (shim.bundle / f"rootfs/tmp/go{part}").touch()
+    shim.wait()
+    shim.delete()
+    shim.shut_down()
+    text = b""
+    for path in reversed(older):
+        assert path.read_bytes()[:4] == ZSTD and path.stat().st_size < 350_000
+        plain = shim.folder / "plain"
+        plain.write_bytes(subprocess.run(["zstd", "-dc"], input=path.read_bytes(), capture_output=True, check=True).stdout)
+        text += log_text(plain)
+    numbers = [int(word) for word in (text + log_text(shim.log)).split()]
+    assert numbers == list(range(numbers[0], 120_001)) and len(numbers) > 80_000
+    assert not Path(f"{shim.log}.packing").exists() and Path(f"{shim.log}.3.index").exists()
+
+
+def test_what_a_killed_shim_left_uncompressed_is_compressed_by_the_next_one(shim):
+    record = struct.pack("<IqBBH", 5, 1, 1, 0, 0) + b"first" + struct.pack("<I", 5)
+    for name, sequence in ((f"{shim.log}.1", 6), (f"{shim.log}", 7)):
+        Path(name).write_bytes(b"APUSLOG\n" + struct.pack("<IIQ", 1, 0, sequence) + record * 9)
+    Path(f"{shim.log}.packing").write_bytes(b"torn")
+    shim.run("sleep", "60", options={"files": 2, "delivery": message(f1=True)})
+    wait_until(lambda: Path(f"{shim.log}.1").read_bytes()[:4] == ZSTD, "the compression")
+    wait_until(lambda: not Path(f"{shim.log}.packing").exists(), "the working file to go")

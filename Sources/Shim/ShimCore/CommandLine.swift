@@ -11,6 +11,8 @@ package struct ShimInvocation: Equatable, Sendable {
         case delete
         /// Be the shim that `start` began.
         case serve
+        /// Compress a file of the container's log that is written no more.
+        case packLog = "pack-log"
         /// Print the version: `-v`.
         case version
     }
@@ -21,6 +23,9 @@ package struct ShimInvocation: Equatable, Sendable {
     package var bundle = ""
     /// The descriptor that `serve` listens on.
     package var listener: Int32 = -1
+    /// The container's log, and which of its files `pack-log` compresses.
+    package var logPath = ""
+    package var logSequence: UInt64 = 0
 
     /// Reads arguments and environment.
     /// - Parameter environment: `KEY=value` each.
@@ -43,7 +48,7 @@ package struct ShimInvocation: Equatable, Sendable {
             switch name {
             case "debug": continue
             case "v", "version": wantsVersion = true
-            case "namespace", "id", "address", "publish-binary", "bundle", "directory", "events", "listener":
+            case "namespace", "id", "address", "publish-binary", "bundle", "directory", "events", "listener", "log", "sequence":
                 guard let given = value ?? words.popFirst() else {
                     throw ShimError(.invalidRequest, "flag -\(name)", cause: "needs a value")
                 }
@@ -73,6 +78,8 @@ package struct ShimInvocation: Equatable, Sendable {
         case "bundle": bundle = value
         case "events": configuration.eventsAddress = value
         case "listener": listener = Int32(value) ?? -1
+        case "log": logPath = value
+        case "sequence": logSequence = UInt64(value) ?? 0
         case "address": containerdAddress = value
         default: break
         }

@@ -146,6 +146,7 @@ final class ContainerTask {
 
     private func openLog(_ completion: @escaping (ShimError?) -> Void) {
         guard let disk, let log = options.log else { return completion(nil) }
+        if log.delivery.compresses { context.pack(log, of: disk) }
         disk.openLog(log) { problem in
             completion(problem.map { ShimError(.kernel, "log \(log.path)", cause: $0) })
         }

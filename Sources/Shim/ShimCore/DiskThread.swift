@@ -16,6 +16,7 @@ final class DiskThread {
         /// Output that could not wait for the disk was dropped here.
         case dropped(LogRecord.Stream, unixNanoseconds: Int64, byteCount: UInt64)
         case clearLog
+        case adoptPackedLog(sequence: UInt64)
         case writeDurably([UInt8], path: String)
         case nothing
     }
@@ -29,6 +30,8 @@ final class DiskThread {
     private var completions: [UInt64: Completion] = [:]
     private var nextNumber: UInt64 = 1
     private var roomWaiters: [() -> Void] = []
+    /// Called with the number of each file of the log that is written no more, where such are to be compressed.
+    var onRotation: ((UInt64) -> Void)?
     /// Output that may wait for the disk before more of it is dropped; nil where the payload waits.
     private var dropLimitByteCount: Int?
     /// Dropped since the log was told of it last.
@@ -102,10 +105,11 @@ final class DiskThread {
     private func collect() {
         // An eventfd of ours cannot fail but by being empty.
         _ = try? shared.done.take()
-        let (finished, hasRoom) = shared.state.withLock { state in
-            defer { state.finished = [] }
-            return (state.finished, state.queuedByteCount <= Self.maximumQueuedByteCount / 2)
+        let (finished, rotated, hasRoom) = shared.state.withLock { state in
+            defer { (state.finished, state.rotated) = ([], []) }
+            return (state.finished, state.rotated, state.queuedByteCount <= Self.maximumQueuedByteCount / 2)
         }
+        for sequence in rotated { onRotation?(sequence) }
         // Also when nothing more comes for a while.
         if hasRoom { tellDrops(unixNanoseconds: unixNanoseconds()) }
         for report in finished { completions.removeValue(forKey: report.number)?(report.problem) }
@@ -144,6 +148,7 @@ private final class SharedQueue: Sendable {
         var queuedByteCount = 0
         var finished: [FinishedJob] = []
         var droppedByteCount: UInt64 = 0
+        var rotated: [UInt64] = []
     }
 
     let state = Mutex(State())
@@ -216,6 +221,7 @@ private final class DiskWriter {
                 let text = LogMarker.dropped(byteCount)
                 write(LogRecord(unixNanoseconds: time, stream: stream, isPartial: false, text: text[...]))
             case .clearLog: try log?.clear()
+            case .adoptPackedLog(let sequence): try log?.adoptPacked(sequence)
             case .writeDurably(let bytes, let path): try writeFileDurably(bytes, to: FilePath(path))
             case .nothing: log?.tellLoss(unixNanoseconds: unixNanoseconds())
             }
@@ -228,6 +234,8 @@ private final class DiskWriter {
     private func flush() {
         guard let log else { return }
         log.flush()
+        let rotated = log.takeRotated()
+        if !rotated.isEmpty { shared.state.withLock { $0.rotated += rotated } }
         let lost = log.lostByteCount - reportedByteCount
         guard lost > 0 else { return }
         reportedByteCount = log.lostByteCount

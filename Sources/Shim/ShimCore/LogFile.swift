@@ -46,6 +46,8 @@ final class LogFile {
     /// The last record's time: the clock may be set back, but the log's never goes back while a shim lives.
     private var lastUnixNanoseconds = Int64.min
     private var condition = Condition.whole
+    /// Files that are written no more since this was asked last, where they are to be compressed.
+    private var rotatedSequences: [UInt64] = []
 
     private enum Condition {
         case whole
@@ -73,6 +75,8 @@ final class LogFile {
         }
         sequence = header.sequence
         byteCount = validByteCount
+        // A shim that was killed may have left the last one as it was.
+        if sequence > 1, Self.sequence(of: "\(configuration.path).1") == sequence - 1 { noteRotated(sequence - 1) }
         if validByteCount < size {
             try setSize(of: file.number, bytes: Int64(clamping: validByteCount), subject: configuration.path)
         }
@@ -164,6 +168,35 @@ final class LogFile {
         if paths.count == 1 { do throws(SyscallError) { try removeFile(paths[0]) } catch  where error.isMissing {} }
         condition = .headless
         try begin()
+        noteRotated(sequence - 1)
+    }
+
+    private func noteRotated(_ sequence: UInt64) {
+        guard configuration.delivery.compresses, configuration.fileCount > 1, sequence > 0 else { return }
+        rotatedSequences.append(sequence)
+    }
+
+    /// The numbers of files that are to be compressed, each once.
+    func takeRotated() -> [UInt64] {
+        defer { rotatedSequences = [] }
+        return rotatedSequences
+    }
+
+    /// Puts a compressed file in the place of the one that it was made of, wherever rotation has moved that.
+    func adoptPacked(_ packedSequence: UInt64) throws(SyscallError) {
+        let packed = FilePath(PackLogCommand.targetPath(of: configuration.path))
+        let paths = LogLimits.paths(of: configuration.path, fileCount: configuration.fileCount)
+        let place = Int(clamping: sequence - min(packedSequence, sequence))
+        guard place > 0, place < paths.count, Self.sequence(of: paths[place]) == packedSequence else { return try removeFile(packed) }
+        try renameFile(packed, to: FilePath(paths[place]))
+    }
+
+    /// nil for a file that is not there, or compressed already.
+    private static func sequence(of path: String) -> UInt64? {
+        guard let file = try? openFile(FilePath(path), [.readOnly, .noFollow]),
+            let bytes = try? readChunk(file.number, limitBytes: LogFileHeader.byteCount)
+        else { return nil }
+        return (try? LogFileHeader(decoding: bytes))?.sequence
     }
 
     /// Begins the current file, which is not there or empty.

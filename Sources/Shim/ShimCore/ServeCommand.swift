@@ -107,8 +107,9 @@ private final class ShimLife {
             guard let server else { return context.loop.stop() }
             server.whenDrained(limit: farewellLimit) { [unowned self] in context.loop.stop() }
         }
-        context.whenOnDisk(limit: farewellLimit) { [unowned self] in
+        let sayFarewell = { [unowned self] in
             if let publisher { publisher.whenDrained(limit: farewellLimit, leave) } else { leave() }
         }
+        context.whenOnDisk(limit: farewellLimit) { [unowned self] in context.whenPacked(limit: farewellLimit, sayFarewell) }
     }
 }

@@ -9,6 +9,7 @@ final class ShimContext {
     private var disk: DiskThread?
     private let publisher: EventPublisher?
     private var subscribers: [ServerCall] = []
+    private var packing: LogPacking?
 
     /// Event streams at once.
     static let maximumSubscriberCount = 64
@@ -38,6 +39,19 @@ final class ShimContext {
         let once = Once(action)
         loop.after(limit, once.run)
         disk.submit(.nothing) { _ in once.run() }
+    }
+
+    /// Has the log's files compressed that are written no more.
+    func pack(_ log: LogConfiguration, of disk: DiskThread) {
+        let packing = LogPacking(log, disk: disk, context: self)
+        self.packing = packing
+        disk.onRotation = packing.rotated
+    }
+
+    /// Calls `action` when none of our processes compresses a log, at the latest after `limit`.
+    func whenPacked(limit: Duration, _ action: @escaping () -> Void) {
+        guard let packing else { return action() }
+        packing.whenIdle(limit: limit, action)
     }
 
     /// Tells containerd, or whoever subscribed.

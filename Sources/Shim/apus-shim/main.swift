@@ -19,6 +19,7 @@ do throws(ShimError) {
     case .delete: answer = try DeleteCommand.run(invocation).encoded()
     case .version: answer = Array("apus-shim \(ShimConfiguration.version)\n".utf8)
     case .serve: try ServeCommand.run(invocation)
+    case .packLog: try PackLogCommand.run(invocation)
     }
     do throws(SyscallError) {
         try writeAll(answer, to: 1, subject: "standard output")

@@ -7,7 +7,7 @@ final class LogFile: Sendable {
     static let chunkBytes = 65_536
 
     let sequence: UInt64
-    private let file: OwnedFD
+    private let contents: any LogContents
     /// nil where there is none, or that of another file, as when rotation renames just now: then the file is read from its start.
     private let index: LogIndexReader?
 
@@ -18,14 +18,15 @@ final class LogFile: Sendable {
             where error.errno
             == Errno.noSuchFileOrDirectory.rawValue
         { return nil }
-        let bytes = try readChunk(opened.number, limitBytes: LogFileHeader.byteCount, subject: path)
+        let start = try readChunk(opened.number, limitBytes: PackedLogTable.magic.count, subject: path)
+        contents = start == PackedLogTable.magic ? try PackedLog(opened, path: path) : PlainLog(opened)
+        let bytes = try contents.read(at: 0, limitBytes: LogFileHeader.byteCount)
         let header: LogFileHeader
         do throws(WireError) { header = try LogFileHeader(decoding: bytes) } catch {
             if error.code == .truncated { return nil }
             throw SyscallError("read", "\(path): \(error)", errno: Errno.badMessage.rawValue)
         }
         sequence = header.sequence
-        file = opened
         index = LogIndexReader(logPath: path, sequence: header.sequence)
     }
 
@@ -47,12 +48,11 @@ final class LogFile: Sendable {
     }
 
     /// Bytes in the file now.
-    func byteCount() throws(SyscallError) -> Int64 { try fileStatus(of: file.number).sizeBytes }
+    func byteCount() throws(SyscallError) -> Int64 { try contents.byteCount() }
 
     /// Bytes from `offset`; empty at the end.
     func read(at offset: Int64, limitBytes: Int = chunkBytes) throws(SyscallError) -> [UInt8] {
-        try seek(file.number, to: offset)
-        return try readChunk(file.number, limitBytes: limitBytes)
+        try contents.read(at: offset, limitBytes: limitBytes)
     }
 
     // MARK: - Places
