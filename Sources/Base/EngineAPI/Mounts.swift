@@ -41,6 +41,8 @@ public struct BindOptions: EngineDocument {
     @OmittedWhenZero public var readOnlyNonRecursive: Bool = false
     /// From 1.44.
     @OmittedWhenZero public var readOnlyForceRecursive: Bool = false
+    /// How the owners of files are shown, `idmap=uids=FILE-SHOWN-COUNT;gids=…`; an addition of this engine's.
+    @OmittedWhenZero public var ownerMapping: String = ""
 
     /// Every field at its zero value.
     public init() {}
@@ -48,6 +50,7 @@ public struct BindOptions: EngineDocument {
     private enum CodingKeys: String, CodingKey {
         case propagation = "Propagation", nonRecursive = "NonRecursive", createMountpoint = "CreateMountpoint"
         case readOnlyNonRecursive = "ReadOnlyNonRecursive", readOnlyForceRecursive = "ReadOnlyForceRecursive"
+        case ownerMapping = "IDMap"
     }
 }
 

@@ -20,6 +20,23 @@ extension EngineRoutes {
                 try await engine.removeVolume(request.name, force: request.query.flag("force"))
                 return .empty(.noContent)
             },
+            Route(.POST, "/volumes/{}/rename") { request in
+                try await engine.renameVolume(request.name, to: request.query["name"])
+                return .empty(.noContent)
+            },
+            Route(.POST, "/volumes/{}/clone") { request in
+                try .document(try await engine.cloneVolume(request.name, as: request.query["name"]), status: .created)
+            },
+            Route(.GET, "/volumes/{}/export") { request in
+                .streamed(contentType: "application/x-tar", headAtOnce: false) { writer in
+                    try await engine.exportVolume(request.name, to: { try await writer.write($0) })
+                }
+            },
+            Route(.POST, "/volumes/{}/import", takesStream: true) { request in
+                let body = try request.bodyStream()
+                try await engine.importVolume(request.name, body: { try await body.next() })
+                return .empty(.noContent)
+            },
             Route(.PUT, "/volumes/{}") { _ in
                 throw APIError(
                     .serviceUnavailable,

@@ -90,7 +90,7 @@ struct Unpacking {
 
     private mutating func placeDirectory(_ entry: TarEntry, at path: EntryPath) throws(ArchiveError) {
         // The directory that everything goes into is the tree's own, not the archive's.
-        if !rules.isLayer && path.name == nil { return }
+        if rules.sparesRoot && path.name == nil { return }
         let directory = try tree.makeDescribed(path, printable: entry.printable)
         try describe(directory, by: entry)
         directoryTimes.append((path.components, time(of: entry)))

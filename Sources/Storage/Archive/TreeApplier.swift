@@ -22,9 +22,10 @@ package struct TreeApplier: Sendable {
     /// - Parameters:
     ///   - replacesKinds: whether a directory may take the place of something else, and something else that of a directory.
     ///   - owner: nil is who the archive says.
-    package init(replacesKinds: Bool, owner: Owner? = nil, limits: ArchiveLimits = .layer) {
+    ///   - sparesRoot: whether the directory that is unpacked into keeps its own owner, mode and times.
+    package init(replacesKinds: Bool, owner: Owner? = nil, sparesRoot: Bool = true, limits: ArchiveLimits = .layer) {
         self.limits = limits
-        rules = UnpackingRules(isLayer: false, replacesKinds: replacesKinds, owner: owner)
+        rules = UnpackingRules(isLayer: false, sparesRoot: sparesRoot, replacesKinds: replacesKinds, owner: owner)
     }
 
     /// Unpacks `source`, plain, gzip or zstd.
@@ -47,6 +48,8 @@ package struct TreeApplier: Sendable {
 struct UnpackingRules: Sendable {
     /// Whether the tree is a layer, with marks for what it hides of those below.
     var isLayer = true
+    /// Whether the directory that is unpacked into keeps its own owner, mode and times.
+    var sparesRoot = false
     var replacesKinds = true
     var owner: TreeApplier.Owner?
 

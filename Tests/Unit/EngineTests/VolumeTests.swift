@@ -2,6 +2,7 @@
 import CoreTypes
 import EngineAPI
 import LinuxSyscalls
+import OCISpec
 import Testing
 
 @testable import Engine
@@ -45,6 +46,28 @@ import Testing
         ])
     func refusedWords(text: String, message: String) {
         #expect(refusal { _ = try VolumeRequest(parsing: text) }?.message == message)
+    }
+
+    @Test("owners of a bind's files are shown otherwise by one word, and a volume has no such word")
+    func ownerMappings() throws {
+        let word = "idmap=uids=1000-0-1#0-1000-1;gids=@0-0-1"
+        #expect(try BindMount(parsing: "/srv:/x:ro,\(word)").ownerMapping == word)
+        #expect(try BindMount(parsing: "/srv:/x:\(word)").configuration.options.last == word)
+        for text in ["/srv:/x:idmap", "/srv:/x:idmap=uids=;gids=", "/srv:/x:idmap=uids=0-0-1", "/srv:/x:\(word),\(word)"] {
+            #expect(refusal { _ = try BindMount(parsing: text) }?.message.hasPrefix("invalid mode: ") == true, "\(text)")
+        }
+        #expect(refusal { _ = try VolumeRequest(parsing: "data:/x:\(word)") }?.message == "invalid mode: \(word)")
+    }
+
+    @Test("F10: a path inside a volume is relative, and no .. leads above it", arguments: ["/etc", "..", "a/../../b", "a\0b"])
+    func subpaths(path: String) {
+        var mount = Mount()
+        mount.source = "data"
+        mount.volumeOptions = VolumeOptions()
+        mount.volumeOptions?.subpath = path
+        #expect(refusal { _ = try VolumeRequest(mount, at: "/x") }?.message == "subpath must be a relative path within the volume")
+        mount.volumeOptions?.subpath = "a/../b"
+        #expect(throws: Never.self) { try VolumeRequest(mount, at: "/x") }
     }
 
     @Test("D14: a name is one component of a path", arguments: ["../x", "..", "a/b", ".hidden", "-x", "a\0b", "é1", "x y"])

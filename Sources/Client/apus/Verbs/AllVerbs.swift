@@ -6,7 +6,7 @@ package let allVerbs: [Verb] =
         logoutVerb, logsVerb, pauseVerb, portVerb, psVerb, pullVerb, pushVerb, renameVerb, restartVerb, rmVerb, rmiVerb, runVerb,
         saveVerb, startVerb, statsVerb, stopVerb, tagVerb, topVerb, unpauseVerb, updateVerb, versionVerb, volumeCreateVerb,
         volumeInspectVerb, volumeListVerb, volumePruneVerb, volumeRemoveVerb, waitVerb,
-    ] + networkVerbs
+    ] + networkVerbs + volumeTransferVerbs
 
 /// Docker's verbs that this program will learn, so that their names get a better answer than "unknown command".
 let laterVerbs: Set<String> = [

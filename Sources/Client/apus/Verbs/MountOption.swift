@@ -54,6 +54,8 @@ private struct MountDraft {
         case "target", "dst", "destination": mount.target = value
         case "consistency": mount.consistency = value
         case "bind-recursive": return takeRecursion(value)
+        case "idmap":
+            mount.bindOptions = changed(mount.bindOptions ?? BindOptions()) { $0.ownerMapping = "idmap=\(value)" }
         case "bind-propagation": mount.bindOptions = changed(mount.bindOptions ?? BindOptions()) { $0.propagation = value }
         case "volume-subpath": mount.volumeOptions = changed(mount.volumeOptions ?? VolumeOptions()) { $0.subpath = value }
         case "image-subpath": mount.imageOptions = changed(mount.imageOptions ?? ImageOptions()) { $0.subpath = value }

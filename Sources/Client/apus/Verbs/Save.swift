@@ -22,7 +22,7 @@ let exportVerb = Verb(
 
 /// Writes an archive where `--output` says, or to the standard output. A file comes into being whole or not at all.
 /// - Throws: `Complaint` for a terminal, which has no use for an archive; what `produce` throws.
-private func keepArchive(
+func keepArchive(
     _ arguments: Arguments, _ produce: (@escaping @Sendable ([UInt8]) async throws -> Void) async throws -> Void
 ) async throws {
     guard let path = arguments.string("output"), !path.isEmpty else {

@@ -63,45 +63,20 @@ extension ContainerEngine {
         let place = TreePath(path)
         try await container.checkWritable(place)
         let owner = asUser ? try await container.owner() : nil
-        let pipe = BytePipe(timeout: .seconds(120))
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                do {
-                    while let chunk = try await body() {
-                        try await BlockingWork.run { () throws(EngineError) in try Self.send(chunk, pipe) }
+        try await ArchiveTransfer.receive(body) { pipe in
+            try await container.withRoot(writable: true) { root throws(EngineError) in
+                let found = try finding(path, in: name) { () throws(SyscallError) in try root.openedDirectory(place) }
+                guard found else { throw EngineError(.invalidParameter, "extraction point is not a directory") }
+                do throws(ArchiveError) {
+                    let file: OwnedFD
+                    do throws(SyscallError) { file = try root.file.duplicate() } catch {
+                        throw ArchiveError(.system, doing: "unpack", subject: path, cause: error)
                     }
-                    pipe.finish()
-                } catch {
-                    pipe.fail("\(error)")
-                    throw error
-                }
+                    try TreeApplier(replacesKinds: !keepsKinds, owner: owner).apply(pipe, onto: file, at: FilePath(place.clean))
+                } catch { throw EngineError(unpacking: error) }
             }
-            group.addTask {
-                defer { pipe.abandon() }
-                try await container.withRoot(writable: true) { root throws(EngineError) in
-                    let found = try finding(path, in: name) { () throws(SyscallError) in try root.openedDirectory(place) }
-                    guard found else { throw EngineError(.invalidParameter, "extraction point is not a directory") }
-                    do throws(ArchiveError) {
-                        let file: OwnedFD
-                        do throws(SyscallError) { file = try root.file.duplicate() } catch {
-                            throw ArchiveError(.system, doing: "unpack", subject: path, cause: error)
-                        }
-                        try TreeApplier(replacesKinds: !keepsKinds, owner: owner).apply(pipe, onto: file, at: FilePath(place.clean))
-                    } catch { throw EngineError(unpacking: error) }
-                }
-            }
-            // The unpacker's reason is the better one; a sender is only told that nobody listens.
-            var first: (any Error)?
-            while let result = await group.nextResult() {
-                if case .failure(let error) = result, first == nil || error is EngineError && !(first is EngineError) { first = error }
-            }
-            if let first { throw first }
         }
         await container.tell("extract-to-dir")
-    }
-
-    private static func send(_ chunk: [UInt8], _ pipe: BytePipe) throws(EngineError) {
-        do throws(ArchiveError) { try pipe.send(chunk) } catch { throw EngineError(.unavailable, "\(error)", cause: nil) }
     }
 }
 
@@ -174,7 +149,7 @@ extension EngineError {
 extension Container {
     /// Refuses what lies in a read-only place, in Docker's words.
     func checkWritable(_ place: TreePath) throws(EngineError) {
-        let binds = try MountPlan(document.hostConfig).binds
+        let binds = try document.mountPlan(in: services.volumes.folder).shown
             .filter { place.clean == $0.destination || place.clean.hasPrefix($0.destination + "/") }
         if let bind = binds.max(by: { $0.destination.utf8.count < $1.destination.utf8.count }) {
             if bind.isReadOnly { throw EngineError(.forbidden, "mounted volume is marked read-only") }
@@ -197,28 +172,11 @@ extension Container {
         to write: @escaping @Sendable ([UInt8]) async throws -> Void,
         _ body: @escaping @Sendable (ContainerRoot, inout TreeWriter) throws(ArchiveError) -> Void
     ) async throws {
-        let pipe = ReversePipe<Note>()
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                do throws(EngineError) {
-                    try await self.withRoot(writable: false, alone: alone) { root throws(EngineError) in
-                        try pipe.begin(try begin(root))
-                        do throws(ArchiveError) {
-                            var writer = TreeWriter(.tree) { chunk throws(ArchiveError) in try pipe.send(chunk) }
-                            try body(root, &writer)
-                            try writer.finish()
-                        } catch { throw EngineError(.system, "\(error)", cause: error) }
-                    }
-                    pipe.finish(nil)
-                } catch {
-                    pipe.finish(error)
-                }
+        try await ArchiveTransfer.send(told: told, to: write) { pipe throws(EngineError) in
+            try await self.withRoot(writable: false, alone: alone) { root throws(EngineError) in
+                try pipe.begin(try begin(root))
+                try ArchiveTransfer.write(into: pipe) { writer throws(ArchiveError) in try body(root, &writer) }
             }
-            defer { pipe.abandon() }
-            try await told(try await pipe.note())
-            while let chunk = try await pipe.next() { try await write(chunk) }
-            pipe.abandon()
-            try await group.waitForAll()
         }
     }
 }

@@ -54,7 +54,7 @@ final class ContainerRoot: Sendable {
     /// Shows a bind where the container would have it. What has no place in the tree, or no source, was never seen by the container.
     private static func attach(_ bind: BindMount, in root: borrowing OwnedFD) throws(SyscallError) {
         do throws(SyscallError) {
-            let source = try openTree(FilePath(bind.source), bind.isRecursive ? [.clone, .recursive] : .clone)
+            let source = try bind.openSource()
             let place = try openInRoot(FilePath(bind.destination), .path, root: root)
             let isDirectory = try fileStatus(of: source.number, subject: bind.source).type == .directory
             guard try fileStatus(of: place.number, subject: bind.destination).type == .directory ? isDirectory : !isDirectory else {
@@ -136,7 +136,7 @@ extension Container {
         }
         let mounts: [SnapshotMount]
         do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
-        let (binds, scratch) = (alone ? [] : try MountPlan(document.hostConfig).binds, paths.directory)
+        let (binds, scratch) = (alone ? [] : try document.mountPlan(in: services.volumes.folder).shown, paths.directory)
         return try await BlockingWork.run { () throws(EngineError) in
             let root: ContainerRoot
             do throws(SyscallError) {

@@ -67,6 +67,7 @@ enum Bundle {
         request.findings = try findings(document.hostConfig, cdiFolders: services.configuration.cdiFolders)
         request.findings.namespaces = joined.namespaces
         request.findings.sharedMemory = joined.sharedMemory
+        for pin in VolumePin.pins(of: request.mounts, in: paths) { request.findings.pins[pin.mount.destination] = pin.place.string }
         return try Specification.configuration(for: request)
     }
 
@@ -108,12 +109,12 @@ enum Bundle {
     /// Writes the bundle, and makes the bind mounts' sources that are missing, as Docker does.
     /// - Parameter sharedMemoryBytes: the size of the shared memory that others may join; nil for none.
     static func write(
-        _ specification: RuntimeConfiguration, binds: [BindMount], sharedMemoryBytes: Int64?, network: NetworkAttachment?,
+        _ specification: RuntimeConfiguration, mounts: MountPlan, sharedMemoryBytes: Int64?, network: NetworkAttachment?,
         to paths: ContainerPaths
     ) throws(EngineError) {
         try ExitRecordFile.remove(paths.exitRecord)
         do throws(SyscallError) {
-            for bind in binds where bind.makesSource { try makeSource(bind.source) }
+            for bind in mounts.binds where bind.makesSource { try makeSource(bind.source) }
             try removeDirectory(paths)
             try makeDirectories(paths.bundle.appending(Specification.rootDirectory), mode: 0o711)
             if let sharedMemoryBytes {
@@ -122,6 +123,7 @@ enum Bundle {
                     "shm", onto: paths.sharedMemory, type: "tmpfs", flags: [.noSetUserID, .noExecute, .noDevices],
                     data: "mode=1777,size=\(sharedMemoryBytes)")
             }
+            for pin in VolumePin.pins(of: mounts, in: paths) { try pin.make() }
             let file = try openFile(
                 paths.bundle.appending(RuntimeConfiguration.fileName), [.writeOnly, .create, .exclusive], mode: 0o600)
             try writeAll(specification.encode(), to: file.number, subject: RuntimeConfiguration.fileName)
@@ -155,6 +157,7 @@ enum Bundle {
             // Most containers share none.
             guard [.noSuchFileOrDirectory, .invalidArgument].contains(Errno(rawValue: error.errno)) else { throw error }
         }
+        try VolumePin.removeAll(paths)
         try removeTree(paths.bundle)
     }
 }

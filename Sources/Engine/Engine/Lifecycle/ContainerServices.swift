@@ -36,6 +36,8 @@ struct ContainerPaths: Sendable {
     var execs: FilePath { bundle.appending("execs") }
     /// Where shared memory lies that other containers may join.
     var sharedMemory: FilePath { bundle.appending("shm") }
+    /// Where paths inside volumes are pinned for this run.
+    var pins: FilePath { bundle.appending("pins") }
     /// What the network of this run is.
     var networkRecord: FilePath { bundle.appending(NetworkAttachment.fileName) }
     var log: FilePath { directory.appending("log") }

@@ -166,7 +166,7 @@ extension Container {
                 let host = document.hostConfig
                 let isShareable = try NamespaceModes(host).sharedMemory == .shareable
                 try Bundle.write(
-                    specification, binds: try document.mountPlan(in: services.volumes.folder).binds,
+                    specification, mounts: try document.mountPlan(in: services.volumes.folder),
                     sharedMemoryBytes: isShareable ? DefaultMounts.sharedMemoryBytes(host) : nil, network: network, to: paths)
                 return specification.process
             }

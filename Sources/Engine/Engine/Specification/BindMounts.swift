@@ -2,8 +2,6 @@ internal import OCISpec
 
 /// A path of the host inside the container.
 struct BindMount: Codable, Equatable, Sendable {
-    static let propagations: Set<String> = ["private", "rprivate", "slave", "rslave", "shared", "rshared"]
-
     var source: String
     var destination: String
     /// The options as written, for inspect.
@@ -17,6 +15,10 @@ struct BindMount: Codable, Equatable, Sendable {
     var isRecursive = true
     /// Whether a source that is missing is made, a directory.
     var makesSource = true
+    /// How the owners of its files are shown, `idmap=uids=…;gids=…`; nil is as they are.
+    var ownerMapping: String?
+    /// A path inside the source, which no link leads out of; nil is all of it.
+    var subpath: String?
 
     init(
         source: String, destination: String, isReadOnly: Bool, readsOnlyRecursively: Bool, propagation: String, isRecursive: Bool,
@@ -47,28 +49,10 @@ struct BindMount: Codable, Equatable, Sendable {
         source = cleanedPath(parts[0])
         self.destination = destination
         mode = parts.count == 3 ? parts[2] : ""
-        try takeOptions(mode)
-    }
-
-    private mutating func takeOptions(_ options: String) throws(EngineError) {
-        var kinds: Set<String> = []
-        for option in options.split(separator: ",", omittingEmptySubsequences: false).map(String.init) where !options.isEmpty {
-            let kind: String
-            switch option {
-            case "ro", "rw":
-                isReadOnly = option == "ro"
-                kind = "access"
-            case _ where Self.propagations.contains(option):
-                propagation = option
-                kind = "propagation"
-            // Labels of SELinux, which this host does not have, and hints for other platforms: without effect in Docker as here.
-            case "z", "Z": kind = "label"
-            case "consistent", "cached", "delegated", "default": kind = "consistency"
-            case "nocopy": throw EngineError(.invalidParameter, "invalid volume specification: invalid mode: nocopy is for volumes only")
-            default: throw EngineError(.invalidParameter, "invalid mode: \(options)")
-            }
-            guard kinds.insert(kind).inserted else { throw EngineError(.invalidParameter, "invalid mode: \(options)") }
-        }
+        let words = try MountWords(parsing: mode, for: .hostPath)
+        isReadOnly = words.isReadOnly
+        propagation = words.propagation ?? propagation
+        ownerMapping = words.ownerMapping
     }
 
     /// The mount for the runtime.
@@ -76,7 +60,8 @@ struct BindMount: Codable, Equatable, Sendable {
         // `ro` alone leaves the mounts below the source writable.
         let access = isReadOnly ? ["ro"] + (isRecursive && readsOnlyRecursively ? ["rro"] : []) : ["rw"]
         return MountConfiguration(
-            destination: destination, type: "bind", source: source, options: [isRecursive ? "rbind" : "bind"] + access + [propagation])
+            destination: destination, type: "bind", source: source,
+            options: [isRecursive ? "rbind" : "bind"] + access + [propagation] + (ownerMapping.map { [$0] } ?? []))
     }
 
     /// What the mount asks of the container's root: mounts pass through it only when it is not private itself.

@@ -66,18 +66,30 @@ struct MountPlan: Equatable, Sendable {
         entries.compactMap { if case .wanted(let request) = $0.source { request } else { nil } }
     }
 
+    /// Every volume with a place of its own inside that is shown, in the order of the request.
+    var subpaths: [BindMount] { volumes.filter { $0.subpath != nil } }
+
+    /// Every volume, as a bind of its directory.
+    private var volumes: [BindMount] {
+        entries.compactMap { if case .volume(let volume, let directory) = $0.source { volume.bind(from: directory) } else { nil } }
+    }
+
+    /// Everything of the host that the container shows: binds and volumes.
+    var shown: [BindMount] { binds + volumes }
+
     /// Every bind of a path of the host.
     var binds: [BindMount] {
         entries.compactMap { if case .bind(let bind) = $0.source { bind } else { nil } }
     }
 
     /// The mounts for the runtime.
-    var configurations: [MountConfiguration] {
+    /// - Parameter pins: where paths inside volumes are pinned for this run, by destination.
+    func configurations(pins: [String: String]) -> [MountConfiguration] {
         entries.compactMap { entry in
             switch entry.source {
             case .bind(let bind): bind.configuration
             case .memory(let mount): mount
-            case .volume(let volume, let directory): volume.configuration(from: directory)
+            case .volume(let volume, let directory): volume.bind(from: pins[volume.destination] ?? directory).configuration
             case .wanted: nil
             }
         }
@@ -162,7 +174,7 @@ extension MountPlan {
         if mount.tmpfsOptions != nil { throw .extra("TmpfsOptions") }
         if mount.imageOptions != nil { throw .extra("ImageOptions") }
         let options = mount.bindOptions ?? BindOptions()
-        guard options.propagation.isEmpty || BindMount.propagations.contains(options.propagation) else {
+        guard options.propagation.isEmpty || MountWords.propagations.contains(options.propagation) else {
             throw MountFault("invalid propagation mode: \(options.propagation)")
         }
         guard mount.source.hasPrefix("/") else { throw .relative(mount.source) }
@@ -172,11 +184,16 @@ extension MountPlan {
                 throw MountFault("options ReadOnlyNonRecursive and ReadOnlyForceRecursive conflict")
             }
         }
-        return BindMount(
+        guard options.ownerMapping.isEmpty || MountWords.isOwnerMapping(options.ownerMapping) else {
+            throw MountFault("invalid idmap option: \(options.ownerMapping): it is not like idmap=uids=0-1000-1;gids=0-1000-1")
+        }
+        var bind = BindMount(
             source: cleanedPath(mount.source), destination: destination, isReadOnly: mount.readOnly,
             readsOnlyRecursively: !options.readOnlyNonRecursive,
             propagation: options.propagation.isEmpty ? "rprivate" : options.propagation, isRecursive: !options.nonRecursive,
             makesSource: options.createMountpoint)
+        bind.ownerMapping = options.ownerMapping.isEmpty ? nil : options.ownerMapping
+        return bind
     }
 
     private static func volume(_ mount: Mount, _ destination: String) throws(MountFault) -> VolumeRequest {

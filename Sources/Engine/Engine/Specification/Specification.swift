@@ -38,6 +38,8 @@ struct HostFindings: Sendable {
     var namespaces: [LinuxNamespace.Kind: String] = [:]
     /// What is bound to `/dev/shm`; nil is a file system of the container's own.
     var sharedMemory: String?
+    /// Where paths inside volumes are pinned, by their destinations.
+    var pins: [String: String] = [:]
 }
 
 /// Where the engine keeps the files about names and addresses that a container sees in `/etc`.
@@ -168,7 +170,7 @@ enum Specification {
     // MARK: - Mounts
 
     private static func mounts(of request: SpecificationRequest) throws(EngineError) -> [MountConfiguration] {
-        var asked = request.mounts.configurations
+        var asked = request.mounts.configurations(pins: request.findings.pins)
         asked.append(contentsOf: fileMounts(request).filter { mount in !asked.contains { $0.destination == mount.destination } })
         if request.host.initProcess == true {
             asked.append(

@@ -56,7 +56,8 @@ struct VolumeFolder: Sendable {
     }
 
     /// Makes a volume.
-    func make(_ name: String, _ document: VolumeDocument) throws(EngineError) {
+    /// - Parameter original: the volume whose contents it gets, unless its options mount others in their place.
+    func make(_ name: String, _ document: VolumeDocument, contentsOf original: String? = nil) throws(EngineError) {
         let draft = making.appending(name)
         do throws(SyscallError) {
             do throws(SyscallError) {
@@ -64,6 +65,7 @@ struct VolumeFolder: Sendable {
                 try makeDirectory(draft.appending("_data"), mode: 0o755)
                 // Whatever the daemon's umask.
                 try changeMode(draft.appending("_data"), to: 0o755)
+                if let original, LocalVolumeDriver.mount(document.options) == nil { try copy(original, into: draft.appending("_data")) }
                 try writeFileDurably(try encoded(document), to: draft.appending("volume.json"))
                 try synchronizeDirectory(draft)
                 try renameFile(draft, to: root.appending(name))
@@ -73,6 +75,22 @@ struct VolumeFolder: Sendable {
                 throw error
             }
         } catch { throw .system("create \(name)", error) }
+    }
+
+    /// Copies all that lies in a volume, owner and mode of its directory included.
+    private func copy(_ name: String, into path: FilePath) throws(SyscallError) {
+        let source = try openFile(contents(of: name), [.readOnly, .directory, .noFollow])
+        let target = try openFile(path, [.readOnly, .directory, .noFollow])
+        try copyTree(from: source, onto: target)
+        try synchronizeFileSystem(target.number, subject: name)
+    }
+
+    /// Gives a volume that nothing is mounted on another name.
+    func rename(_ name: String, to new: String) throws(EngineError) {
+        do throws(SyscallError) {
+            try renameFile(root.appending(name), to: root.appending(new))
+            try synchronizeDirectory(root)
+        } catch { throw .system("rename \(name)", error) }
     }
 
     private func encoded(_ document: VolumeDocument) throws(SyscallError) -> [UInt8] {

@@ -12,11 +12,16 @@ struct VolumeMount: Codable, Equatable, Sendable {
     /// Whether an empty volume gets what the image has there.
     var copiesImage = true
 
-    /// The mount for the runtime. - Parameter directory: of the volume on the host.
-    func configuration(from directory: String) -> MountConfiguration {
-        MountConfiguration(
-            destination: destination, type: "bind", source: directory,
-            options: ["rbind"] + (isReadOnly ? ["ro", "rro"] : ["rw"]) + ["rprivate"])
+    /// A path inside the volume, without links on its way that lead out of it; nil is all of it.
+    var subpath: String?
+
+    /// The same as a path of the host. - Parameter directory: of the volume.
+    func bind(from directory: String) -> BindMount {
+        var bind = BindMount(
+            source: directory, destination: destination, isReadOnly: isReadOnly, readsOnlyRecursively: true, propagation: "rprivate",
+            isRecursive: true, makesSource: false)
+        bind.subpath = subpath
+        return bind
     }
 }
 
@@ -28,22 +33,33 @@ struct VolumeRequest: Equatable, Sendable {
     var isReadOnly = false
     var mode = ""
     var copiesImage = true
+    /// A path inside the volume; nil is all of it.
+    var subpath: String?
     /// Of a volume that has to be made.
     var labels: [String: String] = [:]
     var options: [String: String] = [:]
 
     /// `HostConfig.Mounts` of type `volume`.
-    /// - Throws: `.notFound` for a driver that is not there; `.notImplemented` for a path inside the volume.
+    /// - Throws: `.notFound` for a driver that is not there; `.invalidParameter` for a path that leads out of the volume.
     init(_ mount: Mount, at destination: String) throws(EngineError) {
         let asked = mount.volumeOptions ?? VolumeOptions()
         try ContainerEngine.checkVolumeDriver(asked.driverConfig?.name ?? "")
-        if !asked.subpath.isEmpty { throw Refusal.notYet("HostConfig.Mounts with VolumeOptions.Subpath", comesWith: "volumes") }
+        if !asked.subpath.isEmpty {
+            if mount.source.isEmpty {
+                throw EngineError(.invalidParameter, "must not set Subpath when using anonymous volumes")
+            }
+            guard Self.isLocal(asked.subpath) else {
+                throw EngineError(.invalidParameter, "subpath must be a relative path within the volume")
+            }
+            subpath = asked.subpath
+        }
         name = mount.source.isEmpty ? nil : mount.source
         self.destination = destination
         isReadOnly = mount.readOnly
         // What Docker notes where nothing is said.
         mode = "z"
-        copiesImage = !asked.noCopy
+        // What has a path to show is not empty.
+        copiesImage = !asked.noCopy && asked.subpath.isEmpty
         labels = asked.labels
         options = asked.driverConfig?.options ?? [:]
     }
@@ -72,27 +88,20 @@ struct VolumeRequest: Equatable, Sendable {
         name = parts[0]
         // What Docker notes where nothing is said.
         mode = parts.count == 3 ? parts[2] : "z"
-        if parts.count == 3 { try takeOptions(parts[2]) }
+        let words = try MountWords(parsing: parts.count == 3 ? parts[2] : "", for: .volume)
+        isReadOnly = words.isReadOnly
+        copiesImage = words.copiesImage
     }
 
-    private mutating func takeOptions(_ options: String) throws(EngineError) {
-        var kinds: Set<String> = []
-        for option in options.split(separator: ",", omittingEmptySubsequences: false).map(String.init) where !options.isEmpty {
-            let kind: String
-            switch option {
-            case "ro", "rw":
-                isReadOnly = option == "ro"
-                kind = "access"
-            case "nocopy":
-                copiesImage = false
-                kind = "copy"
-            // Labels of SELinux, which this host does not have, and hints for other platforms: without effect in Docker as here.
-            case "z", "Z": kind = "label"
-            case "consistent", "cached", "delegated", "default": kind = "consistency"
-            default: throw EngineError(.invalidParameter, "invalid mode: \(options)")
-            }
-            guard kinds.insert(kind).inserted else { throw EngineError(.invalidParameter, "invalid mode: \(options)") }
+    /// Whether a path is relative, and no `..` leads above where it begins.
+    private static func isLocal(_ path: String) -> Bool {
+        guard !path.hasPrefix("/"), !path.utf8.contains(0) else { return false }
+        var depth = 0
+        for component in path.split(separator: "/") where component != "." {
+            depth += component == ".." ? -1 : 1
+            if depth < 0 { return false }
         }
+        return true
     }
 
     private static func rootRefused(_ text: String) -> EngineError {

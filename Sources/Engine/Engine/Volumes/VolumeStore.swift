@@ -13,6 +13,10 @@ actor VolumeStore {
         var users: Set<ContainerID> = []
         /// Containers that run, or are about to.
         var runs: Set<ContainerID> = []
+        /// Archives and copies that are being made of it, or unpacked into it.
+        var transfers = 0
+
+        var isMounted: Bool { !runs.isEmpty || transfers > 0 }
     }
 
     nonisolated let folder: VolumeFolder
@@ -79,11 +83,7 @@ actor VolumeStore {
     func remove(_ name: String) async throws(EngineError) {
         await claim(name)
         defer { letGo(name) }
-        let document = try find(name)
-        guard let users = volumes[name]?.users, users.isEmpty else {
-            let ids = (volumes[name]?.users ?? []).map(\.text).sorted().joined(separator: ", ")
-            throw EngineError(.conflict, "remove \(name): volume is in use - [\(ids)]")
-        }
+        let document = try unused(name, to: "remove")
         let folder = folder
         try await BlockingWork.run { () throws(EngineError) in
             try folder.unmount(name, document)
@@ -91,6 +91,93 @@ actor VolumeStore {
         }
         volumes[name] = nil
         tell("destroy", name)
+    }
+
+    /// - Throws: `.notFound`, or `.conflict` in Docker's words while a container has the volume, or its contents are read or written.
+    private func unused(_ name: String, to action: String) throws(EngineError) -> VolumeDocument {
+        let document = try find(name)
+        if let users = volumes[name]?.users, !users.isEmpty {
+            let ids = users.map(\.text).sorted().joined(separator: ", ")
+            throw EngineError(.conflict, "\(action) \(name): volume is in use - [\(ids)]")
+        }
+        guard volumes[name]?.transfers == 0 else {
+            throw EngineError(.conflict, "\(action) \(name): volume is in use: it is being exported, imported or cloned")
+        }
+        return document
+    }
+
+    /// Gives a volume another name.
+    /// - Throws: `.notFound`, `.invalidParameter` for a name that cannot be, `.conflict` for one that is taken, or while a container has it.
+    func rename(_ name: String, to new: String) async throws(EngineError) {
+        try VolumeNames.check(new)
+        try await claiming([name, new]) { () throws(EngineError) in
+            let document = try unused(name, to: "rename")
+            guard volumes[new] == nil else { throw Self.taken(new) }
+            let folder = folder
+            try await BlockingWork.run { () throws(EngineError) in
+                try folder.unmount(name, document)
+                try folder.rename(name, to: new)
+            }
+            volumes[new] = volumes.removeValue(forKey: name)
+            tell("rename", new, ["oldName": name])
+        }
+    }
+
+    /// Makes a volume with the options, labels and contents of another one, which may be in use.
+    /// - Throws: `.notFound`, `.invalidParameter` for a name that cannot be, `.conflict` for one that is taken.
+    func clone(_ name: String, as new: String) async throws(EngineError) -> VolumeDocument {
+        try VolumeNames.check(new)
+        return try await withContents(of: name) { () throws(EngineError) in
+            try await claiming([new]) { () throws(EngineError) in
+                guard volumes[new] == nil else { throw Self.taken(new) }
+                var document = try find(name)
+                document.created = .now
+                document.labels[VolumeDocument.anonymousLabel] = nil
+                let (folder, copy) = (folder, document)
+                try await BlockingWork.run { () throws(EngineError) in try folder.make(new, copy, contentsOf: name) }
+                volumes[new] = Volume(document: document)
+                tell("create", new)
+                return document
+            }
+        }
+    }
+
+    private static func taken(_ name: String) -> EngineError { EngineError(.conflict, "a volume with the name \(name) already exists") }
+
+    /// Keeps a volume, with what its options mount in its place, for as long as `body` takes.
+    func withContents<Value: Sendable>(
+        of name: String, _ body: () async throws(EngineError) -> Value
+    ) async throws(EngineError) -> Value {
+        try await beginTransfer(name)
+        let result: Result<Value, EngineError>
+        do throws(EngineError) { result = .success(try await body()) } catch { result = .failure(error) }
+        await endTransfer(name)
+        return try result.get()
+    }
+
+    /// Mounts what a volume's options say, and keeps the volume, until `endTransfer`.
+    func beginTransfer(_ name: String) async throws(EngineError) {
+        try await claiming([name]) { () throws(EngineError) in
+            let (document, folder) = (try find(name), folder)
+            try await BlockingWork.run { () throws(EngineError) in try folder.mount(name, document) }
+            volumes[name]?.transfers += 1
+        }
+    }
+
+    func endTransfer(_ name: String) async {
+        await claim(name)
+        defer { letGo(name) }
+        volumes[name]?.transfers -= 1
+        await unmountIfIdle(name)
+    }
+
+    /// With the volume claimed.
+    private func unmountIfIdle(_ name: String) async {
+        guard let volume = volumes[name], !volume.isMounted else { return }
+        let folder = folder
+        do throws(EngineError) {
+            try await BlockingWork.run { () throws(EngineError) in try folder.unmount(name, volume.document) }
+        } catch { logger.error("\(error)") }
     }
 
     // MARK: - Containers
@@ -109,7 +196,7 @@ actor VolumeStore {
                 mounts.append(
                     VolumeMount(
                         name: name, destination: request.destination, isReadOnly: request.isReadOnly, mode: request.mode,
-                        copiesImage: request.copiesImage))
+                        copiesImage: request.copiesImage, subpath: request.subpath))
             }
             for mount in plan.shared {
                 try await use(mount.name, by: id)
@@ -164,7 +251,7 @@ actor VolumeStore {
             await claim(mount.name)
             defer { letGo(mount.name) }
             let document = try find(mount.name)
-            let isInUse = volumes[mount.name]?.runs.isEmpty == false
+            let isInUse = volumes[mount.name]?.isMounted == true
             try await BlockingWork.run { () throws(EngineError) in
                 try folder.mount(mount.name, document)
                 do throws(EngineError) {
@@ -204,13 +291,9 @@ actor VolumeStore {
         for mount in mounts where volumes[mount.name]?.runs.contains(id) == true {
             await claim(mount.name)
             defer { letGo(mount.name) }
-            guard volumes[mount.name]?.runs.remove(id) != nil, let volume = volumes[mount.name] else { continue }
+            guard volumes[mount.name]?.runs.remove(id) != nil else { continue }
             tell("unmount", mount.name, ["container": id.text])
-            guard volume.runs.isEmpty else { continue }
-            let folder = folder
-            do throws(EngineError) {
-                try await BlockingWork.run { () throws(EngineError) in try folder.unmount(mount.name, volume.document) }
-            } catch { logger.error("\(error)") }
+            await unmountIfIdle(mount.name)
         }
     }
 
@@ -226,6 +309,16 @@ actor VolumeStore {
     }
 
     // MARK: - One change of a volume at a time
+
+    /// Claims several volumes, always in the same order, for as long as `body` takes.
+    private func claiming<Value: Sendable>(
+        _ names: Set<String>, _ body: () async throws(EngineError) -> Value
+    ) async throws(EngineError) -> Value {
+        let ordered = names.sorted()
+        for name in ordered { await claim(name) }
+        defer { for name in ordered { letGo(name) } }
+        return try await body()
+    }
 
     /// Waits, whoever is cancelled meanwhile: what was begun with a volume is ended.
     private func claim(_ name: String) async {
