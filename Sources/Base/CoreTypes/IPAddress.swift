@@ -48,6 +48,9 @@ public struct IPAddress: Hashable, Comparable, Sendable, CustomStringConvertible
     /// Whether it means any address: 0.0.0.0 or ::.
     public var isUnspecified: Bool { bits == 0 }
 
+    /// 169.254.0.0/16 and fe80::/10: addresses that mean something on one link alone.
+    public var isLinkLocal: Bool { family == .v4 ? bits >> 16 == 0xa9fe : bits >> 118 == 0x3fa }
+
     /// IPv4 before IPv6, then by number.
     public static func < (left: IPAddress, right: IPAddress) -> Bool { (left.family, left.bits) < (right.family, right.bits) }
 

@@ -22,6 +22,8 @@ package struct FirewallNetwork: Hashable, Sendable {
     package var isInternal = false
     /// Whether what leaves by other links carries their address.
     package var masquerades = true
+    /// Whether containers on it reach each other, aside from published ports.
+    package var letsContainersTalk = true
 
     package init(link: String) { self.link = link }
 }
@@ -66,6 +68,8 @@ enum FirewallSetName: String, CaseIterable, Hashable, Sendable {
     case bridges
     /// Pairs of an incoming and an outgoing bridge that are one.
     case sameBridge
+    /// Those of them whose containers reach each other.
+    case talking
     /// Bridges whose containers leave under the host's addresses.
     case masqueraded
     /// Bridges that nothing leaves.
@@ -88,7 +92,7 @@ enum FirewallSetName: String, CaseIterable, Hashable, Sendable {
     var definition: FirewallSet {
         switch self {
         case .bridges, .masqueraded, .internalBridges, .cables: FirewallSet(rawValue, key: [.linkName])
-        case .sameBridge: FirewallSet(rawValue, key: [.linkName, .linkName])
+        case .sameBridge, .talking: FirewallSet(rawValue, key: [.linkName, .linkName])
         case .themselvesV4: FirewallSet(rawValue, key: [.addressV4, .addressV4])
         case .themselvesV6: FirewallSet(rawValue, key: [.addressV6, .addressV6])
         case .portsV4: FirewallSet(rawValue, key: [.transport, .addressV4, .port], value: [.addressV4, .port])
@@ -120,6 +124,7 @@ struct FirewallElements: Equatable, Sendable {
         let link = padded(network.link)
         insert(link, into: .bridges)
         insert(link + link, into: .sameBridge)
+        if network.letsContainersTalk { insert(link + link, into: .talking) }
         if network.isInternal { insert(link, into: .internalBridges) } else if network.masquerades { insert(link, into: .masqueraded) }
     }
 

@@ -76,7 +76,7 @@ struct FirewallRules: Sendable {
 
     private func makeForwarding(_ changes: inout FirewallTransaction) {
         let withinOne: [FirewallExpression] = [
-            .load(.inputLink, into: 0), .load(.outputLink, into: 4), Self.isIn(.sameBridge), .verdict(.accept),
+            .load(.inputLink, into: 0), .load(.outputLink, into: 4), Self.isIn(.talking), .verdict(.accept),
         ]
         let answers: [FirewallExpression] = [
             .loadTracking(.state, into: 0), .anyBit(0, mask: Self.establishedOrRelated), .verdict(.accept),

@@ -48,12 +48,17 @@ package enum HostNetwork {
     }
 
     /// Makes links ports of a bridge again that was made anew; those that are gone are left out.
-    package static func rejoin(_ links: [String], bridge: String) throws(NetworkingError) {
+    /// - Parameter isolated: whether they are kept apart from each other.
+    package static func rejoin(_ links: [String], bridge: String, isolated: Bool) throws(NetworkingError) {
         do throws(NetlinkError) {
             var host = try RouteConversation()
             let index = try host.link(named: bridge).index
             for name in links {
-                do throws(NetlinkError) { try host.setBridge(index, of: try host.link(named: name)) } catch {
+                do throws(NetlinkError) {
+                    let link = try host.link(named: name)
+                    try host.setBridge(index, of: link)
+                    if isolated && !KernelSetting.framesAreAllFiltered { try host.setIsolated(of: link) }
+                } catch {
                     if !error.isMissing { throw error }
                 }
             }

@@ -17,6 +17,12 @@ struct KernelSetting: Equatable, Sendable {
     /// Whether the kernel shows frames of bridges to the rules for packets as well.
     static var framesAreFiltered: Bool { KernelSetting(path: "bridge/bridge-nf-call-iptables", value: "1").isSet }
 
+    /// Those of both families. Then the firewall keeps containers apart that are not to talk, and ports of a bridge that were isolated would
+    /// not reach published ports either: the kernel changes the destination before the bridge chooses the port.
+    static var framesAreAllFiltered: Bool {
+        framesAreFiltered && KernelSetting(path: "bridge/bridge-nf-call-ip6tables", value: "1").isSet
+    }
+
     var isSet: Bool { read() == value }
 
     /// Nil where this kernel has no such setting.

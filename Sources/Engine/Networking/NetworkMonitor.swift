@@ -1,3 +1,4 @@
+package import CoreTypes
 internal import LinuxSyscalls
 internal import Netlink
 
@@ -10,16 +11,17 @@ package enum NetworkMonitor {
 
     /// - Parameters:
     ///   - firewall: restored by this thread itself.
-    ///   - linkGone: called with the names of links that went away; must not block.
+    ///   - changed: called with the names of links that went away, and the families whose packets are forwarded no more; must not block.
     package static func start(
-        _ firewall: Firewall, linkGone: @escaping @Sendable ([String]) -> Void, report: @escaping @Sendable (String) -> Void
+        _ firewall: Firewall, changed: @escaping @Sendable ([String], [IPAddress.Family]) -> Void,
+        report: @escaping @Sendable (String) -> Void
     ) throws(NetworkingError) {
         let watch: NetworkWatch
         do throws(NetlinkError) { watch = try NetworkWatch() } catch { throw NetworkingError(error) }
         do throws(SyscallError) {
             try startThread {
                 while true {
-                    do throws(NetlinkError) { try follow(watch, firewall, linkGone, report) } catch {
+                    do throws(NetlinkError) { try follow(watch, firewall, changed, report) } catch {
                         // Nothing more can be heard: everything is as it was, only repairs are not made any more.
                         return report("the network is not watched any more: \(error)")
                     }
@@ -29,10 +31,12 @@ package enum NetworkMonitor {
     }
 
     private static func follow(
-        _ watch: NetworkWatch, _ firewall: Firewall, _ linkGone: @Sendable ([String]) -> Void, _ report: @Sendable (String) -> Void
+        _ watch: NetworkWatch, _ firewall: Firewall, _ changed: @Sendable ([String], [IPAddress.Family]) -> Void,
+        _ report: @Sendable (String) -> Void
     ) throws(NetlinkError) {
         var tables: Set<String> = []
         var links: Set<String> = []
+        var families: Set<IPAddress.Family> = []
         var timeout: Int32?
         for _ in 0..<burstReads {
             let changes = try watch.next(timeoutMilliseconds: timeout, besides: firewall.port)
@@ -41,6 +45,7 @@ package enum NetworkMonitor {
                 switch change {
                 case .table(let name): tables.insert(name)
                 case .linkGone(let name): links.insert(name)
+                case .forwardingOff(let family): families.insert(family)
                 case .missed: tables.insert(firewall.name)
                 }
             }
@@ -51,6 +56,6 @@ package enum NetworkMonitor {
                 if try firewall.restore() { report("the firewall was changed by somebody else, and is restored") }
             } catch { report("restore the firewall: \(error)") }
         }
-        if !links.isEmpty { linkGone(links.sorted()) }
+        if !links.isEmpty || !families.isEmpty { changed(links.sorted(), Array(families)) }
     }
 }

@@ -1,3 +1,4 @@
+internal import LinuxSyscalls
 package import Netlink
 
 /// Why a network could not be made as asked.
@@ -22,7 +23,14 @@ package struct NetworkingError: Error, Sendable, CustomStringConvertible {
         self.message = message
     }
 
-    package init(_ error: NetlinkError) { self.init(.kernel, error.description) }
+    package init(_ error: NetlinkError) {
+        let tooManyPorts: Int32 = 54  // EXFULL
+        guard error.cause?.errno == tooManyPorts else {
+            self.init(.kernel, error.description)
+            return
+        }
+        self.init(.exhausted, "the network is full: a bridge of Linux has at most 1023 ports; make a further network for more containers")
+    }
 
     package var description: String { message }
 }

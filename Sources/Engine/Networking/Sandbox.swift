@@ -27,6 +27,10 @@ package struct CablePlan: Sendable {
     /// Where packets for elsewhere go, at most one for each family.
     package var gateways: [IPAddress] = []
     package var mtu: UInt32?
+    /// Whether the bridge passes nothing on between this end and others of the kind.
+    package var isIsolated = false
+    /// Settings of the kernel for the link inside, by their paths below /proc/sys/net.
+    package var settings: [String: String] = [:]
     /// Nil is a cable to a bridge; otherwise the mode of a macvlan.
     package var macvlanMode: UInt32?
 
@@ -132,6 +136,7 @@ package enum Sandbox {
         try host.makeVethPair(pair)
         // The host's end has no use for addresses of its own.
         KernelSetting.disableIPv6(cable.hostLink).write()
+        if cable.isIsolated && !KernelSetting.framesAreAllFiltered { try host.setIsolated(of: try host.link(named: cable.hostLink)) }
         if KernelSetting.framesAreFiltered { try host.setHairpin(of: try host.link(named: cable.hostLink)) }
     }
 
@@ -139,6 +144,9 @@ package enum Sandbox {
         let link = try inside.link(named: cable.insideLink)
         if !cable.addresses.contains(where: { $0.address.family == .v6 }) { KernelSetting.disableIPv6(cable.insideLink).write() }
         for address in cable.addresses { try inside.addAddress(address.address, prefixLength: address.prefixLength, to: link) }
+        for (path, value) in cable.settings.sorted(by: { $0.key < $1.key }) where !KernelSetting(path: path, value: value).write() {
+            throw NetlinkError(code: .refused, doing: "set /proc/sys/net/\(path) to \(value)", cause: nil, words: "the kernel refuses it")
+        }
         try inside.setLink(link, up: true)
         try route(cable.gateways, through: link, &inside)
     }

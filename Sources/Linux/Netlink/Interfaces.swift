@@ -152,6 +152,14 @@ extension RouteConversation {
         try perform(request, doing: "set the hairpin mode of network device \(link.name)")
     }
 
+    /// Keeps a port of a bridge apart from others of the kind: what comes in there leaves by other ports only. - Source: IFLA_BRPORT_ISOLATED.
+    package mutating func setIsolated(of link: NetworkLink) throws(NetlinkError) {
+        var request = nextRequest(RouteRequest.setLink)
+        request.appendBridgePort(index: link.index)
+        request.appendAttribute(12) { $0.appendAttribute(33, [1]) }  // IFLA_PROTINFO
+        try perform(request, doing: "isolate network device \(link.name)")
+    }
+
     /// Takes a link away, and the other end of a cable with it. - Throws: `refused` with ENODEV where there is none.
     package mutating func deleteLink(_ name: String) throws(NetlinkError) {
         var request = nextRequest(RouteRequest.deleteLink)

@@ -1,3 +1,4 @@
+package import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
 
@@ -6,6 +7,8 @@ package enum NetworkChange: Hashable, Sendable {
     /// A table of the firewall, or what is in it, was changed.
     case table(String)
     case linkGone(String)
+    /// The host passes packets of this family on no more.
+    case forwardingOff(IPAddress.Family)
     /// More changed than was listened to.
     case missed
 }
@@ -18,8 +21,12 @@ package final class NetworkWatch: Sendable {
 
     package init() throws(NetlinkError) {
         let (nftables, linkGroup): (Int32, Int32) = (7, 1)  // NFNLGRP_NFTABLES, RTNLGRP_LINK
+        let settings: [Int32] = [24, 25]  // RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF
         firewall = try Self.listen(.netfilter, to: nftables)
         links = try Self.listen(.route, to: linkGroup)
+        do throws(SyscallError) { for group in settings { try joinNetlinkGroup(group, of: links) } } catch {
+            throw NetlinkError(code: .transport, doing: "watch the network", cause: error)
+        }
     }
 
     private static func listen(_ service: NetlinkService, to group: Int32) throws(NetlinkError) -> OwnedFD {
@@ -67,11 +74,26 @@ package final class NetworkWatch: Sendable {
             guard message.port != port, let name = message.attributes(after: 4)[1] else { return nil }
             return .table(String(decoding: name.prefix { $0 != 0 }, as: UTF8.self))
         }
+        if message.type == 80 { return forwardingChange(message) }  // RTM_NEWNETCONF
         // A port of a bridge that leaves it is told in the same words, by the family of bridges.
         guard message.type == RouteRequest.deleteLink, message.body.first == 0, let name = message.attributes(after: 16)[3] else {
             return nil
         }
         return .linkGone(String(decoding: name.prefix { $0 != 0 }, as: UTF8.self))
+    }
+
+    /// - Source: linux/netconf.h; the settings of all links together come with the index -1.
+    private static func forwardingChange(_ message: RouteMessage) -> NetworkChange? {
+        let attributes = message.attributes(after: 4)
+        func number(_ attribute: UInt16) -> Int32? {
+            attributes[attribute].flatMap { $0.count == 4 ? Int32(truncatingIfNeeded: nativeInteger($0[...])) : nil }
+        }
+        guard let family = message.body.first, number(1) == -1, number(2) == 0 else { return nil }
+        switch family {
+        case 2: return .forwardingOff(.v4)
+        case 10: return .forwardingOff(.v6)
+        default: return nil
+        }
     }
 }
 

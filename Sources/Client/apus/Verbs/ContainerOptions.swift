@@ -12,7 +12,7 @@ func containerRequest(_ invocation: Invocation) throws(Complaint) -> ContainerCr
     try setDevices(&request.hostConfig, by: arguments)
     try setPorts(&request, by: arguments)
     setVolumes(&request, by: arguments)
-    setEndpoint(&request, by: arguments)
+    try setNetworks(&request, by: arguments)
     return request
 }
 
@@ -95,7 +95,6 @@ private func hostConfiguration(_ arguments: Arguments) -> HostConfig {
     host.autoRemove = arguments.bool("rm")
     host.privileged = arguments.bool("privileged")
     host.readonlyRootfs = arguments.bool("read-only")
-    host.networkMode = arguments.string("network") ?? arguments.string("net") ?? ""
     host.healthOnFailure = arguments.string("health-on-failure") ?? ""
     host.isolation = arguments.string("isolation") ?? ""
     host.cgroupParent = arguments.string("cgroup-parent") ?? ""
@@ -238,25 +237,4 @@ private func setVolumes(_ request: inout ContainerCreateRequest, by arguments: A
     request.hostConfig.mounts = arguments.list("mount").compactMap(mount)
     request.hostConfig.tmpfs = Dictionary(
         arguments.list("tmpfs").map { splitOnce($0, at: ":") }.map { ($0, $1 ?? "") }, uniquingKeysWith: { _, last in last })
-}
-
-/// What `--ip` and its like ask for; nil where none is given.
-func addressesAskedFor(_ arguments: Arguments) -> EndpointIPAMConfig? {
-    guard ["ip", "ip6", "link-local-ip"].contains(where: arguments.has) else { return nil }
-    var addresses = EndpointIPAMConfig()
-    addresses.ipv4Address = arguments.string("ip") ?? ""
-    addresses.ipv6Address = arguments.string("ip6") ?? ""
-    addresses.linkLocalIPs = arguments.list("link-local-ip")
-    return addresses
-}
-
-/// What the container is on its network, where anything is asked of that.
-private func setEndpoint(_ request: inout ContainerCreateRequest, by arguments: Arguments) {
-    guard ["ip", "ip6", "link-local-ip", "mac-address", "network-alias"].contains(where: arguments.has) else { return }
-    var endpoint = EndpointSettings()
-    endpoint.macAddress = arguments.string("mac-address") ?? ""
-    endpoint.aliases = arguments.list("network-alias")
-    endpoint.ipamConfig = addressesAskedFor(arguments)
-    let network = request.hostConfig.networkMode
-    request.networkingConfig.endpointsConfig[network.isEmpty ? "default" : network] = endpoint
 }

@@ -42,6 +42,10 @@ struct EndpointRecord: Codable, Equatable, Sendable {
     var isInternal = false
     /// Names by which the network's other containers find it.
     var dnsNames: [String] = []
+    /// Further addresses of the link; nil for none.
+    var linkLocalAddresses: [String]?
+    /// Settings of the kernel for the link inside, by their paths below /proc/sys/net; nil for none.
+    var linkSettings: [String: String]?
 
     var linkAddress: MACAddress? { MACAddress(macAddress) }
 
@@ -50,10 +54,18 @@ struct EndpointRecord: Codable, Equatable, Sendable {
         [ipv4, ipv6].compactMap { part in IPAddress(part.address).map { InterfaceAddress($0, prefixLength: part.prefixLength) } }
     }
 
+    /// The link-local ones included.
+    var allAddresses: [InterfaceAddress] {
+        interfaceAddresses
+            + (linkLocalAddresses ?? []).compactMap { text in
+                IPAddress(text).map { InterfaceAddress($0, prefixLength: $0.family == .v4 ? 16 : 64) }
+            }
+    }
+
     /// What the firewall must know.
     var firewallEndpoint: FirewallEndpoint? {
         guard !hostLink.isEmpty, let linkAddress else { return nil }
-        return FirewallEndpoint(link: hostLink, linkAddress: linkAddress, addresses: interfaceAddresses.map(\.address))
+        return FirewallEndpoint(link: hostLink, linkAddress: linkAddress, addresses: allAddresses.map(\.address))
     }
 
     /// What was asked for, filled in with what there is.

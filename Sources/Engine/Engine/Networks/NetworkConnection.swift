@@ -71,8 +71,7 @@ extension Container {
         }
         let joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: [network: settings])
         let taken = Set(attachment.endpoints.map(\.insideLink))
-        let free = (0...taken.count).lazy.map { "eth\($0)" }.first { !taken.contains($0) } ?? "eth\(taken.count)"
-        let endpoint = try await services.networks.reserve(joiner, on: network, settings, insideLink: free)
+        let endpoint = try await services.networks.reserve(joiner, on: network, settings, besides: taken)
         attachment.endpoints.append(endpoint)
         do throws(EngineError) {
             try await writeNetworkRecord(attachment)
@@ -121,6 +120,7 @@ extension Networks {
             }
         }
         published[id.text] = attachment.firewallPorts
+        cables.insert(endpoint.hostLink)
         tell("connect", endpoint, id)
     }
 
@@ -131,6 +131,7 @@ extension Networks {
         for port in published[id.text] ?? [] { before.add(port) }
         let (namespace, firewall, old, after) = (namespace(of: id), firewall, before, Self.part(attachment))
         let routes = Self.routes(attachment.endpoints)
+        cables.remove(endpoint.hostLink)
         try await onThread { () throws(NetworkingError) in
             try Sandbox.remove(endpoint.insideLink, from: namespace)
             try firewall.exchange(removing: old, adding: after)
@@ -141,7 +142,7 @@ extension Networks {
         tell("disconnect", endpoint, id)
     }
 
-    private static func routes(_ endpoints: [EndpointRecord]) -> [DefaultRoute] {
+    static func routes(_ endpoints: [EndpointRecord]) -> [DefaultRoute] {
         endpoints.map { DefaultRoute(link: $0.insideLink, gateways: endpoints.gateways(through: $0)) }.filter { !$0.gateways.isEmpty }
     }
 }

@@ -36,6 +36,7 @@ extension Networks {
         // It has its place among the others at once, so that the next one avoids its blocks.
         insert(Network(document))
         do throws(EngineError) {
+            if document.driver == .macvlan { try await checkCard(document.link) }
             try await makeLink(document)
             var part = Firewall.Part()
             if let known = document.firewallNetwork { part.add(known) }
@@ -50,6 +51,12 @@ extension Networks {
         }
         events.publish(.network, "create", id: id, attributes: ["name": name, "type": document.resource.driver])
         return document
+    }
+
+    private func checkCard(_ link: String) async throws(EngineError) {
+        guard try await onThread({ () throws(NetworkingError) in try HostNetwork.hasLink(link) }) else {
+            throw EngineError(.invalidParameter, "there is no network card \(link) that a macvlan network could share: see `ip link`")
+        }
     }
 
     /// Undoes what `make` did to the host. What fails is logged: there is an error to tell already, or nobody to tell it to.
@@ -73,7 +80,8 @@ extension NetworkDocument {
         guard driver == .bridge else { return nil }
         var network = FirewallNetwork(link: link)
         network.isInternal = resource.isInternal
-        network.masquerades = masquerades
+        network.masquerades = bridgeOptions.masquerades
+        network.letsContainersTalk = bridgeOptions.letsContainersTalk
         return network
     }
 }
@@ -101,7 +109,8 @@ enum NetworkPlan {
         }
         if request.ingress { throw EngineError(.invalidParameter, "Ingress network can not be created: this node is not a swarm manager") }
         if request.configOnly || request.configFrom.map({ !$0.network.isEmpty }) == true {
-            throw Refusal.notYet("a network made from another one's configuration", comesWith: "swarms")
+            throw Refusal.notYet(
+                "a network that is a configuration only, or is made from one", comesWith: "swarms")
         }
         guard ["", "default"].contains(request.ipam?.driver ?? "") else {
             throw EngineError(.notFound, "could not resolve driver \(request.ipam?.driver ?? "") in registry")
@@ -109,10 +118,7 @@ enum NetworkPlan {
         if request.enableIPv4 == false && request.enableIPv6 != true {
             throw EngineError(.invalidParameter, "IPv4 or IPv6 must be enabled")
         }
-        if request.options[NetworkOption.betweenContainers].map({ ["false", "0"].contains($0) }) == true {
-            throw Refusal.notYet(
-                "the network option \(NetworkOption.betweenContainers)=false", comesWith: "the rest of the network options")
-        }
+        if ["", "bridge"].contains(request.driver) { _ = try BridgeOptions(checking: request.options) }
     }
 
     static func document(
@@ -151,12 +157,19 @@ enum NetworkPlan {
             guard let parent = options[NetworkOption.parent], !parent.isEmpty else {
                 throw EngineError(.invalidParameter, "a macvlan network needs the option parent, the network card to share")
             }
+            if let mode = options[NetworkOption.macvlanMode], Networks.macvlanModes[mode] == nil {
+                throw EngineError(
+                    .invalidParameter, "requested macvlan mode '\(mode)' is not valid, 'bridge' mode is the macvlan driver default")
+            }
+            if let owner = others.first(where: { $0.driver == .macvlan && $0.link == parent }) {
+                throw EngineError(.forbidden, "network \(owner.resource.name) is already using parent interface \(parent)")
+            }
             return parent
         }
         let link = options[NetworkOption.bridgeName] ?? defaultLink
-        guard !link.isEmpty, link.utf8.count <= HostNetwork.linkNameLimitBytes, link != ".", link != "..",
-            link.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ":") })
-        else { throw EngineError(.invalidParameter, "invalid bridge name \"\(link)\": at most \(HostNetwork.linkNameLimitBytes) letters") }
+        guard BridgeOptions.isLinkName(link, limitBytes: HostNetwork.linkNameLimitBytes) else {
+            throw EngineError(.invalidParameter, "invalid bridge name \"\(link)\": at most \(HostNetwork.linkNameLimitBytes) letters")
+        }
         if let owner = others.first(where: { $0.driver == .bridge && $0.link == link }) {
             throw EngineError(.conflict, "bridge \(link) belongs to network \(owner.resource.name)")
         }
@@ -174,10 +187,11 @@ enum NetworkPlan {
             }
             let complete = try completed(config)
             guard let block = AddressBlock(complete.subnet) else { continue }
-            guard !configs.contains(where: { AddressBlock($0.subnet)?.family == block.family }) else {
-                throw Refusal.notYet("a network with several blocks of one family", comesWith: "the rest of the network options")
+            let others = configs.compactMap { AddressBlock($0.subnet) }
+            if request.driver != NetworkDriver.macvlan.rawValue, others.contains(where: { $0.family == block.family }) {
+                throw EngineError(.forbidden, "bridge driver doesn't support multiple subnets")
             }
-            if taken.contains(where: block.overlaps) {
+            if (taken + others).contains(where: block.overlaps) {
                 throw EngineError(.forbidden, "invalid pool request: Pool overlaps with other one on this address space")
             }
             configs.append(complete)

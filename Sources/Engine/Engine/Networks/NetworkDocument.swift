@@ -27,9 +27,8 @@ struct NetworkDocument: Codable, Equatable, Sendable {
     static let predefined: Set<String> = ["bridge", "host", "none"]
     var isPredefined: Bool { Self.predefined.contains(resource.name) }
 
-    /// A number among the options; nil where there is none.
-    var mtu: UInt32? { resource.options[NetworkOption.mtu].flatMap { UInt32($0) } }
-    var masquerades: Bool { resource.options[NetworkOption.masquerade].map { $0 == "true" || $0 == "1" } ?? true }
+    /// What the options mean.
+    var bridgeOptions: BridgeOptions { BridgeOptions(of: resource.options) }
 
     /// The blocks with the host's own address in each.
     var blocks: [NetworkBlock] { resource.ipam.config.compactMap { NetworkBlock($0) } }
@@ -64,6 +63,10 @@ enum NetworkOption {
     static let mtu = "com.docker.network.driver.mtu"
     static let hostAddress = "com.docker.network.bridge.host_binding_ipv4"
     static let betweenContainers = "com.docker.network.bridge.enable_icc"
+    static let inhibitsIPv4 = "com.docker.network.bridge.inhibit_ipv4"
+    static let insidePrefix = "com.docker.network.container_iface_prefix"
+    static let gatewayModes = ["com.docker.network.bridge.gateway_mode_ipv4", "com.docker.network.bridge.gateway_mode_ipv6"]
+    static let sourceAddresses = ["com.docker.network.host_ipv4", "com.docker.network.host_ipv6"]
     static let parent = "parent"
     static let macvlanMode = "macvlan_mode"
 }

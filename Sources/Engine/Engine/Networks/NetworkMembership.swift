@@ -28,11 +28,13 @@ extension Networks {
             for (name, wishes) in joiner.endpoints.sorted(by: {
                 ($1.value.gatewayPriority ?? 0, $0.key) < ($0.value.gatewayPriority ?? 0, $1.key)
             }) {
-                let endpoint = try reserve(joiner, on: name, wishes, insideLink: "eth\(attachment.endpoints.count)")
+                let endpoint = try reserve(joiner, on: name, wishes, besides: Set(attachment.endpoints.map(\.insideLink)))
                 attachment.endpoints.append(endpoint)
             }
             let families = NetworkAttachment.reachableFamilies(attachment.endpoints)
-            attachment.ports = try portTable.take(joiner.ports, for: joiner.id.text, families: families)
+            let publishing = attachment.endpoints.publishingEndpoint(\.ipv4).flatMap { networks[$0.networkID] }
+            attachment.ports = try portTable.take(
+                joiner.ports, for: joiner.id.text, families: families, defaultAddress: publishing?.document.bridgeOptions.hostAddress)
         } catch {
             release(attachment, of: joiner.id)
             throw error
@@ -40,8 +42,13 @@ extension Networks {
         return attachment
     }
 
-    func reserve(_ joiner: Joiner, on name: String, _ wishes: EndpointSettings, insideLink: String) throws(EngineError) -> EndpointRecord {
+    /// - Parameter links: names of links that are taken inside.
+    func reserve(
+        _ joiner: Joiner, on name: String, _ wishes: EndpointSettings, besides links: Set<String>
+    ) throws(EngineError) -> EndpointRecord {
         var network = try find(name)
+        let options = try EndpointOptions(wishes.driverOpts)
+        let insideLink = try Self.insideLink(options.linkName, prefix: network.document.bridgeOptions.insidePrefix, besides: links)
         var endpoint = EndpointRecord(
             networkID: network.id, networkName: network.name, endpointID: Identifiers.random(), hostLink: "", insideLink: insideLink,
             macAddress: "")
@@ -49,22 +56,14 @@ extension Networks {
         endpoint.gatewayPriority = wishes.gatewayPriority ?? 0
         if network.document.driver == .bridge { endpoint.hostLink = "veth\(endpoint.endpointID.prefix(7))" }
         do throws(NetworkingError) {
-            for index in network.leases.indices {
-                let block = network.leases[index].block
-                let asked = block.family == .v4 ? wishes.ipamConfig?.ipv4Address : wishes.ipamConfig?.ipv6Address
-                let address: IPAddress
-                if let asked, !asked.isEmpty {
-                    guard let wanted = IPAddress(asked) else { throw NetworkingError(.invalid, "invalid IP address: \(asked)") }
-                    try network.leases[index].take(wanted)
-                    address = wanted
-                } else {
-                    address = try network.leases[index].take()
-                }
+            for family in [IPAddress.Family.v4, .v6] {
+                let asked = family == .v4 ? wishes.ipamConfig?.ipv4Address : wishes.ipamConfig?.ipv6Address
+                guard let (block, address) = try network.lease(family, asked ?? "") else { continue }
                 let gateway = network.document.blocks.first { $0.block == block }?.gateway
                 let part = EndpointAddress(
                     address: address.description, prefixLength: block.prefixLength,
                     gateway: network.document.resource.isInternal ? "" : gateway?.description ?? "")
-                if block.family == .v4 { endpoint.ipv4 = part } else { endpoint.ipv6 = part }
+                if family == .v4 { endpoint.ipv4 = part } else { endpoint.ipv6 = part }
             }
         } catch {
             throw EngineError(
@@ -73,9 +72,21 @@ extension Networks {
         }
         endpoint.macAddress = try Self.macAddress(wishes, joiner, endpoint)
         endpoint.dnsNames = Self.dnsNames(of: joiner, wishes)
+        if let further = wishes.ipamConfig?.linkLocalIPs, !further.isEmpty { endpoint.linkLocalAddresses = further }
+        if !options.settings.isEmpty { endpoint.linkSettings = options.settings(of: insideLink) }
         network.members[joiner.id.text] = NetworkMember(containerName: joiner.name, endpoint: endpoint)
         networks[network.id] = network
         return endpoint
+    }
+
+    private static func insideLink(_ asked: String?, prefix: String, besides taken: Set<String>) throws(EngineError) -> String {
+        if let asked {
+            guard !taken.contains(asked) else {
+                throw EngineError(.invalidParameter, "the interface name \(asked) is in use in the container")
+            }
+            return asked
+        }
+        return (0...taken.count).lazy.map { "\(prefix)\($0)" }.first { !taken.contains($0) } ?? "\(prefix)\(taken.count)"
     }
 
     private static func macAddress(_ wishes: EndpointSettings, _ joiner: Joiner, _ endpoint: EndpointRecord) throws(EngineError) -> String {
@@ -128,6 +139,7 @@ extension Networks {
             }
         } catch { throw EngineError(error.code, "failed to set up container networking: \(error.message)", cause: error) }
         published[id.text] = attachment.firewallPorts
+        self.cables.formUnion(attachment.endpoints.map(\.hostLink))
         for endpoint in attachment.endpoints { tell("connect", endpoint, id) }
     }
 
@@ -135,6 +147,7 @@ extension Networks {
     func unplug(_ attachment: NetworkAttachment, of id: ContainerID) async {
         let (namespace, firewall, part) = (namespace(of: id), firewall, Self.part(attachment))
         let cables = attachment.endpoints.map(\.hostLink).filter { !$0.isEmpty }
+        self.cables.subtract(cables)
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
                 namespace.remove()
@@ -154,9 +167,12 @@ extension Networks {
         }
         var cable = CablePlan(
             parent: network.document.link, hostLink: endpoint.hostLink, insideLink: endpoint.insideLink, linkAddress: linkAddress,
-            addresses: endpoint.interfaceAddresses)
+            addresses: endpoint.allAddresses)
         cable.gateways = all.gateways(through: endpoint)
-        cable.mtu = network.document.mtu
+        cable.settings = endpoint.linkSettings ?? [:]
+        let options = network.document.bridgeOptions
+        cable.mtu = options.mtu
+        cable.isIsolated = network.document.driver == .bridge && !options.letsContainersTalk
         if network.document.driver == .macvlan {
             cable.macvlanMode = Self.macvlanModes[network.document.resource.options[NetworkOption.macvlanMode] ?? "bridge"] ?? 4
         }
@@ -204,6 +220,7 @@ extension Networks {
             }
             network.members[id.text] = NetworkMember(containerName: name, endpoint: endpoint)
             networks[network.id] = network
+            cables.insert(endpoint.hostLink)
         }
         portTable.adopt(attachment.ports ?? [], of: id.text)
         published[id.text] = attachment.firewallPorts
@@ -221,30 +238,5 @@ extension Networks {
             }
         } catch { logger.error("make the firewall: \(error)") }
         watch()
-    }
-
-    /// Repairs what others change from now on.
-    private func watch() {
-        let (firewall, logger) = (firewall, logger)
-        do throws(NetworkingError) {
-            try NetworkMonitor.start(
-                firewall,
-                linkGone: { links in
-                    // Belongs to the networks, and ends when what there is to repair is repaired.
-                    Task { await self.repair(links) }
-                }, report: { logger.warning("\($0)") })
-        } catch { logger.error("\(error)") }
-    }
-
-    /// Makes bridges anew that somebody took away, with the cables that were on them.
-    private func repair(_ gone: [String]) async {
-        for network in networks.values where network.document.driver == .bridge && gone.contains(network.document.link) {
-            let (link, cables) = (network.document.link, network.members.values.map(\.endpoint.hostLink))
-            do throws(EngineError) {
-                try await makeLink(network.document)
-                try await onThread { () throws(NetworkingError) in try HostNetwork.rejoin(cables, bridge: link) }
-                logger.warning("the bridge \(link) was taken away by somebody else, and is made anew")
-            } catch { logger.error("make the bridge \(link) anew: \(error)") }
-        }
     }
 }

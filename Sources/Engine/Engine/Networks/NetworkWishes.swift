@@ -37,11 +37,11 @@ extension Networks {
             EngineError(.invalidParameter, "invalid config for network \(network.name): invalid endpoint settings:\n\(why)")
         }
         if !endpoint.links.isEmpty { throw Refusal.notYet("EndpointSettings.Links", comesWith: "the rest of the network options") }
-        if !endpoint.driverOpts.isEmpty {
-            throw Refusal.notYet("EndpointSettings.DriverOpts", comesWith: "the rest of the network options")
-        }
+        do throws(EngineError) { _ = try EndpointOptions(endpoint.driverOpts) } catch { throw refusal(error.message) }
         let addresses = endpoint.ipamConfig ?? EndpointIPAMConfig()
-        if !addresses.linkLocalIPs.isEmpty { throw Refusal.notYet("IPAMConfig.LinkLocalIPs", comesWith: "the rest of the network options") }
+        for text in addresses.linkLocalIPs where IPAddress(text)?.isLinkLocal != true {
+            throw refusal("invalid link-local IP address: \(text)")
+        }
         if network.document.isPredefined && !endpoint.aliases.isEmpty {
             throw refusal("network-scoped aliases are only supported for user-defined networks")
         }

@@ -20,6 +20,24 @@ struct Network: Sendable {
         self.document = document
         leases = document.blocks.map(\.leases)
     }
+
+    /// Takes an address, with the block that it lies in; nil where the network has none of the family.
+    /// - Parameter asked: empty is any: the lowest free one of the first block that has one.
+    mutating func lease(_ family: IPAddress.Family, _ asked: String) throws(NetworkingError) -> (AddressBlock, IPAddress)? {
+        let indices = leases.indices.filter { leases[$0].block.family == family }
+        guard let first = indices.first else { return nil }
+        if !asked.isEmpty {
+            guard let wanted = IPAddress(asked) else { throw NetworkingError(.invalid, "invalid IP address: \(asked)") }
+            let index = indices.first { leases[$0].block.contains(wanted) } ?? first
+            try leases[index].take(wanted)
+            return (leases[index].block, wanted)
+        }
+        for index in indices.dropLast() {
+            if let address = try? leases[index].take() { return (leases[index].block, address) }
+        }
+        let last = indices.last ?? first
+        return (leases[last].block, try leases[last].take())
+    }
 }
 
 /// A running container as its networks know it.
@@ -43,6 +61,8 @@ actor Networks {
     var portTable = PortTable()
     /// What the firewall knows of published ports, by container.
     var published: [String: [FirewallPort]] = [:]
+    /// Cables that are in place, by their host's ends: those that go away are made anew.
+    var cables: Set<String> = []
     /// Names of networks that are being made.
     var reservedNames: Set<String> = []
 
@@ -124,10 +144,13 @@ actor Networks {
     func makeLink(_ document: NetworkDocument) async throws(EngineError) {
         guard document.driver == .bridge else { return }
         let blocks = document.blocks
+        let options = document.bridgeOptions
         var plan = BridgePlan(
             link: document.link,
-            addresses: blocks.compactMap { block in block.gateway.map { InterfaceAddress($0, prefixLength: block.block.prefixLength) } })
-        plan.mtu = document.mtu
+            addresses: blocks.filter { options.hasIPv4Gateway || $0.block.family == .v6 }.compactMap { block in
+                block.gateway.map { InterfaceAddress($0, prefixLength: block.block.prefixLength) }
+            })
+        plan.mtu = options.mtu
         plan.linkAddress = Self.linkAddress(for: blocks.compactMap(\.gateway), id: document.resource.id)
         let families = Set(blocks.map(\.block.family))
         let (bridge, settings) = (plan, settings)

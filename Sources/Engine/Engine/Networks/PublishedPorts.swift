@@ -103,11 +103,18 @@ struct PortTable: Sendable {
     init(anyPorts: ClosedRange<UInt16> = 32_768...60_999) { self.anyPorts = anyPorts }
 
     /// Takes the ports that a container asks for, all or none.
-    /// - Parameter families: those in which the container has an address that the host reaches.
-    mutating func take(_ requests: [PortRequest], for owner: String, families: [IPAddress.Family]) throws(EngineError) -> [PublishedPort] {
+    /// - Parameters:
+    ///   - families: those in which the container has an address that the host reaches.
+    ///   - defaultAddress: where ports are published for which nothing else is asked; nil is every address.
+    mutating func take(
+        _ requests: [PortRequest], for owner: String, families: [IPAddress.Family], defaultAddress: IPAddress? = nil
+    ) throws(EngineError) -> [PublishedPort] {
         var published: [PublishedPort] = []
         do throws(EngineError) {
-            for request in requests { published += try take(request, for: owner, families: families) }
+            for var request in requests {
+                request.hostAddress = request.hostAddress ?? defaultAddress
+                published += try take(request, for: owner, families: families)
+            }
         } catch {
             release(published, of: owner)
             throw error

@@ -12,7 +12,6 @@ struct HostInformation: Sendable {
     let memoryBytes: Int64
     /// Whether all controllers are in the one hierarchy of cgroup v2.
     let isUnifiedCgroup: Bool
-    let forwardsIPv4: Bool
 
     init() throws(EngineError) {
         kernelRelease = try Self.text("/proc/sys/kernel/osrelease")
@@ -33,8 +32,10 @@ struct HostInformation: Sendable {
         operatingSystem = release["PRETTY_NAME"] ?? "Linux"
         operatingSystemVersion = release["VERSION_ID"] ?? ""
         memoryBytes = Self.memory(try Self.text("/proc/meminfo"))
-        forwardsIPv4 = (try? Self.text("/proc/sys/net/ipv4/ip_forward")) == "1"
     }
+
+    /// Whether the host passes packets of IPv4 on, now.
+    var forwardsIPv4: Bool { (try? Self.text("/proc/sys/net/ipv4/ip_forward")) == "1" }
 
     static func text(_ path: FilePath) throws(EngineError) -> String {
         do throws(SyscallError) {

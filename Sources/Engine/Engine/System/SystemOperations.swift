@@ -147,6 +147,7 @@ extension ContainerEngine {
     private func warnings(_ parts: Parts) -> [String] {
         var warnings: [String] = []
         if !parts.host.facts.countsSwap { warnings.append("WARNING: No swap limit support") }
+        if !parts.host.forwardsIPv4 { warnings.append("WARNING: IPv4 forwarding is disabled") }
         return warnings
     }
 

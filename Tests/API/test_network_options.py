@@ -1,0 +1,364 @@
+"""Options of networks and of containers on them: what Docker's bridge driver takes, macvlan, and what is refused in Docker's words."""
+
+# Rows: features
+import json
+import socket
+import subprocess
+import time
+
+import leaks
+import pytest
+from engine_http import api
+from processes import wait_until
+from test_networks import address, ask, host, lan, net, network, serve  # noqa: F401 (fixtures)
+from test_ports import fetch, run
+
+
+def start(cli, image, name, *flags, command=("sleep", "600")):
+    cli("run", "-d", "--name", name, *flags, image, *command).ok()
+
+
+def bridge_link(cli, name):
+    return "br-" + network(cli, name)[0]["Id"][:12]
+
+
+def test_G06_options_of_the_bridge_driver(cli, net, image):
+    net("plain", "-o", "com.docker.network.bridge.name=mine0", "-o", "com.docker.network.driver.mtu=1400",
+        "-o", "com.docker.network.container_iface_prefix=wire", "-o", "com.docker.network.bridge.host_binding_ipv4=127.0.0.1",
+        "-o", "com.docker.network.bridge.enable_ip_masquerade=false", "--attachable", "--ipam-opt", "a=b", "-o", "unknown=kept")
+    [plain] = network(cli, "plain")
+    assert plain["Attachable"] and plain["IPAM"]["Options"] == {"a": "b"} and plain["Options"]["unknown"] == "kept"
+    assert "mine0" in leaks.links() and "mtu 1400" in host("ip", "link", "show", "mine0")
+    run(cli, image, "--network", "plain", "-p", "18200:80")
+    assert cli("exec", "web", "ls", "/sys/class/net").ok().split() == ["lo", "wire0"]
+    assert cli("exec", "web", "cat", "/sys/class/net/wire0/mtu").line() == "1400"
+    assert cli("port", "web", "80").line() == "127.0.0.1:18200"
+    assert fetch(18200) == "hello" and fetch(18200, plain["IPAM"]["Config"][0]["Gateway"]) is None
+    cli("network", "connect", "bridge", "web").ok()
+    assert cli("exec", "web", "ls", "/sys/class/net").ok().split() == ["eth0", "lo", "wire0"]
+
+
+def test_G06_a_bridge_without_an_address_of_its_own(cli, net, image):
+    net("bare", "--subnet", "10.81.0.0/24", "-o", "com.docker.network.bridge.inhibit_ipv4=true")
+    assert "inet " not in host("ip", "addr", "show", bridge_link(cli, "bare"))
+    assert "default via 10.81.0.1" in cli("run", "--rm", "--network", "bare", image, "ip", "route").ok()
+
+
+def test_G08_containers_that_may_not_talk_reach_each_other_by_published_ports_only(cli, net, image, own_daemon):
+    net("apart", "-o", "com.docker.network.bridge.enable_icc=false")
+    run(cli, image, "--network", "apart", "-p", "18210:80")
+    start(cli, image, "other", "--network", "apart", "--cap-add", "NET_ADMIN")
+    web, gateway = address(cli, "web", "apart"), network(cli, "apart")[0]["IPAM"]["Config"][0]["Gateway"]
+
+    def is_apart():
+        assert cli("exec", "other", *ask(web)).code != 0
+        assert cli("exec", "other", "ping", "-c", "1", "-W", "1", web).code != 0
+        # Nor the long way, by the host.
+        cli("exec", "other", "ip", "route", "replace", f"{web}/32", "via", gateway).ok()
+        assert cli("exec", "other", *ask(web)).code != 0
+        cli("exec", "other", "ip", "route", "del", f"{web}/32").ok()
+        assert cli("exec", "other", *ask(gateway, 18210)).line() == "hello" and fetch(18210) == "hello"
+
+    is_apart()
+    link = bridge_link(cli, "apart")
+    host("ip", "link", "del", link)
+    wait_until(lambda: link in leaks.links(), "the bridge is back", seconds=2)
+    wait_until(lambda: fetch(18210) == "hello", "the port leads there again", seconds=3)
+    is_apart()
+
+
+def test_G06_what_a_network_cannot_be_is_refused_in_dockers_words(cli, image):
+    before = leaks.links()
+    for flags, message in (
+        (("-o", "com.docker.network.bridge.enable_icc=maybe"), "failed to parse com.docker.network.bridge.enable_icc value: maybe"),
+        (("-o", "com.docker.network.driver.mtu=big"), "failed to parse com.docker.network.driver.mtu value: big"),
+        (("-o", "com.docker.network.bridge.host_binding_ipv4=x"), "failed to parse com.docker.network.bridge.host_binding_ipv4 value: x"),
+        (("-o", "com.docker.network.bridge.gateway_mode_ipv4=routed"), "gateway_mode_ipv4=routed"),
+        (("-o", "com.docker.network.bridge.name=far too long a name"), "invalid bridge name"),
+        (("--subnet", "10.82.0.0/24", "--subnet", "10.83.0.0/24"), "bridge driver doesn't support multiple subnets"),
+        (("--subnet", "10.82.0.0/24", "--aux-address", "a=10.84.0.1"), "no matching subnet for aux-address"),
+        (("--subnet", "10.82.0.0/24", "--gateway", "10.84.0.1"), "no matching subnet for gateway"),
+        (("--subnet", "10.82.0.0/24", "--ip-range", "10.84.0.0/25"), "no matching subnet for range"),
+        (("--config-only",), "not supported"), (("--config-from", "other"), "not supported"),
+        (("--ingress",), "this node is not a swarm manager"), (("--scope", "swarm"), "only local networks are served"),
+        (("-d", "overlay"), 'plugin "overlay" not found'), (("-d", "ipvlan"), 'plugin "ipvlan" not found'),
+        (("-d", "host"), 'only one instance of "host" network is allowed'), (("-d", "macvlan"), "needs the option parent"),
+        (("-d", "macvlan", "-o", "parent=nocard"), "there is no network card nocard"),
+        (("--ipam-driver", "dhcp"), "could not resolve driver dhcp in registry"),
+    ):
+        result = cli("network", "create", *flags, "refused")
+        assert result.code == 1 and message in result.err.replace("--", ""), (flags, result)
+    assert leaks.links() == before
+    names = cli("network", "ls", "--format", "{{.Name}}").ok().split()
+    assert "refused" not in names
+    for name in ("bridge", "host", "none"):
+        assert "predefined" in cli("network", "create", name).err.replace("pre-defined", "predefined")
+
+
+def test_G06_auxiliary_addresses_and_ranges_are_kept_free(cli, net, image):
+    net("kept", "--subnet", "10.85.0.0/29", "--gateway", "10.85.0.1", "--aux-address", "router=10.85.0.2", "--aux-address", "printer=10.85.0.4")
+    [kept] = network(cli, "kept")
+    assert kept["IPAM"]["Config"][0]["AuxiliaryAddresses"] == {"router": "10.85.0.2", "printer": "10.85.0.4"}
+    for number, name in ((3, "one"), (5, "two"), (6, "three")):
+        start(cli, image, name, "--network", "kept")
+        assert address(cli, name, "kept") == f"10.85.0.{number}"
+    full = cli("run", "--name", "four", "--network", "kept", image, "true")
+    assert full.code == 125 and "no available IPv4 addresses on this network's address pools" in full.err
+    # Nothing of the failed one is left: its neighbours' addresses come back one by one.
+    cli("rm", "-f", "two", "four").ok()
+    start(cli, image, "five", "--network", "kept")
+    assert address(cli, "five", "kept") == "10.85.0.5"
+
+
+def test_G06_filters_of_networks(cli, net, image):
+    net("aa", "--label", "k=1"), net("ab", "--label", "k=2", "--label", "other"), net("inner", "--internal")
+    listed = lambda *filters: sorted(cli("network", "ls", "--format", "{{.Name}}", *(word for each in filters for word in ("-f", each))).ok().split())
+    assert listed("label=k") == ["aa", "ab"] and listed("label=k=2") == ["ab"] and listed("label=k", "label=other") == ["ab"]
+    assert listed("name=a", "type=custom") == ["aa", "ab"] and listed("type=builtin") == ["bridge", "host", "none"]
+    assert listed("driver=null") == ["none"] and listed("driver=host", "driver=null") == ["host", "none"]
+    assert listed("scope=swarm") == [] and set(listed("scope=local")) >= {"aa", "bridge"}
+    [ab] = network(cli, "ab")
+    assert listed(f"id={ab['Id'][:10]}") == ["ab"]
+    start(cli, image, "on", "--network", "aa")
+    assert listed("dangling=true") == ["ab", "inner"] and "aa" in listed("dangling=false")
+    assert "invalid filter 'colour'" in cli("network", "ls", "-f", "colour=blue").err
+    assert cli("network", "ls", "-q", "--no-trunc", "-f", "name=ab").line() == ab["Id"]
+    cli("network", "prune", "-f", "--filter", "until=2h").ok()
+    assert set(listed("type=custom")) == {"aa", "ab", "inner"}
+    pruned = cli("network", "prune", "-f", "--filter", "label!=k=2").ok()
+    assert "inner" in pruned and listed("type=custom") == ["aa", "ab"]
+    cli("network", "prune", "-f", "--filter", "label=k=2").ok()
+    assert listed("type=custom") == ["aa"]
+    gone = cli("network", "rm", "nosuch", "aa")
+    assert gone.code == 1 and "nosuch" in gone.err and "active endpoints" in gone.err
+
+
+def test_C20_several_networks_and_what_connecting_and_disconnecting_changes(cli, net, image):
+    net("left", "--subnet", "10.86.0.0/24"), net("right", "--subnet", "10.87.0.0/24")
+    run(cli, image, "--network", "left", "--ip", "10.86.0.9", "-p", "18220:80")
+    cli("network", "connect", "--ip", "10.87.0.77", "--alias", "other", "right", "web").ok()
+    settings = json.loads(cli.inspect("web", "{{json .NetworkSettings.Networks}}"))
+    assert settings["right"]["IPAddress"] == "10.87.0.77" and "other" in settings["right"]["Aliases"]
+    assert settings["left"]["IPAMConfig"]["IPv4Address"] == "10.86.0.9" and settings["right"]["MacAddress"].startswith("02:42:")
+    again = cli("network", "connect", "right", "web")
+    assert again.code == 1 and "endpoint with name web already exists in network right" in again.err
+    # The port leads there by whichever network is left.
+    assert fetch(18220) == "hello"
+    cli("network", "disconnect", "left", "web").ok()
+    assert fetch(18220) == "hello" and cli("exec", "web", "ip", "route").ok().startswith("default via 10.87.0.1 ")
+    cli("network", "disconnect", "right", "web").ok()
+    assert fetch(18220) is None and cli("exec", "web", "ls", "/sys/class/net").line() == "lo"
+    cli("network", "connect", "left", "web").ok()
+    wait_until(lambda: fetch(18220) == "hello", "the port leads there again")
+    # What was joined is joined again after a restart, a rename and a stop.
+    cli("network", "connect", "right", "web").ok()
+    cli("rename", "web", "renamed").ok()
+    cli("restart", "-t", "0", "renamed").ok()
+    assert sorted(json.loads(cli.inspect("renamed", "{{json .NetworkSettings.Networks}}"))) == ["left", "right"]
+    assert [member["Name"] for member in network(cli, "right")[0]["Containers"].values()] == ["renamed"]
+    cli("stop", "-t", "0", "renamed").ok()
+    cli("network", "disconnect", "left", "renamed").ok()
+    cli("start", "renamed").ok()
+    assert list(json.loads(cli.inspect("renamed", "{{json .NetworkSettings.Networks}}"))) == ["right"]
+    wait_until(lambda: fetch(18220) == "hello", "the port leads there after all that")
+    taken = cli("network", "connect", "--ip", "10.86.0.300", "left", "renamed")
+    assert taken.code == 1 and "10.86.0.300" in taken.err
+
+
+def test_C20_several_networks_at_once(cli, net, image):
+    if cli.name == "docker-20.10":
+        return  # It has one --network alone.
+    net("front", "--subnet", "10.88.0.0/24"), net("back", "--subnet", "10.89.0.0/24")
+    start(cli, image, "both", "--network", "name=front,ip=10.88.0.40", "--network", "name=back,mac-address=02:42:0a:00:00:07,gw-priority=10")
+    settings = json.loads(cli.inspect("both", "{{json .NetworkSettings.Networks}}"))
+    assert settings["front"]["IPAddress"] == "10.88.0.40" and settings["back"]["MacAddress"] == "02:42:0a:00:00:07"
+    assert "default via 10.89.0.1" in cli("exec", "both", "ip", "route").ok()
+    wrong = cli("run", "--rm", "--network", "front", "--network", "nosuch", image, "true")
+    assert wrong.code == 125 and "network nosuch not found" in wrong.err
+
+
+def test_C20_the_network_of_another_container(cli, image):
+    run(cli, image, "-p", "18230:80")
+    assert cli("run", "--rm", "--network", "container:web", image, *ask("127.0.0.1")).line() == "hello"
+    mine, theirs = (cli("run", "--rm", "--network", "container:web", image, "ip", "-o", "addr", "show", "eth0").ok(),
+                    cli("exec", "web", "ip", "-o", "addr", "show", "eth0").ok())
+    assert mine == theirs
+    start(cli, image, "joined", "--network", "container:web")
+    for action in (("connect", "bridge", "joined"), ("disconnect", "bridge", "joined")):
+        refused = cli("network", *action)
+        assert refused.code == 1 and "sharing network namespace with another container" in refused.err
+    published = cli("run", "--rm", "--network", "container:web", "-p", "80", image, "true")
+    assert published.code == 125 and "conflicting options: port publishing and the container type network mode" in published.err
+    assert cli("run", "--rm", "--network", "container:nosuch", image, "true").code == 125
+
+
+def test_C20_link_local_addresses_and_options_of_an_endpoint(own_daemon, apus, net_of, image):
+    net_of("ends")
+    start(apus, image, "one")
+    config = {"IPAMConfig": {"LinkLocalIPs": ["169.254.34.68"]},
+              "DriverOpts": {"com.docker.network.endpoint.ifname": "up0", "key": "kept",
+                             "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1"}}
+    api(own_daemon, "POST", "/networks/ends/connect", {"Container": "one", "EndpointConfig": config}, 200)
+    shown = apus("exec", "one", "sh", "-c", "ip -o -4 addr show up0; cat /proc/sys/net/ipv4/conf/up0/log_martians").ok()
+    assert "169.254.34.68/16" in shown and shown.endswith("1\n")
+    settings = json.loads(apus.inspect("one", "{{json .NetworkSettings.Networks.ends}}"))
+    assert settings["IPAMConfig"]["LinkLocalIPs"] == ["169.254.34.68"] and settings["DriverOpts"]["key"] == "kept"
+    # Its neighbours reach it there.
+    start(apus, image, "two", "--network", "ends")
+    apus("exec", "one", "sh", "-c", "echo here > /tmp/x")
+    assert apus("run", "--rm", "--network", "ends", "--cap-add", "NET_ADMIN", image, "sh", "-c",
+                "ip route add 169.254.0.0/16 dev eth0; ping -c 1 -W 2 169.254.34.68").code == 0
+    for bad in ({"IPAMConfig": {"LinkLocalIPs": ["10.0.0.1"]}}, {"DriverOpts": {"com.docker.network.endpoint.ifname": "a/b"}},
+                {"DriverOpts": {"com.docker.network.endpoint.sysctls": "net.ipv4.conf.all.forwarding=1"}},
+                {"DriverOpts": {"com.docker.network.endpoint.sysctls": "kernel.x.conf.IFNAME.y=1"}}):
+        apus("network", "disconnect", "ends", "one")
+        status, answer = api(own_daemon, "POST", "/networks/ends/connect", {"Container": "one", "EndpointConfig": bad})
+        assert status == 400, answer
+
+
+@pytest.fixture
+def net_of(apus):
+    made = []
+
+    def make(name, *flags):
+        apus("network", "create", *flags, name).ok()
+        made.append(name)
+
+    yield make
+    if names := apus("ps", "-aq").ok().split():
+        apus("rm", "-f", *names)
+    for name in made:
+        apus("network", "rm", name)
+
+
+def test_a_macvlan_shares_a_card_with_the_host(cli, net, image, lan):
+    """`uplink` is the card; the host at its other end sees the container as one of its own network."""
+    net("cable", "-d", "macvlan", "--subnet", "198.51.100.0/24", "--ip-range", "198.51.100.128/28", "--gateway", "198.51.100.2",
+        "-o", "parent=uplink")
+    run(cli, image, "--network", "cable")
+    assert address(cli, "web", "cable") == "198.51.100.128"
+    assert "default via 198.51.100.2" in cli("exec", "web", "ip", "route").ok()
+    assert lan("busybox", "nc", "-w", "2", "198.51.100.128", "80", stdin=subprocess.DEVNULL).stdout.strip() == "hello"
+    assert cli("exec", "web", "ping", "-c", "1", "-W", "2", "198.51.100.2").code == 0
+    start(cli, image, "second", "--network", "cable", "--ip", "198.51.100.200")
+    assert cli("exec", "second", *ask("198.51.100.128")).line() == "hello"
+    # Past the host's own address, as the kernel has it.
+    assert cli("exec", "web", "ping", "-c", "1", "-W", "1", "198.51.100.1").code != 0
+    twice = cli("network", "create", "-d", "macvlan", "-o", "parent=uplink", "again")
+    assert twice.code == 1 and "network cable is already using parent interface uplink" in twice.err
+    cli("rm", "-f", "web", "second").ok()
+    bad = cli("network", "create", "-d", "macvlan", "-o", "parent=lo", "-o", "macvlan_mode=sideways", "bad")
+    assert bad.code == 1 and "requested macvlan mode 'sideways' is not valid" in bad.err
+
+
+def test_a_macvlan_of_several_blocks(cli, net, image, lan):
+    net("wide", "-d", "macvlan", "-o", "parent=uplink", "--subnet", "10.91.0.0/30", "--subnet", "10.92.0.0/24", "--gateway", "10.92.0.254")
+    start(cli, image, "one", "--network", "wide")
+    start(cli, image, "two", "--network", "wide")
+    start(cli, image, "three", "--network", "wide", "--ip", "10.92.0.50")
+    found = {name: address(cli, name, "wide") for name in ("one", "two", "three")}
+    # docker sends the blocks in any order.
+    assert found["three"] == "10.92.0.50" and {found["one"], found["two"]} in ({"10.91.0.2", "10.92.0.1"}, {"10.92.0.1", "10.92.0.2"})
+    if cli.name == "apus":
+        assert found["one"] == "10.91.0.2"
+    for name, found_address in found.items():
+        gateway = "10.91.0.1" if found_address.startswith("10.91.") else "10.92.0.254"
+        assert f"default via {gateway}" in cli("exec", name, "ip", "route").ok()
+
+
+def test_C09_both_families_and_sctp(cli, net, image, lan, own_daemon):
+    """This kernel has no SCTP of its own: what is shown is that the port is led on by the firewall."""
+    host("ip", "addr", "add", "2001:db8::1/64", "dev", "uplink", "nodad")
+    lan("ip", "addr", "add", "2001:db8::2/64", "dev", "eth0", "nodad")
+    net("six", "--ipv6")
+    run(cli, image, "--network", "six", "-p", "18240:80", "-p", "18241:90/sctp", "-p", "[2001:db8::1]:18242:80")
+    ports = json.loads(cli.inspect("web", "{{json .NetworkSettings.Ports}}"))
+    assert {"HostIp": "0.0.0.0", "HostPort": "18240"} in ports["80/tcp"] and {"HostIp": "::", "HostPort": "18240"} in ports["80/tcp"]
+    assert {"HostIp": "0.0.0.0", "HostPort": "18241"} in ports["90/sctp"]
+    assert "sctp . 18241" in host("nft", "list", "map", "inet", own_daemon.instance, "anyPortsV4")
+    reach = lambda *to: lan("busybox", "nc", "-w", "3", *map(str, to), stdin=subprocess.DEVNULL).stdout.strip()
+    assert reach("198.51.100.1", 18240) == "hello"
+    wait_until(lambda: reach("2001:db8::1", 18240) == "hello", "IPv6 leads there")
+    assert reach("2001:db8::1", 18242) == "hello" and reach("198.51.100.1", 18242) == ""
+    assert fetch(18240, "2001:db8::1", socket.AF_INET6) == "hello"
+    # The container's own IPv6 address is nobody's way in.
+    inside = cli.inspect("web", '{{(index .NetworkSettings.Networks "six").GlobalIPv6Address}}')
+    lan("ip", "route", "add", "fd00::/8", "via", "2001:db8::1")
+    assert reach(inside, 80) == ""
+
+
+def test_C09_the_source_address_is_kept(cli, image, lan):
+    start(cli, image, "web", "-p", "18250:80", command=("sh", "-c", "nc -ll -p 80 -e sh -c 'cat /proc/net/tcp6 /proc/net/tcp | grep -i :0050'"))
+    wait_until(lambda: cli("exec", "web", "sh", "-c", "grep -q :0050 /proc/net/tcp6 /proc/net/tcp").code == 0, "it listens")
+    said = lan("busybox", "nc", "-w", "3", "198.51.100.1", "18250", stdin=subprocess.DEVNULL).stdout
+    assert "026433C6" in said, said  # 198.51.100.2
+
+
+def test_C12_ports_are_free_again_and_a_range_finds_the_next_one(cli, image):
+    run(cli, image, "-p", "18260-18262:80", name="one")
+    run(cli, image, "-p", "18260-18262:80", name="two")
+    assert [cli("port", name, "80").line() for name in ("one", "two")] == ["0.0.0.0:18260", "0.0.0.0:18261"]
+    start(cli, image, "three", "-p", "18260-18262:80")
+    full = cli("run", "--rm", "-p", "18260-18262:80", image, "true")
+    assert full.code == 125 and "port is already allocated" in full.err
+    cli("rm", "-f", "two").ok()
+    start(cli, image, "four", "-p", "18260-18262:80")
+    assert cli("port", "four", "80").line() == "0.0.0.0:18261"
+    # One address beside another, and not beside all of them.
+    assert cli("run", "--rm", "-p", "127.0.0.1:18260:80", image, "true").code == 125
+    cli("rename", "one", "uno").ok()
+    assert cli("port", "uno", "80").line() == "0.0.0.0:18260" and fetch(18260) == "hello"
+    cli("restart", "-t", "0", "uno").ok()
+    wait_until(lambda: fetch(18260) == "hello", "the same port leads there")
+    for bad, message in (("99999:80", "99999"), ("1.2.3:80:80", "1.2.3"), ("80:80/xyz", "xyz"), ("10-12:20-21", "range")):
+        result = cli("run", "--rm", "-p", bad, image, "true")
+        assert result.code == 125 and message in result.err.lower(), (bad, result)
+
+
+def test_T05_a_cable_that_was_taken_away_is_plugged_in_again(cli, net, image, own_daemon):
+    net("mine")
+    run(cli, image, "-p", "18270:80", "--network", "mine")
+    cable = next(link for link in leaks.links() if link.startswith("veth"))
+    before = cli("exec", "web", "ip", "-o", "addr", "show", "eth0").ok().split("inet ")[1].split()[0]
+    host("ip", "link", "del", cable)
+    wait_until(lambda: cable in leaks.links(), "the cable is back", seconds=2)
+    wait_until(lambda: fetch(18270) == "hello", "the port leads there again", seconds=3)
+    assert cli("exec", "web", "ip", "-o", "addr", "show", "eth0").ok().split("inet ")[1].split()[0] == before
+    cli("network", "disconnect", "mine", "web").ok()
+    assert cable not in leaks.links()
+
+
+def test_T05_forwarding_that_was_switched_off_is_on_again_and_told_of(cli, image, own_daemon):
+    run(cli, image, "-p", "18280:80")
+    host("sysctl", "-qw", "net.ipv4.ip_forward=0")
+    wait_until(lambda: host("sysctl", "-n", "net.ipv4.ip_forward").strip() == "1", "it is on again", seconds=2)
+    wait_until(lambda: "net.ipv4.ip_forward was switched off by somebody else" in own_daemon.log(), "it is told of")
+    assert fetch(18280) == "hello"
+
+
+def test_T05_a_namespace_that_was_unlinked_costs_no_more_than_its_container(cli, net, image, own_daemon):
+    net("mine")
+    run(cli, image, "--network", "mine", "-p", "18290:80")
+    pin = cli.inspect("web", "{{.NetworkSettings.SandboxKey}}")
+    subprocess.run(["umount", pin], check=True)
+    assert fetch(18290) == "hello"
+    cli("rm", "-f", "web").ok()
+    run(cli, image, "--network", "mine", "-p", "18290:80")
+    assert fetch(18290) == "hello"
+
+
+def test_S02_a_bridge_that_is_full_says_so_at_once(apus, net_of, image, tmp_path):
+    net_of("full", "--subnet", "10.96.0.0/16")
+    link = bridge_link(apus, "full")
+    batch = tmp_path / "batch"
+    batch.write_text("".join(f"link add name p{number} master {link} type veth peer name q{number}\n" for number in range(1023)))
+    host("ip", "-batch", str(batch))
+    try:
+        before = time.monotonic()
+        result = apus("run", "--name", "late", "--network", "full", image, "true")
+        assert result.code == 125 and "a bridge of Linux has at most 1023 ports" in result.err, result
+        assert time.monotonic() - before < 10 and apus.inspect("late", "{{.State.Status}}") == "created"
+    finally:
+        batch.write_text("".join(f"link del p{number}\n" for number in range(1023)))
+        host("ip", "-batch", str(batch))
+    apus("start", "-a", "late").ok()
