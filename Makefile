@@ -19,10 +19,13 @@ BENCH_PACKAGES = $(TEST_PACKAGES) hyperfine
 VM_PACKAGES    = qemu-system-x86 qemu-system-common util-linux python3 python3-pytest zstd xz-utils e2fsprogs
 
 SWIFT_BUILD = $(SWIFT) build -c release
+# The Swift library as the runtime is linked with it (docs/decisions/0034-the-swift-library-cut.md).
+SWIFT_CORE  = $(CURDIR)/.build/swift-core/Swift.o
+export APUS_SWIFT_CORE = $(SWIFT_CORE)
 PYTEST      = $(PYTHON) -m pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-demo deps-test deps-bench deps-vm build build-tests demo test test-unit test-system lint format bench \
+.PHONY: help deps deps-demo deps-test deps-bench deps-vm swift-core build build-tests demo test test-unit test-system lint format bench \
         weakened nightly fuzz conformance cgroup2 install uninstall clean
 
 help: ## Show this list
@@ -44,10 +47,13 @@ deps-bench: deps
 deps-vm: deps-test
 	@scripts/need-packages $(VM_PACKAGES)
 
-build: deps ## Build everything, release configuration
+swift-core: deps
+	@SWIFT=$(SWIFT) scripts/split-swift-core $(SWIFT_CORE)
+
+build: swift-core ## Build everything, release configuration
 	@scripts/time-step build $(SWIFT_BUILD)
 
-build-tests: deps-test
+build-tests: deps-test swift-core
 	@scripts/time-step "build with tests" $(SWIFT_BUILD) --build-tests
 
 demo: deps-demo build ## Pull an image from a registry, run it, look at it, clean up

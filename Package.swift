@@ -28,32 +28,37 @@ let staticSwiftWithFoundation =
     ["-static-stdlib", "-lFoundation", "-lCoreFoundation", "-lFoundationInternationalization"]
     + staticSwift.dropFirst() + ["-l_FoundationICU", "-lswift_RegexParser"]
 
-/// The functions that the runtime executes lie side by side in it, in the order of their first execution, which spares it a third of its
-/// memory and some page faults (docs/performance.md); `scripts/order-symbols` writes the list. Other names in it are skipped.
-let orderedFunctions = [
-    "-use-ld=lld", "-Xlinker", "--no-warn-symbol-ordering", "-Xlinker",
-    "--symbol-ordering-file=\(Context.packageDirectory)/Sources/Runtime/apus-runtime/symbols.order",
-]
+/// The Swift library cut into sections, which `make` has `scripts/split-swift-core` write; nil links the toolchain's own.
+let swiftCore = Context.environment["APUS_SWIFT_CORE"]
+/// The functions that the runtime executes lie side by side in it, which spares it half of its memory and many page faults
+/// (docs/performance.md); `scripts/order-symbols` writes the list. Other names in it are skipped.
+let orderedFunctions =
+    [
+        "-use-ld=lld", "-Xlinker", "--no-warn-symbol-ordering", "-Xlinker",
+        "--symbol-ordering-file=\(Context.packageDirectory)/Sources/Runtime/apus-runtime/symbols.order",
+    ] + (swiftCore.map { [$0] } ?? [])
 /// Every function in a section of its own, so that it can be ordered.
 let functionSections = SwiftSetting.unsafeFlags(["-Xfrontend", "-function-sections"])
+/// The same for what others embed: a package that depends on this one takes no flags that SwiftPM calls unsafe.
+let embeddableFunctionSections = swiftCore == nil ? [] : [functionSections]
 
 /// - Parameters:
 ///   - isTestable: lets tests see the module's inside (`@testable`), which a release build otherwise hides.
-///   - isOrdered: for what the runtime alone, or it above all, is made of.
+///   - ordering: for what the runtime is made of.
 func module(
-    _ name: String, in group: String, uses: [Target.Dependency] = [], isTestable: Bool = false, isOrdered: Bool = false
+    _ name: String, in group: String, uses: [Target.Dependency] = [], isTestable: Bool = false, ordering: [SwiftSetting] = []
 ) -> Target {
     .target(
         name: name, dependencies: uses, path: "Sources/\(group)/\(name)",
-        swiftSettings: strict + (isTestable ? [.unsafeFlags(["-enable-testing"])] : []) + (isOrdered ? [functionSections] : []))
+        swiftSettings: strict + (isTestable ? [.unsafeFlags(["-enable-testing"])] : []) + ordering)
 }
 
 func executable(
-    _ name: String, in group: String, uses: [Target.Dependency], linking: [String], excluding: [String] = [], isOrdered: Bool = false
+    _ name: String, in group: String, uses: [Target.Dependency], linking: [String], excluding: [String] = [], ordering: [SwiftSetting] = []
 ) -> Target {
     .executableTarget(
         name: name, dependencies: uses, path: "Sources/\(group)/\(name)", exclude: excluding,
-        swiftSettings: strict + (isOrdered ? [functionSections] : []),
+        swiftSettings: strict + ordering,
         linkerSettings: [.unsafeFlags(linking)])
 }
 
@@ -96,16 +101,16 @@ let package = Package(
             name: "CLinux", path: "Sources/Linux/CLinux",
             cSettings: [.treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra")]),
         // 1
-        module("LinuxSyscalls", in: "Linux", uses: ["CLinux", systemPackage]),
-        module("CoreTypes", in: "Base"),
-        module("JSON", in: "Base"),
-        module("OCISpec", in: "Base", uses: ["CoreTypes", "JSON"]),
+        module("LinuxSyscalls", in: "Linux", uses: ["CLinux", systemPackage], ordering: [functionSections]),
+        module("CoreTypes", in: "Base", ordering: embeddableFunctionSections),
+        module("JSON", in: "Base", ordering: embeddableFunctionSections),
+        module("OCISpec", in: "Base", uses: ["CoreTypes", "JSON"], ordering: embeddableFunctionSections),
         // 2
-        module("Cgroups", in: "Linux", uses: ["LinuxSyscalls", "OCISpec", "CoreTypes"]),
+        module("Cgroups", in: "Linux", uses: ["LinuxSyscalls", "OCISpec", "CoreTypes"], ordering: [functionSections]),
         cLibrary("CSeccomp", in: "Linux", package: "libseccomp"),
-        module("Seccomp", in: "Linux", uses: ["LinuxSyscalls", "OCISpec", "CSeccomp"], isOrdered: true),
-        module("Netlink", in: "Linux", uses: ["LinuxSyscalls", "CoreTypes"]),
-        module("Rootfs", in: "Runtime", uses: ["LinuxSyscalls", "OCISpec", "CoreTypes"], isOrdered: true),
+        module("Seccomp", in: "Linux", uses: ["LinuxSyscalls", "OCISpec", "CSeccomp"], ordering: [functionSections]),
+        module("Netlink", in: "Linux", uses: ["LinuxSyscalls", "CoreTypes"], ordering: [functionSections]),
+        module("Rootfs", in: "Runtime", uses: ["LinuxSyscalls", "OCISpec", "CoreTypes"], ordering: [functionSections]),
         cLibrary("CArchive", in: "Storage", package: "libarchive"),
         cLibrary("CISAL", in: "Storage", package: "libisal"),
         cLibrary("CZstd", in: "Storage", package: "libzstd"),
@@ -113,7 +118,7 @@ let package = Package(
         module("ShimProtocol", in: "Shim", uses: ["CoreTypes", "OCISpec"]),
         module("EngineAPI", in: "Base", uses: ["CoreTypes"]),
         // 3
-        module("RuntimeCore", in: "Runtime", uses: ["Cgroups", "Seccomp", "Netlink", "Rootfs"], isOrdered: true),
+        module("RuntimeCore", in: "Runtime", uses: ["Cgroups", "Seccomp", "Netlink", "Rootfs"], ordering: [functionSections]),
         module("ShimCore", in: "Shim", uses: ["ShimProtocol", "Cgroups", "LinuxSyscalls", "CZstd"]),
         cLibrary("CCrypto", in: "Storage", package: "libcrypto"),
         module("ContentStore", in: "Storage", uses: ["OCISpec", "CoreTypes", "LinuxSyscalls", "CCrypto"]),
@@ -138,7 +143,7 @@ let package = Package(
         executable(
             "apus-runtime", in: "Runtime", uses: ["RuntimeCore", "CRuntimeEntry"],
             linking: fullyStatic + orderedFunctions + ["-Xlinker", "--entry=apus_runtime_entry"],
-            excluding: ["symbols.order"], isOrdered: true),
+            excluding: ["symbols.order"], ordering: [functionSections]),
         executable("apus-shim", in: "Shim", uses: ["ShimCore"], linking: fullyStatic),
         .executableTarget(
             name: "apus-init", path: "Sources/Shim/apus-init",

@@ -52,8 +52,17 @@ class Worker:
         self.process.wait()
 
 
-def compare(title, contenders, rounds):
-    """contenders: name -> function of the round number that runs once and returns milliseconds; the first is ours."""
+# What the runtime is to reach, as parts of crun's figure in the same run, or as figures of their own.
+TARGETS = {"run": 0.65, "run, seccomp": 0.30, "cycle": 0.65, "exec": 0.60, "peak": 1.0, "limit KiB": 1024}
+
+
+def verdict(holds, target):
+    print(f"  {'met' if holds else 'MISSED'}: {target}", flush=True)
+
+
+def compare(title, contenders, rounds, target=None):
+    """contenders: name -> function of the round number that runs once and returns milliseconds; the first is ours. `target` is the part of
+    crun's median that ours may be."""
     times = {name: [] for name in contenders}
     for number in range(rounds + 3):
         for name, once in contenders.items():
@@ -68,6 +77,8 @@ def compare(title, contenders, rounds):
         ratio = "" if name == ours else f"   apus / {name} = {medians[ours] / median:.2f}"
         print(f"  {name:14} median {median:8.2f} ms   5 % {spread[0]:8.2f}   95 % {spread[-1]:8.2f}{ratio}")
     sys.stdout.flush()
+    if target:
+        verdict(medians[ours] <= target * medians["crun"], f"at most {target:.2f} of crun's median")
     return medians
 
 
@@ -135,8 +146,8 @@ def sleeping(config):
 
 def bench_run(folder, rounds):
     with Runtimes(folder) as runtimes:
-        for title, name, change in (("run /bin/true, runc's default specification", "plain", lambda config: None),
-                                    ("run /bin/true, with Docker's seccomp profile", "seccomp", docker_seccomp)):
+        for title, name, target, change in (("run /bin/true, runc's default specification", "plain", "run", lambda config: None),
+                                            ("run /bin/true, with Docker's seccomp profile", "seccomp", "run, seccomp", docker_seccomp)):
             bundle = runtimes.bundle(name, change)
             contenders = {
                 runtime: lambda number, worker=worker, words=words, runtime=runtime:
@@ -145,7 +156,7 @@ def bench_run(folder, rounds):
             if name == "plain":
                 floor = runtimes.tool("floor")
                 contenders["floor (C)"] = lambda number: runtimes.plain.time([floor, f"{bundle}/rootfs", unique("floor", number)])
-            compare(title, contenders, rounds)
+            compare(title, contenders, rounds, TARGETS[target])
 
 
 def bench_cycle(folder, rounds):
@@ -157,7 +168,7 @@ def bench_cycle(folder, rounds):
 
         compare("create, start and delete of /bin/true", {
             runtime: lambda number, how=how, runtime=runtime: cycle(*how, unique(runtime, number))
-            for runtime, how in runtimes.words.items()}, rounds)
+            for runtime, how in runtimes.words.items()}, rounds, TARGETS["cycle"])
 
 
 def bench_exec(folder, rounds):
@@ -171,14 +182,15 @@ def bench_exec(folder, rounds):
                 running.append((worker, [*words, "delete", "--force", container]))
                 contenders[runtime] = lambda number, worker=worker, words=words, container=container: \
                     worker.time([*words, "exec", container, "/bin/true"])
-            compare("exec /bin/true", contenders, rounds)
+            compare("exec /bin/true", contenders, rounds, TARGETS["exec"])
         finally:
             for worker, words in running:
                 worker.time(words)
 
 
 def bench_peak(folder, _):
-    """Peak resident size of each verb, children included."""
+    """Peak resident size of each verb, children included. `ps` prints what crun can print too, JSON: the table is made by the host's ps, which
+    alone takes more."""
     with Runtimes(folder) as runtimes:
         bundles = {"plain": runtimes.bundle("plain"), "seccomp": runtimes.bundle("seccomp", docker_seccomp),
                    "sleep": runtimes.bundle("sleep", sleeping)}
@@ -188,19 +200,26 @@ def bench_peak(folder, _):
             worker.time([*words, "run", "--bundle", bundles["seccomp"], unique(runtime)])
         verbs = [("run", "run --bundle {plain} {id}"), ("run, seccomp", "run --bundle {seccomp} {id}"),
                  ("create", "create --bundle {sleep} {id}"), ("start", "start {id}"), ("state", "state {id}"), ("list", "list"),
-                 ("ps", "ps {id}"), ("exec", "exec {id} true"), ("update", "update --pids-limit 50 {id}"), ("pause", "pause {id}"),
+                 ("ps", "ps --format json {id}"), ("exec", "exec {id} true"), ("update", "update --pids-limit 50 {id}"), ("pause", "pause {id}"),
                  ("resume", "resume {id}"), ("kill", "kill {id} KILL"), ("delete", "delete --force {id}")]
         print("\npeak resident size of each verb, KiB\n" + " " * 16 + "".join(f"{name:>14}" for name in runtimes.words))
+        larger = []
         for verb, line in verbs:
-            sizes = []
+            sizes = {}
             for runtime, (worker, words) in runtimes.words.items():
                 arguments = line.format(id=unique(runtime), **bundles).split()
-                _, code, told = worker.run([peak, *words, *arguments])
-                if code != 0:
-                    sys.exit(f"exit {code}: {runtime} {line}")
-                sizes.append(int(told))
-            print(f"  {verb:14}" + "".join(f"{size:14}" for size in sizes))
-        sys.stdout.flush()
+                sizes[runtime] = peak_size(worker, [peak, *words, *arguments])
+            print(f"  {verb:14}" + "".join(f"{size:14}" for size in sizes.values()))
+            if sizes["apus-runtime"] > TARGETS["peak"] * sizes["crun"]:
+                larger.append(verb)
+        verdict(not larger, f"no verb takes more than crun's{': more take ' + ', '.join(larger) if larger else ''}")
+
+
+def peak_size(worker, words):
+    _, code, told = worker.run(words)
+    if code != 0:
+        sys.exit(f"exit {code}: {' '.join(words)}")
+    return int(told)
 
 
 def bench_limit(folder, _):
@@ -221,6 +240,7 @@ def bench_limit(folder, _):
             return True
 
         print("\nthe smallest memory limit under which /bin/true starts")
+        found = {}
         for runtime, how in runtimes.words.items():
             fails, works = 0, most
             while works - fails > step:
@@ -230,7 +250,8 @@ def bench_limit(folder, _):
                 else:
                     fails = middle
             print(f"  {runtime:14} {works:6} KiB")
-        sys.stdout.flush()
+            found[runtime] = works
+        verdict(found["apus-runtime"] <= TARGETS["limit KiB"], f"at most {TARGETS['limit KiB']} KiB")
 
 
 def remains(words):
@@ -285,7 +306,8 @@ def bench_growth(folder, _):
             print(f"  {name:18} before {before[name]:8}   after {value:8}")
         for problem in failures[:5]:
             print(f"  {problem}")
-        sys.stdout.flush()
+        left = [name for name in ("cgroups", "ours by name", "processes", "containers") if after[name] > before[name]]
+        verdict(not failures and not left, f"none fails, nothing is left{': left are ' + ', '.join(left) if left else ''}")
 
 
 COMPARISONS = {"runtime": bench_run, "cycle": bench_cycle, "exec": bench_exec, "peak": bench_peak, "limit": bench_limit,

@@ -23,3 +23,9 @@ def test_a_wrong_command_line_is_told_in_a_line_with_the_usage(words):
     told = benchmarks(*words)
     assert told.returncode == 2
     assert told.stderr.startswith("usage: ") and "Traceback" not in told.stderr
+
+
+def test_the_swift_library_cut_into_functions_links_to_the_same_program():
+    told = subprocess.run([os.path.join(ROOT, "scripts", "split-swift-core"), "--verify"], capture_output=True, text=True, timeout=300, check=False)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout == "split-swift-core: the programs are the same to the byte\n"
