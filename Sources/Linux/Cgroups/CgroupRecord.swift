@@ -39,6 +39,12 @@ package struct CgroupRecord: Equatable, Sendable {
         self.unit = unit
     }
 
+    /// The part that can stop the container's processes, alone: who asks whether they are stopped need not open the others.
+    package var freezer: CgroupRecord {
+        let freezers = places.filter { $0.names.contains(CgroupController.freezer.rawValue) }
+        return CgroupRecord(mode: mode, places: freezers.isEmpty ? places.filter { $0.version == .v2 } : freezers)
+    }
+
     /// Writes the record as one JSON value.
     package func write(to writer: inout JSONWriter) {
         writer.object { writer in

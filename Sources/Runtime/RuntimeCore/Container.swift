@@ -29,7 +29,7 @@ package final class Container {
         guard let record = storedRecord else { return .creating }
         guard let snapshot = try liveInit() else { return record.initProcess == nil ? try cutOffStatus() : .stopped }
         if snapshot.name == StartGate.processName && directory.has(StateDirectory.gateName) { return .created }
-        return try ContainerCgroup(recorded: record.cgroup).isFrozen() ? .paused : .running
+        return try ContainerCgroup(recorded: record.cgroup.freezer).isFrozen() ? .paused : .running
     }
 
     /// A container without a process is being created as long as somebody holds the lock; otherwise its creation was cut off.

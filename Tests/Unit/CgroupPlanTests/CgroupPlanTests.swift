@@ -231,6 +231,27 @@ struct CgroupPlanTests {
     }
 }
 
+@Suite("the part of a record that stops processes")
+struct FreezerRecordTests {
+    private func place(_ version: CgroupVersion, _ names: String...) -> CgroupRecord.Place {
+        .init(version: version, names: names, mountPoint: "/sys/fs/cgroup/\(names.first ?? "unified")", path: "c", foundDepth: 0)
+    }
+
+    @Test("is v1's freezer where there is one, beside v2 too")
+    func legacy() {
+        let freezer = place(.v1, "freezer")
+        let record = CgroupRecord(mode: .hybrid, places: [place(.v1, "cpu", "cpuacct"), freezer, place(.v2)])
+        #expect(record.freezer == CgroupRecord(mode: .hybrid, places: [freezer]))
+    }
+
+    @Test("is v2 where v1 has none, and nothing where there is no cgroup")
+    func unified() {
+        let unified = place(.v2)
+        #expect(CgroupRecord(mode: .hybrid, places: [place(.v1, "cpu"), unified]).freezer.places == [unified])
+        #expect(CgroupRecord(mode: .unified, places: []).freezer.places.isEmpty)
+    }
+}
+
 /// Runs a device program as the kernel would.
 private func decide(_ program: DeviceProgram?, kind: UInt32, access: UInt32, _ major: UInt32, _ minor: UInt32) throws -> Bool {
     guard let program else { return true }
