@@ -41,3 +41,73 @@ int clinux_probe_port(int protocol, const uint8_t *address, size_t count, uint16
     close(descriptor);
     return result;
 }
+
+int clinux_internet_socket(int type, size_t address_bytes) {
+    if (address_bytes != 4 && address_bytes != 16) return -EINVAL;
+    int descriptor = socket(address_bytes == 4 ? AF_INET : AF_INET6, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor < 0) return -errno;
+    int yes = 1;
+    if (address_bytes == 16) setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
+    return descriptor;
+}
+
+int clinux_bind_internet(int descriptor, const uint8_t *address, size_t count, uint16_t port) {
+    union place place;
+    if (count != 4 && count != 16) return -EINVAL;
+    socklen_t length = make_place(&place, address, count, port);
+    return bind(descriptor, (struct sockaddr *)&place, length) < 0 ? -errno : 0;
+}
+
+int clinux_listen(int descriptor, int backlog) { return listen(descriptor, backlog) < 0 ? -errno : 0; }
+
+int clinux_connect_internet(int descriptor, const uint8_t *address, size_t count, uint16_t port) {
+    union place place;
+    if (count != 4 && count != 16) return -EINVAL;
+    socklen_t length = make_place(&place, address, count, port);
+    if (connect(descriptor, (struct sockaddr *)&place, length) == 0 || errno == EINPROGRESS) return 0;
+    return -errno;
+}
+
+static void take_place(const union place *place, uint8_t address[16], size_t *count, uint16_t *port) {
+    if (place->v4.sin_family == AF_INET) {
+        memcpy(address, &place->v4.sin_addr, *count = 4);
+        *port = ntohs(place->v4.sin_port);
+    } else if (place->v6.sin6_family == AF_INET6) {
+        memcpy(address, &place->v6.sin6_addr, *count = 16);
+        *port = ntohs(place->v6.sin6_port);
+    } else {
+        *count = 0;
+    }
+}
+
+int clinux_local_place(int descriptor, uint8_t address[16], size_t *count, uint16_t *port) {
+    union place place = {0};
+    socklen_t length = sizeof place;
+    if (getsockname(descriptor, (struct sockaddr *)&place, &length) < 0) return -errno;
+    take_place(&place, address, count, port);
+    return 0;
+}
+
+int clinux_receive_from(int descriptor, void *bytes, size_t size, uint8_t address[16], size_t *count, uint16_t *port) {
+    union place place = {0};
+    socklen_t length = sizeof place;
+    ssize_t received = recvfrom(descriptor, bytes, size, MSG_TRUNC | MSG_DONTWAIT, (struct sockaddr *)&place, &length);
+    if (received < 0) return -errno;
+    take_place(&place, address, count, port);
+    return (int)received;
+}
+
+int clinux_send_to(int descriptor, const void *bytes, size_t size, const uint8_t *address, size_t count, uint16_t port) {
+    union place place;
+    if (count != 4 && count != 16) return -EINVAL;
+    socklen_t length = make_place(&place, address, count, port);
+    ssize_t sent = sendto(descriptor, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&place, length);
+    return sent < 0 ? -errno : (int)sent;
+}
+
+int clinux_socket_error(int descriptor) {
+    int failure = 0;
+    socklen_t length = sizeof failure;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &failure, &length) < 0) return -errno;
+    return -failure;
+}

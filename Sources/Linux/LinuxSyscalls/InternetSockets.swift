@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Glibc
 
 /// Finds out whether a port of this machine is free for somebody: binds it and lets it go. A protocol that the kernel does not have takes no port.
 /// - Parameters:
@@ -15,4 +16,95 @@ extension SyscallError {
         let text = errnoMessage(errno)
         return text.prefix(1).lowercased() + text.dropFirst()
     }
+}
+
+/// An address and a port.
+package struct InternetEndpoint: Hashable, Sendable {
+    /// 4 or 16, in network order.
+    package let address: [UInt8]
+    package let port: UInt16
+
+    package init(address: [UInt8], port: UInt16) {
+        self.address = address
+        self.port = port
+    }
+}
+
+/// How a socket of IPv4 or IPv6 carries data.
+package enum InternetSocketKind: Sendable {
+    /// UDP.
+    case datagrams
+    /// TCP.
+    case stream
+
+    fileprivate var type: Int32 { Int32(self == .datagrams ? SOCK_DGRAM.rawValue : SOCK_STREAM.rawValue) }
+}
+
+/// A socket that does not block, bound to an address of the calling thread's network namespace. - Source: bind(2), ip(7).
+/// - Parameter backlog: connections that wait to be taken; nil does not listen.
+package func bindInternetSocket(
+    _ kind: InternetSocketKind, to endpoint: InternetEndpoint, backlog: Int32? = nil
+) throws(SyscallError) -> OwnedFD {
+    let socket = OwnedFD(owning: try checked("socket") { clinux_internet_socket(kind.type, endpoint.address.count) })
+    let number = socket.number
+    try checked("bind", "port \(endpoint.port)") {
+        unsafe clinux_bind_internet(number, endpoint.address, endpoint.address.count, endpoint.port)
+    }
+    if let backlog { try checked("listen", "port \(endpoint.port)") { clinux_listen(number, backlog) } }
+    return socket
+}
+
+/// A socket that does not block, on its way to an address: what it comes to, `pendingError` says once it is writable. - Source: connect(2).
+package func connectInternetSocket(_ kind: InternetSocketKind, to endpoint: InternetEndpoint) throws(SyscallError) -> OwnedFD {
+    let socket = OwnedFD(owning: try checked("socket") { clinux_internet_socket(kind.type, endpoint.address.count) })
+    let number = socket.number
+    try checked("connect", "port \(endpoint.port)") {
+        unsafe clinux_connect_internet(number, endpoint.address, endpoint.address.count, endpoint.port)
+    }
+    return socket
+}
+
+/// Where a socket is bound. - Source: getsockname(2).
+package func localEndpoint(of socket: borrowing OwnedFD) throws(SyscallError) -> InternetEndpoint {
+    let number = socket.number
+    var (address, count, port): ([UInt8], Int, UInt16) = ([UInt8](repeating: 0, count: 16), 0, 0)
+    try checked("getsockname") { unsafe clinux_local_place(number, &address, &count, &port) }
+    return InternetEndpoint(address: Array(address.prefix(count)), port: port)
+}
+
+/// A datagram and who sent it.
+package struct ReceivedDatagram: Sendable {
+    package let bytes: [UInt8]
+    package let sender: InternetEndpoint
+    /// It was longer than the limit, and its rest is lost.
+    package let isCut: Bool
+}
+
+/// Takes one datagram without waiting; nil where there is none. - Throws: what an earlier one of ours came to, ECONNREFUSED above all.
+/// - Source: recvfrom(2).
+package func receiveDatagram(from socket: Int32, limitBytes: Int) throws(SyscallError) -> ReceivedDatagram? {
+    var (address, count, port): ([UInt8], Int, UInt16) = ([UInt8](repeating: 0, count: 16), 0, 0)
+    var length: Int32 = 0
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: limitBytes) { buffer, filled in
+        repeat {
+            length = unsafe clinux_receive_from(socket, buffer.baseAddress, limitBytes, &address, &count, &port)
+        } while length == -EINTR
+        filled = min(max(Int(length), 0), limitBytes)
+    }
+    if length == -EAGAIN { return nil }
+    if length < 0 { throw SyscallError("recvfrom", errno: -length) }
+    return ReceivedDatagram(
+        bytes: bytes, sender: InternetEndpoint(address: Array(address.prefix(count)), port: port), isCut: Int(length) > limitBytes)
+}
+
+/// Sends one datagram without waiting. - Source: sendto(2).
+package func sendDatagram(_ bytes: [UInt8], to endpoint: InternetEndpoint, through socket: Int32) throws(SyscallError) {
+    try checked("sendto", "port \(endpoint.port)") {
+        unsafe clinux_send_to(socket, bytes, bytes.count, endpoint.address, endpoint.address.count, endpoint.port)
+    }
+}
+
+/// Takes what went wrong on a socket. - Throws: that. - Source: socket(7), SO_ERROR.
+package func takePendingError(of socket: Int32, subject: String) throws(SyscallError) {
+    try checked("connect", subject) { clinux_socket_error(socket) }
 }

@@ -25,6 +25,8 @@ package enum FirewallExpression: Sendable, Equatable {
     case loadTracking(Tracking, into: Register)
     /// The kind of the destination address: 2 is one of this machine's.
     case loadDestinationKind(into: Register)
+    /// Puts a value into registers.
+    case constant([UInt8], into: Register)
     case equal(Register, [UInt8])
     case unequal(Register, [UInt8])
     /// Whether any bit of a mask is set in one register, which is cleared but for them.
@@ -59,6 +61,16 @@ package enum FirewallExpression: Sendable, Equatable {
             [("ct", { $0.appendNumbers([(1, Self.number(register)), (2, key.rawValue)]) })]
         case .loadDestinationKind(let register):
             [("fib", { $0.appendNumbers([(1, Self.number(register)), (2, 3), (3, 2)]) })]
+        case .constant(let value, let register):
+            [
+                (
+                    "immediate",
+                    { writer in
+                        writer.appendAttribute(1, bigEndian: Self.number(register))
+                        writer.appendAttribute(2) { $0.appendAttribute(1, value) }  // NFTA_DATA_VALUE
+                    }
+                )
+            ]
         case .equal(let register, let value): [Self.comparison(register, isEqual: true, value)]
         case .unequal(let register, let value): [Self.comparison(register, isEqual: false, value)]
         case .anyBit(let register, let mask): Self.masking(register, mask)

@@ -8,4 +8,25 @@
 /// Binds a port of an address of 4 or 16 bytes, and lets it go. Returns 0, also where the kernel lacks the protocol, or -errno.
 int clinux_probe_port(int protocol, const uint8_t *address, size_t count, uint16_t port);
 
+/// A close-on-exec, non-blocking socket for addresses of 4 or 16 bytes. Returns the descriptor or -errno.
+int clinux_internet_socket(int type, size_t address_bytes);
+
+int clinux_bind_internet(int descriptor, const uint8_t *address, size_t count, uint16_t port);
+int clinux_listen(int descriptor, int backlog);
+
+/// Begins to connect; 0 also where that is under way.
+int clinux_connect_internet(int descriptor, const uint8_t *address, size_t count, uint16_t port);
+
+/// The socket's own address; `count` is 0 for one that is neither IPv4 nor IPv6.
+int clinux_local_place(int descriptor, uint8_t address[16], size_t *count, uint16_t *port);
+
+/// One datagram without waiting. Returns its own length, which may be more than `size`, or -errno.
+int clinux_receive_from(int descriptor, void *bytes, size_t size, uint8_t address[16], size_t *count, uint16_t *port);
+
+/// One datagram without waiting and without SIGPIPE.
+int clinux_send_to(int descriptor, const void *bytes, size_t size, const uint8_t *address, size_t count, uint16_t port);
+
+/// 0, or -errno of what went wrong on a socket since it was asked last.
+int clinux_socket_error(int descriptor);
+
 #endif
