@@ -7,7 +7,7 @@ SHAREDIR   = $(DESTDIR)$(PREFIX)/share
 SWIFT   ?= swift
 PYTHON  ?= /usr/bin/python3
 BUILD    = .build/release
-PRODUCTS = apus apusd apus-shim apus-runtime apus-init
+PRODUCTS = apus apusd apus-shim apus-runtime apus-net apus-init
 
 # What building and running needs, and what only tests and comparisons need.
 BUILD_PACKAGES = build-essential git libarchive-dev libcurl4-openssl-dev libisal-dev libseccomp-dev \

@@ -83,6 +83,7 @@ let package = Package(
     products: [
         .executable(name: "apus-runtime", targets: ["apus-runtime"]),
         .executable(name: "apus-shim", targets: ["apus-shim"]),
+        .executable(name: "apus-net", targets: ["apus-net"]),
         .executable(name: "apus-init", targets: ["apus-init"]),
         .executable(name: "apusd", targets: ["apusd"]),
         .executable(name: "apus", targets: ["apus"]),
@@ -126,13 +127,15 @@ let package = Package(
         module("Registry", in: "Images", uses: ["OCISpec", "CoreTypes", "CCurl"]),
         module("Snapshots", in: "Storage", uses: ["Archive", "LinuxSyscalls", "CoreTypes"]),
         module("Networking", in: "Engine", uses: ["Netlink", "LinuxSyscalls", "CoreTypes"]),
+        module("NameService", in: "Engine", uses: ["Netlink", "LinuxSyscalls", "CoreTypes", "JSON"], isTestable: true),
         module("Records", in: "Storage", uses: ["CoreTypes", grdb]),
         module("EngineClient", in: "Client", uses: ["EngineAPI", nioCore, nioPosix, nioHTTP1]),
         // 4
         module("Images", in: "Images", uses: ["ContentStore", "Registry", "Snapshots", "Archive", "Records"]),
         // 5
         module(
-            "Engine", in: "Engine", uses: ["Images", "Networking", "Records", "ShimProtocol", "Cgroups", "EngineAPI", logging],
+            "Engine", in: "Engine",
+            uses: ["Images", "Networking", "NameService", "Records", "ShimProtocol", "Cgroups", "EngineAPI", logging],
             isTestable: true),
         // 6
         module("APIServer", in: "Engine", uses: ["Engine", "EngineAPI", logging, nioCore, nioPosix, nioHTTP1]),
@@ -150,6 +153,7 @@ let package = Package(
             cSettings: [.treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra")],
             // Embedded: the driver then leaves the Swift runtime, of which C has no use, out of the link.
             linkerSettings: [.unsafeFlags(fullyStatic + ["-enable-experimental-feature", "Embedded"])]),
+        executable("apus-net", in: "Engine", uses: ["NameService"], linking: fullyStatic),
         executable("apusd", in: "Engine", uses: ["APIServer"], linking: staticSwiftWithFoundation),
         executable("apus", in: "Client", uses: ["EngineClient"], linking: staticSwift),
         // Tests
@@ -171,6 +175,7 @@ let package = Package(
             "EngineTests", in: "Unit",
             of: ["Engine", "EngineAPI", "Cgroups", "LinuxSyscalls", "CoreTypes", "OCISpec", "ShimProtocol", systemPackage, logging]),
         tests("RegistryTests", in: "Unit", of: ["Registry"]),
+        tests("NameServiceTests", in: "Unit", of: ["NameService", "CoreTypes", "LinuxSyscalls", systemPackage]),
         tests("RecordsTests", in: "Kernel", of: ["Records"]),
         tests("ImagesTests", in: "Kernel", of: ["Images"]),
         tests("EngineAPITests", in: "Unit", of: ["EngineAPI"]),
@@ -188,7 +193,7 @@ if let fuzzArchive {
             name: "apus-fuzz",
             dependencies: [
                 "CFuzzDriver", "CoreTypes", "JSON", "OCISpec", "Cgroups", "Rootfs", "RuntimeCore", "Registry", "Archive", "LinuxSyscalls",
-                "ShimProtocol", "EngineAPI", systemPackage,
+                "ShimProtocol", "EngineAPI", "NameService", systemPackage,
             ],
             path: "Tests/Fuzz/apus-fuzz", swiftSettings: strict,
             linkerSettings: [.unsafeFlags([fuzzArchive, "-lstdc++"])]),

@@ -47,7 +47,7 @@ def test_install_puts_every_program_and_the_shims_link_into_bin_and_uninstall_ta
     assert [name for _, _, names in os.walk(folder) for name in names] == []
 
 
-@pytest.mark.parametrize("program", ["apus-runtime", "apus-shim", "apus-init"])
+@pytest.mark.parametrize("program", ["apus-runtime", "apus-shim", "apus-net", "apus-init"])
 def test_what_runs_beside_containers_is_static(installed, program):
     assert "statically linked" in kind(os.path.join(installed, program))
     assert needed(os.path.join(installed, program)) == set()

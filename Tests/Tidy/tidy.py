@@ -22,7 +22,7 @@ FOUNDATION = {"Foundation", "FoundationEssentials", "Dispatch"}
 # Everything that the two static executables reach: no Foundation, no full stop.
 FOUNDATION_FREE = {
     "CoreTypes", "JSON", "OCISpec", "LinuxSyscalls", "Cgroups", "Seccomp", "Netlink", "Rootfs",
-    "RuntimeCore", "apus-runtime", "ShimProtocol", "ShimCore", "apus-shim",
+    "RuntimeCore", "apus-runtime", "ShimProtocol", "ShimCore", "apus-shim", "NameService", "apus-net",
 }
 ESSENTIALS_ONLY = {"EngineAPI", "EngineClient", "apus"}
 # The files of a module in which the C libraries that it owns are called, one for each.

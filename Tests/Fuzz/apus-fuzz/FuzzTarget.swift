@@ -14,7 +14,7 @@ struct FuzzTarget: Sendable {
             FuzzTarget(name: "reference", run: readReferences), FuzzTarget(name: "challenge", run: readChallenge),
             FuzzTarget(name: "image-documents", run: readImageDocuments), FuzzTarget(name: "tar", run: unpackTar),
             FuzzTarget(name: "ttrpc", run: readFrames), FuzzTarget(name: "log", run: readLog),
-            FuzzTarget(name: "docker", run: readDockerBodies),
+            FuzzTarget(name: "docker", run: readDockerBodies), FuzzTarget(name: "names", run: readNames),
         ]
 
     /// The one that the command line names.

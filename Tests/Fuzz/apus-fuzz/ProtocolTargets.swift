@@ -1,4 +1,7 @@
+internal import CoreTypes
+
 @testable import EngineAPI
+@testable import NameService
 @testable import ShimProtocol
 
 /// A connection's bytes: frames, and in each the request and whichever message it holds.
@@ -69,5 +72,45 @@ func readDockerBodies(_ bytes: [UInt8]) {
     case 3: _ = try? AuthConfig(header: String(decoding: body, as: UTF8.self))
     case 4: _ = try? Filters(query: String(decoding: body, as: UTF8.self))
     default: _ = try? EngineJSON.decode(HostConfig.self, from: body)
+    }
+}
+
+/// A message of DNS: a container's question with every answer that it may get, and a server's answer to it; and the files and orders of the
+/// server of names.
+func readNames(_ bytes: [UInt8]) {
+    var buffer = bytes
+    while let message = StreamClient.takeMessage(from: &buffer) { answerNames(message) }
+    answerNames(bytes)
+    _ = NameOrder(String(decoding: bytes, as: UTF8.self))
+    _ = ResolverFile(parsing: bytes)
+    guard let entry = try? NameEntry(decoding: bytes) else { return }
+    require((try? NameEntry(decoding: entry.encoded())) == entry, "the entry is another one once written")
+    var table = NameTable()
+    table.insert(entry, of: "one")
+    table.insert(entry, of: "two")
+    for name in entry.memberships.flatMap(\.names).compactMap({ DomainName($0) }) {
+        require(table.find(NameQuestion(name: name, type: .any, recordClass: 1), for: "one") != .unknown, "a name is not found")
+    }
+    table.remove("one")
+    table.remove("two")
+    require(table.isEmpty, "something is left of who is gone")
+}
+
+private func answerNames(_ bytes: [UInt8]) {
+    guard let message = NameMessage(bytes) else { return }
+    _ = message.question.name.reverseAddress
+    var table = NameTable()
+    var entry = NameEntry(namespace: "", memberships: [])
+    entry.memberships = [.init(network: "a", networkName: "net", names: ["db"], addresses: [IPAddress(.v4, bits: 1)])]
+    table.insert(entry, of: "one")
+    _ = table.find(message.question, for: "one")
+    for limit in [512, message.datagramLimitBytes, Int(UInt16.max)] {
+        let records = [NameRecord](repeating: .address([192, 0, 2, 1]), count: 300) + [.pointer(message.question.name)]
+        for code in [ResponseCode.success, .badVersion] {
+            let reply = NameReply.make(to: message, of: bytes, code, records, limitBytes: limit)
+            let again = NameMessage(reply)
+            require(again?.question == message.question && again?.isResponse == true, "the answer does not repeat the question")
+            require(reply.count <= max(limit, message.questionEnd + 11), "the answer is larger than it may be")
+        }
     }
 }

@@ -1,0 +1,64 @@
+internal import LinuxSyscalls
+internal import SystemPackage
+
+/// The command line of `apus-net`: `-directory DIR [-resolver FILE] start`, and `-listener N … serve`, which `start` leaves behind.
+package enum NameCommand {
+    private static let backlog: Int32 = 32
+    private static let files = LimitedResource(rawValue: 7)  // RLIMIT_NOFILE
+    /// SIGHUP, SIGINT, SIGPIPE, SIGTERM: who stops the daemon does not stop this.
+    private static let ignoredSignals: [Int32] = [1, 2, 13, 15]
+
+    /// Does what the words ask for.
+    package static func run(_ arguments: [String]) throws(NameServiceError) {
+        var (directory, resolver, listener): (String?, String, Int32?) = (nil, "/etc/resolv.conf", nil)
+        var words = arguments.dropFirst()
+        while let word = words.popFirst() {
+            switch word {
+            case "-directory": directory = words.popFirst()
+            case "-resolver": resolver = words.popFirst() ?? resolver
+            case "-listener": listener = words.popFirst().flatMap { Int32($0) }
+            case "start", "serve":
+                guard let directory, words.isEmpty, (word == "serve") == (listener != nil) else { throw usage }
+                let folder = NameFolder(path: FilePath(directory))
+                if let listener { return try serve(folder, resolver, OwnedFD(owning: listener)) }
+                return try start(folder, resolver)
+            default: throw usage
+            }
+        }
+        throw usage
+    }
+
+    private static let usage = NameServiceError(.malformed, "usage: apus-net -directory DIR [-resolver FILE] start")
+
+    /// Makes the socket, and leaves a process that serves it.
+    private static func start(_ folder: NameFolder, _ resolver: String) throws(NameServiceError) {
+        do throws(SyscallError) {
+            do throws(SyscallError) { try removeFile(folder.socket) } catch { if !error.isMissing { throw error } }
+            let mask = setFileCreationMask(0o177)
+            defer { setFileCreationMask(mask) }
+            let listener = try listenUnixSocket(folder.socket, .packets, backlog: backlog)
+            let null = try openFile("/dev/null", .readWrite)
+            let log = try openFile(folder.log, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600)
+            // The one descriptor beyond the standard ones that the child shall have: this process ends right after.
+            try setCloseOnExec(false, of: listener.number)
+            _ = try spawnProcess(
+                "/proc/self/exe",
+                arguments: [
+                    "apus-net", "-directory", folder.path.string, "-resolver", resolver, "-listener", "\(listener.number)", "serve",
+                ], environment: [], input: null.number, output: null.number, error: log.number, newSession: true)
+        } catch { throw NameServiceError("start the server of names", error) }
+    }
+
+    private static func serve(_ folder: NameFolder, _ resolver: String, _ listener: consuming OwnedFD) throws(NameServiceError) {
+        do throws(SyscallError) {
+            for signal in ignoredSignals { try ignoreSignal(signal) }
+            try closeDescriptors(from: 3, except: [listener.number])
+            try setCloseOnExec(true, of: listener.number)
+            try changeDirectory("/")
+            try setProcessName("apus-net")
+            let allowed = try limit(of: files).hard
+            try setLimit(of: files, soft: allowed, hard: allowed, subject: "open files")
+        } catch { throw NameServiceError("serve names", error) }
+        try NameServer(folder: folder, listener: listener, resolver: FilePath(resolver)).run()
+    }
+}

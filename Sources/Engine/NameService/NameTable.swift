@@ -1,0 +1,102 @@
+internal import CoreTypes
+
+/// Who is called what on which network. Pure.
+struct NameTable: Sendable {
+    /// What there is to say to a question.
+    enum Finding: Equatable, Sendable {
+        /// Addresses of both families, each asker's first another one.
+        case addresses([IPAddress])
+        case name(DomainName)
+        /// The name is a container's, and it has no record of this type.
+        case nothing
+        /// Somebody else may know.
+        case unknown
+    }
+
+    private struct Holder: Sendable {
+        let container: String
+        let addresses: [IPAddress]
+    }
+
+    private struct Network: Sendable {
+        var holders: [DomainName: [Holder]] = [:]
+        /// Whom addresses lead back to.
+        var names: [IPAddress: DomainName] = [:]
+        var turn = 0
+    }
+
+    private var entries: [String: NameEntry] = [:]
+    private var networks: [String: Network] = [:]
+
+    var isEmpty: Bool { entries.isEmpty }
+    var containers: some Collection<String> { entries.keys }
+    subscript(container: String) -> NameEntry? { entries[container] }
+
+    /// Takes a container in, in place of what was known of it.
+    mutating func insert(_ entry: NameEntry, of container: String) {
+        remove(container)
+        entries[container] = entry
+        for membership in entry.memberships {
+            var network = networks[membership.network] ?? Network()
+            let holder = Holder(container: container, addresses: membership.addresses)
+            for name in Set(membership.names.compactMap { DomainName($0) }) { network.holders[name, default: []].append(holder) }
+            if let first = membership.names.first, let name = DomainName("\(first).\(membership.networkName)") {
+                for address in membership.addresses { network.names[address] = name }
+            }
+            networks[membership.network] = network
+        }
+    }
+
+    mutating func remove(_ container: String) {
+        guard let entry = entries.removeValue(forKey: container) else { return }
+        for membership in entry.memberships {
+            guard var network = networks[membership.network] else { continue }
+            for name in Set(membership.names.compactMap { DomainName($0) }) {
+                network.holders[name]?.removeAll { $0.container == container }
+                if network.holders[name]?.isEmpty == true { network.holders[name] = nil }
+            }
+            for address in membership.addresses { network.names[address] = nil }
+            networks[membership.network] = network.holders.isEmpty ? nil : network
+        }
+    }
+
+    /// What a container is told: of its own networks only.
+    mutating func find(_ question: NameQuestion, for container: String) -> Finding {
+        guard let entry = entries[container], [NameQuestion.internet, NameQuestion.anyClass].contains(question.recordClass) else {
+            return .unknown
+        }
+        if let address = question.name.reverseAddress {
+            let name = entry.memberships.compactMap { networks[$0.network]?.names[address] }.first
+            guard let name else { return .unknown }
+            return [.pointer, .any].contains(question.type) ? .name(name) : .nothing
+        }
+        for membership in entry.memberships {
+            guard let addresses = holders(of: question.name, on: membership) else { continue }
+            let wanted = addresses.filter {
+                switch question.type {
+                case .any: true
+                case .address: $0.family == .v4
+                case .addressV6: $0.family == .v6
+                default: false
+                }
+            }
+            return wanted.isEmpty ? .nothing : .addresses(wanted)
+        }
+        return .unknown
+    }
+
+    /// nil where nobody there is called so.
+    private mutating func holders(of name: DomainName, on membership: NameEntry.Membership) -> [IPAddress]? {
+        let linked = membership.links.first { DomainName($0.key) == name }.flatMap { DomainName($0.value) }
+        let short = DomainName(membership.networkName).flatMap { name.before($0) }
+        for candidate in [linked, name, short].compactMap({ $0 }) {
+            guard let holders = networks[membership.network]?.holders[candidate] else { continue }
+            let turn = networks[membership.network]?.turn ?? 0
+            networks[membership.network]?.turn = turn &+ 1
+            // Each asker gets another one first.
+            let start = Int(UInt(bitPattern: turn) % UInt(holders.count))
+            return (holders[start...] + holders[..<start]).flatMap(\.addresses)
+        }
+        return nil
+    }
+}
