@@ -1,0 +1,124 @@
+"""What one container sends in another one's name, from below its own kernel's rules: raw frames of its link."""
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from processes import wait_until
+
+ALL_NODES = "ff02::1"
+ROUTER_ADVERTISEMENT, NEIGHBOUR_ADVERTISEMENT, REDIRECT = 134, 136, 137
+
+
+@pytest.fixture
+def net(cli):
+    cli("network", "create", "--ipv6", "shared").ok()
+    yield "shared"
+    if names := cli("ps", "-aq").ok().split():
+        cli("rm", "-f", *names)
+    cli("network", "rm", "shared")
+
+
+@pytest.fixture
+def boxes(cli, net, image):
+    """Victim, peer and rogue, by id; the rogue may do with its link what it likes."""
+    return {name: cli("run", "-d", "--name", name, "--network", net, "--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW", image, "sleep", "600").line()
+            for name in ("victim", "peer", "rogue")}
+
+
+def detail(cli, name, key):
+    return cli.inspect(name, f'{{{{(index .NetworkSettings.Networks "shared").{key}}}}}')
+
+
+def checksum(source, target, body):
+    pseudo = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target) + struct.pack("!II", len(body), 58)
+    total = sum(struct.unpack(f"!{(len(pseudo) + len(body)) // 2}H", pseudo + body))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def icmp(source, target, kind, body):
+    """An IPv6 packet with the hop limit that neighbour discovery asks for."""
+    head = struct.pack("!BBH", kind, 0, 0)
+    head = struct.pack("!BBH", kind, 0, checksum(source, target, head + body))
+    return struct.pack("!IHBB", 0x60000000, len(head + body), 58, 255) + socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(
+        socket.AF_INET6, target) + head + body
+
+
+def frame(source, packet, target="33:33:00:00:00:01"):
+    mac = lambda text: bytes.fromhex(text.replace(":", ""))
+    return mac(target) + mac(source) + b"\x86\xdd" + packet
+
+
+def link_local(mac):
+    parts = bytes.fromhex(mac.replace(":", ""))
+    return socket.inet_ntop(socket.AF_INET6, b"\xfe\x80" + b"\0" * 6 + bytes([parts[0] ^ 2]) + parts[1:3] + b"\xff\xfe" + parts[3:])
+
+
+def send(daemon, identifier, frames):
+    """Puts frames on a container's link, from inside its network."""
+    code = textwrap.dedent(f"""
+        import socket
+        link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        link.bind(("eth0", 0))
+        for frame in {[one.hex() for one in frames]!r}:
+            link.send(bytes.fromhex(frame))
+        """)
+    subprocess.run(["nsenter", f"--net={daemon.run}/netns/{identifier}", sys.executable, "-c", code], check=True)
+
+
+def inside(daemon, identifier, *words):
+    return subprocess.run(["nsenter", f"--net={daemon.run}/netns/{identifier}", *words], capture_output=True, text=True, check=True).stdout
+
+
+def test_F16_a_container_is_nobodys_router(cli, boxes, own_daemon):
+    mac = detail(cli, "rogue", "MacAddress")
+    prefix = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 86400, 86400, 0) + socket.inet_pton(socket.AF_INET6, "2001:db8:bad::")
+    body = struct.pack("!BBHII", 64, 0, 9000, 0, 0) + prefix
+    advertisement = frame(mac, icmp(link_local(mac), ALL_NODES, ROUTER_ADVERTISEMENT, body))
+    # It would be listened to, and the frame arrives where nobody guards the bridge: proven between two links of the victim's own network.
+    settings = f"{inside(own_daemon, boxes['victim'], 'sysctl', '-n', 'net.ipv6.conf.eth0.accept_ra', 'net.ipv6.conf.eth0.forwarding')}"
+    assert settings.split() == ["1", "0"]
+    proof = ["ip", "link", "add", "here", "type", "veth", "peer", "name", "there"]
+    inside(own_daemon, boxes["peer"], *proof)
+    for link in ("here", "there"):
+        inside(own_daemon, boxes["peer"], "ip", "link", "set", link, "up")
+    addresses = lambda name, link: inside(own_daemon, boxes[name], "ip", "-6", "addr", "show", "dev", link)
+    wait_until(lambda: "fe80" in addresses("peer", "here") and "tentative" not in addresses("peer", "here"), "the link has its address")
+    code = f"import socket; s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(('there', 0)); s.send(bytes.fromhex({advertisement.hex()!r}))"
+    inside(own_daemon, boxes["peer"], sys.executable, "-c", code)
+    wait_until(lambda: "2001:db8:bad" in addresses("peer", "here"), "an unguarded link believes it")
+    # Over the bridge nobody hears of it, however often it is said.
+    before = inside(own_daemon, boxes["victim"], "ip", "-6", "route")
+    send(own_daemon, boxes["rogue"], [advertisement] * 20)
+    # What is sent after it has arrived: so would it have.
+    assert cli("exec", "rogue", "ping", "-6", "-c", "2", "-W", "2", detail(cli, "victim", "GlobalIPv6Address")).code == 0
+    assert "2001:db8:bad" not in addresses("victim", "eth0")
+    assert inside(own_daemon, boxes["victim"], "ip", "-6", "route") == before
+
+
+def test_F16_a_container_answers_for_nobody_else_and_redirects_nobody(cli, boxes, own_daemon):
+    mac, address = detail(cli, "rogue", "MacAddress"), lambda name: detail(cli, name, "GlobalIPv6Address")
+    assert cli("exec", "victim", "ping", "-6", "-c", "1", "-W", "2", address("peer")).code == 0
+    entry = lambda: next(line for line in inside(own_daemon, boxes["victim"], "ip", "-6", "neigh", "show", address("peer")).splitlines())
+    assert detail(cli, "peer", "MacAddress") in entry()
+    packed = lambda text: socket.inet_pton(socket.AF_INET6, text)
+    option = b"\x02\x01" + bytes.fromhex(mac.replace(":", ""))
+    override = struct.pack("!I", 0x20000000) + packed(address("peer")) + option
+    victim_mac = detail(cli, "victim", "MacAddress")
+    redirect = struct.pack("!I", 0) + packed(link_local(mac)) + packed(address("peer")) + option
+    send(own_daemon, boxes["rogue"], [
+        # In the peer's name, and in its own with the peer's address.
+        frame(mac, icmp(address("peer"), address("victim"), NEIGHBOUR_ADVERTISEMENT, override), victim_mac),
+        frame(mac, icmp(address("rogue"), address("victim"), NEIGHBOUR_ADVERTISEMENT, override), victim_mac),
+        frame(detail(cli, "peer", "MacAddress"), icmp(address("peer"), address("victim"), NEIGHBOUR_ADVERTISEMENT, override), victim_mac),
+        frame(mac, icmp(link_local(mac), address("victim"), REDIRECT, redirect), victim_mac)] * 5)
+    assert cli("exec", "rogue", "ping", "-6", "-c", "1", "-W", "2", address("victim")).code == 0
+    assert mac not in entry() and detail(cli, "peer", "MacAddress") in entry()
+    assert "redirected" not in inside(own_daemon, boxes["victim"], "ip", "-6", "route", "show", "cache")
+    assert cli("exec", "victim", "ping", "-6", "-c", "1", "-W", "2", address("peer")).code == 0
