@@ -98,14 +98,19 @@ class Daemon:
         self.socket = os.path.join(folder, "apus.sock")
         self.host = f"unix://{self.socket}"
         self.log_path = os.path.join(folder, "apusd.log")
+        # Stands for the host's /etc/resolv.conf; nobody serves there unless a test does.
+        self.resolver = os.path.join(folder, "resolv.conf")
         self.process = None
 
     def start(self, *flags, under=(), env=None):
         """`under` is a command line that ends with the daemon's; `env` adds variables."""
+        if not os.path.exists(self.resolver):
+            with open(self.resolver, "w", encoding="utf-8") as file:
+                file.write("nameserver 127.0.0.54\n")
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*under, os.path.join(BUILD, "apusd"), "--host", self.host, "--data-root", self.data, "--exec-root", self.run,
-                 "--pidfile", os.path.join(self.folder, "apusd.pid"), "--cdi-spec-dir", os.path.join(self.folder, "cdi"), *flags], stdout=log, stderr=log, cwd="/", env={**os.environ, **(env or {})})
+                 "--pidfile", os.path.join(self.folder, "apusd.pid"), "--cdi-spec-dir", os.path.join(self.folder, "cdi"), "--resolv-conf", self.resolver, *flags], stdout=log, stderr=log, cwd="/", env={**os.environ, **(env or {})})
         wait_until(self.answers, "apusd answers /_ping", seconds=20)
         return self
 
@@ -148,7 +153,7 @@ class Daemon:
         return {
             "mounts": leaks.mounts(self.folder), "cgroups": leaks.cgroups("/apus/"), "shims": self.shims(),
             "containers": entries(f"{self.data}/containers"), "runtime": entries(f"{self.run}/runtime"),
-            "networks": entries(f"{self.run}/netns"), "links": leaks.links(), "bundles": entries(f"{self.run}/bundles"), "sockets": entries(f"{self.run}/shims"),
+            "networks": entries(f"{self.run}/netns"), "names": entries(f"{self.run}/names/entries"), "links": leaks.links(), "bundles": entries(f"{self.run}/bundles"), "sockets": entries(f"{self.run}/shims"),
             "ingests": entries(f"{self.data}/content/ingests"), "volumes": [name for name in entries(f"{self.data}/volumes") if not name.startswith(".")], "roots": [name for kind in ("active", "building", "views", "trash") for name in entries(f"{self.data}/snapshots/overlayfs/{kind}")],
         }
 
@@ -201,6 +206,7 @@ def daemon(request, workspace):
     assert daemon.stop() == 0, daemon.log()
     assert not daemon.shims()
     assert not leaks.mounts(daemon.folder)
+    wait_until(lambda: not leaks.processes(f"{daemon.run}/names"), "the server of names has ended")
     daemon.forget_network()
 
 
@@ -230,6 +236,7 @@ def brittle(workspace, registry, request):
     wait_until(lambda: not daemon.shims(), "the shims are gone")
     assert daemon.stop() == 0
     assert not leaks.mounts(daemon.folder)
+    wait_until(lambda: not leaks.processes(f"{daemon.run}/names"), "the server of names has ended")
     daemon.forget_network()
 
 

@@ -1,4 +1,5 @@
 """What one container sends in another one's name, from below its own kernel's rules: raw frames of its link."""
+# Rows: attacks
 
 import os
 import socket

@@ -2,6 +2,7 @@ internal import CoreTypes
 internal import Images
 internal import LinuxSyscalls
 package import Logging
+internal import NameService
 internal import Networking
 internal import Records
 internal import Registry
@@ -112,8 +113,12 @@ extension ContainerEngine.Parts {
             try reactor.start()
             thread = try NamespaceThread()
         } catch { throw .system("start the engine's threads", error) }
+        let names = try NameKeeper(
+            program: configuration.netPath, folder: NameFolder(path: configuration.execRoot.appending("names")),
+            resolver: configuration.resolverFile, logger: logger)
         let networks = try Networks(
-            records: records.networks, thread: thread, events: events, settings: NetworkSettingsOfDaemon(configuration), logger: logger)
+            records: records.networks, thread: thread, events: events, names: names, settings: NetworkSettingsOfDaemon(configuration),
+            logger: logger)
         services = ContainerServices(
             configuration: configuration, records: records.containers, images: images, volumes: volumes, reactor: reactor,
             launcher: ShimLauncher(shimPath: configuration.shimPath, execRoot: configuration.execRoot), watcher: watcher,

@@ -12,6 +12,10 @@ package struct EngineConfiguration: Sendable {
     package var shimPath: FilePath
     /// The `apus-init` executable that `--init` mounts into a container.
     package var initPath: FilePath
+    /// The `apus-net` executable.
+    package var netPath: FilePath
+    /// The resolv.conf(5) that names the host's servers.
+    package var resolverFile: FilePath = "/etc/resolv.conf"
     /// Low-level runtimes by the name that `HostConfig.Runtime` uses.
     package var runtimes: [String: FilePath]
     /// The name, in `runtimes`, of the one that serves requests without a name.
@@ -34,13 +38,14 @@ package struct EngineConfiguration: Sendable {
     package var debug = false
 
     package init(
-        dataRoot: FilePath = "/var/lib/apus", execRoot: FilePath = "/run/apus", shimPath: FilePath, initPath: FilePath,
+        dataRoot: FilePath = "/var/lib/apus", execRoot: FilePath = "/run/apus", shimPath: FilePath, initPath: FilePath, netPath: FilePath,
         runtimes: [String: FilePath], defaultRuntime: String = "apus"
     ) {
         self.dataRoot = dataRoot
         self.execRoot = execRoot
         self.shimPath = shimPath
         self.initPath = initPath
+        self.netPath = netPath
         self.runtimes = runtimes
         self.defaultRuntime = defaultRuntime
     }

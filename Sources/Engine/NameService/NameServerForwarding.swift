@@ -86,7 +86,7 @@ extension NameServer {
         _ number: UInt64, _ exchange: Exchange, _ line: UpstreamLine, _ token: UInt64, _ readiness: Readiness
     ) throws(SyscallError) {
         if !line.outgoing.isEmpty {
-            try takePendingError(of: line.socket.number, subject: "\(line.attempt.server)")
+            try checkConnection(of: line.socket.number, subject: "\(line.attempt.server)")
             line.outgoing.removeFirst(try writeAvailable(line.outgoing[...], to: line.socket.number))
             if line.outgoing.isEmpty { change(line.socket.number, token, for: .readable) }
             return

@@ -81,7 +81,8 @@ struct Daemon: Sendable {
         }
         var configuration = EngineConfiguration(
             dataRoot: options.dataRoot, execRoot: options.execRoot, shimPath: shim,
-            initPath: executables.find("apus-init") ?? executables.beside("apus-init"), runtimes: runtimes,
+            initPath: executables.find("apus-init") ?? executables.beside("apus-init"),
+            netPath: executables.find("apus-net") ?? executables.beside("apus-net"), runtimes: runtimes,
             defaultRuntime: options.defaultRuntime)
         configuration.insecureRegistries = options.insecureRegistries
         if !options.cdiFolders.isEmpty { configuration.cdiFolders = options.cdiFolders }
@@ -91,6 +92,7 @@ struct Daemon: Sendable {
         configuration.proxies = ProxySettings(
             http: options.httpProxy ?? variable("HTTP_PROXY"), https: options.httpsProxy ?? variable("HTTPS_PROXY"),
             exceptions: options.proxyExceptions ?? variable("NO_PROXY"))
+        if let file = options.resolverFile { configuration.resolverFile = file }
         configuration.hasDefaultBridge = options.hasDefaultBridge
         configuration.defaultLog.type = options.logDriver
         configuration.defaultLog.config = options.logOptions

@@ -40,6 +40,8 @@ struct DaemonOptions: Equatable, Sendable {
     var httpsProxy: String?
     var proxyExceptions: String?
     var shim: FilePath?
+    /// nil is `/etc/resolv.conf`.
+    var resolverFile: FilePath?
 
     init() {}
 
@@ -90,6 +92,7 @@ struct DaemonOptions: Equatable, Sendable {
         case "--http-proxy": httpProxy = value
         case "--https-proxy": httpsProxy = value
         case "--no-proxy": proxyExceptions = value
+        case "--resolv-conf": resolverFile = try Self.directory(flag, value)
         case "--shim": shim = FilePath(value)
         case "--config": throw UsageError("--config is not implemented yet: every setting is a flag")
         default: throw UsageError("unknown flag: \(flag)")
@@ -161,6 +164,7 @@ struct DaemonOptions: Equatable, Sendable {
               --http-proxy URL          Proxy for registries without TLS (default $HTTP_PROXY)
               --https-proxy URL         Proxy for registries with TLS (default $HTTPS_PROXY)
               --no-proxy LIST           Hosts reached without a proxy, separated by commas (default $NO_PROXY)
+              --resolv-conf FILE        Where the host's name servers stand (default /etc/resolv.conf)
               --shim PATH               The apus-shim executable (default: beside apusd, then on PATH)
           -v, --version                 Print the version
           -h, --help                    Print this help

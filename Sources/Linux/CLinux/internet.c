@@ -104,10 +104,3 @@ int clinux_send_to(int descriptor, const void *bytes, size_t size, const uint8_t
     ssize_t sent = sendto(descriptor, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&place, length);
     return sent < 0 ? -errno : (int)sent;
 }
-
-int clinux_socket_error(int descriptor) {
-    int failure = 0;
-    socklen_t length = sizeof failure;
-    if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &failure, &length) < 0) return -errno;
-    return -failure;
-}

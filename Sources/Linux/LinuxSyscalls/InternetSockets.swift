@@ -54,7 +54,7 @@ package func bindInternetSocket(
     return socket
 }
 
-/// A socket that does not block, on its way to an address: what it comes to, `pendingError` says once it is writable. - Source: connect(2).
+/// A socket that does not block, on its way to an address: what it comes to, `checkConnection` says once it is writable. - Source: connect(2).
 package func connectInternetSocket(_ kind: InternetSocketKind, to endpoint: InternetEndpoint) throws(SyscallError) -> OwnedFD {
     let socket = OwnedFD(owning: try checked("socket") { clinux_internet_socket(kind.type, endpoint.address.count) })
     let number = socket.number
@@ -102,9 +102,4 @@ package func sendDatagram(_ bytes: [UInt8], to endpoint: InternetEndpoint, throu
     try checked("sendto", "port \(endpoint.port)") {
         unsafe clinux_send_to(socket, bytes, bytes.count, endpoint.address, endpoint.address.count, endpoint.port)
     }
-}
-
-/// Takes what went wrong on a socket. - Throws: that. - Source: socket(7), SO_ERROR.
-package func takePendingError(of socket: Int32, subject: String) throws(SyscallError) {
-    try checked("connect", subject) { clinux_socket_error(socket) }
 }

@@ -21,7 +21,9 @@ func setNetworks(_ request: inout ContainerCreateRequest, by arguments: Argument
         wishes.append(wish)
     }
     request.hostConfig.networkMode = wishes.first?.name ?? ""
-    let general = ["ip", "ip6", "link-local-ip", "mac-address", "network-alias"].filter(arguments.has)
+    // Only networks made by users know links of one container.
+    let hasLinks = arguments.has("link") && !isPredefined(request.hostConfig.networkMode)
+    let general = ["ip", "ip6", "link-local-ip", "mac-address", "network-alias"].filter(arguments.has) + (hasLinks ? ["link"] : [])
     if !general.isEmpty {
         var first = wishes.first ?? NetworkWish(plain: "default")
         try first.take(general, of: arguments)
@@ -30,6 +32,11 @@ func setNetworks(_ request: inout ContainerCreateRequest, by arguments: Argument
     for wish in wishes where wish.asksForMore || wishes.count > 1 {
         request.networkingConfig.endpointsConfig[wish.name] = wish.endpoint
     }
+}
+
+/// Whether a network mode means no network that somebody made.
+private func isPredefined(_ mode: String) -> Bool {
+    ["", "default", "bridge", "host", "none"].contains(mode) || mode.hasPrefix("container:")
 }
 
 /// A value of `--network`: a name, or `name=NET,ip=ADDRESS,…`.
@@ -77,6 +84,7 @@ private struct NetworkWish {
         for flag in flags {
             let isTaken =
                 switch flag {
+                case "link": false
                 case "network-alias": !endpoint.aliases.isEmpty
                 case "mac-address": !endpoint.macAddress.isEmpty
                 case "ip": endpoint.ipamConfig?.ipv4Address.isEmpty == false
@@ -86,6 +94,7 @@ private struct NetworkWish {
             if isTaken { throw Complaint("conflicting options: cannot specify both --\(flag) and the same of one network") }
         }
         endpoint.aliases += arguments.list("network-alias")
+        if flags.contains("link") { endpoint.links = arguments.list("link") }
         if let address = arguments.string("mac-address") { endpoint.macAddress = address }
         if let asked = addressesAskedFor(arguments) {
             var addresses = endpoint.ipamConfig ?? EndpointIPAMConfig()

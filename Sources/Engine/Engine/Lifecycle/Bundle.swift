@@ -2,6 +2,7 @@ internal import CoreTypes
 internal import EngineAPI
 internal import Images
 internal import LinuxSyscalls
+internal import NameService
 internal import OCISpec
 internal import Snapshots
 internal import SystemPackage
@@ -14,32 +15,34 @@ enum Bundle {
     // MARK: - Files of the container's life
 
     /// Makes the directory and the files that stand for those in `/etc`.
-    static func createFiles(id: ContainerID, document: ContainerDocument, facts: HostFacts, paths: ContainerPaths) throws(EngineError) {
+    static func createFiles(
+        id: ContainerID, document: ContainerDocument, facts: HostFacts, network: NetworkFileFacts, paths: ContainerPaths
+    ) throws(EngineError) {
         do throws(SyscallError) { try makeDirectories(paths.directory, mode: 0o710) } catch {
             throw .system("make the files of container \(id)", error)
         }
-        try writeNetworkFiles(id: id, document: document, facts: facts, paths: paths, addresses: [], hostGateway: nil)
+        try writeNetworkFiles(id: id, document: document, facts: facts, network: network, paths: paths)
     }
 
     /// Writes what a container sees in `/etc` of its name, of its addresses and of who resolves others.
-    /// - Parameter addresses: the container's own, in the order of its links.
     static func writeNetworkFiles(
-        id: ContainerID, document: ContainerDocument, facts: HostFacts, paths: ContainerPaths, addresses: [String], hostGateway: String?
+        id: ContainerID, document: ContainerDocument, facts: HostFacts, network: NetworkFileFacts, paths: ContainerPaths
     ) throws(EngineError) {
         let host = document.hostConfig
         let hostname = Specification.hostname(of: document.config, host, id: id, hostName: facts.hostName)
         let isHostNetwork = host.networkMode == "host"
         let hosts = NetworkFileText.hosts(
             host, names: document.config.domainName.isEmpty ? hostname : "\(hostname).\(document.config.domainName) \(hostname)",
-            addresses: addresses, hostGateway: hostGateway)
+            addresses: network.addresses, hostGateway: network.hostGateway)
         do throws(SyscallError) {
             let files = paths.networkFiles
             // Readable for every user inside, whatever the daemon's umask.
             // Docker copies the host's own names as long as nothing is asked for beside.
             try write(isHostNetwork && host.extraHosts.isEmpty ? NetworkFileText.hostCopy("/etc/hosts") : hosts, to: files.hosts)
             try write(Array("\(hostname)\n".utf8), to: files.hostname)
-            let resolver = try NetworkFileText.hostResolver().overridden(by: host)
-            try write(isHostNetwork ? resolver.text : resolver.reachableFromContainers.text, to: files.resolver)
+            let resolver = try NetworkFileText.hostResolver(network.resolver).overridden(by: host)
+            let inside = network.hasNames ? resolver.askingForNames : resolver.reachableFromContainers
+            try write(isHostNetwork ? resolver.text : inside.text, to: files.resolver)
         } catch { throw .system("write the files of container \(id)", error) }
     }
 

@@ -198,9 +198,11 @@ struct ContainerCreation {
         let container = Container(
             id: id, name: name, created: created, imageID: image, document: document, state: .created, services: services)
         do throws(EngineError) {
-            let (facts, paths) = (services.facts, container.paths)
+            let (facts, paths, network) = (
+                services.facts, container.paths, NetworkFileFacts(resolver: services.configuration.resolverFile)
+            )
             try await BlockingWork.run { () throws(EngineError) in
-                try Bundle.createFiles(id: id, document: document, facts: facts, paths: paths)
+                try Bundle.createFiles(id: id, document: document, facts: facts, network: network, paths: paths)
             }
             let root: [SnapshotMount]
             do throws(ImageError) { root = try await services.images.prepareRoot(of: id, image: image) } catch { throw EngineError(error) }

@@ -46,6 +46,7 @@ extension Container {
             throw error
         }
         services.index.release(name: old)
+        await renameOnNetworks(from: old)
         tell("rename", ["oldName": "/\(old)"])
     }
 }

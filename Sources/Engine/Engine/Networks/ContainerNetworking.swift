@@ -16,18 +16,35 @@ extension Container {
         guard !endpoints.isEmpty else { return nil }
         var joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: endpoints)
         joiner.ports = try PortRequest.all(document.config, document.hostConfig)
+        joiner.nameServers = document.hostConfig.dns
         return try await services.networks.reserve(joiner)
     }
 
     /// Writes the files that stand for those in `/etc`, for this run.
     func writeNetworkFiles() async throws(EngineError) {
-        let hostGateway = await services.networks.hostGateway
-        let addresses = (attachment?.endpoints ?? []).flatMap { $0.interfaceAddresses.map(\.address.description) }
-        let (id, document, facts, paths) = (id, document, services.facts, paths)
-        try await BlockingWork.run { () throws(EngineError) in
-            try Bundle.writeNetworkFiles(
-                id: id, document: document, facts: facts, paths: paths, addresses: addresses, hostGateway: hostGateway)
+        var network = NetworkFileFacts(resolver: services.configuration.resolverFile)
+        network.hostGateway = await services.networks.hostGateway
+        if let attachment {
+            network.addresses = attachment.endpoints.flatMap { $0.interfaceAddresses.map(\.address.description) }
+            network.hasNames = await services.networks.hasNames(attachment)
         }
+        let (id, document, facts, paths, known) = (id, document, services.facts, paths, network)
+        try await BlockingWork.run { () throws(EngineError) in
+            try Bundle.writeNetworkFiles(id: id, document: document, facts: facts, network: known, paths: paths)
+        }
+    }
+
+    /// Makes the networks call a running container by its new name. What fails is logged: the container has that name in any case.
+    func renameOnNetworks(from old: String) async {
+        guard var attachment else { return }
+        for index in attachment.endpoints.indices {
+            attachment.endpoints[index].dnsNames = attachment.endpoints[index].dnsNames.map { $0 == old ? name : $0 }
+        }
+        self.attachment = attachment
+        do throws(EngineError) {
+            try await writeNetworkRecord(attachment)
+            try await services.networks.rename(attachment, of: id, to: name)
+        } catch { logger.error("call the container by its new name: \(error)") }
     }
 
     /// Takes the network of a run away, if there is one.

@@ -13,6 +13,8 @@ struct NetworkAttachment: Codable, Equatable, Sendable {
     var endpoints: [EndpointRecord]
     /// Ports of the host that lead in; nil in files from before there were any.
     var ports: [PublishedPort]?
+    /// Servers that the container is to ask itself, for what no container is called; nil for the host's.
+    var nameServers: [String]?
 
     func without(_ endpoint: EndpointRecord) -> NetworkAttachment {
         var rest = self
@@ -46,6 +48,8 @@ struct EndpointRecord: Codable, Equatable, Sendable {
     var linkLocalAddresses: [String]?
     /// Settings of the kernel for the link inside, by their paths below /proc/sys/net; nil for none.
     var linkSettings: [String: String]?
+    /// Names that others have for this container alone: alias to name. Nil for none.
+    var links: [String: String]?
 
     var linkAddress: MACAddress? { MACAddress(macAddress) }
 

@@ -93,7 +93,7 @@ extension Container {
         try await writeNetworkFiles()
     }
 
-    private func writeNetworkRecord(_ attachment: NetworkAttachment) async throws(EngineError) {
+    func writeNetworkRecord(_ attachment: NetworkAttachment) async throws(EngineError) {
         let path = paths.networkRecord
         try await BlockingWork.run { () throws(EngineError) in try NetworkRecordFile.write(attachment, to: path) }
     }
@@ -119,6 +119,13 @@ extension Networks {
                 throw error
             }
         }
+        do throws(EngineError) { try await announce(attachment, of: id) } catch {
+            try? await onThread { () throws(NetworkingError) in
+                try? Sandbox.remove(plan.insideLink, from: namespace)
+                try firewall.exchange(removing: after, adding: before)
+            }
+            throw error
+        }
         published[id.text] = attachment.firewallPorts
         cables.insert(endpoint.hostLink)
         tell("connect", endpoint, id)
@@ -137,6 +144,7 @@ extension Networks {
             try firewall.exchange(removing: old, adding: after)
             try Sandbox.setRoutes(routes, in: namespace)
         }
+        try await announce(attachment, of: id)
         release(endpoint, of: id)
         published[id.text] = attachment.firewallPorts
         tell("disconnect", endpoint, id)

@@ -1,14 +1,16 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import LinuxSyscalls
+internal import NameService
 internal import SystemPackage
 
 /// What the files about names and addresses say that a container sees in `/etc`.
 enum NetworkFileText {
-    /// The most that is taken over of a file of the host.
-    static let limitBytes = 65_536
     /// Name servers where the host has none that a container could reach: Docker's choice.
     static let publicServers = ["8.8.8.8", "8.8.4.4"]
+
+    /// The address of the server of names in every container's network: Docker's.
+    static let nameServer = "127.0.0.11"
 
     private static let localNames = """
         127.0.0.1\tlocalhost
@@ -37,41 +39,21 @@ enum NetworkFileText {
 
     /// A file of the host; empty where the host has none.
     static func hostCopy(_ path: FilePath) throws(SyscallError) -> [UInt8] {
-        do throws(SyscallError) { return try readFile(path, limitBytes: limitBytes) } catch {
+        do throws(SyscallError) { return try readFile(path, limitBytes: ResolverFile.limitBytes) } catch {
             if error.errno == Errno.noSuchFileOrDirectory.rawValue { return [] }
             throw error
         }
     }
 
     /// The host's resolver as a container may use it: systemd's own file where the usual one only names systemd's local server.
-    static func hostResolver() throws(SyscallError) -> ResolverFile {
-        let usual = ResolverFile(parsing: try hostCopy("/etc/resolv.conf"))
+    static func hostResolver(_ file: FilePath) throws(SyscallError) -> ResolverFile {
+        let usual = ResolverFile(parsing: try hostCopy(file))
         guard usual.servers == ["127.0.0.53"] else { return usual }
         return ResolverFile(parsing: try hostCopy("/run/systemd/resolve/resolv.conf"))
     }
 }
 
-/// A resolv.conf(5).
-struct ResolverFile: Equatable, Sendable {
-    var servers: [String] = []
-    var search: [String] = []
-    var options: [String] = []
-
-    init() {}
-
-    /// Takes what it knows, as the C library does: the last `search` or `domain` counts.
-    init(parsing bytes: [UInt8]) {
-        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
-            let words = line.split { $0 == " " || $0 == "\t" || $0 == "\r" }.map(String.init)
-            switch words.first {
-            case "nameserver": if words.count > 1 { servers.append(words[1]) }
-            case "search", "domain": search = Array(words.dropFirst())
-            case "options": options += words.dropFirst()
-            default: break
-            }
-        }
-    }
-
+extension ResolverFile {
     /// What a container's request says in place of the host's; a search domain of a dot is none.
     func overridden(by host: HostConfig) -> ResolverFile {
         var file = self
@@ -89,10 +71,26 @@ struct ResolverFile: Equatable, Sendable {
         return file
     }
 
-    var text: [UInt8] {
-        var lines = search.isEmpty ? [] : ["search \(search.joined(separator: " "))"]
-        lines += servers.map { "nameserver \($0)" }
-        if !options.isEmpty { lines.append("options \(options.joined(separator: " "))") }
-        return Array(lines.map { "\($0)\n" }.joined().utf8)
+    /// For a container on networks with names: asks their server, which asks the others.
+    var askingForNames: ResolverFile {
+        var file = self
+        file.servers = [NetworkFileText.nameServer]
+        // A name without a dot may be a container's: it is not tried with the search domains first.
+        if !file.options.contains(where: { $0.hasPrefix("ndots:") }) { file.options.append("ndots:0") }
+        return file
     }
+}
+
+/// What a run's network means for the files in `/etc`.
+struct NetworkFileFacts: Sendable {
+    /// The container's own, in the order of its links.
+    var addresses: [String] = []
+    /// What the address `host-gateway` means.
+    var hostGateway: String?
+    /// Whether it finds others by name.
+    var hasNames = false
+    /// The host's resolv.conf(5).
+    let resolver: FilePath
+
+    init(resolver: FilePath) { self.resolver = resolver }
 }

@@ -15,6 +15,8 @@ extension Networks {
         let endpoints: [String: EndpointSettings]
         /// What it wants of the host's ports.
         var ports: [PortRequest] = []
+        /// Whom it wants to ask for names; empty for whom the host asks.
+        var nameServers: [String] = []
     }
 
     /// Where a container's namespace is pinned.
@@ -24,6 +26,7 @@ extension Networks {
     /// - Throws: `.notFound` for a network that is gone; what `NetworkingError` says.
     func reserve(_ joiner: Joiner) throws(EngineError) -> NetworkAttachment {
         var attachment = NetworkAttachment(sandboxID: Identifiers.random(), endpoints: [])
+        if !joiner.nameServers.isEmpty { attachment.nameServers = joiner.nameServers }
         do throws(EngineError) {
             for (name, wishes) in joiner.endpoints.sorted(by: {
                 ($1.value.gatewayPriority ?? 0, $0.key) < ($0.value.gatewayPriority ?? 0, $1.key)
@@ -74,6 +77,7 @@ extension Networks {
         endpoint.dnsNames = Self.dnsNames(of: joiner, wishes)
         if let further = wishes.ipamConfig?.linkLocalIPs, !further.isEmpty { endpoint.linkLocalAddresses = further }
         if !options.settings.isEmpty { endpoint.linkSettings = options.settings(of: insideLink) }
+        endpoint.links = Self.links(wishes.links)
         network.members[joiner.id.text] = NetworkMember(containerName: joiner.name, endpoint: endpoint)
         networks[network.id] = network
         return endpoint
@@ -137,6 +141,13 @@ extension Networks {
                     throw error
                 }
             }
+            do throws(EngineError) { try await announce(attachment, of: id) } catch {
+                try? await onThread { () throws(NetworkingError) in
+                    namespace.remove()
+                    try firewall.remove(part)
+                }
+                throw error
+            }
         } catch { throw EngineError(error.code, "failed to set up container networking: \(error.message)", cause: error) }
         published[id.text] = attachment.firewallPorts
         self.cables.formUnion(attachment.endpoints.map(\.hostLink))
@@ -148,6 +159,7 @@ extension Networks {
         let (namespace, firewall, part) = (namespace(of: id), firewall, Self.part(attachment))
         let cables = attachment.endpoints.map(\.hostLink).filter { !$0.isEmpty }
         self.cables.subtract(cables)
+        await silence(id)
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
                 namespace.remove()
@@ -222,6 +234,7 @@ extension Networks {
             networks[network.id] = network
             cables.insert(endpoint.hostLink)
         }
+        adopted[id] = nameEntry(attachment, of: id)
         portTable.adopt(attachment.ports ?? [], of: id.text)
         published[id.text] = attachment.firewallPorts
     }
@@ -238,5 +251,9 @@ extension Networks {
             }
         } catch { logger.error("make the firewall: \(error)") }
         watch()
+        let (names, entries) = (names, adopted)
+        // Tells of its failures itself.
+        try? await BlockingWork.run { () throws(EngineError) in names.replace(with: entries) }
+        adopted = [:]
     }
 }

@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import Logging
+internal import NameService
 internal import Networking
 internal import Records
 internal import SystemPackage
@@ -55,6 +56,7 @@ actor Networks {
     let firewall: Firewall
     let thread: NamespaceThread
     let events: EventJournal
+    let names: NameKeeper
     nonisolated let settings: NetworkSettingsOfDaemon
     let logger: Logger
     /// Which ports of the host lead into containers.
@@ -63,15 +65,19 @@ actor Networks {
     var published: [String: [FirewallPort]] = [:]
     /// Cables that are in place, by their host's ends: those that go away are made anew.
     var cables: Set<String> = []
+    /// What the containers are called that former daemons left, until all of them are known.
+    var adopted: [ContainerID: NameEntry] = [:]
     /// Names of networks that are being made.
     var reservedNames: Set<String> = []
 
     init(
-        records: NetworkRecords, thread: NamespaceThread, events: EventJournal, settings: NetworkSettingsOfDaemon, logger: Logger
+        records: NetworkRecords, thread: NamespaceThread, events: EventJournal, names: NameKeeper, settings: NetworkSettingsOfDaemon,
+        logger: Logger
     ) throws(EngineError) {
         self.records = records
         self.thread = thread
         self.events = events
+        self.names = names
         self.settings = settings
         self.logger = logger
         do throws(NetworkingError) { firewall = try Firewall(name: settings.instance) } catch { throw EngineError(error) }

@@ -25,7 +25,8 @@ enum ContainerChecks {
         try SecurityOptions(parsing: host.securityOpt).check(facts: facts)
         var warnings = try ResourceChecks.adjust(&document.hostConfig, facts: facts)
         _ = try NamespaceModes(host)
-        if !host.links.isEmpty {
+        // On other networks the endpoint has them.
+        if !host.links.isEmpty && Networks.networkName(ofMode: host.networkMode) == "bridge" {
             warnings.append("Links (\(host.links.joined(separator: ", "))) are ignored: containers of one network find each other by name.")
         }
         return warnings

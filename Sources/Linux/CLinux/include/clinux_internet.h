@@ -26,7 +26,4 @@ int clinux_receive_from(int descriptor, void *bytes, size_t size, uint8_t addres
 /// One datagram without waiting and without SIGPIPE.
 int clinux_send_to(int descriptor, const void *bytes, size_t size, const uint8_t *address, size_t count, uint16_t port);
 
-/// 0, or -errno of what went wrong on a socket since it was asked last.
-int clinux_socket_error(int descriptor);
-
 #endif
