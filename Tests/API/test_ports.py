@@ -289,3 +289,39 @@ def net_of_apus(apus):
     yield "often"
     apus("rm", "-f", "one")
     apus("network", "rm", "often")
+
+
+def fetch_v6(port, payload=b""):
+    """What comes back from ::1 until the end, after `payload` and an end of ours; None where nobody is there."""
+    try:
+        with socket.create_connection(("::1", port), timeout=5) as link:
+            link.sendall(payload)
+            link.shutdown(socket.SHUT_WR)
+            received = b""
+            while part := link.recv(65536):
+                received += part
+            return received
+    except OSError:
+        return None
+
+
+def test_feature_C09_a_port_is_reached_by_the_loopback_of_both_families(cli, net, image, own_daemon):
+    net("mine")
+    run(cli, image, "-p", "18120:80", "-p", "127.0.0.1:18121:80")
+    cli("run", "-d", "--name", "echo", "--network", "mine", "-p", "18122:7", "-p", "18130-18149:8130-8149", image, "nc", "-ll", "-p", "7", "-e", "cat").ok()
+    assert fetch(18120) == "hello" and fetch_v6(18120) == b"hello\n"
+    # Published there only is there only.
+    assert fetch(18121) == "hello" and fetch_v6(18121) is None and fetch_v6(18129) is None
+    data = os.urandom(3 << 20)
+    assert fetch_v6(18122, data) == data
+    # One socket of one process, whatever the number of ports.
+    [process] = [process for process in leaks.processes(f"{own_daemon.run}/names") if b"serve" in open(f"/proc/{process}/cmdline", "rb").read()]
+    before = leaks.descriptors(process)
+    for _ in range(20):
+        assert fetch_v6(18120) == b"hello\n"
+    wait_until(lambda: leaks.descriptors(process) <= before, "nothing of the connections is left")
+    # Who kills it is not noticed for long.
+    os.kill(process, 9)
+    wait_until(lambda: fetch_v6(18120) == b"hello\n", "it leads there again", seconds=5)
+    cli("rm", "-f", "web", "echo").ok()
+    assert fetch_v6(18120) is None

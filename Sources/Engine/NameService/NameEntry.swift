@@ -26,7 +26,7 @@ package struct NameEntry: Equatable, Sendable {
         }
     }
 
-    /// The file of the container's network namespace.
+    /// The file of the container's network namespace; empty for one that finds nobody by name, and only has ports published.
     package var namespace: String
     /// In the order in which they are asked.
     package var memberships: [Membership]

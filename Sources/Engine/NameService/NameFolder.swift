@@ -27,6 +27,8 @@ package enum NameOrder: Equatable, Sendable {
     case drop(String)
     /// Make everything as the files say.
     case reload
+    /// Say where published ports of `::1` lead.
+    case loopback
     /// Keep this connection open: its end is the server's.
     case watch
 
@@ -36,11 +38,23 @@ package enum NameOrder: Equatable, Sendable {
     /// The answer to an order that was carried out.
     package static let done = "done"
 
+    private static let portWord = "port "
+
+    /// The answer to `loopback`; nil where there is none.
+    static func answer(port: UInt16?) -> String { portWord + String(port ?? 0) }
+
+    /// The port of such an answer; nil for another one, or where there is none.
+    package static func port(in answer: String) -> UInt16? {
+        guard answer.hasPrefix(portWord), let port = UInt16(answer.dropFirst(portWord.count)) else { return nil }
+        return port == 0 ? nil : port
+    }
+
     package var text: String {
         switch self {
         case .load(let id): "\(Self.version) load \(id)"
         case .drop(let id): "\(Self.version) drop \(id)"
         case .reload: "\(Self.version) reload"
+        case .loopback: "\(Self.version) loopback"
         case .watch: "\(Self.version) watch"
         }
     }
@@ -53,6 +67,7 @@ package enum NameOrder: Equatable, Sendable {
         case ("load", 3): self = .load(words[2])
         case ("drop", 3): self = .drop(words[2])
         case ("reload", 2): self = .reload
+        case ("loopback", 2): self = .loopback
         case ("watch", 2): self = .watch
         default: return nil
         }

@@ -8,14 +8,16 @@ package final class NameServer {
     /// What a descriptor is.
     enum Subject {
         case orders
-        case order(OwnedOrderSocket)
+        case order(OwnedSocket)
         case datagrams(String)
         case connections(String)
         case stream(StreamClient)
         case upstream(exchange: UInt64)
+        case loopback
+        case relay(LoopbackRelay)
     }
 
-    final class OwnedOrderSocket {
+    final class OwnedSocket {
         let socket: OwnedFD
         init(_ socket: consuming OwnedFD) { self.socket = socket }
     }
@@ -57,6 +59,9 @@ package final class NameServer {
     var exchanges: [UInt64: Exchange] = [:]
     var nextExchange: UInt64 = 1
     var streamCount = 0
+    /// Where published ports of `::1` lead, once somebody asked for that.
+    var loopback: OwnedSocket?
+    var relayCount = 0
     var hostServers: HostServers
     /// Servers that lately did not answer, and until when that counts.
     var slow: [IPAddress: Int64] = [:]
@@ -140,6 +145,8 @@ package final class NameServer {
         case .connections(let container): acceptStream(of: container)
         case .stream(let client): serve(client, event.token, event.readiness)
         case .upstream(let exchange): hear(exchange, event.token, event.readiness)
+        case .loopback: acceptLoopback()
+        case .relay(let relay): serve(relay)
         case nil: break
         }
     }
@@ -149,13 +156,13 @@ package final class NameServer {
     private func acceptOrders() {
         while let connection = try? acceptConnection(listener) {
             guard orderCount < Limit.orders, (try? setNonBlocking(true, of: connection.number)) != nil else { continue }
-            let owned = OwnedOrderSocket(connection)
+            let owned = OwnedSocket(connection)
             guard (try? watch(owned.socket.number, .order(owned))) != nil else { continue }
             orderCount += 1
         }
     }
 
-    private func obey(_ connection: OwnedOrderSocket, _ token: UInt64) {
+    private func obey(_ connection: OwnedSocket, _ token: UInt64) {
         do throws(SyscallError) {
             let message = try receiveMessage(from: connection.socket, limitBytes: NameOrder.limitBytes, subject: "an order")
             for descriptor in message.descriptors { _ = OwnedFD(owning: descriptor) }
@@ -173,6 +180,7 @@ package final class NameServer {
         guard let order = NameOrder(text) else { return "no order that is known here: \(text)" }
         switch order {
         case .watch: return NameOrder.done
+        case .loopback: return NameOrder.answer(port: openLoopback())
         case .drop(let container):
             drop(container)
             return NameOrder.done
@@ -214,7 +222,7 @@ package final class NameServer {
         do throws(JSONError) { entry = try NameEntry(decoding: bytes) } catch {
             throw NameServiceError(.malformed, "read \(path): \(error)")
         }
-        try settle(container, FilePath(entry.namespace))
+        if entry.namespace.isEmpty { drop(container) } else { try settle(container, FilePath(entry.namespace)) }
         table.insert(entry, of: container)
     }
 

@@ -55,6 +55,15 @@ package final class Firewall: Sendable {
         return isMade
     }
 
+    /// Leads connections to published ports of `::1` to a port of that address.
+    package func leadLoopback(to port: UInt16) throws(NetworkingError) {
+        try change { state throws(NetworkingError) in
+            guard state.rules.loopbackPort != port else { return }
+            state.rules.loopbackPort = port
+            if state.isMade { try rebuild(&state) }
+        }
+    }
+
     /// Adds what a part needs. On failure nothing has changed.
     package func add(_ part: Part) throws(NetworkingError) { try exchange(removing: Part(), adding: part) }
 

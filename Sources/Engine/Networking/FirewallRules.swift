@@ -7,6 +7,9 @@ struct FirewallRules: Sendable {
     /// Whether packets from one card to another are dropped: where it was us who made the host forward.
     var dropsForeignForwarding = false
 
+    /// The port of `::1` to which connections to published ports of that address are led; 0 for none.
+    var loopbackPort: UInt16 = 0
+
     private static let (priorityRaw, priorityDestination, priorityFilter, prioritySource): (Int32, Int32, Int32, Int32) = (
         -300, -100, 0, 100
     )
@@ -71,7 +74,21 @@ struct FirewallRules: Sendable {
         add("publish", publish, &changes)
         let toThisHost: [FirewallExpression] = [.loadDestinationKind(into: 0), .equal(0, Self.localAddress), .verdict(.jump("publish"))]
         add("arriving", [toThisHost], hook: FirewallHook(.nat, .prerouting, priority: Self.priorityDestination), &changes)
-        add("local", [toThisHost], hook: FirewallHook(.nat, .output, priority: Self.priorityDestination), &changes)
+        add("local", loopbackV6 + [toThisHost], hook: FirewallHook(.nat, .output, priority: Self.priorityDestination), &changes)
+    }
+
+    /// From `::1` the kernel leads nowhere but back to it: there somebody listens who goes on by IPv4.
+    private var loopbackV6: [[FirewallExpression]] {
+        guard loopbackPort != 0 else { return [] }
+        let address = [UInt8](repeating: 0, count: 15) + [1]
+        return [
+            Self.isV6 + [
+                .loadBytes(.network, offset: 24, count: 16, into: 0), .equal(0, address), .load(.transport, into: 0),
+                .equal(0, [TransportProtocol.tcp.number]), .loadBytes(.transport, offset: 2, count: 2, into: 1),
+                .translate(map: FirewallSetName.anyPortsV4.rawValue, key: 0, into: 4), .constant(address, into: 0),
+                .constant([UInt8(loopbackPort >> 8), UInt8(loopbackPort & 0xff)], into: 4), .destination(.v6, address: 0, port: 4),
+            ]
+        ]
     }
 
     private func makeForwarding(_ changes: inout FirewallTransaction) {

@@ -103,3 +103,18 @@ package func sendDatagram(_ bytes: [UInt8], to endpoint: InternetEndpoint, throu
         unsafe clinux_send_to(socket, bytes, bytes.count, endpoint.address, endpoint.address.count, endpoint.port)
     }
 }
+
+/// The port that a connection was made to before the firewall led it here. - Throws: ENOENT where it was not led anywhere.
+/// - Source: linux/netfilter_ipv6/ip6_tables.h, IP6T_SO_ORIGINAL_DST.
+package func originalPort(of connection: borrowing OwnedFD) throws(SyscallError) -> UInt16 {
+    let (number, option): (Int32, Int32) = (connection.number, 80)
+    var place = sockaddr_in6()
+    var size = socklen_t(MemoryLayout<sockaddr_in6>.size)
+    try retryingInterrupted("getsockopt IP6T_SO_ORIGINAL_DST") { unsafe getsockopt(number, Int32(IPPROTO_IPV6), option, &place, &size) }
+    return UInt16(bigEndian: place.sin6_port)
+}
+
+/// Says that nothing more is sent; what comes in is still read. - Source: shutdown(2), SHUT_WR.
+package func endWriting(to socket: Int32) throws(SyscallError) {
+    try retryingInterrupted("shutdown", "descriptor \(socket)") { shutdown(socket, Int32(SHUT_WR)) }
+}

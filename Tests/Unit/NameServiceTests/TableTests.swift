@@ -91,8 +91,13 @@ func openNothing() throws -> OwnedFD { try openFile("/dev/null", .readOnly) }
     }
 
     @Test func `an order is what it was written as`() {
-        for order in [NameOrder.load("ab"), .drop("ab"), .reload, .watch] { #expect(NameOrder(order.text) == order) }
+        for order in [NameOrder.load("ab"), .drop("ab"), .reload, .watch, .loopback] { #expect(NameOrder(order.text) == order) }
         for wrong in ["", "1", "2 reload", "1 load", "1 load a b", "1 reload x", "1 leave"] { #expect(NameOrder(wrong) == nil) }
+    }
+
+    @Test func `the port of the loopback is said and read`() {
+        #expect(NameOrder.port(in: NameOrder.answer(port: 40_000)) == 40_000)
+        for nothing in [NameOrder.answer(port: nil), "done", "port x", "port 65536"] { #expect(NameOrder.port(in: nothing) == nil) }
     }
 
     @Test func `a message on a connection is taken when it is whole`() {

@@ -11,6 +11,8 @@ final class NameKeeper: Sendable {
     private struct State: Sendable {
         /// To the server that runs; nil before the first order and after its end.
         var connection: OrderConnection?
+        /// Told where published ports of `::1` lead, by each server that begins.
+        var tellLoopback: (@Sendable (UInt16) -> Void)?
     }
 
     /// How long the server may take for one order, and its executable to leave it behind.
@@ -40,6 +42,9 @@ final class NameKeeper: Sendable {
             try makeDirectories(folder.entries, mode: 0o700)
         } catch { throw .system("open \(folder.path)", error) }
     }
+
+    /// - Parameter body: told the port of `::1` by which each server goes on with connections; may block.
+    func whenServed(_ body: @escaping @Sendable (UInt16) -> Void) { state.withLock { $0.tellLoopback = body } }
 
     /// Makes a container's names known, and its questions heard: both are so when this returns.
     func put(_ entry: NameEntry, of id: ContainerID) throws(EngineError) {
@@ -114,7 +119,14 @@ final class NameKeeper: Sendable {
             let answer: String
             do throws(SyscallError) {
                 let connection: OrderConnection
-                if let known = state.connection { connection = known } else { connection = try connect() }
+                if let known = state.connection {
+                    connection = known
+                } else {
+                    connection = try connect()
+                    let said = try connection.ask(.loopback, timeoutMilliseconds: Self.orderTimeoutMilliseconds)
+                    // Without that address of the host there is nothing to lead.
+                    if let port = NameOrder.port(in: said) { state.tellLoopback?(port) }
+                }
                 state.connection = connection
                 answer = try connection.ask(order, timeoutMilliseconds: Self.orderTimeoutMilliseconds)
             } catch {

@@ -14,9 +14,10 @@ extension Networks {
     /// What the server of names is told; nil for a container that has nothing to do with it.
     func nameEntry(_ attachment: NetworkAttachment, of id: ContainerID) -> NameEntry? {
         let endpoints = attachment.endpoints.byPrecedence.filter { isUserNetwork(id: $0.networkID) }
-        guard !endpoints.isEmpty else { return nil }
+        let hasPorts = attachment.ports?.contains { $0.transport == .tcp } == true
+        guard !endpoints.isEmpty || hasPorts else { return nil }
         var entry = NameEntry(
-            namespace: namespace(of: id).path.string,
+            namespace: endpoints.isEmpty ? "" : namespace(of: id).path.string,
             memberships: endpoints.map { endpoint in
                 NameEntry.Membership(
                     network: endpoint.networkID, networkName: endpoint.networkName, names: endpoint.dnsNames,

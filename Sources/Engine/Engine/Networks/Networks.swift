@@ -81,6 +81,12 @@ actor Networks {
         self.settings = settings
         self.logger = logger
         do throws(NetworkingError) { firewall = try Firewall(name: settings.instance) } catch { throw EngineError(error) }
+        let firewall = firewall
+        names.whenServed { port in
+            do throws(NetworkingError) { try firewall.leadLoopback(to: port) } catch {
+                logger.error("lead ::1 to published ports: \(error)")
+            }
+        }
     }
 
     // MARK: - Finding
