@@ -80,6 +80,7 @@ fuzz: deps ## Give the readers of outside bytes inputs for SECONDS=n (60) each, 
 nightly: build-tests ## What takes hours: ten thousand races each, a kill at every system call
 	APUS_RACES=10000 APUS_KILLS=all $(PYTEST) Tests/Conformance/test_races.py Tests/Conformance/test_leftovers.py
 	APUS_CONNECTS=1000 $(PYTEST) Tests/API/test_ports.py -k many_times
+	$(PYTEST) Tests/Peers
 
 conformance: $(if $(RUNTIME),deps-test,build deps-test) ## Show runtime-spec's MUSTs of RUNTIME=path (ours, runc, crun) as TAP
 	@$(PYTEST) Tests/Conformance -m spec --tap $(if $(RUNTIME),--runtime $(RUNTIME))

@@ -340,7 +340,7 @@ def test_T05_a_namespace_that_was_unlinked_costs_no_more_than_its_container(cli,
     net("mine")
     run(cli, image, "--network", "mine", "-p", "18290:80")
     pin = cli.inspect("web", "{{.NetworkSettings.SandboxKey}}")
-    subprocess.run(["umount", pin], check=True)
+    subprocess.run(["umount", "-l", pin], check=True)
     assert fetch(18290) == "hello"
     cli("rm", "-f", "web").ok()
     run(cli, image, "--network", "mine", "-p", "18290:80")

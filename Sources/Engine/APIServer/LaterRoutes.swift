@@ -19,10 +19,12 @@ package enum LaterRoutes {
             }
     }
 
-    /// Of a kind that is not served there is none by any name: clients that look for an object of any kind go on.
+    /// Of a kind that is not served there is none by any name: clients that look for an object of any kind, or leave what they may be part
+    /// of, go on.
     private static var lookups: [Route] {
         [
-            Route(.GET, "/plugins/{*}/json") { throw APIError(.notFound, "plugin \"\($0.name)\" not found") }
+            Route(.GET, "/plugins/{*}/json") { throw APIError(.notFound, "plugin \"\($0.name)\" not found") },
+            Route(.POST, "/swarm/leave") { _ in throw APIError(.serviceUnavailable, "This node is not part of a swarm") },
         ]
     }
 

@@ -16,11 +16,11 @@ enum ContainerNames {
         return name
     }
 
-    /// Whether a network can be called so: one letter is enough there.
+    /// Whether a network can be called so: one letter is enough there, and there may be spaces inside.
     static func isValid(network name: String) -> Bool {
         let bytes = Array(name.utf8)
-        guard let first = bytes.first, bytes.count <= maximumByteCount, isAlphanumeric(first) else { return false }
-        return bytes.dropFirst().allSatisfy { isAlphanumeric($0) || $0 == 0x5F || $0 == 0x2E || $0 == 0x2D }
+        guard let first = bytes.first, bytes.count <= maximumByteCount, isAlphanumeric(first), bytes.last != 0x20 else { return false }
+        return bytes.dropFirst().allSatisfy { isAlphanumeric($0) || [0x5F, 0x2E, 0x2D, 0x20].contains($0) }
     }
 
     private static func isAlphanumeric(_ byte: UInt8) -> Bool {

@@ -14,7 +14,12 @@ extension Networks {
         }
         try NetworkPlan.check(request)
         var answer = NetworkCreateResponse()
-        answer.id = try await make(request, isPredefined: false).resource.id
+        let document = try await make(request, isPredefined: false)
+        answer.id = document.resource.id
+        if document.blocks.count < document.resource.ipam.config.count {
+            answer.warning =
+                "The network has blocks of a family that is not enabled on it (--ipv6, --ipv4): no container gets addresses of them."
+        }
         return answer
     }
 
@@ -205,9 +210,8 @@ enum NetworkPlan {
                 configs.append(config(for: try AddressPools.chooseV6(avoiding: taken + routed, seed: seed)))
             }
         } catch { throw EngineError(error) }
-        return configs.filter { config in
-            AddressBlock(config.subnet)?.family == .v6 ? request.enableIPv6 == true : request.enableIPv4 ?? true
-        }
+        // Those of a family that the network has not stay, as with Docker, and mean nothing.
+        return configs
     }
 
     private static func config(for block: AddressBlock) -> IPAMConfig {

@@ -30,8 +30,12 @@ struct NetworkDocument: Codable, Equatable, Sendable {
     /// What the options mean.
     var bridgeOptions: BridgeOptions { BridgeOptions(of: resource.options) }
 
-    /// The blocks with the host's own address in each.
-    var blocks: [NetworkBlock] { resource.ipam.config.compactMap { NetworkBlock($0) } }
+    /// The blocks that are in use, with the host's own address in each.
+    var blocks: [NetworkBlock] {
+        resource.ipam.config.compactMap { NetworkBlock($0) }.filter {
+            $0.block.family == .v4 ? resource.enableIPv4 ?? true : resource.enableIPv6
+        }
+    }
 
     func record() throws(EngineError) -> NetworkRecord {
         do throws(DocumentError) {

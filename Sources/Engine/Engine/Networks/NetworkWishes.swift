@@ -57,7 +57,8 @@ extension Networks {
             guard network.document.hasChosenBlocks else {
                 throw refusal("user specified IP address is supported only when connecting to networks with user configured subnets")
             }
-            guard network.leases.contains(where: { $0.block.contains(address) }) else {
+            // Docker passes over an address of a family that the network has blocks of, and has not enabled.
+            guard network.document.resource.ipam.config.contains(where: { AddressBlock($0.subnet)?.contains(address) == true }) else {
                 throw refusal("no configured subnet contains IP address \(text)")
             }
         }

@@ -1,0 +1,66 @@
+"""A real database, Debian's redis-server put into an image, with its data in a named volume."""
+# Rows: features
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import oci_images
+from processes import wait_until
+from test_networks import address, net  # noqa: F401 (fixture)
+from test_volumes import no_volume_stays  # noqa: F401 (fixture)
+
+
+def with_libraries(*programs):
+    """The layer that holds programs of this machine, with what they are linked with."""
+    paths = set(programs)
+    for program in programs:
+        listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+        paths.update(re.findall(r"(/\S+) \(0x", listed))
+    members, folders = [], set()
+    for path in sorted(paths):
+        place = f"usr/bin/{os.path.basename(path)}" if path in programs else f"lib64/{os.path.basename(path)}"
+        for depth in range(1, place.count("/") + 1):
+            folder = "/".join(place.split("/")[:depth]) + "/"
+            if folder not in folders:
+                folders.add(folder)
+                members.append((oci_images.entry(folder, oci_images.tarfile.DIRTYPE, 0o755), None))
+        with open(path, "rb") as file:
+            members.append((oci_images.entry(place, mode=0o755), file.read()))
+    return oci_images.tar(members)
+
+
+@pytest.fixture(scope="module")
+def database(daemon, registry):
+    """An image of Redis as its makers' are: a user of its own, and a declared volume."""
+    programs = [shutil.which(name) for name in ("redis-server", "redis-cli")]
+    if None in programs:
+        pytest.skip("redis-server is not installed")
+    accounts = oci_images.tar(oci_images.files({"etc/passwd": "root:x:0:0::/:/bin/sh\nredis:x:999:999::/data:/bin/sh\n"}) + [
+        (oci_images.entry("data/", oci_images.tarfile.DIRTYPE, 0o750, uid=999, gid=999), None)])
+    config = {"User": "redis", "WorkingDir": "/data", "Volumes": {"/data": {}}, "ExposedPorts": {"6379/tcp": {}},
+              "Env": ["PATH=/usr/bin:/bin", "LD_LIBRARY_PATH=/lib64"],
+              "Cmd": ["redis-server", "--protected-mode", "no", "--appendonly", "yes", "--appendfsync", "always"]}
+    oci_images.Pusher(registry.host).push("redis", oci_images.busybox(config, [with_libraries(*programs), accounts]))
+    return f"{registry.host}/redis"
+
+
+def test_F07_a_database_keeps_its_data_in_a_volume_across_containers(cli, net, database):
+    cli("pull", "-q", database).ok()
+    net("app")
+    ask = lambda *words: cli("run", "--rm", "--network", "app", database, "redis-cli", "-h", address(cli, "db", "app"), *words)
+    begin = lambda: cli("run", "-d", "--name", "db", "--network", "app", "-v", "dbdata:/data", database).ok()
+    begin()
+    wait_until(lambda: ask("ping").out.strip() == "PONG", "the database answers", seconds=30)
+    assert ask("set", "kept", "across").line() == "OK" and ask("incr", "count").line() == "1"
+    cli("kill", "db").ok()
+    cli("rm", "db").ok()
+    begin()
+    wait_until(lambda: ask("ping").out.strip() == "PONG", "the next one answers", seconds=30)
+    assert ask("get", "kept").line() == "across" and ask("incr", "count").line() == "2"
+    cli("restart", "-t", "5", "db").ok()
+    wait_until(lambda: ask("get", "count").out.strip() == "2", "after a restart, too", seconds=30)
+    assert cli("exec", "db", "stat", "-c", "%U %a", "/data").line() == "redis 750"
