@@ -10,6 +10,7 @@ import time
 import dns
 import leaks
 import pytest
+from conftest import CLIENTS, Client, Daemon
 from processes import wait_until
 
 # Docker's address of the server in every container's network.
@@ -362,3 +363,22 @@ def test_P01_names_go_on_while_the_daemon_is_dead_and_after(brittle, registry):
     wait_until(lambda: not servers(brittle), "without containers and daemon nobody serves", seconds=15)
     brittle.start()
     client("network", "rm", "mine").ok()
+
+
+def test_a_deep_folder_of_the_daemons_is_no_hindrance(workspace, registry):
+    daemon = Daemon(os.path.join(workspace, "deep"))
+    daemon.run = os.path.join(daemon.folder, "d" * 60, "e" * 60)
+    os.makedirs(daemon.run)
+    daemon.start()
+    client = Client("apus", CLIENTS["apus"], daemon.host, workspace)
+    try:
+        client("pull", f"{registry.host}/busybox").ok()
+        client("network", "create", "mine").ok()
+        one = client("run", "-d", "--name", "one", "--network", "mine", "-p", "18200:80", f"{registry.host}/busybox", "sleep", "600").line()
+        assert dns.ask(namespace(daemon, one), "one").records == [address(client, "one", "mine")]
+    finally:
+        client("rm", "-f", "one")
+        client("network", "rm", "mine")
+        assert daemon.stop() == 0
+        wait_until(lambda: not servers(daemon), "the server of names has ended")
+        daemon.forget_network()

@@ -36,7 +36,8 @@ package enum NameCommand {
             do throws(SyscallError) { try removeFile(folder.socket) } catch { if !error.isMissing { throw error } }
             let mask = setFileCreationMask(0o177)
             defer { setFileCreationMask(mask) }
-            let listener = try listenUnixSocket(folder.socket, .packets, backlog: backlog)
+            let place = try openFile(folder.path, [.path, .directory])
+            let listener = try listenUnixSocket(folder.socket(through: place), .packets, backlog: backlog)
             let null = try openFile("/dev/null", .readWrite)
             let log = try openFile(folder.log, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600)
             // The one descriptor beyond the standard ones that the child shall have: this process ends right after.

@@ -1,3 +1,4 @@
+package import LinuxSyscalls
 package import SystemPackage
 
 /// Where the daemon and the server of names meet: `EXEC-ROOT/names`.
@@ -13,6 +14,10 @@ package struct NameFolder: Sendable {
     package var entries: FilePath { path.appending("entries") }
     /// Where the server takes orders.
     package var socket: FilePath { path.appending("control.sock") }
+    /// The same by way of the open folder: an address has room for 107 bytes only, and a folder may lie deep.
+    package func socket(through folder: borrowing OwnedFD) -> FilePath {
+        FilePath("/proc/self/fd/\(folder.number)").appending(socket.components.suffix(1))
+    }
     /// What a file is called until it is whole.
     package var half: FilePath { path.appending("half") }
     /// What the server has to say that nobody asked for.

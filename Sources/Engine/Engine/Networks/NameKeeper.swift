@@ -143,9 +143,9 @@ final class NameKeeper: Sendable {
     }
 
     private func connect() throws(SyscallError) -> OrderConnection {
-        do throws(SyscallError) { return try watched(try OrderConnection(folder.socket)) } catch {
+        do throws(SyscallError) { return try watched(try OrderConnection(folder)) } catch {
             try start()
-            return try watched(try OrderConnection(folder.socket))
+            return try watched(try OrderConnection(folder))
         }
     }
 
@@ -165,7 +165,7 @@ final class NameKeeper: Sendable {
 
     /// Has the server's end noticed, on a thread that ends with the server.
     private func watched(_ connection: OrderConnection) throws(SyscallError) -> OrderConnection {
-        let watch = try OrderConnection(folder.socket)
+        let watch = try OrderConnection(folder)
         guard try watch.ask(.watch, timeoutMilliseconds: Self.orderTimeoutMilliseconds) == NameOrder.done else {
             throw SyscallError("watch", folder.socket.string, errno: 71)  // EPROTO
         }
@@ -196,7 +196,10 @@ final class NameKeeper: Sendable {
 private final class OrderConnection: Sendable {
     private let socket: OwnedFD
 
-    init(_ path: FilePath) throws(SyscallError) { socket = try connectUnixSocket(path, .packets) }
+    init(_ folder: NameFolder) throws(SyscallError) {
+        let place = try openFile(folder.path, [.path, .directory])
+        socket = try connectUnixSocket(folder.socket(through: place), .packets)
+    }
 
     /// - Throws: ECONNRESET for a server that ends, ETIMEDOUT for one that does not answer.
     func ask(_ order: NameOrder, timeoutMilliseconds: Int32) throws(SyscallError) -> String {
