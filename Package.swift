@@ -105,6 +105,7 @@ let package = Package(
         module("LinuxSyscalls", in: "Linux", uses: ["CLinux", systemPackage], ordering: [functionSections]),
         module("CoreTypes", in: "Base", ordering: embeddableFunctionSections),
         module("JSON", in: "Base", ordering: embeddableFunctionSections),
+        module("Protobuf", in: "Base", ordering: [functionSections]),
         module("OCISpec", in: "Base", uses: ["CoreTypes", "JSON"], ordering: embeddableFunctionSections),
         // 2
         module("Cgroups", in: "Linux", uses: ["LinuxSyscalls", "OCISpec", "CoreTypes"], ordering: [functionSections]),
@@ -116,10 +117,10 @@ let package = Package(
         cLibrary("CISAL", in: "Storage", package: "libisal"),
         cLibrary("CZstd", in: "Storage", package: "libzstd"),
         module("Archive", in: "Storage", uses: ["LinuxSyscalls", "CoreTypes", "CArchive", "CISAL", "CZstd"]),
-        module("ShimProtocol", in: "Shim", uses: ["CoreTypes", "OCISpec"]),
+        module("ShimProtocol", in: "Shim", uses: ["CoreTypes", "OCISpec", "Protobuf"]),
         module("EngineAPI", in: "Base", uses: ["CoreTypes"]),
         // 3
-        module("RuntimeCore", in: "Runtime", uses: ["Cgroups", "Seccomp", "Netlink", "Rootfs"], ordering: [functionSections]),
+        module("RuntimeCore", in: "Runtime", uses: ["Cgroups", "Seccomp", "Netlink", "Rootfs", "Protobuf"], ordering: [functionSections]),
         module("ShimCore", in: "Shim", uses: ["ShimProtocol", "Cgroups", "LinuxSyscalls", "CZstd"]),
         cLibrary("CCrypto", in: "Storage", package: "libcrypto"),
         module("ContentStore", in: "Storage", uses: ["OCISpec", "CoreTypes", "LinuxSyscalls", "CCrypto"]),
@@ -180,8 +181,8 @@ let package = Package(
         tests("ImagesTests", in: "Kernel", of: ["Images"]),
         tests("EngineAPITests", in: "Unit", of: ["EngineAPI"]),
         tests("APIServerTests", in: "Unit", of: ["APIServer", nioEmbedded]),
-        tests("ShimProtocolTests", in: "Unit", of: ["ShimProtocol"]),
-        tests("ShimCoreTests", in: "Unit", of: ["ShimCore", "ShimProtocol", "LinuxSyscalls"]),
+        tests("ShimProtocolTests", in: "Unit", of: ["ShimProtocol", "Protobuf"]),
+        tests("ShimCoreTests", in: "Unit", of: ["ShimCore", "ShimProtocol", "Protobuf", "LinuxSyscalls"]),
     ],
     swiftLanguageModes: [.v6]
 )
@@ -193,7 +194,7 @@ if let fuzzArchive {
             name: "apus-fuzz",
             dependencies: [
                 "CFuzzDriver", "CoreTypes", "JSON", "OCISpec", "Cgroups", "Rootfs", "RuntimeCore", "Registry", "Archive", "LinuxSyscalls",
-                "ShimProtocol", "EngineAPI", "NameService", systemPackage,
+                "ShimProtocol", "Protobuf", "EngineAPI", "NameService", systemPackage,
             ],
             path: "Tests/Fuzz/apus-fuzz", swiftSettings: strict,
             linkerSettings: [.unsafeFlags([fuzzArchive, "-lstdc++"])]),

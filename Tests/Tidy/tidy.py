@@ -21,7 +21,7 @@ C_LIBRARY = {"Glibc", "Musl"}
 FOUNDATION = {"Foundation", "FoundationEssentials", "Dispatch"}
 # Everything that the two static executables reach: no Foundation, no full stop.
 FOUNDATION_FREE = {
-    "CoreTypes", "JSON", "OCISpec", "LinuxSyscalls", "Cgroups", "Seccomp", "Netlink", "Rootfs",
+    "CoreTypes", "JSON", "Protobuf", "OCISpec", "LinuxSyscalls", "Cgroups", "Seccomp", "Netlink", "Rootfs",
     "RuntimeCore", "apus-runtime", "ShimProtocol", "ShimCore", "apus-shim", "NameService", "apus-net",
 }
 ESSENTIALS_ONLY = {"EngineAPI", "EngineClient", "apus"}

@@ -1,4 +1,5 @@
 internal import LinuxSyscalls
+internal import Protobuf
 internal import ShimProtocol
 
 /// One client that is attached to a process. The client's call holds it until one of the two ends.

@@ -1,5 +1,6 @@
 internal import Cgroups
 internal import LinuxSyscalls
+internal import Protobuf
 internal import ShimProtocol
 internal import SystemPackage
 

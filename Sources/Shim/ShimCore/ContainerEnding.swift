@@ -1,4 +1,5 @@
 internal import LinuxSyscalls
+internal import Protobuf
 internal import ShimProtocol
 
 /// The end of a process, and of the container.

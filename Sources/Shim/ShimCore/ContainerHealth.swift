@@ -1,4 +1,5 @@
 internal import LinuxSyscalls
+internal import Protobuf
 internal import ShimProtocol
 
 /// Asks now and then how a container is, while it runs and is not paused.

@@ -1,4 +1,5 @@
 internal import LinuxSyscalls
+internal import Protobuf
 internal import ShimProtocol
 
 /// What happened to the container, numbered, for a daemon that follows it or was away: the last changes are kept.

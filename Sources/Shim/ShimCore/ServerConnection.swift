@@ -1,4 +1,5 @@
 internal import LinuxSyscalls
+internal import Protobuf
 internal import ShimProtocol
 
 /// One client's ttrpc connection.

@@ -1,4 +1,5 @@
 package import LinuxSyscalls
+package import Protobuf
 package import ShimProtocol
 
 /// Why the shim refused or failed.

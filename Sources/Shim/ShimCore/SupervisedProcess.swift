@@ -1,4 +1,5 @@
 internal import LinuxSyscalls
+internal import Protobuf
 internal import ShimProtocol
 
 /// One process of the container, its first or an exec, from the wish for it to the report of its end.

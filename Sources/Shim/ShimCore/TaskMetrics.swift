@@ -1,4 +1,5 @@
 internal import Cgroups
+internal import Protobuf
 internal import ShimProtocol
 
 /// Statistics as containerd reads them: two messages, one for each version of cgroups.

@@ -1,3 +1,4 @@
+internal import Protobuf
 package import ShimProtocol
 
 /// What Create's typed options come to, containerd's and `apusd`'s alike.

@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// `apus.shim.v1.AttachRequest`: which process, and which of its streams.
 package struct AttachRequest: ProtobufMessage {
     package static let fullName = "apus.shim.v1.AttachRequest"

@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// `containerd.types.Envelope`: an event with its time and topic, as it is forwarded to containerd and streamed
 /// to `apusd`.
 package struct EventEnvelope: ProtobufMessage {

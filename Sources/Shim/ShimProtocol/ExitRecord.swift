@@ -1,4 +1,5 @@
 internal import JSON
+package import Protobuf
 
 /// How a container's first process ended, as the shim writes it durably before it tells anyone.
 package struct ExitRecord: Equatable, Sendable {

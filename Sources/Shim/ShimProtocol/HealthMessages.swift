@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// `apus.shim.v1.HealthCheck`: how the shim finds out whether the container is well. Spans are nanoseconds.
 package struct HealthCheck: ProtobufMessage {
     /// What is done to a container that becomes unhealthy.

@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// `apus.shim.v1.RestartRule`: when the shim starts a container again whose first process has ended.
 package struct RestartRule: ProtobufMessage, Equatable {
     /// What decides.

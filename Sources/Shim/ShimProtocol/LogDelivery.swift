@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// `apus.shim.v1.LogDelivery`: how output gets into the log, and where else it goes.
 package struct LogDelivery: ProtobufMessage, Equatable {
     package static let fullName = "apus.shim.v1.LogDelivery"

@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// Limits of a container's log, and the names of its files.
 package enum LogLimits {
     /// Bytes of one file before the next is begun: 10 MB.

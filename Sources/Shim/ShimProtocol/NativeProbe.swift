@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// A health check that runs no program: `http://ADDRESS[:PORT][/PATH]`, `tcp://ADDRESS:PORT` or `file:/PATH`.
 /// An address is numeric, or `localhost`; it is the container's network that is asked, and the container's root that is looked into.
 package enum NativeProbe: Equatable, Sendable {

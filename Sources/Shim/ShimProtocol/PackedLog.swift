@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// A log file that is written no more, compressed, under the name that it had: independent zstd frames, and behind them their table in
 /// zstd's seekable format, so that any place is found without what lies before. `zstd -d` gives the log file back.
 ///

@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// `containerd.runc.v1.Options`: what containerd's users set for runtimes of runc's family.
 package struct RuncOptions: ProtobufMessage {
     package static let fullName = "containerd.runc.v1.Options"

@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// What lies where below `apusd`'s exec root, so that a new daemon finds the shims of the old one.
 ///
 ///     <exec-root>/shims/<container id>/    0700

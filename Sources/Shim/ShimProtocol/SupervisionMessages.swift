@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// Methods of Apus's own service, on the same socket as the task service. See docs/shim-protocol.md.
 package enum SupervisionMethod: String, CaseIterable, Sendable {
     /// Who is supervised here, and how it stands: `ContainerRequest` to `DescribeResponse`.

@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// `KillRequest`: a signal to a process, or to all of the container.
 package struct KillRequest: ProtobufMessage {
     package static let fullName = "containerd.task.v2.KillRequest"

@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// A mount of the container's root file system that the shim performs: `containerd.types.Mount`.
 package struct RootMount: ProtobufMessage {
     package static let fullName = "containerd.types.Mount"

@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// A task event with containerd's topic for it.
 /// - Spec: containerd api/events/task.proto, core/runtime/events.go.
 package enum TaskEvent: Equatable, Sendable {

@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// `UpdateTaskRequest`: other limits for a container that is there.
 package struct UpdateTaskRequest: ProtobufMessage {
     package static let fullName = "containerd.task.v2.UpdateTaskRequest"

@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// Methods of containerd's task service, version 2, which the shim serves to containerd and to `apusd` alike.
 /// - Spec: containerd api/runtime/task/v2/shim.proto.
 package enum TaskMethod: String, CaseIterable, Sendable {

@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// `StateResponse`: one process, as it stands.
 package struct StateResponse: ProtobufMessage {
     package static let fullName = "containerd.task.v2.StateResponse"

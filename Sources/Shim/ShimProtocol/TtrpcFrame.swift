@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// One ttrpc frame: a ten-byte header (length, stream, type, flags; big-endian) and a payload.
 /// - Spec: containerd/ttrpc PROTOCOL.md.
 package struct TtrpcFrame: Equatable, Sendable {

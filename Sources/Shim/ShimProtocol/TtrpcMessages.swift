@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// `ttrpc.Request`: which method, with what.
 package struct TtrpcRequest: ProtobufMessage {
     package static let fullName = "ttrpc.Request"

@@ -1,3 +1,5 @@
+package import Protobuf
+
 /// `google.protobuf.Any`: a message with its type's name.
 package struct ProtobufAny: ProtobufMessage {
     package static let fullName = "google.protobuf.Any"

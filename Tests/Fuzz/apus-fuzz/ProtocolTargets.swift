@@ -1,4 +1,5 @@
 internal import CoreTypes
+internal import Protobuf
 
 @testable import EngineAPI
 @testable import NameService

@@ -1,4 +1,5 @@
 import LinuxSyscalls
+import Protobuf
 import ShimCore
 import ShimProtocol
 import Testing

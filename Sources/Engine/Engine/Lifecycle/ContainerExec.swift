@@ -3,6 +3,7 @@ internal import EngineAPI
 internal import Images
 internal import Logging
 internal import OCISpec
+internal import Protobuf
 internal import ShimProtocol
 internal import Snapshots
 

@@ -2,6 +2,7 @@ internal import CoreTypes
 internal import EngineAPI
 internal import Logging
 internal import OCISpec
+internal import Protobuf
 internal import ShimProtocol
 
 /// How a container is: the shim checks, the engine tells.

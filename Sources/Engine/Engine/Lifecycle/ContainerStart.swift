@@ -4,6 +4,7 @@ internal import Images
 internal import Logging
 internal import Networking
 internal import OCISpec
+internal import Protobuf
 internal import ShimProtocol
 internal import Snapshots
 internal import SystemPackage

@@ -1,5 +1,6 @@
 internal import Archive
 internal import LinuxSyscalls
+internal import Protobuf
 internal import ShimProtocol
 internal import Synchronization
 internal import SystemPackage

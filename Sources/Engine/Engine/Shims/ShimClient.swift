@@ -1,5 +1,6 @@
 internal import CoreTypes
 internal import LinuxSyscalls
+internal import Protobuf
 internal import ShimProtocol
 internal import SystemPackage
 

@@ -11,6 +11,12 @@ package struct ProtobufWriter: Sendable {
         varint(UInt64(value))
     }
 
+    /// An integer of proto2, which is written whatever it is: there zero is another value than none.
+    package mutating func present(_ number: Int, _ value: UInt64) {
+        tag(number, wireType: 0)
+        varint(value)
+    }
+
     /// An `int64` or `int32` field: sign-extended, so ten bytes when negative.
     package mutating func signed(_ number: Int, _ value: some SignedInteger & FixedWidthInteger) {
         if value == 0 { return }

@@ -1,4 +1,4 @@
-/// Bytes that do not follow one of the formats of this module.
+/// Bytes that do not follow a format of the wire.
 package struct WireError: Error, Equatable, Sendable, CustomStringConvertible {
     /// What is wrong with the bytes.
     package enum Code: Equatable, Sendable {

@@ -97,6 +97,12 @@ package struct ProtobufField: Sendable {
     package let number: Int
     package let message: String
 
+    package init(value: ProtobufValue, number: Int, message: String) {
+        self.value = value
+        self.number = number
+        self.message = message
+    }
+
     private var mismatch: WireError { WireError(.malformed, "\(message) field \(number)") }
 
     /// An unsigned integer, enum or bool.
