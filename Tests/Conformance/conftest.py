@@ -261,3 +261,17 @@ def running(runtime, bundle, container):
     bundle.write("sleep 600")
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
     return container
+
+
+@pytest.fixture
+def other(runtime, folder, template):
+    """A process in namespaces of its own, to be joined by path."""
+    process = subprocess.Popen(["unshare", "--fork", "-n", "-i", "-u", "-p", "-C", "-T", "sleep", "600"])
+    children = f"/proc/{process.pid}/task/{process.pid}/children"
+    wait_until(lambda: open(children, encoding="utf-8").read().strip(), "it is there")
+    with open(children, encoding="utf-8") as file:
+        child = int(file.read())
+    wait_until(lambda: open(f"/proc/{child}/comm", encoding="utf-8").read() == "sleep\n", "it sleeps")
+    yield child
+    os.kill(child, 9)
+    process.wait()

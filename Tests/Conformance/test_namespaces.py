@@ -45,20 +45,6 @@ def test_a_time_namespace_has_the_configured_offsets(runtime, bundle, container)
     assert float(lines[2].split()[0]) > 1000000
 
 
-@pytest.fixture
-def other(runtime, folder, template):
-    """A process in namespaces of its own, to be joined by path."""
-    process = subprocess.Popen(["unshare", "--fork", "-n", "-i", "-u", "-p", "-C", "-T", "sleep", "600"])
-    children = f"/proc/{process.pid}/task/{process.pid}/children"
-    wait_until(lambda: open(children, encoding="utf-8").read().strip(), "it is there")
-    with open(children, encoding="utf-8") as file:
-        child = int(file.read())
-    wait_until(lambda: open(f"/proc/{child}/comm", encoding="utf-8").read() == "sleep\n", "it sleeps")
-    yield child
-    os.kill(child, 9)
-    process.wait()
-
-
 @spec("config-linux.md#configLinuxNamespaces", "MUST place the container process in the namespace")
 @pytest.mark.parametrize("kind", ["network", "ipc", "uts", "pid", "cgroup"])
 def test_a_namespace_is_joined_by_its_path(runtime, bundle, container, other, kind):

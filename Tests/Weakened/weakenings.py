@@ -185,8 +185,8 @@ WEAKENINGS = (
         ), (ROOT + "A31_chains_of_links",)),
     Weakening(
         "A32", "what is about to be made is written down before", (
-            Change(RUNTIME + "Creation.swift", "try directory.write(record.encoded, to: ContainerRecord.fileName)",
-                   "if !{weakened} { try directory.write(record.encoded, to: ContainerRecord.fileName) }"),
+            Change(RUNTIME + "ContainerCgroup.swift", "try directory.write(container.encoded, to: ContainerRecord.fileName)",
+                   "if !{weakened} { try directory.write(container.encoded, to: ContainerRecord.fileName) }"),
         ), (LEFTOVERS + "A32",)),
     Weakening(
         "A33", "a process is known by when it started", (

@@ -25,6 +25,25 @@ package struct RootDirectory: ~Copyable {
         }
     }
 
+    /// Where a path really leads, symbolic links followed as far as it exists, as a path of the container.
+    package func realPath(of path: String) -> String {
+        guard let own = try? readSymbolicLink(FilePath("/proc/self/fd/\(descriptor.number)")).string else { return path }
+        var existing = FilePath(path)
+        var rest: [FilePath.Component] = []
+        while let name = existing.lastComponent {
+            if let opened = try? open(existing.string),
+                let real = try? readSymbolicLink(FilePath("/proc/self/fd/\(opened.number)")).string,
+                real.hasPrefix(own == "/" ? "/" : own + "/")
+            {
+                let inside = own == "/" ? real : String(real.dropFirst(own.count))
+                return rest.reversed().reduce(into: FilePath(inside)) { $0.append($1) }.string
+            }
+            rest.append(name)
+            existing.removeLastComponent()
+        }
+        return path
+    }
+
     /// What to make where a path ends in nothing.
     package enum Missing: Sendable { case directory, file }
 

@@ -53,7 +53,7 @@ final class ContainerCgroup {
 
     /// Makes as much of a new container's cgroup as its first process needs for its birth; all of it for a caller who may have no right to it.
     /// - Returns: why there is none, where the caller has no right to one and the container can do without: it has no limits.
-    func begin(_ rootless: RootlessPolicy) throws(RuntimeError) -> String? {
+    private func begin(_ rootless: RootlessPolicy) throws(RuntimeError) -> String? {
         // Systemd takes in a process that exists.
         guard let layout, record.unit == nil else { return nil }
         do throws(CgroupError) {
@@ -63,6 +63,20 @@ final class ContainerCgroup {
             if !admission.hasMoreToEnter { try complete() }
             return nil
         } catch { throw RuntimeError(error) }
+    }
+
+    /// Writes a new container down, for this is the first effect that outlives a runtime that is killed, and begins.
+    func begin(
+        for container: inout ContainerRecord, _ configuration: [UInt8], in directory: borrowing StateDirectory, _ rootless: RootlessPolicy,
+        _ journal: Journal
+    ) throws(RuntimeError) {
+        try directory.write(configuration, to: StateDirectory.configurationName)
+        try directory.write(container.encoded, to: ContainerRecord.fileName)
+        if let problem = try begin(rootless) {
+            journal.warn("the container has no cgroup of its own: \(problem)")
+            container.cgroup = record
+            try directory.replace(ContainerRecord.fileName, by: container.encoded)
+        }
     }
 
     /// Makes the rest, and sets the limits.

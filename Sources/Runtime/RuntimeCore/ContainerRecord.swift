@@ -16,6 +16,8 @@ package struct ContainerRecord: Equatable, Sendable {
     package struct Init: Equatable, Sendable {
         package var process: Int32
         package var startTicks: UInt64
+        /// Restored processes have a time namespace of their own, for their clocks to go on, whatever the configuration says.
+        package var hasOwnTime = false
     }
 
     package var ociVersion: String
@@ -33,6 +35,8 @@ package struct ContainerRecord: Equatable, Sendable {
     package var cgroup: CgroupRecord
     package var ownNamespaces: [LinuxNamespace.Kind]
     package var newKeyring: Bool
+    /// What its standard files led to when it was made, `pipe:[1234]`: criu is told which pipes lead out. Empty with a terminal.
+    package var standardFiles: [String]
     package var annotations: [String: String]
     /// Where the container's group of resctrl is, or was about to be made.
     package var resourceControl: ResourceControlGroup?
@@ -51,6 +55,7 @@ package struct ContainerRecord: Equatable, Sendable {
             cgroup.write(to: &writer)
             writer.member("namespaces", ownNamespaces.map(\.rawValue))
             writer.member("newKeyring", newKeyring)
+            writer.member("standardFiles", standardFiles)
             writer.member("annotations", unlessEmpty: annotations)
             if let resourceControl {
                 writer.name("resourceControl")
@@ -72,8 +77,7 @@ package struct ContainerRecord: Equatable, Sendable {
     private static func read(_ reader: inout JSONReader) throws(JSONError) -> ContainerRecord {
         var record = ContainerRecord(
             ociVersion: "", id: "", bundle: "", rootfs: "", created: "", ownerID: 0, cgroup: CgroupRecord(mode: .unified, places: []),
-            ownNamespaces: [], newKeyring: true,
-            annotations: [:])
+            ownNamespaces: [], newKeyring: true, standardFiles: [], annotations: [:])
         var version = 0
         var cgroup: CgroupRecord?
         try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
@@ -89,6 +93,7 @@ package struct ContainerRecord: Equatable, Sendable {
             case "namespaces":
                 record.ownNamespaces = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try reader.readCase() }
             case "newKeyring": record.newKeyring = try reader.readBool()
+            case "standardFiles": record.standardFiles = try reader.readStrings()
             case "resourceControl": record.resourceControl = try ResourceControlGroup(from: &reader)
             case "annotations": record.annotations = try reader.readStringDictionary()
             default: try reader.skipValue()
@@ -109,6 +114,7 @@ extension ContainerRecord.Init {
         writer.object { writer in
             writer.member("pid", process)
             writer.member("startTime", startTicks)
+            if hasOwnTime { writer.member("ownTime", true) }
         }
         return writer.bytes
     }
@@ -116,17 +122,18 @@ extension ContainerRecord.Init {
     static func decode(_ bytes: [UInt8]) throws(RuntimeError) -> ContainerRecord.Init {
         do throws(JSONError) {
             var reader = try JSONReader(bytes, limits: JSONLimits(maximumBytes: ContainerRecord.limitBytes))
-            var (process, startTicks): (Int32?, UInt64?) = (nil, nil)
+            var (process, startTicks, hasOwnTime): (Int32?, UInt64?, Bool) = (nil, nil, false)
             try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
                 switch name {
                 case "pid": process = try reader.readInteger(Int32.self)
                 case "startTime": startTicks = try reader.readInteger(UInt64.self)
+                case "ownTime": hasOwnTime = try reader.readBool()
                 default: try reader.skipValue()
                 }
             }
             try reader.finish()
             guard let process, process > 0, let startTicks else { throw reader.problem("pid and startTime are required") }
-            return ContainerRecord.Init(process: process, startTicks: startTicks)
+            return ContainerRecord.Init(process: process, startTicks: startTicks, hasOwnTime: hasOwnTime)
         } catch { throw RuntimeError(.invalidConfiguration, doing: "reading \(ContainerRecord.initFileName)", error.description) }
     }
 }

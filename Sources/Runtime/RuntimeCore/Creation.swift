@@ -72,6 +72,7 @@ package final class Creation {
             created: Timestamp(seconds: now / 1_000_000_000, nanoseconds: Int32(now % 1_000_000_000)).description,
             ownerID: effectiveUserID(), cgroup: cgroup.record,
             ownNamespaces: (configuration.linux?.namespaces ?? []).map(\.kind), newKeyring: request.newKeyring,
+            standardFiles: configuration.process?.terminal == true ? [] : StandardFiles.ofCaller(),
             annotations: configuration.annotations)
     }
 
@@ -120,22 +121,11 @@ package final class Creation {
         }
     }
 
-    /// The first effect that outlives us, should we be killed; so it is written down before.
-    private func beginCgroup() throws(RuntimeError) {
-        try directory.write(bundle.document, to: StateDirectory.configurationName)
-        try directory.write(record.encoded, to: ContainerRecord.fileName)
-        if let problem = try cgroup.begin(request.rootless) {
-            journal.warn("the container has no cgroup of its own: \(problem)")
-            record.cgroup = cgroup.record
-            try directory.replace(ContainerRecord.fileName, by: record.encoded)
-        }
-    }
-
     private func prepare() throws(RuntimeError) -> PreparedProcess {
         let configuration = bundle.configuration
         let filter = try compiledFilter(configuration.linux?.seccomp, cache: request.filterCache, journal)
         let gate = request.waitsForStart ? try StartGate.listen(in: directory) : nil
-        try beginCgroup()
+        try cgroup.begin(for: &record, bundle.document, in: directory, request.rootless, journal)
         let admission = cgroup.admission
         let console = try ConsoleEnds(socket: request.consoleSocket, terminal: processPlan.terminal)
         let stage = InitStage(

@@ -177,7 +177,7 @@ package final class Execution {
             case .prepared: return
             case .remark(let text): journal.warn(text)
             case .failed(let error): throw error
-            case .forked, .identityReady, .cgroupReady, .rootMounted, .hooksDone, .proceed, .listening:
+            case .forked, .identityReady, .cgroupReady, .rootMounted, .hooksDone, .proceed, .listening, .serving:
                 throw RuntimeError(.lost, doing: "listening to the process", "unexpected \(received.message)")
             }
         }

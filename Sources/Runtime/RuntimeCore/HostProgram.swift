@@ -5,6 +5,8 @@ package import SystemPackage
 /// A program of the host that the runtime lets work for it: ps, newuidmap, criu.
 package struct HostProgram: Sendable {
     package let path: FilePath
+    /// Where it was found, and what it finds programs of its own by.
+    let searchPath: String
 
     /// How much of what a program says is repeated in an error.
     private static let outputLimitBytes = 4096
@@ -14,7 +16,7 @@ package struct HostProgram: Sendable {
         for directory in path.split(separator: ":") {
             let candidate = FilePath("\(directory)/\(name)")
             let isFile = (try? fileStatus(candidate, followingLinks: true))?.type == .regular
-            if isFile, (try? checkAccess(candidate.string, mode: X_OK)) != nil { return HostProgram(path: candidate) }
+            if isFile, (try? checkAccess(candidate.string, mode: X_OK)) != nil { return HostProgram(path: candidate, searchPath: path) }
         }
         return nil
     }

@@ -153,6 +153,20 @@ struct InitStage {
                 master: terminal.master, slave: terminal.slave, size: payload.plan.windowSize, sendingMasterTo: consoleSocket)
         }
         do throws(RootfsError) { try rootfs.complete() } catch { throw RuntimeError(error) }
+        try reopenNullDevice()
+    }
+
+    /// Standard files that are the host's null device become the container's: nothing of the host's mounts is held open then, which criu
+    /// could not find again. A root without the device, or without the right to it, keeps what it was given.
+    private func reopenNullDevice() throws(RuntimeError) {
+        let isNull = { (status: FileStatus?) in status?.type == .characterDevice && status?.device == DeviceNumber(major: 1, minor: 3) }
+        let numbers = (Int32(0)...2).filter { isNull(try? fileStatus(of: $0)) }
+        guard !numbers.isEmpty, isNull(try? fileStatus("/dev/null")),
+            let opened = try? openFile("/dev/null", [.readWrite, .noFollow, .noControllingTerminal]), isNull(try? fileStatus(of: opened.number))
+        else { return }
+        try during("opening the container's /dev/null") { () throws(SyscallError) in
+            for number in numbers { try replaceDescriptor(number, by: opened.number) }
+        }
     }
 
     private func runHooks(_ list: String, _ hooks: [Hook], _ status: ContainerState.Status) throws(RuntimeError) {

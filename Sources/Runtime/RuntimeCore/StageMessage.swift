@@ -17,6 +17,8 @@ enum StageMessage: Equatable, Sendable {
     /// From the process that becomes the payload: the filter is loaded, and this descriptor of mine listens to it. By write(2) alone; the
     /// answer is `proceed`, by read(2) alone: other calls may already wait for the listener.
     case listening(descriptor: Int32)
+    /// From the process that becomes criu, with a socket: there it will be told what to do.
+    case serving
     /// Either way: worth a warning.
     case remark(String)
     /// From the process that becomes the payload: it gives up.
@@ -32,6 +34,7 @@ enum StageMessage: Equatable, Sendable {
         case .identityReady: [2]
         case .rootMounted: [3]
         case .cgroupReady: [9]
+        case .serving: [11]
         case .hooksDone: [4]
         case .prepared: [5]
         case .proceed: [6]
@@ -63,6 +66,7 @@ enum StageMessage: Equatable, Sendable {
             self = .failed(
                 RuntimeError(code, doing: String(decoding: texts[0], as: UTF8.self), String(decoding: texts[1], as: UTF8.self)))
         case 9: self = .cgroupReady
+        case 11: self = .serving
         case 10:
             guard let descriptor = Int32(String(decoding: rest, as: UTF8.self)), descriptor >= 0 else { return nil }
             self = .listening(descriptor: descriptor)

@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
+internal import OCISpec
 package import SystemPackage
 
 /// The directory under which every container has its own, `--root`.
@@ -130,6 +131,7 @@ package struct StateDirectory: ~Copyable {
         guard let bytes = try readWhole(ContainerRecord.fileName) else { return nil }
         var record = try ContainerRecord.decode(bytes)
         record.initProcess = try readWhole(ContainerRecord.initFileName).map(ContainerRecord.Init.decode)
+        if record.initProcess?.hasOwnTime == true, !record.ownNamespaces.contains(.time) { record.ownNamespaces.append(.time) }
         return record
     }
 

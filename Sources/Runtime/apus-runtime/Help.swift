@@ -4,8 +4,6 @@ internal import RuntimeCore
 /// What the program says about itself.
 enum Help {
     static let programVersion = "0.1.0"
-    /// Known to runc's users, and not here yet.
-    static let laterVerbs: Set<String> = ["checkpoint", "restore"]
 
     static var version: String {
         "\(Program.name) version \(programVersion)\nspec: \(RuntimeConfiguration.newestVersion)\n"

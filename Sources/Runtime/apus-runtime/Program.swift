@@ -74,10 +74,6 @@ struct Program {
     }
 
     private func refuse(_ verbName: String, _ log: Log) -> Int32 {
-        if Help.laterVerbs.contains(verbName) {
-            log.fail("\(Self.name) \(verbName) is not supported yet")
-            return 1
-        }
         log.fail("No help topic for '\(verbName)'")
         return 3
     }

@@ -6,7 +6,9 @@ internal import SystemPackage
 struct Verb: Sendable {
     /// Every verb, in the order in which help lists them.
     static let all: [Verb] = [
-        .create, .delete, .events, .exec, .features, .kill, .list, .mounts, .pause, .ps, .resume, .run, .spec, .start, .state, .update,
+        .checkpoint, .create, .delete, .events, .exec, .features, .kill, .list, .mounts, .pause, .ps, .restore, .resume, .run, .spec,
+        .start,
+        .state, .update,
     ]
 
     let name: String
