@@ -128,11 +128,21 @@ def test_a_failing_start_container_hook_fails_start_and_ends_the_container(runti
 
 @pytest.mark.ours
 def test_a_failing_poststart_hook_fails_start_and_deletes_the_container(runtime, bundle, container):
-    bundle.write("sleep 600", hooks={"poststart": [{"path": "/bin/false"}], "poststop": [hook(bundle, "poststop")]})
+    bundle.write("sleep 600", ociVersion="1.3.0", hooks={"poststart": [{"path": "/bin/false"}], "poststop": [hook(bundle, "poststop")]})
     runtime.detached("create", "-b", bundle.path, container).ok()
     runtime("start", container).fails("poststart hook #0 /bin/false", "exit status 1")
     runtime("state", container).fails("does not exist")
     assert [line[0] for line in log_of(bundle)[0]] == ["poststop"]
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("version", ["1.0.2", "1.2.1"])
+def test_a_failing_poststart_hook_is_a_warning_to_bundles_of_before_1_3(runtime, bundle, container, version):
+    bundle.write("sleep 600", ociVersion=version, hooks={"poststart": [{"path": "/bin/false"}, hook(bundle, "poststart")]})
+    runtime.detached("create", "-b", bundle.path, container).ok()
+    assert "level=warning" in runtime("start", container).ok().err
+    assert runtime.status(container) == "running"
+    assert [line[0] for line in log_of(bundle)[0]] == ["poststart"]
 
 
 def test_a_failing_poststop_hook_is_only_a_warning(runtime, bundle, container):

@@ -244,12 +244,21 @@ def test_resctrl_is_refused_by_its_member_where_there_is_none(runtime, bundle, c
 
 
 @pytest.mark.ours
+@pytest.mark.skipif(os.path.exists("/sys/fs/selinux/enforce"), reason="this kernel has SELinux")
+def test_a_label_of_mounts_is_left_out_with_a_warning_where_nobody_reads_it(runtime, bundle, container):
+    bundle.write(["echo", "fine"], linux={"mountLabel": "system_u:object_r:svirt_sandbox_file_t:s0:c715,c811"})
+    result = runtime("run", "-b", bundle.path, container).ok()
+    assert result.out == "fine\n" and "level=warning" in result.err and "linux.mountLabel" in result.err
+
+
+@pytest.mark.ours
 def test_features_is_the_document_of_the_specification(runtime):
     features = json.loads(runtime("features").ok().out)
     assert (features["ociVersionMin"], features["ociVersionMax"]) == ("1.0.0", "1.3.0")
     assert features["hooks"] == ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
     assert set(features["linux"]["namespaces"]) == {"mount", "pid", "network", "uts", "ipc", "user", "cgroup", "time"}
     assert features["linux"]["cgroup"]["v1"] and features["linux"]["cgroup"]["v2"]
+    assert features["linux"]["intelRdt"] == {"enabled": True, "schemata": True, "monitoring": True}
 
 
 def test_the_written_spec_runs(runtime, bundle, container):

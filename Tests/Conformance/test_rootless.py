@@ -74,6 +74,24 @@ def test_the_whole_life_of_an_ordinary_users_container(rootless, single, request
     assert rootless("list", "-q").ok().out == ""
 
 
+@pytest.mark.parametrize("mapping", ["single", "several"])
+def test_an_ordinary_user_execs_into_a_created_container(rootless, single, request, container, mapping):
+    bundle = request.getfixturevalue(mapping)
+    bundle.config["linux"]["namespaces"].append({"type": "cgroup"})
+    bundle.write("sleep 600")
+    rootless.detached("create", "-b", bundle.path, container).ok()
+    init = rootless.state(container)["pid"]
+    names = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"]
+    script = "; ".join(f"readlink /proc/self/ns/{name}" for name in names)
+    for _ in range(2):
+        inside = rootless("exec", container, "sh", "-c", f"{script}; id -u; hostname").ok().lines
+        assert inside == [os.readlink(f"/proc/{init}/ns/{name}") for name in names] + ["0", "apus"]
+        assert rootless.status(container) == "created"
+    rootless("start", container).ok()
+    assert rootless("exec", container, "readlink", "/proc/self/ns/pid").ok().lines == [os.readlink(f"/proc/{init}/ns/pid")]
+    rootless("delete", "-f", container).ok()
+
+
 def test_ids_beyond_ones_own_are_those_of_the_database(rootless, several, container):
     several.write("id -u; id -G; touch /tmp/made", process={"user": {"uid": 1000, "gid": 1000, "additionalGids": [5]}})
     os.chmod(os.path.join(several.rootfs, "tmp"), 0o1777)

@@ -66,7 +66,8 @@ def test_create_applies_everything_but_the_process(runtime, bundle, container):
 def test_a_failing_poststart_hook_stops_the_container_and_goes_on_with_its_deletion(runtime, bundle, container):
     log = os.path.join(bundle.path, "log")
     poststop = {"path": "/bin/sh", "args": ["sh", "-c", f"echo poststop > {log}"], "env": [f"PATH={HOST_PATH}"]}
-    bundle.write("sleep 600", hooks={"poststart": [{"path": "/bin/false"}], "poststop": [poststop]})
+    bundle.write("sleep 600", ociVersion="1.3.0" if runtime.kind == "apus" else "1.0.2",
+                 hooks={"poststart": [{"path": "/bin/false"}], "poststop": [poststop]})
     runtime.detached("create", "-b", bundle.path, container).ok()
     runtime("start", container).fails()
     runtime("state", container).fails()

@@ -86,13 +86,16 @@ extension RuntimeFeatures.Linux {
                 writer.member("knownFlags", unlessEmpty: seccomp.knownFlags)
                 writer.member("supportedFlags", unlessEmpty: seccomp.supportedFlags)
             }
-            let switches = [
-                ("apparmor", appArmorEnabled), ("selinux", seLinuxEnabled), ("intelRdt", intelRdtEnabled),
-                ("netDevices", netDevicesEnabled),
-            ]
+            let switches = [("apparmor", appArmorEnabled), ("selinux", seLinuxEnabled), ("netDevices", netDevicesEnabled)]
             for (name, enabled) in switches {
                 writer.name(name)
                 writer.object { writer in writer.member("enabled", enabled) }
+            }
+            writer.name("intelRdt")
+            writer.object { writer in
+                writer.member("enabled", intelRdtEnabled)
+                writer.member("schemata", intelRdtSchemata)
+                writer.member("monitoring", intelRdtMonitoring)
             }
             if !memoryPolicyModes.isEmpty {
                 writer.name("memoryPolicy")

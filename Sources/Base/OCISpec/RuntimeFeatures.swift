@@ -51,6 +51,10 @@ public struct RuntimeFeatures: Equatable, Sendable {
         public var seLinuxEnabled = false
         /// Whether resctrl can be used, where the machine has it.
         public var intelRdtEnabled = false
+        /// `intelRdt.schemata`: whether `linux.intelRdt.schemata` has its effect.
+        public var intelRdtSchemata = false
+        /// `intelRdt.monitoring`: whether `linux.intelRdt.enableMonitoring` has its effect.
+        public var intelRdtMonitoring = false
         /// `mountExtensions.idmap`: whether mounts can have mappings of their own.
         public var idMappedMountsEnabled = false
         /// Whether network devices of the host can be moved.

@@ -103,7 +103,7 @@ extension Container {
             if hooks.poststart.isEmpty { return }
             var state = try state()
             state.status = .running
-            try HookRunner(list: "poststart", hooks: hooks.poststart, state: state).run()
+            try HookRunner(list: "poststart", hooks: hooks.poststart, state: state).runAfterStart(journal)
         } catch {
             guard error.code == .hook else { throw error }
             let removal = try Removal(

@@ -31,7 +31,6 @@ package final class Creation {
         try StateDirectory.check(request.id)
         bundle = try Bundle.load(request.bundle, isStrict: request.isStrict)
         let configuration = bundle.configuration
-        try SecurityLabels.check(mountLabel: configuration.linux?.mountLabel)
         // Only `start` needs one.
         guard let process = configuration.process ?? (request.waitsForStart ? ProcessConfiguration(workingDirectory: "/") : nil) else {
             throw RuntimeError(.invalidConfiguration, doing: RuntimeConfiguration.fileName, "process is required")
@@ -44,6 +43,11 @@ package final class Creation {
             ? try IdentityMapping(
                 configuration.linux, for: process.user, userID: effectiveUserID(), groupID: effectiveGroupID()) : nil
         do throws(RootfsError) {
+            var configuration = configuration
+            if let problem = SecurityLabels.problem(withMountLabel: configuration.linux?.mountLabel) {
+                journal.warn(problem)
+                configuration.linux?.mountLabel = nil
+            }
             rootfsPlan = try planRootfs(for: configuration, bundle: bundle.path, pivoting: request.pivoting)
         } catch { throw RuntimeError(error) }
         try Self.checkConsole(request, terminal: process.terminal)
@@ -92,7 +96,7 @@ package final class Creation {
             let listener = SeccompListener(bundle.configuration.linux?.seccomp)
             try process.proceedToProgram(listener: listener, state: state(.created))
             let hooks = bundle.configuration.hooks.poststart
-            if !hooks.isEmpty { try HookRunner(list: "poststart", hooks: hooks, state: state(.running)).run() }
+            if !hooks.isEmpty { try HookRunner(list: "poststart", hooks: hooks, state: state(.running)).runAfterStart(journal) }
         } catch {
             hooksHaveRun = true
             throw undone(error)
@@ -131,7 +135,7 @@ package final class Creation {
         let stage = InitStage(
             configuration: configuration, namespaces: namespaces,
             payload: PayloadStage(plan: processPlan, inherited: inherited, filter: filter, setsLimits: !namespaces.hasUser),
-            rootfsPlan: rootfsPlan, cgroup: admission, gate: gate, consoleSocket: console.sending,
+            rootfsPlan: rootfsPlan, cgroup: admission, gate: gate, lendsNamespaces: isOrdinary, consoleSocket: console.sending,
             keyring: request.newKeyring ? "_ses.\(request.id)" : nil, preservedDescriptors: request.preservedDescriptors,
             mappedTrees: try MappedTrees(rootfsPlan, rootfsPropagation: configuration.linux?.rootfsPropagation),
             state: state(.creating))

@@ -61,7 +61,7 @@ extension Creation {
             case .rootMounted:
                 try runRuntimeHooks()
                 try channel.send(.hooksDone)
-            case .forked, .identityReady, .cgroupReady, .hooksDone, .proceed, .listening, .serving:
+            case .forked, .identityReady, .cgroupReady, .hooksDone, .proceed, .listening, .serving, .namespaces:
                 throw RuntimeError(.lost, doing: "listening to the container's process", "unexpected \(received.message)")
             }
         }

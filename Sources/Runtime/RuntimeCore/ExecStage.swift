@@ -1,6 +1,7 @@
 internal import Cgroups
 internal import Glibc
 internal import LinuxSyscalls
+internal import OCISpec
 internal import SystemPackage
 
 /// A process that `exec` adds, from its clone to execve: the right column of the second drawing of docs/process-stages.md. Born in the
@@ -9,6 +10,8 @@ internal import SystemPackage
 struct ExecStage {
     /// The container's first process.
     let target: HeldDescriptor
+    /// Its namespaces, where they are not reached by it.
+    let lent: [LentNamespace]
     /// The container's own, but for those that the runtime joined before the clone.
     let namespaces: NamespaceTypes
     let isInUserNamespace: Bool
@@ -39,7 +42,7 @@ struct ExecStage {
     private func isolate(_ channel: StageChannel) throws(RuntimeError) {
         try during("starting the process") { () throws(SyscallError) in
             try setParentDeathSignal(SIGKILL)
-            var kept = [channel.socket.number, target.number] + cgroup.descriptors
+            var kept = [channel.socket.number, target.number] + cgroup.descriptors + lent.map(\.file.number)
             if let consoleSocket { kept.append(consoleSocket.number) }
             try letGoOfDescriptors(from: 3 + preservedDescriptors, except: kept)
             try restoreDefaultSignals()
@@ -57,7 +60,7 @@ struct ExecStage {
     private func joinNamespaces() throws(RuntimeError) {
         if isInUserNamespace { try payload.plan.setLimits(of: 0) }
         try during("joining the container's namespaces") { () throws(SyscallError) in
-            if !namespaces.isEmpty { try joinNamespace(target.number, namespaces, subject: "container") }
+            try join(namespaces)
             if isInUserNamespace {
                 try setGroup(0)
                 try setUser(0)
@@ -65,6 +68,15 @@ struct ExecStage {
                 // A change of credentials clears it.
                 try setParentDeathSignal(SIGKILL)
             }
+        }
+    }
+
+    /// Joins some of the container's namespaces.
+    func join(_ types: NamespaceTypes) throws(SyscallError) {
+        if types.isEmpty { return }
+        if lent.isEmpty { return try joinNamespace(target.number, types, subject: "container") }
+        for namespace in lent where types.contains(NamespaceTypes(namespace.kind)) {
+            try joinNamespace(namespace.file.number, NamespaceTypes(namespace.kind), subject: "\(namespace.kind.rawValue) namespace")
         }
     }
 

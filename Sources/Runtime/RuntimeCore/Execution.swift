@@ -95,6 +95,7 @@ package final class Execution {
             throw RuntimeError(.unsupported, "--cgroup: where systemd puts an ordinary user's process, it puts it into the unit itself")
         }
         let entry = attachment == nil ? try cgroup.entry(below: request.cgroups) : CgroupEntry()
+        let lent = try lentNamespaces()
         let joinedFirst = typesJoinedFirst
         let isInUserNamespace = joinedTypes.contains(.user)
         var plan = plan
@@ -102,7 +103,8 @@ package final class Execution {
             plan.keepsGroups = try isDeniedGroups(process: String(recorded.process))
         }
         var stage = ExecStage(
-            target: HeldDescriptor(target), namespaces: joinedTypes.subtracting(joinedFirst), isInUserNamespace: isInUserNamespace,
+            target: HeldDescriptor(target), lent: lent, namespaces: joinedTypes.subtracting(joinedFirst),
+            isInUserNamespace: isInUserNamespace,
             payload: PayloadStage(plan: plan, inherited: inherited, filter: filter, setsLimits: !isInUserNamespace),
             cgroup: entry, isAttached: attachment != nil,
             consoleSocket: console.sending, keyring: record.newKeyring ? "_ses.\(record.id)" : nil,
@@ -113,7 +115,7 @@ package final class Execution {
         if !joinedFirst.isEmpty {
             // For children only: nothing else is started from here on.
             try during("joining the pid namespace") { () throws(SyscallError) in
-                try joinNamespace(stage.target.number, joinedFirst, subject: "pid namespace")
+                try stage.join(joinedFirst)
             }
         }
         switch try during("cloning the process", { () throws(SyscallError) in try cloneProcess(cgroup: entry.directoryForClone) }) {
@@ -130,6 +132,12 @@ package final class Execution {
     private var typesJoinedFirst: NamespaceTypes {
         let types = joinedTypes.intersection(.pid)
         return !isOrdinary ? types : types.union(joinedTypes.intersection(.user))
+    }
+
+    /// An ordinary user may not look into a created container's init, which hides from the container; so init itself lends its namespaces.
+    private func lentNamespaces() throws(RuntimeError) -> [LentNamespace] {
+        guard isOrdinary, try container.status() == .created else { return [] }
+        return try StartGate.borrowNamespaces(in: container.directory)
     }
 
     private var joinedTypes: NamespaceTypes {
@@ -177,7 +185,7 @@ package final class Execution {
             case .prepared: return
             case .remark(let text): journal.warn(text)
             case .failed(let error): throw error
-            case .forked, .identityReady, .cgroupReady, .rootMounted, .hooksDone, .proceed, .listening, .serving:
+            case .forked, .identityReady, .cgroupReady, .rootMounted, .hooksDone, .proceed, .listening, .serving, .namespaces:
                 throw RuntimeError(.lost, doing: "listening to the process", "unexpected \(received.message)")
             }
         }

@@ -11,6 +11,8 @@ package func runtimeFeatures() -> RuntimeFeatures {
     features.linux.appArmorEnabled = true
     features.linux.seLinuxEnabled = true
     features.linux.intelRdtEnabled = true
+    features.linux.intelRdtSchemata = true
+    features.linux.intelRdtMonitoring = true
     features.linux.namespaces = LinuxNamespace.Kind.allCases
     features.linux.capabilities = capabilityNames
     features.linux.cgroup.v1 = true

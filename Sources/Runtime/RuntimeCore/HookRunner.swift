@@ -28,6 +28,17 @@ struct HookRunner {
         return failures
     }
 
+    /// Runs `poststart` hooks as the version of the specification wants it that the bundle was written for: from 1.3 on a failure is an
+    /// error, and the container's end; before that it is a warning, and the others run.
+    func runAfterStart(_ journal: Journal) throws(RuntimeError) {
+        let version = state.ociVersion.split(separator: ".").prefix(2).map { Int($0) ?? 0 }
+        if version.lexicographicallyPrecedes([1, 3]) {
+            for failure in runAll() { journal.warn(failure.description) }
+        } else {
+            try run()
+        }
+    }
+
     private func run(_ hook: Hook, name: String) throws(RuntimeError) {
         let end = try during("running \(name)") { () throws(SyscallError) in
             let output = try Pipe()

@@ -19,6 +19,9 @@ struct InitStage {
     var joins: [OpenedNamespace] = []
     /// Where to wait for `start`; without one the runtime says when to go on.
     let gate: HeldDescriptor?
+    /// Whether `exec` may ask for the namespaces while this process waits at the gate: an ordinary user's does.
+    let lendsNamespaces: Bool
+    var lent: [LentNamespace] = []
     let consoleSocket: HeldDescriptor?
     /// The session keyring's name; nil keeps the caller's keyring.
     let keyring: String?
@@ -36,6 +39,9 @@ struct InitStage {
             var rootfs = RootfsBuilder(rootfsPlan, mappedTrees: try mappedTrees.duplicates())
             do throws(RootfsError) { try rootfs.prepareBeforeCgroup() } catch { throw RuntimeError(error) }
             try enterCgroup(channel)
+            if gate != nil && lendsNamespaces {
+                lent = try LentNamespace.own((configuration.linux?.namespaces ?? []).map(\.kind))
+            }
             try startOwnSession()
             do throws(RootfsError) { try rootfs.prepare(cgroup: cgroup.record.places.map { CgroupPlace($0) }) } catch {
                 throw RuntimeError(error)
@@ -162,7 +168,8 @@ struct InitStage {
         let isNull = { (status: FileStatus?) in status?.type == .characterDevice && status?.device == DeviceNumber(major: 1, minor: 3) }
         let numbers = (Int32(0)...2).filter { isNull(try? fileStatus(of: $0)) }
         guard !numbers.isEmpty, isNull(try? fileStatus("/dev/null")),
-            let opened = try? openFile("/dev/null", [.readWrite, .noFollow, .noControllingTerminal]), isNull(try? fileStatus(of: opened.number))
+            let opened = try? openFile("/dev/null", [.readWrite, .noFollow, .noControllingTerminal]),
+            isNull(try? fileStatus(of: opened.number))
         else { return }
         try during("opening the container's /dev/null") { () throws(SyscallError) in
             for number in numbers { try replaceDescriptor(number, by: opened.number) }
@@ -184,7 +191,7 @@ struct InitStage {
             try runHooks("startContainer", configuration.hooks.startContainer, .created)
             throw payload.execute(program, channel)
         }
-        let start = try StartGate.passThrough(gate)
+        let start = try StartGate.passThrough(gate, lending: lent)
         do throws(RuntimeError) {
             try runHooks("startContainer", configuration.hooks.startContainer, .created)
             throw payload.execute(program, start)

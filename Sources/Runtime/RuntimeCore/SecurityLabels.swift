@@ -23,11 +23,11 @@ struct SecurityLabels: Equatable, Sendable {
         }
     }
 
-    /// - Throws: `unsupported` for `linux.mountLabel` where the kernel does not know it.
-    static func check(mountLabel: String?) throws(RuntimeError) {
-        if let mountLabel, !mountLabel.isEmpty, !hasSELinux {
-            throw RuntimeError(.unsupported, doing: "linux.mountLabel", "this kernel has no SELinux, or it is disabled")
-        }
+    /// Why `linux.mountLabel` is left out. The label of a file does nothing where nobody reads it; that of a process, which confines it, is
+    /// another matter.
+    static func problem(withMountLabel label: String?) -> String? {
+        guard let label, !label.isEmpty, !hasSELinux else { return nil }
+        return "linux.mountLabel is left out: this kernel has no SELinux, or it is disabled"
     }
 
     /// - Source: AppArmor's module parameter.

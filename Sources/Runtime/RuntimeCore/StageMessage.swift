@@ -1,3 +1,5 @@
+internal import OCISpec
+
 /// What the runtime and the process that becomes the payload tell each other, in the order of docs/process-stages.md.
 enum StageMessage: Equatable, Sendable {
     /// Joining stage to runtime, with the pidfd: the process that goes on in its place.
@@ -19,6 +21,8 @@ enum StageMessage: Equatable, Sendable {
     case listening(descriptor: Int32)
     /// From the process that becomes criu, with a socket: there it will be told what to do.
     case serving
+    /// To a created container's init, at its gate, without any: lend me your namespaces. And the answer, with a descriptor of each.
+    case namespaces([LinuxNamespace.Kind])
     /// Either way: worth a warning.
     case remark(String)
     /// From the process that becomes the payload: it gives up.
@@ -35,6 +39,7 @@ enum StageMessage: Equatable, Sendable {
         case .rootMounted: [3]
         case .cgroupReady: [9]
         case .serving: [11]
+        case .namespaces(let kinds): [12] + Array(kinds.map(\.rawValue).joined(separator: ",").utf8)
         case .hooksDone: [4]
         case .prepared: [5]
         case .proceed: [6]
@@ -67,6 +72,11 @@ enum StageMessage: Equatable, Sendable {
                 RuntimeError(code, doing: String(decoding: texts[0], as: UTF8.self), String(decoding: texts[1], as: UTF8.self)))
         case 9: self = .cgroupReady
         case 11: self = .serving
+        case 12:
+            let names = String(decoding: rest, as: UTF8.self).split(separator: ",")
+            let kinds = names.compactMap { LinuxNamespace.Kind(rawValue: String($0)) }
+            guard kinds.count == names.count else { return nil }
+            self = .namespaces(kinds)
         case 10:
             guard let descriptor = Int32(String(decoding: rest, as: UTF8.self)), descriptor >= 0 else { return nil }
             self = .listening(descriptor: descriptor)
