@@ -210,14 +210,6 @@ def test_ending_the_container_ends_its_execs(shim):
     assert attachment.exit[2] == 137 == shim.wait(name)[2]
 
 
-def test_what_is_not_served_yet_is_refused_by_its_name(shim):
-    shim.make_bundle("true")
-    shim.begin()
-    with pytest.raises(Refused) as refused:
-        shim.task("Checkpoint")
-    assert refused.value.code == UNIMPLEMENTED and "Checkpoint" in refused.value.text
-
-
 def test_requests_out_of_turn_name_the_state_that_was_found(shim):
     shim.make_bundle("sleep", "60")
     shim.begin()

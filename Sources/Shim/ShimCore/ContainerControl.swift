@@ -68,7 +68,7 @@ extension ContainerTask {
         } catch { return error }
     }
 
-    private func checkThatItRuns(_ doing: String) throws(ShimError) {
+    func checkThatItRuns(_ doing: String) throws(ShimError) {
         guard case .running = first.state, first.heldExit == nil, !isDeleting else { throw wrongState(doing, first) }
     }
 

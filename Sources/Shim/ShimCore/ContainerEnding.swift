@@ -103,8 +103,9 @@ extension ContainerTask {
         var isUnstarted = false
         switch first.state {
         case .stopped, .failed: break
+        case .noted: isUnstarted = true
         case .created where first.heldExit == nil: isUnstarted = true
-        case .noted, .creating, .created, .starting, .running: return completion(.failure(wrongState("delete", first)))
+        case .creating, .created, .starting, .running: return completion(.failure(wrongState("delete", first)))
         }
         isDeleting = true
         runner.run(.delete(force: isUnstarted)) { [self] failure in

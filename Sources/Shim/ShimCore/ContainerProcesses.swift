@@ -14,6 +14,7 @@ extension ContainerTask {
 
     /// Runs the first process's program.
     func start(_ completion: @escaping (Result<Int32, ShimError>) -> Void) {
+        if case .noted = first.state, !isDeleting { return restore(completion) }
         guard case .created(let pid) = first.state, first.heldExit == nil, !isDeleting else {
             return completion(.failure(wrongState("start", first)))
         }
@@ -26,17 +27,18 @@ extension ContainerTask {
                 first.state = .created(pid: pid)
                 completion(.failure(failure))
             } else {
-                first.state = .running(pid: pid)
-                first.startedAt = beginning
-                context.publish(.start(TaskProcessEvent(containerID: id, pid: UInt32(bitPattern: pid))))
-                noteStart(pid, at: beginning)
+                runs(pid, since: beginning)
                 completion(.success(pid))
             }
             settleHeldExit(first)
         }
     }
 
-    private func noteStart(_ pid: Int32, at beginning: ProtobufTimestamp) {
+    /// The first process's program runs.
+    func runs(_ pid: Int32, since beginning: ProtobufTimestamp) {
+        first.state = .running(pid: pid)
+        first.startedAt = beginning
+        context.publish(.start(TaskProcessEvent(containerID: id, pid: UInt32(bitPattern: pid))))
         var change = LifeChange(.started)
         change.pid = UInt32(bitPattern: pid)
         change.at = beginning

@@ -41,12 +41,10 @@ final class ContainerTask {
         guard request.id == context.configuration.id else {
             throw ShimError(.invalidRequest, "create \(request.id)", cause: "this shim is \(context.configuration.id)'s")
         }
-        guard request.bundle.hasPrefix("/"), request.bundle.utf8.count <= Self.pathByteCount else {
-            throw ShimError(.invalidRequest, "bundle \(request.bundle)", cause: "not an absolute path")
-        }
-        guard request.checkpoint.isEmpty && request.parentCheckpoint.isEmpty else {
-            throw ShimError(.unsupported, "create from a checkpoint")
-        }
+        try Self.check(directory: request.bundle, "bundle")
+        // Images name those that they are built on themselves.
+        guard request.parentCheckpoint.isEmpty else { throw ShimError(.unsupported, "parent_checkpoint \(request.parentCheckpoint)") }
+        if !request.checkpoint.isEmpty { try Self.check(directory: request.checkpoint, "checkpoint") }
         try Self.check(request.stdio)
         self.context = context
         self.request = request
@@ -82,6 +80,12 @@ final class ContainerTask {
         if execID.isEmpty { return first }
         guard let exec = execs.first(where: { $0.execID == execID }) else { throw ShimError(.notFound, "exec \(execID) of \(id)") }
         return exec
+    }
+
+    static func check(directory path: String, _ name: String) throws(ShimError) {
+        guard path.hasPrefix("/"), path.utf8.count <= pathByteCount else {
+            throw ShimError(.invalidRequest, "\(name) \(path.prefix(pathByteCount))", cause: "not an absolute path")
+        }
     }
 
     static func check(_ stdio: StdioPaths) throws(ShimError) {
@@ -124,6 +128,12 @@ final class ContainerTask {
                 try writeRecord(pid: 0)
                 try RootMounts.mount(request.rootfs, bundle: bundle)
             } catch { return fail(error) }
+            if !request.checkpoint.isEmpty {
+                // Its processes run as soon as they are there: Start restores them.
+                first.state = .noted
+                tellCreation(pid: 0)
+                return completion(.success(0))
+            }
             launchFirst { [self] result in
                 switch result {
                 case .success: completion(result)
@@ -161,10 +171,19 @@ final class ContainerTask {
 
     private func created(_ pid: Int32) {
         first.state = .created(pid: pid)
+        observe(pid)
+        tellCreation(pid: pid)
+    }
+
+    /// Looks at the container that the runtime has made around its first process.
+    func observe(_ pid: Int32) {
         watchMemory(of: pid)
         sharesPIDNamespace = (try? readSymbolicLink("/proc/self/ns/pid")) == (try? readSymbolicLink(FilePath("/proc/\(pid)/ns/pid")))
         // Without the pid the record still says what to delete.
         do throws(ShimError) { try writeRecord(pid: pid) } catch { context.report("\(error)") }
+    }
+
+    private func tellCreation(pid: Int32) {
         var event = TaskCreateEvent()
         event.containerID = id
         event.bundle = bundle

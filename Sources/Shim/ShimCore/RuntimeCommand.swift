@@ -1,3 +1,5 @@
+package import ShimProtocol
+
 /// One call of the runtime executable, as runc's command line has it.
 package enum RuntimeVerb: Equatable, Sendable {
     case create(bundle: String, pidFile: String, consoleSocket: String?, noPivotRoot: Bool, noNewKeyring: Bool)
@@ -7,6 +9,8 @@ package enum RuntimeVerb: Equatable, Sendable {
     case delete(force: Bool)
     case pause
     case resume
+    case checkpoint(CheckpointPlan)
+    case restore(RestorePlan)
     /// - Parameter resourcesFile: limits in the OCI runtime specification's JSON.
     case update(resourcesFile: String)
 
@@ -21,7 +25,56 @@ package enum RuntimeVerb: Equatable, Sendable {
         case .pause: "pause"
         case .resume: "resume"
         case .update: "update"
+        case .checkpoint: "checkpoint"
+        case .restore: "restore"
         }
+    }
+}
+
+/// What the runtime's `checkpoint` is asked for.
+package struct CheckpointPlan: Equatable, Sendable {
+    package var imagePath: String
+    package var workPath: String
+    package var leavesRunning = true
+    /// Flags and their values, as they are typed.
+    package var flags: [String] = []
+
+    package init(imagePath: String, workPath: String) {
+        self.imagePath = imagePath
+        self.workPath = workPath
+    }
+
+    /// By the options of containerd's request.
+    package init(_ request: CheckpointTaskRequest, _ options: CheckpointOptions, bundle: String) {
+        imagePath = options.imagePath.isEmpty ? request.path : options.imagePath
+        workPath = options.workPath.isEmpty ? "\(bundle)/\(RestorePlan.workName)" : options.workPath
+        leavesRunning = !options.exits
+        let switches = [
+            (options.openTCP, "--tcp-established"), (options.externalUnixSockets, "--ext-unix-sk"), (options.terminal, "--shell-job"),
+            (options.fileLocks, "--file-locks"),
+        ]
+        flags = switches.filter(\.0).map(\.1) + options.emptyNamespaces.flatMap { ["--empty-ns", $0] }
+        if !options.cgroupsMode.isEmpty { flags += ["--manage-cgroups-mode", options.cgroupsMode] }
+    }
+}
+
+/// What the runtime's `restore` is asked for: it runs the container, whose first process was dumped somewhere.
+package struct RestorePlan: Equatable, Sendable {
+    /// criu's own files, its log above all, go with the bundle.
+    static let workName = "criu-work"
+
+    package var bundle: String
+    package var pidFile: String
+    package var consoleSocket: String?
+    package var noPivotRoot = false
+    package var imagePath: String
+    package var workPath: String
+
+    package init(bundle: String, pidFile: String, imagePath: String, workPath: String = "") {
+        self.bundle = bundle
+        self.pidFile = pidFile
+        self.imagePath = imagePath
+        self.workPath = workPath.isEmpty ? "\(bundle)/\(Self.workName)" : workPath
     }
 }
 
@@ -64,6 +117,17 @@ package struct RuntimeCommand: Equatable, Sendable {
             if noNewKeyring { arguments.append("--no-new-keyring") }
             arguments.append(containerID)
         case .start, .pause, .resume: arguments.append(containerID)
+        case .checkpoint(let plan):
+            arguments += ["--image-path", plan.imagePath, "--work-path", plan.workPath]
+            if plan.leavesRunning { arguments.append("--leave-running") }
+            arguments += plan.flags + [containerID]
+        case .restore(let plan):
+            arguments += ["--image-path", plan.imagePath, "--work-path", plan.workPath, "--bundle", plan.bundle]
+            // Orphans are the shim's.
+            arguments += ["--detach", "--no-subreaper", "--pid-file", plan.pidFile]
+            if let consoleSocket = plan.consoleSocket { arguments += ["--console-socket", consoleSocket] }
+            if plan.noPivotRoot { arguments.append("--no-pivot") }
+            arguments.append(containerID)
         case .update(let resourcesFile): arguments += ["--resources", resourcesFile, containerID]
         case .exec(let processFile, let pidFile, let consoleSocket):
             arguments += ["--process", processFile, "--detach", "--pid-file", pidFile]

@@ -52,7 +52,7 @@ final class ShimService {
         case .stats: call.succeed(StatsResponse(stats: try existing(container(payload)).metrics()))
         case .connect: try connect(decode(payload), call)
         case .shutdown: try shutDown(decode(payload), call)
-        case .checkpoint: throw ShimError(.unsupported, method.rawValue, cause: "not served yet")
+        case .checkpoint: try checkpoint(decode(payload), call)
         }
     }
 
@@ -209,6 +209,10 @@ final class ShimService {
 
     private func update(_ request: UpdateTaskRequest, _ call: ServerCall) throws(ShimError) {
         try existing(request.id).update(request.resources, call.acknowledge)
+    }
+
+    private func checkpoint(_ request: CheckpointTaskRequest, _ call: ServerCall) throws(ShimError) {
+        try existing(request.id).checkpoint(request, call.acknowledge)
     }
 
     private func closeInput(_ request: CloseIORequest, _ call: ServerCall) throws(ShimError) {

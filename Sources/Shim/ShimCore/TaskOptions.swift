@@ -10,6 +10,8 @@ package struct TaskOptions: Equatable, Sendable {
     package var systemdCgroup = false
     package var noPivotRoot = false
     package var noNewKeyring = false
+    /// Empty for a directory in the bundle.
+    package var criuWorkPath = ""
     package var log: LogConfiguration?
     package var exitRecordPath = ""
     /// Stdio goes to attach clients; else to FIFOs.
@@ -74,5 +76,6 @@ package struct TaskOptions: Equatable, Sendable {
         systemdCgroup = options.systemdCgroup
         noPivotRoot = options.noPivotRoot
         noNewKeyring = options.noNewKeyring
+        criuWorkPath = options.criuWorkPath
     }
 }

@@ -13,6 +13,8 @@ package struct RuncOptions: ProtobufMessage {
     /// The runtime's `--root`, to which the namespace is added.
     package var root = ""
     package var systemdCgroup = false
+    /// Where criu's files lie besides the images, of a container that is made from a checkpoint.
+    package var criuWorkPath = ""
 
     package init() {}
 
@@ -26,6 +28,7 @@ package struct RuncOptions: ProtobufMessage {
         case 6: binaryName = try value.string()
         case 7: root = try value.string()
         case 9: systemdCgroup = try value.bool()
+        case 11: criuWorkPath = try value.string()
         default: break
         }
     }
@@ -39,6 +42,7 @@ package struct RuncOptions: ProtobufMessage {
         writer.string(6, binaryName)
         writer.string(7, root)
         writer.bool(9, systemdCgroup)
+        writer.string(11, criuWorkPath)
     }
 }
 

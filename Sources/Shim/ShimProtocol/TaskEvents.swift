@@ -12,6 +12,7 @@ package enum TaskEvent: Equatable, Sendable {
     case execStarted(TaskProcessEvent)
     case paused(containerID: String)
     case resumed(containerID: String)
+    case checkpointed(containerID: String, path: String)
 
     /// What subscribers select by.
     package var topic: String {
@@ -25,6 +26,7 @@ package enum TaskEvent: Equatable, Sendable {
         case .execStarted: "/tasks/exec-started"
         case .paused: "/tasks/paused"
         case .resumed: "/tasks/resumed"
+        case .checkpointed: "/tasks/checkpointed"
         }
     }
 
@@ -53,6 +55,9 @@ package enum TaskEvent: Equatable, Sendable {
             writer.string(5, event.processID == event.containerID ? "" : event.processID)
         case .outOfMemory(let id), .paused(let id), .resumed(let id):
             writer.string(1, id)
+        case .checkpointed(let id, let path):
+            writer.string(1, id)
+            writer.string(2, path)
         case .execAdded(let event):
             writer.string(1, event.containerID)
             writer.string(2, event.execID)
@@ -75,6 +80,7 @@ package enum TaskEvent: Equatable, Sendable {
         case .execStarted: "containerd.events.TaskExecStarted"
         case .paused: "containerd.events.TaskPaused"
         case .resumed: "containerd.events.TaskResumed"
+        case .checkpointed: "containerd.events.TaskCheckpointed"
         }
     }
 }

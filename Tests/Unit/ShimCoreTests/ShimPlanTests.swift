@@ -64,6 +64,26 @@ struct ShimPlanTests {
             ])
         #expect(command.arguments(.kill(signal: 15, all: true), logPath: "/log") == common + ["kill", "--all", "box", "15"])
         #expect(command.arguments(.delete(force: true), logPath: "/log") == common + ["delete", "--force", "box"])
+        #expect(
+            command.arguments(.restore(RestorePlan(bundle: "/b", pidFile: "/p", imagePath: "/i")), logPath: "/log") == common + [
+                "restore", "--image-path", "/i", "--work-path", "/b/criu-work", "--bundle", "/b", "--detach", "--no-subreaper",
+                "--pid-file",
+                "/p", "box",
+            ])
+        var options = CheckpointOptions()
+        var request = CheckpointTaskRequest()
+        request.path = "/i"
+        #expect(
+            command.arguments(.checkpoint(CheckpointPlan(request, options, bundle: "/b")), logPath: "/log") == common + [
+                "checkpoint", "--image-path", "/i", "--work-path", "/b/criu-work", "--leave-running", "box",
+            ])
+        (options.exits, options.openTCP, options.fileLocks, options.imagePath, options.workPath) = (true, true, true, "/j", "/w")
+        (options.emptyNamespaces, options.cgroupsMode) = (["network"], "strict")
+        #expect(
+            command.arguments(.checkpoint(CheckpointPlan(request, options, bundle: "/b")), logPath: "/log") == common + [
+                "checkpoint", "--image-path", "/j", "--work-path", "/w", "--tcp-established", "--file-locks", "--empty-ns", "network",
+                "--manage-cgroups-mode", "strict", "box",
+            ])
         #expect(command.arguments(.pause, logPath: "/log") == common + ["pause", "box"])
         #expect(command.arguments(.update(resourcesFile: "/r"), logPath: "/log") == common + ["update", "--resources", "/r", "box"])
     }
