@@ -26,7 +26,7 @@ PYTEST      = $(PYTHON) -m pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-demo deps-test deps-bench deps-vm swift-core build build-tests demo test test-unit test-system lint format bench \
-        weakened nightly fuzz conformance cgroup2 install uninstall clean
+        weakened failpoints nightly fuzz conformance cgroup2 install uninstall clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ format: ## Format the sources in place
 
 weakened: build-tests ## Show that the attack tests fail where the guard is taken away
 	@SWIFT_BUILD="$(SWIFT_BUILD)" PYTHON=$(PYTHON) $(PYTHON) scripts/check-weakened
+
+failpoints: deps-test ## Kill a daemon that is built for it at each of its failpoints, and look what the next one finds
+	@SWIFT=$(SWIFT) PYTHON=$(PYTHON) scripts/check-failpoints
 
 fuzz: deps ## Give the readers of outside bytes inputs for SECONDS=n (60) each, or TARGET=x alone
 	@SWIFT=$(SWIFT) scripts/run-fuzz $(or $(SECONDS),60) $(TARGET)

@@ -7,6 +7,9 @@ import PackageDescription
 /// libFuzzer's archive when `make fuzz` builds, in a scratch folder of its own: every module then has coverage, and apus-fuzz exists.
 let fuzzArchive = Context.environment["APUS_FUZZ_ARCHIVE"]
 
+/// The modules that `scripts/check-failpoints` builds with failpoints, in a scratch folder of its own.
+let modulesWithFailpoints: Set<String> = Context.environment["APUS_FAILPOINTS"] == nil ? [] : ["Engine", "apusd"]
+
 let strict: [SwiftSetting] =
     [
         .strictMemorySafety(),
@@ -50,7 +53,7 @@ func module(
 ) -> Target {
     .target(
         name: name, dependencies: uses, path: "Sources/\(group)/\(name)",
-        swiftSettings: strict + (isTestable ? [.unsafeFlags(["-enable-testing"])] : []) + ordering)
+        swiftSettings: strict + failpoints(of: name) + (isTestable ? [.unsafeFlags(["-enable-testing"])] : []) + ordering)
 }
 
 func executable(
@@ -58,9 +61,11 @@ func executable(
 ) -> Target {
     .executableTarget(
         name: name, dependencies: uses, path: "Sources/\(group)/\(name)", exclude: excluding,
-        swiftSettings: strict + ordering,
+        swiftSettings: strict + failpoints(of: name) + ordering,
         linkerSettings: [.unsafeFlags(linking)])
 }
+
+func failpoints(of name: String) -> [SwiftSetting] { modulesWithFailpoints.contains(name) ? [.define("FAILPOINTS")] : [] }
 
 func cLibrary(_ name: String, in group: String, package: String) -> Target {
     .systemLibrary(name: name, path: "Sources/\(group)/\(name)", pkgConfig: package, providers: nil)

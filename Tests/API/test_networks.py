@@ -235,6 +235,21 @@ def test_prune_takes_networks_that_nobody_wants(cli, net, image):
     assert {"kept", "bridge"} <= set(cli("network", "ls", "--format", "{{.Name}}").ok().split())
 
 
+def test_links_of_others_outlive_a_network_of_their_name(cli, net, own_daemon):
+    host("ip", "link", "add", "apust-own", "type", "bridge")
+    host("ip", "link", "add", "apust-a", "type", "veth", "peer", "name", "apust-b")
+    try:
+        # A bridge that is there already is used, and stays.
+        net("borrowed", "-o", "com.docker.network.bridge.name=apust-own")
+        cli("network", "rm", "borrowed").ok()
+        refused = cli("network", "create", "-o", "com.docker.network.bridge.name=apust-a", "none-such")
+        assert refused.code == 1 and "use apust-a as a bridge" in refused.err, refused
+        assert {"apust-own", "apust-a", "apust-b"} <= set(leaks.links())
+    finally:
+        for link in {"apust-own", "apust-a"} & set(leaks.links()):
+            host("ip", "link", "del", link)
+
+
 def test_networks_outlive_the_daemon_and_are_found_by_the_next_one(brittle, image):
     client = brittle.client
     client("network", "create", "mine").ok()

@@ -14,6 +14,9 @@ struct DaemonOptions: Equatable, Sendable {
         case serve
         case printVersion
         case printHelp
+        #if FAILPOINTS
+            case listFailpoints
+        #endif
     }
 
     var action = Action.serve
@@ -42,6 +45,10 @@ struct DaemonOptions: Equatable, Sendable {
     var shim: FilePath?
     /// nil is `/etc/resolv.conf`.
     var resolverFile: FilePath?
+    #if FAILPOINTS
+        /// Where the daemon shall end at once; not in `help`, since no installed daemon has it.
+        var failpoint: String?
+    #endif
 
     init() {}
 
@@ -56,6 +63,9 @@ struct DaemonOptions: Equatable, Sendable {
             case "--help", "-h": action = .printHelp
             case "--version", "-v": action = .printVersion
             case "--debug", "-D": logLevel = .debug
+            #if FAILPOINTS
+                case "--list-failpoints": action = .listFailpoints
+            #endif
             default:
                 guard let value = parts.count == 2 ? parts[1] : words.popFirst() else {
                     throw UsageError("\(parts[0]) needs a value")
@@ -94,6 +104,9 @@ struct DaemonOptions: Equatable, Sendable {
         case "--no-proxy": proxyExceptions = value
         case "--resolv-conf": resolverFile = try Self.directory(flag, value)
         case "--shim": shim = FilePath(value)
+        #if FAILPOINTS
+            case "--failpoint": failpoint = value
+        #endif
         case "--config": throw UsageError("--config is not implemented yet: every setting is a flag")
         default: throw UsageError("unknown flag: \(flag)")
         }

@@ -1,5 +1,6 @@
 // apusd: reads the command line, wires the daemon, runs it.
 internal import CoreTypes
+internal import Engine
 internal import LinuxSyscalls
 
 private func write(_ text: String, to descriptor: Int32) {
@@ -18,7 +19,13 @@ do {
     switch options.action {
     case .printHelp: write(DaemonOptions.help, to: 1)
     case .printVersion: write("Apus version \(Product.version)\n", to: 1)
+    #if FAILPOINTS
+        case .listFailpoints: write(Failpoints.names.map { "\($0)\n" }.joined(), to: 1)
+    #endif
     case .serve:
+        #if FAILPOINTS
+            if let name = options.failpoint, !Failpoints.arm(name) { throw UsageError("no failpoint is called '\(name)'") }
+        #endif
         let signals = try StopSignals()
         let daemon = Daemon(options: options, environment: processEnvironment(), stopSignals: signals.arrivals)
         // Owned by the process, which ends with it.

@@ -126,10 +126,13 @@ enum Bundle {
                     "shm", onto: paths.sharedMemory, type: "tmpfs", flags: [.noSetUserID, .noExecute, .noDevices],
                     data: "mode=1777,size=\(sharedMemoryBytes)")
             }
+            failpoint(.startSharedMemoryMounted)
             for pin in VolumePin.pins(of: mounts, in: paths) { try pin.make() }
+            failpoint(.startPathsPinned)
             let file = try openFile(
                 paths.bundle.appending(RuntimeConfiguration.fileName), [.writeOnly, .create, .exclusive], mode: 0o600)
             try writeAll(specification.encode(), to: file.number, subject: RuntimeConfiguration.fileName)
+            failpoint(.startConfigurationWritten)
         } catch { throw .system("write the bundle", error) }
         if let network { try NetworkRecordFile.write(network, to: paths.networkRecord) }
     }

@@ -141,14 +141,18 @@ actor Container {
         defer { joined = nil }
         do throws(ShimError) {
             do throws(ShimError) { try await shim.delete() } catch { if !error.isNotFound { throw error } }
+            failpoint(.stopTaskDeleted)
             await shim.shutdown()
+            failpoint(.stopShimShutDown)
         } catch {
             logger.warning("the shim could not take its task away: \(error)")
             shim.close()
             _ = await endWithoutShim()
         }
         await removeBundle()
+        failpoint(.stopBundleRemoved)
         await leaveNetworks()
+        failpoint(.stopNetworksLeft)
     }
 }
 

@@ -34,6 +34,7 @@ struct ContainerCreation {
         try check(document, id: id)
         try await checkSources(document.hostConfig)
         let name = try reserveName(wanted, for: id)
+        failpoint(.createNameReserved)
         do throws(EngineError) {
             try await make(id, name: name, document: document, volumes: volumes, image: image.image.id)
         } catch {
@@ -184,6 +185,7 @@ struct ContainerCreation {
         var document = wanted
         let taken = try await services.volumes.take(volumes, for: id)
         document.volumes = taken.mounts
+        failpoint(.createVolumesTaken)
         do throws(EngineError) {
             try await make(id, name: name, document: document, image: image)
         } catch {
@@ -204,11 +206,15 @@ struct ContainerCreation {
             try await BlockingWork.run { () throws(EngineError) in
                 try Bundle.createFiles(id: id, document: document, facts: facts, network: network, paths: paths)
             }
+            failpoint(.createFilesWritten)
             let root: [SnapshotMount]
             do throws(ImageError) { root = try await services.images.prepareRoot(of: id, image: image) } catch { throw EngineError(error) }
+            failpoint(.createRootPrepared)
             try await services.volumes.fill(document.volumes, of: id, from: root)
+            failpoint(.createVolumesFilled)
             // The record is last: what a crash leaves without one, the next daemon takes away.
             do throws(RecordsError) { try await services.records.insert(record) } catch { throw Self.refusal(error, name: name) }
+            failpoint(.createRecorded)
         } catch {
             throw await undo(container, after: error)
         }

@@ -25,10 +25,12 @@ extension Container {
         try await forgetOldExec()
         let exec = ExecProcess(id: Identifiers.random(), created: .now, request: request)
         remember(exec)
+        failpoint(.execRemembered)
         do throws(EngineError) { try await writeRecord(of: exec) } catch {
             forget(exec.id)
             throw error
         }
+        failpoint(.execRecorded)
         tell("exec_create: \(exec.commandLine)", ["execID": exec.id])
         return exec.id
     }
@@ -121,11 +123,14 @@ extension Container {
         do throws(EngineError) { request = try await prepare(exec, start) } catch { throw ExecProblem(error) }
         do throws(ShimError) {
             try await task.shim.exec(request)
+            failpoint(.execAdded)
         } catch { throw problem(error) }
         var session: AttachSession?
         do throws(ShimError) {
             if !start.detach { session = try await attach(to: exec, task) }
+            failpoint(.execAttached)
             let pid = try await task.shim.start(execID: exec.id)
+            failpoint(.execStarted)
             // The container's end may have come first.
             if case .starting = execs[exec.id]?.state { execs[exec.id]?.state = .running(pid: pid) }
             watch(exec.id, task)
@@ -192,8 +197,11 @@ extension Container {
         Task {
             do throws(ShimError) {
                 let notice = try await task.shim.waitForExit(execID: execID)
+                failpoint(.execEnded)
                 await ended(execID, exitCode: Int(notice.exitStatus))
+                failpoint(.execEndRecorded)
                 try await task.shim.delete(execID: execID)
+                failpoint(.execDeleted)
             } catch {
                 // The container's own end takes its execs along.
                 logger.debug("exec \(execID): \(error)")

@@ -142,9 +142,11 @@ extension Container {
 
     /// - Parameter end: nil where the end was told already.
     private func settleEnd(_ task: RunningTask, _ end: TaskEnd? = nil) async {
+        failpoint(.stopEndSeen)
         await dismantle(task.shim)
         document.phase = .exited
         await saveOrLog()
+        failpoint(.stopRecorded)
         state = .exited
         if let end { tellDeath(end) }
         settleWaiters([.notRunning, .nextExit])

@@ -33,6 +33,7 @@ extension Container {
             state = .running(task)
             watch(task)
             tell("start")
+            failpoint(.startTold)
         } catch {
             state = before
             await startFailed(error)
@@ -40,6 +41,7 @@ extension Container {
         }
         // A crash from here on is repaired from what the shim says.
         await saveOrLog()
+        failpoint(.startRecorded)
     }
 
     /// Waits out what is under way, then says whether a start is possible.
@@ -90,12 +92,16 @@ extension Container {
         do throws(ShimError) {
             // The runtime reaches others' namespaces through descriptors of ours, at each start that the shim makes.
             self.joined = joined
+            failpoint(.startShimConnected)
             let pid = try await shim.create(request)
+            failpoint(.startTaskCreated)
             step = .start
             await joinAttachments(shim)
+            failpoint(.startAttached)
             // Before the process: its end must not lie before its start.
             let startedAt = Timestamp.now
             _ = try await shim.start()
+            failpoint(.startTaskStarted)
             return RunningTask(shim: shim, pid: pid, startedAt: startedAt, settled: OneShot())
         } catch {
             await dismantle(shim)
@@ -108,6 +114,7 @@ extension Container {
         return try await BlockingWork.run { () throws(EngineError) in
             do throws(ShimError) {
                 try services.launcher.start(id, bundle: bundle)
+                failpoint(.startShimLaunched)
                 return try ShimClient.connect(to: id, execRoot: services.configuration.execRoot.string, reactor: services.reactor)
             } catch { throw .system("failed to start shim", error) }
         }
@@ -155,12 +162,15 @@ extension Container {
     ) async throws(EngineError) -> ProcessConfiguration? {
         let network = try await reserveNetwork()
         attachment = network
+        failpoint(.startNetworkReserved)
         var joined = others
         if network != nil { joined.namespaces[.network] = services.networks.namespace(of: id).path.string }
         let (document, id, services, paths, parts) = (document, id, services, paths, joined)
         do throws(EngineError) {
             try await services.volumes.beginRun(document.volumes, of: id)
+            failpoint(.startVolumesMounted)
             try await writeNetworkFiles()
+            failpoint(.startNetworkFilesWritten)
             let process = try await BlockingWork.run { () throws(EngineError) in
                 let specification = try Bundle.specification(
                     id: id, document: document, mounts: mounts, joined: parts, services: services, paths: paths)
@@ -171,7 +181,9 @@ extension Container {
                     sharedMemoryBytes: isShareable ? DefaultMounts.sharedMemoryBytes(host) : nil, network: network, to: paths)
                 return specification.process
             }
+            failpoint(.startBundleWritten)
             if let network { try await services.networks.plug(network, of: id) }
+            failpoint(.startNetworkPlugged)
             return process
         } catch {
             await removeBundle()

@@ -21,9 +21,12 @@ extension Container {
         guard let task = try await taskToStop() else { throw EngineError(.notModified, "container \(id) is not running") }
         let wasPaused = state.isPaused
         state = .stopping(task)
+        failpoint(.stopMarked)
         await endRestarts(task)
+        failpoint(.stopRestartsEnded)
         // Where the signal does not reach the process, it has ended, or the one below will.
         await send(number, to: task)
+        failpoint(.stopSignalled)
         if wasPaused { await letGoOn(task) }
         if await !waitUntilSettled(task, timeout: seconds < 0 ? nil : .seconds(seconds)) {
             if Task.isCancelled { throw EngineError(.unavailable, "the stop was cancelled") }
@@ -151,16 +154,23 @@ extension Container {
         document.phase = .removing
         document.removesVolumes = document.removesVolumes || withVolumes || document.hostConfig.autoRemove
         try await save()
+        failpoint(.removeRecorded)
         // A shim that did not answer may still be there, with the process and the mounts that it looks after.
         try await removeLeftovers()
+        failpoint(.removeLeftoversGone)
         do { try await services.images.removeRoot(of: id) } catch { throw EngineError(error) }
+        failpoint(.removeRootGone)
         let paths = paths
         try await BlockingWork.run { () throws(EngineError) in
             try Bundle.remove(paths)
+            failpoint(.removeBundleGone)
             try Bundle.removeFiles(paths)
+            failpoint(.removeFilesGone)
         }
         let anonymous = document.removesVolumes ? await services.volumes.anonymous(document.volumes) : []
         await services.volumes.release(document.volumes, of: id, removing: anonymous)
+        failpoint(.removeVolumesReleased)
         do { try await services.records.remove(id) } catch { throw .system("remove the record of container \(id)", error) }
+        failpoint(.removeForgotten)
     }
 }

@@ -21,6 +21,7 @@ struct Restoration {
         }
         try await services.volumes.open()
         do throws(ImageError) { try await services.images.start(containers: Set(records.map(\.id))) } catch { throw EngineError(error) }
+        failpoint(.restoreImagesStarted)
         var restored: [Container] = []
         for record in records {
             do throws(EngineError) {
@@ -32,15 +33,19 @@ struct Restoration {
                 logger.error("container \(record.name) is left out: \(error)")
             }
         }
+        failpoint(.restoreContainersFound)
         try await services.networks.start()
+        failpoint(.restoreNetworksStarted)
         await withTaskGroup(of: Void.self) { group in
             for container in restored {
                 group.addTask {
                     await container.restore()
+                    failpoint(.restoreContainerAdopted)
                     await container.startIfWanted()
                 }
             }
         }
+        failpoint(.restoreContainersRestored)
         await services.networks.finishRestoration()
         await services.volumes.unmountIdle()
         await removeOrphans(known: Set(records.map(\.id.text)))

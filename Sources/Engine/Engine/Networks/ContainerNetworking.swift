@@ -60,7 +60,9 @@ extension Container {
         do throws(EngineError) {
             attachment = try await BlockingWork.run { () throws(EngineError) in try NetworkRecordFile.read(path) }
         } catch { logger.error("\(error)") }
-        if let attachment { await services.networks.adopt(attachment, id: id, name: name) }
+        guard let attachment else { return }
+        await services.networks.adopt(attachment, id: id, name: name)
+        await finishDisconnections()
     }
 }
 

@@ -38,12 +38,15 @@ extension Container {
         }
         document.endpoints[key] = nil
         do throws(EngineError) {
+            // Written first: after a crash from here on, the next daemon goes on with it.
+            try await save()
+            failpoint(.disconnectRecorded)
             if let attachment, let endpoint = attachment.endpoints.first(where: { $0.networkName == key }) {
                 try await pullOut(endpoint, of: attachment)
             }
-            try await save()
         } catch {
             document.endpoints[key] = settings
+            await saveOrLog()
             throw error
         }
     }
@@ -73,9 +76,12 @@ extension Container {
         let taken = Set(attachment.endpoints.map(\.insideLink))
         let endpoint = try await services.networks.reserve(joiner, on: network, settings, besides: taken)
         attachment.endpoints.append(endpoint)
+        failpoint(.connectReserved)
         do throws(EngineError) {
             try await writeNetworkRecord(attachment)
+            failpoint(.connectRecorded)
             try await services.networks.plug(endpoint, into: attachment, of: id)
+            failpoint(.connectPlugged)
         } catch {
             await services.networks.release(endpoint, of: id)
             throw error
@@ -88,9 +94,25 @@ extension Container {
         var attachment = old
         attachment.endpoints.removeAll { $0.endpointID == endpoint.endpointID }
         try await services.networks.unplug(endpoint, outOf: attachment, of: id)
+        failpoint(.disconnectUnplugged)
         self.attachment = attachment
         try await writeNetworkRecord(attachment)
+        failpoint(.disconnectRunRecorded)
         try await writeNetworkFiles()
+    }
+
+    /// Takes an adopted container off the networks that it is not on by its record: a daemon died before it had put it there whole, or
+    /// before it had taken it off.
+    func finishDisconnections() async {
+        while let old = attachment, let endpoint = old.endpoints.first(where: { document.endpoints[$0.networkName] == nil }) {
+            let rest = old.without(endpoint)
+            attachment = rest
+            do throws(EngineError) {
+                try await services.networks.removeInterrupted(endpoint, outOf: rest, of: id)
+                try await writeNetworkRecord(rest)
+                try await writeNetworkFiles()
+            } catch { logger.error("take the container off network \(endpoint.networkName): \(error)") }
+        }
     }
 
     func writeNetworkRecord(_ attachment: NetworkAttachment) async throws(EngineError) {
@@ -148,6 +170,18 @@ extension Networks {
         release(endpoint, of: id)
         published[id.text] = attachment.firewallPorts
         tell("disconnect", endpoint, id)
+    }
+
+    /// Takes away what there may be of an endpoint, before the firewall is made anew as a whole.
+    func removeInterrupted(_ endpoint: EndpointRecord, outOf attachment: NetworkAttachment, of id: ContainerID) async throws(EngineError) {
+        let (namespace, routes) = (namespace(of: id), Self.routes(attachment.endpoints))
+        published[id.text] = attachment.firewallPorts
+        release(endpoint, of: id)
+        try await onThread { () throws(NetworkingError) in
+            try Sandbox.remove(endpoint.insideLink, from: namespace)
+            if !endpoint.hostLink.isEmpty { try HostNetwork.removeLink(endpoint.hostLink) }
+            try Sandbox.setRoutes(routes, in: namespace)
+        }
     }
 
     static func routes(_ endpoints: [EndpointRecord]) -> [DefaultRoute] {

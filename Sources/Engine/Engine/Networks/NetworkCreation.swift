@@ -43,12 +43,15 @@ extension Networks {
         do throws(EngineError) {
             if document.driver == .macvlan { try await checkCard(document.link) }
             try await makeLink(document)
+            failpoint(.networkLinkMade)
             var part = Firewall.Part()
             if let known = document.firewallNetwork { part.add(known) }
             let (firewall, added) = (firewall, part)
             try await onThread { () throws(NetworkingError) in try firewall.add(added) }
+            failpoint(.networkFirewallOpened)
             let record = try document.record()
             do throws(RecordsError) { try await records.insert(record) } catch { throw .system("create network \(name)", error) }
+            failpoint(.networkRecorded)
         } catch {
             networks.removeValue(forKey: id)
             await takeLinkAway(document)
@@ -69,10 +72,10 @@ extension Networks {
         guard document.driver == .bridge else { return }
         var part = Firewall.Part()
         if let known = document.firewallNetwork { part.add(known) }
-        let (firewall, removed, link) = (firewall, part, document.link)
+        let (firewall, removed, link, made) = (firewall, part, document.link, settings.madeLinks)
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
-                try HostNetwork.removeLink(link)
+                try made.remove(link)
                 try firewall.remove(removed)
             }
         } catch { logger.error("take the bridge of network \(document.resource.name) away: \(error)") }

@@ -49,7 +49,9 @@ extension Networks {
             insert(network)
             throw .system("remove the record of network \(network.name)", error)
         }
+        failpoint(.networkForgotten)
         await takeLinkAway(network.document)
+        failpoint(.networkLinkRemoved)
         events.publish(.network, "destroy", id: network.id, attributes: ["name": network.name, "type": network.document.resource.driver])
     }
 

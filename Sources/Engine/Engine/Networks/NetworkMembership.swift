@@ -136,6 +136,7 @@ extension Networks {
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
                 try Sandbox.make(namespace, cables: cables)
+                failpoint(.startNamespaceMade)
                 do throws(NetworkingError) { try firewall.add(part) } catch {
                     namespace.remove()
                     throw error
@@ -149,6 +150,7 @@ extension Networks {
                 throw error
             }
         } catch { throw EngineError(error.code, "failed to set up container networking: \(error.message)", cause: error) }
+        failpoint(.startFirewallOpened)
         published[id.text] = attachment.firewallPorts
         self.cables.formUnion(attachment.endpoints.map(\.hostLink))
         for endpoint in attachment.endpoints { tell("connect", endpoint, id) }
@@ -163,7 +165,9 @@ extension Networks {
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
                 namespace.remove()
+                failpoint(.stopNamespaceRemoved)
                 try firewall.remove(part)
+                failpoint(.stopFirewallClosed)
                 // They would go with the namespace, which the kernel takes down in its own time, behind those of everybody else.
                 for cable in cables { try HostNetwork.removeLink(cable) }
             }

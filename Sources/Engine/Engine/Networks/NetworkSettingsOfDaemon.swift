@@ -20,6 +20,9 @@ struct NetworkSettingsOfDaemon: Sendable {
     /// Where namespaces are pinned.
     var namespaces: FilePath { execRoot.appending("netns") }
 
+    /// Which bridges are ours.
+    var madeLinks: MadeLinks { MadeLinks(folder: execRoot.appending("bridges")) }
+
     /// Notes that it was us who made this host forward packets: others' stay where they were, as long as the host runs.
     func rememberForwarding() {
         do throws(SyscallError) { _ = try openFile(mark, [.writeOnly, .create], mode: 0o600) } catch {}

@@ -127,11 +127,22 @@ actor Networks {
                 }
             }
         } catch { throw .system("restore the networks", error) }
+        await takeStrayLinksAway()
         for (name, driver) in [("host", NetworkDriver.host), ("none", .none)] { try await makePredefined(name, driver) }
         if settings.hasDefaultBridge { try await makePredefined("bridge", .bridge) }
         for network in networks.values where network.document.driver == .bridge {
             do throws(EngineError) { try await makeLink(network.document) } catch { logger.error("network \(network.name): \(error)") }
         }
+    }
+
+    /// A daemon that died between a bridge and its record left the one without the other.
+    private func takeStrayLinksAway() async {
+        let (made, known) = (settings.madeLinks, Set(networks.values.map(\.document.link) + [settings.defaultBridge]))
+        do throws(EngineError) {
+            try await onThread { () throws(NetworkingError) in
+                for link in try made.all() where !known.contains(link) { try made.remove(link) }
+            }
+        } catch { logger.error("take away bridges without a network: \(error)") }
     }
 
     private func makePredefined(_ name: String, _ driver: NetworkDriver) async throws(EngineError) {
@@ -167,6 +178,7 @@ actor Networks {
         let families = Set(blocks.map(\.block.family))
         let (bridge, settings) = (plan, settings)
         try await onThread { () throws(NetworkingError) in
+            if try !HostNetwork.hasLink(bridge.link) { try settings.madeLinks.note(bridge.link) }
             try HostNetwork.makeBridge(bridge)
             for family in families where try HostNetwork.forwardPackets(family) { settings.rememberForwarding() }
         }

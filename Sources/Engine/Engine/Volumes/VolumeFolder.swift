@@ -68,8 +68,10 @@ struct VolumeFolder: Sendable {
                 if let original, LocalVolumeDriver.mount(document.options) == nil { try copy(original, into: draft.appending("_data")) }
                 try writeFileDurably(try encoded(document), to: draft.appending("volume.json"))
                 try synchronizeDirectory(draft)
+                failpoint(.volumeDrafted)
                 try renameFile(draft, to: root.appending(name))
                 try synchronizeDirectory(root)
+                failpoint(.volumeMade)
             } catch {
                 try removeTree(draft)
                 throw error
@@ -107,6 +109,7 @@ struct VolumeFolder: Sendable {
             try removeTree(grave)
             try renameFile(root.appending(name), to: grave)
             try synchronizeDirectory(root)
+            failpoint(.volumeBuried)
             try removeTree(grave)
         } catch { throw .system("remove \(name)", error) }
     }

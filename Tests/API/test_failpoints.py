@@ -1,0 +1,175 @@
+"""Row P02: SIGKILL of the daemon between any two steps of what it does to containers, networks and volumes, and what the next one finds.
+
+The places are those of a build with failpoints, which `make failpoints` makes and runs this against; any other build has none."""
+
+import os
+import subprocess
+
+import pytest
+
+import leaks
+from conftest import BUILD, CLIENTS, Client, Daemon
+from processes import wait_until
+
+APUSD = os.path.join(BUILD, "apusd")
+PAYLOAD = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
+
+
+def known_places():
+    try:
+        listed = subprocess.run([APUSD, "--list-failpoints"], capture_output=True, text=True, check=False)
+    except OSError:
+        return []
+    return listed.stdout.split() if listed.returncode == 0 else []
+
+
+PLACES = known_places()
+
+
+def of_a_build(with_failpoints):
+    """A test of the other kind of build is no test of this one."""
+    return lambda test: test if bool(PLACES) == with_failpoints else None
+
+
+def life(image):
+    """A life that leads through every place, one command after another."""
+    return (
+        ("volume", "create", "kept"), ("network", "create", "own"), ("network", "create", "other"),
+        ("create", "--name", "box", "--ipc", "shareable", "-v", "kept:/kept", "-v", "/unnamed", "--network", "own", "-p", "127.0.0.1::80", image, "sh", "-c", PAYLOAD),
+        ("start", "box"), ("exec", "box", "true"), ("exec", "-d", "box", "true"), ("network", "connect", "other", "box"), ("network", "disconnect", "other", "box"),
+        ("stop", "box"), ("rm", "-v", "box"), ("network", "rm", "own", "other"), ("volume", "rm", "kept"),
+    )
+
+
+@pytest.fixture(scope="module")
+def victim(workspace, registry):
+    daemon = Daemon(os.path.join(workspace, "victim"))
+    os.makedirs(daemon.folder)
+    daemon.start()
+    daemon.client = Client("apus", CLIENTS["apus"], daemon.host, workspace)
+    daemon.image = f"{registry.host}/busybox"
+    daemon.client("pull", daemon.image).ok()
+    daemon.untouched = whole_state(daemon)
+    daemon.stop()
+    yield daemon
+    daemon.forget_network()
+
+
+def whole_state(daemon):
+    rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
+    return {**daemon.state(), "firewall": rules}
+
+
+def differences(before, after):
+    return {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+
+
+def misfits(daemon):
+    """Where what the kernel and the folders hold is not exactly what the daemon tells of."""
+    client, state, base = daemon.client, daemon.state(), daemon.untouched
+    known = client("ps", "-aq", "--no-trunc").ok().split()
+    running = client("ps", "-q", "--no-trunc").ok().split()
+    networks = client("network", "ls", "-q", "-f", "type=custom").ok().split()
+    endpoints = sum(int(client.inspect(one, "{{len .NetworkSettings.Networks}}")) for one in running)
+    wanted = {
+        "containers": sorted(known), "bundles": sorted(running), "runtime": sorted(running), "networks": sorted(running), "sockets": sorted(running),
+        "volumes": sorted(client("volume", "ls", "-q").ok().split()), "ingests": [],
+    }
+    found = {key: (value, state[key]) for key, value in wanted.items() if state[key] != value}
+    counts = {"shims": len(running), "roots": len(known), "links": len(base["links"]) + len(networks) + endpoints}
+    found.update({key: (value, state[key]) for key, value in counts.items() if len(state[key]) != value})
+    if strangers := [path for path in state["cgroups"] if not any(one in path for one in running)]:
+        found["cgroups"] = strangers
+    return found
+
+
+def wait_until_it_fits(daemon):
+    try:
+        wait_until(lambda: not misfits(daemon), "what is there is what is known", every=0.2)
+    except AssertionError:
+        raise AssertionError(f"not what the daemon tells of: {misfits(daemon)}\n{daemon.log()[-3000:]}") from None
+
+
+def show_that_it_is_whole(daemon):
+    """Whatever the daemon tells of can be used and taken away, and then nothing is left and every name is free."""
+    client = daemon.client
+    wait_until_it_fits(daemon)
+    for name in client("ps", "-a", "--format", "{{.Names}}").ok().split():
+        if client.inspect(name, "{{.State.Status}}") != "running":
+            client("start", name).ok()
+        client("exec", name, "true").ok()
+        client("stop", name).ok()
+        client("rm", "-v", name).ok()
+    wait_until_it_fits(daemon)
+    for kind in ("network", "volume"):
+        flags = ("-f", "type=custom", "--format", "{{.Name}}") if kind == "network" else ("-q",)
+        for name in client(kind, "ls", *flags).ok().split():
+            client(kind, "rm", name).ok()
+    try:
+        wait_until(lambda: not differences(daemon.untouched, whole_state(daemon)), "nothing is left", every=0.2)
+    except AssertionError:
+        raise AssertionError(f"left: {differences(daemon.untouched, whole_state(daemon))}\n{daemon.log()[-3000:]}") from None
+
+
+@of_a_build(with_failpoints=True)
+@pytest.mark.parametrize("place", [place for place in PLACES if not place.startswith("restore")])
+def test_P02_a_daemon_killed_between_two_steps_leaves_each_object_whole_or_not_at_all(victim, place):
+    victim.start("--failpoint", place)
+    try:
+        for words in life(victim.image):
+            if victim.client(*words).code != 0:
+                break
+        assert victim.process.wait(20) == -9, victim.log()
+    finally:
+        if victim.process.poll() is None:
+            victim.kill()
+        victim.start()
+    try:
+        show_that_it_is_whole(victim)
+        # Every name is free again.
+        for words in life(victim.image):
+            victim.client(*words).ok()
+    finally:
+        clear(victim)
+        assert victim.stop() == 0
+
+
+@of_a_build(with_failpoints=True)
+@pytest.mark.parametrize("place", [place for place in PLACES if place.startswith("restore")])
+def test_P02_a_daemon_killed_while_it_begins_is_followed_by_one_that_finds_everything(victim, place):
+    victim.start()
+    try:
+        for words in life(victim.image)[:5]:
+            victim.client(*words).ok()
+        victim.client("create", "--name", "idle", victim.image, "sh", "-c", PAYLOAD).ok()
+        pid = victim.client.inspect("box", "{{.State.Pid}}")
+        victim.kill()
+        with pytest.raises(AssertionError, match="apusd ended with -9"):
+            victim.start("--failpoint", place)
+        victim.start()
+        assert victim.client.inspect("box", "{{.State.Status}} {{.State.Pid}}") == f"running {pid}"
+        show_that_it_is_whole(victim)
+    finally:
+        if victim.process.poll() is not None:
+            victim.start()
+        clear(victim)
+        assert victim.stop() == 0
+
+
+def clear(daemon):
+    """So that what one place reveals is not told of the next one as well."""
+    if names := daemon.client("ps", "-aq").ok().split():
+        daemon.client("rm", "-f", "-v", *names)
+    daemon.client("network", "prune", "-f")
+    daemon.client("volume", "prune", "-f", "-a")
+    for link in set(leaks.links()) - set(daemon.untouched["links"]):
+        subprocess.run(["ip", "link", "del", link], check=False)
+
+
+@of_a_build(with_failpoints=False)
+def test_an_installed_daemon_has_no_failpoints():
+    for flag in ("--list-failpoints=", "--failpoint=startTold"):
+        refused = subprocess.run([APUSD, flag], capture_output=True, text=True, check=False)
+        assert refused.returncode == 1 and "unknown flag" in refused.stderr, refused
+    with open(APUSD, "rb") as file:
+        assert b"--list-failpoints" not in file.read()
