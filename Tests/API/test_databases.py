@@ -10,7 +10,7 @@ import pytest
 
 import oci_images
 from processes import wait_until
-from test_networks import address, net  # noqa: F401 (fixture)
+from test_networks import net  # noqa: F401 (fixture)
 from test_volumes import no_volume_stays  # noqa: F401 (fixture)
 
 
@@ -48,10 +48,10 @@ def database(daemon, registry):
     return f"{registry.host}/redis"
 
 
-def test_F07_a_database_keeps_its_data_in_a_volume_across_containers(cli, net, database):
+def test_F07_G07_a_database_is_found_by_name_and_keeps_its_data_in_a_volume_across_containers(cli, net, database):
     cli("pull", "-q", database).ok()
     net("app")
-    ask = lambda *words: cli("run", "--rm", "--network", "app", database, "redis-cli", "-h", address(cli, "db", "app"), *words)
+    ask = lambda *words: cli("run", "--rm", "--network", "app", database, "redis-cli", "-h", "db", *words)
     begin = lambda: cli("run", "-d", "--name", "db", "--network", "app", "-v", "dbdata:/data", database).ok()
     begin()
     wait_until(lambda: ask("ping").out.strip() == "PONG", "the database answers", seconds=30)
