@@ -23,10 +23,23 @@ package func rest(nanoseconds: Int64) {
 /// - Throws: EINVAL for a line that is not as documented. - Source: proc_pid_stat(5), field 22.
 package func startTimeTicks(of process: Int32) throws(SyscallError) -> UInt64 {
     let path = "/proc/\(process)/stat"
+    let fields = try statusFields(of: path)
+    guard fields.count > 19, let ticks = UInt64(fields[19]) else { throw SyscallError("read", path, errno: EINVAL) }
+    return ticks
+}
+
+/// How a process ended that nobody has reaped; nil for one that has not ended, or when that may not be known.
+/// - Source: proc_pid_stat(5), fields 3 and 52.
+package func unreapedExit(of process: Int32) throws(SyscallError) -> ProcessExit? {
+    let fields = try statusFields(of: "/proc/\(process)/stat")
+    guard fields.count > 49, fields[0] == "Z", let status = Int32(fields[49]) else { return nil }
+    return ProcessExit(waitStatus: status)
+}
+
+/// The fields of a stat file from the third on.
+private func statusFields(of path: String) throws(SyscallError) -> [Substring] {
     let line = String(decoding: try readFile(FilePath(path), limitBytes: 4096), as: UTF8.self)
     // The name, field 2, may hold anything, brackets and spaces included.
     guard let nameEnd = line.lastIndex(of: ")") else { throw SyscallError("read", path, errno: EINVAL) }
-    let fields = line[line.index(after: nameEnd)...].split(separator: " ")
-    guard fields.count > 19, let ticks = UInt64(fields[19]) else { throw SyscallError("read", path, errno: EINVAL) }
-    return ticks
+    return line[line.index(after: nameEnd)...].split { $0 == " " || $0 == "\n" }
 }

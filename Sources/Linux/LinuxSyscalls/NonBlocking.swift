@@ -61,6 +61,8 @@ extension SyscallError {
     package var isWouldBlock: Bool { errno == EAGAIN }
     /// The other end of a pipe or socket is gone: EPIPE or ECONNRESET.
     package var isPeerGone: Bool { errno == EPIPE || errno == ECONNRESET }
+    /// Nobody listens on the socket: ECONNREFUSED.
+    package var isRefused: Bool { errno == ECONNREFUSED }
     /// There is no such file, process or name: ENOENT or ESRCH.
     package var isMissing: Bool { errno == ENOENT || errno == ESRCH }
     /// The kernel has no room for it now: ENOMEM, or ENOSPC of epoll_ctl(2).

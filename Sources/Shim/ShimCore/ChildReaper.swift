@@ -1,8 +1,9 @@
 internal import LinuxSyscalls
 
-/// How a child ended, and when that was noticed.
+/// How a process ended, and when that was noticed.
 struct ReapedExit {
-    let exit: ProcessExit
+    /// nil where nobody can say: it was another shim's, which was killed.
+    let exit: ProcessExit?
     let unixNanoseconds: Int64
 }
 

@@ -9,10 +9,16 @@ package struct ShimInvocation: Equatable, Sendable {
         case start
         /// Take away what a shim that is gone left, and print a `DeleteResponse`.
         case delete
+        /// Begin a shim in place of one that was killed, with the container that it had, and print its address.
+        case adopt
         /// Be the shim that `start` began.
         case serve
         /// Compress a file of the container's log that is written no more.
         case packLog = "pack-log"
+        /// Be the one that `adopt` began.
+        case resume
+        /// Be what holds open files for shims.
+        case keep
         /// Print the version: `-v`.
         case version
     }
@@ -86,7 +92,12 @@ package struct ShimInvocation: Equatable, Sendable {
     }
 
     private func check() throws(ShimError) {
-        guard action != .serve || listener > 2 else { throw ShimError(.invalidRequest, "serve", cause: "only start begins it") }
+        if [.serve, .resume, .keep].contains(action) && listener <= 2 {
+            throw ShimError(.invalidRequest, action.rawValue, cause: "only start and adopt begin it")
+        }
+        if [.adopt, .keep].contains(action) && configuration.directory.isEmpty {
+            throw ShimError(.invalidRequest, action.rawValue, cause: "needs -directory")
+        }
         let id = configuration.id
         guard !id.isEmpty, id.utf8.count <= 255, id != ".", id != "..", !id.contains("/") else {
             throw ShimError(.invalidRequest, "flag -id \(id)", cause: "not a container's id")

@@ -9,6 +9,8 @@ extension ContainerTask {
     /// How long processes may take to end that the runtime killed with the container.
     static let deletionGrace = Duration.seconds(10)
     static let sigkill: UInt32 = 9
+    /// As Docker has it.
+    private static let unknownStatus: UInt32 = 255
 
     /// A process was reaped: what it wrote is copied, its end recorded, and only then told.
     func ended(_ process: SupervisedProcess, _ reaped: ReapedExit) {
@@ -51,7 +53,8 @@ extension ContainerTask {
     private func exitNotice(_ reaped: ReapedExit, pid: Int32, process: SupervisedProcess) -> ExitNotice {
         var notice = ExitNotice()
         notice.pid = UInt32(bitPattern: pid)
-        notice.exitStatus = UInt32(bitPattern: reaped.exit.shellStatus)
+        notice.exitStatus = reaped.exit.map { UInt32(bitPattern: $0.shellStatus) } ?? Self.unknownStatus
+        notice.isUnknown = reaped.exit == nil
         if case .signalled(let signal) = reaped.exit { notice.signal = UInt32(bitPattern: signal) }
         notice.exitedAt = ProtobufTimestamp(unixNanoseconds: reaped.unixNanoseconds)
         notice.oomKilled = process === first && outOfMemory?.hasSeenKill == true
@@ -64,7 +67,7 @@ extension ContainerTask {
         let record = ExitRecord(
             id: id, pid: notice.pid, exitCode: notice.exitStatus, signal: notice.signal,
             startedAtUnixNanoseconds: process.startedAt?.unixNanoseconds ?? 0,
-            exitedAtUnixNanoseconds: reaped.unixNanoseconds, oomKilled: notice.oomKilled)
+            exitedAtUnixNanoseconds: reaped.unixNanoseconds, oomKilled: notice.oomKilled, isUnknown: notice.isUnknown)
         let path = options.exitRecordPath
         disk.submit(path.isEmpty ? .nothing : .writeDurably(record.encoded(), path: path)) { [self] problem in
             // A full disk must not keep the end a secret as well.
@@ -75,12 +78,16 @@ extension ContainerTask {
 
     private func tell(_ notice: ExitNotice, of process: SupervisedProcess) {
         process.heldExit = nil
+        process.state = .stopped(notice)
+        process.foreign = nil
+        stopKeeping(process)
         if process === first { firstEnded(notice) }
         context.publish(
             .exit(
                 TaskExitEvent(
                     containerID: id, processID: process.execID.isEmpty ? id : process.execID, pid: notice.pid,
                     exitStatus: notice.exitStatus, exitedAt: notice.exitedAt)))
+        if process !== first { saveLife() }
         process.announce(notice)
     }
 
@@ -91,6 +98,7 @@ extension ContainerTask {
         guard exec.isSettled else { throw wrongState("delete", exec) }
         if case .noted = exec.state { exec.abandon(ShimError(.wrongState, "exec \(exec.execID)", cause: "deleted before it ran")) }
         execs.removeAll { $0 === exec }
+        saveLife()
         return response(exec)
     }
 
@@ -149,6 +157,7 @@ extension ContainerTask {
         }
         outOfMemory?.cancel()
         outOfMemory = nil
+        context.keeper?.drop(id)
         for exec in execs where exec.exit == nil {
             exec.abandon(ShimError(.notFound, "exec \(exec.execID)", cause: "its container was deleted"))
         }

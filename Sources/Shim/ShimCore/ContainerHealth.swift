@@ -51,6 +51,14 @@ final class HealthMonitor {
         schedule()
     }
 
+    /// It runs on after the shim was killed that had asked before.
+    func resume(_ report: HealthReport, beganAt: Int64) {
+        plan.resume(report)
+        self.beganAt = beganAt
+        schedule()
+        if report.status == .unhealthy { task.dealWithUnhealthy(plan.check) }
+    }
+
     /// It runs no more.
     func end() {
         abandon()
@@ -211,6 +219,7 @@ extension ContainerTask {
         let exec = SupervisedProcess(
             execID: String(digits), stdio: ProcessStdio(StdioPaths(), .attach(openStdin: false, log: nil), loop: context.loop),
             specification: document, stdinOnce: true, state: .noted)
+        exec.isCheck = true
         execs.append(exec)
         return exec
     }
@@ -232,7 +241,11 @@ extension ContainerTask {
         change.health = report
         change.restartCount = restarts.count
         journal.note(change)
-        guard report.status == .unhealthy else { return }
+        if report.status == .unhealthy { dealWithUnhealthy(check) }
+    }
+
+    /// Does what was asked for a container that is unhealthy.
+    func dealWithUnhealthy(_ check: HealthCheck) {
         switch check.action {
         case .nothing: break
         case .kill: signalFirst(Self.sigkill)
@@ -243,6 +256,16 @@ extension ContainerTask {
             restarts.end()
             stopFirst(check)
         }
+    }
+
+    /// The command of a check that a killed shim had begun: its result is nobody's.
+    func endForeignCheck(_ exec: SupervisedProcess) {
+        exec.whenSettled { [self] in
+            forget(exec)
+            noteCheck(.checkEnded, exec)
+        }
+        // It may have ended, which is noticed next.
+        try? exec.foreign?.signal(Int32(Self.sigkill))
     }
 
     private func stopFirst(_ check: HealthCheck) {

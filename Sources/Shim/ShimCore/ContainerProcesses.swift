@@ -22,6 +22,7 @@ extension ContainerTask {
         // Taken before: a short program has ended by the time that the runtime says it began.
         let beginning = ProtobufTimestamp(unixNanoseconds: unixNanoseconds())
         firstStartedAt = monotonicNanoseconds()
+        first.startedMonotonic = firstStartedAt
         runner.run(.start) { [self] failure in
             if let failure {
                 first.state = .created(pid: pid)
@@ -94,6 +95,8 @@ extension ContainerTask {
             if case .success(let pid) = result {
                 exec.state = .running(pid: pid)
                 exec.startedAt = beginning
+                keep(exec, pid: pid)
+                saveLife()
                 context.publish(
                     .execStarted(TaskProcessEvent(containerID: id, execID: exec.execID, pid: UInt32(bitPattern: pid))))
             }
@@ -117,8 +120,7 @@ extension ContainerTask {
         let settle = { [self] (failure: ShimError?) in completion(failure ?? (signal == Self.sigkill ? thaw() : nil)) }
         if all && process === first { return runner.run(.kill(signal: signal, all: true), settle) }
         do throws(SyscallError) {
-            // It is our child and not reaped: the number cannot have become another process's.
-            try sendSignal(Int32(signal), toProcess: pid)
+            try process.signal(Int32(signal), pid: pid)
             settle(nil)
         } catch { completion(ShimError("kill \(name(process))", error)) }
     }

@@ -22,19 +22,23 @@ extension ContainerTask {
         let ran = Duration.nanoseconds(monotonicNanoseconds() - firstStartedAt)
         if !isDeleting, let delay = restarts.delayAfterEnd(exitStatus: notice.exitStatus, ran: ran) {
             change.kind = .restarting
-            restart = .waiting(timer: context.loop.after(delay) { [self] in beginRestart() })
+            beginRestart(after: delay)
         }
         change.restartCount = restarts.count
         journal.note(change)
     }
 
     /// Another rule from now on; what waits for its restart gets it yet.
-    func setRestartRule(_ rule: RestartRule) { restarts.rule = rule }
+    func setRestartRule(_ rule: RestartRule) {
+        restarts.rule = rule
+        saveLife()
+    }
 
     /// The container is wanted no more: its next end is its last, and a restart that is to come does not. Answers once it is known
     /// whether a process runs.
     func endRestarts(_ completion: @escaping () -> Void) {
         restarts.end()
+        saveLife()
         switch restart {
         case .none: return completion()
         case .waiting(let timer):
@@ -46,6 +50,13 @@ extension ContainerTask {
     }
 
     // MARK: - The restart
+
+    private func beginRestart(after delay: Duration) {
+        restart = .waiting(timer: context.loop.after(delay) { [self] in beginRestart() })
+    }
+
+    /// A shim was killed before the restart was done: whatever is there of it is taken away first.
+    func beginRestartSoon() { beginRestart(after: RestartPlan.firstDelay) }
 
     private func beginRestart() {
         restart = .underWay

@@ -5,7 +5,7 @@ internal import ShimProtocol
 internal import SystemPackage
 
 /// The container: its first process, its execs, and the runtime that makes them. Begun by Create; its other chapters are in
-/// ContainerProcesses.swift, ContainerControl.swift, ContainerEnding.swift and ContainerRestart.swift.
+/// ContainerProcesses.swift, ContainerControl.swift, ContainerEnding.swift, ContainerRestart.swift and ContainerResumption.swift.
 final class ContainerTask {
     private static let pathByteCount = 4096
 
@@ -61,6 +61,7 @@ final class ContainerTask {
         restarts = RestartPlan(options.restartRule)
         first = Self.makeFirst(request, options, disk: disk, loop: context.loop)
         health = try options.healthCheck.map { check throws(ShimError) in try HealthMonitor(check, task: self) }
+        journal.onNote = { [unowned self] in saveLife() }
     }
 
     private static func makeFirst(
@@ -155,10 +156,11 @@ final class ContainerTask {
         }
     }
 
-    private func openLog(_ completion: @escaping (ShimError?) -> Void) {
+    /// Opens the log, if there is one.
+    func openLog(_ completion: @escaping (ShimError?) -> Void) {
         guard let disk, let log = options.log else { return completion(nil) }
         if log.delivery.compresses { context.pack(log, of: disk) }
-        disk.openLog(log) { problem in
+        disk.openLog(log, context.configuration.layout) { problem in
             completion(problem.map { ShimError(.kernel, "log \(log.path)", cause: $0) })
         }
     }
@@ -177,8 +179,8 @@ final class ContainerTask {
 
     /// Looks at the container that the runtime has made around its first process.
     func observe(_ pid: Int32) {
-        watchMemory(of: pid)
-        sharesPIDNamespace = (try? readSymbolicLink("/proc/self/ns/pid")) == (try? readSymbolicLink(FilePath("/proc/\(pid)/ns/pid")))
+        look(at: pid)
+        keep(first, pid: pid)
         // Without the pid the record still says what to delete.
         do throws(ShimError) { try writeRecord(pid: pid) } catch { context.report("\(error)") }
     }
@@ -198,11 +200,14 @@ final class ContainerTask {
         return ShimError(error.code, error.doing, cause: "\(error.cause); and \(problem)")
     }
 
-    private func watchMemory(of pid: Int32) {
+    /// Finds out what the runtime made for the first process.
+    /// - Parameter knownKillCount: processes that were killed for want of memory, and told.
+    func look(at pid: Int32, knownKillCount: UInt64 = 0) {
+        sharesPIDNamespace = (try? readSymbolicLink("/proc/self/ns/pid")) == (try? readSymbolicLink(FilePath("/proc/\(pid)/ns/pid")))
         do throws(ShimError) {
             cgroup = try ownCgroup(of: pid)
             outOfMemory = try cgroup.map { cgroup throws(ShimError) in
-                try OutOfMemoryWatch(cgroup, loop: context.loop) { [unowned self] in
+                try OutOfMemoryWatch(cgroup, knownCount: knownKillCount, loop: context.loop) { [unowned self] in
                     context.publish(.outOfMemory(containerID: id))
                     journal.note(LifeChange(.outOfMemory))
                 }
@@ -225,6 +230,8 @@ final class ContainerTask {
         record.bundle = bundle
         record.options = request.options
         record.pid = UInt32(bitPattern: pid)
+        // Only apusd has another shim take over.
+        if options.usesAttach { record.request = request }
         do throws(SyscallError) {
             // /run is memory: whole or not at all is what counts here, and a rename gives that.
             let path = context.configuration.layout.optionsPath

@@ -25,6 +25,7 @@ package enum DeleteCommand {
         if !configuration.directory.isEmpty {
             try endShim(configuration)
             try deleteContainer(configuration)
+            try letGo(configuration)
         }
         do throws(SyscallError) {
             try RootMounts.unmountAll(bundle: bundle)
@@ -57,6 +58,17 @@ package enum DeleteCommand {
             if try !waitUntilReadable([process.number], timeoutMilliseconds: shimEndMilliseconds).isEmpty { return }
         } catch { throw ShimError("end the shim of \(configuration.id)", error) }
         throw ShimError(.timedOut, "end the shim of \(configuration.id)", cause: "it lives on after SIGKILL")
+    }
+
+    /// Has the keeper let go of what it holds for the container.
+    private static func letGo(_ configuration: ShimConfiguration) throws(ShimError) {
+        if configuration.isForContainerd { return }
+        do throws(SyscallError) {
+            guard let keeper = try KeeperSocket(configuration).connect() else { return }
+            try sendMessage(KeeperPacket.drop(configuration.id).bytes, to: keeper.owned, subject: "keeper")
+        } catch {
+            if !error.isMissing && !error.isPeerGone { throw ShimError("let go of what is kept for \(configuration.id)", error) }
+        }
     }
 
     private static func deleteContainer(_ configuration: ShimConfiguration) throws(ShimError) {

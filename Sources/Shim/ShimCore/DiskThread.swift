@@ -10,10 +10,12 @@ final class DiskThread {
 
     /// One piece of work, done in order.
     enum Job: Sendable {
-        case openLog(LogConfiguration)
-        case output(LogRecord.Stream, unixNanoseconds: Int64, [UInt8])
+        /// Goes on with what the spools hold up to those places, and the log does not.
+        case openLog(LogConfiguration, SpoolFiles, upTo: StreamCounts)
+        /// The next bytes of a stream's spool.
+        case output(LogRecord.Stream, unixNanoseconds: Int64, byteCount: Int)
         case endOfStream(LogRecord.Stream, unixNanoseconds: Int64)
-        /// Output that could not wait for the disk was dropped here.
+        /// The next bytes of a stream's spool could not wait for the disk, and were dropped.
         case dropped(LogRecord.Stream, unixNanoseconds: Int64, byteCount: UInt64)
         case clearLog
         case adoptPackedLog(sequence: UInt64)
@@ -36,6 +38,8 @@ final class DiskThread {
     private var dropLimitByteCount: Int?
     /// Dropped since the log was told of it last.
     private var untold: [LogRecord.Stream: UInt64] = [:]
+    /// Where output waits for the log; there while there is a log.
+    private(set) var spools: LogSpools?
 
     init(loop: EventLoop) throws(SyscallError) {
         self.loop = loop
@@ -53,25 +57,34 @@ final class DiskThread {
 
     private var queuedByteCount: Int { shared.state.withLock { $0.queuedByteCount } }
 
-    /// Opens the log before any output.
-    func openLog(_ configuration: LogConfiguration, _ completion: @escaping Completion) {
+    /// Opens the log before any output, and writes what a former shim took from the streams and did not write.
+    func openLog(_ configuration: LogConfiguration, _ layout: ShimLayout, _ completion: @escaping Completion) {
         if configuration.delivery.isNonBlocking { dropLimitByteCount = Int(clamping: configuration.delivery.bufferByteLimit) }
-        submit(.openLog(configuration), completion)
+        do throws(SyscallError) {
+            let files = try SpoolFiles(layout)
+            let spools = try LogSpools(files)
+            self.spools = spools
+            // What comes after these is told of piece by piece.
+            submit(.openLog(configuration, files, upTo: spools.byteCounts), completion)
+        } catch {
+            let problem = "\(error)"
+            loop.soon { completion(problem) }
+        }
     }
 
-    /// Takes output for the log.
-    func log(_ bytes: ArraySlice<UInt8>, from stream: LogRecord.Stream, unixNanoseconds: Int64) {
+    /// Takes so many bytes more of a stream's spool for the log.
+    func log(_ byteCount: Int, from stream: LogRecord.Stream, unixNanoseconds: Int64) {
         if let dropLimitByteCount {
             let queued = queuedByteCount
             // As Docker: what meets an empty queue is taken however small the buffer is.
-            if queued > 0 && queued + bytes.count > dropLimitByteCount {
-                untold[stream, default: 0] += UInt64(bytes.count)
-                shared.state.withLock { $0.droppedByteCount += UInt64(bytes.count) }
+            if queued > 0 && queued + byteCount > dropLimitByteCount {
+                untold[stream, default: 0] += UInt64(byteCount)
+                shared.state.withLock { $0.droppedByteCount += UInt64(byteCount) }
                 return
             }
             tellDrops(unixNanoseconds: unixNanoseconds)
         }
-        submit(.output(stream, unixNanoseconds: unixNanoseconds, Array(bytes)))
+        submit(.output(stream, unixNanoseconds: unixNanoseconds, byteCount: byteCount))
     }
 
     /// Nothing more comes from a stream.
@@ -126,7 +139,7 @@ extension DiskThread.Job {
     private static let overheadByteCount = 64
 
     fileprivate var outputByteCount: Int {
-        if case .output(_, _, let bytes) = self { bytes.count + Self.overheadByteCount } else { 0 }
+        if case .output(_, _, let byteCount) = self { byteCount + Self.overheadByteCount } else { 0 }
     }
 }
 
@@ -167,8 +180,8 @@ private final class SharedQueue: Sendable {
 private final class DiskWriter {
     private let shared: SharedQueue
     private var log: LogFile?
-    private var stdout = LogLines(stream: .stdout)
-    private var stderr = LogLines(stream: .stderr)
+    private var stdout: SpoolReader?
+    private var stderr: SpoolReader?
     /// What of the log's losses is counted already.
     private var reportedByteCount: UInt64 = 0
 
@@ -202,24 +215,30 @@ private final class DiskWriter {
             if queued.reports { shared.done.raise() }
         }
         flush()
+        giveBackSpool()
         shared.done.raise()
+    }
+
+    /// What is in the log needs no place elsewhere.
+    private func giveBackSpool() {
+        guard let log else { return }
+        stdout?.giveBack(upTo: log.covered.stdout)
+        stderr?.giveBack(upTo: log.covered.stderr)
     }
 
     private func perform(_ job: DiskThread.Job) -> String? {
         do throws(SyscallError) {
             switch job {
-            case .openLog(let configuration): log = try LogFile(configuration)
-            case .output(.stdout, let time, let bytes): stdout.append(bytes[...], unixNanoseconds: time) { write($0) }
-            case .output(.stderr, let time, let bytes): stderr.append(bytes[...], unixNanoseconds: time) { write($0) }
+            case .openLog(let configuration, let spools, let ends): try open(configuration, spools, ends)
+            case .output(.stdout, let time, let count): stdout?.take(count, unixNanoseconds: time) { write($0, $1) }
+            case .output(.stderr, let time, let count): stderr?.take(count, unixNanoseconds: time) { write($0, $1) }
             case .endOfStream(let stream, let time):
-                if stream == .stdout { stdout.finish(unixNanoseconds: time) { write($0) } }
-                if stream == .stderr { stderr.finish(unixNanoseconds: time) { write($0) } }
+                if stream == .stdout { stdout?.finish(unixNanoseconds: time) { write($0, $1) } }
+                if stream == .stderr { stderr?.finish(unixNanoseconds: time) { write($0, $1) } }
                 log?.tellLoss(unixNanoseconds: time)
             case .dropped(let stream, let time, let byteCount):
-                if stream == .stdout { stdout.endLine(unixNanoseconds: time) { write($0) } }
-                if stream == .stderr { stderr.endLine(unixNanoseconds: time) { write($0) } }
-                let text = LogMarker.dropped(byteCount)
-                write(LogRecord(unixNanoseconds: time, stream: stream, isPartial: false, text: text[...]))
+                if stream == .stdout { stdout?.drop(byteCount, unixNanoseconds: time) { write($0, $1) } }
+                if stream == .stderr { stderr?.drop(byteCount, unixNanoseconds: time) { write($0, $1) } }
             case .clearLog: try log?.clear()
             case .adoptPackedLog(let sequence): try log?.adoptPacked(sequence)
             case .writeDurably(let bytes, let path): try writeFileDurably(bytes, to: FilePath(path))
@@ -229,7 +248,17 @@ private final class DiskWriter {
         return nil
     }
 
-    private func write(_ record: LogRecord) { log?.append(record) }
+    private func open(_ configuration: LogConfiguration, _ spools: SpoolFiles, _ ends: StreamCounts) throws(SyscallError) {
+        let opened = try LogFile(configuration, progress: spools.progress)
+        log = opened
+        stdout = SpoolReader(.stdout, spools.stdout, from: opened.covered.stdout)
+        stderr = SpoolReader(.stderr, spools.stderr, from: opened.covered.stderr)
+        let now = unixNanoseconds()
+        stdout?.take(upTo: ends.stdout, unixNanoseconds: now) { write($0, $1) }
+        stderr?.take(upTo: ends.stderr, unixNanoseconds: now) { write($0, $1) }
+    }
+
+    private func write(_ record: LogRecord, _ coveredByteCount: UInt64) { log?.append(record, covering: coveredByteCount) }
 
     private func flush() {
         guard let log else { return }

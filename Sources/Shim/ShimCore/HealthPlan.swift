@@ -19,6 +19,9 @@ package struct HealthPlan: Equatable, Sendable {
         report.failingStreak = 0
     }
 
+    /// A run goes on of which another shim knew this.
+    package mutating func resume(_ report: HealthReport) { self.report = report }
+
     /// Nothing runs any more; as Docker has it, that is not well.
     package mutating func end() { report.status = .unhealthy }
 

@@ -18,6 +18,8 @@ final class InputPump {
     private var queue = OutboundQueue()
     private var isFinishing = false
     private var roomWaiters: [() -> Void] = []
+    /// Called when the process's input has ended.
+    var onClose: (() -> Void)?
 
     /// - Parameter isTerminal: a terminal is read as well, and the end of a client's input leaves it open.
     init(isTerminal: Bool, loop: EventLoop) {
@@ -26,6 +28,9 @@ final class InputPump {
     }
 
     deinit { if case .open(_, let watch) = state { watch.cancel() } }
+
+    /// What the process reads from at the other end; nil before and after.
+    var target: Descriptor? { if case .open(let target, _) = state { target } else { nil } }
 
     var isSaturated: Bool { queue.count >= Self.maximumQueuedByteCount }
 
@@ -65,6 +70,7 @@ final class InputPump {
         if case .open(_, let watch) = state { watch.cancel() }
         state = .closed
         queue.removeAll()
+        onClose?()
         notifyRoom()
     }
 

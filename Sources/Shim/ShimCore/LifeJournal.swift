@@ -11,8 +11,10 @@ final class LifeJournal {
     static let maximumWaiterCount = 64
 
     private(set) var changes: [LifeChange] = []
-    private var lastRevision = UInt64(clamping: unixNanoseconds())
+    private(set) var lastRevision = UInt64(clamping: unixNanoseconds())
     private var waiters: [ServerCall] = []
+    /// Called after each change, before anybody is told.
+    var onNote: (() -> Void)?
 
     /// Notes a change and tells those who wait for one.
     func note(_ change: LifeChange) {
@@ -30,9 +32,16 @@ final class LifeJournal {
             changes.remove(at: changes.firstIndex { !$0.isTurn } ?? 0)
         }
         changes.append(change)
+        onNote?()
         let told = waiters
         waiters = []
         for call in told { call.succeed(FollowResponse(changes: [change])) }
+    }
+
+    /// Goes on with what a killed shim knew.
+    func restore(_ life: LifeRecord) {
+        changes = life.changes
+        lastRevision = max(lastRevision, life.lastRevision)
     }
 
     /// Answers with the changes after a revision, at once or when the next one comes.

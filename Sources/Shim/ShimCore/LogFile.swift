@@ -49,6 +49,10 @@ final class LogFile {
     private var condition = Condition.whole
     /// Files that are written no more since this was asked last, where they are to be compressed.
     private var rotatedSequences: [UInt64] = []
+    private let progress: LogProgressFile
+    /// Bytes of each stream that the records on disk, or lost ones, stand for.
+    private(set) var covered = StreamCounts()
+    private var coveredByBatch = StreamCounts()
 
     private enum Condition {
         case whole
@@ -59,8 +63,12 @@ final class LogFile {
     }
 
     /// Opens the log, or begins it.
-    init(_ configuration: LogConfiguration) throws(SyscallError) {
+    /// - Parameter progress: where it is noted how far the streams are in the log; what it says is counted on.
+    init(_ configuration: LogConfiguration, progress: LogProgressFile) throws(SyscallError) {
         self.configuration = configuration
+        self.progress = progress
+        let known = progress.read()
+        covered = known?.covered ?? StreamCounts()
         file = try Self.openCurrent(configuration.path)
         (sequence, byteCount) = (0, 0)
         index = LogIndexFile(logPath: configuration.path)
@@ -69,7 +77,7 @@ final class LogFile {
             try begin()
             return
         }
-        guard let (header, validByteCount) = try examine(size: size) else {
+        guard let (header, validByteCount) = try examine(size: size, known) else {
             // Not ours, or of a version that we do not know: kept, but not written to.
             try rotate()
             return
@@ -78,16 +86,19 @@ final class LogFile {
         byteCount = validByteCount
         // A shim that was killed may have left the last one as it was.
         if sequence > 1, Self.sequence(of: "\(configuration.path).1") == sequence - 1 { noteRotated(sequence - 1) }
+        noteProgress()
         if validByteCount < size {
             try setSize(of: file.number, bytes: Int64(clamping: validByteCount), subject: configuration.path)
         }
     }
 
     /// Takes a record; `flush` puts it on disk. What the disk refuses is counted, and told in the log once it takes something again.
-    func append(_ record: LogRecord) {
+    /// - Parameter coveredByteCount: bytes of its stream that it stands for.
+    func append(_ record: LogRecord, covering coveredByteCount: UInt64) {
         tellLoss(unixNanoseconds: record.unixNanoseconds)
         lastStream = record.stream
         do throws(SyscallError) { try gather(record, textByteCount: record.text.count) } catch { lose(record.text.count, error) }
+        coveredByBatch.add(coveredByteCount, of: record.stream)
         if batch.count >= Self.batchByteCount { flush() }
     }
 
@@ -131,6 +142,16 @@ final class LogFile {
 
     /// Writes what was taken. After a failure it is gone, and the file ends with a whole record.
     func flush() {
+        writeBatch()
+        guard coveredByBatch != StreamCounts() else { return }
+        covered.add(coveredByBatch)
+        coveredByBatch = StreamCounts()
+        noteProgress()
+    }
+
+    private func noteProgress() { progress.write(LogProgress(sequence: sequence, byteCount: byteCount, covered: covered)) }
+
+    private func writeBatch() {
         if batch.isEmpty { return }
         do throws(SyscallError) {
             try writeAll(batch, to: file.number, subject: configuration.path)
@@ -215,17 +236,21 @@ final class LogFile {
         newest = .min
         index.begin(sequence: sequence)
         condition = .whole
+        noteProgress()
     }
 
     private static func openCurrent(_ path: String) throws(SyscallError) -> OwnedFD {
         try openFile(FilePath(path), [.readWrite, .create, .append, .noFollow], mode: 0o600)
     }
 
-    /// The header and where the last whole record ends; nil for a file that is no log of this version. Reads from the index's last place on.
-    private func examine(size: UInt64) throws(SyscallError) -> (LogFileHeader, UInt64)? {
+    /// The header and where the last whole record ends; nil for a file that is no log of this version. Reads from the index's last place on,
+    /// or from an earlier one, so that what was written after `known` is added to what is covered.
+    private func examine(size: UInt64, _ known: LogProgress?) throws(SyscallError) -> (LogFileHeader, UInt64)? {
         guard let header = try? LogFileHeader(decoding: try read(at: 0, byteCount: LogFileHeader.byteCount)) else { return nil }
+        let countsFrom = Self.firstUncounted(of: header, known)
         index.reopen(sequence: header.sequence, logByteCount: size)
-        while index.last.offset > UInt64(LogFileHeader.byteCount), try !recordEnds(at: index.last.offset) {
+        while index.last.offset > UInt64(LogFileHeader.byteCount) {
+            if index.last.offset <= countsFrom, try recordEnds(at: index.last.offset) { break }
             index.dropLast(logByteCount: size)
         }
         newest = index.last.unixNanoseconds
@@ -234,11 +259,27 @@ final class LogFile {
             let chunk = try read(at: decoder.takenByteCount, byteCount: Self.batchByteCount)
             decoder.append(chunk)
             // Whatever stands where a record cannot: the log ends before it.
-            do throws(WireError) { while let record = try decoder.next() { newest = max(newest, record.unixNanoseconds) } } catch { break }
+            do throws(WireError) { while try take(next: &decoder, countsFrom: countsFrom) {} } catch { break }
             index.extend(to: decoder.validByteCount, newest: newest)
             if chunk.isEmpty { break }
         }
         return (header, decoder.validByteCount)
+    }
+
+    private func take(next decoder: inout LogDecoder, countsFrom: UInt64) throws(WireError) -> Bool {
+        let start = decoder.validByteCount
+        guard let record = try decoder.next() else { return false }
+        newest = max(newest, record.unixNanoseconds)
+        if start >= countsFrom { covered.add(record.streamByteCount, of: record.stream) }
+        return true
+    }
+
+    /// Where the first record stands that is not counted yet. Progress is noted after each write, and whatever is gathered is written before
+    /// the next file is begun; so of a file that is not the known one or the one after it, nothing counts.
+    private static func firstUncounted(of header: LogFileHeader, _ known: LogProgress?) -> UInt64 {
+        guard let known else { return .max }
+        if header.sequence == known.sequence { return known.byteCount }
+        return header.sequence == known.sequence &+ 1 ? 0 : .max
     }
 
     /// Whether a whole record ends there, as an index says that was written before a crash.

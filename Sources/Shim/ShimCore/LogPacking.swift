@@ -62,7 +62,7 @@ final class LogPacking {
     }
 
     /// Without success the file stays as it is, which is only larger.
-    private func ended(_ exit: ProcessExit, _ sequence: UInt64) {
+    private func ended(_ exit: ProcessExit?, _ sequence: UInt64) {
         guard exit == .exited(0) else {
             process = nil
             return packNext()

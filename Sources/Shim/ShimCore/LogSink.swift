@@ -1,8 +1,8 @@
 internal import LinuxSyscalls
 internal import ShimProtocol
 
-/// The container's log as one pump's sink; wakes the pump when the disk takes output again.
-final class LogSink: OutputSink {
+/// The container's log at the end of one pump's spool; wakes the pump when the disk takes output again.
+final class LogSink {
     private let disk: DiskThread
     private weak var pump: OutputPump?
     private var isWaiting = false
@@ -24,8 +24,9 @@ final class LogSink: OutputSink {
         return true
     }
 
-    func take(_ bytes: ArraySlice<UInt8>, from stream: LogRecord.Stream) {
-        disk.log(bytes, from: stream, unixNanoseconds: unixNanoseconds())
+    /// So many bytes more lie in the stream's spool.
+    func take(_ byteCount: Int, from stream: LogRecord.Stream) {
+        disk.log(byteCount, from: stream, unixNanoseconds: unixNanoseconds())
     }
 
     func end(of stream: LogRecord.Stream) {

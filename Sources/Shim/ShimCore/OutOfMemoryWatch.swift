@@ -13,10 +13,12 @@ final class OutOfMemoryWatch {
     private let loop: EventLoop
     private var events: MemoryEvents
     private var watch: Watch?
-    private var seenCount: UInt64 = 0
+    private(set) var seenCount: UInt64
 
-    init(_ cgroup: Cgroup, loop: EventLoop, handler: @escaping () -> Void) throws(ShimError) {
+    /// - Parameter knownCount: kills that a killed shim has told.
+    init(_ cgroup: Cgroup, knownCount: UInt64, loop: EventLoop, handler: @escaping () -> Void) throws(ShimError) {
         self.cgroup = cgroup
+        seenCount = knownCount
         self.loop = loop
         self.handler = handler
         do throws(CgroupError) { events = try cgroup.memoryEvents() } catch {

@@ -15,16 +15,20 @@ protocol OutputSink: AnyObject {
 final class OutputPump {
     /// Reads before other descriptors get their turn.
     private static let readsPerTurn = 4
+    private static let retryDelay = Duration.milliseconds(100)
 
     let stream: LogRecord.Stream
     /// Called once, when all output was handed to the sinks.
     var onEnd: (() -> Void)?
 
     private let loop: EventLoop
-    private var source: Descriptor?
+    private(set) var source: Descriptor?
     private var watch: Watch?
     private var sinks: [any OutputSink] = []
     private var isLast = false
+    /// Where output lies until it is in the log; nil where there is no log.
+    private var logged: (spool: Spool, log: LogSink)?
+    private var stage: TerminalStage?
 
     init(_ stream: LogRecord.Stream, from source: Descriptor, loop: EventLoop) throws(SyscallError) {
         self.stream = stream
@@ -37,7 +41,14 @@ final class OutputPump {
     deinit { watch?.cancel() }
 
     var hasEnded: Bool { source == nil }
-    var isSaturated: Bool { sinks.contains { $0.isSaturated } }
+    var isSaturated: Bool { logged?.log.isSaturated == true || sinks.contains { $0.isSaturated } }
+
+    /// Has all output go through a spool into the log; before any was read.
+    /// - Parameter stage: for a terminal's output, which cannot be moved into a spool by itself.
+    func log(to log: LogSink, through spool: Spool, stage: TerminalStage?) {
+        logged = (spool, log)
+        self.stage = stage
+    }
 
     func add(_ sink: any OutputSink) {
         if hasEnded { return sink.end(of: stream) }
@@ -69,16 +80,37 @@ final class OutputPump {
         for _ in 0..<Self.readsPerTurn {
             guard let source, !isSaturated else { break }
             do throws(SyscallError) {
-                switch try readAvailable(source.number, into: &loop.scratch) {
-                case .bytes(let count):
-                    let piece = loop.scratch[..<count]
-                    for sink in sinks { sink.take(piece, from: stream) }
+                switch try take(from: source.number) {
+                case .bytes: break
                 case .end: return end()
                 case .wouldBlock: return isLast ? end() : ()
                 }
+            } catch  where logged != nil && error.isOutOfResources {
+                return waitForRoom()
             } catch { return end() }
         }
         update()
+    }
+
+    private func take(from source: Int32) throws(SyscallError) -> ReadOutcome {
+        guard let (spool, log) = logged else {
+            let outcome = try readAvailable(source, into: &loop.scratch)
+            if case .bytes(let count) = outcome { handOn(loop.scratch[..<count]) }
+            return outcome
+        }
+        let outcome = if let stage { try spool.take(from: source, through: stage) } else { try spool.take(from: source) }
+        guard case .bytes(let count) = outcome else { return outcome }
+        log.take(count, from: stream)
+        if !sinks.isEmpty { handOn(try spool.last(count)[...]) }
+        return outcome
+    }
+
+    private func handOn(_ piece: ArraySlice<UInt8>) { for sink in sinks { sink.take(piece, from: stream) } }
+
+    /// The file system of the spool is full: the pipe keeps what it has.
+    private func waitForRoom() {
+        watch?.pause()
+        loop.after(Self.retryDelay) { [weak self] in self?.update() }
     }
 
     private func end() {
@@ -86,6 +118,7 @@ final class OutputPump {
         watch?.cancel()
         watch = nil
         source = nil
+        logged?.log.end(of: stream)
         for sink in sinks { sink.end(of: stream) }
         sinks = []
         let action = onEnd

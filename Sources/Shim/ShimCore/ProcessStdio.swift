@@ -31,7 +31,12 @@ final class ProcessStdio {
     private var outputs: [OutputPump] = []
     private var clients: [Client] = []
     private var master: Descriptor?
+    private var stage: TerminalStage?
     private var endWaiters: [() -> Void] = []
+    /// Called when the process's input has ended.
+    var onInputClosed: (() -> Void)? {
+        didSet { input?.onClose = onInputClosed }
+    }
 
     init(_ paths: StdioPaths, _ plan: Plan, loop: EventLoop) {
         self.paths = paths
@@ -80,6 +85,29 @@ final class ProcessStdio {
                 }
             }
         } catch { throw ShimError("terminal", error) }
+    }
+
+    /// The open files without which the process could not go on when this shim is killed.
+    var kept: KeptDescriptors {
+        var kept: KeptDescriptors = [:]
+        for output in outputs where !paths.terminal { kept[output.stream == .stdout ? .output : .error] = output.source }
+        if !paths.terminal { kept[.input] = input?.target }
+        kept[.master] = master
+        kept[.stageReadEnd] = stage?.readEnd
+        kept[.stageWriteEnd] = stage?.writeEnd
+        return kept
+    }
+
+    /// Takes over what a killed shim had of the process, and goes on copying.
+    func adopt(_ kept: KeptDescriptors) throws(ShimError) {
+        guard case .attach(_, let log) = plan else { return }
+        do throws(SyscallError) {
+            if let read = kept[.stageReadEnd], let write = kept[.stageWriteEnd] { stage = TerminalStage(readEnd: read, writeEnd: write) }
+            master = kept[.master]
+            if let source = kept[.output] ?? master { try addOutput(.stdout, from: source, log: log) }
+            if let source = kept[.error] { try addOutput(.stderr, from: source, log: log) }
+            if let target = kept[.input] ?? master { try input?.connect(to: target) } else { input?.close() }
+        } catch { throw ShimError("standard streams", error) }
     }
 
     /// Hands output to one more client, from here on.
@@ -150,7 +178,10 @@ final class ProcessStdio {
     private func addOutput(_ stream: LogRecord.Stream, from source: Descriptor, log: DiskThread?) throws(SyscallError) -> OutputPump {
         let output = try OutputPump(stream, from: source, loop: loop)
         output.onEnd = { [weak self] in self?.outputEnded() }
-        if let log { output.add(LogSink(log, pump: output)) }
+        if let log, let spools = log.spools {
+            if paths.terminal && stage == nil { stage = try TerminalStage() }
+            output.log(to: LogSink(log, pump: output), through: spools.spool(stream), stage: stage)
+        }
         for client in clients where client.wants(stream) { output.add(client.sink) }
         outputs.append(output)
         return output

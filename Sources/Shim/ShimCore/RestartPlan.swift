@@ -19,6 +19,27 @@ package struct RestartPlan: Equatable, Sendable {
 
     package init(_ rule: RestartRule) { self.rule = rule }
 
+    /// Goes on with what a killed shim knew.
+    package init(_ record: RestartRecord) {
+        rule = record.rule ?? RestartRule()
+        count = record.count
+        delay = record.delay == 0 ? nil : .nanoseconds(Int64(clamping: record.delay))
+        isOver = record.isOver
+        isForced = record.isForced
+    }
+
+    /// What another shim must know of it.
+    package var record: RestartRecord {
+        var record = RestartRecord()
+        record.rule = rule
+        record.count = count
+        let (seconds, attoseconds) = (delay ?? .zero).components
+        record.delay = UInt64(clamping: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        record.isOver = isOver
+        record.isForced = isForced
+        return record
+    }
+
     package mutating func end() { isOver = true }
 
     /// Notes an end of the process. - Returns: how long to wait before it is started again; nil where it is not.

@@ -15,6 +15,8 @@ final class RuntimeRunner {
     /// Runtime processes at once.
     static let maximumCallCount = 1024
     private static let pidFileByteCount = 32
+    /// What the names of files begin with that live as long as one call.
+    static let scratchKinds = ["log", "pid", "process", "console", "resources"]
 
     let command: RuntimeCommand
     private let loop: EventLoop
@@ -106,7 +108,7 @@ final class RuntimeRunner {
             let failure =
                 timedOut
                 ? ShimError(.timedOut, doing, cause: "killed after \(Self.deadline)")
-                : RuntimeLog.failure(reaped.exit, doing: doing, logPath: logPath)
+                : RuntimeLog.failure(reaped.exit ?? .exited(1), doing: doing, logPath: logPath)
             removeScratch(logPath)
             callCount -= 1
             completion(failure)

@@ -13,36 +13,60 @@ package enum ServeCommand {
     private static let farewellLimit = Duration.seconds(5)
 
     /// Serves until Shutdown, then takes the shim's directory away.
-    package static func run(_ invocation: ShimInvocation) throws(ShimError) {
+    /// - Parameter resuming: in place of a shim that was killed, with the container that it had.
+    package static func run(_ invocation: ShimInvocation, resuming: Bool = false) throws(ShimError) {
         let configuration = invocation.configuration
+        let (context, publisher, directory) = try begin(invocation)
+        let resumption = try meetKeeper(context, resuming: resuming)
+        let life = ShimLife(context: context, publisher: publisher, idleLimit: idleLimit, farewellLimit: farewellLimit)
+        try life.listen(Descriptor(OwnedFD(owning: invocation.listener)), resumption)
+        // Making a container touches much that waiting for its end does not. A refusal costs only memory.
+        context.loop.whenIdle { try? releaseUnusedMemory() }
         do throws(SyscallError) {
-            try becomeShim(keeping: invocation.listener)
-            let directory = Descriptor(try openFile(FilePath(configuration.directory), [.path, .directory]))
-            let signals = Descriptor(try openSignals(SignalSet(childSignal)))
-            let loop = try EventLoop()
-            let reaper = try ChildReaper(signals: signals, loop: loop)
-            let publisher = configuration.eventsAddress.isEmpty ? nil : EventPublisher(address: configuration.eventsAddress, loop: loop)
-            let context = ShimContext(configuration: configuration, loop: loop, reaper: reaper, publisher: publisher)
-            let life = ShimLife(context: context, publisher: publisher, idleLimit: idleLimit, farewellLimit: farewellLimit)
-            try life.listen(Descriptor(OwnedFD(owning: invocation.listener)))
-            // Making a container touches much that waiting for its end does not. A refusal costs only memory.
-            loop.whenIdle { try? releaseUnusedMemory() }
-            try loop.run()
+            try context.loop.run()
             // A start that was cut off has told nobody that we live: then another shim may stand in our place.
             if try ShimDirectory.isStill(configuration.layout, directory) { try ShimDirectory.remove(configuration.layout) }
         } catch { throw ShimError("serve \(configuration.id)", error) }
     }
 
-    private static func becomeShim(keeping listener: Int32) throws(SyscallError) {
+    private static func begin(_ invocation: ShimInvocation) throws(ShimError) -> (ShimContext, EventPublisher?, Descriptor) {
+        let configuration = invocation.configuration
+        do throws(SyscallError) {
+            try becomeSupervisor(keeping: [invocation.listener], name: "apus-shim")
+            try becomeSubreaper()
+            let directory = Descriptor(try openFile(FilePath(configuration.directory), [.path, .directory]))
+            let signals = Descriptor(try openSignals(SignalSet(childSignal)))
+            let loop = try EventLoop()
+            let reaper = try ChildReaper(signals: signals, loop: loop)
+            let publisher = configuration.eventsAddress.isEmpty ? nil : EventPublisher(address: configuration.eventsAddress, loop: loop)
+            return (ShimContext(configuration: configuration, loop: loop, reaper: reaper, publisher: publisher), publisher, directory)
+        } catch { throw ShimError("serve \(configuration.id)", error) }
+    }
+
+    /// - Returns: what a killed shim left, for one that takes its place.
+    private static func meetKeeper(_ context: ShimContext, resuming: Bool) throws(ShimError) -> ShimResumption? {
+        if context.configuration.isForContainerd { return nil }
+        let keeper: Descriptor?
+        // Without one the container runs as well, but not longer than its shim.
+        do throws(SyscallError) { keeper = try KeeperSocket(context.configuration).connectOrStartWaiting() } catch {
+            context.report("keeper: \(error)")
+            keeper = nil
+        }
+        let resumption = resuming ? try ShimResumption(context.configuration, keeper) : nil
+        context.keeper = keeper.map { Keeper($0, context: context) }
+        return resumption
+    }
+
+    /// Makes the process one that outlives whoever began it, with nothing open but what it listens on.
+    static func becomeSupervisor(keeping kept: [Int32], name: String) throws(SyscallError) {
         try setSignalMask(SignalSet(childSignal))
         // A container outlives whoever is told to stop its shim: only Shutdown ends one.
         for signal in ignoredSignals { try ignoreSignal(signal) }
-        try closeDescriptors(from: 3, except: [listener])
-        try setCloseOnExec(true, of: listener)
+        try closeDescriptors(from: 3, except: kept)
+        for descriptor in kept { try setCloseOnExec(true, of: descriptor) }
         try changeDirectory("/")
         setFileCreationMask(0o022)
-        try becomeSubreaper()
-        try setProcessName("apus-shim")
+        try setProcessName(name)
         adjustOOMScore()
     }
 
@@ -75,15 +99,18 @@ private final class ShimLife {
         self.farewellLimit = farewellLimit
     }
 
-    func listen(_ listener: Descriptor) throws(SyscallError) {
+    func listen(_ listener: Descriptor, _ resumption: ShimResumption?) throws(ShimError) {
         let service = ShimService(context: context) { [unowned self] in end() }
         self.service = service
-        server = try SocketServer(
-            listener: listener, userID: effectiveUserID(), loop: context.loop,
-            accept: { [unowned self] in
-                stopIdling()
-                service.serve($0, $1)
-            }, isIdle: { [unowned self] in startIdling() })
+        if let resumption { try service.resume(resumption) }
+        do throws(SyscallError) {
+            server = try SocketServer(
+                listener: listener, userID: effectiveUserID(), loop: context.loop,
+                accept: { [unowned self] in
+                    stopIdling()
+                    service.serve($0, $1)
+                }, isIdle: { [unowned self] in startIdling() })
+        } catch { throw ShimError("listen", error) }
         startIdling()
     }
 

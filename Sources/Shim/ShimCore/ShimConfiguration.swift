@@ -26,5 +26,8 @@ package struct ShimConfiguration: Equatable, Sendable {
         return path.split(separator: ":").map(String.init)
     }
 
+    /// No other shim takes its place: containerd takes a dead shim for a dead task.
+    var isForContainerd: Bool { directory.hasPrefix("\(ShimDirectory.containerdParent)/") }
+
     var layout: ShimLayout { ShimLayout(directory: directory) }
 }

@@ -7,6 +7,8 @@ final class ShimContext {
     let configuration: ShimConfiguration
     let loop: EventLoop
     let reaper: ChildReaper
+    /// For what must outlive this shim; nil where nobody would take its place.
+    var keeper: Keeper?
     private var disk: DiskThread?
     private let publisher: EventPublisher?
     private var subscribers: [ServerCall] = []

@@ -36,6 +36,19 @@ enum ShimDirectory {
         }
     }
 
+    /// Takes away what stands in the way of another shim in place of a killed one. - Returns: false while that one lives.
+    static func empty(_ layout: ShimLayout) throws(SyscallError) -> Bool {
+        if let process = try process(of: layout),
+            try waitUntilReadable([process.number], timeoutMilliseconds: leaveMilliseconds).isEmpty
+        {
+            return false
+        }
+        for path in [layout.pidPath, layout.socketPath] {
+            do throws(SyscallError) { try removeFile(FilePath(path)) } catch  where error.isMissing {}
+        }
+        return true
+    }
+
     /// Takes the directory away if it is there, and containerd's parent with the last one in it.
     static func remove(_ layout: ShimLayout) throws(SyscallError) {
         do throws(SyscallError) { try removeTree(FilePath(layout.directory)) } catch  where error.isMissing {}

@@ -30,6 +30,16 @@ final class ShimService {
         } catch { call.fail(error) }
     }
 
+    /// Takes over the container of a shim that was killed.
+    func resume(_ resumption: ShimResumption) throws(ShimError) {
+        guard let request = resumption.record.request else {
+            throw ShimError(.notFound, "resume \(context.configuration.id)", cause: "the record has no request")
+        }
+        let resumed = try ContainerTask(request, context: context)
+        task = resumed
+        try resumed.resume(resumption)
+    }
+
     private func unknown(_ request: TtrpcRequest) -> ShimError {
         ShimError(.unsupported, "\(request.service)/\(request.method)", cause: "no such method here")
     }

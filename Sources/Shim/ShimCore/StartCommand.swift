@@ -31,7 +31,29 @@ package enum StartCommand {
         } catch { throw ShimError("start a shim for \(configuration.id)", error) }
     }
 
-    private static func serve(_ configuration: ShimConfiguration, _ layout: ShimLayout) throws(SyscallError) -> Int32 {
+    /// Begins a shim in place of one that was killed.
+    /// - Returns: the address to print.
+    /// - Throws: `ShimError.notFound` where nothing had been started; `wrongState` while the former one lives.
+    package static func adopt(_ invocation: ShimInvocation) throws(ShimError) -> String {
+        let configuration = invocation.configuration
+        let layout = configuration.layout
+        _ = try ShimResumption.read(layout)
+        do throws(SyscallError) {
+            // A daemon that was killed may have begun the same.
+            let lock = try openFile(FilePath(layout.directory), [.readOnly, .directory])
+            guard try tryLockFile(lock, subject: layout.directory), try ShimDirectory.empty(layout) else {
+                throw SyscallError("adopt", layout.directory, errno: 16)
+            }
+            let process = try serve(configuration, layout, action: .resume)
+            let identity = ShimProcessIdentity(pid: process, startTimeTicks: try startTimeTicks(of: process))
+            try writeAll(identity.encoded(), toFile: FilePath(layout.pidPath))
+            return "unix://\(layout.socketPath)"
+        } catch { throw ShimError("take the place of the shim of \(configuration.id)", error) }
+    }
+
+    private static func serve(
+        _ configuration: ShimConfiguration, _ layout: ShimLayout, action: ShimInvocation.Action = .serve
+    ) throws(SyscallError) -> Int32 {
         let directory = try openFile(FilePath(layout.directory), [.path, .directory])
         let previousMask = setFileCreationMask(0o177)
         defer { setFileCreationMask(previousMask) }
@@ -42,7 +64,7 @@ package enum StartCommand {
         try setCloseOnExec(false, of: listener.number)
         var arguments = [configuration.executable, "-namespace", configuration.namespace, "-id", configuration.id]
         arguments += ["-directory", configuration.directory, "-events", configuration.eventsAddress]
-        arguments += ["-listener", "\(listener.number)", "serve"]
+        arguments += ["-listener", "\(listener.number)", action.rawValue]
         return try spawnProcess(
             "/proc/self/exe", arguments: arguments, environment: configuration.environment, input: null.number,
             output: null.number, error: log.number, newSession: true)

@@ -36,6 +36,14 @@ final class SupervisedProcess {
 
     var state: State
     var startedAt: ProtobufTimestamp?
+    /// When it was started, on the clock that nobody sets.
+    var startedMonotonic: Int64 = 0
+    /// With the pid this names it for good; 0 where that is not needed, or nobody could look in time.
+    var startTimeTicks: UInt64 = 0
+    /// The command of a health check.
+    var isCheck = false
+    /// Set where it was another shim's.
+    var foreign: ForeignProcess?
     /// It ended while the runtime was at work on it, or its output is still being copied: not told yet.
     var heldExit: ReapedExit?
     private var settledWaiters: [() -> Void] = []
@@ -68,6 +76,29 @@ final class SupervisedProcess {
         case .starting(let pid): return pid
         case .noted, .creating, .stopped, .failed: return nil
         }
+    }
+
+    /// Sends a signal to it, whose `livePID` is not nil.
+    func signal(_ number: Int32, pid: Int32) throws(SyscallError) {
+        if let foreign { return try foreign.signal(number) }
+        // It is our child and not reaped: the number cannot have become another process's.
+        try sendSignal(number, toProcess: pid)
+    }
+
+    /// What another shim must know of it; nil while it was not started.
+    var record: ProcessRecord? {
+        guard let startedAt else { return nil }
+        var record = ProcessRecord()
+        record.execID = execID
+        record.pid = UInt32(bitPattern: pid)
+        record.startTimeTicks = startTimeTicks
+        record.startedAt = startedAt
+        record.startedMonotonic = UInt64(clamping: startedMonotonic)
+        record.terminal = stdio.paths.terminal
+        record.openStdin = stdio.attachableInput != nil
+        record.exit = exit
+        record.isCheck = isCheck
+        return record
     }
 
     var exit: ExitNotice? { if case .stopped(let exit) = state { exit } else { nil } }

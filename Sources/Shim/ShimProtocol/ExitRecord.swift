@@ -18,10 +18,12 @@ package struct ExitRecord: Equatable, Sendable {
     package var exitedAtUnixNanoseconds: Int64
     /// The kernel's OOM killer ended a process of the container before.
     package var oomKilled: Bool
+    /// Nobody could see how it ended: exit code and signal stand for nothing.
+    package var isUnknown: Bool
 
     package init(
         id: String, pid: UInt32, exitCode: UInt32, signal: UInt32, startedAtUnixNanoseconds: Int64,
-        exitedAtUnixNanoseconds: Int64, oomKilled: Bool
+        exitedAtUnixNanoseconds: Int64, oomKilled: Bool, isUnknown: Bool = false
     ) {
         self.id = id
         self.pid = pid
@@ -30,6 +32,7 @@ package struct ExitRecord: Equatable, Sendable {
         self.startedAtUnixNanoseconds = startedAtUnixNanoseconds
         self.exitedAtUnixNanoseconds = exitedAtUnixNanoseconds
         self.oomKilled = oomKilled
+        self.isUnknown = isUnknown
     }
 
     /// - Throws: `WireError`: malformed for anything but such a record, unsupported for another version.
@@ -51,6 +54,7 @@ package struct ExitRecord: Equatable, Sendable {
                 case "startedAtUnixNanoseconds": record.startedAtUnixNanoseconds = try reader.readInteger()
                 case "exitedAtUnixNanoseconds": record.exitedAtUnixNanoseconds = try reader.readInteger()
                 case "oomKilled": record.oomKilled = try reader.readBool()
+                case "statusUnknown": record.isUnknown = try reader.readBool()
                 default: try reader.skipValue()
                 }
             }
@@ -73,6 +77,7 @@ package struct ExitRecord: Equatable, Sendable {
             writer.member("startedAtUnixNanoseconds", startedAtUnixNanoseconds)
             writer.member("exitedAtUnixNanoseconds", exitedAtUnixNanoseconds)
             writer.member("oomKilled", oomKilled)
+            if isUnknown { writer.member("statusUnknown", true) }
         }
         return writer.bytes + [0x0a]
     }

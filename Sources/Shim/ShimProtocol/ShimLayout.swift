@@ -6,6 +6,10 @@ package import Protobuf
 ///         socket     the ttrpc socket, 0600; appears when the shim can be spoken to
 ///         pid        a `ShimProcessIdentity`
 ///         options    a `ShimRecord`, written at Create before anything is made
+///         life       a `LifeRecord`, from the first start on: for a shim that takes a killed one's place
+///         stdout     what was taken from the container's standard output, the part that is not in its log yet; the rest is a hole
+///         stderr     the same of its standard error
+///         logged     how far both are in the log
 package struct ShimLayout: Equatable, Sendable {
     /// The directory of all shims in the exec root.
     package static let parentName = "shims"
@@ -29,6 +33,9 @@ package struct ShimLayout: Equatable, Sendable {
     package var socketPath: String { "\(directory)/\(Self.socketName)" }
     package var pidPath: String { "\(directory)/\(Self.pidName)" }
     package var optionsPath: String { "\(directory)/\(Self.optionsName)" }
+    package var lifePath: String { "\(directory)/life" }
+    package var loggedPath: String { "\(directory)/logged" }
+    package func spoolPath(_ stream: LogRecord.Stream) -> String { "\(directory)/\(stream == .stdout ? "stdout" : "stderr")" }
 }
 
 /// Which process a shim is, told apart from a later one with the same number: "<pid> <start time>\n".
@@ -60,7 +67,7 @@ package struct ShimRecord: ProtobufMessage {
     package static let fullName = "apus.shim.v1.Record"
     package static let currentVersion: UInt32 = 1
     /// The longest record: what one Create request may hold, and the namespace.
-    package static let maximumByteCount = TtrpcFrame.maximumPayloadByteCount + 65_536
+    package static let maximumByteCount = 2 * TtrpcFrame.maximumPayloadByteCount + 65_536
 
     package var version = ShimRecord.currentVersion
     package var namespace = ""
@@ -69,6 +76,8 @@ package struct ShimRecord: ProtobufMessage {
     package var options: ProtobufAny?
     /// The container's first process in the host's pid namespace; 0 until it is made.
     package var pid: UInt32 = 0
+    /// All of what Create asked for.
+    package var request: CreateTaskRequest?
 
     package init() {}
 
@@ -82,6 +91,7 @@ package struct ShimRecord: ProtobufMessage {
         case 4: bundle = try value.string()
         case 5: options = try value.message()
         case 6: pid = try value.uint32()
+        case 7: request = try value.message()
         default: break
         }
     }
@@ -93,5 +103,6 @@ package struct ShimRecord: ProtobufMessage {
         writer.string(4, bundle)
         writer.message(5, options)
         writer.unsigned(6, pid)
+        writer.message(7, request)
     }
 }

@@ -41,6 +41,8 @@ package struct ExitNotice: ProtobufMessage {
     package var exitedAt: ProtobufTimestamp?
     /// The kernel's OOM killer ended a process of the container before.
     package var oomKilled = false
+    /// Nobody could see how it ended: the exit status stands for nothing.
+    package var isUnknown = false
 
     package init() {}
 
@@ -51,6 +53,7 @@ package struct ExitNotice: ProtobufMessage {
         case 3: signal = try value.uint32()
         case 4: exitedAt = try value.message()
         case 5: oomKilled = try value.bool()
+        case 6: isUnknown = try value.bool()
         default: break
         }
     }
@@ -61,6 +64,7 @@ package struct ExitNotice: ProtobufMessage {
         writer.unsigned(3, signal)
         writer.message(4, exitedAt)
         writer.bool(5, oomKilled)
+        writer.bool(6, isUnknown)
     }
 }
 

@@ -19,8 +19,11 @@ do throws(ShimError) {
     case .start: answer = Array(try StartCommand.run(invocation).utf8)
     case .delete: answer = try DeleteCommand.run(invocation).encoded()
     case .version: answer = Array("apus-shim \(ShimConfiguration.version)\n".utf8)
+    case .adopt: answer = Array(try StartCommand.adopt(invocation).utf8)
     case .serve: try ServeCommand.run(invocation)
     case .packLog: try PackLogCommand.run(invocation)
+    case .resume: try ServeCommand.run(invocation, resuming: true)
+    case .keep: try KeepCommand.run(invocation)
     }
     do throws(SyscallError) {
         try writeAll(answer, to: 1, subject: "standard output")

@@ -119,7 +119,7 @@ actor Container {
         } catch { logger.error("\(error)") }
         await leaveNetworks()
         if let recorded { return recorded }
-        return TaskEnd(exitCode: 137, finishedAt: .now, oomKilled: false, error: "the shim was killed")
+        return TaskEnd(exitCode: 137, finishedAt: .now, oomKilled: false, error: "the shim was killed, and none could take its place")
     }
 
     /// The exit that the shim wrote down, if it did and it is of the run that we mean.

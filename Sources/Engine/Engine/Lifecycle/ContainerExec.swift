@@ -11,6 +11,8 @@ internal import Snapshots
 extension Container {
     /// Execs remembered of one container; beyond, those that ended first are forgotten.
     static let execLimit = 1000
+    /// Of an exec whose shim was killed, and of which nothing else is known.
+    static let lostExitCode = 255
 
     /// - Throws: `.conflict` when the container does not run.
     func createExec(_ request: ExecCreateRequest) async throws(EngineError) -> String {
@@ -203,8 +205,9 @@ extension Container {
                 try await task.shim.delete(execID: execID)
                 failpoint(.execDeleted)
             } catch {
-                // The container's own end takes its execs along.
+                // The container's own end takes its execs along. One that a killed shim was about to begin is another's no more.
                 logger.debug("exec \(execID): \(error)")
+                if error.isNotFound && state.runningTask != nil { await ended(execID, exitCode: Self.lostExitCode) }
             }
         }
     }

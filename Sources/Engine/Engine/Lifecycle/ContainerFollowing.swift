@@ -2,20 +2,25 @@ internal import CoreTypes
 internal import EngineAPI
 internal import Logging
 internal import ShimProtocol
+internal import SystemPackage
 
 /// What the shim tells of the container's process, taken over change by change.
 extension Container {
     /// Follows a process, and those that its restarts bring, to the last end. The task belongs to the container and ends with the
     /// last process, or with the daemon's connections.
     func watch(_ task: RunningTask) {
+        task.shim.beginFollowing()
         Task {
-            do throws(ShimError) {
-                while true {
+            defer { task.shim.endFollowing() }
+            while true {
+                do throws(ShimError) {
                     for change in try await task.shim.follow(after: document.lifeRevision) {
                         if await take(change, task) { return }
                     }
+                } catch {
+                    guard await shimLost(task, error) else { return }
                 }
-            } catch { await shimLost(task, error) }
+            }
         }
     }
 
@@ -104,12 +109,29 @@ extension Container {
         await removeIfDone()
     }
 
-    /// The connection broke: the daemon is going, or the shim is gone. Then its exit record may tell how the process ended.
-    private func shimLost(_ task: RunningTask, _ error: ShimError) async {
-        if services.reactor.isStopped { return }
+    /// The connection broke: the daemon is going, or the shim is gone. Then another one takes its place; where none can, its exit record
+    /// may tell how the process ended.
+    /// - Returns: whether there is another one to follow.
+    private func shimLost(_ task: RunningTask, _ error: ShimError) async -> Bool {
+        if services.reactor.isStopped { return false }
         logger.warning("lost the shim: \(error)")
+        do throws(EngineError) {
+            try await beginAnotherShim()
+            do throws(ShimError) { try task.shim.connectAgain() } catch { throw .system("connect to another shim", error) }
+            logger.info("another shim has the container")
+            return true
+        } catch { logger.error("\(error)") }
         let end = await endWithoutShim()
         await processEnded(task, end)
+        return false
+    }
+
+    /// Has another shim take the place of one that was killed, with what it had.
+    func beginAnotherShim() async throws(EngineError) {
+        let (services, id, bundle) = (services, id, paths.bundle.string)
+        try await BlockingWork.run { () throws(EngineError) in
+            do throws(ShimError) { try services.launcher.adopt(id, bundle: bundle) } catch { throw .system("replace the shim", error) }
+        }
     }
 
     // MARK: - The last end
@@ -127,6 +149,8 @@ extension Container {
         switch state {
         case .running, .paused, .stopping, .restarting:
             state = .exiting(task)
+            // What takes it away shall not wait for a shim that nobody begins any more.
+            task.shim.endFollowing()
             return true
         case .created, .starting, .exiting, .exited, .removing, .dead: return false
         }

@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import Images
+internal import LinuxSyscalls
 internal import Logging
 internal import Records
 internal import ShimProtocol
@@ -95,7 +96,7 @@ extension Container {
     /// A shim may be there whatever the record says: the record of a start is written after it.
     private func restoreTask(_ phase: ContainerDocument.Phase) async {
         do throws(ShimError) {
-            let shim = try ShimClient.connect(to: id, execRoot: services.configuration.execRoot.string, reactor: services.reactor)
+            let shim = try await findShim()
             do throws(ShimError) { try await restore(from: shim) } catch {
                 shim.close()
                 throw error
@@ -116,6 +117,24 @@ extension Container {
         }
     }
 
+    /// The shim, or another one in place of one that was killed as well as the daemon.
+    private func findShim() async throws(ShimError) -> ShimClient {
+        let root = services.configuration.execRoot.string
+        do throws(ShimError) { return try ShimClient.connect(to: id, execRoot: root, reactor: services.reactor) } catch {
+            guard error.code == .absent, isShimMissing else { throw error }
+            do throws(EngineError) { try await beginAnotherShim() } catch let failure {
+                logger.info("no other shim: \(failure)")
+                throw error
+            }
+        }
+        return try ShimClient.connect(to: id, execRoot: root, reactor: services.reactor)
+    }
+
+    /// Whether a shim has been there, and had something to lose.
+    private var isShimMissing: Bool {
+        (try? fileStatus(FilePath(services.launcher.layout(of: id).lifePath))) != nil
+    }
+
     private func restore(from shim: ShimClient) async throws(ShimError) {
         // Whatever comes of it: who takes the run away takes its network away.
         await adoptNetwork()
@@ -125,8 +144,10 @@ extension Container {
                 .garbled, "the shim speaks version \(description.protocolVersion), this daemon version \(SupervisionMethod.version)")
         }
         guard let process = description.processes.first(where: { $0.execID.isEmpty }), !description.changes.isEmpty else {
-            // The daemon died between Create and Start.
-            return await dismantle(shim)
+            // The daemon died between Create and Start, or after it had the shim delete what had ended.
+            await dismantle(shim)
+            if document.phase == .running { await learnEndWithoutShim() }
+            return
         }
         await adopt(shim, process, description)
     }

@@ -15,19 +15,19 @@ struct ShimClient: Sendable {
 
     let id: ContainerID
     private let socketPath: String
-    private let connection: ShimConnection
+    private let link: ShimLink
     private let reactor: ShimReactor
 
     /// Connects to the shim of a container, whose socket is there already.
     static func connect(to id: ContainerID, execRoot: String, reactor: ShimReactor) throws(ShimError) -> ShimClient {
         let path = ShimLayout(execRoot: execRoot, containerID: id.text).socketPath
-        return ShimClient(id: id, socketPath: path, connection: try open(path, id, reactor), reactor: reactor)
+        return ShimClient(id: id, socketPath: path, link: ShimLink(try open(path, id, reactor)), reactor: reactor)
     }
 
-    private init(id: ContainerID, socketPath: String, connection: ShimConnection, reactor: ShimReactor) {
+    private init(id: ContainerID, socketPath: String, link: ShimLink, reactor: ShimReactor) {
         self.id = id
         self.socketPath = socketPath
-        self.connection = connection
+        self.link = link
         self.reactor = reactor
     }
 
@@ -50,8 +50,17 @@ struct ShimClient: Sendable {
         return try connectUnixSocket(FilePath("/proc/self/fd/\(directory.number)/\(full.lastComponent?.string ?? "")"))
     }
 
+    /// From now on calls wait for another shim while this one is gone.
+    func beginFollowing() { link.beginFollowing() }
+
+    /// No other shim will come when this one goes.
+    func endFollowing() { link.endFollowing() }
+
+    /// Speaks to the shim that has taken the place of one that was killed, from now on.
+    func connectAgain() throws(ShimError) { link.replace(by: try Self.open(socketPath, id, reactor)) }
+
     /// Closes the connection; the shim goes on.
-    func close() { connection.close(ShimError(.disconnected, "the daemon has let go of the shim of \(id)")) }
+    func close() { link.connection.close(ShimError(.disconnected, "the daemon has let go of the shim of \(id)")) }
 
     // MARK: - The task
 
@@ -69,7 +78,7 @@ struct ShimClient: Sendable {
 
     func kill(signal: UInt32, execID: String = "", all: Bool = false) async throws(ShimError) {
         let _: ProtobufEmpty = try await task(
-            .kill, KillRequest(id: id.text, execID: execID, signal: signal, all: all), Timeout.question)
+            .kill, KillRequest(id: id.text, execID: execID, signal: signal, all: all), Timeout.question, again: true)
     }
 
     /// Holds every process of the container.
@@ -100,7 +109,8 @@ struct ShimClient: Sendable {
 
     func resize(execID: String = "", height: UInt32, width: UInt32) async throws(ShimError) {
         let _: ProtobufEmpty = try await task(
-            .resizePty, ResizePtyRequest(id: id.text, execID: execID, width: width, height: height), Timeout.question)
+            .resizePty, ResizePtyRequest(id: id.text, execID: execID, width: width, height: height), Timeout.question,
+            again: true)
     }
 
     /// Ends the shim, whose container is deleted. That the connection breaks meanwhile is what was asked for.
@@ -114,45 +124,63 @@ struct ShimClient: Sendable {
     // MARK: - Our own service
 
     func describe() async throws(ShimError) -> DescribeResponse {
-        try await supervision(.describe, ContainerRequest(id: id.text), Timeout.question)
+        try await supervision(.describe, ContainerRequest(id: id.text), Timeout.question, again: true)
     }
 
     /// Answers when an exec's process has ended, however long that takes.
     func waitForExit(execID: String) async throws(ShimError) -> ExitNotice {
-        try await supervision(.waitForExit, ProcessRequest(id: id.text, execID: execID), nil)
+        try await supervision(.waitForExit, ProcessRequest(id: id.text, execID: execID), nil, again: true)
     }
 
     /// What happened to the container after a revision, once something has.
+    /// - Throws: `.disconnected` when the shim is gone: whoever follows has another one take its place.
     func follow(after revision: UInt64) async throws(ShimError) -> [LifeChange] {
-        let answer: FollowResponse = try await supervision(.follow, FollowRequest(id: id.text, after: revision), nil)
+        let request = TtrpcRequest(
+            service: SupervisionMethod.service, method: SupervisionMethod.follow.rawValue,
+            payload: FollowRequest(id: id.text, after: revision))
+        let answer: FollowResponse = try decode(try await link.connection.call(request, timeout: nil))
         return answer.changes
     }
 
     func setRestartRule(_ rule: RestartRule) async throws(ShimError) {
-        let _: ProtobufEmpty = try await supervision(.setRestartRule, SetRestartRuleRequest(id: id.text, rule: rule), Timeout.question)
+        let _: ProtobufEmpty = try await supervision(
+            .setRestartRule, SetRestartRuleRequest(id: id.text, rule: rule), Timeout.question, again: true)
     }
 
     /// How a container is that is checked.
     func health() async throws(ShimError) -> HealthReport {
-        try await supervision(.health, ContainerRequest(id: id.text), Timeout.question)
+        try await supervision(.health, ContainerRequest(id: id.text), Timeout.question, again: true)
     }
 
     /// Makes the container's next end its last one. Returns when it is known whether a process runs.
     func endRestarts() async throws(ShimError) {
-        let _: ProtobufEmpty = try await supervision(.endRestarts, ContainerRequest(id: id.text), Timeout.runtime)
+        let _: ProtobufEmpty = try await supervision(.endRestarts, ContainerRequest(id: id.text), Timeout.runtime, again: true)
     }
 
     /// Returns when all output read so far is in the log.
     func synchronizeLog() async throws(ShimError) {
-        let _: ProtobufEmpty = try await supervision(.synchronizeLog, ContainerRequest(id: id.text), Timeout.logSynchronization)
+        let _: ProtobufEmpty = try await supervision(
+            .synchronizeLog, ContainerRequest(id: id.text), Timeout.logSynchronization, again: true)
     }
 
     func clearLog() async throws(ShimError) {
-        let _: ProtobufEmpty = try await supervision(.clearLog, ContainerRequest(id: id.text), Timeout.question)
+        let _: ProtobufEmpty = try await supervision(.clearLog, ContainerRequest(id: id.text), Timeout.question, again: false)
     }
 
     /// Joins a process's streams, on a connection of its own. From the return on, nothing that the process writes is missed.
     func attach(execID: String = "", stdin: Bool, stdout: Bool, stderr: Bool) async throws(ShimError) -> ShimStream {
+        let connection = await link.liveConnection()
+        let stream = try await attachNow(execID: execID, stdin: stdin, stdout: stdout, stderr: stderr)
+        stream.onBreak { () async -> ShimStream? in
+            guard let connection, await link.connection(after: connection) != nil else { return nil }
+            do throws(ShimError) { return try await attach(execID: execID, stdin: stdin, stdout: stdout, stderr: stderr) } catch {
+                return nil
+            }
+        }
+        return stream
+    }
+
+    private func attachNow(execID: String, stdin: Bool, stdout: Bool, stderr: Bool) async throws(ShimError) -> ShimStream {
         let own = try Self.open(socketPath, id, reactor)
         let request = AttachRequest(id: id.text, execID: execID, stdin: stdin, stdout: stdout, stderr: stderr)
         do throws(ShimError) {
@@ -171,19 +199,32 @@ struct ShimClient: Sendable {
     // MARK: - Calls
 
     private func task<Answer: ProtobufMessage>(
-        _ method: TaskMethod, _ message: some ProtobufMessage, _ timeout: Duration
+        _ method: TaskMethod, _ message: some ProtobufMessage, _ timeout: Duration, again: Bool = false
     ) async throws(ShimError) -> Answer {
-        try await call(TtrpcRequest(service: TaskMethod.service, method: method.rawValue, payload: message), timeout)
+        try await call(TtrpcRequest(service: TaskMethod.service, method: method.rawValue, payload: message), timeout, again: again)
     }
 
     private func supervision<Answer: ProtobufMessage>(
-        _ method: SupervisionMethod, _ message: some ProtobufMessage, _ timeout: Duration?
+        _ method: SupervisionMethod, _ message: some ProtobufMessage, _ timeout: Duration?, again: Bool
     ) async throws(ShimError) -> Answer {
-        try await call(TtrpcRequest(service: SupervisionMethod.service, method: method.rawValue, payload: message), timeout)
+        try await call(
+            TtrpcRequest(service: SupervisionMethod.service, method: method.rawValue, payload: message), timeout, again: again)
     }
 
-    private func call<Answer: ProtobufMessage>(_ request: TtrpcRequest, _ timeout: Duration?) async throws(ShimError) -> Answer {
-        let response = try await connection.call(request, timeout: timeout)
+    /// - Parameter again: the call may be made a second time where nobody knows whether a shim that was killed had done it.
+    private func call<Answer: ProtobufMessage>(
+        _ request: TtrpcRequest, _ timeout: Duration?, again: Bool
+    ) async throws(ShimError) -> Answer {
+        var connection = await link.liveConnection() ?? link.connection
+        while true {
+            do throws(ShimError) { return try decode(try await connection.call(request, timeout: timeout)) } catch {
+                guard again, error.code == .disconnected, let next = await link.connection(after: connection) else { throw error }
+                connection = next
+            }
+        }
+    }
+
+    private func decode<Answer: ProtobufMessage>(_ response: TtrpcResponse) throws(ShimError) -> Answer {
         do throws(TtrpcStatus) { return try response.result() } catch { throw ShimError(error) }
     }
 }

@@ -25,6 +25,15 @@ struct ShimLauncher: Sendable {
         try run(["-namespace", Self.namespace, "-id", id.text, "-directory", directory, "-bundle", bundle, "start"], doing: "start a shim")
     }
 
+    /// Starts a shim in place of one that was killed; it has the container, and its socket is there, when this returns.
+    /// - Throws: `.notStarted` where nothing of the container had been started, or the former shim lives.
+    func adopt(_ id: ContainerID, bundle: String) throws(ShimError) {
+        let directory = layout(of: id).directory
+        try run(
+            ["-namespace", Self.namespace, "-id", id.text, "-directory", directory, "-bundle", bundle, "adopt"],
+            doing: "take the place of a shim")
+    }
+
     /// Takes away what a shim that is gone has left: processes, cgroup, mounts, its directory.
     func delete(_ id: ContainerID, bundle: String) throws(ShimError) {
         let directory = layout(of: id).directory

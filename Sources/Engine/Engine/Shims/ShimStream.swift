@@ -17,12 +17,22 @@ final class ShimStream: Sendable {
     }
 
     private let connection: ShimConnection
+    private let whenBroken = Mutex<(@Sendable () async -> ShimStream?)?>(nil)
     private let streamID: UInt32
     private let state = Mutex(State())
 
     init(connection: ShimConnection, streamID: UInt32) {
         self.connection = connection
         self.streamID = streamID
+    }
+
+    /// Says how the process is joined again when the shim is killed.
+    func onBreak(_ join: @escaping @Sendable () async -> ShimStream?) { whenBroken.withLock { $0 = join } }
+
+    /// Joins the process again, after the stream broke; nil where that cannot be.
+    func joinAgain() async -> ShimStream? {
+        guard let join = whenBroken.withLock({ $0 }) else { return nil }
+        return await join()
     }
 
     /// The next message; nil at the regular end. One task reads.

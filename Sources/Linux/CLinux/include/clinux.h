@@ -18,6 +18,7 @@
 #include "clinux_seccomp.h"
 #include "clinux_signal.h"
 #include "clinux_socket.h"
+#include "clinux_splice.h"
 #include "clinux_terminal.h"
 #include "clinux_watch.h"
 

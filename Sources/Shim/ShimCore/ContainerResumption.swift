@@ -1,0 +1,135 @@
+internal import LinuxSyscalls
+internal import Protobuf
+internal import ShimProtocol
+internal import SystemPackage
+
+/// The container in the hands of a shim that takes a killed one's place, and what it leaves for such a one itself.
+extension ContainerTask {
+    // MARK: - For the next
+
+    /// The name under which the keeper has a process's open files.
+    private func keptName(_ process: SupervisedProcess) -> String { process.execID.isEmpty ? id : "\(id)/\(process.execID)" }
+
+    /// Hands the open files of a process that was made to the keeper.
+    func keep(_ process: SupervisedProcess, pid: Int32) {
+        guard let keeper = context.keeper, process.stdio.isAttachable else { return }
+        do throws(SyscallError) {
+            let descriptor = if let foreign = process.foreign { foreign.descriptor } else { Descriptor(try openProcess(pid)) }
+            process.startTimeTicks = (try? startTimeTicks(of: pid)) ?? 0
+            let name = keptName(process)
+            let keep = { [weak process] in
+                guard let process else { return }
+                var kept = process.stdio.kept
+                kept[.process] = descriptor
+                keeper.keep(kept, of: name)
+            }
+            process.stdio.onInputClosed = keep
+            keep()
+        } catch { context.report("\(error)") }
+    }
+
+    /// The process has ended, and that was told.
+    func stopKeeping(_ process: SupervisedProcess) {
+        process.stdio.onInputClosed = nil
+        context.keeper?.drop(keptName(process))
+    }
+
+    /// Writes down what the next shim must know.
+    func saveLife() {
+        guard options.usesAttach, first.startedAt != nil || !journal.changes.isEmpty else { return }
+        var life = LifeRecord()
+        life.processes = ([first] + execs).compactMap(\.record)
+        life.changes = journal.changes
+        life.lastRevision = journal.lastRevision
+        life.restarts = restarts.record
+        life.restarts.isRestarting = isBetweenRuns
+        life.memoryKillCount = outOfMemory?.seenCount ?? 0
+        life.health = health?.report
+        do throws(SyscallError) {
+            let path = context.configuration.layout.lifePath
+            try writeAll(life.encoded(), toFile: FilePath("\(path).new"))
+            try renameFile(FilePath("\(path).new"), to: FilePath(path))
+        } catch { context.report("\(error)") }
+    }
+
+    private var isBetweenRuns: Bool {
+        switch restart {
+        case .none: false
+        case .waiting: true
+        case .underWay: first.startedAt == nil || first.exit != nil
+        }
+    }
+
+    // MARK: - After the last
+
+    /// Goes on where a killed shim stood.
+    func resume(_ resumption: ShimResumption) throws(ShimError) {
+        let life = resumption.life
+        openLog { [context] problem in if let problem { context.report("\(problem)") } }
+        journal.restore(life)
+        restarts = RestartPlan(life.restarts)
+        let record = life.processes.first { $0.execID.isEmpty }
+        if life.restarts.isRestarting {
+            first.startedAt = record?.startedAt
+            first.state = .stopped(record?.exit ?? life.changes.last { $0.exit != nil }?.exit ?? ExitNotice())
+            beginRestartSoon()
+        } else {
+            guard let record else { throw ShimError(.notFound, "resume \(id)", cause: "nothing of it was started") }
+            firstStartedAt = Int64(clamping: record.startedMonotonic)
+            take(over: first, record, resumption.kept[id] ?? [:])
+            if record.exit == nil {
+                look(at: Int32(bitPattern: record.pid), knownKillCount: life.memoryKillCount)
+                if let report = life.health { health?.resume(report, beganAt: firstStartedAt) }
+            }
+        }
+        resumeExecs(resumption)
+        saveLife()
+    }
+
+    private func resumeExecs(_ resumption: ShimResumption) {
+        for record in resumption.life.processes where !record.execID.isEmpty {
+            let plan = ProcessStdio.Plan.attach(openStdin: record.openStdin, log: nil)
+            let stdio = ProcessStdio(StdioPaths(terminal: record.terminal), plan, loop: context.loop)
+            let exec = SupervisedProcess(execID: record.execID, stdio: stdio, stdinOnce: true, state: .noted)
+            exec.isCheck = record.isCheck
+            execs.append(exec)
+            take(over: exec, record, resumption.kept[keptName(exec)] ?? [:])
+            if record.isCheck { endForeignCheck(exec) }
+        }
+    }
+
+    private func take(over process: SupervisedProcess, _ record: ProcessRecord, _ kept: KeptDescriptors) {
+        process.startedAt = record.startedAt
+        process.startTimeTicks = record.startTimeTicks
+        if let exit = record.exit { return process.state = .stopped(exit) }
+        let pid = Int32(bitPattern: record.pid)
+        process.state = .running(pid: pid)
+        do throws(ShimError) { try process.stdio.adopt(kept) } catch { context.report("streams of \(name(process)): \(error)") }
+        do throws(SyscallError) {
+            let foreign = try ForeignProcess(record, kept: kept[.process])
+            process.foreign = foreign
+            try foreign.whenEnded(loop: context.loop) { [self] in foreignEnded(process, $0) }
+            keep(process, pid: pid)
+        } catch {
+            context.loop.soon { [self] in foreignEnded(process, nil) }
+        }
+    }
+
+    private func foreignEnded(_ process: SupervisedProcess, _ exit: ProcessExit?) {
+        if process === first, let recorded = recordedExit() { return ended(process, recorded) }
+        ended(process, ReapedExit(exit: exit, unixNanoseconds: unixNanoseconds()))
+    }
+
+    /// What the killed shim had on record of this very run, and told nobody.
+    private func recordedExit() -> ReapedExit? {
+        guard !options.exitRecordPath.isEmpty,
+            let bytes = try? readFile(FilePath(options.exitRecordPath), limitBytes: ExitRecord.maximumByteCount),
+            let record = try? ExitRecord(decoding: bytes), record.pid == UInt32(bitPattern: first.pid),
+            record.startedAtUnixNanoseconds == first.startedAt?.unixNanoseconds
+        else { return nil }
+        if record.isUnknown { return ReapedExit(exit: nil, unixNanoseconds: record.exitedAtUnixNanoseconds) }
+        let exit: ProcessExit =
+            record.signal == 0 ? .exited(Int32(clamping: record.exitCode)) : .signalled(Int32(clamping: record.signal))
+        return ReapedExit(exit: exit, unixNanoseconds: record.exitedAtUnixNanoseconds)
+    }
+}

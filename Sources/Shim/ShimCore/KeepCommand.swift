@@ -1,0 +1,126 @@
+internal import LinuxSyscalls
+internal import ShimProtocol
+internal import SystemPackage
+
+/// The keeper itself: holds open files for shims, so that they outlive them.
+package enum KeepCommand {
+    /// A keeper that no shim has come to was started in vain.
+    private static let firstClientLimit = Duration.seconds(10)
+
+    /// Serves until no shim is connected and nothing is kept.
+    package static func run(_ invocation: ShimInvocation) throws(ShimError) {
+        do throws(SyscallError) {
+            let inherited = try openFile(FilePath(invocation.configuration.directory), [.readOnly, .directory])
+            try ServeCommand.becomeSupervisor(keeping: [invocation.listener, inherited.number], name: "apus-keeper")
+            let parent = Descriptor(inherited)
+            raiseDescriptorLimit()
+            let loop = try EventLoop()
+            let server = try KeeperServer(Descriptor(OwnedFD(owning: invocation.listener)), in: parent, loop: loop)
+            loop.after(firstClientLimit) { server.endIfIdle() }
+            loop.whenIdle { try? releaseUnusedMemory() }
+            try loop.run()
+        } catch { throw ShimError("keep", error) }
+    }
+
+    /// A container has up to five descriptors here.
+    private static func raiseDescriptorLimit() {
+        let descriptors = LimitedResource(rawValue: 7)
+        guard let (_, hard) = try? limit(of: descriptors) else { return }
+        try? setLimit(of: descriptors, soft: hard, hard: hard, subject: "descriptors")
+    }
+}
+
+/// The keeper's side of its socket.
+private final class KeeperServer {
+    private static let retryDelay = Duration.milliseconds(100)
+
+    private let listener: Descriptor
+    private let directory: Descriptor
+    private let loop: EventLoop
+    private var watch: Watch?
+    private var clients: [ObjectIdentifier: (socket: Descriptor, watch: Watch)] = [:]
+    private var kept: [String: KeptDescriptors] = [:]
+
+    init(_ listener: Descriptor, in directory: Descriptor, loop: EventLoop) throws(SyscallError) {
+        self.listener = listener
+        self.directory = directory
+        self.loop = loop
+        try setNonBlocking(true, of: listener.number)
+        watch = try loop.watch(listener.number, for: .readable) { [unowned self] _ in acceptWaiting() }
+    }
+
+    /// Ends when nobody needs it, unless somebody is about to connect.
+    func endIfIdle() {
+        acceptWaiting()
+        guard clients.isEmpty, kept.isEmpty else { return }
+        // Whoever starts a keeper holds the lock; one that connects just now sees this one hang up, and comes again.
+        guard (try? tryLockFile(directory.owned, subject: "the directory of shims")) == true else {
+            loop.after(Self.retryDelay) { [weak self] in self?.endIfIdle() }
+            return
+        }
+        try? removeFile(FilePath("/proc/self/fd/\(directory.number)/keeper"))
+        loop.stop()
+    }
+
+    private func acceptWaiting() {
+        // What cannot be accepted now is tried again with the next client.
+        while let socket = try? acceptConnection(listener.owned) { take(Descriptor(socket)) }
+    }
+
+    private func take(_ socket: Descriptor) {
+        do throws(SyscallError) {
+            guard try peerCredentials(of: socket.owned).userID == effectiveUserID() else { return }
+            try setNonBlocking(true, of: socket.number)
+            let id = ObjectIdentifier(socket)
+            let watch = try loop.watch(socket.number, for: .readable) { [unowned self] _ in serve(id) }
+            clients[id] = (socket, watch)
+        } catch {}
+    }
+
+    private func serve(_ id: ObjectIdentifier) {
+        guard let (socket, watch) = clients[id] else { return }
+        while true {
+            do throws(SyscallError) {
+                let message = try receiveMessage(from: socket.owned, limitBytes: KeeperPacket.maximumByteCount, subject: "shim")
+                let descriptors = message.descriptors.map { Descriptor(OwnedFD(owning: $0)) }
+                if message.bytes.isEmpty { break }
+                if let packet = KeeperPacket(message.bytes) { perform(packet, descriptors, id) }
+            } catch {
+                if error.isWouldBlock { return }
+                break
+            }
+        }
+        watch.cancel()
+        clients[id] = nil
+        loop.soon { [weak self] in self?.endIfIdle() }
+    }
+
+    private func perform(_ packet: KeeperPacket, _ descriptors: [Descriptor], _ client: ObjectIdentifier) {
+        switch packet {
+        case .keep(let name, let roles): kept[name] = Dictionary(zip(roles, descriptors)) { first, _ in first }
+        case .drop(let name): kept = kept.filter { !KeeperPacket.covers(name, $0.key) }
+        case .tell(let name):
+            loop.soon { [self] in
+                // What the shim had said that was killed may lie in its socket still.
+                for id in Array(clients.keys) { serve(id) }
+                guard let (socket, _) = clients[client] else { return }
+                // One that does not listen to its answer is gone.
+                try? tell(of: name, to: socket)
+            }
+        case .kept, .end: break
+        }
+    }
+
+    private func tell(of name: String, to socket: Descriptor) throws(SyscallError) {
+        // It reads until the end, and answers are more than a socket holds where there are hundreds of execs.
+        try setNonBlocking(false, of: socket.number)
+        for (other, descriptors) in kept where KeeperPacket.covers(name, other) {
+            let roles = KeptRole.allCases.filter { descriptors[$0] != nil }
+            try sendMessage(
+                KeeperPacket.kept(other, roles: roles).bytes, descriptors: roles.compactMap { descriptors[$0]?.number },
+                to: socket.owned, subject: "shim")
+        }
+        try sendMessage(KeeperPacket.end.bytes, to: socket.owned, subject: "shim")
+        try setNonBlocking(true, of: socket.number)
+    }
+}

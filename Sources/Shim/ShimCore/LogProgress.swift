@@ -1,0 +1,66 @@
+internal import LinuxSyscalls
+internal import ShimProtocol
+internal import SystemPackage
+
+/// Bytes of the container's two streams since they began.
+struct StreamCounts: Equatable, Sendable {
+    var stdout: UInt64 = 0
+    var stderr: UInt64 = 0
+
+    mutating func add(_ count: UInt64, of stream: LogRecord.Stream) {
+        switch stream {
+        case .stdout: stdout &+= count
+        case .stderr: stderr &+= count
+        }
+    }
+
+    mutating func add(_ other: StreamCounts) {
+        stdout &+= other.stdout
+        stderr &+= other.stderr
+    }
+}
+
+extension LogRecord {
+    /// Bytes of its stream that it stands for: its text, and the newline that ended it. Not so for the lines that tell of a loss: where a
+    /// shim is killed within microseconds of writing one, that many bytes of output are missing beside those that it tells of.
+    var streamByteCount: UInt64 { UInt64(text.count) + (isPartial ? 0 : 1) }
+}
+
+/// How far the streams were in the log when it had a certain length. Records beyond that length are counted on top.
+struct LogProgress: Equatable, Sendable {
+    /// The log file's number, and bytes of whole records in it.
+    var sequence: UInt64
+    var byteCount: UInt64
+    var covered: StreamCounts
+}
+
+/// The file that says so: five numbers of eight bytes, little-endian, the first of them the format's version.
+final class LogProgressFile: Sendable {
+    private static let version: UInt64 = 1
+    private static let byteCount = 40
+
+    private let descriptor: OwnedFD
+
+    init(_ path: String) throws(SyscallError) { descriptor = try openFile(FilePath(path), [.readWrite, .create, .noFollow]) }
+
+    /// nil where nothing was noted yet.
+    func read() -> LogProgress? {
+        guard let bytes = try? readChunk(descriptor.number, at: 0, limitBytes: Self.byteCount), bytes.count == Self.byteCount else {
+            return nil
+        }
+        let numbers = stride(from: 0, to: Self.byteCount, by: 8).map { start in
+            (0..<8).reduce(UInt64(0)) { $0 | UInt64(bytes[start + $1]) << UInt64($1 * 8) }
+        }
+        guard numbers[0] == Self.version else { return nil }
+        return LogProgress(
+            sequence: numbers[1], byteCount: numbers[2], covered: StreamCounts(stdout: numbers[3], stderr: numbers[4]))
+    }
+
+    /// One write into one page: it is there whole or not at all, whenever the shim is killed.
+    func write(_ progress: LogProgress) {
+        let numbers = [Self.version, progress.sequence, progress.byteCount, progress.covered.stdout, progress.covered.stderr]
+        let bytes = numbers.flatMap { number in (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64($0 * 8)) } }
+        // A page that this file has cannot be refused; the first one can: then the log is what counts.
+        try? writeAll(bytes.span, at: 0, to: descriptor.number)
+    }
+}

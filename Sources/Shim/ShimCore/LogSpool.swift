@@ -1,0 +1,174 @@
+internal import LinuxSyscalls
+internal import ShimProtocol
+internal import SystemPackage
+
+/// The files in which output lies between the container's streams and its log. They lie in the shim's directory, which is memory as a
+/// rule: a shim that is killed loses nothing that it had taken and not written.
+///
+/// A spool only grows, so that a place in it is a number of bytes since the stream began; what is in the log is made a hole.
+struct SpoolFiles: Sendable {
+    let stdout: SpoolFile
+    let stderr: SpoolFile
+    let progress: LogProgressFile
+
+    /// Opens them, or makes them.
+    init(_ layout: ShimLayout) throws(SyscallError) {
+        stdout = try SpoolFile(layout.spoolPath(.stdout))
+        stderr = try SpoolFile(layout.spoolPath(.stderr))
+        progress = try LogProgressFile(layout.loggedPath)
+    }
+}
+
+/// One open spool, which both threads share: each has places of its own.
+final class SpoolFile: Sendable {
+    let descriptor: OwnedFD
+
+    init(_ path: String) throws(SyscallError) { descriptor = try openFile(FilePath(path), [.readWrite, .create, .noFollow]) }
+
+    /// Bytes of the stream since it began.
+    func byteCount() throws(SyscallError) -> UInt64 {
+        UInt64(clamping: try fileStatus(of: descriptor.number, subject: "spool").sizeBytes)
+    }
+}
+
+/// The loop's ends of the spools.
+final class LogSpools {
+    private let stdout: Spool
+    private let stderr: Spool
+
+    init(_ files: SpoolFiles) throws(SyscallError) {
+        stdout = try Spool(files.stdout)
+        stderr = try Spool(files.stderr)
+    }
+
+    /// How far each of them has come.
+    var byteCounts: StreamCounts { StreamCounts(stdout: stdout.byteCount, stderr: stderr.byteCount) }
+
+    func spool(_ stream: LogRecord.Stream) -> Spool { stream == .stdout ? stdout : stderr }
+}
+
+/// The end that output comes in at.
+final class Spool {
+    /// Bytes of one move: a whole pipe.
+    private static let moveByteCount = 65_536
+
+    private let file: SpoolFile
+    private(set) var byteCount: UInt64
+
+    init(_ file: SpoolFile) throws(SyscallError) {
+        self.file = file
+        byteCount = try file.byteCount()
+    }
+
+    /// Takes what a pipe holds, without waiting.
+    func take(from pipe: Int32) throws(SyscallError) -> ReadOutcome {
+        let outcome = try splice(from: pipe, toFile: file.descriptor.number, at: byteCount, limitBytes: Self.moveByteCount)
+        if case .bytes(let count) = outcome { byteCount += UInt64(count) }
+        return outcome
+    }
+
+    /// Takes what a terminal's master holds, by way of a pipe: a terminal cannot be moved into a file.
+    func take(from master: Int32, through stage: TerminalStage) throws(SyscallError) -> ReadOutcome {
+        // What an earlier take could not put into the file comes first.
+        if stage.mayHold {
+            let outcome = try take(from: stage.readEnd.number)
+            if case .bytes = outcome { return outcome }
+            stage.mayHold = false
+        }
+        let outcome = try splice(from: master, toPipe: stage.writeEnd.number, limitBytes: TerminalStage.byteCount)
+        guard case .bytes = outcome else { return outcome }
+        stage.mayHold = true
+        return try take(from: stage.readEnd.number)
+    }
+
+    /// What was taken last.
+    func last(_ count: Int) throws(SyscallError) -> [UInt8] {
+        try readChunk(file.descriptor.number, at: byteCount - UInt64(count), limitBytes: count, subject: "spool")
+    }
+}
+
+/// A pipe between a terminal and its spool.
+final class TerminalStage {
+    /// A terminal hands out no more at once.
+    static let byteCount = 4096
+
+    let readEnd: Descriptor
+    let writeEnd: Descriptor
+    /// Whether something may lie in it.
+    var mayHold = true
+
+    init() throws(SyscallError) {
+        let pipe = try Pipe()
+        writeEnd = Descriptor(try reopen(pipe.writeEnd.number, .writeOnly))
+        readEnd = Descriptor(pipe.takeReadEnd())
+        try setNonBlocking(true, of: readEnd.number)
+    }
+
+    init(readEnd: Descriptor, writeEnd: Descriptor) {
+        self.readEnd = readEnd
+        self.writeEnd = writeEnd
+    }
+}
+
+/// The end that the log takes lines from.
+struct SpoolReader {
+    private static let chunkByteCount = 65_536
+    /// The least that is given back at once, and what a place in the file is rounded down to.
+    private static let pageByteCount: UInt64 = 4096
+
+    private let stream: LogRecord.Stream
+    private let file: SpoolFile
+    private var lines: LogLines
+    private var offset: UInt64
+    private var heldFrom: UInt64
+
+    init(_ stream: LogRecord.Stream, _ file: SpoolFile, from offset: UInt64) {
+        self.stream = stream
+        self.file = file
+        self.offset = offset
+        heldFrom = offset & ~(Self.pageByteCount - 1)
+        lines = LogLines(stream: stream)
+    }
+
+    /// Takes the next bytes and gives each record that they complete, with how many bytes it stands for.
+    mutating func take(_ count: Int, unixNanoseconds: Int64, _ emit: (LogRecord, UInt64) -> Void) {
+        var left = count
+        while left > 0 {
+            // Reading memory of ours can only fail by a bug; then the rest is skipped.
+            guard let chunk = try? readChunk(file.descriptor.number, at: offset, limitBytes: min(left, Self.chunkByteCount)),
+                !chunk.isEmpty
+            else { return offset += UInt64(left) }
+            offset += UInt64(chunk.count)
+            left -= chunk.count
+            lines.append(chunk[...], unixNanoseconds: unixNanoseconds) { emit($0, $0.streamByteCount) }
+        }
+    }
+
+    /// Takes what lies before a place.
+    mutating func take(upTo end: UInt64, unixNanoseconds: Int64, _ emit: (LogRecord, UInt64) -> Void) {
+        guard end > offset else { return }
+        take(Int(clamping: end - offset), unixNanoseconds: unixNanoseconds, emit)
+    }
+
+    mutating func finish(unixNanoseconds: Int64, _ emit: (LogRecord, UInt64) -> Void) {
+        lines.finish(unixNanoseconds: unixNanoseconds) { emit($0, $0.streamByteCount) }
+    }
+
+    /// Leaves the next bytes out, and says so in the log.
+    mutating func drop(_ count: UInt64, unixNanoseconds: Int64, _ emit: (LogRecord, UInt64) -> Void) {
+        // It ends here, but no newline of its stream ended it.
+        lines.endLine(unixNanoseconds: unixNanoseconds) { emit($0, UInt64($0.text.count)) }
+        offset += count
+        let text = LogMarker.dropped(count)
+        emit(LogRecord(unixNanoseconds: unixNanoseconds, stream: stream, isPartial: false, text: text[...]), count)
+    }
+
+    /// Makes a hole of whole pages that are needed no more.
+    mutating func giveBack(upTo place: UInt64) {
+        let end = place & ~(Self.pageByteCount - 1)
+        guard end > heldFrom else { return }
+        // What cannot be given back stays until the container goes.
+        try? punchHole(in: file.descriptor.number, at: heldFrom, byteCount: end - heldFrom)
+        heldFrom = end
+    }
+}

@@ -1,0 +1,334 @@
+"""Row P04 and what belongs to it: a shim killed at any moment, with the daemon or without, and the shim that takes its place."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import CLIENTS, Client
+from engine_http import api
+from processes import wait_until
+
+import leaks
+
+# Lines are numbered, and none may be missing or twice: 2,000 a second for several seconds.
+COUNT = "i=0; while [ $i -lt {count} ]; do i=$((i+1)); echo $i; [ $((i % 100)) = 0 ] && usleep 40000; done; {then}"
+
+
+@pytest.fixture(params=sorted(CLIENTS))
+def client(request, daemon, workspace):
+    return Client(request.param, CLIENTS[request.param], daemon.host, workspace)
+
+
+def shim_of(daemon, client, name):
+    """The process that looks after a container, as it wrote itself down."""
+    identity = client.inspect(name, "{{.Id}}")
+    with open(f"{daemon.run}/shims/{identity}/pid", encoding="utf-8") as file:
+        return int(file.read().split()[0])
+
+
+def kill_shim(daemon, client, name):
+    """SIGKILL; returns when another shim has the container, and how long that took."""
+    identity = client.inspect(name, "{{.Id}}")
+    former = shim_of(daemon, client, name)
+    began = time.monotonic()
+    os.kill(former, signal.SIGKILL)
+    wait_until(lambda: another_serves(daemon, identity, former), "another shim has the container")
+    return time.monotonic() - began
+
+
+def another_serves(daemon, identity, former):
+    try:
+        with open(f"{daemon.run}/shims/{identity}/pid", encoding="utf-8") as file:
+            return int(file.read().split()[0]) != former and os.path.exists(f"{daemon.run}/shims/{identity}/socket")
+    except (FileNotFoundError, IndexError):
+        return False
+
+
+def numbers(count):
+    return [str(number) for number in range(1, count + 1)]
+
+
+def test_P04_a_killed_shim_takes_neither_the_process_nor_a_line_along(own_daemon, client, image):
+    """Killed three times while lines are written; afterwards every verb works, and nothing is left."""
+    client("run", "-d", "--name", "count", image, "sh", "-c", COUNT.format(count=20_000, then="sleep 60")).ok()
+    before = client.inspect("count", "{{.State.Pid}} {{.State.StartedAt}}")
+    for _ in range(3):
+        time.sleep(0.4)
+        assert kill_shim(own_daemon, client, "count") < 5
+    assert client.inspect("count", "{{.State.Pid}} {{.State.StartedAt}} {{.State.Status}}") == f"{before} running"
+    assert client("exec", "count", "echo", "in").line() == "in"
+    wait_until(lambda: client("logs", "--tail", "1", "count").line() == "20000", "all lines are written", seconds=60)
+    assert client("logs", "count").ok().split() == numbers(20_000)
+    assert client("stop", "-t", "1", "count").line() == "count"
+    assert client.inspect("count", "{{.State.ExitCode}} {{.State.Error}}") == "137"
+
+
+def test_P04_the_daemon_has_another_shim_within_a_second(own_daemon, apus, image):
+    apus("run", "-d", "--name", "watched", image, "sleep", "60").ok()
+    took = []
+    for _ in range(5):
+        took.append(kill_shim(own_daemon, apus, "watched"))
+    assert sorted(took)[2] < 1, took
+    assert apus.inspect("watched", "{{.State.Running}}") == "true"
+
+
+def test_P04_lines_without_an_end_and_both_streams_are_whole(own_daemon, apus, image):
+    """What the shim holds of a line that has not ended is carried over, on both streams."""
+    script = "printf begun; printf wrong >&2; read -r _; printf ' and ended\\n'; printf ' too\\n' >&2; exit 4"
+    apus("run", "-di", "--name", "halves", image, "sh", "-c", script).ok()
+    time.sleep(0.3)
+    kill_shim(own_daemon, apus, "halves")
+    attached = apus.start("attach", "halves", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    attached.stdin.write(b"go\n")
+    attached.stdin.close()
+    assert apus("wait", "halves").line() == "4"
+    attached.wait(20)
+    result = apus("logs", "halves")
+    assert (result.out, result.err) == ("begun and ended\n", "wrong too\n")
+
+
+def test_P04_output_of_a_gap_and_the_end_in_it_are_known(own_daemon, apus, image):
+    """The daemon is stopped, so that the process writes and ends while no shim is there at all."""
+    apus("run", "-d", "--name", "gap", image, "sh", "-c", "sleep 1; echo last; echo words >&2; exit 9").ok()
+    own_daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        pid = leaks.processes("sleep 1; echo last")
+        os.kill(shim_of_directory(own_daemon), signal.SIGKILL)
+        wait_until(lambda: not leaks.processes("sleep 1; echo last"), "the process ends")
+        assert pid
+    finally:
+        own_daemon.process.send_signal(signal.SIGCONT)
+    assert apus("wait", "gap").line() == "9"
+    result = apus("logs", "gap")
+    assert (result.out, result.err) == ("last\n", "words\n")
+    assert apus.inspect("gap", "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}") == "exited 9"
+
+
+def shim_of_directory(daemon):
+    """The only shim's process."""
+    (identity,) = [name for name in os.listdir(f"{daemon.run}/shims") if len(name) == 64]
+    with open(f"{daemon.run}/shims/{identity}/pid", encoding="utf-8") as file:
+        return int(file.read().split()[0])
+
+
+def test_P04_a_terminal_stays_and_its_client_with_it(own_daemon, client, image):
+    """No SIGHUP: the shell lives, is typed to through the same client, and is resized."""
+    master, slave = pty.openpty()
+    shell = subprocess.Popen([client.path, "run", "-it", "--name", "shell", image, "sh"], env=client.environment, stdin=slave,
+                             stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    os.write(master, b"echo fi''rst\n")
+    read_until(master, b"first")
+    pid = client.inspect("shell", "{{.State.Pid}}")
+    kill_shim(own_daemon, client, "shell")
+    wait_until(lambda: typed(master, shell, b"echo sec''ond\n", b"second"), "the client is joined again")
+    assert client.inspect("shell", "{{.State.Pid}} {{.State.Status}}") == f"{pid} running"
+    api(own_daemon, "POST", "/containers/shell/resize?h=33&w=77", expect=200)
+    os.write(master, b"stty size\n")
+    read_until(master, b"33 77")
+    os.write(master, b"exit 5\n")
+    drain(master)
+    assert shell.wait(20) == 5
+    os.close(master)
+    assert "first" in client("logs", "shell").ok() and "second" in client("logs", "shell").ok()
+
+
+def typed(master, process, text, answer):
+    assert process.poll() is None
+    os.write(master, text)
+    return answer in read_for(master, 0.5, answer)
+
+
+def read_for(master, seconds, wanted):
+    found, deadline = b"", time.monotonic() + seconds
+    while wanted not in found and time.monotonic() < deadline:
+        if select.select([master], [], [], 0.1)[0]:
+            found += os.read(master, 4096)
+    return found
+
+
+def read_until(master, wanted):
+    found = read_for(master, 20, wanted)
+    assert wanted in found, found
+
+
+def drain(master):
+    try:
+        while os.read(master, 4096):
+            pass
+    except OSError:
+        pass
+
+
+def test_P04_a_flood_on_a_terminal_loses_nothing(own_daemon, apus, image):
+    apus("run", "-dt", "--name", "flood", image, "sh", "-c", COUNT.format(count=8_000, then="sleep 60")).ok()
+    for _ in range(3):
+        time.sleep(0.3)
+        kill_shim(own_daemon, apus, "flood")
+    wait_until(lambda: apus("logs", "--tail", "1", "flood").line() == "8000", "all lines are written", seconds=60)
+    assert apus("logs", "flood").ok().split() == numbers(8_000)
+
+
+def test_P04_input_stays_open_and_ends_when_it_is_closed(own_daemon, apus, image):
+    apus("run", "-di", "--name", "cat", image, "sh", "-c", "cat; exit 3").ok()
+    kill_shim(own_daemon, apus, "cat")
+    assert apus.inspect("cat", "{{.State.Status}}") == "running"
+    attached = apus.start("attach", "cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    attached.stdin.write(b"still\n")
+    attached.stdin.flush()
+    assert attached.stdout.readline() == b"still\n"
+    kill_shim(own_daemon, apus, "cat")
+
+    def answers():
+        attached.stdin.write(b"again\n")
+        attached.stdin.flush()
+        return select.select([attached.stdout], [], [], 0.5)[0] and attached.stdout.readline() == b"again\n"
+
+    wait_until(answers, "the attached client is joined again")
+    attached.kill()
+    attached.wait()
+    apus("kill", "cat").ok()
+    assert apus("run", "-i", "--rm", image, "cat", stdin="through\n").out == "through\n"
+
+
+def test_P04_execs_live_on_and_their_clients_get_an_answer(own_daemon, client, image):
+    client("run", "-d", "--name", "host", image, "sleep", "100").ok()
+    script = "echo one; while [ ! -e /go ]; do usleep 20000; done; echo two; exit 7"
+    running = client.start("exec", "host", "sh", "-c", script, stdout=subprocess.PIPE)
+    assert running.stdout.readline() == b"one\n"
+    kill_shim(own_daemon, client, "host")
+    client("exec", "host", "touch", "/go").ok()
+    assert running.wait(20) == 7
+    assert running.stdout.read() == b"two\n"
+    detached = api(own_daemon, "POST", "/containers/host/exec", {"Cmd": ["sleep", "99"]}, expect=201)[1]["Id"]
+    api(own_daemon, "POST", f"/exec/{detached}/start", {"Detach": True}, expect=200)
+    kill_shim(own_daemon, client, "host")
+    document = api(own_daemon, "GET", f"/exec/{detached}/json", expect=200)[1]
+    assert document["Running"]
+    os.kill(document["Pid"], signal.SIGTERM)
+    wait_until(lambda: api(own_daemon, "GET", f"/exec/{detached}/json")[1]["ExitCode"] == 143, "the exec's end is known")
+
+
+def test_P04_restart_policies_go_on(own_daemon, apus, image):
+    apus("run", "-d", "--name", "again", "--restart", "on-failure:2", image, "sh", "-c", "sleep 0.5; echo run; exit 3").ok()
+    kill_shim(own_daemon, apus, "again")
+    assert apus("wait", "again").line() == "3"
+    wait_until(lambda: apus.inspect("again", "{{.State.Status}} {{.RestartCount}}") == "exited 2", "it was started again twice")
+    assert apus("logs", "again").ok() == "run\n" * 3
+    assert apus("run", "-d", "--name", "waits", "--restart", "always", image, "sh", "-c", "exit 1").code == 0
+    wait_until(lambda: int(apus.inspect("waits", "{{.RestartCount}}")) >= 3, "it waits for its restarts")
+    kill_shim(own_daemon, apus, "waits")
+    count = int(apus.inspect("waits", "{{.RestartCount}}"))
+    wait_until(lambda: int(apus.inspect("waits", "{{.RestartCount}}")) > count, "the next shim starts it again")
+    apus("stop", "-t", "0", "waits").ok()
+    assert apus.inspect("waits", "{{.State.Status}}") == "exited"
+
+
+def test_P04_a_container_that_goes_away_with_its_process_does_so(own_daemon, apus, image):
+    apus("run", "-d", "--rm", "--name", "brief", image, "sleep", "1").ok()
+    kill_shim(own_daemon, apus, "brief")
+    wait_until(lambda: "brief" not in apus("ps", "-a", "--format", "{{.Names}}").out, "--rm is honoured")
+
+
+def test_P04_a_paused_container_stays_paused(own_daemon, apus, image):
+    apus("run", "-d", "--name", "held", image, "sleep", "60").ok()
+    apus("pause", "held").ok()
+    kill_shim(own_daemon, apus, "held")
+    assert apus.inspect("held", "{{.State.Status}}") == "paused"
+    apus("unpause", "held").ok()
+    assert apus("exec", "held", "echo", "on").line() == "on"
+    apus("kill", "held").ok()
+
+
+def test_P04_health_checks_go_on(own_daemon, apus, image):
+    apus("run", "-d", "--name", "well", "--health-cmd", "test ! -e /ill", "--health-interval", "200ms", "--health-retries", "2",
+         image, "sleep", "60").ok()
+    wait_until(lambda: apus.inspect("well", "{{.State.Health.Status}}") == "healthy", "it is well")
+    kill_shim(own_daemon, apus, "well")
+    assert apus.inspect("well", "{{.State.Health.Status}}") == "healthy"
+    apus("exec", "well", "touch", "/ill").ok()
+    wait_until(lambda: apus.inspect("well", "{{.State.Health.Status}}") == "unhealthy", "the next shim asks on")
+
+
+def test_P04_requests_under_way_do_not_notice(own_daemon, apus, image):
+    """A stop that waits for the process when the shim is killed."""
+    apus("run", "-d", "--name", "slow", image, "sh", "-c", "trap 'sleep 1; exit 8' TERM; while :; do usleep 50000; done").ok()
+    following = apus.start("logs", "-f", "slow", stdout=subprocess.DEVNULL)
+    waiting = apus.start("wait", "slow", stdout=subprocess.PIPE)
+    stopping = apus.start("stop", "-t", "20", "slow", stdout=subprocess.DEVNULL)
+    wait_until(lambda: leaks.processes("sleep 1"), "the process was told to end")
+    kill_shim(own_daemon, apus, "slow")
+    assert stopping.wait(30) == 0 and following.wait(30) == 0
+    assert waiting.communicate(timeout=30)[0].strip() == b"8"
+
+
+def test_P04_a_killed_keeper_is_replaced_and_has_all_again(own_daemon, apus, image):
+    apus("run", "-di", "--name", "kept", image, "cat").ok()
+    (keeper,) = keepers(own_daemon)
+    held = wait_until(lambda: pipes(keeper), "the keeper has the container's pipes")
+    os.kill(keeper, signal.SIGKILL)
+    wait_until(lambda: [pipes(another) for another in keepers(own_daemon)] == [held], "another keeper has them")
+    kill_shim(own_daemon, apus, "kept")
+    assert apus.inspect("kept", "{{.State.Status}}") == "running"
+    assert b"hello" in attached_answer(apus, "kept")
+
+
+def keepers(daemon):
+    """What keeps open files for the daemon's shims."""
+    return [pid for pid in leaks.processes("-id keeper") if f"{daemon.run}/shims" in links(pid)]
+
+
+def pipes(process):
+    return sorted(link for link in links(process) if link.startswith("pipe:"))
+
+
+def links(process):
+    try:
+        return [os.readlink(f"/proc/{process}/fd/{number}") for number in os.listdir(f"/proc/{process}/fd")]
+    except FileNotFoundError:
+        return []
+
+
+def attached_answer(client, name):
+    attached = client.start("attach", name, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    attached.stdin.write(b"hello\n")
+    attached.stdin.flush()
+    line = attached.stdout.readline()
+    attached.kill()
+    attached.wait()
+    return line
+
+
+def test_P05_shim_and_daemon_killed_together(brittle):
+    """Lines, a terminal, an open input and an exec outlive both, and the daemon that returns adopts them."""
+    client = brittle.client
+    client("run", "-d", "--name", "count", brittle.image, "sh", "-c", COUNT.format(count=8_000, then="sleep 60")).ok()
+    client("run", "-dit", "--name", "shell", brittle.image, "sh").ok()
+    client("run", "-di", "--name", "cat", brittle.image, "cat").ok()
+    client("run", "-d", "--name", "ends", brittle.image, "sh", "-c", "sleep 1; echo bye; exit 6").ok()
+    client("exec", "-d", "count", "sleep", "77").ok()
+    names = ("count", "shell", "cat")
+    before = {name: client.inspect(name, "{{.State.Pid}} {{.State.StartedAt}}") for name in names}
+    brittle.kill()
+    for pid in shims(brittle):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not leaks.processes("echo bye; exit 6"), "a process ends while nobody looks")
+    brittle.start()
+    for name in names:
+        assert client.inspect(name, "{{.State.Pid}} {{.State.StartedAt}}") == before[name]
+    assert client("wait", "ends").line() == "6"
+    assert client("logs", "ends").line() == "bye"
+    assert b"hello" in attached_answer(client, "cat")
+    wait_until(lambda: client("logs", "--tail", "1", "count").line() == "8000", "all lines are written", seconds=60)
+    assert client("logs", "count").ok().split() == numbers(8_000)
+    running = api(brittle, "GET", "/containers/count/json")[1]["ExecIDs"]
+    assert len(running) == 1 and api(brittle, "GET", f"/exec/{running[0]}/json")[1]["Running"]
+    client("stop", "-t", "1", *names).ok()
+
+
+def shims(daemon):
+    return leaks.processes(f"-directory {daemon.run}/shims/")
