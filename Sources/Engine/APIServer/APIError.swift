@@ -1,4 +1,5 @@
 internal import Engine
+internal import EngineAPI
 package import NIOHTTP1
 
 /// A refusal with its status, in the words that the client is shown.
@@ -24,6 +25,7 @@ package struct APIError: Error, Sendable {
     package init(_ error: any Error) {
         switch error {
         case let error as APIError: self = error
+        case let error as DetachKeysError: self = .badRequest("\(error)")
         case let error as EngineError: self.init(Self.status(of: error.code), error.message)
         case is CancellationError: self.init(.serviceUnavailable, "the daemon is shutting down")
         default: self.init(.internalServerError, "\(error)")

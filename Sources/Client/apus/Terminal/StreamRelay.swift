@@ -49,9 +49,9 @@ struct StreamRelay: Sendable {
 
     /// - Returns: whether the detach keys ended it; the end of the input closes this side of the stream instead.
     private func feedInput(to answer: Answer) async -> Bool {
-        var keys = detachKeys
+        var scanner = DetachScanner(keys: hasTerminal ? detachKeys : .none)
         while let typed = await readStandardInput() {
-            let (forwarded, isDetached) = hasTerminal ? keys.take(typed) : (typed, false)
+            let (forwarded, isDetached) = scanner.scan(typed)
             // A container that has ended reads nothing more: its exit code tells the rest.
             guard (try? await answer.write(forwarded)) != nil else { return false }
             if isDetached { return true }
@@ -118,4 +118,10 @@ private func sendSize(to path: String, client: Client) async {
     let query = [(name: "h", value: String(size.rows)), (name: "w", value: String(size.columns))]
     // A terminal that just closed has no size to set.
     _ = try? await client.answer(to: EngineRequest("POST", path, query: query))
+}
+
+/// The keys that `--detach-keys` names.
+/// - Throws: `Complaint` naming the key that is none.
+func detachKeys(_ arguments: Arguments) throws(Complaint) -> DetachKeys {
+    do throws(DetachKeysError) { return try DetachKeys(arguments.string("detach-keys") ?? "") } catch { throw Complaint("\(error)") }
 }

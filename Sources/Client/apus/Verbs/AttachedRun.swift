@@ -56,7 +56,7 @@ struct AttachedRun: Sendable {
         if streams.input { query.append(("stdin", "1")) }
         if streams.output { query.append(("stdout", "1")) }
         if streams.error { query.append(("stderr", "1")) }
-        if let keys = detachKeys.text { query.append(("detachKeys", keys)) }
+        if !detachKeys.text.isEmpty { query.append(("detachKeys", detachKeys.text)) }
         return EngineRequest("POST", "/containers/\(container)/attach", query: query)
     }
 

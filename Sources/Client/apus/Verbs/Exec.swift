@@ -22,49 +22,64 @@ let execVerb = Verb(
 private func execute(_ invocation: Invocation) async throws -> Int32 {
     let arguments = invocation.arguments
     let client = invocation.environment.client
-    let container = arguments.operands[0]
-    let isDetached = arguments.bool("detach")
-    let takesInput = arguments.bool("interactive") && !isDetached
-    let hasTerminal = arguments.bool("tty")
-    if hasTerminal, takesInput, !StandardStream.input.isTerminal {
-        throw Complaint("the input device is not a TTY")
+    let request = try execRequest(invocation)
+    let keys = try detachKeys(arguments)
+    let id = try await client.createExec(in: arguments.operands[0], request)
+    do {
+        if arguments.bool("detach") {
+            _ = try await client.answer(to: try startRequest(id, request))
+            return 0
+        }
+        if try await relay(id, request, keys, invocation.environment) == .detached { return 0 }
+    } catch EngineClientError.refused(let status, let message) {
+        StandardStream.error.write("\(EngineClientError.refused(status: status, message: message))\n")
+        // Only a command line that stays until the end has the codes of a command that cannot be run.
+        return arguments.bool("detach") ? 1 : failureCode(message)
     }
-    let keys = try DetachKeys(arguments.string("detach-keys"))
+    return Int32(truncatingIfNeeded: try await client.exec(id).exitCode ?? 0)
+}
+
+private func execRequest(_ invocation: Invocation) throws -> ExecCreateRequest {
+    let arguments = invocation.arguments
+    let isDetached = arguments.bool("detach")
     var request = ExecCreateRequest()
     request.cmd = StringSlice(Array(arguments.operands.dropFirst()))
     request.env = try environmentVariables(invocation)
     request.user = arguments.string("user") ?? ""
     request.workingDir = arguments.string("workdir") ?? ""
     request.privileged = arguments.bool("privileged")
-    request.tty = hasTerminal
-    request.attachStdin = takesInput
+    request.tty = arguments.bool("tty")
+    request.attachStdin = arguments.bool("interactive") && !isDetached
     request.attachStdout = !isDetached
     request.attachStderr = !isDetached
     request.detachKeys = arguments.string("detach-keys") ?? ""
-    let id = try await client.createExec(in: container, request)
+    if request.tty, request.attachStdin, !StandardStream.input.isTerminal { throw Complaint("the input device is not a TTY") }
+    return request
+}
+
+private func startRequest(_ id: String, _ request: ExecCreateRequest) throws -> EngineRequest {
     var start = ExecStartRequest()
-    start.detach = isDetached
-    start.tty = hasTerminal
-    if hasTerminal, let size = StandardStream.output.size { start.consoleSize = [Int(size.rows), Int(size.columns)] }
-    let startRequest = EngineRequest("POST", "/exec/\(id)/start", body: try EngineJSON.encode(start))
-    do {
-        if isDetached {
-            _ = try await client.answer(to: startRequest)
-            return 0
-        }
-        let signals = invocation.environment.signals.listen(for: hasTerminal ? [SIGWINCH] : [])
-        let end = try await client.withAnswer(to: startRequest, upgrading: true) { answer in
-            let proxy = SignalProxy(
-                signals: signals, container: nil, resizePath: hasTerminal ? "/exec/\(id)/resize" : nil, client: client)
-            let relay = StreamRelay(hasTerminal: hasTerminal, forwardsInput: takesInput, detachKeys: keys)
-            return try await proxy.passingOn { try await relay.run(over: answer) }
-        }
-        if end == .detached { return 0 }
-    } catch EngineClientError.refused(let status, let message) {
-        let refusal = EngineClientError.refused(status: status, message: message)
-        StandardStream.error.write("\(refusal)\n")
-        let code = isDetached ? 1 : startFailureCode(message)
-        return code == 125 ? 1 : code
+    start.detach = !request.attachStdout
+    start.tty = request.tty
+    if request.tty, let size = StandardStream.output.size { start.consoleSize = [Int(size.rows), Int(size.columns)] }
+    return EngineRequest("POST", "/exec/\(id)/start", body: try EngineJSON.encode(start))
+}
+
+/// Starts the command and stays with it.
+private func relay(
+    _ id: String, _ request: ExecCreateRequest, _ keys: DetachKeys, _ environment: Environment
+) async throws -> StreamRelay.End {
+    let (client, hasTerminal) = (environment.client, request.tty)
+    let signals = environment.signals.listen(for: hasTerminal ? [SIGWINCH] : [])
+    return try await client.withAnswer(to: try startRequest(id, request), upgrading: true) { answer in
+        let proxy = SignalProxy(signals: signals, container: nil, resizePath: hasTerminal ? "/exec/\(id)/resize" : nil, client: client)
+        let relay = StreamRelay(hasTerminal: hasTerminal, forwardsInput: request.attachStdin, detachKeys: keys)
+        return try await proxy.passingOn { try await relay.run(over: answer) }
     }
-    return Int32(truncatingIfNeeded: try await client.exec(id).exitCode ?? 0)
+}
+
+/// 126 or 127 where the command cannot be run, as a shell has it; 1 for everything else.
+private func failureCode(_ message: String) -> Int32 {
+    let code = startFailureCode(message)
+    return code == 125 ? 1 : code
 }

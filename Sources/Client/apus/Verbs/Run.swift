@@ -61,7 +61,7 @@ private func runContainer(_ invocation: Invocation) async throws -> Int32 {
         throw Complaint("conflicting options: cannot specify both --attach and --detach")
     }
     if hasTerminal, streams.input, !StandardStream.input.isTerminal { throw Complaint("the input device is not a TTY") }
-    let keys = try DetachKeys(arguments.string("detach-keys"))
+    let keys = try detachKeys(arguments)
     let id = try await createContainer(invocation)
     guard streams.isAny else {
         do {

@@ -46,7 +46,7 @@ let attachVerb = Verb(
 private func startAttached(_ invocation: Invocation) async throws -> Int32 {
     let arguments = invocation.arguments
     let client = invocation.environment.client
-    let keys = try DetachKeys(arguments.string("detach-keys"))
+    let keys = try detachKeys(arguments)
     let inspected = try await client.container(arguments.operands[0])
     let run = AttachedRun(
         client: client, signals: invocation.environment.signals, container: inspected.id,
@@ -64,7 +64,7 @@ private func startAttached(_ invocation: Invocation) async throws -> Int32 {
 private func attach(_ invocation: Invocation) async throws -> Int32 {
     let arguments = invocation.arguments
     let client = invocation.environment.client
-    let keys = try DetachKeys(arguments.string("detach-keys"))
+    let keys = try detachKeys(arguments)
     let inspected = try await client.container(arguments.operands[0])
     let state = inspected.state
     if state.paused { throw Complaint("You cannot attach to a paused container, unpause it first") }
