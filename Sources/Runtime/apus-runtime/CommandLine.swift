@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import RuntimeCore
 
 /// One flag of a verb, by the rules of Go's flag package, which engines count on: `-name` and `--name` are the same, a value follows
@@ -74,10 +75,4 @@ struct ParsedFlags {
         }
         return number
     }
-}
-
-/// A number written in decimal digits alone: no sign, no space, no other base; nil where it is none or does not fit.
-func decimal<Number: FixedWidthInteger>(_ text: String, as type: Number.Type = Number.self) -> Number? {
-    guard !text.isEmpty, text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
-    return Number(text)
 }

@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import OCISpec
 
 /// The text of a container's `/etc/passwd` and `/etc/group`, and who is who in it. Pure.
@@ -26,11 +27,11 @@ struct AccountFiles: Sendable {
 
     init(passwd: [UInt8] = [], group: [UInt8] = []) {
         users = Self.rows(passwd).compactMap { fields in
-            guard fields.count >= 4, let uid = UInt32(fields[2]), let gid = UInt32(fields[3]) else { return nil }
+            guard fields.count >= 4, let uid: UInt32 = decimal(fields[2]), let gid: UInt32 = decimal(fields[3]) else { return nil }
             return User(name: fields[0], uid: uid, gid: gid)
         }
         groups = Self.rows(group).compactMap { fields in
-            guard fields.count >= 3, let gid = UInt32(fields[2]) else { return nil }
+            guard fields.count >= 3, let gid: UInt32 = decimal(fields[2]) else { return nil }
             let members = fields.count > 3 ? fields[3].split(separator: ",").map(String.init) : []
             return Group(name: fields[0], gid: gid, members: members)
         }
@@ -67,7 +68,7 @@ struct AccountFiles: Sendable {
     private func user(_ word: String) throws(EngineError) -> User {
         if word.isEmpty { return users.first { $0.uid == 0 } ?? User(name: "", uid: 0, gid: 0) }
         if let named = users.first(where: { $0.name == word }) { return named }
-        guard let uid = UInt32(word) else {
+        guard let uid: UInt32 = decimal(word) else {
             throw EngineError(.invalidParameter, "unable to find user \(word): no matching entries in passwd file")
         }
         guard uid <= UInt32(Int32.max) else { throw Self.outOfRange }
@@ -76,7 +77,7 @@ struct AccountFiles: Sendable {
 
     private func group(_ word: String) throws(EngineError) -> UInt32 {
         if let named = groups.first(where: { $0.name == word }) { return named.gid }
-        guard let gid = UInt32(word) else {
+        guard let gid: UInt32 = decimal(word) else {
             throw EngineError(.invalidParameter, "unable to find group \(word): no matching entries in group file")
         }
         guard gid <= UInt32(Int32.max) else { throw Self.outOfRange }

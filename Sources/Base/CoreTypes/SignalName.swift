@@ -1,4 +1,4 @@
-/// Signals by name and number. - Source: asm-generic/signal.h, the same on x86-64 and arm64.
+/// Signals by the names and numbers that users write. - Source: signal(7), asm-generic/signal.h: the same on x86-64 and arm64.
 package enum SignalName {
     private static let names = [
         "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "STKFLT",
@@ -17,11 +17,15 @@ package enum SignalName {
         return aliases[name] ?? realTimeNumber(name)
     }
 
+    /// A sign is part of the grammar: RTMIN3 is no signal, and neither is RTMIN-1.
     private static func realTimeNumber(_ name: String) -> Int32? {
         for (base, start, sign) in [("RTMIN", realTime.first, "+"), ("RTMAX", realTime.last, "-")] where name.hasPrefix(base) {
             let rest = name.dropFirst(base.count)
             if rest.isEmpty { return start }
-            guard rest.first == sign.first, let offset = Int32(rest.dropFirst()), (0...30).contains(offset) else { return nil }
+            let digits = rest.dropFirst()
+            guard rest.first == sign.first, digits.first?.isNumber == true, let offset = Int32(digits), (0...30).contains(offset) else {
+                return nil
+            }
             return sign == "+" ? start + offset : start - offset
         }
         return nil
