@@ -1,4 +1,5 @@
 internal import Dispatch
+internal import Glibc
 package import LinuxSyscalls
 internal import Synchronization
 package import SystemPackage
@@ -59,8 +60,7 @@ package struct PinnedNamespace: Sendable {
             Self.goBack(to: host)
             if let failure { throw failure }
         } catch {
-            remove()
-            throw NetworkingError(.kernel, "make a network namespace: \(error)")
+            throw NetworkingError(.kernel, "make a network namespace: \(error)").followed(by: remove)
         }
     }
 
@@ -85,10 +85,12 @@ package struct PinnedNamespace: Sendable {
     package func open() throws(SyscallError) -> OwnedFD { try openFile(path, .readOnly) }
 
     /// Takes the pin away; with the last process in it the namespace goes too, and all its links. What is gone already is no error.
-    package func remove() {
-        // Mounted twice by nobody; a file without a mount is only removed.
-        do throws(SyscallError) { try unmount(path, .detach) } catch {}
-        do throws(SyscallError) { try removeFile(path) } catch {}
+    package func remove() throws(NetworkingError) {
+        do throws(SyscallError) {
+            // Mounted twice by nobody; a file without a mount is only removed.
+            do throws(SyscallError) { try unmount(path, .detach) } catch { if ![EINVAL, ENOENT].contains(error.errno) { throw error } }
+            do throws(SyscallError) { try removeFile(path) } catch { if error.errno != ENOENT { throw error } }
+        } catch { throw NetworkingError(.kernel, "take a network namespace away: \(error)") }
     }
 
     /// A thread that cannot come back would do others' work in the wrong network: then the process is better dead.

@@ -33,4 +33,21 @@ package struct NetworkingError: Error, Sendable, CustomStringConvertible {
     }
 
     package var description: String { message }
+
+    /// This error, with what `cleanup` could not take away behind it.
+    package func followed(by cleanup: () throws(NetworkingError) -> Void) -> NetworkingError {
+        do throws(NetworkingError) {
+            try cleanup()
+            return self
+        } catch { return NetworkingError(code, "\(message) (and \(error.message))") }
+    }
+
+    /// One of several steps of taking something away: also done where one before failed, and its failure put behind the first.
+    package static func collect(in failure: inout NetworkingError?, _ step: () throws(NetworkingError) -> Void) {
+        if let first = failure {
+            failure = first.followed(by: step)
+            return
+        }
+        do throws(NetworkingError) { try step() } catch { failure = error }
+    }
 }

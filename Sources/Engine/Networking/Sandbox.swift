@@ -64,18 +64,14 @@ package enum Sandbox {
         do throws(NetworkingError) {
             var host = try conversation()
             try connect(namespace, cables, &host, bringsLoopbackUp: true)
-        } catch {
-            namespace.remove()
-            throw error
-        }
+        } catch { throw error.followed(by: namespace.remove) }
     }
 
     /// Adds a cable to a namespace that is in use. On failure nothing is left.
     package static func add(_ cable: CablePlan, to namespace: PinnedNamespace) throws(NetworkingError) {
         var host = try conversation()
         do throws(NetworkingError) { try connect(namespace, [cable], &host, bringsLoopbackUp: false) } catch {
-            try? remove(cable.insideLink, from: namespace)
-            throw error
+            throw error.followed { () throws(NetworkingError) in try remove(cable.insideLink, from: namespace) }
         }
     }
 

@@ -43,9 +43,7 @@ package struct CgroupConstruction {
             try cgroup.perform(steps)
             return cgroup
         } catch {
-            // The reason for failing is what the caller must hear, not that an empty directory of our name stays.
-            try? Cgroup(mode: layout.mode, branches: branches).removeWhatWasMade()
-            throw error
+            throw error.followed { () throws(CgroupError) in try Cgroup(mode: layout.mode, branches: branches).removeWhatWasMade() }
         }
     }
 

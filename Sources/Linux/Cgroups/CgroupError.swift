@@ -24,6 +24,8 @@ package struct CgroupError: Error, Equatable, Sendable, CustomStringConvertible 
     /// Why it failed, where the kernel did not say.
     package let reason: String
     package let cause: SyscallError?
+    /// What could not be cleaned up afterwards.
+    private var remains = ""
 
     package init(_ code: Code, doing: String, reason: String) {
         self.code = code
@@ -42,7 +44,19 @@ package struct CgroupError: Error, Equatable, Sendable, CustomStringConvertible 
     /// Whether the caller may not do it.
     package var lacksRights: Bool { [EACCES, EPERM, EROFS].contains(cause?.errno) }
 
-    package var description: String { "\(doing): \(cause?.description ?? reason)" }
+    package var description: String { "\(doing): \(cause?.description ?? reason)\(remains)" }
+
+    /// This error, with what `cleanup` could not take away behind it.
+    func followed(by cleanup: () throws(CgroupError) -> Void) -> CgroupError {
+        do throws(CgroupError) {
+            try cleanup()
+            return self
+        } catch {
+            var result = self
+            result.remains += " (and \(error))"
+            return result
+        }
+    }
 }
 
 /// Runs kernel calls, putting what was being done in front of a refusal.

@@ -17,22 +17,29 @@ struct CgroupMaker {
     /// Makes the directory and readies it for processes and for the limits of `steps`.
     func make(for steps: [CgroupStep], mode: CgroupLayout.Mode) throws(CgroupError) -> Cgroup.Branch {
         let path = relativePath(of: components)
-        return try doing("create cgroup \(hierarchy.root.path.string)/\(path)") { () throws(SyscallError) in
-            let depth = try makeDirectories()
-            let place = CgroupRecord.Place(
-                version: hierarchy.version, names: hierarchy.names, mountPoint: hierarchy.root.path.string, path: path, foundDepth: depth)
-            do throws(SyscallError) {
+        let what = "create cgroup \(hierarchy.root.path.string)/\(path)"
+        let depth = try doing(what) { () throws(SyscallError) in try makeDirectories() }
+        let place = CgroupRecord.Place(
+            version: hierarchy.version, names: hierarchy.names, mountPoint: hierarchy.root.path.string, path: path, foundDepth: depth)
+        do throws(CgroupError) {
+            let branch = try doing(what) { () throws(SyscallError) in
                 let leaf = try hierarchy.root.open(path)
                 if hierarchy.has(.cpuset) { try fillCpuset(from: depth) }
                 return Cgroup.Branch(place: place, root: hierarchy.root, leaf: leaf)
-            } catch {
-                for end in stride(from: components.count, to: depth, by: -1) {
-                    try? removeDirectory(FilePath(relativePath(of: components[..<end])), at: hierarchy.root.number)
-                }
-                throw error
+            }
+            return try branch.enablingControllers(for: steps, mode: mode)
+        } catch { throw error.followed { () throws(CgroupError) in try removeDirectories(above: depth) } }
+    }
+
+    /// Takes away what `makeDirectories` made; a parent that others have come to use stays.
+    private func removeDirectories(above depth: Int) throws(CgroupError) {
+        for end in stride(from: components.count, to: depth, by: -1) {
+            let path = relativePath(of: components[..<end])
+            do throws(SyscallError) { try removeDirectory(FilePath(path), at: hierarchy.root.number) } catch {
+                if [EBUSY, ENOTEMPTY].contains(error.errno) && end < components.count { return }
+                if error.errno != ENOENT { throw CgroupError(doing: "delete cgroup \(hierarchy.root.path.string)/\(path)", cause: error) }
             }
         }
-        .enablingControllers(for: steps, mode: mode)
     }
 
     /// - Returns: how many components existed.

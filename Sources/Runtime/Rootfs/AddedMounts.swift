@@ -51,8 +51,10 @@ extension RootfsBuilder {
             try prepare(cgroup: [])
             try complete()
         } catch {
-            // What went wrong first is what the caller must hear.
-            for destination in mountedDestinations { try? unmountFromContainer([destination]) }
+            var error = error
+            for destination in mountedDestinations.reversed() {
+                error = error.followed { () throws(RootfsError) in try unmountFromContainer([destination]) }
+            }
             throw error
         }
     }

@@ -19,6 +19,8 @@ package struct RootfsError: Error, Equatable, Sendable, CustomStringConvertible 
     /// What is wrong, where no kernel call says so.
     package let problem: String
     package let cause: SyscallError?
+    /// What could not be cleaned up afterwards.
+    private var remains = ""
 
     init(_ code: Code, _ step: String, _ problem: String) {
         self.code = code
@@ -34,7 +36,21 @@ package struct RootfsError: Error, Equatable, Sendable, CustomStringConvertible 
         self.cause = cause
     }
 
-    package var description: String {
+    package var description: String { text + remains }
+
+    /// This error, with what `cleanup` could not take away behind it.
+    func followed(by cleanup: () throws(RootfsError) -> Void) -> RootfsError {
+        do throws(RootfsError) {
+            try cleanup()
+            return self
+        } catch {
+            var result = self
+            result.remains += " (and \(error))"
+            return result
+        }
+    }
+
+    private var text: String {
         guard let cause else { return "\(step): \(problem)" }
         let what = "\(step): \(errnoName(cause.errno)) (\(cause.errno))"
         if cause.errno == ENOSYS { return "\(what), \(cause.call)\(cause.requirement)" }

@@ -40,7 +40,8 @@ enum Leftovers {
             throw .system("clean up after container \(id)", error)
         }
         try Bundle.remove(paths)
-        PinnedNamespace(path: services.networks.settings.namespaces.appending(id.text)).remove()
+        let namespace = PinnedNamespace(path: services.networks.settings.namespaces.appending(id.text))
+        do throws(NetworkingError) { try namespace.remove() } catch { throw .system("clean up after container \(id)", error) }
     }
 
     /// Whether a shim's directory, a bundle or a network is there.

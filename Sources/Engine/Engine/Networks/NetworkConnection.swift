@@ -136,9 +136,8 @@ extension Networks {
                 try firewall.exchange(removing: before, adding: after)
                 try Sandbox.setRoutes(routes, in: namespace)
             } catch {
-                try? Sandbox.remove(plan.insideLink, from: namespace)
-                try? firewall.exchange(removing: after, adding: before)
-                throw error
+                throw error.followed { () throws(NetworkingError) in try Sandbox.remove(plan.insideLink, from: namespace) }
+                    .followed { () throws(NetworkingError) in try firewall.exchange(removing: after, adding: before) }
             }
         }
         do throws(EngineError) { try await announce(attachment, of: id) } catch {

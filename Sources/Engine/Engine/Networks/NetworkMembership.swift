@@ -137,16 +137,17 @@ extension Networks {
             try await onThread { () throws(NetworkingError) in
                 try Sandbox.make(namespace, cables: cables)
                 failpoint(.startNamespaceMade)
-                do throws(NetworkingError) { try firewall.add(part) } catch {
-                    namespace.remove()
-                    throw error
-                }
+                do throws(NetworkingError) { try firewall.add(part) } catch { throw error.followed(by: namespace.remove) }
             }
             do throws(EngineError) { try await announce(attachment, of: id) } catch {
-                try? await onThread { () throws(NetworkingError) in
-                    namespace.remove()
-                    try firewall.remove(part)
-                }
+                do throws(EngineError) {
+                    try await onThread { () throws(NetworkingError) in
+                        var failure: NetworkingError?
+                        NetworkingError.collect(in: &failure, namespace.remove)
+                        NetworkingError.collect(in: &failure) { () throws(NetworkingError) in try firewall.remove(part) }
+                        if let failure { throw failure }
+                    }
+                } catch let second { throw EngineError(error.code, "\(error.message) (and \(second.message))", cause: error) }
                 throw error
             }
         } catch { throw EngineError(error.code, "failed to set up container networking: \(error.message)", cause: error) }
@@ -164,12 +165,16 @@ extension Networks {
         await silence(id)
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
-                namespace.remove()
+                var failure: NetworkingError?
+                NetworkingError.collect(in: &failure, namespace.remove)
                 failpoint(.stopNamespaceRemoved)
-                try firewall.remove(part)
+                NetworkingError.collect(in: &failure) { () throws(NetworkingError) in try firewall.remove(part) }
                 failpoint(.stopFirewallClosed)
                 // They would go with the namespace, which the kernel takes down in its own time, behind those of everybody else.
-                for cable in cables { try HostNetwork.removeLink(cable) }
+                for cable in cables {
+                    NetworkingError.collect(in: &failure) { () throws(NetworkingError) in try HostNetwork.removeLink(cable) }
+                }
+                if let failure { throw failure }
             }
         } catch { logger.error("take the network of container \(id) away: \(error)") }
         release(attachment, of: id)

@@ -1,4 +1,5 @@
 internal import LinuxSyscalls
+internal import Networking
 internal import SystemPackage
 
 /// What the daemon was told of networks, and what follows from where it lives.
@@ -24,8 +25,10 @@ struct NetworkSettingsOfDaemon: Sendable {
     var madeLinks: MadeLinks { MadeLinks(folder: execRoot.appending("bridges")) }
 
     /// Notes that it was us who made this host forward packets: others' stay where they were, as long as the host runs.
-    func rememberForwarding() {
-        do throws(SyscallError) { _ = try openFile(mark, [.writeOnly, .create], mode: 0o600) } catch {}
+    func rememberForwarding() throws(NetworkingError) {
+        do throws(SyscallError) { _ = try openFile(mark, [.writeOnly, .create], mode: 0o600) } catch {
+            throw NetworkingError(.kernel, "note that this host forwards packets for us: \(error)")
+        }
     }
 
     var madeHostForward: Bool { (try? fileStatus(mark)) != nil }

@@ -180,7 +180,7 @@ actor Networks {
         try await onThread { () throws(NetworkingError) in
             if try !HostNetwork.hasLink(bridge.link) { try settings.madeLinks.note(bridge.link) }
             try HostNetwork.makeBridge(bridge)
-            for family in families where try HostNetwork.forwardPackets(family) { settings.rememberForwarding() }
+            for family in families where try HostNetwork.forwardPackets(family) { try settings.rememberForwarding() }
         }
     }
 
