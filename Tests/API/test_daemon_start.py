@@ -109,3 +109,16 @@ def test_a_daemon_that_cannot_start_leaves_no_socket(folder):
                           capture_output=True, text=True, timeout=20, check=False)
     assert said.returncode == 1 and "nosuch" in said.stderr
     assert not os.path.exists(f"{folder}/a.sock") and not os.path.exists(f"{folder}/group/b.sock")
+
+
+def test_copies_in_the_place_of_overlays_are_told(folder):
+    """On a file system that cannot be an overlay's upper layer, an overlay's own say."""
+    script = (f"mkdir -p {folder}/data {folder}/o && mount -t tmpfs tmpfs {folder}/o && mkdir {folder}/o/u {folder}/o/w {folder}/o/l && "
+              f"mount -t overlay overlay -o lowerdir={folder}/o/l,upperdir={folder}/o/u,workdir={folder}/o/w {folder}/data && exec \"$@\"")
+    daemon = Daemon(folder).start(under=["unshare", "-m", "sh", "-c", script, "sh"])
+    _, info = api(daemon, "GET", "/info", expect=200)
+    assert info["Driver"] == "copy"
+    assert [line for line in info["Warnings"] if line.startswith("WARNING: overlayfs is not used, so every container has a whole copy")]
+    assert "overlayfs is not used" in daemon.log()
+    assert daemon.stop() == 0
+    daemon.forget_network()

@@ -23,6 +23,9 @@ struct Restoration {
         try await services.volumes.open()
         do throws(ImageError) { try await services.images.start(containers: Set(records.map(\.id))) } catch { throw EngineError(error) }
         failpoint(.restoreImagesStarted)
+        if let reason = services.images.storageFallbackReason {
+            services.logger.warning("overlayfs is not used, so every container has a whole copy of its image: \(reason)")
+        }
         var restored: [Container] = []
         for record in records {
             do throws(EngineError) {

@@ -148,6 +148,9 @@ extension ContainerEngine {
         var warnings: [String] = []
         if !parts.host.facts.countsSwap { warnings.append("WARNING: No swap limit support") }
         if !parts.host.forwardsIPv4 { warnings.append("WARNING: IPv4 forwarding is disabled") }
+        if let reason = parts.services.images.storageFallbackReason {
+            warnings.append("WARNING: overlayfs is not used, so every container has a whole copy of its image: \(reason)")
+        }
         return warnings
     }
 
