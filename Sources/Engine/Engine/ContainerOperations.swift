@@ -63,7 +63,7 @@ extension ContainerEngine {
     /// - Parameter volumes: those of its volumes that nobody named, too.
     /// - Parameter link: only a link of the legacy bridge, which is refused.
     package func removeContainer(_ name: String, force: Bool, volumes: Bool, link: Bool) async throws(EngineError) {
-        if link { throw Refusal.notYet("removing a link", comesWith: "networks") }
+        if link { throw Refusal.notYet("removing a link") }
         try await container(name).remove(force: force, withVolumes: volumes)
     }
 

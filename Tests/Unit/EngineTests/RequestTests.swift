@@ -10,6 +10,7 @@ import Testing
         "what is not served yet is refused by its name",
         arguments: [
             ("HostConfig.LogConfig.Type", { @Sendable (r: inout ContainerCreateRequest) in r.hostConfig.logConfig.type = "syslog" }),
+            ("HostConfig.Cgroup", { $0.hostConfig.cgroup = "container:x" }), ("HostConfig.CpuCount", { $0.hostConfig.cpuCount = 2 }),
             ("Config.NetworkDisabled", { $0.config.networkDisabled = true }),
         ] as [(String, @Sendable (inout ContainerCreateRequest) -> Void)])
     func refusals(field: String, change: @Sendable (inout ContainerCreateRequest) -> Void) {
@@ -17,7 +18,7 @@ import Testing
         change(&request)
         let refused = refusal { try Refusal.check(request) }
         #expect(refused?.code == .notImplemented)
-        #expect(refused?.message.hasPrefix("\(field) is not supported yet: it comes with ") == true)
+        #expect(refused?.message == "\(field) is not supported yet")
     }
 
     @Test("what docker's own command line always sends is accepted")
@@ -114,6 +115,6 @@ import Testing
         arguments: [("SIGTERM", 15), ("term", 15), ("9", 9), ("RTMIN+3", 37), ("SIGRTMAX", 64), ("rtmax-1", 63)] as [(String, UInt32)])
     func signals(text: String, number: UInt32) throws { #expect(try SignalNames.number(of: text) == number) }
 
-    @Test("what is no signal is refused", arguments: ["", "0", "65", "SIGFOO", "RTMIN+31", "RTMIN3"])
+    @Test("what is no signal is refused", arguments: ["", "0", "65", "SIGFOO", "RTMIN+31", "RTMIN3", "RTMIN-1", "RTMAX+1", "RTMIN++3", "+9"])
     func badSignals(text: String) { #expect(refusal { _ = try SignalNames.number(of: text) }?.message == "invalid signal: \(text)") }
 }

@@ -111,7 +111,7 @@ struct NamePattern: Sendable {
         isAnchoredAtEnd = body.hasSuffix("$")
         if isAnchoredAtEnd { body = body.dropLast() }
         guard text.utf8.count <= Self.maximumByteCount, !body.contains(where: { "\\*+?()[]{}|^$".contains($0) }) else {
-            throw Refusal.notYet("a name filter with the regular expression \"\(text)\"", comesWith: "the rest of the container commands")
+            throw Refusal.notYet("a name filter with the regular expression \"\(text)\"")
         }
         literal = String(body)
     }

@@ -44,10 +44,10 @@ struct BridgeOptions: Equatable, Sendable {
             insidePrefix = text
         }
         for option in NetworkOption.gatewayModes where !["", "nat"].contains(options[option] ?? "") {
-            throw Refusal.notYet("the network option \(option)=\(options[option] ?? "")", comesWith: "routed networks")
+            throw Refusal.notYet("the network option \(option)=\(options[option] ?? "")")
         }
         for option in NetworkOption.sourceAddresses where options[option]?.isEmpty == false {
-            throw Refusal.notYet("the network option \(option)", comesWith: "routed networks")
+            throw Refusal.notYet("the network option \(option)")
         }
     }
 

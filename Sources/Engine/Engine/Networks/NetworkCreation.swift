@@ -118,7 +118,7 @@ enum NetworkPlan {
         if request.ingress { throw EngineError(.invalidParameter, "Ingress network can not be created: this node is not a swarm manager") }
         if request.configOnly || request.configFrom.map({ !$0.network.isEmpty }) == true {
             throw Refusal.notYet(
-                "a network that is a configuration only, or is made from one", comesWith: "swarms")
+                "a network that is a configuration only, or is made from one")
         }
         guard ["", "default"].contains(request.ipam?.driver ?? "") else {
             throw EngineError(.notFound, "could not resolve driver \(request.ipam?.driver ?? "") in registry")

@@ -36,9 +36,7 @@ extension Networks {
         func refusal(_ why: String) -> EngineError {
             EngineError(.invalidParameter, "invalid config for network \(network.name): invalid endpoint settings:\n\(why)")
         }
-        if !endpoint.links.isEmpty && network.document.isPredefined {
-            throw Refusal.notYet("EndpointSettings.Links", comesWith: "the rest of the network options")
-        }
+        if !endpoint.links.isEmpty && network.document.isPredefined { throw Refusal.notYet("EndpointSettings.Links") }
         do throws(EngineError) { _ = try EndpointOptions(endpoint.driverOpts) } catch { throw refusal(error.message) }
         let addresses = endpoint.ipamConfig ?? EndpointIPAMConfig()
         for text in addresses.linkLocalIPs where IPAddress(text)?.isLinkLocal != true {

@@ -19,6 +19,7 @@ enum ContainerChecks {
             throw invalid("invalid Annotations: the empty string is not permitted as an annotation key")
         }
         if !["", "default"].contains(host.isolation) { throw invalid("invalid isolation '\(host.isolation)' on linux") }
+        try checkLinkAddress(document.config)
         try checkNames(host)
         try checkDevices(host)
         try checkStorage(host)
@@ -30,6 +31,10 @@ enum ContainerChecks {
             warnings.append("Links (\(host.links.joined(separator: ", "))) are ignored: containers of one network find each other by name.")
         }
         return warnings
+    }
+
+    private static func checkLinkAddress(_ config: ContainerConfig) throws(EngineError) {
+        if !config.macAddress.isEmpty && MACAddress(config.macAddress) == nil { throw invalid("invalid MAC address: \(config.macAddress)") }
     }
 
     private static func checkDevices(_ host: HostConfig) throws(EngineError) {

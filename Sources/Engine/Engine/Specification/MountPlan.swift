@@ -165,7 +165,7 @@ extension MountPlan {
             if let refusal = error.refusal { throw refusal }
             throw EngineError(.invalidParameter, "invalid mount config for type \(ContainerChecks.quoted(mount.type)): \(error.text)")
         }
-        throw Refusal.notYet("HostConfig.Mounts of type \"\(mount.type)\"", comesWith: "the rest of the container options")
+        throw Refusal.notYet("HostConfig.Mounts of type \"\(mount.type)\"")
     }
 
     private static func bind(_ mount: Mount, _ destination: String) throws(MountFault) -> BindMount {

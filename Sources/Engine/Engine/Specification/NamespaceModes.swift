@@ -48,7 +48,7 @@ struct NamespaceModes: Equatable, Sendable {
         }
         switch host.usernsMode {
         case "", "host": break
-        case "private": throw Refusal.notYet("HostConfig.UsernsMode \"private\"", comesWith: "user namespaces")
+        case "private": throw Refusal.notYet("HostConfig.UsernsMode \"private\"")
         default: throw Self.invalid("user namespace mode", host.usernsMode)
         }
         self.process = process

@@ -45,7 +45,7 @@ struct SecurityOptions: Equatable, Sendable {
             }
         case "apparmor": appArmor = value
         case "label": labels.append(value)
-        case "writable-cgroups": throw Refusal.notYet("HostConfig.SecurityOpt \"\(key)\"", comesWith: "cgroup delegation")
+        case "writable-cgroups": throw Refusal.notYet("HostConfig.SecurityOpt \"\(key)\"")
         default: throw Self.invalid(2, option)
         }
     }
@@ -53,7 +53,7 @@ struct SecurityOptions: Equatable, Sendable {
     /// Refuses what this host would pass over in silence though it matters.
     func check(facts: HostFacts) throws(EngineError) {
         if facts.hasSELinux, let label = labels.first(where: { $0 != "disable" }) {
-            throw Refusal.notYet("HostConfig.SecurityOpt \"label=\(label)\" on a host with SELinux", comesWith: "SELinux labels")
+            throw Refusal.notYet("HostConfig.SecurityOpt \"label=\(label)\" on a host with SELinux")
         }
     }
 
