@@ -32,7 +32,4 @@ public struct APIVersion: Sendable, Hashable, Comparable, CustomStringConvertibl
 
     /// As it is printed.
     public var description: String { "\(major).\(minor)" }
-
-    /// The version that a client and a server speak together: the older of the two.
-    public func negotiated(with other: APIVersion) -> APIVersion { min(self, other) }
 }

@@ -61,9 +61,6 @@ public struct StreamDemultiplexer: Sendable {
     /// Before the first header.
     public init() {}
 
-    /// Whether the stream may end here: between frames.
-    public var isBetweenFrames: Bool { current == nil && header.isEmpty }
-
     /// Takes the next bytes and hands their payloads on, in order, without gathering whole frames.
     /// - Throws: `DocumentError` for a header that is none.
     public mutating func consume(

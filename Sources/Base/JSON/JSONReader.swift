@@ -181,14 +181,6 @@ package struct JSONReader: Sendable {
         try skipValue()
     }
 
-    /// Consumes `null` when that is the next value.
-    package mutating func readNull() throws(JSONError) -> Bool {
-        skipWhitespace()
-        guard peek == UInt8(ascii: "n") else { return false }
-        try scanLiteral("null")
-        return true
-    }
-
     /// Checks that nothing but white space follows the document.
     package mutating func finish() throws(JSONError) {
         skipWhitespace()

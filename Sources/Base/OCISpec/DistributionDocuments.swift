@@ -64,36 +64,3 @@ extension DistributionErrors.Entry {
         }
     }
 }
-
-/// What a token server answers.
-/// - Source: distribution, "Token Authentication Specification".
-public struct RegistryToken: Equatable, Sendable {
-    /// What goes behind `Bearer ` in the header; from `token`, else from `access_token`.
-    public var token: String
-    /// How long it is good for, from the moment it was asked for; 60 where the server does not say.
-    public var expiresInSeconds: Int64
-    /// For further tokens, where the server gives one.
-    public var refreshToken: String?
-
-    /// - Throws: `SpecProblem` where there is no token in it.
-    public static func decode(_ bytes: [UInt8]) throws(SpecProblem) -> RegistryToken {
-        let limits = JSONLimits(maximumBytes: 1 << 20, maximumDepth: 16)
-        return try decodeDocument(bytes, limits: limits) { (reader: inout JSONReader) throws(JSONError) in
-            var token: String?
-            var accessToken: String?
-            var expiry: Int64 = 60
-            var refreshToken: String?
-            try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
-                switch name {
-                case "token": token = try reader.readString()
-                case "access_token": accessToken = try reader.readString()
-                case "expires_in": expiry = max(60, try reader.readInteger())
-                case "refresh_token": refreshToken = try reader.readString()
-                default: try reader.skipValue()
-                }
-            }
-            let text = try reader.require(token?.isEmpty == false ? token : accessToken, "token")
-            return RegistryToken(token: text, expiresInSeconds: expiry, refreshToken: refreshToken)
-        }
-    }
-}

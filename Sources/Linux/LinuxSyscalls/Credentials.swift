@@ -63,11 +63,6 @@ package func dropBoundingCapability(_ number: Int32) throws(SyscallError) {
     try checked("prctl PR_CAPBSET_DROP", "\(number)") { clinux_prctl(24, UInt(number), 0, 0, 0) }
 }
 
-/// Empties the ambient set. - Source: prctl(2), PR_CAP_AMBIENT_CLEAR_ALL, Linux 4.3.
-package func clearAmbientCapabilities() throws(SyscallError) {
-    try checked("prctl PR_CAP_AMBIENT_CLEAR_ALL") { clinux_prctl(47, 4, 0, 0, 0) }
-}
-
 /// Adds a capability, permitted and inheritable already, to the ambient set. - Source: prctl(2), PR_CAP_AMBIENT_RAISE.
 package func raiseAmbientCapability(_ number: Int32) throws(SyscallError) {
     try checked("prctl PR_CAP_AMBIENT_RAISE", "\(number)") { clinux_prctl(47, 2, UInt(number), 0, 0) }

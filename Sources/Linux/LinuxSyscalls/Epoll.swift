@@ -16,8 +16,6 @@ package struct Readiness: OptionSet, Hashable, Sendable {
     package static let failed = Readiness(rawValue: 0x008)
     /// EPOLLHUP, the other end is gone; always waited for.
     package static let hungUp = Readiness(rawValue: 0x010)
-    /// EPOLLRDHUP, the other end of a socket sends no more.
-    package static let peerClosed = Readiness(rawValue: 0x2000)
 }
 
 /// One descriptor that became ready.
@@ -82,9 +80,6 @@ package struct EventCounter: ~Copyable, Sendable {
     package init(owning descriptor: consuming OwnedFD) { self.descriptor = descriptor }
 
     package var number: Int32 { descriptor.number }
-
-    /// Gives up the counter: the caller now owns the descriptor.
-    package consuming func intoDescriptor() -> OwnedFD { descriptor }
 
     /// Adds one. A counter at its end (2⁶⁴ − 2) stays raised, which is what the waiter needs.
     package func raise() {

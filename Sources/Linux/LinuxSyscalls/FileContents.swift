@@ -62,11 +62,6 @@ package func setTimes(of descriptor: Int32, to time: FileTime, subject: String =
     try checked("utimensat", subject) { clinux_futimens(descriptor, time.seconds, time.nanoseconds) }
 }
 
-/// The length of an open file, found by moving its offset to the end. - Source: lseek(2).
-package func seekToEnd(of descriptor: Int32, subject: String = "") throws(SyscallError) -> Int64 {
-    try checked64("lseek", subject) { clinux_lseek(descriptor, 0, SEEK_END) }
-}
-
 /// Moves the offset of an open file. - Source: lseek(2).
 package func seek(_ descriptor: Int32, to offset: Int64, subject: String = "") throws(SyscallError) {
     try checked64("lseek", subject) { clinux_lseek(descriptor, offset, SEEK_SET) }

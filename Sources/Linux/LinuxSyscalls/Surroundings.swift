@@ -24,9 +24,6 @@ package func effectiveGroupID() -> UInt32 { getegid() }
 /// The pid of the calling process, in its own pid namespace. - Source: getpid(2).
 package func processID() -> Int32 { getpid() }
 
-/// The pid of the parent; 0 where it lies outside the pid namespace. - Source: getppid(2).
-package func parentProcessID() -> Int32 { getppid() }
-
 /// Starts a new session without a controlling terminal. - Source: setsid(2).
 package func startSession() throws(SyscallError) { try retryingInterrupted("setsid") { setsid() } }
 

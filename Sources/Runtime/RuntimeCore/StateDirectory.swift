@@ -32,9 +32,6 @@ package struct StateDirectory: ~Copyable {
     static let configurationName = "config.json"
     /// Where init waits for `start`; gone once the program runs.
     static let gateName = "start.sock"
-    /// The compiled filter that `exec` loads too.
-    static let filterName = "seccomp.bpf"
-
     private static let lockTimeoutNanoseconds: Int64 = 2_000_000_000
 
     /// Makes the directory of a new container and locks it: from here on `delete -f` has something to find.

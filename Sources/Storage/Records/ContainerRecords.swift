@@ -68,14 +68,6 @@ package struct ContainerRecords: Sendable {
         }
     }
 
-    /// Containers in one of these states, oldest first.
-    package func inStates(_ states: Set<String>) async throws(RecordsError) -> [ContainerRecord] {
-        try await file.read("list containers by state") { database in
-            try ContainerRow.filter(states.contains(Column("state"))).order(Column("created"), Column("id"))
-                .fetchAll(database).map { try $0.record }
-        }
-    }
-
     /// The container with exactly this id.
     package func find(_ id: ContainerID) async throws(RecordsError) -> ContainerRecord? {
         try await file.read("find container \(id)") { database in try ContainerRow.fetchOne(database, key: id.text)?.record }

@@ -32,7 +32,6 @@ func readImageDocuments(_ bytes: [UInt8]) {
     _ = try? ImageDocument.decode(bytes)
     _ = try? ImageConfiguration.decode(bytes)
     _ = try? DistributionErrors.decode(bytes)
-    _ = try? RegistryToken.decode(bytes)
 }
 
 private enum Scratch {

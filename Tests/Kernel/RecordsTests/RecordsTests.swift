@@ -38,8 +38,6 @@ struct RecordsTests {
             let second = try RecordStore(openingAt: folder + "/engine.sqlite")
             #expect(try await second.containers.all() == [record])
             #expect(try await second.containers.find(named: "web") == record)
-            #expect(try await second.containers.inStates(["running"]) == [record])
-            #expect(try await second.containers.inStates(["exited"]).isEmpty)
             try second.close()
         }
     }

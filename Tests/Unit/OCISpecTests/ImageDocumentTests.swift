@@ -143,7 +143,7 @@ struct ImageDocumentTests {
         #expect(configuration.created?.description == "2024-01-02T03:04:05.678Z")
     }
 
-    @Test("layouts, registries' errors and tokens are read")
+    @Test("layouts and registries' errors are read")
     func others() throws {
         try ImageLayout.checkMarker(ImageLayout.marker)
         #expect(throws: SpecProblem.self) { try ImageLayout.checkMarker(Array(#"{"imageLayoutVersion":"2.0.0"}"#.utf8)) }
@@ -151,7 +151,5 @@ struct ImageDocumentTests {
             Array(#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"Tag":"x"}}]}"#.utf8))
         #expect(errors.description == "manifest unknown: manifest unknown")
         #expect(errors.entries.first?.detail == #"{"Tag":"x"}"#)
-        #expect(try RegistryToken.decode(Array(#"{"token":"","access_token":"t","expires_in":5}"#.utf8)).token == "t")
-        #expect(throws: SpecProblem(field: "token", problem: "is required")) { try RegistryToken.decode(Array("{}".utf8)) }
     }
 }
