@@ -7,7 +7,9 @@ struct DetachKeysTests {
     func parsing() throws {
         #expect(try DetachKeys("").bytes == [16, 17])
         #expect(try DetachKeys("ctrl-a,b,ctrl-@,ctrl-_").bytes == [1, 98, 0, 31])
-        for text in ["ctrl-", "ctrl-1", "ab", "a,,b", "ctrl-A", String(repeating: "a,", count: 32) + "a"] { #expect(throws: DetachKeysError.self) { try DetachKeys(text) } }
+        for text in ["ctrl-", "ctrl-1", "ab", "a,,b", "ctrl-A", String(repeating: "a,", count: 32) + "a"] {
+            #expect(throws: DetachKeysError.self) { try DetachKeys(text) }
+        }
     }
 
     @Test("keys are found across reads, and what only began like them is passed on")

@@ -29,7 +29,8 @@ import Testing
     @Test("A14 a number is digits alone: whatever else could be read as root is a name", arguments: ["+0", "-0", " 0", "0 ", "0x0", "00x"])
     func numbers(word: String) {
         #expect(refusal { _ = try files.resolve(word) }?.message == "unable to find user \(word): no matching entries in passwd file")
-        #expect(refusal { _ = try files.resolve("web:\(word)") }?.message == "unable to find group \(word): no matching entries in group file")
+        #expect(
+            refusal { _ = try files.resolve("web:\(word)") }?.message == "unable to find group \(word): no matching entries in group file")
         #expect(AccountFiles(passwd: Array("sly:x:+0:\(word)::/:\n".utf8)).users.isEmpty)
     }
 

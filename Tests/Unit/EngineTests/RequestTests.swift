@@ -115,6 +115,7 @@ import Testing
         arguments: [("SIGTERM", 15), ("term", 15), ("9", 9), ("RTMIN+3", 37), ("SIGRTMAX", 64), ("rtmax-1", 63)] as [(String, UInt32)])
     func signals(text: String, number: UInt32) throws { #expect(try SignalNames.number(of: text) == number) }
 
-    @Test("what is no signal is refused", arguments: ["", "0", "65", "SIGFOO", "RTMIN+31", "RTMIN3", "RTMIN-1", "RTMAX+1", "RTMIN++3", "+9"])
+    @Test(
+        "what is no signal is refused", arguments: ["", "0", "65", "SIGFOO", "RTMIN+31", "RTMIN3", "RTMIN-1", "RTMAX+1", "RTMIN++3", "+9"])
     func badSignals(text: String) { #expect(refusal { _ = try SignalNames.number(of: text) }?.message == "invalid signal: \(text)") }
 }
