@@ -15,6 +15,11 @@ package enum NativeProbe: Equatable, Sendable {
         /// `127.0.0.1`, `::1`.
         package let address: String
         package let port: UInt16
+
+        package init(address: String, port: UInt16) {
+            self.address = address
+            self.port = port
+        }
     }
 
     /// The longest that is taken.

@@ -1,7 +1,6 @@
+import ShimCore
 import ShimProtocol
 import Testing
-
-@testable import ShimCore
 
 @Suite("Health: what checks come to") struct HealthPlanTests {
     private static let second: UInt64 = 1_000_000_000

@@ -1,7 +1,6 @@
 import Protobuf
+import ShimProtocol
 import Testing
-
-@testable import ShimProtocol
 
 @Suite("Health: addresses of probes") struct NativeProbeTests {
     private func probe(_ text: String) -> NativeProbe? { try? NativeProbe(text) }
