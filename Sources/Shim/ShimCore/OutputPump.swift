@@ -100,7 +100,8 @@ final class OutputPump {
         }
         let outcome = if let stage { try spool.take(from: source, through: stage) } else { try spool.take(from: source) }
         guard case .bytes(let count) = outcome else { return outcome }
-        log.take(count, from: stream)
+        // The log is told last: once it has the bytes, the spool need not have them any more.
+        defer { log.take(count, from: stream) }
         if !sinks.isEmpty { handOn(try spool.last(count)[...]) }
         return outcome
     }

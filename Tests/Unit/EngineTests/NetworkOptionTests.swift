@@ -63,6 +63,7 @@ import Testing
     func leases() throws {
         var resource = NetworkResource()
         resource.driver = "macvlan"
+        resource.enableIPv6 = true
         resource.ipam.config = ["10.0.0.0/30", "10.1.0.0/24", "fd00::/64"].map { subnet in
             var config = IPAMConfig()
             config.subnet = subnet

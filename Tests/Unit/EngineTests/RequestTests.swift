@@ -9,8 +9,8 @@ import Testing
     @Test(
         "what is not served yet is refused by its name",
         arguments: [
-            ("HostConfig.LogConfig.Type", { @Sendable (r: inout ContainerCreateRequest) in r.hostConfig.logConfig.type = "syslog" }),
-            ("HostConfig.Cgroup", { $0.hostConfig.cgroup = "container:x" }), ("HostConfig.CpuCount", { $0.hostConfig.cpuCount = 2 }),
+            ("HostConfig.Cgroup", { @Sendable (r: inout ContainerCreateRequest) in r.hostConfig.cgroup = "container:x" }),
+            ("HostConfig.CpuCount", { $0.hostConfig.cpuCount = 2 }),
             ("Config.NetworkDisabled", { $0.config.networkDisabled = true }),
         ] as [(String, @Sendable (inout ContainerCreateRequest) -> Void)])
     func refusals(field: String, change: @Sendable (inout ContainerCreateRequest) -> Void) {

@@ -3,8 +3,10 @@ internal import ShimProtocol
 
 /// Reads a container's log as one stream over its files, in batches. Not safe for use by two tasks at once.
 struct LogReader: Sendable {
-    /// Text of one batch: what is held in memory for one client.
+    /// Of one batch: what is held in memory for one client.
     static let batchBytes = 131_072
+    /// What a line takes beside its text, however short it is.
+    private static let lineOverheadBytes = 96
 
     private let logPath: String
     private let fileCount: UInt32
@@ -49,7 +51,7 @@ struct LogReader: Sendable {
                     return batch
                 }
                 if let line = line(record) {
-                    bytes += line.bytes.count
+                    bytes += line.bytes.count + Self.lineOverheadBytes
                     batch.lines.append(line)
                 }
             }
