@@ -246,6 +246,23 @@ def cli(request, daemon, workspace):
 
 
 @pytest.fixture
+def net(cli):
+    """A user network, taken away again."""
+    made = []
+
+    def make(name, *flags):
+        cli("network", "create", *flags, name).ok()
+        made.append(name)
+        return name
+
+    yield make
+    if names := cli("ps", "-aq").ok().split():
+        cli("rm", "-f", *names)
+    for name in made:
+        cli("network", "rm", name)
+
+
+@pytest.fixture
 def apus(daemon, workspace):
     return Client("apus", CLIENTS["apus"], daemon.host, workspace)
 

@@ -247,3 +247,11 @@ def examine(daemon, images):
         assert daemon.client("run", "--rm", name, "test", "-s", file).code == 0
         if name.startswith(images[1]):
             api(daemon, "DELETE", f"/images/{name}", expect=200)
+
+
+def test_a_daemon_that_finds_running_containers_has_nothing_to_complain_of(brittle):
+    brittle.client("run", "-d", "--name", "quiet", brittle.image, "sleep", "3600").ok()
+    brittle.kill()
+    brittle.start()
+    assert brittle.client.inspect("quiet", "{{.State.Running}}") == "true"
+    assert not [line for line in brittle.log().splitlines() if " error " in line]

@@ -38,23 +38,6 @@ def servers(daemon):
 
 
 @pytest.fixture
-def net(cli):
-    """A user network, taken away again."""
-    made = []
-
-    def make(name, *flags):
-        cli("network", "create", *flags, name).ok()
-        made.append(name)
-        return name
-
-    yield make
-    if names := cli("ps", "-aq").ok().split():
-        cli("rm", "-f", *names)
-    for name in made:
-        cli("network", "rm", name)
-
-
-@pytest.fixture
 def box(cli, image):
     def run(name, *flags, command=("sleep", "600")):
         return cli("run", "-d", "--name", name, *flags, image, *command).line()

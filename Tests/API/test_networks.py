@@ -31,23 +31,6 @@ def address(cli, name, net="bridge"):
     return cli.inspect(name, f"{{{{(index .NetworkSettings.Networks \"{net}\").IPAddress}}}}")
 
 
-@pytest.fixture
-def net(cli):
-    """A user network, taken away again."""
-    made = []
-
-    def make(name, *flags):
-        cli("network", "create", *flags, name).ok()
-        made.append(name)
-        return name
-
-    yield make
-    if names := cli("ps", "-aq").ok().split():
-        cli("rm", "-f", *names)
-    for name in made:
-        cli("network", "rm", name)
-
-
 def test_G01_the_default_network_is_there_from_the_first_start_and_joined_by_default(cli, image):
     lines = cli("network", "ls", "--format", "{{.Name}} {{.Driver}} {{.Scope}}").ok().split("\n")
     assert {"bridge bridge local", "host host local", "none null local"} <= set(lines)

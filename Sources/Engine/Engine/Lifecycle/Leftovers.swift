@@ -17,8 +17,8 @@ enum Leftovers {
             do throws(SyscallError) {
                 let directory = try openFile(place, [.readOnly, .directory])
                 for entry in try directoryEntries(of: directory, subject: place.string) {
-                    // What is no id was not made by an engine.
-                    if let id = try? ContainerID(entry.name.string) { ids.insert(id) }
+                    // What is no id was not made by an engine; the keeper's socket lies beside the shims' directories.
+                    if entry.type != .socket, let id = try? ContainerID(entry.name.string) { ids.insert(id) }
                 }
             } catch {
                 if error.errno != Errno.noSuchFileOrDirectory.rawValue { throw .system("look for leftovers", error) }
