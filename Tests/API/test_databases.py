@@ -10,7 +10,6 @@ import pytest
 
 import oci_images
 from processes import wait_until
-from test_networks import net  # noqa: F401 (fixture)
 from test_volumes import no_volume_stays  # noqa: F401 (fixture)
 
 

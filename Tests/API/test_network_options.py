@@ -10,7 +10,7 @@ import leaks
 import pytest
 from engine_http import api
 from processes import wait_until
-from test_networks import address, ask, host, lan, net, network, serve  # noqa: F401 (fixtures)
+from test_networks import address, ask, host, lan, network, serve  # noqa: F401 (fixtures)
 from test_ports import fetch, run
 
 
