@@ -31,6 +31,11 @@ extension Client {
         try await document(SystemInfo.self, EngineRequest("GET", "/info"))
     }
 
+    /// `GET /system/df`.
+    public func diskUsage() async throws -> SystemDiskUsage {
+        try await document(SystemDiskUsage.self, EngineRequest("GET", "/system/df"))
+    }
+
     /// `GET /containers/json`.
     /// - Parameter limit: how many of the newest, whatever their state; nil for no limit.
     public func containers(all: Bool, limit: Int?, withSizes: Bool, filters: Filters) async throws -> [ContainerSummary] {

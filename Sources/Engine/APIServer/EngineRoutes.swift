@@ -22,6 +22,9 @@ extension EngineRoutes {
             Route(.GET, "/version") { _ in try .document(engine.version()) },
             Route(.GET, "/info") { request in try .document(try await engine.info(), for: request) },
             Route(.GET, "/events", listen),
+            Route(.GET, "/system/df") { request in
+                try .document(try await engine.diskUsage(of: request.query.all("type")), for: request)
+            },
         ]
     }
 

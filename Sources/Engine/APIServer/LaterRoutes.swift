@@ -1,3 +1,4 @@
+internal import EngineAPI
 internal import NIOHTTP1
 
 /// What docker serves and Apus does not yet: refused by name, so that nobody takes it for a wrong path.
@@ -24,15 +25,16 @@ package enum LaterRoutes {
     private static var lookups: [Route] {
         [
             Route(.GET, "/plugins/{*}/json") { throw APIError(.notFound, "plugin \"\($0.name)\" not found") },
+            // Nothing is kept of builds, so a prune finds nothing.
+            Route(.POST, "/build/prune") { _ in try .document(BuildPruneReport()) },
             Route(.POST, "/swarm/leave") { _ in throw APIError(.serviceUnavailable, "This node is not part of a swarm") },
         ]
     }
 
     private static let table: [(subject: String, paths: String)] = [
-        ("image builds", "/build /build/prune /build/cancel /session /grpc"),
+        ("image builds", "/build /build/cancel /session /grpc"),
         ("image searches", "/images/search"),
         ("registry queries", "/distribution/{*}/json"),
-        ("disk usage reports", "/system/df"),
         ("copies by POST", "/containers/{}/copy"),
         ("attachments by websocket", "/containers/{}/attach/ws"),
         ("checkpoints", "/containers/{}/checkpoints /containers/{}/checkpoints/{}"),

@@ -128,6 +128,22 @@ package final class BlobStore: Sendable {
         return found
     }
 
+    /// What the store takes on the disk: blobs, what has arrived of others, and its folders.
+    package func allocatedBytes() throws(ContentError) -> Int64 {
+        let ingests = root.appending("ingests")
+        let folders = Digest.Algorithm.allCases.map(directory(of:)) + [ingests]
+        var paths = [root, root.appending("version"), root.appending("blobs")]
+        for folder in folders { paths += [folder] + (try names(in: folder)).map { folder.appending($0) } }
+        var total: Int64 = 0
+        for path in paths {
+            do throws(SyscallError) { total += try fileStatus(path).allocatedBytes } catch {
+                // One that was removed meanwhile takes nothing.
+                if error.errno != ENOENT { throw ContentError(.system, doing: "measure", subject: path.string, cause: error) }
+            }
+        }
+        return total
+    }
+
     func names(in directory: FilePath) throws(ContentError) -> [String] {
         try ContentError.wrapping("list", directory.string) { () throws(SyscallError) in
             let opened = try openFile(directory, [.readOnly, .directory])

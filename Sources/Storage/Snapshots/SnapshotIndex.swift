@@ -131,6 +131,23 @@ extension SnapshotStore {
         }
     }
 
+    /// What all layers take: their trees as measured when they were committed, and the folder and `info` of each.
+    func layersAllocatedBytes() throws(SnapshotError) -> Int64 {
+        let layers = index.withLock { $0.layers.map { (chain: $0.key, bytes: $0.value.usage.bytes) } }
+        return try SnapshotError.wrapping("measure layers", root.string) { () throws(SyscallError) in
+            var total = try fileStatus(root.appending("layers")).allocatedBytes
+            for layer in layers {
+                let path = path(ofLayer: layer.chain)
+                do throws(SyscallError) {
+                    total += layer.bytes + (try fileStatus(path).allocatedBytes) + (try fileStatus(path.appending("info")).allocatedBytes)
+                } catch  where error.errno == ENOENT {
+                    // One that was removed meanwhile takes nothing.
+                }
+            }
+            return total
+        }
+    }
+
     // MARK: Snapshots on layers
 
     /// Makes the directory of a writable snapshot. `fill` gets the path of its empty `fs`; the link to the parent comes last and marks

@@ -122,6 +122,9 @@ package protocol Snapshotter: Sendable {
     /// What a layer takes, as measured when it was committed.
     func usage(ofLayer chain: Digest) throws(SnapshotError) -> SnapshotUsage
 
+    /// What all layers take on the disk, with what is kept beside each.
+    func layersAllocatedBytes() throws(SnapshotError) -> Int64
+
     /// All snapshots, in no order.
     func list() -> [SnapshotInfo]
 }

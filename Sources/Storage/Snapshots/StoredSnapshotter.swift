@@ -69,5 +69,7 @@ extension StoredSnapshotter {
 
     func usage(ofLayer chain: Digest) throws(SnapshotError) -> SnapshotUsage { try store.layer(chain).usage }
 
+    func layersAllocatedBytes() throws(SnapshotError) -> Int64 { try store.layersAllocatedBytes() }
+
     func list() -> [SnapshotInfo] { store.list() }
 }

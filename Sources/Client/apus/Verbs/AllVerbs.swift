@@ -1,14 +1,14 @@
 /// Every verb: the table from which the command line, help pages and groups are made.
 package let allVerbs: [Verb] =
     [
-        attachVerb, commitVerb, containerInspectVerb, containerPruneVerb, createVerb, diffVerb, eventsVerb, execVerb, exportVerb,
+        attachVerb, commitVerb, containerInspectVerb, containerPruneVerb, createVerb, dfVerb, diffVerb, eventsVerb, execVerb, exportVerb,
         historyVerb, imageInspectVerb, imagePruneVerb, imagesVerb, importVerb, infoVerb, inspectVerb, killVerb, loadVerb, loginVerb,
         logoutVerb, logsVerb, pauseVerb, portVerb, psVerb, pullVerb, pushVerb, renameVerb, restartVerb, rmVerb, rmiVerb, runVerb,
-        saveVerb, startVerb, statsVerb, stopVerb, tagVerb, topVerb, unpauseVerb, updateVerb, versionVerb, volumeCreateVerb,
+        saveVerb, startVerb, statsVerb, stopVerb, systemPruneVerb, tagVerb, topVerb, unpauseVerb, updateVerb, versionVerb, volumeCreateVerb,
         volumeInspectVerb, volumeListVerb, volumePruneVerb, volumeRemoveVerb, waitVerb,
     ] + networkVerbs + volumeTransferVerbs
 
 /// Docker's verbs that this program will learn, so that their names get a better answer than "unknown command".
 let laterVerbs: Set<String> = [
-    "build", "builder", "buildx", "compose", "context", "cp", "df", "manifest", "plugin", "prune", "search", "system",
+    "build", "builder", "buildx", "compose", "context", "cp", "manifest", "plugin", "search",
 ]

@@ -56,7 +56,7 @@ func filters(_ texts: [String]) throws(UsageError) -> Filters {
     return Filters(values)
 }
 
-private let containerColumns = [
+let containerColumns = [
     Column("Command", "COMMAND"), Column("CreatedAt", "CREATED AT"), Column("ID", "CONTAINER ID"), Column("Image", "IMAGE"),
     Column("Labels", "LABELS"), Column("LocalVolumes", "LOCAL VOLUMES"), Column("Mounts", "MOUNTS"), Column("Names", "NAMES"),
     Column("Networks", "NETWORKS"), Column("Platform", "PLATFORM"), Column("Ports", "PORTS"), Column("RunningFor", "CREATED"),
@@ -64,14 +64,16 @@ private let containerColumns = [
     Column("State", "STATE"), Column("Status", "STATUS"),
 ]
 
-private func containerRow(_ container: ContainerSummary, now: Int64, isWhole: Bool) -> TemplateValue {
+/// - Parameter showsVirtualSize: whether the size with the image stands behind what was written.
+func containerRow(_ container: ContainerSummary, now: Int64, isWhole: Bool, showsVirtualSize: Bool = true) -> TemplateValue {
     let names = container.names.map { $0.hasPrefix("/") ? String($0.dropFirst()) : $0 }
     let command = goQuoted(isWhole ? container.command : shortened(container.command, to: 20))
     let mounts = container.mounts.map { $0.name.isEmpty ? $0.source : $0.name }.map { isWhole ? $0 : shortened($0, to: 15) }
     let volumes = container.mounts.filter { $0.driver == "local" }.count
     let size =
         container.sizeReadWrite.map { written in
-            humanSize(written) + (container.sizeRootFilesystem.map { " (virtual \(humanSize($0)))" } ?? "")
+            humanSize(written)
+                + (container.sizeRootFilesystem.flatMap { showsVirtualSize ? $0 : nil }.map { " (virtual \(humanSize($0)))" } ?? "")
         } ?? "0B"
     let fields: [(String, String)] = [
         ("Command", command), ("CreatedAt", tableTime(seconds: container.created)),

@@ -28,14 +28,14 @@ let imagesVerb = Verb(
     return 0
 }
 
-private let imageColumns = [
+let imageColumns = [
     Column("Containers", "CONTAINERS"), Column("CreatedAt", "CREATED AT"), Column("CreatedSince", "CREATED"),
     Column("Digest", "DIGEST"), Column("ID", "IMAGE ID"), Column("Repository", "REPOSITORY"), Column("SharedSize", "SHARED SIZE"),
     Column("Size", "SIZE"), Column("Tag", "TAG"), Column("UniqueSize", "UNIQUE SIZE"), Column("VirtualSize", "VIRTUAL SIZE"),
 ]
 
 /// One row a name: a tag, or a digest of a repository that has no tag here; one row for an image without any.
-private func imageRows(_ image: ImageSummary, now: Int64, isWhole: Bool, withDigests: Bool) -> [TemplateValue] {
+func imageRows(_ image: ImageSummary, now: Int64, isWhole: Bool, withDigests: Bool) -> [TemplateValue] {
     let digests = Dictionary(
         image.repoDigests.map { splitOnce($0, at: "@") }.map { ($0, $1 ?? "") }, uniquingKeysWith: { first, _ in first })
     var names: [(repository: String, tag: String, digest: String)] = image.repoTags.filter { $0 != "<none>:<none>" }.map { name in

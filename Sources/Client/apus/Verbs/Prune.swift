@@ -27,9 +27,13 @@ let imagePruneVerb = Verb(
     guard isConfirmed(invocation, warning) else { return 0 }
     let wanted = try filters(invocation.arguments.list("filter") + ["dangling=\(!takesAll)"])
     let report = try await invocation.environment.client.pruneImages(filters: wanted)
-    let lines = report.imagesDeleted.map { $0.untagged.isEmpty ? "deleted: \($0.deleted)" : "untagged: \($0.untagged)" }
-    say("Deleted Images:", lines, reclaimedBytes: Int64(clamping: report.spaceReclaimed))
+    say("Deleted Images:", report.imagesDeleted.map(deletionLine), reclaimedBytes: Int64(clamping: report.spaceReclaimed))
     return 0
+}
+
+/// What a prune says of one name or image.
+func deletionLine(_ item: ImageDeleteItem) -> String {
+    item.untagged.isEmpty ? "deleted: \(item.deleted)" : "untagged: \(item.untagged)"
 }
 
 let pruneFlags = [

@@ -42,17 +42,19 @@ let volumeListVerb = Verb(
     return 0
 }
 
-private let volumeColumns = [
+let volumeColumns = [
     Column("Availability", "AVAILABILITY"), Column("Driver", "DRIVER"), Column("Group", "GROUP"), Column("Labels", "LABELS"),
     Column("Links", "LINKS"), Column("Mountpoint", "MOUNTPOINT"), Column("Name", "VOLUME NAME"), Column("Scope", "SCOPE"),
     Column("Size", "SIZE"), Column("Status", "STATUS"),
 ]
 
-private func volumeRow(_ volume: Volume) -> TemplateValue {
+func volumeRow(_ volume: Volume) -> TemplateValue {
     let labels = volume.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
     let fields = [
-        ("Availability", "N/A"), ("Driver", volume.driver), ("Group", "N/A"), ("Labels", labels), ("Links", "N/A"),
-        ("Mountpoint", volume.mountpoint), ("Name", volume.name), ("Scope", volume.scope), ("Size", "N/A"), ("Status", "N/A"),
+        ("Availability", "N/A"), ("Driver", volume.driver), ("Group", "N/A"), ("Labels", labels),
+        ("Links", volume.usageData.map { String($0.refCount) } ?? "N/A"),
+        ("Mountpoint", volume.mountpoint), ("Name", volume.name), ("Scope", volume.scope),
+        ("Size", volume.usageData.map { humanSize($0.size, digits: 4) } ?? "N/A"), ("Status", "N/A"),
     ]
     return .map(fields.map { .init($0.0, .text(printable($0.1))) })
 }

@@ -1,7 +1,7 @@
 internal import LinuxSyscalls
 internal import SystemPackage
 
-/// How much a container has written, as Docker counts it: the sizes of its files, each once, without directories.
+/// How much a container has written, as Docker counts it: its files, each once, without directories.
 struct WrittenSize {
     /// Directories in one another; what lies deeper is not counted.
     private static let depthLimit = 2048
@@ -22,11 +22,21 @@ struct WrittenSize {
         let inode: UInt64
     }
 
+    /// What counts of a file.
+    enum Measure: Sendable {
+        /// Its size, as `ls` shows it.
+        case sizes
+        /// The blocks that it takes, as `du` shows them.
+        case blocks
+    }
+
     private(set) var bytes: Int64 = 0
     private var counted: Set<FileID> = []
+    private let measure: Measure
 
     /// Counts what lies below a directory. Blocks.
-    init(below path: FilePath) throws(SyscallError) {
+    init(below path: FilePath, measure: Measure = .sizes) throws(SyscallError) {
+        self.measure = measure
         var levels = [try Level(try openFile(path, [.readOnly, .directory]))]
         while let level = levels.last {
             guard let name = level.names.popFirst() else {
@@ -49,8 +59,9 @@ struct WrittenSize {
 
     private mutating func add(_ status: FileStatus) {
         let isNew = status.linkCount < 2 || counted.insert(FileID(fileSystem: status.fileSystem, inode: status.inode)).inserted
-        guard isNew, status.sizeBytes > 0 else { return }
-        let (sum, overflow) = bytes.addingReportingOverflow(status.sizeBytes)
+        let more = measure == .sizes ? status.sizeBytes : status.allocatedBytes
+        guard isNew, more > 0 else { return }
+        let (sum, overflow) = bytes.addingReportingOverflow(more)
         bytes = overflow ? .max : sum
     }
 }

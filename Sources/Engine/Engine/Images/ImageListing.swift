@@ -26,7 +26,7 @@ struct ImageListing {
             }
         } catch { throw EngineError(error) }
         for text in filters["until"] {
-            let limit = try Self.moment(text)
+            let limit = try PruneFilter.moment(text)
             images.removeAll { $0.image.created >= limit }
         }
         if let dangling = try flag("dangling") { images.removeAll { ($0.tags.isEmpty) != dangling } }
@@ -60,14 +60,6 @@ struct ImageListing {
         line.created = image.image.created.seconds
         line.size = Int64(clamping: image.image.size.bytes)
         return line
-    }
-
-    /// A moment in RFC 3339, or in seconds since 1970.
-    static func moment(_ text: String) throws(EngineError) -> Timestamp {
-        if let moment = try? Timestamp(text) { return moment }
-        do throws(InvalidTimestamp) { return try Timestamp(secondsSinceEpoch: text) } catch {
-            throw EngineError(.invalidParameter, "invalid filter 'until=\(text)'", cause: error)
-        }
     }
 }
 

@@ -5,6 +5,7 @@ internal import Records
 
 extension ContainerEngine {
     /// `POST /images/prune`. Filters: `dangling` (true unless said otherwise), `label`, `label!`, `until`.
+    /// - Throws: `.conflict` while another prune is under way.
     package func pruneImages(filters: Filters) async throws(EngineError) -> ImagesPruneReport {
         if let unknown = filters.unknownKey(besides: ["dangling", "label", "label!", "until"]) {
             throw EngineError(.invalidParameter, "invalid filter '\(unknown)'")
@@ -14,7 +15,15 @@ extension ContainerEngine {
         do throws(DocumentError) { onlyDangling = try filters.flag("dangling") ?? true } catch {
             throw EngineError(.invalidParameter, error.reason, cause: error)
         }
-        let until = try filters["until"].map { text throws(EngineError) in try ImageListing.moment(text) }.min()
+        let until = try filters["until"].map { text throws(EngineError) in try PruneFilter.moment(text) }.min()
+        return try await pruning(.image) { () throws(EngineError) in
+            try await prune(services, onlyDangling: onlyDangling, until: until, filters)
+        }
+    }
+
+    private func prune(
+        _ services: ContainerServices, onlyDangling: Bool, until: Timestamp?, _ filters: Filters
+    ) async throws(EngineError) -> ImagesPruneReport {
         let used = Set(services.index.all.map(\.imageID))
         let images: [NamedImage]
         do throws(ImageError) { images = try await services.images.list() } catch { throw EngineError(error) }

@@ -9,6 +9,8 @@ internal import Snapshots
 struct ContainerListing {
     let parts: ContainerEngine.Parts
     let filters: Filters
+    /// What counts as a container's size.
+    var measure = WrittenSize.Measure.sizes
 
     func run(all: Bool, limit: Int?, size: Bool) async throws(EngineError) -> [ContainerSummary] {
         let filter = try await ContainerFilter(filters, resolvingWith: parts)
@@ -30,7 +32,7 @@ struct ContainerListing {
     }
 
     private func measure(_ container: Container) async throws(EngineError) -> (written: Int64, whole: Int64)? {
-        do throws(EngineError) { return try await ContainerSizes.measure(container, parts) } catch {
+        do throws(EngineError) { return try await ContainerSizes.measure(container, parts, measure) } catch {
             if error.code == .notFound { return nil }
             throw error
         }
@@ -41,7 +43,7 @@ struct ContainerListing {
 enum ContainerSizes {
     /// - Returns: bytes written by the container, and those with its image.
     static func measure(
-        _ container: Container, _ parts: ContainerEngine.Parts
+        _ container: Container, _ parts: ContainerEngine.Parts, _ measure: WrittenSize.Measure = .sizes
     ) async throws(EngineError) -> (written: Int64, whole: Int64) {
         let images = parts.services.images
         let (root, imageBytes): (SnapshotMount?, Int64)
@@ -49,13 +51,13 @@ enum ContainerSizes {
             imageBytes = Int64(clamping: try await images.lookUp(container.imageID.description).image.size.bytes)
             root = try await images.rootMounts(of: container.id).last
         } catch { throw EngineError(error) }
-        let written = try await written(root, by: container, images)
+        let written = try await written(root, by: container, images, measure)
         return (written, written.addingReportingOverflow(imageBytes).partialValue)
     }
 
     /// What is in the writable layer, or, where that is not kept apart, what the snapshot takes.
     private static func written(
-        _ root: SnapshotMount?, by container: Container, _ images: ImageLibrary
+        _ root: SnapshotMount?, by container: Container, _ images: ImageLibrary, _ measure: WrittenSize.Measure
     ) async throws(EngineError) -> Int64 {
         guard let upper = root?.upperDirectory else {
             do throws(ImageError) { return Int64(clamping: try await images.rootUsage(of: container.id).bytes) } catch {
@@ -63,7 +65,9 @@ enum ContainerSizes {
             }
         }
         return try await BlockingWork.run { () throws(EngineError) in
-            do throws(SyscallError) { return try WrittenSize(below: upper).bytes } catch { throw .system("measure \(upper)", error) }
+            do throws(SyscallError) { return try WrittenSize(below: upper, measure: measure).bytes } catch {
+                throw .system("measure \(upper)", error)
+            }
         }
     }
 }

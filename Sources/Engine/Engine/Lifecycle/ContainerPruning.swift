@@ -67,7 +67,7 @@ struct PruneFilter: Sendable {
     }
 
     /// A moment, or how long it is ago.
-    private static func moment(_ text: String) throws(EngineError) -> Timestamp {
+    static func moment(_ text: String) throws(EngineError) -> Timestamp {
         if let ago = SpanText.nanoseconds(text) {
             return Timestamp(unixNanoseconds: Clock.unixNanoseconds.subtractingReportingOverflow(ago).partialValue)
         }
