@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import Dispatch
 internal import Glibc
 package import LinuxSyscalls

@@ -1,8 +1,9 @@
+internal import CoreTypes
 internal import LinuxSyscalls
 package import Netlink
 
 /// Why a network could not be made as asked.
-package struct NetworkingError: Error, Sendable, CustomStringConvertible {
+package struct NetworkingError: ErrorWithAftermath, Sendable {
     package enum Code: Equatable, Sendable {
         /// The kernel refused.
         case kernel
@@ -16,11 +17,12 @@ package struct NetworkingError: Error, Sendable, CustomStringConvertible {
 
     package let code: Code
     /// One sentence.
-    package let message: String
+    package let summary: String
+    package var aftermath: [String] = []
 
-    package init(_ code: Code, _ message: String) {
+    package init(_ code: Code, _ summary: String) {
         self.code = code
-        self.message = message
+        self.summary = summary
     }
 
     package init(_ error: NetlinkError) {
@@ -30,16 +32,6 @@ package struct NetworkingError: Error, Sendable, CustomStringConvertible {
             return
         }
         self.init(.exhausted, "the network is full: a bridge of Linux has at most 1023 ports; make a further network for more containers")
-    }
-
-    package var description: String { message }
-
-    /// This error, with what `cleanup` could not take away behind it.
-    package func followed(by cleanup: () throws(NetworkingError) -> Void) -> NetworkingError {
-        do throws(NetworkingError) {
-            try cleanup()
-            return self
-        } catch { return NetworkingError(code, "\(message) (and \(error.message))") }
     }
 
     /// One of several steps of taking something away: also done where one before failed, and its failure put behind the first.

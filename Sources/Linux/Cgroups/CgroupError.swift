@@ -1,8 +1,9 @@
+internal import CoreTypes
 internal import Glibc
 package import LinuxSyscalls
 
 /// Why a cgroup could not be made, changed, read or removed.
-package struct CgroupError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct CgroupError: ErrorWithAftermath, Equatable, Sendable {
     /// What a caller can tell apart.
     package enum Code: Sendable {
         /// The configuration's cgroup path leads out of the hierarchy or names nothing.
@@ -24,8 +25,7 @@ package struct CgroupError: Error, Equatable, Sendable, CustomStringConvertible 
     /// Why it failed, where the kernel did not say.
     package let reason: String
     package let cause: SyscallError?
-    /// What could not be cleaned up afterwards.
-    private var remains = ""
+    package var aftermath: [String] = []
 
     package init(_ code: Code, doing: String, reason: String) {
         self.code = code
@@ -44,19 +44,7 @@ package struct CgroupError: Error, Equatable, Sendable, CustomStringConvertible 
     /// Whether the caller may not do it.
     package var lacksRights: Bool { [EACCES, EPERM, EROFS].contains(cause?.errno) }
 
-    package var description: String { "\(doing): \(cause?.description ?? reason)\(remains)" }
-
-    /// This error, with what `cleanup` could not take away behind it.
-    func followed(by cleanup: () throws(CgroupError) -> Void) -> CgroupError {
-        do throws(CgroupError) {
-            try cleanup()
-            return self
-        } catch {
-            var result = self
-            result.remains += " (and \(error))"
-            return result
-        }
-    }
+    package var summary: String { "\(doing): \(cause?.description ?? reason)" }
 }
 
 /// Runs kernel calls, putting what was being done in front of a refusal.

@@ -1,3 +1,4 @@
+internal import CoreTypes
 package import JSON
 internal import LinuxSyscalls
 

@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
 package import OCISpec

@@ -1,8 +1,9 @@
+internal import CoreTypes
 internal import Glibc
 package import LinuxSyscalls
 
 /// Why a container's file system could not be set up. Prints as `mount proc onto /proc: EPERM (1)`.
-package struct RootfsError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct RootfsError: ErrorWithAftermath, Equatable, Sendable {
     /// What kind of failure it is.
     package enum Code: String, Sendable {
         /// The configuration asks for what makes no sense or is not allowed.
@@ -19,8 +20,7 @@ package struct RootfsError: Error, Equatable, Sendable, CustomStringConvertible 
     /// What is wrong, where no kernel call says so.
     package let problem: String
     package let cause: SyscallError?
-    /// What could not be cleaned up afterwards.
-    private var remains = ""
+    package var aftermath: [String] = []
 
     init(_ code: Code, _ step: String, _ problem: String) {
         self.code = code
@@ -36,21 +36,7 @@ package struct RootfsError: Error, Equatable, Sendable, CustomStringConvertible 
         self.cause = cause
     }
 
-    package var description: String { text + remains }
-
-    /// This error, with what `cleanup` could not take away behind it.
-    func followed(by cleanup: () throws(RootfsError) -> Void) -> RootfsError {
-        do throws(RootfsError) {
-            try cleanup()
-            return self
-        } catch {
-            var result = self
-            result.remains += " (and \(error))"
-            return result
-        }
-    }
-
-    private var text: String {
+    package var summary: String {
         guard let cause else { return "\(step): \(problem)" }
         let what = "\(step): \(errnoName(cause.errno)) (\(cause.errno))"
         if cause.errno == ENOSYS { return "\(what), \(cause.call)\(cause.requirement)" }

@@ -1,4 +1,5 @@
 package import Cgroups
+internal import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
 package import OCISpec

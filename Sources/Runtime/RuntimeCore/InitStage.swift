@@ -1,4 +1,5 @@
 internal import Cgroups
+internal import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
 internal import Netlink

@@ -1,8 +1,9 @@
+internal import CoreTypes
 package import LinuxSyscalls
 package import OCISpec
 
 /// Why the runtime did not do what it was asked, as one line: what it was doing, on what, and the cause.
-package struct RuntimeError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct RuntimeError: ErrorWithAftermath, Equatable, Sendable {
     package enum Code: UInt8, Sendable, CaseIterable {
         /// The command line asks for something that cannot be.
         case invalidArgument = 1
@@ -29,7 +30,6 @@ package struct RuntimeError: Error, Equatable, Sendable, CustomStringConvertible
     /// What was going on; empty where the cause says it all.
     package let doing: String
     package let cause: String
-    /// What went wrong afterwards, while cleaning up.
     package var aftermath: [String] = []
 
     package init(_ code: Code, doing: String = "", _ cause: String) {
@@ -46,10 +46,7 @@ package struct RuntimeError: Error, Equatable, Sendable, CustomStringConvertible
         self.init(.invalidConfiguration, doing: doing, cause.description)
     }
 
-    package var description: String {
-        let first = doing.isEmpty ? cause : "\(doing): \(cause)"
-        return aftermath.isEmpty ? first : first + "; then " + aftermath.joined(separator: "; then ")
-    }
+    package var summary: String { doing.isEmpty ? cause : "\(doing): \(cause)" }
 }
 
 /// Runs kernel calls and says what they were for when one is refused.
@@ -57,13 +54,4 @@ package func during<Result: ~Copyable>(
     _ doing: @autoclosure () -> String, _ body: () throws(SyscallError) -> Result
 ) throws(RuntimeError) -> Result {
     do { return try body() } catch { throw RuntimeError(doing: doing(), error) }
-}
-
-extension RuntimeError {
-    /// This error, after a cleanup whose own failure is appended to it.
-    func followed(by cleanup: () throws(RuntimeError) -> Void) -> RuntimeError {
-        var error = self
-        do throws(RuntimeError) { try cleanup() } catch let failure { error.aftermath.append(failure.description) }
-        return error
-    }
 }

@@ -70,7 +70,7 @@ extension Networks {
             }
         } catch {
             throw EngineError(
-                error.code == .exhausted ? .system : EngineError(error).code, "failed to set up container networking: \(error.message)",
+                error.code == .exhausted ? .system : EngineError(error).code, "failed to set up container networking: \(error)",
                 cause: error)
         }
         endpoint.macAddress = try Self.macAddress(wishes, joiner, endpoint)

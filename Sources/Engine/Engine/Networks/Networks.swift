@@ -208,6 +208,6 @@ extension EngineError {
             case .addressTaken: .forbidden
             case .invalid: .invalidParameter
             }
-        self.init(code, error.message, cause: error)
+        self.init(code, error.description, cause: error)
     }
 }
