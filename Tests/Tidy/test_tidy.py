@@ -54,6 +54,26 @@ def test_an_import_that_the_table_reaches_passes(line, path):
     assert not findings(tidy.imports, line, path)
 
 
+PAGE = """
+| 1 | `CoreTypes` | Words | none |
+| 1 | `LinuxSyscalls` | Calls | CLinux, libc |
+| 2 | `Rootfs` | Mounts | LinuxSyscalls, CoreTypes |
+| 2 | `EngineAPI` | Documents | CoreTypes, Foundation |
+| 6 | `APIServer` | Routes | EngineAPI, Builder, NIOCore |
+| 7 | `apus-runtime`, `apusd` | Read the command line | their top module |
+"""
+
+
+@pytest.mark.parametrize("row, other, finding", [
+    ("LinuxSyscalls, CoreTypes |", "LinuxSyscalls |", "Rootfs may not import CoreTypes by its row, and does by Package.swift"),
+    ("| EngineAPI, Builder", "| EngineAPI, Rootfs, Builder", "APIServer may not import Rootfs by its line, and does by docs/architecture.md"),
+    ("`EngineAPI` | Documents", "`Engine` | Documents", "EngineAPI has no row"),
+])
+def test_a_row_of_the_architecture_that_the_manifest_does_not_follow_is_found(row, other, finding):
+    assert list(tidy.layers(TABLE, PAGE)) == []
+    assert finding in [found.text for found in tidy.layers(TABLE, PAGE.replace(row, other))]
+
+
 def test_a_file_over_its_limit_is_found_and_a_test_may_be_longer():
     long = "let a = 1\n" * 601
     assert findings(tidy.sizes, long)
@@ -70,6 +90,16 @@ def test_a_function_over_its_limit_is_found():
     assert findings(tidy.functions, function(71)) == ["prepare is over 70 lines"]
     assert not findings(tidy.functions, function(70))
     assert not findings(tidy.functions, function(40) + function(40))
+
+
+@pytest.mark.parametrize("path, first, line, last", [
+    ("Sources/Linux/CLinux/calls.c", "static long apus_call(int number,\n    long argument) {\n", "    argument += 1;\n", "}\n"),
+    ("scripts/measure.py", "class Measure:\n    def run(self):\n", "        self.count += 1\n", ""),
+])
+def test_a_function_of_c_or_python_over_its_limit_is_found(path, first, line, last):
+    declaration = "long apus_other(void);\n" if path.endswith(".c") else ""
+    assert findings(tidy.functions, declaration + first + line * 70 + last, path)
+    assert not findings(tidy.functions, declaration + first + line * 60 + last, path)
 
 
 @pytest.mark.parametrize("line", [

@@ -5,6 +5,7 @@ Each rule is a function from a source file to its findings. A finding that stand
 let through; an exception that no longer matches anything fails the run, so the list only shrinks.
 """
 
+import ast
 import os
 import re
 import subprocess
@@ -115,6 +116,34 @@ def reach(table, module):
     return seen
 
 
+def documented_table(page):
+    """module -> the words of its row's last column in docs/architecture.md; a row may stand for several modules."""
+    table = {}
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if len(cells) == 4 and re.fullmatch(r"\d|T", cells[0]):
+            for name in re.findall(r"`([\w-]+)`", cells[1]):
+                table[name] = set(re.findall(r"[\w-]+", cells[3]))
+    return table
+
+
+def layers(table, page):
+    """Where Package.swift and the table of docs/architecture.md differ in what of ours a module may import."""
+    written = documented_table(page)
+    for module in table:
+        if module not in written:
+            yield Finding("layers", "docs/architecture.md", 1, f"{module} has no row")
+    for module in table.keys() & written.keys():
+        listed = written[module]
+        if "module" in listed:  # "their top module": what an executable starts
+            continue
+        allowed = listed | {used for name in listed for used in reach(written, name)}
+        for used in sorted(table[module] & table.keys() - allowed):
+            yield Finding("layers", "docs/architecture.md", 1, f"{module} may not import {used} by its row, and does by Package.swift")
+        for used in sorted(listed & table.keys() - reach(table, module)):
+            yield Finding("layers", "Package.swift", 1, f"{module} may not import {used} by its line, and does by docs/architecture.md")
+
+
 def imports(source, table):
     allowed = reach(table, source.module) | STANDARD | C_LIBRARY | {"CLinux"}
     if source.module not in FOUNDATION_FREE:
@@ -136,8 +165,42 @@ def sizes(source, table):
 
 
 def functions(source, table):
-    if source.is_generated or not source.path.endswith(".swift"):
+    if source.is_generated:
         return
+    if source.path.endswith(".swift"):
+        yield from swift_functions(source)
+    elif source.path.endswith((".c", ".h")):
+        yield from c_functions(source)
+    else:
+        yield from python_functions(source)
+
+
+def long_function(source, name, first, last):
+    if last - first + 1 > FUNCTION_LINES:
+        yield Finding("function-size", source.path, first, f"{name} is over {FUNCTION_LINES} lines")
+
+
+def python_functions(source):
+    for node in ast.walk(ast.parse("\n".join(source.lines))):
+        if isinstance(node, ast.FunctionDef):
+            yield from long_function(source, node.name, node.lineno, node.end_lineno)
+
+
+def c_functions(source):
+    """A body begins after a line that starts at the margin and ends with the brace at the margin."""
+    start, name = None, ""
+    for number, line in enumerate(source.lines, 1):
+        if start is not None and line.startswith("}"):
+            yield from long_function(source, name, start, number)
+            start = None
+        match = re.match(r"[A-Za-z_].*?(\w+)\(", line)
+        if start is None and match:
+            start, name = number, match.group(1)
+        if start is not None and line.rstrip().endswith(";") and not line.startswith((" ", "\t")):
+            start = None  # a declaration
+
+
+def swift_functions(source):
     start, depth, name = None, 0, ""
     for number, line in source.code():
         if start is None:
@@ -150,8 +213,7 @@ def functions(source, table):
         depth += line.count("{") - line.count("}")
         opened = opened or "{" in line
         if opened and depth <= 0:
-            if number - start + 1 > FUNCTION_LINES:
-                yield Finding("function-size", source.path, start, f"{name} is over {FUNCTION_LINES} lines")
+            yield from long_function(source, name, start, number)
             start = None
         elif not opened and (number - start > 12 or (number > start and re.match(r"\s*(?:}|func|var|let|init|static)", line))):
             start = None  # a requirement of a protocol has no body
@@ -191,6 +253,7 @@ def unsafety(source, table):
 
 
 RULES = [imports, sizes, functions, words, access, unsafety]
+PYTHON_RULES = [sizes, functions]
 
 
 def read(path):
@@ -200,23 +263,31 @@ def read(path):
 
 def tracked():
     listed = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "Sources", "Tests", "Benchmarks"],
+        ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "Sources", "Tests", "Benchmarks", "scripts"],
         check=True, capture_output=True, text=True).stdout.splitlines()
-    return [path for path in listed
-            if path.endswith((".swift", ".c", ".h")) and os.path.exists(os.path.join(ROOT, path))]
+    return [path for path in listed if os.path.exists(os.path.join(ROOT, path))
+            and (path.endswith((".swift", ".c", ".h", ".py")) or (path.startswith("scripts/") and is_python(path)))]
+
+
+def is_python(path):
+    with open(os.path.join(ROOT, path), "rb") as file:
+        return re.match(rb"#!.*python", file.readline()) is not None
 
 
 def check(source, table):
-    return [finding for rule in RULES for finding in rule(source, table)]
+    rules = RULES if source.path.endswith((".swift", ".c", ".h")) else PYTHON_RULES
+    return [finding for rule in rules for finding in rule(source, table)]
 
 
 def main():
     with open(os.path.join(ROOT, "Package.swift"), encoding="utf-8") as file:
         table = layer_table(file.read())
+    with open(os.path.join(ROOT, "docs/architecture.md"), encoding="utf-8") as file:
+        page = file.read()
     with open(EXCEPTIONS, encoding="utf-8") as file:
         excepted = {line.split("#")[0].strip() for line in file} - {""}
     paths = tracked()
-    findings = [finding for path in paths for finding in check(read(path), table)]
+    findings = list(layers(table, page)) + [finding for path in paths for finding in check(read(path), table)]
     used = {finding.key() for finding in findings} & excepted
     broken = [finding for finding in findings if finding.key() not in excepted]
     for finding in broken:
