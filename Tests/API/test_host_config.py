@@ -232,7 +232,7 @@ def test_names_are_added_to_the_files_without_a_network(cli, image):
 
 
 def test_a_parent_of_the_cgroup_is_the_one_asked_for(cli, image):
-    parent = f"apus-test-{os.getpid()}"
+    parent = f"apus-test-{os.getpid()}{os.urandom(2).hex()}"
     identifier = cli("run", "-d", "--cgroup-parent", f"/{parent}", image, "sleep", "60").line()
     try:
         with open(f"/proc/{cli.inspect(identifier, '{{.State.Pid}}')}/cgroup", encoding="utf-8") as file:

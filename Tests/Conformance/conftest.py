@@ -213,7 +213,7 @@ def runtime(request, folder):
 
 NUMBERS = itertools.count()
 # Not the pid alone: another pid namespace on the same machine has the same.
-RUN = f"apus-ct-{os.getpid()}{os.urandom(2).hex()}-"
+RUN = f"apus-ct-{os.environ.get('APUS_RUN') or f'{os.getpid()}{os.urandom(2).hex()}'}-"
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BINARIES = Path(os.environ.get("APUS_BUILD", ROOT / ".build/release"))
 SHIM = BINARIES / "apus-shim"
+# What the cgroups of a run begin with; not the pid alone, which another pid namespace of the machine has too.
+CGROUPS = f"apus-test-{os.getpid()}{os.urandom(2).hex()}"
 TASK, SUPERVISION = "containerd.task.v2.Task", "apus.shim.v1.Shim"
 REQUEST, RESPONSE, DATA = 1, 2, 3
 REMOTE_CLOSED, REMOTE_OPEN, NO_DATA = 1, 2, 4
@@ -259,7 +261,7 @@ class Shim:
             f7=str(self.exit_record), f8=open_stdin, f9=stdin_once, **({"f20": delivery} if delivery else {})))
 
     def make_bundle(self, *args, terminal=False, **changes):
-        make_bundle(self.bundle, args, terminal, f"/apus-test-{os.getpid()}-{self.id}", **changes)
+        make_bundle(self.bundle, args, terminal, f"/{CGROUPS}-{self.id}", **changes)
 
     def task(self, method, **fields):
         return self.connection.call(TASK, method, message(f1=self.id, **fields))

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from shim_client import BINARIES, Shim
+from shim_client import BINARIES, CGROUPS, Shim
 
 # runc beside ours: the same results from both show that the shim holds to the command line, and proves the tests.
 RUNTIMES = {"apus-runtime": BINARIES / "apus-runtime", "runc": Path("/usr/sbin/runc")}
@@ -35,7 +35,7 @@ def shims(request):
         for one in made:
             one.clean()
         left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(folder) in line]
-        groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/apus-test-{os.getpid()}-*")]
+        groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/{CGROUPS}-*")]
         running = processes_below(folder)
         if not left:
             shutil.rmtree(folder)

@@ -1,12 +1,11 @@
 """The shim with a container that runs: held, let go on, measured, limited."""
 import json
-import os
 import time
 from pathlib import Path
 
 import pytest
 from shim_fixtures import shim, shims  # noqa: F401
-from shim_client import FAILED_PRECONDITION, INVALID_ARGUMENT, Refused, alive, any_of, log_text, message, parse, wait_until
+from shim_client import CGROUPS, FAILED_PRECONDITION, INVALID_ARGUMENT, Refused, alive, any_of, log_text, message, parse, wait_until
 
 RUNNING, STOPPED, PAUSED = 2, 3, 4
 RESOURCES = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
@@ -102,7 +101,7 @@ def test_statistics_are_those_of_the_containers_cgroup(shim):
     shim.start()
     wait_until(lambda: lines(shim) == 1, "the work")
     kind, found = metrics(shim)
-    group = Path(f"/sys/fs/cgroup/memory/apus-test-{os.getpid()}-{shim.id}")
+    group = Path(f"/sys/fs/cgroup/memory/{CGROUPS}-{shim.id}")
     if group.exists():
         assert kind == "io.containerd.cgroups.v1.Metrics"
         usage = parse(parse(found[4])[33])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from shim_fixtures import shim, shims  # noqa: F401
-from shim_client import (ALREADY_EXISTS, FAILED_PRECONDITION, NOT_FOUND, SHIM, SUPERVISION, TASK, UNIMPLEMENTED, Connection,
+from shim_client import (ALREADY_EXISTS, CGROUPS, FAILED_PRECONDITION, NOT_FOUND, SHIM, SUPERVISION, TASK, UNIMPLEMENTED, Connection,
                          Refused, alive, log_text, make_bundle, message, parse, wait_until)
 
 
@@ -150,7 +150,7 @@ def test_a_program_that_is_missing_is_the_runtimes_own_words_and_leaves_nothing(
         shim.create()
         shim.start()
     assert "no-such-program" in refused.value.text
-    assert not Path(f"/sys/fs/cgroup/memory/apus-test-{os.getpid()}-{shim.id}").exists() or shim.delete()
+    assert not Path(f"/sys/fs/cgroup/memory/{CGROUPS}-{shim.id}").exists() or shim.delete()
     leftover = [name for name in os.listdir(shim.directory) if name not in ("socket", "pid", "options", "stdout", "stderr", "logged")]
     assert leftover == []
 

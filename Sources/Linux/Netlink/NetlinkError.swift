@@ -28,7 +28,7 @@ package struct NetlinkError: Error, Equatable, Sendable, CustomStringConvertible
     }
 
     package var description: String {
-        guard let cause else { return "\(doing): malformed answer from the kernel" }
-        return words.isEmpty ? "\(doing): \(cause)" : "\(doing): \(cause): \(words)"
+        let failure = code == .malformedAnswer ? "malformed answer from the kernel" : cause?.description ?? ""
+        return [doing, failure, words].filter { !$0.isEmpty }.joined(separator: ": ")
     }
 }
