@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 union place {
@@ -103,4 +104,23 @@ int clinux_send_to(int descriptor, const void *bytes, size_t size, const uint8_t
     socklen_t length = make_place(&place, address, count, port);
     ssize_t sent = sendto(descriptor, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&place, length);
     return sent < 0 ? -errno : (int)sent;
+}
+
+int clinux_send_timeout(int socket, int milliseconds) {
+    struct timeval limit = {milliseconds / 1000, milliseconds % 1000 * 1000};
+    return setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0 ? -errno : 0;
+}
+
+int clinux_connect_bounded(int protocol, const uint8_t *address, size_t count, uint16_t port, int timeout_milliseconds) {
+    if (count != 4 && count != 16) return -EINVAL;
+    union place place;
+    socklen_t length = make_place(&place, address, count, port);
+    int type = protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM;
+    int descriptor = socket(count == 4 ? AF_INET : AF_INET6, type | SOCK_CLOEXEC, protocol);
+    if (descriptor < 0) return -errno;
+    int result = clinux_send_timeout(descriptor, timeout_milliseconds);
+    if (result == 0 && connect(descriptor, (struct sockaddr *)&place, length) < 0) result = errno == EINPROGRESS ? -ETIMEDOUT : -errno;
+    if (result == 0) return descriptor;
+    close(descriptor);
+    return result;
 }

@@ -118,3 +118,20 @@ package func originalPort(of connection: borrowing OwnedFD) throws(SyscallError)
 package func endWriting(to socket: Int32) throws(SyscallError) {
     try retryingInterrupted("shutdown", "descriptor \(socket)") { shutdown(socket, Int32(SHUT_WR)) }
 }
+
+/// Connects to a port of an IPv4 (4 bytes) or IPv6 (16 bytes) address. That, and each send later, waits for at most the timeout.
+/// - Parameter transport: IPPROTO_TCP 6 or IPPROTO_UDP 17.
+/// - Source: connect(2), socket(7), SO_SNDTIMEO.
+package func connectInternetSocket(
+    _ transport: UInt8, address: [UInt8], port: UInt16, timeoutMilliseconds: Int32
+) throws(SyscallError) -> OwnedFD {
+    OwnedFD(
+        owning: try checked("connect", "port \(port)") {
+            unsafe clinux_connect_bounded(Int32(transport), address, address.count, port, timeoutMilliseconds)
+        })
+}
+
+/// Bounds how long a send may wait; past it, it throws EAGAIN. - Source: socket(7), SO_SNDTIMEO.
+package func setSendTimeout(_ milliseconds: Int32, of socket: Int32) throws(SyscallError) {
+    try checked("setsockopt SO_SNDTIMEO") { clinux_send_timeout(socket, milliseconds) }
+}

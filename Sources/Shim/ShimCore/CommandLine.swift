@@ -99,7 +99,7 @@ package struct ShimInvocation: Equatable, Sendable {
             throw ShimError(.invalidRequest, action.rawValue, cause: "needs -directory")
         }
         let id = configuration.id
-        guard !id.isEmpty, id.utf8.count <= 255, id != ".", id != "..", !id.contains("/") else {
+        guard !id.isEmpty, id.utf8.count <= 255, !id.hasPrefix("."), !id.contains("/") else {
             throw ShimError(.invalidRequest, "flag -id \(id)", cause: "not a container's id")
         }
         guard !configuration.namespace.contains("/") else {

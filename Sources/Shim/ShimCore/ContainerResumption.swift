@@ -65,7 +65,7 @@ extension ContainerTask {
     /// Goes on where a killed shim stood.
     func resume(_ resumption: ShimResumption) throws(ShimError) {
         let life = resumption.life
-        openLog { [context] problem in if let problem { context.report("\(problem)") } }
+        openLog(requiresServer: false) { [context] problem in if let problem { context.report("\(problem)") } }
         journal.restore(life)
         restarts = RestartPlan(life.restarts)
         let record = life.processes.first { $0.execID.isEmpty }

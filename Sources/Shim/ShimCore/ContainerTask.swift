@@ -122,7 +122,7 @@ final class ContainerTask {
             first.abandon(error)
             completion(.failure(error))
         }
-        openLog { [self] failure in
+        openLog(requiresServer: true) { [self] failure in
             if let failure { return fail(failure) }
             do throws(ShimError) {
                 // Before anything is made: whoever cleans up after a killed shim knows what to look for.
@@ -157,10 +157,11 @@ final class ContainerTask {
     }
 
     /// Opens the log, if there is one.
-    func openLog(_ completion: @escaping (ShimError?) -> Void) {
+    /// - Parameter requiresServer: refuses where lines are to go to a server that is not there.
+    func openLog(requiresServer: Bool, _ completion: @escaping (ShimError?) -> Void) {
         guard let disk, let log = options.log else { return completion(nil) }
         if log.delivery.compresses { context.pack(log, of: disk) }
-        disk.openLog(log, context.configuration.layout) { problem in
+        disk.openLog(log, context.configuration.layout, requiresServer: requiresServer) { problem in
             completion(problem.map { ShimError(.kernel, "log \(log.path)", cause: $0) })
         }
     }

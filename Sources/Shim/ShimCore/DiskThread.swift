@@ -11,7 +11,7 @@ final class DiskThread {
     /// One piece of work, done in order.
     enum Job: Sendable {
         /// Goes on with what the spools hold up to those places, and the log does not.
-        case openLog(LogConfiguration, SpoolFiles, upTo: StreamCounts)
+        case openLog(LogConfiguration, SpoolFiles, upTo: StreamCounts, requiresServer: Bool)
         /// The next bytes of a stream's spool.
         case output(LogRecord.Stream, unixNanoseconds: Int64, byteCount: Int)
         case endOfStream(LogRecord.Stream, unixNanoseconds: Int64)
@@ -32,6 +32,7 @@ final class DiskThread {
     private var completions: [UInt64: Completion] = [:]
     private var nextNumber: UInt64 = 1
     private var roomWaiters: [() -> Void] = []
+    private var sentWaiters: [() -> Void] = []
     /// Called with the number of each file of the log that is written no more, where such are to be compressed.
     var onRotation: ((UInt64) -> Void)?
     /// Output that may wait for the disk before more of it is dropped; nil where the payload waits.
@@ -58,14 +59,17 @@ final class DiskThread {
     private var queuedByteCount: Int { shared.state.withLock { $0.queuedByteCount } }
 
     /// Opens the log before any output, and writes what a former shim took from the streams and did not write.
-    func openLog(_ configuration: LogConfiguration, _ layout: ShimLayout, _ completion: @escaping Completion) {
+    /// - Parameter requiresServer: refuses where lines are to go to a server that is not there.
+    func openLog(
+        _ configuration: LogConfiguration, _ layout: ShimLayout, requiresServer: Bool, _ completion: @escaping Completion
+    ) {
         if configuration.delivery.isNonBlocking { dropLimitByteCount = Int(clamping: configuration.delivery.bufferByteLimit) }
         do throws(SyscallError) {
             let files = try SpoolFiles(layout)
             let spools = try LogSpools(files)
             self.spools = spools
             // What comes after these is told of piece by piece.
-            submit(.openLog(configuration, files, upTo: spools.byteCounts), completion)
+            submit(.openLog(configuration, files, upTo: spools.byteCounts, requiresServer: requiresServer), completion)
         } catch {
             let problem = "\(error)"
             loop.soon { completion(problem) }
@@ -99,6 +103,14 @@ final class DiskThread {
         untold = [:]
     }
 
+    /// Calls `action` when the server that lines go to has all that is in the log, at the latest after `limit`.
+    func whenSent(limit: Duration, _ action: @escaping () -> Void) {
+        guard let forwarder = shared.state.withLock({ $0.forwarder }), !forwarder.isCaughtUp else { return action() }
+        let once = Once(action)
+        loop.after(limit, once.run)
+        sentWaiters.append(once.run)
+    }
+
     /// Calls `action` once, when there is room again.
     func whenRoom(_ action: @escaping () -> Void) { roomWaiters.append(action) }
 
@@ -126,6 +138,11 @@ final class DiskThread {
         // Also when nothing more comes for a while.
         if hasRoom { tellDrops(unixNanoseconds: unixNanoseconds()) }
         for report in finished { completions.removeValue(forKey: report.number)?(report.problem) }
+        if !sentWaiters.isEmpty, shared.state.withLock({ $0.forwarder?.isCaughtUp ?? true }) {
+            let waiters = sentWaiters
+            sentWaiters = []
+            for waiter in waiters { waiter() }
+        }
         if hasRoom && !roomWaiters.isEmpty {
             let waiters = roomWaiters
             roomWaiters = []
@@ -162,6 +179,8 @@ private final class SharedQueue: Sendable {
         var finished: [FinishedJob] = []
         var droppedByteCount: UInt64 = 0
         var rotated: [UInt64] = []
+        /// There while lines go to a server.
+        var forwarder: LogForwarder?
     }
 
     let state = Mutex(State())
@@ -180,6 +199,9 @@ private final class SharedQueue: Sendable {
 private final class DiskWriter {
     private let shared: SharedQueue
     private var log: LogFile?
+    private var forwarder: LogForwarder?
+    /// Files that are written no more, until the server has what they hold.
+    private var unsentRotated: [UInt64] = []
     private var stdout: SpoolReader?
     private var stderr: SpoolReader?
     /// What of the log's losses is counted already.
@@ -229,7 +251,13 @@ private final class DiskWriter {
     private func perform(_ job: DiskThread.Job) -> String? {
         do throws(SyscallError) {
             switch job {
-            case .openLog(let configuration, let spools, let ends): try open(configuration, spools, ends)
+            case .openLog(let configuration, let spools, let ends, let requiresServer):
+                do throws(SyscallError) {
+                    forwarder = try LogForwarder(configuration, requiresServer: requiresServer) { [shared] in shared.done.raise() }
+                } catch { return "failed to initialize logging driver: \(error)" }
+                let forwarder = forwarder
+                shared.state.withLock { $0.forwarder = forwarder }
+                try open(configuration, spools, ends)
             case .output(.stdout, let time, let count): stdout?.take(count, unixNanoseconds: time) { write($0, $1) }
             case .output(.stderr, let time, let count): stderr?.take(count, unixNanoseconds: time) { write($0, $1) }
             case .endOfStream(let stream, let time):
@@ -263,11 +291,20 @@ private final class DiskWriter {
     private func flush() {
         guard let log else { return }
         log.flush()
-        let rotated = log.takeRotated()
-        if !rotated.isEmpty { shared.state.withLock { $0.rotated += rotated } }
+        forwarder?.wrote(upTo: log.end)
+        noteRotated(log.takeRotated())
         let lost = log.lostByteCount - reportedByteCount
         guard lost > 0 else { return }
         reportedByteCount = log.lostByteCount
         shared.state.withLock { $0.droppedByteCount += lost }
+    }
+    /// Files are compressed once the server has them: it is sent what lies there as it is.
+    private func noteRotated(_ sequences: [UInt64]) {
+        unsentRotated += sequences
+        if unsentRotated.isEmpty { return }
+        let firstUnsent = forwarder?.sequence ?? .max
+        let sent = unsentRotated.filter { $0 < firstUnsent }
+        unsentRotated.removeAll { $0 < firstUnsent }
+        if !sent.isEmpty { shared.state.withLock { $0.rotated += sent } }
     }
 }

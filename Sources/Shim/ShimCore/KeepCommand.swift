@@ -58,7 +58,7 @@ private final class KeeperServer {
             loop.after(Self.retryDelay) { [weak self] in self?.endIfIdle() }
             return
         }
-        try? removeFile(FilePath("/proc/self/fd/\(directory.number)/keeper"))
+        try? removeFile(FilePath("/proc/self/fd/\(directory.number)/\(KeeperSocket.name)"))
         loop.stop()
     }
 

@@ -3,7 +3,8 @@ internal import SystemPackage
 
 /// Where the keeper of an exec root listens: beside the shims' own directories.
 struct KeeperSocket {
-    private static let name = "keeper"
+    /// What no container can be called: ids do not begin with a dot.
+    static let name = ".keeper"
     private static let backlog: Int32 = 4096
     /// How long an answer may take.
     private static let answerMilliseconds: Int32 = 2_000
@@ -46,7 +47,7 @@ struct KeeperSocket {
         try setCloseOnExec(false, of: directory.number)
         defer { try? setCloseOnExec(true, of: directory.number) }
         let arguments = [
-            configuration.executable, "-id", Self.name, "-directory", "/proc/self/fd/\(directory.number)", "-listener",
+            configuration.executable, "-id", "keeper", "-directory", "/proc/self/fd/\(directory.number)", "-listener",
             "\(listener.number)", "keep",
         ]
         _ = try spawnProcess(

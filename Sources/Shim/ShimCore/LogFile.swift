@@ -62,6 +62,9 @@ final class LogFile {
         case torn
     }
 
+    /// Where the next record will be on disk.
+    var end: LogPlace { LogPlace(sequence: sequence, offset: byteCount) }
+
     /// Opens the log, or begins it.
     /// - Parameter progress: where it is noted how far the streams are in the log; what it says is counted on.
     init(_ configuration: LogConfiguration, progress: LogProgressFile) throws(SyscallError) {

@@ -48,9 +48,7 @@ final class LogProgressFile: Sendable {
         guard let bytes = try? readChunk(descriptor.number, at: 0, limitBytes: Self.byteCount), bytes.count == Self.byteCount else {
             return nil
         }
-        let numbers = stride(from: 0, to: Self.byteCount, by: 8).map { start in
-            (0..<8).reduce(UInt64(0)) { $0 | UInt64(bytes[start + $1]) << UInt64($1 * 8) }
-        }
+        let numbers = bytes.littleEndianNumbers
         guard numbers[0] == Self.version else { return nil }
         return LogProgress(
             sequence: numbers[1], byteCount: numbers[2], covered: StreamCounts(stdout: numbers[3], stderr: numbers[4]))
@@ -59,8 +57,21 @@ final class LogProgressFile: Sendable {
     /// One write into one page: it is there whole or not at all, whenever the shim is killed.
     func write(_ progress: LogProgress) {
         let numbers = [Self.version, progress.sequence, progress.byteCount, progress.covered.stdout, progress.covered.stderr]
-        let bytes = numbers.flatMap { number in (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64($0 * 8)) } }
         // A page that this file has cannot be refused; the first one can: then the log is what counts.
-        try? writeAll(bytes.span, at: 0, to: descriptor.number)
+        try? writeAll(numbers.littleEndianBytes.span, at: 0, to: descriptor.number)
     }
+}
+
+extension [UInt8] {
+    /// Whole numbers of eight bytes, little-endian.
+    var littleEndianNumbers: [UInt64] {
+        stride(from: 0, to: count - count % 8, by: 8).map { start in
+            (0..<8).reduce(UInt64(0)) { $0 | UInt64(self[start + $1]) << UInt64($1 * 8) }
+        }
+    }
+}
+
+extension [UInt64] {
+    /// Each in eight bytes, little-endian.
+    var littleEndianBytes: [UInt8] { flatMap { number in (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64($0 * 8)) } } }
 }

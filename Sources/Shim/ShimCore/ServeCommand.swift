@@ -137,6 +137,8 @@ private final class ShimLife {
         let sayFarewell = { [unowned self] in
             if let publisher { publisher.whenDrained(limit: farewellLimit, leave) } else { leave() }
         }
-        context.whenOnDisk(limit: farewellLimit) { [unowned self] in context.whenPacked(limit: farewellLimit, sayFarewell) }
+        context.whenOnDisk(limit: farewellLimit) { [unowned self] in
+            context.whenSent(limit: farewellLimit) { [unowned self] in context.whenPacked(limit: farewellLimit, sayFarewell) }
+        }
     }
 }

@@ -44,6 +44,11 @@ final class ShimContext {
         disk.submit(.nothing) { _ in once.run() }
     }
 
+    /// Calls `action` when a server that the log goes to has all of it, at the latest after `limit`: the rest waits in the files for the next run.
+    func whenSent(limit: Duration, _ action: @escaping () -> Void) {
+        if let disk { disk.whenSent(limit: limit, action) } else { action() }
+    }
+
     /// Has the log's files compressed that are written no more.
     func pack(_ log: LogConfiguration, of disk: DiskThread) {
         let packing = LogPacking(log, disk: disk, context: self)

@@ -9,6 +9,9 @@ package struct LogDelivery: ProtobufMessage, Equatable {
     package var isNonBlocking = false
     /// Bytes that may wait for the disk; only of use where `isNonBlocking`.
     package var bufferByteLimit: UInt64 = 0
+    /// Where each line goes as well; at most one of the two.
+    package var syslog: SyslogTarget?
+    package var journal: JournalTarget?
 
     package init() {}
 
@@ -17,6 +20,8 @@ package struct LogDelivery: ProtobufMessage, Equatable {
         case 1: compresses = try value.bool()
         case 2: isNonBlocking = try value.bool()
         case 3: bufferByteLimit = try value.uint64()
+        case 4: syslog = try value.message()
+        case 5: journal = try value.message()
         default: break
         }
     }
@@ -25,5 +30,7 @@ package struct LogDelivery: ProtobufMessage, Equatable {
         writer.bool(1, compresses)
         writer.bool(2, isNonBlocking)
         writer.unsigned(3, bufferByteLimit)
+        writer.message(4, syslog)
+        writer.message(5, journal)
     }
 }

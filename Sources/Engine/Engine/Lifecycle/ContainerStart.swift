@@ -202,7 +202,7 @@ extension Container {
         if log.hasFiles { options.logPath = paths.log.string }
         options.logFileByteLimit = log.fileBytes
         options.logFileCount = log.fileCount
-        options.logDelivery = log.delivery
+        options.logDelivery = try logDelivery(log)
         options.exitRecordPath = paths.exitRecord.string
         options.openStdin = document.config.openStdin
         options.stdinOnce = document.config.stdinOnce

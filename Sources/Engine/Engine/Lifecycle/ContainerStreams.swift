@@ -75,6 +75,24 @@ extension Container {
         return attributes
     }
 
+    /// What the shim is told of the log, with what is known of the container now.
+    func logDelivery(_ settings: LogSettings) throws(EngineError) -> LogDelivery {
+        var delivery = settings.delivery
+        let options = document.hostConfig.logConfig.config
+        let tag = try logTag.filled(options["tag"].flatMap { $0.isEmpty ? nil : $0 } ?? "{{.ID}}")
+        delivery.syslog = settings.syslog
+        delivery.syslog?.tag = tag
+        delivery.syslog?.hostName = services.facts.hostName
+        if settings.driver == .journald {
+            guard (try? fileStatus(FilePath(JournalTarget.systemSocketPath))) != nil else {
+                throw EngineError(.system, "failed to initialize logging driver: journald is not enabled on this host")
+            }
+            delivery.journal = JournalTarget(
+                tag: tag, names: logTag, attributes: try LogAttributes.chosen(options, config: document.config))
+        }
+        return delivery
+    }
+
     private var logTag: LogTag {
         LogTag(containerID: id.text, containerName: name, imageID: imageID.description, imageName: document.config.image)
     }
@@ -83,7 +101,7 @@ extension Container {
     /// - Throws: `.notImplemented` where the driver has no files.
     func clearLogs() async throws(EngineError) {
         let settings = try LogSettings(document.hostConfig.logConfig, defaults: services.configuration.log)
-        guard settings.hasFiles else { throw EngineError(.notImplemented, "configured logging driver does not support clearing") }
+        guard settings.isReadable else { throw EngineError(.notImplemented, "configured logging driver does not support clearing") }
         while true {
             if let task = state.supervisedTask {
                 do throws(ShimError) { return try await task.shim.clearLog() } catch {
@@ -123,7 +141,7 @@ extension Container {
             throw EngineError(.invalidParameter, "Bad parameters: you must choose at least one stream")
         }
         let settings = try LogSettings(document.hostConfig.logConfig, defaults: services.configuration.log)
-        guard settings.hasFiles else { throw EngineError(.notImplemented, "configured logging driver does not support reading") }
+        guard settings.isReadable else { throw EngineError(.notImplemented, "configured logging driver does not support reading") }
         let ended: OneShot<Void>
         if let task = state.supervisedTask {
             ended = task.settled

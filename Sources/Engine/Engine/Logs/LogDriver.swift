@@ -6,6 +6,8 @@ enum LogDriver: String, CaseIterable, Sendable {
     case jsonFile = "json-file"
     case local
     case none
+    case syslog
+    case journald
 
     /// Docker's default. Clients judge by the name whether logs can be read: docker-py asks only `json-file` and `journald`.
     static let standard = LogDriver.jsonFile
@@ -17,9 +19,17 @@ enum LogDriver: String, CaseIterable, Sendable {
     private var options: Set<String> {
         switch self {
         case .none: []
-        case .jsonFile, .local: ["max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag"]
+        case .jsonFile, .local: Self.attributeOptions.union(["max-file", "max-size", "compress"])
+        case .journald: Self.attributeOptions
+        case .syslog:
+            Self.attributeOptions.union([
+                "syslog-address", "syslog-facility", "syslog-format", "syslog-tls-ca-cert", "syslog-tls-cert", "syslog-tls-key",
+                "syslog-tls-skip-verify",
+            ])
         }
     }
+
+    private static let attributeOptions: Set<String> = ["labels", "labels-regex", "env", "env-regex", "tag"]
 
     /// Options of every driver: how the log is delivered, and the copy on disk that `logs` reads where the driver's own cannot be.
     private static let commonOptions: Set<String> = [
@@ -34,6 +44,9 @@ enum LogDriver: String, CaseIterable, Sendable {
         }
         self = driver
     }
+
+    /// Whether lines go to a server, and the files are a copy for `logs`.
+    var isRemote: Bool { self == .syslog || self == .journald }
 
     /// Refuses the first option, by name, that the driver does not have.
     func checkNames(_ names: some Sequence<String>) throws(EngineError) {
@@ -53,14 +66,18 @@ struct LogSettings: Equatable, Sendable {
     static let maximumFileCount = 1000
 
     let driver: LogDriver
-    /// Whether there are files to read.
+    /// Whether there are files: what goes to a server is sent from there.
     let hasFiles: Bool
+    /// Whether they may be read.
+    let isReadable: Bool
     let fileBytes: UInt64
     /// The current file included.
     let fileCount: UInt32
     let compresses: Bool
     /// Output that waits for the disk before more of it is dropped; nil where the process waits instead.
     let bufferBytes: UInt64?
+    /// The server, without tag and host; nil where the driver is another one.
+    let syslog: SyslogTarget?
 
     /// Checks driver and options, as Docker does when the container is created or, for their values, started.
     /// - Parameter defaults: where the options say nothing.
@@ -70,15 +87,19 @@ struct LogSettings: Equatable, Sendable {
         let options = config.config
         if driver == .none {
             (hasFiles, fileBytes, fileCount, compresses, bufferBytes) = (false, defaults.fileBytes, 1, false, nil)
+            (isReadable, syslog) = (false, nil)
             return
         }
         bufferBytes = try Self.bufferBytes(options)
         try driver.checkNames(options.keys)
+        syslog = driver == .syslog ? try SyslogTarget(options) : nil
+        hasFiles = true
         do throws(EngineError) {
+            let isCacheDisabled = try LogOptionText.boolean(options["cache-disabled"] ?? "false")
+            isReadable = !(driver.isRemote && isCacheDisabled)
             let files = try Self.files(options, driver: driver, defaults: defaults)
             (fileBytes, fileCount, compresses) = (files.bytes, files.count, files.compresses)
         } catch { throw EngineError(.invalidParameter, "failed to initialize logging driver: \(error.message)") }
-        hasFiles = true
     }
 
     /// What the shim is told of it.
@@ -108,18 +129,20 @@ struct LogSettings: Equatable, Sendable {
         _ options: [String: String], driver: LogDriver, defaults: EngineConfiguration.LogLimits
     ) throws(EngineError) -> (bytes: UInt64, count: UInt32, compresses: Bool) {
         var (bytes, count) = (defaults.fileBytes, Int(defaults.fileCount))
-        if let text = options["max-size"] {
+        // The copy of what goes elsewhere has options of its own.
+        let prefix = driver.isRemote ? "cache-" : ""
+        if let text = options[prefix + "max-size"] {
             bytes = try LogOptionText.decimalSize(text)
             guard bytes > 0 else { throw EngineError(.invalidParameter, "max-size must be a positive number") }
             // Whoever says how large the file may be, and not how many there are, means all of the log. As docker.
             if driver == .jsonFile { count = 1 }
         }
-        if let text = options["max-file"] {
+        if let text = options[prefix + "max-file"] {
             count = try LogOptionText.number(text)
             guard count >= 1 else { throw EngineError(.invalidParameter, "max-file cannot be less than 1") }
         }
         var compresses = count > 1
-        if let text = options["compress"] {
+        if let text = options[prefix + "compress"] {
             compresses = try LogOptionText.boolean(text)
             guard !compresses || count > 1 else {
                 throw EngineError(.invalidParameter, "compress cannot be true when max-file is less than 2 or max-size is not set")

@@ -26,4 +26,11 @@ int clinux_receive_from(int descriptor, void *bytes, size_t size, uint8_t addres
 /// One datagram without waiting and without SIGPIPE.
 int clinux_send_to(int descriptor, const void *bytes, size_t size, const uint8_t *address, size_t count, uint16_t port);
 
+/// Connects a new TCP or UDP socket (IPPROTO_*), close-on-exec, to the address, 4 or 16 bytes, and bounds by SO_SNDTIMEO how long that and each
+/// later send may wait. Returns it or -errno; ETIMEDOUT past the bound.
+int clinux_connect_bounded(int protocol, const uint8_t *address, size_t count, uint16_t port, int timeout_milliseconds);
+
+/// SO_SNDTIMEO: bounds how long a send may wait, with EAGAIN past it. Returns 0 or -errno.
+int clinux_send_timeout(int socket, int milliseconds);
+
 #endif
