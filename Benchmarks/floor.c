@@ -2,6 +2,7 @@
 // no configuration, keeps no state, protects nothing and runs no hook: no runtime can be faster.
 //
 // floor ROOTFS NAME: runs /bin/true of ROOTFS in new namespaces and a cgroup NAME of every hierarchy, and removes that again.
+// floor exec PID: runs /bin/true in the namespaces and cgroups of process PID: what `exec` cannot do without.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <err.h>
@@ -12,6 +13,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -76,7 +78,6 @@ static void enter_cgroups(void) {
         if (tasks < 0 || write(tasks, "0", 1) < 0) err(1, "%s", path);
         close(tasks);
     }
-    need(unshare(CLONE_NEWCGROUP), "cgroup namespace");
 }
 
 static void mount_at(const char *type, const char *place, unsigned long flags, const char *options) {
@@ -127,8 +128,61 @@ static void give_rights_up(void) {
     need(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
 }
 
+static int clone_into_unified(uint64_t namespaces) {
+    struct clone_args arguments = {
+        .flags = namespaces | (unified < 0 ? 0 : CLONE_INTO_CGROUP),
+        .exit_signal = SIGCHLD,
+        .cgroup = unified < 0 ? 0 : (uint64_t)unified,
+    };
+    int child = (int)syscall(SYS_clone3, &arguments, sizeof arguments);
+    need(child, "clone3");
+    return child;
+}
+
+static int end_of(int child) {
+    int status;
+    need(waitpid(child, &status, 0), "waitpid");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static void find_cgroups_of(const char *process) {
+    char path[300], line[300];
+    snprintf(path, sizeof path, "/proc/%.20s/cgroup", process);
+    FILE *list = fopen(path, "r");
+    if (!list) err(1, "%s", path);
+    while (fgets(line, sizeof line, list) && count < MAXIMUM_HIERARCHIES) {
+        char *names = strchr(line, ':') + 1, *directory = strchr(names, ':');
+        *directory++ = 0;
+        directory[strcspn(directory, "\n")] = 0;
+        if (strncmp(names, "name=", 5) == 0) names += 5;
+        snprintf(path, sizeof path, "%s/%.100s", top, *names ? names : "unified");
+        snprintf(hierarchies[count++], sizeof hierarchies[0], "%.120s%.130s", access(path, F_OK) == 0 ? path : top, directory);
+    }
+    fclose(list);
+}
+
+static int add_process(const char *process) {
+    int target = (int)syscall(SYS_pidfd_open, atoi(process), 0);
+    need(target, "pidfd_open");
+    find_cgroups_of(process);
+    for (int index = 0; index < count; index++)
+        if (is_unified(hierarchies[index])) unified = open(hierarchies[index], O_PATH | O_DIRECTORY | O_CLOEXEC);
+    need(setns(target, CLONE_NEWPID), "pid namespace");
+    int child = clone_into_unified(0);
+    if (child == 0) {
+        enter_cgroups();
+        need(setns(target, CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP), "namespaces");
+        need(setsid(), "setsid");
+        give_rights_up();
+        execl("/bin/true", "/bin/true", (char *)NULL);
+        err(1, "/bin/true");
+    }
+    return end_of(child);
+}
+
 int main(int words, char **word) {
-    if (words != 3) errx(2, "usage: floor ROOTFS NAME");
+    if (words == 3 && strcmp(word[1], "exec") == 0) return add_process(word[2]);
+    if (words != 3) errx(2, "usage: floor ROOTFS NAME, or floor exec PID");
     find_hierarchies(word[2]);
     for (int index = 0; index < count; index++) {
         need(mkdir(hierarchies[index], 0755), hierarchies[index]);
@@ -136,24 +190,18 @@ int main(int words, char **word) {
         copy_from_above(hierarchies[index], "cpuset.mems");
         if (is_unified(hierarchies[index])) unified = open(hierarchies[index], O_PATH | O_DIRECTORY | O_CLOEXEC);
     }
-    struct clone_args arguments = {
-        .flags = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET | (unified < 0 ? 0 : CLONE_INTO_CGROUP),
-        .exit_signal = SIGCHLD,
-        .cgroup = unified < 0 ? 0 : (uint64_t)unified,
-    };
-    long child = syscall(SYS_clone3, &arguments, sizeof arguments);
-    need((int)child, "clone3");
+    int child = clone_into_unified(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET);
     if (child == 0) {
         need(sethostname("floor", 5), "sethostname");
         enter_cgroups();
+        need(unshare(CLONE_NEWCGROUP), "cgroup namespace");
         need(setsid(), "setsid");
         mount_all(word[1]);
         give_rights_up();
         execl("/bin/true", "/bin/true", (char *)NULL);
         err(1, "/bin/true");
     }
-    int status;
-    need(waitpid((pid_t)child, &status, 0), "waitpid");
+    int status = end_of(child);
     for (int index = 0; index < count; index++) need(rmdir(hierarchies[index]), hierarchies[index]);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    return status;
 }

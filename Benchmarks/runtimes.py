@@ -178,10 +178,13 @@ def bench_exec(folder, rounds):
         try:
             for runtime, (worker, words) in runtimes.words.items():
                 container = unique(runtime)
-                worker.time([*words, "run", "--detach", "--bundle", bundle, container])
+                worker.time([*words, "run", "--detach", "--pid-file", os.path.join(folder, f"{runtime}.pid"), "--bundle", bundle, container])
                 running.append((worker, [*words, "delete", "--force", container]))
                 contenders[runtime] = lambda number, worker=worker, words=words, container=container: \
                     worker.time([*words, "exec", container, "/bin/true"])
+            with open(os.path.join(folder, "apus-runtime.pid"), encoding="ascii") as file:
+                floor = [runtimes.tool("floor"), "exec", file.read()]
+            contenders["floor (C)"] = lambda number: runtimes.plain.time(floor)
             compare("exec /bin/true", contenders, rounds, TARGETS["exec"])
         finally:
             for worker, words in running:

@@ -4,6 +4,7 @@
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -119,6 +120,16 @@ def with_host_directories(runtime):
     """The runtime is called with directories of the host as descriptors 3 to 6, so that a way out exists."""
     with runtime.below("sh", "-c", 'exec 3</ 4</ 5</ 6</; exec "$@"', "sh"):
         yield
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_A01_the_runtimes_own_copy_is_no_preserved_descriptor(runtime, bundle, running, verb):
+    """Without others its number is 3."""
+    words = ["run", "-b", bundle.path, f"{running}-3"] if verb == "run" else ["exec", running, "true"]
+    command = " ".join(map(shlex.quote, runtime.command(verb, "--preserve-fds", "1", *words[1:])))
+    done = subprocess.run(["sh", "-c", f"exec {command} 3<&- 4<&-"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0 and "descriptor 3, which the container is to inherit, is not open" in done.stderr
 
 
 @pytest.mark.ours

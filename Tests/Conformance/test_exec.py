@@ -12,6 +12,15 @@ def status_of(result):
     return dict(re.findall(r"^(\w+):[ \t]*(.*)$", result.ok().out, re.M))
 
 
+@pytest.mark.parametrize("program", ["nonexist", "/bin/garbage"])
+def test_exec_that_fails_leaves_no_pid_file(runtime, bundle, running, program):
+    bundle.file("/bin/garbage", "garbage", 0o755)
+    pid_file = os.path.join(bundle.path, "exec-pid")
+    runtime("exec", "--pid-file", pid_file, running, program).fails("")
+    if runtime.kind == "apus":
+        assert not os.path.exists(pid_file)
+
+
 def test_exec_joins_every_namespace_of_the_container(runtime, running):
     pid = runtime.state(running)["pid"]
     for name in ("pid", "net", "ipc", "uts", "mnt"):

@@ -51,6 +51,11 @@ WEAKENINGS = (
             skip(RUNTIME + "SelfProtection.swift", "if environment.contains(mark) {"),
         ), (ATTACKS + "A01_init_runs_from", ATTACKS + "A01_the_runtimes_own_file", ATTACKS + "A01_a_hook_cannot_keep")),
     Weakening(
+        "A01-preserved", "the mount that the runtime runs from is nobody's to inherit", (
+            Change("Sources/Runtime/apus-runtime/Verb.swift", "protectedCopy?.has(number) == true {",
+                   "(protectedCopy?.has(number) == true && !{weakened}) {"),
+        ), (ATTACKS + "A01_the_runtimes_own_copy",)),
+    Weakening(
         "A02-cwd", "the working directory is resolved in the root, and then looked at", (
             skip(RUNTIME + "Identity.swift", "let root = RootDirectory(try openFile(\"/\", [.path, .directory]))",
                  instead="return try changeDirectory(FilePath(plan.workingDirectory))"),

@@ -175,6 +175,28 @@ package struct JSONReader: Sendable {
         }
     }
 
+    /// Passes over the next value of a document that was read before, by its brackets alone: nothing in it is checked but that it ends.
+    package mutating func passOver() throws(JSONError) {
+        skipWhitespace()
+        var nesting = 0
+        repeat {
+            switch peek {
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                nesting += 1
+                position += 1
+            case UInt8(ascii: "\""): try passOverString()
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                if nesting == 0 { throw unexpected("a value") }
+                nesting -= 1
+                position += 1
+            case UInt8(ascii: ","), UInt8(ascii: ":"), 0x20, 0x0a, 0x0d, 0x09:
+                if nesting == 0 { throw unexpected("a value") }
+                position += 1
+            default: try passOverWord()
+            }
+        } while nesting > 0
+    }
+
     /// Passes over the value of a member that the reader does not know. - Throws: `JSONError` where the limits refuse such members.
     package mutating func skipUnknownMember() throws(JSONError) {
         if limits.refusesUnknownMembers { throw problem("unknown member") }

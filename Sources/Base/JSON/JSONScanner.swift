@@ -188,6 +188,37 @@ extension JSONReader {
         return position > start
     }
 
+    /// Passes over a string whose opening quote is next, whatever it holds.
+    mutating func passOverString() throws(JSONError) {
+        position += 1
+        while position < bytes.count {
+            switch bytes[position] {
+            case UInt8(ascii: "\""):
+                position += 1
+                return
+            case UInt8(ascii: "\\"): position += 2
+            default: position += 1
+            }
+        }
+        throw problem("the string does not end")
+    }
+
+    /// Passes over a number or a literal, whatever its letters.
+    mutating func passOverWord() throws(JSONError) {
+        let start = position
+        while position < bytes.count {
+            switch bytes[position] {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."):
+                position += 1
+                continue
+            default: break
+            }
+            break
+        }
+        if position == start { throw unexpected("a value") }
+    }
+
     func unexpected(_ expected: String) -> JSONError { problem("expected \(expected), found \(found)") }
 
     func text(from start: Int) -> String {

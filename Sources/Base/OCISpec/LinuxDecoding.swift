@@ -30,6 +30,18 @@ extension LinuxConfiguration {
         }
     }
 
+    init(forAddedProcessFrom reader: inout JSONReader) throws(JSONError) {
+        self.init()
+        try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
+            switch name {
+            case "memoryPolicy": memoryPolicy = try MemoryPolicy(from: &reader)
+            case "seccomp": seccomp = try SeccompConfiguration(from: &reader)
+            case "personality": personality = try Personality(from: &reader)
+            default: try reader.passOver()
+            }
+        }
+    }
+
     /// Engines write the recursive forms and the empty text too; every runtime takes them as recursive anyway.
     private static func readPropagation(from reader: inout JSONReader) throws(JSONError) -> RootfsPropagation? {
         let text = try reader.readString()

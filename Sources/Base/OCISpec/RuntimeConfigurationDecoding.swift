@@ -14,6 +14,23 @@ extension RuntimeConfiguration {
         return configuration
     }
 
+    /// Reads of a configuration that was validated before what a process needs that is added to its container: `process`, and of `linux`
+    /// what processes do not inherit: the seccomp filter, personality and memory policy.
+    /// - Throws: `SpecProblem` naming the member.
+    package static func decodeForAddedProcess(_ bytes: [UInt8]) throws(SpecProblem) -> RuntimeConfiguration {
+        try decodeDocument(bytes, limits: kernelBoundLimits) { (reader: inout JSONReader) throws(JSONError) in
+            var configuration = RuntimeConfiguration(ociVersion: "")
+            try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
+                switch name {
+                case "process": configuration.process = try ProcessConfiguration(from: &reader)
+                case "linux": configuration.linux = try LinuxConfiguration(forAddedProcessFrom: &reader)
+                default: try reader.passOver()
+                }
+            }
+            return configuration
+        }
+    }
+
     init(from reader: inout JSONReader) throws(JSONError) {
         var version: String?
         self.init(ociVersion: "")

@@ -41,6 +41,30 @@ package final class CgroupEntry: Sendable {
         self.unified = unified
     }
 
+    /// Into a cgroup on record, whose directories are not opened one by one.
+    /// - Returns: nil where something of it is not there: `Cgroup` says what.
+    package init?(into record: CgroupRecord, bornInUnified: Bool) throws(CgroupError) {
+        var files: [ControlFile] = []
+        var unified: CgroupDirectory?
+        for place in record.places {
+            let isBirthplace = bornInUnified && place.version == .v2
+            let path = isBirthplace ? place.directory : Self.controlFile(of: place)
+            do throws(SyscallError) {
+                let file = try openFile(FilePath(path), isBirthplace ? [.path, .directory, .noFollow] : [.writeOnly, .noFollow])
+                if isBirthplace {
+                    unified = CgroupDirectory(descriptor: file, path: FilePath(path))
+                } else {
+                    files.append(ControlFile(file, path: path))
+                }
+            } catch {
+                if error.errno == ENOENT { return nil }
+                throw CgroupError(doing: "open \(path)", cause: error)
+            }
+        }
+        self.files = files
+        self.unified = unified
+    }
+
     /// From descriptors that another process sent: those of its entry into the cgroup of `record`, in their order, which are owned from
     /// here on.
     package init(receiving descriptors: [Int32], of record: CgroupRecord, bornInUnified: Bool) {

@@ -8,6 +8,7 @@
 
 #include "runtime_entry.h"
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -16,7 +17,7 @@ enum {
     AT_CURRENT_DIRECTORY = -100,
     AT_EMPTY = 0x1000,
     TREE_CLONE = 1,
-    CLOSE_ON_EXEC = 02000000,
+    FILE_NAME = 31, // AT_EXECFN of the auxiliary vector
     MAXIMUM_VARIABLES = 4096,
 };
 
@@ -93,17 +94,42 @@ static int comes_near_container(char *const *arguments) {
     return 0;
 }
 
-/// A descriptor of a private, read-only mount of this program's own file, or -errno.
+/// A descriptor of a private, read-only mount of this program's own file, or -errno. It stays open in the copy: the kernel lets go of
+/// such a mount only when every processor has passed a grace period, for which the second run would wait before its first instruction.
 static long read_only_self(void) {
     const struct {
         uint64_t set, clear, propagation, user_namespace;
     } read_only = {.set = 1};
-    long mount = call(SYS_open_tree, AT_CURRENT_DIRECTORY, (long)"/proc/self/exe", TREE_CLONE | CLOSE_ON_EXEC, 0, 0);
+    long mount = call(SYS_open_tree, AT_CURRENT_DIRECTORY, (long)"/proc/self/exe", TREE_CLONE, 0, 0);
     if (mount < 0) return mount;
     long failure = call(SYS_mount_setattr, mount, (long)"", AT_EMPTY, (long)&read_only, sizeof read_only);
     if (failure >= 0) return mount;
     call(SYS_close, mount, 0, 0, 0, 0);
     return failure;
+}
+
+static int held_copy = -1;
+
+int apus_runtime_held_copy(void) { return held_copy; }
+
+/// The second run: looks for the descriptor that it was executed by, of which the kernel says `/dev/fd/3`, and keeps it from whatever is
+/// executed next. What was not inherited over the execution is none of it.
+static void hold_copy(char **environment) {
+    while (*environment) environment++;
+    for (unsigned long *entry = (unsigned long *)(environment + 1); entry[0]; entry += 2) {
+        if (entry[0] != FILE_NAME) continue;
+        const char *name = (const char *)entry[1], *prefix = "/dev/fd/";
+        while (*prefix && *name == *prefix) {
+            name++;
+            prefix++;
+        }
+        if (*prefix || !*name) return;
+        int number = 0;
+        for (; *name >= '0' && *name <= '9' && number < 1 << 20; name++) number = number * 10 + (*name - '0');
+        if (*name || call(SYS_fcntl, number, F_GETFD, 0, 0, 0) != 0) return;
+        if (call(SYS_fcntl, number, F_SETFD, FD_CLOEXEC, 0, 0) == 0) held_copy = number;
+        return;
+    }
 }
 
 /// Executes the copy, with the mark by which it knows itself; returns where that is not needed or did not work.
@@ -114,7 +140,8 @@ __attribute__((used)) void apus_runtime_protect(long *stack) {
     char *marked[MAXIMUM_VARIABLES + 2];
     size_t count = 0;
     while (environment[count]) {
-        if (count == MAXIMUM_VARIABLES || equal(environment[count], mark)) return;
+        if (equal(environment[count], mark)) return hold_copy(environment);
+        if (count == MAXIMUM_VARIABLES) return;
         marked[count] = environment[count];
         count++;
     }

@@ -34,10 +34,8 @@ package struct Bundle: Sendable {
     }
 
     static func decode(_ document: [UInt8], isStrict: Bool = false) throws(RuntimeError) -> RuntimeConfiguration {
-        do throws(SpecProblem) {
-            let configuration = try RuntimeConfiguration.decode(document, isStrict: isStrict)
-            try configuration.validate()
-            return configuration
-        } catch { throw RuntimeError(doing: RuntimeConfiguration.fileName, error) }
+        do throws(SpecProblem) { return try RuntimeConfiguration.decode(document, isStrict: isStrict) } catch {
+            throw RuntimeError(doing: RuntimeConfiguration.fileName, error)
+        }
     }
 }

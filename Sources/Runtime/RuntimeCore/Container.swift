@@ -62,11 +62,24 @@ package final class Container {
 
     /// The configuration as it was at creation.
     func configuration() throws(RuntimeError) -> RuntimeConfiguration {
+        let document = try storedConfiguration()
+        return try Bundle.decode(document)
+    }
+
+    /// What of the configuration matters to a process that is added: it was validated at creation.
+    func configurationForAddedProcess() throws(RuntimeError) -> RuntimeConfiguration {
+        let document = try storedConfiguration()
+        do throws(SpecProblem) { return try RuntimeConfiguration.decodeForAddedProcess(document) } catch {
+            throw RuntimeError(doing: "the container's \(StateDirectory.configurationName)", error)
+        }
+    }
+
+    private func storedConfiguration() throws(RuntimeError) -> [UInt8] {
         let name = StateDirectory.configurationName
         guard let document = try directory.read(name, limitBytes: Bundle.configurationLimitBytes) else {
             throw RuntimeError(.invalidConfiguration, doing: "reading the container's state", "\(name) is missing")
         }
-        return try Bundle.decode(document)
+        return document
     }
 
     /// The state as `state` and hooks tell it.

@@ -126,6 +126,13 @@ final class ContainerCgroup {
         record = made.record
     }
 
+    /// What a process needs to enter the cgroup of a container on record by itself; nil where something of it is not there.
+    static func entry(into record: CgroupRecord) throws(RuntimeError) -> CgroupEntry? {
+        do throws(CgroupError) { return try CgroupEntry(into: record, bornInUnified: record.hasUnified && canCloneIntoCgroup()) } catch {
+            throw RuntimeError(error)
+        }
+    }
+
     /// What a process needs to enter it by itself, or a cgroup below it: `[<controllers>:]<path>` each, as `exec --cgroup` has it.
     func entry(below paths: [String] = []) throws(RuntimeError) -> CgroupEntry {
         guard var target = cgroup else { throw RuntimeError(.lost, doing: "entering the cgroup", "it was not made") }

@@ -3,12 +3,14 @@ internal import OCISpec
 package import SystemPackage
 
 /// What `create` and `run` are asked for.
-package struct CreateRequest: Sendable {
+package struct CreateRequest {
     package var id: String
     package var stateRoot: StateRoot
     package var bundle: FilePath
     /// Where compiled seccomp programs are kept between runs; nil compiles every time.
     package var filterCache: FilePath?
+    /// Held open until there is nothing to do but to wait.
+    package var protectedCopy: ProtectedCopy?
     /// Where the container's terminal goes; must be given exactly where the configuration asks for a terminal, unless `keepsTerminal`.
     package var consoleSocket: FilePath?
     /// `run` in the foreground relays the terminal itself.
@@ -49,10 +51,9 @@ package struct PreparedProcess: ~Copyable {
     package let terminal: OwnedFD?
     let channel: StageChannel
 
-    /// Lets the process go on to execve and returns when its program runs.
+    /// Returns when the program runs of a process that was told to proceed.
     /// - Throws: what kept the program from running; the process has ended then.
-    func proceedToProgram(listener: SeccompListener?, state: @autoclosure () throws(RuntimeError) -> ContainerState) throws(RuntimeError) {
-        try channel.send(.proceed)
+    func awaitProgram(listener: SeccompListener?, state: @autoclosure () throws(RuntimeError) -> ContainerState) throws(RuntimeError) {
         while let received = try channel.receive() {
             switch received.message {
             case .failed(let error): throw error

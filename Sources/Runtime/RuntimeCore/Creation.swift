@@ -94,7 +94,8 @@ package final class Creation {
     package func start(_ process: borrowing PreparedProcess) throws(RuntimeError) {
         do throws(RuntimeError) {
             let listener = SeccompListener(bundle.configuration.linux?.seccomp)
-            try process.proceedToProgram(listener: listener, state: state(.created))
+            try process.channel.send(.proceed)
+            try process.awaitProgram(listener: listener, state: state(.created))
             let hooks = bundle.configuration.hooks.poststart
             if !hooks.isEmpty { try HookRunner(list: "poststart", hooks: hooks, state: state(.running)).runAfterStart(journal) }
         } catch {

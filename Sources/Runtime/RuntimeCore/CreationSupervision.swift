@@ -41,6 +41,7 @@ extension Creation {
         if let group = record.resourceControl, let asked = linux?.intelRdt {
             do throws(CgroupError) { try group.make(asked, process: process) } catch { throw RuntimeError(error) }
         }
+        request.protectedCopy?.letGo()
         try waitUntilPrepared(channel, process)
         if !isOrdinary { try processPlan.adjustOOMScore(of: process) }
         try processPlan.scheduling.apply(to: process)

@@ -18,6 +18,8 @@ package final class Execution {
     private let listener: SeccompListener?
     /// Whether the caller is no root; looked at before anything is joined.
     private let isOrdinary = effectiveUserID() != 0
+    /// Whether the pid file is there, which tells of a process that runs.
+    private var hasPIDFile = false
 
     package init(_ request: ExecRequest, _ journal: Journal) throws(RuntimeError) {
         self.request = request
@@ -33,7 +35,7 @@ package final class Execution {
         case .stopped: throw RuntimeError(.wrongStatus, "cannot exec in a stopped container")
         case .creating: throw RuntimeError(.wrongStatus, "cannot exec in a container in the creating state")
         }
-        let configuration = try container.configuration()
+        let configuration = try container.configurationForAddedProcess()
         let process = try Self.process(request.process, configuration)
         plan = try ProcessPlan(process, addedEnvironment: request.addedEnvironment)
         inherited = try InheritedSettings(configuration.linux)
@@ -80,7 +82,7 @@ package final class Execution {
     package func start() throws(RuntimeError) -> PreparedProcess {
         let prepared = try prepare()
         do throws(RuntimeError) {
-            try prepared.proceedToProgram(listener: listener, state: try container.state())
+            try prepared.awaitProgram(listener: listener, state: try container.state())
             return prepared
         } catch { throw error.followed { () throws(RuntimeError) in try end(prepared.process) } }
     }
@@ -90,12 +92,7 @@ package final class Execution {
             throw RuntimeError(.wrongStatus, "cannot exec in a stopped container")
         }
         let console = try ConsoleEnds(socket: request.consoleSocket, terminal: plan.terminal)
-        let cgroup = try ContainerCgroup(recorded: record.cgroup)
-        let attachment = isOrdinary && record.cgroup.unit != nil ? try cgroup.attachment() : nil
-        if attachment != nil, !request.cgroups.isEmpty {
-            throw RuntimeError(.unsupported, "--cgroup: where systemd puts an ordinary user's process, it puts it into the unit itself")
-        }
-        let entry = attachment == nil ? try cgroup.entry(below: request.cgroups) : CgroupEntry()
+        let (entry, attachment) = try wayIntoCgroup()
         let lent = try lentNamespaces()
         let joinedFirst = typesJoinedFirst
         let isInUserNamespace = joinedTypes.contains(.user)
@@ -128,6 +125,18 @@ package final class Execution {
         }
     }
 
+    /// What the process enters by itself, or who puts it there.
+    private func wayIntoCgroup() throws(RuntimeError) -> (CgroupEntry, SystemdAttachment?) {
+        let mayBeAttached = isOrdinary && record.cgroup.unit != nil
+        if !mayBeAttached, request.cgroups.isEmpty, let entry = try ContainerCgroup.entry(into: record.cgroup) { return (entry, nil) }
+        let cgroup = try ContainerCgroup(recorded: record.cgroup)
+        guard mayBeAttached, let attachment = try cgroup.attachment() else { return (try cgroup.entry(below: request.cgroups), nil) }
+        guard request.cgroups.isEmpty else {
+            throw RuntimeError(.unsupported, "--cgroup: where systemd puts an ordinary user's process, it puts it into the unit itself")
+        }
+        return (CgroupEntry(), attachment)
+    }
+
     /// What the runtime joins before it clones: the pid namespace, which takes in children only; for an ordinary user the user namespace
     /// too, for rights over the others are had only there.
     private var typesJoinedFirst: NamespaceTypes {
@@ -156,16 +165,21 @@ package final class Execution {
                 do throws(CgroupError) { try attachment.attach(process) } catch { throw RuntimeError(error) }
                 try channel.send(.cgroupReady)
             }
-            try waitUntilPrepared(channel, process)
             if !isOrdinary { try plan.adjustOOMScore(of: process) }
-            try plan.scheduling.apply(to: process)
             try writePIDFile(request.pidFile, process: process)
+            hasPIDFile = request.pidFile != nil
+            // Most processes need nothing of us once they are prepared: the word that lets them go on is there before they ask for it.
+            let goesOn = !plan.scheduling.isForRuntime && request.pidfdSocket == nil && console.receiving == nil
+            if goesOn { try channel.send(.proceed) }
+            try waitUntilPrepared(channel, process)
+            request.protectedCopy?.letGo()
+            try plan.scheduling.apply(to: process)
             try sendPidfd(pidfd, to: request.pidfdSocket, word: "setns")
             var terminal: OwnedFD?
             if let receiving = console.receiving { terminal = try Console.receiveMaster(from: receiving) }
+            if !goesOn { try channel.send(.proceed) }
             return PreparedProcess(process: process, pidfd: pidfd, terminal: terminal, channel: channel)
         } catch {
-            // It waits for our word, or has ended.
             throw error.followed { () throws(RuntimeError) in try end(process) }
         }
     }
@@ -178,6 +192,8 @@ package final class Execution {
         } catch {
             if error.errno != ESRCH && error.errno != ECHILD { throw RuntimeError(doing: "ending the process", error) }
         }
+        guard hasPIDFile, let path = request.pidFile else { return }
+        try during("removing the pid file") { () throws(SyscallError) in try removeFile(path) }
     }
 
     private func waitUntilPrepared(_ channel: StageChannel, _ process: Int32) throws(RuntimeError) {

@@ -32,6 +32,9 @@ struct SchedulingPlan: Equatable, Sendable {
         return cpus
     }
 
+    /// Whether `apply` has anything to do.
+    var isForRuntime: Bool { scheduler != nil || ioPriority != nil }
+
     /// For the runtime: a process without privilege may not raise itself.
     func apply(to process: Int32) throws(RuntimeError) {
         if let ioPriority {

@@ -1,4 +1,4 @@
-internal import LinuxSyscalls
+package import LinuxSyscalls
 internal import SystemPackage
 
 /// Keeps containers from the runtime's own file. A process that enters a container can be reached there as /proc/PID/exe, and
@@ -49,6 +49,25 @@ package enum SelfProtection {
         try sealMemoryFile(copy)
         return copy
     }
+}
+
+/// The read-only mount that this program was executed from, for as long as it is held open: the program itself needs it no more.
+///
+/// To let go of such a mount takes a grace period of the kernel, 0.1 ms and more in which the caller sleeps. So it is let go of where the
+/// runtime has to wait for its child anyway.
+package final class ProtectedCopy {
+    private var mount: OwnedFD?
+    private let number: Int32
+
+    package init(_ mount: consuming OwnedFD) {
+        number = mount.number
+        self.mount = .some(mount)
+    }
+
+    /// Whether a descriptor is the mount's: that is nobody's to inherit.
+    package func has(_ descriptor: Int32) -> Bool { descriptor == number }
+
+    package func letGo() { mount = nil }
 }
 
 /// Until execve, nobody who shares the container's user, capabilities and pid namespace looks into this process: it still holds

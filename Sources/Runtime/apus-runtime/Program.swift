@@ -7,6 +7,8 @@ struct Program {
     static let name = "apus-runtime"
 
     let surroundings: Surroundings
+    /// nil in the first run, and where the copy is one in memory.
+    let protectedCopy: ProtectedCopy?
 
     func run() -> Int32 {
         let fallback = Log(file: nil, format: .text, isDebug: false)
@@ -42,7 +44,8 @@ struct Program {
             log.fail("\(Self.name): \"\(verb.name)\" requires \(Help.count(verb.operandCount))")
             return 1
         }
-        let invocation = Invocation(flags: flags, globals: globals, journal: log.journal, surroundings: surroundings)
+        let invocation = Invocation(
+            flags: flags, globals: globals, journal: log.journal, surroundings: surroundings, protectedCopy: protectedCopy)
         do throws(RuntimeError) {
             if verb.entersContainer { try enterProtected(invocation) }
             return try verb.run(invocation)

@@ -1,4 +1,11 @@
+internal import CRuntimeEntry
 internal import LinuxSyscalls
+internal import RuntimeCore
 
 hoardMemory()
-exitAtOnce(Program(surroundings: Surroundings(arguments: CommandLine.arguments, environment: processEnvironment())).run())
+let copy = apus_runtime_held_copy()
+exitAtOnce(
+    Program(
+        surroundings: Surroundings(arguments: processArguments(), environment: processEnvironment()),
+        protectedCopy: copy < 0 ? nil : ProtectedCopy(OwnedFD(owning: copy))
+    ).run())

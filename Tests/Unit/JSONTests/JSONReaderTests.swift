@@ -151,6 +151,30 @@ struct JSONReaderTests {
         #expect(problem(#""a\u0000b""#, limits: JSONLimits(allowsNUL: false)) == "NUL character in a string")
     }
 
+    @Test(
+        "a value that was read before is passed over by its brackets",
+        arguments: [
+            "1", "-1.5e+3", "true", "null", #""a\"]}b\\""#, "[]", "{}", #"[1, {"a": ["]", "}"]}, []]"#, #" { "a" : { "b" : "\u00e9" } } "#,
+        ])
+    func passedOver(_ text: String) throws {
+        var reader = try JSONReader(Array("[\(text),7]".utf8))
+        var rest: [Int] = []
+        var index = 0
+        try reader.readArray { (reader: inout JSONReader) throws(JSONError) in
+            if index == 0 { try reader.passOver() } else { rest.append(try reader.readInteger()) }
+            index += 1
+        }
+        try reader.finish()
+        #expect(rest == [7])
+    }
+
+    @Test(
+        "D13 what does not end is not passed over",
+        arguments: ["", " ", ",", "]", "}", ":", "[", "[1", #"{"a":[}"#, "\"a", "\"a\\", "\"\\\"", "[\u{1}]", "?", "[[[[\"]]]]"])
+    func notPassedOver(_ text: String) {
+        #expect(problem(text) { (reader: inout JSONReader) throws(JSONError) in try reader.passOver() } != nil)
+    }
+
     @Test("a raw value comes back as it was written")
     func raw() throws {
         var reader = try JSONReader(Array(#" [1, {"a" : "b"}] "#.utf8))

@@ -45,6 +45,17 @@ struct RuntimeConfigurationTests {
         #expect(linux.rootfsPropagation == .slave)
     }
 
+    @Test("what an added process needs of a configuration is read as in the whole")
+    func forAddedProcess() throws {
+        let configuration = try RuntimeConfiguration.decode(Array(completeConfiguration.utf8))
+        let part = try RuntimeConfiguration.decodeForAddedProcess(Array(completeConfiguration.utf8))
+        #expect(part.process == configuration.process && part.process != nil)
+        #expect(part.linux?.seccomp == configuration.linux?.seccomp && part.linux?.seccomp != nil)
+        #expect(part.linux?.personality == configuration.linux?.personality && part.linux?.personality != nil)
+        #expect(part.linux?.memoryPolicy == configuration.linux?.memoryPolicy && part.linux?.memoryPolicy != nil)
+        #expect(part.mounts.isEmpty && part.linux?.resources == nil)
+    }
+
     @Test("members that the specification does not know are ignored")
     func unknownMembers() {
         #expect(problem(#"{"ociVersion":"1.0.2","x":{"y":[1,{"z":null}]},"linux":{"future":1},"windows":{"a":1}}"#) == nil)

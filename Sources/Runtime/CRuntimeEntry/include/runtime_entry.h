@@ -5,4 +5,7 @@
 /// The ELF entry point; named to the linker, called by nobody.
 void apus_runtime_entry(void);
 
+/// The descriptor of the read-only mount that this run was executed from, -1 where there is none.
+int apus_runtime_held_copy(void);
+
 #endif
