@@ -1,5 +1,6 @@
 """An HTTP proxy of one test: every name stands for 127.0.0.1, and what it was asked for is kept."""
 
+import base64
 import http.server
 import socket
 import threading
@@ -13,7 +14,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
 
+    def is_stranger(self):
+        """Whether a password is wanted and was not given; that is then said."""
+        if self.server.password is None or self.headers.get("Proxy-Authorization") == self.server.password:
+            return False
+        self.send_response(407)
+        self.send_header("Proxy-Authenticate", 'Basic realm="proxy"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return True
+
     def do_GET(self):
+        if self.is_stranger():
+            return
         self.server.asked.append(f"{self.command} {self.path}")
         host, _, path = self.path.removeprefix("http://").partition("/")
         fields = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection", "proxy-connection")}
@@ -34,6 +47,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def do_CONNECT(self):
+        if self.is_stranger():
+            return
         self.server.asked.append(f"CONNECT {self.path}")
         self.close_connection = True
         with socket.create_connection(("127.0.0.1", int(self.path.split(":")[1])), 20) as other:
@@ -64,9 +79,10 @@ class Server(http.server.ThreadingHTTPServer):
 class Proxy:
     """Serves until `stop`; `asked` has one line a request."""
 
-    def __init__(self):
+    def __init__(self, user=None, password=None):
         self.server = Server(("127.0.0.1", 0), Handler)
         self.asked = self.server.asked = []
+        self.server.password = user and "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.thread = threading.Thread(target=self.server.serve_forever)
         self.thread.start()

@@ -94,6 +94,7 @@ extension ContainerEngine.Parts {
             settings: LibrarySettings(dataRoot: configuration.dataRoot),
             registry: RegistryConfiguration(
                 insecureRegistries: configuration.insecureRegistries, certificateFolders: configuration.certificateFolders,
+                registriesFile: configuration.registriesFile, idleSeconds: configuration.registryIdleSeconds,
                 proxies: configuration.proxies,
                 userAgent: "apus/\(Product.version)"),
             records: records)

@@ -24,6 +24,10 @@ package struct EngineConfiguration: Sendable {
     package var insecureRegistries: [String] = []
     /// Folders like Docker's `certs.d`, with certificates of single registries.
     package var certificateFolders: [String] = []
+    /// A file like `/etc/containers/registries.conf`; nil for none.
+    package var registriesFile: String?
+    /// How long a registry may send nothing to speak of, in seconds.
+    package var registryIdleSeconds = 60
     /// Proxies between the engine and registries.
     package var proxies = ProxySettings()
     /// Whether there is a network `bridge`, which containers are on that ask for no other.

@@ -88,7 +88,10 @@ struct Daemon: Sendable {
         if !options.cdiFolders.isEmpty { configuration.cdiFolders = options.cdiFolders }
         configuration.certificateFolders =
             options.certificateFolders.isEmpty
-            ? ["/etc/apus/certs.d", "/etc/docker/certs.d"] : options.certificateFolders.map(\.string)
+            ? ["apus", "docker", "containerd", "containers"].map { "/etc/\($0)/certs.d" } : options.certificateFolders.map(\.string)
+        let registriesFile = options.registriesFile ?? "/etc/containers/registries.conf"
+        configuration.registriesFile = registriesFile.isEmpty ? nil : registriesFile
+        configuration.registryIdleSeconds = options.registryIdleSeconds
         configuration.proxies = ProxySettings(
             http: options.httpProxy ?? variable("HTTP_PROXY"), https: options.httpsProxy ?? variable("HTTPS_PROXY"),
             exceptions: options.proxyExceptions ?? variable("NO_PROXY"))

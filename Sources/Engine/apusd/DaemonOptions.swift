@@ -36,6 +36,10 @@ struct DaemonOptions: Equatable, Sendable {
     var insecureRegistries: [String] = []
     /// Where certificates of single registries are looked for; empty is where Docker and we have them.
     var certificateFolders: [FilePath] = []
+    /// nil is where podman has it; empty is none.
+    var registriesFile: String?
+    /// How long a registry may send nothing to speak of.
+    var registryIdleSeconds = 60
     /// Where documents of CDI lie; empty is where other engines look, too.
     var cdiFolders: [FilePath] = []
     /// nil is what the environment says.
@@ -98,6 +102,12 @@ struct DaemonOptions: Equatable, Sendable {
         case "--default-runtime": defaultRuntime = value
         case "--insecure-registry": insecureRegistries.append(value)
         case "--registry-certs": certificateFolders.append(try Self.directory(flag, value))
+        case "--registries-conf": registriesFile = value.isEmpty ? "" : try Self.directory(flag, value).string
+        case "--registry-idle-timeout":
+            guard let seconds = Int(value), (1...3600).contains(seconds) else {
+                throw UsageError("--registry-idle-timeout takes seconds from 1 to 3600, not '\(value)'")
+            }
+            registryIdleSeconds = seconds
         case "--cdi-spec-dir": cdiFolders.append(try Self.directory(flag, value))
         case "--http-proxy": httpProxy = value
         case "--https-proxy": httpsProxy = value
@@ -171,8 +181,12 @@ struct DaemonOptions: Equatable, Sendable {
               --runtime NAME=PATH       A further low-level runtime; may be repeated
               --default-runtime NAME    The runtime of containers that name none (default apus)
               --insecure-registry HOST  host:port or CIDR of a registry without TLS; may be repeated
-              --registry-certs DIR      Where HOST[:PORT]/*.crt are authorities of a registry, and *.cert with *.key client
-                                        certificates; may be repeated (default /etc/apus/certs.d and /etc/docker/certs.d)
+              --registry-certs DIR      Where HOST[:PORT]/*.crt are authorities of a registry, *.cert with *.key client
+                                        certificates, and hosts.toml its mirrors; may be repeated (default certs.d of /etc/apus,
+                                        /etc/docker, /etc/containerd and /etc/containers)
+              --registries-conf FILE    Mirrors, other places and blocked registries, as podman has them; empty for none
+                                        (default /etc/containers/registries.conf)
+              --registry-idle-timeout N Seconds that a registry may send less than 1 KiB (default 60)
               --cdi-spec-dir DIR        Where documents of CDI devices lie; may be repeated (default /etc/cdi and /var/run/cdi)
               --http-proxy URL          Proxy for registries without TLS (default $HTTP_PROXY)
               --https-proxy URL         Proxy for registries with TLS (default $HTTPS_PROXY)

@@ -74,7 +74,7 @@ extension ImageLibrary {
     ) async throws(ImageError) {
         let (storage, cancellation, journal) = (try storage(), Cancellation(), TransferJournal<PullEvent>())
         async let reported: Void = journal.report { await progress(.layer($0)) }
-        let provider = LayerProvider(storage: storage, session: nil, cancellation: cancellation, journal: journal)
+        let provider = LayerProvider(storage: storage, repository: nil, cancellation: cancellation, journal: journal)
         let result: Result<Void, ImageError> = await withTaskCancellationHandler {
             do throws(ImageError) {
                 return .success(try await provider.withLayers(plan.layers) { () throws(ImageError) in try await body(storage) })

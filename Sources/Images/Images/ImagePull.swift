@@ -21,7 +21,7 @@ extension ImageLibrary {
         let pull = ImagePull(
             // A digest says all; the tag beside it is not looked at, as Docker does it.
             reference: complete.digest.map(complete.pinned) ?? complete, platform: platform,
-            session: registry.session(for: reference, credentials: credentials, cancellation: cancellation),
+            repository: registry.repository(for: reference, credentials: credentials, cancellation: cancellation),
             storage: try storage(), records: records.images, cancellation: cancellation, journal: TransferJournal<PullEvent>())
         async let reported: Void = pull.journal.report(to: progress)
         let result: Result<PullResult, ImageError> = await withTaskCancellationHandler {
@@ -39,7 +39,7 @@ extension ImageLibrary {
 struct ImagePull: Sendable {
     let reference: ImageReference
     let platform: Platform?
-    let session: RepositorySession
+    let repository: MirroredRepository
     let storage: ImageStorage
     let records: ImageRecords
     let cancellation: Cancellation
@@ -49,12 +49,13 @@ struct ImagePull: Sendable {
         let lease = storage.blobs.takeLease()
         defer { storage.blobs.release(lease) }
         let resolution = ManifestResolution(
-            reference: reference, platform: platform, session: session, blobs: storage.blobs, lease: lease)
+            reference: reference, platform: platform, repository: repository, blobs: storage.blobs, turns: storage.documentTurns,
+            lease: lease)
         let resolved = try await storage.talks.run { () throws(ImageError) in try resolution.run() }
         journal.add(.pulling(from: reference))
         let plan = resolved.plan
         for layer in plan.layers { storage.blobs.protect(layer.blob.digest, by: lease) }
-        let provider = LayerProvider(storage: storage, session: session, cancellation: cancellation, journal: journal)
+        let provider = LayerProvider(storage: storage, repository: repository, cancellation: cancellation, journal: journal)
         let pinned = reference.pinned(to: resolved.digest)
         let isNew = try await provider.withLayers(plan.layers) { () throws(ImageError) in
             let before = try await found(reference)

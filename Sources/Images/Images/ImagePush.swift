@@ -63,8 +63,11 @@ extension ImageLibrary {
         let (cancellation, journal) = (Cancellation(), TransferJournal<PushEvent>())
         let neighbours = Set(images.flatMap { $0.image.repositoryDigests }.filter { $0.domain == reference.domain }.map(\.path))
             .subtracting([reference.path]).sorted()
-        let session = registry.session(
-            for: reference, credentials: credentials, cancellation: cancellation, pushingWith: neighbours)
+        let session: RepositorySession
+        do throws(RegistryError) {
+            session = try registry.pushSession(
+                for: reference, credentials: credentials, neighbours: neighbours, cancellation: cancellation)
+        } catch { throw .registry(error) }
         let storage = try storage()
         journal.add(.pushing(to: reference))
         async let reported: Void = journal.report(to: progress)

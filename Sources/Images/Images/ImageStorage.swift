@@ -23,6 +23,8 @@ final class ImageStorage: Sendable {
     let blobTurns = KeyedTurns<Digest>()
     /// One push at a time sends a blob: the next one finds it there.
     let uploadTurns = KeyedTurns<Digest>()
+    /// One pull at a time fetches a manifest or a configuration.
+    let documentTurns = DocumentTurns()
     let news = LayerNews()
     /// Why overlayfs is not used; nil where it is.
     let fallbackReason: String?

@@ -11,7 +11,7 @@ internal import Snapshots
 struct LayerProvider: Sendable {
     let storage: ImageStorage
     /// Where missing blobs are fetched; nil where all are in the store.
-    let session: RepositorySession?
+    let repository: MirroredRepository?
     let cancellation: Cancellation
     let journal: TransferJournal<PullEvent>
 
@@ -75,7 +75,7 @@ struct LayerProvider: Sendable {
             if storage.snapshots.contains(layer: layer.chainID) { return }
             let (storage, chain) = (storage, layer.chainID)
             let work = LayerWork(
-                layer: layer, storage: storage, session: session, cancellation: cancellation, key: try storage.newKey(for: chain),
+                layer: layer, storage: storage, repository: repository, cancellation: cancellation, key: try storage.newKey(for: chain),
                 tell: { storage.news.tell($0, of: chain) })
             do throws(ImageError) {
                 let applied = try await storage.blobTurns.withTurn(layer.blob.digest) { () throws(ImageError) in try await work.perform() }

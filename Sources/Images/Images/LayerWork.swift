@@ -11,7 +11,7 @@ struct LayerWork: Sendable {
     let layer: PlannedLayer
     let storage: ImageStorage
     /// nil where the blob must be in the store.
-    let session: RepositorySession?
+    let repository: MirroredRepository?
     let cancellation: Cancellation
     /// The directory in the making; removed by whoever began it, unless it was committed.
     let key: SnapshotKey
@@ -53,16 +53,28 @@ struct LayerWork: Sendable {
 
     /// - Returns: what unpacks meanwhile; nil where nothing does, and the blob is to be unpacked from the disk.
     private func download() throws(ImageError) -> Delivery<UnpackResult>? {
-        // What an earlier pull left may not be the beginning of this blob. It is gone then, and the second attempt is whole.
-        for _ in 0..<2 {
-            if case .complete(let unpacking) = try attempt() { return unpacking }
+        var wrong: ContentError?
+        // What an earlier pull left may not be the beginning of this blob: it is gone then. Bytes that are wrong from the start are asked
+        // for once more, elsewhere where there is another server.
+        var fetched = 0
+        while fetched < 2 {
+            switch try attempt() {
+            case .complete(let unpacking): return unpacking
+            case .wrongBeginning: break
+            case .wrongBytes(let error):
+                fetched += 1
+                wrong = error
+                repository?.distrust(sourceOf: layer.blob.digest)
+            }
         }
-        throw wrongDigest(nil)
+        let found = wrong?.subject.split(separator: " ").last.map { ": found \($0)" } ?? ""
+        throw ImageError(.badContent, "filesystem layer verification failed for digest \(layer.blob.digest)\(found)", cause: wrong)
     }
 
     private enum Attempt {
         case complete(Delivery<UnpackResult>?)
         case wrongBeginning
+        case wrongBytes(ContentError)
     }
 
     private func attempt() throws(ImageError) -> Attempt {
@@ -73,43 +85,60 @@ struct LayerWork: Sendable {
         let isResumed = ingest.receivedBytes > 0
         let stream = isResumed ? nil : startUnpacker()
         let sink = LayerSink(ingest, pipe: stream?.pipe, totalBytes: totalBytes, tell: tell)
+        let wrong: ContentError?
         do throws(ImageError) {
             try fetch(into: sink)
             tell(.verifyingChecksum)
-            guard try commit(ingest, isResumed: isResumed) else { return .wrongBeginning }
+            wrong = try commit(ingest)
         } catch {
             stream?.pipe.fail("the download failed")
             // The directory may be removed only once nobody writes into it; the thread ends at its next read.
             stream?.ended.wait()
-            throw error
+            throw withoutEmpty(ingest, error)
+        }
+        if let wrong {
+            try abandon(stream)
+            return isResumed ? .wrongBeginning : .wrongBytes(wrong)
         }
         stream?.pipe.finish()
         tell(.downloadComplete)
         return .complete(stream?.result)
     }
 
+    /// What has arrived stays for the next attempt; where nothing has, nothing stays.
+    private func withoutEmpty(_ ingest: Ingest, _ error: ImageError) -> ImageError {
+        if ingest.receivedBytes > 0 { return error }
+        do throws(ContentError) { try ingest.discard() } catch let second {
+            return ImageError(error.code, "\(error.message); and an empty file stays: \(second)", cause: error.cause)
+        }
+        return error
+    }
+
+    /// Ends an unpacker whose bytes were wrong, and takes away what it made of them: the next attempt begins anew.
+    private func abandon(_ stream: Stream?) throws(ImageError) {
+        guard let stream else { return }
+        stream.pipe.fail("the bytes are not those of the digest")
+        stream.ended.wait()
+        do throws(SnapshotError) { try storage.snapshots.remove(key) } catch { throw .storage(error) }
+    }
+
     private func fetch(into sink: LayerSink) throws(ImageError) {
-        guard let session else { throw ImageError(.storage, "the content store lost \(layer.blob.digest)") }
+        guard let repository else { throw ImageError(.storage, "the content store lost \(layer.blob.digest)") }
         do throws(RegistryError) {
-            try session.fetchBlob(layer.blob.digest, sizeBytes: layer.blob.sizeBytes, into: sink)
+            try repository.fetchBlob(layer.blob.digest, sizeBytes: layer.blob.sizeBytes, into: sink)
         } catch {
             if let failure = sink.storeFailure { throw .storage(failure) }
             throw .registry(error)
         }
     }
 
-    /// - Returns: false where the digest is wrong and the bytes of an earlier pull may be why.
-    private func commit(_ ingest: Ingest, isResumed: Bool) throws(ImageError) -> Bool {
+    /// - Returns: nil where it is there now; else that the digest is wrong.
+    private func commit(_ ingest: Ingest) throws(ImageError) -> ContentError? {
         do throws(ContentError) { try ingest.commit() } catch {
-            guard error.code == .digestMismatch else { throw .storage(error) }
-            if isResumed { return false }
-            throw wrongDigest(error)
+            if error.code == .digestMismatch { return error }
+            throw .storage(error)
         }
-        return true
-    }
-
-    private func wrongDigest(_ cause: ContentError?) -> ImageError {
-        ImageError(.badContent, "filesystem layer verification failed for digest \(layer.blob.digest)", cause: cause)
+        return nil
     }
 
     private struct Stream {

@@ -7,8 +7,9 @@ internal import Registry
 struct ManifestResolution: Sendable {
     let reference: ImageReference
     let platform: Platform?
-    let session: RepositorySession
+    let repository: MirroredRepository
     let blobs: BlobStore
+    let turns: DocumentTurns
     let lease: LeaseID
 
     /// Indexes within indexes; real ones have none.
@@ -45,27 +46,32 @@ struct ManifestResolution: Sendable {
 
     private func named() throws(ImageError) -> (Digest, ImageDocument) {
         guard let digest = try digestOfName() else {
-            let served = try serve(reference.tag ?? ImageReference.defaultTag)
+            let served = try serve(reference.tag ?? ImageReference.defaultTag, expecting: nil)
             return (try keep(served.bytes, as: nil), try decode(served.bytes, as: served.mediaType, nil))
         }
         blobs.protect(digest, by: lease)
-        if let known = try knownDocument(digest) { return (digest, try decode(known, as: nil, digest)) }
-        // Asked for by digest even when the name is a tag: the tag may have moved since.
-        let served = try serve(digest.description)
-        try keep(served.bytes, as: digest)
-        return (digest, try decode(served.bytes, as: served.mediaType, digest))
+        return try turns.withTurn(digest) { () throws(ImageError) in
+            if let known = try knownDocument(digest) { return (digest, try decode(known, as: nil, digest)) }
+            // Asked for by digest even when the name is a tag: the tag may have moved since.
+            let served = try serve(digest.description, expecting: digest)
+            try keep(served.bytes, as: digest)
+            return (digest, try decode(served.bytes, as: served.mediaType, digest))
+        }
     }
 
     /// The digest that the name has or that its tag stands for; nil where the registry does not say.
     private func digestOfName() throws(ImageError) -> Digest? {
         if let digest = reference.digest { return digest }
-        do throws(RegistryError) { return try session.resolve(tag: reference.tag ?? ImageReference.defaultTag) } catch {
+        do throws(RegistryError) { return try repository.resolve(tag: reference.tag ?? ImageReference.defaultTag) } catch {
             throw pullRefusal(error)
         }
     }
 
-    private func serve(_ tagOrDigest: String) throws(ImageError) -> ServedManifest {
-        do throws(RegistryError) { return try session.manifest(tagOrDigest) } catch { throw pullRefusal(error) }
+    /// A server whose bytes are not those of the digest is not the last that is asked.
+    private func serve(_ tagOrDigest: String, expecting digest: Digest?) throws(ImageError) -> ServedManifest {
+        do throws(RegistryError) {
+            return try repository.manifest(tagOrDigest) { served in digest.map { Digest(of: served.bytes, $0.algorithm) == $0 } ?? true }
+        } catch { throw pullRefusal(error) }
     }
 
     /// What a registry's refusal means for a name, in Docker's words.
@@ -113,7 +119,7 @@ struct ManifestResolution: Sendable {
     private func keep(_ bytes: [UInt8], as expected: Digest?) throws(ImageError) -> Digest {
         let digest = Digest(of: bytes, expected?.algorithm ?? .sha256)
         if let expected, digest != expected {
-            throw ImageError(.badContent, "manifest verification failed for digest \(expected)")
+            throw ImageError(.badContent, "manifest verification failed for digest \(expected): found \(digest)")
         }
         blobs.protect(digest, by: lease)
         do throws(ContentError) { return try blobs.addBlob(bytes, digest.algorithm) } catch { throw .storage(error) }
@@ -122,8 +128,12 @@ struct ManifestResolution: Sendable {
     /// A manifest that an index names.
     private func fetchDocument(_ descriptor: Descriptor) throws(ImageError) -> [UInt8] {
         blobs.protect(descriptor.digest, by: lease)
+        return try turns.withTurn(descriptor.digest) { () throws(ImageError) in try servedDocument(descriptor) }
+    }
+
+    private func servedDocument(_ descriptor: Descriptor) throws(ImageError) -> [UInt8] {
         if let known = try knownDocument(descriptor.digest) { return known }
-        let served = try serve(descriptor.digest.description)
+        let served = try serve(descriptor.digest.description, expecting: descriptor.digest)
         guard served.bytes.count == descriptor.sizeBytes else {
             throw ImageError(.badContent, "manifest verification failed for digest \(descriptor.digest): \(served.bytes.count) bytes")
         }
@@ -141,7 +151,8 @@ struct ManifestResolution: Sendable {
         guard descriptor.sizeBytes <= ImageConfiguration.maximumBytes else {
             throw ImageError(.badContent, "invalid image: a configuration of \(descriptor.sizeBytes) bytes")
         }
-        let bytes = try configurationBytes(descriptor)
+        blobs.protect(descriptor.digest, by: lease)
+        let bytes = try turns.withTurn(descriptor.digest) { () throws(ImageError) in try configurationBytes(descriptor) }
         let configuration: ImageConfiguration
         do throws(SpecProblem) { configuration = try ImageConfiguration.decode(bytes) } catch {
             throw ImageError(.badContent, "invalid image configuration \(descriptor.digest): \(error)", cause: error)
@@ -156,17 +167,22 @@ struct ManifestResolution: Sendable {
     }
 
     private func configurationBytes(_ descriptor: Descriptor) throws(ImageError) -> [UInt8] {
-        blobs.protect(descriptor.digest, by: lease)
         if let known = try knownDocument(descriptor.digest) { return known }
-        let sink = MemorySink()
-        do throws(RegistryError) {
-            try session.fetchBlob(descriptor.digest, sizeBytes: descriptor.sizeBytes, into: sink)
-        } catch { throw .registry(error) }
-        let bytes = sink.bytes
-        guard Digest(of: bytes, descriptor.digest.algorithm) == descriptor.digest else {
-            throw ImageError(.badContent, "image config verification failed for digest \(descriptor.digest)")
+        // Bytes that are not the digest's are asked for once more, elsewhere where there is another server.
+        var found = Digest(of: [])
+        for _ in 0..<2 {
+            let sink = MemorySink()
+            do throws(RegistryError) {
+                try repository.fetchBlob(descriptor.digest, sizeBytes: descriptor.sizeBytes, into: sink)
+            } catch { throw .registry(error) }
+            let bytes = sink.bytes
+            found = Digest(of: bytes, descriptor.digest.algorithm)
+            if found == descriptor.digest {
+                try keep(bytes, as: descriptor.digest)
+                return bytes
+            }
+            repository.distrust(sourceOf: descriptor.digest)
         }
-        try keep(bytes, as: descriptor.digest)
-        return bytes
+        throw ImageError(.badContent, "image config verification failed for digest \(descriptor.digest): found \(found)")
     }
 }

@@ -1,4 +1,4 @@
-package import CoreTypes
+internal import CoreTypes
 
 /// Takes a blob's bytes in order, those of interrupted attempts included.
 package protocol BlobSink: Sendable {
@@ -10,68 +10,187 @@ package protocol BlobSink: Sendable {
 }
 
 extension RepositorySession {
-    /// Attempts in a row that brought no byte.
-    private static let fruitlessLimit = 4
-    /// Attempts in all, however much each brought.
-    private static let resumptionLimit = 64
-
     /// Fetches a blob, going on where `sink` stands, over as many connections as that takes. The bytes are counted; it is
     /// for `sink` to hold them against the digest.
     /// - Throws: `.malformed` where the registry has more or fewer bytes than `sizeBytes`.
-    package func fetchBlob(_ digest: Digest, sizeBytes: Int64, into sink: any BlobSink) throws(RegistryError) {
-        let whole = try request(.get, "blobs/\(digest)")
-        var fruitless = 0
-        var last: RegistryError?
-        for _ in 0..<Self.resumptionLimit {
+    func fetchBlob(_ digest: Digest, sizeBytes: Int64, into sink: any BlobSink) throws(RegistryError) {
+        var download = BlobDownload(session: self, whole: try request(.get, "blobs/\(digest)"), sizeBytes: sizeBytes, sink: sink)
+        try download.run()
+    }
+}
+
+/// One blob on its way from one registry: in one piece where that is as fast as we can take it, in several at a time where the
+/// registry serves parts and one connection is slower than that.
+private struct BlobDownload {
+    /// Attempts in a row that brought no byte.
+    private static let fruitlessLimit = 4
+    /// Attempts in all, however much each brought.
+    private static let resumptionLimit = 256
+    /// Blobs below this are not worth a second connection.
+    private static let wholeBytes: Int64 = 16 << 20
+    /// What one connection brings in a second where it is not the bottleneck: a decompressor takes about as much.
+    private static let fastBytesPerSecond = 64.0 * 1024 * 1024
+    /// Pieces of one blob at a time.
+    private static let pieceLimit = 4
+
+    let session: RepositorySession
+    let whole: HTTPRequest
+    let sizeBytes: Int64
+    let sink: any BlobSink
+
+    private var fruitless = 0
+    private var attempts = 0
+    private var knowsRanges = true
+
+    init(session: RepositorySession, whole: HTTPRequest, sizeBytes: Int64, sink: any BlobSink) {
+        self.session = session
+        self.whole = whole
+        self.sizeBytes = sizeBytes
+        self.sink = sink
+    }
+
+    mutating func run() throws(RegistryError) {
+        var isFast: Bool?
+        while sink.receivedBytes < sizeBytes {
             let start = sink.receivedBytes
-            if start == sizeBytes { return }
-            var request = whole
-            if start > 0 { request.headers.append(("Range", "bytes=\(start)-")) }
-            let receiver = BlobReceiver(request.shown, from: start, sizeBytes: sizeBytes, sink: sink)
-            do throws(RegistryError) {
-                try send(request, into: receiver)
-                // A body without a length may end early and look complete.
-                last = RegistryError(.network, doing: request.shown, cause: "unexpected EOF")
-            } catch {
-                if error.code != .network { throw error }
-                last = error
+            if !knowsRanges || isFast == true || sizeBytes - start < Self.wholeBytes {
+                try fetch(upTo: sizeBytes)
+            } else if isFast == nil {
+                // The first piece shows what one connection brings.
+                let receiver = try fetch(upTo: start + Int64(PieceBudget.pieceBytes))
+                knowsRanges = receiver.isPart
+                isFast = receiver.networkSeconds * Self.fastBytesPerSecond < Double(sink.receivedBytes - start)
+            } else {
+                try fetchInPieces()
             }
-            if sink.receivedBytes == sizeBytes { return }
-            fruitless = sink.receivedBytes > start ? 0 : fruitless + 1
-            if fruitless == Self.fruitlessLimit { break }
-            try pause(seconds: 0.2 * Double(1 << fruitless), request)
         }
-        throw last ?? RegistryError(.network, doing: "fetch \(digest)", cause: "interrupted too often")
+    }
+
+    /// One request, for what is missing before `end`. A connection that breaks is no error as long as something arrives now and then.
+    @discardableResult
+    private mutating func fetch(upTo end: Int64) throws(RegistryError) -> BlobReceiver {
+        attempts += 1
+        let start = sink.receivedBytes
+        let isPart = knowsRanges && (start > 0 || end < sizeBytes)
+        let request = isPart ? whole.part(from: start, to: end, of: sizeBytes) : whole
+        let receiver = BlobReceiver(request.shown, from: start, to: isPart ? end : sizeBytes, sizeBytes: sizeBytes, sink: sink)
+        var refusal: RegistryError?
+        do throws(RegistryError) {
+            try session.send(request, into: receiver, goesOn: false)
+            // A body without a length may end early and look complete.
+            if sink.receivedBytes < (receiver.isPart ? end : sizeBytes) {
+                refusal = RegistryError(.interrupted, doing: request.shown, cause: "unexpected EOF")
+            }
+        } catch {
+            switch error.code {
+            case .network, .interrupted: break
+            case .outOfStep where isPart:
+                // It does not know this range: what is here already passes by once more.
+                knowsRanges = false
+            default: throw error
+            }
+            refusal = error
+        }
+        guard let refusal else {
+            fruitless = 0
+            return receiver
+        }
+        fruitless = sink.receivedBytes > start ? 0 : fruitless + 1
+        if fruitless == (session.patience == .full ? Self.fruitlessLimit : 1) || attempts >= Self.resumptionLimit { throw refusal }
+        try session.pause(seconds: fruitless == 0 ? 0.1 : 0.2 * Double(1 << fruitless), request)
+        return receiver
+    }
+
+    /// Fetches pieces ahead as long as there are threads and memory for them, and takes them in order.
+    private mutating func fetchInPieces() throws(RegistryError) {
+        let cancellation = Cancellation(within: session.cancellation)
+        // Pieces that nobody will take end by themselves; each gives its memory back.
+        defer { cancellation.cancel() }
+        let helper = RepositorySession(session, cancellation: cancellation)
+        var pieces: [BlobPiece] = []
+        var next = sink.receivedBytes
+        while sink.receivedBytes < sizeBytes {
+            while pieces.count < Self.pieceLimit, next < sizeBytes {
+                let end = min(next + Int64(PieceBudget.pieceBytes), sizeBytes)
+                let request = whole.part(from: next, to: end, of: sizeBytes)
+                guard let piece = session.client.ahead.start(request, from: next, to: end, of: sizeBytes, helper) else { break }
+                pieces.append(piece)
+                next = end
+            }
+            guard !pieces.isEmpty else {
+                // Others have the threads: go on alone for a while.
+                try fetch(upTo: min(next + Int64(PieceBudget.pieceBytes), sizeBytes))
+                if !knowsRanges { return }
+                next = sink.receivedBytes
+                continue
+            }
+            let piece = pieces.removeFirst()
+            for chunk in piece.wait() { try sink.append(chunk) }
+            // What it did not bring, we fetch.
+            while sink.receivedBytes < piece.end {
+                try fetch(upTo: piece.end)
+                if !knowsRanges { return }
+            }
+            fruitless = 0
+        }
+    }
+}
+
+extension HTTPRequest {
+    /// The request for a part of the same. - Source: RFC 9110, section 14.2.
+    fileprivate func part(from start: Int64, to end: Int64, of sizeBytes: Int64) -> HTTPRequest {
+        var part = self
+        part.headers.append(("Range", end == sizeBytes ? "bytes=\(start)-" : "bytes=\(start)-\(end - 1)"))
+        return part
     }
 }
 
 /// Brings the bytes of one response to the sink, from where the sink stands.
-private final class BlobReceiver: ResponseReceiver {
+final class BlobReceiver: ResponseReceiver {
     private let request: String
     private let start: Int64
+    private let end: Int64
     private let sizeBytes: Int64
     private let sink: any BlobSink
     private var skip: Int64 = 0
     private var remaining: Int64
+    private let clock = ContinuousClock()
+    private var begun: ContinuousClock.Instant
+    private var sinkTime = Duration.zero
+    /// Whether the registry sent the part that was asked for; else it sends all.
+    private(set) var isPart = false
 
-    init(_ request: String, from start: Int64, sizeBytes: Int64, sink: any BlobSink) {
+    /// - Parameters:
+    ///   - start: the first byte that is wanted.
+    ///   - end: the byte behind the last that is wanted.
+    init(_ request: String, from start: Int64, to end: Int64, sizeBytes: Int64, sink: any BlobSink) {
         self.request = request
         self.start = start
+        self.end = end
         self.sizeBytes = sizeBytes
         self.sink = sink
-        remaining = sizeBytes - start
+        remaining = end - start
+        begun = clock.now
+    }
+
+    /// How long it took without what the sink took.
+    var networkSeconds: Double {
+        let time = begun.duration(to: clock.now) - sinkTime
+        return Double(time.components.seconds) + Double(time.components.attoseconds) / 1e18
     }
 
     func begin(_ head: ResponseHead) throws(RegistryError) {
-        remaining = sizeBytes - start
         if head.status == 206 {
             let range = head.headers["content-range"] ?? "none"
-            guard start > 0, range.hasPrefix("bytes \(start)-") else {
+            guard range.hasPrefix("bytes \(start)-") else {
                 throw RegistryError(.malformed, doing: request, cause: "asked for bytes from \(start), got \(range.prefix(100))")
             }
+            isPart = true
+            remaining = end - start
         } else {
             // The registry knows no ranges: what is here already passes by once more.
             skip = start
+            remaining = sizeBytes - start
             if let length = head.contentLength, length != sizeBytes { try wrongSize("\(length)") }
         }
     }
@@ -85,7 +204,10 @@ private final class BlobReceiver: ResponseReceiver {
         }
         remaining -= Int64(fresh.count)
         if remaining < 0 { try wrongSize("more") }
-        if !fresh.isEmpty { try sink.append(fresh) }
+        if fresh.isEmpty { return }
+        let before = clock.now
+        try sink.append(fresh)
+        sinkTime += before.duration(to: clock.now)
     }
 
     private func wrongSize(_ found: String) throws(RegistryError) {

@@ -22,6 +22,8 @@ extension RepositorySession {
     private static let chunkBytes = 8 << 20
     /// The most that a registry may ask a chunk to have.
     private static let chunkLimitBytes = 64 << 20
+    /// Uploads of one blob that are begun: a registry may lose one.
+    private static let uploadLimit = 3
     /// Attempts in a row that brought no byte.
     private static let fruitlessLimit = 4
 
@@ -33,27 +35,48 @@ extension RepositorySession {
     ) throws(RegistryError) -> UploadOutcome {
         if try hasBlob(digest) { return .alreadyThere }
         let neighbour = neighbours.first { $0 != repository }
-        let begun = try beginUpload(of: digest, mountedFrom: neighbour)
-        guard var place = begun.place else { return .mounted(from: neighbour ?? "") }
+        var attempt = 0
+        while true {
+            attempt += 1
+            let begun = try beginUpload(of: digest, mountedFrom: neighbour)
+            guard let place = begun.place else { return .mounted(from: neighbour ?? "") }
+            do throws(RegistryError) {
+                try finish(digest, at: try sendChunks(of: source, sizeBytes: sizeBytes, chunkBytes: begun.chunkBytes, to: place))
+                return .uploaded
+            } catch {
+                // The registry lost the upload, or the answer that it is complete was lost.
+                guard [.notFound, .interrupted, .server, .network].contains(error.code) else { throw error }
+                if try hasBlob(digest) { return .uploaded }
+                if attempt == Self.uploadLimit || error.code != .notFound { throw error }
+            }
+        }
+    }
+
+    /// - Returns: where the registry stands with all of it.
+    private func sendChunks(
+        of source: any UploadSource, sizeBytes: Int64, chunkBytes: Int, to start: WebAddress
+    ) throws(RegistryError) -> WebAddress {
+        var place = start
         var offset: Int64 = 0
-        var fruitless = 0
+        var retries = Retries(attempts: Self.fruitlessLimit, interruptions: Self.fruitlessLimit)
         while offset < sizeBytes {
-            let chunk = try source.read(at: offset, limitBytes: begun.chunkBytes)
+            let chunk = try source.read(at: offset, limitBytes: chunkBytes)
+            let before = offset
             do throws(RegistryError) {
                 place = try append(chunk, at: offset, to: place)
                 offset += Int64(chunk.count)
-                fruitless = 0
             } catch {
                 // libcurl sends a request again by itself where a kept connection turns out to be dead: bytes may have arrived twice.
-                guard [.network, .server, .outOfStep].contains(error.code) else { throw error }
-                fruitless += 1
-                if fruitless == Self.fruitlessLimit { throw error }
+                guard [.network, .interrupted, .server, .tooManyRequests, .outOfStep].contains(error.code),
+                    let seconds = retries.pause(told: error.retryAfterSeconds)
+                else { throw error }
+                try pause(seconds: seconds, try request(.patch, place))
                 (place, offset) = try progress(of: place)
             }
+            if offset > before { retries = Retries(attempts: Self.fruitlessLimit, interruptions: Self.fruitlessLimit) }
             source.uploaded(offset)
         }
-        try finish(digest, at: place)
-        return .uploaded
+        return place
     }
 
     /// Whether the repository has a blob. - Source: distribution-spec, "Checking if content exists in the registry".
@@ -102,7 +125,7 @@ extension RepositorySession {
             ("Content-Type", "application/octet-stream"), ("Content-Range", "\(offset)-\(offset + Int64(chunk.count) - 1)"),
         ]
         // Sent again only after asking how far it came.
-        let head = try send(request, into: DroppingReceiver(for: request.shown), attempts: 1)
+        let head = try send(request, into: DroppingReceiver(for: request.shown), attempts: 1, goesOn: false)
         return try location(in: head, of: request)
     }
 

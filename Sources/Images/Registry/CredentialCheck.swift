@@ -3,9 +3,12 @@ extension RegistryClient {
     /// - Parameter domain: as image references have it.
     /// - Throws: `.unauthorized` where it does not; `.network` and the others.
     package func check(_ credentials: RegistryCredentials, at domain: String, cancellation: Cancellation) throws(RegistryError) {
-        let host = RegistryHost(domain: domain, insecureRegistries: configuration.insecureRegistries)
+        var endpoint = try RegistryRoutes(configuration: configuration).endpoints(domain, "")[...].last
+        // Credentials are for the registry itself, whatever its mirrors are.
+        endpoint?.repository = ""
+        guard let endpoint else { throw RegistryError(.malformed, doing: "", cause: "\(domain) is no registry's name") }
         let session = RepositorySession(
-            client: self, host: host, repository: "", neighbours: nil, credentials: credentials, cancellation: cancellation)
+            client: self, endpoint: endpoint, neighbours: nil, credentials: credentials, cancellation: cancellation)
         try session.greet()
     }
 }

@@ -18,6 +18,8 @@ struct HTTPRequest: Sendable {
     var method: Method
     var address: WebAddress
     var headers: [(name: String, value: String)] = []
+    /// What a file of settings adds for the server that is asked, and no other.
+    var ownHeaders: [RegistryEndpoint.HeaderField] = []
     /// For methods that have one.
     var body: [UInt8] = []
     /// Whether the server must prove who it is.

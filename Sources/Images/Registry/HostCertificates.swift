@@ -38,6 +38,15 @@ struct HostCertificates: Equatable, Sendable {
         }
     }
 
+    /// Reads what a file of settings names.
+    /// - Parameters:
+    ///   - authorities: paths of PEM files.
+    ///   - client: paths of a certificate and its key.
+    init(authorities: [String], client: (certificate: String, key: String)?) throws(RegistryError) {
+        for path in authorities { try add(authority: path) }
+        self.client = client.map { Client(certificate: $0.certificate, key: $0.key) }
+    }
+
     private mutating func add(authority path: String) throws(RegistryError) {
         let pem: Data
         do { pem = try Data(contentsOf: URL(filePath: path)) } catch {

@@ -10,6 +10,8 @@ package struct WebAddress: Hashable, Sendable {
     /// Lower-case; an IPv6 address without its brackets.
     package let host: String
     package let port: Int
+    /// Without the query, beginning with a slash.
+    package let path: String
     /// Everything, as it is asked for.
     package let text: String
     /// Everything but the query: what may be printed.
@@ -17,6 +19,12 @@ package struct WebAddress: Hashable, Sendable {
 
     /// Who answers here: two addresses of one origin share credentials.
     package var origin: String { "\(scheme)://\(host):\(port)" }
+
+    /// Host and port as addresses have them, without the port that the scheme implies.
+    package var authority: String {
+        let name = host.contains(":") ? "[\(host)]" : host
+        return port == (scheme == "https" ? 443 : 80) ? name : "\(name):\(port)"
+    }
 
     /// Parses an absolute address, or one relative to `base`.
     /// - Returns: nil where it is malformed, holds a user or password, or is neither http nor https.
@@ -30,12 +38,14 @@ package struct WebAddress: Hashable, Sendable {
             let scheme = unsafe Self.part(CURLUPART_SCHEME, of: parts), ["http", "https"].contains(scheme),
             let host = unsafe Self.part(CURLUPART_HOST, of: parts),
             let port = unsafe Self.part(CURLUPART_PORT, of: parts).flatMap({ Int($0) }),
+            let path = unsafe Self.part(CURLUPART_PATH, of: parts),
             let whole = unsafe Self.part(CURLUPART_URL, of: parts), unsafe curl_url_set(parts, CURLUPART_QUERY, nil, 0) == CURLUE_OK,
             let withoutQuery = unsafe Self.part(CURLUPART_URL, of: parts)
         else { return nil }
         self.scheme = scheme
         self.host = host.lowercased().filter { $0 != "[" && $0 != "]" }
         self.port = port
+        self.path = path
         self.text = whole
         self.withoutQuery = withoutQuery
     }
@@ -78,6 +88,8 @@ struct TransferFailure: Equatable, Sendable {
     }
 
     let kind: Kind
+    /// Whether it may be otherwise in a moment.
+    var isPassing: Bool { kind == .interrupted || kind == .nameResolution }
     /// In the words of Go's net package where Docker's users know them: `dial tcp 127.0.0.1:5000: connect: connection refused`.
     let message: String
 }
@@ -85,8 +97,10 @@ struct TransferFailure: Equatable, Sendable {
 /// How long a transfer waits, and how much it takes.
 struct TransferLimits: Sendable {
     var connectSeconds = 30
-    /// Without a byte of the response.
+    /// With fewer than `progressBytes` of the response.
     var idleSeconds = 60
+    /// What counts as progress: a server that trickles is as good as silent.
+    var progressBytes = 1024
     /// Of all fields of a response together.
     var headerBytes = 65_536
 }
@@ -144,7 +158,8 @@ private final class Transfer {
     private var hasBegun = false
     /// Small pieces gather here: libcurl hands over 16 KiB at most.
     private var gathered: [UInt8] = []
-    private var lastByteSeconds = monotonicSeconds()
+    private var lastProgressSeconds = monotonicSeconds()
+    private var bytesSinceProgress = 0
     private var sentBytes = 0
     private var problem: TransferOutcome?
     private var allowsLinkLocal = true
@@ -246,7 +261,7 @@ private final class Transfer {
     // MARK: - What the callbacks do; false ends the transfer
 
     func takeHeader(_ line: String) -> Bool {
-        lastByteSeconds = monotonicSeconds()
+        noteProgress(line.utf8.count)
         headerBytes += line.utf8.count
         if headerBytes > limits.headerBytes {
             let error = RegistryError(.malformed, doing: "", cause: "header fields of more than \(limits.headerBytes) bytes")
@@ -266,20 +281,29 @@ private final class Transfer {
     func takeBody(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard begin() else { return false }
         unsafe gathered.append(contentsOf: bytes)
-        let goesOn = gathered.count < Self.chunkBytes || flush()
+        noteProgress(bytes.count)
+        if gathered.count < Self.chunkBytes { return true }
+        let goesOn = flush()
         // Time that the receiver took is not the server's.
-        lastByteSeconds = monotonicSeconds()
+        lastProgressSeconds = monotonicSeconds()
         return goesOn
+    }
+
+    private func noteProgress(_ count: Int) {
+        bytesSinceProgress += count
+        if bytesSinceProgress < limits.progressBytes { return }
+        bytesSinceProgress = 0
+        lastProgressSeconds = monotonicSeconds()
     }
 
     /// - Parameter sentBytes: of the request's body, so far.
     func mayGoOn(sentBytes: Int) -> Bool {
         if sentBytes > self.sentBytes {
             self.sentBytes = sentBytes
-            lastByteSeconds = monotonicSeconds()
+            lastProgressSeconds = monotonicSeconds()
         }
         if cancellation.isCancelled { return stop(.cancelled) }
-        if monotonicSeconds() - lastByteSeconds > limits.idleSeconds { return stop(.idle) }
+        if monotonicSeconds() - lastProgressSeconds > limits.idleSeconds { return stop(.idle) }
         return true
     }
 

@@ -1,4 +1,4 @@
-package import CoreTypes
+internal import CoreTypes
 package import OCISpec
 
 /// A manifest or index as a registry served it, not yet held against any digest.
@@ -11,14 +11,14 @@ package struct ServedManifest: Equatable, Sendable {
 extension RepositorySession {
     /// What a tag stands for now. - Returns: nil where the registry does not say so without the whole manifest.
     /// - Throws: `.notFound`, `.denied`, `.unauthorized`, `.network` and the others.
-    package func resolve(tag: String) throws(RegistryError) -> Digest? {
+    func resolve(tag: String) throws(RegistryError) -> Digest? {
         let request = try manifestRequest(.head, tag)
         let head = try send(request, into: DroppingReceiver(for: request.shown))
         return head.headers["docker-content-digest"].flatMap { try? Digest($0) }
     }
 
     /// Fetches a manifest or index by tag or digest; at most `ImageDocument.maximumBytes`.
-    package func manifest(_ tagOrDigest: String) throws(RegistryError) -> ServedManifest {
+    func manifest(_ tagOrDigest: String) throws(RegistryError) -> ServedManifest {
         let request = try manifestRequest(.get, tagOrDigest)
         let collector = CollectingReceiver(for: request.shown, limitBytes: ImageDocument.maximumBytes)
         let head = try send(request, into: collector)

@@ -8,10 +8,13 @@ package final class RegistryClient: Sendable {
     let handles = CurlHandles()
     let grants = GrantCache()
     let limits: TransferLimits
+    let health = MirrorHealth()
+    /// Threads that fetch parts of blobs ahead, and the memory that those parts may take.
+    let ahead = PieceBudget()
 
     package init(configuration: RegistryConfiguration) {
         self.configuration = configuration
-        limits = TransferLimits()
+        limits = TransferLimits(idleSeconds: configuration.idleSeconds)
     }
 
     /// With other waiting times, for tests of what waits.
@@ -20,14 +23,26 @@ package final class RegistryClient: Sendable {
         self.limits = limits
     }
 
-    /// Begins to speak about one repository for one caller. Nothing is sent yet.
-    /// - Parameter cancellation: ends every call of the session within a second.
-    /// - Parameter neighbours: where blobs may be pushed: repositories of the same registry that may lend some; nil to pull only.
-    package func session(
-        for reference: ImageReference, credentials: RegistryCredentials, cancellation: Cancellation, pushingWith neighbours: [String]? = nil
-    ) -> RepositorySession {
-        RepositorySession(
-            client: self, host: RegistryHost(domain: reference.domain, insecureRegistries: configuration.insecureRegistries),
-            repository: reference.path, neighbours: neighbours, credentials: credentials, cancellation: cancellation)
+    /// Begins to speak about one repository for one caller, wherever it is mirrored. Nothing is sent yet.
+    /// - Parameter cancellation: ends every call within a second.
+    package func repository(
+        for reference: ImageReference, credentials: RegistryCredentials, cancellation: Cancellation
+    ) -> MirroredRepository {
+        MirroredRepository(client: self, reference: reference, credentials: credentials, cancellation: cancellation)
+    }
+
+    /// Begins to push to one repository, at the registry itself. Nothing is sent yet.
+    /// - Parameter neighbours: repositories of the same registry that may lend some blobs.
+    /// - Throws: `.refused` where the registry is blocked, takes no pushes, or a file of settings cannot be understood.
+    package func pushSession(
+        for reference: ImageReference, credentials: RegistryCredentials, neighbours: [String], cancellation: Cancellation
+    ) throws(RegistryError) -> RepositorySession {
+        let endpoints = try RegistryRoutes(configuration: configuration).endpoints(reference.domain, reference.path)
+        guard let endpoint = endpoints.last, endpoint.capabilities.contains(.push) else {
+            throw RegistryError(
+                .refused, doing: "", cause: "\(reference.domain) takes no pushes: its hosts.toml gives the server no capability 'push'")
+        }
+        return RepositorySession(
+            client: self, endpoint: endpoint, neighbours: neighbours, credentials: credentials, cancellation: cancellation)
     }
 }

@@ -3,20 +3,26 @@ package struct RegistryConfiguration: Sendable {
     /// Registries that may be spoken to in plain http, or without a proof of who they are: `host`,
     /// `host:port`, or an address block as `10.0.0.0/8`. 127.0.0.0/8, ::1 and localhost always may.
     package var insecureRegistries: [String]
-    /// Folders like `/etc/docker/certs.d`, which hold authorities and client certificates of single registries. One that is not there
-    /// holds none. A registry whose authority is given must prove who it is even where it may be insecure.
+    /// Folders like `/etc/docker/certs.d`, which hold authorities and client certificates of single registries, and like
+    /// `/etc/containerd/certs.d`, which hold their `hosts.toml`. One that is not there holds none. A registry whose authority is given must prove who it is even where it may be insecure.
     package var certificateFolders: [String]
+    /// A file like `/etc/containers/registries.conf`, and `*.conf` in the folder of the same name with `.d`; nil for none.
+    package var registriesFile: String?
+    /// How long a registry may send nothing to speak of, in seconds.
+    package var idleSeconds: Int
     /// Proxies; nothing is read from the environment.
     package var proxies: ProxySettings
     /// Sent with every request.
     package var userAgent: String
 
     package init(
-        insecureRegistries: [String] = [], certificateFolders: [String] = [], proxies: ProxySettings = ProxySettings(),
-        userAgent: String = "apus"
+        insecureRegistries: [String] = [], certificateFolders: [String] = [], registriesFile: String? = nil, idleSeconds: Int = 60,
+        proxies: ProxySettings = ProxySettings(), userAgent: String = "apus"
     ) {
         self.insecureRegistries = insecureRegistries
         self.certificateFolders = certificateFolders
+        self.registriesFile = registriesFile
+        self.idleSeconds = idleSeconds
         self.proxies = proxies
         self.userAgent = userAgent
     }

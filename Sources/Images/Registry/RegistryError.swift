@@ -14,6 +14,8 @@ package struct RegistryError: Error, Equatable, Sendable, CustomStringConvertibl
         case server
         /// No answer: name resolution, connection, TLS, time-out.
         case network
+        /// The connection ended in the middle, or a name was not found: it may be otherwise in a moment.
+        case interrupted
         /// The registry stands elsewhere in an upload than we do: 416.
         case outOfStep
         /// The answer breaks the protocol or a limit.
@@ -31,11 +33,14 @@ package struct RegistryError: Error, Equatable, Sendable, CustomStringConvertibl
     package let doing: String
     /// Why it failed: the registry's own `code: message`, or what the connection said.
     package let cause: String
+    /// How long the registry wants to be left alone; nil where it does not say.
+    package let retryAfterSeconds: Double?
 
-    package init(_ code: Code, doing: String, cause: String) {
+    package init(_ code: Code, doing: String, cause: String, retryAfterSeconds: Double? = nil) {
         self.code = code
         self.doing = doing
         self.cause = cause
+        self.retryAfterSeconds = retryAfterSeconds
     }
 
     package var description: String { doing.isEmpty ? cause : "\(doing): \(cause)" }

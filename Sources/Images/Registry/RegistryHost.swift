@@ -21,7 +21,8 @@ package struct RegistryHost: Equatable, Sendable {
     /// The addresses to try, best first: who may be insecure is still asked for TLS before anything else.
     package var schemes: [String] { isInsecure ? ["https", "http"] : ["https"] }
 
-    private init(authority: String, isInsecure: Bool) {
+    /// One that a file of settings names.
+    init(authority: String, isInsecure: Bool) {
         self.authority = authority
         self.isInsecure = isInsecure
     }

@@ -7,19 +7,17 @@ internal import Synchronization
 package final class RepositorySession: Sendable {
     /// Redirects of one request; blob stores need one or two.
     static let redirectLimit = 5
-    /// Attempts at a request that the registry is too busy for, or fails at.
-    static let attemptLimit = 5
-    /// The longest that a Retry-After is honoured, in seconds.
-    static let retryAfterLimitSeconds = 30
 
     let client: RegistryClient
-    let repository: String
+    /// Whom it speaks to.
+    let endpoint: RegistryEndpoint
     let credentials: RegistryCredentials
     let cancellation: Cancellation
-    private let registry: RegistryHost
     /// What tokens are asked for.
     private let scope: String
-    private let place = Mutex<Place?>(nil)
+    /// What a registry is worth waiting for, where another may have the same.
+    let patience: Patience
+    private let place: Mutex<Place?>
 
     /// Where the registry was found, and how it proves itself.
     private struct Place {
@@ -29,12 +27,13 @@ package final class RepositorySession: Sendable {
     }
 
     init(
-        client: RegistryClient, host: RegistryHost, repository: String, neighbours: [String]?, credentials: RegistryCredentials,
-        cancellation: Cancellation
+        client: RegistryClient, endpoint: RegistryEndpoint, neighbours: [String]?, credentials: RegistryCredentials,
+        patience: Patience = .full, cancellation: Cancellation
     ) {
         self.client = client
-        registry = host
-        self.repository = repository
+        self.endpoint = endpoint
+        self.patience = patience
+        let repository = endpoint.repository
         if repository.isEmpty {
             scope = ""
         } else if let neighbours {
@@ -42,14 +41,30 @@ package final class RepositorySession: Sendable {
         } else {
             scope = "repository:\(repository):pull"
         }
-        self.credentials = credentials
+        self.credentials = endpoint.receivesCredentials ? credentials : .anonymous
+        self.cancellation = cancellation
+        place = Mutex(nil)
+    }
+
+    /// The same conversation, which something else may end, too.
+    init(_ other: RepositorySession, cancellation: Cancellation) {
+        client = other.client
+        endpoint = other.endpoint
+        patience = other.patience
+        scope = other.scope
+        credentials = other.credentials
+        place = Mutex(other.place.withLock { $0 })
         self.cancellation = cancellation
     }
+
+    var repository: String { endpoint.repository }
 
     /// A request about something of the repository: `manifests/latest`.
     func request(_ method: HTTPRequest.Method, _ item: String) throws(RegistryError) -> HTTPRequest {
         let place = try findPlace()
-        guard let address = WebAddress(repository.isEmpty ? "v2/" : "v2/\(repository)/\(item)", relativeTo: place.base) else {
+        var path = repository.isEmpty ? endpoint.path : "\(endpoint.path)\(repository)/\(item)"
+        if let namespace = endpoint.namespace { path += "\(path.contains("?") ? "&" : "?")\(TextEncodings.formField("ns", namespace))" }
+        guard let address = WebAddress(path, relativeTo: place.base) else {
             throw RegistryError(.malformed, doing: "", cause: "no address for \(repository)/\(item)")
         }
         return request(method, address, place)
@@ -63,51 +78,62 @@ package final class RepositorySession: Sendable {
     }
 
     private func request(_ method: HTTPRequest.Method, _ address: WebAddress, _ place: Place) -> HTTPRequest {
-        HTTPRequest(method: method, address: address, verifiesPeer: place.verifiesPeer, certificates: place.certificates)
+        var request = HTTPRequest(method: method, address: address, verifiesPeer: place.verifiesPeer, certificates: place.certificates)
+        request.ownHeaders = endpoint.headers
+        return request
     }
 
-    /// Sends a request, however often that takes: authenticated, redirected, and again where the registry is busy.
-    /// - Parameter attempts: in all, where the registry is busy or fails.
+    /// Sends a request, however often that takes: authenticated, redirected, and again where the registry is busy or the connection breaks.
+    /// - Parameter attempts: in all, where the registry is busy or fails; nil is as many as the registry is worth.
+    /// - Parameter goesOn: whether a connection that broke is tried again: only where the receiver can begin anew.
     /// - Returns: the head of a success; its body went to `receiver`.
     /// - Throws: `RegistryError` for every other answer.
     @discardableResult
     func send(
-        _ request: HTTPRequest, into receiver: any ResponseReceiver, attempts: Int = attemptLimit
+        _ request: HTTPRequest, into receiver: any ResponseReceiver, attempts: Int? = nil, goesOn: Bool = true
     ) throws(RegistryError) -> ResponseHead {
         var mayAuthenticate = true
-        var attempt = 1
+        var retries = Retries(attempts: attempts ?? patience.attempts, interruptions: goesOn ? patience.interruptions : 0)
         while true {
             let grant = knownGrant(at: request.address)
-            let answer = try exchange(request, authorization: grant?.field, into: receiver)
+            let attempt = Result { () throws(RegistryError) in try exchange(request, authorization: grant?.field, into: receiver) }
+            guard let answer = try judge(attempt, &retries, request) else { continue }
             switch answer.head.status {
             case 200...299: return answer.head
             case 401 where mayAuthenticate:
                 mayAuthenticate = false
                 try authenticate(answer.head, request)
             case 429, 500, 502, 503, 504:
-                guard attempt < attempts else { throw refusal(answer, request, authorization: grant) }
-                try pause(seconds: Self.pauseSeconds(after: answer.head, attempt: attempt), request)
-                attempt += 1
+                guard let seconds = retries.pause(after: answer.head) else { throw refusal(answer, request, authorization: grant) }
+                // A token may have run out meanwhile.
+                mayAuthenticate = true
+                try pause(seconds: seconds, request)
             default: throw refusal(answer, request, authorization: grant)
             }
         }
     }
 
-    /// Waits, unless the caller goes away.
-    func pause(seconds: Double, _ request: HTTPRequest) throws(RegistryError) {
-        var remaining = Int(seconds * 10)
-        while remaining > 0 {
-            if cancellation.isCancelled { throw RegistryError(.cancelled, doing: request.shown, cause: "cancelled") }
-            usleep(100_000)
-            remaining -= 1
+    /// - Returns: nil where the connection broke and is to be tried again, after a pause that was made.
+    private func judge(
+        _ attempt: Result<ResponseSorter, RegistryError>, _ retries: inout Retries, _ request: HTTPRequest
+    ) throws(RegistryError) -> ResponseSorter? {
+        switch attempt {
+        case .success(let answer): return answer
+        case .failure(let error):
+            guard let seconds = retries.pause(after: error) else { throw error }
+            try pause(seconds: seconds, request)
+            return nil
         }
     }
 
-    static func pauseSeconds(after head: ResponseHead, attempt: Int) -> Double {
-        if let seconds = head.headers["retry-after"].flatMap({ Int($0) }), seconds >= 0 {
-            return Double(min(seconds, retryAfterLimitSeconds))
+    /// Waits, unless the caller goes away.
+    func pause(seconds: Double, _ request: HTTPRequest) throws(RegistryError) {
+        var remaining = Int((seconds * 20).rounded(.up))
+        while remaining > 0 {
+            if cancellation.isCancelled { throw RegistryError(.cancelled, doing: request.shown, cause: "cancelled") }
+            usleep(50_000)
+            remaining -= 1
         }
-        return 0.5 * Double(1 << min(attempt - 1, 4))
     }
 
     // MARK: - Where
@@ -115,17 +141,23 @@ package final class RepositorySession: Sendable {
     /// Scheme and authority of the registry, found out once.
     private func findPlace() throws(RegistryError) -> Place {
         if let known = place.withLock({ $0 }) { return known }
-        let certificates = try HostCertificates(for: registry.authority, in: client.configuration.certificateFolders)
-        let host = certificates.authorities.isEmpty ? registry : registry.mustProveItself
+        let certificates: HostCertificates
+        if let named = endpoint.certificates {
+            certificates = named
+        } else {
+            certificates = try HostCertificates(for: endpoint.host.authority, in: client.configuration.certificateFolders)
+        }
+        let host = certificates.authorities.isEmpty ? endpoint.host : endpoint.host.mustProveItself
         var last: RegistryError?
-        for scheme in host.schemes {
+        let schemes = endpoint.scheme.map { [$0] } ?? host.schemes
+        for scheme in schemes {
             guard let address = WebAddress("\(scheme)://\(host.authority)/") else {
                 throw RegistryError(.malformed, doing: "", cause: "\(host.authority) is no registry's name")
             }
             let found = Place(base: address, verifiesPeer: !host.isInsecure, certificates: certificates)
-            if host.schemes.count > 1 {
+            if schemes.count > 1 {
                 do throws(RegistryError) { try probe(found) } catch {
-                    guard error.code == .network else { throw error }
+                    guard [.network, .interrupted].contains(error.code) else { throw error }
                     last = error
                     continue
                 }
@@ -138,7 +170,7 @@ package final class RepositorySession: Sendable {
 
     /// Whether anything answers at all; what it says is of no interest.
     private func probe(_ place: Place) throws(RegistryError) {
-        guard let target = WebAddress("v2/", relativeTo: place.base) else { return }
+        guard let target = WebAddress(endpoint.path, relativeTo: place.base) else { return }
         let request = request(.get, target, place)
         let collector = CollectingReceiver(for: request.shown, limitBytes: 65_536)
         _ = try transfer(request, into: ResponseSorter(for: request.shown, success: collector))
@@ -154,6 +186,7 @@ package final class RepositorySession: Sendable {
         for _ in 0...Self.redirectLimit {
             var sent = request
             let isOrigin = request.address.origin == original.address.origin
+            if isOrigin { sent.headers += request.ownHeaders.map { ($0.name, $0.value) } }
             if let authorization, isOrigin { sent.headers.append(("Authorization", authorization)) }
             let answer = try transfer(sent, into: ResponseSorter(for: original.shown, success: receiver))
             guard answer.head.isRedirect else { return answer }
@@ -177,8 +210,10 @@ package final class RepositorySession: Sendable {
     }
 
     private func transfer(_ request: HTTPRequest, into sorter: ResponseSorter) throws(RegistryError) -> ResponseSorter {
+        var limits = client.limits
+        limits.connectSeconds = endpoint.connectSeconds ?? min(limits.connectSeconds, patience.connectSeconds)
         let outcome = client.handles.perform(
-            request, proxies: client.configuration.proxies, userAgent: client.configuration.userAgent, limits: client.limits,
+            request, proxies: client.configuration.proxies, userAgent: client.configuration.userAgent, limits: limits,
             cancellation: cancellation, into: sorter)
         switch outcome {
         case .complete: return sorter
@@ -186,8 +221,9 @@ package final class RepositorySession: Sendable {
             throw error.doing.isEmpty ? RegistryError(error.code, doing: request.shown, cause: error.cause) : error
         case .cancelled: throw RegistryError(.cancelled, doing: request.shown, cause: "cancelled")
         case .idle:
-            throw RegistryError(.network, doing: request.shown, cause: "no byte for \(client.limits.idleSeconds) seconds: i/o timeout")
-        case .failed(let failure): throw RegistryError(.network, doing: request.shown, cause: failure.message)
+            throw RegistryError(.interrupted, doing: request.shown, cause: "stalled for \(client.limits.idleSeconds) seconds: i/o timeout")
+        case .failed(let failure):
+            throw RegistryError(failure.isPassing ? .interrupted : .network, doing: request.shown, cause: failure.message)
         }
     }
 
@@ -225,18 +261,33 @@ package final class RepositorySession: Sendable {
             (request.verifiesPeer, request.certificates) = (place.verifiesPeer, place.certificates)
         }
         let collector = CollectingReceiver(for: request.shown, limitBytes: TokenRequest.answerLimitBytes)
-        let answer = try transfer(request, into: ResponseSorter(for: request.shown, success: collector))
+        let answer = try ask(request, into: collector)
         switch answer.head.status {
         case 200...299: break
         case 401, 403:
             throw RegistryError(.unauthorized, doing: request.shown, cause: answer.words ?? "unauthorized: incorrect username or password")
-        case 429: throw RegistryError(.tooManyRequests, doing: request.shown, cause: answer.words ?? "too many requests")
-        default: throw RegistryError(.server, doing: request.shown, cause: "unexpected status \(answer.head.status)")
+        case 429:
+            throw RegistryError(
+                .tooManyRequests, doing: request.shown, cause: (answer.words ?? "too many requests") + Retries.limits(answer.head))
+        default: throw RegistryError(.server, doing: request.shown, cause: answer.words ?? "unexpected status \(answer.head.status)")
         }
         guard let grant = TokenRequest.grant(in: collector.body, now: monotonicSeconds()) else {
             throw RegistryError(.malformed, doing: request.shown, cause: "the answer holds no token")
         }
         return grant
+    }
+
+    /// A token service is as patient a matter as a registry.
+    private func ask(_ request: HTTPRequest, into collector: CollectingReceiver) throws(RegistryError) -> ResponseSorter {
+        var retries = Retries(attempts: patience.attempts, interruptions: patience.interruptions)
+        while true {
+            let attempt = Result { () throws(RegistryError) in
+                try transfer(request, into: ResponseSorter(for: request.shown, success: collector))
+            }
+            guard let answer = try judge(attempt, &retries, request) else { continue }
+            guard Retries.mayPass(answer.head.status), let seconds = retries.pause(after: answer.head) else { return answer }
+            try pause(seconds: seconds, request)
+        }
     }
 
     private func refusal(_ answer: ResponseSorter, _ request: HTTPRequest, authorization: Grant?) -> RegistryError {
@@ -249,8 +300,11 @@ package final class RepositorySession: Sendable {
         case 401: return RegistryError(.unauthorized, doing: request.shown, cause: words ?? "unauthorized: authentication required")
         case 404: return RegistryError(.notFound, doing: request.shown, cause: words ?? "not found")
         case 416: return RegistryError(.outOfStep, doing: request.shown, cause: words ?? "requested range not satisfiable")
-        case 429: return RegistryError(.tooManyRequests, doing: request.shown, cause: words ?? "toomanyrequests: too many requests")
-        case 500...599: return RegistryError(.server, doing: request.shown, cause: words ?? "received unexpected HTTP status: \(status)")
+        case 429, 500...599:
+            let fallback = status == 429 ? "toomanyrequests: too many requests" : "received unexpected HTTP status: \(status)"
+            return RegistryError(
+                status == 429 ? .tooManyRequests : .server, doing: request.shown, cause: (words ?? fallback) + Retries.limits(answer.head),
+                retryAfterSeconds: Retries.retryAfter(answer.head))
         default: return RegistryError(.malformed, doing: request.shown, cause: words ?? "unexpected status code \(status)")
         }
     }

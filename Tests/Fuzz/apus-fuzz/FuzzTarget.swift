@@ -15,6 +15,7 @@ struct FuzzTarget: Sendable {
             FuzzTarget(name: "image-documents", run: readImageDocuments), FuzzTarget(name: "tar", run: unpackTar),
             FuzzTarget(name: "ttrpc", run: readFrames), FuzzTarget(name: "log", run: readLog),
             FuzzTarget(name: "docker", run: readDockerBodies), FuzzTarget(name: "names", run: readNames),
+            FuzzTarget(name: "registries", run: readRegistrySettings),
         ]
 
     /// The one that the command line names.

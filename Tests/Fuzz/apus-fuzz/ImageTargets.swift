@@ -28,6 +28,13 @@ func readChallenge(_ bytes: [UInt8]) {
     _ = Challenge.parse(String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init))
 }
 
+/// hosts.toml and registries.conf.
+func readRegistrySettings(_ bytes: [UInt8]) {
+    guard let table = try? TOMLParser.parse(bytes) else { return }
+    _ = try? HostsFile(folder: "/dev/null", domain: "a.test", repository: "one").endpoints(table)
+    _ = try? RegistriesFile.entries(table, "registries.conf")
+}
+
 func readImageDocuments(_ bytes: [UInt8]) {
     _ = try? ImageDocument.decode(bytes)
     _ = try? ImageConfiguration.decode(bytes)

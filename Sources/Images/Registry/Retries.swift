@@ -1,0 +1,94 @@
+internal import FoundationEssentials
+
+/// How much a registry is worth waiting for.
+struct Patience: Equatable, Sendable {
+    /// Attempts at a request that the registry is too busy for, or fails at.
+    let attempts: Int
+    /// Broken or stalled connections of one request that are tried again.
+    let interruptions: Int
+    let connectSeconds: Int
+
+    /// Nobody else has it.
+    static let full = Patience(attempts: 5, interruptions: 2, connectSeconds: 30)
+    /// Another may have the same.
+    static let short = Patience(attempts: 1, interruptions: 0, connectSeconds: 5)
+}
+
+/// Counts the attempts at one request, and says how long to wait before the next one.
+struct Retries {
+    /// The longest that a Retry-After is waited for, in seconds: who must wait longer is told so.
+    static let retryAfterLimitSeconds = 60
+
+    private var attempts: Int
+    private var interruptions: Int
+    private var number = 0
+
+    init(attempts: Int, interruptions: Int) {
+        self.attempts = attempts
+        self.interruptions = interruptions
+    }
+
+    /// Statuses that may be others in a moment.
+    static func mayPass(_ status: Int) -> Bool { [429, 500, 502, 503, 504].contains(status) }
+
+    /// - Returns: seconds; nil where it is not to be tried again.
+    mutating func pause(after head: ResponseHead) -> Double? { pause(told: Self.retryAfter(head)) }
+
+    /// - Parameter told: seconds that the registry wants to be left alone; nil where it does not say.
+    /// - Returns: seconds; nil where it is not to be tried again.
+    mutating func pause(told: Double?) -> Double? {
+        attempts -= 1
+        guard attempts > 0 else { return nil }
+        number += 1
+        if let told { return told <= Double(Self.retryAfterLimitSeconds) ? told : nil }
+        return Self.backOff(number)
+    }
+
+    /// - Returns: seconds; nil where it is not to be tried again.
+    mutating func pause(after error: RegistryError) -> Double? {
+        guard error.code == .interrupted, interruptions > 0 else { return nil }
+        interruptions -= 1
+        number += 1
+        return Self.backOff(number) / 2
+    }
+
+    /// Longer each time, and never the same for all who wait.
+    private static func backOff(_ number: Int) -> Double { 0.5 * Double(1 << min(number - 1, 4)) * Double.random(in: 1...1.25) }
+
+    /// What Retry-After says, in seconds from `now`. - Source: RFC 9110, section 10.2.3.
+    static func retryAfter(_ head: ResponseHead, now: Double = Date.now.timeIntervalSince1970) -> Double? {
+        guard let field = head.headers["retry-after"] else { return nil }
+        if let seconds = Int(field) { return seconds >= 0 ? Double(seconds) : nil }
+        return httpDate(field).map { max(0, Double($0) - now) }
+    }
+
+    /// What a registry says about its limits, to stand behind its error.
+    static func limits(_ head: ResponseHead) -> String {
+        var words: [String] = []
+        if let limit = head.headers["ratelimit-limit"] { words.append("limit \(shown(limit))") }
+        if let remaining = head.headers["ratelimit-remaining"] { words.append("\(shown(remaining)) remaining") }
+        if let seconds = retryAfter(head), seconds > 0 { words.append("try again in \(Int(seconds.rounded(.up))) s") }
+        return words.isEmpty ? "" : " (\(words.joined(separator: ", ")))"
+    }
+
+    private static func shown(_ text: String) -> String {
+        String(text.unicodeScalars.prefix(60).filter { $0.isASCII && $0.value >= 0x20 }.map(Character.init))
+    }
+
+    /// `Sun, 06 Nov 1994 08:49:37 GMT` in seconds since 1970. - Source: RFC 9110, section 5.6.7, the form that is to be sent.
+    static func httpDate(_ text: String) -> Int? {
+        let parts = text.split { $0 == " " || $0 == ":" || $0 == "," }.map(String.init)
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        guard parts.count == 8, parts[7] == "GMT", let day = Int(parts[1]), let month = months.firstIndex(of: parts[2]),
+            let year = Int(parts[3]),
+            let hour = Int(parts[4]), let minute = Int(parts[5]), let second = Int(parts[6]), (1...31).contains(day),
+            (1970...9999).contains(year),
+            (0...23).contains(hour), (0...59).contains(minute), (0...60).contains(second)
+        else { return nil }
+        // Days since 1970 by years that begin in March: the leap day is their last.
+        let shifted = month < 2 ? year - 1 : year
+        let dayOfYear = (153 * ((month + 10) % 12) + 2) / 5 + day - 1
+        let days = 365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + dayOfYear - 719_468
+        return ((days * 24 + hour) * 60 + minute) * 60 + second
+    }
+}
