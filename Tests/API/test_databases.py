@@ -1,35 +1,13 @@
 """A real database, Debian's redis-server put into an image, with its data in a named volume."""
 # Rows: features
 
-import os
-import re
 import shutil
-import subprocess
 
 import pytest
 
 import oci_images
 from processes import wait_until
 from test_volumes import no_volume_stays  # noqa: F401 (fixture)
-
-
-def with_libraries(*programs):
-    """The layer that holds programs of this machine, with what they are linked with."""
-    paths = set(programs)
-    for program in programs:
-        listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-        paths.update(re.findall(r"(/\S+) \(0x", listed))
-    members, folders = [], set()
-    for path in sorted(paths):
-        place = f"usr/bin/{os.path.basename(path)}" if path in programs else f"lib64/{os.path.basename(path)}"
-        for depth in range(1, place.count("/") + 1):
-            folder = "/".join(place.split("/")[:depth]) + "/"
-            if folder not in folders:
-                folders.add(folder)
-                members.append((oci_images.entry(folder, oci_images.tarfile.DIRTYPE, 0o755), None))
-        with open(path, "rb") as file:
-            members.append((oci_images.entry(place, mode=0o755), file.read()))
-    return oci_images.tar(members)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +21,7 @@ def database(daemon, registry):
     config = {"User": "redis", "WorkingDir": "/data", "Volumes": {"/data": {}}, "ExposedPorts": {"6379/tcp": {}},
               "Env": ["PATH=/usr/bin:/bin", "LD_LIBRARY_PATH=/lib64"],
               "Cmd": ["redis-server", "--protected-mode", "no", "--appendonly", "yes", "--appendfsync", "always"]}
-    oci_images.Pusher(registry.host).push("redis", oci_images.busybox(config, [with_libraries(*programs), accounts]))
+    oci_images.Pusher(registry.host).push("redis", oci_images.busybox(config, [oci_images.with_libraries(*programs), accounts]))
     return f"{registry.host}/redis"
 
 

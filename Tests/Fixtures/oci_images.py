@@ -9,8 +9,10 @@ import io
 import json
 import os
 import platform
+import re
 import shutil
 import ssl
+import subprocess
 import sys
 import tarfile
 import urllib.request
@@ -72,6 +74,25 @@ def busybox_layer():
     members.append((entry("bin/busybox", mode=0o755), program))
     members += [(entry(f"bin/{name}", tarfile.SYMTYPE, 0o777, "busybox"), None) for name in APPLETS]
     members += files({"etc/passwd": PASSWD, "etc/group": GROUP})[1:]
+    return tar(members)
+
+
+def with_libraries(*programs):
+    """A layer that holds programs of this machine in /usr/bin, and in /lib64 what they are linked with."""
+    paths = set(programs)
+    for program in programs:
+        listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+        paths.update(re.findall(r"(/\S+) \(0x", listed))
+    members, folders = [], set()
+    for path in sorted(paths):
+        place = f"usr/bin/{os.path.basename(path)}" if path in programs else f"lib64/{os.path.basename(path)}"
+        for depth in range(1, place.count("/") + 1):
+            folder = "/".join(place.split("/")[:depth]) + "/"
+            if folder not in folders:
+                folders.add(folder)
+                members.append((entry(folder, tarfile.DIRTYPE, 0o755), None))
+        with open(path, "rb") as file:
+            members.append((entry(place, mode=0o755), file.read()))
     return tar(members)
 
 
