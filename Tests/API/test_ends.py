@@ -8,6 +8,7 @@ import time
 import pytest
 
 from engine_http import api
+from hanging_files import HangingFiles
 from processes import wait_until
 
 COUNTER = "n=0; while :; do n=$((n+1)); echo $n; usleep 20000; done"
@@ -121,6 +122,44 @@ def slowest_answers(daemon):
         api(daemon, "GET", path, expect=200)
         took[path] = time.monotonic() - began
     return took
+
+
+@pytest.fixture
+def hanging(tmp_path):
+    files = HangingFiles(str(tmp_path / "hanging"))
+    try:
+        yield files
+    finally:
+        files.give_up()
+
+
+def test_P10_a_process_that_no_signal_ends_delays_nobody_else(cli, apus, image, own_daemon, hanging):
+    """Stuck in the kernel, in a file system that does not answer."""
+    apus("run", "-d", "--name", "other", image, "sleep", "60").ok()
+    apus("run", "-d", "--name", "stuck", "-v", f"{hanging.path}:/data", image, "cat", "/data/hang").ok()
+    wait_until(lambda: hanging.stuck, "the payload hangs")
+    pid = apus.inspect("stuck", "{{.State.Pid}}")
+    nothing = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+    busy = [apus.start("exec", "stuck", "cat", "/data/hang", **nothing), apus.start("wait", "stuck", **nothing), apus.start("rm", "-f", "stuck", **nothing)]
+    stopping = cli.start("stop", "-t", "0", "stuck", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        time.sleep(1)
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            assert file.read().rpartition(")")[2].split()[0] == "D"
+        rounds = [slowest_answers(own_daemon) for _ in range(5)]
+        best = {path: min(took[path] for took in rounds) for path in rounds[0]}
+        assert all(seconds < PROMPT_SECONDS for seconds in best.values()), best
+        assert cli("run", "--rm", image, "echo", "on").line() == "on"
+        assert apus("exec", "other", "echo", "on").line() == "on"
+        # It does not end, and what keeps it is told.
+        said = stopping.communicate(timeout=60)[1].decode()
+        assert stopping.returncode == 1 and f"process {pid} is blocked in" in said, said
+        assert apus.inspect("stuck", "{{.State.Running}}") == "true"
+    finally:
+        hanging.give_up()
+        for process in busy:
+            process.wait(30)
+    wait_until(lambda: apus("ps", "-aq", "-f", "name=stuck").line() == "" or state(apus, "stuck") == "exited 137", "it ends when it can")
 
 
 @pytest.mark.parametrize("kind", ["frozen", "full"])

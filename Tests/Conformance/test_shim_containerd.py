@@ -10,85 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from shim_client import BINARIES, alive, wait_until
+from containerds import Containerd, shim_directories
+from shim_client import alive, wait_until
 from shim_fixtures import CHOSEN, RUNTIMES, processes_below
-
-CONFIGURATION = """version = 2
-root = "{folder}/root"
-state = "{folder}/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.btrfs",
-  "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper",
-  "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
-[grpc]
-  address = "{folder}/containerd.sock"
-[ttrpc]
-  address = "{folder}/containerd.sock.ttrpc"
-[plugins."io.containerd.runtime.v2.task"]
-  platforms = ["linux/amd64"]
-"""
-
-
-class Containerd:
-    """A private containerd with one image, in a folder of its own."""
-
-    def __init__(self, folder, runtime):
-        self.folder, self.process = Path(folder), None
-        programs = self.folder / "bin"
-        programs.mkdir()
-        # As installed: the shim under the name that containerd looks for, its runtime beside it.
-        shutil.copy(BINARIES / "apus-shim", programs / "containerd-shim-apus-v2")
-        (programs / "apus-runtime").symlink_to(runtime)
-        self.environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
-        (self.folder / "config.toml").write_text(CONFIGURATION.format(folder=folder))
-        self.begin()
-
-    def begin(self):
-        with open(self.folder / "containerd.log", "ab") as log:
-            self.process = subprocess.Popen(["containerd", "--config", self.folder / "config.toml"], env=self.environment,
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_until(lambda: self.ctr("version", check=False).returncode == 0, "containerd")
-
-    def end(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        self.process.wait(timeout=30)
-
-    def command(self, *words):
-        return ["ctr", "--address", self.folder / "containerd.sock", *words]
-
-    def ctr(self, *words, check=True, **options):
-        done = subprocess.run(self.command(*words), env=self.environment, capture_output=True, timeout=120,
-                              **({"stdin": subprocess.DEVNULL} | options))
-        assert not check or done.returncode == 0, (words, done.stdout, done.stderr, self.said())
-        return done
-
-    def said(self):
-        return (self.folder / "containerd.log").read_text()[-3000:]
-
-    def run(self, *words, check=True, **options):
-        return self.ctr("run", "--runtime", "io.containerd.apus.v2", "--snapshotter", "native", *words, check=check, **options)
-
-    def import_image(self):
-        layout, root = self.folder / "layout", self.folder / "bundle/rootfs/bin"
-        subprocess.run(["umoci", "init", "--layout", layout], check=True, capture_output=True)
-        subprocess.run(["umoci", "new", "--image", f"{layout}:busybox"], check=True, capture_output=True)
-        subprocess.run(["umoci", "unpack", "--image", f"{layout}:busybox", self.folder / "bundle"], check=True, capture_output=True)
-        root.mkdir(parents=True)
-        shutil.copy("/bin/busybox", root / "busybox")
-        for applet in ("sh", "cat", "echo", "sleep", "true", "seq", "tty", "stty", "usleep", "yes", "head"):
-            (root / applet).symlink_to("busybox")
-        subprocess.run(["umoci", "repack", "--image", f"{layout}:busybox", self.folder / "bundle"], check=True, capture_output=True)
-        subprocess.run(["tar", "-C", layout, "-cf", self.folder / "image.tar", "."], check=True)
-        self.ctr("images", "import", "--snapshotter", "native", "--base-name", "test/box", self.folder / "image.tar")
-        self.image = self.ctr("images", "list", "-q").stdout.decode().split()[0]
-
-    def shims(self):
-        return [line for line in processes_below(self.folder / "bin")]
-
-
-def shim_directories():
-    """The directories of containerd's shims, and their parent, which goes with the last of them."""
-    parent = Path("/run/apus-shim")
-    return {parent, *parent.iterdir()} if parent.exists() else set()
 
 
 @pytest.fixture(scope="module", params=CHOSEN)

@@ -312,7 +312,7 @@ def test_ten_idle_shims_take_at_most_a_megabyte_each(shims):
     assert max(sizes) <= 1024
 
 
-def test_d02_the_exit_is_on_disk_file_and_directory_before_anyone_is_told(shim):
+def test_fault_D02_the_exit_is_on_disk_file_and_directory_before_anyone_is_told(shim):
     shim.run("sh", "-c", "while [ ! -e /tmp/go ]; do usleep 10000; done; exit 3")
     trace = shim.folder / "trace"
     tracer = subprocess.Popen(["strace", "-f", "-y", "-p", str(shim.pid), "-o", trace, "-e", "trace=fsync,fdatasync,rename,renameat,renameat2,write"],

@@ -123,7 +123,7 @@ extension ContainerEngine.Parts {
         services = ContainerServices(
             configuration: configuration, records: records.containers, images: images, volumes: volumes, reactor: reactor,
             launcher: ShimLauncher(shimPath: configuration.shimPath, execRoot: configuration.execRoot), watcher: watcher,
-            index: ContainerIndex(), events: events, networks: networks, facts: host.facts, logger: logger)
+            index: ContainerIndex(), events: events, networks: networks, facts: host.facts, halt: Halt(), logger: logger)
     }
 }
 

@@ -13,7 +13,7 @@ struct Daemon: Sendable {
     /// Each ends the daemon.
     let stopSignals: AsyncStream<Int32>
 
-    /// Serves until a signal. Containers go on.
+    /// Serves until a signal. Containers go on, but for SIGPWR.
     func run() async throws {
         let logger = Logger(label: "apusd") { _ in DaemonLog(logLevel: options.logLevel, format: options.logFormat) }
         let readiness = Readiness(environment: environment)
@@ -49,6 +49,7 @@ struct Daemon: Sendable {
             group.addTask {
                 for await signal in stopSignals {
                     logger.info("stopping", metadata: ["signal": "\(signal)"])
+                    if signal == StopSignals.powerFailure { await stopContainers(of: engine) }
                     break
                 }
             }
@@ -57,6 +58,18 @@ struct Daemon: Sendable {
             try readiness.tell("STOPPING=1")
             group.cancelAll()
             try await group.waitForAll()
+        }
+    }
+
+    /// Ends when every container has, or with another signal.
+    private func stopContainers(of engine: ContainerEngine) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await engine.stopContainers() }
+            group.addTask {
+                for await signal in stopSignals where signal != StopSignals.powerFailure { break }
+            }
+            await group.next()
+            group.cancelAll()
         }
     }
 

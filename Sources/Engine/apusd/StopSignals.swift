@@ -1,6 +1,6 @@
 internal import LinuxSyscalls
 
-/// SIGTERM and SIGINT. The main thread waits for them, the daemon is told. SIGHUP is taken too and ends nothing: the
+/// SIGTERM, SIGINT and SIGPWR. The main thread waits for them, the daemon is told. SIGHUP is taken too and ends nothing: the
 /// terminal that the daemon was started from may go away.
 ///
 /// An asynchronous `main` would end in libdispatch, which unblocks every signal in the main thread.
@@ -8,6 +8,8 @@ struct StopSignals: ~Copyable {
     private static let hangUp: Int32 = 1
     private static let interrupt: Int32 = 2
     private static let terminate: Int32 = 15
+    /// SIGPWR, which init systems send where the machine is to go down: containers are stopped before the daemon ends.
+    static let powerFailure: Int32 = 30
 
     /// The numbers of the signals that came.
     let arrivals: AsyncStream<Int32>
@@ -16,7 +18,7 @@ struct StopSignals: ~Copyable {
 
     /// Blocks the signals in this thread, and in those that it makes from now on: there may be no other yet.
     init() throws(SyscallError) {
-        let signals = SignalSet(Self.hangUp, Self.interrupt, Self.terminate)
+        let signals = SignalSet(Self.hangUp, Self.interrupt, Self.terminate, Self.powerFailure)
         try setSignalMask(signals)
         descriptor = try openSignals(signals)
         (arrivals, continuation) = AsyncStream.makeStream()

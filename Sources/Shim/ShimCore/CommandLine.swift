@@ -21,6 +21,8 @@ package struct ShimInvocation: Equatable, Sendable {
         case keep
         /// Print the version: `-v`.
         case version
+        /// Print what the shim and its runtime can do: `-info`.
+        case information
     }
 
     package var action: Action
@@ -38,7 +40,7 @@ package struct ShimInvocation: Equatable, Sendable {
     /// - Throws: `ShimError.invalidRequest` for a flag or an action that there is not.
     package init(arguments: [String], environment: [String], executable: String) throws(ShimError) {
         var words = arguments.dropFirst()[...]
-        var wantsVersion = false
+        var printed: Action?
         // A runtime would take it for the container's own and mount it into there.
         configuration.environment = environment.filter { !$0.hasPrefix("NOTIFY_SOCKET=") }
         configuration.executable = executable
@@ -53,8 +55,10 @@ package struct ShimInvocation: Equatable, Sendable {
             }
             switch name {
             case "debug": continue
-            case "v", "version": wantsVersion = true
-            case "namespace", "id", "address", "publish-binary", "bundle", "directory", "events", "listener", "log", "sequence":
+            case "v", "version": printed = .version
+            case "info": printed = .information
+            case "group",
+                "namespace", "id", "address", "publish-binary", "bundle", "directory", "events", "listener", "log", "sequence":
                 guard let given = value ?? words.popFirst() else {
                     throw ShimError(.invalidRequest, "flag -\(name)", cause: "needs a value")
                 }
@@ -62,19 +66,18 @@ package struct ShimInvocation: Equatable, Sendable {
             default: throw ShimError(.invalidRequest, "flag -\(name)", cause: "unknown")
             }
         }
-        if wantsVersion {
-            action = .version
+        if let printed {
+            action = printed
             return
         }
-        guard words.count == 1, let word = words.first, let action = Action(rawValue: word), action != .version else {
+        guard words.count == 1, let word = words.first, let action = Action(rawValue: word), ![.version, .information].contains(action)
+        else {
             throw ShimError(.invalidRequest, "arguments", cause: "want one of start and delete")
         }
         self.action = action
         try check()
         if action == .start && configuration.directory.isEmpty { findEventsAddress(environment) }
     }
-
-    private var containerdAddress = ""
 
     private mutating func set(_ flag: String, to value: String) {
         switch flag {
@@ -86,8 +89,16 @@ package struct ShimInvocation: Equatable, Sendable {
         case "listener": listener = Int32(value) ?? -1
         case "log": logPath = value
         case "sequence": logSequence = UInt64(value) ?? 0
-        case "address": containerdAddress = value
+        case "address": configuration.containerdAddress = value
+        case "group": configuration.group = value
         default: break
+        }
+    }
+
+    /// - Throws: `ShimError.invalidRequest` for an id that could not be a file's name.
+    static func check(id: String) throws(ShimError) {
+        guard !id.isEmpty, id.utf8.count <= 255, !id.hasPrefix("."), !id.contains("/") else {
+            throw ShimError(.invalidRequest, "id \(id.prefix(300))", cause: "not a container's id")
         }
     }
 
@@ -98,10 +109,7 @@ package struct ShimInvocation: Equatable, Sendable {
         if [.adopt, .keep].contains(action) && configuration.directory.isEmpty {
             throw ShimError(.invalidRequest, action.rawValue, cause: "needs -directory")
         }
-        let id = configuration.id
-        guard !id.isEmpty, id.utf8.count <= 255, !id.hasPrefix("."), !id.contains("/") else {
-            throw ShimError(.invalidRequest, "flag -id \(id)", cause: "not a container's id")
-        }
+        try Self.check(id: configuration.id)
         guard !configuration.namespace.contains("/") else {
             throw ShimError(.invalidRequest, "flag -namespace \(configuration.namespace)", cause: "not a namespace")
         }
@@ -115,8 +123,8 @@ package struct ShimInvocation: Equatable, Sendable {
         let variable = environment.first { $0.hasPrefix("TTRPC_ADDRESS=") }?.dropFirst("TTRPC_ADDRESS=".count)
         if let variable, !variable.isEmpty {
             configuration.eventsAddress = String(variable)
-        } else if !containerdAddress.isEmpty {
-            configuration.eventsAddress = "\(containerdAddress).ttrpc"
+        } else if !configuration.containerdAddress.isEmpty {
+            configuration.eventsAddress = "\(configuration.containerdAddress).ttrpc"
         }
     }
 }

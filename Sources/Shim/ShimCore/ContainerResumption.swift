@@ -46,7 +46,7 @@ extension ContainerTask {
         life.memoryKillCount = outOfMemory?.seenCount ?? 0
         life.health = health?.report
         do throws(SyscallError) {
-            let path = context.configuration.layout.lifePath
+            let path = configuration.layout.lifePath
             try writeAll(life.encoded(), toFile: FilePath("\(path).new"))
             try renameFile(FilePath("\(path).new"), to: FilePath(path))
         } catch { context.report("\(error)") }

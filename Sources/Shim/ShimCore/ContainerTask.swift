@@ -9,8 +9,12 @@ internal import SystemPackage
 final class ContainerTask {
     private static let pathByteCount = 4096
 
+    private static let statusByteCount = 65_536
+
     let id: String
     let bundle: String
+    /// With a directory of its own where the shim serves several.
+    let configuration: ShimConfiguration
     let options: TaskOptions
     /// Of this run: each restart has another one.
     var first: SupervisedProcess
@@ -38,9 +42,10 @@ final class ContainerTask {
 
     /// Checks the request and prepares; `create` does the rest.
     init(_ request: CreateTaskRequest, context: ShimContext) throws(ShimError) {
-        guard request.id == context.configuration.id else {
+        guard request.id == context.configuration.id || context.configuration.isOfGroup else {
             throw ShimError(.invalidRequest, "create \(request.id)", cause: "this shim is \(context.configuration.id)'s")
         }
+        try ShimInvocation.check(id: request.id)
         try Self.check(directory: request.bundle, "bundle")
         // Images name those that they are built on themselves.
         guard request.parentCheckpoint.isEmpty else { throw ShimError(.unsupported, "parent_checkpoint \(request.parentCheckpoint)") }
@@ -50,7 +55,7 @@ final class ContainerTask {
         self.request = request
         id = request.id
         bundle = request.bundle
-        let configuration = context.configuration
+        configuration = context.configuration.ofTask(request.id)
         options = try TaskOptions(request.options, namespace: configuration.namespace)
         let runner = RuntimeRunner(
             try RuntimeCommand(options, configuration: configuration), environment: configuration.environment,
@@ -161,7 +166,7 @@ final class ContainerTask {
     func openLog(requiresServer: Bool, _ completion: @escaping (ShimError?) -> Void) {
         guard let disk, let log = options.log else { return completion(nil) }
         if log.delivery.compresses { context.pack(log, of: disk) }
-        disk.openLog(log, context.configuration.layout, requiresServer: requiresServer) { problem in
+        disk.openLog(log, configuration.layout, requiresServer: requiresServer) { problem in
             completion(problem.map { ShimError(.kernel, "log \(log.path)", cause: $0) })
         }
     }
@@ -192,6 +197,7 @@ final class ContainerTask {
         event.bundle = bundle
         event.rootfs = request.rootfs
         event.stdio = request.stdio
+        event.checkpoint = request.checkpoint
         event.pid = UInt32(bitPattern: pid)
         context.publish(.create(event))
     }
@@ -204,7 +210,7 @@ final class ContainerTask {
     /// Finds out what the runtime made for the first process.
     /// - Parameter knownKillCount: processes that were killed for want of memory, and told.
     func look(at pid: Int32, knownKillCount: UInt64 = 0) {
-        sharesPIDNamespace = (try? readSymbolicLink("/proc/self/ns/pid")) == (try? readSymbolicLink(FilePath("/proc/\(pid)/ns/pid")))
+        sharesPIDNamespace = Self.leavesOthersBehind(pid)
         do throws(ShimError) {
             cgroup = try ownCgroup(of: pid)
             outOfMemory = try cgroup.map { cgroup throws(ShimError) in
@@ -214,6 +220,13 @@ final class ContainerTask {
                 }
             }
         } catch { context.report("\(error)") }
+    }
+
+    /// Whether other processes of its pid namespace outlive this one: it is not the first one there, but in the host's or in a pod's.
+    private static func leavesOthersBehind(_ pid: Int32) -> Bool {
+        guard let status = try? readFile(FilePath("/proc/\(pid)/status"), limitBytes: statusByteCount) else { return false }
+        let line = status.split(separator: UInt8(ascii: "\n")).first { $0.starts(with: "NSpid:".utf8) }
+        return line?.split(separator: UInt8(ascii: "\t")).last.map { Array($0) } != Array("1".utf8)
     }
 
     /// nil where the runtime made no group for the container: what is counted in ours is not the container's.
@@ -226,7 +239,7 @@ final class ContainerTask {
 
     private func writeRecord(pid: Int32) throws(ShimError) {
         var record = ShimRecord()
-        record.namespace = context.configuration.namespace
+        record.namespace = configuration.namespace
         record.id = id
         record.bundle = bundle
         record.options = request.options
@@ -235,7 +248,7 @@ final class ContainerTask {
         if options.usesAttach { record.request = request }
         do throws(SyscallError) {
             // /run is memory: whole or not at all is what counts here, and a rename gives that.
-            let path = context.configuration.layout.optionsPath
+            let path = configuration.layout.optionsPath
             try writeAll(record.encoded(), toFile: FilePath("\(path).new"))
             try renameFile(FilePath("\(path).new"), to: FilePath(path))
         } catch { throw ShimError("record of the shim", error) }

@@ -22,14 +22,20 @@ package enum DeleteCommand {
             bundle = invocation.bundle.isEmpty ? try workingDirectory().string : invocation.bundle
             if configuration.directory.isEmpty { configuration.directory = try directory(inBundle: bundle) }
         } catch { throw ShimError("delete \(configuration.id)", error) }
-        if !configuration.directory.isEmpty {
+        try findGroup(&configuration)
+        var stays = configuration.directory.isEmpty
+        if configuration.isOfGroup {
+            try deleteContainer(configuration.ofTask(configuration.id))
+            stays = try GroupDeletion.leave(configuration)
+            if !stays { try endShim(configuration) }
+        } else if !stays {
             try endShim(configuration)
             try deleteContainer(configuration)
             try letGo(configuration)
         }
         do throws(SyscallError) {
             try RootMounts.unmountAll(bundle: bundle)
-            if !configuration.directory.isEmpty { try ShimDirectory.remove(configuration.layout) }
+            if !stays { try ShimDirectory.remove(configuration.layout) }
         } catch { throw ShimError("delete \(configuration.id)", error) }
         return DeleteResponse(
             pid: 0, exitStatus: killedStatus, exitedAt: ProtobufTimestamp(unixNanoseconds: unixNanoseconds()))
@@ -47,6 +53,17 @@ package enum DeleteCommand {
             return ""
         }
         return String(address.dropFirst("unix://".count).dropLast(suffix.count))
+    }
+
+    /// Whether the directory is that of a shim of several containers.
+    private static func findGroup(_ configuration: inout ShimConfiguration) throws(ShimError) {
+        if configuration.directory.isEmpty { return }
+        do throws(SyscallError) {
+            configuration.group = String(
+                decoding: try readFile(FilePath(configuration.layout.groupPath), limitBytes: ShimGroup.keyByteCount), as: UTF8.self)
+        } catch {
+            if !error.isMissing { throw ShimError("delete \(configuration.id)", error) }
+        }
     }
 
     private static func endShim(_ configuration: ShimConfiguration) throws(ShimError) {

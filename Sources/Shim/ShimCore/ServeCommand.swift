@@ -118,7 +118,7 @@ private final class ShimLife {
         stopIdling()
         idleTimer = context.loop.after(idleLimit) { [unowned self] in
             idleTimer = nil
-            if service?.task == nil, server?.hasClients == false { end() }
+            if service?.isEmpty != false, server?.hasClients == false { end() }
         }
     }
 

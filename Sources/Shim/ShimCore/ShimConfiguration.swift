@@ -12,6 +12,10 @@ package struct ShimConfiguration: Equatable, Sendable {
     package var directory = ""
     /// Where events go: containerd's ttrpc socket, or empty for nowhere.
     package var eventsAddress = ""
+    /// containerd's own socket, by which one containerd is told from another.
+    package var containerdAddress = ""
+    /// The key of the group whose containers this shim serves; empty for one that serves a single container.
+    package var group = ""
     /// The environment of the runtime.
     package var environment: [String] = []
     /// Path of this executable.
@@ -28,6 +32,18 @@ package struct ShimConfiguration: Equatable, Sendable {
 
     /// No other shim takes its place: containerd takes a dead shim for a dead task.
     var isForContainerd: Bool { directory.hasPrefix("\(ShimDirectory.containerdParent)/") }
+
+    /// Whether the shim serves several containers.
+    var isOfGroup: Bool { !group.isEmpty }
+
+    /// The same for one of the containers: with a directory of its own where there are several.
+    func ofTask(_ id: String) -> ShimConfiguration {
+        guard isOfGroup else { return self }
+        var own = self
+        own.id = id
+        own.directory = "\(layout.tasksPath)/\(id)"
+        return own
+    }
 
     var layout: ShimLayout { ShimLayout(directory: directory) }
 }

@@ -58,6 +58,14 @@ enum ShimDirectory {
         } catch  where error.isNotEmpty || error.isMissing {}
     }
 
+    /// The containers of a group whose directories are there.
+    static func members(_ layout: ShimLayout) throws(SyscallError) -> [String] {
+        do throws(SyscallError) {
+            let tasks = try openFile(FilePath(layout.tasksPath), [.readOnly, .directory])
+            return try directoryEntries(of: tasks, subject: layout.tasksPath).map(\.name.string)
+        } catch  where error.isMissing { return [] }
+    }
+
     /// Whether the directory at the path is still the one that `opened` is.
     static func isStill(_ layout: ShimLayout, _ opened: Descriptor) throws(SyscallError) -> Bool {
         do throws(SyscallError) {

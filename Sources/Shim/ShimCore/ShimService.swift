@@ -4,9 +4,15 @@ internal import ShimProtocol
 
 /// Serves the two services of the shim's socket.
 final class ShimService {
+    /// Containers of a group at once.
+    static let maximumTaskCount = 1024
+
     let context: ShimContext
     private let end: () -> Void
-    private(set) var task: ContainerTask?
+    /// By id: one, but for a shim of a group.
+    private var tasks: [String: ContainerTask] = [:]
+    /// Members of the group that were announced and not created yet.
+    private var expected: Set<String> = []
     private var isEnding = false
 
     /// - Parameter end: called when the shim shall end.
@@ -19,7 +25,7 @@ final class ShimService {
     func serve(_ request: TtrpcRequest, _ call: ServerCall) {
         do throws(ShimError) {
             switch request.service {
-            case TaskMethod.service:
+            case _ where TaskMethod.services.contains(request.service):
                 guard let method = TaskMethod(rawValue: request.method) else { throw unknown(request) }
                 try serve(method, request.payload, call)
             case SupervisionMethod.service:
@@ -36,7 +42,7 @@ final class ShimService {
             throw ShimError(.notFound, "resume \(context.configuration.id)", cause: "the record has no request")
         }
         let resumed = try ContainerTask(request, context: context)
-        task = resumed
+        tasks[resumed.id] = resumed
         try resumed.resume(resumption)
     }
 
@@ -100,6 +106,7 @@ final class ShimService {
             }
             call.succeed(health.report)
         case .endRestarts: try existing(container(payload)).endRestarts { call.succeed() }
+        case .join: try join(container(payload), call)
         case .events:
             let _: ContainerRequest = try decode(payload)
             context.subscribe(call)
@@ -117,25 +124,44 @@ final class ShimService {
     }
 
     private func existing(_ id: String) throws(ShimError) -> ContainerTask {
-        guard let task, task.id == id else { throw ShimError(.notFound, "container \(id)", cause: "not created here") }
+        guard let task = tasks[id] else { throw ShimError(.notFound, "container \(id)", cause: "not created here") }
         return task
     }
 
     // MARK: - The life of the container
 
     private func create(_ request: CreateTaskRequest, _ call: ServerCall) throws(ShimError) {
-        guard task == nil else { throw ShimError(.alreadyExists, "container \(request.id)") }
+        guard tasks[request.id] == nil else { throw ShimError(.alreadyExists, "container \(request.id)") }
         guard !isEnding else { throw ShimError(.wrongState, "create \(request.id)", cause: "the shim is ending") }
+        guard tasks.count < Self.maximumTaskCount else { throw ShimError(.limitReached, "more than \(Self.maximumTaskCount) containers") }
         let created = try ContainerTask(request, context: context)
-        task = created
+        try created.makeDirectory()
+        expected.remove(created.id)
+        tasks[created.id] = created
         created.create { [self] result in
             switch result {
             case .success(let pid): call.succeed(ProcessIDResponse(pid: UInt32(bitPattern: pid)))
             case .failure(let error):
-                task = nil
+                forget(created)
                 call.fail(error)
             }
         }
+    }
+
+    private func forget(_ task: ContainerTask) {
+        tasks[task.id] = nil
+        task.removeDirectory()
+    }
+
+    /// No container is here.
+    var isEmpty: Bool { tasks.isEmpty }
+
+    private func join(_ id: String, _ call: ServerCall) throws(ShimError) {
+        guard context.configuration.isOfGroup else { throw ShimError(.wrongState, "join \(id)", cause: "this shim serves one container") }
+        guard !isEnding else { throw ShimError(.wrongState, "join \(id)", cause: "the shim is ending") }
+        guard expected.count < Self.maximumTaskCount else { throw ShimError(.limitReached, "join \(id)", cause: "too many are expected") }
+        expected.insert(id)
+        call.succeed()
     }
 
     private func start(_ request: ProcessRequest, _ call: ServerCall) throws(ShimError) {
@@ -157,7 +183,7 @@ final class ShimService {
         task.delete { [self] result in
             switch result {
             case .success(let answer):
-                self.task = nil
+                forget(task)
                 call.succeed(answer)
             case .failure(let error): call.fail(error)
             }
@@ -182,8 +208,9 @@ final class ShimService {
 
     private func shutDown(_ request: ShutdownRequest, _ call: ServerCall) throws(ShimError) {
         call.succeed()
-        // containerd asks after every Delete; while a container is here it does not mean it, unless it says now.
-        guard task == nil || request.now else { return }
+        expected.remove(request.id)
+        // containerd asks after every Delete; while a container is here it does not mean it, unless it says now, of its own one.
+        guard expected.isEmpty, tasks.isEmpty || request.now && tasks.keys.allSatisfy({ $0 == request.id }) else { return }
         isEnding = true
         end()
     }
@@ -193,7 +220,7 @@ final class ShimService {
     private func connect(_ request: ContainerRequest, _ call: ServerCall) throws(ShimError) {
         call.succeed(
             ConnectResponse(
-                shimPID: UInt32(bitPattern: processID()), taskPID: UInt32(bitPattern: task?.first.pid ?? 0),
+                shimPID: UInt32(bitPattern: processID()), taskPID: UInt32(bitPattern: tasks[request.id]?.first.pid ?? 0),
                 version: ShimConfiguration.version))
     }
 
@@ -213,8 +240,13 @@ final class ShimService {
     }
 
     private func pids(_ request: ContainerRequest, _ call: ServerCall) throws(ShimError) {
-        let found = try existing(request.id).processes()
-        call.succeed(PidsResponse(processes: found.map { ProcessInfo(pid: UInt32(bitPattern: $0)) }))
+        let task = try existing(request.id)
+        let found = try task.processes().map { pid in
+            var process = ProcessInfo(pid: UInt32(bitPattern: pid))
+            process.info = task.execs.first { $0.livePID == pid }.map { ProtobufAny(wrapping: ProcessDetails(execID: $0.execID)) }
+            return process
+        }
+        call.succeed(PidsResponse(processes: found))
     }
 
     private func update(_ request: UpdateTaskRequest, _ call: ServerCall) throws(ShimError) {
@@ -242,7 +274,7 @@ final class ShimService {
         answer.protocolVersion = SupervisionMethod.version
         answer.shimPID = UInt32(bitPattern: processID())
         answer.id = context.configuration.id
-        guard let task else { return answer }
+        guard let task = tasks[context.configuration.id] else { return answer }
         answer.bundle = task.bundle
         answer.changes = task.journal.changes
         answer.logBytesDropped = task.disk?.droppedByteCount ?? 0

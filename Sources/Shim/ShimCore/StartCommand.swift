@@ -6,23 +6,28 @@ internal import SystemPackage
 package enum StartCommand {
     private static let backlog: Int32 = 128
 
-    /// Begins the shim.
-    /// - Returns: the address to print, and nothing else may be printed.
-    package static func run(_ invocation: ShimInvocation) throws(ShimError) -> String {
-        var configuration = invocation.configuration
-        let isForContainerd = configuration.directory.isEmpty
-        if isForContainerd { configuration.directory = "\(ShimDirectory.containerdParent)/\(randomName())" }
+    /// Begins the shim, or finds the one that containerd wants the container served by.
+    /// - Returns: what to print, and nothing else may be printed.
+    package static func run(_ invocation: ShimInvocation) throws(ShimError) -> [UInt8] {
+        let configuration = invocation.configuration
+        if configuration.directory.isEmpty { return try ContainerdStart.run(invocation) }
+        try begin(configuration)
+        return Array("unix://\(configuration.layout.socketPath)".utf8)
+    }
+
+    /// Makes the directory and leaves a process that serves there.
+    static func begin(_ configuration: ShimConfiguration) throws(ShimError) {
         let layout = configuration.layout
         do throws(SyscallError) {
             try ShimDirectory.make(layout)
             do throws(SyscallError) {
+                if configuration.isOfGroup {
+                    try writeAll(Array(configuration.group.utf8), toFile: FilePath(layout.groupPath))
+                    try makeDirectory(FilePath(layout.tasksPath), mode: ShimLayout.directoryMode)
+                }
                 let process = try serve(configuration, layout)
                 let identity = ShimProcessIdentity(pid: process, startTimeTicks: try startTimeTicks(of: process))
                 try writeAll(identity.encoded(), toFile: FilePath(layout.pidPath))
-                // containerd finds the shim by this file when it comes back.
-                let address = "unix://\(layout.socketPath)"
-                if isForContainerd { try writeAll(Array(address.utf8), toFile: "address") }
-                return address
             } catch {
                 // Best effort: the first error is the one to tell.
                 try? ShimDirectory.remove(layout)
@@ -64,6 +69,7 @@ package enum StartCommand {
         try setCloseOnExec(false, of: listener.number)
         var arguments = [configuration.executable, "-namespace", configuration.namespace, "-id", configuration.id]
         arguments += ["-directory", configuration.directory, "-events", configuration.eventsAddress]
+        if configuration.isOfGroup { arguments += ["-group", configuration.group] }
         arguments += ["-listener", "\(listener.number)", action.rawValue]
         return try spawnProcess(
             "/proc/self/exe", arguments: arguments, environment: configuration.environment, input: null.number,
@@ -75,12 +81,5 @@ package enum StartCommand {
         do throws(SyscallError) {
             return try openFile("log", [.readWrite, .nonBlocking, .noFollow])
         } catch  where error.isMissing { return try openFile("/dev/null", .readWrite) }
-    }
-
-    private static func randomName() -> String {
-        (0..<2).map { _ in
-            let digits = String(UInt64.random(in: .min ... .max), radix: 16)
-            return String(repeating: "0", count: 16 - digits.count) + digits
-        }.joined()
     }
 }

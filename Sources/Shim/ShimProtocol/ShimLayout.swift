@@ -34,6 +34,10 @@ package struct ShimLayout: Equatable, Sendable {
     package var pidPath: String { "\(directory)/\(Self.pidName)" }
     package var optionsPath: String { "\(directory)/\(Self.optionsName)" }
     package var lifePath: String { "\(directory)/life" }
+    /// The key of the group whose containers a shim serves; there for such a shim alone.
+    package var groupPath: String { "\(directory)/group" }
+    /// The directories of a group's containers, by id.
+    package var tasksPath: String { "\(directory)/tasks" }
     package var loggedPath: String { "\(directory)/logged" }
     package func spoolPath(_ stream: LogRecord.Stream) -> String { "\(directory)/\(stream == .stdout ? "stdout" : "stderr")" }
 }

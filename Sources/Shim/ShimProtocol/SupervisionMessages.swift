@@ -23,6 +23,8 @@ package enum SupervisionMethod: String, CaseIterable, Sendable {
     case endRestarts = "EndRestarts"
     /// Stream: `ContainerRequest`, then one `EventEnvelope` for each task event until the client leaves.
     case events = "Events"
+    /// Another container of the group is about to be created: `ContainerRequest` to `ProtobufEmpty`.
+    case join = "Join"
 
     /// The service's full name; its version is part of it.
     package static let service = "apus.shim.v1.Shim"

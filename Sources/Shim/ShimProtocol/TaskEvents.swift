@@ -92,6 +92,8 @@ package struct TaskCreateEvent: ProtobufMessage {
     package var bundle = ""
     package var rootfs: [RootMount] = []
     package var stdio = StdioPaths()
+    /// The images that its processes will be restored from.
+    package var checkpoint = ""
     package var pid: UInt32 = 0
 
     package init() {}
@@ -102,6 +104,7 @@ package struct TaskCreateEvent: ProtobufMessage {
         case 2: bundle = try value.string()
         case 3: rootfs.append(try value.message())
         case 4: stdio = try value.message(TaskIO.self).paths
+        case 5: checkpoint = try value.string()
         case 6: pid = try value.uint32()
         default: break
         }
@@ -112,6 +115,7 @@ package struct TaskCreateEvent: ProtobufMessage {
         writer.string(2, bundle)
         writer.messages(3, rootfs)
         writer.message(4, TaskIO(paths: stdio))
+        writer.string(5, checkpoint)
         writer.unsigned(6, pid)
     }
 }

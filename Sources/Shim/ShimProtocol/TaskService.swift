@@ -1,7 +1,8 @@
 package import Protobuf
 
-/// Methods of containerd's task service, version 2, which the shim serves to containerd and to `apusd` alike.
-/// - Spec: containerd api/runtime/task/v2/shim.proto.
+/// Methods of containerd's task service, which the shim serves to containerd and to `apusd` alike.
+/// Versions 2 and 3 have the same methods and messages under other names.
+/// - Spec: containerd api/runtime/task/v2/shim.proto, api/runtime/task/v3/shim.proto.
 package enum TaskMethod: String, CaseIterable, Sendable {
     case state = "State"
     case create = "Create"
@@ -21,8 +22,10 @@ package enum TaskMethod: String, CaseIterable, Sendable {
     case connect = "Connect"
     case shutdown = "Shutdown"
 
-    /// The service's full name, first part of the request.
+    /// The service's full name, first part of the request: the one that `apusd` calls.
     package static let service = "containerd.task.v2.Task"
+    /// All under which it is served.
+    package static let services: Set = [service, "containerd.task.v3.Task"]
 }
 
 /// Where a process is in its life, as containerd counts it.

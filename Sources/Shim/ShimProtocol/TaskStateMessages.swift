@@ -127,6 +127,21 @@ package struct ProcessInfo: ProtobufMessage {
     }
 }
 
+/// `containerd.runc.v1.ProcessDetails`: which exec a process of `PidsResponse` is.
+package struct ProcessDetails: ProtobufMessage {
+    package static let fullName = "containerd.runc.v1.ProcessDetails"
+    package var execID = ""
+
+    package init() {}
+    package init(execID: String) { self.execID = execID }
+
+    package mutating func setField(_ number: Int, to value: ProtobufField) throws(WireError) {
+        if number == 1 { execID = try value.string() }
+    }
+
+    package func write(to writer: inout ProtobufWriter) { writer.string(1, execID) }
+}
+
 /// `PidsResponse`: every process in the container's cgroup.
 package struct PidsResponse: ProtobufMessage {
     package static let fullName = "containerd.task.v2.PidsResponse"

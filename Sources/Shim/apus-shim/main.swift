@@ -16,8 +16,9 @@ do throws(ShimError) {
         arguments: CommandLine.arguments, environment: processEnvironment(), executable: executable)
     var answer: [UInt8] = []
     switch invocation.action {
-    case .start: answer = Array(try StartCommand.run(invocation).utf8)
+    case .start: answer = try StartCommand.run(invocation)
     case .delete: answer = try DeleteCommand.run(invocation).encoded()
+    case .information: answer = try InformationCommand.run(invocation).encoded()
     case .version: answer = Array("apus-shim \(ShimConfiguration.version)\n".utf8)
     case .adopt: answer = Array(try StartCommand.adopt(invocation).utf8)
     case .serve: try ServeCommand.run(invocation)

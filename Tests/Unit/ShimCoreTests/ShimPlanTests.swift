@@ -30,6 +30,46 @@ struct ShimPlanTests {
         #expect(status.code == .notFound && status.message.utf8.count <= 4096 + 3)
     }
 
+    @Test(
+        "The group of a bundle is that of its more particular annotation",
+        arguments: [
+            (#"{"annotations":{"io.kubernetes.cri.sandbox-id":"pod"}}"#, "pod"),
+            (#"{"annotations":{"io.kubernetes.cri.sandbox-id":"pod","io.containerd.runc.v2.group":"own"},"root":{"path":"x"}}"#, "own"),
+            (#"{"annotations":{"io.containerd.runc.v2.group":"","io.kubernetes.cri.sandbox-id":"pod"}}"#, "pod"),
+            (#"{"annotations":{"other":"pod"}}"#, nil), (#"{"annotations":null}"#, nil), ("{}", nil),
+        ] as [(String, String?)])
+    func groupOfBundle(configuration: String, name: String?) throws {
+        #expect(try ShimGroup.name(inConfiguration: Array(configuration.utf8)) == name)
+    }
+
+    @Test(
+        "A config.json of another form names no group but a problem",
+        arguments: [#"{"annotations":7}"#, "[]", "", #"{"annotations":{"io.kubernetes.cri.sandbox-id":[]}}"#])
+    func noGroup(configuration: String) {
+        #expect(throws: (any Error).self) { try ShimGroup.name(inConfiguration: Array(configuration.utf8)) }
+    }
+
+    @Test("Groups of other namespaces and of another containerd have other directories, whose names fit a socket's address")
+    func groupDirectories() {
+        let groups = [("/a", "n", "g"), ("/b", "n", "g"), ("/a", "m", "g"), ("/a", "n", "h"), ("/a", "", "n\ng")].map {
+            address, namespace, name in
+            ShimGroup(containerdAddress: address, namespace: namespace, name: name)
+        }
+        #expect(Set(groups.map(\.directoryName)).count == groups.count && groups.allSatisfy { $0.directoryName.utf8.count == 32 })
+    }
+
+    @Test("Bootstrap messages are read as they are written") func bootstrapMessages() throws {
+        var asked = BootstrapParameters()
+        asked.instanceID = "box"
+        asked.namespace = "default"
+        asked.eventsAddress = "/run/c.ttrpc"
+        asked.extensions = [ProtobufAny(typeURL: "containerd.runc.v1.Options", value: [1])]
+        #expect(try BootstrapParameters(decoding: asked.encoded()) == asked)
+        let told = BootstrapResult(address: "unix:///s")
+        #expect(try BootstrapResult(decoding: told.encoded()) == told && told.version == 3)
+        #expect(String(decoding: told.json, as: UTF8.self) == #"{"version":3,"address":"unix:///s","protocol":"ttrpc"}"#)
+    }
+
     @Test("With a directory of apusd's, events go to subscribers only")
     func apusdCommandLine() throws {
         let invocation = try ShimInvocation(

@@ -29,9 +29,9 @@ extension Container {
         }
     }
 
-    /// Somebody wants the container no more: its next end is its last, and a daemon that begins knows.
-    func endRestarts(_ task: RunningTask) async {
-        document.isManuallyStopped = true
+    /// The container's next end is its last. Where somebody wants it no more, a daemon that begins knows.
+    func endRestarts(_ task: RunningTask, isByHand: Bool = true) async {
+        if isByHand { document.isManuallyStopped = true }
         let host = document.hostConfig
         let isNeverRestarted = ["", "no"].contains(host.restartPolicy.name) && HealthRequests.actions[host.healthOnFailure] != .restart
         if isNeverRestarted { return }

@@ -17,6 +17,7 @@ struct ContainerServices: Sendable {
     let events: EventJournal
     let networks: Networks
     let facts: HostFacts
+    let halt: Halt
     let logger: Logger
 }
 

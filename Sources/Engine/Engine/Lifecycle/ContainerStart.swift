@@ -47,6 +47,7 @@ extension Container {
     /// Waits out what is under way, then says whether a start is possible.
     private func claimStart() async throws(EngineError) -> LifeState {
         while true {
+            if services.halt.isUnderWay { throw EngineError(.unavailable, "container \(id) is not started: the machine is going down") }
             switch state {
             case .created, .exited:
                 guard let work = rootWork else { return state }

@@ -13,8 +13,9 @@ extension Container {
     static let longestStopTimeoutSeconds = Int(Int32.max)
 
     /// Sends the stop signal, then SIGKILL when the time is over.
+    /// - Parameter isByHand: somebody wants it stopped, also when a daemon begins.
     /// - Throws: `.notModified` when nothing runs; `.system` when even SIGKILL does not end it.
-    func stop(signal: String?, timeoutSeconds: Int?) async throws(EngineError) {
+    func stop(signal: String?, timeoutSeconds: Int?, isByHand: Bool = true) async throws(EngineError) {
         let asked = signal ?? ""
         let number = asked.isEmpty ? try stopSignal : try SignalNames.number(of: asked)
         let seconds = min(timeoutSeconds ?? document.config.stopTimeout ?? Self.defaultStopTimeoutSeconds, Self.longestStopTimeoutSeconds)
@@ -22,7 +23,7 @@ extension Container {
         let wasPaused = state.isPaused
         state = .stopping(task)
         failpoint(.stopMarked)
-        await endRestarts(task)
+        await endRestarts(task, isByHand: isByHand)
         failpoint(.stopRestartsEnded)
         // Where the signal does not reach the process, it has ended, or the one below will.
         await send(number, to: task)
@@ -30,7 +31,7 @@ extension Container {
         if wasPaused { await letGoOn(task) }
         if await !waitUntilSettled(task, timeout: seconds < 0 ? nil : .seconds(seconds)) {
             if Task.isCancelled { throw EngineError(.unavailable, "the stop was cancelled") }
-            try await killAndWait(task)
+            try await killAndWait(task, isByHand: isByHand)
         }
         tell("stop")
     }
@@ -65,11 +66,12 @@ extension Container {
     }
 
     /// - Throws: `.system` when the process does not end.
-    func killAndWait(_ task: RunningTask) async throws(EngineError) {
-        await endRestarts(task)
+    func killAndWait(_ task: RunningTask, isByHand: Bool = true) async throws(EngineError) {
+        await endRestarts(task, isByHand: isByHand)
         await send(SignalNames.kill, to: task)
         guard await waitUntilSettled(task, timeout: Self.killTimeout) else {
-            throw EngineError(.system, "cannot stop container: \(id): tried to kill container, but did not receive an exit event")
+            let blocked = BlockedProcess.words(of: task.pid).map { ": \($0)" } ?? ""
+            throw EngineError(.system, "cannot stop container: \(id): tried to kill container, but did not receive an exit event\(blocked)")
         }
     }
 

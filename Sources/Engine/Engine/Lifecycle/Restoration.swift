@@ -45,8 +45,12 @@ struct Restoration {
                 group.addTask {
                     await container.restore()
                     failpoint(.restoreContainerAdopted)
-                    await container.startIfWanted()
                 }
+            }
+        }
+        for wave in await services.index.order() {
+            await withTaskGroup(of: Void.self) { group in
+                for container in wave { group.addTask { await container.startIfWanted() } }
             }
         }
         failpoint(.restoreContainersRestored)

@@ -1,0 +1,337 @@
+"""One shim for several containers, and version 3 of the task service: what containerd asks of a shim for a pod."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from shim_client import (ALREADY_EXISTS, BINARIES, NOT_FOUND, SHIM, UNIMPLEMENTED, Connection, Refused, alive, any_of, make_bundle, message,
+                         parse, wait_until)
+from shim_fixtures import CHOSEN, RUNTIMES, processes_below
+
+TASKS = ("containerd.task.v2.Task", "containerd.task.v3.Task")
+GROUP_LABELS = ("io.kubernetes.cri.sandbox-id", "io.containerd.runc.v2.group")
+
+
+class Pods:
+    """Bundles side by side as containerd lays them out, and its calls of the shim's command line."""
+
+    def __init__(self, runtime):
+        self.folder = Path(tempfile.mkdtemp(prefix="apus-pods-"))
+        self.namespace = self.folder / "state" / "tests"
+        self.programs = self.folder / "bin"
+        self.programs.mkdir()
+        self.program = self.programs / "containerd-shim-apus-v2"
+        shutil.copy(SHIM, self.program)
+        (self.programs / "apus-runtime").symlink_to(runtime)
+        self.made = []
+
+    def bundle(self, id):
+        return self.namespace / id
+
+    def prepare(self, id, *args, annotations=None, **changes):
+        make_bundle(self.bundle(id), args, False, f"/apus-test-{os.getpid()}-{id}", **changes)
+        if annotations:
+            path = self.bundle(id) / "config.json"
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"annotations": annotations}))
+        self.made.append(id)
+
+    def command(self, id, *words, input=b"", environment=(), where=None):
+        flags = ("-namespace", "tests", "-address", self.folder / "containerd.sock", "-publish-binary", "/usr/bin/containerd", "-id", id)
+        return subprocess.run([self.program, *flags, *words], cwd=where or self.bundle(id), capture_output=True, timeout=60, input=input,
+                              env={**os.environ, **dict(environment)})
+
+    def start(self, id, **options):
+        done = self.command(id, "start", **options)
+        assert (done.returncode, done.stderr) == (0, b""), done
+        return done.stdout
+
+    def begin(self, id, *args, annotations, **changes):
+        """Bundle, start, Create, Start; returns the connection and the process's pid."""
+        self.prepare(id, *args, annotations=annotations, **changes)
+        connection = Connection(socket_of(self.start(id)))
+        pid = self.create(connection, id)
+        connection.call(TASKS[0], "Start", message(f1=id))
+        return connection, pid
+
+    def create(self, connection, id, service=TASKS[0], **fields):
+        return connection.call(service, "Create", message(f1=id, f2=str(self.bundle(id)), **fields))[1]
+
+    def shims(self):
+        return processes_below(self.programs)
+
+    def clean(self):
+        for id in self.made:
+            self.command(id, "-bundle", self.bundle(id), "delete", where=self.folder)
+        wait_until(lambda: not self.shims(), "the shims to end")
+        groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/apus-test-{os.getpid()}-*")]
+        left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(self.folder) in line]
+        parent = Path("/run/apus-shim")
+        assert (groups, left, list(parent.iterdir()) if parent.exists() else []) == ([], [], [])
+        shutil.rmtree(self.folder)
+
+
+def socket_of(address):
+    return Path(address.decode().removeprefix("unix://"))
+
+
+@pytest.fixture(params=CHOSEN)
+def pods(request):
+    made = Pods(RUNTIMES[request.param])
+    try:
+        yield made
+    finally:
+        made.clean()
+
+
+def kill(connection, id, service=TASKS[0]):
+    """Kills, waits, deletes; returns the exit status that Delete told."""
+    connection.call(service, "Kill", message(f1=id, f3=9))
+    assert connection.call(service, "Wait", message(f1=id))[1] == 137
+    return connection.call(service, "Delete", message(f1=id))[2]
+
+
+# --- how start answers ----------------------------------------------------------------------------------------
+
+def bootstrap(id, namespace="tests"):
+    return message(f1=id, f2=namespace, f4="v2.3.4", f5="/run/nobody.ttrpc", f6="/run/nobody")
+
+
+def test_start_answers_a_containerd_that_asks_for_nothing_with_the_bare_address(pods):
+    pods.prepare("one", "sleep", "600")
+    # What it writes are the runtime's options: they must not be taken for the newer question.
+    address = pods.start("one", input=any_of("containerd.runc.v1.Options", message(f6="runc")), environment={"MAX_SHIM_VERSION": "2"})
+    assert address.startswith(b"unix:///run/apus-shim/") and (pods.bundle("one") / "address").read_bytes() == address
+    assert socket_of(address).is_socket()
+
+
+def test_start_answers_whoever_can_speak_version_3_in_json(pods):
+    pods.prepare("one", "sleep", "600")
+    answer = json.loads(pods.start("one", environment={"MAX_SHIM_VERSION": "3"}))
+    assert answer == {"version": 3, "address": (pods.bundle("one") / "address").read_text(), "protocol": "ttrpc"}
+    assert Connection(socket_of(answer["address"].encode())).call(TASKS[1], "Connect", message(f1="one"))[1] > 1
+
+
+def test_start_answers_a_bootstrap_message_in_kind(pods):
+    pods.prepare("one", "sleep", "600")
+    answer = parse(pods.start("one", input=bootstrap("one")))
+    assert (answer[1], answer[2], answer[3]) == (3, (pods.bundle("one") / "address").read_bytes(), b"ttrpc")
+
+
+def test_a_bootstrap_message_for_another_container_is_not_believed(pods):
+    pods.prepare("one", "sleep", "600")
+    assert pods.start("one", input=bootstrap("other")).startswith(b"unix://")
+
+
+def test_info_tells_of_the_shim_and_of_what_its_runtime_can_do(pods):
+    options = any_of("containerd.runc.v1.Options", message(f6=os.path.realpath(pods.programs / "apus-runtime")))
+    done = subprocess.run([pods.program, "-info"], input=options, capture_output=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, b"")
+    told = parse(done.stdout)
+    assert told[1] == b"io.containerd.apus.v2" and parse(told[2])[1] and told[3] == options
+    features = parse(told[4])
+    assert features[1] == b"types.containerd.io/opencontainers/runtime-spec/1/features/Features"
+    assert "ociVersionMax" in json.loads(features[2])
+
+
+def test_info_about_a_runtime_that_is_missing_says_so(pods):
+    options = any_of("containerd.runc.v1.Options", message(f6="/nowhere/runtime"))
+    done = subprocess.run([pods.program, "-info"], input=options, capture_output=True, timeout=30)
+    assert done.returncode == 1 and b"/nowhere/runtime" in done.stderr and not done.stdout
+
+
+# --- version 3 ------------------------------------------------------------------------------------------------
+
+def test_a_whole_life_in_version_3(pods):
+    task = TASKS[1]
+    pods.prepare("one", "sleep", "600")
+    connection = Connection(socket_of(pods.start("one")))
+    pid = pods.create(connection, "one", task)
+    assert alive(pid) and connection.call(task, "Connect", message(f1="one"))[2] == pid
+    assert connection.call(task, "State", message(f1="one"))[4] == 1
+    assert connection.call(task, "Start", message(f1="one"))[1] == pid
+    process = json.dumps({"user": {"uid": 0, "gid": 0}, "args": ["sleep", "600"], "cwd": "/", "env": ["PATH=/bin"]})
+    spec = any_of("types.containerd.io/opencontainers/runtime-spec/1/Process", process.encode())
+    connection.call(task, "Exec", message(f1="one", f2="more", f7=spec))
+    exec_pid = connection.call(task, "Start", message(f1="one", f2="more"))[1]
+    listed = {parse(one)[1]: parse(one)[2] for one in connection.call(task, "Pids", message(f1="one"))[-1]}
+    assert set(listed) == {pid, exec_pid} and not listed[pid]
+    details = parse(listed[exec_pid])
+    assert details[1] == b"containerd.runc.v1.ProcessDetails" and parse(details[2])[1] == b"more"
+    connection.call(task, "Pause", message(f1="one"))
+    assert connection.call(task, "State", message(f1="one"))[4] == 4
+    connection.call(task, "Resume", message(f1="one"))
+    assert parse(connection.call(task, "Stats", message(f1="one"))[1])[1].startswith(b"io.containerd.cgroups.")
+    limits = any_of("types.containerd.io/opencontainers/runtime-spec/1/LinuxResources", b'{"pids":{"limit":77}}')
+    connection.call(task, "Update", message(f1="one", f2=limits))
+    for call in ("CloseIO",):
+        connection.call(task, call, message(f1="one", f3=True))
+    assert kill(connection, "one", task) == 137
+    with pytest.raises(Refused) as refused:
+        connection.call(task, "State", message(f1="one"))
+    assert refused.value.code == NOT_FOUND
+    connection.call(task, "Shutdown", message(f1="one"))
+    wait_until(lambda: not pods.shims(), "the shim to end")
+
+
+def test_both_versions_speak_of_the_same_container_and_no_other_version_is_served(pods):
+    pods.prepare("one", "sleep", "600")
+    connection = Connection(socket_of(pods.start("one")))
+    pid = pods.create(connection, "one", TASKS[1])
+    for service in TASKS:
+        assert connection.call(service, "State", message(f1="one"))[3] == pid
+    with pytest.raises(Refused) as refused:
+        connection.call("containerd.task.v4.Task", "State", message(f1="one"))
+    assert refused.value.code == UNIMPLEMENTED
+
+
+# --- groups ---------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("label", GROUP_LABELS)
+def test_containers_of_one_group_are_served_by_one_shim(pods, label):
+    first, first_pid = pods.begin("pod", "sleep", "600", annotations={label: "pod"})
+    second, second_pid = pods.begin("app", "sh", "-c", "sleep 1; exit 7", annotations={label: "pod"})
+    assert (pods.bundle("pod") / "address").read_text() == (pods.bundle("app") / "address").read_text()
+    assert len(pods.shims()) == 1
+    shims = {connection.call(TASKS[0], "Connect", message(f1=id))[1] for connection, id in ((first, "pod"), (second, "app"))}
+    assert len(shims) == 1
+    assert [first.call(TASKS[0], "Connect", message(f1=id))[2] for id in ("pod", "app")] == [first_pid, second_pid]
+    assert second.call(TASKS[0], "Wait", message(f1="app"))[1] == 7
+    second.call(TASKS[0], "Delete", message(f1="app"))
+    # containerd asks after each Delete, and runs the command after each that it closes its connection for.
+    second.call(TASKS[0], "Shutdown", message(f1="app"))
+    second.close()
+    assert pods.command("app", "-bundle", pods.bundle("app"), "delete", where=pods.folder).returncode == 0
+    assert alive(first_pid) and first.call(TASKS[0], "State", message(f1="pod"))[4] == 2
+    assert kill(first, "pod") == 137
+    first.call(TASKS[0], "Shutdown", message(f1="pod"))
+    wait_until(lambda: not pods.shims(), "the shim to end with its last container")
+
+
+def test_other_groups_and_containers_without_one_have_shims_of_their_own(pods):
+    for id, annotations in (("a", {GROUP_LABELS[0]: "a"}), ("b", {GROUP_LABELS[0]: "b"}), ("c", None), ("d", {"other": "a"})):
+        pods.begin(id, "sleep", "600", annotations=annotations)
+    assert len(pods.shims()) == 4
+
+
+def test_the_more_particular_label_of_two_counts(pods):
+    pods.begin("a", "sleep", "600", annotations={GROUP_LABELS[0]: "pod", GROUP_LABELS[1]: "own"})
+    pods.begin("b", "sleep", "600", annotations={GROUP_LABELS[0]: "pod"})
+    pods.begin("c", "sleep", "600", annotations={GROUP_LABELS[1]: "own"})
+    assert len(pods.shims()) == 2
+
+
+def test_members_that_are_started_at_once_find_one_shim(pods):
+    names = [f"m{number}" for number in range(6)]
+    for id in names:
+        pods.prepare(id, "sleep", "600", annotations={GROUP_LABELS[1]: "crowd"})
+    addresses = []
+    threads = [threading.Thread(target=lambda id=id: addresses.append(pods.start(id))) for id in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(addresses) == len(names) and len(set(addresses)) == 1 and len(pods.shims()) == 1
+
+
+def test_a_member_that_was_announced_keeps_the_shim_while_the_last_other_one_leaves(pods):
+    first, _ = pods.begin("pod", "sleep", "600", annotations={GROUP_LABELS[0]: "pod"})
+    pods.prepare("app", "sleep", "600", annotations={GROUP_LABELS[0]: "pod"})
+    address = pods.start("app")
+    kill(first, "pod")
+    first.call(TASKS[0], "Shutdown", message(f1="pod"))
+    second = Connection(socket_of(address))
+    assert alive(pods.create(second, "app"))
+    kill(second, "app")
+    second.call(TASKS[0], "Shutdown", message(f1="app"))
+    wait_until(lambda: not pods.shims(), "the shim to end")
+
+
+def test_a_member_that_fails_to_be_created_disturbs_no_other(pods):
+    first, pid = pods.begin("pod", "sleep", "600", annotations={GROUP_LABELS[0]: "pod"})
+    pods.prepare("app", "no-such-program", annotations={GROUP_LABELS[0]: "pod"})
+    second = Connection(socket_of(pods.start("app")))
+    with pytest.raises(Refused, match="no-such-program"):
+        pods.create(second, "app")
+        second.call(TASKS[0], "Start", message(f1="app"))
+    with pytest.raises(Refused) as refused:
+        pods.create(first, "pod")
+    assert refused.value.code == ALREADY_EXISTS
+    assert alive(pid)
+
+
+def test_a_group_begins_anew_after_its_shim_has_gone(pods):
+    for _ in range(3):
+        connection, _ = pods.begin("pod", "sleep", "600", annotations={GROUP_LABELS[0]: "pod"})
+        kill(connection, "pod")
+        connection.call(TASKS[0], "Shutdown", message(f1="pod"))
+        shutil.rmtree(pods.bundle("pod"))
+
+
+def test_the_delete_command_takes_one_running_member_and_leaves_the_others(pods):
+    first, first_pid = pods.begin("pod", "sleep", "600", annotations={GROUP_LABELS[0]: "pod"})
+    _, second_pid = pods.begin("app", "sleep", "600", annotations={GROUP_LABELS[0]: "pod"})
+    done = pods.command("app", "-bundle", pods.bundle("app"), "delete", where=pods.folder)
+    assert done.returncode == 0 and parse(done.stdout)[2] == 137, done
+    assert not alive(second_pid) and alive(first_pid)
+    with pytest.raises(Refused) as refused:
+        first.call(TASKS[0], "State", message(f1="app"))
+    assert refused.value.code == NOT_FOUND
+
+
+def test_members_of_a_killed_shim_are_taken_away_one_by_one(pods):
+    first, first_pid = pods.begin("pod", "sleep", "600", annotations={GROUP_LABELS[0]: "pod"})
+    _, second_pid = pods.begin("app", "sleep", "600", annotations={GROUP_LABELS[0]: "pod"})
+    directory = socket_of((pods.bundle("pod") / "address").read_bytes()).parent
+    shim = first.call(TASKS[0], "Connect", message(f1="pod"))[1]
+    os.kill(shim, signal.SIGKILL)
+    wait_until(lambda: not alive(shim), "the shim to die")
+    for id, pid, stays in (("app", second_pid, True), ("pod", first_pid, False)):
+        assert pods.command(id, "-bundle", pods.bundle(id), "delete", where=pods.folder).returncode == 0
+        assert not alive(pid) and directory.exists() is stays
+
+
+def test_members_of_a_killed_shim_are_taken_away_at_once(pods):
+    names = ["pod", "a", "b", "c"]
+    started = [pods.begin(id, "sleep", "600", annotations={GROUP_LABELS[0]: "pod"}) for id in names]
+    directory = socket_of((pods.bundle("pod") / "address").read_bytes()).parent
+    os.kill(started[0][0].call(TASKS[0], "Connect", message(f1="pod"))[1], signal.SIGKILL)
+    done = []
+    threads = [threading.Thread(target=lambda id=id: done.append(pods.command(id, "-bundle", pods.bundle(id), "delete", where=pods.folder)))
+               for id in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [one.returncode for one in done] == [0] * len(names), done
+    assert not directory.exists() and not any(alive(pid) for _, pid in started)
+
+
+def test_processes_of_a_member_in_the_pods_pid_namespace_end_with_its_first_one(pods):
+    first, first_pid = pods.begin("pod", "sleep", "600", annotations={GROUP_LABELS[0]: "pod"})
+    pods.prepare("app", "sh", "-c", "sleep 600 & sleep 600 & sleep 0.5", annotations={GROUP_LABELS[0]: "pod"})
+    path = pods.bundle("app") / "config.json"
+    config = json.loads(path.read_text())
+    for namespace in config["linux"]["namespaces"]:
+        if namespace["type"] == "pid":
+            namespace["path"] = f"/proc/{first_pid}/ns/pid"
+    path.write_text(json.dumps(config))
+    second = Connection(socket_of(pods.start("app")))
+    pods.create(second, "app")
+    second.call(TASKS[0], "Start", message(f1="app"))
+    assert second.call(TASKS[0], "Wait", message(f1="app"))[1] == 0
+    groups = list(Path("/sys/fs/cgroup").glob(f"*/apus-test-{os.getpid()}-app/cgroup.procs"))
+    wait_until(lambda: not any(path.read_text() for path in groups if path.exists()), "what is left to be killed")
+    assert alive(first_pid)
+    second.call(TASKS[0], "Delete", message(f1="app"))
+
+
+def test_a_config_that_is_no_json_is_refused_by_start(pods):
+    pods.prepare("one", "true")
+    (pods.bundle("one") / "config.json").write_text('{"annotations": {"io.kubernetes.cri.sandbox-id": 7}}')
+    done = pods.command("one", "start")
+    assert done.returncode == 1 and b"config.json" in done.stderr and not done.stdout

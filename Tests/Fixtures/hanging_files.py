@@ -1,0 +1,73 @@
+"""A file system whose server never answers for one name: what looks there is stuck in the kernel, and no signal ends it.
+
+It speaks FUSE by itself, so that it needs no library. The connection ends with its descriptor, so nothing outlives the test's process."""
+
+import ctypes
+import os
+import select
+import struct
+import threading
+
+LOOKUP, GETATTR, STATFS, INIT, BATCH_FORGET, FORGET = 1, 3, 17, 26, 42, 2
+ENOENT, ENOSYS = 2, 38
+MS_NOSUID, MS_NODEV, MNT_DETACH = 2, 4, 2
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class HangingFiles:
+    """Mounted at `path`: `hang` in it is never answered for, nothing else is there."""
+
+    def __init__(self, path):
+        self.path = path
+        os.makedirs(path, exist_ok=True)
+        self.device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+        options = f"fd={self.device},rootmode=40000,user_id=0,group_id=0,allow_other"
+        if LIBC.mount(b"hanging", path.encode(), b"fuse", MS_NOSUID | MS_NODEV, options.encode()):
+            raise OSError(ctypes.get_errno(), f"mount fuse onto {path}")
+        self.stuck = 0
+        self.wake = os.pipe()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        # Never blocked in the read: a descriptor that is in use would keep the connection.
+        while select.select([self.device, self.wake[0]], [], [])[0] == [self.device]:
+            try:
+                request = os.read(self.device, 1 << 20)
+            except OSError:
+                continue  # Whoever asked was killed meanwhile.
+            opcode, unique = struct.unpack_from("<IQ", request, 4)
+            body = request[40:]
+            if opcode in (FORGET, BATCH_FORGET):
+                continue
+            if opcode == LOOKUP and body.rstrip(b"\0") == b"hang":
+                self.stuck += 1
+                continue
+            self.answer(unique, *self.reply(opcode))
+
+    @staticmethod
+    def reply(opcode):
+        if opcode == INIT:
+            return 0, struct.pack("<IIIIHHIIHHI7I", 7, 31, 65536, 0, 12, 9, 65536, 1, 16, 0, 0, *[0] * 7)
+        if opcode == GETATTR:
+            return 0, struct.pack("<QII6Q10I", 60, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0o40755, 2, 0, 0, 0, 4096, 0)
+        if opcode == STATFS:
+            return 0, bytes(80)
+        return (-ENOENT if opcode == LOOKUP else -ENOSYS), b""
+
+    def answer(self, unique, error, body):
+        try:
+            os.write(self.device, struct.pack("<IiQ", 16 + len(body), error, unique) + body)
+        except OSError:
+            pass  # Whoever asked was killed meanwhile.
+
+    def give_up(self):
+        """Ends the connection: whoever is stuck gets an error."""
+        if self.device < 0:
+            return
+        os.close(self.wake[1])
+        self.thread.join(10)
+        os.close(self.device)
+        self.device = -1
+        LIBC.umount2(self.path.encode(), MNT_DETACH)
+        os.close(self.wake[0])
