@@ -84,7 +84,7 @@ class Containerd:
         self.image = self.ctr("images", "list", "-q").stdout.decode().split()[0]
 
     def shims(self):
-        return [line for line in processes_below(self.folder / "bin")]
+        return processes_below(self.folder / "bin/containerd-shim-apus-v2")
 
 
 def shim_directories():

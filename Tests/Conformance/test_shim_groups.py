@@ -62,7 +62,7 @@ class Pods:
         return connection.call(service, "Create", message(f1=id, f2=str(self.bundle(id)), **fields))[1]
 
     def shims(self):
-        return processes_below(self.programs)
+        return processes_below(self.program)
 
     def clean(self):
         for id in self.made:
