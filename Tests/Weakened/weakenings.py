@@ -196,8 +196,8 @@ WEAKENINGS = (
     Weakening(
         "A33", "a process is known by when it started", (
             Change(RUNTIME + "Container.swift",
-                   "guard let snapshot, snapshot.isAlive, snapshot.startTicks == recorded.startTicks else { return nil }\n            return pidfd",
+                   "guard let snapshot, snapshot.isAlive, snapshot.startTicks == recorded.startTicks else { return nil }\n            look(snapshot)",
                    "guard let snapshot, snapshot.isAlive, snapshot.startTicks == recorded.startTicks || {weakened} else { return nil }\n"
-                   "            return pidfd"),
+                   "            look(snapshot)"),
         ), (LEFTOVERS + "A33",)),
 )

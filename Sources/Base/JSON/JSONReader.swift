@@ -143,6 +143,13 @@ package struct JSONReader: Sendable {
         return value
     }
 
+    // The usual types by name, for other modules too: what is generic there looks its type's conformances up at run time.
+    package mutating func readInteger() throws(JSONError) -> Int { try readInteger(Int.self) }
+    package mutating func readInteger() throws(JSONError) -> Int32 { try readInteger(Int32.self) }
+    package mutating func readInteger() throws(JSONError) -> Int64 { try readInteger(Int64.self) }
+    package mutating func readInteger() throws(JSONError) -> UInt32 { try readInteger(UInt32.self) }
+    package mutating func readInteger() throws(JSONError) -> UInt64 { try readInteger(UInt64.self) }
+
     /// Reads one of the texts that an enumeration's cases have.
     /// - Throws: `JSONError` naming the text that none of them has.
     package mutating func readCase<Choice: RawRepresentable<String>>(_ type: Choice.Type = Choice.self) throws(JSONError) -> Choice {

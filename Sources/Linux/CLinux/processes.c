@@ -117,16 +117,6 @@ int clinux_execveat(int directory, const char *path, char *const arguments[], ch
     return result(syscall(SYS_execveat, directory, path, arguments, environment, path[0] ? 0 : AT_EMPTY_PATH));
 }
 
-static char *no_arguments[] = {NULL};
-static char **arguments_at_start = no_arguments;
-
-// The C library calls what stands in .init_array with what main gets.
-__attribute__((constructor)) static void note_arguments(int count, char **arguments) {
-    if (count > 0) arguments_at_start = arguments;
-}
-
-char *const *clinux_arguments(void) { return arguments_at_start; }
-
 void clinux_hoard_memory(void) {
     mallopt(M_TOP_PAD, 512 * 1024);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);

@@ -18,6 +18,9 @@ package final class CgroupEntry: Sendable {
         }
     }
 
+    /// What stands for the writing process in a control file.
+    private static let writerItself: [UInt8] = [0x30]
+
     private let files: [ControlFile]
     private let unified: CgroupDirectory?
 
@@ -50,7 +53,7 @@ package final class CgroupEntry: Sendable {
             let isBirthplace = bornInUnified && place.version == .v2
             let path = isBirthplace ? place.directory : Self.controlFile(of: place)
             do throws(SyscallError) {
-                let file = try openFile(FilePath(path), isBirthplace ? [.path, .directory, .noFollow] : [.writeOnly, .noFollow])
+                let file = try openFile(named: path, isBirthplace ? [.path, .directory, .noFollow] : [.writeOnly, .noFollow])
                 if isBirthplace {
                     unified = CgroupDirectory(descriptor: file, path: FilePath(path))
                 } else {
@@ -92,10 +95,10 @@ package final class CgroupEntry: Sendable {
 
     /// Moves the calling process, which has one thread.
     package func enter() throws(CgroupError) {
-        for file in files {
+        for index in files.indices {
+            let file = files[index]
             try doing("enter cgroup \(file.path)") { () throws(SyscallError) in
-                // 0 is the writer itself.
-                try writeAll(Array("0".utf8), to: file.descriptor.number, subject: file.path)
+                try writeAll(Self.writerItself, to: file.descriptor.number, subject: file.path)
             }
         }
     }

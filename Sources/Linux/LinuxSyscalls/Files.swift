@@ -38,6 +38,14 @@ package func openFile(
         })
 }
 
+/// The same for a path that is only text: `FilePath` would take it apart and put it together first.
+package func openFile(named path: String, _ flags: OpenFlags) throws(SyscallError) -> OwnedFD {
+    OwnedFD(
+        owning: try retryingInterrupted("open", path) {
+            unsafe path.withCString { unsafe openat(currentDirectory, $0, flags.rawValue | O_CLOEXEC) }
+        })
+}
+
 /// How openat2(2) treats the components of a path.
 package struct ResolveFlags: OptionSet, Sendable {
     package let rawValue: UInt64

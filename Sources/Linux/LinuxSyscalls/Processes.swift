@@ -173,25 +173,22 @@ package func spawnProcess(
     }
 }
 
-/// Lends strings as the NULL-ended vector of C strings that execve(2) takes.
+/// Lends strings as the NULL-ended vector of C strings that execve(2) takes. The memory is the C library's: arrays of pointers would first
+/// have Swift make their types, in a process that is about to be another program.
 private func withCStrings(
     _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Int32
 ) -> Int32 {
-    var bytes: [CChar] = []
-    var offsets: [Int] = []
+    let vector = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>.allocate(capacity: strings.count + 1)
+    defer { unsafe vector.deallocate() }
+    var count = 0
+    defer { for index in 0..<count { unsafe free(vector[index]) } }
     for string in strings {
-        offsets.append(bytes.count)
-        bytes.append(contentsOf: string.utf8.lazy.map { CChar(bitPattern: $0) })
-        bytes.append(0)
+        guard let copy = unsafe strdup(string) else { return -ENOMEM }
+        unsafe vector[count] = copy
+        count += 1
     }
-    return unsafe bytes.withUnsafeMutableBufferPointer { buffer in
-        var vector = unsafe offsets.map { offset in unsafe buffer.baseAddress.map { unsafe $0 + offset } }
-        unsafe vector.append(nil)
-        return unsafe vector.withUnsafeBufferPointer { vector in
-            guard let start = vector.baseAddress else { return -EINVAL }
-            return unsafe body(start)
-        }
-    }
+    unsafe vector[count] = nil
+    return unsafe body(vector)
 }
 
 /// Whether another process may look at or trace this one, or its core be dumped. - Source: prctl(2), PR_SET_DUMPABLE.

@@ -2,16 +2,9 @@ internal import CLinux
 internal import Glibc
 
 /// The environment of the process, `KEY=value` each. Only `main` reads it.
-package func processEnvironment() -> [String] { unsafe strings(environ) }
-
-/// The words that the process was called with, the program's name first. Only `main` reads them. `CommandLine` looks for them on the stack,
-/// for which it has the kernel list the process's whole memory.
-package func processArguments() -> [String] { unsafe strings(clinux_arguments()) }
-
-/// Copies of the strings of a vector that ends with NULL.
-private func strings(_ vector: UnsafePointer<UnsafeMutablePointer<CChar>?>) -> [String] {
+package func processEnvironment() -> [String] {
     var entries: [String] = []
-    var cursor = unsafe vector
+    var cursor = unsafe environ
     while let entry = unsafe cursor.pointee {
         entries.append(unsafe String(cString: entry))
         unsafe cursor += 1

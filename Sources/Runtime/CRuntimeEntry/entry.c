@@ -23,6 +23,10 @@ enum {
 
 static const char mark[] = "_APUS_RUNTIME_PROTECTED=1";
 
+/// What Swift's library does when the program crashes: nothing of its own. Its handlers are not for a process on its way into a container, and
+/// the program that prints the stack, which it looks for at every start, is not there.
+static const char backtraces[] = "SWIFT_BACKTRACE=", no_backtraces[] = "SWIFT_BACKTRACE=enable=no,swift-backtrace=/";
+
 #if defined(__x86_64__)
 
 __asm__(".pushsection .text\n"
@@ -85,6 +89,15 @@ static int equal(const char *left, const char *right) {
     return *left == *right;
 }
 
+/// What follows a prefix, NULL where the text does not begin with it.
+static const char *after(const char *text, const char *prefix) {
+    while (*prefix && *text == *prefix) {
+        text++;
+        prefix++;
+    }
+    return *prefix ? NULL : text;
+}
+
 /// Whether a word of the command line may be a verb that comes near a container. Too often is harmless.
 static int comes_near_container(char *const *arguments) {
     for (size_t index = 1; arguments[0] && arguments[index]; index++) {
@@ -118,12 +131,8 @@ static void hold_copy(char **environment) {
     while (*environment) environment++;
     for (unsigned long *entry = (unsigned long *)(environment + 1); entry[0]; entry += 2) {
         if (entry[0] != FILE_NAME) continue;
-        const char *name = (const char *)entry[1], *prefix = "/dev/fd/";
-        while (*prefix && *name == *prefix) {
-            name++;
-            prefix++;
-        }
-        if (*prefix || !*name) return;
+        const char *name = after((const char *)entry[1], "/dev/fd/");
+        if (!name || !*name) return;
         int number = 0;
         for (; *name >= '0' && *name <= '9' && number < 1 << 20; name++) number = number * 10 + (*name - '0');
         if (*name || call(SYS_fcntl, number, F_GETFD, 0, 0, 0) != 0) return;
@@ -137,17 +146,17 @@ static void hold_copy(char **environment) {
 __attribute__((used)) void apus_runtime_protect(long *stack) {
     char **arguments = (char **)(stack + 1);
     char **environment = arguments + stack[0] + 1;
-    char *marked[MAXIMUM_VARIABLES + 2];
+    char *marked[MAXIMUM_VARIABLES + 3];
     size_t count = 0;
-    while (environment[count]) {
-        if (equal(environment[count], mark)) return hold_copy(environment);
+    for (char **variable = environment; *variable; variable++) {
+        if (equal(*variable, mark)) return hold_copy(environment);
         if (count == MAXIMUM_VARIABLES) return;
-        marked[count] = environment[count];
-        count++;
+        if (!after(*variable, backtraces)) marked[count++] = *variable;
     }
     if (!comes_near_container(arguments)) return;
-    marked[count] = (char *)mark;
-    marked[count + 1] = NULL;
+    marked[count++] = (char *)no_backtraces;
+    marked[count++] = (char *)mark;
+    marked[count] = NULL;
     long self = read_only_self();
     if (self < 0) return;
     call(SYS_execveat, self, (long)"", (long)arguments, (long)marked, AT_EMPTY);

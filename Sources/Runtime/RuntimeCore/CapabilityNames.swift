@@ -19,7 +19,7 @@ extension CapabilitySet {
                 throw RuntimeError(
                     .invalidConfiguration, doing: "process.capabilities.\(field)", "\(name.debugDescription) is no capability")
             }
-            insert(CapabilitySet(number: Int32(number)))
+            self = CapabilitySet(rawValue: rawValue | CapabilitySet(number: Int32(number)).rawValue)
         }
     }
 

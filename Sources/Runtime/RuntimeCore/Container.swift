@@ -26,9 +26,13 @@ package final class Container {
     }
 
     /// What the container is right now. Paused is told from the cgroup.
-    package func status() throws(RuntimeError) -> ContainerState.Status {
+    package func status() throws(RuntimeError) -> ContainerState.Status { try status(with: liveInit()) }
+
+    /// The same, of a container whose first process was just looked at.
+    /// - Parameter snapshot: nil where it does not live.
+    func status(with snapshot: ProcessSnapshot?) throws(RuntimeError) -> ContainerState.Status {
         guard let record = storedRecord else { return .creating }
-        guard let snapshot = try liveInit() else { return record.initProcess == nil ? try cutOffStatus() : .stopped }
+        guard let snapshot else { return record.initProcess == nil ? try cutOffStatus() : .stopped }
         if snapshot.name == StartGate.processName && directory.has(StateDirectory.gateName) { return .created }
         return try ContainerCgroup(recorded: record.cgroup.freezer).isFrozen() ? .paused : .running
     }
@@ -47,12 +51,17 @@ package final class Container {
     }
 
     /// A descriptor of the first process, checked after it was opened: no other process can have come in between.
-    func openInit() throws(RuntimeError) -> OwnedFD? {
+    func openInit() throws(RuntimeError) -> OwnedFD? { try openInit { _ in } }
+
+    /// The same.
+    /// - Parameter look: is shown the process as it was found.
+    func openInit(_ look: (ProcessSnapshot) -> Void) throws(RuntimeError) -> OwnedFD? {
         guard let recorded = storedRecord?.initProcess else { return nil }
         do throws(SyscallError) {
             let pidfd = try openProcess(recorded.process)
             let snapshot = try ProcessSnapshot.look(at: recorded.process)
             guard let snapshot, snapshot.isAlive, snapshot.startTicks == recorded.startTicks else { return nil }
+            look(snapshot)
             return pidfd
         } catch {
             if error.errno == ESRCH { return nil }

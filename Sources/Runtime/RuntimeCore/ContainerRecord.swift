@@ -125,8 +125,8 @@ extension ContainerRecord.Init {
             var (process, startTicks, hasOwnTime): (Int32?, UInt64?, Bool) = (nil, nil, false)
             try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
                 switch name {
-                case "pid": process = try reader.readInteger(Int32.self)
-                case "startTime": startTicks = try reader.readInteger(UInt64.self)
+                case "pid": process = try reader.readInteger()
+                case "startTime": startTicks = try reader.readInteger()
                 case "ownTime": hasOwnTime = try reader.readBool()
                 default: try reader.skipValue()
                 }

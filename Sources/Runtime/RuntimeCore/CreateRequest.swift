@@ -54,7 +54,7 @@ package struct PreparedProcess: ~Copyable {
     /// Returns when the program runs of a process that was told to proceed.
     /// - Throws: what kept the program from running; the process has ended then.
     func awaitProgram(listener: SeccompListener?, state: @autoclosure () throws(RuntimeError) -> ContainerState) throws(RuntimeError) {
-        while let received = try channel.receive() {
+        while case .message(let received) = try channel.receive() {
             switch received.message {
             case .failed(let error): throw error
             case .listening(let descriptor):

@@ -54,7 +54,7 @@ extension Creation {
     }
 
     private func waitUntilPrepared(_ channel: StageChannel, _ process: Int32) throws(RuntimeError) {
-        while let received = try channel.receive() {
+        while case .message(let received) = try channel.receive() {
             switch received.message {
             case .prepared: return
             case .remark(let text): journal.warn(text)

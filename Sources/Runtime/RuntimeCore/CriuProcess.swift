@@ -101,7 +101,7 @@ struct CriuProcess {
         } else {
             try channel.send(.proceed)
         }
-        while let received = try channel.receive() {
+        while case .message(let received) = try channel.receive() {
             switch (received.message, received.descriptors.first) {
             case (.failed(let error), _): throw error
             case (.serving, .some(let number)): socket = HeldDescriptor(OwnedFD(owning: number))

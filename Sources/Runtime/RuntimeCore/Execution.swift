@@ -12,6 +12,9 @@ package final class Execution {
     private let journal: Journal
     private let container: Container
     private let record: ContainerRecord
+    /// The container's first process; nil where it has none.
+    private let target: HeldDescriptor?
+    private let status: ContainerState.Status
     private let plan: ProcessPlan
     private let inherited: InheritedSettings
     private let filter: SeccompProgram?
@@ -26,7 +29,13 @@ package final class Execution {
         self.journal = journal
         container = try Container(request.id, in: request.stateRoot)
         record = try container.record()
-        switch try container.status() {
+        var snapshot: ProcessSnapshot?
+        switch try container.openInit({ snapshot = $0 }) {
+        case .some(let pidfd): target = HeldDescriptor(pidfd)
+        case .none: target = nil
+        }
+        status = try container.status(with: snapshot)
+        switch status {
         case .created, .running: break
         case .paused:
             if !request.ignoresPause {
@@ -88,9 +97,7 @@ package final class Execution {
     }
 
     private func prepare() throws(RuntimeError) -> PreparedProcess {
-        guard let target = try container.openInit() else {
-            throw RuntimeError(.wrongStatus, "cannot exec in a stopped container")
-        }
+        guard let target else { throw RuntimeError(.wrongStatus, "cannot exec in a stopped container") }
         let console = try ConsoleEnds(socket: request.consoleSocket, terminal: plan.terminal)
         let (entry, attachment) = try wayIntoCgroup()
         let lent = try lentNamespaces()
@@ -101,7 +108,7 @@ package final class Execution {
             plan.keepsGroups = try isDeniedGroups(process: String(recorded.process))
         }
         var stage = ExecStage(
-            target: HeldDescriptor(target), lent: lent, namespaces: joinedTypes.subtracting(joinedFirst),
+            target: target, lent: lent, namespaces: joinedTypes.subtracting(joinedFirst),
             isInUserNamespace: isInUserNamespace,
             payload: PayloadStage(plan: plan, inherited: inherited, filter: filter, setsLimits: !isInUserNamespace),
             cgroup: entry, isAttached: attachment != nil,
@@ -146,12 +153,12 @@ package final class Execution {
 
     /// An ordinary user may not look into a created container's init, which hides from the container; so init itself lends its namespaces.
     private func lentNamespaces() throws(RuntimeError) -> [LentNamespace] {
-        guard isOrdinary, try container.status() == .created else { return [] }
+        guard isOrdinary, status == .created else { return [] }
         return try StartGate.borrowNamespaces(in: container.directory)
     }
 
     private var joinedTypes: NamespaceTypes {
-        record.ownNamespaces.reduce(into: []) { $0.insert(NamespaceTypes($1)) }
+        NamespaceTypes(rawValue: record.ownNamespaces.reduce(0) { $0 | NamespaceTypes($1).rawValue })
     }
 
     private func supervise(
@@ -197,7 +204,7 @@ package final class Execution {
     }
 
     private func waitUntilPrepared(_ channel: StageChannel, _ process: Int32) throws(RuntimeError) {
-        while let received = try channel.receive() {
+        while case .message(let received) = try channel.receive() {
             switch received.message {
             case .prepared: return
             case .remark(let text): journal.warn(text)

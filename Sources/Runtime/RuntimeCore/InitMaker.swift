@@ -71,7 +71,7 @@ struct InitMaker {
             joining.run(stage, theirs)
         case .parent(let process, _):
             theirs.socket.close()
-            guard let received = try ours.receive() else { throw lostProcess(process) }
+            guard case .message(let received) = try ours.receive() else { throw lostProcess(process) }
             _ = try during("waiting for the joining stage") { () throws(SyscallError) in try waitForExit(.process(process)) }
             if case .failed(let error) = received.message { throw error }
             guard case .forked(let initProcess) = received.message, received.descriptors.count == 1, let pidfd = received.descriptors.first

@@ -69,8 +69,7 @@ package struct MountChange {
             exitAtOnce(0)
         case .parent(let process, _):
             theirs.socket.close()
-            let answer = try ours.receive()
-            guard let answer else { throw lostProcess(process) }
+            guard case .message(let answer) = try ours.receive() else { throw lostProcess(process) }
             _ = try during("waiting for the process") { () throws(SyscallError) in try waitForExit(.process(process)) }
             if case .failed(let error) = answer.message { throw error }
         }

@@ -10,6 +10,7 @@ internal import SystemPackage
 struct PayloadStage {
     var plan: ProcessPlan
     let filter: SeccompProgram?
+    private let hasFilter: Bool
     /// Whether the process sets its own limits here, still with the host's rights; where a user namespace took those, it has been done.
     let setsLimits: Bool
     private let inherited: InheritedSettings
@@ -28,6 +29,7 @@ struct PayloadStage {
         self.inherited = inherited
         self.setsLimits = setsLimits
         self.filter = filter
+        hasFilter = filter != nil
     }
 
     /// Becomes the payload's user and finds the program, and tells the runtime that only the last steps are left.
@@ -68,11 +70,11 @@ struct PayloadStage {
         return PayloadFile.explain(failure, path: program)
     }
 
-    private var identity: Identity { Identity(plan: plan, filterNeedsPrivilege: filter != nil && !plan.noNewPrivileges) }
+    private var identity: Identity { Identity(plan: plan, filterNeedsPrivilege: hasFilter && !plan.noNewPrivileges) }
 
     /// As late as can be: what follows is capset, where the filter needed a privilege, and execve.
     private func loadFilter(_ channel: StageChannel) throws(RuntimeError) {
-        guard let filter else { return }
+        guard hasFilter, let filter else { return }
         try identity.regainPrivilege()
         let listener: Int32?
         do { listener = try filter.load() } catch { throw RuntimeError(.refused, doing: "loading the seccomp filter", "\(error)") }

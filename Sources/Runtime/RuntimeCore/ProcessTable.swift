@@ -25,10 +25,19 @@ package struct ProcessSnapshot: Equatable, Sendable {
     init?(_ bytes: [UInt8]) {
         guard let open = bytes.firstIndex(of: UInt8(ascii: "(")), let close = bytes.lastIndex(of: UInt8(ascii: ")")), open < close
         else { return nil }
-        let fields = bytes[(close + 1)...].split(separator: UInt8(ascii: " "))
         // Field 3 is the first after the name, field 22 the start time.
-        guard fields.count > 19, let state = fields[0].first, let ticks = UInt64(String(decoding: fields[19], as: UTF8.self))
-        else { return nil }
+        var (position, field, ticks): (Int, Int, UInt64) = (close + 2, 3, 0)
+        guard position < bytes.count, case let state = bytes[position] else { return nil }
+        while field < 22, position < bytes.count {
+            if bytes[position] == UInt8(ascii: " ") { field += 1 }
+            position += 1
+        }
+        let start = position
+        while position < bytes.count, case let digit = bytes[position] &- UInt8(ascii: "0"), digit <= 9, ticks < UInt64.max / 16 {
+            ticks = ticks * 10 + UInt64(digit)
+            position += 1
+        }
+        guard field == 22, position > start, position == bytes.count || bytes[position] <= UInt8(ascii: " ") else { return nil }
         self.name = String(decoding: bytes[(open + 1)..<close], as: UTF8.self)
         self.state = state
         self.startTicks = ticks

@@ -61,22 +61,37 @@ struct StageChannel {
         }
     }
 
-    /// The next message with the descriptors that came along; nil when the other end is closed.
-    func receive() throws(RuntimeError) -> (message: StageMessage, descriptors: [Int32])? {
-        let received = try during("listening to the other stage") { () throws(SyscallError) in try receiveOnceMoreAfterReset() }
-        if received.bytes.isEmpty { return nil }
+    /// A message with the descriptors that came along.
+    struct Received {
+        let message: StageMessage
+        let descriptors: [Int32]
+    }
+
+    /// What comes out of the channel. No optional: its metadata would be made at run time, by processes that live a millisecond.
+    enum Reception {
+        case message(Received)
+        /// The other end is closed.
+        case end
+    }
+
+    /// The next message.
+    func receive(limitBytes: Int = StageMessage.limitBytes) throws(RuntimeError) -> Reception {
+        let received = try during("listening to the other stage") { () throws(SyscallError) in
+            try receiveOnceMoreAfterReset(limitBytes: limitBytes)
+        }
+        if received.bytes.isEmpty { return .end }
         guard let message = StageMessage(received.bytes) else {
             for descriptor in received.descriptors { _ = OwnedFD(owning: descriptor) }
             throw RuntimeError(.lost, doing: "listening to the other stage", "a message of kind \(received.bytes[0]) makes no sense")
         }
-        return (message, received.descriptors)
+        return .message(Received(message: message, descriptors: received.descriptors))
     }
 
     /// That the other end was closed with messages of ours unread is told once, and before what it had said, which is still to be received.
     /// - Source: unix(7); the kernel's __skb_try_recv_datagram() looks at the socket's error first.
-    private func receiveOnceMoreAfterReset() throws(SyscallError) -> ReceivedMessage {
+    private func receiveOnceMoreAfterReset(limitBytes: Int) throws(SyscallError) -> ReceivedMessage {
         func receive() throws(SyscallError) -> ReceivedMessage {
-            try receiveMessage(from: socket.number, limitBytes: StageMessage.limitBytes, subject: "stage channel")
+            try receiveMessage(from: socket.number, limitBytes: limitBytes, subject: "stage channel")
         }
         do { return try receive() } catch  where error.errno == ECONNRESET { return try receive() }
     }
@@ -99,8 +114,8 @@ struct StageChannel {
     }
 
     /// When the runtime is gone there is nothing left to do.
-    private func receiveInstruction() throws(RuntimeError) -> (message: StageMessage, descriptors: [Int32]) {
-        guard let received = try receive() else { exitAtOnce(1) }
+    private func receiveInstruction() throws(RuntimeError) -> Received {
+        guard case .message(let received) = try receive(limitBytes: StageMessage.instructionLimitBytes) else { exitAtOnce(1) }
         return received
     }
 }

@@ -30,6 +30,8 @@ enum StageMessage: Equatable, Sendable {
 
     /// A longer text loses its end.
     static let limitBytes = 65_536
+    /// What the runtime tells is one byte.
+    static let instructionLimitBytes = 64
 
     /// One byte of kind; then decimal, text, or code byte and two texts with a NUL between.
     var encoded: [UInt8] {

@@ -24,7 +24,7 @@ enum StartGate {
             let connection = StageChannel(
                 try during("waiting for start") { () throws(SyscallError) in try acceptConnection(listener.number) })
             // A start that was killed before it said so does not count.
-            guard let received = try connection.receive() else { continue }
+            guard case .message(let received) = try connection.receive() else { continue }
             if received.message == .proceed { return connection }
             if received.message == .namespaces([]) {
                 try connection.send(.namespaces(lent.map(\.kind)), descriptors: lent.map(\.file.number))
@@ -46,7 +46,7 @@ enum StartGate {
             throw RuntimeError(doing: "opening the start gate", error)
         }
         try connection.send(.proceed)
-        while let received = try connection.receive() {
+        while case .message(let received) = try connection.receive() {
             switch received.message {
             case .failed(let error): throw error
             case .listening(let descriptor):
@@ -65,7 +65,7 @@ enum StartGate {
             throw RuntimeError(doing: "asking for the container's namespaces", error)
         }
         try connection.send(.namespaces([]))
-        guard let received = try connection.receive() else { return [] }
+        guard case .message(let received) = try connection.receive() else { return [] }
         let files = received.descriptors.map { HeldDescriptor(OwnedFD(owning: $0)) }
         guard case .namespaces(let kinds) = received.message, kinds.count == files.count else {
             throw RuntimeError(.lost, doing: "asking for the container's namespaces", "unexpected \(received.message)")

@@ -4,13 +4,20 @@ internal import RuntimeCore
 /// One flag of a verb, by the rules of Go's flag package, which engines count on: `-name` and `--name` are the same, a value follows
 /// after `=` or as the next word, and flags end at the first word that is none.
 struct Flag: Sendable {
-    let names: [String]
+    let name: String
+    /// One letter.
+    let shortName: String?
     /// How help calls the value; nil for a switch.
     let placeholder: String?
     let help: String
 
-    static func value(_ names: String..., help: String) -> Flag { Flag(names: names, placeholder: "value", help: help) }
-    static func toggle(_ names: String..., help: String) -> Flag { Flag(names: names, placeholder: nil, help: help) }
+    static func value(_ name: String, _ shortName: String? = nil, help: String) -> Flag {
+        Flag(name: name, shortName: shortName, placeholder: "value", help: help)
+    }
+
+    static func toggle(_ name: String, _ shortName: String? = nil, help: String) -> Flag {
+        Flag(name: name, shortName: shortName, placeholder: nil, help: help)
+    }
 }
 
 /// What was given for the flags of one table, and the words after them.
@@ -34,9 +41,10 @@ struct ParsedFlags {
             let equalSign = text.firstIndex(of: UInt8(ascii: "="))
             let name = String(Substring(text[..<(equalSign ?? text.endIndex)]))
             let value = equalSign.map { String(Substring(text[text.index(after: $0)...])) }
-            guard let flag = table.first(where: { $0.names.contains(name) }), let key = flag.names.first else {
+            guard let flag = table.first(where: { $0.name == name || $0.shortName == name }) else {
                 throw RuntimeError(.invalidArgument, "flag provided but not defined: -\(name)")
             }
+            let key = flag.name
             if flag.placeholder == nil {
                 try setToggle(key, value ?? "true")
             } else if let value {

@@ -41,13 +41,18 @@ struct GlobalOptions {
         guard let root = flags.value("root").map({ FilePath($0) }) ?? runtimeDirectory?.appending("runtime") else {
             throw RuntimeError(.invalidArgument, "--root is needed where XDG_RUNTIME_DIR is not set")
         }
-        let start = try during("looking for \(root)") { () throws(SyscallError) in try workingDirectory() }
-        stateRoot = StateRoot(start.pushing(root))
+        stateRoot = StateRoot(try Self.absolute(root))
         filterCache = runtimeDirectory?.appending("seccomp")
-        logFile = flags.value("log").map { start.pushing(FilePath($0)) }
+        logFile = try flags.value("log").map { (path) throws(RuntimeError) in try Self.absolute(FilePath(path)) }
         isDebug = flags.isSet("debug")
         usesSystemd = flags.isSet("systemd-cgroup")
         userRuntimeDirectory = surroundings.variable("XDG_RUNTIME_DIR")
+    }
+
+    /// A path as the caller meant it, before the working directory becomes the bundle.
+    private static func absolute(_ path: FilePath) throws(RuntimeError) -> FilePath {
+        if path.isAbsolute { return path }
+        return try during("looking for \(path)") { () throws(SyscallError) in try workingDirectory() }.pushing(path)
     }
 
     /// Where the sockets of the systemd are that makes cgroups: the machine's, or the user's own; nil where none is asked for.

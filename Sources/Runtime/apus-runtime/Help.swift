@@ -49,8 +49,8 @@ enum Help {
     private static func table(_ flags: [Flag]) -> String {
         columns(
             flags.map { flag in
-                let names = flag.names.map { ($0.count == 1 ? "-" : "--") + $0 + (flag.placeholder.map { " \($0)" } ?? "") }
-                return (names.joined(separator: ", "), flag.help)
+                let value = flag.placeholder.map { " \($0)" } ?? ""
+                return ("--\(flag.name)\(value)" + (flag.shortName.map { ", -\($0)\(value)" } ?? ""), flag.help)
             })
     }
 

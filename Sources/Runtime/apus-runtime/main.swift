@@ -6,6 +6,6 @@ hoardMemory()
 let copy = apus_runtime_held_copy()
 exitAtOnce(
     Program(
-        surroundings: Surroundings(arguments: processArguments(), environment: processEnvironment()),
+        surroundings: Surroundings(arguments: CommandLine.arguments, environment: processEnvironment()),
         protectedCopy: copy < 0 ? nil : ProtectedCopy(OwnedFD(owning: copy))
     ).run())

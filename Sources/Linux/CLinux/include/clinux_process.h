@@ -72,9 +72,6 @@ int clinux_join_session_keyring(const char *name);
 /// execveat(2); returns only to say why not, -errno. An empty path is the descriptor itself (AT_EMPTY_PATH).
 int clinux_execveat(int directory, const char *path, char *const arguments[], char *const environment[]);
 
-/// The arguments of the program, ended by NULL, as the C library handed them over at the start.
-char *const *clinux_arguments(void);
-
 /// mallopt(3) for a program that ends soon: memory is taken in large steps and never given back.
 void clinux_hoard_memory(void);
 
