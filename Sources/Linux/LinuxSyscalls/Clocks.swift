@@ -28,6 +28,32 @@ package func startTimeTicks(of process: Int32) throws(SyscallError) -> UInt64 {
     return ticks
 }
 
+/// How long ago a process began, by a clock that nobody sets. - Source: proc_pid_stat(5), field 22; clock_gettime(2), CLOCK_BOOTTIME.
+package func nanosecondsSinceStart(of process: Int32) throws(SyscallError) -> Int64 {
+    let ticks = try startTimeTicks(of: process)
+    return readClock(CLOCK_BOOTTIME) - Int64(clamping: ticks) * (1_000_000_000 / Int64(sysconf(Int32(_SC_CLK_TCK))))
+}
+
+/// What a process is about.
+package struct ProcessGlance: Equatable, Sendable {
+    /// It runs, or would if it were given a processor.
+    package let isRunnable: Bool
+    package let session: Int32
+    /// What it and the children that it waited for have had of processors.
+    package let processorNanoseconds: Int64
+}
+
+/// - Throws: EINVAL for a line that is not as documented. - Source: proc_pid_stat(5), fields 3, 6 and 14 to 17.
+package func glance(at process: Int32) throws(SyscallError) -> ProcessGlance {
+    let path = "/proc/\(process)/stat"
+    let fields = try statusFields(of: path)
+    let ticks = fields.dropFirst(11).prefix(4).compactMap { Int64($0) }
+    guard ticks.count == 4, let session = Int32(fields[3]) else { throw SyscallError("read", path, errno: EINVAL) }
+    return ProcessGlance(
+        isRunnable: fields[0] == "R", session: session,
+        processorNanoseconds: ticks.reduce(0, &+) &* (1_000_000_000 / Int64(sysconf(Int32(_SC_CLK_TCK)))))
+}
+
 /// How a process ended that nobody has reaped; nil for one that has not ended, or when that may not be known.
 /// - Source: proc_pid_stat(5), fields 3 and 52.
 package func unreapedExit(of process: Int32) throws(SyscallError) -> ProcessExit? {

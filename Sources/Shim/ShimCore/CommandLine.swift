@@ -23,6 +23,8 @@ package struct ShimInvocation: Equatable, Sendable {
         case version
         /// Print what the shim and its runtime can do: `-info`.
         case information
+        /// Answer a runtime's command line with a shim of containerd's.
+        case bridge
     }
 
     package var action: Action
@@ -33,6 +35,8 @@ package struct ShimInvocation: Equatable, Sendable {
     package var listener: Int32 = -1
     /// The container's log, and which of its files `pack-log` compresses.
     package var logPath = ""
+    /// The runtime's command line that `bridge` answers.
+    package var words: [String] = []
     package var logSequence: UInt64 = 0
 
     /// Reads arguments and environment.
@@ -68,6 +72,11 @@ package struct ShimInvocation: Equatable, Sendable {
         }
         if let printed {
             action = printed
+            return
+        }
+        if words.first == Action.bridge.rawValue {
+            action = .bridge
+            self.words = Array(words.dropFirst())
             return
         }
         guard words.count == 1, let word = words.first, let action = Action(rawValue: word), ![.version, .information].contains(action)

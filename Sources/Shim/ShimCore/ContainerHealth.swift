@@ -12,7 +12,16 @@ final class HealthMonitor {
         /// What it found, or why it found nothing, counts no more.
         var isOver = false
         var timeout: UInt64?
+        /// How long the loop had stood still when its time began to count.
+        var stoodStill: Int64
+        /// How often its time began anew.
+        var extensionCount = 0
+
+        init(stoodStill: Int64) { self.stoodStill = stoodStill }
     }
+
+    /// A check that is given no processor for this many times its span has failed all the same.
+    private static let extensionLimit = 10
 
     private unowned let task: ContainerTask
     private var plan: HealthPlan
@@ -114,7 +123,7 @@ final class HealthMonitor {
     private func probe() {
         // What is paused is asked when it goes on.
         if (try? task.isPaused()) == true { return schedule() }
-        let probe = Probe()
+        let probe = Probe(stoodStill: loop.stoodStillNanoseconds)
         current = probe
         probe.timeout = loop.after(HealthPlan.span(plan.check.timeout)) { [self] in timedOut(probe) }
         if let native { begin(native, probe) } else { run(probe) }
@@ -159,9 +168,33 @@ final class HealthMonitor {
     private func timedOut(_ probe: Probe) {
         if probe.isOver { return }
         if (try? task.isPaused()) == true { return abandon() }
+        if isStarved(probe) {
+            probe.extensionCount += 1
+            probe.timeout = loop.after(HealthPlan.span(plan.check.timeout)) { [self] in timedOut(probe) }
+            return
+        }
         let text = "Health check exceeded timeout (\(Self.words(plan.check.timeout)))"
         let output = probe.output.text
         settle(probe, -1, Array(text.utf8) + (output.isEmpty ? [] : Array(": ".utf8) + output))
+    }
+
+    /// Whether the time that is over was not the check's: nobody ran, or others had the processors.
+    private func isStarved(_ probe: Probe) -> Bool {
+        guard probe.extensionCount < Self.extensionLimit else { return false }
+        if loop.stoodStillNanoseconds > probe.stoodStill {
+            probe.stoodStill = loop.stoodStillNanoseconds
+            return true
+        }
+        guard ProcessorPressure.isHigh() else { return false }
+        // Not even begun: the runtime waits for a processor.
+        if native == nil, exec?.livePID == nil { return true }
+        let span = Int64(clamping: plan.check.timeout)
+        return ((try? task.processes()) ?? []).contains { process in
+            guard let glance = try? glance(at: process), glance.isRunnable else { return false }
+            // What a look at the network asks is some process of the container.
+            guard native == nil, let pid = exec?.livePID else { return native != nil }
+            return glance.session == pid && glance.processorNanoseconds < span
+        }
     }
 
     private func settle(_ probe: Probe, _ exitCode: Int32, _ output: [UInt8]) {

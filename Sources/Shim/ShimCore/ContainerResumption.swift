@@ -25,7 +25,20 @@ extension ContainerTask {
             }
             process.stdio.onInputClosed = keep
             keep()
+            if runner.command.isBridged { passInputsEndOn(process, after: keep) }
         } catch { context.report("\(error)") }
+    }
+
+    private func passInputsEndOn(_ process: SupervisedProcess, after keep: @escaping () -> Void) {
+        let id = process.bridgedID
+        let pass = { [runner, context] in
+            do throws(SyscallError) { try runner.endInput(execID: id) } catch { context.report("end of input: \(error)") }
+        }
+        process.stdio.onInputClosed = {
+            keep()
+            pass()
+        }
+        if process.stdio.hasClosedInput { pass() }
     }
 
     /// The process has ended, and that was told.

@@ -18,10 +18,15 @@ final class EventLoop {
     private var isStopping = false
     private var idleWork: (() -> Void)?
     private var idleWorkDoneAt: Int64?
+    /// For how long nobody ran this process although one of its moments had come, all in all: it was stopped or frozen, or others had the
+    /// processors.
+    private(set) var stoodStillNanoseconds: Int64 = 0
 
     /// Quiet this long before idle work is done, and this long between two times of it.
     private static let idleMilliseconds: Int32 = 1000
     private static let retryDelay = Duration.milliseconds(100)
+    /// What is later than this is more than the usual wait for a processor.
+    private static let latenessNanoseconds: Int64 = 500_000_000
     private static let idleWorkNanoseconds: Int64 = 30_000_000_000
 
     private struct Timer {
@@ -72,7 +77,12 @@ final class EventLoop {
             let wantsIdleWork = hasWorked && idleWorkIsDue
             let untilTimer = millisecondsToNextTimer()
             let timeout = wantsIdleWork ? min(untilTimer ?? .max, Self.idleMilliseconds) : untilTimer
+            let beganWaiting = monotonicNanoseconds()
             let events = try epoll.wait(timeoutMilliseconds: timeout)
+            if let timeout {
+                let late = monotonicNanoseconds() - beganWaiting - Int64(timeout) * 1_000_000
+                if late > Self.latenessNanoseconds { stoodStillNanoseconds += late }
+            }
             if wantsIdleWork && events.isEmpty && timeout == Self.idleMilliseconds {
                 hasWorked = false
                 idleWorkDoneAt = monotonicNanoseconds()

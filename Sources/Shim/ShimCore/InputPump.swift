@@ -35,6 +35,8 @@ final class InputPump {
     var isSaturated: Bool { queue.count >= Self.maximumQueuedByteCount }
 
     /// Begins to write to the process.
+    var isClosed: Bool { if case .closed = state { true } else { false } }
+
     func connect(to target: Descriptor) throws(SyscallError) {
         guard case .waiting = state else { return }
         // A duplicate, because epoll knows a descriptor only once and a terminal's master is read as well.

@@ -42,7 +42,8 @@ final class ProcessLauncher {
             }
             do throws(ShimError) {
                 let pid = try runner.takePID(pidFile)
-                reaper.whenEnded(pid, ended)
+                process.bridgedID = process.execID.isEmpty ? "" : BridgedCall.execID(pidFile: pidFile)
+                try runner.whenEnded(pid, execID: process.bridgedID, ended)
                 try takeTerminal(console, of: process, pid: pid)
                 completion(.success(pid))
             } catch { fail(process, error, completion) }

@@ -33,6 +33,8 @@ final class ProcessStdio {
     private var master: Descriptor?
     private var stage: TerminalStage?
     private var endWaiters: [() -> Void] = []
+    /// Whether nothing more comes on an input that was open.
+    var hasClosedInput: Bool { input?.isClosed ?? false }
     /// Called when the process's input has ended.
     var onInputClosed: (() -> Void)? {
         didSet { input?.onClose = onInputClosed }

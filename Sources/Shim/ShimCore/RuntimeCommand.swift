@@ -86,6 +86,8 @@ package struct RuntimeCommand: Equatable, Sendable {
     package let root: String
     package let systemdCgroup: Bool
     package let containerID: String
+    /// What comes before the arguments: our own `bridge` where the runtime is a shim of containerd's.
+    package var prefix: [String] = []
 
     package init(executable: String, root: String, systemdCgroup: Bool, containerID: String) {
         self.executable = executable
@@ -97,16 +99,27 @@ package struct RuntimeCommand: Equatable, Sendable {
     /// The command for a container by the options of its Create.
     /// - Throws: `ShimError` where there is no such runtime.
     init(_ options: TaskOptions, configuration: ShimConfiguration) throws(ShimError) {
+        let found = try RuntimeLocator.find(options.runtime, configuration: configuration)
+        let isBridged = BridgedCall.isNeeded(for: found)
         self.init(
-            executable: try RuntimeLocator.find(options.runtime, configuration: configuration),
+            executable: isBridged ? configuration.executable : found,
             root: options.runtimeRoot.isEmpty ? "\(configuration.directory)/runtime" : options.runtimeRoot,
             systemdCgroup: options.systemdCgroup, containerID: configuration.id)
+        if isBridged { prefix = [ShimInvocation.Action.bridge.rawValue, found] }
+    }
+
+    /// The processes that the runtime makes are another shim's children.
+    package var isBridged: Bool { !prefix.isEmpty }
+
+    /// What such a process needs besides: `wait` for it, which ends as it does, and `close-input`.
+    package func bridgedArguments(_ verb: String, execID: String) -> [String] {
+        [executable] + prefix + ["--root", root, "--log", "/dev/null", verb, containerID] + (execID.isEmpty ? [] : [execID])
     }
 
     /// The whole argument list.
     /// - Parameter logPath: where the runtime shall write its errors, a JSON object a line.
     package func arguments(_ verb: RuntimeVerb, logPath: String) -> [String] {
-        var arguments = [executable, "--root", root, "--log", logPath, "--log-format", "json"]
+        var arguments = [executable] + prefix + ["--root", root, "--log", logPath, "--log-format", "json"]
         if systemdCgroup { arguments.append("--systemd-cgroup") }
         arguments.append(verb.name)
         switch verb {

@@ -78,6 +78,25 @@ final class RuntimeRunner {
         }
     }
 
+    /// Calls `ended` when a process has ended that the runtime made.
+    /// - Parameter execID: by what the shim calls it whose child it is, where the runtime is one.
+    func whenEnded(_ pid: Int32, execID: String, _ ended: @escaping (ReapedExit) -> Void) throws(ShimError) {
+        guard command.isBridged else { return reaper.whenEnded(pid, ended) }
+        do throws(SyscallError) { reaper.whenEnded(try bridge("wait", execID: execID), ended) } catch {
+            throw ShimError("wait for process \(pid)", error)
+        }
+    }
+
+    /// Tells the shim behind a bridge that no input comes any more: it holds the pipe open itself.
+    func endInput(execID: String) throws(SyscallError) { _ = try bridge("close-input", execID: execID) }
+
+    private func bridge(_ verb: String, execID: String) throws(SyscallError) -> Int32 {
+        let null = try openFile("/dev/null", .readWrite)
+        return try spawnProcess(
+            FilePath(command.executable), arguments: command.bridgedArguments(verb, execID: execID), environment: environment,
+            input: null.number, output: null.number, error: null.number)
+    }
+
     /// The pid that the runtime wrote for create or exec; the file is removed.
     func takePID(_ path: String) throws(ShimError) -> Int32 {
         defer { removeScratch(path) }

@@ -7,20 +7,32 @@ internal import SystemPackage
 enum ShimCall {
     private static let chunkByteCount = 65_536
     /// Longer than the shim itself waits for processes that it deletes to end.
-    private static let answerMilliseconds: Int32 = 15_000
+    static let answerMilliseconds: Int32 = 15_000
 
     /// - Throws: what the shim refused, under its own code; `.kernel` where none answers.
     static func ask<Answer: ProtobufMessage>(
         _ layout: ShimLayout, _ service: String, _ method: String, _ message: some ProtobufMessage
     ) throws(ShimError) -> Answer {
-        let doing = "\(method) of the shim in \(layout.directory)"
+        let directory: Descriptor
+        do throws(SyscallError) { directory = Descriptor(try openFile(FilePath(layout.directory), [.path, .directory])) } catch {
+            throw ShimError("\(method) of the shim in \(layout.directory)", error)
+        }
+        return try ask(socket: ShimDirectory.socketPath(layout, through: directory.owned).string, service, method, message)
+    }
+
+    /// The same by the path of a socket.
+    /// - Parameter answerMilliseconds: nil waits for as long as the shim lives.
+    static func ask<Answer: ProtobufMessage>(
+        socket path: String, _ service: String, _ method: String, _ message: some ProtobufMessage,
+        answerMilliseconds: Int32? = answerMilliseconds
+    ) throws(ShimError) -> Answer {
+        let doing = "\(method) of the shim at \(path)"
         let response: TtrpcResponse
         do throws(SyscallError) {
-            let directory = try openFile(FilePath(layout.directory), [.path, .directory])
-            let socket = try connectUnixSocket(ShimDirectory.socketPath(layout, through: directory))
+            let socket = try connectUnixSocket(FilePath(path))
             let request = TtrpcRequest(service: service, method: method, payload: message)
-            try writeAll(TtrpcFrame(streamID: 1, request: request).encoded(), to: socket.number, subject: layout.socketPath)
-            response = try answer(from: socket, doing)
+            try writeAll(TtrpcFrame(streamID: 1, request: request).encoded(), to: socket.number, subject: path)
+            response = try answer(from: socket, answerMilliseconds, doing)
         } catch { throw ShimError(doing, error) }
         do throws(TtrpcStatus) { return try response.result() } catch {
             throw ShimError(
@@ -29,10 +41,10 @@ enum ShimCall {
         }
     }
 
-    private static func answer(from socket: borrowing OwnedFD, _ doing: String) throws(SyscallError) -> TtrpcResponse {
+    private static func answer(from socket: borrowing OwnedFD, _ deadline: Int32?, _ doing: String) throws(SyscallError) -> TtrpcResponse {
         var decoder = TtrpcFrameDecoder()
         while true {
-            guard try !waitUntilReadable([socket.number], timeoutMilliseconds: answerMilliseconds).isEmpty else {
+            guard try !waitUntilReadable([socket.number], timeoutMilliseconds: deadline).isEmpty else {
                 throw SyscallError("wait", doing, errno: 110)
             }
             let bytes = try readChunk(socket.number, limitBytes: chunkByteCount, subject: doing)

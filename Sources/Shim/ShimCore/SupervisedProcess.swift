@@ -28,6 +28,8 @@ final class SupervisedProcess {
 
     /// Empty for the container's first process.
     let execID: String
+    /// The id of an exec by which a shim behind a bridge knows it.
+    var bridgedID = ""
     /// The exec's OCI process document, until it was handed to the runtime.
     private var specification: [UInt8]
     /// Input ends with the first attach client that leaves, or half-closes.

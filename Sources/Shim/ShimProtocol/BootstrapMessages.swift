@@ -1,4 +1,4 @@
-internal import JSON
+package import JSON
 package import Protobuf
 
 /// `BootstrapParams`: what containerd from 2.3 on tells `start` on its standard input. Older ones give the runtime's options there.
@@ -65,6 +65,19 @@ package struct BootstrapResult: ProtobufMessage {
 
     package init() {}
     package init(address: String) { self.address = address }
+
+    /// Reads what containerd's own shim prints from 2.0 on.
+    package init(json text: [UInt8]) throws(JSONError) {
+        var reader = try JSONReader(text)
+        try reader.readObject { reader, name throws(JSONError) in
+            switch name {
+            case "version": version = try reader.readInteger()
+            case "address": address = try reader.readString()
+            case "protocol": transport = try reader.readString()
+            default: try reader.skipValue()
+            }
+        }
+    }
 
     /// As containerd from 2.0 on reads it, too.
     package var json: [UInt8] {

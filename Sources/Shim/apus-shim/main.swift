@@ -19,6 +19,7 @@ do throws(ShimError) {
     case .start: answer = try StartCommand.run(invocation)
     case .delete: answer = try DeleteCommand.run(invocation).encoded()
     case .information: answer = try InformationCommand.run(invocation).encoded()
+    case .bridge: exitAtOnce(try BridgeCommand.run(invocation))
     case .version: answer = Array("apus-shim \(ShimConfiguration.version)\n".utf8)
     case .adopt: answer = Array(try StartCommand.adopt(invocation).utf8)
     case .serve: try ServeCommand.run(invocation)

@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import Images
+internal import LinuxSyscalls
 internal import Networking
 internal import SystemPackage
 
@@ -149,12 +150,20 @@ extension Container {
         return lines
     }
 
+    /// When the first process began, by the clock as it shows now: it may have been set since.
+    private func runningSince(_ now: Timestamp) -> Timestamp {
+        guard let task = state.supervisedTask, let age = try? nanosecondsSinceStart(of: Int32(bitPattern: task.pid)) else {
+            return document.startedAt
+        }
+        return Timestamp(seconds: now.seconds - age / 1_000_000_000)
+    }
+
     private func statusSentence() -> String {
         let now = Timestamp.now
         if state.isRestarting { return "Restarting (\(document.exitCode)) \(Ages.words(from: document.finishedAt, to: now)) ago" }
         switch state.phase {
         case .created: return "Created"
-        case .running: return "Up \(Ages.words(from: document.startedAt, to: now))\(state.isPaused ? " (Paused)" : healthSentence)"
+        case .running: return "Up \(Ages.words(from: runningSince(now), to: now))\(state.isPaused ? " (Paused)" : healthSentence)"
         case .exited: return "Exited (\(document.exitCode)) \(Ages.words(from: document.finishedAt, to: now)) ago"
         case .removing: return "Removal In Progress"
         case .dead: return "Dead"

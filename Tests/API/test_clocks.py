@@ -1,0 +1,115 @@
+"""Rows T01 and T02: clocks that are set, and whole machines that stand still."""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import time
+
+import pytest
+
+import leaks
+from conftest import CLIENTS, Client, Daemon
+from processes import wait_until
+
+TEN_YEARS, AN_HOUR = 315_360_000, 3600
+STUBBORN = "trap '' TERM; echo up; while :; do sleep 0.1; done"
+
+
+@pytest.fixture(scope="module")
+def clockwork(workspace, registry):
+    """A daemon whose wall clock `set` puts off by some seconds while it runs."""
+    daemon = Daemon(os.path.join(workspace, "clock"))
+    os.makedirs(daemon.folder)
+    source, library, clock = os.path.join(os.path.dirname(leaks.__file__), "set_clock.c"), f"{daemon.folder}/clock.so", f"{daemon.folder}/clock"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source], check=True)
+
+    def put_off(seconds):
+        with open(clock, "r+b" if os.path.exists(clock) else "wb") as file:
+            file.write(struct.pack("<q", seconds))
+
+    put_off(0)
+    # The shim and the runtime are linked whole: it is the daemon alone that believes the clock.
+    daemon.start(env={"LD_PRELOAD": library, "APUS_CLOCK": clock})
+    daemon.put_off, daemon.client, daemon.image = put_off, Client("apus", CLIENTS["apus"], daemon.host, workspace), f"{registry.host}/busybox"
+    daemon.client("pull", daemon.image).ok()
+    yield daemon
+    put_off(0)
+    daemon.client("rm", "-f", *(daemon.client("ps", "-aq").ok().split() or ["none"]))
+    wait_until(lambda: not daemon.shims(), "the shims are gone")
+    assert daemon.stop() == 0
+    daemon.forget_network()
+
+
+@pytest.mark.parametrize("seconds", [TEN_YEARS, -TEN_YEARS, AN_HOUR, -AN_HOUR])
+def test_T01_a_clock_that_is_set_changes_no_timer_and_no_age(clockwork, seconds):
+    client = clockwork.client
+    client("run", "-d", "--name", "old", "--health-cmd", "true", "--health-interval", "300ms", clockwork.image, "sleep", "300").ok()
+    client("run", "-d", "--name", "stubborn", clockwork.image, "sh", "-c", STUBBORN).ok()
+    wait_until(lambda: "up" in client("logs", "stubborn").ok(), "it ignores the signal")
+    before = json.loads(client.inspect("old", "{{json .State.Health}}"))
+    clockwork.put_off(seconds)
+    try:
+        assert client("version", "--format", "{{.Server.Version}}").code == 0
+        words = client("ps", "-f", "name=old", "--format", "{{.Status}}").line()
+        assert words.startswith("Up ") and ("second" in words or "Less than" in words), words
+        began = time.monotonic()
+        client("stop", "-t", "2", "stubborn").ok()
+        assert 1.5 < time.monotonic() - began < 8
+        assert client.inspect("stubborn", "{{.State.ExitCode}}") == "137"
+        wait_until(lambda: json.loads(client.inspect("old", "{{json .State.Health}}"))["Log"] != before["Log"], "it is checked on")
+        assert json.loads(client.inspect("old", "{{json .State.Health}}"))["Status"] == "healthy"
+        # A wait and an exec, whose deadlines are the daemon's.
+        assert client("run", "--rm", clockwork.image, "sh", "-c", "sleep 0.5; exit 3").code == 3
+        assert client("exec", "old", "echo", "in").line() == "in"
+    finally:
+        clockwork.put_off(0)
+        client("rm", "-f", "old", "stubborn").ok()
+
+
+def test_T01_the_daemons_clock_was_really_set(clockwork):
+    client = clockwork.client
+    clockwork.put_off(TEN_YEARS)
+    try:
+        made = client("create", "--name", "later", clockwork.image, "true").line()
+        created = client.inspect(made, "{{.Created}}")
+        assert int(created[:4]) >= time.gmtime().tm_year + 9
+    finally:
+        clockwork.put_off(0)
+        client("rm", "-f", "later").ok()
+
+
+def test_T02_a_machine_that_stood_still_makes_nobody_unhealthy_and_restarts_nothing(brittle):
+    """Daemon, shims and payloads are held together, as a paused virtual machine or a frozen cgroup holds them."""
+    client = brittle.client
+    flags = ("--health-interval", "300ms", "--health-timeout", "1s", "--health-retries", "1", "--restart", "always")
+    names = [f"c{number}" for number in range(8)]
+    for name in names:
+        # Under way nearly always, so that the standing still comes into its time.
+        client("run", "-d", "--name", name, "--health-cmd", "sleep 0.6", *flags, brittle.image, "sleep", "300").ok()
+    for name in names:
+        wait_until(lambda name=name: client.inspect(name, "{{.State.Health.Status}}") == "healthy", f"{name} is healthy", seconds=30)
+    facts = client("inspect", "-f", "{{.State.Pid}} {{.State.StartedAt}} {{.RestartCount}}", *names).ok()
+    pids = [brittle.process.pid, *brittle.shims(), *leaks.processes("sleep 0.6"), *(int(line.split()[0]) for line in facts.splitlines())]
+    for pid in pids:
+        send(pid, signal.SIGSTOP)
+    # What began meanwhile.
+    later = [pid for pid in leaks.processes("sleep 0.6") if pid not in pids]
+    for pid in later:
+        send(pid, signal.SIGSTOP)
+    time.sleep(5)
+    for pid in reversed(pids + later):
+        send(pid, signal.SIGCONT)
+    time.sleep(3)
+    assert client("inspect", "-f", "{{.State.Pid}} {{.State.StartedAt}} {{.RestartCount}}", *names).ok() == facts
+    for name in names:
+        found = json.loads(client.inspect(name, "{{json .State.Health}}"))
+        assert found["Status"] == "healthy" and all(one["ExitCode"] == 0 for one in found["Log"]), found
+
+
+def send(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass  # A check's process that has ended.

@@ -1,0 +1,247 @@
+"""Rows S09, S10, S13, P06, P08 and P09: too few descriptors, too little processor time, clients that come and vanish, daemons that stand still."""
+
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import leaks
+from conftest import CLIENTS, Client, Daemon
+from engine_http import api, stream
+from processes import wait_until
+
+# Ten thousand of each kind: `APUS_CONNECTS=10000`.
+CONNECTS = int(os.environ.get("APUS_CONNECTS", "600"))
+NUMBERS = "i=0; while [ $i -lt {count} ]; do i=$((i+1)); echo $i; usleep 500; done; exec sleep 300"
+
+
+def health(client, name):
+    return json.loads(client.inspect(name, "{{json .State.Health}}"))
+
+
+def checks(client, name):
+    return len(health(client, name)["Log"] or [])
+
+
+# --- S09 ------------------------------------------------------------------------------------------------------
+
+def limited(process, descriptors):
+    """Changes how many files a process that runs may have open."""
+    resource.prlimit(process, resource.RLIMIT_NOFILE, (descriptors, resource.prlimit(process, resource.RLIMIT_NOFILE)[1]))
+
+
+def test_S09_a_daemon_without_descriptors_refuses_and_recovers(brittle):
+    client = brittle.client
+    client("run", "-d", "--name", "before", brittle.image, "sleep", "300").ok()
+    pid, started = client.inspect("before", "{{.State.Pid}} {{.State.StartedAt}}").split()
+    limited(brittle.process.pid, leaks.descriptors(brittle.process.pid) + 20)
+    held = []
+    try:
+        for _ in range(60):
+            held.append(stream(brittle.socket, timeout=2))
+        # No further client is taken now; the daemon lives.
+        time.sleep(1)
+        assert brittle.process.poll() is None, brittle.log()
+    finally:
+        for connection in held:
+            connection.close()
+    wait_until(lambda: client("ps", "-q").code == 0, "it answers again", seconds=20)
+    # Still too few for a start: that is an error, and the container is whole.
+    limited(brittle.process.pid, leaks.descriptors(brittle.process.pid) + 3)
+    refused = client("run", "-d", "--name", "meanwhile", brittle.image, "sleep", "300")
+    assert refused.code != 0 and brittle.process.poll() is None, refused
+    limited(brittle.process.pid, 1024)
+    client("rm", "-f", "meanwhile")
+    client("run", "-d", "--name", "after", brittle.image, "sleep", "300").ok()
+    assert client("exec", "before", "echo", "in").line() == "in"
+    assert client.inspect("before", "{{.State.Pid}} {{.State.StartedAt}}") == f"{pid} {started}"
+
+
+def test_S09_a_shim_without_descriptors_refuses_and_recovers(own_daemon, apus, image):
+    apus("run", "-d", "--name", "scarce", image, "sh", "-c", NUMBERS.format(count=4000)).ok()
+    directory = os.path.join(own_daemon.run, "shims", apus.inspect("scarce", "{{.Id}}"))
+    with open(os.path.join(directory, "pid"), encoding="utf-8") as file:
+        shim = int(file.read().split()[0])
+    limited(shim, leaks.descriptors(shim) + 2)
+    held = []
+    try:
+        for _ in range(30):
+            held.append(stream(os.path.join(directory, "socket"), timeout=2))
+        refused = apus("exec", "scarce", "true", timeout=30)
+        assert refused.code != 0
+    finally:
+        for connection in held:
+            connection.close()
+        limited(shim, 1024)
+    wait_until(lambda: apus("exec", "scarce", "echo", "in").out == "in\n", "it serves again")
+    wait_until(lambda: apus("logs", "--tail", "1", "scarce").line() == "4000", "all lines are written", seconds=60)
+    assert apus("logs", "scarce").ok().split() == [str(number) for number in range(1, 4001)]
+    apus("stop", "-t", "0", "scarce").ok()
+    assert apus.inspect("scarce", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137"
+
+
+# --- S10 ------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def starving(workspace, registry):
+    """A daemon at the lowest priority, on one processor with many busy loops, as all that it starts."""
+    daemon = Daemon(os.path.join(workspace, f"s{len(os.listdir(workspace))}"))
+    os.makedirs(daemon.folder)
+    processor = str(max(os.sched_getaffinity(0)))
+    daemon.start(under=("nice", "-n", "10", "taskset", "-c", processor))
+    client = Client("apus", CLIENTS["apus"], daemon.host, workspace)
+    client("pull", f"{registry.host}/busybox").ok()
+    daemon.client, daemon.image = client, f"{registry.host}/busybox"
+    loops = []
+
+    def begin(count):
+        for _ in range(count):
+            loops.append(subprocess.Popen(["taskset", "-c", processor, "sh", "-c", "while :; do :; done"]))
+
+    daemon.load = begin
+    daemon.relieve = lambda: [loop.kill() or loop.wait() for loop in loops]
+    yield daemon
+    daemon.relieve()
+    if names := client("ps", "-aq").ok().split():
+        client("rm", "-f", *names).ok()
+    wait_until(lambda: not daemon.shims(), "the shims are gone")
+    assert daemon.stop() == 0
+    daemon.forget_network()
+
+
+def test_S10_want_of_processor_time_makes_nobody_unhealthy(starving):
+    client = starving.client
+    flags = ("--health-interval", "200ms", "--health-timeout", "1s", "--health-retries", "1")
+    client("run", "-d", "--name", "asks", "--health-cmd", "true", *flags, starving.image, "sleep", "300").ok()
+    client("run", "-d", "--name", "looks", "--health-cmd", "file:/bin/sh", *flags, starving.image, "sleep", "300").ok()
+    names = ("asks", "looks")
+    for name in names:
+        wait_until(lambda name=name: health(client, name)["Status"] == "healthy", f"{name} is healthy")
+    # Half a second of a processor's time, which takes many seconds of everybody's.
+    client("run", "-d", "--name", "works", "--health-cmd", "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done", *flags, starving.image, "sleep", "300").ok()
+    starving.load(32)
+    try:
+        time.sleep(20)
+    finally:
+        starving.relieve()
+    for name in (*names, "works"):
+        found = health(client, name)
+        assert found["Status"] != "unhealthy" and all(one["ExitCode"] == 0 for one in found["Log"] or []), found
+    wait_until(lambda: health(client, "works")["Status"] == "healthy", "the check comes to its end", seconds=30)
+
+
+# --- S13 ------------------------------------------------------------------------------------------------------
+
+def vanish(daemon, method, path, body=None):
+    """A request whose client is gone before the answer's end."""
+    connection = stream(daemon.socket, timeout=20)
+    payload = json.dumps(body).encode() if body is not None else b""
+    head = f"{method} {path} HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+    connection.sendall(head.encode() + payload)
+    connection.recv(64)
+    # A reset, not an end.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    connection.close()
+
+
+def test_S13_clients_that_vanish_leave_nothing(own_daemon, apus, image):
+    apus("run", "-d", "--name", "busy", image, "sh", "-c", "while :; do echo line; usleep 1000; done").ok()
+    shim = int(open(os.path.join(own_daemon.run, "shims", apus.inspect("busy", "{{.Id}}"), "pid"), encoding="utf-8").read().split()[0])
+
+    def one(number):
+        kind = number % 3
+        if kind == 0:
+            vanish(own_daemon, "POST", "/containers/busy/attach?stream=1&stdout=1&stderr=1")
+        elif kind == 1:
+            vanish(own_daemon, "GET", "/containers/busy/logs?follow=1&stdout=1&tail=1")
+        else:
+            _, made = api(own_daemon, "POST", "/containers/busy/exec", {"Cmd": ["cat"], "AttachStdin": True, "AttachStdout": True}, expect=201)
+            vanish(own_daemon, "POST", f"/exec/{made['Id']}/start", {"Detach": False, "Tty": False})
+
+    def counts():
+        return tuple(count(process) for process in (own_daemon.process.pid, shim) for count in (leaks.descriptors, leaks.threads))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, range(30)))
+    time.sleep(2)
+    before = counts()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, range(CONNECTS)))
+    wait_until(lambda: all(now <= then + 4 for now, then in zip(counts(), before)), f"what they had open is closed: {before}", seconds=60)
+    assert api(own_daemon, "GET", "/containers/busy/json")[1]["State"]["Running"]
+    assert apus("exec", "busy", "echo", "on").line() == "on"
+
+
+# --- P06, P08, P09 --------------------------------------------------------------------------------------------
+
+def test_P06_a_daemon_that_stands_still_holds_no_payload_up(brittle):
+    client = brittle.client
+    count = 3000
+    client("run", "-d", "--name", "writes", brittle.image, "sh", "-c", NUMBERS.format(count=count).replace("sleep 300", "true")).ok()
+    pid = int(client.inspect("writes", "{{.State.Pid}}"))
+    clients = [client.start("logs", "-f", "writes", stdout=subprocess.PIPE) for _ in range(20)]
+    os.kill(brittle.process.pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "the payload has written all and ended", seconds=30)
+    finally:
+        os.kill(brittle.process.pid, signal.SIGCONT)
+    wanted = "".join(f"{number}\n" for number in range(1, count + 1)).encode()
+    assert all(one.communicate(timeout=60)[0] == wanted for one in clients)
+    assert client("logs", "writes").raw == wanted and client.inspect("writes", "{{.State.ExitCode}}") == "0"
+
+
+@pytest.mark.parametrize("verb", ["run", "exec", "logs", "pull"])
+def test_P08_a_client_that_is_killed_takes_only_its_own_affairs_along(own_daemon, cli, image, verb):
+    cli("run", "-d", "--name", "stays", image, "sh", "-c", "i=0; while :; do i=$((i+1)); echo $i; usleep 1000; done").ok()
+    pid = cli.inspect("stays", "{{.State.Pid}}")
+    words, runs = {
+        "run": (("run", "-i", "--name", "left", image, "cat"), lambda: "running" in cli("ps", "-f", "name=left", "--format", "{{.State}}").out),
+        "exec": (("exec", "-i", "stays", "cat"), lambda: cli("top", "stays").out.count(" cat")),
+        "logs": (("logs", "-f", "stays"), lambda: True), "pull": (("pull", image), lambda: True)}[verb]
+    process = cli.start(*words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(runs, "it is under way", seconds=20)
+    process.kill()
+    process.wait()
+    if verb == "run":
+        # Its input was the client's alone, and has ended with it.
+        assert cli("wait", "left").line() == "0"
+    wait_until(lambda: cli("top", "stays").ok().count(" cat") == 0, "the exec has ended by the end of its input")
+    assert cli.inspect("stays", "{{.State.Pid}} {{.State.Running}}") == f"{pid} true"
+    cli("pull", image).ok()
+    numbers = cli("logs", "stays").ok().split()
+    assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
+
+
+def test_P08_a_copy_whose_client_vanishes_holds_nothing_up(own_daemon, apus, image):
+    apus("run", "-d", "--name", "stays", image, "sh", "-c", "dd if=/dev/zero of=/big bs=1M count=64 2>/dev/null; echo written; exec sleep 300").ok()
+    wait_until(lambda: "written" in apus("logs", "stays").ok(), "the file is written", seconds=30)
+    before = leaks.descriptors(own_daemon.process.pid)
+    for _ in range(10):
+        vanish(own_daemon, "GET", "/containers/stays/archive?path=/big")
+    wait_until(lambda: leaks.descriptors(own_daemon.process.pid) <= before + 4, "what the copies had open is closed", seconds=20)
+    whole = subprocess.run(["curl", "-sf", "--unix-socket", own_daemon.socket, "http://d/containers/stays/archive?path=/big"], capture_output=True, check=True)
+    assert len(whole.stdout) >= 64 << 20
+
+
+def test_P09_payloads_are_killed_for_want_of_memory_before_shims_and_daemon(own_daemon, apus, image):
+    apus("run", "-d", "--name", "payload", image, "sleep", "300").ok()
+    directory = os.path.join(own_daemon.run, "shims", apus.inspect("payload", "{{.Id}}"))
+    with open(os.path.join(directory, "pid"), encoding="utf-8") as file:
+        shim = int(file.read().split()[0])
+
+    def score(pid):
+        with open(f"/proc/{pid}/oom_score_adj", encoding="ascii") as file:
+            return int(file.read())
+
+    daemon, payload = score(own_daemon.process.pid), score(apus.inspect("payload", "{{.State.Pid}}"))
+    # The shim's is the daemon's and one; the daemon's own is its unit's, -999.
+    assert score(shim) == daemon + 1 and payload >= daemon
+    apus("run", "-d", "--name", "hog", "-m", "16m", image, "tail", "/dev/zero").ok()
+    assert apus("wait", "hog").line() == "137"
+    assert apus.inspect("hog", "{{.State.OOMKilled}}") == "true" and os.path.exists(f"/proc/{shim}") and own_daemon.process.poll() is None
