@@ -76,7 +76,7 @@ def misfits(daemon):
     wanted = {
         "containers": sorted(known), "bundles": sorted(running), "runtime": sorted(running), "networks": sorted(running),
         # The keeper's lies beside the shims' while it keeps something.
-        "sockets": sorted([*running, "keeper"] if running else running),
+        "sockets": sorted([*running, ".keeper"] if running else running),
         "volumes": sorted(client("volume", "ls", "-q").ok().split()), "ingests": [],
     }
     found = {key: (value, state[key]) for key, value in wanted.items() if state[key] != value}
