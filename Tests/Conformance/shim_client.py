@@ -216,6 +216,13 @@ class Events:
         # The stream's beginning has no answer: one to a later call says that it was heard.
         self.connection.answer(self.connection.open(TASK, "Connect", message(f1=id)))
 
+    def until(self, last):
+        """All envelopes up to the first one that `last` is true of."""
+        found = []
+        while not found or not last(found[-1]):
+            found.append(parse(self.connection.receive()[3]))
+        return found
+
     def topics(self, last):
         """All topics up to the first one called `last`."""
         found = []

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from shim_client import (ALREADY_EXISTS, BINARIES, NOT_FOUND, SHIM, UNIMPLEMENTED, Connection, Refused, alive, any_of, make_bundle, message,
+from shim_client import (ALREADY_EXISTS, BINARIES, NOT_FOUND, SHIM, UNIMPLEMENTED, Connection, Events, Refused, alive, any_of, make_bundle, message,
                          parse, wait_until)
 from shim_fixtures import CHOSEN, RUNTIMES, processes_below
 
@@ -313,7 +313,7 @@ def test_members_of_a_killed_shim_are_taken_away_at_once(pods):
 
 def test_processes_of_a_member_in_the_pods_pid_namespace_end_with_its_first_one(pods):
     first, first_pid = pods.begin("pod", "sleep", "600", annotations={GROUP_LABELS[0]: "pod"})
-    pods.prepare("app", "sh", "-c", "sleep 600 & sleep 600 & sleep 0.5", annotations={GROUP_LABELS[0]: "pod"})
+    pods.prepare("app", "sh", "-c", "sleep 600 & sleep 600 & sleep 2", annotations={GROUP_LABELS[0]: "pod"})
     path = pods.bundle("app") / "config.json"
     config = json.loads(path.read_text())
     for namespace in config["linux"]["namespaces"]:
@@ -323,7 +323,15 @@ def test_processes_of_a_member_in_the_pods_pid_namespace_end_with_its_first_one(
     second = Connection(socket_of(pods.start("app")))
     pods.create(second, "app")
     second.call(TASKS[0], "Start", message(f1="app"))
+    process = json.dumps({"user": {"uid": 0, "gid": 0}, "args": ["sleep", "600"], "cwd": "/", "env": ["PATH=/bin"]})
+    second.call(TASKS[0], "Exec", message(f1="app", f2="more", f7=any_of("types.containerd.io/opencontainers/runtime-spec/1/Process", process.encode())))
+    second.call(TASKS[0], "Start", message(f1="app", f2="more"))
+    events = Events(socket_of((pods.bundle("app") / "address").read_bytes()), "app")
     assert second.call(TASKS[0], "Wait", message(f1="app"))[1] == 0
+    # containerd takes the container for ended with the first process's end: it is told last.
+    ends = [parse(parse(envelope[4])[2])[2] for envelope in events.until(lambda envelope: envelope[3] == b"/tasks/exit" and parse(parse(envelope[4])[2])[2] == b"app")
+            if envelope[3] == b"/tasks/exit"]
+    assert ends == [b"more", b"app"]
     groups = list(Path("/sys/fs/cgroup").glob(f"*/apus-test-{os.getpid()}-app/cgroup.procs"))
     wait_until(lambda: not any(path.read_text() for path in groups if path.exists()), "what is left to be killed")
     assert alive(first_pid)

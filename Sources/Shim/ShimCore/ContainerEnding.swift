@@ -39,7 +39,7 @@ extension ContainerTask {
         }
         health?.reaped(process, pid: pid)
         let notice = exitNotice(reaped, pid: pid, process: process)
-        let once = Once { [self] in record(notice, of: process, reaped) }
+        let once = Once { [self] in whenLast(process) { [self] in record(notice, of: process, reaped) } }
         let timer = context.loop.after(Self.outputGrace) {
             process.stdio.finishWithWhatIsThere()
             once.run()
@@ -47,6 +47,24 @@ extension ContainerTask {
         process.stdio.whenEnded { [context] in
             context.loop.cancelTimer(timer)
             once.run()
+        }
+    }
+
+    /// The first process's end is told last of all: where it ends nobody by itself, its execs are waited for, which were killed with it.
+    /// - Source: containerd cmd/containerd-shim-runc-v2/task/service.go, `handleInitExit`.
+    private func whenLast(_ process: SupervisedProcess, _ action: @escaping () -> Void) {
+        let others = process === first && sharesPIDNamespace ? execs.filter { $0.livePID != nil } : []
+        guard !others.isEmpty else { return action() }
+        let once = Once(action)
+        let timer = context.loop.after(Self.deletionGrace, once.run)
+        var openCount = others.count
+        for exec in others {
+            exec.whenSettled { [context] in
+                openCount -= 1
+                if openCount > 0 { return }
+                context.loop.cancelTimer(timer)
+                once.run()
+            }
         }
     }
 
