@@ -90,8 +90,10 @@ extension ContainerEngine.Parts {
         do throws(RecordsError) {
             records = try RecordStore(openingAt: configuration.dataRoot.appending("engine.sqlite").string)
         } catch { throw .system("open the data root", error) }
+        var settings = LibrarySettings(dataRoot: configuration.dataRoot)
+        settings.signaturePolicy = configuration.signaturePolicy
         let images = ImageLibrary(
-            settings: LibrarySettings(dataRoot: configuration.dataRoot),
+            settings: settings,
             registry: RegistryConfiguration(
                 insecureRegistries: configuration.insecureRegistries, certificateFolders: configuration.certificateFolders,
                 registriesFile: configuration.registriesFile, idleSeconds: configuration.registryIdleSeconds,

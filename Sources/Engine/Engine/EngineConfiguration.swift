@@ -24,6 +24,8 @@ package struct EngineConfiguration: Sendable {
     package var insecureRegistries: [String] = []
     /// Folders like Docker's `certs.d`, with certificates of single registries.
     package var certificateFolders: [String] = []
+    /// A file like containers-policy.json(5) that says which images are accepted; nil accepts all.
+    package var signaturePolicy: String?
     /// A file like `/etc/containers/registries.conf`; nil for none.
     package var registriesFile: String?
     /// How long a registry may send nothing to speak of, in seconds.

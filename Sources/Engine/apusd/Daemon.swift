@@ -1,6 +1,7 @@
 internal import APIServer
 internal import Engine
 internal import EngineAPI
+internal import Glibc
 internal import LinuxSyscalls
 internal import Logging
 internal import Registry
@@ -104,6 +105,7 @@ struct Daemon: Sendable {
             ? ["apus", "docker", "containerd", "containers"].map { "/etc/\($0)/certs.d" } : options.certificateFolders.map(\.string)
         let registriesFile = options.registriesFile ?? "/etc/containers/registries.conf"
         configuration.registriesFile = registriesFile.isEmpty ? nil : registriesFile
+        configuration.signaturePolicy = signaturePolicy()
         configuration.registryIdleSeconds = options.registryIdleSeconds
         configuration.proxies = ProxySettings(
             http: options.httpProxy ?? variable("HTTP_PROXY"), https: options.httpsProxy ?? variable("HTTPS_PROXY"),
@@ -117,6 +119,15 @@ struct Daemon: Sendable {
         }
         configuration.debug = options.logLevel <= .debug
         return configuration
+    }
+
+    /// The file that says which images are accepted; nil accepts all.
+    private func signaturePolicy() -> String? {
+        if let named = options.signaturePolicy { return named.isEmpty ? nil : named }
+        let path = "/etc/apus/policy.json"
+        // One that cannot be looked at is not one that is not there.
+        do throws(SyscallError) { _ = try fileStatus(FilePath(path)) } catch { if error.errno == ENOENT { return nil } }
+        return path
     }
 
     /// A proxy's variable, in capitals or not, as Go reads them.

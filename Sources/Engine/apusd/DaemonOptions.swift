@@ -36,6 +36,8 @@ struct DaemonOptions: Equatable, Sendable {
     var insecureRegistries: [String] = []
     /// Where certificates of single registries are looked for; empty is where Docker and we have them.
     var certificateFolders: [FilePath] = []
+    /// nil is where we have it, if it is there; empty is none.
+    var signaturePolicy: String?
     /// nil is where podman has it; empty is none.
     var registriesFile: String?
     /// How long a registry may send nothing to speak of.
@@ -103,6 +105,7 @@ struct DaemonOptions: Equatable, Sendable {
         case "--insecure-registry": insecureRegistries.append(value)
         case "--registry-certs": certificateFolders.append(try Self.directory(flag, value))
         case "--registries-conf": registriesFile = value.isEmpty ? "" : try Self.directory(flag, value).string
+        case "--signature-policy": signaturePolicy = value.isEmpty ? "" : try Self.directory(flag, value).string
         case "--registry-idle-timeout":
             guard let seconds = Int(value), (1...3600).contains(seconds) else {
                 throw UsageError("--registry-idle-timeout takes seconds from 1 to 3600, not '\(value)'")
@@ -186,6 +189,8 @@ struct DaemonOptions: Equatable, Sendable {
                                         /etc/docker, /etc/containerd and /etc/containers)
               --registries-conf FILE    Mirrors, other places and blocked registries, as podman has them; empty for none
                                         (default /etc/containers/registries.conf)
+              --signature-policy FILE   Which images are accepted, in the form of containers-policy.json; empty for all
+                                        (default /etc/apus/policy.json where it is there)
               --registry-idle-timeout N Seconds that a registry may send less than 1 KiB (default 60)
               --cdi-spec-dir DIR        Where documents of CDI devices lie; may be repeated (default /etc/cdi and /var/run/cdi)
               --http-proxy URL          Proxy for registries without TLS (default $HTTP_PROXY)

@@ -45,6 +45,8 @@ package struct LibrarySettings: Sendable {
     package var maximumUploads = 3
     /// How long the blobs of an interrupted pull, whole ones and beginnings, wait to be gone on with.
     package var interruptedLifetime = Duration.seconds(24 * 3600)
+    /// A file like containers-policy.json(5) that says which images are accepted; nil accepts all.
+    package var signaturePolicy: String?
     /// nil takes overlayfs where this machine carries one, and copies otherwise.
     package var snapshotBackEnd: SnapshotBackEnd?
 

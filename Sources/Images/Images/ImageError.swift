@@ -14,6 +14,8 @@ package struct ImageError: Error, Sendable, CustomStringConvertible {
         case unauthorized
         /// The registry will not serve these credentials, or there is no such repository.
         case denied
+        /// The policy of this machine does not accept the image.
+        case refused
         /// A short id that several images begin with.
         case ambiguous
         /// The image is in use, or has further names.

@@ -1,10 +1,12 @@
 internal import ContentStore
 package import CoreTypes
+internal import LinuxSyscalls
 internal import OCISpec
 package import Records
 package import Registry
 package import Snapshots
 internal import Synchronization
+internal import SystemPackage
 
 /// The images of one data root: pulled, named, unpacked and lent to containers as root file systems.
 package final class ImageLibrary: Sendable {
@@ -32,7 +34,12 @@ package final class ImageLibrary: Sendable {
         }
         opened.withLock { $0 = storage }
         _ = try await storage.sweep(.idle(settings.interruptedLifetime), keeping: records.images)
+        let digests = try await list().flatMap { [$0.image.manifestDigest] + $0.repositoryDigests.compactMap(\.digest) }
+        do throws(SyscallError) { try signatures.forget(allBut: Set(digests)) } catch { throw .storage(error) }
     }
+
+    /// Who judges what is pulled, loaded and run.
+    var signatures: SignatureCheck { SignatureCheck(policy: settings.signaturePolicy, folder: settings.dataRoot.appending("signatures")) }
 
     private static func clean(_ storage: ImageStorage, keeping containers: Set<ContainerID>, lifetime: Duration) throws(ImageError) {
         let kept = Set(containers.map(\.text))
@@ -86,7 +93,7 @@ package final class ImageLibrary: Sendable {
     package func prepareRoot(of container: ContainerID, image: Digest) async throws(ImageError) -> [SnapshotMount] {
         let storage = try storage()
         let key = try Self.rootKey(container)
-        let chains = try await layers(of: image)
+        let chains = try await permittedLayers(of: image)
         storage.hold(chains)
         defer { storage.letGo(chains) }
         // Asked again now that the layers are held: it may have gone in between.
@@ -136,6 +143,18 @@ package final class ImageLibrary: Sendable {
 
     static func rootKey(_ container: ContainerID) throws(ImageError) -> SnapshotKey {
         do throws(SnapshotError) { return try SnapshotKey(container.text) } catch { throw ImageError(.invalid, "\(error)", cause: error) }
+    }
+
+    /// The same of an image that may run.
+    private func permittedLayers(of image: Digest) async throws(ImageError) -> [Digest] {
+        let chains = try await layers(of: image)
+        if settings.signaturePolicy == nil { return chains }
+        let named: NamedImage?
+        do throws(RecordsError) { named = try await records.images.find(image) } catch { throw .storage(error) }
+        guard let named else { throw ImageError(.notFound, "No such image: \(image)") }
+        let signatures = signatures
+        try await storage().talks.run { () throws(ImageError) in try signatures.permitRun(named) }
+        return chains
     }
 
     /// The chain ids of an image's layers, the lowest first.

@@ -31,7 +31,12 @@ extension ImageLibrary {
             let intake = ArchiveIntake(blobs: storage.blobs, lease: lease)
             let contents = try await storage.feeding(next) { source throws(ImageError) in try intake.run(source) }
             let images = ArchiveImages(contents: contents, blobs: storage.blobs, lease: lease, platform: platform)
-            let found = try await storage.talks.run { () throws(ImageError) in try images.run() }
+            let signatures = signatures
+            let found = try await storage.talks.run { () throws(ImageError) in
+                let found = try images.run()
+                for image in found { try signatures.permitArchive(image.names.first?.familiar ?? "\(image.plan.id)") }
+                return found
+            }
             for image in found { try await install(image, progress: progress) }
         }
     }

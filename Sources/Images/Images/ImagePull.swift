@@ -22,7 +22,8 @@ extension ImageLibrary {
             // A digest says all; the tag beside it is not looked at, as Docker does it.
             reference: complete.digest.map(complete.pinned) ?? complete, platform: platform,
             repository: registry.repository(for: reference, credentials: credentials, cancellation: cancellation),
-            storage: try storage(), records: records.images, cancellation: cancellation, journal: TransferJournal<PullEvent>())
+            signatures: signatures, storage: try storage(), records: records.images, cancellation: cancellation,
+            journal: TransferJournal<PullEvent>())
         async let reported: Void = pull.journal.report(to: progress)
         let result: Result<PullResult, ImageError> = await withTaskCancellationHandler {
             do throws(ImageError) { return .success(try await pull.run()) } catch { return .failure(error) }
@@ -40,6 +41,7 @@ struct ImagePull: Sendable {
     let reference: ImageReference
     let platform: Platform?
     let repository: MirroredRepository
+    let signatures: SignatureCheck
     let storage: ImageStorage
     let records: ImageRecords
     let cancellation: Cancellation
@@ -51,7 +53,12 @@ struct ImagePull: Sendable {
         let resolution = ManifestResolution(
             reference: reference, platform: platform, repository: repository, blobs: storage.blobs, turns: storage.documentTurns,
             lease: lease)
-        let resolved = try await storage.talks.run { () throws(ImageError) in try resolution.run() }
+        let resolved = try await storage.talks.run { () throws(ImageError) in
+            let demands = try signatures.demands(of: reference)
+            let resolved = try resolution.run()
+            try signatures.permit(reference, digests: [resolved.digest, resolved.plan.manifestDigest], demands: demands, from: repository)
+            return resolved
+        }
         journal.add(.pulling(from: reference))
         let plan = resolved.plan
         for layer in plan.layers { storage.blobs.protect(layer.blob.digest, by: lease) }

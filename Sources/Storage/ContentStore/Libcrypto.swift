@@ -51,3 +51,37 @@ extension Digest {
         self = hasher.finish()
     }
 }
+
+/// A public key that signatures are held against.
+@safe package struct VerificationKey: ~Copyable {
+    /// RSA keys below this are no proof. - Source: NIST SP 800-131A.
+    private static let minimumRSABits: Int32 = 2048
+    private let key: OpaquePointer
+
+    /// Reads a PEM public key. - Returns: nil where it is none, or too weak. - Source: PEM_read_bio_PUBKEY(3).
+    package init?(pem: [UInt8]) {
+        guard let length = Int32(exactly: pem.count) else { return nil }
+        let read = unsafe pem.withUnsafeBytes { bytes -> OpaquePointer? in
+            guard let memory = unsafe BIO_new_mem_buf(bytes.baseAddress, length) else { return nil }
+            defer { unsafe BIO_free(memory) }
+            return unsafe PEM_read_bio_PUBKEY(memory, nil, nil, nil)
+        }
+        guard let read = unsafe read else { return nil }
+        if unsafe EVP_PKEY_get_base_id(read) == EVP_PKEY_RSA && EVP_PKEY_get_bits(read) < Self.minimumRSABits {
+            unsafe EVP_PKEY_free(read)
+            return nil
+        }
+        unsafe key = unsafe read
+    }
+
+    deinit { unsafe EVP_PKEY_free(key) }
+
+    /// Whether a signature over a message's SHA-256 is by this key; over the message itself for Ed25519. - Source: EVP_DigestVerify(3).
+    package borrowing func verifies(_ signature: [UInt8], of message: [UInt8]) -> Bool {
+        guard let context = unsafe EVP_MD_CTX_new() else { preconditionFailure("libcrypto has no memory for a digest context") }
+        defer { unsafe EVP_MD_CTX_free(context) }
+        let function = unsafe EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519 ? nil : EVP_sha256()
+        guard unsafe EVP_DigestVerifyInit(context, nil, function, nil, key) == 1 else { return false }
+        return unsafe EVP_DigestVerify(context, signature, signature.count, message, message.count) == 1
+    }
+}

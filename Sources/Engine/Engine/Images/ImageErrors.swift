@@ -9,6 +9,7 @@ extension EngineError {
             case .notFound, .denied: .notFound
             case .unauthorized: .unauthorized
             case .conflict: .conflict
+            case .refused: .forbidden
             case .registry, .badContent, .storage: .system
             case .cancelled: .unavailable
             }
