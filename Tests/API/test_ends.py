@@ -117,10 +117,12 @@ def processes_beside(pid):
 def slowest_answers(daemon):
     """How long the daemon takes over each request about another container."""
     took = {}
-    for path in ("/containers/json?all=1", "/containers/other/json", "/events?until=1", "/containers/other/logs?stdout=1", "/info"):
+    # Of one second: the whole journal, which all tests before have written, takes its own time to read.
+    second = int(time.time())
+    for path in ("/containers/json?all=1", "/containers/other/json", f"/events?since={second}&until={second}", "/containers/other/logs?stdout=1", "/info"):
         began = time.monotonic()
         api(daemon, "GET", path, expect=200)
-        took[path] = time.monotonic() - began
+        took[path.split("?")[0]] = time.monotonic() - began
     return took
 
 
@@ -147,7 +149,7 @@ def test_P10_a_process_that_no_signal_ends_delays_nobody_else(cli, apus, image, 
         with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
             assert file.read().rpartition(")")[2].split()[0] == "D"
         rounds = [slowest_answers(own_daemon) for _ in range(5)]
-        best = {path: min(took[path] for took in rounds) for path in rounds[0]}
+        best = {kind: min(took[kind] for took in rounds) for kind in rounds[0]}
         assert all(seconds < PROMPT_SECONDS for seconds in best.values()), best
         assert cli("run", "--rm", image, "echo", "on").line() == "on"
         assert apus("exec", "other", "echo", "on").line() == "on"
@@ -178,7 +180,7 @@ def test_P10_a_stuck_container_delays_nobody_else(apus, image, own_daemon, kind)
     try:
         # The best of five: the machine's other work is not ours, a lock that is held would delay all of them.
         rounds = [slowest_answers(own_daemon) for _ in range(5)]
-        best = {path: min(took[path] for took in rounds) for path in rounds[0]}
+        best = {kind: min(took[kind] for took in rounds) for kind in rounds[0]}
         assert all(seconds < PROMPT_SECONDS for seconds in best.values()), best
         assert apus("exec", "other", "echo", "on").line() == "on"
         apus("stop", "-t", "0", "other").ok()

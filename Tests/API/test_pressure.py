@@ -102,7 +102,8 @@ def starving(workspace, registry):
 
     def begin(count):
         for _ in range(count):
-            loops.append(subprocess.Popen(["taskset", "-c", processor, "sh", "-c", "while :; do :; done"]))
+            # Each in a session of its own: the scheduler shares fairly between sessions first.
+            loops.append(subprocess.Popen(["taskset", "-c", processor, "sh", "-c", "while :; do :; done"], start_new_session=True))
 
     daemon.load = begin
     daemon.relieve = lambda: [loop.kill() or loop.wait() for loop in loops]
