@@ -35,11 +35,16 @@ let staticSwiftWithFoundation =
 let swiftCore = Context.environment["APUS_SWIFT_CORE"]
 /// The functions that the runtime executes lie side by side in it, which spares it half of its memory and many page faults
 /// (docs/performance.md); `scripts/order-symbols` writes the list. Other names in it are skipped.
-let orderedFunctions =
+let orderedFunctions = ordered("Runtime/apus-runtime")
+/// Of the shim it is what it writes to: fifty of them share all else (docs/decisions/0040-memory-of-a-shim.md); `scripts/order-data` writes that list.
+let orderedData = ordered("Shim/apus-shim")
+
+func ordered(_ executable: String) -> [String] {
     [
         "-use-ld=lld", "-Xlinker", "--no-warn-symbol-ordering", "-Xlinker",
-        "--symbol-ordering-file=\(Context.packageDirectory)/Sources/Runtime/apus-runtime/symbols.order",
+        "--symbol-ordering-file=\(Context.packageDirectory)/Sources/\(executable)/symbols.order",
     ] + (swiftCore.map { [$0] } ?? [])
+}
 /// Every function in a section of its own, so that it can be ordered.
 let functionSections = SwiftSetting.unsafeFlags(["-Xfrontend", "-function-sections"])
 /// The same for what others embed: a package that depends on this one takes no flags that SwiftPM calls unsafe.
@@ -153,7 +158,7 @@ let package = Package(
             "apus-runtime", in: "Runtime", uses: ["RuntimeCore", "CRuntimeEntry"],
             linking: fullyStatic + orderedFunctions + ["-Xlinker", "--entry=apus_runtime_entry"],
             excluding: ["symbols.order"], ordering: [functionSections]),
-        executable("apus-shim", in: "Shim", uses: ["ShimCore"], linking: fullyStatic),
+        executable("apus-shim", in: "Shim", uses: ["ShimCore"], linking: fullyStatic + orderedData, excluding: ["symbols.order"]),
         .executableTarget(
             name: "apus-init", path: "Sources/Shim/apus-init",
             cSettings: [.treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra")],

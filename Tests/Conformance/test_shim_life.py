@@ -339,3 +339,33 @@ def test_fault_D02_the_exit_is_on_disk_file_and_directory_before_anyone_is_told(
     # The first answer of all was to the subscriber's question whether it is heard.
     told = [number for number, line in enumerate(lines) if " write(" in line and "<socket:" in line][1:]
     assert written < synced < renamed < directory_synced < min(told), "\n".join(lines)
+
+
+def test_P04_an_exec_that_a_killed_shim_was_beginning_ends_with_the_runtime_that_makes_it(shim):
+    """The runtime has made the process and not told so yet."""
+    real, gate = shim.runtime, shim.folder / "gate"
+    os.mkfifo(gate)
+    slow = shim.folder / "slow-runtime"
+    slow.write_text(f'#!/bin/sh\ncase " $* " in *" exec "*) {real} "$@"; read -r _ < {gate};; *) exec {real} "$@";; esac\n')
+    slow.chmod(0o755)
+    shim.runtime = str(slow)
+    shim.run("sleep", "1000")
+    name = shim.note_exec("sleep", "4321")
+    shim.connection.open(TASK, "Start", message(f1=shim.id, f2=name))
+    wait_until(lambda: (shim.bundle / "rootfs").exists() and running("sleep 4321") and running("slow-runtime"), "the exec to be made")
+    os.kill(shim.pid, signal.SIGKILL)
+    wait_until(lambda: not alive(shim.pid), "the shim to end")
+    done = shim.command("adopt")
+    assert done.returncode == 0, done.stderr
+    shim.connect()
+    shim.pid = int((shim.directory / "pid").read_text().split()[0])
+    wait_until(lambda: not running("sleep 4321") and not running("slow-runtime"), "both to end")
+    with pytest.raises(Refused):
+        shim.wait(name)
+    assert not [entry for entry in os.listdir(shim.directory) if entry.startswith(("pid-", "process-", "log-"))]
+    assert shim.supervise("Describe")[5]
+
+
+def running(words):
+    listed = subprocess.run(["ps", "-eo", "stat,args"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line for line in listed if words in line and not line.startswith("Z") and "ps -eo" not in line]

@@ -21,6 +21,8 @@ final class DiskThread {
         case adoptPackedLog(sequence: UInt64)
         case writeDurably([UInt8], path: String)
         case nothing
+        /// Nothing has come for a while.
+        case rest
     }
 
     /// The error that a job met, in words; nil when it was done.
@@ -271,6 +273,9 @@ private final class DiskWriter {
             case .adoptPackedLog(let sequence): try log?.adoptPacked(sequence)
             case .writeDurably(let bytes, let path): try writeFileDurably(bytes, to: FilePath(path))
             case .nothing: log?.tellLoss(unixNanoseconds: unixNanoseconds())
+            case .rest:
+                log?.releaseMemory()
+                releaseUnusedStack()
             }
         } catch { return "\(error)" }
         return nil

@@ -8,7 +8,7 @@ final class EventLoop {
     static let readByteCount = 32_768
 
     /// What every read goes through, so that idle connections and pipes own no memory.
-    var scratch = [UInt8](repeating: 0, count: EventLoop.readByteCount)
+    private(set) var scratch: [UInt8] = []
 
     private let epoll: Epoll
     private var watches: [UInt64: Watch] = [:]
@@ -65,6 +65,12 @@ final class EventLoop {
     /// Calls `action` now and then, when nothing has happened for a second after something had.
     func whenIdle(_ action: @escaping () -> Void) { idleWork = action }
 
+    /// Reads what is there, without waiting, into `scratch`.
+    func read(_ descriptor: Int32) throws(SyscallError) -> ReadOutcome {
+        if scratch.isEmpty { scratch = [UInt8](repeating: 0, count: Self.readByteCount) }
+        return try readAvailable(descriptor, into: &scratch)
+    }
+
     /// Ends `run` after what is ready was handled.
     func stop() { isStopping = true }
 
@@ -86,6 +92,7 @@ final class EventLoop {
             if wantsIdleWork && events.isEmpty && timeout == Self.idleMilliseconds {
                 hasWorked = false
                 idleWorkDoneAt = monotonicNanoseconds()
+                scratch = []
                 idleWork?()
             }
             if !events.isEmpty { hasWorked = true }

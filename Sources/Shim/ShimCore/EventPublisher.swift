@@ -86,7 +86,7 @@ final class EventPublisher {
     private func read() {
         guard let socket = link?.socket else { return }
         do throws(SyscallError) {
-            switch try readAvailable(socket.number, into: &loop.scratch) {
+            switch try loop.read(socket.number) {
             case .wouldBlock: return
             case .end: return fail()
             case .bytes(let count): link?.decoder.append(loop.scratch[..<count])

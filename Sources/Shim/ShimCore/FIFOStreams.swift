@@ -77,7 +77,7 @@ final class FIFOSource {
 
     private func readable() {
         do throws(SyscallError) {
-            guard case .bytes(let count) = try readAvailable(fifo.number, into: &loop.scratch) else { return }
+            guard case .bytes(let count) = try loop.read(fifo.number) else { return }
             input.write(loop.scratch[..<count])
             guard input.isSaturated else { return }
             watch?.pause()

@@ -152,6 +152,9 @@ final class LogFile {
         noteProgress()
     }
 
+    /// Gives back what is kept between batches. Nothing is gathered: each job's records are written before the next is waited for.
+    func releaseMemory() { if batch.isEmpty { batch = [] } }
+
     private func noteProgress() { progress.write(LogProgress(sequence: sequence, byteCount: byteCount, covered: covered)) }
 
     private func writeBatch() {

@@ -88,7 +88,7 @@ final class NativeLook {
 
     private func answered(_ socket: Descriptor) {
         do throws(SyscallError) {
-            switch try readAvailable(socket.number, into: &loop.scratch) {
+            switch try loop.read(socket.number) {
             case .bytes(let count): answer += loop.scratch[..<min(count, Self.answerByteCount)]
             case .end: return finish(1, "no answer from \(probe.subject)")
             case .wouldBlock: return

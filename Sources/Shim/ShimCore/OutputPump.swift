@@ -94,7 +94,7 @@ final class OutputPump {
 
     private func take(from source: Int32) throws(SyscallError) -> ReadOutcome {
         guard let (spool, log) = logged else {
-            let outcome = try readAvailable(source, into: &loop.scratch)
+            let outcome = try loop.read(source)
             if case .bytes(let count) = outcome { handOn(loop.scratch[..<count]) }
             return outcome
         }

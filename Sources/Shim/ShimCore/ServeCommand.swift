@@ -20,8 +20,7 @@ package enum ServeCommand {
         let resumption = try meetKeeper(context, resuming: resuming)
         let life = ShimLife(context: context, publisher: publisher, idleLimit: idleLimit, farewellLimit: farewellLimit)
         try life.listen(Descriptor(OwnedFD(owning: invocation.listener)), resumption)
-        // Making a container touches much that waiting for its end does not. A refusal costs only memory.
-        context.loop.whenIdle { try? releaseUnusedMemory() }
+        context.loop.whenIdle { context.rest() }
         do throws(SyscallError) {
             try context.loop.run()
             // A start that was cut off has told nobody that we live: then another shim may stand in our place.

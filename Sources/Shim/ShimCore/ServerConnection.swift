@@ -87,7 +87,7 @@ final class ServerConnection {
 
     private func read() {
         do throws(SyscallError) {
-            switch try readAvailable(socket.number, into: &loop.scratch) {
+            switch try loop.read(socket.number) {
             case .wouldBlock: return
             case .end: close()
             case .bytes(let count):

@@ -36,6 +36,15 @@ final class ShimContext {
         } catch { throw ShimError("begin the disk thread", error) }
     }
 
+    /// Nothing has happened for a while: what making a container touched, and waiting for its end does not need, goes. A refusal costs only memory.
+    func rest() {
+        guard let disk else {
+            try? releaseUnusedMemory()
+            return
+        }
+        disk.submit(.rest) { _ in try? releaseUnusedMemory() }
+    }
+
     /// Calls `action` when all that was given to the disk is there, at the latest after `limit`.
     func whenOnDisk(limit: Duration, _ action: @escaping () -> Void) {
         guard let disk else { return loop.soon(action) }

@@ -15,6 +15,7 @@ struct ShimResumption {
         (record, life) = try Self.read(configuration.layout)
         do throws(SyscallError) {
             kept = if let keeper { try KeeperSocket.kept(for: configuration.id, from: keeper) } else { [:] }
+            try UnfinishedBeginnings(configuration.layout, life).end()
             try Self.removeScratch(configuration.layout)
         } catch { throw ShimError("take the place of the shim of \(configuration.id)", error) }
     }

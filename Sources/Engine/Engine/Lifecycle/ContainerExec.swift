@@ -11,8 +11,8 @@ internal import Snapshots
 extension Container {
     /// Execs remembered of one container; beyond, those that ended first are forgotten.
     static let execLimit = 1000
-    /// Of an exec whose shim was killed, and of which nothing else is known.
-    static let lostExitCode = 255
+    /// Of an exec whose shim was killed while it began it: the next one has killed what there was of it.
+    static let lostExitCode = 137
 
     /// - Throws: `.conflict` when the container does not run.
     func createExec(_ request: ExecCreateRequest) async throws(EngineError) -> String {
@@ -148,6 +148,11 @@ extension Container {
 
     /// A container that ended under the exec is Docker's conflict; all else is the runtime's word about the program.
     private func problem(_ error: ShimError) -> ExecProblem {
+        if state.runningTask != nil, [.refused(.notFound), .disconnected].contains(error.code) {
+            return ExecProblem(
+                EngineError(.conflict, "the exec was killed: the shim of container \(id) ended while it began it", cause: error),
+                exitCode: Self.lostExitCode)
+        }
         let hasEnded =
             state.runningTask == nil || [.refused(.failedPrecondition), .refused(.notFound), .disconnected].contains(error.code)
             || StartFailure.saysStopped(error.message)
@@ -261,8 +266,8 @@ struct ExecProblem: Error, Sendable {
         isOfProgram = true
     }
 
-    init(_ error: EngineError) {
-        exitCode = Self.notStartedExitCode
+    init(_ error: EngineError, exitCode: Int = notStartedExitCode) {
+        self.exitCode = exitCode
         engineError = error
         isOfProgram = false
     }

@@ -7,4 +7,7 @@
 /// MADV_DONTNEED). For programs linked statically. Returns 0 or -errno.
 int clinux_release_memory(void);
 
+/// Gives back the pages of the calling thread's stack that lie beyond what it uses now. For threads with stacks of 128 KiB at least.
+void clinux_release_stack(void);
+
 #endif
