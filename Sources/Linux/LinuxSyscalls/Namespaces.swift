@@ -57,8 +57,12 @@ package func changeDirectory(_ path: FilePath) throws(SyscallError) {
 
 /// Makes an open directory the working directory. - Source: fchdir(2).
 package func changeDirectory(to directory: borrowing OwnedFD, subject: String) throws(SyscallError) {
-    let number = directory.number
-    try retryingInterrupted("fchdir", subject) { fchdir(number) }
+    try changeDirectory(to: directory.number, subject: subject)
+}
+
+/// The same by number.
+package func changeDirectory(to directory: Int32, subject: String) throws(SyscallError) {
+    try retryingInterrupted("fchdir", subject) { fchdir(directory) }
 }
 
 /// Makes `path` the root directory of the process. - Source: chroot(2).

@@ -14,6 +14,8 @@ struct ExecStage {
     let lent: [LentNamespace]
     /// The container's own, but for those that the runtime joined before the clone.
     let namespaces: NamespaceTypes
+    /// The container's root, where no mount namespace of its own leads there.
+    let root: HeldDescriptor?
     let isInUserNamespace: Bool
     var payload: PayloadStage
     let cgroup: CgroupEntry
@@ -44,6 +46,7 @@ struct ExecStage {
             try setParentDeathSignal(SIGKILL)
             var kept = [channel.socket.number, target.number] + cgroup.descriptors + lent.map(\.file.number)
             if let consoleSocket { kept.append(consoleSocket.number) }
+            if let root { kept.append(root.number) }
             try letGoOfDescriptors(from: 3 + preservedDescriptors, except: kept)
             try restoreDefaultSignals()
             try setSignalMask([])
@@ -61,6 +64,11 @@ struct ExecStage {
         if isInUserNamespace { try payload.plan.setLimits(of: 0) }
         try during("joining the container's namespaces") { () throws(SyscallError) in
             try join(namespaces)
+            if let root {
+                try changeDirectory(to: root.number, subject: "the container's root")
+                try changeRoot(to: ".")
+                root.close()
+            }
             if isInUserNamespace {
                 try setGroup(0)
                 try setUser(0)

@@ -109,7 +109,7 @@ package final class Execution {
         }
         var stage = ExecStage(
             target: target, lent: lent, namespaces: joinedTypes.subtracting(joinedFirst),
-            isInUserNamespace: isInUserNamespace,
+            root: try rootOfContainer(), isInUserNamespace: isInUserNamespace,
             payload: PayloadStage(plan: plan, inherited: inherited, filter: filter, setsLimits: !isInUserNamespace),
             cgroup: entry, isAttached: attachment != nil,
             consoleSocket: console.sending, keyring: record.newKeyring ? "_ses.\(record.id)" : nil,
@@ -155,6 +155,17 @@ package final class Execution {
     private func lentNamespaces() throws(RuntimeError) -> [LentNamespace] {
         guard isOrdinary, status == .created else { return [] }
         return try StartGate.borrowNamespaces(in: container.directory)
+    }
+
+    /// The root of the container's first process, where the container has none by a mount namespace: without it the process would stay in the
+    /// host's. Looked up before that process is looked at once more, so it is nobody else's.
+    private func rootOfContainer() throws(RuntimeError) -> HeldDescriptor? {
+        guard !record.ownNamespaces.contains(.mount), let recorded = record.initProcess else { return nil }
+        let root = try during("opening the container's root") { () throws(SyscallError) in
+            try openFile(FilePath("/proc/\(recorded.process)/root"), [.path, .directory])
+        }
+        guard try container.liveInit() != nil else { throw RuntimeError(.wrongStatus, "cannot exec in a stopped container") }
+        return HeldDescriptor(root)
     }
 
     private var joinedTypes: NamespaceTypes {
