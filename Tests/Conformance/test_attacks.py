@@ -305,16 +305,19 @@ def test_A15_a_large_user_of_the_configuration_is_that_user_or_none(runtime, bun
 IDS = ["../escape", "a/b", "x" * 256, "x" * 300, "-dash", ".", "..", "", "a b", "a\nb", "ä", "x/../../escape", "/escape"]
 # Each with what must follow the id.
 VERBS = {"state": [], "start": [], "kill": ["0"], "delete": [], "delete -f": [], "exec": ["true"], "pause": [], "resume": [], "ps": [],
-         "update --pids-limit 5": [], "events --stats": []}
+         "update --pids-limit 5": [], "events --stats": [], "checkpoint": [], "restore": [], "mounts -- add": ["MOUNTS"], "mounts -- rm": ["MOUNTS"]}
 
 
 @pytest.mark.ours
 @pytest.mark.parametrize("verb", VERBS)
-def test_A18_an_id_that_is_no_single_safe_name_is_refused_by_every_later_verb(runtime, folder, verb):
+def test_A18_an_id_that_is_no_single_safe_name_is_refused_by_every_later_verb(runtime, folder, tmp_path, verb):
+    mounts = tmp_path / "mounts.json"
+    mounts.write_text('[{"destination": "/mnt", "type": "tmpfs", "source": "tmpfs"}]')
     before = sorted(os.listdir(folder))
     for name in IDS:
-        words = verb.split() + (["--"] if name.startswith("-") else [])
-        runtime(*words, name, *VERBS[verb]).fails("invalid container ID")
+        words = verb.split() + (["--"] if name.startswith("-") and "--" not in verb.split() else [])
+        tail = [str(mounts) if word == "MOUNTS" else word for word in VERBS[verb]]
+        runtime(*words, name, *tail).fails("invalid container ID")
     assert sorted(os.listdir(folder)) == before
 
 

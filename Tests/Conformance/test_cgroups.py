@@ -1,5 +1,6 @@
 """config-linux.md, "Control groups": limits reach the kernel, on this machine's layout."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import attackers
 import pytest
 from claims import spec
+from processes import wait_until
 
 V1 = os.path.isdir("/sys/fs/cgroup/memory")
 UNIFIED = f"/sys/fs/cgroup/{'unified/' if V1 else ''}cgroup.procs"
@@ -105,6 +107,146 @@ def test_a_device_that_is_allowed_can_be_opened(runtime, bundle, container):
     node = {"path": "/dev/net/tun", "type": "c", "major": 10, "minor": 200, "fileMode": 0o666, "uid": 0, "gid": 0}
     bundle.write("exec 3<>/dev/net/tun && echo opened", linux={"resources": {"devices": DEVICES + [rule]}, "devices": [node]})
     assert runtime("run", "-b", bundle.path, container).ok().out == "opened\n"
+
+
+@spec("config-linux.md#configLinuxUnified",
+      "MUST ensure that the needed cgroup controllers are enabled", "Configuration unknown to the runtime MUST still be written")
+def test_files_of_cgroup_v2_are_written_whoever_knows_them(runtime, bundle, container):
+    """One of the controller that even a hybrid machine has there, below a parent that hands nothing down yet; and one that no member of the
+    configuration stands for."""
+    wanted = {"hugetlb.2MB.max": str(4 << 20), "cgroup.max.descendants": "9"}
+    bundle.write("sleep 600", linux={"cgroupsPath": f"/apus-ct-parent-{container}/inner", "resources": {"unified": wanted}})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    place = f"/sys/fs/cgroup/{'unified/' if V1 else ''}apus-ct-parent-{container}/inner"
+    for name, text in wanted.items():
+        with open(os.path.join(place, name), encoding="utf-8") as file:
+            assert file.read().strip() == text
+    runtime("delete", "-f", container).ok()
+
+
+@pytest.mark.skipif(V1, reason="cgroup v1 has what is to be converted")
+@spec("config-linux.md#configLinuxUnified", "If the conversion is not possible the runtime MUST generate an error")
+@pytest.mark.parametrize("resources, field", [
+    ({"memory": {"swappiness": 10}}, "linux.resources.memory.swappiness"), ({"cpu": {"realtimeRuntime": 1000}}, "linux.resources.cpu.realtimeRuntime"),
+    ({"blockIO": {"leafWeight": 100}}, "linux.resources.blockIO.leafWeight")])
+def test_a_limit_of_v1_that_v2_has_not_is_an_error(runtime, bundle, container, resources, field):
+    bundle.write(["true"], linux={"resources": resources})
+    runtime.detached("create", "-b", bundle.path, container).fails(field)
+    runtime("state", container).fails("does not exist")
+
+
+@spec("config-linux.md#configLinuxMemory", "MUST reject the new limit")
+def test_a_limit_below_what_is_used_is_rejected_where_that_is_to_be_checked(runtime, bundle, container, tmp_path):
+    bundle.write("dd if=/dev/zero of=/dev/shm/held bs=1M count=24 2> /dev/null; touch /tmp/full; sleep 600",
+                 linux={"resources": {"memory": {"limit": 64 << 20, "swap": 64 << 20}}})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/full")), "the memory is used", seconds=30)
+    pid = runtime.state(container)["pid"]
+    wanted = tmp_path / "resources.json"
+    wanted.write_text(json.dumps({"memory": {"limit": 16 << 20, "checkBeforeUpdate": True}}))
+    runtime("update", "-r", str(wanted), container).fails("checkBeforeUpdate")
+    assert value(pid, "memory", "memory.limit_in_bytes", "memory.max") == str(64 << 20)
+    assert runtime.status(container) == "running"
+
+
+@pytest.fixture
+def taken(container):
+    """A cgroup of another's, in the hierarchy where processes are stopped, with a process if it is asked for."""
+    place = f"/sys/fs/cgroup/{'freezer/' if V1 else ''}{container}-taken"
+    os.mkdir(place)
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield place, process
+        process.kill()
+    wait_until(lambda: remove_directory(place), "it is empty")
+
+
+def remove_directory(path):
+    try:
+        os.rmdir(path)
+    except OSError:
+        return False
+    return True
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+@spec("config-linux.md#configLinuxControlGroups", "MUST generate an error if such a check fails")
+@pytest.mark.parametrize("verb", ["create", "run"])
+def test_a_cgroup_that_others_are_in_is_not_taken_and_they_live_on(runtime, bundle, container, taken, verb):
+    place, process = taken
+    os.mkdir(f"{place}/below")
+    write(f"{place}/below/cgroup.procs", str(process.pid))
+    bundle.write(["true"], linux={"cgroupsPath": f"/{container}-taken"})
+    runtime.detached(verb, "-b", bundle.path, container).fails("has processes")
+    runtime("state", container).fails("does not exist")
+    # What a manager does after a creation that failed.
+    runtime("delete", "-f", container).ok()
+    assert process.poll() is None and os.path.isdir(place)
+    write(f"{os.path.dirname(place)}/cgroup.procs", str(process.pid))
+    os.rmdir(f"{place}/below")
+
+
+@spec("config-linux.md#configLinuxControlGroups", "MUST generate an error if such a check fails")
+def test_a_cgroup_that_is_frozen_is_not_taken(runtime, bundle, container, taken):
+    place, _ = taken
+    file, frozen, thawed = (f"{place}/freezer.state", "FROZEN", "THAWED") if V1 else (f"{place}/cgroup.freeze", "1", "0")
+    write(file, frozen)
+    bundle.write(["true"], linux={"cgroupsPath": f"/{container}-taken"})
+    runtime.detached("create", "-b", bundle.path, container).fails("frozen")
+    runtime("state", container).fails("does not exist")
+    write(file, thawed)
+
+
+def with_cgroup_mount(bundle, *options):
+    """Without the rest of /sys, which a user namespace may not mount where something of the host's lies in it."""
+    return [one for one in bundle.config["mounts"] if not one["destination"].startswith("/sys")] + [
+        {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["nosuid", "nodev", "noexec", *options]}]
+
+
+def owners(place):
+    return {name for name in os.listdir(place) if os.stat(os.path.join(place, name)).st_uid == 100000}
+
+
+DELEGATED = {"cgroup.procs", "cgroup.subtree_control", "cgroup.threads"}
+# What stands for the kernel's list: none, or one with a name that no cgroup has.
+LISTS = {"no list": ("mount -t tmpfs tmpfs /sys/kernel/cgroup", DELEGATED),
+         "its list": (":", None),
+         "a longer list": ('cp /sys/kernel/cgroup/delegate "$L" && echo no.such.file >> "$L" && mount --bind "$L" /sys/kernel/cgroup/delegate', None)}
+
+
+@pytest.mark.skipif(V1, reason="cgroup v1 is not handed over")
+@pytest.mark.parametrize("listed", [
+    pytest.param("no list", marks=spec("config-linux.md#configLinuxCgroupsPath", "the runtime MUST fall back to using the following list of files")),
+    "its list", pytest.param("a longer list", marks=spec("config-linux.md#configLinuxCgroupsPath", "Runtimes MUST NOT fail in this scenario"))])
+def test_a_cgroup_is_the_containers_own_where_it_sees_and_may_write_it_alone(runtime, bundle, container, tmp_path, listed):
+    script, wanted = LISTS[listed]
+    if wanted is None:
+        with open("/sys/kernel/cgroup/delegate", encoding="utf-8") as file:
+            wanted = set(file.read().split())
+    bundle.map_users()
+    bundle.write("mkdir /sys/fs/cgroup/own && echo $$ > /sys/fs/cgroup/own/cgroup.procs && touch /tmp/made; sleep 600",
+                 linux={"namespaces": {"$add": [{"type": "cgroup"}]}}, mounts=with_cgroup_mount(bundle, "rw"))
+    with runtime.below("unshare", "-m", "env", f"L={tmp_path}/list", "sh", "-ec", f'{script}; exec "$@"', "sh"):
+        runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/made")), "it makes one below", seconds=30)
+    place = os.path.dirname(cgroup_of(runtime.state(container)["pid"], "memory"))
+    assert os.stat(place).st_uid == 100000
+    assert owners(place) - {"own"} == wanted & set(os.listdir(place))
+    runtime("delete", "-f", container).ok()
+
+
+@pytest.mark.skipif(V1, reason="cgroup v1 is not handed over")
+@pytest.mark.parametrize("option", ["ro", "no namespace"])
+def test_a_cgroup_stays_the_hosts_otherwise(runtime, bundle, container, option):
+    bundle.map_users()
+    bundle.write("sleep 600", linux={"namespaces": {"$add": [] if option == "no namespace" else [{"type": "cgroup"}]}},
+                 mounts=with_cgroup_mount(bundle, *(["ro"] if option == "ro" else [])))
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    place = cgroup_of(runtime.state(container)["pid"], "memory")
+    assert os.stat(place).st_uid == 0 and owners(place) == set()
 
 
 REMOVER = """

@@ -61,6 +61,17 @@ def test_a_device_moves_into_a_container_with_a_user_namespace(bundle, host):
     assert "inet 10.7.7.1/24" in result.out
 
 
+@spec("config-linux.md#configLinuxNetworkDevices", "MUST NOT actively manage the interface's lifecycle")
+def test_what_becomes_of_a_device_inside_is_the_containers_business(bundle, host):
+    """It is taken down, renamed and given another address, and stays so for as long as the container looks."""
+    bundle.write("ip link set apus0 down; ip link set apus0 name other; ip addr add 10.7.9.1/24 dev other; sleep 1; ip addr show",
+                 process={"capabilities": {kind: ["CAP_NET_ADMIN"] for kind in ("bounding", "permitted", "effective")}},
+                 linux={"netDevices": {"apus0": {}}})
+    shown = host(f"{PAIR}; ip addr add 10.7.7.1/24 dev apus0; ip link set apus0 up").ok().out
+    assert "10.7.9.1/24" in shown and "apus0" not in shown
+    assert not re.search(r"other@?[^\n]*<[^>]*\bUP\b", shown)
+
+
 @spec("config-linux.md#configLinuxNetworkDevices",
       "MUST check if moving the network interface",
       "If a network device with the specified name already exists")

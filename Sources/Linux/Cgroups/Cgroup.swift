@@ -123,7 +123,9 @@ package struct Cgroup: Sendable {
 
     var unifiedLeaf: CgroupDirectory? { branches.first { $0.place.version == .v2 }?.leaf }
 
-    func legacyLeaf(_ controller: CgroupController) -> CgroupDirectory? { branches.first { $0.has(controller) }?.leaf }
+    func legacyLeaf(_ controller: CgroupController) -> CgroupDirectory? { legacyLeaf(controller.rawValue) }
+
+    func legacyLeaf(_ controllerName: String) -> CgroupDirectory? { branches.first { $0.place.names.contains(controllerName) }?.leaf }
 
     static func openIfThere(_ path: String, in root: CgroupDirectory) throws(SyscallError) -> CgroupDirectory? {
         do throws(SyscallError) { return try root.open(path) } catch {

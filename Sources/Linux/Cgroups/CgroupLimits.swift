@@ -51,8 +51,8 @@ extension Cgroup {
 
     private func perform(_ write: CgroupWrite) throws(CgroupError) {
         let what = "set \(write.field)"
-        guard let leaf = write.version == .v1 ? legacyLeaf(write.controller) : unifiedLeaf else {
-            throw CgroupError(.unavailable, doing: what, reason: "no \(write.controller.rawValue) controller is mounted")
+        guard let leaf = write.version == .v1 ? legacyLeaf(write.controllerName) : unifiedLeaf else {
+            throw CgroupError(.unavailable, doing: what, reason: "no \(write.controllerName) controller is mounted")
         }
         do throws(SyscallError) {
             let file = try openFile(FilePath(write.file), .writeOnly, at: leaf.number)
@@ -61,7 +61,7 @@ extension Cgroup {
             if error.call == "open" && error.errno == ENOENT {
                 throw CgroupError(
                     .unavailable, doing: what,
-                    reason: "there is no \(write.file): this kernel lacks it, or the \(write.controller.rawValue) controller is not enabled"
+                    reason: "there is no \(write.file): this kernel lacks it, or the \(write.controllerName) controller is not enabled"
                 )
             }
             throw CgroupError(doing: what, cause: error)

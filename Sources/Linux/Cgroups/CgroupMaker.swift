@@ -102,21 +102,42 @@ struct CgroupMaker {
 
 extension Cgroup {
     /// Where `create` will make a cgroup: what to write down before, so that a creation that is cut off can be undone.
+    /// - Throws: `notEmpty` for one that others are in, who would end with the container, or that is frozen.
     package static func plannedRecord(_ path: CgroupPath, layout: CgroupLayout) throws(CgroupError) -> CgroupRecord {
         let own = path.isAbsolute ? nil : try OwnCgroups.ofCaller()
         var places: [CgroupRecord.Place] = []
+        var isThere = false
         for hierarchy in layout.hierarchies {
             let components = try (own?.base(in: hierarchy) ?? []) + path.components
             let path = relativePath(of: components)
             let depth = try doing("look for cgroup \(hierarchy.root.path)/\(path)") { () throws(SyscallError) in
                 try foundDepth(of: components, in: hierarchy.root)
             }
+            isThere = isThere || depth == components.count
             places.append(
                 CgroupRecord.Place(
                     version: hierarchy.version, names: hierarchy.names, mountPoint: hierarchy.root.path.string, path: path,
                     foundDepth: depth))
         }
-        return CgroupRecord(mode: layout.mode, places: places)
+        let record = CgroupRecord(mode: layout.mode, places: places)
+        if isThere { try Cgroup(opening: record).requireFitness() }
+        return record
+    }
+
+    /// - Spec: config-linux.md, "Control groups": "check if the container cgroup is fit for purpose".
+    private func requireFitness() throws(CgroupError) {
+        func unfit(_ place: String, _ reason: String) -> CgroupError {
+            CgroupError(.notEmpty, doing: "create cgroup \(place)", reason: "it exists and \(reason)")
+        }
+        for branch in branches {
+            guard let leaf = branch.leaf else { continue }
+            var found: Set<Int32> = []
+            try doing("list the processes of cgroup \(leaf.path)") { () throws(SyscallError) in
+                try leaf.collectProcesses(into: &found, depth: 0)
+            }
+            if let process = found.min() { throw unfit(branch.place.directory, "has processes (\(process))") }
+        }
+        if try isFrozen() { throw unfit(record.places.first?.path ?? "", "is frozen") }
     }
 
     /// How many of the components exist.
@@ -138,8 +159,7 @@ extension Cgroup.Branch {
     fileprivate func enablingControllers(for steps: [CgroupStep], mode: CgroupLayout.Mode) throws(CgroupError) -> Cgroup.Branch {
         guard place.version == .v2, mode == .unified || steps.contains(where: \.needsUnifiedController) else { return self }
         try doing("hand controllers down to cgroup \(place.directory)") { () throws(SyscallError) in
-            let available = Set(try root.read("cgroup.controllers").split(separator: " ").map(String.init))
-            let wanted = ["cpu", "cpuset", "hugetlb", "io", "memory", "misc", "pids", "rdma"].filter(available.contains)
+            let wanted = try root.read("cgroup.controllers").split { $0 == " " || $0 == "\n" }.map(String.init)
             var level = ""
             for component in place.path.split(separator: "/") {
                 try enable(wanted, at: level)

@@ -3,7 +3,8 @@ package import OCISpec
 
 /// One value for one control file.
 package struct CgroupWrite: Equatable, Sendable {
-    package let controller: CgroupController
+    /// A name of the kernel's; v2 may have controllers that nobody here knows.
+    package let controllerName: String
     package let version: CgroupVersion
     package let file: String
     /// Written one after the other, each in a call of its own.
@@ -12,10 +13,20 @@ package struct CgroupWrite: Equatable, Sendable {
     package let field: String
 
     package init(_ controller: CgroupController, _ version: CgroupVersion, _ file: String, _ values: [String], field: String) {
-        self.controller = controller
+        controllerName = controller.rawValue
         self.version = version
         self.file = file
         self.values = values
+        self.field = field
+    }
+
+    /// A file of v2 as the configuration names it, `CONTROLLER.PARAMETER`; nil for what has no such form.
+    init?(unified file: String, _ value: String, field: String) {
+        guard let dot = file.firstIndex(of: "."), dot != file.startIndex, !file.contains("/") else { return nil }
+        controllerName = String(file[..<dot])
+        version = .v2
+        self.file = file
+        values = [value]
         self.field = field
     }
 }
@@ -147,12 +158,12 @@ package struct CgroupPlanner: Sendable {
         if !files.isEmpty && mode == .legacy { throw unsupported("linux.resources.unified", "there is no cgroup v2 here") }
         return try files.sorted { $0.key < $1.key }.map { file, value throws(CgroupError) in
             let field = "linux.resources.unified[\(file.debugDescription)]"
-            let name = file.prefix { $0 != "." }
             // cgroup.procs would move processes, cgroup.kill end them: neither is a limit.
-            guard name != "cgroup", let controller = CgroupController(rawValue: String(name)) else {
+            let isLimit = !file.hasPrefix("cgroup.") || file.hasPrefix("cgroup.max.") || file == "cgroup.pressure"
+            guard isLimit, let write = CgroupWrite(unified: file, value, field: field) else {
                 throw unsupported(field, "it is no limit of a controller")
             }
-            return .write(CgroupWrite(controller, .v2, file, [value], field: field))
+            return .write(write)
         }
     }
 }

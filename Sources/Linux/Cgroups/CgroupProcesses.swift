@@ -150,7 +150,7 @@ extension CgroupDirectory {
     /// How deep a container's own cgroups are followed.
     static let maximumDepth = 64
 
-    fileprivate func collectProcesses(into found: inout Set<Int32>, depth: Int) throws(SyscallError) {
+    func collectProcesses(into found: inout Set<Int32>, depth: Int) throws(SyscallError) {
         do throws(SyscallError) {
             for line in try read("cgroup.procs").split(separator: "\n") {
                 if let process = Int32(line), process > 0 { found.insert(process) }

@@ -4,6 +4,7 @@ internal import Glibc
 internal import LinuxSyscalls
 internal import OCISpec
 internal import Rootfs
+internal import SystemPackage
 
 /// The cgroup of a container, from the plan that is written down first to its removal.
 final class ContainerCgroup {
@@ -18,6 +19,8 @@ final class ContainerCgroup {
     private let bornInUnified: Bool
     /// What of a new container's annotations may be properties of its unit.
     private let annotations: [String: String]
+    /// The user of the host to whom a new container's cgroup is handed over; nil leaves it the caller's.
+    private let owner: UInt32?
 
     /// For a new container: looks where the cgroup will be, and makes nothing yet.
     /// - Parameter systemdDirectory: where the systemd is that makes the cgroup; nil makes it by files.
@@ -33,6 +36,7 @@ final class ContainerCgroup {
             self.layout = layout
             resources = configuration.linux?.resources
             annotations = configuration.annotations
+            owner = configuration.cgroupOwner
         } catch { throw RuntimeError(error) }
         bornInUnified = systemdDirectory == nil && record.hasUnified && canCloneIntoCgroup()
     }
@@ -43,6 +47,7 @@ final class ContainerCgroup {
         layout = nil
         resources = nil
         annotations = [:]
+        owner = nil
         bornInUnified = record.hasUnified && canCloneIntoCgroup()
         do throws(CgroupError) { cgroup = try Cgroup(opening: record) } catch { throw RuntimeError(error) }
     }
@@ -87,6 +92,7 @@ final class ContainerCgroup {
                 cgroup = try Cgroup.create(
                     planned: record, layout: layout, resources: resources, process: process, annotations: annotations,
                     controllingDevices: effectiveUserID() == 0)
+                try handOver()
             } else {
                 try complete()
             }
@@ -124,6 +130,13 @@ final class ContainerCgroup {
         construction = nil
         cgroup = made
         record = made.record
+        try handOver()
+    }
+
+    /// An ordinary user has what is theirs already, and can give nothing away.
+    private func handOver() throws(CgroupError) {
+        guard let owner, effectiveUserID() == 0 else { return }
+        try cgroup?.handOver(to: owner)
     }
 
     /// What a process needs to enter the cgroup of a container on record by itself; nil where something of it is not there.
@@ -223,6 +236,33 @@ struct CgroupAdmission {
 
     /// Whether there is anything to enter after birth, once the runtime says that it stands.
     var hasMoreToEnter: Bool { record.places.contains { birthplace == nil || $0.version == .v1 } }
+}
+
+extension RuntimeConfiguration {
+    /// Who the container's program is on the host, where it sees a cgroup namespace of its own and may write there.
+    /// - Spec: config-linux.md, "Cgroup ownership".
+    fileprivate var cgroupOwner: UInt32? {
+        guard let own = linux?.namespace(.cgroup), own.path == nil, mounts.contains(where: \.isWritableCgroup) else { return nil }
+        let userID = process?.user.uid ?? 0
+        guard let users = linux?.namespace(.user) else { return userID }
+        guard users.path == nil else { return nil }
+        return linux?.uidMappings.lazy.compactMap { $0.hostID(of: userID) }.first
+    }
+}
+
+extension MountConfiguration {
+    fileprivate var isWritableCgroup: Bool {
+        guard type == "cgroup", FilePath(destination).lexicallyNormalized() == "/sys/fs/cgroup" else { return false }
+        return options.last { ["ro", "rw"].contains($0) } != "ro" && !options.contains("rro")
+    }
+}
+
+extension IDMapping {
+    /// What an id of the container is on the host; nil where this does not map it.
+    fileprivate func hostID(of id: UInt32) -> UInt32? {
+        guard id >= containerID, id - containerID < size else { return nil }
+        return hostID + (id - containerID)
+    }
 }
 
 extension CgroupRecord {

@@ -89,6 +89,7 @@ struct CgroupPlanTests {
                 }, "linux.resources.blockIO.leafWeight"
             ),
             (resources { $0.unified = ["cgroup.procs": "1"] }, "linux.resources.unified[\"cgroup.procs\"]"),
+            (resources { $0.unified = ["memory.x/../../cgroup.procs": "1"] }, "linux.resources.unified[\"memory.x/../../cgroup.procs\"]"),
         ]
         for (resources, field) in cases {
             let error = #expect(throws: CgroupError.self) { try unified.plan(updating: resources) }
