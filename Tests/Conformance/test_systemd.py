@@ -4,7 +4,9 @@ import os
 import pwd
 import subprocess
 
+import criu
 import pytest
+from checkpoints import counter, images  # noqa: F401
 from conftest import Runtime
 from ordinary import copy_for_all, hand_over
 from processes import wait_until
@@ -132,3 +134,45 @@ def test_an_ordinary_users_container_is_a_unit_of_their_own_systemd(runtime, bun
         assert not os.path.exists(f"/sys/fs/cgroup{path}")
     finally:
         subprocess.run(["systemctl", "stop", service], check=True)
+
+
+@needs_systemd
+@criu.needed
+def test_a_restored_container_is_a_scope_again(runtime, bundle, counter):
+    unit = f"apus-{counter.name}.scope"
+    counter.options = SYSTEMD
+    counter.start(annotations={"org.systemd.property.TimeoutStopUSec": "uint64 7000000"}, linux={
+        "cgroupsPath": f"apus-test.slice:apus:{counter.name}", "resources": {"memory": {"limit": 64 << 20}, "pids": {"limit": 50}}})
+    stopped_at = counter.checkpoint()
+    wait_until(lambda: properties(unit, "LoadState")["LoadState"] == "not-found", "the unit's end")
+    counter.restore()
+    counter.goes_on(stopped_at)
+    pid = runtime.state(counter.name)["pid"]
+    path, limit = cgroup_file(pid, "memory.max")
+    assert path == f"/apus.slice/apus-test.slice/{unit}" and limit == str(64 << 20)
+    shown = properties(unit, "ActiveState", "MemoryMax", "TasksMax", "TimeoutStopUSec", "Delegate")
+    assert shown == {"ActiveState": "active", "MemoryMax": str(64 << 20), "TasksMax": "50", "TimeoutStopUSec": "7s", "Delegate": "yes"}
+    # criu itself is not in it.
+    with open(f"/sys/fs/cgroup{path}/cgroup.procs", encoding="utf-8") as file:
+        comms = {open(f"/proc/{line.strip()}/comm", encoding="utf-8").read().strip() for line in file}
+    assert comms <= {"sh", "sleep"}, comms
+    runtime("update", "--pids-limit", "40", counter.name).ok()
+    assert properties(unit, "TasksMax") == {"TasksMax": "40"}
+    runtime("pause", counter.name).ok()
+    runtime("resume", counter.name).ok()
+    runtime("delete", "-f", counter.name).ok()
+    wait_until(lambda: properties(unit, "LoadState")["LoadState"] == "not-found", "the unit's end")
+    assert not os.path.exists(f"/sys/fs/cgroup{path}")
+
+
+@needs_systemd
+@criu.needed
+def test_a_container_that_cannot_be_restored_leaves_no_scope(runtime, bundle, counter):
+    counter.options = SYSTEMD
+    counter.start()
+    counter.checkpoint()
+    os.unlink(os.path.join(bundle.path, "images/pstree.img"))
+    runtime("restore", "-d", *images(bundle), "-b", bundle.path, counter.name, options=SYSTEMD).fails("criu")
+    assert runtime("list", "-q").ok().out == ""
+    unit = f"apus-{counter.name}.scope"
+    wait_until(lambda: properties(unit, "LoadState")["LoadState"] == "not-found", "the unit's end")

@@ -35,17 +35,28 @@ extension RouteConversation {
     /// the kernel has it.
     /// - Throws: `refused` with EEXIST where the first 4096 are taken.
     package mutating func freeName(for template: String) throws(NetlinkError) -> String {
-        guard let sign = template.firstIndex(of: "%"), template[sign...].hasPrefix("%d") else { return template }
-        let rest = template[sign...].dropFirst(2)
+        guard Self.name(template, number: 0) != template else { return template }
         for number in 0..<4096 {
-            let name = "\(template[..<sign])\(number)\(rest)"
-            do throws(NetlinkError) { _ = try link(named: name) } catch {
-                guard error.cause?.errno == ENODEV else { throw error }
-                return name
-            }
+            let name = Self.name(template, number: number)
+            if try !hasLink(named: name) { return name }
         }
         let full = SyscallError("netlink:", template, errno: EEXIST)
         throw NetlinkError(code: .refused, doing: "find a name for network device \(template)", cause: full)
+    }
+
+    /// The name that a template has for a number.
+    package static func name(_ template: String, number: Int) -> String {
+        guard let sign = template.firstIndex(of: "%"), template[sign...].hasPrefix("%d") else { return template }
+        return "\(template[..<sign])\(number)\(template[sign...].dropFirst(2))"
+    }
+
+    /// Whether the namespace has a link of that name.
+    package mutating func hasLink(named name: String) throws(NetlinkError) -> Bool {
+        do throws(NetlinkError) { _ = try link(named: name) } catch {
+            guard error.cause?.errno == ENODEV else { throw error }
+            return false
+        }
+        return true
     }
 
     /// Gives a link that was moved here its addresses again, and brings it up.

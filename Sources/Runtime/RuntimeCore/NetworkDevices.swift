@@ -11,9 +11,12 @@ struct NetworkDevices {
     let devices: [String: NetDevice]
 
     /// Moves every device, gives it back the addresses that the move took, and brings it up.
-    /// - Parameter process: in the container's network namespace, which is not the caller's.
+    /// - Parameters:
+    ///   - process: in the container's network namespace, which is not the caller's.
+    ///   - path: of a namespace that others made.
+    ///   - isRestoring: passes over what a namespace by path still has of the container that was written to images.
     /// - Throws: `refused` naming the device; those moved before go back to the host with the namespace's end, if they are no virtual ones.
-    func move(toNamespaceOf process: Int32, path: String?) throws(RuntimeError) {
+    func move(toNamespaceOf process: Int32, path: String?, isRestoring: Bool = false) throws(RuntimeError) {
         if devices.isEmpty { return }
         let join = NamespacePlan.Join(type: .network, kind: .network, path: path ?? "/proc/\(process)/ns/net")
         let target = try OpenedNamespace(join)
@@ -22,7 +25,13 @@ struct NetworkDevices {
         do throws(NetlinkError) {
             var host = try RouteConversation()
             for (name, device) in devices.sorted(by: { $0.key < $1.key }) {
-                let newName = try inside.freeName(for: device.name ?? name)
+                let template = device.name ?? name
+                if isRestoring, path != nil, try !host.hasLink(named: name),
+                    try inside.hasLink(named: RouteConversation.name(template, number: 0))
+                {
+                    continue
+                }
+                let newName = try inside.freeName(for: template)
                 try inside.restore(try host.moveLink(name, toNamespace: target.file.number, as: newName))
             }
         } catch { throw refusal(error) }

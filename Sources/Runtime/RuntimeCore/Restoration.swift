@@ -149,7 +149,8 @@ package final class Restoration {
             }
             try visit.end()
         }
-        try NetworkDevices(devices: linux?.netDevices ?? [:]).move(toNamespaceOf: process, path: linux?.namespace(.network)?.path)
+        try NetworkDevices(devices: linux?.netDevices ?? [:]).move(
+            toNamespaceOf: process, path: linux?.namespace(.network)?.path, isRestoring: true)
         let hooks = bundle.configuration.hooks
         let state = ContainerState(
             ociVersion: record.ociVersion, id: record.id, status: .creating, pid: process, bundle: record.bundle,
@@ -178,21 +179,30 @@ package final class Restoration {
         return PreparedProcess(process: process, pidfd: pidfd, terminal: master, channel: try StageChannel.pair().0)
     }
 
-    /// criu makes no mount points in the root; those inside other file systems of the container are in the images.
+    /// criu makes no mount points in the root, nor in what is bound from the host; those inside other file systems of the container are in
+    /// the images.
     private func makeMountPoints() throws(RuntimeError) {
         let plan: RootfsPlan
         do throws(RootfsError) { plan = try planRootfs(for: bundle.configuration, bundle: bundle.path) } catch { throw RuntimeError(error) }
-        var mounted: [String] = []
+        var mounted: [(inside: String, source: String?)] = []
         try during("making mount points") { () throws(SyscallError) in
             let root = RootDirectory(try openFile(FilePath(record.rootfs), [.path, .directory]))
             for case .mount(let mount) in plan.preparation {
-                defer { mounted.append(mount.destination) }
-                if mounted.contains(where: { mount.destination.hasPrefix($0 + "/") }) { continue }
+                let inside = root.realPath(of: mount.destination)
                 var missing = RootDirectory.Missing.directory
-                if case .bind(let source, _) = mount.kind, try fileStatus(FilePath(source), followingLinks: true).type != .directory {
-                    missing = .file
+                var bound: String?
+                if case .bind(let source, _) = mount.kind {
+                    bound = source
+                    if try fileStatus(FilePath(source), followingLinks: true).type != .directory { missing = .file }
                 }
-                _ = try root.openMountPoint(mount.destination, creating: missing).take()
+                defer { mounted.append((inside, bound)) }
+                guard let outer = mounted.last(where: { inside.hasPrefix($0.inside + "/") }) else {
+                    _ = try root.openMountPoint(mount.destination, creating: missing).take()
+                    continue
+                }
+                guard let source = outer.source else { continue }
+                let directory = RootDirectory(try openFile(FilePath(source), [.path, .directory]))
+                _ = try directory.openMountPoint(String(inside.dropFirst(outer.inside.count)), creating: missing).take()
             }
         }
     }
