@@ -174,7 +174,7 @@ let package = Package(
         tests("ArchiveTests", in: "Kernel", of: ["Archive", "LinuxSyscalls", systemPackage]),
         tests("ContentStoreTests", in: "Kernel", of: ["ContentStore", "CoreTypes", "LinuxSyscalls", systemPackage]),
         tests("SnapshotsTests", in: "Kernel", of: ["Snapshots", "Archive", "CoreTypes", "LinuxSyscalls", systemPackage]),
-        tests("RootfsTests", in: "Unit", of: ["Rootfs", "OCISpec", "LinuxSyscalls"]),
+        tests("RootfsTests", in: "Unit", of: ["Rootfs", "OCISpec", "LinuxSyscalls", "CoreTypes"]),
         tests("RootDirectoryTests", in: "Kernel", of: ["Rootfs", "LinuxSyscalls"]),
         tests("SeccompTests", in: "Unit", of: ["Seccomp", "OCISpec", "LinuxSyscalls", "Engine"]),
         tests("CoreTypesTests", in: "Unit", of: ["CoreTypes"]),

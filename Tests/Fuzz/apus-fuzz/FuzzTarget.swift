@@ -16,6 +16,8 @@ struct FuzzTarget: Sendable {
             FuzzTarget(name: "ttrpc", run: readFrames), FuzzTarget(name: "log", run: readLog),
             FuzzTarget(name: "docker", run: readDockerBodies), FuzzTarget(name: "names", run: readNames),
             FuzzTarget(name: "registries", run: readRegistrySettings),
+            FuzzTarget(name: "variant", run: readVariantText), FuzzTarget(name: "bus-message", run: readBusMessage),
+            FuzzTarget(name: "token", run: readTokenAnswer),
         ]
 
     /// The one that the command line names.

@@ -35,6 +35,31 @@ func readRegistrySettings(_ bytes: [UInt8]) {
     _ = try? RegistriesFile.entries(table, "registries.conf")
 }
 
+/// A registry's challenge on the first line, the token service's answer behind it.
+func readTokenAnswer(_ bytes: [UInt8]) {
+    let line = bytes.prefix { $0 != UInt8(ascii: "\n") }
+    if let grant = TokenRequest.grant(in: Array(bytes.dropFirst(line.count)), now: 1000) {
+        // It becomes a field of a request's head.
+        require(grant.field.utf8.allSatisfy { (0x20...0x7e).contains($0) }, "a token breaks out of its field")
+        require(grant.expiresAt.map { (1050...87_400).contains($0) } ?? false, "a token lasts for ever")
+    }
+    let challenges = Challenge.parse([String(decoding: line, as: UTF8.self)])
+    guard let registry = WebAddress("https://registry.example/v2/") else { return require(false, "the registry's address") }
+    let all =
+        [.anonymous, .password(user: "u", password: "secret"), .identityToken("secret"), .registryToken("secret")] as [RegistryCredentials]
+    for credentials in all {
+        let answer = try? ChallengeAnswer.choose(
+            challenges, credentials: credentials, scope: "repository:a/b:pull", registry: registry, doing: "fuzzing")
+        guard case .askForToken(let request) = answer, let message = request.message(verifiesPeer: true) else { continue }
+        let isPrivate = message.address.scheme == "https" || RegistryHost.isLoopback(message.address.host)
+        require(isPrivate, "a token is asked for without TLS")
+        for (name, value) in message.headers {
+            require((name + value).utf8.allSatisfy { (0x20...0x7e).contains($0) }, "a field breaks out of the request's head")
+        }
+        require(!message.address.text.utf8.contains { $0 <= 0x20 || $0 == 0x7f }, "an address breaks out of the request's line")
+    }
+}
+
 func readImageDocuments(_ bytes: [UInt8]) {
     _ = try? ImageDocument.decode(bytes)
     _ = try? ImageConfiguration.decode(bytes)

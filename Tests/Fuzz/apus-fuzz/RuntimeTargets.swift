@@ -85,3 +85,25 @@ func readCgroupPath(_ bytes: [UInt8]) {
 func readPayloadFiles(_ bytes: [UInt8]) {
     for userID in [0, 1000, UInt32.max] { _ = UserDatabase.home(of: userID, in: bytes) }
 }
+
+/// A property's value in an annotation, which is sent to systemd.
+func readVariantText(_ bytes: [UInt8]) {
+    guard let value = VariantText.parse(String(decoding: bytes, as: UTF8.self)) else { return }
+    var message = BusMessage(.call)
+    message.serial = 1
+    message.body = [.structure([.string("Name"), .variant(value)])]
+    let encoded = message.encoded
+    guard let again = try? BusMessage(decoding: encoded) else { return require(false, "the message cannot be read") }
+    // Not the values: a number that is none is not even like itself.
+    require(again.encoded == encoded, "the value is another one once it was written")
+    require(again.body.first?.signature == message.body.first?.signature, "the value has another type once it was written")
+}
+
+/// What systemd, or whoever stands at its socket, sends.
+func readBusMessage(_ bytes: [UInt8]) {
+    _ = try? BusMessage.length(head: bytes)
+    guard let message = try? BusMessage(decoding: bytes) else { return }
+    let encoded = message.encoded
+    guard let again = try? BusMessage(decoding: encoded) else { return require(false, "the message cannot be read once it was written") }
+    require(again.encoded == encoded, "the message is another one once it was written")
+}

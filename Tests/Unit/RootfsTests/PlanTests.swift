@@ -1,4 +1,5 @@
 // Rows: attacks
+import CoreTypes
 import LinuxSyscalls
 import OCISpec
 import Rootfs

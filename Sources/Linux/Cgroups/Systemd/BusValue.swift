@@ -151,6 +151,8 @@ struct BusReader {
 
     /// One value for each complete type of a signature.
     mutating func values(_ signature: String) throws(BusError) -> [BusValue] {
+        // Structures without members too are none: an array of them would have no end.
+        guard BusSignature.isValid(signature) else { throw .malformed("its signature makes no sense") }
         var rest = Substring(signature)
         var values: [BusValue] = []
         while !rest.isEmpty { values.append(try value(&rest, depth: 0)) }
@@ -171,9 +173,14 @@ struct BusReader {
         case "d": return .double(Double(bitPattern: try number(UInt64.self)))
         case "s": return .string(try text(length: Int(try number(UInt32.self))))
         case "o": return .objectPath(try text(length: Int(try number(UInt32.self))))
-        case "g": return .signature(try text(length: Int(try number(UInt8.self))))
+        case "g":
+            let text = try text(length: Int(try number(UInt8.self)))
+            guard BusSignature.isValid(text) else { throw .malformed("a signature in it makes no sense") }
+            return .signature(text)
         case "v":
-            var inner = Substring(try text(length: Int(try number(UInt8.self))))
+            let text = try text(length: Int(try number(UInt8.self)))
+            guard BusSignature.isOneType(text) else { throw .malformed("a variant in it has no type") }
+            var inner = Substring(text)
             return .variant(try value(&inner, depth: depth + 1))
         case "a": return try array(&signature, depth: depth)
         case "(":
@@ -181,8 +188,6 @@ struct BusReader {
             var members: [BusValue] = []
             while let next = signature.first, next != ")" { members.append(try value(&signature, depth: depth + 1)) }
             signature = signature.dropFirst()
-            // The specification knows no empty ones; an array of them would have no end.
-            if members.isEmpty { throw .malformed("it has an empty structure") }
             return .structure(members)
         case "{":
             try align(to: 8)

@@ -7,12 +7,12 @@ package enum VariantText {
         "double": "d", "string": "s", "objectpath": "o", "signature": "g",
     ]
 
-    /// nil for what is no value.
+    /// nil for what is no value, or none that a message can hold.
     package static func parse(_ text: String) -> BusValue? {
         var scanner = Scanner(rest: Substring(text))
         guard let value = scanner.value(as: nil, depth: 0) else { return nil }
         scanner.skipSpace()
-        return scanner.rest.isEmpty ? value : nil
+        return scanner.rest.isEmpty && BusSignature.isOneType(value.signature) ? value : nil
     }
 
     private struct Scanner {
@@ -33,7 +33,13 @@ package enum VariantText {
             return String(word)
         }
 
+        /// A value, of that type where one is asked for.
         mutating func value(as type: String?, depth: Int) -> BusValue? {
+            guard let value = anyValue(as: type, depth: depth), type == nil || value.signature == type else { return nil }
+            return value
+        }
+
+        private mutating func anyValue(as type: String?, depth: Int) -> BusValue? {
             if depth > depthLimit { return nil }
             skipSpace()
             switch rest.first {
@@ -82,9 +88,9 @@ package enum VariantText {
             while let character = rest.popFirst() {
                 if character == quote {
                     switch type {
-                    case "s": return .string(text)
-                    case "o": return text.hasPrefix("/") ? .objectPath(text) : nil
-                    case "g": return .signature(text)
+                    case "s": return text.utf8.contains(0) ? nil : .string(text)
+                    case "o": return BusSignature.isObjectPath(text) ? .objectPath(text) : nil
+                    case "g": return BusSignature.isValid(text) ? .signature(text) : nil
                     default: return nil
                     }
                 }
@@ -100,9 +106,12 @@ package enum VariantText {
 
         private mutating func list(as type: String?, closedBy end: Character, depth: Int) -> [BusValue]? {
             var members: [BusValue] = []
+            var type = type
             if take(end) { return members }
             while true {
-                guard let member = value(as: type ?? (end == "]" ? members.first?.signature : nil), depth: depth + 1) else { return nil }
+                guard let member = value(as: type, depth: depth + 1) else { return nil }
+                // The members of an array are of one type.
+                if end == "]" && type == nil { type = member.signature }
                 members.append(member)
                 if take(end) { return members }
                 guard take(",") else { return nil }
@@ -111,8 +120,9 @@ package enum VariantText {
         }
 
         private mutating func array(of element: String?, depth: Int) -> BusValue? {
-            guard let members = list(as: element, closedBy: "]", depth: depth) else { return nil }
-            guard let type = element ?? members.first?.signature, members.allSatisfy({ $0.signature == type }) else { return nil }
+            guard let members = list(as: element, closedBy: "]", depth: depth), let type = element ?? members.first?.signature else {
+                return nil
+            }
             return .array(of: type, members)
         }
 
