@@ -219,6 +219,40 @@ def test_T08_dead_silent_and_refusing_servers_are_passed_over_within_two_seconds
     assert dns.ask(inside, "e.example").code == dns.REFUSED
 
 
+MANY_QUESTIONS = r"""
+import socket, struct, sys, time
+sys.path.insert(0, sys.argv[1])
+import dns
+link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+link.connect(("127.0.0.11", 53))
+link.settimeout(5)
+wanted, count, window, answered, number = sys.argv[2], int(sys.argv[3]), 64, 0, 0
+begin = time.monotonic()
+while answered < count:
+    while number < count and number - answered < window:
+        link.send(dns.query("db", number=number & 0xFFFF))
+        number += 1
+    answer = dns.Answer(link.recv(65535))
+    assert answer.code == dns.NOERROR and answer.records == [wanted], (answer.code, answer.records)
+    answered += 1
+print(answered, time.monotonic() - begin)
+"""
+
+
+def test_T08_ten_thousand_questions_of_one_container_are_all_answered(cli, net, box, own_daemon, upstream):
+    net("mine")
+    # Nobody outside answers, which names of containers do not depend on.
+    upstream(host66={"silent": True})
+    box("db", "--network", "mine")
+    inside = namespace(own_daemon, box("asks", "--network", "mine"))
+    said = subprocess.run(
+        ["nsenter", f"--net={inside}", sys.executable, "-c", MANY_QUESTIONS, os.path.dirname(os.path.abspath(dns.__file__)), address(cli, "db", "mine"), "10000"],
+        capture_output=True, text=True, timeout=60, check=True).stdout.split()
+    assert said[0] == "10000"
+    # Python asks and reads for the most part of this time; unloaded it is about a second.
+    assert float(said[1]) < 30, said
+
+
 def test_T04_a_change_of_the_hosts_servers_is_followed(net, cli, box, own_daemon, upstream):
     net("mine")
     inside = namespace(own_daemon, box("web", "--network", "mine"))

@@ -34,6 +34,8 @@ package struct EngineConfiguration: Sendable {
     package var proxies = ProxySettings()
     /// Whether there is a network `bridge`, which containers are on that ask for no other.
     package var hasDefaultBridge = true
+    /// Whether the kernel keeps others from changing the firewall's tables while the engine lives, where it can.
+    package var ownsFirewall = true
     /// How large each container's log may grow whose options do not say it.
     package var log = LogLimits()
     /// Driver and options of containers that name none; an empty driver is `json-file`.

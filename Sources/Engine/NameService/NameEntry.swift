@@ -26,6 +26,22 @@ package struct NameEntry: Equatable, Sendable {
         }
     }
 
+    /// A port published on `::1` that leads to an address of the container: of that address alone, or of IPv6 alone.
+    package struct LoopbackPort: Equatable, Sendable {
+        /// TCP; UDP otherwise.
+        package var isStream: Bool
+        package var hostPort: UInt16
+        package var address: IPAddress
+        package var containerPort: UInt16
+
+        package init(isStream: Bool, hostPort: UInt16, address: IPAddress, containerPort: UInt16) {
+            self.isStream = isStream
+            self.hostPort = hostPort
+            self.address = address
+            self.containerPort = containerPort
+        }
+    }
+
     /// The file of the container's network namespace; empty for one that finds nobody by name, and only has ports published.
     package var namespace: String
     /// In the order in which they are asked.
@@ -34,6 +50,8 @@ package struct NameEntry: Equatable, Sendable {
     package var servers: [IPAddress] = []
     /// Whether the host's servers are asked for what no container is called: not from where nothing leads out.
     package var asksHost = true
+    /// Ports of `::1` that do not lead to the same port of 127.0.0.1.
+    package var loopbackPorts: [LoopbackPort] = []
 
     package init(namespace: String, memberships: [Membership]) {
         self.namespace = namespace
@@ -47,6 +65,14 @@ package struct NameEntry: Equatable, Sendable {
             writer.member("namespace", namespace)
             writer.member("asksHost", asksHost)
             writer.member("servers", servers.map(\.description))
+            writer.member("loopbackPorts", unlessEmpty: loopbackPorts) { writer, port in
+                writer.object { writer in
+                    writer.member("stream", port.isStream)
+                    writer.member("hostPort", Int(port.hostPort))
+                    writer.member("address", port.address.description)
+                    writer.member("containerPort", Int(port.containerPort))
+                }
+            }
             writer.member("memberships", unlessEmpty: memberships) { writer, membership in
                 writer.object { writer in
                     writer.member("network", membership.network)
@@ -71,6 +97,8 @@ package struct NameEntry: Equatable, Sendable {
             case "namespace": namespace = try reader.readString()
             case "asksHost": asksHost = try reader.readBool()
             case "servers": servers = try Self.readAddresses(&reader)
+            case "loopbackPorts":
+                loopbackPorts = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try LoopbackPort(from: &reader) }
             case "memberships":
                 memberships = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try Membership(from: &reader) }
             default: try reader.skipValue()
@@ -84,6 +112,23 @@ package struct NameEntry: Equatable, Sendable {
             guard let address = IPAddress(try reader.readString()) else { throw reader.problem("no address") }
             return address
         }
+    }
+}
+
+extension NameEntry.LoopbackPort {
+    fileprivate init(from reader: inout JSONReader) throws(JSONError) {
+        var (isStream, hostPort, address, containerPort): (Bool, UInt16?, IPAddress?, UInt16?) = (true, nil, nil, nil)
+        try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
+            switch name {
+            case "stream": isStream = try reader.readBool()
+            case "hostPort": hostPort = try reader.readInteger(UInt16.self)
+            case "address": address = IPAddress(try reader.readString())
+            case "containerPort": containerPort = try reader.readInteger(UInt16.self)
+            default: try reader.skipValue()
+            }
+        }
+        guard let hostPort, let address, let containerPort else { throw reader.problem("no published port") }
+        self.init(isStream: isStream, hostPort: hostPort, address: address, containerPort: containerPort)
     }
 }
 
@@ -101,4 +146,9 @@ extension NameEntry.Membership {
             }
         }
     }
+}
+
+extension IPAddress {
+    /// `::1`.
+    package static let loopbackV6 = IPAddress(.v6, bits: 1)
 }

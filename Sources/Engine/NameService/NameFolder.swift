@@ -32,8 +32,8 @@ package enum NameOrder: Equatable, Sendable {
     case drop(String)
     /// Make everything as the files say.
     case reload
-    /// Say where published ports of `::1` lead.
-    case loopback
+    /// Say where published ports of `::1` lead: to this port, if it is free. The kernel goes on leading datagrams where it began to.
+    case loopback(wish: UInt16?)
     /// Keep this connection open: its end is the server's.
     case watch
 
@@ -59,7 +59,7 @@ package enum NameOrder: Equatable, Sendable {
         case .load(let id): "\(Self.version) load \(id)"
         case .drop(let id): "\(Self.version) drop \(id)"
         case .reload: "\(Self.version) reload"
-        case .loopback: "\(Self.version) loopback"
+        case .loopback(let wish): "\(Self.version) loopback" + (wish.map { " \($0)" } ?? "")
         case .watch: "\(Self.version) watch"
         }
     }
@@ -72,7 +72,10 @@ package enum NameOrder: Equatable, Sendable {
         case ("load", 3): self = .load(words[2])
         case ("drop", 3): self = .drop(words[2])
         case ("reload", 2): self = .reload
-        case ("loopback", 2): self = .loopback
+        case ("loopback", 2): self = .loopback(wish: nil)
+        case ("loopback", 3):
+            guard let wish = UInt16(words[2]) else { return nil }
+            self = .loopback(wish: wish)
         case ("watch", 2): self = .watch
         default: return nil
         }

@@ -15,6 +15,8 @@ package final class NameServer {
         case upstream(exchange: UInt64)
         case loopback
         case relay(LoopbackRelay)
+        case loopbackDatagrams
+        case flow(LoopbackFlow)
     }
 
     final class OwnedSocket {
@@ -44,7 +46,7 @@ package final class NameServer {
         static let turn = 16
     }
 
-    private static let tickMilliseconds: Int32 = 100
+    private static let (tickMilliseconds, longTickMilliseconds): (Int32, Int32) = (100, 5_000)
     /// Without containers the process stays for a while: the next one spares its start.
     private static let idleNanoseconds: Int64 = 10_000_000_000
 
@@ -60,7 +62,7 @@ package final class NameServer {
     var nextExchange: UInt64 = 1
     var streamCount = 0
     /// Where published ports of `::1` lead, once somebody asked for that.
-    var loopback: OwnedSocket?
+    var loopback: LoopbackSockets?
     var relayCount = 0
     var hostServers: HostServers
     /// Servers that lately did not answer, and until when that counts.
@@ -88,13 +90,19 @@ package final class NameServer {
             try watch(listener.number, .orders)
         } catch { throw NameServiceError("serve names", error) }
         reload()
-        var lastLook: Int64 = 0
+        var (lastLook, lastLongLook): (Int64, Int64) = (0, 0)
         while !isOver() {
             let isWaiting = !exchanges.isEmpty || streamCount > 0 || table.isEmpty
+            let hasFlows = loopback?.flows.isEmpty == false
             do throws(SyscallError) {
-                for event in try epoll.wait(timeoutMilliseconds: isWaiting ? Self.tickMilliseconds : nil) { take(event) }
+                let patience = isWaiting ? Self.tickMilliseconds : hasFlows ? Self.longTickMilliseconds : nil
+                for event in try epoll.wait(timeoutMilliseconds: patience) { take(event) }
             } catch { throw NameServiceError("serve names", error) }
             let now = monotonicNanoseconds()
+            if hasFlows && now - lastLongLook >= Int64(Self.longTickMilliseconds) * 1_000_000 {
+                lastLongLook = now
+                endIdleFlows(now)
+            }
             if isWaiting && now - lastLook >= Int64(Self.tickMilliseconds) * 500_000 {
                 lastLook = now
                 endWhatIsLate(now)
@@ -147,6 +155,8 @@ package final class NameServer {
         case .upstream(let exchange): hear(exchange, event.token, event.readiness)
         case .loopback: acceptLoopback()
         case .relay(let relay): serve(relay)
+        case .loopbackDatagrams: takeLoopbackDatagrams()
+        case .flow(let flow): serve(flow)
         case nil: break
         }
     }
@@ -180,7 +190,7 @@ package final class NameServer {
         guard let order = NameOrder(text) else { return "no order that is known here: \(text)" }
         switch order {
         case .watch: return NameOrder.done
-        case .loopback: return NameOrder.answer(port: openLoopback())
+        case .loopback(let wish): return NameOrder.answer(port: openLoopback(wish: wish))
         case .drop(let container):
             drop(container)
             return NameOrder.done

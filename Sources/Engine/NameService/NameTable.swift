@@ -25,7 +25,14 @@ struct NameTable: Sendable {
         var turn = 0
     }
 
+    /// A port of `::1`.
+    private struct LoopbackPlace: Hashable {
+        let isStream: Bool
+        let port: UInt16
+    }
+
     private var entries: [String: NameEntry] = [:]
+    private var loopbackPorts: [LoopbackPlace: NameEntry.LoopbackPort] = [:]
     private var networks: [String: Network] = [:]
 
     var isEmpty: Bool { entries.isEmpty }
@@ -36,6 +43,7 @@ struct NameTable: Sendable {
     mutating func insert(_ entry: NameEntry, of container: String) {
         remove(container)
         entries[container] = entry
+        for port in entry.loopbackPorts { loopbackPorts[LoopbackPlace(isStream: port.isStream, port: port.hostPort)] = port }
         for membership in entry.memberships {
             var network = networks[membership.network] ?? Network()
             let holder = Holder(container: container, addresses: membership.addresses)
@@ -49,6 +57,10 @@ struct NameTable: Sendable {
 
     mutating func remove(_ container: String) {
         guard let entry = entries.removeValue(forKey: container) else { return }
+        for port in entry.loopbackPorts {
+            let place = LoopbackPlace(isStream: port.isStream, port: port.hostPort)
+            if loopbackPorts[place] == port { loopbackPorts[place] = nil }
+        }
         for membership in entry.memberships {
             guard var network = networks[membership.network] else { continue }
             for name in Set(membership.names.compactMap { DomainName($0) }) {
@@ -58,6 +70,11 @@ struct NameTable: Sendable {
             for address in membership.addresses { network.names[address] = nil }
             networks[membership.network] = network.holders.isEmpty ? nil : network
         }
+    }
+
+    /// Where a port of `::1` leads; nil to the same port of 127.0.0.1.
+    func loopbackPort(_ port: UInt16, isStream: Bool) -> NameEntry.LoopbackPort? {
+        loopbackPorts[LoopbackPlace(isStream: isStream, port: port)]
     }
 
     /// What a container is told: of its own networks only.

@@ -1,3 +1,4 @@
+internal import LinuxSyscalls
 internal import Netlink
 internal import Synchronization
 
@@ -8,6 +9,8 @@ package final class Firewall: Sendable {
         var elements = FirewallElements()
         /// Whether `replace` has made our tables.
         var isMade = false
+        /// Whether the kernel keeps others from changing them, as far as is known: before Linux 6.9 it does not.
+        var ownsTables: Bool
     }
 
     private let state: Mutex<State>
@@ -16,10 +19,12 @@ package final class Firewall: Sendable {
     package let name: String
 
     /// In the network namespace of the calling thread.
-    /// - Parameter name: of both tables.
-    package init(name: String) throws(NetworkingError) {
+    /// - Parameters:
+    ///   - name: of both tables.
+    ///   - ownsTables: false leaves them open to others' changes, as an older kernel does.
+    package init(name: String, ownsTables: Bool = true) throws(NetworkingError) {
         self.name = name
-        state = Mutex(State(rules: FirewallRules(name: name)))
+        state = Mutex(State(rules: FirewallRules(name: name), ownsTables: ownsTables))
         do throws(NetlinkError) { socket = try FirewallSocket() } catch { throw NetworkingError(error) }
     }
 
@@ -55,7 +60,7 @@ package final class Firewall: Sendable {
         return isMade
     }
 
-    /// Leads connections to published ports of `::1` to a port of that address.
+    /// Leads what is sent to published ports of `::1` to one port of that address.
     package func leadLoopback(to port: UInt16) throws(NetworkingError) {
         try change { state throws(NetworkingError) in
             guard state.rules.loopbackPort != port else { return }
@@ -109,12 +114,27 @@ package final class Firewall: Sendable {
     }
 
     private func rebuild(_ state: inout State) throws(NetworkingError) {
-        var changes = FirewallTransaction()
-        state.rules.make(in: &changes)
-        for (set, elements) in state.elements.bySet {
-            changes.addElements(Array(elements), to: set.rawValue, in: set.isOfBridgeTable ? state.rules.frames : state.rules.packets)
+        func rebuild(isOwned: Bool) throws(NetlinkError) {
+            var changes = FirewallTransaction()
+            state.rules.make(in: &changes, isOwned: isOwned)
+            for (set, elements) in state.elements.bySet {
+                let table = set.isOfBridgeTable ? state.rules.frames : state.rules.packets
+                changes.addElements(Array(elements), to: set.rawValue, in: table)
+            }
+            try changes.commit(through: socket, doing: "make the firewall")
         }
-        do throws(NetlinkError) { try changes.commit(through: socket, doing: "make the firewall") } catch { throw NetworkingError(error) }
+        do throws(NetlinkError) {
+            do throws(NetlinkError) { try rebuild(isOwned: state.ownsTables) } catch {
+                guard state.ownsTables, Self.isUnknownToTheKernel(error) else { throw error }
+                try rebuild(isOwned: false)
+                state.ownsTables = false
+            }
+        } catch { throw NetworkingError(error) }
         state.isMade = true
+    }
+
+    private static func isUnknownToTheKernel(_ error: NetlinkError) -> Bool {
+        let (invalid, unsupported): (Int32, Int32) = (22, 95)  // EINVAL, EOPNOTSUPP
+        return [invalid, unsupported].contains(error.cause?.errno)
     }
 }

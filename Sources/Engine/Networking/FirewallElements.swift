@@ -148,7 +148,11 @@ struct FirewallElements: Equatable, Sendable {
         let isV4 = port.containerAddress.family == .v4
         let transport: [UInt8] = [port.transport.number, 0, 0, 0]
         let value = port.containerAddress.bytes + padded(port.containerPort)
-        if let address = port.hostAddress {
+        if isV4, let address = port.hostAddress, address.family == .v6 {
+            // Of `::1` alone, where somebody listens who goes on by IPv4: what is mapped to is for who reads it.
+            let mapped = [UInt8](repeating: 0, count: 10) + [0xff, 0xff] + value
+            insert(transport + address.bytes + padded(port.hostPort), value: mapped, into: .portsV6)
+        } else if let address = port.hostAddress {
             insert(transport + address.bytes + padded(port.hostPort), value: value, into: isV4 ? .portsV4 : .portsV6)
         } else {
             insert(transport + padded(port.hostPort), value: value, into: isV4 ? .anyPortsV4 : .anyPortsV6)

@@ -7,13 +7,14 @@ struct FirewallRules: Sendable {
     /// Whether packets from one card to another are dropped: where it was us who made the host forward.
     var dropsForeignForwarding = false
 
-    /// The port of `::1` to which connections to published ports of that address are led; 0 for none.
+    /// The port of `::1` to which everything is led that is sent to published ports of that address; 0 for none.
     var loopbackPort: UInt16 = 0
 
     private static let (priorityRaw, priorityDestination, priorityFilter, prioritySource): (Int32, Int32, Int32, Int32) = (
         -300, -100, 0, 100
     )
     private static let (localAddress, destinationChanged, establishedOrRelated): ([UInt8], UInt32, UInt32) = ([2, 0, 0, 0], 0x20, 0x6)
+    private static let loopbackV6 = [UInt8](repeating: 0, count: 15) + [1]
     private static let isV4: [FirewallExpression] = [.load(.family, into: 0), .equal(0, [2])]
     private static let isV6: [FirewallExpression] = [.load(.family, into: 0), .equal(0, [10])]
 
@@ -23,12 +24,17 @@ struct FirewallRules: Sendable {
     }
 
     /// Adds both tables, empty of elements.
-    func make(in changes: inout FirewallTransaction) {
+    /// - Parameter isOwned: nobody else may change them.
+    func make(in changes: inout FirewallTransaction, isOwned: Bool) {
         for table in [packets, frames] {
             // Whatever is there by this name goes away within the same transaction: it is never open in between.
-            changes.makeTable(table)
-            changes.deleteTable(table)
-            changes.makeTable(table)
+            if isOwned {
+                changes.destroyTable(table)
+            } else {
+                changes.makeTable(table)
+                changes.deleteTable(table)
+            }
+            changes.makeTable(table, isOwned: isOwned)
         }
         for set in FirewallSetName.allCases { changes.makeSet(set.definition, in: set.isOfBridgeTable ? frames : packets) }
         makeGuard(&changes)
@@ -74,21 +80,30 @@ struct FirewallRules: Sendable {
         add("publish", publish, &changes)
         let toThisHost: [FirewallExpression] = [.loadDestinationKind(into: 0), .equal(0, Self.localAddress), .verdict(.jump("publish"))]
         add("arriving", [toThisHost], hook: FirewallHook(.nat, .prerouting, priority: Self.priorityDestination), &changes)
-        add("local", loopbackV6 + [toThisHost], hook: FirewallHook(.nat, .output, priority: Self.priorityDestination), &changes)
+        makeLoopback(&changes)
+        let toLoopback: [FirewallExpression] =
+            Self.isV6 + [
+                .loadBytes(.network, offset: 24, count: 16, into: 0), .equal(0, Self.loopbackV6), .verdict(.jump("loopback")),
+            ]
+        add("local", [toLoopback, toThisHost], hook: FirewallHook(.nat, .output, priority: Self.priorityDestination), &changes)
     }
 
-    /// From `::1` the kernel leads nowhere but back to it: there somebody listens who goes on by IPv4.
-    private var loopbackV6: [[FirewallExpression]] {
-        guard loopbackPort != 0 else { return [] }
-        let address = [UInt8](repeating: 0, count: 15) + [1]
-        return [
-            Self.isV6 + [
-                .loadBytes(.network, offset: 24, count: 16, into: 0), .equal(0, address), .load(.transport, into: 0),
-                .equal(0, [TransportProtocol.tcp.number]), .loadBytes(.transport, offset: 2, count: 2, into: 1),
-                .translate(map: FirewallSetName.anyPortsV4.rawValue, key: 0, into: 4), .constant(address, into: 0),
-                .constant([UInt8(loopbackPort >> 8), UInt8(loopbackPort & 0xff)], into: 4), .destination(.v6, address: 0, port: 4),
-            ]
+    /// From `::1` the kernel leads nowhere but back to it: there somebody listens who goes on from the host's other addresses.
+    private func makeLoopback(_ changes: inout FirewallTransaction) {
+        let onwards: [FirewallExpression] = [
+            .constant(Self.loopbackV6, into: 0), .constant([UInt8(loopbackPort >> 8), UInt8(loopbackPort & 0xff)], into: 4),
+            .destination(.v6, address: 0, port: 4),
         ]
+        let transport: FirewallExpression = .load(.transport, into: 0)
+        func port(_ register: UInt32) -> FirewallExpression { .loadBytes(.transport, offset: 2, count: 2, into: register) }
+        func isIn(_ map: FirewallSetName) -> FirewallExpression { .translate(map: map.rawValue, key: 0, into: 8) }
+        let rules: [[FirewallExpression]] = [
+            [transport, .equal(0, [TransportProtocol.sctp.number]), .verdict(.leave)],
+            [transport, .loadBytes(.network, offset: 24, count: 16, into: 1), port(5), isIn(.portsV6)] + onwards,
+            [transport, port(1), isIn(.anyPortsV4)] + onwards,
+            [transport, port(1), isIn(.anyPortsV6)] + onwards,
+        ]
+        add("loopback", loopbackPort == 0 ? [] : rules, &changes)
     }
 
     private func makeForwarding(_ changes: inout FirewallTransaction) {

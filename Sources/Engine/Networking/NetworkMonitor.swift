@@ -41,6 +41,10 @@ package enum NetworkMonitor {
         for _ in 0..<burstReads {
             let changes = try watch.next(timeoutMilliseconds: timeout, besides: firewall.port)
             if changes.isEmpty && timeout != nil { break }
+            // At once as well as at the end: while the rules are away, nothing keeps packets from where they do not belong.
+            if timeout == nil && changes.contains(where: { [.table(firewall.name), .missed].contains($0) }) {
+                do throws(NetworkingError) { _ = try firewall.restore() } catch { report("restore the firewall: \(error)") }
+            }
             for change in changes {
                 switch change {
                 case .table(let name): tables.insert(name)

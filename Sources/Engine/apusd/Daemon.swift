@@ -112,6 +112,7 @@ struct Daemon: Sendable {
             exceptions: options.proxyExceptions ?? variable("NO_PROXY"))
         if let file = options.resolverFile { configuration.resolverFile = file }
         configuration.hasDefaultBridge = options.hasDefaultBridge
+        configuration.ownsFirewall = options.ownsFirewall
         configuration.defaultLog.type = options.logDriver
         configuration.defaultLog.config = options.logOptions
         do throws(EngineError) { try configuration.checkDefaultLog() } catch {

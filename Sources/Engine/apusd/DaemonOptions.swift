@@ -31,6 +31,8 @@ struct DaemonOptions: Equatable, Sendable {
     var logDriver = ""
     var logOptions: [String: String] = [:]
     var hasDefaultBridge = true
+    /// Whether the kernel shall keep others from changing the firewall's tables.
+    var ownsFirewall = true
     var runtimes: [String: FilePath] = [:]
     var defaultRuntime = "apus"
     var insecureRegistries: [String] = []
@@ -100,6 +102,9 @@ struct DaemonOptions: Equatable, Sendable {
         case "--bridge", "-b":
             guard value == "none" else { throw UsageError("--bridge takes none: a bridge of one's own is not implemented yet") }
             hasDefaultBridge = false
+        case "--firewall":
+            guard ["owned", "shared"].contains(value) else { throw UsageError("--firewall takes owned or shared, not '\(value)'") }
+            ownsFirewall = value == "owned"
         case "--runtime", "--add-runtime": try addRuntime(value)
         case "--default-runtime": defaultRuntime = value
         case "--insecure-registry": insecureRegistries.append(value)
@@ -180,6 +185,8 @@ struct DaemonOptions: Equatable, Sendable {
               --log-driver NAME         Where the output goes of containers that name no driver (default json-file)
               --log-opt NAME=VALUE      An option of that driver, as of docker run; may be repeated
           -b, --bridge none             Without the default network: containers that name none get no network
+              --firewall owned|shared   Whether others may change the daemon's tables of nftables while it lives: owned is not,
+                                        from Linux 6.9 on (default owned)
           -D, --debug                   As --log-level debug
               --runtime NAME=PATH       A further low-level runtime; may be repeated
               --default-runtime NAME    The runtime of containers that name none (default apus)

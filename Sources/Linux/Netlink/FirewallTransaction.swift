@@ -91,8 +91,19 @@ package struct FirewallTransaction: Sendable {
     package var isEmpty: Bool { count == 0 }
 
     /// Makes a table where it is missing.
-    package mutating func makeTable(_ table: FirewallTable) {
-        append(0, table.family.rawValue, flags: Self.create) { $0.appendAttribute(1, text: table.name) }
+    /// - Parameter isOwned: nobody but the socket that this is committed through can change it, or take it away, until the socket is closed;
+    ///   then it stays as it is, and is anybody's (Linux 6.9, NFT_TABLE_F_OWNER and _PERSIST).
+    package mutating func makeTable(_ table: FirewallTable, isOwned: Bool = false) {
+        let ownedAndPersistent: UInt32 = 0x2 | 0x4
+        append(0, table.family.rawValue, flags: Self.create) { writer in
+            writer.appendAttribute(1, text: table.name)
+            if isOwned { writer.appendAttribute(2, bigEndian: ownedAndPersistent) }
+        }
+    }
+
+    /// Takes a table away with all that is in it, where it is there (Linux 6.3).
+    package mutating func destroyTable(_ table: FirewallTable) {
+        append(26, table.family.rawValue) { $0.appendAttribute(1, text: table.name) }
     }
 
     /// Takes a table away with all that is in it.
@@ -181,32 +192,19 @@ package struct FirewallTransaction: Sendable {
         var inner = MessageWriter()
         body(&inner)
         count += 1
-        Self.appendMessage(
-            to: &writer, type: Self.tablesSubsystem << 8 | type, flags: Self.request | Self.acknowledge | flags, sequence: count,
+        writer.appendNetfilterMessage(
+            type: Self.tablesSubsystem << 8 | type, flags: Self.request | Self.acknowledge | flags, sequence: count,
             family: family, resource: 0, body: inner.bytes)
-    }
-
-    private static func appendMessage(
-        to writer: inout MessageWriter, type: UInt16, flags: UInt16, sequence: UInt32, family: UInt8, resource: UInt16, body: [UInt8]
-    ) {
-        writer.append(UInt32(20 + body.count))
-        writer.append(type)
-        writer.append(flags)
-        writer.append(sequence)
-        writer.append(UInt32(0))
-        // struct nfgenmsg
-        writer.append(contentsOf: [family, 0, UInt8(resource >> 8), UInt8(resource & 0xff)])
-        writer.append(contentsOf: body)
     }
 
     /// Everything between the beginning and the end of a batch.
     private var batch: [UInt8] {
         var whole = MessageWriter()
         let (begin, end): (UInt16, UInt16) = (0x10, 0x11)
-        Self.appendMessage(to: &whole, type: begin, flags: Self.request, sequence: 0, family: 0, resource: Self.tablesSubsystem, body: [])
+        whole.appendNetfilterMessage(type: begin, flags: Self.request, sequence: 0, family: 0, resource: Self.tablesSubsystem, body: [])
         whole.append(contentsOf: writer.bytes)
-        Self.appendMessage(
-            to: &whole, type: end, flags: Self.request, sequence: count + 1, family: 0, resource: Self.tablesSubsystem, body: [])
+        whole.appendNetfilterMessage(
+            type: end, flags: Self.request, sequence: count + 1, family: 0, resource: Self.tablesSubsystem, body: [])
         return whole.bytes
     }
 
@@ -224,22 +222,37 @@ package struct FirewallTransaction: Sendable {
             try forceSendBuffer(of: socket.socket, bytes: Int32(clamping: bytes.count * 2 + 65_536))
             try forceReceiveBuffer(of: socket.socket, bytes: Int32(clamping: Int(count) * 2048 + 65_536))
             try writeAll(bytes, to: socket.socket.number, subject: "NETLINK_NETFILTER")
-            answers = try Self.answers(socket.socket.number)
+            answers = try socket.answers()
         } catch { throw NetlinkError(code: .transport, doing: doing, cause: error) }
         if let refusal = answers.lazy.compactMap({ $0.refusal(doing: doing) }).first { throw refusal }
         guard answers.count >= Int(count) else { throw NetlinkError(code: .malformedAnswer, doing: doing, cause: nil) }
     }
+}
 
+extension FirewallSocket {
     /// The kernel has answered every message before the write returned: what is there now is all.
-    private static func answers(_ socket: Int32) throws(SyscallError) -> [RouteMessage] {
+    func answers() throws(SyscallError) -> [RouteMessage] {
         var found: [RouteMessage] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
-        while case .bytes(let count) = try readAvailable(socket, into: &buffer) {
+        while case .bytes(let count) = try readAvailable(socket.number, into: &buffer) {
             guard let messages = RouteMessage.all(in: buffer[..<count]) else {
                 throw SyscallError("read", "NETLINK_NETFILTER", errno: EPROTO)
             }
             found += messages
         }
         return found
+    }
+}
+
+extension MessageWriter {
+    /// A whole message of nfnetlink: header, struct nfgenmsg, attributes.
+    mutating func appendNetfilterMessage(type: UInt16, flags: UInt16, sequence: UInt32, family: UInt8, resource: UInt16, body: [UInt8]) {
+        append(UInt32(20 + body.count))
+        append(type)
+        append(flags)
+        append(sequence)
+        append(UInt32(0))
+        append(contentsOf: [family, 0, UInt8(resource >> 8), UInt8(resource & 0xff)])
+        append(contentsOf: body)
     }
 }

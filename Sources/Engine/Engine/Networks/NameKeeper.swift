@@ -13,6 +13,8 @@ final class NameKeeper: Sendable {
         var connection: OrderConnection?
         /// Told where published ports of `::1` lead, by each server that begins.
         var tellLoopback: (@Sendable (UInt16) -> Void)?
+        /// Where they led last.
+        var loopbackPort: UInt16?
     }
 
     /// How long the server may take for one order, and its executable to leave it behind.
@@ -123,9 +125,13 @@ final class NameKeeper: Sendable {
                     connection = known
                 } else {
                     connection = try connect()
-                    let said = try connection.ask(.loopback, timeoutMilliseconds: Self.orderTimeoutMilliseconds)
+                    let said = try connection.ask(
+                        .loopback(wish: state.loopbackPort), timeoutMilliseconds: Self.orderTimeoutMilliseconds)
                     // Without that address of the host there is nothing to lead.
-                    if let port = NameOrder.port(in: said) { state.tellLoopback?(port) }
+                    if let port = NameOrder.port(in: said) {
+                        state.loopbackPort = port
+                        state.tellLoopback?(port)
+                    }
                 }
                 state.connection = connection
                 answer = try connection.ask(order, timeoutMilliseconds: Self.orderTimeoutMilliseconds)

@@ -14,7 +14,7 @@ extension Networks {
     /// What the server of names is told; nil for a container that has nothing to do with it.
     func nameEntry(_ attachment: NetworkAttachment, of id: ContainerID) -> NameEntry? {
         let endpoints = attachment.endpoints.byPrecedence.filter { isUserNetwork(id: $0.networkID) }
-        let hasPorts = attachment.ports?.contains { $0.transport == .tcp } == true
+        let hasPorts = attachment.ports?.contains { $0.transport != .sctp } == true
         guard !endpoints.isEmpty || hasPorts else { return nil }
         var entry = NameEntry(
             namespace: endpoints.isEmpty ? "" : namespace(of: id).path.string,
@@ -23,6 +23,7 @@ extension Networks {
                     network: endpoint.networkID, networkName: endpoint.networkName, names: endpoint.dnsNames,
                     addresses: endpoint.interfaceAddresses.map(\.address), links: endpoint.links ?? [:])
             })
+        entry.loopbackPorts = attachment.loopbackPorts
         entry.servers = (attachment.nameServers ?? []).compactMap { IPAddress($0) }
         // An internal network leads nowhere, and so do questions from there.
         entry.asksHost = attachment.endpoints.contains { !$0.isInternal }

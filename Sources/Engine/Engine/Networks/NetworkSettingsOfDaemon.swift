@@ -8,11 +8,13 @@ struct NetworkSettingsOfDaemon: Sendable {
     /// daemons on one host do not share them.
     let instance: String
     let hasDefaultBridge: Bool
+    let ownsFirewall: Bool
     private let execRoot: FilePath
 
     init(_ configuration: EngineConfiguration) {
         execRoot = configuration.execRoot
         hasDefaultBridge = configuration.hasDefaultBridge
+        ownsFirewall = configuration.ownsFirewall
         instance = configuration.execRoot == "/run/apus" ? "apus" : "apus-\(Self.digits(of: configuration.execRoot.string))"
     }
 

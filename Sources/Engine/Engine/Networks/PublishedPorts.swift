@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import LinuxSyscalls
+internal import NameService
 internal import Networking
 internal import SystemPackage
 
@@ -127,7 +128,8 @@ struct PortTable: Sendable {
     {
         let addresses: [IPAddress]
         if let asked = request.hostAddress {
-            guard families.contains(asked.family) else {
+            // To `::1` the server goes on by whatever family the container has.
+            guard families.contains(asked.family) || asked == .loopbackV6 && families.contains(.v4) else {
                 throw EngineError(
                     .invalidParameter,
                     "cannot publish port \(request.containerPort)/\(request.transport.rawValue) on \(asked): the container has no "
@@ -200,14 +202,34 @@ extension NetworkAttachment {
             \.0)
     }
 
+    /// The container's address that a port published on an address of the host leads to.
+    private func publishedAddress(for host: IPAddress) -> IPAddress? {
+        func address(_ family: KeyPath<EndpointRecord, EndpointAddress>) -> IPAddress? {
+            endpoints.publishingEndpoint(family).flatMap { IPAddress($0[keyPath: family].address) }
+        }
+        if host.family == .v4 { return address(\.ipv4) }
+        return address(\.ipv6) ?? (host == .loopbackV6 ? address(\.ipv4) : nil)
+    }
+
+    /// Ports that lead from `::1` elsewhere than to the same port of 127.0.0.1: those of that address alone, and of IPv6 alone.
+    var loopbackPorts: [NameEntry.LoopbackPort] {
+        let ports = ports ?? []
+        let everywhere = Set(ports.filter { $0.hostAddress == "0.0.0.0" }.map { [$0.transport.rawValue, String($0.hostPort)] })
+        return ports.compactMap { port in
+            guard port.transport != .sctp, let host = IPAddress(port.hostAddress), host == .loopbackV6 || host == IPAddress(.v6, bits: 0),
+                host == .loopbackV6 || !everywhere.contains([port.transport.rawValue, String(port.hostPort)]),
+                let inside = publishedAddress(for: host)
+            else { return nil }
+            return NameEntry.LoopbackPort(
+                isStream: port.transport == .tcp, hostPort: port.hostPort, address: inside, containerPort: port.containerPort)
+        }
+    }
+
     /// What the firewall must know of the published ports.
     var firewallPorts: [FirewallPort] {
         (ports ?? []).compactMap { port in
             guard let host = IPAddress(port.hostAddress) else { return nil }
-            let family = host.family == .v4 ? \EndpointRecord.ipv4 : \EndpointRecord.ipv6
-            guard let endpoint = endpoints.publishingEndpoint(family), let inside = IPAddress(endpoint[keyPath: family].address) else {
-                return nil
-            }
+            guard let inside = publishedAddress(for: host) else { return nil }
             return FirewallPort(
                 transport: port.transport, hostAddress: host.isUnspecified ? nil : host, hostPort: port.hostPort, containerAddress: inside,
                 containerPort: port.containerPort)
