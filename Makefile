@@ -26,7 +26,7 @@ PYTEST      = $(PYTHON) -m pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-demo deps-test deps-bench deps-vm swift-core build build-tests demo test test-unit test-system lint format bench \
-        weakened failpoints nightly fuzz conformance cgroup2 install uninstall clean
+        weakened failpoints nightly fuzz conformance cgroup2 power-cuts install uninstall clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,8 @@ fuzz: deps ## Give the readers of outside bytes inputs for SECONDS=n (60) each, 
 nightly: build-tests ## What takes hours: ten thousand races each, a kill at every system call
 	APUS_RACES=10000 APUS_KILLS=all $(PYTEST) Tests/Conformance/test_races.py Tests/Conformance/test_leftovers.py
 	APUS_CONNECTS=1000 $(PYTEST) Tests/API/test_ports.py -k many_times
+	APUS_PULL_KILLS=100 $(PYTEST) Tests/API/test_registry_faults.py -k r10
+	$(MAKE) power-cuts CUTS=50
 	$(PYTEST) Tests/Peers
 
 conformance: $(if $(RUNTIME),deps-test,build deps-test) ## Show runtime-spec's MUSTs of RUNTIME=path (ours, runc, crun) as TAP
@@ -93,6 +95,10 @@ bench: deps-bench build ## Compare with runc, crun and dockerd, side by side
 
 cgroup2: deps-vm build-tests ## Run kernel and conformance tests on a pure cgroup v2 machine
 	@scripts/run-cgroup2-tests
+	$(PYTHON) Tests/PowerCut/power_cut.py 5
+
+power-cuts: deps-vm build ## Cut a virtual machine's power CUTS=n (5) times in pulls, loads and commits, and look what is there
+	$(PYTHON) Tests/PowerCut/power_cut.py $(or $(CUTS),5)
 
 install: build ## Install to DESTDIR and PREFIX (/usr/local)
 	install -d $(BINDIR)
