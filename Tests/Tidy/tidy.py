@@ -29,7 +29,7 @@ ESSENTIALS_ONLY = {"EngineAPI", "EngineClient", "apus"}
 # The files of a module in which the C libraries that it owns are called, one for each.
 BINDINGS = {
     "Seccomp": {"Libseccomp.swift"}, "Archive": {"LibArchive.swift", "Libisal.swift", "Libzstd.swift"},
-    "ContentStore": {"Libcrypto.swift"}, "ShimCore": {"Libzstd.swift"}, "Registry": {"Libcurl.swift"}, "apus": {"Terminal.swift"},
+    "ContentStore": {"Libcrypto.swift"}, "ShimCore": {"Libzstd.swift"}, "Registry": {"Libcurl.swift"}, "apus": {"Terminal.swift", "HelperProcess.swift"},
 }
 BANNED_NAMES = re.compile(r"(?<![A-Za-z])[A-Za-z]*(Utils|Utilities|Helpers?|Common|Extras|Manager)(?![a-z])")
 BANNED_WORDS = [

@@ -31,6 +31,11 @@ extension Client {
         try await document(SystemInfo.self, EngineRequest("GET", "/info"))
     }
 
+    /// `POST /system/check`.
+    public func checkSystem(_ request: SystemCheckRequest) async throws -> SystemCheckReport {
+        try await document(SystemCheckReport.self, EngineRequest("POST", "/system/check", body: try EngineJSON.encode(request)))
+    }
+
     /// `GET /system/df`.
     public func diskUsage() async throws -> SystemDiskUsage {
         try await document(SystemDiskUsage.self, EngineRequest("GET", "/system/df"))

@@ -22,6 +22,11 @@ extension EngineRoutes {
             Route(.GET, "/version") { _ in try .document(engine.version()) },
             Route(.GET, "/info") { request in try .document(try await engine.info(), for: request) },
             Route(.GET, "/events", listen),
+            // Ours.
+            Route(.POST, "/system/check") { request in
+                try .document(
+                    try await engine.checkSystem(try request.optionalDocument(SystemCheckRequest.self) ?? SystemCheckRequest()))
+            },
             Route(.GET, "/system/df") { request in
                 try .document(try await engine.diskUsage(of: request.query.all("type")), for: request)
             },

@@ -6,6 +6,28 @@ extension EngineRoutes {
     var images: [Route] {
         [
             Route(.GET, "/images/json", listImages),
+            Route(.GET, "/images/search") { request in
+                let query = request.query
+                return try .document(
+                    try await engine.searchImages(
+                        query["term"], limit: try query.number("limit"), filters: try query.filters(),
+                        credentials: Self.credentials(of: request)))
+            },
+            Route(.GET, "/distribution/{*}/json") { request in
+                try .document(try await engine.inspectDistribution(request.name, credentials: Self.credentials(of: request)))
+            },
+            // Ours: what clients of manifests need of a registry that the daemon reaches.
+            Route(.GET, "/distribution/{*}/manifest") { request in
+                let found = try await engine.registryManifest(request.name, credentials: Self.credentials(of: request))
+                return .whole(.ok, ["Content-Type": found.mediaType, "Docker-Content-Digest": found.digest], found.bytes)
+            },
+            Route(.PUT, "/distribution/{*}/manifest") { request in
+                let from = request.query["from"]
+                var answer = StoredManifest()
+                answer.digest = try await engine.storeRegistryManifest(
+                    request.name, request.body, from: from.isEmpty ? nil : from, credentials: Self.credentials(of: request))
+                return try .document(answer, status: .created)
+            },
             Route(.POST, "/images/create", takesStream: true, createImage),
             Route(.POST, "/images/load", takesStream: true, loadImages),
             Route(.POST, "/commit", commit),

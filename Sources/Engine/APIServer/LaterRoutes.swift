@@ -33,8 +33,6 @@ package enum LaterRoutes {
 
     private static let table: [(subject: String, paths: String)] = [
         ("image builds", "/build /build/cancel /session /grpc"),
-        ("image searches", "/images/search"),
-        ("registry queries", "/distribution/{*}/json"),
         ("copies by POST", "/containers/{}/copy"),
         ("attachments by websocket", "/containers/{}/attach/ws"),
         ("checkpoints", "/containers/{}/checkpoints /containers/{}/checkpoints/{}"),

@@ -42,6 +42,7 @@ package final class ContainerEngine: Sendable {
         let parts = try await BlockingWork.run { () throws(EngineError) in try Parts(opening: configuration, logger: logger) }
         state.withLock { $0 = parts }
         try await Restoration(parts: parts, logger: logger).run()
+        try await BlockingWork.run { () throws(EngineError) in parts.services.reserve.fill() }
     }
 
     /// Lets go of everything: no container is touched.
@@ -73,6 +74,11 @@ package final class ContainerEngine: Sendable {
         return try await body()
     }
 
+    /// Removes something; on a full disk, with the room that is kept for that.
+    func removing<Result>(_ body: () async throws(EngineError) -> Result) async throws(EngineError) -> Result {
+        try await parts().services.reserve.withRoom(body)
+    }
+
     func container(_ word: String) throws(EngineError) -> Container { try parts().services.index.find(word) }
 }
 
@@ -84,13 +90,16 @@ extension ContainerEngine.Parts {
             try makeDirectories(configuration.execRoot.appending("bundles"), mode: 0o711)
             try makeDirectories(configuration.execRoot.appending("netns"), mode: 0o711)
         } catch { throw .system("open the data root", error) }
+        let reserve = DiskReserve(in: configuration.dataRoot, logger: logger)
+        // A daemon begins on a full disk, too.
+        reserve.giveUpIfScarce()
         lock = try DataRootLock(configuration.dataRoot)
         identity = try EngineIdentity.load(configuration.dataRoot)
         host = try HostInformation()
         do throws(RecordsError) {
             records = try RecordStore(openingAt: configuration.dataRoot.appending("engine.sqlite").string)
         } catch { throw .system("open the data root", error) }
-        var settings = LibrarySettings(dataRoot: configuration.dataRoot)
+        var settings = LibrarySettings(configuration)
         settings.signaturePolicy = configuration.signaturePolicy
         let images = ImageLibrary(
             settings: settings,
@@ -125,7 +134,8 @@ extension ContainerEngine.Parts {
         services = ContainerServices(
             configuration: configuration, records: records.containers, images: images, volumes: volumes, reactor: reactor,
             launcher: ShimLauncher(shimPath: configuration.shimPath, execRoot: configuration.execRoot), watcher: watcher,
-            index: ContainerIndex(), events: events, networks: networks, facts: host.facts, halt: Halt(), logger: logger)
+            index: ContainerIndex(), events: events, networks: networks, facts: host.facts, halt: Halt(), reserve: reserve,
+            logger: logger)
     }
 }
 

@@ -64,7 +64,8 @@ extension ContainerEngine {
     /// - Parameter link: only a link of the legacy bridge, which is refused.
     package func removeContainer(_ name: String, force: Bool, volumes: Bool, link: Bool) async throws(EngineError) {
         if link { throw Refusal.notYet("removing a link") }
-        try await container(name).remove(force: force, withVolumes: volumes)
+        let container = try container(name)
+        try await removing { () throws(EngineError) in try await container.remove(force: force, withVolumes: volumes) }
     }
 
     /// Gives a container another name, with or without a leading slash.
@@ -76,7 +77,9 @@ extension ContainerEngine {
     /// - Throws: `.conflict` while another prune is under way.
     package func pruneContainers(_ filters: Filters) async throws(EngineError) -> ContainersPruneResponse {
         let pruning = try ContainerPruning(parts: try parts(), filters: filters)
-        return try await self.pruning(.container) { () throws(EngineError) in try await pruning.run() }
+        return try await self.pruning(.container) { () throws(EngineError) in
+            try await removing { () throws(EngineError) in try await pruning.run() }
+        }
     }
 
     /// Registers a wait before it returns; the result comes later.

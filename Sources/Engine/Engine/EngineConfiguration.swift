@@ -42,6 +42,8 @@ package struct EngineConfiguration: Sendable {
     package var defaultLog = LogConfig()
     /// Where documents of the Container Device Interface lie; a later folder's devices stand before an earlier one's.
     package var cdiFolders: [FilePath] = ["/etc/cdi", "/var/run/cdi"]
+    /// What a layer of an image may cost.
+    package var layerLimits = LayerLimits()
     /// Whether the daemon logs at debug, which `info` tells.
     package var debug = false
 
@@ -56,6 +58,20 @@ package struct EngineConfiguration: Sendable {
         self.netPath = netPath
         self.runtimes = runtimes
         self.defaultRuntime = defaultRuntime
+    }
+
+    /// What a layer of an image may cost; what is nil is as `ArchiveLimits.layer` has it.
+    package struct LayerLimits: Sendable, Equatable {
+        /// Bytes unpacked.
+        package var sizeBytes: Int64?
+        /// Bytes unpacked for each one packed.
+        package var ratio: Int64?
+        /// Files, directories and whiteouts.
+        package var entries: Int?
+        /// Components of a path.
+        package var depth: Int?
+
+        package init() {}
     }
 
     /// The most that one container's log takes of the disk: `fileBytes` times `fileCount`.

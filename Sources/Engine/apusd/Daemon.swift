@@ -98,6 +98,7 @@ struct Daemon: Sendable {
             initPath: executables.find("apus-init") ?? executables.beside("apus-init"),
             netPath: executables.find("apus-net") ?? executables.beside("apus-net"), runtimes: runtimes,
             defaultRuntime: options.defaultRuntime)
+        configuration.layerLimits = options.layerLimits
         configuration.insecureRegistries = options.insecureRegistries
         if !options.cdiFolders.isEmpty { configuration.cdiFolders = options.cdiFolders }
         configuration.certificateFolders =

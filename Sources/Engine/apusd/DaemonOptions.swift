@@ -1,3 +1,4 @@
+internal import Engine
 internal import Logging
 internal import SystemPackage
 
@@ -36,6 +37,7 @@ struct DaemonOptions: Equatable, Sendable {
     var runtimes: [String: FilePath] = [:]
     var defaultRuntime = "apus"
     var insecureRegistries: [String] = []
+    var layerLimits = EngineConfiguration.LayerLimits()
     /// Where certificates of single registries are looked for; empty is where Docker and we have them.
     var certificateFolders: [FilePath] = []
     /// nil is where we have it, if it is there; empty is none.
@@ -108,6 +110,7 @@ struct DaemonOptions: Equatable, Sendable {
         case "--runtime", "--add-runtime": try addRuntime(value)
         case "--default-runtime": defaultRuntime = value
         case "--insecure-registry": insecureRegistries.append(value)
+        case "--layer-limit": try addLayerLimit(value)
         case "--registry-certs": certificateFolders.append(try Self.directory(flag, value))
         case "--registries-conf": registriesFile = value.isEmpty ? "" : try Self.directory(flag, value).string
         case "--signature-policy": signaturePolicy = value.isEmpty ? "" : try Self.directory(flag, value).string
@@ -134,6 +137,20 @@ struct DaemonOptions: Equatable, Sendable {
         let parts = value.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         guard parts.count == 2, !parts[0].isEmpty else { throw UsageError("--log-opt takes NAME=VALUE, not '\(value)'") }
         logOptions[parts[0]] = parts[1]
+    }
+
+    private mutating func addLayerLimit(_ value: String) throws(UsageError) {
+        let parts = value.split(separator: "=", maxSplits: 1).map(String.init)
+        guard parts.count == 2, let number = Int64(parts[1]), number > 0 else {
+            throw UsageError("--layer-limit takes NAME=NUMBER, a number above 0, not '\(value)'")
+        }
+        switch parts[0] {
+        case "size": layerLimits.sizeBytes = number
+        case "ratio": layerLimits.ratio = number
+        case "entries": layerLimits.entries = Int(number)
+        case "depth": layerLimits.depth = Int(number)
+        default: throw UsageError("--layer-limit knows size, ratio, entries and depth, not '\(parts[0])'")
+        }
     }
 
     private mutating func addRuntime(_ value: String) throws(UsageError) {
@@ -191,6 +208,8 @@ struct DaemonOptions: Equatable, Sendable {
               --runtime NAME=PATH       A further low-level runtime; may be repeated
               --default-runtime NAME    The runtime of containers that name none (default apus)
               --insecure-registry HOST  host:port or CIDR of a registry without TLS; may be repeated
+              --layer-limit NAME=NUMBER What a layer of an image may cost: size in bytes unpacked (default 137438953472), ratio
+                                        to its packed size (200), entries (4000000), depth of paths (512); may be repeated
               --registry-certs DIR      Where HOST[:PORT]/*.crt are authorities of a registry, *.cert with *.key client
                                         certificates, and hosts.toml its mirrors; may be repeated (default certs.d of /etc/apus,
                                         /etc/docker, /etc/containerd and /etc/containers)

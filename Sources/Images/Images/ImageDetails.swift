@@ -1,3 +1,4 @@
+package import Archive
 package import CoreTypes
 package import OCISpec
 package import Records
@@ -49,6 +50,9 @@ package struct LibrarySettings: Sendable {
     package var signaturePolicy: String?
     /// nil takes overlayfs where this machine carries one, and copies otherwise.
     package var snapshotBackEnd: SnapshotBackEnd?
+
+    /// What a layer may cost.
+    package var limits = ArchiveLimits.layer
 
     package init(dataRoot: FilePath) { self.dataRoot = dataRoot }
 }

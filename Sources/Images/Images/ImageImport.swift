@@ -71,7 +71,7 @@ extension ImageStorage {
     func diffID(of blob: Digest, _ algorithm: Digest.Algorithm) throws(ImageError) -> Digest {
         let observer = DiffIDObserver(algorithm)
         do {
-            _ = try observeUnpacked(FileSource(try blobs.openBlob(blob), subject: blob.description), by: observer)
+            _ = try observeUnpacked(FileSource(try blobs.openBlob(blob), subject: blob.description), by: observer, limits: limits)
         } catch let error as ArchiveError {
             throw .archive(error, layer: blob)
         } catch { throw .storage(error) }

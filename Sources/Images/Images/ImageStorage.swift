@@ -1,3 +1,4 @@
+internal import Archive
 internal import ContentStore
 internal import CoreTypes
 internal import OCISpec
@@ -26,6 +27,8 @@ final class ImageStorage: Sendable {
     /// One pull at a time fetches a manifest or a configuration.
     let documentTurns = DocumentTurns()
     let news = LayerNews()
+    /// What a layer may cost.
+    let limits: ArchiveLimits
     /// Why overlayfs is not used; nil where it is.
     let fallbackReason: String?
     private let held = Mutex<[Digest: Int]>([:])
@@ -41,6 +44,7 @@ final class ImageStorage: Sendable {
                 reportFallback: { reason = "\($0)" })
         } catch { throw .storage(error) }
         fallbackReason = reason
+        limits = settings.limits
         downloads = BlockingPool(name: "apus.images.download", width: settings.maximumDownloads)
         unpacks = BlockingPool(name: "apus.images.unpack", width: settings.maximumUnpacks)
         uploads = BlockingPool(name: "apus.images.upload", width: settings.maximumUploads)
@@ -99,7 +103,7 @@ final class ImageStorage: Sendable {
         }
     }
 
-    private func isHeld(_ chain: Digest) -> Bool { held.withLock { $0[chain] != nil } }
+    func isHeld(_ chain: Digest) -> Bool { held.withLock { $0[chain] != nil } }
 
     /// Removes layers that no record, no pull and no other snapshot needs, from the top down, and then such blobs of `scope`.
     func sweep(_ scope: SweepScope, keeping records: ImageRecords) async throws(ImageError) -> Swept {

@@ -28,7 +28,7 @@ struct LayerProvider: Sendable {
 
     /// Fetches and unpacks what is missing, side by side, and commits it from the lowest up.
     private func provide(_ layers: [PlannedLayer]) async throws(ImageError) {
-        announce(layers)
+        announce(layers, lacking: try await lackingBlobs(layers))
         // Each layer opens the gate for the one above it when it is committed.
         let gates = layers.map { _ in AsyncStream<Never>.makeStream() }
         let failure = await withTaskGroup(of: ImageError?.self) { group in
@@ -55,11 +55,27 @@ struct LayerProvider: Sendable {
         if let failure { throw failure }
     }
 
+    /// Blobs that are not here, though perhaps what they unpack to is: the same layer may come packed in another way.
+    private func lackingBlobs(_ layers: [PlannedLayer]) async throws(ImageError) -> Set<Digest> {
+        let (blobs, repository) = (storage.blobs, repository)
+        return try await storage.talks.run { () throws(ImageError) in
+            do throws(ContentError) {
+                var lacking: Set<Digest> = []
+                var needed: Int64 = 0
+                for blob in layers.map(\.blob) where try blobs.size(of: blob.digest) != blob.sizeBytes {
+                    if lacking.insert(blob.digest).inserted { needed = needed.addingReportingOverflow(blob.sizeBytes).partialValue }
+                }
+                if repository != nil { try blobs.checkSpace(for: needed, count: lacking.count) }
+                return lacking
+            } catch { throw .storage(error) }
+        }
+    }
+
     /// Says where each layer stands before anything happens.
-    private func announce(_ layers: [PlannedLayer]) {
+    private func announce(_ layers: [PlannedLayer], lacking: Set<Digest>) {
         var missing: [PlannedLayer] = []
         for layer in layers {
-            if storage.snapshots.contains(layer: layer.chainID) {
+            if storage.snapshots.contains(layer: layer.chainID), !lacking.contains(layer.blob.digest) {
                 journal.add(.layer(id: layer.shortID, .alreadyExists))
             } else {
                 journal.add(.layer(id: layer.shortID, .pullingFileSystemLayer))
@@ -70,9 +86,9 @@ struct LayerProvider: Sendable {
     }
 
     private func provide(_ layer: PlannedLayer, after gate: AsyncStream<Never>?) async throws(ImageError) {
-        if storage.snapshots.contains(layer: layer.chainID) { return }
+        if storage.snapshots.contains(layer: layer.chainID) { return try await provideBlob(of: layer) }
         try await storage.layerTurns.withTurn(layer.chainID) { () throws(ImageError) in
-            if storage.snapshots.contains(layer: layer.chainID) { return }
+            if storage.snapshots.contains(layer: layer.chainID) { return try await provideBlob(of: layer) }
             let (storage, chain) = (storage, layer.chainID)
             let work = LayerWork(
                 layer: layer, storage: storage, repository: repository, cancellation: cancellation, key: try storage.newKey(for: chain),
@@ -86,6 +102,17 @@ struct LayerProvider: Sendable {
                 throw await withoutRemains(of: work.key, error)
             }
             storage.news.tell(.pullComplete, of: chain)
+        }
+    }
+
+    /// Brings the blob of a layer that is unpacked here already: it will be saved and pushed, so it must be what it is said to be.
+    private func provideBlob(of layer: PlannedLayer) async throws(ImageError) {
+        let (storage, chain) = (storage, layer.chainID)
+        let work = LayerWork(
+            layer: layer, storage: storage, repository: repository, cancellation: cancellation, key: try storage.newKey(for: chain),
+            tell: { storage.news.tell($0, of: chain) })
+        try await storage.blobTurns.withTurn(layer.blob.digest) { () throws(ImageError) in
+            if try await work.provideBlob() { storage.news.tell(.pullComplete, of: chain) }
         }
     }
 

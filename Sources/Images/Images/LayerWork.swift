@@ -30,6 +30,22 @@ struct LayerWork: Sendable {
         return try await unpackBlob()
     }
 
+    /// Brings the blob here, verified, of a layer that is unpacked already. - Returns: false where it was here.
+    func provideBlob() async throws(ImageError) -> Bool {
+        if try await hasBlob() { return false }
+        let found = try await storage.downloads.run { () throws(ImageError) in
+            _ = try download(unpacks: false)
+            return try storage.diffID(of: layer.blob.digest, layer.diffID.algorithm)
+        }
+        if found == layer.diffID { return true }
+        let (blobs, digest) = (storage.blobs, layer.blob.digest)
+        try await storage.talks.run { () throws(ImageError) in
+            do throws(ContentError) { try blobs.removeBlob(digest) } catch { throw .storage(error) }
+        }
+        throw ImageError(
+            .badContent, "failed to register layer: \(layer.blob.digest) is not the \(layer.diffID) of the image's configuration")
+    }
+
     typealias UnpackResult = Result<AppliedLayer, ImageError>
 
     private func hasBlob() async throws(ImageError) -> Bool {
@@ -52,13 +68,13 @@ struct LayerWork: Sendable {
     // MARK: - On a download's thread
 
     /// - Returns: what unpacks meanwhile; nil where nothing does, and the blob is to be unpacked from the disk.
-    private func download() throws(ImageError) -> Delivery<UnpackResult>? {
+    private func download(unpacks: Bool = true) throws(ImageError) -> Delivery<UnpackResult>? {
         var wrong: ContentError?
         // What an earlier pull left may not be the beginning of this blob: it is gone then. Bytes that are wrong from the start are asked
         // for once more, elsewhere where there is another server.
         var fetched = 0
         while fetched < 2 {
-            switch try attempt() {
+            switch try attempt(unpacks: unpacks) {
             case .complete(let unpacking): return unpacking
             case .wrongBeginning: break
             case .wrongBytes(let error):
@@ -77,13 +93,13 @@ struct LayerWork: Sendable {
         case wrongBytes(ContentError)
     }
 
-    private func attempt() throws(ImageError) -> Attempt {
+    private func attempt(unpacks: Bool) throws(ImageError) -> Attempt {
         let ingest: Ingest
         do throws(ContentError) {
             ingest = try storage.blobs.beginIngest(of: layer.blob.digest, sizeBytes: layer.blob.sizeBytes)
         } catch { throw .storage(error) }
         let isResumed = ingest.receivedBytes > 0
-        let stream = isResumed ? nil : startUnpacker()
+        let stream = isResumed || !unpacks ? nil : startUnpacker()
         let sink = LayerSink(ingest, pipe: stream?.pipe, totalBytes: totalBytes, tell: tell)
         let wrong: ContentError?
         do throws(ImageError) {
@@ -171,7 +187,7 @@ struct LayerWork: Sendable {
         do {
             let directory = try storage.snapshots.beginLayer(key)
             let root = try openFile(directory, [.readOnly, .directory, .noFollow])
-            applied = try LayerApplier().apply(watched, onto: root, observer: observer)
+            applied = try LayerApplier(limits: storage.limits).apply(watched, onto: root, observer: observer)
         } catch let error as ArchiveError {
             throw .archive(error, layer: layer.blob.digest)
         } catch {

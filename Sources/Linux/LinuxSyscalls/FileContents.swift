@@ -57,6 +57,12 @@ package func setSize(of descriptor: Int32, bytes: Int64, subject: String = "") t
     try checked("truncate", subject) { clinux_ftruncate(descriptor, bytes) }
 }
 
+/// Gives a file room on its file system, so that writing there needs no more. - Source: posix_fallocate(3).
+package func allocate(_ bytes: Int64, for descriptor: Int32, subject: String = "") throws(SyscallError) {
+    let refusal = posix_fallocate(descriptor, 0, Int(bytes))
+    if refusal != 0 { throw SyscallError("fallocate", subject, errno: refusal) }
+}
+
 /// Sets both the access and the modification time of an open file; not through an O_PATH descriptor. - Source: futimens(3).
 package func setTimes(of descriptor: Int32, to time: FileTime, subject: String = "") throws(SyscallError) {
     try checked("utimensat", subject) { clinux_futimens(descriptor, time.seconds, time.nanoseconds) }

@@ -234,11 +234,20 @@ final class LayerTree {
     func checkFreeSpace() throws(ArchiveError) {
         let free = try ArchiveError.wrapping("unpack layer", "") { () throws(SyscallError) in try freeSpace(at: root.number) }
         if free.bytes < limits.reservedFreeBytes {
-            throw ArchiveError(.noSpace, doing: "unpack layer", subject: "\(free.bytes) bytes are free")
+            throw ArchiveError(
+                .noSpace, doing: "unpack layer",
+                subject: "\(rootPath): \(limits.reservedFreeBytes) bytes must stay free, \(free.bytes) are")
         }
         if let inodes = free.inodes, inodes < limits.reservedFreeInodes {
-            throw ArchiveError(.noSpace, doing: "unpack layer", subject: "\(inodes) inodes are free")
+            throw ArchiveError(
+                .noSpace, doing: "unpack layer",
+                subject: "\(rootPath): \(limits.reservedFreeInodes) inodes must stay free, \(inodes) are")
         }
+    }
+
+    /// Where the root lies, for messages.
+    private var rootPath: String {
+        do throws(SyscallError) { return try readSymbolicLink(descriptorPath(root.number)).string } catch { return "the layer's directory" }
     }
 }
 

@@ -144,6 +144,17 @@ package final class BlobStore: Sendable {
         return total
     }
 
+    /// - Throws: `.noSpace`, with the place and the need, where blobs of this size in all do not fit.
+    package func checkSpace(for bytes: Int64, count: Int) throws(ContentError) {
+        let free = try ContentError.wrapping("measure", root.string) { () throws(SyscallError) in
+            let opened = try openFile(root, [.readOnly, .directory])
+            return try freeSpace(at: opened.number, subject: root.string).bytes
+        }
+        guard bytes > 0, UInt64(clamping: bytes) > free else { return }
+        throw ContentError(
+            .noSpace, doing: "fetch \(count) blob\(count == 1 ? "" : "s")", subject: "\(root): \(bytes) bytes are needed, \(free) are free")
+    }
+
     func names(in directory: FilePath) throws(ContentError) -> [String] {
         try ContentError.wrapping("list", directory.string) { () throws(SyscallError) in
             let opened = try openFile(directory, [.readOnly, .directory])

@@ -17,6 +17,8 @@ package struct ContentError: OperationError, Equatable, Sendable {
         case closed
         /// The store's own directory is not what this version writes.
         case unsupportedFormat = "unsupported format"
+        /// The file system has less room than is needed.
+        case noSpace = "no space left on device"
         /// The kernel refused; see `cause`.
         case system = "system error"
     }

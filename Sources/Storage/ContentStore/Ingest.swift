@@ -131,7 +131,11 @@ package final class Ingest: Sendable {
         do throws(SyscallError) {
             try writeAll(chunk.span, at: received, to: open.file.number, subject: path.string)
         } catch {
-            return ContentError(.system, doing: "append to", subject: digest.description, cause: error)
+            guard error.errno == ENOSPC else {
+                return ContentError(.system, doing: "append to", subject: digest.description, cause: error)
+            }
+            let need = sizeBytes.map { "\($0 - received)" } ?? "at least \(chunk.count)"
+            return ContentError(.system, doing: "append to", subject: "\(digest): \(need) bytes more are needed", cause: error)
         }
         open.hasher.update(chunk.span)
         return nil

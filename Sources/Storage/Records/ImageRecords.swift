@@ -110,7 +110,13 @@ package struct ImageRecords: Sendable {
     /// Every image, newest first.
     package func all() async throws(RecordsError) -> [NamedImage] {
         try await file.read("list images") { database in
-            try ImageRow.order(Column("created").desc, Column("id")).fetchAll(database).map { try $0.named(in: database) }
+            // Four questions, however many images there are.
+            let layers = try Dictionary(grouping: ImageLayerRow.order(Column("position")).fetchAll(database), by: \.imageID)
+            let blobs = try Dictionary(grouping: ImageBlobRow.fetchAll(database), by: \.imageID)
+            let names = try Dictionary(grouping: ImageNameRow.order(Column("name")).fetchAll(database), by: \.imageID)
+            return try ImageRow.order(Column("created").desc, Column("id")).fetchAll(database).map { row in
+                try row.named(layers: layers[row.id] ?? [], blobs: blobs[row.id] ?? [], names: names[row.id] ?? [])
+            }
         }
     }
 
@@ -177,6 +183,10 @@ private struct ImageRow: Codable, FetchableRecord, PersistableRecord {
         let layers = try ImageLayerRow.filter(Column("imageID") == id).order(Column("position")).fetchAll(database)
         let blobs = try ImageBlobRow.filter(Column("imageID") == id).fetchAll(database)
         let names = try ImageNameRow.filter(Column("imageID") == id).order(Column("name")).fetchAll(database)
+        return try named(layers: layers, blobs: blobs, names: names)
+    }
+
+    func named(layers: [ImageLayerRow], blobs: [ImageBlobRow], names: [ImageNameRow]) throws -> NamedImage {
         let references = try names.map { try ImageReference($0.name) }
         let image = ImageRecord(
             id: try Digest(id), manifestDigest: try Digest(manifestDigest), created: try Timestamp(created),

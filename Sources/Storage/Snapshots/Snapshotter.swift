@@ -122,6 +122,19 @@ package protocol Snapshotter: Sendable {
     /// What a layer takes, as measured when it was committed.
     func usage(ofLayer chain: Digest) throws(SnapshotError) -> SnapshotUsage
 
+    /// Where a layer that is there differs from what was unpacked anew below `key`, which is brought into the form that it is kept in.
+    /// - Throws: `.notFound` for either.
+    func differences(of key: SnapshotKey, from chain: Digest, applied: AppliedLayer) throws(SnapshotError) -> [TreeDifference]
+
+    /// Puts what `differences` has settled below `key` in the place of a layer. No root that is mounted may be built on it.
+    func replaceLayer(_ chain: Digest, by key: SnapshotKey) throws(SnapshotError)
+
+    /// What lies in the store's folders and is no snapshot.
+    func strangers() throws(SnapshotError) -> [FilePath]
+
+    /// Removes one of `strangers`.
+    func removeStranger(_ path: FilePath) throws(SnapshotError)
+
     /// What all layers take on the disk, with what is kept beside each.
     func layersAllocatedBytes() throws(SnapshotError) -> Int64
 

@@ -24,26 +24,34 @@ struct CredentialFile {
         return isHub ? "https://index.docker.io/v1/" : String(host)
     }
 
-    /// - Throws: where credentials belong into a helper program, which none of ours speaks to.
-    func checkIsUsable() throws {
+    /// The program that keeps a registry's credentials: its own of `credHelpers`, or the one of `credsStore`; nil where the file does.
+    func helper(for key: String) throws -> CredentialProgram? {
         let content = try read()
-        for name in ["credsStore", "credHelpers"] where content[key: name].map({ $0 != .map([]) && $0 != .text("") }) ?? false {
-            throw Complaint("\(path) names credential helpers (\(name)), which are not implemented yet")
-        }
+        if case .text(let name)? = content[key: "credHelpers"]?[key: key] { return try CredentialProgram(name: name) }
+        if case .text(let name)? = content[key: "credsStore"], !name.isEmpty { return try CredentialProgram(name: name) }
+        return nil
     }
 
     /// Keeps credentials, or forgets those that are kept.
-    func set(_ credentials: AuthConfig?, for key: String) throws {
+    /// - Returns: whether they stand in the file itself.
+    @discardableResult
+    func set(_ credentials: AuthConfig?, for key: String) throws -> Bool {
+        let helper = try helper(for: key)
+        if let helper {
+            if let credentials { try helper.store(credentials, for: key) } else { try helper.erase(key) }
+        }
         var entries: [TemplateValue.Entry] = []
         var known: [TemplateValue.Entry] = []
         if case .map(let members) = try read() { entries = members.filter { $0.key != "auths" } }
         if case .map(let members)? = try read()[key: "auths"] { known = members.filter { $0.key != key } }
         if let credentials {
             let pair = Data("\(credentials.username):\(credentials.password)".utf8).base64EncodedString()
-            known.append(.init(key, .map([.init("auth", .text(pair))])))
+            // As docker: the file tells that there are some, and the helper which.
+            known.append(.init(key, .map(helper == nil ? [.init("auth", .text(pair))] : [])))
         }
         entries.insert(.init("auths", .map(known)), at: 0)
         try write(TemplateValue.map(entries).indentedJSON + "\n")
+        return helper == nil
     }
 
     private func read() throws -> TemplateValue {

@@ -28,8 +28,11 @@ package struct Environment: Sendable {
 
     /// The credentials that `config.json` holds for a registry, if any. A file that cannot be read is warned of, as docker does.
     func credentials(for domain: String) -> AuthConfig? {
-        guard let file = configurationFile() else { return nil }
         let key = CredentialFile.key(for: domain)
+        do {
+            if let helper = try CredentialFile(folder: configurationFolder).helper(for: key) { return try helper.credentials(for: key) }
+        } catch { StandardStream.error.write("WARNING: \(error)\n") }
+        guard let file = configurationFile() else { return nil }
         guard let entry = file.auths?[key] ?? file.auths?["https://" + domain] else { return nil }
         var credentials = AuthConfig()
         credentials.serveraddress = key

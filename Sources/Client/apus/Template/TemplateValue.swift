@@ -73,6 +73,9 @@ extension TemplateValue {
     /// The value as JSON over several lines, four spaces a level, as `inspect` prints it.
     package var indentedJSON: String { jsonLines(indent: "    ", depth: 0) }
 
+    /// The value as JSON over several lines.
+    func json(indentedBy indent: String) -> String { jsonLines(indent: indent, depth: 0) }
+
     /// The value as JSON on one line with `<`, `>` and `&` escaped, as docker's list verbs print a row.
     package var markupSafeJSON: String {
         // These three stand in strings only, where an escape means the same.

@@ -4,11 +4,12 @@ package let allVerbs: [Verb] =
         attachVerb, commitVerb, containerInspectVerb, containerPruneVerb, createVerb, dfVerb, diffVerb, eventsVerb, execVerb, exportVerb,
         historyVerb, imageInspectVerb, imagePruneVerb, imagesVerb, importVerb, infoVerb, inspectVerb, killVerb, loadVerb, loginVerb,
         logoutVerb, logsVerb, pauseVerb, portVerb, psVerb, pullVerb, pushVerb, renameVerb, restartVerb, rmVerb, rmiVerb, runVerb,
-        saveVerb, startVerb, statsVerb, stopVerb, systemPruneVerb, tagVerb, topVerb, unpauseVerb, updateVerb, versionVerb, volumeCreateVerb,
+        saveVerb, searchVerb, startVerb, statsVerb, stopVerb, systemCheckVerb, systemPruneVerb, tagVerb, topVerb, unpauseVerb, updateVerb,
+        versionVerb, volumeCreateVerb,
         volumeInspectVerb, volumeListVerb, volumePruneVerb, volumeRemoveVerb, waitVerb,
-    ] + networkVerbs + volumeTransferVerbs
+    ] + networkVerbs + volumeTransferVerbs + manifestVerbs
 
 /// Docker's verbs that this program will learn, so that their names get a better answer than "unknown command".
 let laterVerbs: Set<String> = [
-    "build", "builder", "buildx", "compose", "context", "cp", "manifest", "plugin", "search",
+    "build", "builder", "buildx", "compose", "context", "cp", "plugin",
 ]

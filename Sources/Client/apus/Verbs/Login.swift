@@ -11,21 +11,19 @@ let loginVerb = Verb(
 ) { invocation in
     let (arguments, environment) = (invocation.arguments, invocation.environment)
     let file = CredentialFile(folder: environment.configurationFolder)
-    try file.checkIsUsable()
     var credentials = AuthConfig()
     credentials.serveraddress = CredentialFile.key(for: arguments.operands.first ?? "")
     credentials.username = try userName(arguments)
     credentials.password = try password(arguments)
     let answer = try await environment.client.checkCredentials(credentials)
-    try file.set(credentials, for: credentials.serveraddress)
-    StandardStream.error.write("\nWARNING! Your credentials are stored unencrypted in '\(file.path)'.\n\n")
+    let isInFile = try file.set(credentials, for: credentials.serveraddress)
+    if isInFile { StandardStream.error.write("\nWARNING! Your credentials are stored unencrypted in '\(file.path)'.\n\n") }
     StandardStream.output.write("\(printable(answer.status))\n")
     return 0
 }
 
 let logoutVerb = Verb(["logout"], "[SERVER]", "Log out from a registry", operands: .atMost(1)) { invocation in
     let file = CredentialFile(folder: invocation.environment.configurationFolder)
-    try file.checkIsUsable()
     let key = CredentialFile.key(for: invocation.arguments.operands.first ?? "")
     StandardStream.output.write("Removing login credentials for \(printable(key))\n")
     try file.set(nil, for: key)

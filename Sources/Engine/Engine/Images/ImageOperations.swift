@@ -75,6 +75,10 @@ extension ContainerEngine {
     /// Takes a name from an image, and the image away with its last one.
     /// - Parameter prune: whether layers that nothing needs any more go, too. They go with their image in any case.
     package func removeImage(_ name: String, force: Bool, prune: Bool) async throws(EngineError) -> [ImageDeleteItem] {
+        try await removing { () throws(EngineError) in try await remove(name, force: force) }
+    }
+
+    private func remove(_ name: String, force: Bool) async throws(EngineError) -> [ImageDeleteItem] {
         let parts = try parts()
         let id = try await lookUp(name).image.id
         do throws(ImageError) {

@@ -17,7 +17,9 @@ extension ContainerEngine {
         }
         let until = try filters["until"].map { text throws(EngineError) in try PruneFilter.moment(text) }.min()
         return try await pruning(.image) { () throws(EngineError) in
-            try await prune(services, onlyDangling: onlyDangling, until: until, filters)
+            try await removing { () throws(EngineError) in
+                try await prune(services, onlyDangling: onlyDangling, until: until, filters)
+            }
         }
     }
 

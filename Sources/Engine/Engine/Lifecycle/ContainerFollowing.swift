@@ -184,7 +184,9 @@ extension Container {
 
     private func removeIfDone() async {
         guard document.hostConfig.autoRemove && ownedStops == 0 else { return }
-        do throws(EngineError) { try await remove(force: false) } catch {
+        do throws(EngineError) {
+            try await services.reserve.withRoom { () throws(EngineError) in try await remove(force: false) }
+        } catch {
             // Somebody else is removing it already.
             if error.code != .conflict && error.code != .notFound { logger.error("remove after exit: \(error)") }
         }

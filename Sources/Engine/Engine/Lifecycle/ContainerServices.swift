@@ -9,6 +9,7 @@ struct ContainerServices: Sendable {
     let configuration: EngineConfiguration
     let records: ContainerRecords
     let images: ImageLibrary
+    let imageLabels = ImageLabels()
     let volumes: VolumeStore
     let reactor: ShimReactor
     let launcher: ShimLauncher
@@ -18,6 +19,8 @@ struct ContainerServices: Sendable {
     let networks: Networks
     let facts: HostFacts
     let halt: Halt
+    /// Room for what removes something, on a full disk.
+    let reserve: DiskReserve
     let logger: Logger
 }
 

@@ -16,13 +16,17 @@ extension ContainerEngine {
     }
 
     /// Takes a network away. - Throws: `.forbidden` while containers run on it.
-    package func removeNetwork(_ name: String) async throws(EngineError) { try await networks.remove(name) }
+    package func removeNetwork(_ name: String) async throws(EngineError) {
+        let networks = try networks
+        try await removing { () throws(EngineError) in try await networks.remove(name) }
+    }
 
     /// Removes networks that no container is, or will be, on. Filters: `until`, `label`, `label!`.
     package func pruneNetworks(_ filters: Filters) async throws(EngineError) -> NetworksPruneResponse {
         var wanted: Set<String> = []
         for container in try parts().services.index.all { wanted.formUnion(await container.document.endpoints.keys) }
-        return try await networks.prune(filters, wanted: wanted)
+        let (networks, taken) = (try networks, wanted)
+        return try await removing { () throws(EngineError) in try await networks.prune(filters, wanted: taken) }
     }
 
     /// Puts a container on a network.

@@ -56,8 +56,11 @@ extension ContainerEngine {
 
     /// `DELETE /volumes/{name}`. - Parameter force: one that is not there is no error.
     package func removeVolume(_ name: String, force: Bool) async throws(EngineError) {
-        do throws(EngineError) { try await parts().services.volumes.remove(name) } catch {
-            if !(force && error.code == .notFound) { throw error }
+        let volumes = try parts().services.volumes
+        try await removing { () throws(EngineError) in
+            do throws(EngineError) { try await volumes.remove(name) } catch {
+                if !(force && error.code == .notFound) { throw error }
+            }
         }
     }
 
@@ -70,25 +73,29 @@ extension ContainerEngine {
         }
         let takesAll = try Self.flag("all", filters) ?? takesNamed
         return try await pruning(.volume) { () throws(EngineError) in
-            let store = try parts().services.volumes
-            var report = VolumesPruneReport()
-            for (name, document, users) in await store.all {
-                guard users.isEmpty, takesAll || document.isAnonymous, filters.matchesLabels(document.labels),
-                    !filters["label!"].contains(where: { Filters(["label": [$0]]).matchesLabels(document.labels) })
-                else { continue }
-                do throws(EngineError) {
-                    let bytes = try await BlockingWork.run { () throws(EngineError) in try store.folder.usedBytes(name) }
-                    try await store.remove(name)
-                    report.volumesDeleted.append(name)
-                    report.spaceReclaimed += UInt64(clamping: bytes)
-                } catch {
-                    // Taken, or removed by somebody else, meanwhile.
-                    if error.code != .conflict && error.code != .notFound { throw error }
-                }
-            }
-            try parts().services.events.publish(.volume, "prune", id: "", attributes: ["reclaimed": "\(report.spaceReclaimed)"])
-            return report
+            try await removing { () throws(EngineError) in try await prune(filters, takesAll: takesAll) }
         }
+    }
+
+    private func prune(_ filters: Filters, takesAll: Bool) async throws(EngineError) -> VolumesPruneReport {
+        let store = try parts().services.volumes
+        var report = VolumesPruneReport()
+        for (name, document, users) in await store.all {
+            guard users.isEmpty, takesAll || document.isAnonymous, filters.matchesLabels(document.labels),
+                !filters["label!"].contains(where: { Filters(["label": [$0]]).matchesLabels(document.labels) })
+            else { continue }
+            do throws(EngineError) {
+                let bytes = try await BlockingWork.run { () throws(EngineError) in try store.folder.usedBytes(name) }
+                try await store.remove(name)
+                report.volumesDeleted.append(name)
+                report.spaceReclaimed += UInt64(clamping: bytes)
+            } catch {
+                // Taken, or removed by somebody else, meanwhile.
+                if error.code != .conflict && error.code != .notFound { throw error }
+            }
+        }
+        try parts().services.events.publish(.volume, "prune", id: "", attributes: ["reclaimed": "\(report.spaceReclaimed)"])
+        return report
     }
 
     private static func flag(_ key: String, _ filters: Filters) throws(EngineError) -> Bool? {

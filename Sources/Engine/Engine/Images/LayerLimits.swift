@@ -1,0 +1,13 @@
+internal import Archive
+internal import Images
+
+extension LibrarySettings {
+    init(_ configuration: EngineConfiguration) {
+        self.init(dataRoot: configuration.dataRoot)
+        let wanted = configuration.layerLimits
+        limits.uncompressedBytes = wanted.sizeBytes ?? limits.uncompressedBytes
+        limits.ratio = wanted.ratio ?? limits.ratio
+        limits.entries = wanted.entries ?? limits.entries
+        limits.depth = wanted.depth ?? limits.depth
+    }
+}

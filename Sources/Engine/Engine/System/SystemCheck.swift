@@ -1,0 +1,173 @@
+internal import CoreTypes
+package import EngineAPI
+internal import Images
+internal import LinuxSyscalls
+internal import Logging
+internal import Registry
+internal import SystemPackage
+
+extension ContainerEngine {
+    /// What is extra must be so twice, this long apart: containers come and go meanwhile.
+    private static let secondLook = Duration.seconds(1)
+
+    /// `POST /system/check`: compares store, records and kernel, and repairs what is asked for.
+    /// - Throws: `.conflict` while another one is under way, or images are pruned.
+    package func checkSystem(_ request: SystemCheckRequest) async throws(EngineError) -> SystemCheckReport {
+        try await pruning(.image) { () throws(EngineError) in try await check(request) }
+    }
+
+    private func check(_ request: SystemCheckRequest) async throws(EngineError) -> SystemCheckReport {
+        let services = try parts().services
+        var running: Set<ContainerID> = []
+        let containers = services.index.all
+        for container in containers where await container.isRunning { running.insert(container.id) }
+        let keys = request.credentials.mapValues { RegistryCredentials($0) }
+        let store: StoreReport
+        do throws(ImageError) {
+            store = try await services.images.checkStore(repairs: request.repair, running: running) { keys[$0] ?? .anonymous }
+        } catch { throw EngineError(error) }
+        var answer = SystemCheckReport()
+        (answer.blobs, answer.bytes, answer.layers) = (store.blobs, store.readBytes, store.layers)
+        answer.containers = containers.count
+        answer.findings = store.findings.map(SystemCheckFinding.init)
+        try await addMissingRoots(services, to: &answer)
+        try await addLeftovers(services, request.repair, to: &answer)
+        services.logger.notice("the store was checked", metadata: ["findings": "\(answer.findings.count)"])
+        return answer
+    }
+
+    private func addMissingRoots(_ services: ContainerServices, to answer: inout SystemCheckReport) async throws(EngineError) {
+        let roots: Set<ContainerID>
+        do throws(ImageError) { roots = try services.images.containersWithRoots() } catch { throw EngineError(error) }
+        for container in services.index.all where !roots.contains(container.id) {
+            // What is just being made or removed is none the worse.
+            guard (try? services.index.find(container.id.text)) != nil, await container.isSettled else { continue }
+            var finding = SystemCheckFinding("missing", "root", container.id.text)
+            finding.remark = "what the container wrote is gone: remove it"
+            answer.findings.append(finding)
+        }
+    }
+
+    /// Roots, shims, bundles, mounts and cgroups of containers that are on no record.
+    private func addLeftovers(_ services: ContainerServices, _ repairs: Bool, to answer: inout SystemCheckReport) async throws(EngineError)
+    {
+        var found = try await leftovers(services)
+        if found.isEmpty { return }
+        do { try await Task.sleep(for: Self.secondLook) } catch { throw EngineError(.unavailable, "the check was cancelled") }
+        found.formIntersection(try await leftovers(services))
+        for leftover in found.sorted(by: Leftover.goesBefore) {
+            var finding = SystemCheckFinding("extra", leftover.object, leftover.id)
+            finding.detail = leftover.path
+            if repairs {
+                do throws(EngineError) {
+                    try await remove(leftover, services)
+                    finding.repaired = true
+                } catch { finding.remark = error.message }
+            }
+            answer.findings.append(finding)
+        }
+    }
+
+    private func leftovers(_ services: ContainerServices) async throws(EngineError) -> Set<Leftover> {
+        let configuration = services.configuration
+        let roots: Set<ContainerID>
+        do throws(ImageError) { roots = try services.images.containersWithRoots() } catch { throw EngineError(error) }
+        let found = try await BlockingWork.run { () throws(EngineError) in
+            try Leftover.mounts(configuration) + Leftover.cgroups()
+                + Leftovers.containers(configuration).map { Leftover(object: "leftover", id: $0.text, path: "") }
+        }
+        let known = Set(services.index.all.map(\.id.text))
+        return Set(found + roots.map { Leftover(object: "root", id: $0.text, path: "") }).filter { !known.contains($0.id) }
+    }
+
+    private func remove(_ leftover: Leftover, _ services: ContainerServices) async throws(EngineError) {
+        guard let id = try? ContainerID(leftover.id) else { return }
+        if leftover.object == "root" {
+            do throws(ImageError) { try await services.images.removeRoot(of: id) } catch { throw EngineError(error) }
+            return
+        }
+        try await BlockingWork.run { () throws(EngineError) in
+            do throws(SyscallError) {
+                switch leftover.object {
+                case "mount": try unmount(FilePath(leftover.path), [.detach])
+                case "cgroup": try removeDirectory(FilePath(leftover.path))
+                default: break
+                }
+            } catch { throw .system("clean up after container \(id)", error) }
+            if leftover.object == "leftover" { try Leftovers.remove(id, services) }
+        }
+    }
+}
+
+/// Something of a container that may be on no record.
+private struct Leftover: Hashable, Sendable {
+    let object: String
+    let id: String
+    let path: String
+
+    /// What lies on something else goes before it.
+    static func goesBefore(_ first: Leftover, _ second: Leftover) -> Bool {
+        let order = ["mount", "leftover", "root", "cgroup"]
+        let (one, other) = (order.firstIndex(of: first.object) ?? 0, order.firstIndex(of: second.object) ?? 0)
+        // Of mounts the deepest goes first.
+        return one != other ? one < other : (first.id, second.path) < (second.id, first.path)
+    }
+
+    /// Mounts below the places that are made for containers. Blocks.
+    static func mounts(_ configuration: EngineConfiguration) throws(EngineError) -> [Leftover] {
+        let places = ["bundles", "netns"].map { "\(configuration.execRoot.appending($0))/" }
+        do throws(SyscallError) {
+            return try mountTable().compactMap { mount in
+                guard let place = places.first(where: { mount.mountPoint.hasPrefix($0) }) else { return nil }
+                let id = mount.mountPoint.dropFirst(place.utf8.count).prefix { $0 != "/" }
+                return (try? ContainerID(String(id))).map { Leftover(object: "mount", id: $0.text, path: mount.mountPoint) }
+            }
+        } catch { throw .system("look for leftovers", error) }
+    }
+
+    /// Cgroups called as containers' are, of the one hierarchy or of each, where none of a name has a process: another daemon's containers
+    /// have some. Blocks.
+    static func cgroups() throws(EngineError) -> [Leftover] {
+        let mount = FilePath("/sys/fs/cgroup")
+        var found: [Leftover] = []
+        var used: Set<String> = []
+        do throws(SyscallError) {
+            let top = try openFile(mount, [.readOnly, .directory])
+            let hierarchies = try directoryEntries(of: top).filter { $0.type == .directory }.map { mount.pushing($0.name) }
+            for place in ([mount] + hierarchies).map({ $0.appending("apus") }) {
+                do throws(SyscallError) {
+                    let directory = try openFile(place, [.readOnly, .directory, .noFollow])
+                    for entry in try directoryEntries(of: directory) where entry.type == .directory && entry.name.string.utf8.count == 64 {
+                        let path = place.pushing(entry.name)
+                        let processes = try readFile(path.appending("cgroup.procs"), limitBytes: 1 << 20)
+                        if !processes.isEmpty { used.insert(entry.name.string) }
+                        found.append(Leftover(object: "cgroup", id: entry.name.string, path: path.string))
+                    }
+                } catch {
+                    // A hierarchy without containers, or a cgroup that went away meanwhile.
+                    guard [.noSuchFileOrDirectory, .operationNotSupportedByDevice].contains(Errno(rawValue: error.errno)) else {
+                        throw error
+                    }
+                }
+            }
+        } catch { throw .system("look for leftovers", error) }
+        return found.filter { !used.contains($0.id) }
+    }
+}
+
+extension Container {
+    /// Whether it is neither being made nor being removed.
+    fileprivate var isSettled: Bool { state.phase != .removing }
+}
+
+extension SystemCheckFinding {
+    fileprivate init(_ kind: String, _ object: String, _ id: String) {
+        self.init()
+        (self.kind, self.object, self.id) = (kind, object, id)
+    }
+
+    fileprivate init(_ finding: StoreFinding) {
+        self.init(finding.kind.rawValue, finding.object.rawValue, finding.id)
+        (detail, images, repaired, remark) = (finding.detail, finding.images, finding.isRepaired, finding.remark)
+    }
+}

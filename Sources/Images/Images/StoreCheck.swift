@@ -1,0 +1,314 @@
+internal import Archive
+internal import ContentStore
+package import CoreTypes
+internal import OCISpec
+internal import Records
+package import Registry
+internal import Snapshots
+internal import SystemPackage
+
+extension ImageLibrary {
+    /// Holds every blob against its digest, every unpacked layer against its blob, and what lies in the folders against the records.
+    /// - Parameters:
+    ///   - repairs: whether what is damaged or missing is brought again, the blobs alone that are so from where their image was pulled,
+    ///     and what nothing needs is removed.
+    ///   - credentials: for a registry, `host:port`.
+    ///   - running: containers whose mounted layers may not be replaced.
+    package func checkStore(
+        repairs: Bool, running: Set<ContainerID>, credentials: @escaping @Sendable (String) -> RegistryCredentials
+    ) async throws(ImageError) -> StoreReport {
+        let storage = try storage()
+        let images = try await list()
+        let lease = storage.blobs.takeLease()
+        defer { storage.blobs.release(lease) }
+        for blob in images.flatMap(\.image.blobs) { storage.blobs.protect(blob, by: lease) }
+        let chains = images.flatMap { $0.image.layers.map(\.chainID) }
+        storage.hold(chains)
+        defer { storage.letGo(chains) }
+        var check = StoreCheck(
+            storage: storage, records: records.images, registry: registry, repairs: repairs, credentials: credentials,
+            mounted: storage.chains(below: running))
+        for image in images {
+            try await check.checkBlobs(of: image)
+            try await check.checkLayers(of: image)
+        }
+        try await check.lookForExtras()
+        return check.report
+    }
+
+    /// Containers that have a root here.
+    package func containersWithRoots() throws(ImageError) -> Set<ContainerID> {
+        Set(
+            try storage().snapshots.list().compactMap { info in
+                if case .active(let key) = info.kind { try? ContainerID(key.text) } else { nil }
+            })
+    }
+}
+
+extension ImageStorage {
+    /// The layers below the roots of these containers; nil for every container.
+    fileprivate func chains(below containers: Set<ContainerID>?) -> Set<Digest> {
+        let list = snapshots.list()
+        var parents: [Digest: Digest] = [:]
+        for info in list { if case .layer(let chain) = info.kind, let parent = info.parent { parents[chain] = parent } }
+        let keys = containers.map { Set($0.map(\.text)) }
+        var found: Set<Digest> = []
+        for info in list {
+            switch info.kind {
+            case .active(let key), .view(let key): if let keys, !keys.contains(key.text) { continue }
+            case .layer, .layerInProgress: continue
+            }
+            var next = info.parent
+            while let chain = next, found.insert(chain).inserted { next = parents[chain] }
+        }
+        return found
+    }
+
+    /// Layers that no record, no root and no pull needs.
+    fileprivate func unneededLayers(besides known: Set<Digest>) -> [Digest] {
+        let used = chains(below: nil)
+        return snapshots.list().compactMap { info in
+            guard case .layer(let chain) = info.kind, !known.contains(chain), !used.contains(chain), !isHeld(chain) else { return nil }
+            return chain
+        }
+    }
+}
+
+/// One check under way.
+private struct StoreCheck {
+    let storage: ImageStorage
+    let records: ImageRecords
+    let registry: RegistryClient
+    let repairs: Bool
+    let credentials: @Sendable (String) -> RegistryCredentials
+    /// Layers below roots that are mounted.
+    let mounted: Set<Digest>
+    var report = StoreReport()
+    /// Whether a blob that was looked at is whole, perhaps again.
+    private var whole: [Digest: Bool] = [:]
+    private var seenLayers: Set<Digest> = []
+
+    init(
+        storage: ImageStorage, records: ImageRecords, registry: RegistryClient, repairs: Bool,
+        credentials: @escaping @Sendable (String) -> RegistryCredentials, mounted: Set<Digest>
+    ) {
+        (self.storage, self.records, self.registry, self.repairs) = (storage, records, registry, repairs)
+        (self.credentials, self.mounted) = (credentials, mounted)
+    }
+
+    // MARK: Blobs
+
+    mutating func checkBlobs(of named: NamedImage) async throws(ImageError) {
+        var documents = Set(named.repositoryDigests.compactMap(\.digest)).intersection(named.image.blobs)
+        documents.insert(named.image.manifestDigest)
+        for digest in documents.sorted(by: { $0.description < $1.description }) { try await check(digest, sizeBytes: nil, of: named) }
+        guard whole[named.image.manifestDigest] == true else { return }
+        let (storage, digest) = (storage, named.image.manifestDigest)
+        let manifest = try await storage.talks.run { () throws(ImageError) in try storage.manifest(digest).manifest }
+        for part in [manifest.configuration] + manifest.layers { try await check(part.digest, sizeBytes: part.sizeBytes, of: named) }
+        for rest in named.image.blobs.sorted(by: { $0.description < $1.description }) where whole[rest] == nil {
+            try await check(rest, sizeBytes: nil, of: named)
+        }
+    }
+
+    /// - Parameter sizeBytes: nil for a manifest or an index.
+    private mutating func check(_ digest: Digest, sizeBytes: Int64?, of named: NamedImage) async throws(ImageError) {
+        if whole[digest] != nil { return }
+        report.blobs += 1
+        let storage = storage
+        let state = try await storage.unpacks.run { () throws(ImageError) in
+            do throws(ContentError) { return try storage.blobs.state(of: digest) } catch { throw .storage(error) }
+        }
+        let finding: StoreFinding
+        switch state {
+        case .whole(let found):
+            report.readBytes += found
+            whole[digest] = true
+            return
+        case .missing: finding = StoreFinding(kind: .missing, object: .blob, id: digest.description, detail: "", images: names(of: named))
+        case .damaged(let found):
+            finding = StoreFinding(
+                kind: .damaged, object: .blob, id: digest.description, detail: "its bytes are \(found)", images: names(of: named))
+        }
+        whole[digest] = false
+        report.findings.append(finding)
+        guard repairs else { return }
+        let remark = await fetch(digest, sizeBytes: sizeBytes, of: named)
+        whole[digest] = remark == nil
+        settle(remark)
+    }
+
+    /// Says of the newest finding how its repair went. - Parameter remark: nil where it went well.
+    private mutating func settle(_ remark: String?) {
+        let last = report.findings.count - 1
+        report.findings[last].isRepaired = remark == nil
+        report.findings[last].remark = remark ?? ""
+    }
+
+    private func names(of named: NamedImage) -> [String] {
+        let names = (named.tags.isEmpty ? named.repositoryDigests : named.tags).map(\.familiar)
+        return names.isEmpty ? [named.image.id.description] : names
+    }
+
+    /// Brings a blob again from where its image was pulled. - Returns: why not; nil where it is here.
+    private func fetch(_ digest: Digest, sizeBytes: Int64?, of named: NamedImage) async -> String? {
+        var remark = "no registry is known that has it"
+        for source in named.repositoryDigests {
+            let repository = registry.repository(for: source, credentials: credentials(source.domain), cancellation: Cancellation())
+            let storage = storage
+            do throws(ImageError) {
+                try await storage.blobTurns.withTurn(digest) { () throws(ImageError) in
+                    try await storage.downloads.run { () throws(ImageError) in
+                        if let sizeBytes {
+                            try storage.fetchAnew(digest, sizeBytes: sizeBytes, from: repository)
+                        } else {
+                            try storage.fetchDocumentAnew(digest, from: repository)
+                        }
+                    }
+                }
+                return nil
+            } catch { remark = "\(error)" }
+        }
+        return remark
+    }
+
+    // MARK: Layers
+
+    mutating func checkLayers(of named: NamedImage) async throws(ImageError) {
+        guard whole[named.image.manifestDigest] == true, whole[named.image.id] == true else { return }
+        let plan = try await plan(of: named.image)
+        for (position, layer) in plan.layers.enumerated() where seenLayers.insert(layer.chainID).inserted {
+            report.layers += 1
+            if !storage.snapshots.contains(layer: layer.chainID) {
+                await report(absent: layer, named)
+                if repairs { settle(await provide(Array(plan.layers[...position]))) }
+            } else if whole[layer.blob.digest] == true {
+                try await compare(layer, named)
+            }
+        }
+    }
+
+    private mutating func report(absent layer: PlannedLayer, _ named: NamedImage) async {
+        report.findings.append(
+            StoreFinding(kind: .missing, object: .layer, id: layer.chainID.description, detail: "", images: names(of: named)))
+    }
+
+    private func plan(of image: ImageRecord) async throws(ImageError) -> ImagePlan {
+        let storage = storage
+        return try await storage.talks.run { () throws(ImageError) in
+            let manifest = try storage.manifest(image.manifestDigest).manifest
+            do {
+                let bytes = try storage.blobs.readBlob(image.id, limitBytes: ImageConfiguration.maximumBytes)
+                let configuration = try ImageConfiguration.decode(bytes)
+                return try ImagePlan(manifest: manifest, digest: image.manifestDigest, configuration: configuration)
+            } catch let error as ImageError { throw error } catch { throw .storage(error) }
+        }
+    }
+
+    private func provide(_ layers: [PlannedLayer]) async -> String? {
+        let journal = TransferJournal<PullEvent>()
+        let provider = LayerProvider(storage: storage, repository: nil, cancellation: Cancellation(), journal: journal)
+        do throws(ImageError) { try await provider.withLayers(layers) { () throws(ImageError) in } } catch { return "\(error)" }
+        return nil
+    }
+
+    /// Unpacks a layer again beside the one that is there.
+    private mutating func compare(_ layer: PlannedLayer, _ named: NamedImage) async throws(ImageError) {
+        let (storage, chain, mayReplace) = (storage, layer.chainID, repairs && !mounted.contains(layer.chainID))
+        let differences = try await storage.layerTurns.withTurn(chain) { () throws(ImageError) in
+            let work = LayerWork(
+                layer: layer, storage: storage, repository: nil, cancellation: Cancellation(), key: try storage.newKey(for: chain),
+                tell: { _ in })
+            let applied = try await work.perform()
+            return try await storage.unpacks.run { () throws(ImageError) in
+                do throws(SnapshotError) {
+                    let found = try storage.snapshots.differences(of: work.key, from: chain, applied: applied)
+                    if !found.isEmpty, mayReplace { try storage.snapshots.replaceLayer(chain, by: work.key) }
+                    try storage.snapshots.remove(work.key)
+                    return found
+                } catch { throw .storage(error) }
+            }
+        }
+        for difference in differences {
+            let kind = StoreFinding.Kind(rawValue: difference.kind.rawValue) ?? .damaged
+            let detail = "/\(difference.path)" + (difference.what.isEmpty ? "" : ": \(difference.what)")
+            report.findings.append(
+                StoreFinding(kind: kind, object: .file, id: chain.description, detail: detail, images: names(of: named)))
+            if mayReplace { settle(nil) } else if repairs { settle("a running container has the layer mounted") }
+        }
+    }
+
+    // MARK: Extras
+
+    mutating func lookForExtras() async throws(ImageError) {
+        let storage = storage
+        let known: (chains: Set<Digest>, blobs: Set<Digest>)
+        do throws(RecordsError) { known = try await records.referenced() } catch { throw .storage(error) }
+        let (blobs, strange) = try await storage.talks.run { () throws(ImageError) in
+            do {
+                return (try storage.blobs.unneeded(besides: known.blobs), try storage.blobs.strangers() + storage.snapshots.strangers())
+            } catch { throw .storage(error) }
+        }
+        for digest in blobs { add(extra: .blob, digest.description) }
+        for chain in storage.unneededLayers(besides: known.chains) { add(extra: .layer, chain.description) }
+        if repairs, !report.findings.filter({ $0.kind == .extra && $0.object != .file }).isEmpty {
+            _ = try await storage.sweep(.all, keeping: records)
+            for place in report.findings.indices where report.findings[place].kind == .extra && report.findings[place].object != .file {
+                report.findings[place].isRepaired = true
+            }
+        }
+        for path in strange {
+            add(extra: .file, path.string)
+            if repairs { settle(await remove(path)) }
+        }
+    }
+
+    private mutating func add(extra object: StoreFinding.Object, _ id: String) {
+        report.findings.append(StoreFinding(kind: .extra, object: object, id: id, detail: "", images: []))
+    }
+
+    private func remove(_ path: FilePath) async -> String? {
+        let storage = storage
+        do throws(ImageError) {
+            try await storage.talks.run { () throws(ImageError) in
+                do {
+                    if path.starts(with: storage.blobs.root) {
+                        try storage.blobs.removeStranger(path)
+                    } else {
+                        try storage.snapshots.removeStranger(path)
+                    }
+                } catch { throw .storage(error) }
+            }
+        } catch { return "\(error)" }
+        return nil
+    }
+}
+
+extension ImageStorage {
+    /// Fetches a layer or a configuration from its registry, in the place of one that lost bytes. Blocks.
+    fileprivate func fetchAnew(_ digest: Digest, sizeBytes: Int64, from repository: MirroredRepository) throws(ImageError) {
+        let ingest: Ingest
+        do throws(ContentError) { ingest = try blobs.beginIngest(of: digest, sizeBytes: sizeBytes) } catch { throw .storage(error) }
+        let sink = LayerSink(ingest, pipe: nil, totalBytes: UInt64(clamping: sizeBytes), tell: { _ in })
+        do throws(RegistryError) { try repository.fetchBlob(digest, sizeBytes: sizeBytes, into: sink) } catch {
+            if let failure = sink.storeFailure { throw .storage(failure) }
+            throw .registry(error)
+        }
+        do throws(ContentError) { try ingest.commit() } catch { throw .storage(error) }
+    }
+
+    /// Fetches a manifest or an index, in the place of one that lost bytes. Blocks.
+    fileprivate func fetchDocumentAnew(_ digest: Digest, from repository: MirroredRepository) throws(ImageError) {
+        let bytes: [UInt8]
+        do throws(RegistryError) {
+            bytes = try repository.manifest(digest.description) { Digest(of: $0.bytes, digest.algorithm) == digest }.bytes
+        } catch { throw .registry(error) }
+        guard Digest(of: bytes, digest.algorithm) == digest else {
+            throw ImageError(.badContent, "manifest verification failed for digest \(digest)")
+        }
+        do throws(ContentError) {
+            try blobs.removeBlob(digest)
+            try blobs.addBlob(bytes, digest.algorithm)
+        } catch { throw .storage(error) }
+    }
+}

@@ -1,0 +1,76 @@
+internal import Archive
+internal import CoreTypes
+internal import Glibc
+internal import LinuxSyscalls
+internal import Synchronization
+internal import SystemPackage
+
+/// Holding kept layers against what their blobs unpack to, and putting another in their place.
+extension StoredSnapshotter {
+    func differences(of key: SnapshotKey, from chain: Digest, applied: AppliedLayer) throws(SnapshotError) -> [TreeDifference] {
+        guard case .building = try store.holder(key) else { throw SnapshotError(.notFound, doing: "verify layer", subject: key.text) }
+        var layer = try store.layer(chain)
+        let building = store.path(ofBuilding: key)
+        try settle(&layer, chain, in: building, applied: applied)
+        return try SnapshotError.wrapping("verify layer", chain.description) { () throws(SyscallError) in
+            try TreeComparison.differences(expected: building.appending("fs"), found: store.tree(ofLayer: chain))
+        }
+    }
+
+    func replaceLayer(_ chain: Digest, by key: SnapshotKey) throws(SnapshotError) {
+        guard case .building = try store.holder(key) else { throw SnapshotError(.notFound, doing: "replace layer", subject: key.text) }
+        try store.replace(chain, by: store.path(ofBuilding: key))
+        store.release(key)
+    }
+
+    func strangers() throws(SnapshotError) -> [FilePath] { try store.strangers() }
+
+    func removeStranger(_ path: FilePath) throws(SnapshotError) { try store.discard(path) }
+}
+
+extension SnapshotStore {
+    /// Puts a settled layer in the place of the one that is there, which goes away. Between the two renames the layer is absent, which
+    /// is what a crash leaves then.
+    fileprivate func replace(_ chain: Digest, by building: FilePath) throws(SnapshotError) {
+        let usage = try SnapshotError.wrapping("replace layer", chain.description) { () throws(SyscallError) in
+            try treeUsage(building.appending("fs"))
+        }
+        var layer = try layer(chain)
+        layer.usage = usage
+        let settled = layer
+        try SnapshotError.wrapping("replace layer", chain.description) { () throws(SyscallError) in
+            let directory = try openFile(building, [.readOnly, .directory])
+            let file = try openFile("info", [.writeOnly, .create, .truncate, .noFollow], at: directory.number)
+            try writeAll(info(of: settled), to: file.number, subject: "info")
+            try synchronizeFileSystem(directory.number, subject: building.string)
+        }
+        try discard(path(ofLayer: chain))
+        try SnapshotError.wrapping("replace layer", chain.description) { () throws(SyscallError) in
+            try renameFile(building, to: path(ofLayer: chain))
+            try synchronizeDirectory(root.appending("layers"))
+        }
+        index.withLock { index in if index.layers[chain] != nil { index.layers[chain] = settled } }
+    }
+
+    /// What lies in the store's folders and is on no list.
+    fileprivate func strangers() throws(SnapshotError) -> [FilePath] {
+        var found: [FilePath] = []
+        for folder in ["layers", "l", "active", "views"] {
+            let path = root.appending(folder)
+            let names = try SnapshotError.wrapping("look through", path.string) { () throws(SyscallError) in
+                let directory = try openFile(path, [.readOnly, .directory])
+                return try directoryEntries(of: directory, subject: path.string).map(\.name)
+            }
+            // Asked after the folder was read: what was made meanwhile is known by now.
+            let known = index.withLock { index in
+                switch folder {
+                case "layers": Set(index.layers.keys.map(Self.name(of:)))
+                case "l": Set((0..<index.nextLink).map { String($0, radix: 36) })
+                default: Set(index.holders.keys.map(\.text))
+                }
+            }
+            found += names.filter { !known.contains($0.string) }.map { path.pushing($0) }
+        }
+        return found
+    }
+}

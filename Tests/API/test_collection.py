@@ -1,0 +1,125 @@
+"""What is collected and what is not: pulls, runs and commits against prunes; and blobs that a record needs though their layer was here."""
+
+import gzip
+import json
+import os
+import subprocess
+import threading
+import time
+
+import pytest
+from conftest import entries
+from oci_images import Image, Pusher, busybox_layer, digest_of, files, tar
+
+
+@pytest.fixture
+def tidy(apus, registry):
+    yield apus
+    if names := apus("images", "-q").ok().split():
+        apus("rmi", "-f", *names)
+    # The image that other tests run has gone with them.
+    apus("pull", "-q", f"{registry.host}/busybox").ok()
+
+
+def test_prunes_never_take_what_pulls_runs_and_commits_use_and_always_the_rest(tidy, registry, own_daemon):
+    """For twenty seconds images come and go in two threads, containers are made of them and committed, and two threads prune all the time."""
+    common = tar(files({"common": os.urandom(300_000)}))
+    for number in range(4):
+        layer = tar(files({f"own{number}": os.urandom(200_000)}))
+        Pusher(registry.host).push(f"gc{number}", Image([busybox_layer(), common, layer]))
+    until, complaints, done = time.monotonic() + 20, [], {"run": 0, "commit": 0, "prune": 0}
+
+    def come_and_go(numbers):
+        while time.monotonic() < until:
+            for number in numbers:
+                name = f"{registry.host}/gc{number}"
+                result = tidy("run", "--rm", name, "sh", "-c", f"wc -c < /own{number}; wc -c < /common")
+                # A prune may take the image between its pull and the container: Docker's client sees the same.
+                if result.out.split() == ["200000", "300000"]:
+                    done["run"] += 1
+                elif "No such image" not in result.err:
+                    complaints.append(result)
+                made = tidy("create", name)
+                if made.code == 0:
+                    committed = tidy("commit", made.line(), f"made{number}")
+                    if committed.code == 0:
+                        done["commit"] += 1
+                    elif "No such" not in committed.err:
+                        complaints.append(committed)
+                    tidy("rm", "-f", made.line())
+                elif "No such image" not in made.err:
+                    complaints.append(made)
+
+    def prune():
+        while time.monotonic() < until:
+            result = tidy("image", "prune", "-a", "-f")
+            if result.code == 0:
+                done["prune"] += 1
+            elif "a prune operation is already running" not in result.err:
+                complaints.append(result)
+
+    threads = [threading.Thread(target=come_and_go, args=(numbers,)) for numbers in ((0, 1), (2, 3))]
+    threads += [threading.Thread(target=prune) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not complaints, complaints[:3]
+    assert done["run"] >= 3 and done["prune"] >= 5, done
+    check = tidy("system", "check", timeout=120)
+    assert check.code == 0, check
+    tidy("image", "prune", "-a", "-f").ok()
+    assert entries(f"{own_daemon.data}/content/blobs/sha256") == entries(f"{own_daemon.data}/snapshots/overlayfs/layers") == []
+    assert entries(f"{own_daemon.data}/content/ingests") == entries(f"{own_daemon.data}/snapshots/overlayfs/l") == []
+
+
+@pytest.mark.parametrize("pack", ["gzip-1", "zstd", "plain"])
+def test_a_layer_that_is_here_packed_otherwise_has_its_own_blob_to_be_saved_and_pushed(tidy, registry, own_daemon, tmp_path, pack):
+    layers = [busybox_layer(), tar(files({"same": "same" * 5000}))]
+    first = Image(layers)
+    packers = {
+        "gzip-1": (lambda data: gzip.compress(data, 1, mtime=0), "tar+gzip"), "plain": (lambda data: data, "tar"),
+        "zstd": (lambda data: subprocess.run(["zstd", "-q", "-c"], input=data, capture_output=True, check=True).stdout, "tar+zstd"),
+    }
+    second = Image(layers, compress=packers[pack][0], media_type=f"application/vnd.oci.image.layer.v1.{packers[pack][1]}")
+    pusher = Pusher(registry.host)
+    pusher.push("packed-one", first)
+    pusher.push("packed-two", second)
+    assert first.id == second.id and first.digest != second.digest
+    one, two = f"{registry.host}/packed-one", f"{registry.host}/packed-two"
+    tidy("pull", "-q", one).ok()
+    out = tidy("pull", two).ok()
+    assert "Download complete" in out and "Already exists" not in out, out
+    blobs = entries(f"{own_daemon.data}/content/blobs/sha256")
+    assert {layer["digest"][7:] for layer in second.layers} <= set(blobs), "the record's blobs are here"
+    assert len(entries(f"{own_daemon.data}/snapshots/overlayfs/layers")) == 2, "unpacked once"
+    tidy("rmi", one).ok()
+    tidy("image", "prune", "-f").ok()
+    tidy("save", "-o", str(tmp_path / "two.tar"), two).ok()
+    target = f"{registry.host}/packed-three-{pack}"
+    tidy("tag", two, target).ok()
+    tidy("push", target).ok()
+    assert pusher.digest(f"packed-three-{pack}") == second.digest
+    tidy("rmi", "-f", two, target).ok()
+    assert "Loaded image" in tidy("load", "-i", str(tmp_path / "two.tar")).ok()
+    assert tidy("run", "--rm", two, "wc", "-c", "/same").ok().split()[0] == "20000"
+
+
+def test_attack_D11_a_blob_that_is_not_what_is_unpacked_here_never_takes_the_layers_place(tidy, registry, own_daemon):
+    """The layer of the chain is here; a stranger's image names it, with a blob of other contents."""
+    layers = [busybox_layer(), tar(files({"good": "good"}))]
+    good = Image(layers)
+    pusher = Pusher(registry.host)
+    pusher.push("honest", good)
+    tidy("pull", "-q", f"{registry.host}/honest").ok()
+    evil = Image(layers)
+    other = gzip.compress(tar(files({"good": "evil"})), mtime=0)
+    descriptor = evil.add("application/vnd.oci.image.layer.v1.tar+gzip", other)
+    manifest = json.loads(evil.manifest)
+    manifest["layers"][1] = descriptor
+    evil.manifest = json.dumps(manifest).encode()
+    pusher.push("evil", evil)
+    refused = tidy("pull", f"{registry.host}/evil")
+    assert refused.code == 1 and "failed to register layer" in refused.err, refused
+    assert digest_of(other)[7:] not in entries(f"{own_daemon.data}/content/blobs/sha256")
+    assert tidy("image", "inspect", f"{registry.host}/evil").code == 1

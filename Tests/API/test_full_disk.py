@@ -1,0 +1,108 @@
+"""A data root on a file system without a byte left: what takes away still does, and who finds no room says where and how much."""
+
+import os
+import re
+import subprocess
+
+import pytest
+from conftest import CLIENTS, Client, Daemon, entries
+from oci_images import Image, Pusher, busybox_layer, files, tar
+from processes import wait_until
+
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture
+def small(tmp_path_factory, tmp_path):
+    """A daemon whose data root is an ext4 file system of 320 MB, and its client."""
+    daemon = Daemon(os.path.realpath(tmp_path_factory.mktemp("s")))
+    disk = tmp_path / "disk"
+    with open(disk, "wb") as file:
+        file.truncate(320 * MEGABYTE)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(disk)], check=True)
+    os.makedirs(daemon.data)
+    subprocess.run(["mount", "-o", "loop", str(disk), daemon.data], check=True)
+    try:
+        daemon.start()
+        yield daemon, Client("apus", CLIENTS["apus"], daemon.host, str(tmp_path))
+        assert daemon.stop() == 0, daemon.log()
+        wait_until(lambda: not daemon.shims(), "the shims are gone")
+    finally:
+        subprocess.run(["umount", "-l", daemon.data], check=True)
+
+
+def fill(daemon):
+    """Takes every byte."""
+    with open(f"{daemon.data}/filler", "ab") as file:
+        for size in (MEGABYTE, 4096, 1):
+            try:
+                while True:
+                    os.write(file.fileno(), b"x" * size)
+            except OSError as error:
+                assert error.errno == 28
+    assert os.statvfs(daemon.data).f_bavail == 0
+
+
+def test_on_a_full_disk_rm_rmi_and_prune_succeed(small, registry):
+    daemon, apus = small
+    names = []
+    for number in range(3):
+        Pusher(registry.host).push(f"full{number}", Image([busybox_layer(), tar(files({"x": os.urandom(MEGABYTE)}))]))
+        names.append(f"{registry.host}/full{number}")
+        apus("pull", "-q", names[-1]).ok()
+    apus("run", "-d", "--name", "runs", names[0], "sleep", "1000").ok()
+    apus("run", "--name", "ended", "-v", "kept:/v", names[1], "true").ok()
+    apus("create", "--name", "made", names[1]).ok()
+    assert os.path.getsize(f"{daemon.data}/reserve") == 16 * MEGABYTE
+    fill(daemon)
+    assert apus("rm", "ended").ok() == "ended\n"
+    assert apus("rm", "-f", "runs").ok() == "runs\n"
+    fill(daemon)
+    assert apus("container", "prune", "-f").ok().startswith("Deleted Containers:")
+    fill(daemon)
+    assert "Deleted: sha256:" in apus("rmi", names[0]).ok()
+    fill(daemon)
+    assert apus("volume", "rm", "kept").ok() == "kept\n"
+    fill(daemon)
+    assert "deleted: sha256:" in apus("image", "prune", "-a", "-f").ok()
+    assert apus("ps", "-aq").ok() == apus("images", "-q").ok() == apus("volume", "ls", "-q").ok() == ""
+    assert entries(f"{daemon.data}/snapshots/overlayfs/layers") == entries(f"{daemon.data}/content/blobs/sha256") == []
+    os.remove(f"{daemon.data}/filler")
+    apus("pull", "-q", names[0]).ok()
+    apus("rmi", names[0]).ok()
+    assert os.path.getsize(f"{daemon.data}/reserve") == 16 * MEGABYTE, "room is kept again"
+
+
+def test_a_daemon_begins_on_a_full_disk_and_frees_it(small, registry):
+    daemon, apus = small
+    name = f"{registry.host}/alpha"
+    apus("run", "--name", "ended", name, "true").ok()
+    fill(daemon)
+    daemon.kill()
+    daemon.start()
+    apus("rm", "ended").ok()
+    apus("rmi", name).ok()
+    assert apus("images", "-q").ok() == ""
+
+
+def test_who_finds_no_room_says_where_and_how_much(small, registry):
+    daemon, apus = small
+    Pusher(registry.host).push("large", Image([busybox_layer(), tar(files({"large": os.urandom(60 * MEGABYTE)}))]))
+    name = f"{registry.host}/large"
+    with open(f"{daemon.data}/filler", "wb") as file:
+        room = os.statvfs(daemon.data)
+        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - 30 * MEGABYTE)
+    refused = apus("pull", name)
+    assert refused.code == 1 and re.search(
+        rf"{daemon.data}/content: \d{{8}} bytes are needed, \d+ are free: no space left on device", refused.err), refused
+    assert apus("images", "-q").ok() == "" and entries(f"{daemon.data}/content/ingests") == []
+    os.truncate(f"{daemon.data}/filler", os.path.getsize(f"{daemon.data}/filler") - 90 * MEGABYTE)
+    refused = apus("pull", name)
+    assert refused.code == 1 and re.search(
+        rf"{daemon.data}/snapshots\S*: 134217728 bytes must stay free, \d+ are: no space left", refused.err), refused
+    os.remove(f"{daemon.data}/filler")
+    apus("pull", "-q", name).ok()
+    fill(daemon)
+    refused = apus("import", "-", "more:latest", stdin=tar(files({"more": os.urandom(MEGABYTE)})))
+    assert refused.code == 1 and daemon.data in refused.err and "ENOSPC" in refused.err, refused
+    apus("rmi", name).ok()

@@ -1,0 +1,494 @@
+"""Registries and images of attackers: what they may not learn, steer or break."""
+# Rows: attacks
+
+import base64
+import gzip
+import http.server
+import json
+import os
+import ssl
+import subprocess
+import threading
+import time
+
+import oci_images
+import pytest
+from conftest import CLIENTS, Client, Daemon, entries
+from oci_images import Image, Pusher, busybox_layer, digest_of, entry, files, tar
+from processes import Registry, wait_until
+
+LAYER = "application/vnd.oci.image.layer.v1.tar"
+SECRET = base64.b64encode(b"ann:canary").decode()
+
+
+class Scripted:
+    """A registry that serves one image, with a function in place of any answer: it takes the handler and gives True where it answered.
+
+    asked: method, path and Authorization of each request."""
+
+    def __init__(self, image=None, answer=None, tls=None):
+        self.image, self.script, self.asked = image, answer, []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def reply(self, status, body=b"", headers=None):
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+
+            def do_GET(self):
+                outer.asked.append((self.command, self.path, self.headers.get("Authorization")))
+                try:
+                    if not (outer.script and outer.script(self)):
+                        outer.serve(self)
+                except OSError:
+                    self.close_connection = True
+
+            do_HEAD = do_POST = do_PUT = do_PATCH = do_GET
+
+        class Server(http.server.ThreadingHTTPServer):
+            def handle_error(self, *_):
+                pass
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+        self.port = self.server.server_address[1]
+        self.host = f"127.0.0.1:{self.port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def serve(self, handler):
+        kind, _, word = handler.path.rpartition("/")
+        if handler.path == "/v2/":
+            return handler.reply(200)
+        if kind.endswith("/manifests") and self.image and word in ("latest", self.image.digest):
+            return handler.reply(200, self.image.manifest, {
+                "Content-Type": oci_images.MANIFEST, "Docker-Content-Digest": digest_of(self.image.manifest)})
+        if kind.endswith("/blobs") and self.image and word in self.image.blobs:
+            return handler.reply(200, self.image.blobs[word])
+        return handler.reply(404)
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def serve(request):
+    made = []
+
+    def make(*arguments, **options):
+        made.append(Scripted(*arguments, **options))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
+    if "apus" in request.fixturenames:
+        # What an interrupted pull has brought would wait for a day to be gone on with.
+        request.getfixturevalue("apus")("image", "prune", "-f").ok()
+
+
+@pytest.fixture
+def known(tmp_path):
+    """Variables of a client that knows a password for some registries."""
+    def make(*hosts):
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {host: {"auth": SECRET} for host in hosts}}), encoding="utf-8")
+        return {"DOCKER_CONFIG": str(tmp_path)}
+
+    return make
+
+
+@pytest.fixture
+def alone(tmp_path_factory):
+    daemon = Daemon(os.path.realpath(tmp_path_factory.mktemp("d")))
+    yield daemon
+    if daemon.process is not None and daemon.process.poll() is None:
+        assert daemon.stop() == 0, daemon.log()
+
+
+def remade(image, **changes):
+    """The image with another manifest."""
+    image.manifest = json.dumps({**json.loads(image.manifest), **changes}).encode()
+    image.digest = digest_of(image.manifest)
+    return image
+
+
+def test_E01_a_layers_other_addresses_are_never_asked(apus, registry, serve, known):
+    evil = serve(answer=lambda handler: handler.reply(401, headers={"WWW-Authenticate": 'Basic realm="x"'}) or True)
+    image = Image([busybox_layer(), tar(files({"foreign": "foreign"}))])
+    layers = [dict(layer) for layer in image.layers]
+    layers[1]["urls"] = [f"http://{evil.host}/v2/x/blobs/{layers[1]['digest']}"]
+    honest = serve(remade(image, layers=layers), lambda handler: handler.path.endswith(layers[1]["digest"]) and (handler.reply(404) or True))
+    refused = apus("pull", f"{honest.host}/foreign", env=known(honest.host, evil.host))
+    assert refused.code == 1 and evil.asked == [], (refused, evil.asked)
+
+
+def test_E03_a_redirect_to_another_host_carries_no_password_and_goes_nowhere_it_may_not(apus, serve, known):
+    image = Image([busybox_layer(), tar(files({"far": "far"}))])
+    elsewhere = serve(image)
+    layer = image.layers[1]["digest"]
+
+    def script(handler):
+        if handler.headers.get("Authorization") != f"Basic {SECRET}":
+            return handler.reply(401, headers={"WWW-Authenticate": 'Basic realm="x"'}) or True
+        if handler.path.endswith(layer):
+            return handler.reply(307, headers={"Location": target}) or True
+        return False
+
+    near = serve(image, script)
+    target = f"http://{elsewhere.host}/v2/far/blobs/{layer}"
+    apus("pull", f"{near.host}/far", env=known(near.host, elsewhere.host)).ok()
+    assert elsewhere.asked and all(authorization is None for _, _, authorization in elsewhere.asked), elsewhere.asked
+    apus("rmi", f"{near.host}/far").ok()
+    apus("image", "prune", "-f").ok()
+    for target in ("file:///etc/passwd", "http://169.254.169.254/latest/meta-data", "ftp://127.0.0.1/x", "http://[fe80::1]/x"):
+        refused = apus("pull", f"{near.host}/far", env=known(near.host))
+        assert refused.code == 1 and "root:" not in refused.err, (target, refused)
+        assert apus("image", "inspect", f"{near.host}/far").code == 1
+
+
+def test_E05_a_tag_that_moves_while_it_is_pulled_mixes_nothing(apus, serve):
+    one, two = (Image([busybox_layer(), tar(files({"which": word}))]) for word in ("one", "two"))
+    one.blobs.update(two.blobs)
+    asked = []
+
+    def script(handler):
+        """HEAD says the first image; from then on the tag is the second."""
+        if "/manifests/" in handler.path:
+            asked.append((handler.command, handler.path.rsplit("/", 1)[1]))
+            word = handler.path.rsplit("/", 1)[1]
+            image = two if word == two.digest or (word == "latest" and handler.command == "GET") else one
+            return handler.reply(200, image.manifest, {"Content-Type": oci_images.MANIFEST, "Docker-Content-Digest": image.digest}) or True
+        return False
+
+    moving = serve(one, script)
+    name = f"{moving.host}/moving"
+    out = apus("pull", name).ok()
+    digest = next(line.split()[1] for line in out.splitlines() if line.startswith("Digest: "))
+    inside = apus("run", "--rm", name, "cat", "/which").ok()
+    assert (digest, inside) in ((one.digest, "one"), (two.digest, "two")), (digest, inside, asked)
+    apus("rmi", name).ok()
+
+
+def certificate(folder, names, is_expired):
+    """A certificate that signs itself, of these names."""
+    (folder / "settings").write_text(
+        f"[ca]\ndefault_ca=d\n[d]\ndatabase={folder}/index\nnew_certs_dir={folder}\nrand_serial=yes\ndefault_md=sha256\npolicy=p\n"
+        f"x509_extensions=e\n[p]\ncommonName=supplied\n[e]\nsubjectAltName={names}\nbasicConstraints=CA:true\n", encoding="utf-8")
+    (folder / "index").write_text("", encoding="utf-8")
+
+    def openssl(*words):
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=server")
+    end = "20200102000000Z" if is_expired else "20991231000000Z"
+    openssl("ca", "-batch", "-selfsign", "-config", "settings", "-keyfile", "server.key", "-in", "server.csr", "-out", "server.crt", "-notext",
+            "-startdate", "20200101000000Z", "-enddate", end)
+    return str(folder / "server.crt"), str(folder / "server.key")
+
+
+@pytest.mark.parametrize("flaw", ["expired", "wrong host", "self-signed", "TLS 1.0"])
+def test_E08_a_registry_that_cannot_prove_itself_is_refused_and_never_asked_in_plain(alone, serve, tmp_path, known, flaw):
+    crt, key = certificate(tmp_path, "DNS:other.test" if flaw == "wrong host" else "DNS:proven.test", flaw == "expired")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(crt, key)
+    if flaw == "TLS 1.0":
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+    server = serve(Image([busybox_layer()]), tls=context)
+    host = f"proven.test:{server.port}"
+    certs = tmp_path / "certs.d" / host
+    certs.mkdir(parents=True)
+    if flaw != "self-signed":
+        (certs / "ca.crt").write_bytes(open(crt, "rb").read())
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 proven.test\n", encoding="utf-8")
+    alone.start("--registry-certs", str(tmp_path / "certs.d"),
+                under=["unshare", "-m", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh"])
+    cli = Client("apus", CLIENTS["apus"], alone.host, str(tmp_path / "client"))
+    refused = cli("pull", f"{host}/x", env=known(host))
+    assert refused.code == 1 and ("tls" in refused.err.lower() or "ssl" in refused.err.lower() or "certificate" in refused.err), refused
+    assert server.asked == [], "neither a request nor a password came through"
+
+
+def lying(image, layer, fault):
+    """The script of a registry with a fault, for the image's layer."""
+    blob, cut = image.blobs[layer], []
+
+    def chunk(handler, data):
+        handler.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def endless(handler, headers):
+        handler.send_response(200)
+        for name, value in {"Transfer-Encoding": "chunked", "Content-Type": oci_images.MANIFEST, **headers}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+
+    def script(handler):
+        is_manifest = "/manifests/" in handler.path and handler.command == "GET"
+        if fault == "endless manifest" and is_manifest:
+            endless(handler, {})
+            while True:
+                chunk(handler, b" " * 65536)
+        if fault == "gzip bomb" and is_manifest:
+            endless(handler, {"Content-Encoding": "gzip"})
+            packed = gzip.compress(b" " * (256 << 20))
+            chunk(handler, packed)
+            handler.wfile.write(b"0\r\n\r\n")
+            return True
+        if not handler.path.endswith(layer):
+            return False
+        if fault == "one byte at a time":
+            endless(handler, {"Content-Type": "application/octet-stream"})
+            for position in range(3000):
+                chunk(handler, blob[position:position + 1])
+            chunk(handler, blob[3000:])
+            handler.wfile.write(b"0\r\n\r\n")
+            return True
+        first = not cut
+        if first:
+            cut.append(True)
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(len(blob)))
+            handler.end_headers()
+            handler.wfile.write(blob[:100_000])
+            handler.wfile.flush()
+            handler.close_connection = True
+            handler.connection.close()
+            return True
+        if fault == "no range":
+            return handler.reply(200, blob) or True
+        if fault == "wrong range":
+            start = 0 if len(cut) == 1 else int((handler.headers.get("Range") or "bytes=0-").split("=")[1].split("-")[0])
+            cut.append(True)
+            return handler.reply(206, blob[start:], {"Content-Range": f"bytes {start}-{len(blob) - 1}/{len(blob)}"}) or True
+        return handler.reply(200, blob[:-1], {"Content-Length": str(len(blob) - 1)}) or True
+
+    return script
+
+
+@pytest.mark.parametrize("fault", ["endless manifest", "gzip bomb", "one byte at a time", "no range", "wrong range", "short"])
+def test_E10_a_registry_that_is_slow_endless_or_lies_about_its_bytes_ends_the_pull_or_is_put_up_with(apus, own_daemon, serve, fault):
+    data = os.urandom(400_000)
+    image = Image([busybox_layer(), tar(files({"big": data}))])
+    layer = image.layers[1]["digest"]
+    server = serve(image, lying(image, layer, fault))
+    name = f"{server.host}/odd"
+    begun = time.monotonic()
+    result = apus("pull", name, timeout=120)
+    with open(f"/proc/{own_daemon.process.pid}/status", encoding="utf-8") as file:
+        peak = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+    assert peak < 400_000, "kilobytes"
+    assert apus("version").code == 0, "the daemon lives"
+    if fault in ("one byte at a time", "no range", "wrong range"):
+        assert result.code == 0 or fault == "wrong range", result
+        if result.code == 0:
+            assert apus("run", "--rm", name, "wc", "-c", "/big").ok().split()[0] == "400000"
+            apus("rmi", name).ok()
+        else:
+            assert apus("image", "inspect", name).code == 1
+    else:
+        assert result.code == 1 and time.monotonic() - begun < 90, result
+        assert apus("image", "inspect", name).code == 1
+
+
+def test_E11_a_blob_is_mounted_from_repositories_of_the_same_image_only(apus, registry, tmp_path):
+    """A private repository's layer is not offered to a push of another image."""
+    other = Registry(str(tmp_path / "other"))
+    try:
+        Pusher(other.host).push("private", Image([busybox_layer(), tar(files({"private": "private"}))]))
+        Pusher(other.host).push("public", Image([tar(files({"public": "public"}))]))
+        for name in ("private", "public"):
+            apus("pull", "-q", f"{other.host}/{name}").ok()
+        apus("tag", f"{other.host}/public", f"{other.host}/attacker").ok()
+        apus("push", f"{other.host}/attacker").ok()
+        mounts = [line for line in other.requests("POST /v2/attacker/blobs/uploads/") if "mount=" in line]
+        assert mounts and all("from=public" in line for line in mounts), mounts
+        apus("rmi", "-f", *(f"{other.host}/{name}" for name in ("private", "public", "attacker"))).ok()
+    finally:
+        other.stop()
+
+
+# MARK: images
+
+def test_D05_links_that_change_places_between_layers_unpacked_side_by_side_lead_nowhere(apus, serve, tmp_path):
+    """One layer makes a directory a link to the host, the other writes below it; they unpack at the same time, in either order."""
+    canary = tmp_path / "canary"
+    canary.mkdir()
+    bulk = [(entry(f"bulk/{number}"), os.urandom(3000)) for number in range(300)]
+    link = tar([*bulk, (entry("way", oci_images.tarfile.SYMTYPE, 0o777, str(canary)), None)])
+    write = tar([*bulk, *[(entry(f"way/hit{number}"), b"x") for number in range(50)]])
+    for number, layers in enumerate(([link, write], [write, link], [link, write, link, write])):
+        server = serve(Image([busybox_layer(), *layers]))
+        result = apus("run", "--rm", f"{server.host}/race{number}", "true", timeout=90)
+        assert result.code in (0, 125) and os.listdir(canary) == [], result
+        apus("rmi", "-f", f"{server.host}/race{number}")
+
+
+def test_D07_devices_and_attributes_of_an_image_give_no_more_than_a_container_has(apus, serve):
+    """A device node of the host's disk is there and cannot be opened; overlay's own attributes are dropped."""
+    layer = tar([
+        (entry("disk", oci_images.tarfile.BLKTYPE, 0o666, device=(8, 0)), None), (entry("memory", oci_images.tarfile.CHRTYPE, 0o666, device=(1, 1)), None),
+        (entry("d/", oci_images.tarfile.DIRTYPE, 0o755, headers={
+            "SCHILY.xattr.trusted.overlay.redirect": "/etc", "SCHILY.xattr.trusted.overlay.opaque": "y",
+            "SCHILY.xattr.user.overlay.redirect": "/etc"}), None),
+    ])
+    server = serve(Image([busybox_layer(), layer]))
+    name = f"{server.host}/nodes"
+    script = "head -c1 /disk; echo disk $?; head -c1 /memory; echo memory $?; ls /d | wc -l"
+    out = apus("run", "--rm", name, "sh", "-c", script).ok()
+    assert "disk 0" not in out and "memory 0" not in out and out.split()[-1] == "0", out
+    apus("rmi", name).ok()
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd", "window", "size", "entries", "depth"])
+def test_D09_D10_bombs_are_stopped_by_limits_that_are_flags(alone, serve, tmp_path, kind):
+    if kind == "gzip":
+        image = Image([tar([(entry("zeros"), bytes(300 << 20))])], compress=lambda data: gzip.compress(data, 9, mtime=0))
+    elif kind in ("zstd", "window"):
+        flags = ["--long=31", "--ultra", "-22"] if kind == "window" else ["-19"]
+        pack = lambda data: subprocess.run(["zstd", "-q", "-c", *flags], input=data, capture_output=True, check=True).stdout
+        image = Image([tar([(entry("zeros"), bytes(300 << 20))])], compress=pack, media_type=f"{LAYER}+zstd")
+    elif kind == "size":
+        image = Image([tar([(entry("noise"), os.urandom(3 << 20))])])
+    elif kind == "entries":
+        image = Image([tar([(entry(f"f{number}"), b"") for number in range(3000)])])
+    else:
+        image = Image([tar([("/".join(["d"] * 40) and entry("/".join(["d"] * 40) + "/f"), b"x")])])
+    server = serve(image)
+    alone.start("--layer-limit", "size=2000000" if kind == "size" else "ratio=200", "--layer-limit", "entries=2000", "--layer-limit", "depth=30")
+    cli = Client("apus", CLIENTS["apus"], alone.host, str(tmp_path / "client"))
+    begun = time.monotonic()
+    refused = cli("pull", f"{server.host}/bomb", timeout=60)
+    assert refused.code == 1 and "failed to register layer" in refused.err and time.monotonic() - begun < 30, refused
+    assert cli("images", "-q").ok() == "" and entries(f"{alone.data}/snapshots/overlayfs/building") == []
+    assert entries(f"{alone.data}/snapshots/overlayfs/layers") == []
+    assert cli("version").code == 0
+
+
+def test_layer_limits_that_are_none_are_refused_in_one_line(tmp_path):
+    for value, words in (("size=0", "a number above 0"), ("size", "NAME=NUMBER"), ("files=3", "knows size, ratio, entries and depth"), ("ratio=x", "NUMBER")):
+        ended = subprocess.run([os.path.join(os.path.dirname(CLIENTS["apus"]), "apusd"), "--layer-limit", value], capture_output=True, text=True,
+                               timeout=20, check=False)
+        assert ended.returncode != 0 and words in ended.stderr and len(ended.stderr.strip().splitlines()) <= 2, ended
+
+
+def manifest_of(image, **changes):
+    return json.dumps({**json.loads(image.manifest), **changes}).encode()
+
+
+HOSTILE_MANIFESTS = {
+    "both kinds": lambda image: manifest_of(image, manifests=[]),
+    "too many layers": lambda image: manifest_of(image, layers=image.layers * 100_000),
+    "size of 2^63": lambda image: image.manifest.replace(b'"size": ', b'"size": 9223372036854775808', 1),
+    "negative size": lambda image: image.manifest.replace(b'"size": ', b'"size": -', 1),
+    "member twice": lambda image: image.manifest[:-1] + b', "layers": []}',
+    "deep": lambda image: image.manifest[:-1] + b', "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "no number": lambda image: image.manifest[:-1] + b', "x": NaN}',
+    "no text": lambda image: image.manifest[:-1] + b', "x": "\xff\xfe"}',
+    "digest upwards": lambda image: image.manifest.replace(b"sha256:", b"sha256:../../", 1),
+    "ten megabytes": lambda image: image.manifest[:-1] + b', "x": "' + b"y" * (10 << 20) + b'"}',
+}
+
+
+@pytest.mark.parametrize("kind", sorted(HOSTILE_MANIFESTS))
+def test_D12_D13_E04_a_manifest_that_no_honest_tool_writes_is_refused_and_leaves_nothing(apus, own_daemon, serve, kind):
+    image = Image([busybox_layer()])
+    image.manifest = HOSTILE_MANIFESTS[kind](image)
+    image.digest = digest_of(image.manifest)
+    server = serve(image)
+    layers = entries(f"{own_daemon.data}/snapshots/overlayfs/layers")
+    refused = apus("pull", f"{server.host}/hostile")
+    assert refused.code == 1 and len(refused.err) < 2000, refused.err[:300]
+    assert apus("image", "inspect", f"{server.host}/hostile").code == 1
+    assert entries(f"{own_daemon.data}/snapshots/overlayfs/layers") == layers
+
+
+def test_D13_an_index_that_contains_itself_ends(apus, registry, serve):
+    """The digest of a document cannot stand in it, so a registry serves each level anew: ours looks four deep."""
+    def level(number):
+        document = {"schemaVersion": 2, "mediaType": oci_images.INDEX, "manifests": [
+            {"mediaType": oci_images.INDEX, "digest": digest_of(levels[number + 1]), "size": len(levels[number + 1]),
+             "platform": {"os": "linux", "architecture": oci_images.ARCHITECTURE}}]}
+        return json.dumps(document).encode()
+
+    levels = {12: b"{}"}
+    for number in reversed(range(12)):
+        levels[number] = level(number)
+    by_digest = {digest_of(document): document for document in levels.values()}
+
+    def script(handler):
+        word = handler.path.rsplit("/", 1)[1]
+        document = levels[0] if word == "latest" else by_digest.get(word)
+        if "/manifests/" not in handler.path or document is None:
+            return False
+        return handler.reply(200, document, {"Content-Type": oci_images.INDEX, "Docker-Content-Digest": digest_of(document)}) or True
+
+    server = serve(answer=script)
+    refused = apus("pull", f"{server.host}/nested")
+    assert refused.code == 1 and "no matching manifest" in refused.err, refused
+    assert len([path for method, path, _ in server.asked if method == "GET" and "/manifests/" in path]) <= 6
+
+
+def test_D16_an_images_labels_and_names_steer_nothing(apus, own_daemon, serve):
+    labels = {"io.apus.restart": "always", "containerd.io/restart.status": "running", "com.docker.compose.project": "theirs",
+              "com.docker.volume.anonymous": "", "apus.log": "/etc/passwd"}
+    server = serve(Image([busybox_layer()], {"Labels": labels}))
+    name = f"{server.host}/steers"
+    apus("run", "--name", "steered", name, "true").ok()
+    found = json.loads(apus("inspect", "steered").ok())[0]
+    assert found["HostConfig"]["RestartPolicy"]["Name"] in ("no", "") and found["State"]["Status"] == "exited"
+    assert found["HostConfig"]["LogConfig"]["Type"] == "json-file" and found["Config"]["Labels"] == labels
+    time.sleep(1)
+    assert apus.inspect("steered", "{{.RestartCount}} {{.State.Running}}") == "0 false"
+    apus("rm", "steered").ok()
+    apus("rmi", name).ok()
+
+
+def test_D17_an_images_variables_and_entrypoint_reach_the_payload_alone(apus, serve):
+    """A preloaded library, a PATH of its own and a program that is the runtime itself: init, exec and health checks are not theirs."""
+    config = {"Env": ["LD_PRELOAD=/evil.so", "PATH=/evil:/bin", "HTTP_PROXY=http://evil.invalid"], "Entrypoint": ["sleep", "100"], "Cmd": None}
+    evil = tar(files({"evil.so": "no library", "evil/tini": "#!/bin/sh\necho evil\n", "evil/apus-runtime": "#!/bin/sh\necho evil\n"}))
+    server = serve(Image([busybox_layer(), evil], config))
+    name = f"{server.host}/variables"
+    apus("run", "-d", "--init", "--name", "odd", "--health-cmd", "true", "--health-interval", "1s", name).ok()
+    assert apus("exec", "odd", "echo", "in").out == "in\n"
+    wait_until(lambda: apus.inspect("odd", "{{.State.Health.Status}}") == "healthy", "its health is looked after", seconds=20)
+    assert apus.inspect("odd", "{{.State.Running}}") == "true"
+    pulled = apus("pull", name)
+    assert pulled.code == 0, "the daemon's registry traffic takes no proxy from an image"
+    apus("rm", "-f", "odd").ok()
+    # A program that is the runtime itself runs as the payload, and cannot write to what it is.
+    runtime = os.path.join(os.path.dirname(CLIENTS["apus"]), "apus-runtime")
+    before = digest_of(open(runtime, "rb").read())
+    apus("run", "--rm", "--entrypoint", "/proc/self/exe", name, "--version")
+    apus("run", "--rm", "--entrypoint", "sh", name, "-c", "echo evil > /proc/1/exe; for p in /proc/[0-9]*; do echo evil > $p/exe; done")
+    assert digest_of(open(runtime, "rb").read()) == before
+    apus("rmi", name).ok()
+
+
+@pytest.mark.parametrize("kind", ["erofs", "ext4", "squashfs"])
+def test_D18_a_layer_that_is_a_file_system_is_never_mounted(apus, own_daemon, serve, kind):
+    superblock = bytearray(1 << 20)
+    magic = {"erofs": (1024, b"\xe2\xe1\xf5\xe0"), "ext4": (1080, b"\x53\xef"), "squashfs": (0, b"hsqs")}[kind]
+    superblock[magic[0]:magic[0] + len(magic[1])] = magic[1]
+    for media_type in (f"application/vnd.{kind}.layer.v1", f"{LAYER}"):
+        image = Image([bytes(superblock)], compress=lambda data: data, media_type=media_type)
+        server = serve(image)
+        before = open("/proc/self/mountinfo", encoding="utf-8").read()
+        refused = apus("pull", f"{server.host}/native")
+        # As a tar, a file system that begins with a kilobyte of zeros is an archive that ends there.
+        is_empty_tar = media_type == LAYER and kind != "squashfs"
+        assert refused.code == (0 if is_empty_tar else 1), refused
+        assert is_empty_tar or "unsupported type" in refused.err or "failed to register layer" in refused.err, refused
+        apus("rmi", "-f", f"{server.host}/native")
+        assert open("/proc/self/mountinfo", encoding="utf-8").read() == before
