@@ -211,28 +211,39 @@ extension NetworkAttachment {
         return address(\.ipv6) ?? (host == .loopbackV6 ? address(\.ipv4) : nil)
     }
 
+    /// Where addresses of the host lead that ports are published on. Each is read once, however many ports there are.
+    private var ways: [String: (host: IPAddress, inside: IPAddress)] {
+        var found: [String: (host: IPAddress, inside: IPAddress)] = [:]
+        for text in Set((ports ?? []).map(\.hostAddress)) {
+            guard let host = IPAddress(text), let inside = publishedAddress(for: host) else { continue }
+            found[text] = (host, inside)
+        }
+        return found
+    }
+
     /// Ports that lead from `::1` elsewhere than to the same port of 127.0.0.1: those of that address alone, and of IPv6 alone.
     var loopbackPorts: [NameEntry.LoopbackPort] {
+        let ways = ways.filter { [.loopbackV6, IPAddress(.v6, bits: 0)].contains($0.value.host) }
+        if ways.isEmpty { return [] }
         let ports = ports ?? []
         let everywhere = Set(ports.filter { $0.hostAddress == "0.0.0.0" }.map { [$0.transport.rawValue, String($0.hostPort)] })
         return ports.compactMap { port in
-            guard port.transport != .sctp, let host = IPAddress(port.hostAddress), host == .loopbackV6 || host == IPAddress(.v6, bits: 0),
-                host == .loopbackV6 || !everywhere.contains([port.transport.rawValue, String(port.hostPort)]),
-                let inside = publishedAddress(for: host)
+            guard port.transport != .sctp, let way = ways[port.hostAddress],
+                way.host == .loopbackV6 || !everywhere.contains([port.transport.rawValue, String(port.hostPort)])
             else { return nil }
             return NameEntry.LoopbackPort(
-                isStream: port.transport == .tcp, hostPort: port.hostPort, address: inside, containerPort: port.containerPort)
+                isStream: port.transport == .tcp, hostPort: port.hostPort, address: way.inside, containerPort: port.containerPort)
         }
     }
 
     /// What the firewall must know of the published ports.
     var firewallPorts: [FirewallPort] {
-        (ports ?? []).compactMap { port in
-            guard let host = IPAddress(port.hostAddress) else { return nil }
-            guard let inside = publishedAddress(for: host) else { return nil }
+        let ways = ways
+        return (ports ?? []).compactMap { port in
+            guard let way = ways[port.hostAddress] else { return nil }
             return FirewallPort(
-                transport: port.transport, hostAddress: host.isUnspecified ? nil : host, hostPort: port.hostPort, containerAddress: inside,
-                containerPort: port.containerPort)
+                transport: port.transport, hostAddress: way.host.isUnspecified ? nil : way.host, hostPort: port.hostPort,
+                containerAddress: way.inside, containerPort: port.containerPort)
         }
     }
 
