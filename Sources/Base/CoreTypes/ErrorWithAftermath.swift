@@ -7,7 +7,8 @@ package protocol ErrorWithAftermath: Error, CustomStringConvertible {
 }
 
 extension ErrorWithAftermath {
-    package var description: String { ([summary] + aftermath).joined(separator: "; then ") }
+    /// What stands behind `summary` in `description`.
+    package var remains: String { aftermath.map { "; then \($0)" }.joined() }
 
     /// This error, after a cleanup whose own failure is appended to it.
     package func followed(by cleanup: () throws(Self) -> Void) -> Self {

@@ -34,6 +34,8 @@ package struct NetworkingError: ErrorWithAftermath, Sendable {
         self.init(.exhausted, "the network is full: a bridge of Linux has at most 1023 ports; make a further network for more containers")
     }
 
+    package var description: String { summary + remains }
+
     /// One of several steps of taking something away: also done where one before failed, and its failure put behind the first.
     package static func collect(in failure: inout NetworkingError?, _ step: () throws(NetworkingError) -> Void) {
         if let first = failure {

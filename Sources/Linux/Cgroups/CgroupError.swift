@@ -44,6 +44,8 @@ package struct CgroupError: ErrorWithAftermath, Equatable, Sendable {
     /// Whether the caller may not do it.
     package var lacksRights: Bool { [EACCES, EPERM, EROFS].contains(cause?.errno) }
 
+    package var description: String { summary + remains }
+
     package var summary: String { "\(doing): \(cause?.description ?? reason)" }
 }
 

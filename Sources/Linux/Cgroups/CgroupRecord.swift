@@ -1,4 +1,3 @@
-internal import CoreTypes
 package import JSON
 internal import LinuxSyscalls
 

@@ -36,6 +36,8 @@ package struct RootfsError: ErrorWithAftermath, Equatable, Sendable {
         self.cause = cause
     }
 
+    package var description: String { summary + remains }
+
     package var summary: String {
         guard let cause else { return "\(step): \(problem)" }
         let what = "\(step): \(errnoName(cause.errno)) (\(cause.errno))"

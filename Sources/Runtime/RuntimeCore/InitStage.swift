@@ -1,5 +1,4 @@
 internal import Cgroups
-internal import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
 internal import Netlink

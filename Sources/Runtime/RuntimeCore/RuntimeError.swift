@@ -46,6 +46,8 @@ package struct RuntimeError: ErrorWithAftermath, Equatable, Sendable {
         self.init(.invalidConfiguration, doing: doing, cause.description)
     }
 
+    package var description: String { summary + remains }
+
     package var summary: String { doing.isEmpty ? cause : "\(doing): \(cause)" }
 }
 

@@ -1,4 +1,3 @@
-internal import CoreTypes
 internal import LinuxSyscalls
 internal import RuntimeCore
 

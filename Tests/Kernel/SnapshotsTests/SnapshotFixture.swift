@@ -97,5 +97,12 @@ private struct Closed: Snapshotter {
     func remove(layer chain: Digest) throws(SnapshotError) { throw closed }
     func usage(of key: SnapshotKey) throws(SnapshotError) -> SnapshotUsage { throw closed }
     func usage(ofLayer chain: Digest) throws(SnapshotError) -> SnapshotUsage { throw closed }
+    func differences(of key: SnapshotKey, from chain: Digest, applied: AppliedLayer) throws(SnapshotError) -> [TreeDifference] {
+        throw closed
+    }
+    func replaceLayer(_ chain: Digest, by key: SnapshotKey) throws(SnapshotError) { throw closed }
+    func strangers() throws(SnapshotError) -> [FilePath] { throw closed }
+    func removeStranger(_ path: FilePath) throws(SnapshotError) { throw closed }
+    func layersAllocatedBytes() throws(SnapshotError) -> Int64 { throw closed }
     func list() -> [SnapshotInfo] { [] }
 }

@@ -91,8 +91,12 @@ func openNothing() throws -> OwnedFD { try openFile("/dev/null", .readOnly) }
     }
 
     @Test func `an order is what it was written as`() {
-        for order in [NameOrder.load("ab"), .drop("ab"), .reload, .watch, .loopback] { #expect(NameOrder(order.text) == order) }
-        for wrong in ["", "1", "2 reload", "1 load", "1 load a b", "1 reload x", "1 leave"] { #expect(NameOrder(wrong) == nil) }
+        for order in [NameOrder.load("ab"), .drop("ab"), .reload, .watch, .loopback(wish: nil), .loopback(wish: 40_000)] {
+            #expect(NameOrder(order.text) == order)
+        }
+        for wrong in ["", "1", "2 reload", "1 load", "1 load a b", "1 reload x", "1 leave", "1 loopback x", "1 loopback 65536"] {
+            #expect(NameOrder(wrong) == nil)
+        }
     }
 
     @Test func `the port of the loopback is said and read`() {

@@ -1,4 +1,3 @@
-internal import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
 internal import SystemPackage
