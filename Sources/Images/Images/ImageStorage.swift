@@ -112,14 +112,16 @@ final class ImageStorage: Sendable {
         while mayGo {
             mayGo = false
             for chain in try await unreferencedLeaves(records) {
-                guard let bytes = try await removeUnlessHeld(chain) else { continue }
+                guard let bytes = try await removeUnlessNeeded(chain, records) else { continue }
                 swept.layers.append(chain)
                 swept.freedBytes += bytes
                 mayGo = true
             }
         }
-        let referenced = try await references(records)
         let blobs = blobs
+        blobs.beginSweep()
+        defer { blobs.endSweep() }
+        let referenced = try await references(records)
         swept.freedBytes += try await talks.run { () throws(ImageError) in
             do throws(ContentError) { return try blobs.sweep(scope, keeping: referenced.blobs).freedBytes } catch { throw .storage(error) }
         }
@@ -151,8 +153,11 @@ final class ImageStorage: Sendable {
 
     /// A pull holds a layer before it takes the layer's turn to look for it: here it is asked in the other order.
     /// - Returns: the bytes that it took; nil where it stays.
-    private func removeUnlessHeld(_ chain: Digest) async throws(ImageError) -> Int64? {
+    private func removeUnlessNeeded(_ chain: Digest, _ records: ImageRecords) async throws(ImageError) -> Int64? {
         try await layerTurns.withTurn(chain) { () throws(ImageError) in
+            if isHeld(chain) { return nil }
+            // A pull that has let go since the leaves were listed has written its record before that.
+            if try await references(records).chains.contains(chain) { return nil }
             if isHeld(chain) { return nil }
             let snapshots = snapshots
             return try await talks.run { () throws(ImageError) in

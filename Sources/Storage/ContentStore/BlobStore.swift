@@ -16,6 +16,8 @@ package import SystemPackage
 package final class BlobStore: Sendable {
     package let root: FilePath
     let leases = Mutex<[LeaseID: Set<Digest>]>([:])
+    /// What leases protected that ended while a sweep was under way: its roots may have been read before their record was written.
+    let released = Mutex<(sweeps: Int, blobs: Set<Digest>)>((0, []))
     let nextLease = Atomic<UInt64>(1)
 
     /// The number in `version`.

@@ -42,7 +42,24 @@ extension BlobStore {
     package func release(_ lease: LeaseID) { _ = endLease(lease) }
 
     /// Ends a lease. - Returns: what it protected, for a sweep of what was not needed in the end.
-    package func endLease(_ lease: LeaseID) -> Set<Digest> { leases.withLock { $0.removeValue(forKey: lease) ?? [] } }
+    package func endLease(_ lease: LeaseID) -> Set<Digest> {
+        leases.withLock { leases in
+            let blobs = leases.removeValue(forKey: lease) ?? []
+            released.withLock { if $0.sweeps > 0 { $0.blobs.formUnion(blobs) } }
+            return blobs
+        }
+    }
+
+    /// Call it before the roots of a sweep are read, and `endSweep` after the sweep: what leases let go in between stays.
+    package func beginSweep() { released.withLock { $0.sweeps += 1 } }
+
+    /// What leases let go of from here on is protected by nothing but the roots of the next sweep.
+    package func endSweep() {
+        released.withLock { state in
+            state.sweeps -= 1
+            if state.sweeps == 0 { state.blobs = [] }
+        }
+    }
 
     /// Removes one blob. One that is not there is no error; open readers keep what they have.
     package func removeBlob(_ digest: Digest) throws(ContentError) {
@@ -55,7 +72,7 @@ extension BlobStore {
     /// layers) nor protected by a lease. No lease can be taken or extended meanwhile.
     package func sweep(_ scope: SweepScope = .all, keeping roots: Set<Digest>) throws(ContentError) -> SweepResult {
         try leases.withLock { leases throws(ContentError) in
-            let leased = leases.values.reduce(into: Set<Digest>()) { $0.formUnion($1) }
+            let leased = leases.values.reduce(into: released.withLock { $0.blobs }) { $0.formUnion($1) }
             var removed: [Digest] = []
             var freedBytes: Int64 = 0
             for digest in try digests() where !roots.contains(digest) && !leased.contains(digest) {
