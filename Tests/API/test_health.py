@@ -108,9 +108,10 @@ def test_E19_a_check_is_an_exec_to_those_who_listen(apus, image):
     lines = apus("events", "--since", since, "--until", str(int(time.time()) + 1), "--filter", "container=checked", "--format",
                 "{{.Action}} {{.Actor.Attributes.execID}} {{.Actor.Attributes.exitCode}}").ok().splitlines()
     told = [line for line in lines if line.startswith("exec_")]
-    created, started, died = told[:3]
-    exec_id = died.split()[1]
+    # The last one that ended: of the first, the daemon may have seen the end alone.
+    exec_id = [line for line in told if line.startswith("exec_die")][-1].split()[1]
     assert len(exec_id) == 64
+    created, started, died = [line for line in told if exec_id in line]
     assert created.split(" ", 1)[0] == "exec_create:" and exec_id in created and "/bin/sh -c exit 3" in created
     assert started.split(" ", 1)[0] == "exec_start:" and exec_id in started and "/bin/sh -c exit 3" in started
     assert died.split()[::2] == ["exec_die", "3"]

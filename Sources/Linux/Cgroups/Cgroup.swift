@@ -35,7 +35,9 @@ package struct Cgroup: Sendable {
         _ path: CgroupPath, resources: LinuxResources?, layout: CgroupLayout? = nil
     ) throws(CgroupError) -> Cgroup {
         let layout = if let layout { layout } else { try CgroupLayout.detect() }
-        return try CgroupConstruction(plannedRecord(path, layout: layout), layout: layout, resources: resources).finish()
+        let planned = try plannedRecord(path, layout: layout)
+        try requireFitness(of: planned)
+        return try CgroupConstruction(planned, layout: layout, resources: resources).finish()
     }
 
     /// Whether resources ask for more than rules for devices.

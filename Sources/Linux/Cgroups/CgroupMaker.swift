@@ -101,30 +101,31 @@ struct CgroupMaker {
 }
 
 extension Cgroup {
-    /// Where `create` will make a cgroup: what to write down before, so that a creation that is cut off can be undone.
-    /// - Throws: `notEmpty` for one that others are in, who would end with the container, or that is frozen.
+    /// Where `create` makes a cgroup: what to write down before, so that a creation that is cut off can be undone.
     package static func plannedRecord(_ path: CgroupPath, layout: CgroupLayout) throws(CgroupError) -> CgroupRecord {
         let own = path.isAbsolute ? nil : try OwnCgroups.ofCaller()
         var places: [CgroupRecord.Place] = []
-        var isThere = false
         for hierarchy in layout.hierarchies {
             let components = try (own?.base(in: hierarchy) ?? []) + path.components
             let path = relativePath(of: components)
             let depth = try doing("look for cgroup \(hierarchy.root.path)/\(path)") { () throws(SyscallError) in
                 try foundDepth(of: components, in: hierarchy.root)
             }
-            isThere = isThere || depth == components.count
             places.append(
                 CgroupRecord.Place(
                     version: hierarchy.version, names: hierarchy.names, mountPoint: hierarchy.root.path.string, path: path,
                     foundDepth: depth))
         }
-        let record = CgroupRecord(mode: layout.mode, places: places)
-        if isThere { try Cgroup(opening: record).requireFitness() }
-        return record
+        return CgroupRecord(mode: layout.mode, places: places)
     }
 
+    /// - Throws: `notEmpty` where a cgroup that is planned is there already and others are in it, who would end with the container, or it is frozen.
     /// - Spec: config-linux.md, "Control groups": "check if the container cgroup is fit for purpose".
+    package static func requireFitness(of planned: CgroupRecord) throws(CgroupError) {
+        guard planned.places.contains(where: { $0.foundDepth == $0.components.count }) else { return }
+        try Cgroup(opening: planned).requireFitness()
+    }
+
     private func requireFitness() throws(CgroupError) {
         func unfit(_ place: String, _ reason: String) -> CgroupError {
             CgroupError(.notEmpty, doing: "create cgroup \(place)", reason: "it exists and \(reason)")

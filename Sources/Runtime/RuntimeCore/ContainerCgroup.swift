@@ -32,6 +32,7 @@ final class ContainerCgroup {
                 record = try Cgroup.plannedRecord(try SystemdUnit(path, container: id, runtimeDirectory: systemdDirectory), layout: layout)
             } else {
                 record = try Cgroup.plannedRecord(CgroupPath(path, container: id), layout: layout)
+                try Cgroup.requireFitness(of: record)
             }
             self.layout = layout
             resources = configuration.linux?.resources
