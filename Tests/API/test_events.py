@@ -106,13 +106,13 @@ def test_events_of_a_full_disk_wait_and_are_written_when_there_is_room(cramped):
     assert "events are written again" in cramped.log()[said:]
 
 
-def test_a_daemon_with_a_full_disk_ends_when_it_is_told_to(cramped):
+def test_a_daemon_with_a_full_disk_ends_when_it_is_told_to(cramped, tmp_path):
     cramped.client("rm", "-f", "flood").ok()
     fill(cramped.filler)
     said = len(cramped.log())
     # More than what is free of the last page of the journal's file, by what needs no room itself and has none kept for it.
     for _ in range(50):
-        cramped.client("save", "-o", os.devnull, cramped.image).ok()
+        cramped.client("save", "-o", str(tmp_path / "saved.tar"), cramped.image).ok()
     wait_until(lambda: "events wait in memory" in cramped.log()[said:], "the log says that an event waits")
     assert cramped.stop() == 0
     assert "events are lost" in cramped.log()[said:]

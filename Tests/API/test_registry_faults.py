@@ -333,8 +333,9 @@ def test_r01_a_connection_that_breaks_at_every_percent_costs_nothing(apus, daemo
     requests = registry.of("blob", "GET")
     assert len(requests) >= 95
     assert sum(request["sent"] for request in requests) <= 1.05 * size
-    starts = [int(re.match(r"bytes=(\d+)-", request["headers"]["Range"])[1]) for request in requests[1:]]
-    assert starts == sorted(set(starts))
+    # One that delivered nothing is asked for again from where it stood.
+    starts = [int(re.match(r"bytes=(\d+)-", request["headers"].get("Range", "bytes=0-"))[1]) for request in requests[1:]]
+    assert starts == sorted(starts)
     check_whole("blob", apus, registry, image)
 
 

@@ -156,8 +156,12 @@ final class NewFile: Sendable {
     private let temporary: String
     private let descriptor: Int32
 
-    /// - Throws: `Complaint` where no file can be made beside the old one.
+    /// - Throws: `Complaint` where no file can be made beside the old one, or where a device, pipe or socket has the name: it would go.
     init(replacing path: String) throws(Complaint) {
+        if let kind = Self.kind(at: path), kind != S_IFREG, kind != S_IFDIR {
+            let found = kind == S_IFCHR || kind == S_IFBLK ? "a device" : "an irregular file"
+            throw Complaint("invalid output path: \(goQuoted(path)) must be a directory or a regular file: got \(found)")
+        }
         self.path = path
         temporary = "\(path).\(getpid()).tmp"
         descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
@@ -174,6 +178,12 @@ final class NewFile: Sendable {
             }
             if written >= 0 { offset += written } else if errno != EINTR { throw Self.complaint("write", path) }
         }
+    }
+
+    /// The type of what a path leads to; nil where nothing is there.
+    private static func kind(at path: String) -> mode_t? {
+        var status = Glibc.stat()
+        return unsafe stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
     }
 
     func finish() throws(Complaint) {
