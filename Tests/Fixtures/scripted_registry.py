@@ -3,12 +3,14 @@
 Kinds: manifest, config, blob (layers), token, upload (POST, PATCH and PUT of blobs) and put (manifests).  A fault is called with the request's
 handler and the number of the request of that kind, from 1; where it returns true, it has answered."""
 
+import fcntl
 import hashlib
 import http.server
 import json
 import re
 import socket
 import struct
+import termios
 import threading
 import time
 
@@ -91,6 +93,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def reset(self):
         """The connection ends as a crashed server's does: by RST."""
         self.wfile.flush()
+        # It overtakes what is still to be sent; what the other side has taken it can read all the same.
+        deadline = time.monotonic() + 1
+        while any(fcntl.ioctl(self.connection, termios.TIOCOUTQ, bytes(4))) and time.monotonic() < deadline:
+            time.sleep(0.001)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
         # The reader holds the socket, too.
