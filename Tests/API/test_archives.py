@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import stat
 import subprocess
 import tarfile
@@ -84,5 +85,5 @@ def test_what_is_neither_file_nor_folder_is_not_replaced_by_an_archive(cli, pull
     place = str(tmp_path / "null")
     os.mknod(place, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
     refused = cli("save", "-o", place, pulled[0])
-    assert refused.code == 1 and f'invalid output path: "{place}" must be a directory or a regular file: got a device' in refused.err, refused
+    assert refused.code == 1 and re.search("cannot write to a character device file|regular file: got a device", refused.err), refused
     assert stat.S_ISCHR(os.lstat(place).st_mode) and os.listdir(tmp_path) == ["null"]

@@ -158,10 +158,7 @@ final class NewFile: Sendable {
 
     /// - Throws: `Complaint` where no file can be made beside the old one, or where a device, pipe or socket has the name: it would go.
     init(replacing path: String) throws(Complaint) {
-        if let kind = Self.kind(at: path), kind != S_IFREG, kind != S_IFDIR {
-            let found = kind == S_IFCHR || kind == S_IFBLK ? "a device" : "an irregular file"
-            throw Complaint("invalid output path: \(goQuoted(path)) must be a directory or a regular file: got \(found)")
-        }
+        if let kind = Self.special(at: path) { throw Complaint("cannot write to a \(kind) file: \(path)") }
         self.path = path
         temporary = "\(path).\(getpid()).tmp"
         descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
@@ -180,10 +177,17 @@ final class NewFile: Sendable {
         }
     }
 
-    /// The type of what a path leads to; nil where nothing is there.
-    private static func kind(at path: String) -> mode_t? {
+    /// What a path leads to, in docker's words; nil where it is a file or a directory, or nothing is there.
+    private static func special(at path: String) -> String? {
         var status = Glibc.stat()
-        return unsafe stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
+        guard unsafe stat(path, &status) == 0 else { return nil }
+        return switch status.st_mode & S_IFMT {
+        case S_IFCHR: "character device"
+        case S_IFBLK: "block device"
+        case S_IFIFO: "named pipe"
+        case S_IFSOCK: "socket"
+        default: nil
+        }
     }
 
     func finish() throws(Complaint) {
