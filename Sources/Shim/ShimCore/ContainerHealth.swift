@@ -14,6 +14,8 @@ final class HealthMonitor {
         var timeout: UInt64?
         /// How long the loop had stood still when its time began to count.
         var stoodStill: Int64
+        /// How processors were wanted when its time began to count.
+        var pressure = ProcessorPressure.now()
         /// How often its time began anew.
         var extensionCount = 0
 
@@ -170,6 +172,7 @@ final class HealthMonitor {
         if (try? task.isPaused()) == true { return abandon() }
         if isStarved(probe) {
             probe.extensionCount += 1
+            probe.pressure = .now()
             probe.timeout = loop.after(HealthPlan.span(plan.check.timeout)) { [self] in timedOut(probe) }
             return
         }
@@ -185,7 +188,7 @@ final class HealthMonitor {
             probe.stoodStill = loop.stoodStillNanoseconds
             return true
         }
-        guard ProcessorPressure.isHigh() else { return false }
+        guard let before = probe.pressure, let now = ProcessorPressure.now(), now.isHigh(since: before) else { return false }
         // Not even begun: the runtime waits for a processor.
         if native == nil, exec?.livePID == nil { return true }
         let span = Int64(clamping: plan.check.timeout)

@@ -1,22 +1,33 @@
 internal import LinuxSyscalls
 internal import SystemPackage
 
-/// Whether processors are so wanted that those who wait for one wait long, where the kernel tells.
-enum ProcessorPressure {
+/// How long some task of the machine has waited for a processor until now. - Source: Documentation/accounting/psi.rst.
+struct ProcessorPressure {
     private static let byteCount = 4096
-    /// Per cent of the last ten seconds in which some task waited for a processor.
-    private static let highPercent = 50.0
+    /// High is what takes at least this part of the time: one half.
+    private static let highDivisor: Int64 = 2
 
-    static func isHigh() -> Bool {
-        guard let text = try? readFile("/proc/pressure/cpu", limitBytes: byteCount) else { return false }
-        return percent(String(decoding: text, as: UTF8.self)) >= highPercent
+    let waitedMicroseconds: Int64
+    /// When, by the monotonic clock. Nanoseconds.
+    let at: Int64
+
+    /// nil where the kernel does not tell.
+    static func now() -> ProcessorPressure? {
+        guard let text = try? readFile("/proc/pressure/cpu", limitBytes: byteCount) else { return nil }
+        return waited(String(decoding: text, as: UTF8.self)).map { ProcessorPressure(waitedMicroseconds: $0, at: monotonicNanoseconds()) }
     }
 
-    /// Reads `some avg10=99.40 …`. - Source: Documentation/accounting/psi.rst.
-    static func percent(_ text: String) -> Double {
-        guard let word = text.split(whereSeparator: { $0 == " " || $0 == "\n" }).first(where: { $0.hasPrefix("avg10=") }) else { return 0 }
-        let parts = word.dropFirst("avg10=".count).split(separator: ".")
-        guard let whole = parts.first.flatMap({ Double(UInt32($0) ?? 0) }) else { return 0 }
-        return whole
+    /// Reads `some avg10=99.40 avg60=… avg300=… total=12345`.
+    static func waited(_ text: String) -> Int64? {
+        let line = text.split(separator: "\n").first { $0.hasPrefix("some ") }
+        let word = line?.split(separator: " ").first { $0.hasPrefix("total=") }
+        return word.flatMap { Int64($0.dropFirst("total=".count)) }
+    }
+
+    /// Whether processors were so wanted since `before` that somebody waited for most of the time.
+    func isHigh(since before: ProcessorPressure) -> Bool {
+        let span = (at - before.at) / 1000
+        let waited = waitedMicroseconds.subtractingReportingOverflow(before.waitedMicroseconds).partialValue
+        return span > 0 && waited >= span / Self.highDivisor
     }
 }
