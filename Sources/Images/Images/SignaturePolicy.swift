@@ -1,6 +1,8 @@
 internal import CoreTypes
 internal import FoundationEssentials
 internal import JSON
+internal import LinuxSyscalls
+internal import SystemPackage
 
 /// Which images may come here and run: a file in the form of containers-policy.json(5).
 /// - Source: containers-policy.json(5); of its requirements `insecureAcceptAnything`, `reject` and `sigstoreSigned` with keys.
@@ -36,10 +38,12 @@ struct SignaturePolicy: Equatable, Sendable {
 
     /// Reads a file. - Throws: `.refused` with one line that names it: a policy that cannot be read permits nothing.
     init(_ path: String) throws(ImageError) {
-        let bytes: Data
-        do { bytes = try Data(contentsOf: URL(filePath: path)) } catch { throw Self.refuse(path, "it cannot be read") }
+        let bytes: [UInt8]
+        do throws(SyscallError) { bytes = try readFile(FilePath(path), limitBytes: Self.limitBytes) } catch {
+            throw Self.refuse(path, "it cannot be read: \(error)")
+        }
         do throws(JSONError) {
-            var reader = try JSONReader(Array(bytes), limits: JSONLimits(maximumBytes: Self.limitBytes, maximumDepth: 16))
+            var reader = try JSONReader(bytes, limits: JSONLimits(maximumBytes: Self.limitBytes, maximumDepth: 16))
             try read(&reader)
             try reader.finish()
         } catch {
@@ -127,10 +131,9 @@ struct SignaturePolicy: Equatable, Sendable {
         case "reject": return .reject
         case "sigstoreSigned":
             for path in paths {
-                guard let data = try? Data(contentsOf: URL(filePath: path)), data.count <= limitBytes else {
-                    throw reader.problem("the key \(path) cannot be read")
+                do throws(SyscallError) { keys.append(try readFile(FilePath(path), limitBytes: limitBytes)) } catch {
+                    throw reader.problem("the key \(path) cannot be read: \(error)")
                 }
-                keys.append(Array(data))
             }
             if keys.isEmpty { throw reader.problem("a sigstoreSigned requirement needs a key") }
             return .signed(keys: keys, identity: identity)
