@@ -19,6 +19,14 @@ class Engines:
     def __init__(self, folder, with_peer=True):
         self.folder, self.processes, self.hosts = folder, [], {}
         self.registry = Registry(os.path.join(folder, "registry"))
+        try:
+            self.begin(with_peer)
+        except BaseException:
+            self.close()
+            raise
+
+    def begin(self, with_peer):
+        folder = self.folder
         oci_images.Pusher(self.registry.host).push("busybox", oci_images.busybox())
         self.image = f"{self.registry.host}/busybox"
         self.start("apusd", [f"{BUILD}/apusd", "--data-root", f"{folder}/a/data", "--exec-root", f"{folder}/a/run"])
@@ -182,31 +190,40 @@ def bench_parallel(folder, _):
         engines.close()
 
 
+# Containers that sleep, and what each of their shims may take then, by the mean.
+SHIM_KILOBYTES = {1: 2500, 10: 1000, 50: 400}
+
+
 def bench_memory(folder, _):
-    """One container, then fifty: memory, and whether anything wakes while nothing happens."""
+    """One container, ten, fifty: memory, and whether anything wakes while nothing happens."""
     engines = Engines(folder, with_peer=False)
     try:
-        run_many(engines, "apusd", 1)
-        time.sleep(4)
-        (alone,) = supervisors(folder, "apus-shim")
-        size = proportional_set_size(alone)
-        print(f"\nmemory (PSS)\n  apus-shim alone          {size:6} kB")
-        verdict(size <= 2500, "at most 2,500 kB alone")
-        run_many(engines, "apusd", 49, first=1)
-        time.sleep(4)
-        shims, keepers = supervisors(folder, "apus-shim"), supervisors(folder, "apus-keeper")
-        sizes = [proportional_set_size(process) for process in shims]
-        print(f"  apus-shim, each of {len(sizes):4}   {statistics.mean(sizes):6.0f} kB   (largest {max(sizes)} kB)\n"
-              f"  apus-keeper, for all     {sum(map(proportional_set_size, keepers)):6} kB\n  apusd                    {proportional_set_size(engines.daemon.pid):6} kB")
-        verdict(statistics.mean(sizes) <= 400, "at most 400 kB each of 50")
-        before = switches(shims + keepers)
+        print("\nmemory (PSS)")
+        begun = 0
+        for count, limit in SHIM_KILOBYTES.items():
+            run_many(engines, "apusd", count - begun, first=begun)
+            begun = count
+            time.sleep(4)
+            tell_memory(engines, folder, count, limit)
+        idle = supervisors(folder, "apus-shim") + supervisors(folder, "apus-keeper")
+        before = switches(idle)
         time.sleep(30)
-        after = switches(shims + keepers)
+        after = switches(idle)
         print(f"  wakeups of shims and keeper in 30 s: {sum(after.values()) - sum(before.values())}")
         verdict(before == after, "none")
         remove_all(engines, "apusd")
     finally:
         engines.close()
+
+
+def tell_memory(engines, folder, count, limit):
+    shims, keepers = supervisors(folder, "apus-shim"), supervisors(folder, "apus-keeper")
+    assert len(shims) == count, f"{len(shims)} shims of {count} containers"
+    sizes = [proportional_set_size(process) for process in shims]
+    print(f"  apus-shim, each of {count:4}   {statistics.mean(sizes):6.0f} kB   (largest {max(sizes)} kB)\n"
+          f"  apus-keeper, for all     {sum(map(proportional_set_size, keepers)):6} kB\n"
+          f"  apusd                    {proportional_set_size(engines.daemon.pid):6} kB")
+    verdict(statistics.mean(sizes) <= limit, f"at most {limit:,} kB {f'each of {count}' if count > 1 else 'alone'}")
 
 
 def state_of(process):
