@@ -82,7 +82,8 @@ class Podman:
     hybrid machine, so that without pure cgroup v2 the worker's view has none."""
 
     def __init__(self, folder):
-        self.keeper = subprocess.Popen(inside_namespaces(["sh", "-c", "umount /sys/fs/cgroup/unified 2>/dev/null; echo; exec sleep 3600"]), stdout=subprocess.PIPE)
+        self.keeper = subprocess.Popen(
+            inside_namespaces(["sh", "-c", "umount /sys/fs/cgroup/unified 2>/dev/null; echo; exec sleep 3600"]), stdout=subprocess.PIPE)
         self.keeper.stdout.readline()
         self.words = ["nsenter", "-t", str(self.keeper.pid), "-m", "-n", "podman", "--root", f"{folder}/p/data", "--runroot", f"{folder}/p/run",
                       "--tmpdir", f"{folder}/p/tmp", "--cgroup-manager", "cgroupfs", "--events-backend", "none"]

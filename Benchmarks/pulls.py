@@ -79,7 +79,8 @@ def make_images(pusher):
     for name, tars in (("nine", layers), ("small", [small_files()])):
         image = Image(tars, compress=lambda data: gzip.compress(data, 6, mtime=0))
         pusher.push(name, image)
-        print(f"{name}: {len(tars)} layers, {sum(entry['size'] for entry in image.layers) / 1e6:.0f} MB compressed, {sum(map(len, tars)) / 1e6:.0f} MB unpacked",
+        print(f"{name}: {len(tars)} layers, {sum(entry['size'] for entry in image.layers) / 1e6:.0f} MB compressed, "
+              f"{sum(map(len, tars)) / 1e6:.0f} MB unpacked",
               flush=True)
     return {"nine": layers, "small": [small_files()]}
 
@@ -180,7 +181,8 @@ def engines(folder, names):
             made.append(Engine(name, folder, daemon, docker(socket, "pull", "-q", "IMAGE"), [docker(socket, "rmi", "IMAGE")], docker(socket, "version")))
         elif name == "ctr":
             with open(f"{place}/config.toml", "w", encoding="utf-8") as file:
-                file.write(f'version = 2\nroot = "{place}/data"\nstate = "{place}/r"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "{socket}"\n')
+                file.write(f'version = 2\nroot = "{place}/data"\nstate = "{place}/r"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+                           f'[grpc]\naddress = "{socket}"\n')
             ctr = ["ctr", "-a", socket]
             made.append(Engine(name, folder, ["containerd", "-c", f"{place}/config.toml"], [*ctr, "images", "pull", "--plain-http", "IMAGE"],
                                [[*ctr, "images", "rm", "--sync", "IMAGE"]], [*ctr, "version"]))

@@ -110,7 +110,9 @@ class Daemon:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*under, os.path.join(BUILD, "apusd"), "--host", self.host, "--data-root", self.data, "--exec-root", self.run,
-                 "--pidfile", os.path.join(self.folder, "apusd.pid"), "--cdi-spec-dir", os.path.join(self.folder, "cdi"), "--resolv-conf", self.resolver, *flags], stdout=log, stderr=log, cwd="/", env={**os.environ, **(env or {})})
+                 "--pidfile", os.path.join(self.folder, "apusd.pid"), "--cdi-spec-dir", os.path.join(self.folder, "cdi"),
+                 "--resolv-conf", self.resolver, *flags],
+                stdout=log, stderr=log, cwd="/", env={**os.environ, **(env or {})})
         wait_until(self.answers, "apusd answers /_ping", seconds=20)
         return self
 
@@ -153,8 +155,10 @@ class Daemon:
         return {
             "mounts": leaks.mounts(self.folder), "cgroups": leaks.cgroups("/apus/"), "shims": self.shims(),
             "containers": entries(f"{self.data}/containers"), "runtime": entries(f"{self.run}/runtime"),
-            "networks": entries(f"{self.run}/netns"), "names": entries(f"{self.run}/names/entries"), "links": leaks.links(), "bundles": entries(f"{self.run}/bundles"), "sockets": entries(f"{self.run}/shims"),
-            "ingests": entries(f"{self.data}/content/ingests"), "volumes": [name for name in entries(f"{self.data}/volumes") if not name.startswith(".")], "roots": [name for kind in ("active", "building", "views", "trash") for name in entries(f"{self.data}/snapshots/overlayfs/{kind}")],
+            "networks": entries(f"{self.run}/netns"), "names": entries(f"{self.run}/names/entries"), "links": leaks.links(),
+            "bundles": entries(f"{self.run}/bundles"), "sockets": entries(f"{self.run}/shims"), "ingests": entries(f"{self.data}/content/ingests"),
+            "volumes": [name for name in entries(f"{self.data}/volumes") if not name.startswith(".")],
+            "roots": [name for kind in ("active", "building", "views", "trash") for name in entries(f"{self.data}/snapshots/overlayfs/{kind}")],
         }
 
 

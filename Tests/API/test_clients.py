@@ -222,7 +222,8 @@ def test_D25_every_flag_of_dockers_page_is_on_ours(docker, apus, verb):
 
 
 NAMES = {"run": "nosuch:image", "create": "nosuch:image", "tag": "nosuch other", "exec": "nosuch true", "pull": "NOSUCH",
-         "ps": "-f nosuch=1", "rename": "nosuch other", "update": "-m 64m nosuch", "events": "--since nosuch", "images": "-f nosuch=1", "version": "-f {{.Nosuch}}", "info": "-f {{.Nosuch}}"}
+         "ps": "-f nosuch=1", "rename": "nosuch other", "update": "-m 64m nosuch", "events": "--since nosuch", "images": "-f nosuch=1",
+         "version": "-f {{.Nosuch}}", "info": "-f {{.Nosuch}}"}
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -36,8 +36,10 @@ def life(image):
     """A life that leads through every place, one command after another."""
     return (
         ("volume", "create", "kept"), ("network", "create", "own"), ("network", "create", "other"),
-        ("create", "--name", "box", "--ipc", "shareable", "-v", "kept:/kept", "-v", "/unnamed", "--network", "own", "-p", "127.0.0.1::80", image, "sh", "-c", PAYLOAD),
-        ("start", "box"), ("exec", "box", "true"), ("exec", "-d", "box", "true"), ("network", "connect", "other", "box"), ("network", "disconnect", "other", "box"),
+        ("create", "--name", "box", "--ipc", "shareable", "-v", "kept:/kept", "-v", "/unnamed", "--network", "own", "-p", "127.0.0.1::80", image,
+         "sh", "-c", PAYLOAD),
+        ("start", "box"), ("exec", "box", "true"), ("exec", "-d", "box", "true"), ("network", "connect", "other", "box"),
+        ("network", "disconnect", "other", "box"),
         ("stop", "box"), ("rm", "-v", "box"), ("network", "rm", "own", "other"), ("volume", "rm", "kept"),
     )
 

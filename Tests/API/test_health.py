@@ -184,7 +184,8 @@ def test_E19_what_makes_no_sense_is_refused(apus, image):
     assert "Interval in Healthcheck cannot be less than 1ms" in apus("run", "--health-cmd", "true", "--health-interval", "10us", image).err
     assert "use one of 'none', 'kill', 'restart', or 'stop'" in apus("run", "--health-cmd", "true", "--health-on-failure", "pray", image).err
     assert "needs a health check" in apus("run", "--health-on-failure", "kill", image).err
-    for probe, reason in (("http://name/x", "not looked up"), ("tcp://127.0.0.1", "no port"), ("tcp://127.0.0.1:99999", "no port"), ("http://[::1]x", "after the address")):
+    for probe, reason in (("http://name/x", "not looked up"), ("tcp://127.0.0.1", "no port"),
+                          ("tcp://127.0.0.1:99999", "no port"), ("http://[::1]x", "after the address")):
         result = apus("run", "--health-cmd", probe, image, "true")
         assert result.code == 125 and reason in result.err, result
 

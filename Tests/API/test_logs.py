@@ -55,7 +55,8 @@ def test_a_log_option_that_cannot_be_is_refused_in_dockers_words(cli, image, fla
     # dockerd itself finds some of them when it starts what it has made.
     cli("rm", "-f", "refused")
     # docker's clients take the words of an absent file for those of an absent program.
-    assert result.code in ((125, 127) if words.startswith("stat ") else (125,)) and f"Error response from daemon: {words}" in result.err.replace("docker: ", "").replace("apus: ", ""), result
+    assert result.code in ((125, 127) if words.startswith("stat ") else (125,)), result
+    assert f"Error response from daemon: {words}" in result.err.replace("docker: ", "").replace("apus: ", ""), result
 
 
 def test_drivers_are_listed_and_inspect_tells_driver_and_options(cli, own_daemon, image, box):

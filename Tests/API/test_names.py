@@ -246,7 +246,8 @@ def test_T08_ten_thousand_questions_of_one_container_are_all_answered(cli, net, 
     box("db", "--network", "mine")
     inside = namespace(own_daemon, box("asks", "--network", "mine"))
     said = subprocess.run(
-        ["nsenter", f"--net={inside}", sys.executable, "-c", MANY_QUESTIONS, os.path.dirname(os.path.abspath(dns.__file__)), address(cli, "db", "mine"), "10000"],
+        ["nsenter", f"--net={inside}", sys.executable, "-c", MANY_QUESTIONS, os.path.dirname(os.path.abspath(dns.__file__)),
+         address(cli, "db", "mine"), "10000"],
         capture_output=True, text=True, timeout=60, check=True).stdout.split()
     assert said[0] == "10000"
     # Python asks and reads for the most part of this time; unloaded it is about a second.

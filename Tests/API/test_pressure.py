@@ -143,7 +143,8 @@ def vanish(daemon, method, path, body=None):
     """A request whose client is gone before the answer's end."""
     connection = stream(daemon.socket, timeout=20)
     payload = json.dumps(body).encode() if body is not None else b""
-    head = f"{method} {path} HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+    head = (f"{method} {path} HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\n"
+            "Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
     connection.sendall(head.encode() + payload)
     connection.recv(64)
     # A reset, not an end.

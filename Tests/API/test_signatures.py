@@ -131,7 +131,9 @@ FORGED = {
     "another-kind": (lambda place, key: sign(place.registry, place.image.digest, place.name, key, kind="atomic container signature"), "of another image"),
     "a-changed-payload": (lambda place, key: sign(place.registry, place.image.digest, f"{place.registry.host}/two", key, spoil=lambda payload, signature: (
         payload.replace(b"/two", b"/one"), signature)), "by none of the policy's keys"),
-    "no-signature-in-it": (lambda place, key: sign(place.registry, place.image.digest, place.name, key, spoil=lambda payload, signature: (payload, b"")), "none of the policy's keys"),
+    "no-signature-in-it": (
+        lambda place, key: sign(place.registry, place.image.digest, place.name, key, spoil=lambda payload, signature: (payload, b"")),
+        "none of the policy's keys"),
 }
 
 

@@ -54,7 +54,8 @@ class ControlFiles:
 @pytest.fixture
 def quiet(cli, image):
     """A limited container of three processes that does nothing more once it is there, and its id."""
-    script = "dd if=/dev/zero of=/file bs=1M count=4 2>/dev/null; dd if=/dev/zero of=/dev/shm/held bs=1M count=8 2>/dev/null; sleep 3600 & sleep 3600 & echo up; wait"
+    script = ("dd if=/dev/zero of=/file bs=1M count=4 2>/dev/null; dd if=/dev/zero of=/dev/shm/held bs=1M count=8 2>/dev/null; "
+              "sleep 3600 & sleep 3600 & echo up; wait")
     identifier = cli("run", "-d", "--name", "quiet", "-m", "64m", "--pids-limit", "77", image, "sh", "-c", script).line()
     wait_until(lambda: "up" in cli("logs", "quiet").out, "the container is ready")
     return identifier

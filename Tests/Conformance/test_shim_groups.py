@@ -329,7 +329,8 @@ def test_processes_of_a_member_in_the_pods_pid_namespace_end_with_its_first_one(
     events = Events(socket_of((pods.bundle("app") / "address").read_bytes()), "app")
     assert second.call(TASKS[0], "Wait", message(f1="app"))[1] == 0
     # containerd takes the container for ended with the first process's end: it is told last.
-    ends = [parse(parse(envelope[4])[2])[2] for envelope in events.until(lambda envelope: envelope[3] == b"/tasks/exit" and parse(parse(envelope[4])[2])[2] == b"app")
+    ends = [parse(parse(envelope[4])[2])[2]
+            for envelope in events.until(lambda envelope: envelope[3] == b"/tasks/exit" and parse(parse(envelope[4])[2])[2] == b"app")
             if envelope[3] == b"/tasks/exit"]
     assert ends == [b"more", b"app"]
     groups = list(Path("/sys/fs/cgroup").glob(f"*/apus-test-{os.getpid()}-app/cgroup.procs"))

@@ -88,7 +88,8 @@ def test_a_device_that_was_down_is_brought_up(runtime, bundle, container):
     bundle.write("ip addr show dev apus0", linux={"netDevices": {"apus0": {}}})
     command = runtime.command("run", "-b", bundle.path, container)
     make = 'ip link add apus0 type veth peer name apus1 && ip addr add 10.7.7.1/24 dev apus0 && exec "$@"'
-    done = subprocess.run(["unshare", "-n", "sh", "-c", make, "sh", *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(["unshare", "-n", "sh", "-c", make, "sh", *command], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60, check=True)
     assert "UP" in done.stdout.split("<")[1].split(">")[0].split(",") and "10.7.7.1/24" in done.stdout
 
 
@@ -97,7 +98,8 @@ def test_a_template_lets_the_kernel_choose_the_name_of_a_device(runtime, bundle,
     bundle.write("ip link show dev eth0 && ip link show dev eth1", linux={"netDevices": {"apus0": {"name": "eth%d"}, "apus1": {"name": "eth%d"}}})
     command = runtime.command("run", "-b", bundle.path, container)
     make = 'ip link add apus0 type veth peer name apus1 && exec "$@"'
-    done = subprocess.run(["unshare", "-n", "sh", "-c", make, "sh", *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["unshare", "-n", "sh", "-c", make, "sh", *command], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 
 

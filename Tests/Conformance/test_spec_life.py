@@ -276,7 +276,8 @@ def test_what_features_names_is_known(runtime, bundle, container):
 
 
 @spec("features-linux.md#linuxFeaturesSeccomp", "syscalls[].action", "syscalls[].args[].op", "`architectures` property",
-      "MUST recognize and support the elements", "The runtime MUST recognize the elements in this array in the `flags` property of the `linux.seccomp` object in `config.json`.")
+      "MUST recognize and support the elements", "The runtime MUST recognize the elements in this array in the `flags` property "
+      "of the `linux.seccomp` object in `config.json`.")
 def test_what_features_names_of_seccomp_is_known(runtime, bundle, container):
     seccomp = features_of(runtime)["linux"]["seccomp"]
     flags = [flag for flag in seccomp["supportedFlags"] if flag != "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]

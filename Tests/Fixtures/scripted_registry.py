@@ -247,7 +247,8 @@ class ScriptedRegistry:
     def note(self, handler, kind):
         with self.lock:
             self.counts[kind] = self.counts.get(kind, 0) + 1
-            entry = {"method": handler.command, "path": handler.path, "kind": kind, "at": time.monotonic(), "headers": dict(handler.headers), "status": 0, "sent": 0}
+            entry = {"method": handler.command, "path": handler.path, "kind": kind, "at": time.monotonic(),
+                     "headers": dict(handler.headers), "status": 0, "sent": 0}
             self.requests.append(entry)
             return entry
 

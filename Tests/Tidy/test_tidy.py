@@ -16,14 +16,27 @@ let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
     module("LinuxSyscalls", in: "Linux", uses: ["CLinux"]),
     module("Rootfs", in: "Runtime", uses: ["LinuxSyscalls", "CoreTypes"]),
     module("EngineAPI", in: "Base", uses: ["CoreTypes"]),
+    module("Networking", in: "Engine", uses: ["LinuxSyscalls", "CoreTypes"]),
+    module("Archive", in: "Storage", uses: ["LinuxSyscalls", "CoreTypes", "CArchive"]),
     module("APIServer", in: "Engine", uses: ["EngineAPI", nioCore]),
     executable("apus-runtime", in: "Runtime", uses: ["Rootfs"], linking: fullyStatic),
 '''
 TABLE = tidy.layer_table(MANIFEST)
+PAGE = """
+| 1 | `CoreTypes` | Words | none |
+| 1 | `LinuxSyscalls` | Calls | CLinux, libc |
+| 2 | `Rootfs` | Mounts | LinuxSyscalls, CoreTypes |
+| 2 | `EngineAPI` | Documents | CoreTypes, FoundationEssentials |
+| 3 | `Networking` | Bridges | LinuxSyscalls, CoreTypes, Dispatch |
+| 3 | `Archive` | tar | LinuxSyscalls, CoreTypes |
+| 6 | `APIServer` | Routes | EngineAPI, Builder, NIOCore |
+| 7 | `apus-runtime`, `apusd` | Read the command line | their top module |
+"""
+IMPORTABLE = tidy.with_toolchain(TABLE, PAGE)
 
 
 def findings(rule, text, path="Sources/Runtime/Rootfs/Mounts.swift"):
-    return [finding.text for finding in rule(tidy.Source(path, text.splitlines()), TABLE)]
+    return [finding.text for finding in rule(tidy.Source(path, text.splitlines()), IMPORTABLE)]
 
 
 def test_the_layer_table_is_read_from_the_manifest():
@@ -39,6 +52,12 @@ def test_the_layer_table_is_read_from_the_manifest():
     ("internal import CLinux", "Sources/Runtime/Rootfs/A.swift"),
     ("import Foundation", "Sources/Runtime/Rootfs/A.swift"),
     ("import Foundation", "Sources/Base/EngineAPI/A.swift"),
+    ("import Glibc", "Sources/Base/CoreTypes/A.swift"),
+    ("import Glibc", "Sources/Base/EngineAPI/A.swift"),
+    ("import Foundation", "Sources/Engine/Networking/A.swift"),
+    ("import FoundationEssentials", "Sources/Storage/Archive/A.swift"),
+    ("import Dispatch", "Sources/Storage/Archive/A.swift"),
+    ("internal import CArchive", "Sources/Storage/Archive/A.swift"),
 ])
 def test_an_import_that_the_table_does_not_list_is_found(line, path):
     assert findings(tidy.imports, line, path)
@@ -49,25 +68,21 @@ def test_an_import_that_the_table_does_not_list_is_found(line, path):
     ("internal import CLinux", "Sources/Linux/LinuxSyscalls/A.swift"),
     ("import FoundationEssentials", "Sources/Base/EngineAPI/A.swift"),
     ("internal import NIOCore", "Sources/Engine/APIServer/A.swift"),
+    ("import FoundationEssentials", "Sources/Engine/APIServer/A.swift"),
+    ("internal import Glibc", "Sources/Runtime/Rootfs/A.swift"),
+    ("import Dispatch", "Sources/Engine/Networking/A.swift"),
+    ("internal import CArchive", "Sources/Storage/Archive/LibArchive.swift"),
+    ("import Synchronization", "Sources/Base/CoreTypes/A.swift"),
 ])
 def test_an_import_that_the_table_reaches_passes(line, path):
     assert not findings(tidy.imports, line, path)
-
-
-PAGE = """
-| 1 | `CoreTypes` | Words | none |
-| 1 | `LinuxSyscalls` | Calls | CLinux, libc |
-| 2 | `Rootfs` | Mounts | LinuxSyscalls, CoreTypes |
-| 2 | `EngineAPI` | Documents | CoreTypes, Foundation |
-| 6 | `APIServer` | Routes | EngineAPI, Builder, NIOCore |
-| 7 | `apus-runtime`, `apusd` | Read the command line | their top module |
-"""
 
 
 @pytest.mark.parametrize("row, other, finding", [
     ("LinuxSyscalls, CoreTypes |", "LinuxSyscalls |", "Rootfs may not import CoreTypes by its row, and does by Package.swift"),
     ("| EngineAPI, Builder", "| EngineAPI, Rootfs, Builder", "APIServer may not import Rootfs by its line, and does by docs/architecture.md"),
     ("`EngineAPI` | Documents", "`Engine` | Documents", "EngineAPI has no row"),
+    ("`Rootfs` | Mounts | LinuxSyscalls", "`Rootfs` | Mounts | LinuxSyscalls, Dispatch", "apus-runtime reaches Dispatch"),
 ])
 def test_a_row_of_the_architecture_that_the_manifest_does_not_follow_is_found(row, other, finding):
     assert list(tidy.layers(TABLE, PAGE)) == []
@@ -90,6 +105,28 @@ def test_a_function_over_its_limit_is_found():
     assert findings(tidy.functions, function(71)) == ["prepare is over 70 lines"]
     assert not findings(tidy.functions, function(70))
     assert not findings(tidy.functions, function(40) + function(40))
+
+
+@pytest.mark.parametrize("head, name", [
+    ("package var plan: [Step] {", "plan"), ("    private lazy var plan = {", "plan"), ("static let plan: @Sendable (Int) -> Void = { number in", "plan"),
+    ("    subscript(index: Int) -> Step {", "subscript"), ("group.addTask {", "a body"), ("package func plan<A>(of a: A) -> Plan where A: B {", "plan"),
+])
+def test_a_property_a_subscript_or_a_closure_over_its_limit_is_found(head, name):
+    def text(lines):
+        return f"extension Plan:\n    Equatable\n{{\n{head}\n" + "        step()\n" * (lines - 2) + "    }\n\n    var size: Int { 0 }\n}\n"
+
+    assert findings(tidy.functions, text(92)) == [f"{name} is over 70 lines"]
+    assert not findings(tidy.functions, text(70))
+
+
+def test_a_type_is_no_function_however_long_it_is():
+    assert not findings(tidy.functions, "package struct Plan:\n    Sendable\n{\n" + "    var size: Int { 0 }\n\n    let steps: [Int]\n" * 40 + "}\n")
+    assert not findings(tidy.functions, "protocol Planner {\n" + "    var size: Int { get }\n    func plan()\n" * 40 + "}\n")
+
+
+def test_a_line_of_python_over_its_limit_is_found():
+    assert findings(tidy.columns, "a = 1\n# " + "x" * 159, "scripts/measure.py") == ["over 160 columns"]
+    assert not findings(tidy.columns, "# " + "x" * 158, "scripts/measure.py")
 
 
 @pytest.mark.parametrize("path, first, line, last", [

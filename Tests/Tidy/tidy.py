@@ -15,22 +15,37 @@ from dataclasses import dataclass
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXCEPTIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "exceptions.txt")
 
-SOURCE_LINES, TEST_LINES, FUNCTION_LINES = 600, 1000, 70
+SOURCE_LINES, TEST_LINES, FUNCTION_LINES, PYTHON_COLUMNS = 600, 1000, 70, 160
 PUBLIC_MODULES = {"CoreTypes", "OCISpec", "EngineAPI", "EngineClient"}
 STANDARD = {"Swift", "_Concurrency", "_StringProcessing", "Synchronization"}
-C_LIBRARY = {"Glibc", "Musl"}
-FOUNDATION = {"Foundation", "FoundationEssentials", "Dispatch"}
-# Everything that the two static executables reach: no Foundation, no full stop.
-FOUNDATION_FREE = {
-    "CoreTypes", "JSON", "Protobuf", "OCISpec", "LinuxSyscalls", "Cgroups", "Seccomp", "Netlink", "Rootfs",
-    "RuntimeCore", "apus-runtime", "ShimProtocol", "ShimCore", "apus-shim", "NameService", "apus-net",
+# Words of the architecture's table for what comes with the toolchain and stands in no Package.swift, and what each lets a module import.
+TOOLCHAIN = {
+    "libc": {"Glibc", "Musl"}, "Dispatch": {"Dispatch"}, "FoundationEssentials": {"FoundationEssentials"},
+    "Foundation": {"Foundation", "FoundationEssentials"},
 }
-ESSENTIALS_ONLY = {"EngineAPI", "EngineClient", "apus"}
+# Whatever these executables reach is without them: they are static and begin at once.
+STATIC_EXECUTABLES = ("apus-runtime", "apus-shim", "apus-net")
+TOO_LARGE_FOR_STATIC = {"Foundation", "FoundationEssentials", "Dispatch"}
+# Targets of C that are no library of others.
+C_SOURCES = {"CLinux", "CRuntimeEntry"}
 # The files of a module in which the C libraries that it owns are called, one for each.
 BINDINGS = {
     "Seccomp": {"Libseccomp.swift"}, "Archive": {"LibArchive.swift", "Libisal.swift", "Libzstd.swift"},
-    "ContentStore": {"Libcrypto.swift"}, "ShimCore": {"Libzstd.swift"}, "Registry": {"Libcurl.swift"}, "apus": {"Terminal.swift", "HelperProcess.swift"},
+    "ContentStore": {"Libcrypto.swift"}, "ShimCore": {"Libzstd.swift"}, "Registry": {"Libcurl.swift"},
+    "apus": {"Terminal.swift", "HelperProcess.swift"},
 }
+IMPORT = re.compile(
+    r"\s*(?:@\w+(?:\(\w+\))?\s+)*(?:public |package |internal |private )?import "
+    r"(?:struct |class |enum |func |protocol |typealias )?(\w+)")
+MODIFIERS = (
+    r"\s*(?:(?:@\w+(?:\(.*?\))?|public|package|private|fileprivate|internal|static|mutating|consuming|borrowing|nonisolated|override|"
+    r"final|convenience|required|class|lazy|weak|(?:private|fileprivate|package)\(set\))\s+)*")
+FUNCTION = re.compile(MODIFIERS + r"(?:func\s+(?P<name>[^\s(<]+)|(?P<init>init)[?(<]|(?P<deinit>deinit)\b)")
+TYPE = re.compile(MODIFIERS + r"(?:indirect\s+)?(?:struct|class|enum|actor|protocol|extension)\s+\w")
+PROPERTY = re.compile(MODIFIERS + r"(?:(?:var|let)\s+(?P<name>\w+)|(?P<subscript>subscript)\b)")
+SHOWN = re.compile(
+    r"\b(public|open)\s+(?!import)(?:\w+\s+)*"
+    r"(?:func|var|let|struct|class|enum|actor|protocol|init|extension|typealias|static|subscript)\b")
 BANNED_NAMES = re.compile(r"(?<![A-Za-z])[A-Za-z]*(Utils|Utilities|Helpers?|Common|Extras|Manager)(?![a-z])")
 BANNED_WORDS = [
     (re.compile(r"\b(TODO|FIXME|XXX|HACK)\b"), "unfinished work belongs in an issue"),
@@ -127,6 +142,12 @@ def documented_table(page):
     return table
 
 
+def with_toolchain(table, page):
+    """The manifest's table, and beside it what the page's rows list of the toolchain."""
+    written = documented_table(page)
+    return {module: used | (written.get(module, set()) & TOOLCHAIN.keys()) for module, used in table.items()}
+
+
 def layers(table, page):
     """Where Package.swift and the table of docs/architecture.md differ in what of ours a module may import."""
     written = documented_table(page)
@@ -142,20 +163,26 @@ def layers(table, page):
             yield Finding("layers", "docs/architecture.md", 1, f"{module} may not import {used} by its row, and does by Package.swift")
         for used in sorted(listed & table.keys() - reach(table, module)):
             yield Finding("layers", "Package.swift", 1, f"{module} may not import {used} by its line, and does by docs/architecture.md")
+    for executable in STATIC_EXECUTABLES:
+        for used in sorted(reach(with_toolchain(table, page), executable) & TOO_LARGE_FOR_STATIC):
+            yield Finding("layers", "docs/architecture.md", 1, f"{executable} reaches {used}")
 
 
 def imports(source, table):
-    allowed = reach(table, source.module) | STANDARD | C_LIBRARY | {"CLinux"}
-    if source.module not in FOUNDATION_FREE:
-        allowed |= FOUNDATION
-    if source.module in ESSENTIALS_ONLY:
-        allowed -= {"Foundation"}
+    reached = reach(table, source.module)
+    allowed = reached | STANDARD | {name for word in reached & TOOLCHAIN.keys() for name in TOOLCHAIN[word]}
     if source.module != "LinuxSyscalls":
         allowed -= {"CLinux"}
     for number, line in source.code():
-        match = re.match(r"\s*(?:@\w+(?:\(\w+\))?\s+)*(?:public |package |internal |private )?import (?:struct |class |enum |func |protocol |typealias )?(\w+)", line)
+        match = IMPORT.match(line)
         if match and source.module and match.group(1) not in allowed:
             yield Finding("import", source.path, number, f"{source.module} may not import {match.group(1)}")
+        elif match and source.module and is_c_library(match.group(1)) and source.parts[-1] not in BINDINGS.get(source.module, ()):
+            yield Finding("import", source.path, number, f"{match.group(1)} outside the module's binding file")
+
+
+def is_c_library(name):
+    return re.match("C[A-Z]", name) and name not in C_SOURCES
 
 
 def sizes(source, table):
@@ -201,15 +228,21 @@ def c_functions(source):
 
 
 def swift_functions(source):
-    start, depth, name = None, 0, ""
+    """The bodies that stand in a type or at the margin: functions, initialisers, properties, subscripts, and closures that are values."""
+    start, depth, name, opened, in_head = None, 0, "", False, False
     for number, line in source.code():
         if start is None:
-            match = re.search(r"\b(?:func\s+([^\s(<]+)|(init)[?(<]|(deinit)\b)", line)
-            if not match or re.match(r"\s*(?:\.|//)", line) or re.search(r"\b(?:self|super)\.init", line):
+            if in_head or TYPE.match(line):  # its body is no function, though its head may take several lines
+                in_head = "{" not in line
                 continue
-            if not re.match(r"\s*(?:(?:@\w+(?:\(.*?\))?|public|package|private|fileprivate|internal|static|mutating|consuming|borrowing|nonisolated|override|final|convenience|required|class)\s+)*(?:func|init|deinit)\b", line):
+            function, property = FUNCTION.match(line), PROPERTY.match(line)
+            if function:
+                start, name = number, next(filter(None, function.groups()))
+            elif line.count("{") > line.count("}"):
+                start, name = number, next(filter(None, property.groups()), "a body") if property else "a body"
+            else:
                 continue
-            start, depth, name, opened = number, 0, match.group(1) or match.group(2) or match.group(3), False
+            depth, opened = 0, False
         depth += line.count("{") - line.count("}")
         opened = opened or "{" in line
         if opened and depth <= 0:
@@ -217,6 +250,13 @@ def swift_functions(source):
             start = None
         elif not opened and (number - start > 12 or (number > start and re.match(r"\s*(?:}|func|var|let|init|static)", line))):
             start = None  # a requirement of a protocol has no body
+
+
+def columns(source, table):
+    """Swift's lines are held to .swift-format."""
+    for number, line in enumerate(source.lines, 1):
+        if len(line) > PYTHON_COLUMNS:
+            yield Finding("columns", source.path, number, f"over {PYTHON_COLUMNS} columns")
 
 
 def words(source, table):
@@ -238,7 +278,7 @@ def access(source, table):
     if source.is_test or not source.path.endswith(".swift") or source.module in PUBLIC_MODULES:
         return
     for number, line in source.code():
-        if re.search(r"\b(public|open)\s+(?!import)(?:\w+\s+)*(?:func|var|let|struct|class|enum|actor|protocol|init|extension|typealias|static|subscript)\b", line):
+        if SHOWN.search(line):
             yield Finding("public", source.path, number, f"{source.module} shows nothing outside the package")
 
 
@@ -253,7 +293,7 @@ def unsafety(source, table):
 
 
 RULES = [imports, sizes, functions, words, access, unsafety]
-PYTHON_RULES = [sizes, functions]
+PYTHON_RULES = [sizes, functions, columns]
 
 
 def read(path):
@@ -266,7 +306,7 @@ def tracked():
         ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "Sources", "Tests", "Benchmarks", "scripts"],
         check=True, capture_output=True, text=True).stdout.splitlines()
     return [path for path in listed if os.path.exists(os.path.join(ROOT, path))
-            and (path.endswith((".swift", ".c", ".h", ".py")) or (path.startswith("scripts/") and is_python(path)))]
+            and (path.endswith((".swift", ".c", ".h", ".py")) or ("." not in os.path.basename(path) and is_python(path)))]
 
 
 def is_python(path):
@@ -284,10 +324,11 @@ def main():
         table = layer_table(file.read())
     with open(os.path.join(ROOT, "docs/architecture.md"), encoding="utf-8") as file:
         page = file.read()
+    importable = with_toolchain(table, page)
     with open(EXCEPTIONS, encoding="utf-8") as file:
         excepted = {line.split("#")[0].strip() for line in file} - {""}
     paths = tracked()
-    findings = list(layers(table, page)) + [finding for path in paths for finding in check(read(path), table)]
+    findings = list(layers(table, page)) + [finding for path in paths for finding in check(read(path), importable)]
     used = {finding.key() for finding in findings} & excepted
     broken = [finding for finding in findings if finding.key() not in excepted]
     for finding in broken:
