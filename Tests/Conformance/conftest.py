@@ -94,8 +94,10 @@ class Runtime:
         """While it lasts, every command is run by another program: `unshare`, a shell."""
         before = self.prefix
         self.prefix = [*before, *words]
-        yield
-        self.prefix = before
+        try:
+            yield
+        finally:
+            self.prefix = before
 
     def command(self, *words, options=()):
         return [*self.prefix, self.path, "--root", self.state_root, *options, *words]

@@ -32,7 +32,7 @@ def test_exec_joins_every_namespace_of_the_container(runtime, running):
 @pytest.mark.ours
 @pytest.mark.parametrize("created", [False, True])
 def test_exec_is_in_the_containers_root_without_a_mount_namespace(runtime, bundle, container, created):
-    """Nothing is mounted then, and the root is one of chroot(2): the namespaces alone would leave the process in the host's."""
+    """The root is one of chroot(2) then: the namespaces alone would leave the process in the host's."""
     for member in ("maskedPaths", "readonlyPaths"):
         bundle.without_namespace("mount").config["linux"].pop(member, None)
     bundle.config["root"]["readonly"] = False
@@ -41,6 +41,8 @@ def test_exec_is_in_the_containers_root_without_a_mount_namespace(runtime, bundl
     runtime.detached(*(["create"] if created else ["run", "-d"]), "-b", bundle.path, container).ok()
     found = runtime("exec", container, "sh", "-c", "cat /only-here; ls -d /../only-here; pwd").ok().lines
     assert found == ["the container's", "/../only-here", "/"]
+    # Its mounts lie in the test's own namespace, and in the bundle.
+    runtime("delete", "-f", container).ok()
 
 
 def test_exec_returns_the_programs_exit_status(runtime, running):

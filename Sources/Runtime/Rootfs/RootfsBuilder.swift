@@ -74,6 +74,7 @@ package struct RootfsBuilder: ~Copyable {
             let top = try openFile("/", [.path, .directory])
             try changeMountAttributes(of: top.number, propagation: propagation, recursive: true, subject: "")
         case .bindRoot(let path): try bindRoot(path)
+        case .openRoot(let path): root = RootDirectory(try openFile(FilePath(path), [.path, .directory]))
         case .mount(let mount): try perform(mount)
         case .device(let device): try make(device)
         case .link(let path, let target): try makeLink(path, to: target, replacing: false)
@@ -90,9 +91,9 @@ package struct RootfsBuilder: ~Copyable {
             let number = try rootDescriptorNumber()
             try changeMountAttributes(of: number, set: .readOnly, subject: "")
         case .changeRoot(let change): try self.change(to: change)
-        case .propagateRoot(let propagation):
+        case .propagateRoot(let change):
             let number = try rootDescriptorNumber()
-            try changeMountAttributes(of: number, propagation: propagation, subject: "")
+            try changeMountAttributes(of: number, propagation: change.propagation, recursive: change.recursive, subject: "")
         }
     }
 
@@ -100,10 +101,6 @@ package struct RootfsBuilder: ~Copyable {
     private mutating func bindRoot(_ path: String) throws(SyscallError) {
         let place = try openFile(FilePath(path), [.path, .directory])
         rootPath = path
-        if plan.completion.contains(.changeRoot(.chroot)) {
-            root = RootDirectory(place)
-            return
-        }
         let tree = try cloneTree(of: place.number, recursive: true, subject: "")
         try moveMount(tree, onto: place, subject: "")
         root = RootDirectory(tree)

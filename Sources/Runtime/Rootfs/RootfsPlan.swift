@@ -23,9 +23,12 @@ package func planRootfs(
     guard let root = configuration.root else { throw RootfsError(.invalidConfiguration, "root", "missing") }
     let rootPath = bundle.pushing(FilePath(root.path)).string
     let sysctls = try sysctlSteps(for: configuration)
-    guard linux.namespace(.mount) != nil else {
-        try refuseMountsInForeignNamespace(configuration, linux)
-        return RootfsPlan(preparation: [.bindRoot(rootPath)], completion: sysctls + [.changeRoot(.chroot)])
+    let isOwn = linux.namespace(.mount) != nil
+    if !isOwn {
+        try refuseWhatNeedsMountNamespace(configuration, linux)
+        if !configuration.mountsInCallersNamespace {
+            return RootfsPlan(preparation: [.openRoot(rootPath)], completion: sysctls + [.changeRoot(.chroot)])
+        }
     }
 
     var plan = MountPlan(bundle: bundle, linux: linux)
@@ -36,9 +39,11 @@ package func planRootfs(
         case .unbindable: .unbindable
         case .private, .slave, nil: nil
         }
-    var preparation: [RootfsStep] = [
-        .propagateAll(linux.rootfsPropagation == .private ? .isPrivate : .slave), .bindRoot(rootPath),
-    ]
+    // In the caller's namespace everything lies below the root's own mount, and no other mount is touched.
+    var preparation: [RootfsStep] =
+        isOwn
+        ? [.propagateAll(linux.rootfsPropagation == .private ? .isPrivate : .slave), .bindRoot(rootPath)]
+        : [.bindRoot(rootPath), .propagateRoot(PropagationChange(propagation: .isPrivate, recursive: true))]
     preparation += plan.steps
     if !plan.bindsDevices { preparation += try deviceSteps(for: linux) }
 
@@ -49,22 +54,32 @@ package func planRootfs(
     completion += linux.readonlyPaths.map { .makeReadOnly($0) }
     completion += linux.maskedPaths.map { .mask($0) }
     if root.isReadOnly { completion.append(.makeRootReadOnly) }
-    completion.append(.changeRoot(pivoting ? .pivot : .move))
-    if let finalPropagation { completion.append(.propagateRoot(finalPropagation)) }
+    completion.append(.changeRoot(!isOwn ? .chroot : pivoting ? .pivot : .move))
+    if let finalPropagation { completion.append(.propagateRoot(PropagationChange(propagation: finalPropagation, recursive: false))) }
     return RootfsPlan(preparation: preparation, completion: completion)
 }
 
-/// Without a mount namespace of the container's own, whatever is mounted would be mounted on the host.
-private func refuseMountsInForeignNamespace(_ configuration: RuntimeConfiguration, _ linux: LinuxConfiguration) throws(RootfsError) {
-    let needs: [(String, Bool)] = [
-        ("mounts", !configuration.mounts.isEmpty), ("linux.maskedPaths", !linux.maskedPaths.isEmpty),
-        ("linux.readonlyPaths", !linux.readonlyPaths.isEmpty), ("linux.devices", !linux.devices.isEmpty),
-        ("root.readonly", configuration.root?.isReadOnly == true), ("process.terminal", configuration.process?.terminal == true),
+/// What hides or protects something of the host can be undone from where the host's own mounts are; and a user namespace has no rights
+/// over a mount namespace that it does not own.
+private func refuseWhatNeedsMountNamespace(_ configuration: RuntimeConfiguration, _ linux: LinuxConfiguration) throws(RootfsError) {
+    var needs: [(String, Bool)] = [
+        ("linux.maskedPaths", !linux.maskedPaths.isEmpty), ("linux.readonlyPaths", !linux.readonlyPaths.isEmpty),
         ("linux.rootfsPropagation", linux.rootfsPropagation != nil),
     ]
+    if !configuration.mountsInCallersNamespace {
+        needs += [
+            ("mounts", !configuration.mounts.isEmpty), ("linux.devices", !linux.devices.isEmpty),
+            ("root.readonly", configuration.root?.isReadOnly == true), ("process.terminal", configuration.process?.terminal == true),
+        ]
+    }
     if let field = needs.first(where: \.1)?.0 {
         throw RootfsError(.invalidConfiguration, field, "needs a mount namespace in linux.namespaces")
     }
+}
+
+extension RuntimeConfiguration {
+    /// Whether the container's mounts are made in the mount namespace of the runtime's caller, below its root, to be undone with the container.
+    package var mountsInCallersNamespace: Bool { linux?.namespace(.mount) == nil && linux?.namespace(.user) == nil }
 }
 
 /// The steps of `mounts`, and what they ask for later.

@@ -7,6 +7,8 @@ package enum RootfsStep: Equatable, Sendable {
     case propagateAll(MountPropagation)
     /// Makes the host directory the container's root, a mount of its own.
     case bindRoot(String)
+    /// Makes the host directory the container's root as it is: nothing is mounted.
+    case openRoot(String)
     case mount(MountStep)
     case device(DeviceStep)
     /// Makes a symbolic link in `/dev`; what bears the name already stays.
@@ -25,7 +27,7 @@ package enum RootfsStep: Equatable, Sendable {
     case makeRootReadOnly
     case changeRoot(RootChange)
     /// Changes the propagation of the root mount.
-    case propagateRoot(MountPropagation)
+    case propagateRoot(PropagationChange)
 }
 
 /// How the container's root becomes `/`.
@@ -162,6 +164,7 @@ extension RootfsStep: CustomStringConvertible {
         switch self {
         case .propagateAll(let propagation): "make / \(propagation.word) recursively"
         case .bindRoot(let path): "bind root \(path)"
+        case .openRoot(let path): "open root \(path)"
         case .mount(let step): step.description
         case .device(let device): "make device \(device.path)"
         case .link(let path, _), .replaceByLink(let path, _): "make link \(path)"
@@ -171,7 +174,7 @@ extension RootfsStep: CustomStringConvertible {
         case .mask(let path): "mask \(path)"
         case .makeRootReadOnly: "make read-only /"
         case .changeRoot(let change): change.rawValue
-        case .propagateRoot(let propagation): "make root \(propagation.word)"
+        case .propagateRoot(let change): "make root \(change.propagation.word)"
         }
     }
 }

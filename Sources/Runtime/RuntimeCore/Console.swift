@@ -5,6 +5,16 @@ internal import SystemPackage
 
 /// The terminal of a container or of a process that `exec` adds.
 enum Console {
+    /// A process that is left alone hands the master of its terminal to somebody, and one without a terminal has none to hand over.
+    static func checkSocket(_ socket: FilePath?, hasTerminal: Bool) throws(RuntimeError) {
+        if hasTerminal && socket == nil {
+            throw RuntimeError(.invalidArgument, "cannot allocate a terminal without a console socket: --console-socket")
+        }
+        if !hasTerminal && socket != nil {
+            throw RuntimeError(.invalidArgument, "cannot use a console socket without a terminal: process.terminal")
+        }
+    }
+
     /// Makes a terminal the calling session leader's, and its standard files, and sends its master to whoever asked for one.
     /// - Parameter socket: gets the master with a name that nobody reads, as from runc.
     static func attach(

@@ -40,6 +40,8 @@ package struct ContainerRecord: Equatable, Sendable {
     package var annotations: [String: String]
     /// Where the container's group of resctrl is, or was about to be made.
     package var resourceControl: ResourceControlGroup?
+    /// Where its mounts are, or were about to be, if that is the caller's mount namespace.
+    package var callersMounts: CallersMounts?
 
     var encoded: [UInt8] {
         var writer = JSONWriter()
@@ -60,6 +62,10 @@ package struct ContainerRecord: Equatable, Sendable {
             if let resourceControl {
                 writer.name("resourceControl")
                 resourceControl.write(to: &writer)
+            }
+            if let callersMounts {
+                writer.name("callersMounts")
+                callersMounts.write(to: &writer)
             }
         }
         return writer.bytes
@@ -95,6 +101,7 @@ package struct ContainerRecord: Equatable, Sendable {
             case "newKeyring": record.newKeyring = try reader.readBool()
             case "standardFiles": record.standardFiles = try reader.readStrings()
             case "resourceControl": record.resourceControl = try ResourceControlGroup(from: &reader)
+            case "callersMounts": record.callersMounts = try CallersMounts(from: &reader)
             case "annotations": record.annotations = try reader.readStringDictionary()
             default: try reader.skipValue()
             }

@@ -50,21 +50,12 @@ package final class Creation {
             }
             rootfsPlan = try planRootfs(for: configuration, bundle: bundle.path, pivoting: request.pivoting)
         } catch { throw RuntimeError(error) }
-        try Self.checkConsole(request, terminal: process.terminal)
+        if !request.keepsTerminal { try Console.checkSocket(request.consoleSocket, hasTerminal: process.terminal) }
         cgroup = try ContainerCgroup(for: configuration, id: request.id, systemdDirectory: request.systemdDirectory)
         record = Self.firstRecord(request, bundle, cgroup)
         record.resourceControl = try plannedResourceControl(configuration.linux?.intelRdt, id: request.id)
+        if configuration.mountsInCallersNamespace { record.callersMounts = try CallersMounts(before: record.rootfs) }
         directory = try StateDirectory.make(in: request.stateRoot, id: request.id)
-    }
-
-    private static func checkConsole(_ request: CreateRequest, terminal: Bool) throws(RuntimeError) {
-        if request.keepsTerminal { return }
-        if terminal && request.consoleSocket == nil {
-            throw RuntimeError(.invalidArgument, "cannot allocate tty if runc will detach without setting console socket")
-        }
-        if !terminal && request.consoleSocket != nil {
-            throw RuntimeError(.invalidArgument, "cannot use console socket if runc will not detach or allocate tty")
-        }
     }
 
     static func firstRecord(_ request: CreateRequest, _ bundle: Bundle, _ cgroup: ContainerCgroup) -> ContainerRecord {

@@ -48,7 +48,7 @@ package final class Execution {
         let process = try Self.process(request.process, configuration)
         plan = try ProcessPlan(process, addedEnvironment: request.addedEnvironment)
         inherited = try InheritedSettings(configuration.linux)
-        try Self.checkConsole(request, terminal: process.terminal)
+        if !request.keepsTerminal { try Console.checkSocket(request.consoleSocket, hasTerminal: process.terminal) }
         filter = try compiledFilter(configuration.linux?.seccomp, cache: request.filterCache, journal)
         listener = SeccompListener(configuration.linux?.seccomp)
     }
@@ -71,16 +71,6 @@ package final class Execution {
                 try process.validate(at: "")
                 return process
             } catch { throw RuntimeError(doing: path.string, error) }
-        }
-    }
-
-    private static func checkConsole(_ request: ExecRequest, terminal: Bool) throws(RuntimeError) {
-        if request.keepsTerminal { return }
-        if terminal && request.consoleSocket == nil {
-            throw RuntimeError(.invalidArgument, "cannot allocate tty if runc will detach without setting console socket")
-        }
-        if !terminal && request.consoleSocket != nil {
-            throw RuntimeError(.invalidArgument, "cannot use console socket if runc will not detach or allocate tty")
         }
     }
 

@@ -21,9 +21,10 @@ struct Removal {
         try remove(directory)
     }
 
-    /// Removes the cgroup and the state of a container that has no process any more, and tells the `poststop` hooks.
+    /// Removes the cgroup, the mounts and the state of a container that has no process any more, and tells the `poststop` hooks.
     func remove(_ directory: borrowing StateDirectory) throws(RuntimeError) {
         try cgroup.remove()
+        if let problem = try record.callersMounts?.undo(at: record.rootfs) { journal.warn(problem) }
         do throws(CgroupError) { try record.resourceControl?.remove() } catch { throw RuntimeError(error) }
         try directory.removeAll()
         if hooks.poststop.isEmpty { return }

@@ -33,56 +33,73 @@ enum StageMessage: Equatable, Sendable {
     /// What the runtime tells is one byte.
     static let instructionLimitBytes = 64
 
+    /// The first byte. A container that waits for `start` may be an older version's: numbers stay.
+    private enum Kind: UInt8 {
+        case forked = 1
+        case identityReady = 2
+        case rootMounted = 3
+        case hooksDone = 4
+        case prepared = 5
+        case proceed = 6
+        case remark = 7
+        case failed = 8
+        case cgroupReady = 9
+        case listening = 10
+        case serving = 11
+        case namespaces = 12
+    }
+
     /// One byte of kind; then decimal, text, or code byte and two texts with a NUL between.
     var encoded: [UInt8] {
         switch self {
-        case .forked(let process): [1] + Array(String(process).utf8)
-        case .identityReady: [2]
-        case .rootMounted: [3]
-        case .cgroupReady: [9]
-        case .serving: [11]
-        case .namespaces(let kinds): [12] + Array(kinds.map(\.rawValue).joined(separator: ",").utf8)
-        case .hooksDone: [4]
-        case .prepared: [5]
-        case .proceed: [6]
-        case .listening(let descriptor): [10] + Array(String(descriptor).utf8)
-        case .remark(let text): Array(([7] + Array(text.utf8)).prefix(Self.limitBytes))
+        case .forked(let process): Self.bytes(.forked, Array(String(process).utf8))
+        case .identityReady: Self.bytes(.identityReady)
+        case .rootMounted: Self.bytes(.rootMounted)
+        case .cgroupReady: Self.bytes(.cgroupReady)
+        case .serving: Self.bytes(.serving)
+        case .namespaces(let kinds): Self.bytes(.namespaces, Array(kinds.map(\.rawValue).joined(separator: ",").utf8))
+        case .hooksDone: Self.bytes(.hooksDone)
+        case .prepared: Self.bytes(.prepared)
+        case .proceed: Self.bytes(.proceed)
+        case .listening(let descriptor): Self.bytes(.listening, Array(String(descriptor).utf8))
+        case .remark(let text): Self.bytes(.remark, Array(text.utf8))
         case .failed(let error):
-            Array(([8, error.code.rawValue] + Array(error.doing.utf8) + [0] + Array(error.cause.utf8)).prefix(Self.limitBytes))
+            Self.bytes(.failed, [error.code.rawValue] + Array(error.doing.utf8) + [0] + Array(error.cause.utf8))
         }
     }
 
+    private static func bytes(_ kind: Kind, _ rest: [UInt8] = []) -> [UInt8] { [kind.rawValue] + rest.prefix(limitBytes - 1) }
+
     /// nil where the bytes are no message.
     init?(_ bytes: [UInt8]) {
-        guard let kind = bytes.first else { return nil }
+        guard let first = bytes.first, let kind = Kind(rawValue: first) else { return nil }
         let rest = bytes.dropFirst()
         switch kind {
-        case 1:
+        case .forked:
             guard let process = Int32(String(decoding: rest, as: UTF8.self)), process > 0 else { return nil }
             self = .forked(process: process)
-        case 2: self = .identityReady
-        case 3: self = .rootMounted
-        case 4: self = .hooksDone
-        case 5: self = .prepared
-        case 6: self = .proceed
-        case 7: self = .remark(String(decoding: rest, as: UTF8.self))
-        case 8:
+        case .identityReady: self = .identityReady
+        case .rootMounted: self = .rootMounted
+        case .hooksDone: self = .hooksDone
+        case .prepared: self = .prepared
+        case .proceed: self = .proceed
+        case .remark: self = .remark(String(decoding: rest, as: UTF8.self))
+        case .failed:
             guard let code = rest.first.flatMap({ RuntimeError.Code(rawValue: $0) }) else { return nil }
             let texts = rest.dropFirst().split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false)
             guard texts.count == 2 else { return nil }
             self = .failed(
                 RuntimeError(code, doing: String(decoding: texts[0], as: UTF8.self), String(decoding: texts[1], as: UTF8.self)))
-        case 9: self = .cgroupReady
-        case 11: self = .serving
-        case 12:
+        case .cgroupReady: self = .cgroupReady
+        case .serving: self = .serving
+        case .namespaces:
             let names = String(decoding: rest, as: UTF8.self).split(separator: ",")
             let kinds = names.compactMap { LinuxNamespace.Kind(rawValue: String($0)) }
             guard kinds.count == names.count else { return nil }
             self = .namespaces(kinds)
-        case 10:
+        case .listening:
             guard let descriptor = Int32(String(decoding: rest, as: UTF8.self)), descriptor >= 0 else { return nil }
             self = .listening(descriptor: descriptor)
-        default: return nil
         }
     }
 }

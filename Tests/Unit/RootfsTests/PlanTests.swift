@@ -110,7 +110,8 @@ struct PlanTests {
     func propagation(configured: RootfsPropagation?, first: MountPropagation, last: MountPropagation?) throws {
         let plan = try planRootfs(for: configuration { _, linux in linux.rootfsPropagation = configured }, bundle: "/bundle")
         #expect(plan.preparation.first == .propagateAll(first))
-        #expect(plan.completion == [.changeRoot(.pivot)] + (last.map { [.propagateRoot($0)] } ?? []))
+        let change = last.map { RootfsStep.propagateRoot(PropagationChange(propagation: $0, recursive: false)) }
+        #expect(plan.completion == [.changeRoot(.pivot)] + (change.map { [$0] } ?? []))
     }
 
     @Test("mount options are sorted into attributes, propagation and parameters; the later of two wins")
@@ -272,16 +273,28 @@ struct PlanTests {
         #expect(plan.completion.first == .sysctl(setting))
     }
 
-    @Test("without a mount namespace nothing is mounted: what would have to be is refused, and the root is only changed to")
+    @Test("without a mount namespace everything is mounted below the root's own mount, and what would protect the host is refused")
     func noMountNamespace() throws {
         let plan = try planRootfs(for: configuration { _, linux in linux.namespaces = [] }, bundle: "/bundle")
-        #expect(plan.preparation == [.bindRoot("/bundle/rootfs")])
-        #expect(plan.completion == [.changeRoot(.chroot)])
+        let isolation = RootfsStep.propagateRoot(PropagationChange(propagation: .isPrivate, recursive: true))
+        #expect(plan.preparation.prefix(2) == [.bindRoot("/bundle/rootfs"), isolation])
+        #expect(plan.completion.last == .changeRoot(.chroot))
         let masked = problem { _, linux in
             linux.namespaces = []
             linux.maskedPaths = ["/x"]
         }
         #expect(masked?.description == "linux.maskedPaths: needs a mount namespace in linux.namespaces")
+    }
+
+    @Test("a user namespace without a mount namespace can mount nothing: what would have to be is refused, and the root is only changed to")
+    func noMountNamespaceInUserNamespace() throws {
+        let plan = try planRootfs(for: configuration { _, linux in linux.namespaces = [LinuxNamespace(.user)] }, bundle: "/bundle")
+        #expect(plan.preparation == [.openRoot("/bundle/rootfs")] && plan.completion == [.changeRoot(.chroot)])
+        let mounts = problem { configuration, linux in
+            linux.namespaces = [LinuxNamespace(.user)]
+            configuration.mounts = [MountConfiguration(destination: "/proc", type: "proc", source: "proc")]
+        }
+        #expect(mounts?.description == "mounts: needs a mount namespace in linux.namespaces")
     }
 
     @Test("steps name themselves as an error line needs them")
