@@ -83,7 +83,7 @@ fuzz: deps ## Give the readers of outside bytes inputs for SECONDS=n (60) each, 
 nightly: build-tests ## What takes hours: ten thousand races each, a kill at every system call
 	APUS_RACES=10000 APUS_KILLS=all $(PYTEST) Tests/Conformance/test_races.py Tests/Conformance/test_leftovers.py
 	APUS_CONNECTS=1000 $(PYTEST) Tests/API/test_ports.py -k many_times
-	APUS_PULL_KILLS=100 $(PYTEST) Tests/API/test_registry_faults.py -k r10
+	APUS_PULL_KILLS=100 $(PYTEST) Tests/API/test_registry_faults.py -k R10
 	$(MAKE) power-cuts CUTS=50
 	$(PYTEST) Tests/Peers
 

@@ -225,7 +225,7 @@ def with_mirror(place, mirror, registry):
 
 @pytest.mark.parametrize("kind", ["manifest", "config", "blob"])
 @pytest.mark.parametrize("fault", ["lies", "ill", "stalls", "has-it-not", "breaks"])
-def test_r07_what_a_mirror_fails_at_the_registry_gives(fault, kind, place, servers, image):
+def test_R07_what_a_mirror_fails_at_the_registry_gives(fault, kind, place, servers, image):
     faults = {"lies": changed(flipped), "ill": refuses(503), "stalls": stalls, "has-it-not": refuses(404), "breaks": lambda handler: handler.reset()}
     mirror, registry = servers(), servers()
     mirror.faults = {kind: times(None, faults[fault])}
@@ -240,7 +240,7 @@ def test_r07_what_a_mirror_fails_at_the_registry_gives(fault, kind, place, serve
         assert sent <= size * (2.1 if fault == "lies" else 1.05), "what the mirror had sent was sent again"
 
 
-def test_r07_a_mirror_that_is_down_is_remembered(place, servers, image):
+def test_R07_a_mirror_that_is_down_is_remembered(place, servers, image):
     registry, mirror = servers(), servers()
     with_mirror(place, mirror, registry)
     mirror.faults = {kind: times(None, refuses(503), ("HEAD", "GET")) for kind in ("manifest", "config", "blob")}
@@ -251,7 +251,7 @@ def test_r07_a_mirror_that_is_down_is_remembered(place, servers, image):
     assert len(asked(mirror)) == 1
 
 
-def test_r07_mirror_and_registry_that_both_fail_are_both_named(place, servers):
+def test_R07_mirror_and_registry_that_both_fail_are_both_named(place, servers):
     registry, mirror = servers(), servers()
     with_mirror(place, mirror, registry)
     for server in (registry, mirror):

@@ -209,7 +209,7 @@ def test_what_passes_is_waited_for(name, kind, apus, daemon):
 
 @pytest.mark.parametrize("kind", ["manifest", "config", "blob"])
 @pytest.mark.parametrize("name", WRONG_ONCE)
-def test_r02_what_is_wrong_is_asked_for_once_more(name, kind, apus, daemon):
+def test_R02_what_is_wrong_is_asked_for_once_more(name, kind, apus, daemon):
     image = new_image()
     registry, result, _ = pull_or_push(kind, times(1, WRONG_ONCE[name]), apus, image)
     result.ok()
@@ -223,7 +223,7 @@ WRONG_WORDS = {"manifest": "manifest verification failed for digest {digest}: fo
 
 
 @pytest.mark.parametrize("kind", ["manifest", "config", "blob"])
-def test_r02_what_is_always_wrong_ends_with_both_digests_and_is_not_kept(kind, apus, daemon):
+def test_R02_what_is_always_wrong_ends_with_both_digests_and_is_not_kept(kind, apus, daemon):
     image = new_image()
     digest = {"manifest": image.digest, "config": image.id, "blob": image.layers[0]["digest"]}[kind]
     registry, result, _ = pull_or_push(kind, times(None, changed(flipped)), apus, image)
@@ -234,7 +234,7 @@ def test_r02_what_is_always_wrong_ends_with_both_digests_and_is_not_kept(kind, a
 
 
 @pytest.mark.parametrize("kind", ["config", "blob"])
-def test_r02_a_body_longer_than_its_manifest_says_is_refused(kind, apus, daemon):
+def test_R02_a_body_longer_than_its_manifest_says_is_refused(kind, apus, daemon):
     image = new_image()
     registry, result, _ = pull_or_push(kind, times(None, changed(lambda data: data + b"more")), apus, image)
     assert result.code == 1 and "announced" in result.err, result
@@ -242,13 +242,13 @@ def test_r02_a_body_longer_than_its_manifest_says_is_refused(kind, apus, daemon)
     stored(daemon)
 
 
-def test_r02_a_token_service_that_answers_nonsense_is_named(apus):
+def test_R02_a_token_service_that_answers_nonsense_is_named(apus):
     for nonsense in (b"", b"{", b'{"token":""}', b'{"token":"two\\nlines"}', b"[]"):
         registry, result, _ = pull_or_push("token", times(None, changed(lambda _, answer=nonsense: answer)), apus, new_image())
         assert result.code == 1 and f"{registry.host}/token" in result.err and "holds no token" in result.err, result
 
 
-def test_r02_an_upload_whose_digest_the_registry_refuses_says_so(apus):
+def test_R02_an_upload_whose_digest_the_registry_refuses_says_so(apus):
     def corrupt(handler, number):
         if handler.command != "PATCH":
             return False
@@ -263,7 +263,7 @@ def test_r02_an_upload_whose_digest_the_registry_refuses_says_so(apus):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_r03_who_must_wait_longer_than_a_minute_is_told_so_and_the_registry_is_left_alone(kind, apus):
+def test_R03_who_must_wait_longer_than_a_minute_is_told_so_and_the_registry_is_left_alone(kind, apus):
     fault = times(None, refuses(429, Retry_After="7200", RateLimit_Limit="100;w=21600", RateLimit_Remaining="0;w=21600"), ("GET", "HEAD", "PATCH"))
     registry, result, seconds = pull_or_push(kind, fault, apus, new_image())
     assert result.code == 1 and "limit 100;w=21600, 0;w=21600 remaining, try again in 7200 s" in result.err, result
@@ -275,7 +275,7 @@ def test_r03_who_must_wait_longer_than_a_minute_is_told_so_and_the_registry_is_l
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_r03_a_registry_that_stays_ill_is_given_up(kind, apus):
+def test_R03_a_registry_that_stays_ill_is_given_up(kind, apus):
     registry, result, _ = pull_or_push(kind, times(None, refuses(503, Retry_After="0"), ("GET", "HEAD", "PATCH")), apus, new_image())
     assert result.code == 1 and ("slow down" in result.err or "HTTP status: 503" in result.err), result
     assert 2 <= len([request for request in registry.of(kind) if request["status"] == 503]) <= 8
@@ -284,7 +284,7 @@ def test_r03_a_registry_that_stays_ill_is_given_up(kind, apus):
 
 
 @pytest.mark.parametrize("kind", ["manifest", "config", "blob", "upload", "put"])
-def test_r04_a_token_that_ends_in_the_middle_is_renewed(kind, apus, daemon):
+def test_R04_a_token_that_ends_in_the_middle_is_renewed(kind, apus, daemon):
     image = new_image()
     work = kind if kind != "put" else "upload"
     registry = ScriptedRegistry(None if work == "upload" else image, token=True)
@@ -310,7 +310,7 @@ def test_r04_a_token_that_ends_in_the_middle_is_renewed(kind, apus, daemon):
 
 
 @pytest.mark.parametrize("kind", ["manifest", "config", "blob", "upload"])
-def test_r04_a_registry_that_takes_no_token_is_not_asked_for_ever(kind, apus):
+def test_R04_a_registry_that_takes_no_token_is_not_asked_for_ever(kind, apus):
     registry, result, _ = pull_or_push(kind, times(None, unknown_token, ("GET", "HEAD", "PATCH")), apus, new_image())
     assert result.code == 1 and ("denied" in result.err or "unauthorized" in result.err), result
     assert len(registry.of("token")) <= 4 and len(registry.of(kind)) <= 8
@@ -318,7 +318,7 @@ def test_r04_a_registry_that_takes_no_token_is_not_asked_for_ever(kind, apus):
         apus("rmi", registry.name).ok()
 
 
-def test_r01_a_connection_that_breaks_at_every_percent_costs_nothing(apus, daemon):
+def test_R01_a_connection_that_breaks_at_every_percent_costs_nothing(apus, daemon):
     image = new_image(2_000_000)
     size = image.layers[0]["size"]
 
@@ -339,7 +339,7 @@ def test_r01_a_connection_that_breaks_at_every_percent_costs_nothing(apus, daemo
     check_whole("blob", apus, registry, image)
 
 
-def test_r01_finished_layers_are_not_fetched_again(apus, daemon):
+def test_R01_finished_layers_are_not_fetched_again(apus, daemon):
     good, bad = (tar(files({name: os.urandom(300_000)})) for name in ("good", "bad"))
     image = Image([good, bad])
     registry = ScriptedRegistry(image)
@@ -359,7 +359,7 @@ def test_r01_finished_layers_are_not_fetched_again(apus, daemon):
 
 
 @pytest.mark.parametrize("kind", ["registry", "token"])
-def test_r06_a_name_that_is_not_found_is_named(kind, apus):
+def test_R06_a_name_that_is_not_found_is_named(kind, apus):
     if kind == "registry":
         result = apus("pull", "nowhere.invalid/one")
     else:
@@ -370,7 +370,7 @@ def test_r06_a_name_that_is_not_found_is_named(kind, apus):
     assert result.code == 1 and "lookup nowhere.invalid: no such host" in result.err, result
 
 
-def test_r06_a_server_that_is_not_there_is_named_at_once(apus):
+def test_R06_a_server_that_is_not_there_is_named_at_once(apus):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -378,7 +378,7 @@ def test_r06_a_server_that_is_not_there_is_named_at_once(apus):
     assert result.code == 1 and f"dial tcp 127.0.0.1:{port}: connect: connection refused" in result.err, result
 
 
-def test_r06_an_address_of_ip_6_that_swallows_all_does_not_hold_up_the_one_of_ip_4(tmp_path, tmp_path_factory):
+def test_R06_an_address_of_ip_6_that_swallows_all_does_not_hold_up_the_one_of_ip_4(tmp_path, tmp_path_factory):
     """The name has an address whose packets are dropped, and 127.0.0.1."""
     daemon = Daemon(os.path.realpath(tmp_path_factory.mktemp("d")))
     hosts = tmp_path / "hosts"
@@ -408,7 +408,7 @@ def test_r06_an_address_of_ip_6_that_swallows_all_does_not_hold_up_the_one_of_ip
 
 
 @pytest.mark.parametrize("kind", ["manifest", "config", "blob"])
-def test_r06_a_redirect_elsewhere_is_followed_without_the_token(kind, apus, daemon):
+def test_R06_a_redirect_elsewhere_is_followed_without_the_token(kind, apus, daemon):
     image = new_image()
     other = ScriptedRegistry(image)
 
@@ -428,7 +428,7 @@ def test_r06_a_redirect_elsewhere_is_followed_without_the_token(kind, apus, daem
 
 
 @pytest.mark.parametrize("password", ["right", "wrong"])
-def test_r06_a_proxy_that_wants_a_password_gets_the_one_of_its_address(password, tmp_path, tmp_path_factory):
+def test_R06_a_proxy_that_wants_a_password_gets_the_one_of_its_address(password, tmp_path, tmp_path_factory):
     daemon = Daemon(os.path.realpath(tmp_path_factory.mktemp("d")))
     image = new_image(10_000)
     registry, proxy = ScriptedRegistry(image), Proxy("ann", "right")
@@ -451,7 +451,7 @@ def test_r06_a_proxy_that_wants_a_password_gets_the_one_of_its_address(password,
             assert daemon.stop() == 0
 
 
-def test_r08_an_upload_that_the_registry_lost_begins_anew(apus):
+def test_R08_an_upload_that_the_registry_lost_begins_anew(apus):
     image = new_image(9_000_000)
     lost = []
 
@@ -467,7 +467,7 @@ def test_r08_an_upload_that_the_registry_lost_begins_anew(apus):
     check_whole("upload", apus, registry, image)
 
 
-def test_r08_an_upload_out_of_step_goes_on_where_the_registry_stands(apus):
+def test_R08_an_upload_out_of_step_goes_on_where_the_registry_stands(apus):
     image = new_image(9_000_000)
     done = []
 
@@ -485,7 +485,7 @@ def test_r08_an_upload_out_of_step_goes_on_where_the_registry_stands(apus):
     check_whole("upload", apus, registry, image)
 
 
-def test_r08_a_blob_that_another_brought_meanwhile_is_not_sent_again(apus):
+def test_R08_a_blob_that_another_brought_meanwhile_is_not_sent_again(apus):
     image = new_image()
 
     def races(handler, number):
@@ -504,7 +504,7 @@ def test_r08_a_blob_that_another_brought_meanwhile_is_not_sent_again(apus):
     check_whole("upload", apus, registry, image)
 
 
-def test_r08_the_place_of_an_upload_is_the_one_of_the_last_answer(apus):
+def test_R08_the_place_of_an_upload_is_the_one_of_the_last_answer(apus):
     """The place changes with each answer, and the old one is not known any more."""
     image = new_image(9_000_000)
     stale = []
@@ -522,7 +522,7 @@ def test_r08_the_place_of_an_upload_is_the_one_of_the_last_answer(apus):
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_r08_a_manifest_that_a_registry_fails_to_take_is_put_again(status, apus):
+def test_R08_a_manifest_that_a_registry_fails_to_take_is_put_again(status, apus):
     image = new_image()
     registry = ScriptedRegistry()
     source = ScriptedRegistry(image)
@@ -539,7 +539,7 @@ def test_r08_a_manifest_that_a_registry_fails_to_take_is_put_again(status, apus)
         registry.stop()
 
 
-def test_r09_a_hundred_pulls_fetch_each_blob_once_and_unpack_it_once(apus, daemon):
+def test_R09_a_hundred_pulls_fetch_each_blob_once_and_unpack_it_once(apus, daemon):
     image = Image([tar(files({name: os.urandom(200_000)})) for name in "abc"])
     registry = ScriptedRegistry(image)
     layers = f"{daemon.data}/snapshots/overlayfs/layers"
@@ -565,7 +565,7 @@ def test_r09_a_hundred_pulls_fetch_each_blob_once_and_unpack_it_once(apus, daemo
         registry.stop()
 
 
-def test_r10_a_pull_whose_daemon_dies_again_and_again_makes_progress_each_time(tmp_path, tmp_path_factory):
+def test_R10_a_pull_whose_daemon_dies_again_and_again_makes_progress_each_time(tmp_path, tmp_path_factory):
     rounds = int(os.environ.get("APUS_PULL_KILLS", "6"))
     daemon = Daemon(os.path.realpath(tmp_path_factory.mktemp("d")))
     image = Image([busybox_layer(), tar(files({"large": os.urandom(2_000_000 + 400_000 * rounds)}))])

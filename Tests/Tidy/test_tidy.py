@@ -89,6 +89,20 @@ def test_a_row_of_the_architecture_that_the_manifest_does_not_follow_is_found(ro
     assert finding in [found.text for found in tidy.layers(TABLE, PAGE.replace(row, other))]
 
 
+def test_a_folder_that_reaches_back_up_is_found():
+    assert list(tidy.folders(MANIFEST, TABLE)) == []
+    other = MANIFEST.replace('in: "Base", uses: ["CoreTypes"]', 'in: "Base", uses: ["CoreTypes", "Archive"]')
+    assert [found.text for found in tidy.folders(other, tidy.layer_table(other))] == ["EngineAPI of Base may not use Archive of Storage"]
+
+
+def test_a_folder_that_the_picture_of_the_tree_does_not_name_is_found():
+    page = "## Tree\nSources/ Linux/{CLinux,Seccomp} Tests/ Tidy/\n## Facts\nRecords\n"
+    paths = ["Sources/Linux/Seccomp/A.swift", "Sources/Linux/CSeccomp/shim.h", "Tests/Tidy/tidy.py", "Tests/skips.txt"]
+    assert list(tidy.tree(paths, page)) == []
+    found = tidy.tree([*paths, "Sources/Storage/Records/A.swift", "Tests/Peers/a.py"], page)
+    assert [one.text for one in found] == [f"the tree does not name {name}" for name in ("Peers", "Records", "Storage")]
+
+
 def test_a_file_over_its_limit_is_found_and_a_test_may_be_longer():
     long = "let a = 1\n" * 601
     assert findings(tidy.sizes, long)

@@ -168,6 +168,33 @@ def layers(table, page):
             yield Finding("layers", "docs/architecture.md", 1, f"{executable} reaches {used}")
 
 
+# Which folders of Sources/ a folder stands on; what is in none of them is itself. ShimCore's binding of libzstd is Storage's.
+FOLDERS = {
+    "Base": set(), "Client": {"Base"}, "Linux": {"Base"}, "Runtime": {"Base", "Linux"}, "Shim": {"Base", "Linux"}, "Storage": {"Base", "Linux"},
+    "Images": {"Base", "Linux", "Storage"}, "Engine": {"Base", "Linux", "Storage", "Shim", "Images"},
+}
+BESIDE = {("ShimCore", "CZstd")}
+
+
+def folders(manifest, table):
+    """Where a module's line lists one of a folder that its own does not stand on."""
+    homes = dict(re.findall(r'(?:module|executable|cLibrary)\(\s*"([\w-]+)", in: "(\w+)"', manifest))
+    for module in table:
+        for used in sorted(table[module] & homes.keys()):
+            if homes[used] not in FOLDERS[homes[module]] | {homes[module]} and (module, used) not in BESIDE:
+                yield Finding("layers", "Package.swift", 1, f"{module} of {homes[module]} may not use {used} of {homes[used]}")
+
+
+def tree(paths, page):
+    """Folders of sources and tests that the page's picture of the tree does not name."""
+    picture = page.partition("## Tree")[2].partition("\n## ")[0]
+    named = set(re.findall(r"[\w-]+", picture))
+    kept = {tuple(path.split("/")[:3]) for path in paths if path.startswith(("Sources/", "Tests/")) and path.count("/") > 1}
+    for folder in sorted({part for top, first, second in kept for part in ([first, second] if top == "Sources" else [first])} - named):
+        if not is_c_library(folder):
+            yield Finding("layers", "docs/architecture.md", 1, f"the tree does not name {folder}")
+
+
 def imports(source, table):
     reached = reach(table, source.module)
     allowed = reached | STANDARD | {name for word in reached & TOOLCHAIN.keys() for name in TOOLCHAIN[word]}
@@ -321,14 +348,15 @@ def check(source, table):
 
 def main():
     with open(os.path.join(ROOT, "Package.swift"), encoding="utf-8") as file:
-        table = layer_table(file.read())
+        manifest = file.read()
+    table = layer_table(manifest)
     with open(os.path.join(ROOT, "docs/architecture.md"), encoding="utf-8") as file:
         page = file.read()
     importable = with_toolchain(table, page)
     with open(EXCEPTIONS, encoding="utf-8") as file:
         excepted = {line.split("#")[0].strip() for line in file} - {""}
     paths = tracked()
-    findings = list(layers(table, page)) + [finding for path in paths for finding in check(read(path), importable)]
+    findings = [*layers(table, page), *folders(manifest, table), *tree(paths, page)] + [finding for path in paths for finding in check(read(path), importable)]
     used = {finding.key() for finding in findings} & excepted
     broken = [finding for finding in findings if finding.key() not in excepted]
     for finding in broken:
