@@ -101,6 +101,8 @@ class Daemon:
         # Stands for the host's /etc/resolv.conf; nobody serves there unless a test does.
         self.resolver = os.path.join(folder, "resolv.conf")
         self.process = None
+        # Where the daemon and what it starts are taken from.
+        self.programs = BUILD
 
     def start(self, *flags, under=(), env=None):
         """`under` is a command line that ends with the daemon's; `env` adds variables."""
@@ -109,7 +111,7 @@ class Daemon:
                 file.write("nameserver 127.0.0.54\n")
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [*under, os.path.join(BUILD, "apusd"), "--host", self.host, "--data-root", self.data, "--exec-root", self.run,
+                [*under, os.path.join(self.programs, "apusd"), "--host", self.host, "--data-root", self.data, "--exec-root", self.run,
                  "--pidfile", os.path.join(self.folder, "apusd.pid"), "--cdi-spec-dir", os.path.join(self.folder, "cdi"),
                  "--resolv-conf", self.resolver, *flags],
                 stdout=log, stderr=log, cwd="/", env={**os.environ, **(env or {})})

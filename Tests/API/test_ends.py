@@ -117,12 +117,25 @@ def processes_beside(pid):
 def slowest_answers(daemon):
     """How long the daemon takes over each request about another container."""
     took = {}
-    # Of one second: the whole journal, which all tests before have written, takes its own time to read.
-    second = int(time.time())
-    for path in ("/containers/json?all=1", "/containers/other/json", f"/events?since={second}&until={second}", "/containers/other/logs?stdout=1", "/info"):
+
+    def ask(method, path, body=None, expect=200):
         began = time.monotonic()
-        api(daemon, "GET", path, expect=200)
-        took[path.split("?")[0]] = time.monotonic() - began
+        answer = api(daemon, method, path, body, expect=expect)[1]
+        took[f"{method} {path.split('?')[0].replace(found.get('Id', '-'), 'ID')}"] = time.monotonic() - began
+        return answer
+
+    # Of one second: the whole journal, which all tests before have written, takes its own time to read.
+    second, found = int(time.time()), {}
+    for path in ("/containers/json?all=1", "/containers/other/json", f"/events?since={second}&until={second}", "/containers/other/logs?stdout=1", "/info",
+                 "/containers/other/stats?stream=0&one-shot=1", "/containers/other/top", "/containers/other/changes", "/images/json", "/networks", "/volumes"):
+        ask("GET", path)
+    for path in ("pause", "unpause", "kill?signal=CONT", "rename?name=another"):
+        ask("POST", f"/containers/other/{path}", expect=204)
+    ask("POST", "/containers/another/rename?name=other", expect=204)
+    ask("POST", "/containers/other/update", {"CpuShares": 1000})
+    found = ask("POST", "/containers/other/exec", {"Cmd": ["sleep", "1"]}, expect=201)
+    ask("POST", f"/exec/{found['Id']}/start", {"Detach": True})
+    ask("GET", f"/exec/{found['Id']}/json")
     return took
 
 
@@ -150,7 +163,7 @@ def test_P10_a_process_that_no_signal_ends_delays_nobody_else(cli, apus, image, 
             assert file.read().rpartition(")")[2].split()[0] == "D"
         rounds = [slowest_answers(own_daemon) for _ in range(5)]
         best = {kind: min(took[kind] for took in rounds) for kind in rounds[0]}
-        assert all(seconds < PROMPT_SECONDS for seconds in best.values()), best
+        assert not {kind: seconds for kind, seconds in best.items() if seconds >= PROMPT_SECONDS}
         assert cli("run", "--rm", image, "echo", "on").line() == "on"
         assert apus("exec", "other", "echo", "on").line() == "on"
         # It does not end, and what keeps it is told.
@@ -181,7 +194,7 @@ def test_P10_a_stuck_container_delays_nobody_else(apus, image, own_daemon, kind)
         # The best of five: the machine's other work is not ours, a lock that is held would delay all of them.
         rounds = [slowest_answers(own_daemon) for _ in range(5)]
         best = {kind: min(took[kind] for took in rounds) for kind in rounds[0]}
-        assert all(seconds < PROMPT_SECONDS for seconds in best.values()), best
+        assert not {kind: seconds for kind, seconds in best.items() if seconds >= PROMPT_SECONDS}
         assert apus("exec", "other", "echo", "on").line() == "on"
         apus("stop", "-t", "0", "other").ok()
         assert state(apus, "other") == "exited 137"

@@ -1,5 +1,6 @@
 """Logs through the clients: drivers and their options, rotation, following, clearing, what is shown beside lines."""
 
+import glob
 import json
 import os
 import re
@@ -30,6 +31,8 @@ REFUSED = [
     (["--log-driver", "gelf"], "logger: no log driver named 'gelf' is registered"),
     (["--log-opt", "nosuch=1"], "unknown log opt 'nosuch' for json-file log driver"),
     (["--log-driver", "local", "--log-opt", "nosuch=1"], "unknown log opt 'nosuch' for log driver local"),
+    (["--log-driver", "local", "--log-opt", "json-copy=true"], "unknown log opt 'json-copy' for log driver local"),
+    (["--log-opt", "json-copy=x"], 'failed to initialize logging driver: strconv.ParseBool: parsing "x": invalid syntax'),
     (["--log-opt", "mode=sometimes"], "logger: logging mode not supported: sometimes"),
     (["--log-opt", "max-buffer-size=1m"], "logger: max-buffer-size option is only supported with 'mode=non-blocking'"),
     (["--log-opt", "mode=non-blocking", "--log-opt", "max-buffer-size=x"], "error parsing option max-buffer-size: invalid size: 'x'"),
@@ -121,6 +124,73 @@ def test_a_compressed_log_reads_as_the_plain_one(cli, own_daemon, box):
     assert since == expected[-len(since):] and since[0] == next(line.split()[1] for line in moments if line >= moment)
     until = cli("logs", "--until", moment, name).ok().split()
     assert until == expected[:len(until)] and len(until) >= 59_000
+
+
+def copied(path):
+    """The lines of a log's copy, the oldest first, as whoever reads docker's files reads them."""
+    found = []
+    for name in sorted(glob.glob(f"{path}*"), key=lambda name: -int(name[len(path) + 1:] or 0)):
+        try:
+            with open(name, "rb") as file:
+                found += [json.loads(line) for line in file.read().split(b"\n")[:-1]]
+        except FileNotFoundError:
+            # Rotated just now: whoever waits looks again.
+            return []
+    return found
+
+
+def test_a_copy_is_read_as_dockers_json_file(cli, own_daemon, box):
+    script = "printf 'a<b>&\"\\\\\\t\\n\\377\\342\\200\\250\\303\\244 end\\n'; head -c 20000 /dev/zero | tr '\\0' x; echo; printf open; echo wrong >&2"
+    name = box(script, "--log-opt", "json-copy=true", "--log-opt", "tag={{.Name}}", "--log-opt", "labels=who", "-l", "who=me")
+    path = cli.inspect(name, "{{.LogPath}}")
+    assert path == "{0}/containers/{1}/{1}-json.log".format(own_daemon.data, cli.inspect(name, "{{.Id}}"))
+    with open(path, "rb") as file:
+        first = next(line for line in file.read().splitlines() if b"stdout" in line)
+    # Byte for byte as docker writes it.
+    assert re.fullmatch(rb'\{"log":"a\\u003cb\\u003e\\u0026\\"\\\\\\u0009\\n","stream":"stdout","attrs":\{"tag":"' + name.encode()
+                        + rb'","who":"me"\},"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z"\}', first), first
+    lines = copied(path)
+    assert [line["log"] for line in lines if line["stream"] == "stdout"][1:] == ["\ufffd\u2028ä end\n", "x" * 16384, "x" * 3616 + "\n", "open"]
+    assert [line["log"] for line in lines if line["stream"] == "stderr"] == ["wrong\n"]
+    stamped = cli("logs", "-t", name).out.splitlines()
+    assert lines[0]["time"].rstrip("Z") in stamped[0].split()[0] or len(lines[0]["time"]) < 30
+    # Without the option there is none, and nothing is told of one.
+    cli("rm", name).ok()
+    assert cli.inspect(box("echo hello"), "{{.LogPath}}") == ""
+
+
+def test_a_copy_keeps_to_the_logs_size_and_is_cleared_with_it(apus, own_daemon, box):
+    name = box("seq 1 30000; while [ ! -e /go ]; do usleep 10000; done; echo after", "--log-opt", "json-copy=true", "--log-opt", "max-size=100k",
+               "--log-opt", "max-file=3", wait=False)
+    wait_until(lambda: apus("logs", "--tail", "1", name).out == "30000\n", "all is written")
+    path = apus.inspect(name, "{{.LogPath}}")
+    files = glob.glob(f"{path}*")
+    assert len(files) == 3 and all(os.path.getsize(one) <= 100_000 for one in files)
+    numbers = [int(line["log"]) for line in copied(path)]
+    assert numbers == list(range(numbers[0], 30_001)) and len(numbers) > 2000
+    apus("logs", "--clear", name).ok()
+    assert copied(path) == []
+    apus("exec", "-d", name, "touch", "/go").ok()
+    apus("wait", name).ok()
+    assert [line["log"] for line in copied(path)] == ["after\n"]
+    apus("logs", "--clear", name).ok()
+    apus("start", name).ok()
+    wait_until(lambda: [line["log"] for line in copied(path)[-1:]] == ["after\n"], "the next run is copied")
+    assert len(copied(path)) > 2000
+
+
+def test_a_copy_that_others_empty_or_take_away_goes_on(apus, own_daemon, box):
+    script = "for step in 1 2 3; do echo $step; while [ ! -e /go$step ]; do usleep 10000; done; done"
+    name = box(script, "--log-opt", "json-copy=true", wait=False)
+    path = apus.inspect(name, "{{.LogPath}}")
+    wait_until(lambda: len(copied(path)) == 1, "the first line")
+    os.truncate(path, 0)
+    apus("exec", name, "touch", "/go1").ok()
+    wait_until(lambda: [line["log"] for line in copied(path)] == ["2\n"], "the second line alone")
+    os.unlink(path)
+    apus("exec", name, "touch", "/go2").ok()
+    wait_until(lambda: [line["log"] for line in copied(path)] == ["3\n"], "the third line alone")
+    assert apus("logs", name).ok() == "1\n2\n3\n"
 
 
 def test_S06_following_across_rotations_is_complete(cli, box):

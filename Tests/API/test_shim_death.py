@@ -1,5 +1,6 @@
 """Row P04 and what belongs to it: a shim killed at any moment, with the daemon or without, and the shim that takes its place."""
 
+import json
 import os
 import pty
 import select
@@ -53,8 +54,8 @@ def numbers(count):
 
 
 def test_P04_a_killed_shim_takes_neither_the_process_nor_a_line_along(own_daemon, client, image):
-    """Killed three times while lines are written; afterwards every verb works, and nothing is left."""
-    client("run", "-d", "--name", "count", image, "sh", "-c", COUNT.format(count=20_000, then="sleep 60")).ok()
+    """Killed three times while lines are written; afterwards every verb works, and nothing is left. Nor is a line of the log's copy missing or there twice."""
+    client("run", "-d", "--name", "count", "--log-opt", "json-copy=true", image, "sh", "-c", COUNT.format(count=20_000, then="sleep 60")).ok()
     before = client.inspect("count", "{{.State.Pid}} {{.State.StartedAt}}")
     for _ in range(3):
         time.sleep(0.4)
@@ -63,6 +64,8 @@ def test_P04_a_killed_shim_takes_neither_the_process_nor_a_line_along(own_daemon
     assert client("exec", "count", "echo", "in").line() == "in"
     wait_until(lambda: client("logs", "--tail", "1", "count").line() == "20000", "all lines are written", seconds=60)
     assert client("logs", "count").ok().split() == numbers(20_000)
+    with open(client.inspect("count", "{{.LogPath}}"), encoding="utf-8") as file:
+        assert [json.loads(line)["log"].strip() for line in file] == numbers(20_000)
     assert client("stop", "-t", "1", "count").line() == "count"
     assert client.inspect("count", "{{.State.ExitCode}} {{.State.Error}}") == "137"
 

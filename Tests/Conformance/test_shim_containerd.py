@@ -1,11 +1,16 @@
 """The shim under the real containerd, as io.containerd.apus.v2, through ctr."""
+import fcntl
 import json
 import os
+import pty
 import re
+import select
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 from pathlib import Path
 
@@ -109,6 +114,46 @@ def test_a_terminal_goes_through_the_fifos(containerd, name):
     done = subprocess.run(["script", "-qec", words, "/dev/null"], env=containerd.environment, capture_output=True, timeout=60,
                           stdin=subprocess.DEVNULL)
     assert b"/dev/pts/0" in done.stdout, (done, containerd.said())
+
+
+def test_a_terminal_is_as_large_as_its_clients_and_changes_with_it(containerd, name):
+    """ctr follows the size of its own terminal."""
+    master, slave = pty.openpty()
+    set_size(master, 33, 77)
+    script = "for size in '33 77' '44 99'; do until [ \"$(stty size 2>&1)\" = \"$size\" ]; do usleep 50000; done; echo is $size; done; exit 5"
+    words = containerd.command("run", "--rm", "-t", "--runtime", "io.containerd.apus.v2", "--snapshotter", "native", containerd.image, name,
+                               "sh", "-c", script)
+    with subprocess.Popen(words, env=containerd.environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+                          preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) as client:
+        os.close(slave)
+        try:
+            read_until(master, b"is 33 77")
+            set_size(master, 44, 99)
+            read_until(master, b"is 44 99")
+            drain(master)
+            assert client.wait(30) == 5
+        finally:
+            client.kill()
+            os.close(master)
+
+
+def set_size(terminal, rows, columns):
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def read_until(terminal, wanted):
+    found = b""
+    while wanted not in found:
+        assert select.select([terminal], [], [], 30)[0], found
+        found += os.read(terminal, 4096)
+
+
+def drain(terminal):
+    try:
+        while os.read(terminal, 4096):
+            pass
+    except OSError:
+        pass
 
 
 def test_events_reach_containerd_in_order(containerd, name):

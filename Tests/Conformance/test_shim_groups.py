@@ -127,6 +127,46 @@ def test_a_bootstrap_message_for_another_container_is_not_believed(pods):
     assert pods.start("one", input=bootstrap("other")).startswith(b"unix://")
 
 
+@pytest.fixture
+def somewhere():
+    """The name of a cgroup that is there in every hierarchy; it goes with the test."""
+    name = f"apus-test-{os.getpid()}-shims"
+    top = Path("/sys/fs/cgroup")
+    roots = [top] if (top / "cgroup.procs").exists() else [path for path in top.iterdir() if path.is_dir() and not path.is_symlink()]
+    made = [root / name for root in roots]
+    for path in made:
+        path.mkdir()
+        for knob in ("cpuset.cpus", "cpuset.mems"):
+            if (path / knob).exists() and not (path / "cgroup.controllers").exists():
+                (path / knob).write_text((path.parent / knob).read_text())
+    yield name
+    for path in made:
+        wait_until(lambda path=path: not (path / "cgroup.procs").read_text(), "the cgroup to be left")
+        path.rmdir()
+
+
+@pytest.mark.parametrize("how", ["options", "message"])
+def test_a_shim_is_put_into_the_cgroup_that_its_options_name(pods, somewhere, how):
+    def said(path):
+        options = any_of("containerd.runc.v1.Options", message(f3=path))
+        return options if how == "options" else bootstrap("one") + message(f8=message(f1=options))
+
+    pods.prepare("one", "sleep", "600")
+    done = pods.command("one", "start", input=said("/no-such-cgroup"))
+    assert done.returncode != 0 and b"shim_cgroup /no-such-cgroup" in done.stderr and not pods.shims(), done
+    pods.start("one", input=said(f"/{somewhere}"))
+    address = (pods.bundle("one") / "address").read_bytes()
+    shim = int((socket_of(address).parent / "pid").read_text().split()[0])
+    places = [line.split(":", 2)[2] for line in Path(f"/proc/{shim}/cgroup").read_text().splitlines()]
+    assert places and set(places) == {f"/{somewhere}"}, places
+    connection = Connection(socket_of(address))
+    pid = pods.create(connection, "one")
+    connection.call(TASKS[0], "Start", message(f1="one"))
+    assert somewhere not in Path(f"/proc/{pid}/cgroup").read_text()
+    assert kill(connection, "one") == 137
+    connection.call(TASKS[0], "Shutdown", message(f1="one"))
+
+
 def test_info_tells_of_the_shim_and_of_what_its_runtime_can_do(pods):
     options = any_of("containerd.runc.v1.Options", message(f6=os.path.realpath(pods.programs / "apus-runtime")))
     done = subprocess.run([pods.program, "-info"], input=options, capture_output=True, timeout=30)

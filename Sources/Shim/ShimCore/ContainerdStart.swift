@@ -27,15 +27,16 @@ enum ContainerdStart {
     /// - Returns: what to print.
     static func run(_ invocation: ShimInvocation) throws(ShimError) -> [UInt8] {
         var configuration = invocation.configuration
-        let manner = try read(&configuration)
+        let (manner, cgroup) = try read(&configuration)
         let layout: ShimLayout
         if let name = try ShimGroup.nameInBundle() {
             let group = ShimGroup(
                 containerdAddress: configuration.containerdAddress, namespace: configuration.namespace, name: name)
-            layout = try join(group, configuration)
+            layout = try join(group, configuration, cgroup)
         } else {
             configuration.directory = "\(ShimDirectory.containerdParent)/\(randomName())"
             layout = configuration.layout
+            try ShimCgroup.enter(cgroup, of: configuration.id)
             try StartCommand.begin(configuration)
         }
         let address = "unix://\(layout.socketPath)"
@@ -52,7 +53,8 @@ enum ContainerdStart {
 
     // MARK: - What containerd says
 
-    private static func read(_ configuration: inout ShimConfiguration) throws(ShimError) -> Manner {
+    /// - Returns: how it wants to be answered, and the cgroup that the shim is to be in.
+    private static func read(_ configuration: inout ShimConfiguration) throws(ShimError) -> (Manner, cgroup: String) {
         let input: [UInt8]
         do throws(SyscallError) { input = try readInput() } catch { throw ShimError("what containerd says", error) }
         // The runtime's options, which older ones write there, may pass for this message, but not with the ids of the flags.
@@ -61,12 +63,18 @@ enum ContainerdStart {
         {
             if !parameters.eventsAddress.isEmpty { configuration.eventsAddress = parameters.eventsAddress }
             if !parameters.containerdAddress.isEmpty { configuration.containerdAddress = parameters.containerdAddress }
-            return .message
+            return (.message, cgroup(in: parameters.extensions))
         }
+        let cgroup = cgroup(in: (try? ProtobufAny(decoding: input)).map { [$0] } ?? [])
         let version = configuration.environment.first { $0.hasPrefix(versionVariable) }.flatMap {
             Int32($0.dropFirst(versionVariable.count))
         }
-        return (version ?? 0) >= BootstrapResult.newestVersion ? .json : .address
+        return ((version ?? 0) >= BootstrapResult.newestVersion ? .json : .address, cgroup)
+    }
+
+    private static func cgroup(in options: [ProtobufAny]) -> String {
+        for any in options { if let runc = try? any.unwrap(RuncOptions.self) { return runc.shimCgroup } }
+        return ""
     }
 
     private static func readInput() throws(SyscallError) -> [UInt8] {
@@ -82,7 +90,7 @@ enum ContainerdStart {
     // MARK: - Groups
 
     /// Has the group's shim expect the container, or begins that shim.
-    private static func join(_ group: ShimGroup, _ own: ShimConfiguration) throws(ShimError) -> ShimLayout {
+    private static func join(_ group: ShimGroup, _ own: ShimConfiguration, _ cgroup: String) throws(ShimError) -> ShimLayout {
         var configuration = own
         configuration.directory = "\(ShimDirectory.containerdParent)/\(group.directoryName)"
         configuration.group = group.key
@@ -91,7 +99,10 @@ enum ContainerdStart {
         do throws(SyscallError) {
             let lock = try lockBundles()
             if try !isExpected(configuration) {
-                do throws(ShimError) { try StartCommand.begin(configuration) } catch { failure = error }
+                do throws(ShimError) {
+                    try ShimCgroup.enter(cgroup, of: configuration.id)
+                    try StartCommand.begin(configuration)
+                } catch { failure = error }
             }
             try lock.close()
         } catch { throw ShimError("join the group of \(configuration.id)", error) }

@@ -202,6 +202,7 @@ private final class DiskWriter {
     private let shared: SharedQueue
     private var log: LogFile?
     private var forwarder: LogForwarder?
+    private var copy: JSONLogCopy?
     /// Files that are written no more, until the server has what they hold.
     private var unsentRotated: [UInt64] = []
     private var stdout: SpoolReader?
@@ -269,7 +270,9 @@ private final class DiskWriter {
             case .dropped(let stream, let time, let byteCount):
                 if stream == .stdout { stdout?.drop(byteCount, unixNanoseconds: time) { write($0, $1) } }
                 if stream == .stderr { stderr?.drop(byteCount, unixNanoseconds: time) { write($0, $1) } }
-            case .clearLog: try log?.clear()
+            case .clearLog:
+                try log?.clear()
+                try copy?.clear()
             case .adoptPackedLog(let sequence): try log?.adoptPacked(sequence)
             case .writeDurably(let bytes, let path): try writeFileDurably(bytes, to: FilePath(path))
             case .nothing: log?.tellLoss(unixNanoseconds: unixNanoseconds())
@@ -283,6 +286,8 @@ private final class DiskWriter {
 
     private func open(_ configuration: LogConfiguration, _ spools: SpoolFiles, _ ends: StreamCounts) throws(SyscallError) {
         let opened = try LogFile(configuration, progress: spools.progress)
+        if let target = configuration.delivery.jsonFile { copy = try JSONLogCopy(configuration, target) }
+        opened.willRotate = { [unowned self] log in copy?.follow(upTo: log.end) }
         log = opened
         stdout = SpoolReader(.stdout, spools.stdout, from: opened.covered.stdout)
         stderr = SpoolReader(.stderr, spools.stderr, from: opened.covered.stderr)
@@ -296,6 +301,7 @@ private final class DiskWriter {
     private func flush() {
         guard let log else { return }
         log.flush()
+        copy?.follow(upTo: log.end)
         forwarder?.wrote(upTo: log.end)
         noteRotated(log.takeRotated())
         let lost = log.lostByteCount - reportedByteCount

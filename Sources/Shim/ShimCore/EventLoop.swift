@@ -80,16 +80,16 @@ final class EventLoop {
         while !isStopping {
             runDeferred()
             if isStopping { return }
-            let wantsIdleWork = hasWorked && idleWorkIsDue
+            let idleWait = hasWorked ? millisecondsToIdleWork : nil
             let untilTimer = millisecondsToNextTimer()
-            let timeout = wantsIdleWork ? min(untilTimer ?? .max, Self.idleMilliseconds) : untilTimer
+            let timeout = idleWait.map { min(untilTimer ?? .max, $0) } ?? untilTimer
             let beganWaiting = monotonicNanoseconds()
             let events = try epoll.wait(timeoutMilliseconds: timeout)
             if let timeout {
                 let late = monotonicNanoseconds() - beganWaiting - Int64(timeout) * 1_000_000
                 if late > Self.latenessNanoseconds { stoodStillNanoseconds += late }
             }
-            if wantsIdleWork && events.isEmpty && timeout == Self.idleMilliseconds {
+            if let idleWait, events.isEmpty, timeout == idleWait {
                 hasWorked = false
                 idleWorkDoneAt = monotonicNanoseconds()
                 scratch = []
@@ -105,9 +105,12 @@ final class EventLoop {
         }
     }
 
-    private var idleWorkIsDue: Bool {
-        guard idleWork != nil else { return false }
-        return idleWorkDoneAt.map { monotonicNanoseconds() - $0 > Self.idleWorkNanoseconds } ?? true
+    /// How long nothing must happen before idle work is done; nil where there is none. What happened soon after the last time is waited for as well.
+    private var millisecondsToIdleWork: Int32? {
+        guard idleWork != nil else { return nil }
+        guard let idleWorkDoneAt else { return Self.idleMilliseconds }
+        let rest = (idleWorkDoneAt + Self.idleWorkNanoseconds - monotonicNanoseconds()) / 1_000_000
+        return max(Self.idleMilliseconds, Int32(clamping: rest))
     }
 
     fileprivate func set(_ watch: Watch, to state: Watch.State) {

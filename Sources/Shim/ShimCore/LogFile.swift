@@ -62,6 +62,9 @@ final class LogFile {
         case torn
     }
 
+    /// Called before a file gives way to the next one, which may take it away: what was gathered is on disk.
+    var willRotate: ((_ log: LogFile) -> Void)?
+
     /// Where the next record will be on disk.
     var end: LogPlace { LogPlace(sequence: sequence, offset: byteCount) }
 
@@ -119,8 +122,11 @@ final class LogFile {
         switch condition {
         case .whole where isFull(for: record):
             flush()
+            willRotate?(self)
             try rotate()
-        case .torn: try rotate()
+        case .torn:
+            willRotate?(self)
+            try rotate()
         case .whole: break
         case .headless: try begin()
         }

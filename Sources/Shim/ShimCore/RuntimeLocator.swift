@@ -6,11 +6,15 @@ enum RuntimeLocator {
     /// Our own, where none is named.
     static let defaultName = "apus-runtime"
 
-    /// An absolute path: `name` itself when it is one; else beside the shim (for the default only), then on PATH.
+    /// An absolute path: `name` itself when it is one and there; else beside the shim (for the default only), then on PATH.
     static func find(_ name: String, configuration: ShimConfiguration) throws(ShimError) -> String {
         if name.hasPrefix("/") {
-            guard isExecutable(name) else { throw ShimError(.notFound, "runtime \(name)", cause: "no executable file there") }
-            return name
+            if isExecutable(name) { return name }
+            // Ours lies elsewhere after an upgrade that brought it to another place, and removed it there.
+            guard FilePath(name).lastComponent?.string == defaultName, let moved = try? find("", configuration: configuration) else {
+                throw ShimError(.notFound, "runtime \(name)", cause: "no executable file there")
+            }
+            return moved
         }
         guard !name.contains("/") else { throw ShimError(.invalidRequest, "runtime \(name)", cause: "neither a name nor an absolute path") }
         var directories = configuration.searchPath

@@ -7,8 +7,11 @@ enum ShimDirectory {
     /// Where shims of containerd's containers keep their sockets and state; there while one of them is.
     static let containerdParent = "/run/apus-shim"
     private static let identityByteCount = 64
-    /// How long a shim that was told to end may take to take its directory away.
-    private static let leaveMilliseconds: Int32 = 2_000
+    /// How long a shim that was told to end may take to take its directory away: what it logged is sent and compressed first, each within five
+    /// seconds.
+    private static let leaveMilliseconds: Int32 = 25_000
+    /// How long one that was killed may take to be gone.
+    private static let deathMilliseconds: Int32 = 2_000
     /// The parent may be taken away, with what was the last shim, as often as this while a directory is made in it.
     private static let attemptCount = 10
 
@@ -39,7 +42,7 @@ enum ShimDirectory {
     /// Takes away what stands in the way of another shim in place of a killed one. - Returns: false while that one lives.
     static func empty(_ layout: ShimLayout) throws(SyscallError) -> Bool {
         if let process = try process(of: layout),
-            try waitUntilReadable([process.number], timeoutMilliseconds: leaveMilliseconds).isEmpty
+            try waitUntilReadable([process.number], timeoutMilliseconds: deathMilliseconds).isEmpty
         {
             return false
         }

@@ -33,7 +33,7 @@ package struct TaskOptions: Equatable, Sendable {
         if let options = try Self.unwrap(ApusOptions.self, from: any) {
             try self.init(options)
         } else if let options = try Self.unwrap(RuncOptions.self, from: any) {
-            try self.init(options, namespace: namespace)
+            self.init(options, namespace: namespace)
         } else {
             throw ShimError(.unsupported, "options of type \(any.typeName)")
         }
@@ -55,7 +55,8 @@ package struct TaskOptions: Equatable, Sendable {
         restartRule = options.restartRule ?? RestartRule()
         healthCheck = options.healthCheck
         exitRecordPath = options.exitRecordPath
-        for path in [options.logPath, options.exitRecordPath, options.runtimeRoot] where !path.isEmpty && !path.hasPrefix("/") {
+        let copyPath = options.logDelivery?.jsonFile?.path ?? ""
+        for path in [options.logPath, options.exitRecordPath, options.runtimeRoot, copyPath] where !path.isEmpty && !path.hasPrefix("/") {
             throw ShimError(.invalidRequest, "option \(path)", cause: "not an absolute path")
         }
         if options.logPath.isEmpty { return }
@@ -69,8 +70,8 @@ package struct TaskOptions: Equatable, Sendable {
     /// The most log files that are kept.
     package static let maximumLogFileCount: UInt32 = 1000
 
-    private init(_ options: RuncOptions, namespace: String) throws(ShimError) {
-        guard options.shimCgroup.isEmpty else { throw ShimError(.unsupported, "option shim_cgroup") }
+    /// `shim_cgroup` was heeded when the shim began.
+    private init(_ options: RuncOptions, namespace: String) {
         runtime = options.binaryName
         runtimeRoot = options.root.isEmpty ? "" : "\(options.root)/\(namespace)"
         systemdCgroup = options.systemdCgroup

@@ -12,6 +12,8 @@ package struct LogDelivery: ProtobufMessage, Equatable {
     /// Where each line goes as well; at most one of the two.
     package var syslog: SyslogTarget?
     package var journal: JournalTarget?
+    /// A copy that other programs read.
+    package var jsonFile: JSONFileTarget?
 
     package init() {}
 
@@ -22,6 +24,7 @@ package struct LogDelivery: ProtobufMessage, Equatable {
         case 3: bufferByteLimit = try value.uint64()
         case 4: syslog = try value.message()
         case 5: journal = try value.message()
+        case 6: jsonFile = try value.message()
         default: break
         }
     }
@@ -32,5 +35,6 @@ package struct LogDelivery: ProtobufMessage, Equatable {
         writer.unsigned(3, bufferByteLimit)
         writer.message(4, syslog)
         writer.message(5, journal)
+        writer.message(6, jsonFile)
     }
 }

@@ -90,3 +90,27 @@ package struct JournalTarget: ProtobufMessage, Equatable {
         writer.strings(2, fields)
     }
 }
+
+/// `apus.shim.v1.JSONFileTarget`: a file beside the log, and those that it was rotated to, with each line as Docker's json-file driver writes it.
+package struct JSONFileTarget: ProtobufMessage, Equatable {
+    package static let fullName = "apus.shim.v1.JSONFileTarget"
+    /// Absolute.
+    package var path = ""
+    /// What goes with each line, `NAME=VALUE`.
+    package var attributes: [String] = []
+
+    package init() {}
+
+    package mutating func setField(_ number: Int, to value: ProtobufField) throws(WireError) {
+        switch number {
+        case 1: path = try value.string()
+        case 2: attributes.append(try value.string())
+        default: break
+        }
+    }
+
+    package func write(to writer: inout ProtobufWriter) {
+        writer.string(1, path)
+        writer.strings(2, attributes)
+    }
+}

@@ -155,8 +155,6 @@ struct ShimPlanTests {
         apus.logPath = "relative"
         #expect(throws: ShimError.self) { try TaskOptions(ProtobufAny(wrapping: apus), namespace: "apus") }
         #expect(throws: ShimError.self) { try TaskOptions(ProtobufAny(typeURL: "somebody.Else", value: []), namespace: "apus") }
-        runc.shimCgroup = "/x"
-        #expect(throws: ShimError.self) { try TaskOptions(ProtobufAny(wrapping: runc), namespace: "") }
     }
 
     @Test("Mount options are flags, propagation, or the file system's own")

@@ -104,4 +104,23 @@ struct FileFormatTests {
         record.version = 2
         #expect(throws: WireError(.unsupported, "shim record version 2")) { try ShimRecord(decoding: record.encoded()) }
     }
+
+    @Test(
+        "A line of JSON is Docker's, whatever its bytes",
+        arguments: [
+            (Array("a\t\"\\<&>\r\u{7f}".utf8), #"a\u0009\"\\\u003c\u0026\u003e\r"# + "\u{7f}"),
+            (Array("ä€😀".utf8), "ä€😀"), (Array("\u{2028}\u{2029}\u{2027}".utf8), #"\u2028\u2029"# + "\u{2027}"),
+            ([0xff, 0x41, 0xc0, 0x80], #"\ufffdA\ufffd\ufffd"#), ([0xe2, 0x82], #"\ufffd\ufffd"#),
+            ([0xed, 0xa0, 0x80], #"\ufffd\ufffd\ufffd"#),
+            ([0xf4, 0x90, 0x80, 0x80], #"\ufffd\ufffd\ufffd\ufffd"#), ([0xf0, 0x9f, 0x98], #"\ufffd\ufffd\ufffd"#),
+            ([0, 0x1f], #"\u0000\u001f"#),
+        ])
+    func jsonLines(text: [UInt8], expected: String) {
+        var bytes: [UInt8] = []
+        let record = LogRecord(unixNanoseconds: 1_500_000_000, stream: .stderr, isPartial: false, text: text[...])
+        JSONLogLines(attributes: ["b=2=3", "a<=", "none"]).append(record, to: &bytes)
+        let attributes = #""attrs":{"a\u003c":"","b":"2=3"}"#
+        let line = "{\"log\":\"\(expected)\\n\",\"stream\":\"stderr\",\(attributes),\"time\":\"1970-01-01T00:00:01.5Z\"}\n"
+        #expect(String(decoding: bytes, as: UTF8.self) == line)
+    }
 }

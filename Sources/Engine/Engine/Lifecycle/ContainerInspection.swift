@@ -23,8 +23,9 @@ extension Container {
         answer.resolvConfPath = files.resolver
         answer.hostnamePath = files.hostname
         answer.hostsPath = files.hosts
-        // As docker: only this driver's file is told of, though it is to be read through the API.
-        if document.hostConfig.logConfig.type == LogDriver.jsonFile.rawValue { answer.logPath = paths.log.string }
+        // What reads the file that docker names here reads lines of JSON: the log itself is read through the API.
+        let log = try? LogSettings(document.hostConfig.logConfig, defaults: services.configuration.log)
+        if log?.isCopied == true { answer.logPath = paths.jsonLog.string }
         answer.name = "/\(name)"
         answer.restartCount = document.restartCount
         answer.driver = services.images.storageDriver ?? ""

@@ -45,6 +45,8 @@ struct ContainerPaths: Sendable {
     /// What the network of this run is.
     var networkRecord: FilePath { bundle.appending(NetworkAttachment.fileName) }
     var log: FilePath { directory.appending("log") }
+    /// The copy of the log for programs that read Docker's json-file, named as docker names it.
+    var jsonLog: FilePath { directory.appending("\(directory.lastComponent?.string ?? "")-json.log") }
     var exitRecord: FilePath { directory.appending("exit") }
     var networkFiles: NetworkFiles {
         NetworkFiles(

@@ -90,6 +90,12 @@ extension Container {
             delivery.journal = JournalTarget(
                 tag: tag, names: logTag, attributes: try LogAttributes.chosen(options, config: document.config))
         }
+        if settings.isCopied {
+            var copy = JSONFileTarget()
+            copy.path = paths.jsonLog.string
+            copy.attributes = try logAttributes().map { "\($0.key)=\($0.value)" }.sorted()
+            delivery.jsonFile = copy
+        }
         return delivery
     }
 
@@ -113,7 +119,7 @@ extension Container {
             case .exiting(let task): _ = await task.settled.value(within: nil)
             case .removing, .dead: throw EngineError(.conflict, "container \(id) is marked for removal")
             case .created, .exited, .running, .paused, .restarting, .stopping:
-                guard let work = rootWork else { return try await clearStoredLog(settings.fileCount) }
+                guard let work = rootWork else { return try await clearStoredLog(settings) }
                 _ = await work.value(within: nil)
             }
             if Task.isCancelled { throw EngineError(.unavailable, "the request was cancelled") }
@@ -121,7 +127,7 @@ extension Container {
     }
 
     /// Of a container without a shim, which does not start meanwhile.
-    private func clearStoredLog(_ fileCount: UInt32) async throws(EngineError) {
+    private func clearStoredLog(_ settings: LogSettings) async throws(EngineError) {
         let done = OneShot<Void>()
         rootWork = done
         defer {
@@ -129,8 +135,11 @@ extension Container {
             done.settle(())
         }
         let path = paths.log.string
+        let copy = settings.isCopied ? paths.jsonLog.string : nil
         try await BlockingWork.run { () throws(EngineError) in
-            do throws(SyscallError) { try StoredLog.clear(path, fileCount: fileCount) } catch { throw .system("clear the log", error) }
+            do throws(SyscallError) { try StoredLog.clear(path, copy: copy, fileCount: settings.fileCount) } catch {
+                throw .system("clear the log", error)
+            }
         }
     }
 

@@ -146,9 +146,11 @@ extension Container {
         // Whatever comes of it: who takes the run away takes its network away.
         await adoptNetwork()
         let description = try await shim.describe()
-        guard description.protocolVersion == SupervisionMethod.version else {
+        // One of a newer version understands what this daemon says, and says nothing that it may not pass over.
+        guard description.protocolVersion >= SupervisionMethod.oldestVersion else {
             throw ShimError(
-                .garbled, "the shim speaks version \(description.protocolVersion), this daemon version \(SupervisionMethod.version)")
+                .garbled,
+                "the shim speaks version \(description.protocolVersion), this daemon versions from \(SupervisionMethod.oldestVersion) on")
         }
         guard let process = description.processes.first(where: { $0.execID.isEmpty }), !description.changes.isEmpty else {
             // The daemon died between Create and Start, or after it had the shim delete what had ended.

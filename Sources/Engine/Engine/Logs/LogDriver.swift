@@ -19,7 +19,8 @@ enum LogDriver: String, CaseIterable, Sendable {
     private var options: Set<String> {
         switch self {
         case .none: []
-        case .jsonFile, .local: Self.attributeOptions.union(["max-file", "max-size", "compress"])
+        case .jsonFile: Self.attributeOptions.union(["max-file", "max-size", "compress", LogSettings.copyOption])
+        case .local: Self.attributeOptions.union(["max-file", "max-size", "compress"])
         case .journald: Self.attributeOptions
         case .syslog:
             Self.attributeOptions.union([
@@ -64,6 +65,8 @@ struct LogSettings: Equatable, Sendable {
     static let defaultBufferBytes: UInt64 = 1 << 20
     /// As the shim keeps at most.
     static let maximumFileCount = 1000
+    /// Whether there is a copy, beside the files, as Docker's json-file driver writes it. An option of ours.
+    static let copyOption = "json-copy"
 
     let driver: LogDriver
     /// Whether there are files: what goes to a server is sent from there.
@@ -74,6 +77,7 @@ struct LogSettings: Equatable, Sendable {
     /// The current file included.
     let fileCount: UInt32
     let compresses: Bool
+    let isCopied: Bool
     /// Output that waits for the disk before more of it is dropped; nil where the process waits instead.
     let bufferBytes: UInt64?
     /// The server, without tag and host; nil where the driver is another one.
@@ -87,7 +91,7 @@ struct LogSettings: Equatable, Sendable {
         let options = config.config
         if driver == .none {
             (hasFiles, fileBytes, fileCount, compresses, bufferBytes) = (false, defaults.fileBytes, 1, false, nil)
-            (isReadable, syslog) = (false, nil)
+            (isReadable, isCopied, syslog) = (false, false, nil)
             return
         }
         bufferBytes = try Self.bufferBytes(options)
@@ -97,6 +101,7 @@ struct LogSettings: Equatable, Sendable {
         do throws(EngineError) {
             let isCacheDisabled = try LogOptionText.boolean(options["cache-disabled"] ?? "false")
             isReadable = !(driver.isRemote && isCacheDisabled)
+            isCopied = try LogOptionText.boolean(options[Self.copyOption] ?? "false")
             let files = try Self.files(options, driver: driver, defaults: defaults)
             (fileBytes, fileCount, compresses) = (files.bytes, files.count, files.compresses)
         } catch { throw EngineError(.invalidParameter, "failed to initialize logging driver: \(error.message)") }

@@ -5,7 +5,11 @@ internal import SystemPackage
 /// The log of a container that does not run: nobody else writes to it.
 enum StoredLog {
     /// Removes all that is in it. The new file has the next number, so that those who follow find it.
-    static func clear(_ logPath: String, fileCount: UInt32) throws(SyscallError) {
+    /// - Parameter copy: for programs that read Docker's json-file, where there is one.
+    static func clear(_ logPath: String, copy: String?, fileCount: UInt32) throws(SyscallError) {
+        if let copy {
+            for path in LogLimits.paths(of: copy, fileCount: fileCount).reversed() { try remove(path) }
+        }
         guard let sequence = try LogFile.all(of: logPath, fileCount: fileCount).last?.sequence else { return }
         // The oldest first: whatever is left by a crash in between is the end of the log, without a gap.
         for path in LogLimits.paths(of: logPath, fileCount: fileCount).dropFirst().reversed() {
