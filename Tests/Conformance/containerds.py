@@ -1,8 +1,10 @@
 """A containerd of a test's own, with our shim as one of its runtimes."""
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 from shim_client import BINARIES, wait_until
@@ -85,6 +87,32 @@ class Containerd:
 
     def shims(self):
         return processes_below(self.folder / "bin/containerd-shim-apus-v2")
+
+    def clear(self):
+        """Takes away what its tests left."""
+        for name in self.ctr("tasks", "list", "-q", check=False).stdout.decode().split():
+            self.ctr("tasks", "delete", "--force", name, check=False)
+
+
+@contextlib.contextmanager
+def containerd_of_a_module(make, runtime):
+    """A containerd with its image in a folder of its own, of which nothing stays.
+
+    make: Containerd, or a class of its kind."""
+    folder = tempfile.mkdtemp(prefix="apus-ctrd-")
+    before = shim_directories()
+    daemon = make(folder, runtime)
+    try:
+        daemon.import_image()
+        yield daemon
+    finally:
+        daemon.clear()
+        wait_until(lambda: not daemon.shims(), "the shims to end")
+        daemon.end()
+        left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if folder in line]
+        if not left:
+            shutil.rmtree(folder)
+        assert (left, processes_below(folder), shim_directories() - before) == ([], [], set())
 
 
 def shim_directories():

@@ -44,7 +44,8 @@ def lines(path):
 
 
 def test_an_open_connection_outlives_both_with_tcp_established_alone(program, bundle, counter):
-    """Between two processes of the container. Where others live in its network namespace, criu 3.17 shuts them out until it is restored."""
+    """Between two processes of the container: from dump to restore criu drops every packet of the container's network namespace that does not
+    bear its own mark, also those of others who live there (criu/net.c, network_lock_internal), so that no peer sees the connection gone."""
     with open(program, "rb") as file:
         bundle.file("/bin/holds", file.read(), mode=0o755)
     counter.start(f"sleep 6000 | busybox nc -l -p {PORT} > /got & exec /bin/holds tcp 127.0.0.1 {PORT}")

@@ -5,38 +5,23 @@ import os
 import pty
 import re
 import select
-import shutil
 import signal
 import struct
 import subprocess
-import tempfile
 import termios
 import time
 from pathlib import Path
 
 import pytest
-from containerds import Containerd, shim_directories
+from containerds import Containerd, containerd_of_a_module
 from shim_client import alive, wait_until
-from shim_fixtures import CHOSEN, RUNTIMES, processes_below
+from shim_fixtures import CHOSEN, RUNTIMES
 
 
 @pytest.fixture(scope="module", params=CHOSEN)
 def containerd(request):
-    folder = tempfile.mkdtemp(prefix="apus-ctrd-")
-    before = shim_directories()
-    daemon = Containerd(folder, RUNTIMES[request.param])
-    try:
-        daemon.import_image()
+    with containerd_of_a_module(Containerd, RUNTIMES[request.param]) as daemon:
         yield daemon
-    finally:
-        for name in daemon.ctr("tasks", "list", "-q", check=False).stdout.decode().split():
-            daemon.ctr("tasks", "delete", "--force", name, check=False)
-        wait_until(lambda: not daemon.shims(), "the shims to end")
-        daemon.end()
-        left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if folder in line]
-        if not left:
-            shutil.rmtree(folder)
-        assert (left, processes_below(folder), shim_directories() - before) == ([], [], set())
 
 
 @pytest.fixture

@@ -1,18 +1,16 @@
 """Pods: containerd's CRI plugin, spoken to as kubelet does, with our shim and our runtime below it."""
 import os
 import re
-import shutil
 import signal
-import tempfile
 import time
 from pathlib import Path
 
 import grpc
 import pytest
-from containerds import CONFIGURATION, Containerd, shim_directories
+from containerds import CONFIGURATION, Containerd, containerd_of_a_module
 from cri_client import CONTAINER, CRI, EXITED, POD, RUNNING, container_config, sandbox_config
 from shim_client import alive, wait_until
-from shim_fixtures import CHOSEN, RUNTIMES, processes_below
+from shim_fixtures import CHOSEN, RUNTIMES
 
 PLUGIN = """
 [plugins."io.containerd.grpc.v1.cri"]
@@ -79,7 +77,7 @@ class Kubernetes(Containerd):
         config = sandbox_config(name, self.folder / "logs" / name, pid)
         return Pod(self, self.cri.run_sandbox(config, "apus"), config, pid)
 
-    def clean(self):
+    def clear(self):
         for method, listing in (("RemoveContainer", "ListContainers"), ("RemovePodSandbox", "ListPodSandbox")):
             for one in self.cri.call(listing).get(-1, []):
                 self.cri.call(method, f1=re.search(rb"[0-9a-f]{64}", one)[0].decode())
@@ -102,19 +100,9 @@ class Pod:
 
 @pytest.fixture(scope="module", params=CHOSEN)
 def kubernetes(request):
-    folder = tempfile.mkdtemp(prefix="apus-cri-")
-    before = shim_directories()
-    daemon = Kubernetes(folder, RUNTIMES[request.param])
-    try:
-        daemon.import_image()
+    with containerd_of_a_module(Kubernetes, RUNTIMES[request.param]) as daemon:
         yield daemon
-    finally:
-        daemon.cri.close()
-        daemon.end()
-        left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if folder in line]
-        if not left:
-            shutil.rmtree(folder)
-        assert (left, processes_below(folder), shim_directories() - before) == ([], [], set())
+    daemon.cri.close()
 
 
 @pytest.fixture
@@ -122,7 +110,7 @@ def pods(kubernetes):
     try:
         yield kubernetes
     finally:
-        kubernetes.clean()
+        kubernetes.clear()
         wait_until(lambda: not kubernetes.shims(), "the shims to end")
 
 
