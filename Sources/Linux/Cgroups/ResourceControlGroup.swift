@@ -9,8 +9,12 @@ package import SystemPackage
 package struct ResourceControlGroup: Equatable, Sendable {
     /// The group's directory.
     package let directory: String
-    /// Whether it is made for the container, and goes with it.
+    /// Whether it is made for the container, under its name, and goes with it. One of a `closID` stays.
     package let isOwn: Bool
+    /// Whether it is still to be made. Not on record, as only its maker asks.
+    private let isMissing: Bool
+    /// Whether the container's schemata are written, and not only compared with those of whoever made the group.
+    private let takesSchemata: Bool
     /// The directory of a group that only measures, made for the container; nil without one.
     package let monitor: String?
 
@@ -41,7 +45,9 @@ package struct ResourceControlGroup: Equatable, Sendable {
             if exists { try Self.require(wanted, in: path) }
         }
         directory = path.string
-        isOwn = !exists
+        isOwn = configuration.closID == nil && !exists
+        isMissing = !exists
+        takesSchemata = configuration.closID == nil || !exists
         monitor = configuration.enableMonitoring ? path.appending("mon_groups").appending(try Self.checked(container)).string : nil
     }
 
@@ -71,13 +77,13 @@ package struct ResourceControlGroup: Equatable, Sendable {
         }
     }
 
-    /// Makes the group, if it is the container's own, with its schemata, and moves a process into it.
+    /// Makes the group with its schemata, unless it is there, and moves a process into it.
     package func make(_ configuration: IntelRdt, process: Int32) throws(CgroupError) {
         let path = FilePath(directory)
         try doing("make the resctrl group \(directory)") { () throws(SyscallError) in
-            if isOwn { try makeDirectory(path) }
+            if isMissing { try makeDirectory(path) }
         }
-        if isOwn { try write(configuration.schemataLines) }
+        if takesSchemata { try write(configuration.schemataLines) }
         try doing("enter the resctrl group \(directory)") { () throws(SyscallError) in
             try Self.put("\(process)", into: path.appending("tasks"))
             guard let monitor else { return }
@@ -104,7 +110,8 @@ package struct ResourceControlGroup: Equatable, Sendable {
     package func remove() throws(CgroupError) {
         for path in [monitor, isOwn ? directory : nil].compactMap({ $0 }) {
             do throws(SyscallError) { try removeDirectory(FilePath(path)) } catch {
-                if error.errno != ENOENT { throw CgroupError(doing: "remove the resctrl group \(path)", cause: error) }
+                if [ENOENT, ENOTDIR].contains(error.errno) { continue }
+                throw CgroupError(doing: "remove the resctrl group \(path)", cause: error)
             }
         }
     }
@@ -133,6 +140,8 @@ package struct ResourceControlGroup: Equatable, Sendable {
         guard directory.hasPrefix("/"), monitor?.hasPrefix(directory) != false else { throw reader.problem("not a group of resctrl") }
         self.directory = directory
         self.isOwn = isOwn
+        isMissing = false
+        takesSchemata = false
         self.monitor = monitor
     }
 }

@@ -280,9 +280,15 @@ extension CgroupPlace {
 }
 
 /// Where the group of `linux.intelRdt` is or will be; nil without one.
-/// - Throws: `unsupported` where the machine has no resctrl.
+/// - Throws: `unsupported` where the machine has no resctrl, `invalidConfiguration` for what is no line of schemata.
 func plannedResourceControl(_ asked: IntelRdt?, id: String) throws(RuntimeError) -> ResourceControlGroup? {
     guard let asked else { return nil }
+    if let bandwidth = asked.memBwSchema, !bandwidth.hasPrefix("MB:") || bandwidth.utf8.contains(UInt8(ascii: "\n")) {
+        throw RuntimeError(.invalidConfiguration, doing: "linux.intelRdt.memBwSchema", "\(bandwidth.debugDescription) is no one line MB:…")
+    }
+    for (index, line) in asked.schemata.enumerated() where line.utf8.contains(UInt8(ascii: "\n")) {
+        throw RuntimeError(.invalidConfiguration, doing: "linux.intelRdt.schemata[\(index)]", "\(line.debugDescription) is not one line")
+    }
     do throws(CgroupError) {
         guard let root = try ResourceControlGroup.mountPoint() else {
             throw CgroupError(
