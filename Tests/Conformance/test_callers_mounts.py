@@ -105,6 +105,23 @@ def test_a_mount_that_covers_the_root_meanwhile_is_not_the_containers(runtime, s
             subprocess.run(["umount", "-l", shared.rootfs], check=True)
 
 
+def test_a_mount_to_which_the_way_to_the_root_leads_meanwhile_is_not_the_containers(runtime, shared, folder, container):
+    """On the same mount below as the container's own, which is what the record tells."""
+    shared.write("sleep 600")
+    runtime.detached("run", "-d", "-b", shared.path, container).ok()
+    subprocess.run(["umount", "-l", shared.rootfs], check=True)
+    stranger, kept = os.path.join(shared.path, "stranger"), f"{shared.rootfs}-kept"
+    os.mkdir(stranger)
+    os.rename(shared.rootfs, kept)
+    os.symlink(stranger, shared.rootfs)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", stranger], check=True)
+    try:
+        assert "is not the container's" in runtime("delete", "-f", container).ok().message
+        assert leaks.mounts(folder) == [stranger]
+    finally:
+        subprocess.run(["umount", stranger], check=True)
+
+
 @pytest.mark.parametrize("member, value", [("maskedPaths", ["/proc/kcore"]), ("readonlyPaths", ["/proc/sys"]), ("rootfsPropagation", "slave")])
 def test_what_would_protect_the_host_is_refused(runtime, shared, container, member, value):
     shared.write(["true"], linux={member: value})

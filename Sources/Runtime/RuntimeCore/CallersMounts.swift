@@ -10,12 +10,14 @@ package struct CallersMounts: Equatable, Sendable {
     package var namespace: UInt64
     /// The mount that the root's directory lies in without ours.
     package var below: UInt32
+    /// The root's directory, which is the root of ours too: whatever else lies there meanwhile is not taken away.
+    package var inode: UInt64
 
     /// Looks where the mount of a root will be, and makes nothing yet.
     init(before rootfs: String) throws(RuntimeError) {
-        (namespace, below) = try during("looking at the root's mount") { () throws(SyscallError) in
+        (namespace, below, inode) = try during("looking at the root's mount") { () throws(SyscallError) in
             let root = try openFile(FilePath(rootfs), [.path, .directory])
-            return (try Self.ownNamespace(), try Self.mount(of: root))
+            return (try Self.ownNamespace(), try Self.mount(of: root), try fileStatus(of: root.number, subject: rootfs).inode)
         }
     }
 
@@ -33,7 +35,9 @@ package struct CallersMounts: Equatable, Sendable {
             }
             let mount = try Self.mount(of: root)
             if mount == below { return nil }
-            guard try mountTable().contains(where: { $0.id == mount && $0.parentID == below }) else {
+            let isRoot = try fileStatus(of: root.number, subject: rootfs).inode == inode
+            let mounts = try mountTable()
+            guard isRoot, mounts.contains(where: { $0.id == mount && $0.parentID == below }) else {
                 return "what is mounted at \(rootfs) is left: it is not the container's, or covers what is"
             }
             try unmount(FilePath("/proc/self/fd/\(root.number)"), .detach)
@@ -60,20 +64,23 @@ extension CallersMounts {
         writer.object { writer in
             writer.member("namespace", namespace)
             writer.member("below", below)
+            writer.member("inode", inode)
         }
     }
 
     init(from reader: inout JSONReader) throws(JSONError) {
-        var (namespace, below): (UInt64?, UInt32?) = (nil, nil)
+        var (namespace, below, inode): (UInt64?, UInt32?, UInt64?) = (nil, nil, nil)
         try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
             switch name {
             case "namespace": namespace = try reader.readInteger()
             case "below": below = try reader.readInteger()
+            case "inode": inode = try reader.readInteger()
             default: try reader.skipValue()
             }
         }
-        guard let namespace, let below else { throw reader.problem("namespace and below are required") }
+        guard let namespace, let below, let inode else { throw reader.problem("namespace, below and inode are required") }
         self.namespace = namespace
         self.below = below
+        self.inode = inode
     }
 }
