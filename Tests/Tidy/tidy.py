@@ -32,7 +32,8 @@ C_SOURCES = {"CLinux", "CRuntimeEntry"}
 BINDINGS = {
     "Seccomp": {"Libseccomp.swift"}, "Archive": {"LibArchive.swift", "Libisal.swift", "Libzstd.swift"},
     "ContentStore": {"Libcrypto.swift"}, "ShimCore": {"Libzstd.swift"}, "Registry": {"Libcurl.swift"},
-    "apus": {"Terminal.swift", "HelperProcess.swift"},
+    # It has no LinuxSyscalls below it: a file for each kind of call.
+    "apus": {"Terminal.swift", "StandardStream.swift", "SignalCalls.swift", "NewFile.swift", "ByteFile.swift", "HelperProcess.swift"},
 }
 IMPORT = re.compile(
     r"\s*(?:@\w+(?:\(\w+\))?\s+)*(?:public |package |internal |private )?import "

@@ -110,22 +110,23 @@ package final class ImageLibrary: Sendable {
     /// The mounts of a root that was prepared before.
     /// - Throws: `.notFound` where it was not.
     package func rootMounts(of container: ContainerID) async throws(ImageError) -> [SnapshotMount] {
-        let storage = try storage()
-        let key = try Self.rootKey(container)
-        return try await storage.talks.run { () throws(ImageError) in
-            do throws(SnapshotError) { return try storage.snapshots.mounts(of: key) } catch {
-                if error.code == .notFound { throw ImageError(.notFound, "container \(container) has no root file system", cause: error) }
-                throw .storage(error)
-            }
-        }
+        try await ofRoot(of: container) { (snapshots, key) throws(SnapshotError) in try snapshots.mounts(of: key) }
     }
 
     /// What a container has written, in bytes on disk. - Throws: `.notFound`.
     package func rootUsage(of container: ContainerID) async throws(ImageError) -> ByteCount {
+        try await ofRoot(of: container) { (snapshots, key) throws(SnapshotError) in
+            ByteCount(UInt64(clamping: try snapshots.usage(of: key).bytes))
+        }
+    }
+
+    private func ofRoot<Answer: Sendable>(
+        of container: ContainerID, _ ask: @escaping @Sendable (any Snapshotter, SnapshotKey) throws(SnapshotError) -> Answer
+    ) async throws(ImageError) -> Answer {
         let storage = try storage()
         let key = try Self.rootKey(container)
         return try await storage.talks.run { () throws(ImageError) in
-            do throws(SnapshotError) { return ByteCount(UInt64(clamping: try storage.snapshots.usage(of: key).bytes)) } catch {
+            do throws(SnapshotError) { return try ask(storage.snapshots, key) } catch {
                 if error.code == .notFound { throw ImageError(.notFound, "container \(container) has no root file system", cause: error) }
                 throw .storage(error)
             }

@@ -45,26 +45,19 @@ let infoVerb = Verb(
     return 0
 }
 
-/// The newest API version that this client speaks.
-private let newestAPIVersion = "1.51"
-
-#if arch(x86_64)
-    private let machine = "amd64"
-#elseif arch(arm64)
-    private let machine = "arm64"
-#endif
-
 private func clientDocument(_ client: Client) -> TemplateValue {
-    .map([
-        .init("Version", .text(Product.version)), .init("ApiVersion", .text(client.version ?? newestAPIVersion)),
-        .init("DefaultAPIVersion", .text(newestAPIVersion)), .init("Os", .text("linux")), .init("Arch", .text(machine)),
-        .init("Context", .text("default")),
+    let newest = "\(APIVersion.newest)"
+    return .map([
+        .init("Version", .text(Product.version)), .init("ApiVersion", .text(client.version ?? newest)),
+        .init("DefaultAPIVersion", .text(newest)), .init("Os", .text(Platform.host.operatingSystem)),
+        .init("Arch", .text(Platform.host.architecture)), .init("Context", .text("default")),
     ])
 }
 
 private func clientText(_ client: Client) -> String {
     let lines = [
-        ("Version", Product.version), ("API version", client.version ?? newestAPIVersion), ("OS/Arch", "linux/\(machine)"),
+        ("Version", Product.version), ("API version", client.version ?? "\(APIVersion.newest)"),
+        ("OS/Arch", "\(Platform.host.operatingSystem)/\(Platform.host.architecture)"),
     ]
     return "Client:\n" + lines.map { " \(($0.0 + ":").padded(to: 18)) \($0.1)\n" }.joined()
 }

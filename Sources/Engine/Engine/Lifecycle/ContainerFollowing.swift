@@ -156,7 +156,8 @@ extension Container {
         }
     }
 
-    private func note(_ end: TaskEnd) {
+    /// Has the document say how the process ended, whoever told it.
+    func note(_ end: TaskEnd) {
         document.exitCode = end.exitCode
         document.finishedAt = end.finishedAt
         document.oomKilled = end.oomKilled

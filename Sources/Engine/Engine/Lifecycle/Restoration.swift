@@ -184,11 +184,7 @@ extension Container {
     /// The shim is gone: its exit record says how the process ended, or nothing does.
     private func learnEndWithoutShim() async {
         let end = await endWithoutShim()
-        document.exitCode = end.exitCode
-        document.finishedAt = end.finishedAt
-        document.oomKilled = end.oomKilled
-        document.error = end.error
-        document.pid = 0
+        note(end)
         document.phase = .exited
         await saveOrLog()
         state = .exited

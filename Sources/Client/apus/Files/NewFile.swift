@@ -1,0 +1,53 @@
+internal import Glibc
+
+/// A file that takes its name once it is whole. - Source: open(2), rename(2).
+final class NewFile: Sendable {
+    private let path: String
+    private let temporary: String
+    private let descriptor: Int32
+
+    /// - Throws: `Complaint` where no file can be made beside the old one, or where a device, pipe or socket has the name: it would go.
+    init(replacing path: String) throws(Complaint) {
+        if let kind = Self.special(at: path) { throw Complaint("cannot write to a \(kind) file: \(path)") }
+        self.path = path
+        temporary = "\(path).\(getpid()).tmp"
+        descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        if descriptor < 0 { throw Self.complaint("open", path) }
+    }
+
+    deinit { close(descriptor) }
+
+    func write(_ bytes: [UInt8]) throws(Complaint) {
+        var offset = 0
+        while offset < bytes.count {
+            let written = unsafe bytes.withUnsafeBytes { buffer in
+                unsafe Glibc.write(descriptor, buffer.baseAddress.map { unsafe $0 + offset }, buffer.count - offset)
+            }
+            if written >= 0 { offset += written } else if errno != EINTR { throw Self.complaint("write", path) }
+        }
+    }
+
+    /// What a path leads to, in docker's words; nil where it is a file or a directory, or nothing is there.
+    private static func special(at path: String) -> String? {
+        var status = Glibc.stat()
+        guard unsafe stat(path, &status) == 0 else { return nil }
+        return switch status.st_mode & S_IFMT {
+        case S_IFCHR: "character device"
+        case S_IFBLK: "block device"
+        case S_IFIFO: "named pipe"
+        case S_IFSOCK: "socket"
+        default: nil
+        }
+    }
+
+    func finish() throws(Complaint) {
+        if unsafe rename(temporary, path) != 0 { throw Self.complaint("rename", path) }
+    }
+
+    /// Leaves nothing behind.
+    func discard() { _ = unsafe unlink(temporary) }
+
+    private static func complaint(_ call: String, _ path: String) -> Complaint {
+        Complaint("\(call) \(path): \(unsafe String(cString: strerror(errno)))")
+    }
+}
