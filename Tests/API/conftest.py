@@ -2,6 +2,7 @@
 
 --host unix://PATH runs the tests against a daemon that is there already (dockerd, say), which proves the tests."""
 
+import glob
 import os
 import re
 import shutil
@@ -45,6 +46,11 @@ def docker_command_lines():
 
 
 CLIENTS = {**docker_command_lines(), "apus": os.path.join(BUILD, "apus")}
+
+
+def numbered_lines(count, then, rate=2000):
+    """A shell's script that writes the numbers from 1 to `count`, at most `rate` a second: a daemon or a shim dies in the midst of them."""
+    return (f"i=0; while [ $i -lt {count} ]; do i=$((i+1)); echo $i; [ $((i % 100)) = 0 ] && usleep {100 * 1_000_000 // rate}; done; {then}")
 
 
 class Result:
@@ -152,10 +158,18 @@ class Daemon:
     def shims(self):
         return leaks.processes(f"{self.run}/shims")
 
+    def cgroups(self):
+        """Cgroups of what the daemon's journal tells of: other daemons have theirs beside them."""
+        known = set()
+        for path in glob.glob(f"{self.data}/events/*"):
+            with open(path, "rb") as file:
+                known.update(re.findall("[0-9a-f]{64}", file.read().decode(errors="replace")))
+        return [path for path in leaks.cgroups("/apus/") if not known.isdisjoint(path.split("/"))]
+
     def state(self):
         """What the kernel and the folders hold for this daemon."""
         return {
-            "mounts": leaks.mounts(self.folder), "cgroups": leaks.cgroups("/apus/"), "shims": self.shims(),
+            "mounts": leaks.mounts(self.folder), "cgroups": self.cgroups(), "shims": self.shims(),
             "containers": entries(f"{self.data}/containers"), "runtime": entries(f"{self.run}/runtime"),
             "networks": entries(f"{self.run}/netns"), "names": entries(f"{self.run}/names/entries"), "links": leaks.links(),
             "bundles": entries(f"{self.run}/bundles"), "sockets": entries(f"{self.run}/shims"), "ingests": entries(f"{self.data}/content/ingests"),
@@ -241,7 +255,7 @@ def brittle(workspace, registry, request):
     client("network", "prune", "-f").ok()
     wait_until(lambda: not daemon.shims(), "the shims are gone")
     assert daemon.stop() == 0
-    assert not leaks.mounts(daemon.folder)
+    assert not leaks.mounts(daemon.folder) and not daemon.cgroups()
     wait_until(lambda: not leaks.processes(f"{daemon.run}/names"), "the server of names has ended")
     daemon.forget_network()
 

@@ -4,6 +4,7 @@
 import http.client
 import os
 import random
+import signal
 import subprocess
 import threading
 import time
@@ -12,7 +13,10 @@ from engine_http import api
 from processes import wait_until
 
 import leaks
+from conftest import BUILD, numbered_lines
 
+# What a container writes while its daemon dies: for four seconds at least, longer than what comes before takes.
+LINES = 8000
 # How often the daemon is killed in the midst of work; more than the default is for hand-made searches.
 ROUNDS = int(os.environ.get("APUS_KILL_ROUNDS", "10"))
 
@@ -20,11 +24,12 @@ ROUNDS = int(os.environ.get("APUS_KILL_ROUNDS", "10"))
 def test_A10_a_killed_daemon_takes_nothing_along(brittle):
     """SIGKILL while a container writes thousands of lines a second: same process, no gap, no duplicate, all verbs afterwards."""
     client = brittle.client
-    client("run", "-d", "--name", "count", brittle.image, "sh", "-c", "i=0; while [ $i -lt 40000 ]; do i=$((i+1)); echo $i; done; sleep 60").ok()
+    client("run", "-d", "--name", "count", brittle.image, "sh", "-c", numbered_lines(LINES, "sleep 60")).ok()
     client("run", "-d", "--name", "brief", brittle.image, "sh", "-c", "sleep 1; exit 6").ok()
     client("run", "-d", "--rm", "--name", "vanish", brittle.image, "sleep", "1").ok()
     client("run", "-di", "--name", "held", brittle.image, "cat").ok()
     before = client.inspect("count", "{{.State.Pid}} {{.State.StartedAt}}")
+    assert 0 < int(client("logs", "--tail", "1", "count").line()) < LINES
     brittle.kill()
     time.sleep(2.5)
     assert os.path.exists(f"/proc/{before.split()[0]}")
@@ -34,8 +39,8 @@ def test_A10_a_killed_daemon_takes_nothing_along(brittle):
     assert client("wait", "brief").line() == "6"
     wait_until(lambda: "vanish" not in client("ps", "-a", "--format", "{{.Names}}").out, "--rm is honoured")
     assert client("exec", "count", "echo", "in").line() == "in"
-    wait_until(lambda: client("logs", "--tail", "1", "count").line() == "40000", "all lines are written", seconds=30)
-    assert client("logs", "count").ok().split() == [str(number) for number in range(1, 40_001)]
+    wait_until(lambda: client("logs", "--tail", "1", "count").line() == str(LINES), "all lines are written", seconds=30)
+    assert client("logs", "count").ok().split() == [str(number) for number in range(1, LINES + 1)]
     attached = client.start("attach", "held", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     attached.stdin.write(b"still\n")
     attached.stdin.flush()
@@ -85,7 +90,7 @@ def test_a_daemon_killed_while_containers_start_leaves_them_whole_or_not_at_all(
             assert client("exec", name, "true").code == 0
         assert client("rm", "-f", name).line() == name
     wait_until(lambda: not brittle.shims(), "no shim is left")
-    assert not leaks.mounts(f"{brittle.data}/containers") and leaks.cgroups("/apus/") == []
+    assert not leaks.mounts(f"{brittle.data}/containers") and brittle.cgroups() == []
     for number in range(6):
         assert client("run", "--rm", "--name", f"many{number}", brittle.image, "true").code == 0
 
@@ -132,7 +137,28 @@ def test_A10_a_client_of_an_exec_sees_its_stream_end_with_the_daemon(brittle):
     assert client.wait(20) != 0
     brittle.start()
     running = api(brittle, "GET", "/containers/host/json")[1]["ExecIDs"]
+    assert running, (api(brittle, "GET", "/containers/host/json")[1]["State"], brittle.log())
     assert len(running) == 1 and api(brittle, "GET", f"/exec/{running[0]}/json")[1]["Running"]
+
+
+def test_an_exec_that_was_just_being_started_is_known_to_the_next_daemon(brittle, workspace):
+    """Its process runs, and the runtime has not told the shim yet."""
+    slow = os.path.join(workspace, "slow-runtime")
+    with open(slow, "w", encoding="utf-8") as file:
+        file.write(f'#!/bin/sh\n{BUILD}/apus-runtime "$@"\ncode=$?\ncase " $* " in *" exec "*) sleep 3;; esac\nexit $code\n')
+    os.chmod(slow, 0o755)
+    brittle.stop()
+    brittle.start("--runtime", f"slow={slow}")
+    brittle.client("run", "-d", "--runtime", "slow", "--name", "host", brittle.image, "sleep", "120").ok()
+    client = brittle.client.start("exec", "host", "sh", "-c", "echo on; sleep 60", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert client.stdout.readline() == b"on\n"
+    brittle.kill()
+    assert client.wait(20) != 0
+    brittle.start("--runtime", f"slow={slow}")
+    [running] = api(brittle, "GET", "/containers/host/json")[1]["ExecIDs"]
+    wait_until(lambda: api(brittle, "GET", f"/exec/{running}/json")[1]["Pid"] > 0, "the exec's process is known")
+    os.kill(api(brittle, "GET", f"/exec/{running}/json")[1]["Pid"], signal.SIGKILL)
+    wait_until(lambda: api(brittle, "GET", f"/exec/{running}/json")[1]["ExitCode"] == 137, "its end is known")
 
 
 def test_two_restarts_at_once_leave_a_container_that_goes_away_with_its_process(brittle):

@@ -1,16 +1,19 @@
 """Rows P01 and P03: fifty containers of every kind while their daemon is killed, and what the next one finds."""
 
 import calendar
+import os
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from conftest import numbered_lines
 from processes import wait_until
 
 COUNT = 50
-LINES = 3000
-# A thousand and more lines a second, beginning before the daemon is killed and ending after.
-NUMBERS = f"i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo $i; done; exec sleep 300"
+WRITERS = 10
+LINES = 6000
+# Those that write begin together, once all fifty run, and write for three seconds at least.
+NUMBERS = "while [ ! -e /gate/open ]; do usleep 200000; done; " + numbered_lines(LINES, "exec sleep 300")
 KINDS = {
     "pipes": ((), NUMBERS), "terminal": (("-t",), NUMBERS), "input": (("-i",), "exec cat"), "policy": (("--restart", "always"), NUMBERS),
     "stubborn": (("--init",), "trap '' TERM; " + NUMBERS),
@@ -24,7 +27,8 @@ def test_P01_fifty_containers_outlive_their_daemon(brittle):
 
     def begin(name):
         flags, script = KINDS[name.split("-")[0]]
-        client("run", "-d", "--name", name, *flags, image, "sh", "-c", f"sleep 1; {script}", timeout=120).ok()
+        gate = os.path.join(brittle.folder, "gate" if name in names[:WRITERS] else "closed")
+        client("run", "-d", "--name", name, "-v", f"{gate}:/gate", *flags, image, "sh", "-c", script, timeout=120).ok()
 
     def facts():
         found = client("inspect", "-f", "{{.Name}} {{.State.Pid}} {{.State.StartedAt}} {{.RestartCount}} {{.State.Status}}", *names, timeout=120)
@@ -34,6 +38,11 @@ def test_P01_fifty_containers_outlive_their_daemon(brittle):
         list(pool.map(begin, names))
     before = facts()
     assert all(line.endswith(" 0 running") for line in before)
+    with open(os.path.join(brittle.folder, "gate", "open"), "xb"):
+        pass
+    writers = [name for name in names[:WRITERS] if not name.startswith("input")]
+    wait_until(lambda: all(client("logs", "--tail", "1", name).ok() for name in writers), "all write")
+    assert int(client("logs", "--tail", "1", writers[0]).line()) < LINES - 1000
     brittle.kill()
     time.sleep(1)
     brittle.start()
@@ -44,9 +53,8 @@ def test_P01_fifty_containers_outlive_their_daemon(brittle):
         wait_until(lambda: client("logs", "--tail", "1", name).ok().strip() == str(LINES), f"{name} has written all", seconds=60)
         return client("logs", name).ok().split()
 
-    for name in names[:10]:
-        if not name.startswith("input"):
-            assert all_lines(name) == wanted, name
+    for name in writers:
+        assert all_lines(name) == wanted, name
     assert client("exec", names[0], "echo", "in").line() == "in"
     attached = client.start("attach", names[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     attached.stdin.write(b"still\n")

@@ -9,14 +9,11 @@ import subprocess
 import time
 
 import pytest
-from conftest import CLIENTS, Client
+from conftest import CLIENTS, Client, numbered_lines
 from engine_http import api
 from processes import wait_until
 
 import leaks
-
-# Lines are numbered, and none may be missing or twice: 2,000 a second for several seconds.
-COUNT = "i=0; while [ $i -lt {count} ]; do i=$((i+1)); echo $i; [ $((i % 100)) = 0 ] && usleep 40000; done; {then}"
 
 
 @pytest.fixture(params=sorted(CLIENTS))
@@ -55,7 +52,7 @@ def numbers(count):
 
 def test_P04_a_killed_shim_takes_neither_the_process_nor_a_line_along(own_daemon, client, image):
     """Killed three times while lines are written; afterwards every verb works, and nothing is left. Nor is a line of the log's copy missing or there twice."""
-    client("run", "-d", "--name", "count", "--log-opt", "json-copy=true", image, "sh", "-c", COUNT.format(count=20_000, then="sleep 60")).ok()
+    client("run", "-d", "--name", "count", "--log-opt", "json-copy=true", image, "sh", "-c", numbered_lines(20_000, "sleep 60")).ok()
     before = client.inspect("count", "{{.State.Pid}} {{.State.StartedAt}}")
     for _ in range(3):
         time.sleep(0.4)
@@ -168,7 +165,7 @@ def drain(master):
 
 
 def test_P04_a_flood_on_a_terminal_loses_nothing(own_daemon, apus, image):
-    apus("run", "-dt", "--name", "flood", image, "sh", "-c", COUNT.format(count=8_000, then="sleep 60")).ok()
+    apus("run", "-dt", "--name", "flood", image, "sh", "-c", numbered_lines(8_000, "sleep 60")).ok()
     for _ in range(3):
         time.sleep(0.3)
         kill_shim(own_daemon, apus, "flood")
@@ -309,7 +306,7 @@ def attached_answer(client, name):
 def test_P05_shim_and_daemon_killed_together(brittle):
     """Lines, a terminal, an open input and an exec outlive both, and the daemon that returns adopts them."""
     client = brittle.client
-    client("run", "-d", "--name", "count", brittle.image, "sh", "-c", COUNT.format(count=8_000, then="sleep 60")).ok()
+    client("run", "-d", "--name", "count", brittle.image, "sh", "-c", numbered_lines(8_000, "sleep 60")).ok()
     client("run", "-dit", "--name", "shell", brittle.image, "sh").ok()
     client("run", "-di", "--name", "cat", brittle.image, "cat").ok()
     client("run", "-d", "--name", "ends", brittle.image, "sh", "-c", "sleep 1; echo bye; exit 6").ok()
