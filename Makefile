@@ -71,8 +71,8 @@ lint: ## Formatting (strict) and the tidy rules
 format: ## Format the sources in place
 	$(SWIFT) format format -i --parallel --configuration .swift-format -r Sources Tests Package.swift
 
-weakened: build-tests ## Show that the attack tests fail where the guard is taken away
-	@SWIFT_BUILD="$(SWIFT_BUILD)" PYTHON=$(PYTHON) $(PYTHON) scripts/check-weakened
+weakened: deps-test swift-core ## Show that the attack tests fail where the guard is taken away
+	@SWIFT="$(SWIFT)" PYTHON=$(PYTHON) $(PYTHON) scripts/check-weakened
 
 failpoints: deps-test ## Kill a daemon that is built for it at each of its failpoints, and look what the next one finds
 	@SWIFT=$(SWIFT) PYTHON=$(PYTHON) scripts/check-failpoints

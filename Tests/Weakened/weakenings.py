@@ -1,4 +1,4 @@
-"""The guards of the runtime, each with the change that takes it away and the tests that must fail then.
+"""The guards of the runtime and of unpacking, each with the change that takes it away and the tests that must fail then.
 
 Nothing of this is in the product: `scripts/check-weakened` makes the changes in a copy of the sources, each behind a switch, so that one
 build holds them all and a run goes without exactly the guard that the variable WEAKENED names. In a change, {weakened} stands for
@@ -21,7 +21,7 @@ class Weakening:
     what: str
     changes: tuple
     tests: tuple
-    """Names of tests, `file.py::test` or the start of one, of each of which some case must fail."""
+    """Names of tests, `file.py::test` or the start of one, of each of which some case must fail; of Tests/Conformance, or with their folder."""
 
 
 def skip(file, line, *more, instead="return"):
@@ -30,6 +30,7 @@ def skip(file, line, *more, instead="return"):
 
 
 RUNTIME, ROOTFS, CGROUPS = "Sources/Runtime/RuntimeCore/", "Sources/Runtime/Rootfs/", "Sources/Linux/Cgroups/"
+ARCHIVE, HOSTILE = "Sources/Storage/Archive/", "API/test_images.py::test_a_hostile_layer_touches_nothing_outside"
 ATTACKS, CONFINEMENT, ROOT, RACES, LEFTOVERS = (f"test_{name}.py::test_" for name in ("attacks", "confinement", "rootfs_attacks", "races", "leftovers"))
 
 # How a runtime looks for a place that knows no better: below the root's path, as the host sees it.
@@ -41,6 +42,11 @@ BY_HOST_PATH = """if {weakened} {
             return Place(descriptor: try openFile(place, .path), wasMade: false)
         }
         """
+
+# How a layer is unpacked that knows no better.
+OPENED_BY_PATH = Change(ARCHIVE + "LayerTree.swift", "openInRoot(relativePath(base + components), flags, root: root)",
+                        "({weakened} ? openFile(relativePath(base + components), flags, at: root.number)\n"
+                        "                : openInRoot(relativePath(base + components), flags, root: root))")
 
 WEAKENINGS = (
     Weakening(
@@ -200,4 +206,28 @@ WEAKENINGS = (
                    "guard let snapshot, snapshot.isAlive, snapshot.startTicks == recorded.startTicks || {weakened} else { return nil }\n"
                    "            look(snapshot)"),
         ), (LEFTOVERS + "A33",)),
+    Weakening(
+        "D01", "no entry of a layer has a path upwards, and what is opened is inside", (
+            Change(ARCHIVE + "EntryPath.swift", "if component.elementsEqual([0x2e, 0x2e]) {",
+                   "if component.elementsEqual([0x2e, 0x2e]) && !{weakened} {"),
+            OPENED_BY_PATH,
+        ), (HOSTILE + "[attack_D01", HOSTILE + "[attack_D03")),
+    Weakening("D02", "links of a layer are followed inside it", (OPENED_BY_PATH,), (HOSTILE + "[attack_D02",)),
+    Weakening(
+        "D04", "a file is made anew, and not through what has its name", (
+            Change(ARCHIVE + "LayerTree.swift", "if !rules.replacesKinds && existing?.type == .directory {",
+                   "if {weakened} && existing?.type != .directory { return (directory, name) }\n"
+                   "        if !rules.replacesKinds && existing?.type == .directory {"),
+            Change(ARCHIVE + "LayerApplier.swift", "[.writeOnly, .create, .exclusive, .noFollow]",
+                   "{weakened} ? [.writeOnly, .create] : [.writeOnly, .create, .exclusive, .noFollow]"),
+        ), (HOSTILE + "[attack_D04",)),
+    Weakening(
+        "D06", "a whiteout names what is in its directory", (
+            Change(ARCHIVE + "EntryPath.swift", "hidden.isEmpty || hidden == [0x2e] || hidden == [0x2e, 0x2e]",
+                   "hidden.isEmpty || !{weakened} && (hidden == [0x2e] || hidden == [0x2e, 0x2e])"),
+        ), (HOSTILE + "[attack_D06",)),
+    Weakening(
+        "D11", "a blob is what its digest says", (
+            Change("Sources/Storage/ContentStore/Ingest.swift", "if found != digest {", "if found != digest && !{weakened} {"),
+        ), ("API/test_images.py::test_attack_D11",)),
 )

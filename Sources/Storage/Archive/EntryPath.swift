@@ -16,9 +16,7 @@ struct EntryPath: Equatable {
         if path.count > limits.pathBytes { throw refused(.overLimit, "a path over \(limits.pathBytes) bytes") }
         var components: [[UInt8]] = []
         for component in path.split(separator: 0x2f) where !component.elementsEqual([0x2e]) {
-            #if !WEAKENED_D01
-                if component.elementsEqual([0x2e, 0x2e]) { throw refused(.refusedEntry, "a path upwards") }
-            #endif
+            if component.elementsEqual([0x2e, 0x2e]) { throw refused(.refusedEntry, "a path upwards") }
             components.append(Array(component))
         }
         if components.count > limits.depth { throw refused(.overLimit, "deeper than \(limits.depth)") }
@@ -58,11 +56,7 @@ enum Whiteout: Equatable {
         }
         let component = path.components[marked]
         let hidden = Array(component.dropFirst(Self.prefix.count))
-        #if WEAKENED_D06
-            let namesNothing = hidden.isEmpty
-        #else
-            let namesNothing = hidden.isEmpty || hidden == [0x2e] || hidden == [0x2e, 0x2e]
-        #endif
+        let namesNothing = hidden.isEmpty || hidden == [0x2e] || hidden == [0x2e, 0x2e]
         let isLast = marked == path.components.count - 1
         if isLast && component.elementsEqual(".wh..wh..opq".utf8) {
             self = .opaque

@@ -98,13 +98,8 @@ struct Unpacking {
 
     private mutating func placeFile(_ entry: TarEntry, at path: EntryPath, sizeBytes: Int64) throws(ArchiveError) {
         let place = try tree.clear(path, printable: entry.printable)
-        #if WEAKENED_D04
-            let flags: OpenFlags = [.writeOnly, .create]
-        #else
-            let flags: OpenFlags = [.writeOnly, .create, .exclusive, .noFollow]
-        #endif
         let file = try unpacking(entry.printable) { () throws(SyscallError) in
-            try openFile(place.name, flags, mode: 0o600, at: place.directory)
+            try openFile(place.name, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600, at: place.directory)
         }
         var end: Int64 = 0
         var unchecked = uncheckedBytes

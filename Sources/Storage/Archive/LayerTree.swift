@@ -39,11 +39,7 @@ final class LayerTree {
 
     /// Opens what has this path inside the root, wherever links of the layer say that it is.
     private func open(_ components: some Collection<[UInt8]>, _ flags: OpenFlags) throws(SyscallError) -> OwnedFD {
-        #if WEAKENED_D01 || WEAKENED_D02
-            return try openFile(relativePath(base + components), flags, at: root.number)
-        #else
-            return try openInRoot(relativePath(base + components), flags, root: root)
-        #endif
+        try openInRoot(relativePath(base + components), flags, root: root)
     }
 
     // MARK: Directories
@@ -144,9 +140,6 @@ final class LayerTree {
         let name = filePath(bytes: nameBytes)
         var directory = try parent(of: path, printable: printable)
         let existing = try unpacking(printable) { () throws(SyscallError) in try status(of: name, at: directory) }
-        #if WEAKENED_D04
-            if existing?.type != .directory { return (directory, name) }
-        #endif
         if !rules.replacesKinds && existing?.type == .directory { throw keeping("directory", from: "non-directory", printable) }
         if let existing {
             try unpacking(printable) { () throws(SyscallError) in

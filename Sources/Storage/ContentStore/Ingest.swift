@@ -153,12 +153,7 @@ package final class Ingest: Sendable {
                 throw ContentError(.sizeMismatch, doing: "commit", subject: "\(digest): \(received) of \(sizeBytes) bytes")
             }
             let file = open.file
-            #if WEAKENED_D11
-                let found = digest
-                _ = open.hasher.finish()
-            #else
-                let found = open.hasher.finish()
-            #endif
+            let found = open.hasher.finish()
             if found != digest {
                 let mismatch = ContentError(.digestMismatch, doing: "commit", subject: "\(digest), found \(found)")
                 do throws(SyscallError) { try removeFile(path) } catch {
