@@ -11,14 +11,14 @@ import threading
 
 import pytest
 
-from conftest import BUILD
+from conftest import BUILD, numbered_lines
 from processes import wait_until
-from test_shim_death import COUNT, attached_answer, kill_shim, numbers, shim_of
+from test_shim_death import attached_answer, kill_shim, numbers, shim_of
 
 OTHER = os.environ.get("APUS_OTHER_BUILD")
 PROGRAMS = ("apusd", "apus-shim", "apus-runtime", "apus-net", "apus-init")
 KINDS = {
-    "count": ((), ("sh", "-c", COUNT.format(count=12_000, then="exec sleep 300"))), "shell": (("-it",), ("sh",)), "cat": (("-i",), ("cat",)),
+    "count": ((), ("sh", "-c", numbered_lines(12_000, "exec sleep 300"))), "shell": (("-it",), ("sh",)), "cat": (("-i",), ("cat",)),
     "again": (("--restart", "always"), ("sh", "-c", "sleep 300")),
     "checked": (("--health-cmd", "test -e /bin/sh", "--health-interval", "500ms"), ("sleep", "300")),
     "held": ((), ("sleep", "300")),
