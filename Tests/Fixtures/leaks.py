@@ -1,7 +1,12 @@
 """What a test may have left in the kernel: compared before and after."""
 
+import ctypes
+import functools
 import glob
 import os
+
+# Of libnftables.h.
+NFT_STATELESS = 4
 
 
 def mounts(below):
@@ -13,6 +18,29 @@ def links():
     """Network links of this namespace; /sys may still show those of another one."""
     with open("/proc/net/dev", encoding="utf-8") as file:
         return sorted(line.split(":")[0].strip() for line in file if ":" in line)
+
+
+@functools.cache
+def nft_library():
+    library = ctypes.CDLL("libnftables.so.1")
+    library.nft_ctx_new.restype = library.nft_ctx_get_output_buffer.restype = ctypes.c_void_p
+    return library
+
+
+def ruleset():
+    """The lines of the firewall of this network namespace, without counters. Asked of nft's library, which takes a tenth of what the program takes."""
+    nft = nft_library()
+    context = ctypes.c_void_p(nft.nft_ctx_new(0))
+    try:
+        nft.nft_ctx_buffer_output(context)
+        nft.nft_ctx_output_set_flags(context, NFT_STATELESS)
+        assert nft.nft_run_cmd_from_buffer(context, b"list ruleset") == 0, "nft lists no ruleset"
+        text = ctypes.string_at(nft.nft_ctx_get_output_buffer(context)).decode()
+    finally:
+        nft.nft_ctx_free(context)
+    # Elements of a set come in any order, as many on a line as fit.
+    lines = [line.replace("elements = {", "").strip(" \t{},") for line in text.splitlines()]
+    return sorted(part for line in lines for part in line.split(", ") if part)
 
 
 def cgroups(named):
