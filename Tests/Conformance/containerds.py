@@ -47,7 +47,7 @@ class Containerd:
         with open(self.folder / "containerd.log", "ab") as log:
             self.process = subprocess.Popen(["containerd", "--config", self.folder / "config.toml"], env=self.environment,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_until(lambda: self.ctr("version", check=False).returncode == 0, "containerd")
+        wait_until(lambda: self.ctr("version", check=False).returncode == 0, "containerd", seconds=60)
 
     def end(self, how=signal.SIGTERM):
         self.process.send_signal(how)

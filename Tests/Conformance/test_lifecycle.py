@@ -200,7 +200,7 @@ def test_pause_and_resume_stop_and_continue_the_processes(runtime, bundle, conta
     runtime("exec", container, "true").fails("paused")
     runtime("resume", container).ok()
     assert runtime.status(container) == "running"
-    assert moves()
+    wait_until(moves, "it counts again")
 
 
 def test_a_paused_container_is_deleted_by_force(runtime, running):

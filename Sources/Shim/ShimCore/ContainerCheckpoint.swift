@@ -20,7 +20,7 @@ extension ContainerTask {
     }
 
     private static func options(_ any: ProtobufAny?) throws(ShimError) -> CheckpointOptions {
-        guard let any else { return CheckpointOptions() }
+        guard let any, !any.isOfNoType else { return CheckpointOptions() }
         do throws(WireError) {
             if let options = try any.unwrap(CheckpointOptions.self) { return options }
         } catch { throw ShimError("options", error) }

@@ -26,7 +26,7 @@ package struct TaskOptions: Equatable, Sendable {
     /// - Parameter namespace: containerd's, under which runc's option `root` is taken.
     /// - Throws: `ShimError.unsupported` for a type, or a set field, that nothing here serves.
     package init(_ any: ProtobufAny?, namespace: String) throws(ShimError) {
-        guard let any else {
+        guard let any, !any.isOfNoType else {
             self.init()
             return
         }

@@ -25,6 +25,9 @@ package struct ProtobufAny: ProtobufMessage {
         typeURL.lastIndex(of: "/").map { String(typeURL[typeURL.index(after: $0)...]) } ?? typeURL
     }
 
+    /// Whether it stands for none at all: what Go makes of a missing one, as `ctr containers restore` does. containerd's own shim looks for that.
+    package var isOfNoType: Bool { typeURL.isEmpty }
+
     /// The message inside, or nil when it is of another type.
     package func unwrap<Message: ProtobufMessage>(_: Message.Type = Message.self) throws(WireError) -> Message? {
         guard typeName == Message.fullName else { return nil }

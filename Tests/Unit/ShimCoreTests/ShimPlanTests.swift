@@ -155,6 +155,9 @@ struct ShimPlanTests {
         apus.logPath = "relative"
         #expect(throws: ShimError.self) { try TaskOptions(ProtobufAny(wrapping: apus), namespace: "apus") }
         #expect(throws: ShimError.self) { try TaskOptions(ProtobufAny(typeURL: "somebody.Else", value: []), namespace: "apus") }
+        let ofNoType = try TaskOptions(ProtobufAny(typeURL: "", value: []), namespace: "k8s.io")
+        let none = try TaskOptions(nil, namespace: "k8s.io")
+        #expect(ofNoType == none)
     }
 
     @Test("Mount options are flags, propagation, or the file system's own")
