@@ -184,6 +184,15 @@ def test_unsafe_outside_its_modules_is_found():
     assert not findings(tidy.unsafety, "// an unsafe place")
 
 
+@pytest.mark.parametrize("line, path", [
+    ("#if arch(x86_64)", "Sources/Client/apus/Verbs/System.swift"), ("    #elseif arch(arm64)", "Sources/Engine/Engine/A.swift"),
+    ("#if defined(__x86_64__)", "Sources/Linux/CLinux/calls.c"),
+])
+def test_a_machine_that_is_known_outside_the_tables_of_architectures_is_found(line, path):
+    assert findings(tidy.architectures, line, path)
+    assert not findings(tidy.architectures, line, "Sources/Base/CoreTypes/Platform.swift")
+
+
 @pytest.mark.parametrize("name, text, outcome", [
     ("test_a.py", "# Rows: attacks\ndef test_D14_a_path_leads_out(cli):\n", "attack"),
     ("test_a.py", "def test_feature_D14_a_name_changes(cli):\n", "feature"),

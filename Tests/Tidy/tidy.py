@@ -28,6 +28,11 @@ STATIC_EXECUTABLES = ("apus-runtime", "apus-shim", "apus-net")
 TOO_LARGE_FOR_STATIC = {"Foundation", "FoundationEssentials", "Dispatch"}
 # Targets of C that are no library of others.
 C_SOURCES = {"CLinux", "CRuntimeEntry"}
+# The tables of architectures: no other file may know for which machine it is compiled.
+ARCHITECTURE_TABLES = {
+    "Sources/Base/CoreTypes/Platform.swift", "Sources/Linux/Seccomp/AuditArchitecture.swift", "Sources/Runtime/RuntimeCore/ExecutableFormat.swift",
+    "Sources/Runtime/CRuntimeEntry/entry.c",
+}
 # The files of a module in which the C libraries that it owns are called, one for each.
 BINDINGS = {
     "Seccomp": {"Libseccomp.swift"}, "Archive": {"LibArchive.swift", "Libisal.swift", "Libzstd.swift"},
@@ -320,7 +325,15 @@ def unsafety(source, table):
             yield Finding("unsafe", source.path, number, "outside LinuxSyscalls and the module's binding file")
 
 
-RULES = [imports, sizes, functions, words, access, unsafety]
+def architectures(source, table):
+    if source.is_test or source.path in ARCHITECTURE_TABLES:
+        return
+    for number, line in source.code():
+        if re.search(r"#\s*(?:else)?if.*(?:\barch\(|__x86_64__|__aarch64__|__i386__)", line):
+            yield Finding("architecture", source.path, number, "only the tables of architectures know the machine")
+
+
+RULES = [imports, sizes, functions, words, access, unsafety, architectures]
 PYTHON_RULES = [sizes, functions, columns]
 
 

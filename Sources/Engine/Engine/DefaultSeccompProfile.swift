@@ -66,26 +66,3 @@ private func processRules(_ architecture: SeccompConfiguration.Architecture) -> 
 private func allow(_ name: String, _ argument: SeccompConfiguration.Argument) -> SeccompConfiguration.Rule {
     SeccompConfiguration.Rule(names: [name], action: .allow, arguments: [argument])
 }
-
-extension SeccompConfiguration.Architecture {
-    /// The architecture that this program was built for.
-    package static var machine: SeccompConfiguration.Architecture {
-        #if arch(x86_64)
-            .x86_64
-        #elseif arch(arm64)
-            .aarch64
-        #endif
-    }
-
-    /// The other calling conventions that the machine's kernel may serve.
-    fileprivate var compatible: [SeccompConfiguration.Architecture] {
-        switch self {
-        case .x86_64: [.x86, .x32]
-        case .aarch64: [.arm]
-        case .s390x: [.s390]
-        case .mips64: [.mips, .mips64N32]
-        case .mipsel64: [.mipsel, .mipsel64N32]
-        default: []
-        }
-    }
-}

@@ -136,14 +136,3 @@ private struct DockerProfile: Decodable {
     var flags: [String]?
     var syscalls: [Call]?
 }
-
-extension SeccompConfiguration.Architecture {
-    /// The name that profiles use in their conditions.
-    fileprivate var goName: String {
-        switch self {
-        case .x86_64: "amd64"
-        case .aarch64: "arm64"
-        default: rawValue
-        }
-    }
-}
