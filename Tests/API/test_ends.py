@@ -87,16 +87,24 @@ def test_A12_exec_processes_are_reaped(own_daemon, cli, image):
     wait_until(lambda: not zombies(), "every exec is reaped")
 
 
-def test_S07_a_fork_bomb_at_its_limit_can_be_entered_stopped_and_killed(cli, image):
+def events_since(client, second):
+    return client("events", "--since", str(second), "--until", str(int(time.time()) + 1), "-f", "container=bomb", "--format", "{{.Action}}").ok().split()
+
+
+def test_S07_a_fork_bomb_at_its_limit_can_be_entered_stopped_and_killed(cli, apus, image):
     # As many as the limit allows, so that any further fork fails; the shells have become sleepers, which ignore the signal.
     bomb = "trap '' TERM; (i=0; while [ $i -lt 38 ]; do sleep 100 & i=$((i+1)); done; exec sleep 100) & exec sleep 100"
     for verb in (("stop", "-t", "1"), ("kill",)):
+        began = int(time.time())
         cli("run", "-d", "--name", "bomb", "--pids-limit", "40", image, "sh", "-c", bomb).ok()
         pid = cli.inspect("bomb", "{{.State.Pid}}")
         wait_until(lambda: processes_beside(pid) >= 40, "the limit is reached")
         result = cli("exec", "bomb", "echo", "inside")
         assert (result.code, result.out) == (0, "inside\n"), result
         assert cli("exec", "bomb", "sh", "-c", "true & wait").code != 0
+        # Refused again and again, and told once; docker tells of nothing.
+        wait_until(lambda: "pids-limit" in events_since(apus, began), "the refusal is told", seconds=30)
+        assert events_since(apus, began).count("pids-limit") == 1
         cli(*verb, "bomb").ok()
         assert state(cli, "bomb") == "exited 137"
         cli("rm", "bomb").ok()

@@ -70,16 +70,18 @@ def test_P01_fifty_containers_outlive_their_daemon(brittle):
     assert states == ["exited 137"] * COUNT
 
 
-def test_P03_what_ended_while_no_daemon_was_there_is_known_to_the_next(brittle):
+def test_P03_what_ended_while_no_daemon_was_there_is_known_to_the_next(brittle, tmp_path):
     client, image = brittle.client, brittle.image
-    client("run", "-d", "--name", "ends", image, "sh", "-c", "sleep 1; exit 6").ok()
-    client("run", "-d", "--name", "hog", "-m", "16m", image, "sh", "-c", "sleep 1; exec tail /dev/zero").ok()
-    client("run", "-d", "--rm", "--name", "gone", image, "sleep", "1").ok()
+    tmp_path.chmod(0o755)
+    wait = "while [ ! -e /signs/go ]; do usleep 20000; done"
+    begun = [client("run", "-d", "-v", f"{tmp_path}:/signs", *flags, image, "sh", "-c", f"{wait}; {script}").line() for flags, script in (
+        (("--name", "ends"), "exit 6"), (("--name", "hog", "-m", "16m"), "exec tail /dev/zero"), (("--name", "gone", "--rm"), "true"))]
     waiting = client.start("wait", "ends", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     killed = time.time()
     brittle.kill()
     assert waiting.wait(20) != 0
-    time.sleep(3)
+    (tmp_path / "go").touch()
+    wait_until(lambda: all(os.path.exists(f"{brittle.data}/containers/{one}/exit") for one in begun), "all have ended, and that is on record", seconds=30)
     began = time.time()
     brittle.start()
     # A client that comes back gets the end that nobody told the first one.

@@ -34,7 +34,7 @@ def kill_shim(daemon, client, name):
     former = shim_of(daemon, client, name)
     began = time.monotonic()
     os.kill(former, signal.SIGKILL)
-    wait_until(lambda: another_serves(daemon, identity, former), "another shim has the container")
+    wait_until(lambda: another_serves(daemon, identity, former), "another shim has the container", seconds=30)
     return time.monotonic() - began
 
 
@@ -213,6 +213,44 @@ def test_P04_execs_live_on_and_their_clients_get_an_answer(own_daemon, client, i
     wait_until(lambda: api(own_daemon, "GET", f"/exec/{detached}/json")[1]["ExitCode"] == 143, "the exec's end is known")
 
 
+def kill_shim_while_it_runs(daemon, client, name, process, times):
+    for _ in range(times):
+        time.sleep(0.3)
+        assert process.poll() is None
+        kill_shim(daemon, client, name)
+
+
+@pytest.mark.parametrize("kind", ["pipes", "terminal", "exec"])
+def test_P04_an_attached_client_misses_nothing_and_gets_nothing_twice(own_daemon, apus, image, tmp_path, kind):
+    script = numbered_lines(8_000, "exit 7")
+    if kind == "exec":
+        apus("run", "-d", "--name", "watched", image, "sleep", "100").ok()
+    flags = ("-t",) if kind == "terminal" else ()
+    words = ("exec", "watched", "sh", "-c", script) if kind == "exec" else ("run", "--name", "watched", *flags, image, "sh", "-c", script)
+    with open(tmp_path / "out", "wb+") as out:
+        client = apus.start(*words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL)
+        wait_until(lambda: (tmp_path / "out").stat().st_size, "it writes", seconds=60)
+        kill_shim_while_it_runs(own_daemon, apus, "watched", client, times=3)
+        assert client.wait(60) == 7
+    assert (tmp_path / "out").read_text().split() == numbers(8_000)
+
+
+def test_P04_a_client_that_reads_slowly_is_told_what_a_killed_shim_owed_it(own_daemon, apus, image):
+    """The payload is held back by the client, so that its output lies in every buffer on the way."""
+    apus("run", "-d", "--name", "watched", image, "sh", "-c", "while [ ! -e /go ]; do usleep 10000; done; seq 1 200000; exit 7").ok()
+    client = apus.start("attach", "--no-stdin", "watched", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    apus("exec", "watched", "touch", "/go").ok()
+    read = b""
+    for _ in range(3):
+        time.sleep(0.5)
+        kill_shim(own_daemon, apus, "watched")
+        read += os.read(client.stdout.fileno(), 65_536)
+    read += client.stdout.read()
+    assert client.wait(60) == 7
+    assert read.decode().split() == numbers(200_000)
+    assert apus("logs", "watched").ok().split() == numbers(200_000)
+
+
 def test_P04_restart_policies_go_on(own_daemon, apus, image):
     apus("run", "-d", "--name", "again", "--restart", "on-failure:2", image, "sh", "-c", "sleep 0.5; echo run; exit 3").ok()
     kill_shim(own_daemon, apus, "again")
@@ -264,6 +302,23 @@ def test_P04_requests_under_way_do_not_notice(own_daemon, apus, image):
     kill_shim(own_daemon, apus, "slow")
     assert stopping.wait(30) == 0 and following.wait(30) == 0
     assert waiting.communicate(timeout=30)[0].strip() == b"8"
+
+
+def test_P04_an_end_that_nobody_could_see_is_told_to_be_unknown(own_daemon, apus, image):
+    """Shim and keeper are killed while the daemon stands still, and then the process: nobody holds anything that could say how it ended."""
+    apus("run", "-d", "--name", "lost", image, "sleep", "300").ok()
+    pid = int(apus.inspect("lost", "{{.State.Pid}}"))
+    own_daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        for process in (*keepers(own_daemon), shim_of_directory(own_daemon), pid):
+            os.kill(process, signal.SIGKILL)
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "the process is gone and nobody's child any more", seconds=30)
+    finally:
+        own_daemon.process.send_signal(signal.SIGCONT)
+    assert apus("wait", "lost").line() == "255"
+    assert apus.inspect("lost", "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}") == "exited 255 status unknown: supervisor lost"
+    apus("start", "lost").ok()
+    assert apus("exec", "lost", "echo", "on").line() == "on"
 
 
 def test_P04_a_killed_keeper_is_replaced_and_has_all_again(own_daemon, apus, image):

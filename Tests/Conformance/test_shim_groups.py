@@ -127,6 +127,13 @@ def test_a_bootstrap_message_for_another_container_is_not_believed(pods):
     assert pods.start("one", input=bootstrap("other")).startswith(b"unix://")
 
 
+def test_what_a_shim_has_to_say_goes_to_containerds_fifo_and_nothing_to_its_output(pods):
+    pods.prepare("one", "sleep", "600")
+    os.mkfifo(pods.bundle("one") / "log")
+    shim = int((socket_of(pods.start("one")).parent / "pid").read_text().split()[0])
+    assert [os.readlink(f"/proc/{shim}/fd/{number}") for number in range(3)] == ["/dev/null", "/dev/null", str(pods.bundle("one") / "log")]
+
+
 @pytest.fixture
 def somewhere():
     """The name of a cgroup that is there in every hierarchy; it goes with the test."""

@@ -18,8 +18,26 @@ final class AttachSession: OutputSink {
         call.onData = { session.input($0) }
         call.onEndOfData = { session.inputEnded() }
         call.onClosed = { session.clientLeft() }
-        call.send(AttachMessage(.attached))
+        let stdio = process.stdio
+        // What a killed shim took from the streams, and this client has not.
+        let (output, error) =
+            request.resumes ? (stdio.taken(.stdout, from: request.stdoutFrom), stdio.taken(.stderr, from: request.stderrFrom)) : ([], [])
+        var hello = AttachMessage(.attached)
+        hello.stdoutPlace = stdio.place(of: .stdout) - UInt64(output.count)
+        hello.stderrPlace = stdio.place(of: .stderr) - UInt64(error.count)
+        call.send(hello)
+        if request.stdout { session.takeAll(output, from: .stdout) }
+        if request.stderr { session.takeAll(error, from: .stderr) }
         process.add(session)
+        process.stdio.clientCame()
+    }
+
+    private func takeAll(_ bytes: [UInt8], from stream: LogRecord.Stream) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            take(rest.prefix(AttachMessage.maximumDataByteCount), from: stream)
+            rest = rest.dropFirst(AttachMessage.maximumDataByteCount)
+        }
     }
 
     private init(_ request: AttachRequest, call: ServerCall, process: SupervisedProcess) {

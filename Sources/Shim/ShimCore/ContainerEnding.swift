@@ -16,6 +16,7 @@ extension ContainerTask {
     func ended(_ process: SupervisedProcess, _ reaped: ReapedExit) {
         process.heldExit = reaped
         process.stdio.processEnded()
+        processLimit?.check()
         if process === first {
             health?.end()
             outOfMemory?.check()
@@ -173,8 +174,7 @@ extension ContainerTask {
         if let problem = RootMounts.unmount(request.rootfs, bundle: bundle) {
             return completion(.failure(ShimError(.kernel, "unmount", cause: problem)))
         }
-        outOfMemory?.cancel()
-        outOfMemory = nil
+        stopWatchingLimits()
         context.keeper?.drop(id)
         for exec in execs where exec.exit == nil {
             exec.abandon(ShimError(.notFound, "exec \(exec.execID)", cause: "its container was deleted"))

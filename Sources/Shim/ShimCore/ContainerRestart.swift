@@ -71,9 +71,14 @@ extension ContainerTask {
         }
     }
 
-    private func forgetFormerRun() {
+    func stopWatchingLimits() {
         outOfMemory?.cancel()
-        outOfMemory = nil
+        processLimit?.cancel()
+        (outOfMemory, processLimit) = (nil, nil)
+    }
+
+    private func forgetFormerRun() {
+        stopWatchingLimits()
         for exec in execs where exec.exit == nil {
             exec.abandon(ShimError(.notFound, "exec \(exec.execID)", cause: "its container was started again"))
         }

@@ -47,6 +47,14 @@ extension ContainerTask {
         context.keeper?.drop(keptName(process))
     }
 
+    /// Clients come and go: the next shim must know how many it owes something, and what that is.
+    func watchAttachments(of process: SupervisedProcess) {
+        process.onAttachmentsChanged = { [unowned self, unowned process] count in
+            if process === first { disk?.keep(forClients: count > 0) }
+            saveLife()
+        }
+    }
+
     /// Writes down what the next shim must know.
     func saveLife() {
         guard options.usesAttach, first.startedAt != nil || !journal.changes.isEmpty else { return }
@@ -118,6 +126,7 @@ extension ContainerTask {
         let pid = Int32(bitPattern: record.pid)
         process.state = .running(pid: pid)
         do throws(ShimError) { try process.stdio.adopt(kept) } catch { context.report("streams of \(name(process)): \(error)") }
+        process.stdio.hold(for: Int(record.attachmentCount))
         do throws(SyscallError) {
             let foreign = try ForeignProcess(record, kept: kept[.process])
             process.foreign = foreign

@@ -34,6 +34,7 @@ final class ContainerTask {
     /// nil where the runtime made none for the container.
     private(set) var cgroup: Cgroup?
     var outOfMemory: OutOfMemoryWatch?
+    var processLimit: ProcessLimitWatch?
     /// The first process's end does not end the others.
     private(set) var sharesPIDNamespace = false
     var isDeleting = false
@@ -213,6 +214,9 @@ final class ContainerTask {
         sharesPIDNamespace = Self.leavesOthersBehind(pid)
         do throws(ShimError) {
             cgroup = try ownCgroup(of: pid)
+            processLimit = cgroup.flatMap { [unowned self] in
+                ProcessLimitWatch($0.record, loop: context.loop) { [unowned self] in journal.note(LifeChange(.processLimit)) }
+            }
             outOfMemory = try cgroup.map { cgroup throws(ShimError) in
                 try OutOfMemoryWatch(cgroup, knownCount: knownKillCount, loop: context.loop) { [unowned self] in
                     context.publish(.outOfMemory(containerID: id))

@@ -7,6 +7,8 @@ internal import SystemPackage
 final class DiskThread {
     /// Output waiting for the disk before the payload's pipe is read no more.
     static let maximumQueuedByteCount = 262_144
+    /// What stays in a spool while clients are attached, though it is in the log: a killed shim may owe them as much.
+    private static let keptByteCount: UInt64 = 524_288
 
     /// One piece of work, done in order.
     enum Job: Sendable {
@@ -70,12 +72,27 @@ final class DiskThread {
             let files = try SpoolFiles(layout)
             let spools = try LogSpools(files)
             self.spools = spools
+            shared.state.withLock { $0.givenBack = files.progress.readGivenBack() ?? spools.byteCounts }
             // What comes after these is told of piece by piece.
             submit(.openLog(configuration, files, upTo: spools.byteCounts, requiresServer: requiresServer), completion)
         } catch {
             let problem = "\(error)"
             loop.soon { completion(problem) }
         }
+    }
+
+    /// Whether clients may have to be told again what went through the spools last.
+    func keep(forClients isKept: Bool) {
+        let isOver = shared.state.withLock { state in
+            defer { state.keptByteCount = isKept ? Self.keptByteCount : 0 }
+            return state.keptByteCount > 0 && !isKept
+        }
+        if isOver { submit(.nothing) }
+    }
+
+    /// What is there still of a stream from a place on.
+    func kept(_ stream: LogRecord.Stream, from place: UInt64) -> [UInt8] {
+        spools?.kept(stream, from: place) { [shared] in shared.state.withLock { $0.givenBack } } ?? []
     }
 
     /// Takes so many bytes more of a stream's spool for the log.
@@ -180,6 +197,9 @@ private final class SharedQueue: Sendable {
         var queuedByteCount = 0
         var finished: [FinishedJob] = []
         var droppedByteCount: UInt64 = 0
+        /// What is no more in the spools, and what stays there although it is in the log.
+        var givenBack = StreamCounts()
+        var keptByteCount: UInt64 = 0
         var rotated: [UInt64] = []
         /// There while lines go to a server.
         var forwarder: LogForwarder?
@@ -247,8 +267,15 @@ private final class DiskWriter {
     /// What is in the log needs no place elsewhere.
     private func giveBackSpool() {
         guard let log else { return }
-        stdout?.giveBack(upTo: log.covered.stdout)
-        stderr?.giveBack(upTo: log.covered.stderr)
+        let (before, kept) = shared.state.withLock { ($0.givenBack, $0.keptByteCount) }
+        var after = before
+        if let stdout { after.stdout = stdout.end(ofGivingBackUpTo: log.covered.stdout - min(kept, log.covered.stdout)) }
+        if let stderr { after.stderr = stderr.end(ofGivingBackUpTo: log.covered.stderr - min(kept, log.covered.stderr)) }
+        guard after != before else { return }
+        shared.state.withLock { $0.givenBack = after }
+        log.note(givenBack: after)
+        stdout?.giveBack(upTo: after.stdout)
+        stderr?.giveBack(upTo: after.stderr)
     }
 
     private func perform(_ job: DiskThread.Job) -> String? {
@@ -289,8 +316,9 @@ private final class DiskWriter {
         if let target = configuration.delivery.jsonFile { copy = try JSONLogCopy(configuration, target) }
         opened.willRotate = { [unowned self] log in copy?.follow(upTo: log.end) }
         log = opened
-        stdout = SpoolReader(.stdout, spools.stdout, from: opened.covered.stdout)
-        stderr = SpoolReader(.stderr, spools.stderr, from: opened.covered.stderr)
+        let givenBack = shared.state.withLock { $0.givenBack }
+        stdout = SpoolReader(.stdout, spools.stdout, from: opened.covered.stdout, heldFrom: givenBack.stdout)
+        stderr = SpoolReader(.stderr, spools.stderr, from: opened.covered.stderr, heldFrom: givenBack.stderr)
         let now = unixNanoseconds()
         stdout?.take(upTo: ends.stdout, unixNanoseconds: now) { write($0, $1) }
         stderr?.take(upTo: ends.stderr, unixNanoseconds: now) { write($0, $1) }

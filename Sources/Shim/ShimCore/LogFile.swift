@@ -163,6 +163,9 @@ final class LogFile {
 
     private func noteProgress() { progress.write(LogProgress(sequence: sequence, byteCount: byteCount, covered: covered)) }
 
+    /// Notes what of the streams lies nowhere but in the log.
+    func note(givenBack counts: StreamCounts) { progress.write(givenBack: counts) }
+
     private func writeBatch() {
         if batch.isEmpty { return }
         do throws(SyscallError) {

@@ -14,6 +14,8 @@ struct StreamCounts: Equatable, Sendable {
         }
     }
 
+    subscript(stream: LogRecord.Stream) -> UInt64 { stream == .stdout ? stdout : stderr }
+
     mutating func add(_ other: StreamCounts) {
         stdout &+= other.stdout
         stderr &+= other.stderr
@@ -34,7 +36,8 @@ struct LogProgress: Equatable, Sendable {
     var covered: StreamCounts
 }
 
-/// The file that says so: five numbers of eight bytes, little-endian, the first of them the format's version.
+/// The file that says so: five numbers of eight bytes, little-endian, the first of them the format's version. Behind them stand two more: up to
+/// where the spools were given back.
 final class LogProgressFile: Sendable {
     private static let version: UInt64 = 1
     private static let byteCount = 40
@@ -52,6 +55,20 @@ final class LogProgressFile: Sendable {
         guard numbers[0] == Self.version else { return nil }
         return LogProgress(
             sequence: numbers[1], byteCount: numbers[2], covered: StreamCounts(stdout: numbers[3], stderr: numbers[4]))
+    }
+
+    /// What is no more in the spools; nil where nobody noted it.
+    func readGivenBack() -> StreamCounts? {
+        guard let bytes = try? readChunk(descriptor.number, at: UInt64(Self.byteCount), limitBytes: 16), bytes.count == 16 else {
+            return nil
+        }
+        let numbers = bytes.littleEndianNumbers
+        return StreamCounts(stdout: numbers[0], stderr: numbers[1])
+    }
+
+    /// Noted before it is done.
+    func write(givenBack counts: StreamCounts) {
+        try? writeAll([counts.stdout, counts.stderr].littleEndianBytes.span, at: Int64(Self.byteCount), to: descriptor.number)
     }
 
     /// One write into one page: it is there whole or not at all, whenever the shim is killed.

@@ -45,6 +45,14 @@ final class LogSpools {
     var byteCounts: StreamCounts { StreamCounts(stdout: stdout.byteCount, stderr: stderr.byteCount) }
 
     func spool(_ stream: LogRecord.Stream) -> Spool { stream == .stdout ? stdout : stderr }
+
+    /// What is there still of a stream from a place on.
+    /// - Parameter givenBack: asked for before and after the look, as the other thread may give back meanwhile.
+    func kept(_ stream: LogRecord.Stream, from place: UInt64, givenBack: () -> StreamCounts) -> [UInt8] {
+        let start = max(place, givenBack()[stream])
+        let bytes = (try? spool(stream).bytes(from: start)) ?? []
+        return givenBack()[stream] <= start ? bytes : []
+    }
 }
 
 /// The end that output comes in at.
@@ -79,6 +87,12 @@ final class Spool {
         guard case .bytes = outcome else { return outcome }
         stage.mayHold = true
         return try take(from: stage.readEnd.number)
+    }
+
+    /// What was taken from a place on.
+    func bytes(from place: UInt64) throws(SyscallError) -> [UInt8] {
+        guard place < byteCount else { return [] }
+        return try readChunk(file.descriptor.number, at: place, limitBytes: Int(byteCount - place), subject: "spool")
     }
 
     /// What was taken last.
@@ -122,11 +136,12 @@ struct SpoolReader {
     private var offset: UInt64
     private var heldFrom: UInt64
 
-    init(_ stream: LogRecord.Stream, _ file: SpoolFile, from offset: UInt64) {
+    /// - Parameter heldFrom: what lies before was given back already.
+    init(_ stream: LogRecord.Stream, _ file: SpoolFile, from offset: UInt64, heldFrom: UInt64) {
         self.stream = stream
         self.file = file
         self.offset = offset
-        heldFrom = offset & ~(Self.pageByteCount - 1)
+        self.heldFrom = min(heldFrom, offset) & ~(Self.pageByteCount - 1)
         lines = LogLines(stream: stream)
     }
 
@@ -163,9 +178,11 @@ struct SpoolReader {
         emit(LogRecord(unixNanoseconds: unixNanoseconds, stream: stream, isPartial: false, text: text[...]), count)
     }
 
-    /// Makes a hole of whole pages that are needed no more.
-    mutating func giveBack(upTo place: UInt64) {
-        let end = place & ~(Self.pageByteCount - 1)
+    /// Up to where whole pages can be given back that are needed no more.
+    func end(ofGivingBackUpTo place: UInt64) -> UInt64 { max(heldFrom, place & ~(Self.pageByteCount - 1)) }
+
+    /// Makes a hole of what lies before a page.
+    mutating func giveBack(upTo end: UInt64) {
         guard end > heldFrom else { return }
         // What cannot be given back stays until the container goes.
         try? punchHole(in: file.descriptor.number, at: heldFrom, byteCount: end - heldFrom)

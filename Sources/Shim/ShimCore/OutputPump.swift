@@ -41,7 +41,11 @@ final class OutputPump {
     deinit { watch?.cancel() }
 
     var hasEnded: Bool { source == nil }
-    var isSaturated: Bool { logged?.log.isSaturated == true || sinks.contains { $0.isSaturated } }
+    /// Output stays where it is, for clients who are about to come.
+    var isHeld = false {
+        didSet { if oldValue && !isHeld { update() } }
+    }
+    var isSaturated: Bool { isHeld || logged?.log.isSaturated == true || sinks.contains { $0.isSaturated } }
 
     /// Has all output go through a spool into the log; before any was read.
     /// - Parameter stage: for a terminal's output, which cannot be moved into a spool by itself.

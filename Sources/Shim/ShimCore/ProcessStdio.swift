@@ -33,6 +33,10 @@ final class ProcessStdio {
     private var master: Descriptor?
     private var stage: TerminalStage?
     private var endWaiters: [() -> Void] = []
+    /// Clients of a killed shim that have not come back.
+    private var absentCount = 0
+    /// How long they are waited for.
+    private static let absenceLimit = Duration.seconds(2)
     /// Whether nothing more comes on an input that was open.
     var hasClosedInput: Bool { input?.isClosed ?? false }
     /// Called when the process's input has ended.
@@ -110,6 +114,38 @@ final class ProcessStdio {
             if let source = kept[.error] { try addOutput(.stderr, from: source, log: log) }
             if let target = kept[.input] ?? master { try input?.connect(to: target) } else { input?.close() }
         } catch { throw ShimError("standard streams", error) }
+    }
+
+    /// Holds output back until as many clients have come back that a killed shim had, or until they have had the time for it: the pipes hold it meanwhile.
+    func hold(for clientCount: Int) {
+        guard clientCount > 0 else { return }
+        absentCount = clientCount
+        for output in outputs { output.isHeld = true }
+        loop.after(Self.absenceLimit) { [weak self] in self?.release() }
+    }
+
+    /// A client has come, and has been told what it missed.
+    func clientCame() {
+        guard absentCount > 0 else { return }
+        absentCount -= 1
+        if absentCount == 0 { release() }
+    }
+
+    private func release() {
+        absentCount = 0
+        for output in outputs { output.isHeld = false }
+    }
+
+    /// Bytes of a stream that were taken since it began; 0 where there is no log that they go to.
+    func place(of stream: LogRecord.Stream) -> UInt64 {
+        guard case .attach(_, let log) = plan else { return 0 }
+        return log?.spools?.spool(stream).byteCount ?? 0
+    }
+
+    /// What was taken from a place on, as far as it is there still.
+    func taken(_ stream: LogRecord.Stream, from place: UInt64) -> [UInt8] {
+        guard case .attach(_, let log) = plan else { return [] }
+        return log?.kept(stream, from: place) ?? []
     }
 
     /// Hands output to one more client, from here on.

@@ -88,11 +88,13 @@ final class ShimService {
         case .clearLog: try existing(container(payload)).clearLog(call.acknowledge)
         case .attach:
             let request: AttachRequest = try decode(payload)
-            let process = try existing(request.id).process(request.execID)
+            let container = try existing(request.id)
+            let process = try container.process(request.execID)
             guard process.stdio.isAttachable else {
                 throw ShimError(.wrongState, "attach to \(request.id)", cause: "its streams go to files")
             }
             if case .failed = process.state { throw ShimError(.wrongState, "attach to \(request.id)", cause: "it is failed") }
+            container.watchAttachments(of: process)
             process.attach(request, call)
         case .follow:
             let request: FollowRequest = try decode(payload)

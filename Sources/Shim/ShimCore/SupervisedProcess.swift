@@ -49,7 +49,11 @@ final class SupervisedProcess {
     /// It ended while the runtime was at work on it, or its output is still being copied: not told yet.
     var heldExit: ReapedExit?
     private var settledWaiters: [() -> Void] = []
-    private var attachments: [AttachSession] = []
+    private var attachments: [AttachSession] = [] {
+        didSet { if oldValue.count != attachments.count { onAttachmentsChanged?(attachments.count) } }
+    }
+    /// Called with how many clients are attached, each time that it changes.
+    var onAttachmentsChanged: ((Int) -> Void)?
     private var waiters: [(call: ServerCall, answer: (ServerCall, ExitNotice) -> Void)] = []
 
     init(execID: String, stdio: ProcessStdio, specification: [UInt8] = [], stdinOnce: Bool, state: State) {
@@ -100,6 +104,7 @@ final class SupervisedProcess {
         record.openStdin = stdio.attachableInput != nil
         record.exit = exit
         record.isCheck = isCheck
+        record.attachmentCount = UInt32(clamping: attachments.count)
         return record
     }
 

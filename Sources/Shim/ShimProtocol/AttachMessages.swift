@@ -10,6 +10,11 @@ package struct AttachRequest: ProtobufMessage {
     package var stdout = false
     /// Never anything on it where the process has a terminal.
     package var stderr = false
+    /// The client was attached by a shim that was killed, and has what lies before `stdoutFrom` and `stderrFrom`.
+    package var resumes = false
+    /// Bytes of the stream since it began.
+    package var stdoutFrom: UInt64 = 0
+    package var stderrFrom: UInt64 = 0
 
     package init() {}
     package init(id: String, execID: String = "", stdin: Bool, stdout: Bool, stderr: Bool) {
@@ -27,6 +32,9 @@ package struct AttachRequest: ProtobufMessage {
         case 3: stdin = try value.bool()
         case 4: stdout = try value.bool()
         case 5: stderr = try value.bool()
+        case 6: resumes = try value.bool()
+        case 7: stdoutFrom = try value.uint64()
+        case 8: stderrFrom = try value.uint64()
         default: break
         }
     }
@@ -37,6 +45,9 @@ package struct AttachRequest: ProtobufMessage {
         writer.bool(3, stdin)
         writer.bool(4, stdout)
         writer.bool(5, stderr)
+        writer.bool(6, resumes)
+        writer.unsigned(7, stdoutFrom)
+        writer.unsigned(8, stderrFrom)
     }
 }
 
@@ -67,6 +78,9 @@ package struct AttachMessage: ProtobufMessage {
     package var data: [UInt8] = []
     /// With `exited`.
     package var exit: ExitNotice?
+    /// With `attached`: bytes of the streams before the first that comes; 0 where nobody counts them.
+    package var stdoutPlace: UInt64 = 0
+    package var stderrPlace: UInt64 = 0
 
     package init() {}
     package init(_ kind: Kind, data: [UInt8] = [], exit: ExitNotice? = nil) {
@@ -80,6 +94,8 @@ package struct AttachMessage: ProtobufMessage {
         case 1: kind = Kind(rawValue: try value.uint32()) ?? .unknown
         case 2: data = try value.bytes()
         case 3: exit = try value.message()
+        case 4: stdoutPlace = try value.uint64()
+        case 5: stderrPlace = try value.uint64()
         default: break
         }
     }
@@ -88,5 +104,7 @@ package struct AttachMessage: ProtobufMessage {
         writer.unsigned(1, kind.rawValue)
         writer.data(2, data)
         writer.message(3, exit)
+        writer.unsigned(4, stdoutPlace)
+        writer.unsigned(5, stderrPlace)
     }
 }

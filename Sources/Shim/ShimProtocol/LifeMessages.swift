@@ -97,6 +97,8 @@ package struct LifeChange: ProtobufMessage, Equatable {
         case checkStarted = 7
         /// It ended: `execID`, `exit`.
         case checkEnded = 8
+        /// It was refused a process, having as many as it may.
+        case processLimit = 9
     }
 
     package static let fullName = "apus.shim.v1.LifeChange"
@@ -122,7 +124,7 @@ package struct LifeChange: ProtobufMessage, Equatable {
     package var isTurn: Bool {
         switch kind {
         case .started, .ended, .restarting, .givenUp: true
-        case .unknown, .outOfMemory, .health, .checkStarted, .checkEnded: false
+        case .unknown, .outOfMemory, .health, .checkStarted, .checkEnded, .processLimit: false
         }
     }
 

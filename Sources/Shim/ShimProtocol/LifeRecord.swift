@@ -64,6 +64,8 @@ package struct ProcessRecord: ProtobufMessage {
     package var exit: ExitNotice?
     /// The command of a health check.
     package var isCheck = false
+    /// Clients that are attached to it.
+    package var attachmentCount: UInt32 = 0
 
     package init() {}
 
@@ -78,6 +80,7 @@ package struct ProcessRecord: ProtobufMessage {
         case 7: openStdin = try value.bool()
         case 8: exit = try value.message()
         case 9: isCheck = try value.bool()
+        case 10: attachmentCount = try value.uint32()
         default: break
         }
     }
@@ -92,6 +95,7 @@ package struct ProcessRecord: ProtobufMessage {
         writer.bool(7, openStdin)
         writer.message(8, exit)
         writer.bool(9, isCheck)
+        writer.unsigned(10, attachmentCount)
     }
 }
 

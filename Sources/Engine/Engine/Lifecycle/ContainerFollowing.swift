@@ -42,10 +42,11 @@ extension Container {
         case .givenUp:
             await restartGivenUp(change, task)
             return true
-        case .outOfMemory:
+        case .outOfMemory, .processLimit:
             // Written down first: what is told is told once.
             await saveOrLog()
-            tell("oom", at: change.at.map { Timestamp(unixNanoseconds: $0.unixNanoseconds) })
+            let action = change.kind == .outOfMemory ? "oom" : "pids-limit"
+            tell(action, at: change.at.map { Timestamp(unixNanoseconds: $0.unixNanoseconds) })
             return false
         case .health:
             await healthTurned(change)

@@ -169,20 +169,24 @@ struct ShimClient: Sendable {
 
     /// Joins a process's streams, on a connection of its own. From the return on, nothing that the process writes is missed.
     func attach(execID: String = "", stdin: Bool, stdout: Bool, stderr: Bool) async throws(ShimError) -> ShimStream {
+        try await attach(AttachRequest(id: id.text, execID: execID, stdin: stdin, stdout: stdout, stderr: stderr))
+    }
+
+    private func attach(_ request: AttachRequest) async throws(ShimError) -> ShimStream {
         let connection = await link.liveConnection()
-        let stream = try await attachNow(execID: execID, stdin: stdin, stdout: stdout, stderr: stderr)
-        stream.onBreak { () async -> ShimStream? in
+        let stream = try await attachNow(request)
+        stream.onBreak { [unowned stream] () async -> ShimStream? in
             guard let connection, await link.connection(after: connection) != nil else { return nil }
-            do throws(ShimError) { return try await attach(execID: execID, stdin: stdin, stdout: stdout, stderr: stderr) } catch {
-                return nil
-            }
+            var again = request
+            again.resumes = true
+            (again.stdoutFrom, again.stderrFrom) = (stream.places.stdout, stream.places.stderr)
+            do throws(ShimError) { return try await attach(again) } catch { return nil }
         }
         return stream
     }
 
-    private func attachNow(execID: String, stdin: Bool, stdout: Bool, stderr: Bool) async throws(ShimError) -> ShimStream {
+    private func attachNow(_ request: AttachRequest) async throws(ShimError) -> ShimStream {
         let own = try Self.open(socketPath, id, reactor)
-        let request = AttachRequest(id: id.text, execID: execID, stdin: stdin, stdout: stdout, stderr: stderr)
         do throws(ShimError) {
             let stream = try own.openStream(
                 TtrpcRequest(service: SupervisionMethod.service, method: SupervisionMethod.attach.rawValue, payload: request))

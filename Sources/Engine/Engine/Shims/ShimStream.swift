@@ -1,6 +1,22 @@
 internal import ShimProtocol
 internal import Synchronization
 
+/// Bytes of a process's streams since they began.
+struct StreamPlaces: Sendable {
+    var stdout: UInt64 = 0
+    var stderr: UInt64 = 0
+
+    /// Counts what comes.
+    mutating func note(_ message: AttachMessage) {
+        switch message.kind {
+        case .attached: (stdout, stderr) = (message.stdoutPlace, message.stderrPlace)
+        case .stdout: stdout &+= UInt64(message.data.count)
+        case .stderr: stderr &+= UInt64(message.data.count)
+        case .stdin, .exited, .unknown: break
+        }
+    }
+}
+
 /// An attachment to a process: messages from the shim, and input to it. It is alone on its connection.
 final class ShimStream: Sendable {
     /// Bytes received and not asked for above which the connection is read no further; the shim then holds the process back.
@@ -12,6 +28,8 @@ final class ShimStream: Sendable {
         var messages: [AttachMessage] = []
         var byteCount = 0
         var reader: CheckedContinuation<Result<AttachMessage?, ShimError>, Never>?
+        /// Bytes of each stream that came, and those before them.
+        var places = StreamPlaces()
         /// nil while open; then why the stream ended, nil inside for its regular end.
         var ending: ShimError??
     }
@@ -34,6 +52,9 @@ final class ShimStream: Sendable {
         guard let join = whenBroken.withLock({ $0 }) else { return nil }
         return await join()
     }
+
+    /// How far each stream has come.
+    var places: StreamPlaces { state.withLock { $0.places } }
 
     /// The next message; nil at the regular end. One task reads.
     func next() async throws(ShimError) -> AttachMessage? {
@@ -87,6 +108,7 @@ final class ShimStream: Sendable {
 
     func receive(_ message: AttachMessage) {
         let reader = state.withLock { state -> CheckedContinuation<Result<AttachMessage?, ShimError>, Never>? in
+            state.places.note(message)
             guard let reader = state.reader else {
                 put(message, in: &state)
                 return nil
