@@ -166,7 +166,7 @@ let package = Package(
             linkerSettings: [.unsafeFlags(fullyStatic + ["-enable-experimental-feature", "Embedded"])]),
         executable("apus-net", in: "Engine", uses: ["NameService"], linking: fullyStatic),
         executable("apusd", in: "Engine", uses: ["APIServer"], linking: staticSwiftWithFoundation),
-        executable("apus", in: "Client", uses: ["EngineClient"], linking: staticSwift),
+        executable("apus", in: "Client", uses: ["EngineClient", "Archive"], linking: staticSwift),
         // Tests
         tests("LinuxSyscallsTests", in: "Kernel", of: ["LinuxSyscalls"]),
         tests("NetlinkTests", in: "Unit", of: ["Netlink"]),

@@ -14,7 +14,7 @@ from processes import wait_until
 
 NEWEST = max((name for name in CLIENTS if re.fullmatch(r"docker-(2[89]|[3-9]\d)\..*", name)), default=None)
 VERBS = ("run create start stop restart kill rm ps logs attach exec inspect wait pull images rmi tag version info "
-         "diff events pause port rename top unpause update").split()
+         "cp diff events pause port rename top unpause update").split()
 LISTS_ALONE = ("images", "version", "info", "ps", "events")
 
 

@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 import threading
@@ -281,6 +282,110 @@ def test_C11_a_client_that_leaves_in_the_middle_costs_nothing(own_daemon, apus, 
 
 
 # docker's own ways
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Files here, to be copied."""
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "in" / "one").write_text("1\n")
+    (tmp_path / "in" / "sub" / "two").write_text("2\n")
+    (tmp_path / "in" / "link").symlink_to("one")
+    (tmp_path / "out").mkdir()
+    return tmp_path
+
+
+WAYS_IN = {
+    # source, target, what is there then
+    "in/one /box": "/box/one", "in/one /box/new": "/box/new", "in/one /box/": "/box/one", "in /box": "/box/in/sub/two",
+    "in/. /box": "/box/sub/two", "in /box/made": "/box/made/sub/two", "in/. /box/made": "/box/made/sub/two", "in/ /box": "/box/in/sub/two",
+    "in/one /way": "/box/one", "in/one way/": "/box/one", ". /box/all": "/box/all/in/one", "in/link /box/l": "/box/l", "-L in/link /box/l": "/box/l",
+}
+
+
+def test_cp_copies_in_as_docker_does(cli, image, tree):
+    cli("run", "-d", "--name", "box", image, "sleep", "600").ok()
+    for words, place in WAYS_IN.items():
+        cli("exec", "box", "sh", "-c", "rm -rf /box /way; mkdir /box; ln -s /box /way; echo old > /box/one").ok()
+        *flags, source, target = words.split()
+        cli("cp", *flags, source, f"box:{target}", cwd=tree).ok()
+        kind = "-L" if words == "in/link /box/l" else "! -L"
+        assert cli("exec", "box", "sh", "-c", f"[ {kind} {place} ] && cat {place}").out in (("old\n",) if kind == "-L" else ("1\n", "2\n")), words
+
+
+WAYS_OUT = {
+    "/box/one out": "out/one", "/box/one out/new": "out/new", "/box/one out/": "out/one", "/box out": "out/box/below/two",
+    "/box/. out": "out/below/two", "/box made": "made/below/two", "/box/. made": "made/below/two", "/box/one in/one": "in/one",
+    "-L /box/link out": "out/link", "/box/link out": "out/link", "-L /way out": "out/way/below/two", "/way/ out": "out/way/below/two",
+    "box/one out": "out/one", "-a /box/one out": "out/one", "/ all": "all/box/below/two",
+}
+
+
+def test_cp_copies_out_as_docker_does(cli, image, tree):
+    cli("create", "--name", "box", image).ok()
+    content = tar(("box", tarfile.DIRTYPE, None), ("box/below", tarfile.DIRTYPE, None), regular("box/one", b"one\n"),
+                  regular("box/below/two", b"two\n"), ("box/link", tarfile.SYMTYPE, "one"), ("way", tarfile.SYMTYPE, "/box"))
+    cli("cp", "-", "box:/", stdin=content).ok()
+    for words, place in WAYS_OUT.items():
+        shutil.rmtree(tree / "out")
+        shutil.rmtree(tree / "made", ignore_errors=True)
+        (tree / "out").mkdir()
+        *flags, source, target = words.split()
+        cli("cp", *flags, f"box:{source}", target, cwd=tree).ok()
+        found = tree / place
+        assert found.is_symlink() == (words == "/box/link out"), words
+        assert found.is_symlink() or found.read_text() in ("one\n", "two\n"), words
+
+
+def test_cp_speaks_tar_on_the_standard_streams_and_says_what_it_did(cli, image, tree):
+    cli("create", "--name", "box", image).ok()
+    cli("cp", "-", "box:/tmp", stdin=tar(regular("piped", b"by pipe\n"))).ok()
+    with tarfile.open(fileobj=io.BytesIO(cli("cp", "box:/tmp/piped", "-").raw)) as file:
+        assert file.extractfile("piped").read() == b"by pipe\n"
+    done = cli("cp", "box:/tmp/piped", "out", cwd=tree)
+    assert done.ok() + done.err == ""
+    if cli.name != "docker-20.10":
+        told = cli("cp", "--quiet=false", "box:/tmp/piped", "out/.", cwd=tree)
+        assert f"Successfully copied 2.05kB to {tree}/out/." in told.err and told.code == 0
+    assert cli("cp", "in", "box:/tmp", cwd=tree).err == ""
+
+
+def test_cp_refuses_what_docker_refuses(cli, image, tree):
+    cli("create", "--name", "box", image).ok()
+    for words, reason in {
+        "in/none box:/": "no such file or directory", "in box:/etc/passwd": "cannot copy directory", "in/one box:/none/": "no such directory",
+        "in/one box:/none/x": "Could not find the file /none in container box", "box:/none out": "Could not find the file /none in container box",
+        "box:/etc in/one": "cannot copy directory", "box:/etc/passwd out/none/": "no such directory",
+        "box:/etc/passwd none/x": f'invalid output path: directory "{tree}/none" does not exist',
+        "box:/a box:/b": "copying between containers is not supported", "in out": "must specify at least one container source",
+        "- box:/etc/passwd": 'destination "box:/etc/passwd" must be a directory', "in nobox:/": "No such container: nobox",
+        "nobox:/etc out": "No such container: nobox",
+    }.items():
+        refused = cli("cp", *words.split(), cwd=tree)
+        old = cli.name == "docker-20.10" and "No such container:path: " in refused.err
+        assert refused.code == 1 and (reason in refused.err or old), (words, refused)
+
+
+def test_C06_what_comes_out_of_a_container_stays_under_the_name_that_was_asked_for(apus, image, tree):
+    """A container's links do not lead its files elsewhere, and a daemon cannot send what nobody asked for."""
+    apus("run", "--name", "box", image, "sh", "-c", "mkdir -p /box/way; echo evil > /box/way/file").ok()
+    (tree / "out" / "box").mkdir()
+    (tree / "out" / "box" / "way").symlink_to(tree / "in")
+    assert apus("cp", "box:/box", "out", cwd=tree).code == 1
+    assert sorted(os.listdir(tree / "in")) == ["link", "one", "sub"]
+
+
+def test_cp_keeps_many_files_and_a_large_one(apus, image, tree):
+    apus("create", "--name", "box", image).ok()
+    for number in range(300):
+        (tree / "in" / "sub" / f"file{number}").write_text(str(number))
+    with open(tree / "in" / "big", "wb") as file:
+        file.truncate(40 << 20)
+    apus("cp", "in", "box:/tmp", cwd=tree).ok()
+    apus("cp", "box:/tmp/in", "out", cwd=tree).ok()
+    assert len(os.listdir(tree / "out" / "in" / "sub")) == 301
+    assert os.stat(tree / "out" / "in" / "big").st_size == 40 << 20
+    assert (tree / "out" / "in" / "sub" / "file7").read_text() == "7"
 
 
 def test_export_is_the_whole_tree(cli, image, tmp_path):

@@ -179,7 +179,7 @@ FOLDERS = {
     "Base": set(), "Client": {"Base"}, "Linux": {"Base"}, "Runtime": {"Base", "Linux"}, "Shim": {"Base", "Linux"}, "Storage": {"Base", "Linux"},
     "Images": {"Base", "Linux", "Storage"}, "Engine": {"Base", "Linux", "Storage", "Shim", "Images"},
 }
-BESIDE = {("ShimCore", "CZstd")}
+BESIDE = {("ShimCore", "CZstd"), ("apus", "Archive")}
 
 
 def folders(manifest, table):

@@ -6,6 +6,8 @@ struct EntryPath: Equatable {
     /// Components from the root down, none of them empty, `.` or `..`; no component at all is the root.
     let components: [[UInt8]]
 
+    init(components: [[UInt8]]) { self.components = components }
+
     /// Takes a path apart as an unpacker at `/` would: leading, double and final slashes and `.` fall away.
     /// - Throws: `.refusedEntry` for `..` and for no name at all; `.overLimit`.
     init(_ path: [UInt8], limits: ArchiveLimits, printable: String) throws(ArchiveError) {

@@ -69,7 +69,7 @@ struct Unpacking {
     }
 
     private mutating func place(_ entry: TarEntry) throws(ArchiveError) {
-        let path = try EntryPath(entry.path, limits: limits, printable: entry.printable)
+        let path = try entryPath(entry.path, of: entry)
         switch rules.isLayer ? try Whiteout(path, printable: entry.printable) : .none {
         case .none: break
         case .reserved: return
@@ -86,6 +86,12 @@ struct Unpacking {
         case .device(let type, let number): try placeNode(entry, at: path, type, number)
         case .pipe: try placeNode(entry, at: path, .pipe, DeviceNumber(major: 0, minor: 0))
         }
+    }
+
+    private func entryPath(_ bytes: [UInt8], of entry: TarEntry) throws(ArchiveError) -> EntryPath {
+        let path = try EntryPath(bytes, limits: limits, printable: entry.printable)
+        guard let naming = rules.naming else { return path }
+        return try naming.place(of: path, printable: entry.printable)
     }
 
     private mutating func placeDirectory(_ entry: TarEntry, at path: EntryPath) throws(ArchiveError) {
@@ -140,7 +146,7 @@ struct Unpacking {
 
     /// Owner, mode and times are those of the file that is linked to: an entry cannot change them through a second name.
     private func placeHardLink(_ entry: TarEntry, at path: EntryPath, to target: [UInt8]) throws(ArchiveError) {
-        let targetPath = try EntryPath(target, limits: limits, printable: entry.printable)
+        let targetPath = try entryPath(target, of: entry)
         let mark: Whiteout = rules.isLayer ? try Whiteout(targetPath, printable: entry.printable) : .none
         guard mark == .none else {
             throw ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(entry.printable): a hard link to a whiteout")

@@ -23,9 +23,13 @@ package struct TreeApplier: Sendable {
     ///   - replacesKinds: whether a directory may take the place of something else, and something else that of a directory.
     ///   - owner: nil is who the archive says.
     ///   - sparesRoot: whether the directory that is unpacked into keeps its own owner, mode and times.
-    package init(replacesKinds: Bool, owner: Owner? = nil, sparesRoot: Bool = true, limits: ArchiveLimits = .layer) {
+    ///   - naming: nil takes names as they are.
+    package init(
+        replacesKinds: Bool, owner: Owner? = nil, sparesRoot: Bool = true, naming: ArchiveNaming? = nil, limits: ArchiveLimits = .layer
+    ) {
         self.limits = limits
-        rules = UnpackingRules(isLayer: false, sparesRoot: sparesRoot, replacesKinds: replacesKinds, owner: owner)
+        rules = UnpackingRules(
+            isLayer: false, sparesRoot: sparesRoot, replacesKinds: replacesKinds, owner: owner, naming: naming)
     }
 
     /// Unpacks `source`, plain, gzip or zstd.
@@ -52,6 +56,7 @@ struct UnpackingRules: Sendable {
     var sparesRoot = false
     var replacesKinds = true
     var owner: TreeApplier.Owner?
+    var naming: ArchiveNaming?
 
     static let layer = UnpackingRules()
 }

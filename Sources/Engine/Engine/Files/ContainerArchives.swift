@@ -34,8 +34,9 @@ extension ContainerEngine {
             do throws(SyscallError) { found = try root.find(place) } catch {
                 throw ArchiveError(.system, doing: "read", subject: path, cause: error)
             }
-            // The root has no name to go by, nor have the contents of a directory.
-            let archived = place.meansContents || place.clean == "/" ? "." : place.name
+            // The contents of a directory have no name to go by. The root's is empty, so that names begin with a slash: docker's client puts
+            // the target's before it.
+            let archived = place.meansContents ? "." : place.clean == "/" ? "" : place.name
             try writer.add(found.name, in: found.directory, as: Array(archived.utf8))
         }
         await container.tell("archive-path")
