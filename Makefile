@@ -4,6 +4,8 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 BINDIR   = $(DESTDIR)$(PREFIX)/bin
 SHAREDIR   = $(DESTDIR)$(PREFIX)/share
+LIBDIR   = $(DESTDIR)$(PREFIX)/lib
+UNITS    = apusd.service apusd.socket apus-shutdown.service
 SWIFT   ?= swift
 PYTHON  ?= /usr/bin/python3
 BUILD    = .build/release
@@ -13,7 +15,7 @@ PRODUCTS = apus apusd apus-shim apus-runtime apus-net apus-init
 BUILD_PACKAGES = build-essential git libarchive-dev libcurl4-openssl-dev libisal-dev libseccomp-dev \
                  libsqlite3-dev libssl-dev libzstd-dev pkg-config
 DEMO_PACKAGES  = busybox-static docker-registry jq curl iproute2
-TEST_PACKAGES  = $(DEMO_PACKAGES) containerd criu crun docker.io file nftables openssl podman procps python3-docker python3-grpcio python3-jsonschema python3-pexpect \
+TEST_PACKAGES  = $(DEMO_PACKAGES) containerd criu crun docker.io file nftables openssh-server openssl podman procps python3-docker python3-grpcio python3-jsonschema python3-pexpect \
                  python3-pytest python3-yaml runc skopeo strace uidmap umoci zstd
 BENCH_PACKAGES = $(TEST_PACKAGES) hyperfine iperf3
 VM_PACKAGES    = qemu-system-x86 qemu-system-common util-linux python3 python3-pytest criu zstd xz-utils e2fsprogs
@@ -109,11 +111,16 @@ install: build ## Install to DESTDIR and PREFIX (/usr/local)
 	$(BUILD)/apus __generate zsh > $(SHAREDIR)/zsh/site-functions/_apus
 	$(BUILD)/apus __generate fish > $(SHAREDIR)/fish/vendor_completions.d/apus.fish
 	$(BUILD)/apus __generate man $(SHAREDIR)/man/man1
+	install -d $(LIBDIR)/systemd/system $(LIBDIR)/sysusers.d
+	for unit in $(UNITS); do sed 's,/usr/local/bin,$(PREFIX)/bin,' packaging/systemd/$$unit > $(LIBDIR)/systemd/system/$$unit || exit 1; done
+	install -m 0644 packaging/systemd/apus.sysusers $(LIBDIR)/sysusers.d/apus.conf
 
 uninstall: ## Remove what install put there
 	for product in $(PRODUCTS) containerd-shim-apus-v2; do rm -f $(BINDIR)/$$product || exit 1; done
 	rm -f $(SHAREDIR)/bash-completion/completions/apus $(SHAREDIR)/zsh/site-functions/_apus $(SHAREDIR)/fish/vendor_completions.d/apus.fish
 	rm -f $(SHAREDIR)/man/man1/apus.1 $(SHAREDIR)/man/man1/apus-*.1
+	for unit in $(UNITS); do rm -f $(LIBDIR)/systemd/system/$$unit || exit 1; done
+	rm -f $(LIBDIR)/sysusers.d/apus.conf
 
 clean: ## Remove everything built
 	rm -rf .build

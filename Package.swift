@@ -129,6 +129,10 @@ let package = Package(
         module("Archive", in: "Storage", uses: ["LinuxSyscalls", "CoreTypes", "CArchive", "CISAL", "CZstd"]),
         module("ShimProtocol", in: "Shim", uses: ["CoreTypes", "OCISpec", "Protobuf"]),
         module("EngineAPI", in: "Base", uses: ["CoreTypes"]),
+        .target(
+            name: "CTLS", path: "Sources/Base/CTLS",
+            cSettings: [.treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra")]),
+        module("TLSTransport", in: "Base", uses: ["CTLS", nioCore]),
         // 3
         module("RuntimeCore", in: "Runtime", uses: ["Cgroups", "Seccomp", "Netlink", "Rootfs", "Protobuf"], ordering: [functionSections]),
         module("ShimCore", in: "Shim", uses: ["ShimProtocol", "Cgroups", "LinuxSyscalls", "CZstd"]),
@@ -140,7 +144,7 @@ let package = Package(
         module("Networking", in: "Engine", uses: ["Netlink", "LinuxSyscalls", "CoreTypes"]),
         module("NameService", in: "Engine", uses: ["Netlink", "LinuxSyscalls", "CoreTypes", "JSON"], isTestable: true),
         module("Records", in: "Storage", uses: ["CoreTypes", grdb]),
-        module("EngineClient", in: "Client", uses: ["EngineAPI", nioCore, nioPosix, nioHTTP1]),
+        module("EngineClient", in: "Client", uses: ["EngineAPI", "TLSTransport", nioCore, nioPosix, nioHTTP1]),
         // 4
         module("Images", in: "Images", uses: ["ContentStore", "Registry", "Snapshots", "Archive", "Records"]),
         // 5
@@ -149,7 +153,7 @@ let package = Package(
             uses: ["Images", "Networking", "NameService", "Records", "ShimProtocol", "Cgroups", "EngineAPI", logging],
             isTestable: true),
         // 6
-        module("APIServer", in: "Engine", uses: ["Engine", "EngineAPI", logging, nioCore, nioPosix, nioHTTP1]),
+        module("APIServer", in: "Engine", uses: ["Engine", "EngineAPI", "TLSTransport", logging, nioCore, nioPosix, nioHTTP1]),
         // 7
         .target(
             name: "CRuntimeEntry", path: "Sources/Runtime/CRuntimeEntry",

@@ -43,6 +43,11 @@ def test_install_puts_every_program_and_the_shims_link_into_bin_and_uninstall_ta
     for program in PROGRAMS:
         assert os.stat(os.path.join(installed, program)).st_mode & 0o7777 == 0o755
         assert "not stripped" not in kind(os.path.join(installed, program))
+    units = os.path.join(folder, "opt", "apus", "lib", "systemd", "system")
+    assert sorted(os.listdir(units)) == ["apus-shutdown.service", "apusd.service", "apusd.socket"]
+    with open(os.path.join(units, "apusd.service"), encoding="utf-8") as file:
+        assert "ExecStart=/opt/apus/bin/apusd --host fd://" in file.read()
+    assert os.path.exists(os.path.join(folder, "opt", "apus", "lib", "sysusers.d", "apus.conf"))
     make("uninstall", folder)
     assert [name for _, _, names in os.walk(folder) for name in names] == []
 

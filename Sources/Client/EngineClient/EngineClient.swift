@@ -3,6 +3,7 @@ internal import FoundationEssentials
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
+internal import TLSTransport
 
 /// A client of the Docker Engine API. Each request has a connection of its own: on a unix socket one costs nothing,
 /// and a stream never holds up another request.
@@ -11,11 +12,15 @@ public struct Client: Sendable {
     public let endpoint: EngineEndpoint
     /// The API version that paths carry, `1.51`; nil for none.
     public let version: String?
+    /// Makes the connection of an `ssh://`: a stream socket, which becomes the client's.
+    private let dial: (@Sendable (SSHDestination) throws -> Int32)?
 
     /// A client of the daemon at `endpoint`; nothing is sent yet.
-    public init(endpoint: EngineEndpoint, version: String? = nil) {
+    /// - Parameter dial: makes the connection of an `ssh://`: a stream socket, whose other end a program has that ssh started.
+    public init(endpoint: EngineEndpoint, version: String? = nil, dial: (@Sendable (SSHDestination) throws -> Int32)? = nil) {
         self.endpoint = endpoint
         self.version = version
+        self.dial = dial
     }
 
     /// Sends a request and lends its answer to `body`; the connection ends with it.
@@ -29,8 +34,8 @@ public struct Client: Sendable {
             do {
                 try await send(request, upgrading: upgrading, over: outbound)
             } catch let error as ChannelError where error == .ioOnClosedChannel {
-                // A daemon that wants no more of an upload has answered before.
-                if request.upload == nil { throw EngineClientError.brokenExchange("the daemon closed the connection") }
+                // A daemon that wants no more of an upload has answered before, and one that refuses a client has said why: the head
+                // tells.
             }
             let answer = Answer(head: try await coming.get(), inbound: inbound, outbound: outbound)
             if answer.status >= 400 { throw try await refusal(answer) }
@@ -47,16 +52,53 @@ public struct Client: Sendable {
     private typealias Connection = (channel: NIOAsyncChannel<ResponsePart, RequestPart>, head: EventLoopFuture<HTTPResponseHead>)
 
     private func connect() async throws -> Connection {
+        let bootstrap = ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup).channelOption(.allowRemoteHalfClosure, value: true)
         do {
-            return try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-                .channelOption(.allowRemoteHalfClosure, value: true)
-                .connect(unixDomainSocketPath: endpoint.socketPath) { channel in
+            switch endpoint.place {
+            case .unix(let path):
+                return try await bootstrap.connect(unixDomainSocketPath: path) { channel in
                     channel.eventLoop.makeCompletedFuture { try Self.prepare(channel) }
                 }
+            case .tcp(let host, let port): return try await connect(bootstrap, host, port)
+            case .ssh(let destination):
+                guard let dial else {
+                    throw EngineClientError.unsupportedEndpoint("\(endpoint)", reason: "this program does not speak ssh")
+                }
+                return try await bootstrap.withConnectedSocket(try dial(destination)) { channel in
+                    channel.eventLoop.makeCompletedFuture { try Self.prepare(channel) }
+                }
+            }
         } catch let error as IOError {
             throw EngineClientError.cannotConnect(
                 endpoint, reason: error.errnoCode == 13 ? "permission denied" : "errno \(error.errnoCode)")
+        } catch let error as NIOConnectionError {
+            throw EngineClientError.cannotConnect(endpoint, reason: "\(error)")
         }
+    }
+
+    private func connect(_ bootstrap: ClientBootstrap, _ host: String, _ port: Int) async throws -> Connection {
+        guard let security = endpoint.security else {
+            return try await bootstrap.connect(host: host, port: port) { channel in
+                channel.eventLoop.makeCompletedFuture { try Self.prepare(channel) }
+            }
+        }
+        do {
+            let files = TLSContext.Files(authorities: security.authorities, certificate: security.certificate, key: security.key)
+            let context = try TLSContext(isServer: false, verifies: security.verifies, files)
+            let (connection, secured) = try await bootstrap.connect(host: host, port: port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let secured = channel.eventLoop.makePromise(of: Void.self)
+                    try channel.pipeline.syncOperations.addHandler(try TLSHandler(context, host: host, secured: secured))
+                    return (try Self.prepare(channel), secured.futureResult)
+                }
+            }
+            // Where the other side is not whom it should be, nothing of the request goes out.
+            do { try await secured.get() } catch {
+                try? await connection.channel.executeThenClose { _, _ in }
+                throw error
+            }
+            return connection
+        } catch let error as TLSError { throw EngineClientError.insecure(endpoint, reason: error.description) }
     }
 
     private static func prepare(_ channel: any Channel) throws -> Connection {

@@ -5,42 +5,65 @@ package import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import Synchronization
+package import TLSTransport
+
+/// Where and how clients are served.
+package struct ListeningPlace: Sendable {
+    /// Where.
+    package enum Address: Sendable {
+        /// A stream socket, bound or listening; it is closed at the end.
+        case descriptor(Int32)
+        /// A host's name or address, and a port.
+        case internet(host: String, port: Int)
+    }
+
+    let address: Address
+    /// Asked for each connection, so that what is renewed serves the next one; nil is no TLS.
+    let tls: (@Sendable () -> TLSContext)?
+    let routes: [Route]
+    let admission: Admission
+
+    /// Serves `routes` there.
+    package init(
+        _ address: Address, routes: [Route], tls: (@Sendable () -> TLSContext)? = nil, admission: Admission = .everyone
+    ) {
+        self.address = address
+        self.routes = routes
+        self.tls = tls
+        self.admission = admission
+    }
+}
 
 /// The Docker Engine API of one engine, on listening sockets.
 package struct APIListener: Sendable {
     /// Connections that are served at once; a further one is closed.
     package static let maximumConnections = 1024
 
-    private let router: Router
     private let patience: Connection.Patience
     private let logger: Logger
+    private let gate = ConnectionGate(limit: maximumConnections)
 
-    /// Serves `engine`.
-    package init(engine: ContainerEngine, logger: Logger) {
-        self.init(routes: EngineRoutes(engine: engine).all + LaterRoutes.all, logger: logger)
+    /// Every request that `engine` serves.
+    package static func routes(of engine: ContainerEngine) -> [Route] {
+        EngineRoutes(engine: engine).all + MetricsRoutes(engine: engine).all + LaterRoutes.all
     }
 
-    /// Serves `routes`.
-    package init(routes: [Route], patience: Connection.Patience = Connection.Patience(), logger: Logger) {
-        router = Router(routes)
+    /// - Parameter patience: what connections are served with.
+    package init(patience: Connection.Patience = Connection.Patience(), logger: Logger) {
         self.patience = patience
         self.logger = logger
     }
 
-    /// Serves connections of bound sockets until the task is cancelled, and closes them all then.
-    /// - Parameter sockets: stream sockets, bound or listening; they are closed at the end.
-    package func run(sockets: [Int32]) async throws {
+    /// Serves connections until the task is cancelled, and closes them all then.
+    /// - Parameter ready: called when every place is listened at.
+    package func run(_ places: [ListeningPlace], ready: @Sendable () throws -> Void) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         do {
             try await withThrowingTaskGroup(of: Void.self) { tasks in
-                for socket in sockets {
-                    let listener = try await ServerBootstrap(group: group)
-                        .childChannelOption(.allowRemoteHalfClosure, value: true)
-                        .bind(socket) { channel in
-                            channel.eventLoop.makeCompletedFuture { try configure(channel) }
-                        }
-                    tasks.addTask { try await accept(listener) }
-                }
+                // Nobody is served anywhere before everybody is.
+                let listeners = try await listen(at: places, group)
+                for listener in listeners { tasks.addTask { try await accept(listener) } }
+                try ready()
                 try await tasks.waitForAll()
             }
         } catch {
@@ -51,10 +74,40 @@ package struct APIListener: Sendable {
         try await group.shutdownGracefully()
     }
 
+    private func listen(at places: [ListeningPlace], _ group: MultiThreadedEventLoopGroup) async throws -> [NIOAsyncChannel<
+        Connection, Never
+    >] {
+        var listeners: [NIOAsyncChannel<Connection, Never>] = []
+        do {
+            for place in places { listeners.append(try await listen(at: place, group)) }
+            return listeners
+        } catch {
+            for listener in listeners { try await listener.executeThenClose { _ in } }
+            throw error
+        }
+    }
+
+    private func listen(at place: ListeningPlace, _ group: MultiThreadedEventLoopGroup) async throws -> NIOAsyncChannel<Connection, Never> {
+        let service = Service(place)
+        let bootstrap = ServerBootstrap(group: group).childChannelOption(.allowRemoteHalfClosure, value: true)
+        switch place.address {
+        case .descriptor(let socket):
+            return try await bootstrap.bind(socket) { channel in
+                channel.eventLoop.makeCompletedFuture { try configure(channel, for: service) }
+            }
+        case .internet(let host, let port):
+            do {
+                return try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1).bind(host: host, port: port) {
+                    channel in
+                    channel.eventLoop.makeCompletedFuture { try configure(channel, for: service) }
+                }
+            } catch { throw ListeningError(host: host, port: port, reason: "\(error)") }
+        }
+    }
+
     private func accept(_ listener: NIOAsyncChannel<Connection, Never>) async throws {
         try await listener.executeThenClose { connections in
             try await withThrowingDiscardingTaskGroup { group in
-                let gate = ConnectionGate(limit: Self.maximumConnections)
                 for try await connection in connections {
                     guard gate.enter() else {
                         logger.warning("too many connections", metadata: ["limit": "\(Self.maximumConnections)"])
@@ -71,16 +124,17 @@ package struct APIListener: Sendable {
     }
 
     /// Prepares a new connection's pipeline; runs on its event loop.
-    package func configure(_ channel: any Channel) throws -> Connection {
+    package func configure(_ channel: any Channel, for service: Service) throws -> Connection {
         let queue = InboundQueue()
         let departure = ClientDeparture()
         let pipeline = channel.pipeline.syncOperations
+        if let tls = service.tls { try pipeline.addHandler(try TLSHandler(tls(), host: nil)) }
         try pipeline.addHandler(HTTPResponseEncoder())
         try pipeline.addHandler(
             ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: Self.headerLimits)))
         try pipeline.addHandler(ExchangeHandler())
         try pipeline.addHandler(InboundQueueHandler(queue: queue, departure: departure))
-        return Connection(channel: channel, queue: queue, departure: departure, router: router, patience: patience, logger: logger)
+        return Connection(channel: channel, queue: queue, departure: departure, service: service, patience: patience, logger: logger)
     }
 
     /// One header may hold a registry's whole token.
@@ -91,6 +145,29 @@ package struct APIListener: Sendable {
         limits.maxHeaderFieldCount = 128
         return limits
     }
+}
+
+/// What connections of one place are served with.
+package struct Service: Sendable {
+    let router: Router
+    let tls: (@Sendable () -> TLSContext)?
+    let admission: Admission
+
+    /// What `place` asks for.
+    package init(_ place: ListeningPlace) {
+        router = Router(place.routes)
+        tls = place.tls
+        admission = place.admission
+    }
+}
+
+/// Why nobody is served at an address.
+package struct ListeningError: Error, CustomStringConvertible {
+    let host: String
+    let port: Int
+    let reason: String
+
+    package var description: String { "cannot serve tcp://\(host):\(port): \(reason)" }
 }
 
 /// Counts what is open.

@@ -11,6 +11,8 @@ package enum APIResponse: Sendable {
     case streamed(contentType: String, headAtOnce: Bool, body: @Sendable (BodyWriter) async throws -> Void)
     /// The connection stops being HTTP.
     case hijacked(contentType: String, session: @Sendable (HijackedStream) async -> Void)
+    /// The same behind a head of its own, which lacks its end.
+    case upgraded(head: String, session: @Sendable (HijackedStream) async -> Void)
 
     /// A status without a body.
     package static func empty(_ status: HTTPResponseStatus) -> APIResponse { .whole(status, [:], []) }

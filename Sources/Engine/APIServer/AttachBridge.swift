@@ -2,6 +2,22 @@ internal import Engine
 internal import EngineAPI
 internal import Logging
 
+/// A client's end of an attachment.
+protocol AttachStream: Sendable {
+    /// Whether output of two streams stands in frames that tell them apart.
+    var isMultiplexed: Bool { get }
+    /// What the client sent; nil when it will send no more, or the task is cancelled.
+    func read() async throws -> [UInt8]?
+    /// Sends bytes and returns when the kernel has taken them.
+    func write(_ bytes: [UInt8]) async throws
+    /// Returns when the connection is closed, or the task is cancelled.
+    func waitForClose() async
+}
+
+extension HijackedStream: AttachStream {
+    var isMultiplexed: Bool { true }
+}
+
 /// Joins a client's connection and a process's input and output, until either ends.
 struct AttachBridge: Sendable {
     private enum End: Sendable {
@@ -14,7 +30,7 @@ struct AttachBridge: Sendable {
     }
 
     let session: AttachSession
-    let stream: HijackedStream
+    let stream: any AttachStream
     /// Whether the client's bytes are for the process.
     let takesInput: Bool
     let detachKeys: DetachKeys
@@ -41,7 +57,7 @@ struct AttachBridge: Sendable {
         do {
             while let chunk = try await session.next() {
                 var bytes = chunk.bytes
-                if !session.isTerminal {
+                if stream.isMultiplexed && !session.isTerminal {
                     bytes = StreamFrame(stream: StandardStream(chunk.stream), payloadLength: bytes.count).header + bytes
                 }
                 try await stream.write(bytes)
@@ -80,12 +96,12 @@ struct AttachBridge: Sendable {
     }
 }
 
-extension HijackedStream {
+extension AttachStream {
     /// Says an error in the stream, where nothing else is left to say it in.
     func report(_ error: EngineError, isTerminal: Bool) async {
         guard !Task.isCancelled else { return }
         let text = Array("\(error.message)\r\n".utf8)
-        let header = isTerminal ? [] : StreamFrame(stream: .standardError, payloadLength: text.count).header
+        let header = isTerminal || !isMultiplexed ? [] : StreamFrame(stream: .standardError, payloadLength: text.count).header
         // A client that is gone does not miss it.
         try? await write(header + text)
     }

@@ -31,7 +31,7 @@ package struct Connection: Sendable {
     let channel: any Channel
     let queue: InboundQueue
     let departure: ClientDeparture
-    let router: Router
+    let service: Service
     let patience: Patience
     let logger: Logger
 
@@ -72,7 +72,7 @@ package struct Connection: Sendable {
     /// Whether what will serve this reads the body itself; what cannot be served at all is found out later.
     private func takesStream(_ head: HTTPRequestHead) -> Bool {
         guard let (_, path, _) = try? Router.split(head.uri) else { return false }
-        return (try? router.route(head.method, path))?.route.takesStream ?? false
+        return (try? service.router.route(head.method, path))?.route.takesStream ?? false
     }
 
     /// Tells a client that waits for it to send its body.
@@ -134,7 +134,8 @@ package struct Connection: Sendable {
 
     private func resolve(_ raw: RawRequest) throws(APIError) -> (APIRequest, Route.Handler) {
         let (version, path, query) = try Router.split(raw.head.uri)
-        let (route, captures) = try router.route(raw.head.method, path)
+        try service.admission.check(raw.head)
+        let (route, captures) = try service.router.route(raw.head.method, path)
         var request = APIRequest(
             method: raw.head.method, path: path, version: version, query: query, headers: raw.head.headers, body: raw.body,
             captures: captures)

@@ -8,6 +8,7 @@ extension EngineRoutes {
         [
             Route(.POST, "/containers/{}/wait", waitForContainer),
             Route(.POST, "/containers/{}/attach", attachContainer),
+            Route(.GET, "/containers/{}/attach/ws", attachWebSocket),
             Route(.GET, "/containers/{}/logs", containerLogs),
             // Ours: Docker has no request for it.
             Route(.DELETE, "/containers/{}/logs") { request in
@@ -57,6 +58,27 @@ extension EngineRoutes {
         let takesInput = options.stdin && options.stream
         return .hijacked(contentType: mediaType) { stream in
             await AttachBridge(session: session, stream: stream, takesInput: takesInput, detachKeys: detachKeys).run()
+        }
+    }
+
+    /// Before 1.42 all streams are attached, whatever is asked for; before 1.28 output is text.
+    private func attachWebSocket(_ request: APIRequest) async throws -> APIResponse {
+        let query = request.query
+        let head = try WebSocketHandshake.answer(to: request.headers)
+        let detachKeys = try DetachKeys(query["detachKeys"])
+        let chooses = request.version >= APIVersion(1, 42)
+        var options = AttachOptions()
+        options.stdin = !chooses || query.flag("stdin")
+        options.stdout = !chooses || query.flag("stdout")
+        options.stderr = !chooses || query.flag("stderr")
+        options.stream = query.flag("stream")
+        options.logs = query.flag("logs")
+        let session = try await engine.attachContainer(request.name, options: options)
+        let (takesInput, isText) = (options.stdin && options.stream, request.version < APIVersion(1, 28))
+        return .upgraded(head: head) { stream in
+            let frames = WebSocketStream(stream, isText: isText)
+            await AttachBridge(session: session, stream: frames, takesInput: takesInput, detachKeys: detachKeys).run()
+            await frames.end()
         }
     }
 

@@ -38,6 +38,9 @@ final class Exchange: Sendable {
             return .ok
         case .hijacked(let contentType, let session):
             return try await hijack(contentType, session)
+        case .upgraded(let head, let session):
+            try await hijack(opening: head, session)
+            return .switchingProtocols
         }
     }
 
@@ -92,18 +95,22 @@ final class Exchange: Sendable {
         _ contentType: String, _ session: @escaping @Sendable (HijackedStream) async -> Void
     ) async throws -> HTTPResponseStatus {
         let upgrades = request?.head.headers.contains(name: "upgrade") ?? false
-        answered.withLock { $0 = true }
-        isHijacked.withLock { $0 = true }
         let opening =
             upgrades
             ? "HTTP/1.1 101 UPGRADED\r\nContent-Type: \(contentType)\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
             : "HTTP/1.1 200 OK\r\nContent-Type: \(StreamMediaType.raw)\r\n"
+        try await hijack(opening: opening, session)
+        return upgrades ? .switchingProtocols : .ok
+    }
+
+    private func hijack(opening: String, _ session: @escaping @Sendable (HijackedStream) async -> Void) async throws {
+        answered.withLock { $0 = true }
+        isHijacked.withLock { $0 = true }
         let rest = ServerIdentity.headers.map { "\($0.name): \($0.value)\r\n" }.joined()
         try await connection.send([.hijack(ByteBuffer(string: opening + rest + "\r\n"))])
         let stream = HijackedStream(connection: connection)
         await session(stream)
         await stream.finish()
-        return upgrades ? .switchingProtocols : .ok
     }
 
     private func head(_ status: HTTPResponseStatus, _ headers: HTTPHeaders) -> HTTPResponseHead {

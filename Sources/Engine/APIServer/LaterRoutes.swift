@@ -34,7 +34,6 @@ package enum LaterRoutes {
     private static let table: [(subject: String, paths: String)] = [
         ("image builds", "/build /build/cancel /session /grpc"),
         ("copies by POST", "/containers/{}/copy"),
-        ("attachments by websocket", "/containers/{}/attach/ws"),
         ("checkpoints", "/containers/{}/checkpoints /containers/{}/checkpoints/{}"),
         ("plugins", "/plugins /plugins/privileges /plugins/pull /plugins/create /plugins/{*}/json /plugins/{*}"),
         ("swarms", "/swarm /swarm/init /swarm/join /swarm/leave /swarm/update /swarm/unlockkey /swarm/unlock"),

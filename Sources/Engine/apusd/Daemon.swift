@@ -6,49 +6,62 @@ internal import LinuxSyscalls
 internal import Logging
 internal import Registry
 internal import SystemPackage
+internal import TLSTransport
 
 /// The daemon's parts, wired, from start to stop.
 struct Daemon: Sendable {
     let options: DaemonOptions
+    /// The command line, which SIGHUP has read again.
+    let words: [String]
     let environment: [String]
     /// Each ends the daemon.
     let stopSignals: AsyncStream<Int32>
 
     /// Serves until a signal. Containers go on, but for SIGPWR.
     func run() async throws {
-        let logger = Logger(label: "apusd") { _ in DaemonLog(logLevel: options.logLevel, format: options.logFormat) }
+        let level = DaemonLog.Level(options.logLevel)
+        let logger = Logger(label: "apusd") { _ in DaemonLog(level: level, format: options.logFormat) }
         let readiness = Readiness(environment: environment)
         try readiness.check()
         let engine = ContainerEngine(configuration: try configuration(), logger: logger)
         try lockForLife(options.dataRoot, mode: 0o710)
         try lockForLife(options.execRoot, mode: 0o711)
-        let paths = options.sockets.isEmpty ? [options.execRoot.appending("apus.sock")] : options.sockets
-        var sockets: [ListeningSocket] = []
+        let tls = options.tls.isOn ? try CurrentTLS(options.tls) : nil
+        var doors = Doors(options: options, tls: tls)
         var pidFile: PidFile?
         do {
-            for path in paths { sockets.append(try ListeningSocket(path)) }
+            try doors.open(inherited: try InheritedSockets.take(environment))
             pidFile = try options.pidfile.map { path in try PidFile(path) }
             try await engine.start()
-            try await serve(engine, sockets, readiness, logger)
+            try await serve(
+                engine, doors, readiness, Reload(words: words, options: options, level: level, tls: tls, logger: logger), logger)
         } catch {
-            cleanUp(sockets, pidFile, logger)
+            cleanUp(doors, pidFile, logger)
             throw error
         }
         await engine.shutdown()
-        cleanUp(sockets, pidFile, logger)
+        cleanUp(doors, pidFile, logger)
         logger.info("stopped")
     }
 
     private func serve(
-        _ engine: ContainerEngine, _ sockets: [ListeningSocket], _ readiness: Readiness, _ logger: Logger
+        _ engine: ContainerEngine, _ doors: Doors, _ readiness: Readiness, _ reload: Reload, _ logger: Logger
     ) async throws {
-        let listener = APIListener(engine: engine, logger: logger)
+        let listener = APIListener(logger: logger)
+        let places = try doors.places(of: engine)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await listener.run(sockets: sockets.map(\.descriptor)) }
-            logger.info("serving", metadata: ["sockets": "\(sockets.map(\.path.string))", "pid": "\(processID())"])
-            try readiness.tell("READY=1")
+            group.addTask {
+                try await listener.run(places) {
+                    logger.info("serving", metadata: ["sockets": "\(doors.names)", "pid": "\(processID())"])
+                    try readiness.tell("READY=1")
+                }
+            }
             group.addTask {
                 for await signal in stopSignals {
+                    if signal == StopSignals.hangUp {
+                        reload.run()
+                        continue
+                    }
                     logger.info("stopping", metadata: ["signal": "\(signal)"])
                     if signal == StopSignals.powerFailure { await stopContainers(of: engine) }
                     break
@@ -74,8 +87,8 @@ struct Daemon: Sendable {
         }
     }
 
-    private func cleanUp(_ sockets: [ListeningSocket], _ pidFile: PidFile?, _ logger: Logger) {
-        for remove in sockets.map({ socket in socket.remove }) + (pidFile.map { file in [file.remove] } ?? []) {
+    private func cleanUp(_ doors: Doors, _ pidFile: PidFile?, _ logger: Logger) {
+        for remove in doors.removals + (pidFile.map { file in [file.remove] } ?? []) {
             do throws(SyscallError) { try remove() } catch { logger.warning("not cleaned up", metadata: ["error": "\(error)"]) }
         }
     }

@@ -2,10 +2,27 @@ internal import CoreTypes
 internal import EngineAPI
 internal import LinuxSyscalls
 internal import Logging
+internal import Synchronization
 
 /// Log lines on standard error: `2026-11-21T10:00:00.123456789Z info message key=value`, or one JSON object each.
 struct DaemonLog: LogHandler {
-    var logLevel: Logger.Level
+    /// The least that is written, of every line of the daemon. It can change.
+    final class Level: Sendable {
+        private let value: Mutex<Logger.Level>
+
+        init(_ level: Logger.Level) { value = Mutex(level) }
+
+        var current: Logger.Level {
+            get { value.withLock(\.self) }
+            set { value.withLock { $0 = newValue } }
+        }
+    }
+
+    let level: Level
+    var logLevel: Logger.Level {
+        get { level.current }
+        set { level.current = newValue }
+    }
     var metadata: Logger.Metadata = [:]
     let format: DaemonOptions.LogFormat
 

@@ -1,6 +1,7 @@
 internal import Engine
 internal import Logging
 internal import SystemPackage
+internal import TLSTransport
 
 /// What the command line asks for.
 struct DaemonOptions: Equatable, Sendable {
@@ -21,8 +22,17 @@ struct DaemonOptions: Equatable, Sendable {
     }
 
     var action = Action.serve
-    /// Paths of sockets; empty is one in `execRoot`.
-    var sockets: [FilePath] = []
+    /// Values of `--host`; empty is a socket in `execRoot`.
+    var hosts: [String] = []
+    var tls = TLSSettings()
+    /// Where `/metrics` alone is served, without TLS; nil is nowhere.
+    var metricsAddress: String?
+    /// Where a link to the first unix socket is made; nil is nowhere.
+    var dockerSocket: FilePath?
+    /// The file that says what the command line does not; nil is the usual place, empty none.
+    var configurationFile: String?
+    /// Whether to end after all was read.
+    var onlyValidates = false
     var dataRoot: FilePath = "/var/lib/apus"
     var execRoot: FilePath = "/run/apus"
     var pidfile: FilePath?
@@ -62,36 +72,66 @@ struct DaemonOptions: Equatable, Sendable {
 
     init() {}
 
-    /// Reads `--flag value` and `--flag=value`.
-    /// - Throws: `UsageError` naming the word.
+    /// Reads `--flag value` and `--flag=value`, then the file that the words name, or the one in the usual place.
+    /// - Throws: `UsageError` naming the word, or the file and the setting.
     init(arguments: [String]) throws(UsageError) {
+        var given: Set<String> = []
+        try read(arguments, given: &given)
+        let file = action == .serve ? try ConfigurationFile(configurationFile) : nil
+        try file?.apply(to: &self, besides: given)
+        do throws(UsageError) { try check() } catch {
+            throw file.map { UsageError("\($0.path): \(error.description)") } ?? error
+        }
+    }
+
+    private mutating func read(_ arguments: [String], given: inout Set<String>) throws(UsageError) {
         var words = arguments[...]
         while let word = words.popFirst() {
             guard word.hasPrefix("-"), word.count > 1 else { throw UsageError("unexpected argument '\(word)'") }
             let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            switch parts[0] {
-            case "--help", "-h": action = .printHelp
-            case "--version", "-v": action = .printVersion
-            case "--debug", "-D": logLevel = .debug
+            let flag = Self.longNames[parts[0]] ?? parts[0]
+            given.insert(flag)
+            switch flag {
+            case "--help": action = .printHelp
+            case "--version": action = .printVersion
+            case "--validate": onlyValidates = true
             #if FAILPOINTS
                 case "--list-failpoints": action = .listFailpoints
             #endif
+            case "--docker-socket" where parts.count == 1: dockerSocket = DockerSocket.usualPath
+            case _ where Self.switches.contains(flag): try set(flag, to: parts.count == 2 ? parts[1] : "true")
             default:
-                guard let value = parts.count == 2 ? parts[1] : words.popFirst() else {
-                    throw UsageError("\(parts[0]) needs a value")
-                }
-                try set(parts[0], to: value)
+                guard let value = parts.count == 2 ? parts[1] : words.popFirst() else { throw UsageError("\(flag) needs a value") }
+                try set(flag, to: value)
             }
         }
     }
 
-    private mutating func set(_ flag: String, to value: String) throws(UsageError) {
+    private static let longNames = [
+        "-h": "--help", "-v": "--version", "-D": "--debug", "-H": "--host", "-p": "--pidfile", "-l": "--log-level", "-b": "--bridge",
+        "--add-runtime": "--runtime", "--config-file": "--config",
+    ]
+    /// Flags that are there or not.
+    private static let switches: Set = ["--debug", "--tls", "--tlsverify", "--insecure-tcp"]
+
+    /// What the settings say together.
+    private func check() throws(UsageError) { try tls.check(try hostAddresses()) }
+
+    /// Where to serve.
+    func hostAddresses() throws(UsageError) -> [HostAddress] {
+        var addresses: [HostAddress] = []
+        for host in hosts { addresses.append(try HostAddress(host, isSecure: tls.isOn)) }
+        return addresses
+    }
+
+    /// Sets one value as its flag does.
+    mutating func set(_ flag: String, to value: String) throws(UsageError) {
+        if try setService(flag, to: value) { return }
         switch flag {
-        case "--host", "-H": sockets.append(try Self.socket(value))
         case "--data-root": dataRoot = try Self.directory(flag, value)
         case "--exec-root": execRoot = try Self.directory(flag, value)
-        case "--pidfile", "-p": pidfile = FilePath(value)
-        case "--log-level", "-l":
+        case "--pidfile": pidfile = FilePath(value)
+        case "--log-level":
             guard let level = Logger.Level(rawValue: value == "warn" ? "warning" : value) else {
                 throw UsageError("--log-level takes trace, debug, info, notice, warning, error or critical, not '\(value)'")
             }
@@ -101,13 +141,13 @@ struct DaemonOptions: Equatable, Sendable {
             logFormat = format
         case "--log-driver": logDriver = value
         case "--log-opt": try addLogOption(value)
-        case "--bridge", "-b":
+        case "--bridge":
             guard value == "none" else { throw UsageError("--bridge takes none: a bridge of one's own is not implemented yet") }
             hasDefaultBridge = false
         case "--firewall":
             guard ["owned", "shared"].contains(value) else { throw UsageError("--firewall takes owned or shared, not '\(value)'") }
             ownsFirewall = value == "owned"
-        case "--runtime", "--add-runtime": try addRuntime(value)
+        case "--runtime": try addRuntime(value)
         case "--default-runtime": defaultRuntime = value
         case "--insecure-registry": insecureRegistries.append(value)
         case "--layer-limit": try addLayerLimit(value)
@@ -128,8 +168,42 @@ struct DaemonOptions: Equatable, Sendable {
         #if FAILPOINTS
             case "--failpoint": failpoint = value
         #endif
-        case "--config": throw UsageError("--config is not implemented yet: every setting is a flag")
         default: throw UsageError("unknown flag: \(flag)")
+        }
+    }
+
+    /// Sets what concerns whom the daemon serves, and how. - Returns: whether the flag is one of those.
+    private mutating func setService(_ flag: String, to value: String) throws(UsageError) -> Bool {
+        switch flag {
+        case "--host":
+            _ = try HostAddress(value, isSecure: false)
+            hosts.append(value)
+        case "--config": configurationFile = value
+        case "--debug": if try Self.isTrue(flag, value) { logLevel = .debug }
+        case "--tls": tls.isOn = try Self.isTrue(flag, value)
+        case "--tlsverify":
+            tls.verifies = try Self.isTrue(flag, value)
+            tls.isOn = tls.isOn || tls.verifies
+        case "--tlscacert": tls.files.authorities = try Self.directory(flag, value).string
+        case "--tlscert": tls.files.certificate = try Self.directory(flag, value).string
+        case "--tlskey": tls.files.key = try Self.directory(flag, value).string
+        case "--insecure-tcp": tls.servesAnyone = try Self.isTrue(flag, value)
+        case "--docker-socket": dockerSocket = try Self.directory(flag, value)
+        case "--metrics-addr":
+            guard case .internet? = try? HostAddress("tcp://\(value)", isSecure: false) else {
+                throw UsageError("--metrics-addr takes HOST:PORT, not '\(value)'")
+            }
+            metricsAddress = value
+        default: return false
+        }
+        return true
+    }
+
+    private static func isTrue(_ flag: String, _ value: String) throws(UsageError) -> Bool {
+        switch value {
+        case "true", "1": return true
+        case "false", "0": return false
+        default: throw UsageError("\(flag) takes true or false, not '\(value)'")
         }
     }
 
@@ -163,71 +237,11 @@ struct DaemonOptions: Equatable, Sendable {
         }
     }
 
-    private static func directory(_ flag: String, _ value: String) throws(UsageError) -> FilePath {
+    static func directory(_ flag: String, _ value: String) throws(UsageError) -> FilePath {
         let path = FilePath(value)
         guard path.isAbsolute else { throw UsageError("\(flag) takes an absolute path, not '\(value)'") }
         return path.lexicallyNormalized()
     }
-
-    private static func socket(_ url: String) throws(UsageError) -> FilePath {
-        let parts = url.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0].hasSuffix(":"), parts[1].isEmpty else {
-            throw UsageError("--host takes a URL such as unix:///run/apus/apus.sock, not '\(url)'")
-        }
-        let scheme = parts[0].dropLast()
-        guard scheme == "unix" else {
-            throw UsageError("--host \(scheme):// is not implemented yet: only unix:// is")
-        }
-        let path = FilePath(String(parts[2]))
-        guard path.isAbsolute, path.string.utf8.count <= ListeningSocket.maximumPathByteCount else {
-            throw UsageError(
-                "--host unix:// takes an absolute path of at most \(ListeningSocket.maximumPathByteCount) bytes, not '\(path)'")
-        }
-        return path
-    }
-
-    static let help = """
-        Usage: apusd [OPTIONS]
-
-        The daemon of Apus: images and containers behind the Docker Engine API.
-
-        Options:
-          -H, --host URL                Socket to serve, unix://PATH; may be repeated
-                                        (default unix://EXEC-ROOT/apus.sock)
-              --data-root DIR           Durable state (default /var/lib/apus)
-              --exec-root DIR           State of this boot (default /run/apus)
-          -p, --pidfile FILE            Where to write the process id
-          -l, --log-level LEVEL         trace, debug, info, notice, warning, error or critical (default info)
-              --log-format FORMAT       text or json (default text)
-              --log-driver NAME         Where the output goes of containers that name no driver (default json-file)
-              --log-opt NAME=VALUE      An option of that driver, as of docker run; may be repeated
-          -b, --bridge none             Without the default network: containers that name none get no network
-              --firewall owned|shared   Whether others may change the daemon's tables of nftables while it lives: owned is not,
-                                        from Linux 6.9 on (default owned)
-          -D, --debug                   As --log-level debug
-              --runtime NAME=PATH       A further low-level runtime; may be repeated
-              --default-runtime NAME    The runtime of containers that name none (default apus)
-              --insecure-registry HOST  host:port or CIDR of a registry without TLS; may be repeated
-              --layer-limit NAME=NUMBER What a layer of an image may cost: size in bytes unpacked (default 137438953472), ratio
-                                        to its packed size (200), entries (4000000), depth of paths (512); may be repeated
-              --registry-certs DIR      Where HOST[:PORT]/*.crt are authorities of a registry, *.cert with *.key client
-                                        certificates, and hosts.toml its mirrors; may be repeated (default certs.d of /etc/apus,
-                                        /etc/docker, /etc/containerd and /etc/containers)
-              --registries-conf FILE    Mirrors, other places and blocked registries, as podman has them; empty for none
-                                        (default /etc/containers/registries.conf)
-              --signature-policy FILE   Which images are accepted, in the form of containers-policy.json; empty for all
-                                        (default /etc/apus/policy.json where it is there)
-              --registry-idle-timeout N Seconds that a registry may send less than 1 KiB (default 60)
-              --cdi-spec-dir DIR        Where documents of CDI devices lie; may be repeated (default /etc/cdi and /var/run/cdi)
-              --http-proxy URL          Proxy for registries without TLS (default $HTTP_PROXY)
-              --https-proxy URL         Proxy for registries with TLS (default $HTTPS_PROXY)
-              --no-proxy LIST           Hosts reached without a proxy, separated by commas (default $NO_PROXY)
-              --resolv-conf FILE        Where the host's name servers stand (default /etc/resolv.conf)
-              --shim PATH               The apus-shim executable (default: beside apusd, then on PATH)
-          -v, --version                 Print the version
-          -h, --help                    Print this help
-
-        """
 }
 
 /// A command line that cannot be served.

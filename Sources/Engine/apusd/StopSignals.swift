@@ -1,11 +1,11 @@
 internal import LinuxSyscalls
 
-/// SIGTERM, SIGINT and SIGPWR. The main thread waits for them, the daemon is told. SIGHUP is taken too and ends nothing: the
-/// terminal that the daemon was started from may go away.
+/// SIGTERM, SIGINT and SIGPWR. The main thread waits for them, the daemon is told. SIGHUP, which it is told, too, ends nothing: settings
+/// are read again, and that the terminal goes away from which the daemon was started does no harm.
 ///
 /// An asynchronous `main` would end in libdispatch, which unblocks every signal in the main thread.
 struct StopSignals: ~Copyable {
-    private static let hangUp: Int32 = 1
+    static let hangUp: Int32 = 1
     private static let interrupt: Int32 = 2
     private static let terminate: Int32 = 15
     /// SIGPWR, which init systems send where the machine is to go down: containers are stopped before the daemon ends.
@@ -28,7 +28,7 @@ struct StopSignals: ~Copyable {
     func forward() throws(SyscallError) {
         while true {
             _ = try waitUntilReadable([descriptor.number])
-            if let signal = try nextSignal(of: descriptor), signal != Self.hangUp { continuation.yield(signal) }
+            if let signal = try nextSignal(of: descriptor) { continuation.yield(signal) }
         }
     }
 }

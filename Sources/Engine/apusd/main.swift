@@ -15,19 +15,21 @@ private func fail(_ error: any Error) -> Never {
 }
 
 do {
-    let options = try DaemonOptions(arguments: Array(CommandLine.arguments.dropFirst()))
+    let words = Array(CommandLine.arguments.dropFirst())
+    let options = try DaemonOptions(arguments: words)
     switch options.action {
     case .printHelp: write(DaemonOptions.help, to: 1)
     case .printVersion: write("Apus version \(Product.version)\n", to: 1)
     #if FAILPOINTS
         case .listFailpoints: write(Failpoints.names.map { "\($0)\n" }.joined(), to: 1)
     #endif
+    case .serve where options.onlyValidates: write("configuration OK\n", to: 1)
     case .serve:
         #if FAILPOINTS
             if let name = options.failpoint, !Failpoints.arm(name) { throw UsageError("no failpoint is called '\(name)'") }
         #endif
         let signals = try StopSignals()
-        let daemon = Daemon(options: options, environment: processEnvironment(), stopSignals: signals.arrivals)
+        let daemon = Daemon(options: options, words: words, environment: processEnvironment(), stopSignals: signals.arrivals)
         // Owned by the process, which ends with it.
         Task.detached {
             do { try await daemon.run() } catch { fail(error) }

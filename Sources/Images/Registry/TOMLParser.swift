@@ -1,7 +1,7 @@
 /// Reads the part of TOML that files of registries are written in: tables, arrays of tables, dotted and quoted names, strings of one
 /// line, integers, booleans, arrays and inline tables. Strings of several lines, floating point and dates are refused by name.
 /// - Source: TOML v1.0.0.
-struct TOMLParser {
+package struct TOMLParser {
     /// Bytes of a document.
     static let limitBytes = 1 << 20
     /// Arrays and tables within one another.
@@ -14,7 +14,8 @@ struct TOMLParser {
     private var line = 1
     private var count = 0
 
-    static func parse(_ bytes: [UInt8]) throws(SettingsProblem) -> TOMLTable {
+    /// Reads a whole document.
+    package static func parse(_ bytes: [UInt8]) throws(SettingsProblem) -> TOMLTable {
         if bytes.count > limitBytes { throw SettingsProblem(line: 1, "\(bytes.count) bytes, at most \(limitBytes) are read") }
         var parser = TOMLParser(bytes)
         return try parser.document()

@@ -1,6 +1,6 @@
 /// One value of a TOML document, with the line that it begins on.
-struct TOMLValue {
-    enum Content {
+package struct TOMLValue {
+    package enum Content {
         case text(String)
         case integer(Int64)
         case boolean(Bool)
@@ -8,11 +8,12 @@ struct TOMLValue {
         case table(TOMLTable)
     }
 
-    var content: Content
-    let line: Int
+    package var content: Content
+    /// Where it begins.
+    package let line: Int
 
     /// What it is, for a message.
-    var kind: String {
+    package var kind: String {
         switch content {
         case .text: "a string"
         case .integer: "an integer"
@@ -24,13 +25,15 @@ struct TOMLValue {
 }
 
 /// A table: its names in the order of the document.
-final class TOMLTable {
-    private(set) var names: [String] = []
+package final class TOMLTable {
+    /// In the order of the document.
+    package private(set) var names: [String] = []
     private var values: [String: TOMLValue] = [:]
     /// Whether a header or an inline table said all there is of it.
     var isComplete = false
 
-    subscript(name: String) -> TOMLValue? { values[name] }
+    /// The value of a name.
+    package subscript(name: String) -> TOMLValue? { values[name] }
 
     func set(_ name: String, to value: TOMLValue) {
         if values.updateValue(value, forKey: name) == nil { names.append(name) }
@@ -38,16 +41,16 @@ final class TOMLTable {
 }
 
 /// What is wrong in a file of settings: one line that names the place.
-struct SettingsProblem: Error, Equatable, CustomStringConvertible {
-    let line: Int
-    let words: String
+package struct SettingsProblem: Error, Equatable, CustomStringConvertible {
+    package let line: Int
+    package let words: String
 
     init(line: Int, _ words: String) {
         self.line = line
         self.words = words
     }
 
-    var description: String { "line \(line): \(words)" }
+    package var description: String { "line \(line): \(words)" }
 }
 
 // MARK: - What settings ask for
@@ -57,7 +60,8 @@ extension TOMLValue {
         SettingsProblem(line: line, "'\(name)' must be \(wanted), not \(kind)")
     }
 
-    func text(_ name: String) throws(SettingsProblem) -> String {
+    /// The value as a string; `name` is what messages call it.
+    package func text(_ name: String) throws(SettingsProblem) -> String {
         guard case .text(let text) = content else { throw wrong(name, "a string") }
         return text
     }

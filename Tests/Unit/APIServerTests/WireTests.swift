@@ -14,8 +14,9 @@ private struct Wire: Sendable {
     /// Serves `routes`. The task ends with the connection.
     init(_ routes: [Route]) async throws {
         let channel = channel
-        let listener = APIListener(routes: routes, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        let connection = try await channel.testingEventLoop.executeInContext { try listener.configure(channel) }
+        let listener = APIListener(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let service = Service(ListeningPlace(.descriptor(-1), routes: routes))
+        let connection = try await channel.testingEventLoop.executeInContext { try listener.configure(channel, for: service) }
         try await channel.connect(to: SocketAddress(unixDomainSocketPath: "/nowhere"))
         serving = Task { await connection.run() }
     }

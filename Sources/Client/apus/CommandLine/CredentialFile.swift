@@ -32,6 +32,21 @@ struct CredentialFile {
         return nil
     }
 
+    /// The name of the context in use; nil for none.
+    var currentContext: String? {
+        get throws {
+            if case .text(let name)? = try read()[key: "currentContext"], !name.isEmpty { return name }
+            return nil
+        }
+    }
+
+    /// Says which context is in use; nil for none.
+    func use(context name: String?) throws {
+        guard case .map(let members) = try read() else { return }
+        let others = members.filter { $0.key != "currentContext" }
+        try write(TemplateValue.map(others + (name.map { [.init("currentContext", .text($0))] } ?? [])).indentedJSON + "\n")
+    }
+
     /// Keeps credentials, or forgets those that are kept.
     /// - Returns: whether they stand in the file itself.
     @discardableResult

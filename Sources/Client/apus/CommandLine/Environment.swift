@@ -8,22 +8,27 @@ package struct Environment: Sendable {
     let signals: SignalTap
     /// The folder of `config.json`: `DOCKER_CONFIG`, `--config`, or `~/.docker`.
     let configurationFolder: String
+    /// The context that the command is for.
+    let contextName: String
     let variables: [String: String]
 
-    /// - Parameter arguments: the global flags.
-    /// - Throws: `EngineClientError` for a daemon address that is none, `Complaint` for a level that is none.
-    init(_ arguments: Arguments, variables: [String: String], signals: SignalTap) throws {
+    /// - Parameters:
+    ///   - arguments: the global flags.
+    ///   - needsDaemon: whether an address that is none is an error.
+    /// - Throws: `EngineClientError` for a daemon address that is none, `Complaint` for a level or context that is none.
+    init(_ arguments: Arguments, variables: [String: String], signals: SignalTap, needsDaemon: Bool = true) throws {
         self.variables = variables
         self.signals = signals
-        let address = arguments.string("host") ?? variables["APUS_HOST"] ?? variables["DOCKER_HOST"] ?? ""
-        let endpoint = address.isEmpty ? EngineEndpoint.local : try EngineEndpoint(url: address)
-        let version = variables["DOCKER_API_VERSION"].map { $0.hasPrefix("v") ? String($0.dropFirst()) : $0 }
-        client = Client(endpoint: endpoint, version: version == "" ? nil : version)
         let home = variables["HOME"] ?? "/root"
+        configurationFolder = arguments.string("config") ?? variables["DOCKER_CONFIG"] ?? home + "/.docker"
+        let choice = EndpointChoice(arguments: arguments, variables: variables, folder: configurationFolder)
+        contextName = try choice.contextName()
+        let endpoint = needsDaemon ? try choice.endpoint() : (try? choice.endpoint()) ?? .local
+        let version = variables["DOCKER_API_VERSION"].map { $0.hasPrefix("v") ? String($0.dropFirst()) : $0 }
+        client = Client(endpoint: endpoint, version: version == "" ? nil : version) { try startConnected($0.command) }
         if let level = arguments.string("log-level"), !["debug", "info", "warn", "error", "fatal"].contains(level) {
             throw Complaint("Unable to parse logging level: \(level)")
         }
-        configurationFolder = arguments.string("config") ?? variables["DOCKER_CONFIG"] ?? home + "/.docker"
     }
 
     /// The credentials that `config.json` holds for a registry, if any. A file that cannot be read is warned of, as docker does.
@@ -70,8 +75,17 @@ private struct ConfigurationFile: Decodable {
 /// The flags that stand before the verb.
 let globalFlags = [
     Flag("config", nil, .string, "Location of client config files", defaultText: "~/.docker"),
+    Flag(
+        "context", "c", .string,
+        "Name of the context to use to connect to the daemon (overrides DOCKER_HOST env var and default context set with \"apus context use\")"
+    ),
     Flag("debug", "D", .bool(default: false), "Enable debug mode"),
     Flag("host", "H", .string, "Daemon socket to connect to", placeholder: "list"),
     Flag("log-level", "l", .string, "Set the logging level (debug, info, warn, error, fatal)", defaultText: "info"),
+    Flag("tls", nil, .bool(default: false), "Use TLS; implied by --tlsverify"),
+    Flag("tlscacert", nil, .string, "Trust certs signed only by this CA", defaultText: "~/.docker/ca.pem"),
+    Flag("tlscert", nil, .string, "Path to TLS certificate file", defaultText: "~/.docker/cert.pem"),
+    Flag("tlskey", nil, .string, "Path to TLS key file", defaultText: "~/.docker/key.pem"),
+    Flag("tlsverify", nil, .bool(default: false), "Use TLS and verify the remote"),
     Flag("version", "v", .bool(default: false), "Print version information and quit"),
 ]

@@ -36,7 +36,7 @@ private func runVerb(_ globals: Arguments, variables: [String: String], signals:
             StandardStream.output.write(helpPage(of: verb, as: name))
             return 0
         }
-        let environment = try Environment(globals, variables: variables, signals: signals)
+        let environment = try Environment(globals, variables: variables, signals: signals, needsDaemon: !name.hasPrefix("context "))
         return try await verb.run(Invocation(name: name, arguments: arguments, environment: environment))
     } catch let error as UsageError {
         return complain(error, usage: "apus \(name) \(verb.synopsis)", name: name)

@@ -66,3 +66,39 @@ private struct HelperPipe {
         return whole
     }
 }
+
+/// Runs a program that is looked for on PATH, without a shell, with one socket for its input and output; its errors go where ours go. It
+/// ends when the socket is closed, or we end.
+/// - Returns: the socket's other end.
+/// - Throws: `Complaint` where it cannot be run.
+func startConnected(_ command: [String]) throws(Complaint) -> Int32 {
+    var ends: [Int32] = [-1, -1]
+    guard unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else {
+        throw Complaint("cannot make a socket: \(unsafe String(cString: strerror(errno)))")
+    }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    var actions = unsafe posix_spawn_file_actions_t()
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe _ = posix_spawn_file_actions_destroy(&actions) }
+    unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 0)
+    unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+    // Signals that this program takes itself are blocked in it, and a terminal's interrupt is the command's affair, not ssh's.
+    var attributes = posix_spawnattr_t()
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe _ = posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe posix_spawnattr_setsigmask(&attributes, &none)
+    unsafe posix_spawnattr_setpgroup(&attributes, 0)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
+    var process: pid_t = 0
+    let words = unsafe command.map { unsafe strdup($0) } + [nil]
+    defer { unsafe words.forEach { unsafe free($0) } }
+    let refusal = unsafe posix_spawnp(&process, command[0], &actions, &attributes, words, environ)
+    close(ends[1])
+    guard refusal == 0 else {
+        close(ends[0])
+        throw Complaint("cannot run \(command[0]): \(unsafe String(cString: strerror(refusal)))")
+    }
+    return ends[0]
+}

@@ -1,0 +1,51 @@
+internal import EngineClient
+internal import FoundationEssentials
+
+/// Which daemon a command is for, in docker's order: `--context`, `--host`, the variables, then the context in use.
+struct EndpointChoice {
+    let arguments: Arguments
+    let variables: [String: String]
+    /// Of `config.json`.
+    let folder: String
+
+    /// The name of the context; `default` is what flags and variables say.
+    func contextName() throws -> String {
+        let host = arguments.string("host") ?? ""
+        if let name = arguments.string("context"), !name.isEmpty {
+            if !host.isEmpty { throw Complaint("conflicting options: cannot specify both --host and --context") }
+            return name
+        }
+        if !host.isEmpty || !hostVariable.isEmpty { return ContextStore.defaultName }
+        if let name = variables["DOCKER_CONTEXT"], !name.isEmpty { return name }
+        return try CredentialFile(folder: folder).currentContext ?? ContextStore.defaultName
+    }
+
+    var hostVariable: String { variables["APUS_HOST"].flatMap { $0.isEmpty ? nil : $0 } ?? variables["DOCKER_HOST"] ?? "" }
+
+    func endpoint() throws -> EngineEndpoint {
+        let name = try contextName()
+        guard name == ContextStore.defaultName else {
+            let store = ContextStore(folder: folder)
+            let context = try store.context(name)
+            return context.host.isEmpty ? .local : try EngineEndpoint(url: context.host, security: store.security(of: context))
+        }
+        let address = arguments.string("host").flatMap { $0.isEmpty ? nil : $0 } ?? hostVariable
+        return address.isEmpty ? .local : try EngineEndpoint(url: address, security: security())
+    }
+
+    /// What `--tls`, `--tlsverify` and their files say; nil without them.
+    private func security() -> EngineSecurity? {
+        let verifies = arguments.bool("tlsverify", default: variables["DOCKER_TLS_VERIFY"].map { !$0.isEmpty } ?? false)
+        guard verifies || arguments.bool("tls") else { return nil }
+        let variable = variables["DOCKER_CERT_PATH"] ?? ""
+        let usual = variable.isEmpty ? folder : variable
+        func file(_ flag: String, _ name: String) -> String? {
+            if let path = arguments.string(flag) { return path.isEmpty ? nil : path }
+            let path = "\(usual)/\(name)"
+            return FileManager.default.fileExists(atPath: path) ? path : nil
+        }
+        return EngineSecurity(
+            authorities: file("tlscacert", "ca.pem"), certificate: file("tlscert", "cert.pem"), key: file("tlskey", "key.pem"),
+            verifies: verifies)
+    }
+}

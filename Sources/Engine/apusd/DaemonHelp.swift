@@ -1,0 +1,56 @@
+extension DaemonOptions {
+    /// The page of `--help`.
+    static let help = """
+        Usage: apusd [OPTIONS]
+
+        The daemon of Apus: images and containers behind the Docker Engine API.
+
+        Options:
+          -H, --host URL                Where to serve: unix://PATH, tcp://HOST:PORT, or fd:// for sockets of the service
+                                        manager; may be repeated (default unix://EXEC-ROOT/apus.sock)
+              --tlsverify               Serve tcp:// to clients whose certificate --tlscacert vouches for, and to nobody else
+              --tlscacert FILE          Authorities of clients' certificates
+              --tlscert FILE            The daemon's certificate
+              --tlskey FILE             Its key
+              --tls                     Serve tcp:// by TLS, whoever the client is; needs --insecure-tcp
+              --insecure-tcp            Serve tcp:// without --tlsverify: whoever reaches it is root here
+              --docker-socket[=PATH]    Also answer where docker's clients look (/var/run/docker.sock)
+              --metrics-addr HOST:PORT  Serve /metrics for Prometheus there, to anyone
+              --config FILE             Settings, as TOML, or as JSON where the name ends so, by the names of these flags; empty for
+                                        none (default /etc/apus/config.toml or daemon.json, where they are). SIGHUP reads it again
+              --validate                Only read the settings and say whether they are right
+              --data-root DIR           Durable state (default /var/lib/apus)
+              --exec-root DIR           State of this boot (default /run/apus)
+          -p, --pidfile FILE            Where to write the process id
+          -l, --log-level LEVEL         trace, debug, info, notice, warning, error or critical (default info)
+              --log-format FORMAT       text or json (default text)
+              --log-driver NAME         Where the output goes of containers that name no driver (default json-file)
+              --log-opt NAME=VALUE      An option of that driver, as of docker run; may be repeated
+          -b, --bridge none             Without the default network: containers that name none get no network
+              --firewall owned|shared   Whether others may change the daemon's tables of nftables while it lives: owned is not,
+                                        from Linux 6.9 on (default owned)
+          -D, --debug                   As --log-level debug
+              --runtime NAME=PATH       A further low-level runtime; may be repeated
+              --default-runtime NAME    The runtime of containers that name none (default apus)
+              --insecure-registry HOST  host:port or CIDR of a registry without TLS; may be repeated
+              --layer-limit NAME=NUMBER What a layer of an image may cost: size in bytes unpacked (default 137438953472), ratio
+                                        to its packed size (200), entries (4000000), depth of paths (512); may be repeated
+              --registry-certs DIR      Where HOST[:PORT]/*.crt are authorities of a registry, *.cert with *.key client
+                                        certificates, and hosts.toml its mirrors; may be repeated (default certs.d of /etc/apus,
+                                        /etc/docker, /etc/containerd and /etc/containers)
+              --registries-conf FILE    Mirrors, other places and blocked registries, as podman has them; empty for none
+                                        (default /etc/containers/registries.conf)
+              --signature-policy FILE   Which images are accepted, in the form of containers-policy.json; empty for all
+                                        (default /etc/apus/policy.json where it is there)
+              --registry-idle-timeout N Seconds that a registry may send less than 1 KiB (default 60)
+              --cdi-spec-dir DIR        Where documents of CDI devices lie; may be repeated (default /etc/cdi and /var/run/cdi)
+              --http-proxy URL          Proxy for registries without TLS (default $HTTP_PROXY)
+              --https-proxy URL         Proxy for registries with TLS (default $HTTPS_PROXY)
+              --no-proxy LIST           Hosts reached without a proxy, separated by commas (default $NO_PROXY)
+              --resolv-conf FILE        Where the host's name servers stand (default /etc/resolv.conf)
+              --shim PATH               The apus-shim executable (default: beside apusd, then on PATH)
+          -v, --version                 Print the version
+          -h, --help                    Print this help
+
+        """
+}
