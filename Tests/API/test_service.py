@@ -134,6 +134,15 @@ def test_the_daemon_runs_as_its_file_says_and_reads_it_again_on_sighup(folder, s
     reload("log-level = 'warn'\n", "some wait for the daemon's next start")
 
 
+def test_the_log_is_json_where_it_is_asked_for(started):
+    daemon = started("--log-format", "json", "--log-level", "debug")
+    api(daemon, "GET", "/_ping?x=%0Aforged")
+    wait_until(lambda: "_ping" in daemon.log(), "the request is told")
+    lines = [json.loads(line) for line in daemon.log().splitlines()]
+    assert all(line["time"].endswith("Z") and line["level"] and line["msg"] for line in lines)
+    assert next(line for line in lines if line["msg"] == "served")["http.status"] == "200"
+
+
 @pytest.mark.parametrize("flag", [["--host", "fd://"], []])
 def test_sockets_of_the_service_manager_are_served(folder, flag):
     """As systemd hands them over: bound and listening from descriptor 3 on, before the daemon is there."""

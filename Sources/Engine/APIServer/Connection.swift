@@ -38,6 +38,7 @@ package struct Connection: Sendable {
     /// Serves until the client leaves or the task is cancelled, and closes the connection.
     package func run() async {
         await withTaskCancellationHandler {
+            await logPeer()
             do {
                 while let request = try await nextRequest() {
                     guard try await serve(request) else { break }
@@ -50,6 +51,18 @@ package struct Connection: Sendable {
         } onCancel: {
             channel.close(promise: nil)
         }
+    }
+
+    /// Tells who has connected, where that is told.
+    private func logPeer() async {
+        guard logger.logLevel <= .debug else { return }
+        var metadata: Logger.Metadata = [:]
+        if let peer = await PeerCredentials(of: channel) {
+            metadata = ["peer.pid": "\(peer.process)", "peer.uid": "\(peer.user)", "peer.gid": "\(peer.group)"]
+        } else if let address = channel.remoteAddress {
+            metadata = ["peer.address": "\(address)"]
+        }
+        logger.debug("connected", metadata: metadata)
     }
 
     func next() async throws -> InboundPart? {
@@ -176,6 +189,24 @@ package struct Connection: Sendable {
     func send(_ parts: [OutboundPart]) async throws {
         for part in parts.dropLast() { channel.write(part, promise: nil) }
         if let last = parts.last { try await channel.writeAndFlush(last).get() }
+    }
+}
+
+/// Who was at the other end of a unix socket when it was connected.
+/// - Source: unix(7), SO_PEERCRED: struct ucred.
+private struct PeerCredentials: Sendable {
+    private static let option = NIOBSDSocket.Option(rawValue: 17)
+
+    let process: Int32
+    let user: UInt32
+    let group: UInt32
+
+    /// nil for any other socket.
+    init?(of channel: any Channel) async {
+        guard case .unixDomainSocket? = channel.localAddress, let socket = channel as? any SocketOptionProvider else { return nil }
+        do {
+            self = try await socket.unsafeGetSocketOption(level: .socket, name: Self.option).get()
+        } catch { return nil }
     }
 }
 

@@ -66,13 +66,21 @@ func readLog(_ bytes: [UInt8]) {
 func readDockerBodies(_ bytes: [UInt8]) {
     guard let choice = bytes.first else { return }
     let body = Array(bytes.dropFirst())
-    switch choice % 6 {
+    switch choice % 12 {
     case 0: _ = try? EngineJSON.decode(ContainerCreateRequest.self, from: body)
     case 1: _ = try? EngineJSON.decode(ExecCreateRequest.self, from: body)
     case 2: _ = try? EngineJSON.decode(ExecStartRequest.self, from: body)
     case 3: _ = try? AuthConfig(header: String(decoding: body, as: UTF8.self))
     case 4: _ = try? Filters(query: String(decoding: body, as: UTF8.self))
-    default: _ = try? EngineJSON.decode(HostConfig.self, from: body)
+    case 5: _ = try? EngineJSON.decode(HostConfig.self, from: body)
+    case 6: _ = try? EngineJSON.decode(ContainerConfig.self, from: body)
+    case 7: _ = try? EngineJSON.decode(NetworkCreateRequest.self, from: body)
+    case 8: _ = try? EngineJSON.decode(NetworkConnectRequest.self, from: body)
+    case 9: _ = try? EngineJSON.decode(NetworkDisconnectRequest.self, from: body)
+    case 10: _ = try? EngineJSON.decode(VolumeCreateRequest.self, from: body)
+    default:
+        _ = try? EngineJSON.decode(SystemCheckRequest.self, from: body)
+        _ = try? EngineJSON.decode(AuthConfig.self, from: body)
     }
 }
 

@@ -66,7 +66,30 @@ import Testing
         #expect(try NamePattern("eb").matches("web"))
         #expect(try NamePattern("^/web$").matches("web"))
         #expect(try !NamePattern("^eb").matches("web"))
-        #expect(refusal { _ = try NamePattern("a.*b") }?.code == .notImplemented)
+        #expect(refusal { _ = try NamePattern(String(repeating: "a", count: 257)) }?.code == .invalidParameter)
+    }
+
+    @Test("D03 a name filter is a regular expression as Docker's, which no name makes slow")
+    func expressions() throws {
+        let found = [
+            ("a.*b", "xa-b"), ("^w[a-e]b$", "web"), ("web|db", "mydb"), ("^(web|db)-[0-9]+$", "db-12"), ("^/we?b", "wb"),
+            ("x{2,3}y", "axxy"), ("^.{3}$", "web"),
+            ("[^a-c]z", "dz"), ("\\d\\d", "a42"), ("\\.", "a.b"), ("^\\w+$", "a_1"), ("(?:ab)+c", "ababc"), ("a{,2}", "a{,2}"),
+            ("[]x]", "]"), ("", "any"),
+            ("a+?b", "aab"), ("[a-]", "-"), ("(web)(1|2)?$", "web2"), ("[web", "[web"),
+        ]
+        for (expression, name) in found { #expect(try NamePattern(expression).matches(name), "\(expression) \(name)") }
+        let missed = [
+            ("^a.*b$", "abc"), ("[a-c]z", "dz"), ("^db$", "mydb"), ("x{2}y", "xy"), ("\\d", "abc"), ("[web", "web"), ("(a", "a"),
+            ("a**b|*", "ab"),
+        ]
+        for (expression, name) in missed { #expect(try !NamePattern(expression).matches(name), "\(expression) \(name)") }
+        let begin = ContinuousClock.now
+        #expect(try !NamePattern("^(a+)+$").matches(String(repeating: "a", count: 250) + "b"))
+        #expect(try !NamePattern("(.*)*(.*)*(.*)*x").matches(String(repeating: "a", count: 250)))
+        #expect(ContinuousClock.now - begin < .seconds(20))
+        #expect(throws: TextExpression.Malformed.self) { try TextExpression("((a{1000}){1000}){1000}") }
+        #expect(throws: TextExpression.Malformed.self) { try TextExpression(String(repeating: "(", count: 200)) }
     }
 
     @Test("B04 a reference filter is a shell pattern over the name with or without its tag")

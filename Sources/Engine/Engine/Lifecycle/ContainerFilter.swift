@@ -95,36 +95,25 @@ struct ContainerFilter: Sendable {
     }
 }
 
-/// A name filter: a regular expression over the name, with or without its slash, found anywhere unless it is anchored.
+/// A name filter: a regular expression over the name, with or without its slash, found anywhere unless it is anchored. What is no expression
+/// is a name, as with Docker.
 struct NamePattern: Sendable {
     /// The longest expression taken.
     static let maximumByteCount = 256
-    private let isAnchoredAtStart: Bool
-    private let isAnchoredAtEnd: Bool
-    private let literal: String
+    private let text: String
+    private let expression: TextExpression?
 
-    /// - Throws: `.invalidParameter` for an expression that is more than a literal between anchors.
+    /// - Throws: `.invalidParameter` for one that is too long.
     init(_ text: String) throws(EngineError) {
-        var body = text[...]
-        isAnchoredAtStart = body.hasPrefix("^")
-        if isAnchoredAtStart { body = body.dropFirst() }
-        isAnchoredAtEnd = body.hasSuffix("$")
-        if isAnchoredAtEnd { body = body.dropLast() }
-        guard text.utf8.count <= Self.maximumByteCount, !body.contains(where: { "\\*+?()[]{}|^$".contains($0) }) else {
-            throw Refusal.notYet("a name filter with the regular expression \"\(text)\"")
+        guard text.utf8.count <= Self.maximumByteCount else {
+            throw EngineError(.invalidParameter, "a name filter has at most \(Self.maximumByteCount) bytes")
         }
-        literal = String(body)
+        self.text = text
+        expression = try? TextExpression(text)
     }
 
     func matches(_ name: String) -> Bool {
         // Clients may write the slash that names have in the API.
-        [name, "/\(name)"].contains { candidate in
-            switch (isAnchoredAtStart, isAnchoredAtEnd) {
-            case (true, true): candidate == literal
-            case (true, false): candidate.hasPrefix(literal)
-            case (false, true): candidate.hasSuffix(literal)
-            case (false, false): candidate.contains(literal)
-            }
-        }
+        [name, "/\(name)"].contains { $0 == text || expression?.matches($0) ?? false }
     }
 }
