@@ -208,7 +208,7 @@ if let fuzzArchive {
             name: "apus-fuzz",
             dependencies: [
                 "CFuzzDriver", "CoreTypes", "JSON", "OCISpec", "Cgroups", "Rootfs", "RuntimeCore", "Registry", "Archive", "LinuxSyscalls",
-                "ShimProtocol", "Protobuf", "EngineAPI", "NameService", systemPackage,
+                "ShimProtocol", "Protobuf", "EngineAPI", "NameService", "ContentStore", "Images", "Engine", systemPackage,
             ],
             path: "Tests/Fuzz/apus-fuzz", swiftSettings: strict,
             linkerSettings: [.unsafeFlags([fuzzArchive, "-lstdc++"])]),

@@ -18,6 +18,9 @@ struct FuzzTarget: Sendable {
             FuzzTarget(name: "registries", run: readRegistrySettings),
             FuzzTarget(name: "variant", run: readVariantText), FuzzTarget(name: "bus-message", run: readBusMessage),
             FuzzTarget(name: "token", run: readTokenAnswer),
+            FuzzTarget(name: "accounts", run: readAccountFiles), FuzzTarget(name: "change", run: readConfigurationChanges),
+            FuzzTarget(name: "cdi", run: readCDIDocument), FuzzTarget(name: "events", run: readEventSegment),
+            FuzzTarget(name: "docker-archive", run: readDockerArchive),
         ]
 
     /// The one that the command line names.

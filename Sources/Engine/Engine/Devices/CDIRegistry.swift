@@ -27,7 +27,10 @@ struct CDIRegistry: Sendable {
                 do throws(EngineError) {
                     let document = try Self.read(path)
                     for device in document.devices ?? [] {
-                        let name = CDIName(kind: document.kind, device: device.name)
+                        guard let name = CDIName("\(document.kind)=\(device.name)") else {
+                            problems.append("\(path): \(ContainerChecks.quoted(device.name)) is no name of a device")
+                            continue
+                        }
                         // Two documents of one folder that describe one device: neither is right.
                         if found.updateValue(Entry(document: document, edits: device.containerEdits), forKey: name) != nil {
                             ambiguous.insert(name)

@@ -23,7 +23,21 @@ struct ConfigurationChange {
         if rest.isEmpty { throw EngineError(.invalidParameter, "\(keyword) requires at least one argument") }
     }
 
+    /// Variables, labels and volumes of a configuration, and what variables may add to one instruction: one that names itself twice would
+    /// double with each instruction. Beyond it no program could be started either.
+    static let limitBytes = 1 << 20
+
     func apply(to config: inout ContainerConfig) throws(EngineError) {
+        try perform(on: &config)
+        let texts = config.env + config.labels.flatMap { [$0.key, $0.value] } + config.volumes.keys + [config.workingDir, config.user]
+        guard texts.reduce(0, { $0 + $1.utf8.count }) <= Self.limitBytes else { throw Self.tooLong(keyword) }
+    }
+
+    fileprivate static func tooLong(_ what: String) -> EngineError {
+        EngineError(.invalidParameter, "\(what): the configuration becomes longer than \(limitBytes) bytes")
+    }
+
+    private func perform(on config: inout ContainerConfig) throws(EngineError) {
         switch keyword {
         case "CMD": config.cmd = command(config)
         case "ENTRYPOINT":
@@ -157,6 +171,8 @@ struct ConfigurationChange {
 private struct WordScanner {
     private var rest: Substring
     private let environment: [String]
+    /// Bytes that variables have added.
+    private var addedBytes = 0
 
     init(_ line: String, environment: [String]) {
         rest = line[...]
@@ -181,7 +197,11 @@ private struct WordScanner {
                 if quote == nil { quote = character } else if quote == character { quote = nil } else { word.append(character) }
             case "\\" where quote != "'":
                 if let next = rest.popFirst() { word.append(next) }
-            case "$" where quote != "'": word += variable()
+            case "$" where quote != "'":
+                let value = variable()
+                addedBytes += value.utf8.count
+                if addedBytes > ConfigurationChange.limitBytes { throw ConfigurationChange.tooLong("$") }
+                word += value
             default: word.append(character)
             }
         }

@@ -1,0 +1,122 @@
+import ContentStore
+import CoreTypes
+import Glibc
+import SystemPackage
+
+@testable import Archive
+@testable import Engine
+@testable import EngineAPI
+@testable import Images
+@testable import LinuxSyscalls
+@testable import OCISpec
+
+/// A directory in memory for those readers that read files; made once.
+private enum EngineScratch {
+    static let folder: FilePath = {
+        let path = FilePath("/dev/shm/apus-fuzz-engine-\(getpid())")
+        attempt("the scratch directory") { try makeDirectories(path) }
+        return path
+    }()
+    static let blobs: BlobStore? = try? BlobStore(openingAt: folder.appending("content"))
+
+    /// Writes the bytes to a file of a folder that holds nothing else.
+    static func place(_ bytes: [UInt8], as name: String, in word: String) -> FilePath {
+        let path = folder.appending(word)
+        attempt("the scratch file") {
+            try? removeTree(path)
+            try makeDirectories(path)
+            let file = try openFile(path.appending(name), [.writeOnly, .create, .truncate], mode: 0o600)
+            try writeAll(bytes, to: file.number, subject: name)
+        }
+        return path
+    }
+
+    static func attempt(_ what: String, _ body: () throws -> Void) {
+        do { try body() } catch { require(false, "\(what): \(error)") }
+    }
+}
+
+/// /etc/passwd of an image, its /etc/group, and who is looked for in them: parts between lines of `%`.
+func readAccountFiles(_ bytes: [UInt8]) {
+    let parts = bytes.split(separator: UInt8(ascii: "%"), omittingEmptySubsequences: false).map(Array.init)
+    let files = AccountFiles(passwd: parts[0], group: parts.count > 1 ? parts[1] : [])
+    let words = (parts.count > 2 ? parts[2] : []).split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+    for word in words + ["", "0", "root"] {
+        guard let user = try? files.resolve(word, additional: Array(words.prefix(8))) else { continue }
+        require(user.additionalGIDs.count <= AccountFiles.maximumGroupCount, "more groups than a process may be in")
+        require(Set(user.additionalGIDs).count == user.additionalGIDs.count, "a group twice")
+        require(user.additionalGIDs.contains(user.gid), "the primary group is not among them")
+    }
+}
+
+/// `--change` of commit and import, an instruction a line, worked into a configuration one after the other.
+func readConfigurationChanges(_ bytes: [UInt8]) {
+    var config = ContainerConfig()
+    for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+        guard let change = try? ConfigurationChange(String(line)) else { continue }
+        _ = try? change.apply(to: &config)
+    }
+    let longest = config.env.map(\.utf8.count).max() ?? 0
+    require(longest <= bytes.count + (1 << 18), "a variable has grown to \(longest) bytes")
+    guard let encoded = try? EngineJSON.encode(config) else { return require(false, "the configuration cannot be written") }
+    require((try? EngineJSON.decode(ContainerConfig.self, from: encoded)) != nil, "the configuration cannot be read once it was written")
+}
+
+/// A document of the Container Device Interface, and what its devices do to a specification.
+func readCDIDocument(_ bytes: [UInt8]) {
+    let registry = CDIRegistry(folders: [EngineScratch.place(bytes, as: "fuzzed.json", in: "cdi")])
+    guard let edits = try? registry.edits(for: registry.names) else { return require(registry.names.isEmpty, "a device has no edits") }
+    var configuration = RuntimeConfiguration(ociVersion: "1.2.0")
+    configuration.process = ProcessConfiguration(workingDirectory: "/")
+    configuration.linux = LinuxConfiguration()
+    configuration.linux?.resources = LinuxResources()
+    var injection = CDIInjection(configuration: configuration)
+    guard (try? injection.apply(edits)) != nil else { return }
+    // The runtime refuses what makes no sense; what it takes is what was meant.
+    guard let again = try? RuntimeConfiguration.decode(injection.configuration.encode()) else { return }
+    require(again == injection.configuration, "the specification is another one once it was written")
+}
+
+/// The file of events that a daemon which crashed left: it is opened, read, and written on.
+func readEventSegment(_ bytes: [UInt8]) {
+    let name = EventSegment(first: 1, newestBefore: 0).fileName
+    let heading = Array(EventSegment(first: 1, newestBefore: 0).headingLine.utf8)
+    // Half of them with a heading that is right, for else little is read behind it.
+    let content = bytes.first.map { $0 % 2 == 0 } == true ? heading + bytes.dropFirst() : bytes
+    let folder = EngineScratch.place(content, as: name, in: "events")
+    EngineScratch.attempt("the events") {
+        guard let found = try EventSegment.all(in: folder).last, found.fileName == name else { return }
+        var file = try SegmentFile(reopening: found, in: folder)
+        let before = file.segment
+        require(before.newest >= found.newestBefore, "time went back")
+        var message = EventMessage()
+        message.action = "fuzzed"
+        file.append(EventJournal.Entry(time: 7, message: message))
+        try file.flush()
+        require(file.segment.count == before.count + 1, "an event was not counted")
+        var reader = try EventReader(segment: found.first, path: folder.appending(name))
+        try reader.skip(to: before.end)
+        let last = try reader.next(before: file.segment.end)
+        require(last.count == 1 && last[0].time == 7, "what was written behind it is not read")
+        let message2 = try? EngineJSON.decode(EventMessage.self, from: Array(last[0].json))
+        require(message2?.action == "fuzzed", "what was written behind it is read as something else")
+    }
+}
+
+/// manifest.json of an archive of Docker's; or with a first byte of 0 a whole archive, and what images are in it.
+func readDockerArchive(_ bytes: [UInt8]) {
+    if let items = try? DockerArchiveItem.decode(bytes) {
+        require(
+            (try? DockerArchiveItem.decode(DockerArchiveItem.encode(items))) == items, "manifest.json is another one once it was written")
+    }
+    guard bytes.first == 0, let blobs = EngineScratch.blobs else { return }
+    let lease = blobs.takeLease()
+    defer {
+        blobs.release(lease)
+        _ = try? blobs.sweep(keeping: [])
+    }
+    do {
+        let contents = try ArchiveIntake(blobs: blobs, lease: lease).run(MemorySource(Array(bytes.dropFirst())))
+        _ = try ArchiveImages(contents: contents, blobs: blobs, lease: lease, platform: nil).run()
+    } catch {}
+}
