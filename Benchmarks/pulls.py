@@ -28,6 +28,7 @@ BUILD = os.environ.get("APUS_BUILD", os.path.join(ROOT, ".build", "release"))
 sys.path.insert(0, os.path.join(ROOT, "Tests", "Fixtures"))
 from oci_images import Image, Pusher
 from processes import Registry, stop, wait_until
+from runtimes import verdict
 
 TICKS = os.sysconf("SC_CLK_TCK")
 NINE_LAYER_BYTES, NINE_RATIO = 517_000_000 // 9, 215 / 517
@@ -254,9 +255,13 @@ def report(image, figures, again):
     peers = [name for name in middle if name != "apusd"]
     if "apusd" in middle and peers:
         best = min(middle[name][0] for name in peers)
-        print(f"  wall: {middle['apusd'][0] / best:.2f} of the best peer's (target 0.5)")
+        wall, cpu, peak = middle["apusd"]
+        told = statistics.median(again["apusd"])
+        verdict(wall <= 0.5 * best, f"wall {wall / best:.2f} of the best peer's, at most 0.50")
         if "dockerd" in middle:
-            print(f"  CPU: {middle['apusd'][1] / middle['dockerd'][1]:.2f} of dockerd's (target 0.5)")
+            verdict(cpu <= 0.5 * middle["dockerd"][1], f"CPU seconds {cpu / middle['dockerd'][1]:.2f} of dockerd's, at most 0.50")
+        verdict(peak <= 60, f"peak {peak:.0f} MB, at most 60")
+        verdict(told <= 0.050, f"an image that is there {told * 1000:.0f} ms, at most 50")
 
 
 def bench_pulls(_, rounds):

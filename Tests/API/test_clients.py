@@ -213,7 +213,7 @@ def flags(page):
 
 # Of other systems, of an experiment, or of what Apus has no use for.
 NOT_OURS = {"cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops", "use-api-socket", "checkpoint", "checkpoint-dir",
-            "disable-content-trust", "help", "platform", "tree"}
+            "disable-content-trust", "help", "platform"}
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -82,6 +82,91 @@ def test_tag_names_the_same_image_and_rmi_takes_one_name_at_a_time(clean, regist
     assert clean("tag", name, "Upper:x").code == 1
 
 
+def test_feature_B07_B08_rmi_by_id_takes_its_flag_behind_the_operand(clean, registry):
+    name = f"{registry.host}/alpha"
+    clean("pull", "-q", name).ok()
+    clean("tag", name, "second:v1").ok()
+    identifier = clean("images", "-q", name).line()
+    clean("create", "--name", "holder", name).ok()
+    refused = clean("rmi", identifier)
+    assert refused.code == 1 and "must be forced" in refused.err, refused
+    out = clean("rmi", identifier, "-f").ok()
+    assert {f"Untagged: {name}:latest", "Untagged: second:v1"} <= set(out.splitlines()) and re.search(r"^Deleted: sha256:[0-9a-f]{64}$", out, re.M), out
+    assert clean("images", "-q", name).ok() == "" and clean("inspect", "--type", "image", identifier).code == 1
+    # Flags stand where they like for every verb but those whose operands are a command.
+    assert clean("ps", "-a", "--filter", "name=holder", "-q").line() and clean("rm", "holder", "-f").code == 0
+    assert clean("run", "--rm", f"{registry.host}/beta", "echo", "-f", "--rm").ok() == "-f --rm\n"
+
+
+def test_feature_B09_rmi_of_all_ids_takes_one_that_is_there_twice(clean, registry, own_daemon):
+    names = [f"{registry.host}/{name}" for name in ("alpha", "beta")]
+    for name in names:
+        clean("pull", "-q", name).ok()
+    clean("tag", names[0], "twice:v1").ok()
+    clean("tag", names[0], "twice:v2").ok()
+    identifiers = [line.split()[1] for line in clean("images", "--format", "{{.Repository}} {{.ID}}").ok().splitlines()
+                   if line.split()[0] in (*names, "twice")]
+    assert len(identifiers) == 4 and len(set(identifiers)) == 2
+    # By an id that is not there any more: told, and no failure.
+    done = clean("rmi", *identifiers, "-f")
+    assert done.code == 0 and "No such image" in done.err, done
+    assert not {*names, "twice"} & set(clean("images", "--format", "{{.Repository}}").ok().split())
+    without = clean("rmi", identifiers[0])
+    assert without.code == 1 and "No such image" in without.err, without
+
+
+CONFIG = {
+    "Env": ["PATH=/bin", "A=1"], "Cmd": ["serve", "-v"], "Entrypoint": ["/bin/start"], "ExposedPorts": {"80/tcp": {}, "53/udp": {}}, "Volumes": {"/data": {}},
+    "WorkingDir": "/srv", "User": "ann", "Labels": {"a": "b"}, "StopSignal": "SIGINT", "Shell": ["/bin/ash", "-c"], "OnBuild": ["RUN true"],
+    "Healthcheck": {"Test": ["CMD", "true"], "Interval": 5_000_000_000, "Retries": 2},
+}
+
+
+def test_feature_B15_inspect_shows_all_that_an_image_says(cli, registry, image):
+    made = Image([busybox_layer(), tar(files({"x": "x"}))], CONFIG)
+    Pusher(registry.host).push("said", made)
+    name = f"{registry.host}/said"
+    cli("pull", "-q", name).ok()
+    cli("tag", name, "said:here").ok()
+    try:
+        found = json.loads(cli("inspect", "said:here").ok())
+        assert len(found) == 1
+        shown = found[0]
+        assert shown["Id"] == made.id and sorted(shown["RepoTags"]) == sorted(["said:here", f"{name}:latest"])
+        assert f"{name}@{made.digest}" in shown["RepoDigests"]
+        assert shown["RootFS"] == {"Type": "layers", "Layers": json.loads(made.config)["rootfs"]["diff_ids"]}
+        assert {key: shown["Config"].get(key) for key in CONFIG} == CONFIG
+        assert (shown["Architecture"], shown["Os"], shown["Created"]) == (oci_images.ARCHITECTURE, "linux", "2026-01-02T03:04:05Z")
+        both = json.loads(cli("image", "inspect", name, image).ok())
+        assert [each["Id"] for each in both] == [made.id, cli.inspect(image, "{{.Id}}")]
+    finally:
+        cli("rmi", "-f", "said:here", name)
+
+
+def test_feature_B19_what_an_image_holds_of_system_libraries_program_and_settings_runs_unmodified(cli, registry):
+    """No official image comes to this machine: one is made of the same parts, from Debian's packages."""
+    script = r'''my $user = (getpwuid $<)[0] // $<;
+print join(" ", $ENV{GREETING}, $ARGV[0], $user, -e "/srv/app/data" ? "data" : ""), "\n";
+sleep 100 if $ARGV[0] eq "wait";
+'''
+    config = {
+        "Env": ["PATH=/usr/bin:/bin", "LD_LIBRARY_PATH=/lib64", "GREETING=hello"], "Entrypoint": ["perl", "/srv/app/main.pl"], "Cmd": ["once"],
+        "WorkingDir": "/srv/app", "User": "1000:50", "ExposedPorts": {"8080/tcp": {}}, "Volumes": {"/srv/app/data": {}}}
+    made = Image([busybox_layer(), oci_images.with_libraries("/usr/bin/perl"), tar(files({"srv/app/main.pl": script}))], config)
+    Pusher(registry.host).push("app", made)
+    name = f"{registry.host}/app"
+    try:
+        said = cli("run", "--rm", name).ok().split()
+        assert said[:2] == ["hello", "once"] and said[-1] == "data" and said[2] in ("ann", "1000"), said
+        assert cli("run", "--rm", "-e", "GREETING=bye", name, "twice").ok().split()[:2] == ["bye", "twice"]
+        cli("run", "-d", "--name", "app", name, "wait").ok()
+        assert cli("exec", "app", "id", "-u").ok() == "1000\n"
+        assert cli.inspect("app", "{{len .Mounts}} {{.Config.WorkingDir}}") == "1 /srv/app"
+        cli("rm", "-fv", "app").ok()
+    finally:
+        cli("rmi", "-f", name)
+
+
 def test_what_a_registry_does_not_have_is_said(cli, registry, daemon):
     result = cli("pull", f"{registry.host}/nosuch")
     assert result.code == 1 and "nosuch" in result.err and ("not found" in result.err or "does not exist" in result.err), result
@@ -333,3 +418,24 @@ def test_layers_may_be_zstd_or_not_compressed_at_all(cli, registry, image):
         name = f"{registry.host}/packed"
         assert cli("run", "--rm", name, "cat", "/kind").ok() == kind
         cli("rmi", name).ok()
+
+def test_images_as_a_tree_show_names_and_the_manifest_below(cli, registry, image):
+    name = f"{registry.host}/alpha"
+    cli("pull", "-q", name).ok()
+    cli("tag", name, "tree:v1").ok()
+    cli("create", "--name", "user", name).ok()
+    try:
+        if cli.name.startswith("docker-20"):
+            return
+        lines = [line.rstrip() for line in re.sub("\x1b\\[[0-9;]*m", "", cli("images", "--tree").ok()).splitlines()]
+        place = lines.index(f"{name}:latest")
+        short = cli("images", "-q", name).line()
+        assert re.fullmatch(rf"tree:v1 +{short} +[\d.]+[kM]B +[\d.]+[kM]B +U *", lines[place + 1]), lines
+        digest = cli.inspect(name, "{{index .RepoDigests 0}}").split("sha256:")[1][:12]
+        assert re.fullmatch(rf"└─ linux/{oci_images.ARCHITECTURE} +{digest} +[\d.]+[kM]B +[\d.]+[kM]B( +U)? *", lines[place + 2]), lines
+        assert "IMAGE" in "\n".join(lines[:place]) and "CONTENT SIZE" in "\n".join(lines[:place])
+        refused = cli("images", "--tree", "-q")
+        assert refused.code != 0 and "--quiet is not yet supported with --tree" in refused.err, refused
+    finally:
+        cli("rm", "user").ok()
+        cli("rmi", "tree:v1", name).ok()

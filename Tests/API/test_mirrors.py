@@ -1,5 +1,6 @@
 """Mirrors: containerd's hosts.toml, podman's registries.conf, and what is left of a pull where one of them is down, slow or lies."""
 
+import json
 import os
 import ssl
 import time
@@ -20,11 +21,11 @@ def image():
 class Place:
     """A daemon whose settings of registries lie in a folder of the test's."""
 
-    def __init__(self, folder, tmp_path):
+    def __init__(self, folder, tmp_path, *flags):
         self.daemon, self.folder = Daemon(folder), tmp_path
         self.conf, self.certs = tmp_path / "registries.conf", tmp_path / "certs.d"
         self.certs.mkdir()
-        self.daemon.start("--registry-idle-timeout", "2", "--registries-conf", str(self.conf), "--registry-certs", str(self.certs))
+        self.daemon.start("--registry-idle-timeout", "2", "--registries-conf", str(self.conf), "--registry-certs", str(self.certs), *flags)
         self.apus = Client("apus", CLIENTS["apus"], self.daemon.host, str(tmp_path))
 
     def hosts(self, domain, text):
@@ -200,10 +201,27 @@ def test_a_bad_registries_conf_is_one_line_with_file_and_line(name, place):
     assert f"{place.conf}:{line}: " in refused.err and words in refused.err, refused
 
 
+UNREADABLE = {
+    "a folder": (lambda path: path.mkdir(), "EISDIR (21)"),
+    "a circle of links": (lambda path: path.symlink_to(path), "ELOOP (40)"),
+    "a link to nothing": (lambda path: path.symlink_to("nothing"), "ENOENT (2)"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_settings_that_cannot_be_read_say_why(kind, place):
+    make, cause = UNREADABLE[kind]
+    place.conf.unlink(missing_ok=True)
+    make(place.conf)
+    refused = place.apus("pull", "a.test/one")
+    assert refused.code == 1 and refused.err.strip().endswith(f"{place.conf}: it cannot be read: {cause}"), refused
+    place.conf.rmdir() if place.conf.is_dir() and not place.conf.is_symlink() else place.conf.unlink()
+
+
 BAD_HOSTS = {
     "capabilities": ('[host."http://m.test"]\ncapabilities = ["fly"]\n', 2, "unknown capability 'fly'"),
     "address": ('[host."ftp://m.test"]\n', 1, "'ftp://m.test' is no http or https address"),
-    "authority": ('ca = "nowhere.crt"\n', 1, "nowhere.crt cannot be read"),
+    "authority": ('ca = "nowhere.crt"\n', 1, "nowhere.crt: it cannot be read: ENOENT (2)"),
     "header": ('[host."http://m.test".header]\nx = ["a\\nb"]\n', 2, "'x' is no header field"),
     "unknown": ('sever = "x"\n', 1, "unknown setting 'sever' in hosts.toml"),
     "timeout": ('[host."http://m.test"]\ndial_timeout = "soon"\n', 2, "must be a duration"),
@@ -240,6 +258,39 @@ def test_R07_what_a_mirror_fails_at_the_registry_gives(fault, kind, place, serve
         assert sent <= size * (2.1 if fault == "lies" else 1.05), "what the mirror had sent was sent again"
 
 
+def test_attack_E09_a_mirror_gives_no_other_content_no_other_name_and_no_way_round_a_policy(tmp_path_factory, tmp_path, servers, image):
+    other = Image([tar(files({"data": "other"}))])
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}', encoding="utf-8")
+    place = Place(os.path.realpath(tmp_path_factory.mktemp("d")), tmp_path, "--signature-policy", str(policy))
+    try:
+        registry, evil = servers(), servers(other)
+        # It may be asked for content alone: the registry says what the tag is, and what the mirror has is something else.
+        place.hosts(registry.host, f'server = "http://{registry.host}"\n[host."http://{evil.host}"]\ncapabilities = ["pull"]\n')
+        evil.manifests[image.digest] = other.manifest
+        evil.blobs.update({digest: b"other" for digest in image.blobs})
+        place.apus("pull", registry.name).ok()
+        assert asked(evil) and place.apus.inspect(registry.name, "{{.Id}}") == image.id
+        place.apus("rmi", registry.name).ok()
+        # With a digest in the name it cannot even say what is meant.
+        with_mirror(place, evil, registry)
+        pinned = f"{registry.name}@{image.digest}"
+        place.apus("pull", pinned).ok()
+        assert place.apus.inspect(pinned, "{{.Id}}") == image.id
+        place.apus("rmi", pinned).ok()
+        # It is a mirror of one registry and is asked for none else.
+        second, count = servers(), len(evil.requests)
+        place.apus("pull", second.name).ok()
+        assert len(evil.requests) == count
+        # A policy is held against the name that was typed: a mirror whose own name is accepted is no way round.
+        scopes = {evil.host: [{"type": "insecureAcceptAnything"}], registry.host: [{"type": "reject"}]}
+        policy.write_text(json.dumps({"default": [{"type": "reject"}], "transports": {"docker": scopes}}), encoding="utf-8")
+        refused = place.apus("pull", registry.name)
+        assert refused.code == 1 and "rejected by the signature policy" in refused.err and len(evil.requests) == count, refused
+    finally:
+        assert place.daemon.stop() == 0, place.daemon.log()
+
+
 def test_R07_a_mirror_that_is_down_is_remembered(place, servers, image):
     registry, mirror = servers(), servers()
     with_mirror(place, mirror, registry)
@@ -261,9 +312,9 @@ def test_R07_mirror_and_registry_that_both_fail_are_both_named(place, servers):
 
 
 def test_parts_of_a_large_layer_come_side_by_side_where_one_connection_is_slow(place, servers):
-    large = Image([tar(files({"data": os.urandom(30 << 20)}))])
+    large = Image([tar(files({"data": os.urandom(20 << 20)}))])
     slow = servers(large)
-    slow.bytes_per_second = 4_000_000
+    slow.bytes_per_second = 2_000_000
     begun = time.monotonic()
     place.apus("pull", slow.name).ok()
     seconds = time.monotonic() - begun

@@ -81,6 +81,21 @@ def test_a_registry_proves_itself_by_an_authority_of_certs_d_and_wants_a_passwor
             cli("pull", name, env=known).ok()
             cli("rmi", name).ok()
             certs_d(certificates, private.host, "other.crt")
+        # And back: a push needs both, too.
+        apus = client(alone, certificates)
+        certs_d(certificates, private.host, "ca.crt")
+        apus("pull", name, env=known).ok()
+        for kind in CLIENTS:
+            cli, copy = client(alone, certificates, kind), f"{private.host}/{kind.replace('.', '-')}"
+            apus("tag", name, copy).ok()
+            certs_d(certificates, private.host, "other.crt")
+            refused = cli("push", copy, env=known)
+            assert refused.code == 1 and "tls:" in refused.err and "certificate" in refused.err, refused
+            certs_d(certificates, private.host, "ca.crt")
+            unnamed = cli("push", copy)
+            assert unnamed.code == 1 and "no basic auth credentials" in unnamed.err, unnamed
+            assert f"latest: digest: {oci_images.busybox().digest}" in cli("push", copy, env=known).ok()
+            assert Pusher(private.host, f"Basic {secret}", "https").digest(copy.split("/")[1]) == oci_images.busybox().digest
         assert "s3cret" not in alone.log() and secret not in alone.log()
     finally:
         private.stop()

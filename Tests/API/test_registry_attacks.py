@@ -132,6 +132,31 @@ def test_E01_a_layers_other_addresses_are_never_asked(apus, registry, serve, kno
     assert refused.code == 1 and evil.asked == [], (refused, evil.asked)
 
 
+@pytest.mark.parametrize("service", ["elsewhere", "elsewhere-in-plain", "named"])
+def test_E02_a_password_is_shown_to_no_token_service_but_the_registrys_own(alone, serve, tmp_path, known, service):
+    """evil.test stands for a host of another domain; nobody resolves it, so a request to it would show as a failed lookup."""
+    plain = serve(Image([busybox_layer()]))
+    realm = f"{'http' if service == 'elsewhere-in-plain' else 'https'}://evil.test/token"
+
+    def answer(handler):
+        handler.reply(401, headers={"WWW-Authenticate": f'Bearer realm="{realm}",service="x"'})
+        return True
+    plain.script = answer
+    flags = ["--registry-token-service", "evil.test"] if service == "named" else []
+    alone.start(*flags)
+    for kind in CLIENTS:
+        cli = Client(kind, CLIENTS[kind], alone.host, str(tmp_path))
+        refused = cli("pull", f"{plain.host}/one", env=known(plain.host))
+        words = {"elsewhere": f"{realm}, which is not of its domain", "elsewhere-in-plain": "is reached without TLS", "named": "lookup evil.test"}[service]
+        assert refused.code == 1 and words in refused.err, refused
+        if service == "elsewhere":
+            assert "lookup" not in refused.err and "--registry-token-service evil.test" in refused.err
+            # Nobody's name is shown by asking for nobody.
+            assert "lookup evil.test" in cli("pull", f"{plain.host}/one").err
+    assert not any(field for _, _, field in plain.asked), "nor was it to the registry"
+    assert "canary" not in alone.log() and SECRET not in alone.log()
+
+
 def test_E03_a_redirect_to_another_host_carries_no_password_and_goes_nowhere_it_may_not(apus, serve, known):
     image = Image([busybox_layer(), tar(files({"far": "far"}))])
     elsewhere = serve(image)
@@ -442,12 +467,15 @@ def test_D13_an_index_that_contains_itself_ends(apus, registry, serve):
 def test_D16_an_images_labels_and_names_steer_nothing(apus, own_daemon, serve):
     labels = {"io.apus.restart": "always", "containerd.io/restart.status": "running", "com.docker.compose.project": "theirs",
               "com.docker.volume.anonymous": "", "apus.log": "/etc/passwd"}
+    reserved = ("io.apus.", "containerd.io/", "com.docker.compose.")
     server = serve(Image([busybox_layer()], {"Labels": labels}))
     name = f"{server.host}/steers"
     apus("run", "--name", "steered", name, "true").ok()
     found = json.loads(apus("inspect", "steered").ok())[0]
     assert found["HostConfig"]["RestartPolicy"]["Name"] in ("no", "") and found["State"]["Status"] == "exited"
-    assert found["HostConfig"]["LogConfig"]["Type"] == "json-file" and found["Config"]["Labels"] == labels
+    assert found["HostConfig"]["LogConfig"]["Type"] == "json-file" and found["Config"]["Labels"] == {
+        key: value for key, value in labels.items() if not key.startswith(reserved)}, "a container is not found by what its image claims"
+    assert apus.inspect(name, "{{json .Config.Labels}}") == json.dumps(labels, separators=(",", ":"), sort_keys=True), "which is shown as it is"
     time.sleep(1)
     assert apus.inspect("steered", "{{.RestartCount}} {{.State.Running}}") == "0 false"
     apus("rm", "steered").ok()

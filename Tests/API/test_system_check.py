@@ -189,6 +189,42 @@ def test_leftovers_of_containers_that_are_on_no_record(store, own_daemon):
             os.rmdir(cgroup)
 
 
+def test_cgroups_of_others_are_none_of_this_daemons_business(store):
+    """Another daemon's container that has no process just now, of which nothing lies in this one's folders."""
+    other = os.urandom(32).hex()
+    cgroup = f"/sys/fs/cgroup/pids/apus/{other}" if os.path.isdir("/sys/fs/cgroup/pids") else f"/sys/fs/cgroup/apus/{other}"
+    os.makedirs(cgroup)
+    try:
+        assert store.check("--repair")[1] == [] and os.path.isdir(cgroup)
+    finally:
+        os.rmdir(cgroup)
+
+
+@pytest.mark.parametrize("damage", ["gone", "nonsense", "folder"])
+def test_a_layer_of_which_the_notes_cannot_be_read_keeps_no_daemon_from_its_start(store, own_daemon, damage):
+    notes = f"{os.path.dirname(store.tree)}/info"
+    layer = os.path.basename(os.path.dirname(store.tree)).replace("-", ":")
+    own_daemon.stop()
+    os.remove(notes)
+    if damage == "nonsense":
+        with open(notes, "w") as file:
+            file.write("nonsense\n")
+    elif damage == "folder":
+        os.mkdir(notes)
+    own_daemon.start()
+    wait_until(lambda: store.apus("version").code == 0, "the daemon is back")
+    # What does not need the layer goes on; what does says what is wrong.
+    assert store.apus("images", "-q", store.name).line() and store.apus("run", "--rm", store.name, "true").code != 0
+    result, findings = store.check()
+    assert result.code == 1 and one(findings)[0] == {"Kind": "damaged", "Object": "layer", "State": "found"}, findings
+    assert findings[0]["ID"] == layer and "info" in findings[0]["Detail"], findings
+    before = len(store.fetched())
+    result, findings = store.check("--repair")
+    assert result.code == 0 and one(findings)[0]["State"] == "repaired", (result, findings)
+    assert len(store.fetched()) == before, "its blob was whole: nothing is fetched"
+    assert store.check()[1] == [] and store.apus("run", "--rm", store.name, "sh", "/tool").ok() == "tool\n"
+
+
 def test_a_layer_that_a_running_container_has_mounted_is_left_until_it_ends(store):
     store.apus("run", "-d", "--name", "user", store.name, "sleep", "100").ok()
     with open(f"{store.tree}/d/text", "a") as file:

@@ -197,7 +197,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         data = self.rfile.read(self.length)
         self.script.manifests[self.path.rsplit("/", 1)[1]] = data
         self.script.manifests[digest_of(data)] = data
-        self.answer(201, Docker_Content_Digest=digest_of(data))
+        subject = json.loads(data).get("subject") if self.script.keeps_subjects else None
+        self.answer(201, Docker_Content_Digest=digest_of(data), **({"OCI_Subject": subject["digest"]} if subject else {}))
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -211,13 +212,14 @@ class Server(http.server.ThreadingHTTPServer):
 class ScriptedRegistry:
     """Serves `image` as `one:latest` on a free port of 127.0.0.1 until `stop`."""
 
-    def __init__(self, image=None, token=False, tls=None, faults=None):
+    def __init__(self, image=None, token=False, tls=None, faults=None, subjects=False):
         self.lock = threading.Lock()
         self.requests, self.counts = [], {}
         self.faults = faults or {}
         self.blobs, self.manifests, self.configs = {}, {}, set()
         self.uploads, self.begun, self.pushed, self.received = {}, [], [], 0
         self.token, self.is_closed = "the-first-token", token
+        self.keeps_subjects = subjects
         self.knows_ranges, self.bytes_per_second = True, 0
         self.server = Server(("127.0.0.1", 0), Handler)
         self.server.script = self

@@ -55,6 +55,7 @@ extension ImageSummary: VersionedDocument {
     public func shaped(for version: APIVersion) -> ImageSummary {
         var document = self
         document.virtualSize = version < APIVersion(1, 44) ? size : nil
+        if version < APIVersion(1, 47) { document.manifests = nil }
         if version < APIVersion(1, 48) { document.descriptor = nil }
         return document
     }

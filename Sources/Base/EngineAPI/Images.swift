@@ -24,6 +24,8 @@ public struct ImageSummary: EngineDocument {
     public var virtualSize: Int64?
     /// From 1.48.
     public var descriptor: Descriptor?
+    /// Where it is asked for; from 1.47.
+    public var manifests: [ImageManifestSummary]?
 
     /// Every field at its zero value.
     public init() {}
@@ -32,6 +34,7 @@ public struct ImageSummary: EngineDocument {
         case containers = "Containers", created = "Created", id = "Id", labels = "Labels"
         case parentID = "ParentId", repoDigests = "RepoDigests", repoTags = "RepoTags"
         case sharedSize = "SharedSize", size = "Size", virtualSize = "VirtualSize", descriptor = "Descriptor"
+        case manifests = "Manifests"
     }
 }
 

@@ -52,9 +52,10 @@ extension Client {
     }
 
     /// `GET /images/json`.
-    public func images(all: Bool, filters: Filters) async throws -> [ImageSummary] {
+    public func images(all: Bool, filters: Filters, withManifests: Bool = false) async throws -> [ImageSummary] {
         var query = try filterQuery(filters)
         if all { query.append(("all", "1")) }
+        if withManifests { query.append(("manifests", "1")) }
         return try await document([ImageSummary].self, EngineRequest("GET", "/images/json", query: query))
     }
 

@@ -5,6 +5,7 @@ internal import NIOHTTP1
 /// The routes that the engine serves.
 struct EngineRoutes: Sendable {
     let engine: ContainerEngine
+    let imageLines = ImageLines()
 
     /// All of them.
     var all: [Route] {

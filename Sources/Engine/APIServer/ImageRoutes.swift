@@ -59,7 +59,12 @@ extension EngineRoutes {
         // What `docker images NAME` sent before 1.24's filters.
         let reference = request.query["filter"]
         if !reference.isEmpty { filters = Filters(filters.values.merging(["reference": [reference]]) { old, new in old + new }) }
-        return try .documents(try await engine.images(all: request.query.flag("all"), filters: filters), for: request)
+        let all = request.query.flag("all")
+        if request.query.flag("manifests") {
+            return try .documents(try await engine.images(all: all, filters: filters, withManifests: true), for: request)
+        }
+        let images = try await engine.images(all: all, filters: filters)
+        return .whole(.ok, ["Content-Type": "application/json"], try imageLines.encode(images, for: request.version))
     }
 
     private func createImage(_ request: APIRequest) async throws -> APIResponse {

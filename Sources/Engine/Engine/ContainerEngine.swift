@@ -101,14 +101,12 @@ extension ContainerEngine.Parts {
         } catch { throw .system("open the data root", error) }
         var settings = LibrarySettings(configuration)
         settings.signaturePolicy = configuration.signaturePolicy
-        let images = ImageLibrary(
-            settings: settings,
-            registry: RegistryConfiguration(
-                insecureRegistries: configuration.insecureRegistries, certificateFolders: configuration.certificateFolders,
-                registriesFile: configuration.registriesFile, idleSeconds: configuration.registryIdleSeconds,
-                proxies: configuration.proxies,
-                userAgent: "apus/\(Product.version)"),
-            records: records)
+        var registry = RegistryConfiguration(
+            insecureRegistries: configuration.insecureRegistries, certificateFolders: configuration.certificateFolders,
+            registriesFile: configuration.registriesFile, idleSeconds: configuration.registryIdleSeconds,
+            proxies: configuration.proxies, userAgent: "apus/\(Product.version)")
+        registry.tokenServices = configuration.tokenServices
+        let images = ImageLibrary(settings: settings, registry: registry, records: records)
         let thread: NamespaceThread
         let reactor: ShimReactor
         let watcher: LogWatcher

@@ -30,6 +30,8 @@ package struct EngineConfiguration: Sendable {
     package var registriesFile: String?
     /// How long a registry may send nothing to speak of, in seconds.
     package var registryIdleSeconds = 60
+    /// Hosts of token services that may be shown passwords of every registry, beside those of a registry's own domain.
+    package var tokenServices: [String] = []
     /// Proxies between the engine and registries.
     package var proxies = ProxySettings()
     /// Whether there is a network `bridge`, which containers are on that ask for no other.

@@ -33,6 +33,10 @@ struct Daemon: Sendable {
             try doors.open(inherited: try InheritedSockets.take(environment))
             pidFile = try options.pidfile.map { path in try PidFile(path) }
             try await engine.start()
+            // The start's own code and memory are not needed again.
+            do throws(SyscallError) { try releaseUnusedMemory() } catch {
+                logger.debug("no memory given back", metadata: ["error": "\(error)"])
+            }
             try await serve(
                 engine, doors, readiness, Reload(words: words, options: options, level: level, tls: tls, logger: logger), logger)
         } catch {
@@ -121,6 +125,7 @@ struct Daemon: Sendable {
         configuration.registriesFile = registriesFile.isEmpty ? nil : registriesFile
         configuration.signaturePolicy = signaturePolicy()
         configuration.registryIdleSeconds = options.registryIdleSeconds
+        configuration.tokenServices = options.tokenServices
         configuration.proxies = ProxySettings(
             http: options.httpProxy ?? variable("HTTP_PROXY"), https: options.httpsProxy ?? variable("HTTPS_PROXY"),
             exceptions: options.proxyExceptions ?? variable("NO_PROXY"))

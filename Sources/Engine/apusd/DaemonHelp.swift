@@ -43,6 +43,9 @@ extension DaemonOptions {
               --signature-policy FILE   Which images are accepted, in the form of containers-policy.json; empty for all
                                         (default /etc/apus/policy.json where it is there)
               --registry-idle-timeout N Seconds that a registry may send less than 1 KiB (default 60)
+              --registry-token-service HOST
+                                        A token service that may be shown passwords of registries of other domains than its own;
+                                        may be repeated
               --cdi-spec-dir DIR        Where documents of CDI devices lie; may be repeated (default /etc/cdi and /var/run/cdi)
               --http-proxy URL          Proxy for registries without TLS (default $HTTP_PROXY)
               --https-proxy URL         Proxy for registries with TLS (default $HTTPS_PROXY)

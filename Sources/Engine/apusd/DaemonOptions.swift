@@ -56,6 +56,8 @@ struct DaemonOptions: Equatable, Sendable {
     var registriesFile: String?
     /// How long a registry may send nothing to speak of.
     var registryIdleSeconds = 60
+    /// Hosts that may be shown passwords of every registry.
+    var tokenServices: [String] = []
     /// Where documents of CDI lie; empty is where other engines look, too.
     var cdiFolders: [FilePath] = []
     /// nil is what the environment says.
@@ -159,6 +161,7 @@ struct DaemonOptions: Equatable, Sendable {
                 throw UsageError("--registry-idle-timeout takes seconds from 1 to 3600, not '\(value)'")
             }
             registryIdleSeconds = seconds
+        case "--registry-token-service": tokenServices.append(value)
         case "--cdi-spec-dir": cdiFolders.append(try Self.directory(flag, value))
         case "--http-proxy": httpProxy = value
         case "--https-proxy": httpsProxy = value

@@ -16,7 +16,7 @@ extension ImageLibrary {
     package func export(_ words: [String], to write: ([UInt8]) async throws -> Void) async throws {
         let storage = try storage()
         let lease = storage.blobs.takeLease()
-        defer { storage.blobs.release(lease) }
+        defer { storage.end(lease) }
         var chosen: [ExportedImage] = []
         for word in words {
             for found in try await exported(word) {

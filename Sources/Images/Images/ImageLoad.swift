@@ -101,11 +101,11 @@ extension ImageStorage {
         let lease = blobs.takeLease()
         do throws(ImageError) {
             let result = try await body(lease)
-            _ = try await sweep(.among(blobs.endLease(lease)), keeping: records)
+            _ = try await sweep(.among(end(lease)), keeping: records)
             return result
         } catch {
             // The first error stays the error; what could not be removed is found by the next sweep.
-            _ = try? await sweep(.among(blobs.endLease(lease)), keeping: records)
+            _ = try? await sweep(.among(end(lease)), keeping: records)
             throw error
         }
     }

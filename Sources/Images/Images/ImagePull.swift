@@ -49,7 +49,7 @@ struct ImagePull: Sendable {
 
     func run() async throws(ImageError) -> PullResult {
         let lease = storage.blobs.takeLease()
-        defer { storage.blobs.release(lease) }
+        defer { storage.end(lease) }
         let resolution = ManifestResolution(
             reference: reference, platform: platform, repository: repository, blobs: storage.blobs, turns: storage.documentTurns,
             lease: lease)

@@ -117,7 +117,7 @@ private struct ImagePush: Sendable {
 
     func run() async throws(ImageError) {
         let lease = storage.blobs.takeLease()
-        defer { storage.blobs.release(lease) }
+        defer { storage.end(lease) }
         for blob in image.image.blobs { storage.blobs.protect(blob, by: lease) }
         let digest = image.image.manifestDigest
         let (bytes, manifest) = try await storage.talks.run { () throws(ImageError) in try storage.manifest(digest) }
@@ -128,7 +128,10 @@ private struct ImagePush: Sendable {
         let tag = name.tag ?? ImageReference.defaultTag
         try await storage.talks.run { () throws(ImageError) in
             do throws(RegistryError) {
-                try session.pushManifest(bytes, type: manifest.mediaType.rawValue, digest: digest, as: tag)
+                let keepsReferrers = try session.pushManifest(bytes, type: manifest.mediaType.rawValue, digest: digest, as: tag)
+                if !keepsReferrers, let subject = manifest.subject {
+                    try session.addReferrer(manifest.referrer(digest, sizeBytes: Int64(bytes.count)), to: subject)
+                }
             } catch { throw pushRefusal(error) }
         }
         do throws(RecordsError) { try await records.tag(image.image.id, as: name.pinned(to: digest)) } catch { throw .storage(error) }
@@ -217,4 +220,14 @@ private final class StoredBlob: UploadSource {
     }
 
     func uploaded(_ bytes: Int64) { tell(bytes) }
+}
+
+extension ImageManifest {
+    /// What a list of referrers says of it. - Source: image-spec v1.1, descriptor.md, `artifactType`.
+    fileprivate func referrer(_ digest: Digest, sizeBytes: Int64) -> Descriptor {
+        var referrer = Descriptor(mediaType: mediaType, digest: digest, sizeBytes: sizeBytes)
+        referrer.artifactType = artifactType ?? configuration.mediaType
+        referrer.annotations = annotations
+        return referrer
+    }
 }

@@ -1,6 +1,7 @@
 internal import Archive
 internal import ContentStore
 internal import CoreTypes
+internal import LinuxSyscalls
 internal import OCISpec
 internal import Records
 internal import Registry
@@ -101,6 +102,17 @@ final class ImageStorage: Sendable {
                 held[chain] = count > 0 ? count : nil
             }
         }
+    }
+
+    /// Ends a lease. After the last one nothing large is under way: what it took of memory, program text included, goes back to the kernel.
+    /// - Returns: what it protected.
+    @discardableResult
+    func end(_ lease: LeaseID) -> Set<Digest> {
+        let blobs = blobs
+        let protected = blobs.endLease(lease)
+        // Where every thread has other things to do, the next lease's end will do it.
+        if !blobs.isLeased { _ = talks.runIfIdle { if !blobs.isLeased { try? releaseUnusedMemory() } } }
+        return protected
     }
 
     func isHeld(_ chain: Digest) -> Bool { held.withLock { $0[chain] != nil } }

@@ -1,6 +1,7 @@
 internal import Archive
 internal import ContentStore
 package import CoreTypes
+internal import LinuxSyscalls
 internal import OCISpec
 internal import Records
 package import Registry
@@ -20,7 +21,7 @@ extension ImageLibrary {
         let storage = try storage()
         let images = try await list()
         let lease = storage.blobs.takeLease()
-        defer { storage.blobs.release(lease) }
+        defer { storage.end(lease) }
         for blob in images.flatMap(\.image.blobs) { storage.blobs.protect(blob, by: lease) }
         let chains = images.flatMap { $0.image.layers.map(\.chainID) }
         storage.hold(chains)
@@ -189,8 +190,11 @@ private struct StoreCheck {
     }
 
     private mutating func report(absent layer: PlannedLayer, _ named: NamedImage) async {
+        let defect = storage.snapshots.defect(ofLayer: layer.chainID)
         report.findings.append(
-            StoreFinding(kind: .missing, object: .layer, id: layer.chainID.description, detail: "", images: names(of: named)))
+            StoreFinding(
+                kind: defect == nil ? .missing : .damaged, object: .layer, id: layer.chainID.description,
+                detail: defect?.description ?? "", images: names(of: named)))
     }
 
     private func plan(of image: ImageRecord) async throws(ImageError) -> ImagePlan {

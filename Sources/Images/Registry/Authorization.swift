@@ -65,16 +65,19 @@ extension ChallengeAnswer {
     /// Chooses how to answer.
     /// - Parameter scope: what is asked for, with spaces between: `repository:library/busybox:pull`; empty to show no more than who asks.
     /// - Parameter registry: who sent the challenges.
+    /// - Parameter services: whom else than the registry's own domain a secret may be shown.
     /// - Throws: `.unauthorized` where these credentials answer no challenge; `.refused` where the answer would show a
     ///   secret to someone it is not for.
     package static func choose(
-        _ challenges: [Challenge], credentials: RegistryCredentials, scope: String, registry: WebAddress, doing: String
+        _ challenges: [Challenge], credentials: RegistryCredentials, scope: String, registry: WebAddress,
+        services: TokenServices = TokenServices(), doing: String
     ) throws(RegistryError) -> ChallengeAnswer {
         if case .registryToken(let token) = credentials, challenges.contains(where: { $0.scheme == "bearer" }) {
             return .send(Grant(field: "Bearer \(token)", expiresAt: nil))
         }
         if let bearer = challenges.first(where: { $0.scheme == "bearer" }) {
-            let request = try tokenRequest(bearer, credentials: credentials, scope: scope, registry: registry, doing: doing)
+            let request = try tokenRequest(
+                bearer, credentials: credentials, scope: scope, registry: registry, services: services, doing: doing)
             return .askForToken(request)
         }
         if challenges.contains(where: { $0.scheme == "basic" }) {
@@ -87,7 +90,8 @@ extension ChallengeAnswer {
     }
 
     private static func tokenRequest(
-        _ challenge: Challenge, credentials: RegistryCredentials, scope: String, registry: WebAddress, doing: String
+        _ challenge: Challenge, credentials: RegistryCredentials, scope: String, registry: WebAddress, services: TokenServices,
+        doing: String
     ) throws(RegistryError) -> TokenRequest {
         guard let realm = challenge.parameters["realm"].flatMap({ WebAddress($0) }) else {
             throw RegistryError(.malformed, doing: doing, cause: "the registry's challenge has no realm that is an address")
@@ -95,6 +99,12 @@ extension ChallengeAnswer {
         let isPrivate = realm.scheme == "https" || RegistryHost.isLoopback(realm.host)
         if !isPrivate && (credentials != .anonymous || registry.scheme == "https") {
             throw RegistryError(.refused, doing: doing, cause: "the token service \(realm.withoutQuery) is reached without TLS")
+        }
+        if credentials != .anonymous && !services.mayLearn(realm.host, secretsOf: registry.host) {
+            throw RegistryError(
+                .refused, doing: doing,
+                cause: "\(registry.host) has passwords shown to \(realm.withoutQuery), which is not of its domain: "
+                    + "if it may see them, start apusd with --registry-token-service \(realm.host)")
         }
         var fields = challenge.parameters["service"].map { [TextEncodings.formField("service", $0)] } ?? []
         // One field for each thing that is asked for; a form has them all in one.

@@ -5,7 +5,7 @@ internal import Synchronization
 /// for a thousand pulls as for one.
 final class PieceBudget: Sendable {
     /// Bytes of one piece.
-    static let pieceBytes = 4 << 20
+    static let pieceBytes = 1 << 20
     /// Pieces at a time, of all blobs together.
     private static let limit = 4
 

@@ -90,8 +90,10 @@ extension RepositorySession {
     }
 
     /// Stores a manifest under a tag or its digest.
+    /// - Returns: whether the registry itself keeps whom the manifest refers to. - Source: distribution-spec v1.1, `OCI-Subject`.
     /// - Throws: `.malformed` where the registry calls it by another digest.
-    package func pushManifest(_ bytes: [UInt8], type: String, digest: Digest, as reference: String) throws(RegistryError) {
+    @discardableResult
+    package func pushManifest(_ bytes: [UInt8], type: String, digest: Digest, as reference: String) throws(RegistryError) -> Bool {
         var request = try request(.put, "manifests/\(reference)")
         request.body = bytes
         request.headers.append(("Content-Type", type))
@@ -99,6 +101,7 @@ extension RepositorySession {
         if let found = head.headers["docker-content-digest"], found != digest.description {
             throw RegistryError(.malformed, doing: request.shown, cause: "pushed \(digest), the registry has \(found.prefix(200))")
         }
+        return head.headers["oci-subject"] != nil
     }
 
     // MARK: - One upload

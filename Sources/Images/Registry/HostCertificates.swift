@@ -24,7 +24,12 @@ struct HostCertificates: Equatable, Sendable {
     /// - Parameter folders: each like `/etc/docker/certs.d`; all count.
     init(for authority: String, in folders: [String]) throws(RegistryError) {
         for folder in folders.map({ "\($0)/\(authority)" }) {
-            guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder).sorted() else { continue }
+            let names: [String]
+            do { names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted() } catch {
+                let failure = FileFailure(error)
+                if failure.isMissing { continue }
+                throw RegistryError(.refused, doing: "", cause: "the folder of certificates \(folder): \(failure)")
+            }
             for name in names where name.hasSuffix(".crt") { try add(authority: "\(folder)/\(name)") }
             for name in names where name.hasSuffix(".cert") {
                 let key = "\(name.dropLast(5)).key"
@@ -50,7 +55,7 @@ struct HostCertificates: Equatable, Sendable {
     private mutating func add(authority path: String) throws(RegistryError) {
         let pem: Data
         do { pem = try Data(contentsOf: URL(filePath: path)) } catch {
-            throw RegistryError(.refused, doing: "", cause: "the authority \(path) cannot be read")
+            throw RegistryError(.refused, doing: "", cause: "the authority \(path): \(FileFailure(error))")
         }
         if pem.count > Self.fileLimitBytes {
             throw RegistryError(.refused, doing: "", cause: "the authority \(path) is larger than \(Self.fileLimitBytes) bytes")

@@ -164,8 +164,10 @@ private final class Transfer {
     private var problem: TransferOutcome?
     private var allowsLinkLocal = true
 
-    /// What the receiver gets at a time.
-    private static let chunkBytes = 256 << 10
+    /// What the receiver gets at a time. Every transfer, and whoever waits behind it, has some of these.
+    private static let chunkBytes = 128 << 10
+    /// What libcurl reads at a time.
+    private static let bufferBytes = 64 << 10
 
     init(limits: TransferLimits, cancellation: Cancellation, receiver: any ResponseReceiver) {
         self.limits = limits
@@ -214,7 +216,7 @@ private final class Transfer {
     ) -> CURLcode {
         let numbers: [(CURLoption, Int)] = [
             (CURLOPT_NOSIGNAL, 1), (CURLOPT_FOLLOWLOCATION, 0), (CURLOPT_NOPROGRESS, 0), (CURLOPT_SUPPRESS_CONNECT_HEADERS, 1),
-            (CURLOPT_CONNECTTIMEOUT, limits.connectSeconds), (CURLOPT_BUFFERSIZE, Self.chunkBytes), (CURLOPT_TCP_KEEPALIVE, 1),
+            (CURLOPT_CONNECTTIMEOUT, limits.connectSeconds), (CURLOPT_BUFFERSIZE, Self.bufferBytes), (CURLOPT_TCP_KEEPALIVE, 1),
             (CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS)), (CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2)),
             (CURLOPT_SSL_VERIFYPEER, request.verifiesPeer ? 1 : 0), (CURLOPT_SSL_VERIFYHOST, request.verifiesPeer ? 2 : 0),
             (CURLOPT_NOBODY, request.method == .head ? 1 : 0), (CURLOPT_POST, request.method.hasBody ? 1 : 0),

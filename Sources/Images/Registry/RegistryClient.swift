@@ -9,17 +9,20 @@ package final class RegistryClient: Sendable {
     let grants = GrantCache()
     let limits: TransferLimits
     let health = MirrorHealth()
+    let tokenServices: TokenServices
     /// Threads that fetch parts of blobs ahead, and the memory that those parts may take.
     let ahead = PieceBudget()
 
     package init(configuration: RegistryConfiguration) {
         self.configuration = configuration
+        tokenServices = TokenServices(configuration.tokenServices)
         limits = TransferLimits(idleSeconds: configuration.idleSeconds)
     }
 
     /// With other waiting times, for tests of what waits.
     init(configuration: RegistryConfiguration, limits: TransferLimits) {
         self.configuration = configuration
+        tokenServices = TokenServices(configuration.tokenServices)
         self.limits = limits
     }
 

@@ -8,6 +8,8 @@ package struct RegistryConfiguration: Sendable {
     package var certificateFolders: [String]
     /// A file like `/etc/containers/registries.conf`, and `*.conf` in the folder of the same name with `.d`; nil for none.
     package var registriesFile: String?
+    /// Hosts of token services that may be shown passwords of every registry, beside those of a registry's own domain.
+    package var tokenServices: [String] = []
     /// How long a registry may send nothing to speak of, in seconds.
     package var idleSeconds: Int
     /// Proxies; nothing is read from the environment.

@@ -244,7 +244,8 @@ package final class RepositorySession: Sendable {
         client.grants.forget(key)
         let challenges = Challenge.parse(head.headers.all("www-authenticate"))
         let answer = try ChallengeAnswer.choose(
-            challenges, credentials: credentials, scope: scope, registry: request.address, doing: request.shown)
+            challenges, credentials: credentials, scope: scope, registry: request.address, services: client.tokenServices,
+            doing: request.shown)
         switch answer {
         case .send(let grant): client.grants.remember(grant, for: key)
         case .askForToken(let question): client.grants.remember(try token(question), for: key)

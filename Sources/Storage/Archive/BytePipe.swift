@@ -4,8 +4,8 @@ internal import Synchronization
 /// A bounded queue of chunks between the thread that receives a blob and the thread that unpacks it. `send` blocks while
 /// the queue is full, `next` while it is empty; neither longer than `timeout`.
 package final class BytePipe: ByteSource {
-    /// The most chunks that wait.
-    package static let chunkLimit = 64
+    /// The most chunks that wait. An unpacker that is as fast as the registry needs few; one that is slower gains nothing by more.
+    package static let chunkLimit = 8
 
     private struct State {
         var chunks: [[UInt8]] = []

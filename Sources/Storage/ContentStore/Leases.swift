@@ -50,6 +50,9 @@ extension BlobStore {
         }
     }
 
+    /// Whether somebody has a lease: something large may be under way.
+    package var isLeased: Bool { leases.withLock { !$0.isEmpty } }
+
     /// Call it before the roots of a sweep are read, and `endSweep` after the sweep: what leases let go in between stays.
     package func beginSweep() { released.withLock { $0.sweeps += 1 } }
 

@@ -65,10 +65,14 @@ package struct NamedImage: Equatable, Sendable {
 /// The images that are here, by id and by name. A name has a tag or a digest, never both and never neither.
 package struct ImageRecords: Sendable {
     let file: RecordFile
+    private let remembered = RememberedImages()
+
+    init(file: RecordFile) { self.file = file }
 
     /// Adds an image, or to a known one the blobs of a further manifest, and moves these names to it.
     package func store(_ image: ImageRecord, names: [ImageReference]) async throws(RecordsError) {
         let rows = try names.map { name throws(RecordsError) in try nameRow(name, image: image.id) }
+        defer { remembered.forget() }
         try await file.write("store image \(image.id)") { database in
             try ImageRow(image).upsert(database)
             try ImageLayerRow.filter(Column("imageID") == image.id.description).deleteAll(database)
@@ -88,6 +92,7 @@ package struct ImageRecords: Sendable {
         let row = try nameRow(name, image: id)
         let path = file.path
         let doing = "tag image \(id) as \(name)"
+        defer { remembered.forget() }
         try await file.write(doing) { database in
             guard try ImageRow.exists(database, key: row.imageID) else { throw RecordsError(.absent, doing: doing, path: path) }
             try row.upsert(database)
@@ -96,6 +101,7 @@ package struct ImageRecords: Sendable {
 
     /// Takes names away; the images stay. Names that are not there are passed over.
     package func untag(_ names: [ImageReference]) async throws(RecordsError) {
+        defer { remembered.forget() }
         try await file.write("untag \(names.map(\.description).joined(separator: " "))") { database in
             for name in names { try ImageNameRow.deleteOne(database, key: name.description) }
         }
@@ -104,11 +110,16 @@ package struct ImageRecords: Sendable {
     /// Removes an image with all its names. - Returns: false where there was none.
     @discardableResult
     package func remove(_ id: Digest) async throws(RecordsError) -> Bool {
-        try await file.write("remove image \(id)") { database in try ImageRow.deleteOne(database, key: id.description) }
+        defer { remembered.forget() }
+        return try await file.write("remove image \(id)") { database in try ImageRow.deleteOne(database, key: id.description) }
     }
 
     /// Every image, newest first.
     package func all() async throws(RecordsError) -> [NamedImage] {
+        try await remembered.list { () throws(RecordsError) in try await read() }
+    }
+
+    private func read() async throws(RecordsError) -> [NamedImage] {
         try await file.read("list images") { database in
             // Four questions, however many images there are.
             let layers = try Dictionary(grouping: ImageLayerRow.order(Column("position")).fetchAll(database), by: \.imageID)

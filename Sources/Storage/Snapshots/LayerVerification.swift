@@ -64,7 +64,7 @@ extension SnapshotStore {
             // Asked after the folder was read: what was made meanwhile is known by now.
             let known = index.withLock { index in
                 switch folder {
-                case "layers": Set(index.layers.keys.map(Self.name(of:)))
+                case "layers": Set((Array(index.layers.keys) + index.unreadable.keys).map(Self.name(of:)))
                 case "l": Set((0..<index.nextLink).map { String($0, radix: 36) })
                 default: Set(index.holders.keys.map(\.text))
                 }

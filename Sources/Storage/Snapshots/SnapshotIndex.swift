@@ -97,6 +97,7 @@ extension SnapshotStore {
 
     /// Makes `source`, a directory that holds `fs`, durable and visible as `chain`: info, syncfs, rename, fsync of the directory.
     func publish(_ source: FilePath, as chain: Digest, _ layer: Layer) throws(SnapshotError) {
+        try removeUnreadable(chain)
         try makeLink(String(layer.link, radix: 36), to: chain)
         try SnapshotError.wrapping("commit layer", chain.description) { () throws(SyscallError) in
             let directory = try openFile(source, [.readOnly, .directory])
@@ -118,13 +119,30 @@ extension SnapshotStore {
         }
     }
 
+    /// Makes room for a layer where one of the same chain lies that cannot be read.
+    /// - Throws: `.inUse` where roots are built on it, which may be mounted.
+    func removeUnreadable(_ chain: Digest) throws(SnapshotError) {
+        let isThere = try index.withLock { index throws(SnapshotError) in
+            guard let problem = index.unreadable[chain] else { return false }
+            if index.isBelowRoots(chain) {
+                throw SnapshotError(.inUse, doing: "replace layer", subject: "\(chain), on which containers are built: \(problem)")
+            }
+            index.unreadable[chain] = nil
+            return true
+        }
+        if isThere { try discard(path(ofLayer: chain)) }
+    }
+
+    /// Why a layer cannot be read whose folder is there; nil for every other.
+    func defect(of chain: Digest) -> SnapshotError? { index.withLock { $0.unreadable[chain] } }
+
     func removeLayer(_ chain: Digest) throws(SnapshotError) {
         let removed = try index.withLock { index throws(SnapshotError) -> Layer? in
             let isHeld = index.holders.values.contains { $0.parent == chain } || index.layers.values.contains { $0.parent == chain }
             if isHeld { throw SnapshotError(.inUse, doing: "remove layer", subject: chain.description) }
             return index.layers.removeValue(forKey: chain)
         }
-        guard let removed else { return }
+        guard let removed else { return try removeUnreadable(chain) }
         try discard(path(ofLayer: chain))
         try SnapshotError.wrapping("remove layer", chain.description) { () throws(SyscallError) in
             do throws(SyscallError) { try removeFile(shortPath(ofLink: removed.link)) } catch  where error.errno == ENOENT {}
@@ -193,7 +211,9 @@ extension SnapshotStore {
 
     func list() -> [SnapshotInfo] {
         index.withLock { index in
-            let layers = index.layers.map { SnapshotInfo(kind: .layer($0.key), parent: $0.value.parent) }
+            let layers =
+                index.layers.map { SnapshotInfo(kind: .layer($0.key), parent: $0.value.parent) }
+                + index.unreadable.keys.map { SnapshotInfo(kind: .layer($0), parent: nil) }
             let holders = index.holders.map { key, holder in
                 switch holder {
                 case .building: SnapshotInfo(kind: .layerInProgress(key), parent: nil)
@@ -203,5 +223,19 @@ extension SnapshotStore {
             }
             return layers + holders
         }
+    }
+}
+
+extension SnapshotStore.Index {
+    /// Whether a root is built on the layer, by way of layers that can be read.
+    fileprivate func isBelowRoots(_ chain: Digest) -> Bool {
+        for holder in holders.values {
+            var next = holder.parent
+            while let current = next {
+                if current == chain { return true }
+                next = layers[current]?.parent
+            }
+        }
+        return false
     }
 }

@@ -39,6 +39,8 @@ final class SnapshotStore: Sendable {
 
     struct Index: Sendable {
         var layers: [Digest: Layer] = [:]
+        /// Layers whose `info` cannot be read: absent, but for their folders.
+        var unreadable: [Digest: SnapshotError] = [:]
         var holders: [SnapshotKey: Holder] = [:]
         var nextLink: UInt64 = 1
         var nextTrash: UInt64 = 1
@@ -119,12 +121,14 @@ final class SnapshotStore: Sendable {
     private func load() throws(SnapshotError) {
         var loaded = Index()
         for name in try names(in: "layers") {
-            guard let chain = Self.chain(named: name) else {
-                throw SnapshotError(.unsupportedFormat, doing: "open snapshots", subject: "layers/\(name)")
-            }
-            let layer = try readInfo(of: chain)
-            loaded.layers[chain] = layer
-            loaded.nextLink = max(loaded.nextLink, layer.link + 1)
+            // What is called otherwise is a stranger, which a check names.
+            guard let chain = Self.chain(named: name) else { continue }
+            // One bad layer keeps nobody from the others: it is absent until it is unpacked again.
+            do throws(SnapshotError) {
+                let layer = try readInfo(of: chain)
+                loaded.layers[chain] = layer
+                loaded.nextLink = max(loaded.nextLink, layer.link + 1)
+            } catch { loaded.unreadable[chain] = error }
         }
         let links = Dictionary(loaded.layers.map { (String($0.value.link, radix: 36), $0.key) }) { first, _ in first }
         let present = Set(try names(in: "l"))
@@ -135,7 +139,7 @@ final class SnapshotStore: Sendable {
         }
         for (name, chain) in links where !present.contains(name) { try makeLink(name, to: chain) }
         for name in try names(in: "active") {
-            let key = try SnapshotKey(name)
+            guard let key = try? SnapshotKey(name) else { continue }
             switch try readParent(root.appending("active").appending(name).appending("parent")) {
             case .some(let parent): loaded.holders[key] = .active(parent: parent)
             case .none:
@@ -143,7 +147,7 @@ final class SnapshotStore: Sendable {
             }
         }
         for name in try names(in: "views") {
-            let key = try SnapshotKey(name)
+            guard let key = try? SnapshotKey(name) else { continue }
             if let parent = try readParent(path(ofView: key)), let parent { loaded.holders[key] = .view(parent: parent) }
         }
         let result = loaded

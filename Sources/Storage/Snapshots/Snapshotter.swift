@@ -119,7 +119,10 @@ package protocol Snapshotter: Sendable {
     /// What a writable snapshot takes.
     func usage(of key: SnapshotKey) throws(SnapshotError) -> SnapshotUsage
 
-    /// What a layer takes, as measured when it was committed.
+    /// Why a layer is absent whose folder is there: what is written down of it cannot be read. nil for every other.
+    func defect(ofLayer chain: Digest) -> SnapshotError?
+
+    /// What a layer takes, as measured when it was committed; nothing for one that cannot be read.
     func usage(ofLayer chain: Digest) throws(SnapshotError) -> SnapshotUsage
 
     /// Where a layer that is there differs from what was unpacked anew below `key`, which is brought into the form that it is kept in.

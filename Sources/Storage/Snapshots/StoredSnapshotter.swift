@@ -67,7 +67,12 @@ extension StoredSnapshotter {
         }
     }
 
-    func usage(ofLayer chain: Digest) throws(SnapshotError) -> SnapshotUsage { try store.layer(chain).usage }
+    func usage(ofLayer chain: Digest) throws(SnapshotError) -> SnapshotUsage {
+        if store.defect(of: chain) != nil { return SnapshotUsage() }
+        return try store.layer(chain).usage
+    }
+
+    func defect(ofLayer chain: Digest) -> SnapshotError? { store.defect(of: chain) }
 
     func layersAllocatedBytes() throws(SnapshotError) -> Int64 { try store.layersAllocatedBytes() }
 

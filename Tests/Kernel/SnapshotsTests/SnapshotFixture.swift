@@ -96,6 +96,7 @@ private struct Closed: Snapshotter {
     func remove(_ key: SnapshotKey) throws(SnapshotError) { throw closed }
     func remove(layer chain: Digest) throws(SnapshotError) { throw closed }
     func usage(of key: SnapshotKey) throws(SnapshotError) -> SnapshotUsage { throw closed }
+    func defect(ofLayer chain: Digest) -> SnapshotError? { closed }
     func usage(ofLayer chain: Digest) throws(SnapshotError) -> SnapshotUsage { throw closed }
     func differences(of key: SnapshotKey, from chain: Digest, applied: AppliedLayer) throws(SnapshotError) -> [TreeDifference] {
         throw closed

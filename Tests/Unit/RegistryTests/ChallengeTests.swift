@@ -6,10 +6,10 @@ import Testing
 struct ChallengeTests {
     @Test("a Bearer challenge gives its realm, service and scope")
     func bearer() {
-        let field = #"Bearer realm="https://auth.example/token",service="registry.example",scope="repository:a/b:pull,push""#
+        let field = #"Bearer realm="https://auth.example.com/token",service="registry.example",scope="repository:a/b:pull,push""#
         let expected = Challenge(
             scheme: "bearer",
-            parameters: ["realm": "https://auth.example/token", "service": "registry.example", "scope": "repository:a/b:pull,push"])
+            parameters: ["realm": "https://auth.example.com/token", "service": "registry.example", "scope": "repository:a/b:pull,push"])
         #expect(Challenge.parse([field]) == [expected])
     }
 
@@ -35,14 +35,14 @@ struct ChallengeTests {
 
 @Suite("Answers to challenges")
 struct ChallengeAnswerTests {
-    private let registry = WebAddress("https://registry.example/v2/")
+    private let registry = WebAddress("https://registry.example.com/v2/")
     private let secret = RegistryCredentials.password(user: "ann", password: "s3cret")
     private let scope = "repository:a:pull"
 
     private func bearer(_ realm: String) -> [Challenge] { [Challenge(scheme: "bearer", parameters: ["realm": realm, "service": "s"])] }
 
     private func choose(
-        _ challenges: [Challenge], _ credentials: RegistryCredentials, at address: String = "https://registry.example/v2/"
+        _ challenges: [Challenge], _ credentials: RegistryCredentials, at address: String = "https://registry.example.com/v2/"
     ) throws -> ChallengeAnswer {
         let registry = try #require(WebAddress(address))
         return try ChallengeAnswer.choose(challenges, credentials: credentials, scope: scope, registry: registry, doing: "Get")
@@ -51,7 +51,7 @@ struct ChallengeAnswerTests {
     @Test("E02: a password is not shown to a token service that is reached without TLS")
     func realmWithoutTLS() throws {
         for credentials in [secret, .identityToken("t")] {
-            let error = #expect(throws: RegistryError.self) { try choose(bearer("http://auth.example/token"), credentials) }
+            let error = #expect(throws: RegistryError.self) { try choose(bearer("http://auth.example.com/token"), credentials) }
             #expect(error?.code == .refused)
             #expect(!"\(String(describing: error))".contains("s3cret"))
         }
@@ -60,21 +60,42 @@ struct ChallengeAnswerTests {
         #expect(request.authorization == "Basic YW5uOnMzY3JldA==")
     }
 
+    @Test("E02: a token service of another domain is shown no password, unless it was named")
+    func realmElsewhere() throws {
+        let own = [
+            ("auth.docker.io", "registry-1.docker.io"), ("gitlab.com", "registry.gitlab.com"), ("ghcr.io", "ghcr.io"),
+            ("sso.redhat.com", "registry.connect.redhat.com"), ("auth.shop.co.uk", "registry.shop.co.uk"), ("127.0.0.1", "127.0.0.1"),
+        ]
+        for (service, registry) in own { #expect(TokenServices().mayLearn(service, secretsOf: registry), "\(service) of \(registry)") }
+        let others = [
+            ("evil.com", "registry.example.com"), ("evil-docker.io", "registry-1.docker.io"), ("other.co.uk", "registry.shop.co.uk"),
+            ("127.0.0.2", "127.0.0.1"), ("evil", "registry"), ("1.127.0.0", "127.0.0.1"), ("docker.io.evil.com", "docker.io"),
+        ]
+        for (service, registry) in others {
+            #expect(!TokenServices().mayLearn(service, secretsOf: registry), "\(service) of \(registry)")
+            #expect(TokenServices([service.uppercased()]).mayLearn(service, secretsOf: registry))
+        }
+        let error = #expect(throws: RegistryError.self) { try choose(bearer("https://auth.evil.com/token"), secret) }
+        #expect(error?.code == .refused)
+        guard case .askForToken(let request) = try choose(bearer("https://auth.evil.com/token"), .anonymous) else { throw Unexpected() }
+        #expect(request.authorization == nil)
+    }
+
     @Test("a token of a registry with TLS is not fetched without TLS, even for no one in particular")
     func noStepDown() throws {
-        let error = #expect(throws: RegistryError.self) { try choose(bearer("http://auth.example/token"), .anonymous) }
+        let error = #expect(throws: RegistryError.self) { try choose(bearer("http://auth.example.com/token"), .anonymous) }
         #expect(error?.code == .refused)
-        guard case .askForToken(let request) = try choose(bearer("http://auth.example/t"), .anonymous, at: "http://registry.example/v2/")
-        else { throw Unexpected() }
+        let answer = try choose(bearer("http://auth.example.com/t"), .anonymous, at: "http://registry.example.com/v2/")
+        guard case .askForToken(let request) = answer else { throw Unexpected() }
         #expect(request.authorization == nil)
     }
 
     @Test("a token service is asked for the scope, with the password in its field and never in the address")
     func tokenRequest() throws {
-        guard case .askForToken(let request) = try choose(bearer("https://auth.example/token"), secret) else { throw Unexpected() }
+        guard case .askForToken(let request) = try choose(bearer("https://auth.example.com/token"), secret) else { throw Unexpected() }
         #expect(request.fields == ["service=s", "scope=repository%3Aa%3Apull", "account=ann"])
         #expect(!request.isForm)
-        guard case .askForToken(let exchange) = try choose(bearer("https://auth.example/token"), .identityToken("r&t")) else {
+        guard case .askForToken(let exchange) = try choose(bearer("https://auth.example.com/token"), .identityToken("r&t")) else {
             throw Unexpected()
         }
         #expect(exchange.isForm)
@@ -88,7 +109,7 @@ struct ChallengeAnswerTests {
         let error = #expect(throws: RegistryError.self) { try choose(basic, .anonymous) }
         #expect(error == RegistryError(.unauthorized, doing: "Get", cause: "no basic auth credentials"))
         #expect(try choose(basic, secret) == .send(Grant(field: "Basic YW5uOnMzY3JldA==", expiresAt: nil)))
-        #expect(try choose(bearer("https://auth.example/"), .registryToken("tok")) == .send(Grant(field: "Bearer tok", expiresAt: nil)))
+        #expect(try choose(bearer("https://auth.example.com/"), .registryToken("tok")) == .send(Grant(field: "Bearer tok", expiresAt: nil)))
     }
 
     @Test("a token's answer is read in both spellings, and a token that would break out of its field is none")

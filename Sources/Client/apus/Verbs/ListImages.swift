@@ -12,11 +12,19 @@ let imagesVerb = Verb(
         Flag("format", nil, .string, formatUsage),
         Flag("no-trunc", nil, .bool(default: false), "Don't truncate output"),
         Flag("quiet", "q", .bool(default: false), "Only show image IDs"),
+        Flag("tree", nil, .bool(default: false), "Show each image with its names and its platform's manifest"),
     ], operands: .atMost(1)
 ) { invocation in
     let arguments = invocation.arguments
     let wanted = arguments.list("filter") + arguments.operands.map { "reference=\($0)" }
-    let images = try await invocation.environment.client.images(all: arguments.bool("all"), filters: try filters(wanted))
+    let isTree = arguments.bool("tree")
+    if isTree { try refuseWithTree(arguments) }
+    let images = try await invocation.environment.client.images(
+        all: arguments.bool("all"), filters: try filters(wanted), withManifests: isTree)
+    if isTree {
+        StandardStream.output.write(imageTree(images, isWhole: arguments.bool("no-trunc")))
+        return 0
+    }
     let asked = ListFormat(arguments.string("format"))
     let format = arguments.bool("quiet") && asked == .table(nil) ? ListFormat("{{.ID}}") : asked
     let now = Int64(Date().timeIntervalSince1970)
@@ -26,6 +34,13 @@ let imagesVerb = Verb(
     let byDefault = ["Repository", "Tag"] + (showsDigests ? ["Digest"] : []) + ["ID", "CreatedSince", "Size"]
     StandardStream.output.write(try listText(rows, columns: imageColumns, byDefault: byDefault, format: format))
     return 0
+}
+
+/// What a tree has no place for, in docker's words.
+private func refuseWithTree(_ arguments: Arguments) throws(Complaint) {
+    if arguments.bool("quiet") { throw Complaint("--quiet is not yet supported with --tree") }
+    if arguments.bool("digests") { throw Complaint("--show-digest is not yet supported with --tree") }
+    if arguments.string("format") != nil { throw Complaint("--format is not yet supported with --tree") }
 }
 
 let imageColumns = [

@@ -32,8 +32,9 @@ extension ContainerEngine {
     }
 
     /// `GET /images/json`, newest first. Filters: `dangling`, `label`, `before`, `since`, `until`, `reference`.
-    package func images(all: Bool, filters: Filters) async throws(EngineError) -> [ImageSummary] {
-        try await ImageListing(parts: try parts(), filters: filters).run()
+    /// - Parameter withManifests: shows what is here of each image's manifest.
+    package func images(all: Bool, filters: Filters, withManifests: Bool = false) async throws(EngineError) -> [ImageSummary] {
+        try await ImageListing(parts: try parts(), filters: filters, withManifests: withManifests).run()
     }
 
     /// `GET /images/{name}/json`.

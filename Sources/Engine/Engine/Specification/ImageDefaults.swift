@@ -14,7 +14,7 @@ enum ImageDefaults {
         if merged.user.isEmpty { merged.user = image.user }
         merged.exposedPorts.merge(image.exposedPorts) { mine, _ in mine }
         merged.volumes.merge(image.volumes) { mine, _ in mine }
-        merged.labels.merge(image.labels) { mine, _ in mine }
+        merged.labels.merge(image.labels.filter { !Self.isReserved($0.key) }) { mine, _ in mine }
         let named = Set(merged.env.map(variableName))
         merged.env += image.env.filter { !named.contains(variableName($0)) }
         mergeCommand(&merged, image)
@@ -25,6 +25,12 @@ enum ImageDefaults {
         try check(merged)
         return merged
     }
+
+    /// What labels begin with by which engines, runtimes and Compose find their own: whoever makes a container may set them, an image may
+    /// not, which would then be taken for part of somebody's project.
+    private static let reservedLabels = ["io.apus.", "containerd.io/", "io.containerd.", "com.docker.compose."]
+
+    private static func isReserved(_ label: String) -> Bool { reservedLabels.contains { label.hasPrefix($0) } }
 
     /// A request's entry point does away with the image's command, which was meant for another program.
     private static func mergeCommand(_ merged: inout ContainerConfig, _ image: ImageConfig) {

@@ -73,11 +73,13 @@ extension ContainerEngine {
         let roots: Set<ContainerID>
         do throws(ImageError) { roots = try services.images.containersWithRoots() } catch { throw EngineError(error) }
         let found = try await BlockingWork.run { () throws(EngineError) in
-            try Leftover.mounts(configuration) + Leftover.cgroups()
-                + Leftovers.containers(configuration).map { Leftover(object: "leftover", id: $0.text, path: "") }
+            var found = try Leftover.mounts(configuration)
+            found += try Leftovers.containers(configuration).map { Leftover(object: "leftover", id: $0.text, path: "") }
+            found += roots.map { Leftover(object: "root", id: $0.text, path: "") }
+            return try found + Leftover.cgroups(of: Set(found.map(\.id)))
         }
         let known = Set(services.index.all.map(\.id.text))
-        return Set(found + roots.map { Leftover(object: "root", id: $0.text, path: "") }).filter { !known.contains($0.id) }
+        return Set(found).filter { !known.contains($0.id) }
     }
 
     private func remove(_ leftover: Leftover, _ services: ContainerServices) async throws(EngineError) {
@@ -107,7 +109,7 @@ private struct Leftover: Hashable, Sendable {
 
     /// What lies on something else goes before it.
     static func goesBefore(_ first: Leftover, _ second: Leftover) -> Bool {
-        let order = ["mount", "leftover", "root", "cgroup"]
+        let order = ["mount", "cgroup", "leftover", "root"]
         let (one, other) = (order.firstIndex(of: first.object) ?? 0, order.firstIndex(of: second.object) ?? 0)
         // Of mounts the deepest goes first.
         return one != other ? one < other : (first.id, second.path) < (second.id, first.path)
@@ -125,9 +127,10 @@ private struct Leftover: Hashable, Sendable {
         } catch { throw .system("look for leftovers", error) }
     }
 
-    /// Cgroups called as containers' are, of the one hierarchy or of each, where none of a name has a process: another daemon's containers
-    /// have some. Blocks.
-    static func cgroups() throws(EngineError) -> [Leftover] {
+    /// Cgroups of these containers, of the one hierarchy or of each, where none of a name has a process. A cgroup itself does not say which
+    /// daemon's it is: ours are those of containers of which something lies in our folders, where it is written before a cgroup is made
+    /// and removed after. Blocks.
+    static func cgroups(of containers: Set<String>) throws(EngineError) -> [Leftover] {
         let mount = FilePath("/sys/fs/cgroup")
         var found: [Leftover] = []
         var used: Set<String> = []
@@ -137,7 +140,8 @@ private struct Leftover: Hashable, Sendable {
             for place in ([mount] + hierarchies).map({ $0.appending("apus") }) {
                 do throws(SyscallError) {
                     let directory = try openFile(place, [.readOnly, .directory, .noFollow])
-                    for entry in try directoryEntries(of: directory) where entry.type == .directory && entry.name.string.utf8.count == 64 {
+                    for entry in try directoryEntries(of: directory)
+                    where entry.type == .directory && containers.contains(entry.name.string) {
                         let path = place.pushing(entry.name)
                         let processes = try readFile(path.appending("cgroup.procs"), limitBytes: 1 << 20)
                         if !processes.isEmpty { used.insert(entry.name.string) }
