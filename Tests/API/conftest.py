@@ -331,7 +331,7 @@ def nothing_left_behind(request):
     sweep(sweeper)
     sweeper("network", "prune", "-f")
     try:
-        wait_until(lambda: daemon.state() == before, "the machine is as it was")
+        wait_until(lambda: daemon.state() == before, "the machine is as it was", seconds=30)
     except AssertionError:
         after = daemon.state()
         left = {key: ([one for one in before[key] if one not in after[key]], [one for one in after[key] if one not in before[key]])
@@ -347,4 +347,4 @@ def sweep(client):
         names = client("ps", "-aq").ok().split()
         return not names or client("rm", "-f", *names).code == 0
 
-    wait_until(is_clear, "every container is removed")
+    wait_until(is_clear, "every container is removed", seconds=30)
