@@ -56,8 +56,8 @@ class Containerd:
     def command(self, *words):
         return ["ctr", "--address", self.folder / "containerd.sock", "--namespace", self.namespace, *words]
 
-    def ctr(self, *words, check=True, **options):
-        done = subprocess.run(self.command(*words), env=self.environment, capture_output=True, timeout=120,
+    def ctr(self, *words, check=True, timeout=120, **options):
+        done = subprocess.run(self.command(*words), env=self.environment, capture_output=True, timeout=timeout,
                               **({"stdin": subprocess.DEVNULL} | options))
         assert not check or done.returncode == 0, (words, done.stdout, done.stderr, self.said())
         return done
