@@ -27,7 +27,7 @@ DISK = "/mnt/scratch"
 LAYERS, FILES_A_LAYER = 3, 120
 LIST = "list"
 # What the power goes in, by turns; seconds that a boot or one of them may take on a machine that emulates another and has much else to do.
-KINDS, PATIENCE = ("pull", "load", "commit"), 600
+KINDS, PATIENCE = ("pull", "load", "commit"), 1200
 
 
 # In the virtual machine
