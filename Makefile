@@ -16,7 +16,7 @@ BUILD_PACKAGES = build-essential git libarchive-dev libcurl4-openssl-dev libisal
                  libsqlite3-dev libssl-dev libzstd-dev pkg-config
 DEMO_PACKAGES  = busybox-static docker-registry jq curl iproute2
 TEST_PACKAGES  = $(DEMO_PACKAGES) containerd criu crun docker.io file nftables openssh-server openssl podman procps python3-docker python3-grpcio python3-jsonschema python3-pexpect \
-                 python3-pytest python3-yaml runc skopeo strace uidmap umoci zstd
+                 python3-pytest python3-yaml redis-server runc skopeo strace uidmap umoci zstd
 BENCH_PACKAGES = $(TEST_PACKAGES) hyperfine iperf3 isal
 VM_PACKAGES    = qemu-system-x86 qemu-system-common util-linux python3 python3-pytest criu zstd xz-utils e2fsprogs
 

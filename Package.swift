@@ -188,7 +188,10 @@ let package = Package(
         tests("CgroupsTests", in: "Kernel", of: ["Cgroups", "LinuxSyscalls", "OCISpec", "CoreTypes", systemPackage]),
         tests(
             "EngineTests", in: "Unit",
-            of: ["Engine", "EngineAPI", "Cgroups", "LinuxSyscalls", "CoreTypes", "OCISpec", "ShimProtocol", systemPackage, logging]),
+            of: [
+                "Engine", "Records", "EngineAPI", "Cgroups", "LinuxSyscalls", "CoreTypes", "OCISpec", "ShimProtocol", systemPackage,
+                logging,
+            ]),
         tests("RegistryTests", in: "Unit", of: ["Registry"]),
         tests("NameServiceTests", in: "Unit", of: ["NameService", "CoreTypes", "LinuxSyscalls", systemPackage]),
         tests("RecordsTests", in: "Kernel", of: ["Records"]),

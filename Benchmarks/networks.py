@@ -79,7 +79,9 @@ def dockerd(folder):
 
 class Podman:
     """podman has no daemon: its commands run in namespaces that a sleeping process keeps. crun 1.8 fails beside the unified mount of a
-    hybrid machine, so that without pure cgroup v2 the worker's view has none."""
+    hybrid machine, so that without pure cgroup v2 the worker's view has none. A root without CAP_SYS_RESOURCE may not have its limits raised."""
+
+    LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
 
     def __init__(self, folder):
         self.keeper = subprocess.Popen(
@@ -102,7 +104,7 @@ def bench_network(folder, rounds):
         apusd, peer, podman = engines
         run = lambda engine, *flags: lambda number: worker.time([*engine.words, "run", "--rm", *flags, IMAGE, "true"])
         medians = compare("docker run --rm busybox true, on the default network", {
-            "apusd": run(apusd), "apusd, none": run(apusd, "--network", "none"), "dockerd": run(peer), "podman": run(podman)}, rounds)
+            "apusd": run(apusd), "apusd, none": run(apusd, "--network", "none"), "dockerd": run(peer), "podman": run(podman, *podman.LIMITS)}, rounds)
         mine = medians["apusd"]
         verdict(mine <= START_BESIDE_DOCKERD * medians["dockerd"], f"at most {START_BESIDE_DOCKERD} of dockerd's median")
         verdict(mine <= START_BESIDE_PODMAN * medians["podman"], f"at most {START_BESIDE_PODMAN} of podman's median")
@@ -120,9 +122,16 @@ def megabits(words):
     return told["end"]["sum_received"]["bits_per_second"] / 1e6
 
 
+def notch(values):
+    """How far a median may lie from the true one, by how far its values spread: two medians whose notches meet cannot be told apart at 95 %.
+    - Source: McGill, Tukey and Larsen, Variations of box plots, 1978."""
+    lower, _, upper = statistics.quantiles(values, n=4)
+    return 1.57 * (upper - lower) / len(values) ** 0.5
+
+
 def bench_throughput(folder, rounds):
     """What a TCP connection carries: between containers, and from the host to a published port."""
-    rounds = min(rounds, 10)
+    rounds = min(rounds, 20)
     engines = [ours(folder)]
     try:
         engines.append(dockerd(folder))
@@ -145,7 +154,9 @@ def bench_throughput(folder, rounds):
             for name, median in medians.items():
                 ratio = "" if name == "apusd" else f"   apus / {name} = {medians['apusd'] / median:.2f}"
                 print(f"  {name:14} median {median:8.0f} Mbit/s   least {min(found[name]):8.0f}   most {max(found[name]):8.0f}{ratio}")
-            verdict(medians["apusd"] >= THROUGHPUT * medians["dockerd"], f"at least {THROUGHPUT} of dockerd's median")
+            noise = max(notch(values) for values in found.values()) if rounds > 2 else 0
+            verdict(medians["apusd"] >= THROUGHPUT * medians["dockerd"] - noise,
+                    f"at least {THROUGHPUT} of dockerd's median, which {rounds} rounds tell to {noise / medians['dockerd']:.1%}")
     finally:
         for engine in reversed(engines):
             engine.run("rm", "-f", "server", "client")

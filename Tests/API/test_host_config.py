@@ -88,7 +88,7 @@ def test_what_this_kernel_cannot_limit_is_discarded_with_dockers_warning(own_dae
     ({"ExtraHosts": ["nonsense"]}, 'bad format for add-host: "nonsense"'),
     ({"ExtraHosts": ["a\nb:1.1.1.1"]}, 'bad format for add-host: "a\\x0ab:1.1.1.1"'),
     ({"Annotations": {"": "x"}}, "invalid Annotations: the empty string is not permitted as an annotation key"),
-    ({"StorageOpt": {"size": "1g"}}, "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"),
+    ({"StorageOpt": {"size": "much"}}, "invalid size: 'much'"),
     ({"StorageOpt": {"colour": "red"}}, "Unknown option colour"),
     ({"SecurityOpt": ["alone"]}, 'invalid --security-opt 1: "alone"'), ({"SecurityOpt": ["a=b"]}, 'invalid --security-opt 2: "a=b"'),
     ({"Runtime": "nosuch"}, "unknown or invalid runtime name: nosuch"),

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import socket
+import struct
 import subprocess
 
 import leaks
@@ -161,6 +162,13 @@ def test_attack_F16_a_container_speaks_under_its_own_addresses_only(cli, net, im
     assert ping("rogue", peer) != 0 and ping("peer", victim) == 0
 
 
+def forget_connections():
+    """As `conntrack -F`. - Source: linux/netfilter/nfnetlink_conntrack.h, IPCTNL_MSG_CT_DELETE."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as link:
+        link.send(struct.pack("=IHHII4s", 20, 1 << 8 | 2, 1 | 4, 1, 0, b"\0" * 4))
+        assert struct.unpack_from("=i", link.recv(4096), 16) == (0,)
+
+
 def meddle(daemon):
     """What others do to rulesets: all of them, one of ours, one of ours altogether."""
     return (["nft", "flush", "ruleset"], ["nft", "flush", "table", "inet", daemon.instance], ["nft", "delete", "table", "bridge", daemon.instance])
@@ -173,13 +181,38 @@ def test_T03_what_others_flush_is_back_within_a_second(cli, net, image, own_daem
     bridge = f"br-{mine['Id'][:12]}"
     before = tables(own_daemon)
     assert fetch(18090) == "hello" and before
-    for words in meddle(own_daemon):
+    for words in (["iptables", "-F"], ["iptables", "-t", "nat", "-F"], *meddle(own_daemon)):
         host(*words, check=False)
         wait_until(lambda: tables(own_daemon) == before, f"the rules are back after {words}", seconds=1)
         assert fetch(18090) == "hello"
+    forget_connections()
+    assert fetch(18090) == "hello" and fetch_v6(18090) == b"hello\n"
     host("ip", "link", "del", bridge)
     wait_until(lambda: bridge in leaks.links(), "the bridge is back", seconds=1)
     wait_until(lambda: fetch(18090) == "hello", "the port leads there again", seconds=3)
+    # Also for the container itself.
+    wait_until(lambda: cli("exec", "web", *ask(mine["IPAM"]["Config"][0]["Gateway"], 18090)).out.strip() == "hello", "for itself, too", seconds=3)
+
+
+def test_T05_rules_that_begin_or_cease_to_see_frames_change_nothing(apus, net_of_apus, image):
+    """As they do when module br_netfilter is loaded, which others' container stacks do."""
+    names = [f"net.bridge.bridge-nf-call-{kind}" for kind in ("iptables", "ip6tables")]
+    before = [host("sysctl", "-n", name).strip() for name in names]
+    gateway = network(apus, net_of_apus)[0]["IPAM"]["Config"][0]["Gateway"]
+    switch = lambda to: host("sysctl", "-qw", *[f"{name}={to}" for name in names])
+    try:
+        for first, then in ("01", "10"):
+            switch(first)
+            run(apus, image, "--network", net_of_apus, "-p", "18097:80")
+            apus("run", "-d", "--name", "peer", "--network", net_of_apus, image, "sleep", "600").ok()
+            switch(then)
+            assert fetch(18097) == "hello"
+            for asker in ("web", "peer"):
+                assert apus("exec", asker, *ask(gateway, 18097)).out.strip() == "hello", (asker, then)
+            assert apus("exec", "peer", *ask(address(apus, "web", net_of_apus))).line() == "hello"
+            apus("rm", "-f", "web", "peer").ok()
+    finally:
+        host("sysctl", "-qw", *[f"{name}={value}" for name, value in zip(names, before)])
 
 
 def test_T03_where_others_may_change_the_rules_they_are_back_within_a_second(brittle):
@@ -262,6 +295,22 @@ def test_attack_F16_what_is_made_anew_is_open_to_nobody_more(cli, net, image, la
     assert fetch(18092) == "hello"
 
 
+@pytest.mark.parametrize("priority", ("filter", "filter - 10", "filter + 10"))
+def test_feature_C09_an_administrators_own_rules_win(apus, image, lan, priority):
+    """The commands of docs/networking.md: whether the chain lies before ours or behind it, a drop is final."""
+    run(apus, image, "-p", "18098:80", "-p", "18099:80")
+    reach = lambda port: lan("busybox", "nc", "-w", "1", "198.51.100.1", str(port), stdin=subprocess.DEVNULL).stdout.strip()
+    assert (reach(18098), reach(18099)) == ("hello", "hello")
+    host("nft", "add", "table", "inet", "mine")
+    try:
+        host("nft", f"add chain inet mine forward {{ type filter hook forward priority {priority}; }}")
+        host("nft", "add rule inet mine forward iifname uplink ip saddr 198.51.100.0/24 meta l4proto tcp ct original proto-dst 18098 drop")
+        assert (reach(18098), reach(18099)) == ("", "hello") and fetch(18098) == "hello"
+    finally:
+        host("nft", "delete", "table", "inet", "mine")
+    assert reach(18098) == "hello"
+
+
 SPOOF = r"""
 import socket, struct, sys
 source, target, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -330,12 +379,71 @@ def test_feature_C09_ports_work_on_while_the_daemon_is_dead_and_after(brittle, i
     assert fetch(18100) is None
 
 
+def generation():
+    """How often the kernel's firewall was changed so far: once for each transaction. - Source: linux/netfilter/nf_tables.h, NFT_MSG_GETGEN."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as link:
+        link.send(struct.pack("=IHHII4s", 20, 10 << 8 | 16, 1, 1, 0, b"\0" * 4))
+        answer = link.recv(4096)
+    length, kind, number = struct.unpack_from("=HH4s", answer, 20)
+    assert (length, kind) == (8, 1)
+    return int.from_bytes(number, "big")
+
+
 def test_S03_a_thousand_ports_cost_one_transaction(cli, image, own_daemon):
+    run(cli, image, "-p", "18112:80", name="first")
+    before = generation()
     run(cli, image, "-p", "20000-20999:1000-1999", "-p", "18110:80")
+    assert generation() == before + 1
     assert fetch(18110) == "hello"
     assert host("nft", "list", "map", "inet", own_daemon.instance, "anyPortsV4").count(":") >= 1001
     cli("rm", "-f", "web").ok()
-    assert "tcp" not in host("nft", "list", "map", "inet", own_daemon.instance, "anyPortsV4")
+    assert generation() == before + 2
+    assert " . 20000 :" not in host("nft", "list", "map", "inet", own_daemon.instance, "anyPortsV4")
+
+
+def test_S03_ten_thousand_ports_in_a_row_are_one_entry_wherever_they_are_remembered(brittle):
+    client = brittle.client
+    run(client, brittle.image, "-p", "18111:80", name="first")
+    resident = lambda: int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{brittle.process.pid}/status", encoding="utf-8").read()).group(1))
+    processes, size, before = len(leaks.processes(brittle.folder)), resident(), generation()
+    run(client, brittle.image, "-p", "20000-29999:10001-20000", "-p", "127.0.0.1:19000-19019:80-99", "-p", "19100:80")
+    assert generation() == before + 1
+    # No process for a port, and no memory to speak of: what the daemon has read in between it may keep for the next time.
+    assert len(leaks.processes(brittle.folder)) <= processes + 2 and resident() - size < 40_000, (size, resident())
+    [folder] = [one for one in os.listdir(f"{brittle.run}/bundles") if "29999" in open(f"{brittle.run}/bundles/{one}/network.json", encoding="utf-8").read()
+                or "20000" in open(f"{brittle.run}/bundles/{one}/network.json", encoding="utf-8").read()]
+    assert os.path.getsize(f"{brittle.run}/bundles/{folder}/network.json") < 4096
+    told = lambda: (sorted(client("port", "web").ok().split("\n")), json.loads(client.inspect("web", "{{json .HostConfig.PortBindings}}")),
+                    json.loads(client.inspect("web", "{{json .Config.ExposedPorts}}")))
+    shown = told()
+    assert len(shown[1]) == 10_020 and shown[1]["15000/tcp"] == [{"HostIp": "", "HostPort": "24999"}] and len(shown[2]) == 10_020
+    assert shown[1]["80/tcp"] == [{"HostIp": "127.0.0.1", "HostPort": "19000"}, {"HostIp": "", "HostPort": "19100"}]
+    assert shown[1]["99/tcp"] == [{"HostIp": "127.0.0.1", "HostPort": "19019"}] and "20000/tcp -> 0.0.0.0:29999" in shown[0]
+    # The next daemon knows the same of them, and who has them.
+    brittle.kill()
+    brittle.start()
+    assert told() == shown and fetch(19000) == "hello"
+    for port in ("24999", "20000", "29999"):
+        taken = client("run", "--rm", "-p", f"{port}:80", brittle.image, "true")
+        assert taken.code == 125 and f"Bind for 0.0.0.0:{port} failed: port is already allocated" in taken.err, taken
+    across = client("run", "--rm", "-p", "29990-30020:90-120", brittle.image, "true")
+    assert across.code == 125 and "Bind for 0.0.0.0:29990 failed: port is already allocated" in across.err
+    client("rm", "-f", "web").ok()
+    # One of many that a program of the host has is found among them; where it listens on one address, on that one and on all.
+    with socket.create_server(("127.0.0.1", 24321)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        datagrams.bind(("0.0.0.0", 24322))
+        for flag in ("20000-29999:10001-20000", "127.0.0.1:20000-29999:10001-20000"):
+            busy = client("run", "--rm", "-p", flag, brittle.image, "true")
+            assert busy.code == 125 and ":24321/tcp: address already in use" in busy.err, busy
+        busy = client("run", "--rm", "-p", "20000-29999:10001-20000/udp", brittle.image, "true")
+        assert busy.code == 125 and "0.0.0.0:24322/udp: address already in use" in busy.err, busy
+        assert client("run", "--rm", "-p", "127.0.0.2:20000-29999:10001-20000", brittle.image, "true").code == 0
+    with socket.create_server(("::", 24321), family=socket.AF_INET6, dualstack_ipv6=True):
+        busy = client("run", "--rm", "-p", "20000-29999:10001-20000", brittle.image, "true")
+        assert busy.code == 125 and "0.0.0.0:24321/tcp: address already in use" in busy.err, busy
+    client("rm", "-f", "first").ok()
+    nowhere = client("run", "--rm", "-p", "192.0.2.1:20000-20099:100-199", brittle.image, "true")
+    assert nowhere.code == 125 and "cannot assign requested address" in nowhere.err
 
 
 def test_connected_and_disconnected_many_times_leaves_nothing(apus, net_of_apus, image, own_daemon):

@@ -60,7 +60,7 @@ class Registry:
         self.log = open(self.log_path, "wb")
         environment = {**os.environ, "OTEL_TRACES_EXPORTER": "none"}
         self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=self.log, stderr=self.log, env=environment)
-        wait_until(self.answers, "the registry answers")
+        wait_until(self.answers, "the registry answers", 60)
 
     def answers(self):
         assert self.process.poll() is None, open(self.log_path, encoding="utf-8").read()

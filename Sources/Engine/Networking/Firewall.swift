@@ -7,6 +7,8 @@ package final class Firewall: Sendable {
     private struct State: Sendable {
         var rules: FirewallRules
         var elements = FirewallElements()
+        /// Published ports: what the maps hold of them is written out for the kernel alone.
+        var ports: Set<FirewallPort> = []
         /// Whether `replace` has made our tables.
         var isMade = false
         /// Whether the kernel keeps others from changing them, as far as is known: before Linux 6.9 it does not.
@@ -34,18 +36,22 @@ package final class Firewall: Sendable {
     /// What a network, a container on it or a published port adds to the tables.
     package struct Part: Sendable {
         var elements = FirewallElements()
+        var ports: Set<FirewallPort> = []
 
         package init() {}
         package mutating func add(_ network: FirewallNetwork) { elements.insert(FirewallElements(network)) }
         package mutating func add(_ endpoint: FirewallEndpoint) { elements.insert(FirewallElements(endpoint)) }
-        package mutating func add(_ port: FirewallPort) { elements.insert(FirewallElements(port)) }
+        package mutating func add(_ port: FirewallPort) {
+            ports.insert(port)
+            elements.insert(FirewallElements(themselves: port.containerAddress))
+        }
     }
 
     /// Makes the tables hold exactly this, whatever they held, in one transaction.
     package func replace(with part: Part, dropsForeignForwarding: Bool) throws(NetworkingError) {
         try change { state throws(NetworkingError) in
             state.rules.dropsForeignForwarding = dropsForeignForwarding
-            state.elements = part.elements
+            (state.elements, state.ports) = (part.elements, part.ports)
             try rebuild(&state)
         }
     }
@@ -78,29 +84,38 @@ package final class Firewall: Sendable {
     /// Both in one transaction. On failure nothing has changed.
     package func exchange(removing old: Part, adding new: Part) throws(NetworkingError) {
         try change { state throws(NetworkingError) in
-            let before = state.elements
+            let before = (elements: state.elements, ports: state.ports)
             state.elements.remove(old.elements)
             state.elements.insert(new.elements)
+            state.ports.subtract(old.ports)
+            state.ports.formUnion(new.ports)
             // Until everyone who runs is known, what a former daemon left protects them.
             guard state.isMade else { return }
             var changes = FirewallTransaction()
             for set in FirewallSetName.allCases {
                 let table = set.isOfBridgeTable ? state.rules.frames : state.rules.packets
-                let (was, becomes) = (before.bySet[set] ?? [], state.elements.bySet[set] ?? [])
+                let (was, becomes) = (before.elements.bySet[set] ?? [], state.elements.bySet[set] ?? [])
                 // Only what the two parts name can differ; the whole sets are not compared.
                 let gone = (old.elements.bySet[set] ?? []).filter { was.contains($0) && !becomes.contains($0) }
                 let come = (new.elements.bySet[set] ?? []).filter { !was.contains($0) && becomes.contains($0) }
                 changes.removeElements(Array(gone), from: set.rawValue, in: table)
                 changes.addElements(Array(come), to: set.rawValue, in: table)
             }
+            let (gone, come) = (old.ports.intersection(before.ports).subtracting(state.ports), new.ports.subtracting(before.ports))
+            for (map, elements) in Self.elements(gone) { changes.removeElements(elements, from: map.rawValue, in: state.rules.packets) }
+            for (map, elements) in Self.elements(come) { changes.addElements(elements, to: map.rawValue, in: state.rules.packets) }
             do throws(NetlinkError) { try changes.commit(through: socket, doing: "change the firewall") } catch {
                 // Somebody has changed our tables: they are made anew as a whole, or things stay as they were.
                 do throws(NetworkingError) { try rebuild(&state) } catch {
-                    state.elements = before
+                    (state.elements, state.ports) = before
                     throw error
                 }
             }
         }
+    }
+
+    private static func elements(_ ports: Set<FirewallPort>) -> [FirewallSetName: [FirewallElement]] {
+        Dictionary(grouping: ports, by: \.map).mapValues { $0.flatMap(\.elements) }
     }
 
     private func change(_ body: (inout State) throws(NetworkingError) -> Void) throws(NetworkingError) {
@@ -121,6 +136,7 @@ package final class Firewall: Sendable {
                 let table = set.isOfBridgeTable ? state.rules.frames : state.rules.packets
                 changes.addElements(Array(elements), to: set.rawValue, in: table)
             }
+            for (map, elements) in Self.elements(state.ports) { changes.addElements(elements, to: map.rawValue, in: state.rules.packets) }
             try changes.commit(through: socket, doing: "make the firewall")
         }
         do throws(NetlinkError) {

@@ -42,7 +42,7 @@ package struct FirewallEndpoint: Hashable, Sendable {
     }
 }
 
-/// A port of the host that leads into a container.
+/// A port of the host that leads into a container, or several in a row.
 package struct FirewallPort: Hashable, Sendable {
     package var transport: TransportProtocol
     /// Nil is every address of the container address's family.
@@ -50,10 +50,16 @@ package struct FirewallPort: Hashable, Sendable {
     package var hostPort: UInt16
     package var containerAddress: IPAddress
     package var containerPort: UInt16
+    /// So many: each port of the host leads to the one that lies as far from `containerPort`.
+    package var count: UInt16
 
     package init(
-        transport: TransportProtocol, hostAddress: IPAddress?, hostPort: UInt16, containerAddress: IPAddress, containerPort: UInt16
+        transport: TransportProtocol, hostAddress: IPAddress?, hostPort: UInt16, containerAddress: IPAddress, containerPort: UInt16,
+        count: UInt16 = 1
     ) {
+        let last = Int(max(hostPort, containerPort)) + Int(count) - 1
+        precondition(count > 0 && last <= Int(UInt16.max), "\(count) ports from \(hostPort) on")
+        self.count = count
         self.transport = transport
         self.hostAddress = hostAddress
         self.hostPort = hostPort
@@ -80,11 +86,13 @@ enum FirewallSetName: String, CaseIterable, Hashable, Sendable {
     case portsV4, portsV6, anyPortsV4, anyPortsV6
     /// Ports of bridges, and the addresses that may come in there.
     case cables, linkAddresses, addressesV4, addressesV6
+    /// Both addresses of what comes in there for the most part.
+    case sendersV4, sendersV6
 
     /// Whether it belongs to the table that looks at frames.
     var isOfBridgeTable: Bool {
         switch self {
-        case .cables, .linkAddresses, .addressesV4, .addressesV6: true
+        case .cables, .linkAddresses, .addressesV4, .addressesV6, .sendersV4, .sendersV6: true
         default: false
         }
     }
@@ -102,6 +110,8 @@ enum FirewallSetName: String, CaseIterable, Hashable, Sendable {
         case .linkAddresses: FirewallSet(rawValue, key: [.linkName, .linkAddress])
         case .addressesV4: FirewallSet(rawValue, key: [.linkName, .addressV4])
         case .addressesV6: FirewallSet(rawValue, key: [.linkName, .addressV6])
+        case .sendersV4: FirewallSet(rawValue, key: [.linkName, .linkAddress, .addressV4])
+        case .sendersV6: FirewallSet(rawValue, key: [.linkName, .linkAddress, .addressV6])
         }
     }
 }
@@ -137,6 +147,8 @@ struct FirewallElements: Equatable, Sendable {
         var hasV6 = false
         for address in endpoint.addresses {
             insert(link + address.bytes, into: address.family == .v4 ? .addressesV4 : .addressesV6)
+            let sender = link + endpoint.linkAddress.bytes + [0, 0] + address.bytes
+            insert(sender, into: address.family == .v4 ? .sendersV4 : .sendersV6)
             hasV6 = hasV6 || address.family == .v6
         }
         guard hasV6 else { return }
@@ -144,20 +156,29 @@ struct FirewallElements: Equatable, Sendable {
         insert(link + endpoint.linkAddress.linkLocalAddress.bytes, into: .addressesV6)
     }
 
-    init(_ port: FirewallPort) {
-        let isV4 = port.containerAddress.family == .v4
-        let transport: [UInt8] = [port.transport.number, 0, 0, 0]
-        let value = port.containerAddress.bytes + padded(port.containerPort)
-        if isV4, let address = port.hostAddress, address.family == .v6 {
-            // Of `::1` alone, where somebody listens who goes on by IPv4: what is mapped to is for who reads it.
-            let mapped = [UInt8](repeating: 0, count: 10) + [0xff, 0xff] + value
-            insert(transport + address.bytes + padded(port.hostPort), value: mapped, into: .portsV6)
-        } else if let address = port.hostAddress {
-            insert(transport + address.bytes + padded(port.hostPort), value: value, into: isV4 ? .portsV4 : .portsV6)
-        } else {
-            insert(transport + padded(port.hostPort), value: value, into: isV4 ? .anyPortsV4 : .anyPortsV6)
+    /// Of a container that has a published port: it reaches itself by that.
+    init(themselves address: IPAddress) {
+        insert(address.bytes + address.bytes, into: address.family == .v4 ? .themselvesV4 : .themselvesV6)
+    }
+}
+
+extension FirewallPort {
+    /// The map that leads there.
+    var map: FirewallSetName {
+        let isV4 = containerAddress.family == .v4
+        guard let hostAddress else { return isV4 ? .anyPortsV4 : .anyPortsV6 }
+        return isV4 && hostAddress.family == .v4 ? .portsV4 : .portsV6
+    }
+
+    /// What the map holds of it: an element for each port.
+    var elements: [FirewallElement] {
+        let keyHead = [transport.number, 0, 0, 0] + (hostAddress?.bytes ?? [])
+        // Of `::1` alone, where somebody listens who goes on by IPv4: what is mapped to is for who reads it.
+        let isMapped = containerAddress.family == .v4 && hostAddress?.family == .v6
+        let valueHead = (isMapped ? [UInt8](repeating: 0, count: 10) + [0xff, 0xff] : []) + containerAddress.bytes
+        return (0..<count).map { index in
+            FirewallElement(key: keyHead + padded(hostPort + index), value: valueHead + padded(containerPort + index))
         }
-        insert(port.containerAddress.bytes + port.containerAddress.bytes, into: isV4 ? .themselvesV4 : .themselvesV6)
     }
 }
 

@@ -119,7 +119,8 @@ struct FirewallRules: Sendable {
         add("closed", [withinOne, [.verdict(.drop)]], &changes)
         add("inwards", [answers, published, withinOne, [.verdict(.drop)]], &changes)
         var rules: [[FirewallExpression]] = [
-            [.load(.inputLink, into: 0), Self.isIn(.internalBridges), .verdict(.jump("closed"))],
+            // First, since it is most of the traffic; whichever way it goes on, this is accepted.
+            withinOne, [.load(.inputLink, into: 0), Self.isIn(.internalBridges), .verdict(.jump("closed"))],
             [.load(.outputLink, into: 0), Self.isIn(.internalBridges), .verdict(.jump("closed"))],
             [.load(.outputLink, into: 0), Self.isIn(.bridges), .verdict(.jump("inwards"))],
         ]
@@ -179,8 +180,20 @@ struct FirewallRules: Sendable {
             discovery(neighbourAdvertisement) + only(.transport, 8, 16, .addressesV6),
         ]
         add("cable", rules, in: frames, &changes)
+        // Both addresses at once, and nothing else looked at: all that is no resolution of addresses.
+        func sender(_ offset: UInt32, _ count: UInt32, _ set: FirewallSetName) -> [FirewallExpression] {
+            [
+                cable, .loadBytes(.link, offset: 6, count: 6, into: 4), .loadBytes(.network, offset: offset, count: count, into: 6),
+                Self.isIn(set), .verdict(.accept),
+            ]
+        }
+        let isOrdinaryV6 = type(v6) + [.load(.transport, into: 0), .unequal(0, [58])]
         add(
-            "entering", [[cable, Self.isIn(.cables), .verdict(.jump("cable"))]],
+            "entering",
+            [
+                type(v4) + sender(12, 4, .sendersV4), isOrdinaryV6 + sender(8, 16, .sendersV6),
+                [cable, Self.isIn(.cables), .verdict(.jump("cable"))],
+            ],
             hook: FirewallHook(.filter, .prerouting, priority: Self.priorityRaw), in: frames, &changes)
     }
 

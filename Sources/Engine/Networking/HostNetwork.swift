@@ -57,6 +57,7 @@ package enum HostNetwork {
                 do throws(NetlinkError) {
                     let link = try host.link(named: name)
                     try host.setBridge(index, of: link)
+                    try host.setHairpin(of: link)
                     if isolated && !KernelSetting.framesAreAllFiltered { try host.setIsolated(of: link) }
                 } catch {
                     if !error.isMissing { throw error }

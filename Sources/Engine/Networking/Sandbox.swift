@@ -133,7 +133,8 @@ package enum Sandbox {
         // The host's end has no use for addresses of its own.
         KernelSetting.disableIPv6(cable.hostLink).write()
         if cable.isIsolated && !KernelSetting.framesAreAllFiltered { try host.setIsolated(of: try host.link(named: cable.hostLink)) }
-        if KernelSetting.framesAreFiltered { try host.setHairpin(of: try host.link(named: cable.hostLink)) }
+        // Who asks its own published port by the host's address is answered by itself where the rules for packets see frames, now or later.
+        try host.setHairpin(of: try host.link(named: cable.hostLink))
     }
 
     private static func configure(_ cable: CablePlan, _ inside: inout RouteConversation) throws(NetlinkError) {

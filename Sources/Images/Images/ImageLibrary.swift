@@ -107,6 +107,20 @@ package final class ImageLibrary: Sendable {
         }
     }
 
+    /// Holds what a container writes in its root, prepared and not yet used, to so many bytes. - Throws: `.invalid` where nothing can.
+    package func limitRoot(of container: ContainerID, toBytes bytes: UInt64) async throws(ImageError) {
+        let storage = try storage()
+        let key = try Self.rootKey(container)
+        try await storage.talks.run { () throws(ImageError) in
+            do throws(SnapshotError) { try storage.snapshots.limit(key, toBytes: bytes) } catch {
+                guard error.code == .unsupported else { throw .storage(error) }
+                throw ImageError(
+                    .invalid, "--storage-opt is supported only for overlay over xfs with 'pquota' mount option: \(error.subject)",
+                    cause: error)
+            }
+        }
+    }
+
     /// The mounts of a root that was prepared before.
     /// - Throws: `.notFound` where it was not.
     package func rootMounts(of container: ContainerID) async throws(ImageError) -> [SnapshotMount] {

@@ -5,6 +5,8 @@ internal import Glibc
 package enum NetlinkService: Int32, Sendable {
     /// NETLINK_ROUTE: links, addresses, routes.
     case route = 0
+    /// NETLINK_SOCK_DIAG: what sockets there are.
+    case sockets = 4
     /// NETLINK_NETFILTER: firewall tables.
     case netfilter = 12
 }

@@ -1,9 +1,10 @@
 internal import Glibc
 internal import LinuxSyscalls
 
-/// A conversation with the routing service of the network namespace that it was begun in. Blocks.
+/// A conversation with a service of the network namespace that it was begun in, mostly the routing service. Blocks.
 package struct RouteConversation: ~Copyable {
     private let socket: OwnedFD
+    private let subject: String
     private var sequence: UInt32 = 0
 
     /// The most bytes of one answer. - Source: netlink(7) recommends 8 KiB; dumps come in at most 32 KiB.
@@ -13,9 +14,12 @@ package struct RouteConversation: ~Copyable {
     /// A dump that changed under its reader is asked for again so often.
     private static let dumpAttempts = 5
 
-    package init() throws(NetlinkError) {
-        do throws(SyscallError) { socket = try openRouteSocket() } catch {
-            throw NetlinkError(code: .transport, doing: "open a route socket", cause: error)
+    package init() throws(NetlinkError) { try self.init(.route) }
+
+    init(_ service: NetlinkService) throws(NetlinkError) {
+        subject = service == .route ? "NETLINK_ROUTE" : "netlink service \(service.rawValue)"
+        do throws(SyscallError) { socket = try openNetlinkSocket(service) } catch {
+            throw NetlinkError(code: .transport, doing: "open a socket to \(subject)", cause: error)
         }
     }
 
@@ -30,14 +34,14 @@ package struct RouteConversation: ~Copyable {
         for _ in 0..<Self.dumpAttempts {
             if let answer = try performOnce(request, doing: doing) { return answer }
         }
-        throw NetlinkError(code: .transport, doing: doing, cause: SyscallError("read", "NETLINK_ROUTE", errno: EINTR))
+        throw NetlinkError(code: .transport, doing: doing, cause: SyscallError("read", subject, errno: EINTR))
     }
 
     /// - Returns: nil where the kernel says that the answer changed while it was given.
     private func performOnce(_ request: RouteRequest, doing: String) throws(NetlinkError) -> [RouteMessage]? {
         var answer: [RouteMessage] = []
         var isTorn = false
-        do throws(SyscallError) { try writeAll(request.bytes, to: socket.number, subject: "NETLINK_ROUTE") } catch {
+        do throws(SyscallError) { try writeAll(request.bytes, to: socket.number, subject: subject) } catch {
             throw NetlinkError(code: .transport, doing: doing, cause: error)
         }
         for _ in 0..<Self.readLimit {
@@ -49,12 +53,12 @@ package struct RouteConversation: ~Copyable {
                 answer.append(message)
             }
         }
-        throw NetlinkError(code: .transport, doing: doing, cause: SyscallError("read", "NETLINK_ROUTE", errno: EMSGSIZE))
+        throw NetlinkError(code: .transport, doing: doing, cause: SyscallError("read", subject, errno: EMSGSIZE))
     }
 
     private func readMessages(_ doing: String) throws(NetlinkError) -> [RouteMessage] {
         do throws(SyscallError) {
-            let bytes = try readChunk(socket.number, limitBytes: Self.answerLimitBytes, subject: "NETLINK_ROUTE")
+            let bytes = try readChunk(socket.number, limitBytes: Self.answerLimitBytes, subject: subject)
             if let messages = RouteMessage.all(in: bytes[...]) { return messages }
         } catch { throw NetlinkError(code: .transport, doing: doing, cause: error) }
         throw NetlinkError(code: .malformedAnswer, doing: doing, cause: nil)

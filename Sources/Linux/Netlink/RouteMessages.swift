@@ -59,6 +59,9 @@ struct RouteRequest {
         writer.append(UInt32(0))
     }
 
+    /// Bytes of a fixed part.
+    mutating func appendRaw(_ bytes: [UInt8]) { writer.append(contentsOf: bytes) }
+
     mutating func appendAttribute(_ type: UInt16, _ value: [UInt8]) { writer.appendAttribute(type, value) }
 
     mutating func appendAttribute(_ type: UInt16, text: String) { writer.appendAttribute(type, text: text) }

@@ -40,6 +40,11 @@ final class CopySnapshotter: StoredSnapshotter {
         return try mounts(of: key)
     }
 
+    /// What is there already would have to be counted, too.
+    func limit(_ key: SnapshotKey, toBytes bytes: UInt64) throws(SnapshotError) {
+        throw SnapshotError(.unsupported, doing: "limit the size of \(key)", subject: "images are copied here, for want of overlayfs")
+    }
+
     /// A copy does not tell what was in it from the beginning.
     func writeLayer(of key: SnapshotKey, leavingOut paths: Set<String>, to sink: @escaping TreeWriter.Sink) throws(SnapshotError) -> Int {
         throw SnapshotError(.unsupported, doing: "write layer", subject: "\(key) without overlayfs")

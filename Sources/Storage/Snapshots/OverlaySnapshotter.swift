@@ -84,6 +84,8 @@ final class OverlaySnapshotter: StoredSnapshotter {
         return try mounts(of: key)
     }
 
+    func limit(_ key: SnapshotKey, toBytes bytes: UInt64) throws(SnapshotError) { try store.limitActive(key, toBytes: bytes) }
+
     func mounts(of key: SnapshotKey, as holder: SnapshotStore.Holder) throws(SnapshotError) -> [SnapshotMount] {
         let path = store.path(ofActive: key)
         switch holder {

@@ -190,6 +190,19 @@ extension SnapshotStore {
         }
     }
 
+    /// Holds a writable snapshot, nothing of which is in use yet, to so many bytes.
+    func limitActive(_ key: SnapshotKey, toBytes bytes: UInt64) throws(SnapshotError) {
+        guard case .active = try holder(key) else { throw SnapshotError(.notFound, doing: "limit snapshot", subject: key.text) }
+        let path = path(ofActive: key)
+        let obstacle = try SnapshotError.wrapping("limit snapshot", key.text) { () throws(SyscallError) in
+            try DirectoryLimit.obstacle(at: root)
+        }
+        if let obstacle { throw SnapshotError(.unsupported, doing: "limit the size of \(key)", subject: obstacle) }
+        try SnapshotError.wrapping("limit snapshot", key.text) { () throws(SyscallError) in
+            try DirectoryLimit.set(bytes, of: [path.appending("fs"), path.appending("work")])
+        }
+    }
+
     func makeView(_ key: SnapshotKey, parent: Digest) throws(SnapshotError) {
         try making(key, as: .view(parent: parent), at: path(ofView: key)) { () throws(SnapshotError) in
             try SnapshotError.wrapping("make view", key.text) { () throws(SyscallError) in
@@ -203,10 +216,17 @@ extension SnapshotStore {
         guard let holder = index.withLock({ $0.holders[key] }) else { return }
         switch holder {
         case .building: try discard(path(ofBuilding: key))
-        case .active: try discard(path(ofActive: key))
+        case .active: try discardActive(path(ofActive: key))
         case .view: try discard(path(ofView: key))
         }
         release(key)
+    }
+
+    private func discardActive(_ path: FilePath) throws(SnapshotError) {
+        let project = DirectoryLimit.project(of: path.appending("fs"))
+        try discard(path)
+        guard let project else { return }
+        try SnapshotError.wrapping("remove", path.string) { () throws(SyscallError) in try DirectoryLimit.free(project, at: root) }
     }
 
     func list() -> [SnapshotInfo] {

@@ -94,6 +94,10 @@ package protocol Snapshotter: Sendable {
     /// - Throws: `.alreadyExists`; `.notFound` for the parent.
     func prepare(_ key: SnapshotKey, parent: Digest?) throws(SnapshotError) -> [SnapshotMount]
 
+    /// Holds what will be written into a snapshot just made by `prepare` to so many bytes.
+    /// - Throws: `.unsupported`, with the reason as its subject, where the file system or the back end cannot.
+    func limit(_ key: SnapshotKey, toBytes bytes: UInt64) throws(SnapshotError)
+
     /// Makes a read-only snapshot of `parent`.
     func view(_ key: SnapshotKey, parent: Digest) throws(SnapshotError) -> [SnapshotMount]
 

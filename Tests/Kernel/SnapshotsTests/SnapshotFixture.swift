@@ -87,6 +87,7 @@ private struct Closed: Snapshotter {
     func commitLayer(_ key: SnapshotKey, as chain: Digest, parent: Digest?, applied: AppliedLayer) throws(SnapshotError) { throw closed }
     func contains(layer chain: Digest) -> Bool { false }
     func prepare(_ key: SnapshotKey, parent: Digest?) throws(SnapshotError) -> [SnapshotMount] { throw closed }
+    func limit(_ key: SnapshotKey, toBytes bytes: UInt64) throws(SnapshotError) { throw closed }
     func view(_ key: SnapshotKey, parent: Digest) throws(SnapshotError) -> [SnapshotMount] { throw closed }
     func mounts(of key: SnapshotKey) throws(SnapshotError) -> [SnapshotMount] { throw closed }
     func writeLayer(of key: SnapshotKey, leavingOut paths: Set<String>, to sink: @escaping TreeWriter.Sink) throws(SnapshotError) -> Int {

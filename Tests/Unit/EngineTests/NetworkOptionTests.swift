@@ -53,10 +53,10 @@ import Testing
         var table = PortTable()
         let any = PortRequest(transport: .tcp, containerPort: 80, hostAddress: nil, hostPorts: 18_999...18_999)
         let address = try #require(IPAddress("127.0.0.1"))
-        let ports = try table.take([any], for: "one", families: [.v4, .v6], defaultAddress: address)
+        let ports = try table.take([any], families: [.v4, .v6], defaultAddress: address)
         #expect(ports.map(\.hostAddress) == ["127.0.0.1"])
-        table.release(ports, of: "one")
-        #expect(try table.take([any], for: "one", families: [.v4, .v6]).map(\.hostAddress) == ["0.0.0.0", "::"])
+        table.release(ports)
+        #expect(try table.take([any], families: [.v4, .v6]).map(\.hostAddress) == ["0.0.0.0", "::"])
     }
 
     @Test("a network of several blocks gives addresses of the first that has one, and those asked for of theirs")

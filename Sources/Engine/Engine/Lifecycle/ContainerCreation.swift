@@ -209,6 +209,9 @@ struct ContainerCreation {
             failpoint(.createFilesWritten)
             let root: [SnapshotMount]
             do throws(ImageError) { root = try await services.images.prepareRoot(of: id, image: image) } catch { throw EngineError(error) }
+            if let bytes = try LocalVolumeDriver.sizeLimit(document.hostConfig.storageOpt) {
+                do throws(ImageError) { try await services.images.limitRoot(of: id, toBytes: bytes) } catch { throw EngineError(error) }
+            }
             failpoint(.createRootPrepared)
             try await services.volumes.fill(document.volumes, of: id, from: root)
             failpoint(.createVolumesFilled)

@@ -4,15 +4,16 @@ internal import Records
 
 /// What the engine remembers of a container; the document of its record.
 struct ContainerDocument: Codable, Equatable, Sendable {
-    /// Grows when an older engine could not read the document.
-    static let currentVersion = 1
+    /// Grows when an older engine could not read the document. 2: ports in a row are one entry, where there are many.
+    static let currentVersion = 2
+    private static let versionWithoutRuns = 1
 
     /// Where in its life a container was when this was written.
     enum Phase: String, Codable, Sendable {
         case created, running, exited, removing, dead
     }
 
-    var version = ContainerDocument.currentVersion
+    private(set) var version = ContainerDocument.versionWithoutRuns
     var phase = Phase.created
     /// The request's configuration merged with the image's.
     var config: ContainerConfig
@@ -23,6 +24,8 @@ struct ContainerDocument: Codable, Equatable, Sendable {
     @Defaulted var inheritedBinds: [BindMount] = []
     /// Whether its removal, when that has begun, takes the volumes that nobody named along.
     @Defaulted var removesVolumes: Bool = false
+    /// Its ports that are many in a row; nil for none. The record says of ports what is here, and the maps are filled in from it.
+    private(set) var portRuns: PortRuns?
     /// What was asked of networks, by their names; nil in documents from before there were any.
     private var networkEndpoints: [String: EndpointSettings]?
     /// The platform of the image, `linux/amd64`.
@@ -54,13 +57,17 @@ struct ContainerDocument: Codable, Equatable, Sendable {
         self.config = config
         self.hostConfig = hostConfig
         self.platform = platform
+        portRuns = PortRuns(bindings: hostConfig.portBindings, exposed: config.exposedPorts)
+        if portRuns != nil { version = Self.currentVersion }
     }
 
     /// The record that holds this document.
     func record(id: ContainerID, name: String, created: Timestamp, image: Digest) throws(EngineError) -> ContainerRecord {
+        var stored = self
+        if portRuns != nil { (stored.config.exposedPorts, stored.hostConfig.portBindings) = ([:], [:]) }
         do throws(DocumentError) {
             return ContainerRecord(
-                id: id, name: name, state: phase.rawValue, created: created, imageID: image, document: try EngineJSON.encode(self))
+                id: id, name: name, state: phase.rawValue, created: created, imageID: image, document: try EngineJSON.encode(stored))
         } catch { throw .system("write the record of container \(id)", error) }
     }
 
@@ -73,5 +80,8 @@ struct ContainerDocument: Codable, Equatable, Sendable {
         guard version <= Self.currentVersion else {
             throw EngineError(.system, "the record of container \(record.id) has version \(version), written by a newer engine")
         }
+        guard let portRuns else { return }
+        guard portRuns.isSound else { throw EngineError(.system, "the record of container \(record.id) names ports that are none") }
+        (config.exposedPorts, hostConfig.portBindings) = (portRuns.exposedPorts, portRuns.bindings)
     }
 }

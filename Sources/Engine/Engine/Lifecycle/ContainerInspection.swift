@@ -131,7 +131,8 @@ extension Container {
     /// Ports as lists tell of them: the published ones with their places, then those that are exposed only.
     private func exposedPorts() -> [PortSummary] {
         guard state.phase == .running else { return [] }
-        let published = attachment?.ports ?? []
+        let published = (attachment?.ports ?? []).flatMap(\.singles)
+        let known = Set(published.map(\.key))
         var lines = published.map { port in
             var line = PortSummary()
             line.ip = port.hostAddress
@@ -142,7 +143,7 @@ extension Container {
         }
         for key in document.config.exposedPorts.keys.sorted() {
             guard let (number, transport) = try? PortRequest.port(key) else { continue }
-            if published.contains(where: { $0.containerPort == number && $0.transport == transport }) { continue }
+            if known.contains("\(number)/\(transport.rawValue)") { continue }
             var line = PortSummary()
             line.privatePort = number
             line.type = transport.rawValue

@@ -99,9 +99,9 @@ struct LogSettings: Equatable, Sendable {
         syslog = driver == .syslog ? try SyslogTarget(options) : nil
         hasFiles = true
         do throws(EngineError) {
-            let isCacheDisabled = try LogOptionText.boolean(options["cache-disabled"] ?? "false")
+            let isCacheDisabled = try OptionText.boolean(options["cache-disabled"] ?? "false")
             isReadable = !(driver.isRemote && isCacheDisabled)
-            isCopied = try LogOptionText.boolean(options[Self.copyOption] ?? "false")
+            isCopied = try OptionText.boolean(options[Self.copyOption] ?? "false")
             let files = try Self.files(options, driver: driver, defaults: defaults)
             (fileBytes, fileCount, compresses) = (files.bytes, files.count, files.compresses)
         } catch { throw EngineError(.invalidParameter, "failed to initialize logging driver: \(error.message)") }
@@ -125,7 +125,7 @@ struct LogSettings: Equatable, Sendable {
         guard mode == "non-blocking" else {
             throw EngineError(.invalidParameter, "logger: max-buffer-size option is only supported with 'mode=non-blocking'")
         }
-        do throws(EngineError) { return try LogOptionText.binarySize(text) } catch {
+        do throws(EngineError) { return try OptionText.binarySize(text) } catch {
             throw EngineError(.invalidParameter, "error parsing option max-buffer-size: \(error.message)")
         }
     }
@@ -137,18 +137,18 @@ struct LogSettings: Equatable, Sendable {
         // The copy of what goes elsewhere has options of its own.
         let prefix = driver.isRemote ? "cache-" : ""
         if let text = options[prefix + "max-size"] {
-            bytes = try LogOptionText.decimalSize(text)
+            bytes = try OptionText.decimalSize(text)
             guard bytes > 0 else { throw EngineError(.invalidParameter, "max-size must be a positive number") }
             // Whoever says how large the file may be, and not how many there are, means all of the log. As docker.
             if driver == .jsonFile { count = 1 }
         }
         if let text = options[prefix + "max-file"] {
-            count = try LogOptionText.number(text)
+            count = try OptionText.number(text)
             guard count >= 1 else { throw EngineError(.invalidParameter, "max-file cannot be less than 1") }
         }
         var compresses = count > 1
         if let text = options[prefix + "compress"] {
-            compresses = try LogOptionText.boolean(text)
+            compresses = try OptionText.boolean(text)
             guard !compresses || count > 1 else {
                 throw EngineError(.invalidParameter, "compress cannot be true when max-file is less than 2 or max-size is not set")
             }

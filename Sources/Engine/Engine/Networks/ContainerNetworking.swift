@@ -15,7 +15,7 @@ extension Container {
         let endpoints = ownEndpoints
         guard !endpoints.isEmpty else { return nil }
         var joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: endpoints)
-        joiner.ports = try PortRequest.all(document.config, document.hostConfig)
+        joiner.ports = try PortRequest.all(document.config, document.hostConfig, runs: document.portRuns)
         joiner.nameServers = document.hostConfig.dns
         return try await services.networks.reserve(joiner)
     }
@@ -96,6 +96,7 @@ enum NetworkRecordFile {
         guard attachment.version <= NetworkAttachment.currentVersion else {
             throw EngineError(.system, "\(path) has version \(attachment.version), written by a newer engine")
         }
+        guard (attachment.ports ?? []).allSatisfy(\.isSound) else { throw EngineError(.system, "\(path) names ports that are none") }
         return attachment
     }
 }

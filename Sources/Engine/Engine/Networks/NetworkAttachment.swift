@@ -4,15 +4,19 @@ internal import Networking
 
 /// A container's network while it runs, as the file in its bundle says it: what a new daemon must know.
 struct NetworkAttachment: Codable, Equatable, Sendable {
-    static let currentVersion = 1
+    /// 2: ports in a row are one entry.
+    static let currentVersion = 2
     static let fileName = "network.json"
 
-    var version = NetworkAttachment.currentVersion
+    /// The earliest that says it all, so that an earlier engine reads what it can.
+    private(set) var version = 1
     /// What clients know the namespace by.
     var sandboxID: String
     var endpoints: [EndpointRecord]
     /// Ports of the host that lead in; nil in files from before there were any.
-    var ports: [PublishedPort]?
+    var ports: [PublishedPort]? {
+        didSet { version = ports?.contains { $0.count != nil } == true ? Self.currentVersion : 1 }
+    }
     /// Servers that the container is to ask itself, for what no container is called; nil for the host's.
     var nameServers: [String]?
 

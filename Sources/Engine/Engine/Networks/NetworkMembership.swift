@@ -37,7 +37,7 @@ extension Networks {
             let families = NetworkAttachment.reachableFamilies(attachment.endpoints)
             let publishing = attachment.endpoints.publishingEndpoint(\.ipv4).flatMap { networks[$0.networkID] }
             attachment.ports = try portTable.take(
-                joiner.ports, for: joiner.id.text, families: families, defaultAddress: publishing?.document.bridgeOptions.hostAddress)
+                joiner.ports, families: families, defaultAddress: publishing?.document.bridgeOptions.hostAddress)
         } catch {
             release(attachment, of: joiner.id)
             throw error
@@ -114,7 +114,7 @@ extension Networks {
     /// Gives back what `reserve` found.
     func release(_ attachment: NetworkAttachment, of id: ContainerID) {
         for endpoint in attachment.endpoints { release(endpoint, of: id) }
-        portTable.release(attachment.ports ?? [], of: id.text)
+        portTable.release(attachment.ports ?? [])
         published[id.text] = nil
     }
 
@@ -244,7 +244,7 @@ extension Networks {
             cables.insert(endpoint.hostLink)
         }
         adopted[id] = nameEntry(attachment, of: id)
-        portTable.adopt(attachment.ports ?? [], of: id.text)
+        portTable.adopt(attachment.ports ?? [])
         published[id.text] = attachment.firewallPorts
     }
 

@@ -78,12 +78,10 @@ enum ContainerChecks {
         }
     }
 
-    /// No file system here limits single directories, which Docker does by XFS's project quotas.
+    /// Whether the file system limits single directories is seen once the container has one.
     private static func checkStorage(_ host: HostConfig) throws(EngineError) {
-        for option in host.storageOpt.keys.sorted() {
-            guard option == "size" else { throw invalid("Unknown option \(option)") }
-            throw invalid("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
-        }
+        for option in host.storageOpt.keys.sorted() where option != "size" { throw invalid("Unknown option \(option)") }
+        _ = try LocalVolumeDriver.sizeLimit(host.storageOpt)
     }
 
     /// As a message of Docker's quotes a client's text: printable on one line.

@@ -11,7 +11,7 @@ struct VolumeDocument: Codable, Equatable, Sendable {
 
     var version = VolumeDocument.currentVersion
     var created: Timestamp
-    /// Of the local driver: `type`, `o`, `device`.
+    /// Of the local driver: `type`, `o`, `device`; `size`.
     var options: [String: String] = [:]
     var labels: [String: String] = [:]
 
@@ -83,8 +83,10 @@ enum LocalVolumeDriver {
         for option in options.keys.sorted() where !["type", "o", "device", "size"].contains(option) {
             throw refused(name, "invalid option: \"\(option)\"")
         }
-        // Only project quotas hold a directory to a size, and nothing here sets them.
-        if options["size"] != nil { throw refused(name, "quota size requested but no quota support") }
+        do throws(EngineError) { _ = try sizeLimit(options) } catch { throw refused(name, error.message) }
+        if options["size"] != nil && options["device"] != nil {
+            throw refused(name, "the option size is for volumes without a device; a tmpfs takes it as o=size=\(options["size"] ?? "")")
+        }
         let mandatory = [("device", ["type"]), ("o", ["device", "type"]), ("type", ["device"])]
         for (option, others) in mandatory where options[option] != nil {
             for other in others where options[other]?.isEmpty != false { throw refused(name, "missing required option: \"\(other)\"") }
@@ -98,7 +100,15 @@ enum LocalVolumeDriver {
         return FstabMount(type: type == "none" ? "bind" : type, source: device, options: words)
     }
 
-    private static func refused(_ name: String, _ reason: String) -> EngineError {
+    /// What the volume may take, in bytes; nil for one without a limit. - Throws: `.invalidParameter` for no such size.
+    static func sizeLimit(_ options: [String: String]) throws(EngineError) -> UInt64? {
+        guard let text = options["size"] else { return nil }
+        let bytes = try OptionText.binarySize(text)
+        guard bytes > 0 else { throw EngineError(.invalidParameter, "invalid size: '\(text)'") }
+        return bytes
+    }
+
+    static func refused(_ name: String, _ reason: String) -> EngineError {
         EngineError(.invalidParameter, "create \(name): \(reason)")
     }
 }

@@ -59,12 +59,19 @@ struct VolumeFolder: Sendable {
     /// - Parameter original: the volume whose contents it gets, unless its options mount others in their place.
     func make(_ name: String, _ document: VolumeDocument, contentsOf original: String? = nil) throws(EngineError) {
         let draft = making.appending(name)
+        let sizeLimit = try LocalVolumeDriver.sizeLimit(document.options)
+        if sizeLimit != nil {
+            let obstacle: String?
+            do throws(SyscallError) { obstacle = try DirectoryLimit.obstacle(at: root) } catch { throw .system("create \(name)", error) }
+            if let obstacle { throw LocalVolumeDriver.refused(name, "quota size requested but no quota support: \(obstacle)") }
+        }
         do throws(SyscallError) {
             do throws(SyscallError) {
                 try makeDirectory(draft, mode: 0o710)
                 try makeDirectory(draft.appending("_data"), mode: 0o755)
                 // Whatever the daemon's umask.
                 try changeMode(draft.appending("_data"), to: 0o755)
+                if let sizeLimit { try DirectoryLimit.set(sizeLimit, of: [draft.appending("_data")]) }
                 if let original, LocalVolumeDriver.mount(document.options) == nil { try copy(original, into: draft.appending("_data")) }
                 try writeFileDurably(try encoded(document), to: draft.appending("volume.json"))
                 try synchronizeDirectory(draft)
@@ -73,7 +80,7 @@ struct VolumeFolder: Sendable {
                 try synchronizeDirectory(root)
                 failpoint(.volumeMade)
             } catch {
-                try removeTree(draft)
+                try erase(draft, freeing: draft.appending("_data"))
                 throw error
             }
         } catch { throw .system("create \(name)", error) }
@@ -110,8 +117,15 @@ struct VolumeFolder: Sendable {
             try renameFile(root.appending(name), to: grave)
             try synchronizeDirectory(root)
             failpoint(.volumeBuried)
-            try removeTree(grave)
+            try erase(grave, freeing: grave.appending("_data"))
         } catch { throw .system("remove \(name)", error) }
+    }
+
+    /// - Parameter limited: a directory of the tree whose limit goes away with it.
+    private func erase(_ path: FilePath, freeing limited: FilePath) throws(SyscallError) {
+        let project = DirectoryLimit.project(of: limited)
+        try removeTree(path)
+        if let project { try DirectoryLimit.free(project, at: root) }
     }
 
     /// Bytes on disk of a volume's contents.

@@ -66,7 +66,12 @@ struct VolumeRequest: Equatable, Sendable {
 
     /// A volume without a name, as images and `Config.Volumes` declare them.
     init(anonymousAt destination: String) throws(EngineError) {
-        guard destination.hasPrefix("/") else { throw BindMount.invalidMountPath(destination) }
+        guard destination.hasPrefix("/") else {
+            let refusal = BindMount.invalidMountPath(destination)
+            // Docker says no more; who writes one relative path mostly means a folder of theirs.
+            let folder = destination.hasSuffix("/") ? String(destination.dropLast()) : destination
+            throw EngineError(refusal.code, "\(refusal.message); a folder of the host is shown by -v \(folder):/target")
+        }
         self.destination = cleanedPath(destination)
         if self.destination == "/" { throw Self.rootRefused(destination) }
     }
@@ -84,6 +89,7 @@ struct VolumeRequest: Equatable, Sendable {
         }
         if parts[0].hasPrefix("/") { return nil }
         try VolumeNames.check(parts[0])
+        guard parts[1].hasPrefix("/") else { throw BindMount.invalidMountPath(parts[1]) }
         try self.init(anonymousAt: parts[1])
         name = parts[0]
         // What Docker notes where nothing is said.

@@ -14,6 +14,7 @@
 #include "clinux_mount.h"
 #include "clinux_poll.h"
 #include "clinux_process.h"
+#include "clinux_quota.h"
 #include "clinux_scheduling.h"
 #include "clinux_seccomp.h"
 #include "clinux_signal.h"

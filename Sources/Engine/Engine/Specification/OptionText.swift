@@ -1,5 +1,5 @@
-/// Values of log options, read as docker's libraries read them and refused in their words.
-enum LogOptionText {
+/// Values of options of volumes and logs, read as docker's libraries read them and refused in their words.
+enum OptionText {
     /// A size with a decimal unit, `10m` being ten million bytes. - Source: docker/go-units, FromHumanSize.
     static func decimalSize(_ text: String) throws(EngineError) -> UInt64 { try size(text, base: 1000) }
 

@@ -1,0 +1,145 @@
+internal import CoreTypes
+internal import LinuxSyscalls
+internal import NameService
+internal import Networking
+
+/// Which ports of the host lead into containers. A value: the actor of the networks owns it.
+struct PortTable: Sendable {
+    private struct Place: Hashable {
+        let transport: TransportProtocol
+        let address: IPAddress
+    }
+
+    /// Ports that are taken, by the address that they are taken on.
+    private var taken: [Place: PortSet] = [:]
+    /// Where the search for any free port goes on.
+    private var next: [TransportProtocol: UInt16] = [:]
+    /// Where ports come from that nobody names: the kernel's own choice of such.
+    private let anyPorts: ClosedRange<UInt16>
+
+    init(anyPorts: ClosedRange<UInt16> = 32_768...60_999) { self.anyPorts = anyPorts }
+
+    /// Takes the ports that a container asks for, all or none.
+    /// - Parameters:
+    ///   - families: those in which the container has an address that the host reaches.
+    ///   - defaultAddress: where ports are published for which nothing else is asked; nil is every address.
+    mutating func take(
+        _ requests: [PortRequest], families: [IPAddress.Family], defaultAddress: IPAddress? = nil
+    ) throws(EngineError) -> [PublishedPort] {
+        var published: [PublishedPort] = []
+        do throws(EngineError) {
+            for var request in requests {
+                request.hostAddress = request.hostAddress ?? defaultAddress
+                published += try take(request, families: families)
+            }
+        } catch {
+            release(published)
+            throw error
+        }
+        return published
+    }
+
+    private mutating func take(_ request: PortRequest, families: [IPAddress.Family]) throws(EngineError) -> [PublishedPort] {
+        let addresses: [IPAddress]
+        if let asked = request.hostAddress {
+            // To `::1` the server goes on by whatever family the container has.
+            guard families.contains(asked.family) || asked == .loopbackV6 && families.contains(.v4) else {
+                throw EngineError(
+                    .invalidParameter,
+                    "cannot publish port \(request.containerPort)/\(request.transport.rawValue) on \(asked): the container has no "
+                        + "\(asked.family == .v4 ? "IPv4" : "IPv6") address that the host reaches")
+            }
+            addresses = [asked]
+        } else {
+            addresses = families.map { IPAddress($0, bits: 0) }
+        }
+        if addresses.isEmpty { return [] }
+        var refusal: EngineError?
+        for ports in candidates(request) {
+            do throws(EngineError) {
+                try check(request.transport, addresses, ports)
+                for address in addresses { taken[Place(transport: request.transport, address: address), default: PortSet()].insert(ports) }
+                if request.hostPorts == nil {
+                    next[request.transport] = ports.upperBound >= anyPorts.upperBound ? anyPorts.lowerBound : ports.upperBound + 1
+                }
+                return addresses.map {
+                    PublishedPort(
+                        transport: request.transport, hostAddress: $0.description, hostPort: ports.lowerBound,
+                        containerPort: request.containerPort, count: request.count > 1 ? request.count : nil)
+                }
+            } catch { refusal = error }
+        }
+        throw refusal ?? EngineError(.system, "all ports are allocated")
+    }
+
+    /// What is tried, in this order.
+    private func candidates(_ request: PortRequest) -> [ClosedRange<UInt16>] {
+        if let range = request.hostPorts { return request.count > 1 ? [range] : range.map { $0...$0 } }
+        let start = next[request.transport] ?? anyPorts.lowerBound
+        let ports = Array(start...anyPorts.upperBound) + (start > anyPorts.lowerBound ? Array(anyPorts.lowerBound...(start - 1)) : [])
+        return ports.map { $0...$0 }
+    }
+
+    /// - Throws: Docker's words where a container, or another program of the host, has one of the ports.
+    private func check(_ transport: TransportProtocol, _ addresses: [IPAddress], _ ports: ClosedRange<UInt16>) throws(EngineError) {
+        for address in addresses {
+            func place(_ port: UInt16) -> String { address.family == .v4 ? "\(address):\(port)" : "[\(address)]:\(port)" }
+            for (other, set) in taken where other.transport == transport && other.address.family == address.family {
+                guard other.address == address || other.address.isUnspecified || address.isUnspecified else { continue }
+                guard let port = set.first(in: ports) else { continue }
+                throw EngineError(.system, "Bind for \(place(port)) failed: port is already allocated")
+            }
+            if let (port, error) = HostPorts.refusal(transport, address, ports) {
+                throw EngineError(
+                    .system, "failed to bind host port for \(place(port))/\(transport.rawValue): \(error.message)", cause: error)
+            }
+        }
+    }
+
+    /// Takes ports in that a container has had since before this daemon.
+    mutating func adopt(_ ports: [PublishedPort]) {
+        for port in ports {
+            guard let address = IPAddress(port.hostAddress) else { continue }
+            taken[Place(transport: port.transport, address: address), default: PortSet()].insert(port.hostPorts)
+        }
+    }
+
+    /// Gives back what `take` or `adopt` took.
+    mutating func release(_ ports: [PublishedPort]) {
+        for port in ports {
+            guard let address = IPAddress(port.hostAddress) else { continue }
+            let place = Place(transport: port.transport, address: address)
+            taken[place]?.remove(port.hostPorts)
+            if taken[place]?.isEmpty == true { taken[place] = nil }
+        }
+    }
+}
+
+/// A set of port numbers, a bit for each: asking for a range costs the same whatever is in it.
+private struct PortSet: Sendable {
+    private var words = [UInt64](repeating: 0, count: 1024)
+
+    var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
+
+    mutating func insert(_ ports: ClosedRange<UInt16>) { for (word, mask) in Self.masks(ports) { words[word] |= mask } }
+
+    mutating func remove(_ ports: ClosedRange<UInt16>) { for (word, mask) in Self.masks(ports) { words[word] &= ~mask } }
+
+    /// The lowest of them that is in the set.
+    func first(in ports: ClosedRange<UInt16>) -> UInt16? {
+        for (word, mask) in Self.masks(ports) where words[word] & mask != 0 {
+            return UInt16(word * 64 + (words[word] & mask).trailingZeroBitCount)
+        }
+        return nil
+    }
+
+    /// The words that a range lies in, with its bits of each.
+    private static func masks(_ ports: ClosedRange<UInt16>) -> [(word: Int, mask: UInt64)] {
+        let (low, high) = (Int(ports.lowerBound), Int(ports.upperBound))
+        return (low / 64...high / 64).map { word in
+            let from = UInt64.max << UInt64(max(low - word * 64, 0))
+            let to = UInt64.max >> UInt64(max(word * 64 + 63 - high, 0))
+            return (word, from & to)
+        }
+    }
+}
