@@ -1,6 +1,9 @@
 """docker-py, a client that nobody here wrote, against the daemon."""
 # Rows: features
 
+import io
+import tarfile
+
 import docker
 import pytest
 
@@ -57,6 +60,36 @@ def test_A06_the_sdk_attaches_with_input(sdk, image):
     assert received[8:] == b"over the socket\n" and received[:1] == b"\x01"
     socket.close()
     container.remove(force=True)
+
+
+def test_A06_the_sdk_reads_an_exec_with_a_terminal_in_frames_unless_it_says_so(sdk, image):
+    container = sdk.containers.run(image, ["sleep", "600"], detach=True)
+    made = sdk.api.exec_create(container.id, ["sh", "-c", "echo hello out; echo hello err >&2"], tty=True)
+    assert sdk.api.exec_start(made, demux=True) == (b"hello out\r\nhello err\r\n", None)
+    made = sdk.api.exec_create(container.id, ["echo", "raw"], tty=True)
+    assert sdk.api.exec_start(made, tty=True) == b"raw\r\n"
+    container.remove(force=True)
+
+
+def test_A06_the_sdk_commits_a_container_that_is_just_ending(sdk, image):
+    for _ in range(6):
+        container = sdk.containers.run(image, ["touch", "/test"], detach=True)
+        made = container.commit()
+        sdk.images.remove(made.id)
+        container.remove(force=True)
+
+
+def test_A06_the_sdk_copies_into_a_volume_of_a_container_that_never_ran(sdk, image):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        entry = tarfile.TarInfo("file")
+        entry.size = 6
+        tar.addfile(entry, io.BytesIO(b"early\n"))
+    container = sdk.containers.create(image, ["cat", "/vol/deep/file"], volumes=["/vol/deep"])
+    assert container.put_archive("/vol/deep", buffer.getvalue())
+    container.start()
+    assert container.wait()["StatusCode"] == 0 and container.logs() == b"early\n"
+    container.remove(v=True)
 
 
 def test_A06_the_sdk_manages_images(sdk, registry):

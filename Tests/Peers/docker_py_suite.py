@@ -25,6 +25,7 @@ from processes import Registry, stop, wait_until
 # Debian's, whose dockerd speaks 1.41.
 SUITE_VERSION, API_VERSION = "5.0.3", "1.41"
 NETWORKS_AND_VOLUMES = ["api_network", "models_networks", "api_volume", "models_volumes"]
+CONTAINERS = ["api_container", "models_containers", "api_exec", "api_image", "api_client", "errors", "regression"]
 IMAGES = ["alpine:3.10", "alpine:latest", "busybox:latest"]
 BUILD = os.path.abspath(os.environ.get("APUS_BUILD", os.path.join(ROOT, ".build", "release")))
 FILE_SECONDS = 400

@@ -34,6 +34,8 @@ struct AttachBridge: Sendable {
     /// Whether the client's bytes are for the process.
     let takesInput: Bool
     let detachKeys: DetachKeys
+    /// Whether output stands in frames, where the client says so; nil is as the process has a terminal.
+    var isFramed: Bool?
     /// What must be so before the client sees the end of the output.
     var beforeEnd: @Sendable () async throws -> Void = {}
 
@@ -57,7 +59,7 @@ struct AttachBridge: Sendable {
         do {
             while let chunk = try await session.next() {
                 var bytes = chunk.bytes
-                if stream.isMultiplexed && !session.isTerminal {
+                if stream.isMultiplexed && isFramed ?? !session.isTerminal {
                     bytes = StreamFrame(stream: StandardStream(chunk.stream), payloadLength: bytes.count).header + bytes
                 }
                 try await stream.write(bytes)

@@ -31,16 +31,19 @@ extension EngineRoutes {
         }
         try await checkStart(of: exec)
         let detachKeys = try DetachKeys(exec.detachKeys)
-        let isTerminal = exec.processConfig.tty
-        return .hijacked(contentType: StreamMediaType.of(isTerminal: isTerminal, for: request.version)) { stream in
+        // As dockerd: whether there are frames is what the start asks for, whatever the process has.
+        let isRaw = document.tty
+        return .hijacked(contentType: StreamMediaType.of(isTerminal: isRaw, for: request.version)) { stream in
             do throws(EngineError) {
                 guard let session = try await engine.startExec(request.name, request: document) else { return }
                 // A client asks for the exit code as soon as the stream ends.
-                await AttachBridge(session: session, stream: stream, takesInput: exec.openStdin, detachKeys: detachKeys) {
+                await AttachBridge(
+                    session: session, stream: stream, takesInput: exec.openStdin, detachKeys: detachKeys, isFramed: !isRaw
+                ) {
                     try await engine.waitForExec(request.name)
                 }.run()
             } catch {
-                await stream.report(error, isTerminal: isTerminal)
+                await stream.report(error, isTerminal: isRaw)
             }
         }
     }

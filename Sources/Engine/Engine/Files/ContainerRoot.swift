@@ -44,11 +44,33 @@ final class ContainerRoot: Sendable {
             let line = writable ? FstabMount(type: root.type, source: root.source, options: root.options) : root.readOnly
             try line.perform(onto: scratch)
             let top = try openFile(scratch, [.readOnly, .directory])
-            for bind in binds { try Self.attach(bind, in: top) }
+            for bind in binds {
+                if writable { try Self.makePlace(for: bind, in: top) }
+                try Self.attach(bind, in: top)
+            }
             kept.take(try openFile("/proc/thread-self/ns/mnt", .readOnly))
             return top
         }
         return ContainerRoot(file: file, namespace: kept.give())
+    }
+
+    /// Makes the directory that a volume is shown in, as the container's first start would.
+    private static func makePlace(for bind: BindMount, in root: borrowing OwnedFD) throws(SyscallError) {
+        var place: FilePath = "/"
+        for component in FilePath(bind.destination).components {
+            do throws(SyscallError) {
+                let parent = try openInRoot(place, [.path, .directory], root: root)
+                try makeDirectory(FilePath(component.string), at: parent.number)
+            } catch {
+                switch Errno(rawValue: error.errno) {
+                case .fileExists: break
+                // A file stands in the way, of this one and of the container.
+                case .notDirectory, .noSuchFileOrDirectory: return
+                default: throw error
+                }
+            }
+            place.append(component)
+        }
     }
 
     /// Shows a bind where the container would have it. What has no place in the tree, or no source, was never seen by the container.

@@ -92,11 +92,16 @@ extension Container {
     fileprivate func whileHeld<Result: Sendable>(
         _ wanted: Bool, _ body: @Sendable () async throws(EngineError) -> Result
     ) async throws(EngineError) -> Result {
-        guard wanted, case .running = state else { return try await body() }
-        try await pause()
+        guard wanted, case .running(let task) = state else { return try await body() }
+        do throws(EngineError) { try await pause() } catch {
+            // What has ended meanwhile, or is about to be known to have, need not be held.
+            if case .running = state { _ = await task.settled.value(within: .seconds(2)) }
+            if case .running = state { throw error }
+            return try await body()
+        }
         do throws(EngineError) {
             let result = try await body()
-            try await unpause()
+            do throws(EngineError) { try await unpause() } catch { if case .paused = state { throw error } }
             return result
         } catch {
             // It may have been let go, or have ended, meanwhile; the first error is the one to tell.
