@@ -1,5 +1,6 @@
 """The engine's API without a client library: one request, or a connection of bytes."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -30,7 +31,9 @@ def api(daemon, method, path, body=None, expect=None, headers=None, timeout=60):
     try:
         payload = None if body is None else body if isinstance(body, str) else json.dumps(body)
         kind = {} if payload is None else {"Content-Type": "application/json"}
-        connection.request(method, path, payload, {**kind, **(headers or {})})
+        # Who refuses a body reads no further, and has answered.
+        with contextlib.suppress(BrokenPipeError):
+            connection.request(method, path, payload, {**kind, **(headers or {})})
         answer = connection.getresponse()
         text = answer.read().decode(errors="replace")
     finally:
