@@ -250,8 +250,9 @@ def test_R07_what_a_mirror_fails_at_the_registry_gives(fault, kind, place, serve
     with_mirror(place, mirror, registry)
     place.apus("pull", registry.name).ok()
     assert place.apus.inspect(registry.name, "{{.Id}}") == image.id
-    # libcurl itself asks again where a kept connection ends before the first byte.
-    assert len(mirror.of(kind, "GET")) <= (2 if fault == "breaks" else 1), "a mirror that failed was asked again"
+    # libcurl itself asks again where a kept connection ends before the first byte; what gave a part of a blob is asked once for the rest.
+    again = fault == "breaks" or (fault, kind) == ("stalls", "blob")
+    assert len(mirror.of(kind, "GET")) <= (2 if again else 1), "a mirror that failed was asked again"
     if kind == "blob":
         sent = sum(server_request["sent"] for server in (mirror, registry) for server_request in server.of("blob", "GET"))
         size = image.layers[0]["size"]
