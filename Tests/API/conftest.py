@@ -151,9 +151,13 @@ class Daemon:
 
     def forget_network(self):
         """Takes away what a daemon leaves to the next one: the default network's bridge and the tables of the firewall."""
-        for words in (["ip", "link", "del", self.instance], ["nft", "delete", "table", "inet", self.instance],
-                      ["nft", "delete", "table", "bridge", self.instance]):
-            subprocess.run(words, capture_output=True, check=True)
+        subprocess.run(["ip", "link", "del", self.instance], capture_output=True, check=True)
+        self.forget_firewall()
+
+    def forget_firewall(self):
+        """The tables alone, of a daemon without the default network."""
+        for family in ("inet", "bridge"):
+            subprocess.run(["nft", "delete", "table", family, self.instance], capture_output=True, check=True)
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:

@@ -221,7 +221,7 @@ def test_D25_every_flag_of_dockers_page_is_on_ours(docker, apus, verb):
     assert flags(docker(verb, "--help").ok()) - flags(apus(verb, "--help").ok()) <= NOT_OURS
 
 
-NAMES = {"run": "nosuch:image", "create": "nosuch:image", "tag": "nosuch other", "exec": "nosuch true", "pull": "NOSUCH",
+NAMES = {"cp": "nosuch:/x -", "run": "nosuch:image", "create": "nosuch:image", "tag": "nosuch other", "exec": "nosuch true", "pull": "NOSUCH",
          "ps": "-f nosuch=1", "rename": "nosuch other", "update": "-m 64m nosuch", "events": "--since nosuch", "images": "-f nosuch=1",
          "version": "-f {{.Nosuch}}", "info": "-f {{.Nosuch}}"}
 
@@ -242,7 +242,7 @@ def test_each_verb_says_what_is_wrong_with_its_flags_operands_and_names(apus, ve
 @pytest.mark.parametrize("verb", VERBS)
 def test_A04_without_a_daemon_each_verb_says_so_in_one_line_at_once(workspace, name, verb):
     client = Client(name, CLIENTS[name], "unix:///tmp/apus-nobody.sock", workspace)
-    operands = {"exec": ["a", "true"], "tag": ["a", "b"], "rename": ["a", "b"], "update": ["-m", "64m", "a"]}.get(verb, ["a"])
+    operands = {"cp": ["a:/x", "-"], "exec": ["a", "true"], "tag": ["a", "b"], "rename": ["a", "b"], "update": ["-m", "64m", "a"]}.get(verb, ["a"])
     times = []
     # A machine that is busy with something else may keep a client waiting, though not each time.
     while not times or (min(times) >= 1 and len(times) < 3):

@@ -36,6 +36,8 @@ def started(folder):
     yield start
     for daemon in made:
         assert daemon.stop() == 0
+    if made:
+        made[0].forget_firewall()
 
 
 def settings(folder, text, name="config.toml"):

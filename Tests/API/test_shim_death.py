@@ -6,6 +6,7 @@ import pty
 import select
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -236,19 +237,28 @@ def test_P04_an_attached_client_misses_nothing_and_gets_nothing_twice(own_daemon
 
 
 def test_P04_a_client_that_reads_slowly_is_told_what_a_killed_shim_owed_it(own_daemon, apus, image):
-    """The payload is held back by the client, so that its output lies in every buffer on the way."""
-    apus("run", "-d", "--name", "watched", image, "sh", "-c", "while [ ! -e /go ]; do echo on; usleep 10000; done; seq 1 200000; exit 7").ok()
+    """What it has not read lies in every buffer on the way."""
+    script = "while [ ! -e /go ]; do echo on; usleep 10000; done; seq 1 200000; while [ ! -e /end ]; do usleep 10000; done; exit 7"
+    apus("run", "-d", "--name", "watched", image, "sh", "-c", script).ok()
     client = apus.start("attach", "--no-stdin", "watched", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
     assert client.stdout.readline() == b"on\n"
+    read = []
+
+    def read_slowly():
+        while piece := os.read(client.stdout.fileno(), 32_768):
+            read.append(piece)
+            time.sleep(0.05)
+
+    reader = threading.Thread(target=read_slowly)
+    reader.start()
     apus("exec", "watched", "touch", "/go").ok()
-    read = b""
     for _ in range(3):
-        time.sleep(0.5)
+        time.sleep(0.3)
         kill_shim(own_daemon, apus, "watched")
-        read += os.read(client.stdout.fileno(), 65_536)
-    read += client.stdout.read()
+    apus("exec", "watched", "touch", "/end").ok()
     assert client.wait(60) == 7
-    for text in (read.decode(), apus("logs", "watched").ok()):
+    reader.join()
+    for text in (b"".join(read).decode(), apus("logs", "watched").ok()):
         assert [line for line in text.split() if line != "on"] == numbers(200_000)
 
 

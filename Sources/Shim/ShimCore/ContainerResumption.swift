@@ -86,10 +86,11 @@ extension ContainerTask {
     /// Goes on where a killed shim stood.
     func resume(_ resumption: ShimResumption) throws(ShimError) {
         let life = resumption.life
+        let record = life.processes.first { $0.execID.isEmpty }
+        keepForClients(of: record)
         openLog(requiresServer: false) { [context] problem in if let problem { context.report("\(problem)") } }
         journal.restore(life)
         restarts = RestartPlan(life.restarts)
-        let record = life.processes.first { $0.execID.isEmpty }
         if life.restarts.isRestarting {
             first.startedAt = record?.startedAt
             first.state = .stopped(record?.exit ?? life.changes.last { $0.exit != nil }?.exit ?? ExitNotice())
@@ -105,6 +106,13 @@ extension ContainerTask {
         }
         resumeExecs(resumption)
         saveLife()
+    }
+
+    /// The clients of the killed shim come for what it owed them: until then nothing of that is given back, whether it is in the log or not.
+    private func keepForClients(of record: ProcessRecord?) {
+        guard let record, record.attachmentCount > 0 else { return }
+        disk?.keep(forClients: true)
+        context.loop.after(ProcessStdio.absenceLimit) { [self] in disk?.keep(forClients: first.hasAttachments) }
     }
 
     private func resumeExecs(_ resumption: ShimResumption) {

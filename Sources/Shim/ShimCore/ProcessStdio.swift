@@ -34,9 +34,9 @@ final class ProcessStdio {
     private var stage: TerminalStage?
     private var endWaiters: [() -> Void] = []
     /// Clients of a killed shim that have not come back.
-    private var absentCount = 0
+    private(set) var absentCount = 0
     /// How long they are waited for.
-    private static let absenceLimit = Duration.seconds(2)
+    static let absenceLimit = Duration.seconds(2)
     /// Whether nothing more comes on an input that was open.
     var hasClosedInput: Bool { input?.isClosed ?? false }
     /// Called when the process's input has ended.

@@ -52,6 +52,7 @@ final class SupervisedProcess {
     private var attachments: [AttachSession] = [] {
         didSet { if oldValue.count != attachments.count { onAttachmentsChanged?(attachments.count) } }
     }
+    var hasAttachments: Bool { !attachments.isEmpty }
     /// Called with how many clients are attached, each time that it changes.
     var onAttachmentsChanged: ((Int) -> Void)?
     private var waiters: [(call: ServerCall, answer: (ServerCall, ExitNotice) -> Void)] = []
@@ -104,7 +105,7 @@ final class SupervisedProcess {
         record.openStdin = stdio.attachableInput != nil
         record.exit = exit
         record.isCheck = isCheck
-        record.attachmentCount = UInt32(clamping: attachments.count)
+        record.attachmentCount = UInt32(clamping: attachments.count + stdio.absentCount)
         return record
     }
 
