@@ -25,6 +25,7 @@ def prepare(folder, kind):
     mounted = all(subprocess.run(step, capture_output=True, check=False).returncode == 0 for step in steps)
     if not mounted:
         os.unlink(image)
+        os.rmdir(folder)
         pytest.skip(f"this kernel mounts no {kind} with project quotas")
     return image
 
