@@ -28,6 +28,8 @@ final class EventLoop {
     /// What is later than this is more than the usual wait for a processor.
     private static let latenessNanoseconds: Int64 = 500_000_000
     private static let idleWorkNanoseconds: Int64 = 30_000_000_000
+    /// What comes this soon after idle work is its own: the disk's thread tells that it is done.
+    private static let echoNanoseconds: Int64 = 100_000_000
 
     private struct Timer {
         let deadline: Int64
@@ -95,7 +97,7 @@ final class EventLoop {
                 scratch = []
                 idleWork?()
             }
-            if !events.isEmpty { hasWorked = true }
+            if !events.isEmpty && !isEchoOfIdleWork { hasWorked = true }
             for event in events {
                 // A handler before this one may have cancelled the watch: tokens are never used twice.
                 guard let watch = watches[event.token], case .waiting = watch.state else { continue }
@@ -112,6 +114,9 @@ final class EventLoop {
         let rest = (idleWorkDoneAt + Self.idleWorkNanoseconds - monotonicNanoseconds()) / 1_000_000
         return max(Self.idleMilliseconds, Int32(clamping: rest))
     }
+
+    /// Idle work that called for idle work would never end.
+    private var isEchoOfIdleWork: Bool { idleWorkDoneAt.map { monotonicNanoseconds() - $0 < Self.echoNanoseconds } ?? false }
 
     fileprivate func set(_ watch: Watch, to state: Watch.State) {
         do throws(SyscallError) {
