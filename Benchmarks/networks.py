@@ -155,8 +155,8 @@ def bench_throughput(folder, rounds):
                 ratio = "" if name == "apusd" else f"   apus / {name} = {medians['apusd'] / median:.2f}"
                 print(f"  {name:14} median {median:8.0f} Mbit/s   least {min(found[name]):8.0f}   most {max(found[name]):8.0f}{ratio}")
             noise = max(notch(values) for values in found.values()) if rounds > 2 else 0
-            verdict(medians["apusd"] >= THROUGHPUT * medians["dockerd"] - noise,
-                    f"at least {THROUGHPUT} of dockerd's median, which {rounds} rounds tell to {noise / medians['dockerd']:.1%}")
+            verdict(medians["apusd"] >= THROUGHPUT * medians["dockerd"], f"at least {THROUGHPUT} of dockerd's median")
+            print(f"  {rounds} rounds tell a median to {noise / medians['dockerd']:.1%} of dockerd's")
     finally:
         for engine in reversed(engines):
             engine.run("rm", "-f", "server", "client")

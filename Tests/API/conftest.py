@@ -50,7 +50,7 @@ CLIENTS = {**docker_command_lines(), "apus": os.path.join(BUILD, "apus")}
 
 def numbered_lines(count, then, rate=2000):
     """A shell's script that writes the numbers from 1 to `count`, at most `rate` a second: a daemon or a shim dies in the midst of them."""
-    return (f"i=0; while [ $i -lt {count} ]; do i=$((i+1)); echo $i; [ $((i % 100)) = 0 ] && usleep {100 * 1_000_000 // rate}; done; {then}")
+    return f"i=0; while [ $i -lt {count} ]; do i=$((i+1)); echo $i; [ $((i % 100)) = 0 ] && usleep {100 * 1_000_000 // rate}; done; {then}"
 
 
 class Result:
