@@ -223,6 +223,17 @@ def test_what_is_pulled_reaches_the_disk_before_its_name_and_its_name_before_its
     assert every("f(data)?sync", "/engine.sqlite-wal>", after=recorded[3])
 
 
+def test_no_connection_to_a_registry_outlives_its_use(own_daemon, apus, registry, image):
+    def connections():
+        words = ("ss", "-Htnp", "dst", f"127.0.0.1:{registry.port}")
+        lines = subprocess.run(words, capture_output=True, check=True, text=True).stdout.splitlines()
+        return [line for line in lines if f"pid={own_daemon.process.pid}," in line]
+
+    apus("pull", "-q", image).ok()
+    assert connections()
+    wait_until(lambda: not connections(), "the connections are closed", seconds=30, every=0.2)
+
+
 def test_B12_push_sends_what_the_registry_lacks_and_the_digest_stays(cli, registry, daemon, tmp_path):
     name, other = f"{registry.host}/alpha", Registry(str(tmp_path / "other"))
     try:

@@ -1,4 +1,5 @@
 internal import CCurl
+internal import Dispatch
 internal import Glibc
 internal import Synchronization
 
@@ -107,18 +108,25 @@ struct TransferLimits: Sendable {
 
 /// Easy handles that keep their connections from one transfer to the next. Each serves one thread at a time.
 final class CurlHandles: Sendable {
+    /// A handle that nobody uses, by its address: libcurl allows a handle on any thread, one at a time; Swift has no word for that.
+    private struct Idle {
+        let address: UInt
+        let sinceSeconds: Int
+    }
+
     /// Idle connections are worth keeping only for so many handles.
     private static let idleLimit = 8
-    // libcurl allows a handle on any thread, one at a time; Swift has no word for that, so the idle ones are addresses.
-    private let idle = Mutex<[UInt]>([])
+    /// After this a handle is closed with its connection: the requests of a pull follow each other faster, and a registry that is not asked
+    /// again is owed no socket.
+    private let keptSeconds: Int
+    private let idle = Mutex<[Idle]>([])
 
-    init() { Self.prepareLibrary }
-
-    deinit {
-        for address in idle.withLock({ $0 }) {
-            if let handle = unsafe UnsafeMutableRawPointer(bitPattern: address) { unsafe curl_easy_cleanup(handle) }
-        }
+    init(keptSeconds: Int = 15) {
+        self.keptSeconds = keptSeconds
+        Self.prepareLibrary
     }
+
+    deinit { for handle in idle.withLock({ $0 }) { Self.close(handle) } }
 
     /// Once for the process, before any other thread uses libcurl.
     private static let prepareLibrary: Void = { _ = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) }()
@@ -129,7 +137,7 @@ final class CurlHandles: Sendable {
         into receiver: any ResponseReceiver
     ) -> TransferOutcome {
         let kept = idle.withLock { $0.popLast() }
-        let reused = unsafe kept.flatMap { unsafe UnsafeMutableRawPointer(bitPattern: $0) }
+        let reused = unsafe kept.flatMap { unsafe UnsafeMutableRawPointer(bitPattern: $0.address) }
         guard let handle = unsafe reused ?? curl_easy_init() else {
             return .failed(TransferFailure(kind: .other, message: "libcurl has no memory for a transfer"))
         }
@@ -140,11 +148,28 @@ final class CurlHandles: Sendable {
         let isSound = if case .complete = outcome { true } else { false }
         let isKept = idle.withLock { idle in
             if !isSound || idle.count >= Self.idleLimit { return false }
-            idle.append(UInt(bitPattern: handle))
+            idle.append(Idle(address: UInt(bitPattern: handle), sinceSeconds: monotonicSeconds()))
             return true
         }
-        if !isKept { unsafe curl_easy_cleanup(handle) }
+        if isKept {
+            DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(keptSeconds)) { [weak self] in self?.closeUnused() }
+        } else {
+            unsafe curl_easy_cleanup(handle)
+        }
         return outcome
+    }
+
+    private func closeUnused() {
+        let latest = monotonicSeconds() - keptSeconds
+        let unused = idle.withLock { idle in
+            defer { idle.removeAll { $0.sinceSeconds <= latest } }
+            return idle.filter { $0.sinceSeconds <= latest }
+        }
+        unused.forEach(Self.close)
+    }
+
+    private static func close(_ handle: Idle) {
+        if let handle = unsafe UnsafeMutableRawPointer(bitPattern: handle.address) { unsafe curl_easy_cleanup(handle) }
     }
 }
 

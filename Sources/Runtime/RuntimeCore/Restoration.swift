@@ -167,8 +167,13 @@ package final class Restoration {
         }
         var initProcess = ContainerRecord.Init(process: process, startTicks: snapshot.startTicks)
         initProcess.hasOwnTime = try during(doing) { () throws(SyscallError) in
-            let (own, theirs) = try (readSymbolicLink("/proc/self/ns/time"), readSymbolicLink(FilePath("/proc/\(process)/ns/time")))
-            return own != theirs
+            let own = try readSymbolicLink("/proc/self/ns/time")
+            do throws(SyscallError) {
+                return try own != readSymbolicLink(FilePath("/proc/\(process)/ns/time"))
+            } catch  where error.errno == ENOENT {
+                // It has ended already, and has namespaces no more: its end is the caller's news, as any other's.
+                return false
+            }
         }
         record.initProcess = initProcess
         try directory.write(initProcess.encoded, to: ContainerRecord.initFileName)
