@@ -250,13 +250,41 @@ def test_R07_what_a_mirror_fails_at_the_registry_gives(fault, kind, place, serve
     with_mirror(place, mirror, registry)
     place.apus("pull", registry.name).ok()
     assert place.apus.inspect(registry.name, "{{.Id}}") == image.id
-    # libcurl itself asks again where a kept connection ends before the first byte; what gave a part of a blob is asked once for the rest.
-    again = fault == "breaks" or (fault, kind) == ("stalls", "blob")
-    assert len(mirror.of(kind, "GET")) <= (2 if again else 1), "a mirror that failed was asked again"
+    # libcurl itself asks again where a kept connection ends before the first byte.
+    assert len(mirror.of(kind, "GET")) <= (2 if fault == "breaks" else 1), "a mirror that failed was asked again"
     if kind == "blob":
         sent = sum(server_request["sent"] for server in (mirror, registry) for server_request in server.of("blob", "GET"))
         size = image.layers[0]["size"]
         assert sent <= size * (2.1 if fault == "lies" else 1.05), "what the mirror had sent was sent again"
+
+
+@pytest.mark.parametrize("fault", ["lies", "ill", "stalls", "has-it-not", "breaks"])
+def test_R07_a_mirror_whose_token_service_fails_is_passed_over(fault, place, servers, image):
+    faults = {"lies": changed(lambda _: b'{"token":"of-another"}'), "ill": refuses(503), "stalls": stalls, "has-it-not": refuses(404),
+              "breaks": lambda handler: handler.reset()}
+    mirror, registry = servers(image, token=True), servers()
+    mirror.faults = {"token": times(None, faults[fault])}
+    with_mirror(place, mirror, registry)
+    place.apus("pull", registry.name).ok()
+    assert place.apus.inspect(registry.name, "{{.Id}}") == image.id
+    assert mirror.of("token") and not [request for request in asked(mirror) if request["status"] == 200 and request["kind"] != "token"]
+    assert registry.of("blob", "GET")
+
+
+def test_R07_a_mirror_that_stalls_in_the_parts_of_a_large_layer_is_left(place, servers):
+    large = Image([tar(files({"data": os.urandom(20 << 20)}))])
+    mirror, registry = servers(large), servers(large)
+    mirror.bytes_per_second = 8_000_000
+    with_mirror(place, mirror, registry)
+
+    def stalls_later(handler, number):
+        return number > 4 and stalls(handler)
+    mirror.faults = {"blob": stalls_later}
+    place.apus("pull", registry.name).ok()
+    assert place.apus.inspect(registry.name, "{{.Id}}") == large.id
+    ranges = [request["headers"].get("Range") for request in mirror.of("blob", "GET")]
+    assert len(ranges) == len(set(ranges)) <= 9, "a mirror that stalled was asked again"
+    assert registry.of("blob", "GET") and all(request["headers"].get("Range") for request in registry.of("blob", "GET"))
 
 
 def test_attack_E09_a_mirror_gives_no_other_content_no_other_name_and_no_way_round_a_policy(tmp_path_factory, tmp_path, servers, image):

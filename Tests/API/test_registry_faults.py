@@ -2,6 +2,7 @@
 
 import email.utils
 import hashlib
+import json
 import os
 import re
 import socket
@@ -150,7 +151,8 @@ PASSING = {
     "R05-one-byte-a-second": (lambda kind: times(1, trickles if kind != "upload" else silent_upload), IDLE_SECONDS, 25),
 }
 # A digest knows what is wrong; a token has none, and a registry says itself what is wrong with an upload.
-WRONG_ONCE = {"R02-bit-flip": changed(flipped), "R02-short": ends_early}
+WRONG_ONCE = {"R02-bit-flip": (changed(flipped), ("manifest", "config", "blob")), "R02-short": (ends_early, ("manifest", "config", "blob", "token")),
+              "R02-long": (changed(lambda data: data + b" more"), ("manifest",))}
 
 
 def pull_or_push(kind, fault, apus, image):
@@ -207,11 +209,10 @@ def test_what_passes_is_waited_for(name, kind, apus, daemon):
     stored(daemon)
 
 
-@pytest.mark.parametrize("kind", ["manifest", "config", "blob"])
-@pytest.mark.parametrize("name", WRONG_ONCE)
+@pytest.mark.parametrize(("name", "kind"), [(name, kind) for name, (_, kinds) in WRONG_ONCE.items() for kind in kinds])
 def test_R02_what_is_wrong_is_asked_for_once_more(name, kind, apus, daemon):
     image = new_image()
-    registry, result, _ = pull_or_push(kind, times(1, WRONG_ONCE[name]), apus, image)
+    registry, result, _ = pull_or_push(kind, times(1, WRONG_ONCE[name][0]), apus, image)
     result.ok()
     check_whole(kind, apus, registry, image)
     stored(daemon)
@@ -309,13 +310,24 @@ def test_R04_a_token_that_ends_in_the_middle_is_renewed(kind, apus, daemon):
         registry.stop()
 
 
-@pytest.mark.parametrize("kind", ["manifest", "config", "blob", "upload"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_R04_a_registry_that_takes_no_token_is_not_asked_for_ever(kind, apus):
     registry, result, _ = pull_or_push(kind, times(None, unknown_token, ("GET", "HEAD", "PATCH")), apus, new_image())
     assert result.code == 1 and ("denied" in result.err or "unauthorized" in result.err), result
     assert len(registry.of("token")) <= 4 and len(registry.of(kind)) <= 8
     if kind == "upload":
         apus("rmi", registry.name).ok()
+
+
+@pytest.mark.parametrize(("issued", "lasts"), [("2001-01-01T00:00:00Z", 300), ("2099-01-01T00:00:00Z", 300), (None, -1), (None, 1 << 62)])
+def test_R04_a_token_is_as_old_as_it_is_here_whatever_its_service_thinks_the_time_is(issued, lasts, apus, daemon):
+    image = new_image(10_000)
+    told = {"expires_in": lasts} | ({"issued_at": issued} if issued else {})
+    registry, result, _ = pull_or_push(
+        "token", times(None, lambda handler: handler.answer(200, json.dumps({"token": handler.script.token, **told}).encode()) or True), apus, image)
+    result.ok()
+    assert len(registry.of("token")) == 1
+    check_whole("token", apus, registry, image)
 
 
 def test_R01_a_connection_that_breaks_at_every_percent_costs_nothing(apus, daemon):
@@ -358,10 +370,17 @@ def test_R01_finished_layers_are_not_fetched_again(apus, daemon):
         registry.stop()
 
 
-@pytest.mark.parametrize("kind", ["registry", "token"])
+@pytest.mark.parametrize("kind", ["registry", "token", "upload"])
 def test_R06_a_name_that_is_not_found_is_named(kind, apus):
     if kind == "registry":
         result = apus("pull", "nowhere.invalid/one")
+    elif kind == "upload":
+        registry = ScriptedRegistry(new_image())
+        apus("pull", registry.name).ok()
+        registry.stop()
+        apus("tag", registry.name, "nowhere.invalid/one").ok()
+        result = apus("push", "nowhere.invalid/one")
+        apus("rmi", registry.name, "nowhere.invalid/one").ok()
     else:
         registry = ScriptedRegistry(new_image(), token=True)
         registry.realm = "https://nowhere.invalid/token"
@@ -407,23 +426,30 @@ def test_R06_an_address_of_ip_6_that_swallows_all_does_not_hold_up_the_one_of_ip
         subprocess.run(["ip", "link", "del", "black0"], check=True)
 
 
-@pytest.mark.parametrize("kind", ["manifest", "config", "blob"])
-def test_R06_a_redirect_elsewhere_is_followed_without_the_token(kind, apus, daemon):
+@pytest.mark.parametrize("kind", KINDS)
+def test_R06_a_redirect_elsewhere_is_followed_without_token_or_password(kind, apus, daemon, tmp_path):
     image = new_image()
-    other = ScriptedRegistry(image)
+    registry, other = ScriptedRegistry(image, token=True), ScriptedRegistry(image)
 
     def elsewhere(handler):
+        handler.drop_body()
         handler.answer(307, Location=f"http://127.0.0.1:{other.port}{handler.path}")
         return True
     try:
-        registry = ScriptedRegistry(image, token=True, faults={kind: times(None, elsewhere)})
-        try:
-            apus("pull", registry.name).ok()
-        finally:
-            registry.stop()
-        assert other.of(kind, "GET") and not any("Authorization" in request["headers"] for request in other.requests)
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": "YW5uOnMzY3JldA=="}}}), encoding="utf-8")
+        work = lambda verb: apus(verb, registry.name, env={"DOCKER_CONFIG": str(tmp_path)}).ok()
+        if kind == "upload":
+            work("pull")
+            registry.blobs.clear()
+            # Both are one registry, by two addresses.
+            other.uploads, other.blobs = registry.uploads, registry.blobs
+        registry.faults = {kind: times(None, elsewhere)}
+        work("push" if kind == "upload" else "pull")
+        assert other.of(kind) and not any("Authorization" in request["headers"] for request in other.requests)
+        assert any(request["headers"].get("Authorization") == "Basic YW5uOnMzY3JldA==" for request in registry.of("token"))
         check_whole(kind, apus, registry, image)
     finally:
+        registry.stop()
         other.stop()
 
 
@@ -563,6 +589,51 @@ def test_R09_a_hundred_pulls_fetch_each_blob_once_and_unpack_it_once(apus, daemo
         apus("rmi", registry.name).ok()
     finally:
         registry.stop()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_R10_what_a_daemon_was_at_when_it_died_is_done_by_the_next_one(kind, tmp_path, tmp_path_factory):
+    daemon = Daemon(os.path.realpath(tmp_path_factory.mktemp("d")))
+    client = lambda: Client("apus", CLIENTS["apus"], daemon.host, str(tmp_path))
+    image = Image([tar(files({name: os.urandom(100_000)})) for name in "ab"])
+    registry = ScriptedRegistry(image, token=True)
+    met, end = threading.Event(), threading.Event()
+
+    def holds(handler, number):
+        # A push's first blob is through before one is held.
+        if met.is_set() or handler.command == "HEAD" or kind == "upload" and not registry.pushed:
+            return False
+        met.set()
+        end.wait(60)
+        return handler.reset()
+    try:
+        daemon.start("--registries-conf", "")
+        verb = "pull"
+        if kind == "upload":
+            client()("pull", registry.name).ok()
+            registry.blobs.clear()
+            verb = "push"
+        registry.faults = {kind: holds}
+        working = client().start(verb, registry.name, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert met.wait(30)
+        daemon.kill()
+        assert working.wait(20) != 0
+        done = list(registry.pushed)
+        end.set()
+        daemon.start("--registries-conf", "")
+        client()(verb, registry.name).ok()
+        assert all(registry.pushed.count(digest) == 1 for digest in done)
+        if kind == "upload":
+            assert set(registry.blobs) == set(image.blobs)
+        assert client().inspect(registry.name, "{{.Id}}") == image.id
+        stored(daemon)
+        client()("rmi", registry.name).ok()
+        assert entries(f"{daemon.data}/content/ingests") == []
+    finally:
+        end.set()
+        registry.stop()
+        if daemon.process and daemon.process.poll() is None:
+            assert daemon.stop() == 0, daemon.log()
 
 
 def test_R10_a_pull_whose_daemon_dies_again_and_again_makes_progress_each_time(tmp_path, tmp_path_factory):

@@ -60,7 +60,7 @@ extension ImageError {
             case .denied: .denied
             case .unauthorized: .unauthorized
             case .cancelled: .cancelled
-            case .tooManyRequests, .server, .network, .interrupted, .outOfStep, .malformed, .receiverStopped, .refused: .registry
+            case .tooManyRequests, .server, .network, .interrupted, .stalled, .outOfStep, .malformed, .receiverStopped, .refused: .registry
             }
         return ImageError(code, cause.description, cause: cause)
     }

@@ -142,7 +142,7 @@ extension TokenRequest {
     /// A token is given up early: clocks and networks take their time.
     private static let marginSeconds = 10
 
-    /// The request that asks.
+    /// The request that asks, without `authorization`, which is for its origin alone.
     func message(verifiesPeer: Bool) -> HTTPRequest? {
         var request = HTTPRequest(method: isForm ? .post : .get, address: realm, verifiesPeer: verifiesPeer, allowsLinkLocal: false)
         let text = fields.joined(separator: "&")
@@ -154,7 +154,6 @@ extension TokenRequest {
             guard let address = WebAddress(realm.text + separator + text) else { return nil }
             request.address = address
         }
-        if let authorization { request.headers.append(("Authorization", authorization)) }
         return request
     }
 

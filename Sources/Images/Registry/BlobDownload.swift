@@ -83,7 +83,7 @@ private struct BlobDownload {
             }
         } catch {
             switch error.code {
-            case .network, .interrupted: break
+            case .network, .interrupted, .stalled: break
             case .outOfStep where isPart:
                 // It does not know this range: what is here already passes by once more.
                 knowsRanges = false
@@ -95,10 +95,16 @@ private struct BlobDownload {
             fruitless = 0
             return receiver
         }
+        try leave(after: refusal)
         fruitless = sink.receivedBytes > start ? 0 : fruitless + 1
         if fruitless == (session.patience == .full ? Self.fruitlessLimit : 1) || attempts >= Self.resumptionLimit { throw refusal }
         try session.pause(seconds: fruitless == 0 ? 0.1 : 0.2 * Double(1 << fruitless), request)
         return receiver
+    }
+
+    /// Where another may have the same, a server that stalls is asked for no more, whatever it brought.
+    private func leave(after refusal: RegistryError) throws(RegistryError) {
+        if refusal.code == .stalled && session.patience != .full { throw refusal }
     }
 
     /// Fetches pieces ahead as long as there are threads and memory for them, and takes them in order.
@@ -125,7 +131,9 @@ private struct BlobDownload {
                 continue
             }
             let piece = pieces.removeFirst()
-            for chunk in piece.wait() { try sink.append(chunk) }
+            let fetched = piece.wait()
+            for chunk in fetched.chunks { try sink.append(chunk) }
+            if let refusal = fetched.refusal { try leave(after: refusal) }
             // What it did not bring, we fetch.
             while sink.receivedBytes < piece.end {
                 try fetch(upTo: piece.end)

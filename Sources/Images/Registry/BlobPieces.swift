@@ -36,7 +36,7 @@ final class BlobPiece: BlobSink {
     let end: Int64
     private let giveBack: @Sendable () -> Void
     private let ended = DispatchSemaphore(value: 0)
-    private let state = Mutex<(chunks: [[UInt8]], count: Int64)>(([], 0))
+    private let state = Mutex<(chunks: [[UInt8]], count: Int64, refusal: RegistryError?)>(([], 0, nil))
 
     init(start: Int64, end: Int64, giveBack: @escaping @Sendable () -> Void) {
         self.start = start
@@ -59,15 +59,17 @@ final class BlobPiece: BlobSink {
     fileprivate func fetch(_ request: HTTPRequest, of sizeBytes: Int64, _ session: RepositorySession) {
         defer { ended.signal() }
         let receiver = PartReceiver(BlobReceiver(request.shown, from: start, to: end, sizeBytes: sizeBytes, sink: self), request.shown)
-        do throws(RegistryError) { try session.send(request, into: receiver, attempts: 1, goesOn: false) } catch {}
+        do throws(RegistryError) { try session.send(request, into: receiver, attempts: 1, goesOn: false) } catch {
+            state.withLock { $0.refusal = error }
+        }
     }
 
-    /// The bytes that came, once no more will. Asked once.
-    func wait() -> [[UInt8]] {
+    /// The bytes that came, once no more will, and what ended it before all had come. Asked once.
+    func wait() -> (chunks: [[UInt8]], refusal: RegistryError?) {
         ended.wait()
         return state.withLock { state in
             defer { state.chunks = [] }
-            return state.chunks
+            return (state.chunks, state.refusal)
         }
     }
 }

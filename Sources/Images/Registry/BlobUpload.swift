@@ -45,7 +45,7 @@ extension RepositorySession {
                 return .uploaded
             } catch {
                 // The registry lost the upload, or the answer that it is complete was lost.
-                guard [.notFound, .interrupted, .server, .network].contains(error.code) else { throw error }
+                guard [.notFound, .interrupted, .stalled, .server, .network].contains(error.code) else { throw error }
                 if try hasBlob(digest) { return .uploaded }
                 if attempt == Self.uploadLimit || error.code != .notFound { throw error }
             }
@@ -67,7 +67,7 @@ extension RepositorySession {
                 offset += Int64(chunk.count)
             } catch {
                 // libcurl sends a request again by itself where a kept connection turns out to be dead: bytes may have arrived twice.
-                guard [.network, .interrupted, .server, .tooManyRequests, .outOfStep].contains(error.code),
+                guard [.network, .interrupted, .stalled, .server, .tooManyRequests, .outOfStep].contains(error.code),
                     let seconds = retries.pause(told: error.retryAfterSeconds)
                 else { throw error }
                 try pause(seconds: seconds, try request(.patch, place))

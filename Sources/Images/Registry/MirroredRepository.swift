@@ -119,7 +119,9 @@ package final class MirroredRepository: Sendable {
                 return value
             } catch {
                 if [.cancelled, .receiverStopped].contains(error.code) { throw error }
-                if [.network, .interrupted, .server, .tooManyRequests].contains(error.code) { client.health.failed(session.endpoint.name) }
+                if [.network, .interrupted, .stalled, .server, .tooManyRequests].contains(error.code) {
+                    client.health.failed(session.endpoint.name)
+                }
                 if session === registry { refusal = error } else { refusals.append("mirror \(session.endpoint.name): \(error)") }
             }
         }

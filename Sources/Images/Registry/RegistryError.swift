@@ -16,6 +16,8 @@ package struct RegistryError: Error, Equatable, Sendable, CustomStringConvertibl
         case network
         /// The connection ended in the middle, or a name was not found: it may be otherwise in a moment.
         case interrupted
+        /// Nothing came for as long as may be: it may go on in a moment, and may not.
+        case stalled
         /// The registry stands elsewhere in an upload than we do: 416.
         case outOfStep
         /// The answer breaks the protocol or a limit.

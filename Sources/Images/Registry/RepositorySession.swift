@@ -157,7 +157,7 @@ package final class RepositorySession: Sendable {
             let found = Place(base: address, verifiesPeer: !host.isInsecure, certificates: certificates)
             if schemes.count > 1 {
                 do throws(RegistryError) { try probe(found) } catch {
-                    guard [.network, .interrupted].contains(error.code) else { throw error }
+                    guard [.network, .interrupted, .stalled].contains(error.code) else { throw error }
                     last = error
                     continue
                 }
@@ -221,7 +221,7 @@ package final class RepositorySession: Sendable {
             throw error.doing.isEmpty ? RegistryError(error.code, doing: request.shown, cause: error.cause) : error
         case .cancelled: throw RegistryError(.cancelled, doing: request.shown, cause: "cancelled")
         case .idle:
-            throw RegistryError(.interrupted, doing: request.shown, cause: "stalled for \(client.limits.idleSeconds) seconds: i/o timeout")
+            throw RegistryError(.stalled, doing: request.shown, cause: "stalled for \(client.limits.idleSeconds) seconds: i/o timeout")
         case .failed(let failure):
             throw RegistryError(failure.isPassing ? .interrupted : .network, doing: request.shown, cause: failure.message)
         }
@@ -262,7 +262,7 @@ package final class RepositorySession: Sendable {
             (request.verifiesPeer, request.certificates) = (place.verifiesPeer, place.certificates)
         }
         let collector = CollectingReceiver(for: request.shown, limitBytes: TokenRequest.answerLimitBytes)
-        let answer = try ask(request, into: collector)
+        let answer = try ask(question, by: request, into: collector)
         switch answer.head.status {
         case 200...299: break
         case 401, 403:
@@ -279,11 +279,16 @@ package final class RepositorySession: Sendable {
     }
 
     /// A token service is as patient a matter as a registry.
-    private func ask(_ request: HTTPRequest, into collector: CollectingReceiver) throws(RegistryError) -> ResponseSorter {
+    private func ask(
+        _ question: TokenRequest, by request: HTTPRequest, into collector: CollectingReceiver
+    ) throws(RegistryError) -> ResponseSorter {
         var retries = Retries(attempts: patience.attempts, interruptions: patience.interruptions)
         while true {
             let attempt = Result { () throws(RegistryError) in
-                try transfer(request, into: ResponseSorter(for: request.shown, success: collector))
+                // A form holds the secret itself: it goes nowhere but where it was to go.
+                question.isForm
+                    ? try transfer(request, into: ResponseSorter(for: request.shown, success: collector))
+                    : try exchange(request, authorization: question.authorization, into: collector)
             }
             guard let answer = try judge(attempt, &retries, request) else { continue }
             guard Retries.mayPass(answer.head.status), let seconds = retries.pause(after: answer.head) else { return answer }

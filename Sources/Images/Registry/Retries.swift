@@ -46,7 +46,7 @@ struct Retries {
 
     /// - Returns: seconds; nil where it is not to be tried again.
     mutating func pause(after error: RegistryError) -> Double? {
-        guard error.code == .interrupted, interruptions > 0 else { return nil }
+        guard [.interrupted, .stalled].contains(error.code), interruptions > 0 else { return nil }
         interruptions -= 1
         number += 1
         return Self.backOff(number) / 2
