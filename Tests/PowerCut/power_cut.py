@@ -5,7 +5,8 @@
   power_cut.py --guest        in the virtual machine: checks what is there, and works until the power goes; --guest check: checks and ends
 
 Every file of the images here is called after its content's SHA-256, and every layer holds a list of its files: a layer that can be seen must
-hold all of them, byte by byte. Needs root, qemu and a build (APUS_BUILD)."""
+hold all of them, byte by byte. What the virtual machine itself does wrong (a panic of its emulated kernel, a boot that hangs, a clock that stands
+still) is no result: it is counted, and that boot is done once more. Needs root, qemu and a build (APUS_BUILD)."""
 
 import contextlib
 import gzip
@@ -28,6 +29,14 @@ LAYERS, FILES_A_LAYER = 3, 120
 LIST = "list"
 # What the power goes in, by turns; seconds that a boot or one of them may take on a machine that emulates another and has much else to do.
 KINDS, PATIENCE = ("pull", "load", "commit"), 1200
+# Said by the machine when our program runs in it, and ever after, every so many seconds: what says nothing for so long stands still.
+AWAKE, ALIVE, ALIVE_EVERY, SILENCE = "awake", "alive", 5, 300
+# A boot may take that long until our program runs, and the machine's own faults may end so many in a row.
+BOOT_PATIENCE, FAULTS_IN_A_ROW = 600, 5
+# The status of Tests/cgroup2-vm where the machine failed, not what ran in it.
+MACHINE_FAILED = 125
+# The images that a boot leaves to the next one: enough to look at, and the disk stays as full as it is.
+KEPT = 8
 
 
 # In the virtual machine
@@ -87,7 +96,7 @@ def check_layers():
                 elif file.startswith(f"{LIST}-"):
                     with open(path, encoding="ascii") as lines:
                         wanted |= set(lines.read().split())
-        assert found == wanted and (wanted or name), f"the layer {name} has {len(found)} of {len(wanted)} files"
+        assert wanted and found == wanted, f"the layer {name} has {len(found)} of {len(wanted)} files"
         seen += 1
     return seen
 
@@ -108,16 +117,38 @@ def check():
         apus("rm", container)
     layers = check_layers()
     assert layers <= layers_before
-    print(f"whole: {len(ids)} images, {layers} layers, {len(os.listdir(blobs))} blobs", flush=True)
-    return len(ids)
+    say(f"whole: {len(ids)} images, {layers} layers, {len(os.listdir(blobs))} blobs")
+    # What was under way at the cut is taken away, and old images.
+    for container in apus("ps", "-aq").stdout.split():
+        apus("rm", "-f", container)
+    for name in list(dict.fromkeys(apus("images", "-q", "--no-trunc").stdout.split()))[KEPT:]:
+        apus("rmi", "-f", name)
+
+
+def say(line):
+    # One write: the lines of several threads do not mix.
+    os.write(1, f"{line}\n".encode())
+
+
+def stay_alive():
+    while True:
+        say(ALIVE)
+        time.sleep(ALIVE_EVERY)
+
+
+def fail(failure):
+    """What fails beside the main thread fails all."""
+    sys.excepthook(failure.exc_type, failure.exc_value, failure.exc_traceback)
+    sys.stderr.flush()
+    os._exit(1)
 
 
 @contextlib.contextmanager
 def told(what):
     """Says when something begins and when it is done: the power goes in between."""
-    print(f"{what} begins", flush=True)
+    say(f"{what} begins")
     yield
-    print(f"{what} done", flush=True)
+    say(f"{what} done")
 
 
 def work():
@@ -160,7 +191,7 @@ def commits(registry):
             file.write(data)
         with open(f"{folder}/{LIST}-{number}{time.time_ns()}", "w", encoding="ascii") as file:
             file.write("c/" + os.path.basename(path))
-        apus("cp", f"{folder}/.", f"{name}:/", check=False)
+        apus("cp", f"{folder}/.", f"{name}:/")
         with told("commit"):
             apus("commit", name, f"commit{number % 4}:latest", check=False)
         apus("rm", name, check=False)
@@ -183,25 +214,38 @@ def boot(disk, folder, *words):
     return machine, pid_file
 
 
+class MachineFault(Exception):
+    """The machine itself failed: neither a good result nor a bad one."""
+
+
 class Machine:
     """A boot: what it says, and when."""
 
-    def __init__(self, number, disk, folder, *words):
-        self.number, self.process, self.pid_file = number, *boot(disk, folder, *words)
-        self.lines, self.changed = [], threading.Condition()
+    def __init__(self, disk, folder, *words):
+        self.process, self.pid_file = boot(disk, folder, *words)
+        self.lines, self.heard, self.changed = [], time.monotonic(), threading.Condition()
         self.listener = threading.Thread(target=self.listen, daemon=True)
         self.listener.start()
 
     def listen(self):
         for line in self.process.stdout:
             with self.changed:
-                self.lines.append((time.monotonic(), line.strip()))
+                self.heard = time.monotonic()
+                if line.strip() != ALIVE:
+                    self.lines.append((self.heard, line.strip()))
                 self.changed.notify_all()
         with self.changed:
             self.lines.append((time.monotonic(), None))
             self.changed.notify_all()
 
-    def wait_for(self, beginning, start=0, seconds=PATIENCE):
+    def wait_until_awake(self):
+        """From here on what goes wrong is ours, but for the machine's end and its silence."""
+        try:
+            self.wait_for(AWAKE, seconds=BOOT_PATIENCE, silence=BOOT_PATIENCE)
+        except AssertionError as error:
+            raise MachineFault(str(error)) from error
+
+    def wait_for(self, beginning, start=0, seconds=PATIENCE, silence=SILENCE):
         """The place and the time of the next line that begins so."""
         deadline = time.monotonic() + seconds
         with self.changed:
@@ -209,12 +253,19 @@ class Machine:
                 for place in range(start, len(self.lines)):
                     moment, line = self.lines[place]
                     if line is None:
-                        raise AssertionError(f"boot {self.number} ended by itself: {self.said()} {self.process.stderr.read()[-3000:]}")
+                        self.ended()
                     if line.startswith(beginning):
                         return place, moment
-                start = len(self.lines)
-                assert self.changed.wait(deadline - time.monotonic()) and time.monotonic() < deadline, \
-                    f"boot {self.number}: no {beginning!r} in {seconds} s: {self.said()}"
+                start, now = len(self.lines), time.monotonic()
+                assert now < deadline, f"no {beginning!r} in {seconds} s: {self.said()}"
+                if now >= self.heard + silence:
+                    raise MachineFault(f"it stands still since {now - self.heard:.0f} s: {self.said()}")
+                self.changed.wait(min(deadline, self.heard + silence) - now)
+
+    def ended(self):
+        status, error = self.process.wait(), self.process.stderr.read()[-3000:]
+        told = f"it ended by itself with {status}: {self.said()} {error}"
+        raise MachineFault(told) if status == MACHINE_FAILED else AssertionError(told)
 
     def said(self):
         return ", ".join(line for _, line in self.lines if line)
@@ -228,13 +279,31 @@ class Machine:
         self.listener.join()
 
 
+class Faults:
+    """Counts what the machine itself did wrong, and has it done again."""
+
+    def __init__(self):
+        self.count = 0
+
+    def outlive(self, attempt, *arguments):
+        for left in reversed(range(FAULTS_IN_A_ROW)):
+            try:
+                return attempt(*arguments)
+            except MachineFault as fault:
+                self.count += 1
+                print(f"the machine's own fault, boot it again: {fault}", flush=True)
+                if not left:
+                    raise
+
+
 def cut(number, disk, folder, source, lengths):
     """One boot: what is there is checked, the work begins, and the power goes in the middle of one kind of work, or just behind its end.
 
     Returns the kind where it was in the middle. lengths: seconds that each kind took, as far as that is known."""
     kind = KINDS[number % len(KINDS)]
-    machine = Machine(number, disk, folder)
+    machine = Machine(disk, folder)
     try:
+        machine.wait_until_awake()
         whole, _ = machine.wait_for("whole")
         place, begun = machine.wait_for(f"{kind} begins", whole)
         if kind not in lengths:
@@ -253,10 +322,27 @@ def cut(number, disk, folder, source, lengths):
     return kind if landed else None
 
 
+def look(disk, folder):
+    """One boot in which everything is checked and nothing done."""
+    machine = Machine(disk, folder, "check")
+    try:
+        machine.wait_until_awake()
+        whole, _ = machine.wait_for("whole")
+        machine.wait_for("checked", whole)
+        return machine.lines[whole][1]
+    finally:
+        machine.kill()
+
+
 def main():
     if sys.argv[1] == "--guest":
+        say(AWAKE)
+        threading.excepthook = fail
+        threading.Thread(target=stay_alive, daemon=True).start()
         check()
-        if sys.argv[2:] != ["check"]:
+        if sys.argv[2:] == ["check"]:
+            say("checked")
+        else:
             work()
         return
     cuts, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else time.time_ns() % 1_000_000
@@ -267,16 +353,14 @@ def main():
     try:
         subprocess.run(["truncate", "-s", "1G", disk], check=True)
         subprocess.run(["mkfs.ext4", "-q", disk], check=True)
-        lengths, landed, number = {}, {kind: 0 for kind in KINDS}, 0
+        lengths, landed, number, faults = {}, {kind: 0 for kind in KINDS}, 0, Faults()
         # Those that came too late are done once more, up to a limit.
         while sum(landed.values()) < cuts and number < 2 * cuts + len(KINDS):
             number += 1
-            if kind := cut(number, disk, folder, source, lengths):
+            if kind := faults.outlive(cut, number, disk, folder, source, lengths):
                 landed[kind] += 1
-        machine, _ = boot(disk, folder, "check")
-        out, error = machine.communicate()
-        assert machine.returncode == 0, f"{out} {error[-3000:]}"
-        print(f"at last {out.strip()}; cuts in the middle of {', '.join(f'{count} {kind}s' for kind, count in landed.items())}")
+        print(f"at last {faults.outlive(look, disk, folder)}; cuts in the middle of {', '.join(f'{count} {kind}s' for kind, count in landed.items())}; "
+              f"the machine failed {faults.count} times by itself")
         assert sum(landed.values()) >= cuts, "too few cuts came in time"
     finally:
         shutil.rmtree(folder)
