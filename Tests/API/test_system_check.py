@@ -12,7 +12,7 @@ from oci_images import Image, Pusher, busybox_layer, entry, files, tar
 from processes import wait_until
 
 LAYER = [
-    *files({"d/text": "text" * 1000, "d/more": "more", "tool": "#!/bin/sh\necho tool\n"}),
+    *files({"d/text": "text" * 1000, "d/more": "more", "tool": "#!/bin/sh\necho tool\n", ".wh.var": ""}),
     (entry("noted", headers={"SCHILY.xattr.user.note": "kept"}), b"noted"), (entry("owned", uid=1000, gid=50), b"owned"),
 ]
 

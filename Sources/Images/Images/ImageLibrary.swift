@@ -49,6 +49,7 @@ package final class ImageLibrary: Sendable {
                 switch info.kind {
                 case .layer: continue
                 case .active(let key) where kept.contains(key.text): continue
+                case .view(let key) where kept.contains(key.owner): continue
                 case .active(let key), .view(let key), .layerInProgress(let key): try storage.snapshots.remove(key)
                 }
             }
@@ -91,8 +92,17 @@ package final class ImageLibrary: Sendable {
     /// - Returns: mounts for the shim to make, in order; the last one is the root.
     /// - Throws: `.notFound` where the image is gone.
     package func prepareRoot(of container: ContainerID, image: Digest) async throws(ImageError) -> [SnapshotMount] {
+        try await makeSnapshot(try Self.rootKey(container), of: image) { (snapshots, key, top) throws(SnapshotError) in
+            try snapshots.prepare(key, parent: top)
+        }
+    }
+
+    /// Makes a snapshot of an image that may run. One that is there already stays as it is.
+    func makeSnapshot(
+        _ key: SnapshotKey, of image: Digest,
+        _ make: @escaping @Sendable (any Snapshotter, SnapshotKey, Digest?) throws(SnapshotError) -> [SnapshotMount]
+    ) async throws(ImageError) -> [SnapshotMount] {
         let storage = try storage()
-        let key = try Self.rootKey(container)
         let chains = try await permittedLayers(of: image)
         storage.hold(chains)
         defer { storage.letGo(chains) }
@@ -100,7 +110,7 @@ package final class ImageLibrary: Sendable {
         _ = try await layers(of: image)
         let top = chains.last
         return try await storage.talks.run { () throws(ImageError) in
-            do throws(SnapshotError) { return try storage.snapshots.prepare(key, parent: top) } catch {
+            do throws(SnapshotError) { return try make(storage.snapshots, key, top) } catch {
                 guard error.code == .alreadyExists else { throw .storage(error) }
             }
             do throws(SnapshotError) { return try storage.snapshots.mounts(of: key) } catch { throw .storage(error) }
@@ -137,22 +147,33 @@ package final class ImageLibrary: Sendable {
     private func ofRoot<Answer: Sendable>(
         of container: ContainerID, _ ask: @escaping @Sendable (any Snapshotter, SnapshotKey) throws(SnapshotError) -> Answer
     ) async throws(ImageError) -> Answer {
+        try await ofSnapshot(try Self.rootKey(container), absence: "container \(container) has no root file system", ask)
+    }
+
+    /// - Parameter absence: what to say where there is no such snapshot.
+    func ofSnapshot<Answer: Sendable>(
+        _ key: SnapshotKey, absence: String, _ ask: @escaping @Sendable (any Snapshotter, SnapshotKey) throws(SnapshotError) -> Answer
+    ) async throws(ImageError) -> Answer {
         let storage = try storage()
-        let key = try Self.rootKey(container)
         return try await storage.talks.run { () throws(ImageError) in
             do throws(SnapshotError) { return try ask(storage.snapshots, key) } catch {
-                if error.code == .notFound { throw ImageError(.notFound, "container \(container) has no root file system", cause: error) }
+                if error.code == .notFound { throw ImageError(.notFound, absence, cause: error) }
                 throw .storage(error)
             }
         }
     }
 
-    /// Removes a container's root, unmounted, with all that was written in it. None is no error.
+    /// Removes a container's root, unmounted, with all that was written in it, and the images that it shows. None is no error.
     package func removeRoot(of container: ContainerID) async throws(ImageError) {
         let storage = try storage()
         let key = try Self.rootKey(container)
         try await storage.talks.run { () throws(ImageError) in
-            do throws(SnapshotError) { try storage.snapshots.remove(key) } catch { throw .storage(error) }
+            do throws(SnapshotError) {
+                for case .view(let view) in storage.snapshots.list().map(\.kind) where view.owner == container.text {
+                    try storage.snapshots.remove(view)
+                }
+                try storage.snapshots.remove(key)
+            } catch { throw .storage(error) }
         }
     }
 

@@ -56,7 +56,7 @@ extension ImageStorage {
         var found: Set<Digest> = []
         for info in list {
             switch info.kind {
-            case .active(let key), .view(let key): if let keys, !keys.contains(key.text) { continue }
+            case .active(let key), .view(let key): if let keys, !keys.contains(key.owner) { continue }
             case .layer, .layerInProgress: continue
             }
             var next = info.parent

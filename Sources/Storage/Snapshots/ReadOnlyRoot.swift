@@ -6,14 +6,19 @@ package import SystemPackage
 /// - Parameters:
 ///   - mounts: of `Snapshotter.mounts`.
 ///   - scratch: any directory; only that namespace sees the mount on it.
-/// - Throws: `SnapshotError` naming the root.
-package func openReadOnly(_ mounts: [SnapshotMount], at scratch: FilePath) throws(SnapshotError) -> OwnedFD {
+///   - subpath: what to open instead of the root: a path inside, whose links do not lead out.
+/// - Throws: `SnapshotError` naming the root, or the path.
+package func openReadOnly(
+    _ mounts: [SnapshotMount], at scratch: FilePath, inside subpath: String? = nil
+) throws(SnapshotError) -> OwnedFD {
     guard let root = mounts.last else { throw SnapshotError(.notFound, doing: "open", subject: "a root without mounts") }
     return try SnapshotError.wrapping("open", root.source) { () throws(SyscallError) in
         try openInOwnMountNamespace { () throws(SyscallError) in
             try root.readOnly.perform(onto: scratch)
             // A mount of nobody's: in one that its namespace has left behind, openat2(2) says EAGAIN for ever to links that begin with `..`.
-            return try openTree(scratch, .clone)
+            guard let subpath else { return try openTree(scratch, .clone) }
+            let found = try openInRoot(FilePath(subpath), .path, root: try openFile(scratch, [.path, .directory]))
+            return try cloneTree(of: found.number, recursive: false, subject: subpath)
         }
     }
 }

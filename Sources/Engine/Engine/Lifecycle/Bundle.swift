@@ -71,6 +71,7 @@ enum Bundle {
         request.findings.namespaces = joined.namespaces
         request.findings.sharedMemory = joined.sharedMemory
         for pin in VolumePin.pins(of: request.mounts, in: paths) { request.findings.pins[pin.mount.destination] = pin.place.string }
+        for pin in ImagePin.pins(of: request.mounts, in: paths) { request.findings.pins[pin.mount.destination] = pin.place.string }
         return try Specification.configuration(for: request)
     }
 
@@ -110,10 +111,12 @@ enum Bundle {
     }
 
     /// Writes the bundle, and makes the bind mounts' sources that are missing, as Docker does.
-    /// - Parameter sharedMemoryBytes: the size of the shared memory that others may join; nil for none.
+    /// - Parameters:
+    ///   - images: the trees of the images that are shown, by their numbers.
+    ///   - sharedMemoryBytes: the size of the shared memory that others may join; nil for none.
     static func write(
-        _ specification: RuntimeConfiguration, mounts: MountPlan, sharedMemoryBytes: Int64?, network: NetworkAttachment?,
-        to paths: ContainerPaths
+        _ specification: RuntimeConfiguration, mounts: MountPlan, images: [[SnapshotMount]], sharedMemoryBytes: Int64?,
+        network: NetworkAttachment?, to paths: ContainerPaths
     ) throws(EngineError) {
         try ExitRecordFile.remove(paths.exitRecord)
         do throws(SyscallError) {
@@ -134,6 +137,7 @@ enum Bundle {
             try writeAll(specification.encode(), to: file.number, subject: RuntimeConfiguration.fileName)
             failpoint(.startConfigurationWritten)
         } catch { throw .system("write the bundle", error) }
+        for (pin, tree) in zip(ImagePin.pins(of: mounts, in: paths), images) { try pin.make(of: tree, scratch: paths.bundle) }
         if let network { try NetworkRecordFile.write(network, to: paths.networkRecord) }
     }
 

@@ -212,6 +212,7 @@ struct ContainerCreation {
             if let bytes = try LocalVolumeDriver.sizeLimit(document.hostConfig.storageOpt) {
                 do throws(ImageError) { try await services.images.limitRoot(of: id, toBytes: bytes) } catch { throw EngineError(error) }
             }
+            try await prepareImages(of: document, for: id)
             failpoint(.createRootPrepared)
             try await services.volumes.fill(document.volumes, of: id, from: root)
             failpoint(.createVolumesFilled)
@@ -223,6 +224,16 @@ struct ContainerCreation {
         }
         services.index.insert(container, name: name)
         await container.tell("create")
+    }
+
+    /// Makes the trees of the images that the container shows beside its own.
+    private func prepareImages(of document: ContainerDocument, for id: ContainerID) async throws(EngineError) {
+        for (number, mount) in try document.mountPlan(in: services.volumes.folder).images.enumerated() {
+            do throws(ImageError) {
+                let image = try await services.images.lookUp(mount.reference).image.id
+                try await services.images.prepareView(number, of: id, image: image)
+            } catch { throw EngineError(error) }
+        }
     }
 
     /// A name may be taken by a container whose record could not be read, and which is in no list therefore.

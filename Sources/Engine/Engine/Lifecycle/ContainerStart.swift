@@ -143,8 +143,12 @@ extension Container {
             document.config.domainName = names.domainName
         }
         let mounts: [SnapshotMount]
+        var images: [[SnapshotMount]] = []
         do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
-        let process = try await makeNetworkAndBundle(mounts, joined)
+        for number in try document.mountPlan(in: services.volumes.folder).images.indices {
+            do throws(ImageError) { images.append(try await services.images.viewMounts(number, of: id)) } catch { throw EngineError(error) }
+        }
+        let process = try await makeNetworkAndBundle(mounts, images, joined)
         var request = CreateTaskRequest()
         request.id = id.text
         request.bundle = paths.bundle.string
@@ -159,7 +163,7 @@ extension Container {
     /// The network is there before the process is, and the file that says which one is there before the network.
     /// - Returns: the first process, as the bundle has it.
     private func makeNetworkAndBundle(
-        _ mounts: [SnapshotMount], _ others: JoinedParts
+        _ mounts: [SnapshotMount], _ images: [[SnapshotMount]], _ others: JoinedParts
     ) async throws(EngineError) -> ProcessConfiguration? {
         let network = try await reserveNetwork()
         attachment = network
@@ -178,7 +182,7 @@ extension Container {
                 let host = document.hostConfig
                 let isShareable = try NamespaceModes(host).sharedMemory == .shareable
                 try Bundle.write(
-                    specification, mounts: try document.mountPlan(in: services.volumes.folder),
+                    specification, mounts: try document.mountPlan(in: services.volumes.folder), images: images,
                     sharedMemoryBytes: isShareable ? DefaultMounts.sharedMemoryBytes(host) : nil, network: network, to: paths)
                 return specification.process
             }

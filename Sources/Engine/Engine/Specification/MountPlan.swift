@@ -13,6 +13,7 @@ struct MountPlan: Equatable, Sendable {
         case wanted(VolumeRequest)
         /// A volume, and its directory on the host.
         case volume(VolumeMount, directory: String)
+        case image(ImageMount)
     }
 
     struct Entry: Equatable, Sendable {
@@ -25,7 +26,7 @@ struct MountPlan: Equatable, Sendable {
     private(set) var entries: [Entry] = []
 
     /// Reads `Binds`, `Mounts` and `Tmpfs`.
-    /// - Throws: `.invalidParameter` in Docker's words; `.notImplemented` for an image.
+    /// - Throws: `.invalidParameter` in Docker's words.
     init(_ host: HostConfig) throws(EngineError) {
         for text in host.binds {
             if let request = try VolumeRequest(parsing: text) {
@@ -74,6 +75,11 @@ struct MountPlan: Equatable, Sendable {
         entries.compactMap { if case .volume(let volume, let directory) = $0.source { volume.bind(from: directory) } else { nil } }
     }
 
+    /// Every image beside the container's own: its place here is the number of its tree.
+    var images: [ImageMount] {
+        entries.compactMap { if case .image(let image) = $0.source { image } else { nil } }
+    }
+
     /// Everything of the host that the container shows: binds and volumes.
     var shown: [BindMount] { binds + volumes }
 
@@ -83,13 +89,14 @@ struct MountPlan: Equatable, Sendable {
     }
 
     /// The mounts for the runtime.
-    /// - Parameter pins: where paths inside volumes are pinned for this run, by destination.
+    /// - Parameter pins: where paths inside volumes, and images, are pinned for this run, by destination. An image that is not is left out.
     func configurations(pins: [String: String]) -> [MountConfiguration] {
         entries.compactMap { entry in
             switch entry.source {
             case .bind(let bind): bind.configuration
             case .memory(let mount): mount
             case .volume(let volume, let directory): volume.bind(from: pins[volume.destination] ?? directory).configuration
+            case .image(let image): pins[image.destination].map { image.bind(from: $0).configuration }
             case .wanted: nil
             }
         }
@@ -128,6 +135,11 @@ struct MountPlan: Equatable, Sendable {
                 point.mode = volume.mode
                 point.readWrite = !volume.isReadOnly
                 return point
+            case .image(let image):
+                point.type = "image"
+                point.source = image.reference
+                point.readWrite = false
+                return point
             case .wanted: return nil
             }
         }
@@ -158,7 +170,8 @@ extension MountPlan {
             case "bind": return (destination, .bind(try bind(mount, destination)))
             case "tmpfs": return (destination, .memory(try memory(mount, destination)))
             case "volume": return (destination, .wanted(try volume(mount, destination)))
-            case "image", "cluster", "npipe": break
+            case "image": return (destination, .image(try image(mount, destination)))
+            case "cluster", "npipe": break
             default: throw MountFault("mount type unknown")
             }
         } catch {
@@ -205,6 +218,16 @@ extension MountPlan {
             if !mount.source.isEmpty { try VolumeNames.check(mount.source) }
             return try VolumeRequest(mount, at: destination)
         } catch { throw MountFault(error) }
+    }
+
+    private static func image(_ mount: Mount, _ destination: String) throws(MountFault) -> ImageMount {
+        if mount.bindOptions != nil { throw .extra("BindOptions") }
+        if mount.volumeOptions != nil { throw .extra("VolumeOptions") }
+        if mount.tmpfsOptions != nil { throw .extra("TmpfsOptions") }
+        guard !mount.source.isEmpty else { throw .missing("Source") }
+        let subpath = mount.imageOptions?.subpath ?? ""
+        guard MountWords.isLocal(subpath) else { throw MountFault("subpath must be a relative path within the image") }
+        return ImageMount(reference: mount.source, destination: destination, subpath: subpath.isEmpty ? nil : subpath)
     }
 
     private static func memory(_ mount: Mount, _ destination: String) throws(MountFault) -> MountConfiguration {

@@ -60,4 +60,15 @@ struct MountWords: Equatable, Sendable {
             return !numbers.isEmpty && numbers.utf8.allSatisfy { (0x30...0x39).contains($0) || [0x23, 0x2d, 0x40].contains($0) }
         }
     }
+
+    /// Whether a path is relative, and no `..` leads above where it begins.
+    static func isLocal(_ path: String) -> Bool {
+        guard !path.hasPrefix("/"), !path.utf8.contains(0) else { return false }
+        var depth = 0
+        for component in path.split(separator: "/") where component != "." {
+            depth += component == ".." ? -1 : 1
+            if depth < 0 { return false }
+        }
+        return true
+    }
 }

@@ -48,7 +48,7 @@ struct VolumeRequest: Equatable, Sendable {
             if mount.source.isEmpty {
                 throw EngineError(.invalidParameter, "must not set Subpath when using anonymous volumes")
             }
-            guard Self.isLocal(asked.subpath) else {
+            guard MountWords.isLocal(asked.subpath) else {
                 throw EngineError(.invalidParameter, "subpath must be a relative path within the volume")
             }
             subpath = asked.subpath
@@ -97,17 +97,6 @@ struct VolumeRequest: Equatable, Sendable {
         let words = try MountWords(parsing: parts.count == 3 ? parts[2] : "", for: .volume)
         isReadOnly = words.isReadOnly
         copiesImage = words.copiesImage
-    }
-
-    /// Whether a path is relative, and no `..` leads above where it begins.
-    private static func isLocal(_ path: String) -> Bool {
-        guard !path.hasPrefix("/"), !path.utf8.contains(0) else { return false }
-        var depth = 0
-        for component in path.split(separator: "/") where component != "." {
-            depth += component == ".." ? -1 : 1
-            if depth < 0 { return false }
-        }
-        return true
     }
 
     private static func rootRefused(_ text: String) -> EngineError {

@@ -14,15 +14,19 @@ struct VolumePin {
 
     /// - Throws: ENOENT for a path that is not there.
     func make() throws(SyscallError) {
-        let source = try mount.openSource()
-        try changeMountAttributes(of: source.number, propagation: .isPrivate, recursive: true, subject: place.string)
+        try Self.attach(try mount.openSource(), at: place)
+    }
+
+    /// Mounts a detached tree where a run finds it.
+    static func attach(_ tree: consuming OwnedFD, at place: FilePath) throws(SyscallError) {
+        try changeMountAttributes(of: tree.number, propagation: .isPrivate, recursive: true, subject: place.string)
         try makeDirectories(place.removingLastComponent(), mode: 0o700)
-        if try fileStatus(of: source.number, subject: mount.source).type == .directory {
+        if try fileStatus(of: tree.number, subject: place.string).type == .directory {
             try makeDirectory(place, mode: 0o700)
         } else {
             _ = try openFile(place, [.writeOnly, .create, .exclusive], mode: 0o600)
         }
-        try moveMount(source, onto: try openFile(place, [.path, .noFollow]), subject: place.string)
+        try moveMount(tree, onto: try openFile(place, [.path, .noFollow]), subject: place.string)
     }
 
     /// Takes every pin of a run away: only then may what lies in the bundle be removed.
