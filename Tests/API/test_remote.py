@@ -1,5 +1,6 @@
 """Daemons on other machines: tcp:// with certificates on both sides, ssh://, contexts; and who is not let in. F01-F05 of the attacks."""
 
+import io
 import json
 import os
 import re
@@ -8,6 +9,8 @@ import socket
 import ssl
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
 
 import pytest
@@ -353,6 +356,56 @@ def test_feature_A02_a_context_is_a_daemon_by_name_with_its_certificates(remote,
     assert contexts("-c", "copy", "ps", "-q").ok() == ""
     assert contexts("context", "rm", "-f", "far", "copy").ok() == "far\ncopy\n"
     assert contexts("context", "show").line() == "default" and os.listdir(tmp_path / "config" / "contexts" / "tls") == []
+
+
+def test_contexts_go_from_machine_to_machine_as_dockers_do(remote, contexts, tmp_path):
+    place, file = remote.certificates, tmp_path / "far.dockercontext"
+    words = f"host={remote.url},ca={place}/ca.pem,cert={place}/cert.pem,key={place}/key.pem"
+    contexts("context", "create", "far", "--description", "over there", "--docker", words).ok()
+    assert contexts("context", "export", "far", str(file)).err == f'Written file "{file}"\n' and file.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(file) as archive:
+        assert sorted(archive.getnames()) == ["meta.json", "tls", "tls/docker", "tls/docker/ca.pem", "tls/docker/cert.pem", "tls/docker/key.pem"]
+    imported = contexts("context", "import", "near", str(file))
+    assert imported.ok() == "near\n" and imported.err == 'Successfully imported context "near"\n'
+    assert contexts("-c", "near", "ps", "-q").ok() == ""
+    assert contexts("context", "inspect", "-f", "{{.Metadata.Description}}", "near").line() == "over there"
+    # What docker writes is read here, and the other way round.
+    for name, path in CLIENTS.items():
+        docker = Client(name, path, "", contexts.environment["HOME"])
+        docker.environment = {**contexts.environment}
+        docker("context", "export", "far", str(tmp_path / name)).ok()
+        assert contexts("context", "import", "theirs", str(tmp_path / name)).ok() and contexts("-c", "theirs", "ps", "-q").ok() == ""
+        assert docker("context", "import", "ours", str(file)).ok() and docker("--context", "ours", "ps", "-q").ok() == ""
+        contexts("context", "rm", "theirs", "ours").ok()
+    assert contexts("context", "import", "again", "-", stdin=contexts("context", "export", "far", "-").raw).ok() == "again\n"
+    assert contexts("context", "export", "default", "-").raw
+    contexts("context", "rm", "-f", "far", "near", "again").ok()
+
+
+def test_what_is_no_context_is_not_imported(contexts, tmp_path):
+    def archive(name, **members):
+        with tarfile.open(tmp_path / name, "w") as file:
+            for member, text in members.items():
+                data = text.encode()
+                entry = tarfile.TarInfo(member.replace("_", "/"))
+                entry.size = len(data)
+                file.addfile(entry, io.BytesIO(data))
+        return str(tmp_path / name)
+
+    meta = '{"Name":"x","Metadata":{},"Endpoints":{"docker":{"Host":"unix:///x"}}}'
+    (tmp_path / "zip").write_bytes(b"PK\x03\x04rest")
+    (tmp_path / "huge").write_bytes(bytes(11 << 20))
+    for path, reason in {
+        archive("empty"): "no metadata found", archive("broken", **{"meta.json": "{"}): "no metadata found",
+        archive("more", **{"meta.json": meta, "other": ""}): '"other": unexpected context file',
+        archive("up", **{"meta.json": meta, "tls_.._.._evil": ""}): "invalid context", str(tmp_path / "zip"): "a zip archive is not read",
+        str(tmp_path / "huge"): "is larger than 10", str(tmp_path / "none"): "no such file",
+    }.items():
+        refused = contexts("context", "import", "bad", path)
+        assert refused.code == 1 and reason in refused.err, (path, refused)
+    assert contexts("context", "ls", "-q").ok() == "default\n"
+    assert contexts("context", "export", "none").code == 1 and contexts("context", "import", "a/b", "-").code == 1
+    assert not [name for name in os.listdir(tempfile.gettempdir()) if name.startswith("apus-context-")]
 
 
 def test_contexts_that_cannot_be_are_refused_in_dockers_words(contexts, own_daemon):

@@ -108,9 +108,9 @@ struct ContextStore {
     func keep(_ context: StoredContext, files: [String: Data]?) throws {
         if let files {
             try removeFolder(tlsFolder(context.name))
-            for (name, content) in files { try write(content, to: engineFolder(context.name), name) }
+            for (name, content) in files { try keepPrivately(content, in: engineFolder(context.name), as: name) }
         }
-        try write(Data(try EngineJSON.encode(context)), to: metadataFolder(context.name), "meta.json")
+        try keepPrivately(Data(try EngineJSON.encode(context)), in: metadataFolder(context.name), as: "meta.json")
     }
 
     func remove(_ name: String) throws {
@@ -122,18 +122,18 @@ struct ContextStore {
         if FileManager.default.fileExists(atPath: path) { try FileManager.default.removeItem(atPath: path) }
     }
 
-    private func write(_ content: Data, to folder: String, _ name: String) throws {
-        try FileManager.default.createDirectory(
-            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        let path = folder + "/" + name
-        try content.write(to: URL(filePath: path), options: .atomic)
-        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
-    }
-
     private func read(_ path: String) throws -> StoredContext {
         let bytes = try contents(of: path, limitBytes: Self.limitBytes)
         do throws(DocumentError) { return try EngineJSON.decode(StoredContext.self, from: Array(bytes)) } catch {
             throw Complaint("\(path) cannot be read: \(error.reason)")
         }
     }
+}
+
+/// Writes a file for its owner's eyes only, and makes the folder that it lies in.
+func keepPrivately(_ content: Data, in folder: String, as name: String) throws {
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    let path = folder + "/" + name
+    try content.write(to: URL(filePath: path), options: .atomic)
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
 }

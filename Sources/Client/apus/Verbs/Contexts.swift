@@ -73,7 +73,7 @@ private func endpoint(_ words: [String: String]) throws -> (StoredContext.Endpoi
 
 extension ContextStore {
     /// What another context is made of: of the default one, what flags and variables say.
-    fileprivate func copy(of name: String, current: EngineEndpoint) throws -> (StoredContext, [String: Data]) {
+    func copy(of name: String, current: EngineEndpoint) throws -> (StoredContext, [String: Data]) {
         if name == Self.defaultName {
             let security = current.security
             var files: [String: Data] = [:]
