@@ -73,7 +73,9 @@ def test_G06_what_a_network_cannot_be_is_refused_in_dockers_words(cli, image):
         (("-o", "com.docker.network.bridge.enable_icc=maybe"), "failed to parse com.docker.network.bridge.enable_icc value: maybe"),
         (("-o", "com.docker.network.driver.mtu=big"), "failed to parse com.docker.network.driver.mtu value: big"),
         (("-o", "com.docker.network.bridge.host_binding_ipv4=x"), "failed to parse com.docker.network.bridge.host_binding_ipv4 value: x"),
-        (("-o", "com.docker.network.bridge.gateway_mode_ipv4=routed"), "gateway_mode_ipv4=routed"),
+        (("-o", "com.docker.network.bridge.gateway_mode_ipv4=bridged"), "unknown gateway mode bridged"),
+        (("-o", "com.docker.network.host_ipv4=fd00::1"), "failed to parse com.docker.network.host_ipv4 value: fd00::1"),
+        (("-o", "com.docker.network.bridge.trusted_host_interfaces=a b"), "failed to parse com.docker.network.bridge.trusted_host_interfaces"),
         (("-o", "com.docker.network.bridge.name=far too long a name"), "invalid bridge name"),
         (("--subnet", "10.82.0.0/24", "--subnet", "10.83.0.0/24"), "bridge driver doesn't support multiple subnets"),
         (("--subnet", "10.82.0.0/24", "--aux-address", "a=10.84.0.1"), "no matching subnet for aux-address"),
@@ -334,6 +336,30 @@ def test_T05_forwarding_that_was_switched_off_is_on_again_and_told_of(cli, image
     wait_until(lambda: host("sysctl", "-n", "net.ipv4.ip_forward").strip() == "1", "it is on again", seconds=2)
     wait_until(lambda: "net.ipv4.ip_forward was switched off by somebody else" in own_daemon.log(), "it is told of")
     assert fetch(18280) == "hello"
+
+
+def test_T05_who_may_not_talk_does_not_whatever_becomes_of_the_rules_for_frames(apus, net_of, image):
+    """Settings of br_netfilter, which somebody else's container stack switches on."""
+    switches = [f"net.bridge.bridge-nf-call-{kind}" for kind in ("iptables", "ip6tables")]
+    switch = lambda to: host("sysctl", "-qw", *[f"{name}={to}" for name in switches])
+    before = host("sysctl", "-n", *switches).split()
+    try:
+        for began, port in (("0", 18300), ("1", 18301)):
+            switch(began)
+            name = f"apart{began}"
+            net_of(name, "-o", "com.docker.network.bridge.enable_icc=false")
+            run(apus, image, "--network", name, "-p", f"{port}:80", name=f"web-{name}")
+            start(apus, image, f"peer-{name}", "--network", name)
+            web, gateway = address(apus, f"web-{name}", name), network(apus, name)[0]["IPAM"]["Config"][0]["Gateway"]
+            for now in ("1", "0"):
+                switch(now)
+                assert fetch(port) == "hello", (began, now)
+                for asker in (f"web-{name}", f"peer-{name}"):
+                    assert apus("exec", asker, *ask(gateway, port)).line() == "hello", (asker, now)
+                assert apus("exec", f"peer-{name}", *ask(web)).code != 0, (began, now)
+    finally:
+        for name, value in zip(switches, before):
+            host("sysctl", "-qw", f"{name}={value}")
 
 
 def test_T05_a_namespace_that_was_unlinked_costs_no_more_than_its_container(cli, net, image, own_daemon):

@@ -43,7 +43,7 @@ package final class Firewall: Sendable {
         package mutating func add(_ endpoint: FirewallEndpoint) { elements.insert(FirewallElements(endpoint)) }
         package mutating func add(_ port: FirewallPort) {
             ports.insert(port)
-            elements.insert(FirewallElements(themselves: port.containerAddress))
+            if !port.isDirect { elements.insert(FirewallElements(themselves: port.containerAddress)) }
         }
     }
 

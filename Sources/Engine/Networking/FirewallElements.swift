@@ -20,8 +20,16 @@ package struct FirewallNetwork: Hashable, Sendable {
     /// The bridge's link.
     package var link: String
     package var isInternal = false
-    /// Whether what leaves by other links carries their address.
-    package var masquerades = true
+    /// Families in which what leaves by other links carries their address.
+    package var masqueraded: Set<IPAddress.Family> = [.v4, .v6]
+    /// What it carries instead, of the families in which that is one address.
+    package var sources: [IPAddress] = []
+    /// Families in which published ports are reached at the containers' own addresses, by whoever has a route there.
+    package var routed: Set<IPAddress.Family> = []
+    /// Families in which every port is, but for the containers of other networks.
+    package var unprotected: Set<IPAddress.Family> = []
+    /// Links by which published ports are reached at the containers' own addresses.
+    package var trustedLinks: [String] = []
     /// Whether containers on it reach each other, aside from published ports.
     package var letsContainersTalk = true
 
@@ -47,6 +55,8 @@ package struct FirewallPort: Hashable, Sendable {
     package var transport: TransportProtocol
     /// Nil is every address of the container address's family.
     package var hostAddress: IPAddress?
+    /// Whether no port of the host leads there: the container's own is open for who is let to its address.
+    package var isDirect = false
     package var hostPort: UInt16
     package var containerAddress: IPAddress
     package var containerPort: UInt16
@@ -76,8 +86,14 @@ enum FirewallSetName: String, CaseIterable, Hashable, Sendable {
     case sameBridge
     /// Those of them whose containers reach each other.
     case talking
-    /// Bridges whose containers leave under the host's addresses.
-    case masqueraded
+    /// Bridges whose containers leave under the host's addresses, and those of them that leave under a certain one.
+    case masqueradedV4, masqueradedV6, sourcesV4, sourcesV6
+    /// Bridges whose containers are reached at published ports of their own addresses, and at all their ports.
+    case routedV4, routedV6, unprotectedV4, unprotectedV6
+    /// Pairs of a link and a bridge whose containers are reached by it at published ports of their own addresses.
+    case trusted
+    /// Those ports.
+    case openPortsV4, openPortsV6
     /// Bridges that nothing leaves.
     case internalBridges
     /// Pairs of an address with itself: of containers that reach themselves by a published port.
@@ -99,8 +115,13 @@ enum FirewallSetName: String, CaseIterable, Hashable, Sendable {
 
     var definition: FirewallSet {
         switch self {
-        case .bridges, .masqueraded, .internalBridges, .cables: FirewallSet(rawValue, key: [.linkName])
-        case .sameBridge, .talking: FirewallSet(rawValue, key: [.linkName, .linkName])
+        case .bridges, .masqueradedV4, .masqueradedV6, .routedV4, .routedV6, .unprotectedV4, .unprotectedV6, .internalBridges, .cables:
+            FirewallSet(rawValue, key: [.linkName])
+        case .sourcesV4: FirewallSet(rawValue, key: [.linkName], value: [.addressV4])
+        case .sourcesV6: FirewallSet(rawValue, key: [.linkName], value: [.addressV6])
+        case .openPortsV4: FirewallSet(rawValue, key: [.transport, .addressV4, .port])
+        case .openPortsV6: FirewallSet(rawValue, key: [.transport, .addressV6, .port])
+        case .sameBridge, .talking, .trusted: FirewallSet(rawValue, key: [.linkName, .linkName])
         case .themselvesV4: FirewallSet(rawValue, key: [.addressV4, .addressV4])
         case .themselvesV6: FirewallSet(rawValue, key: [.addressV6, .addressV6])
         case .portsV4: FirewallSet(rawValue, key: [.transport, .addressV4, .port], value: [.addressV4, .port])
@@ -135,7 +156,15 @@ struct FirewallElements: Equatable, Sendable {
         insert(link, into: .bridges)
         insert(link + link, into: .sameBridge)
         if network.letsContainersTalk { insert(link + link, into: .talking) }
-        if network.isInternal { insert(link, into: .internalBridges) } else if network.masquerades { insert(link, into: .masqueraded) }
+        if network.isInternal {
+            insert(link, into: .internalBridges)
+            return
+        }
+        for family in network.masqueraded { insert(link, into: family == .v4 ? .masqueradedV4 : .masqueradedV6) }
+        for family in network.routed { insert(link, into: family == .v4 ? .routedV4 : .routedV6) }
+        for family in network.unprotected { insert(link, into: family == .v4 ? .unprotectedV4 : .unprotectedV6) }
+        for source in network.sources { insert(link, value: source.bytes, into: source.family == .v4 ? .sourcesV4 : .sourcesV6) }
+        for trusted in network.trustedLinks { insert(padded(trusted) + link, into: .trusted) }
     }
 
     init(_ endpoint: FirewallEndpoint) {
@@ -163,15 +192,20 @@ struct FirewallElements: Equatable, Sendable {
 }
 
 extension FirewallPort {
-    /// The map that leads there.
+    /// The map that leads there, or the set that opens it.
     var map: FirewallSetName {
         let isV4 = containerAddress.family == .v4
+        if isDirect { return isV4 ? .openPortsV4 : .openPortsV6 }
         guard let hostAddress else { return isV4 ? .anyPortsV4 : .anyPortsV6 }
         return isV4 && hostAddress.family == .v4 ? .portsV4 : .portsV6
     }
 
     /// What the map holds of it: an element for each port.
     var elements: [FirewallElement] {
+        if isDirect {
+            let head = [transport.number, 0, 0, 0] + containerAddress.bytes
+            return (0..<count).map { FirewallElement(key: head + padded(containerPort + $0)) }
+        }
         let keyHead = [transport.number, 0, 0, 0] + (hostAddress?.bytes ?? [])
         // Of `::1` alone, where somebody listens who goes on by IPv4: what is mapped to is for who reads it.
         let isMapped = containerAddress.family == .v4 && hostAddress?.family == .v6

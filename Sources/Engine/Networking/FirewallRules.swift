@@ -117,7 +117,8 @@ struct FirewallRules: Sendable {
             .loadTracking(.status, into: 0), .anyBit(0, mask: Self.destinationChanged), .verdict(.accept),
         ]
         add("closed", [withinOne, [.verdict(.drop)]], &changes)
-        add("inwards", [answers, published, withinOne, [.verdict(.drop)]], &changes)
+        makeOpen(&changes)
+        add("inwards", [answers, published, withinOne, [.verdict(.jump("directly"))], [.verdict(.drop)]], &changes)
         var rules: [[FirewallExpression]] = [
             // First, since it is most of the traffic; whichever way it goes on, this is accepted.
             withinOne, [.load(.inputLink, into: 0), Self.isIn(.internalBridges), .verdict(.jump("closed"))],
@@ -133,8 +134,52 @@ struct FirewallRules: Sendable {
         add("forward", rules, hook: FirewallHook(.filter, .forward, priority: Self.priorityFilter), &changes)
     }
 
+    /// What is let to the containers' own addresses.
+    private func makeOpen(_ changes: inout FirewallTransaction) {
+        let transport: FirewallExpression = .load(.transport, into: 0)
+        func port(_ register: UInt32) -> FirewallExpression { .loadBytes(.transport, offset: 2, count: 2, into: register) }
+        let ports: [[FirewallExpression]] = [
+            Self.isV4 + [
+                transport, .loadBytes(.network, offset: 16, count: 4, into: 1), port(2), Self.isIn(.openPortsV4), .verdict(.accept),
+            ],
+            Self.isV6 + [
+                transport, .loadBytes(.network, offset: 24, count: 16, into: 1), port(5), Self.isIn(.openPortsV6), .verdict(.accept),
+            ],
+        ]
+        add("open", ports, &changes)
+        let (icmp, icmpV6): ([UInt8], [UInt8]) = ([1], [58])
+        func into(_ bridges: FirewallSetName) -> [FirewallExpression] { [.load(.outputLink, into: 0), Self.isIn(bridges)] }
+        func routed(_ family: [FirewallExpression], _ bridges: FirewallSetName, errors: [UInt8]) -> [[FirewallExpression]] {
+            [
+                family + into(bridges) + [transport, .equal(0, errors), .verdict(.accept)],
+                family + into(bridges) + [.verdict(.jump("open"))],
+            ]
+        }
+        func unprotected(_ family: [FirewallExpression], _ bridges: FirewallSetName) -> [FirewallExpression] {
+            let fromElsewhere: [FirewallExpression] = [
+                .load(.inputLink, into: 0), .isNotIn(set: FirewallSetName.bridges.rawValue, key: 0),
+            ]
+            return family + fromElsewhere + into(bridges) + [.verdict(.accept)]
+        }
+        let byTrustedLinks: [FirewallExpression] = [
+            .load(.inputLink, into: 0), .load(.outputLink, into: 4), Self.isIn(.trusted), .verdict(.jump("open")),
+        ]
+        add(
+            "directly",
+            routed(Self.isV4, .routedV4, errors: icmp) + routed(Self.isV6, .routedV6, errors: icmpV6) + [
+                byTrustedLinks, unprotected(Self.isV4, .unprotectedV4), unprotected(Self.isV6, .unprotectedV6),
+            ], &changes)
+    }
+
     private func makeLeaving(_ changes: inout FirewallTransaction) {
         let published: [FirewallExpression] = [.loadTracking(.status, into: 0), .anyBit(0, mask: Self.destinationChanged)]
+        // By a link that is no bridge of ours; the link that it came in by is left in the first registers.
+        func outwards(_ family: [FirewallExpression]) -> [FirewallExpression] {
+            family + [
+                .load(.outputLink, into: 0), .isNotIn(set: FirewallSetName.bridges.rawValue, key: 0), .load(.inputLink, into: 0),
+            ]
+        }
+        func certain(_ map: FirewallSetName) -> FirewallExpression { .translate(map: map.rawValue, key: 0, into: 4) }
         let rules: [[FirewallExpression]] = [
             // Both ends on one bridge: the answer would take the short way, past the translation.
             published + [.load(.inputLink, into: 0), .load(.outputLink, into: 4), Self.isIn(.sameBridge), .masquerade],
@@ -150,10 +195,10 @@ struct FirewallRules: Sendable {
                 .loadBytes(.network, offset: 12, count: 1, into: 0), .equal(0, [127]), .load(.outputLink, into: 0), Self.isIn(.bridges),
                 .masquerade,
             ],
-            [
-                .load(.inputLink, into: 0), Self.isIn(.masqueraded), .load(.outputLink, into: 0),
-                .isNotIn(set: FirewallSetName.bridges.rawValue, key: 0), .masquerade,
-            ],
+            outwards(Self.isV4) + [certain(.sourcesV4), .source(.v4, address: 4)],
+            outwards(Self.isV6) + [certain(.sourcesV6), .source(.v6, address: 4)],
+            outwards(Self.isV4) + [Self.isIn(.masqueradedV4), .masquerade],
+            outwards(Self.isV6) + [Self.isIn(.masqueradedV6), .masquerade],
         ]
         add("leaving", rules, hook: FirewallHook(.nat, .postrouting, priority: Self.prioritySource), &changes)
     }

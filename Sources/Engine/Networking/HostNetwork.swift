@@ -9,6 +9,8 @@ package struct BridgePlan: Sendable {
     package var addresses: [InterfaceAddress]
     package var linkAddress: MACAddress?
     package var mtu: UInt32?
+    /// Whether the firewall sees what the bridge passes on between its ports, where the kernel can show it.
+    package var isFiltered = false
 
     package init(link: String, addresses: [InterfaceAddress]) {
         self.link = link
@@ -41,6 +43,7 @@ package enum HostNetwork {
                     if !error.isExisting { throw error }
                 }
             }
+            if plan.isFiltered { try host.setFiltering(of: link) }
             if !link.isUp { try host.setLink(link, up: true) }
             KernelSetting.routesLocalNetwork(plan.link).write()
             return isNew
@@ -58,8 +61,20 @@ package enum HostNetwork {
                     let link = try host.link(named: name)
                     try host.setBridge(index, of: link)
                     try host.setHairpin(of: link)
-                    if isolated && !KernelSetting.framesAreAllFiltered { try host.setIsolated(of: link) }
+                    if isolated && !KernelSetting.framesCanBeFiltered { try host.setIsolated(true, of: link) }
                 } catch {
+                    if !error.isMissing { throw error }
+                }
+            }
+        } catch { throw NetworkingError(error) }
+    }
+
+    /// Keeps ports of a bridge apart from each other by what the kernel has for it now; those that are gone are left out.
+    package static func keepApart(_ links: [String]) throws(NetworkingError) {
+        do throws(NetlinkError) {
+            var host = try RouteConversation()
+            for name in links {
+                do throws(NetlinkError) { try host.setIsolated(!KernelSetting.framesCanBeFiltered, of: try host.link(named: name)) } catch {
                     if !error.isMissing { throw error }
                 }
             }

@@ -14,14 +14,10 @@ struct KernelSetting: Equatable, Sendable {
     static let forwardsV4 = KernelSetting(path: "ipv4/ip_forward", value: "1")
     static let forwardsV6 = KernelSetting(path: "ipv6/conf/all/forwarding", value: "1")
 
-    /// Whether the kernel shows frames of bridges to the rules for packets as well.
-    static var framesAreFiltered: Bool { KernelSetting(path: "bridge/bridge-nf-call-iptables", value: "1").isSet }
-
-    /// Those of both families. Then the firewall keeps containers apart that are not to talk, and ports of a bridge that were isolated would
-    /// not reach published ports either: the kernel changes the destination before the bridge chooses the port.
-    static var framesAreAllFiltered: Bool {
-        framesAreFiltered && KernelSetting(path: "bridge/bridge-nf-call-ip6tables", value: "1").isSet
-    }
+    /// Whether the kernel can show frames of bridges to the rules for packets as well: br_netfilter is there. Then the firewall keeps
+    /// containers apart that are not to talk, and ports of a bridge that were isolated would not reach published ports either: the kernel
+    /// changes the destination before the bridge chooses the port.
+    static var framesCanBeFiltered: Bool { KernelSetting(path: "bridge/bridge-nf-call-iptables", value: "1").read() != nil }
 
     var isSet: Bool { read() == value }
 

@@ -27,7 +27,7 @@ package struct CablePlan: Sendable {
     /// Where packets for elsewhere go, at most one for each family.
     package var gateways: [IPAddress] = []
     package var mtu: UInt32?
-    /// Whether the bridge passes nothing on between this end and others of the kind.
+    /// Whether nothing passes between this end and others of the kind but by published ports.
     package var isIsolated = false
     /// Settings of the kernel for the link inside, by their paths below /proc/sys/net.
     package var settings: [String: String] = [:]
@@ -132,7 +132,7 @@ package enum Sandbox {
         try host.makeVethPair(pair)
         // The host's end has no use for addresses of its own.
         KernelSetting.disableIPv6(cable.hostLink).write()
-        if cable.isIsolated && !KernelSetting.framesAreAllFiltered { try host.setIsolated(of: try host.link(named: cable.hostLink)) }
+        if cable.isIsolated && !KernelSetting.framesCanBeFiltered { try host.setIsolated(true, of: try host.link(named: cable.hostLink)) }
         // Who asks its own published port by the host's address is answered by itself where the rules for packets see frames, now or later.
         try host.setHairpin(of: try host.link(named: cable.hostLink))
     }

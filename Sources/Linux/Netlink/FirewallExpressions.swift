@@ -36,6 +36,7 @@ package enum FirewallExpression: Sendable, Equatable {
     /// Puts what a map holds for a key into registers.
     case translate(map: String, key: Register, into: Register)
     case destination(AddressFamily, address: Register, port: Register)
+    case source(AddressFamily, address: Register)
     case masquerade
     case verdict(Verdict)
 
@@ -79,6 +80,8 @@ package enum FirewallExpression: Sendable, Equatable {
         case .translate(let map, let key, let register): [("lookup", { Self.lookup(&$0, map, key, [(3, Self.number(register))]) })]
         case .destination(let family, let address, let port):
             [("nat", { $0.appendNumbers([(1, 1), (2, family.rawValue), (3, Self.number(address)), (5, Self.number(port))]) })]
+        case .source(let family, let address):
+            [("nat", { $0.appendNumbers([(1, 0), (2, family.rawValue), (3, Self.number(address))]) })]
         case .masquerade: [("masq", { _ in })]
         case .verdict(let verdict):
             [

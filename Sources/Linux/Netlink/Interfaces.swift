@@ -152,12 +152,27 @@ extension RouteConversation {
         try perform(request, doing: "set the hairpin mode of network device \(link.name)")
     }
 
-    /// Keeps a port of a bridge apart from others of the kind: what comes in there leaves by other ports only. - Source: IFLA_BRPORT_ISOLATED.
-    package mutating func setIsolated(of link: NetworkLink) throws(NetlinkError) {
+    /// Keeps a port of a bridge apart from others of the kind, or does not: what comes in there leaves by other ports only.
+    /// - Source: IFLA_BRPORT_ISOLATED.
+    package mutating func setIsolated(_ isIsolated: Bool, of link: NetworkLink) throws(NetlinkError) {
         var request = nextRequest(RouteRequest.setLink)
         request.appendBridgePort(index: link.index)
-        request.appendAttribute(12) { $0.appendAttribute(33, [1]) }  // IFLA_PROTINFO
+        request.appendAttribute(12) { $0.appendAttribute(33, [isIsolated ? 1 : 0]) }  // IFLA_PROTINFO
         try perform(request, doing: "isolate network device \(link.name)")
+    }
+
+    /// Shows the rules for packets what a bridge passes on between its ports, whatever the host's settings say; where the kernel has no
+    /// br_netfilter, nothing changes. - Source: IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES.
+    package mutating func setFiltering(of bridge: NetworkLink) throws(NetlinkError) {
+        var request = nextRequest(RouteRequest.newLink)
+        request.appendLink(index: bridge.index)
+        request.appendAttribute(18) { info in  // IFLA_LINKINFO
+            info.appendAttribute(1, text: "bridge")
+            info.appendAttribute(2) { data in  // IFLA_INFO_DATA
+                for attribute in [UInt16(36), 37] { data.appendAttribute(attribute, [1]) }
+            }
+        }
+        try perform(request, doing: "filter what \(bridge.name) passes on")
     }
 
     /// Takes a link away, and the other end of a cable with it. - Throws: `refused` with ENODEV where there is none.

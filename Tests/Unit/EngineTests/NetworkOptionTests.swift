@@ -17,14 +17,22 @@ import Testing
         #expect(!options.letsContainersTalk && options.mtu == 9000 && options.hostAddress == IPAddress("127.0.0.1"))
         #expect(!options.hasIPv4Gateway && options.insidePrefix == "wire")
         #expect(try BridgeOptions(checking: [NetworkOption.hostAddress: "0.0.0.0"]).hostAddress == nil)
+        #expect(try BridgeOptions(checking: [NetworkOption.hostAddress: "::"]).hostAddress == IPAddress(.v6, bits: 0))
+        #expect(plain.gatewayModes == GatewayModes() && plain.sources.isEmpty && plain.trustedLinks.isEmpty)
+        let reached = try BridgeOptions(checking: [
+            NetworkOption.gatewayModeV4: "", NetworkOption.gatewayModeV6: "routed", NetworkOption.sourceV4: "192.0.2.1",
+            NetworkOption.trustedLinks: "vxlan.1:eth3",
+        ])
+        #expect(reached.gatewayModes.v4 == .nat && reached.gatewayModes.families { $0 == .routed } == [.v6])
+        #expect(reached.sources == [IPAddress("192.0.2.1")] && reached.trustedLinks == ["vxlan.1", "eth3"])
     }
 
     @Test(
         "an option that cannot be read is refused by its name",
         arguments: [
-            (NetworkOption.masquerade, "yes"), (NetworkOption.mtu, "-1"), (NetworkOption.mtu, "70000"), (NetworkOption.hostAddress, "::1"),
-            (NetworkOption.insidePrefix, "a/b"), (NetworkOption.insidePrefix, "thirteenbytes"), (NetworkOption.gatewayModes[0], "routed"),
-            (NetworkOption.sourceAddresses[0], "192.0.2.1"),
+            (NetworkOption.masquerade, "yes"), (NetworkOption.mtu, "-1"), (NetworkOption.mtu, "70000"), (NetworkOption.hostAddress, "x"),
+            (NetworkOption.insidePrefix, "a/b"), (NetworkOption.insidePrefix, "thirteenbytes"), (NetworkOption.gatewayModeV4, "bridged"),
+            (NetworkOption.sourceV4, "fd00::1"), (NetworkOption.trustedLinks, "eth0:a b"),
         ])
     func refused(option: String, value: String) {
         #expect(refusal { _ = try BridgeOptions(checking: [option: value]) }?.message.contains(option) == true)
@@ -57,6 +65,23 @@ import Testing
         #expect(ports.map(\.hostAddress) == ["127.0.0.1"])
         table.release(ports)
         #expect(try table.take([any], families: [.v4, .v6]).map(\.hostAddress) == ["0.0.0.0", "::"])
+    }
+
+    @Test("where a family is routed no port of the host is taken, and the host's address says the family alone")
+    func routedPorts() throws {
+        var table = PortTable()
+        let any = PortRequest(transport: .tcp, containerPort: 80, hostAddress: nil, hostPorts: 18_998...18_998)
+        for _ in 0..<2 {
+            let ports = try table.take([any], families: [.v4, .v6], routed: [.v4, .v6])
+            #expect(ports.map(\.hostAddress) == ["0.0.0.0", "::"] && ports.allSatisfy { $0.isDirect == true && $0.containerPort == 80 })
+        }
+        let mixed = try table.take([any], families: [.v4, .v6], routed: [.v4])
+        #expect(mixed.map(\.isDirect) == [true, nil] && mixed.map(\.hostAddress) == ["0.0.0.0", "::"])
+        var one = any
+        one.hostAddress = IPAddress("127.0.0.1")
+        #expect(try table.take([one], families: [.v4, .v6], routed: [.v4]).map(\.hostAddress) == ["0.0.0.0"])
+        table.release(mixed)
+        #expect(try table.take([any], families: [.v6]).count == 1)
     }
 
     @Test("a network of several blocks gives addresses of the first that has one, and those asked for of theirs")

@@ -137,7 +137,7 @@ extension Container {
             var line = PortSummary()
             line.ip = port.hostAddress
             line.privatePort = port.containerPort
-            line.publicPort = port.hostPort
+            if port.isDirect == nil { line.publicPort = port.hostPort }
             line.type = port.transport.rawValue
             return line
         }

@@ -13,6 +13,12 @@ struct BridgeOptions: Equatable, Sendable {
     var letsContainersTalk = true
     /// Bytes of a packet; nil is the kernel's default.
     var mtu: UInt32?
+    /// How containers are reached from elsewhere, and leave.
+    var gatewayModes = GatewayModes()
+    /// What the packets of those that leave carry as their source, of the families in which that is one address of the host.
+    var sources: [IPAddress] = []
+    /// Links by which published ports are reached at the containers' own addresses too.
+    var trustedLinks: [String] = []
     /// Where ports are published for which the request says nothing; nil is every address.
     var hostAddress: IPAddress?
     /// Whether the bridge has the IPv4 gateway's address.
@@ -31,10 +37,9 @@ struct BridgeOptions: Equatable, Sendable {
             mtu = number == 0 ? nil : number
         }
         if let text = options[NetworkOption.hostAddress], !text.isEmpty {
-            guard let address = IPAddress(text), address.family == .v4 else {
-                throw Self.unreadable(NetworkOption.hostAddress, text, "nil ip")
-            }
-            hostAddress = address.isUnspecified ? nil : address
+            guard let address = IPAddress(text) else { throw Self.unreadable(NetworkOption.hostAddress, text, "nil ip") }
+            // 0.0.0.0 is every address of both families, `::` every one of its own.
+            hostAddress = address.isUnspecified && address.family == .v4 ? nil : address
         }
         if let text = options[NetworkOption.insidePrefix], !text.isEmpty {
             // Room for three digits is left.
@@ -43,12 +48,34 @@ struct BridgeOptions: Equatable, Sendable {
             }
             insidePrefix = text
         }
-        for option in NetworkOption.gatewayModes where !["", "nat"].contains(options[option] ?? "") {
-            throw Refusal.notYet("the network option \(option)=\(options[option] ?? "")")
+        gatewayModes.v4 = try Self.mode(NetworkOption.gatewayModeV4, options)
+        gatewayModes.v6 = try Self.mode(NetworkOption.gatewayModeV6, options)
+        let (sourceV4, sourceV6) = (
+            try Self.source(NetworkOption.sourceV4, .v4, options), try Self.source(NetworkOption.sourceV6, .v6, options)
+        )
+        sources = [sourceV4, sourceV6].compactMap(\.self)
+        if let text = options[NetworkOption.trustedLinks], !text.isEmpty {
+            trustedLinks = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+            guard trustedLinks.allSatisfy({ Self.isLinkName($0, limitBytes: 15) }) else {
+                throw Self.unreadable(NetworkOption.trustedLinks, text, "names of network devices, with colons between them")
+            }
         }
-        for option in NetworkOption.sourceAddresses where options[option]?.isEmpty == false {
-            throw Refusal.notYet("the network option \(option)")
+    }
+
+    private static func mode(_ option: String, _ options: [String: String]) throws(EngineError) -> GatewayMode {
+        guard let text = options[option], !text.isEmpty else { return .nat }
+        guard let mode = GatewayMode(rawValue: text) else { throw unreadable(option, text, "unknown gateway mode \(text)") }
+        return mode
+    }
+
+    private static func source(
+        _ option: String, _ family: IPAddress.Family, _ options: [String: String]
+    ) throws(EngineError) -> IPAddress? {
+        guard let text = options[option], !text.isEmpty else { return nil }
+        guard let address = IPAddress(text), address.family == family, !address.isUnspecified else {
+            throw unreadable(option, text, "nil ip")
         }
+        return address
     }
 
     /// Of a network that is there: what cannot be read means its default.

@@ -4,8 +4,8 @@ internal import Networking
 
 /// A container's network while it runs, as the file in its bundle says it: what a new daemon must know.
 struct NetworkAttachment: Codable, Equatable, Sendable {
-    /// 2: ports in a row are one entry.
-    static let currentVersion = 2
+    /// 2: ports in a row are one entry. 3: ports of the container's own addresses.
+    static let currentVersion = 3
     static let fileName = "network.json"
 
     /// The earliest that says it all, so that an earlier engine reads what it can.
@@ -15,7 +15,10 @@ struct NetworkAttachment: Codable, Equatable, Sendable {
     var endpoints: [EndpointRecord]
     /// Ports of the host that lead in; nil in files from before there were any.
     var ports: [PublishedPort]? {
-        didSet { version = ports?.contains { $0.count != nil } == true ? Self.currentVersion : 1 }
+        didSet {
+            let ports = ports ?? []
+            version = ports.contains { $0.isDirect != nil } ? Self.currentVersion : ports.contains { $0.count != nil } ? 2 : 1
+        }
     }
     /// Servers that the container is to ask itself, for what no container is called; nil for the host's.
     var nameServers: [String]?
@@ -48,6 +51,9 @@ struct EndpointRecord: Codable, Equatable, Sendable {
     var isInternal = false
     /// Names by which the network's other containers find it.
     var dnsNames: [String] = []
+    /// Whether published ports are open at its own address, of each family; nil for neither.
+    var opensV4: Bool?
+    var opensV6: Bool?
     /// Further addresses of the link; nil for none.
     var linkLocalAddresses: [String]?
     /// Settings of the kernel for the link inside, by their paths below /proc/sys/net; nil for none.

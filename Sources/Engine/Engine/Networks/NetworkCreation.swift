@@ -88,8 +88,13 @@ extension NetworkDocument {
         guard driver == .bridge else { return nil }
         var network = FirewallNetwork(link: link)
         network.isInternal = resource.isInternal
-        network.masquerades = bridgeOptions.masquerades
-        network.letsContainersTalk = bridgeOptions.letsContainersTalk
+        let options = bridgeOptions
+        network.masqueraded = options.masquerades ? options.gatewayModes.families(\.translates) : []
+        network.sources = options.sources.filter { network.masqueraded.contains($0.family) }
+        network.routed = options.gatewayModes.families { $0 == .routed }
+        network.unprotected = options.gatewayModes.families { $0 == .unprotected }
+        network.trustedLinks = options.trustedLinks
+        network.letsContainersTalk = options.letsContainersTalk
         return network
     }
 }
@@ -126,7 +131,12 @@ enum NetworkPlan {
         if request.enableIPv4 == false && request.enableIPv6 != true {
             throw EngineError(.invalidParameter, "IPv4 or IPv6 must be enabled")
         }
-        if ["", "bridge"].contains(request.driver) { _ = try BridgeOptions(checking: request.options) }
+        if ["", "bridge"].contains(request.driver) {
+            let modes = try BridgeOptions(checking: request.options).gatewayModes
+            guard request.isInternal || modes.families({ $0 == .isolated }).isEmpty else {
+                throw EngineError(.invalidParameter, "gateway mode 'isolated' can only be used for an internal network")
+            }
+        }
     }
 
     static func document(
@@ -213,6 +223,12 @@ enum NetworkPlan {
                 configs.append(config(for: try AddressPools.chooseV6(avoiding: taken + routed, seed: seed)))
             }
         } catch { throw EngineError(error) }
+        // Where the host has no address there is none to keep free, unless the request names one.
+        let modes = BridgeOptions(of: request.options).gatewayModes
+        let named = Set((request.ipam?.config ?? []).map(\.gateway))
+        for index in configs.indices where !named.contains(configs[index].gateway) {
+            if let family = AddressBlock(configs[index].subnet)?.family, modes[family] == .isolated { configs[index].gateway = "" }
+        }
         // Those of a family that the network has not stay, as with Docker, and mean nothing.
         return configs
     }

@@ -69,8 +69,11 @@ enum NetworkOption {
     static let betweenContainers = "com.docker.network.bridge.enable_icc"
     static let inhibitsIPv4 = "com.docker.network.bridge.inhibit_ipv4"
     static let insidePrefix = "com.docker.network.container_iface_prefix"
-    static let gatewayModes = ["com.docker.network.bridge.gateway_mode_ipv4", "com.docker.network.bridge.gateway_mode_ipv6"]
-    static let sourceAddresses = ["com.docker.network.host_ipv4", "com.docker.network.host_ipv6"]
+    static let gatewayModeV4 = "com.docker.network.bridge.gateway_mode_ipv4"
+    static let gatewayModeV6 = "com.docker.network.bridge.gateway_mode_ipv6"
+    static let sourceV4 = "com.docker.network.host_ipv4"
+    static let sourceV6 = "com.docker.network.host_ipv6"
+    static let trustedLinks = "com.docker.network.bridge.trusted_host_interfaces"
     static let parent = "parent"
     static let macvlanMode = "macvlan_mode"
 }

@@ -35,9 +35,12 @@ extension Networks {
                 attachment.endpoints.append(endpoint)
             }
             let families = NetworkAttachment.reachableFamilies(attachment.endpoints)
-            let publishing = attachment.endpoints.publishingEndpoint(\.ipv4).flatMap { networks[$0.networkID] }
-            attachment.ports = try portTable.take(
-                joiner.ports, families: families, defaultAddress: publishing?.document.bridgeOptions.hostAddress)
+            func options(_ family: KeyPath<EndpointRecord, EndpointAddress>) -> BridgeOptions? {
+                attachment.endpoints.publishingEndpoint(family).flatMap { networks[$0.networkID]?.document.bridgeOptions }
+            }
+            let (v4, v6) = (options(\.ipv4), options(\.ipv6))
+            let routed = families.filter { ($0 == .v4 ? v4 : v6)?.gatewayModes[$0] == .routed }
+            attachment.ports = try portTable.take(joiner.ports, families: families, routed: routed, defaultAddress: (v4 ?? v6)?.hostAddress)
         } catch {
             release(attachment, of: joiner.id)
             throw error
@@ -57,6 +60,9 @@ extension Networks {
             macAddress: "")
         endpoint.isInternal = network.document.resource.isInternal
         endpoint.gatewayPriority = wishes.gatewayPriority ?? 0
+        let bridge = network.document.bridgeOptions
+        if bridge.gatewayModes.v4 == .routed || !bridge.trustedLinks.isEmpty { endpoint.opensV4 = true }
+        if bridge.gatewayModes.v6 == .routed || !bridge.trustedLinks.isEmpty { endpoint.opensV6 = true }
         if network.document.driver == .bridge { endpoint.hostLink = "veth\(endpoint.endpointID.prefix(7))" }
         do throws(NetworkingError) {
             for family in [IPAddress.Family.v4, .v6] {
@@ -253,10 +259,15 @@ extension Networks {
         var part = Self.part(networks.values.flatMap { $0.members.values.map(\.endpoint) })
         for network in networks.values.compactMap(\.document.firewallNetwork) { part.add(network) }
         for port in published.values.joined() { part.add(port) }
+        let apart = networks.values.filter { $0.document.driver == .bridge && !$0.document.bridgeOptions.letsContainersTalk }.flatMap {
+            $0.members.values.map(\.endpoint.hostLink)
+        }
         let (firewall, whole, settings) = (firewall, part, settings)
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
                 try firewall.replace(with: whole, dropsForeignForwarding: settings.madeHostForward)
+                // A former daemon, or a kernel before br_netfilter was loaded, may have kept them apart otherwise.
+                try HostNetwork.keepApart(apart)
             }
         } catch { logger.error("make the firewall: \(error)") }
         watch()

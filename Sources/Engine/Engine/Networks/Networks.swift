@@ -172,10 +172,13 @@ actor Networks {
         let options = document.bridgeOptions
         var plan = BridgePlan(
             link: document.link,
-            addresses: blocks.filter { options.hasIPv4Gateway || $0.block.family == .v6 }.compactMap { block in
+            addresses: blocks.filter { block in
+                options.gatewayModes[block.block.family] != .isolated && (options.hasIPv4Gateway || block.block.family == .v6)
+            }.compactMap { block in
                 block.gateway.map { InterfaceAddress($0, prefixLength: block.block.prefixLength) }
             })
         plan.mtu = options.mtu
+        plan.isFiltered = !options.letsContainersTalk
         plan.linkAddress = Self.linkAddress(for: blocks.compactMap(\.gateway), id: document.resource.id)
         let families = Set(blocks.map(\.block.family))
         let (bridge, settings) = (plan, settings)

@@ -22,15 +22,19 @@ struct PortTable: Sendable {
     /// Takes the ports that a container asks for, all or none.
     /// - Parameters:
     ///   - families: those in which the container has an address that the host reaches.
+    ///   - routed: those of them in which it is reached at its own address instead.
     ///   - defaultAddress: where ports are published for which nothing else is asked; nil is every address.
     mutating func take(
-        _ requests: [PortRequest], families: [IPAddress.Family], defaultAddress: IPAddress? = nil
+        _ requests: [PortRequest], families: [IPAddress.Family], routed: [IPAddress.Family] = [], defaultAddress: IPAddress? = nil
     ) throws(EngineError) -> [PublishedPort] {
+        let translated = families.filter { !routed.contains($0) }
         var published: [PublishedPort] = []
         do throws(EngineError) {
             for var request in requests {
                 request.hostAddress = request.hostAddress ?? defaultAddress
-                published += try take(request, families: families)
+                var places = routed.filter { request.hostAddress.map(\.family) ?? $0 == $0 }.map(request.direct)
+                if places.isEmpty || request.hostAddress == nil { places += try take(request, families: translated) }
+                published += places.sorted { !$0.hostAddress.contains(":") && $1.hostAddress.contains(":") }
             }
         } catch {
             release(published)
@@ -98,7 +102,7 @@ struct PortTable: Sendable {
 
     /// Takes ports in that a container has had since before this daemon.
     mutating func adopt(_ ports: [PublishedPort]) {
-        for port in ports {
+        for port in ports where port.isDirect == nil {
             guard let address = IPAddress(port.hostAddress) else { continue }
             taken[Place(transport: port.transport, address: address), default: PortSet()].insert(port.hostPorts)
         }
@@ -106,12 +110,22 @@ struct PortTable: Sendable {
 
     /// Gives back what `take` or `adopt` took.
     mutating func release(_ ports: [PublishedPort]) {
-        for port in ports {
+        for port in ports where port.isDirect == nil {
             guard let address = IPAddress(port.hostAddress) else { continue }
             let place = Place(transport: port.transport, address: address)
             taken[place]?.remove(port.hostPorts)
             if taken[place]?.isEmpty == true { taken[place] = nil }
         }
+    }
+}
+
+extension PortRequest {
+    /// What is told of it where the container is reached at its own address: the host's port is not asked for, and its address says the
+    /// family alone.
+    fileprivate func direct(_ family: IPAddress.Family) -> PublishedPort {
+        PublishedPort(
+            transport: transport, hostAddress: IPAddress(family, bits: 0).description, hostPort: containerPort,
+            containerPort: containerPort, count: count > 1 ? count : nil, isDirect: true)
     }
 }
 

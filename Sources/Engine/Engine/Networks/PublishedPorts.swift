@@ -13,6 +13,8 @@ struct PublishedPort: Codable, Equatable, Hashable, Sendable {
     var containerPort: UInt16
     /// So many, where they are more than one: each leads to the one that lies as far from `containerPort`.
     var count: UInt16?
+    /// Whether it is one of the container's own addresses and no port of the host, of which `hostPort` then says nothing; nil for no.
+    var isDirect: Bool?
 
     /// The key of the API's maps, of a single one: `80/tcp`.
     var key: String { "\(containerPort)/\(transport.rawValue)" }
@@ -24,7 +26,8 @@ struct PublishedPort: Codable, Equatable, Hashable, Sendable {
         if count == nil { return [self] }
         return (0..<(count ?? 1)).map {
             PublishedPort(
-                transport: transport, hostAddress: hostAddress, hostPort: hostPort + $0, containerPort: containerPort + $0, count: nil)
+                transport: transport, hostAddress: hostAddress, hostPort: hostPort + $0, containerPort: containerPort + $0, count: nil,
+                isDirect: isDirect)
         }
     }
 
@@ -65,7 +68,7 @@ extension NetworkAttachment {
     var loopbackPorts: [NameEntry.LoopbackPort] {
         let ways = ways.filter { [.loopbackV6, IPAddress(.v6, bits: 0)].contains($0.value.host) }
         if ways.isEmpty { return [] }
-        let ports = ports ?? []
+        let ports = (ports ?? []).filter { $0.isDirect == nil }
         let everywhere = ports.filter { $0.hostAddress == "0.0.0.0" }
         let candidates = ports.filter { port in
             port.transport != .sctp && ways[port.hostAddress] != nil
@@ -84,11 +87,28 @@ extension NetworkAttachment {
     /// What the firewall must know of the published ports.
     var firewallPorts: [FirewallPort] {
         let ways = ways
-        return (ports ?? []).compactMap { port in
+        return (ports ?? []).filter { $0.isDirect == nil }.compactMap { port in
             guard let way = ways[port.hostAddress] else { return nil }
             return FirewallPort(
                 transport: port.transport, hostAddress: way.host.isUnspecified ? nil : way.host, hostPort: port.hostPort,
                 containerAddress: way.inside, containerPort: port.containerPort, count: port.count ?? 1)
+        } + openPorts
+    }
+
+    /// Published ports at the container's own addresses, on networks where they are reached there. Which address of the host a port is
+    /// published on says of what family it is.
+    private var openPorts: [FirewallPort] {
+        endpoints.filter { !$0.isInternal && !$0.hostLink.isEmpty }.flatMap { endpoint in
+            let addresses = [endpoint.opensV4 == true ? endpoint.ipv4 : nil, endpoint.opensV6 == true ? endpoint.ipv6 : nil]
+            return addresses.compactMap { $0.flatMap { IPAddress($0.address) } }.flatMap { address in
+                (ports ?? []).filter { IPAddress($0.hostAddress)?.family == address.family }.map { port in
+                    var open = FirewallPort(
+                        transport: port.transport, hostAddress: nil, hostPort: port.containerPort, containerAddress: address,
+                        containerPort: port.containerPort, count: port.count ?? 1)
+                    open.isDirect = true
+                    return open
+                }
+            }
         }
     }
 
@@ -99,7 +119,7 @@ extension NetworkAttachment {
         for port in (ports ?? []).flatMap(\.singles) {
             var binding = PortBinding()
             binding.hostIP = port.hostAddress
-            binding.hostPort = String(port.hostPort)
+            binding.hostPort = port.isDirect == nil ? String(port.hostPort) : ""
             map.updateValue((map[port.key].flatMap(\.self) ?? []) + [binding], forKey: port.key)
         }
         return map
