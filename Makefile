@@ -18,6 +18,8 @@ DEMO_PACKAGES  = busybox-static docker-registry jq curl iproute2
 TEST_PACKAGES  = $(DEMO_PACKAGES) containerd criu crun docker.io file nftables openssh-server openssl podman procps python3-docker python3-grpcio python3-jsonschema python3-pexpect \
                  python3-pytest python3-yaml redis-server runc skopeo strace uidmap umoci zstd
 BENCH_PACKAGES = $(TEST_PACKAGES) hyperfine iperf3 isal
+# What only images of the nightly tests are made of.
+NIGHTLY_PACKAGES = nginx-light postgresql-15
 VM_PACKAGES    = qemu-system-x86 qemu-system-common util-linux python3 python3-pytest criu zstd xz-utils e2fsprogs
 
 SWIFT_BUILD = $(SWIFT) build -c release
@@ -27,7 +29,7 @@ export APUS_SWIFT_CORE = $(SWIFT_CORE)
 PYTEST      = $(PYTHON) -m pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-demo deps-test deps-bench deps-vm swift-core build build-tests demo test test-unit test-system lint format bench \
+.PHONY: help deps deps-demo deps-test deps-bench deps-vm deps-nightly swift-core build build-tests demo test test-unit test-system lint format bench \
         weakened failpoints nightly fuzz conformance cgroup2 power-cuts install uninstall clean
 
 help: ## Show this list
@@ -45,6 +47,9 @@ deps-test: deps ## Install what only tests need: peers, docker CLI, registry
 
 deps-bench: deps
 	@scripts/need-packages $(BENCH_PACKAGES)
+
+deps-nightly: deps-vm
+	@scripts/need-packages $(NIGHTLY_PACKAGES)
 
 deps-vm: deps-test
 	@scripts/need-packages $(VM_PACKAGES)
@@ -82,10 +87,11 @@ failpoints: deps-test ## Kill a daemon that is built for it at each of its failp
 fuzz: deps ## Give the readers of outside bytes inputs for SECONDS=n (60) each, or TARGET=x alone
 	@SWIFT=$(SWIFT) scripts/run-fuzz $(or $(SECONDS),60) $(TARGET)
 
-nightly: build-tests ## What takes hours: ten thousand races each, a kill at every system call
+nightly: deps-nightly build-tests ## What takes hours: ten thousand races each, a kill at every system call
 	APUS_RACES=10000 APUS_KILLS=all $(PYTEST) Tests/Conformance/test_races.py Tests/Conformance/test_leftovers.py
 	APUS_CONNECTS=1000 $(PYTEST) Tests/API/test_ports.py -k many_times
 	APUS_PULL_KILLS=100 $(PYTEST) Tests/API/test_registry_faults.py -k R10
+	APUS_IMAGES=all $(PYTEST) Tests/API/test_official_images.py
 	$(MAKE) power-cuts CUTS=50
 	$(PYTEST) Tests/Peers
 

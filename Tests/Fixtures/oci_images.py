@@ -96,6 +96,39 @@ def with_libraries(*programs):
     return tar(members)
 
 
+# What of a package is only to be read, and what nothing here needs.
+UNREAD = re.compile(r"/usr/share/(doc|man|locale|lintian|bug)/|.*/llvmjit")
+
+
+def of_packages(*names, also=()):
+    """A layer with the files of Debian's packages, installed here, and of `also`, and with the libraries that they are linked with: each at its place."""
+    listed = subprocess.run(["dpkg", "-L", *names], capture_output=True, text=True, check=True).stdout.splitlines()
+    paths = {path for path in [*listed, *also] if (os.path.islink(path) or os.path.isfile(path)) and not UNREAD.match(path)}
+    contents = {}
+    for path in paths:
+        if not os.path.islink(path):
+            with open(path, "rb") as file:
+                contents[path] = file.read()
+    programs = [path for path, data in contents.items() if data[:4] == b"\x7fELF"]
+    linked = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
+    for path in set(re.findall(r"(/\S+) \(0x", linked)):
+        paths.add(path)
+        with open(path, "rb") as file:
+            contents[path] = file.read()
+    members, folders = [], set()
+    for path in sorted(paths):
+        for depth in range(2, path.count("/") + 1):
+            folder = "/".join(path.split("/")[1:depth]) + "/"
+            if folder not in folders:
+                folders.add(folder)
+                members.append((entry(folder, tarfile.DIRTYPE, 0o755), None))
+        if path in contents:
+            members.append((entry(path[1:], mode=os.stat(path).st_mode & 0o7777), contents[path]))
+        else:
+            members.append((entry(path[1:], tarfile.SYMTYPE, 0o777, os.readlink(path)), None))
+    return tar(members)
+
+
 class Image:
     """layers: uncompressed tars, the lowest first; compress: what each is stored as."""
 
