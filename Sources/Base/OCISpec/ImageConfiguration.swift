@@ -76,6 +76,8 @@ public struct ImageConfiguration: Equatable, Sendable {
     public var created: Timestamp?
     /// Who made the image.
     public var author: String?
+    /// Docker's: the id of the container that the image was committed from.
+    public var container: String?
     /// What the image runs on.
     public var platform: Platform
     /// `os.version`, which only Windows has.

@@ -24,6 +24,7 @@ extension ImageConfiguration {
             switch name {
             case "created": created = try reader.readTimestamp()
             case "author": author = try reader.readString()
+            case "container": container = try reader.readString()
             case "architecture": architecture = try reader.readString()
             case "os": operatingSystem = try reader.readString()
             case "variant": variant = try reader.readString()
@@ -69,6 +70,7 @@ extension ImageConfiguration {
             writer.object { writer in
                 writer.member("created", created?.description)
                 writer.member("author", author)
+                writer.member("container", container)
                 writer.member("architecture", platform.architecture)
                 writer.member("variant", platform.variant)
                 writer.member("os", platform.operatingSystem)

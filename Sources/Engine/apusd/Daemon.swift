@@ -104,6 +104,8 @@ struct Daemon: Sendable {
         }
         var runtimes = options.runtimes
         if runtimes["apus"] == nil { runtimes["apus"] = executables.find("apus-runtime") }
+        // What Docker calls the runtime that comes with it, and its clients ask for.
+        for name in ["runc", "io.containerd.runc.v2"] where runtimes[name] == nil { runtimes[name] = runtimes["apus"] }
         guard runtimes[options.defaultRuntime] != nil else {
             throw StartError(
                 options.defaultRuntime == "apus"

@@ -49,7 +49,7 @@ extension ContainerEngine {
         merged.volumes.merge(made.volumes) { mine, _ in mine }
         let plan = CommitPlan(
             execution: ImageConfiguration.Execution(merged), createdBy: (made.cmd?.words ?? []).joined(separator: " "),
-            message: request.message, author: request.author)
+            container: container.id.text, message: request.message, author: request.author)
         let services = try parts().services
         let id = try await container.whileHeld(request.pauses) { () throws(EngineError) in
             do throws(ImageError) {
@@ -68,6 +68,7 @@ extension ContainerEngine {
 private struct CommitPlan: Sendable {
     let execution: ImageConfiguration.Execution
     let createdBy: String
+    let container: String
     let message: String
     let author: String
 
@@ -75,6 +76,7 @@ private struct CommitPlan: Sendable {
         var configuration = base
         configuration.created = .now
         configuration.author = author.isEmpty ? nil : author
+        configuration.container = container
         configuration.execution = execution
         var step = ImageConfiguration.HistoryEntry()
         step.created = configuration.created

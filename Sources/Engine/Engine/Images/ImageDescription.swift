@@ -18,6 +18,7 @@ struct ImageDescription: Decodable, Sendable {
 
     var created: String?
     var author: String?
+    var container: String?
     var architecture: String?
     var variant: String?
     var os: String?
@@ -26,7 +27,7 @@ struct ImageDescription: Decodable, Sendable {
     var history: [History]?
 
     private enum CodingKeys: String, CodingKey {
-        case created, author, architecture, variant, os, dockerVersion = "docker_version", config, history
+        case created, author, container, architecture, variant, os, dockerVersion = "docker_version", config, history
     }
 
     /// Reads the document of an image that is here.

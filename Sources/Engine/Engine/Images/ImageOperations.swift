@@ -48,6 +48,7 @@ extension ContainerEngine {
         answer.repoDigests = image.repositoryDigests.map(\.familiar)
         answer.comment = description.history?.last?.comment ?? ""
         answer.created = description.created
+        answer.container = description.container
         answer.dockerVersion = description.dockerVersion ?? ""
         answer.author = description.author ?? ""
         answer.config = description.config ?? ImageConfig()

@@ -66,13 +66,15 @@ struct ContainerCreation {
     }
 
     private func volumePlan(_ document: ContainerDocument) async throws(EngineError) -> VolumePlan {
-        try ContainerEngine.checkVolumeDriver(document.hostConfig.volumeDriver)
         var sources: [(from: VolumesFrom, document: ContainerDocument)] = []
         for text in document.hostConfig.volumesFrom {
             let from = try VolumesFrom(parsing: text)
             sources.append((from, await (try services.index.find(from.container)).document))
         }
-        return try VolumePlan(config: document.config, host: document.hostConfig, sources: sources)
+        let plan = try VolumePlan(config: document.config, host: document.hostConfig, sources: sources)
+        // As with Docker, a driver is looked for when it is to make something.
+        if !plan.requests.isEmpty { try ContainerEngine.checkVolumeDriver(document.hostConfig.volumeDriver) }
+        return plan
     }
 
     /// Docker writes some defaults into the container, where inspect shows them.
