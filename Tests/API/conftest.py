@@ -166,6 +166,14 @@ class Daemon:
     def shims(self):
         return leaks.processes(f"{self.run}/shims")
 
+    def keepers(self):
+        """What keeps open files for the daemon's shims, also where the folder is gone: its command line does not tell whose it is."""
+        return [pid for pid in leaks.processes("-id keeper") if any(link.startswith(f"{self.run}/shims") for link in leaks.links_of_descriptors(pid))]
+
+    def supervisors(self):
+        """What outlives the daemon while containers run."""
+        return self.shims() + self.keepers()
+
     def cgroups(self):
         """Cgroups of what the daemon's journal tells of: other daemons have theirs beside them."""
         known = set()
@@ -192,19 +200,27 @@ def entries(folder):
 
 
 class Held:
-    """What a daemon's process has open. Its pools open and close as they like, so only what is far more than before was left by somebody;
+    """What a daemon's process has open. Its pools open and close as they like, so only what is more by some than before was left by somebody;
     `Benchmarks/run starts` counts without any tolerance."""
 
     def __init__(self, daemon):
         self.process = daemon.process.pid
-        self.descriptors, self.threads = leaks.descriptors(self.process), leaks.threads(self.process)
+        self.kinds, self.threads = leaks.held(self.process), leaks.threads(self.process)
 
     def is_more(self, before, descriptors, threads):
         """Whether it is that many more. Another process began anew."""
-        return self.process == before.process and (self.descriptors > before.descriptors + descriptors or self.threads > before.threads + threads)
+        return self.process == before.process and (
+            self.kinds.total() > before.kinds.total() + descriptors or self.threads > before.threads + threads)
 
-    def __repr__(self):
-        return f"{self.descriptors} descriptors, {self.threads} threads"
+    def since(self, before):
+        return f"{dict(self.kinds - before.kinds)} more, {dict(before.kinds - self.kinds)} less, {before.threads} and now {self.threads} threads"
+
+
+def wait_until_closed(daemon, before, what, seconds, **limits):
+    try:
+        wait_until(lambda: not Held(daemon).is_more(before, **limits), what, seconds=seconds)
+    except AssertionError:
+        raise AssertionError(f"{what}: {Held(daemon).since(before)}") from None
 
 
 class PeerDaemon:
@@ -249,9 +265,9 @@ def daemon(request, workspace):
     daemon.start()
     held = Held(daemon)
     yield daemon
-    wait_until(lambda: not Held(daemon).is_more(held, 32, 48), f"of all tests nothing stays open: before {held}, after {Held(daemon)}", seconds=30)
+    wait_until_closed(daemon, held, "of all tests nothing stays open", seconds=30, descriptors=8, threads=48)
     assert daemon.stop() == 0, daemon.log()
-    assert not daemon.shims()
+    wait_until(lambda: not daemon.supervisors(), "shims and keeper have ended")
     assert not leaks.mounts(daemon.folder)
     wait_until(lambda: not leaks.processes(f"{daemon.run}/names"), "the server of names has ended")
     daemon.forget_network()
@@ -280,7 +296,7 @@ def brittle(workspace, registry, request):
     if names := client("ps", "-aq").ok().split():
         client("rm", "-f", *names).ok()
     client("network", "prune", "-f").ok()
-    wait_until(lambda: not daemon.shims(), "the shims are gone")
+    wait_until(lambda: not daemon.supervisors(), "shims and keeper have ended")
     assert daemon.stop() == 0
     assert not leaks.mounts(daemon.folder) and not daemon.cgroups()
     wait_until(lambda: not leaks.processes(f"{daemon.run}/names"), "the server of names has ended")
@@ -342,7 +358,7 @@ def nothing_left_behind(request):
                 for key in before if before[key] != after[key]}
         raise AssertionError(f"gone and left behind: {left}") from None
     if held:
-        wait_until(lambda: not Held(daemon).is_more(held, 12, 32), f"nothing stays open: before {held}, after {Held(daemon)}", seconds=20)
+        wait_until_closed(daemon, held, "nothing stays open", seconds=20, descriptors=4, threads=32)
 
 
 def sweep(client):

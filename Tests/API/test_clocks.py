@@ -37,7 +37,7 @@ def clockwork(workspace, registry):
     yield daemon
     put_off(0)
     daemon.client("rm", "-f", *(daemon.client("ps", "-aq").ok().split() or ["none"]))
-    wait_until(lambda: not daemon.shims(), "the shims are gone")
+    wait_until(lambda: not daemon.supervisors(), "shims and keeper have ended")
     assert daemon.stop() == 0
     daemon.forget_network()
 

@@ -80,7 +80,7 @@ def cramped(workspace, registry):
     if daemon.process.poll() is None:
         daemon.client("rm", "-f", "flood").ok()
         assert daemon.stop() == 0
-    wait_until(lambda: not daemon.shims(), "the shims are gone")
+    wait_until(lambda: not daemon.supervisors(), "shims and keeper have ended")
     daemon.forget_network()
 
 

@@ -26,7 +26,7 @@ def small(tmp_path_factory, tmp_path):
         daemon.start()
         yield daemon, Client("apus", CLIENTS["apus"], daemon.host, str(tmp_path))
         assert daemon.stop() == 0, daemon.log()
-        wait_until(lambda: not daemon.shims(), "the shims are gone")
+        wait_until(lambda: not daemon.supervisors(), "shims and keeper have ended")
     finally:
         subprocess.run(["umount", "-l", daemon.data], check=True)
 

@@ -105,7 +105,7 @@ def test_P11_nothing_is_started_while_the_machine_goes_down_and_another_signal_e
 
 
 def test_P05_after_a_crash_of_the_machine_containers_begin_in_their_order(machine):
-    """Shims, processes and daemon go at once, as with the power."""
+    """Shims, keeper, processes and daemon go at once, as with the power."""
     client = machine.client
     machine.begin("base", "--restart", "always", "-v", "/shared")
     for number in range(1, 5):
@@ -115,7 +115,7 @@ def test_P05_after_a_crash_of_the_machine_containers_begin_in_their_order(machin
     client("start", *reversed(names)).ok()
     pids = [int(pid) for pid in client("inspect", "-f", "{{.State.Pid}}", *names).ok().split()]
     machine.kill()
-    for pid in machine.shims() + leaks.processes(f"{machine.run}/names") + pids:
+    for pid in machine.supervisors() + leaks.processes(f"{machine.run}/names") + pids:
         os.kill(pid, signal.SIGKILL)
     forget_what_lay_in_memory(machine)
     machine.start()

@@ -111,7 +111,7 @@ def starving(workspace, registry):
     daemon.relieve()
     if names := client("ps", "-aq").ok().split():
         client("rm", "-f", *names).ok()
-    wait_until(lambda: not daemon.shims(), "the shims are gone")
+    wait_until(lambda: not daemon.supervisors(), "shims and keeper have ended")
     assert daemon.stop() == 0
     daemon.forget_network()
 

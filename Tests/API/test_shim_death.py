@@ -124,6 +124,8 @@ def test_P04_a_terminal_stays_and_its_client_with_it(own_daemon, client, image):
     os.close(slave)
     os.write(master, b"echo fi''rst\n")
     read_until(master, b"first")
+    # What it writes may be there before the daemon has heard that it runs.
+    wait_until(lambda: client.inspect("shell", "{{.State.Running}}") == "true", "it is known to run")
     pid = client.inspect("shell", "{{.State.Pid}}")
     kill_shim(own_daemon, client, "shell")
     wait_until(lambda: typed(master, shell, b"echo sec''ond\n", b"second"), "the client is joined again")
@@ -236,30 +238,49 @@ def test_P04_an_attached_client_misses_nothing_and_gets_nothing_twice(own_daemon
     assert (tmp_path / "out").read_text().split() == numbers(8_000)
 
 
-def test_P04_a_client_that_reads_slowly_is_told_what_a_killed_shim_owed_it(own_daemon, apus, image):
+@pytest.mark.parametrize("stall", [0, 4], ids=["slowly", "not at all for a while"])
+def test_P04_a_client_that_reads_slowly_is_told_what_a_killed_shim_owed_it(own_daemon, apus, image, stall):
     """What it has not read lies in every buffer on the way."""
     script = "while [ ! -e /go ]; do echo on; usleep 10000; done; seq 1 200000; while [ ! -e /end ]; do usleep 10000; done; exit 7"
     apus("run", "-d", "--name", "watched", image, "sh", "-c", script).ok()
     client = apus.start("attach", "--no-stdin", "watched", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
     assert client.stdout.readline() == b"on\n"
-    read = []
+    read, reads = [], threading.Event()
 
     def read_slowly():
+        reads.wait()
         while piece := os.read(client.stdout.fileno(), 32_768):
             read.append(piece)
             time.sleep(0.05)
 
     reader = threading.Thread(target=read_slowly)
     reader.start()
+    if not stall:
+        reads.set()
     apus("exec", "watched", "touch", "/go").ok()
     for _ in range(3):
         time.sleep(0.3)
         kill_shim(own_daemon, apus, "watched")
+    time.sleep(stall)
+    reads.set()
     apus("exec", "watched", "touch", "/end").ok()
     assert client.wait(60) == 7
     reader.join()
     for text in (b"".join(read).decode(), apus("logs", "watched").ok()):
         assert [line for line in text.split() if line != "on"] == numbers(200_000)
+
+
+def test_P04_an_input_that_ends_while_no_shim_is_there_ends(own_daemon, apus, image):
+    client = apus.start("run", "-i", "--name", "cat", image, "sh", "-c", "cat; echo end; exit 3", stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    client.stdin.write(b"begun\n")
+    assert client.stdout.readline() == b"begun\n"
+    os.kill(shim_of(own_daemon, apus, "cat"), signal.SIGKILL)
+    client.stdin.close()
+    try:
+        wait_until(lambda: client.poll() is not None, "the process has seen the end of its input", seconds=20)
+    finally:
+        client.kill()
+    assert (client.stdout.read(), client.wait()) == (b"end\n", 3)
 
 
 def test_P04_restart_policies_go_on(own_daemon, apus, image):
@@ -321,7 +342,7 @@ def test_P04_an_end_that_nobody_could_see_is_told_to_be_unknown(own_daemon, apus
     pid = int(apus.inspect("lost", "{{.State.Pid}}"))
     own_daemon.process.send_signal(signal.SIGSTOP)
     try:
-        for process in (*keepers(own_daemon), shim_of_directory(own_daemon), pid):
+        for process in (*own_daemon.keepers(), shim_of_directory(own_daemon), pid):
             os.kill(process, signal.SIGKILL)
         wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "the process is gone and nobody's child any more", seconds=30)
     finally:
@@ -334,29 +355,17 @@ def test_P04_an_end_that_nobody_could_see_is_told_to_be_unknown(own_daemon, apus
 
 def test_P04_a_killed_keeper_is_replaced_and_has_all_again(own_daemon, apus, image):
     apus("run", "-di", "--name", "kept", image, "cat").ok()
-    (keeper,) = keepers(own_daemon)
+    (keeper,) = own_daemon.keepers()
     held = wait_until(lambda: pipes(keeper), "the keeper has the container's pipes")
     os.kill(keeper, signal.SIGKILL)
-    wait_until(lambda: [pipes(another) for another in keepers(own_daemon)] == [held], "another keeper has them")
+    wait_until(lambda: [pipes(another) for another in own_daemon.keepers()] == [held], "another keeper has them")
     kill_shim(own_daemon, apus, "kept")
     assert apus.inspect("kept", "{{.State.Status}}") == "running"
     assert b"hello" in attached_answer(apus, "kept")
 
 
-def keepers(daemon):
-    """What keeps open files for the daemon's shims."""
-    return [pid for pid in leaks.processes("-id keeper") if f"{daemon.run}/shims" in links(pid)]
-
-
 def pipes(process):
-    return sorted(link for link in links(process) if link.startswith("pipe:"))
-
-
-def links(process):
-    try:
-        return [os.readlink(f"/proc/{process}/fd/{number}") for number in os.listdir(f"/proc/{process}/fd")]
-    except FileNotFoundError:
-        return []
+    return sorted(link for link in leaks.links_of_descriptors(process) if link.startswith("pipe:"))
 
 
 def attached_answer(client, name):

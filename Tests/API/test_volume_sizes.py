@@ -47,7 +47,7 @@ def limited(workspace, request):
         if names := daemon.client("ps", "-aq").ok().split():
             daemon.client("rm", "-f", "-v", *names).ok()
         daemon.client("volume", "prune", "-f", "-a")
-        wait_until(lambda: not daemon.shims(), "the shims are gone")
+        wait_until(lambda: not daemon.supervisors(), "shims and keeper have ended")
         assert daemon.stop() == 0
         daemon.forget_network()
     finally:

@@ -1,9 +1,11 @@
 """What a test may have left in the kernel: compared before and after."""
 
+import collections
 import ctypes
 import functools
 import glob
 import os
+import re
 
 # Of libnftables.h.
 NFT_STATELESS = 4
@@ -83,6 +85,43 @@ def processes(command):
 
 def descriptors(process):
     return len(os.listdir(f"/proc/{process}/fd"))
+
+
+def links_of_descriptors(process):
+    """What a process has open, one entry for each; nothing where it is gone."""
+    found = []
+    try:
+        numbers = os.listdir(f"/proc/{process}/fd")
+    except OSError:
+        return found
+    for number in numbers:
+        try:
+            found.append(os.readlink(f"/proc/{process}/fd/{number}"))
+        except OSError:
+            # Closed meanwhile.
+            continue
+    return found
+
+
+def held(process):
+    """How many descriptors of each kind a process has, but for those of pools with a bound of their own: the database's files, and TCP
+    connections, which are kept for a while after a registry was asked."""
+    connected = connections(process)
+    links = [link for link in links_of_descriptors(process) if "/engine.sqlite" not in link and link not in connected]
+    return collections.Counter(re.sub(r":\[\d+\]$", "", link) for link in links)
+
+
+def connections(process):
+    """The TCP sockets of a process's network that do not listen, as links of descriptors name them."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        try:
+            with open(f"/proc/{process}/net/{table}", encoding="ascii") as file:
+                rows = [line.split() for line in file][1:]
+        except OSError:
+            continue
+        found.update(f"socket:[{row[9]}]" for row in rows if row[3] != "0A")
+    return found
 
 
 def threads(process):

@@ -17,9 +17,9 @@ package enum ServeCommand {
     package static func run(_ invocation: ShimInvocation, resuming: Bool = false) throws(ShimError) {
         let configuration = invocation.configuration
         let (context, publisher, directory) = try begin(invocation)
-        let resumption = try meetKeeper(context, resuming: resuming)
         let life = ShimLife(context: context, publisher: publisher, idleLimit: idleLimit, farewellLimit: farewellLimit)
-        try life.listen(Descriptor(OwnedFD(owning: invocation.listener)), resumption)
+        // Nobody holds what the killed shim left any longer than it is taken over: an input would not end while it is open here.
+        try life.listen(Descriptor(OwnedFD(owning: invocation.listener)), try meetKeeper(context, resuming: resuming))
         context.loop.whenIdle { context.rest() }
         do throws(SyscallError) {
             try context.loop.run()

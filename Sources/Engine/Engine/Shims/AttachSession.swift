@@ -12,19 +12,12 @@ package final class AttachSession: Sendable {
         case nothing
     }
 
-    private struct Rejoined {
-        /// The stream in place of one that broke when the shim was killed.
-        var stream: ShimStream?
-        var hasLeft = false
-    }
-
     /// Whether the process has a terminal, so that all output is one stream.
     package let isTerminal: Bool
     /// Which of the process's streams the client wants.
     let options: AttachOptions
     private let source = OneShot<Source>()
     private let pending: PendingAttachments?
-    private let rejoined = Mutex(Rejoined())
     /// What the log held before.
     private let history: LogSession?
     private let historyIsOver = Mutex(false)
@@ -74,7 +67,8 @@ package final class AttachSession: Sendable {
         if let chunk = try await nextOfHistory() { return chunk }
         if let text = notice.withLock({ $0.take() }) { return OutputChunk(stream: .stdout, bytes: text) }
         guard let stream = await stream() else { return nil }
-        while let (message, stream) = await nextMessage(stream) {
+        // A connection that breaks for good is the end of the session.
+        while let message = try? await stream.next() {
             switch message.kind {
             case .stdout: return OutputChunk(stream: .stdout, bytes: message.data)
             case .stderr: return OutputChunk(stream: .stderr, bytes: message.data)
@@ -113,11 +107,6 @@ package final class AttachSession: Sendable {
     package func detach() {
         pending?.remove(self)
         source.settle(.nothing)
-        let stream = rejoined.withLock { rejoined in
-            rejoined.hasLeft = true
-            return rejoined.stream
-        }
-        stream?.leave()
         if case .process(let stream) = source.settledValue { stream.leave() }
     }
 
@@ -126,26 +115,8 @@ package final class AttachSession: Sendable {
     private func stream() async -> ShimStream? {
         do throws(CancellationError) {
             guard case .process(let stream) = try await source.value() else { return nil }
-            return rejoined.withLock { $0.stream } ?? stream
+            return stream
         } catch { return nil }
-    }
-
-    /// A connection that breaks is the end of the session, unless another shim takes the place of the one that is gone.
-    private func nextMessage(_ first: ShimStream) async -> (AttachMessage, ShimStream)? {
-        var stream = first
-        while true {
-            do throws(ShimError) { return try await stream.next().map { ($0, stream) } } catch {
-                guard error.code == .disconnected, !rejoined.withLock({ $0.hasLeft }), let next = await stream.joinAgain() else {
-                    return nil
-                }
-                let hasLeft = rejoined.withLock { rejoined in
-                    rejoined.stream = next
-                    return rejoined.hasLeft
-                }
-                if hasLeft { next.leave() }
-                stream = next
-            }
-        }
     }
 
     private func nextOfHistory() async throws(EngineError) -> OutputChunk? {

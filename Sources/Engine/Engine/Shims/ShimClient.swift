@@ -169,34 +169,41 @@ struct ShimClient: Sendable {
 
     /// Joins a process's streams, on a connection of its own. From the return on, nothing that the process writes is missed.
     func attach(execID: String = "", stdin: Bool, stdout: Bool, stderr: Bool) async throws(ShimError) -> ShimStream {
-        try await attach(AttachRequest(id: id.text, execID: execID, stdin: stdin, stdout: stdout, stderr: stderr))
-    }
-
-    private func attach(_ request: AttachRequest) async throws(ShimError) -> ShimStream {
-        let connection = await link.liveConnection()
-        let stream = try await attachNow(request)
-        stream.onBreak { [unowned stream] () async -> ShimStream? in
-            guard let connection, await link.connection(after: connection) != nil else { return nil }
-            var again = request
-            again.resumes = true
-            (again.stdoutFrom, again.stderrFrom) = (stream.places.stdout, stream.places.stderr)
-            do throws(ShimError) { return try await attach(again) } catch { return nil }
-        }
-        return stream
-    }
-
-    private func attachNow(_ request: AttachRequest) async throws(ShimError) -> ShimStream {
-        let own = try Self.open(socketPath, id, reactor)
+        let stream = ShimStream()
+        let request = AttachRequest(id: id.text, execID: execID, stdin: stdin, stdout: stdout, stderr: stderr)
+        try begin(stream, request, beside: await link.liveConnection())
         do throws(ShimError) {
-            let stream = try own.openStream(
-                TtrpcRequest(service: SupervisionMethod.service, method: SupervisionMethod.attach.rawValue, payload: request))
             guard let first = try await stream.next(), first.kind == .attached else {
                 throw ShimError(.garbled, "the shim of \(id) did not begin the attachment")
             }
             return stream
         } catch {
-            own.close(error)
+            stream.leave()
             throw error
+        }
+    }
+
+    /// - Parameter calls: the connection to the same shim that calls go through: the one after it leads to the next shim.
+    private func begin(_ stream: ShimStream, _ request: AttachRequest, beside calls: ShimConnection?) throws(ShimError) {
+        let call = TtrpcRequest(service: SupervisionMethod.service, method: SupervisionMethod.attach.rawValue, payload: request)
+        try stream.begin(on: try Self.open(socketPath, id, reactor), call) { stream, places in
+            var again = request
+            if let places {
+                again.resumes = true
+                (again.stdoutFrom, again.stderrFrom) = (places.stdout, places.stderr)
+            }
+            var former = calls
+            while let last = former, let next = await link.connection(after: last), !stream.hasLeft {
+                do throws(ShimError) {
+                    try begin(stream, again, beside: next)
+                    return true
+                } catch {
+                    // That shim is gone as well, perhaps.
+                    guard [.absent, .disconnected].contains(error.code) else { return false }
+                    former = next
+                }
+            }
+            return false
         }
     }
 

@@ -76,19 +76,19 @@ final class ShimConnection: ReactorSource {
         return try answer.get()
     }
 
-    /// Opens a stream; the connection serves nothing else from then on, so that its back-pressure is the stream's.
-    func openStream(_ request: TtrpcRequest) throws(ShimError) -> ShimStream {
-        let opened = state.withLock { state -> Result<ShimStream, ShimError> in
-            if let failure = state.failure { return .failure(failure) }
-            let streamID = state.nextStreamID
-            state.nextStreamID += 2
-            let stream = ShimStream(connection: self, streamID: streamID)
-            state.streams[streamID] = stream
-            state.outgoing += TtrpcFrame(streamID: streamID, request: request, streaming: true).encoded()
-            return .success(stream)
+    /// Queues the request that opens a stream, for `flush` to send. The connection serves nothing else from then on, so that its
+    /// back-pressure is the stream's.
+    /// - Parameter endsInput: no input comes on it.
+    func queue(_ stream: ShimStream, _ request: TtrpcRequest, endsInput: Bool) throws(ShimError) {
+        let failure = state.withLock { state -> ShimError? in
+            if let failure = state.failure { return failure }
+            state.nextStreamID = ShimStream.streamID + 2
+            state.streams[ShimStream.streamID] = stream
+            state.outgoing += TtrpcFrame(streamID: ShimStream.streamID, request: request, streaming: true).encoded()
+            if endsInput { state.outgoing += TtrpcFrame(endOfDataOn: ShimStream.streamID).encoded() }
+            return nil
         }
-        flush()
-        return try opened.get()
+        if let failure { throw failure }
     }
 
     /// Queues a frame; waits while the shim does not take what was queued before.
@@ -210,7 +210,8 @@ final class ShimConnection: ReactorSource {
         }
     }
 
-    private func flush() {
+    /// Sends of what is queued as much as the shim takes now.
+    func flush() {
         let (failure, senders) = state.withLock { state -> (SyscallError?, [CheckedContinuation<Void, Never>]) in
             do throws(SyscallError) { try writeOutgoing(&state) } catch { return (error, []) }
             guard state.outgoing.count - state.outgoingStart <= Self.outgoingLimitBytes else { return (nil, []) }

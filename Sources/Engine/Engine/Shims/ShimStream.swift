@@ -6,55 +6,81 @@ struct StreamPlaces: Sendable {
     var stdout: UInt64 = 0
     var stderr: UInt64 = 0
 
-    /// Counts what comes.
-    mutating func note(_ message: AttachMessage) {
+    /// Where they are once a message has come.
+    func after(_ message: AttachMessage) -> StreamPlaces {
+        var places = self
         switch message.kind {
-        case .attached: (stdout, stderr) = (message.stdoutPlace, message.stderrPlace)
-        case .stdout: stdout &+= UInt64(message.data.count)
-        case .stderr: stderr &+= UInt64(message.data.count)
+        case .attached: (places.stdout, places.stderr) = (message.stdoutPlace, message.stderrPlace)
+        case .stdout: places.stdout &+= UInt64(message.data.count)
+        case .stderr: places.stderr &+= UInt64(message.data.count)
         case .stdin, .exited, .unknown: break
         }
+        return places
     }
 }
 
-/// An attachment to a process: messages from the shim, and input to it. It is alone on its connection.
+/// An attachment to a process: messages from the shim, and input to it.
+///
+/// It is alone on its connection, and has another one at once when the shim is killed, whether anybody reads or not: the next shim waits
+/// for the clients of the last one for two seconds only.
 final class ShimStream: Sendable {
+    /// Begins the attachment again with another shim, after the one that is gone.
+    /// - Parameter places: how far the streams have come; nil where the attachment had not begun.
+    /// - Returns: whether there is another shim.
+    typealias Join = @Sendable (_ stream: ShimStream, _ places: StreamPlaces?) async -> Bool
+
+    /// The first of a connection.
+    static let streamID: UInt32 = 1
     /// Bytes received and not asked for above which the connection is read no further; the shim then holds the process back.
     static let incomingLimitBytes = 262_144
+    /// Those above which no other shim is joined: each one that is killed leaves what its socket held.
+    private static let backlogLimitBytes = 8_388_608
     /// What a message is counted as beside its data, so that many small ones do not pile up.
     static let messageOverheadBytes = 128
 
     private struct State {
+        /// nil before the first one.
+        var connection: ShimConnection?
+        var join: Join?
+        /// Settles when another shim is joined, or none; there while the last one is gone.
+        var gap: OneShot<Void>?
+        var hasClosedInput = false
+        var hasLeft = false
         var messages: [AttachMessage] = []
         var byteCount = 0
         var reader: CheckedContinuation<Result<AttachMessage?, ShimError>, Never>?
-        /// Bytes of each stream that came, and those before them.
-        var places = StreamPlaces()
+        /// Bytes of each stream that came, and those before them; nil before the attachment has begun.
+        var places: StreamPlaces?
         /// nil while open; then why the stream ended, nil inside for its regular end.
         var ending: ShimError??
     }
 
-    private let connection: ShimConnection
-    private let whenBroken = Mutex<(@Sendable () async -> ShimStream?)?>(nil)
-    private let streamID: UInt32
     private let state = Mutex(State())
 
-    init(connection: ShimConnection, streamID: UInt32) {
-        self.connection = connection
-        self.streamID = streamID
+    /// Asks for the attachment on a connection that has nothing else.
+    /// - Parameter join: for when this connection breaks.
+    func begin(on connection: ShimConnection, _ request: TtrpcRequest, join: @escaping Join) throws(ShimError) {
+        let failure = state.withLock { state -> ShimError? in
+            if state.hasLeft { return Self.hasLeft }
+            do throws(ShimError) {
+                try connection.queue(self, request, endsInput: state.hasClosedInput)
+            } catch { return error }
+            state.connection = connection
+            state.join = join
+            if state.byteCount > Self.incomingLimitBytes { connection.setReading(false) }
+            state.gap?.settle(())
+            state.gap = nil
+            return nil
+        }
+        if let failure {
+            connection.close(failure)
+            throw failure
+        }
+        connection.flush()
     }
 
-    /// Says how the process is joined again when the shim is killed.
-    func onBreak(_ join: @escaping @Sendable () async -> ShimStream?) { whenBroken.withLock { $0 = join } }
-
-    /// Joins the process again, after the stream broke; nil where that cannot be.
-    func joinAgain() async -> ShimStream? {
-        guard let join = whenBroken.withLock({ $0 }) else { return nil }
-        return await join()
-    }
-
-    /// How far each stream has come.
-    var places: StreamPlaces { state.withLock { $0.places } }
+    /// Whether the client has left.
+    var hasLeft: Bool { state.withLock { $0.hasLeft } }
 
     /// The next message; nil at the regular end. One task reads.
     func next() async throws(ShimError) -> AttachMessage? {
@@ -77,7 +103,7 @@ final class ShimStream: Sendable {
         let message = state.messages.removeFirst()
         let wasFull = state.byteCount > Self.incomingLimitBytes
         state.byteCount -= message.data.count + Self.messageOverheadBytes
-        if wasFull && state.byteCount <= Self.incomingLimitBytes { connection.setReading(true) }
+        if wasFull && state.byteCount <= Self.incomingLimitBytes { state.connection?.setReading(true) }
         return message
     }
 
@@ -85,30 +111,46 @@ final class ShimStream: Sendable {
         state.messages.append(message)
         let wasFull = state.byteCount > Self.incomingLimitBytes
         state.byteCount += message.data.count + Self.messageOverheadBytes
-        if !wasFull && state.byteCount > Self.incomingLimitBytes { connection.setReading(false) }
+        if !wasFull && state.byteCount > Self.incomingLimitBytes { state.connection?.setReading(false) }
     }
 
-    /// Sends input, in pieces as long as the protocol allows; waits while the shim does not take it.
+    /// Sends input, in pieces as long as the protocol allows; waits while the shim does not take it, or is gone.
     func write(_ bytes: [UInt8]) async throws(ShimError) {
         var rest = bytes[...]
         while !rest.isEmpty {
             let piece = rest.prefix(AttachMessage.maximumDataByteCount)
             rest = rest.dropFirst(piece.count)
-            try await connection.send(TtrpcFrame(streamID: streamID, data: AttachMessage(.stdin, data: Array(piece))))
+            if let gap = state.withLock({ $0.gap }) { _ = await gap.value(within: nil) }
+            guard let connection = state.withLock({ $0.connection }) else { continue }
+            try await connection.send(TtrpcFrame(streamID: Self.streamID, data: AttachMessage(.stdin, data: Array(piece))))
         }
     }
 
-    /// Says that no more input comes.
-    func closeInput() throws(ShimError) { try connection.enqueue(TtrpcFrame(endOfDataOn: streamID)) }
+    /// Says that no more input comes, to the next shim as well where this one has not heard it.
+    func closeInput() throws(ShimError) {
+        let connection = state.withLock { state in
+            state.hasClosedInput = true
+            return state.connection
+        }
+        try connection?.enqueue(TtrpcFrame(endOfDataOn: Self.streamID))
+    }
 
     /// Leaves: the connection closes, and the shim forgets this client.
-    func leave() { connection.close(ShimError(.disconnected, "the client has left")) }
+    func leave() {
+        let connection = state.withLock { state in
+            state.hasLeft = true
+            return state.connection
+        }
+        connection?.close(Self.hasLeft)
+    }
+
+    private static let hasLeft = ShimError(.disconnected, "the client has left")
 
     // MARK: - For the connection
 
     func receive(_ message: AttachMessage) {
         let reader = state.withLock { state -> CheckedContinuation<Result<AttachMessage?, ShimError>, Never>? in
-            state.places.note(message)
+            state.places = (state.places ?? StreamPlaces()).after(message)
             guard let reader = state.reader else {
                 put(message, in: &state)
                 return nil
@@ -119,10 +161,27 @@ final class ShimStream: Sendable {
         reader?.resume(returning: .success(message))
     }
 
+    /// The shim says that nothing more comes, or the connection broke: then another shim is joined if one takes the place.
     func end(_ reason: ShimError?) {
+        let join = state.withLock { state -> Join? in
+            guard reason?.code == .disconnected, !state.hasLeft, state.byteCount <= Self.backlogLimitBytes else { return nil }
+            defer { state.join = nil }
+            if state.join != nil { state.gap = OneShot() }
+            return state.join
+        }
+        guard let join else { return finish(reason) }
+        let places = state.withLock { $0.places }
+        // Belongs to the stream; ends when another shim has the container, or none will.
+        Task { if !(await join(self, places)) { finish(reason) } }
+    }
+
+    private func finish(_ reason: ShimError?) {
         let reader = state.withLock { state -> CheckedContinuation<Result<AttachMessage?, ShimError>, Never>? in
             guard state.ending == nil else { return nil }
             state.ending = .some(reason)
+            state.join = nil
+            state.gap?.settle(())
+            state.gap = nil
             defer { state.reader = nil }
             return state.reader
         }
