@@ -16,7 +16,7 @@ def test_help_tells_the_comparisons_and_starts_none():
     told = benchmarks("--help")
     assert told.returncode == 0 and told.stderr == ""
     for word in ("runtime", "cycle", "exec", "peak", "limit", "growth", "engine", "memory", "docker-exec", "parallel", "starts", "idle", "images", "network",
-                 "throughput", "ports", "pulls", "life", "lists", "begin", "--rounds", "exit status"):
+                 "throughput", "ports", "pulls", "logs", "life", "lists", "begin", "--rounds", "exit status"):
         assert word in told.stdout
 
 
