@@ -218,10 +218,26 @@ NUMBERS = itertools.count()
 RUN = f"apus-ct-{os.environ.get('APUS_RUN') or f'{os.getpid()}{os.urandom(2).hex()}'}-"
 
 
+def states(runtime):
+    return sorted(os.listdir(runtime.state_root)) if os.path.isdir(runtime.state_root) else []
+
+
+def delete_others(runtime, kept):
+    """Deletes every container but those of these names."""
+    for name in states(runtime):
+        if name not in kept:
+            runtime("delete", "-f", name)
+
+
 @pytest.fixture
-def bundle(folder, template):
+def bundle(request, folder, template):
+    runtime = request.getfixturevalue("runtime") if "runtime" in request.fixturenames else None
+    before = states(runtime) if runtime else []
     made = Bundle(os.path.join(folder, f"bundle-{next(NUMBERS)}"), template)
     yield made
+    # What still runs may be writing into its root.
+    if runtime:
+        delete_others(runtime, before)
     shutil.rmtree(made.path)
 
 
@@ -234,7 +250,7 @@ def footprint(runtime, folder):
     """What this run's containers have: those of another run at the same time are none of its business."""
     return {
         "mounts": leaks.mounts(folder), "cgroups": leaks.cgroups(RUN),
-        "states": sorted(os.listdir(runtime.state_root)) if os.path.isdir(runtime.state_root) else [],
+        "states": states(runtime),
         "processes": leaks.processes(runtime.state_root),
     }
 
@@ -248,9 +264,7 @@ def leaves_nothing(request):
     runtime, folder = request.getfixturevalue("runtime"), request.getfixturevalue("folder")
     before = footprint(runtime, folder)
     yield
-    for name in footprint(runtime, folder)["states"]:
-        if name not in before["states"]:
-            runtime("delete", "-f", name)
+    delete_others(runtime, before["states"])
     deadline = time.monotonic() + 5
     while (after := footprint(runtime, folder)) != before and time.monotonic() < deadline:
         time.sleep(0.02)
