@@ -50,6 +50,7 @@ struct CgroupHierarchy: Sendable {
 
 /// How cgroups are mounted here.
 package struct CgroupLayout: Sendable {
+    /// Which versions there are.
     package enum Mode: String, Sendable {
         /// v1 hierarchies only.
         case legacy

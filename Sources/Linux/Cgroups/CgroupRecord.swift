@@ -3,6 +3,7 @@ internal import LinuxSyscalls
 
 /// Where a container's cgroup lies in each hierarchy: what a runtime keeps in its state to find it again.
 package struct CgroupRecord: Equatable, Sendable {
+    /// The directory in one hierarchy.
     package struct Place: Equatable, Sendable {
         package let version: CgroupVersion
         /// The controllers of v1, or the name of a hierarchy without any; empty for v2.

@@ -3,6 +3,7 @@ internal import LinuxSyscalls
 
 /// What a container uses. A controller that is not there leaves its part nil.
 package struct CgroupStatistics: Equatable, Sendable {
+    /// Of the memory controller.
     package struct Memory: Equatable, Sendable {
         package var usageBytes: UInt64 = 0
         /// nil is unlimited.
@@ -19,6 +20,7 @@ package struct CgroupStatistics: Equatable, Sendable {
         package init() {}
     }
 
+    /// Of the cpu controller, since the cgroup was made.
     package struct CPU: Equatable, Sendable {
         package var usageNanoseconds: UInt64 = 0
         package var userNanoseconds: UInt64 = 0
@@ -30,6 +32,7 @@ package struct CgroupStatistics: Equatable, Sendable {
         package init() {}
     }
 
+    /// Processes and threads.
     package struct Pids: Equatable, Sendable {
         package var current: UInt64
         /// nil is unlimited.
@@ -41,6 +44,7 @@ package struct CgroupStatistics: Equatable, Sendable {
         }
     }
 
+    /// Of one block device, since the cgroup was made.
     package struct BlockIO: Equatable, Sendable {
         package var major: UInt32
         package var minor: UInt32

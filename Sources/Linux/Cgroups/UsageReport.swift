@@ -24,6 +24,7 @@ package struct UsageReport: Equatable, Sendable {
         package var maximum: UInt64 = 0
         package var failures: UInt64 = 0
     }
+    /// Bytes.
     package struct Memory: Equatable, Sendable {
         package var cache: UInt64 = 0
         package var usage = Gauge()
@@ -41,6 +42,7 @@ package struct UsageReport: Equatable, Sendable {
         /// The other files by their names without `cpuset.`.
         package var flags: [String: Int64] = [:]
     }
+    /// What was done on one block device, in bytes or in operations.
     package struct BlockOperation: Equatable, Sendable {
         package var major: UInt32
         package var minor: UInt32

@@ -69,11 +69,7 @@ package func makeSymbolicLink(_ path: FilePath, saying target: [UInt8], at direc
 /// What a symbolic link says, byte for byte. - Source: readlinkat(2).
 /// - Throws: ENAMETOOLONG for a text of 4096 bytes or more.
 package func symbolicLinkText(_ path: FilePath, at directory: Int32 = currentDirectory) throws(SyscallError) -> [UInt8] {
-    var text = [CChar](repeating: 0, count: 4097)
-    let length = try retryingInterrupted("readlink", path.string) {
-        unsafe path.withPlatformString { unsafe readlinkat(directory, $0, &text, 4096) }
-    }
-    if length == 4096 { throw SyscallError("readlink", path.string, errno: ENAMETOOLONG) }
+    let (text, length) = try symbolicLinkCharacters(path, at: directory)
     return text[..<length].map { UInt8(bitPattern: $0) }
 }
 

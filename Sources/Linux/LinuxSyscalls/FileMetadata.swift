@@ -162,15 +162,21 @@ package func makeHardLink(
 /// What a symbolic link says; an empty path means that `directory` is an O_PATH descriptor of the link. - Source: readlinkat(2).
 /// - Throws: ENAMETOOLONG for a text of 4096 bytes or more.
 package func readSymbolicLink(_ path: FilePath, at directory: Int32 = currentDirectory) throws(SyscallError) -> FilePath {
+    let (text, _) = try symbolicLinkCharacters(path, at: directory)
+    return unsafe text.withUnsafeBufferPointer { buffer in
+        guard let start = buffer.baseAddress else { return FilePath() }
+        return unsafe FilePath(platformString: start)
+    }
+}
+
+/// What a symbolic link says, with NULs after it, and how long it is.
+func symbolicLinkCharacters(_ path: FilePath, at directory: Int32) throws(SyscallError) -> (text: [CChar], length: Int) {
     var text = [CChar](repeating: 0, count: 4097)
     let length = try retryingInterrupted("readlink", path.string) {
         unsafe path.withPlatformString { unsafe readlinkat(directory, $0, &text, 4096) }
     }
     if length == 4096 { throw SyscallError("readlink", path.string, errno: ENAMETOOLONG) }
-    return unsafe text.withUnsafeBufferPointer { buffer in
-        guard let start = buffer.baseAddress else { return FilePath() }
-        return unsafe FilePath(platformString: start)
-    }
+    return (text, length)
 }
 
 /// Sets an extended attribute of an open file. - Source: fsetxattr(2).

@@ -1,5 +1,6 @@
 /// Where the runtime's remarks go: it is lent one by the executable, which knows the log's file and format.
 package struct Journal {
+    /// How much a line matters.
     package enum Level: String, Sendable {
         case debug, warning, error
     }

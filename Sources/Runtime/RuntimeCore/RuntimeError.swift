@@ -4,6 +4,7 @@ package import OCISpec
 
 /// Why the runtime did not do what it was asked, as one line: what it was doing, on what, and the cause.
 package struct RuntimeError: ErrorWithAftermath, Equatable, Sendable {
+    /// What a caller can tell apart. The numbers go from stage to stage: they stay.
     package enum Code: UInt8, Sendable, CaseIterable {
         /// The command line asks for something that cannot be.
         case invalidArgument = 1
