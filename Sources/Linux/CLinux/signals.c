@@ -25,6 +25,11 @@ int clinux_default_signals(void) {
     return 0;
 }
 
+int clinux_default_signal(int signal) {
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    return result(sigaction(signal, &standard, NULL));
+}
+
 int clinux_ignore_signal(int signal) {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     return result(sigaction(signal, &ignore, NULL));

@@ -50,7 +50,7 @@ extension Cgroup {
                 try unified.write("1", to: "cgroup.kill")
                 if record.mode == .unified { return }
             } catch {
-                if error.errno != ENOENT { throw CgroupError(doing: "kill cgroup \(unified.path)", cause: error) }
+                if !error.isOfRemovedCgroup { throw CgroupError(doing: "kill cgroup \(unified.path)", cause: error) }
             }
         }
         if try processes().isEmpty { return }
@@ -115,19 +115,30 @@ private enum Freezer {
         return true
     }
 
+    /// In a cgroup that was removed meanwhile nobody is left to be stopped.
     func thaw() throws(SyscallError) {
-        switch self {
-        case .legacy(let leaf): try leaf.write("THAWED", to: "freezer.state")
-        case .unified(let leaf): try leaf.write("0", to: "cgroup.freeze")
-        }
+        do throws(SyscallError) {
+            switch self {
+            case .legacy(let leaf): try leaf.write("THAWED", to: "freezer.state")
+            case .unified(let leaf): try leaf.write("0", to: "cgroup.freeze")
+            }
+        } catch  where error.isOfRemovedCgroup {}
     }
 
+    /// The same.
     func isFrozen() throws(SyscallError) -> Bool {
-        switch self {
-        case .legacy(let leaf): try leaf.read("freezer.state") != "THAWED"
-        case .unified(let leaf): try leaf.read("cgroup.freeze") == "1"
-        }
+        do throws(SyscallError) {
+            switch self {
+            case .legacy(let leaf): return try leaf.read("freezer.state") != "THAWED"
+            case .unified(let leaf): return try leaf.read("cgroup.freeze") == "1"
+            }
+        } catch  where error.isOfRemovedCgroup { return false }
     }
+}
+
+extension SyscallError {
+    /// Whether a control file is not there because its cgroup is not: it had gone before the file was opened, or went before it was used.
+    var isOfRemovedCgroup: Bool { errno == ENOENT || errno == ENODEV }
 }
 
 /// Waits a little longer each time, from 50 µs to 2 ms, until a deadline.

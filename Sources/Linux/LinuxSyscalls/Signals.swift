@@ -29,6 +29,11 @@ package func restoreDefaultSignals() throws(SyscallError) {
     try checked("sigaction") { clinux_default_signals() }
 }
 
+/// Gives one signal its default action again. - Source: sigaction(2).
+package func restoreDefaultAction(of signal: Int32) throws(SyscallError) {
+    try checked("sigaction", "\(signal)") { clinux_default_signal(signal) }
+}
+
 /// Ignores a signal. - Source: sigaction(2).
 package func ignoreSignal(_ signal: Int32) throws(SyscallError) {
     try checked("sigaction", "\(signal)") { clinux_ignore_signal(signal) }

@@ -44,11 +44,11 @@ extension Container {
     /// Writes the container's processes to images, by criu; unless they are left running, the container is removed then.
     /// - Throws: `wrongStatus` for one that does not run; criu's reason, with the container as it was.
     package func checkpoint(_ options: CheckpointOptions, _ journal: Journal) throws(RuntimeError) {
+        try lock()
         let status = try status()
         guard status == .running || status == .paused, let process = storedRecord?.initProcess?.process else {
             throw RuntimeError(.wrongStatus, "container cannot be checkpointed in \(status.rawValue) state")
         }
-        guard try directory.lockSoon() else { throw RuntimeError(.busy, "container \(id) is being deleted by another process") }
         let (record, configuration, program) = (try record(), try configuration(), try options.program())
         let directories = try CheckpointDirectories(options, log: "dump.log", isMaking: true)
         var criuOptions = try dumpOptions(options, directories, process, configuration)

@@ -9,7 +9,7 @@ internal import SystemPackage
 package final class Container {
     let directory: StateDirectory
     /// nil where creation was cut off before it was written.
-    let storedRecord: ContainerRecord?
+    private(set) var storedRecord: ContainerRecord?
     let id: String
 
     /// - Throws: `notFound`, `invalidArgument` for an id that is no name.
@@ -21,8 +21,19 @@ package final class Container {
 
     /// What was written down at creation.
     package func record() throws(RuntimeError) -> ContainerRecord {
-        guard let storedRecord else { throw RuntimeError(.wrongStatus, "container \(id) was never completed: delete it with --force") }
-        return storedRecord
+        if let storedRecord { return storedRecord }
+        guard try directory.isThere() else { throw StateDirectory.notFound }
+        guard try directory.tryLock() else {
+            throw RuntimeError(.busy, "container \(id) is being created or deleted by another process")
+        }
+        throw RuntimeError(.wrongStatus, "container \(id) was never completed: delete it with --force")
+    }
+
+    /// From here on, until this process ends, nobody else creates or deletes it, and what is on record stays.
+    /// - Throws: `notFound`, `busy`.
+    func lock() throws(RuntimeError) {
+        try directory.lock()
+        storedRecord = try directory.readRecord()
     }
 
     /// What the container is right now. Paused is told from the cgroup.
@@ -106,32 +117,43 @@ extension Container {
     /// Lets a created container's program run. - Spec: runtime.md, "Start".
     /// - Throws: `wrongStatus`; what kept the program from running. Where a hook is what failed, the container is gone.
     package func start(_ journal: Journal) throws(RuntimeError) {
-        let status = try status()
-        switch status {
-        case .created: break
-        case .stopped: throw RuntimeError(.wrongStatus, "cannot start a container that has stopped")
-        case .running, .paused: throw RuntimeError(.wrongStatus, "cannot start an already running container")
-        case .creating: throw RuntimeError(.wrongStatus, "cannot start a container in the creating state")
-        }
+        if let refusal = Self.refusal(toStartWhatIs: try status()) { throw refusal }
         let configuration = try configuration()
         guard configuration.process != nil else {
             throw RuntimeError(.invalidConfiguration, doing: RuntimeConfiguration.fileName, "process is required to start a container")
         }
         let hooks = configuration.hooks
         do throws(RuntimeError) {
-            try StartGate.open(in: directory) { (descriptor) throws(RuntimeError) in
+            let wasLetIn = try StartGate.open(in: directory) { (descriptor) throws(RuntimeError) in
                 try handListenerOver(descriptor, SeccompListener(configuration.linux?.seccomp))
             }
+            // Another start was quicker, or the container has ended.
+            guard wasLetIn else { throw Self.refusal(toStartWhatIs: try status()) ?? Self.alreadyRunning }
             try directory.remove(StateDirectory.gateName)
             if hooks.poststart.isEmpty { return }
             var state = try state()
+            // The program may have ended by now.
             state.status = .running
+            state.pid = storedRecord?.initProcess?.process
             try HookRunner(list: "poststart", hooks: hooks.poststart, state: state).runAfterStart(journal)
         } catch {
             guard error.code == .hook else { throw error }
             let removal = try Removal(
                 record: record(), cgroup: ContainerCgroup(recorded: record().cgroup), hooks: hooks, journal: journal)
-            throw error.followed { () throws(RuntimeError) in try removal.killAndRemove(directory) }
+            throw error.followed { () throws(RuntimeError) in
+                if try Removal.takesOver(directory) { try removal.killAndRemove(directory) }
+            }
+        }
+    }
+
+    private static let alreadyRunning = RuntimeError(.wrongStatus, "cannot start an already running container")
+
+    private static func refusal(toStartWhatIs status: ContainerState.Status) -> RuntimeError? {
+        switch status {
+        case .created: nil
+        case .stopped: RuntimeError(.wrongStatus, "cannot start a container that has stopped")
+        case .running, .paused: alreadyRunning
+        case .creating: RuntimeError(.wrongStatus, "cannot start a container in the creating state")
         }
     }
 
@@ -171,7 +193,12 @@ extension Container {
         guard status == .running || status == .created else {
             throw RuntimeError(.wrongStatus, "container not running")
         }
-        try ContainerCgroup(recorded: record().cgroup).freeze()
+        do throws(RuntimeError) { try ContainerCgroup(recorded: record().cgroup).freeze() } catch { throw try unlessEnded(error) }
+    }
+
+    /// What to tell where something could not be done to a container's processes: its end, if that has come meanwhile.
+    private func unlessEnded(_ error: RuntimeError) throws(RuntimeError) -> RuntimeError {
+        try liveInit() == nil ? RuntimeError(.wrongStatus, "container not running") : error
     }
 
     /// Lets a paused container go on.
@@ -210,8 +237,11 @@ extension Container {
 
     /// What the container uses now. - Throws: `wrongStatus` for one that has stopped.
     package func usage() throws(RuntimeError) -> UsageReport {
-        try requireProcess("container with id \(id) is not running")
-        return try ContainerCgroup(recorded: record().cgroup).usage()
+        let complaint = "container with id \(id) is not running"
+        try requireProcess(complaint)
+        do throws(RuntimeError) { return try ContainerCgroup(recorded: record().cgroup).usage() } catch {
+            throw try liveInit() == nil ? RuntimeError(.wrongStatus, complaint) : error
+        }
     }
 
     /// The pids of every process in the container.
@@ -223,7 +253,7 @@ extension Container {
     /// Takes a container away. - Spec: runtime.md, "Delete".
     /// - Throws: `wrongStatus` for one that runs, unless `force`; `busy` while it is being created.
     package func delete(force: Bool, _ journal: Journal) throws(RuntimeError) {
-        guard try directory.lockSoon() else { throw RuntimeError(.busy, "container \(id) is being created or deleted by another process") }
+        try lock()
         guard let record = storedRecord else {
             guard force else { throw RuntimeError(.wrongStatus, "cannot delete container \(id) that is not stopped: creating") }
             return try directory.removeAll()

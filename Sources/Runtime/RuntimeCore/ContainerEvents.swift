@@ -17,9 +17,11 @@ extension Container {
     package func watch(
         intervalNanoseconds: Int64, _ tell: (ContainerEvent) throws(RuntimeError) -> Void
     ) throws(RuntimeError) {
-        guard let process = try openInit() else { throw RuntimeError(.wrongStatus, "container with id \(id) is not running") }
+        let notRunning = RuntimeError(.wrongStatus, "container with id \(id) is not running")
+        guard let process = try openInit() else { throw notRunning }
         let cgroup = try ContainerCgroup(recorded: record().cgroup)
-        var memory = try cgroup.memoryEvents()
+        var memory: MemoryEvents?
+        do throws(RuntimeError) { memory = try cgroup.memoryEvents() } catch { throw try liveInit() == nil ? notRunning : error }
         let epoll = try during("preparing to wait for events") { () throws(SyscallError) in
             let epoll = try Epoll()
             try epoll.add(process.number, for: .readable, token: Self.processToken)
@@ -41,7 +43,13 @@ extension Container {
             }
             if hasEnded { return }
             guard monotonicNanoseconds() >= nextReport else { continue }
-            try tell(.usage(try cgroup.usage()))
+            let usage: UsageReport
+            do throws(RuntimeError) { usage = try cgroup.usage() } catch {
+                // The cgroup goes when the process has ended, of which the next round hears.
+                if try liveInit() == nil { continue }
+                throw error
+            }
+            try tell(.usage(usage))
             nextReport += intervalNanoseconds
         }
     }

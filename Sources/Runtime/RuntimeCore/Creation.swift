@@ -16,7 +16,7 @@ package final class Creation {
     private let rootfsPlan: RootfsPlan
     /// nil without a new user namespace.
     let mapping: IdentityMapping?
-    let directory: StateDirectory
+    private(set) var directory: StateDirectory
     let cgroup: ContainerCgroup
     var record: ContainerRecord
     /// Whether the caller is no root.
@@ -89,6 +89,8 @@ package final class Creation {
             try process.awaitProgram(listener: listener, state: state(.created))
             let hooks = bundle.configuration.hooks.poststart
             if !hooks.isEmpty { try HookRunner(list: "poststart", hooks: hooks, state: state(.running)).runAfterStart(journal) }
+            // It is as good as any other container now: whoever wants to may delete it, or write it to images.
+            directory = try directory.reopened()
         } catch {
             hooksHaveRun = true
             throw undone(error)
@@ -97,6 +99,7 @@ package final class Creation {
 
     /// For `run` in the foreground: removes what is left when the payload has ended and was reaped.
     package func remove() throws(RuntimeError) {
+        guard try Removal.takesOver(directory) else { return }
         let removal = Removal(record: record, cgroup: cgroup, hooks: bundle.configuration.hooks, journal: journal)
         // With the init of a pid namespace everything in it has ended; elsewhere others may live on.
         if namespaces.cloned.contains(.pid) { try removal.remove(directory) } else { try removal.killAndRemove(directory) }

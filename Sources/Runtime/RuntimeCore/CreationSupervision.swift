@@ -42,7 +42,10 @@ extension Creation {
             do throws(CgroupError) { try group.make(asked, process: process) } catch { throw RuntimeError(error) }
         }
         request.protectedCopy?.letGo()
-        try waitUntilPrepared(channel, process)
+        try channel.awaitPrepared(process, journal) { () throws(RuntimeError) in
+            try runRuntimeHooks()
+            try channel.send(.hooksDone)
+        }
         if !isOrdinary { try processPlan.adjustOOMScore(of: process) }
         try processPlan.scheduling.apply(to: process)
         try directory.write(initProcess.encoded, to: ContainerRecord.initFileName)
@@ -51,22 +54,6 @@ extension Creation {
         var terminal: OwnedFD?
         if let receiving = console.receiving { terminal = try Console.receiveMaster(from: receiving) }
         return PreparedProcess(process: process, pidfd: pidfd, terminal: terminal, channel: channel)
-    }
-
-    private func waitUntilPrepared(_ channel: StageChannel, _ process: Int32) throws(RuntimeError) {
-        while case .message(let received) = try channel.receive() {
-            switch received.message {
-            case .prepared: return
-            case .remark(let text): journal.warn(text)
-            case .failed(let error): throw error
-            case .rootMounted:
-                try runRuntimeHooks()
-                try channel.send(.hooksDone)
-            case .forked, .identityReady, .cgroupReady, .hooksDone, .proceed, .listening, .serving, .namespaces:
-                throw RuntimeError(.lost, doing: "listening to the container's process", "unexpected \(received.message)")
-            }
-        }
-        throw lostProcess(process)
     }
 
     private func runRuntimeHooks() throws(RuntimeError) {

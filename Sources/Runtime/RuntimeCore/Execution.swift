@@ -179,7 +179,7 @@ package final class Execution {
             // Most processes need nothing of us once they are prepared: the word that lets them go on is there before they ask for it.
             let goesOn = !plan.scheduling.isForRuntime && request.pidfdSocket == nil && console.receiving == nil
             if goesOn { try channel.send(.proceed) }
-            try waitUntilPrepared(channel, process)
+            try channel.awaitPrepared(process, journal)
             request.protectedCopy?.letGo()
             try plan.scheduling.apply(to: process)
             try sendPidfd(pidfd, to: request.pidfdSocket, word: "setns")
@@ -202,19 +202,6 @@ package final class Execution {
         }
         guard hasPIDFile, let path = request.pidFile else { return }
         try during("removing the pid file") { () throws(SyscallError) in try removeFile(path) }
-    }
-
-    private func waitUntilPrepared(_ channel: StageChannel, _ process: Int32) throws(RuntimeError) {
-        while case .message(let received) = try channel.receive() {
-            switch received.message {
-            case .prepared: return
-            case .remark(let text): journal.warn(text)
-            case .failed(let error): throw error
-            case .forked, .identityReady, .cgroupReady, .rootMounted, .hooksDone, .proceed, .listening, .serving, .namespaces:
-                throw RuntimeError(.lost, doing: "listening to the process", "unexpected \(received.message)")
-            }
-        }
-        throw lostProcess(process)
     }
 }
 

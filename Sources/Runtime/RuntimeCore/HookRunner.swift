@@ -92,7 +92,8 @@ struct HookProcess: ~Copyable {
         while true {
             let remaining = deadline.map { Int32(clamping: max(0, $0 - monotonicNanoseconds() / 1_000_000)) }
             let ready = try waitUntilReadable(descriptors, timeoutMilliseconds: remaining)
-            if ready.isEmpty {
+            // One that never stops talking is never waited for.
+            if ready.isEmpty || (remaining == 0 && !ready.contains(0)) {
                 end.timedOut = true
                 try sendSignal(SIGKILL, toProcessOf: pidfd, subject: "hook")
                 break
@@ -101,9 +102,8 @@ struct HookProcess: ~Copyable {
                 let count = try readBytes(output.number, into: &chunk)
                 if count == 0 { descriptors.removeLast() }
                 end.output.append(contentsOf: chunk[..<min(count, outputLimitBytes - end.output.count)])
-            } else if ready.contains(0) {
-                break
             }
+            if ready.contains(0) && (!ready.contains(1) || end.output.count == outputLimitBytes) { break }
         }
         if let ended = try waitForExit(.process(process)) { end.exit = ended.exit }
         return end

@@ -13,6 +13,15 @@ struct Removal {
     /// How long processes that were killed may take to go: they may be in an uninterruptible call.
     private static let deadlineMilliseconds: Int32 = 10_000
 
+    /// Of the container's own runtime, once its first process has ended: by then somebody may be deleting it, or have deleted it, which is
+    /// no error. - Returns: whether it is still there, and ours to remove.
+    static func takesOver(_ directory: borrowing StateDirectory) throws(RuntimeError) -> Bool {
+        do throws(RuntimeError) {
+            try directory.lock(timeoutNanoseconds: Int64(deadlineMilliseconds) * 1_000_000)
+            return true
+        } catch  where error.code == .notFound { return false }
+    }
+
     /// Kills whatever is left of the container, then removes it.
     func killAndRemove(_ directory: borrowing StateDirectory) throws(RuntimeError) {
         try killInit()

@@ -16,7 +16,7 @@ package final class Restoration {
     private let program: HostProgram
     private let namespaces: NamespacePlan
     private let cgroup: ContainerCgroup
-    private let directory: StateDirectory
+    private var directory: StateDirectory
     private var record: ContainerRecord
     private var terminal: HeldDescriptor?
 
@@ -38,13 +38,19 @@ package final class Restoration {
 
     /// Returns when the container's processes run again.
     package func restore() throws(RuntimeError) -> PreparedProcess {
-        do throws(RuntimeError) { return try run() } catch {
+        do throws(RuntimeError) {
+            let process = try run()
+            // As with a container that was just started, others may do with it what they want.
+            directory = try directory.reopened()
+            return process
+        } catch {
             throw error.followed { () throws(RuntimeError) in try remove() }
         }
     }
 
     /// Removes what is left of the container when its first process has ended and was reaped.
     package func remove() throws(RuntimeError) {
+        guard try Removal.takesOver(directory) else { return }
         try Removal(record: record, cgroup: cgroup, hooks: bundle.configuration.hooks, journal: journal).killAndRemove(directory)
     }
 

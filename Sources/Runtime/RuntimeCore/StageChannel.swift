@@ -72,14 +72,17 @@ struct StageChannel {
         case message(Received)
         /// The other end is closed.
         case end
+        /// It was closed before all that was said to it had been heard, or nobody ever had it.
+        case unheard
     }
 
     /// The next message.
     func receive(limitBytes: Int = StageMessage.limitBytes) throws(RuntimeError) -> Reception {
+        var wasReset = false
         let received = try during("listening to the other stage") { () throws(SyscallError) in
-            try receiveOnceMoreAfterReset(limitBytes: limitBytes)
+            try receiveOnceMoreAfterReset(limitBytes: limitBytes, &wasReset)
         }
-        if received.bytes.isEmpty { return .end }
+        if received.bytes.isEmpty { return wasReset ? .unheard : .end }
         guard let message = StageMessage(received.bytes) else {
             for descriptor in received.descriptors { _ = OwnedFD(owning: descriptor) }
             throw RuntimeError(.lost, doing: "listening to the other stage", "a message of kind \(received.bytes[0]) makes no sense")
@@ -89,11 +92,37 @@ struct StageChannel {
 
     /// That the other end was closed with messages of ours unread is told once, and before what it had said, which is still to be received.
     /// - Source: unix(7); the kernel's __skb_try_recv_datagram() looks at the socket's error first.
-    private func receiveOnceMoreAfterReset(limitBytes: Int) throws(SyscallError) -> ReceivedMessage {
+    private func receiveOnceMoreAfterReset(limitBytes: Int, _ wasReset: inout Bool) throws(SyscallError) -> ReceivedMessage {
         func receive() throws(SyscallError) -> ReceivedMessage {
             try receiveMessage(from: socket.number, limitBytes: limitBytes, subject: "stage channel")
         }
-        do { return try receive() } catch  where error.errno == ECONNRESET { return try receive() }
+        do { return try receive() } catch  where error.errno == ECONNRESET {
+            wasReset = true
+            return try receive()
+        }
+    }
+
+    /// For the runtime: waits until only the last steps before the payload are left.
+    /// - Parameter mounted: what is done when the root is mounted and not yet changed to.
+    func awaitPrepared(
+        _ process: Int32, _ journal: Journal,
+        mounted: () throws(RuntimeError) -> Void = { () throws(RuntimeError) in throw Self.unexpected(.rootMounted) }
+    ) throws(RuntimeError) {
+        while case .message(let received) = try receive() {
+            switch received.message {
+            case .prepared: return
+            case .remark(let text): journal.warn(text)
+            case .failed(let error): throw error
+            case .rootMounted: try mounted()
+            case .forked, .identityReady, .cgroupReady, .hooksDone, .proceed, .listening, .serving, .namespaces:
+                throw Self.unexpected(received.message)
+            }
+        }
+        throw lostProcess(process)
+    }
+
+    private static func unexpected(_ message: StageMessage) -> RuntimeError {
+        RuntimeError(.lost, doing: "listening to the process", "unexpected \(message)")
     }
 
     /// For the process that becomes the payload: waits for one certain message.

@@ -34,25 +34,31 @@ enum StartGate {
 
     /// For `start`: lets init through and returns when its program runs.
     /// - Parameter listening: takes the listener over that init has by this number.
-    /// - Throws: `wrongStatus` where nobody waits at the gate; what kept the program from running.
+    /// - Returns: false where nobody waits at the gate, or nobody let us in: another was quicker.
+    /// - Throws: what kept the program from running.
     static func open(
         in directory: borrowing StateDirectory, listening: (Int32) throws(RuntimeError) -> Void
-    ) throws(RuntimeError) {
+    ) throws(RuntimeError) -> Bool {
         let connection: StageChannel
-        do { connection = StageChannel(try connectUnixSocket(path(in: directory), .packets)) } catch {
-            if error.errno == ECONNREFUSED || error.errno == ENOENT {
-                throw RuntimeError(.wrongStatus, "cannot start an already running container")
-            }
+        do throws(SyscallError) {
+            connection = StageChannel(try connectUnixSocket(path(in: directory), .packets))
+            _ = try sendMessage(StageMessage.proceed.encoded, to: connection.socket.number, subject: "start gate")
+        } catch {
+            if [ECONNREFUSED, ENOENT, ECONNRESET, EPIPE].contains(error.errno) { return false }
             throw RuntimeError(doing: "opening the start gate", error)
         }
-        try connection.send(.proceed)
-        while case .message(let received) = try connection.receive() {
-            switch received.message {
-            case .failed(let error): throw error
-            case .listening(let descriptor):
-                try listening(descriptor)
-                try connection.send(.proceed)
-            default: break
+        while true {
+            switch try connection.receive() {
+            case .end: return true
+            case .unheard: return false
+            case .message(let received):
+                switch received.message {
+                case .failed(let error): throw error
+                case .listening(let descriptor):
+                    try listening(descriptor)
+                    try connection.send(.proceed)
+                default: break
+                }
             }
         }
     }

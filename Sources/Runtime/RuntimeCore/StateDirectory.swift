@@ -32,7 +32,7 @@ package struct StateDirectory: ~Copyable {
     static let configurationName = "config.json"
     /// Where init waits for `start`; gone once the program runs.
     static let gateName = "start.sock"
-    private static let lockTimeoutNanoseconds: Int64 = 2_000_000_000
+    static let lockTimeoutNanoseconds: Int64 = 2_000_000_000
 
     /// Makes the directory of a new container and locks it: from here on `delete -f` has something to find.
     /// - Throws: `alreadyExists`, `invalidArgument` for an id that is no name.
@@ -49,7 +49,8 @@ package struct StateDirectory: ~Copyable {
             throw RuntimeError(doing: "making the state directory", error)
         }
         let directory = try StateDirectory(opening: path)
-        guard try directory.tryLock() else { throw RuntimeError(.busy, "container \(id) is being deleted") }
+        // Whoever looks at a container that has no record yet holds the lock for a moment; `delete -f` takes what it finds away.
+        guard try directory.lockSoon(), try directory.isThere() else { throw RuntimeError(.busy, "container \(id) is being deleted") }
         return directory
     }
 
@@ -62,7 +63,7 @@ package struct StateDirectory: ~Copyable {
     private init(opening path: FilePath) throws(RuntimeError) {
         self.path = path
         do { descriptor = try openFile(path, [.readOnly, .directory, .noFollow]) } catch {
-            if error.errno == ENOENT { throw RuntimeError(.notFound, "container does not exist") }
+            if error.errno == ENOENT { throw Self.notFound }
             throw RuntimeError(doing: "opening the state directory", error)
         }
     }
@@ -77,9 +78,33 @@ package struct StateDirectory: ~Copyable {
         do { _ = try ContainerID(id) } catch { throw RuntimeError(.invalidArgument, error.description) }
     }
 
+    /// Makes this process, until it ends or closes the directory, the only one to create or delete the container.
+    /// - Throws: `notFound` where whoever held the lock deleted it; `busy` where nobody let go of it.
+    func lock(timeoutNanoseconds: Int64 = lockTimeoutNanoseconds) throws(RuntimeError) {
+        guard try lockSoon(timeoutNanoseconds: timeoutNanoseconds) else {
+            throw RuntimeError(.busy, "container \(name) is being created or deleted by another process")
+        }
+        guard try isThere() else { throw Self.notFound }
+    }
+
+    /// Another descriptor of the same directory, without the lock that this one has: that goes when this one is closed.
+    func reopened() throws(RuntimeError) -> StateDirectory { try StateDirectory(opening: path) }
+
+    /// Whether the path still leads here: the container may have been deleted since, and another one made of the same name.
+    func isThere() throws(RuntimeError) -> Bool {
+        try during("looking at the state directory") { () throws(SyscallError) in
+            let own = try fileStatus(of: descriptor.number, subject: path.string).inode
+            do throws(SyscallError) { return try fileStatus(path).inode == own } catch  where error.errno == ENOENT { return false }
+        }
+    }
+
+    private var name: String { path.lastComponent?.string ?? "" }
+
+    static let notFound = RuntimeError(.notFound, "container does not exist")
+
     /// Waits for the lock as long as a runtime that was killed may take to leave nothing of itself, its half-made init included.
-    func lockSoon() throws(RuntimeError) -> Bool {
-        let deadline = monotonicNanoseconds() + Self.lockTimeoutNanoseconds
+    func lockSoon(timeoutNanoseconds: Int64 = lockTimeoutNanoseconds) throws(RuntimeError) -> Bool {
+        let deadline = monotonicNanoseconds() + timeoutNanoseconds
         while try !tryLock() {
             if monotonicNanoseconds() > deadline { return false }
             rest(nanoseconds: 1_000_000)

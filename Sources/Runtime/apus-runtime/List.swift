@@ -26,7 +26,7 @@ extension Verb {
         return 0
     }
 
-    /// Containers may come and go while they are looked at; what cannot be read is told and left out.
+    /// Containers may come and go while they are looked at; what cannot be read otherwise is told and left out.
     private static func listedContainers(_ invocation: Invocation) throws(RuntimeError) -> [ContainerSummary] {
         var summaries: [ContainerSummary] = []
         for name in try invocation.globals.stateRoot.containerNames() {
@@ -35,7 +35,7 @@ extension Verb {
                 summary.owner = AccountNames.name(of: summary.record.ownerID)
                 summaries.append(summary)
             } catch {
-                if error.code != .notFound { invocation.journal.warn("load container \(name): \(error)") }
+                if error.code != .notFound && error.code != .busy { invocation.journal.warn("load container \(name): \(error)") }
             }
         }
         return summaries

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import LinuxSyscalls
 internal import RuntimeCore
 
@@ -47,6 +48,8 @@ struct Program {
             flags: flags, globals: globals, journal: log.journal, surroundings: surroundings, protectedCopy: protectedCopy)
         do throws(RuntimeError) {
             if verb.entersContainer { try enterProtected(invocation) }
+            // Children of a caller that ignores their end vanish untold; ours are waited for.
+            try during("preparing to wait") { () throws(SyscallError) in try restoreDefaultAction(of: SIGCHLD) }
             return try verb.run(invocation)
         } catch {
             let cause = error.code == .payload ? "unable to start container process: \(error)" : error.description

@@ -10,6 +10,9 @@ int clinux_set_signal_mask(uint64_t blocked, uint64_t *previous);
 /// Gives every signal that is ignored or handled its default action again. Returns 0 or -errno.
 int clinux_default_signals(void);
 
+/// Gives one signal its default action again: sigaction(2), SIG_DFL. Returns 0 or -errno.
+int clinux_default_signal(int signal);
+
 /// Ignores a signal: sigaction(2), SIG_IGN. Returns 0 or -errno.
 int clinux_ignore_signal(int signal);
 
