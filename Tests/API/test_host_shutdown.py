@@ -16,8 +16,8 @@ from processes import wait_until
 COUNT = int(os.environ.get("APUS_CONTAINERS", "40"))
 GRACE_SECONDS = 4
 # What is told to end writes down when it was, takes its time, and writes down when it had.
-PAYLOAD = ("trap 'echo told $(cat /proc/uptime) >> /log/$NAME; sleep 0.7; echo ended $(cat /proc/uptime) >> /log/$NAME; exit 0' TERM; "
-           "echo up; while :; do sleep 0.05; done")
+PAYLOAD = ("trap 'echo told $(cat /proc/uptime) >> /log/$NAME; sleep 0.7; echo ended $(cat /proc/uptime) >> /log/$NAME; kill $!; exit 0' TERM; "
+           "echo up; sleep 3600 & wait")
 
 
 def forget_what_lay_in_memory(machine):
