@@ -72,8 +72,10 @@ package struct ImageRecords: Sendable {
     /// Adds an image, or to a known one the blobs of a further manifest, and moves these names to it.
     package func store(_ image: ImageRecord, names: [ImageReference]) async throws(RecordsError) {
         let rows = try names.map { name throws(RecordsError) in try nameRow(name, image: image.id) }
-        defer { remembered.forget() }
-        try await file.write("store image \(image.id)") { database in
+        var changed: Set<Digest>?
+        defer { remembered.forget(changed) }
+        changed = try await file.write("store image \(image.id)") { database in
+            let owners = try Self.owners(of: rows.map(\.name), in: database)
             try ImageRow(image).upsert(database)
             try ImageLayerRow.filter(Column("imageID") == image.id.description).deleteAll(database)
             for (position, layer) in image.layers.enumerated() {
@@ -83,6 +85,7 @@ package struct ImageRecords: Sendable {
                 try ImageBlobRow(imageID: image.id.description, digest: blob.description).upsert(database)
             }
             for row in rows { try row.upsert(database) }
+            return owners.union([image.id])
         }
     }
 
@@ -92,31 +95,49 @@ package struct ImageRecords: Sendable {
         let row = try nameRow(name, image: id)
         let path = file.path
         let doing = "tag image \(id) as \(name)"
-        defer { remembered.forget() }
-        try await file.write(doing) { database in
+        var changed: Set<Digest>?
+        defer { remembered.forget(changed) }
+        changed = try await file.write(doing) { database in
             guard try ImageRow.exists(database, key: row.imageID) else { throw RecordsError(.absent, doing: doing, path: path) }
+            let owners = try Self.owners(of: [row.name], in: database)
             try row.upsert(database)
+            return owners.union([id])
         }
     }
 
     /// Takes names away; the images stay. Names that are not there are passed over.
     package func untag(_ names: [ImageReference]) async throws(RecordsError) {
-        defer { remembered.forget() }
-        try await file.write("untag \(names.map(\.description).joined(separator: " "))") { database in
+        var changed: Set<Digest>?
+        defer { remembered.forget(changed) }
+        changed = try await file.write("untag \(names.map(\.description).joined(separator: " "))") { database in
+            let owners = try Self.owners(of: names.map(\.description), in: database)
             for name in names { try ImageNameRow.deleteOne(database, key: name.description) }
+            return owners
         }
     }
 
     /// Removes an image with all its names. - Returns: false where there was none.
     @discardableResult
     package func remove(_ id: Digest) async throws(RecordsError) -> Bool {
-        defer { remembered.forget() }
+        defer { remembered.forget([id]) }
         return try await file.write("remove image \(id)") { database in try ImageRow.deleteOne(database, key: id.description) }
+    }
+
+    /// The images that have these names.
+    private static func owners(of names: [String], in database: Database) throws -> Set<Digest> {
+        Set(try names.compactMap { try ImageNameRow.fetchOne(database, key: $0) }.map { try Digest($0.imageID) })
     }
 
     /// Every image, newest first.
     package func all() async throws(RecordsError) -> [NamedImage] {
-        try await remembered.list { () throws(RecordsError) in try await read() }
+        try await remembered.list(
+            all: { () throws(RecordsError) in try await read() }, some: { ids throws(RecordsError) in try await read(ids) })
+    }
+
+    private func read(_ ids: Set<Digest>) async throws(RecordsError) -> [NamedImage] {
+        try await file.read("list changed images") { database in
+            try ids.compactMap { try ImageRow.fetchOne(database, key: $0.description)?.named(in: database) }
+        }
     }
 
     private func read() async throws(RecordsError) -> [NamedImage] {

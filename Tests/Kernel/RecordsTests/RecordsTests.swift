@@ -22,10 +22,10 @@ struct RecordsTests {
 
     private func digest(_ digit: Character) throws -> Digest { try Digest(.sha256, hex: String(repeating: digit, count: 64)) }
 
-    private func image(_ digit: Character, layers: [LayerRecord] = []) throws -> ImageRecord {
+    private func image(_ digit: Character, layers: [LayerRecord] = [], second: Int64 = 5) throws -> ImageRecord {
         ImageRecord(
-            id: try digest(digit), manifestDigest: try digest("f"), created: Timestamp(seconds: 5), platform: .host, size: ByteCount(7),
-            layers: layers, blobs: [try digest(digit), try digest("f")])
+            id: try digest(digit), manifestDigest: try digest("f"), created: Timestamp(seconds: second), platform: .host,
+            size: ByteCount(7), layers: layers, blobs: [try digest(digit), try digest("f")])
     }
 
     @Test("a container is there again, byte for byte, after the file was closed and opened")
@@ -98,6 +98,44 @@ struct RecordsTests {
             try await store.images.remove(first.id)
             #expect(try await store.images.referenced().chains.isEmpty)
             #expect(try await store.images.all().map(\.image.id) == [digest("b")])
+            try store.close()
+        }
+    }
+
+    @Test("a list that was read before says after each write what a list that is read anew says")
+    func rememberedImages() async throws {
+        try await withFolder { folder in
+            let path = folder + "/engine.sqlite"
+            let store = try RecordStore(openingAt: path)
+            func check(_ ids: [Character]) async throws {
+                let list = try await store.images.all()
+                #expect(list.map(\.image.id) == (try ids.map { try digest($0) }))
+                // Another store of the same file remembers nothing.
+                let other = try RecordStore(openingAt: path)
+                #expect(try await other.images.all() == list)
+                try other.close()
+            }
+            let (name, second) = (try ImageReference("busybox:latest"), try ImageReference("busybox:second"))
+            try await check([])
+            for (id, second) in [("c", 5), ("a", 5), ("e", 9)] as [(Character, Int64)] {
+                try await store.images.store(try image(id, second: second), names: [])
+            }
+            try await check(["e", "a", "c"])
+            try await store.images.store(try image("b"), names: [name, second])
+            try await check(["e", "a", "b", "c"])
+            // The name goes from one to another, and both are read again.
+            try await store.images.tag(try digest("e"), as: name)
+            try await check(["e", "a", "b", "c"])
+            try await store.images.store(try image("c"), names: [second])
+            try await store.images.remove(try digest("a"))
+            try await check(["e", "b", "c"])
+            try await store.images.untag([name, second])
+            try await check(["e", "b", "c"])
+            await #expect(throws: RecordsError.self) { try await store.images.tag(try digest("f"), as: name) }
+            try await check(["e", "b", "c"])
+            for number in 0..<70 { try await store.images.tag(try digest("c"), as: try ImageReference("many:t\(number)")) }
+            try await store.images.remove(try digest("b"))
+            try await check(["e", "c"])
             try store.close()
         }
     }
