@@ -20,7 +20,7 @@ TEST_PACKAGES  = $(DEMO_PACKAGES) containerd criu crun docker.io file nftables o
 BENCH_PACKAGES = $(TEST_PACKAGES) hyperfine iperf3 isal
 # What only images of the nightly tests are made of.
 NIGHTLY_PACKAGES = nginx-light postgresql-15
-VM_PACKAGES    = qemu-system-x86 qemu-system-common util-linux python3 python3-pytest criu zstd xz-utils e2fsprogs
+VM_PACKAGES    = qemu-system-x86 qemu-system-common util-linux python3 python3-pytest criu zstd xz-utils e2fsprogs xfsprogs
 
 SWIFT_BUILD = $(SWIFT) build -c release
 # The Swift library as the runtime is linked with it (docs/decisions/0034-the-swift-library-cut.md).
@@ -96,6 +96,8 @@ nightly: deps-nightly build-tests ## What takes hours: ten thousand races each, 
 	APUS_PULL_KILLS=100 $(PYTEST) Tests/API/test_registry_faults.py -k R10
 	APUS_IMAGES=all $(PYTEST) Tests/API/test_official_images.py
 	$(MAKE) power-cuts CUTS=50
+	Tests/cgroup2-vm --mem 4000 --share "$(CURDIR)" --chdir "$(CURDIR)" --timeout 2400 -- sh -c 'modprobe -a loop quota_v2 xfs && \
+		APUS_PATIENCE=15 $(PYTEST) -rs Tests/API/test_volume_sizes.py -k "size_says and not memory"'
 	$(PYTEST) Tests/Peers
 
 conformance: $(if $(RUNTIME),deps-test,build deps-test) ## Show runtime-spec's MUSTs of RUNTIME=path (ours, runc, crun) as TAP

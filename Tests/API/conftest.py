@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import leaks
 import oci_images
 import own_network
-from processes import Registry, stop, wait_until
+from processes import PATIENCE, Registry, stop, wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("APUS_BUILD", os.path.join(ROOT, ".build", "release"))
@@ -84,7 +84,7 @@ class Client:
     def __call__(self, *words, stdin=b"", timeout=60, env=None, cwd=None):
         stdin = stdin.encode() if isinstance(stdin, str) else stdin
         completed = subprocess.run(
-            [self.path, *words], input=stdin, capture_output=True, timeout=timeout, env={**self.environment, **(env or {})},
+            [self.path, *words], input=stdin, capture_output=True, timeout=timeout * PATIENCE, env={**self.environment, **(env or {})},
             cwd=cwd, check=False)
         return Result([self.name, *words], completed)
 

@@ -1,4 +1,4 @@
-"""Volumes and roots of a limited size, on a file system that limits directories: `make cgroup2` has a kernel that does."""
+"""Volumes and roots of a limited size, on a file system that limits directories: the kernel of `make cgroup2` does, in `make nightly`."""
 # Rows: features
 
 import os
@@ -33,9 +33,10 @@ def prepare(folder, kind):
 @pytest.fixture(params=["ext4", "xfs"])
 def limited(workspace, request):
     """A daemon whose data lies on such a file system, with an image that no registry is needed for."""
-    place = os.path.join(workspace, f"q{request.param}")
+    number = len(os.listdir(workspace))
+    place = os.path.join(workspace, f"q{number}")
     image = prepare(place, request.param)
-    daemon = Daemon(os.path.join(workspace, f"l{request.param}"))
+    daemon = Daemon(os.path.join(workspace, f"l{number}"))
     daemon.data = os.path.join(place, "data")
     try:
         os.makedirs(daemon.folder)
@@ -54,6 +55,7 @@ def limited(workspace, request):
         if daemon.process and daemon.process.poll() is None:
             daemon.stop()
         subprocess.run(["umount", "-l", place], check=True)
+        os.rmdir(place)
         os.unlink(image)
 
 
@@ -64,7 +66,7 @@ def written(client, image, *flags, path="/full", megabytes=12):
     return int(said.line()) / MEGABYTE
 
 
-def test_a_volume_takes_what_its_size_says_and_no_more(limited):
+def test_F01_a_volume_takes_what_its_size_says_and_no_more(limited):
     client, image = limited.client, limited.image
     client("volume", "create", "-o", "size=5m", "small").ok()
     client("volume", "create", "large").ok()
@@ -84,7 +86,7 @@ def test_a_volume_takes_what_its_size_says_and_no_more(limited):
     assert 2 <= written(client, image, "--mount", "type=volume,dst=/full,volume-opt=size=3m") <= 3
 
 
-def test_a_root_takes_what_its_size_says_and_no_more(limited):
+def test_F01_a_root_takes_what_its_size_says_and_no_more(limited):
     client, image = limited.client, limited.image
     assert 4 <= written(client, image, "--storage-opt", "size=5m", path="/tmp") <= 5
     assert written(client, image, path="/tmp") == 12

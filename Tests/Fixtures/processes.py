@@ -10,6 +10,10 @@ import time
 import urllib.request
 
 
+# How many times as long everything may take: more than once on a machine whose processors are emulated.
+PATIENCE = float(os.environ.get("APUS_PATIENCE", "1"))
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -18,7 +22,7 @@ def free_port():
 
 def wait_until(condition, what, seconds=10.0, every=0.01):
     """Returns the condition's first true value.  Raises AssertionError naming `what` past the deadline."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while True:
         value = condition()
         if value:

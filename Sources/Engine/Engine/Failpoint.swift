@@ -13,9 +13,11 @@ enum Failpoint {
     case stopNamespaceRemoved, stopFirewallClosed, stopNetworksLeft, stopRecorded
     case removeRecorded, removeLeftoversGone, removeRootGone, removeBundleGone, removeFilesGone, removeVolumesReleased
     case removeForgotten
-    case networkLinkMade, networkFirewallOpened, networkRecorded, networkForgotten, networkLinkRemoved
-    case connectReserved, connectRecorded, connectPlugged
-    case disconnectRecorded, disconnectUnplugged, disconnectRunRecorded
+    case networkLinkNoted, networkLinkMade, networkFirewallOpened, networkRecorded
+    case networkForgotten, networkBridgeGone, networkLinkRemoved
+    case connectReserved, connectRecorded, connectCableMade, connectFirewallOpened, connectRouted, connectNamed, connectPlugged
+    case disconnectRecorded, disconnectCableGone, disconnectFirewallClosed, disconnectRouted, disconnectUnplugged
+    case disconnectRunRecorded
     case volumeDrafted, volumeMade, volumeBuried
     case restoreImagesStarted, restoreContainersFound, restoreNetworksStarted, restoreContainerAdopted
     case restoreContainersRestored

@@ -132,9 +132,12 @@ extension Networks {
         let routes = Self.routes(attachment.endpoints)
         try await onThread { () throws(NetworkingError) in
             try Sandbox.add(plan, to: namespace)
+            failpoint(.connectCableMade)
             do throws(NetworkingError) {
                 try firewall.exchange(removing: before, adding: after)
+                failpoint(.connectFirewallOpened)
                 try Sandbox.setRoutes(routes, in: namespace)
+                failpoint(.connectRouted)
             } catch {
                 throw error.followed { () throws(NetworkingError) in try Sandbox.remove(plan.insideLink, from: namespace) }
                     .followed { () throws(NetworkingError) in try firewall.exchange(removing: after, adding: before) }
@@ -147,6 +150,7 @@ extension Networks {
             }
             throw error
         }
+        failpoint(.connectNamed)
         published[id.text] = attachment.firewallPorts
         cables.insert(endpoint.hostLink)
         tell("connect", endpoint, id)
@@ -162,8 +166,11 @@ extension Networks {
         cables.remove(endpoint.hostLink)
         try await onThread { () throws(NetworkingError) in
             try Sandbox.remove(endpoint.insideLink, from: namespace)
+            failpoint(.disconnectCableGone)
             try firewall.exchange(removing: old, adding: after)
+            failpoint(.disconnectFirewallClosed)
             try Sandbox.setRoutes(routes, in: namespace)
+            failpoint(.disconnectRouted)
         }
         try await announce(attachment, of: id)
         release(endpoint, of: id)

@@ -76,6 +76,7 @@ extension Networks {
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
                 try made.remove(link)
+                failpoint(.networkBridgeGone)
                 try firewall.remove(removed)
             }
         } catch { logger.error("take the bridge of network \(document.resource.name) away: \(error)") }

@@ -183,7 +183,10 @@ actor Networks {
         let families = Set(blocks.map(\.block.family))
         let (bridge, settings) = (plan, settings)
         try await onThread { () throws(NetworkingError) in
-            if try !HostNetwork.hasLink(bridge.link) { try settings.madeLinks.note(bridge.link) }
+            if try !HostNetwork.hasLink(bridge.link) {
+                try settings.madeLinks.note(bridge.link)
+                failpoint(.networkLinkNoted)
+            }
             try HostNetwork.makeBridge(bridge)
             for family in families where try HostNetwork.forwardPackets(family) { try settings.rememberForwarding() }
         }
