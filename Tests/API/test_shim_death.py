@@ -253,27 +253,63 @@ def test_P04_a_client_that_reads_slowly_is_told_what_a_killed_shim_owed_it(own_d
             read.append(piece)
             time.sleep(0.05)
 
-    reader = threading.Thread(target=read_slowly)
+    reader = threading.Thread(target=read_slowly, daemon=True)
     reader.start()
-    if not stall:
+    try:
+        if not stall:
+            reads.set()
+        apus("exec", "watched", "touch", "/go").ok()
+        for _ in range(3):
+            time.sleep(0.3)
+            kill_shim(own_daemon, apus, "watched")
+        time.sleep(stall)
         reads.set()
-    apus("exec", "watched", "touch", "/go").ok()
-    for _ in range(3):
-        time.sleep(0.3)
-        kill_shim(own_daemon, apus, "watched")
-    time.sleep(stall)
-    reads.set()
-    apus("exec", "watched", "touch", "/end").ok()
-    assert client.wait(60) == 7
+        apus("exec", "watched", "touch", "/end").ok()
+        assert client.wait(60) == 7
+    finally:
+        reads.set()
+        client.kill()
     reader.join()
     for text in (b"".join(read).decode(), apus("logs", "watched").ok()):
         assert [line for line in text.split() if line != "on"] == numbers(200_000)
+
+
+def test_P04_input_that_is_written_once_the_shim_is_dead_comes_whole(own_daemon, apus, image):
+    """The daemon is stopped meanwhile, so that it may hear of the input before it hears of the death."""
+    client = apus.start("run", "-i", "--name", "cat", image, "cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    try:
+        for death in range(5):
+            client.stdin.write(b"begun\n")
+            assert client.stdout.readline() == b"begun\n"
+            wait_until(lambda: apus.inspect("cat", "{{.State.Running}}") == "true", "it is known to run")
+            lines = [str(death * 10_000 + number) for number in range(5_000)]
+            own_daemon.process.send_signal(signal.SIGSTOP)
+            try:
+                kill_and_wait(shim_of_directory(own_daemon))
+                client.stdin.write("".join(f"{line}\n" for line in [*lines, "end"]).encode())
+            finally:
+                own_daemon.process.send_signal(signal.SIGCONT)
+            assert read_for(client.stdout.fileno(), 20, b"end\n").decode().split() == [*lines, "end"]
+    finally:
+        client.kill()
+        client.wait()
+
+
+def kill_and_wait(pid):
+    """SIGKILL; returns when nothing of the process is open any more."""
+    process = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        assert select.select([process], [], [], 20)[0]
+    finally:
+        os.close(process)
 
 
 def test_P04_an_input_that_ends_while_no_shim_is_there_ends(own_daemon, apus, image):
     client = apus.start("run", "-i", "--name", "cat", image, "sh", "-c", "cat; echo end; exit 3", stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
     client.stdin.write(b"begun\n")
     assert client.stdout.readline() == b"begun\n"
+    wait_until(lambda: apus.inspect("cat", "{{.State.Running}}") == "true", "it is known to run")
     os.kill(shim_of(own_daemon, apus, "cat"), signal.SIGKILL)
     client.stdin.close()
     try:

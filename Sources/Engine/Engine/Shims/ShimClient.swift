@@ -199,7 +199,7 @@ struct ShimClient: Sendable {
                     return true
                 } catch {
                     // That shim is gone as well, perhaps.
-                    guard [.absent, .disconnected].contains(error.code) else { return false }
+                    guard !stream.hasLeft, [.absent, .disconnected].contains(error.code) else { return false }
                     former = next
                 }
             }

@@ -5,8 +5,6 @@ internal import Synchronization
 
 /// One ttrpc connection to a shim. Calls from any task; bytes move on the reactor's thread.
 final class ShimConnection: ReactorSource {
-    /// Bytes on their way to the shim above which senders wait.
-    static let outgoingLimitBytes = 262_144
     private static let readChunkBytes = 65_536
     /// Chunks read in one turn, so that one loud container leaves time for the others.
     private static let chunksPerTurn = 8
@@ -19,6 +17,12 @@ final class ShimConnection: ReactorSource {
         let deadline: Int64?
     }
 
+    private struct Sender {
+        let continuation: CheckedContinuation<Result<Void, ShimError>, Never>
+        /// The byte of the connection after the last one of what is sent.
+        let end: UInt64
+    }
+
     private struct State {
         var decoder = TtrpcFrameDecoder()
         var nextStreamID: UInt32 = 1
@@ -26,7 +30,9 @@ final class ShimConnection: ReactorSource {
         var streams: [UInt32: ShimStream] = [:]
         var outgoing: [UInt8] = []
         var outgoingStart = 0
-        var senders: [CheckedContinuation<Void, Never>] = []
+        /// Bytes that the shim's socket has taken since the connection began.
+        var takenByteCount: UInt64 = 0
+        var senders: [Sender] = []
         var isReading = true
         var interest: Readiness = .readable
         var failure: ShimError?
@@ -91,18 +97,20 @@ final class ShimConnection: ReactorSource {
         if let failure { throw failure }
     }
 
-    /// Queues a frame; waits while the shim does not take what was queued before.
+    /// Sends a frame; waits until the shim's socket has all of it.
+    /// - Throws: where the connection breaks before that; the shim then has not read the frame, at most a part of it.
     func send(_ frame: TtrpcFrame) async throws(ShimError) {
-        try enqueue(frame)
-        await withCheckedContinuation { continuation in
-            let goesOn = state.withLock { state -> Bool in
-                if state.failure != nil || state.outgoing.count - state.outgoingStart <= Self.outgoingLimitBytes { return true }
-                state.senders.append(continuation)
-                return false
+        let result: Result<Void, ShimError> = await withCheckedContinuation { continuation in
+            let failure = state.withLock { state -> ShimError? in
+                if let failure = state.failure { return failure }
+                state.outgoing += frame.encoded()
+                let end = state.takenByteCount + UInt64(state.outgoing.count - state.outgoingStart)
+                state.senders.append(Sender(continuation: continuation, end: end))
+                return nil
             }
-            if goesOn { continuation.resume() }
+            if let failure { continuation.resume(returning: .failure(failure)) } else { flush() }
         }
-        if let failure = state.withLock({ $0.failure }) { throw failure }
+        try result.get()
     }
 
     /// Queues a frame without waiting: for the short ones that end something.
@@ -137,7 +145,7 @@ final class ShimConnection: ReactorSource {
         reactor.forget(self)
         for call in ended.calls.values { call.continuation.resume(returning: .failure(reason)) }
         for stream in ended.streams.values { stream.end(reason) }
-        for sender in ended.senders { sender.resume() }
+        for sender in ended.senders { sender.continuation.resume(returning: .failure(reason)) }
     }
 
     // MARK: - The reactor's thread
@@ -205,21 +213,22 @@ final class ShimConnection: ReactorSource {
         case .data:
             guard !frame.flags.contains(.noData) else { return }
             let message = try AttachMessage(decoding: frame.payload)
-            state.withLock { $0.streams[frame.streamID] }?.receive(message)
+            state.withLock { $0.streams[frame.streamID] }?.receive(message, from: self)
         case .request: throw WireError(.unsupported, "a request from the shim")
         }
     }
 
     /// Sends of what is queued as much as the shim takes now.
     func flush() {
-        let (failure, senders) = state.withLock { state -> (SyscallError?, [CheckedContinuation<Void, Never>]) in
-            do throws(SyscallError) { try writeOutgoing(&state) } catch { return (error, []) }
-            guard state.outgoing.count - state.outgoingStart <= Self.outgoingLimitBytes else { return (nil, []) }
-            defer { state.senders = [] }
-            return (nil, state.senders)
+        let (failure, sent) = state.withLock { state -> (SyscallError?, ArraySlice<Sender>) in
+            var failure: SyscallError?
+            do throws(SyscallError) { try writeOutgoing(&state) } catch { failure = error }
+            let sent = state.senders.prefix { $0.end <= state.takenByteCount }
+            state.senders.removeFirst(sent.count)
+            return (failure, sent)
         }
+        for sender in sent { sender.continuation.resume(returning: .success(())) }
         if let failure { close(ShimError(.disconnected, "the shim of \(name): \(failure)")) }
-        for sender in senders { sender.resume() }
     }
 
     private func writeOutgoing(_ state: inout State) throws(SyscallError) {
@@ -228,6 +237,7 @@ final class ShimConnection: ReactorSource {
             let count = try writeAvailable(state.outgoing[state.outgoingStart...], to: descriptor)
             if count == 0 { break }
             state.outgoingStart += count
+            state.takenByteCount += UInt64(count)
         }
         if state.outgoingStart == state.outgoing.count {
             state.outgoing.removeAll(keepingCapacity: state.outgoing.capacity <= Self.readChunkBytes)

@@ -42,8 +42,10 @@ final class ShimStream: Sendable {
         /// nil before the first one.
         var connection: ShimConnection?
         var join: Join?
-        /// Settles when another shim is joined, or none; there while the last one is gone.
-        var gap: OneShot<Void>?
+        /// The connection has broken, and no other shim is joined yet; none will be where the stream ended so.
+        var isInGap = false
+        /// Settles when the connection is followed by another one, or by the end.
+        var successor = OneShot<Void>()
         var hasClosedInput = false
         var hasLeft = false
         var messages: [AttachMessage] = []
@@ -68,8 +70,9 @@ final class ShimStream: Sendable {
             state.connection = connection
             state.join = join
             if state.byteCount > Self.incomingLimitBytes { connection.setReading(false) }
-            state.gap?.settle(())
-            state.gap = nil
+            state.isInGap = false
+            state.successor.settle(())
+            state.successor = OneShot()
             return nil
         }
         if let failure {
@@ -120,9 +123,19 @@ final class ShimStream: Sendable {
         while !rest.isEmpty {
             let piece = rest.prefix(AttachMessage.maximumDataByteCount)
             rest = rest.dropFirst(piece.count)
-            if let gap = state.withLock({ $0.gap }) { _ = await gap.value(within: nil) }
-            guard let connection = state.withLock({ $0.connection }) else { continue }
-            try await connection.send(TtrpcFrame(streamID: Self.streamID, data: AttachMessage(.stdin, data: Array(piece))))
+            try await send(TtrpcFrame(streamID: Self.streamID, data: AttachMessage(.stdin, data: Array(piece))))
+        }
+    }
+
+    /// Sends a frame to the shim; to the next one where this one was killed before its socket had all of it.
+    private func send(_ frame: TtrpcFrame) async throws(ShimError) {
+        while true {
+            let (current, successor) = state.withLock { ($0.connection, $0.successor) }
+            guard let connection = current else { throw ShimError(.disconnected, "the attachment has not begun") }
+            do throws(ShimError) { return try await connection.send(frame) } catch {
+                guard error.code == .disconnected, await successor.value(within: nil) != nil else { throw error }
+                guard state.withLock({ $0.ending == nil && !$0.hasLeft }) else { throw error }
+            }
         }
     }
 
@@ -137,19 +150,24 @@ final class ShimStream: Sendable {
 
     /// Leaves: the connection closes, and the shim forgets this client.
     func leave() {
-        let connection = state.withLock { state in
+        let (connection, isInGap) = state.withLock { state in
             state.hasLeft = true
-            return state.connection
+            if state.isInGap { (state.messages, state.byteCount) = ([], 0) }
+            return (state.connection, state.isInGap)
         }
         connection?.close(Self.hasLeft)
+        // Where it is closed already, nobody else says so before there is another shim.
+        if isInGap { finish(Self.hasLeft) }
     }
 
     private static let hasLeft = ShimError(.disconnected, "the client has left")
 
     // MARK: - For the connection
 
-    func receive(_ message: AttachMessage) {
+    /// Takes a message, unless its connection has broken meanwhile: the next shim sends it again then.
+    func receive(_ message: AttachMessage, from connection: ShimConnection) {
         let reader = state.withLock { state -> CheckedContinuation<Result<AttachMessage?, ShimError>, Never>? in
+            guard state.connection === connection, !state.isInGap else { return nil }
             state.places = (state.places ?? StreamPlaces()).after(message)
             guard let reader = state.reader else {
                 put(message, in: &state)
@@ -163,16 +181,16 @@ final class ShimStream: Sendable {
 
     /// The shim says that nothing more comes, or the connection broke: then another shim is joined if one takes the place.
     func end(_ reason: ShimError?) {
-        let join = state.withLock { state -> Join? in
+        let again = state.withLock { state -> (join: Join, places: StreamPlaces?)? in
             guard reason?.code == .disconnected, !state.hasLeft, state.byteCount <= Self.backlogLimitBytes else { return nil }
-            defer { state.join = nil }
-            if state.join != nil { state.gap = OneShot() }
-            return state.join
+            guard let join = state.join else { return nil }
+            state.join = nil
+            state.isInGap = true
+            return (join, state.places)
         }
-        guard let join else { return finish(reason) }
-        let places = state.withLock { $0.places }
+        guard let again else { return finish(reason) }
         // Belongs to the stream; ends when another shim has the container, or none will.
-        Task { if !(await join(self, places)) { finish(reason) } }
+        Task { if !(await again.join(self, again.places)) { finish(reason) } }
     }
 
     private func finish(_ reason: ShimError?) {
@@ -180,8 +198,7 @@ final class ShimStream: Sendable {
             guard state.ending == nil else { return nil }
             state.ending = .some(reason)
             state.join = nil
-            state.gap?.settle(())
-            state.gap = nil
+            state.successor.settle(())
             defer { state.reader = nil }
             return state.reader
         }
