@@ -54,10 +54,12 @@ def bench_logs(folder, rounds):
                 medians[name] = statistics.median(seconds(host, asked)[0] for _ in range(count)) * 1000
             print(f"  {question:28} apusd {medians['apusd']:8.1f} ms, dockerd {medians['dockerd']:9.1f} ms")
             verdict(medians["apusd"] <= LIMIT_MILLISECONDS, f"at most {LIMIT_MILLISECONDS} ms")
-        for name in engines.hosts:
-            engines.docker(name, "rm", "-f", "big")
     finally:
-        engines.close()
+        try:
+            for name in engines.hosts:
+                engines.docker(name, "rm", "-f", "big")
+        finally:
+            engines.close()
 
 
 COMPARISONS = {"logs": bench_logs}

@@ -1,5 +1,5 @@
-"""Images as Docker's official ones are, made of Debian's packages, for no official one comes to this machine: scripts at the entrance that begin as root and
-go on as somebody else, declared volumes and ports, signals to stop by, logs that are links to the output, checks of health.
+"""Images as Docker's official ones are, made of Debian's packages, so that no registry of the internet is needed: scripts at the entrance that begin as root
+and go on as somebody else, declared volumes and ports, signals to stop by, logs that are links to the output, checks of health.
 
 Redis and Python are everywhere where the tests run; APUS_IMAGES=all adds nginx and PostgreSQL (packages nginx-light and postgresql-15)."""
 # Rows: features
@@ -219,4 +219,5 @@ def test_B19_an_image_of_the_shape_of_an_official_one_runs_unmodified(kind, apus
     try:
         SHAPES[kind][1](apus, name, tmp_path)
     finally:
-        apus("rmi", "-f", name).ok()
+        apus("rm", "-fv", "cache", "web", "base")
+        apus("rmi", "-f", name)

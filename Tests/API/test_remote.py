@@ -10,7 +10,6 @@ import ssl
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 
 import pytest
@@ -379,6 +378,12 @@ def test_contexts_go_from_machine_to_machine_as_dockers_do(remote, contexts, tmp
         contexts("context", "rm", "theirs", "ours").ok()
     assert contexts("context", "import", "again", "-", stdin=contexts("context", "export", "far", "-").raw).ok() == "again\n"
     assert contexts("context", "export", "default", "-").raw
+    # What lay in the folder for temporary files meanwhile is gone, and lay nowhere else.
+    passing = tmp_path / "passing"
+    passing.mkdir()
+    exported = contexts("context", "export", "far", "-", env={"TMPDIR": str(passing)}).raw
+    assert len(exported) == file.stat().st_size and os.listdir(passing) == []
+    assert not [name for name in os.listdir(tmp_path) + os.listdir("/") if "apus-context" in name]
     contexts("context", "rm", "-f", "far", "near", "again").ok()
 
 
@@ -405,7 +410,6 @@ def test_what_is_no_context_is_not_imported(contexts, tmp_path):
         assert refused.code == 1 and reason in refused.err, (path, refused)
     assert contexts("context", "ls", "-q").ok() == "default\n"
     assert contexts("context", "export", "none").code == 1 and contexts("context", "import", "a/b", "-").code == 1
-    assert not [name for name in os.listdir(tempfile.gettempdir()) if name.startswith("apus-context-")]
 
 
 def test_contexts_that_cannot_be_are_refused_in_dockers_words(contexts, own_daemon):

@@ -264,8 +264,8 @@ class Machine:
 
     def ended(self):
         status, error = self.process.wait(), self.process.stderr.read()[-3000:]
-        told = f"it ended by itself with {status}: {self.said()} {error}"
-        raise MachineFault(told) if status == MACHINE_FAILED else AssertionError(told)
+        words = f"it ended by itself with {status}: {self.said()} {error}"
+        raise MachineFault(words) if status == MACHINE_FAILED else AssertionError(words)
 
     def said(self):
         return ", ".join(line for _, line in self.lines if line)

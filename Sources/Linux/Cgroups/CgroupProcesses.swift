@@ -125,7 +125,7 @@ private enum Freezer {
         } catch  where error.isOfRemovedCgroup {}
     }
 
-    /// The same.
+    /// Whether processes are stopped; false in a cgroup that was removed meanwhile.
     func isFrozen() throws(SyscallError) -> Bool {
         do throws(SyscallError) {
             switch self {
@@ -167,11 +167,9 @@ extension CgroupDirectory {
                 if let process = Int32(line), process > 0 { found.insert(process) }
             }
         } catch {
-            switch error.errno {
-            case ENOENT, ENODEV: return  // removed meanwhile
-            case EOPNOTSUPP: break  // a threaded cgroup: the one above lists its processes
-            default: throw error
-            }
+            if error.isOfRemovedCgroup { return }
+            // Of a threaded cgroup the one above lists the processes.
+            if error.errno != EOPNOTSUPP { throw error }
         }
         if depth == Self.maximumDepth { return }
         for child in try children() { try child.collectProcesses(into: &found, depth: depth + 1) }

@@ -26,7 +26,12 @@ package final class Container {
         guard try directory.tryLock() else {
             throw RuntimeError(.busy, "container \(id) is being created or deleted by another process")
         }
-        throw RuntimeError(.wrongStatus, "container \(id) was never completed: delete it with --force")
+        // Who had the lock may have completed it since it was looked for.
+        guard let record = try directory.readRecord() else {
+            throw RuntimeError(.wrongStatus, "container \(id) was never completed: delete it with --force")
+        }
+        storedRecord = record
+        return record
     }
 
     /// From here on, until this process ends, nobody else creates or deletes it, and what is on record stays.
@@ -49,7 +54,13 @@ package final class Container {
     }
 
     /// A container without a process is being created as long as somebody holds the lock; otherwise its creation was cut off.
-    private func cutOffStatus() throws(RuntimeError) -> ContainerState.Status { try directory.tryLock() ? .stopped : .creating }
+    private func cutOffStatus() throws(RuntimeError) -> ContainerState.Status {
+        guard try directory.tryLock() else { return .creating }
+        // Who had the lock may have completed it since it was looked for.
+        guard let record = try directory.readRecord(), record.initProcess != nil else { return .stopped }
+        storedRecord = record
+        return try status()
+    }
 
     /// The first process, if it is still the one on record and lives.
     func liveInit() throws(RuntimeError) -> ProcessSnapshot? {

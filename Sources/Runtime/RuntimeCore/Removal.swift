@@ -19,7 +19,7 @@ struct Removal {
         do throws(RuntimeError) {
             try directory.lock(timeoutNanoseconds: Int64(deadlineMilliseconds) * 1_000_000)
             return true
-        } catch  where error.code == .notFound { return false }
+        } catch  where error.code == .notFound || error.code == .busy { return false }
     }
 
     /// Kills whatever is left of the container, then removes it.

@@ -51,6 +51,8 @@ package struct StateDirectory: ~Copyable {
         let directory = try StateDirectory(opening: path)
         // Whoever looks at a container that has no record yet holds the lock for a moment; `delete -f` takes what it finds away.
         guard try directory.lockSoon(), try directory.isThere() else { throw RuntimeError(.busy, "container \(id) is being deleted") }
+        // Ours may have gone before it was opened, and this one be another's that is whole.
+        if directory.has(ContainerRecord.fileName) { throw RuntimeError(.alreadyExists, "container with given ID already exists") }
         return directory
     }
 
@@ -81,10 +83,10 @@ package struct StateDirectory: ~Copyable {
     /// Makes this process, until it ends or closes the directory, the only one to create or delete the container.
     /// - Throws: `notFound` where whoever held the lock deleted it; `busy` where nobody let go of it.
     func lock(timeoutNanoseconds: Int64 = lockTimeoutNanoseconds) throws(RuntimeError) {
-        guard try lockSoon(timeoutNanoseconds: timeoutNanoseconds) else {
-            throw RuntimeError(.busy, "container \(name) is being created or deleted by another process")
-        }
+        let isOurs = try lockSoon(timeoutNanoseconds: timeoutNanoseconds)
+        // Who deletes a container tells its hooks after the directory has gone, which may take them long.
         guard try isThere() else { throw Self.notFound }
+        if !isOurs { throw RuntimeError(.busy, "container \(name) is being created or deleted by another process") }
     }
 
     /// Another descriptor of the same directory, without the lock that this one has: that goes when this one is closed.
@@ -102,11 +104,13 @@ package struct StateDirectory: ~Copyable {
 
     static let notFound = RuntimeError(.notFound, "container does not exist")
 
-    /// Waits for the lock as long as a runtime that was killed may take to leave nothing of itself, its half-made init included.
+    /// Waits for the lock as long as a runtime that was killed may take to leave nothing of itself, its half-made init included; no longer
+    /// than the directory is there.
     func lockSoon(timeoutNanoseconds: Int64 = lockTimeoutNanoseconds) throws(RuntimeError) -> Bool {
         let deadline = monotonicNanoseconds() + timeoutNanoseconds
         while try !tryLock() {
             if monotonicNanoseconds() > deadline { return false }
+            guard try isThere() else { return false }
             rest(nanoseconds: 1_000_000)
         }
         return true
@@ -166,14 +170,13 @@ package struct StateDirectory: ~Copyable {
 
     /// Removes the directory and all in it: the last act of a container's life.
     func removeAll() throws(RuntimeError) {
-        do throws(SyscallError) {
-            for entry in try directoryEntries(of: descriptor, subject: path.string) {
-                try removeFile(entry.name, at: descriptor.number)
-            }
-            try removeDirectory(path)
-        } catch {
-            if error.errno == ENOENT { return }
-            throw RuntimeError(doing: "removing the state directory", error)
+        let doing = "removing the state directory"
+        // `start` takes its socket away meanwhile.
+        for entry in try during(doing, { () throws(SyscallError) in try directoryEntries(of: descriptor, subject: path.string) }) {
+            try remove(entry.name.string)
+        }
+        do throws(SyscallError) { try removeDirectory(path) } catch  where error.errno == ENOENT {} catch {
+            throw RuntimeError(doing: doing, error)
         }
     }
 }

@@ -19,7 +19,7 @@ enum ContextArchive {
     /// - Parameter files: contents by the names of `ContextStore.tlsFiles`.
     static func pack(_ context: StoredContext, files: [String: Data]) throws -> [UInt8] {
         // A key among them: nobody else may look into it meanwhile.
-        let folder = FileManager.default.temporaryDirectory.path + "apus-context-\(ProcessInfo.processInfo.processIdentifier)"
+        let folder = FilePath(FileManager.default.temporaryDirectory.path).appending("apus-context-\(UInt64.random(in: 0 ... .max))").string
         try makeDirectory(FilePath(folder), mode: 0o700)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try keepPrivately(Data(try EngineJSON.encode(context)), in: folder, as: metadata)
