@@ -49,7 +49,9 @@ extension ContainerTask {
 
     /// Clients come and go: the next shim must know how many it owes something, and what that is.
     func watchAttachments(of process: SupervisedProcess) {
-        process.onAttachmentsChanged = { [unowned self, unowned process] count in
+        process.onAttachmentsChanged = { [weak self, weak process] count in
+            // A client may stay longer than the container, with what it has not read.
+            guard let self, let process else { return }
             if process === first { disk?.keep(forClients: count > 0) }
             saveLife()
         }
