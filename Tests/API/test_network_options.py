@@ -11,7 +11,7 @@ import pytest
 from engine_http import api
 from processes import wait_until
 from test_networks import address, ask, host, lan, network, serve  # noqa: F401 (fixtures)
-from test_ports import fetch, run
+from test_ports import fetch, run, switches_of_frames
 
 
 def start(cli, image, name, *flags, command=("sleep", "600")):
@@ -340,7 +340,7 @@ def test_T05_forwarding_that_was_switched_off_is_on_again_and_told_of(cli, image
 
 def test_T05_who_may_not_talk_does_not_whatever_becomes_of_the_rules_for_frames(apus, net_of, image):
     """Settings of br_netfilter, which somebody else's container stack switches on."""
-    switches = [f"net.bridge.bridge-nf-call-{kind}" for kind in ("iptables", "ip6tables")]
+    switches = switches_of_frames()
     switch = lambda to: host("sysctl", "-qw", *[f"{name}={to}" for name in switches])
     before = host("sysctl", "-n", *switches).split()
     try:

@@ -19,8 +19,8 @@ def serve(answer):
     return ["nc", "-ll", "-p", "80", "-e", "echo", answer]
 
 
-def ask(server, port=80):
-    return ["nc", "-w", "2", str(server), str(port)]
+def ask(server, port=80, seconds=2):
+    return ["nc", "-w", str(seconds), str(server), str(port)]
 
 
 def network(cli, *words):

@@ -10,6 +10,7 @@ import textwrap
 
 import pytest
 from processes import wait_until
+from test_network_options import net_of  # noqa: F401 (fixture)
 
 ALL_NODES = "ff02::1"
 ROUTER_ADVERTISEMENT, NEIGHBOUR_ADVERTISEMENT, REDIRECT = 134, 136, 137
@@ -31,8 +32,8 @@ def boxes(cli, net, image):
             for name in ("victim", "peer", "rogue")}
 
 
-def detail(cli, name, key):
-    return cli.inspect(name, f'{{{{(index .NetworkSettings.Networks "shared").{key}}}}}')
+def detail(cli, name, key, network="shared"):
+    return cli.inspect(name, f'{{{{(index .NetworkSettings.Networks "{network}").{key}}}}}')
 
 
 def checksum(source, target, body):
@@ -123,3 +124,35 @@ def test_F16_a_container_answers_for_nobody_else_and_redirects_nobody(cli, boxes
     assert mac not in entry() and detail(cli, "peer", "MacAddress") in entry()
     assert "redirected" not in inside(own_daemon, boxes["victim"], "ip", "-6", "route", "show", "cache")
     assert cli("exec", "victim", "ping", "-6", "-c", "1", "-W", "2", address("peer")).code == 0
+
+
+LISTEN = """
+import socket
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+link.bind(("eth0", 0))
+link.settimeout(20)
+print("listening", flush=True)
+heard = set()
+while b"the end" not in (frame := link.recv(2000)):
+    heard |= {word for word in frame.decode("latin-1").split() if word.startswith("type=")}
+print(*sorted(heard))
+"""
+
+
+def test_F16_who_may_not_talk_does_not_in_frames_that_the_rules_for_packets_do_not_see(apus, net_of, image, own_daemon):
+    """An experiment's type, IPv4 with the tag of a virtual network, with two tags, and within PPPoE."""
+    hidden = {"88b5": "", "8100": "00070800", "88a8": "0007810000070800", "8864": "110000010021"}
+    for name, options, arriving in (("talks", (), sorted(hidden)), ("apart", ("-o", "com.docker.network.bridge.enable_icc=false"), [])):
+        net_of(name, *options)
+        ids = {box: apus("run", "-d", "--name", f"{box}-{name}", "--network", name, image, "sleep", "600").line() for box in ("rogue", "peer")}
+        mac = lambda box: detail(apus, f"{box}-{name}", "MacAddress", name).replace(":", "")
+        enter = ["nsenter", f"--net={own_daemon.run}/netns/{ids['peer']}", sys.executable, "-c", LISTEN]
+        with subprocess.Popen(enter, stdout=subprocess.PIPE, text=True) as listener:
+            assert listener.stdout.readline() == "listening\n"
+            send(own_daemon, ids["rogue"], [
+                bytes.fromhex(target + mac("rogue") + kind + tag) + f" type={kind} ".encode() + bytes(40)
+                for target in (mac("peer"), "ff" * 6) for kind, tag in hidden.items()])
+            # What the host says after it arrives: so would it have.
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host_itself:
+                host_itself.sendto(b"the end", (detail(apus, f"peer-{name}", "IPAddress", name), 9))
+            assert listener.stdout.read().split() == [f"type={kind}" for kind in arriving], name

@@ -42,6 +42,8 @@ package struct FirewallEndpoint: Hashable, Sendable {
     package var link: String
     package var linkAddress: MACAddress
     package var addresses: [IPAddress]
+    /// Whether its network's containers are not to talk to each other.
+    package var isApart = false
 
     package init(link: String, linkAddress: MACAddress, addresses: [IPAddress]) {
         self.link = link
@@ -102,20 +104,23 @@ enum FirewallSetName: String, CaseIterable, Hashable, Sendable {
     case portsV4, portsV6, anyPortsV4, anyPortsV6
     /// Ports of bridges, and the addresses that may come in there.
     case cables, linkAddresses, addressesV4, addressesV6
+    /// Those of containers that are not to talk to each other.
+    case apart
     /// Both addresses of what comes in there for the most part.
     case sendersV4, sendersV6
 
     /// Whether it belongs to the table that looks at frames.
     var isOfBridgeTable: Bool {
         switch self {
-        case .cables, .linkAddresses, .addressesV4, .addressesV6, .sendersV4, .sendersV6: true
+        case .cables, .linkAddresses, .addressesV4, .addressesV6, .apart, .sendersV4, .sendersV6: true
         default: false
         }
     }
 
     var definition: FirewallSet {
         switch self {
-        case .bridges, .masqueradedV4, .masqueradedV6, .routedV4, .routedV6, .unprotectedV4, .unprotectedV6, .internalBridges, .cables:
+        case .bridges, .masqueradedV4, .masqueradedV6, .routedV4, .routedV6, .unprotectedV4, .unprotectedV6, .internalBridges, .cables,
+            .apart:
             FirewallSet(rawValue, key: [.linkName])
         case .sourcesV4: FirewallSet(rawValue, key: [.linkName], value: [.addressV4])
         case .sourcesV6: FirewallSet(rawValue, key: [.linkName], value: [.addressV6])
@@ -170,6 +175,7 @@ struct FirewallElements: Equatable, Sendable {
     init(_ endpoint: FirewallEndpoint) {
         let link = padded(endpoint.link)
         insert(link, into: .cables)
+        if endpoint.isApart { insert(link, into: .apart) }
         insert(link + endpoint.linkAddress.bytes + [0, 0], into: .linkAddresses)
         // Who has no address yet asks from none.
         insert(link + [0, 0, 0, 0], into: .addressesV4)

@@ -233,10 +233,13 @@ struct FirewallRules: Sendable {
             ]
         }
         let isOrdinaryV6 = type(v6) + [.load(.transport, into: 0), .unequal(0, [58])]
+        // The rules for packets, which keep containers apart, never see frames of other types, nor those with the tag of a virtual LAN.
+        let isHidden: [FirewallExpression] =
+            [.loadBytes(.link, offset: 12, count: 2, into: 0)] + [v4, arp, v6].map { .unequal(0, $0) } + [cable, Self.isIn(.apart)]
         add(
             "entering",
             [
-                type(v4) + sender(12, 4, .sendersV4), isOrdinaryV6 + sender(8, 16, .sendersV6),
+                type(v4) + sender(12, 4, .sendersV4), isOrdinaryV6 + sender(8, 16, .sendersV6), isHidden + [.verdict(.drop)],
                 [cable, Self.isIn(.cables), .verdict(.jump("cable"))],
             ],
             hook: FirewallHook(.filter, .prerouting, priority: Self.priorityRaw), in: frames, &changes)

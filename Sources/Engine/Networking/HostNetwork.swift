@@ -37,13 +37,14 @@ package enum HostNetwork {
             guard link.kind == "bridge" else {
                 throw NetlinkError(code: .refused, doing: "use \(plan.link) as a bridge", cause: nil, words: "it is none")
             }
+            // First, since containers may be on it whom this keeps apart, whatever fails below.
+            if plan.isFiltered { try host.setFiltering(of: link) }
             if !plan.addresses.contains(where: { $0.address.family == .v6 }) { KernelSetting.disableIPv6(plan.link).write() }
             for address in plan.addresses {
                 do throws(NetlinkError) { try host.addAddress(address.address, prefixLength: address.prefixLength, to: link) } catch {
                     if !error.isExisting { throw error }
                 }
             }
-            if plan.isFiltered { try host.setFiltering(of: link) }
             if !link.isUp { try host.setLink(link, up: true) }
             KernelSetting.routesLocalNetwork(plan.link).write()
             return isNew
@@ -55,13 +56,13 @@ package enum HostNetwork {
     package static func rejoin(_ links: [String], bridge: String, isolated: Bool) throws(NetworkingError) {
         do throws(NetlinkError) {
             var host = try RouteConversation()
-            let index = try host.link(named: bridge).index
+            let bridge = try host.link(named: bridge)
             for name in links {
                 do throws(NetlinkError) {
                     let link = try host.link(named: name)
-                    try host.setBridge(index, of: link)
+                    try host.setBridge(bridge.index, of: link)
                     try host.setHairpin(of: link)
-                    if isolated && !KernelSetting.framesCanBeFiltered { try host.setIsolated(true, of: link) }
+                    if isolated { try host.keepApart(link, bridge: bridge) }
                 } catch {
                     if !error.isMissing { throw error }
                 }
@@ -70,11 +71,12 @@ package enum HostNetwork {
     }
 
     /// Keeps ports of a bridge apart from each other by what the kernel has for it now; those that are gone are left out.
-    package static func keepApart(_ links: [String]) throws(NetworkingError) {
+    package static func keepApart(_ links: [String], bridge: String) throws(NetworkingError) {
         do throws(NetlinkError) {
             var host = try RouteConversation()
+            let bridge = try host.link(named: bridge)
             for name in links {
-                do throws(NetlinkError) { try host.setIsolated(!KernelSetting.framesCanBeFiltered, of: try host.link(named: name)) } catch {
+                do throws(NetlinkError) { try host.keepApart(try host.link(named: name), bridge: bridge) } catch {
                     if !error.isMissing { throw error }
                 }
             }
@@ -119,5 +121,16 @@ package enum HostNetwork {
             throw NetworkingError(.kernel, "the kernel does not let packets be forwarded: /proc/sys/net/\(setting.path)")
         }
         return true
+    }
+}
+
+extension RouteConversation {
+    /// Keeps a port of a bridge apart from others of the kind: by the firewall where the kernel can show it what passes between them,
+    /// otherwise by the bridge.
+    mutating func keepApart(_ link: NetworkLink, bridge: NetworkLink) throws(NetlinkError) {
+        let isShown = KernelSetting.framesCanBeFiltered
+        // Before the bridge lets go of it; where this fails, it does not.
+        if isShown { try setFiltering(of: bridge) }
+        try setIsolated(!isShown, of: link)
     }
 }

@@ -132,7 +132,7 @@ package enum Sandbox {
         try host.makeVethPair(pair)
         // The host's end has no use for addresses of its own.
         KernelSetting.disableIPv6(cable.hostLink).write()
-        if cable.isIsolated && !KernelSetting.framesCanBeFiltered { try host.setIsolated(true, of: try host.link(named: cable.hostLink)) }
+        if cable.isIsolated { try host.keepApart(try host.link(named: cable.hostLink), bridge: parent) }
         // Who asks its own published port by the host's address is answered by itself where the rules for packets see frames, now or later.
         try host.setHairpin(of: try host.link(named: cable.hostLink))
     }

@@ -127,8 +127,8 @@ extension Networks {
         var cable = try cable(endpoint, among: attachment.endpoints)
         cable.gateways = []
         // The ports go where precedence says, too.
-        let before = Self.part(attachment.without(endpoint))
-        let (namespace, firewall, after, plan) = (namespace(of: id), firewall, Self.part(attachment), cable)
+        let before = part(attachment.without(endpoint))
+        let (namespace, firewall, after, plan) = (namespace(of: id), firewall, part(attachment), cable)
         let routes = Self.routes(attachment.endpoints)
         try await onThread { () throws(NetworkingError) in
             try Sandbox.add(plan, to: namespace)
@@ -158,10 +158,9 @@ extension Networks {
 
     /// Takes one endpoint from a container that runs.
     func unplug(_ endpoint: EndpointRecord, outOf attachment: NetworkAttachment, of id: ContainerID) async throws(EngineError) {
-        var before = Self.part(attachment)
-        if let known = endpoint.firewallEndpoint { before.add(known) }
+        var before = part(attachment.endpoints + [endpoint])
         for port in published[id.text] ?? [] { before.add(port) }
-        let (namespace, firewall, old, after) = (namespace(of: id), firewall, before, Self.part(attachment))
+        let (namespace, firewall, old, after) = (namespace(of: id), firewall, before, part(attachment))
         let routes = Self.routes(attachment.endpoints)
         cables.remove(endpoint.hostLink)
         try await onThread { () throws(NetworkingError) in

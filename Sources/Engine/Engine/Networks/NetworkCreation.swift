@@ -84,6 +84,9 @@ extension Networks {
 }
 
 extension NetworkDocument {
+    /// Whether nothing passes between containers on it but by published ports.
+    var keepsContainersApart: Bool { driver == .bridge && !bridgeOptions.letsContainersTalk }
+
     /// What the firewall must know; nil for networks that it has nothing to do with.
     var firewallNetwork: FirewallNetwork? {
         guard driver == .bridge else { return nil }

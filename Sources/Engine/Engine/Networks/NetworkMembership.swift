@@ -138,7 +138,7 @@ extension Networks {
     /// Makes the namespace with its links, and opens the firewall for it. On failure nothing of that is left but the addresses.
     func plug(_ attachment: NetworkAttachment, of id: ContainerID) async throws(EngineError) {
         let cables = try attachment.endpoints.map { endpoint throws(EngineError) in try cable(endpoint, among: attachment.endpoints) }
-        let (namespace, firewall, part) = (namespace(of: id), firewall, Self.part(attachment))
+        let (namespace, firewall, part) = (namespace(of: id), firewall, part(attachment))
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
                 try Sandbox.make(namespace, cables: cables)
@@ -165,7 +165,7 @@ extension Networks {
 
     /// Undoes `plug`. What fails is logged: the container is over in any case.
     func unplug(_ attachment: NetworkAttachment, of id: ContainerID) async {
-        let (namespace, firewall, part) = (namespace(of: id), firewall, Self.part(attachment))
+        let (namespace, firewall, part) = (namespace(of: id), firewall, part(attachment))
         let cables = attachment.endpoints.map(\.hostLink).filter { !$0.isEmpty }
         self.cables.subtract(cables)
         await silence(id)
@@ -199,7 +199,7 @@ extension Networks {
         cable.settings = endpoint.linkSettings ?? [:]
         let options = network.document.bridgeOptions
         cable.mtu = options.mtu
-        cable.isIsolated = network.document.driver == .bridge && !options.letsContainersTalk
+        cable.isIsolated = network.document.keepsContainersApart
         if network.document.driver == .macvlan {
             cable.macvlanMode = Self.macvlanModes[network.document.resource.options[NetworkOption.macvlanMode] ?? "bridge"] ?? 4
         }
@@ -209,15 +209,20 @@ extension Networks {
     /// By the names that Docker has for them. - Source: linux/if_link.h.
     static let macvlanModes: [String: UInt32] = ["private": 1, "vepa": 2, "bridge": 4, "passthru": 8]
 
-    static func part(_ endpoints: [EndpointRecord]) -> Firewall.Part {
+    /// What the firewall must know of endpoints.
+    func part(_ endpoints: [EndpointRecord]) -> Firewall.Part {
         var part = Firewall.Part()
-        for endpoint in endpoints.compactMap(\.firewallEndpoint) { part.add(endpoint) }
+        for endpoint in endpoints {
+            guard var known = endpoint.firewallEndpoint else { continue }
+            known.isApart = networks[endpoint.networkID]?.document.keepsContainersApart ?? false
+            part.add(known)
+        }
         return part
     }
 
     /// The same with the ports that lead there.
-    static func part(_ attachment: NetworkAttachment) -> Firewall.Part {
-        var part = Self.part(attachment.endpoints)
+    func part(_ attachment: NetworkAttachment) -> Firewall.Part {
+        var part = part(attachment.endpoints)
         for port in attachment.firewallPorts { part.add(port) }
         return part
     }
@@ -256,18 +261,24 @@ extension Networks {
 
     /// Once every container is known: the firewall becomes what they need, whatever it was.
     func finishRestoration() async {
-        var part = Self.part(networks.values.flatMap { $0.members.values.map(\.endpoint) })
+        var part = part(networks.values.flatMap { $0.members.values.map(\.endpoint) })
         for network in networks.values.compactMap(\.document.firewallNetwork) { part.add(network) }
         for port in published.values.joined() { part.add(port) }
-        let apart = networks.values.filter { $0.document.driver == .bridge && !$0.document.bridgeOptions.letsContainersTalk }.flatMap {
-            $0.members.values.map(\.endpoint.hostLink)
+        let apart = networks.values.filter(\.document.keepsContainersApart).map { network in
+            (bridge: network.document.link, links: network.members.values.map(\.endpoint.hostLink))
         }
         let (firewall, whole, settings) = (firewall, part, settings)
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
                 try firewall.replace(with: whole, dropsForeignForwarding: settings.madeHostForward)
                 // A former daemon, or a kernel before br_netfilter was loaded, may have kept them apart otherwise.
-                try HostNetwork.keepApart(apart)
+                var failure: NetworkingError?
+                for each in apart {
+                    NetworkingError.collect(in: &failure) { () throws(NetworkingError) in
+                        try HostNetwork.keepApart(each.links, bridge: each.bridge)
+                    }
+                }
+                if let failure { throw failure }
             }
         } catch { logger.error("make the firewall: \(error)") }
         watch()
