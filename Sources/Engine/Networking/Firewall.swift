@@ -115,11 +115,7 @@ package final class Firewall: Sendable {
     }
 
     private static func elements(_ ports: Set<FirewallPort>) -> [FirewallSetName: [FirewallElement]] {
-        Dictionary(grouping: ports, by: \.map).mapValues { ports in
-            let elements = ports.flatMap(\.elements)
-            // Several ports of the host may name one of the container's, which is open once; a run of ports names none twice.
-            return ports.count == 1 ? elements : Array(Set(elements))
-        }
+        Dictionary(grouping: ports, by: \.map).mapValues { $0.flatMap(\.elements) }
     }
 
     private func change(_ body: (inout State) throws(NetworkingError) -> Void) throws(NetworkingError) {
