@@ -23,6 +23,7 @@ extension Container {
         if !request.workingDir.isEmpty && !request.workingDir.hasPrefix("/") {
             throw EngineError(.invalidParameter, "Cwd must be an absolute path")
         }
+        try await startDecided()
         _ = try taskForExec()
         try await forgetOldExec()
         let exec = ExecProcess(id: Identifiers.random(), created: .now, request: request)

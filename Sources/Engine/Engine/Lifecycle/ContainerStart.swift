@@ -63,6 +63,14 @@ extension Container {
         }
     }
 
+    /// Waits out a start that is under way: who has heard the process's first words may be here before the start's own answer is.
+    func startDecided() async throws(EngineError) {
+        while case .starting(let decided) = state {
+            _ = await decided.value(within: nil)
+            if Task.isCancelled { throw EngineError(.unavailable, "the request was cancelled") }
+        }
+    }
+
     private func startFailed(_ problem: StartProblem) async {
         document.exitCode = problem.exitCode
         document.error = problem.engineError.message

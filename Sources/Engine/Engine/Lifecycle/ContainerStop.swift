@@ -78,6 +78,7 @@ extension Container {
     /// - Throws: `.conflict` when it does not run.
     func kill(signal text: String) async throws(EngineError) {
         let number = text.isEmpty ? SignalNames.kill : try SignalNames.number(of: text)
+        try await startDecided()
         guard let task = state.supervisedTask else {
             throw EngineError(.conflict, "cannot kill container: \(name): container \(id) is not running")
         }
