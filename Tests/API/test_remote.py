@@ -401,7 +401,7 @@ def test_what_is_no_context_is_not_imported(contexts, tmp_path):
     (tmp_path / "zip").write_bytes(b"PK\x03\x04rest")
     (tmp_path / "huge").write_bytes(bytes(11 << 20))
     for path, reason in {
-        archive("empty"): "no metadata found", archive("broken", **{"meta.json": "{"}): "no metadata found",
+        archive("empty"): "no metadata found", archive("broken", **{"meta.json": "{"}): "meta.json",
         archive("more", **{"meta.json": meta, "other": ""}): '"other": unexpected context file',
         archive("up", **{"meta.json": meta, "tls_.._.._evil": ""}): "invalid context", str(tmp_path / "zip"): "a zip archive is not read",
         str(tmp_path / "huge"): "is larger than 10", str(tmp_path / "none"): "no such file",

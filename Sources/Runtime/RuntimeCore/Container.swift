@@ -208,8 +208,8 @@ extension Container {
     }
 
     /// What to tell where something could not be done to a container's processes: its end, if that has come meanwhile.
-    private func unlessEnded(_ error: RuntimeError) throws(RuntimeError) -> RuntimeError {
-        try liveInit() == nil ? RuntimeError(.wrongStatus, "container not running") : error
+    func unlessEnded(_ error: RuntimeError, _ complaint: String = "container not running") throws(RuntimeError) -> RuntimeError {
+        try liveInit() == nil ? RuntimeError(.wrongStatus, complaint) : error
     }
 
     /// Lets a paused container go on.
@@ -248,12 +248,14 @@ extension Container {
 
     /// What the container uses now. - Throws: `wrongStatus` for one that has stopped.
     package func usage() throws(RuntimeError) -> UsageReport {
-        let complaint = "container with id \(id) is not running"
-        try requireProcess(complaint)
+        try requireProcess(nothingToMeasure)
         do throws(RuntimeError) { return try ContainerCgroup(recorded: record().cgroup).usage() } catch {
-            throw try liveInit() == nil ? RuntimeError(.wrongStatus, complaint) : error
+            throw try unlessEnded(error, nothingToMeasure)
         }
     }
+
+    /// runc's words where usage or events are asked of a container that has ended.
+    var nothingToMeasure: String { "container with id \(id) is not running" }
 
     /// The pids of every process in the container.
     package func processes() throws(RuntimeError) -> [Int32] {

@@ -17,11 +17,10 @@ extension Container {
     package func watch(
         intervalNanoseconds: Int64, _ tell: (ContainerEvent) throws(RuntimeError) -> Void
     ) throws(RuntimeError) {
-        let notRunning = RuntimeError(.wrongStatus, "container with id \(id) is not running")
-        guard let process = try openInit() else { throw notRunning }
+        guard let process = try openInit() else { throw RuntimeError(.wrongStatus, nothingToMeasure) }
         let cgroup = try ContainerCgroup(recorded: record().cgroup)
         var memory: MemoryEvents?
-        do throws(RuntimeError) { memory = try cgroup.memoryEvents() } catch { throw try liveInit() == nil ? notRunning : error }
+        do throws(RuntimeError) { memory = try cgroup.memoryEvents() } catch { throw try unlessEnded(error, nothingToMeasure) }
         let epoll = try during("preparing to wait for events") { () throws(SyscallError) in
             let epoll = try Epoll()
             try epoll.add(process.number, for: .readable, token: Self.processToken)

@@ -13,7 +13,6 @@ enum ContextArchive {
         (limits.uncompressedBytes, limits.ratioFreeBytes, limits.entries) = (Int64(limitBytes), Int64(limitBytes), 100)
         return limits
     }()
-    private static let metadata = "meta.json"
     private static let tls = "tls/\(StoredContext.engine)"
 
     /// - Parameter files: contents by the names of `ContextStore.tlsFiles`.
@@ -22,7 +21,7 @@ enum ContextArchive {
         let folder = FilePath(FileManager.default.temporaryDirectory.path).appending("apus-context-\(UInt64.random(in: 0 ... .max))").string
         try makeDirectory(FilePath(folder), mode: 0o700)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        try keepPrivately(Data(try EngineJSON.encode(context)), in: folder, as: metadata)
+        try keepPrivately(Data(try EngineJSON.encode(context)), in: folder, as: StoredContext.file)
         for (name, content) in files { try keepPrivately(content, in: "\(folder)/\(tls)", as: name) }
         var bytes: [UInt8] = []
         var writer = TreeWriter(.tree) { bytes += $0 }
@@ -34,7 +33,7 @@ enum ContextArchive {
     /// - Throws: `Complaint` for what is no such archive.
     static func unpack(_ bytes: [UInt8]) throws -> (StoredContext, [String: Data]) {
         if bytes.starts(with: Array("PK\u{3}\u{4}".utf8)) { throw Complaint("a zip archive is not read: export the context as a tar") }
-        var context: StoredContext?
+        var metadata: [UInt8]?
         var files: [String: Data] = [:]
         do throws(ArchiveError) {
             let reader = try ArchiveReader(MemorySource(bytes), limits: limits)
@@ -43,8 +42,8 @@ enum ContextArchive {
                 var content: [UInt8] = []
                 try reader.readData { bytes in for index in bytes.indices { content.append(bytes[index]) } }
                 let name = member.path.split(separator: "/").last.map(String.init) ?? ""
-                if member.path == metadata {
-                    context = try? EngineJSON.decode(StoredContext.self, from: content)
+                if member.path == StoredContext.file {
+                    metadata = content
                 } else if member.path == "\(tls)/\(name)", ContextStore.tlsFiles.contains(where: { $0.name == name }) {
                     files[name] = Data(content)
                 } else {
@@ -52,7 +51,9 @@ enum ContextArchive {
                 }
             }
         } catch { throw Complaint("invalid context: \(error)") }
-        guard let context else { throw Complaint("invalid context: no metadata found") }
-        return (context, files)
+        guard let metadata else { throw Complaint("invalid context: no metadata found") }
+        do throws(DocumentError) { return (try EngineJSON.decode(StoredContext.self, from: metadata), files) } catch {
+            throw Complaint("invalid context: \(StoredContext.file): \(error)")
+        }
     }
 }

@@ -34,6 +34,8 @@ struct StoredContext: Codable, Equatable {
 
     enum CodingKeys: String, CodingKey { case name = "Name", metadata = "Metadata", endpoints = "Endpoints" }
 
+    /// What a context is kept in, in its folder and in an archive.
+    static let file = "meta.json"
     /// The endpoint of the engine.
     static let engine = "docker"
     var host: String { endpoints[Self.engine]?.host ?? "" }
@@ -74,19 +76,19 @@ struct ContextStore {
     /// All that are there, by name.
     func all() throws -> [StoredContext] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder + "/meta")) ?? []
-        return try names.prefix(Self.countLimit).map { try read("\(folder)/meta/\($0)/meta.json") }.sorted { $0.name < $1.name }
+        return try names.prefix(Self.countLimit).map { try read("\(folder)/meta/\($0)/\(StoredContext.file)") }.sorted { $0.name < $1.name }
     }
 
     /// - Throws: `Complaint` in docker's words where there is none.
     func context(_ name: String) throws -> StoredContext {
-        let path = metadataFolder(name) + "/meta.json"
+        let path = metadataFolder(name) + "/" + StoredContext.file
         guard FileManager.default.fileExists(atPath: path) else {
             throw Complaint("context \(goQuoted(name)): context not found: open \(path): no such file or directory")
         }
         return try read(path)
     }
 
-    func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: metadataFolder(name) + "/meta.json") }
+    func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: metadataFolder(name) + "/" + StoredContext.file) }
 
     /// The names of the files of TLS that a context has.
     func tlsNames(_ name: String) -> [String] {
@@ -110,7 +112,7 @@ struct ContextStore {
             try removeFolder(tlsFolder(context.name))
             for (name, content) in files { try keepPrivately(content, in: engineFolder(context.name), as: name) }
         }
-        try keepPrivately(Data(try EngineJSON.encode(context)), in: metadataFolder(context.name), as: "meta.json")
+        try keepPrivately(Data(try EngineJSON.encode(context)), in: metadataFolder(context.name), as: StoredContext.file)
     }
 
     func remove(_ name: String) throws {

@@ -6,6 +6,7 @@ internal import ShimProtocol
 extension Container {
     /// - Throws: `.conflict` when it does not run, or is paused already.
     func pause() async throws(EngineError) {
+        try await startDecided()
         let task: RunningTask
         switch state {
         case .running(let running): task = running

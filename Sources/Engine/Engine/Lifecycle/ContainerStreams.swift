@@ -9,6 +9,7 @@ internal import SystemPackage
 extension Container {
     /// - Throws: `.conflict` when it does not run.
     func resize(height: UInt32, width: UInt32) async throws(EngineError) {
+        try await startDecided()
         guard let task = state.runningTask else { throw notRunning }
         // As Docker: there is nothing to resize, and nothing wrong.
         guard document.config.tty else { return }

@@ -8,6 +8,7 @@ extension Container {
     /// Puts the container on a further network: at once where it runs, otherwise from its next start.
     /// - Throws: `.forbidden` in Docker's words where it is there already, or can be on none.
     func connect(to word: String, _ settings: EndpointSettings) async throws(EngineError) {
+        try await startDecided()
         try refuseChangeOfNetworks()
         let network = try await services.networks.find(word)
         try Networks.check(settings, on: network)
@@ -32,6 +33,7 @@ extension Container {
         // With force, also off a network that is gone.
         let key = found?.name ?? (force ? word : nil)
         guard let key else { throw Networks.notFound(word) }
+        try await startDecided()
         try refuseChangeOfNetworks()
         guard let settings = document.endpoints[key] else {
             throw EngineError(.forbidden, "container \(id) is not connected to network \(key)")

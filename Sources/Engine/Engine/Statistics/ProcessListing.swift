@@ -101,6 +101,7 @@ extension Container {
     /// - Throws: `.conflict` when it does not run.
     func top(options: String) async throws(EngineError) -> ContainerTopResponse {
         let listing = try ProcessListing(options: options)
+        try await startDecided()
         guard let task = state.runningTask else { throw notRunning }
         let (path, id) = (cgroupPath, id)
         let answer = try await BlockingWork.run { () throws(EngineError) in
