@@ -18,6 +18,8 @@ DEMO_PACKAGES  = busybox-static docker-registry jq curl iproute2
 TEST_PACKAGES  = $(DEMO_PACKAGES) containerd criu crun docker.io file nftables openssh-server openssl podman procps python3-docker python3-grpcio python3-jsonschema python3-pexpect \
                  python3-pytest python3-yaml redis-server runc skopeo strace uidmap umoci zstd
 BENCH_PACKAGES = $(TEST_PACKAGES) hyperfine iperf3 isal
+# Packages of PyPI that tests run.
+TEST_PYTHON = schemathesis==4.32.5
 # What only images of the nightly tests are made of.
 NIGHTLY_PACKAGES = nginx-light postgresql-15
 VM_PACKAGES    = qemu-system-x86 qemu-system-common util-linux python3 python3-pytest criu zstd xz-utils e2fsprogs xfsprogs
@@ -44,6 +46,7 @@ deps-demo: deps
 
 deps-test: deps ## Install what only tests need: peers, docker CLI, registry
 	@scripts/need-packages $(TEST_PACKAGES)
+	@PYTHON=$(PYTHON) scripts/need-python $(TEST_PYTHON)
 
 deps-bench: deps
 	@scripts/need-packages $(BENCH_PACKAGES)
@@ -94,6 +97,7 @@ nightly: deps-nightly build-tests ## What takes hours: ten thousand races each, 
 	APUS_CONTAINERS=500 $(PYTEST) Tests/API/test_host_shutdown.py -k P11
 	APUS_KILL_ROUNDS=100 $(PYTEST) Tests/API/test_daemon_death.py -k any_moment
 	APUS_PULL_KILLS=100 $(PYTEST) Tests/API/test_registry_faults.py -k R10
+	APUS_EXAMPLES=400 $(PYTEST) Tests/API/test_description.py -k schemathesis
 	APUS_IMAGES=all $(PYTEST) Tests/API/test_official_images.py
 	$(MAKE) power-cuts CUTS=50
 	Tests/cgroup2-vm --mem 4000 --share "$(CURDIR)" --chdir "$(CURDIR)" --timeout 2400 -- sh -c 'modprobe -a loop quota_v2 xfs && \

@@ -197,7 +197,7 @@ let package = Package(
         tests("RecordsTests", in: "Kernel", of: ["Records"]),
         tests("ImagesTests", in: "Kernel", of: ["Images"]),
         tests("EngineAPITests", in: "Unit", of: ["EngineAPI"]),
-        tests("APIServerTests", in: "Unit", of: ["APIServer", nioEmbedded]),
+        tests("APIServerTests", in: "Unit", of: ["APIServer", "Engine", "EngineAPI", logging, systemPackage, nioEmbedded]),
         tests("ShimProtocolTests", in: "Unit", of: ["ShimProtocol", "Protobuf"]),
         tests("ShimCoreTests", in: "Unit", of: ["ShimCore", "ShimProtocol", "Protobuf", "LinuxSyscalls"]),
     ],

@@ -45,7 +45,12 @@ package struct APIListener: Sendable {
 
     /// Every request that `engine` serves.
     package static func routes(of engine: ContainerEngine) -> [Route] {
-        EngineRoutes(engine: engine).all + MetricsRoutes(engine: engine).all + LaterRoutes.all
+        served(by: engine) + LaterRoutes.all
+    }
+
+    /// What of it is served, and described.
+    package static func served(by engine: ContainerEngine) -> [Route] {
+        EngineRoutes(engine: engine).all + MetricsRoutes(engine: engine).all + [APIDescription.route]
     }
 
     /// - Parameter patience: what connections are served with.

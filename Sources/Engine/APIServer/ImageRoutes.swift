@@ -74,8 +74,7 @@ extension EngineRoutes {
     private func importImage(_ request: APIRequest) throws -> APIResponse {
         let query = request.query
         guard query["fromSrc"] == "-" else {
-            throw APIError(
-                .notImplemented, "importing from an address (fromSrc=\(query["fromSrc"])) is not implemented: send the archive itself")
+            throw APIError.badRequest("importing from an address (fromSrc=\(query["fromSrc"])) is not supported: send the archive itself")
         }
         let stream = try request.bodyStream()
         let wanted = ImageImportRequest(

@@ -25,6 +25,13 @@ package enum LaterRoutes {
     private static var lookups: [Route] {
         [
             Route(.GET, "/plugins/{*}/json") { throw APIError(.notFound, "plugin \"\($0.name)\" not found") },
+            // Volumes of a swarm alone can be changed.
+            Route(.PUT, "/volumes/{}") { _ in
+                throw APIError(
+                    .serviceUnavailable,
+                    "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again."
+                )
+            },
             // Nothing is kept of builds, so a prune finds nothing.
             Route(.POST, "/build/prune") { _ in try .document(BuildPruneReport()) },
             Route(.POST, "/swarm/leave") { _ in throw APIError(.serviceUnavailable, "This node is not part of a swarm") },

@@ -33,10 +33,13 @@ package struct RoutePattern: Sendable {
         case segments
     }
 
+    /// As it was written.
+    package let text: String
     private let pieces: [Piece]
 
     /// Reads a pattern such as `/images/{*}/json`.
     package init(_ text: String) {
+        self.text = text
         pieces = text.split(separator: "/").map { word in
             switch word {
             case "{}": .segment

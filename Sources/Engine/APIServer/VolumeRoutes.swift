@@ -37,12 +37,6 @@ extension EngineRoutes {
                 try await engine.importVolume(request.name, body: { try await body.next() })
                 return .empty(.noContent)
             },
-            Route(.PUT, "/volumes/{}") { _ in
-                throw APIError(
-                    .serviceUnavailable,
-                    "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again."
-                )
-            },
         ]
     }
 }

@@ -61,10 +61,11 @@ extension ContainerEngine {
 
     /// Takes a container away.
     /// - Parameter volumes: those of its volumes that nobody named, too.
-    /// - Parameter link: only a link of the legacy bridge, which is refused.
+    /// - Parameter link: only a link of the legacy bridge, of which there are none.
     package func removeContainer(_ name: String, force: Bool, volumes: Bool, link: Bool) async throws(EngineError) {
-        if link { throw Refusal.notYet("removing a link") }
         let container = try container(name)
+        // Docker's words for what is no link.
+        if link { throw EngineError(.conflict, "Conflict, cannot remove the default link name of the container") }
         try await removing { () throws(EngineError) in try await container.remove(force: force, withVolumes: volumes) }
     }
 

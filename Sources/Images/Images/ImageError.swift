@@ -60,6 +60,7 @@ extension ImageError {
             case .denied: .denied
             case .unauthorized: .unauthorized
             case .cancelled: .cancelled
+            case .badName: .invalid
             case .tooManyRequests, .server, .network, .interrupted, .stalled, .outOfStep, .malformed, .receiverStopped, .refused: .registry
             }
         return ImageError(code, cause.description, cause: cause)

@@ -6,7 +6,7 @@ extension RegistryClient {
         var endpoint = try RegistryRoutes(configuration: configuration).endpoints(domain, "")[...].last
         // Credentials are for the registry itself, whatever its mirrors are.
         endpoint?.repository = ""
-        guard let endpoint else { throw RegistryError(.malformed, doing: "", cause: "\(domain) is no registry's name") }
+        guard let endpoint else { throw RegistryError(.badName, doing: "", cause: "\(domain) is no registry's name") }
         let session = RepositorySession(
             client: self, endpoint: endpoint, neighbours: nil, credentials: credentials, cancellation: cancellation)
         try session.greet()

@@ -26,6 +26,8 @@ package struct RegistryError: Error, Equatable, Sendable, CustomStringConvertibl
         case receiverStopped
         /// Something that is refused by policy: a redirect to plain http, a realm that may not see a password.
         case refused
+        /// What was given as a registry's name is none.
+        case badName
         /// The caller went away.
         case cancelled
     }

@@ -152,7 +152,7 @@ package final class RepositorySession: Sendable {
         let schemes = endpoint.scheme.map { [$0] } ?? host.schemes
         for scheme in schemes {
             guard let address = WebAddress("\(scheme)://\(host.authority)/") else {
-                throw RegistryError(.malformed, doing: "", cause: "\(host.authority) is no registry's name")
+                throw RegistryError(.badName, doing: "", cause: "\(host.authority) is no registry's name")
             }
             let found = Place(base: address, verifiesPeer: !host.isInsecure, certificates: certificates)
             if schemes.count > 1 {

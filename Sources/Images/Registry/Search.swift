@@ -14,7 +14,7 @@ extension RegistryClient {
             .endpoints(domain == "docker.io" ? "index.docker.io" : domain, "")[...].last
         // A search is for the registry itself, whatever its mirrors are.
         endpoint?.repository = ""
-        guard let endpoint else { throw RegistryError(.malformed, doing: "search", cause: "\(domain) is no registry's name") }
+        guard let endpoint else { throw RegistryError(.badName, doing: "", cause: "\(domain) is no registry's name") }
         let session = RepositorySession(
             client: self, endpoint: endpoint, neighbours: nil, credentials: credentials, cancellation: cancellation)
         let root = try session.request(.get, "")

@@ -59,7 +59,7 @@ extension ContainerEngine {
                     await progress(ProgressMessage(sentence: sentence))
                 }
             }
-        } catch { throw EngineError(error) }
+        } catch { throw EngineError(ofArchive: error) }
     }
 
     /// Makes an image of a tar of a root file system.
@@ -88,7 +88,7 @@ extension ContainerEngine {
             var message = ProgressMessage()
             message.status = id.description
             await progress(message)
-        } catch { throw EngineError(error) }
+        } catch { throw EngineError(ofArchive: error) }
     }
 
     /// The name of an image to be made; nil for none.

@@ -15,4 +15,13 @@ extension EngineError {
             }
         self.init(code, error.message, cause: error)
     }
+
+    /// The same of an archive that the client sent: what is wrong in it is the client's to mend.
+    init(ofArchive error: ImageError) {
+        if error.code == .badContent {
+            self.init(.invalidParameter, error.message, cause: error)
+        } else {
+            self.init(error)
+        }
+    }
 }

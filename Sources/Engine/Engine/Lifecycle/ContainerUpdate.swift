@@ -7,7 +7,7 @@ internal import SystemPackage
 /// Limits and the restart policy of a container that is there already.
 extension Container {
     /// Changes what the request names; a limit that it leaves at zero stays. A container that runs gets it at once.
-    /// - Throws: `.conflict` for what does not go with what is set or in this state, `.invalidParameter` or `.notImplemented` as at
+    /// - Throws: `.conflict` for what does not go with what is set or in this state, `.invalidParameter` as at
     ///   creation; the container is then as before.
     func update(_ changes: HostConfig) async throws(EngineError) -> ContainerUpdateResponse {
         switch state {

@@ -26,7 +26,7 @@ struct BridgeOptions: Equatable, Sendable {
     /// What the links inside are called before their number.
     var insidePrefix = "eth"
 
-    /// - Throws: `.invalidParameter` in Docker's words; `.notImplemented` for what is not served.
+    /// - Throws: `.invalidParameter` in Docker's words, and for what is not served.
     init(checking options: [String: String]) throws(EngineError) {
         linkName = options[NetworkOption.bridgeName]
         masquerades = try Self.flag(NetworkOption.masquerade, options) ?? true

@@ -7,7 +7,7 @@ internal import Records
 /// Making networks.
 extension Networks {
     /// Makes a network that a client asks for.
-    /// - Throws: `.conflict` for a name that is taken, `.invalidParameter`, `.forbidden`, `.notImplemented` in Docker's words.
+    /// - Throws: `.conflict` for a name that is taken, `.invalidParameter`, `.forbidden` in Docker's words.
     func create(_ request: NetworkCreateRequest) async throws(EngineError) -> NetworkCreateResponse {
         guard !NetworkDocument.predefined.contains(request.name) else {
             throw EngineError(.forbidden, "operation is not permitted on predefined \(request.name) network ")

@@ -10,7 +10,8 @@ extension Networks {
         let mode = request.hostConfig.networkMode
         let asked = request.networkingConfig.endpointsConfig
         guard let word = Self.networkName(ofMode: mode) else { return [:] }
-        if word == "bridge" && !settings.hasDefaultBridge { return ["none": EndpointSettings()] }
+        let isClosed = request.config.networkDisabled && word != "host"
+        if isClosed || word == "bridge" && !settings.hasDefaultBridge { return ["none": EndpointSettings()] }
         var wishes = [try known(word).name: EndpointSettings()]
         for (key, settings) in asked.sorted(by: { $0.key < $1.key }) {
             let network = try known(key == "default" ? "bridge" : key)

@@ -19,7 +19,7 @@ struct SecurityOptions: Equatable, Sendable {
 
     init() {}
 
-    /// - Throws: `.invalidParameter` in Docker's words for what is no option, `.notImplemented` for one that is not served.
+    /// - Throws: `.invalidParameter` in Docker's words for what is no option, and for one that is not served.
     init(parsing options: [String]) throws(EngineError) {
         for option in options {
             switch option {

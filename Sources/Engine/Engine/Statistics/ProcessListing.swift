@@ -10,10 +10,13 @@ struct ProcessListing: Sendable {
     private static let folders = ["/bin", "/usr/bin", "/usr/local/bin"]
 
     private let options: [String]
+    /// Whose fault it is when `ps` refuses them, or prints no pids: the client's, who chose them.
+    private let fault: EngineError.Code
 
     /// - Parameter options: as a user wrote them, apart by blanks; empty is `-ef`.
     /// - Throws: `.invalidParameter` in Docker's words where a column other than the pid is given the pid's heading.
     init(options: String) throws(EngineError) {
+        fault = options.isEmpty ? .system : .invalidParameter
         self.options = options.isEmpty ? ["-ef"] : options.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
         try checkHeadings(options)
     }
@@ -37,9 +40,10 @@ struct ProcessListing: Sendable {
         if answer.exit != .exited(0) { answer = try run(options) }
         guard answer.exit == .exited(0) else {
             let line = answer.errors.split(separator: "\n").first.map(String.init)
-            throw EngineError(.system, line ?? "ps: \(answer.exit.map { "status \($0.shellStatus)" } ?? "no end in time")")
+            throw EngineError(
+                answer.exit == nil ? .system : fault, line ?? "ps: \(answer.exit.map { "status \($0.shellStatus)" } ?? "no end in time")")
         }
-        return try Self.listing(answer.output, of: Set(processes))
+        return try Self.listing(answer.output, of: Set(processes), fault: fault)
     }
 
     private func run(_ words: [String]) throws(EngineError) -> (exit: ProcessExit?, output: String, errors: String) {
@@ -71,13 +75,15 @@ struct ProcessListing: Sendable {
     }
 
     /// Of a table, the rows of some processes: the last column keeps its blanks.
-    /// - Throws: `.system` in Docker's words for a table that cannot be read.
-    static func listing(_ text: String, of processes: Set<Int32>) throws(EngineError) -> ContainerTopResponse {
+    /// - Throws: `fault` in Docker's words for a table that cannot be read.
+    static func listing(_ text: String, of processes: Set<Int32>, fault: EngineError.Code = .system) throws(EngineError)
+        -> ContainerTopResponse
+    {
         let lines = text.split(separator: "\n")
         var answer = ContainerTopResponse()
         answer.titles = (lines.first ?? "").split(whereSeparator: \.isWhitespace).map(String.init)
         guard let column = answer.titles.firstIndex(of: "PID") else {
-            throw EngineError(.system, "Couldn't find PID field in ps output")
+            throw EngineError(fault, "Couldn't find PID field in ps output")
         }
         var isWanted = false
         for line in lines.dropFirst() {
@@ -86,7 +92,7 @@ struct ProcessListing: Sendable {
             // A thread's line, `-m`, follows its process's.
             if fields[column] != "-" {
                 guard let process = Int32(fields[column]) else {
-                    throw EngineError(.system, "Unexpected pid '\(fields[column])': no number")
+                    throw EngineError(fault, "Unexpected pid '\(fields[column])': no number")
                 }
                 isWanted = processes.contains(process)
             }
