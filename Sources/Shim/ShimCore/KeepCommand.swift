@@ -4,9 +4,6 @@ internal import SystemPackage
 
 /// The keeper itself: holds open files for shims, so that they outlive them.
 package enum KeepCommand {
-    /// A keeper that no shim has come to was started in vain.
-    private static let firstClientLimit = Duration.seconds(10)
-
     /// Serves until no shim is connected and nothing is kept.
     package static func run(_ invocation: ShimInvocation) throws(ShimError) {
         do throws(SyscallError) {
@@ -16,9 +13,8 @@ package enum KeepCommand {
             raiseDescriptorLimit()
             let loop = try EventLoop()
             let server = try KeeperServer(Descriptor(OwnedFD(owning: invocation.listener)), in: parent, loop: loop)
-            loop.after(firstClientLimit) { server.endIfIdle() }
             loop.whenIdle { try? releaseUnusedMemory() }
-            try loop.run()
+            try server.run()
         } catch { throw ShimError("keep", error) }
     }
 
@@ -33,11 +29,15 @@ package enum KeepCommand {
 /// The keeper's side of its socket.
 private final class KeeperServer {
     private static let retryDelay = Duration.milliseconds(100)
+    /// A keeper that no shim has come to by then was started in vain.
+    private static let firstClientLimit = Duration.seconds(10)
 
     private let listener: Descriptor
     private let directory: Descriptor
     private let loop: EventLoop
     private var watch: Watch?
+    /// Ends the wait for the first client; nil since that has come.
+    private var firstClientTimer: UInt64?
     private var clients: [ObjectIdentifier: (socket: Descriptor, watch: Watch)] = [:]
     private var kept: [String: KeptDescriptors] = [:]
 
@@ -49,8 +49,14 @@ private final class KeeperServer {
         watch = try loop.watch(listener.number, for: .readable) { [unowned self] _ in acceptWaiting() }
     }
 
+    /// Serves until nobody needs it.
+    func run() throws(SyscallError) {
+        firstClientTimer = loop.after(Self.firstClientLimit) { [unowned self] in endIfIdle() }
+        try loop.run()
+    }
+
     /// Ends when nobody needs it, unless somebody is about to connect.
-    func endIfIdle() {
+    private func endIfIdle() {
         acceptWaiting()
         guard clients.isEmpty, kept.isEmpty else { return }
         // Whoever starts a keeper holds the lock; one that connects just now sees this one hang up, and comes again.
@@ -74,6 +80,9 @@ private final class KeeperServer {
             let id = ObjectIdentifier(socket)
             let watch = try loop.watch(socket.number, for: .readable) { [unowned self] _ in serve(id) }
             clients[id] = (socket, watch)
+            // Where nothing happens, nothing wakes.
+            if let timer = firstClientTimer { loop.cancelTimer(timer) }
+            firstClientTimer = nil
         } catch {}
     }
 
