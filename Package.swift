@@ -116,6 +116,7 @@ let package = Package(
         module("CoreTypes", in: "Base", ordering: embeddableFunctionSections),
         module("JSON", in: "Base", ordering: embeddableFunctionSections),
         module("Protobuf", in: "Base", ordering: [functionSections]),
+        module("Tracing", in: "Base", uses: ["Protobuf"]),
         module("OCISpec", in: "Base", uses: ["CoreTypes", "JSON"], ordering: embeddableFunctionSections),
         // 2
         module("Cgroups", in: "Linux", uses: ["LinuxSyscalls", "OCISpec", "CoreTypes"], ordering: [functionSections]),
@@ -146,14 +147,15 @@ let package = Package(
         module("Records", in: "Storage", uses: ["CoreTypes", grdb]),
         module("EngineClient", in: "Client", uses: ["EngineAPI", "TLSTransport", nioCore, nioPosix, nioHTTP1]),
         // 4
-        module("Images", in: "Images", uses: ["ContentStore", "Registry", "Snapshots", "Archive", "Records"]),
+        module("Images", in: "Images", uses: ["ContentStore", "Registry", "Snapshots", "Archive", "Records", "Tracing"]),
         // 5
         module(
             "Engine", in: "Engine",
-            uses: ["Images", "Networking", "NameService", "Records", "ShimProtocol", "Cgroups", "EngineAPI", logging],
+            uses: ["Images", "Networking", "NameService", "Records", "ShimProtocol", "Cgroups", "EngineAPI", "Tracing", logging],
             isTestable: true),
+        module("Telemetry", in: "Engine", uses: ["Tracing", "TLSTransport", logging, nioCore, nioPosix, nioHTTP1], isTestable: true),
         // 6
-        module("APIServer", in: "Engine", uses: ["Engine", "EngineAPI", "TLSTransport", logging, nioCore, nioPosix, nioHTTP1]),
+        module("APIServer", in: "Engine", uses: ["Engine", "EngineAPI", "TLSTransport", "Tracing", logging, nioCore, nioPosix, nioHTTP1]),
         // 7
         .target(
             name: "CRuntimeEntry", path: "Sources/Runtime/CRuntimeEntry",
@@ -169,7 +171,7 @@ let package = Package(
             // Embedded: the driver then leaves the Swift runtime, of which C has no use, out of the link.
             linkerSettings: [.unsafeFlags(fullyStatic + ["-enable-experimental-feature", "Embedded"])]),
         executable("apus-net", in: "Engine", uses: ["NameService"], linking: fullyStatic),
-        executable("apusd", in: "Engine", uses: ["APIServer"], linking: staticSwiftWithFoundation),
+        executable("apusd", in: "Engine", uses: ["APIServer", "Telemetry"], linking: staticSwiftWithFoundation),
         executable("apus", in: "Client", uses: ["EngineClient", "Archive"], linking: staticSwift),
         // Tests
         tests("LinuxSyscallsTests", in: "Kernel", of: ["LinuxSyscalls"]),
@@ -181,6 +183,7 @@ let package = Package(
         tests("RootfsTests", in: "Unit", of: ["Rootfs", "OCISpec", "LinuxSyscalls", "CoreTypes"]),
         tests("RootDirectoryTests", in: "Kernel", of: ["Rootfs", "LinuxSyscalls"]),
         tests("SeccompTests", in: "Unit", of: ["Seccomp", "OCISpec", "LinuxSyscalls", "Engine"]),
+        tests("TelemetryTests", in: "Unit", of: ["Telemetry", "Tracing"]),
         tests("CoreTypesTests", in: "Unit", of: ["CoreTypes"]),
         tests("JSONTests", in: "Unit", of: ["JSON"]),
         tests("OCISpecTests", in: "Unit", of: ["OCISpec", "CoreTypes"]),

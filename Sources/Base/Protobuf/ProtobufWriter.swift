@@ -24,6 +24,20 @@ package struct ProtobufWriter: Sendable {
         varint(UInt64(bitPattern: Int64(value)))
     }
 
+    /// A `fixed64` field.
+    package mutating func fixed64(_ number: Int, _ value: UInt64) {
+        if value == 0 { return }
+        tag(number, wireType: 1)
+        for shift in stride(from: UInt64(0), to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: value >> shift)) }
+    }
+
+    /// A message of which the caller has the bytes.
+    package mutating func message(_ number: Int, _ write: (inout ProtobufWriter) -> Void) {
+        var inner = ProtobufWriter()
+        write(&inner)
+        lengthDelimited(number, inner.bytes)
+    }
+
     /// A `bool` field.
     package mutating func bool(_ number: Int, _ value: Bool) { unsigned(number, value ? UInt8(1) : 0) }
 

@@ -6,6 +6,7 @@ internal import NIOHTTP1
 internal import NIOPosix
 internal import Synchronization
 package import TLSTransport
+package import Tracing
 
 /// Where and how clients are served.
 package struct ListeningPlace: Sendable {
@@ -40,6 +41,7 @@ package struct APIListener: Sendable {
     package static let maximumConnections = 1024
 
     private let patience: Connection.Patience
+    private let tracer: Tracer?
     private let logger: Logger
     private let gate = ConnectionGate(limit: maximumConnections)
 
@@ -54,8 +56,10 @@ package struct APIListener: Sendable {
     }
 
     /// - Parameter patience: what connections are served with.
-    package init(patience: Connection.Patience = Connection.Patience(), logger: Logger) {
+    /// - Parameter tracer: where requests begin spans; nil is nowhere.
+    package init(patience: Connection.Patience = Connection.Patience(), tracer: Tracer? = nil, logger: Logger) {
         self.patience = patience
+        self.tracer = tracer
         self.logger = logger
     }
 
@@ -139,7 +143,8 @@ package struct APIListener: Sendable {
             ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: Self.headerLimits)))
         try pipeline.addHandler(ExchangeHandler())
         try pipeline.addHandler(InboundQueueHandler(queue: queue, departure: departure))
-        return Connection(channel: channel, queue: queue, departure: departure, service: service, patience: patience, logger: logger)
+        return Connection(
+            channel: channel, queue: queue, departure: departure, service: service, patience: patience, tracer: tracer, logger: logger)
     }
 
     /// One header may hold a registry's whole token.

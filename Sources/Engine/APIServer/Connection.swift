@@ -2,6 +2,7 @@ internal import EngineAPI
 internal import Logging
 package import NIOCore
 internal import NIOHTTP1
+internal import Tracing
 
 /// One client's connection: requests one after another, then perhaps a hijack.
 package struct Connection: Sendable {
@@ -33,6 +34,7 @@ package struct Connection: Sendable {
     let departure: ClientDeparture
     let service: Service
     let patience: Patience
+    let tracer: Tracer?
     let logger: Logger
 
     /// Serves until the client leaves or the task is cancelled, and closes the connection.
@@ -123,10 +125,12 @@ package struct Connection: Sendable {
     private func serve(_ raw: RawRequest) async throws -> Bool {
         let started = ContinuousClock.now
         let exchange = Exchange(connection: self, request: raw)
-        let status: HTTPResponseStatus
+        let span = tracer.flatMap { RequestSpan($0, raw.head) }
+        var status: HTTPResponseStatus?
+        defer { span?.end(status) }
         do {
-            let (request, handler) = try resolve(raw)
-            status = try await exchange.answer(try await handler(request))
+            let (request, route) = try resolve(raw)
+            status = try await answer(request, route, exchange, span)
         } catch let error where !exchange.hasAnswered {
             logRefusal(error, raw)
             status = try await exchange.answer(.refusal(APIError(error)))
@@ -138,14 +142,21 @@ package struct Connection: Sendable {
         logger.debug(
             "served",
             metadata: [
-                "http.method": "\(raw.head.method)", "http.path": "\(raw.head.uri.prefix(200))", "http.status": "\(status.code)",
+                "http.method": "\(raw.head.method)", "http.path": "\(raw.head.uri.prefix(200))", "http.status": "\(status?.code ?? 0)",
                 "duration": "\(ContinuousClock.now - started)",
             ])
         let isAtEnd = await raw.stream?.drain() ?? true
         return exchange.keepsConnection && isAtEnd
     }
 
-    private func resolve(_ raw: RawRequest) throws(APIError) -> (APIRequest, Route.Handler) {
+    private func answer(
+        _ request: APIRequest, _ route: Route, _ exchange: Exchange, _ span: RequestSpan?
+    ) async throws -> HTTPResponseStatus {
+        guard let span else { return try await exchange.answer(try await route.handler(request)) }
+        return try await span.run(route) { try await exchange.answer(try await route.handler(request)) }
+    }
+
+    private func resolve(_ raw: RawRequest) throws(APIError) -> (APIRequest, Route) {
         let (version, path, query) = try Router.split(raw.head.uri)
         try service.admission.check(raw.head)
         let (route, captures) = try service.router.route(raw.head.method, path)
@@ -153,7 +164,7 @@ package struct Connection: Sendable {
             method: raw.head.method, path: path, version: version, query: query, headers: raw.head.headers, body: raw.body,
             captures: captures)
         request.stream = raw.stream
-        return (request, route.handler)
+        return (request, route)
     }
 
     private func logRefusal(_ error: any Error, _ raw: RawRequest) {

@@ -1,6 +1,7 @@
 internal import CoreTypes
 package import EngineAPI
 internal import Synchronization
+internal import Tracing
 
 /// What the API does with containers. `name`: an id, a name, or an unambiguous beginning of an id.
 extension ContainerEngine {
@@ -33,19 +34,28 @@ extension ContainerEngine {
     }
 
     /// Starts a container. - Throws: `.notModified` when it runs.
-    package func startContainer(_ name: String) async throws(EngineError) { try await container(name).start() }
+    package func startContainer(_ name: String) async throws(EngineError) {
+        let container = try container(name)
+        try await traced("container start", container.traced) { () throws(EngineError) in try await container.start() }
+    }
 
     /// Sends the stop signal, and SIGKILL when the time is over.
     /// - Parameter signal: name or number; nil is the container's.
     /// - Parameter timeoutSeconds: nil is the container's; negative is for ever.
     /// - Throws: `.notModified` when it does not run.
     package func stopContainer(_ name: String, signal: String?, timeoutSeconds: Int?) async throws(EngineError) {
-        try await container(name).stop(signal: signal, timeoutSeconds: timeoutSeconds)
+        let container = try container(name)
+        try await traced("container stop", container.traced) { () throws(EngineError) in
+            try await container.stop(signal: signal, timeoutSeconds: timeoutSeconds)
+        }
     }
 
     /// Stops a container that runs, and starts it.
     package func restartContainer(_ name: String, signal: String?, timeoutSeconds: Int?) async throws(EngineError) {
-        try await container(name).restart(signal: signal, timeoutSeconds: timeoutSeconds)
+        let container = try container(name)
+        try await traced("container restart", container.traced) { () throws(EngineError) in
+            try await container.restart(signal: signal, timeoutSeconds: timeoutSeconds)
+        }
     }
 
     /// Sends a signal, by name or number; empty is SIGKILL. - Throws: `.conflict` when it does not run.
@@ -147,4 +157,9 @@ extension ContainerEngine {
             throw EngineError(.unavailable, "the wait for exec \(id) was cancelled", cause: error)
         }
     }
+}
+
+extension Container {
+    /// What a span tells of it.
+    nonisolated fileprivate var traced: [(String, TraceValue)] { [("container.id", .text(id.text))] }
 }

@@ -1,4 +1,5 @@
 internal import APIServer
+internal import CoreTypes
 internal import Engine
 internal import EngineAPI
 internal import Glibc
@@ -7,6 +8,7 @@ internal import Logging
 internal import Registry
 internal import SystemPackage
 internal import TLSTransport
+internal import Telemetry
 
 /// The daemon's parts, wired, from start to stop.
 struct Daemon: Sendable {
@@ -23,6 +25,7 @@ struct Daemon: Sendable {
         let logger = Logger(label: "apusd") { _ in DaemonLog(level: level, format: options.logFormat) }
         let readiness = Readiness(environment: environment)
         try readiness.check()
+        let traces = try traceExporter(logger)
         let engine = ContainerEngine(configuration: try configuration(), logger: logger)
         try lockForLife(options.dataRoot, mode: 0o710)
         try lockForLife(options.execRoot, mode: 0o711)
@@ -37,8 +40,10 @@ struct Daemon: Sendable {
             do throws(SyscallError) { try releaseUnusedMemory() } catch {
                 logger.debug("no memory given back", metadata: ["error": "\(error)"])
             }
+            // Ends with the block, when what is left has been sent.
+            async let _: Void? = traces?.run()
             try await serve(
-                engine, doors, readiness, Reload(words: words, options: options, level: level, tls: tls, logger: logger), logger)
+                engine, doors, readiness, Reload(words: words, options: options, level: level, tls: tls, logger: logger), traces, logger)
         } catch {
             cleanUp(doors, pidFile, logger)
             throw error
@@ -49,9 +54,9 @@ struct Daemon: Sendable {
     }
 
     private func serve(
-        _ engine: ContainerEngine, _ doors: Doors, _ readiness: Readiness, _ reload: Reload, _ logger: Logger
+        _ engine: ContainerEngine, _ doors: Doors, _ readiness: Readiness, _ reload: Reload, _ traces: TraceExporter?, _ logger: Logger
     ) async throws {
-        let listener = APIListener(logger: logger)
+        let listener = APIListener(tracer: traces?.tracer, logger: logger)
         let places = try doors.places(of: engine)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -77,6 +82,12 @@ struct Daemon: Sendable {
             group.cancelAll()
             try await group.waitForAll()
         }
+    }
+
+    /// nil where the environment asks for no traces.
+    private func traceExporter(_ logger: Logger) throws -> TraceExporter? {
+        guard let settings = try TraceSettings(environment: environment, version: Product.version) else { return nil }
+        return try TraceExporter(settings, version: Product.version, logger: logger) { UInt64(clamping: unixNanoseconds()) }
     }
 
     /// Ends when every container has, or with another signal.

@@ -5,6 +5,7 @@ internal import OCISpec
 internal import Records
 package import Registry
 internal import Snapshots
+internal import Tracing
 
 extension ImageLibrary {
     /// Fetches an image and unpacks it. Layers and blobs that are here are not fetched; one that another pull
@@ -53,11 +54,14 @@ struct ImagePull: Sendable {
         let resolution = ManifestResolution(
             reference: reference, platform: platform, repository: repository, blobs: storage.blobs, turns: storage.documentTurns,
             lease: lease)
-        let resolved = try await storage.talks.run { () throws(ImageError) in
-            let demands = try signatures.demands(of: reference)
-            let resolved = try resolution.run()
-            try signatures.permit(reference, digests: [resolved.digest, resolved.plan.manifestDigest], demands: demands, from: repository)
-            return resolved
+        let resolved = try await traced("resolve") { () throws(ImageError) in
+            try await storage.talks.run { () throws(ImageError) in
+                let demands = try signatures.demands(of: reference)
+                let resolved = try resolution.run()
+                try signatures.permit(
+                    reference, digests: [resolved.digest, resolved.plan.manifestDigest], demands: demands, from: repository)
+                return resolved
+            }
         }
         journal.add(.pulling(from: reference))
         let plan = resolved.plan

@@ -5,6 +5,7 @@ internal import LinuxSyscalls
 internal import OCISpec
 internal import Registry
 internal import Snapshots
+internal import Tracing
 
 /// Fetches and unpacks one layer for one pull. Whoever runs it holds the layer's turn.
 struct LayerWork: Sendable {
@@ -16,6 +17,8 @@ struct LayerWork: Sendable {
     /// The directory in the making; removed by whoever began it, unless it was committed.
     let key: SnapshotKey
     let tell: @Sendable (LayerProgress) -> Void
+    /// The span of whoever asked; downloads and unpackers have threads of their own.
+    let trace = TraceSpan.current
 
     /// How long the two ends of a stream wait for each other: a stalled disk, or a stalled registry that is not yet idle.
     private static let pipeTimeout = Duration.seconds(300)
@@ -94,6 +97,15 @@ struct LayerWork: Sendable {
     }
 
     private func attempt(unpacks: Bool) throws(ImageError) -> Attempt {
+        guard let trace else { return try download(unpackingBeside: unpacks) }
+        return try trace.measure("layer download", traced) { () throws(ImageError) in try download(unpackingBeside: unpacks) }
+    }
+
+    private var traced: [(String, TraceValue)] {
+        [("layer.digest", .text(layer.blob.digest.description)), ("layer.size", .number(layer.blob.sizeBytes))]
+    }
+
+    private func download(unpackingBeside unpacks: Bool) throws(ImageError) -> Attempt {
         let ingest: Ingest
         do throws(ContentError) {
             ingest = try storage.blobs.beginIngest(of: layer.blob.digest, sizeBytes: layer.blob.sizeBytes)
@@ -181,6 +193,11 @@ struct LayerWork: Sendable {
     // MARK: - On an unpacker's thread
 
     private func unpack(_ source: any ByteSource) throws(ImageError) -> AppliedLayer {
+        guard let trace else { return try apply(source) }
+        return try trace.measure("layer unpack", traced) { () throws(ImageError) in try apply(source) }
+    }
+
+    private func apply(_ source: any ByteSource) throws(ImageError) -> AppliedLayer {
         let watched = WatchedSource(source, totalBytes: totalBytes, cancellation: cancellation, tell: tell)
         let observer = DiffIDObserver(layer.diffID.algorithm)
         let applied: AppliedLayer

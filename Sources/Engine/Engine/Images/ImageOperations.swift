@@ -3,6 +3,7 @@ package import EngineAPI
 internal import Images
 internal import Records
 internal import Registry
+internal import Tracing
 
 /// What the API does with images.
 extension ContainerEngine {
@@ -24,8 +25,10 @@ extension ContainerEngine {
         }
         let library = try parts().services.images
         do throws(ImageError) {
-            _ = try await library.pull(name, platform: wanted, credentials: RegistryCredentials(credentials)) { event in
-                await progress(ProgressMessage(event))
+            _ = try await traced("pull", [("image.name", .text(name.familiar))]) { () throws(ImageError) in
+                try await library.pull(name, platform: wanted, credentials: RegistryCredentials(credentials)) { event in
+                    await progress(ProgressMessage(event))
+                }
             }
         } catch { throw EngineError(error) }
         try parts().services.events.publish(.image, "pull", id: name.familiar, attributes: ["name": name.familiarName])

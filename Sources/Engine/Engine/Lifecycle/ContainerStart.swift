@@ -8,6 +8,7 @@ internal import Protobuf
 internal import ShimProtocol
 internal import Snapshots
 internal import SystemPackage
+internal import Tracing
 
 /// From the wish to run to the first instruction.
 extension Container {
@@ -86,13 +87,13 @@ extension Container {
         let joined: JoinedParts
         do throws(EngineError) {
             joined = try await joinOthers()
-            request = try await prepare(joined)
+            request = try await traced("bundle") { () throws(EngineError) in try await prepare(joined) }
         } catch {
             await removeBundle()
             throw StartProblem(error)
         }
         let shim: ShimClient
-        do throws(EngineError) { shim = try await startShim() } catch {
+        do throws(EngineError) { shim = try await traced("shim") { () throws(EngineError) in try await startShim() } } catch {
             await removeBundle()
             await leaveNetworks()
             throw StartProblem(error)
@@ -102,14 +103,14 @@ extension Container {
             // The runtime reaches others' namespaces through descriptors of ours, at each start that the shim makes.
             self.joined = joined
             failpoint(.startShimConnected)
-            let pid = try await shim.create(request)
+            let pid = try await traced("runtime create") { () throws(ShimError) in try await shim.create(request) }
             failpoint(.startTaskCreated)
             step = .start
             await joinAttachments(shim)
             failpoint(.startAttached)
             // Before the process: its end must not lie before its start.
             let startedAt = Timestamp.now
-            _ = try await shim.start()
+            _ = try await traced("runtime start") { () throws(ShimError) in try await shim.start() }
             failpoint(.startTaskStarted)
             return RunningTask(shim: shim, pid: pid, startedAt: startedAt, settled: OneShot())
         } catch {
