@@ -1,6 +1,7 @@
 """The daemon as a service: settings in a file and by SIGHUP, sockets of the service manager, docker's socket, numbers for Prometheus."""
 # Rows: features
 
+import http.server
 import json
 import os
 import re
@@ -8,12 +9,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import pytest
 from conftest import BUILD, CLIENTS, ROOT, Client, Daemon
-from engine_http import api
+from engine_http import Connection, api
 from processes import free_port, wait_until
 
 
@@ -133,7 +137,82 @@ def test_the_daemon_runs_as_its_file_says_and_reads_it_again_on_sighup(folder, s
     wait_until(lambda: "http.path=/_ping" in daemon.log(), "requests are told")
     reload("log-level = 'loud'\n", "settings not read again")
     assert api(daemon, "GET", "/info")[1]["LoggingDriver"] == "local"
-    reload("log-level = 'warn'\n", "some wait for the daemon's next start")
+    reload("log-level = 'warn'\n", "some wait for the daemon's next start log.level=warning settings=log-driver")
+
+
+def test_what_dockerd_reloads_changes_on_sighup_and_is_told_as_dockers_event(folder, started, registry):
+    path = settings(folder, "insecure-registries = ['127.0.0.0/8']\n")
+    daemon = started("--config", path)
+    runtime = f"{BUILD}/apus-runtime"
+
+    def reload(text, told):
+        seen = daemon.log().count(told)
+        settings(folder, text)
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: daemon.log().count(told) > seen, told, seconds=20)
+
+    assert "second" not in api(daemon, "GET", "/info")[1]["Runtimes"]
+    reload(f"debug = true\ninsecure-registries = ['10.0.0.0/8', 'plain:5000']\ndefault-runtime = 'second'\n[runtimes.second]\npath = '{runtime}'\n",
+           "settings read again log.level=debug")
+    info = api(daemon, "GET", "/info")[1]
+    assert info["Debug"] is True and info["DefaultRuntime"] == "second" and info["Runtimes"]["second"]["path"] == runtime
+    assert "plain:5000" in info["RegistryConfig"]["IndexConfigs"] and "10.0.0.0/8" in info["RegistryConfig"]["InsecureRegistryCIDRs"]
+    # It is no word alone: the container gets the runtime.
+    api(daemon, "POST", f"/images/create?fromImage={registry.host}/busybox", expect=200)
+    made = api(daemon, "POST", "/containers/create", {"Image": f"{registry.host}/busybox", "Cmd": ["true"]}, expect=201)[1]["Id"]
+    assert api(daemon, "GET", f"/containers/{made}/json")[1]["HostConfig"]["Runtime"] == "second"
+    api(daemon, "POST", f"/containers/{made}/start", expect=204)
+    assert api(daemon, "POST", f"/containers/{made}/wait")[1]["StatusCode"] == 0
+    # Nothing of a file that is wrong is taken.
+    reload("debug = false\ndefault-runtime = 'nosuch'\n", "settings not read again")
+    info = api(daemon, "GET", "/info")[1]
+    assert info["Debug"] is True and info["DefaultRuntime"] == "second"
+    reload("debug = false\n", "settings read again log.level=info")
+    info = api(daemon, "GET", "/info")[1]
+    assert info["Debug"] is False and info["DefaultRuntime"] == "apus" and "second" not in info["Runtimes"]
+    status, answer = api(daemon, "POST", f"/containers/{made}/start")
+    assert status == 400 and "unknown or invalid runtime name: second" in answer["message"]
+    api(daemon, "DELETE", f"/containers/{made}", expect=204)
+    connection = Connection(daemon.socket)
+    connection.request("GET", f"/events?since=1&until={time.time():.6f}&filters=" + urllib.parse.quote('{"event":["reload"]}'))
+    told = [json.loads(line) for line in connection.getresponse().read().splitlines()]
+    connection.close()
+    assert [(one["Type"], one["Action"], one["Actor"]["ID"]) for one in told] == [("daemon", "reload", info["ID"])] * 2
+    first = told[0]["Actor"]["Attributes"]
+    assert first["debug"] == "true" and first["default-runtime"] == "second" and f"second:{runtime}" in first["runtimes"].split(" ")
+    assert first["insecure-registries"] == '["10.0.0.0/8","plain:5000"]' and first["name"] == socket.gethostname() and first["live-restore"] == "true"
+    assert {"labels", "registry-mirrors", "default-shm-size", "default-ipc-mode"} <= set(first)
+
+
+class Refuses(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        self.send_error(404)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_registry_is_spoken_to_in_plain_http_as_soon_as_sighup_says_so(folder, started):
+    path = settings(folder, "")
+    daemon = started("--config", path)
+    subprocess.run(["ip", "address", "add", "10.255.99.1/32", "dev", "lo"], check=True)
+    try:
+        with http.server.ThreadingHTTPServer(("10.255.99.1", 0), Refuses) as server:
+            server.asked = []
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            pull = f"/images/create?fromImage=10.255.99.1:{server.server_address[1]}/x"
+            for text, speaks in ((None, False), ("insecure-registries = ['10.255.0.0/16']", True), ("", False)):
+                if text is not None:
+                    seen = daemon.log().count("settings read again")
+                    settings(folder, text)
+                    daemon.process.send_signal(signal.SIGHUP)
+                    wait_until(lambda: daemon.log().count("settings read again") > seen, "the settings are read again", seconds=20)
+                server.asked.clear()
+                assert api(daemon, "POST", pull)[0] >= 400 and bool(server.asked) == speaks, (text, server.asked)
+            server.shutdown()
+    finally:
+        subprocess.run(["ip", "address", "del", "10.255.99.1/32", "dev", "lo"], check=True)
 
 
 def test_the_log_is_json_where_it_is_asked_for(started):

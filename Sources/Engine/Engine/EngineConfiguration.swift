@@ -16,12 +16,8 @@ package struct EngineConfiguration: Sendable {
     package var netPath: FilePath
     /// The resolv.conf(5) that names the host's servers.
     package var resolverFile: FilePath = "/etc/resolv.conf"
-    /// Low-level runtimes by the name that `HostConfig.Runtime` uses.
-    package var runtimes: [String: FilePath]
-    /// The name, in `runtimes`, of the one that serves requests without a name.
-    package var defaultRuntime: String
-    /// Registries spoken to in plain http beside those of 127.0.0.0/8: `host:port` or CIDR.
-    package var insecureRegistries: [String] = []
+    /// What `ContainerEngine.reload` changes.
+    let current: CurrentSettings
     /// Folders like Docker's `certs.d`, with certificates of single registries.
     package var certificateFolders: [String] = []
     /// A file like containers-policy.json(5) that says which images are accepted; nil accepts all.
@@ -46,21 +42,27 @@ package struct EngineConfiguration: Sendable {
     package var cdiFolders: [FilePath] = ["/etc/cdi", "/var/run/cdi"]
     /// What a layer of an image may cost.
     package var layerLimits = LayerLimits()
-    /// Whether the daemon logs at debug, which `info` tells.
-    package var debug = false
 
     package init(
         dataRoot: FilePath = "/var/lib/apus", execRoot: FilePath = "/run/apus", shimPath: FilePath, initPath: FilePath, netPath: FilePath,
-        runtimes: [String: FilePath], defaultRuntime: String = "apus"
+        settings: ReloadableSettings
     ) {
         self.dataRoot = dataRoot
         self.execRoot = execRoot
         self.shimPath = shimPath
         self.initPath = initPath
         self.netPath = netPath
-        self.runtimes = runtimes
-        self.defaultRuntime = defaultRuntime
+        current = CurrentSettings(settings)
     }
+
+    /// Low-level runtimes by the name that `HostConfig.Runtime` uses.
+    var runtimes: [String: FilePath] { current.value.runtimes }
+    /// The name, in `runtimes`, of the one that serves requests without a name.
+    var defaultRuntime: String { current.value.defaultRuntime }
+    /// Registries spoken to in plain http beside those of 127.0.0.0/8: `host:port` or CIDR.
+    var insecureRegistries: [String] { current.value.insecureRegistries }
+    /// Whether the daemon logs at debug.
+    var debug: Bool { current.value.debug }
 
     /// What a layer of an image may cost; what is nil is as `ArchiveLimits.layer` has it.
     package struct LayerLimits: Sendable, Equatable {

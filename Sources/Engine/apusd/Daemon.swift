@@ -42,8 +42,11 @@ struct Daemon: Sendable {
             }
             // Ends with the block, when what is left has been sent.
             async let _: Void? = traces?.run()
-            try await serve(
-                engine, doors, readiness, Reload(words: words, options: options, level: level, tls: tls, logger: logger), traces, logger)
+            let executables = try Executables(environment: environment)
+            let reload = Reload(words: words, options: options, level: level, tls: tls, logger: logger) { options in
+                try engine.reload(try settings(options, executables))
+            }
+            try await serve(engine, doors, readiness, reload, traces, logger)
         } catch {
             cleanUp(doors, pidFile, logger)
             throw error
@@ -108,11 +111,9 @@ struct Daemon: Sendable {
         }
     }
 
-    private func configuration() throws -> EngineConfiguration {
-        let executables = try Executables(environment: environment)
-        guard let shim = options.shim ?? executables.find("apus-shim") else {
-            throw StartError("apus-shim is neither beside apusd nor on PATH: name it with --shim")
-        }
+    /// What of the options changes with SIGHUP.
+    /// - Throws: `StartError` for a default runtime that is none.
+    private func settings(_ options: DaemonOptions, _ executables: Executables) throws(StartError) -> ReloadableSettings {
         var runtimes = options.runtimes
         if runtimes["apus"] == nil { runtimes["apus"] = executables.find("apus-runtime") }
         // What Docker calls the runtime that comes with it, and its clients ask for.
@@ -123,13 +124,22 @@ struct Daemon: Sendable {
                     ? "apus-runtime is neither beside apusd nor on PATH: name it with --runtime apus=PATH"
                     : "--default-runtime \(options.defaultRuntime) is not among the runtimes \(runtimes.keys.sorted())")
         }
+        var settings = ReloadableSettings(runtimes: runtimes, defaultRuntime: options.defaultRuntime)
+        settings.insecureRegistries = options.insecureRegistries
+        settings.debug = options.logLevel <= .debug
+        return settings
+    }
+
+    private func configuration() throws -> EngineConfiguration {
+        let executables = try Executables(environment: environment)
+        guard let shim = options.shim ?? executables.find("apus-shim") else {
+            throw StartError("apus-shim is neither beside apusd nor on PATH: name it with --shim")
+        }
         var configuration = EngineConfiguration(
             dataRoot: options.dataRoot, execRoot: options.execRoot, shimPath: shim,
             initPath: executables.find("apus-init") ?? executables.beside("apus-init"),
-            netPath: executables.find("apus-net") ?? executables.beside("apus-net"), runtimes: runtimes,
-            defaultRuntime: options.defaultRuntime)
+            netPath: executables.find("apus-net") ?? executables.beside("apus-net"), settings: try settings(options, executables))
         configuration.layerLimits = options.layerLimits
-        configuration.insecureRegistries = options.insecureRegistries
         if !options.cdiFolders.isEmpty { configuration.cdiFolders = options.cdiFolders }
         configuration.certificateFolders =
             options.certificateFolders.isEmpty
@@ -150,7 +160,6 @@ struct Daemon: Sendable {
         do throws(EngineError) { try configuration.checkDefaultLog() } catch {
             throw StartError("--log-driver or --log-opt: \(error.message)")
         }
-        configuration.debug = options.logLevel <= .debug
         return configuration
     }
 

@@ -3,23 +3,72 @@ internal import Logging
 /// Settings that are read again while the daemon runs.
 struct Reload: Sendable {
     let words: [String]
+    /// What the daemon began with.
     let options: DaemonOptions
     let level: DaemonLog.Level
     let tls: CurrentTLS?
     let logger: Logger
+    /// Gives the engine what it takes of them.
+    let apply: @Sendable (DaemonOptions) throws -> Void
 
     /// Reads command line and file again. What is wrong in them is told, and nothing changes then.
     func run() {
         do {
-            var read = try DaemonOptions(arguments: words)
+            let read = try DaemonOptions(arguments: words)
             try tls?.renew()
+            try apply(read)
             level.current = read.logLevel
-            read.logLevel = options.logLevel
-            let message: Logger.Message =
-                read == options ? "settings read again" : "settings read again; some wait for the daemon's next start"
-            logger.log(level: read == options ? .info : .warning, message, metadata: ["log.level": "\(level.current)"])
+            let waiting = read.waiting(besides: options)
+            var metadata: Logger.Metadata = ["log.level": "\(level.current)"]
+            if !waiting.isEmpty { metadata["settings"] = "\(waiting.joined(separator: " "))" }
+            logger.log(
+                level: waiting.isEmpty ? .info : .warning,
+                waiting.isEmpty ? "settings read again" : "settings read again; some wait for the daemon's next start", metadata: metadata)
         } catch {
             logger.error("settings not read again", metadata: ["error": "\(error)"])
         }
+    }
+}
+
+extension DaemonOptions {
+    /// Settings that another daemon would have to begin with: those that differ and are not taken while one runs.
+    func waiting(besides running: DaemonOptions) -> [String] {
+        var waiting: [String] = []
+        var rest = self
+        func compare<Value: Equatable>(_ name: String, _ path: WritableKeyPath<DaemonOptions, Value>) {
+            if rest[keyPath: path] != running[keyPath: path] { waiting.append(name) }
+            rest[keyPath: path] = running[keyPath: path]
+        }
+        rest.logLevel = running.logLevel
+        rest.runtimes = running.runtimes
+        rest.defaultRuntime = running.defaultRuntime
+        rest.insecureRegistries = running.insecureRegistries
+        compare("hosts", \.hosts)
+        compare("tls", \.tls)
+        compare("metrics-addr", \.metricsAddress)
+        compare("docker-socket", \.dockerSocket)
+        compare("data-root", \.dataRoot)
+        compare("exec-root", \.execRoot)
+        compare("pidfile", \.pidfile)
+        compare("log-format", \.logFormat)
+        compare("log-driver", \.logDriver)
+        compare("log-opts", \.logOptions)
+        compare("bridge", \.hasDefaultBridge)
+        compare("firewall", \.ownsFirewall)
+        compare("layer-limits", \.layerLimits)
+        compare("registry-certs", \.certificateFolders)
+        compare("registries-conf", \.registriesFile)
+        compare("signature-policy", \.signaturePolicy)
+        compare("registry-idle-timeout", \.registryIdleSeconds)
+        compare("registry-token-services", \.tokenServices)
+        compare("cdi-spec-dirs", \.cdiFolders)
+        compare("resolv-conf", \.resolverFile)
+        compare("shim", \.shim)
+        if [rest.httpProxy, rest.httpsProxy, rest.proxyExceptions] != [running.httpProxy, running.httpsProxy, running.proxyExceptions] {
+            waiting.append("proxies")
+        }
+        (rest.httpProxy, rest.httpsProxy, rest.proxyExceptions) = (running.httpProxy, running.httpsProxy, running.proxyExceptions)
+        // A new setting that this list lacks is told all the same.
+        return rest == running || !waiting.isEmpty ? waiting : ["others"]
     }
 }

@@ -22,6 +22,9 @@ package final class ImageLibrary: Sendable {
         self.registry = RegistryClient(configuration: registry)
     }
 
+    /// Speaks to others in plain http, from the next conversation on.
+    package func renew(insecureRegistries: [String]) { registry.renew(insecureRegistries: insecureRegistries) }
+
     /// Opens the folders and removes what a crash left: layers that no record knows, roots of containers that are not in `containers`,
     /// and what interrupted pulls brought, once no pull has gone on with it for long. Called once, before everything else.
     package func start(containers: Set<ContainerID>) async throws(ImageError) {

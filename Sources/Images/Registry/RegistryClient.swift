@@ -1,10 +1,11 @@
 package import CoreTypes
+internal import Synchronization
 
 /// Speaks the distribution protocol to any registry; keeps connections and tokens between pulls. No blob is
 /// kept here, and no file read but registries' certificates.
 /// - Source: distribution-spec v1.1.
 package final class RegistryClient: Sendable {
-    let configuration: RegistryConfiguration
+    private let current: Mutex<RegistryConfiguration>
     let handles = CurlHandles()
     let grants = GrantCache()
     let limits: TransferLimits
@@ -14,17 +15,23 @@ package final class RegistryClient: Sendable {
     let ahead = PieceBudget()
 
     package init(configuration: RegistryConfiguration) {
-        self.configuration = configuration
+        current = Mutex(configuration)
         tokenServices = TokenServices(configuration.tokenServices)
         limits = TransferLimits(idleSeconds: configuration.idleSeconds)
     }
 
     /// With other waiting times, for tests of what waits.
     init(configuration: RegistryConfiguration, limits: TransferLimits) {
-        self.configuration = configuration
+        current = Mutex(configuration)
         tokenServices = TokenServices(configuration.tokenServices)
         self.limits = limits
     }
+
+    /// As it is now.
+    var configuration: RegistryConfiguration { current.withLock(\.self) }
+
+    /// Speaks to others in plain http, from the next conversation on.
+    package func renew(insecureRegistries: [String]) { current.withLock { $0.insecureRegistries = insecureRegistries } }
 
     /// Begins to speak about one repository for one caller, wherever it is mirrored. Nothing is sent yet.
     /// - Parameter cancellation: ends every call within a second.

@@ -18,7 +18,9 @@ struct DescriptionTests {
     @Test("every route that is served is described, and every path that is described is served")
     func routes() {
         let engine = ContainerEngine(
-            configuration: EngineConfiguration(shimPath: "/x", initPath: "/x", netPath: "/x", runtimes: [:]), logger: .init(label: "x"))
+            configuration: EngineConfiguration(
+                shimPath: "/x", initPath: "/x", netPath: "/x", settings: ReloadableSettings(runtimes: [:], defaultRuntime: "")),
+            logger: .init(label: "x"))
         let served = APIListener.served(by: engine).map { shape($0.method, $0.pattern.text) }
         let later = Set(LaterRoutes.all.map { shape($0.method, $0.pattern.text) })
         let described = APIDescription.operations.map { shape($0.method, $0.path) }
