@@ -204,8 +204,8 @@ def test_D24_an_id_serves_where_a_name_does(cli, running):
         assert cli("wait", word).line() == "137"
         assert cli("start", word).line() == word
         assert cli("rm", word).code == 1
-    assert cli("stop", "-t", "0", identifier[:12]).line() == identifier[:12]
-    assert cli("wait", identifier).line() == "137"
+    assert cli("stop", identifier[:12]).line() == identifier[:12]
+    assert cli("wait", identifier).line() == "0"
     assert cli("rm", identifier[:20]).line() == identifier[:20]
 
 
