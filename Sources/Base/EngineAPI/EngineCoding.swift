@@ -47,10 +47,10 @@ public enum EngineJSON {
     /// Writes one document: keys sorted, slashes as they are, a line feed at the end as Go's encoder leaves it.
     /// - Throws: `DocumentError`; only values that JSON cannot hold, such as a NaN, do.
     public static func encode(_ document: some Encodable) throws(DocumentError) -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let encoder = DocumentEncoder()
         do {
-            return try Array(encoder.encode(document)) + [0x0A]
+            try encoder.write(document)
+            return encoder.bytes + [0x0A]
         } catch {
             throw DocumentError(error, in: "\(type(of: document))")
         }

@@ -158,8 +158,19 @@ extension KeyedDecodingContainer {
     }
 }
 
+// Of the others they spare the encoder a container for each field, which costs as much as the value.
 extension KeyedEncodingContainer {
     mutating func encode<Value>(_ field: OmittedWhenZero<Value>, forKey key: Key) throws {
         if field.wrappedValue != Value.zero { try encode(field.wrappedValue, forKey: key) }
+    }
+
+    mutating func encode<Value>(_ field: Defaulted<Value>, forKey key: Key) throws { try encode(field.wrappedValue, forKey: key) }
+
+    mutating func encode<Value>(_ field: NullWhenEmpty<Value>, forKey key: Key) throws {
+        if field.wrappedValue == Value.zero { try encodeNil(forKey: key) } else { try encode(field.wrappedValue, forKey: key) }
+    }
+
+    mutating func encode<Value>(_ field: NullWhenNil<Value>, forKey key: Key) throws {
+        if let value = field.wrappedValue { try encode(value, forKey: key) } else { try encodeNil(forKey: key) }
     }
 }

@@ -19,7 +19,12 @@ package enum APIResponse: Sendable {
 
     /// A document.
     static func document(_ document: some Encodable, status: HTTPResponseStatus = .ok) throws -> APIResponse {
-        .whole(status, ["Content-Type": "application/json"], try EngineJSON.encode(document))
+        .json(try EngineJSON.encode(document), status: status)
+    }
+
+    /// A document that is encoded already.
+    static func json(_ bytes: [UInt8], status: HTTPResponseStatus = .ok) -> APIResponse {
+        .whole(status, ["Content-Type": "application/json"], bytes)
     }
 
     /// A document in the shape of the client's version.

@@ -48,6 +48,7 @@ package struct Connection: Sendable {
             } catch {
                 await refuseBrokenRequest(error)
             }
+            queue.stopWatching()
             // Already closed is what most clients leave behind.
             try? await channel.close().get()
         } onCancel: {
@@ -73,21 +74,14 @@ package struct Connection: Sendable {
 
     private func nextRequest() async throws -> RawRequest? {
         guard let head = try await nextHead() else { return nil }
-        if takesStream(head) {
+        let target = Result { () throws(APIError) in try service.router.target(of: head) }
+        if case .success(let target) = target, case .success(let found) = target.found, found.route.takesStream {
             try await invite(head)
-            return RawRequest(head: head, body: [], stream: RequestStream(self))
+            return RawRequest(head: head, target: .success(target), body: [], stream: RequestStream(self))
         }
-        let alarm = channel.eventLoop.scheduleTask(in: patience.forBody) { queue.finish(Stall.inBody) }
-        defer { alarm.cancel() }
         try await invite(head)
         guard let body = try await nextBody() else { return nil }
-        return RawRequest(head: head, body: body, stream: nil)
-    }
-
-    /// Whether what will serve this reads the body itself; what cannot be served at all is found out later.
-    private func takesStream(_ head: HTTPRequestHead) -> Bool {
-        guard let (_, path, _) = try? Router.split(head.uri) else { return false }
-        return (try? service.router.route(head.method, path))?.route.takesStream ?? false
+        return RawRequest(head: head, target: target, body: body, stream: nil)
     }
 
     /// Tells a client that waits for it to send its body.
@@ -98,14 +92,16 @@ package struct Connection: Sendable {
     }
 
     private func nextHead() async throws -> HTTPRequestHead? {
-        let alarm = channel.eventLoop.scheduleTask(in: patience.forHead) { queue.finish(Stall.inHead) }
-        defer { alarm.cancel() }
+        queue.expect(within: patience.forHead, or: Stall.inHead, on: channel.eventLoop)
+        defer { queue.expectNothing() }
         guard let part = try await next() else { return nil }
         guard case .head(let head) = part else { throw APIError.badRequest("a body without a head") }
         return head
     }
 
     private func nextBody() async throws -> [UInt8]? {
+        queue.expect(within: patience.forBody, or: Stall.inBody, on: channel.eventLoop)
+        defer { queue.expectNothing() }
         var body: [UInt8] = []
         while let part = try await next() {
             switch part {
@@ -157,12 +153,12 @@ package struct Connection: Sendable {
     }
 
     private func resolve(_ raw: RawRequest) throws(APIError) -> (APIRequest, Route) {
-        let (version, path, query) = try Router.split(raw.head.uri)
+        let target = try raw.target.get()
         try service.admission.check(raw.head)
-        let (route, captures) = try service.router.route(raw.head.method, path)
+        let (route, captures) = try target.found.get()
         var request = APIRequest(
-            method: raw.head.method, path: path, version: version, query: query, headers: raw.head.headers, body: raw.body,
-            captures: captures)
+            method: raw.head.method, path: target.path, version: target.version, query: target.query, headers: raw.head.headers,
+            body: raw.body, captures: captures)
         request.stream = raw.stream
         return (request, route)
     }
@@ -198,8 +194,12 @@ package struct Connection: Sendable {
 
     /// Sends parts and returns when the kernel has taken them: a slow client slows the caller.
     func send(_ parts: [OutboundPart]) async throws {
-        for part in parts.dropLast() { channel.write(part, promise: nil) }
-        if let last = parts.last { try await channel.writeAndFlush(last).get() }
+        guard let last = parts.last else { return }
+        // All at once: the event loop is woken once.
+        try await channel.eventLoop.flatSubmit { [channel] in
+            for part in parts.dropLast() { channel.write(part, promise: nil) }
+            return channel.writeAndFlush(last)
+        }.get()
     }
 }
 
@@ -224,6 +224,7 @@ private struct PeerCredentials: Sendable {
 /// A request as it came.
 struct RawRequest: Sendable {
     let head: HTTPRequestHead
+    let target: Result<RequestTarget, APIError>
     let body: [UInt8]
     /// The body, where what serves the request reads it.
     let stream: RequestStream?

@@ -10,7 +10,7 @@ extension EngineRoutes {
             // Clients ask for an image's name here first, and that may hold slashes.
             Route(.GET, "/containers/{*}/json") { request in
                 let document = try await engine.inspectContainer(request.name, size: request.query.flag("size"))
-                return try .document(document, for: request)
+                return .json(try containerDetails.encode(document, id: document.id, for: request.version))
             },
             Route(.POST, "/containers/prune") { request in
                 try .document(try await engine.pruneContainers(try request.query.filters()))
@@ -73,7 +73,7 @@ extension EngineRoutes {
         let limit = try query.number("limit")
         let list = try await engine.containers(
             all: query.flag("all"), limit: limit.flatMap { $0 > 0 ? $0 : nil }, size: query.flag("size"), filters: try query.filters())
-        return try .documents(list, for: request)
+        return .json(try containerLines.encode(list, id: \.id, for: request.version))
     }
 
     private func createContainer(_ request: APIRequest) async throws -> APIResponse {

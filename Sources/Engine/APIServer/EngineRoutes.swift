@@ -6,6 +6,8 @@ internal import NIOHTTP1
 struct EngineRoutes: Sendable {
     let engine: ContainerEngine
     let imageLines = ImageLines()
+    let containerLines = EncodedDocuments<ContainerSummary>(capacity: 1024)
+    let containerDetails = EncodedDocuments<ContainerInspect>(capacity: 256)
 
     /// All of them.
     var all: [Route] {

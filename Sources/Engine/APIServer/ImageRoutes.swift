@@ -64,7 +64,7 @@ extension EngineRoutes {
             return try .documents(try await engine.images(all: all, filters: filters, withManifests: true), for: request)
         }
         let images = try await engine.images(all: all, filters: filters)
-        return .whole(.ok, ["Content-Type": "application/json"], try imageLines.encode(images, for: request.version))
+        return .json(try imageLines.encode(images, for: request.version))
     }
 
     private func createImage(_ request: APIRequest) async throws -> APIResponse {

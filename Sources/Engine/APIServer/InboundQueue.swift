@@ -11,6 +11,10 @@ final class InboundQueue: Sendable {
         var parts: [InboundPart] = []
         var failure: (any Error)?
         var isFinished = false
+        /// By when the next part is to be there, and what it is if it is not.
+        var expected: (deadline: NIODeadline, failure: any Error)?
+        /// When the clock is looked at next.
+        var alarm: (deadline: NIODeadline, task: Scheduled<Void>)?
         var isReadHeldBack = false
         var waiter: CheckedContinuation<Void, Never>?
     }
@@ -28,6 +32,44 @@ final class InboundQueue: Sendable {
             $0.failure = failure
         }
     }
+
+    // MARK: - Stalls
+
+    /// Finishes with `failure` unless `expectNothing` is said in time. Clients keep to it but for a few: so the event loop is asked for an
+    /// alarm once, and not for each request; when that is due, it looks for how long it has still to wait.
+    func expect(within patience: TimeAmount, or failure: any Error, on loop: any EventLoop) {
+        let deadline = loop.now + patience
+        state.withLock { state in
+            state.expected = (deadline, failure)
+            if let alarm = state.alarm, alarm.deadline <= deadline { return }
+            state.alarm?.task.cancel()
+            state.alarm = (deadline, loop.scheduleTask(deadline: deadline) { self.lookAtTheClock(loop) })
+        }
+    }
+
+    /// What was expected has come.
+    func expectNothing() { state.withLock { $0.expected = nil } }
+
+    /// There is nobody left of whom anything is expected.
+    func stopWatching() {
+        state.withLock { state in
+            state.alarm?.task.cancel()
+            (state.alarm, state.expected) = (nil, nil)
+        }
+    }
+
+    private func lookAtTheClock(_ loop: any EventLoop) {
+        let failure = state.withLock { state -> (any Error)? in
+            state.alarm = nil
+            guard let expected = state.expected else { return nil }
+            if expected.deadline <= loop.now { return expected.failure }
+            state.alarm = (expected.deadline, loop.scheduleTask(deadline: expected.deadline) { self.lookAtTheClock(loop) })
+            return nil
+        }
+        if let failure { finish(failure) }
+    }
+
+    // MARK: - Taking
 
     /// Whether the socket may be read now. When not, `next` will say so later.
     func mayRead() -> Bool {

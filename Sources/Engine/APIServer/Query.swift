@@ -73,6 +73,7 @@ package struct Query: Sendable {
 enum PercentEncoding {
     /// Decodes; what is no escape stays as it is, and bytes that are no UTF-8 are replaced.
     static func decode(_ text: some StringProtocol, plusIsSpace: Bool) -> String {
+        guard text.utf8.contains(where: { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }) else { return String(text) }
         var bytes: [UInt8] = []
         var rest = Array(text.utf8)[...]
         while let byte = rest.popFirst() {

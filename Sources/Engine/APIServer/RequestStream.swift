@@ -12,10 +12,8 @@ package final class RequestStream: Sendable {
     /// - Throws: `APIError` for a client that stops in the middle, or sends nothing for as long as a whole body may take.
     package func next() async throws -> [UInt8]? {
         if isFinished.withLock({ $0 }) { return nil }
-        let alarm = connection.channel.eventLoop.scheduleTask(in: connection.patience.forBody) { [queue = connection.queue] in
-            queue.finish(RequestStall())
-        }
-        defer { alarm.cancel() }
+        connection.queue.expect(within: connection.patience.forBody, or: RequestStall(), on: connection.channel.eventLoop)
+        defer { connection.queue.expectNothing() }
         while let part = try await connection.next() {
             switch part {
             case .body(let bytes): return Array(bytes.readableBytesView)

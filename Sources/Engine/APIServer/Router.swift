@@ -70,6 +70,15 @@ package struct RoutePattern: Sendable {
     }
 }
 
+/// What a request is for, by its first line.
+package struct RequestTarget: Sendable {
+    let version: APIVersion
+    let path: [String]
+    let query: Query
+    /// What serves it, and what it puts in the route's open pieces.
+    let found: Result<(route: Route, captures: [String]), APIError>
+}
+
 /// Finds the route of a request.
 package struct Router: Sendable {
     private let routes: [Route]
@@ -84,6 +93,13 @@ package struct Router: Sendable {
             if let captures = route.pattern.match(path) { return (route, captures) }
         }
         throw .pageNotFound
+    }
+
+    /// - Throws: `APIError` 400 for a version that is not spoken.
+    func target(of head: HTTPRequestHead) throws(APIError) -> RequestTarget {
+        let (version, path, query) = try Self.split(head.uri)
+        let found = Result { () throws(APIError) in try route(head.method, path) }
+        return RequestTarget(version: version, path: path, query: query, found: found)
     }
 
     /// Takes the version off a request target's path.
