@@ -116,6 +116,27 @@ def test_feature_C12_same_port_inside_and_a_port_of_the_host_that_is_taken(cli, 
     assert fetch(18888) == "one"
 
 
+def test_feature_C12_ports_are_settled_at_the_start_and_a_second_owner_is_refused_in_dockers_words(cli, image):
+    for name, *ports in (("one", "-p", "18870-18871:80-81", "-p", "18872:53/udp"), ("two", "-p", "18870:80")):
+        cli("create", "--name", name, *ports, image, "sleep", "600").ok()
+        assert cli("port", name).ok() == "" and cli.inspect(name, "{{json .NetworkSettings.Ports}}") == "{}"
+    cli("start", "one").ok()
+    assert "53/udp -> 0.0.0.0:18872" in cli("port", "one").ok().split("\n")
+    second = cli("start", "two")
+    assert second.code == 1 and cli.inspect("two", "{{.State.Status}} {{.State.Running}}") == "created false"
+    assert re.search(r"driver failed programming external connectivity on endpoint two \([0-9a-f]{64}\): "
+                     r"Bind for 0.0.0.0:18870 failed: port is already allocated", second.err), second.err
+    for number, (asked, place) in enumerate({
+            "127.0.0.1:18871:80": "127.0.0.1:18871", "18869-18870:80-81": "0.0.0.0:18870", "18872:99/udp": "0.0.0.0:18872"}.items()):
+        third = cli("run", "--name", f"third{number}", "-p", asked, image, "true")
+        assert third.code == 125 and f"Bind for {place} failed: port is already allocated" in third.err, third.err
+    # Another protocol's port is another port; and whoever has it gives it back with its end.
+    cli("run", "--rm", "-p", "18872:80/tcp", image, "true").ok()
+    cli("rm", "-f", "one").ok()
+    cli("start", "two").ok()
+    assert cli("port", "two").line() == "80/tcp -> 0.0.0.0:18870"
+
+
 def test_feature_C09_a_port_is_reached_by_containers_through_the_hosts_address(cli, net, image):
     net("other")
     run(cli, image, "-p", "18070:80")

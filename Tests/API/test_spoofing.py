@@ -130,7 +130,7 @@ LISTEN = """
 import socket
 link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 link.bind(("eth0", 0))
-link.settimeout(20)
+link.settimeout(60)
 print("listening", flush=True)
 heard = set()
 while b"the end" not in (frame := link.recv(2000)):
@@ -156,3 +156,51 @@ def test_F16_who_may_not_talk_does_not_in_frames_that_the_rules_for_packets_do_n
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host_itself:
                 host_itself.sendto(b"the end", (detail(apus, f"peer-{name}", "IPAddress", name), 9))
             assert listener.stdout.read().split() == [f"type={kind}" for kind in arriving], name
+
+
+# Waits for a link, brings it up itself, and sends a frame in somebody else's name until it is told to end.
+BLAST = """
+import fcntl, socket, struct, sys, time
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+print("ready", flush=True)
+end = time.monotonic() + 20
+while time.monotonic() < end:
+    try:
+        link.bind(("eth1", 0))
+        break
+    except OSError:
+        pass
+else:
+    sys.exit("no link came")
+try:
+    flags = struct.unpack("16sh", fcntl.ioctl(link, 0x8913, struct.pack("16sh", b"eth1", 0)))[1]
+    fcntl.ioctl(link, 0x8914, struct.pack("16sh", b"eth1", flags | 1))
+except OSError:
+    pass
+end = time.monotonic() + 0.6
+while time.monotonic() < end:
+    try:
+        link.send(bytes.fromhex(sys.argv[1]))
+    except OSError:
+        pass
+"""
+
+
+def test_F16_a_container_that_is_being_connected_speaks_under_its_own_addresses_from_the_first_frame_on(apus, net_of, image, own_daemon):
+    net_of("home"), net_of("other")
+    rogue = apus("run", "-d", "--name", "rogue", "--network", "home", "--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW", image, "sleep", "600").line()
+    peer = apus("run", "-d", "--name", "peer", "--network", "other", image, "sleep", "600").line()
+    mac, address = detail(apus, "peer", "MacAddress", "other").replace(":", ""), detail(apus, "peer", "IPAddress", "other")
+    enter = lambda identifier, *words: ["nsenter", f"--net={own_daemon.run}/netns/{identifier}", sys.executable, "-c", *words]
+    with subprocess.Popen(enter(peer, LISTEN), stdout=subprocess.PIPE, text=True) as listener:
+        assert listener.stdout.readline() == "listening\n"
+        for _ in range(8):
+            frame_of_another = mac + "02deadbeef01" + "88b5" + (b" type=spoofed " + bytes(40)).hex()
+            with subprocess.Popen(enter(rogue, BLAST, frame_of_another), stdout=subprocess.PIPE, text=True) as blast:
+                assert blast.stdout.readline() == "ready\n"
+                apus("network", "connect", "other", "rogue").ok()
+            assert blast.returncode == 0
+            apus("network", "disconnect", "other", "rogue").ok()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host_itself:
+            host_itself.sendto(b"the end", (address, 9))
+        assert listener.stdout.read().split() == []

@@ -15,7 +15,8 @@ enum Failpoint {
     case removeForgotten
     case networkLinkNoted, networkLinkMade, networkFirewallOpened, networkRecorded
     case networkForgotten, networkBridgeGone, networkLinkRemoved
-    case connectReserved, connectRecorded, connectCableMade, connectFirewallOpened, connectRouted, connectNamed, connectPlugged
+    case connectReserved, connectRecorded, connectGuarded, connectCableMade, connectFirewallOpened, connectRouted, connectNamed
+    case connectPlugged
     case disconnectRecorded, disconnectCableGone, disconnectFirewallClosed, disconnectRouted, disconnectUnplugged
     case disconnectRunRecorded
     case volumeDrafted, volumeMade, volumeBuried

@@ -55,9 +55,12 @@ struct FirewallRules: Sendable {
 
     /// Addresses of the loopback link come from nowhere else, whatever `route_localnet` allows.
     private func makeGuard(_ changes: inout FirewallTransaction) {
-        let fromElsewhere: [FirewallExpression] = [.load(.inputLink, into: 0), .unequal(0, padded("lo"))] + Self.isV4
+        // The link last: its name takes longer to look at than all the rest, and hardly a packet comes that far.
         let rules = [UInt32(12), 16].map { offset in
-            fromElsewhere + [.loadBytes(.network, offset: offset, count: 1, into: 0), .equal(0, [127]), .verdict(.drop)]
+            Self.isV4 + [
+                .loadBytes(.network, offset: offset, count: 1, into: 0), .equal(0, [127]), .load(.inputLink, into: 0),
+                .unequal(0, padded("lo")), .verdict(.drop),
+            ]
         }
         add("guard", rules, hook: FirewallHook(.filter, .prerouting, priority: Self.priorityRaw), &changes)
     }

@@ -129,12 +129,16 @@ package enum Sandbox {
         var pair = VethPair(name: cable.hostLink, bridge: parent.index, peerName: cable.insideLink, peerNamespace: namespace)
         pair.peerAddress = cable.linkAddress
         pair.mtu = cable.mtu
+        // Who is to be kept apart hears of nobody before.
+        pair.isUp = !cable.isIsolated
         try host.makeVethPair(pair)
         // The host's end has no use for addresses of its own.
         KernelSetting.disableIPv6(cable.hostLink).write()
-        if cable.isIsolated { try host.keepApart(try host.link(named: cable.hostLink), bridge: parent) }
+        let link = try host.link(named: cable.hostLink)
+        if cable.isIsolated { try host.keepApart(link, bridge: parent) }
         // Who asks its own published port by the host's address is answered by itself where the rules for packets see frames, now or later.
-        try host.setHairpin(of: try host.link(named: cable.hostLink))
+        try host.setHairpin(of: link)
+        if cable.isIsolated { try host.setLink(link, up: true) }
     }
 
     private static func configure(_ cable: CablePlan, _ inside: inout RouteConversation) throws(NetlinkError) {

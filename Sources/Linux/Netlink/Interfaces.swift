@@ -47,6 +47,8 @@ package struct VethPair: Sendable {
     package var peerAddress: MACAddress?
     /// Bytes of a packet; nil is the kernel's default.
     package var mtu: UInt32?
+    /// Whether the end here is up from the beginning.
+    package var isUp = true
 
     package init(name: String, bridge: Int32, peerName: String, peerNamespace: Int32) {
         self.name = name
@@ -89,10 +91,10 @@ extension RouteConversation {
         try perform(request, doing: "make bridge \(name)")
     }
 
-    /// Makes both ends of a cable in one step; the end here is up and a port of its bridge.
+    /// Makes both ends of a cable in one step; the end here is a port of its bridge.
     package mutating func makeVethPair(_ pair: VethPair) throws(NetlinkError) {
         var request = nextRequest(RouteRequest.newLink, creates: true)
-        request.appendLink(index: 0, flags: RouteRequest.up, change: RouteRequest.up)
+        request.appendLink(index: 0, flags: pair.isUp ? RouteRequest.up : 0, change: RouteRequest.up)
         request.appendAttribute(3, text: pair.name)
         request.appendAttribute(10, number: UInt32(bitPattern: pair.bridge))  // IFLA_MASTER
         if let mtu = pair.mtu { request.appendAttribute(4, number: mtu) }

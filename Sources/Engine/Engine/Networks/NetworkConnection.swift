@@ -129,13 +129,16 @@ extension Networks {
         var cable = try cable(endpoint, among: attachment.endpoints)
         cable.gateways = []
         // The ports go where precedence says, too.
-        let before = part(attachment.without(endpoint))
+        let (before, guarded) = (part(attachment.without(endpoint)), part([endpoint]))
         let (namespace, firewall, after, plan) = (namespace(of: id), firewall, part(attachment), cable)
         let routes = Self.routes(attachment.endpoints)
         try await onThread { () throws(NetworkingError) in
-            try Sandbox.add(plan, to: namespace)
-            failpoint(.connectCableMade)
+            // Who runs already may speak as soon as there is a cable: the firewall knows by then as whom.
+            try firewall.add(guarded)
+            failpoint(.connectGuarded)
             do throws(NetworkingError) {
+                try Sandbox.add(plan, to: namespace)
+                failpoint(.connectCableMade)
                 try firewall.exchange(removing: before, adding: after)
                 failpoint(.connectFirewallOpened)
                 try Sandbox.setRoutes(routes, in: namespace)

@@ -40,12 +40,27 @@ extension Networks {
             }
             let (v4, v6) = (options(\.ipv4), options(\.ipv6))
             let routed = families.filter { ($0 == .v4 ? v4 : v6)?.gatewayModes[$0] == .routed }
-            attachment.ports = try portTable.take(joiner.ports, families: families, routed: routed, defaultAddress: (v4 ?? v6)?.hostAddress)
+            do throws(EngineError) {
+                attachment.ports = try portTable.take(
+                    joiner.ports, families: families, routed: routed, defaultAddress: (v4 ?? v6)?.hostAddress)
+            } catch {
+                let publishing = attachment.endpoints.publishingEndpoint(\.ipv4) ?? attachment.endpoints.publishingEndpoint(\.ipv6)
+                throw Self.unpublished(joiner, publishing, error)
+            }
         } catch {
             release(attachment, of: joiner.id)
             throw error
         }
         return attachment
+    }
+
+    /// Docker's words for ports that cannot be published.
+    private static func unpublished(_ joiner: Joiner, _ endpoint: EndpointRecord?, _ error: EngineError) -> EngineError {
+        guard error.code == .system, let endpoint else { return error }
+        return EngineError(
+            .system,
+            "failed to set up container networking: driver failed programming external connectivity on endpoint \(joiner.name) "
+                + "(\(endpoint.endpointID)): \(error.message)", cause: error)
     }
 
     /// - Parameter links: names of links that are taken inside.
