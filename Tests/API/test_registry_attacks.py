@@ -6,6 +6,7 @@ import gzip
 import http.server
 import json
 import os
+import socket
 import ssl
 import subprocess
 import threading
@@ -181,6 +182,43 @@ def test_E03_a_redirect_to_another_host_carries_no_password_and_goes_nowhere_it_
         assert apus("image", "inspect", f"{near.host}/far").code == 1
 
 
+def test_E03_a_redirect_to_an_address_of_one_link_written_as_one_of_ip_6_connects_nowhere(apus, serve):
+    """The service that it would lead to is there, and would answer."""
+    image = Image([busybox_layer(), tar(files({"far": "far"}))])
+    layer = image.layers[1]["digest"]
+    near = serve(image, lambda handler: handler.path.endswith(layer) and (handler.reply(307, headers={"Location": target}) or True))
+    subprocess.run(["ip", "addr", "add", "169.254.169.254/32", "dev", "lo"], check=True)
+    listener = socket.create_server(("169.254.169.254", 0))
+    listener.settimeout(0.1)
+    try:
+        for host in ("169.254.169.254", "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[0:0:0:0:0:ffff:a9fe:a9fe]"):
+            target = f"http://{host}:{listener.getsockname()[1]}/latest/meta-data"
+            refused = apus("pull", f"{near.host}/far")
+            assert refused.code == 1 and "connect" in refused.err, (target, refused)
+            with pytest.raises(TimeoutError):
+                listener.accept()
+    finally:
+        listener.close()
+        subprocess.run(["ip", "addr", "del", "169.254.169.254/32", "dev", "lo"], check=True)
+
+
+def test_E03_a_redirect_from_https_to_http_is_refused(alone, serve, tmp_path):
+    image = Image([busybox_layer(), tar(files({"far": "far"}))])
+    layer, plain = image.layers[1]["digest"], serve(image)
+    crt, key = certificate(tmp_path, "IP:127.0.0.1", False)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(crt, key)
+    target = f"http://{plain.host}/v2/far/blobs/{layer}"
+    near = serve(image, lambda handler: handler.path.endswith(layer) and (handler.reply(307, headers={"Location": target}) or True), tls=context)
+    certs = tmp_path / "certs.d" / near.host
+    certs.mkdir(parents=True)
+    (certs / "ca.crt").write_bytes(open(crt, "rb").read())
+    alone.start("--registry-certs", str(tmp_path / "certs.d"), "--registries-conf", "")
+    refused = Client("apus", CLIENTS["apus"], alone.host, str(tmp_path / "client"))("pull", f"{near.host}/far")
+    assert refused.code == 1 and f"redirected from https to {target}" in refused.err, refused
+    assert plain.asked == []
+
+
 def test_E05_a_tag_that_moves_while_it_is_pulled_mixes_nothing(apus, serve):
     one, two = (Image([busybox_layer(), tar(files({"which": word}))]) for word in ("one", "two"))
     one.blobs.update(two.blobs)
@@ -299,6 +337,14 @@ def lying(image, layer, fault):
         return handler.reply(200, blob[:-1], {"Content-Length": str(len(blob) - 1)}) or True
 
     return script
+
+
+@pytest.mark.parametrize("seconds", ["9223372036854775807", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_E10_a_registry_that_wants_to_be_left_alone_for_ever_is_told_of_and_ends_nothing(apus, own_daemon, serve, seconds):
+    registry = serve(Image([busybox_layer()]), lambda handler: handler.reply(429, headers={"Retry-After": seconds}) or True)
+    refused = apus("pull", f"{registry.host}/busy")
+    assert refused.code == 1 and "try again in 31536000 s" in refused.err, refused
+    assert own_daemon.process.poll() is None, "the daemon lives"
 
 
 @pytest.mark.parametrize("fault", ["endless manifest", "gzip bomb", "one byte at a time", "no range", "wrong range", "short"])

@@ -511,6 +511,33 @@ def test_R08_an_upload_out_of_step_goes_on_where_the_registry_stands(apus):
     check_whole("upload", apus, registry, image)
 
 
+@pytest.mark.parametrize("end", ["9223372036854775807", "99999999999999999999", "9999999", "x"])
+def test_R08_a_registry_that_has_more_of_an_upload_than_was_sent_is_told_of(apus, daemon, end):
+    def boasts(handler, number):
+        if handler.command not in ("PATCH", "GET"):
+            return False
+        handler.drop_body()
+        handler.answer(416 if handler.command == "PATCH" else 204, Range=f"0-{end}")
+        return True
+    _, result, _ = pull_or_push("upload", boasts, apus, new_image())
+    assert result.code == 1 and f"the registry has 0-{end}" in result.err, result
+    assert daemon.process.poll() is None, "the daemon lives"
+
+
+def test_R08_a_registry_that_falls_back_each_time_is_given_up(apus):
+    """It takes the first chunk, refuses the second, and then has nothing."""
+    def forgets(handler, number):
+        if handler.command == "PATCH" and handler.headers["Content-Range"].startswith("8388608-"):
+            handler.drop_body()
+            handler.script.uploads[handler.path.split("?")[0].rsplit("/", 1)[1]] = b""
+            handler.answer(416)
+            return True
+        return False
+    registry, result, _ = pull_or_push("upload", forgets, apus, new_image(9_000_000))
+    assert result.code == 1 and "416" in result.err or "range" in result.err, result
+    assert registry.received < 5 * 9_000_000
+
+
 def test_R08_a_blob_that_another_brought_meanwhile_is_not_sent_again(apus):
     image = new_image()
 

@@ -24,8 +24,6 @@ extension RepositorySession {
 private struct BlobDownload {
     /// Attempts in a row that brought no byte.
     private static let fruitlessLimit = 4
-    /// Attempts in all, however much each brought.
-    private static let resumptionLimit = 256
     /// Blobs below this are not worth a second connection.
     private static let wholeBytes: Int64 = 16 << 20
     /// What one connection brings in a second where it is not the bottleneck: a decompressor takes about as much.
@@ -38,8 +36,7 @@ private struct BlobDownload {
     let sizeBytes: Int64
     let sink: any BlobSink
 
-    private var fruitless = 0
-    private var attempts = 0
+    private var resumptions: Resumptions
     private var knowsRanges = true
 
     init(session: RepositorySession, whole: HTTPRequest, sizeBytes: Int64, sink: any BlobSink) {
@@ -47,6 +44,7 @@ private struct BlobDownload {
         self.whole = whole
         self.sizeBytes = sizeBytes
         self.sink = sink
+        resumptions = Resumptions(fruitlessLimit: session.patience == .full ? Self.fruitlessLimit : 1)
     }
 
     mutating func run() throws(RegistryError) {
@@ -69,7 +67,6 @@ private struct BlobDownload {
     /// One request, for what is missing before `end`. A connection that breaks is no error as long as something arrives now and then.
     @discardableResult
     private mutating func fetch(upTo end: Int64) throws(RegistryError) -> BlobReceiver {
-        attempts += 1
         let start = sink.receivedBytes
         let isPart = knowsRanges && (start > 0 || end < sizeBytes)
         let request = isPart ? whole.part(from: start, to: end, of: sizeBytes) : whole
@@ -92,12 +89,12 @@ private struct BlobDownload {
             refusal = error
         }
         guard let refusal else {
-            fruitless = 0
+            resumptions.succeed()
             return receiver
         }
         try leave(after: refusal)
-        fruitless = sink.receivedBytes > start ? 0 : fruitless + 1
-        if fruitless == (session.patience == .full ? Self.fruitlessLimit : 1) || attempts >= Self.resumptionLimit { throw refusal }
+        guard resumptions.refuse(hasBrought: sink.receivedBytes > start) else { throw refusal }
+        let fruitless = resumptions.fruitless
         try session.pause(seconds: fruitless == 0 ? 0.1 : 0.2 * Double(1 << fruitless), request)
         return receiver
     }
@@ -139,7 +136,7 @@ private struct BlobDownload {
                 try fetch(upTo: piece.end)
                 if !knowsRanges { return }
             }
-            fruitless = 0
+            resumptions.succeed()
         }
     }
 }

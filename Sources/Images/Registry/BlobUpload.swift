@@ -24,8 +24,10 @@ extension RepositorySession {
     private static let chunkLimitBytes = 64 << 20
     /// Uploads of one blob that are begun: a registry may lose one.
     private static let uploadLimit = 3
-    /// Attempts in a row that brought no byte.
+    /// Attempts in a row that brought the registry no further than it had been.
     private static let fruitlessLimit = 4
+    /// Attempts in all that were refused, however far each brought the registry.
+    private static let refusalLimit = 256
 
     /// Brings a blob into the repository, unless the registry has it.
     /// - Parameter neighbours: repositories of the same registry that may have it; one is asked to lend it.
@@ -58,22 +60,28 @@ extension RepositorySession {
     ) throws(RegistryError) -> WebAddress {
         var place = start
         var offset: Int64 = 0
+        // A registry may fall back behind what it had: only what is beyond that is progress.
+        var furthest: Int64 = 0
+        var refusals = 0
         var retries = Retries(attempts: Self.fruitlessLimit, interruptions: Self.fruitlessLimit)
         while offset < sizeBytes {
             let chunk = try source.read(at: offset, limitBytes: chunkBytes)
-            let before = offset
             do throws(RegistryError) {
                 place = try append(chunk, at: offset, to: place)
                 offset += Int64(chunk.count)
             } catch {
+                refusals += 1
                 // libcurl sends a request again by itself where a kept connection turns out to be dead: bytes may have arrived twice.
                 guard [.network, .interrupted, .stalled, .server, .tooManyRequests, .outOfStep].contains(error.code),
-                    let seconds = retries.pause(told: error.retryAfterSeconds)
+                    refusals < Self.refusalLimit, let seconds = retries.pause(told: error.retryAfterSeconds)
                 else { throw error }
                 try pause(seconds: seconds, try request(.patch, place))
-                (place, offset) = try progress(of: place)
+                (place, offset) = try progress(of: place, sizeBytes: sizeBytes)
             }
-            if offset > before { retries = Retries(attempts: Self.fruitlessLimit, interruptions: Self.fruitlessLimit) }
+            if offset > furthest {
+                furthest = offset
+                retries = Retries(attempts: Self.fruitlessLimit, interruptions: Self.fruitlessLimit)
+            }
             source.uploaded(offset)
         }
         return place
@@ -133,12 +141,14 @@ extension RepositorySession {
     }
 
     /// Where a broken upload goes on. - Source: distribution-spec, "Pushing a blob in chunks".
-    private func progress(of place: WebAddress) throws(RegistryError) -> (WebAddress, Int64) {
+    private func progress(of place: WebAddress, sizeBytes: Int64) throws(RegistryError) -> (WebAddress, Int64) {
         let request = try request(.get, place)
         let head = try send(request, into: DroppingReceiver(for: request.shown))
-        let end = head.headers["range"]?.split(separator: "-").last.flatMap { Int64($0) }
-        // "0-0" is nothing, or one byte: sent again in either case.
-        let offset = end.map { $0 > 0 ? $0 + 1 : 0 } ?? 0
+        let range = head.headers["range"] ?? "0-0"
+        guard let offset = UploadRange.offset(behind: range, sizeBytes: sizeBytes) else {
+            throw RegistryError(
+                .malformed, doing: request.shown, cause: "sent \(sizeBytes) bytes at most, the registry has \(range.prefix(100))")
+        }
         return (head.headers["location"] == nil ? place : try location(in: head, of: request), offset)
     }
 
@@ -160,5 +170,18 @@ extension RepositorySession {
             throw RegistryError(.refused, doing: request.shown, cause: "sent from https to \(address.withoutQuery)")
         }
         return address
+    }
+}
+
+/// What a registry says that it has of an upload: `0-8388607`.
+package enum UploadRange {
+    /// - Returns: the first byte that it has not; nil where the field is none, or speaks of bytes that the blob does not have.
+    package static func offset(behind field: String, sizeBytes: Int64) -> Int64? {
+        let first = field.prefix { $0 != "-" }
+        guard first == "0" || first == "bytes=0", let last = Int64(field.dropFirst(first.count + 1)), last >= -1, last < sizeBytes else {
+            return nil
+        }
+        // "0-0" is nothing, or one byte: sent again in either case. "0--1" is nothing, too.
+        return last > 0 ? last + 1 : 0
     }
 }

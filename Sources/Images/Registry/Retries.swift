@@ -14,10 +14,36 @@ struct Patience: Equatable, Sendable {
     static let short = Patience(attempts: 1, interruptions: 0, connectSeconds: 5)
 }
 
+/// Counts what was refused of a transfer that goes on over many requests, each of which may bring something.
+package struct Resumptions {
+    /// Refusals in all, however much was brought between them.
+    private static let limit = 256
+
+    private let fruitlessLimit: Int
+    /// Refusals in a row that brought no byte.
+    package private(set) var fruitless = 0
+    private var refusals = 0
+
+    package init(fruitlessLimit: Int) { self.fruitlessLimit = fruitlessLimit }
+
+    /// Something came as it was asked for: that is no refusal, however often.
+    package mutating func succeed() { fruitless = 0 }
+
+    /// - Parameter hasBrought: whether something came before it.
+    /// - Returns: whether it is to be gone on with.
+    package mutating func refuse(hasBrought: Bool) -> Bool {
+        refusals += 1
+        fruitless = hasBrought ? 0 : fruitless + 1
+        return fruitless < fruitlessLimit && refusals < Self.limit
+    }
+}
+
 /// Counts the attempts at one request, and says how long to wait before the next one.
-struct Retries {
+package struct Retries {
     /// The longest that a Retry-After is waited for, in seconds: who must wait longer is told so.
     static let retryAfterLimitSeconds = 60
+    /// What a longer Retry-After counts as, in seconds: a year.
+    private static let retryAfterCapSeconds = 31_536_000
 
     private var attempts: Int
     private var interruptions: Int
@@ -57,9 +83,18 @@ struct Retries {
 
     /// What Retry-After says, in seconds from `now`. - Source: RFC 9110, section 10.2.3.
     static func retryAfter(_ head: ResponseHead, now: Double = Date.now.timeIntervalSince1970) -> Double? {
-        guard let field = head.headers["retry-after"] else { return nil }
-        if let seconds = Int(field) { return seconds >= 0 ? Double(seconds) : nil }
-        return httpDate(field).map { max(0, Double($0) - now) }
+        head.headers["retry-after"].flatMap { retryAfter($0, now: now) }
+    }
+
+    /// What a Retry-After field says.
+    /// - Parameter now: seconds since 1970.
+    /// - Returns: seconds from `now`, at most a year; nil where it says nothing that can be read.
+    package static func retryAfter(_ field: String, now: Double) -> Double? {
+        if !field.isEmpty, field.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
+            // More digits than a number has are a long time, too.
+            return Double(min(Int(field) ?? retryAfterCapSeconds, retryAfterCapSeconds))
+        }
+        return httpDate(field).map { min(max(0, Double($0) - now), Double(retryAfterCapSeconds)) }
     }
 
     /// What a registry says about its limits, to stand behind its error.
