@@ -96,7 +96,15 @@ extension ChallengeAnswer {
         guard let realm = challenge.parameters["realm"].flatMap({ WebAddress($0) }) else {
             throw RegistryError(.malformed, doing: doing, cause: "the registry's challenge has no realm that is an address")
         }
-        let isPrivate = realm.scheme == "https" || RegistryHost.isLoopback(realm.host)
+        let isHere = RegistryHost.isLoopback(realm.host)
+        // What listens on this machine alone is for this machine's own registries, or for whom somebody named it.
+        if isHere && !RegistryHost.isLoopback(registry.host) && !services.mayLearn(realm.host, secretsOf: registry.host) {
+            throw RegistryError(
+                .refused, doing: doing,
+                cause: "\(registry.host) is elsewhere and has tokens fetched from \(realm.withoutQuery), on this machine: "
+                    + "if it may, start apusd with --registry-token-service \(realm.host)")
+        }
+        let isPrivate = realm.scheme == "https" || isHere
         if !isPrivate && (credentials != .anonymous || registry.scheme == "https") {
             throw RegistryError(.refused, doing: doing, cause: "the token service \(realm.withoutQuery) is reached without TLS")
         }

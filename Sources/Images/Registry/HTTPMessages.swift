@@ -26,7 +26,7 @@ struct HTTPRequest: Sendable {
     var verifiesPeer = true
     /// What it may prove that by, and we who we are, beside what the machine trusts.
     var certificates = HostCertificates()
-    /// Whether the connection may go to 169.254.0.0/16 or fe80::/10: never where someone else chose the host.
+    /// Whether the connection may go to an address that `leadsToOneLink`: never where someone else chose the host.
     var allowsLinkLocal = true
 
     /// How Docker writes a request in an error: `Get "https://…"`, without the query, which may hold secrets.

@@ -1,4 +1,5 @@
 internal import CCurl
+internal import CoreTypes
 internal import Dispatch
 internal import Glibc
 internal import Synchronization
@@ -334,7 +335,7 @@ private final class Transfer {
         return true
     }
 
-    func mayConnect(to address: curl_sockaddr) -> Bool { allowsLinkLocal || !isLinkLocal(address) }
+    func mayConnect(to address: IPAddress) -> Bool { allowsLinkLocal || !address.leadsToOneLink }
 
     private func begin() -> Bool {
         if hasBegun { return true }
@@ -396,22 +397,26 @@ private func watch(
 private func openSocket(
     _ context: UnsafeMutableRawPointer?, _ purpose: curlsocktype, _ address: UnsafeMutablePointer<curl_sockaddr>?
 ) -> curl_socket_t {
-    guard let transfer = unsafe transfer(context), let address = unsafe address, unsafe transfer.mayConnect(to: address.pointee) else {
-        return CURL_SOCKET_BAD
-    }
+    guard let transfer = unsafe transfer(context), let address = unsafe address,
+        let peer = unsafe peer(at: address), transfer.mayConnect(to: peer)
+    else { return CURL_SOCKET_BAD }
     return unsafe socket(address.pointee.family, address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue), address.pointee.protocol)
 }
 
-private func isLinkLocal(_ address: curl_sockaddr) -> Bool {
-    var generic = address.addr
-    return unsafe withUnsafeBytes(of: &generic) { bytes in
-        // sockaddr_in has the address at 4. sockaddr_in6 has it at 8, its first half within sockaddr.
-        switch address.family {
-        case AF_INET: return unsafe bytes.count >= 6 && bytes[4] == 169 && bytes[5] == 254
-        case AF_INET6: return unsafe bytes.count >= 10 && bytes[8] == 0xfe && bytes[9] & 0xc0 == 0x80
-        default: return false
-        }
+/// - Returns: nil for an address of another family, or one that is cut off.
+private func peer(at address: UnsafeMutablePointer<curl_sockaddr>) -> IPAddress? {
+    let place: Range<Int>
+    switch unsafe address.pointee.family {
+    // Where sockaddr_in and sockaddr_in6 have the address.
+    case AF_INET: place = 4..<8
+    case AF_INET6: place = 8..<24
+    default: return nil
     }
+    guard let offset = MemoryLayout<curl_sockaddr>.offset(of: \.addr), unsafe Int(address.pointee.addrlen) >= place.upperBound
+    else { return nil }
+    // libcurl has as many bytes there as it says, which are more than the member's type has.
+    let start = unsafe UnsafeRawPointer(address) + offset
+    return IPAddress(bytes: place.map { unsafe start.load(fromByteOffset: $0, as: UInt8.self) })
 }
 
 /// Seconds of a clock that is never set.

@@ -1,3 +1,5 @@
+// Rows: attacks
+import CoreTypes
 import Registry
 import Testing
 
@@ -41,6 +43,15 @@ struct AddressTests {
             "file:///etc/passwd", "ftp://a/", "gopher://a/", "https://u:p@host/", "https://u@host/", "", "https://", "http://a:99999/",
         ])
     func refused(text: String) { #expect(WebAddress(text) == nil) }
+
+    @Test(
+        "E03: an address is of one link in each way of writing it that leads there",
+        arguments: [
+            ("169.254.169.254", true), ("fe80::1", true), ("febf::1", true), ("::ffff:169.254.169.254", true), ("::ffff:a9fe:a9fe", true),
+            ("::169.254.169.254", true), ("64:ff9b::169.254.169.254", true), ("169.255.0.1", false), ("127.0.0.1", false), ("::1", false),
+            ("::ffff:127.0.0.1", false), ("64:ff9b::8.8.8.8", false), ("fec0::a9fe:a9fe", false), ("2001:db8::a9fe:a9fe", false),
+        ])
+    func oneLink(text: String, expected: Bool) throws { #expect(try #require(IPAddress(text)).leadsToOneLink == expected) }
 
     @Test("base 64 is padded as RFC 4648 pads it")
     func base64() {

@@ -90,6 +90,23 @@ struct ChallengeAnswerTests {
         #expect(request.authorization == nil)
     }
 
+    @Test("E02: a registry elsewhere has nothing asked of what listens on this machine, unless it was named")
+    func realmOnThisMachine() throws {
+        let realms = ["http://127.0.0.1:8080/t", "https://127.0.0.1/t", "http://localhost/t", "http://[::1]:80/t"]
+        for realm in realms {
+            for registry in ["https://registry.example.com/v2/", "http://registry.example.com/v2/"] {
+                let error = #expect(throws: RegistryError.self) { try choose(bearer(realm), .anonymous, at: registry) }
+                #expect(error?.code == .refused, "\(realm) named by \(registry)")
+            }
+            guard case .askForToken = try choose(bearer(realm), .anonymous, at: "http://127.0.0.1:5000/v2/") else { throw Unexpected() }
+        }
+        let registry = try #require(WebAddress("https://registry.example.com/v2/"))
+        let named = try ChallengeAnswer.choose(
+            bearer("http://127.0.0.1:8080/t"), credentials: .anonymous, scope: scope, registry: registry,
+            services: TokenServices(["127.0.0.1"]), doing: "Get")
+        guard case .askForToken = named else { throw Unexpected() }
+    }
+
     @Test("a token service is asked for the scope, with the password in its field and never in the address")
     func tokenRequest() throws {
         guard case .askForToken(let request) = try choose(bearer("https://auth.example.com/token"), secret) else { throw Unexpected() }
