@@ -20,6 +20,9 @@ struct ArchiveIntake {
     let blobs: BlobStore
     let lease: LeaseID
 
+    /// How many bytes of a member are written between two looks at the free space.
+    private static let bytesBetweenChecks: Int64 = 64 << 20
+
     /// A member's content.
     struct Member: Equatable, Sendable {
         let digest: Digest
@@ -56,7 +59,7 @@ struct ArchiveIntake {
                 case .folder: continue
                 case .other: throw ImageError(.badContent, "invalid archive: \(member.path.debugDescription) is a device or a pipe")
                 case .link(let target): try note(target, at: member.path, in: &contents.links)
-                case .file: try note(try take(reader), at: member.path, in: &contents.members)
+                case .file(let sizeBytes): try note(try take(reader, sizeBytes: sizeBytes), at: member.path, in: &contents.members)
                 }
             }
         } catch let error as ImageError {
@@ -75,11 +78,21 @@ struct ArchiveIntake {
         table[path] = value
     }
 
-    private func take(_ reader: ArchiveReader) throws -> Member {
+    private func take(_ reader: ArchiveReader, sizeBytes: Int64) throws -> Member {
+        try blobs.checkReserve(ArchiveLimits.images.reservedFreeBytes, beside: sizeBytes, doing: "store the archive")
         let blob = try blobs.newBlob()
         var failure: ContentError?
+        var unchecked: Int64 = 0
         try reader.readData { bytes throws(ArchiveError) in
-            do throws(ContentError) { try blob.append(bytes) } catch {
+            unchecked += Int64(bytes.count)
+            do throws(ContentError) {
+                // Others write meanwhile.
+                if unchecked >= Self.bytesBetweenChecks {
+                    try blobs.checkReserve(ArchiveLimits.images.reservedFreeBytes, beside: 0, doing: "store the archive")
+                    unchecked = 0
+                }
+                try blob.append(bytes)
+            } catch {
                 failure = error
                 throw ArchiveError(.cancelled, doing: "store the archive")
             }

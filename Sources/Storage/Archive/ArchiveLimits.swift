@@ -1,6 +1,6 @@
 /// What an archive from a stranger may cost. Each limit is checked while bytes pass, before they are written.
 package struct ArchiveLimits: Equatable, Sendable {
-    /// Bytes after decompression.
+    /// Bytes after decompression, and bytes of all files together with their holes.
     package var uncompressedBytes: Int64
     /// Bytes after decompression for each one before; judged only above `ratioFreeBytes`, since small files of zeros are honest.
     package var ratio: Int64
@@ -14,6 +14,8 @@ package struct ArchiveLimits: Equatable, Sendable {
     package var pathBytes: Int
     /// Bytes of all extended attributes of one entry.
     package var attributeBytes: Int
+    /// Bytes of one entry's headers with all that belongs to them: long names, attributes, the map of a sparse file.
+    package var headerBytes: Int
     /// The base-2 logarithm of the largest zstd window: 27 is 128 MiB.
     package var zstdWindowLog: Int32
     /// Bytes that stay free on the file system.
@@ -24,5 +26,5 @@ package struct ArchiveLimits: Equatable, Sendable {
     /// For image layers: above anything published, below what hurts a machine.
     package static let layer = ArchiveLimits(
         uncompressedBytes: 128 << 30, ratio: 200, ratioFreeBytes: 256 << 20, entries: 4_000_000, depth: 512, pathBytes: 4095,
-        attributeBytes: 1 << 20, zstdWindowLog: 27, reservedFreeBytes: 128 << 20, reservedFreeInodes: 4096)
+        attributeBytes: 1 << 20, headerBytes: 2 << 20, zstdWindowLog: 27, reservedFreeBytes: 128 << 20, reservedFreeInodes: 4096)
 }

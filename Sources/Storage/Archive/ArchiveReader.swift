@@ -23,6 +23,8 @@ package final class ArchiveReader {
     private let reader: TarReader
     private let limits: ArchiveLimits
     private var memberCount = 0
+    /// Of the member that `next` returned last.
+    private var sizeBytes: Int64 = 0
 
     /// Reads the beginning of the stream.
     package init(_ source: any ByteSource, limits: ArchiveLimits) throws(ArchiveError) {
@@ -43,6 +45,13 @@ package final class ArchiveReader {
             throw ArchiveError(.overLimit, doing: "read archive", subject: "more than \(limits.entries) entries")
         }
         let path = try EntryPath(entry.path, limits: limits, printable: entry.printable)
+        sizeBytes = 0
+        if case .regular(let bytes) = entry.kind { sizeBytes = bytes }
+        if sizeBytes > limits.uncompressedBytes {
+            throw ArchiveError(
+                .overLimit, doing: "read archive",
+                subject: "\(entry.printable): \(sizeBytes) bytes, more than \(limits.uncompressedBytes)")
+        }
         let kind: ArchiveMember.Kind =
             switch entry.kind {
             case .regular(let sizeBytes): .file(sizeBytes: sizeBytes)
@@ -55,6 +64,7 @@ package final class ArchiveReader {
     }
 
     /// Hands the current member's data to `body`, holes as zeros.
+    /// - Throws: `.overLimit`, before the zeros of a hole that the limits do not bear.
     package func readData(_ body: (Span<UInt8>) throws(ArchiveError) -> Void) throws(ArchiveError) {
         var end: Int64 = 0
         try reader.readData { bytes, offset throws(ArchiveError) in
@@ -62,11 +72,14 @@ package final class ArchiveReader {
             try body(bytes)
             end = offset + Int64(bytes.count)
         }
+        // One at the file's end has no data behind it.
+        try zeros(sizeBytes - end, body)
     }
 
     private func zeros(_ count: Int64, _ body: (Span<UInt8>) throws(ArchiveError) -> Void) throws(ArchiveError) {
         var left = count
         if left <= 0 { return }
+        try stream.accountFilled(left)
         let block = [UInt8](repeating: 0, count: Int(min(left, 1 << 16)))
         while left > 0 {
             try body(block.span.extracting(first: Int(min(left, Int64(block.count)))))

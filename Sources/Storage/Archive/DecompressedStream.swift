@@ -53,6 +53,8 @@ final class DecompressedStream {
     private var sourceEnded = false
     private var compressedBytes: Int64 = 0
     private(set) var uncompressedBytes: Int64 = 0
+    /// Zeros that stand for holes: the stream does not hold them, and yet they are written.
+    private var filledBytes: Int64 = 0
 
     init(_ source: any ByteSource, limits: ArchiveLimits, observer: (any ByteObserver)?) throws(ArchiveError) {
         self.source = source
@@ -110,13 +112,24 @@ final class DecompressedStream {
 
     private func account(_ produced: Int) throws(ArchiveError) {
         uncompressedBytes += Int64(produced)
-        if uncompressedBytes > limits.uncompressedBytes {
+        try checkLimits()
+    }
+
+    /// Counts a hole that is about to be written as zeros.
+    func accountFilled(_ bytes: Int64) throws(ArchiveError) {
+        filledBytes = filledBytes.addingReportingOverflow(bytes).overflow ? .max / 2 : filledBytes + bytes
+        try checkLimits()
+    }
+
+    private func checkLimits() throws(ArchiveError) {
+        let total = uncompressedBytes.addingReportingOverflow(filledBytes).overflow ? .max : uncompressedBytes + filledBytes
+        if total > limits.uncompressedBytes {
             throw ArchiveError(.overLimit, doing: "decompress", subject: "more than \(limits.uncompressedBytes) bytes")
         }
-        if uncompressedBytes > limits.ratioFreeBytes && uncompressedBytes / max(1, compressedBytes) >= limits.ratio {
+        if total > limits.ratioFreeBytes && total / max(1, compressedBytes) >= limits.ratio {
             throw ArchiveError(
                 .overLimit, doing: "decompress",
-                subject: "\(uncompressedBytes) bytes from \(compressedBytes), more than \(limits.ratio) to 1")
+                subject: "\(total) bytes from \(compressedBytes), more than \(limits.ratio) to 1")
         }
     }
 }

@@ -43,6 +43,8 @@ struct Unpacking {
     /// Writing into a directory changes its time, so those come last.
     private var directoryTimes: [(components: [[UInt8]], time: FileTime)] = []
     private var uncheckedBytes: Int64 = 0
+    /// Of all files, with their holes.
+    private var fileBytes: Int64 = 0
 
     init(reader: TarReader, tree: LayerTree, limits: ArchiveLimits, rules: UnpackingRules) {
         self.rules = rules
@@ -102,7 +104,18 @@ struct Unpacking {
         directoryTimes.append((path.components, time(of: entry)))
     }
 
+    /// Holes take no room here, but whoever reads the files meets them.
+    private mutating func accountFile(_ entry: TarEntry, _ sizeBytes: Int64) throws(ArchiveError) {
+        if sizeBytes > limits.uncompressedBytes - fileBytes {
+            throw ArchiveError(
+                .overLimit, doing: "unpack entry",
+                subject: "\(entry.printable): \(sizeBytes) bytes, more than \(limits.uncompressedBytes) in all")
+        }
+        fileBytes += sizeBytes
+    }
+
     private mutating func placeFile(_ entry: TarEntry, at path: EntryPath, sizeBytes: Int64) throws(ArchiveError) {
+        try accountFile(entry, sizeBytes)
         let place = try tree.clear(path, printable: entry.printable)
         let file = try unpacking(entry.printable) { () throws(SyscallError) in
             try openFile(place.name, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600, at: place.directory)
@@ -121,6 +134,8 @@ struct Unpacking {
             }
         }
         uncheckedBytes = unchecked
+        // A map may name places behind the end that its header tells.
+        if end > sizeBytes { try accountFile(entry, end - sizeBytes) }
         try unpacking(entry.printable) { () throws(SyscallError) in
             if end < sizeBytes { try setSize(of: file.number, bytes: sizeBytes, subject: entry.printable) }
         }

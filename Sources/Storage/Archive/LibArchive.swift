@@ -17,6 +17,9 @@ internal import LinuxSyscalls
     /// How long the tar is, as far as it has been lent.
     private var lentBytes: Int64 = 0
     private var isPadded = false
+    /// How much more may be lent for the header that is being read; nil while data is.
+    private var headerBytesLeft: Int?
+    private var isInside = false
 
     init(_ stream: DecompressedStream, limits: ArchiveLimits) throws(ArchiveError) {
         guard let archive = unsafe archive_read_new() else {
@@ -49,11 +52,23 @@ internal import LinuxSyscalls
             var span = unsafe MutableSpan(_unsafeElements: buffer)
             let count = try stream.read(into: &span)
             lentBytes += Int64(count)
+            try accountHeader(count)
             unsafe block.pointee = unsafe UnsafeRawPointer(buffer.baseAddress)
             return count > 0 ? count : pad(&span)
         } catch {
             failure = error
             return -1
+        }
+    }
+
+    /// libarchive keeps a record of every segment that a sparse file's map names, without any limit of its own.
+    private func accountHeader(_ count: Int) throws(ArchiveError) {
+        guard let left = headerBytesLeft else { return }
+        headerBytesLeft = left - count
+        if left < count {
+            throw ArchiveError(
+                .overLimit, doing: "read tar header", subject: "one header, with its map of holes, of more than \(limits.headerBytes) bytes"
+            )
         }
     }
 
@@ -77,7 +92,15 @@ internal import LinuxSyscalls
     /// The next entry; nil at the end of the archive. Data of the one before that was not read is skipped.
     func nextEntry() throws(ArchiveError) -> TarEntry? {
         var header: OpaquePointer?
+        // Here, not in the call for the next header: data of any length is no header.
+        if isInside {
+            let code = unsafe archive_read_data_skip(archive)
+            if failure != nil || code != ARCHIVE_OK { throw refusal(doing: "read tar data") }
+        }
+        headerBytesLeft = limits.headerBytes
         let code = unsafe archive_read_next_header(archive, &header)
+        headerBytesLeft = nil
+        isInside = code == ARCHIVE_OK || code == ARCHIVE_WARN
         if code == ARCHIVE_EOF && failure == nil { return nil }
         // In the C locale a name beyond ASCII draws a warning and is handed over byte for byte, which is what we want.
         let onlyCharset = code == ARCHIVE_WARN && message.contains("current locale")

@@ -146,12 +146,25 @@ package final class BlobStore: Sendable {
         return total
     }
 
-    /// - Throws: `.noSpace`, with the place and the need, where blobs of this size in all do not fit.
-    package func checkSpace(for bytes: Int64, count: Int) throws(ContentError) {
-        let free = try ContentError.wrapping("measure", root.string) { () throws(SyscallError) in
+    private func freeBytes() throws(ContentError) -> UInt64 {
+        try ContentError.wrapping("measure", root.string) { () throws(SyscallError) in
             let opened = try openFile(root, [.readOnly, .directory])
             return try freeSpace(at: opened.number, subject: root.string).bytes
         }
+    }
+
+    /// - Parameter bytes: what is about to be written.
+    /// - Throws: `.noSpace`, with the place and the need, where less than the reserve would stay free beside it.
+    package func checkReserve(_ reserve: UInt64, beside bytes: Int64, doing: String) throws(ContentError) {
+        let (free, need) = (try freeBytes(), reserve + UInt64(clamping: bytes))
+        guard need > free else { return }
+        throw ContentError(
+            .noSpace, doing: doing, subject: "\(root): \(bytes) bytes are needed and \(reserve) must stay free, \(free) are")
+    }
+
+    /// - Throws: `.noSpace`, with the place and the need, where blobs of this size in all do not fit.
+    package func checkSpace(for bytes: Int64, count: Int) throws(ContentError) {
+        let free = try freeBytes()
         guard bytes > 0, UInt64(clamping: bytes) > free else { return }
         throw ContentError(
             .noSpace, doing: "fetch \(count) blob\(count == 1 ? "" : "s")", subject: "\(root): \(bytes) bytes are needed, \(free) are free")

@@ -1,0 +1,117 @@
+"""Sparse files of an attacker (D10, D20): maps that would fill the memory, holes that would fill the disk. Honest holes stay holes."""
+
+import gzip
+import json
+import os
+import re
+
+import pytest
+from oci_images import Image, Pusher, busybox_layer, entry, files, tar
+
+MEGABYTE = 1 << 20
+PETABYTE = 1 << 50
+# Of the daemon, beyond what it takes anyway, in kilobytes.
+GROWTH = 100_000
+
+
+def sparse(name, size, segments, data):
+    """A member in pax's form 1.0: `segments` is the map, as its bytes, before the data."""
+    headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": name, "GNU.sparse.realsize": str(size)}
+    return entry(f"GNUSparseFile.0/{name}", headers=headers), segments + b"\0" * (-len(segments) % 512) + data
+
+
+def hole(name, offset, data=b"d" * 512):
+    return sparse(name, offset + len(data), f"1\n{offset}\n{len(data)}\n".encode(), data)
+
+
+def endless_map(name):
+    """16 million segments of nothing: 64 MB that pack into 64 kB."""
+    count = 16 * MEGABYTE
+    return sparse(name, 0, f"{count}\n".encode() + b"0\n0\n" * count, b"")
+
+
+def kilobytes(daemon, field):
+    with open(f"/proc/{daemon.process.pid}/status", encoding="utf-8") as file:
+        return int(re.search(rf"{field}:\s+(\d+)", file.read()).group(1))
+
+
+class Peak:
+    """How much the daemon grows meanwhile."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+
+    def __enter__(self):
+        with open(f"/proc/{self.daemon.process.pid}/clear_refs", "w", encoding="utf-8") as file:
+            file.write("5")
+        self.before = kilobytes(self.daemon, "VmRSS")
+
+    def __exit__(self, *failure):
+        grown = kilobytes(self.daemon, "VmHWM") - self.before
+        assert grown < GROWTH, f"{grown} kB"
+
+
+def blobs(daemon):
+    return sorted(os.listdir(f"{daemon.data}/content/blobs/sha256")), os.listdir(f"{daemon.data}/content/ingests")
+
+
+def used(daemon):
+    room = os.statvfs(daemon.data)
+    return (room.f_blocks - room.f_bfree) * room.f_frsize
+
+
+def test_attack_D10_a_map_of_holes_without_end_is_refused_in_little_memory(apus, registry, own_daemon):
+    archive = gzip.compress(tar([endless_map("manifest.json")]))
+    assert len(archive) < MEGABYTE
+    Pusher(registry.host).push("map", Image([busybox_layer(), tar([endless_map("map")])]))
+    before = blobs(own_daemon)
+    for words, data in (("load", archive), ("pull", None)):
+        with Peak(own_daemon):
+            refused = apus(words, *([f"{registry.host}/map"] if data is None else []), stdin=data)
+        assert refused.code == 1 and "map of holes, of more than 2097152 bytes" in refused.err, refused
+    assert apus("image", "inspect", f"{registry.host}/map").code == 1
+    assert blobs(own_daemon)[1] == before[1] == []
+
+
+@pytest.mark.parametrize("offset", [PETABYTE, 100 << 30, 1 << 30])
+def test_attack_D20_a_hole_in_an_archive_fills_no_disk(apus, own_daemon, offset):
+    archive = gzip.compress(tar([hole("manifest.json", offset)]))
+    assert len(archive) < 2048
+    before, room = blobs(own_daemon), used(own_daemon)
+    refused = apus("load", stdin=archive, timeout=60)
+    assert refused.code == 1 and re.search("more than|must stay free", refused.err), refused
+    assert blobs(own_daemon) == before and used(own_daemon) - room < 64 * MEGABYTE
+
+
+@pytest.mark.parametrize("lies", [False, True])
+def test_attack_D10_a_layers_files_are_together_no_larger_than_a_layer_may_be(apus, registry, own_daemon, lies):
+    """Holes take no room, but whoever looks at the files reads them all."""
+    name = f"{registry.host}/wide"
+    members = [hole(f"f{number}", 40 << 30) for number in range(4)]
+    if lies:
+        members = [sparse("f", 10, f"1\n{8 << 40}\n512\n".encode(), b"d" * 512)]
+    Pusher(registry.host).push("wide", Image([busybox_layer(), tar(members)]))
+    refused = apus("pull", name)
+    assert refused.code == 1 and ("more than 137438953472 in all" in refused.err), refused
+    assert apus("image", "inspect", name).code == 1
+
+
+def test_a_hole_of_a_gigabyte_stays_one_and_one_at_the_end_of_an_archives_member_is_read(apus, registry, own_daemon):
+    name = f"{registry.host}/sparse"
+    Pusher(registry.host).push("sparse", Image([busybox_layer(), tar([hole("large", 1 << 30)])]))
+    apus("pull", "-q", name).ok()
+    try:
+        assert apus("run", "--rm", name, "sh", "-c", "stat -c '%s' /large; du -k /large | cut -f 1; tail -c 3 /large").ok().split()[0] == str((1 << 30) + 512)
+        assert int(apus("run", "--rm", name, "du", "-k", "/large").ok().split()[0]) < 1024
+    finally:
+        apus("rmi", name)
+    # A configuration that ends in a hole: zeros are no JSON, so it must be whole to be refused for what it is.
+    image = Image([tar(files({"x": "y"}))])
+    layer = gzip.decompress(image.blobs[image.layers[0]["digest"]])
+    filled = len(layer.rstrip(b"\0")) + 511 & ~511
+    member = sparse("0/layer.tar", len(layer), f"2\n0\n{filled}\n{len(layer)}\n0\n".encode(), layer[:filled])
+    item = [{"Config": f"{image.id[7:]}.json", "RepoTags": ["holes:v1"], "Layers": ["0/layer.tar"]}]
+    archive = tar([(entry(f"{image.id[7:]}.json"), image.config), member, (entry("manifest.json"), json.dumps(item).encode())])
+    assert apus("load", stdin=archive).ok() == "Loaded image: holes:v1\n"
+    assert apus.inspect("holes:v1", "{{.Id}}") == image.id
+    apus("rmi", "holes:v1").ok()
