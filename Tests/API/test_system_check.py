@@ -137,6 +137,40 @@ def test_a_damaged_blob_is_fetched_again_and_no_other(store, which, damage):
     assert store.check()[1] == []
 
 
+def test_a_damaged_blob_is_fetched_again_over_what_an_earlier_attempt_left_of_other_bytes(store, own_daemon):
+    digest = store.image.layers[1]["digest"]
+    os.remove(store.blob(digest))
+    leftover = f"{own_daemon.data}/content/ingests/sha256-{digest[7:]}"
+    with open(leftover, "wb") as file:
+        file.write(b"not the beginning of it")
+    result, findings = store.check("--repair")
+    assert result.code == 0 and one(findings)[0] == {"Kind": "missing", "Object": "blob", "State": "repaired"}, (result, findings)
+    assert not os.path.exists(leftover) and store.check()[1] == []
+
+
+def test_a_layer_that_cannot_be_compared_is_a_finding_and_the_check_goes_on(store, own_daemon):
+    """The daemon allows less of a layer than when it was pulled: it is not unpacked any more."""
+    building = f"{own_daemon.data}/snapshots/overlayfs/building"
+    stranger = f"{own_daemon.data}/content/blobs/sha256/no-digest"
+    with open(stranger, "w", encoding="utf-8") as file:
+        file.write("x")
+    own_daemon.stop()
+    own_daemon.start("--layer-limit", "entries=5")
+    try:
+        checks = [store.check(), store.check("--repair")]
+        left = entries(building)
+    finally:
+        own_daemon.stop()
+        own_daemon.start()
+        wait_until(lambda: store.apus("version").code == 0, "the daemon is back")
+    assert left == [], "nothing of it stays"
+    for result, findings in checks:
+        layers = [finding for finding in findings if finding["Object"] == "layer" and store.name in finding["Images"]]
+        assert result.code == 1 and layers and all("it cannot be unpacked to be compared" in finding["Detail"] for finding in layers), findings
+        assert any(finding["Kind"] == "extra" and finding["ID"] == stranger for finding in findings), "the check went on"
+    assert not os.path.exists(stranger) and store.check()[1] == []
+
+
 def test_what_no_registry_has_is_said(store, own_daemon):
     archive = tar(files({"own": "own"}))
     store.apus("import", "-", "own:latest", stdin=archive).ok()

@@ -184,7 +184,7 @@ private struct StoreCheck {
                 await report(absent: layer, named)
                 if repairs { settle(await provide(Array(plan.layers[...position]))) }
             } else if whole[layer.blob.digest] == true {
-                try await compare(layer, named)
+                await compare(layer, named)
             }
         }
     }
@@ -216,22 +216,20 @@ private struct StoreCheck {
         return nil
     }
 
-    /// Unpacks a layer again beside the one that is there.
-    private mutating func compare(_ layer: PlannedLayer, _ named: NamedImage) async throws(ImageError) {
+    /// Unpacks a layer again beside the one that is there. What keeps that from being done is a finding, too: the check goes on.
+    private mutating func compare(_ layer: PlannedLayer, _ named: NamedImage) async {
         let (storage, chain, mayReplace) = (storage, layer.chainID, repairs && !mounted.contains(layer.chainID))
-        let differences = try await storage.layerTurns.withTurn(chain) { () throws(ImageError) in
-            let work = LayerWork(
-                layer: layer, storage: storage, repository: nil, cancellation: Cancellation(), key: try storage.newKey(for: chain),
-                tell: { _ in })
-            let applied = try await work.perform()
-            return try await storage.unpacks.run { () throws(ImageError) in
-                do throws(SnapshotError) {
-                    let found = try storage.snapshots.differences(of: work.key, from: chain, applied: applied)
-                    if !found.isEmpty, mayReplace { try storage.snapshots.replaceLayer(chain, by: work.key) }
-                    try storage.snapshots.remove(work.key)
-                    return found
-                } catch { throw .storage(error) }
+        let differences: [TreeDifference]
+        do throws(ImageError) {
+            differences = try await storage.layerTurns.withTurn(chain) { () throws(ImageError) in
+                try await storage.differences(of: layer, replaces: mayReplace)
             }
+        } catch {
+            let detail = "it cannot be unpacked to be compared: \(error)"
+            report.findings.append(
+                StoreFinding(kind: .damaged, object: .layer, id: chain.description, detail: detail, images: names(of: named)))
+            if repairs { settle("nothing to compare it with") }
+            return
         }
         for difference in differences {
             let kind = StoreFinding.Kind(rawValue: difference.kind.rawValue) ?? .damaged
@@ -291,14 +289,64 @@ private struct StoreCheck {
 extension ImageStorage {
     /// Fetches a layer or a configuration from its registry, in the place of one that lost bytes. Blocks.
     fileprivate func fetchAnew(_ digest: Digest, sizeBytes: Int64, from repository: MirroredRepository) throws(ImageError) {
-        let ingest: Ingest
-        do throws(ContentError) { ingest = try blobs.beginIngest(of: digest, sizeBytes: sizeBytes) } catch { throw .storage(error) }
-        let sink = LayerSink(ingest, pipe: nil, totalBytes: UInt64(clamping: sizeBytes), tell: { _ in })
-        do throws(RegistryError) { try repository.fetchBlob(digest, sizeBytes: sizeBytes, into: sink) } catch {
-            if let failure = sink.storeFailure { throw .storage(failure) }
-            throw .registry(error)
+        // What an earlier attempt left may not be the beginning of this blob: it is gone then. Bytes that are wrong from the start are asked
+        // for once more, elsewhere where there is another server.
+        var wrong: ContentError?
+        var fetched = 0
+        while fetched < 2 {
+            let ingest: Ingest
+            do throws(ContentError) { ingest = try blobs.beginIngest(of: digest, sizeBytes: sizeBytes) } catch { throw .storage(error) }
+            let isResumed = ingest.receivedBytes > 0
+            let sink = LayerSink(ingest, pipe: nil, totalBytes: UInt64(clamping: sizeBytes), tell: { _ in })
+            do throws(RegistryError) { try repository.fetchBlob(digest, sizeBytes: sizeBytes, into: sink) } catch {
+                if let failure = sink.storeFailure { throw .storage(failure) }
+                throw .registry(error)
+            }
+            do throws(ContentError) {
+                try ingest.commit()
+                return
+            } catch {
+                guard error.code == .digestMismatch else { throw .storage(error) }
+                wrong = error
+            }
+            if isResumed { continue }
+            fetched += 1
+            repository.distrust(sourceOf: digest)
         }
-        do throws(ContentError) { try ingest.commit() } catch { throw .storage(error) }
+        let found = wrong?.subject.split(separator: " ").last.map { ": found \($0)" } ?? ""
+        throw ImageError(.badContent, "verification failed for digest \(digest)\(found)", cause: wrong)
+    }
+
+    /// What is otherwise in an unpacked layer than in its blob, which is here. Whoever asks holds the layer's turn.
+    /// - Parameter replaces: whether the layer gives way to what was unpacked where they differ.
+    fileprivate func differences(of layer: PlannedLayer, replaces: Bool) async throws(ImageError) -> [TreeDifference] {
+        let (key, chain, snapshots) = (try newKey(for: layer.chainID), layer.chainID, snapshots)
+        let work = LayerWork(layer: layer, storage: self, repository: nil, cancellation: Cancellation(), key: key, tell: { _ in })
+        let found: [TreeDifference]
+        do throws(ImageError) {
+            let applied = try await work.perform()
+            found = try await unpacks.run { () throws(ImageError) in
+                do throws(SnapshotError) {
+                    let found = try snapshots.differences(of: key, from: chain, applied: applied)
+                    if !found.isEmpty, replaces { try snapshots.replaceLayer(chain, by: key) }
+                    return found
+                } catch { throw .storage(error) }
+            }
+        } catch {
+            do throws(ImageError) { try await remove(key) } catch let second {
+                throw ImageError(error.code, "\(error.message); and what was unpacked stays: \(second)", cause: error.cause)
+            }
+            throw error
+        }
+        try await remove(key)
+        return found
+    }
+
+    private func remove(_ key: SnapshotKey) async throws(ImageError) {
+        let snapshots = snapshots
+        try await unpacks.run { () throws(ImageError) in
+            do throws(SnapshotError) { try snapshots.remove(key) } catch { throw .storage(error) }
+        }
     }
 
     /// Fetches a manifest or an index, in the place of one that lost bytes. Blocks.
