@@ -158,7 +158,7 @@ def test_what_dockerd_reloads_changes_on_sighup_and_is_told_as_dockers_event(fol
     assert info["Debug"] is True and info["DefaultRuntime"] == "second" and info["Runtimes"]["second"]["path"] == runtime
     assert "plain:5000" in info["RegistryConfig"]["IndexConfigs"] and "10.0.0.0/8" in info["RegistryConfig"]["InsecureRegistryCIDRs"]
     # It is no word alone: the container gets the runtime.
-    api(daemon, "POST", f"/images/create?fromImage={registry.host}/busybox", expect=200)
+    api(daemon, "POST", f"/images/create?fromImage={registry.host}/busybox&tag=latest", expect=200)
     made = api(daemon, "POST", "/containers/create", {"Image": f"{registry.host}/busybox", "Cmd": ["true"]}, expect=201)[1]["Id"]
     assert api(daemon, "GET", f"/containers/{made}/json")[1]["HostConfig"]["Runtime"] == "second"
     api(daemon, "POST", f"/containers/{made}/start", expect=204)

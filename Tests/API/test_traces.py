@@ -192,7 +192,7 @@ def test_what_takes_long_has_spans_of_its_own(traced, collector, registry, works
 
 def test_a_failure_is_told(traced, collector, registry):
     daemon = traced(collector.url)
-    api(daemon, "POST", "/images/create?fromImage=" + registry.host + "/nosuch")
+    api(daemon, "POST", "/images/create?fromImage=" + registry.host + "/nosuch&tag=latest")
     failed, = wait_until(lambda: collector.named("pull"), "the span has come")
     assert failed.failure[3] == 2 and b"nosuch" in failed.failure[2]
 

@@ -108,10 +108,12 @@ extension EngineRoutes {
     private func pullImage(_ request: APIRequest) throws -> APIResponse {
         let query = request.query
         guard !query["fromImage"].isEmpty else { throw APIError.badRequest("fromImage must name an image") }
-        let reference = Self.reference(query["fromImage"], tag: query["tag"])
+        // A name alone means all its tags; some clients leave the colon there.
+        let image = query["fromImage"].hasSuffix(":") ? String(query["fromImage"].dropLast()) : query["fromImage"]
+        let reference = Self.reference(image, tag: query["tag"])
         let credentials = Self.credentials(of: request)
         return Self.reporting { stream throws(EngineError) in
-            try await engine.pullImage(reference, platform: query["platform"], credentials: credentials) { await stream.send($0) }
+            try await engine.pullImages(reference, platform: query["platform"], credentials: credentials) { await stream.send($0) }
         }
     }
 

@@ -119,7 +119,7 @@ extension ImageLibrary {
     }
 
     /// Runs a question on a thread of its own; it ends with the task.
-    private func asking<Value: Sendable>(
+    func asking<Value: Sendable>(
         _ question: @escaping @Sendable (Cancellation) throws(RegistryError) -> Value
     ) async throws(ImageError) -> Value {
         let (storage, cancellation) = (try storage(), Cancellation())

@@ -51,6 +51,11 @@ package final class MirroredRepository: Sendable {
         try firstAnswer(.resolve, byDigest: false) { session throws(RegistryError) in try session.resolve(tag: tag) }
     }
 
+    /// Every tag, of the first server that tells.
+    package func tags() throws(RegistryError) -> [String] {
+        try firstAnswer(.resolve, byDigest: false) { session throws(RegistryError) in try session.tags() }
+    }
+
     /// Fetches a manifest or index by tag or digest; at most `ImageDocument.maximumBytes`.
     /// - Parameter isGood: whether it is what was asked for; if not, another server is asked, or the same one once more.
     /// - Returns: what came last, good or not, where none was good.

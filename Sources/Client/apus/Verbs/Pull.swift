@@ -63,6 +63,8 @@ actor PullDisplay {
         let status = printable(message.status)
         let isMoving = (message.progressDetail?.current ?? 0) > 0
         if message.id.isEmpty || status.hasPrefix("Pulling from") {
+            // The same layer of the next image has a line of its own.
+            layers = []
             stream.write(message.id.isEmpty ? "\(status)\n" : "\(printable(message.id)): \(status)\n")
         } else if isTerminal {
             redraw(printable(message.id), "\(status)\(isMoving ? " " + bar(message.progressDetail) : "")")

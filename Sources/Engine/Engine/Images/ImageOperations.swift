@@ -7,11 +7,11 @@ internal import Tracing
 
 /// What the API does with images.
 extension ContainerEngine {
-    /// Fetches an image and makes it ready to run.
-    /// - Parameter reference: `name`, `name:tag` or `name@digest`, as users write it.
+    /// Fetches an image, or all that a repository has tags for, one after the other, and makes them ready to run.
+    /// - Parameter reference: `name:tag`, `name@digest`, or `name` for all its tags, as users write it.
     /// - Parameter platform: `os/arch[/variant]`; empty is the host's.
     /// - Parameter progress: takes each message in order; the transfer waits for it.
-    package func pullImage(
+    package func pullImages(
         _ reference: String, platform: String, credentials: AuthConfig?,
         progress: @escaping @Sendable (ProgressMessage) async -> Void
     ) async throws(EngineError) {
@@ -24,12 +24,22 @@ extension ContainerEngine {
             throw EngineError(.invalidParameter, "\(error)", cause: error)
         }
         let library = try parts().services.images
+        let registryCredentials = RegistryCredentials(credentials)
         do throws(ImageError) {
-            _ = try await traced("pull", [("image.name", .text(name.familiar))]) { () throws(ImageError) in
-                try await library.pull(name, platform: wanted, credentials: RegistryCredentials(credentials)) { event in
-                    await progress(ProgressMessage(event))
+            let isNamed = name.tag != nil || name.digest != nil
+            let images = isNamed ? [name] : try await library.tags(of: name, credentials: registryCredentials)
+            var isNew = false
+            for image in images {
+                let result = try await traced("pull", [("image.name", .text(image.familiar))]) { () throws(ImageError) in
+                    try await library.pull(image, platform: wanted, credentials: registryCredentials) { event in
+                        // Of many, the end is told once.
+                        if case .complete = event, !isNamed { return }
+                        await progress(ProgressMessage(event))
+                    }
                 }
+                isNew = isNew || result.isNew
             }
+            if !isNamed { await progress(ProgressMessage(PullEvent.complete(name, isNew: isNew))) }
         } catch { throw EngineError(error) }
         try parts().services.events.publish(.image, "pull", id: name.familiar, attributes: ["name": name.familiarName])
     }
