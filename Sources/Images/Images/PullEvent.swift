@@ -14,7 +14,7 @@ package enum PullEvent: TransferEvent {
     /// Docker's `id` field; empty for messages about the whole image.
     package var id: String {
         switch self {
-        case .pulling(let reference): reference.tag ?? reference.digest?.description ?? ""
+        case .pulling(let reference): reference.tag ?? reference.description
         case .layer(let id, _): id
         case .resolved, .complete: ""
         }
