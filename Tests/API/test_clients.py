@@ -82,6 +82,10 @@ images --format '{{.Repository}}:{{.Tag}} {{.ID}} {{.Digest}} {{.CreatedSince}} 
 images --format 'table {{.Repository}}\t{{.Size}}' IMAGE
 images --filter nosuch=1
 images --filter dangling=x
+images --filter label=nosuch
+images --filter reference=IMAGE --format {{.ID}}
+images --filter before=nosuch:v1
+images --filter since=nosuch:v1
 inspect up
 inspect idle IMAGE
 inspect -f json up
@@ -107,6 +111,9 @@ logs --until 10m done
 
 REFUSALS = r"""
 run --nosuch IMAGE
+pull -a IMAGE:v1
+pull --all-tags IMAGE@sha256:0000000000000000000000000000000000000000000000000000000000000000
+pull -a UPPER
 run --rm UPPER true
 run --rm IMAGE nosuch
 run --rm IMAGE /etc/passwd

@@ -115,3 +115,14 @@ def test_a_hole_of_a_gigabyte_stays_one_and_one_at_the_end_of_an_archives_member
     assert apus("load", stdin=archive).ok() == "Loaded image: holes:v1\n"
     assert apus.inspect("holes:v1", "{{.Id}}") == image.id
     apus("rmi", "holes:v1").ok()
+
+
+def test_a_user_copies_a_file_of_any_size_into_a_container(apus, image):
+    """A disk of a virtual machine, say."""
+    archive = tar([hole("disk", 200 << 30)])
+    apus("create", "--name", "takes", image).ok()
+    apus("cp", "-", "takes:/tmp", stdin=archive).ok()
+    try:
+        assert "disk" in apus("diff", "takes").ok()
+    finally:
+        apus("rm", "-f", "takes").ok()

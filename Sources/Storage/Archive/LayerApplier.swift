@@ -104,8 +104,9 @@ struct Unpacking {
         directoryTimes.append((path.components, time(of: entry)))
     }
 
-    /// Holes take no room here, but whoever reads the files meets them.
+    /// Holes take no room here, but whoever checks the layer's files meets them. What is copied into a tree has its owner's leave.
     private mutating func accountFile(_ entry: TarEntry, _ sizeBytes: Int64) throws(ArchiveError) {
+        guard rules.isLayer else { return }
         if sizeBytes > limits.uncompressedBytes - fileBytes {
             throw ArchiveError(
                 .overLimit, doing: "unpack entry",
