@@ -370,6 +370,36 @@ def test_R01_finished_layers_are_not_fetched_again(apus, daemon):
         registry.stop()
 
 
+def test_R05_registries_that_say_nothing_hold_up_their_own_pulls_and_nothing_else(tmp_path, tmp_path_factory):
+    """More of them than there are threads for questions; containers, images and their removal go on beside them."""
+    daemon = Daemon(os.path.realpath(tmp_path_factory.mktemp("d")))
+    good, silent, released = ScriptedRegistry(Image([busybox_layer()])), ScriptedRegistry(new_image()), threading.Event()
+    silent.faults = {"manifest": lambda handler, number: released.wait(120) and handler.reset()}
+    pulls = []
+    try:
+        daemon.start("--registries-conf", "")
+        apus = Client("apus", CLIENTS["apus"], daemon.host, str(tmp_path))
+        apus("pull", "-q", good.name).ok()
+        pulls = [apus.start("pull", f"{silent.name}:{number}", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for number in range(20)]
+        wait_until(lambda: silent.count("manifest") >= 4, "the pulls wait")
+        begun = time.monotonic()
+        assert apus("run", "--rm", "--network", "none", good.name, "echo", "goes on", timeout=30).ok() == "goes on\n"
+        apus("create", "--name", "made", "--network", "none", good.name).ok()
+        apus("commit", "made", "committed").ok()
+        apus("rm", "made").ok()
+        apus("rmi", "committed").ok()
+        assert time.monotonic() - begun < 20 and all(pull.poll() is None for pull in pulls)
+    finally:
+        for pull in pulls:
+            pull.terminate()
+            pull.wait()
+        released.set()
+        if daemon.process:
+            assert daemon.stop() == 0, daemon.log()
+        good.stop()
+        silent.stop()
+
+
 @pytest.mark.parametrize("kind", ["registry", "token", "upload"])
 def test_R06_a_name_that_is_not_found_is_named(kind, apus):
     if kind == "registry":

@@ -55,7 +55,7 @@ struct ImagePull: Sendable {
             reference: reference, platform: platform, repository: repository, blobs: storage.blobs, turns: storage.documentTurns,
             lease: lease)
         let resolved = try await traced("resolve") { () throws(ImageError) in
-            try await storage.talks.run { () throws(ImageError) in
+            try await storage.questions.run { () throws(ImageError) in
                 let demands = try signatures.demands(of: reference)
                 let resolved = try resolution.run()
                 try signatures.permit(

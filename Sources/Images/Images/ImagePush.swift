@@ -126,7 +126,7 @@ private struct ImagePush: Sendable {
         let configuration = manifest.configuration
         _ = try await pushBlob(configuration, shownAs: nil)
         let tag = name.tag ?? ImageReference.defaultTag
-        try await storage.talks.run { () throws(ImageError) in
+        try await storage.questions.run { () throws(ImageError) in
             do throws(RegistryError) {
                 let keepsReferrers = try session.pushManifest(bytes, type: manifest.mediaType.rawValue, digest: digest, as: tag)
                 if !keepsReferrers, let subject = manifest.subject {

@@ -18,7 +18,9 @@ final class ImageStorage: Sendable {
     let uploads: BlockingPool
     /// For archives on their way in, each of which waits for its client.
     let intakes = BlockingPool(name: "apus.images.intake", width: 4)
-    /// For short calls: questions to registries, and to the disk.
+    /// For questions to registries, each of which may take as long as a registry that says nothing is waited for.
+    let questions = BlockingPool(name: "apus.images.question", width: 16)
+    /// For short calls to the disk; nobody waits for a network on these.
     let talks = BlockingPool(name: "apus.images.talk", width: 4)
     /// One pull at a time works on a layer, and on a blob.
     let layerTurns = KeyedTurns<Digest>()

@@ -9,7 +9,7 @@ extension ImageLibrary {
         let result: Result<Void, ImageError> = await withTaskCancellationHandler {
             do throws(ImageError) {
                 return .success(
-                    try await storage.talks.run { () throws(ImageError) in
+                    try await storage.questions.run { () throws(ImageError) in
                         do throws(RegistryError) {
                             try registry.check(credentials, at: domain, cancellation: cancellation)
                         } catch { throw .registry(error) }

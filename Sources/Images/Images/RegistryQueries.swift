@@ -126,7 +126,7 @@ extension ImageLibrary {
         let result: Result<Value, ImageError> = await withTaskCancellationHandler {
             do throws(ImageError) {
                 return .success(
-                    try await storage.talks.run { () throws(ImageError) in
+                    try await storage.questions.run { () throws(ImageError) in
                         do throws(RegistryError) { return try question(cancellation) } catch { throw .registry(error) }
                     })
             } catch { return .failure(error) }
