@@ -540,14 +540,14 @@ def test_feature_C09_a_port_is_reached_by_the_loopback_of_both_families(cli, net
 
 ANSWERING = """
 import socket, sys, threading
-def answer(port):
-    server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-    server.bind(("::", port))
+def answer(server, port):
     while True:
         data, sender = server.recvfrom(65536)
         server.sendto(b"%d:" % port + data, sender)
-for port in sys.argv[1:]:
-    threading.Thread(target=answer, args=(int(port),)).start()
+for port in map(int, sys.argv[1:]):
+    server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    server.bind(("::", port))
+    threading.Thread(target=answer, args=(server, port)).start()
 print("ready", flush=True)
 """
 
@@ -590,6 +590,12 @@ def test_feature_C09_datagrams_reach_a_port_by_the_loopback_of_both_families(cli
         [process] = [process for process in leaks.processes(f"{own_daemon.run}/names") if b"serve" in open(f"/proc/{process}/cmdline", "rb").read()]
         before = leaks.descriptors(process)
         assert exchange(client, 18160) == b"53:who" and leaks.descriptors(process) == before
+        # An end that it was first to say leaves its port waiting, which must not lead the next one to another port: the conversation goes on.
+        run(cli, image, "-p", "18164:80")
+        with socket.create_connection(("::1", 18164), timeout=5) as link:
+            while link.recv(100):
+                pass
+        assert exchange(client, 18160) == b"53:who"
         os.kill(process, 9)
         wait_until(lambda: exchange(client, 18160) == b"53:who", "it leads there again", seconds=10)
     finally:

@@ -31,14 +31,18 @@ extension NameServer {
     private static let (relayLimit, backlog): (Int, Int32) = (1024, 128)
     /// So often another port is tried where one is free for connections and not for datagrams.
     private static let portAttempts = 32
+    /// So often, and this far apart, a port that is wished for: the server that was killed may not have closed it yet, and conversations that
+    /// the kernel keeps track of are led to that port as long as they last.
+    private static let (wishAttempts, wishRestNanoseconds): (Int, Int64) = (50, 10_000_000)
 
     /// The port that `::1` is listened on; nil where this host has no such address.
-    /// - Parameter wish: taken where it is free.
+    /// - Parameter wish: taken where it is free, or becomes so within half a second.
     func openLoopback(wish: UInt16?) -> UInt16? {
         if let loopback { return loopback.place.port }
-        for attempt in 0..<Self.portAttempts {
+        let wishes = wish.map { Array(repeating: $0, count: Self.wishAttempts) } ?? []
+        for port in wishes + Array(repeating: 0, count: Self.portAttempts) {
             do throws(SyscallError) {
-                let asked = InternetEndpoint(address: IPAddress.loopbackV6.bytes, port: attempt == 0 ? wish ?? 0 : 0)
+                let asked = InternetEndpoint(address: IPAddress.loopbackV6.bytes, port: port)
                 let listener = try bindInternetSocket(.stream, to: asked, backlog: Self.backlog)
                 let place = try localEndpoint(of: listener)
                 let receiver = try bindInternetSocket(.datagrams, to: place)
@@ -47,6 +51,7 @@ extension NameServer {
             } catch {
                 let addressInUse: Int32 = 98
                 if error.errno != addressInUse { return nil }
+                if port != 0 { rest(nanoseconds: Self.wishRestNanoseconds) }
             }
         }
         guard let loopback else { return nil }

@@ -56,6 +56,11 @@ int clinux_bind_internet(int descriptor, const uint8_t *address, size_t count, u
     union place place;
     if (count != 4 && count != 16) return -EINVAL;
     socklen_t length = make_place(&place, address, count, port);
+    // What is left of a former owner's connections keeps no listener from its port. For datagrams the option would let two own one.
+    int type, yes = 1;
+    socklen_t type_bytes = sizeof type;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &type_bytes) == 0 && type == SOCK_STREAM)
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     return bind(descriptor, (struct sockaddr *)&place, length) < 0 ? -errno : 0;
 }
 
