@@ -446,8 +446,21 @@ def test_D09_D10_bombs_are_stopped_by_limits_that_are_flags(alone, serve, tmp_pa
     assert cli("version").code == 0
 
 
+@pytest.mark.parametrize("limit, words", [("zstd-window=1024", "failed to register layer"), (f"free={1 << 60}", "free"),
+                                          (f"free-inodes={1 << 60}", "inodes"), ("depth=9", "")])
+def test_D09_the_window_and_what_stays_free_are_limits_of_the_settings(alone, serve, tmp_path, limit, words):
+    """The last one is wide enough: the same image is then taken."""
+    pack = lambda data: subprocess.run(["zstd", "-q", "-c", "-19"], input=data, capture_output=True, check=True).stdout
+    server = serve(Image([tar([(entry("noise"), os.urandom(3 << 20))])], compress=pack, media_type=f"{LAYER}+zstd"))
+    alone.start("--layer-limit", limit)
+    pulled = Client("apus", CLIENTS["apus"], alone.host, str(tmp_path / "client"))("pull", f"{server.host}/box", timeout=60)
+    assert (pulled.code, words in pulled.err) == (1 if words else 0, True), pulled
+
+
 def test_layer_limits_that_are_none_are_refused_in_one_line(tmp_path):
-    for value, words in (("size=0", "a number above 0"), ("size", "NAME=NUMBER"), ("files=3", "knows size, ratio, entries and depth"), ("ratio=x", "NUMBER")):
+    for value, words in (("size=0", "a number above 0"), ("size", "NAME=NUMBER"),
+                         ("files=3", "knows size, ratio, entries, depth, zstd-window"), ("ratio=x", "NUMBER"),
+                         ("zstd-window=1000", "a power of two from 1024"), ("zstd-window=4294967296", "a power of two")):
         ended = subprocess.run([os.path.join(os.path.dirname(CLIENTS["apus"]), "apusd"), "--layer-limit", value], capture_output=True, text=True,
                                timeout=20, check=False)
         assert ended.returncode != 0 and words in ended.stderr and len(ended.stderr.strip().splitlines()) <= 2, ended

@@ -74,6 +74,12 @@ package struct EngineConfiguration: Sendable {
         package var entries: Int?
         /// Components of a path.
         package var depth: Int?
+        /// The base-2 logarithm of the largest zstd window, 10 to 31.
+        package var zstdWindowLog: Int32?
+        /// Bytes that stay free on the file system.
+        package var freeBytes: UInt64?
+        /// Inodes that stay free there.
+        package var freeInodes: UInt64?
 
         package init() {}
     }

@@ -34,7 +34,9 @@ extension DaemonOptions {
               --default-runtime NAME    The runtime of containers that name none (default apus)
               --insecure-registry HOST  host:port or CIDR of a registry without TLS; may be repeated
               --layer-limit NAME=NUMBER What a layer of an image may cost: size in bytes unpacked (default 137438953472), ratio
-                                        to its packed size (200), entries (4000000), depth of paths (512); may be repeated
+                                        to its packed size (200), entries (4000000), depth of paths (512), zstd-window in
+                                        bytes (134217728); and what stays free on the disk whatever is unpacked: free in bytes
+                                        (134217728), free-inodes (4096); may be repeated
               --registry-certs DIR      Where HOST[:PORT]/*.crt are authorities of a registry, *.cert with *.key client
                                         certificates, and hosts.toml its mirrors; may be repeated (default certs.d of /etc/apus,
                                         /etc/docker, /etc/containerd and /etc/containers)

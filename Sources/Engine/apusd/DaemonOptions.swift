@@ -226,7 +226,15 @@ struct DaemonOptions: Equatable, Sendable {
         case "ratio": layerLimits.ratio = number
         case "entries": layerLimits.entries = Int(number)
         case "depth": layerLimits.depth = Int(number)
-        default: throw UsageError("--layer-limit knows size, ratio, entries and depth, not '\(parts[0])'")
+        case "zstd-window":
+            guard number.nonzeroBitCount == 1, (1 << 10...1 << 31).contains(number) else {
+                throw UsageError("--layer-limit zstd-window takes a power of two from 1024 to 2147483648, not '\(parts[1])'")
+            }
+            layerLimits.zstdWindowLog = Int32(number.trailingZeroBitCount)
+        case "free": layerLimits.freeBytes = UInt64(number)
+        case "free-inodes": layerLimits.freeInodes = UInt64(number)
+        default:
+            throw UsageError("--layer-limit knows size, ratio, entries, depth, zstd-window, free and free-inodes, not '\(parts[0])'")
         }
     }
 

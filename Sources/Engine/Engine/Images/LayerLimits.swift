@@ -9,5 +9,8 @@ extension LibrarySettings {
         limits.ratio = wanted.ratio ?? limits.ratio
         limits.entries = wanted.entries ?? limits.entries
         limits.depth = wanted.depth ?? limits.depth
+        limits.zstdWindowLog = wanted.zstdWindowLog ?? limits.zstdWindowLog
+        limits.reservedFreeBytes = wanted.freeBytes ?? limits.reservedFreeBytes
+        limits.reservedFreeInodes = wanted.freeInodes ?? limits.reservedFreeInodes
     }
 }
