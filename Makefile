@@ -128,6 +128,8 @@ install: build ## Install to DESTDIR and PREFIX (/usr/local)
 	$(BUILD)/apus __generate man $(SHAREDIR)/man/man1
 	install -d $(LIBDIR)/systemd/system $(LIBDIR)/sysusers.d
 	for unit in $(UNITS); do sed 's,/usr/local/bin,$(PREFIX)/bin,' packaging/systemd/$$unit > $(LIBDIR)/systemd/system/$$unit || exit 1; done
+	install -d $(LIBDIR)/systemd/user
+	sed 's,/usr/local/bin,$(PREFIX)/bin,' packaging/systemd/apusd-rootless.service > $(LIBDIR)/systemd/user/apusd-rootless.service
 	install -m 0644 packaging/systemd/apus.sysusers $(LIBDIR)/sysusers.d/apus.conf
 
 uninstall: ## Remove what install put there
@@ -135,6 +137,7 @@ uninstall: ## Remove what install put there
 	rm -f $(SHAREDIR)/bash-completion/completions/apus $(SHAREDIR)/zsh/site-functions/_apus $(SHAREDIR)/fish/vendor_completions.d/apus.fish
 	rm -f $(SHAREDIR)/man/man1/apus.1 $(SHAREDIR)/man/man1/apus-*.1
 	for unit in $(UNITS); do rm -f $(LIBDIR)/systemd/system/$$unit || exit 1; done
+	rm -f $(LIBDIR)/systemd/user/apusd-rootless.service
 	rm -f $(LIBDIR)/sysusers.d/apus.conf
 
 clean: ## Remove everything built

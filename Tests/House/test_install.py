@@ -47,6 +47,8 @@ def test_install_puts_every_program_and_the_shims_link_into_bin_and_uninstall_ta
     assert sorted(os.listdir(units)) == ["apus-shutdown.service", "apusd.service", "apusd.socket"]
     with open(os.path.join(units, "apusd.service"), encoding="utf-8") as file:
         assert "ExecStart=/opt/apus/bin/apusd --host fd://" in file.read()
+    with open(os.path.join(units, "..", "user", "apusd-rootless.service"), encoding="utf-8") as file:
+        assert "ExecStart=/opt/apus/bin/apusd --rootless" in file.read()
     assert os.path.exists(os.path.join(folder, "opt", "apus", "lib", "sysusers.d", "apus.conf"))
     make("uninstall", folder)
     assert [name for _, _, names in os.walk(folder) for name in names] == []

@@ -95,7 +95,7 @@ extension ContainerEngine.Parts {
         reserve.giveUpIfScarce()
         lock = try DataRootLock(configuration.dataRoot)
         identity = try EngineIdentity.load(configuration.dataRoot)
-        host = try HostInformation()
+        host = try HostInformation(isRootless: configuration.isRootless)
         do throws(RecordsError) {
             records = try RecordStore(openingAt: configuration.dataRoot.appending("engine.sqlite").string)
         } catch { throw .system("open the data root", error) }
@@ -121,11 +121,12 @@ extension ContainerEngine.Parts {
             watcher = try LogWatcher()
             try reactor.serve(watcher)
             try reactor.start()
-            thread = try NamespaceThread()
         } catch { throw .system("start the engine's threads", error) }
+        let home = configuration.isRootless ? PinnedNamespace(path: configuration.execRoot.appending("home-network")) : nil
+        do throws(NetworkingError) { thread = try NamespaceThread(livingIn: home) } catch { throw EngineError(error) }
         let names = try NameKeeper(
             program: configuration.netPath, folder: NameFolder(path: configuration.execRoot.appending("names")),
-            resolver: configuration.resolverFile, logger: logger)
+            resolver: configuration.resolverFile, home: home?.path, logger: logger)
         let networks = try Networks(
             records: records.networks, thread: thread, events: events, names: names, settings: NetworkSettingsOfDaemon(configuration),
             logger: logger)

@@ -34,6 +34,10 @@ package struct EngineConfiguration: Sendable {
     package var hasDefaultBridge = true
     /// Whether the kernel keeps others from changing the firewall's tables while the engine lives, where it can.
     package var ownsFirewall = true
+    /// Whether the engine is root of a user namespace alone: of an ordinary user.
+    package var isRootless = false
+    /// What `info` warns of beside what the engine finds itself.
+    package var warnings: [String] = []
     /// How large each container's log may grow whose options do not say it.
     package var log = LogLimits()
     /// Driver and options of containers that name none; an empty driver is `json-file`.

@@ -1,7 +1,7 @@
 internal import LinuxSyscalls
 internal import SystemPackage
 
-/// The command line of `apus-net`: `-directory DIR [-resolver FILE] start`, and `-listener N … serve`, which `start` leaves behind.
+/// The command line of `apus-net`: `-directory DIR [-resolver FILE] [-home FILE] start`, and `-listener N … serve`, which `start` leaves behind.
 package enum NameCommand {
     private static let backlog: Int32 = 32
     private static let files = LimitedResource(rawValue: 7)  // RLIMIT_NOFILE
@@ -11,27 +11,29 @@ package enum NameCommand {
     /// Does what the words ask for.
     package static func run(_ arguments: [String]) throws(NameServiceError) {
         var (directory, resolver, listener): (String?, String, Int32?) = (nil, "/etc/resolv.conf", nil)
+        var home: String?
         var words = arguments.dropFirst()
         while let word = words.popFirst() {
             switch word {
             case "-directory": directory = words.popFirst()
             case "-resolver": resolver = words.popFirst() ?? resolver
+            case "-home": home = words.popFirst()
             case "-listener": listener = words.popFirst().flatMap { Int32($0) }
             case "start", "serve":
                 guard let directory, words.isEmpty, (word == "serve") == (listener != nil) else { throw usage }
                 let folder = NameFolder(path: FilePath(directory))
-                if let listener { return try serve(folder, resolver, OwnedFD(owning: listener)) }
-                return try start(folder, resolver)
+                if let listener { return try serve(folder, resolver, home, OwnedFD(owning: listener)) }
+                return try start(folder, resolver, home)
             default: throw usage
             }
         }
         throw usage
     }
 
-    private static let usage = NameServiceError(.malformed, "usage: apus-net -directory DIR [-resolver FILE] start")
+    private static let usage = NameServiceError(.malformed, "usage: apus-net -directory DIR [-resolver FILE] [-home FILE] start")
 
     /// Makes the socket, and leaves a process that serves it.
-    private static func start(_ folder: NameFolder, _ resolver: String) throws(NameServiceError) {
+    private static func start(_ folder: NameFolder, _ resolver: String, _ home: String?) throws(NameServiceError) {
         do throws(SyscallError) {
             do throws(SyscallError) { try removeFile(folder.socket) } catch { if !error.isMissing { throw error } }
             let mask = setFileCreationMask(0o177)
@@ -45,12 +47,15 @@ package enum NameCommand {
             _ = try spawnProcess(
                 "/proc/self/exe",
                 arguments: [
-                    "apus-net", "-directory", folder.path.string, "-resolver", resolver, "-listener", "\(listener.number)", "serve",
-                ], environment: [], input: null.number, output: null.number, error: log.number, newSession: true)
+                    "apus-net", "-directory", folder.path.string, "-resolver", resolver, "-listener", "\(listener.number)",
+                ] + (home.map { ["-home", $0] } ?? []) + ["serve"], environment: [], input: null.number, output: null.number,
+                error: log.number, newSession: true)
         } catch { throw NameServiceError("start the server of names", error) }
     }
 
-    private static func serve(_ folder: NameFolder, _ resolver: String, _ listener: consuming OwnedFD) throws(NameServiceError) {
+    private static func serve(_ folder: NameFolder, _ resolver: String, _ home: String?, _ listener: consuming OwnedFD)
+        throws(NameServiceError)
+    {
         do throws(SyscallError) {
             for signal in ignoredSignals { try ignoreSignal(signal) }
             try closeDescriptors(from: 3, except: [listener.number])
@@ -60,6 +65,6 @@ package enum NameCommand {
             let allowed = try limit(of: files).hard
             try setLimit(of: files, soft: allowed, hard: allowed, subject: "open files")
         } catch { throw NameServiceError("serve names", error) }
-        try NameServer(folder: folder, listener: listener, resolver: FilePath(resolver)).run()
+        try NameServer(folder: folder, listener: listener, resolver: FilePath(resolver), home: home.map { FilePath($0) }).run()
     }
 }

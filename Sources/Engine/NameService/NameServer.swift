@@ -52,6 +52,8 @@ package final class NameServer {
 
     let folder: NameFolder
     let visitor: NamespaceVisitor
+    /// Where the process is not in the host's network.
+    let hostSockets: HostSockets?
     private let epoll: Epoll
     private let listener: OwnedFD
     private var nextToken: UInt64 = 1
@@ -73,11 +75,18 @@ package final class NameServer {
     /// - Parameters:
     ///   - listener: the socket that orders come by.
     ///   - resolver: the file that names the host's servers.
-    package init(folder: NameFolder, listener: consuming OwnedFD, resolver: FilePath) throws(NameServiceError) {
+    ///   - home: the network that stands for the host's, where containers' networks cannot be entered from that one; it is entered for good.
+    package init(folder: NameFolder, listener: consuming OwnedFD, resolver: FilePath, home: FilePath? = nil) throws(NameServiceError) {
         self.folder = folder
         self.listener = listener
         hostServers = HostServers(file: resolver)
         do throws(SyscallError) {
+            if let home {
+                hostSockets = try HostSockets()
+                try joinNamespace(try openFile(home, .readOnly), .network, subject: home.string)
+            } else {
+                hostSockets = nil
+            }
             visitor = try NamespaceVisitor()
             epoll = try Epoll()
         } catch { throw NameServiceError("serve names", error) }

@@ -39,9 +39,11 @@ extension NameServer {
     }
 
     private func open(_ attempt: Attempt, _ number: UInt64, _ exchange: Exchange) throws(NameServiceError) {
+        let (kind, hostSockets) = (attempt.isStream ? InternetSocketKind.stream : .datagrams, exchange.sockets == nil ? hostSockets : nil)
         func connect() throws(NameServiceError) -> OwnedFD {
             do throws(SyscallError) {
-                return try connectInternetSocket(attempt.isStream ? .stream : .datagrams, to: attempt.endpoint)
+                if let hostSockets { return try hostSockets.connect(kind, to: attempt.endpoint) }
+                return try connectInternetSocket(kind, to: attempt.endpoint)
             } catch {
                 throw NameServiceError("ask \(attempt.server)", error)
             }

@@ -2,18 +2,26 @@ internal import CoreTypes
 internal import Dispatch
 internal import Glibc
 package import LinuxSyscalls
+internal import Netlink
 internal import Synchronization
 package import SystemPackage
 
 /// The one thread that leaves the host's network namespace: what it does in another one, no other thread sees. Work is done in turn.
+///
+/// Root of a user namespace could leave the host's network and never come back. There the thread lives in a namespace of its own, which
+/// stands for the host's in everything that networks need.
 package final class NamespaceThread: Sendable {
     private let jobs = Mutex<[@Sendable () -> Void]>([])
     private let pending = DispatchSemaphore(value: 0)
 
     /// Starts the thread, which lives as long as the process.
-    package init() throws(SyscallError) {
+    /// - Parameter home: where it lives, made where it is not there yet; nil is the host's network.
+    package init(livingIn home: PinnedNamespace? = nil) throws(NetworkingError) {
         // Not self: the thread must not keep its owner alive for ever, but for this process that is the same.
-        try startThread { [self] in serve() }
+        do throws(SyscallError) { try startThread { [self] in serve() } } catch {
+            throw NetworkingError(.kernel, "start the thread for networks: \(error)")
+        }
+        if let home { try runAndWait { () throws(NetworkingError) in try home.settle() } }
     }
 
     private func serve() {
@@ -24,21 +32,51 @@ package final class NamespaceThread: Sendable {
         }
     }
 
+    private func add(_ job: @escaping @Sendable () -> Void) {
+        jobs.withLock { $0.append(job) }
+        pending.signal()
+    }
+
     /// Runs `body` on the thread. It begins in the host's network namespace and must end there.
     package func run<Value: Sendable>(
         _ body: @escaping @Sendable () throws(NetworkingError) -> Value
     ) async throws(NetworkingError) -> Value {
         let result: Result<Value, NetworkingError> = await withCheckedContinuation { continuation in
-            jobs.withLock { jobs in
-                jobs.append {
-                    let result: Result<Value, NetworkingError>
-                    do throws(NetworkingError) { result = .success(try body()) } catch { result = .failure(error) }
-                    continuation.resume(returning: result)
-                }
+            add {
+                let result: Result<Value, NetworkingError>
+                do throws(NetworkingError) { result = .success(try body()) } catch { result = .failure(error) }
+                continuation.resume(returning: result)
             }
-            pending.signal()
         }
         return try result.get()
+    }
+
+    /// The same for callers that may block.
+    package func runAndWait<Value: Sendable>(_ body: @escaping @Sendable () throws(NetworkingError) -> Value) throws(NetworkingError)
+        -> Value
+    {
+        let outcome = Outcome<Value>()
+        add {
+            do throws(NetworkingError) { outcome.settle(.success(try body())) } catch { outcome.settle(.failure(error)) }
+        }
+        return try outcome.wait().get()
+    }
+
+    private final class Outcome<Value: Sendable>: Sendable {
+        private let result = Mutex<Result<Value, NetworkingError>?>(nil)
+        private let done = DispatchSemaphore(value: 0)
+
+        func settle(_ value: Result<Value, NetworkingError>) {
+            result.withLock { $0 = value }
+            done.signal()
+        }
+
+        func wait() -> Result<Value, NetworkingError> {
+            while true {
+                done.wait()
+                if let value = result.withLock({ $0 }) { return value }
+            }
+        }
     }
 }
 
@@ -63,6 +101,24 @@ package struct PinnedNamespace: Sendable {
         } catch {
             throw NetworkingError(.kernel, "make a network namespace: \(error)").followed(by: remove)
         }
+    }
+
+    /// Moves the calling thread there for good, to a new one where none is pinned yet; one that lost its mount is replaced.
+    fileprivate func settle() throws(NetworkingError) {
+        do throws(SyscallError) {
+            let notThere: Set<Int32> = [ENOENT, EINVAL]
+            do throws(SyscallError) {
+                return try joinNamespace(try openFile(path, .readOnly), .network, subject: path.string)
+            } catch { if !notThere.contains(error.errno) { throw error } }
+            do throws(SyscallError) { try removeFile(path) } catch { if error.errno != ENOENT { throw error } }
+            _ = try openFile(path, [.writeOnly, .create, .exclusive], mode: 0o444)
+            try unshareNamespaces(.network, subject: "the network of networks")
+            try mount("/proc/thread-self/ns/net", onto: path, flags: .bind)
+        } catch { throw NetworkingError(.kernel, "make a network namespace: \(error)") }
+        do throws(NetlinkError) {
+            var inside = try RouteConversation()
+            try inside.setLink(try inside.link(named: "lo"), up: true)
+        } catch { throw NetworkingError(error) }
     }
 
     /// Runs `body` inside. On a thread of its own; ends in the namespace that it began in.

@@ -6,7 +6,7 @@ internal import SystemPackage
 
 /// What a file says that the command line may say, too: by docker's names in a daemon.json, as TOML or as JSON.
 struct ConfigurationFile {
-    private static let usualPlaces = ["/etc/apus/config.toml", "/etc/apus/daemon.json"]
+    private static let usualNames = ["config.toml", "daemon.json"]
     private static let limitBytes = 1 << 20
 
     /// What a setting looks like, and the flag that it stands for.
@@ -40,10 +40,14 @@ struct ConfigurationFile {
     let path: String
     private let settings: [(name: String, value: ConfigurationValue)]
 
-    /// - Parameter path: nil is the usual place, where nothing need be; empty is no file at all.
+    /// - Parameters:
+    ///   - path: nil is the usual place, where nothing need be; empty is no file at all.
+    ///   - folder: where the usual place is.
     /// - Throws: `UsageError` naming the file, the place in it and what is wrong there.
-    init?(_ path: String?) throws(UsageError) {
-        guard let path = path ?? Self.usualPlaces.first(where: Self.isThere), !path.isEmpty else { return nil }
+    init?(_ path: String?, below folder: FilePath) throws(UsageError) {
+        guard let path = path ?? Self.usualNames.map({ folder.appending($0).string }).first(where: Self.isThere), !path.isEmpty else {
+            return nil
+        }
         self.path = path
         let bytes: [UInt8]
         do throws(SyscallError) { bytes = try readFile(FilePath(path), limitBytes: Self.limitBytes) } catch {

@@ -18,6 +18,8 @@ struct Daemon: Sendable {
     let environment: [String]
     /// Each ends the daemon.
     let stopSignals: AsyncStream<Int32>
+    /// What an ordinary user's daemon has to go without.
+    let rootlessWarnings: [String]
 
     /// Serves until a signal. Containers go on, but for SIGPWR.
     func run() async throws {
@@ -43,7 +45,9 @@ struct Daemon: Sendable {
             // Ends with the block, when what is left has been sent.
             async let _: Void? = traces?.run()
             let executables = try Executables(environment: environment)
-            let reload = Reload(words: words, options: options, level: level, tls: tls, logger: logger) { options in
+            let reload = Reload(
+                words: words, environment: environment, options: options, level: level, tls: tls, logger: logger
+            ) { options in
                 try engine.reload(try settings(options, executables))
             }
             try await serve(engine, doors, readiness, reload, traces, logger)
@@ -143,8 +147,8 @@ struct Daemon: Sendable {
         if !options.cdiFolders.isEmpty { configuration.cdiFolders = options.cdiFolders }
         configuration.certificateFolders =
             options.certificateFolders.isEmpty
-            ? ["apus", "docker", "containerd", "containers"].map { "/etc/\($0)/certs.d" } : options.certificateFolders.map(\.string)
-        let registriesFile = options.registriesFile ?? "/etc/containers/registries.conf"
+            ? usualCertificateFolders : options.certificateFolders.map(\.string)
+        let registriesFile = options.registriesFile ?? usualRegistriesFile
         configuration.registriesFile = registriesFile.isEmpty ? nil : registriesFile
         configuration.signaturePolicy = signaturePolicy()
         configuration.registryIdleSeconds = options.registryIdleSeconds
@@ -160,13 +164,27 @@ struct Daemon: Sendable {
         do throws(EngineError) { try configuration.checkDefaultLog() } catch {
             throw StartError("--log-driver or --log-opt: \(error.message)")
         }
+        configuration.isRootless = options.rootless != nil
+        configuration.warnings = rootlessWarnings
         return configuration
+    }
+
+    /// A user's own come after the machine's, and so before them where both say something.
+    private var usualCertificateFolders: [String] {
+        let ofMachine = ["apus", "docker", "containerd", "containers"].map { "/etc/\($0)/certs.d" }
+        return ofMachine + (options.rootless.map { [$0.configuration.appending("certs.d").string] } ?? [])
+    }
+
+    /// A user's own, where there is one, stands in place of the machine's, as with podman.
+    private var usualRegistriesFile: String {
+        let own = options.rootless?.configuration.removingLastComponent().appending("containers/registries.conf")
+        return own.flatMap { (try? fileStatus($0)) == nil ? nil : $0.string } ?? "/etc/containers/registries.conf"
     }
 
     /// The file that says which images are accepted; nil accepts all.
     private func signaturePolicy() -> String? {
         if let named = options.signaturePolicy { return named.isEmpty ? nil : named }
-        let path = "/etc/apus/policy.json"
+        let path = (options.rootless?.configuration ?? "/etc/apus").appending("policy.json").string
         // One that cannot be looked at is not one that is not there.
         do throws(SyscallError) { _ = try fileStatus(FilePath(path)) } catch { if error.errno == ENOENT { return nil } }
         return path

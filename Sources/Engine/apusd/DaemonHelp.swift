@@ -18,6 +18,8 @@ extension DaemonOptions {
               --metrics-addr HOST:PORT  Serve /metrics for Prometheus there, to anyone
               --config FILE             Settings, as TOML, or as JSON where the name ends so, by the names of these flags; empty for
                                         none (default /etc/apus/config.toml or daemon.json, where they are). SIGHUP reads it again
+              --rootless                For an ordinary user: the daemon is root of a user namespace alone. Its places are then
+                                        ~/.local/share/apus, $XDG_RUNTIME_DIR/apus and ~/.config/apus
               --validate                Only read the settings and say whether they are right
               --data-root DIR           Durable state (default /var/lib/apus)
               --exec-root DIR           State of this boot (default /run/apus)

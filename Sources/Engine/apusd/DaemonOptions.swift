@@ -22,6 +22,8 @@ struct DaemonOptions: Equatable, Sendable {
     }
 
     var action = Action.serve
+    /// Of an ordinary user's daemon; nil is root's.
+    var rootless: RootlessPlaces?
     /// Values of `--host`; empty is a socket in `execRoot`.
     var hosts: [String] = []
     var tls = TLSSettings()
@@ -35,6 +37,7 @@ struct DaemonOptions: Equatable, Sendable {
     var onlyValidates = false
     var dataRoot: FilePath = "/var/lib/apus"
     var execRoot: FilePath = "/run/apus"
+    var isRootless = false
     var pidfile: FilePath?
     var logLevel = Logger.Level.info
     var logFormat = LogFormat.text
@@ -75,11 +78,19 @@ struct DaemonOptions: Equatable, Sendable {
     init() {}
 
     /// Reads `--flag value` and `--flag=value`, then the file that the words name, or the one in the usual place.
+    /// - Parameter environment: says where an ordinary user's places are, `KEY=value` each.
     /// - Throws: `UsageError` naming the word, or the file and the setting.
-    init(arguments: [String]) throws(UsageError) {
+    init(arguments: [String], environment: [String]) throws(UsageError) {
         var given: Set<String> = []
         try read(arguments, given: &given)
-        let file = action == .serve ? try ConfigurationFile(configurationFile) : nil
+        if isRootless && action == .serve {
+            let places = try RootlessPlaces(environment: environment)
+            rootless = places
+            if !given.contains("--data-root") { dataRoot = places.dataRoot }
+            if !given.contains("--exec-root") { execRoot = places.execRoot }
+            if dockerSocket == DockerSocket.usualPath { dockerSocket = places.dockerSocket }
+        }
+        let file = action == .serve ? try ConfigurationFile(configurationFile, below: rootless?.configuration ?? "/etc/apus") : nil
         try file?.apply(to: &self, besides: given)
         do throws(UsageError) { try check() } catch {
             throw file.map { UsageError("\($0.path): \(error.description)") } ?? error
@@ -114,7 +125,7 @@ struct DaemonOptions: Equatable, Sendable {
         "--add-runtime": "--runtime", "--config-file": "--config",
     ]
     /// Flags that are there or not.
-    private static let switches: Set = ["--debug", "--tls", "--tlsverify", "--insecure-tcp"]
+    private static let switches: Set = ["--debug", "--tls", "--tlsverify", "--insecure-tcp", "--rootless"]
 
     /// What the settings say together.
     private func check() throws(UsageError) { try tls.check(try hostAddresses()) }
@@ -182,6 +193,7 @@ struct DaemonOptions: Equatable, Sendable {
             _ = try HostAddress(value, isSecure: false)
             hosts.append(value)
         case "--config": configurationFile = value
+        case "--rootless": isRootless = try Self.isTrue(flag, value)
         case "--debug": if try Self.isTrue(flag, value) { logLevel = .debug }
         case "--tls": tls.isOn = try Self.isTrue(flag, value)
         case "--tlsverify":

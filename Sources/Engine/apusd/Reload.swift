@@ -3,6 +3,7 @@ internal import Logging
 /// Settings that are read again while the daemon runs.
 struct Reload: Sendable {
     let words: [String]
+    let environment: [String]
     /// What the daemon began with.
     let options: DaemonOptions
     let level: DaemonLog.Level
@@ -14,7 +15,7 @@ struct Reload: Sendable {
     /// Reads command line and file again. What is wrong in them is told, and nothing changes then.
     func run() {
         do {
-            let read = try DaemonOptions(arguments: words)
+            let read = try DaemonOptions(arguments: words, environment: environment)
             try tls?.renew()
             try apply(read)
             level.current = read.logLevel

@@ -16,7 +16,8 @@ private func fail(_ error: any Error) -> Never {
 
 do {
     let words = Array(CommandLine.arguments.dropFirst())
-    let options = try DaemonOptions(arguments: words)
+    let environment = processEnvironment()
+    let options = try DaemonOptions(arguments: words, environment: environment)
     switch options.action {
     case .printHelp: write(DaemonOptions.help, to: 1)
     case .printVersion: write("Apus version \(Product.version)\n", to: 1)
@@ -28,8 +29,11 @@ do {
         #if FAILPOINTS
             if let name = options.failpoint, !Failpoints.arm(name) { throw UsageError("no failpoint is called '\(name)'") }
         #endif
+        // Before there is a second thread: the kernel moves only processes that have one.
+        let warnings = options.rootless == nil ? [] : try OwnNamespaces(execRoot: options.execRoot, environment: environment).enter()
         let signals = try StopSignals()
-        let daemon = Daemon(options: options, words: words, environment: processEnvironment(), stopSignals: signals.arrivals)
+        let daemon = Daemon(
+            options: options, words: words, environment: environment, stopSignals: signals.arrivals, rootlessWarnings: warnings)
         // Owned by the process, which ends with it.
         Task.detached {
             do { try await daemon.run() } catch { fail(error) }

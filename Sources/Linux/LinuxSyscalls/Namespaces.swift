@@ -78,3 +78,10 @@ package func workingDirectory() throws(SyscallError) -> FilePath {
     try checked("getcwd") { unsafe clinux_getcwd(&buffer, size) }
     return FilePath(platformString: buffer)
 }
+
+/// Whether the ids of the calling process are the machine's, those of the initial user namespace; true where procfs is missing.
+/// - Source: user_namespaces(7): the initial namespace maps all ids onto themselves.
+package func isInInitialUserNamespace() -> Bool {
+    guard let bytes = try? readFile("/proc/self/uid_map", limitBytes: 65_536) else { return true }
+    return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace) == ["0", "0", "4294967295"]
+}

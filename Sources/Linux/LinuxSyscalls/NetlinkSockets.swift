@@ -42,14 +42,23 @@ package func joinNetlinkGroup(_ group: Int32, of socket: borrowing OwnedFD) thro
     try setSocketOption(socket.number, level: netlinkLevel, 1, to: group, subject: "NETLINK_ADD_MEMBERSHIP")
 }
 
-/// Makes room for one message of this size on its way, whatever the machine's own maximum is. - Source: socket(7), SO_SNDBUFFORCE.
+/// Makes room for one message of this size on its way, whatever the machine's own maximum is; root of a user namespace gets no more than
+/// that. - Source: socket(7), SO_SNDBUFFORCE.
 package func forceSendBuffer(of socket: borrowing OwnedFD, bytes: Int32) throws(SyscallError) {
-    try setSocketOption(socket.number, level: SOL_SOCKET, 32, to: bytes, subject: "SO_SNDBUFFORCE")
+    do throws(SyscallError) {
+        try setSocketOption(socket.number, level: SOL_SOCKET, 32, to: bytes, subject: "SO_SNDBUFFORCE")
+    } catch  where error.errno == EPERM {
+        try setSocketOption(socket.number, level: SOL_SOCKET, SO_SNDBUF, to: bytes, subject: "SO_SNDBUF")
+    }
 }
 
 /// The same for what comes in. - Source: socket(7), SO_RCVBUFFORCE.
 package func forceReceiveBuffer(of socket: borrowing OwnedFD, bytes: Int32) throws(SyscallError) {
-    try setSocketOption(socket.number, level: SOL_SOCKET, 33, to: bytes, subject: "SO_RCVBUFFORCE")
+    do throws(SyscallError) {
+        try setSocketOption(socket.number, level: SOL_SOCKET, 33, to: bytes, subject: "SO_RCVBUFFORCE")
+    } catch  where error.errno == EPERM {
+        try setSocketOption(socket.number, level: SOL_SOCKET, SO_RCVBUF, to: bytes, subject: "SO_RCVBUF")
+    }
 }
 
 private func setSocketOption(_ socket: Int32, level: Int32, _ option: Int32, to value: Int32, subject: String) throws(SyscallError) {

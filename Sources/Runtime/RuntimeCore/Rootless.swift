@@ -13,14 +13,8 @@ package enum RootlessPolicy: String, Sendable {
         switch self {
         case .always: true
         case .never: false
-        case .auto: effectiveUserID() != 0 || Self.isInUserNamespace
+        case .auto: effectiveUserID() != 0 || !isInInitialUserNamespace()
         }
-    }
-
-    /// Whether the caller's ids are not the machine's. - Source: user_namespaces(7): the initial namespace maps all ids onto themselves.
-    private static var isInUserNamespace: Bool {
-        guard let bytes = try? readFile("/proc/self/uid_map", limitBytes: 65_536) else { return false }
-        return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace) != ["0", "0", "4294967295"]
     }
 }
 

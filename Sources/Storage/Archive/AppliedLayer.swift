@@ -14,6 +14,8 @@ package struct AppliedLayer: Equatable, Sendable {
     package var hidesAllBelow = false
     /// Extended attributes that were left out: the overlay's own, other file systems' labels, or refused by the file system.
     package var droppedAttributeCount = 0
+    /// Device nodes that were left out: root of a user namespace makes none.
+    package var droppedDeviceCount = 0
 
     package init() {}
 }

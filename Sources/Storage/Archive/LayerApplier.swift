@@ -3,7 +3,7 @@ package import LinuxSyscalls
 internal import SystemPackage
 
 /// Unpacks one layer into an empty directory, in the form that overlayfs takes: `.wh.NAME` becomes a character device 0:0,
-/// `.wh..wh..opq` the attribute `trusted.overlay.opaque`. Decompression, the observer's digest and the writing of files happen
+/// `.wh..wh..opq` the attribute `OverlayMarks.opaque`. Decompression, the observer's digest and the writing of files happen
 /// in one pass on the calling thread, while `source` may still be receiving.
 /// - Source: image-spec v1.1, layer.md.
 package struct LayerApplier: Sendable {
@@ -178,6 +178,11 @@ struct Unpacking {
         }
         let owner = try owner(of: entry)
         let place = try tree.clear(path, printable: entry.printable)
+        // No user namespace makes devices, and containers get theirs elsewhere: left out, as Docker does.
+        if rules.isLayer && type != .pipe && OverlayMarks.areUsers {
+            result.droppedDeviceCount += 1
+            return
+        }
         try unpacking(entry.printable) { () throws(SyscallError) in
             try makeNode(place.name, type, mode: 0o600, device: number, at: place.directory)
             try changeOwner(place.name, userID: owner.user, groupID: owner.group, at: place.directory)

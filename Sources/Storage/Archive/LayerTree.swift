@@ -2,9 +2,19 @@ internal import Glibc
 internal import LinuxSyscalls
 package import SystemPackage
 
-/// The name of the attribute by which overlayfs knows a directory that hides all below.
-/// - Source: Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
-package let opaqueAttribute = "trusted.overlay.opaque"
+/// The attributes that overlayfs keeps its marks in. Only the machine's root may write trusted ones; root of a user namespace mounts with
+/// `userxattr`, and the marks are the user's own. A process does not change sides.
+/// - Source: Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories", "User xattr"; Linux 5.11.
+package enum OverlayMarks {
+    /// Whether overlays are mounted with `userxattr`.
+    package static let areUsers = !isInInitialUserNamespace()
+    /// What the names of marks begin with.
+    package static let prefix = areUsers ? "user.overlay." : "trusted.overlay."
+    /// Of a directory that hides all below.
+    package static let opaque = prefix + "opaque"
+    /// What overlayfs writes for a directory that was renamed, and for a file whose data stayed below. Our mounts turn both off.
+    static let moving = [prefix + "redirect", prefix + "metacopy"]
+}
 
 extension FileStatus {
     /// Whether overlayfs takes the file for a whiteout: a character device 0:0.
@@ -220,7 +230,7 @@ final class LayerTree {
     }
 
     private func markOpaque(_ name: FilePath, at directory: Int32) throws(SyscallError) {
-        try setExtendedAttribute(opaqueAttribute, to: [0x79], ofLink: descriptorPath(directory).pushing(name))
+        try setExtendedAttribute(OverlayMarks.opaque, to: [0x79], ofLink: descriptorPath(directory).pushing(name))
     }
 
     /// - Throws: `.noSpace` when less is free than the limits reserve.

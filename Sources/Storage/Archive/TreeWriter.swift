@@ -197,12 +197,12 @@ package struct TreeWriter {
             throw refused(error, path)
         }
         for name in names.sorted() {
-            if form == .overlayLayer && Self.movingAttributes.contains(name) {
+            if form == .overlayLayer && OverlayMarks.moving.contains(name) {
                 throw ArchiveError(
                     .refusedEntry, doing: "write layer",
                     subject: "\(subject): \(name), by which overlayfs finds it elsewhere in a lower layer")
             }
-            let isMark = form == .overlayLayer && name == opaqueAttribute
+            let isMark = form == .overlayLayer && name == OverlayMarks.opaque
             guard isMark || isLayerAttribute(name) else { continue }
             let value = try archiving(path) { () throws(SyscallError) in try extendedAttribute(name, of: number, subject: subject) }
             guard let value else { continue }
@@ -210,9 +210,6 @@ package struct TreeWriter {
         }
         return isOpaque
     }
-
-    /// What overlayfs writes for a directory that was renamed, and for a file whose data stayed below. Our mounts turn both off.
-    private static let movingAttributes = ["trusted.overlay.redirect", "trusted.overlay.metacopy"]
 
     // MARK: Writing
 

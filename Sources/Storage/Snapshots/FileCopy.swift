@@ -8,7 +8,7 @@ func copyMetadata(from source: borrowing OwnedFD, to target: borrowing OwnedFD, 
     let status = try fileStatus(of: source.number, subject: subject.string)
     try changeOwner(of: target.number, userID: status.userID, groupID: status.groupID, subject: subject.string)
     try changeMode(of: target.number, to: status.mode, subject: subject.string)
-    for name in try extendedAttributeNames(of: source.number, subject: subject.string) where !name.hasPrefix("trusted.overlay.") {
+    for name in try extendedAttributeNames(of: source.number, subject: subject.string) where !name.hasPrefix(OverlayMarks.prefix) {
         guard let value = try extendedAttribute(name, of: source.number, subject: subject.string) else { continue }
         do throws(SyscallError) {
             try setExtendedAttribute(name, to: value, of: target.number, subject: subject.string)
@@ -19,7 +19,7 @@ func copyMetadata(from source: borrowing OwnedFD, to target: borrowing OwnedFD, 
 
 /// Whether a directory hides all that lies below it.
 func isOpaque(_ directory: borrowing OwnedFD, subject: FilePath) throws(SyscallError) -> Bool {
-    try extendedAttribute(opaqueAttribute, of: directory.number, subject: subject.string) == [0x79]
+    try extendedAttribute(OverlayMarks.opaque, of: directory.number, subject: subject.string) == [0x79]
 }
 
 /// Copies the contents and the metadata of one open directory onto another, empty one: owners, modes, attributes, times, hard links and

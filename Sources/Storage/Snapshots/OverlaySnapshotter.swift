@@ -43,12 +43,13 @@ final class OverlaySnapshotter: StoredSnapshotter {
         let upper = try openFile(folder.appending("upper"), [.readOnly, .directory])
         let work = try openFile(folder.appending("work"), [.readOnly, .directory])
         try makeNode("whiteout", .characterDevice, mode: 0, at: lower.number)
-        try setExtendedAttribute(opaqueAttribute, to: [0x79], of: lower.number, subject: folder.string)
+        try setExtendedAttribute(OverlayMarks.opaque, to: [0x79], of: lower.number, subject: folder.string)
         let context = try openFileSystem(type: "overlay")
         try configureFileSystem(context, "lowerdir", descriptorPath(lower.number).string)
         try configureFileSystem(context, "upperdir", descriptorPath(upper.number).string)
         try configureFileSystem(context, "workdir", descriptorPath(work.number).string)
         try configureFileSystem(context, "index", "off")
+        if OverlayMarks.areUsers { try configureFileSystem(context, "userxattr", nil) }
         try createFileSystem(context, subject: folder.string)
         let second = try openFileSystem(type: "overlay")
         do throws(SyscallError) {
@@ -124,8 +125,10 @@ final class OverlaySnapshotter: StoredSnapshotter {
 
     private func overlay(of trees: [FilePath], _ others: [String], _ key: SnapshotKey) throws(SnapshotError) -> SnapshotMount {
         // A renamed directory must stay a whole one, and a changed file a whole one: layers are made of the upper directory.
+        // The former says the latter, and takes no other word for it.
+        let marks = OverlayMarks.areUsers ? ["userxattr"] : ["redirect_dir=off"]
         let options =
-            ["index=off", "redirect_dir=off", "metacopy=off"] + others + ["lowerdir=\(trees.map(\.string).joined(separator: ":"))"]
+            ["index=off"] + marks + ["metacopy=off"] + others + ["lowerdir=\(trees.map(\.string).joined(separator: ":"))"]
         let length = options.joined(separator: ",").utf8.count
         if length > Self.optionBytesLimit && !takesLayersOneByOne {
             throw SnapshotError(

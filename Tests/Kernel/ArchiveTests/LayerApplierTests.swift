@@ -115,7 +115,7 @@ struct LayerApplierTests {
         #expect(try fileStatus(fixture.root.appending("replaced")).type == .regular)
         for path in ["renewed", "late", "implied", "opaque"] {
             let directory = try openFile(fixture.root.appending(path), [.readOnly, .directory])
-            #expect(try extendedAttribute(opaqueAttribute, of: directory.number) == Array("y".utf8), "\(path)")
+            #expect(try extendedAttribute(OverlayMarks.opaque, of: directory.number) == Array("y".utf8), "\(path)")
         }
         #expect(!applied.hidesAllBelow)
         #expect(applied.impliedDirectories == [".", "a", "implied", "opaque"])

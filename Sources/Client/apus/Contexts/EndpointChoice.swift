@@ -1,5 +1,6 @@
 internal import EngineClient
 internal import FoundationEssentials
+internal import Glibc
 
 /// Which daemon a command is for, in docker's order: `--context`, `--host`, the variables, then the context in use.
 struct EndpointChoice {
@@ -27,10 +28,17 @@ struct EndpointChoice {
         guard name == ContextStore.defaultName else {
             let store = ContextStore(folder: folder)
             let context = try store.context(name)
-            return context.host.isEmpty ? .local : try EngineEndpoint(url: context.host, security: store.security(of: context))
+            return context.host.isEmpty ? usual : try EngineEndpoint(url: context.host, security: store.security(of: context))
         }
         let address = arguments.string("host").flatMap { $0.isEmpty ? nil : $0 } ?? hostVariable
-        return address.isEmpty ? .local : try EngineEndpoint(url: address, security: security())
+        return address.isEmpty ? usual : try EngineEndpoint(url: address, security: security())
+    }
+
+    /// An ordinary user's own daemon where there is one, else the machine's.
+    private var usual: EngineEndpoint {
+        guard geteuid() != 0, let folder = variables["XDG_RUNTIME_DIR"], folder.hasPrefix("/") else { return .local }
+        let path = "\(folder)/apus/apus.sock"
+        return FileManager.default.fileExists(atPath: path) ? EngineEndpoint(socketPath: path) : .local
     }
 
     /// What `--tls`, `--tlsverify` and their files say; nil without them.

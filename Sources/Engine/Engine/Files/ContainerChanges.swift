@@ -129,7 +129,7 @@ private struct ChangeCollector {
         next.names = try names(in: next.upper)
         next.isOther =
             lower.map { ($0.type, $0.mode, $0.userID, $0.groupID) != (status.type, status.mode, status.userID, status.groupID) } ?? true
-        next.isOpaque = try extendedAttribute(opaqueAttribute, of: next.upper.number, subject: path) == Array("y".utf8)
+        next.isOpaque = try extendedAttribute(OverlayMarks.opaque, of: next.upper.number, subject: path) == Array("y".utf8)
         return next
     }
 

@@ -20,6 +20,7 @@ struct ContainerCreation {
 
     func run(name wanted: String?) async throws(EngineError) -> ContainerCreateResponse {
         try Refusal.check(request)
+        if services.configuration.isRootless { try Refusal.checkRootless(request) }
         let endpoints = try await services.networks.wishes(of: request)
         let image = try await image()
         let imageConfig = try await ImageDescription.config(of: image, in: services.images)

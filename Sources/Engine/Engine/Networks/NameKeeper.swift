@@ -28,16 +28,19 @@ final class NameKeeper: Sendable {
     private let program: FilePath
     private let folder: NameFolder
     private let resolver: FilePath
+    private let home: FilePath?
     private let logger: Logger
     private let state = Mutex(State())
 
     /// - Parameters:
     ///   - program: the executable `apus-net`.
     ///   - resolver: the file that names the host's servers.
-    init(program: FilePath, folder: NameFolder, resolver: FilePath, logger: Logger) throws(EngineError) {
+    ///   - home: the network that stands for the host's; nil where that is the host's.
+    init(program: FilePath, folder: NameFolder, resolver: FilePath, home: FilePath?, logger: Logger) throws(EngineError) {
         self.program = program
         self.folder = folder
         self.resolver = resolver
+        self.home = home
         self.logger = logger
         do throws(SyscallError) {
             try makeDirectories(folder.path, mode: 0o700)
@@ -159,7 +162,9 @@ final class NameKeeper: Sendable {
         let null = try openFile("/dev/null", .readWrite)
         let errors = try makeMemoryFile(named: "apus-net-errors")
         let process = try spawnProcess(
-            program, arguments: [program.string, "-directory", folder.path.string, "-resolver", resolver.string, "start"], environment: [],
+            program,
+            arguments: [program.string, "-directory", folder.path.string, "-resolver", resolver.string]
+                + (home.map { ["-home", $0.string] } ?? []) + ["start"], environment: [],
             input: null.number, output: null.number, error: errors.number)
         let exit = try waitForExit(ofChild: process, orKillAfterMilliseconds: Self.startTimeoutMilliseconds)
         guard exit != .exited(0) else { return }

@@ -13,6 +13,10 @@ extension Networks {
             throw EngineError(.forbidden, "operation is not permitted on predefined \(request.name) network ")
         }
         try NetworkPlan.check(request)
+        if settings.isRootless && request.driver == NetworkDriver.macvlan.rawValue {
+            throw EngineError(
+                .notImplemented, "macvlan is not supported in rootless mode: an ordinary user may not share the host's network cards")
+        }
         var answer = NetworkCreateResponse()
         let document = try await make(request, isPredefined: false)
         answer.id = document.resource.id

@@ -296,7 +296,7 @@ extension Networks {
                 if let failure { throw failure }
             }
         } catch { logger.error("make the firewall: \(error)") }
-        watch()
+        await watch()
         let (names, entries) = (names, adopted)
         // Tells of its failures itself.
         try? await BlockingWork.run { () throws(EngineError) in names.replace(with: entries) }

@@ -6,15 +6,18 @@ internal import Networking
 /// What others take away from networks is made anew.
 extension Networks {
     /// Repairs what others change from now on.
-    func watch() {
+    func watch() async {
         let (firewall, logger) = (firewall, logger)
-        do throws(NetworkingError) {
-            try NetworkMonitor.start(
-                firewall,
-                changed: { links, families in
-                    // Belongs to the networks, and ends when what there is to repair is repaired.
-                    Task { await self.repair(links, families) }
-                }, report: { logger.warning("\($0)") })
+        do throws(EngineError) {
+            // A thread begins in the network of the one that starts it.
+            try await onThread { () throws(NetworkingError) in
+                try NetworkMonitor.start(
+                    firewall,
+                    changed: { links, families in
+                        // Belongs to the networks, and ends when what there is to repair is repaired.
+                        Task { await self.repair(links, families) }
+                    }, report: { logger.warning("\($0)") })
+            }
         } catch { logger.error("\(error)") }
     }
 

@@ -9,12 +9,15 @@ struct NetworkSettingsOfDaemon: Sendable {
     let instance: String
     let hasDefaultBridge: Bool
     let ownsFirewall: Bool
+    /// Whether networks are in a namespace that stands for the host's network, where there are no cards.
+    let isRootless: Bool
     private let execRoot: FilePath
 
     init(_ configuration: EngineConfiguration) {
         execRoot = configuration.execRoot
         hasDefaultBridge = configuration.hasDefaultBridge
         ownsFirewall = configuration.ownsFirewall
+        isRootless = configuration.isRootless
         instance = configuration.execRoot == "/run/apus" ? "apus" : "apus-\(Self.digits(of: configuration.execRoot.string))"
     }
 

@@ -80,9 +80,11 @@ actor Networks {
         self.names = names
         self.settings = settings
         self.logger = logger
-        do throws(NetworkingError) { firewall = try Firewall(name: settings.instance, ownsTables: settings.ownsFirewall) } catch {
-            throw EngineError(error)
-        }
+        do throws(NetworkingError) {
+            firewall = try thread.runAndWait { () throws(NetworkingError) in
+                try Firewall(name: settings.instance, ownsTables: settings.ownsFirewall)
+            }
+        } catch { throw EngineError(error) }
         let firewall = firewall
         names.whenServed { port in
             do throws(NetworkingError) { try firewall.leadLoopback(to: port) } catch {

@@ -7,9 +7,11 @@ enum DefaultMounts {
     static let sharedMemoryBytes: Int64 = 64 << 20
 
     /// - Parameter sharedMemory: whose `/dev/shm` it is; where it is not the container's own alone, what lies at `place` is bound.
-    static func mounts(for host: HostConfig, sharedMemory: NamespaceModes.SharedMemory = .own, at place: String? = nil)
-        -> [MountConfiguration]
-    {
+    /// - Parameter bindsSystem: whether `/sys` is the host's: the kernel mounts one for the owner of the network namespace alone. The
+    ///   host's cgroups come with it.
+    static func mounts(
+        for host: HostConfig, sharedMemory: NamespaceModes.SharedMemory = .own, at place: String? = nil, bindsSystem: Bool = false
+    ) -> [MountConfiguration] {
         let sysIsWritable = host.privileged && !host.readonlyRootfs
         return [
             MountConfiguration(destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"]),
@@ -19,12 +21,13 @@ enum DefaultMounts {
                 destination: "/dev/pts", type: "devpts", source: "devpts",
                 options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
             MountConfiguration(
-                destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", sysIsWritable ? "rw" : "ro"]),
+                destination: "/sys", type: bindsSystem ? "bind" : "sysfs", source: bindsSystem ? "/sys" : "sysfs",
+                options: (bindsSystem ? ["rbind", "rprivate"] : []) + ["nosuid", "noexec", "nodev", sysIsWritable ? "rw" : "ro"]),
             MountConfiguration(
                 destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup",
                 options: ["nosuid", "noexec", "nodev", host.privileged ? "rw" : "ro"]),
             MountConfiguration(destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"]),
-        ] + shared(sharedMemory, bytes: sharedMemoryBytes(host), place)
+        ].filter { !bindsSystem || $0.type != "cgroup" } + shared(sharedMemory, bytes: sharedMemoryBytes(host), place)
     }
 
     /// Bytes of a container's own `/dev/shm`.

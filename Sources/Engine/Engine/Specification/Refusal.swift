@@ -13,6 +13,17 @@ enum Refusal {
         _ = try PortRequest.all(request.config, request.hostConfig)
     }
 
+    /// What an ordinary user's engine cannot do.
+    /// - Throws: `.notImplemented` naming the field, with the way out.
+    static func checkRootless(_ request: ContainerCreateRequest) throws(EngineError) {
+        let host = request.hostConfig
+        guard host.networkMode != "host", host.publishAllPorts || !host.portBindings.isEmpty else { return }
+        throw EngineError(
+            .notImplemented,
+            "HostConfig.\(host.publishAllPorts ? "PublishAllPorts" : "PortBindings") is not supported in rootless mode yet: "
+                + "a container on the host's network (--network host) is reached at its ports directly")
+    }
+
     /// The shim makes a container again from its bundle alone, which names other containers' namespaces as they were at the start.
     static func checkRestarts(_ host: HostConfig) throws(EngineError) {
         let isStartedAgain = try RestartRule(host.restartPolicy).kind != .never || HealthRequests.actions[host.healthOnFailure] == .restart

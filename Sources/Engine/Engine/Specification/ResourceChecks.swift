@@ -12,7 +12,8 @@ enum ResourceChecks {
     static func adjust(_ host: inout HostConfig, facts: HostFacts, isUpdate: Bool = false) throws(EngineError) -> [String] {
         // -1 is how command lines say nothing.
         if host.memorySwappiness == -1 { host.memorySwappiness = nil }
-        var warnings = try adjustMemory(&host, facts: facts, isUpdate: isUpdate)
+        var warnings = facts.hasCgroups ? [] : try DiscardedLimits.discard(from: &host)
+        warnings += try adjustMemory(&host, facts: facts, isUpdate: isUpdate)
         warnings += try adjustProcessorTime(&host, facts: facts)
         try checkSets(host, facts: facts)
         warnings += try adjustBlockIO(&host, facts.limits)

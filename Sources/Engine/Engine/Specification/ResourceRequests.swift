@@ -10,13 +10,14 @@ enum ResourceRequests {
     static let periodMicroseconds: Int64 = 100_000
 
     /// The cgroup's limits.
-    /// - Parameter countsSwap: whether the kernel limits swap; without that, memory alone is limited.
+    /// - Parameter facts: where the kernel limits no swap, memory alone is limited; without cgroups nothing is.
     /// - Parameter blockDevices: the numbers of the devices that limits name by their paths.
-    static func resources(_ host: HostConfig, countsSwap: Bool, blockDevices: [String: DeviceNumber] = [:]) -> LinuxResources {
+    static func resources(_ host: HostConfig, facts: HostFacts, blockDevices: [String: DeviceNumber] = [:]) -> LinuxResources {
         var resources = LinuxResources()
         resources.devices = host.privileged ? DeviceRules.everything : DeviceRules.defaults
+        guard facts.hasCgroups else { return resources }
         resources.pids = PidsLimit(limit: taskLimit(host))
-        let memory = memory(host, countsSwap: countsSwap)
+        let memory = memory(host, countsSwap: facts.countsSwap)
         if memory != MemoryLimits() { resources.memory = memory }
         let cpu = cpu(host)
         if cpu != CPULimits() { resources.cpu = cpu }

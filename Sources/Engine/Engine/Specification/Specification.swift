@@ -118,7 +118,8 @@ enum Specification {
         let taken = Set(asked.map(\.destination))
         let modes = try NamespaceModes(request.host)
         let defaults = DefaultMounts.mounts(
-            for: request.host, sharedMemory: modes.sharedMemory, at: request.findings.sharedMemory
+            for: request.host, sharedMemory: modes.sharedMemory, at: request.findings.sharedMemory,
+            bindsSystem: request.facts.isRootless && NamespaceModes.networkOwner(request.host.networkMode) == .host
         ).filter { mount in
             // Who mounts over /dev wants none of ours in it.
             !taken.contains(mount.destination) && !(taken.contains("/dev") && mount.destination.hasPrefix("/dev/"))
@@ -145,8 +146,8 @@ enum Specification {
         linux.namespaces = try NamespaceModes(host).namespaces(joining: request.findings.namespaces)
         linux.cgroupsPath = cgroupPath(of: request.id, parent: host.cgroupParent)
         linux.resources = ResourceRequests.resources(
-            host, countsSwap: request.facts.countsSwap, blockDevices: request.findings.blockDevices)
-        linux.sysctl = try sysctls(host)
+            host, facts: request.facts, blockDevices: request.findings.blockDevices)
+        linux.sysctl = try sysctls(host, isRootless: request.facts.isRootless)
         linux.seccomp = request.seccomp
         linux.rootfsPropagation = request.mounts.rootfsPropagation
         linux.devices = request.findings.devices
@@ -167,7 +168,7 @@ enum Specification {
     }
 
     /// Parameters of the container's own namespaces, with Docker's two defaults for networks of its own.
-    static func sysctls(_ host: HostConfig) throws(EngineError) -> [String: String] {
+    static func sysctls(_ host: HostConfig, isRootless: Bool) throws(EngineError) -> [String: String] {
         let ipc: Set<String> = [
             "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
             "kernel.shm_rmid_forced",
@@ -185,7 +186,10 @@ enum Specification {
         var sysctls = host.sysctls
         if ownNetwork {
             sysctls.merge(
-                ["net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"]) { asked, _ in asked }
+                // A user namespace has not all of these groups.
+                ["net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": isRootless ? nil : "0 2147483647"]
+                    .compactMapValues { $0 }
+            ) { asked, _ in asked }
         }
         return sysctls
     }

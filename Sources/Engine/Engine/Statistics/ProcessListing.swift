@@ -109,9 +109,9 @@ extension Container {
         let listing = try ProcessListing(options: options)
         try await startDecided()
         guard let task = state.runningTask else { throw notRunning }
-        let (path, id) = (cgroupPath, id)
+        let (path, id, hasCgroup) = (cgroupPath, id, services.facts.hasCgroups)
         let answer = try await BlockingWork.run { () throws(EngineError) in
-            let reader = try StatisticsReader(path: path, id: id, pid: task.pid, hasOwnNetwork: false)
+            let reader = try StatisticsReader(path: path, id: id, pid: task.pid, hasOwnNetwork: false, hasCgroup: hasCgroup)
             return try listing.run(try reader.processes())
         }
         tell("top")

@@ -12,16 +12,17 @@ struct StatisticsReader: Sendable {
 
     /// The first process's pid on the host.
     let pid: UInt32
-    private let cgroup: Cgroup
+    /// nil where the engine may make none: then nothing is counted, and processes are found by their namespace.
+    private let cgroup: Cgroup?
     private let isUnified: Bool
     private let machineMemoryBytes: UInt64
     private let hasOwnNetwork: Bool
 
     /// Opens the cgroup of a container that runs.
-    init(path: String, id: ContainerID, pid: UInt32, hasOwnNetwork: Bool) throws(EngineError) {
+    init(path: String, id: ContainerID, pid: UInt32, hasOwnNetwork: Bool, hasCgroup: Bool) throws(EngineError) {
         do throws(CgroupError) {
             let layout = try CgroupLayout.detect()
-            cgroup = try Cgroup(opening: try Cgroup.plannedRecord(try CgroupPath(path, container: id), layout: layout))
+            cgroup = !hasCgroup ? nil : try Cgroup(opening: try Cgroup.plannedRecord(try CgroupPath(path, container: id), layout: layout))
             isUnified = layout.mode == .unified
         } catch { throw .system("open the cgroup of container \(id)", error) }
         self.pid = pid
@@ -32,14 +33,18 @@ struct StatisticsReader: Sendable {
     /// What the container uses now; nil when its cgroup is gone.
     func sample() throws(EngineError) -> ContainerStatistics? {
         var sample = ContainerStatistics()
-        do throws(CgroupError) {
-            let (usage, pressure) = (try cgroup.usageReport(), try cgroup.pressureReport())
-            // Files that are missing count as 0, and a process that runs has used some time.
-            if usage.cpu.total == 0 && usage.pids == 0 { return nil }
-            sample.show(usage, pressure, isUnified: isUnified, machineMemoryBytes: machineMemoryBytes)
-        } catch {
-            if error.saysGone { return nil }
-            throw .system("read what the container uses", error)
+        if let cgroup {
+            do throws(CgroupError) {
+                let (usage, pressure) = (try cgroup.usageReport(), try cgroup.pressureReport())
+                // Files that are missing count as 0, and a process that runs has used some time.
+                if usage.cpu.total == 0 && usage.pids == 0 { return nil }
+                sample.show(usage, pressure, isUnified: isUnified, machineMemoryBytes: machineMemoryBytes)
+            } catch {
+                if error.saysGone { return nil }
+                throw .system("read what the container uses", error)
+            }
+        } else if (try? fileStatus(FilePath("/proc/\(pid)"))) == nil {
+            return nil
         }
         let machine = ProcessorTimes(try Self.text("/proc/stat"))
         sample.read = .now
@@ -51,6 +56,11 @@ struct StatisticsReader: Sendable {
 
     /// The container's processes.
     func processes() throws(EngineError) -> [Int32] {
+        guard let cgroup else {
+            do throws(SyscallError) { return try NamespaceProcesses.ofContainer(first: Int32(bitPattern: pid)) } catch {
+                throw .system("list the container's processes", error)
+            }
+        }
         do throws(CgroupError) { return try cgroup.processes() } catch {
             if error.saysGone { return [] }
             throw .system("list the container's processes", error)

@@ -57,11 +57,12 @@ package final class StatisticsSession: Sendable {
         var sample = ContainerStatistics()
         if let task = subject.task {
             let known = state.withLock { $0.reader }
-            let (path, id, hasOwnNetwork) = (subject.cgroupPath, container.id, subject.hasOwnNetwork)
+            let (path, id, subject) = (subject.cgroupPath, container.id, subject)
             let (reader, read) = try await BlockingWork.run { () throws(EngineError) in
                 let reader =
                     if let known, known.pid == task.pid { known } else {
-                        try StatisticsReader(path: path, id: id, pid: task.pid, hasOwnNetwork: hasOwnNetwork)
+                        try StatisticsReader(
+                            path: path, id: id, pid: task.pid, hasOwnNetwork: subject.hasOwnNetwork, hasCgroup: subject.hasCgroup)
                     }
                 return (reader, try reader.sample())
             }
@@ -83,11 +84,11 @@ package final class StatisticsSession: Sendable {
 
 extension Container {
     /// What a look at the container begins with; nil when it is gone.
-    func statisticsSubject() -> (name: String, task: RunningTask?, cgroupPath: String, hasOwnNetwork: Bool)? {
+    func statisticsSubject() -> (name: String, task: RunningTask?, cgroupPath: String, hasOwnNetwork: Bool, hasCgroup: Bool)? {
         switch state {
         case .removing, .dead: nil
         case .created, .starting, .running, .paused, .restarting, .stopping, .exiting, .exited:
-            (name, state.runningTask, cgroupPath, document.hostConfig.networkMode != "host")
+            (name, state.runningTask, cgroupPath, document.hostConfig.networkMode != "host", services.facts.hasCgroups)
         }
     }
 

@@ -8,6 +8,10 @@ struct HostFacts: Equatable, Sendable {
     var countsSwap: Bool
     var kernelVersion: KernelVersion
     var limits: KernelLimits
+    /// Whether containers get cgroups: without, nothing limits or counts what they use.
+    var hasCgroups = true
+    /// Whether the engine is root of a user namespace alone.
+    var isRootless = false
     /// Whether the kernel confines processes by AppArmor.
     var hasAppArmor = false
     /// Whether the kernel labels processes and files by SELinux.

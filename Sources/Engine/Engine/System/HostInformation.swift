@@ -13,7 +13,9 @@ struct HostInformation: Sendable {
     /// Whether all controllers are in the one hierarchy of cgroup v2.
     let isUnifiedCgroup: Bool
 
-    init() throws(EngineError) {
+    /// - Parameter isRootless: whether the engine is root of a user namespace alone, and makes no cgroups.
+    init(isRootless: Bool) throws(EngineError) {
+        let hasCgroups = !isRootless
         kernelRelease = try Self.text("/proc/sys/kernel/osrelease")
         let processors = try Self.text("/sys/devices/system/cpu/online")
         guard let set = ProcessorSet(parsing: processors), let version = KernelVersion(kernelRelease),
@@ -22,11 +24,11 @@ struct HostInformation: Sendable {
             throw EngineError(.system, "the kernel's own description cannot be read: release \(kernelRelease), processors \(processors)")
         }
         isUnifiedCgroup = Self.exists("/sys/fs/cgroup/cgroup.controllers")
-        let countsSwap = isUnifiedCgroup || Self.exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes")
+        let countsSwap = !hasCgroups || isUnifiedCgroup || Self.exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes")
         facts = HostFacts(
             hostName: try Self.text("/proc/sys/kernel/hostname"), processors: set, highestCapability: highest, countsSwap: countsSwap,
-            kernelVersion: version, limits: try KernelLimits(isUnified: isUnifiedCgroup),
-            hasAppArmor: (try? Self.text("/sys/module/apparmor/parameters/enabled")) == "Y",
+            kernelVersion: version, limits: try KernelLimits(isUnified: hasCgroups ? isUnifiedCgroup : nil), hasCgroups: hasCgroups,
+            isRootless: isRootless, hasAppArmor: (try? Self.text("/sys/module/apparmor/parameters/enabled")) == "Y",
             hasSELinux: Self.exists("/sys/fs/selinux/enforce"))
         let release = Self.assignments((try? Self.text("/etc/os-release")) ?? "")
         operatingSystem = release["PRETTY_NAME"] ?? "Linux"

@@ -43,13 +43,16 @@ struct KernelLimits: Equatable, Sendable {
     ]
 
     /// Looks at the cgroup file system. Blocks.
+    /// - Parameter isUnified: which layout it has; nil for none that may be used.
     /// - Throws: `.system` where the memory nodes cannot be read.
-    init(isUnified: Bool) throws(EngineError) {
+    init(isUnified: Bool?) throws(EngineError) {
         switches =
-            isUnified
-            ? try HostInformation.text(Self.mount.appending("cgroup.controllers")).split(separator: " ")
-                .reduce(into: []) { $0.formUnion(Self.unified[String($1)] ?? []) }
-            : Self.legacyFiles.reduce(into: []) { if HostInformation.exists(Self.mount.appending($1.1)) { $0.formUnion($1.0) } }
+            isUnified == nil
+            ? []
+            : isUnified == true
+                ? try HostInformation.text(Self.mount.appending("cgroup.controllers")).split(separator: " ")
+                    .reduce(into: []) { $0.formUnion(Self.unified[String($1)] ?? []) }
+                : Self.legacyFiles.reduce(into: []) { if HostInformation.exists(Self.mount.appending($1.1)) { $0.formUnion($1.0) } }
         let nodes = FilePath("/sys/devices/system/node/online")
         // A kernel without NUMA has the one node.
         let text = HostInformation.exists(nodes) ? try HostInformation.text(nodes) : "0"

@@ -45,7 +45,7 @@ extension ContainerEngine {
         answer.fileDescriptors = Self.openDescriptors()
         answer.systemTime = .now
         answer.loggingDriver = configuration.completed(LogConfig()).type
-        answer.cgroupDriver = "cgroupfs"
+        answer.cgroupDriver = parts.host.facts.hasCgroups ? "cgroupfs" : "none"
         answer.cgroupVersion = parts.host.isUnifiedCgroup ? "2" : "1"
         answer.indexServerAddress = "https://index.docker.io/v1/"
         answer.registryConfig = registries()
@@ -63,7 +63,7 @@ extension ContainerEngine {
         answer.swarm.localNodeState = "inactive"
         answer.liveRestoreEnabled = true
         answer.initBinary = configuration.initPath.lastComponent?.string ?? ""
-        answer.securityOptions = ["name=seccomp,profile=builtin", "name=cgroupns"]
+        answer.securityOptions = ["name=seccomp,profile=builtin"] + (configuration.isRootless ? ["name=rootless"] : []) + ["name=cgroupns"]
         let folders = configuration.cdiFolders
         answer.cdiSpecDirs = folders.map(\.string)
         answer.discoveredDevices = try await BlockingWork.run { () throws(EngineError) in
@@ -100,13 +100,14 @@ extension ContainerEngine {
     }
 
     private func describeHost(_ host: HostInformation, into answer: inout SystemInfo) {
-        answer.memoryLimit = true
-        answer.swapLimit = host.facts.countsSwap
-        answer.cpuCfsPeriod = true
-        answer.cpuCfsQuota = true
-        answer.cpuShares = true
-        answer.cpuset = true
-        answer.pidsLimit = true
+        let limits = host.facts.hasCgroups
+        answer.memoryLimit = limits
+        answer.swapLimit = limits && host.facts.countsSwap
+        answer.cpuCfsPeriod = limits
+        answer.cpuCfsQuota = limits
+        answer.cpuShares = limits
+        answer.cpuset = limits
+        answer.pidsLimit = limits
         answer.ipv4Forwarding = host.forwardsIPv4
         answer.oomKillDisable = host.facts.limits.has(.oomKillDisable)
         answer.kernelVersion = host.kernelRelease
@@ -147,11 +148,14 @@ extension ContainerEngine {
     private func warnings(_ parts: Parts) -> [String] {
         var warnings: [String] = []
         if !parts.host.facts.countsSwap { warnings.append("WARNING: No swap limit support") }
-        if !parts.host.forwardsIPv4 { warnings.append("WARNING: IPv4 forwarding is disabled") }
+        if !parts.host.facts.hasCgroups {
+            warnings.append("WARNING: Running in rootless-mode without cgroups. Nothing limits or counts what containers use")
+        }
+        if !configuration.isRootless && !parts.host.forwardsIPv4 { warnings.append("WARNING: IPv4 forwarding is disabled") }
         if let reason = parts.services.images.storageFallbackReason {
             warnings.append("WARNING: overlayfs is not used, so every container has a whole copy of its image: \(reason)")
         }
-        return warnings
+        return warnings + configuration.warnings.map { "WARNING: \($0)" }
     }
 
     private static func openDescriptors() -> Int {

@@ -1,3 +1,4 @@
+internal import Archive
 internal import CoreTypes
 internal import Images
 internal import LinuxSyscalls
@@ -149,6 +150,6 @@ struct LayeredTree {
     private func isOpaque(_ place: String, root: borrowing OwnedFD) throws(SyscallError) -> Bool {
         let directory = try openInRoot(
             FilePath(place), [.readOnly, .directory], root: root, resolve: [.beneath, .noSymlinks, .noMagicLinks])
-        return try extendedAttribute("trusted.overlay.opaque", of: directory.number, subject: place) == Array("y".utf8)
+        return try extendedAttribute(OverlayMarks.opaque, of: directory.number, subject: place) == Array("y".utf8)
     }
 }
