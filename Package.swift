@@ -155,7 +155,9 @@ let package = Package(
             isTestable: true),
         module("Telemetry", in: "Engine", uses: ["Tracing", "TLSTransport", logging, nioCore, nioPosix, nioHTTP1], isTestable: true),
         // 6
-        module("APIServer", in: "Engine", uses: ["Engine", "EngineAPI", "TLSTransport", "Tracing", logging, nioCore, nioPosix, nioHTTP1], isTestable: true),
+        module(
+            "APIServer", in: "Engine", uses: ["Engine", "EngineAPI", "TLSTransport", "Tracing", logging, nioCore, nioPosix, nioHTTP1],
+            isTestable: true),
         // 7
         .target(
             name: "CRuntimeEntry", path: "Sources/Runtime/CRuntimeEntry",

@@ -34,6 +34,7 @@ extension LinuxConfiguration {
         self.init()
         try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
             switch name {
+            case "uidMappings": uidMappings = try IDMapping.readList(from: &reader)
             case "memoryPolicy": memoryPolicy = try MemoryPolicy(from: &reader)
             case "seccomp": seccomp = try SeccompConfiguration(from: &reader)
             case "personality": personality = try Personality(from: &reader)

@@ -133,7 +133,8 @@ extension ContainerEngine.Parts {
         services = ContainerServices(
             configuration: configuration, records: records.containers, images: images, volumes: volumes, reactor: reactor,
             launcher: ShimLauncher(shimPath: configuration.shimPath, execRoot: configuration.execRoot), watcher: watcher,
-            index: ContainerIndex(), events: events, networks: networks, facts: host.facts, halt: Halt(), reserve: reserve,
+            index: ContainerIndex(), events: events, networks: networks,
+            userNamespaces: try UserNamespacePool.open(for: configuration.userRemap), facts: host.facts, halt: Halt(), reserve: reserve,
             logger: logger)
     }
 }

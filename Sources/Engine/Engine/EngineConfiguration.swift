@@ -44,6 +44,10 @@ package struct EngineConfiguration: Sendable {
     package var defaultLog = LogConfig()
     /// Where documents of the Container Device Interface lie; a later folder's devices stand before an earlier one's.
     package var cdiFolders: [FilePath] = ["/etc/cdi", "/var/run/cdi"]
+    /// Whose subordinate ids containers' user namespaces are made of.
+    package var userRemap = UserRemap.usual
+    /// Whether containers get a user namespace of their own that do not ask for the host's.
+    package var remapsUsers = false
     /// What a layer of an image may cost.
     package var layerLimits = LayerLimits()
 

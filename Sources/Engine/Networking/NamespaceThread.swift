@@ -121,6 +121,19 @@ package struct PinnedNamespace: Sendable {
         } catch { throw NetworkingError(error) }
     }
 
+    /// Makes one that belongs to a user namespace, whose root has its rights over it, and pins it.
+    package func make(of userNamespace: FilePath) throws(NetworkingError) {
+        do throws(SyscallError) {
+            let owner = try openFile(userNamespace, .readOnly)
+            _ = try openFile(path, [.writeOnly, .create, .exclusive], mode: 0o444)
+            try withNewNamespaces(.network, of: owner.number) { process throws(SyscallError) in
+                try mount("/proc/\(process)/ns/net", onto: path, flags: .bind)
+            }
+        } catch {
+            throw NetworkingError(.kernel, "make a network namespace: \(error)").followed(by: remove)
+        }
+    }
+
     /// Runs `body` inside. On a thread of its own; ends in the namespace that it began in.
     package func enter<Value>(_ body: () throws(NetworkingError) -> Value) throws(NetworkingError) -> Value {
         let host = try join()

@@ -1,7 +1,7 @@
 package import CoreTypes
 internal import LinuxSyscalls
 internal import Netlink
-internal import SystemPackage
+package import SystemPackage
 
 /// An address with its neighbours' block.
 package struct InterfaceAddress: Hashable, Sendable {
@@ -59,8 +59,11 @@ package struct DefaultRoute: Sendable {
 /// The inside of a container's network. Every function blocks, and runs on the namespace thread.
 package enum Sandbox {
     /// Makes a namespace with all its cables. On failure nothing is left.
-    package static func make(_ namespace: PinnedNamespace, cables: [CablePlan]) throws(NetworkingError) {
-        try namespace.make()
+    /// - Parameter userNamespace: the file of the one that it belongs to; nil is the caller's.
+    package static func make(
+        _ namespace: PinnedNamespace, of userNamespace: FilePath? = nil, cables: [CablePlan]
+    ) throws(NetworkingError) {
+        if let userNamespace { try namespace.make(of: userNamespace) } else { try namespace.make() }
         do throws(NetworkingError) {
             var host = try conversation()
             try connect(namespace, cables, &host, bringsLoopbackUp: true)

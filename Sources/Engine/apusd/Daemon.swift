@@ -158,6 +158,8 @@ struct Daemon: Sendable {
             exceptions: options.proxyExceptions ?? variable("NO_PROXY"))
         if let file = options.resolverFile { configuration.resolverFile = file }
         configuration.hasDefaultBridge = options.hasDefaultBridge
+        configuration.userRemap = options.userRemap ?? .usual
+        configuration.remapsUsers = options.userRemap != nil
         configuration.ownsFirewall = options.ownsFirewall
         configuration.defaultLog.type = options.logDriver
         configuration.defaultLog.config = options.logOptions

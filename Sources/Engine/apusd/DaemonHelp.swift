@@ -31,6 +31,9 @@ extension DaemonOptions {
           -b, --bridge none             Without the default network: containers that name none get no network
               --firewall owned|shared   Whether others may change the daemon's tables of nftables while it lives: owned is not,
                                         from Linux 6.9 on (default owned)
+              --userns-remap WHOM       Give each container a user namespace of its own, unless it asks for the host's, with ids of
+                                        /etc/subuid and /etc/subgid: of USER[:GROUP], or default: of dockremap, else from
+                                        1879048192 on
           -D, --debug                   As --log-level debug
               --runtime NAME=PATH       A further low-level runtime; may be repeated
               --default-runtime NAME    The runtime of containers that name none (default apus)

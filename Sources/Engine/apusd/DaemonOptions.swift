@@ -50,6 +50,8 @@ struct DaemonOptions: Equatable, Sendable {
     var runtimes: [String: FilePath] = [:]
     var defaultRuntime = "apus"
     var insecureRegistries: [String] = []
+    /// Whose subordinate ids containers get; nil is the host's ids.
+    var userRemap: UserRemap?
     var layerLimits = EngineConfiguration.LayerLimits()
     /// Where certificates of single registries are looked for; empty is where Docker and we have them.
     var certificateFolders: [FilePath] = []
@@ -128,7 +130,12 @@ struct DaemonOptions: Equatable, Sendable {
     private static let switches: Set = ["--debug", "--tls", "--tlsverify", "--insecure-tcp", "--rootless"]
 
     /// What the settings say together.
-    private func check() throws(UsageError) { try tls.check(try hostAddresses()) }
+    private func check() throws(UsageError) {
+        if isRootless && userRemap != nil {
+            throw UsageError("--userns-remap has no meaning with --rootless: the daemon's containers are in its user namespace already")
+        }
+        try tls.check(try hostAddresses())
+    }
 
     /// Where to serve.
     func hostAddresses() throws(UsageError) -> [HostAddress] {
@@ -157,6 +164,11 @@ struct DaemonOptions: Equatable, Sendable {
         case "--bridge":
             guard value == "none" else { throw UsageError("--bridge takes none: a bridge of one's own is not implemented yet") }
             hasDefaultBridge = false
+        case "--userns-remap":
+            guard value.isEmpty || UserRemap(parsing: value) != nil else {
+                throw UsageError("--userns-remap takes default or USER[:GROUP], not '\(value)'")
+            }
+            userRemap = UserRemap(parsing: value)
         case "--firewall":
             guard ["owned", "shared"].contains(value) else { throw UsageError("--firewall takes owned or shared, not '\(value)'") }
             ownsFirewall = value == "owned"

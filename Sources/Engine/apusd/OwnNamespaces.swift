@@ -1,3 +1,4 @@
+internal import Engine
 internal import Glibc
 internal import LinuxSyscalls
 internal import SystemPackage
@@ -83,15 +84,16 @@ struct OwnNamespaces {
     /// - Returns: why only the user's own id has a meaning; nil where there are more.
     private func make() throws -> String? {
         let (user, group) = (effectiveUserID(), effectiveGroupID())
-        let name = try SubordinateIDs.userName(of: user, in: "/etc/passwd")
-        let users = try SubordinateIDs("/etc/subuid", user: user, name: name)
-        let groups = try SubordinateIDs("/etc/subgid", user: user, name: name)
+        let name = try userName(of: user, in: "/etc/passwd")
+        let names = Set([String(user), name].compactMap { $0 })
+        let users = try SubordinateIDs.read("/etc/subuid", of: names)
+        let groups = try SubordinateIDs.read("/etc/subgid", of: names)
         let executables = try Executables(environment: environment)
         let (first, second) = (executables.find("newuidmap"), executables.find("newgidmap"))
         let called = name ?? String(user)
-        guard !users.ranges.isEmpty, !groups.ranges.isEmpty else {
+        guard !users.blocks.isEmpty, !groups.blocks.isEmpty else {
             try makeSingle(user, group)
-            return "/etc/\(users.ranges.isEmpty ? "subuid" : "subgid") gives \(called) no ids "
+            return "/etc/\(users.blocks.isEmpty ? "subuid" : "subgid") gives \(called) no ids "
                 + "(\"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 \(called)\" does)"
         }
         guard let first, let second else {

@@ -20,6 +20,7 @@ package struct FstabMount: Equatable, Sendable {
     /// Performs the mount.
     package func perform(onto target: FilePath) throws(SyscallError) {
         let options = FstabOptions(options)
+        if !options.users.isEmpty || !options.groups.isEmpty { return try performMapped(options, onto: target) }
         if type == "overlay" && options.data.utf8.count > Self.classicOptionByteCount {
             return try mountOverlay(options, onto: target)
         }
@@ -61,6 +62,10 @@ package struct FstabOptions: Equatable {
     package private(set) var flags: MountFlags = []
     package private(set) var propagation: MountFlags?
     package private(set) var isLoop = false
+    /// `uidmap=INSIDE:OUTSIDE:COUNT`: as whose the files of the user `INSIDE` and of those that follow are shown; likewise for groups. The
+    /// words are containerd's.
+    package private(set) var users: [IDRange] = []
+    package private(set) var groups: [IDRange] = []
     /// What is not a flag, joined by commas.
     package private(set) var data = ""
 
@@ -102,6 +107,10 @@ package struct FstabOptions: Equatable {
                 propagation = kind
             } else if option == "loop" || option.hasPrefix("loop=") {
                 isLoop = true
+            } else if option.hasPrefix("uidmap="), let range = IDRange(parsing: option.dropFirst("uidmap=".count)) {
+                users.append(range)
+            } else if option.hasPrefix("gidmap="), let range = IDRange(parsing: option.dropFirst("gidmap=".count)) {
+                groups.append(range)
             } else {
                 rest.append(option)
             }

@@ -33,6 +33,19 @@ package func destinations(of mounts: [MountConfiguration]) throws(RootfsError) -
     }
 }
 
+extension RootfsPlan {
+    /// The same with the sources of binds opened where the runtime's rights count, but for those that pass mounts on.
+    package var preparingPrivateBinds: RootfsPlan {
+        RootfsPlan(
+            preparation: preparation.map { step in
+                guard case .mount(let mount) = step, case .bind = mount.kind, !mount.copiesLink,
+                    mount.propagation.allSatisfy({ $0.propagation == .isPrivate })
+                else { return step }
+                return step.withPreparedSource
+            }, completion: completion)
+    }
+}
+
 extension RootfsStep {
     /// The source of a bind is the host's: it is opened before the container's mount namespace is joined.
     fileprivate var withPreparedSource: RootfsStep {

@@ -260,7 +260,7 @@ extension MountConfiguration {
 
 extension IDMapping {
     /// What an id of the container is on the host; nil where this does not map it.
-    fileprivate func hostID(of id: UInt32) -> UInt32? {
+    func hostID(of id: UInt32) -> UInt32? {
         guard id >= containerID, id - containerID < size else { return nil }
         return hostID + (id - containerID)
     }

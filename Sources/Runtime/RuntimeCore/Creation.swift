@@ -48,7 +48,9 @@ package final class Creation {
                 journal.warn(problem)
                 configuration.linux?.mountLabel = nil
             }
-            rootfsPlan = try planRootfs(for: configuration, bundle: bundle.path, pivoting: request.pivoting)
+            let plan = try planRootfs(for: configuration, bundle: bundle.path, pivoting: request.pivoting)
+            // Where the container's root may not go, the host's goes for it.
+            rootfsPlan = namespaces.hasUser && !isOrdinary ? plan.preparingPrivateBinds : plan
         } catch { throw RuntimeError(error) }
         if !request.keepsTerminal { try Console.checkSocket(request.consoleSocket, hasTerminal: process.terminal) }
         cgroup = try ContainerCgroup(for: configuration, id: request.id, systemdDirectory: request.systemdDirectory)
@@ -135,6 +137,7 @@ package final class Creation {
             mappedTrees: try MappedTrees(rootfsPlan, rootfsPropagation: configuration.linux?.rootfsPropagation),
             state: state(.creating))
         if isOrdinary { try processPlan.adjustOOMScore(of: processID()) }
+        if namespaces.hasUser && !isOrdinary { try StandardFilesOwner(processPlan, in: configuration.linux)?.handOver() }
         let made = try InitMaker(namespaces: namespaces, workingDirectory: bundle.path).make(stage)
         return try supervise(made, console, admission)
     }

@@ -17,6 +17,8 @@ package final class Execution {
     private let status: ContainerState.Status
     private let plan: ProcessPlan
     private let inherited: InheritedSettings
+    /// Who gets the standard files before a user namespace is entered.
+    private let owner: StandardFilesOwner?
     private let filter: SeccompProgram?
     private let listener: SeccompListener?
     /// Whether the caller is no root; looked at before anything is joined.
@@ -48,6 +50,7 @@ package final class Execution {
         let process = try Self.process(request.process, configuration)
         plan = try ProcessPlan(process, addedEnvironment: request.addedEnvironment)
         inherited = try InheritedSettings(configuration.linux)
+        owner = StandardFilesOwner(plan, in: configuration.linux)
         if !request.keepsTerminal { try Console.checkSocket(request.consoleSocket, hasTerminal: process.terminal) }
         filter = try compiledFilter(configuration.linux?.seccomp, cache: request.filterCache, journal)
         listener = SeccompListener(configuration.linux?.seccomp)
@@ -105,7 +108,7 @@ package final class Execution {
             consoleSocket: console.sending, keyring: record.newKeyring ? "_ses.\(record.id)" : nil,
             preservedDescriptors: request.preservedDescriptors)
         let (ours, theirs) = try StageChannel.pair()
-        if isOrdinary { try plan.adjustOOMScore(of: processID()) }
+        if isOrdinary { try plan.adjustOOMScore(of: processID()) } else if isInUserNamespace { try owner?.handOver() }
         try during("protecting the runtime") { () throws(SyscallError) in try hideFromContainer() }
         if !joinedFirst.isEmpty {
             // For children only: nothing else is started from here on.

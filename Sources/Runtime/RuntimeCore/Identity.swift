@@ -21,7 +21,7 @@ struct Identity {
             for number in machine.subtracting(capabilities.bounding).numbers { try dropBoundingCapability(number) }
             try setKeepCapabilities(true)
         }
-        try handOverStandardFiles()
+        try StandardFilesOwner(userID: plan.user.uid, hasTerminal: plan.terminal).handOver()
         try during("becoming user \(plan.user.uid):\(plan.user.gid)") { () throws(SyscallError) in
             if !(plan.keepsGroups && plan.user.additionalGIDs.isEmpty) { try setSupplementaryGroups(plan.user.additionalGIDs) }
             try setGroup(plan.user.gid)
@@ -62,23 +62,6 @@ struct Identity {
             for number in capabilities.raisableAmbient.numbers { try raiseAmbientCapability(number) }
         }
     }
-
-    /// Pipes and terminals that the runtime was given become the user's, who may then open /dev/stdout anew.
-    /// Devices stay the host's, but for the container's own terminal.
-    private func handOverStandardFiles() throws(RuntimeError) {
-        for descriptor: Int32 in 0...2 {
-            guard let status = try? fileStatus(of: descriptor), status.userID != plan.user.uid else { continue }
-            if status.isDevice && !plan.terminal { continue }
-            do {
-                try changeOwner(of: descriptor, userID: plan.user.uid, groupID: status.groupID, subject: "standard file \(descriptor)")
-            } catch {
-                // What cannot be owned by someone else (sockets, read-only mounts, unmapped ids) still works as it is.
-                guard [EINVAL, EPERM, EROFS, ENOSYS, EOPNOTSUPP].contains(error.errno) else {
-                    throw RuntimeError(doing: "handing over the standard files", error)
-                }
-            }
-        }
-    }
 }
 
 // Working directory.
@@ -112,8 +95,4 @@ extension Identity {
                 .refused, doing: "entering the working directory", "\(plan.workingDirectory) lies outside the container's root")
         }
     }
-}
-
-extension FileStatus {
-    fileprivate var isDevice: Bool { type == .characterDevice || type == .blockDevice }
 }

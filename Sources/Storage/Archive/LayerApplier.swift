@@ -219,13 +219,21 @@ struct Unpacking {
     }
 
     private func owner(of entry: TarEntry) throws(ArchiveError) -> (user: UInt32, group: UInt32) {
-        if let owner = rules.owner { return (owner.user, owner.group) }
+        if let owner = rules.owner { return try shifted(owner.user, owner.group, entry) }
         // The highest number means "leave as it is" to chown(2).
         guard let user = UInt32(exactly: entry.userID), let group = UInt32(exactly: entry.groupID), user != .max, group != .max else {
             throw ArchiveError(
                 .refusedEntry, doing: "unpack entry", subject: "\(entry.printable): owner \(entry.userID):\(entry.groupID)")
         }
-        return (user, group)
+        return try shifted(user, group, entry)
+    }
+
+    private func shifted(_ user: UInt32, _ group: UInt32, _ entry: TarEntry) throws(ArchiveError) -> (user: UInt32, group: UInt32) {
+        guard let shift = rules.shift else { return (user, group) }
+        if let owner = shift.outside(user: user, group: group) { return owner }
+        throw ArchiveError(
+            .refusedEntry, doing: "unpack entry",
+            subject: "\(entry.printable): owner \(user):\(group) is not among the ids of the container's user namespace")
     }
 
     private func time(of entry: TarEntry) -> FileTime {

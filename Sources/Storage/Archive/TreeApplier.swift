@@ -22,14 +22,16 @@ package struct TreeApplier: Sendable {
     /// - Parameters:
     ///   - replacesKinds: whether a directory may take the place of something else, and something else that of a directory.
     ///   - owner: nil is who the archive says.
+    ///   - shift: what the archive's ids, and those of `owner`, are in the tree; nil is the same.
     ///   - sparesRoot: whether the directory that is unpacked into keeps its own owner, mode and times.
     ///   - naming: nil takes names as they are.
     package init(
-        replacesKinds: Bool, owner: Owner? = nil, sparesRoot: Bool = true, naming: ArchiveNaming? = nil, limits: ArchiveLimits = .layer
+        replacesKinds: Bool, owner: Owner? = nil, shift: OwnerShift? = nil, sparesRoot: Bool = true, naming: ArchiveNaming? = nil,
+        limits: ArchiveLimits = .layer
     ) {
         self.limits = limits
         rules = UnpackingRules(
-            isLayer: false, sparesRoot: sparesRoot, replacesKinds: replacesKinds, owner: owner, naming: naming)
+            isLayer: false, sparesRoot: sparesRoot, replacesKinds: replacesKinds, owner: owner, shift: shift, naming: naming)
     }
 
     /// Unpacks `source`, plain, gzip or zstd.
@@ -43,7 +45,20 @@ package struct TreeApplier: Sendable {
         let place = pathBytes(base).split(separator: 0x2f).map { Array($0) }
         var unpacking = Unpacking(
             reader: reader, tree: LayerTree(root, base: place, limits: limits, rules: rules), limits: limits, rules: rules)
-        try unpacking.run()
+        guard let shift = rules.shift else {
+            try unpacking.run()
+            return try reader.drain()
+        }
+        // A file of the host's root has no meaning in a tree of other ids, not even for the moment before it has its owner.
+        let identity: FileSystemIdentity
+        do throws(SyscallError) { identity = try FileSystemIdentity(user: shift.root.user, group: shift.root.group) } catch {
+            throw ArchiveError(.system, doing: "unpack", subject: base.string, cause: error)
+        }
+        do throws(ArchiveError) { try unpacking.run() } catch {
+            identity.end()
+            throw error
+        }
+        identity.end()
         try reader.drain()
     }
 }
@@ -56,6 +71,7 @@ struct UnpackingRules: Sendable {
     var sparesRoot = false
     var replacesKinds = true
     var owner: TreeApplier.Owner?
+    var shift: OwnerShift?
     var naming: ArchiveNaming?
 
     static let layer = UnpackingRules()

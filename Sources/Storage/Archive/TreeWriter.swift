@@ -29,6 +29,7 @@ package struct TreeWriter {
     private let form: Form
     private let limits: ArchiveLimits
     private let leftOut: Set<[UInt8]>
+    private let shift: OwnerShift?
     private let sink: Sink
     private var waiting: [UInt8] = []
     /// What a file with several names is called first.
@@ -36,8 +37,13 @@ package struct TreeWriter {
     /// How many entries were written, marks of whiteouts included.
     package private(set) var entryCount = 0
 
-    /// - Parameter paths: names in the archive that are passed over, with all that lies in them.
-    package init(_ form: Form, limits: ArchiveLimits = .layer, leavingOut paths: Set<String> = [], to sink: @escaping Sink) {
+    /// - Parameters:
+    ///   - paths: names in the archive that are passed over, with all that lies in them.
+    ///   - shift: what the tree's ids are in the archive; nil is the same.
+    package init(
+        _ form: Form, limits: ArchiveLimits = .layer, leavingOut paths: Set<String> = [], shift: OwnerShift? = nil, to sink: @escaping Sink
+    ) {
+        self.shift = shift
         self.form = form
         self.limits = limits
         leftOut = Set(paths.map { Array($0.utf8) })
@@ -227,6 +233,9 @@ package struct TreeWriter {
         if entryCount > limits.entries {
             throw ArchiveError(.overLimit, doing: "write layer", subject: "more than \(limits.entries) entries")
         }
+        guard let shift else { return try put(TarHeader.header(entry)) }
+        var entry = entry
+        (entry.userID, entry.groupID) = (shift.inside(user: entry.userID), shift.inside(group: entry.groupID))
         try put(TarHeader.header(entry))
     }
 

@@ -39,7 +39,10 @@ extension SnapshotMount {
 
     /// The same tree without a writable layer: that becomes the uppermost of those below, where its marks of removed names count the same.
     package var readOnly: FstabMount {
-        guard type == "overlay" else { return FstabMount(type: "bind", source: source, options: ["ro"]) }
+        guard type == "overlay" else {
+            let owners = options.filter { option in ["uidmap", "gidmap"].contains { option.value(of: $0) != nil } }
+            return FstabMount(type: "bind", source: source, options: ["ro"] + owners)
+        }
         let upper = options.compactMap { $0.value(of: "upperdir") }
         let trees = upper + options.compactMap { $0.value(of: "lowerdir") }
         let others = options.filter { option in

@@ -28,6 +28,9 @@ package struct SnapshotMount: Equatable, Sendable {
     package let source: String
     package let options: [String]
 
+    /// The same with further options.
+    package func adding(_ words: [String]) -> SnapshotMount { SnapshotMount(type: type, source: source, options: options + words) }
+
     /// A directory as it is. - Parameter access: `rw` or `ro`.
     static func bind(_ directory: FilePath, _ access: String) -> SnapshotMount {
         SnapshotMount(type: "bind", source: directory.string, options: ["rbind", access])

@@ -53,6 +53,7 @@ struct RuntimeConfigurationTests {
         #expect(part.linux?.seccomp == configuration.linux?.seccomp && part.linux?.seccomp != nil)
         #expect(part.linux?.personality == configuration.linux?.personality && part.linux?.personality != nil)
         #expect(part.linux?.memoryPolicy == configuration.linux?.memoryPolicy && part.linux?.memoryPolicy != nil)
+        #expect(part.linux?.uidMappings == configuration.linux?.uidMappings)
         #expect(part.mounts.isEmpty && part.linux?.resources == nil)
     }
 

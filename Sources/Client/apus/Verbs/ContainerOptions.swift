@@ -149,7 +149,7 @@ private func setModes(_ host: inout HostConfig, by arguments: Arguments) throws(
     }
     host.pidMode = try mode("pid", "PID") { $0 == "host" || $0.hasPrefix("container:") }
     host.utsMode = try mode("uts", "UTS") { $0 == "host" }
-    host.usernsMode = try mode("userns", "USER") { $0 == "host" }
+    host.usernsMode = try mode("userns", "USER") { $0 == "host" || $0 == "private" }
     host.cgroupnsMode = try mode("cgroupns", "CGROUP") { $0 == "host" || $0 == "private" }
     host.ipcMode = arguments.string("ipc") ?? ""
     if let swappiness = host.memorySwappiness, !(0...100).contains(swappiness) {

@@ -30,11 +30,12 @@ enum ArchiveTransfer {
     }
 
     /// Writes one archive into a pipe that was begun.
+    /// - Parameter shift: what the files' ids are in the archive; nil is the same.
     static func write<Note: Sendable>(
-        into pipe: ReversePipe<Note>, _ body: (inout TreeWriter) throws(ArchiveError) -> Void
+        into pipe: ReversePipe<Note>, shift: OwnerShift? = nil, _ body: (inout TreeWriter) throws(ArchiveError) -> Void
     ) throws(EngineError) {
         do throws(ArchiveError) {
-            var writer = TreeWriter(.tree) { chunk throws(ArchiveError) in try pipe.send(chunk) }
+            var writer = TreeWriter(.tree, shift: shift) { chunk throws(ArchiveError) in try pipe.send(chunk) }
             try body(&writer)
             try writer.finish()
         } catch { throw EngineError(.system, "\(error)", cause: error) }

@@ -73,7 +73,8 @@ extension ContainerEngine {
                     do throws(SyscallError) { file = try root.file.duplicate() } catch {
                         throw ArchiveError(.system, doing: "unpack", subject: path, cause: error)
                     }
-                    try TreeApplier(replacesKinds: !keepsKinds, owner: owner).apply(pipe, onto: file, at: FilePath(place.clean))
+                    try TreeApplier(replacesKinds: !keepsKinds, owner: owner, shift: root.shift).apply(
+                        pipe, onto: file, at: FilePath(place.clean))
                 } catch { throw EngineError(unpacking: error) }
             }
         }
@@ -176,7 +177,7 @@ extension Container {
         try await ArchiveTransfer.send(told: told, to: write) { pipe throws(EngineError) in
             try await self.withRoot(writable: false, alone: alone) { root throws(EngineError) in
                 try pipe.begin(try begin(root))
-                try ArchiveTransfer.write(into: pipe) { writer throws(ArchiveError) in try body(root, &writer) }
+                try ArchiveTransfer.write(into: pipe, shift: root.shift) { writer throws(ArchiveError) in try body(root, &writer) }
             }
         }
     }

@@ -1,3 +1,4 @@
+internal import Archive
 internal import CoreTypes
 internal import EngineAPI
 internal import Images
@@ -13,22 +14,25 @@ internal import SystemPackage
 /// it is made of its snapshot and binds in a mount namespace that nobody is in.
 final class ContainerRoot: Sendable {
     let file: OwnedFD
+    /// What the ids of the inside are in these files: those of a user namespace while the container runs; nil is the same.
+    let shift: OwnerShift?
     /// Keeps the mounts below the root where nobody else does.
     private let namespace: OwnedFD?
 
-    private init(file: consuming OwnedFD, namespace: consuming OwnedFD?) {
+    private init(file: consuming OwnedFD, namespace: consuming OwnedFD?, shift: OwnerShift? = nil) {
+        self.shift = shift
         self.file = file
         self.namespace = namespace
     }
 
     /// Opens the root of a mount namespace. Blocks.
     /// - Parameter alone: without what is mounted below it.
-    static func open(inside namespace: HeldNamespace, alone: Bool) throws(SyscallError) -> ContainerRoot {
+    static func open(inside namespace: HeldNamespace, alone: Bool, shift: OwnerShift?) throws(SyscallError) -> ContainerRoot {
         let root = try openInOwnMountNamespace { () throws(SyscallError) in
             try namespace.join(.mount)
             return alone ? try openTree("/", .clone) : try openFile("/", [.path, .directory])
         }
-        return ContainerRoot(file: root, namespace: nil)
+        return ContainerRoot(file: root, namespace: nil, shift: shift)
     }
 
     /// Mounts a snapshot, and binds in it, where only this value reaches them. Blocks.
@@ -139,8 +143,9 @@ extension Container {
 
     private func root(of task: RunningTask, alone: Bool) async throws(EngineError) -> ContainerRoot {
         let namespace = try await heldNamespace(.mount, of: task)
+        let shift = try await userNamespaceIDs()?.shift
         return try await BlockingWork.run { () throws(EngineError) in
-            do throws(SyscallError) { return try ContainerRoot.open(inside: namespace, alone: alone) } catch {
+            do throws(SyscallError) { return try ContainerRoot.open(inside: namespace, alone: alone, shift: shift) } catch {
                 throw .system("open the container's root", error)
             }
         }

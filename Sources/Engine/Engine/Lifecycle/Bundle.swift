@@ -70,6 +70,7 @@ enum Bundle {
         request.findings = try findings(document.hostConfig, cdiFolders: services.configuration.cdiFolders)
         request.findings.namespaces = joined.namespaces
         request.findings.sharedMemory = joined.sharedMemory
+        request.userNamespace = joined.userNamespace
         for pin in VolumePin.pins(of: request.mounts, in: paths) { request.findings.pins[pin.mount.destination] = pin.place.string }
         for pin in ImagePin.pins(of: request.mounts, in: paths) { request.findings.pins[pin.mount.destination] = pin.place.string }
         return try Specification.configuration(for: request)
@@ -113,9 +114,11 @@ enum Bundle {
     /// Writes the bundle, and makes the bind mounts' sources that are missing, as Docker does.
     /// - Parameters:
     ///   - images: the trees of the images that are shown, by their numbers.
+    ///   - ids: of the user namespace, whoever's it is; nil is the host's.
     ///   - sharedMemoryBytes: the size of the shared memory that others may join; nil for none.
     static func write(
-        _ specification: RuntimeConfiguration, mounts: MountPlan, images: [[SnapshotMount]], sharedMemoryBytes: Int64?,
+        _ specification: RuntimeConfiguration, mounts: MountPlan, images: [[SnapshotMount]], ids: UserNamespaceIDs?,
+        sharedMemoryBytes: Int64?,
         network: NetworkAttachment?, to paths: ContainerPaths
     ) throws(EngineError) {
         try ExitRecordFile.remove(paths.exitRecord)
@@ -123,11 +126,14 @@ enum Bundle {
             for bind in mounts.binds where bind.makesSource { try makeSource(bind.source) }
             try removeDirectory(paths)
             try makeDirectories(paths.bundle.appending(Specification.rootDirectory), mode: 0o711)
+            if let ids, specification.linux?.namespace(.user)?.path == paths.userNamespace.string {
+                try UserNamespacePin.make(ids, at: paths.userNamespace)
+            }
             if let sharedMemoryBytes {
                 try makeDirectory(paths.sharedMemory, mode: 0o755)
                 try mount(
                     "shm", onto: paths.sharedMemory, type: "tmpfs", flags: [.noSetUserID, .noExecute, .noDevices],
-                    data: "mode=1777,size=\(sharedMemoryBytes)")
+                    data: "mode=1777,size=\(sharedMemoryBytes),uid=\(ids?.rootUser ?? 0),gid=\(ids?.rootGroup ?? 0)")
             }
             failpoint(.startSharedMemoryMounted)
             for pin in VolumePin.pins(of: mounts, in: paths) { try pin.make() }

@@ -34,18 +34,30 @@ struct ContainerCreation {
         document.inheritedBinds = volumes.inheritedBinds
         try check(document, id: id)
         try await checkSources(document.hostConfig)
-        let name = try reserveName(wanted, for: id)
-        failpoint(.createNameReserved)
-        do throws(EngineError) {
-            try await make(id, name: name, document: document, volumes: volumes, image: image.image.id)
-        } catch {
-            services.index.release(name: name)
+        if try UserNamespaceChoice.isOwn(document.hostConfig, isUsual: services.configuration.remapsUsers) {
+            document.userNamespace = try services.userNamespaces.take(for: id)
+        }
+        do throws(EngineError) { try await make(id, name: wanted, document: document, volumes: volumes, image: image.image.id) } catch {
+            services.userNamespaces.release(id)
             throw error
         }
         var answer = ContainerCreateResponse()
         answer.id = id.text
         answer.warnings = warnings + self.warnings(imageConfig)
         return answer
+    }
+
+    private func make(
+        _ id: ContainerID, name wanted: String?, document: ContainerDocument, volumes: VolumePlan, image: Digest
+    ) async throws(EngineError) {
+        let name = try reserveName(wanted, for: id)
+        failpoint(.createNameReserved)
+        do throws(EngineError) {
+            try await make(id, name: name, document: document, volumes: volumes, image: image)
+        } catch {
+            services.index.release(name: name)
+            throw error
+        }
     }
 
     // MARK: - Checks

@@ -5,7 +5,9 @@ internal import Records
 /// What the engine remembers of a container; the document of its record.
 struct ContainerDocument: Codable, Equatable, Sendable {
     /// Grows when an older engine could not read the document. 2: ports in a row are one entry, where there are many.
-    static let currentVersion = 2
+    /// 3: a user namespace.
+    static let currentVersion = 3
+    private static let versionWithRuns = 2
     private static let versionWithoutRuns = 1
 
     /// Where in its life a container was when this was written.
@@ -28,6 +30,8 @@ struct ContainerDocument: Codable, Equatable, Sendable {
     private(set) var portRuns: PortRuns?
     /// What was asked of networks, by their names; nil in documents from before there were any.
     private var networkEndpoints: [String: EndpointSettings]?
+    /// Of a container with a user namespace of its own: the ids that it has of the host.
+    var userNamespace: UserNamespaceIDs? { didSet { if userNamespace != nil { version = Self.currentVersion } } }
     /// The platform of the image, `linux/amd64`.
     var platform: String
     var pid: UInt32 = 0
@@ -58,7 +62,7 @@ struct ContainerDocument: Codable, Equatable, Sendable {
         self.hostConfig = hostConfig
         self.platform = platform
         portRuns = PortRuns(bindings: hostConfig.portBindings, exposed: config.exposedPorts)
-        if portRuns != nil { version = Self.currentVersion }
+        if portRuns != nil { version = Self.versionWithRuns }
     }
 
     /// The record that holds this document.

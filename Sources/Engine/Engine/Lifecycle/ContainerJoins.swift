@@ -8,6 +8,8 @@ internal import SystemPackage
 struct JoinedParts: Sendable {
     /// Files of the others' namespaces.
     var namespaces: [LinuxNamespace.Kind: String] = [:]
+    /// The ids of the user namespace; nil is the host's.
+    var userNamespace: UserNamespaceIDs?
     /// What is bound to `/dev/shm`; nil is a file system of the container's own.
     var sharedMemory: String?
     /// The files in `/etc` and the names of the container whose network it is.
@@ -56,10 +58,10 @@ extension Container {
     func joinOthers() async throws(EngineError) -> JoinedParts {
         let modes = try NamespaceModes(document.hostConfig)
         var joined = JoinedParts()
-        for (kind, owner) in modes.owners {
-            guard case .container(let name) = owner else { continue }
+        for (kind, name) in modes.joinedContainers {
             do throws(EngineError) { try await join(kind, of: name, into: &joined) } catch { throw Self.told(error, kind, name) }
         }
+        try await joinUserNamespace(modes, into: &joined)
         switch modes.sharedMemory {
         case .own, .none: break
         case .shareable: joined.sharedMemory = paths.sharedMemory.string

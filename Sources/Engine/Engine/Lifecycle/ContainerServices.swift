@@ -17,6 +17,7 @@ struct ContainerServices: Sendable {
     let index: ContainerIndex
     let events: EventJournal
     let networks: Networks
+    let userNamespaces: UserNamespacePool
     let facts: HostFacts
     let halt: Halt
     /// Room for what removes something, on a full disk.
@@ -42,6 +43,8 @@ struct ContainerPaths: Sendable {
     var sharedMemory: FilePath { bundle.appending("shm") }
     /// Where paths inside volumes are pinned for this run.
     var pins: FilePath { bundle.appending("pins") }
+    /// The user namespace of this run.
+    var userNamespace: FilePath { pins.appending("user-namespace") }
     /// What the network of this run is.
     var networkRecord: FilePath { bundle.appending(NetworkAttachment.fileName) }
     var log: FilePath { directory.appending("log") }

@@ -157,11 +157,13 @@ extension Container {
         for number in try document.mountPlan(in: services.volumes.folder).images.indices {
             do throws(ImageError) { images.append(try await services.images.viewMounts(number, of: id)) } catch { throw EngineError(error) }
         }
+        if let words = joined.userNamespace?.mountWords { images = images.map { tree in tree.map { $0.adding(words) } } }
         let process = try await makeNetworkAndBundle(mounts, images, joined)
         var request = CreateTaskRequest()
         request.id = id.text
         request.bundle = paths.bundle.string
-        request.rootfs = mounts.map { ShimProtocol.RootMount(type: $0.type, source: $0.source, options: $0.options) }
+        let words = joined.userNamespace?.mountWords ?? []
+        request.rootfs = mounts.map { ShimProtocol.RootMount(type: $0.type, source: $0.source, options: $0.options + words) }
         request.stdio = StdioPaths(terminal: document.config.tty)
         var options = try taskOptions()
         options.healthCheck = try HealthRequests.healthCheck(document, process: process)
@@ -192,11 +194,12 @@ extension Container {
                 let isShareable = try NamespaceModes(host).sharedMemory == .shareable
                 try Bundle.write(
                     specification, mounts: try document.mountPlan(in: services.volumes.folder), images: images,
-                    sharedMemoryBytes: isShareable ? DefaultMounts.sharedMemoryBytes(host) : nil, network: network, to: paths)
+                    ids: parts.userNamespace, sharedMemoryBytes: isShareable ? DefaultMounts.sharedMemoryBytes(host) : nil,
+                    network: network, to: paths)
                 return specification.process
             }
             failpoint(.startBundleWritten)
-            if let network { try await services.networks.plug(network, of: id) }
+            if let network { try await services.networks.plug(network, of: id, in: parts.namespaces[.user]) }
             failpoint(.startNetworkPlugged)
             return process
         } catch {

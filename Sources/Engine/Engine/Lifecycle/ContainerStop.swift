@@ -147,6 +147,7 @@ extension Container {
             throw error
         }
         services.index.remove(self)
+        services.userNamespaces.release(id)
         tell("destroy")
         for session in attachments.takeAll() { session.end() }
         settleWaiters([.notRunning, .nextExit, .removed])

@@ -61,8 +61,10 @@ struct Restoration {
 
     private func container(of record: ContainerRecord) throws(EngineError) -> Container {
         guard let image = record.imageID else { throw EngineError(.system, "its record names no image") }
+        let document = try ContainerDocument(record)
+        if let ids = document.userNamespace { services.userNamespaces.adopt(ids, of: record.id) }
         return Container(
-            id: record.id, name: record.name, created: record.created, imageID: image, document: try ContainerDocument(record),
+            id: record.id, name: record.name, created: record.created, imageID: image, document: document,
             state: .created, services: services)
     }
 

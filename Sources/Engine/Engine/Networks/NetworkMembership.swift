@@ -151,12 +151,13 @@ extension Networks {
     }
 
     /// Makes the namespace with its links, and opens the firewall for it. On failure nothing of that is left but the addresses.
-    func plug(_ attachment: NetworkAttachment, of id: ContainerID) async throws(EngineError) {
+    /// - Parameter userNamespace: the file of the user namespace that it belongs to; nil is the host's.
+    func plug(_ attachment: NetworkAttachment, of id: ContainerID, in userNamespace: String?) async throws(EngineError) {
         let cables = try attachment.endpoints.map { endpoint throws(EngineError) in try cable(endpoint, among: attachment.endpoints) }
         let (namespace, firewall, part) = (namespace(of: id), firewall, part(attachment))
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
-                try Sandbox.make(namespace, cables: cables)
+                try Sandbox.make(namespace, of: userNamespace.map { FilePath($0) }, cables: cables)
                 failpoint(.startNamespaceMade)
                 do throws(NetworkingError) { try firewall.add(part) } catch { throw error.followed(by: namespace.remove) }
             }

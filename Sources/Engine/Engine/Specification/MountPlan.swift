@@ -90,12 +90,14 @@ struct MountPlan: Equatable, Sendable {
 
     /// The mounts for the runtime.
     /// - Parameter pins: where paths inside volumes, and images, are pinned for this run, by destination. An image that is not is left out.
-    func configurations(pins: [String: String]) -> [MountConfiguration] {
+    /// - Parameter mapsOwners: whether volumes show the ids on the disk as those of the container's user namespace.
+    func configurations(pins: [String: String], mapsOwners: Bool = false) -> [MountConfiguration] {
         entries.compactMap { entry in
             switch entry.source {
             case .bind(let bind): bind.configuration
             case .memory(let mount): mount
-            case .volume(let volume, let directory): volume.bind(from: pins[volume.destination] ?? directory).configuration
+            case .volume(let volume, let directory):
+                volume.bind(from: pins[volume.destination] ?? directory, mapsOwners: mapsOwners).configuration
             case .image(let image): pins[image.destination].map { image.bind(from: $0).configuration }
             case .wanted: nil
             }

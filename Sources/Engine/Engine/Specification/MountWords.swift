@@ -49,8 +49,12 @@ struct MountWords: Equatable, Sendable {
         }
     }
 
-    /// Whether a word has the form `idmap=uids=FILE-SHOWN-COUNT[#…];gids=…`; the runtime checks the numbers.
+    /// The owners on the disk are shown as those of the container's own user namespace.
+    static let ownNamespace = "idmap"
+
+    /// Whether a word is `idmap`, or has the form `idmap=uids=FILE-SHOWN-COUNT[#…];gids=…`; the runtime checks the numbers.
     static func isOwnerMapping(_ word: String) -> Bool {
+        if word == ownNamespace { return true }
         let parts = word.split(separator: ";", omittingEmptySubsequences: false)
         guard parts.count == 2, parts[0].hasPrefix("idmap=uids=") || parts[0].hasPrefix("ridmap=uids="), parts[1].hasPrefix("gids=") else {
             return false

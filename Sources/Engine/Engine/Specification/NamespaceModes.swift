@@ -47,8 +47,7 @@ struct NamespaceModes: Equatable, Sendable {
             }
         }
         switch host.usernsMode {
-        case "", "host": break
-        case "private": throw Refusal.notYet("HostConfig.UsernsMode \"private\"")
+        case "", "host", "private": break
         default: throw Self.invalid("user namespace mode", host.usernsMode)
         }
         self.process = process
@@ -77,10 +76,15 @@ struct NamespaceModes: Equatable, Sendable {
         [(.network, network), (.uts, hostName), (.pid, process), (.ipc, ipc), (.cgroup, cgroup)]
     }
 
+    /// The other containers whose namespaces these are.
+    var joinedContainers: [(kind: LinuxNamespace.Kind, name: String)] {
+        owners.compactMap { kind, owner in if case .container(let name) = owner { (kind, name) } else { nil } }
+    }
+
     /// The namespaces for the runtime.
-    /// - Parameter joined: files of namespaces that are there already.
+    /// - Parameter joined: files of namespaces that are there already; of a user namespace, which is not made anew, it says that there is one.
     func namespaces(joining joined: [LinuxNamespace.Kind: String]) -> [LinuxNamespace] {
-        [LinuxNamespace(.mount)]
+        [LinuxNamespace(.mount)] + (joined[.user].map { [LinuxNamespace(.user, path: $0)] } ?? [])
             + owners.compactMap { kind, owner in
                 switch owner {
                 case .host: nil

@@ -17,6 +17,11 @@ enum Refusal {
     /// - Throws: `.notImplemented` naming the field, with the way out.
     static func checkRootless(_ request: ContainerCreateRequest) throws(EngineError) {
         let host = request.hostConfig
+        if host.usernsMode == "private" {
+            throw EngineError(
+                .notImplemented,
+                "HostConfig.UsernsMode \"private\" is not supported in rootless mode: the daemon is in a user namespace itself")
+        }
         guard host.networkMode != "host", host.publishAllPorts || !host.portBindings.isEmpty else { return }
         throw EngineError(
             .notImplemented,

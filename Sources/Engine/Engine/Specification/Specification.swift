@@ -108,7 +108,8 @@ enum Specification {
     // MARK: - Mounts
 
     private static func mounts(of request: SpecificationRequest) throws(EngineError) -> [MountConfiguration] {
-        var asked = request.mounts.configurations(pins: request.findings.pins)
+        var asked = request.mounts.configurations(
+            pins: request.findings.pins, mapsOwners: request.userNamespace != nil)
         asked.append(contentsOf: fileMounts(request).filter { mount in !asked.contains { $0.destination == mount.destination } })
         if request.host.initProcess == true {
             asked.append(
@@ -128,7 +129,7 @@ enum Specification {
     }
 
     private static func fileMounts(_ request: SpecificationRequest) -> [MountConfiguration] {
-        let options = ["rbind", request.host.readonlyRootfs ? "ro" : "rw", "rprivate"]
+        let options = ["rbind", request.host.readonlyRootfs ? "ro" : "rw", "rprivate"] + (request.userNamespace == nil ? [] : ["idmap"])
         let files = [
             ("/etc/resolv.conf", request.files.resolver), ("/etc/hostname", request.files.hostname), ("/etc/hosts", request.files.hosts),
         ]
@@ -147,7 +148,9 @@ enum Specification {
         linux.cgroupsPath = cgroupPath(of: request.id, parent: host.cgroupParent)
         linux.resources = ResourceRequests.resources(
             host, facts: request.facts, blockDevices: request.findings.blockDevices)
-        linux.sysctl = try sysctls(host, isRootless: request.facts.isRootless)
+        linux.sysctl = try sysctls(host, groupCount: request.userNamespace?.firstGroupCount, isRootless: request.facts.isRootless)
+        linux.uidMappings = request.userNamespace?.userMappings ?? []
+        linux.gidMappings = request.userNamespace?.groupMappings ?? []
         linux.seccomp = request.seccomp
         linux.rootfsPropagation = request.mounts.rootfsPropagation
         linux.devices = request.findings.devices
@@ -168,7 +171,10 @@ enum Specification {
     }
 
     /// Parameters of the container's own namespaces, with Docker's two defaults for networks of its own.
-    static func sysctls(_ host: HostConfig, isRootless: Bool) throws(EngineError) -> [String: String] {
+    /// - Parameters:
+    ///   - groupCount: of a user namespace, which has no meaning for others; nil is the host's.
+    ///   - isRootless: the daemon's own user namespace has not all groups.
+    static func sysctls(_ host: HostConfig, groupCount: UInt32? = nil, isRootless: Bool = false) throws(EngineError) -> [String: String] {
         let ipc: Set<String> = [
             "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
             "kernel.shm_rmid_forced",
@@ -186,9 +192,10 @@ enum Specification {
         var sysctls = host.sysctls
         if ownNetwork {
             sysctls.merge(
-                // A user namespace has not all of these groups.
-                ["net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": isRootless ? nil : "0 2147483647"]
-                    .compactMapValues { $0 }
+                [
+                    "net.ipv4.ip_unprivileged_port_start": "0",
+                    "net.ipv4.ping_group_range": isRootless ? nil : "0 \(groupCount.map { $0 - 1 } ?? 2_147_483_647)",
+                ].compactMapValues { $0 }
             ) { asked, _ in asked }
         }
         return sysctls

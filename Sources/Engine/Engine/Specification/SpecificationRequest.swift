@@ -17,6 +17,8 @@ struct SpecificationRequest: Sendable {
     var files: NetworkFiles
     /// The system call filter; nil for none.
     var seccomp: SeccompConfiguration?
+    /// The ids of its user namespace; nil is the host's.
+    var userNamespace: UserNamespaceIDs?
     /// What was looked up on the host for this start.
     var findings = HostFindings()
     /// `apus-init` on the host.

@@ -63,7 +63,9 @@ extension ContainerEngine {
         answer.swarm.localNodeState = "inactive"
         answer.liveRestoreEnabled = true
         answer.initBinary = configuration.initPath.lastComponent?.string ?? ""
-        answer.securityOptions = ["name=seccomp,profile=builtin"] + (configuration.isRootless ? ["name=rootless"] : []) + ["name=cgroupns"]
+        answer.securityOptions =
+            ["name=seccomp,profile=builtin"] + (configuration.isRootless ? ["name=rootless"] : []) + ["name=cgroupns"]
+            + (configuration.remapsUsers ? ["name=userns"] : [])
         let folders = configuration.cdiFolders
         answer.cdiSpecDirs = folders.map(\.string)
         answer.discoveredDevices = try await BlockingWork.run { () throws(EngineError) in

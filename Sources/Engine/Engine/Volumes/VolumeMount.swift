@@ -15,12 +15,16 @@ struct VolumeMount: Codable, Equatable, Sendable {
     /// A path inside the volume, without links on its way that lead out of it; nil is all of it.
     var subpath: String?
 
-    /// The same as a path of the host. - Parameter directory: of the volume.
-    func bind(from directory: String) -> BindMount {
+    /// The same as a path of the host.
+    /// - Parameters:
+    ///   - directory: of the volume.
+    ///   - mapsOwners: whether ids on the disk are shown as those of the container's user namespace.
+    func bind(from directory: String, mapsOwners: Bool = false) -> BindMount {
         var bind = BindMount(
             source: directory, destination: destination, isReadOnly: isReadOnly, readsOnlyRecursively: true, propagation: "rprivate",
             isRecursive: true, makesSource: false)
         bind.subpath = subpath
+        if mapsOwners { bind.ownerMapping = MountWords.ownNamespace }
         return bind
     }
 }

@@ -24,6 +24,20 @@ int clinux_unshare(int types);
 /// ioctl_ns(2), NS_GET_NSTYPE: the CLONE_NEW… constant of a namespace's descriptor, or -errno.
 int clinux_namespace_type(int descriptor);
 
+/// Makes namespaces, `types` of unshare(2), that are there as long as a process of ours holds them; `user_namespace` is a descriptor of the
+/// user namespace that they shall belong to, or -1 for the caller's. The caller may have threads. `hold` is given what
+/// `clinux_release_namespaces` takes; the caller's death releases them too. Returns the process, or -errno.
+int clinux_hold_namespaces(int user_namespace, int types, int *hold);
+
+/// Ends the process of `clinux_hold_namespaces` and reaps it.
+void clinux_release_namespaces(int process, int hold);
+
+/// setfsuid(2) of the calling thread; `before` is given the user before. Returns 0 or -EPERM.
+int clinux_setfsuid(uint32_t user, uint32_t *before);
+
+/// setfsgid(2) of the calling thread; `before` is given the group before. Returns 0 or -EPERM.
+int clinux_setfsgid(uint32_t group, uint32_t *before);
+
 /// pidfd_open(2), Linux 5.3. Returns a descriptor or -errno.
 int clinux_pidfd_open(int process, unsigned int flags);
 

@@ -1,0 +1,28 @@
+internal import EngineAPI
+
+/// Whether a container gets a user namespace of its own.
+enum UserNamespaceChoice {
+    /// - Parameter isUsual: whether containers get one that do not ask.
+    /// - Throws: `.invalidParameter`, in Docker's words where it has some, for what a user namespace has no rights to.
+    static func isOwn(_ host: HostConfig, isUsual: Bool) throws(EngineError) -> Bool {
+        guard host.usernsMode == "private" || (host.usernsMode.isEmpty && isUsual) else { return false }
+        try check(host)
+        // The other's is joined with what else it has, at the start.
+        return try NamespaceModes(host).joinedContainers.isEmpty
+    }
+
+    /// What is the host's own, and what takes rights over the host.
+    static func check(_ host: HostConfig) throws(EngineError) {
+        if host.privileged {
+            throw ContainerChecks.invalid(
+                "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running "
+                    + "privileged mode")
+        }
+        let modes = try NamespaceModes(host)
+        if modes.network == .host {
+            throw ContainerChecks.invalid("cannot share the host's network namespace when user namespaces are enabled")
+        }
+        if modes.process == .host { throw ContainerChecks.invalid("cannot share the host PID namespace when user namespaces are enabled") }
+        if modes.ipc == .host { throw ContainerChecks.invalid("cannot share the host's IPC namespace when user namespaces are enabled") }
+    }
+}
