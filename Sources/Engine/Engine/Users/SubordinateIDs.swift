@@ -1,5 +1,5 @@
-internal import LinuxSyscalls
-internal import SystemPackage
+package import LinuxSyscalls
+package import SystemPackage
 
 /// `userns-remap` of a daemon.json: whose subordinate ids containers get.
 package struct UserRemap: Equatable, Sendable {

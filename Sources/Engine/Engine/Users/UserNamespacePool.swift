@@ -1,4 +1,5 @@
 internal import CoreTypes
+internal import LinuxSyscalls
 internal import Synchronization
 internal import SystemPackage
 
