@@ -70,6 +70,16 @@ def test_what_this_kernel_cannot_limit_is_discarded_with_dockers_warning(own_dae
     assert document["HostConfig"]["BlkioWeight"] == 0 and document["HostConfig"]["CpuPercent"] == 0
 
 
+def test_kernel_memory_is_discarded_with_dockers_warning_as_long_as_the_api_knows_it(own_daemon, image):
+    request = {"Image": image, "Cmd": ["true"], "HostConfig": {"KernelMemory": 64 << 20}}
+    for version, warnings, shown in (("1.41", 1, 0), ("1.50", 0, None)):
+        status, answer = api(own_daemon, "POST", f"/v{version}/containers/create", request)
+        assert status == 201 and len(answer["Warnings"]) == warnings, answer
+        assert all("kernel memory limit" in warning and "discarded" in warning for warning in answer["Warnings"])
+        _, document = api(own_daemon, "GET", f"/v{version}/containers/{answer['Id']}/json")
+        assert document["HostConfig"].get("KernelMemory") == shown
+
+
 @pytest.mark.parametrize("host, message", [
     ({"MemoryReservation": 1000}, "Minimum memory reservation allowed is 6MB"),
     ({"Memory": 8 << 20, "MemoryReservation": 16 << 20}, "Minimum memory limit can not be less than memory reservation limit, see usage"),

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import ssl
 import time
 
 import pytest
 from conftest import CLIENTS, Client, Daemon
 from oci_images import Image, files, tar
+from processes import wait_until
 from scripted_registry import ScriptedRegistry
 from test_registry_faults import changed, flipped, refuses, stalls, times
 from test_registries import certificates  # noqa: F401
@@ -173,6 +175,11 @@ def test_registries_conf_blocks_and_its_folder_comes_later(place, servers):
         refused = place.apus(*verb)
         assert refused.code == 1 and refused.err.strip().endswith(f"{registry.name} is blocked: {late}:2"), refused
     assert len(registry.requests) == count
+    # What is there and cannot be read may block it.
+    shutil.rmtree(late.parent)
+    late.parent.write_text("", encoding="utf-8")
+    refused = place.apus("pull", registry.name)
+    assert refused.code == 1 and f"{late.parent}: " in refused.err and len(registry.requests) == count, refused
 
 
 BAD = {

@@ -25,7 +25,12 @@ struct RegistriesFile {
     /// Reads the file and then `FILE.d/*.conf`, whose entries take the place of those with the same prefix. Files that are not there say nothing.
     init(_ path: String) throws(RegistryError) {
         let folder = "\(path).d"
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        let names: [String]
+        do { names = try FileManager.default.contentsOfDirectory(atPath: folder) } catch {
+            // What is there and cannot be read may block a registry.
+            if FileManager.default.fileExists(atPath: folder) { throw SettingsFile.refuse(folder, "\(FileFailure(error))") }
+            names = []
+        }
         for file in [path] + names.filter({ $0.hasSuffix(".conf") }).sorted().map({ "\(folder)/\($0)" }) {
             guard let document = try SettingsFile.read(file) else { continue }
             let found = try SettingsFile.explain(file) { () throws(SettingsProblem) in try Self.entries(document, file) }

@@ -23,7 +23,7 @@ enum SettingsFile {
         do throws(SettingsProblem) { return try body() } catch { throw refuse("\(path):\(error.line)", error.words) }
     }
 
-    private static func refuse(_ place: String, _ words: String) -> RegistryError {
+    static func refuse(_ place: String, _ words: String) -> RegistryError {
         RegistryError(.refused, doing: "", cause: "\(place): \(words)")
     }
 }

@@ -149,11 +149,16 @@ extension Networks {
             }
         }
         do throws(EngineError) { try await announce(attachment, of: id) } catch {
-            try? await onThread { () throws(NetworkingError) in
-                try? Sandbox.remove(plan.insideLink, from: namespace)
-                try firewall.exchange(removing: after, adding: before)
-            }
-            throw error
+            let cause = error
+            do throws(EngineError) {
+                try await onThread { () throws(NetworkingError) in
+                    do throws(NetworkingError) { try Sandbox.remove(plan.insideLink, from: namespace) } catch {
+                        throw error.followed { () throws(NetworkingError) in try firewall.exchange(removing: after, adding: before) }
+                    }
+                    try firewall.exchange(removing: after, adding: before)
+                }
+            } catch { throw EngineError(cause.code, "\(cause.message); then \(error.message)", cause: cause.cause) }
+            throw cause
         }
         failpoint(.connectNamed)
         published[id.text] = attachment.firewallPorts

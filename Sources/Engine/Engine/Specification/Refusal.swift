@@ -6,8 +6,8 @@ enum Refusal {
     /// The client's to change, as any other value that makes no sense here: 501 is for a whole request that is not served.
     static func notYet(_ field: String) -> EngineError { EngineError(.invalidParameter, "\(field) is not supported yet") }
 
-    /// Looks through everything that a client can ask of a container.
-    /// - Throws: `.invalidParameter` naming the first field that asks for what is not served.
+    /// What is served is looked through where it is served; this is the rest.
+    /// - Throws: `.invalidParameter` naming the field that asks for what is not served, or a port that is none.
     static func check(_ request: ContainerCreateRequest) throws(EngineError) {
         if !request.hostConfig.cgroup.isEmpty { throw notYet("HostConfig.Cgroup") }
         _ = try PortRequest.all(request.config, request.hostConfig)

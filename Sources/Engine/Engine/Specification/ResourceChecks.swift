@@ -79,12 +79,10 @@ enum ResourceChecks {
     private static func adjustKernelMemory(_ host: inout HostConfig, _ limits: KernelLimits) throws(EngineError) -> [String] {
         var warnings: [String] = []
         if let bytes = host.kernelMemory, bytes != 0 {
-            if !limits.has(.kernelMemory) {
-                warnings.append(missing("kernel memory limit", consequence: "Limitation discarded"))
-                host.kernelMemory = 0
-            } else if bytes < minimumMemoryBytes {
-                throw invalid("Minimum kernel memory limit allowed is 6MB")
-            }
+            if bytes < minimumMemoryBytes && limits.has(.kernelMemory) { throw invalid("Minimum kernel memory limit allowed is 6MB") }
+            // The file is there where there is v1 still, and takes nothing since Linux 5.16.
+            warnings.append(missing("kernel memory limit", consequence: "Limitation discarded"))
+            host.kernelMemory = 0
         }
         if let bytes = host.kernelMemoryTCP, bytes != 0 {
             if !limits.has(.kernelMemoryTCP) {

@@ -5,10 +5,23 @@ enum UserNamespaceChoice {
     /// - Parameter isUsual: whether containers get one that do not ask.
     /// - Throws: `.invalidParameter`, in Docker's words where it has some, for what a user namespace has no rights to.
     static func isOwn(_ host: HostConfig, isUsual: Bool) throws(EngineError) -> Bool {
-        guard host.usernsMode == "private" || (host.usernsMode.isEmpty && isUsual) else { return false }
+        guard host.usernsMode == "private" || (host.usernsMode.isEmpty && isUsual) else {
+            // One that joins another's may find its user namespace there.
+            if try NamespaceModes(host).joinedContainers.isEmpty { try refuseOwnMapping(host) }
+            return false
+        }
         try check(host)
         // The other's is joined with what else it has, at the start.
         return try NamespaceModes(host).joinedContainers.isEmpty
+    }
+
+    /// A bind whose owners are to be shown as those of the container's own user namespace needs one.
+    private static func refuseOwnMapping(_ host: HostConfig) throws(EngineError) {
+        for bind in try MountPlan(host).binds where bind.ownerMapping == MountWords.ownNamespace {
+            throw ContainerChecks.invalid(
+                "invalid mode: \(MountWords.ownNamespace) of \(bind.destination): the container has no user namespace of its own: "
+                    + "ask for one (--userns private), or name the ids (idmap=uids=FILE-SHOWN-COUNT;gids=FILE-SHOWN-COUNT)")
+        }
     }
 
     /// What is the host's own, and what takes rights over the host.
