@@ -296,6 +296,11 @@ def brittle(workspace, registry, request):
     if names := client("ps", "-aq").ok().split():
         client("rm", "-f", *names).ok()
     client("network", "prune", "-f").ok()
+    end_without_remains(daemon)
+
+
+def end_without_remains(daemon):
+    """Ends a daemon whose containers are gone, which must leave nothing."""
     wait_until(lambda: not daemon.supervisors(), "shims and keeper have ended")
     assert daemon.stop() == 0
     assert not leaks.mounts(daemon.folder) and not daemon.cgroups()

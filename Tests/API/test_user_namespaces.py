@@ -11,8 +11,7 @@ import tarfile
 
 import pytest
 
-import leaks
-from conftest import CLIENTS, Client, Daemon, numbered_lines, sweep
+from conftest import CLIENTS, Client, Daemon, end_without_remains, numbered_lines, sweep
 from processes import wait_until
 
 FIRST_ID = 0x70000000
@@ -34,11 +33,7 @@ def remapping(workspace, registry):
     daemon.config = config
     yield daemon
     sweep(client)
-    wait_until(lambda: not daemon.supervisors(), "shims and keeper have ended")
-    assert daemon.stop() == 0
-    assert not leaks.mounts(daemon.folder) and not daemon.cgroups()
-    wait_until(lambda: not leaks.processes(f"{daemon.run}/names"), "the server of names has ended")
-    daemon.forget_network()
+    end_without_remains(daemon)
 
 
 @pytest.fixture(params=sorted(CLIENTS))

@@ -52,6 +52,13 @@ extension ImageError {
     /// The disk, the database or the kernel refused.
     static func storage(_ cause: any Error) -> ImageError { ImageError(.storage, "\(cause)", cause: cause) }
 
+    /// Docker's words for a repository that a registry does not let one pull from.
+    static func pullDenied(_ name: String, _ cause: RegistryError) -> ImageError {
+        ImageError(
+            .denied, "pull access denied for \(name), repository does not exist or may require 'docker login': \(cause.cause)", cause: cause
+        )
+    }
+
     /// A registry's answer in general; `pull` says what it means for a name.
     static func registry(_ cause: RegistryError) -> ImageError {
         let code: Code =

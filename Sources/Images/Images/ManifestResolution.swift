@@ -76,14 +76,10 @@ struct ManifestResolution: Sendable {
 
     /// What a registry's refusal means for a name, in Docker's words.
     private func pullRefusal(_ error: RegistryError) -> ImageError {
-        let name = reference.familiarName
         switch error.code {
         case .notFound:
             return ImageError(.notFound, "manifest for \(reference.familiar) not found: manifest unknown: manifest unknown", cause: error)
-        case .denied:
-            return ImageError(
-                .denied, "pull access denied for \(name), repository does not exist or may require 'docker login': \(error.cause)",
-                cause: error)
+        case .denied: return .pullDenied(reference.familiarName, error)
         default: return .registry(error)
         }
     }

@@ -28,10 +28,7 @@ extension ImageLibrary {
             let name = repository.familiarName
             switch error.code {
             case .notFound: throw ImageError(.notFound, "repository \(name) not found: \(error.cause)", cause: error)
-            case .denied:
-                throw ImageError(
-                    .denied, "pull access denied for \(name), repository does not exist or may require 'docker login': \(error.cause)",
-                    cause: error)
+            case .denied: throw .pullDenied(name, error)
             default: throw .registry(error)
             }
         }
