@@ -22,7 +22,7 @@ extension ImageLibrary {
         let key = try Self.rootKey(container)
         let base = try await details(of: image)
         return try await storage.takingIn(records.images) { lease throws(ImageError) in
-            for blob in base.named.image.blobs { storage.blobs.protect(blob, by: lease) }
+            try await protect(base.named.image, by: lease)
             let made = try await storage.intakes.run { () throws(ImageError) in
                 let (_, manifest) = try storage.manifest(base.named.image.manifestDigest)
                 let layer = try storage.packWritten(by: key, leavingOut: mountPoints, lease: lease)

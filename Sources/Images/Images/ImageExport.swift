@@ -20,7 +20,7 @@ extension ImageLibrary {
         var chosen: [ExportedImage] = []
         for word in words {
             for found in try await exported(word) {
-                for blob in found.image.blobs { storage.blobs.protect(blob, by: lease) }
+                try await protect(found.image, by: lease)
                 if let known = chosen.firstIndex(where: { $0.image.id == found.image.id }) {
                     chosen[known].names += found.names.filter { !chosen[known].names.contains($0) }
                 } else {

@@ -77,14 +77,18 @@ package final class ImageLibrary: Sendable {
     /// What `inspect` shows of an image. - Throws: `.notFound`; `.storage` where the disk lost its configuration.
     package func details(of id: Digest) async throws(ImageError) -> ImageDetails {
         let storage = try storage()
-        let named: NamedImage?
-        do throws(RecordsError) { named = try await records.images.find(id) } catch { throw .storage(error) }
-        guard let named else { throw ImageError(.notFound, "No such image: \(id)") }
-        return try await storage.talks.run { () throws(ImageError) in
-            do {
-                let bytes = try storage.blobs.readBlob(id, limitBytes: ImageConfiguration.maximumBytes)
-                return ImageDetails(named: named, configuration: try ImageConfiguration.decode(bytes), configurationDocument: bytes)
-            } catch { throw .storage(error) }
+        let named = try await named(id)
+        do throws(ImageError) {
+            return try await storage.talks.run { () throws(ImageError) in
+                do {
+                    let bytes = try storage.blobs.readBlob(id, limitBytes: ImageConfiguration.maximumBytes)
+                    return ImageDetails(named: named, configuration: try ImageConfiguration.decode(bytes), configurationDocument: bytes)
+                } catch { throw .storage(error) }
+            }
+        } catch {
+            // The image may have gone since it was looked up: then that is the error.
+            if let cause = error.cause as? ContentError, cause.code == .notFound { _ = try await self.named(id) }
+            throw error
         }
     }
 
@@ -188,19 +192,13 @@ package final class ImageLibrary: Sendable {
     private func permittedLayers(of image: Digest) async throws(ImageError) -> [Digest] {
         let chains = try await layers(of: image)
         if settings.signaturePolicy == nil { return chains }
-        let named: NamedImage?
-        do throws(RecordsError) { named = try await records.images.find(image) } catch { throw .storage(error) }
-        guard let named else { throw ImageError(.notFound, "No such image: \(image)") }
-        let signatures = signatures
+        let (named, signatures) = (try await named(image), signatures)
         try await storage().talks.run { () throws(ImageError) in try signatures.permitRun(named) }
         return chains
     }
 
     /// The chain ids of an image's layers, the lowest first.
     private func layers(of image: Digest) async throws(ImageError) -> [Digest] {
-        let named: NamedImage?
-        do throws(RecordsError) { named = try await records.images.find(image) } catch { throw .storage(error) }
-        guard let named else { throw ImageError(.notFound, "No such image: \(image)") }
-        return named.image.layers.map(\.chainID)
+        try await named(image).image.layers.map(\.chainID)
     }
 }

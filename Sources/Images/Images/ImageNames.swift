@@ -1,3 +1,4 @@
+internal import ContentStore
 package import CoreTypes
 package import Records
 
@@ -28,6 +29,20 @@ extension ImageLibrary {
         }
         guard let found else { throw ImageError(.notFound, "No such image: \(ImageWord(word).shown ?? word)") }
         return found
+    }
+
+    /// The image of this id. - Throws: `.notFound`, in Docker's words.
+    func named(_ id: Digest) async throws(ImageError) -> NamedImage {
+        guard let named = try await image(id) else { throw ImageError(.notFound, "No such image: \(id)") }
+        return named
+    }
+
+    /// Keeps what the disk has of an image from the sweep until the lease ends. - Throws: `.notFound` where the image has gone.
+    func protect(_ image: ImageRecord, by lease: LeaseID) async throws(ImageError) {
+        let blobs = try storage().blobs
+        for blob in image.blobs { blobs.protect(blob, by: lease) }
+        // Asked again now that its blobs are protected: it may have gone since it was looked up.
+        _ = try await named(image.id)
     }
 
     /// Gives an image one more name, taking the name from the image that had it.

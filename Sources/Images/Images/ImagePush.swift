@@ -74,6 +74,9 @@ extension ImageLibrary {
         let result: Result<Void, ImageError> = await withTaskCancellationHandler {
             do throws(ImageError) {
                 for (name, image) in images {
+                    let lease = storage.blobs.takeLease()
+                    defer { storage.end(lease) }
+                    try await protect(image.image, by: lease)
                     let push = ImagePush(
                         name: name, image: image, neighbours: neighbours, session: session, storage: storage, records: records.images,
                         cancellation: cancellation, journal: journal)
@@ -104,7 +107,7 @@ extension ImageLibrary {
     }
 }
 
-/// One tag on its way to a registry.
+/// One tag on its way to a registry; what it needs is kept from the sweep meanwhile.
 private struct ImagePush: Sendable {
     let name: ImageReference
     let image: NamedImage
@@ -116,9 +119,6 @@ private struct ImagePush: Sendable {
     let journal: TransferJournal<PushEvent>
 
     func run() async throws(ImageError) {
-        let lease = storage.blobs.takeLease()
-        defer { storage.end(lease) }
-        for blob in image.image.blobs { storage.blobs.protect(blob, by: lease) }
         let digest = image.image.manifestDigest
         let (bytes, manifest) = try await storage.talks.run { () throws(ImageError) in try storage.manifest(digest) }
         for layer in image.image.layers { journal.add(.layer(id: layer.diffID.short, .preparing)) }

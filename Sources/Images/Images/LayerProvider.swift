@@ -86,7 +86,7 @@ struct LayerProvider: Sendable {
     }
 
     private func provide(_ layer: PlannedLayer, after gate: AsyncStream<Never>?) async throws(ImageError) {
-        if storage.snapshots.contains(layer: layer.chainID) { return try await provideBlob(of: layer) }
+        // Looked for in its turn only: the sweep may be taking it away until then.
         try await storage.layerTurns.withTurn(layer.chainID) { () throws(ImageError) in
             if storage.snapshots.contains(layer: layer.chainID) { return try await provideBlob(of: layer) }
             let (storage, chain) = (storage, layer.chainID)
