@@ -73,6 +73,23 @@ def test_on_a_full_disk_rm_rmi_and_prune_succeed(small, registry):
     assert os.path.getsize(f"{daemon.data}/reserve") == 16 * MEGABYTE, "room is kept again"
 
 
+def test_what_is_kept_for_removals_is_a_setting(small, registry):
+    daemon, apus = small
+    reserve = f"{daemon.data}/reserve"
+    for flags, size in (["--disk-reserve", str(2 * MEGABYTE)], 2), (["--disk-reserve=0"], None), ([], 16):
+        assert daemon.stop() == 0, daemon.log()
+        daemon.start(*flags)
+        assert (os.path.getsize(reserve) if os.path.exists(reserve) else None) == (size and size * MEGABYTE)
+    with open(f"{daemon.folder}/settings.toml", "w", encoding="utf-8") as file:
+        file.write(f"disk-reserve = {3 * MEGABYTE}\nmanifest-limit = 8192\n")
+    assert daemon.stop() == 0, daemon.log()
+    daemon.start("--config", f"{daemon.folder}/settings.toml")
+    apus("pull", "-q", f"{registry.host}/alpha").ok()
+    fill(daemon)
+    apus("rmi", f"{registry.host}/alpha").ok()
+    assert os.path.getsize(reserve) <= 3 * MEGABYTE and apus("images", "-q").ok() == ""
+
+
 def test_a_daemon_begins_on_a_full_disk_and_frees_it(small, registry):
     daemon, apus = small
     name = f"{registry.host}/alpha"

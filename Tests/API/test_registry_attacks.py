@@ -457,11 +457,55 @@ def test_D09_the_window_and_what_stays_free_are_limits_of_the_settings(alone, se
     assert (pulled.code, words in pulled.err) == (1 if words else 0, True), pulled
 
 
-def test_layer_limits_that_are_none_are_refused_in_one_line(tmp_path):
-    for value, words in (("size=0", "a number above 0"), ("size", "NAME=NUMBER"),
-                         ("files=3", "knows size, ratio, entries, depth, zstd-window"), ("ratio=x", "NUMBER"),
-                         ("zstd-window=1000", "a power of two from 1024"), ("zstd-window=4294967296", "a power of two")):
-        ended = subprocess.run([os.path.join(os.path.dirname(CLIENTS["apus"]), "apusd"), "--layer-limit", value], capture_output=True, text=True,
+def test_D13_how_long_a_manifest_may_be_is_a_setting_from_registries_and_archives(alone, serve, tmp_path):
+    image = Image([busybox_layer()])
+    server = serve(remade(image, annotations={"long": "x" * (5 << 20)}))
+    folder = tmp_path / "layout"
+    image.write_layout(str(folder))
+    archive = subprocess.run(["tar", "-c", "-C", str(folder), "."], capture_output=True, check=True).stdout
+    cli, name = Client("apus", CLIENTS["apus"], alone.host, str(tmp_path / "client")), f"{server.host}/long"
+    for limit, fits in ((None, False), (8 << 20, True), (4096, None)):
+        alone.start(*(["--manifest-limit", str(limit)] if limit else []))
+        if fits is None:
+            assert cli.inspect(name, "{{.Id}}") == image.id, "what is here stays readable"
+            assert cli("run", "--rm", "--network", "none", name, "echo", "runs").ok() == "runs\n"
+            cli("rmi", name).ok()
+        pulled, loaded = cli("pull", name), cli("load", stdin=archive)
+        if fits:
+            assert pulled.ok() and loaded.ok() == f"Loaded image ID: {image.id}\n"
+        else:
+            assert pulled.code == loaded.code == 1 and f"at most {limit or 4 << 20} are read" in loaded.err, (pulled, loaded)
+            assert f"at most {limit or 4 << 20} are taken" in pulled.err and cli("images", "-q").ok() == "", pulled
+        wait_until(lambda: not alone.supervisors(), "shims and keeper have ended")
+        assert alone.stop() == 0, alone.log()
+    alone.forget_network()
+
+
+def test_D09_an_archive_of_images_is_held_to_the_limits_of_layers(alone, tmp_path):
+    folder = tmp_path / "layout"
+    Image([busybox_layer()]).write_layout(str(folder))
+    archive = subprocess.run(["tar", "-c", "-C", str(folder), "."], capture_output=True, check=True).stdout
+    cli = Client("apus", CLIENTS["apus"], alone.host, str(tmp_path / "client"))
+    for limit, words in ((f"free={1 << 60}", "must stay free"), ("zstd-window=1024", "requires too much memory")):
+        alone.start("--layer-limit", limit)
+        data = archive if "free" in limit else subprocess.run(["zstd", "-q", "-c", "-19"], input=archive, capture_output=True, check=True).stdout
+        refused = cli("load", stdin=data)
+        assert refused.code == 1 and words in refused.err and entries(f"{alone.data}/content/blobs/sha256") == [], refused
+        assert alone.stop() == 0, alone.log()
+
+
+LIMITS_THAT_ARE_NONE = [
+    ("--layer-limit", "size=0", "a number above 0"), ("--layer-limit", "size", "NAME=NUMBER"),
+    ("--layer-limit", "files=3", "knows size, ratio, entries, depth, zstd-window"), ("--layer-limit", "ratio=x", "NUMBER"),
+    ("--layer-limit", "zstd-window=1000", "a power of two from 1024"), ("--layer-limit", "zstd-window=4294967296", "a power of two"),
+    ("--manifest-limit", "4095", "from 4096 to 67108864"), ("--manifest-limit", "67108865", "from 4096"), ("--manifest-limit", "x", "bytes"),
+    ("--disk-reserve", "1", "from 1048576"), ("--disk-reserve", "-1", "or 0"), ("--disk-reserve", "16M", "takes bytes"),
+]
+
+
+def test_limits_that_are_none_are_refused_in_one_line(tmp_path):
+    for flag, value, words in LIMITS_THAT_ARE_NONE:
+        ended = subprocess.run([os.path.join(os.path.dirname(CLIENTS["apus"]), "apusd"), flag, value], capture_output=True, text=True,
                                timeout=20, check=False)
         assert ended.returncode != 0 and words in ended.stderr and len(ended.stderr.strip().splitlines()) <= 2, ended
 

@@ -96,17 +96,23 @@ public enum ImageDocument: Equatable, Sendable {
     case index(ImageIndex)
     case manifest(ImageManifest)
 
-    /// The longest document: what registries accept.
+    /// The longest document, unless it is asked for otherwise: what registries accept.
     public static let maximumBytes = 4 << 20
+    /// The longest that anybody may ask for.
+    public static let ceilingBytes = 64 << 20
     /// The most manifests of an index, or layers of a manifest.
     public static let maximumDescriptors = 1024
 
     /// Reads an index or a manifest.
-    /// - Parameter declaredType: what the descriptor or the `Content-Type` header said that it is; nil where nobody did.
+    /// - Parameters:
+    ///   - declaredType: what the descriptor or the `Content-Type` header said that it is; nil where nobody did.
+    ///   - limitBytes: at most `ceilingBytes`.
     /// - Throws: `SpecProblem`, also where declaration, `mediaType` and members disagree about the kind of document.
     /// - Spec: image-spec v1.1, manifest.md, "mediaType"; advisory GHSA-xmmx-7jpf-fx42.
-    public static func decode(_ bytes: [UInt8], declaredType: MediaType? = nil) throws(SpecProblem) -> ImageDocument {
-        let limits = JSONLimits(maximumBytes: maximumBytes, maximumDepth: 16)
+    public static func decode(
+        _ bytes: [UInt8], declaredType: MediaType? = nil, limitBytes: Int = maximumBytes
+    ) throws(SpecProblem) -> ImageDocument {
+        let limits = JSONLimits(maximumBytes: min(limitBytes, ceilingBytes), maximumDepth: 16)
         return try decodeDocument(bytes, limits: limits) { (reader: inout JSONReader) throws(JSONError) in
             var members = Members()
             try members.read(from: &reader)

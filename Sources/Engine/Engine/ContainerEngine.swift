@@ -90,7 +90,8 @@ extension ContainerEngine.Parts {
             try makeDirectories(configuration.execRoot.appending("bundles"), mode: 0o711)
             try makeDirectories(configuration.execRoot.appending("netns"), mode: 0o711)
         } catch { throw .system("open the data root", error) }
-        let reserve = DiskReserve(in: configuration.dataRoot, logger: logger)
+        let reserve = DiskReserve(
+            in: configuration.dataRoot, bytes: configuration.diskReserveBytes ?? DiskReserve.usualBytes, logger: logger)
         // A daemon begins on a full disk, too.
         reserve.giveUpIfScarce()
         lock = try DataRootLock(configuration.dataRoot)
@@ -106,6 +107,7 @@ extension ContainerEngine.Parts {
             registriesFile: configuration.registriesFile, idleSeconds: configuration.registryIdleSeconds,
             proxies: configuration.proxies, userAgent: "apus/\(Product.version)")
         registry.tokenServices = configuration.tokenServices
+        registry.manifestLimitBytes = configuration.manifestLimitBytes ?? registry.manifestLimitBytes
         let images = ImageLibrary(settings: settings, registry: registry, records: records)
         let thread: NamespaceThread
         let reactor: ShimReactor

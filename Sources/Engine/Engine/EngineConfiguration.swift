@@ -50,6 +50,10 @@ package struct EngineConfiguration: Sendable {
     package var remapsUsers = false
     /// What a layer of an image may cost.
     package var layerLimits = LayerLimits()
+    /// Bytes of the longest manifest or index that is taken; nil is as `ImageDocument` has it.
+    package var manifestLimitBytes: Int?
+    /// Bytes of the file that keeps room for removals on a full disk; nil is as `DiskReserve` has it, 0 is no file.
+    package var diskReserveBytes: Int64?
 
     package init(
         dataRoot: FilePath = "/var/lib/apus", execRoot: FilePath = "/run/apus", shimPath: FilePath, initPath: FilePath, netPath: FilePath,

@@ -42,6 +42,8 @@ extension DaemonOptions {
                                         to its packed size (200), entries (4000000), depth of paths (512), zstd-window in
                                         bytes (134217728); and what stays free on the disk whatever is unpacked: free in bytes
                                         (134217728), free-inodes (4096); may be repeated
+              --manifest-limit BYTES    The longest manifest or index that is taken from a registry or an archive (default 4194304)
+              --disk-reserve BYTES      Room that is kept for removals on a full disk; 0 for none (default 16777216)
               --registry-certs DIR      Where HOST[:PORT]/*.crt are authorities of a registry, *.cert with *.key client
                                         certificates, and hosts.toml its mirrors; may be repeated (default certs.d of /etc/apus,
                                         /etc/docker, /etc/containerd and /etc/containers)

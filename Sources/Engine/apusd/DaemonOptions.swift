@@ -53,6 +53,10 @@ struct DaemonOptions: Equatable, Sendable {
     /// Whose subordinate ids containers get; nil is the host's ids.
     var userRemap: UserRemap?
     var layerLimits = EngineConfiguration.LayerLimits()
+    /// Bytes; nil is the usual.
+    var manifestLimitBytes: Int?
+    /// Bytes; nil is the usual, 0 is none.
+    var diskReserveBytes: Int64?
     /// Where certificates of single registries are looked for; empty is where Docker and we have them.
     var certificateFolders: [FilePath] = []
     /// nil is where we have it, if it is there; empty is none.
@@ -176,6 +180,8 @@ struct DaemonOptions: Equatable, Sendable {
         case "--default-runtime": defaultRuntime = value
         case "--insecure-registry": insecureRegistries.append(value)
         case "--layer-limit": try addLayerLimit(value)
+        case "--manifest-limit": manifestLimitBytes = try Self.manifestLimit(value)
+        case "--disk-reserve": diskReserveBytes = try Self.diskReserve(value)
         case "--registry-certs": certificateFolders.append(try Self.directory(flag, value))
         case "--registries-conf": registriesFile = value.isEmpty ? "" : try Self.directory(flag, value).string
         case "--signature-policy": signaturePolicy = value.isEmpty ? "" : try Self.directory(flag, value).string
@@ -260,6 +266,20 @@ struct DaemonOptions: Equatable, Sendable {
         default:
             throw UsageError("--layer-limit knows size, ratio, entries, depth, zstd-window, free and free-inodes, not '\(parts[0])'")
         }
+    }
+
+    private static func manifestLimit(_ value: String) throws(UsageError) -> Int {
+        guard let bytes = Int(value), (4096...(64 << 20)).contains(bytes) else {
+            throw UsageError("--manifest-limit takes bytes from 4096 to 67108864, not '\(value)'")
+        }
+        return bytes
+    }
+
+    private static func diskReserve(_ value: String) throws(UsageError) -> Int64 {
+        guard let bytes = Int64(value), bytes == 0 || (1 << 20...1 << 40).contains(bytes) else {
+            throw UsageError("--disk-reserve takes bytes from 1048576 to 1099511627776, or 0, not '\(value)'")
+        }
+        return bytes
     }
 
     private mutating func addRuntime(_ value: String) throws(UsageError) {

@@ -57,6 +57,8 @@ extension DaemonOptions {
         compare("bridge", \.hasDefaultBridge)
         compare("firewall", \.ownsFirewall)
         compare("layer-limits", \.layerLimits)
+        compare("manifest-limit", \.manifestLimitBytes)
+        compare("disk-reserve", \.diskReserveBytes)
         compare("registry-certs", \.certificateFolders)
         compare("registries-conf", \.registriesFile)
         compare("signature-policy", \.signaturePolicy)

@@ -9,6 +9,8 @@ struct ArchiveImages {
     let blobs: BlobStore
     let lease: LeaseID
     let platform: Platform?
+    /// Of an index, a manifest, or Docker's list of images.
+    let manifestLimitBytes: Int
 
     /// Indexes within indexes; real ones have none.
     private static let nestingLimit = 4
@@ -46,7 +48,7 @@ struct ArchiveImages {
     // MARK: - OCI
 
     private func layout(_ member: ArchiveIntake.Member) throws(ImageError) -> [Found] {
-        let bytes = try read(member, limitBytes: ImageDocument.maximumBytes)
+        let bytes = try read(member, limitBytes: manifestLimitBytes)
         guard case .index(let index) = try decode(bytes, "index.json", as: .ociIndex) else { throw bad("index.json is no index") }
         var found: [Found] = []
         for descriptor in index.manifests where !descriptor.isAttestation {
@@ -67,7 +69,7 @@ struct ArchiveImages {
         var documents: Set<Digest> = []
         var descriptor = top
         for _ in 0...Self.nestingLimit {
-            let bytes = try read(try blob(descriptor), limitBytes: ImageDocument.maximumBytes)
+            let bytes = try read(try blob(descriptor), limitBytes: manifestLimitBytes)
             documents.insert(descriptor.digest)
             switch try decode(bytes, descriptor.digest.description, as: descriptor.mediaType) {
             case .index(let index):
@@ -121,7 +123,7 @@ struct ArchiveImages {
     // MARK: - Docker
 
     private func docker(_ member: ArchiveIntake.Member) throws(ImageError) -> [Found] {
-        let bytes = try read(member, limitBytes: ImageDocument.maximumBytes)
+        let bytes = try read(member, limitBytes: manifestLimitBytes)
         let items: [DockerArchiveItem]
         do throws(JSONError) { items = try DockerArchiveItem.decode(bytes) } catch { throw bad("manifest.json: \(error)") }
         guard items.count <= Self.countLimit else { throw bad("more than \(Self.countLimit) images") }
@@ -175,6 +177,8 @@ struct ArchiveImages {
     }
 
     private func decode(_ bytes: [UInt8], _ what: String, as type: MediaType) throws(ImageError) -> ImageDocument {
-        do throws(SpecProblem) { return try ImageDocument.decode(bytes, declaredType: type) } catch { throw bad("\(what): \(error)") }
+        do throws(SpecProblem) {
+            return try ImageDocument.decode(bytes, declaredType: type, limitBytes: ImageDocument.ceilingBytes)
+        } catch { throw bad("\(what): \(error)") }
     }
 }

@@ -5,13 +5,14 @@ internal import LinuxSyscalls
 internal import OCISpec
 
 extension ArchiveLimits {
-    /// For archives of images: fewer members than a layer has files.
-    static let images: ArchiveLimits = {
-        var limits = ArchiveLimits.layer
+    /// For archives of images whose layers have these limits: fewer members than a layer has files, and as large as several layers.
+    var ofImages: ArchiveLimits {
+        var limits = self
+        limits.uncompressedBytes = max(uncompressedBytes, ArchiveLimits.layer.uncompressedBytes)
         limits.entries = 100_000
         limits.depth = 16
         return limits
-    }()
+    }
 }
 
 /// Takes the members of an archive of images into the content store, each under the digest that it has, whatever it is called.
@@ -19,6 +20,7 @@ extension ArchiveLimits {
 struct ArchiveIntake {
     let blobs: BlobStore
     let lease: LeaseID
+    let limits: ArchiveLimits
 
     /// How many bytes of a member are written between two looks at the free space.
     private static let bytesBetweenChecks: Int64 = 64 << 20
@@ -53,7 +55,7 @@ struct ArchiveIntake {
     func run(_ source: any ByteSource) throws(ImageError) -> Contents {
         var contents = Contents()
         do {
-            let reader = try ArchiveReader(source, limits: .images)
+            let reader = try ArchiveReader(source, limits: limits)
             while let member = try reader.next() {
                 switch member.kind {
                 case .folder: continue
@@ -79,7 +81,7 @@ struct ArchiveIntake {
     }
 
     private func take(_ reader: ArchiveReader, sizeBytes: Int64) throws -> Member {
-        try blobs.checkReserve(ArchiveLimits.images.reservedFreeBytes, beside: sizeBytes, doing: "store the archive")
+        try blobs.checkReserve(limits.reservedFreeBytes, beside: sizeBytes, doing: "store the archive")
         let blob = try blobs.newBlob()
         var failure: ContentError?
         var unchecked: Int64 = 0
@@ -88,7 +90,7 @@ struct ArchiveIntake {
             do throws(ContentError) {
                 // Others write meanwhile.
                 if unchecked >= Self.bytesBetweenChecks {
-                    try blobs.checkReserve(ArchiveLimits.images.reservedFreeBytes, beside: 0, doing: "store the archive")
+                    try blobs.checkReserve(limits.reservedFreeBytes, beside: 0, doing: "store the archive")
                     unchecked = 0
                 }
                 try blob.append(bytes)

@@ -64,8 +64,8 @@ final class ImageStorage: Sendable {
         let document: ImageDocument
         let bytes: [UInt8]
         do {
-            bytes = try blobs.readBlob(digest, limitBytes: ImageDocument.maximumBytes)
-            document = try ImageDocument.decode(bytes)
+            bytes = try blobs.readBlob(digest, limitBytes: ImageDocument.ceilingBytes)
+            document = try ImageDocument.decode(bytes, limitBytes: ImageDocument.ceilingBytes)
         } catch { throw .storage(error) }
         guard case .manifest(let manifest) = document else { throw ImageError(.badContent, "\(digest) is no manifest of one image") }
         return (bytes, manifest)

@@ -91,14 +91,17 @@ struct ManifestResolution: Sendable {
     // MARK: - Documents
 
     private func decode(_ bytes: [UInt8], as type: MediaType?, _ digest: Digest?) throws(ImageError) -> ImageDocument {
-        do throws(SpecProblem) { return try ImageDocument.decode(bytes, declaredType: type) } catch {
+        do throws(SpecProblem) {
+            return try ImageDocument.decode(bytes, declaredType: type, limitBytes: ImageDocument.ceilingBytes)
+        } catch {
             throw ImageError(
                 .badContent, "invalid manifest \(digest.map(\.description) ?? "of \(reference.familiar)"): \(error)", cause: error)
         }
     }
 
+    /// What is here was not too long when it came.
     private func knownDocument(_ digest: Digest) throws(ImageError) -> [UInt8]? {
-        do throws(ContentError) { return try blobs.readBlob(digest, limitBytes: ImageDocument.maximumBytes) } catch {
+        do throws(ContentError) { return try blobs.readBlob(digest, limitBytes: ImageDocument.ceilingBytes) } catch {
             switch error.code {
             case .notFound: return nil
             case .digestMismatch:

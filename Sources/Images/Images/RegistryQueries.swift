@@ -45,7 +45,7 @@ extension ImageLibrary {
             throw ImageError(.badContent, "manifest verification failed for digest \(wanted)")
         }
         let document: ImageDocument
-        do throws(SpecProblem) { document = try ImageDocument.decode(served.bytes, declaredType: served.mediaType) } catch {
+        do throws(SpecProblem) { document = try served.document() } catch {
             throw ImageError(.badContent, "invalid manifest \(digest) of \(complete.familiar): \(error)", cause: error)
         }
         let (type, platforms): (MediaType, [Platform])

@@ -137,7 +137,7 @@ struct SignatureCheck: Sendable {
             if error.code == .notFound { return [] }
             throw .registry(error)
         }
-        guard case .manifest(let manifest)? = try? ImageDocument.decode(served.bytes, declaredType: served.mediaType) else {
+        guard case .manifest(let manifest)? = try? served.document() else {
             throw Self.refuse("\(digest)", "its signatures' manifest cannot be understood")
         }
         var found: [ImageSignature] = []

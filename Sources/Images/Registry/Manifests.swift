@@ -6,6 +6,12 @@ package struct ServedManifest: Equatable, Sendable {
     package let bytes: [UInt8]
     /// Content-Type without parameters; nil where there was none.
     package let mediaType: MediaType?
+
+    /// What it says. It was no longer than the configuration allows when it came.
+    /// - Throws: `SpecProblem`.
+    package func document() throws(SpecProblem) -> ImageDocument {
+        try ImageDocument.decode(bytes, declaredType: mediaType, limitBytes: ImageDocument.ceilingBytes)
+    }
 }
 
 extension RepositorySession {
@@ -17,10 +23,10 @@ extension RepositorySession {
         return head.headers["docker-content-digest"].flatMap { try? Digest($0) }
     }
 
-    /// Fetches a manifest or index by tag or digest; at most `ImageDocument.maximumBytes`.
+    /// Fetches a manifest or index by tag or digest; at most as long as the configuration has it.
     func manifest(_ tagOrDigest: String) throws(RegistryError) -> ServedManifest {
         let request = try manifestRequest(.get, tagOrDigest)
-        let collector = CollectingReceiver(for: request.shown, limitBytes: ImageDocument.maximumBytes)
+        let collector = CollectingReceiver(for: request.shown, limitBytes: client.manifestLimitBytes)
         let head = try send(request, into: collector)
         let type = head.headers["content-type"].map { value in
             String(value.prefix { $0 != ";" }).filter { !$0.isWhitespace }

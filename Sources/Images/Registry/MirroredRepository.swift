@@ -56,7 +56,7 @@ package final class MirroredRepository: Sendable {
         try firstAnswer(.resolve, byDigest: false) { session throws(RegistryError) in try session.tags() }
     }
 
-    /// Fetches a manifest or index by tag or digest; at most `ImageDocument.maximumBytes`.
+    /// Fetches a manifest or index by tag or digest; at most as long as the configuration has it.
     /// - Parameter isGood: whether it is what was asked for; if not, another server is asked, or the same one once more.
     /// - Returns: what came last, good or not, where none was good.
     package func manifest(

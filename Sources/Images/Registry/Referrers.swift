@@ -29,7 +29,8 @@ extension RepositorySession {
             throw error
         }
         do throws(SpecProblem) {
-            if case .index(let index) = try ImageDocument.decode(served.bytes, declaredType: served.mediaType) { return index }
+            let document = try served.document()
+            if case .index(let index) = document { return index }
         } catch { throw RegistryError(.malformed, doing: "", cause: "the list of referrers \(tag): \(error)") }
         throw RegistryError(.malformed, doing: "", cause: "the list of referrers \(tag) is no index")
     }

@@ -9,6 +9,8 @@ package final class RegistryClient: Sendable {
     let handles = CurlHandles()
     let grants = GrantCache()
     let limits: TransferLimits
+    /// Bytes of the longest manifest or index that is taken.
+    package let manifestLimitBytes: Int
     let health = MirrorHealth()
     let tokenServices: TokenServices
     /// Threads that fetch parts of blobs ahead, and the memory that those parts may take.
@@ -16,6 +18,7 @@ package final class RegistryClient: Sendable {
 
     package init(configuration: RegistryConfiguration) {
         current = Mutex(configuration)
+        manifestLimitBytes = configuration.manifestLimitBytes
         tokenServices = TokenServices(configuration.tokenServices)
         limits = TransferLimits(idleSeconds: configuration.idleSeconds)
     }
@@ -23,6 +26,7 @@ package final class RegistryClient: Sendable {
     /// With other waiting times, for tests of what waits.
     init(configuration: RegistryConfiguration, limits: TransferLimits) {
         current = Mutex(configuration)
+        manifestLimitBytes = configuration.manifestLimitBytes
         tokenServices = TokenServices(configuration.tokenServices)
         self.limits = limits
     }

@@ -6,8 +6,8 @@ internal import SystemPackage
 /// A file that takes room on the data root's file system. It goes away when removing something finds none left, for to remove is to
 /// write, too: records, events, names in other directories.
 final class DiskReserve: Sendable {
-    /// What is kept.
-    static let bytes: Int64 = 16 << 20
+    /// What is kept unless it is asked for otherwise.
+    static let usualBytes: Int64 = 16 << 20
     /// With less free than this it is given up.
     static let scarceBytes: UInt64 = 8 << 20
     /// Left free when it is made again on a disk that is nearly full.
@@ -16,11 +16,14 @@ final class DiskReserve: Sendable {
     private static let leastBytes: Int64 = 1 << 20
 
     private let path: FilePath
+    /// What is kept; 0 is no file.
+    private let bytes: Int64
     private let logger: Logger
     /// Removals under way.
     private let users = Mutex(0)
 
-    init(in dataRoot: FilePath, logger: Logger) {
+    init(in dataRoot: FilePath, bytes: Int64, logger: Logger) {
+        self.bytes = bytes
         path = dataRoot.appending("reserve")
         self.logger = logger
     }
@@ -28,8 +31,13 @@ final class DiskReserve: Sendable {
     /// Makes the file, or makes it larger, as far as there is room: on a full disk, of what giving it up has freed. Blocks.
     func fill() {
         do throws(SyscallError) {
-            let present = try size() ?? 0
-            let room = min(Self.bytes, present + Int64(clamping: try freeBytes()) - Self.marginBytes)
+            var present = try size() ?? 0
+            if present > bytes {
+                // Another daemon kept more.
+                try removeFile(path)
+                present = 0
+            }
+            let room = min(bytes, present + Int64(clamping: try freeBytes()) - Self.marginBytes)
             if room <= present || room < Self.leastBytes { return }
             let file = try openFile(path, [.writeOnly, .create, .noFollow], mode: 0o600)
             do throws(SyscallError) { try allocate(room, for: file.number, subject: path.string) } catch {
