@@ -10,6 +10,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -105,8 +106,19 @@ class Refused(Exception):
 class Connection:
     def __init__(self, path, timeout=30):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(timeout)
         self.socket.connect(str(path))
+        self.begin(timeout)
+
+    @classmethod
+    def accepted(cls, client):
+        """The other side of it."""
+        connection = cls.__new__(cls)
+        connection.socket = client
+        connection.begin(None)
+        return connection
+
+    def begin(self, timeout):
+        self.socket.settimeout(timeout)
         self.next_stream = 1
         self.waiting = {}
 
@@ -229,6 +241,39 @@ class Events:
         while found[-1:] != [f"/tasks/{last}"]:
             found.append(parse(self.connection.receive()[3])[3].decode())
         return found
+
+
+class EventSink:
+    """What listens where a containerd takes in the events of shims, and hears them out: a shim that ends waits for whoever should hear it."""
+
+    def __init__(self, path):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def close(self):
+        # Closing alone does not wake up the thread.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.hear, args=(Connection.accepted(client),), daemon=True).start()
+
+    @staticmethod
+    def hear(connection):
+        with connection.socket:
+            try:
+                while True:
+                    stream = connection.receive()[0]
+                    connection.frame(stream, RESPONSE, 0)
+            except (EOFError, ConnectionError):
+                return
 
 
 # --- the shim -------------------------------------------------------------------------------------------------

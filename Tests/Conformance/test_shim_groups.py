@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from shim_client import (ALREADY_EXISTS, BINARIES, NOT_FOUND, SHIM, UNIMPLEMENTED, Connection, Events, Refused, alive, any_of, make_bundle, message,
-                         parse, wait_until)
+from shim_client import (ALREADY_EXISTS, BINARIES, NOT_FOUND, SHIM, UNIMPLEMENTED, Connection, Events, EventSink, Refused, alive, any_of, make_bundle,
+                         message, parse, wait_until)
 from shim_fixtures import CHOSEN, RUNTIMES, processes_below
 
 TASKS = ("containerd.task.v2.Task", "containerd.task.v3.Task")
@@ -29,6 +29,7 @@ class Pods:
         shutil.copy(SHIM, self.program)
         (self.programs / "apus-runtime").symlink_to(runtime)
         self.made = []
+        self.events = EventSink(self.folder / "containerd.sock.ttrpc")
 
     def bundle(self, id):
         return self.namespace / id
@@ -68,6 +69,7 @@ class Pods:
         for id in self.made:
             self.command(id, "-bundle", self.bundle(id), "delete", where=self.folder)
         wait_until(lambda: not self.shims(), "the shims to end")
+        self.events.close()
         groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/apus-test-{os.getpid()}-*")]
         left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(self.folder) in line]
         parent = Path("/run/apus-shim")

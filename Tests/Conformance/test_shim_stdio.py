@@ -153,7 +153,7 @@ def test_synchronizing_shows_what_was_written_so_far(shim):
 
 
 def test_a_flood_is_logged_in_bounded_memory(shim):
-    shim.run("sh", "-c", "echo ready; head -c 300000000 /dev/zero; yes | head -c 300000000; exit 4")
+    shim.run("sh", "-c", "echo ready; head -c 100000000 /dev/zero; yes | head -c 100000000; exit 4")
     wait_until(lambda: log_text(shim.log).startswith(b"ready\n"), "the payload")
     most = before = resident_kilobytes(shim.pid)
     stopped = []

@@ -10,6 +10,8 @@ import urllib.request
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body are two writes: the second one would wait for the client's delayed acknowledgement.
+    disable_nagle_algorithm = True
 
     def log_message(self, *arguments):
         pass
