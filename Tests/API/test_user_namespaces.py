@@ -168,6 +168,9 @@ def test_B07_a_terminal_and_shared_memory_belong_to_the_root_inside(remapped):
     assert out.line() == "0 1777"
     run_detached(remapped, "typed", "sh", "-c", "stat -c %u $(tty) /dev/console; sleep 600", flags=["-t"])
     wait_until(lambda: remapped("logs", "typed").ok().split() == ["0", "0"], "the terminal is root's")
+    assert remapped("exec", "-t", "typed", "sh", "-c", "stat -c %u $(tty)").line() == "0"
+    # What the runtime was given in the terminal's place is the host's.
+    assert (os.stat("/dev/null").st_uid, os.stat("/dev/null").st_gid) == (0, 0)
 
 
 def test_B07_processes_that_are_added_and_those_that_look_at_health_are_in_it(remapped):

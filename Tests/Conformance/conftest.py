@@ -107,11 +107,11 @@ class Runtime:
         done = subprocess.run(command, stdin=stdin, capture_output=True, timeout=timeout, check=False, **popen)
         return Result(command, done, self.kind != "crun")
 
-    def detached(self, *words, options=(), **popen):
+    def detached(self, *words, options=(), stdin=subprocess.DEVNULL, **popen):
         """For commands that leave a process behind, which would keep pipes of ours open."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             command = self.command(*words, options=options)
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=60, check=False, **popen)
+            done = subprocess.run(command, stdin=stdin, stdout=out, stderr=err, timeout=60, check=False, **popen)
             out.seek(0)
             err.seek(0)
             done.stdout, done.stderr = out.read(), err.read()

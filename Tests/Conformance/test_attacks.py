@@ -11,6 +11,7 @@ import time
 
 import pytest
 from claims import spec
+from consoles import ConsoleSocket
 from processes import wait_until
 
 
@@ -220,23 +221,62 @@ def test_A03_descriptors_that_the_caller_left_open_do_not_reach_a_created_contai
     assert sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2"]
 
 
-@pytest.mark.ours
-@pytest.mark.parametrize("verb", ["run", "exec"])
-def test_a_device_of_the_host_is_never_given_to_the_containers_user(runtime, bundle, container, folder, verb):
-    """As standard input and output; runc gives away all but the null device."""
+@pytest.fixture
+def device(folder):
+    """A device node that belongs to the test: its path."""
     path = os.path.join(folder, "zero")
     os.mknod(path, 0o020600, os.makedev(1, 5))
-    try:
-        with open(path, "r+b", buffering=0) as device:
-            bundle.write("exec sleep 600" if verb == "exec" else ["true"], process={"user": {"uid": 1000, "gid": 1000}})
-            if verb == "exec":
-                runtime.detached("run", "-d", "-b", bundle.path, container).ok()
-            words = ["exec", container, "true"] if verb == "exec" else ["run", "-b", bundle.path, container]
-            subprocess.run(runtime.command(*words), stdin=device, stdout=device, stderr=device, check=True, timeout=60)
-        found = os.stat(path)
-        assert (found.st_uid, found.st_gid, found.st_mode) == (0, 0, 0o020600)
-    finally:
-        os.unlink(path)
+    yield path
+    os.unlink(path)
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("terminal", [False, True], ids=["no terminal", "terminal"])
+@pytest.mark.parametrize("mapped", [False, True], ids=["host's users", "own users"])
+@pytest.mark.parametrize("verb", ["create", "run", "run -d", "exec", "exec -d"])
+def test_a_device_of_the_host_is_never_given_to_the_containers_user(runtime, bundle, container, device, verb, mapped, terminal):
+    """As standard input and output; runc gives away all but the null device."""
+    if mapped:
+        bundle.map_users()
+    word, *flags = verb.split()
+    is_kept = verb in ("run", "exec")
+    bundle.write(["true"] if verb == "run" else "exec sleep 600",
+                 process={"user": {"uid": 1000, "gid": 1000}, "terminal": terminal and word != "exec"})
+    if word == "exec":
+        runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+        flags += ["-t"] if terminal else []
+    else:
+        flags += ["-b", bundle.path]
+    console = None
+    if terminal and not is_kept:
+        console = ConsoleSocket(bundle.path, "s")
+        flags += ["--console-socket", console.path]
+    with open(device, "r+b", buffering=0) as file:
+        words = [word, *flags, container, *(["true"] if word == "exec" else [])]
+        subprocess.run(runtime.command(*words), stdin=file, stdout=file, stderr=file, check=True, timeout=60)
+    if console:
+        os.close(console.master())
+    found = os.stat(device)
+    assert (found.st_uid, found.st_gid, found.st_mode) == (0, 0, 0o020600)
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("verb", ["create", "exec"])
+def test_a_callers_pipe_stays_the_callers_where_a_terminal_takes_its_place(runtime, bundle, container, verb):
+    """Without a terminal it becomes the user's, who may open /dev/stdout anew."""
+    bundle.map_users()
+    bundle.write("exec sleep 600", process={"user": {"uid": 1000, "gid": 1000}, "terminal": verb == "create"})
+    console = ConsoleSocket(bundle.path, "s")
+    words = ["create", "-b", bundle.path, "--console-socket", console.path, container]
+    if verb == "exec":
+        runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+        words = ["exec", "-d", "-t", "--console-socket", console.path, container, "sleep", "600"]
+    ours, theirs = os.pipe()
+    subprocess.run(runtime.command(*words), stdin=ours, stdout=theirs, stderr=theirs, check=True, timeout=60)
+    os.close(console.master())
+    assert os.fstat(theirs).st_uid == 0
+    os.close(ours)
+    os.close(theirs)
 
 
 def status(result):

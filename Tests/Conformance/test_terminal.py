@@ -40,13 +40,25 @@ def test_dev_console_is_the_terminal(runtime, bundle, container):
     os.close(master)
 
 
-def test_the_terminal_belongs_to_the_user(runtime, bundle, container):
-    bundle.write("echo mine > $(tty) && echo done; sleep 600", process={"terminal": True, "user": {"uid": 1000, "gid": 1000}})
+@pytest.mark.parametrize("mapped", [False, True], ids=["host's users", "own users"])
+@pytest.mark.parametrize("verb", ["create", "exec"])
+def test_the_terminal_belongs_to_the_user(runtime, bundle, container, verb, mapped):
+    if mapped:
+        bundle.map_users()
+    script = "echo mine > $(tty) && echo $(stat -c %u $(tty)) done; sleep 600"
+    bundle.write(script if verb == "create" else "sleep 600",
+                 process={"terminal": verb == "create", "user": {"uid": 1000, "gid": 1000}})
     console = ConsoleSocket(bundle.path, "s")
-    runtime.detached("create", "--console-socket", console.path, "-b", bundle.path, container).ok()
-    master = console.master()
-    runtime("start", container).ok()
-    read_until(master, b"done")
+    if verb == "create":
+        runtime.detached("create", "--console-socket", console.path, "-b", bundle.path, container, stdin=subprocess.PIPE).ok()
+        master = console.master()
+        runtime("start", container).ok()
+    else:
+        runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+        words = ["exec", "-d", "-t", "--console-socket", console.path, container, "sh", "-c", script]
+        runtime.detached(*words, stdin=subprocess.PIPE).ok()
+        master = console.master()
+    assert b"1000 done" in read_until(master, b"done")
     os.close(master)
 
 

@@ -1,5 +1,6 @@
 internal import Glibc
 internal import LinuxSyscalls
+internal import OCISpec
 internal import Rootfs
 internal import SystemPackage
 
@@ -15,14 +16,18 @@ enum Console {
         }
     }
 
-    /// Makes a terminal the calling session leader's, and its standard files, and sends its master to whoever asked for one.
-    /// - Parameter socket: gets the master with a name that nobody reads, as from runc.
+    /// Makes a terminal the calling session leader's, and its standard files, gives it to the user that the payload runs as, and sends
+    /// its master to whoever asked for one.
+    /// - Parameters:
+    ///   - slave: of a terminal that was just made, opened through its master.
+    ///   - socket: gets the master with a name that nobody reads, as from runc.
     static func attach(
-        master: borrowing OwnedFD, slave: borrowing OwnedFD, size: WindowSize?, sendingMasterTo socket: HeldDescriptor
+        master: borrowing OwnedFD, slave: borrowing OwnedFD, for plan: ProcessPlan, sendingMasterTo socket: HeldDescriptor
     ) throws(RuntimeError) {
+        try StandardFilesOwner(userID: plan.user.uid).handOver(terminal: slave)
         let (masterNumber, slaveNumber) = (master.number, slave.number)
         do throws(SyscallError) {
-            if let size { try setWindowSize(size, of: masterNumber) }
+            if let size = plan.windowSize { try setWindowSize(size, of: masterNumber) }
             try sendMessage(Array("/dev/ptmx".utf8), descriptors: [masterNumber], to: socket.number, subject: "console socket")
             try takeControllingTerminal(slaveNumber)
             for number: Int32 in 0...2 { try replaceDescriptor(number, by: slaveNumber) }
@@ -31,14 +36,14 @@ enum Console {
 
     /// Makes a terminal in the devpts of a container that the calling process has joined, and attaches it. What the container calls
     /// /dev/pts/ptmx is verified before it is used (CVE-2025-52565).
-    static func attachInContainer(size: WindowSize?, sendingMasterTo socket: HeldDescriptor) throws(RuntimeError) {
+    static func attachInContainer(for plan: ProcessPlan, sendingMasterTo socket: HeldDescriptor) throws(RuntimeError) {
         let master: OwnedFD
         do throws(SyscallError) {
             master = try openMultiplexer(RootDirectory(openFile("/", [.path, .directory])))
         } catch { throw RuntimeError(doing: "opening a terminal in the container", error) }
         let slave: OwnedFD
         do { slave = try openTerminalPeer(of: master) } catch { throw RuntimeError(doing: "opening a terminal in the container", error) }
-        try attach(master: master, slave: slave, size: size, sendingMasterTo: socket)
+        try attach(master: master, slave: slave, for: plan, sendingMasterTo: socket)
     }
 
     /// Looked at before it is opened, for opening can do something already, and again afterwards: the container may have put something else

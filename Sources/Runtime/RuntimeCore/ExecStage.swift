@@ -94,6 +94,6 @@ struct ExecStage {
             if let keyring { try joinKeyring(keyring) }
         }
         guard let consoleSocket else { return }
-        try Console.attachInContainer(size: payload.plan.windowSize, sendingMasterTo: consoleSocket)
+        try Console.attachInContainer(for: payload.plan, sendingMasterTo: consoleSocket)
     }
 }

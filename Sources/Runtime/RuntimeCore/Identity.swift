@@ -21,7 +21,7 @@ struct Identity {
             for number in machine.subtracting(capabilities.bounding).numbers { try dropBoundingCapability(number) }
             try setKeepCapabilities(true)
         }
-        try StandardFilesOwner(userID: plan.user.uid, hasTerminal: plan.terminal).handOver()
+        try StandardFilesOwner(userID: plan.user.uid).handOver()
         try during("becoming user \(plan.user.uid):\(plan.user.gid)") { () throws(SyscallError) in
             if !(plan.keepsGroups && plan.user.additionalGIDs.isEmpty) { try setSupplementaryGroups(plan.user.additionalGIDs) }
             try setGroup(plan.user.gid)

@@ -155,8 +155,7 @@ struct InitStage {
         if let consoleSocket {
             let terminal: ContainerTerminal
             do throws(RootfsError) { terminal = try rootfs.openTerminal() } catch { throw RuntimeError(error) }
-            try Console.attach(
-                master: terminal.master, slave: terminal.slave, size: payload.plan.windowSize, sendingMasterTo: consoleSocket)
+            try Console.attach(master: terminal.master, slave: terminal.slave, for: payload.plan, sendingMasterTo: consoleSocket)
         }
         do throws(RootfsError) { try rootfs.complete() } catch { throw RuntimeError(error) }
         try reopenNullDevice()
