@@ -23,6 +23,8 @@ actor Container {
     var state: LifeState
     /// The network of this run, where it has links of its own.
     var attachment: NetworkAttachment?
+    /// Who waits to change the container's networks, in this order; nil while nobody changes them.
+    var networkTurns: [CheckedContinuation<Void, Never>]?
     var execs: [String: ExecProcess] = [:]
     /// Ids of `execs`, the oldest first.
     var execOrder: [String] = []

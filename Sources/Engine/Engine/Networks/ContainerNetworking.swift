@@ -7,14 +7,17 @@ internal import SystemPackage
 
 /// A container's own network, from before its first instruction to after its last.
 extension Container {
-    /// Networks that a container gets links of its own on; none where its network is the host's, another container's, or empty.
-    var ownEndpoints: [String: EndpointSettings] { document.endpoints.filter { !["host", "none"].contains($0.key) } }
+    /// Whether the container may have links of its own: not where its network is the host's, another container's, or none. One that was
+    /// taken off all its networks may get some while it runs.
+    private var hasOwnNetwork: Bool {
+        Networks.networkName(ofMode: document.hostConfig.networkMode) != nil
+            && !["host", "none"].contains { document.endpoints[$0] != nil }
+    }
 
     /// Finds addresses for a run. - Returns: nil for a container that has no links of its own.
     func reserveNetwork() async throws(EngineError) -> NetworkAttachment? {
-        let endpoints = ownEndpoints
-        guard !endpoints.isEmpty else { return nil }
-        var joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: endpoints)
+        guard hasOwnNetwork else { return nil }
+        var joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: document.endpoints)
         joiner.ports = try PortRequest.all(document.config, document.hostConfig, runs: document.portRuns)
         joiner.nameServers = document.hostConfig.dns
         return try await services.networks.reserve(joiner)
@@ -36,6 +39,8 @@ extension Container {
 
     /// Makes the networks call a running container by its new name. What fails is logged: the container has that name in any case.
     func renameOnNetworks(from old: String) async {
+        await takeNetworkTurn()
+        defer { endNetworkTurn() }
         guard var attachment else { return }
         for index in attachment.endpoints.indices {
             attachment.endpoints[index].dnsNames = attachment.endpoints[index].dnsNames.map { $0 == old ? name : $0 }
@@ -49,6 +54,9 @@ extension Container {
 
     /// Takes the network of a run away, if there is one.
     func leaveNetworks() async {
+        // Who puts the container on a network just now ends that first, so that it is taken away with the others.
+        await takeNetworkTurn()
+        defer { endNetworkTurn() }
         guard let attachment else { return }
         self.attachment = nil
         await services.networks.unplug(attachment, of: id)
@@ -57,12 +65,17 @@ extension Container {
     /// Learns what network a run has that another daemon began.
     func adoptNetwork() async {
         let (path, logger) = (paths.networkRecord, logger)
-        do throws(EngineError) {
-            attachment = try await BlockingWork.run { () throws(EngineError) in try NetworkRecordFile.read(path) }
-        } catch { logger.error("\(error)") }
-        guard let attachment else { return }
-        await services.networks.adopt(attachment, id: id, name: name)
-        await finishDisconnections()
+        let read: NetworkAttachment?
+        do throws(EngineError) { read = try await BlockingWork.run { () throws(EngineError) in try NetworkRecordFile.read(path) } } catch {
+            return logger.error("\(error)")
+        }
+        guard let read else { return }
+        // Addresses of what is not its own any more may be others'.
+        var own = read
+        own.endpoints.removeAll { document.endpoints[$0.networkName] == nil }
+        attachment = own
+        await services.networks.adopt(own, id: id, name: name)
+        await finishDisconnections(read)
     }
 }
 

@@ -6,13 +6,17 @@ internal import Networking
 /// Joining and leaving networks after the container was made.
 extension Container {
     /// Puts the container on a further network: at once where it runs, otherwise from its next start.
-    /// - Throws: `.forbidden` in Docker's words where it is there already, or can be on none.
+    /// - Throws: `.forbidden` in Docker's words where it runs there already, or can be on none.
     func connect(to word: String, _ settings: EndpointSettings) async throws(EngineError) {
-        try await startDecided()
+        try await changingNetworks { () throws(EngineError) in try await join(word, settings) }
+    }
+
+    private func join(_ word: String, _ settings: EndpointSettings) async throws(EngineError) {
         try refuseChangeOfNetworks()
         let network = try await services.networks.find(word)
         try Networks.check(settings, on: network)
-        guard document.endpoints[network.name] == nil else {
+        let former = document.endpoints[network.name]
+        guard former == nil || state.runningTask == nil else {
             throw EngineError(.forbidden, "endpoint with name \(name) already exists in network \(network.name)")
         }
         document.endpoints[network.name] = settings
@@ -20,37 +24,83 @@ extension Container {
             if state.runningTask != nil { try await plugIn(network.name, settings) }
             try await save()
         } catch {
-            document.endpoints[network.name] = nil
-            throw error
+            document.endpoints[network.name] = former
+            throw await takenBack(network.name, after: error)
         }
+    }
+
+    /// Takes the container off a network that it could not be put on whole.
+    private func takenBack(_ network: String, after error: EngineError) async -> EngineError {
+        guard let attachment, let endpoint = attachment.endpoints.first(where: { $0.networkName == network }) else { return error }
+        do throws(EngineError) {
+            try await pullOut(endpoint, of: attachment)
+            return error
+        } catch let second { return EngineError(error.code, "\(error.message) (and \(second.message))", cause: error) }
     }
 
     /// Takes the container off a network.
     /// - Throws: `.forbidden` in Docker's words where it is not there.
     func disconnect(from word: String, force: Bool) async throws(EngineError) {
-        let networks = services.networks
-        let found = try? await networks.find(word)
+        let found = try? await services.networks.find(word)
         // With force, also off a network that is gone.
         let key = found?.name ?? (force ? word : nil)
         guard let key else { throw Networks.notFound(word) }
-        try await startDecided()
+        try await changingNetworks { () throws(EngineError) in try await leave(key) }
+    }
+
+    private func leave(_ key: String) async throws(EngineError) {
         try refuseChangeOfNetworks()
         guard let settings = document.endpoints[key] else {
             throw EngineError(.forbidden, "container \(id) is not connected to network \(key)")
         }
         document.endpoints[key] = nil
-        do throws(EngineError) {
-            // Written first: after a crash from here on, the next daemon goes on with it.
-            try await save()
-            failpoint(.disconnectRecorded)
-            if let attachment, let endpoint = attachment.endpoints.first(where: { $0.networkName == key }) {
-                try await pullOut(endpoint, of: attachment)
-            }
-        } catch {
+        do throws(EngineError) { try await save() } catch {
             document.endpoints[key] = settings
-            await saveOrLog()
             throw error
         }
+        // Written first: after a crash from here on, the next daemon goes on with it.
+        failpoint(.disconnectRecorded)
+        guard let attachment, let endpoint = attachment.endpoints.first(where: { $0.networkName == key }) else { return }
+        do throws(EngineError) { try await pullOut(endpoint, of: attachment) } catch {
+            // Once it is out it is, whatever fails behind that.
+            if self.attachment?.endpoint(on: endpoint.networkID) != nil {
+                document.endpoints[key] = settings
+                await saveOrLog()
+            }
+            throw error
+        }
+    }
+
+    /// Waits until nobody else changes the container's networks, nor starts it, and lets nobody do so meanwhile.
+    func changingNetworks<Value: Sendable>(_ body: () async throws(EngineError) -> Value) async throws(EngineError) -> Value {
+        while true {
+            try await startDecided()
+            await takeNetworkTurn()
+            // A start that fails takes its network away in a turn of its own: who has one does not wait for it.
+            guard case .starting = state else { break }
+            endNetworkTurn()
+        }
+        defer { endNetworkTurn() }
+        return try await body()
+    }
+
+    /// Waits, whoever is cancelled meanwhile, until nobody else changes the container's networks.
+    func takeNetworkTurn() async {
+        guard networkTurns != nil else {
+            networkTurns = []
+            return
+        }
+        await withCheckedContinuation { networkTurns?.append($0) }
+    }
+
+    func endNetworkTurn() {
+        guard var waiting = networkTurns, !waiting.isEmpty else {
+            networkTurns = nil
+            return
+        }
+        let next = waiting.removeFirst()
+        networkTurns = waiting
+        next.resume()
     }
 
     private func refuseChangeOfNetworks() throws(EngineError) {
@@ -71,12 +121,13 @@ extension Container {
     }
 
     private func plugIn(_ network: String, _ settings: EndpointSettings) async throws(EngineError) {
-        guard var attachment else {
+        guard let former = attachment else {
             throw EngineError(.forbidden, "container \(id) was started without networks: restart it to connect it to one")
         }
         let joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: [network: settings])
-        let taken = Set(attachment.endpoints.map(\.insideLink))
+        let taken = Set(former.endpoints.map(\.insideLink))
         let endpoint = try await services.networks.reserve(joiner, on: network, settings, besides: taken)
+        var attachment = former
         attachment.endpoints.append(endpoint)
         failpoint(.connectReserved)
         do throws(EngineError) {
@@ -86,6 +137,10 @@ extension Container {
             failpoint(.connectPlugged)
         } catch {
             await services.networks.release(endpoint, of: id)
+            // The address may be somebody else's by the time that a daemon reads it there.
+            do throws(EngineError) { try await writeNetworkRecord(former) } catch let second {
+                throw EngineError(error.code, "\(error.message) (and \(second.message))", cause: error)
+            }
             throw error
         }
         self.attachment = attachment
@@ -105,16 +160,18 @@ extension Container {
 
     /// Takes an adopted container off the networks that it is not on by its record: a daemon died before it had put it there whole, or
     /// before it had taken it off.
-    func finishDisconnections() async {
-        while let old = attachment, let endpoint = old.endpoints.first(where: { document.endpoints[$0.networkName] == nil }) {
-            let rest = old.without(endpoint)
-            attachment = rest
-            do throws(EngineError) {
-                try await services.networks.removeInterrupted(endpoint, outOf: rest, of: id)
-                try await writeNetworkRecord(rest)
-                try await writeNetworkFiles()
-            } catch { logger.error("take the container off network \(endpoint.networkName): \(error)") }
+    /// - Parameter all: what there may be of its network.
+    func finishDisconnections(_ all: NetworkAttachment) async {
+        guard let attachment, attachment != all else { return }
+        for endpoint in all.endpoints where !attachment.endpoints.contains(endpoint) {
+            do throws(EngineError) { try await services.networks.removeInterrupted(endpoint, outOf: attachment, of: id) } catch {
+                logger.error("take the container off network \(endpoint.networkName): \(error)")
+            }
         }
+        do throws(EngineError) {
+            try await writeNetworkRecord(attachment)
+            try await writeNetworkFiles()
+        } catch { logger.error("take the container off networks: \(error)") }
     }
 
     func writeNetworkRecord(_ attachment: NetworkAttachment) async throws(EngineError) {
@@ -190,8 +247,6 @@ extension Networks {
     /// Takes away what there may be of an endpoint, before the firewall is made anew as a whole.
     func removeInterrupted(_ endpoint: EndpointRecord, outOf attachment: NetworkAttachment, of id: ContainerID) async throws(EngineError) {
         let (namespace, routes) = (namespace(of: id), Self.routes(attachment.endpoints))
-        published[id.text] = attachment.firewallPorts
-        release(endpoint, of: id)
         try await onThread { () throws(NetworkingError) in
             try Sandbox.remove(endpoint.insideLink, from: namespace)
             if !endpoint.hostLink.isEmpty { try HostNetwork.removeLink(endpoint.hostLink) }
