@@ -1,13 +1,14 @@
-"""Rows D01-D03, D05, D08, D10, D12, D13, D15-D17, D20, D24, D25: looking after containers."""
+"""Rows D01-D03, D05, D08, D10, D12, D13, D15-D17, D20, D24: looking after containers."""
 # Rows: features
 
+import json
 import re
 import subprocess
+import tarfile
 import time
 
 import pytest
 
-from conftest import ROOT
 from processes import wait_until
 
 
@@ -171,7 +172,6 @@ def test_D17_a_line_longer_than_the_logs_records_comes_back_whole(cli, image):
 
 
 def test_D20_inspect_prints_json_and_templates(cli, running, image):
-    import json
     objects = json.loads(cli("inspect", "web", image).ok())
     assert objects[0]["Name"] == "/web" and objects[0]["State"]["Status"] == "running"
     assert objects[1]["Id"].startswith("sha256:")
@@ -209,14 +209,127 @@ def test_D24_an_id_serves_where_a_name_does(cli, running):
     assert cli("rm", identifier[:20]).line() == identifier[:20]
 
 
-VERBS = "run create start stop restart kill rm ps logs attach exec inspect wait pull images rmi tag version info".split()
+KINDS = {"container": "{{.Config.Image}}", "image": "{{.RootFS.Type}}", "network": "{{.Driver}} {{.Scope}}", "volume": "{{.Driver}} {{.Mountpoint}}"}
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_D25_help_tells_usage_and_options(cli, verb):
-    page = cli(verb, "--help").ok()
-    assert page.startswith("\nUsage:") or page.startswith("Usage:")
-    assert f" {verb}" in page.splitlines()[0] + page.splitlines()[1]
+@pytest.fixture
+def fourfold(cli, image):
+    """A container, an image, a network and a volume of one name, told by what inspect says of each in turn."""
+    cli("create", "--name", "fourfold", image).ok()
+    cli("tag", image, "fourfold").ok()
+    cli("network", "create", "fourfold").ok()
+    cli("volume", "create", "fourfold").ok()
+    place = cli("volume", "inspect", "-f", "{{.Mountpoint}}", "fourfold").line()
+    yield {"container": image, "image": "layers", "network": "bridge local", "volume": f"local {place}"}
+    for words in (["rm", "-f"], ["rmi"], ["network", "rm"], ["volume", "rm"]):
+        cli(*words, "fourfold")
+
+
+def test_D20_inspect_shows_each_kind_of_object_and_a_name_of_all_by_its_type(cli, fourfold):
+    for kind, told in fourfold.items():
+        assert cli("inspect", "--type", kind, "-f", KINDS[kind], "fourfold").line() == told, kind
+        assert cli(kind, "inspect", "-f", KINDS[kind], "fourfold").line() == told, kind
+        assert len(json.loads(cli("inspect", "--type", kind, "fourfold").ok())) == 1
+        missing = cli("inspect", "--type", kind, "nosuch")
+        assert (missing.code, missing.out.strip()) == (1, "[]") and "nosuch" in missing.err, missing
+    # Without a type the first kind that has the name: each is taken away once it has been shown.
+    for kind, words in {"container": ["rm"], "image": ["rmi"], "network": ["network", "rm"], "volume": ["volume", "rm"]}.items():
+        assert cli("inspect", "-f", KINDS[kind], "fourfold").line() == fourfold[kind], kind
+        cli(*words, "fourfold").ok()
+    gone = cli("inspect", "fourfold")
+    assert (gone.code, gone.out.strip()) == (1, "[]") and "fourfold" in gone.err, gone
+
+
+def test_D20_several_objects_of_different_kinds_are_one_list(cli, running, image, net):
+    net("wires")
+    identifier = cli("network", "inspect", "-f", "{{.Id}}", "wires").line()
+    cli("volume", "create", "store").ok()
+    try:
+        found = json.loads(cli("inspect", "web", "wires", "store", image).ok())
+        assert [one.get("Name") for one in found[:3]] == ["/web", "wires", "store"] and found[3]["Id"].startswith("sha256:")
+        assert cli("inspect", "-f", "{{.Name}}", identifier, identifier[:10]).ok().split() == ["wires", "wires"]
+        mixed = cli("inspect", "-f", "{{.Name}}", "store", "nosuch", "web")
+        assert (mixed.code, mixed.out) == (1, "store\n/web\n") and "nosuch" in mixed.err, mixed
+    finally:
+        cli("volume", "rm", "store").ok()
+
+
+def test_D24_verbs_at_a_running_container_take_its_name_and_its_ids(cli, image, tmp_path, net):
+    net("wires")
+    script = "while :; do echo tick; sleep 0.2; done"
+    identifier = cli("run", "-d", "--name", "web", "-p", "127.0.0.1::80", "-v", "/kept", image, "sh", "-c", script).line()
+    (tmp_path / "given").write_text("given")
+    for word in forms(identifier, "web"):
+        assert script in cli("top", word, "-eo", "pid,args").ok()
+        assert re.fullmatch(r"80/tcp -> 127\.0\.0\.1:\d+", cli("port", word).line())
+        assert cli("stats", "--no-stream", "--format", "{{.Name}}", word).line() == "web"
+        assert cli("pause", word).line() == word and cli.inspect("web", "{{.State.Status}}") == "paused"
+        assert cli("unpause", word).line() == word and cli.inspect("web", "{{.State.Status}}") == "running"
+        assert cli("update", "--pids-limit", "77", word).line() == word
+        cli("network", "connect", "wires", word).ok()
+        assert cli.inspect("web", "{{len .NetworkSettings.Networks}}") == "2"
+        cli("network", "disconnect", "wires", word).ok()
+        assert cli.inspect("web", "{{len .NetworkSettings.Networks}}") == "1"
+        cli("cp", f"{tmp_path}/given", f"{word}:/kept/given").ok()
+        assert cli("run", "--rm", "--volumes-from", word, image, "cat", "/kept/given").ok() == "given"
+        assert cli("run", "--rm", "--network", f"container:{word}", "--pid", f"container:{word}", image, "ps", "-o", "args").ok().count("tick") == 1
+        attached = cli.start("attach", "--no-stdin", word, stdout=subprocess.PIPE)
+        assert attached.stdout.readline() == b"tick\n"
+        attached.kill()
+        attached.wait()
+        attached.stdout.close()
+    assert cli.inspect("web", "{{.HostConfig.PidsLimit}} {{.State.Running}}") == "77 true"
+    assert cli("rm", "-f", "-v", identifier[:20]).line() == identifier[:20]
+
+
+def test_D24_verbs_at_what_a_container_wrote_take_its_name_and_its_ids(cli, image, tmp_path):
+    cli("run", "--name", "web", image, "sh", "-c", "echo wrote > /wrote").ok()
+    identifier = cli.inspect("web", "{{.Id}}")
+    made = []
+    try:
+        for number, word in enumerate(forms(identifier, "web")):
+            assert "A /wrote" in cli("diff", word).ok().splitlines()
+            cli("cp", f"{word}:/wrote", f"{tmp_path}/copy{number}").ok()
+            assert (tmp_path / f"copy{number}").read_text() == "wrote\n"
+            cli("export", "-o", f"{tmp_path}/{number}.tar", word).ok()
+            with tarfile.open(tmp_path / f"{number}.tar") as archive:
+                assert archive.extractfile("wrote").read() == b"wrote\n"
+            made.append(cli("commit", word, f"made:{number}").line())
+            assert cli("run", "--rm", f"made:{number}", "cat", "/wrote").ok() == "wrote\n"
+            cli("rename", word, "other").ok()
+            assert cli.inspect(identifier, "{{.Name}}") == "/other"
+            cli("rename", "other", "web").ok()
+            assert cli("ps", "-aq", "-f", f"since={word}").ok() == ""
+        assert cli("ps", "-aq", "--no-trunc", "-f", f"id={identifier[:12]}").line() == identifier
+    finally:
+        cli("rmi", "-f", *made)
+
+
+def test_D24_verbs_at_images_and_networks_take_names_and_ids(cli, image, tmp_path):
+    identifier = cli.inspect(image, "{{.Id}}")
+    for number, word in enumerate((identifier, identifier[7:], identifier[7:19], image)):
+        assert cli("run", "--rm", word, "echo", "here").ok() == "here\n"
+        assert cli("history", "-q", "--no-trunc", word).ok().split()[0] == identifier
+        cli("tag", word, f"other:{number}").ok()
+        assert cli("image", "inspect", "-f", "{{.Id}}", f"other:{number}", word).ok().split() == [identifier] * 2
+        cli("save", "-o", f"{tmp_path}/{number}.tar", word).ok()
+        with tarfile.open(tmp_path / f"{number}.tar") as archive:
+            assert len(json.load(archive.extractfile("manifest.json"))) == 1
+        assert cli("rmi", f"other:{number}").ok() == f"Untagged: other:{number}\n"
+        assert cli("ps", "-aq", "-f", f"ancestor={word}").ok() == ""
+    for form in range(3):
+        cli("network", "create", "wires").ok()
+        word = forms(cli("network", "inspect", "-f", "{{.Id}}", "wires").line(), "wires")[form]
+        assert cli("network", "inspect", "-f", "{{.Name}}", word).line() == "wires"
+        cli("create", "--name", "wired", "--network", word, image).ok()
+        assert cli.inspect("wired", "{{len .NetworkSettings.Networks}}") == "1"
+        cli("rm", "wired").ok()
+        assert cli("network", "rm", word).line() == word
+        assert cli("network", "ls", "-q", "-f", "name=wires").ok() == ""
+
+
+def forms(identifier, name):
+    return identifier, identifier[:12], name
 
 
 def test_attach_joins_a_running_container(cli, image):
@@ -252,8 +365,3 @@ def test_a_wrong_command_line_is_told_what_is_wrong(cli, words, code, text):
         assert result.code != 0
         return
     assert result.code == code and text in result.err, result
-
-
-def test_D25_the_readme_of_help_lists_every_verb():
-    page = subprocess.run([f"{ROOT}/.build/release/apus", "--help"], capture_output=True, text=True, check=True).stdout
-    assert all(re.search(rf"^  {verb} ", page, re.M) for verb in VERBS)

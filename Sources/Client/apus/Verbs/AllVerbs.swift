@@ -13,5 +13,5 @@ package let allVerbs: [Verb] =
 
 /// Docker's verbs that this program will learn, so that their names get a better answer than "unknown command".
 let laterVerbs: Set<String> = [
-    "build", "builder", "buildx", "compose", "plugin",
+    "build", "builder", "buildx", "compose", "plugin", "secret",
 ]

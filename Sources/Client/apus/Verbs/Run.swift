@@ -20,6 +20,9 @@ let runVerb = Verb(
     } catch let error as OptionError {
         sayFailed("run", error.description)
         return 125
+    } catch let error as UnpullableName {
+        sayFailed("run", error.description)
+        return 125
     } catch let error as EngineClientError {
         sayFailed("run", error.description)
         return 125
@@ -49,6 +52,11 @@ private func sayFailed(_ verb: String, _ message: String) {
 
 /// A value of a flag that no container can have, found after the flags were read. `run` and `create` end with 125.
 private struct OptionError: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// An image's name that no registry can be asked for.
+private struct UnpullableName: Error, CustomStringConvertible {
     let description: String
 }
 
@@ -96,7 +104,7 @@ private func createContainer(_ invocation: Invocation) async throws -> String {
     var request: ContainerCreateRequest
     do throws(Complaint) {
         request = try containerRequest(invocation)
-        _ = try parsedReference(request.config.image)
+        if !isWholeID(request.config.image) { _ = try parsedReference(request.config.image) }
     } catch {
         throw OptionError(description: error.description)
     }
@@ -107,7 +115,9 @@ private func createContainer(_ invocation: Invocation) async throws -> String {
     let created: ContainerCreateResponse
     do {
         created = try await client.createContainer(request, name: arguments.string("name"), platform: arguments.string("platform"))
-    } catch EngineClientError.refused(status: 404, let message) where policy == "missing" && message.hasPrefix("No such image") {
+    } catch EngineClientError.refused(status: 404, let message)
+        where policy == "missing" && message.hasPrefix("No such image") && !isWholeID(request.config.image)
+    {
         let name = (try? ImageReference(request.config.image))?.withDefaultTag.familiar ?? request.config.image
         if !arguments.bool("quiet") { StandardStream.error.write("Unable to find image '\(name)' locally\n") }
         try await pullForRun(invocation)
@@ -120,9 +130,17 @@ private func createContainer(_ invocation: Invocation) async throws -> String {
     return created.id
 }
 
+/// Whether an image is named by its whole id, which no registry knows.
+private func isWholeID(_ image: String) -> Bool {
+    [image, "sha256:\(image)"].contains { (try? Digest($0)) != nil }
+}
+
 private func pullForRun(_ invocation: Invocation) async throws {
+    let reference: ImageReference
+    do throws(Complaint) { reference = try parsedReference(invocation.arguments.operands[0]) } catch {
+        throw UnpullableName(description: error.description)
+    }
     try await pull(
-        try parsedReference(invocation.arguments.operands[0]), platform: invocation.arguments.string("platform"),
-        environment: invocation.environment,
+        reference, platform: invocation.arguments.string("platform"), environment: invocation.environment,
         showing: invocation.arguments.bool("quiet") ? nil : PullDisplay(stream: .error))
 }
