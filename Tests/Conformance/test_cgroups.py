@@ -249,6 +249,47 @@ def test_a_cgroup_stays_the_hosts_otherwise(runtime, bundle, container, option):
     assert os.stat(place).st_uid == 0 and owners(place) == set()
 
 
+# Nests cgroups in each hierarchy whose controllers processes are looked for and limited in, and moves a shell into the deepest of them.
+NESTING = """
+cd /sys/fs/cgroup/{below} && i=0
+while [ $i -lt 80 ]; do mkdir d && cd d && i=$((i+1)); done
+sh -c 'echo $$ > cgroup.procs; echo $$ > /tmp/deepest; while :; do sleep 1; done' & cd /
+"""
+DEEP = ("freezer", "memory", "pids") if V1 else ("",)
+
+
+@pytest.mark.parametrize("verb", ["delete", "kill"])
+def test_a_container_cannot_hide_from_its_end_in_deep_cgroups(runtime, bundle, container, verb):
+    """Deeper than anybody nests cgroups, and in one with a name that is no text; `kill` where no pid namespace ends all processes with the first."""
+    if verb == "kill":
+        bundle.without_namespace("pid")
+    script = "".join(NESTING.format(below=hierarchy) + "while [ ! -s /tmp/deepest ]; do sleep 0.02; done; cat /tmp/deepest >> /tmp/all; rm /tmp/deepest\n"
+                     for hierarchy in DEEP)
+    odd = "".join(f"mkdir /sys/fs/cgroup/{hierarchy}/$(printf '\\377')\n" for hierarchy in DEEP)
+    bundle.write(f"set -e\n{odd}{script}touch /tmp/made; sleep 600", linux={"namespaces": {"$add": [{"type": "cgroup"}]}},
+                 mounts={"$add": [{"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["rw"]}]})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/made")), "its cgroups are nested", seconds=60)
+    top = cgroup_of(runtime.state(container)["pid"], "memory")
+    if verb == "kill":
+        with open(os.path.join(bundle.rootfs, "tmp/all"), encoding="utf-8") as file:
+            deepest = file.read().split()
+        runtime("kill", container, "KILL").ok()
+        wait_until(lambda: not any(alive(process) for process in deepest), "those in the deepest have ended")
+        runtime.wait_for(container, "stopped")
+    runtime("delete", "-f", container).ok()
+    runtime("state", container).fails("does not exist")
+    assert not os.path.exists(top)
+
+
+def alive(process):
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8") as file:
+            return ") Z " not in file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 REMOVER = """
 import os, sys
 print(flush=True)

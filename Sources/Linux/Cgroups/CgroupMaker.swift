@@ -134,7 +134,7 @@ extension Cgroup {
             guard let leaf = branch.leaf else { continue }
             var found: Set<Int32> = []
             try doing("list the processes of cgroup \(leaf.path)") { () throws(SyscallError) in
-                try leaf.collectProcesses(into: &found, depth: 0)
+                try leaf.collectProcesses(into: &found)
             }
             if let process = found.min() { throw unfit(branch.place.directory, "has processes (\(process))") }
         }

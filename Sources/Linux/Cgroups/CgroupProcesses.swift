@@ -11,7 +11,7 @@ extension Cgroup {
         guard let leaf = listingLeaf else { return [] }
         return try doing("list the processes of cgroup \(leaf.path)") { () throws(SyscallError) in
             var found: Set<Int32> = []
-            try leaf.collectProcesses(into: &found, depth: 0)
+            try leaf.collectProcesses(into: &found)
             return found.sorted()
         }
     }
@@ -158,25 +158,58 @@ struct BackOff {
 }
 
 extension CgroupDirectory {
-    /// How deep a container's own cgroups are followed.
-    static let maximumDepth = 64
+    /// Adds the processes of this cgroup and of all below it.
+    func collectProcesses(into found: inout Set<Int32>) throws(SyscallError) {
+        try collectOwnProcesses(into: &found)
+        try visitDescendants(entered: { (child) throws(SyscallError) in try child.collectOwnProcesses(into: &found) })
+    }
 
-    func collectProcesses(into found: inout Set<Int32>, depth: Int) throws(SyscallError) {
+    private func collectOwnProcesses(into found: inout Set<Int32>) throws(SyscallError) {
         do throws(SyscallError) {
             for line in try read("cgroup.procs").split(separator: "\n") {
                 if let process = Int32(line), process > 0 { found.insert(process) }
             }
         } catch {
-            if error.isOfRemovedCgroup { return }
             // Of a threaded cgroup the one above lists the processes.
-            if error.errno != EOPNOTSUPP { throw error }
+            if !error.isOfRemovedCgroup && error.errno != EOPNOTSUPP { throw error }
         }
-        if depth == Self.maximumDepth { return }
-        for child in try children() { try child.collectProcesses(into: &found, depth: depth + 1) }
     }
 
-    /// The cgroups directly below.
-    func children() throws(SyscallError) -> [CgroupDirectory] {
+    /// Visits the cgroups below, however deep a container has nested them, with one of them open at a time: no cgroup ever gets another
+    /// parent, so that `..` leads back. Those that go meanwhile are passed over.
+    /// - Parameters:
+    ///   - entered: gets each before those below it.
+    ///   - left: gets the parent and the name of each after those below it.
+    func visitDescendants(
+        entered: (CgroupDirectory) throws(SyscallError) -> Void = { _ in },
+        left: (CgroupDirectory, FilePath) throws(SyscallError) -> Void = { _, _ in }
+    ) throws(SyscallError) {
+        var current = self
+        // The names from here to `current`, and for each level those that are still to be visited.
+        var way: [FilePath] = []
+        var waiting = [try childNames()]
+        while let level = waiting.indices.last {
+            if let name = waiting[level].popLast() {
+                do throws(SyscallError) { current = try current.open(name) } catch  where error.errno == ENOENT { continue }
+                way.append(name)
+                try entered(current)
+                waiting.append(try current.childNames())
+            } else {
+                waiting.removeLast()
+                guard let name = way.popLast() else { return }
+                current = way.isEmpty ? self : try current.open("..")
+                try left(current, name)
+            }
+        }
+    }
+
+    /// A cgroup beside which no path is kept: that of a deep one would be copied at each level.
+    private func open(_ name: FilePath) throws(SyscallError) -> CgroupDirectory {
+        CgroupDirectory(descriptor: try openFile(name, [.path, .directory, .noFollow], at: number), path: path)
+    }
+
+    /// The cgroups directly below; their names may be any bytes.
+    private func childNames() throws(SyscallError) -> [FilePath] {
         let listing: OwnedFD
         do throws(SyscallError) { listing = try openFile(".", [.readOnly, .directory], at: number) } catch {
             if error.errno == ENOENT { return [] }
@@ -184,12 +217,6 @@ extension CgroupDirectory {
         }
         // Without children the directory has two links: spares reading the names of a hundred control files.
         if try fileStatus(of: number, subject: path.string).linkCount == 2 { return [] }
-        var found: [CgroupDirectory] = []
-        for entry in try directoryEntries(of: listing, subject: path.string) where entry.type == .directory {
-            do throws(SyscallError) { found.append(try open(entry.name.string)) } catch {
-                if error.errno != ENOENT { throw error }
-            }
-        }
-        return found
+        return try directoryEntries(of: listing, subject: path.string).filter { $0.type == .directory }.map(\.name)
     }
 }

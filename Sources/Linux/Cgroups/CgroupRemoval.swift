@@ -43,7 +43,7 @@ extension Cgroup.Branch {
                 case ENOENT: break
                 case EBUSY, ENOTEMPTY, EAGAIN:
                     // What the container made below goes first; then processes that are dying may still be in it.
-                    try leaf?.removeDescendants(depth: 0)
+                    try leaf?.removeDescendants()
                     do throws(SyscallError) { try removeDirectory(path, at: root.number) } catch let again {
                         if again.errno == ENOENT { break }
                         if !wait.rest() { throw again }
@@ -75,14 +75,11 @@ extension Cgroup.Branch {
 
 extension CgroupDirectory {
     /// Removes the cgroups below, the deepest first; those with processes stay.
-    fileprivate func removeDescendants(depth: Int) throws(SyscallError) {
-        if depth == Self.maximumDepth { return }
-        for child in try children() {
-            try child.removeDescendants(depth: depth + 1)
-            guard let name = child.path.lastComponent else { continue }
-            do throws(SyscallError) { try removeDirectory(FilePath(name.string), at: number) } catch {
+    fileprivate func removeDescendants() throws(SyscallError) {
+        try visitDescendants(left: { (parent, name) throws(SyscallError) in
+            do throws(SyscallError) { try removeDirectory(name, at: parent.number) } catch {
                 if ![EBUSY, ENOTEMPTY, ENOENT].contains(error.errno) { throw error }
             }
-        }
+        })
     }
 }
