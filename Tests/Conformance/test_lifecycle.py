@@ -208,6 +208,21 @@ def test_a_paused_container_is_deleted_by_force(runtime, running):
     runtime("delete", "-f", running).ok()
 
 
+def test_a_created_container_can_be_paused_and_starts_once_it_is_resumed(runtime, bundle, container):
+    bundle.write("touch /tmp/ran; sleep 600")
+    runtime.detached("create", "-b", bundle.path, container).ok()
+    runtime("pause", container).ok()
+    assert runtime.status(container) == "paused"
+    runtime("start", container, timeout=20).fails("cannot start a container in the paused state")
+    runtime("exec", container, "true", timeout=20).fails("paused")
+    runtime("delete", container, timeout=20).fails("not stopped: paused")
+    runtime("resume", container).ok()
+    assert runtime.status(container) == "created"
+    runtime("start", container).ok()
+    wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/ran")), "the program runs")
+    assert runtime.status(container) == "running"
+
+
 def test_ps_lists_the_processes_as_json(runtime, running):
     assert runtime.state(running)["pid"] in json.loads(runtime("ps", "-f", "json", running).ok().out)
 

@@ -49,8 +49,9 @@ package final class Container {
     func status(with snapshot: ProcessSnapshot?) throws(RuntimeError) -> ContainerState.Status {
         guard let record = storedRecord else { return .creating }
         guard let snapshot else { return record.initProcess == nil ? try cutOffStatus() : .stopped }
-        if snapshot.name == StartGate.processName && directory.has(StateDirectory.gateName) { return .created }
-        return try ContainerCgroup(recorded: record.cgroup.freezer).isFrozen() ? .paused : .running
+        // What is created can be paused too; then it neither starts nor takes anything in.
+        if try ContainerCgroup(recorded: record.cgroup.freezer).isFrozen() { return .paused }
+        return snapshot.name == StartGate.processName && directory.has(StateDirectory.gateName) ? .created : .running
     }
 
     /// A container without a process is being created as long as somebody holds the lock; otherwise its creation was cut off.
@@ -163,8 +164,8 @@ extension Container {
         switch status {
         case .created: nil
         case .stopped: RuntimeError(.wrongStatus, "cannot start a container that has stopped")
-        case .running, .paused: alreadyRunning
-        case .creating: RuntimeError(.wrongStatus, "cannot start a container in the creating state")
+        case .running: alreadyRunning
+        case .creating, .paused: RuntimeError(.wrongStatus, "cannot start a container in the \(status) state")
         }
     }
 

@@ -146,7 +146,7 @@ package final class Execution {
 
     /// An ordinary user may not look into a created container's init, which hides from the container; so init itself lends its namespaces.
     private func lentNamespaces() throws(RuntimeError) -> [LentNamespace] {
-        guard isOrdinary, status == .created else { return [] }
+        guard isOrdinary, status == .created || status == .paused else { return [] }
         return try StartGate.borrowNamespaces(in: container.directory)
     }
 
