@@ -41,15 +41,24 @@ enum ShimDirectory {
 
     /// Takes away what stands in the way of another shim in place of a killed one. - Returns: false while that one lives.
     static func empty(_ layout: ShimLayout) throws(SyscallError) -> Bool {
-        if let process = try process(of: layout),
-            try waitUntilReadable([process.number], timeoutMilliseconds: deathMilliseconds).isEmpty
-        {
+        if let process = try process(of: layout) {
+            if try waitUntilReadable([process.number], timeoutMilliseconds: deathMilliseconds).isEmpty { return false }
+        } else if try isListening(layout) {
+            // Who began it was killed before it could write down which process it is.
             return false
         }
         for path in [layout.pidPath, layout.socketPath] {
             do throws(SyscallError) { try removeFile(FilePath(path)) } catch  where error.isMissing {}
         }
         return true
+    }
+
+    private static func isListening(_ layout: ShimLayout) throws(SyscallError) -> Bool {
+        let directory = try openFile(FilePath(layout.directory), [.path, .directory])
+        do throws(SyscallError) {
+            _ = try connectUnixSocket(socketPath(layout, through: directory))
+            return true
+        } catch  where error.isMissing || error.isRefused { return false }
     }
 
     /// Takes the directory away if it is there, and containerd's parent with the last one in it.

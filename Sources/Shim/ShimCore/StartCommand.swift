@@ -50,8 +50,14 @@ package enum StartCommand {
                 throw SyscallError("adopt", layout.directory, errno: 16)
             }
             let process = try serve(configuration, layout, action: .resume)
-            let identity = ShimProcessIdentity(pid: process, startTimeTicks: try startTimeTicks(of: process))
-            try writeAll(identity.encoded(), toFile: FilePath(layout.pidPath))
+            do throws(SyscallError) {
+                let identity = ShimProcessIdentity(pid: process, startTimeTicks: try startTimeTicks(of: process))
+                try writeAll(identity.encoded(), toFile: FilePath(layout.pidPath))
+            } catch {
+                // Nobody could tell that it lives: it gives way to one that is begun when that can be written. The first error is the one to tell.
+                try? sendSignal(9, toProcess: process)
+                throw error
+            }
             return "unix://\(layout.socketPath)"
         } catch { throw ShimError("take the place of the shim of \(configuration.id)", error) }
     }

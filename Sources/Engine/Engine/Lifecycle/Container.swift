@@ -36,6 +36,10 @@ actor Container {
     var rootWork: OneShot<Void>?
     /// Whether the daemon begins, and learns what happened while there was none.
     var isRestoring = false
+    /// Why there is no shim that answers, while there is none though the run has not ended.
+    var unsupervised: Unsupervised?
+    /// Whether the execs of a former daemon are still to be asked for.
+    var needsExecAdoption = false
     /// Whether a new name is being written down.
     var isRenaming = false
     private var waiters: [Waiter] = []
@@ -112,7 +116,7 @@ actor Container {
 
     // MARK: - What a run leaves
 
-    /// What the exit record says; where there is none, the shim was killed, and what is left is ended.
+    /// What the exit record says, or that nobody knows; what is left of the run is taken away.
     func endWithoutShim() async -> TaskEnd {
         let (services, id) = (services, id)
         let recorded = await exitRecord()
@@ -121,7 +125,7 @@ actor Container {
         } catch { logger.error("\(error)") }
         await leaveNetworks()
         if let recorded { return recorded }
-        return TaskEnd(exitCode: 137, finishedAt: .now, oomKilled: false, error: "the shim was killed, and none could take its place")
+        return .lost
     }
 
     /// The exit that the shim wrote down, if it did and it is of the run that we mean.

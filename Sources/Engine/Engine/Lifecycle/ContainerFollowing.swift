@@ -8,18 +8,22 @@ internal import SystemPackage
 extension Container {
     /// Follows a process, and those that its restarts bring, to the last end. The task belongs to the container and ends with the
     /// last process, or with the daemon's connections.
-    func watch(_ task: RunningTask) {
+    /// - Parameter loss: why there is no shim yet that answers; nil where there is one.
+    func watch(_ task: RunningTask, after loss: ShimError? = nil) {
         task.shim.beginFollowing()
         Task {
             defer { task.shim.endFollowing() }
+            var (pauses, loss) = (AdoptionPauses(), loss)
             while true {
+                if let error = loss {
+                    loss = nil
+                    guard await regainShim(task, error, &pauses) else { return }
+                }
                 do throws(ShimError) {
                     for change in try await task.shim.follow(after: document.lifeRevision) {
                         if await take(change, task) { return }
                     }
-                } catch {
-                    guard await shimLost(task, error) else { return }
-                }
+                } catch { loss = error }
             }
         }
     }
@@ -110,29 +114,11 @@ extension Container {
         await removeIfDone()
     }
 
-    /// The connection broke: the daemon is going, or the shim is gone. Then another one takes its place; where none can, its exit record
-    /// may tell how the process ended.
-    /// - Returns: whether there is another one to follow.
-    private func shimLost(_ task: RunningTask, _ error: ShimError) async -> Bool {
-        if services.reactor.isStopped { return false }
-        logger.warning("lost the shim: \(error)")
-        do throws(EngineError) {
-            try await beginAnotherShim()
-            do throws(ShimError) { try task.shim.connectAgain() } catch { throw .system("connect to another shim", error) }
-            logger.info("another shim has the container")
-            return true
-        } catch { logger.error("\(error)") }
-        let end = await endWithoutShim()
-        await processEnded(task, end)
-        return false
-    }
-
-    /// Has another shim take the place of one that was killed, with what it had.
-    func beginAnotherShim() async throws(EngineError) {
-        let (services, id, bundle) = (services, id, paths.bundle.string)
-        try await BlockingWork.run { () throws(EngineError) in
-            do throws(ShimError) { try services.launcher.adopt(id, bundle: bundle) } catch { throw .system("replace the shim", error) }
-        }
+    /// What waited for its restart is started no more.
+    func restartsEnded(_ task: RunningTask) async {
+        guard beginEnding(task) else { return }
+        await settleEnd(task)
+        await removeIfDone()
     }
 
     // MARK: - The last end

@@ -50,7 +50,7 @@ extension Container {
         answer.oomKilled = document.oomKilled
         answer.pid = answer.running ? Int(document.pid) : 0
         answer.exitCode = answer.running && !answer.restarting ? 0 : document.exitCode
-        answer.error = document.error
+        answer.error = unsupervised?.words ?? document.error
         answer.startedAt = document.startedAt
         answer.finishedAt = document.finishedAt
         return answer
@@ -165,7 +165,9 @@ extension Container {
         if state.isRestarting { return "Restarting (\(document.exitCode)) \(Ages.words(from: document.finishedAt, to: now)) ago" }
         switch state.phase {
         case .created: return "Created"
-        case .running: return "Up \(Ages.words(from: runningSince(now), to: now))\(state.isPaused ? " (Paused)" : healthSentence)"
+        case .running:
+            let more = state.isPaused ? " (Paused)" : unsupervised == nil ? healthSentence : " (unsupervised)"
+            return "Up \(Ages.words(from: runningSince(now), to: now))\(more)"
         case .exited: return "Exited (\(document.exitCode)) \(Ages.words(from: document.finishedAt, to: now)) ago"
         case .removing: return "Removal In Progress"
         case .dead: return "Dead"

@@ -42,7 +42,10 @@ extension Container {
 
     /// Lets what may be paused go on, so that a signal takes effect. That it is not paused, or has ended, does no harm.
     func letGoOn(_ task: RunningTask) async {
-        do throws(ShimError) { try await task.shim.resume() } catch { logger.debug("let the container go on: \(error)") }
+        do throws(ShimError) { try await task.shim.resume() } catch {
+            logger.debug("let the container go on: \(error)")
+            if unsupervised != nil { await thaw() }
+        }
         if case .paused = state { state = .running(task) }
     }
 

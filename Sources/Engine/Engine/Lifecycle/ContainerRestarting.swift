@@ -36,7 +36,10 @@ extension Container {
         let isNeverRestarted = ["", "no"].contains(host.restartPolicy.name) && HealthRequests.actions[host.healthOnFailure] != .restart
         if isNeverRestarted { return }
         await saveOrLog()
-        do throws(ShimError) { try await task.shim.endRestarts() } catch { logger.debug("end the restarts: \(error)") }
+        do throws(ShimError) { try await task.shim.endRestarts() } catch {
+            logger.debug("end the restarts: \(error)")
+            unsupervised?.isGivenUp = true
+        }
     }
 
     /// Starts a container that is not running and that its policy wants to run when the daemon begins.

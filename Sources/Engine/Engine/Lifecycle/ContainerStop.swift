@@ -58,7 +58,7 @@ extension Container {
 
     private func send(_ signal: UInt32, to task: RunningTask) async {
         do throws(ShimError) {
-            try await task.shim.kill(signal: signal)
+            try await self.signal(signal, task)
             tell("kill", ["signal": "\(signal)"])
         } catch {
             if !error.isNotFound { logger.debug("signal \(signal): \(error)") }
@@ -69,7 +69,7 @@ extension Container {
     func killAndWait(_ task: RunningTask, isByHand: Bool = true) async throws(EngineError) {
         await endRestarts(task, isByHand: isByHand)
         await send(SignalNames.kill, to: task)
-        guard await waitUntilSettled(task, timeout: Self.killTimeout) else {
+        guard await waitUntilSettled(task, timeout: unsupervised == nil ? Self.killTimeout : Self.unsupervisedKillTimeout) else {
             let blocked = BlockedProcess.words(of: task.pid).map { ": \($0)" } ?? ""
             throw EngineError(.system, "cannot stop container: \(id): tried to kill container, but did not receive an exit event\(blocked)")
         }
@@ -88,7 +88,7 @@ extension Container {
         // As Docker: what waits for its restart takes no signal.
         if state.isRestarting { return }
         do throws(ShimError) {
-            try await task.shim.kill(signal: number)
+            try await self.signal(number, task)
             tell("kill", ["signal": "\(number)"])
         } catch {
             if error.isNotFound { throw EngineError(.conflict, "cannot kill container: \(name): container \(id) is not running") }

@@ -78,18 +78,19 @@ struct TaskEnd: Equatable, Sendable {
     /// Nothing says how.
     static var unknown: TaskEnd { TaskEnd(exitCode: 255, finishedAt: .now, oomKilled: false, error: "status unknown") }
     /// The shim was killed, and the process ended before another one could look.
-    private static let lost = "status unknown: supervisor lost"
+    static var lost: TaskEnd { TaskEnd(exitCode: 255, finishedAt: .now, oomKilled: false, error: lostWords) }
+    private static let lostWords = "status unknown: supervisor lost"
 
     init(_ notice: ExitNotice) {
         self.init(
             exitCode: Int(notice.exitStatus), finishedAt: Timestamp(unixNanoseconds: notice.exitedAt?.unixNanoseconds ?? 0),
-            oomKilled: notice.oomKilled, error: notice.isUnknown ? Self.lost : "")
+            oomKilled: notice.oomKilled, error: notice.isUnknown ? Self.lostWords : "")
     }
 
     init(_ record: ExitRecord) {
         self.init(
             exitCode: Int(record.exitCode), finishedAt: Timestamp(unixNanoseconds: record.exitedAtUnixNanoseconds),
-            oomKilled: record.oomKilled, error: record.isUnknown ? Self.lost : "")
+            oomKilled: record.oomKilled, error: record.isUnknown ? Self.lostWords : "")
     }
 }
 

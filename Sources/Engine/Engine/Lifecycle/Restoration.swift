@@ -111,13 +111,11 @@ extension Container {
                 throw error
             }
         } catch {
+            if await restoreUnsupervised(error, phase) { return }
             switch error.code {
-            case .absent where phase == .running: await learnEndWithoutShim()
-            case .absent: await cleanUpAfterLostStart()
-            case .disconnected:
-                logger.warning("the shim does not say how it stands: \(error)")
-                await learnEndWithoutShim()
-            case .refused, .timedOut, .garbled, .notStarted:
+            case .absent, .notStarted, .disconnected:
+                if phase == .running { await learnEndWithoutShim() } else { await cleanUpAfterLostStart() }
+            case .refused, .timedOut, .garbled:
                 // It lives, and its container may: nothing is taken away unless somebody asks for it.
                 logger.error("the shim does not say how it stands, only removing the container helps: \(error)")
                 document.error = error.message
@@ -126,15 +124,34 @@ extension Container {
         }
     }
 
+    /// Where what keeps the shim from answering is no end of the run: goes on without one until there is one.
+    /// - Returns: false where nothing runs.
+    private func restoreUnsupervised(_ error: ShimError, _ phase: ContainerDocument.Phase) async -> Bool {
+        let payload = await lonePayload()
+        switch payload {
+        case .lives(let process):
+            // Of a start that was not recorded any more.
+            if phase != .running { (document.pid, document.startedAt) = (process.pid, process.startedAt) }
+        case .isBetweenRuns: break
+        case .unclear: guard phase == .running else { return false }
+        case .ended, .unknown: guard phase == .running, error.code == .timedOut else { return false }
+        }
+        if attachment == nil { await adoptNetwork() }
+        let shim = ShimClient.unconnected(to: id, execRoot: services.configuration.execRoot.string, reactor: services.reactor)
+        let task = RunningTask(shim: shim, pid: document.pid, startedAt: document.startedAt, settled: OneShot())
+        state = if case .isBetweenRuns = payload { .restarting(task) } else { .running(task) }
+        needsExecAdoption = true
+        stay(unsupervisedFor: error.message, payload)
+        watch(task, after: error)
+        return true
+    }
+
     /// The shim, or another one in place of one that was killed as well as the daemon.
     private func findShim() async throws(ShimError) -> ShimClient {
         let root = services.configuration.execRoot.string
         do throws(ShimError) { return try ShimClient.connect(to: id, execRoot: root, reactor: services.reactor) } catch {
             guard error.code == .absent, isShimMissing else { throw error }
-            do throws(EngineError) { try await beginAnotherShim() } catch let failure {
-                logger.info("no other shim: \(failure)")
-                throw error
-            }
+            do throws(EngineError) { try await beginAnotherShim() } catch let failure { throw ShimError(.notStarted, failure.message) }
         }
         return try ShimClient.connect(to: id, execRoot: root, reactor: services.reactor)
     }

@@ -24,6 +24,12 @@ struct ShimClient: Sendable {
         return ShimClient(id: id, socketPath: path, link: ShimLink(try open(path, id, reactor)), reactor: reactor)
     }
 
+    /// The client of a shim that is not there yet: `beginFollowing` says that one will be, `connectAgain` that one is.
+    static func unconnected(to id: ContainerID, execRoot: String, reactor: ShimReactor) -> ShimClient {
+        let path = ShimLayout(execRoot: execRoot, containerID: id.text).socketPath
+        return ShimClient(id: id, socketPath: path, link: ShimLink(nil), reactor: reactor)
+    }
+
     private init(id: ContainerID, socketPath: String, link: ShimLink, reactor: ShimReactor) {
         self.id = id
         self.socketPath = socketPath
@@ -56,11 +62,17 @@ struct ShimClient: Sendable {
     /// No other shim will come when this one goes.
     func endFollowing() { link.endFollowing() }
 
+    /// Another shim may take a while: calls answer that there is none, but for those that wait for a process's end.
+    func expectNoneSoon() { link.expectNoneSoon() }
+
+    /// Whether there is a connection that has not broken.
+    var isConnected: Bool { link.connection?.isClosed == false }
+
     /// Speaks to the shim that has taken the place of one that was killed, from now on.
     func connectAgain() throws(ShimError) { link.replace(by: try Self.open(socketPath, id, reactor)) }
 
     /// Closes the connection; the shim goes on.
-    func close() { link.connection.close(ShimError(.disconnected, "the daemon has let go of the shim of \(id)")) }
+    func close() { link.connection?.close(ShimError(.disconnected, "the daemon has let go of the shim of \(id)")) }
 
     // MARK: - The task
 
@@ -127,6 +139,11 @@ struct ShimClient: Sendable {
         try await supervision(.describe, ContainerRequest(id: id.text), Timeout.question, again: true)
     }
 
+    /// The same of the shim that is there now, however it gets on.
+    func describeOnce() async throws(ShimError) -> DescribeResponse {
+        try await supervision(.describe, ContainerRequest(id: id.text), Timeout.question, again: false)
+    }
+
     /// Answers when an exec's process has ended, however long that takes.
     func waitForExit(execID: String) async throws(ShimError) -> ExitNotice {
         try await supervision(.waitForExit, ProcessRequest(id: id.text, execID: execID), nil, again: true)
@@ -138,7 +155,8 @@ struct ShimClient: Sendable {
         let request = TtrpcRequest(
             service: SupervisionMethod.service, method: SupervisionMethod.follow.rawValue,
             payload: FollowRequest(id: id.text, after: revision))
-        let answer: FollowResponse = try decode(try await link.connection.call(request, timeout: nil))
+        guard let connection = link.connection else { throw noShim }
+        let answer: FollowResponse = try decode(try await connection.call(request, timeout: nil))
         return answer.changes
     }
 
@@ -171,7 +189,7 @@ struct ShimClient: Sendable {
     func attach(execID: String = "", stdin: Bool, stdout: Bool, stderr: Bool) async throws(ShimError) -> ShimStream {
         let stream = ShimStream()
         let request = AttachRequest(id: id.text, execID: execID, stdin: stdin, stdout: stdout, stderr: stderr)
-        try begin(stream, request, beside: await link.liveConnection())
+        try begin(stream, request, beside: await link.liveConnection(isPatient: false))
         do throws(ShimError) {
             guard let first = try await stream.next(), first.kind == .attached else {
                 throw ShimError(.garbled, "the shim of \(id) did not begin the attachment")
@@ -193,7 +211,7 @@ struct ShimClient: Sendable {
                 (again.stdoutFrom, again.stderrFrom) = (places.stdout, places.stderr)
             }
             var former = calls
-            while let last = former, let next = await link.connection(after: last), !stream.hasLeft {
+            while let last = former, let next = await link.connection(after: last, isPatient: true), !stream.hasLeft {
                 do throws(ShimError) {
                     try begin(stream, again, beside: next)
                     return true
@@ -226,14 +244,19 @@ struct ShimClient: Sendable {
     private func call<Answer: ProtobufMessage>(
         _ request: TtrpcRequest, _ timeout: Duration?, again: Bool
     ) async throws(ShimError) -> Answer {
-        var connection = await link.liveConnection() ?? link.connection
+        let isPatient = timeout == nil
+        guard var connection = await link.liveConnection(isPatient: isPatient) ?? link.connection else { throw noShim }
         while true {
             do throws(ShimError) { return try decode(try await connection.call(request, timeout: timeout)) } catch {
-                guard again, error.code == .disconnected, let next = await link.connection(after: connection) else { throw error }
+                guard again, error.code == .disconnected, let next = await link.connection(after: connection, isPatient: isPatient) else {
+                    throw error
+                }
                 connection = next
             }
         }
     }
+
+    private var noShim: ShimError { ShimError(.absent, "there is no shim of \(id)") }
 
     private func decode<Answer: ProtobufMessage>(_ response: TtrpcResponse) throws(ShimError) -> Answer {
         do throws(TtrpcStatus) { return try response.result() } catch { throw ShimError(error) }
