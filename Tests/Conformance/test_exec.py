@@ -94,6 +94,20 @@ def test_exec_reads_a_process_document(runtime, bundle, running):
     assert runtime("exec", "-p", path, running).ok().lines == ["1000", "/tmp", "document"]
 
 
+def test_the_last_of_several_variables_of_a_name_is_the_programs(runtime, bundle, container):
+    """A program takes the first that it finds."""
+    bundle.file("/tmp/bin/only-here", "#!/bin/sh\necho found\n", 0o755)
+    bundle.write("sleep 600", process={"env": ["A=0", "PATH=/bin", "AB=3", "A=1"]})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    pid = runtime.state(container)["pid"]
+    with open(f"/proc/{pid}/environ", encoding="utf-8") as file:
+        assert sorted(word for word in file.read().split("\0") if word.startswith("A")) == ["A=1", "AB=3"]
+    lines = runtime("exec", "-e", "A=2", "-e", "A=last", container, "env").ok().lines
+    assert sorted(line for line in lines if line.startswith("A")) == ["A=last", "AB=3"]
+    assert runtime("exec", "-e", "PATH=/tmp/bin:/bin", container, "only-here").ok().out == "found\n"
+    assert runtime("exec", "-e", "PATH=/tmp/bin:/bin", container, "env").ok().lines.count("PATH=/tmp/bin:/bin") == 1
+
+
 def test_a_detached_exec_returns_at_once_and_tells_the_pid(runtime, bundle, running):
     pid_file = os.path.join(bundle.path, "exec-pid")
     runtime.detached("exec", "-d", "--pid-file", pid_file, running, "sh", "-c", "echo there > /tmp/there; sleep 600").ok()

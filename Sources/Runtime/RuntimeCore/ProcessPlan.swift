@@ -45,6 +45,7 @@ struct LimitPlan: Equatable, Sendable {
 /// What the process that becomes the payload does to itself, from the `process` object of config.json or of `exec`.
 struct ProcessPlan: Equatable, Sendable {
     var arguments: [String]
+    /// Each name once.
     var environment: [String]
     var workingDirectory: String
     var user: UserConfiguration
@@ -63,7 +64,7 @@ struct ProcessPlan: Equatable, Sendable {
     /// - Throws: `invalidConfiguration` for names that mean nothing, `unsupported` for what this kernel does not do, by its field.
     init(_ process: ProcessConfiguration, addedEnvironment: [String] = []) throws(RuntimeError) {
         arguments = process.arguments
-        environment = process.environment + addedEnvironment
+        environment = (process.environment + addedEnvironment).lastOfEachName
         workingDirectory = process.workingDirectory
         user = process.user
         capabilities = try CapabilityPlan(process.capabilities)
