@@ -156,6 +156,25 @@ def test_events_tells_regularly_and_ends_with_the_container(runtime, running):
     process.stdout.close()
 
 
+@pytest.mark.ours
+def test_events_waits_for_the_longest_interval_that_there_is(runtime, running):
+    process = subprocess.Popen(runtime.command("events", "--interval", "2562047h", running), stdout=subprocess.PIPE)
+    folder = f"/proc/{process.pid}/fd"
+
+    def waits():
+        if process.poll() is not None:
+            return True
+        try:
+            return any("eventpoll" in os.readlink(os.path.join(folder, number)) for number in os.listdir(folder))
+        except OSError:
+            return False
+
+    wait_until(waits, "it waits")
+    runtime("kill", running, "KILL").ok()
+    assert process.wait(20) == 0
+    process.stdout.close()
+
+
 def test_events_tells_that_memory_ran_out(runtime, bundle, container):
     bundle.write("while [ ! -e /tmp/go ]; do sleep 0.05; done; dd if=/dev/zero of=/dev/null bs=200M count=1; sleep 600",
                  linux={"resources": {"memory": {"limit": 32 << 20, "swap": 32 << 20}}})

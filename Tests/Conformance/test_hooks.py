@@ -163,6 +163,13 @@ def test_a_hook_past_its_timeout_is_killed(runtime, bundle, container):
         assert "did not end within 1 s" in result.err
 
 
+@pytest.mark.ours
+@pytest.mark.parametrize("seconds", [2147484, 9223372036, 9223372036854775, 9223372036854775807])
+def test_a_hook_may_take_as_long_as_a_number_can_tell(runtime, bundle, container, seconds):
+    bundle.write(["true"], hooks={"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "0.1"], "timeout": seconds}]})
+    runtime("run", "-b", bundle.path, container).ok()
+
+
 def test_a_hook_that_cannot_be_executed_is_an_error(runtime, bundle, container):
     bundle.write(["true"], hooks={"createRuntime": [{"path": "/nonexistent/hook"}]})
     runtime.detached("create", "-b", bundle.path, container).fails("/nonexistent/hook" if runtime.kind != "crun" else "")

@@ -13,6 +13,19 @@ private func readClock(_ clock: clockid_t) -> Int64 {
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
 }
 
+/// A moment of `monotonicNanoseconds()`, that long after another: the last there is where it would lie beyond.
+package func moment(nanoseconds: Int64, after start: Int64 = monotonicNanoseconds()) -> Int64 {
+    let (moment, isBeyond) = start.addingReportingOverflow(nanoseconds)
+    return isBeyond ? .max : moment
+}
+
+/// How long it is until a moment of `monotonicNanoseconds()`, rounded up: 0 once it is there, and for one that is far away as much as
+/// poll(2) takes.
+package func millisecondsUntil(_ moment: Int64) -> Int32 {
+    let left = moment - monotonicNanoseconds()
+    return left <= 0 ? 0 : Int32(clamping: (left - 1) / 1_000_000 + 1)
+}
+
 /// Rests the calling thread for this long, or a little less where a signal arrives. - Source: nanosleep(2).
 package func rest(nanoseconds: Int64) {
     var time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))

@@ -27,10 +27,11 @@ extension Container {
             if let (number, readiness) = Self.source(of: memory) { try epoll.add(number, for: readiness, token: Self.memoryToken) }
             return epoll
         }
-        var nextReport = monotonicNanoseconds() + intervalNanoseconds
+        var nextReport = moment(nanoseconds: intervalNanoseconds)
         while true {
-            let pause = Int32(clamping: max(0, (nextReport - monotonicNanoseconds() + 999_999) / 1_000_000))
-            let ready = try during("waiting for events") { () throws(SyscallError) in try epoll.wait(timeoutMilliseconds: pause) }
+            let ready = try during("waiting for events") { () throws(SyscallError) in
+                try epoll.wait(timeoutMilliseconds: millisecondsUntil(nextReport))
+            }
             let hasEnded = ready.contains { $0.token == Self.processToken }
             // What ended the process may be what is to be told.
             if hasEnded || ready.contains(where: { $0.token == Self.memoryToken }) {
@@ -49,7 +50,7 @@ extension Container {
                 throw error
             }
             try tell(.usage(usage))
-            nextReport += intervalNanoseconds
+            nextReport = moment(nanoseconds: intervalNanoseconds, after: nextReport)
         }
     }
 

@@ -65,8 +65,8 @@ struct HookRunner {
         try writeAll(state.encode(), to: input.number, subject: "container state")
         try rewindFile(input.number)
         return try spawnProcess(
-            FilePath(hook.path), arguments: hook.arguments.isEmpty ? [hook.path] : hook.arguments, environment: hook.environment,
-            input: input.number, output: output, error: output)
+            FilePath(hook.path), arguments: hook.arguments.isEmpty ? [hook.path] : hook.arguments,
+            environment: hook.environment.lastOfEachName, input: input.number, output: output, error: output)
     }
 }
 
@@ -84,16 +84,17 @@ struct HookProcess: ~Copyable {
     /// Reads what the hook says until it ends; what a child of it that stays behind says later is not waited for.
     consuming func finish(reading output: consuming OwnedFD, timeoutSeconds: Int64?, outputLimitBytes: Int) throws(SyscallError) -> End {
         let deadline = timeoutSeconds.map {
-            monotonicNanoseconds() / 1_000_000 + Int64(clamping: $0.multipliedReportingOverflow(by: 1000).partialValue)
+            let (nanoseconds, isBeyond) = $0.multipliedReportingOverflow(by: 1_000_000_000)
+            return moment(nanoseconds: isBeyond ? .max : nanoseconds)
         }
         var end = End(exit: .exited(0))
         var chunk = [UInt8](repeating: 0, count: 4096)
         var descriptors = [pidfd.number, output.number]
         while true {
-            let remaining = deadline.map { Int32(clamping: max(0, $0 - monotonicNanoseconds() / 1_000_000)) }
+            let remaining = deadline.map { millisecondsUntil($0) }
             let ready = try waitUntilReadable(descriptors, timeoutMilliseconds: remaining)
-            // One that never stops talking is never waited for.
-            if ready.isEmpty || (remaining == 0 && !ready.contains(0)) {
+            // Also for one that never stops talking. A far deadline is waited for in several turns.
+            if remaining == 0 && !ready.contains(0) {
                 end.timedOut = true
                 try sendSignal(SIGKILL, toProcessOf: pidfd, subject: "hook")
                 break
