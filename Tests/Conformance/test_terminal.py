@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -13,6 +14,7 @@ import time
 
 import pytest
 from consoles import ConsoleSocket, read_until
+from processes import wait_until
 
 
 def test_the_console_socket_gets_the_master_of_the_programs_terminal(runtime, bundle, container):
@@ -90,6 +92,82 @@ def test_a_command_in_the_foreground_relays_the_terminal(runtime, bundle, contai
     assert termios.tcgetattr(slave) == settings, "the terminal was not put back"
     os.close(master)
     os.close(slave)
+
+
+def command_with_terminal(runtime, bundle, container, verb, script):
+    """A command in the foreground whose program has a terminal."""
+    if verb == "run":
+        bundle.write(script, process={"terminal": True})
+        return runtime.command("run", "-b", bundle.path, container)
+    bundle.write("sleep 600")
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    return runtime.command("exec", "-t", container, "sh", "-c", script)
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_a_program_that_does_not_read_its_terminal_may_write_there(runtime, bundle, container, verb):
+    command = command_with_terminal(runtime, bundle, container, verb, "busybox seq 30000; exit 5")
+    done = subprocess.run(command, input=b"typed\n" * 20000, stdout=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == 5
+    # What was typed is seen, too, and may stand between.
+    assert b"30000\r\n" in done.stdout
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_signals_reach_a_program_whose_terminal_is_full_both_ways(runtime, bundle, container, verb):
+    script = "trap 'touch /tmp/heard; exit 7' TERM; echo ready; busybox yes & while :; do sleep 0.05; done"
+    process = subprocess.Popen(command_with_terminal(runtime, bundle, container, verb, script), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert b"ready" in process.stdout.readline()
+    os.set_blocking(process.stdin.fileno(), False)
+    # Until the command takes no more, and for sure.
+    for _ in range(20):
+        try:
+            while True:
+                os.write(process.stdin.fileno(), b"typed\n" * 1000)
+        except BlockingIOError:
+            time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/heard")), "the program has heard", seconds=30)
+    while process.stdout.read(65536):
+        pass
+    assert process.wait(30) == 7
+    process.stdin.close()
+    process.stdout.close()
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("verb", ["run", "run --keep", "exec"])
+def test_a_program_ends_when_nobody_reads_its_terminal_any_more(runtime, bundle, container, verb):
+    script = "touch /tmp/begun; while :; do echo line; done"
+    command = command_with_terminal(runtime, bundle, container, verb.split()[0], script)
+    if verb.endswith("--keep"):
+        command.insert(command.index("run") + 1, "--keep")
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"line\r\n"
+    process.stdout.close()
+    assert b"EPIPE" in process.stderr.read()
+    assert process.wait(30) == (255 if verb == "exec" else 1)
+    process.stderr.close()
+    if verb == "run":
+        runtime("state", container).fails("does not exist")
+    elif verb == "exec":
+        assert len(runtime("ps", "--format", "json", container).ok().out.split(",")) == 1
+    else:
+        assert runtime.status(container) == "stopped"
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_standard_files_that_the_caller_closed_are_the_null_device(runtime, bundle, container, verb, closed):
+    script = "test -t 0 && test -t 1 && test -t 2 && echo said > /tmp/said; echo said; exit 5"
+    command = command_with_terminal(runtime, bundle, container, verb, script)
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], stdout=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == 5
+    assert done.stdout == (b"" if ">&-" in closed.split() else b"said\r\n")
+    assert os.path.exists(os.path.join(bundle.rootfs, "tmp/said"))
 
 
 def test_a_terminal_without_a_socket_is_refused_when_detached(runtime, bundle, container):

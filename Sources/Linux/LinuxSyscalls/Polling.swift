@@ -6,6 +6,32 @@ internal import Glibc
 /// - Returns: the indices of those that are ready, none after the timeout. - Source: poll(2).
 package func waitUntilReadable(_ descriptors: [Int32], timeoutMilliseconds: Int32? = nil) throws(SyscallError) -> [Int] {
     var entries = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+    return try wait(&entries, timeoutMilliseconds)
+}
+
+/// A descriptor and what is to be done with it.
+package struct AwaitedDescriptor: Equatable, Sendable {
+    package enum Action: Sendable { case read, write }
+
+    package let number: Int32
+    package let action: Action
+
+    package init(_ number: Int32, to action: Action) {
+        self.number = number
+        self.action = action
+    }
+}
+
+/// Waits until one of some descriptors can be read or written, as is asked of each, or has ended. What can be written takes PIPE_BUF bytes
+/// of a pipe without waiting.
+/// - Parameter timeoutMilliseconds: nil waits as long as it takes.
+/// - Returns: the indices of those that are ready, none after the timeout. - Source: poll(2), pipe(7).
+package func waitUntilReady(_ descriptors: [AwaitedDescriptor], timeoutMilliseconds: Int32? = nil) throws(SyscallError) -> [Int] {
+    var entries = descriptors.map { pollfd(fd: $0.number, events: Int16($0.action == .read ? POLLIN : POLLOUT), revents: 0) }
+    return try wait(&entries, timeoutMilliseconds)
+}
+
+private func wait(_ entries: inout [pollfd], _ timeoutMilliseconds: Int32?) throws(SyscallError) -> [Int] {
     let count = nfds_t(entries.count)
     let deadline = timeoutMilliseconds.map { monotonicNanoseconds() + Int64($0) * 1_000_000 }
     var remaining = timeoutMilliseconds ?? -1

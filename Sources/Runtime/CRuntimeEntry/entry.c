@@ -107,6 +107,16 @@ static int comes_near_container(char *const *arguments) {
     return 0;
 }
 
+/// Opens the null device as each of the standard files that the caller closed: nothing else that is opened must come to stand there, to be
+/// taken for our input, or to be replaced by the container's terminal.
+static void fill_standard_files(void) {
+    long opened;
+    do {
+        opened = call(SYS_openat, AT_CURRENT_DIRECTORY, (long)"/dev/null", O_RDWR, 0, 0);
+    } while (opened >= 0 && opened < 2);
+    if (opened > 2) call(SYS_close, opened, 0, 0, 0, 0);
+}
+
 /// A descriptor of a private, read-only mount of this program's own file, or -errno. It stays open in the copy: the kernel lets go of
 /// such a mount only when every processor has passed a grace period, for which the second run would wait before its first instruction.
 static long read_only_self(void) {
@@ -114,6 +124,11 @@ static long read_only_self(void) {
         uint64_t set, clear, propagation, user_namespace;
     } read_only = {.set = 1};
     long mount = call(SYS_open_tree, AT_CURRENT_DIRECTORY, (long)"/proc/self/exe", TREE_CLONE, 0, 0);
+    if (mount >= 0 && mount <= 2) {
+        call(SYS_close, mount, 0, 0, 0, 0);
+        fill_standard_files();
+        mount = call(SYS_open_tree, AT_CURRENT_DIRECTORY, (long)"/proc/self/exe", TREE_CLONE, 0, 0);
+    }
     if (mount < 0) return mount;
     long failure = call(SYS_mount_setattr, mount, (long)"", AT_EMPTY, (long)&read_only, sizeof read_only);
     if (failure >= 0) return mount;

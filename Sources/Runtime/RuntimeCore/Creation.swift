@@ -100,11 +100,12 @@ package final class Creation {
     }
 
     /// For `run` in the foreground: removes what is left when the payload has ended and was reaped.
-    package func remove() throws(RuntimeError) {
+    /// - Parameter killing: whatever may still run is ended first.
+    package func remove(killing: Bool = false) throws(RuntimeError) {
         guard try Removal.takesOver(directory) else { return }
         let removal = Removal(record: record, cgroup: cgroup, hooks: bundle.configuration.hooks, journal: journal)
         // With the init of a pid namespace everything in it has ended; elsewhere others may live on.
-        if namespaces.cloned.contains(.pid) { try removal.remove(directory) } else { try removal.killAndRemove(directory) }
+        if namespaces.cloned.contains(.pid) && !killing { try removal.remove(directory) } else { try removal.killAndRemove(directory) }
     }
 
     /// The state that hooks read.

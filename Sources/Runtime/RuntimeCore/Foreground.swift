@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import Glibc
 package import LinuxSyscalls
 
@@ -19,19 +20,60 @@ package final class Foreground {
         } catch { throw RuntimeError(doing: "preparing to wait", error) }
     }
 
-    /// Waits for the process to end.
+    /// How long a process may take to go that was killed because we could not go on.
+    private static let deadlineMilliseconds: Int32 = 10_000
+
+    /// Waits for the process to end. Where we cannot go on, such as without whoever reads what the terminal says, it is ended: nobody else
+    /// would.
     package func accompany(_ process: borrowing PreparedProcess) throws(RuntimeError) -> ProcessExit {
+        do throws(RuntimeError) { return try attend(process) } catch {
+            throw error.followed { () throws(RuntimeError) in try end(process) }
+        }
+    }
+
+    private func attend(_ process: borrowing PreparedProcess) throws(RuntimeError) -> ProcessExit {
         let relay = try process.withTerminal { (master) throws(RuntimeError) in try ConsoleRelay(master: master) }
         defer { relay?.end() }
         while true {
-            let watched = [signals.number] + (relay?.descriptors ?? [])
-            let ready = try during("waiting for the container") { () throws(SyscallError) in try waitUntilReadable(watched) }
-            for index in ready where index > 0 { try relay?.pass(from: watched[index]) }
+            let watched = [AwaitedDescriptor(signals.number, to: .read)] + (relay?.awaited ?? [])
+            let ready = try during("waiting for the container") { () throws(SyscallError) in try waitUntilReady(watched) }
+            for index in ready where index > 0 { try relay?.pass(watched[index]) }
             guard ready.contains(0) else { continue }
             if let end = try handleSignals(process, relay) {
-                try relay?.drain()
+                if let relay { try drain(relay) }
                 return end
             }
+        }
+    }
+
+    /// Passes on what the terminal still holds once its last user has ended, unless a signal says that nobody wants it.
+    private func drain(_ relay: ConsoleRelay) throws(RuntimeError) {
+        while let next = relay.nextOfOutput {
+            let isOver = try during("waiting for whoever reads us") { () throws(SyscallError) in
+                let watched = [next, AwaitedDescriptor(signals.number, to: .read)]
+                let ready = try waitUntilReady(watched, timeoutMilliseconds: next.action == .read ? 0 : nil)
+                if ready.contains(0) { return false }
+                while let signal = try nextSignal(of: signals) {
+                    if ![SIGCHLD, SIGWINCH, SIGPIPE, SIGURG].contains(signal) { return true }
+                }
+                return ready.isEmpty
+            }
+            if isOver { return }
+            try relay.pass(next)
+        }
+    }
+
+    /// Kills and reaps the process, if it has not ended.
+    private func end(_ process: borrowing PreparedProcess) throws(RuntimeError) {
+        do throws(SyscallError) {
+            try process.forward(SIGKILL)
+            if try waitUntilReadable([process.pidfd.number], timeoutMilliseconds: Self.deadlineMilliseconds).isEmpty {
+                throw SyscallError("kill", "process \(process.process)", errno: ETIMEDOUT)
+            }
+            _ = try waitForExit(.pidfd(process.pidfd.number), block: false)
+        } catch {
+            // Reaped already.
+            if error.errno != ECHILD { throw RuntimeError(doing: "ending the process", error) }
         }
     }
 

@@ -95,7 +95,11 @@ extension Verb {
         }
         let foreground = try Foreground(adoptsOrphans: !flags.isSet("no-subreaper"))
         let restoration = try Restoration(request, options, invocation.journal)
-        let end = try foreground.accompany(try restoration.restore())
+        let process = try restoration.restore()
+        let end: ProcessExit
+        do throws(RuntimeError) { end = try foreground.accompany(process) } catch {
+            throw error.followed { () throws(RuntimeError) in try restoration.remove() }
+        }
         try restoration.remove()
         return end.shellStatus
     }

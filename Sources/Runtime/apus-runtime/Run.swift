@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import LinuxSyscalls
 internal import RuntimeCore
 
@@ -23,8 +24,12 @@ extension Verb {
         let creation = try Creation(request, invocation.journal)
         let process = try creation.create()
         try creation.start(process)
-        let end = try foreground.accompany(process)
-        if !invocation.flags.isSet("keep") { try creation.remove() }
+        let keepsRecord = invocation.flags.isSet("keep")
+        let end: ProcessExit
+        do throws(RuntimeError) { end = try foreground.accompany(process) } catch {
+            throw keepsRecord ? error : error.followed { () throws(RuntimeError) in try creation.remove(killing: true) }
+        }
+        if !keepsRecord { try creation.remove() }
         return end.shellStatus
     }
 }
