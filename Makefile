@@ -12,7 +12,7 @@ BUILD    = .build/release
 PRODUCTS = apus apusd apus-shim apus-runtime apus-net apus-init
 
 # What building and running needs, and what only tests and comparisons need.
-BUILD_PACKAGES = build-essential git libarchive-dev libcurl4-openssl-dev libisal-dev libseccomp-dev \
+BUILD_PACKAGES = build-essential git libarchive-dev libbz2-dev libcurl4-openssl-dev libisal-dev liblzma-dev libseccomp-dev \
                  libsqlite3-dev libssl-dev libzstd-dev pkg-config
 DEMO_PACKAGES  = busybox-static docker-registry jq curl iproute2
 TEST_PACKAGES  = $(DEMO_PACKAGES) containerd criu crun docker.io file nftables openssh-server openssl podman procps python3-docker python3-grpcio python3-jsonschema python3-pexpect \

@@ -72,7 +72,8 @@ func executable(
 
 func failpoints(of name: String) -> [SwiftSetting] { modulesWithFailpoints.contains(name) ? [.define("FAILPOINTS")] : [] }
 
-func cLibrary(_ name: String, in group: String, package: String) -> Target {
+/// - Parameter package: what pkg-config knows it by; nil where it does not.
+func cLibrary(_ name: String, in group: String, package: String?) -> Target {
     .systemLibrary(name: name, path: "Sources/\(group)/\(name)", pkgConfig: package, providers: nil)
 }
 
@@ -127,7 +128,9 @@ let package = Package(
         cLibrary("CArchive", in: "Storage", package: "libarchive"),
         cLibrary("CISAL", in: "Storage", package: "libisal"),
         cLibrary("CZstd", in: "Storage", package: "libzstd"),
-        module("Archive", in: "Storage", uses: ["LinuxSyscalls", "CoreTypes", "CArchive", "CISAL", "CZstd"]),
+        cLibrary("CLZMA", in: "Storage", package: "liblzma"),
+        cLibrary("CBZip2", in: "Storage", package: nil),
+        module("Archive", in: "Storage", uses: ["LinuxSyscalls", "CoreTypes", "CArchive", "CISAL", "CZstd", "CLZMA", "CBZip2"]),
         module("ShimProtocol", in: "Shim", uses: ["CoreTypes", "OCISpec", "Protobuf"]),
         module("EngineAPI", in: "Base", uses: ["CoreTypes"]),
         .target(

@@ -111,7 +111,7 @@ def test_an_archive_is_unpacked_where_the_path_leads(own_daemon, apus, box):
     assert json.loads(apus("inspect", "-f", "{{json .State.Status}}", box).ok()) in ("running", "exited")
 
 
-@pytest.mark.parametrize("mode", ["w:gz", "w"])
+@pytest.mark.parametrize("mode", ["w:gz", "w", "w:xz", "w:bz2"])
 def test_C02_a_compressed_body_is_unpacked_in_the_daemon(own_daemon, apus, image, mode):
     """The container's own gzip and unpigz are traps: whoever runs one leaves a mark."""
     script = "for name in gzip unpigz xz bzip2 tar zstd; do printf '#!/bin/sh\\ntouch /trapped' > /usr/bin/$name; chmod 755 /usr/bin/$name; done; sleep 600"
@@ -123,8 +123,7 @@ def test_C02_a_compressed_body_is_unpacked_in_the_daemon(own_daemon, apus, image
     assert apus("exec", "traps", "ls", "/trapped").code == 1
 
 
-def test_a_body_of_unknown_compression_is_refused(own_daemon, box):
-    assert "xz" in put(own_daemon, box, "/", tar(regular("x"), mode="w:xz"), expect=400)
+def test_a_body_that_is_no_tar_is_refused(own_daemon, box):
     assert put(own_daemon, box, "/", b"no tar at all" * 100, expect=400)
 
 

@@ -4,10 +4,12 @@ import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import subprocess
 import tarfile
 import time
+from pathlib import Path
 
 import oci_images
 import pytest
@@ -75,7 +77,7 @@ def test_feature_B17_A19_what_one_daemon_saves_another_loads_with_the_same_diges
     other("rmi", "moved:v1").ok()
 
 
-@pytest.mark.parametrize("pack", ["plain", "gzip", "zstd"])
+@pytest.mark.parametrize("pack", ["plain", "gzip", "zstd", "xz", "bzip2"])
 def test_feature_B17_load_takes_what_docker_saved_of_old_from_standard_input(tidy, pack, own_daemon):
     image = image_with(pack)
     data = archive(docker_archive(image, names=("loaded:v1", "loaded:v2")))
@@ -142,6 +144,8 @@ def hostile():
         "deep-json": (archive({"manifest.json": b"[" * 100_000}), "manifest.json"),
         "foreign-config": (archive({**good, config: b'{"rootfs": 1}'}), "configuration"),
         "xz": (b"\xfd7zXZ\x00" + b"\x00" * 100, "xz"),
+        "bzip2": (b"BZh91AY&SY" + b"\x00" * 100, "bzip2"),
+        "layer-of-xz": (archive({**good, "0/layer.tar": lzma.compress(good["0/layer.tar"])}), "packed with xz"),
     }
 
 
@@ -203,6 +207,17 @@ def test_import_makes_an_image_of_a_tar_and_the_changes(tidy, tmp_path):
     assert document["RootFS"]["Layers"] == [oci_images.digest_of(root)], "the layer is the tar"
     refused = tidy("import", "-c", "RUN true", str(path))
     assert refused.code == 1 and "run is not a valid change command" in refused.err.lower(), refused
+
+
+@pytest.mark.parametrize("pack", ["xz", "bzip2"])
+def test_import_packs_anew_what_no_layer_is_packed_with(tidy, own_daemon, pack):
+    root = busybox_layer()
+    packed = subprocess.run([pack, "-c"], input=root, capture_output=True, check=True).stdout
+    tidy("import", "-", "rootfs:v1", stdin=packed).ok()
+    assert tidy("run", "--rm", "rootfs:v1", "echo", "in").ok() == "in\n"
+    assert json.loads(tidy("inspect", "rootfs:v1").ok())[0]["RootFS"]["Layers"] == [oci_images.digest_of(root)]
+    kept = [Path(own_daemon.data, "content/blobs/sha256", name).read_bytes() for name in blobs(own_daemon)]
+    assert packed not in kept and root in [gzip.decompress(blob) for blob in kept if blob.startswith(b"\x1f\x8b")]
 
 
 def test_import_from_standard_input_and_not_from_addresses(tidy):

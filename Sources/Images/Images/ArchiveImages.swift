@@ -1,3 +1,4 @@
+internal import Archive
 internal import ContentStore
 internal import CoreTypes
 internal import JSON
@@ -145,7 +146,10 @@ struct ArchiveImages {
         var layers: [Descriptor] = []
         for path in item.layers {
             guard let member = contents.member(Self.tidy(path)) else { throw bad("layer \(path.debugDescription) is missing") }
-            let type = try blobs.compression(of: member.digest).layerType
+            let compression = try blobs.compression(of: member.digest)
+            guard let type = compression.layerType else {
+                throw bad("layer \(path.debugDescription) is packed with \(compression.rawValue), which no layer is")
+            }
             layers.append(Descriptor(mediaType: type, digest: member.digest, sizeBytes: member.sizeBytes))
         }
         let manifest = ImageManifest(

@@ -106,11 +106,27 @@ struct ArchiveIntake {
 }
 
 extension BlobStore {
-    /// What a blob is packed as, by its first bytes.
+    /// What a blob is packed as, by its first bytes. Blocks.
     func compression(of digest: Digest) throws(ImageError) -> Compression {
         do {
             let file = try openBlob(digest)
-            return try Compression(of: try readChunk(file.number, limitBytes: 6, subject: digest.description))
+            return Compression(of: try readChunk(file.number, limitBytes: 6, subject: digest.description))
+        } catch { throw .storage(error) }
+    }
+
+    /// A blob as an image's layer. What is packed as no layer may be is packed anew, as gzip. Blocks.
+    func layer(_ digest: Digest, sizeBytes: Int64, limits: ArchiveLimits, lease: LeaseID) throws(ImageError) -> Descriptor {
+        if let type = try compression(of: digest).layerType { return Descriptor(mediaType: type, digest: digest, sizeBytes: sizeBytes) }
+        do {
+            let blob = try newBlob()
+            let source = FileSource(try openBlob(digest), subject: digest.description)
+            try repackAsGzip(source, limits: limits) { packed throws(ArchiveError) in
+                do throws(ContentError) { try blob.append(packed.span) } catch {
+                    throw ArchiveError(.source, doing: "write layer", subject: "\(error)")
+                }
+            }
+            let (repacked, repackedBytes) = try blob.commit(protectedBy: lease)
+            return Descriptor(mediaType: .ociLayerGzip, digest: repacked, sizeBytes: repackedBytes)
         } catch let error as ArchiveError {
             throw .archive(error, layer: digest)
         } catch { throw .storage(error) }
@@ -118,12 +134,14 @@ extension BlobStore {
 }
 
 extension Compression {
-    /// What a layer of this packing is called in a manifest.
-    var layerType: MediaType {
+    /// What a layer of this packing is called in a manifest; nil where no layer is packed so.
+    /// - Source: image-spec v1.1, "Image Layer Filesystem Changeset".
+    var layerType: MediaType? {
         switch self {
         case .none: .ociLayer
         case .gzip: .ociLayerGzip
         case .zstd: .ociLayerZstd
+        case .xz, .bzip2: nil
         }
     }
 }

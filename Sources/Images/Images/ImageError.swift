@@ -86,7 +86,7 @@ extension ImageError {
             switch cause.code {
             case .cancelled: .cancelled
             case .system, .noSpace, .timedOut, .source: .storage
-            case .corruptStream, .truncated, .trailingBytes, .malformed, .refusedEntry, .overLimit, .unsupportedCompression: .badContent
+            case .corruptStream, .truncated, .trailingBytes, .malformed, .refusedEntry, .overLimit: .badContent
             }
         return ImageError(code, sentence(cause), cause: cause)
     }

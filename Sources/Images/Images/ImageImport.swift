@@ -5,7 +5,7 @@ package import OCISpec
 internal import Records
 
 extension ImageLibrary {
-    /// Makes an image of one layer from a tar of a root file system, plain, gzip or zstd.
+    /// Makes an image of one layer from a tar of a root file system, plain or compressed.
     /// - Parameter next: the tar chunk by chunk; nil is its end.
     /// - Parameter name: completed with the default tag; nil for none.
     /// - Parameter configure: makes the configuration; called once the tar is here.
@@ -57,9 +57,8 @@ extension ImageStorage {
                 try blob.append(chunk.span)
             }
             let (digest, sizeBytes) = try blob.commit(protectedBy: lease)
-            let type = try blobs.compression(of: digest).layerType
-            return MadeLayer(
-                descriptor: Descriptor(mediaType: type, digest: digest, sizeBytes: sizeBytes), diffID: try diffID(of: digest, .sha256))
+            let descriptor = try blobs.layer(digest, sizeBytes: sizeBytes, limits: limits, lease: lease)
+            return MadeLayer(descriptor: descriptor, diffID: try diffID(of: descriptor.digest, .sha256))
         } catch let error as ImageError {
             throw error
         } catch let error as ArchiveError {

@@ -17,8 +17,6 @@ package struct ArchiveError: OperationError, Equatable, Sendable {
         case overLimit = "over limit"
         /// Too little would stay free on the file system.
         case noSpace = "no space left"
-        /// A compression that this version does not read.
-        case unsupportedCompression = "unsupported compression"
         /// The producer of the bytes failed; its words are in `subject`.
         case source = "source failed"
         /// No byte came, or none was taken, before the deadline.

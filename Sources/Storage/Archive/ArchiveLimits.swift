@@ -16,7 +16,7 @@ package struct ArchiveLimits: Equatable, Sendable {
     package var attributeBytes: Int
     /// Bytes of one entry's headers with all that belongs to them: long names, attributes, the map of a sparse file.
     package var headerBytes: Int
-    /// The base-2 logarithm of the largest zstd window: 27 is 128 MiB.
+    /// The base-2 logarithm of the largest zstd window and of the largest xz dictionary: 27 is 128 MiB.
     package var zstdWindowLog: Int32
     /// Bytes that stay free on the file system.
     package var reservedFreeBytes: UInt64

@@ -107,7 +107,7 @@ package final class ArchiveReader {
     }
 }
 
-/// Reads a stream, plain, gzip or zstd, to its end, and shows `observer` what it is unpacked.
+/// Reads a stream, plain or compressed, to its end, and shows `observer` what it is unpacked.
 /// - Returns: how many bytes that is.
 package func observeUnpacked(_ source: any ByteSource, by observer: any ByteObserver, limits: ArchiveLimits = .layer) throws(ArchiveError)
     -> Int64
@@ -120,8 +120,21 @@ package func observeUnpacked(_ source: any ByteSource, by observer: any ByteObse
     }
 }
 
+/// Reads a stream, plain or compressed, to its end, and packs it as gzip.
+package func repackAsGzip(_ source: any ByteSource, limits: ArchiveLimits, to sink: @escaping TreeWriter.Sink) throws(ArchiveError) {
+    let stream = try DecompressedStream(source, limits: limits, observer: nil)
+    let encoder = GzipEncoder(to: sink)
+    var buffer = [UInt8](repeating: 0, count: 256 << 10)
+    while true {
+        var span = buffer.mutableSpan
+        let count = try stream.read(into: &span)
+        if count == 0 { return try encoder.finish() }
+        try encoder.write(Array(buffer[..<count]))
+    }
+}
+
 extension Compression {
     /// The compression of a file, by how it begins.
     /// - Parameter beginning: six bytes, or all where there are fewer.
-    package init(of beginning: [UInt8]) throws(ArchiveError) { self = try Compression.detect(beginning) }
+    package init(of beginning: [UInt8]) { self = Compression.detect(beginning) }
 }

@@ -24,19 +24,23 @@ package enum Compression: String, Sendable {
     case none
     case gzip
     case zstd
+    case xz
+    case bzip2
 
     /// The longest beginning that `detect` looks at.
     static let magicBytes = 6
 
     /// Finds out from a stream's first bytes; a media type is only what a stranger says.
-    /// - Throws: `.unsupportedCompression` for xz and bzip2.
-    static func detect(_ beginning: [UInt8]) throws(ArchiveError) -> Compression {
+    static func detect(_ beginning: [UInt8]) -> Compression {
         if beginning.starts(with: [0x1f, 0x8b]) { return .gzip }
         if beginning.starts(with: [0x28, 0xb5, 0x2f, 0xfd]) { return .zstd }
         if beginning.count >= 4, beginning[0] & 0xf0 == 0x50, beginning[1...3] == [0x2a, 0x4d, 0x18] { return .zstd }
-        for (name, magic) in [("xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]), ("bzip2", [0x42, 0x5a, 0x68])] as [(String, [UInt8])]
-        where beginning.starts(with: magic) {
-            throw ArchiveError(.unsupportedCompression, doing: "decompress", subject: name)
+        if beginning.starts(with: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]) { return .xz }
+        // A tar may begin with the name of a file: of a first block, or of the end where there is none, two bytes more.
+        if beginning.count >= 6, beginning.starts(with: [0x42, 0x5a, 0x68]), (0x31...0x39).contains(beginning[3]),
+            [[0x31, 0x41], [0x17, 0x72]].contains(Array(beginning[4..<6]))
+        {
+            return .bzip2
         }
         return .none
     }
@@ -67,10 +71,12 @@ final class DecompressedStream {
             beginning += more
         }
         decoder =
-            switch try Compression.detect(beginning) {
+            switch Compression.detect(beginning) {
             case .none: nil
             case .gzip: GzipDecoder()
             case .zstd: try ZstdDecoder(windowLog: limits.zstdWindowLog)
+            case .xz: try XzDecoder(windowLog: limits.zstdWindowLog)
+            case .bzip2: try BZip2Decoder()
             }
         chunk = beginning
     }
