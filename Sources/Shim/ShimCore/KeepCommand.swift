@@ -29,8 +29,19 @@ package enum KeepCommand {
 /// The keeper's side of its socket.
 private final class KeeperServer {
     private static let retryDelay = Duration.milliseconds(100)
+    /// How long an answer may be read: what it brings stays open meanwhile, whatever becomes of it.
+    private static let answerLimit = Duration.seconds(60)
     /// A keeper that no shim has come to by then was started in vain.
     private static let firstClientLimit = Duration.seconds(10)
+
+    private struct Client {
+        let socket: Descriptor
+        let watch: Watch
+        /// What it is still to be told, in packets with what they bring, the next one last; it may be a while before it reads them.
+        var answer: [(packet: KeeperPacket, descriptors: [Descriptor])] = []
+        /// Ends that while.
+        var timer: UInt64?
+    }
 
     private let listener: Descriptor
     private let directory: Descriptor
@@ -38,7 +49,7 @@ private final class KeeperServer {
     private var watch: Watch?
     /// Ends the wait for the first client; nil since that has come.
     private var firstClientTimer: UInt64?
-    private var clients: [ObjectIdentifier: (socket: Descriptor, watch: Watch)] = [:]
+    private var clients: [ObjectIdentifier: Client] = [:]
     private var kept: [String: KeptDescriptors] = [:]
 
     init(_ listener: Descriptor, in directory: Descriptor, loop: EventLoop) throws(SyscallError) {
@@ -78,8 +89,11 @@ private final class KeeperServer {
             guard try peerCredentials(of: socket.owned).userID == effectiveUserID() else { return }
             try setNonBlocking(true, of: socket.number)
             let id = ObjectIdentifier(socket)
-            let watch = try loop.watch(socket.number, for: .readable) { [unowned self] _ in serve(id) }
-            clients[id] = (socket, watch)
+            let watch = try loop.watch(socket.number, for: .readable) { [unowned self] _ in
+                serve(id)
+                flush(id)
+            }
+            clients[id] = Client(socket: socket, watch: watch)
             // Where nothing happens, nothing wakes.
             if let timer = firstClientTimer { loop.cancelTimer(timer) }
             firstClientTimer = nil
@@ -87,10 +101,10 @@ private final class KeeperServer {
     }
 
     private func serve(_ id: ObjectIdentifier) {
-        guard let (socket, watch) = clients[id] else { return }
+        guard let client = clients[id] else { return }
         while true {
             do throws(SyscallError) {
-                let message = try receiveMessage(from: socket.owned, limitBytes: KeeperPacket.maximumByteCount, subject: "shim")
+                let message = try receiveMessage(from: client.socket.owned, limitBytes: KeeperPacket.maximumByteCount, subject: "shim")
                 let descriptors = message.descriptors.map { Descriptor(OwnedFD(owning: $0)) }
                 if message.bytes.isEmpty { break }
                 if let packet = KeeperPacket(message.bytes) { perform(packet, descriptors, id) }
@@ -99,8 +113,12 @@ private final class KeeperServer {
                 break
             }
         }
-        watch.cancel()
-        clients[id] = nil
+        letGo(of: id)
+    }
+
+    private func letGo(of id: ObjectIdentifier) {
+        if let timer = clients[id]?.timer { loop.cancelTimer(timer) }
+        clients.removeValue(forKey: id)?.watch.cancel()
         loop.soon { [weak self] in self?.endIfIdle() }
     }
 
@@ -112,24 +130,41 @@ private final class KeeperServer {
             loop.soon { [self] in
                 // What the shim had said that was killed may lie in its socket still.
                 for id in Array(clients.keys) { serve(id) }
-                guard let (socket, _) = clients[client] else { return }
-                // One that does not listen to its answer is gone.
-                try? tell(of: name, to: socket)
+                answer(client, of: name)
             }
         case .kept, .end: break
         }
     }
 
-    private func tell(of name: String, to socket: Descriptor) throws(SyscallError) {
-        // It reads until the end, and answers are more than a socket holds where there are hundreds of execs.
-        try setNonBlocking(false, of: socket.number)
-        for (other, descriptors) in kept where KeeperPacket.covers(name, other) {
+    /// Tells a client what is kept, as it reads it: nothing waits for one that does not.
+    private func answer(_ id: ObjectIdentifier, of name: String) {
+        // Who asks again before it has read its answer gets that one.
+        guard let client = clients[id], client.answer.isEmpty else { return }
+        let matches = kept.filter { KeeperPacket.covers(name, $0.key) }
+        let packets = matches.map { other, descriptors in
             let roles = KeptRole.allCases.filter { descriptors[$0] != nil }
-            try sendMessage(
-                KeeperPacket.kept(other, roles: roles).bytes, descriptors: roles.compactMap { descriptors[$0]?.number },
-                to: socket.owned, subject: "shim")
+            return (packet: KeeperPacket.kept(other, roles: roles), descriptors: roles.compactMap { descriptors[$0] })
         }
-        try sendMessage(KeeperPacket.end.bytes, to: socket.owned, subject: "shim")
-        try setNonBlocking(true, of: socket.number)
+        clients[id]?.answer = [(packet: .end, descriptors: [])] + packets
+        clients[id]?.timer = loop.after(Self.answerLimit) { [weak self] in self?.letGo(of: id) }
+        flush(id)
+    }
+
+    private func flush(_ id: ObjectIdentifier) {
+        guard let client = clients[id], !client.answer.isEmpty else { return }
+        while let next = clients[id]?.answer.last {
+            do throws(SyscallError) {
+                try sendMessage(
+                    next.packet.bytes, descriptors: next.descriptors.map(\.number), to: client.socket.owned, subject: "shim")
+            } catch {
+                if error.isWouldBlock { return client.watch.wait(for: [.readable, .writable]) }
+                if error.isPeerGone { return letGo(of: id) }
+                loop.after(Self.retryDelay) { [weak self] in self?.flush(id) }
+                return
+            }
+            clients[id]?.answer.removeLast()
+        }
+        if let timer = clients[id]?.timer { loop.cancelTimer(timer) }
+        client.watch.wait(for: .readable)
     }
 }

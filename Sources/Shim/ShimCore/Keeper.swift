@@ -10,6 +10,8 @@ final class Keeper {
     private var watch: Watch?
     /// What the keeper has from here: all of it again for another one when it is killed.
     private var kept: [String: KeptDescriptors] = [:]
+    /// Names of which the keeper has not been told the last yet, because it takes nothing just now.
+    private var untold: [String] = []
 
     /// - Parameter connection: to the keeper.
     init(_ connection: Descriptor, context: ShimContext) {
@@ -20,32 +22,53 @@ final class Keeper {
     /// Has the descriptors of a process kept, in place of those before.
     func keep(_ descriptors: KeptDescriptors, of name: String) {
         kept[name] = descriptors
-        send(descriptors, of: name)
+        tell([name])
     }
 
     /// They are needed no more, nor those of names below.
     func drop(_ name: String) {
+        let below = kept.keys.filter { $0 != name && KeeperPacket.covers(name, $0) }
         kept = kept.filter { !KeeperPacket.covers(name, $0.key) }
-        send(.drop(name), [])
+        // By their names as well: the first one may be kept again before the keeper hears of this.
+        tell([name] + below)
     }
 
-    private func send(_ descriptors: KeptDescriptors, of name: String) {
-        let roles = KeptRole.allCases.filter { descriptors[$0] != nil }
-        send(.keep(name, roles: roles), roles.compactMap { descriptors[$0]?.number })
+    private func tell(_ names: [String]) {
+        untold.removeAll(where: names.contains)
+        untold += names
+        flush()
     }
 
-    private func send(_ packet: KeeperPacket, _ descriptors: [Int32]) {
-        guard let connection else { return }
-        // A keeper that is gone is noticed by its hanging up.
-        do throws(SyscallError) { try sendMessage(packet.bytes, descriptors: descriptors, to: connection.owned, subject: "keeper") } catch {
-            if !error.isPeerGone { context.report("\(error)") }
+    /// Tells the keeper as much as it takes; nothing waits for it.
+    private func flush() {
+        guard let connection, let watch else { return }
+        while let name = untold.first {
+            do throws(SyscallError) { try send(name, to: connection) } catch {
+                if error.isWouldBlock { return watch.wait(for: .writable) }
+                // It is noticed by its hanging up, and another one is told all.
+                if error.isPeerGone { return }
+                context.report("\(error)")
+                context.loop.after(Self.retryDelay) { [weak self] in self?.flush() }
+                return
+            }
+            untold.removeFirst()
         }
+        watch.wait(for: [])
+    }
+
+    private func send(_ name: String, to connection: Descriptor) throws(SyscallError) {
+        let descriptors = kept[name] ?? [:]
+        let roles = KeptRole.allCases.filter { descriptors[$0] != nil }
+        let packet: KeeperPacket = descriptors.isEmpty ? .drop(name) : .keep(name, roles: roles)
+        try sendMessage(packet.bytes, descriptors: roles.compactMap { descriptors[$0]?.number }, to: connection.owned, subject: "keeper")
     }
 
     private func take(_ connection: Descriptor) {
         do throws(SyscallError) {
             try setNonBlocking(true, of: connection.number)
-            watch = try context.loop.watch(connection.number, for: []) { [unowned self] _ in hungUp() }
+            watch = try context.loop.watch(connection.number, for: []) { [unowned self] readiness in
+                if readiness.isDisjoint(with: [.failed, .hungUp]) { flush() } else { hungUp() }
+            }
             self.connection = connection
         } catch { context.report("\(error)") }
     }
@@ -61,7 +84,8 @@ final class Keeper {
         do throws(SyscallError) {
             if let connection = try KeeperSocket(context.configuration).connectOrStart() {
                 take(connection)
-                for (name, descriptors) in kept { send(descriptors, of: name) }
+                untold = kept.keys.sorted()
+                flush()
                 return
             }
         } catch { context.report("\(error)") }

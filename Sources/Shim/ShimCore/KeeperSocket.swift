@@ -6,8 +6,11 @@ struct KeeperSocket {
     /// What no container can be called: ids do not begin with a dot.
     static let name = ".keeper"
     private static let backlog: Int32 = 4096
-    /// How long an answer may take.
-    private static let answerMilliseconds: Int32 = 2_000
+    /// How long the keeper, or whoever is about to start it, may take for the next word: it may be stopped, or swapped out on a busy machine.
+    private static let answerMilliseconds: Int32 = 60_000
+    private static let startLookMilliseconds: Int32 = 10
+    /// Keepers that are asked one after the other, when each hangs up.
+    private static let questionCount = 3
 
     private let directory: Descriptor
     private let configuration: ShimConfiguration
@@ -57,25 +60,46 @@ struct KeeperSocket {
     }
 
     /// The same, but waits for whoever is about to start it.
-    func connectOrStartWaiting() throws(SyscallError) -> Descriptor? {
-        for _ in 0..<200 {
+    func connectOrStartWaiting(milliseconds: Int32) throws(SyscallError) -> Descriptor? {
+        let deadline = monotonicNanoseconds() + Int64(milliseconds) * 1_000_000
+        while true {
             if let connection = try connectOrStart() { return connection }
-            _ = try waitUntilReadable([], timeoutMilliseconds: 10)
+            if monotonicNanoseconds() >= deadline { return nil }
+            _ = try waitUntilReadable([], timeoutMilliseconds: Self.startLookMilliseconds)
         }
-        return nil
     }
 
-    /// Asks for all that is kept for a container, by name.
-    static func kept(for id: String, from connection: Descriptor) throws(SyscallError) -> [String: KeptDescriptors] {
-        try sendMessage(KeeperPacket.tell(id).bytes, to: connection.owned, subject: "keeper")
+    /// Asks the keeper, once it is there, for all that is kept for a container, by name.
+    /// - Throws: ETIMEDOUT where it does not tell all of it: what it has must not be taken for nothing.
+    func kept() throws(SyscallError) -> (connection: Descriptor, kept: [String: KeptDescriptors]) {
         var kept: [String: KeptDescriptors] = [:]
-        while try !waitUntilReadable([connection.number], timeoutMilliseconds: answerMilliseconds).isEmpty {
-            let message = try receiveMessage(from: connection.owned, limitBytes: KeeperPacket.maximumByteCount, subject: "keeper")
+        for _ in 0..<Self.questionCount {
+            guard let connection = try connectOrStartWaiting(milliseconds: Self.answerMilliseconds) else { break }
+            // One that hangs up in the midst was killed, and nobody else has what it had told by then; or it has lost its patience.
+            if try Self.ask(connection, for: configuration.id, into: &kept) { return (connection, kept) }
+        }
+        throw SyscallError("connect", "keeper", errno: Errno.timedOut.rawValue)
+    }
+
+    /// - Returns: whether it was told to the end.
+    private static func ask(_ keeper: Descriptor, for id: String, into kept: inout [String: KeptDescriptors]) throws(SyscallError) -> Bool {
+        do throws(SyscallError) { try sendMessage(KeeperPacket.tell(id).bytes, to: keeper.owned, subject: "keeper") } catch {
+            if error.isPeerGone { return false }
+            throw error
+        }
+        while try !waitUntilReadable([keeper.number], timeoutMilliseconds: answerMilliseconds).isEmpty {
+            let message: ReceivedMessage
+            do throws(SyscallError) {
+                message = try receiveMessage(from: keeper.owned, limitBytes: KeeperPacket.maximumByteCount, subject: "keeper")
+            } catch {
+                if error.isPeerGone { return false }
+                throw error
+            }
             let descriptors = message.descriptors.map { Descriptor(OwnedFD(owning: $0)) }
-            guard case .kept(let name, let roles)? = KeeperPacket(message.bytes) else { return kept }
+            guard case .kept(let name, let roles)? = KeeperPacket(message.bytes) else { return KeeperPacket(message.bytes) == .end }
             kept[name] = Dictionary(zip(roles, descriptors)) { first, _ in first }
         }
-        return kept
+        throw SyscallError("recvmsg", "keeper", errno: Errno.timedOut.rawValue)
     }
 }
 

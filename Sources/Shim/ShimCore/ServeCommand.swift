@@ -12,6 +12,9 @@ package enum ServeCommand {
     /// How long the last answers and events may take to be read.
     private static let farewellLimit = Duration.seconds(5)
 
+    /// How long a container's start may wait for whoever is about to start the keeper.
+    private static let keeperStartMilliseconds: Int32 = 2_000
+
     /// Serves until Shutdown, then takes the shim's directory away.
     /// - Parameter resuming: in place of a shim that was killed, with the container that it had.
     package static func run(_ invocation: ShimInvocation, resuming: Bool = false) throws(ShimError) {
@@ -45,15 +48,17 @@ package enum ServeCommand {
     /// - Returns: what a killed shim left, for one that takes its place.
     private static func meetKeeper(_ context: ShimContext, resuming: Bool) throws(ShimError) -> ShimResumption? {
         if context.configuration.isForContainerd { return nil }
-        let keeper: Descriptor?
-        // Without one the container runs as well, but not longer than its shim.
-        do throws(SyscallError) { keeper = try KeeperSocket(context.configuration).connectOrStartWaiting() } catch {
-            context.report("keeper: \(error)")
-            keeper = nil
+        if resuming {
+            let resumption = try ShimResumption(context.configuration)
+            context.keeper = Keeper(resumption.keeper, context: context)
+            return resumption
         }
-        let resumption = resuming ? try ShimResumption(context.configuration, keeper) : nil
-        context.keeper = keeper.map { Keeper($0, context: context) }
-        return resumption
+        // Without one the container runs as well, but not longer than its shim.
+        do throws(SyscallError) {
+            let keeper = try KeeperSocket(context.configuration).connectOrStartWaiting(milliseconds: keeperStartMilliseconds)
+            context.keeper = keeper.map { Keeper($0, context: context) }
+        } catch { context.report("keeper: \(error)") }
+        return nil
     }
 
     /// Makes the process one that outlives whoever began it, with nothing open but what it listens on.

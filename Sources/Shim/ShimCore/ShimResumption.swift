@@ -10,11 +10,15 @@ struct ShimResumption {
     /// The open files of its processes, by the name under which the keeper has them.
     let kept: [String: KeptDescriptors]
 
-    /// - Throws: `ShimError.notFound` where nothing had been started, `unreadable` for a record that cannot be read.
-    init(_ configuration: ShimConfiguration, _ keeper: Descriptor?) throws(ShimError) {
+    /// The keeper that they come from.
+    let keeper: Descriptor
+
+    /// - Throws: `ShimError.notFound` where nothing had been started, `unreadable` for a record that cannot be read; where the keeper does not
+    ///   answer, so that another attempt has what it keeps.
+    init(_ configuration: ShimConfiguration) throws(ShimError) {
         (record, life) = try Self.read(configuration.layout)
         do throws(SyscallError) {
-            kept = if let keeper { try KeeperSocket.kept(for: configuration.id, from: keeper) } else { [:] }
+            (keeper, kept) = try KeeperSocket(configuration).kept()
             try UnfinishedBeginnings(configuration.layout, life).end()
             try Self.removeScratch(configuration.layout)
         } catch { throw ShimError("take the place of the shim of \(configuration.id)", error) }
