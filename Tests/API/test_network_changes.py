@@ -105,3 +105,26 @@ def test_C20_connecting_a_stopped_container_again_changes_what_it_asks_for(cli, 
     again = cli("network", "connect", "fixed", "idle")
     assert again.code == 1 and "endpoint with name idle already exists in network fixed" in again.err
     assert address(cli, "idle", "fixed") == "10.97.0.9"
+
+
+def test_C20_what_somebody_wrote_into_the_files_in_etc_outlives_changes_of_networks(cli, net, image):
+    net("first"), net("second")
+    start(cli, image, "edited", "--network", "first", "--hostname", "me")
+    cli("exec", "edited", "sh", "-c", "echo '192.0.2.7 by-hand' >> /etc/hosts; echo '# by hand' >> /etc/resolv.conf").ok()
+    read = lambda: cli("exec", "edited", "cat", "/etc/hosts", "/etc/resolv.conf").ok().split("\n")
+    before = read()
+    assert f"{address(cli, 'edited', 'first')}\tme" in before
+    cli("network", "connect", "second", "edited").ok()
+    second = f"{address(cli, 'edited', 'second')}\tme"
+    assert sorted(read()) == sorted([*before, second])
+    cli("network", "disconnect", "second", "edited").ok()
+    assert read() == before
+    # Where names come or go, who is asked for them changes with them.
+    cli("network", "connect", "bridge", "edited").ok()
+    cli("network", "disconnect", "first", "edited").ok()
+    assert "192.0.2.7 by-hand" in read() and "nameserver 127.0.0.11" not in read() and "# by hand" not in read()
+    cli("network", "connect", "first", "edited").ok()
+    assert "nameserver 127.0.0.11" in read() and read().count(f"{address(cli, 'edited', 'first')}\tme") == 1
+    # A start writes both anew.
+    cli("restart", "-t", "0", "edited").ok()
+    assert "192.0.2.7 by-hand" not in read()

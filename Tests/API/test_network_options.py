@@ -77,6 +77,7 @@ def test_G06_what_a_network_cannot_be_is_refused_in_dockers_words(cli, image):
         (("-o", "com.docker.network.host_ipv4=fd00::1"), "failed to parse com.docker.network.host_ipv4 value: fd00::1"),
         (("-o", "com.docker.network.bridge.trusted_host_interfaces=a b"), "failed to parse com.docker.network.bridge.trusted_host_interfaces"),
         (("-o", "com.docker.network.bridge.name=far too long a name"), "invalid bridge name"),
+        (("-o", "com.docker.network.bridge.name=apust%d"), "invalid bridge name"),
         (("--subnet", "10.82.0.0/24", "--subnet", "10.83.0.0/24"), "bridge driver doesn't support multiple subnets"),
         (("--subnet", "10.82.0.0/24", "--aux-address", "a=10.84.0.1"), "no matching subnet for aux-address"),
         (("--subnet", "10.82.0.0/24", "--gateway", "10.84.0.1"), "no matching subnet for gateway"),
@@ -121,6 +122,9 @@ def test_G06_filters_of_networks(cli, net, image):
     assert listed("scope=swarm") == [] and set(listed("scope=local")) >= {"aa", "bridge"}
     [ab] = network(cli, "ab")
     assert listed(f"id={ab['Id'][:10]}") == ["ab"]
+    # Both are regular expressions.
+    assert listed("name=^aa$") == ["aa"] and listed("name=^a$") == [] and listed("name=^a[a-z]$", "label=k=2") == ["ab"]
+    assert listed(f"id=^{ab['Id'][:6]}") == ["ab"] and listed(f"id=^{ab['Id'][1:]}") == []
     start(cli, image, "on", "--network", "aa")
     assert listed("dangling=true") == ["ab", "inner"] and "aa" in listed("dangling=false")
     assert "invalid filter 'colour'" in cli("network", "ls", "-f", "colour=blue").err

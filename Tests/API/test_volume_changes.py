@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 import threading
 
+import oci_images
 from engine_http import api
 from leaks import mounts
 from processes import wait_until
@@ -168,6 +169,28 @@ def test_attack_D15_a_volume_that_changes_while_it_is_filled_leads_nowhere(apus,
         apus("volume", "rm", "raced").ok()
         assert read(canary) == "untouched" and stat.S_IMODE(os.stat("/").st_mode) == 0o755, round_
     os.remove(canary)
+
+
+def test_attack_D15_what_a_container_writes_while_its_volume_is_filled_is_never_lost(apus, registry, image, own_daemon):
+    """One that has the volume already writes a file of its own as soon as the filling begins, and then stands in its way."""
+    files = {f"many/{number}": "x" for number in range(2000)}
+    oci_images.Pusher(registry.host).push("crowded", oci_images.busybox({}, [oci_images.tar(oci_images.files(files))]))
+    apus("pull", "-q", f"{registry.host}/crowded").ok()
+    in_the_way = " ".join(f"/v/{number}" for number in range(0, 2000, 20))
+    apus("run", "-d", "--name", "rival", "-v", "raced:/v", image, "sh", "-c",
+         f"until ls /v | grep -q .; do :; done; echo mine > /v/mine; mkdir {in_the_way}; sleep 600").ok()
+    filled = apus("create", "-v", "raced:/many", f"{registry.host}/crowded", "true")
+    data = mountpoint(apus, "raced")
+    wait_until(lambda: os.path.exists(f"{data}/mine") or filled.code != 0, "the rival has written")
+    if filled.code != 0:
+        assert "copy the image's /many into volume raced" in filled.err, filled
+        # All that the copy made is gone, and nothing else.
+        wait_until(lambda: os.path.exists(f"{data}/mine"), "the rival's file is there")
+        assert not [name for name in os.listdir(data) if os.path.isfile(f"{data}/{name}") and name != "mine"]
+    assert read(f"{data}/mine") == "mine\n" and not os.path.exists(f"{os.path.dirname(data)}/copying")
+    apus("rm", "-f", *apus("ps", "-aq").ok().split()).ok()
+    apus("volume", "rm", "raced").ok()
+    apus("rmi", f"{registry.host}/crowded").ok()
 
 
 def test_feature_F01_volumes_are_renamed_cloned_exported_and_imported(apus, pulled, own_daemon):

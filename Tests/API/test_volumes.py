@@ -107,18 +107,21 @@ def test_feature_F03_nocopy_and_a_place_that_the_image_lacks_leave_a_volume_empt
 def test_feature_F03_a_filling_that_was_cut_off_is_begun_again(brittle, registry, stocked):
     client = brittle.client
     client("pull", "-q", stocked).ok()
-    client("volume", "create", "half").ok()
+    for name in ("half", "shared"):
+        client("volume", "create", name).ok()
     brittle.kill()
-    folder = f"{brittle.data}/volumes/half"
-    for path in (f"{folder}/copying", f"{folder}/_data/text"):
+    folder, shared = f"{brittle.data}/volumes/half", f"{brittle.data}/volumes/shared"
+    for path, text in ((f"{folder}/copying", ""), (f"{folder}/_data/text", "half"), (f"{shared}/copying", "deep/text"),
+                       (f"{shared}/_data/text", "half"), (f"{shared}/_data/mine", "a container's that ran on")):
         with open(path, "w", encoding="utf-8") as file:
-            file.write("half")
+            file.write(text)
     # And volumes that were not made yet, or removed already, are neither there nor left.
     for path in (".making/early", ".trash/late"):
         os.makedirs(f"{brittle.data}/volumes/{path}/_data")
     brittle.start()
     assert os.listdir(folder + "/_data") == [] and sorted(os.listdir(folder)) == ["_data", "volume.json"]
-    assert client("volume", "ls", "-q").line() == "half"
+    assert os.listdir(shared + "/_data") == ["mine"] and sorted(os.listdir(shared)) == ["_data", "volume.json"]
+    assert client("volume", "ls", "-q").ok().split() == ["half", "shared"]
     assert client("run", "--rm", "-v", "half:/stock", stocked, "cat", "/stock/text").line() == "hello"
     assert os.listdir(f"{brittle.data}/volumes/.making") == os.listdir(f"{brittle.data}/volumes/.trash") == []
 

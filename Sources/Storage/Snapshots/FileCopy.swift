@@ -28,6 +28,14 @@ package func copyTree(from source: borrowing OwnedFD, onto target: borrowing Own
     try TreeCopy.copy(from: source, onto: target)
 }
 
+/// The same where others may write into the target meanwhile. What they made stays as it is, and the copy fails where it is in the way.
+/// - Parameter made: entries of the target that the copy made, also where it failed.
+package func copyTree(
+    from source: borrowing OwnedFD, onto target: borrowing OwnedFD, made: inout [FilePath]
+) throws(SyscallError) {
+    try TreeCopy.copy(from: source, onto: target, made: &made)
+}
+
 /// Copies a tree, hard links and holes kept. Symbolic links are never followed.
 struct TreeCopy: ~Copyable {
     /// How deep a tree may be: two descriptors are open a level.
@@ -41,6 +49,8 @@ struct TreeCopy: ~Copyable {
     private let targetRoot: OwnedFD
     /// Where the first name of a file with several lies, below the target's root.
     private var firstNames: [FileID: FilePath] = [:]
+    /// What was made of the target's own entries.
+    private var made: [FilePath] = []
 
     private init(targetRoot: consuming OwnedFD) { self.targetRoot = targetRoot }
 
@@ -52,8 +62,17 @@ struct TreeCopy: ~Copyable {
     }
 
     static func copy(from source: borrowing OwnedFD, onto target: borrowing OwnedFD) throws(SyscallError) {
+        var made: [FilePath] = []
+        try copy(from: source, onto: target, made: &made)
+    }
+
+    static func copy(from source: borrowing OwnedFD, onto target: borrowing OwnedFD, made: inout [FilePath]) throws(SyscallError) {
         var copy = TreeCopy(targetRoot: try target.duplicate())
-        try copy.directory(source, target, path: FilePath(), depth: 0)
+        do throws(SyscallError) { try copy.directory(source, target, path: FilePath(), depth: 0) } catch {
+            made = copy.made
+            throw error
+        }
+        made = copy.made
     }
 
     private mutating func directory(
@@ -73,32 +92,39 @@ struct TreeCopy: ~Copyable {
         if status.linkCount > 1 && status.type != .directory {
             let id = FileID(fileSystem: status.fileSystem, inode: status.inode)
             if let first = firstNames[id] {
-                return try makeHardLink(name, to: first, at: target.number, existingAt: targetRoot.number)
+                try makeHardLink(name, to: first, at: target.number, existingAt: targetRoot.number)
+                return note(name, depth)
             }
             firstNames[id] = path
         }
         switch status.type {
         case .directory:
             try makeDirectory(name, mode: 0o700, at: target.number)
+            note(name, depth)
             let from = try openFile(name, [.readOnly, .directory, .noFollow], at: source.number)
             let onto = try openFile(name, [.readOnly, .directory, .noFollow], at: target.number)
             try directory(from, onto, path: path, depth: depth + 1)
         case .regular:
             let from = try openFile(name, [.readOnly, .noFollow, .nonBlocking], at: source.number)
             let onto = try openFile(name, [.readWrite, .create, .exclusive, .noFollow], mode: 0o600, at: target.number)
+            note(name, depth)
             try copyContents(from: from.number, to: onto.number, sizeBytes: status.sizeBytes, subject: path.string)
             try copyMetadata(from: from, to: onto, subject: path)
         case .symbolicLink:
             try makeSymbolicLink(name, saying: try symbolicLinkText(name, at: source.number), at: target.number)
+            note(name, depth)
             try finish(name, status, at: target)
         case .pipe, .socket, .characterDevice, .blockDevice:
             try makeNode(name, status.type ?? .pipe, mode: 0o600, device: status.device, at: target.number)
+            note(name, depth)
             let node = try openFile(name, [.path, .noFollow], at: target.number)
             try finish(name, status, at: target)
             try changeMode(descriptorPath(node.number), to: status.mode)
         case nil: throw SyscallError("copy", path.string, errno: EINVAL)
         }
     }
+
+    private mutating func note(_ name: FilePath, _ depth: Int) { if depth == 0 { made.append(name) } }
 
     private func finish(_ name: FilePath, _ status: FileStatus, at target: borrowing OwnedFD) throws(SyscallError) {
         try changeOwner(name, userID: status.userID, groupID: status.groupID, at: target.number)

@@ -31,7 +31,8 @@ import Testing
         "an option that cannot be read is refused by its name",
         arguments: [
             (NetworkOption.masquerade, "yes"), (NetworkOption.mtu, "-1"), (NetworkOption.mtu, "70000"), (NetworkOption.hostAddress, "x"),
-            (NetworkOption.insidePrefix, "a/b"), (NetworkOption.insidePrefix, "thirteenbytes"), (NetworkOption.gatewayModeV4, "bridged"),
+            (NetworkOption.insidePrefix, "a/b"), (NetworkOption.insidePrefix, "e%"), (NetworkOption.insidePrefix, "thirteenbytes"),
+            (NetworkOption.gatewayModeV4, "bridged"),
             (NetworkOption.sourceV4, "fd00::1"), (NetworkOption.trustedLinks, "eth0:a b"),
         ])
     func refused(option: String, value: String) {
@@ -51,7 +52,7 @@ import Testing
         ] {
             #expect(refusal { _ = try EndpointOptions([option: text]) }?.code == .invalidParameter, "\(text)")
         }
-        for name in ["a/b", "lo", "sixteen-letters-x"] {
+        for name in ["a/b", "lo", "eth%d", "sixteen-letters-x"] {
             #expect(refusal { _ = try EndpointOptions([EndpointOptions.linkNameOption: name]) } != nil, "\(name)")
         }
     }

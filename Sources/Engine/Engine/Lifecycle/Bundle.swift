@@ -32,8 +32,7 @@ enum Bundle {
         let hostname = Specification.hostname(of: document.config, host, id: id, hostName: facts.hostName)
         let isHostNetwork = host.networkMode == "host"
         let hosts = NetworkFileText.hosts(
-            host, names: document.config.domainName.isEmpty ? hostname : "\(hostname).\(document.config.domainName) \(hostname)",
-            addresses: network.addresses, hostGateway: network.hostGateway)
+            host, names: names(hostname, document.config), addresses: network.addresses, hostGateway: network.hostGateway)
         do throws(SyscallError) {
             let files = paths.networkFiles
             // Readable for every user inside, whatever the daemon's umask.
@@ -41,10 +40,36 @@ enum Bundle {
             try write(isHostNetwork && host.extraHosts.isEmpty ? NetworkFileText.hostCopy("/etc/hosts") : hosts, to: files.hosts)
             try write(Array("\(hostname)\n".utf8), to: files.hostname)
             let resolver = try NetworkFileText.hostResolver(network.resolver).overridden(by: host)
-            let inside = network.hasNames ? resolver.askingForNames : resolver.reachableFromContainers
-            try write(isHostNetwork ? resolver.text : inside.text, to: files.resolver)
+            try write(isHostNetwork ? resolver.text : resolver.inside(network).text, to: files.resolver)
         } catch { throw .system("write the files of container \(id)", error) }
     }
+
+    /// What a container calls itself in `/etc/hosts`.
+    private static func names(_ hostname: String, _ config: ContainerConfig) -> String {
+        config.domainName.isEmpty ? hostname : "\(hostname).\(config.domainName) \(hostname)"
+    }
+
+    /// Changes the same files of a container that runs, where its networks change. As with Docker, what somebody wrote there inside stays.
+    static func changeNetworkFiles(
+        id: ContainerID, document: ContainerDocument, facts: HostFacts, from old: NetworkFileFacts, to new: NetworkFileFacts,
+        paths: ContainerPaths
+    ) throws(EngineError) {
+        let host = document.hostConfig
+        let hostname = Specification.hostname(of: document.config, host, id: id, hostName: facts.hostName)
+        do throws(SyscallError) {
+            let files = paths.networkFiles
+            let hosts = try readFile(FilePath(files.hosts), limitBytes: hostsLimitBytes)
+            try write(
+                NetworkFileText.hosts(
+                    hosts, names: names(hostname, document.config), without: old.addresses.filter { !new.addresses.contains($0) },
+                    with: new.addresses.filter { !old.addresses.contains($0) }), to: files.hosts)
+            if old.hasNames == new.hasNames { return }
+            try write(try NetworkFileText.hostResolver(new.resolver).overridden(by: host).inside(new).text, to: files.resolver)
+        } catch { throw .system("write the files of container \(id)", error) }
+    }
+
+    /// More than any list of names that somebody keeps by hand.
+    private static let hostsLimitBytes = 1 << 24
 
     private static func write(_ text: [UInt8], to path: String) throws(SyscallError) {
         let file = try openFile(FilePath(path), [.writeOnly, .create, .truncate, .noFollow], mode: 0o644)

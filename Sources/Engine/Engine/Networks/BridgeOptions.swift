@@ -85,10 +85,11 @@ struct BridgeOptions: Equatable, Sendable {
 
     private init() {}
 
-    /// Whether the kernel takes this as a link's name. - Source: dev_valid_name of net/core/dev.c.
+    /// Whether the kernel takes this as a link's name, and for that alone: with a percent sign it would be a pattern of names.
+    /// - Source: dev_valid_name, dev_get_valid_name of net/core/dev.c.
     static func isLinkName(_ text: String, limitBytes: Int) -> Bool {
         (1...limitBytes).contains(text.utf8.count) && text != "." && text != ".."
-            && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ":") }
+            && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && ![UInt8(ascii: "/"), UInt8(ascii: ":"), UInt8(ascii: "%")].contains($0) }
     }
 
     private static func flag(_ option: String, _ options: [String: String]) throws(EngineError) -> Bool? {

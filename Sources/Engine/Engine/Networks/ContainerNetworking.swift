@@ -25,15 +25,29 @@ extension Container {
 
     /// Writes the files that stand for those in `/etc`, for this run.
     func writeNetworkFiles() async throws(EngineError) {
+        let known = await fileFacts(attachment)
+        let (id, document, facts, paths) = (id, document, services.facts, paths)
+        try await BlockingWork.run { () throws(EngineError) in
+            try Bundle.writeNetworkFiles(id: id, document: document, facts: facts, network: known, paths: paths)
+        }
+    }
+
+    private func fileFacts(_ attachment: NetworkAttachment?) async -> NetworkFileFacts {
         var network = NetworkFileFacts(resolver: services.configuration.resolverFile)
         network.hostGateway = await services.networks.hostGateway
         if let attachment {
             network.addresses = attachment.endpoints.flatMap { $0.interfaceAddresses.map(\.address.description) }
             network.hasNames = await services.networks.hasNames(attachment)
         }
-        let (id, document, facts, paths, known) = (id, document, services.facts, paths, network)
+        return network
+    }
+
+    /// Changes those files where a running container's networks have changed.
+    func changeNetworkFiles(from old: NetworkAttachment) async throws(EngineError) {
+        let (before, now) = (await fileFacts(old), await fileFacts(attachment))
+        let (id, document, facts, paths) = (id, document, services.facts, paths)
         try await BlockingWork.run { () throws(EngineError) in
-            try Bundle.writeNetworkFiles(id: id, document: document, facts: facts, network: known, paths: paths)
+            try Bundle.changeNetworkFiles(id: id, document: document, facts: facts, from: before, to: now, paths: paths)
         }
     }
 

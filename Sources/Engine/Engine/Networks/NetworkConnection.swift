@@ -144,7 +144,7 @@ extension Container {
             throw error
         }
         self.attachment = attachment
-        try await writeNetworkFiles()
+        try await changeNetworkFiles(from: former)
     }
 
     private func pullOut(_ endpoint: EndpointRecord, of old: NetworkAttachment) async throws(EngineError) {
@@ -155,7 +155,7 @@ extension Container {
         self.attachment = attachment
         try await writeNetworkRecord(attachment)
         failpoint(.disconnectRunRecorded)
-        try await writeNetworkFiles()
+        try await changeNetworkFiles(from: old)
     }
 
     /// Takes an adopted container off the networks that it is not on by its record: a daemon died before it had put it there whole, or
@@ -170,7 +170,7 @@ extension Container {
         }
         do throws(EngineError) {
             try await writeNetworkRecord(attachment)
-            try await writeNetworkFiles()
+            try await changeNetworkFiles(from: all)
         } catch { logger.error("take the container off networks: \(error)") }
     }
 

@@ -37,6 +37,16 @@ enum NetworkFileText {
         return Array(text.utf8)
     }
 
+    /// The same of a container that runs, where its addresses change: its own lines come and go, and whatever else is there stays.
+    static func hosts(_ text: [UInt8], names: String, without gone: [String], with come: [String]) -> [UInt8] {
+        let own = Set((gone + come).map { Array("\($0)\t\(names)".utf8) })
+        let newline = UInt8(ascii: "\n")
+        var lines = text.split(separator: newline, omittingEmptySubsequences: false).map(Array.init)
+        if lines.last == [] { lines.removeLast() }
+        lines.removeAll(where: own.contains)
+        return lines.flatMap { $0 + [newline] } + come.flatMap { Array("\($0)\t\(names)\n".utf8) }
+    }
+
     /// A file of the host; empty where the host has none.
     static func hostCopy(_ path: FilePath) throws(SyscallError) -> [UInt8] {
         do throws(SyscallError) { return try readFile(path, limitBytes: ResolverFile.limitBytes) } catch {
@@ -79,6 +89,11 @@ extension ResolverFile {
         if !file.options.contains(where: { $0.hasPrefix("ndots:") }) { file.options.append("ndots:0") }
         return file
     }
+}
+
+extension ResolverFile {
+    /// As a container of this network sees it.
+    func inside(_ network: NetworkFileFacts) -> ResolverFile { network.hasNames ? askingForNames : reachableFromContainers }
 }
 
 /// What a run's network means for the files in `/etc`.

@@ -81,6 +81,8 @@ struct NetworkFilter: Sendable {
     private static let known: Set<String> = ["dangling", "driver", "id", "label", "name", "scope", "type"]
     private let filters: Filters
     private let dangling: Bool?
+    /// Regular expressions, as Docker's.
+    private let (names, ids): ([NamePattern], [NamePattern])
 
     /// - Throws: `.invalidParameter` in Docker's words.
     init(_ filters: Filters) throws(EngineError) {
@@ -92,13 +94,21 @@ struct NetworkFilter: Sendable {
             throw EngineError(.invalidParameter, error.reason, cause: error)
         }
         self.filters = filters
+        (names, ids) = (try Self.patterns(filters["name"]), try Self.patterns(filters["id"]))
+    }
+
+    private static func patterns(_ words: [String]) throws(EngineError) -> [NamePattern] {
+        var patterns: [NamePattern] = []
+        for word in words { patterns.append(try NamePattern(word)) }
+        return patterns
     }
 
     func accepts(_ network: Network) -> Bool {
         let resource = network.document.resource
         func matches(_ key: String, _ test: (String) -> Bool) -> Bool { filters[key].isEmpty || filters[key].contains(where: test) }
-        return matches("driver") { $0 == resource.driver } && matches("id") { resource.id.contains($0) }
-            && matches("name") { resource.name.contains($0) } && matches("scope") { $0 == resource.scope }
+        func fits(_ patterns: [NamePattern], _ text: String) -> Bool { patterns.isEmpty || patterns.contains { $0.matches(text) } }
+        return matches("driver") { $0 == resource.driver } && fits(ids, resource.id) && fits(names, resource.name)
+            && matches("scope") { $0 == resource.scope }
             && matches("type") { ($0 == "builtin") == network.document.isPredefined } && filters.matchesLabels(resource.labels)
             && (dangling.map { $0 == (network.members.isEmpty && !network.document.isPredefined) } ?? true)
     }

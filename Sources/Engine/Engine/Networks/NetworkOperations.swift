@@ -22,11 +22,14 @@ extension ContainerEngine {
     }
 
     /// Removes networks that no container is, or will be, on. Filters: `until`, `label`, `label!`.
+    /// - Throws: `.conflict` while another prune is under way.
     package func pruneNetworks(_ filters: Filters) async throws(EngineError) -> NetworksPruneResponse {
         var wanted: Set<String> = []
         for container in try parts().services.index.all { wanted.formUnion(await container.document.endpoints.keys) }
         let (networks, taken) = (try networks, wanted)
-        return try await removing { () throws(EngineError) in try await networks.prune(filters, wanted: taken) }
+        return try await pruning(.network) { () throws(EngineError) in
+            try await removing { () throws(EngineError) in try await networks.prune(filters, wanted: taken) }
+        }
     }
 
     /// Puts a container on a network.

@@ -8,7 +8,7 @@ internal import SystemPackage
 /// ```
 /// <name>/volume.json   what is known of it
 /// <name>/_data/        what containers see
-/// <name>/copying       there while an image's files are being copied in: what a crash leaves of that is begun again
+/// <name>/copying       there while an image's files are being copied in, with their names: what a crash leaves of them is begun again
 /// .making/<name>/      volumes in the making; emptied at the start
 /// .trash/<name>/       being removed; emptied at the start
 /// ```
@@ -16,6 +16,8 @@ internal import SystemPackage
 struct VolumeFolder: Sendable {
     /// The most that is read of a `volume.json`.
     private static let documentLimitBytes = 1 << 20
+    /// Of the names in a directory of an image, a hundred thousand and more.
+    private static let markLimitBytes = 1 << 26
 
     let root: FilePath
 
@@ -139,18 +141,36 @@ struct VolumeFolder: Sendable {
     /// what the image has no directory for, stays as it is.
     /// - Parameter image: the root of the container.
     func fill(_ name: String, from image: borrowing OwnedFD, at path: String) throws(EngineError) {
+        // What containers that have the volume already write there meanwhile stays.
+        var made: [FilePath] = []
         do throws(SyscallError) {
             guard let source = try directory(path, in: image) else { return }
             let target = try openFile(contents(of: name), [.readOnly, .directory, .noFollow])
             guard try directoryEntries(of: target, subject: name).isEmpty else { return }
             let mark = copyMark(name)
-            try writeFileDurably([], to: mark)
-            try copyTree(from: source, onto: target)
+            try writeFileDurably(Self.marked(try directoryEntries(of: source, subject: path).map(\.name)), to: mark)
+            try seek(source.number, to: 0, subject: path)
+            try copyTree(from: source, onto: target, made: &made)
             try synchronizeFileSystem(target.number, subject: name)
             try removeFile(mark)
         } catch {
-            try forgetInterruptedCopy(name)
-            throw .system("copy the image's \(path) into volume \(name)", error)
+            var aftermath = ""
+            do throws(SyscallError) { try forgetCopy(name, of: made) } catch let second { aftermath = " (and \(second))" }
+            throw EngineError(.system, "copy the image's \(path) into volume \(name): \(error)\(aftermath)", cause: error)
+        }
+    }
+
+    /// Names as the mark has them, with what no name has between them. Empty, where one is no text, is all that there is.
+    private static func marked(_ names: [FilePath]) -> [UInt8] {
+        names.allSatisfy { FilePath($0.string) == $0 } ? Array(names.map(\.string).joined(separator: "/").utf8) : []
+    }
+
+    /// Removes what a copy made, and its mark.
+    private func forgetCopy(_ name: String, of made: [FilePath]) throws(SyscallError) {
+        let directory = try openFile(contents(of: name), [.readOnly, .directory, .noFollow])
+        for entry in made { try removeTree(entry, at: directory.number) }
+        do throws(SyscallError) { try removeFile(copyMark(name)) } catch {
+            if error.errno != Errno.noSuchFileOrDirectory.rawValue { throw error }
         }
     }
 
@@ -165,17 +185,19 @@ struct VolumeFolder: Sendable {
         }
     }
 
-    /// Empties a volume whose filling was cut off, so that it is filled again.
+    /// Takes what there may be of an image's files from a volume whose filling was cut off, so that it is filled again.
     private func forgetInterruptedCopy(_ name: String) throws(EngineError) {
         do throws(SyscallError) {
-            do throws(SyscallError) { _ = try fileStatus(copyMark(name)) } catch {
+            let mark: [UInt8]
+            do throws(SyscallError) { mark = try readFile(copyMark(name), limitBytes: Self.markLimitBytes) } catch {
                 if error.errno == Errno.noSuchFileOrDirectory.rawValue { return }
                 throw error
             }
+            let names = mark.split(separator: UInt8(ascii: "/")).map { FilePath(String(decoding: $0, as: UTF8.self)) }
             let directory = try openFile(contents(of: name), [.readOnly, .directory, .noFollow])
-            for entry in try directoryEntries(of: directory, subject: name) { try removeTree(entry.name, at: directory.number) }
-            try removeFile(copyMark(name))
-        } catch { throw .system("empty volume \(name), whose filling was cut off", error) }
+            let there = try directoryEntries(of: directory, subject: name).map(\.name)
+            try forgetCopy(name, of: there.filter { names.isEmpty || names.contains($0) })
+        } catch { throw .system("take an image's files from volume \(name), whose filling was cut off", error) }
     }
 
     // MARK: - What the options mount
