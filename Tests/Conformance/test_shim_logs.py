@@ -2,6 +2,7 @@
 import contextlib
 import ctypes
 import os
+import signal
 import struct
 import subprocess
 from pathlib import Path
@@ -14,14 +15,20 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
 
 
-@contextlib.contextmanager
-def stalled_disk(pid):
-    """The thread that writes to disk stands still, as it does in a write to a disk that does not answer."""
+def stall_disk(pid):
+    """Until the process ends, or its threads are detached from."""
     threads = [int(name) for name in os.listdir(f"/proc/{pid}/task") if int(name) != pid]
     for thread in threads:
         assert LIBC.ptrace(PTRACE_SEIZE, thread, None, None) == 0, ctypes.get_errno()
         assert LIBC.ptrace(PTRACE_INTERRUPT, thread, None, None) == 0, ctypes.get_errno()
         os.waitpid(thread, WALL)
+    return threads
+
+
+@contextlib.contextmanager
+def stalled_disk(pid):
+    """The thread that writes to disk stands still, as it does in a write to a disk that does not answer."""
+    threads = stall_disk(pid)
     try:
         yield
     finally:
@@ -54,6 +61,64 @@ def test_S06_a_stalled_disk_does_not_hold_up_a_payload_that_shall_not_wait_and_w
     assert all(lines[place].endswith("bytes of output were dropped here: the log's disk did not keep up]") for place in markers)
     kept = "\n".join(lines[1:markers[0]])
     assert "\n".join(map(str, range(1, 100_001))).startswith(kept) and len(kept) <= 100_000 + 65_536
+
+
+def test_S06_what_is_dropped_while_the_disk_stalls_takes_no_room(shim):
+    """Twenty megabytes, where a hundred kilobytes may wait."""
+    shim.run("sh", "-c", SCRIPT.replace("100000", "2800000"), options=non_blocking(100_000))
+    wait_until(lambda: log_text(shim.log) == b"begin\n", "the payload")
+    tmp, spool = shim.bundle / "rootfs/tmp", shim.directory / "stdout"
+    with stalled_disk(shim.pid):
+        (tmp / "go").touch()
+        wait_until((tmp / "written").exists, "the payload to go on")
+        wait_until(lambda: spool.stat().st_size > 20_000_000, "all of it to be taken")
+        assert spool.stat().st_blocks * 512 < 1 << 20
+    wait_until(lambda: b"[apus: " in log_text(shim.log), "the marker, though nothing more is written")
+    (tmp / "end").touch()
+    shim.wait()
+    lines = log_text(shim.log).decode().splitlines()
+    dropped = sum(int(line.split()[1]) for line in lines if line.startswith("[apus: "))
+    assert dropped == shim.supervise("Describe")[6] > 20_000_000
+    assert lines[0] == "begin" and lines[-1] == "end" and not any("\0" in line for line in lines)
+
+
+def test_S06_what_a_killed_shim_had_dropped_is_told_by_the_next_one(shim):
+    """It was killed while the disk stalled, before it could tell the log."""
+    shim.run("sh", "-c", SCRIPT, options=non_blocking(100_000))
+    wait_until(lambda: log_text(shim.log) == b"begin\n", "the payload")
+    tmp = shim.bundle / "rootfs/tmp"
+    threads = stall_disk(shim.pid)
+    (tmp / "go").touch()
+    wait_until((tmp / "written").exists, "the payload to go on")
+    os.kill(shim.pid, signal.SIGKILL)
+    for thread in threads:
+        os.waitpid(thread, WALL)
+    wait_until(lambda: not os.path.exists(f"/proc/{shim.pid}"), "the shim to end")
+    done = shim.command("adopt")
+    assert done.returncode == 0, done.stderr
+    shim.connect()
+    shim.pid = int((shim.directory / "pid").read_text().split()[0])
+    (tmp / "end").touch()
+    wait_until(lambda: log_text(shim.log).endswith(b"end\n"), "the end")
+    lines = log_text(shim.log).decode().splitlines()
+    assert lines[0] == "begin" and not any("\0" in line for line in lines)
+    written = "".join(f"{line}\n" for line in ("begin", *range(1, 100_001), "end"))
+    assert dropped_bytes(lines, written) > 300_000
+
+
+def dropped_bytes(lines, written):
+    """How much markers in a log stand for. Between them nothing is missing, but for the newline that may be the first byte that was dropped."""
+    places, total, piece = {0}, 0, []
+    for line in [*lines, "[apus: 0"]:
+        if not line.startswith("[apus: "):
+            piece.append(line)
+            continue
+        dropped, text, piece = int(line.split()[1]), "\n".join(piece), []
+        total += dropped
+        ends = {place + len(text) for place in places if written.startswith(text, place)}
+        places = {end + dropped for end in ends} | {end + 1 + dropped for end in ends if written[end:end + 1] == "\n"}
+    assert len(written) in places
+    return total
 
 
 def test_S06_a_stalled_disk_holds_up_a_payload_that_shall_wait_and_nothing_is_missing(shim):

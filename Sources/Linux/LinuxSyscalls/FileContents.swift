@@ -73,6 +73,18 @@ package func seek(_ descriptor: Int32, to offset: Int64, subject: String = "") t
     try checked64("lseek", subject) { clinux_lseek(descriptor, offset, SEEK_SET) }
 }
 
+/// Where a file's next bytes begin that are no hole, from a place on; nil where only a hole is left. - Source: lseek(2), SEEK_DATA.
+package func nextData(in file: Int32, from place: UInt64) throws(SyscallError) -> UInt64? {
+    do throws(SyscallError) {
+        return UInt64(try checked64("lseek SEEK_DATA") { clinux_lseek(file, Int64(clamping: place), 3) })
+    } catch  where error.errno == ENXIO { return nil }
+}
+
+/// Where a file's next hole begins, from a place within it on; its end at the latest. - Source: lseek(2), SEEK_HOLE.
+package func nextHole(in file: Int32, from place: UInt64) throws(SyscallError) -> UInt64 {
+    UInt64(try checked64("lseek SEEK_HOLE") { clinux_lseek(file, Int64(clamping: place), 4) })
+}
+
 /// Copies the contents of a regular file into an empty one: holes stay holes, and a file system that can share
 /// blocks shares them. Both descriptors' offsets are moved.
 /// - Source: copy_file_range(2), Linux 5.3; lseek(2) SEEK_DATA. Falls back to read and write where the kernel refuses.

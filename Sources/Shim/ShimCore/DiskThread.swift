@@ -102,9 +102,15 @@ final class DiskThread {
             // As Docker: what meets an empty queue is taken however small the buffer is.
             if queued > 0 && queued + byteCount > dropLimitByteCount {
                 untold[stream, default: 0] += UInt64(byteCount)
-                shared.state.withLock { $0.droppedByteCount += UInt64(byteCount) }
+                let kept = shared.state.withLock { state in
+                    state.droppedByteCount += UInt64(byteCount)
+                    return state.keptByteCount
+                }
+                // Here, and not by the thread that the disk holds up.
+                spools?.spool(stream).dropLast(byteCount, keeping: kept)
                 return
             }
+            spools?.spool(stream).keepLast()
             tellDrops(unixNanoseconds: unixNanoseconds)
         }
         submit(.output(stream, unixNanoseconds: unixNanoseconds, byteCount: byteCount))

@@ -5,7 +5,7 @@ internal import SystemPackage
 /// The files in which output lies between the container's streams and its log. They lie in the shim's directory, which is memory as a
 /// rule: a shim that is killed loses nothing that it had taken and not written.
 ///
-/// A spool only grows, so that a place in it is a number of bytes since the stream began; what is in the log is made a hole.
+/// A spool only grows, so that a place in it is a number of bytes since the stream began; what is in the log is made a hole, and so is what was dropped.
 struct SpoolFiles: Sendable {
     let stdout: SpoolFile
     let stderr: SpoolFile
@@ -49,8 +49,9 @@ final class LogSpools {
     /// What is there still of a stream from a place on.
     /// - Parameter givenBack: asked for before and after the look, as the other thread may give back meanwhile.
     func kept(_ stream: LogRecord.Stream, from place: UInt64, givenBack: () -> StreamCounts) -> [UInt8] {
-        let start = max(place, givenBack()[stream])
-        let bytes = (try? spool(stream).bytes(from: start)) ?? []
+        let spool = spool(stream)
+        let start = max(place, givenBack()[stream], spool.endOfHoles(from: place))
+        let bytes = (try? spool.bytes(from: start)) ?? []
         return givenBack()[stream] <= start ? bytes : []
     }
 }
@@ -59,9 +60,12 @@ final class LogSpools {
 final class Spool {
     /// Bytes of one move: a whole pipe.
     private static let moveByteCount = 65_536
+    private static let pageByteCount: UInt64 = 4096
 
     private let file: SpoolFile
     private(set) var byteCount: UInt64
+    /// Where the bytes begin that were dropped one after the other up to the end, and that take room still; nil where the last ones were not.
+    private var droppedFrom: UInt64?
 
     init(_ file: SpoolFile) throws(SyscallError) {
         self.file = file
@@ -87,6 +91,31 @@ final class Spool {
         guard case .bytes = outcome else { return outcome }
         stage.mayHold = true
         return try take(from: stage.readEnd.number)
+    }
+
+    /// What was taken last goes to the log.
+    func keepLast() { droppedFrom = nil }
+
+    /// What was taken last goes nowhere: whole pages of it need no room, but for the last ones before the end.
+    func dropLast(_ count: Int, keeping kept: UInt64) {
+        let start = droppedFrom ?? byteCount - UInt64(count)
+        let first = (start + Self.pageByteCount - 1) & ~(Self.pageByteCount - 1)
+        let end = (byteCount - min(kept, byteCount)) & ~(Self.pageByteCount - 1)
+        droppedFrom = start
+        guard end > first else { return }
+        // What cannot be given back is tried again with what is dropped next.
+        guard (try? punchHole(in: file.descriptor.number, at: first, byteCount: end - first)) != nil else { return }
+        droppedFrom = end
+    }
+
+    /// Where the last hole after a place ends; 0 where there is none.
+    func endOfHoles(from place: UInt64) -> UInt64 {
+        var (place, end) = (place, UInt64(0))
+        while place < byteCount, let hole = try? nextHole(in: file.descriptor.number, from: place), hole < byteCount {
+            guard let data = try? nextData(in: file.descriptor.number, from: hole) else { return byteCount }
+            (place, end) = (data, data)
+        }
+        return end
     }
 
     /// What was taken from a place on.
@@ -159,10 +188,20 @@ struct SpoolReader {
         }
     }
 
-    /// Takes what lies before a place.
+    /// Takes what lies before a place, and says of holes what they are: a killed shim had dropped what was there.
     mutating func take(upTo end: UInt64, unixNanoseconds: Int64, _ emit: (LogRecord, UInt64) -> Void) {
-        guard end > offset else { return }
-        take(Int(clamping: end - offset), unixNanoseconds: unixNanoseconds, emit)
+        let number = file.descriptor.number
+        while offset < end {
+            guard let data = try? nextData(in: number, from: offset) else {
+                return drop(end - offset, unixNanoseconds: unixNanoseconds, emit)
+            }
+            if data > offset {
+                drop(min(data, end) - offset, unixNanoseconds: unixNanoseconds, emit)
+            } else {
+                let hole = min((try? nextHole(in: number, from: offset)) ?? end, end)
+                take(Int(clamping: hole - offset), unixNanoseconds: unixNanoseconds, emit)
+            }
+        }
     }
 
     mutating func finish(unixNanoseconds: Int64, _ emit: (LogRecord, UInt64) -> Void) {
