@@ -61,12 +61,44 @@ def test_A03_the_daemon_serves_on_after_its_starters_session(workspace, registry
 
 
 def test_A05_all_parts_tell_their_version(cli, own_daemon):
-    said = cli("version").ok()
-    assert "Client:" in said and "Server:" in said
-    assert cli("info").out.count("Containers:") == 1
-    for program in ("apus", "apusd", "apus-shim", "apus-runtime"):
-        out = subprocess.run([f"{BUILD}/{program}", "--version"], capture_output=True, text=True, check=True).stdout
-        assert re.search(r"\d+\.\d+\.\d+", out), program
+    """All that is installed is of one version, and the server's block tells it of each part."""
+    versions = {program: re.search(r"\d+\.\d+\.\d+", subprocess.run(
+        [f"{BUILD}/{program}", "--version"], capture_output=True, text=True, check=True).stdout).group()
+        for program in ("apus", "apusd", "apus-shim", "apus-runtime")}
+    assert len(set(versions.values())) == 1, versions
+    client, server = re.fullmatch(r"(Client:.*\n)\n?(Server:.*)", cli("version").ok(), re.S).groups()
+    for block in (client, server):
+        assert re.search(r"^ +Version: +\d+\.\d+", block, re.M) and re.search(r"^ +API version: +1\.\d+", block, re.M), block
+    assert re.search(rf"^ +Version: +{re.escape(versions['apusd'])}$", server, re.M), server
+    template = "{{.Client.Version}} {{.Server.Version}} {{.Server.APIVersion}} {{.Server.MinAPIVersion}} {{.Server.Os}}"
+    ours, theirs, newest, oldest, system = cli("version", "-f", template).line().split()
+    assert theirs == versions["apusd"] and (newest, oldest, system) == ("1.51", "1.24", "linux")
+    assert ours == versions["apus"] or cli.name != "apus"
+
+
+def test_A05_info_counts_what_there_is_and_tells_how_the_engine_is_set_up(cli, own_daemon, image):
+    counts = "{{.Containers}} {{.ContainersRunning}} {{.ContainersPaused}} {{.ContainersStopped}}"
+    images = int(cli("info", "-f", "{{.Images}}").line())
+    assert cli("info", "-f", counts).line() == "0 0 0 0"
+    for name in ("runs", "runs-too", "waits", "ended"):
+        cli("run", "-d", "--name", name, image, "sleep", "3600").ok()
+    cli("create", "--name", "fresh", image).ok()
+    cli("pause", "waits").ok()
+    cli("kill", "ended").ok()
+    assert cli("wait", "ended").line() == "137" and cli("info", "-f", counts).line() == "5 2 1 2"
+    page = dict(line.strip().split(": ", 1) for line in cli("info").ok().splitlines() if ": " in line.strip())
+    assert [page[key] for key in ("Containers", "Running", "Paused", "Stopped", "Images")] == ["5", "2", "1", "2", str(images)]
+    assert page["Docker Root Dir"] == own_daemon.data and page["Kernel Version"] == os.uname().release
+    assert int(page["CPUs"]) in (os.cpu_count(), len(os.sched_getaffinity(0))) and page["OSType"] == "linux" and page["Name"] == os.uname().nodename
+    assert page["Storage Driver"] in ("overlay2", "overlayfs", "vfs") and page["Logging Driver"] == "json-file"
+    assert page["Cgroup Driver"] in ("cgroupfs", "systemd") and page["Cgroup Version"] in ("1", "2") and page["Default Runtime"] in page["Runtimes"].split()
+    made = [f"counted:{number}" for number in range(2)]
+    try:
+        for number, name in enumerate(made):
+            cli("commit", "-m", f"{number}", "fresh", name).ok()
+        assert int(cli("info", "-f", "{{.Images}}").line()) == images + 2
+    finally:
+        cli("rmi", *made)
 
 
 def test_the_host_network_is_the_hosts(apus, own_daemon, image):

@@ -1,4 +1,4 @@
-"""Row A10 and what belongs to it: the daemon killed at any moment, and what the next one finds."""
+"""Rows A10 and C15, and what belongs to them: the daemon killed at any moment, and what the next one finds."""
 # Rows: features
 
 import http.client
@@ -9,11 +9,12 @@ import subprocess
 import threading
 import time
 
+import pytest
 from engine_http import api
 from processes import wait_until
 
 import leaks
-from conftest import BUILD, numbered_lines
+from conftest import BUILD, CLIENTS, Client, numbered_lines
 
 # What a container writes while its daemon dies: for four seconds at least, longer than what comes before takes.
 LINES = 8000
@@ -50,6 +51,32 @@ def test_A10_a_killed_daemon_takes_nothing_along(brittle):
     assert attached.wait(20) == 137
     client("stop", "-t", "1", "count").ok()
     assert client.inspect("count", "{{.State.ExitCode}}") == "137"
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_C15_rm_takes_container_and_volumes_without_its_client_and_by_the_next_daemon(brittle, workspace, name):
+    """One ends while no daemon is there, one when the next one is, one whose client was killed; and each had a volume of its own."""
+    client = Client(name, CLIENTS[name], brittle.host, workspace)
+    run = ("--rm", "-v", "/own", brittle.image, "sh", "-c", "touch /own/file; sleep 3600")
+    attached = client.start("run", "--name", "left", *run, stdout=subprocess.DEVNULL)
+    for kind in ("meanwhile", "after"):
+        client("run", "-d", "--name", kind, *run).ok()
+    wait_until(lambda: len(client("ps", "-q").ok().split()) == 3, "all of them run")
+    attached.kill()
+    attached.wait()
+    process = int(client.inspect("meanwhile", "{{.State.Pid}}"))
+    assert len(client("volume", "ls", "-q").ok().split()) == 3
+    brittle.kill()
+    os.kill(process, signal.SIGKILL)
+    wait_until(lambda: not os.path.exists(f"/proc/{process}"), "one ends")
+    brittle.start()
+
+    def left():
+        return sorted(client("ps", "-a", "--format", "{{.Names}}").ok().split()), len(client("volume", "ls", "-q").ok().split())
+
+    wait_until(lambda: left() == (["after", "left"], 2), "what ended meanwhile is gone")
+    client("kill", "after", "left").ok()
+    wait_until(lambda: left() == ([], 0), "all is gone")
 
 
 def test_A10_a_daemon_asked_to_end_leaves_its_containers_running(brittle):

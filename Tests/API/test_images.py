@@ -65,6 +65,37 @@ def test_feature_B04_B05_B06_images_lists_what_is_here(clean, registry):
     assert row is None or (row["Repository"], row["Tag"], row["ID"]) == (name, "latest", short[0])
 
 
+@pytest.fixture
+def aged(cli, registry):
+    """Four names of a registry, whose images are of different ages; three are pulled, in another order than that, and one stays there."""
+    ages = {"middle": "2022-02-02T02:02:02Z", "oldest": "2020-02-02T02:02:02Z", "newest": "2024-02-02T02:02:02Z", "elsewhere": "2025-02-02T02:02:02Z"}
+    names = {age: f"{registry.host}/{age}" for age in ages}
+    for age, created in ages.items():
+        Pusher(registry.host).push(age, Image([busybox_layer()], {"Labels": {"age": age}}, created=created))
+    for age in ("middle", "oldest", "newest"):
+        cli("pull", "-q", names[age]).ok()
+    yield names
+    cli("rmi", "-f", *names.values(), "middle:again", "middle:more")
+
+
+def test_feature_B04_images_are_those_that_are_here_and_the_newest_come_first(cli, aged):
+    ages = {name: age for age, name in aged.items()}
+    listed = [ages[name] for name in cli("images", "--format", "{{.Repository}}").ok().split() if name in ages]
+    assert listed == ["newest", "middle", "oldest"]
+    for words in (["images"], ["image", "ls"]):
+        lines = [line.split()[0] for line in cli(*words).ok().splitlines()]
+        assert [ages[name] for name in lines if name in ages] == listed, words
+
+
+def test_feature_B05_ids_alone_are_one_a_line_and_one_a_tag(cli, aged):
+    for tag in ("again", "more"):
+        cli("tag", aged["middle"], f"middle:{tag}").ok()
+    lines = cli("images", "-q").ok().splitlines()
+    assert all(re.fullmatch("[0-9a-f]{12}", line) for line in lines) and len(lines) == len(cli("images").ok().splitlines()) - 1
+    middle, newest = (cli("image", "inspect", "-f", "{{.Id}}", aged[age]).line()[7:19] for age in ("middle", "newest"))
+    assert lines.count(middle) == 3 and lines.count(newest) == 1 and lines.index(newest) < lines.index(middle)
+
+
 def test_tag_names_the_same_image_and_rmi_takes_one_name_at_a_time(clean, registry):
     name = f"{registry.host}/alpha"
     clean("pull", name).ok()

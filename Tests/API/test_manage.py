@@ -2,13 +2,16 @@
 # Rows: features
 
 import json
+import os
 import re
 import subprocess
 import tarfile
 import time
 
+import pexpect
 import pytest
-
+from engine_http import api
+from oci_images import Pusher, busybox, with_libraries
 from processes import wait_until
 
 
@@ -76,13 +79,53 @@ def test_D05_rm_goes_on_past_failures_and_spares_the_running(cli, running, image
     assert cli("rm").code == 1 and "requires at least 1 argument" in cli("rm").err
 
 
-def test_D08_start_restarts_the_same_container(cli, image):
+def test_D08_start_restarts_the_same_container(cli, image, own_daemon):
     identifier = cli("run", "-d", "--name", "again", image, "sh", "-c", "echo run >> /runs; wc -l < /runs; sleep 60").line()
     cli("stop", "-t", "0", "again").ok()
     assert cli("start", "again").line() == "again"
     assert cli("start", "again").line() == "again", "starting a running container is no error"
+    assert api(own_daemon, "POST", "/containers/again/start")[0] == 304
     assert cli.inspect("again", "{{.Id}}") == identifier
     wait_until(lambda: cli("logs", "again").out.split() == ["1", "2"], "the second run's log follows the first's")
+
+
+# What a container was told of itself, as the daemon shows it and as it is inside.
+SETTINGS = """{{range $name, $one := .NetworkSettings.Networks}}{{$name}} {{$one.IPAddress}} {{$one.Gateway}} {{json $one.IPAMConfig}} {{json $one.Aliases}}
+{{end}}{{json .HostConfig.PortBindings}} {{json .Mounts}} {{json .Config}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}"""
+INSIDE = "hostname; ip -4 -o addr show dev eth0 | sed 's/ *valid_lft.*//; s/^[0-9]*//'; ip route; cat /etc/hosts; echo $KEPT; pwd; id -u; ls /store"
+
+
+def test_D08_settings_are_kept_when_a_container_starts_again(cli, image, net):
+    net("wires", "--subnet", "10.137.44.0/24")
+    begun = cli("run", "-d", "--name", "kept", "-h", "inside", "--network", "wires", "--ip", "10.137.44.77", "--network-alias", "also", "-e", "KEPT=yes",
+        "--add-host", "far:192.0.2.7", "-p", "127.0.0.1:0:80", "-v", "store:/store", "-w", "/tmp", "-u", "1000", "-m", "64m", "--pids-limit", "40",
+        image, "sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done")
+    try:
+        begun.ok()
+        settings, inside = cli.inspect("kept", SETTINGS), cli("exec", "kept", "sh", "-c", INSIDE).ok()
+        assert " 10.137.44.77 10.137.44.1 " in settings and inside.splitlines()[0] == "inside" and "10.137.44.77/24" in inside, (settings, inside)
+        for words in (["stop"], ["start"]), (["restart"],), (["kill"], ["start"]):
+            for verb in words:
+                assert cli(*verb, "kept").line() == "kept"
+            assert cli.inspect("kept", SETTINGS) == settings, words
+            assert cli("exec", "kept", "sh", "-c", INSIDE).ok() == inside, words
+    finally:
+        cli("rm", "-f", "kept")
+        cli("volume", "rm", "store")
+
+
+DEAF = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+
+
+@pytest.fixture
+def ready(cli, image):
+    """Starts a container of a script that says when it is ready."""
+    def begin(name, script, *flags, image=image):
+        cli("run", "-d", "--name", name, *flags, image, "sh", "-c", script).ok()
+        wait_until(lambda: "ready" in cli("logs", name).out, f"{name} is ready")
+        return name
+
+    return begin
 
 
 def test_D10_restart_gives_a_new_start_time(cli, running):
@@ -95,31 +138,92 @@ def test_D10_restart_gives_a_new_start_time(cli, running):
     assert cli.inspect("web", "{{.State.Running}}") == "true"
 
 
-def test_D12_stop_asks_first_and_kills_then(cli, running, image):
-    assert cli("stop", "web").line() == "web"
-    assert cli.inspect("web", "{{.State.ExitCode}} {{.State.Status}}") == "0 exited"
-    cli("run", "-d", "--name", "deaf", image, "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done").ok()
-    time.sleep(0.5)
+def died(cli, name, since):
+    """The exit codes with which a container ended, by its events."""
+    return cli("events", "--since", since, "--until", f"{time.time():.9f}", "-f", f"container={name}", "-f", "event=die",
+               "--format", "{{.Actor.Attributes.exitCode}}").ok().split()
+
+
+def test_D10_restart_kills_what_is_deaf_when_its_time_is_over(cli, ready):
+    """The container's own time is far beyond any test's: that of the command counts, and of none the container's."""
+    since = f"{time.time():.9f}"
+    ready("deaf", DEAF, "--stop-timeout", "3600")
     begin = time.monotonic()
-    cli("stop", "-t", "1", "deaf").ok()
-    assert 0.9 < time.monotonic() - begin < 8
-    assert cli.inspect("deaf", "{{.State.ExitCode}}") == "137"
-    script = "trap 'exit 42' USR1; while :; do sleep 0.1; done"
-    cli("run", "-d", "--name", "own", "--stop-signal", "USR1", image, "sh", "-c", script).ok()
-    time.sleep(0.5)
-    cli("stop", "own").ok()
-    assert cli.inspect("own", "{{.State.ExitCode}}") == "42"
+    assert cli("restart", "-t", "1", "deaf").line() == "deaf"
+    assert time.monotonic() - begin >= 1
+    assert died(cli, "deaf", since) == ["137"] and cli.inspect("deaf", "{{.State.Running}}") == "true"
+    ready("short", DEAF, "--stop-timeout", "2")
+    begin = time.monotonic()
+    cli("restart", "short").ok()
+    assert time.monotonic() - begin >= 2
+    assert died(cli, "short", since) == ["137"] and cli.inspect("short", "{{.State.Running}}") == "true"
+    ready("prompt", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done", "--stop-timeout", "3600")
+    cli("restart", "prompt").ok()
+    assert died(cli, "prompt", since) == ["5"]
+
+
+def exit_code(cli, name):
+    return cli.inspect(name, "{{.State.Status}} {{.State.ExitCode}}")
+
+
+def test_D12_stop_asks_first_and_kills_then(cli, running, ready):
+    assert cli("stop", "web").line() == "web"
+    assert exit_code(cli, "web") == "exited 0"
+    begin = time.monotonic()
+    cli("stop", "-t", "1", ready("deaf", DEAF, "--stop-timeout", "3600")).ok()
+    assert time.monotonic() - begin >= 1 and exit_code(cli, "deaf") == "exited 137"
+    cli("stop", "-t", "3600", ready("own", "trap 'exit 42' USR1; echo ready; while :; do sleep 0.1; done", "--stop-signal", "USR1")).ok()
+    assert exit_code(cli, "own") == "exited 42"
     assert cli("stop", "own").line() == "own", "stopping a stopped container is no error"
+    result = cli("stop", "nosuch", "own")
+    assert (result.code, result.out) == (1, "own\n") and "No such container: nosuch" in result.err
 
 
-def test_D13_kill_sends_a_signal_at_once(cli, running, image):
+def test_D12_who_ends_by_the_signal_itself_has_143(cli, ready, image):
+    """The kernel spares a container's first process what it does not handle; below an init it ends by the signal."""
+    cli("stop", "-t", "3600", ready("tidy", "trap 'exit 143' TERM; echo ready; while :; do sleep 0.1; done")).ok()
+    assert exit_code(cli, "tidy") == "exited 143"
+    cli("stop", "-t", "3600", ready("child", "echo ready; exec sleep 3600", "--init")).ok()
+    assert exit_code(cli, "child") == "exited 143"
+    cli("stop", "-t", "0", ready("at-once", "trap 'exit 1' TERM; echo ready; while :; do sleep 0.1; done")).ok()
+    assert exit_code(cli, "at-once") in ("exited 137", "exited 1"), "the two signals follow each other"
+
+
+def test_D12_without_a_time_it_is_ten_seconds_and_the_images_signal_comes_first(cli, ready, registry):
+    Pusher(registry.host).push("signalled", busybox({"StopSignal": "SIGUSR1"}))
+    name = f"{registry.host}/signalled"
+    try:
+        cli("pull", "-q", name).ok()
+        ready("named", "trap 'exit 42' USR1; trap 'exit 1' TERM; echo ready; while :; do sleep 0.1; done", image=name)
+        ready("deaf", f"trap '' USR1; {DEAF}", image=name)
+        begin = time.monotonic()
+        assert sorted(cli("stop", "named", "deaf").ok().split()) == ["deaf", "named"]
+        assert time.monotonic() - begin >= 10
+        assert exit_code(cli, "named") == "exited 42" and exit_code(cli, "deaf") == "exited 137"
+        cli("rm", "named", "deaf").ok()
+    finally:
+        cli("rmi", "-f", name)
+
+
+def test_D13_kill_sends_a_signal_at_once(cli, running, ready):
     assert cli("kill", "web").line() == "web"
     assert cli("wait", "web").line() == "137"
     result = cli("kill", "web")
     assert result.code == 1 and "is not running" in result.err
-    cli("run", "-d", "--name", "named", image, "sleep", "60").ok()
+    ready("named", "trap 'echo hup' HUP; trap 'echo usr1' USR1; trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done")
     assert "nvalid signal" in cli("kill", "-s", "NOSUCH", "named").err
     assert cli.inspect("named", "{{.State.Running}}") == "true"
+    said = ["ready"]
+    for words, told in (["-s", "HUP"], "hup"), (["--signal=SIGUSR1"], "usr1"), (["-s", "1"], "hup"):
+        assert cli("kill", *words, "named").line() == "named"
+        said.append(told)
+        wait_until(lambda: cli("logs", "named").ok().split() == said, f"{words} has arrived")
+    assert cli.inspect("named", "{{.State.Running}}") == "true"
+    assert cli("kill", "-s", "TERM", "named").line() == "named" and cli("wait", "named").line() == "5"
+    ready("deaf", DEAF)
+    result = cli("kill", "nosuch", "deaf", "named")
+    assert (result.code, result.out) == (1, "deaf\n") and "No such container: nosuch" in result.err and "is not running" in result.err
+    assert cli("wait", "deaf").line() == "137"
 
 
 def test_D15_exec_runs_beside_and_returns_its_code(cli, running):
@@ -143,10 +247,57 @@ def test_D15_exec_t_has_a_terminal(cli, running):
     assert b"/dev/pts/" in out.stdout
 
 
-def test_D16_processes_inside_begin_with_number_one(cli, running):
+NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+
+
+def test_D15_exec_is_in_the_containers_namespaces_and_cgroup_as_its_user(cli, image):
+    cli("run", "-d", "--name", "web", "-u", "ann", "-w", "/var", "-e", "GIVEN=yes", image, "sleep", "3600").ok()
+    cli("exec", "-d", "web", "sleep", "3601").ok()
+    first = int(cli.inspect("web", "{{.State.Pid}}"))
+    wait_until(lambda: "sleep 3601" in cli("top", "web", "-eo", "pid,args").out, "the second process is there")
+    second = next(int(line.split()[0]) for line in cli("top", "web", "-eo", "pid,args").ok().splitlines() if line.endswith("sleep 3601"))
+    assert [os.readlink(f"/proc/{second}/ns/{kind}") for kind in NAMESPACES] == [os.readlink(f"/proc/{first}/ns/{kind}") for kind in NAMESPACES]
+    for file in ("cgroup", "uid_map", "mountinfo"):
+        with open(f"/proc/{first}/{file}", encoding="utf-8") as one, open(f"/proc/{second}/{file}", encoding="utf-8") as other:
+            assert one.read() == other.read(), file
+    assert os.readlink(f"/proc/{first}/root") == os.readlink(f"/proc/{second}/root")
+    assert cli("exec", "web", "sh", "-c", "id -un; pwd; echo $GIVEN; readlink /proc/self/ns/pid").ok().split() == [
+        "ann", "/var", "yes", os.readlink(f"/proc/{first}/ns/pid")]
+
+
+def test_D15_exec_it_is_a_shell_that_returns_its_code(cli, running):
+    """Of the container's processes it sees the first."""
+    child = pexpect.spawn(cli.path, ["exec", "-it", "web", "sh"], env=cli.environment, timeout=60)
+    child.expect("# ")
+    child.sendline("tty; cat /proc/1/comm; echo $$-")
+    child.expect("/dev/pts/[0-9]+\r\nsh\r\n[0-9]+-\r\n")
+    child.sendline("exit 4")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 4 and cli.inspect("web", "{{.State.Running}}") == "true"
+
+
+def test_D16_processes_inside_begin_with_number_one(cli, running, image):
+    cli("run", "-d", "--name", "other", image, "sleep", "3602").ok()
     lines = cli("exec", "web", "ps", "-o", "pid,args").ok().splitlines()
     assert lines[1].split()[0] == "1" and "trap" in lines[1]
-    assert len(lines) <= 4
+    assert len(lines) <= 4 and "3602" not in "".join(lines)
+
+
+def test_D16_ps_aux_shows_the_containers_processes_alone(cli, registry, image):
+    Pusher(registry.host).push("procps", busybox(extra_layers=[with_libraries("/usr/bin/ps")]))
+    name = f"{registry.host}/procps"
+    try:
+        cli("run", "-d", "--name", "other", image, "sleep", "3603").ok()
+        cli("run", "-d", "--name", "web", "-u", "ann", name, "sh", "-c", "sleep 3604 & exec sleep 3605").ok()
+        wait_until(lambda: "sleep 3605" in cli("top", "web", "-eo", "pid,args").out, "the shell is replaced")
+        lines = cli("exec", "-e", "LD_LIBRARY_PATH=/lib64", "-u", "root", "web", "/usr/bin/ps", "aux").ok().splitlines()
+        assert lines[0].split()[:2] == ["USER", "PID"] and lines[0].endswith(" COMMAND")
+        users, numbers, commands = ([line.split(None, 10)[field] for line in lines[1:]] for field in (0, 1, 10))
+        assert commands == ["sleep 3605", "sleep 3604", "/usr/bin/ps aux"] and users == ["ann", "ann", "root"] and numbers[0] == "1", lines
+        cli("rm", "-f", "web").ok()
+    finally:
+        cli("rmi", "-f", name)
 
 
 def test_D17_logs_keep_streams_apart_and_survive_the_stop(cli, image):
@@ -159,6 +310,17 @@ def test_D17_logs_keep_streams_apart_and_survive_the_stop(cli, image):
     assert cli("logs", "--since", stamped[2].split()[0], "talk").out == "out3\n"
     assert cli("logs", "--since", "1h", "talk").out.count("\n") == 3
     assert "No such container: nosuch" in cli("logs", "nosuch").err
+
+
+def test_D17_logs_of_a_running_container_are_all_that_it_said_so_far(cli, ready):
+    ready("talk", "trap 'echo later; echo lost >&2; exit 0' TERM; seq 1 2000; seq 2001 3000 >&2; echo ready; while :; do sleep 0.1; done")
+    wait_until(lambda: cli("logs", "talk").err.endswith("3000\n"), "the log is whole")
+    early = cli("logs", "talk")
+    assert early.out.split() == [str(number) for number in range(1, 2001)] + ["ready"]
+    assert early.err.split() == [str(number) for number in range(2001, 3001)]
+    cli("stop", "talk").ok()
+    late = cli("logs", "talk")
+    assert (late.out, late.err) == (early.out + "later\n", early.err + "lost\n")
 
 
 def test_D17_logs_follow_until_the_end(cli, image):

@@ -149,6 +149,30 @@ def test_C22_containers_of_one_image_differ_in_what_they_are_told(cli, image):
         assert cli("start", "-a", name).ok() == f"{name} {name}\n"
 
 
+def test_C22_containers_of_one_image_have_ports_and_volumes_of_their_own(cli, image):
+    script = "echo $WHO > /pages/index.html; exec httpd -f -p 80 -h /pages"
+    try:
+        for name in ("one", "two"):
+            cli("run", "-d", "--name", name, "-e", f"WHO={name}", "-p", "127.0.0.1::80", "-v", f"pages-{name}:/pages", image, "sh", "-c", script).ok()
+        cli("run", "-d", "--name", "plain", image, "sleep", "3600").ok()
+        places = {name: cli("port", name, "80").line() for name in ("one", "two")}
+        assert len(set(places.values())) == 2
+        for name, place in places.items():
+            wait_until(lambda name=name, place=place: page(place) == f"{name}\n", f"{name} serves its own page")
+            assert cli.inspect(name, "{{range .Mounts}}{{.Name}} {{.Destination}}{{end}}") == f"pages-{name} /pages"
+            assert cli.inspect(name, "{{json .Config.Env}}").count(f'"WHO={name}"') == 1
+        assert cli.inspect("plain", "{{len .Mounts}} {{len .NetworkSettings.Ports}}") == "0 0"
+        assert cli("exec", "plain", "sh", "-c", "ls /pages; echo $WHO-").out == "-\n"
+    finally:
+        cli("rm", "-f", "one", "two", "plain")
+        cli("volume", "rm", "pages-one", "pages-two")
+
+
+def page(place):
+    """What a server says, if one is there."""
+    return subprocess.run(["curl", "-s", "--max-time", "20", f"http://{place}/"], capture_output=True, text=True, check=False).stdout
+
+
 def test_C23_create_makes_a_container_that_starts_later(cli, image):
     identifier = cli("create", image, "echo", "later").line()
     assert cli.inspect(identifier, "{{.State.Status}} {{.State.Pid}}") == "created 0"
@@ -324,12 +348,6 @@ def test_users_are_resolved_in_the_image(cli, image):
     assert cli("run", "--rm", "-u", "1000:50", image, "id", "-g").line() == "50"
     for user in ("4294967296", "2147483648", "-1", "0x0"):
         assert cli("run", "--rm", "-u", user, image, "id").code != 0, user
-
-
-@pytest.mark.parametrize("flags, named", [(["--network", "nosuch"], "nosuch")])
-def test_what_is_not_served_yet_is_refused_by_its_name(apus, image, own_daemon, flags, named):
-    result = apus("run", *flags, image, "true")
-    assert result.code == 125 and named in result.err, result
 
 
 def test_B20_an_absent_image_is_pulled_first(cli, registry, daemon):

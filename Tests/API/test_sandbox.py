@@ -1,4 +1,5 @@
-"""What a container sees and may by default, from its inside: Docker's defaults, B01-B13 of the attacks; and whose words reach a terminal."""
+"""What a container sees and may by default, from its inside: Docker's defaults, B01-B13 of the attacks; A01 and A15 through the engine; and whose
+words reach a terminal."""
 # Rows: attacks
 
 import os
@@ -7,7 +8,9 @@ import socket
 import subprocess
 
 import pytest
+from conftest import BUILD
 from engine_http import api
+from oci_images import Image, Pusher, busybox_layer, files, tar
 from processes import wait_until
 
 DOCKERS_CAPABILITIES = 0xA80425FB
@@ -163,3 +166,77 @@ def test_F05_whoever_connects_is_known_to_the_log(brittle):
         client.sendall(b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n")
         assert b"200 OK" in client.recv(1000)
         wait_until(lambda: f"peer.pid={os.getpid()} peer.uid={os.getuid()}" in brittle.log(), "who it was is in the log")
+
+
+# As --user and as an image's User: what is past the largest id must be nobody, and never root by being cut down to 32 bits.
+TOO_LARGE = ["2147483648", "4294967295", "4294967296", "4294967296:1", "1:4294967296", "1000:2147483648", "18446744073709551616", "-1", "1000:-1"]
+NAMED = {"big": "big:x:4294967296:1000::/:/bin/sh", "wide": "wide:x:1000:4294967296::/:/bin/sh", "last": "last:x:4294967295:1000::/:/bin/sh"}
+
+
+@pytest.fixture(scope="module")
+def users(registry):
+    """A repository with an image for each user, who is its tag's number; its accounts have users that are too large."""
+    layers = [busybox_layer(), tar(files({"etc/passwd": "root:x:0:0:root:/root:/bin/sh\n" + "\n".join(NAMED.values()) + "\n"})[1:])]
+    words = [*TOO_LARGE, *NAMED, "1000:50"]
+    for number, user in enumerate(words):
+        Pusher(registry.host).push("users", Image(layers, {"User": user}), f"v{number}")
+    return {user: f"{registry.host}/users:v{number}" for number, user in enumerate(words)}
+
+
+def test_A15_a_user_of_the_image_past_the_largest_is_refused(cli, users):
+    try:
+        for user, name in users.items():
+            cli("pull", "-q", name).ok()
+            result = cli("run", "--rm", name, "sh", "-c", "id -u; id -g")
+            if user == "1000:50":
+                assert result.ok().split() == ["1000", "50"]
+                continue
+            assert (result.code != 0, result.out) == (True, ""), (user, result)
+            wait_until(lambda: cli("ps", "-aq").ok() == "", "what could not start is gone")
+        cli("run", "-d", "--name", "plain", users["1000:50"], "sleep", "3600").ok()
+        for user in (*TOO_LARGE, *NAMED):
+            for words in (["run", "--rm", "--user", user, users["1000:50"]], ["exec", "--user", user, "plain"]):
+                result = cli(*words, "sh", "-c", "id -u; id -g")
+                assert (result.code != 0, "0" in result.out.split()) == (True, False), (words, result)
+        assert cli("exec", "plain", "id", "-u").ok() == "1000\n"
+        cli("rm", "-f", "plain").ok()
+    finally:
+        cli("rmi", "-f", *users.values())
+
+
+# Keeps another container's init open, ends it, and writes once nobody runs from that file any more. What init has cloned is called as it is
+# until it runs its program: the file that is open decides.
+OVERWRITE_INIT = """
+attack() {
+    kill -9 $1
+    i=0; while [ $i -lt 600 ] && (echo overwritten >> /proc/self/fd/3) 2>&1 | grep -q busy; do i=$((i+1)); usleep 50000; done
+    (echo overwritten >> /proc/self/fd/3) && echo written
+    exit
+}
+while :; do for p in /proc/[0-9]*; do
+    grep -qs docker-init $p/comm || continue
+    { case $(readlink /proc/self/fd/3) in */docker-init) attack ${p#/proc/};; esac; } 3< $p/exe
+done; usleep 20000; done
+"""
+
+
+def test_A01_the_init_of_the_host_cannot_be_overwritten_by_containers_that_have_it(cli, image, own_daemon):
+    """While it runs "text file busy" protects it: a container that shares the process ids ends it first."""
+    path = f"{BUILD}/apus-init"
+    with open(path, "rb") as file:
+        before = file.read()
+    try:
+        said = cli("run", "--rm", "--init", image, "sh", "-c", "for f in /sbin/docker-init /proc/1/exe; do (echo x >> $f); done; rm /sbin/docker-init").err
+        assert said.count("can't create") == 2 and "can't remove" in said, said
+        cli("run", "-d", "--name", "attacker", image, "sh", "-c", OVERWRITE_INIT).ok()
+        cli("run", "-d", "--init", "--name", "victim", "--pid", "container:attacker", image, "sleep", "3600").ok()
+        cli("wait", "attacker", "victim").ok()
+        result = cli("logs", "attacker")
+        assert (result.out, "Read-only file system" in result.err) == ("", True), result
+    finally:
+        with open(path, "rb") as file:
+            after = file.read()
+        if after != before:
+            with open(path, "wb") as file:
+                file.write(before)
+    assert after == before

@@ -132,7 +132,8 @@ def of_packages(*names, also=()):
 class Image:
     """layers: uncompressed tars, the lowest first; compress: what each is stored as."""
 
-    def __init__(self, layers, config=None, compress=lambda data: gzip.compress(data, 6, mtime=0), media_type=LAYER):
+    def __init__(self, layers, config=None, compress=lambda data: gzip.compress(data, 6, mtime=0), media_type=LAYER,
+                 created="2026-01-02T03:04:05Z"):
         self.blobs = {}
         diff_ids, descriptors = [], []
         for layer in layers:
@@ -140,10 +141,10 @@ class Image:
             diff_ids.append(digest_of(layer))
             descriptors.append(self.add(media_type, blob))
         self.config = json.dumps({
-            "architecture": ARCHITECTURE, "os": "linux", "created": "2026-01-02T03:04:05Z",
+            "architecture": ARCHITECTURE, "os": "linux", "created": created,
             "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["sh"], **(config or {})},
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
-            "history": [{"created": "2026-01-02T03:04:05Z", "created_by": f"layer {number}"} for number in range(len(layers))],
+            "history": [{"created": created, "created_by": f"layer {number}"} for number in range(len(layers))],
         }).encode()
         self.id = digest_of(self.config)
         self.layers = descriptors

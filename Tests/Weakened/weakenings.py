@@ -62,6 +62,12 @@ WEAKENINGS = (
                    "(protectedCopy?.has(number) == true && !{weakened}) {"),
         ), (ATTACKS + "A01_the_runtimes_own_copy",)),
     Weakening(
+        "A01-init", "the init that the host lends to containers refuses writing", (
+            Change("Sources/Engine/Engine/Specification/Specification.swift",
+                   "source: request.initPath, options: [\"bind\", \"ro\", \"rprivate\"]",
+                   "source: request.initPath, options: {weakened} ? [\"bind\", \"rprivate\"] : [\"bind\", \"ro\", \"rprivate\"]"),
+        ), ("API/test_sandbox.py::test_A01",)),
+    Weakening(
         "A02-cwd", "the working directory is resolved in the root, and then looked at", (
             skip(RUNTIME + "Identity.swift", "let root = RootDirectory(try openFile(\"/\", [.path, .directory]))",
                  instead="return try changeDirectory(FilePath(plan.workingDirectory))"),
@@ -134,6 +140,11 @@ WEAKENINGS = (
             skip("Sources/Base/OCISpec/RuntimeValidation.swift",
                  "let ids = [(\"uid\", uid), (\"gid\", gid)] + additionalGIDs.enumerated().map { (\"additionalGids[\\($0.offset)]\", $0.element) }"),
         ), (ATTACKS + "A15_a_user_past_the_largest_is_refused_by_create",)),
+    Weakening(
+        "A15-image", "a user's word is not cut down to the kernel's width by the engine", (
+            skip("Sources/Engine/Engine/Users/AccountFiles.swift", "guard let uid: UInt32 = decimal(word) else {",
+                 instead="return User(name: \"\", uid: UInt32(truncatingIfNeeded: Int(word) ?? 0), gid: 0)"),
+        ), ("API/test_sandbox.py::test_A15",)),
     Weakening(
         "A16", "the caller's groups are replaced", (
             Change(RUNTIME + "Identity.swift", "try setSupplementaryGroups(plan.user.additionalGIDs)",

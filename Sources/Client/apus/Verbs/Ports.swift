@@ -20,8 +20,10 @@ func publishedPorts(_ text: String) throws(Complaint) -> [(port: String, binding
     guard let inner = parts.popLast(), !inner.isEmpty, parts.count <= 1 else { throw Complaint("no port specified: \(text)<empty>") }
     guard let inside = portRange(inner) else { throw Complaint("invalid containerPort: \(inner)") }
     let outer = parts.first ?? ""
-    guard outer.isEmpty || portRange(outer) != nil else { throw Complaint("invalid hostPort: \(outer)") }
-    let outside = portRange(outer).map(Array.init) ?? []
+    // Port 0 of the host is any free one.
+    guard let outside = outer.isEmpty ? [] : portRange(outer, from: 0).map(Array.init) else {
+        throw Complaint("invalid hostPort: \(outer)")
+    }
     guard outside.isEmpty || outside.count == inside.count || inside.count == 1 else {
         throw Complaint("invalid ranges specified for container and host Ports: \(inner) and \(outer)")
     }
@@ -52,9 +54,9 @@ private func leadingAddress(_ place: String, of text: String) throws(Complaint) 
     return (address, parts.suffix(2).joined(separator: ":"))
 }
 
-private func portRange(_ text: String) -> ClosedRange<Int>? {
+private func portRange(_ text: String, from lowest: Int = 1) -> ClosedRange<Int>? {
     let (first, last) = splitOnce(text, at: "-")
-    guard let low = Int(first), let high = Int(last ?? first), (1...mostPorts).contains(low), (low...mostPorts).contains(high) else {
+    guard let low = Int(first), let high = Int(last ?? first), (lowest...mostPorts).contains(low), (low...mostPorts).contains(high) else {
         return nil
     }
     return low...high
