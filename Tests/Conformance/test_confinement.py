@@ -58,11 +58,12 @@ def test_A16_the_callers_supplementary_groups_do_not_reach_an_exec(runtime, runn
 
 
 # Beside the first: names that only look like a way up, each of them one harmless directory.
-LOOKALIKES = ["..\u200b", "\uff0e\uff0e", "\u2025", "%2e%2e", "..;", "..."]
+LOOKALIKES = ["..\u200b", "\uff0e\uff0e", "\u2025", "%2e%2e", "..;", "...", "\u0301"]
 
 
 @pytest.mark.ours
-@pytest.mark.parametrize("path", ["{0}/a/../../{0}-escape", "/{0}/a/../../{0}-escape", "/{0}/a/../b", "{0}/a/..", "/{0}/./b", "..", "/..", "/"])
+@pytest.mark.parametrize("path", ["{0}/a/../../{0}-escape", "/{0}/a/../../{0}-escape", "/{0}/a/../b", "{0}/a/..", "/{0}/./b", "..", "/..", "/",
+                                  "/{0}/a/../\u0301b", "{0}/a/\u0301/../\u0301b"])
 def test_A19_a_cgroup_path_never_leads_up(runtime, bundle, container, path):
     bundle.write(["cat", "/proc/self/cgroup"], linux={"cgroupsPath": path.format(container)})
     assert runtime("run", "-b", bundle.path, container).fails("cgroupsPath").out == ""
@@ -88,7 +89,7 @@ def test_A19_a_name_that_looks_like_a_way_up_is_a_name(runtime, bundle, containe
 
 
 @pytest.mark.ours
-@pytest.mark.parametrize("path", ["..", "../..", "../../../..", "a/../..", "/../x", "/..", "below/../../sibling"])
+@pytest.mark.parametrize("path", ["..", "../..", "../../../..", "a/../..", "/../x", "/..", "below/../../sibling", "/../\u0301x"])
 def test_A19_exec_cannot_leave_the_containers_cgroup(runtime, bundle, container, path):
     """The cgroup above is the container's own too, so that nothing is entered that others live in."""
     bundle.write("sleep 600", linux={"cgroupsPath": f"/{container}/one/two/three/four"})

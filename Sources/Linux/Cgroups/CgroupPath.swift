@@ -23,7 +23,7 @@ package struct CgroupPath: Equatable, Sendable {
             isAbsolute = false
             components = [container.text]
         } else {
-            isAbsolute = text.hasPrefix("/")
+            isAbsolute = text.utf8.first == UInt8(ascii: "/")
             components = try Self.checkedComponents(of: text, field: "linux.cgroupsPath")
         }
     }
@@ -36,7 +36,8 @@ package struct CgroupPath: Equatable, Sendable {
             CgroupError(.invalidPath, doing: "\(field) \(String(text.prefix(200)).debugDescription)", reason: reason)
         }
         if text.utf8.count > maximumLength { throw invalid("longer than \(maximumLength) bytes") }
-        let components = text.split(separator: "/").map(String.init)
+        // By bytes, as the kernel does: a slash and a combining mark after it are one character.
+        let components = text.utf8.split(separator: UInt8(ascii: "/")).map { String(Substring($0)) }
         if components.isEmpty { throw invalid("names the root of the hierarchy") }
         if components.count > maximumDepth { throw invalid("deeper than \(maximumDepth) levels") }
         for component in components {
