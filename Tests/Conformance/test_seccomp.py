@@ -74,21 +74,33 @@ def test_a_second_start_takes_the_compiled_filter_and_denies_the_same(box):
         assert "not supported" in box.run("busybox chroot / true").err
 
 
-def test_calls_newer_than_the_profile_do_not_exist_also_where_the_default_is_eperm(box, tmp_path):
-    """Programs of tomorrow try a new call and fall back when there is none: EPERM would stop them."""
-    source = tmp_path / "calls.c"
+ENOUGH_FOR_C = ["read", "write", "writev", "exit", "exit_group", "execve", "brk", "mmap", "munmap", "fstat", "newfstatat", "arch_prctl",
+                "set_tid_address", "set_robust_list", "rseq", "prlimit64", "readlink", "readlinkat", "getrandom", "mprotect", "ioctl", "uname", "futex",
+                "capset", "prctl"]
+
+
+def errors_of_calls(box, folder, numbers, *rules):
+    """What calls of these numbers fail with, where what a small program needs is allowed and EPERM is the default."""
+    source = folder / "calls.c"
     source.write_text("""#include <errno.h>\n#include <stdio.h>\n#include <sys/syscall.h>\n#include <unistd.h>
-        int main(void) { long numbers[] = {600, 100000, SYS_acct}; for (int i = 0; i < 3; i++) {
-            errno = 0; long result = syscall(numbers[i], 0, 0, 0); printf("%d ", result < 0 ? errno : 0); } return 0; }""")
+        int main(void) { long numbers[] = {%s}; for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+            errno = 0; long result = syscall(numbers[i], 0, 0, 0); printf("%%d ", result < 0 ? errno : 0); } return 0; }""" % numbers)
     program = os.path.join(box.bundle.rootfs, "bin/calls")
     subprocess.run(["cc", "-static", "-O1", "-o", program, str(source)], check=True)
-    names = ["read", "write", "writev", "exit", "exit_group", "execve", "brk", "mmap", "munmap", "fstat", "newfstatat", "arch_prctl", "set_tid_address",
-             "set_robust_list", "rseq", "prlimit64", "readlink", "readlinkat", "getrandom", "mprotect", "ioctl", "uname", "futex", "capset", "prctl"]
     box.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "architectures": ["SCMP_ARCH_X86_64"],
-                            "syscalls": [{"names": names, "action": "SCMP_ACT_ALLOW"}]}
+                            "syscalls": [rule(*ENOUGH_FOR_C, action="SCMP_ACT_ALLOW"), *rules]}
     box.bundle.write(["/bin/calls"])
-    result = box.runtime("run", "-b", box.bundle.path, box.name).ok()
-    assert result.out.split() == ["38", "38", "1"]
+    return box.runtime("run", "-b", box.bundle.path, box.name).ok().out.split()
+
+
+def test_calls_newer_than_the_profile_do_not_exist_also_where_the_default_is_eperm(box, tmp_path):
+    """Programs of tomorrow try a new call and fall back when there is none: EPERM would stop them."""
+    assert errors_of_calls(box, tmp_path, "600, 100000, SYS_acct") == ["38", "38", "1"]
+
+
+def test_a_call_that_the_profile_names_for_what_is_its_default_is_one_that_it_knows(box, tmp_path):
+    """futex_waitv, which is newer than all that is allowed; then the one after it."""
+    assert errors_of_calls(box, tmp_path, "449, 450", rule("futex_waitv", errnoRet=1)) == ["1", "38"]
 
 
 @pytest.mark.ours

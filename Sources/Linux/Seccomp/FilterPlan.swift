@@ -7,6 +7,8 @@ struct FilterPlan: Equatable {
     /// Those of the profile that a process of this machine can be of, the machine's own first.
     var architectures: [AuditArchitecture]
     var rules: [FilterRule]
+    /// Calls that the profile names for what its default says anyway.
+    var namesOfDefault: [String] = []
     /// Whether numbers above the newest call that the profile knows are answered with ENOSYS, so that a C library falls back
     /// instead of failing.
     var answersNewCalls: Bool
@@ -45,6 +47,7 @@ func filterPlan(for profile: SeccompConfiguration, on machine: AuditArchitecture
     }
     let defaultAction = try action(profile.defaultAction, profile.defaultErrnoReturn, field: "linux.seccomp.defaultAction")
     var rules: [FilterRule] = []
+    var namesOfDefault: [String] = []
     for (index, rule) in profile.rules.enumerated() {
         let field = "linux.seccomp.syscalls[\(index)]"
         let action = try action(rule.action, rule.errnoReturn, field: field)
@@ -54,10 +57,13 @@ func filterPlan(for profile: SeccompConfiguration, on machine: AuditArchitecture
         if let argument = rule.arguments.first(where: { $0.index > 5 }) {
             throw SeccompError(.invalidProfile, "\(field).args", "a call has no argument \(argument.index)")
         }
-        // libseccomp takes no rule that says what the default says.
-        if action == defaultAction { continue }
         // libseccomp reads names up to a NUL; such a one is unknown.
         let names = rule.names.filter { !$0.utf8.contains(0) }
+        // libseccomp takes no rule that says what the default says, but the profile knows these calls.
+        if action == defaultAction {
+            namesOfDefault += names
+            continue
+        }
         for conditions in alternatives(rule.arguments) { rules.append(FilterRule(names: names, action: action, conditions: conditions)) }
     }
     let wanted = Set(profile.architectures.map(\.rawValue))
@@ -65,7 +71,7 @@ func filterPlan(for profile: SeccompConfiguration, on machine: AuditArchitecture
     return FilterPlan(
         defaultAction: defaultAction,
         architectures: [machine] + machine.compatible.filter { wanted.contains($0.specificationName) },
-        rules: rules, answersNewCalls: !isPermissive && defaultAction != .errno(callNotImplemented))
+        rules: rules, namesOfDefault: namesOfDefault, answersNewCalls: !isPermissive && defaultAction != .errno(callNotImplemented))
 }
 
 /// What a process does between loading a filter with a listener and that listener's being there.

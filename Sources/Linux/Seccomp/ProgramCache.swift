@@ -26,6 +26,7 @@ func cacheKey(of plan: FilterPlan, libraryVersion: String = libseccompVersion())
     for architecture in plan.architectures { key.appendInteger(architecture.token) }
     key.appendInteger(plan.defaultAction.rawValue)
     key.append(plan.answersNewCalls ? 1 : 0)
+    key.appendInteger(UInt32(plan.rules.count))
     for rule in plan.rules {
         key.appendInteger(rule.action.rawValue)
         key.appendInteger(UInt32(rule.conditions.count))
@@ -38,6 +39,8 @@ func cacheKey(of plan: FilterPlan, libraryVersion: String = libseccompVersion())
         key.appendInteger(UInt32(rule.names.count))
         for name in rule.names { key.appendText(name) }
     }
+    key.appendInteger(UInt32(plan.namesOfDefault.count))
+    for name in plan.namesOfDefault { key.appendText(name) }
     return key
 }
 

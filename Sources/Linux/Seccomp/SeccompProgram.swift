@@ -67,12 +67,12 @@ func compile(_ plan: FilterPlan, for machine: AuditArchitecture) throws(SeccompE
     return program
 }
 
-/// The newest call that a plan's rules name, in each convention.
+/// The newest call that a profile names, in each convention.
 private func newestCalls(of plan: FilterPlan) -> [NewestCall] {
     plan.architectures.compactMap { architecture in
         var newest: Int32 = -1
-        for rule in plan.rules {
-            for name in rule.names { newest = max(newest, callNumber(name, in: architecture) ?? -1) }
+        for names in plan.rules.map(\.names) + [plan.namesOfDefault] {
+            for name in names { newest = max(newest, callNumber(name, in: architecture) ?? -1) }
         }
         return newest < 0 ? nil : NewestCall(architecture: architecture, number: UInt32(newest))
     }
