@@ -182,6 +182,13 @@ def test_list_shows_containers_as_table_json_and_ids(runtime, bundle, running):
     assert running in runtime("list", "-q").ok().lines
 
 
+def test_a_list_of_no_container_is_a_header_null_or_nothing(runtime, tmp_path):
+    none = ["--root", str(tmp_path / "state")]
+    assert runtime("list", options=none).ok().out.split() == ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
+    assert runtime("list", "-f", "json", options=none).ok().out == "null\n"
+    assert runtime("list", "-q", options=none).ok().out == ""
+
+
 @spec("runtime.md#runtimeState", "they MUST be used to represent new runtime states")
 def test_pause_and_resume_stop_and_continue_the_processes(runtime, bundle, container):
     bundle.write("i=0; while :; do i=$((i+1)); echo $i > /tmp/count; sleep 0.02; done")

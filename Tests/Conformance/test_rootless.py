@@ -141,8 +141,10 @@ def test_limits_without_a_right_to_cgroups_are_refused(rootless, single, contain
 
 def test_rootless_false_wants_a_cgroup(rootless, single, container):
     single.write(["true"])
-    rootless("run", "-b", single.path, container, options=["--rootless", "false"]).fails("create cgroup", "EACCES")
-    rootless("run", "-b", single.path, container, options=["--rootless=true"]).ok()
+    for word in ("false", "0", "f", "FALSE"):
+        rootless("run", "-b", single.path, container, options=["--rootless", word]).fails("create cgroup", "EACCES")
+    for word in ("true", "1", "t", "TRUE"):
+        rootless("run", "-b", single.path, container, options=[f"--rootless={word}"]).ok()
     rootless("run", "-b", single.path, container, options=["--rootless", "perhaps"]).fails("invalid --rootless")
 
 

@@ -32,7 +32,7 @@ struct GlobalOptions {
         case "json": logFormat = .json
         case let other: throw RuntimeError(.invalidArgument, "invalid log-format: \(other)")
         }
-        guard let rootless = RootlessPolicy(rawValue: flags.value("rootless") ?? "auto") else {
+        guard let rootless = RootlessPolicy(flags.value("rootless") ?? "auto") else {
             throw RuntimeError(.invalidArgument, "invalid --rootless: true, false or auto is expected")
         }
         self.rootless = rootless

@@ -19,8 +19,13 @@ extension Verb {
         case "table": try output(Array(table(summaries).utf8))
         case "json":
             var writer = JSONWriter()
-            writer.array { writer in for summary in summaries { summary.write(to: &writer) } }
-            try output(writer.bytes)
+            // Of none runc tells null.
+            if summaries.isEmpty {
+                writer.null()
+            } else {
+                writer.array { writer in for summary in summaries { summary.write(to: &writer) } }
+            }
+            try output(writer.bytes + Array("\n".utf8))
         default: throw RuntimeError(.invalidArgument, "invalid format option")
         }
         return 0
