@@ -220,9 +220,9 @@ def test_a_created_container_can_be_paused_and_starts_once_it_is_resumed(runtime
     runtime.detached("create", "-b", bundle.path, container).ok()
     runtime("pause", container).ok()
     assert runtime.status(container) == "paused"
-    runtime("start", container, timeout=20).fails("cannot start a container in the paused state")
-    runtime("exec", container, "true", timeout=20).fails("paused")
-    runtime("delete", container, timeout=20).fails("not stopped: paused")
+    runtime("start", container).fails("cannot start a container in the paused state")
+    runtime("exec", container, "true").fails("paused")
+    runtime("delete", container).fails("not stopped: paused")
     runtime("resume", container).ok()
     assert runtime.status(container) == "created"
     runtime("start", container).ok()
