@@ -281,6 +281,7 @@ def test_features_is_the_document_of_the_specification(runtime):
     assert set(features["linux"]["namespaces"]) == {"mount", "pid", "network", "uts", "ipc", "user", "cgroup", "time"}
     assert features["linux"]["cgroup"]["v1"] and features["linux"]["cgroup"]["v2"]
     assert features["linux"]["intelRdt"] == {"enabled": True, "schemata": True, "monitoring": True}
+    assert features["potentiallyUnsafeConfigAnnotations"] == ["org.criu.config", "org.systemd.property."]
 
 
 def test_the_written_spec_runs(runtime, bundle, container):

@@ -6,6 +6,8 @@ package func runtimeFeatures() -> RuntimeFeatures {
     var features = RuntimeFeatures(ociVersionMin: "1.0.0", ociVersionMax: RuntimeConfiguration.newestVersion)
     features.hooks = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
     features.mountOptions = knownMountOptions.sorted()
+    // Settings of systemd's and criu's that a configuration brings along.
+    features.potentiallyUnsafeConfigAnnotations = ["org.criu.config", "org.systemd.property."]
     features.linux.netDevicesEnabled = true
     features.linux.idMappedMountsEnabled = true
     features.linux.appArmorEnabled = true
