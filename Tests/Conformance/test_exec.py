@@ -5,7 +5,9 @@ import os
 import re
 
 import pytest
+from attackers import without
 from processes import wait_until
+from test_cgroups import V1
 
 
 def status_of(result):
@@ -64,6 +66,23 @@ def test_exec_is_in_the_containers_cgroup(runtime, running):
     pid = runtime.state(running)["pid"]
     with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
         assert sorted(lines) == sorted(file.read().split())
+
+
+@pytest.mark.skipif(V1, reason="cgroup v1 has room in cgroups that hand controllers down")
+@pytest.mark.parametrize("lack", [None, "clone3"])
+def test_exec_is_beside_the_first_process_where_the_container_hands_controllers_down(runtime, bundle, container, lack):
+    """As systemd and other container engines do inside, after which v2 takes no process into the container's cgroup itself."""
+    if lack and runtime.kind != "apus":
+        pytest.skip("states what only our runtime does")
+    mount = {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["rw", "nosuid", "nodev", "noexec"]}
+    bundle.write("cd /sys/fs/cgroup && mkdir -p own/deep && echo $$ > own/deep/cgroup.procs && echo +memory > cgroup.subtree_control && "
+                 "touch /tmp/made; sleep 600",
+                 linux={"namespaces": {"$add": [{"type": "cgroup"}]}}, mounts={"$add": [mount]})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/made")), "it hands memory down", seconds=60)
+    lacking = {"preexec_fn": without(lack)} if lack else {}
+    assert runtime("exec", container, "cat", "/proc/self/cgroup", **lacking).ok().out == "0::/own/deep\n"
+    runtime("exec", "--cgroup", "/", container, "true", **lacking).fails("" if runtime.kind != "apus" else "EBUSY")
 
 
 def test_exec_takes_user_groups_environment_and_directory(runtime, running):

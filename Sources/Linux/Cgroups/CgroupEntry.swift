@@ -18,11 +18,19 @@ package final class CgroupEntry: Sendable {
         }
     }
 
+    /// A process of the container, and the cgroup that it was put into.
+    private struct Neighbour {
+        let process: Int32
+        let place: CgroupRecord.Place
+    }
+
     /// What stands for the writing process in a control file.
     private static let writerItself: [UInt8] = [0x30]
 
     private let files: [ControlFile]
     private let unified: CgroupDirectory?
+    /// Whom v2 has room beside where it has none in the cgroup itself.
+    private let neighbour: Neighbour?
 
     /// - Parameter bornInUnified: whether the process will be cloned into `directoryForClone`, which spares v2 a move.
     package init(into cgroup: Cgroup, bornInUnified: Bool) throws(CgroupError) {
@@ -42,11 +50,13 @@ package final class CgroupEntry: Sendable {
         }
         self.files = files
         self.unified = unified
+        neighbour = nil
     }
 
     /// Into a cgroup on record, whose directories are not opened one by one.
+    /// - Parameter neighbour: the container's first process, for `besideNeighbour`.
     /// - Returns: nil where something of it is not there: `Cgroup` says what.
-    package init?(into record: CgroupRecord, bornInUnified: Bool) throws(CgroupError) {
+    package init?(into record: CgroupRecord, neighbour: Int32? = nil, bornInUnified: Bool) throws(CgroupError) {
         var files: [ControlFile] = []
         var unified: CgroupDirectory?
         for place in record.places {
@@ -66,6 +76,28 @@ package final class CgroupEntry: Sendable {
         }
         self.files = files
         self.unified = unified
+        if let neighbour, let place = record.places.first(where: { $0.version == .v2 }) {
+            self.neighbour = Neighbour(process: neighbour, place: place)
+        } else {
+            self.neighbour = nil
+        }
+    }
+
+    private init(files: [ControlFile], unified: CgroupDirectory?) {
+        self.files = files
+        self.unified = unified
+        neighbour = nil
+    }
+
+    /// The same, but for v2 in the cgroup below that the neighbour is in by now: a cgroup that hands controllers down to those below it
+    /// takes in no process (EBUSY).
+    /// - Returns: nil where the neighbour is in no cgroup below.
+    /// - Source: cgroups(7), "no internal processes".
+    package func besideNeighbour() throws(CgroupError) -> CgroupEntry? {
+        guard let neighbour, let place = try neighbour.place.below(of: neighbour.process) else { return nil }
+        let record = CgroupRecord(mode: .unified, places: [place])
+        guard let found = try CgroupEntry(into: record, bornInUnified: unified != nil) else { return nil }
+        return CgroupEntry(files: files.filter { $0.path != Self.controlFile(of: neighbour.place) } + found.files, unified: found.unified)
     }
 
     /// From descriptors that another process sent: those of its entry into the cgroup of `record`, in their order, which are owned from
@@ -75,12 +107,14 @@ package final class CgroupEntry: Sendable {
         paths += Array(repeating: "", count: max(0, descriptors.count - paths.count))
         files = zip(descriptors, paths).map { ControlFile(OwnedFD(owning: $0), path: $1) }
         unified = nil
+        neighbour = nil
     }
 
     /// For a process that somebody else puts there.
     package init() {
         files = []
         unified = nil
+        neighbour = nil
     }
 
     private static func controlFile(of place: CgroupRecord.Place) -> String {
@@ -97,9 +131,25 @@ package final class CgroupEntry: Sendable {
     package func enter() throws(CgroupError) {
         for index in files.indices {
             let file = files[index]
-            try doing("enter cgroup \(file.path)") { () throws(SyscallError) in
-                try writeAll(Self.writerItself, to: file.descriptor.number, subject: file.path)
+            do throws(SyscallError) { try writeAll(Self.writerItself, to: file.descriptor.number, subject: file.path) } catch {
+                // Those that are entered already are entered once more.
+                guard error.errno == EBUSY, let other = try besideNeighbour() else {
+                    throw CgroupError(doing: "enter cgroup \(file.path)", cause: error)
+                }
+                return try other.enter()
             }
         }
+    }
+}
+
+extension CgroupRecord.Place {
+    /// The cgroup below this one that a process is in; nil where it is in none.
+    fileprivate func below(of process: Int32) throws(CgroupError) -> CgroupRecord.Place? {
+        let line = try OwnCgroups.of(process: "\(process)").lines.first { version == .v2 && $0.names.isEmpty }
+        let own = fields(of: (line?.path ?? "")[...], separatedBy: UInt8(ascii: "/")).map { String($0) }
+        let components = components
+        guard own.count > components.count, Array(own.prefix(components.count)) == components, !own.contains("..") else { return nil }
+        return CgroupRecord.Place(
+            version: version, names: names, mountPoint: mountPoint, path: relativePath(of: own), foundDepth: own.count)
     }
 }

@@ -141,10 +141,11 @@ final class ContainerCgroup {
     }
 
     /// What a process needs to enter the cgroup of a container on record by itself; nil where something of it is not there.
-    static func entry(into record: CgroupRecord) throws(RuntimeError) -> CgroupEntry? {
-        do throws(CgroupError) { return try CgroupEntry(into: record, bornInUnified: record.hasUnified && canCloneIntoCgroup()) } catch {
-            throw RuntimeError(error)
-        }
+    /// - Parameter first: the container's first process.
+    static func entry(into record: CgroupRecord, beside first: Int32?) throws(RuntimeError) -> CgroupEntry? {
+        do throws(CgroupError) {
+            return try CgroupEntry(into: record, neighbour: first, bornInUnified: record.hasUnified && canCloneIntoCgroup())
+        } catch { throw RuntimeError(error) }
     }
 
     /// What a process needs to enter it by itself, or a cgroup below it: `[<controllers>:]<path>` each, as `exec --cgroup` has it.

@@ -18,7 +18,7 @@ struct ExecStage {
     let root: HeldDescriptor?
     let isInUserNamespace: Bool
     var payload: PayloadStage
-    let cgroup: CgroupEntry
+    var cgroup: CgroupEntry
     /// Systemd puts the process into the cgroup, and the runtime says when.
     let isAttached: Bool
     let consoleSocket: HeldDescriptor?

@@ -116,7 +116,7 @@ package final class Execution {
                 try stage.join(joinedFirst)
             }
         }
-        switch try during("cloning the process", { () throws(SyscallError) in try cloneProcess(cgroup: entry.directoryForClone) }) {
+        switch try clone(&stage) {
         case .child: stage.run(theirs)
         case .parent(let process, let pidfd):
             theirs.socket.close()
@@ -125,10 +125,27 @@ package final class Execution {
         }
     }
 
+    /// Clones the process; where the container's cgroup takes in none any more, into that of the container's first process.
+    private func clone(_ stage: inout ExecStage) throws(RuntimeError) -> CloneResult {
+        do throws(SyscallError) { return try cloneProcess(cgroup: stage.cgroup.directoryForClone) } catch {
+            let other: CgroupEntry?
+            do throws(CgroupError) { other = error.errno == EBUSY ? try stage.cgroup.besideNeighbour() : nil } catch let problem {
+                throw RuntimeError(problem)
+            }
+            guard let other else { throw RuntimeError(doing: "cloning the process", error) }
+            stage.cgroup = other
+        }
+        return try during("cloning the process") { () throws(SyscallError) in try cloneProcess(cgroup: stage.cgroup.directoryForClone) }
+    }
+
     /// What the process enters by itself, or who puts it there.
     private func wayIntoCgroup() throws(RuntimeError) -> (CgroupEntry, SystemdAttachment?) {
         let mayBeAttached = isOrdinary && record.cgroup.unit != nil
-        if !mayBeAttached, request.cgroups.isEmpty, let entry = try ContainerCgroup.entry(into: record.cgroup) { return (entry, nil) }
+        if !mayBeAttached, request.cgroups.isEmpty,
+            let entry = try ContainerCgroup.entry(into: record.cgroup, beside: record.initProcess?.process)
+        {
+            return (entry, nil)
+        }
         let cgroup = try ContainerCgroup(recorded: record.cgroup)
         guard mayBeAttached, let attachment = try cgroup.attachment() else { return (try cgroup.entry(below: request.cgroups), nil) }
         guard request.cgroups.isEmpty else {
