@@ -170,6 +170,15 @@ def test_what_an_ordinary_user_has_not_is_told_and_refused_by_name(cli, rootless
     assert bound.code != 0 and "ermission" in bound.err
 
 
+def test_a_strict_container_of_an_ordinary_user_shares_the_daemons_users_and_is_strict_otherwise(cli):
+    look = "cat /proc/self/uid_map; grep NoNewPrivs /proc/self/status; cat /proc/zoneinfo | wc -c; chroot / true && echo another root"
+    strict, usual = (cli("run", "--rm", *flags, cli.image, "sh", "-c", look).out.splitlines() for flags in (["--security-opt", "profile=strict"], []))
+    assert strict[:-2] == usual[:-3] and len(usual) > 3 and usual[-1] == "another root" and int(usual[-2]) > 0
+    assert strict[-2:] == ["NoNewPrivs:\t1", "0"] and usual[-3] == "NoNewPrivs:\t0"
+    # There are no users of its own that the host's namespaces would not go with.
+    assert cli("run", "--rm", "--security-opt", "profile=strict", "--network", "host", cli.image, "true").code == 0
+
+
 def test_B03_a_container_outlives_the_daemon_of_an_ordinary_user(rootless, cli):
     cli("run", "-d", "--name", "one", cli.image, "sh", "-c", "while :; do echo x; sleep 0.1; done").ok()
     process = cli.inspect("one", "{{.State.Pid}}")

@@ -51,7 +51,7 @@ let freeCalls: [String] = calls(
     setuid setuid32 setgid setgid32 setreuid setreuid32 setregid setregid32 setresuid setresuid32 setresgid setresgid32
     setfsuid setfsuid32 setfsgid setfsgid32 getgroups getgroups32 setgroups setgroups32 capget capset
 
-    socketpair socketcall bind connect listen accept accept4 shutdown getsockname getpeername getsockopt setsockopt
+    socketcall bind connect listen accept accept4 shutdown getsockname getpeername getsockopt setsockopt
     send sendto sendmsg sendmmsg recv recvfrom recvmsg recvmmsg recvmmsg_time64
 
     ipc shmget shmat shmdt shmctl semget semop semtimedop semtimedop_time64 semctl msgget msgsnd msgrcv msgctl
@@ -90,6 +90,14 @@ let capabilityCalls: [(capability: String, calls: [String])] = [
     ("CAP_BPF", calls("bpf")),
     ("CAP_PERFMON", calls("perf_event_open")),
 ]
+
+/// Calls that look into other processes; the strict profile leaves them to who has CAP_SYS_PTRACE.
+let tracingCalls = calls("ptrace process_vm_readv process_vm_writev")
+
+/// Calls of the others that the strict profile refuses: what looks into other processes; what the kernel keeps for a few old programs
+/// (modify_ldt for those of 16 bits, remap_file_pages); vmsplice, for which there is always write; and socketcall, the one
+/// call of old 32-bit programs of x86 for all sockets, whose arguments lie in memory, where no filter sees them.
+let strictlyRefusedCalls = tracingCalls + calls("modify_ldt remap_file_pages vmsplice socketcall")
 
 /// Calls of x86, in any of its conventions.
 let x86Calls = calls("arch_prctl modify_ldt")

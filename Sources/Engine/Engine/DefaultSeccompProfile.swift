@@ -3,25 +3,32 @@ package import OCISpec
 /// The system call filter that a container gets when it asks for none: what Docker's default allows, for the container's
 /// capabilities; everything else is refused with EPERM. - See: DefaultSeccompCalls.swift for its source.
 /// - Parameters:
+///   - level: strict leaves out `strictlyRefusedCalls` and most families of sockets.
 ///   - capabilities: those of the container's bounding set: `CAP_SYS_ADMIN`.
 ///   - architecture: that of the machine.
 package func defaultSeccompProfile(
-    capabilities: Set<String>, architecture: SeccompConfiguration.Architecture = .machine
+    _ level: SecurityProfile = .standard, capabilities: Set<String>, architecture: SeccompConfiguration.Architecture = .machine
 ) -> SeccompConfiguration {
+    let refused: Set<String> = level == .strict ? Set(strictlyRefusedCalls) : []
     var profile = SeccompConfiguration(defaultAction: .errno)
     profile.defaultErrnoReturn = permissionDenied
     profile.architectures = [architecture] + architecture.compatible
-    profile.rules = [SeccompConfiguration.Rule(names: freeCalls, action: .allow)]
-    profile.rules += socketRules + personalityRules
+    profile.rules = [allow(freeCalls, besides: refused)]
+    profile.rules += personalityRules
+    switch level {
+    case .standard: profile.rules += socketRules + [allow(["socketpair"])]
+    case .strict: profile.rules += strictSocketRules(capabilities)
+    }
     switch architecture {
-    case .x86_64, .x86, .x32: profile.rules.append(SeccompConfiguration.Rule(names: x86Calls, action: .allow))
+    case .x86_64, .x86, .x32: profile.rules.append(allow(x86Calls, besides: refused))
     case .aarch64, .arm: profile.rules.append(SeccompConfiguration.Rule(names: armCalls, action: .allow))
     default: break
     }
     if !capabilities.contains("CAP_SYS_ADMIN") { profile.rules += processRules(architecture) }
     for (capability, calls) in capabilityCalls where capabilities.contains(capability) {
-        profile.rules.append(SeccompConfiguration.Rule(names: calls, action: .allow))
+        profile.rules.append(allow(calls))
     }
+    if level == .strict && capabilities.contains("CAP_SYS_PTRACE") { profile.rules.append(allow(tracingCalls)) }
     return profile
 }
 
@@ -46,6 +53,22 @@ private let socketRules: [SeccompConfiguration.Rule] = {
     }
 }()
 
+/// socket(2) of the families that programs speak to each other and to the kernel by: AF_UNIX, AF_INET, AF_INET6, AF_NETLINK; and of
+/// those that a capability asked for is of no use without. The others have been full of holes, and their modules are loaded by asking.
+private func strictSocketRules(_ capabilities: Set<String>) -> [SeccompConfiguration.Rule] {
+    var families: [UInt64] = [1, 2, 10, 16]
+    if capabilities.contains("CAP_NET_RAW") { families += [17, 44] }  // AF_PACKET, AF_XDP
+    if capabilities.contains("CAP_NET_ADMIN") { families.append(15) }  // AF_KEY
+    // libseccomp allows socketcall whatever of it the other rules allow, but for an answer of its own.
+    let multiplexed = SeccompConfiguration.Rule(names: ["socketcall"], action: .errno, errnoReturn: callNotImplemented)
+    return families.map { allow("socket", family($0)) } + [allow("socketpair", family(1)), multiplexed]
+}
+
+/// Compares the half of the argument that the kernel reads.
+private func family(_ number: UInt64) -> SeccompConfiguration.Argument {
+    SeccompConfiguration.Argument(index: 0, value: 0xffff_ffff, valueTwo: number, comparison: .maskedEqual)
+}
+
 /// personality(2) for what does not weaken the address space's layout: Linux, Linux on 32 bits, with UNAME26 or without, and asking.
 private let personalityRules: [SeccompConfiguration.Rule] = [0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff].map {
     allow("personality", SeccompConfiguration.Argument(index: 0, value: $0, comparison: .equal))
@@ -61,6 +84,10 @@ private func processRules(_ architecture: SeccompConfiguration.Architecture) -> 
         allow("clone", SeccompConfiguration.Argument(index: flagsIndex, value: namespaces, valueTwo: 0, comparison: .maskedEqual)),
         SeccompConfiguration.Rule(names: ["clone3"], action: .errno, errnoReturn: callNotImplemented),
     ]
+}
+
+private func allow(_ names: [String], besides refused: Set<String> = []) -> SeccompConfiguration.Rule {
+    SeccompConfiguration.Rule(names: names.filter { !refused.contains($0) }, action: .allow)
 }
 
 private func allow(_ name: String, _ argument: SeccompConfiguration.Argument) -> SeccompConfiguration.Rule {

@@ -48,6 +48,8 @@ package struct EngineConfiguration: Sendable {
     package var userRemap = UserRemap.usual
     /// Whether containers get a user namespace of their own that do not ask for the host's.
     package var remapsUsers = false
+    /// How much containers may that name no profile.
+    package var securityProfile = SecurityProfile.standard
     /// What a layer of an image may cost.
     package var layerLimits = LayerLimits()
     /// Bytes of the longest manifest or index that is taken; nil is as `ImageDocument` has it.

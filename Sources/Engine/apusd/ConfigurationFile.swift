@@ -35,7 +35,8 @@ struct ConfigurationFile {
         "resolv-conf": .value("--resolv-conf"), "shim": .value("--shim"), "tls": .value("--tls"), "tlsverify": .value("--tlsverify"),
         "tlscacert": .value("--tlscacert"), "tlscert": .value("--tlscert"), "tlskey": .value("--tlskey"),
         "insecure-tcp": .value("--insecure-tcp"), "docker-socket": .value("--docker-socket"),
-        "metrics-addr": .value("--metrics-addr"), "userns-remap": .value("--userns-remap"), "live-restore": .alwaysTrue,
+        "metrics-addr": .value("--metrics-addr"), "userns-remap": .value("--userns-remap"),
+        "security-profile": .value("--security-profile"), "live-restore": .alwaysTrue,
     ]
 
     let path: String

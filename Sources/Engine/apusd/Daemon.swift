@@ -162,6 +162,7 @@ struct Daemon: Sendable {
         configuration.hasDefaultBridge = options.hasDefaultBridge
         configuration.userRemap = options.userRemap ?? .usual
         configuration.remapsUsers = options.userRemap != nil
+        configuration.securityProfile = options.securityProfile
         configuration.ownsFirewall = options.ownsFirewall
         configuration.defaultLog.type = options.logDriver
         configuration.defaultLog.config = options.logOptions

@@ -34,6 +34,8 @@ extension DaemonOptions {
               --userns-remap WHOM       Give each container a user namespace of its own, unless it asks for the host's, with ids of
                                         /etc/subuid and /etc/subgid: of USER[:GROUP], or default: of dockremap, else from
                                         1879048192 on
+              --security-profile NAME   How much containers may that name no profile: as with Docker (default), or strict, with
+                                        fewer rights and system calls, less sight of the host, and users of their own
           -D, --debug                   As --log-level debug
               --runtime NAME=PATH       A further low-level runtime; may be repeated
               --default-runtime NAME    The runtime of containers that name none (default apus)

@@ -52,6 +52,8 @@ struct DaemonOptions: Equatable, Sendable {
     var insecureRegistries: [String] = []
     /// Whose subordinate ids containers get; nil is the host's ids.
     var userRemap: UserRemap?
+    /// How much containers may that name no profile.
+    var securityProfile = SecurityProfile.standard
     var layerLimits = EngineConfiguration.LayerLimits()
     /// Bytes; nil is the usual.
     var manifestLimitBytes: Int?
@@ -173,6 +175,11 @@ struct DaemonOptions: Equatable, Sendable {
                 throw UsageError("--userns-remap takes default or USER[:GROUP], not '\(value)'")
             }
             userRemap = UserRemap(parsing: value)
+        case "--security-profile":
+            guard let profile = SecurityProfile(rawValue: value) else {
+                throw UsageError("--security-profile takes default or strict, not '\(value)'")
+            }
+            securityProfile = profile
         case "--firewall":
             guard ["owned", "shared"].contains(value) else { throw UsageError("--firewall takes owned or shared, not '\(value)'") }
             ownsFirewall = value == "owned"

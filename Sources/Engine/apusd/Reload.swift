@@ -56,6 +56,8 @@ extension DaemonOptions {
         compare("log-opts", \.logOptions)
         compare("bridge", \.hasDefaultBridge)
         compare("firewall", \.ownsFirewall)
+        compare("userns-remap", \.userRemap)
+        compare("security-profile", \.securityProfile)
         compare("layer-limits", \.layerLimits)
         compare("manifest-limit", \.manifestLimitBytes)
         compare("disk-reserve", \.diskReserveBytes)

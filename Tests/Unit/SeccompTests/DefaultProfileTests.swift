@@ -17,8 +17,11 @@ import Testing
     struct DefaultProfileTests {
         private static let usual = program(dockersCapabilities)
 
-        private static func program(_ capabilities: Set<String>) -> [UInt8] {
-            (try? seccompProgram(for: defaultSeccompProfile(capabilities: capabilities, architecture: .x86_64)).instructions) ?? []
+        private static let strict = program(dockersCapabilities, .strict)
+
+        private static func program(_ capabilities: Set<String>, _ level: SecurityProfile = .standard) -> [UInt8] {
+            let profile = defaultSeccompProfile(level, capabilities: capabilities, architecture: .x86_64)
+            return (try? seccompProgram(for: profile).instructions) ?? []
         }
 
         private func result(
@@ -73,6 +76,47 @@ import Testing
                 #expect(result(359, family, architecture: FilteredCall.x86) == expected, "\(family)")
             }
             #expect(result(41, 64) == denied)
+        }
+
+        @Test("B04 strict allows no call that the default refuses, and refuses those that it names")
+        func strictCalls() {
+            // ptrace, process_vm_readv, process_vm_writev, modify_ldt, remap_file_pages, vmsplice
+            let refused: Set<UInt32> = [101, 310, 311, 154, 216, 278]
+            for number: UInt32 in 0..<470 where number != 41 && number != 53 {
+                let expected = refused.contains(number) ? denied : result(number)
+                #expect(result(number, of: Self.strict) == expected, "\(number)")
+            }
+            // The same of 32 bits: ptrace, process_vm_readv, process_vm_writev, modify_ldt, remap_file_pages, vmsplice
+            for number: UInt32 in [26, 347, 348, 123, 257, 316] {
+                #expect(result(number, architecture: FilteredCall.x86) == allow, "\(number)")
+                #expect(result(number, of: Self.strict, architecture: FilteredCall.x86) == denied, "\(number)")
+            }
+        }
+
+        @Test("B04 strict allows sockets of four families, whatever the upper half says, and the call for all sockets never")
+        func strictSockets() {
+            let packets = Self.program(dockersCapabilities.union(["CAP_NET_RAW", "CAP_NET_ADMIN"]), .strict)
+            let few = Self.program([], .strict)
+            for family: UInt64 in 0..<64 {
+                let expected = [1, 2, 10, 16].contains(family) ? allow : denied
+                #expect(result(41, family, 1, of: few) == expected, "\(family)")
+                #expect(result(41, family | 0xdead_0000_0000, 1, of: few) == expected, "\(family)")
+                #expect(result(359, family, of: few, architecture: FilteredCall.x86) == expected, "\(family)")
+                #expect(result(41, family, 3, of: packets) == ([15, 17, 44].contains(family) ? allow : expected), "\(family)")
+                #expect(result(53, family, 1) == allow && result(53, family, 1, of: few) == (family == 1 ? allow : denied), "\(family)")
+            }
+            // socket, bind and others by socketcall.
+            for call: UInt64 in 1...20 {
+                #expect(result(102, call, architecture: FilteredCall.x86) == allow)
+                #expect(result(102, call, of: few, architecture: FilteredCall.x86) == absent)
+            }
+        }
+
+        @Test("B04 strict leaves looking into other processes to who has the capability for it")
+        func strictTracing() {
+            let tracer = Self.program(["CAP_SYS_PTRACE"], .strict)
+            for number: UInt32 in [101, 310, 311, 312] { #expect(result(number, of: tracer) == allow, "\(number)") }
+            for number: UInt32 in [154, 216, 278] { #expect(result(number, of: tracer) == denied, "\(number)") }
         }
 
         @Test("personality may be asked and set to Linux, but not weaken the address space")

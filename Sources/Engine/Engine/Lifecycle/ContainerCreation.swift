@@ -27,14 +27,15 @@ struct ContainerCreation {
         var document = ContainerDocument(
             config: try ImageDefaults.merge(request.config, over: imageConfig), hostConfig: request.hostConfig, endpoints: endpoints,
             platform: image.image.platform.description)
+        try SecurityProfile.settle(&document.hostConfig, usual: services.configuration.securityProfile)
         let id = try Self.newID()
         let warnings = try ContainerChecks.adjust(&document, request: request.config, facts: services.facts)
-        complete(&document, id: id)
+        try complete(&document, id: id)
         let volumes = try await volumePlan(document)
         document.inheritedBinds = volumes.inheritedBinds
         try check(document, id: id)
         try await checkSources(document.hostConfig)
-        if try UserNamespaceChoice.isOwn(document.hostConfig, isUsual: services.configuration.remapsUsers) {
+        if try UserNamespaceChoice.isOwn(document.hostConfig, in: services.configuration) {
             document.userNamespace = try services.userNamespaces.take(for: id)
         }
         do throws(EngineError) { try await make(id, name: wanted, document: document, volumes: volumes, image: image.image.id) } catch {
@@ -91,7 +92,7 @@ struct ContainerCreation {
     }
 
     /// Docker writes some defaults into the container, where inspect shows them.
-    private func complete(_ document: inout ContainerDocument, id: ContainerID) {
+    private func complete(_ document: inout ContainerDocument, id: ContainerID) throws(EngineError) {
         let facts = services.facts
         document.config.hostname = Specification.hostname(
             of: document.config, document.hostConfig, id: id, hostName: facts.hostName)
@@ -114,7 +115,8 @@ struct ContainerCreation {
             host.maskedPaths = []
             host.readonlyPaths = []
         } else {
-            host.maskedPaths = host.maskedPaths ?? DefaultPaths.masked
+            let masked = DefaultPaths.masked(try SecurityProfile(host))
+            host.maskedPaths = host.maskedPaths ?? masked
             host.readonlyPaths = host.readonlyPaths ?? DefaultPaths.readOnly
         }
         document.hostConfig = host

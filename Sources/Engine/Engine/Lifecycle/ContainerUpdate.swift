@@ -41,7 +41,7 @@ extension Container {
 
     private func limit(_ task: RunningTask?, to host: HostConfig) async throws(EngineError) {
         guard let task, services.facts.hasCgroups else { return }
-        var resources = ResourceRequests.resources(host, facts: services.facts)
+        var resources = try ResourceRequests.resources(host, facts: services.facts)
         // Rules for devices cannot be changed by a request.
         resources.devices = []
         if state.runningTask != nil {

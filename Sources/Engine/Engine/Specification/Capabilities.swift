@@ -19,6 +19,13 @@ enum Capabilities {
         "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
     ]
 
+    /// What of Docker's set services need: they change owners and users, listen, and end others. No devices, packets of their own
+    /// making, other roots, rights of files and words to the kernel's audit.
+    static let strict = [
+        "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE",
+        "CAP_KILL",
+    ]
+
     /// The set that a request asks for, without those that this kernel does not know.
     /// - Parameter highest: the number of the newest capability of the kernel.
     /// - Throws: `.invalidParameter` for a name that is no capability.
@@ -28,7 +35,12 @@ enum Capabilities {
         let known = Array(all.prefix(highest + 1))
         if host.privileged { return known }
         if added.contains("ALL") { return known.filter { !dropped.contains($0) } }
-        let base = dropped.contains("ALL") ? [] : defaults.filter { !dropped.contains($0) }
+        let usual =
+            switch try SecurityProfile(host) {
+            case .standard: defaults
+            case .strict: strict
+            }
+        let base = dropped.contains("ALL") ? [] : usual.filter { !dropped.contains($0) }
         var result = base
         for name in added where !result.contains(name) { result.append(name) }
         return result.filter(known.contains)

@@ -6,17 +6,21 @@ internal import OCISpec
 enum ResourceRequests {
     /// Tasks of a container whose request says nothing.
     static let defaultTaskLimit: Int64 = 2048
+    /// The same of one with the strict profile.
+    static let strictTaskLimit: Int64 = 1024
     /// The scheduling period that `NanoCpus` is turned into.
     static let periodMicroseconds: Int64 = 100_000
 
     /// The cgroup's limits.
     /// - Parameter facts: where the kernel limits no swap, memory alone is limited; without cgroups nothing is.
     /// - Parameter blockDevices: the numbers of the devices that limits name by their paths.
-    static func resources(_ host: HostConfig, facts: HostFacts, blockDevices: [String: DeviceNumber] = [:]) -> LinuxResources {
+    static func resources(
+        _ host: HostConfig, facts: HostFacts, blockDevices: [String: DeviceNumber] = [:]
+    ) throws(EngineError) -> LinuxResources {
         var resources = LinuxResources()
         resources.devices = host.privileged ? DeviceRules.everything : DeviceRules.defaults
         guard facts.hasCgroups else { return resources }
-        resources.pids = PidsLimit(limit: taskLimit(host))
+        resources.pids = PidsLimit(limit: try taskLimit(host))
         let memory = memory(host, countsSwap: facts.countsSwap)
         if memory != MemoryLimits() { resources.memory = memory }
         let cpu = cpu(host)
@@ -88,9 +92,9 @@ enum ResourceRequests {
     }
 
     /// -1 where there is no limit. 0 is what docker's command line sends when its user says nothing, and so the default.
-    static func taskLimit(_ host: HostConfig) -> Int64 {
+    static func taskLimit(_ host: HostConfig) throws(EngineError) -> Int64 {
         switch host.pidsLimit {
-        case nil, 0: defaultTaskLimit
+        case nil, 0: try SecurityProfile(host) == .strict ? strictTaskLimit : defaultTaskLimit
         case let limit?: limit > 0 ? limit : -1
         }
     }

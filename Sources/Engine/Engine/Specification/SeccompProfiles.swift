@@ -11,7 +11,7 @@ enum SeccompProfiles {
         let capabilities = Set(try Capabilities.requested(host, highest: facts.highestCapability))
         switch options.seccomp {
         case .unconfined: return nil
-        case .standard: return host.privileged ? nil : defaultSeccompProfile(capabilities: capabilities)
+        case .standard: return host.privileged ? nil : defaultSeccompProfile(options.profile ?? .standard, capabilities: capabilities)
         case .profile(let text): return try custom(text, capabilities: capabilities, facts: facts)
         }
     }

@@ -11,7 +11,10 @@ struct SecurityOptions: Equatable, Sendable {
     }
 
     var seccomp = Seccomp.standard
-    var noNewPrivileges = false
+    /// nil where none is named.
+    var profile: SecurityProfile?
+    /// What is asked for in so many words.
+    private var askedNoNewPrivileges: Bool?
     /// A profile's name or `unconfined`; nil where nothing is asked for.
     var appArmor: String?
     /// SELinux labels, `disable` or `type:…` and the like.
@@ -19,11 +22,14 @@ struct SecurityOptions: Equatable, Sendable {
 
     init() {}
 
+    /// Whether execve(2) gives no rights that its caller lacks.
+    var noNewPrivileges: Bool { askedNoNewPrivileges ?? (profile == .strict) }
+
     /// - Throws: `.invalidParameter` in Docker's words for what is no option, and for one that is not served.
     init(parsing options: [String]) throws(EngineError) {
         for option in options {
             switch option {
-            case "no-new-privileges": noNewPrivileges = true
+            case "no-new-privileges": askedNoNewPrivileges = true
             case "disable": labels.append(option)
             default:
                 // Later clients write `=`, earlier ones a colon.
@@ -35,7 +41,7 @@ struct SecurityOptions: Equatable, Sendable {
 
     private mutating func take(_ key: String, _ value: String, of option: String) throws(EngineError) {
         switch key {
-        case "no-new-privileges": noNewPrivileges = try Self.boolean(value, of: option)
+        case "no-new-privileges": askedNoNewPrivileges = try Self.boolean(value, of: option)
         case "seccomp":
             // `builtin` is what the daemon calls its own profile; clients from 23.0 on may send it.
             switch value {
@@ -45,9 +51,21 @@ struct SecurityOptions: Equatable, Sendable {
             }
         case "apparmor": appArmor = value
         case "label": labels.append(value)
+        case "profile": try takeProfile(value)
         case "writable-cgroups": throw Refusal.notYet("HostConfig.SecurityOpt \"\(key)\"")
         default: throw Self.invalid(2, option)
         }
+    }
+
+    private mutating func takeProfile(_ value: String) throws(EngineError) {
+        guard let named = SecurityProfile(rawValue: value) else {
+            let known = SecurityProfile.allCases.map(\.rawValue).joined(separator: " or ")
+            throw ContainerChecks.invalid("invalid --security-opt: profile takes \(known), not \(ContainerChecks.quoted(value))")
+        }
+        if let profile, profile != named {
+            throw ContainerChecks.invalid("invalid --security-opt: profile is both \(profile.rawValue) and \(named.rawValue)")
+        }
+        profile = named
     }
 
     /// Refuses what this host would pass over in silence though it matters.

@@ -146,7 +146,7 @@ enum Specification {
         var linux = LinuxConfiguration()
         linux.namespaces = try NamespaceModes(host).namespaces(joining: request.findings.namespaces)
         linux.cgroupsPath = cgroupPath(of: request.id, parent: host.cgroupParent)
-        linux.resources = ResourceRequests.resources(
+        linux.resources = try ResourceRequests.resources(
             host, facts: request.facts, blockDevices: request.findings.blockDevices)
         linux.sysctl = try sysctls(host, groupCount: request.userNamespace?.firstGroupCount, isRootless: request.facts.isRootless)
         linux.uidMappings = request.userNamespace?.userMappings ?? []
@@ -158,8 +158,11 @@ enum Specification {
             linux.resources?.devices += request.findings.deviceRules
             for rule in host.deviceCgroupRules { linux.resources?.devices.append(try DeviceRules.rule(parsing: rule)) }
             // The default list grows by what this host has; one of the request's own stands as it is.
-            let masked = host.maskedPaths ?? DefaultPaths.masked
-            linux.maskedPaths = masked == DefaultPaths.masked ? DefaultPaths.masked(processorCount: request.facts.processors.count) : masked
+            let profile = try SecurityProfile(host)
+            let masked = host.maskedPaths ?? DefaultPaths.masked(profile)
+            linux.maskedPaths =
+                masked == DefaultPaths.masked(profile)
+                ? DefaultPaths.masked(profile, processorCount: request.facts.processors.count) : masked
             linux.readonlyPaths = host.readonlyPaths ?? DefaultPaths.readOnly
         }
         return linux

@@ -63,9 +63,7 @@ extension ContainerEngine {
         answer.swarm.localNodeState = "inactive"
         answer.liveRestoreEnabled = true
         answer.initBinary = configuration.initPath.lastComponent?.string ?? ""
-        answer.securityOptions =
-            ["name=seccomp,profile=builtin"] + (configuration.isRootless ? ["name=rootless"] : []) + ["name=cgroupns"]
-            + (configuration.remapsUsers ? ["name=userns"] : [])
+        answer.securityOptions = Self.securityOptions(configuration)
         let folders = configuration.cdiFolders
         answer.cdiSpecDirs = folders.map(\.string)
         answer.discoveredDevices = try await BlockingWork.run { () throws(EngineError) in
@@ -84,6 +82,14 @@ extension ContainerEngine {
                 "`since` time (\(since / 1_000_000_000)) cannot be after `until` time (\(until / 1_000_000_000))")
         }
         return EventSession(try parts().services.events, request)
+    }
+
+    /// What every container has that asks for nothing, by Docker's names, and the profile by ours.
+    private static func securityOptions(_ configuration: EngineConfiguration) -> [String] {
+        let isStrict = configuration.securityProfile == .strict
+        let hasOwnUsers = configuration.remapsUsers || (isStrict && !configuration.isRootless)
+        return ["name=seccomp,profile=builtin"] + (configuration.isRootless ? ["name=rootless"] : []) + ["name=cgroupns"]
+            + (hasOwnUsers ? ["name=userns"] : []) + (isStrict ? ["name=no-new-privileges", "name=strict"] : [])
     }
 
     private func count(_ parts: Parts, into answer: inout SystemInfo) async throws(EngineError) {

@@ -2,6 +2,19 @@ internal import EngineAPI
 
 /// Whether a container gets a user namespace of its own.
 enum UserNamespaceChoice {
+    static func isOwn(_ host: HostConfig, in configuration: EngineConfiguration) throws(EngineError) -> Bool {
+        // An ordinary user's containers are in the namespace of their daemon, who has no ids for further ones.
+        let isStrict = try SecurityProfile(host) == .strict && !configuration.isRootless
+        guard isStrict && host.usernsMode.isEmpty && !configuration.remapsUsers else {
+            return try isOwn(host, isUsual: configuration.remapsUsers)
+        }
+        do throws(EngineError) { return try isOwn(host, isUsual: true) } catch {
+            throw EngineError(
+                error.code, "\(error.message): security profile strict gives the container one of its own, unless it says --userns host",
+                cause: error.cause)
+        }
+    }
+
     /// - Parameter isUsual: whether containers get one that do not ask.
     /// - Throws: `.invalidParameter`, in Docker's words where it has some, for what a user namespace has no rights to.
     static func isOwn(_ host: HostConfig, isUsual: Bool) throws(EngineError) -> Bool {
