@@ -1,4 +1,4 @@
-"""Rows A12, P03, P10, S07: signals and ends, and that one stuck container is nobody else's affair."""
+"""Rows A12, C15, P03, P10, S07: signals and ends, and that one stuck container is nobody else's affair."""
 # Rows: features
 
 import os
@@ -210,3 +210,21 @@ def test_P10_a_stuck_container_delays_nobody_else(apus, image, own_daemon, kind)
         for process in busy:
             process.kill()
             process.wait()
+
+
+def test_C15_a_run_with_rm_ends_where_the_removal_fails(own_daemon, cli, image):
+    """The client waits for the removal: it hears that there will be none, and a removal by hand is possible once it can be."""
+    client = cli.start("run", "--rm", "--name", "stuck", "-i", image, "cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_until(lambda: cli("inspect", "-f", "{{.State.Running}}", "stuck").out.strip() == "true", "it runs")
+    held = f"{own_daemon.data}/containers/{cli.inspect('stuck', '{{.Id}}')}/held"
+    os.mkdir(held)
+    subprocess.run(["mount", "-t", "tmpfs", "held", held], check=True)
+    try:
+        out, err = client.communicate(b"word\n", timeout=60)
+        assert out == b"word\n" and client.returncode == 125 and b"held" in err, (client.returncode, err)
+        assert cli.inspect("stuck", "{{.State.Status}}") == "dead"
+    finally:
+        client.kill()
+        subprocess.run(["umount", held], check=True)
+    assert cli("rm", "stuck").line() == "stuck"
+    assert "stuck" not in cli("ps", "-a", "--format", "{{.Names}}").ok()

@@ -176,7 +176,10 @@ extension Container {
             try await services.reserve.withRoom { () throws(EngineError) in try await remove(force: false) }
         } catch {
             // Somebody else is removing it already.
-            if error.code != .conflict && error.code != .notFound { logger.error("remove after exit: \(error)") }
+            if error.code == .conflict || error.code == .notFound { return }
+            logger.error("remove after exit: \(error)")
+            // Nobody else will remove it.
+            settleWaiters([.removed], error: error.message)
         }
     }
 }

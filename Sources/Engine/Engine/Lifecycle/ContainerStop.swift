@@ -144,6 +144,8 @@ extension Container {
             document.phase = .dead
             document.error = error.message
             await saveOrLog()
+            // Whoever waits for the removal, as `run --rm` does, would wait for ever.
+            settleWaiters([.removed], error: error.message)
             throw error
         }
         services.index.remove(self)
