@@ -36,22 +36,32 @@ package struct APIRequest: Sendable {
     /// The first open piece of the pattern: an id or name.
     package var name: String { captures.first ?? "" }
 
-    /// Reads the JSON body.
-    /// - Throws: `APIError` for another content type, nothing, or a document of another shape.
+    /// Reads the JSON body. As dockerd: none at all says nothing, and neither does JSON's null.
+    /// - Throws: `APIError` for another content type, a document of another shape, or a body that was to come and is empty.
     package func document<Document: EngineDocument>(_ type: Document.Type) throws(APIError) -> Document {
+        try checkContentType()
+        if body.isEmpty && !headers.contains(name: "transfer-encoding") || isNull { return Document() }
+        return try requiredDocument(type)
+    }
+
+    /// Reads the JSON body, which must be there.
+    /// - Throws: `APIError` for another content type, nothing, or a document of another shape.
+    func requiredDocument<Document: EngineDocument>(_ type: Document.Type) throws(APIError) -> Document {
         try checkContentType()
         guard !body.isEmpty else { throw .badRequest("invalid JSON: got EOF while reading request body") }
         do {
-            return try EngineJSON.decode(type, from: body)
+            return try EngineJSON.decodeRequest(type, from: body)
         } catch {
             throw .badRequest("invalid JSON: \(error)")
         }
     }
 
+    private var isNull: Bool { body.filter { !" \t\r\n".utf8.contains($0) }.elementsEqual("null".utf8) }
+
     /// Reads the JSON body; nil for none, and for JSON's null.
     func optionalDocument<Document: EngineDocument>(_ type: Document.Type) throws(APIError) -> Document? {
         let text = body.filter { !" \t\r\n".utf8.contains($0) }
-        return text.isEmpty || text.elementsEqual("null".utf8) ? nil : try document(type)
+        return text.isEmpty || text.elementsEqual("null".utf8) ? nil : try requiredDocument(type)
     }
 
     /// The body as it comes. - Throws: `APIError` where the route does not take it so: a fault of the route table.

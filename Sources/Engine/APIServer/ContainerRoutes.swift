@@ -77,7 +77,7 @@ extension EngineRoutes {
     }
 
     private func createContainer(_ request: APIRequest) async throws -> APIResponse {
-        let document = try request.document(ContainerCreateRequest.self).understood(from: request.version)
+        let document = try request.requiredDocument(ContainerCreateRequest.self).understood(from: request.version)
         let answer = try await engine.createContainer(
             name: request.query["name"], request: document, platform: request.query["platform"])
         return try .document(answer, status: .created)

@@ -3,15 +3,12 @@ package import EngineAPI
 
 /// The parameters of a request, read as dockerd reads them.
 package struct Query: Sendable {
-    /// The most parameters that are looked at.
-    package static let maximumCount = 256
-
     private let values: [String: [String]]
 
-    /// Takes apart what stands behind the question mark. Of a name given twice the first value counts, unless all are asked for.
+    /// Takes apart what stands behind the question mark, all of it: how long a request's head may be bounds it. Of a name given twice the first value counts, unless all are asked for.
     package init(_ text: some StringProtocol) {
         var values: [String: [String]] = [:]
-        for pair in text.split(separator: "&").prefix(Self.maximumCount) {
+        for pair in text.split(separator: "&") {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = PercentEncoding.decode(parts[0], plusIsSpace: true)
             let value = parts.count == 2 ? PercentEncoding.decode(parts[1], plusIsSpace: true) : ""
@@ -22,6 +19,9 @@ package struct Query: Sendable {
 
     /// A parameter's text; empty when absent.
     package subscript(name: String) -> String { values[name]?.first ?? "" }
+
+    /// Whether a parameter is there, if only empty.
+    package func contains(_ name: String) -> Bool { values[name] != nil }
 
     /// Every value of a parameter, in order.
     package func all(_ name: String) -> [String] { values[name] ?? [] }

@@ -20,7 +20,7 @@ extension EngineRoutes {
     }
 
     private func containerStatistics(_ request: APIRequest) async throws -> APIResponse {
-        let streams = request.query["stream"].isEmpty || request.query.flag("stream")
+        let streams = !request.query.contains("stream") || request.query.flag("stream")
         let isOnce = request.query.flag("one-shot") && request.version >= APIVersion(1, 41)
         if streams && isOnce { throw APIError.badRequest("cannot have stream=true and one-shot=true") }
         let session = try engine.containerStatistics(request.name, rhythm: streams ? .stream : isOnce ? .once : .compared)
