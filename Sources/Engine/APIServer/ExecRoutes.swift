@@ -6,7 +6,8 @@ extension EngineRoutes {
     var execs: [Route] {
         [
             Route(.POST, "/containers/{}/exec") { request in
-                let document = try request.document(ExecCreateRequest.self)
+                var document = try request.document(ExecCreateRequest.self)
+                if request.version < APIVersion(1, 42) { document.consoleSize = nil }
                 guard !(document.cmd?.words.isEmpty ?? true) else { throw APIError.badRequest("No exec command specified") }
                 _ = try DetachKeys(document.detachKeys)
                 return try .document(try await engine.createExec(request.name, request: document), status: .created)
@@ -23,7 +24,7 @@ extension EngineRoutes {
 
     /// The head goes out before the process starts, as dockerd's does: docker-py loses what comes together with it.
     private func startExec(_ request: APIRequest) async throws -> APIResponse {
-        let document = try request.document(ExecStartRequest.self)
+        let document = try startRequest(request)
         let exec = try await engine.inspectExec(request.name)
         if document.detach {
             _ = try await engine.startExec(request.name, request: document)
@@ -46,6 +47,12 @@ extension EngineRoutes {
                 await stream.report(error, isTerminal: isRaw)
             }
         }
+    }
+
+    private func startRequest(_ request: APIRequest) throws -> ExecStartRequest {
+        var document = try request.document(ExecStartRequest.self)
+        if request.version < APIVersion(1, 42) { document.consoleSize = nil }
+        return document
     }
 
     /// What can be refused is refused while there is still a status to refuse with.

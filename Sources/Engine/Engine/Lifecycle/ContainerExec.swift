@@ -11,6 +11,8 @@ internal import Snapshots
 extension Container {
     /// Execs remembered of one container; beyond, those that ended first are forgotten.
     static let execLimit = 1000
+    /// How long a new size waits for an exec's start, as Docker's does, and for one that nobody has begun.
+    static let execStartPatience = (underWay: Duration.seconds(10), toCome: Duration.seconds(1))
     /// Of an exec whose shim was killed while it began it: the next one has killed what there was of it.
     static let lostExitCode = 137
 
@@ -89,8 +91,13 @@ extension Container {
         return exec.end
     }
 
+    /// Waits for a start: who starts an exec hears that it does before its process is there.
     /// - Throws: `.conflict` when the exec does not run.
     func resizeExec(_ execID: String, height: UInt32, width: UInt32) async throws(EngineError) {
+        if state.runningTask != nil, let exec = execs[execID] {
+            if case .created = exec.state { _ = await exec.begun.value(within: Self.execStartPatience.toCome) }
+            if case .starting = execs[execID]?.state { _ = await exec.begun.value(within: Self.execStartPatience.underWay) }
+        }
         guard let exec = execs[execID], case .running = exec.state, let task = state.runningTask else {
             throw EngineError(.conflict, "exec \(execID) is not running")
         }

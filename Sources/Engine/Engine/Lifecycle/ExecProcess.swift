@@ -16,9 +16,17 @@ struct ExecProcess: Sendable {
     let request: ExecCreateRequest
     /// Settled with the exit code when it ends, in whichever way.
     let end = OneShot<Int>()
+    /// Settled when its process is there, or never will be.
+    let begun = OneShot<Void>()
     var state = State.created {
         didSet {
-            if case .ended(let exitCode) = state { end.settle(exitCode) }
+            switch state {
+            case .created, .starting: break
+            case .running: begun.settle(())
+            case .ended(let exitCode):
+                begun.settle(())
+                end.settle(exitCode)
+            }
         }
     }
 
