@@ -2,24 +2,29 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 
 import pytest
 
+from engine_http import Connection, stream
 from processes import wait_until
+from test_stats import ControlFiles
 
 
 @pytest.fixture
 def held(own_daemon, apus, image, tmp_path):
-    """A container `late` whose start a hook holds until the file is there; the process of `apus start`, and the file."""
+    """A container `late` that repeats a line and sleeps, and whose start a hook holds until the file is there; the process of `apus start`, and
+    the file."""
     arrived, go = tmp_path / "arrived", tmp_path / "go"
     hook = {"hookName": "poststart", "path": "/bin/sh", "args": ["sh", "-c", f": >{arrived}; until [ -e {go} ]; do sleep 0.01; done"]}
     specification = f"{own_daemon.folder}/cdi/held.json"
     os.makedirs(os.path.dirname(specification), exist_ok=True)
     with open(specification, "w", encoding="utf-8") as file:
         json.dump({"cdiVersion": "0.6.0", "kind": "example.org/held", "devices": [{"name": "start", "containerEdits": {"hooks": [hook]}}]}, file)
-    apus("create", "--name", "late", "--device", "example.org/held=start", image, "sleep", "100").ok()
+    script = "read line && echo got $line; exec sleep 100"
+    apus("create", "-i", "--name", "late", "--device", "example.org/held=start", image, "sh", "-c", script).ok()
     start = apus.start("start", "late", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         wait_until(arrived.exists, "the start is held by its hook")
@@ -58,3 +63,48 @@ def waits_and_succeeds(apus, held, *words):
     answer = asked.communicate(timeout=30)
     assert early is None and asked.returncode == 0, answer
     assert start.wait(timeout=30) == 0
+
+
+def test_an_update_during_a_start_holds_for_the_run_and_for_those_that_the_shim_begins(apus, held):
+    waits_and_succeeds(apus, held, "update", "-m", "64m", "--memory-swap", "64m", "--restart", "always", "late")
+    identifier, pid = apus.inspect("late", "{{.Id}} {{.State.Pid}}").split()
+    assert ControlFiles(identifier).number("memory.max", "memory.limit_in_bytes") == 64 << 20
+    assert apus.inspect("late", "{{.HostConfig.Memory}} {{.HostConfig.RestartPolicy.Name}}") == f"{64 << 20} always"
+    os.kill(int(pid), signal.SIGKILL)
+    wait_until(lambda: apus.inspect("late", "{{.State.Status}} {{.RestartCount}}") == "running 1", "it was started again")
+    assert ControlFiles(identifier).number("memory.max", "memory.limit_in_bytes") == 64 << 20
+
+
+def test_who_attaches_during_the_last_step_of_a_start_has_input_output_and_end(own_daemon, apus, held):
+    """The process may run already: it must not be the next run that the client is joined to."""
+    start, go = held
+    with stream(own_daemon.socket, timeout=30) as client:
+        client.sendall(b"POST /containers/late/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: d\r\n"
+                       b"Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+        said = b""
+        while b"\r\n\r\n" not in said:
+            said += client.recv(4096)
+        assert said.startswith(b"HTTP/1.1 101 "), said
+        client.sendall(b"word\n")
+        go.touch()
+        assert start.wait(timeout=30) == 0
+        while b"got word\n" not in said:
+            said += client.recv(4096)
+        apus("kill", "late").ok()
+        while client.recv(4096):
+            pass
+
+
+def test_who_attaches_during_a_start_that_fails_is_let_go(own_daemon, apus, image):
+    """At whichever step of the start that is."""
+    for number in range(10):
+        name = f"broken{number}"
+        apus("create", "--name", name, image, "/nosuch").ok()
+        start = apus.start("start", name, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(number * 0.02)
+        connection = Connection(own_daemon.socket, timeout=30)
+        connection.request("POST", f"/containers/{name}/attach?stream=1&stdout=1")
+        if start.poll() is None:
+            assert connection.getresponse().read() == b""
+        connection.close()
+        assert "/nosuch" in start.communicate(timeout=30)[1].decode() and start.returncode != 0

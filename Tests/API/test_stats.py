@@ -1,7 +1,9 @@
 """Rows D22, D23: what containers use, what runs in them, and other limits for them."""
 # Rows: features
 
+import concurrent.futures
 import glob
+import json
 import os
 import re
 import time
@@ -226,13 +228,57 @@ def test_A12_limits_stay_when_the_shim_starts_the_container_again(own_daemon, ap
     apus("update", "--pids-limit", "33", "again").ok()
     pid = apus.inspect("again", "{{.State.Pid}}")
     os.kill(int(pid), 9)
-    wait_until(lambda: apus.inspect("again", "{{.State.Running}} {{.RestartCount}}") == "true 1", "it was started again")
+    # What is about to be started again counts as running, too.
+    wait_until(lambda: apus.inspect("again", "{{.State.Status}} {{.RestartCount}}") == "running 1", "it was started again")
     assert apus.inspect("again", "{{.State.Pid}}") != pid and ControlFiles(identifier).number("pids.max") == 33
 
 
 def test_A12_a_restart_policy_does_not_go_with_rm(cli, image):
     cli("run", "-d", "--rm", "--name", "brief", image, "sleep", "3600").ok()
-    result = cli("update", "--restart", "always", "brief")
+    files = ControlFiles(cli.inspect("brief", "{{.Id}}"))
+    before = files.text("memory.max", "memory.limit_in_bytes")
+    result = cli("update", "-m", "64m", "--memory-swap", "64m", "--restart", "always", "brief")
     assert result.code == 1 and "Restart policy cannot be updated because AutoRemove is enabled for the container" in result.err
-    assert cli.inspect("brief", "{{.HostConfig.RestartPolicy.Name}}") == "no"
+    assert f"Cannot update container {cli.inspect('brief', '{{.Id}}')}: Conflicting options: " in result.err
+    # What is refused in part is refused as a whole.
+    assert cli.inspect("brief", "{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.Memory}}") == "no 0"
+    assert files.text("memory.max", "memory.limit_in_bytes") == before
     assert cli("update", "--restart", "no", "brief").line() == "brief"
+
+
+def test_A12_of_updates_at_the_same_time_none_undoes_another(own_daemon, apus, image):
+    """Each client changes one limit, many times; in the end kernel, bundle and document say what each of them said last."""
+    identifier = apus("run", "-d", "--name", "wanted", image, "sleep", "3600").line()
+    rounds = 12
+    changes = {
+        "memory": lambda number: {"Memory": (64 + number) << 20, "MemorySwap": (64 + number) << 20},
+        "pids": lambda number: {"PidsLimit": 50 + number},
+        "processors": lambda number: {"NanoCpus": (number + 1) * 50_000_000},
+        "shares": lambda number: {"CpuShares": 200 + number},
+    }
+
+    def client(change):
+        return [engine_http.api(own_daemon, "POST", "/containers/wanted/update", change(number))[0] for number in range(1, rounds + 1)]
+
+    with concurrent.futures.ThreadPoolExecutor(len(changes)) as pool:
+        assert [set(answers) for answers in pool.map(client, changes.values())] == [{200}] * len(changes)
+    document = engine_http.api(own_daemon, "GET", "/containers/wanted/json", expect=200)[1]["HostConfig"]
+    last = {}
+    for change in changes.values():
+        last.update(change(rounds))
+    assert {name: document[name] for name in last} == last
+    files = ControlFiles(identifier)
+    assert files.number("memory.max", "memory.limit_in_bytes") == last["Memory"] and files.number("pids.max") == last["PidsLimit"]
+    assert files.number("cpu.shares") == last["CpuShares"] if not files.is_unified else files.number("cpu.weight") < 100
+    with open(f"{own_daemon.run}/bundles/{identifier}/config.json", encoding="utf-8") as file:
+        limits = json.load(file)["linux"]["resources"]
+    assert (limits["memory"]["limit"], limits["pids"]["limit"], limits["cpu"]["shares"]) == (last["Memory"], last["PidsLimit"], last["CpuShares"])
+    assert limits["cpu"]["quota"] * 10 == limits["cpu"]["period"] * (rounds + 1) / 2
+
+
+def test_D22_a_stream_that_is_named_without_a_value_is_none(own_daemon, quiet):
+    connection = engine_http.Connection(own_daemon.socket, timeout=30)
+    connection.request("GET", f"/containers/{quiet}/stats?stream=")
+    # One document, and its end.
+    assert json.loads(connection.getresponse().read())["id"] == quiet
+    connection.close()

@@ -30,6 +30,10 @@ actor Container {
     var execOrder: [String] = []
     /// Restarts and removals under way that stop the process: meanwhile its end is no reason for the container to go away with it.
     var ownedStops = 0
+    /// The shim of a start that is under way, from the moment on that clients are joined to its process.
+    var startingShim: ShimClient?
+    /// Settles when the change of limits that is under way is done.
+    var updateUnderWay: OneShot<Void>?
     /// What the run has of other containers.
     var joined: JoinedParts?
     /// Settles when nobody writes into the files of the container while it does not run.

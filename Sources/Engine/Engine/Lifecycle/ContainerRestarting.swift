@@ -4,24 +4,9 @@ internal import ShimProtocol
 
 /// The container's restart policy: the shim starts again what ends, a daemon that begins what does not run.
 extension Container {
-    /// Changes the policy, of a container that runs as well.
-    /// - Throws: `.invalidParameter` for what is no policy; `.conflict` with `--rm`.
-    func setRestartPolicy(_ policy: RestartPolicy) async throws(EngineError) {
-        let rule = try RestartRule(policy)
-        if document.hostConfig.autoRemove && rule.kind != .never {
-            throw EngineError(
-                .conflict, "Conflicting options: Restart policy cannot be updated because AutoRemove is enabled for the container")
-        }
-        let former = document.hostConfig.restartPolicy
-        document.hostConfig.restartPolicy = policy
-        do throws(EngineError) { try Refusal.checkRestarts(document.hostConfig) } catch {
-            document.hostConfig.restartPolicy = former
-            throw error
-        }
-        do throws(EngineError) { try await save() } catch {
-            document.hostConfig.restartPolicy = former
-            throw error
-        }
+    /// Tells the shim of a container that runs what its policy is now.
+    func followRestartPolicy() async throws(EngineError) {
+        let rule = try RestartRule(document.hostConfig.restartPolicy)
         guard let task = state.supervisedTask else { return }
         do throws(ShimError) { try await task.shim.setRestartRule(rule) } catch {
             // It ended for good meanwhile: its next start takes the rule along.

@@ -32,11 +32,13 @@ extension Container {
             document.health = HealthRequests.isChecked(document.config) ? .starting : nil
             document.phase = .running
             state = .running(task)
+            startingShim = nil
             watch(task)
             tell("start")
             failpoint(.startTold)
         } catch {
             state = before
+            startingShim = nil
             await startFailed(error)
             throw error.engineError
         }
@@ -132,6 +134,8 @@ extension Container {
 
     /// Clients that came before the process miss nothing of it.
     private func joinAttachments(_ shim: ShimClient) async {
+        // Before those are taken that wait: who comes after them is joined at once.
+        startingShim = shim
         for session in attachments.takeAll() {
             do throws(ShimError) {
                 let stdin = session.options.stdin && document.config.openStdin

@@ -42,19 +42,19 @@ extension Container {
         }
         if state.isPaused { throw EngineError(.conflict, "container \(id) is paused, unpause the container before attach") }
         if state.isRestarting { throw isRestarting }
-        guard let task = state.runningTask else {
+        guard let shim = state.runningTask?.shim ?? startingShim else {
             switch state {
             case .removing, .dead: throw EngineError(.conflict, "container is marked for removal and cannot be attached to")
-            // Between the start and its end, joining is `launch`'s affair.
+            // Those that come before the process are joined by `launch`.
             case .created, .starting, .exited, .exiting, .running, .paused, .restarting, .stopping:
                 return AttachSession(isTerminal: document.config.tty, options: options, history: history, pending: attachments)
             }
         }
         let session = AttachSession(isTerminal: document.config.tty, options: options, history: history)
         do throws(ShimError) {
-            session.join(try await task.shim.attach(stdin: options.stdin, stdout: options.stdout, stderr: options.stderr))
+            session.join(try await shim.attach(stdin: options.stdin, stdout: options.stdout, stderr: options.stderr))
         } catch {
-            // The process ended between the look and the call: there is nothing more to see.
+            // The process ended, or did not start, between the look and the call: there is nothing more to see.
             if state.runningTask != nil { throw .system("attach to container \(id)", error) }
             session.end()
         }

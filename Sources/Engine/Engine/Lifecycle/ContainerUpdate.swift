@@ -10,6 +10,13 @@ extension Container {
     /// - Throws: `.conflict` for what does not go with what is set or in this state, `.invalidParameter` as at
     ///   creation; the container is then as before.
     func update(_ changes: HostConfig) async throws(EngineError) -> ContainerUpdateResponse {
+        try await turnToUpdate()
+        let done = OneShot<Void>()
+        updateUnderWay = done
+        defer {
+            updateUnderWay = nil
+            done.settle(())
+        }
         switch state {
         case .removing, .dead:
             throw cannotUpdate(.conflict, "Container is marked for removal and cannot be \"update\".")
@@ -22,21 +29,45 @@ extension Container {
         do throws(EngineError) {
             answer.warnings = try ResourceChecks.adjust(&changes, facts: services.facts, isUpdate: true)
             after = try before.updated(by: changes)
-            _ = try RestartRule(changes.restartPolicy)
+            try checkRestarts(changes.restartPolicy, of: after)
         } catch { throw error.code == .conflict ? cannotUpdate(.conflict, error.message) : error }
         document.hostConfig = after
         do throws(EngineError) {
             try await save()
             try await limit(state.supervisedTask, to: after)
+            if !changes.restartPolicy.name.isEmpty { try await followRestartPolicy() }
         } catch {
-            // Another update may have come in between: what it set stays.
-            if document.hostConfig == after { document.hostConfig = before }
+            document.hostConfig = before
             await saveOrLog()
             throw error
         }
-        if !changes.restartPolicy.name.isEmpty { try await setRestartPolicy(changes.restartPolicy) }
         tell("update")
         return answer
+    }
+
+    /// Waits out a start, which has its limits and restart policy already, and another update, which would be half undone.
+    private func turnToUpdate() async throws(EngineError) {
+        while true {
+            if case .starting(let decided) = state {
+                _ = await decided.value(within: nil)
+            } else if let other = updateUnderWay {
+                _ = await other.value(within: nil)
+            } else {
+                return
+            }
+            if Task.isCancelled { throw EngineError(.unavailable, "the request was cancelled") }
+        }
+    }
+
+    /// - Throws: `.invalidParameter` for what is no policy; `.conflict` with `--rm`.
+    private func checkRestarts(_ policy: RestartPolicy, of host: HostConfig) throws(EngineError) {
+        let rule = try RestartRule(policy)
+        if policy.name.isEmpty { return }
+        if host.autoRemove && rule.kind != .never {
+            throw EngineError(
+                .conflict, "Conflicting options: Restart policy cannot be updated because AutoRemove is enabled for the container")
+        }
+        try Refusal.checkRestarts(host)
     }
 
     private func limit(_ task: RunningTask?, to host: HostConfig) async throws(EngineError) {
@@ -106,6 +137,7 @@ extension HostConfig {
         take(\.cpusetMems)
         if let kernelMemory = changes.kernelMemory, kernelMemory != 0 { result.kernelMemory = kernelMemory }
         if let limit = changes.pidsLimit { result.pidsLimit = limit }
+        if !changes.restartPolicy.name.isEmpty { result.restartPolicy = changes.restartPolicy }
         return result
     }
 
