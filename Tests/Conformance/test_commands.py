@@ -109,6 +109,25 @@ def test_update_refuses_what_is_no_value_and_changes_nothing(runtime, running, w
     assert value(pid, "pids", "pids.max", "pids.max") != "5"
 
 
+def test_an_update_that_the_kernel_refuses_midway_changes_nothing(runtime, bundle, container):
+    """CPUs that no machine has come after memory and shares, a size of pages that there is not after everything."""
+    bundle.write("sleep 600", linux={"resources": {"memory": {"limit": 256 << 20, "swap": 512 << 20}, "cpu": {"shares": 512}, "pids": {"limit": 50}}})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    pid = runtime.state(container)["pid"]
+
+    def limits():
+        return (memory_limit(pid), value(pid, "memory", "memory.memsw.limit_in_bytes", "memory.swap.max"), value(pid, "cpu", "cpu.shares", "cpu.weight"),
+                value(pid, "pids", "pids.max", "pids.max"), value(pid, "cpuset", "cpuset.cpus", "cpuset.cpus.effective"))
+
+    before = limits()
+    runtime("update", "--memory", "64m", "--memory-swap", "128m", "--cpu-share", "256", "--cpuset-cpus", "4096", container).fails("")
+    assert limits() == before
+    wanted = {"memory": {"limit": 600 << 20, "swap": 700 << 20}, "cpu": {"shares": 2048, "cpus": "0"}, "pids": {"limit": 9},
+              "hugepageLimits": [{"pageSize": "3MB", "limit": 0}]}
+    runtime("update", "-r", "-", container, stdin=None, input=json.dumps(wanted).encode()).fails("")
+    assert limits() == before
+
+
 def test_a_stopped_container_is_not_updated(runtime, running):
     runtime("kill", running, "KILL").ok()
     runtime.wait_for(running, "stopped")

@@ -1,14 +1,26 @@
+internal import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
 package import OCISpec
 internal import SystemPackage
 
 extension Cgroup {
-    /// Changes the limits of a container that exists. Its rules for devices stay as they are.
+    /// Changes the limits of a container that exists, all of them or none. Its rules for devices stay as they are.
     /// - Throws: `unsupported`, `unavailable` or `refused`, naming the member that asked for it.
     package func apply(_ resources: LinuxResources) throws(CgroupError) {
         let legacy = branches.filter { $0.place.version == .v1 }.flatMap(\.place.names).compactMap(CgroupController.init(rawValue:))
-        try perform(try CgroupPlanner(mode: record.mode, legacyControllers: Set(legacy)).plan(updating: try completed(resources)))
+        let resources = try completed(resources)
+        let steps = try CgroupPlanner(mode: record.mode, legacyControllers: Set(legacy)).plan(updating: resources)
+        var undo = CgroupUndo()
+        do throws(CgroupError) {
+            try perform(steps, &undo)
+            // Told last, for nobody would untell it; it rounds what it then writes itself.
+            if try tellSystemd(resources) { try perform(steps) }
+        } catch {
+            var told = error
+            for write in undo.writes.reversed() { told = told.followed { () throws(CgroupError) in try perform(write) } }
+            throw told
+        }
     }
 
     /// v2 has files that hold two values, or one relative to another: what a change leaves unsaid comes from the kernel.
@@ -27,31 +39,57 @@ extension Cgroup {
     }
 
     func perform(_ steps: [CgroupStep]) throws(CgroupError) {
-        for step in steps {
-            switch step {
-            case .write(let write): try perform(write)
-            case .writeIfThere(let write):
-                do throws(CgroupError) { try perform(write) } catch {
-                    if error.code != .unavailable { throw error }
-                }
-            case .writeFirstThere(let writes): try performFirst(writes)
-            case .writePair(let first, let second):
-                do throws(CgroupError) { try perform(first) } catch {
-                    guard error.cause?.errno == EINVAL else { throw error }
-                    try perform(second)
-                    try perform(first)
-                    continue
-                }
-                try perform(second)
-            case .attachDeviceProgram(let rules): try attach(DeviceProgram(rules))
-            case .requireMemoryUsage(let limit): try requireMemoryUsage(atMost: limit)
+        var undo: CgroupUndo?
+        for step in steps { try perform(step, &undo) }
+    }
+
+    /// The same.
+    /// - Parameter undo: gets what takes back that which was done, also where not all of it could be.
+    private func perform(_ steps: [CgroupStep], _ undo: inout CgroupUndo) throws(CgroupError) {
+        var noted: CgroupUndo? = undo
+        defer { undo = noted ?? undo }
+        for step in steps { try perform(step, &noted) }
+    }
+
+    private func perform(_ step: CgroupStep, _ undo: inout CgroupUndo?) throws(CgroupError) {
+        switch step {
+        case .write(let write): try perform(write, &undo)
+        case .writeIfThere(let write):
+            do throws(CgroupError) { try perform(write, &undo) } catch {
+                if error.code != .unavailable { throw error }
             }
+        case .writeFirstThere(let writes): try performFirst(writes, &undo)
+        case .writePair(let first, let second):
+            do throws(CgroupError) { try perform(first, &undo) } catch {
+                guard error.cause?.errno == EINVAL else { throw error }
+                try perform(second, &undo)
+                try perform(first, &undo)
+                return
+            }
+            try perform(second, &undo)
+        case .attachDeviceProgram(let rules): try attach(DeviceProgram(rules))
+        case .requireMemoryUsage(let limit): try requireMemoryUsage(atMost: limit)
         }
+    }
+
+    /// - Parameter undo: nil notes nothing.
+    private func perform(_ write: CgroupWrite, _ undo: inout CgroupUndo?) throws(CgroupError) {
+        let old = undo == nil ? nil : try leaf(for: write)?.oldValues(for: write)
+        do throws(CgroupError) { try perform(write) } catch {
+            // Of several values some may be written.
+            if let old, write.values.count > 1 { undo?.note(old, insteadOf: write) }
+            throw error
+        }
+        if let old { undo?.note(old, insteadOf: write) }
+    }
+
+    private func leaf(for write: CgroupWrite) -> CgroupDirectory? {
+        write.version == .v1 ? legacyLeaf(write.controllerName) : unifiedLeaf
     }
 
     private func perform(_ write: CgroupWrite) throws(CgroupError) {
         let what = "set \(write.field)"
-        guard let leaf = write.version == .v1 ? legacyLeaf(write.controllerName) : unifiedLeaf else {
+        guard let leaf = leaf(for: write) else {
             throw CgroupError(.unavailable, doing: what, reason: "no \(write.controllerName) controller is mounted")
         }
         do throws(SyscallError) {
@@ -68,11 +106,11 @@ extension Cgroup {
         }
     }
 
-    private func performFirst(_ writes: [CgroupWrite]) throws(CgroupError) {
+    private func performFirst(_ writes: [CgroupWrite], _ undo: inout CgroupUndo?) throws(CgroupError) {
         var missing: CgroupError?
         for write in writes {
             do throws(CgroupError) {
-                try perform(write)
+                try perform(write, &undo)
                 return
             } catch {
                 if error.code != .unavailable { throw error }

@@ -184,10 +184,7 @@ final class ContainerCgroup {
 
     /// Changes the limits of a container that exists.
     func update(_ resources: LinuxResources) throws(RuntimeError) {
-        _ = try perform { cgroup throws(CgroupError) in
-            try cgroup.tellSystemd(resources)
-            try cgroup.apply(resources)
-        }
+        _ = try perform { cgroup throws(CgroupError) in try cgroup.apply(resources) }
     }
 
     func usage() throws(RuntimeError) -> UsageReport {

@@ -52,11 +52,13 @@ extension Cgroup {
         return cgroup
     }
 
-    /// Tells systemd of changed limits, which are then written as well.
-    package func tellSystemd(_ resources: LinuxResources) throws(CgroupError) {
-        guard let unit = record.unit else { return }
+    /// Tells systemd of changed limits, which are written as well.
+    /// - Returns: whether the cgroup is a systemd's.
+    func tellSystemd(_ resources: LinuxResources) throws(CgroupError) -> Bool {
+        guard let unit = record.unit else { return false }
         let manager = try SystemdConversation(at: unit.runtimeDirectory)
         try manager.change(unit.name, SystemdProperties(version: record.mode == .unified ? .v2 : .v1).updating(resources))
+        return true
     }
 
     /// Has systemd stop the unit, whose processes have been killed.
