@@ -109,12 +109,12 @@ class Call:
 LINE = re.compile(r"^(\d+) +(\w+)\((.*)\) += (.+)$")
 
 
-def trace(runtime, folder, *words, calls="all"):
+def trace(runtime, folder, *words, calls="all", code=0):
     """Runs the runtime and returns what it, and every process that it started, asked of the kernel, in order."""
     path = os.path.join(folder, "trace")
     command = ["strace", "-f", "-qq", "-s", "200", "-e", f"trace={calls}", "-e", "signal=none", "-o", path, *runtime.command(*words)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr.decode()
+    assert done.returncode == code, done.stderr.decode()
     unfinished, found = {}, []
     with open(path, encoding="utf-8", errors="replace") as file:
         for line in file:

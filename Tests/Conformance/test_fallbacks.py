@@ -6,7 +6,7 @@ import os
 
 import leaks
 import pytest
-from attackers import NEW_MOUNT_CALLS, without
+from attackers import NEW_MOUNT_CALLS, trace, without
 from boxes import Box
 from processes import wait_until
 
@@ -91,6 +91,20 @@ def test_what_no_container_can_be_made_without_is_named_in_one_line(runtime, bun
     result = runtime("run", "-b", bundle.path, container, preexec_fn=without(call)).fails(call, "ENOSYS", "Linux 5.")
     assert len(result.err.strip().splitlines()) == 1, result.err
     assert not os.path.exists(os.path.join(runtime.state_root, container))
+
+
+@pytest.mark.parametrize("words, code", [
+    (["kill", "--all", "CONTAINER", "CONT"], 0), (["delete", "-f", "CONTAINER"], 0), (["exec", "CONTAINER", "nothing"], 255),
+], ids=["kill of all", "delete", "an exec that fails"])
+def test_signals_are_sent_to_descriptors_alone(runtime, bundle, folder, container, words, code):
+    """Numbers are listed, and may be another process's by the time that the signal is sent."""
+    bundle.without_namespace("pid").write("sleep 600 & sleep 600 & wait")
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    words = [container if word == "CONTAINER" else word for word in words]
+    calls = trace(runtime, folder, *words, calls="kill,tkill,tgkill,pidfd_send_signal", code=code)
+    assert {call.name for call in calls} <= {"pidfd_send_signal"}
+    if words[0] == "kill":
+        assert len(calls) == 3
 
 
 @pytest.mark.parametrize("call", ["pidfd_open", "pidfd_send_signal"])

@@ -8,12 +8,15 @@ extension Cgroup {
 
     /// The processes in this cgroup and those below it, in no particular order, each once.
     package func processes() throws(CgroupError) -> [Int32] {
-        guard let leaf = listingLeaf else { return [] }
-        return try doing("list the processes of cgroup \(leaf.path)") { () throws(SyscallError) in
-            var found: Set<Int32> = []
-            try leaf.collectProcesses(into: &found)
-            return found.sorted()
+        try doing("list the processes of cgroup \(record.places.first?.directory ?? "")") { () throws(SyscallError) in
+            try listedProcesses().sorted()
         }
+    }
+
+    private func listedProcesses() throws(SyscallError) -> Set<Int32> {
+        var found: Set<Int32> = []
+        try listingLeaf?.collectProcesses(into: &found)
+        return found
     }
 
     /// Stops every process of this cgroup where it is, and waits until all are stopped.
@@ -57,17 +60,51 @@ extension Cgroup {
         // What is frozen cannot fork away between listing and killing. Without a freezer the rounds must do.
         let isFrozen = (try? freeze()) != nil
         for _ in 0..<(isFrozen ? 1 : 16) {
-            let found = try processes()
-            if found.isEmpty { break }
-            for process in found {
-                try doing("kill cgroup \(record.places.first?.directory ?? "")") { () throws(SyscallError) in
-                    do throws(SyscallError) { try sendSignal(SIGKILL, toProcess: process) } catch {
+            if try !signalListed(SIGKILL) { break }
+        }
+        if isFrozen { try thaw() }
+    }
+
+    /// Sends a signal to every process of this cgroup and of those below; those that end meanwhile have had theirs.
+    package func signalAll(_ signal: Int32) throws(CgroupError) { _ = try signalListed(signal) }
+
+    /// Sends a signal by descriptors, never to a number that may have become another's meanwhile: who is listed after a descriptor of it was
+    /// opened, and still lives when the signal comes, is who was meant.
+    /// - Returns: whether there was any process.
+    private func signalListed(_ signal: Int32) throws(CgroupError) -> Bool {
+        let found = try processes()
+        for start in stride(from: 0, to: found.count, by: Self.descriptorsAtOnce) {
+            try doing("signal cgroup \(record.places.first?.directory ?? "")") { () throws(SyscallError) in
+                var opened: [OpenedProcess] = []
+                for process in found[start...].prefix(Self.descriptorsAtOnce) {
+                    do throws(SyscallError) { opened.append(OpenedProcess(process, try openProcess(process))) } catch {
+                        if error.errno != ESRCH { throw error }
+                    }
+                }
+                let listed = try listedProcesses()
+                for process in opened where listed.contains(process.number) {
+                    do throws(SyscallError) {
+                        try sendSignal(signal, toProcessOf: process.pidfd, subject: "process \(process.number)")
+                    } catch {
                         if error.errno != ESRCH { throw error }
                     }
                 }
             }
         }
-        if isFrozen { try thaw() }
+        return !found.isEmpty
+    }
+
+    /// Well below the limit of descriptors that most callers have.
+    private static let descriptorsAtOnce = 256
+
+    private final class OpenedProcess {
+        let number: Int32
+        let pidfd: OwnedFD
+
+        init(_ number: Int32, _ pidfd: consuming OwnedFD) {
+            self.number = number
+            self.pidfd = pidfd
+        }
     }
 
     /// A hierarchy in which to look for processes: v1's where there are any, for those of v2 can be left by a container

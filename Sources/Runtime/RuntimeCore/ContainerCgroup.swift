@@ -175,11 +175,7 @@ final class ContainerCgroup {
     /// Sends a signal to every process; those that end meanwhile have had theirs.
     func signalAll(_ signal: Int32) throws(RuntimeError) {
         if signal == SIGKILL { return try killAll() }
-        for process in try processes() {
-            do { try sendSignal(signal, toProcess: process) } catch {
-                if error.errno != ESRCH { throw RuntimeError(doing: "signalling the container's processes", error) }
-            }
-        }
+        _ = try perform { cgroup throws(CgroupError) in try cgroup.signalAll(signal) }
     }
 
     /// Changes the limits of a container that exists.

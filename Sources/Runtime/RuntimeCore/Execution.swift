@@ -86,7 +86,7 @@ package final class Execution {
         do throws(RuntimeError) {
             try prepared.awaitProgram(listener: listener, state: try container.state())
             return prepared
-        } catch { throw error.followed { () throws(RuntimeError) in try end(prepared.process) } }
+        } catch { throw error.followed { () throws(RuntimeError) in try end(prepared.pidfd) } }
     }
 
     private func prepare() throws(RuntimeError) -> PreparedProcess {
@@ -208,18 +208,13 @@ package final class Execution {
             if !goesOn { try channel.send(.proceed) }
             return PreparedProcess(process: process, pidfd: pidfd, terminal: terminal, channel: channel)
         } catch {
-            throw error.followed { () throws(RuntimeError) in try end(process) }
+            throw error.followed { () throws(RuntimeError) in try end(pidfd) }
         }
     }
 
     /// Reaped too: a container does not come to its end before the processes that were added to it.
-    private func end(_ process: Int32) throws(RuntimeError) {
-        do throws(SyscallError) {
-            try sendSignal(SIGKILL, toProcess: process)
-            _ = try waitForExit(.process(process))
-        } catch {
-            if error.errno != ESRCH && error.errno != ECHILD { throw RuntimeError(doing: "ending the process", error) }
-        }
+    private func end(_ pidfd: borrowing OwnedFD) throws(RuntimeError) {
+        try endChild(pidfd)
         guard hasPIDFile, let path = request.pidFile else { return }
         try during("removing the pid file") { () throws(SyscallError) in try removeFile(path) }
     }

@@ -20,14 +20,11 @@ package final class Foreground {
         } catch { throw RuntimeError(doing: "preparing to wait", error) }
     }
 
-    /// How long a process may take to go that was killed because we could not go on.
-    private static let deadlineMilliseconds: Int32 = 10_000
-
     /// Waits for the process to end. Where we cannot go on, such as without whoever reads what the terminal says, it is ended: nobody else
     /// would.
     package func accompany(_ process: borrowing PreparedProcess) throws(RuntimeError) -> ProcessExit {
         do throws(RuntimeError) { return try attend(process) } catch {
-            throw error.followed { () throws(RuntimeError) in try end(process) }
+            throw error.followed { () throws(RuntimeError) in try endChild(process.pidfd) }
         }
     }
 
@@ -63,20 +60,6 @@ package final class Foreground {
         }
     }
 
-    /// Kills and reaps the process, if it has not ended.
-    private func end(_ process: borrowing PreparedProcess) throws(RuntimeError) {
-        do throws(SyscallError) {
-            try process.forward(SIGKILL)
-            if try waitUntilReadable([process.pidfd.number], timeoutMilliseconds: Self.deadlineMilliseconds).isEmpty {
-                throw SyscallError("kill", "process \(process.process)", errno: ETIMEDOUT)
-            }
-            _ = try waitForExit(.pidfd(process.pidfd.number), block: false)
-        } catch {
-            // Reaped already.
-            if error.errno != ECHILD { throw RuntimeError(doing: "ending the process", error) }
-        }
-    }
-
     private func handleSignals(_ process: borrowing PreparedProcess, _ relay: ConsoleRelay?) throws(RuntimeError) -> ProcessExit? {
         do throws(SyscallError) {
             while let signal = try nextSignal(of: signals) {
@@ -103,6 +86,24 @@ package final class Foreground {
             if error.errno != ECHILD { throw error }
         }
         return end
+    }
+}
+
+/// How long a child may take to go that was killed because we could not go on.
+private let deadlineMilliseconds: Int32 = 10_000
+
+/// Kills and reaps a child, by its descriptor: once it was reaped, which it may have been, its number may be another's.
+func endChild(_ pidfd: borrowing OwnedFD) throws(RuntimeError) {
+    do throws(SyscallError) {
+        do throws(SyscallError) { try sendSignal(SIGKILL, toProcessOf: pidfd, subject: "child") } catch {
+            if error.errno != ESRCH { throw error }
+        }
+        if try waitUntilReadable([pidfd.number], timeoutMilliseconds: deadlineMilliseconds).isEmpty {
+            throw SyscallError("kill", "child", errno: ETIMEDOUT)
+        }
+        _ = try waitForExit(.pidfd(pidfd.number), block: false)
+    } catch {
+        if error.errno != ECHILD { throw RuntimeError(doing: "ending the process", error) }
     }
 }
 
