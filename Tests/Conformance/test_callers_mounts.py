@@ -8,6 +8,7 @@ import leaks
 import pytest
 from claims import spec
 from processes import wait_until
+from test_cgroups import cgroup_of
 from test_leftovers import is_deleted_whole
 
 pytestmark = pytest.mark.ours
@@ -58,6 +59,21 @@ def test_however_it_ends_nothing_stays_mounted(runtime, shared, folder, containe
         runtime.wait_for(container, "stopped")
     runtime("delete", *([] if "outside" in end else ["-f"]), container).ok()
     assert leaks.mounts(folder) == []
+
+
+def test_mounts_are_undone_where_the_cgroup_cannot_be_removed_and_the_rest_may_be_tried_again(runtime, shared, folder, container):
+    shared.write("sleep 600")
+    runtime.detached("create", "-b", shared.path, container).ok()
+    held = os.path.join(cgroup_of(runtime.state(container)["pid"], "pids"), "held")
+    os.mkdir(held)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", held], check=True)
+    try:
+        runtime("delete", "-f", container).fails("cgroup")
+        assert leaks.mounts(folder) == []
+        assert runtime.status(container) == "stopped"
+    finally:
+        subprocess.run(["umount", held], check=True)
+    runtime("delete", container).ok()
 
 
 def test_a_namespace_that_shares_mounts_with_the_callers_keeps_none_of_them(runtime, shared, folder, container):

@@ -341,8 +341,12 @@ def test_the_pidfd_socket_gets_a_descriptor_of_the_process(runtime, bundle, cont
 @pytest.mark.ours
 def test_a_pidfd_socket_that_nobody_listens_at_fails_and_leaves_nothing(runtime, bundle, container):
     bundle.write("sleep 600")
-    runtime("create", "--pidfd-socket", "/nonexistent/socket", "-b", bundle.path, container).fails("pidfd", code=1)
-    runtime("state", container).fails("does not exist")
+    pid_file = os.path.join(bundle.path, "pid")
+    words = ["--pid-file", pid_file, "--pidfd-socket", "/nonexistent/socket", "-b", bundle.path, container]
+    for verb in ("create", "run"):
+        runtime(verb, *words).fails("pidfd", code=1)
+        runtime("state", container).fails("does not exist")
+        assert not os.path.exists(pid_file)
 
 
 @pytest.mark.parametrize("verb", ["run", "exec"])

@@ -21,6 +21,8 @@ package final class Creation {
     var record: ContainerRecord
     /// Whether the caller is no root.
     let isOrdinary = effectiveUserID() != 0
+    /// Whether the pid file is there, which tells of a container.
+    var hasPIDFile = false
     /// From the first hook on, a failure is the end of a life that `poststop` hooks must hear of.
     var hooksHaveRun = false
 
@@ -120,6 +122,9 @@ package final class Creation {
         error.followed { () throws(RuntimeError) in
             let hooks = hooksHaveRun ? bundle.configuration.hooks : HookSet()
             try Removal(record: record, cgroup: cgroup, hooks: hooks, journal: journal).killAndRemove(directory)
+        }.followed { () throws(RuntimeError) in
+            guard hasPIDFile, let path = request.pidFile else { return }
+            try during("removing the pid file") { () throws(SyscallError) in try removeFile(path) }
         }
     }
 

@@ -50,6 +50,7 @@ extension Creation {
         try processPlan.scheduling.apply(to: process)
         try directory.write(initProcess.encoded, to: ContainerRecord.initFileName)
         try writePIDFile(request.pidFile, process: process)
+        hasPIDFile = request.pidFile != nil
         try sendPidfd(pidfd, to: request.pidfdSocket, word: "standard")
         var terminal: OwnedFD?
         if let receiving = console.receiving { terminal = try Console.receiveMaster(from: receiving) }

@@ -1,9 +1,11 @@
 internal import Cgroups
+internal import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
 internal import OCISpec
 
-/// Undoes what `create` did. Every step is tried whatever became of the one before, and every step may have been done already.
+/// Undoes what `create` did. Every step is tried whatever became of the one before, and every step may have been done already; the record
+/// of a container of which something stays does, too.
 struct Removal {
     let record: ContainerRecord
     let cgroup: ContainerCgroup
@@ -24,17 +26,26 @@ struct Removal {
 
     /// Kills whatever is left of the container, then removes it.
     func killAndRemove(_ directory: borrowing StateDirectory) throws(RuntimeError) {
-        try killInit()
         // With a pid namespace of its own, the kernel has ended everything along with init.
-        try cgroup.killAll()
+        var attempts = Attempts()
+        attempts.add { () throws(RuntimeError) in try killInit() }
+        attempts.add { () throws(RuntimeError) in try cgroup.killAll() }
+        try attempts.finish()
         try remove(directory)
     }
 
     /// Removes the cgroup, the mounts and the state of a container that has no process any more, and tells the `poststop` hooks.
     func remove(_ directory: borrowing StateDirectory) throws(RuntimeError) {
-        try cgroup.remove()
-        if let problem = try record.callersMounts?.undo(at: record.rootfs) { journal.warn(problem) }
-        do throws(CgroupError) { try record.resourceControl?.remove() } catch { throw RuntimeError(error) }
+        var attempts = Attempts()
+        attempts.add { () throws(RuntimeError) in try cgroup.remove() }
+        attempts.add { () throws(RuntimeError) in
+            if let problem = try record.callersMounts?.undo(at: record.rootfs) { journal.warn(problem) }
+        }
+        attempts.add { () throws(RuntimeError) in
+            do throws(CgroupError) { try record.resourceControl?.remove() } catch { throw RuntimeError(error) }
+        }
+        try attempts.finish()
+        // The record goes last: without it nobody would know what there is to be removed once more.
         try directory.removeAll()
         if hooks.poststop.isEmpty { return }
         let state = ContainerState(
@@ -65,5 +76,25 @@ struct Removal {
         do throws(SyscallError) { _ = try waitForExit(.pidfd(pidfd.number), block: false) } catch {
             if error.errno != ECHILD { throw error }
         }
+    }
+}
+
+/// Steps that are all tried; what the later ones failed at is told after the first error.
+private struct Attempts {
+    private var first: RuntimeError?
+
+    mutating func add(_ step: () throws(RuntimeError) -> Void) {
+        do throws(RuntimeError) { try step() } catch {
+            guard let before = first else {
+                first = error
+                return
+            }
+            let later = error
+            first = before.followed { () throws(RuntimeError) in throw later }
+        }
+    }
+
+    func finish() throws(RuntimeError) {
+        if let first { throw first }
     }
 }
