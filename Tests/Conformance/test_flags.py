@@ -47,3 +47,19 @@ def test_all_verbs_and_global_flags_are_listed(runtime):
 def test_an_unknown_flag_is_named(runtime, verb):
     result = runtime(verb, "--no-such-flag", "x").fails("flag provided but not defined: -no-such-flag", code=1)
     assert result.out.startswith("Incorrect Usage: ")
+
+
+def test_an_empty_value_is_none(runtime, bundle, container):
+    bundle.write("sleep 600")
+    words = [word for name in ("console-socket", "pid-file", "pidfd-socket") for word in (f"--{name}", "")]
+    runtime.detached("create", *words, "-b", bundle.path, container, options=["--log", "", "--log-format", "", "--rootless="]).ok()
+    runtime("start", container).ok()
+    words += [word for name in ("cwd", "process", "apparmor", "process-label") for word in (f"--{name}", "")]
+    assert runtime("exec", *words, container, "pwd").ok().out == "/\n"
+    runtime("update", "--resources", "", "--pids-limit", "50", container).ok()
+
+
+@pytest.mark.parametrize("words", [["list", "--format="], ["events", "--interval=", "CONTAINER"], ["exec", "--user=", "CONTAINER", "true"],
+                                   ["exec", "--preserve-fds=", "CONTAINER", "true"]], ids=" ".join)
+def test_an_empty_value_is_refused_where_it_could_be_meant(runtime, running, words):
+    runtime(*(running if word == "CONTAINER" else word for word in words)).fails("")

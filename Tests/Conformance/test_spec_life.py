@@ -226,6 +226,14 @@ def test_what_must_be_refused_makes_no_container(runtime, bundle, container, cas
     runtime("state", container).fails()
 
 
+@pytest.mark.ours
+@spec("config.md#configSpecificationVersion", "`ociVersion` (string, REQUIRED) MUST be in SemVer v2.0.0 format")
+@pytest.mark.parametrize("version", ["1.zero.0", "1.0", "1.0.0.0", "1.02.0", "1.0.0-", "1.0.0+a_b"])
+def test_a_version_in_another_form_is_refused(runtime, bundle, container, version):
+    bundle.write(["true"], ociVersion=version)
+    runtime("run", "-b", bundle.path, container).fails("ociVersion")
+
+
 @spec("config.md#configExtensibility", "MUST otherwise ignore them")
 @spec("config.md#configAnnotations", "MUST handle unknown annotation keys like any other unknown property")
 def test_what_nobody_knows_is_ignored(runtime, bundle, container):

@@ -3,7 +3,7 @@
 extension RuntimeConfiguration {
     /// Checks what can be checked without looking at the machine.
     public func validate() throws(SpecProblem) {
-        guard ociVersion.split(separator: ".").first == "1", ociVersion.split(separator: ".").count >= 3 else {
+        guard isSemanticVersion(ociVersion), ociVersion.utf8.starts(with: "1.".utf8) else {
             throw SpecProblem(field: "ociVersion", problem: "unsupported version \(ociVersion.debugDescription), this runtime knows 1.x.y")
         }
         if root?.path.isEmpty == true { throw SpecProblem(field: "root.path", problem: "must not be empty") }
@@ -28,6 +28,36 @@ extension RuntimeConfiguration {
             if name.utf8.count > 64 { throw SpecProblem(field: field, problem: "is longer than 64 bytes") }
         }
     }
+}
+
+/// Whether a text is a version by SemVer 2.0.0: `MAJOR.MINOR.PATCH`, then `-` and identifiers, then `+` and identifiers.
+/// - Source: semver.org, sections 2, 9 and 10.
+private func isSemanticVersion(_ text: String) -> Bool {
+    let whole = text.utf8
+    let plus = whole.firstIndex(of: UInt8(ascii: "+")) ?? whole.endIndex
+    let hyphen = whole[..<plus].firstIndex(of: UInt8(ascii: "-")) ?? plus
+    func identifiers(_ part: Substring.UTF8View) -> [Substring.UTF8View] {
+        part.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    }
+    func isNumeric(_ identifier: Substring.UTF8View) -> Bool {
+        !identifier.isEmpty && identifier.allSatisfy { (0x30...0x39).contains($0) }
+    }
+    func isNumber(_ identifier: Substring.UTF8View) -> Bool {
+        isNumeric(identifier) && (identifier.count == 1 || identifier.first != UInt8(ascii: "0"))
+    }
+    func isWord(_ identifier: Substring.UTF8View) -> Bool {
+        !identifier.isEmpty
+            && identifier.allSatisfy {
+                (0x30...0x39).contains($0) || (0x41...0x5a).contains($0) || (0x61...0x7a).contains($0) || $0 == UInt8(ascii: "-")
+            }
+    }
+    let core = identifiers(whole[..<hyphen])
+    guard core.count == 3, core.allSatisfy(isNumber) else { return false }
+    if hyphen != plus {
+        let ofRelease = identifiers(whole[whole.index(after: hyphen)..<plus])
+        guard ofRelease.allSatisfy({ isWord($0) && (!isNumeric($0) || isNumber($0)) }) else { return false }
+    }
+    return plus == whole.endIndex || identifiers(whole[whole.index(after: plus)...]).allSatisfy(isWord)
 }
 
 extension HookSet {

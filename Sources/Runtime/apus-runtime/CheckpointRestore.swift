@@ -36,7 +36,7 @@ extension Verb {
         options.skipsConnectionsInFlight = flags.isSet("tcp-skip-in-flight")
         options.remapsLinks = flags.isSet("link-remap")
         options.isPreDump = flags.isSet("pre-dump")
-        if let text = flags.value("status-fd"), text != "-1" {
+        if let text = flags.text("status-fd"), text != "-1" {
             let descriptor = try flags.count("status-fd")
             guard isOpen(descriptor) else { throw RuntimeError(.invalidArgument, "--status-fd: descriptor \(descriptor) is not open") }
             options.statusDescriptor = descriptor

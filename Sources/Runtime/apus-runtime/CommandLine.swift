@@ -67,8 +67,11 @@ struct ParsedFlags {
         }
     }
 
-    /// The last value given.
-    func value(_ name: String) -> String? { values.last { $0.name == name }?.value }
+    /// The last value given; an empty one is none, as for runc.
+    func value(_ name: String) -> String? { text(name).flatMap { $0.isEmpty ? nil : $0 } }
+
+    /// The last value as it was given, for flags of which an empty one is an error.
+    func text(_ name: String) -> String? { values.last { $0.name == name }?.value }
 
     func all(_ name: String) -> [String] { values.filter { $0.name == name }.map(\.value) }
 
@@ -76,7 +79,7 @@ struct ParsedFlags {
 
     /// The last value as a number of descriptors: decimal, 0 to 1024.
     func count(_ name: String) throws(RuntimeError) -> Int32 {
-        guard let text = value(name) else { return 0 }
+        guard let text = text(name) else { return 0 }
         guard let number = decimal(text, as: Int32.self), number <= 1024 else {
             throw RuntimeError(
                 .invalidArgument, "invalid value \(text.debugDescription) for flag -\(name): a number from 0 to 1024 is expected")

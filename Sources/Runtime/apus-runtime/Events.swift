@@ -10,7 +10,7 @@ extension Verb {
             .toggle("stats", help: "tell what is used now and return"),
         ]
     ) { (invocation) throws(RuntimeError) in
-        let text = invocation.flags.value("interval") ?? "5s"
+        let text = invocation.flags.text("interval") ?? "5s"
         guard let interval = nanoseconds(ofDuration: text) else {
             throw RuntimeError(.invalidArgument, "invalid value \(text.debugDescription) for flag -interval: parse error")
         }

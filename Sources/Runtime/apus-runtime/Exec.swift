@@ -73,7 +73,7 @@ extension ProcessChanges {
         workingDirectory = flags.value("cwd")
         environment = flags.all("env")
         terminal = flags.isSet("tty")
-        if let text = flags.value("user") { user = try UserArgument(text).ids }
+        if let text = flags.text("user") { user = try UserArgument(text).ids }
         for text in flags.all("additional-gids") { additionalGIDs.append(try UserArgument.id(text, "gid")) }
         capabilities = flags.all("cap")
         if flags.isSet("no-new-privs") { noNewPrivileges = true }

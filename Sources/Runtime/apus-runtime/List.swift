@@ -15,7 +15,7 @@ extension Verb {
             try output(Array(summaries.map { $0.state.id + "\n" }.joined().utf8))
             return 0
         }
-        switch invocation.flags.value("format") ?? "table" {
+        switch invocation.flags.text("format") ?? "table" {
         case "table": try output(Array(table(summaries).utf8))
         case "json":
             var writer = JSONWriter()

@@ -9,7 +9,7 @@ extension Verb {
         "ps", "list the processes of a container", operands: "<container-id> [ps options]", operandCount: 1...Int.max,
         flags: [.value("format", "f", help: "'table' (default) or 'json'")]
     ) { (invocation) throws(RuntimeError) in
-        let format = invocation.flags.value("format") ?? "table"
+        let format = invocation.flags.text("format") ?? "table"
         guard ["table", "json"].contains(format) else { throw RuntimeError(.invalidArgument, "invalid format option") }
         let processes = try invocation.container().processes().sorted()
         if format == "json" {

@@ -202,10 +202,17 @@ struct RuntimeConfigurationTests {
         #expect(try #require(SysctlName("net.ipv4.conf.eth0/100.rp_filter")).path == "net/ipv4/conf/eth0.100/rp_filter")
     }
 
-    @Test("versions that this runtime does not know are refused", arguments: ["", "1", "2.0.0", "0.9.0", "x"])
+    @Test(
+        "versions that this runtime does not know are refused",
+        arguments: [
+            "", "1", "2.0.0", "0.9.0", "x", "1.zero.0", "1.0", "1.0.0.0", "1.0.0-", "1.0.0-a..b", "1.0.0-01", "1.0.0+", "1.0.0+a_b",
+            "1.02.0", "1..0", "1.0.x", " 1.0.0", "1.0.0 ", "1.0.\u{661}",
+        ])
     func versions(_ version: String) {
         #expect(problem("{\"ociVersion\":\"\(version)\"}")?.hasPrefix("ociVersion: unsupported version") == true)
-        #expect(problem("{\"ociVersion\":\"1.3.0-rc.1+dev\"}") == nil)
+        for known in ["1.3.0-rc.1+dev", "1.0.0-0a.-+01.00", "1.10.20", "1.0.0+a-b"] {
+            #expect(problem("{\"ociVersion\":\"\(known)\"}") == nil)
+        }
         #expect(problem("{}") == "ociVersion: is required")
     }
 
