@@ -6,13 +6,15 @@ import hashlib
 import http.server
 import json
 import os
+import signal
 import subprocess
 import threading
 
 import pytest
-from conftest import CLIENTS, Client
-from oci_images import Image, Pusher, busybox, files, tar
-from processes import Registry
+from conftest import CLIENTS, Client, Daemon
+from oci_images import Image, Pusher, busybox, busybox_layer, files, tar
+from processes import Registry, wait_until
+from scripted_registry import ScriptedRegistry
 
 HELPER = """#!/usr/bin/env python3
 \"\"\"docker-credential-NAME: keeps credentials in a folder of its own, and notes how it was called.\"\"\"
@@ -154,6 +156,49 @@ def test_attack_E06_a_password_shows_nowhere(apus, own_daemon, keeper, private):
     with open(f"/proc/{own_daemon.process.pid}/cmdline", "rb") as file:
         assert b"s3cret" not in file.read()
     apus("rmi", name, f"{private.host}/copy").ok()
+
+
+def signalled(process):
+    """Ends it by a signal whose default is a core file. Returns whether there is one."""
+    process.send_signal(signal.SIGSYS)
+    code = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT).si_code
+    process.wait()
+    assert code in (os.CLD_KILLED, os.CLD_DUMPED)
+    return code == os.CLD_DUMPED
+
+
+def test_attack_E06_who_holds_a_password_leaves_no_core_file(tmp_path_factory, tmp_path):
+    """A process that holds none does, which shows that it could be."""
+    with open("/proc/sys/kernel/core_pattern", encoding="utf-8") as file:
+        is_program = file.read().startswith("|")
+    under = ["sh", "-c", f'cd {tmp_path} && ulimit -c unlimited && exec "$@"', "sh"]
+    with subprocess.Popen([*under, "sleep", "1000"]) as other:
+        wait_until(lambda: open(f"/proc/{other.pid}/comm", encoding="utf-8").read() == "sleep\n", "it has become what it is")
+        assert signalled(other) or is_program
+    for path in tmp_path.glob("core*"):
+        path.unlink()
+    daemon = Daemon(os.path.realpath(tmp_path_factory.mktemp("d")))
+    daemon.start("--registries-conf", "", under=under)
+    asked, end = threading.Event(), threading.Event()
+
+    def holds(handler, number):
+        if (handler.headers.get("Authorization") or "").startswith("Basic "):
+            asked.set()
+            end.wait(60)
+        return False
+
+    registry = ScriptedRegistry(Image([busybox_layer()]), token=True, faults={"token": holds})
+    try:
+        client = Client("apus", CLIENTS["apus"], daemon.host, str(tmp_path / "client"))
+        with open(tmp_path / "client" / "config" / "config.json", "w", encoding="utf-8") as file:
+            json.dump({"auths": {registry.host: {"auth": base64.b64encode(b"ann:s3cret-canary").decode()}}}, file)
+        pulling = subprocess.Popen([*under, client.path, "pull", registry.name], env=client.environment, stderr=subprocess.DEVNULL)
+        assert asked.wait(60)
+        assert not signalled(pulling) and not signalled(daemon.process)
+        assert not list(tmp_path.glob("core*"))
+    finally:
+        end.set()
+        registry.stop()
 
 
 # MARK: what registries are asked besides

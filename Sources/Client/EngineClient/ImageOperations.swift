@@ -61,6 +61,14 @@ extension Client {
         try await report(request, to: progress)
     }
 
+    /// `POST /images/create` with the address of an archive, which the daemon fetches.
+    /// - Parameter query: as of the other.
+    public func importImage(
+        at address: String, query: [(name: String, value: String)], progress: @Sendable (ProgressMessage) async -> Void
+    ) async throws {
+        try await report(EngineRequest("POST", "/images/create", query: [(name: "fromSrc", value: address)] + query), to: progress)
+    }
+
     /// `POST /commit`.
     /// - Parameter query: `container`, `repo`, `tag`, `comment`, `author`, `pause`, `changes`.
     /// - Returns: the image's id.

@@ -73,13 +73,10 @@ extension EngineRoutes {
 
     private func importImage(_ request: APIRequest) throws -> APIResponse {
         let query = request.query
-        guard query["fromSrc"] == "-" else {
-            throw APIError.badRequest("importing from an address (fromSrc=\(query["fromSrc"])) is not supported: send the archive itself")
-        }
         let stream = try request.bodyStream()
         let wanted = ImageImportRequest(
-            repository: query["repo"], tag: query["tag"], message: query["message"], changes: query.all("changes"),
-            platform: query["platform"])
+            source: query["fromSrc"], repository: query["repo"], tag: query["tag"], message: query["message"],
+            changes: query.all("changes"), platform: query["platform"])
         return Self.reporting { progress throws(EngineError) in
             try await engine.importImage(wanted, from: { try await stream.next() }) { await progress.send($0) }
         }

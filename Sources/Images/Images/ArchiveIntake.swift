@@ -22,9 +22,6 @@ struct ArchiveIntake {
     let lease: LeaseID
     let limits: ArchiveLimits
 
-    /// How many bytes of a member are written between two looks at the free space.
-    private static let bytesBetweenChecks: Int64 = 64 << 20
-
     /// A member's content.
     struct Member: Equatable, Sendable {
         let digest: Digest
@@ -81,20 +78,10 @@ struct ArchiveIntake {
     }
 
     private func take(_ reader: ArchiveReader, sizeBytes: Int64) throws -> Member {
-        try blobs.checkReserve(limits.reservedFreeBytes, beside: sizeBytes, doing: "store the archive")
-        let blob = try blobs.newBlob()
+        let blob = try IntakeBlob(in: blobs, limits: limits, announcedBytes: sizeBytes, doing: "store the archive")
         var failure: ContentError?
-        var unchecked: Int64 = 0
         try reader.readData { bytes throws(ArchiveError) in
-            unchecked += Int64(bytes.count)
-            do throws(ContentError) {
-                // Others write meanwhile.
-                if unchecked >= Self.bytesBetweenChecks {
-                    try blobs.checkReserve(limits.reservedFreeBytes, beside: 0, doing: "store the archive")
-                    unchecked = 0
-                }
-                try blob.append(bytes)
-            } catch {
+            do throws(ContentError) { try blob.append(bytes) } catch {
                 failure = error
                 throw ArchiveError(.cancelled, doing: "store the archive")
             }

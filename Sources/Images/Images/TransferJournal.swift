@@ -48,7 +48,7 @@ final class TransferJournal<Event: TransferEvent>: Sendable {
 
     /// The last word about the same layer, if it is a count of the same kind.
     private static func superseded(by event: Event, in pending: [Event]) -> Int? {
-        guard event.detail != nil, let position = pending.lastIndex(where: { $0.id == event.id && !$0.id.isEmpty }) else { return nil }
+        guard event.detail != nil, let position = pending.lastIndex(where: { $0.id == event.id }) else { return nil }
         return pending[position].status == event.status && pending[position].detail != nil ? position : nil
     }
 }

@@ -33,6 +33,19 @@ struct HTTPRequest: Sendable {
     var shown: String { "\(method.rawValue.prefix(1))\(method.rawValue.dropFirst().lowercased()) \"\(address.withoutQuery)\"" }
 }
 
+extension HTTPRequest {
+    /// Where a redirect leads: never to plain http from an address with TLS.
+    func redirected(by head: ResponseHead) throws(RegistryError) -> WebAddress {
+        guard let target = WebAddress(head.headers["location"] ?? "", relativeTo: address) else {
+            throw RegistryError(.refused, doing: shown, cause: "redirected to something that is neither http nor https")
+        }
+        if address.scheme == "https" && target.scheme != "https" {
+            throw RegistryError(.refused, doing: shown, cause: "redirected from https to \(target.withoutQuery)")
+        }
+        return target
+    }
+}
+
 /// The fields of a response, in their order.
 struct HTTPHeaders: Equatable, Sendable {
     private(set) var fields: [(name: String, value: String)] = []

@@ -225,7 +225,11 @@ private final class Transfer {
     }
 
     private func settle(_ code: CURLcode, errorNumber: Int32, words: String, request: HTTPRequest) -> TransferOutcome {
-        if let problem { return problem }
+        if let problem {
+            // What came before it was called off, or before the silence, is good, too.
+            if hasBegun, problem == .cancelled || problem == .idle { _ = flush() }
+            return problem
+        }
         if code == CURLE_OK {
             // A response without a body has begun nothing yet.
             if begin() && flush() { return .complete }

@@ -37,6 +37,23 @@ package final class RegistryClient: Sendable {
     /// Speaks to others in plain http, from the next conversation on.
     package func renew(insecureRegistries: [String]) { current.withLock { $0.insecureRegistries = insecureRegistries } }
 
+    /// Sends one request and hands its response over, whatever that says. Blocks; follows no redirect.
+    func transfer(
+        _ request: HTTPRequest, limits: TransferLimits, cancellation: Cancellation, into receiver: any ResponseReceiver
+    ) throws(RegistryError) {
+        let (settings, doing) = (configuration, request.shown)
+        let outcome = handles.perform(
+            request, proxies: settings.proxies, userAgent: settings.userAgent, limits: limits, cancellation: cancellation, into: receiver)
+        switch outcome {
+        case .complete: return
+        case .stopped(let error): throw error.doing.isEmpty ? RegistryError(error.code, doing: doing, cause: error.cause) : error
+        case .cancelled: throw RegistryError(.cancelled, doing: doing, cause: "cancelled")
+        case .idle: throw RegistryError(.stalled, doing: doing, cause: "stalled for \(limits.idleSeconds) seconds: i/o timeout")
+        case .failed(let failure):
+            throw RegistryError(failure.isPassing ? .interrupted : .network, doing: doing, cause: failure.message)
+        }
+    }
+
     /// Begins to speak about one repository for one caller, wherever it is mirrored. Nothing is sent yet.
     /// - Parameter cancellation: ends every call within a second.
     package func repository(

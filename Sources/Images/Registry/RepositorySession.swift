@@ -190,7 +190,7 @@ package final class RepositorySession: Sendable {
             if let authorization, isOrigin { sent.headers.append(("Authorization", authorization)) }
             let answer = try transfer(sent, into: ResponseSorter(for: original.shown, success: receiver))
             guard answer.head.isRedirect else { return answer }
-            request.address = try redirectTarget(answer.head, of: request)
+            request.address = try request.redirected(by: answer.head)
             let comesHome = request.address.origin == original.address.origin
             request.verifiesPeer = comesHome ? original.verifiesPeer : true
             request.certificates = comesHome ? original.certificates : HostCertificates()
@@ -199,32 +199,11 @@ package final class RepositorySession: Sendable {
         throw RegistryError(.malformed, doing: original.shown, cause: "stopped after \(Self.redirectLimit) redirects")
     }
 
-    private func redirectTarget(_ head: ResponseHead, of request: HTTPRequest) throws(RegistryError) -> WebAddress {
-        guard let target = WebAddress(head.headers["location"] ?? "", relativeTo: request.address) else {
-            throw RegistryError(.refused, doing: request.shown, cause: "redirected to something that is neither http nor https")
-        }
-        if request.address.scheme == "https" && target.scheme != "https" {
-            throw RegistryError(.refused, doing: request.shown, cause: "redirected from https to \(target.withoutQuery)")
-        }
-        return target
-    }
-
     private func transfer(_ request: HTTPRequest, into sorter: ResponseSorter) throws(RegistryError) -> ResponseSorter {
         var limits = client.limits
         limits.connectSeconds = endpoint.connectSeconds ?? min(limits.connectSeconds, patience.connectSeconds)
-        let outcome = client.handles.perform(
-            request, proxies: client.configuration.proxies, userAgent: client.configuration.userAgent, limits: limits,
-            cancellation: cancellation, into: sorter)
-        switch outcome {
-        case .complete: return sorter
-        case .stopped(let error):
-            throw error.doing.isEmpty ? RegistryError(error.code, doing: request.shown, cause: error.cause) : error
-        case .cancelled: throw RegistryError(.cancelled, doing: request.shown, cause: "cancelled")
-        case .idle:
-            throw RegistryError(.stalled, doing: request.shown, cause: "stalled for \(client.limits.idleSeconds) seconds: i/o timeout")
-        case .failed(let failure):
-            throw RegistryError(failure.isPassing ? .interrupted : .network, doing: request.shown, cause: failure.message)
-        }
+        try client.transfer(request, limits: limits, cancellation: cancellation, into: sorter)
+        return sorter
     }
 
     // MARK: - Who

@@ -116,7 +116,10 @@ func readDockerArchive(_ bytes: [UInt8]) {
         _ = try? blobs.sweep(keeping: [])
     }
     do {
-        let contents = try ArchiveIntake(blobs: blobs, lease: lease).run(MemorySource(Array(bytes.dropFirst())))
-        _ = try ArchiveImages(contents: contents, blobs: blobs, lease: lease, platform: nil).run()
+        let intake = ArchiveIntake(blobs: blobs, lease: lease, limits: ArchiveLimits.layer.ofImages)
+        let contents = try intake.run(MemorySource(Array(bytes.dropFirst())))
+        _ = try ArchiveImages(
+            contents: contents, blobs: blobs, lease: lease, platform: nil, manifestLimitBytes: ImageDocument.maximumBytes
+        ).run()
     } catch {}
 }

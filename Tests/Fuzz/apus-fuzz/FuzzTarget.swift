@@ -20,7 +20,7 @@ struct FuzzTarget: Sendable {
             FuzzTarget(name: "token", run: readTokenAnswer),
             FuzzTarget(name: "accounts", run: readAccountFiles), FuzzTarget(name: "change", run: readConfigurationChanges),
             FuzzTarget(name: "cdi", run: readCDIDocument), FuzzTarget(name: "events", run: readEventSegment),
-            FuzzTarget(name: "docker-archive", run: readDockerArchive),
+            FuzzTarget(name: "docker-archive", run: readDockerArchive), FuzzTarget(name: "next-page", run: readNextPage),
         ]
 
     /// The one that the command line names.

@@ -60,6 +60,19 @@ func readTokenAnswer(_ bytes: [UInt8]) {
     }
 }
 
+/// Link fields of a page of tags, one a line: the next page is one of theirs, and the address of one page alone.
+func readNextPage(_ bytes: [UInt8]) {
+    var head = ResponseHead(status: 200)
+    for line in bytes.split(separator: UInt8(ascii: "\n")) { head.headers.append("Link", String(decoding: line, as: UTF8.self)) }
+    guard let link = RepositorySession.nextPage(head) else { return }
+    require(!link.contains("<") && !link.contains(">"), "a target of two targets")
+    require(head.headers.all("link").contains { $0.contains("<\(link)>") }, "a target that no field has")
+    guard let page = WebAddress("https://registry.example/v2/a/tags/list"), let next = WebAddress(link, relativeTo: page) else { return }
+    require(["http", "https"].contains(next.scheme), "an address of another kind")
+    require(!next.text.utf8.contains { $0 <= 0x20 || $0 == 0x7f }, "an address breaks out of the request's line")
+    require(WebAddress(next.text) == next, "the address is another one once it was written")
+}
+
 func readImageDocuments(_ bytes: [UInt8]) {
     _ = try? ImageDocument.decode(bytes)
     _ = try? ImageConfiguration.decode(bytes)

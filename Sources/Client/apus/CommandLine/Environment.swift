@@ -1,6 +1,7 @@
 internal import EngineAPI
 internal import EngineClient
 internal import FoundationEssentials
+internal import LinuxSyscalls
 
 /// What the program takes from its surroundings, read once at the start.
 package struct Environment: Sendable {
@@ -35,6 +36,7 @@ package struct Environment: Sendable {
     func credentials(for domain: String) -> AuthConfig? {
         let key = CredentialFile.key(for: domain)
         do {
+            try Self.keepMemoryPrivate()
             if let helper = try CredentialFile(folder: configurationFolder).helper(for: key) { return try helper.credentials(for: key) }
         } catch { StandardStream.error.write("WARNING: \(error)\n") }
         guard let file = configurationFile() else { return nil }
@@ -49,6 +51,9 @@ package struct Environment: Sendable {
         }
         return credentials.username.isEmpty && credentials.identitytoken.isEmpty ? nil : credentials
     }
+
+    /// Before a password is read: no core file shall hold it, and no other process of the user read it.
+    static func keepMemoryPrivate() throws { try setDumpable(false) }
 
     private func configurationFile() -> ConfigurationFile? {
         let path = CredentialFile(folder: configurationFolder).path

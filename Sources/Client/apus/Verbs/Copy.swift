@@ -1,5 +1,4 @@
 internal import Archive
-internal import Dispatch
 internal import EngineAPI
 internal import EngineClient
 internal import LinuxSyscalls
@@ -70,24 +69,16 @@ private struct Copy: Sendable {
     }
 
     private func unpack(_ bytes: AnswerBytes, at goal: CopyTarget, naming: ArchiveNaming, _ count: borrowing Mutex<Int64>) async throws {
-        let source = TaskSource()
         let owner = TreeApplier.Owner(user: effectiveUserID(), group: effectiveGroupID())
-        async let unpacked: Void = onThread {
-            defer { source.abandon() }
+        try await unpacking { source in
             let root = try openFile(goal.directory, [.readOnly, .directory])
             try TreeApplier(replacesKinds: false, owner: owner, naming: naming).apply(source, onto: root, at: "/")
-        }
-        do {
+        } from: { send in
             for try await chunk in bytes {
                 count.withLock { $0 += Int64(chunk.count) }
-                if await !source.send(chunk) { break }
+                if await !send(chunk) { break }
             }
-            source.end()
-        } catch {
-            source.end("\(error)")
-            throw error
         }
-        try await unpacked
     }
 
     /// Copies into a container. - Returns: the bytes that went; nil where they came from the standard input.
@@ -115,41 +106,20 @@ private struct Copy: Sendable {
     }
 
     private func pack(_ here: CopyPath, as archived: String, to directory: String, of container: String) async throws -> Int64 {
-        let pipe = BytePipe(timeout: .seconds(600))
         let count = Mutex<Int64>(0)
         let follows = followsLinks
-        async let packed: Void = onThread {
-            do {
-                let found = try here.readable(followingLinks: follows)
-                var writer = TreeWriter(.tree) { chunk throws(ArchiveError) in try pipe.send(chunk) }
-                try writer.add(found.name, in: try openFile(found.directory, [.path, .directory]), as: Array(archived.utf8))
-                try writer.finish()
-                pipe.finish()
-            } catch {
-                pipe.fail("\(error)")
-                throw error
-            }
-        }
-        do {
+        try await packing { sink in
+            let found = try here.readable(followingLinks: follows)
+            var writer = TreeWriter(.tree, to: sink)
+            try writer.add(found.name, in: try openFile(found.directory, [.path, .directory]), as: Array(archived.utf8))
+            try writer.finish()
+        } to: { next in
             try await client.writeArchive(to: directory, of: container, asUser: asUser) {
-                let chunk = try await onThread { try pipe.next() }
-                count.withLock { $0 += Int64(chunk.count) }
-                return chunk.isEmpty ? nil : chunk
+                let chunk = try await next()
+                count.withLock { $0 += Int64(chunk?.count ?? 0) }
+                return chunk
             }
-        } catch {
-            pipe.abandon()
-            throw error
         }
-        try await packed
         return count.withLock(\.self)
     }
 }
-
-/// Runs what blocks on a thread that may wait.
-private func onThread<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
-    try await withCheckedThrowingContinuation { continuation in
-        copyQueue.async { continuation.resume(with: Result { try work() }) }
-    }
-}
-
-private let copyQueue = DispatchQueue(label: "copy", attributes: .concurrent)

@@ -5,7 +5,7 @@ internal import EngineClient
 let loadVerb = Verb(
     ["load", "image load"], "[OPTIONS]", "Load an image from a tar archive or STDIN",
     flags: [
-        Flag("input", "i", .string, "Read from tar archive file, instead of STDIN"),
+        Flag("input", "i", .string, "Read from tar archive file, or from a folder with an OCI layout, instead of STDIN"),
         Flag(
             "platform", nil, .string, "Load only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")"),
         Flag("quiet", "q", .bool(default: false), "Suppress the load output"),
@@ -16,17 +16,23 @@ let loadVerb = Verb(
     if path == nil, StandardStream.input.isTerminal {
         throw Complaint("requested load from stdin, but stdin is empty")
     }
-    let source = try ByteFile(path)
     let isQuiet = arguments.bool("quiet") || !StandardStream.output.isTerminal
     let display = isQuiet ? nil : PullDisplay(stream: .output)
-    try await invocation.environment.client.loadImages(
-        { try source.next() }, platform: arguments.string("platform"), quiet: isQuiet
-    ) { message in
-        if !message.stream.isEmpty {
-            StandardStream.output.write(printable(String(message.stream.prefix { $0 != "\n" })) + "\n")
-        } else {
-            await display?.show(message)
+    let (client, platform) = (invocation.environment.client, arguments.string("platform"))
+    let load = { (next: @escaping @Sendable () async throws -> [UInt8]?) in
+        try await client.loadImages(next, platform: platform, quiet: isQuiet) { message in
+            if !message.stream.isEmpty {
+                StandardStream.output.write(printable(String(message.stream.prefix { $0 != "\n" })) + "\n")
+            } else {
+                await display?.show(message)
+            }
         }
+    }
+    if let path, let folder = try ImageFolder(path) {
+        try await packing({ try folder.pack(to: $0) }, to: load)
+    } else {
+        let source = try ByteFile(path)
+        try await load { try source.next() }
     }
     return 0
 }
@@ -42,9 +48,6 @@ let importVerb = Verb(
 ) { invocation in
     let arguments = invocation.arguments
     let path = arguments.operands[0]
-    if path.hasPrefix("http://") || path.hasPrefix("https://") {
-        throw Complaint("importing from an address is not implemented: download \(path) and import the file")
-    }
     var query = arguments.list("change").map { (name: "changes", value: $0) }
     if let message = arguments.string("message") { query.append((name: "message", value: message)) }
     if let platform = arguments.string("platform") { query.append((name: "platform", value: platform)) }
@@ -53,9 +56,15 @@ let importVerb = Verb(
         query.append((name: "repo", value: name.familiarName))
         query.append((name: "tag", value: name.tag ?? ""))
     }
-    let source = try ByteFile(path == "-" ? nil : path)
-    try await invocation.environment.client.importImage({ try source.next() }, query: query) { message in
-        StandardStream.output.write("\(printable(message.status))\n")
+    let client = invocation.environment.client
+    if path.hasPrefix("http://") || path.hasPrefix("https://") {
+        let display = PullDisplay(stream: .output)
+        try await client.importImage(at: path, query: query) { await display.show($0) }
+    } else {
+        let source = try ByteFile(path == "-" ? nil : path)
+        try await client.importImage({ try source.next() }, query: query) { message in
+            StandardStream.output.write("\(printable(message.status))\n")
+        }
     }
     return 0
 }

@@ -14,6 +14,7 @@ let loginVerb = Verb(
     var credentials = AuthConfig()
     credentials.serveraddress = CredentialFile.key(for: arguments.operands.first ?? "")
     credentials.username = try userName(arguments)
+    try Environment.keepMemoryPrivate()
     credentials.password = try password(arguments)
     let answer = try await environment.client.checkCredentials(credentials)
     let isInFile = try file.set(credentials, for: credentials.serveraddress)

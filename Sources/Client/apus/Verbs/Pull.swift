@@ -48,7 +48,7 @@ func pull(
     ) { await display?.show($0) }
 }
 
-/// Shows the progress of a pull: a line a layer that is drawn anew on a terminal, a line an event elsewhere.
+/// Shows the progress of a pull, or of an import from an address: a line a layer that is drawn anew on a terminal, a line an event elsewhere.
 actor PullDisplay {
     private let stream: StandardStream
     private let isTerminal: Bool
@@ -62,7 +62,7 @@ actor PullDisplay {
     func show(_ message: ProgressMessage) {
         let status = printable(message.status)
         let isMoving = (message.progressDetail?.current ?? 0) > 0
-        if message.id.isEmpty || status.hasPrefix("Pulling from") {
+        if (message.id.isEmpty && !isMoving) || status.hasPrefix("Pulling from") {
             // The same layer of the next image has a line of its own.
             layers = []
             stream.write(message.id.isEmpty ? "\(status)\n" : "\(printable(message.id)): \(status)\n")
@@ -84,7 +84,8 @@ actor PullDisplay {
             stream.write("\n")
         }
         let up = layers.count - line
-        stream.write("\u{1B}[\(up)A\r\u{1B}[2K\(layer): \(text)\r\u{1B}[\(up)B")
+        let shown = layer.isEmpty ? text : "\(layer): \(text)"
+        stream.write("\u{1B}[\(up)A\r\u{1B}[2K\(shown)\r\u{1B}[\(up)B")
     }
 
     /// The bar and its numbers, as docker draws them: the bar only where a line has room for it.

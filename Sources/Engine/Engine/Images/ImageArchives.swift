@@ -3,9 +3,12 @@ package import EngineAPI
 internal import Images
 internal import OCISpec
 internal import Records
+internal import Registry
 
 /// What `POST /images/create` with an archive asks for.
 package struct ImageImportRequest: Sendable {
+    /// Where the archive comes from: `-` is the request itself, anything else an address.
+    package let source: String
     /// Empty for no name.
     package let repository: String
     package let tag: String
@@ -16,7 +19,8 @@ package struct ImageImportRequest: Sendable {
     /// `os/arch[/variant]` of what is in the archive; empty is the host's.
     package let platform: String
 
-    package init(repository: String, tag: String, message: String, changes: [String], platform: String) {
+    package init(source: String, repository: String, tag: String, message: String, changes: [String], platform: String) {
+        self.source = source
         (self.repository, self.tag, self.message, self.changes) = (repository, tag, message, changes)
         self.platform = platform
     }
@@ -63,32 +67,52 @@ extension ContainerEngine {
     }
 
     /// Makes an image of a tar of a root file system.
-    /// - Parameter next: the tar chunk by chunk; nil is its end.
+    /// - Parameter next: the tar chunk by chunk, unless it lies at an address; nil is its end.
     package func importImage(
         _ request: ImageImportRequest, from next: @escaping @Sendable () async throws -> [UInt8]?,
         progress: @escaping @Sendable (ProgressMessage) async -> Void
     ) async throws(EngineError) {
-        let name = try Self.imageName(request.repository, tag: request.tag)
+        let (name, address) = (try Self.imageName(request.repository, tag: request.tag), try Self.address(of: request))
         let platform = try Self.platform(request.platform) ?? .host
         var config = ContainerConfig()
         for change in request.changes { try ConfigurationChange(change).apply(to: &config) }
         let (execution, services) = (ImageConfiguration.Execution(config), try parts().services)
         do throws(ImageError) {
-            let id = try await services.images.importImage(from: next, name: name) { diffIDs in
+            let configure = { @Sendable (diffIDs: [Digest]) in
                 var configuration = ImageConfiguration(platform: platform, diffIDs: diffIDs)
                 configuration.created = .now
                 configuration.execution = execution
                 var step = ImageConfiguration.HistoryEntry()
                 step.created = configuration.created
-                step.comment = request.message.isEmpty ? "Imported from -" : request.message
+                // An address may hold a secret in its query.
+                let source = request.source.prefix { $0 != "?" && $0 != "#" }
+                step.comment = request.message.isEmpty ? "Imported from \(source)" : request.message
                 configuration.history = [step]
                 return configuration
             }
+            let images = services.images
+            let id =
+                if let address {
+                    try await images.importImage(
+                        at: address, name: name, progress: { await progress(ProgressMessage($0)) }, configure: configure)
+                } else {
+                    try await images.importImage(from: next, name: name, configure: configure)
+                }
             services.events.publish(.image, "import", id: id.description, attributes: ["name": name?.familiar ?? id.description])
             var message = ProgressMessage()
             message.status = id.description
             await progress(message)
         } catch { throw EngineError(ofArchive: error) }
+    }
+
+    /// Where the archive lies; nil for the request itself. As with dockerd, one without a scheme is of http.
+    private static func address(of request: ImageImportRequest) throws(EngineError) -> WebAddress? {
+        if request.source == "-" { return nil }
+        guard let address = WebAddress(request.source.contains("://") ? request.source : "http://\(request.source)") else {
+            // What it is may hold a password.
+            throw EngineError(.invalidParameter, "fromSrc must be - or an address of http or https without a user's name and password")
+        }
+        return address
     }
 
     /// The name of an image to be made; nil for none.
