@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from engine_http import Connection, stream
+from engine_http import stream
 from processes import wait_until
 from test_stats import ControlFiles
 
@@ -93,18 +93,3 @@ def test_who_attaches_during_the_last_step_of_a_start_has_input_output_and_end(o
         apus("kill", "late").ok()
         while client.recv(4096):
             pass
-
-
-def test_who_attaches_during_a_start_that_fails_is_let_go(own_daemon, apus, image):
-    """At whichever step of the start that is."""
-    for number in range(10):
-        name = f"broken{number}"
-        apus("create", "--name", name, image, "/nosuch").ok()
-        start = apus.start("start", name, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        time.sleep(number * 0.02)
-        connection = Connection(own_daemon.socket, timeout=30)
-        connection.request("POST", f"/containers/{name}/attach?stream=1&stdout=1")
-        if start.poll() is None:
-            assert connection.getresponse().read() == b""
-        connection.close()
-        assert "/nosuch" in start.communicate(timeout=30)[1].decode() and start.returncode != 0
