@@ -376,9 +376,13 @@ def test_P04_an_end_that_nobody_could_see_is_told_to_be_unknown(own_daemon, apus
     """Shim and keeper are killed while the daemon stands still, and then the process: nobody holds anything that could say how it ended."""
     apus("run", "-d", "--name", "lost", image, "sleep", "300").ok()
     pid = int(apus.inspect("lost", "{{.State.Pid}}"))
+    shim = shim_of_directory(own_daemon)
     own_daemon.process.send_signal(signal.SIGSTOP)
     try:
-        for process in (*own_daemon.keepers(), shim_of_directory(own_daemon), pid):
+        # One that runs on for a moment after its keeper has begun another one already.
+        os.kill(shim, signal.SIGSTOP)
+        wait_until(lambda: stands_still(shim), "the shim stands still")
+        for process in (*own_daemon.keepers(), shim, pid):
             os.kill(process, signal.SIGKILL)
         wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "the process is gone and nobody's child any more", seconds=30)
     finally:
@@ -398,6 +402,11 @@ def test_P04_a_killed_keeper_is_replaced_and_has_all_again(own_daemon, apus, ima
     kill_shim(own_daemon, apus, "kept")
     assert apus.inspect("kept", "{{.State.Status}}") == "running"
     assert b"hello" in attached_answer(apus, "kept")
+
+
+def stands_still(process):
+    with open(f"/proc/{process}/stat") as file:
+        return file.read().rsplit(")", 1)[1].split()[0] == "T"
 
 
 def pipes(process):

@@ -34,7 +34,7 @@ def needed(path):
 
 def libraries_of_the_readme():
     with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
-        return {name for name in re.findall(r"`(lib[\w+-]+\.so\.\d+)`", file.read())}
+        return {name for name in re.findall(r"`(lib[\w+-]+\.so\.[\d.]+)`", file.read())}
 
 
 def test_install_puts_every_program_and_the_shims_link_into_bin_and_uninstall_takes_them_away(installed, folder):

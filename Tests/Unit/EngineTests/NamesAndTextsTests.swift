@@ -29,15 +29,18 @@ import Testing
                 == "Invalid container name (\(name)), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
     }
 
-    @Test("a taken name is refused with its owner")
+    @Test("a taken name is refused with its owner, and given back for that one alone")
     func takenName() throws {
         let index = ContainerIndex()
-        let id = try ContainerID("0123456789ab")
+        let (id, other) = (try ContainerID("0123456789ab"), try ContainerID("ffff"))
         try index.reserve(name: "x", for: id)
-        let refused = refusal { try index.reserve(name: "x", for: try ContainerID("ffff")) }
+        let refused = refusal { try index.reserve(name: "x", for: other) }
         #expect(refused?.code == .conflict)
         #expect(refused?.message.hasPrefix("Conflict. The container name \"/x\" is already in use by container \"0123456789ab\".") == true)
-        index.release(name: "x")
+        // A change of name that came too late: the name is another's by now.
+        index.release(name: "x", for: other)
+        #expect(refusal { try index.reserve(name: "x", for: other) }?.code == .conflict)
+        index.release(name: "x", for: id)
         try index.reserve(name: "x", for: id)
         #expect(refusal { _ = try index.find("x") }?.message == "No such container: x")
     }

@@ -56,7 +56,7 @@ struct ContainerCreation {
         do throws(EngineError) {
             try await make(id, name: name, document: document, volumes: volumes, image: image)
         } catch {
-            services.index.release(name: name)
+            services.index.release(name: name, for: id)
             throw error
         }
     }

@@ -42,10 +42,10 @@ extension Container {
         name = new
         do throws(EngineError) { try await save() } catch {
             name = old
-            services.index.release(name: new)
+            services.index.release(name: new, for: id)
             throw error
         }
-        services.index.release(name: old)
+        services.index.release(name: old, for: id)
         await renameOnNetworks(from: old)
         tell("rename", ["oldName": "/\(old)"])
     }

@@ -32,8 +32,12 @@ final class ContainerIndex: Sendable {
                 + "You have to remove (or rename) that container to be able to reuse that name.")
     }
 
-    /// Gives a reserved name back.
-    func release(name: String) { state.withLock { _ = $0.names.removeValue(forKey: name) } }
+    /// Gives back a name that was kept for a container, unless it is another's by now.
+    func release(name: String, for id: ContainerID) {
+        state.withLock { state in
+            if state.names[name] == id.text { state.names.removeValue(forKey: name) }
+        }
+    }
 
     func insert(_ container: Container, name: String) {
         state.withLock { state in
