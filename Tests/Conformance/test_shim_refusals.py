@@ -199,9 +199,8 @@ def test_a_create_that_fails_lets_go_of_those_who_waited_for_it(shim):
     shim.make_bundle("true")
     shim.begin()
     other = Connection(shim.directory / "socket")
-    creation = other.open(TASK, "Create", message(f1=shim.id, f2=str(shim.bundle), f10=shim.options()))
-    waiting = other.open(SUPERVISION, "WaitForExit", message(f1=shim.id))
-    for stream in (creation, waiting):
+    create = (TASK, "Create", message(f1=shim.id, f2=str(shim.bundle), f10=shim.options()))
+    for stream in other.open_together(create, (SUPERVISION, "WaitForExit", message(f1=shim.id))):
         assert "EISDIR" in refusal(other.answer, stream).text
     other.close()
     assert lives_on(shim)

@@ -153,8 +153,10 @@ def test_synchronizing_shows_what_was_written_so_far(shim):
 
 
 def test_a_flood_is_logged_in_bounded_memory(shim):
-    shim.run("sh", "-c", "echo ready; head -c 100000000 /dev/zero; yes | head -c 100000000; exit 4")
-    wait_until(lambda: log_text(shim.log).startswith(b"ready\n"), "the payload")
+    wait = "while [ ! -e /tmp/go ]; do usleep 10000; done"
+    shim.run("sh", "-c", f"echo ready; {wait}; head -c 100000000 /dev/zero; yes | head -c 100000000; exit 4")
+    wait_until(lambda: log_text(shim.log) == b"ready\n", "the payload")
+    (shim.bundle / "rootfs/tmp/go").touch()
     most = before = resident_kilobytes(shim.pid)
     stopped = []
     call = shim.connection.open("apus.shim.v1.Shim", "WaitForExit", message(f1=shim.id))

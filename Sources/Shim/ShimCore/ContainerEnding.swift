@@ -54,7 +54,7 @@ extension ContainerTask {
     /// The first process's end is told last of all: where it ends nobody by itself, its execs are waited for, which were killed with it.
     /// - Source: containerd cmd/containerd-shim-runc-v2/task/service.go, `handleInitExit`.
     private func whenLast(_ process: SupervisedProcess, _ action: @escaping () -> Void) {
-        let others = process === first && sharesPIDNamespace ? execs.filter { $0.livePID != nil } : []
+        let others = process === first && sharesPIDNamespace ? execs.filter { $0.livePID != nil || $0.heldExit != nil } : []
         guard !others.isEmpty else { return action() }
         let once = Once(action)
         let timer = context.loop.after(Self.deletionGrace, once.run)
