@@ -142,7 +142,7 @@ def test_P04_an_end_that_comes_while_no_shim_is_there_is_known(trouble, is_back)
     trouble.replace(Trouble.REFUSAL)
     trouble.lose_shim("ends")
     waiting = client.start("wait", "ends", stdout=subprocess.PIPE)
-    with open(f"/proc/{pid}/root/go", "xb"):
+    with open(os.path.join(f"/proc/{pid}/root", "go"), "xb"):
         pass
     if is_back:
         trouble.replace()

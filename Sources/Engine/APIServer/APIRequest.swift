@@ -56,12 +56,13 @@ package struct APIRequest: Sendable {
         }
     }
 
-    private var isNull: Bool { body.filter { !" \t\r\n".utf8.contains($0) }.elementsEqual("null".utf8) }
+    /// The body without the white space in it, as far as it is looked at.
+    private var bodyWithoutBlanks: some Sequence<UInt8> { body.lazy.filter { !" \t\r\n".utf8.contains($0) } }
+    private var isNull: Bool { bodyWithoutBlanks.elementsEqual("null".utf8) }
 
     /// Reads the JSON body; nil for none, and for JSON's null.
     func optionalDocument<Document: EngineDocument>(_ type: Document.Type) throws(APIError) -> Document? {
-        let text = body.filter { !" \t\r\n".utf8.contains($0) }
-        return text.isEmpty || text.elementsEqual("null".utf8) ? nil : try requiredDocument(type)
+        bodyWithoutBlanks.first { _ in true } == nil || isNull ? nil : try requiredDocument(type)
     }
 
     /// The body as it comes. - Throws: `APIError` where the route does not take it so: a fault of the route table.

@@ -5,7 +5,8 @@ package import EngineAPI
 package struct Query: Sendable {
     private let values: [String: [String]]
 
-    /// Takes apart what stands behind the question mark, all of it: how long a request's head may be bounds it. Of a name given twice the first value counts, unless all are asked for.
+    /// Takes apart what stands behind the question mark, all of it: how long a request's head may be bounds it. Of a name given twice
+    /// the first value counts, unless all are asked for.
     package init(_ text: some StringProtocol) {
         var values: [String: [String]] = [:]
         for pair in text.split(separator: "&") {

@@ -105,7 +105,7 @@ extension BlobStore {
     func layer(_ digest: Digest, sizeBytes: Int64, limits: ArchiveLimits, lease: LeaseID) throws(ImageError) -> Descriptor {
         if let type = try compression(of: digest).layerType { return Descriptor(mediaType: type, digest: digest, sizeBytes: sizeBytes) }
         do {
-            let blob = try newBlob()
+            let blob = try IntakeBlob(in: self, limits: limits, announcedBytes: sizeBytes, doing: "store the layer")
             let source = FileSource(try openBlob(digest), subject: digest.description)
             try repackAsGzip(source, limits: limits) { packed throws(ArchiveError) in
                 do throws(ContentError) { try blob.append(packed.span) } catch {

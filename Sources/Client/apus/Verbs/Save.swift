@@ -35,7 +35,7 @@ private func keepFolder(
         try await unpacking({ try folder.unpack($0) }, from: receive)
         try folder.finish()
     } catch {
-        try folder.discard()
+        do throws(Complaint) { try folder.discard() } catch let second { throw Complaint("\(error); and \(second)") }
         throw error
     }
 }
