@@ -185,7 +185,7 @@ def test_unsafe_outside_its_modules_is_found():
 
 
 @pytest.mark.parametrize("line, path", [
-    ("#if arch(x86_64)", "Sources/Client/apus/Verbs/System.swift"), ("    #elseif arch(arm64)", "Sources/Engine/Engine/A.swift"),
+    ("#if arch(x86_64)", "Sources/Client/apus/Verbs/Version.swift"), ("    #elseif arch(arm64)", "Sources/Engine/Engine/A.swift"),
     ("#if defined(__x86_64__)", "Sources/Linux/CLinux/calls.c"),
 ])
 def test_a_machine_that_is_known_outside_the_tables_of_architectures_is_found(line, path):

@@ -16,3 +16,11 @@ func forEachOperand(_ invocation: Invocation, _ body: (String) async throws -> V
     }
     return exitCode
 }
+
+/// Does `action` to each container and echoes its name as typed.
+func actOnEach(_ invocation: Invocation, _ action: String, query: [(name: String, value: String)] = []) async -> Int32 {
+    await forEachOperand(invocation) { name in
+        try await invocation.environment.client.act(action, on: name, query: query)
+        StandardStream.output.write(name + "\n")
+    }
+}

@@ -31,18 +31,6 @@ let startVerb = Verb(
     return try await startAttached(invocation)
 }
 
-let attachVerb = Verb(
-    ["attach", "container attach"], "[OPTIONS] CONTAINER",
-    "Attach local standard input, output, and error streams to a running container",
-    flags: [
-        Flag("detach-keys", nil, .string, "Override the key sequence for detaching a container"),
-        Flag("no-stdin", nil, .bool(default: false), "Do not attach STDIN"),
-        Flag("sig-proxy", nil, .bool(default: true), "Proxy all received signals to the process"),
-    ], operands: .exactly(1)
-) { invocation in
-    try await attach(invocation)
-}
-
 private func startAttached(_ invocation: Invocation) async throws -> Int32 {
     let arguments = invocation.arguments
     let client = invocation.environment.client
@@ -59,25 +47,4 @@ private func startAttached(_ invocation: Invocation) async throws -> Int32 {
         StandardStream.error.write("\(error)\n")
         return 1
     }
-}
-
-private func attach(_ invocation: Invocation) async throws -> Int32 {
-    let arguments = invocation.arguments
-    let client = invocation.environment.client
-    let keys = try detachKeys(arguments)
-    let inspected = try await client.container(arguments.operands[0])
-    let state = inspected.state
-    if state.paused { throw Complaint("You cannot attach to a paused container, unpause it first") }
-    if state.restarting { throw Complaint("You cannot attach to a restarting container, wait until it is running") }
-    if !state.running { throw Complaint("You cannot attach to a stopped container, start it first") }
-    let takesInput = inspected.config.openStdin && !arguments.bool("no-stdin")
-    if inspected.config.tty, takesInput, !StandardStream.input.isTerminal {
-        throw Complaint("the input device is not a TTY")
-    }
-    let attached = AttachedRun(
-        client: client, signals: invocation.environment.signals, container: inspected.id,
-        streams: AttachedStreams(input: takesInput, output: true, error: true),
-        hasTerminal: inspected.config.tty, detachKeys: keys,
-        proxiesSignals: arguments.bool("sig-proxy", default: true), condition: "not-running")
-    return try await attached.join()
 }
