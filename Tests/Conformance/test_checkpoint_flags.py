@@ -154,6 +154,11 @@ def test_network_devices_move_into_a_restored_containers_own_namespace(runtime, 
     assert runtime("restore", "-d", *images(counter.bundle), "-b", counter.bundle.path, counter.name).fails("apus-ct0")
     assert runtime("list", "-q").ok().out == ""
     dummy("apus-ct0", "10.91.0.2")
+    # A restoration that fails gives it back.
+    counter.bundle.write(hooks={"createRuntime": [{"path": "/bin/false"}]})
+    assert runtime("restore", "-d", *images(counter.bundle), "-b", counter.bundle.path, counter.name).fails("createRuntime hook #0")
+    assert "10.91.0.2/24" in subprocess.run(["ip", "addr", "show", "dev", "apus-ct0"], capture_output=True, text=True, check=True).stdout
+    counter.bundle.write(hooks={"createRuntime": []})
     counter.restore()
     counter.goes_on(stopped_at)
     assert "10.91.0.2/24" in runtime("exec", counter.name, "ip", "addr", "show", "dev", "inner").ok().out

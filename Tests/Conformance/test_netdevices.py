@@ -85,6 +85,52 @@ def test_a_device_that_cannot_move_ends_the_creation(runtime, bundle, container,
     runtime("state", container).fails("does not exist")
 
 
+@pytest.mark.ours
+@pytest.mark.parametrize("failure, verb", [
+    ({"args": ["/nonexistent"]}, "create"), ({"args": ["/nonexistent"]}, "run"), ({"hooks": "createContainer"}, "create"),
+    ({"hooks": "startContainer"}, "run"), ({"device": "nosuch0"}, "create"), ({"device": "nosuch0", "users": True}, "create"),
+])
+def test_devices_of_a_creation_that_fails_come_back_as_they_were(runtime, bundle, container, host, failure, verb):
+    """By their names, up or down, with their addresses; the namespace's end would be theirs, for none is of hardware. A hook inside renames
+    one."""
+    if failure.get("users"):
+        bundle.map_users()
+    devices = {"apus0": {"name": "eth0"}, "apus1": {}}
+    if "device" in failure:
+        devices[failure["device"]] = {}
+    hooks = {"createContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "ip link set eth0 down && ip link set eth0 name other"],
+                                  "env": [f"PATH={os.environ['PATH']}"]}]}
+    if "hooks" in failure:
+        hooks.setdefault(failure["hooks"], []).append({"path": "/bin/false"})
+    bundle.write(failure.get("args", "true"), linux={"netDevices": devices}, hooks=hooks)
+    prepare = f"{PAIR}; ip addr add 10.7.7.1/24 dev apus0; ip -6 addr add fd00::7/64 dev apus0 nodad; ip link set apus0 up"
+    result = host(f"{prepare}; ip link set lo up", after="ip addr show dev apus0; echo; ip addr show dev apus1", verb=(verb,))
+    result.fails(code=1)
+    assert "back" not in result.err, result.err
+    first, second = result.out.strip().split("\n\n", 1)
+    assert re.search(r"apus0@.*<[^>]*\bUP\b[^>]*> mtu 1400", first) and "02:00:00:00:00:07" in first
+    assert "inet 10.7.7.1/24" in first and "inet6 fd00::7/64" in first
+    assert re.search(r"apus1@.*<[^>]*>", second) and not re.search(r"<[^>]*\bUP\b", second)
+    runtime("state", container).fails("does not exist")
+
+
+@pytest.mark.ours
+def test_a_device_whose_name_was_taken_meanwhile_is_told_and_the_others_come_back(bundle, host):
+    taking = {"path": "/bin/sh", "args": ["sh", "-c", "ip link add apus0 type veth peer name taken; exit 1"], "env": [f"PATH={os.environ['PATH']}"]}
+    bundle.write("true", linux={"netDevices": {"apus0": {"name": "eth0"}, "apus2": {}}}, hooks={"createRuntime": [taking]})
+    result = host(f"{PAIR}; ip link add apus2 type veth peer name apus3", after="ip link show", verb=("create",))
+    result.fails("createRuntime", "moving linux.netDevices[\"apus0\"] back", "EEXIST", code=1)
+    assert "apus2" in result.out
+
+
+@pytest.mark.ours
+def test_a_device_of_a_container_whose_program_ran_does_not_come_back(bundle, host):
+    """A poststart hook that fails is the end of a life, not of a creation."""
+    bundle.write("sleep 600", ociVersion="1.3.0", linux={"netDevices": {"apus0": {}}}, hooks={"poststart": [{"path": "/bin/false"}]})
+    result = host(PAIR, after="ip link show").fails("poststart", code=1)
+    assert "apus0" not in result.out
+
+
 def test_devices_need_a_network_namespace_of_the_containers_own(runtime, bundle, container):
     bundle.without_namespace("network").write("true", linux={"netDevices": {"lo": {}}})
     runtime("run", "-b", bundle.path, container).fails("linux.netDevices", "needs a network namespace", code=1)

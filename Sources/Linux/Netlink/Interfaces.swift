@@ -66,6 +66,17 @@ extension RouteConversation {
         var request = nextRequest(RouteRequest.getLink)
         request.appendLink(index: 0)
         request.appendAttribute(3, text: name)
+        return try oneLink(request, name)
+    }
+
+    /// The same, of a link by its index.
+    package mutating func link(at index: Int32, subject: String) throws(NetlinkError) -> NetworkLink {
+        var request = nextRequest(RouteRequest.getLink)
+        request.appendLink(index: index)
+        return try oneLink(request, subject)
+    }
+
+    private func oneLink(_ request: RouteRequest, _ name: String) throws(NetlinkError) -> NetworkLink {
         let doing = "look for network device \(name)"
         guard let link = try perform(request, doing: doing).lazy.compactMap({ NetworkLink($0) }).first else {
             throw NetlinkError(code: .malformedAnswer, doing: doing, cause: nil)

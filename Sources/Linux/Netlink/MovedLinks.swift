@@ -3,8 +3,10 @@ internal import LinuxSyscalls
 
 /// A link that was moved to another network namespace, and what it lost on the way.
 package struct MovedLink: Equatable, Sendable {
-    /// As it is called where it is now.
-    package let name: String
+    /// As it was called where it came from.
+    package let formerName: String
+    /// Whether it was up there.
+    package let wasUp: Bool
     fileprivate let addresses: [Address]
 
     fileprivate struct Address: Equatable, Sendable {
@@ -21,14 +23,20 @@ extension RouteConversation {
     /// - Parameter namespace: a descriptor of the other network namespace.
     /// - Throws: `refused` with ENODEV where there is no such link, EEXIST where the name is taken.
     package mutating func moveLink(_ name: String, toNamespace namespace: Int32, as newName: String) throws(NetlinkError) -> MovedLink {
-        let link = try link(named: name)
+        try moveLink(link(named: name), toNamespace: namespace, as: newName)
+    }
+
+    /// The same, of a link that was looked for before.
+    package mutating func moveLink(
+        _ link: NetworkLink, toNamespace namespace: Int32, as newName: String
+    ) throws(NetlinkError) -> MovedLink {
         let addresses = try addresses(ofLink: link.index)
         var request = nextRequest(RouteRequest.newLink)
         request.appendLink(index: link.index)
         request.appendAttribute(28, number: UInt32(bitPattern: namespace))  // IFLA_NET_NS_FD
         request.appendAttribute(3, text: newName)  // IFLA_IFNAME
-        _ = try perform(request, doing: "move network device \(name)")
-        return MovedLink(name: newName, addresses: addresses)
+        _ = try perform(request, doing: "move network device \(link.name)")
+        return MovedLink(formerName: link.name, wasUp: link.isUp, addresses: addresses)
     }
 
     /// The name that a link gets here: a template such as `eth%d` becomes the first name of its kind that is free, as dev_alloc_name() of
@@ -59,16 +67,16 @@ extension RouteConversation {
         return true
     }
 
-    /// Gives a link that was moved here its addresses again, and brings it up.
-    package mutating func restore(_ link: MovedLink) throws(NetlinkError) {
-        let found = try self.link(named: link.name)
-        for address in link.addresses {
+    /// Gives a link that was moved here the addresses that it had where it came from, and brings it up.
+    /// - Parameter found: the link as it is here.
+    package mutating func restore(_ moved: MovedLink, to found: NetworkLink, up: Bool = true) throws(NetlinkError) {
+        for address in moved.addresses {
             var request = nextRequest(RouteRequest.newAddress)
             request.appendAddress(family: address.family, prefixLength: address.prefixLength, scope: address.scope, index: found.index)
             for (type, value) in address.attributes.sorted(by: { $0.key < $1.key }) { request.appendAttribute(type, value) }
-            _ = try perform(request, doing: "set the address of network device \(link.name)")
+            _ = try perform(request, doing: "set the address of network device \(found.name)")
         }
-        try setLink(found, up: true)
+        if up { try setLink(found, up: true) }
     }
 
     /// Those that last and mean the same everywhere. - Spec: config-linux.md, "Network Devices".

@@ -18,6 +18,7 @@ package final class Creation {
     let mapping: IdentityMapping?
     private(set) var directory: StateDirectory
     let cgroup: ContainerCgroup
+    let networkDevices: NetworkDevices
     var record: ContainerRecord
     /// Whether the caller is no root.
     let isOrdinary = effectiveUserID() != 0
@@ -54,6 +55,7 @@ package final class Creation {
             // Where the container's root may not go, the host's goes for it.
             rootfsPlan = namespaces.hasUser && !isOrdinary ? plan.preparingPrivateBinds : plan
         } catch { throw RuntimeError(error) }
+        networkDevices = NetworkDevices(configuration.linux)
         if !request.keepsTerminal { try Console.checkSocket(request.consoleSocket, hasTerminal: process.terminal) }
         cgroup = try ContainerCgroup(for: configuration, id: request.id, systemdDirectory: request.systemdDirectory)
         record = Self.firstRecord(request, bundle, cgroup)
@@ -91,6 +93,7 @@ package final class Creation {
             let listener = SeccompListener(bundle.configuration.linux?.seccomp)
             try process.channel.send(.proceed)
             try process.awaitProgram(listener: listener, state: state(.created))
+            networkDevices.letGo()
             let hooks = bundle.configuration.hooks.poststart
             if !hooks.isEmpty { try HookRunner(list: "poststart", hooks: hooks, state: state(.running)).runAfterStart(journal) }
             // It is as good as any other container now: whoever wants to may delete it, or write it to images.
@@ -119,7 +122,7 @@ package final class Creation {
 
     /// Everything of a failed creation is taken back; what cannot be is told after the first error.
     private func undone(_ error: RuntimeError) -> RuntimeError {
-        error.followed { () throws(RuntimeError) in
+        error.followed(by: networkDevices.giveBack).followed { () throws(RuntimeError) in
             let hooks = hooksHaveRun ? bundle.configuration.hooks : HookSet()
             try Removal(record: record, cgroup: cgroup, hooks: hooks, journal: journal).killAndRemove(directory)
         }.followed { () throws(RuntimeError) in

@@ -28,7 +28,7 @@ extension Creation {
             try channel.send(.identityReady)
         }
         let linux = bundle.configuration.linux
-        try NetworkDevices(devices: linux?.netDevices ?? [:]).move(toNamespaceOf: process, path: linux?.namespace(.network)?.path)
+        try networkDevices.move(toNamespaceOf: process, path: linux?.namespace(.network)?.path)
         if admission.hasMoreToEnter {
             // Init is busy with what needs no cgroup meanwhile.
             try cgroup.finish(around: process)

@@ -4,24 +4,36 @@ internal import Netlink
 internal import OCISpec
 internal import SystemPackage
 
-/// Moves network devices of the host into a container's network namespace: `linux.netDevices`.
+/// Moves network devices of the host into a container's network namespace, `linux.netDevices`, and back where the container does not come
+/// about: the namespace's end would be that of every virtual one.
 /// - Spec: config-linux.md, "Network Devices".
-struct NetworkDevices {
+final class NetworkDevices {
+    private struct Arrival {
+        let link: MovedLink
+        /// By which it is found whatever it is called by now.
+        let index: Int32
+    }
+
     /// By their names on the host.
-    let devices: [String: NetDevice]
+    private let devices: [String: NetDevice]
+    /// Held for as long as a device may have to come back: the processes in it may have ended.
+    private var target: OpenedNamespace?
+    private var arrivals: [Arrival] = []
+
+    init(_ linux: LinuxConfiguration?) { devices = linux?.netDevices ?? [:] }
 
     /// Moves every device, gives it back the addresses that the move took, and brings it up.
     /// - Parameters:
     ///   - process: in the container's network namespace, which is not the caller's.
     ///   - path: of a namespace that others made.
     ///   - isRestoring: passes over what a namespace by path still has of the container that was written to images.
-    /// - Throws: `refused` naming the device; those moved before go back to the host with the namespace's end, if they are no virtual ones.
+    /// - Throws: `refused` naming the device; those moved before wait for `giveBack`.
     func move(toNamespaceOf process: Int32, path: String?, isRestoring: Bool = false) throws(RuntimeError) {
         if devices.isEmpty { return }
         let join = NamespacePlan.Join(type: .network, kind: .network, path: path ?? "/proc/\(process)/ns/net")
         let target = try OpenedNamespace(join)
-        let home = try OpenedNamespace(NamespacePlan.Join(type: .network, kind: .network, path: "/proc/self/ns/net"))
-        var inside = try conversation(in: target, returningTo: home)
+        self.target = target
+        var inside = try conversation(in: target, returningTo: try home())
         do throws(NetlinkError) {
             var host = try RouteConversation()
             for (name, device) in devices.sorted(by: { $0.key < $1.key }) {
@@ -32,9 +44,44 @@ struct NetworkDevices {
                     continue
                 }
                 let newName = try inside.freeName(for: template)
-                try inside.restore(try host.moveLink(name, toNamespace: target.file.number, as: newName))
+                let moved = try host.moveLink(name, toNamespace: target.file.number, as: newName)
+                let found = try inside.link(named: newName)
+                arrivals.append(Arrival(link: moved, index: found.index))
+                try inside.restore(moved, to: found)
             }
-        } catch { throw refusal(error) }
+        } catch { throw Self.refusal("moving linux.netDevices", error) }
+    }
+
+    /// The container has them from here on, and its namespace decides about their end.
+    func letGo() {
+        arrivals = []
+        target = nil
+    }
+
+    /// Moves back what was moved: by their former names, with the addresses that they had, up if they were.
+    /// - Throws: `refused` naming the first device that cannot come back, and then the others; the rest has come back.
+    func giveBack() throws(RuntimeError) {
+        guard let target, !arrivals.isEmpty else { return letGo() }
+        defer { letGo() }
+        let home = try home()
+        var inside = try conversation(in: target, returningTo: home)
+        var attempts = Attempts()
+        for arrival in arrivals.reversed() {
+            attempts.add { () throws(RuntimeError) in
+                let name = arrival.link.formerName
+                do throws(NetlinkError) {
+                    let found = try inside.link(at: arrival.index, subject: name)
+                    _ = try inside.moveLink(found, toNamespace: home.file.number, as: name)
+                    var host = try RouteConversation()
+                    try host.restore(arrival.link, to: try host.link(named: name), up: arrival.link.wasUp)
+                } catch { throw Self.refusal("moving linux.netDevices[\(name.debugDescription)] back", error) }
+            }
+        }
+        try attempts.finish()
+    }
+
+    private func home() throws(RuntimeError) -> OpenedNamespace {
+        try OpenedNamespace(NamespacePlan.Join(type: .network, kind: .network, path: "/proc/self/ns/net"))
     }
 
     /// A socket belongs to the namespace that it was made in: the runtime is there for that moment only.
@@ -44,12 +91,14 @@ struct NetworkDevices {
         }
         try during("entering the container's network namespace") { () throws(SyscallError) in try target.enter() }
         let inside: RouteConversation
-        do throws(NetlinkError) { inside = try RouteConversation() } catch { throw refusal(error).followed(by: leave) }
+        do throws(NetlinkError) { inside = try RouteConversation() } catch {
+            throw Self.refusal("moving linux.netDevices", error).followed(by: leave)
+        }
         try leave()
         return inside
     }
 
-    private func refusal(_ error: NetlinkError) -> RuntimeError {
-        RuntimeError(.refused, doing: "moving linux.netDevices", error.description)
+    private static func refusal(_ doing: String, _ error: NetlinkError) -> RuntimeError {
+        RuntimeError(.refused, doing: doing, error.description)
     }
 }

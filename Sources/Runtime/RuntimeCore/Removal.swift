@@ -80,7 +80,7 @@ struct Removal {
 }
 
 /// Steps that are all tried; what the later ones failed at is told after the first error.
-private struct Attempts {
+struct Attempts {
     private var first: RuntimeError?
 
     mutating func add(_ step: () throws(RuntimeError) -> Void) {

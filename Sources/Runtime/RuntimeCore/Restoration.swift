@@ -16,6 +16,7 @@ package final class Restoration {
     private let program: HostProgram
     private let namespaces: NamespacePlan
     private let cgroup: ContainerCgroup
+    private let networkDevices: NetworkDevices
     private var directory: StateDirectory
     private var record: ContainerRecord
     private var terminal: HeldDescriptor?
@@ -31,6 +32,7 @@ package final class Restoration {
         let linux = bundle.configuration.linux
         namespaces = NamespacePlan(linux?.namespaces ?? [])
         cgroup = try ContainerCgroup(for: bundle.configuration, id: request.id, systemdDirectory: request.systemdDirectory)
+        networkDevices = NetworkDevices(linux)
         record = Creation.firstRecord(request, bundle, cgroup)
         record.resourceControl = try plannedResourceControl(linux?.intelRdt, id: request.id)
         directory = try StateDirectory.make(in: request.stateRoot, id: request.id)
@@ -40,11 +42,12 @@ package final class Restoration {
     package func restore() throws(RuntimeError) -> PreparedProcess {
         do throws(RuntimeError) {
             let process = try run()
+            networkDevices.letGo()
             // As with a container that was just started, others may do with it what they want.
             directory = try directory.reopened()
             return process
         } catch {
-            throw error.followed { () throws(RuntimeError) in try remove() }
+            throw error.followed(by: networkDevices.giveBack).followed(by: remove)
         }
     }
 
@@ -155,7 +158,7 @@ package final class Restoration {
             }
             try visit.end()
         }
-        try NetworkDevices(devices: linux?.netDevices ?? [:]).move(
+        try networkDevices.move(
             toNamespaceOf: process, path: linux?.namespace(.network)?.path, isRestoring: true)
         let hooks = bundle.configuration.hooks
         let state = ContainerState(
