@@ -2,9 +2,12 @@
 
 import ctypes
 import errno
+import fcntl
 import os
 import platform
 import re
+import select
+import socket
 import struct
 import subprocess
 import threading
@@ -72,28 +75,97 @@ class Swapper:
 # The numbers from 424 up are the same on every architecture. - Source: syscalls.h of Linux.
 CALLS = {
     "pidfd_send_signal": 424, "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "pidfd_open": 434,
-    "clone3": 435, "close_range": 436, "openat2": 437, "mount_setattr": 442,
+    "clone3": 435, "close_range": 436, "openat2": 437, "mount_setattr": 442, **{
+        "x86_64": {"openat": 257, "sched_setaffinity": 203}, "aarch64": {"openat": 56, "sched_setaffinity": 122},
+    }[platform.machine()],
 }
 NEW_MOUNT_CALLS = ("open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "mount_setattr")
 
 
 def without(*names, code=errno.ENOSYS):
     """For `preexec_fn`: the program, and all that it starts, lives on a kernel that lacks these calls."""
-    load, equal, give = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
-    program = [(load, 0, 0, 0)]
-    for name in names:
-        program += [(equal, 0, 1, CALLS[name]), (give, 0, 0, 0x0005_0000 | code)]
-    program.append((give, 0, 0, 0x7FFF_0000))
-    code_bytes = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
-    filter_bytes = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program), ctypes.addressof(code_bytes)))
+    program, held = filter_of(names, 0x0005_0000 | code)
 
     def load_filter():
         # Kept alive by the closure until execve.
-        assert code_bytes is not None
-        if LIBC.prctl(22, 2, filter_bytes, 0, 0) != 0:
+        assert held is not None
+        if LIBC.prctl(22, 2, program, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl")
 
     return load_filter
+
+
+def filter_of(names, answer):
+    """A seccomp filter that gives these calls an answer and lets the others through, and the memory that it points to."""
+    load, equal, give = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
+    program = [(load, 0, 0, 0)]
+    for name in names:
+        program += [(equal, 0, 1, CALLS[name]), (give, 0, 0, answer)]
+    program.append((give, 0, 0, 0x7FFF_0000))
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
+    return ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))), code
+
+
+class Standstill:
+    """For `preexec_fn`: a program that stands still, it or what it starts, where it opens a file whose path matches, until it is killed.
+
+    Its openat(2) are told to us, by a filter with a listener, and go on when we have looked at them. It takes `close_fds=False`."""
+
+    NOTIFICATION, ANSWER = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI")  # struct seccomp_notif, seccomp_notif_resp
+    RECEIVE, SEND, GO_ON = 0xC0502100, 0xC0182101, 1
+
+    def __init__(self, pattern):
+        self.pattern, self.reached, self.problem = re.compile(pattern), threading.Event(), None
+        self.ours, self.theirs = socket.socketpair()
+        self.program, self.held = filter_of(("openat",), 0x7FC0_0000)  # SECCOMP_RET_USER_NOTIF
+        self.thread = threading.Thread(target=self.serve)
+
+    def __call__(self):
+        listener = LIBC.syscall(317 if IS_X86 else 277, 1, 8, self.program)  # seccomp(SET_MODE_FILTER, NEW_LISTENER)
+        if listener < 0:
+            raise OSError(ctypes.get_errno(), "seccomp")
+        socket.send_fds(self.theirs, [b"x"], [listener])
+        os.close(listener)
+
+    def serve(self):
+        listener = socket.recv_fds(self.ours, 1, 1)[1][0]
+        try:
+            poller = select.poll()
+            poller.register(listener, select.POLLIN)
+            # Without anybody who has the filter there is a hang-up.
+            while poller.poll()[0][1] & select.POLLIN:
+                self.look_at(listener)
+        except OSError as error:
+            self.problem = error
+        finally:
+            os.close(listener)
+
+    def look_at(self, listener):
+        buffer = bytearray(self.NOTIFICATION.size)
+        try:
+            fcntl.ioctl(listener, self.RECEIVE, buffer)
+            identifier, process, _, _, _, _, _, address, *_ = self.NOTIFICATION.unpack(buffer)
+            with open(f"/proc/{process}/mem", "rb", buffering=0) as memory:
+                memory.seek(address)
+                path = memory.read(256).split(b"\0")[0].decode(errors="replace")
+            if self.pattern.fullmatch(path):
+                self.reached.set()
+                return
+            fcntl.ioctl(listener, self.SEND, self.ANSWER.pack(identifier, 0, 0, self.GO_ON))
+        except OSError as error:
+            # Who was killed waits for no answer.
+            if error.errno not in (errno.ENOENT, errno.EIO, errno.ESRCH):
+                raise
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.theirs.close()
+        self.thread.join(30)
+        self.ours.close()
+        assert not self.thread.is_alive() and self.problem is None, self.problem
 
 
 class Call:

@@ -12,6 +12,7 @@ import time
 
 import leaks
 import pytest
+from attackers import Standstill
 from claims import spec
 from processes import wait_until
 
@@ -120,6 +121,23 @@ def test_A32_killed_at_any_of_its_system_calls_a_creation_is_undone_by_delete(ru
         left += os.path.isdir(os.path.join(runtime.state_root, name))
         is_deleted_whole(runtime, folder, name, f"killed at {call} number {number}", seconds=10)
     assert left > 5, "the runtime was never killed at work"
+
+
+@pytest.mark.ours
+def test_A32_killed_while_it_maps_the_owners_of_a_mount_the_runtime_leaves_nobody_who_holds_the_lock(
+        runtime, bundle, folder, container, tmp_path):
+    """A user namespace for the mount has a process for that moment, which has all that the runtime has."""
+    mappings = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    bundle.config["mounts"].append({"destination": "/mnt", "type": "bind", "source": str(tmp_path), "options": ["bind"],
+                                    "uidMappings": mappings, "gidMappings": mappings})
+    bundle.write("sleep 600")
+    with Standstill(r"/proc/\d+/uid_map") as standstill:
+        process = subprocess.Popen(runtime.command("create", "-b", bundle.path, container), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=standstill, close_fds=False)
+        assert standstill.reached.wait(30), "the runtime maps no owners"
+        process.kill()
+        process.wait()
+        is_deleted_whole(runtime, folder, container, "killed while it mapped owners")
 
 
 @pytest.mark.ours

@@ -20,6 +20,9 @@ package struct IDRange: Equatable, Hashable, Sendable {
         self.init(inside: inside, outside: outside, count: count)
     }
 
+    /// A line of /proc/PID/uid_map. - Source: user_namespaces(7).
+    package var line: String { "\(inside) \(outside) \(count)\n" }
+
     /// What the id is outside; nil for one that is not among these.
     package func outside(of id: UInt32) -> UInt32? { id >= inside && id - inside < count ? outside + (id - inside) : nil }
 
@@ -46,7 +49,7 @@ package func makeUserNamespace(users: [IDRange], groups: [IDRange]) throws(Sysca
     try withNewNamespaces(.user) { process throws(SyscallError) in
         for (name, ranges) in [("uid_map", users), ("gid_map", groups)] {
             let file = try openFile(FilePath("/proc/\(process)/\(name)"), .writeOnly)
-            let lines = ranges.map { "\($0.inside) \($0.outside) \($0.count)\n" }.joined()
+            let lines = ranges.map(\.line).joined()
             try writeAll(Array(lines.utf8), to: file.number, subject: name)
         }
         return try openFile(FilePath("/proc/\(process)/ns/user"), .readOnly)

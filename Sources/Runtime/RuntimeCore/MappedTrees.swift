@@ -1,4 +1,3 @@
-internal import Glibc
 internal import LinuxSyscalls
 internal import OCISpec
 internal import Rootfs
@@ -7,7 +6,6 @@ internal import SystemPackage
 /// The id-mapped mounts of a container: prepared by the runtime, because mapping takes rights over the source's file system that a
 /// process in the container's user namespace lacks, and put in their places by init.
 struct MappedTrees {
-    private static let helperLifetimeNanoseconds: Int64 = 30_000_000_000
     /// In the order of their steps.
     let descriptors: [HeldDescriptor]
 
@@ -52,33 +50,14 @@ struct MappedTrees {
             return try during("opening the user namespace \(path)") { () throws(SyscallError) in try openFile(FilePath(path), .readOnly) }
         }
         return try during("making a user namespace for an id-mapped mount") { () throws(SyscallError) in
-            try makeUserNamespace(users: mapping.users, groups: mapping.groups)
-        }
-    }
-
-    /// A user namespace that lives as long as its descriptor: its only process ends here.
-    private static func makeUserNamespace(users: [IDMapping], groups: [IDMapping]) throws(SyscallError) -> OwnedFD {
-        switch try cloneProcess(CloneFlags(namespaces: .user)) {
-        case .child:
-            // Long enough, and no longer should the runtime be killed before it kills this one.
-            rest(nanoseconds: Self.helperLifetimeNanoseconds)
-            exitAtOnce(0)
-        case .parent(let process, let pidfd):
-            let outcome = Result<Int32, SyscallError> { () throws(SyscallError) in
-                for (name, mappings) in [("uid_map", users), ("gid_map", groups)] {
-                    let file = try openFile(FilePath("/proc/\(process)/\(name)"), .writeOnly)
-                    try writeAll(Array(mappings.map(\.line).joined().utf8), to: file.number, subject: name)
-                }
-                return try openFile(FilePath("/proc/\(process)/ns/user"), .readOnly).release()
-            }
-            try sendSignal(SIGKILL, toProcessOf: pidfd, subject: "process \(process)")
-            _ = try waitForExit(.process(process))
-            return OwnedFD(owning: try outcome.get())
+            try makeUserNamespace(users: mapping.users.map(\.range), groups: mapping.groups.map(\.range))
         }
     }
 }
 
 extension IDMapping {
     /// A line of /proc/PID/uid_map. - Source: user_namespaces(7).
-    var line: String { "\(containerID) \(hostID) \(size)\n" }
+    var line: String { range.line }
+
+    fileprivate var range: IDRange { IDRange(inside: containerID, outside: hostID, count: size) }
 }
