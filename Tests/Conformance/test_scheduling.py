@@ -6,6 +6,7 @@ import re
 import struct
 
 import pytest
+from attackers import without
 from claims import spec
 from processes import wait_until
 
@@ -105,6 +106,44 @@ def test_exec_runs_on_the_final_cpus_and_init_on_all(runtime, bundle, container)
     pid = start(runtime, bundle, container)
     assert allowed(added(runtime, bundle, container, container, "sleep", "600")) == str(last)
     assert last == 0 or allowed(pid) != str(last)
+
+
+@pytest.mark.parametrize("cpuset", [None, str(max(os.sched_getaffinity(0)))])
+def test_what_a_runtime_is_pinned_to_its_containers_are_not(runtime, bundle, container, cpuset):
+    """The cgroup decides, later on too; a service manager pins what it starts."""
+    every = allowed(os.getpid()) if cpuset is None else cpuset
+    bundle.write("sleep 600", linux={"resources": {"cpu": {"cpus": cpuset}}} if cpuset else {})
+    first = min(os.sched_getaffinity(0))
+
+    def pin():
+        os.sched_setaffinity(0, {first})
+
+    runtime.detached("create", "-b", bundle.path, container, preexec_fn=pin).ok()
+    runtime("start", container, preexec_fn=pin).ok()
+    path = os.path.join(bundle.path, "exec-pid")
+    runtime.detached("exec", "-d", "--pid-file", path, container, "sleep", "600", preexec_fn=pin).ok()
+    with open(path, encoding="utf-8") as file:
+        processes = runtime.state(container)["pid"], int(file.read())
+    assert [allowed(process) for process in processes] == [every, every]
+    if cpuset:
+        runtime("update", "--cpuset-cpus", allowed(os.getpid()), container).ok()
+        assert [allowed(process) for process in processes] == [allowed(os.getpid())] * 2
+
+
+@pytest.mark.ours
+def test_initial_cpus_alone_are_the_final_ones(runtime, bundle, container):
+    """- Spec: config.md, execCPUAffinity: without `final` the affinity is not changed after the cgroup is entered."""
+    last = str(max(os.sched_getaffinity(0)))
+    bundle.write("sleep 600", process={"execCPUAffinity": {"initial": last}})
+    start(runtime, bundle, container)
+    assert allowed(added(runtime, bundle, container, container, "sleep", "600")) == last
+
+
+@pytest.mark.ours
+def test_a_kernel_that_does_not_unpin_is_a_warning(runtime, bundle, container):
+    bundle.write("true")
+    result = runtime("run", "-b", bundle.path, container, preexec_fn=without("sched_setaffinity")).ok()
+    assert "sched_setaffinity" in result.err and "ENOSYS" in result.err
 
 
 def test_the_personality_is_that_of_a_32_bit_machine_for_run_and_exec(runtime, bundle, container):

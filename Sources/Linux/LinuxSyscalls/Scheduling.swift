@@ -37,7 +37,12 @@ package struct NumberSet: Equatable, Sendable {
     /// Past the most CPUs and memory nodes of any kernel.
     package static let limit = 8192
 
+    /// Every number below the limit.
+    package static let everything = NumberSet(words: Array(repeating: .max, count: limit / 64))
+
     package let words: [UInt64]
+
+    private init(words: [UInt64]) { self.words = words }
 
     /// Reads a list such as `0-3,7`; nil for what is none, is empty, or goes past the limit. - Source: cpuset(7), "List format".
     package init?(list: String) {

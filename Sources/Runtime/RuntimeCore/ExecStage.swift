@@ -29,7 +29,7 @@ struct ExecStage {
         do throws(RuntimeError) {
             try isolate(channel)
             if isAttached { try channel.await(.cgroupReady) }
-            try enterCgroup()
+            try enterCgroup(channel)
             try joinNamespaces()
             try setUpSession()
             let program = try payload.prepare(channel)
@@ -53,10 +53,10 @@ struct ExecStage {
         }
     }
 
-    private func enterCgroup() throws(RuntimeError) {
+    private func enterCgroup(_ channel: StageChannel) throws(RuntimeError) {
         try payload.plan.scheduling.applyInitialAffinity()
         do throws(CgroupError) { try cgroup.enter() } catch { throw RuntimeError(error) }
-        try payload.plan.scheduling.applyFinalAffinity()
+        if let problem = try payload.plan.scheduling.applyFinalAffinity() { try channel.send(.remark(problem)) }
     }
 
     /// All in one call, which joins a user namespace before those that it owns.

@@ -88,6 +88,7 @@ struct InitStage {
                 receiving: try channel.awaitCgroup(), of: cgroup.record, bornInUnified: cgroup.birthplace != nil)
             do throws(CgroupError) { try entry.enter() } catch { throw RuntimeError(error) }
         }
+        if let problem = SchedulingPlan.resetAffinity() { try channel.send(.remark(problem)) }
         if namespaces.hasNewCgroup {
             try during("making the cgroup namespace") { () throws(SyscallError) in
                 try unshareNamespaces(.cgroup, subject: "cgroup")

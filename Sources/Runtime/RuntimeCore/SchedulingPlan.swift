@@ -52,7 +52,21 @@ struct SchedulingPlan: Equatable, Sendable {
     /// For a process that `exec` adds.
     func applyInitialAffinity() throws(RuntimeError) { try Self.apply(initialCPUs, "initial") }
 
-    func applyFinalAffinity() throws(RuntimeError) { try Self.apply(finalCPUs, "final") }
+    /// The same, in its cgroup. - Returns: what is worth a warning.
+    func applyFinalAffinity() throws(RuntimeError) -> String? {
+        if initialCPUs == nil && finalCPUs == nil { return Self.resetAffinity() }
+        try Self.apply(finalCPUs, "final")
+        return nil
+    }
+
+    /// For a process in its cgroup: it may run on all CPUs that the cgroup has, now and later, and not on its caller's alone. The kernel
+    /// leaves out what the machine or the cpuset lacks. - Returns: what is worth a warning.
+    static func resetAffinity() -> String? {
+        do throws(SyscallError) { try setAffinity(.everything, subject: "all") } catch {
+            return "the container's process stays on its caller's CPUs: \(error)"
+        }
+        return nil
+    }
 
     private static func apply(_ cpus: NumberSet?, _ name: String) throws(RuntimeError) {
         guard let cpus else { return }
