@@ -189,6 +189,16 @@ def test_links_that_are_not_followed_are_mounted_themselves(runtime, bundle, con
 
 
 @pytest.mark.ours
+@pytest.mark.parametrize("option", ["sync", "dirsync", "lazytime", "mand", "iversion"])
+def test_a_flag_of_a_file_system_does_not_matter_to_a_bind_mount(runtime, bundle, container, tmp_path, option):
+    """As with mount(8): what is bound keeps what its file system has; the mount's own options act."""
+    mount(bundle, "/mnt", tmp_path, "bind", option, "nosuid")
+    mount(bundle, "/plain", tmp_path, "bind")
+    result = shown(runtime, bundle, container)
+    (own, whole), (plain, same) = options_of(result, "/mnt"), options_of(result, "/plain")
+    assert own == plain | {"nosuid"} and whole == same
+
+
 def test_features_names_the_options_that_are_known(runtime):
     features = json.loads(runtime("features").ok().out)
     options = set(features["mountOptions"])

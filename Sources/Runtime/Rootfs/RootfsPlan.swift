@@ -167,7 +167,8 @@ struct MountPlan {
                 throw RootfsError(.invalidConfiguration, "\(field).source", "a bind mount needs one")
             }
             // As in mount(8), values for a file system that is mounted already change nothing; a bare word may be an option misspelt.
-            if let parameter = options.parameters.first(where: { $0.value == nil }) {
+            // Those that are a file system's as a whole stay what they are there.
+            if let parameter = options.parameters.first(where: { $0.value == nil && !fileSystemFlags.contains($0.key) }) {
                 throw RootfsError(.unsupported, "\(field).options", "the mount option '\(parameter.key)' is not supported for a bind mount")
             }
             return .bind(source: bundle.pushing(FilePath(source)).string, recursive: options.bind == .recursive)
@@ -200,6 +201,9 @@ struct MountPlan {
         return type == "tmpfs" || step.destination == "/dev"
     }
 }
+
+/// Flags of a file system that has them or not wherever it is mounted: a bind mount ignores them, as with mount(8) and runc.
+private let fileSystemFlags: Set<String> = ["sync", "dirsync", "lazytime", "mand"]
 
 /// The kernel's own file systems, whose files have labels of the policy's.
 private let unlabelledTypes: Set<String> = ["proc", "sysfs", "mqueue", "cgroup2"]
