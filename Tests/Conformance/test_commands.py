@@ -157,6 +157,11 @@ def test_events_tells_once_what_is_used(runtime, bundle, container):
         "cpu_exclusive", "mem_hardwall", "mem_exclusive", "memory_migrate", "memory_spread_page", "memory_spread_slab", "memory_pressure",
         "sched_load_balance", "sched_relax_domain_level"}
     assert data["intel_rdt"] == {} and data["network_interfaces"] is None
+    if os.path.exists("/proc/pressure") and runtime.kind == "apus":
+        for name in ("cpu", "memory", "blkio"):
+            for line in data[name]["psi"].values():
+                assert set(line) == {"avg10", "avg60", "avg300", "total"} and all(isinstance(number, (int, float)) for number in line.values())
+            assert {"some"} <= set(data[name]["psi"]) <= {"some", "full"}
     if V1:
         assert set(data["cpu"]["usage"]) == {"total", "percpu", "percpu_kernel", "percpu_user", "kernel", "user"}
         assert len(data["cpu"]["usage"]["percpu"]) == len(data["cpu"]["usage"]["percpu_user"]) == os.cpu_count()

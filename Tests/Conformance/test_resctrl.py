@@ -2,6 +2,7 @@
 What the kernel does by itself is left out: it removes a group along with its files."""
 
 import glob
+import json
 import os
 import shutil
 import subprocess
@@ -137,6 +138,62 @@ def test_without_the_member_nothing_is_touched(runtime, bundle, container, resct
 @pytest.mark.parametrize("member, value", [("memBwSchema", "L3:0=f"), ("memBwSchema", "MB:0=1\nL3:0=f"), ("schemata", ["L2:0=1\nL3:0=f"])])
 def test_what_is_no_line_of_schemata_is_refused(refused, member, value):
     refused(member, **{member: value})
+
+
+def write(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def test_an_update_of_schemata_is_whole_or_none(runtime, container, resctrl, started):
+    """Neither limits nor other lines change where a line is none, where the kernel refuses one, or a limit; what was there is written again."""
+    pid = started(closID="gold", schemata=["L3:0=ff", "MB:0=50", "L2:0=f"])
+    schemata, original = os.path.join(resctrl, "gold/schemata"), "L3:0=ff\nMB:0=50\nL2:0=f\n"
+    words = "--l3-cache-schema", "L3:0=f"
+
+    def limit():
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+            places = [line.strip().split(":", 2) for line in file]
+        place = next(("pids" + path for _, names, path in places if names == "pids"), None) or next(path for *_, path in places)
+        return read("/sys/fs/cgroup", place.lstrip("/"), "pids.max").strip()
+
+    before = limit()
+    runtime("update", "--pids-limit", "77", *words, "--mem-bw-schema", "L2:0=1", container).fails("is no one line MB:", code=1)
+    assert (read(schemata), limit()) == (original, before)
+    runtime("update", "--pids-limit", "77", *words, "--cpuset-cpus", "4096", container).fails("4096", code=1)
+    assert (read(schemata), limit()) == (original + "L3:0=f\nL3:0=ff\n", before)
+    # A kernel that takes nothing.
+    os.unlink(schemata)
+    os.symlink("/dev/full", schemata)
+    runtime("update", "--pids-limit", "77", *words, container).fails("schemata", code=1)
+    assert limit() == before
+    os.unlink(schemata)
+    write(schemata, original)
+    runtime("update", "--pids-limit", "77", *words, container).ok()
+    assert (read(schemata), limit()) == (original + "L3:0=f\n", "77")
+
+
+def test_events_tell_what_resctrl_has_and_measures(runtime, container, resctrl, started):
+    """As runc's do, of the container's own group of measuring where it has one."""
+    started(enableMonitoring=True, l3CacheSchema="L3:0=ff;1=f", memBwSchema="MB:0=50")
+    for name, text in {"L3/cbm_mask": "fffff", "L3/min_cbm_bits": "2", "L3/num_closids": "16", "MB/bandwidth_gran": "10", "MB/delay_linear": "1",
+                       "MB/min_bandwidth": "10", "MB/num_closids": "8", "L3_MON/mon_features": "llc_occupancy\nmbm_total_bytes\nmbm_local_bytes"}.items():
+        write(f"{resctrl}/info/{name}", text + "\n")
+    write(f"{resctrl}/schemata", "    MB:0=100;1=100\n    L3:0=fffff;1=fffff\n")
+    for part, (total, local, occupied) in {"mon_L3_00": ("700", "500", "64"), "mon_L3_01": ("Unavailable", "3", "0")}.items():
+        data = f"{resctrl}/{container}/mon_groups/{container}/mon_data/{part}"
+        write(f"{data}/mbm_total_bytes", total + "\n")
+        write(f"{data}/mbm_local_bytes", local + "\n")
+        write(f"{data}/llc_occupancy", occupied + "\n")
+    assert json.loads(runtime("events", "--stats", container).ok().out)["data"]["intel_rdt"] == {
+        "l3_cache_info": {"cbm_mask": "fffff", "min_cbm_bits": 2, "num_closids": 16},
+        "l3_cache_schema_root": "L3:0=fffff;1=fffff", "l3_cache_schema": "L3:0=ff;1=f",
+        "mem_bw_info": {"bandwidth_gran": 10, "delay_linear": 1, "min_bandwidth": 10, "num_closids": 8},
+        "mem_bw_schema_root": "MB:0=100;1=100", "mem_bw_schema": "MB:0=50", "schemata": ["L3:0=ff;1=f", "MB:0=50"],
+        "mbm_stats": [{"mbm_total_bytes": 700, "mbm_local_bytes": 500}, {"mbm_total_bytes": 0, "mbm_local_bytes": 3}],
+        "cmt_stats": [{"llc_occupancy": 64}, {"llc_occupancy": 0}]}
+    delete(runtime, container, resctrl)
 
 
 @spec("config-linux.md#configLinuxIntelRdt", "MUST create a dedicated MON group",

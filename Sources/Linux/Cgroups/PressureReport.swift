@@ -1,6 +1,6 @@
 internal import LinuxSyscalls
 
-/// How hard it is for a container to get what it wants, where the kernel tells: what neither Docker nor runc show.
+/// How hard it is for a container to get what it wants, where the kernel tells.
 package struct PressureReport: Equatable, Sendable {
     /// One line of a pressure file. - Source: Documentation/accounting/psi.rst.
     package struct Line: Equatable, Sendable {

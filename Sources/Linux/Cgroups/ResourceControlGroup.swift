@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import Glibc
 package import JSON
 internal import LinuxSyscalls
@@ -99,6 +100,28 @@ package struct ResourceControlGroup: Equatable, Sendable {
                 try Self.put(line + "\n", into: FilePath(directory).appending("schemata"))
             }
         }
+    }
+
+    /// The same, or nothing: what was there is written again where a line is refused.
+    /// - Returns: the lines that were there of the same resources, to be written should something else fail.
+    package func replace(by lines: [String]) throws(CgroupError) -> [String] {
+        let path = FilePath(directory).appending("schemata")
+        let resources = lines.map { Schema($0).resource }
+        let before = try doing("read the schemata of \(directory)") { () throws(SyscallError) in try Self.lines(of: path) }
+            .filter { resources.contains(Schema($0).resource) }
+        do throws(CgroupError) { try write(lines) } catch {
+            throw error.followed { () throws(CgroupError) in try write(before) }
+        }
+        return before
+    }
+
+    /// A file's lines without the spaces that they begin with; none where it does not exist.
+    static func lines(of path: FilePath) throws(SyscallError) -> [String] {
+        do throws(SyscallError) {
+            return String(decoding: try readFile(path, limitBytes: schemataLimitBytes), as: UTF8.self).split(separator: "\n").map { line in
+                String(line.drop { $0 == " " })
+            }
+        } catch  where error.errno == ENOENT { return [] }
     }
 
     private static func put(_ text: String, into path: FilePath) throws(SyscallError) {

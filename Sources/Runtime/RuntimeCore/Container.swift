@@ -1,4 +1,4 @@
-package import Cgroups
+internal import Cgroups
 internal import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
@@ -220,20 +220,23 @@ extension Container {
         try ContainerCgroup(recorded: record().cgroup).thaw()
     }
 
-    /// Changes the container's limits; those that `resources` does not name stay.
+    /// Changes the container's limits, and the schemata of its group of resctrl, or nothing; what is not named stays.
     /// - Throws: `wrongStatus` for one that has stopped.
-    package func update(_ resources: LinuxResources) throws(RuntimeError) {
+    package func update(_ resources: LinuxResources, _ schemata: IntelRdt = IntelRdt()) throws(RuntimeError) {
         try requireProcess("container not running")
-        try ContainerCgroup(recorded: record().cgroup).update(resources)
-    }
-
-    /// Changes the schemata of the container's group of resctrl.
-    package func update(_ schemata: IntelRdt) throws(RuntimeError) {
-        try requireProcess("container not running")
+        let cgroup = try ContainerCgroup(recorded: record().cgroup)
+        if schemata == IntelRdt() { return try cgroup.update(resources) }
+        if let problem = schemata.bandwidthProblem { throw RuntimeError(.invalidArgument, problem) }
         guard let group = try record().resourceControl else {
             throw RuntimeError(.unsupported, "the container has no group of resctrl: it was made without linux.intelRdt")
         }
-        do throws(CgroupError) { try group.write(schemata.schemataLines) } catch { throw RuntimeError(error) }
+        let before: [String]
+        do throws(CgroupError) { before = try group.replace(by: schemata.schemataLines) } catch { throw RuntimeError(error) }
+        do throws(RuntimeError) { try cgroup.update(resources) } catch {
+            throw error.followed { () throws(RuntimeError) in
+                do throws(CgroupError) { try group.write(before) } catch { throw RuntimeError(error) }
+            }
+        }
     }
 
     private func noCgroup(_ doing: String) -> RuntimeError {
@@ -248,9 +251,11 @@ extension Container {
     }
 
     /// What the container uses now. - Throws: `wrongStatus` for one that has stopped.
-    package func usage() throws(RuntimeError) -> UsageReport {
+    package func usage() throws(RuntimeError) -> ContainerUsage {
         try requireProcess(nothingToMeasure)
-        do throws(RuntimeError) { return try ContainerCgroup(recorded: record().cgroup).usage() } catch {
+        do throws(RuntimeError) {
+            return try ContainerCgroup(recorded: record().cgroup).usage(with: record().resourceControl)
+        } catch {
             throw try unlessEnded(error, nothingToMeasure)
         }
     }

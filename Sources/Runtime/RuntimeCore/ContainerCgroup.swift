@@ -183,8 +183,14 @@ final class ContainerCgroup {
         _ = try perform { cgroup throws(CgroupError) in try cgroup.apply(resources) }
     }
 
-    func usage() throws(RuntimeError) -> UsageReport {
-        try perform { cgroup throws(CgroupError) in try cgroup.usageReport() } ?? UsageReport()
+    /// - Parameter group: of resctrl, where the container has one.
+    func usage(with group: ResourceControlGroup?) throws(RuntimeError) -> ContainerUsage {
+        var usage =
+            try perform { cgroup throws(CgroupError) in
+                ContainerUsage(report: try cgroup.usageReport(), pressure: try cgroup.pressureReport())
+            } ?? ContainerUsage()
+        do throws(CgroupError) { usage.resourceControl = try group?.usage() } catch { throw RuntimeError(error) }
+        return usage
     }
 
     /// nil without a memory controller.
@@ -277,8 +283,8 @@ extension CgroupPlace {
 /// - Throws: `unsupported` where the machine has no resctrl, `invalidConfiguration` for what is no line of schemata.
 func plannedResourceControl(_ asked: IntelRdt?, id: String) throws(RuntimeError) -> ResourceControlGroup? {
     guard let asked else { return nil }
-    if let bandwidth = asked.memBwSchema, !bandwidth.hasPrefix("MB:") || bandwidth.utf8.contains(UInt8(ascii: "\n")) {
-        throw RuntimeError(.invalidConfiguration, doing: "linux.intelRdt.memBwSchema", "\(bandwidth.debugDescription) is no one line MB:…")
+    if let problem = asked.bandwidthProblem {
+        throw RuntimeError(.invalidConfiguration, doing: "linux.intelRdt.memBwSchema", problem)
     }
     for (index, line) in asked.schemata.enumerated() where line.utf8.contains(UInt8(ascii: "\n")) {
         throw RuntimeError(.invalidConfiguration, doing: "linux.intelRdt.schemata[\(index)]", "\(line.debugDescription) is not one line")
@@ -291,6 +297,14 @@ func plannedResourceControl(_ asked: IntelRdt?, id: String) throws(RuntimeError)
         }
         return try ResourceControlGroup(asked, container: id, root: root)
     } catch { throw RuntimeError(error) }
+}
+
+extension IntelRdt {
+    /// Why `memBwSchema` cannot be written.
+    var bandwidthProblem: String? {
+        guard let memBwSchema, !memBwSchema.hasPrefix("MB:") || memBwSchema.utf8.contains(UInt8(ascii: "\n")) else { return nil }
+        return "\(memBwSchema.debugDescription) is no one line MB:…"
+    }
 }
 
 extension RuntimeError {

@@ -5,7 +5,15 @@ internal import LinuxSyscalls
 package enum ContainerEvent: Equatable, Sendable {
     /// It ran out of memory.
     case outOfMemory
-    case usage(UsageReport)
+    case usage(ContainerUsage)
+}
+
+/// What a container uses, and how hard it is to get.
+package struct ContainerUsage: Equatable, Sendable {
+    package var report = UsageReport()
+    package var pressure = PressureReport()
+    /// nil without a group of resctrl.
+    package var resourceControl: ResourceControlUsage?
 }
 
 extension Container {
@@ -43,8 +51,8 @@ extension Container {
             }
             if hasEnded { return }
             guard monotonicNanoseconds() >= nextReport else { continue }
-            let usage: UsageReport
-            do throws(RuntimeError) { usage = try cgroup.usage() } catch {
+            let usage: ContainerUsage
+            do throws(RuntimeError) { usage = try cgroup.usage(with: record().resourceControl) } catch {
                 // The cgroup goes when the process has ended, of which the next round hears.
                 if try liveInit() == nil { continue }
                 throw error

@@ -56,39 +56,40 @@ extension ContainerEvent {
             case .outOfMemory:
                 writer.member("type", "oom")
                 writer.member("id", id)
-            case .usage(let report):
+            case .usage(let usage):
                 writer.member("type", "stats")
                 writer.member("id", id)
                 writer.name("data")
-                report.write(to: &writer)
+                usage.write(to: &writer)
             }
         }
         return writer.bytes + Array("\n".utf8)
     }
 }
 
-extension UsageReport {
+extension ContainerUsage {
     fileprivate func write(to writer: inout JSONWriter) {
         writer.object { writer in
             writer.name("cpu")
-            cpu.write(to: &writer)
+            report.cpu.write(pressure.stalls["cpu"], to: &writer)
             writer.name("cpuset")
-            cpuset.write(to: &writer)
+            report.cpuset.write(to: &writer)
             writer.name("memory")
-            memory.write(to: &writer)
+            report.memory.write(pressure.stalls["memory"], to: &writer)
             writer.name("pids")
             writer.object { writer in
-                writer.member("current", unlessZero: pids)
-                writer.member("limit", unlessZero: pidsLimit)
+                writer.member("current", unlessZero: report.pids)
+                writer.member("limit", unlessZero: report.pidsLimit)
             }
             writer.name("blkio")
             writer.object { writer in
-                writer.member("ioServiceBytesRecursive", unlessEmpty: blockBytes) { $1.write(to: &$0) }
-                writer.member("ioServicedRecursive", unlessEmpty: blockOperations) { $1.write(to: &$0) }
+                writer.member("ioServiceBytesRecursive", unlessEmpty: report.blockBytes) { $1.write(to: &$0) }
+                writer.member("ioServicedRecursive", unlessEmpty: report.blockOperations) { $1.write(to: &$0) }
+                writer.member("psi", pressure.stalls["io"]) { $1.write(to: &$0) }
             }
             writer.name("hugetlb")
             writer.object { writer in
-                for (size, gauge) in hugepages.sorted(by: { $0.key < $1.key }) {
+                for (size, gauge) in report.hugepages.sorted(by: { $0.key < $1.key }) {
                     writer.name(size)
                     writer.object { writer in
                         writer.member("usage", unlessZero: gauge.usage)
@@ -98,15 +99,63 @@ extension UsageReport {
                 }
             }
             writer.name("intel_rdt")
-            writer.object { _ in }
+            writer.object { resourceControl?.write(to: &$0) }
             writer.name("network_interfaces")
             writer.null()
         }
     }
 }
 
-extension UsageReport.CPU {
+extension PressureReport.Stall {
     fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            for (name, line) in [("some", some), ("full", full)] {
+                writer.member(name, line) { writer, line in
+                    writer.object { writer in
+                        for (name, average) in zip(["avg10", "avg60", "avg300"], line.averages) {
+                            writer.name(name)
+                            writer.raw(Array("\(average)".utf8))
+                        }
+                        writer.member("total", line.totalMicroseconds)
+                    }
+                }
+            }
+        }
+    }
+}
+
+extension ResourceControlUsage {
+    fileprivate func write(to writer: inout JSONWriter) {
+        for (name, prefix, info) in [("l3_cache", "L3", cacheInfo), ("mem_bw", "MB", bandwidthInfo)] {
+            guard let info else { continue }
+            writer.name("\(name)_info")
+            writer.object { writer in
+                for (name, value) in info.sorted(by: { $0.key < $1.key }) {
+                    if name == "cbm_mask" { writer.member(name, value) } else { writer.member(name, unlessZero: UInt64(value) ?? 0) }
+                }
+            }
+            writer.member("\(name)_schema_root", rootSchemata.first { $0.hasPrefix(prefix) })
+            writer.member("\(name)_schema", schemata.first { $0.hasPrefix(prefix) })
+        }
+        writer.member("schemata", unlessEmpty: schemata)
+        writer.member("mbm_stats", bandwidth) { writer, parts in
+            writer.array { writer in
+                for part in parts {
+                    writer.object { writer in
+                        writer.member("mbm_total_bytes", part.totalBytes)
+                        writer.member("mbm_local_bytes", part.localBytes)
+                    }
+                }
+            }
+        }
+        writer.member("cmt_stats", occupancyBytes) { writer, parts in
+            writer.array { writer in for bytes in parts { writer.object { $0.member("llc_occupancy", bytes) } } }
+        }
+    }
+}
+
+extension UsageReport.CPU {
+    fileprivate func write(_ stall: PressureReport.Stall?, to writer: inout JSONWriter) {
         writer.object { writer in
             writer.name("usage")
             writer.object { writer in
@@ -123,6 +172,7 @@ extension UsageReport.CPU {
                 writer.member("throttledPeriods", unlessZero: throttledPeriods)
                 writer.member("throttledTime", unlessZero: throttledTime)
             }
+            writer.member("psi", stall) { $1.write(to: &$0) }
         }
     }
 }
@@ -142,7 +192,7 @@ extension UsageReport.CPUSet {
 }
 
 extension UsageReport.Memory {
-    fileprivate func write(to writer: inout JSONWriter) {
+    fileprivate func write(_ stall: PressureReport.Stall?, to writer: inout JSONWriter) {
         writer.object { writer in
             writer.member("cache", unlessZero: cache)
             for (name, gauge) in [("usage", usage), ("swap", swap), ("kernel", kernel), ("kernelTCP", kernelTCP)] {
@@ -155,6 +205,7 @@ extension UsageReport.Memory {
                 }
             }
             writer.member("raw", unlessEmpty: counters) { $0.integer($1) }
+            writer.member("psi", stall) { $1.write(to: &$0) }
         }
     }
 }

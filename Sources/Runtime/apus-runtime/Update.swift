@@ -37,11 +37,10 @@ extension Verb {
             if let source = invocation.flags.value("resources") { try LinuxResources(from: source) } else {
                 try LinuxResources(invocation.flags)
             }
-        try container.update(resources)
         var schemata = IntelRdt()
         schemata.l3CacheSchema = invocation.flags.value("l3-cache-schema")
         schemata.memBwSchema = invocation.flags.value("mem-bw-schema")
-        if schemata != IntelRdt() { try container.update(schemata) }
+        try container.update(resources, schemata)
         return 0
     }
 }
