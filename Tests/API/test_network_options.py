@@ -2,6 +2,7 @@
 
 # Rows: features
 import json
+import os
 import socket
 import subprocess
 import time
@@ -332,6 +333,37 @@ def test_T05_a_cable_that_was_taken_away_is_plugged_in_again(cli, net, image, ow
     assert cli("exec", "web", "ip", "-o", "addr", "show", "eth0").ok().split("inet ")[1].split()[0] == before
     cli("network", "disconnect", "mine", "web").ok()
     assert cable not in leaks.links()
+
+
+@pytest.mark.parametrize("talks", ["true", "false"])
+def test_T05_a_bridge_and_a_cable_that_somebody_changed_are_as_they_were(apus, net_of, image, own_daemon, talks):
+    net_of("changed", "--ipv6", "-o", f"com.docker.network.bridge.enable_icc={talks}")
+    net_of("other")
+    run(apus, image, "-p", "18275:80", "--network", "changed")
+    start(apus, image, "peer", "--network", "changed")
+    link, elsewhere = bridge_link(apus, "changed"), bridge_link(apus, "other")
+    gateways = {each["Gateway"] for each in network(apus, "changed")[0]["IPAM"]["Config"]}
+    web = address(apus, "web", "changed")
+    cables = sorted(each["ifname"] for each in json.loads(host("ip", "-j", "link", "show", "master", link)))
+    assert len(cables) == 2 and len(gateways) == 2
+
+    def is_as_it_was():
+        shown = json.loads(host("ip", "-j", "-d", "addr", "show", link))[0]
+        ports = json.loads(host("ip", "-j", "-d", "link", "show", "master", link))
+        apart = talks == "false" and not os.path.exists("/proc/sys/net/bridge")
+        return ("UP" in shown["flags"] and gateways <= {each["local"] for each in shown["addr_info"]}
+                and sorted(each["ifname"] for each in ports) == cables and all("UP" in each["flags"] for each in ports)
+                and all(each["linkinfo"]["info_slave_data"]["hairpin"] for each in ports)
+                and all(each["linkinfo"]["info_slave_data"]["isolated"] == apart for each in ports))
+
+    assert is_as_it_was()
+    for words in (["link", "set", link, "down"], ["addr", "flush", "dev", link], ["-6", "addr", "flush", "dev", link],
+                  ["link", "set", cables[0], "nomaster"], ["link", "set", cables[1], "down"], ["link", "set", cables[0], "master", elsewhere]):
+        host("ip", *words)
+        wait_until(is_as_it_was, f"all is as it was after {words}", seconds=2)
+        wait_until(lambda: fetch(18275) == "hello", f"the port leads there after {words}", seconds=3)
+        assert (apus("exec", "peer", *ask(web)).code == 0) == (talks == "true"), words
+    assert f"the bridge {link} was switched off" in own_daemon.log() and f"put back on the bridge {link}" in own_daemon.log()
 
 
 def test_T05_forwarding_that_was_switched_off_is_on_again_and_told_of(cli, image, own_daemon):

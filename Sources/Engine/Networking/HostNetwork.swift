@@ -23,16 +23,17 @@ package enum HostNetwork {
     /// The longest name of a link: IFNAMSIZ less its end.
     package static let linkNameLimitBytes = 15
 
-    /// Makes a bridge as planned, or makes one that is there already so. - Returns: whether it was missing.
+    /// Makes a bridge as planned, or makes one that is there already so. - Returns: what it lacked, in words; empty where it was as planned.
     @discardableResult
-    package static func makeBridge(_ plan: BridgePlan) throws(NetworkingError) -> Bool {
+    package static func makeBridge(_ plan: BridgePlan) throws(NetworkingError) -> [String] {
         do throws(NetlinkError) {
             var host = try RouteConversation()
-            var isNew = true
-            do throws(NetlinkError) { try host.makeBridge(plan.link, address: plan.linkAddress, mtu: plan.mtu) } catch {
-                guard error.isExisting else { throw error }
-                isNew = false
-            }
+            var lacks: [String] = []
+            do throws(NetlinkError) {
+                try host.makeBridge(plan.link, address: plan.linkAddress, mtu: plan.mtu)
+                lacks.append("was taken away")
+            } catch { if !error.isExisting { throw error } }
+            let isNew = !lacks.isEmpty
             let link = try host.link(named: plan.link)
             guard link.kind == "bridge" else {
                 throw NetlinkError(code: .refused, doing: "use \(plan.link) as a bridge", cause: nil, words: "it is none")
@@ -40,33 +41,48 @@ package enum HostNetwork {
             // First, since containers may be on it whom this keeps apart, whatever fails below.
             if plan.isFiltered { try host.setFiltering(of: link) }
             if !plan.addresses.contains(where: { $0.address.family == .v6 }) { KernelSetting.disableIPv6(plan.link).write() }
-            for address in plan.addresses {
-                do throws(NetlinkError) { try host.addAddress(address.address, prefixLength: address.prefixLength, to: link) } catch {
-                    if !error.isExisting { throw error }
-                }
+            // Before its addresses: the kernel makes no route of IPv6 to a link that is off.
+            if !link.isUp {
+                try host.setLink(link, up: true)
+                lacks.append("was switched off")
             }
-            if !link.isUp { try host.setLink(link, up: true) }
+            for address in plan.addresses {
+                do throws(NetlinkError) {
+                    try host.addAddress(address.address, prefixLength: address.prefixLength, to: link)
+                    if !isNew { lacks.append("had lost \(address.address)") }
+                } catch { if !error.isExisting { throw error } }
+            }
             KernelSetting.routesLocalNetwork(plan.link).write()
-            return isNew
+            return lacks
         } catch { throw NetworkingError(error) }
     }
 
-    /// Makes links ports of a bridge again that was made anew; those that are gone are left out.
+    /// Makes links ports of their bridge again, and switches them on, where they are not; those that are gone are left out.
     /// - Parameter isolated: whether they are kept apart from each other.
-    package static func rejoin(_ links: [String], bridge: String, isolated: Bool) throws(NetworkingError) {
+    /// - Returns: those of which something was mended.
+    package static func rejoin(_ links: [String], bridge: String, isolated: Bool) throws(NetworkingError) -> [String] {
         do throws(NetlinkError) {
             var host = try RouteConversation()
             let bridge = try host.link(named: bridge)
+            var mended: [String] = []
             for name in links {
                 do throws(NetlinkError) {
                     let link = try host.link(named: name)
-                    try host.setBridge(bridge.index, of: link)
-                    try host.setHairpin(of: link)
-                    if isolated { try host.keepApart(link, bridge: bridge) }
+                    if link.bridge == bridge.index && link.isUp { continue }
+                    if link.bridge != bridge.index {
+                        // Who is to be kept apart hears of nobody before.
+                        if isolated { try host.setLink(link, up: false) }
+                        try host.setBridge(bridge.index, of: link)
+                        try host.setHairpin(of: link)
+                        if isolated { try host.keepApart(link, bridge: bridge) }
+                    }
+                    try host.setLink(link, up: true)
+                    mended.append(name)
                 } catch {
                     if !error.isMissing { throw error }
                 }
             }
+            return mended
         } catch { throw NetworkingError(error) }
     }
 

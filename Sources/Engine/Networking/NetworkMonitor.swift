@@ -2,7 +2,23 @@ package import CoreTypes
 internal import LinuxSyscalls
 internal import Netlink
 
-/// Notices when somebody else changes our tables or takes one of our links away, on a thread of its own that lives as long as the process.
+/// What happened to the host's network, by whomever.
+package struct HostChanges: Sendable {
+    /// Links that went away.
+    package var linksGone: Set<String> = []
+    /// Links that were switched on or off, or joined or left a bridge.
+    package var linksChanged: Set<String> = []
+    /// Whether some link lost an address.
+    package var hasLostAddresses = false
+    /// The families whose packets are forwarded no more.
+    package var forwardingOff: Set<IPAddress.Family> = []
+    /// Whether more happened than was heard of: anything may have.
+    package var isIncomplete = false
+
+    var isEmpty: Bool { linksGone.isEmpty && linksChanged.isEmpty && !hasLostAddresses && forwardingOff.isEmpty && !isIncomplete }
+}
+
+/// Notices when somebody else changes our tables or links, on a thread of its own that lives as long as the process.
 package enum NetworkMonitor {
     /// Changes come in bursts: so long after the last one it is looked at what there is to repair.
     private static let quietMilliseconds: Int32 = 20
@@ -11,9 +27,9 @@ package enum NetworkMonitor {
 
     /// - Parameters:
     ///   - firewall: restored by this thread itself.
-    ///   - changed: called with the names of links that went away, and the families whose packets are forwarded no more; must not block.
+    ///   - changed: called with all else that happened; must not block.
     package static func start(
-        _ firewall: Firewall, changed: @escaping @Sendable ([String], [IPAddress.Family]) -> Void,
+        _ firewall: Firewall, changed: @escaping @Sendable (HostChanges) -> Void,
         report: @escaping @Sendable (String) -> Void
     ) throws(NetworkingError) {
         let watch: NetworkWatch
@@ -31,12 +47,10 @@ package enum NetworkMonitor {
     }
 
     private static func follow(
-        _ watch: NetworkWatch, _ firewall: Firewall, _ changed: @Sendable ([String], [IPAddress.Family]) -> Void,
-        _ report: @Sendable (String) -> Void
+        _ watch: NetworkWatch, _ firewall: Firewall, _ changed: @Sendable (HostChanges) -> Void, _ report: @Sendable (String) -> Void
     ) throws(NetlinkError) {
         var tables: Set<String> = []
-        var links: Set<String> = []
-        var families: Set<IPAddress.Family> = []
+        var heard = HostChanges()
         var timeout: Int32?
         for _ in 0..<burstReads {
             let changes = try watch.next(timeoutMilliseconds: timeout, besides: firewall.port)
@@ -48,9 +62,13 @@ package enum NetworkMonitor {
             for change in changes {
                 switch change {
                 case .table(let name): tables.insert(name)
-                case .linkGone(let name): links.insert(name)
-                case .forwardingOff(let family): families.insert(family)
-                case .missed: tables.insert(firewall.name)
+                case .linkGone(let name): heard.linksGone.insert(name)
+                case .linkChanged(let name): heard.linksChanged.insert(name)
+                case .addressGone: heard.hasLostAddresses = true
+                case .forwardingOff(let family): heard.forwardingOff.insert(family)
+                case .missed:
+                    tables.insert(firewall.name)
+                    heard.isIncomplete = true
                 }
             }
             timeout = quietMilliseconds
@@ -60,6 +78,6 @@ package enum NetworkMonitor {
                 if try firewall.restore() { report("the firewall was changed by somebody else, and is restored") }
             } catch { report("restore the firewall: \(error)") }
         }
-        if !links.isEmpty || !families.isEmpty { changed(links.sorted(), Array(families)) }
+        if !heard.isEmpty { changed(heard) }
     }
 }

@@ -15,7 +15,7 @@ package struct NetworkLink: Equatable, Sendable {
     package var isUp: Bool { flags & RouteRequest.up != 0 }
 
     init?(_ message: RouteMessage) {
-        guard message.type == RouteRequest.newLink, message.body.count >= 16 else { return nil }
+        guard [RouteRequest.newLink, RouteRequest.deleteLink].contains(message.type), message.body.count >= 16 else { return nil }
         let attributes = message.attributes(after: 16)
         index = Int32(truncatingIfNeeded: nativeInteger(message.body.dropFirst(4).prefix(4)))
         flags = UInt32(nativeInteger(message.body.dropFirst(8).prefix(4)))

@@ -1,12 +1,17 @@
 package import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
+internal import Synchronization
 
 /// Something that changed in the network namespace of the watch.
 package enum NetworkChange: Hashable, Sendable {
     /// A table of the firewall, or what is in it, was changed.
     case table(String)
     case linkGone(String)
+    /// A link was switched on or off, or joined or left a bridge; or this is the first that is heard of it.
+    case linkChanged(String)
+    /// A link lost an address.
+    case addressGone
     /// The host passes packets of this family on no more.
     case forwardingOff(IPAddress.Family)
     /// More changed than was listened to.
@@ -17,14 +22,21 @@ package enum NetworkChange: Hashable, Sendable {
 package final class NetworkWatch: Sendable {
     private let firewall: OwnedFD
     private let links: OwnedFD
+    /// What was last heard of each link, by its index: it is told in as many words when a cable's other end comes and goes.
+    private let known = Mutex<[Int32: LinkState]>([:])
     private static let bufferBytes: Int32 = 1 << 20
+
+    private struct LinkState: Equatable {
+        let (name, isUp, bridge): (String, Bool, Int32?)
+    }
 
     package init() throws(NetlinkError) {
         let (nftables, linkGroup): (Int32, Int32) = (7, 1)  // NFNLGRP_NFTABLES, RTNLGRP_LINK
-        let settings: [Int32] = [24, 25]  // RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF
+        // RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF
+        let others: [Int32] = [5, 9, 24, 25]
         firewall = try Self.listen(.netfilter, to: nftables)
         links = try Self.listen(.route, to: linkGroup)
-        do throws(SyscallError) { for group in settings { try joinNetlinkGroup(group, of: links) } } catch {
+        do throws(SyscallError) { for group in others { try joinNetlinkGroup(group, of: links) } } catch {
             throw NetlinkError(code: .transport, doing: "watch the network", cause: error)
         }
     }
@@ -60,7 +72,7 @@ package final class NetworkWatch: Sendable {
         do throws(SyscallError) {
             while case .bytes(let count) = try readAvailable(socket, into: &buffer) {
                 guard let messages = RouteMessage.all(in: buffer[..<count]) else { continue }
-                found += messages.compactMap { Self.change($0, besides: port) }
+                found += messages.compactMap { change($0, besides: port) }
             }
         } catch {
             guard error.errno == ENOBUFS else { throw error }
@@ -69,17 +81,32 @@ package final class NetworkWatch: Sendable {
         return found
     }
 
-    private static func change(_ message: RouteMessage, besides port: UInt32) -> NetworkChange? {
+    private func change(_ message: RouteMessage, besides port: UInt32) -> NetworkChange? {
         if message.type >> 8 == 10 {  // nf_tables; every kind of its messages says the table in attribute 1
             guard message.port != port, let name = message.attributes(after: 4)[1] else { return nil }
             return .table(String(decoding: name.prefix { $0 != 0 }, as: UTF8.self))
         }
-        if message.type == 80 { return forwardingChange(message) }  // RTM_NEWNETCONF
+        switch message.type {
+        case 80: return Self.forwardingChange(message)  // RTM_NEWNETCONF
+        case RouteRequest.deleteAddress: return .addressGone
         // A port of a bridge that leaves it is told in the same words, by the family of bridges.
-        guard message.type == RouteRequest.deleteLink, message.body.first == 0, let name = message.attributes(after: 16)[3] else {
-            return nil
+        case RouteRequest.newLink, RouteRequest.deleteLink: return message.body.first == 0 ? linkChange(message) : nil
+        default: return nil
         }
-        return .linkGone(String(decoding: name.prefix { $0 != 0 }, as: UTF8.self))
+    }
+
+    private func linkChange(_ message: RouteMessage) -> NetworkChange? {
+        guard let link = NetworkLink(message) else { return nil }
+        if message.type == RouteRequest.deleteLink {
+            known.withLock { $0[link.index] = nil }
+            return .linkGone(link.name)
+        }
+        let state = LinkState(name: link.name, isUp: link.isUp, bridge: link.bridge)
+        let isNews = known.withLock { known in
+            defer { known[link.index] = state }
+            return known[link.index] != state
+        }
+        return isNews ? .linkChanged(link.name) : nil
     }
 
     /// - Source: linux/netconf.h; the settings of all links together come with the index -1.

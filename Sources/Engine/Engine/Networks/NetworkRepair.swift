@@ -13,35 +13,55 @@ extension Networks {
             try await onThread { () throws(NetworkingError) in
                 try NetworkMonitor.start(
                     firewall,
-                    changed: { links, families in
+                    changed: { changes in
                         // Belongs to the networks, and ends when what there is to repair is repaired.
-                        Task { await self.repair(links, families) }
+                        Task { await self.repair(changes) }
                     }, report: { logger.warning("\($0)") })
             }
         } catch { logger.error("\(error)") }
     }
 
-    private func repair(_ gone: [String], _ families: [IPAddress.Family]) async {
-        await repairBridges(gone)
-        await repairCables(gone)
-        for family in families { await repairForwarding(family) }
+    private func repair(_ changes: HostChanges) async {
+        await repairBridges(changes)
+        await repairCables(changes.linksGone)
+        for family in changes.forwardingOff { await repairForwarding(family) }
     }
 
-    /// Makes bridges anew that somebody took away, with the cables that were on them.
-    private func repairBridges(_ gone: [String]) async {
-        for network in networks.values where network.document.driver == .bridge && gone.contains(network.document.link) {
-            let (link, cables) = (network.document.link, network.members.values.map(\.endpoint.hostLink))
-            let isolated = !network.document.bridgeOptions.letsContainersTalk
-            do throws(EngineError) {
-                try await makeLink(network.document)
-                try await onThread { () throws(NetworkingError) in try HostNetwork.rejoin(cables, bridge: link, isolated: isolated) }
-                logger.warning("the bridge \(link) was taken away by somebody else, and is made anew")
-            } catch { logger.error("make the bridge \(link) anew: \(error)") }
+    /// Makes bridges what they were that somebody took away or changed, and puts the cables back on them.
+    private func repairBridges(_ changes: HostChanges) async {
+        let changed = changes.linksGone.union(changes.linksChanged)
+        for network in networks.values where network.document.driver == .bridge && !reservedNames.contains(network.name) {
+            // Those that we take out ourselves are in the set no more.
+            let all = network.members.values.map(\.endpoint.hostLink).filter { cables.contains($0) }
+            let isSuspect = changes.isIncomplete || changes.hasLostAddresses || changed.contains(network.document.link)
+            let suspects = isSuspect ? all : all.filter { changes.linksChanged.contains($0) }
+            guard isSuspect || !suspects.isEmpty else { continue }
+            do throws(EngineError) { try await repair(network, isSuspect: isSuspect, suspects) } catch {
+                logger.error("repair the bridge \(network.document.link) of network \(network.name): \(error)")
+            }
         }
     }
 
+    /// - Parameter isSuspect: whether the bridge itself may have been changed.
+    private func repair(_ network: Network, isSuspect: Bool, _ cables: [String]) async throws(EngineError) {
+        let link = network.document.link
+        if isSuspect {
+            let lacks = try await makeLink(network.document, forwards: false)
+            if !lacks.isEmpty {
+                logger.warning("the bridge \(link) \(lacks.joined(separator: ", ")), by somebody else, and is as it was")
+            }
+        }
+        let isolated = !network.document.bridgeOptions.letsContainersTalk
+        let mended = try await onThread { () throws(NetworkingError) in
+            try HostNetwork.rejoin(cables, bridge: link, isolated: isolated)
+        }
+        if !mended.isEmpty { logger.warning("put back on the bridge \(link), whence somebody took them: \(mended.joined(separator: ", "))") }
+        // Whoever removed the network meanwhile had its bridge taken away before.
+        if isSuspect && networks[network.id] == nil { await takeLinkAway(network.document) }
+    }
+
     /// Plugs cables in again of which somebody took an end away.
-    private func repairCables(_ gone: [String]) async {
+    private func repairCables(_ gone: Set<String>) async {
         for network in networks.values {
             for (owner, member) in network.members where gone.contains(member.endpoint.hostLink) {
                 // Those that we take out ourselves are in the set no more.

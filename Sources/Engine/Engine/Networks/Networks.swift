@@ -168,8 +168,11 @@ actor Networks {
     func insert(_ network: Network) { networks[network.id] = network }
 
     /// Makes what the host lacks of a bridge.
-    func makeLink(_ document: NetworkDocument) async throws(EngineError) {
-        guard document.driver == .bridge else { return }
+    /// - Parameter forwards: whether the host is to pass packets on from now on.
+    /// - Returns: what the bridge lacked, in words.
+    @discardableResult
+    func makeLink(_ document: NetworkDocument, forwards: Bool = true) async throws(EngineError) -> [String] {
+        guard document.driver == .bridge else { return [] }
         let blocks = document.blocks
         let options = document.bridgeOptions
         var plan = BridgePlan(
@@ -182,15 +185,16 @@ actor Networks {
         plan.mtu = options.mtu
         plan.isFiltered = !options.letsContainersTalk
         plan.linkAddress = Self.linkAddress(for: blocks.compactMap(\.gateway), id: document.resource.id)
-        let families = Set(blocks.map(\.block.family))
+        let families = forwards ? Set(blocks.map(\.block.family)) : []
         let (bridge, settings) = (plan, settings)
-        try await onThread { () throws(NetworkingError) in
+        return try await onThread { () throws(NetworkingError) in
             if try !HostNetwork.hasLink(bridge.link) {
                 try settings.madeLinks.note(bridge.link)
                 failpoint(.networkLinkNoted)
             }
-            try HostNetwork.makeBridge(bridge)
+            let lacked = try HostNetwork.makeBridge(bridge)
             for family in families where try HostNetwork.forwardPackets(family) { try settings.rememberForwarding() }
+            return lacked
         }
     }
 
