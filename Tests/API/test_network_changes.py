@@ -3,11 +3,14 @@
 
 import json
 import os
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
+import leaks
 from engine_http import api
 from processes import wait_until
-from test_network_options import net_of, start  # noqa: F401 (fixtures)
+from test_network_options import bridge_link, net_of, start  # noqa: F401 (fixtures)
 from test_networks import address, ask, network, serve
 
 
@@ -128,3 +131,79 @@ def test_C20_what_somebody_wrote_into_the_files_in_etc_outlives_changes_of_netwo
     # A start writes both anew.
     cli("restart", "-t", "0", "edited").ok()
     assert "192.0.2.7 by-hand" not in read()
+
+
+def test_C20_who_is_on_none_leaves_it_and_joins_another_network(cli, net, image):
+    net("late")
+    cli("create", "--name", "alone", "--network", "none", image, *serve("hello")).ok()
+    beside = cli("network", "connect", "late", "alone")
+    assert beside.code == 1 and "one of the networks in private (none) mode" in beside.err, beside
+    cli("network", "disconnect", "none", "alone").ok()
+    cli("network", "connect", "late", "alone").ok()
+    beside = cli("network", "connect", "none", "alone")
+    assert beside.code == 1 and "one of the networks in private (none) mode" in beside.err, beside
+    cli("start", "alone").ok()
+    assert links(cli, "alone") == ["eth0", "lo"] and cli("run", "--rm", "--network", "late", image, *ask("alone")).line() == "hello"
+    cli("network", "disconnect", "late", "alone").ok()
+    cli("network", "connect", "none", "alone").ok()
+    assert list(json.loads(cli.inspect("alone", "{{json .NetworkSettings.Networks}}"))) == ["none"]
+    cli("restart", "-t", "0", "alone").ok()
+    assert links(cli, "alone") == ["lo"]
+    shared = cli("network", "connect", "host", "alone")
+    assert shared.code == 1 and "container cannot be disconnected from host network or connected to host network" in shared.err, shared
+
+
+def test_C20_a_container_that_is_renamed_while_it_starts_has_its_new_name_everywhere(apus, net_of, image, own_daemon):
+    net_of("mine")
+    start(apus, image, "asker", "--network", "mine")
+    apus("create", "--name", "before", "--network", "mine", "--network-alias", "kept", image, "sleep", "600").ok()
+    # The start stands still where it writes this file: between its addresses and its cable.
+    file = f"{own_daemon.data}/containers/{apus.inspect('before', '{{.Id}}')}/hostname"
+    os.remove(file)
+    os.mkfifo(file)
+    with ThreadPoolExecutor(1) as pool:
+        started = pool.submit(api, own_daemon, "POST", "/containers/before/start")
+        try:
+            wait_until(lambda: len(network(apus, "mine")[0]["Containers"]) == 2, "it has an address")
+            assert api(own_daemon, "POST", "/containers/before/rename?name=after")[0] == 204
+            assert not started.done()
+        finally:
+            with open(file, "rb") as reader:
+                reader.read()
+        assert started.result()[0] == 204
+    own = address(apus, "after", "mine")
+    for name, known in (("after", True), ("kept", True), ("before", False)):
+        said = apus("exec", "asker", "nslookup", f"{name}.mine")
+        assert (said.code == 0 and own in said.out) == known, (name, said)
+    assert sorted(each["Name"] for each in network(apus, "mine")[0]["Containers"].values()) == ["after", "asker"]
+    names = json.loads(apus.inspect("after", "{{json .NetworkSettings.Networks.mine.DNSNames}}"))
+    assert "after" in names and "kept" in names and "before" not in names
+
+
+def test_C20_an_alias_like_the_old_name_outlives_a_rename(apus, net_of, image):
+    net_of("mine")
+    start(apus, image, "both", "--network", "mine", "--network-alias", "both")
+    apus("rename", "both", "other").ok()
+    for name in ("both", "other"):
+        assert address(apus, "other", "mine") in apus("exec", "other", "nslookup", f"{name}.mine").ok()
+
+
+def test_a_network_whose_record_cannot_be_read_keeps_its_bridge_and_is_told_of(brittle):
+    apus = brittle.client
+    apus("network", "create", "kept").ok()
+    link = bridge_link(apus, "kept")
+    assert brittle.stop() == 0
+    with closing(sqlite3.connect(f"{brittle.data}/engine.sqlite")) as records, records:
+        [(document,)] = records.execute("SELECT document FROM network WHERE name = 'kept'")
+        records.execute("UPDATE network SET document = x'7b' WHERE name = 'kept'")
+    brittle.start()
+    assert link in leaks.links() and "network kept is left out" in brittle.log()
+    shown, taken = apus("network", "inspect", "kept"), apus("network", "create", "kept")
+    assert shown.code == 1 and "read the record of network kept" in shown.err, shown
+    assert taken.code == 1 and "network with name kept already exists" in taken.err, taken
+    assert brittle.stop() == 0
+    with closing(sqlite3.connect(f"{brittle.data}/engine.sqlite")) as records, records:
+        records.execute("UPDATE network SET document = ? WHERE name = 'kept'", (document,))
+    brittle.start()
+    assert bridge_link(apus, "kept") == link
+    apus("run", "--rm", "--network", "kept", brittle.image, "true").ok()

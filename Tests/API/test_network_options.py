@@ -83,7 +83,6 @@ def test_G06_what_a_network_cannot_be_is_refused_in_dockers_words(cli, image):
         (("--subnet", "10.82.0.0/24", "--aux-address", "a=10.84.0.1"), "no matching subnet for aux-address"),
         (("--subnet", "10.82.0.0/24", "--gateway", "10.84.0.1"), "no matching subnet for gateway"),
         (("--subnet", "10.82.0.0/24", "--ip-range", "10.84.0.0/25"), "no matching subnet for range"),
-        (("--config-only",), "not supported"), (("--config-from", "other"), "not supported"),
         (("--ingress",), "this node is not a swarm manager"), (("--scope", "swarm"), "only local networks are served"),
         (("-d", "overlay"), 'plugin "overlay" not found'), (("-d", "ipvlan"), 'plugin "ipvlan" not found'),
         (("-d", "host"), 'only one instance of "host" network is allowed'), (("-d", "macvlan"), "needs the option parent"),
@@ -424,3 +423,53 @@ def test_S02_a_bridge_that_is_full_says_so_at_once(apus, net_of, image, tmp_path
         batch.write_text("".join(f"link del p{number}\n" for number in range(1023)))
         host("ip", "-batch", str(batch))
     apus("start", "-a", "late").ok()
+
+
+def test_G06_a_network_is_made_from_another_ones_configuration(cli, net, image):
+    def refused(words, *flags):
+        said = cli("network", "create", *flags, "made")
+        assert said.code == 1 and words in said.err, said
+
+    net("plan", "--config-only", "--subnet", "10.98.0.0/24", "--ip-range", "10.98.0.128/25", "--label", "of=plan",
+        "-o", "com.docker.network.bridge.name=planned0")
+    [plan] = network(cli, "plan")
+    assert (plan["ConfigOnly"], plan["Driver"], plan["Scope"]) == (True, "null", "local") and "planned0" not in leaks.links()
+    assert plan["IPAM"]["Config"] == [{"Subnet": "10.98.0.0/24", "IPRange": "10.98.0.128/25"}]
+    on_it = cli("run", "--rm", "--network", "plan", image, "true")
+    assert on_it.code == 125 and "cannot create endpoint on configuration-only network" in on_it.err, on_it
+    refused("cannot depend on another configuration network", "--config-only", "--config-from", "plan")
+    refused("configuration network can only contain network specific fields", "--config-only", "--internal")
+    refused('configuration network "nosuch" does not exist', "--config-from", "nosuch")
+    refused('configuration network "bridge" does not exist', "--config-from", "bridge")
+    refused("user specified configurations are not supported", "--config-from", "plan", "--subnet", "10.99.0.0/24")
+    refused("network driver specific options are not supported", "--config-from", "plan", "-o", "a=b")
+    cli("rm", *cli("ps", "-aq").ok().split())
+    # Blocks of a configuration are nobody's until a network is made from it.
+    net("real", "--config-from", "plan")
+    [real] = network(cli, "real")
+    assert real["ConfigFrom"] == {"Network": "plan"} and not real["ConfigOnly"] and real["Labels"] == {"of": "plan"}
+    assert real["IPAM"]["Config"][0]["Subnet"] == "10.98.0.0/24" and "planned0" in leaks.links()
+    start(cli, image, "box", "--network", "real", "--ip", "10.98.0.200")
+    assert address(cli, "box", "real") == "10.98.0.200"
+    used = cli("network", "rm", "plan")
+    assert used.code == 1 and 'configuration network "plan" is in use' in used.err, used
+    cli("rm", "-f", "box").ok()
+    assert cli("network", "prune", "-f").ok().split()[-1] == "real"
+    assert [each["Name"] for each in network(cli, "plan")] == ["plan"]
+
+
+def test_C12_ports_of_a_container_on_internal_networks_alone_are_not_published_whatever_their_address(cli, net, image):
+    net("closed", "--internal")
+    for number, port in enumerate(("18285:80", "127.0.0.1:18285:80", "[::1]:18285:80", "0.0.0.0:18285-18287:80")):
+        run(cli, image, "--network", "closed", "-p", port, name=f"closed{number}")
+        assert cli("port", f"closed{number}").ok() == "" and fetch(18285) is None
+
+
+def test_C20_host_gateway_needs_a_default_network(brittle):
+    client = brittle.client
+    assert brittle.stop() == 0
+    brittle.start("--bridge", "none")
+    result = client("run", "--name", "up", "--add-host", "up:host-gateway", brittle.image, "true")
+    assert result.code == 125 and "unable to derive the IP value for host-gateway" in result.err, result
+    assert client.inspect("up", "{{.State.Status}}") == "created"
+    client("run", "--rm", "--add-host", "up:192.0.2.1", brittle.image, "true").ok()

@@ -88,8 +88,6 @@ def test_links_of_an_endpoint_are_refused_where_there_are_no_names(own_daemon, i
 
 
 @pytest.mark.parametrize("flags, named", [
-    (["--config-only"], "a network that is a configuration only, or is made from one is not supported yet"),
-    (["--config-from", "other"], "a network that is a configuration only, or is made from one is not supported yet"),
     (["--driver", "overlay"], "overlay"), (["--driver", "nosuch"], 'plugin "nosuch" not found'), (["--ipam-driver", "nosuch"], "nosuch"),
     (["--scope", "swarm"], 'network scope "swarm"'), (["--ingress"], "Ingress network"),
 ])

@@ -46,6 +46,8 @@ actor Container {
     var needsExecAdoption = false
     /// Whether a new name is being written down.
     var isRenaming = false
+    /// The name that a start began with, until its network is known by it.
+    var startingName: String?
     private var waiters: [Waiter] = []
 
     private struct Waiter {

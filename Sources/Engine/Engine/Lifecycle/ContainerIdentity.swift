@@ -43,10 +43,12 @@ extension Container {
         do throws(EngineError) { try await save() } catch {
             name = old
             services.index.release(name: new, for: id)
+            // A start that ended meanwhile has made the other one known.
+            await renameOnNetworks()
             throw error
         }
         services.index.release(name: old, for: id)
-        await renameOnNetworks(from: old)
+        await renameOnNetworks()
         tell("rename", ["oldName": "/\(old)"])
     }
 }

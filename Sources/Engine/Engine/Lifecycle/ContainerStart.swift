@@ -180,6 +180,8 @@ extension Container {
     private func makeNetworkAndBundle(
         _ mounts: [SnapshotMount], _ images: [[SnapshotMount]], _ others: JoinedParts
     ) async throws(EngineError) -> ProcessConfiguration? {
+        startingName = name
+        defer { startingName = nil }
         let network = try await reserveNetwork()
         attachment = network
         failpoint(.startNetworkReserved)
@@ -204,6 +206,7 @@ extension Container {
             }
             failpoint(.startBundleWritten)
             if let network { try await services.networks.plug(network, of: id, in: parts.namespaces[.user]) }
+            await renameAfterStart()
             failpoint(.startNetworkPlugged)
             return process
         } catch {

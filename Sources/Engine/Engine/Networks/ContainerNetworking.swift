@@ -26,6 +26,9 @@ extension Container {
     /// Writes the files that stand for those in `/etc`, for this run.
     func writeNetworkFiles() async throws(EngineError) {
         let known = await fileFacts(attachment)
+        if known.hostGateway == nil, document.hostConfig.extraHosts.contains(where: { ExtraHost($0)?.address == ExtraHost.hostGateway }) {
+            throw EngineError(.system, "unable to derive the IP value for host-gateway: there is no default network")
+        }
         let (id, document, facts, paths) = (id, document, services.facts, paths)
         try await BlockingWork.run { () throws(EngineError) in
             try Bundle.writeNetworkFiles(id: id, document: document, facts: facts, network: known, paths: paths)
@@ -52,18 +55,29 @@ extension Container {
     }
 
     /// Makes the networks call a running container by its new name. What fails is logged: the container has that name in any case.
-    func renameOnNetworks(from old: String) async {
+    func renameOnNetworks() async {
+        // Who starts it announces it by the name that it began with, and by this one afterwards.
+        if startingName != nil { return }
         await takeNetworkTurn()
         defer { endNetworkTurn() }
         guard var attachment else { return }
-        for index in attachment.endpoints.indices {
-            attachment.endpoints[index].dnsNames = attachment.endpoints[index].dnsNames.map { $0 == old ? name : $0 }
+        let joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: document.endpoints)
+        for (index, endpoint) in attachment.endpoints.enumerated() {
+            attachment.endpoints[index].dnsNames = Networks.dnsNames(
+                of: joiner, document.endpoints[endpoint.networkName] ?? EndpointSettings())
         }
         self.attachment = attachment
         do throws(EngineError) {
             try await writeNetworkRecord(attachment)
             try await services.networks.rename(attachment, of: id, to: name)
         } catch { logger.error("call the container by its new name: \(error)") }
+    }
+
+    /// Where the container got another name while its network was made, makes that known.
+    func renameAfterStart() async {
+        let began = startingName
+        startingName = nil
+        if began != name { await renameOnNetworks() }
     }
 
     /// Takes the network of a run away, if there is one.

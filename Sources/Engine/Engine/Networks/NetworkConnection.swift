@@ -14,6 +14,7 @@ extension Container {
     private func join(_ word: String, _ settings: EndpointSettings) async throws(EngineError) {
         try refuseChangeOfNetworks()
         let network = try await services.networks.find(word)
+        try refuseClosedNetworks(network.name)
         try Networks.check(settings, on: network)
         let former = document.endpoints[network.name]
         guard former == nil || state.runningTask == nil else {
@@ -21,7 +22,8 @@ extension Container {
         }
         document.endpoints[network.name] = settings
         do throws(EngineError) {
-            if state.runningTask != nil { try await plugIn(network.name, settings) }
+            // There is nothing to plug into `none`.
+            if state.runningTask != nil && network.document.driver != .none { try await plugIn(network.name, settings) }
             try await save()
         } catch {
             document.endpoints[network.name] = former
@@ -109,15 +111,21 @@ extension Container {
             throw EngineError(
                 .forbidden, "container sharing network namespace with another container or host cannot be connected to any other network")
         }
-        if document.endpoints["none"] != nil {
-            throw EngineError(
-                .forbidden, "container cannot be connected to multiple networks with one of the networks in private (none) mode")
-        }
         switch state {
         case .created, .running, .paused, .exited: return
         case .starting, .restarting, .stopping, .exiting: throw EngineError(.conflict, "container \(id) is starting or stopping: try again")
         case .removing, .dead: throw EngineError(.conflict, "container \(id) is marked for removal and cannot be connected or disconnected")
         }
+    }
+
+    /// Who is on `none` is nowhere else, and who is elsewhere not there; the host's network is for who was made there.
+    private func refuseClosedNetworks(_ network: String) throws(EngineError) {
+        if network == "host" {
+            throw EngineError(.forbidden, "container cannot be disconnected from host network or connected to host network")
+        }
+        guard document.endpoints["none"] != nil || network == "none" && !document.endpoints.isEmpty else { return }
+        throw EngineError(
+            .forbidden, "container cannot be connected to multiple networks with one of the networks in private (none) mode")
     }
 
     private func plugIn(_ network: String, _ settings: EndpointSettings) async throws(EngineError) {

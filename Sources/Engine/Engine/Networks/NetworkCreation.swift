@@ -12,6 +12,7 @@ extension Networks {
         guard !NetworkDocument.predefined.contains(request.name) else {
             throw EngineError(.forbidden, "operation is not permitted on predefined \(request.name) network ")
         }
+        let request = try configured(request)
         try NetworkPlan.check(request)
         if settings.isRootless && request.driver == NetworkDriver.macvlan.rawValue {
             throw EngineError(
@@ -27,10 +28,23 @@ extension Networks {
         return answer
     }
 
+    /// Fills in what another network is the configuration for.
+    /// - Throws: `.notFound` for one that is not there, `.forbidden` for what the request says itself, in Docker's words.
+    private func configured(_ request: NetworkCreateRequest) throws(EngineError) -> NetworkCreateRequest {
+        guard let source = request.configFrom?.network, !source.isEmpty else { return request }
+        if request.configOnly {
+            throw EngineError(.forbidden, "a configuration network cannot depend on another configuration network")
+        }
+        guard let found = networks.values.first(where: { $0.name == source && $0.document.resource.configOnly })?.document.resource else {
+            throw EngineError(.notFound, "configuration network \"\(source)\" does not exist")
+        }
+        return try NetworkPlan.request(request, from: found)
+    }
+
     @discardableResult
     func make(_ request: NetworkCreateRequest, isPredefined: Bool) async throws(EngineError) -> NetworkDocument {
         let name = request.name
-        guard !reservedNames.contains(name), !networks.values.contains(where: { $0.name == name }) else {
+        guard !reservedNames.contains(name), unreadable[name] == nil, !networks.values.contains(where: { $0.name == name }) else {
             throw EngineError(.conflict, "network with name \(name) already exists")
         }
         // Marked before the first wait: two requests cannot both get the name, nor both a block, since one is made at a time.
@@ -118,6 +132,7 @@ enum NetworkPlan {
                 .invalidParameter,
                 "invalid network name \"\(request.name)\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
         }
+        if request.configOnly { return try checkConfiguration(request) }
         switch request.driver {
         case "host", "null":
             let name = request.driver == "null" ? "null" : "host"
@@ -129,10 +144,6 @@ enum NetworkPlan {
             throw EngineError(.invalidParameter, "invalid network scope \"\(request.scope)\": only local networks are served")
         }
         if request.ingress { throw EngineError(.invalidParameter, "Ingress network can not be created: this node is not a swarm manager") }
-        if request.configOnly || request.configFrom.map({ !$0.network.isEmpty }) == true {
-            throw Refusal.notYet(
-                "a network that is a configuration only, or is made from one")
-        }
         guard ["", "default"].contains(request.ipam?.driver ?? "") else {
             throw EngineError(.notFound, "could not resolve driver \(request.ipam?.driver ?? "") in registry")
         }
@@ -165,6 +176,13 @@ enum NetworkPlan {
         resource.labels = request.labels
         resource.ipam.driver = "default"
         resource.ipam.options = request.ipam?.options ?? [:]
+        resource.configFrom = request.configFrom ?? ConfigReference()
+        if request.configOnly {
+            // As Docker's: nothing moves packets of a configuration, and its blocks are nobody's yet.
+            resource.driver = NetworkDriver.none.rawValue
+            resource.configOnly = true
+            resource.ipam.config = request.ipam?.config ?? []
+        }
         var document = NetworkDocument(resource: resource, link: "", hasChosenBlocks: false)
         guard document.driver == .bridge || document.driver == .macvlan else { return document }
         let chosen = (request.ipam?.config ?? []).filter { !$0.subnet.isEmpty }

@@ -32,7 +32,8 @@ struct NetworkDocument: Codable, Equatable, Sendable {
 
     /// The blocks that are in use, with the host's own address in each.
     var blocks: [NetworkBlock] {
-        resource.ipam.config.compactMap { NetworkBlock($0) }.filter {
+        if resource.configOnly { return [] }
+        return resource.ipam.config.compactMap { NetworkBlock($0) }.filter {
             $0.block.family == .v4 ? resource.enableIPv4 ?? true : resource.enableIPv6
         }
     }

@@ -35,6 +35,10 @@ extension Networks {
         if network.document.isPredefined {
             throw EngineError(.forbidden, "\(network.name) is a pre-defined network and cannot be removed")
         }
+        let isConfiguration = network.document.resource.configOnly
+        if isConfiguration, networks.values.contains(where: { $0.document.resource.configFrom.network == network.name }) {
+            throw EngineError(.forbidden, "configuration network \"\(network.name)\" is in use")
+        }
         guard network.members.isEmpty else {
             let who = network.members.values.map { "name:\"\($0.containerName)\" id:\"\($0.endpoint.endpointID.shortID)\"" }.sorted()
             throw EngineError(
@@ -61,7 +65,8 @@ extension Networks {
         let choice = try PruneFilter(filters)
         var answer = NetworksPruneResponse()
         for network in networks.values.sorted(by: { $0.document.resource.created < $1.document.resource.created })
-        where !network.document.isPredefined && network.members.isEmpty && !wanted.contains(network.name)
+        where !network.document.isPredefined && !network.document.resource.configOnly && network.members.isEmpty
+            && !wanted.contains(network.name)
             && choice.accepts(created: network.document.resource.created, labels: network.document.resource.labels)
         {
             do throws(EngineError) { try await remove(network.id) } catch {

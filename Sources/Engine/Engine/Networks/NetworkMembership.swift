@@ -68,6 +68,9 @@ extension Networks {
         _ joiner: Joiner, on name: String, _ wishes: EndpointSettings, besides links: Set<String>
     ) throws(EngineError) -> EndpointRecord {
         var network = try find(name)
+        guard !network.document.resource.configOnly else {
+            throw EngineError(.forbidden, "cannot create endpoint on configuration-only network")
+        }
         let options = try EndpointOptions(wishes.driverOpts)
         let insideLink = try Self.insideLink(options.linkName, prefix: network.document.bridgeOptions.insidePrefix, besides: links)
         var endpoint = EndpointRecord(
@@ -123,7 +126,7 @@ extension Networks {
         return address.description
     }
 
-    private static func dnsNames(of joiner: Joiner, _ wishes: EndpointSettings) -> [String] {
+    static func dnsNames(of joiner: Joiner, _ wishes: EndpointSettings) -> [String] {
         var names: [String] = []
         for name in [joiner.name] + wishes.aliases + [joiner.id.text.shortID, joiner.config.hostname]
         where !name.isEmpty && !names.contains(name) {

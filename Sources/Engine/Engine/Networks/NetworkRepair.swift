@@ -55,7 +55,9 @@ extension Networks {
         let mended = try await onThread { () throws(NetworkingError) in
             try HostNetwork.rejoin(cables, bridge: link, isolated: isolated)
         }
-        if !mended.isEmpty { logger.warning("put back on the bridge \(link), whence somebody took them: \(mended.joined(separator: ", "))") }
+        if !mended.isEmpty {
+            logger.warning("put back on the bridge \(link), whence somebody took them: \(mended.joined(separator: ", "))")
+        }
         // Whoever removed the network meanwhile had its bridge taken away before.
         if isSuspect && networks[network.id] == nil { await takeLinkAway(network.document) }
     }

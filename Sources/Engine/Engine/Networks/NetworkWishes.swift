@@ -65,7 +65,8 @@ extension Networks {
 
     /// What the address `host-gateway` means: the host's own on the default network.
     var hostGateway: String? {
-        networks.values.first { $0.name == "bridge" }.flatMap { $0.document.blocks.compactMap(\.gateway).first?.description }
+        guard settings.hasDefaultBridge else { return nil }
+        return networks.values.first { $0.name == "bridge" }.flatMap { $0.document.blocks.compactMap(\.gateway).first?.description }
     }
 
     /// The id of a network by its name; empty where there is none.

@@ -67,6 +67,8 @@ actor Networks {
     var cables: Set<String> = []
     /// What the containers are called that former daemons left, until all of them are known.
     var adopted: [ContainerID: NameEntry] = [:]
+    /// Networks whose records cannot be read, by their names: what there is of them stays as it is.
+    var unreadable: [String: EngineError] = [:]
     /// Names of networks that are being made.
     var reservedNames: Set<String> = []
 
@@ -100,6 +102,7 @@ actor Networks {
     func find(_ word: String) throws(EngineError) -> Network {
         if let exact = networks[word] { return exact }
         if let named = networks.values.first(where: { $0.name == word }) { return named }
+        if let error = unreadable[word] { throw error }
         let found = word.isEmpty ? [] : networks.values.filter { $0.id.hasPrefix(word) }
         guard let first = found.first else { throw Self.notFound(word) }
         guard found.count == 1 else {
@@ -128,10 +131,12 @@ actor Networks {
                 // One damaged record must not keep the others down.
                 do throws(EngineError) { insert(Network(try NetworkDocument(record))) } catch {
                     logger.error("network \(record.name) is left out: \(error)")
+                    unreadable[record.name] = error
                 }
             }
         } catch { throw .system("restore the networks", error) }
-        await takeStrayLinksAway()
+        // Any bridge may be that of a network whose record cannot be read.
+        if unreadable.isEmpty { await takeStrayLinksAway() }
         for (name, driver) in [("host", NetworkDriver.host), ("none", .none)] { try await makePredefined(name, driver) }
         if settings.hasDefaultBridge { try await makePredefined("bridge", .bridge) }
         for network in networks.values where network.document.driver == .bridge {
@@ -150,7 +155,7 @@ actor Networks {
     }
 
     private func makePredefined(_ name: String, _ driver: NetworkDriver) async throws(EngineError) {
-        guard !networks.values.contains(where: { $0.name == name }) else { return }
+        guard unreadable[name] == nil, !networks.values.contains(where: { $0.name == name }) else { return }
         var request = NetworkCreateRequest()
         request.name = name
         request.driver = driver.rawValue

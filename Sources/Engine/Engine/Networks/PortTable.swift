@@ -27,6 +27,8 @@ struct PortTable: Sendable {
     mutating func take(
         _ requests: [PortRequest], families: [IPAddress.Family], routed: [IPAddress.Family] = [], defaultAddress: IPAddress? = nil
     ) throws(EngineError) -> [PublishedPort] {
+        // On internal networks alone nothing is published, as with Docker, whatever address is named.
+        if families.isEmpty && routed.isEmpty { return [] }
         let translated = families.filter { !routed.contains($0) }
         var published: [PublishedPort] = []
         do throws(EngineError) {
