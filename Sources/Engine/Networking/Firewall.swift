@@ -56,6 +56,9 @@ package final class Firewall: Sendable {
         }
     }
 
+    /// Whether the tables are made, and the kernel keeps others from changing them.
+    var isOurs: Bool { state.withLock { $0.isMade && $0.ownsTables } }
+
     /// Makes the tables anew as they should be: after somebody else changed them. - Returns: false before they were made first.
     func restore() throws(NetworkingError) -> Bool {
         var isMade = false

@@ -26,14 +26,15 @@ package enum NetworkMonitor {
     private static let burstReads = 50
 
     /// - Parameters:
-    ///   - firewall: restored by this thread itself.
+    ///   - firewall: made already; restored by this thread itself where others can change it.
     ///   - changed: called with all else that happened; must not block.
     package static func start(
         _ firewall: Firewall, changed: @escaping @Sendable (HostChanges) -> Void,
         report: @escaping @Sendable (String) -> Void
     ) throws(NetworkingError) {
         let watch: NetworkWatch
-        do throws(NetlinkError) { watch = try NetworkWatch() } catch { throw NetworkingError(error) }
+        // What nobody else can change needs no watch.
+        do throws(NetlinkError) { watch = try NetworkWatch(hearsFirewall: !firewall.isOurs) } catch { throw NetworkingError(error) }
         do throws(SyscallError) {
             try startThread {
                 while true {

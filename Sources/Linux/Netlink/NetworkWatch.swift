@@ -20,8 +20,11 @@ package enum NetworkChange: Hashable, Sendable {
 
 /// Hears of changes that anybody makes.
 package final class NetworkWatch: Sendable {
-    private let firewall: OwnedFD
+    /// Nil where changes of the firewall are not listened to.
+    private let firewall: OwnedFD?
     private let links: OwnedFD
+    /// Both, by their numbers.
+    private let sockets: [Int32]
     /// What was last heard of each link, by its index: it is told in as many words when a cable's other end comes and goes.
     private let known = Mutex<[Int32: LinkState]>([:])
     private static let bufferBytes: Int32 = 1 << 20
@@ -30,12 +33,20 @@ package final class NetworkWatch: Sendable {
         let (name, isUp, bridge): (String, Bool, Int32?)
     }
 
-    package init() throws(NetlinkError) {
+    /// - Parameter hearsFirewall: where nobody listens, the kernel writes no word for each of a thousand elements that a change adds.
+    package init(hearsFirewall: Bool) throws(NetlinkError) {
         let (nftables, linkGroup): (Int32, Int32) = (7, 1)  // NFNLGRP_NFTABLES, RTNLGRP_LINK
         // RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF
         let others: [Int32] = [5, 9, 24, 25]
-        firewall = try Self.listen(.netfilter, to: nftables)
         links = try Self.listen(.route, to: linkGroup)
+        if hearsFirewall {
+            let socket = try Self.listen(.netfilter, to: nftables)
+            sockets = [links.number, socket.number]
+            firewall = consume socket
+        } else {
+            sockets = [links.number]
+            firewall = nil
+        }
         do throws(SyscallError) { for group in others { try joinNetlinkGroup(group, of: links) } } catch {
             throw NetlinkError(code: .transport, doing: "watch the network", cause: error)
         }
@@ -59,8 +70,8 @@ package final class NetworkWatch: Sendable {
     package func next(timeoutMilliseconds: Int32?, besides port: UInt32) throws(NetlinkError) -> [NetworkChange] {
         do throws(SyscallError) {
             var found: [NetworkChange] = []
-            for index in try waitUntilReadable([firewall.number, links.number], timeoutMilliseconds: timeoutMilliseconds) {
-                found += try read(index == 0 ? firewall.number : links.number, besides: port)
+            for index in try waitUntilReadable(sockets, timeoutMilliseconds: timeoutMilliseconds) {
+                found += try read(sockets[index], besides: port)
             }
             return found
         } catch { throw NetlinkError(code: .transport, doing: "watch the network", cause: error) }
