@@ -188,6 +188,22 @@ def test_C20_an_alias_like_the_old_name_outlives_a_rename(apus, net_of, image):
         assert address(apus, "other", "mine") in apus("exec", "other", "nslookup", f"{name}.mine").ok()
 
 
+def test_one_prune_of_networks_at_a_time(apus, net_of, own_daemon):
+    net_of("idle")
+    prune = lambda: api(own_daemon, "POST", "/networks/prune")
+    # The first one stands still while somebody else writes into its records, for less than it would wait.
+    with closing(sqlite3.connect(f"{own_daemon.data}/engine.sqlite", isolation_level=None)) as records, ThreadPoolExecutor(1) as pool:
+        records.execute("BEGIN IMMEDIATE")
+        try:
+            first = pool.submit(prune)
+            wait_until(lambda: "idle" not in apus("network", "ls", "--format", "{{.Name}}").ok().split(), "it is under way")
+            assert prune() == (409, {"message": "a prune operation is already running"}) and not first.done()
+        finally:
+            records.execute("ROLLBACK")
+        assert first.result() == (200, {"NetworksDeleted": ["idle"]})
+    assert prune() == (200, {"NetworksDeleted": None})
+
+
 def test_a_network_whose_record_cannot_be_read_keeps_its_bridge_and_is_told_of(brittle):
     apus = brittle.client
     apus("network", "create", "kept").ok()
