@@ -217,6 +217,40 @@ def test_A22_the_filter_comes_last_and_after_everything_that_it_could_keep_from_
     assert set(after) <= ({"capset", "capget", "prctl"} if not no_new_privileges else set()), after
 
 
+# A kernel that says that it has SELinux.
+SELINUX = """mount --move /sys/fs/cgroup "$0" && mount -t tmpfs tmpfs /sys/fs && mkdir /sys/fs/cgroup /sys/fs/selinux &&
+    : > /sys/fs/selinux/enforce && mount --move "$0" /sys/fs/cgroup && exec "$@" """
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_A22_a_label_is_asked_of_the_kernel_whatever_lies_at_proc_and_before_the_filter(runtime, bundle, folder, container, tmp_path, verb):
+    """The image's own directory is at /proc. This kernel refuses the label; one with SELinux would take it."""
+    bundle.config["mounts"] = [entry for entry in bundle.config["mounts"] if entry["destination"] != "/proc"]
+    decoys = [bundle.file(f"/proc/{process}/attr/exec", "decoy", 0o666) for process in ("self", "thread-self", *range(1, 40))]
+    process = {"selinuxLabel": "system_u:system_r:container_t:s0", "user": {"uid": 1000, "gid": 1000}, "args": ["/bin/true"], "cwd": "/"}
+    bundle.config["linux"] |= {"maskedPaths": [], "readonlyPaths": [], "seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["chroot"], "action": "SCMP_ACT_ERRNO"}]}}
+    path = tmp_path / "process.json"
+    path.write_text(json.dumps(process), encoding="utf-8")
+    bundle.write(**({"process": process} if verb == "run" else {"args": "sleep 600"}))
+    words = "run", "-b", bundle.path, container
+    if verb == "exec":
+        runtime.detached("run", "-d", *words[1:]).ok()
+        words = "exec", "--process", str(path), container
+    with runtime.below("unshare", "-m", "--propagation", "private", "sh", "-ec", SELINUX, str(tmp_path)):
+        runtime(*words).fails("applying SELinux label system_u:system_r:container_t:s0", "/attr/exec", "EINVAL")
+        calls = trace(runtime, folder, *words, code=1 if verb == "run" else 255)
+    asked = next(call for call in calls if call.name == "openat2" and "/attr/exec" in call.arguments)
+    assert "RESOLVE_NO_XDEV|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_BENEATH" in asked.arguments
+    own = [call for call in calls if call.process == asked.process]
+    places = order(own, ("pivot_root" if verb == "run" else "setns", ""), ("setresuid", "1000"), ("openat2", "/attr/exec"))
+    assert places == sorted(places) and "SECCOMP_SET_MODE_FILTER" not in "".join(call.arguments for call in own)
+    for decoy in decoys:
+        with open(decoy, encoding="utf-8") as file:
+            assert file.read() == "decoy"
+
+
 DEVICES = {"a disk": ("b", 8, 0), "/dev/mem": ("c", 1, 1), "/dev/kmem": ("c", 1, 2), "/dev/port": ("c", 1, 4), "/dev/kmsg": ("c", 1, 11),
            "/dev/fuse": ("c", 10, 229), "a loop device": ("b", 7, 0), "the loop devices' control": ("c", 10, 237)}
 

@@ -183,7 +183,15 @@ WEAKENINGS = (
                    "if {weakened} { try loadFilter(channel) }\n        let (granted, missing) = try identity.assume()"),
             Change(RUNTIME + "PayloadStage.swift", "            try loadFilter(channel)\n        } catch { return error }",
                    "            if !{weakened} { try loadFilter(channel) }\n        } catch { return error }"),
-        ), (CONFINEMENT + "A22",)),
+        ), (CONFINEMENT + "A22_the_filter",)),
+    Weakening(
+        "A22-label", "a label is asked for through a procfs that no image has a part in", (
+            Change(RUNTIME + "SecurityLabels.swift", "if let seLinuxLabel { try procfs.write(seLinuxLabel, to: \"\\(process)/attr/exec\") }",
+                   "if let seLinuxLabel {\n                if {weakened} {\n"
+                   "                    let file = try openFile(FilePath(\"/proc/\\(process)/attr/exec\"), .writeOnly)\n"
+                   "                    try writeAll(Array(seLinuxLabel.utf8), to: file.number, subject: \"\")\n"
+                   "                } else { try procfs.write(seLinuxLabel, to: \"\\(process)/attr/exec\") }\n            }"),
+        ), (CONFINEMENT + "A22_a_label",)),
     Weakening(
         "A23", "devices that no rule allows are denied", (
             Change(CGROUPS + "CgroupPlan.swift", "return try devices + plan(updating: resources)",
