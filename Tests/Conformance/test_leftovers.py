@@ -2,12 +2,15 @@
 # Rows: attacks
 
 import collections
+import contextlib
 import json
 import os
 import random
 import re
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 import leaks
@@ -22,6 +25,7 @@ def traces(runtime, folder, container):
 
 
 NOTHING = ([], [], [], False)
+KILLS_AT_ALL = os.environ.get("APUS_KILLS") == "all"
 
 FAILURES = {
     "a mount source that is missing": lambda bundle: bundle.config["mounts"].append(
@@ -80,15 +84,15 @@ def test_A32_whenever_the_runtime_is_killed_delete_removes_all_that_there_is(run
     assert left > 5, "the runtime was never killed at work"
 
 
-def traced(command, *flags):
-    return subprocess.run(["strace", "-qq", *flags, *command], check=False, timeout=60,
+def traced(command, *flags, below=()):
+    return subprocess.run([*below, "strace", "-qq", *flags, *command], check=False, timeout=60,
                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def kill_points(runtime, words, folder, name, follow):
+def kill_points(runtime, words, folder, name, follow, below=()):
     """Every call that a creation makes, as what strace counts: the call's name, and which of that name it is."""
     path = os.path.join(folder, "calls")
-    assert traced(runtime.command(*words, name), *follow, "-e", "signal=none", "-o", path).returncode == 0
+    assert traced(runtime.command(*words, name), *follow, "-e", "signal=none", "-o", path, below=below).returncode == 0
     runtime("delete", "-f", name).ok()
     counts = {}
     with open(path, encoding="utf-8", errors="replace") as file:
@@ -112,15 +116,85 @@ def test_A32_killed_at_any_of_its_system_calls_a_creation_is_undone_by_delete(ru
     words = [verb, "-b", bundle.path]
     points = kill_points(runtime, words, folder, f"{container}-plain", follow)
     assert len(points) > 100
-    if os.environ.get("APUS_KILLS") != "all":
-        points = points[::len(points) // 60 + 1]
+    assert killed_at(few_of(points, 60), runtime, words, folder, container, follow) > 5, "the runtime was never killed at work"
+
+
+def few_of(points, count):
+    """So many of them, evenly; all of them in the nightly run."""
+    return points if KILLS_AT_ALL else points[::len(points) // count + 1]
+
+
+def killed_at(points, runtime, words, folder, container, follow, below=()):
+    """Kills a creation at each of its calls, and deletes what there is. - Returns: how often a container was left."""
     left = 0
     for index, (call, number) in enumerate(points):
         name = f"{container}-{index}"
-        traced(runtime.command(*words, name), *follow, "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={number}")
+        traced(runtime.command(*words, name), *follow, "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={number}", below=below)
         left += os.path.isdir(os.path.join(runtime.state_root, name))
         is_deleted_whole(runtime, folder, name, f"killed at {call} number {number}", seconds=10)
-    assert left > 5, "the runtime was never killed at work"
+    return left
+
+
+def with_id_mapped_mount(bundle):
+    mappings = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    bundle.config["mounts"].append({"destination": "/mnt", "type": "bind", "source": bundle.path, "options": ["bind"],
+                                    "uidMappings": mappings, "gidMappings": mappings})
+
+
+RICHER = {
+    "a user namespace": lambda bundle: bundle.map_users(),
+    "an id-mapped mount": with_id_mapped_mount,
+    "network devices": lambda bundle: bundle.write(linux={"netDevices": {"apus0": {"name": "eth0"}}}),
+    "a terminal": lambda bundle: bundle.write(process={"terminal": True}),
+    "hooks of all kinds": lambda bundle: bundle.write(hooks={kind: [{"path": "/bin/true"}] for kind in (
+        "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")}),
+}
+# In a network namespace of its own, with a pair of devices.
+WITH_DEVICES = ["unshare", "-n", "sh", "-ec", 'ip link add apus0 type veth peer name apus1; exec "$@"', "sh"]
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("follow", [[], ["-f"]] if KILLS_AT_ALL else [[]], ids=["the runtime", "or a process of it"][:1 + KILLS_AT_ALL])
+@pytest.mark.parametrize("kind", RICHER)
+def test_A32_killed_at_any_of_its_system_calls_a_creation_with_more_is_undone_by_delete(runtime, bundle, folder, container, console, kind, follow):
+    """Ten of them in a normal run, of the runtime alone; each single one with APUS_KILLS=all."""
+    RICHER[kind](bundle)
+    bundle.write(["true"])
+    # strace waits for all that it follows, and what is created for its start.
+    words = ["run" if follow else "create", "-b", bundle.path]
+    if kind == "a terminal" and not follow:
+        words += ["--console-socket", console]
+    below = WITH_DEVICES if kind == "network devices" else ()
+    points = kill_points(runtime, words, folder, f"{container}-plain", follow, below)
+    left = killed_at(few_of(points, 10), runtime, words, folder, container, follow, below)
+    assert left > 1, "the runtime was never killed at work"
+
+
+@pytest.fixture
+def console(bundle):
+    """A socket whose owner takes every terminal and closes it at once."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(os.path.join(bundle.path, "console.sock"))
+    listener.listen(64)
+
+    def serve():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            # Who connected may be killed before a word.
+            with connection, contextlib.suppress(OSError):
+                connection.settimeout(20)
+                for descriptor in socket.recv_fds(connection, 4096, 8)[1]:
+                    os.close(descriptor)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield listener.getsockname()
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(20)
 
 
 @pytest.mark.ours
