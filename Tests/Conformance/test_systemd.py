@@ -109,31 +109,53 @@ def test_a_container_that_ends_is_forgotten_by_systemd(runtime, bundle, containe
     assert properties(f"apus-{container}.scope", "LoadState")["LoadState"] == "not-found"
 
 
-@needs_systemd
-def test_an_ordinary_users_container_is_a_unit_of_their_own_systemd(runtime, bundle, container, folder):
+@pytest.fixture
+def own(runtime, bundle, folder):
+    """The runtime of an ordinary user with a systemd of their own, and the name of that one's service."""
     user = pwd.getpwnam("games").pw_uid
     service, directory = f"user@{user}.service", f"/run/user/{user}"
     subprocess.run(["systemctl", "start", service], check=True)
     try:
         wait_until(lambda: os.path.exists(f"{directory}/systemd/private"), "the user's systemd", seconds=20)
         home = os.path.join(folder, "games")
-        os.mkdir(home)
+        os.makedirs(home, exist_ok=True)
         os.chown(home, user, user)
         own = Runtime(copy_for_all(runtime, folder), home)
         own.prefix = ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", "env", f"XDG_RUNTIME_DIR={directory}"]
         hand_over(own, bundle, user)
-        bundle.write("sleep 600", linux={"cgroupsPath": f"apus.slice:apus:{container}", "resources": {"memory": {"limit": 64 << 20}}})
-        own.detached("run", "-d", "-b", bundle.path, container, options=SYSTEMD).ok()
-        path, limit = cgroup_file(own.state(container)["pid"], "memory.max")
-        assert path.endswith(f"/{service}/apus.slice/apus-{container}.scope") and limit == str(64 << 20)
-        own("exec", container, "true").ok()
-        assert len(own("ps", "-f", "json", container).ok().out.split(",")) >= 1
-        own("pause", container).ok()
-        own("resume", container).ok()
-        own("delete", "-f", container).ok()
-        assert not os.path.exists(f"/sys/fs/cgroup{path}")
+        own.service = service
+        yield own
     finally:
         subprocess.run(["systemctl", "stop", service], check=True)
+
+
+@needs_systemd
+def test_an_ordinary_users_container_is_a_unit_of_their_own_systemd(own, bundle, container):
+    bundle.write("sleep 600", linux={"cgroupsPath": f"apus.slice:apus:{container}", "resources": {"memory": {"limit": 64 << 20}}})
+    own.detached("run", "-d", "-b", bundle.path, container, options=SYSTEMD).ok()
+    path, limit = cgroup_file(own.state(container)["pid"], "memory.max")
+    assert path.endswith(f"/{own.service}/apus.slice/apus-{container}.scope") and limit == str(64 << 20)
+    own("exec", container, "true").ok()
+    assert len(own("ps", "-f", "json", container).ok().out.split(",")) >= 1
+    own("pause", container).ok()
+    own("resume", container).ok()
+    own("delete", "-f", container).ok()
+    assert not os.path.exists(f"/sys/fs/cgroup{path}")
+
+
+@needs_systemd
+def test_an_ordinary_users_exec_is_beside_the_first_process_where_the_container_hands_controllers_down(own, bundle, container):
+    """Systemd puts it there: into the unit's own cgroup v2 takes no process any more."""
+    mount = {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["rw", "nosuid", "nodev", "noexec"]}
+    bundle.config["mounts"] = [entry for entry in bundle.config["mounts"] if entry["destination"] != "/sys/fs/cgroup"] + [mount]
+    bundle.config["linux"]["namespaces"] = [entry for entry in bundle.config["linux"]["namespaces"] if entry["type"] != "cgroup"]
+    bundle.write("cd /sys/fs/cgroup && mkdir -p own/deep && echo $$ > own/deep/cgroup.procs && echo +memory > cgroup.subtree_control && "
+                 "touch /tmp/made; sleep 600",
+                 linux={"namespaces": {"$add": [{"type": "cgroup"}]}, "cgroupsPath": f"apus.slice:apus:{container}"})
+    own.detached("run", "-d", "-b", bundle.path, container, options=SYSTEMD).ok()
+    wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/made")), "it hands memory down", seconds=60)
+    assert own("exec", container, "cat", "/proc/self/cgroup").ok().out == "0::/own/deep\n"
+    own("delete", "-f", container).ok()
 
 
 @needs_systemd

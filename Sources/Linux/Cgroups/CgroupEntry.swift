@@ -144,7 +144,7 @@ package final class CgroupEntry: Sendable {
 
 extension CgroupRecord.Place {
     /// The cgroup below this one that a process is in; nil where it is in none.
-    fileprivate func below(of process: Int32) throws(CgroupError) -> CgroupRecord.Place? {
+    func below(of process: Int32) throws(CgroupError) -> CgroupRecord.Place? {
         let line = try OwnCgroups.of(process: "\(process)").lines.first { version == .v2 && $0.names.isEmpty }
         let own = fields(of: (line?.path ?? "")[...], separatedBy: UInt8(ascii: "/")).map { String($0) }
         let components = components

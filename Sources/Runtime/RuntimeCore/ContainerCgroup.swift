@@ -158,8 +158,9 @@ final class ContainerCgroup {
     }
 
     /// The way in for an ordinary user where systemd made the cgroup.
-    func attachment() throws(RuntimeError) -> SystemdAttachment? {
-        try perform { cgroup throws(CgroupError) in try cgroup.attachment() } ?? nil
+    /// - Parameter first: the container's first process.
+    func attachment(beside first: Int32?) throws(RuntimeError) -> SystemdAttachment? {
+        try perform { cgroup throws(CgroupError) in try cgroup.attachment(beside: first) } ?? nil
     }
 
     func isFrozen() throws(RuntimeError) -> Bool { try perform { cgroup throws(CgroupError) in try cgroup.isFrozen() } ?? false }

@@ -147,7 +147,9 @@ package final class Execution {
             return (entry, nil)
         }
         let cgroup = try ContainerCgroup(recorded: record.cgroup)
-        guard mayBeAttached, let attachment = try cgroup.attachment() else { return (try cgroup.entry(below: request.cgroups), nil) }
+        guard mayBeAttached, let attachment = try cgroup.attachment(beside: record.initProcess?.process) else {
+            return (try cgroup.entry(below: request.cgroups), nil)
+        }
         guard request.cgroups.isEmpty else {
             throw RuntimeError(.unsupported, "--cgroup: where systemd puts an ordinary user's process, it puts it into the unit itself")
         }

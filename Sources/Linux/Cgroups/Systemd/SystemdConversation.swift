@@ -75,9 +75,10 @@ struct SystemdConversation {
     }
 
     /// Moves a process of the caller's into a unit.
-    func attach(_ process: Int32, to unit: String) throws(CgroupError) {
-        let body: [BusValue] = [.string(unit), .string(""), .array(of: "u", [.uint32(UInt32(bitPattern: process))])]
-        _ = try call("AttachProcessesToUnit", body, "put process \(process) into unit \(unit)")
+    /// - Parameter path: of a cgroup below the unit's, with a slash before it.
+    func attach(_ process: Int32, to unit: String, below path: String = "") throws(CgroupError) {
+        let body: [BusValue] = [.string(unit), .string(path), .array(of: "u", [.uint32(UInt32(bitPattern: process))])]
+        _ = try call("AttachProcessesToUnit", body, "put process \(process) into unit \(unit)\(path)")
     }
 
     /// Stops a unit and forgets how it ended; one that is gone already is no error.

@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
 package import OCISpec
@@ -70,9 +71,12 @@ extension Cgroup {
 
     /// The way into the unit for who may not write to its files: an ordinary user, whose systemd may. Connected at once, for systemd
     /// believes who we are now.
-    package func attachment() throws(CgroupError) -> SystemdAttachment? {
+    /// - Parameter neighbour: the container's first process, beside which there is room where the unit's own cgroup has none.
+    package func attachment(beside neighbour: Int32?) throws(CgroupError) -> SystemdAttachment? {
         guard let unit = record.unit else { return nil }
-        return SystemdAttachment(manager: try SystemdConversation(at: unit.runtimeDirectory), unit: unit)
+        let place = record.places.first { $0.version == .v2 }
+        return SystemdAttachment(
+            manager: try SystemdConversation(at: unit.runtimeDirectory), unit: unit, place: place, neighbour: neighbour)
     }
 
     private static func deviceGroups() throws(CgroupError) -> [SystemdProperties.DeviceGroup] {
@@ -87,7 +91,18 @@ extension Cgroup {
 package struct SystemdAttachment {
     let manager: SystemdConversation
     let unit: SystemdUnit
+    let place: CgroupRecord.Place?
+    let neighbour: Int32?
 
-    /// Moves a process, which runs as whoever connected.
-    package func attach(_ process: Int32) throws(CgroupError) { try manager.attach(process, to: unit.name) }
+    /// Moves a process, which runs as whoever connected. Where the unit hands controllers down, it takes in none itself: then to where the
+    /// container's first process is by now.
+    package func attach(_ process: Int32) throws(CgroupError) {
+        do throws(CgroupError) { try manager.attach(process, to: unit.name) } catch {
+            guard let place, let neighbour, let below = try place.below(of: neighbour) else { throw error }
+            let path = "/" + below.components.dropFirst(place.components.count).joined(separator: "/")
+            do throws(CgroupError) { try manager.attach(process, to: unit.name, below: path) } catch let second {
+                throw error.followed { () throws(CgroupError) in throw second }
+            }
+        }
+    }
 }
