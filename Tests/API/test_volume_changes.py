@@ -6,6 +6,7 @@ import stat
 import subprocess
 import tarfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import oci_images
 from engine_http import api
@@ -191,6 +192,18 @@ def test_attack_D15_what_a_container_writes_while_its_volume_is_filled_is_never_
     apus("rm", "-f", *apus("ps", "-aq").ok().split()).ok()
     apus("volume", "rm", "raced").ok()
     apus("rmi", f"{registry.host}/crowded").ok()
+
+
+def test_feature_F04_a_volume_is_filled_once_whoever_comes_for_it_meanwhile(apus, registry, own_daemon):
+    oci_images.Pusher(registry.host).push(
+        "plenty", oci_images.busybox({}, [oci_images.tar(oci_images.files({f"many/{number}": "x" for number in range(3000)}))]))
+    plenty = f"{registry.host}/plenty"
+    apus("pull", "-q", plenty).ok()
+    with ThreadPoolExecutor(4) as pool:
+        seen = list(pool.map(lambda _: apus("run", "--rm", "-v", "once:/many", plenty, "sh", "-c", "ls /many | wc -l"), range(4)))
+    assert [each.line() for each in seen] == ["3000"] * 4
+    apus("volume", "rm", "once").ok()
+    apus("rmi", plenty).ok()
 
 
 def test_feature_F01_volumes_are_renamed_cloned_exported_and_imported(apus, pulled, own_daemon):
