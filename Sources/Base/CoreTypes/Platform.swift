@@ -51,6 +51,12 @@ public struct Platform: Hashable, Sendable, CustomStringConvertible {
         #endif
     }
 
+    /// The architecture as uname(2) names the machine: `x86_64`, `aarch64`.
+    public var machineName: String { Self.machineNames[architecture] ?? architecture }
+
+    /// GOARCH's names, and uname(2)'s where those are others.
+    private static let machineNames = ["amd64": "x86_64", "arm64": "aarch64"]
+
     /// `OS/ARCHITECTURE`, and `/VARIANT` where there is one.
     public var description: String {
         "\(operatingSystem)/\(architecture)" + (variant.map { "/\($0)" } ?? "")
@@ -83,11 +89,11 @@ public struct Platform: Hashable, Sendable, CustomStringConvertible {
     }
 
     private static func usualSpelling(_ architecture: String, _ variant: String) -> (String, String?) {
-        switch (architecture, variant) {
-        case ("x86_64", _), ("x86-64", _), ("amd64", _): ("amd64", variant == "v1" || variant.isEmpty ? nil : variant)
+        let architecture = machineNames.first { $0.value == architecture }?.key ?? architecture
+        return switch (architecture, variant) {
+        case ("x86-64", _), ("amd64", _): ("amd64", variant == "v1" || variant.isEmpty ? nil : variant)
         case ("i386", _), ("386", _): ("386", nil)
-        case ("aarch64", ""), ("arm64", ""), ("aarch64", "8"), ("arm64", "8"), ("aarch64", "v8"), ("arm64", "v8"): ("arm64", nil)
-        case ("aarch64", _): ("arm64", variant)
+        case ("arm64", ""), ("arm64", "8"), ("arm64", "v8"): ("arm64", nil)
         case ("armhf", _): ("arm", "v7")
         case ("armel", _): ("arm", "v6")
         case ("arm", ""), ("arm", "7"): ("arm", "v7")

@@ -45,6 +45,18 @@ public struct SeccompConfiguration: Equatable, Sendable {
         case parisc = "SCMP_ARCH_PARISC"
         case parisc64 = "SCMP_ARCH_PARISC64"
         case riscv64 = "SCMP_ARCH_RISCV64"
+
+        /// The other calling conventions that the machine's kernel may serve, as Docker's profile lists them: the one table of them.
+        package var compatible: [Self] {
+            switch self {
+            case .x86_64: [.x86, .x32]
+            case .aarch64: [.arm]
+            case .s390x: [.s390]
+            case .mips64: [.mips, .mips64N32]
+            case .mipsel64: [.mipsel, .mipsel64N32]
+            default: []
+            }
+        }
     }
     /// How an argument is compared, unsigned, by libseccomp's names.
     public enum Comparison: String, Sendable, CaseIterable {

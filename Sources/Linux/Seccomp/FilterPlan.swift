@@ -66,11 +66,10 @@ func filterPlan(for profile: SeccompConfiguration, on machine: AuditArchitecture
         }
         for conditions in alternatives(rule.arguments) { rules.append(FilterRule(names: names, action: action, conditions: conditions)) }
     }
-    let wanted = Set(profile.architectures.map(\.rawValue))
     let isPermissive = defaultAction == .allow || defaultAction == .log
     return FilterPlan(
         defaultAction: defaultAction,
-        architectures: [machine] + machine.compatible.filter { wanted.contains($0.specificationName) },
+        architectures: [machine] + machine.compatible.filter { profile.architectures.contains($0.name) },
         rules: rules, namesOfDefault: namesOfDefault, answersNewCalls: !isPermissive && defaultAction != .errno(callNotImplemented))
 }
 

@@ -52,7 +52,7 @@ func compileWithLibrary(_ plan: FilterPlan, for machine: AuditArchitecture) thro
 
     func add(_ architecture: AuditArchitecture) throws(SeccompError) {
         let result = unsafe seccomp_arch_add(context, architecture.token)
-        if result != -EEXIST { try check(result, "add \(architecture.specificationName)") }
+        if result != -EEXIST { try check(result, "add \(architecture.name.rawValue)") }
     }
 
     func useTree() throws(SeccompError) {

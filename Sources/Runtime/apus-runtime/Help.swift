@@ -1,12 +1,11 @@
+internal import CoreTypes
 internal import OCISpec
 internal import RuntimeCore
 
 /// What the program says about itself.
 enum Help {
-    static let programVersion = "0.1.0"
-
     static var version: String {
-        "\(Program.name) version \(programVersion)\nspec: \(RuntimeConfiguration.newestVersion)\n"
+        "\(Program.name) version \(Product.version)\nspec: \(RuntimeConfiguration.newestVersion)\n"
     }
 
     static var general: String {
@@ -18,7 +17,7 @@ enum Help {
            \(Program.name) [global options] command [command options] [arguments...]
 
         VERSION:
-           \(programVersion)
+           \(Product.version)
         spec: \(RuntimeConfiguration.newestVersion)
 
         COMMANDS:

@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import LinuxSyscalls
 internal import Protobuf
 package import ShimProtocol
@@ -14,7 +15,7 @@ package enum InformationCommand {
     package static func run(_ invocation: ShimInvocation) throws(ShimError) -> RuntimeInformation {
         var information = RuntimeInformation()
         information.name = name
-        information.version = RuntimeVersion(ShimConfiguration.version)
+        information.version = RuntimeVersion(Product.version)
         let given: [UInt8]
         do throws(SyscallError) { given = try readAll(0, limitBytes: optionsByteCount, subject: "standard input") } catch {
             throw ShimError("options", error)

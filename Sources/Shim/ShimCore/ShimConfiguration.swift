@@ -2,9 +2,6 @@ internal import ShimProtocol
 
 /// What `main` read from command line and environment, once.
 package struct ShimConfiguration: Equatable, Sendable {
-    /// The version that `Connect` tells.
-    package static let version = "0.1.0"
-
     /// containerd's namespace of the container; for `apusd` its own.
     package var namespace = ""
     package var id = ""

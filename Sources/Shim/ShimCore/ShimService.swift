@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import LinuxSyscalls
 internal import Protobuf
 internal import ShimProtocol
@@ -225,7 +226,7 @@ final class ShimService {
         call.succeed(
             ConnectResponse(
                 shimPID: UInt32(bitPattern: processID()), taskPID: UInt32(bitPattern: tasks[request.id]?.first.pid ?? 0),
-                version: ShimConfiguration.version))
+                version: Product.version))
     }
 
     private func state(_ request: ProcessRequest, _ call: ServerCall) throws(ShimError) {

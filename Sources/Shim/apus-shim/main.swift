@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import LinuxSyscalls
 internal import Protobuf
 internal import ShimCore
@@ -20,7 +21,7 @@ do throws(ShimError) {
     case .delete: answer = try DeleteCommand.run(invocation).encoded()
     case .information: answer = try InformationCommand.run(invocation).encoded()
     case .bridge: exitAtOnce(try BridgeCommand.run(invocation))
-    case .version: answer = Array("apus-shim \(ShimConfiguration.version)\n".utf8)
+    case .version: answer = Array("apus-shim \(Product.version)\n".utf8)
     case .adopt: answer = Array(try StartCommand.adopt(invocation).utf8)
     case .serve: try ServeCommand.run(invocation)
     case .packLog: try PackLogCommand.run(invocation)

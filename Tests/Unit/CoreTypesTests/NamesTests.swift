@@ -46,6 +46,15 @@ struct NamesTests {
         #expect(throws: InvalidDigest(text: text, problem: problem)) { try Digest(text) }
     }
 
+    @Test("a platform tells its machine as uname(2) names it, and takes that name for its own")
+    func machineNames() throws {
+        for (name, machine) in [("amd64", "x86_64"), ("arm64", "aarch64"), ("riscv64", "riscv64"), ("s390x", "s390x")] {
+            let platform = Platform(operatingSystem: "linux", architecture: name)
+            #expect(platform.machineName == machine)
+            #expect(Platform(operatingSystem: "linux", architecture: machine) == platform)
+        }
+    }
+
     @Test(
         "a platform is parsed and printed in its usual spelling",
         arguments: [

@@ -16,16 +16,4 @@ extension SeccompConfiguration.Architecture {
 
     /// The name that profiles use in their conditions.
     var goName: String { Self.goNames[self] ?? rawValue }
-
-    /// The other calling conventions that the machine's kernel may serve, as Docker's profile lists them.
-    var compatible: [Self] {
-        switch self {
-        case .x86_64: [.x86, .x32]
-        case .aarch64: [.arm]
-        case .s390x: [.s390]
-        case .mips64: [.mips, .mips64N32]
-        case .mipsel64: [.mipsel, .mipsel64N32]
-        default: []
-        }
-    }
 }
