@@ -11,7 +11,6 @@ package struct CapabilitySet: OptionSet, Hashable, Sendable {
     /// The set of one capability, by its number.
     package init(number: Int32) { self.init(rawValue: 1 << UInt64(number)) }
 
-    package static let setPCap = CapabilitySet(number: 8)
     package static let sysAdmin = CapabilitySet(number: 21)
 
     /// The numbers in the set, ascending.

@@ -87,7 +87,6 @@ package struct UnmountFlags: OptionSet, Sendable {
     package static let force = UnmountFlags(rawValue: 1)
     /// MNT_DETACH: the mount leaves the tree now and ends with its last user.
     package static let detach = UnmountFlags(rawValue: 2)
-    package static let expire = UnmountFlags(rawValue: 4)
     package static let noFollow = UnmountFlags(rawValue: 8)
 }
 

@@ -41,7 +41,7 @@ private func readMessages(_ bytes: [UInt8]) {
     read(ShimRecord.self)
     read(DescribeResponse.self)
     read(ForwardEventRequest.self)
-    if let envelope = try? EventEnvelope(decoding: bytes) { _ = try? envelope.taskEvent() }
+    read(TaskCreateEvent.self)
 }
 
 /// A log file, forwards and backwards, and the record of an exit.
