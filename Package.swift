@@ -186,6 +186,7 @@ let package = Package(
         tests("ContentStoreTests", in: "Kernel", of: ["ContentStore", "CoreTypes", "LinuxSyscalls", systemPackage]),
         tests("SnapshotsTests", in: "Kernel", of: ["Snapshots", "Archive", "CoreTypes", "LinuxSyscalls", systemPackage]),
         tests("RootfsTests", in: "Unit", of: ["Rootfs", "OCISpec", "LinuxSyscalls", "CoreTypes"]),
+        tests("RuntimeCoreTests", in: "Unit", of: ["RuntimeCore", "LinuxSyscalls", "OCISpec"]),
         tests("RootDirectoryTests", in: "Kernel", of: ["Rootfs", "LinuxSyscalls"]),
         tests("SeccompTests", in: "Unit", of: ["Seccomp", "OCISpec", "LinuxSyscalls", "Engine"]),
         tests("TelemetryTests", in: "Unit", of: ["Telemetry", "Tracing"]),

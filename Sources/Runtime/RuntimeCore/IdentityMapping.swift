@@ -1,27 +1,28 @@
 internal import Glibc
 internal import LinuxSyscalls
-internal import OCISpec
+package import OCISpec
 internal import SystemPackage
 
 /// How the ids of a container's new user namespace come to mean ids of the host.
 ///
 /// Root writes any mapping. An ordinary user may map their own id alone, and only after giving up setgroups(2); for more there are
 /// newuidmap and newgidmap, which know whom /etc/subuid and /etc/subgid have given what. - Source: user_namespaces(7).
-struct IdentityMapping: Equatable {
-    enum Way: Equatable {
+package struct IdentityMapping: Equatable {
+    /// Who writes the mappings.
+    package enum Way: Equatable {
         case writing(denyingGroups: Bool)
         case helpers
     }
 
-    let users: [IDMapping]
-    let groups: [IDMapping]
-    let way: Way
+    package let users: [IDMapping]
+    package let groups: [IDMapping]
+    package let way: Way
 
     private static let helperTimeoutSeconds: Int64 = 10
 
     /// - Parameters userID, groupID: the caller's.
     /// - Throws: `invalidConfiguration` naming the field of an id of the container that has no meaning.
-    init(
+    package init(
         _ linux: LinuxConfiguration?, for user: UserConfiguration, userID: UInt32, groupID: UInt32
     ) throws(RuntimeError) {
         users = linux?.uidMappings ?? []
@@ -36,7 +37,7 @@ struct IdentityMapping: Equatable {
     }
 
     /// Whether the container's processes may not change their supplementary groups.
-    var deniesGroups: Bool { way == .writing(denyingGroups: true) }
+    package var deniesGroups: Bool { way == .writing(denyingGroups: true) }
 
     private func requireMapped(_ user: UserConfiguration) throws(RuntimeError) {
         for (field, mappings) in [("linux.uidMappings", users), ("linux.gidMappings", groups)] where !mappings.include(0) {

@@ -1,30 +1,31 @@
-internal import LinuxSyscalls
-internal import OCISpec
+package import LinuxSyscalls
+package import OCISpec
 internal import SystemPackage
 
 /// Which namespaces the container gets anew, which by path, and how: what docs/process-stages.md draws.
-struct NamespacePlan: Equatable, Sendable {
-    struct Join: Equatable, Sendable {
-        let type: NamespaceTypes
-        let kind: LinuxNamespace.Kind
-        let path: String
+package struct NamespacePlan: Equatable, Sendable {
+    /// A namespace that is joined, and the file that stands for it.
+    package struct Join: Equatable, Sendable {
+        package let type: NamespaceTypes
+        package let kind: LinuxNamespace.Kind
+        package let path: String
     }
 
     /// New, by the clone itself. Not cgroup, whose root is where the process is, nor time, whose offsets must be written first.
-    let cloned: NamespaceTypes
+    package let cloned: NamespaceTypes
     /// New, by the child once it is in its cgroup.
-    let hasNewCgroup: Bool
-    let hasNewTime: Bool
+    package let hasNewCgroup: Bool
+    package let hasNewTime: Bool
     /// Joined by path, except a user namespace.
-    let joined: [Join]
+    package let joined: [Join]
     /// The user namespace to join. It cannot be left again, so a stage of its own joins it and clones there.
-    let joinedUser: Join?
+    package let joinedUser: Join?
 
     /// Whether the process has any user namespace other than the runtime's.
-    var hasUser: Bool { hasNewUser || joinedUser != nil }
-    var hasNewUser: Bool { cloned.contains(.user) }
+    package var hasUser: Bool { hasNewUser || joinedUser != nil }
+    package var hasNewUser: Bool { cloned.contains(.user) }
 
-    init(_ namespaces: [LinuxNamespace]) {
+    package init(_ namespaces: [LinuxNamespace]) {
         var cloned: NamespaceTypes = []
         var joins: [Join] = []
         for namespace in namespaces {

@@ -1,16 +1,16 @@
-internal import LinuxSyscalls
-internal import OCISpec
+package import LinuxSyscalls
+package import OCISpec
 
 /// The five sets of capabilities that the payload gets.
-struct CapabilityPlan: Equatable, Sendable {
-    var bounding: CapabilitySet = []
-    var effective: CapabilitySet = []
-    var permitted: CapabilitySet = []
-    var inheritable: CapabilitySet = []
-    var ambient: CapabilitySet = []
+package struct CapabilityPlan: Equatable, Sendable {
+    package var bounding: CapabilitySet = []
+    package var effective: CapabilitySet = []
+    package var permitted: CapabilitySet = []
+    package var inheritable: CapabilitySet = []
+    package var ambient: CapabilitySet = []
 
     /// No configuration means no capability at all.
-    init(_ sets: CapabilitySets?) throws(RuntimeError) {
+    package init(_ sets: CapabilitySets?) throws(RuntimeError) {
         guard let sets else { return }
         bounding = try CapabilitySet(names: sets.bounding, of: "bounding")
         effective = try CapabilitySet(names: sets.effective, of: "effective")
@@ -20,7 +20,7 @@ struct CapabilityPlan: Equatable, Sendable {
     }
 
     /// Keeps of each set what `machine`, the bounding set that the process has, can give, and returns what that took away.
-    mutating func restrict(to machine: CapabilitySet) -> CapabilitySet {
+    package mutating func restrict(to machine: CapabilitySet) -> CapabilitySet {
         let wanted = bounding.union(effective).union(permitted).union(inheritable).union(ambient)
         bounding.formIntersection(machine)
         effective.formIntersection(machine)
@@ -31,28 +31,28 @@ struct CapabilityPlan: Equatable, Sendable {
     }
 
     /// What the kernel lets into the ambient set: it must be permitted and inheritable, or raising it is EPERM.
-    var raisableAmbient: CapabilitySet { ambient.intersection(permitted).intersection(inheritable) }
+    package var raisableAmbient: CapabilitySet { ambient.intersection(permitted).intersection(inheritable) }
 }
 
 /// One limit to set, with its name for messages.
-struct LimitPlan: Equatable, Sendable {
-    let name: String
-    let resource: LimitedResource
-    let soft: UInt64
-    let hard: UInt64
+package struct LimitPlan: Equatable, Sendable {
+    package let name: String
+    package let resource: LimitedResource
+    package let soft: UInt64
+    package let hard: UInt64
 }
 
 /// What the process that becomes the payload does to itself, from the `process` object of config.json or of `exec`.
-struct ProcessPlan: Equatable, Sendable {
-    var arguments: [String]
+package struct ProcessPlan: Equatable, Sendable {
+    package var arguments: [String]
     /// Each name once.
-    var environment: [String]
+    package var environment: [String]
     var workingDirectory: String
     var user: UserConfiguration
     /// The user namespace forbids to change the supplementary groups: they stay those of whoever runs the runtime.
     var keepsGroups = false
-    var capabilities: CapabilityPlan
-    var limits: [LimitPlan]
+    package var capabilities: CapabilityPlan
+    package var limits: [LimitPlan]
     var noNewPrivileges: Bool
     var oomScoreAdjustment: Int32?
     var terminal: Bool
@@ -62,7 +62,7 @@ struct ProcessPlan: Equatable, Sendable {
     var labels: SecurityLabels
 
     /// - Throws: `invalidConfiguration` for names that mean nothing, `unsupported` for what this kernel does not do, by its field.
-    init(_ process: ProcessConfiguration, addedEnvironment: [String] = []) throws(RuntimeError) {
+    package init(_ process: ProcessConfiguration, addedEnvironment: [String] = []) throws(RuntimeError) {
         arguments = process.arguments
         environment = (process.environment + addedEnvironment).lastOfEachName
         workingDirectory = process.workingDirectory

@@ -1,7 +1,7 @@
-internal import OCISpec
+package import OCISpec
 
 /// What the runtime and the process that becomes the payload tell each other, in the order of docs/process-stages.md.
-enum StageMessage: Equatable, Sendable {
+package enum StageMessage: Equatable, Sendable {
     /// Joining stage to runtime, with the pidfd: the process that goes on in its place.
     case forked(process: Int32)
     /// Runtime to init: the mappings of your user namespace stand.
@@ -29,7 +29,7 @@ enum StageMessage: Equatable, Sendable {
     case failed(RuntimeError)
 
     /// A longer text loses its end.
-    static let limitBytes = 65_536
+    package static let limitBytes = 65_536
     /// What the runtime tells is one byte.
     static let instructionLimitBytes = 64
 
@@ -50,7 +50,7 @@ enum StageMessage: Equatable, Sendable {
     }
 
     /// One byte of kind; then decimal, text, or code byte and two texts with a NUL between.
-    var encoded: [UInt8] {
+    package var encoded: [UInt8] {
         switch self {
         case .forked(let process): Self.bytes(.forked, Array(String(process).utf8))
         case .identityReady: Self.bytes(.identityReady)
@@ -71,7 +71,7 @@ enum StageMessage: Equatable, Sendable {
     private static func bytes(_ kind: Kind, _ rest: [UInt8] = []) -> [UInt8] { [kind.rawValue] + rest.prefix(limitBytes - 1) }
 
     /// nil where the bytes are no message.
-    init?(_ bytes: [UInt8]) {
+    package init?(_ bytes: [UInt8]) {
         guard let first = bytes.first, let kind = Kind(rawValue: first) else { return nil }
         let rest = bytes.dropFirst()
         switch kind {

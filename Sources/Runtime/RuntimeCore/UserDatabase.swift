@@ -3,7 +3,7 @@ internal import Rootfs
 internal import SystemPackage
 
 /// The container's own /etc/passwd, read as data: bounded, without following links out of the root, never through name services.
-enum UserDatabase {
+package enum UserDatabase {
     /// Past this an account is as if it did not exist.
     fileprivate static let limitBytes = 4 << 20
 
@@ -18,7 +18,7 @@ enum UserDatabase {
     }
 
     /// The sixth field of the line whose third is the user's number. - Source: passwd(5).
-    static func home(of userID: UInt32, in contents: [UInt8]) -> String? {
+    package static func home(of userID: UInt32, in contents: [UInt8]) -> String? {
         let wanted = Array(String(userID).utf8)[...]
         for line in contents.split(separator: UInt8(ascii: "\n")) {
             let fields = line.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
