@@ -49,6 +49,7 @@ private func infoText(_ info: SystemInfo) -> String {
         lines += ["Insecure Registries:"] + insecure.map { " \($0)" }
     }
     lines.append("Live Restore Enabled: \(info.liveRestoreEnabled)")
+    if let firewall = info.firewallBackend { lines.append("Firewall Backend: \(firewall.driver)") }
     return lines.map { " \(printable($0))\n" }.joined()
 }
 

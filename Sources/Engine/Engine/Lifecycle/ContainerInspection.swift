@@ -119,6 +119,7 @@ extension Container {
         line.state = state.status
         line.status = statusSentence()
         line.hostConfig.networkMode = document.hostConfig.networkMode
+        line.hostConfig.annotations = document.hostConfig.annotations
         line.networkSettings.networks = await endpointSettings()
         line.mounts = mountPoints
         return ListedContainer(

@@ -64,6 +64,9 @@ extension ContainerEngine {
         answer.liveRestoreEnabled = true
         answer.initBinary = configuration.initPath.lastComponent?.string ?? ""
         answer.securityOptions = Self.securityOptions(configuration)
+        var firewall = FirewallInfo()
+        firewall.driver = "nftables"
+        answer.firewallBackend = firewall
         let folders = configuration.cdiFolders
         answer.cdiSpecDirs = folders.map(\.string)
         answer.discoveredDevices = try await BlockingWork.run { () throws(EngineError) in
@@ -122,19 +125,10 @@ extension ContainerEngine {
         answer.operatingSystem = host.operatingSystem
         answer.osVersion = host.operatingSystemVersion
         answer.osType = "linux"
-        answer.architecture = Self.machineName
+        answer.architecture = CoreTypes.Platform.host.machineName
         answer.cpus = host.facts.processors.count
         answer.memoryTotal = host.memoryBytes
         answer.name = host.facts.hostName
-    }
-
-    /// As uname(2) spells it.
-    private static var machineName: String {
-        switch CoreTypes.Platform.host.architecture {
-        case "amd64": "x86_64"
-        case "arm64": "aarch64"
-        case let other: other
-        }
     }
 
     private func registries() -> RegistryServiceConfig {
