@@ -6,9 +6,9 @@ import os
 import subprocess
 import time
 
-import jsonschema
 import pytest
-from claims import FIXTURES, fixture, spec
+import schemas
+from claims import fixture, spec
 from conftest import merge
 from processes import wait_until
 
@@ -16,10 +16,7 @@ HOST_PATH = os.environ["PATH"]
 
 
 def validate(document, schema):
-    """By a schema of the specification, whose parts lie beside it."""
-    folder = os.path.join(FIXTURES, "runtime-spec")
-    resolver = jsonschema.RefResolver(base_uri=f"file://{folder}/", referrer=fixture("runtime-spec", schema))
-    jsonschema.validate(document, fixture("runtime-spec", schema), resolver=resolver)
+    schemas.validate(document, "runtime-spec", schema)
 
 
 @spec("bundle.md#containerFormat", "MUST be named `config.json`")
