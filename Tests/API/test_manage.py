@@ -29,6 +29,9 @@ def test_D01_ps_lists_running_containers(cli, running, image):
     assert re.fullmatch(r"CONTAINER ID\s+IMAGE\s+COMMAND\s+CREATED\s+STATUS\s+PORTS\s+NAMES", lines[0])
     assert re.fullmatch(rf"[0-9a-f]{{12}}\s+{image}\s+\"sh -c 'trap 'exit 0…\"\s+.* ago\s+Up .*\s+web", lines[1])
     assert len(lines) == 2
+    for verb in ("ls", "list", "ps"):
+        again = cli("container", verb).ok().splitlines()
+        assert again[0].split() == lines[0].split() and len(again) == 2 and again[1].split()[:3] == lines[1].split()[:3], again
 
 
 def test_D01_ps_quotes_a_command_as_go_does(cli, image):
@@ -76,7 +79,13 @@ def test_D05_rm_goes_on_past_failures_and_spares_the_running(cli, running, image
     assert "container is running: stop the container before removing or force remove" in result.err
     assert cli("ps", "-a", "--format", "{{.Names}}").line() == "web"
     assert cli("rm", "-f", "web").line() == "web"
-    assert cli("rm").code == 1 and "requires at least 1 argument" in cli("rm").err
+    # Docker's command line of version 20 has not the long word.
+    for verb in ("rm", "container rm", *(["container remove"] if not cli.name.startswith("docker-20") else [])):
+        cli("create", "--name", "idle", image).ok()
+        assert cli(*verb.split(), "idle").line() == "idle"
+        assert cli("ps", "-aq").ok() == ""
+        refused = cli(*verb.split())
+        assert refused.code == 1 and "requires at least 1 argument" in refused.err
 
 
 def test_D08_start_restarts_the_same_container(cli, image, own_daemon):

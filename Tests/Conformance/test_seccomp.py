@@ -1,6 +1,8 @@
 """Filters of system calls, seen from the payload. - Spec: runtime-spec, config-linux.md, "Seccomp"."""
 
+import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -108,3 +110,20 @@ def test_what_keeps_the_program_from_running_is_told_behind_a_filter_that_denies
     box.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"],
                             "syscalls": [{"names": ["read", "write", "exit", "exit_group", "capset", "prctl"], "action": "SCMP_ACT_ALLOW"}]}
     box.run("true").fails("operation not permitted")
+
+
+@pytest.mark.ours
+def test_with_debug_alone_it_is_told_why_compiled_filters_are_not_kept(box, tmp_path):
+    """The cache is one that others may write to: it is not used, which is worth no warning."""
+    with_rules(box, rule("chroot"))
+    box.bundle.write("echo ran")
+    log, run = tmp_path / "log", ["run", "-b", box.bundle.path]
+    unusable = 'mkdir -p /run/apus && mount -t tmpfs tmpfs /run/apus && mkdir /run/apus/seccomp && chmod 777 /run/apus/seccomp && exec "$@"'
+    with box.runtime.below("unshare", "-m", "sh", "-c", unusable, "sh"):
+        quiet = box.runtime(*run, f"{box.name}-quiet").ok()
+        told = box.runtime(*run, f"{box.name}-told", options=["--debug"]).ok()
+        box.runtime(*run, f"{box.name}-logged", options=["--debug", "--log", log, "--log-format", "json"]).ok()
+    assert (quiet.out, quiet.err, told.out) == ("ran\n", "", "ran\n")
+    assert re.fullmatch(r'time="[^"]+" level=debug msg="the seccomp cache is not used: .*/run/apus/seccomp.*"\n', told.err)
+    line = json.loads(log.read_text())
+    assert line["level"] == "debug" and line["msg"].startswith("the seccomp cache is not used: ")

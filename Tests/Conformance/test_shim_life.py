@@ -13,7 +13,7 @@ from shim_client import (ALREADY_EXISTS, CGROUPS, FAILED_PRECONDITION, NOT_FOUND
                          Refused, alive, log_text, make_bundle, message, parse, wait_until)
 
 
-def test_b_shim_is_fully_static():
+def test_the_shim_is_fully_static():
     assert "statically linked" in subprocess.run(["file", "-L", SHIM], capture_output=True, text=True).stdout
 
 
@@ -43,7 +43,7 @@ def test_a_shim_that_was_killed_leaves_its_place_to_the_next(shim):
     assert shim.task("Connect")[1] == shim.pid
 
 
-def test_b09_a_socket_opened_to_others_still_serves_its_own_user_only(shim):
+def test_attack_B09_a_socket_opened_to_others_still_serves_its_own_user_only(shim):
     shim.make_bundle("true")
     shim.begin()
     for path in (shim.folder, shim.directory.parent, shim.directory, shim.directory / "socket"):

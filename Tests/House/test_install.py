@@ -69,7 +69,7 @@ def test_daemon_and_client_need_no_swift_and_only_what_the_readme_names(installe
         assert libraries == libraries_of_the_readme()
 
 
-@pytest.mark.parametrize("program", ["apus", "apusd", "apus-runtime", "apus-shim"])
+@pytest.mark.parametrize("program", ["apus", "apusd", "apus-runtime", "apus-shim", "apus-net"])
 def test_an_installed_program_tells_its_version(installed, program):
     said = subprocess.run([os.path.join(installed, program), "--version"], capture_output=True, text=True, check=True, env={}).stdout
     assert re.search(r"\b\d+\.\d+\.\d+\b", said)

@@ -1,7 +1,8 @@
+internal import CoreTypes
 internal import LinuxSyscalls
 internal import SystemPackage
 
-/// The command line of `apus-net`: `-directory DIR [-resolver FILE] [-home FILE] start`, and `-listener N … serve`, which `start` leaves behind.
+/// The command line of `apus-net`: `-directory DIR [-resolver FILE] [-home FILE] start`, and `-listener N … serve`, which `start` leaves behind; or `--version`.
 package enum NameCommand {
     private static let backlog: Int32 = 32
     private static let files = LimitedResource(rawValue: 7)  // RLIMIT_NOFILE
@@ -15,6 +16,7 @@ package enum NameCommand {
         var words = arguments.dropFirst()
         while let word = words.popFirst() {
             switch word {
+            case "--version": return try printVersion()
             case "-directory": directory = words.popFirst()
             case "-resolver": resolver = words.popFirst() ?? resolver
             case "-home": home = words.popFirst()
@@ -30,7 +32,14 @@ package enum NameCommand {
         throw usage
     }
 
-    private static let usage = NameServiceError(.malformed, "usage: apus-net -directory DIR [-resolver FILE] [-home FILE] start")
+    private static let usage = NameServiceError(
+        .malformed, "usage: apus-net -directory DIR [-resolver FILE] [-home FILE] start | apus-net --version")
+
+    private static func printVersion() throws(NameServiceError) {
+        do throws(SyscallError) { try writeAll(Array("apus-net \(Product.version)\n".utf8), to: 1, subject: "standard output") } catch {
+            throw NameServiceError("print the version", error)
+        }
+    }
 
     /// Makes the socket, and leaves a process that serves it.
     private static func start(_ folder: NameFolder, _ resolver: String, _ home: String?) throws(NameServiceError) {
