@@ -12,11 +12,12 @@ BUILD    = .build/release
 PRODUCTS = apus apusd apus-shim apus-runtime apus-net apus-init
 
 # What building and running needs, and what only tests and comparisons need.
-BUILD_PACKAGES = build-essential git libarchive-dev libbz2-dev libcurl4-openssl-dev libisal-dev liblzma-dev libseccomp-dev \
-                 libsqlite3-dev libssl-dev libzstd-dev pkg-config
+BUILD_PACKAGES = build-essential ca-certificates git libarchive-dev libbz2-dev libcurl4-openssl-dev libisal-dev liblzma-dev libseccomp-dev \
+                 libsqlite3-dev libssl-dev libzstd-dev pkg-config python3
+LINT_PACKAGES  = git python3 python3-pytest
 DEMO_PACKAGES  = busybox-static docker-registry jq curl iproute2
 TEST_PACKAGES  = $(DEMO_PACKAGES) containerd criu crun docker.io file nftables openssh-server openssl podman procps python3-docker python3-grpcio python3-jsonschema python3-pexpect \
-                 python3-pytest python3-yaml redis-server runc skopeo strace uidmap umoci zstd
+                 python3-pip python3-pytest python3-yaml redis-server runc skopeo strace uidmap umoci zstd
 BENCH_PACKAGES = $(TEST_PACKAGES) hyperfine iperf3 isal
 # Packages of PyPI that tests run.
 TEST_PYTHON = schemathesis==4.32.5
@@ -31,7 +32,7 @@ export APUS_SWIFT_CORE = $(SWIFT_CORE)
 PYTEST      = $(PYTHON) -m pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-demo deps-test deps-bench deps-vm deps-nightly swift-core build build-tests demo test test-unit test-system lint format bench \
+.PHONY: help deps deps-demo deps-lint deps-test deps-bench deps-vm deps-nightly swift-core build build-tests demo test lint format bench \
         weakened failpoints nightly fuzz conformance cgroup2 power-cuts install uninstall clean
 
 help: ## Show this list
@@ -47,6 +48,10 @@ deps-demo: deps
 deps-test: deps ## Install what only tests need: peers, docker CLI, registry
 	@scripts/need-packages $(TEST_PACKAGES)
 	@PYTHON=$(PYTHON) scripts/need-python $(TEST_PYTHON)
+
+deps-lint:
+	@scripts/need-packages $(LINT_PACKAGES)
+	@scripts/need-swift $(SWIFT)
 
 deps-bench: deps
 	@scripts/need-packages $(BENCH_PACKAGES)
@@ -69,10 +74,10 @@ build-tests: deps-test swift-core
 demo: deps-demo build ## Pull an image from a registry, run it, look at it, clean up
 	@scripts/demo
 
-test: build-tests ## Build and run every test
-	@scripts/run-tests
+test: build-tests ## Build, and run all tests but those of the goals below
+	@SWIFT="$(SWIFT)" PYTHON=$(PYTHON) scripts/run-tests
 
-lint: ## Formatting (strict) and the tidy rules
+lint: deps-lint ## Formatting (strict) and the tidy rules
 	$(SWIFT) format lint --strict --parallel --configuration .swift-format -r Sources Tests Package.swift
 	scripts/list-features --check
 	scripts/list-conformance --check
