@@ -97,10 +97,16 @@ def test_a_folder_that_reaches_back_up_is_found():
 
 def test_a_folder_that_the_picture_of_the_tree_does_not_name_is_found():
     page = "## Tree\nSources/ Linux/{CLinux,Seccomp} Tests/ Tidy/\n## Facts\nRecords\n"
-    paths = ["Sources/Linux/Seccomp/A.swift", "Sources/Linux/CSeccomp/shim.h", "Tests/Tidy/tidy.py", "Tests/skips.txt"]
+    paths = ["Sources/Linux/Seccomp/A.swift", "Sources/Linux/CSeccomp/shim.h", "Tests/Tidy/tidy.py"]
     assert list(tidy.tree(paths, page)) == []
-    found = tidy.tree([*paths, "Sources/Storage/Records/A.swift", "Tests/Peers/a.py"], page)
-    assert [one.text for one in found] == [f"the tree does not name {name}" for name in ("Peers", "Records", "Storage")]
+    more = ["Sources/Storage/Records/A.swift", "Tests/Peers/a.py", "Tests/odd.txt", "docs/new.md", "spec-fixtures/schemas/SOURCE"]
+    found = tidy.tree([*paths, *more], page)
+    assert [one.text for one in found] == [f"the tree does not name {name}" for name in ("Peers", "Records", "Storage", "new", "odd", "schemas")]
+
+
+def test_a_page_that_the_picture_of_the_tree_names_and_that_is_not_there_is_found():
+    page = "## Tree\n```\nLICENSE README.md docs/ decisions/NNNN-title.md old.md here.md\n```\n\n`docs/gone.md` has no place.\n## Facts\n"
+    assert [one.text for one in tidy.tree(["README.md", "docs/here.md"], page)] == ["the tree names old.md, which is not there"]
 
 
 def test_a_file_over_its_limit_is_found_and_a_test_may_be_longer():

@@ -192,13 +192,20 @@ def folders(manifest, table):
 
 
 def tree(paths, page):
-    """Folders of sources and tests that the page's picture of the tree does not name."""
-    picture = page.partition("## Tree")[2].partition("\n## ")[0]
+    """Folders of sources and tests, what lies beside these, pages and folders of data that the page's picture of the tree does not name; pages that it
+    names and that are not there."""
+    picture = page.partition("## Tree")[2].partition("\n## ")[0].partition("\n```\n\n")[0]
     named = set(re.findall(r"[\w-]+", picture))
-    kept = {tuple(path.split("/")[:3]) for path in paths if path.startswith(("Sources/", "Tests/")) and path.count("/") > 1}
-    for folder in sorted({part for top, first, second in kept for part in ([first, second] if top == "Sources" else [first])} - named):
-        if not is_c_library(folder):
-            yield Finding("layers", "docs/architecture.md", 1, f"the tree does not name {folder}")
+    split = [path.split("/") for path in paths]
+    kept = {part for top, *rest in split if top == "Sources" and len(rest) > 1 for part in rest[:2]}
+    kept |= {rest[0].partition(".")[0] for top, *rest in split if top == "Tests"} | {rest[0] for top, *rest in split if top == "spec-fixtures"}
+    kept |= {rest[0].removesuffix(".md") for top, *rest in split if top == "docs"}
+    for name in sorted(kept - named):
+        if not is_c_library(name):
+            yield Finding("layers", "docs/architecture.md", 1, f"the tree does not name {name}")
+    pages = {parts[-1] for parts in split}
+    for name in sorted(set(re.findall(r"(?<![\w/-])[\w-]+\.md", picture)) - pages):
+        yield Finding("layers", "docs/architecture.md", 1, f"the tree names {name}, which is not there")
 
 
 def imports(source, table):
@@ -342,12 +349,15 @@ def read(path):
         return Source(path, file.read().splitlines())
 
 
-def tracked():
-    listed = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "Sources", "Tests", "Benchmarks", "scripts"],
-        check=True, capture_output=True, text=True).stdout.splitlines()
-    return [path for path in listed if os.path.exists(os.path.join(ROOT, path))
-            and (path.endswith((".swift", ".c", ".h", ".py")) or ("." not in os.path.basename(path) and is_python(path)))]
+def present():
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard"],
+                            check=True, capture_output=True, text=True).stdout.splitlines()
+    return [path for path in listed if os.path.exists(os.path.join(ROOT, path))]
+
+
+def is_code(path):
+    return path.startswith(("Sources/", "Tests/", "Benchmarks/", "scripts/")) \
+        and (path.endswith((".swift", ".c", ".h", ".py")) or ("." not in os.path.basename(path) and is_python(path)))
 
 
 def is_python(path):
@@ -375,8 +385,9 @@ def main():
     importable = with_toolchain(table, page)
     with open(EXCEPTIONS, encoding="utf-8") as file:
         excepted = {line.split("#")[0].strip() for line in file} - {""}
-    paths = tracked()
-    findings = [*layers(table, page), *folders(manifest, table), *tree(paths, page)] + [finding for path in paths for finding in check(read(path), importable)]
+    kept = present()
+    paths = [path for path in kept if is_code(path)]
+    findings = [*layers(table, page), *folders(manifest, table), *tree(kept, page)] + [finding for path in paths for finding in check(read(path), importable)]
     broken, stale = judge(findings, excepted)
     for finding in broken:
         print(finding)

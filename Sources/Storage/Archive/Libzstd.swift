@@ -1,6 +1,6 @@
 internal import CZstd
 
-/// Decodes zstd: any number of frames, skippable ones included. The only caller of libzstd.
+/// Decodes zstd: any number of frames, skippable ones included. The only caller of libzstd here; the shim packs logs by a binding of its own.
 /// - Source: RFC 8878.
 @safe final class ZstdDecoder: StreamDecoder {
     private let stream: OpaquePointer
