@@ -1,5 +1,4 @@
 """What `apus pull` shows on a terminal: a line for each layer that is drawn anew, and no bar where there is no room for one."""
-# Rows: features
 
 import http.server
 import json
