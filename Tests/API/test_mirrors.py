@@ -327,6 +327,35 @@ def test_attack_E09_a_mirror_gives_no_other_content_no_other_name_and_no_way_rou
         assert place.daemon.stop() == 0, place.daemon.log()
 
 
+@pytest.mark.parametrize("fault, words", [
+    (refuses(404), "manifest unknown"), (refuses(403), "denied"), (refuses(503, Retry_After="0"), "HTTP status: 503"),
+    (changed(lambda data: data + b" "), "verification failed"),
+], ids=["not-found", "denied", "ill", "lies"])
+def test_R07_where_only_mirrors_may_be_asked_their_own_reasons_are_told(fault, words, place, servers):
+    mirror = servers()
+    place.hosts("far.test", f"""
+server = "https://far.test"
+capabilities = ["push"]
+[host."http://{mirror.host}"]
+  capabilities = ["pull", "resolve"]
+""")
+    mirror.faults = {"manifest": times(None, fault, ("GET",) if words.startswith("ver") else ("GET", "HEAD"))}
+    refused = place.apus("pull", "far.test/one")
+    assert refused.code == 1 and words in refused.err and "may be asked" not in refused.err, refused
+    assert mirror.of("manifest")
+
+
+def test_login_to_a_registry_that_another_server_serves_is_refused(place, servers):
+    """Nobody would be shown the password: neither now nor by a pull."""
+    server = servers()
+    place.hosts("far.test", f'server = "http://{server.host}"\n')
+    config = place.folder / "docker"
+    config.mkdir()
+    refused = place.apus("login", "-u", "ann", "--password-stdin", "far.test", stdin="s3cret", env={"DOCKER_CONFIG": str(config)})
+    assert refused.code == 1 and f"far.test is served by http://{server.host}" in refused.err, refused
+    assert not (config / "config.json").exists() and not server.requests
+
+
 def test_R07_a_mirror_that_is_down_is_remembered(place, servers, image):
     registry, mirror = servers(), servers()
     with_mirror(place, mirror, registry)

@@ -83,10 +83,10 @@ def trickles(handler):
     return handler.reset()
 
 
-def refuses(status, **fields):
+def refuses(status, page=b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}', **fields):
     def fault(handler):
         handler.drop_body()
-        handler.answer(status, b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}', **fields)
+        handler.answer(status, page, **fields)
         return True
     return fault
 
@@ -147,6 +147,7 @@ PASSING = {
     "R03-503": (lambda kind: times(1, refuses(503)), 0.5, 25),
     "R03-500": (lambda kind: times(1, refuses(500)), 0.5, 25),
     "R03-502-burst": (lambda kind: times(3, refuses(502)), 3, 30),
+    "R03-503-with-a-long-page": (lambda kind: times(1, refuses(503, page=b"<p>busy</p>" * 20_000, Retry_After="1")), 0.9, 25),
     "R05-stall": (lambda kind: times(1, stalls if kind != "upload" else silent_upload), IDLE_SECONDS, 25),
     "R05-one-byte-a-second": (lambda kind: times(1, trickles if kind != "upload" else silent_upload), IDLE_SECONDS, 25),
 }
@@ -483,6 +484,45 @@ def test_R06_a_redirect_elsewhere_is_followed_without_token_or_password(kind, ap
         other.stop()
 
 
+def test_R03_the_status_of_an_answer_with_a_page_without_end_is_what_counts(apus):
+    registry, result, _ = pull_or_push("manifest", times(None, refuses(404, page=b"<p>" * 700_000)), apus, new_image())
+    assert result.code == 1 and "manifest unknown" in result.err, result
+
+
+@pytest.mark.parametrize("way", ["Basic", "Bearer"])
+def test_attack_E03_whom_an_uploads_place_belongs_to_is_shown_no_password_though_it_asks(way, apus, daemon, tmp_path):
+    """The registry has uploads go to another server, which wants a password, or one for its own token service."""
+    image = new_image()
+    registry, other = ScriptedRegistry(image, token=True), ScriptedRegistry(image)
+
+    def elsewhere(handler, number):
+        handler.drop_body()
+        if handler.command == "POST":
+            handler.answer(202, Location=f"http://{other.host}/v2/one/blobs/uploads/1")
+            return True
+        return False
+
+    def asks(handler, number):
+        handler.drop_body()
+        realm = 'Basic realm="x"' if way == "Basic" else f'Bearer realm="{other.realm}",service="x"'
+        handler.answer(401, WWW_Authenticate=realm)
+        return True
+    try:
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": "YW5uOnMzY3JldA=="}}}), encoding="utf-8")
+        env = {"DOCKER_CONFIG": str(tmp_path)}
+        apus("pull", registry.name, env=env).ok()
+        registry.blobs.clear()
+        registry.faults, other.faults = {"upload": elsewhere}, {"upload": asks}
+        refused = apus("push", registry.name, env=env)
+        assert refused.code == 1 and "unauthorized" in refused.err, refused
+        assert other.of("upload") and not other.of("token"), other.requests
+        assert not any("Authorization" in request["headers"] for request in other.requests)
+        apus("rmi", registry.name).ok()
+    finally:
+        registry.stop()
+        other.stop()
+
+
 @pytest.mark.parametrize("password", ["right", "wrong"])
 def test_R06_a_proxy_that_wants_a_password_gets_the_one_of_its_address(password, tmp_path, tmp_path_factory):
     daemon = Daemon(os.path.realpath(tmp_path_factory.mktemp("d")))
@@ -521,6 +561,19 @@ def test_R08_an_upload_that_the_registry_lost_begins_anew(apus):
     result.ok()
     assert lost
     check_whole("upload", apus, registry, image)
+
+
+def test_R08_a_registry_that_says_it_has_what_it_was_not_sent_is_told_of(apus):
+    """201 to an upload that was only begun: nothing was asked to be mounted, nothing was sent, and it has nothing."""
+    def lies(handler, number):
+        if handler.command != "POST":
+            return False
+        handler.answer(201, Location="/v2/one/blobs/x")
+        return True
+    registry, result, _ = pull_or_push("upload", lies, apus, new_image(10_000))
+    assert result.code == 1 and "has it not" in result.err and "Mounted" not in result.out, result
+    assert not registry.blobs and not registry.manifests
+    apus("rmi", registry.name).ok()
 
 
 def test_R08_an_upload_out_of_step_goes_on_where_the_registry_stands(apus):

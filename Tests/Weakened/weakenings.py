@@ -249,4 +249,9 @@ WEAKENINGS = (
         "D11", "a blob is what its digest says", (
             Change("Sources/Storage/ContentStore/Ingest.swift", "if found != digest {", "if found != digest && !{weakened} {"),
         ), ("API/test_images.py::test_attack_D11",)),
+    Weakening(
+        "E03-upload", "a password is shown to no server but the registry, wherever that has things sent", (
+            Change("Sources/Images/Registry/RepositorySession.swift", "case 401 where mayAuthenticate && isRegistry:",
+                   "case 401 where mayAuthenticate && (isRegistry || {weakened}):"),
+        ), ("API/test_registry_faults.py::test_attack_E03_whom_an_uploads_place",)),
 )

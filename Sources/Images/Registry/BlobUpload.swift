@@ -41,7 +41,12 @@ extension RepositorySession {
         while true {
             attempt += 1
             let begun = try beginUpload(of: digest, mountedFrom: neighbour)
-            guard let place = begun.place else { return .mounted(from: neighbour ?? "") }
+            guard let place = begun.place else {
+                if let neighbour { return .mounted(from: neighbour) }
+                if try hasBlob(digest) { return .alreadyThere }
+                throw RegistryError(
+                    .malformed, doing: "", cause: "the registry says that it has \(digest), which it was not sent yet, and has it not")
+            }
             do throws(RegistryError) {
                 try finish(digest, at: try sendChunks(of: source, sizeBytes: sizeBytes, chunkBytes: begun.chunkBytes, to: place))
                 return .uploaded

@@ -7,6 +7,12 @@ extension RegistryClient {
         // Credentials are for the registry itself, whatever its mirrors are.
         endpoint?.repository = ""
         guard let endpoint else { throw RegistryError(.badName, doing: "", cause: "\(domain) is no registry's name") }
+        if !endpoint.receivesCredentials {
+            throw RegistryError(
+                .refused, doing: "",
+                cause: "\(domain) is served by \(endpoint.name), which is shown no password of \(domain): "
+                    + "it has a name of its own to log in to")
+        }
         let session = RepositorySession(
             client: self, endpoint: endpoint, neighbours: nil, credentials: credentials, cancellation: cancellation)
         try session.greet()

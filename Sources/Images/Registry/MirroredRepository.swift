@@ -115,8 +115,7 @@ package final class MirroredRepository: Sendable {
         unless isOver: (RegistryError) -> Bool
     ) throws(RegistryError) -> Value? {
         let (registry, candidates) = try inOrder(capability, byDigest: byDigest)
-        var refusals: [String] = []
-        var refusal: RegistryError?
+        var failures: [(session: RepositorySession, error: RegistryError)] = []
         for session in candidates {
             do throws(RegistryError) {
                 let value = try ask(session)
@@ -127,14 +126,19 @@ package final class MirroredRepository: Sendable {
                 if [.network, .interrupted, .stalled, .server, .tooManyRequests].contains(error.code) {
                     client.health.failed(session.endpoint.name)
                 }
-                if session === registry { refusal = error } else { refusals.append("mirror \(session.endpoint.name): \(error)") }
+                failures.append((session, error))
             }
         }
-        guard let refusal else {
+        // Where the registry itself may not be asked, a mirror that may have it says more than one that has it not.
+        let decisive =
+            failures.firstIndex { $0.session === registry } ?? failures.lastIndex { $0.error.code != .notFound } ?? failures.indices.last
+        guard let decisive else {
             throw RegistryError(
                 .refused, doing: "", cause: "no server of \(reference.domain) may be asked to \(capability.rawValue): see its hosts.toml")
         }
+        let refusal = failures.remove(at: decisive).error
         if isOver(refusal) { return nil }
+        let refusals = failures.map { "mirror \($0.session.endpoint.name): \($0.error)" }
         if refusals.isEmpty || [.notFound, .denied, .unauthorized].contains(refusal.code) { throw refusal }
         throw RegistryError(refusal.code, doing: refusal.doing, cause: "\(refusal.cause); \(refusals.joined(separator: "; "))")
     }

@@ -42,6 +42,10 @@ package final class RegistryClient: Sendable {
         _ request: HTTPRequest, limits: TransferLimits, cancellation: Cancellation, into receiver: any ResponseReceiver
     ) throws(RegistryError) {
         let (settings, doing) = (configuration, request.shown)
+        // A proxy connects in our place: what it would connect to is judged before it is asked.
+        if !request.allowsLinkLocal, let address = IPAddress(request.address.host), address.leadsToOneLink {
+            throw RegistryError(.refused, doing: doing, cause: "connects to no address of one link: \(request.address.host)")
+        }
         let outcome = handles.perform(
             request, proxies: settings.proxies, userAgent: settings.userAgent, limits: limits, cancellation: cancellation, into: receiver)
         switch outcome {

@@ -95,12 +95,14 @@ package final class RepositorySession: Sendable {
         var mayAuthenticate = true
         var retries = Retries(attempts: attempts ?? patience.attempts, interruptions: goesOn ? patience.interruptions : 0)
         while true {
-            let grant = knownGrant(at: request.address)
+            // Nobody else learns what is for the registry, whomever it sends us to.
+            let isRegistry = try findPlace().base.origin == request.address.origin
+            let grant = isRegistry ? knownGrant(at: request.address) : nil
             let attempt = Result { () throws(RegistryError) in try exchange(request, authorization: grant?.field, into: receiver) }
             guard let answer = try judge(attempt, &retries, request) else { continue }
             switch answer.head.status {
             case 200...299: return answer.head
-            case 401 where mayAuthenticate:
+            case 401 where mayAuthenticate && isRegistry:
                 mayAuthenticate = false
                 try authenticate(answer.head, request)
             case 429, 500, 502, 503, 504:
@@ -202,7 +204,9 @@ package final class RepositorySession: Sendable {
     private func transfer(_ request: HTTPRequest, into sorter: ResponseSorter) throws(RegistryError) -> ResponseSorter {
         var limits = client.limits
         limits.connectSeconds = endpoint.connectSeconds ?? min(limits.connectSeconds, patience.connectSeconds)
-        try client.transfer(request, limits: limits, cancellation: cancellation, into: sorter)
+        do throws(RegistryError) { try client.transfer(request, limits: limits, cancellation: cancellation, into: sorter) } catch {
+            guard sorter.isSated else { throw error }
+        }
         return sorter
     }
 

@@ -2,13 +2,18 @@ internal import JSON
 
 /// Hands a success's body to who asked, and keeps the beginning of any other for its error's sake.
 final class ResponseSorter: ResponseReceiver {
-    /// Bytes of an error's body that are read; the rest passes by.
+    /// Bytes of an error's body that are kept; the rest passes by.
     private static let errorLimitBytes = 65_536
+    /// Bytes of an error's body that are waited for, so that the connection can be used again.
+    private static let passingLimitBytes = 1 << 20
 
     private let request: String
     private let success: any ResponseReceiver
     private(set) var head = ResponseHead()
     private var errorBody: [UInt8] = []
+    private var errorBytes = 0
+    /// Whether the rest of an error's body was not waited for: its head says what there is to know.
+    var isSated: Bool { errorBytes > Self.passingLimitBytes }
 
     init(for request: String, success: any ResponseReceiver) {
         self.request = request
@@ -17,16 +22,18 @@ final class ResponseSorter: ResponseReceiver {
 
     func begin(_ head: ResponseHead) throws(RegistryError) {
         self.head = head
+        errorBody = []
+        errorBytes = 0
         if head.isSuccess { try success.begin(head) }
     }
 
     func receive(_ bytes: [UInt8]) throws(RegistryError) {
         if head.isSuccess { return try success.receive(bytes) }
-        let room = Self.errorLimitBytes - errorBody.count
-        if bytes.count > room {
-            throw RegistryError(.malformed, doing: request, cause: "an error of more than \(Self.errorLimitBytes) bytes")
+        errorBytes += bytes.count
+        errorBody += bytes.prefix(Self.errorLimitBytes - errorBody.count)
+        if isSated {
+            throw RegistryError(.receiverStopped, doing: request, cause: "an error of more than \(Self.passingLimitBytes) bytes")
         }
-        errorBody += bytes
     }
 
     /// What the registry says is wrong: `manifest unknown: manifest unknown`; nil where it says nothing readable.
