@@ -1,5 +1,6 @@
 """Rows B01-B06, B20 and images in general, from a real registry."""
 
+import base64
 import crypt
 import gzip
 import json
@@ -415,8 +416,10 @@ def test_image_prune_takes_what_has_no_name_and_with_all_what_has_no_container(c
 
 
 def test_feature_B13_login_asks_the_registry_and_keeps_what_it_took(cli, daemon, tmp_path):
-    line = "ann:" + crypt.crypt("secret", crypt.mksalt(crypt.METHOD_BLOWFISH)).replace("$2b$", "$2y$") + "\n"
-    private = Registry(str(tmp_path / "private"), htpasswd=line)
+    document = "{\n  two: lines\n}"
+    private = Registry(str(tmp_path / "private"), htpasswd="".join(
+        f"{user}:" + crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH)).replace("$2b$", "$2y$") + "\n"
+        for user, password in (("ann", "secret"), ("many", document))))
     config = tmp_path / "config"
     config.mkdir()
     (config / "config.json").write_text('{"psFormat": "table {{.ID}}"}', encoding="utf-8")
@@ -432,6 +435,11 @@ def test_feature_B13_login_asks_the_registry_and_keeps_what_it_took(cli, daemon,
         assert stored["auths"][private.host]["auth"] == "YW5uOnNlY3JldA==" and stored["psFormat"] == "table {{.ID}}"
         assert os.stat(config / "config.json").st_mode & 0o077 == 0
         cli("pull", "-q", f"{private.host}/closed", env=own).ok()
+        # All of standard input is the password, but the last line's end: some clouds' have several lines.
+        for user, given, password in (("ann", "secret\r\n", "secret"), ("many", f"{document}\n", document)):
+            assert "Login Succeeded" in cli("login", "-u", user, "--password-stdin", private.host, stdin=given, env=own).ok()
+            stored = json.loads((config / "config.json").read_text(encoding="utf-8"))
+            assert base64.b64decode(stored["auths"][private.host]["auth"]).decode() == f"{user}:{password}"
         assert "Removing login credentials" in cli("logout", private.host, env=own).ok()
         assert not json.loads((config / "config.json").read_text(encoding="utf-8")).get("auths")
         cli("rmi", f"{private.host}/closed").ok()

@@ -15,7 +15,7 @@ let loginVerb = Verb(
     credentials.serveraddress = CredentialFile.key(for: arguments.operands.first ?? "")
     credentials.username = try userName(arguments)
     try Environment.keepMemoryPrivate()
-    credentials.password = try password(arguments)
+    credentials.password = try await password(arguments)
     let answer = try await environment.client.checkCredentials(credentials)
     let isInFile = try file.set(credentials, for: credentials.serveraddress)
     if isInFile { StandardStream.error.write("\nWARNING! Your credentials are stored unencrypted in '\(file.path)'.\n\n") }
@@ -42,11 +42,27 @@ private func userName(_ arguments: Arguments) throws -> String {
     return name
 }
 
-private func password(_ arguments: Arguments) throws -> String {
+/// The most bytes that a password on standard input may have: some are documents.
+private let passwordLimitBytes = 65_536
+
+/// All of standard input but one final line end, as docker takes it.
+private func passwordFromInput() async throws -> String {
+    var bytes: [UInt8] = []
+    while let chunk = await readStandardInput() {
+        bytes += chunk
+        if bytes.count > passwordLimitBytes { throw Complaint("the password is longer than \(passwordLimitBytes) bytes") }
+    }
+    if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+    if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
+    guard !bytes.isEmpty else { throw Complaint("password is empty") }
+    guard let password = String(validating: bytes, as: UTF8.self) else { throw Complaint("the password is not UTF-8") }
+    return password
+}
+
+private func password(_ arguments: Arguments) async throws -> String {
     if arguments.bool("password-stdin") {
         if arguments.has("password") { throw Complaint("--password and --password-stdin are mutually exclusive") }
-        guard let line = readLine(), !line.isEmpty else { throw Complaint("password is empty") }
-        return line
+        return try await passwordFromInput()
     }
     if let given = arguments.string("password"), !given.isEmpty {
         StandardStream.error.write("WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n")
