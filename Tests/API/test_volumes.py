@@ -10,7 +10,9 @@ import time
 import docker
 import pytest
 
+import leaks
 import oci_images
+from conftest import CLIENTS, Client, Daemon, end_without_remains
 from engine_http import api
 from leaks import mounts
 from processes import wait_until
@@ -104,26 +106,52 @@ def test_feature_F03_nocopy_and_a_place_that_the_image_lacks_leave_a_volume_empt
     assert "text" in cli("run", "--rm", "-v", "linked:/link", pulled, "ls", "/link").line()
 
 
-def test_feature_F03_a_filling_that_was_cut_off_is_begun_again(brittle, registry, stocked):
+def test_feature_F03_a_filling_that_was_cut_off_goes_on_or_is_begun_again(brittle, registry, stocked):
     client = brittle.client
     client("pull", "-q", stocked).ok()
-    for name in ("half", "shared"):
+    for name in ("half", "whole", "old"):
         client("volume", "create", name).ok()
     brittle.kill()
-    folder, shared = f"{brittle.data}/volumes/half", f"{brittle.data}/volumes/shared"
-    for path, text in ((f"{folder}/copying", ""), (f"{folder}/_data/text", "half"), (f"{shared}/copying", "deep/text"),
-                       (f"{shared}/_data/text", "half"), (f"{shared}/_data/mine", "a container's that ran on")):
+    half, whole, old = (f"{brittle.data}/volumes/{name}" for name in ("half", "whole", "old"))
+    # Cut off while it was copied; when all was there, and a container had written meanwhile; and by a version that copied into the volume itself.
+    for path, text in ((f"{half}/copying/text", "half"), (f"{whole}/copied/text", "all"), (f"{whole}/copied/mine", "the image's"),
+                       (f"{whole}/_data/mine", "a container's"), (f"{old}/copying", ""), (f"{old}/_data/mine", "a container's")):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
+    os.chmod(f"{whole}/copied", 0o1777)
     # And volumes that were not made yet, or removed already, are neither there nor left.
     for path in (".making/early", ".trash/late"):
         os.makedirs(f"{brittle.data}/volumes/{path}/_data")
     brittle.start()
-    assert os.listdir(folder + "/_data") == [] and sorted(os.listdir(folder)) == ["_data", "volume.json"]
-    assert os.listdir(shared + "/_data") == ["mine"] and sorted(os.listdir(shared)) == ["_data", "volume.json"]
-    assert client("volume", "ls", "-q").ok().split() == ["half", "shared"]
+    contents = lambda folder: {name: open(f"{folder}/_data/{name}", encoding="utf-8").read() for name in sorted(os.listdir(f"{folder}/_data"))}
+    assert contents(half) == {} and contents(whole) == {"mine": "a container's", "text": "all"} and contents(old) == {"mine": "a container's"}
+    assert os.stat(f"{whole}/_data").st_mode & 0o7777 == 0o1777
+    assert all(sorted(os.listdir(folder)) == ["_data", "volume.json"] for folder in (half, whole, old))
+    assert client("volume", "ls", "-q").ok().split() == ["half", "old", "whole"]
     assert client("run", "--rm", "-v", "half:/stock", stocked, "cat", "/stock/text").line() == "hello"
     assert os.listdir(f"{brittle.data}/volumes/.making") == os.listdir(f"{brittle.data}/volumes/.trash") == []
+
+
+def test_feature_F03_a_bound_folder_outlives_its_volume_however_the_data_root_is_reached(workspace, registry):
+    """By a symbolic link, the mount table has another path of it than the daemon."""
+    daemon = Daemon(os.path.join(workspace, f"linked{len(os.listdir(workspace))}"))
+    os.makedirs(f"{daemon.folder}/real")
+    os.symlink("real", daemon.data)
+    daemon.start()
+    client = Client("apus", CLIENTS["apus"], daemon.host, workspace)
+    image, own = f"{registry.host}/busybox", f"{daemon.folder}/own"
+    os.makedirs(f"{own}/deep")
+    client("pull", image).ok()
+    client("volume", "create", "-o", "type=none", "-o", "o=bind", "-o", f"device={own}", "bound").ok()
+    for _ in range(2):
+        client("run", "--rm", "-v", "bound:/v", image, "sh", "-c", "echo kept > /v/deep/file").ok()
+    assert not leaks.mounts(f"{daemon.folder}/real")
+    client("volume", "rm", "bound").ok()
+    with open(f"{own}/deep/file", encoding="utf-8") as file:
+        assert file.read() == "kept\n"
+    client("network", "prune", "-f").ok()
+    end_without_remains(daemon)
 
 
 def test_feature_F03_the_long_form_names_what_the_short_one_implies(cli, pulled):

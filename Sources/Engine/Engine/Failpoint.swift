@@ -19,7 +19,7 @@ enum Failpoint {
     case connectPlugged
     case disconnectRecorded, disconnectCableGone, disconnectFirewallClosed, disconnectRouted, disconnectUnplugged
     case disconnectRunRecorded
-    case volumeDrafted, volumeMade, volumeBuried
+    case volumeDrafted, volumeMade, volumeCopied, volumeBuried
     case restoreImagesStarted, restoreContainersFound, restoreNetworksStarted, restoreContainerAdopted
     case restoreContainersRestored
 }

@@ -2,7 +2,9 @@
 #include "clinux_files.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,3 +20,13 @@ int clinux_close_range(unsigned int first, unsigned int last, unsigned int flags
 }
 
 int clinux_syncfs(int descriptor) { return result(syncfs(descriptor)); }
+
+int clinux_mount_of(int descriptor, uint64_t *mount, int *is_root) {
+    struct statx status;
+    int failure = result(statx(descriptor, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &status));
+    if (failure < 0) return failure;
+    if (!(status.stx_mask & STATX_MNT_ID)) return -EOPNOTSUPP;
+    *mount = status.stx_mnt_id;
+    *is_root = (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+    return 0;
+}

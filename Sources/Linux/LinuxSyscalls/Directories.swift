@@ -76,8 +76,8 @@ package func symbolicLinkText(_ path: FilePath, at directory: Int32 = currentDir
 /// How deep `removeTree` keeps one descriptor a level; what lies deeper is moved up first.
 private let openLevelLimit = 64
 
-/// Removes a file or a directory with all that is in it, never following a symbolic link nor crossing onto
-/// another file system (EBUSY or EXDEV there). What is gone already is no error, however deep the tree.
+/// Removes a file or a directory with all that is in it, never following a symbolic link nor entering what is mounted in it, not even of
+/// the same file system (EBUSY or EXDEV there). What is gone already is no error, however deep the tree.
 package func removeTree(_ path: FilePath, at directory: Int32 = currentDirectory) throws(SyscallError) {
     do throws(SyscallError) {
         try removeFile(path, at: directory)
@@ -93,8 +93,7 @@ package func removeTree(_ path: FilePath, at directory: Int32 = currentDirectory
     do throws(SyscallError) {
         top = try openFile(path, [.readOnly, .directory, .noFollow], at: directory)
     } catch  where error.errno == ENOENT { return }
-    let device = try fileStatus(of: top.number, subject: path.string).fileSystem
-    var removal = TreeRemoval(device: device)
+    var removal = TreeRemoval(mount: try mountPlace(of: top.number, subject: path.string).mount)
     repeat {
         removal.movedUp = false
         try removal.empty(top, top: top, depth: 0, subject: path)
@@ -104,12 +103,13 @@ package func removeTree(_ path: FilePath, at directory: Int32 = currentDirectory
 
 /// The state of one `removeTree`.
 private struct TreeRemoval {
-    let device: DeviceNumber
+    /// The one that the tree lies on.
+    let mount: UInt64
     /// Whether something deep now lies at the top, so that another round is needed.
     var movedUp = false
     private var movedCount = 0
 
-    init(device: DeviceNumber) { self.device = device }
+    init(mount: UInt64) { self.mount = mount }
 
     mutating func empty(_ directory: borrowing OwnedFD, top: borrowing OwnedFD, depth: Int, subject: FilePath) throws(SyscallError) {
         try seek(directory.number, to: 0, subject: subject.string)
@@ -128,7 +128,7 @@ private struct TreeRemoval {
             do throws(SyscallError) {
                 child = try openFile(entry.name, [.readOnly, .directory, .noFollow], at: directory.number)
             } catch  where error.errno == ENOENT { continue }
-            if try fileStatus(of: child.number, subject: path.string).fileSystem != device {
+            if try mountPlace(of: child.number, subject: path.string).mount != mount {
                 throw SyscallError("remove", path.string, errno: EXDEV)
             }
             if depth >= openLevelLimit {

@@ -87,6 +87,22 @@ package func fileStatus(
     return FileStatus(status)
 }
 
+/// Where an open file lies among the mounts.
+package struct MountPlace: Equatable, Sendable {
+    /// What the kernel calls the mount, until it is taken away.
+    package let mount: UInt64
+    /// Whether the file is what the mount shows in its place.
+    package let isRoot: Bool
+}
+
+/// The mount that an open file lies on, O_PATH descriptors included; a server that does not answer is not asked.
+/// - Source: statx(2), STATX_MNT_ID, AT_STATX_DONT_SYNC.
+package func mountPlace(of descriptor: Int32, subject: String = "") throws(SyscallError) -> MountPlace {
+    var (mount, isRoot): (UInt64, Int32) = (0, 0)
+    try checked("statx", subject) { unsafe clinux_mount_of(descriptor, &mount, &isRoot) }
+    return MountPlace(mount: mount, isRoot: isRoot != 0)
+}
+
 /// Makes a device node, pipe, socket or empty regular file; the mode is cut by the umask. - Source: mknodat(2).
 package func makeNode(
     _ path: FilePath, _ type: FileType, mode: UInt32, device: DeviceNumber = DeviceNumber(major: 0, minor: 0),

@@ -197,6 +197,26 @@ package func renameFile(
     }
 }
 
+/// Renames within one file system where nothing has the new name. - Source: renameat2(2), RENAME_NOREPLACE.
+/// - Throws: EEXIST where something has it. A file system that cannot be told so is looked at first: who makes the name in between loses it.
+package func renameFileReplacingNothing(
+    _ old: FilePath, to new: FilePath, fromDirectory: Int32, toDirectory: Int32
+) throws(SyscallError) {
+    let (noReplace, subject): (UInt32, String) = (1, "\(old) to \(new)")
+    do throws(SyscallError) {
+        try checked("rename", subject) {
+            unsafe old.withPlatformString { from in
+                unsafe new.withPlatformString { to in unsafe clinux_renameat2(fromDirectory, from, toDirectory, to, noReplace) }
+            }
+        }
+    } catch  where error.errno == EINVAL {
+        do throws(SyscallError) { _ = try fileStatus(new, at: toDirectory) } catch  where error.errno == ENOENT {
+            return try renameFile(old, to: new, fromDirectory: fromDirectory, toDirectory: toDirectory)
+        }
+        throw SyscallError("rename", subject, errno: EEXIST)
+    }
+}
+
 /// Removes a name that is not a directory. - Source: unlinkat(2).
 package func removeFile(_ path: FilePath, at directory: Int32 = currentDirectory) throws(SyscallError) {
     try retryingInterrupted("unlink", path.string) {

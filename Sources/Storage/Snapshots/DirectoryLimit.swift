@@ -51,6 +51,11 @@ package enum DirectoryLimit {
         throw SyscallError("quotactl", "a free project", errno: 28)  // ENOSPC
     }
 
+    /// Counts what is made in an empty directory as a limited one's: only then can it be moved there.
+    package static func share(of limited: FilePath, with directory: borrowing OwnedFD) throws(SyscallError) {
+        if let project = project(of: limited) { try ProjectQuota.setProject(project, of: directory) }
+    }
+
     /// The project that a directory is limited by; nil for one that is not.
     package static func project(of directory: FilePath) -> UInt32? {
         guard let opened = try? openFile(directory, [.readOnly, .directory, .noFollow]),

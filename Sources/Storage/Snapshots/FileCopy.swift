@@ -4,7 +4,7 @@ package import LinuxSyscalls
 package import SystemPackage
 
 /// Gives one open file or directory the owner, mode, attributes and times of another, the overlay's own marks excepted.
-func copyMetadata(from source: borrowing OwnedFD, to target: borrowing OwnedFD, subject: FilePath) throws(SyscallError) {
+package func copyMetadata(from source: borrowing OwnedFD, to target: borrowing OwnedFD, subject: FilePath) throws(SyscallError) {
     let status = try fileStatus(of: source.number, subject: subject.string)
     try changeOwner(of: target.number, userID: status.userID, groupID: status.groupID, subject: subject.string)
     try changeMode(of: target.number, to: status.mode, subject: subject.string)

@@ -19,6 +19,42 @@ struct TreesTests {
         #expect(try directoryEntries(of: try openFile(folder, [.readOnly, .directory])).map(\.name) == ["outside"])
     }
 
+    @Test("a removed tree takes nothing of what is mounted in it, be it of the same file system")
+    func mounted() throws {
+        let folder = folder("mounted")
+        try makeDirectories(folder.appending("tree/place"))
+        try makeDirectories(folder.appending("outside"))
+        try writeFileDurably([1], to: folder.appending("outside/file"))
+        try mount(folder.appending("outside").string, onto: folder.appending("tree/place"), flags: .bind)
+        do {
+            defer { try? unmount(folder.appending("tree/place")) }
+            let refusal = #expect(throws: SyscallError.self) { try removeTree(folder.appending("tree")) }
+            #expect(refusal?.errno == EXDEV)
+        }
+        #expect(try readFile(folder.appending("outside/file"), limitBytes: 9) == [1])
+        try removeTree(folder)
+    }
+
+    @Test("a name that is taken stays whose it is")
+    func replacingNothing() throws {
+        let folder = folder("taken")
+        try makeDirectories(folder.appending("there"))
+        defer { try? removeTree(folder) }
+        for name in ["one", "two", "there/one"] { try writeFileDurably(Array(name.utf8), to: folder.appending(name)) }
+        let from = try openFile(folder, [.readOnly, .directory])
+        let onto = try openFile(folder.appending("there"), [.readOnly, .directory])
+        let (source, target) = (from.number, onto.number)
+        func move(_ name: FilePath) throws(SyscallError) {
+            try renameFileReplacingNothing(name, to: name, fromDirectory: source, toDirectory: target)
+        }
+        let refusal = #expect(throws: SyscallError.self) { try move("one") }
+        #expect(refusal?.errno == EEXIST)
+        try move("two")
+        #expect(
+            try ["there/one", "there/two", "one"].map { String(decoding: try readFile(folder.appending($0), limitBytes: 9), as: UTF8.self) }
+                == ["there/one", "two", "one"])
+    }
+
     @Test("a copy keeps holes, and its length where it ends in one")
     func holes() throws {
         let folder = folder("holes")

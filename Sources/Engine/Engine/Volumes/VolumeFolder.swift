@@ -8,7 +8,8 @@ internal import SystemPackage
 /// ```
 /// <name>/volume.json   what is known of it
 /// <name>/_data/        what containers see
-/// <name>/copying       there while an image's files are being copied in, with their names: what a crash leaves of them is begun again
+/// <name>/copying/      an image's files that are being copied; removed at the start
+/// <name>/copied/       the same when they are all there, on their way into _data; they go on at the start
 /// .making/<name>/      volumes in the making; emptied at the start
 /// .trash/<name>/       being removed; emptied at the start
 /// ```
@@ -16,14 +17,11 @@ internal import SystemPackage
 struct VolumeFolder: Sendable {
     /// The most that is read of a `volume.json`.
     private static let documentLimitBytes = 1 << 20
-    /// Of the names in a directory of an image, a hundred thousand and more.
-    private static let markLimitBytes = 1 << 26
 
     let root: FilePath
 
     private var making: FilePath { root.appending(".making") }
     private var trash: FilePath { root.appending(".trash") }
-    private func copyMark(_ name: String) -> FilePath { root.appending(name).appending("copying") }
 
     /// The directory that containers see.
     func contents(of name: String) -> FilePath { root.appending(name).appending("_data") }
@@ -42,7 +40,7 @@ struct VolumeFolder: Sendable {
                 let name = entry.name.string
                 do throws(EngineError) {
                     found[name] = try document(of: name)
-                    try forgetInterruptedCopy(name)
+                    try finishInterruptedFilling(name)
                 } catch { report(error) }
             }
         } catch { throw .system("open the volumes", error) }
@@ -135,71 +133,6 @@ struct VolumeFolder: Sendable {
         do throws(SyscallError) { return try treeUsage(contents(of: name)).bytes } catch { throw .system("measure \(name)", error) }
     }
 
-    // MARK: - What the image has at the volume's place
-
-    /// Fills an empty volume with what an image has at `path`, owner and mode of the directory itself included. What is not empty, and
-    /// what the image has no directory for, stays as it is.
-    /// - Parameter image: the root of the container.
-    func fill(_ name: String, from image: borrowing OwnedFD, at path: String) throws(EngineError) {
-        // What containers that have the volume already write there meanwhile stays.
-        var made: [FilePath] = []
-        do throws(SyscallError) {
-            guard let source = try directory(path, in: image) else { return }
-            let target = try openFile(contents(of: name), [.readOnly, .directory, .noFollow])
-            guard try directoryEntries(of: target, subject: name).isEmpty else { return }
-            let mark = copyMark(name)
-            try writeFileDurably(Self.marked(try directoryEntries(of: source, subject: path).map(\.name)), to: mark)
-            try seek(source.number, to: 0, subject: path)
-            try copyTree(from: source, onto: target, made: &made)
-            try synchronizeFileSystem(target.number, subject: name)
-            try removeFile(mark)
-        } catch {
-            var aftermath = ""
-            do throws(SyscallError) { try forgetCopy(name, of: made) } catch let second { aftermath = " (and \(second))" }
-            throw EngineError(.system, "copy the image's \(path) into volume \(name): \(error)\(aftermath)", cause: error)
-        }
-    }
-
-    /// Names as the mark has them, with what no name has between them. Empty, where one is no text, is all that there is.
-    private static func marked(_ names: [FilePath]) -> [UInt8] {
-        names.allSatisfy { FilePath($0.string) == $0 } ? Array(names.map(\.string).joined(separator: "/").utf8) : []
-    }
-
-    /// Removes what a copy made, and its mark.
-    private func forgetCopy(_ name: String, of made: [FilePath]) throws(SyscallError) {
-        let directory = try openFile(contents(of: name), [.readOnly, .directory, .noFollow])
-        for entry in made { try removeTree(entry, at: directory.number) }
-        do throws(SyscallError) { try removeFile(copyMark(name)) } catch {
-            if error.errno != Errno.noSuchFileOrDirectory.rawValue { throw error }
-        }
-    }
-
-    private func directory(_ path: String, in image: borrowing OwnedFD) throws(SyscallError) -> OwnedFD? {
-        do throws(SyscallError) {
-            return try openInRoot(FilePath(path), [.readOnly, .directory], root: image, resolve: [.inRoot, .noMagicLinks])
-        } catch {
-            switch error.errno {
-            case Errno.noSuchFileOrDirectory.rawValue, Errno.notDirectory.rawValue: return nil
-            default: throw error
-            }
-        }
-    }
-
-    /// Takes what there may be of an image's files from a volume whose filling was cut off, so that it is filled again.
-    private func forgetInterruptedCopy(_ name: String) throws(EngineError) {
-        do throws(SyscallError) {
-            let mark: [UInt8]
-            do throws(SyscallError) { mark = try readFile(copyMark(name), limitBytes: Self.markLimitBytes) } catch {
-                if error.errno == Errno.noSuchFileOrDirectory.rawValue { return }
-                throw error
-            }
-            let names = mark.split(separator: UInt8(ascii: "/")).map { FilePath(String(decoding: $0, as: UTF8.self)) }
-            let directory = try openFile(contents(of: name), [.readOnly, .directory, .noFollow])
-            let there = try directoryEntries(of: directory, subject: name).map(\.name)
-            try forgetCopy(name, of: there.filter { names.isEmpty || names.contains($0) })
-        } catch { throw .system("take an image's files from volume \(name), whose filling was cut off", error) }
-    }
-
     // MARK: - What the options mount
 
     /// Mounts what the options say on the volume's directory, unless it is mounted already.
@@ -218,8 +151,11 @@ struct VolumeFolder: Sendable {
         } catch { throw .system("unmount volume \(name)", error) }
     }
 
-    private func isMounted(_ name: String) throws(SyscallError) -> Bool {
-        let path = contents(of: name).string
-        return try mountTable().contains { $0.mountPoint == path }
+    /// Whether anything is mounted on the volume's directory.
+    func isMounted(_ name: String) throws(SyscallError) -> Bool {
+        do throws(SyscallError) {
+            let directory = try openFile(contents(of: name), [.path, .directory, .noFollow])
+            return try mountPlace(of: directory.number, subject: name).isRoot
+        } catch  where error.errno == Errno.noSuchFileOrDirectory.rawValue { return false }
     }
 }

@@ -13,4 +13,7 @@ int clinux_close_range(unsigned int first, unsigned int last, unsigned int flags
 /// syncfs(2), Linux 2.6.39. Returns 0 or -errno.
 int clinux_syncfs(int descriptor);
 
+/// The mount that an open file lies on, and whether the file is its root. statx(2), STATX_MNT_ID, Linux 5.8. Returns 0 or -errno.
+int clinux_mount_of(int descriptor, uint64_t *mount, int *is_root);
+
 #endif
