@@ -3,14 +3,17 @@
 import json
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
 
 import leaks
 import pytest
+from conftest import BUILD
 from engine_http import api
 from processes import wait_until
+from test_host_shutdown import forget_what_lay_in_memory
 from test_networks import address, ask, host, lan, network, serve  # noqa: F401 (fixtures)
 
 
@@ -317,6 +320,55 @@ def test_attack_F16_nothing_is_reached_while_others_flush_the_rules(cli, net, im
     # What is open to everybody shows that the knocking is heard where there is somebody.
     assert said == {"reached 198.51.100.1 18096"}, said
     assert fetch(18095) == "hello"
+
+
+def test_attack_F16_after_a_boot_nobody_runs_before_the_rules_are_there(brittle, lan):
+    client = brittle.client
+    # One start takes its time, for which the others have run already.
+    slow = f"{brittle.folder}/slow"
+    with open(slow, "w", encoding="utf-8") as file:
+        file.write(f'#!/bin/sh\ncase " $* " in *" create "*) sleep 2;; esac\nexec {BUILD}/apus-runtime "$@"\n')
+    os.chmod(slow, 0o755)
+    assert brittle.stop() == 0
+    brittle.start("--runtime", f"slow={slow}")
+    bridge = "br-" + client("network", "create", "--subnet", "10.77.0.0/24", "closed").line()[:12]
+    names = [f"inner{number}" for number in range(8)]
+    for name in names:
+        client("run", "-d", "--restart", "always", "--network", "closed", "--name", name, brittle.image, *serve("inner")).ok()
+    client("run", "-d", "--restart", "always", "-p", "18101:80", "--runtime", "slow", "--name", "public", brittle.image, *serve("hello")).ok()
+    lan("ip", "route", "add", "10.77.0.0/24", "via", "198.51.100.1")
+    for last in range(2, 12):
+        # Who asks for a neighbour that is not there yet is not heard again for a second.
+        host("ip", "neigh", "replace", f"10.77.0.{last}", "lladdr", f"02:42:0a:4d:00:{last:02x}", "nud", "permanent", "dev", bridge)
+    payloads = [int(client.inspect(name, "{{.State.Pid}}")) for name in (*names, "public")]
+    brittle.kill()
+    for pid in {*brittle.supervisors(), *payloads, *leaks.processes(brittle.run)}:
+        os.kill(pid, signal.SIGKILL)
+    forget_what_lay_in_memory(brittle)
+    places = [f"10.77.0.{last}:80" for last in range(2, 12)] + ["198.51.100.1:18101"]
+    knocking = subprocess.Popen(["ip", "netns", "exec", "lan", "/usr/bin/python3", "-c", KNOCK, "6", *places], stdout=subprocess.PIPE, text=True)
+    brittle.start("--runtime", f"slow={slow}")
+    wait_until(lambda: len(client("ps", "-q").ok().split()) == 9, "all are started")
+    # What is open to everybody shows that the knocking is heard where there is somebody.
+    assert set(knocking.communicate()[0].splitlines()) == {"reached 198.51.100.1 18101"}
+
+
+def test_attack_F16_without_the_rules_nothing_is_started(brittle):
+    client = brittle.client
+    assert brittle.stop() == 0
+    brittle.forget_firewall()
+    with subprocess.Popen(["nft", "-i"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as other:
+        other.stdin.write(f"add table bridge {brittle.instance} {{ flags owner; }}\n")
+        other.stdin.flush()
+        wait_until(lambda: brittle.instance in host("nft", "list", "tables", "bridge"), "another program has a table of our name")
+        brittle.start()
+        refused = client("run", "-d", "--name", "web", "-p", "18102:80", brittle.image, *serve("hello"))
+        assert refused.code == 125 and "make the firewall" in refused.err, refused
+        assert client("ps", "-q").ok() == "" and fetch(18102) is None
+        other.stdin.close()
+    client("rm", "web").ok()
+    run(client, brittle.image, "-p", "18102:80")
+    assert fetch(18102) == "hello"
 
 
 def test_attack_F16_what_is_made_anew_is_open_to_nobody_more(cli, net, image, lan, own_daemon):

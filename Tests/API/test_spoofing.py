@@ -57,6 +57,14 @@ def frame(source, packet, target="33:33:00:00:00:01"):
     return mac(target) + mac(source) + b"\x86\xdd" + packet
 
 
+# What a frame may carry between its addresses and its type without being anybody's but the receiver's: a priority, in the tag of virtual LAN 0.
+PRIORITIES = ("", "81000000", "8100e000", "88a80000", "88a8000081000000")
+
+
+def tagged(one, tag):
+    return one[:12] + bytes.fromhex(tag) + one[12:]
+
+
 def link_local(mac):
     parts = bytes.fromhex(mac.replace(":", ""))
     return socket.inet_ntop(socket.AF_INET6, b"\xfe\x80" + b"\0" * 6 + bytes([parts[0] ^ 2]) + parts[1:3] + b"\xff\xfe" + parts[3:])
@@ -80,9 +88,13 @@ def inside(daemon, identifier, *words):
 
 def test_F16_a_container_is_nobodys_router(cli, boxes, own_daemon):
     mac = detail(cli, "rogue", "MacAddress")
-    prefix = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 86400, 86400, 0) + socket.inet_pton(socket.AF_INET6, "2001:db8:bad::")
-    body = struct.pack("!BBHII", 64, 0, 9000, 0, 0) + prefix
-    advertisement = frame(mac, icmp(link_local(mac), ALL_NODES, ROUTER_ADVERTISEMENT, body))
+
+    def advertisement(number, tag):
+        prefix = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 86400, 86400, 0) + socket.inet_pton(socket.AF_INET6, f"2001:db8:bad:{number}::")
+        body = struct.pack("!BBHII", 64, 0, 9000, 0, 0) + prefix
+        return tagged(frame(mac, icmp(link_local(mac), ALL_NODES, ROUTER_ADVERTISEMENT, body)), tag)
+
+    advertisements = [advertisement(number, tag) for number, tag in enumerate(PRIORITIES)]
     # It would be listened to, and the frame arrives where nobody guards the bridge: proven between two links of the victim's own network.
     settings = f"{inside(own_daemon, boxes['victim'], 'sysctl', '-n', 'net.ipv6.conf.eth0.accept_ra', 'net.ipv6.conf.eth0.forwarding')}"
     assert settings.split() == ["1", "0"]
@@ -92,12 +104,14 @@ def test_F16_a_container_is_nobodys_router(cli, boxes, own_daemon):
         inside(own_daemon, boxes["peer"], "ip", "link", "set", link, "up")
     addresses = lambda name, link: inside(own_daemon, boxes[name], "ip", "-6", "addr", "show", "dev", link)
     wait_until(lambda: "fe80" in addresses("peer", "here") and "tentative" not in addresses("peer", "here"), "the link has its address")
-    code = f"import socket; s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(('there', 0)); s.send(bytes.fromhex({advertisement.hex()!r}))"
+    code = f"""import socket; s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(('there', 0))
+for frame in {[one.hex() for one in advertisements]!r}: s.send(bytes.fromhex(frame))"""
     inside(own_daemon, boxes["peer"], sys.executable, "-c", code)
-    wait_until(lambda: "2001:db8:bad" in addresses("peer", "here"), "an unguarded link believes it")
+    wait_until(lambda: all(f"2001:db8:bad:{number}:" in addresses("peer", "here").replace("bad::", "bad:0:") for number in range(len(PRIORITIES))),
+               "an unguarded link believes them, with a priority and without")
     # Over the bridge nobody hears of it, however often it is said.
     before = inside(own_daemon, boxes["victim"], "ip", "-6", "route")
-    send(own_daemon, boxes["rogue"], [advertisement] * 20)
+    send(own_daemon, boxes["rogue"], advertisements * 5)
     # What is sent after it has arrived: so would it have.
     assert cli("exec", "rogue", "ping", "-6", "-c", "2", "-W", "2", detail(cli, "victim", "GlobalIPv6Address")).code == 0
     assert "2001:db8:bad" not in addresses("victim", "eth0")
@@ -114,17 +128,52 @@ def test_F16_a_container_answers_for_nobody_else_and_redirects_nobody(cli, boxes
     override = struct.pack("!I", 0x20000000) + packed(address("peer")) + option
     victim_mac = detail(cli, "victim", "MacAddress")
     redirect = struct.pack("!I", 0) + packed(link_local(mac)) + packed(address("peer")) + option
-    send(own_daemon, boxes["rogue"], [
+    send(own_daemon, boxes["rogue"], [tagged(one, tag) for tag in PRIORITIES for one in (
         # In the peer's name, and in its own with the peer's address.
         frame(mac, icmp(address("peer"), address("victim"), NEIGHBOUR_ADVERTISEMENT, override), victim_mac),
         frame(mac, icmp(address("rogue"), address("victim"), NEIGHBOUR_ADVERTISEMENT, override), victim_mac),
         frame(detail(cli, "peer", "MacAddress"), icmp(address("peer"), address("victim"), NEIGHBOUR_ADVERTISEMENT, override), victim_mac),
-        frame(mac, icmp(link_local(mac), address("victim"), REDIRECT, redirect), victim_mac)] * 5)
+        frame(mac, icmp(link_local(mac), address("victim"), REDIRECT, redirect), victim_mac))] * 2)
     assert cli("exec", "rogue", "ping", "-6", "-c", "1", "-W", "2", address("victim")).code == 0
     assert mac not in entry() and detail(cli, "peer", "MacAddress") in entry()
     assert "redirected" not in inside(own_daemon, boxes["victim"], "ip", "-6", "route", "show", "cache")
     assert cli("exec", "victim", "ping", "-6", "-c", "1", "-W", "2", address("peer")).code == 0
 
+
+def test_F16_a_priority_hides_neither_arp_nor_another_ones_address(cli, boxes, own_daemon):
+    mac, address = (lambda name: detail(cli, name, "MacAddress")), lambda name: detail(cli, name, "IPAddress")
+    assert cli("exec", "victim", "ping", "-c", "1", "-W", "2", address("peer")).code == 0
+    entry = lambda: inside(own_daemon, boxes["victim"], "ip", "-4", "neigh", "show", address("peer"))
+    assert mac("peer") in entry()
+    packed, number = lambda name: bytes.fromhex(mac(name).replace(":", "")), lambda name: socket.inet_aton(address(name))
+    lie = packed("victim") + packed("rogue") + bytes.fromhex("080600010800060400" "02") + packed("rogue") + number("peer") + packed("victim") + number("victim")
+    head = bytes.fromhex("45000020000000004011") + bytes(2) + number("peer") + number("victim")
+    total = sum(struct.unpack("!10H", head))
+    total = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+    datagram = struct.pack("!HHHH", 9, 4040, 12, 0) + b"lies"
+    posing = packed("victim") + packed("rogue") + b"\x08\x00" + head[:10] + struct.pack("!H", total) + head[12:] + datagram
+    inside(own_daemon, boxes["victim"], "sysctl", "-q", "-w", "net.ipv4.conf.eth0.arp_accept=1")
+    listen = ["nsenter", f"--net={own_daemon.run}/netns/{boxes['victim']}", sys.executable, "-c", HEAR]
+    with subprocess.Popen(listen, stdout=subprocess.PIPE, text=True) as listener:
+        assert listener.stdout.readline() == "listening\n"
+        send(own_daemon, boxes["rogue"], [tagged(one, tag) for tag in PRIORITIES for one in (lie, posing)] * 3)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host_itself:
+            host_itself.sendto(b"the end", (address("victim"), 4040))
+        assert listener.stdout.read() == "the end\n"
+    assert mac("peer") in entry()
+
+
+# What arrives at a port, up to the end.
+HEAR = """
+import socket
+port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+port.bind(("0.0.0.0", 4040))
+port.settimeout(60)
+print("listening", flush=True)
+heard = ""
+while heard != "the end":
+    print(heard := port.recv(100).decode(), flush=True)
+"""
 
 LISTEN = """
 import socket

@@ -9,7 +9,9 @@ package final class Firewall: Sendable {
         var elements = FirewallElements()
         /// Published ports: what the maps hold of them is written out for the kernel alone.
         var ports: Set<FirewallPort> = []
-        /// Whether `replace` has made our tables.
+        /// Whether `replace` has made our tables, or tried to.
+        var isBegun = false
+        /// Whether they are made.
         var isMade = false
         /// Whether the kernel keeps others from changing them, as far as is known: before Linux 6.9 it does not.
         var ownsTables: Bool
@@ -39,6 +41,7 @@ package final class Firewall: Sendable {
         var ports: Set<FirewallPort> = []
 
         package init() {}
+        var isEmpty: Bool { ports.isEmpty && elements.bySet.allSatisfy(\.value.isEmpty) }
         package mutating func add(_ network: FirewallNetwork) { elements.insert(FirewallElements(network)) }
         package mutating func add(_ endpoint: FirewallEndpoint) { elements.insert(FirewallElements(endpoint)) }
         package mutating func add(_ port: FirewallPort) {
@@ -52,6 +55,7 @@ package final class Firewall: Sendable {
         try change { state throws(NetworkingError) in
             state.rules.dropsForeignForwarding = dropsForeignForwarding
             (state.elements, state.ports) = (part.elements, part.ports)
+            state.isBegun = true
             try rebuild(&state)
         }
     }
@@ -84,7 +88,7 @@ package final class Firewall: Sendable {
     /// Takes away what a part added.
     package func remove(_ part: Part) throws(NetworkingError) { try exchange(removing: part, adding: Part()) }
 
-    /// Both in one transaction. On failure nothing has changed.
+    /// Both in one transaction. On failure nothing has changed. What could not be made at first is made now, or nothing is added to it.
     package func exchange(removing old: Part, adding new: Part) throws(NetworkingError) {
         try change { state throws(NetworkingError) in
             let before = (elements: state.elements, ports: state.ports)
@@ -93,7 +97,11 @@ package final class Firewall: Sendable {
             state.ports.subtract(old.ports)
             state.ports.formUnion(new.ports)
             // Until everyone who runs is known, what a former daemon left protects them.
-            guard state.isMade else { return }
+            guard state.isBegun else { return }
+            guard state.isMade else {
+                if !new.isEmpty { try rebuild(&state, orBackTo: before) }
+                return
+            }
             var changes = FirewallTransaction()
             for set in FirewallSetName.allCases {
                 let table = set.isOfBridgeTable ? state.rules.frames : state.rules.packets
@@ -109,10 +117,7 @@ package final class Firewall: Sendable {
             for (map, elements) in Self.elements(come) { changes.addElements(elements, to: map.rawValue, in: state.rules.packets) }
             do throws(NetlinkError) { try changes.commit(through: socket, doing: "change the firewall") } catch {
                 // Somebody has changed our tables: they are made anew as a whole, or things stay as they were.
-                do throws(NetworkingError) { try rebuild(&state) } catch {
-                    (state.elements, state.ports) = before
-                    throw error
-                }
+                try rebuild(&state, orBackTo: before)
             }
         }
     }
@@ -129,6 +134,15 @@ package final class Firewall: Sendable {
             } catch { return error }
         }
         if let failure { throw failure }
+    }
+
+    private func rebuild(
+        _ state: inout State, orBackTo before: (elements: FirewallElements, ports: Set<FirewallPort>)
+    ) throws(NetworkingError) {
+        do throws(NetworkingError) { try rebuild(&state) } catch {
+            (state.elements, state.ports) = before
+            throw error
+        }
     }
 
     private func rebuild(_ state: inout State) throws(NetworkingError) {

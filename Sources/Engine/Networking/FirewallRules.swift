@@ -220,7 +220,13 @@ struct FirewallRules: Sendable {
             ]
         }
         let (routerAdvertisement, neighbourAdvertisement, redirect): (UInt8, UInt8, UInt8) = (134, 136, 137)
+        // A tag of virtual LAN 0 is a priority's alone: who gets the frame takes it for one without a tag, which the rules below would not.
+        let belongsToNoLAN: [FirewallExpression] = [
+            .loadBytes(.link, offset: 14, count: 2, into: 0), .noBit(0, mask: [0x0f, 0xff, 0, 0]), .verdict(.drop),
+        ]
+        let (tag, serviceTag): ([UInt8], [UInt8]) = ([0x81, 0x00], [0x88, 0xa8])
         let rules: [[FirewallExpression]] = [
+            type(tag) + belongsToNoLAN, type(serviceTag) + belongsToNoLAN,
             only(.link, 6, 6, .linkAddresses), type(v4) + only(.network, 12, 4, .addressesV4),
             type(arp) + only(.network, 14, 4, .addressesV4),
             type(arp) + only(.network, 8, 6, .linkAddresses), type(v6) + only(.network, 8, 16, .addressesV6),

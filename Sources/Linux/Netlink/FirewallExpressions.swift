@@ -31,6 +31,8 @@ package enum FirewallExpression: Sendable, Equatable {
     case unequal(Register, [UInt8])
     /// Whether any bit of a mask is set in one register, which is cleared but for them.
     case anyBit(Register, mask: UInt32)
+    /// Whether no bit of a mask is set in one register, which is cleared but for them; the mask as the bytes lie in the packet.
+    case noBit(Register, mask: [UInt8])
     case isIn(set: String, key: Register)
     case isNotIn(set: String, key: Register)
     /// Puts what a map holds for a key into registers.
@@ -74,7 +76,8 @@ package enum FirewallExpression: Sendable, Equatable {
             ]
         case .equal(let register, let value): [Self.comparison(register, isEqual: true, value)]
         case .unequal(let register, let value): [Self.comparison(register, isEqual: false, value)]
-        case .anyBit(let register, let mask): Self.masking(register, mask)
+        case .anyBit(let register, let mask): Self.masking(register, nativeBytes(mask), isAny: true)
+        case .noBit(let register, let mask): Self.masking(register, mask, isAny: false)
         case .isIn(let set, let key): [("lookup", { Self.lookup(&$0, set, key, [(5, 0)]) })]
         case .isNotIn(let set, let key): [("lookup", { Self.lookup(&$0, set, key, [(5, 1)]) })]
         case .translate(let map, let key, let register): [("lookup", { Self.lookup(&$0, map, key, [(3, Self.number(register))]) })]
@@ -112,16 +115,17 @@ package enum FirewallExpression: Sendable, Equatable {
         )
     }
 
-    private static func masking(_ register: Register, _ mask: UInt32) -> [Step] {
+    private static func masking(_ register: Register, _ mask: [UInt8], isAny: Bool) -> [Step] {
+        precondition(mask.count == 4, "a register has four bytes")
         let bitwise: Step = (
             "bitwise",
             { writer in
                 writer.appendNumbers([(1, number(register)), (2, number(register)), (3, 4)])
-                writer.appendAttribute(4) { $0.appendAttribute(1, nativeBytes(mask)) }
+                writer.appendAttribute(4) { $0.appendAttribute(1, mask) }
                 writer.appendAttribute(5) { $0.appendAttribute(1, nativeBytes(0)) }
             }
         )
-        return [bitwise, comparison(register, isEqual: false, nativeBytes(0))]
+        return [bitwise, comparison(register, isEqual: !isAny, nativeBytes(0))]
     }
 
     private static func lookup(_ writer: inout MessageWriter, _ set: String, _ key: Register, _ more: [(UInt16, UInt32)]) {

@@ -48,13 +48,14 @@ struct Restoration {
                 }
             }
         }
+        // Before anybody is started: after a boot there is nothing yet that would protect them.
+        await services.networks.finishRestoration()
         for wave in await services.index.order() {
             await withTaskGroup(of: Void.self) { group in
                 for container in wave { group.addTask { await container.startIfWanted() } }
             }
         }
         failpoint(.restoreContainersRestored)
-        await services.networks.finishRestoration()
         await services.volumes.unmountIdle()
         await removeOrphans(known: Set(records.map(\.id.text)))
     }

@@ -278,7 +278,8 @@ extension Networks {
         published[id.text] = attachment.firewallPorts
     }
 
-    /// Once every container is known: the firewall becomes what they need, whatever it was.
+    /// Once every container that runs is known, and before any is started: the firewall becomes what they need, whatever it was. Where it
+    /// cannot be made, the next start tries, and fails with it.
     func finishRestoration() async {
         var part = part(networks.values.flatMap { $0.members.values.map(\.endpoint) })
         for network in networks.values.compactMap(\.document.firewallNetwork) { part.add(network) }
@@ -289,9 +290,11 @@ extension Networks {
         let (firewall, whole, settings) = (firewall, part, settings)
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
-                try firewall.replace(with: whole, dropsForeignForwarding: settings.madeHostForward)
-                // A former daemon, or a kernel before br_netfilter was loaded, may have kept them apart otherwise.
                 var failure: NetworkingError?
+                NetworkingError.collect(in: &failure) { () throws(NetworkingError) in
+                    try firewall.replace(with: whole, dropsForeignForwarding: settings.madeHostForward)
+                }
+                // A former daemon, or a kernel before br_netfilter was loaded, may have kept them apart otherwise.
                 for each in apart {
                     NetworkingError.collect(in: &failure) { () throws(NetworkingError) in
                         try HostNetwork.keepApart(each.links, bridge: each.bridge)
