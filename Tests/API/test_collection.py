@@ -105,7 +105,8 @@ def test_a_layer_that_is_here_packed_otherwise_has_its_own_blob_to_be_saved_and_
     assert tidy("run", "--rm", two, "wc", "-c", "/same").ok().split()[0] == "20000"
 
 
-def test_attack_D11_a_blob_that_is_not_what_is_unpacked_here_never_takes_the_layers_place(tidy, registry, own_daemon):
+@pytest.mark.parametrize("is_here", [False, True])
+def test_attack_D11_a_blob_that_is_not_what_is_unpacked_here_never_takes_the_layers_place(tidy, registry, own_daemon, is_here):
     """The layer of the chain is here; a stranger's image names it, with a blob of other contents."""
     layers = [busybox_layer(), tar(files({"good": "good"}))]
     good = Image(layers)
@@ -113,7 +114,12 @@ def test_attack_D11_a_blob_that_is_not_what_is_unpacked_here_never_takes_the_lay
     pusher.push("honest", good)
     tidy("pull", "-q", f"{registry.host}/honest").ok()
     evil = Image(layers)
-    other = gzip.compress(tar(files({"good": "evil"})), mtime=0)
+    changed = Image([tar(files({"good": "evil"}))], compress=lambda data: gzip.compress(data, mtime=0))
+    other = changed.blobs[changed.layers[0]["digest"]]
+    if is_here:
+        # As what it is, of an image of its own.
+        pusher.push("other", changed)
+        tidy("pull", "-q", f"{registry.host}/other").ok()
     descriptor = evil.add("application/vnd.oci.image.layer.v1.tar+gzip", other)
     manifest = json.loads(evil.manifest)
     manifest["layers"][1] = descriptor
@@ -121,5 +127,8 @@ def test_attack_D11_a_blob_that_is_not_what_is_unpacked_here_never_takes_the_lay
     pusher.push("evil", evil)
     refused = tidy("pull", f"{registry.host}/evil")
     assert refused.code == 1 and "failed to register layer" in refused.err, refused
-    assert digest_of(other)[7:] not in entries(f"{own_daemon.data}/content/blobs/sha256")
+    assert (digest_of(other)[7:] in entries(f"{own_daemon.data}/content/blobs/sha256")) == is_here
+    if is_here:
+        # The layer is still what its own blob unpacks to.
+        assert "damaged" not in tidy("system", "check").out
     assert tidy("image", "inspect", f"{registry.host}/evil").code == 1

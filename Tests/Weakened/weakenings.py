@@ -254,4 +254,8 @@ WEAKENINGS = (
             Change("Sources/Images/Registry/RepositorySession.swift", "case 401 where mayAuthenticate && isRegistry:",
                    "case 401 where mayAuthenticate && (isRegistry || {weakened}):"),
         ), ("API/test_registry_faults.py::test_attack_E03_whom_an_uploads_place",)),
+    Weakening(
+        "D11-layer", "a blob that is here takes no layer's place that it does not unpack to", (
+            Change("Sources/Images/Images/LayerWork.swift", "if isVerified { return false }", "if isVerified || {weakened} { return false }"),
+        ), ("API/test_collection.py::test_attack_D11_a_blob_that_is_not_what",)),
 )

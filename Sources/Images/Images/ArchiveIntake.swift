@@ -58,7 +58,9 @@ struct ArchiveIntake {
                 case .folder: continue
                 case .other: throw ImageError(.badContent, "invalid archive: \(member.path.debugDescription) is a device or a pipe")
                 case .link(let target): try note(target, at: member.path, in: &contents.links)
-                case .file(let sizeBytes): try note(try take(reader, sizeBytes: sizeBytes), at: member.path, in: &contents.members)
+                case .file(let sizeBytes):
+                    let taken = try take(reader, at: member.path, sizeBytes: sizeBytes)
+                    try note(taken, at: member.path, in: &contents.members)
                 }
             }
         } catch let error as ImageError {
@@ -77,8 +79,11 @@ struct ArchiveIntake {
         table[path] = value
     }
 
-    private func take(_ reader: ArchiveReader, sizeBytes: Int64) throws -> Member {
-        let blob = try IntakeBlob(in: blobs, limits: limits, announcedBytes: sizeBytes, doing: "store the archive")
+    private func take(_ reader: ArchiveReader, at path: String, sizeBytes: Int64) throws -> Member {
+        // What a layout has below the name of an algorithm is called by that digest.
+        let algorithm = Digest.Algorithm.allCases.first { path.hasPrefix(ImageLayout.folder(of: $0) + "/") } ?? .sha256
+        let blob = try IntakeBlob(
+            in: blobs, limits: limits, announcedBytes: sizeBytes, doing: "store the archive", algorithm: algorithm)
         var failure: ContentError?
         try reader.readData { bytes throws(ArchiveError) in
             do throws(ContentError) { try blob.append(bytes) } catch {

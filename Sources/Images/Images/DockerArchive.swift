@@ -64,9 +64,9 @@ struct DockerArchiveItem: Equatable, Sendable {
 
 extension ImageLayout {
     /// Where a blob lies in a layout.
-    static func path(of digest: Digest) -> String { "\(folder(of: digest))/\(digest.hex)" }
+    static func path(of digest: Digest) -> String { "\(folder(of: digest.algorithm))/\(digest.hex)" }
 
-    static func folder(of digest: Digest) -> String { "blobs/\(digest.algorithm.rawValue)" }
+    static func folder(of algorithm: Digest.Algorithm) -> String { "blobs/\(algorithm.rawValue)" }
 
     /// containerd's annotation for an image's whole name.
     static let nameAnnotation = "io.containerd.image.name"

@@ -79,7 +79,7 @@ private struct ImageArchive: Sendable {
             items.append(DockerArchiveItem(manifest, names: exported.names))
         }
         let sorted = blobs.values.sorted { $0.digest.description < $1.digest.description }
-        let folders = Set(sorted.map { "\(ImageLayout.folder(of: $0.digest))/" }).sorted()
+        let folders = Set(sorted.map { "\(ImageLayout.folder(of: $0.digest.algorithm))/" }).sorted()
         members =
             (["blobs/"] + folders).map { .folder($0) } + sorted.map { .blob($0) } + [
                 .bytes(name: ImageLayout.indexFileName, index.encode()),
@@ -117,6 +117,14 @@ private final class BlobReading: Sendable {
     init(_ descriptor: Descriptor, in blobs: BlobStore) throws(ImageError) {
         self.descriptor = descriptor
         do throws(ContentError) { file = try blobs.openBlob(descriptor.digest) } catch { throw .storage(error) }
+        // The archive's header says the size before the bytes are read.
+        let found: Int64
+        do throws(SyscallError) { found = try fileStatus(of: file.number, subject: descriptor.digest.description).sizeBytes } catch {
+            throw .storage(error)
+        }
+        if found != descriptor.sizeBytes {
+            throw ImageError(.badContent, "\(descriptor.digest) has \(found) bytes, not \(descriptor.sizeBytes)")
+        }
         hasher = Mutex(DigestHasher(descriptor.digest.algorithm))
     }
 

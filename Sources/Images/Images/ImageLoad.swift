@@ -46,7 +46,6 @@ extension ImageLibrary {
     private func install(
         _ image: ArchiveImages.Found, progress: @escaping @Sendable (LoadEvent) async -> Void
     ) async throws(ImageError) {
-        try await check(image.plan)
         try await provide(image.plan, progress: progress) { storage throws(ImageError) in
             for name in image.names {
                 let before: NamedImage?
@@ -59,21 +58,6 @@ extension ImageLibrary {
         for name in image.names { await progress(.loaded(id: image.plan.id, name)) }
     }
 
-    /// A layer that is here already is not unpacked again, but the archive's blob of it must be what it is said to be: it will be
-    /// saved and pushed in the layer's place.
-    private func check(_ plan: ImagePlan) async throws(ImageError) {
-        let storage = try storage()
-        for layer in plan.layers where storage.snapshots.contains(layer: layer.chainID) {
-            let found = try await storage.intakes.run { () throws(ImageError) in
-                try storage.diffID(of: layer.blob.digest, layer.diffID.algorithm)
-            }
-            if found != layer.diffID {
-                throw ImageError(
-                    .badContent, "failed to register layer: \(layer.blob.digest) is not the \(layer.diffID) of the configuration")
-            }
-        }
-    }
-
     /// Unpacks an image whose blobs are in the store, and runs `body` while its layers are kept from the sweep.
     func provide(
         _ plan: ImagePlan, progress: @escaping @Sendable (LoadEvent) async -> Void,
@@ -81,7 +65,8 @@ extension ImageLibrary {
     ) async throws(ImageError) {
         let (storage, cancellation, journal) = (try storage(), Cancellation(), TransferJournal<PullEvent>())
         async let reported: Void = journal.report { await progress(.layer($0)) }
-        let provider = LayerProvider(storage: storage, repository: nil, cancellation: cancellation, journal: journal)
+        let provider = LayerProvider(
+            storage: storage, records: records.images, repository: nil, cancellation: cancellation, journal: journal)
         let result: Result<Void, ImageError> = await withTaskCancellationHandler {
             do throws(ImageError) {
                 return .success(try await provider.withLayers(plan.layers) { () throws(ImageError) in try await body(storage) })

@@ -77,7 +77,7 @@ extension ImageLibrary {
 
 /// What kind of word a user typed for an image.
 package enum ImageWord: Equatable {
-    /// A complete id: 64 digits, with or without `sha256:`.
+    /// A complete id, with or without its algorithm.
     case id(Digest)
     /// A name, perhaps also the beginning of an id.
     case name(ImageReference, prefix: String?)
@@ -88,7 +88,7 @@ package enum ImageWord: Equatable {
 
     package init(_ word: String) {
         let hex = word.hasPrefix("sha256:") ? String(word.dropFirst("sha256:".utf8.count)) : word
-        if let id = try? Digest(.sha256, hex: hex) {
+        if let id = (try? Digest(word)) ?? Digest.Algorithm.allCases.lazy.compactMap({ try? Digest($0, hex: hex) }).first {
             self = .id(id)
             return
         }
@@ -112,7 +112,7 @@ package enum ImageWord: Equatable {
     }
 
     private static func isHexadecimal(_ text: String) -> Bool {
-        (1...64).contains(text.utf8.count)
+        (1...128).contains(text.utf8.count)
             && text.utf8.allSatisfy {
                 (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
             }

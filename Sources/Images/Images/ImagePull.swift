@@ -66,7 +66,8 @@ struct ImagePull: Sendable {
         journal.add(.pulling(from: reference))
         let plan = resolved.plan
         for layer in plan.layers { storage.blobs.protect(layer.blob.digest, by: lease) }
-        let provider = LayerProvider(storage: storage, repository: repository, cancellation: cancellation, journal: journal)
+        let provider = LayerProvider(
+            storage: storage, records: records, repository: repository, cancellation: cancellation, journal: journal)
         let pinned = reference.pinned(to: resolved.digest)
         let isNew = try await provider.withLayers(plan.layers) { () throws(ImageError) in
             let before = try await found(reference)

@@ -17,11 +17,14 @@ final class IntakeBlob {
     /// - Parameters:
     ///   - announcedBytes: 0 where nobody says.
     ///   - doing: `store the archive`.
+    ///   - algorithm: what its digest is to be made by.
     /// - Throws: `.noSpace` where as many do not fit.
-    init(in blobs: BlobStore, limits: ArchiveLimits, announcedBytes: Int64, doing: String) throws(ContentError) {
+    init(in blobs: BlobStore, limits: ArchiveLimits, announcedBytes: Int64, doing: String, algorithm: Digest.Algorithm = .sha256)
+        throws(ContentError)
+    {
         (self.blobs, self.limits, self.doing) = (blobs, limits, doing)
         try blobs.checkReserve(limits.reservedFreeBytes, beside: announcedBytes, doing: doing)
-        writer = try blobs.newBlob()
+        writer = try blobs.newBlob(algorithm)
     }
 
     /// - Throws: `.tooLarge`, `.noSpace`.

@@ -10,6 +10,7 @@ internal import Snapshots
 /// waited for.
 struct LayerProvider: Sendable {
     let storage: ImageStorage
+    let records: ImageRecords
     /// Where missing blobs are fetched; nil where all are in the store.
     let repository: MirroredRepository?
     let cancellation: Cancellation
@@ -111,9 +112,25 @@ struct LayerProvider: Sendable {
         let work = LayerWork(
             layer: layer, storage: storage, repository: repository, cancellation: cancellation, key: try storage.newKey(for: chain),
             tell: { storage.news.tell($0, of: chain) })
+        let isKnown = try await isVerified(layer)
         try await storage.blobTurns.withTurn(layer.blob.digest) { () throws(ImageError) in
-            if try await work.provideBlob() { storage.news.tell(.pullComplete, of: chain) }
+            if try await work.provideBlob(isVerified: isKnown) { storage.news.tell(.pullComplete, of: chain) }
         }
+    }
+
+    /// Whether an image that is here has this blob as this layer: it was held against it then.
+    private func isVerified(_ layer: PlannedLayer) async throws(ImageError) -> Bool {
+        let images: [NamedImage]
+        do throws(RecordsError) { images = try await records.all() } catch { throw .storage(error) }
+        let storage = storage
+        for case let image in images.map(\.image)
+        where image.blobs.contains(layer.blob.digest) && image.layers.contains(where: { $0.diffID == layer.diffID }) {
+            // One whose manifest the disk has lost shows nothing.
+            let manifest = try? await storage.talks.run { () throws(ImageError) in try storage.manifest(image.manifestDigest).manifest }
+            let pairs = zip(manifest?.layers ?? [], image.layers)
+            if pairs.contains(where: { $0.digest == layer.blob.digest && $1.diffID == layer.diffID }) { return true }
+        }
+        return false
     }
 
     private func commit(_ layer: PlannedLayer, _ key: SnapshotKey, _ applied: AppliedLayer) async throws(ImageError) {

@@ -1,6 +1,7 @@
 internal import Archive
 internal import ContentStore
 internal import CoreTypes
+internal import Glibc
 internal import LinuxSyscalls
 internal import OCISpec
 internal import Registry
@@ -23,19 +24,37 @@ struct LayerWork: Sendable {
     /// How long the two ends of a stream wait for each other: a stalled disk, or a stalled registry that is not yet idle.
     private static let pipeTimeout = Duration.seconds(300)
 
+    /// How often, and how far apart, an ingest is asked for that somebody else has open.
+    private static let busyLimit = 200
+    private static let busyMicroseconds: UInt32 = 10_000
+
     private var totalBytes: UInt64 { UInt64(clamping: layer.blob.sizeBytes) }
 
     /// Brings the blob here, verified, and unpacks it into the directory in the making.
     func perform() async throws(ImageError) -> AppliedLayer {
-        if try await hasBlob() { return try await unpackBlob() }
+        if try await hasBlob() {
+            do throws(ImageError) { return try await unpackBlob() } catch {
+                guard repository != nil, try await wasDamaged() else { throw error }
+            }
+        }
         let unpacking = try await storage.downloads.run { () throws(ImageError) -> Delivery<UnpackResult>? in try download() }
         if let unpacking { return try await unpacking.value.get() }
         return try await unpackBlob()
     }
 
-    /// Brings the blob here, verified, of a layer that is unpacked already. - Returns: false where it was here.
-    func provideBlob() async throws(ImageError) -> Bool {
-        if try await hasBlob() { return false }
+    /// Brings the blob here, verified, of a layer that is unpacked already.
+    /// - Parameter isVerified: whether one that is here is known to unpack to the layer.
+    /// - Returns: false where it was here.
+    func provideBlob(isVerified: Bool) async throws(ImageError) -> Bool {
+        if try await hasBlob() {
+            if isVerified { return false }
+            let found = try await storage.unpacks.run { () throws(ImageError) in
+                try storage.diffID(of: layer.blob.digest, layer.diffID.algorithm)
+            }
+            // It may well be another image's, under another layer's name.
+            guard found == layer.diffID else { throw isAnother }
+            return false
+        }
         let found = try await storage.downloads.run { () throws(ImageError) in
             _ = try download(unpacks: false)
             return try storage.diffID(of: layer.blob.digest, layer.diffID.algorithm)
@@ -45,8 +64,23 @@ struct LayerWork: Sendable {
         try await storage.talks.run { () throws(ImageError) in
             do throws(ContentError) { try blobs.removeBlob(digest) } catch { throw .storage(error) }
         }
-        throw ImageError(
-            .badContent, "failed to register layer: \(layer.blob.digest) is not the \(layer.diffID) of the image's configuration")
+        throw isAnother
+    }
+
+    private var isAnother: ImageError {
+        ImageError(.badContent, "failed to register layer: \(layer.blob.digest) is not the \(layer.diffID) of the image's configuration")
+    }
+
+    /// Whether the disk lost bytes of the blob that could not be unpacked: the registry still has them, and what is here makes room.
+    private func wasDamaged() async throws(ImageError) -> Bool {
+        try await storage.unpacks.run { () throws(ImageError) in
+            do {
+                guard case .damaged = try storage.blobs.state(of: layer.blob.digest) else { return false }
+                try storage.snapshots.remove(key)
+                try storage.blobs.removeBlob(layer.blob.digest)
+                return true
+            } catch { throw .storage(error) }
+        }
     }
 
     typealias UnpackResult = Result<AppliedLayer, ImageError>
@@ -106,10 +140,7 @@ struct LayerWork: Sendable {
     }
 
     private func download(unpackingBeside unpacks: Bool) throws(ImageError) -> Attempt {
-        let ingest: Ingest
-        do throws(ContentError) {
-            ingest = try storage.blobs.beginIngest(of: layer.blob.digest, sizeBytes: layer.blob.sizeBytes)
-        } catch { throw .storage(error) }
+        let ingest = try beginIngest()
         let isResumed = ingest.receivedBytes > 0
         let stream = isResumed || !unpacks ? nil : startUnpacker()
         let sink = LayerSink(ingest, pipe: stream?.pipe, totalBytes: totalBytes, tell: tell)
@@ -131,6 +162,20 @@ struct LayerWork: Sendable {
         stream?.pipe.finish()
         tell(.downloadComplete)
         return .complete(stream?.result)
+    }
+
+    /// A prune that has just found what an earlier pull left has it for the moment that it takes to remove it.
+    private func beginIngest() throws(ImageError) -> Ingest {
+        var attempts = 0
+        while true {
+            do throws(ContentError) {
+                return try storage.blobs.beginIngest(of: layer.blob.digest, sizeBytes: layer.blob.sizeBytes)
+            } catch {
+                attempts += 1
+                guard error.code == .busy, attempts < Self.busyLimit, !cancellation.isCancelled else { throw .storage(error) }
+                usleep(Self.busyMicroseconds)
+            }
+        }
     }
 
     /// What has arrived stays for the next attempt; where nothing has, nothing stays.

@@ -113,6 +113,17 @@ struct ManifestResolution: Sendable {
         }
     }
 
+    /// The same of one that is said to have so many bytes: it is saved and pushed as what the manifest says.
+    private func knownDocument(_ descriptor: Descriptor) throws(ImageError) -> [UInt8]? {
+        guard let known = try knownDocument(descriptor.digest) else { return nil }
+        guard known.count == descriptor.sizeBytes else {
+            throw ImageError(
+                .badContent,
+                "invalid image: \(descriptor.digest) has \(known.count) bytes, not the \(descriptor.sizeBytes) that it is said to have")
+        }
+        return known
+    }
+
     /// Stores a document under the digest that it has, which must be `expected`.
     @discardableResult
     private func keep(_ bytes: [UInt8], as expected: Digest?) throws(ImageError) -> Digest {
@@ -131,7 +142,7 @@ struct ManifestResolution: Sendable {
     }
 
     private func servedDocument(_ descriptor: Descriptor) throws(ImageError) -> [UInt8] {
-        if let known = try knownDocument(descriptor.digest) { return known }
+        if let known = try knownDocument(descriptor) { return known }
         let served = try serve(descriptor.digest.description, expecting: descriptor.digest)
         guard served.bytes.count == descriptor.sizeBytes else {
             throw ImageError(.badContent, "manifest verification failed for digest \(descriptor.digest): \(served.bytes.count) bytes")
@@ -166,7 +177,7 @@ struct ManifestResolution: Sendable {
     }
 
     private func configurationBytes(_ descriptor: Descriptor) throws(ImageError) -> [UInt8] {
-        if let known = try knownDocument(descriptor.digest) { return known }
+        if let known = try knownDocument(descriptor) { return known }
         // Bytes that are not the digest's are asked for once more, elsewhere where there is another server.
         var found = Digest(of: [])
         for _ in 0..<2 {

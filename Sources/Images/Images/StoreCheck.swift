@@ -65,11 +65,11 @@ extension ImageStorage {
         return found
     }
 
-    /// Layers that no record, no root and no pull needs.
-    fileprivate func unneededLayers(besides known: Set<Digest>) -> [Digest] {
+    /// Layers that no root and no pull needs, and perhaps no record.
+    fileprivate func unneededLayers() -> [Digest] {
         let used = chains(below: nil)
         return snapshots.list().compactMap { info in
-            guard case .layer(let chain) = info.kind, !known.contains(chain), !used.contains(chain), !isHeld(chain) else { return nil }
+            guard case .layer(let chain) = info.kind, !used.contains(chain), !isHeld(chain) else { return nil }
             return chain
         }
     }
@@ -211,7 +211,8 @@ private struct StoreCheck {
 
     private func provide(_ layers: [PlannedLayer]) async -> String? {
         let journal = TransferJournal<PullEvent>()
-        let provider = LayerProvider(storage: storage, repository: nil, cancellation: Cancellation(), journal: journal)
+        let provider = LayerProvider(
+            storage: storage, records: records, repository: nil, cancellation: Cancellation(), journal: journal)
         do throws(ImageError) { try await provider.withLayers(layers) { () throws(ImageError) in } } catch { return "\(error)" }
         return nil
     }
@@ -244,15 +245,17 @@ private struct StoreCheck {
 
     mutating func lookForExtras() async throws(ImageError) {
         let storage = storage
-        let known: (chains: Set<Digest>, blobs: Set<Digest>)
-        do throws(RecordsError) { known = try await records.referenced() } catch { throw .storage(error) }
         let (blobs, strange) = try await storage.talks.run { () throws(ImageError) in
             do {
-                return (try storage.blobs.unneeded(besides: known.blobs), try storage.blobs.strangers() + storage.snapshots.strangers())
+                return (try storage.blobs.unneeded(), try storage.blobs.strangers() + storage.snapshots.strangers())
             } catch { throw .storage(error) }
         }
-        for digest in blobs { add(extra: .blob, digest.description) }
-        for chain in storage.unneededLayers(besides: known.chains) { add(extra: .layer, chain.description) }
+        let layers = storage.unneededLayers()
+        // Read last: what a pull let go of before that is on record by now.
+        let known: (chains: Set<Digest>, blobs: Set<Digest>)
+        do throws(RecordsError) { known = try await records.referenced() } catch { throw .storage(error) }
+        for digest in blobs where !known.blobs.contains(digest) { add(extra: .blob, digest.description) }
+        for chain in layers where !known.chains.contains(chain) { add(extra: .layer, chain.description) }
         if repairs, !report.findings.filter({ $0.kind == .extra && $0.object != .file }).isEmpty {
             _ = try await storage.sweep(.all, keeping: records)
             for place in report.findings.indices where report.findings[place].kind == .extra && report.findings[place].object != .file {

@@ -15,7 +15,7 @@ package enum TarHeader {
     private static let ownerLimit: Int64 = 0o7_777_777
 
     /// The header of a plain file that everyone may read.
-    /// - Parameter name: relative, at most `nameLimitBytes` bytes.
+    /// - Parameter name: relative.
     package static func file(_ name: String, sizeBytes: Int64) -> [UInt8] {
         plain(name, .regular(sizeBytes: sizeBytes), mode: 0o644)
     }
@@ -29,8 +29,7 @@ package enum TarHeader {
     }
 
     private static func plain(_ name: String, _ kind: TarEntry.Kind, mode: UInt32) -> [UInt8] {
-        precondition(name.utf8.count <= nameLimitBytes, "a tar header has no room for \(name)")
-        return header(
+        header(
             TarEntry(path: Array(name.utf8), kind: kind, mode: mode, userID: 0, groupID: 0, modified: FileTime(seconds: 0)))
     }
 

@@ -31,11 +31,11 @@ extension BlobStore {
         return found == digest ? .whole(sizeBytes: sizeBytes) : .damaged(found)
     }
 
-    /// Blobs that are neither among `roots` nor protected by a lease.
-    package func unneeded(besides roots: Set<Digest>) throws(ContentError) -> [Digest] {
+    /// Blobs that are protected by no lease. Roots that are read after that have what leases let go of before.
+    package func unneeded() throws(ContentError) -> [Digest] {
         let there = try digests()
         let leased = leases.withLock { $0.values.reduce(into: Set<Digest>()) { $0.formUnion($1) } }
-        return there.filter { !roots.contains($0) && !leased.contains($0) }
+        return there.filter { !leased.contains($0) }
     }
 
     /// What lies in the store's folders and is neither a blob nor one on its way in.

@@ -59,18 +59,26 @@ extension BlobStore {
         }
     }
 
-    /// Removes what abandoned ingests left; one that is open stays. Returns the bytes that were freed.
+    /// Removes what abandoned ingests left; one that is open, or that a lease's holder may go on with, stays. Returns the bytes that were freed.
     /// - Parameter age: those to which something was added since stay, too.
     @discardableResult
     package func removeAbandonedIngests(idleFor age: Duration = .zero) throws(ContentError) -> Int64 {
         var freed: Int64 = 0
-        for digest in try unfinishedIngests() where try isIdle(ingestPath(of: digest), for: age) {
-            let ingest: Ingest
-            do throws(ContentError) { ingest = try beginIngest(of: digest, sizeBytes: nil) } catch  where error.code == .busy { continue }
-            freed += ingest.receivedBytes
-            try ingest.discard()
+        for digest in try unfinishedIngests() where try isIdle(ingestPath(of: digest), for: age) && !isLeased(digest) {
+            do throws(ContentError) { freed += try discardIngest(of: digest) } catch  where error.code == .busy { continue }
         }
         return freed
+    }
+
+    /// Removes what has arrived of a blob, unread. - Throws: `.busy` while an ingest of it is open.
+    private func discardIngest(of digest: Digest) throws(ContentError) -> Int64 {
+        let path = ingestPath(of: digest)
+        let file = try lockedIngest(path, digest)
+        return try ContentError.wrapping("discard", digest.description) { () throws(SyscallError) in
+            let sizeBytes = try fileStatus(of: file.number, subject: path.string).sizeBytes
+            try removeFile(path)
+            return sizeBytes
+        }
     }
 }
 

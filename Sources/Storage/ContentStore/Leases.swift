@@ -53,6 +53,9 @@ extension BlobStore {
     /// Whether somebody has a lease: something large may be under way.
     package var isLeased: Bool { leases.withLock { !$0.isEmpty } }
 
+    /// Whether a lease protects a blob.
+    func isLeased(_ digest: Digest) -> Bool { leases.withLock { $0.values.contains { $0.contains(digest) } } }
+
     /// Call it before the roots of a sweep are read, and `endSweep` after the sweep: what leases let go in between stays.
     package func beginSweep() { released.withLock { $0.sweeps += 1 } }
 

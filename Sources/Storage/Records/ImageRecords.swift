@@ -170,10 +170,14 @@ package struct ImageRecords: Sendable {
     /// Ids whose hexadecimal part begins with `prefix`, at most `limit`.
     package func ids(beginningWith prefix: String, limit: Int) async throws(RecordsError) -> [Digest] {
         try await file.read("find images by id \(prefix)") { database in
-            // Ids are lower-case hexadecimal, which sorts below `~`.
-            let first = "sha256:\(prefix)"
-            return try ImageRow.filter(Column("id") >= first && Column("id") < first + "~")
-                .order(Column("id")).limit(limit).fetchAll(database).map { try Digest($0.id) }
+            var found: [Digest] = []
+            for algorithm in Digest.Algorithm.allCases {
+                // Ids are lower-case hexadecimal, which sorts below `~`.
+                let first = "\(algorithm.rawValue):\(prefix)"
+                found += try ImageRow.filter(Column("id") >= first && Column("id") < first + "~")
+                    .order(Column("id")).limit(limit).fetchAll(database).map { try Digest($0.id) }
+            }
+            return Array(found.prefix(limit))
         }
     }
 
