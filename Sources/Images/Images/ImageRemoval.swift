@@ -5,38 +5,62 @@ internal import Registry
 
 /// Taking names and images away.
 extension ImageLibrary {
+    /// How often a removal is planned anew because the image got a name, or a container, meanwhile.
+    private static let removalAttempts = 16
+
     /// Takes a name from an image, and the image away with its last name; by id, the whole image.
-    /// - Parameter users: says which containers were made from an image; asked once.
+    /// - Parameters:
+    ///   - users: says which containers were made from an image.
+    ///   - isUsed: whether others than these are, or are being made; asked where the image would go.
     /// - Throws: `.notFound`, `.ambiguous`, or `.conflict` in Docker's words.
     package func remove(
-        _ word: String, force: Bool, users: @Sendable (Digest) async -> [ImageUser]
+        _ word: String, force: Bool, users: @Sendable (Digest) async -> [ImageUser],
+        isUsed: @escaping @Sendable (Digest, Set<ContainerID>) -> Bool
     ) async throws(ImageError) -> [RemovalStep] {
         let storage = try storage()
-        let named = try await lookUp(word)
-        let plan = try RemovalPlan.removing(named, by: word, force: force, users: await users(named.image.id))
-        var steps = plan.untag.map { RemovalStep.untagged($0.familiar) }
-        do throws(RecordsError) {
-            if plan.deletesImage {
-                try await records.images.remove(named.image.id)
-            } else {
-                try await records.images.untag(plan.untag)
-            }
-        } catch { throw .storage(error) }
-        if plan.deletesImage {
-            steps.append(.deleted(named.image.id))
+        for _ in 0..<Self.removalAttempts {
+            let named = try await lookUp(word)
+            let (id, users) = (named.image.id, await users(named.image.id))
+            let plan = try RemovalPlan.removing(named, by: word, force: force, users: users)
+            var steps = plan.untag.map { RemovalStep.untagged($0.familiar) }
+            do throws(RecordsError) {
+                if !plan.deletesImage {
+                    try await records.images.untag(plan.untag, of: id)
+                    return steps
+                }
+                let known = Set(users.map(\.container))
+                let removal = try await records.images.remove(
+                    id, named: named.tags + named.repositoryDigests, unless: { isUsed(id, known) })
+                if case .changed = removal { continue }
+            } catch { throw .storage(error) }
+            steps.append(.deleted(id))
             steps += try await storage.sweep(.among(named.image.blobs), keeping: records.images).layers.map { .deleted($0) }
+            return steps
         }
-        return steps
+        throw ImageError(.conflict, "conflict: unable to remove \(word) - it was given names all the time")
+    }
+
+    /// Makes sure that an image is here that somebody is told of as its user from now on. - Throws: `.notFound`, in Docker's words.
+    package func confirm(_ id: Digest) async throws(ImageError) {
+        let isHere: Bool
+        do throws(RecordsError) { isHere = try await records.images.confirm(id) } catch { throw .storage(error) }
+        if !isHere { throw ImageError(.notFound, "No such image: \(id)") }
     }
 
     /// Removes these images, and whatever no record needs: layers, blobs, and what interrupted pulls brought.
-    /// - Parameter images: not in use by any container.
+    /// - Parameters:
+    ///   - images: those that were not in use by any container; what has a new name since stays.
+    ///   - isUsed: whether a container is, or is being made, of an image.
     /// - Returns: what is gone, and the bytes that this freed.
-    package func prune(_ images: [NamedImage]) async throws(ImageError) -> (steps: [RemovalStep], reclaimed: ByteCount) {
+    package func prune(
+        _ images: [NamedImage], isUsed: @escaping @Sendable (Digest) -> Bool
+    ) async throws(ImageError) -> (steps: [RemovalStep], reclaimed: ByteCount) {
         let storage = try storage()
         var steps: [RemovalStep] = []
         do throws(RecordsError) {
-            for named in images where try await records.images.remove(named.image.id) {
+            for named in images {
+                let (id, names) = (named.image.id, named.tags + named.repositoryDigests)
+                guard case .removed = try await records.images.remove(id, named: names, unless: { isUsed(id) }) else { continue }
                 steps += (named.tags + named.repositoryDigests).map { .untagged($0.familiar) } + [.deleted(named.image.id)]
             }
         } catch { throw .storage(error) }

@@ -105,22 +105,47 @@ package struct ImageRecords: Sendable {
         }
     }
 
-    /// Takes names away; the images stay. Names that are not there are passed over.
-    package func untag(_ names: [ImageReference]) async throws(RecordsError) {
+    /// Takes names away from an image, which stays. Names that are not there, or another image's by now, are passed over.
+    package func untag(_ names: [ImageReference], of id: Digest) async throws(RecordsError) {
         var changed: Set<Digest>?
         defer { remembered.forget(changed) }
         changed = try await file.write("untag \(names.map(\.description).joined(separator: " "))") { database in
             let owners = try Self.owners(of: names.map(\.description), in: database)
-            for name in names { try ImageNameRow.deleteOne(database, key: name.description) }
+            for name in names where try ImageNameRow.fetchOne(database, key: name.description)?.imageID == id.description {
+                try ImageNameRow.deleteOne(database, key: name.description)
+            }
             return owners
         }
     }
 
-    /// Removes an image with all its names. - Returns: false where there was none.
-    @discardableResult
-    package func remove(_ id: Digest) async throws(RecordsError) -> Bool {
+    /// What became of an image that was to be removed.
+    package enum Removal: Sendable {
+        case removed
+        /// There was none.
+        case absent
+        /// It has names, or somebody uses it, of which whoever decided its removal did not know.
+        case changed
+    }
+
+    /// Removes an image with all its names, unless something about it is otherwise than it was when that was decided.
+    /// - Parameters:
+    ///   - names: those that it may have.
+    ///   - isUsed: asked in the one transaction; `confirm` is in another, before or after it.
+    package func remove(
+        _ id: Digest, named names: [ImageReference], unless isUsed: @escaping @Sendable () -> Bool
+    ) async throws(RecordsError) -> Removal {
+        let known = Set(names.map(\.description))
         defer { remembered.forget([id]) }
-        return try await file.write("remove image \(id)") { database in try ImageRow.deleteOne(database, key: id.description) }
+        return try await file.write("remove image \(id)") { database in
+            let found = try ImageNameRow.filter(Column("imageID") == id.description).fetchAll(database)
+            if isUsed() || !found.allSatisfy({ known.contains($0.name) }) { return .changed }
+            return try ImageRow.deleteOne(database, key: id.description) ? .removed : .absent
+        }
+    }
+
+    /// Whether an image is here: after every removal that did not yet know of whoever asks, before every one that does.
+    package func confirm(_ id: Digest) async throws(RecordsError) -> Bool {
+        try await file.write("confirm image \(id)") { database in try ImageRow.exists(database, key: id.description) }
     }
 
     /// The images that have these names.

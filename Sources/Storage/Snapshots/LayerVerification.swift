@@ -25,7 +25,10 @@ extension StoredSnapshotter {
 
     func strangers() throws(SnapshotError) -> [FilePath] { try store.strangers() }
 
-    func removeStranger(_ path: FilePath) throws(SnapshotError) { try store.discard(path) }
+    func removeStranger(_ path: FilePath) throws(SnapshotError) {
+        // Since it was found it may have become what the store knows.
+        if try store.strangers().contains(path) { try store.discard(path) }
+    }
 }
 
 extension SnapshotStore {
@@ -64,7 +67,7 @@ extension SnapshotStore {
             // Asked after the folder was read: what was made meanwhile is known by now.
             let known = index.withLock { index in
                 switch folder {
-                case "layers": Set((Array(index.layers.keys) + index.unreadable.keys).map(Self.name(of:)))
+                case "layers": Set((Array(index.layers.keys) + index.unreadable.keys + index.publishing.keys).map(Self.name(of:)))
                 case "l": Set((0..<index.nextLink).map { String($0, radix: 36) })
                 default: Set(index.holders.keys.map(\.text))
                 }

@@ -97,6 +97,13 @@ extension SnapshotStore {
 
     /// Makes `source`, a directory that holds `fs`, durable and visible as `chain`: info, syncfs, rename, fsync of the directory.
     func publish(_ source: FilePath, as chain: Digest, _ layer: Layer) throws(SnapshotError) {
+        index.withLock { $0.publishing[chain, default: 0] += 1 }
+        defer {
+            index.withLock { index in
+                let count = (index.publishing[chain] ?? 1) - 1
+                index.publishing[chain] = count > 0 ? count : nil
+            }
+        }
         try removeUnreadable(chain)
         try makeLink(String(layer.link, radix: 36), to: chain)
         try SnapshotError.wrapping("commit layer", chain.description) { () throws(SyscallError) in

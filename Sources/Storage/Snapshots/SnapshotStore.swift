@@ -41,6 +41,8 @@ final class SnapshotStore: Sendable {
         var layers: [Digest: Layer] = [:]
         /// Layers whose `info` cannot be read: absent, but for their folders.
         var unreadable: [Digest: SnapshotError] = [:]
+        /// Layers that are on their way into their folder.
+        var publishing: [Digest: Int] = [:]
         var holders: [SnapshotKey: Holder] = [:]
         var nextLink: UInt64 = 1
         var nextTrash: UInt64 = 1

@@ -118,21 +118,37 @@ struct PullTests {
             let one = try await library.pull(registry.name("one"))
             try await library.pull(registry.name("two"))
             try await library.images.tag(registry.name("one"), as: try ImageReference("mine:v1"))
-            let untagged = try await library.images.remove("mine:v1", force: false) { _ in [] }
+            let untagged = try await library.images.remove("mine:v1", force: false) { _ in
+                []
+            } isUsed: { _, _ in
+                false
+            }
             #expect(untagged == [.untagged("mine:v1")])
             let user = ImageUser(container: try ContainerID("0123456789abcdef"), isRunning: true)
             let inUse = await #expect(throws: ImageError.self) {
-                try await library.images.remove(registry.name("one"), force: false) { _ in [user] }
+                try await library.images.remove(registry.name("one"), force: false) { _ in
+                    [user]
+                } isUsed: { _, _ in
+                    false
+                }
             }
             #expect(inUse?.code == .conflict)
 
-            let removed = try await library.images.remove(registry.name("one"), force: false) { _ in [] }
+            let removed = try await library.images.remove(registry.name("one"), force: false) { _ in
+                []
+            } isUsed: { _, _ in
+                false
+            }
             #expect(
                 removed == [
                     .untagged(registry.name("one") + ":latest"), .untagged("\(registry.name("one"))@\(one.digest)"), .deleted(one.imageID),
                 ], "its layers belong to the other image too")
             #expect(try library.disk().layers.count == 3)
-            let rest = try await library.images.remove(registry.name("two"), force: false) { _ in [] }
+            let rest = try await library.images.remove(registry.name("two"), force: false) { _ in
+                []
+            } isUsed: { _, _ in
+                false
+            }
             #expect(rest.count == 6, "two names, the image and three layers")
             #expect(try library.disk() == Library.Disk())
             let gone = await #expect(throws: ImageError.self) { try await library.images.lookUp("mine:v1") }
@@ -147,7 +163,11 @@ struct PullTests {
             let pulled = try await library.pull(registry.name("one"))
             let container = try ContainerID("c1")
             _ = try await library.images.prepareRoot(of: container, image: pulled.imageID)
-            _ = try await library.images.remove(registry.name("one"), force: true) { _ in [] }
+            _ = try await library.images.remove(registry.name("one"), force: true) { _ in
+                []
+            } isUsed: { _, _ in
+                false
+            }
             #expect(try library.disk().layers.count == 2)
             #expect(try await library.images.rootMounts(of: container).count == 1)
             try await library.images.removeRoot(of: container)

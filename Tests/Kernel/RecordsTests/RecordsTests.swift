@@ -95,9 +95,33 @@ struct RecordsTests {
             #expect(try await store.images.find(first.id)?.tags == [])
             #expect(try await store.images.ids(beginningWith: "aaa", limit: 2) == [first.id])
             #expect(try await store.images.referenced().chains.count == 3)
-            try await store.images.remove(first.id)
+            _ = try await store.images.remove(first.id, named: [try #require(found).repositoryDigests[0]], unless: { false })
             #expect(try await store.images.referenced().chains.isEmpty)
             #expect(try await store.images.all().map(\.image.id) == [digest("b")])
+            try store.close()
+        }
+    }
+
+    @Test("an image stays that has got a name or a user since its removal was decided, and a name that went to another image")
+    func overtakenRemovals() async throws {
+        try await withFolder { folder in
+            let store = try RecordStore(openingAt: folder + "/engine.sqlite")
+            let (id, other) = (try digest("a"), try digest("b"))
+            let (old, new) = (try ImageReference("busybox:old"), try ImageReference("busybox:new"))
+            try await store.images.store(try image("a"), names: [old])
+            try await store.images.store(try image("b"), names: [])
+            try await store.images.tag(id, as: new)
+            #expect(try await store.images.remove(id, named: [old], unless: { false }) == .changed)
+            #expect(try await store.images.remove(id, named: [old, new], unless: { true }) == .changed)
+            #expect(try await store.images.confirm(id))
+            #expect(try await store.images.find(id)?.tags == [new, old])
+            try await store.images.tag(other, as: old)
+            try await store.images.untag([old, new], of: id)
+            #expect(try await store.images.find(named: old)?.image.id == other)
+            #expect(try await store.images.find(named: new) == nil)
+            #expect(try await store.images.remove(id, named: [], unless: { false }) == .removed)
+            #expect(try await store.images.remove(id, named: [], unless: { false }) == .absent)
+            #expect(try await !store.images.confirm(id))
             try store.close()
         }
     }
@@ -127,13 +151,14 @@ struct RecordsTests {
             try await store.images.tag(try digest("e"), as: name)
             try await check(["e", "a", "b", "c"])
             try await store.images.store(try image("c"), names: [second])
-            try await store.images.remove(try digest("a"))
+            _ = try await store.images.remove(try digest("a"), named: [], unless: { false })
             try await check(["e", "b", "c"])
-            try await store.images.untag([name, second])
+            try await store.images.untag([name], of: try digest("e"))
+            try await store.images.untag([second], of: try digest("c"))
             try await check(["e", "b", "c"])
             await #expect(throws: RecordsError.self) { try await store.images.tag(try digest("f"), as: name) }
             try await check(["e", "b", "c"])
-            try await store.images.remove(try digest("b"))
+            _ = try await store.images.remove(try digest("b"), named: [], unless: { false })
             try await check(["e", "c"])
             // More changes than are remembered one by one.
             for number in 10..<80 {

@@ -4,6 +4,7 @@ import CoreTypes
 import Foundation
 import LinuxSyscalls
 import Snapshots
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -54,6 +55,36 @@ struct SnapshotterSuite {
                 755 7 8
 
                 """)
+    }
+
+    /// What a thread has done, and what went wrong.
+    private final class Told: Sendable {
+        let count = Atomic(0)
+        let failures = Mutex<[String]>([])
+    }
+
+    @Test("a layer that is being committed is never taken for a stranger", arguments: SnapshotBackEnd.allCases)
+    func committedLayersAreKnown(_ backEnd: SnapshotBackEnd) throws {
+        let fixture = try SnapshotFixture(backEnd)
+        let (snapshotter, told) = (fixture.snapshotter, Told())
+        let chains = (0..<40).map { fixture.chainID("c\($0)") }
+        let committing = Thread {
+            for (number, chain) in chains.enumerated() {
+                do {
+                    let key = try SnapshotKey("pull-\(number)")
+                    _ = try snapshotter.beginLayer(key)
+                    try snapshotter.commitLayer(key, as: chain, parent: nil, applied: AppliedLayer())
+                } catch { told.failures.withLock { $0.append("\(error)") } }
+                told.count.add(1, ordering: .sequentiallyConsistent)
+            }
+        }
+        committing.start()
+        while told.count.load(ordering: .sequentiallyConsistent) < chains.count {
+            let strangers = try snapshotter.strangers()
+            if !strangers.isEmpty { told.failures.withLock { $0 += strangers.map(\.string) } }
+        }
+        #expect(told.failures.withLock { $0 } == [])
+        #expect(chains.allSatisfy { snapshotter.contains(layer: $0) })
     }
 
     @Test("a layer that is opaque at its root hides all below, and a bare root looks as the one below", arguments: SnapshotBackEnd.allCases)

@@ -97,12 +97,17 @@ extension ContainerEngine {
         let parts = try parts()
         let id = try await lookUp(name).image.id
         do throws(ImageError) {
+            let index = parts.services.index
             let steps = try await parts.services.images.remove(name, force: force) { image in
                 var users: [ImageUser] = []
-                for container in parts.services.index.all where container.imageID == image {
-                    users.append(ImageUser(container: container.id, isRunning: await container.isRunning))
+                for id in index.users(of: image) {
+                    // One that is still being made does not run yet.
+                    let isRunning = await (try? index.find(id.text))?.isRunning ?? false
+                    users.append(ImageUser(container: id, isRunning: isRunning))
                 }
                 return users
+            } isUsed: { image, known in
+                !index.users(of: image).isSubset(of: known)
             }
             parts.services.events.tell(steps, of: id)
             return steps.map(ImageDeleteItem.init)

@@ -26,7 +26,7 @@ extension ContainerEngine {
     private func prune(
         _ services: ContainerServices, onlyDangling: Bool, until: Timestamp?, _ filters: Filters
     ) async throws(EngineError) -> ImagesPruneReport {
-        let used = Set(services.index.all.map(\.imageID))
+        let (index, used) = (services.index, services.index.usedImages)
         let images: [NamedImage]
         do throws(ImageError) { images = try await services.images.list() } catch { throw EngineError(error) }
         var chosen: [NamedImage] = []
@@ -35,7 +35,7 @@ extension ContainerEngine {
             if try await matchesLabels(named, filters, in: services.images) { chosen.append(named) }
         }
         do throws(ImageError) {
-            let (steps, reclaimed) = try await services.images.prune(chosen)
+            let (steps, reclaimed) = try await services.images.prune(chosen) { !index.users(of: $0).isEmpty }
             var report = ImagesPruneReport()
             report.imagesDeleted = steps.map(ImageDeleteItem.init)
             report.spaceReclaimed = reclaimed.bytes

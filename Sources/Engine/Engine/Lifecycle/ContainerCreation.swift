@@ -38,7 +38,13 @@ struct ContainerCreation {
         if try UserNamespaceChoice.isOwn(document.hostConfig, in: services.configuration) {
             document.userNamespace = try services.userNamespaces.take(for: id)
         }
-        do throws(EngineError) { try await make(id, name: wanted, document: document, volumes: volumes, image: image.image.id) } catch {
+        services.index.beginMaking(id, of: image.image.id)
+        defer { services.index.endMaking(id) }
+        do throws(EngineError) {
+            // From here on no removal overlooks that it is used: it is there still, or was gone before.
+            do throws(ImageError) { try await services.images.confirm(image.image.id) } catch { throw EngineError(error) }
+            try await make(id, name: wanted, document: document, volumes: volumes, image: image.image.id)
+        } catch {
             services.userNamespaces.release(id)
             throw error
         }

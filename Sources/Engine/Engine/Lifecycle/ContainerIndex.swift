@@ -7,6 +7,8 @@ final class ContainerIndex: Sendable {
         var containers: [String: Container] = [:]
         /// Ids by name: those of containers, and of containers in the making.
         var names: [String: String] = [:]
+        /// The images of containers in the making.
+        var making: [ContainerID: Digest] = [:]
         /// Container ids by exec id.
         var execs: [String: String] = [:]
     }
@@ -38,6 +40,31 @@ final class ContainerIndex: Sendable {
             if state.names[name] == id.text { state.names.removeValue(forKey: name) }
         }
     }
+
+    // MARK: Containers in the making
+
+    /// Tells that a container is about to be made of an image: what there is of it before it is in the list is its own, and the image used.
+    func beginMaking(_ id: ContainerID, of image: Digest) { state.withLock { $0.making[id] = image } }
+
+    /// It is in the list now, or nothing is left of it.
+    func endMaking(_ id: ContainerID) { state.withLock { _ = $0.making.removeValue(forKey: id) } }
+
+    /// Every container that there is, and each that is being made.
+    var ids: Set<ContainerID> { state.withLock { state in Set(state.containers.values.map(\.id)).union(state.making.keys) } }
+
+    /// The images of all of these.
+    var usedImages: Set<Digest> {
+        state.withLock { state in Set(state.containers.values.map(\.imageID)).union(state.making.values) }
+    }
+
+    /// Those of them that are of an image.
+    func users(of image: Digest) -> Set<ContainerID> {
+        state.withLock { state in
+            Set(state.containers.values.filter { $0.imageID == image }.map(\.id)).union(state.making.filter { $0.value == image }.keys)
+        }
+    }
+
+    // MARK: Containers
 
     func insert(_ container: Container, name: String) {
         state.withLock { state in

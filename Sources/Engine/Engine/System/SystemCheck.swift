@@ -78,7 +78,7 @@ extension ContainerEngine {
             found += roots.map { Leftover(object: "root", id: $0.text, path: "") }
             return try found + Leftover.cgroups(of: Set(found.map(\.id)))
         }
-        let known = Set(services.index.all.map(\.id.text))
+        let known = Set(services.index.ids.map(\.text))
         return Set(found).filter { !known.contains($0.id) }
     }
 
