@@ -244,7 +244,8 @@ def descriptor(image):
 
 
 def test_an_artifact_is_no_image_and_is_told_as_such(cli, registry):
-    image = Image([busybox_layer()])
+    # Not the image that other tests run, which goes with its last name.
+    image = Image([busybox_layer()], {"Labels": {"of": "beside"}})
     made = artifact(descriptor(image))
     Pusher(registry.host).push("artifact", image)
     Pusher(registry.host).push("artifact", made, tag="sbom")
@@ -259,7 +260,8 @@ def test_an_artifact_is_no_image_and_is_told_as_such(cli, registry):
 
 
 def test_artifacts_beside_an_image_leave_it_what_it_is(apus, registry, tmp_path):
-    image = Image([busybox_layer()])
+    # Not the image that other tests run, which goes with its last name.
+    image = Image([busybox_layer()], {"Labels": {"of": "beside"}})
     made = artifact(descriptor(image))
     # In an index, as attestations are, and in a layout.
     for each in (image, made):
