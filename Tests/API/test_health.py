@@ -49,6 +49,14 @@ def test_E19_health_follows_what_the_check_finds(cli, image):
     assert status(cli) == "unhealthy" and len(health(cli)["Log"]) == 5
 
 
+def test_E19_a_check_that_ended_in_time_has_done_so_whoever_still_holds_its_output(cli, image):
+    """What it left behind is in a session of its own, which nothing ends."""
+    cli("run", "-d", "--name", "checked", "--health-cmd", "setsid sleep 30 & exit 0", "--health-timeout", "1s", *FAST, image, "sleep", "60").ok()
+    wait_until(lambda: len(health(cli)["Log"] or []) >= 2, "two checks")
+    found = health(cli)
+    assert (found["Status"], found["FailingStreak"], {look["ExitCode"] for look in found["Log"]}) == ("healthy", 0, {0})
+
+
 def test_E19_failures_within_the_start_period_do_not_count(apus, image):
     apus("run", "-d", "--name", "checked", "--health-cmd", "test -e /well", "--health-interval", "10s", "--health-retries", "1",
         "--health-start-period", "60s", "--health-start-interval", "200ms", image, "sh", "-c", "sleep 1.5; touch /well; sleep 60").ok()

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from shim_client import (ALREADY_EXISTS, BINARIES, NOT_FOUND, SHIM, UNIMPLEMENTED, Connection, Events, EventSink, Refused, alive, any_of, make_bundle,
+from shim_client import (ALREADY_EXISTS, BINARIES, NOT_FOUND, RESPONSE, SHIM, UNIMPLEMENTED, Connection, Events, EventSink, Refused, alive, any_of, make_bundle,
                          message, parse, wait_until)
 from shim_fixtures import CHOSEN, RUNTIMES, processes_below
 
@@ -393,3 +393,41 @@ def test_a_config_that_is_no_json_is_refused_by_start(pods):
     (pods.bundle("one") / "config.json").write_text('{"annotations": {"io.kubernetes.cri.sandbox-id": 7}}')
     done = pods.command("one", "start")
     assert done.returncode == 1 and b"config.json" in done.stderr and not done.stdout
+
+
+class LateSink(EventSink):
+    """Answers what tells of an exec only when the test says so; has the execs that it was told of."""
+
+    def __init__(self, path):
+        self.execs, self.goes_on = [], threading.Event()
+        super().__init__(path)
+
+    def hear(self, connection):
+        with connection.socket:
+            try:
+                while True:
+                    stream, _, _, payload = connection.receive()
+                    envelope = parse(parse(parse(payload)[3])[1])
+                    if envelope[3] == b"/tasks/exec-added":
+                        self.execs.append(parse(parse(envelope[4])[2])[2].decode())
+                        self.goes_on.wait()
+                    connection.frame(stream, RESPONSE, 0)
+            except (EOFError, ConnectionError):
+                return
+
+
+def test_of_more_events_than_may_wait_the_oldest_are_dropped_and_never_the_one_that_is_on_its_way(pods):
+    pods.events.close()
+    (pods.folder / "containerd.sock.ttrpc").unlink()
+    pods.events = LateSink(pods.folder / "containerd.sock.ttrpc")
+    connection, _ = pods.begin("one", "sleep", "600", annotations={})
+    spec = any_of("", b"{}")
+    for number in range(1100):
+        connection.call(TASKS[0], "Exec", message(f1="one", f2=f"exec{number}", f7=spec))
+        connection.call(TASKS[0], "Delete", message(f1="one", f2=f"exec{number}"))
+        if number == 0:
+            wait_until(lambda: pods.events.execs, "the first event")
+    pods.events.goes_on.set()
+    assert kill(connection, "one") == 137
+    wait_until(lambda: pods.events.execs[-1] == "exec1099", "the last event")
+    assert pods.events.execs == ["exec0", *(f"exec{number}" for number in range(1100 - 1023, 1100))]

@@ -338,6 +338,29 @@ def test_the_output_of_a_process_left_behind_by_an_exec_does_not_hold_up_its_end
     assert time.monotonic() - begun < 10
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_process_left_behind_by_an_exec_that_writes_without_end_holds_up_neither_its_end_nor_the_shim(shim, count):
+    shim.run("sleep", "60")
+    name, attachment = shim.exec("sh", "-c", "yes & " * count + "usleep 100000")
+    other, _ = shim.exec("sh", "-c", "yes & " * count + "usleep 100000", attach=False)
+    attachment.read_to_end()
+    assert attachment.exit[2] == 0 and shim.wait(other)[2] == 0
+    assert shim.supervise("Describe")[2] == shim.pid
+    shim.task("Kill", f3=9)
+    assert shim.wait()[2] == 137
+
+
+def test_a_process_left_behind_by_an_exec_can_write_after_its_end(shim):
+    """Twice as much as a pipe holds."""
+    shim.run("sleep", "60")
+    script = "(while [ ! -e /tmp/go ]; do usleep 10000; done; yes | head -c 131072; : > /tmp/written; sleep 60) & echo started"
+    name, attachment = shim.exec("sh", "-c", script)
+    assert attachment.read_to_end()[STDOUT] == b"started\n" and attachment.exit[2] == 0
+    shim.task("Delete", f2=name)
+    (shim.bundle / "rootfs/tmp/go").touch()
+    wait_until((shim.bundle / "rootfs/tmp/written").exists, "what was left behind to go on")
+
+
 def test_an_exec_without_a_client_runs_and_its_output_is_dropped(shim):
     shim.run("sleep", "60")
     name, _ = shim.exec("sh", "-c", "yes | head -c 5000000; exit 2", attach=False)

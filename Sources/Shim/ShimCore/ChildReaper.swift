@@ -16,8 +16,15 @@ final class ChildReaper {
     private let loop: EventLoop
     private var watch: Watch?
     private var handlers: [Int32: (ReapedExit) -> Void] = [:]
-    private var unclaimed: [Int32: ReapedExit] = [:]
-    private var announcements = 0
+    /// The oldest first, each with how many had ended before it.
+    private var unclaimed: [(process: Int32, exit: ReapedExit, place: UInt64)] = []
+    private var endedCount: UInt64 = 0
+    /// How many had ended when each of those was announced that are open.
+    private var announcements: [Announcement: UInt64] = [:]
+    private var nextAnnouncement: UInt64 = 0
+
+    /// One that is to be ended by `announcementOver`.
+    struct Announcement: Hashable { fileprivate let number: UInt64 }
 
     /// - Parameter signals: a signalfd of SIGCHLD.
     init(signals: Descriptor, loop: EventLoop) throws(SyscallError) {
@@ -30,16 +37,26 @@ final class ChildReaper {
     }
 
     /// A process will be asked for whose number is not known yet: exits are kept until `announcementOver`.
-    func announce() { announcements += 1 }
+    func announce() -> Announcement {
+        nextAnnouncement += 1
+        let announcement = Announcement(number: nextAnnouncement)
+        announcements[announcement] = endedCount
+        return announcement
+    }
 
-    func announcementOver() {
-        announcements -= 1
-        if announcements == 0 { unclaimed = [:] }
+    /// Exits are kept no longer than somebody may ask for them: the number may be another process's soon.
+    func announcementOver(_ announcement: Announcement) {
+        announcements[announcement] = nil
+        guard let oldest = announcements.values.min() else { return unclaimed = [] }
+        unclaimed.removeAll { $0.place < oldest }
     }
 
     /// Calls `handler` when `process` has ended, in a later turn also when it has already.
     func whenEnded(_ process: Int32, _ handler: @escaping (ReapedExit) -> Void) {
-        if let exit = unclaimed.removeValue(forKey: process) {
+        // The youngest of that number is the one that is meant.
+        if let place = unclaimed.lastIndex(where: { $0.process == process }) {
+            let exit = unclaimed[place].exit
+            unclaimed.removeAll { $0.process == process }
             loop.soon { handler(exit) }
         } else {
             handlers[process] = handler
@@ -63,9 +80,11 @@ final class ChildReaper {
             let reaped = ReapedExit(exit: ended.exit, unixNanoseconds: unixNanoseconds())
             if let handler = handlers.removeValue(forKey: ended.process) {
                 handler(reaped)
-            } else if announcements > 0 && unclaimed.count < Self.maximumUnclaimedCount {
-                unclaimed[ended.process] = reaped
+            } else if !announcements.isEmpty {
+                if unclaimed.count == Self.maximumUnclaimedCount { unclaimed.removeFirst() }
+                unclaimed.append((ended.process, reaped, endedCount))
             }
+            endedCount += 1
         }
     }
 }

@@ -8,6 +8,8 @@ extension ContainerTask {
     static let outputGrace = Duration.seconds(2)
     /// How long processes may take to end that the runtime killed with the container.
     static let deletionGrace = Duration.seconds(10)
+    /// How long an end is kept back for its record: a disk that stalls must not keep it a secret, and gets the record when it goes on.
+    static let recordGrace = Duration.seconds(5)
     static let sigkill: UInt32 = 9
     /// As Docker has it.
     private static let unknownStatus: UInt32 = 255
@@ -88,10 +90,13 @@ extension ContainerTask {
             startedAtUnixNanoseconds: process.startedAt?.unixNanoseconds ?? 0,
             exitedAtUnixNanoseconds: reaped.unixNanoseconds, oomKilled: notice.oomKilled, isUnknown: notice.isUnknown)
         let path = options.exitRecordPath
-        disk.submit(path.isEmpty ? .nothing : .writeDurably(record.encoded(), path: path)) { [self] problem in
+        let once = Once { [self] in tell(notice, of: process) }
+        let timer = context.loop.after(Self.recordGrace, once.run)
+        disk.submit(path.isEmpty ? .nothing : .writeDurably(record.encoded(), path: path)) { [context] problem in
+            context.loop.cancelTimer(timer)
             // A full disk must not keep the end a secret as well.
             if let problem { context.report("exit record \(path): \(problem)") }
-            tell(notice, of: process)
+            once.run()
         }
     }
 

@@ -117,7 +117,16 @@ final class HealthMonitor {
 
     /// A process of the container was reaped just now, so that its number is not used again yet.
     func reaped(_ process: SupervisedProcess, pid: Int32) {
-        if process === exec { endGroup(pid) }
+        guard process === exec else { return }
+        endGroup(pid)
+        if let timeout = current?.timeout {
+            // It ended in time: that somebody else still holds its output takes nothing from that.
+            loop.cancelTimer(timeout)
+            current?.timeout = nil
+        } else {
+            // The check that it was is over, and the next one need not wait for what it left behind.
+            exec = nil
+        }
     }
 
     // MARK: - One check
@@ -253,7 +262,7 @@ extension ContainerTask {
     func makeHealthExec(document: [UInt8]) -> SupervisedProcess {
         let digits = (0..<Self.execIDDigitCount).map { _ in "0123456789abcdef".randomElement() ?? "0" }
         let exec = SupervisedProcess(
-            execID: String(digits), stdio: ProcessStdio(StdioPaths(), .attach(openStdin: false, log: nil), loop: context.loop),
+            execID: String(digits), stdio: ProcessStdio(StdioPaths(), .attach(openStdin: false, log: nil), context),
             specification: document, stdinOnce: true, state: .noted)
         exec.isCheck = true
         execs.append(exec)

@@ -71,7 +71,7 @@ extension ContainerTask {
         let plan: ProcessStdio.Plan = own.map { .attach(openStdin: $0.openStdin, log: nil) } ?? .files
         execs.append(
             SupervisedProcess(
-                execID: exec.execID, stdio: ProcessStdio(exec.stdio, plan, loop: context.loop), specification: document, stdinOnce: true,
+                execID: exec.execID, stdio: ProcessStdio(exec.stdio, plan, context), specification: document, stdinOnce: true,
                 state: .noted))
         context.publish(.execAdded(TaskProcessEvent(containerID: id, execID: exec.execID)))
     }

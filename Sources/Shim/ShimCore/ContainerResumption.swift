@@ -90,7 +90,7 @@ extension ContainerTask {
         let life = resumption.life
         let record = life.processes.first { $0.execID.isEmpty }
         keepForClients(of: record)
-        openLog(requiresServer: false) { [context] problem in if let problem { context.report("\(problem)") } }
+        try openLog(isNew: false) { [context] problem in if let problem { context.report("\(problem)") } }
         journal.restore(life)
         restarts = RestartPlan(life.restarts)
         if life.restarts.isRestarting {
@@ -120,7 +120,7 @@ extension ContainerTask {
     private func resumeExecs(_ resumption: ShimResumption) {
         for record in resumption.life.processes where !record.execID.isEmpty {
             let plan = ProcessStdio.Plan.attach(openStdin: record.openStdin, log: nil)
-            let stdio = ProcessStdio(StdioPaths(terminal: record.terminal), plan, loop: context.loop)
+            let stdio = ProcessStdio(StdioPaths(terminal: record.terminal), plan, context)
             let exec = SupervisedProcess(execID: record.execID, stdio: stdio, stdinOnce: true, state: .noted)
             exec.isCheck = record.isCheck
             execs.append(exec)

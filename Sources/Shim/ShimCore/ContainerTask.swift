@@ -10,6 +10,7 @@ final class ContainerTask {
     private static let pathByteCount = 4096
 
     private static let statusByteCount = 65_536
+    private static let longestRetrySeconds = 64
 
     let id: String
     let bundle: String
@@ -65,22 +66,22 @@ final class ContainerTask {
         let needsDisk = options.log != nil || !options.exitRecordPath.isEmpty
         disk = needsDisk ? try context.diskThread() : nil
         restarts = RestartPlan(options.restartRule)
-        first = Self.makeFirst(request, options, disk: disk, loop: context.loop)
+        first = Self.makeFirst(request, options, disk: disk, context)
         health = try options.healthCheck.map { check throws(ShimError) in try HealthMonitor(check, task: self) }
         journal.onNote = { [unowned self] in saveLife() }
     }
 
     private static func makeFirst(
-        _ request: CreateTaskRequest, _ options: TaskOptions, disk: DiskThread?, loop: EventLoop
+        _ request: CreateTaskRequest, _ options: TaskOptions, disk: DiskThread?, _ context: ShimContext
     ) -> SupervisedProcess {
         let plan: ProcessStdio.Plan =
             options.usesAttach ? .attach(openStdin: options.openStdin, log: options.log == nil ? nil : disk) : .files
         return SupervisedProcess(
-            execID: "", stdio: ProcessStdio(request.stdio, plan, loop: loop), stdinOnce: options.stdinOnce, state: .creating)
+            execID: "", stdio: ProcessStdio(request.stdio, plan, context), stdinOnce: options.stdinOnce, state: .creating)
     }
 
     /// The first process of another run, with streams of its own.
-    func makeFirst() -> SupervisedProcess { Self.makeFirst(request, options, disk: disk, loop: context.loop) }
+    func makeFirst() -> SupervisedProcess { Self.makeFirst(request, options, disk: disk, context) }
 
     /// The process of an exec id, the first one for none.
     func process(_ execID: String) throws(ShimError) -> SupervisedProcess {
@@ -128,7 +129,7 @@ final class ContainerTask {
             first.abandon(error)
             completion(.failure(error))
         }
-        openLog(requiresServer: true) { [self] failure in
+        openLog { [self] failure in
             if let failure { return fail(failure) }
             do throws(ShimError) {
                 // Before anything is made: whoever cleans up after a killed shim knows what to look for.
@@ -162,14 +163,21 @@ final class ContainerTask {
         }
     }
 
+    /// Begins the log, if there is one.
+    private func openLog(_ completion: @escaping (ShimError?) -> Void) {
+        do throws(ShimError) { try openLog(isNew: true, completion) } catch { completion(error) }
+    }
+
     /// Opens the log, if there is one.
-    /// - Parameter requiresServer: refuses where lines are to go to a server that is not there.
-    func openLog(requiresServer: Bool, _ completion: @escaping (ShimError?) -> Void) {
+    /// - Parameter isNew: refuses where it cannot be opened, which is told and tried again else.
+    func openLog(isNew: Bool, _ completion: @escaping (ShimError?) -> Void) throws(ShimError) {
         guard let disk, let log = options.log else { return completion(nil) }
         if log.delivery.compresses { context.pack(log, of: disk) }
-        disk.openLog(log, configuration.layout, requiresServer: requiresServer) { problem in
-            completion(problem.map { ShimError(.kernel, "log \(log.path)", cause: $0) })
-        }
+        do throws(SyscallError) {
+            try disk.openLog(log, configuration.layout, isNew: isNew) { problem in
+                completion(problem.map { ShimError(.kernel, "log \(log.path)", cause: $0) })
+            }
+        } catch { throw ShimError("log \(log.path)", error) }
     }
 
     private func createVerb(_ pidFile: String, _ consoleSocket: String?) -> RuntimeVerb {
@@ -209,21 +217,30 @@ final class ContainerTask {
     }
 
     /// Finds out what the runtime made for the first process.
-    /// - Parameter knownKillCount: processes that were killed for want of memory, and told.
-    func look(at pid: Int32, knownKillCount: UInt64 = 0) {
+    /// - Parameters:
+    ///   - knownKillCount: processes that were killed for want of memory, and told.
+    ///   - retrySeconds: after how long it is tried again where nothing could be found out.
+    func look(at pid: Int32, knownKillCount: UInt64 = 0, retrySeconds: Int = 1) {
         sharesPIDNamespace = Self.leavesOthersBehind(pid)
         do throws(ShimError) {
             cgroup = try ownCgroup(of: pid)
             processLimit = cgroup.flatMap { [unowned self] in
                 ProcessLimitWatch($0.record, loop: context.loop) { [unowned self] in journal.note(LifeChange(.processLimit)) }
             }
-            outOfMemory = try cgroup.map { cgroup throws(ShimError) in
-                try OutOfMemoryWatch(cgroup, knownCount: knownKillCount, loop: context.loop) { [unowned self] in
+            outOfMemory = cgroup.map { [unowned self] in
+                OutOfMemoryWatch($0, knownCount: knownKillCount, context: context) { [unowned self] in
                     context.publish(.outOfMemory(containerID: id))
                     journal.note(LifeChange(.outOfMemory))
                 }
             }
-        } catch { context.report("\(error)") }
+        } catch {
+            context.report("\(error)")
+            // Whatever was missing for a look may be there later.
+            context.loop.after(.seconds(retrySeconds)) { [weak self] in
+                guard let self, first.livePID == pid, cgroup == nil else { return }
+                look(at: pid, knownKillCount: knownKillCount, retrySeconds: min(retrySeconds * 2, Self.longestRetrySeconds))
+            }
+        }
     }
 
     /// Whether other processes of its pid namespace outlive this one: it is not the first one there, but in the host's or in a pod's.

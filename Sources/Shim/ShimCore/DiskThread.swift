@@ -13,7 +13,7 @@ final class DiskThread {
     /// One piece of work, done in order.
     enum Job: Sendable {
         /// Goes on with what the spools hold up to those places, and the log does not.
-        case openLog(LogConfiguration, SpoolFiles, upTo: StreamCounts, requiresServer: Bool)
+        case openLog(LogConfiguration, SpoolFiles, upTo: StreamCounts, isNew: Bool)
         /// The next bytes of a stream's spool.
         case output(LogRecord.Stream, unixNanoseconds: Int64, byteCount: Int)
         case endOfStream(LogRecord.Stream, unixNanoseconds: Int64)
@@ -63,22 +63,20 @@ final class DiskThread {
     private var queuedByteCount: Int { shared.state.withLock { $0.queuedByteCount } }
 
     /// Opens the log before any output, and writes what a former shim took from the streams and did not write.
-    /// - Parameter requiresServer: refuses where lines are to go to a server that is not there.
+    /// - Parameters:
+    ///   - isNew: refuses where the log cannot be opened, or lines are to go to a server that is not there. Else what is written already goes
+    ///     on: what cannot be opened now is tried again.
+    ///   - completion: is not called after a throw.
     func openLog(
-        _ configuration: LogConfiguration, _ layout: ShimLayout, requiresServer: Bool, _ completion: @escaping Completion
-    ) {
+        _ configuration: LogConfiguration, _ layout: ShimLayout, isNew: Bool, _ completion: @escaping Completion
+    ) throws(SyscallError) {
         if configuration.delivery.isNonBlocking { dropLimitByteCount = Int(clamping: configuration.delivery.bufferByteLimit) }
-        do throws(SyscallError) {
-            let files = try SpoolFiles(layout)
-            let spools = try LogSpools(files)
-            self.spools = spools
-            shared.state.withLock { $0.givenBack = files.progress.readGivenBack() ?? spools.byteCounts }
-            // What comes after these is told of piece by piece.
-            submit(.openLog(configuration, files, upTo: spools.byteCounts, requiresServer: requiresServer), completion)
-        } catch {
-            let problem = "\(error)"
-            loop.soon { completion(problem) }
-        }
+        let files = try SpoolFiles(layout)
+        let spools = try LogSpools(files)
+        self.spools = spools
+        shared.state.withLock { $0.givenBack = files.progress.readGivenBack() ?? spools.byteCounts }
+        // What comes after these is told of piece by piece.
+        submit(.openLog(configuration, files, upTo: spools.byteCounts, isNew: isNew), completion)
     }
 
     /// Whether clients may have to be told again what went through the spools last.
@@ -229,6 +227,10 @@ private final class DiskWriter {
     private var log: LogFile?
     private var forwarder: LogForwarder?
     private var copy: JSONLogCopy?
+    /// What could not be opened, and is tried again at that moment.
+    private var missing: (server: LogConfiguration?, copy: LogConfiguration?) = (nil, nil)
+    private var nextTry: Int64 = 0
+    private static let retryNanoseconds: Int64 = 1_000_000_000
     /// Files that are written no more, until the server has what they hold.
     private var unsentRotated: [UInt64] = []
     private var stdout: SpoolReader?
@@ -287,13 +289,8 @@ private final class DiskWriter {
     private func perform(_ job: DiskThread.Job) -> String? {
         do throws(SyscallError) {
             switch job {
-            case .openLog(let configuration, let spools, let ends, let requiresServer):
-                do throws(SyscallError) {
-                    forwarder = try LogForwarder(configuration, requiresServer: requiresServer) { [shared] in shared.done.raise() }
-                } catch { return "failed to initialize logging driver: \(error)" }
-                let forwarder = forwarder
-                shared.state.withLock { $0.forwarder = forwarder }
-                try open(configuration, spools, ends)
+            case .openLog(let configuration, let spools, let ends, let isNew):
+                return isNew ? begin(configuration, spools, ends) : goOn(configuration, spools, ends)
             case .output(.stdout, let time, let count): stdout?.take(count, unixNanoseconds: time) { write($0, $1) }
             case .output(.stderr, let time, let count): stderr?.take(count, unixNanoseconds: time) { write($0, $1) }
             case .endOfStream(let stream, let time):
@@ -317,9 +314,56 @@ private final class DiskWriter {
         return nil
     }
 
-    private func open(_ configuration: LogConfiguration, _ spools: SpoolFiles, _ ends: StreamCounts) throws(SyscallError) {
-        let opened = try LogFile(configuration, progress: spools.progress)
+    /// For a container that is not there yet: whatever is wrong is its end.
+    private func begin(_ configuration: LogConfiguration, _ spools: SpoolFiles, _ ends: StreamCounts) -> String? {
+        do throws(SyscallError) { try connect(configuration, requiresServer: true) } catch {
+            return "failed to initialize logging driver: \(error)"
+        }
+        do throws(SyscallError) {
+            let opened = LogFile(configuration, progress: spools.progress)
+            try opened.open()
+            try openCopy(configuration)
+            take(opened, spools, ends)
+            return nil
+        } catch { return "\(error)" }
+    }
+
+    /// For one that runs: whatever is wrong is reported, and tried again.
+    private func goOn(_ configuration: LogConfiguration, _ spools: SpoolFiles, _ ends: StreamCounts) -> String? {
+        var problems: [String] = []
+        do throws(SyscallError) { try connect(configuration, requiresServer: false) } catch {
+            missing.server = configuration
+            problems.append("\(error)")
+        }
+        let opened = LogFile(configuration, progress: spools.progress)
+        do throws(SyscallError) { try opened.open() } catch { problems.append("\(error)") }
+        do throws(SyscallError) { try openCopy(configuration) } catch {
+            missing.copy = configuration
+            problems.append("\(error)")
+        }
+        take(opened, spools, ends)
+        return problems.isEmpty ? nil : problems.joined(separator: "; ")
+    }
+
+    private func openMissing() {
+        guard missing.server != nil || missing.copy != nil, monotonicNanoseconds() >= nextTry else { return }
+        nextTry = monotonicNanoseconds() + Self.retryNanoseconds
+        // What fails again was reported.
+        if let server = missing.server, (try? connect(server, requiresServer: false)) != nil { missing.server = nil }
+        if let copy = missing.copy, (try? openCopy(copy)) != nil { missing.copy = nil }
+    }
+
+    private func connect(_ configuration: LogConfiguration, requiresServer: Bool) throws(SyscallError) {
+        let forwarder = try LogForwarder(configuration, requiresServer: requiresServer) { [shared] in shared.done.raise() }
+        self.forwarder = forwarder
+        shared.state.withLock { $0.forwarder = forwarder }
+    }
+
+    private func openCopy(_ configuration: LogConfiguration) throws(SyscallError) {
         if let target = configuration.delivery.jsonFile { copy = try JSONLogCopy(configuration, target) }
+    }
+
+    private func take(_ opened: LogFile, _ spools: SpoolFiles, _ ends: StreamCounts) {
         opened.willRotate = { [unowned self] log in copy?.follow(upTo: log.end) }
         log = opened
         let givenBack = shared.state.withLock { $0.givenBack }
@@ -335,6 +379,7 @@ private final class DiskWriter {
     private func flush() {
         guard let log else { return }
         log.flush()
+        openMissing()
         copy?.follow(upTo: log.end)
         forwarder?.wrote(upTo: log.end)
         noteRotated(log.takeRotated())
@@ -347,7 +392,7 @@ private final class DiskWriter {
     private func noteRotated(_ sequences: [UInt64]) {
         unsentRotated += sequences
         if unsentRotated.isEmpty { return }
-        let firstUnsent = forwarder?.sequence ?? .max
+        let firstUnsent = missing.server == nil ? forwarder?.sequence ?? .max : 0
         let sent = unsentRotated.filter { $0 < firstUnsent }
         unsentRotated.removeAll { $0 < firstUnsent }
         if !sent.isEmpty { shared.state.withLock { $0.rotated += sent } }

@@ -84,7 +84,8 @@ final class EventLoop {
             if isStopping { return }
             let idleWait = hasWorked ? millisecondsToIdleWork : nil
             let untilTimer = millisecondsToNextTimer()
-            let timeout = idleWait.map { min(untilTimer ?? .max, $0) } ?? untilTimer
+            let untilSomething = idleWait.map { min(untilTimer ?? .max, $0) } ?? untilTimer
+            let timeout = deferred.isEmpty ? untilSomething : 0
             let beganWaiting = monotonicNanoseconds()
             let events = try epoll.wait(timeoutMilliseconds: timeout)
             if let timeout {
@@ -152,12 +153,11 @@ final class EventLoop {
         return nextToken
     }
 
+    /// Those that are there now: what they defer comes after a look at the descriptors, which must not wait for work that begets work.
     private func runDeferred() {
-        while !deferred.isEmpty {
-            let batch = deferred
-            deferred = []
-            for action in batch { action() }
-        }
+        let batch = deferred
+        deferred = []
+        for action in batch { action() }
     }
 
     private func millisecondsToNextTimer() -> Int32? {

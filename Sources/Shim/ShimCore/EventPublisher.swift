@@ -36,7 +36,8 @@ final class EventPublisher {
     }
 
     func publish(_ envelope: EventEnvelope) {
-        if queue.count == Self.maximumQueuedCount { queue.removeFirst() }
+        // The oldest but for the one that is on its way: its answer takes it away.
+        if queue.count == Self.maximumQueuedCount { queue.remove(at: link?.isAwaitingAnswer == true ? 1 : 0) }
         queue.append(envelope)
         // Not now: what the event is about is to be answered first.
         loop.soon { [self] in advance() }

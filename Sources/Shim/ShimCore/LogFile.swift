@@ -27,7 +27,8 @@ final class LogFile {
     private static let batchByteCount = 65_536
 
     private let configuration: LogConfiguration
-    private var file: OwnedFD
+    /// nil while it is closed.
+    private var file: OwnedFD?
     private var sequence: UInt64
     /// Bytes of whole records on disk.
     private var byteCount: UInt64
@@ -44,11 +45,15 @@ final class LogFile {
     private let index: LogIndexFile
     /// The youngest record of this file, on disk or gathered.
     private var newest = Int64.min
-    /// The last record's time: the clock may be set back, but the log's never goes back while a shim lives.
+    /// The last record's time: the clock may be set back, but the log's never goes back.
     private var lastUnixNanoseconds = Int64.min
-    private var condition = Condition.whole
+    private var condition = Condition.closed
     /// Files that are written no more since this was asked last, where they are to be compressed.
     private var rotatedSequences: [UInt64] = []
+    /// Why no file could be begun for what is gathered now: it is tried once for each batch, and not for each line.
+    private var refusal: SyscallError?
+    /// Whether a file was put aside, and the next one has not begun.
+    private var hasRotated = false
     private let progress: LogProgressFile
     /// Bytes of each stream that the records on disk, or lost ones, stand for.
     private(set) var covered = StreamCounts()
@@ -56,6 +61,8 @@ final class LogFile {
 
     private enum Condition {
         case whole
+        /// The log could not be opened; each record tries it again.
+        case closed
         /// The current file has no header yet, because the disk refused it.
         case headless
         /// A failed write left bytes behind that could not be taken back: nothing may follow them.
@@ -68,34 +75,68 @@ final class LogFile {
     /// Where the next record will be on disk.
     var end: LogPlace { LogPlace(sequence: sequence, offset: byteCount) }
 
-    /// Opens the log, or begins it.
+    /// A log that is not open yet.
     /// - Parameter progress: where it is noted how far the streams are in the log; what it says is counted on.
-    init(_ configuration: LogConfiguration, progress: LogProgressFile) throws(SyscallError) {
+    init(_ configuration: LogConfiguration, progress: LogProgressFile) {
         self.configuration = configuration
         self.progress = progress
-        let known = progress.read()
-        covered = known?.covered ?? StreamCounts()
-        file = try Self.openCurrent(configuration.path)
-        (sequence, byteCount) = (0, 0)
         index = LogIndexFile(logPath: configuration.path)
-        let size = UInt64(clamping: try fileStatus(of: file.number, subject: configuration.path).sizeBytes)
+        (sequence, byteCount) = (0, 0)
+    }
+
+    /// Opens the log, or begins it. After a failure it is tried again with each record, and what the disk does not take meanwhile is lost as
+    /// on a disk that is full.
+    func open() throws(SyscallError) {
+        let known = progress.read()
+        covered = known?.covered ?? covered
+        (sequence, byteCount) = (known?.sequence ?? 0, 0)
+        do throws(SyscallError) { try open(known) } catch {
+            guard condition == .closed else { throw error }
+            covered = known?.covered ?? covered
+            file = nil
+            throw error
+        }
+    }
+
+    private func open(_ known: LogProgress?) throws(SyscallError) {
+        let opened = try Self.openCurrent(configuration.path)
+        let size = UInt64(clamping: try fileStatus(of: opened.number, subject: configuration.path).sizeBytes)
+        file = consume opened
         if size == 0 {
-            try begin()
-            return
+            sequence = max(sequence, newestSequence())
+            return try begin()
         }
         guard let (header, validByteCount) = try examine(size: size, known) else {
             // Not ours, or of a version that we do not know: kept, but not written to.
-            try rotate()
-            return
+            sequence = max(sequence, newestSequence())
+            return try rotate()
         }
         sequence = header.sequence
         byteCount = validByteCount
+        lastUnixNanoseconds = newest
+        condition = .whole
         // A shim that was killed may have left the last one as it was.
         if sequence > 1, Self.sequence(of: "\(configuration.path).1") == sequence - 1 { noteRotated(sequence - 1) }
         noteProgress()
         if validByteCount < size {
-            try setSize(of: file.number, bytes: Int64(clamping: validByteCount), subject: configuration.path)
+            do throws(SyscallError) {
+                try setSize(of: number, bytes: Int64(clamping: validByteCount), subject: configuration.path)
+            } catch {
+                condition = .torn
+                throw error
+            }
         }
+    }
+
+    private var number: Int32 { file?.number ?? -1 }
+
+    /// The highest number of a file that is there, compressed ones by their index: what begins comes after all of them.
+    private func newestSequence() -> UInt64 {
+        LogLimits.paths(of: configuration.path, fileCount: configuration.fileCount).compactMap { path in
+            if let sequence = Self.sequence(of: path) { return sequence }
+            let index = try? readFile(FilePath(LogIndex.path(of: path)), limitBytes: LogIndex.headerByteCount)
+            return index.flatMap { LogIndex.sequence(header: $0) }
+        }.max() ?? 0
     }
 
     /// Takes a record; `flush` puts it on disk. What the disk refuses is counted, and told in the log once it takes something again.
@@ -119,7 +160,23 @@ final class LogFile {
     }
 
     private func gather(_ record: LogRecord, textByteCount: Int) throws(SyscallError) {
+        if let refusal { throw refusal }
+        do throws(SyscallError) { try makeRoom(for: record) } catch {
+            refusal = error
+            throw error
+        }
+        var record = record
+        record.unixNanoseconds = max(record.unixNanoseconds, lastUnixNanoseconds)
+        lastUnixNanoseconds = record.unixNanoseconds
+        newest = max(newest, record.unixNanoseconds)
+        record.encode(into: &batch)
+        batchTextByteCount += UInt64(textByteCount)
+    }
+
+    private func makeRoom(for record: LogRecord) throws(SyscallError) {
+        if condition == .closed { try open() }
         switch condition {
+        case .closed: break
         case .whole where isFull(for: record):
             flush()
             willRotate?(self)
@@ -130,12 +187,6 @@ final class LogFile {
         case .whole: break
         case .headless: try begin()
         }
-        var record = record
-        record.unixNanoseconds = max(record.unixNanoseconds, lastUnixNanoseconds)
-        lastUnixNanoseconds = record.unixNanoseconds
-        newest = max(newest, record.unixNanoseconds)
-        record.encode(into: &batch)
-        batchTextByteCount += UInt64(textByteCount)
     }
 
     private func isFull(for record: LogRecord) -> Bool {
@@ -152,6 +203,7 @@ final class LogFile {
     /// Writes what was taken. After a failure it is gone, and the file ends with a whole record.
     func flush() {
         writeBatch()
+        refusal = nil
         guard coveredByBatch != StreamCounts() else { return }
         covered.add(coveredByBatch)
         coveredByBatch = StreamCounts()
@@ -161,7 +213,11 @@ final class LogFile {
     /// Gives back what is kept between batches. Nothing is gathered: each job's records are written before the next is waited for.
     func releaseMemory() { if batch.isEmpty { batch = [] } }
 
-    private func noteProgress() { progress.write(LogProgress(sequence: sequence, byteCount: byteCount, covered: covered)) }
+    private func noteProgress() {
+        // What stands in a file that could not be read is not to be counted later: it is covered, or comes again.
+        let counted = condition == .closed ? .max : byteCount
+        progress.write(LogProgress(sequence: sequence, byteCount: counted, covered: covered))
+    }
 
     /// Notes what of the streams lies nowhere but in the log.
     func note(givenBack counts: StreamCounts) { progress.write(givenBack: counts) }
@@ -169,14 +225,14 @@ final class LogFile {
     private func writeBatch() {
         if batch.isEmpty { return }
         do throws(SyscallError) {
-            try writeAll(batch, to: file.number, subject: configuration.path)
+            try writeAll(batch, to: number, subject: configuration.path)
             byteCount += UInt64(batch.count)
             index.extend(to: byteCount, newest: newest)
             untoldByteCount -= toldInBatchByteCount
         } catch {
             lose(batchTextByteCount, error)
             do throws(SyscallError) {
-                try setSize(of: file.number, bytes: Int64(clamping: byteCount), subject: configuration.path)
+                try setSize(of: number, bytes: Int64(clamping: byteCount), subject: configuration.path)
             } catch { condition = .torn }
         }
         batch.removeAll(keepingCapacity: true)
@@ -186,6 +242,8 @@ final class LogFile {
     /// Removes what was logged so far. Those who read it may end; those who follow go on with the new file.
     func clear() throws(SyscallError) {
         flush()
+        if condition == .closed { sequence = max(sequence, newestSequence()) }
+        hasRotated = false
         // The oldest first: whatever is left by a crash in between is the end of the log, without a gap.
         for path in LogLimits.paths(of: configuration.path, fileCount: configuration.fileCount).reversed() {
             for name in [LogIndex.path(of: path), path] {
@@ -204,8 +262,8 @@ final class LogFile {
         }
         if paths.count == 1 { do throws(SyscallError) { try removeFile(paths[0]) } catch  where error.isMissing {} }
         condition = .headless
+        hasRotated = sequence > 0
         try begin()
-        noteRotated(sequence - 1)
     }
 
     private func noteRotated(_ sequence: UInt64) {
@@ -241,11 +299,13 @@ final class LogFile {
         condition = .headless
         file = try Self.openCurrent(configuration.path)
         let header = LogFileHeader(sequence: sequence + 1).encoded()
-        do throws(SyscallError) { try writeAll(header, to: file.number, subject: configuration.path) } catch {
+        do throws(SyscallError) { try writeAll(header, to: number, subject: configuration.path) } catch {
             // Else the next attempt would find half of it there.
-            try setSize(of: file.number, bytes: 0, subject: configuration.path)
+            try setSize(of: number, bytes: 0, subject: configuration.path)
             throw error
         }
+        if hasRotated { noteRotated(sequence) }
+        hasRotated = false
         sequence += 1
         byteCount = UInt64(header.count)
         newest = .min
@@ -309,7 +369,7 @@ final class LogFile {
     }
 
     private func read(at offset: UInt64, byteCount: Int) throws(SyscallError) -> [UInt8] {
-        try seek(file.number, to: Int64(clamping: offset))
-        return try readChunk(file.number, limitBytes: byteCount, subject: configuration.path)
+        try seek(number, to: Int64(clamping: offset))
+        return try readChunk(number, limitBytes: byteCount, subject: configuration.path)
     }
 }

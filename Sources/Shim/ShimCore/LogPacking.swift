@@ -11,6 +11,10 @@ final class LogPacking {
     private var waiting: [UInt64] = []
     private var process: Int32?
     private var idleWaiters: [() -> Void] = []
+    private var isRetrying = false
+
+    /// A process that could not be begun is begun again after this.
+    private static let retryDelay = Duration.seconds(5)
 
     init(_ configuration: LogConfiguration, disk: DiskThread, context: ShimContext) {
         self.configuration = configuration
@@ -29,8 +33,10 @@ final class LogPacking {
     /// Calls `action` when all is compressed that waits for it, or is given up after `limit`.
     func whenIdle(limit: Duration, _ action: @escaping () -> Void) {
         guard process != nil else { return action() }
-        idleWaiters.append(action)
+        let once = Once(action)
+        idleWaiters.append(once.run)
         context.loop.after(limit) { [self] in
+            once.run()
             waiting = []
             // The number is safe: we have not reaped it.
             if let process, context.reaper.isAwaited(process) { try? sendSignal(9, toProcess: process) }
@@ -39,12 +45,7 @@ final class LogPacking {
 
     private func packNext() {
         guard process == nil else { return }
-        guard !waiting.isEmpty else {
-            let waiters = idleWaiters
-            idleWaiters = []
-            for waiter in waiters { waiter() }
-            return
-        }
+        guard !waiting.isEmpty else { return tellIdle() }
         let sequence = waiting.removeFirst()
         let shim = context.configuration
         do throws(SyscallError) {
@@ -58,7 +59,27 @@ final class LogPacking {
                 ], environment: shim.environment, input: nowhere.number, output: nowhere.number, error: nowhere.number)
             self.process = process
             context.reaper.whenEnded(process) { [self] reaped in ended(reaped.exit, sequence) }
-        } catch { context.report("compress the log: \(error)") }
+        } catch {
+            context.report("compress the log: \(error)")
+            waiting.insert(sequence, at: 0)
+            tellIdle()
+            retryLater()
+        }
+    }
+
+    private func retryLater() {
+        if isRetrying { return }
+        isRetrying = true
+        context.loop.after(Self.retryDelay) { [self] in
+            isRetrying = false
+            packNext()
+        }
+    }
+
+    private func tellIdle() {
+        let waiters = idleWaiters
+        idleWaiters = []
+        for waiter in waiters { waiter() }
     }
 
     /// Without success the file stays as it is, which is only larger.

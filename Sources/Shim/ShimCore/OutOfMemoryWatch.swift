@@ -8,25 +8,51 @@ final class OutOfMemoryWatch {
     /// Calls for one look: a fork bomb is not an event each.
     private static let maximumCallCount: UInt64 = 64
 
+    /// Kills are only counted, and noticed at the container's end, while they cannot be watched: that is tried again after pauses that double
+    /// up to this.
+    private static let longestRetrySeconds = 64
+
     private let cgroup: Cgroup
     private let handler: () -> Void
-    private let loop: EventLoop
-    private var events: MemoryEvents
+    private unowned let context: ShimContext
+    private var events: MemoryEvents?
     private var watch: Watch?
+    private var isOver = false
+    private var retrySeconds = 1
     private(set) var seenCount: UInt64
 
     /// - Parameter knownCount: kills that a killed shim has told.
-    init(_ cgroup: Cgroup, knownCount: UInt64, loop: EventLoop, handler: @escaping () -> Void) throws(ShimError) {
+    init(_ cgroup: Cgroup, knownCount: UInt64, context: ShimContext, handler: @escaping () -> Void) {
         self.cgroup = cgroup
         seenCount = knownCount
-        self.loop = loop
+        self.context = context
         self.handler = handler
-        do throws(CgroupError) { events = try cgroup.memoryEvents() } catch {
-            throw ShimError(.kernel, "watch for the OOM killer", cause: "\(error)")
+        if let problem = begin() { context.report("watch for the OOM killer: \(problem)") }
+    }
+
+    /// - Returns: why nothing tells of kills yet.
+    @discardableResult
+    private func begin() -> String? {
+        if isOver { return nil }
+        do throws(CgroupError) {
+            let found = try cgroup.memoryEvents()
+            do throws(SyscallError) {
+                watch = try context.loop.watch(found.number, for: found.readiness) { [unowned self] _ in notified() }
+            } catch { return tryAgain("\(error)") }
+            events = consume found
+        } catch {
+            // Where memory is not counted it never will be.
+            return error.code == .unavailable ? "\(error)" : tryAgain("\(error)")
         }
-        do throws(SyscallError) {
-            watch = try loop.watch(events.number, for: events.readiness) { [unowned self] _ in notified() }
-        } catch { throw ShimError("watch for the OOM killer", error) }
+        // What happened before, as between two shims, is told by nobody.
+        context.loop.soon { [weak self] in self?.check() }
+        return nil
+    }
+
+    private func tryAgain(_ problem: String) -> String {
+        context.loop.after(.seconds(retrySeconds)) { [weak self] in self?.begin() }
+        retrySeconds = min(retrySeconds * 2, Self.longestRetrySeconds)
+        return problem
     }
 
     /// Whether a process of the container was killed.
@@ -34,6 +60,7 @@ final class OutOfMemoryWatch {
 
     /// Looks at the count, also unasked: the last kill and the end of the process are noticed in either order.
     func check() {
+        if isOver { return }
         // A group that is gone counts nothing more.
         guard let count = try? cgroup.oomKillCount(), count > seenCount else { return }
         let killed = count - seenCount
@@ -42,15 +69,20 @@ final class OutOfMemoryWatch {
     }
 
     func cancel() {
+        isOver = true
+        stopWatching()
+    }
+
+    private func stopWatching() {
         watch?.cancel()
         watch = nil
     }
 
     private func notified() {
         do throws(CgroupError) {
-            guard try events.take() != nil else { return cancel() }
-        } catch { return cancel() }
+            guard try events?.take() != nil else { return stopWatching() }
+        } catch { return stopWatching() }
         check()
-        loop.after(Self.settlingTime) { [weak self] in self?.check() }
+        context.loop.after(Self.settlingTime) { [weak self] in self?.check() }
     }
 }

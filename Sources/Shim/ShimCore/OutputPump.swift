@@ -16,22 +16,28 @@ final class OutputPump {
     /// Reads before other descriptors get their turn.
     private static let readsPerTurn = 4
     private static let retryDelay = Duration.milliseconds(100)
+    /// Read at most after the process is gone, while others go on writing: as much as a pipe may hold.
+    private static let lastByteLimit = 1_048_576
 
     let stream: LogRecord.Stream
     /// Called once, when all output was handed to the sinks.
     var onEnd: (() -> Void)?
 
     private let loop: EventLoop
+    private let drain: OutputDrain?
     private(set) var source: Descriptor?
     private var watch: Watch?
     private var sinks: [any OutputSink] = []
     private var isLast = false
+    private var lastByteCount = 0
     /// Where output lies until it is in the log; nil where there is no log.
     private var logged: (spool: Spool, log: LogSink)?
     private var stage: TerminalStage?
 
-    init(_ stream: LogRecord.Stream, from source: Descriptor, loop: EventLoop) throws(SyscallError) {
+    /// - Parameter drain: where a pipe goes that has writers left when its process's output has ended; nil for a terminal, whose end they notice.
+    init(_ stream: LogRecord.Stream, from source: Descriptor, drain: OutputDrain?, loop: EventLoop) throws(SyscallError) {
         self.stream = stream
+        self.drain = drain
         self.source = source
         self.loop = loop
         try setNonBlocking(true, of: source.number)
@@ -85,9 +91,11 @@ final class OutputPump {
             guard let source, !isSaturated else { break }
             do throws(SyscallError) {
                 switch try take(from: source.number) {
-                case .bytes: break
+                case .bytes(let count):
+                    if isLast { lastByteCount += count }
+                    if lastByteCount >= Self.lastByteLimit { return end(hasWriters: true) }
                 case .end: return end()
-                case .wouldBlock: return isLast ? end() : ()
+                case .wouldBlock: return isLast ? end(hasWriters: true) : ()
                 }
             } catch  where logged != nil && error.isOutOfResources {
                 return waitForRoom()
@@ -118,10 +126,11 @@ final class OutputPump {
         loop.after(Self.retryDelay) { [weak self] in self?.update() }
     }
 
-    private func end() {
+    private func end(hasWriters: Bool = false) {
         guard !hasEnded else { return }
         watch?.cancel()
         watch = nil
+        if hasWriters, let source { drain?.take(source) }
         source = nil
         logged?.log.end(of: stream)
         for sink in sinks { sink.end(of: stream) }

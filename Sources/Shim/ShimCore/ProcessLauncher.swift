@@ -33,9 +33,9 @@ final class ProcessLauncher {
                 ends = try process.stdio.open()
             }
         } catch { return fail(process, error, completion) }
-        reaper.announce()
+        let announcement = reaper.announce()
         runner.run(verb(pidFile, console?.path), ends: ends) { [self, console] failure in
-            defer { reaper.announcementOver() }
+            defer { reaper.announcementOver(announcement) }
             if let failure {
                 runner.removeScratch(pidFile)
                 return fail(process, failure, completion)

@@ -21,7 +21,8 @@ final class ProcessStdio {
     }
 
     let paths: StdioPaths
-    private let loop: EventLoop
+    private let context: ShimContext
+    private var loop: EventLoop { context.loop }
     private let plan: Plan
     /// nil where input is /dev/null or a FIFO that the process reads itself.
     private let input: InputPump?
@@ -44,16 +45,16 @@ final class ProcessStdio {
         didSet { input?.onClose = onInputClosed }
     }
 
-    init(_ paths: StdioPaths, _ plan: Plan, loop: EventLoop) {
+    init(_ paths: StdioPaths, _ plan: Plan, _ context: ShimContext) {
         self.paths = paths
         self.plan = plan
-        self.loop = loop
+        self.context = context
         let hasPump =
             switch plan {
             case .attach(let openStdin, _): openStdin
             case .files: paths.terminal && !paths.stdin.isEmpty
             }
-        input = hasPump ? InputPump(isTerminal: paths.terminal, loop: loop) : nil
+        input = hasPump ? InputPump(isTerminal: paths.terminal, loop: context.loop) : nil
     }
 
     /// Attach clients can have the streams.
@@ -214,7 +215,7 @@ final class ProcessStdio {
 
     @discardableResult
     private func addOutput(_ stream: LogRecord.Stream, from source: Descriptor, log: DiskThread?) throws(SyscallError) -> OutputPump {
-        let output = try OutputPump(stream, from: source, loop: loop)
+        let output = try OutputPump(stream, from: source, drain: paths.terminal ? nil : context.drain, loop: loop)
         output.onEnd = { [weak self] in self?.outputEnded() }
         if let log, let spools = log.spools {
             if paths.terminal && stage == nil { stage = try TerminalStage() }

@@ -58,7 +58,7 @@ final class RuntimeRunner {
                 if let ends { ends } else {
                     PayloadEnds(input: Descriptor(try openFile("/dev/null", .readOnly)), output: log, error: log)
                 }
-            reaper.announce()
+            let announcement = reaper.announce()
             let process: Int32
             do throws(SyscallError) {
                 process = try spawnProcess(
@@ -66,11 +66,11 @@ final class RuntimeRunner {
                     environment: environment, input: ends.input.number, output: ends.output.number,
                     error: ends.error.number)
             } catch {
-                reaper.announcementOver()
+                reaper.announcementOver(announcement)
                 throw error
             }
             callCount += 1
-            follow(process, doing: doing, logPath: logPath, completion)
+            follow(process, announcement, doing: doing, logPath: logPath, completion)
         } catch {
             removeScratch(logPath)
             let failure = ShimError(doing, error)
@@ -115,7 +115,10 @@ final class RuntimeRunner {
         try? removeFile(FilePath(path))
     }
 
-    private func follow(_ process: Int32, doing: String, logPath: String, _ completion: @escaping (ShimError?) -> Void) {
+    private func follow(
+        _ process: Int32, _ announcement: ChildReaper.Announcement, doing: String, logPath: String,
+        _ completion: @escaping (ShimError?) -> Void
+    ) {
         var timedOut = false
         let timer = loop.after(Self.deadline) { [reaper] in
             timedOut = true
@@ -131,7 +134,7 @@ final class RuntimeRunner {
             removeScratch(logPath)
             callCount -= 1
             completion(failure)
-            reaper.announcementOver()
+            reaper.announcementOver(announcement)
         }
     }
 }

@@ -13,6 +13,8 @@ final class ShimContext {
     private let publisher: EventPublisher?
     private var subscribers: [ServerCall] = []
     private var packing: LogPacking?
+    /// For pipes that outlive their process.
+    let drain: OutputDrain
 
     /// Event streams at once.
     static let maximumSubscriberCount = 64
@@ -22,6 +24,7 @@ final class ShimContext {
     init(configuration: ShimConfiguration, loop: EventLoop, reaper: ChildReaper, publisher: EventPublisher?) {
         self.configuration = configuration
         self.loop = loop
+        drain = OutputDrain(loop: loop)
         self.reaper = reaper
         self.publisher = publisher
     }

@@ -61,6 +61,13 @@ package enum LogIndex {
         return bytes
     }
 
+    /// The number of the log file that an index is of; nil for bytes that begin none.
+    package static func sequence(header bytes: [UInt8]) -> UInt64? {
+        guard bytes.count >= headerByteCount else { return nil }
+        let sequence: UInt64 = bytes[...].littleEndian(at: 16, byteCount: 8)
+        return bytes.prefix(headerByteCount) == header(sequence: sequence)[...] ? sequence : nil
+    }
+
     /// Whole entries in an index of `byteCount` bytes.
     package static func entryCount(byteCount: Int64) -> Int { max(0, Int(clamping: byteCount) - headerByteCount) / entryByteCount }
 
