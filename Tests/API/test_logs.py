@@ -126,6 +126,23 @@ def test_a_compressed_log_reads_as_the_plain_one(cli, own_daemon, box):
     assert until == expected[:len(until)] and len(until) >= 59_000
 
 
+def test_files_of_a_log_that_are_damaged_cost_their_own_lines_and_that_is_said(cli, own_daemon, box):
+    name = box("seq 1 100000", "--log-opt", "max-size=500k", "--log-opt", "max-file=9")
+    files = log_files(own_daemon, cli, name)[1:]
+    wait_until(lambda: all(open(path, "rb").read(4) == b"\x28\xb5\x2f\xfd" for path in files), "the compression")
+    for path, place in ((files[0], os.path.getsize(files[0]) // 2), (files[1], 0)):
+        with open(path, "r+b") as file:
+            file.seek(place)
+            file.write(bytes(64))
+    lines = cli("logs", name).ok().splitlines()
+    numbers = [int(line) for line in lines if line.isdigit()]
+    assert numbers[0] == 1 and numbers[-1] == 100_000 and numbers == sorted(set(numbers))
+    assert 60_000 < len(numbers) < 85_000
+    assert cli("logs", "--tail", "3", name).ok().splitlines()[-3:] == ["99998", "99999", "100000"]
+    said = [line for line in cli("logs", name).err.splitlines() if line.startswith("[apus: ")]
+    assert len(said) == 3 and files[1] in said[0] and "damaged" in " ".join(said[1:])
+
+
 def copied(path):
     """The lines of a log's copy, the oldest first, as whoever reads docker's files reads them."""
     found = []

@@ -11,7 +11,7 @@ struct EventTests {
     private func withJournal(
         limits: EventJournal.Limits = EventJournal.Limits(), _ body: (EventJournal, FilePath) async throws -> Void
     ) async throws {
-        let directory = FilePath("/tmp/apus-events-\(Identifiers.random().shortID)")
+        let directory = FilePath("/dev/shm/apus-events-\(Identifiers.random().shortID)")
         defer { try? removeTree(directory) }
         try await body(try open(directory, limits), directory)
     }
@@ -72,6 +72,39 @@ struct EventTests {
             let lost = Int(told[0].actor.attributes["count"] ?? "")
             #expect(told[0].action == "events_lost" && lost == 1000 - (told.count - 1))
             #expect(told.dropFirst().map(\.actor.id) == (1000 - told.count + 1..<1000).map(String.init))
+        }
+    }
+
+    @Test("S11 a reader that is overtaken again and again gets each event or is told that it is missing")
+    func overtaken() async throws {
+        var limits = EventJournal.Limits()
+        (limits.segmentBytes, limits.segmentCount) = (1024, 2)
+        try await withJournal(limits: limits) { journal, _ in
+            var request = EventRequest()
+            request.cursor = 1
+            let session = EventSession(journal, request)
+            // Ends with the loop, which the test waits for.
+            let writer = Task.detached {
+                for number in 0..<1_200 {
+                    journal.publish(.container, "start", id: "\(number)", attributes: [:])
+                    if number % 20 == 0 { journal.close() }
+                }
+                journal.close()
+            }
+            var (next, missing) = (0, 0)
+            while next < 1_200, let lines = try await session.next() {
+                for line in lines {
+                    let message = try EngineJSON.decode(EventMessage.self, from: line)
+                    if message.action == "events_lost" {
+                        missing = Int(message.actor.attributes["count"] ?? "") ?? 0
+                    } else {
+                        #expect(message.actor.id == "\(next + missing)")
+                        next += missing + 1
+                        missing = 0
+                    }
+                }
+            }
+            await writer.value
         }
     }
 

@@ -153,6 +153,21 @@ import Testing
         }
     }
 
+    @Test("a file that is no log, or damaged, costs its own lines, and that is said")
+    func unreadable() throws {
+        for content in [[UInt8](repeating: 0, count: 64), PackedLogTable.magic + [UInt8](repeating: 0, count: 64)] {
+            try withLog { path throws in
+                try writeAll(content, toFile: FilePath(path + ".1"))
+                let text = try read(path)
+                #expect(text.hasPrefix("[apus: a file of the log is left out: read \(path).1: "))
+                #expect(text.contains("] 1 2 3 [apus: 1 log files were cleared or rotated away before they were read] 7 8 9 "))
+                try StoredLog.clear(path, copy: nil, fileCount: 3)
+                let rest = try read(path)
+                #expect(rest == "")
+            }
+        }
+    }
+
     @Test("D18 an index of another file is not believed")
     func foreignIndex() throws {
         try withIndexedLog { path throws in

@@ -248,6 +248,12 @@ final class EventJournal: Sendable {
         }
     }
 
+    /// The time of the youngest event of all; nil where there is none.
+    var newest: Int64? { state.withLock { state in state.segments.last.flatMap { $0.end > 1 ? $0.newest : nil } } }
+
+    /// Whether a file is kept still.
+    func has(_ segment: EventSegment) -> Bool { state.withLock { $0.segments.contains { $0.first == segment.first } } }
+
     /// The number of the next event.
     var end: UInt64 { state.withLock { $0.segments.last?.end ?? 1 } }
 

@@ -79,6 +79,9 @@ struct SegmentFile: ~Copyable, Sendable {
         let opened = try openFile(path, [.readWrite, .append, .create, .truncate, .noFollow], mode: 0o600)
         let heading = Array(segment.headingLine.utf8)
         try writeAll(heading, to: opened.number, subject: path.string)
+        // Else events that were flushed to it could be gone with its name after a power cut.
+        try LinuxSyscalls.synchronize(opened.number, subject: path.string)
+        try synchronizeDirectory(directory)
         self.path = path
         file = opened
         self.segment = segment

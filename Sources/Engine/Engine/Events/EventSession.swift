@@ -65,11 +65,12 @@ package final class EventSession: Sendable {
 
     /// Reads on. Nothing of what is read may be wanted.
     private func read(_ segment: EventSegment) async throws(EngineError) -> [[UInt8]] {
+        let journal = journal
         let (number, known) = state.withLock { ($0.number, $0.reader) }
         let path = journal.directory.appending(segment.fileName)
         // What was wanted may be gone meanwhile.
         let lost = segment.first > number ? segment.first - number : 0
-        let (reader, entries) = try await BlockingWork.run { () throws(EngineError) in
+        let read = try await BlockingWork.run { () throws(EngineError) -> (EventReader, [EventReader.Entry])? in
             do throws(SyscallError) {
                 var reader: EventReader
                 if let known, known.segment == segment.first, lost == 0 {
@@ -80,8 +81,13 @@ package final class EventSession: Sendable {
                 }
                 let entries = try reader.next(before: segment.end)
                 return (reader, entries)
-            } catch { throw .system("read the events", error) }
+            } catch {
+                // Too old by now: where the journal does not tell of it any more, it tells what is there in its place.
+                if error.errno == Errno.noSuchFileOrDirectory.rawValue, !journal.has(segment) { return nil }
+                throw .system("read the events", error)
+            }
         }
+        guard let (reader, entries) = read else { return [] }
         let next = reader.number
         state.withLock { state in
             state.reader = reader

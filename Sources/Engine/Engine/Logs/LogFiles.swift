@@ -32,11 +32,16 @@ final class LogFile: Sendable {
     }
 
     /// Every file of a log, the oldest first, each once.
-    static func all(of logPath: String, fileCount: UInt32) throws(SyscallError) -> [LogFile] {
+    /// - Parameter unreadable: called for each that is there and no log file, or damaged, so that it cannot be read.
+    static func all(
+        of logPath: String, fileCount: UInt32, unreadable: (SyscallError) -> Void = { _ in }
+    ) throws(SyscallError) -> [LogFile] {
         var files: [UInt64: LogFile] = [:]
         // One more than is kept, as one may move while we look; from the newest, so that what moves is met again and not missed.
         for path in LogLimits.paths(of: logPath, fileCount: fileCount + 1) {
-            if let file = try LogFile(path) { files[file.sequence] = file }
+            do throws(SyscallError) {
+                if let file = try LogFile(path) { files[file.sequence] = file }
+            } catch  where error.isOfDamage { unreadable(error) }
         }
         return files.values.sorted { $0.sequence < $1.sequence }
     }
@@ -44,7 +49,9 @@ final class LogFile: Sendable {
     /// Those that were begun after one, the oldest first.
     static func newer(than sequence: UInt64, of logPath: String, fileCount: UInt32) throws(SyscallError) -> [LogFile] {
         // Mostly there is none, and one look says so.
-        if let current = try LogFile(logPath), current.sequence <= sequence { return [] }
+        do throws(SyscallError) {
+            if let current = try LogFile(logPath), current.sequence <= sequence { return [] }
+        } catch  where error.isOfDamage {}
         return try all(of: logPath, fileCount: fileCount).filter { $0.sequence > sequence }
     }
 
@@ -145,7 +152,11 @@ struct LogFileReader {
                 isDamaged = true
                 return nil
             }
-            let more = try file.read(at: offset + Int64(buffer.count))
+            let more: [UInt8]
+            do throws(SyscallError) { more = try file.read(at: offset + Int64(buffer.count)) } catch  where error.isOfDamage {
+                isDamaged = true
+                return nil
+            }
             if more.isEmpty { return nil }
             buffer = buffer.isEmpty ? more[...] : ArraySlice(Array(buffer) + more)
         }
@@ -183,10 +194,24 @@ struct LogFileBackwardReader {
         if place < windowStart || place + Int64(count) > windowStart + Int64(window.count) {
             let end = place + Int64(count)
             windowStart = max(0, end - Int64(LogFile.chunkBytes))
-            window = try file.read(at: windowStart, limitBytes: Int(end - windowStart))
+            window = []
+            do throws(SyscallError) { window = try file.read(at: windowStart, limitBytes: Int(end - windowStart)) } catch
+                where error.isOfDamage
+            {
+                // What is asked for may be whole, and only what lies before it not.
+                windowStart = place
+                do throws(SyscallError) { window = try file.read(at: place, limitBytes: count) } catch  where error.isOfDamage {
+                    return nil
+                }
+            }
         }
         let first = Int(place - windowStart)
         guard first + count <= window.count else { return nil }
         return window[first..<(first + count)]
     }
+}
+
+extension SyscallError {
+    /// What was read is not what was written there: EBADMSG, of ours.
+    fileprivate var isOfDamage: Bool { errno == Errno.badMessage.rawValue }
 }

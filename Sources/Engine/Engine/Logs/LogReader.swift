@@ -14,6 +14,9 @@ struct LogReader: Sendable {
     private var files: [LogFile] = []
     private var offset: Int64 = 0
     private var isOpen = false
+    /// What is to be said before the next line.
+    private var remarks: [LogLine] = []
+    private var isSkipping = false
     /// Whether the stream's next piece goes on with a line that was begun.
     private var isInLine: (stdout: Bool, stderr: Bool) = (false, false)
 
@@ -40,12 +43,13 @@ struct LogReader: Sendable {
             // Held from now on: rotation takes them away from those who come later.
             files += try LogFile.newer(than: newest.sequence, of: logPath, fileCount: fileCount)
         }
-        var batch = Batch()
+        var batch = Batch(lines: remarks)
+        remarks = []
         var bytes = 0
         while let file = files.first {
             var reader = LogFileReader(file: file, offset: offset)
             while bytes < Self.batchBytes, let record = try reader.next() {
-                offset = reader.offset
+                (isSkipping, offset) = (false, reader.offset)
                 if let until = options.until, record.unixNanoseconds > until {
                     batch.passedUntil = true
                     return batch
@@ -58,7 +62,8 @@ struct LogReader: Sendable {
             if bytes >= Self.batchBytes { return batch }
             // A record cannot be read. The index may know one behind it; else the shim will cut it off and write there.
             if reader.isDamaged, let next = try file.start(after: offset) {
-                offset = next
+                if !isSkipping { batch.lines.append(Self.damage) }
+                (isSkipping, offset) = (true, next)
                 continue
             }
             // The file is at its end. A newer one means that nothing more is written to it.
@@ -93,8 +98,15 @@ struct LogReader: Sendable {
 
     /// What a reader that was too slow is told, in place of what was rotated away meanwhile.
     private static func gap(_ fileCount: UInt64) -> LogLine {
-        let text = "[apus: \(fileCount) log files were cleared or rotated away before they were read]\n"
-        return LogLine(timestamp: unixNanoseconds(), stream: .stderr, bytes: Array(text.utf8))
+        remark("[apus: \(fileCount) log files were cleared or rotated away before they were read]")
+    }
+
+    private static var damage: LogLine {
+        remark("[apus: what was logged here is damaged, and left out]")
+    }
+
+    private static func remark(_ text: String) -> LogLine {
+        LogLine(timestamp: unixNanoseconds(), stream: .stderr, bytes: Array("\(text)\n".utf8))
     }
 
     private mutating func findNewer(than sequence: UInt64) throws(SyscallError) -> Bool {
@@ -103,7 +115,10 @@ struct LogReader: Sendable {
     }
 
     private mutating func open() throws(SyscallError) {
-        files = try LogFile.all(of: logPath, fileCount: fileCount)
+        var problems: [SyscallError] = []
+        files = try LogFile.all(of: logPath, fileCount: fileCount) { problems.append($0) }
+        // Who follows what is not there yet would be told each time.
+        if !files.isEmpty || !options.follow { remarks = problems.map { Self.remark("[apus: a file of the log is left out: \($0)]") } }
         offset = Int64(LogFileHeader.byteCount)
         // Without files there is no log yet: the next batch looks again.
         isOpen = !files.isEmpty

@@ -10,7 +10,10 @@ enum StoredLog {
         if let copy {
             for path in LogLimits.paths(of: copy, fileCount: fileCount).reversed() { try remove(path) }
         }
-        guard let sequence = try LogFile.all(of: logPath, fileCount: fileCount).last?.sequence else { return }
+        var unreadableCount = 0
+        let files = try LogFile.all(of: logPath, fileCount: fileCount) { _ in unreadableCount += 1 }
+        if files.isEmpty && unreadableCount == 0 { return }
+        let sequence = files.last?.sequence ?? 0
         // The oldest first: whatever is left by a crash in between is the end of the log, without a gap.
         for path in LogLimits.paths(of: logPath, fileCount: fileCount).dropFirst().reversed() {
             for name in [LogIndex.path(of: path), path] { try remove(name) }
