@@ -5,6 +5,7 @@ The places are those of a build with failpoints, which `make failpoints` makes a
 import difflib
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -25,6 +26,8 @@ def known_places():
 
 
 PLACES = known_places()
+# On no way that every container goes.
+SPECIAL = ("restartRecorded", "lackRecorded")
 
 
 def of_a_build(with_failpoints):
@@ -119,7 +122,7 @@ def show_that_it_is_whole(daemon):
 
 
 @of_a_build(with_failpoints=True)
-@pytest.mark.parametrize("place", [place for place in PLACES if not place.startswith("restore")])
+@pytest.mark.parametrize("place", [place for place in PLACES if not place.startswith("restore") and place not in SPECIAL])
 def test_P02_a_daemon_killed_between_two_steps_leaves_each_object_whole_or_not_at_all(victim, place):
     victim.start("--failpoint", place)
     try:
@@ -159,6 +162,41 @@ def test_P02_a_daemon_killed_while_it_begins_is_followed_by_one_that_finds_every
     finally:
         if victim.process.poll() is not None:
             victim.start()
+        clear(victim)
+        assert victim.stop() == 0
+
+
+TELLING = {
+    "stopRecorded": ("die", 1, ("sh", "-c", "sleep 0.3; exit 3")),
+    "restartRecorded": ("die", 2, ("sh", "-c", "sleep 0.3; exit 3")),
+    "lackRecorded": ("oom", 1, ("sh", "-c", "tail -c 300000000 /dev/zero; exec sleep 100")),
+}
+
+
+@of_a_build(with_failpoints=True)
+@pytest.mark.parametrize("place", TELLING)
+def test_P02_what_is_written_down_and_not_told_yet_is_told_by_the_next_daemon_and_once(victim, place):
+    action, count, command = TELLING[place]
+    begun = str(int(time.time()))
+    victim.start("--failpoint", place)
+    try:
+        flags = ("--restart", "on-failure:1") if place == "restartRecorded" else ("-m", "16m", "--memory-swap", "16m")
+        victim.client("run", "-d", "--name", "teller", *flags, victim.image, *command)
+        assert victim.process.wait(20) == -9, victim.log()
+    finally:
+        if victim.process.poll() is None:
+            victim.kill()
+        victim.start()
+    try:
+        if action == "die":
+            wait_until(lambda: victim.client.inspect("teller", "{{.State.Status}}") == "exited", "its last end")
+        for _ in range(2):
+            told = victim.client("events", "--since", begun, "--until", str(int(time.time()) + 1), "-f", f"event={action}", "-f", "container=teller")
+            assert len(told.ok().splitlines()) == count, told.out
+            # Not by the one after it either.
+            victim.kill()
+            victim.start()
+    finally:
         clear(victim)
         assert victim.stop() == 0
 

@@ -11,6 +11,7 @@ enum Failpoint {
     case execRemembered, execRecorded, execAdded, execAttached, execStarted, execEnded, execEndRecorded, execDeleted
     case stopMarked, stopRestartsEnded, stopSignalled, stopEndSeen, stopTaskDeleted, stopShimShutDown, stopBundleRemoved
     case stopNamespaceRemoved, stopFirewallClosed, stopNetworksLeft, stopRecorded
+    case restartRecorded, lackRecorded
     case removeRecorded, removeLeftoversGone, removeRootGone, removeBundleGone, removeFilesGone, removeVolumesReleased
     case removeForgotten
     case networkLinkNoted, networkLinkMade, networkFirewallOpened, networkRecorded

@@ -15,6 +15,14 @@ struct ContainerDocument: Codable, Equatable, Sendable {
         case created, running, exited, removing, dead
     }
 
+    /// An event that is written down with what it tells of.
+    struct UntoldEvent: Codable, Equatable, Sendable {
+        var action: String
+        var attributes: [String: String]
+        /// Its own time, by which the journal knows it: nanoseconds since 1970.
+        var time: Int64
+    }
+
     private(set) var version = ContainerDocument.versionWithoutRuns
     var phase = Phase.created
     /// The request's configuration merged with the image's.
@@ -47,6 +55,8 @@ struct ContainerDocument: Codable, Equatable, Sendable {
     @Defaulted var isManuallyStopped: Bool = false
     /// The last of the shim's changes that this document knows of.
     @Defaulted var lifeRevision: UInt64 = 0
+    /// What happened and may not have been told yet when this was written: told right after, or by the next daemon.
+    @Defaulted var untold: [UntoldEvent] = []
     /// Of a container that is checked: how it was when that changed last, or when it ended.
     var health: Health?
 

@@ -47,10 +47,11 @@ extension Container {
             await restartGivenUp(change, task)
             return true
         case .outOfMemory, .processLimit:
-            // Written down first: what is told is told once.
-            await saveOrLog()
             let action = change.kind == .outOfMemory ? "oom" : "pids-limit"
-            tell(action, at: change.at.map { Timestamp(unixNanoseconds: $0.unixNanoseconds) })
+            note(untold: action, at: change.at.map { Timestamp(unixNanoseconds: $0.unixNanoseconds) })
+            await saveOrLog()
+            failpoint(.lackRecorded)
+            tellUntold()
             return false
         case .health:
             await healthTurned(change)
@@ -97,8 +98,10 @@ extension Container {
         if let report = change.health { document.health = Health(report) }
         document.restartCount = Int(change.restartCount)
         await forgetExecs()
+        note(untoldDeath: end)
         await saveOrLog()
-        tellDeath(end)
+        failpoint(.restartRecorded)
+        tellUntold()
         settleWaiters([.notRunning, .nextExit])
     }
 
@@ -157,17 +160,18 @@ extension Container {
         failpoint(.stopEndSeen)
         await dismantle(task.shim)
         document.phase = .exited
+        if let end { note(untoldDeath: end) }
         await saveOrLog()
         failpoint(.stopRecorded)
         state = .exited
-        if let end { tellDeath(end) }
+        tellUntold()
         settleWaiters([.notRunning, .nextExit])
         task.settled.settle(())
     }
 
-    func tellDeath(_ end: TaskEnd) {
+    func note(untoldDeath end: TaskEnd) {
         let duration = max(0, end.finishedAt.seconds - document.startedAt.seconds)
-        tell("die", ["exitCode": "\(end.exitCode)", "execDuration": "\(duration)"], at: end.finishedAt)
+        note(untold: "die", ["exitCode": "\(end.exitCode)", "execDuration": "\(duration)"], at: end.finishedAt)
     }
 
     private func removeIfDone() async {

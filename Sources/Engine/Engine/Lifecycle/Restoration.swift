@@ -38,6 +38,7 @@ struct Restoration {
             }
         }
         failpoint(.restoreContainersFound)
+        await tellUntold(of: restored)
         try await services.networks.start()
         failpoint(.restoreNetworksStarted)
         await withTaskGroup(of: Void.self) { group in
@@ -58,6 +59,19 @@ struct Restoration {
         failpoint(.restoreContainersRestored)
         await services.volumes.unmountIdle()
         await removeOrphans(known: Set(records.map(\.id.text)))
+    }
+
+    /// Events that a former daemon wrote down and told nobody. Blocks nobody who does not wait for the beginning.
+    private func tellUntold(of containers: [Container]) async {
+        var times: Set<Int64> = []
+        for container in containers { times.formUnion(await container.untoldTimes) }
+        do throws(EngineError) {
+            let (events, wanted) = (services.events, times)
+            let told = try await BlockingWork.run { () throws(EngineError) in
+                do throws(SyscallError) { return try events.recent(at: wanted) } catch { throw .system("read the events", error) }
+            }
+            for container in containers { await container.tellUntold(unless: told) }
+        } catch { logger.error("what the last daemon did not tell stays untold: \(error)") }
     }
 
     private func container(of record: ContainerRecord) throws(EngineError) -> Container {
@@ -206,9 +220,10 @@ extension Container {
         let end = await endWithoutShim()
         note(end)
         document.phase = .exited
+        note(untoldDeath: end)
         await saveOrLog()
         state = .exited
-        tellDeath(end)
+        tellUntold()
         await removeIfDisposable()
     }
 
