@@ -99,6 +99,7 @@ nightly: deps-nightly build-tests ## What takes hours: ten thousand races each, 
 	APUS_RACES=10000 APUS_KILLS=all $(PYTEST) Tests/Conformance/test_races.py Tests/Conformance/test_leftovers.py
 	APUS_CONNECTS=1000 $(PYTEST) Tests/API/test_ports.py -k many_times
 	APUS_CONNECTS=10000 $(PYTEST) Tests/API/test_pressure.py -k S13
+	APUS_EVENTS=1000000 $(PYTEST) Tests/API/test_events.py -k does_not_read
 	APUS_CONTAINERS=500 $(PYTEST) Tests/API/test_host_shutdown.py -k P11
 	APUS_KILL_ROUNDS=100 $(PYTEST) Tests/API/test_daemon_death.py -k any_moment
 	APUS_PULL_KILLS=100 $(PYTEST) Tests/API/test_registry_faults.py -k R10

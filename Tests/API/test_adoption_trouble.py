@@ -16,6 +16,8 @@ class Trouble:
     """A daemon whose shims are begun by a program that can be made to begin none in a killed one's place."""
 
     REFUSAL = "#!/bin/sh\ncase \"$*\" in *' adopt') echo 'no room for another shim' >&2; exit 1;; esac\nexec {real} \"$@\"\n"
+    # Nothing can be taken away either.
+    NOTHING = "#!/bin/sh\ncase \"$*\" in *' adopt'|*' delete') echo 'no room for anything' >&2; exit 1;; esac\nexec {real} \"$@\"\n"
     # It says that a shim is there, and none is.
     LIE = "#!/bin/sh\ncase \"$*\" in *' adopt') exit 0;; esac\nexec {real} \"$@\"\n"
 
@@ -151,6 +153,40 @@ def test_P04_an_end_that_comes_while_no_shim_is_there_is_known(trouble, is_back)
     assert told in ("exited 6", "exited 255 status unknown: supervisor lost")
     if is_back:
         assert client("logs", "ends").line() == "bye"
+
+
+def test_P04_what_ends_while_no_shim_is_there_is_started_again_by_its_policy(trouble):
+    client, image = trouble.client, trouble.daemon.image
+    script = "[ -e /go ] && exec sleep 100; while [ ! -e /go ]; do usleep 20000; done; exit 6"
+    for name, policy in (("again", "on-failure"), ("over", "no")):
+        client("run", "-d", "--name", name, "--restart", policy, image, "sh", "-c", script).ok()
+    trouble.replace(Trouble.REFUSAL)
+    for name in ("again", "over"):
+        pid = client.inspect(name, "{{.State.Pid}}")
+        trouble.lose_shim(name)
+        with open(os.path.join(f"/proc/{pid}/root", "go"), "xb"):
+            pass
+    wait_until(lambda: client.inspect("over", "{{.State.Status}}") == "exited", "the end of the one", seconds=60)
+    wait_until(lambda: client.inspect("again", "{{.State.Status}}/{{.State.Error}}") == "running/", "the other one runs again", seconds=60)
+    assert client("top", "again", "-o", "pid,args").ok().split()[-2:] == ["sleep", "100"]
+    assert client.inspect("over", "{{.State.Status}}") == "exited"
+
+
+def test_P04_what_a_shim_left_is_taken_away_later_where_it_cannot_be_at_once(trouble):
+    client, image = trouble.client, trouble.daemon.image
+    client("run", "-d", "--name", "left", image, "sleep", "100").ok()
+    directory = os.path.join(trouble.daemon.run, "shims", client.inspect("left", "{{.Id}}"))
+    trouble.replace(Trouble.NOTHING)
+    trouble.lose_shim("left")
+    client("kill", "left").ok()
+    assert client.inspect("left", "{{.State.Status}}") == "exited" and os.path.exists(directory)
+    refused = client("start", "left")
+    assert refused.code != 0 and "no room for anything" in refused.err, refused
+    assert client.inspect("left", "{{.State.Status}}") == "exited"
+    trouble.replace()
+    client("start", "left").ok()
+    assert client.inspect("left", "{{.State.Status}}") == "running"
+    assert client("exec", "left", "echo", "in").line() == "in"
 
 
 def test_P05_a_daemon_that_returns_without_a_shim_to_be_had_ends_nothing(trouble):

@@ -44,6 +44,8 @@ actor Container {
     var unsupervised: Unsupervised?
     /// Whether the execs of a former daemon are still to be asked for.
     var needsExecAdoption = false
+    /// Something of the last run could not be taken away, and would be in the next one's way.
+    var hasLeftovers = false
     /// Whether a new name is being written down.
     var isRenaming = false
     /// The name that a start began with, until its network is known by it.
@@ -122,13 +124,26 @@ actor Container {
 
     // MARK: - What a run leaves
 
+    /// Before what a run left is tried again to be taken away: what kept it from that may be over soon.
+    private static let leftoverPauses = [Duration.milliseconds(100), .milliseconds(400), .seconds(1)]
+
     /// What the exit record says, or that nobody knows; what is left of the run is taken away.
     func endWithoutShim() async -> TaskEnd {
         let (services, id) = (services, id)
         let recorded = await exitRecord()
-        do throws(EngineError) {
-            try await BlockingWork.run { () throws(EngineError) in try Leftovers.removeRun(of: id, services) }
-        } catch { logger.error("\(error)") }
+        var pauses = Self.leftoverPauses[...]
+        repeat {
+            do throws(EngineError) {
+                try await BlockingWork.run { () throws(EngineError) in try Leftovers.removeRun(of: id, services) }
+                hasLeftovers = false
+            } catch {
+                // Else the next start, a removal, or the next daemon.
+                hasLeftovers = true
+                logger.error("\(error)")
+            }
+            guard hasLeftovers, let pause = pauses.popFirst() else { break }
+            try? await Task.sleep(for: pause)
+        } while true
         await leaveNetworks()
         if let recorded { return recorded }
         return .lost

@@ -88,6 +88,8 @@ extension Container {
         let request: CreateTaskRequest
         let joined: JoinedParts
         do throws(EngineError) {
+            if hasLeftovers { try await removeLeftovers() }
+            hasLeftovers = false
             joined = try await joinOthers()
             request = try await traced("bundle") { () throws(EngineError) in try await prepare(joined) }
         } catch {

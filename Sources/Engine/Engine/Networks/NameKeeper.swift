@@ -225,8 +225,10 @@ private final class OrderConnection: Sendable {
 
     /// Ends a server that does not answer, so that another one can take its place.
     func killIfSilent(after error: SyscallError, signal: Int32) {
-        guard error.errno == 110, let peer = try? peerCredentials(of: socket) else { return }
-        try? sendSignal(signal, toProcess: peer.process)
+        guard error.errno == 110, let peer = try? peerCredentials(of: socket), let process = try? openProcess(peer.process) else { return }
+        // Its end is heard here: while nothing is, the number that was opened is still its own.
+        guard let ready = try? waitUntilReadable([socket.number], timeoutMilliseconds: 0), ready.isEmpty else { return }
+        try? sendSignal(signal, toProcessOf: process, subject: "apus-net")
     }
 
     func waitForEnd() {
