@@ -126,6 +126,18 @@ def test_a_compressed_log_reads_as_the_plain_one(cli, own_daemon, box):
     assert until == expected[:len(until)] and len(until) >= 59_000
 
 
+@pytest.mark.parametrize("cli", [sorted(name for name in CLIENTS if name.startswith("docker"))[-1]], indirect=True)
+def test_a_log_without_options_keeps_thirty_megabytes_compressed_but_for_the_last_ten(cli, own_daemon, box):
+    """Fifty were written, in lines of a kilobyte."""
+    name = box("awk 'BEGIN { for (i = 0; i < 50000; i++) printf \"%01000d\\n\", i }'")
+    files = log_files(own_daemon, cli, name)
+    wait_until(lambda: all(open(path, "rb").read(4) == b"\x28\xb5\x2f\xfd" for path in files[1:]), "the compression", seconds=60)
+    assert len(files) == 3 and os.path.getsize(files[0]) <= 10_000_000 and sum(map(os.path.getsize, files[1:])) < 5_000_000
+    numbers = [int(line) for line in cli("logs", name).ok().splitlines()]
+    assert numbers == list(range(numbers[0], 50_000)) and 20_000 < len(numbers) <= 30_000
+    assert [int(line) for line in cli("logs", "--tail", "25", name).ok().splitlines()] == list(range(49_975, 50_000))
+
+
 def test_files_of_a_log_that_are_damaged_cost_their_own_lines_and_that_is_said(cli, own_daemon, box):
     name = box("seq 1 100000", "--log-opt", "max-size=500k", "--log-opt", "max-file=9")
     files = log_files(own_daemon, cli, name)[1:]
