@@ -10,6 +10,7 @@ import time
 import pytest
 from conftest import entries
 from oci_images import Image, Pusher, busybox_layer, digest_of, files, tar
+from processes import wait_until
 
 
 @pytest.fixture
@@ -71,6 +72,29 @@ def test_prunes_never_take_what_pulls_runs_and_commits_use_and_always_the_rest(t
     tidy("image", "prune", "-a", "-f").ok()
     assert entries(f"{own_daemon.data}/content/blobs/sha256") == entries(f"{own_daemon.data}/snapshots/overlayfs/layers") == []
     assert entries(f"{own_daemon.data}/content/ingests") == entries(f"{own_daemon.data}/snapshots/overlayfs/l") == []
+
+
+def test_an_image_stays_while_a_container_is_made_of_it_and_so_does_what_there_is_of_the_container(tidy, registry, own_daemon):
+    """Its volume takes a while to be filled: meanwhile images are pruned and removed, and the store is put right."""
+    image = Image([busybox_layer(), tar(files({f"data/{number}": "x" for number in range(3000)}))], {"Volumes": {"/data": {}}})
+    name = f"{registry.host}/filled"
+    Pusher(registry.host).push("filled", image)
+    tidy("pull", "-q", name, timeout=120).ok()
+    known, made = entries(f"{own_daemon.data}/containers"), []
+    creation = threading.Thread(target=lambda: made.append(tidy("create", name, "sh", "-c", "ls /data | wc -l", timeout=120)))
+    creation.start()
+    wait_until(lambda: made or entries(f"{own_daemon.data}/containers") != known, "the container is being made", 60)
+    tidy("image", "prune", "-a", "-f").ok()
+    refused = tidy("rmi", name)
+    assert refused.code == 1 and "is using its referenced image" in refused.err, refused
+    tidy("system", "check", "--repair", timeout=120)
+    creation.join()
+    container = made[0].ok().strip()
+    try:
+        assert tidy.inspect(name, "{{.Id}}") == image.id
+        assert tidy("start", "-a", container).ok().strip() == "3000"
+    finally:
+        tidy("rm", "-f", "-v", container).ok()
 
 
 @pytest.mark.parametrize("pack", ["gzip-1", "zstd", "plain"])
