@@ -19,6 +19,11 @@ int clinux_close_range(unsigned int first, unsigned int last, unsigned int flags
     return result(syscall(SYS_close_range, first, last, flags));
 }
 
+int clinux_renameat2(int old_directory, const char *old_path, int new_directory, const char *new_path,
+                     unsigned int flags) {
+    return result(syscall(SYS_renameat2, old_directory, old_path, new_directory, new_path, flags));
+}
+
 int clinux_syncfs(int descriptor) { return result(syncfs(descriptor)); }
 
 int clinux_mount_of(int descriptor, uint64_t *mount, int *is_root) {

@@ -10,6 +10,10 @@ int clinux_openat2(int directory, const char *path, uint64_t flags, uint64_t mod
 /// close_range(2), Linux 5.9. Returns 0 or -errno.
 int clinux_close_range(unsigned int first, unsigned int last, unsigned int flags);
 
+/// renameat2(2), Linux 3.15. Returns 0 or -errno.
+int clinux_renameat2(int old_directory, const char *old_path, int new_directory, const char *new_path,
+                     unsigned int flags);
+
 /// syncfs(2), Linux 2.6.39. Returns 0 or -errno.
 int clinux_syncfs(int descriptor);
 
