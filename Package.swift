@@ -143,7 +143,7 @@ let package = Package(
         cLibrary("CCrypto", in: "Storage", package: "libcrypto"),
         module("ContentStore", in: "Storage", uses: ["OCISpec", "CoreTypes", "LinuxSyscalls", "CCrypto"]),
         cLibrary("CCurl", in: "Images", package: "libcurl"),
-        module("Registry", in: "Images", uses: ["OCISpec", "CoreTypes", "CCurl"], isTestable: true),
+        module("Registry", in: "Images", uses: ["OCISpec", "CoreTypes", "LinuxSyscalls", "CCurl"], isTestable: true),
         module("Snapshots", in: "Storage", uses: ["Archive", "LinuxSyscalls", "CoreTypes"]),
         module("Networking", in: "Engine", uses: ["Netlink", "LinuxSyscalls", "CoreTypes"]),
         module("NameService", in: "Engine", uses: ["Netlink", "LinuxSyscalls", "CoreTypes", "JSON"], isTestable: true),

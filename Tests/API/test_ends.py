@@ -3,17 +3,20 @@
 
 import os
 import subprocess
+import tarfile
 import time
 
 import pytest
 
-from engine_http import api
+from engine_http import api, stream
 from hanging_files import HangingFiles
-from processes import wait_until
+from processes import PATIENCE, wait_until
 
 COUNTER = "n=0; while :; do n=$((n+1)); echo $n; usleep 20000; done"
 # What a request about another container may take.
 PROMPT_SECONDS = 0.1
+# What one takes that waits for others, at least.
+STUCK_SECONDS = 2
 STUBBORN = "trap '' TERM; echo ready; while :; do sleep 1; done"
 
 
@@ -210,6 +213,64 @@ def test_P10_a_stuck_container_delays_nobody_else(apus, image, own_daemon, kind)
         for process in busy:
             process.kill()
             process.wait()
+
+
+class Stalls:
+    """Clients that leave the daemon waiting, a few more with each call."""
+
+    def __init__(self, daemon, kind):
+        self.daemon, self.kind, self.connections = daemon, kind, []
+
+    def add(self, count):
+        for _ in range(count):
+            connection = stream(self.daemon.socket)
+            self.connections.append(connection)
+            getattr(self, self.kind)(connection)
+
+    @staticmethod
+    def readers(connection):
+        """Take the beginning of an archive, and no more."""
+        connection.sendall(b"GET /containers/stuck/export HTTP/1.1\r\nHost: d\r\n\r\n")
+        assert connection.recv(15) == b"HTTP/1.1 200 OK"
+
+    @staticmethod
+    def writers(connection):
+        """Send the beginning of an archive, and no more."""
+        connection.sendall(b"PUT /containers/stuck/archive?path=/tmp HTTP/1.1\r\nHost: d\r\nContent-Type: application/x-tar\r\n"
+                           b"Content-Length: 1000000\r\n\r\n" + tarfile.TarInfo("begun").tobuf())
+
+    @staticmethod
+    def files(connection):
+        """Ask for a file that never answers."""
+        connection.sendall(b"GET /containers/stuck/archive?path=/data/hang HTTP/1.1\r\nHost: d\r\n\r\n")
+
+    def leave(self):
+        for connection in self.connections:
+            connection.close()
+
+
+@pytest.mark.parametrize("kind, count", [("readers", 60), ("writers", 12), ("files", 12)])
+def test_P10_clients_that_stall_delay_nobody_else(apus, image, own_daemon, hanging, kind, count):
+    """Whoever reads or sends an archive at a pace of his own has a thread of the daemon's, and none that others need."""
+    apus("run", "-d", "--name", "other", image, "sleep", "60").ok()
+    apus("run", "-d", "--name", "stuck", "-v", f"{hanging.path}:/data", image,
+         "sh", "-c", "dd if=/dev/zero of=/large bs=1M count=8; touch /there; exec sleep 300").ok()
+    wait_until(lambda: apus("exec", "stuck", "ls", "/there").code == 0, "there is much to read")
+    stalls, rounds = Stalls(own_daemon, kind), []
+    try:
+        for _ in range(5):
+            # More of them each time: what grows by and by to make room would be as slow again.
+            stalls.add(count)
+            rounds.append(slowest_answers(own_daemon))
+        # Where requests wait for threads, it is another one each time that does, for seconds.
+        assert not [took for took in rounds if max(took.values()) >= STUCK_SECONDS * PATIENCE]
+        assert apus("exec", "other", "echo", "on").line() == "on"
+        # Of the same kind, too: there is a thread for each.
+        status, _ = api(own_daemon, "GET", "/containers/other/archive?path=/etc/passwd", expect=200)
+        assert status == 200
+    finally:
+        hanging.give_up()
+        stalls.leave()
 
 
 def test_C15_a_run_with_rm_ends_where_the_removal_fails(own_daemon, cli, image):

@@ -13,7 +13,7 @@ import pytest
 
 import leaks
 from conftest import CLIENTS, Client, Daemon
-from engine_http import api, stream
+from engine_http import Connection, api, stream
 from processes import wait_until
 
 # Ten thousand of each kind: `APUS_CONNECTS=10000`.
@@ -61,6 +61,37 @@ def test_S09_a_daemon_without_descriptors_refuses_and_recovers(brittle):
     client("run", "-d", "--name", "after", brittle.image, "sleep", "300").ok()
     assert client("exec", "before", "echo", "in").line() == "in"
     assert client.inspect("before", "{{.State.Pid}} {{.State.StartedAt}}") == f"{pid} {started}"
+
+
+def test_S09_a_busy_daemon_without_descriptors_lives(brittle):
+    """While there is more to do than there are threads: whoever watches over these must not need a descriptor."""
+    client = brittle.client
+    client("run", "-d", "--name", "before", brittle.image, "sleep", "300").ok()
+    pid = brittle.process.pid
+    clients = [Connection(brittle.socket) for _ in range(16)]
+
+    def answers(connection, seconds):
+        """How many requests are answered, one after the other."""
+        count, until = 0, time.monotonic() + seconds
+        while not count or time.monotonic() < until:
+            connection.request("GET", "/containers/json?all=1")
+            answer = connection.getresponse()
+            answer.read()
+            count += answer.status == 200
+        return count
+
+    try:
+        # Each is taken, and keeps its descriptor.
+        assert all(answers(connection, 0) for connection in clients)
+        limited(pid, leaks.descriptors(pid))
+        with ThreadPoolExecutor(len(clients)) as pool:
+            assert all(pool.map(lambda connection: answers(connection, 5), clients))
+        assert brittle.process.poll() is None, brittle.log()
+    finally:
+        limited(pid, 1024)
+        for connection in clients:
+            connection.close()
+    assert client("exec", "before", "echo", "in").line() == "in" and brittle.process.pid == pid
 
 
 def test_S09_a_shim_without_descriptors_refuses_and_recovers(own_daemon, apus, image):

@@ -223,6 +223,20 @@ def test_a_rows_id_counts_for_the_list_that_its_file_or_its_name_says(tmp_path, 
     assert ("| D14 |" in features, "| D14 |" in attacks) == (outcome == "feature", outcome == "attack")
 
 
+@pytest.mark.parametrize("line, path, is_found", [
+    ("        Task { await self.run() }", "Sources/Engine/Engine/A.swift", True),
+    ("        Task.detached(priority: .low) { run() }", "Sources/Engine/apusd/A.swift", True),
+    ("        try await Task.sleep(for: .seconds(1))", "Sources/Images/Images/A.swift", True),
+    ("DispatchQueue.global().async {}", "Sources/Images/Registry/A.swift", True),
+    ('let queue = DispatchQueue(label: "a", attributes: .concurrent)', "Sources/Engine/Engine/A.swift", True),
+    ("        group.addTask { await run() }", "Sources/Engine/Engine/A.swift", False),
+    ("        Task(executorPreference: TaskThreads.daemon) { await self.run() }", "Sources/Engine/Engine/A.swift", False),
+    ("        Task { await self.run() }", "Sources/Client/apus/A.swift", False),
+])
+def test_threads_that_all_share_are_not_the_daemons(line, path, is_found):
+    assert bool(findings(tidy.threads, line, path)) == is_found
+
+
 def test_an_exception_lets_one_finding_through_and_goes_when_nothing_needs_it():
     found = list(tidy.imports(tidy.Source("Sources/Runtime/Rootfs/A.swift", ["import APIServer"]), IMPORTABLE))
     keys = {finding.key() for finding in found}

@@ -39,6 +39,8 @@ BINDINGS = {
     "ContentStore": {"Libcrypto.swift"}, "ShimCore": {"Libzstd.swift"}, "Registry": {"Libcurl.swift"}, "TLSTransport": {"Libssl.swift"},
     # It had no LinuxSyscalls below it before `cp`: a file for each kind of call.
     "apus": {"Terminal.swift", "StandardStream.swift", "SignalCalls.swift", "NewFile.swift", "ByteFile.swift", "HelperProcess.swift"},
+    # Swift's own library: what runs a task's next part is unsafe by name.
+    "Engine": {"TaskThreads.swift"},
 }
 IMPORT = re.compile(
     r"\s*(?:@\w+(?:\(\w+\))?\s+)*(?:public |package |internal |private )?import "
@@ -52,6 +54,9 @@ PROPERTY = re.compile(MODIFIERS + r"(?:(?:var|let)\s+(?P<name>\w+)|(?P<subscript
 SHOWN = re.compile(
     r"\b(public|open)\s+(?!import)(?:\w+\s+)*"
     r"(?:func|var|let|struct|class|enum|actor|protocol|init|extension|typealias|static|subscript)\b")
+# What the daemon runs, but for Telemetry, which waits by Swift's clock.
+DAEMON_MODULES = {"Engine", "APIServer", "apusd", "Images", "Registry", "Networking", "Records", "Snapshots", "ContentStore", "TLSTransport"}
+SHARED_THREADS = re.compile(r"(?<!\w)Task(?:\.detached)?(?:\(priority:.*?\))? \{|Task\.sleep|DispatchQueue\.global|attributes: \.concurrent")
 BANNED_NAMES = re.compile(r"(?<![A-Za-z])[A-Za-z]*(Utils|Utilities|Helpers?|Common|Extras|Manager)(?![a-z])")
 BANNED_WORDS = [
     (re.compile(r"\b(TODO|FIXME|XXX|HACK)\b"), "unfinished work belongs in an issue"),
@@ -340,7 +345,15 @@ def architectures(source, table):
             yield Finding("architecture", source.path, number, "only the tables of architectures know the machine")
 
 
-RULES = [imports, sizes, functions, words, access, unsafety, architectures]
+def threads(source, table):
+    if source.is_test or source.module not in DAEMON_MODULES or not source.path.endswith(".swift"):
+        return
+    for number, line in source.code():
+        if found := SHARED_THREADS.search(line):
+            yield Finding("threads", source.path, number, f"{found.group(0)}: on threads of libdispatch's that all share (decision 60)")
+
+
+RULES = [imports, sizes, functions, words, access, unsafety, architectures, threads]
 PYTHON_RULES = [sizes, functions, columns]
 
 

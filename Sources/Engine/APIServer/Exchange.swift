@@ -1,4 +1,5 @@
 internal import CoreTypes
+internal import Engine
 internal import EngineAPI
 internal import NIOCore
 internal import NIOHTTP1
@@ -179,7 +180,7 @@ package struct HijackedStream: Sendable {
         try? await connection.channel.close(mode: .output).get()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { while let part = try? await read(), !part.isEmpty {} }
-            group.addTask { try? await Task.sleep(for: Connection.farewell) }
+            group.addTask { try? await Pause.wait(for: Connection.farewell) }
             await group.next()
             group.cancelAll()
         }

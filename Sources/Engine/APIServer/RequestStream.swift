@@ -1,3 +1,4 @@
+internal import Engine
 internal import NIOCore
 internal import Synchronization
 
@@ -37,7 +38,7 @@ package final class RequestStream: Sendable {
             }
             group.addTask {
                 // A cancelled sleep is as good as one that is over.
-                try? await Task.sleep(for: Connection.farewell)
+                try? await Pause.wait(for: Connection.farewell)
                 return false
             }
             defer { group.cancelAll() }

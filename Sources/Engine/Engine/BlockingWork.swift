@@ -1,19 +1,31 @@
-internal import Dispatch
+internal import Registry
 
-/// Runs what blocks (files, processes) on threads of its own, so that the few threads that serve all tasks never wait for a disk.
+/// Runs what blocks (files, processes) on threads of its own, so that the few threads that serve all tasks never wait for a disk. Each
+/// kind has threads of its own, too: what is stuck holds up nothing of another kind.
 enum BlockingWork {
-    private static let queue = DispatchQueue(label: "engine blocking work", attributes: .concurrent)
+    /// What a call may be held up by.
+    enum Kind {
+        /// Short calls about files of the daemon's own, and of the kernel's.
+        case files
+        /// Programs of ours that are waited for.
+        case programs
+        /// Trees that others make, and mount in, and archives that go at their client's pace: for as long as these like.
+        case trees
+    }
+
+    private static let files = BlockingPool(name: "apus.engine.files", width: 64)
+    private static let programs = BlockingPool(name: "apus.engine.programs", width: 256)
+    private static let trees = BlockingPool(name: "apus.engine.trees", width: 1024)
 
     static func run<Value: Sendable>(
-        _ body: @escaping @Sendable () throws(EngineError) -> Value
+        _ kind: Kind = .files, _ body: @escaping @Sendable () throws(EngineError) -> Value
     ) async throws(EngineError) -> Value {
-        let result: Result<Value, EngineError> = await withCheckedContinuation { continuation in
-            queue.async {
-                let result: Result<Value, EngineError>
-                do throws(EngineError) { result = .success(try body()) } catch { result = .failure(error) }
-                continuation.resume(returning: result)
+        let pool =
+            switch kind {
+            case .files: files
+            case .programs: programs
+            case .trees: trees
             }
-        }
-        return try result.get()
+        return try await pool.run(body)
     }
 }

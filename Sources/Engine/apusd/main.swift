@@ -37,8 +37,9 @@ do {
         let signals = try StopSignals()
         let daemon = Daemon(
             options: options, words: words, environment: environment, stopSignals: signals.arrivals, rootlessWarnings: warnings)
+        try TaskThreads.daemon.start()
         // Owned by the process, which ends with it.
-        Task.detached {
+        Task.detached(executorPreference: TaskThreads.daemon) {
             do { try await daemon.run() } catch { fail(error) }
             exitAtOnce(0)
         }

@@ -24,7 +24,7 @@ extension ImageLibrary {
             let shared = named.image.layers.filter { users[$0.chainID, default: 0] > 1 }
             usage.sharedBytes[named.image.id] = shared.reduce(0) { $0 + Int64(clamping: $1.size.bytes) }
         }
-        usage.totalBytes = try await storage.talks.run { () throws(ImageError) in try storage.allocatedBytes() }
+        usage.totalBytes = try await storage.chores.run { () throws(ImageError) in try storage.allocatedBytes() }
         return usage
     }
 }

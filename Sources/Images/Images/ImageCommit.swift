@@ -23,7 +23,7 @@ extension ImageLibrary {
         let base = try await details(of: image)
         return try await storage.takingIn(records.images) { lease throws(ImageError) in
             try await protect(base.named.image, by: lease)
-            let made = try await storage.intakes.run { () throws(ImageError) in
+            let made = try await storage.commits.run { () throws(ImageError) in
                 let (_, manifest) = try storage.manifest(base.named.image.manifestDigest)
                 let layer = try storage.packWritten(by: key, leavingOut: mountPoints, lease: lease)
                 var configuration = configure(base.configuration, layer != nil)

@@ -174,7 +174,7 @@ package final class ImageLibrary: Sendable {
     package func removeRoot(of container: ContainerID) async throws(ImageError) {
         let storage = try storage()
         let key = try Self.rootKey(container)
-        try await storage.talks.run { () throws(ImageError) in
+        try await storage.chores.run { () throws(ImageError) in
             do throws(SnapshotError) {
                 for case .view(let view) in storage.snapshots.list().map(\.kind) where view.owner == container.text {
                     try storage.snapshots.remove(view)

@@ -65,7 +65,7 @@ extension ImageLibrary {
             }
         } catch { throw .storage(error) }
         let swept = try await storage.sweep(.all, keeping: records.images)
-        let abandoned = try await storage.talks.run { () throws(ImageError) in
+        let abandoned = try await storage.chores.run { () throws(ImageError) in
             do throws(ContentError) { return try storage.blobs.removeAbandonedIngests() } catch { throw .storage(error) }
         }
         return (steps + swept.layers.map { .deleted($0) }, ByteCount(UInt64(clamping: swept.freedBytes + abandoned)))

@@ -17,11 +17,15 @@ final class ImageStorage: Sendable {
     let unpacks: BlockingPool
     let uploads: BlockingPool
     /// For archives on their way in, each of which waits for its client.
-    let intakes = BlockingPool(name: "apus.images.intake", width: 4)
+    let intakes = BlockingPool(name: "apus.images.intake", width: 64)
+    /// For layers of what containers have written.
+    let commits = BlockingPool(name: "apus.images.commit", width: 4)
     /// For questions to registries, each of which may take as long as a registry that says nothing is waited for.
     let questions = BlockingPool(name: "apus.images.question", width: 16)
     /// For short calls to the disk; nobody waits for a network on these.
-    let talks = BlockingPool(name: "apus.images.talk", width: 4)
+    let talks = BlockingPool(name: "apus.images.talk", width: 16)
+    /// For what takes as long as a tree is large: making one durable, measuring it, taking it away.
+    let chores = BlockingPool(name: "apus.images.chore", width: 16)
     /// One pull at a time works on a layer, and on a blob.
     let layerTurns = KeyedTurns<Digest>()
     let blobTurns = KeyedTurns<Digest>()
@@ -136,7 +140,7 @@ final class ImageStorage: Sendable {
         blobs.beginSweep()
         defer { blobs.endSweep() }
         let referenced = try await references(records)
-        swept.freedBytes += try await talks.run { () throws(ImageError) in
+        swept.freedBytes += try await chores.run { () throws(ImageError) in
             do throws(ContentError) { return try blobs.sweep(scope, keeping: referenced.blobs).freedBytes } catch { throw .storage(error) }
         }
         return swept
@@ -174,7 +178,7 @@ final class ImageStorage: Sendable {
             if try await references(records).chains.contains(chain) { return nil }
             if isHeld(chain) { return nil }
             let snapshots = snapshots
-            return try await talks.run { () throws(ImageError) in
+            return try await chores.run { () throws(ImageError) in
                 do throws(SnapshotError) {
                     let bytes = try snapshots.usage(ofLayer: chain).bytes
                     try snapshots.remove(layer: chain)

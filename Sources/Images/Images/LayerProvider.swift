@@ -135,7 +135,7 @@ struct LayerProvider: Sendable {
 
     private func commit(_ layer: PlannedLayer, _ key: SnapshotKey, _ applied: AppliedLayer) async throws(ImageError) {
         let snapshots = storage.snapshots
-        try await storage.talks.run { () throws(ImageError) in
+        try await storage.chores.run { () throws(ImageError) in
             do throws(SnapshotError) {
                 try snapshots.commitLayer(key, as: layer.chainID, parent: layer.parent, applied: applied)
             } catch { throw .storage(error) }
@@ -146,7 +146,7 @@ struct LayerProvider: Sendable {
     private func withoutRemains(of key: SnapshotKey, _ error: ImageError) async -> ImageError {
         let snapshots = storage.snapshots
         do throws(ImageError) {
-            try await storage.talks.run { () throws(ImageError) in
+            try await storage.chores.run { () throws(ImageError) in
                 do throws(SnapshotError) { try snapshots.remove(key) } catch { throw .storage(error) }
             }
         } catch let second {

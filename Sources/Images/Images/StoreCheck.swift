@@ -245,7 +245,7 @@ private struct StoreCheck {
 
     mutating func lookForExtras() async throws(ImageError) {
         let storage = storage
-        let (blobs, strange) = try await storage.talks.run { () throws(ImageError) in
+        let (blobs, strange) = try await storage.chores.run { () throws(ImageError) in
             do {
                 return (try storage.blobs.unneeded(), try storage.blobs.strangers() + storage.snapshots.strangers())
             } catch { throw .storage(error) }
@@ -275,7 +275,7 @@ private struct StoreCheck {
     private func remove(_ path: FilePath) async -> String? {
         let storage = storage
         do throws(ImageError) {
-            try await storage.talks.run { () throws(ImageError) in
+            try await storage.chores.run { () throws(ImageError) in
                 do {
                     if path.starts(with: storage.blobs.root) {
                         try storage.blobs.removeStranger(path)

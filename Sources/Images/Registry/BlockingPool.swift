@@ -1,23 +1,41 @@
 internal import Dispatch
+internal import LinuxSyscalls
 internal import Synchronization
 
-/// Threads for calls that block, so that they hold up no task. At most `width` run; the others wait in order.
+/// Threads for calls that block, so that they hold up no task, and no call of another pool. At most `width` run; the others wait in order.
+///
+/// They are threads of the pool's own: libdispatch has a few for all concurrent queues, and no more than 255 for all serial ones.
 package final class BlockingPool: Sendable {
+    /// How many threads stay for the next call, and for how long; others end with the call that they were made for.
+    private static let restingLimit = 4
+    private static let rest: DispatchTimeInterval = .seconds(5)
+
     private struct State {
-        /// Serial queues that are idle: each has a thread of its own while it works.
-        var idle: [DispatchQueue]
+        /// Threads that live.
+        var threads = 0
+        /// Threads that rest, less those that have been woken and have not looked yet.
+        var resting = 0
         var waiting: [@Sendable () -> Void] = []
+    }
+
+    private enum Step {
+        case work(@Sendable () -> Void)
+        case rest
+        case end
     }
 
     /// How many calls run at a time.
     package let width: Int
-    private let state: Mutex<State>
+    private let name: String
+    private let state = Mutex(State())
+    // Dispatch traps when a semaphore dies below the value it was born with, so it is born empty.
+    private let wake = DispatchSemaphore(value: 0)
 
-    /// - Parameter name: what debuggers call the threads.
+    /// - Parameter name: what it is for.
     package init(name: String, width: Int) {
         precondition(width > 0, "a pool without threads runs nothing")
         self.width = width
-        state = Mutex(State(idle: (0..<width).map { DispatchQueue(label: "\(name).\($0)") }))
+        self.name = name
     }
 
     /// Runs `body` on one of the threads. A cancelled task still waits for it: pass `body` a `Cancellation` to end it early.
@@ -25,40 +43,90 @@ package final class BlockingPool: Sendable {
         _ body: @escaping @Sendable () throws(Failure) -> Value
     ) async throws(Failure) -> Value {
         let result: Result<Value, Failure> = await withCheckedContinuation { continuation in
-            enqueue { continuation.resume(returning: Result(catching: body)) }
+            _ = add(waits: true) { continuation.resume(returning: Result(catching: body)) }
         }
         return try result.get()
     }
 
     /// Runs `body` if a thread is idle now. - Returns: whether it will run.
-    package func runIfIdle(_ body: @escaping @Sendable () -> Void) -> Bool {
-        guard let queue = state.withLock({ $0.idle.popLast() }) else { return false }
-        dispatch(body, on: queue)
+    package func runIfIdle(_ body: @escaping @Sendable () -> Void) -> Bool { add(waits: false, body) }
+
+    /// - Parameter waits: whether it may wait for a thread.
+    /// - Returns: whether it will run.
+    private func add(waits: Bool, _ body: @escaping @Sendable () -> Void) -> Bool {
+        enum Means {
+            case restingThread
+            case newThread
+            case busyThread
+            case none
+        }
+        let means: Means = state.withLock { state in
+            // Those that wait before it have the threads that are woken for them.
+            let isFree = state.resting > 0 || state.threads < width
+            guard isFree || waits else { return .none }
+            state.waiting.append(body)
+            if state.resting > 0 {
+                state.resting -= 1
+                return .restingThread
+            }
+            if state.threads < width {
+                state.threads += 1
+                return .newThread
+            }
+            return .busyThread
+        }
+        switch means {
+        case .restingThread: wake.signal()
+        case .newThread: startThread()
+        case .busyThread: break
+        case .none: return false
+        }
         return true
     }
 
-    private func enqueue(_ body: @escaping @Sendable () -> Void) {
-        let queue = state.withLock { state in
-            let queue = state.idle.popLast()
-            if queue == nil { state.waiting.append(body) }
-            return queue
-        }
-        if let queue { dispatch(body, on: queue) }
-    }
-
-    private func dispatch(_ body: @escaping @Sendable () -> Void, on queue: DispatchQueue) {
-        queue.async {
-            body()
-            self.goOn(on: queue)
+    private func startThread() {
+        do throws(SyscallError) { try LinuxSyscalls.startThread { self.serve() } } catch {
+            // The kernel gives no thread now. Another one of the pool takes the call; where there is none, libdispatch asks until it has one.
+            let isAlone = state.withLock { state in
+                if state.threads == 1 { return true }
+                state.threads -= 1
+                return false
+            }
+            if isAlone { DispatchQueue(label: name).async { self.serve() } }
         }
     }
 
-    private func goOn(on queue: DispatchQueue) {
-        let next = state.withLock { state in
-            let next = state.waiting.isEmpty ? nil : state.waiting.removeFirst()
-            if next == nil { state.idle.append(queue) }
-            return next
+    /// One thread's life.
+    private func serve() {
+        while true {
+            let step: Step = state.withLock { state in
+                if !state.waiting.isEmpty { return .work(state.waiting.removeFirst()) }
+                guard state.resting < Self.restingLimit else {
+                    state.threads -= 1
+                    return .end
+                }
+                state.resting += 1
+                return .rest
+            }
+            switch step {
+            case .work(let body): body()
+            case .rest: if !takesRest() { return }
+            case .end: return
+            }
         }
-        if let next { dispatch(next, on: queue) }
+    }
+
+    /// - Returns: whether there may be work; false is the thread's end.
+    private func takesRest() -> Bool {
+        if wake.wait(timeout: .now() + Self.rest) == .success { return true }
+        let ends = state.withLock { state in
+            // Where as many have been woken as rest, one of the signals is for this one.
+            guard state.resting > 0 else { return false }
+            state.resting -= 1
+            state.threads -= 1
+            return true
+        }
+        if !ends { wake.wait() }
+        return !ends
     }
 }

@@ -127,6 +127,9 @@ final class CurlHandles: Sendable {
         Self.prepareLibrary
     }
 
+    /// A serial queue, for it has a thread that serves no others meanwhile.
+    private static let closings = DispatchQueue(label: "apus.registry.closings")
+
     deinit { for handle in idle.withLock({ $0 }) { Self.close(handle) } }
 
     /// Once for the process, before any other thread uses libcurl.
@@ -153,7 +156,7 @@ final class CurlHandles: Sendable {
             return true
         }
         if isKept {
-            DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(keptSeconds)) { [weak self] in self?.closeUnused() }
+            Self.closings.asyncAfter(deadline: .now() + .seconds(keptSeconds)) { [weak self] in self?.closeUnused() }
         } else {
             unsafe curl_easy_cleanup(handle)
         }

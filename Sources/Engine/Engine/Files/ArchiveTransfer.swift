@@ -41,36 +41,11 @@ enum ArchiveTransfer {
         } catch { throw EngineError(.system, "\(error)", cause: error) }
     }
 
-    /// Hands a client's archive to what unpacks it.
+    /// Hands a client's archive, at the client's pace, to a thread that unpacks it.
     /// - Parameter body: the archive's next bytes; nil is its end.
     static func receive(
-        _ body: @escaping @Sendable () async throws -> [UInt8]?, _ unpack: @escaping @Sendable (BytePipe) async throws -> Void
+        _ body: @escaping @Sendable () async throws -> [UInt8]?, _ unpack: @escaping @Sendable (TaskSource) async throws -> Void
     ) async throws {
-        let pipe = BytePipe(timeout: .seconds(120))
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                do {
-                    while let chunk = try await body() {
-                        try await BlockingWork.run { () throws(EngineError) in
-                            do throws(ArchiveError) { try pipe.send(chunk) } catch { throw EngineError(.unavailable, "\(error)") }
-                        }
-                    }
-                    pipe.finish()
-                } catch {
-                    pipe.fail("\(error)")
-                    throw error
-                }
-            }
-            group.addTask {
-                defer { pipe.abandon() }
-                try await unpack(pipe)
-            }
-            // The unpacker's reason is the better one; a sender is only told that nobody listens.
-            var first: (any Error)?
-            while let result = await group.nextResult() {
-                if case .failure(let error) = result, first == nil || error is EngineError && !(first is EngineError) { first = error }
-            }
-            if let first { throw first }
-        }
+        try await TaskSource.feed(from: body, unpack)
     }
 }

@@ -19,7 +19,7 @@ extension ContainerEngine {
                 .notImplemented, "changes are not supported by the storage driver \(container.services.images.storageDriver ?? "")")
         }
         let scratch = container.paths.directory
-        return try await BlockingWork.run { () throws(EngineError) in
+        return try await BlockingWork.run(.trees) { () throws(EngineError) in
             do throws(SyscallError) {
                 let written = try openFile(upper, [.readOnly, .directory])
                 let below = try root.openBelow(scratch: scratch)

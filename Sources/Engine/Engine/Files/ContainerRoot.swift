@@ -126,7 +126,7 @@ extension Container {
             switch state {
             case .running(let task), .paused(let task), .stopping(let task):
                 let root = try await root(of: task, alone: alone)
-                return try await BlockingWork.run { () throws(EngineError) in try body(root) }
+                return try await BlockingWork.run(.trees) { () throws(EngineError) in try body(root) }
             case .starting(let decided): _ = await decided.value(within: nil)
             case .exiting(let task): _ = await task.settled.value(within: nil)
             case .restarting where writable:
@@ -144,7 +144,7 @@ extension Container {
     private func root(of task: RunningTask, alone: Bool) async throws(EngineError) -> ContainerRoot {
         let namespace = try await heldNamespace(.mount, of: task)
         let shift = try await userNamespaceIDs()?.shift
-        return try await BlockingWork.run { () throws(EngineError) in
+        return try await BlockingWork.run(.trees) { () throws(EngineError) in
             do throws(SyscallError) { return try ContainerRoot.open(inside: namespace, alone: alone, shift: shift) } catch {
                 throw .system("open the container's root", error)
             }
@@ -164,7 +164,7 @@ extension Container {
         let mounts: [SnapshotMount]
         do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
         let (binds, scratch) = (alone ? [] : try document.mountPlan(in: services.volumes.folder).shown, paths.directory)
-        return try await BlockingWork.run { () throws(EngineError) in
+        return try await BlockingWork.run(.trees) { () throws(EngineError) in
             let root: ContainerRoot
             do throws(SyscallError) {
                 root = try ContainerRoot.mount(mounts, binds: binds, writable: writable, scratch: scratch)

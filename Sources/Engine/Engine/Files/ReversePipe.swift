@@ -5,10 +5,8 @@ internal import Synchronization
 /// Chunks from a thread that makes them to a task that sends them on, a bounded number at a time. Before the first comes a note of what
 /// they are.
 final class ReversePipe<Note: Sendable>: Sendable {
-    /// Chunks that wait.
-    private static var capacity: Int { 8 }
-    /// How long the thread waits for a reader that takes nothing.
-    private static var patience: DispatchTimeInterval { .seconds(120) }
+    /// Chunks that wait: for as long as the reader likes, and for many readers at a time.
+    private static var capacity: Int { 2 }
 
     private struct State {
         var note: Note?
@@ -36,10 +34,9 @@ final class ReversePipe<Note: Sendable>: Sendable {
         }
     }
 
+    /// Waits for a reader that takes nothing until it leaves: its pace is its own affair.
     func send(_ chunk: [UInt8]) throws(ArchiveError) {
-        guard free.wait(timeout: .now() + Self.patience) == .success else {
-            throw ArchiveError(.timedOut, doing: "hand bytes to the client")
-        }
+        free.wait()
         let readerLeft = change { state in
             if !state.readerLeft { state.chunks.append(chunk) }
             return state.readerLeft

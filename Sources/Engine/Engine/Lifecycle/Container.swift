@@ -134,7 +134,7 @@ actor Container {
         var pauses = Self.leftoverPauses[...]
         repeat {
             do throws(EngineError) {
-                try await BlockingWork.run { () throws(EngineError) in try Leftovers.removeRun(of: id, services) }
+                try await BlockingWork.run(.programs) { () throws(EngineError) in try Leftovers.removeRun(of: id, services) }
                 hasLeftovers = false
             } catch {
                 // Else the next start, a removal, or the next daemon.
@@ -142,7 +142,7 @@ actor Container {
                 logger.error("\(error)")
             }
             guard hasLeftovers, let pause = pauses.popFirst() else { break }
-            try? await Task.sleep(for: pause)
+            try? await Pause.wait(for: pause)
         } while true
         await leaveNetworks()
         if let recorded { return recorded }

@@ -162,7 +162,7 @@ struct ContainerCreation {
     private func checkSources(_ host: HostConfig) async throws(EngineError) {
         let sources = try MountPlan(host).binds.filter { !$0.makesSource }.map(\.source)
         guard !sources.isEmpty else { return }
-        try await BlockingWork.run { () throws(EngineError) in
+        try await BlockingWork.run(.trees) { () throws(EngineError) in
             for source in sources { try Bundle.checkSource(source) }
         }
     }

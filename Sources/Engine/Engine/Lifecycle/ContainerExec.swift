@@ -209,19 +209,21 @@ extension Container {
 
     /// Follows an exec to its end. The task belongs to the container and ends with the exec's process, or with the connection.
     func watch(_ execID: String, _ task: RunningTask) {
-        Task {
-            do throws(ShimError) {
-                let notice = try await task.shim.waitForExit(execID: execID)
-                failpoint(.execEnded)
-                await ended(execID, exitCode: Int(notice.exitStatus))
-                failpoint(.execEndRecorded)
-                try await task.shim.delete(execID: execID)
-                failpoint(.execDeleted)
-            } catch {
-                // The container's own end takes its execs along. One that a killed shim was about to begin is another's no more.
-                logger.debug("exec \(execID): \(error)")
-                if error.isNotFound && state.runningTask != nil { await ended(execID, exitCode: Self.lostExitCode) }
-            }
+        Task(executorPreference: TaskThreads.daemon) { await self.follow(execID, task) }
+    }
+
+    private func follow(_ execID: String, _ task: RunningTask) async {
+        do throws(ShimError) {
+            let notice = try await task.shim.waitForExit(execID: execID)
+            failpoint(.execEnded)
+            await ended(execID, exitCode: Int(notice.exitStatus))
+            failpoint(.execEndRecorded)
+            try await task.shim.delete(execID: execID)
+            failpoint(.execDeleted)
+        } catch {
+            // The container's own end takes its execs along. One that a killed shim was about to begin is another's no more.
+            logger.debug("exec \(execID): \(error)")
+            if error.isNotFound && state.runningTask != nil { await ended(execID, exitCode: Self.lostExitCode) }
         }
     }
 

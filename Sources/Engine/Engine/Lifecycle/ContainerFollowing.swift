@@ -11,20 +11,22 @@ extension Container {
     /// - Parameter loss: why there is no shim yet that answers; nil where there is one.
     func watch(_ task: RunningTask, after loss: ShimError? = nil) {
         task.shim.beginFollowing()
-        Task {
-            defer { task.shim.endFollowing() }
-            var (pauses, loss) = (AdoptionPauses(), loss)
-            while true {
-                if let error = loss {
-                    loss = nil
-                    guard await regainShim(task, error, &pauses) else { return }
-                }
-                do throws(ShimError) {
-                    for change in try await task.shim.follow(after: document.lifeRevision) {
-                        if await take(change, task) { return }
-                    }
-                } catch { loss = error }
+        Task(executorPreference: TaskThreads.daemon) { await self.follow(task, after: loss) }
+    }
+
+    private func follow(_ task: RunningTask, after loss: ShimError?) async {
+        defer { task.shim.endFollowing() }
+        var (pauses, loss) = (AdoptionPauses(), loss)
+        while true {
+            if let error = loss {
+                loss = nil
+                guard await regainShim(task, error, &pauses) else { return }
             }
+            do throws(ShimError) {
+                for change in try await task.shim.follow(after: document.lifeRevision) {
+                    if await take(change, task) { return }
+                }
+            } catch { loss = error }
         }
     }
 

@@ -64,7 +64,7 @@ enum ContainerSizes {
                 throw EngineError(error)
             }
         }
-        return try await BlockingWork.run { () throws(EngineError) in
+        return try await BlockingWork.run(.trees) { () throws(EngineError) in
             do throws(SyscallError) { return try WrittenSize(below: upper, measure: measure).bytes } catch {
                 throw .system("measure \(upper)", error)
             }

@@ -125,7 +125,7 @@ extension Container {
 
     private func startShim() async throws(EngineError) -> ShimClient {
         let (services, id, bundle) = (services, id, paths.bundle.string)
-        return try await BlockingWork.run { () throws(EngineError) in
+        return try await BlockingWork.run(.programs) { () throws(EngineError) in
             do throws(ShimError) {
                 try services.launcher.start(id, bundle: bundle)
                 failpoint(.startShimLaunched)
@@ -195,7 +195,7 @@ extension Container {
             failpoint(.startVolumesMounted)
             try await writeNetworkFiles()
             failpoint(.startNetworkFilesWritten)
-            let process = try await BlockingWork.run { () throws(EngineError) in
+            let process = try await BlockingWork.run(.trees) { () throws(EngineError) in
                 let specification = try Bundle.specification(
                     id: id, document: document, mounts: mounts, joined: parts, services: services, paths: paths)
                 let host = document.hostConfig

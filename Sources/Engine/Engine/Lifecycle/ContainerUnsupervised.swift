@@ -112,7 +112,7 @@ extension Container {
     private func pause(_ pauses: inout AdoptionPauses, _ task: RunningTask) async -> Bool {
         var left = pauses.next()
         while left > .zero {
-            try? await Task.sleep(for: min(left, Self.lookInterval))
+            try? await Pause.wait(for: min(left, Self.lookInterval))
             left -= Self.lookInterval
             if services.reactor.isStopped || state.supervisedTask == nil { return false }
             if unsupervised?.isOutdated == true {
@@ -149,7 +149,7 @@ extension Container {
     /// Has another shim take the place of one that was killed, with what it had.
     func beginAnotherShim() async throws(EngineError) {
         let (services, id, bundle) = (services, id, paths.bundle.string)
-        try await BlockingWork.run { () throws(EngineError) in
+        try await BlockingWork.run(.programs) { () throws(EngineError) in
             do throws(ShimError) { try services.launcher.adopt(id, bundle: bundle) } catch { throw .system("replace the shim", error) }
         }
     }

@@ -51,7 +51,7 @@ final class OneShot<Value: Sendable>: Sendable {
             group.addTask { try? await self.value() }
             group.addTask {
                 // Cancelled when the value came first.
-                try? await Task.sleep(for: timeout)
+                try? await Pause.wait(for: timeout)
                 return nil
             }
             let first = await group.next() ?? nil

@@ -93,7 +93,7 @@ struct Restoration {
             for id in orphans {
                 // What one refuses must not keep the others.
                 do throws(EngineError) {
-                    try await BlockingWork.run { () throws(EngineError) in try Leftovers.remove(id, services) }
+                    try await BlockingWork.run(.programs) { () throws(EngineError) in try Leftovers.remove(id, services) }
                 } catch { logger.error("\(error)", metadata: ["container.id": "\(id)"]) }
             }
         } catch { logger.error("\(error)") }
@@ -236,7 +236,7 @@ extension Container {
     /// Ends a shim that the engine does not speak to, if there is one, with all that it looks after, and removes the bundle.
     func removeLeftovers() async throws(EngineError) {
         let (services, id) = (services, id)
-        try await BlockingWork.run { () throws(EngineError) in
+        try await BlockingWork.run(.programs) { () throws(EngineError) in
             if try Leftovers.exist(of: id, services.configuration) { try Leftovers.removeRun(of: id, services) }
         }
     }

@@ -15,7 +15,7 @@ extension Networks {
                     firewall,
                     changed: { changes in
                         // Belongs to the networks, and ends when what there is to repair is repaired.
-                        Task { await self.repair(changes) }
+                        Task(executorPreference: TaskThreads.daemon) { await self.repair(changes) }
                     }, report: { logger.warning("\($0)") })
             }
         } catch { logger.error("\(error)") }

@@ -190,7 +190,7 @@ final class ShimStream: Sendable {
         }
         guard let again else { return finish(reason) }
         // Belongs to the stream; ends when another shim has the container, or none will.
-        Task { if !(await again.join(self, again.places)) { finish(reason) } }
+        Task(executorPreference: TaskThreads.daemon) { if !(await again.join(self, again.places)) { self.finish(reason) } }
     }
 
     private func finish(_ reason: ShimError?) {

@@ -110,7 +110,7 @@ extension Container {
         try await startDecided()
         guard let task = state.runningTask else { throw notRunning }
         let (path, id, hasCgroup) = (cgroupPath, id, services.facts.hasCgroups)
-        let answer = try await BlockingWork.run { () throws(EngineError) in
+        let answer = try await BlockingWork.run(.programs) { () throws(EngineError) in
             let reader = try StatisticsReader(path: path, id: id, pid: task.pid, hasOwnNetwork: false, hasCgroup: hasCgroup)
             return try listing.run(try reader.processes())
         }

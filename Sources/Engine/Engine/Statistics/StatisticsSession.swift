@@ -46,7 +46,7 @@ package final class StatisticsSession: Sendable {
     }
 
     private func pause() async throws(EngineError) {
-        do { try await Task.sleep(for: Self.interval) } catch {
+        do { try await Pause.wait(for: Self.interval) } catch {
             throw EngineError(.unavailable, "reading statistics was cancelled", cause: error)
         }
     }

@@ -52,7 +52,7 @@ extension ContainerEngine {
             var usage = VolumeUsage()
             usage.refCount = Int64(users.count)
             do throws(EngineError) {
-                usage.size = try await BlockingWork.run { () throws(EngineError) in try store.folder.usedBytes(name) }
+                usage.size = try await BlockingWork.run(.trees) { () throws(EngineError) in try store.folder.usedBytes(name) }
             } catch {
                 // One that was removed meanwhile is not there any more.
                 do throws(EngineError) { _ = try await store.find(name) } catch { continue }

@@ -53,7 +53,7 @@ extension ContainerEngine {
     {
         var found = try await leftovers(services)
         if found.isEmpty { return }
-        do { try await Task.sleep(for: Self.secondLook) } catch { throw EngineError(.unavailable, "the check was cancelled") }
+        do { try await Pause.wait(for: Self.secondLook) } catch { throw EngineError(.unavailable, "the check was cancelled") }
         found.formIntersection(try await leftovers(services))
         for leftover in found.sorted(by: Leftover.goesBefore) {
             var finding = SystemCheckFinding("extra", leftover.object, leftover.id)
@@ -88,7 +88,7 @@ extension ContainerEngine {
             do throws(ImageError) { try await services.images.removeRoot(of: id) } catch { throw EngineError(error) }
             return
         }
-        try await BlockingWork.run { () throws(EngineError) in
+        try await BlockingWork.run(.programs) { () throws(EngineError) in
             do throws(SyscallError) {
                 switch leftover.object {
                 case "mount": try unmount(FilePath(leftover.path), [.detach])

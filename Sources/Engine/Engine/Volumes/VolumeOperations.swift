@@ -85,7 +85,7 @@ extension ContainerEngine {
                 !filters["label!"].contains(where: { Filters(["label": [$0]]).matchesLabels(document.labels) })
             else { continue }
             do throws(EngineError) {
-                let bytes = try await BlockingWork.run { () throws(EngineError) in try store.folder.usedBytes(name) }
+                let bytes = try await BlockingWork.run(.trees) { () throws(EngineError) in try store.folder.usedBytes(name) }
                 try await store.remove(name)
                 report.volumesDeleted.append(name)
                 report.spaceReclaimed += UInt64(clamping: bytes)

@@ -37,7 +37,7 @@ actor VolumeStore {
     /// Finds the volumes on disk.
     func open() async throws(EngineError) {
         let (folder, logger) = (folder, logger)
-        let found = try await BlockingWork.run { () throws(EngineError) in try folder.open { logger.error("\($0)") } }
+        let found = try await BlockingWork.run(.trees) { () throws(EngineError) in try folder.open { logger.error("\($0)") } }
         volumes = found.mapValues { Volume(document: $0) }
     }
 
@@ -73,7 +73,7 @@ actor VolumeStore {
         try LocalVolumeDriver.check(options, of: name)
         let document = VolumeDocument(created: .now, options: options, labels: labels)
         let folder = folder
-        try await BlockingWork.run { () throws(EngineError) in try folder.make(name, document) }
+        try await BlockingWork.run(.trees) { () throws(EngineError) in try folder.make(name, document) }
         volumes[name] = Volume(document: document)
         tell("create", name)
         return (document, true)
@@ -85,7 +85,7 @@ actor VolumeStore {
         defer { letGo(name) }
         let document = try unused(name, to: "remove")
         let folder = folder
-        try await BlockingWork.run { () throws(EngineError) in
+        try await BlockingWork.run(.trees) { () throws(EngineError) in
             try folder.unmount(name, document)
             try folder.remove(name)
         }
@@ -114,7 +114,7 @@ actor VolumeStore {
             let document = try unused(name, to: "rename")
             guard volumes[new] == nil else { throw Self.taken(new) }
             let folder = folder
-            try await BlockingWork.run { () throws(EngineError) in
+            try await BlockingWork.run(.trees) { () throws(EngineError) in
                 try folder.unmount(name, document)
                 try folder.rename(name, to: new)
             }
@@ -134,7 +134,7 @@ actor VolumeStore {
                 document.created = .now
                 document.labels[VolumeDocument.anonymousLabel] = nil
                 let (folder, copy) = (folder, document)
-                try await BlockingWork.run { () throws(EngineError) in try folder.make(new, copy, contentsOf: name) }
+                try await BlockingWork.run(.trees) { () throws(EngineError) in try folder.make(new, copy, contentsOf: name) }
                 volumes[new] = Volume(document: document)
                 tell("create", new)
                 return document
@@ -159,7 +159,7 @@ actor VolumeStore {
     func beginTransfer(_ name: String) async throws(EngineError) {
         try await claiming([name]) { () throws(EngineError) in
             let (document, folder) = (try find(name), folder)
-            try await BlockingWork.run { () throws(EngineError) in try folder.mount(name, document) }
+            try await BlockingWork.run(.trees) { () throws(EngineError) in try folder.mount(name, document) }
             volumes[name]?.transfers += 1
         }
     }
@@ -176,7 +176,7 @@ actor VolumeStore {
         guard let volume = volumes[name], !volume.isMounted else { return }
         let folder = folder
         do throws(EngineError) {
-            try await BlockingWork.run { () throws(EngineError) in try folder.unmount(name, volume.document) }
+            try await BlockingWork.run(.trees) { () throws(EngineError) in try folder.unmount(name, volume.document) }
         } catch { logger.error("\(error)") }
     }
 
@@ -252,7 +252,7 @@ actor VolumeStore {
             defer { letGo(mount.name) }
             let document = try find(mount.name)
             let isInUse = volumes[mount.name]?.isMounted == true
-            try await BlockingWork.run { () throws(EngineError) in
+            try await BlockingWork.run(.trees) { () throws(EngineError) in
                 try folder.mount(mount.name, document)
                 do throws(EngineError) {
                     let image: OwnedFD
@@ -276,7 +276,7 @@ actor VolumeStore {
             defer { letGo(mount.name) }
             let document = try find(mount.name)
             let folder = folder
-            try await BlockingWork.run { () throws(EngineError) in try folder.mount(mount.name, document) }
+            try await BlockingWork.run(.trees) { () throws(EngineError) in try folder.mount(mount.name, document) }
             volumes[mount.name]?.runs.insert(id)
             tell(
                 "mount", mount.name,
@@ -303,7 +303,7 @@ actor VolumeStore {
         let (folder, logger) = (folder, logger)
         for (name, document) in idle {
             do throws(EngineError) {
-                try await BlockingWork.run { () throws(EngineError) in try folder.unmount(name, document) }
+                try await BlockingWork.run(.trees) { () throws(EngineError) in try folder.unmount(name, document) }
             } catch { logger.error("\(error)") }
         }
     }

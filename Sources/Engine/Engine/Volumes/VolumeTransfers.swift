@@ -21,7 +21,7 @@ extension ContainerEngine {
     package func exportVolume(_ name: String, to write: @escaping @Sendable ([UInt8]) async throws -> Void) async throws {
         try await transferring(name) { contents in
             try await ArchiveTransfer.send(told: { (_: Bool) in }, to: write) { pipe throws(EngineError) in
-                try await BlockingWork.run { () throws(EngineError) in
+                try await BlockingWork.run(.trees) { () throws(EngineError) in
                     let directory = try Self.open(contents, of: name)
                     try pipe.begin(true)
                     try ArchiveTransfer.write(into: pipe) { writer throws(ArchiveError) in
@@ -37,7 +37,7 @@ extension ContainerEngine {
     package func importVolume(_ name: String, body: @escaping @Sendable () async throws -> [UInt8]?) async throws {
         try await transferring(name) { contents in
             try await ArchiveTransfer.receive(body) { pipe in
-                try await BlockingWork.run { () throws(EngineError) in
+                try await BlockingWork.run(.trees) { () throws(EngineError) in
                     let directory = try Self.open(contents, of: name)
                     do throws(ArchiveError) {
                         try TreeApplier(replacesKinds: true, sparesRoot: false).apply(pipe, onto: directory, at: "/")
