@@ -261,6 +261,18 @@ def test_D25_help_of_every_verb_tells_usage_and_options(cli):
         assert flags(page) or "[OPTIONS]" not in usage or (program, verb) == ("docker", "context export"), (verb, page)
 
 
+@pytest.mark.parametrize("topic, unknown", [
+    ("", None), ("run", None), ("container", None), ("container ls", None), ("nosuch", "nosuch"), ("nosuch other", "nosuch other"),
+    ("container nosuch", "nosuch"), ("run other", "other"),
+])
+def test_D25_help_is_asked_for_by_a_verb_of_its_own(cli, topic, unknown):
+    result = cli("help", *topic.split())
+    if unknown:
+        assert (result.code, result.out, result.err.strip()) == (1, "", f"unknown help topic: {unknown}")
+    else:
+        assert (result.code, result.out) == (0, help_page(cli, *topic.split()))
+
+
 # Of other systems, of an experiment, or of what Apus has no use for.
 NOT_OURS = {"cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops", "use-api-socket", "checkpoint", "checkpoint-dir",
             "disable-content-trust", "help", "platform"}

@@ -27,7 +27,7 @@ def sdk(daemon):
 # Renaming
 
 
-def test_a_renamed_container_answers_to_its_new_name_only(docker_cli, image):
+def test_feature_D14_a_renamed_container_answers_to_its_new_name_only(docker_cli, image):
     identifier = docker_cli("run", "-d", "--name", "before", image, "sleep", "60").line()
     assert docker_cli("rename", "before", "after").ok() == ""
     assert docker_cli.inspect("after", "{{.Id}} {{.Name}}") == f"{identifier} /after"
@@ -66,7 +66,7 @@ def test_a_name_that_cannot_be_given_is_refused_in_dockers_words(own_daemon, apu
 # Pruning
 
 
-def test_prune_removes_what_does_not_run_and_says_what(docker_cli, image):
+def test_feature_D07_prune_removes_what_does_not_run_and_says_what(docker_cli, image):
     docker_cli("run", "-d", "--name", "runs", image, "sleep", "60").ok()
     fresh = docker_cli("create", "--name", "fresh", image).line()
     done = docker_cli("create", "--name", "done", image, "sh", "-c", "head -c 1000000 /dev/zero > /file").line()

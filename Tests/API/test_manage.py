@@ -1,4 +1,4 @@
-"""Rows D01-D03, D05, D08, D10, D12, D13, D15-D17, D20, D24: looking after containers."""
+"""Rows D01-D06, D08, D10, D12, D13, D15-D17, D20, D24: looking after containers."""
 # Rows: features
 
 import json
@@ -68,6 +68,70 @@ def test_D03_filters_narrow_by_key_and_widen_by_value(cli, running, image):
     assert len(identifiers) == 2 and all(re.fullmatch("[0-9a-f]{12}", identifier) for identifier in identifiers)
     result = cli("ps", "-f", "nonsense=1")
     assert result.code == 1 and "nonsense" in result.err
+
+
+def test_D03_ports_are_filtered_by_number_range_and_protocol(cli, image):
+    cli("run", "-d", "--name", "outward", "-p", "127.0.0.1:18091:80", "-p", "127.0.0.1:18092:53/udp", image, "sleep", "60").ok()
+    cli("run", "-d", "--name", "inward", "--expose", "8000-8003", image, "sleep", "60").ok()
+
+    def names(*filters):
+        return sorted(cli("ps", "--format", "{{.Names}}", *(word for text in filters for word in ("-f", text))).ok().split())
+
+    # The port of the host, as with docker.
+    assert names("publish=18091") == names("publish=18000-18091/tcp") == names("publish=18092/udp") == ["outward"]
+    assert names("publish=80") == names("publish=18092") == names("publish=8001") == []
+    assert names("expose=8001") == names("expose=8003-9000/tcp") == ["inward"]
+    assert names("expose=80") == names("expose=53/udp") == ["outward"]
+    # Either of the two keys will do.
+    assert names("publish=18091", "expose=8000") == ["inward", "outward"]
+    for wrong in ("publish=1:2", "expose=x", "publish=9-8", "expose=80/nonsense", "is-task=maybe"):
+        result = cli("ps", "-f", wrong)
+        assert result.code == 1 and result.out == "", wrong
+    assert names("is-task=false") == ["inward", "outward"] and names("is-task=true") == []
+
+
+def test_D03_exit_codes_narrow_what_is_listed_anyway(cli, image):
+    assert cli("run", "--name", "failed", image, "false").code == 1
+    assert cli("ps", "-q", "-f", "exited=1").ok() == ""
+    assert cli("ps", "-a", "-f", "exited=1", "--format", "{{.Names}}").line() == "failed"
+
+
+def test_D03_an_ancestor_has_descendants_and_an_image_that_lost_its_name_shows_its_id(cli, image):
+    cli("tag", image, "base:1").ok()
+    cli("create", "--name", "first", "base:1", "sh", "-c", "echo > /new").ok()
+    cli("start", "-a", "first").ok()
+    cli("commit", "first", "child:1").ok()
+    cli("create", "--name", "second", "child:1", "true").ok()
+    try:
+        listed = ["ps", "-a", "--format", "{{.Names}} {{.Image}}"]
+        assert sorted(cli(*listed, "-f", "ancestor=base:1").ok().splitlines()) == ["first base:1", "second child:1"]
+        assert cli(*listed, "-f", "ancestor=child:1").ok() == "second child:1\n"
+        cli("tag", "child:1", "base:1").ok()
+        short = cli.inspect("first", "{{.Image}}").removeprefix("sha256:")[:12]
+        assert cli(*listed, "-f", "name=first").ok() == f"first {short}\n"
+    finally:
+        cli("rm", "first", "second").ok()
+        cli("rmi", "base:1", "child:1").ok()
+
+
+def test_D04_all_that_ps_names_goes_with_rm(cli, running, image):
+    for name in ("one", "two"):
+        cli("run", "--name", name, image, "true").ok()
+    ended = cli("ps", "-a", "-q", "-f", "status=exited").ok().split()
+    assert cli("rm", *ended).ok().split() == ended and len(ended) == 2
+    nobody = cli("rm", *cli("ps", "-a", "-q", "-f", "status=exited").ok().split())
+    assert nobody.code == 1 and "requires at least 1 argument" in nobody.err
+    assert cli("ps", "-a", "--format", "{{.Names}}").line() == "web"
+
+
+def test_D06_prune_asks_before_it_removes(cli, running, image):
+    identifier = cli("create", "--name", "idle", image).line()
+    refused = cli("container", "prune", stdin=b"n\n")
+    assert "WARNING! This will remove all stopped containers." in refused.out and "[y/N]" in refused.out
+    assert sorted(cli("ps", "-a", "--format", "{{.Names}}").ok().split()) == ["idle", "web"]
+    out = cli("container", "prune", stdin=b"y\n").ok()
+    assert f"Deleted Containers:\n{identifier}\n" in out and "Total reclaimed space: 0B" in out
+    assert cli("ps", "-a", "--format", "{{.Names}}").line() == "web"
 
 
 def test_D05_rm_goes_on_past_failures_and_spares_the_running(cli, running, image):

@@ -15,10 +15,29 @@ func runProgram(_ words: [String], variables: [String: String], signals: SignalT
             StandardStream.output.write(helpPage(ofGroup: "", verbs: allVerbs))
             return 0
         }
+        if globals.operands[0] == "help" { return help(on: Array(globals.operands.dropFirst())) }
         return await runVerb(globals, variables: variables, signals: signals)
     } catch {
         return complain(error, usage: "apus [OPTIONS] COMMAND [ARG...]", name: "")
     }
+}
+
+/// `help [VERB]`: the page that `VERB --help` shows.
+private func help(on topic: [String]) -> Int32 {
+    let group = topic.first.flatMap { commandGroups(of: allVerbs).contains($0) ? $0 : nil }
+    let rest = topic.dropFirst(group == nil ? 0 : 1)
+    guard let word = rest.first else {
+        StandardStream.output.write(helpPage(ofGroup: group ?? "", verbs: allVerbs))
+        return 0
+    }
+    let name = group.map { "\($0) \(word)" } ?? word
+    let verb = allVerbs.first { $0.names.contains(name) }
+    if let verb, rest.count == 1 {
+        StandardStream.output.write(helpPage(of: verb, as: name))
+        return 0
+    }
+    StandardStream.error.write("unknown help topic: \(rest.dropFirst(verb == nil ? 0 : 1).joined(separator: " "))\n")
+    return 1
 }
 
 private func runVerb(_ globals: Arguments, variables: [String: String], signals: SignalTap) async -> Int32 {

@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import Images
+internal import Networking
 internal import Records
 
 /// `filters` of a list of containers: AND across keys, OR within one, labels all.
@@ -14,13 +15,15 @@ struct ContainerFilter: Sendable {
     private let filters: Filters
     private let names: [NamePattern]
     private let exitCodes: Set<Int>?
-    /// Ids of the images that `ancestor` names.
+    /// Ids of the images that `ancestor` names, and of those that are built on them.
     private let ancestors: Set<Digest>?
+    private let published: [PortFilter]
+    private let exposed: [PortFilter]
     private let before: [Timestamp]
     private let since: [Timestamp]
 
     /// Whether the filter itself asks for containers that do not run.
-    var namesStatus: Bool { !filters["status"].isEmpty || exitCodes != nil }
+    var namesStatus: Bool { !filters["status"].isEmpty }
 
     /// - Throws: `.invalidParameter` in Docker's words.
     init(_ filters: Filters, resolvingWith parts: ContainerEngine.Parts) async throws(EngineError) {
@@ -41,20 +44,41 @@ struct ContainerFilter: Sendable {
             codes.insert(code)
         }
         exitCodes = codes.isEmpty ? nil : codes
-        var ancestors: Set<Digest> = []
-        for word in filters["ancestor"] {
-            do throws(ImageError) { ancestors.insert(try await parts.services.images.lookUp(word).image.id) } catch {
-                // What names no image that is here has no containers.
-                guard [.notFound, .invalid, .ambiguous].contains(error.code) else { throw EngineError(error) }
-            }
+        ancestors = filters["ancestor"].isEmpty ? nil : try await Self.descendants(of: filters["ancestor"], parts.services.images)
+        published = try PortFilter.read("publish", filters)
+        exposed = try PortFilter.read("expose", filters)
+        for value in filters["is-task"] where !["true", "1", "false", "0"].contains(value) {
+            throw EngineError(.invalidParameter, "invalid filter 'is-task=\(value)'")
         }
-        self.ancestors = filters["ancestor"].isEmpty ? nil : ancestors
         var moments: [String: [Timestamp]] = [:]
         for key in ["before", "since"] {
             for word in filters[key] { moments[key, default: []].append(try parts.services.index.find(word).created) }
         }
         before = moments["before"] ?? []
         since = moments["since"] ?? []
+    }
+
+    /// Images by their words, and those whose lowest layers are all of one of them.
+    private static func descendants(of words: [String], _ images: ImageLibrary) async throws(EngineError) -> Set<Digest> {
+        var (found, tops): (Set<Digest>, Set<Digest>) = ([], [])
+        for word in words {
+            do throws(ImageError) {
+                let image = try await images.lookUp(word).image
+                found.insert(image.id)
+                if let top = image.layers.last { tops.insert(top.chainID) }
+            } catch {
+                // What names no image that is here has no containers.
+                guard [.notFound, .invalid, .ambiguous].contains(error.code) else { throw EngineError(error) }
+            }
+        }
+        if tops.isEmpty { return found }
+        do throws(ImageError) {
+            // A chain's id says what lies below, too.
+            for named in try await images.list() where named.image.layers.contains(where: { tops.contains($0.chainID) }) {
+                found.insert(named.image.id)
+            }
+        } catch { throw EngineError(error) }
+        return found
     }
 
     func accepts(_ container: ListedContainer) -> Bool {
@@ -79,8 +103,6 @@ struct ContainerFilter: Sendable {
     private func accepts(configurationOf container: ListedContainer) -> Bool {
         let networks = filters["network"]
         let volumes = filters["volume"].map { $0.hasPrefix("/") ? cleanedPath($0) : $0 }
-        let exposed = filters["expose"].map { $0.contains("/") ? $0 : "\($0)/tcp" }
-        let published = filters["publish"].map { $0.contains("/") ? $0 : "\($0)/tcp" }
         let tasks = filters["is-task"]
         return filters.matchesLabels(container.summary.labels) && (ancestors?.contains(container.imageID) ?? true)
             && (networks.isEmpty
@@ -88,10 +110,45 @@ struct ContainerFilter: Sendable {
                     container.networks.contains { $0 == word || (Identifiers.isIdentifier($0) && $0.hasPrefix(word)) }
                 })
             && (volumes.isEmpty || container.summary.mounts.contains { volumes.contains($0.destination) || volumes.contains($0.source) })
-            && (exposed.isEmpty || exposed.contains(where: container.exposedPorts.contains))
-            && (published.isEmpty
-                || container.summary.ports.contains { $0.publicPort != 0 && published.contains("\($0.privatePort)/\($0.type)") })
-            && (tasks.isEmpty || tasks.contains { ["false", "0"].contains($0) })
+            && accepts(portsOf: container) && (tasks.isEmpty || tasks.contains { ["false", "0"].contains($0) })
+    }
+
+    /// One that is published at the host's, or that is exposed: either key will do.
+    private func accepts(portsOf container: ListedContainer) -> Bool {
+        if published.isEmpty && exposed.isEmpty { return true }
+        return container.summary.ports.contains { port in
+            port.publicPort != 0 && published.contains { $0.accepts(port.publicPort, port.type) }
+                || exposed.contains { $0.accepts(port.privatePort, port.type) }
+        } || container.exposedPorts.contains { key in exposed.contains { $0.accepts(key) } }
+    }
+}
+
+/// Ports that a filter names: `80`, `80/udp`, `8000-8080/tcp`.
+struct PortFilter: Sendable {
+    private let numbers: ClosedRange<UInt16>
+    private let transport: TransportProtocol
+
+    /// - Throws: `.invalidParameter` in Docker's words.
+    static func read(_ key: String, _ filters: Filters) throws(EngineError) -> [PortFilter] {
+        var result: [PortFilter] = []
+        for value in filters[key] {
+            if value.contains(":") {
+                throw EngineError(.invalidParameter, "filter for '\(key)' should not contain ':': \(value)")
+            }
+            do throws(EngineError) {
+                let (numbers, transport) = try PortRequest.ports(value)
+                result.append(PortFilter(numbers: numbers, transport: transport))
+            } catch { throw EngineError(.invalidParameter, "error while looking up for \(key) \(value): \(error.message)") }
+        }
+        return result
+    }
+
+    func accepts(_ number: UInt16, _ type: String) -> Bool { transport.rawValue == type && numbers.contains(number) }
+
+    /// The same of `80/tcp`.
+    func accepts(_ key: String) -> Bool {
+        guard let (number, transport) = try? PortRequest.port(key) else { return false }
+        return accepts(number, transport.rawValue)
     }
 }
 

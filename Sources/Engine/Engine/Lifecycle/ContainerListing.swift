@@ -16,6 +16,7 @@ struct ContainerListing {
         let filter = try await ContainerFilter(filters, resolvingWith: parts)
         let wantsAll = all || (limit ?? 0) > 0 || filter.namesStatus
         var lines: [ContainerSummary] = []
+        var named: [String: Digest?] = [:]
         for container in parts.services.index.all {
             if let limit, limit > 0, lines.count == limit { break }
             var listed = await container.listed()
@@ -26,9 +27,23 @@ struct ContainerListing {
                 listed.summary.sizeReadWrite = sizes.written
                 listed.summary.sizeRootFilesystem = sizes.whole
             }
+            listed.summary.image = try await name(of: listed, &named)
             lines.append(listed.summary)
         }
         return lines
+    }
+
+    /// The word that the container was made with, while it means the container's image still; else the image's id.
+    /// - Parameter named: what words mean, as far as they have been looked up.
+    private func name(of listed: ListedContainer, _ named: inout [String: Digest?]) async throws(EngineError) -> String {
+        let word = listed.summary.image
+        if named[word] == nil {
+            do throws(ImageError) { named[word] = .some(try await parts.services.images.lookUp(word).image.id) } catch {
+                guard [.notFound, .invalid, .ambiguous].contains(error.code) else { throw EngineError(error) }
+                named[word] = .some(nil)
+            }
+        }
+        return named[word] == listed.imageID ? word : listed.imageID.description
     }
 
     private func measure(_ container: Container) async throws(EngineError) -> (written: Int64, whole: Int64)? {

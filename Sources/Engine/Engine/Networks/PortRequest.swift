@@ -55,6 +55,13 @@ struct PortRequest: Equatable, Sendable {
         return (number, transport)
     }
 
+    /// Reads `80/tcp`, `80`, or `80-90/udp`.
+    static func ports(_ key: String) throws(EngineError) -> (numbers: ClosedRange<UInt16>, transport: TransportProtocol) {
+        let parts = key.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard let numbers = try range(parts[0]) else { throw EngineError(.invalidParameter, "invalid port specification: \"\(key)\"") }
+        return (numbers, try port("\(numbers.lowerBound)/\(parts.count == 2 ? parts[1] : "tcp")").1)
+    }
+
     private static func number(_ text: String) -> UInt16? {
         guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt16(text), number > 0 else { return nil }
         return number
