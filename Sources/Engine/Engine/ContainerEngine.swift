@@ -41,8 +41,20 @@ package final class ContainerEngine: Sendable {
         let (configuration, logger) = (configuration, logger)
         let parts = try await BlockingWork.run { () throws(EngineError) in try Parts(opening: configuration, logger: logger) }
         state.withLock { $0 = parts }
+        await loadProfile(parts.host.facts)
         try await Restoration(parts: parts, logger: logger).run()
         try await BlockingWork.run { () throws(EngineError) in parts.services.reserve.fill() }
+    }
+
+    /// Each start looks again: what fails now need not then.
+    private func loadProfile(_ facts: HostFacts) async {
+        guard facts.hasAppArmor, !configuration.isRootless else { return }
+        guard facts.hasAppArmorProfile else {
+            return logger.warning("AppArmor confines no container that names no profile: there is no apparmor_parser")
+        }
+        do throws(EngineError) {
+            try await BlockingWork.run(.programs) { () throws(EngineError) in try AppArmorProfile(kernelHasAppArmor: true)?.load() }
+        } catch { logger.error("\(error)") }
     }
 
     /// Lets go of everything: no container is touched.

@@ -153,6 +153,31 @@ import Testing
         #expect(configuration.mounts.contains { $0.source == "/usr/bin/apus-init" && $0.options.contains("ro") })
     }
 
+    @Test("B06 a container that names no AppArmor profile has Docker's, where the host can load it")
+    func appArmor() throws {
+        func profile(_ options: [String] = [], privileged: Bool = false, kernel: Bool = true, loads: Bool = true) throws -> String? {
+            var host = HostConfig()
+            (host.securityOpt, host.privileged) = (options, privileged)
+            return try plainSpecification(host) { request in
+                (request.facts.hasAppArmor, request.facts.hasAppArmorProfile) = (kernel, loads)
+            }.process?.appArmorProfile
+        }
+        #expect(try profile() == "docker-default")
+        #expect(try profile(["apparmor=own"]) == "own")
+        #expect(try profile(["apparmor=unconfined"]) == "unconfined")
+        #expect(try profile(privileged: true) == "unconfined")
+        #expect(try profile(["apparmor=own"], privileged: true) == "own")
+        #expect(try profile(loads: false) == nil)
+        #expect(try profile(["apparmor=own"], loads: false) == "own")
+        #expect(try profile(["apparmor=own"], kernel: false, loads: false) == nil)
+    }
+
+    @Test("B06 a daemon that is confined itself may send signals to whom the profile confines")
+    func appArmorSignals() {
+        #expect(!AppArmorProfile.text(ofDaemon: "unconfined\n").contains("peer=\""))
+        #expect(AppArmorProfile.text(ofDaemon: "/usr/bin/apusd (enforce)\n").contains("signal (receive) peer=\"/usr/bin/apusd\","))
+    }
+
     @Test("the configuration of a plain request is valid for the runtime")
     func isValid() throws { try plainSpecification().validate() }
 }

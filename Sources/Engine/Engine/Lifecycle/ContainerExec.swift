@@ -186,7 +186,9 @@ extension Container {
         let (document, id, services, paths) = (document, id, services, paths)
         let process = try await BlockingWork.run { () throws(EngineError) in
             let base = try Bundle.specificationRequest(id: id, document: document, user: user, services: services, paths: paths)
-            return try Specification.execProcess(exec.request, in: base, user: user, size: start.consoleSize)
+            let process = try Specification.execProcess(exec.request, in: base, user: user, size: start.consoleSize)
+            try AppArmorProfile.prepare(for: process, services.facts)
+            return process
         }
         var request = ExecProcessRequest()
         request.id = id.text

@@ -30,7 +30,8 @@ extension Container {
         answer.restartCount = document.restartCount
         answer.driver = services.images.storageDriver ?? ""
         answer.platform = "linux"
-        answer.appArmorProfile = (try? SecurityOptions(parsing: document.hostConfig.securityOpt))?.appArmor ?? ""
+        let security = try? SecurityOptions(parsing: document.hostConfig.securityOpt)
+        answer.appArmorProfile = security.flatMap { AppArmorProfile.name(for: document.hostConfig, $0, services.facts) } ?? ""
         answer.execIDs = execOrder.filter { if case .running = execs[$0]?.state { true } else { false } }
         answer.hostConfig = document.hostConfig
         answer.graphDriver.name = answer.driver

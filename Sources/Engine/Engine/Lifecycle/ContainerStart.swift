@@ -198,6 +198,7 @@ extension Container {
             let process = try await BlockingWork.run(.trees) { () throws(EngineError) in
                 let specification = try Bundle.specification(
                     id: id, document: document, mounts: mounts, joined: parts, services: services, paths: paths)
+                try AppArmorProfile.prepare(for: specification.process, services.facts)
                 let host = document.hostConfig
                 let isShareable = try NamespaceModes(host).sharedMemory == .shareable
                 try Bundle.write(

@@ -78,7 +78,7 @@ enum Specification {
         let security = try SecurityOptions(parsing: host.securityOpt)
         process.noNewPrivileges = security.noNewPrivileges
         // Docker passes over a profile where the kernel has no AppArmor.
-        if facts.hasAppArmor { process.appArmorProfile = security.appArmor ?? (host.privileged ? "unconfined" : nil) }
+        if facts.hasAppArmor { process.appArmorProfile = AppArmorProfile.name(for: host, security, facts) }
         process.oomScoreAdjustment = Int32(clamping: host.oomScoreAdj)
     }
 

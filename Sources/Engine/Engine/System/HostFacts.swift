@@ -14,6 +14,8 @@ struct HostFacts: Equatable, Sendable {
     var isRootless = false
     /// Whether the kernel confines processes by AppArmor.
     var hasAppArmor = false
+    /// Whether containers that name no profile have one of ours.
+    var hasAppArmorProfile = false
     /// Whether the kernel labels processes and files by SELinux.
     var hasSELinux = false
 }

@@ -25,10 +25,12 @@ struct HostInformation: Sendable {
         }
         isUnifiedCgroup = Self.exists("/sys/fs/cgroup/cgroup.controllers")
         let countsSwap = !hasCgroups || isUnifiedCgroup || Self.exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes")
+        let hasAppArmor = (try? Self.text("/sys/module/apparmor/parameters/enabled")) == "Y"
         facts = HostFacts(
             hostName: try Self.text("/proc/sys/kernel/hostname"), processors: set, highestCapability: highest, countsSwap: countsSwap,
             kernelVersion: version, limits: try KernelLimits(isUnified: hasCgroups ? isUnifiedCgroup : nil), hasCgroups: hasCgroups,
-            isRootless: isRootless, hasAppArmor: (try? Self.text("/sys/module/apparmor/parameters/enabled")) == "Y",
+            isRootless: isRootless, hasAppArmor: hasAppArmor,
+            hasAppArmorProfile: !isRootless && AppArmorProfile(kernelHasAppArmor: hasAppArmor) != nil,
             hasSELinux: Self.exists("/sys/fs/selinux/enforce"))
         let release = Self.assignments((try? Self.text("/etc/os-release")) ?? "")
         operatingSystem = release["PRETTY_NAME"] ?? "Linux"

@@ -63,7 +63,7 @@ extension ContainerEngine {
         answer.swarm.localNodeState = "inactive"
         answer.liveRestoreEnabled = true
         answer.initBinary = configuration.initPath.lastComponent?.string ?? ""
-        answer.securityOptions = Self.securityOptions(configuration)
+        answer.securityOptions = Self.securityOptions(configuration, parts.host.facts)
         var firewall = FirewallInfo()
         firewall.driver = "nftables"
         answer.firewallBackend = firewall
@@ -88,10 +88,11 @@ extension ContainerEngine {
     }
 
     /// What every container has that asks for nothing, by Docker's names, and the profile by ours.
-    private static func securityOptions(_ configuration: EngineConfiguration) -> [String] {
+    private static func securityOptions(_ configuration: EngineConfiguration, _ facts: HostFacts) -> [String] {
         let isStrict = configuration.securityProfile == .strict
         let hasOwnUsers = configuration.remapsUsers || (isStrict && !configuration.isRootless)
-        return ["name=seccomp,profile=builtin"] + (configuration.isRootless ? ["name=rootless"] : []) + ["name=cgroupns"]
+        return (facts.hasAppArmorProfile ? ["name=apparmor"] : []) + ["name=seccomp,profile=builtin"]
+            + (configuration.isRootless ? ["name=rootless"] : []) + ["name=cgroupns"]
             + (hasOwnUsers ? ["name=userns"] : []) + (isStrict ? ["name=no-new-privileges", "name=strict"] : [])
     }
 
