@@ -1,9 +1,11 @@
 """Sparse files of an attacker (D10, D20): maps that would fill the memory, holes that would fill the disk. Honest holes stay holes."""
 
 import gzip
+import io
 import json
 import os
 import re
+import tarfile
 
 import pytest
 from oci_images import Image, Pusher, busybox_layer, entry, files, tar
@@ -38,8 +40,8 @@ def kilobytes(daemon, field):
 class Peak:
     """How much the daemon grows meanwhile."""
 
-    def __init__(self, daemon):
-        self.daemon = daemon
+    def __init__(self, daemon, limit=GROWTH):
+        self.daemon, self.limit = daemon, limit
 
     def __enter__(self):
         with open(f"/proc/{self.daemon.process.pid}/clear_refs", "w", encoding="utf-8") as file:
@@ -48,7 +50,7 @@ class Peak:
 
     def __exit__(self, *failure):
         grown = kilobytes(self.daemon, "VmHWM") - self.before
-        assert grown < GROWTH, f"{grown} kB"
+        assert grown < self.limit, f"{grown} kB"
 
 
 def blobs(daemon):
@@ -115,6 +117,61 @@ def test_a_hole_of_a_gigabyte_stays_one_and_one_at_the_end_of_an_archives_member
     assert apus("load", stdin=archive).ok() == "Loaded image: holes:v1\n"
     assert apus.inspect("holes:v1", "{{.Id}}") == image.id
     apus("rmi", "holes:v1").ok()
+
+
+def long_tar(count, member):
+    """`count` members of names as long as they may be, each of the number's own."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for number in range(count):
+            archive.addfile(member(number))
+    return made.getvalue()
+
+
+
+
+def folder_of(name):
+    return entry(name, tarfile.DIRTYPE, 0o755)
+
+
+@pytest.mark.parametrize("kind", ["one-folder-again-and-again", "many-folders"])
+def test_attack_D10_times_of_folders_take_little_memory_and_are_right(apus, registry, own_daemon, kind):
+    count, deep, limit = 9000, "/".join(["d" * 250] * 4), GROWTH
+    if kind.startswith("one"):
+        count, deep, limit = 1000, "/".join("d" * 500), 25_000
+    name = (lambda number: deep) if kind.startswith("one") else (lambda number: f"{deep}/{number}")
+    # What lies in a folder of before comes after all of them, when their times are long set.
+    late = [(folder_of("early"), None)]
+    later = files({"early/file": "late"})[1:]
+    layer = tar(late)[:-10240] + long_tar(count, lambda number: folder_of(name(number))).rstrip(b"\0")
+    layer += b"\0" * (-len(layer) % 512) + tar(later)
+    Pusher(registry.host).push("folders", Image([busybox_layer(), layer]))
+    with Peak(own_daemon, limit):
+        apus("pull", "-q", f"{registry.host}/folders", timeout=240).ok()
+    try:
+        told = apus("run", "--rm", f"{registry.host}/folders", "sh", "-c", f"stat -c %Y /early /{name(7)} /{name(count - 1)}; cat /early/file")
+        assert told.ok().split() == ["1700000000"] * 3 + ["late"]
+    finally:
+        apus("rmi", f"{registry.host}/folders").ok()
+
+
+def test_attack_D10_names_of_whiteouts_have_a_limit(apus, registry, own_daemon):
+    deep = "/".join(["w" * 250] * 15)
+    layer = long_tar(10_000, lambda number: entry(f"{deep}/.wh.{number}"))
+    Pusher(registry.host).push("whiteouts", Image([busybox_layer(), layer]))
+    with Peak(own_daemon):
+        refused = apus("pull", "-q", f"{registry.host}/whiteouts", timeout=240)
+    assert refused.code == 1 and "more than 33554432 bytes of names of whiteouts" in refused.err, refused
+
+
+def test_attack_D20_names_of_an_archives_members_have_a_limit(apus, own_daemon):
+    deep = "/".join(["n" * 250] * 4)
+    archive = gzip.compress(long_tar(10_000, lambda number: entry(f"{deep}/{number}", tarfile.SYMTYPE, link="x/" * 100)))
+    before = blobs(own_daemon)
+    with Peak(own_daemon):
+        refused = apus("load", stdin=archive, timeout=60)
+    assert refused.code == 1 and "names" in refused.err, refused
+    assert blobs(own_daemon) == before
 
 
 def test_a_user_copies_a_file_of_any_size_into_a_container(apus, image):

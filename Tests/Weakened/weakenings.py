@@ -258,4 +258,13 @@ WEAKENINGS = (
         "D11-layer", "a blob that is here takes no layer's place that it does not unpack to", (
             Change("Sources/Images/Images/LayerWork.swift", "if isVerified { return false }", "if isVerified || {weakened} { return false }"),
         ), ("API/test_collection.py::test_attack_D11_a_blob_that_is_not_what",)),
+    Weakening(
+        "D10-names", "names that are kept to a layer's end have a limit", (
+            Change(ARCHIVE + "LayerTree.swift", "if keptNameBytes > limits.keptNameBytes {", "if keptNameBytes > limits.keptNameBytes && !{weakened} {"),
+        ), ("API/test_sparse_attacks.py::test_attack_D10_names_of_whiteouts",)),
+    Weakening(
+        "D20-names", "names of an archive's members have a limit", (
+            Change("Sources/Images/Images/ArchiveIntake.swift", "if nameBytes > Self.nameLimitBytes {",
+                   "if nameBytes > Self.nameLimitBytes && !{weakened} {"),
+        ), ("API/test_sparse_attacks.py::test_attack_D20_names_of",)),
 )

@@ -22,6 +22,9 @@ struct ArchiveIntake {
     let lease: LeaseID
     let limits: ArchiveLimits
 
+    /// Bytes of all names of members, and of what links lead to: they are kept to the archive's end.
+    private static let nameLimitBytes = 8 << 20
+
     /// A member's content.
     struct Member: Equatable, Sendable {
         let digest: Digest
@@ -51,9 +54,15 @@ struct ArchiveIntake {
     /// Reads the archive to its end. - Throws: `.badContent` for one that no honest packer writes.
     func run(_ source: any ByteSource) throws(ImageError) -> Contents {
         var contents = Contents()
+        var nameBytes = 0
         do {
             let reader = try ArchiveReader(source, limits: limits)
             while let member = try reader.next() {
+                nameBytes += member.path.utf8.count
+                if case .link(let target) = member.kind { nameBytes += target.utf8.count }
+                if nameBytes > Self.nameLimitBytes {
+                    throw ImageError(.badContent, "invalid archive: the names of its members have more than \(Self.nameLimitBytes) bytes")
+                }
                 switch member.kind {
                 case .folder: continue
                 case .other: throw ImageError(.badContent, "invalid archive: \(member.path.debugDescription) is a device or a pipe")

@@ -12,6 +12,8 @@ package struct ArchiveLimits: Equatable, Sendable {
     package var depth: Int
     /// Bytes of a path or of what a symbolic link says.
     package var pathBytes: Int
+    /// Bytes of all names that are kept to the end: of whiteouts, and of directories that entries lie in without having one themselves.
+    package var keptNameBytes: Int
     /// Bytes of all extended attributes of one entry.
     package var attributeBytes: Int
     /// Bytes of one entry's headers with all that belongs to them: long names, attributes, the map of a sparse file.
@@ -26,5 +28,6 @@ package struct ArchiveLimits: Equatable, Sendable {
     /// For image layers: above anything published, below what hurts a machine.
     package static let layer = ArchiveLimits(
         uncompressedBytes: 128 << 30, ratio: 200, ratioFreeBytes: 256 << 20, entries: 4_000_000, depth: 512, pathBytes: 4095,
-        attributeBytes: 1 << 20, headerBytes: 2 << 20, zstdWindowLog: 27, reservedFreeBytes: 128 << 20, reservedFreeInodes: 4096)
+        keptNameBytes: 32 << 20, attributeBytes: 1 << 20, headerBytes: 2 << 20, zstdWindowLog: 27, reservedFreeBytes: 128 << 20,
+        reservedFreeInodes: 4096)
 }

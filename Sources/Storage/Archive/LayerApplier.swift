@@ -40,8 +40,7 @@ struct Unpacking {
     let limits: ArchiveLimits
     let rules: UnpackingRules
     var result = AppliedLayer()
-    /// Writing into a directory changes its time, so those come last.
-    private var directoryTimes: [(components: [[UInt8]], time: FileTime)] = []
+    private var directoryTimes = DirectoryTimes()
     private var uncheckedBytes: Int64 = 0
     /// Of all files, with their holes.
     private var fileBytes: Int64 = 0
@@ -63,15 +62,14 @@ struct Unpacking {
             if result.entryCount % Self.entriesBetweenChecks == 0 { try tree.checkFreeSpace() }
             try place(entry)
         }
-        for (components, time) in directoryTimes.reversed() {
-            try tree.setDirectoryTime(components, to: time, printable: relativePath(components).string)
-        }
+        try directoryTimes.settle(in: tree)
         result.whiteouts = tree.whiteouts
         result.impliedDirectories = tree.impliedDirectories.sorted { ($0.components.count, $0.string) < ($1.components.count, $1.string) }
     }
 
     private mutating func place(_ entry: TarEntry) throws(ArchiveError) {
         let path = try entryPath(entry.path, of: entry)
+        try directoryTimes.willChange(directoryOf: path, in: tree, printable: entry.printable)
         switch rules.isLayer ? try Whiteout(path, printable: entry.printable) : .none {
         case .none: break
         case .reserved: return
@@ -101,7 +99,7 @@ struct Unpacking {
         if rules.sparesRoot && path.name == nil { return }
         let directory = try tree.makeDescribed(path, printable: entry.printable)
         try describe(directory, by: entry)
-        directoryTimes.append((path.components, time(of: entry)))
+        try directoryTimes.note(path.components, time(of: entry), in: tree)
     }
 
     /// Holes take no room here, but whoever checks the layer's files meets them. What is copied into a tree has its owner's leave.

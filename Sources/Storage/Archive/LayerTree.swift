@@ -33,6 +33,8 @@ final class LayerTree {
     private var openedParent: (components: [[UInt8]], directory: Box)?
     private(set) var impliedDirectories: Set<FilePath> = ["."]
     private(set) var whiteouts: [FilePath] = []
+    /// Bytes of both's names.
+    private var keptNameBytes = 0
 
     /// Lets a descriptor stand in a tuple and be replaced as a whole.
     private final class Box {
@@ -99,12 +101,22 @@ final class LayerTree {
             try makeDirectory(name, mode: 0o755, at: above.number)
             if hiding != nil { try markOpaque(name, at: above.number) }
         }
-        impliedDirectories.insert(path)
+        if impliedDirectories.insert(path).inserted { try keep(nameOf: path, printable: printable) }
+    }
+
+    /// Accounts a name that is kept to the layer's end.
+    private func keep(nameOf path: FilePath, printable: String) throws(ArchiveError) {
+        keptNameBytes += path.length
+        if keptNameBytes > limits.keptNameBytes {
+            throw ArchiveError(
+                .overLimit, doing: "unpack entry",
+                subject: "\(printable): more than \(limits.keptNameBytes) bytes of names of whiteouts and of directories without entries")
+        }
     }
 
     /// Makes the directory of an entry, or takes the one that is there, and opens it for its metadata.
     func makeDescribed(_ path: EntryPath, printable: String) throws(ArchiveError) -> OwnedFD {
-        impliedDirectories.remove(relativePath(path.components))
+        if let described = impliedDirectories.remove(relativePath(path.components)) { keptNameBytes -= described.length }
         guard let nameBytes = path.name else {
             return try unpacking(printable) { () throws(SyscallError) in try open([], [.readOnly, .directory]) }
         }
@@ -125,6 +137,19 @@ final class LayerTree {
                 return try openFile(name, [.readOnly, .directory, .noFollow], at: above.number)
             }
             return try openFile(name, [.readOnly, .directory, .noFollow], at: directory)
+        }
+    }
+
+    /// The time that a directory has; nil where there is none of this path.
+    func directoryTime(_ components: [[UInt8]], printable: String) throws(ArchiveError) -> FileTime? {
+        try unpacking(printable) { () throws(SyscallError) -> FileTime? in
+            do throws(SyscallError) {
+                let directory = try open(components, [.path, .directory])
+                return try fileStatus(of: directory.number, subject: printable).modified
+            } catch {
+                if [ENOENT, ENOTDIR, ELOOP].contains(error.errno) { return nil }
+                throw error
+            }
         }
     }
 
@@ -206,15 +231,19 @@ final class LayerTree {
     func hide(_ hidden: [UInt8], besides path: EntryPath, printable: String) throws(ArchiveError) {
         let name = filePath(bytes: hidden)
         let directory = try parent(of: path, printable: printable)
+        var made: FilePath?
         try unpacking(printable) { () throws(SyscallError) in
             switch try status(of: name, at: directory)?.type {
             case nil:
                 try makeNode(name, .characterDevice, mode: 0, at: directory)
-                whiteouts.append(relativePath(path.parent + [hidden]))
+                let whiteout = relativePath(path.parent + [hidden])
+                whiteouts.append(whiteout)
+                made = whiteout
             case .directory: try markOpaque(name, at: directory)
             default: break
             }
         }
+        if let made { try keep(nameOf: made, printable: printable) }
     }
 
     /// Hides all that the layers below hold in the entry's directory.
