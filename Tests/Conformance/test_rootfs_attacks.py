@@ -183,3 +183,22 @@ def test_A30_what_a_container_mounts_stays_in_it_although_the_hosts_mounts_are_s
     with runtime.below("unshare", "--mount", "--propagation", "shared", "sh", "-c", script, str(volume)):
         done = box.run("mount -t tmpfs attack /volume/inner && echo mounted; mount --make-rshared / 2>/dev/null; mkdir -p /x; mount -t tmpfs attack /x")
     assert done.out.split() == ["mounted", "1"], done.out + done.err
+
+
+@pytest.mark.parametrize("word, here", [("rshared", "2"), ("shared", "2"), ("rslave", "1"), ("rprivate", "1")])
+def test_what_is_mounted_in_a_shared_bind_appears_on_the_host_and_in_no_other(runtime, box, tmp_path, word, here):
+    """As storage drivers count on (Bidirectional of Kubernetes), whatever the binds beside it are; and the other way round."""
+    volumes = [tmp_path / "first", tmp_path / "second"]
+    for volume in volumes:
+        (volume / "inner").mkdir(parents=True)
+    box.mount("/first", volumes[0], "rbind", word, type="bind")
+    box.mount("/second", volumes[1], "rbind", "rprivate", type="bind")
+    box.linux["rootfsPropagation"] = "rshared"
+    for sets in box.bundle.config["process"]["capabilities"].values():
+        sets.append("CAP_SYS_ADMIN")
+    prepare = 'for place; do mount -t tmpfs host "$place"; mkdir "$place"/inner; done'
+    count = 'for place in "$first" "$second"; do grep -c "$place" /proc/self/mountinfo; done'
+    script = f'first=$1 second=$2; shift 2; ( set -- "$first" "$second"; {prepare} ); "$@"; {count}'
+    with runtime.below("unshare", "--mount", "--propagation", "shared", "sh", "-c", script, "sh", *map(str, volumes)):
+        done = box.run("for place in first second; do mount -t tmpfs inside /$place/inner && echo mounted; done")
+    assert done.out.split() == ["mounted", "mounted", here, "1"], done.out + done.err

@@ -30,6 +30,30 @@ def test_default_file_systems_are_mounted_with_their_options(box):
     assert mounts["/sys"][0] == "sysfs" and "ro" in mounts["/sys"][1]
 
 
+def test_the_layers_of_an_overlay_may_have_long_names(box, tmp_path):
+    """As builders of images write them; fsconfig(2) takes 255 bytes, and mount(2) a page."""
+    layers = [tmp_path / f"{number}-{'long' * 30}" for number in range(3)]
+    for number, layer in enumerate(layers):
+        layer.mkdir()
+        (layer / f"file{number}").write_text(str(number))
+    for name in ("upper", "work"):
+        (tmp_path / name).mkdir()
+    options = [f"lowerdir={':'.join(map(str, layers))}", f"upperdir={tmp_path}/upper", f"workdir={tmp_path}/work", "nodev", "nosuid"]
+    box.mount("/layers/inner", "overlay", *options, type="overlay")
+    box.mount("/layers/none", "n" * 300, "ro", "size=64k", type="tmpfs")
+    lines = box.output("cat /layers/inner/file*; echo; echo x > /layers/inner/new; pwd; touch /layers/none/x 2>/dev/null || echo refused; mount").splitlines()
+    assert lines[:3] == ["012", "/", "refused"]
+    mounts = table("\n".join(lines))
+    assert mounts["/layers/inner"][0] == "overlay" and {"nodev", "nosuid", "rw"} <= set(mounts["/layers/inner"][1])
+    assert not any(place.endswith("/mount") or mounts[place][1] == ["mode=700"] for place in mounts)
+    assert (tmp_path / "upper/new").read_text() == "x\n"
+
+
+def test_options_that_no_kernel_takes_are_refused_by_their_length(box):
+    box.mount("/layers", "overlay", f"lowerdir={'/x' * 2500}", type="overlay")
+    box.refused("longer than 4095 bytes")
+
+
 @spec("runtime-linux.md#runtimeLinuxDevSymbolicLinks", "runtimes MUST create the following symlinks")
 @spec("config-linux.md#configLinuxDefaultDevices", "the runtime MUST also supply")
 def test_default_devices_and_links_exist(box):

@@ -40,7 +40,11 @@ extension RootfsBuilder {
     }
 
     private mutating func bind(_ source: String, recursive: Bool, _ step: MountStep) throws(SyscallError) {
-        if step.copiesLink, try fileStatus(FilePath(source)).type == .symbolicLink { return try copyLink(source, step) }
+        if step.copiesLink, try fileStatus(FilePath(source)).type == .symbolicLink {
+            // The next step's is the one after it.
+            if step.ownerMapping != nil || step.hasPreparedSource { _ = try takeMappedTree() }
+            return try copyLink(source, step)
+        }
         let tree: OwnedFD
         if step.ownerMapping != nil || step.hasPreparedSource {
             tree = try takeMappedTree()
@@ -88,6 +92,9 @@ extension RootfsBuilder {
     func makeMount(
         type: String, source: String, parameters: [FileSystemParameter], attributes: MountAttributes
     ) throws(SyscallError) -> OwnedFD {
+        if isTooLong(source: source, parameters) {
+            return try makeClassicMount(type: type, source: source, parameters: parameters, attributes: attributes)
+        }
         let context = try openFileSystem(type: type)
         try configureFileSystem(context, "source", source)
         for parameter in parameters { try configureFileSystem(context, parameter.key, parameter.value) }

@@ -32,6 +32,8 @@ package func planRootfs(
     }
 
     var plan = MountPlan(bundle: bundle, linux: linux)
+    let ownMounts = linux.namespace(.mount)
+    plan.sharesBinds = linux.rootfsPropagation == .shared && isOwn && ownMounts?.path == nil && linux.namespace(.user) == nil
     for (index, mount) in configuration.mounts.enumerated() { try plan.add(mount, field: "mounts[\(index)]") }
     let finalPropagation: MountPropagation? =
         switch linux.rootfsPropagation {
@@ -92,6 +94,8 @@ struct MountPlan {
     var readOnlyLater: [String] = []
     /// `/dev` comes from the host as it is: nothing is made in it.
     var bindsDevices = false
+    /// Whether binds that are to be shared are so with the host; in a user namespace the kernel would not have it.
+    var sharesBinds = false
 
     init(bundle: FilePath, linux: LinuxConfiguration) {
         self.bundle = bundle
@@ -114,6 +118,9 @@ struct MountPlan {
         try addExtensions(options, to: &step, field: "\(field).options")
         if case .bind = kind {
             bindsDevices = bindsDevices || destination == "/dev"
+            // Taken before the host's mounts become ones that pass nothing on.
+            step.staysPeer = sharesBinds && !step.copiesLink && step.propagation.last?.propagation == .shared
+            step.hasPreparedSource = step.staysPeer
         } else if becomesReadOnlyLater(step) {
             step.attributes.set.remove(.readOnly)
             readOnlyLater.append(destination)

@@ -3,8 +3,8 @@ internal import OCISpec
 internal import Rootfs
 internal import SystemPackage
 
-/// The id-mapped mounts of a container: prepared by the runtime, because mapping takes rights over the source's file system that a
-/// process in the container's user namespace lacks, and put in their places by init.
+/// Mounts of a container that the runtime prepares and init puts in their places: id-mapped ones, because mapping takes rights over the
+/// source's file system that a process in the container's user namespace lacks, and those that stay peers of the host's.
 struct MappedTrees {
     /// In the order of their steps.
     let descriptors: [HeldDescriptor]
@@ -24,9 +24,11 @@ struct MappedTrees {
                 var flags: OpenTreeFlags = recursive ? [.clone, .recursive] : .clone
                 if !mount.followsSource { flags.insert(.noFollow) }
                 let tree = try openTree(FilePath(source), flags)
-                // As the container's other mounts: what is mounted inside must not reach the host.
-                try changeMountAttributes(
-                    of: tree.number, propagation: rootfsPropagation == .private ? .isPrivate : .slave, recursive: true, subject: source)
+                // As the container's other mounts: what is mounted inside must not reach the host, unless that was asked for.
+                if !mount.staysPeer {
+                    try changeMountAttributes(
+                        of: tree.number, propagation: rootfsPropagation == .private ? .isPrivate : .slave, recursive: true, subject: source)
+                }
                 if let namespace, let mapping = mount.ownerMapping {
                     try mapOwners(of: tree, as: namespace.number, recursive: mapping.recursive, subject: source)
                 }

@@ -114,6 +114,31 @@ struct PlanTests {
         #expect(plan.completion == [.changeRoot(.pivot)] + (change.map { [$0] } ?? []))
     }
 
+    @Test("a shared bind stays a peer of the host's mount where the root is shared, its mount namespace new and no user namespace there")
+    func peers() throws {
+        func staysPeer(
+            _ propagation: RootfsPropagation?, _ option: String, _ added: LinuxNamespace? = nil
+        ) throws -> Bool {
+            let plan = try planRootfs(
+                for: configuration { configuration, linux in
+                    linux.rootfsPropagation = propagation
+                    linux.namespaces = [LinuxNamespace(.mount), added].compactMap { $0 }
+                    configuration.mounts = [
+                        MountConfiguration(destination: "/v", type: "bind", source: "/v", options: ["rbind", option])
+                    ]
+                }, bundle: "/bundle")
+            return plan.preparation.contains { step in
+                guard case .mount(let mount) = step else { return false }
+                #expect(mount.hasPreparedSource == mount.staysPeer)
+                return mount.staysPeer
+            }
+        }
+        #expect(try staysPeer(.shared, "rshared") && staysPeer(.shared, "shared"))
+        #expect(try !staysPeer(.shared, "rslave") && !staysPeer(.shared, "ro"))
+        #expect(try !staysPeer(.slave, "rshared") && !staysPeer(nil, "rshared"))
+        #expect(try !staysPeer(.shared, "rshared", LinuxNamespace(.user)))
+    }
+
     @Test("mount options are sorted into attributes, propagation and parameters; the later of two wins")
     func options() throws {
         let step = try #require(

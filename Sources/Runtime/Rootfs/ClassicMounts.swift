@@ -1,0 +1,70 @@
+internal import Glibc
+internal import LinuxSyscalls
+internal import SystemPackage
+
+extension RootfsBuilder {
+    /// What the kernel takes as one string of fsconfig(2), its end included. - Source: fs/fsopen.c, FSCONFIG_SET_STRING.
+    private static let stringLimitBytes = 256
+    /// What mount(2) takes as data; of longer ones the kernel would take the beginning.
+    private static let dataLimitBytes = 4096
+
+    /// Whether fsconfig(2) refuses what is to be said of a file system, as the list of an overlay's layers, for its length alone.
+    func isTooLong(source: String, _ parameters: [FileSystemParameter]) -> Bool {
+        source.utf8.count >= Self.stringLimitBytes || parameters.contains { ($0.value?.utf8.count ?? 0) >= Self.stringLimitBytes }
+    }
+
+    /// A detached mount of a new file system that mount(2) makes. That call wants a place by its name: for as long as it takes, it is one in
+    /// a directory of our own that lies over the root, which nobody else has a way into.
+    func makeClassicMount(
+        type: String, source: String, parameters: [FileSystemParameter], attributes: MountAttributes
+    ) throws(SyscallError) -> OwnedFD {
+        var flags: MountFlags = []
+        var words: [String] = []
+        for parameter in parameters {
+            if let value = parameter.value {
+                words.append("\(parameter.key)=\(value)")
+            } else if let flag = Self.flag(of: parameter.key) {
+                flags.insert(flag)
+            } else {
+                words.append(parameter.key)
+            }
+        }
+        let data = words.joined(separator: ",")
+        guard data.utf8.count < Self.dataLimitBytes else {
+            throw SyscallError("mount", "the options of \(type) are longer than \(Self.dataLimitBytes - 1) bytes", errno: E2BIG)
+        }
+        let before = try openFile(".", [.path, .directory])
+        let yard = try makeMount(
+            type: "tmpfs", source: "tmpfs", parameters: [FileSystemParameter(key: "mode", value: "0700")], attributes: [])
+        let place: FilePath = "mount"
+        try makeDirectory(place, mode: 0o700, at: yard.number)
+        try openedRoot { root throws(SyscallError) in try moveMount(yard, onto: root.descriptor, subject: "") }
+        let mount: OwnedFD
+        do throws(SyscallError) {
+            try changeDirectory(to: yard, subject: "tmpfs")
+            try LinuxSyscalls.mount(source, onto: place, type: type, flags: flags, data: data)
+            mount = try openTree(place, .clone)
+        } catch {
+            try? unmount(".", .detach)
+            try? changeDirectory(to: before, subject: "")
+            throw error
+        }
+        // With what lies in it.
+        try unmount(".", .detach)
+        try changeDirectory(to: before, subject: "")
+        if !attributes.isEmpty { try changeMountAttributes(of: mount.number, set: attributes, subject: "") }
+        return mount
+    }
+
+    /// Words that fsconfig(2) takes for any file system are flags of mount(2).
+    private static func flag(of word: String) -> MountFlags? {
+        switch word {
+        case "ro": .readOnly
+        case "sync": .synchronous
+        case "dirsync": .directorySynchronous
+        case "mand": MountFlags(rawValue: 1 << 6)
+        case "lazytime": MountFlags(rawValue: 1 << 25)
+        default: nil
+        }
+    }
+}
