@@ -52,6 +52,20 @@ def test_the_pids_limit_stops_a_fork_bomb(runtime, bundle, container):
     assert "can't fork" in result.err or "Resource temporarily unavailable" in result.err
 
 
+@pytest.mark.ours
+def test_a_pids_limit_of_0_is_a_limit_of_0(runtime, bundle, container):
+    """As in runc since 1.4; -1 is none, and what is not said stays."""
+    bundle.write("echo started; exec sleep 600", linux={"resources": {"pids": {"limit": 0}}})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    limit = lambda: value(runtime.state(container)["pid"], "pids", "pids.max", "pids.max")
+    assert limit() == "0"
+    for asked, limited in [("5", "5"), ("0", "0"), ("-1", "max"), ("0", "0")]:
+        runtime("update", "--pids-limit", asked, container).ok()
+        assert limit() == limited
+    runtime("update", "--cpu-share", "600", container).ok()
+    assert limit() == "0"
+
+
 def test_the_memory_limit_kills_what_exceeds_it(runtime, bundle, container):
     bundle.write("dd if=/dev/zero of=/dev/null bs=200M count=1", linux={"resources": {"memory": {"limit": 32 << 20, "swap": 32 << 20}}})
     assert runtime("run", "-b", bundle.path, container).code == 137

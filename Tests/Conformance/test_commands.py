@@ -96,6 +96,19 @@ def test_update_sets_cpu_burst_and_idle(runtime, bundle, container):
     assert value(pid, "cpu", "cpu.idle", "cpu.idle") == "1"
 
 
+@pytest.mark.ours
+def test_quota_and_burst_fall_and_rise_together(runtime, bundle, container):
+    """No burst is above the quota at any time."""
+    bundle.write("sleep 600", linux={"resources": {"cpu": {"quota": 100000, "period": 100000, "burst": 80000}}})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    pid = runtime.state(container)["pid"]
+    for quota, period, burst in [(50000, None, 10000), (90000, None, 70000), (20000, 50000, 5000), (100000, 100000, 60000)]:
+        words = ["--cpu-quota", str(quota), "--cpu-burst", str(burst), *(["--cpu-period", str(period)] if period else [])]
+        runtime("update", *words, container).ok()
+        assert value(pid, "cpu", "cpu.cfs_quota_us", "cpu.max").split()[0] == str(quota)
+        assert value(pid, "cpu", "cpu.cfs_burst_us", "cpu.max.burst") == str(burst)
+
+
 @pytest.mark.parametrize("words, text", [
     (["--memory", "1x"], "invalid value for memory: invalid size: '1x'"),
     (["--cpu-period", "abc"], "invalid value for cpu-period: "),

@@ -67,6 +67,7 @@ extension Cgroup {
                 return
             }
             try perform(second, &undo)
+        case .writeTogether(let writes): try performTogether(writes, &undo)
         case .attachDeviceProgram(let rules): try attach(DeviceProgram(rules))
         case .requireMemoryUsage(let limit): try requireMemoryUsage(atMost: limit)
         }
@@ -103,6 +104,23 @@ extension Cgroup {
                 )
             }
             throw CgroupError(doing: what, cause: error)
+        }
+    }
+
+    private func performTogether(_ writes: [CgroupWrite], _ undo: inout CgroupUndo?) throws(CgroupError) {
+        var waiting = writes
+        while !waiting.isEmpty {
+            var refused: [CgroupWrite] = []
+            var refusal: CgroupError?
+            for write in waiting {
+                do throws(CgroupError) { try perform(write, &undo) } catch {
+                    guard error.cause?.errno == EINVAL else { throw error }
+                    refused.append(write)
+                    refusal = refusal ?? error
+                }
+            }
+            if let refusal, refused.count == waiting.count { throw refusal }
+            waiting = refused
         }
     }
 

@@ -41,6 +41,8 @@ package enum CgroupStep: Equatable, Sendable {
     /// Two values that limit each other: where the kernel refuses the first for the sake of the second's old value
     /// (EINVAL), the second goes first.
     case writePair(CgroupWrite, CgroupWrite)
+    /// The same of several values: those that the kernel refuses for the sake of another's old value go after it.
+    case writeTogether([CgroupWrite])
     /// v2: let a program decide about devices.
     case attachDeviceProgram([DeviceRule])
     /// Refuse a memory limit below what is in use.
@@ -49,7 +51,7 @@ package enum CgroupStep: Equatable, Sendable {
     var needsUnifiedController: Bool {
         switch self {
         case .write(let write), .writeIfThere(let write), .writePair(let write, _): write.version == .v2
-        case .writeFirstThere(let writes): writes.contains { $0.version == .v2 }
+        case .writeFirstThere(let writes), .writeTogether(let writes): writes.contains { $0.version == .v2 }
         case .attachDeviceProgram, .requireMemoryUsage: false
         }
     }
@@ -90,7 +92,7 @@ package struct CgroupPlanner: Sendable {
             steps += version(of: .cpu) == .v1 ? try LegacyPlan.cpu(cpu) : try UnifiedPlan.cpu(cpu)
             steps += cpuset(cpu)
         }
-        if let limit = resources.pids?.limit, limit != 0 {
+        if let limit = resources.pids?.limit {
             steps.append(
                 .write(
                     CgroupWrite(

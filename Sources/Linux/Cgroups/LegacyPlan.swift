@@ -49,10 +49,16 @@ enum LegacyPlan {
         // An idle group has no shares.
         if let idle = cpu.idle { steps.append(.write(write("idle", idle, "idle"))) }
         if let shares = cpu.shares, shares != 0, cpu.idle != 1 { steps.append(.write(write("shares", shares, "shares"))) }
-        pair(
-            cpu.periodMicroseconds.flatMap { $0 == 0 ? nil : write("cfs_period_us", $0, "period") },
-            cpu.quotaMicroseconds.flatMap { $0 == 0 ? nil : write("cfs_quota_us", max($0, -1), "quota") })
-        if let burst = cpu.burstMicroseconds { steps.append(.write(write("cfs_burst_us", burst, "burst"))) }
+        let period = cpu.periodMicroseconds.flatMap { $0 == 0 ? nil : write("cfs_period_us", $0, "period") }
+        let quota = cpu.quotaMicroseconds.flatMap { $0 == 0 ? nil : write("cfs_quota_us", max($0, -1), "quota") }
+        let burst = cpu.burstMicroseconds.map { write("cfs_burst_us", $0, "burst") }
+        if let burst, let quota {
+            // No burst is above the quota.
+            steps.append(.writeTogether([period, quota, burst].compactMap { $0 }))
+        } else {
+            pair(period, quota)
+            if let burst { steps.append(.write(burst)) }
+        }
         pair(
             cpu.realtimePeriodMicroseconds.flatMap { $0 == 0 ? nil : write("rt_period_us", $0, "realtimePeriod") },
             cpu.realtimeRuntimeMicroseconds.flatMap { $0 == 0 ? nil : write("rt_runtime_us", $0, "realtimeRuntime") })

@@ -42,19 +42,24 @@ enum UnifiedPlan {
         ]
         for (name, isSet) in realtime where isSet == true { throw unsupported(field + name, "cgroup v2 has no realtime limits") }
         var steps: [CgroupStep] = []
-        func write(_ file: String, _ value: String, _ name: String) {
-            steps.append(.write(CgroupWrite(.cpu, .v2, file, [value], field: field + name)))
+        func write(_ file: String, _ value: String, _ name: String) -> CgroupWrite {
+            CgroupWrite(.cpu, .v2, file, [value], field: field + name)
         }
-        if let idle = cpu.idle { write("cpu.idle", "\(idle)", "idle") }
-        if let shares = cpu.shares, shares != 0, cpu.idle != 1 { write("cpu.weight", "\(weight(shares: shares))", "shares") }
+        if let idle = cpu.idle { steps.append(.write(write("cpu.idle", "\(idle)", "idle"))) }
+        if let shares = cpu.shares, shares != 0, cpu.idle != 1 {
+            steps.append(.write(write("cpu.weight", "\(weight(shares: shares))", "shares")))
+        }
+        var together: [CgroupWrite] = []
         let quota = cpu.quotaMicroseconds.flatMap { $0 == 0 ? nil : $0 }
         let period = cpu.periodMicroseconds.flatMap { $0 == 0 ? nil : $0 }
         if quota != nil || period != nil {
             // The file takes both: a period alone means no quota, as in runc. Where a quota is in force `apply` has added it.
             let quotaText = quota.map { $0 < 0 ? "max" : "\($0)" } ?? "max"
-            write("cpu.max", period.map { "\(quotaText) \($0)" } ?? quotaText, quota == nil ? "period" : "quota")
+            together.append(write("cpu.max", period.map { "\(quotaText) \($0)" } ?? quotaText, quota == nil ? "period" : "quota"))
         }
-        if let burst = cpu.burstMicroseconds { write("cpu.max.burst", "\(burst)", "burst") }
+        if let burst = cpu.burstMicroseconds { together.append(write("cpu.max.burst", "\(burst)", "burst")) }
+        // No burst is above the quota.
+        steps += together.count > 1 ? [.writeTogether(together)] : together.map { .write($0) }
         return steps
     }
 

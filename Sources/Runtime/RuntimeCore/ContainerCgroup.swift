@@ -39,7 +39,9 @@ final class ContainerCgroup {
             annotations = configuration.annotations
             owner = configuration.cgroupOwner
         } catch { throw RuntimeError(error) }
-        bornInUnified = systemdDirectory == nil && record.hasUnified && canCloneIntoCgroup()
+        // Nothing is born where no process may be added; moved there it may be.
+        bornInUnified =
+            systemdDirectory == nil && record.hasUnified && resources?.pids?.limit != 0 && canCloneIntoCgroup()
     }
 
     /// For a container on record.

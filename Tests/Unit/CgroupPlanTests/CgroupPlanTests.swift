@@ -17,6 +17,7 @@ private func text(_ steps: [CgroupStep]) -> [String] {
         case .writeIfThere(let write): text(write) + "?"
         case .writeFirstThere(let writes): writes.map(text).joined(separator: "|")
         case .writePair(let first, let second): "\(text(first))&\(text(second))"
+        case .writeTogether(let writes): writes.map { text($0) }.joined(separator: "&")
         case .attachDeviceProgram(let rules): "program of \(rules.count) rules"
         case .requireMemoryUsage(let limit): "usage<=\(limit)"
         }
@@ -110,12 +111,12 @@ struct CgroupPlanTests {
         let both = resources { $0.cpu = cpu }
         #expect(
             try text(legacy.plan(updating: both)) == [
-                "cpu.shares=1024", "cpu.cfs_period_us=100000&cpu.cfs_quota_us=50000", "cpu.cfs_burst_us=10", "cpuset.cpus=0-1",
+                "cpu.shares=1024", "cpu.cfs_period_us=100000&cpu.cfs_quota_us=50000&cpu.cfs_burst_us=10", "cpuset.cpus=0-1",
                 "cpuset.mems=0",
             ])
         #expect(
             try text(unified.plan(updating: both)) == [
-                "cpu.weight=100", "cpu.max=50000 100000", "cpu.max.burst=10", "cpuset.cpus=0-1", "cpuset.mems=0",
+                "cpu.weight=100", "cpu.max=50000 100000&cpu.max.burst=10", "cpuset.cpus=0-1", "cpuset.mems=0",
             ])
         cpu = CPULimits()
         cpu.quotaMicroseconds = -1
@@ -138,7 +139,8 @@ struct CgroupPlanTests {
     func others() throws {
         #expect(try text(legacy.plan(updating: resources { $0.pids = PidsLimit(limit: 7) })) == ["pids.max=7"])
         #expect(try text(unified.plan(updating: resources { $0.pids = PidsLimit(limit: -1) })) == ["pids.max=max"])
-        #expect(try text(unified.plan(updating: resources { $0.pids = PidsLimit(limit: 0) })) == [])
+        #expect(try text(unified.plan(updating: resources { $0.pids = PidsLimit(limit: 0) })) == ["pids.max=0"])
+        #expect(try text(unified.plan(updating: resources { $0.pids = PidsLimit(limit: nil) })) == [])
         var blockIO = BlockIOLimits()
         blockIO.weight = 10
         blockIO.throttleReadBytes = [.init(major: 8, minor: 0, rate: 5), .init(major: 8, minor: 16, rate: 0)]

@@ -67,7 +67,8 @@ package struct SystemdProperties: Sendable {
             }
         }
         if let cpu = resources.cpu { properties += self.cpu(cpu) }
-        add("TasksMax", Self.limit(resources.pids?.limit))
+        // Systemd knows no limit below the one process that makes a unit; the file gets the 0 all the same.
+        add("TasksMax", resources.pids?.limit.map { $0 < 0 ? Self.infinity : .uint64(max(1, UInt64($0))) })
         if version == .v1, let weight = resources.blockIO?.weight, weight != 0 { add("BlockIOWeight", .uint64(UInt64(weight))) }
         for (file, text) in resources.unified.sorted(by: { $0.key < $1.key }) { properties += Self.unified(file, text) }
         return properties
