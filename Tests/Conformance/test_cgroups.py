@@ -296,6 +296,44 @@ def test_a_container_cannot_hide_from_its_end_in_deep_cgroups(runtime, bundle, c
     assert not os.path.exists(top)
 
 
+FREEZING = """set -e
+cd /sys/fs/cgroup/{below}; mkdir x
+sh -c 'while :; do {loop}; done' & helper=$!
+{who} echo $! > x/cgroup.procs; echo $! > /tmp/frozen
+echo {frozen} > x/{file}
+touch /tmp/made; sleep 600
+"""
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("verb", ["delete", "kill"])
+@pytest.mark.parametrize("who", ["once", "again and again", "with the first"])
+def test_a_container_cannot_hide_from_its_end_by_freezing_parts_of_itself(runtime, bundle, container, verb, who):
+    """A frozen process of cgroup v1 does not die of SIGKILL; nor does the init of a pid namespace that waits for it."""
+    if verb == "kill":
+        bundle.without_namespace("pid")
+    file, frozen = ("freezer.state", "FROZEN") if V1 else ("cgroup.freeze", "1")
+    loop = "sleep 1" if who == "once" else f"echo {frozen} > x/{file}"
+    script = FREEZING.format(below="freezer" if V1 else "", loop=loop, who="sleep 600 &", frozen=frozen, file=file)
+    if who == "with the first":
+        # The helper freezes it; the container's first process is this shell.
+        script = script.replace("touch /tmp/made", "touch /tmp/made; echo $$ > x/cgroup.procs")
+    bundle.write(script, linux={"namespaces": {"$add": [{"type": "cgroup"}]}},
+                 mounts={"$add": [{"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["rw"]}]})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/made")), "a part is frozen")
+    pid = runtime.state(container)["pid"]
+    top = cgroup_of(pid, "freezer").removesuffix("/x")
+    if verb == "kill":
+        with open(os.path.join(top, "x/cgroup.procs"), encoding="utf-8") as listing:
+            everybody = [str(pid), *listing.read().split()]
+        runtime("kill", container, "KILL").ok()
+        wait_until(lambda: not any(alive(process) for process in everybody), "those that were frozen have ended")
+    runtime("delete", "-f", container).ok()
+    runtime("state", container).fails("does not exist")
+    assert not os.path.exists(top)
+
+
 def alive(process):
     try:
         with open(f"/proc/{process}/stat", encoding="utf-8") as file:

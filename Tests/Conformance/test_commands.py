@@ -293,8 +293,13 @@ def test_kill_of_all_in_a_stopped_container_is_no_error(runtime, running):
     runtime("kill", "--all", running, "KILL").ok()
 
 
-def test_sigkill_reaches_every_process_where_the_pid_namespace_is_shared(runtime, bundle, container):
-    bundle.without_namespace("pid").write("sleep 603 & sleep 604 & wait")
+@pytest.mark.parametrize("owner", ["the host", "another process"])
+def test_sigkill_reaches_every_process_where_the_pid_namespace_is_shared(runtime, bundle, container, request, owner):
+    if owner == "another process":
+        bundle.join("pid", f"/proc/{request.getfixturevalue('other')}/ns/pid")
+    else:
+        bundle.without_namespace("pid")
+    bundle.write("sleep 603 & sleep 604 & wait")
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
     processes = wait_until(
         lambda: (found := read(os.path.join(cgroup_of(runtime.state(container)["pid"], "pids"), "cgroup.procs")).split())

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from claims import spec
@@ -170,6 +171,22 @@ def test_changes_of_the_bundle_after_create_do_not_reach_the_container(runtime, 
     wait_until(lambda: os.path.exists(mark) and os.path.getsize(mark), "the program ran")
     with open(mark, encoding="utf-8") as file:
         assert file.read() == "first\n"
+
+
+@pytest.mark.ours
+def test_annotations_may_be_as_long_as_a_configuration_and_no_longer(runtime, bundle, container):
+    bundle.write("sleep 600", annotations={"long": "x" * 1_500_000})
+    runtime.detached("create", "-b", bundle.path, container).ok()
+    runtime("start", container).ok()
+    assert len(runtime.state(container)["annotations"]["long"]) == 1_500_000
+    assert container in runtime("list", "-q").ok().lines
+    runtime("exec", container, "true").ok()
+    runtime("kill", container, "KILL").ok()
+    runtime("delete", "-f", container).ok()
+    runtime("state", container).fails("does not exist")
+    bundle.write(annotations={"long": "x" * (17 << 20)})
+    runtime.detached("create", "-b", bundle.path, container).fails("config.json")
+    runtime("state", container).fails("does not exist")
 
 
 def test_list_shows_containers_as_table_json_and_ids(runtime, bundle, running):

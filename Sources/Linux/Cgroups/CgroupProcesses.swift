@@ -37,6 +37,17 @@ extension Cgroup {
         try doing("thaw cgroup \(record.places.first?.directory ?? "")") { () throws(SyscallError) in try freezer.thaw() }
     }
 
+    /// Lets the processes of this cgroup and of all below it go on, whoever stopped them: on v1 what is frozen does not even die, and a
+    /// container that may write there can freeze parts of itself.
+    package func thawAll() throws(CgroupError) {
+        guard let freezer else { return }
+        try doing("thaw cgroup \(record.places.first?.directory ?? "") and those below") { () throws(SyscallError) in
+            try freezer.thaw()
+            guard case .legacy(let leaf) = freezer else { return }
+            try leaf.visitDescendants(entered: { (child) throws(SyscallError) in try Freezer.legacy(child).thaw() })
+        }
+    }
+
     /// Whether the processes of this cgroup are stopped, or being stopped.
     package func isFrozen() throws(CgroupError) -> Bool {
         guard let freezer else { return false }
@@ -61,8 +72,10 @@ extension Cgroup {
         let isFrozen = (try? freeze()) != nil
         for _ in 0..<(isFrozen ? 1 : 16) {
             if try !signalListed(SIGKILL) { break }
+            // Nobody who has had the signal freezes anything any more.
+            try thawAll()
         }
-        if isFrozen { try thaw() }
+        if isFrozen { try thawAll() }
     }
 
     /// Sends a signal to every process of this cgroup and of those below; those that end meanwhile have had theirs.

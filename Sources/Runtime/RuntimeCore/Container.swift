@@ -180,8 +180,8 @@ extension Container {
     package func kill(_ signal: Int32, all: Bool) throws(RuntimeError) {
         let hasCgroup = try !record().cgroup.places.isEmpty
         if all && !hasCgroup { throw noCgroup("signal every process of the container") }
-        let hasOwnProcesses = try record().ownNamespaces.contains(.pid) || !hasCgroup
-        if all || (signal == SIGKILL && !hasOwnProcesses) {
+        let outliveFirst = signal == SIGKILL && hasCgroup ? try !endsWithFirst() : false
+        if all || outliveFirst {
             let cgroup = try ContainerCgroup(recorded: record().cgroup)
             if !all, try liveInit() == nil, try cgroup.processes().isEmpty {
                 throw RuntimeError(.wrongStatus, "container not running")
@@ -194,9 +194,15 @@ extension Container {
             throw RuntimeError(doing: "signalling the container", error)
         }
         // What is frozen does not even die.
-        let cgroup = try ContainerCgroup(recorded: record().cgroup)
-        let isFrozen = try cgroup.isFrozen()
-        if isFrozen && signal == SIGKILL { try cgroup.thaw() }
+        if signal == SIGKILL { try ContainerCgroup(recorded: record().cgroup).thawAll() }
+    }
+
+    /// Whether the kernel ends every process of the container along with the first, which is so in a pid namespace that began with it.
+    private func endsWithFirst() throws(RuntimeError) -> Bool {
+        let record = try record()
+        guard record.ownNamespaces.contains(.pid) else { return false }
+        if let joined = record.joinedNamespaces { return !joined.contains(.pid) }
+        return try configuration().linux?.namespace(.pid)?.path == nil
     }
 
     /// Freezes every process of a running container.

@@ -171,6 +171,9 @@ final class ContainerCgroup {
 
     func thaw() throws(RuntimeError) { _ = try perform { cgroup throws(CgroupError) in try cgroup.thaw() } }
 
+    /// The same of all below it, for what has been killed to die.
+    func thawAll() throws(RuntimeError) { _ = try perform { cgroup throws(CgroupError) in try cgroup.thawAll() } }
+
     func processes() throws(RuntimeError) -> [Int32] {
         try perform { cgroup throws(CgroupError) in try cgroup.processes() } ?? []
     }

@@ -10,7 +10,8 @@ package struct ContainerRecord: Equatable, Sendable {
     static let formatVersion = 1
     static let fileName = "state.json"
     static let initFileName = "init.json"
-    static let limitBytes = 1 << 20
+    /// Its annotations are as long as a configuration may be.
+    static let limitBytes = Bundle.configurationLimitBytes
 
     /// The process that the container consists of, told apart from a later one of the same number.
     package struct Init: Equatable, Sendable {
@@ -33,7 +34,10 @@ package struct ContainerRecord: Equatable, Sendable {
     package var initProcess: Init?
     /// Where the container's cgroup is, or was about to be made.
     package var cgroup: CgroupRecord
+    /// Those of its configuration, joined ones among them.
     package var ownNamespaces: [LinuxNamespace.Kind]
+    /// Those among them that it shares with whoever had them before; nil in what was written before this was.
+    package var joinedNamespaces: [LinuxNamespace.Kind]?
     package var newKeyring: Bool
     /// What its standard files led to when it was made, `pipe:[1234]`: criu is told which pipes lead out. Empty with a terminal.
     package var standardFiles: [String]
@@ -56,6 +60,7 @@ package struct ContainerRecord: Equatable, Sendable {
             writer.name("cgroup")
             cgroup.write(to: &writer)
             writer.member("namespaces", ownNamespaces.map(\.rawValue))
+            if let joinedNamespaces { writer.member("joinedNamespaces", joinedNamespaces.map(\.rawValue)) }
             writer.member("newKeyring", newKeyring)
             writer.member("standardFiles", standardFiles)
             writer.member("annotations", unlessEmpty: annotations)
@@ -69,6 +74,14 @@ package struct ContainerRecord: Equatable, Sendable {
             }
         }
         return writer.bytes
+    }
+
+    /// - Throws: `invalidConfiguration` where nobody could read it again.
+    func checkLength() throws(RuntimeError) {
+        if encoded.count > Self.limitBytes {
+            throw RuntimeError(
+                .invalidConfiguration, doing: "annotations", "longer than the \(Self.limitBytes) bytes that are kept of a container")
+        }
     }
 
     static func decode(_ bytes: [UInt8]) throws(RuntimeError) -> ContainerRecord {
@@ -98,6 +111,8 @@ package struct ContainerRecord: Equatable, Sendable {
             case "cgroup": cgroup = try CgroupRecord(from: &reader)
             case "namespaces":
                 record.ownNamespaces = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try reader.readCase() }
+            case "joinedNamespaces":
+                record.joinedNamespaces = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try reader.readCase() }
             case "newKeyring": record.newKeyring = try reader.readBool()
             case "standardFiles": record.standardFiles = try reader.readStrings()
             case "resourceControl": record.resourceControl = try ResourceControlGroup(from: &reader)

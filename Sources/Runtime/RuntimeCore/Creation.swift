@@ -61,6 +61,7 @@ package final class Creation {
         record = Self.firstRecord(request, bundle, cgroup)
         record.resourceControl = try plannedResourceControl(configuration.linux?.intelRdt, id: request.id)
         if configuration.mountsInCallersNamespace { record.callersMounts = try CallersMounts(before: record.rootfs) }
+        try record.checkLength()
         directory = try StateDirectory.make(in: request.stateRoot, id: request.id)
     }
 
@@ -72,7 +73,8 @@ package final class Creation {
             rootfs: bundle.path.pushing(FilePath(configuration.root?.path ?? "")).string,
             created: Timestamp(seconds: now / 1_000_000_000, nanoseconds: Int32(now % 1_000_000_000)).description,
             ownerID: effectiveUserID(), cgroup: cgroup.record,
-            ownNamespaces: (configuration.linux?.namespaces ?? []).map(\.kind), newKeyring: request.newKeyring,
+            ownNamespaces: (configuration.linux?.namespaces ?? []).map(\.kind),
+            joinedNamespaces: (configuration.linux?.namespaces ?? []).filter { $0.path != nil }.map(\.kind), newKeyring: request.newKeyring,
             standardFiles: configuration.process?.terminal == true ? [] : StandardFiles.ofCaller(),
             annotations: configuration.annotations)
     }

@@ -14,6 +14,8 @@ struct Removal {
 
     /// How long processes that were killed may take to go: they may be in an uninterruptible call.
     private static let deadlineMilliseconds: Int32 = 10_000
+    /// How long they are waited for at a time, before all that live are killed once more.
+    private static let roundMilliseconds: Int32 = 250
 
     /// Of the container's own runtime, once its first process has ended: by then somebody may be deleting it, or have deleted it, which is
     /// no error. - Returns: whether it is still there, and ours to remove.
@@ -68,9 +70,12 @@ struct Removal {
 
     private func waitForEnd(of pidfd: borrowing OwnedFD) throws(SyscallError) {
         // What is frozen does not even die. Where thawing fails, the wait below does too, and says so.
-        if (try? cgroup.isFrozen()) == true { try? cgroup.thaw() }
-        if try waitUntilReadable([pidfd.number], timeoutMilliseconds: Self.deadlineMilliseconds).isEmpty {
-            throw SyscallError("kill", "the container's process", errno: ETIMEDOUT)
+        try? cgroup.thawAll()
+        let deadline = moment(nanoseconds: Int64(Self.deadlineMilliseconds) * 1_000_000)
+        while try waitUntilReadable([pidfd.number], timeoutMilliseconds: min(Self.roundMilliseconds, millisecondsUntil(deadline))).isEmpty {
+            if millisecondsUntil(deadline) == 0 { throw SyscallError("kill", "the container's process", errno: ETIMEDOUT) }
+            // Whoever lives may freeze others again, or the first process itself.
+            try? cgroup.killAll()
         }
         // Reaped here where it is our own child; else by whoever started it.
         do throws(SyscallError) { _ = try waitForExit(.pidfd(pidfd.number), block: false) } catch {

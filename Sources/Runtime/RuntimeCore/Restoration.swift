@@ -35,6 +35,7 @@ package final class Restoration {
         networkDevices = NetworkDevices(linux)
         record = Creation.firstRecord(request, bundle, cgroup)
         record.resourceControl = try plannedResourceControl(linux?.intelRdt, id: request.id)
+        try record.checkLength()
         directory = try StateDirectory.make(in: request.stateRoot, id: request.id)
     }
 
