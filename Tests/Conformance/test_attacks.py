@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from claims import spec
@@ -190,6 +191,26 @@ def test_A02_A03_a_hook_has_its_standard_files_and_nothing_else(runtime, bundle,
     runtime("run", "-b", bundle.path, container, pass_fds=open_directories).ok()
     with open(os.path.join(bundle.rootfs, "tmp/fds"), encoding="utf-8") as file:
         assert file.read().split() == ["0", "1", "2", "3"]
+
+
+@pytest.mark.ours
+def test_A02_A03_no_hook_has_what_is_left_open_or_meant_for_the_program(runtime, bundle, container, open_directories):
+    kinds = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+    log = lambda kind: "/tmp/fds" if kind == "startContainer" else os.path.join(bundle.rootfs, "tmp/fds")
+    bundle.write("echo program $(ls /proc/self/fd) >> /tmp/fds; exec sleep 600", hooks={
+        kind: [{"path": "/bin/sh", "args": ["sh", "-c", f"echo {kind} $(ls /proc/self/fd) >> {log(kind)}"], "env": ["PATH=/bin:/usr/bin"]}]
+        for kind in kinds})
+    options = {"pass_fds": open_directories}
+    with runtime.below("sh", "-c", 'exec "$0" "$@" 3< /etc/passwd 4< /etc/group'):
+        runtime.detached("create", "--preserve-fds", "2", "-b", bundle.path, container, **options).ok()
+    runtime("start", container, **options).ok()
+    lines = lambda: [line.split() for line in (Path(bundle.rootfs) / "tmp/fds").read_text(encoding="utf-8").splitlines()]
+    wait_until(lambda: any(line[0] == "program" for line in lines()), "the program has told")
+    runtime("delete", "-f", container, **options).ok()
+    told = {line[0]: line[1:] for line in lines()}
+    # The program's shell lists what it was given, and has a pipe and the directory open besides.
+    assert told.pop("program")[:5] == ["0", "1", "2", "3", "4"]
+    assert told == {kind: ["0", "1", "2", "3"] for kind in kinds}
 
 
 @pytest.fixture

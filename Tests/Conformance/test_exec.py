@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
 from attackers import without
@@ -45,6 +46,38 @@ def test_exec_is_in_the_containers_root_without_a_mount_namespace(runtime, bundl
     assert found == ["the container's", "/../only-here", "/"]
     # Its mounts lie in the test's own namespace, and in the bundle.
     runtime("delete", "-f", container).ok()
+
+
+KEYS = """#include <linux/keyctl.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(int count, char **words) {
+    if (count > 1) {
+        if (syscall(SYS_add_key, "user", "a", "b", 1, KEY_SPEC_SESSION_KEYRING) < 0) { perror("add_key"); return 1; }
+        puts("added"); fflush(stdout);
+        pause();
+    }
+    if (syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_SESSION_KEYRING, "user", "a", 0) < 0) { perror("search"); return 1; }
+    puts("found");
+    return 0;
+}
+"""
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("user", [0, 1000])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_exec_shares_the_containers_session_keyring(runtime, bundle, container, tmp_path, mapped, user):
+    (tmp_path / "keys.c").write_text(KEYS, encoding="utf-8")
+    subprocess.run(["cc", "-static", "-O1", "-o", os.path.join(bundle.rootfs, "bin/keys"), str(tmp_path / "keys.c")], check=True)
+    bundle.file("/added", "", 0o666)
+    if mapped:
+        bundle.map_users()
+    bundle.write("exec keys add > /added", process={"user": {"uid": user, "gid": 0}})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    wait_until(lambda: os.path.getsize(os.path.join(bundle.rootfs, "added")), "the key is there")
+    assert runtime("exec", "-u", str(user), container, "keys").ok().out == "found\n"
 
 
 def test_exec_returns_the_programs_exit_status(runtime, running):

@@ -45,6 +45,27 @@ def test_a_time_namespace_has_the_configured_offsets(runtime, bundle, container)
     assert float(lines[2].split()[0]) > 1000000
 
 
+@pytest.mark.ours
+@pytest.mark.parametrize("owner", ["new", "joined"])
+def test_a_time_namespace_within_a_user_namespace_has_the_configured_offsets(runtime, mapped, container, owner):
+    if owner == "joined":
+        mapped.write("sleep 600")
+        runtime.detached("run", "-d", "-b", mapped.path, container).ok()
+        mapped.join("user", f"/proc/{runtime.state(container)['pid']}/ns/user")
+        container += "-second"
+    mapped.config["linux"]["namespaces"].append({"type": "time"})
+    mapped.write(["cat", "/proc/self/timens_offsets"],
+                 linux={"timeOffsets": {"monotonic": {"secs": 86400}, "boottime": {"secs": 1000000, "nanosecs": 5}}})
+    lines = runtime("run", "-b", mapped.path, container).ok().lines
+    assert [line.split() for line in lines] == [["monotonic", "86400", "0"], ["boottime", "1000000", "5"]]
+
+
+@pytest.mark.ours
+def test_offsets_for_a_time_namespace_that_is_joined_are_refused(runtime, bundle, container, other):
+    bundle.join("time", f"/proc/{other}/ns/time").write("true", linux={"timeOffsets": {"monotonic": {"secs": 86400}}})
+    runtime("run", "-b", bundle.path, container).fails("linux.timeOffsets: cannot be set in a namespace that is joined")
+
+
 @spec("config-linux.md#configLinuxNamespaces", "MUST place the container process in the namespace")
 @pytest.mark.parametrize("kind", ["network", "ipc", "uts", "pid", "cgroup"])
 def test_a_namespace_is_joined_by_its_path(runtime, bundle, container, other, kind):
@@ -120,6 +141,16 @@ def test_users_of_a_user_namespace_are_its_own(runtime, mapped, container):
     lines = runtime("run", "-b", mapped.path, container).ok().lines
     assert (lines[0], lines[1], set(lines[2].split())) == ("1000", "1001", {"1001", "7"})
     assert os.stat(os.path.join(mapped.rootfs, "tmp/mine")).st_uid == 201000
+
+
+@pytest.mark.ours
+def test_an_exec_as_somebody_whom_the_user_namespace_does_not_know_is_refused_by_the_field(runtime, mapped, container):
+    mapped.write("sleep 600")
+    runtime.detached("run", "-d", "-b", mapped.path, container).ok()
+    runtime("exec", "-u", "70000", container, "true").fails("process.user.uid: 70000 is not mapped")
+    runtime("exec", "-u", "1:70000", container, "true").fails("process.user.gid: 70000 is not mapped")
+    runtime("exec", "-g", "70000", container, "true").fails("process.user.additionalGids[0]: 70000 is not mapped")
+    runtime("exec", "-u", "65535:65535", container, "true").ok()
 
 
 def test_exec_joins_a_user_namespace(runtime, mapped, container):

@@ -44,6 +44,9 @@ extension LinuxConfiguration {
         if timeOffsets != nil && namespace(.time) == nil {
             throw SpecProblem(field: "linux.timeOffsets", problem: "needs a time namespace")
         }
+        if timeOffsets != nil, namespace(.time)?.path != nil {
+            throw SpecProblem(field: "linux.timeOffsets", problem: "cannot be set in a namespace that is joined")
+        }
     }
 
     /// What dev_valid_name() of the kernel accepts.

@@ -107,8 +107,14 @@ int clinux_get_limit(int process, int resource, uint64_t *soft, uint64_t *hard) 
 
 int clinux_personality(unsigned long persona) { return result(personality(persona)); }
 
+/// What a session keyring is made with, and the owner's right to find it: without that, who joins it by its name gets another one.
+/// - Source: KEY_POS_ALL, KEY_USR_VIEW, _READ, _SEARCH and _LINK of linux/key.h.
+static const unsigned int shared_keyring = 0x3f1b0000;
+
 int clinux_join_session_keyring(const char *name) {
-    return result(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name, 0, 0, 0));
+    int keyring = result(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name, 0, 0, 0));
+    if (keyring < 0) return keyring;
+    return result(syscall(SYS_keyctl, KEYCTL_SETPERM, keyring, shared_keyring, 0, 0));
 }
 
 int clinux_execveat(int directory, const char *path, char *const arguments[], char *const environment[]) {

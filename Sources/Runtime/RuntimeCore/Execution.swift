@@ -99,6 +99,9 @@ package final class Execution {
         var plan = plan
         if isInUserNamespace, let recorded = record.initProcess {
             plan.keepsGroups = try isDeniedGroups(process: String(recorded.process))
+            var user = plan.user
+            if plan.keepsGroups { user.additionalGIDs = [] }
+            try IdentityMapping.requireMapped(user, inNamespaceOf: recorded.process)
         }
         var stage = ExecStage(
             target: target, lent: lent, namespaces: joinedTypes.subtracting(joinedFirst),

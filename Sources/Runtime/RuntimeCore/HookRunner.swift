@@ -59,8 +59,10 @@ struct HookRunner {
         return RuntimeError(.hook, doing: "running \(name)", text.isEmpty ? reason : "\(reason), output: \(text)")
     }
 
-    /// The state comes from a file in memory, not a pipe: a hook that does not read it costs nothing.
+    /// The state comes from a file in memory, not a pipe: a hook that does not read it costs nothing. Nothing but its standard files
+    /// reaches a hook, be it left open by the caller or meant for the program.
     private func spawn(_ hook: Hook, output: Int32) throws(SyscallError) -> Int32 {
+        try closeOnExec(from: 3)
         let input = try makeMemoryFile(named: "container-state")
         try writeAll(state.encode(), to: input.number, subject: "container state")
         try rewindFile(input.number)

@@ -27,6 +27,7 @@ package struct HostProgram: Sendable {
         let name = path.lastComponent?.string ?? path.string
         let doing = "running \(name) \(arguments.prefix(4).joined(separator: " "))"
         let end = try during(doing) { () throws(SyscallError) in
+            try closeOnExec(from: 3)
             let output = try Pipe()
             let process = try spawnProcess(
                 path, arguments: [name] + arguments, environment: [], output: output.writeEnd.number, error: output.writeEnd.number)

@@ -19,6 +19,8 @@ package struct IdentityMapping: Equatable {
     package let way: Way
 
     private static let helperTimeoutSeconds: Int64 = 10
+    /// The kernel takes 340 lines.
+    private static let mapLimitBytes = 340 * 34
 
     /// - Parameters userID, groupID: the caller's.
     /// - Throws: `invalidConfiguration` naming the field of an id of the container that has no meaning.
@@ -33,26 +35,44 @@ package struct IdentityMapping: Equatable {
             let isOwn = users.areOnly(userID) && groups.areOnly(groupID)
             way = isOwn ? .writing(denyingGroups: true) : .helpers
         }
-        try requireMapped(user)
+        for (field, mappings) in [("linux.uidMappings", users), ("linux.gidMappings", groups)] where !mappings.include(0) {
+            throw RuntimeError(
+                .invalidConfiguration, doing: field, "the container's id 0, as which it is set up, is not among them")
+        }
+        try Self.requireMapped(user, users: users, groups: groups)
+        if deniesGroups && !user.additionalGIDs.isEmpty {
+            throw RuntimeError(
+                .invalidConfiguration, doing: "process.user.additionalGids",
+                "an ordinary user whose own group alone is mapped cannot give any")
+        }
     }
 
     /// Whether the container's processes may not change their supplementary groups.
     package var deniesGroups: Bool { way == .writing(denyingGroups: true) }
 
-    private func requireMapped(_ user: UserConfiguration) throws(RuntimeError) {
-        for (field, mappings) in [("linux.uidMappings", users), ("linux.gidMappings", groups)] where !mappings.include(0) {
-            throw RuntimeError(
-                .invalidConfiguration, doing: field, "the container's id 0, as which it is set up, is not among them")
-        }
+    /// - Throws: `invalidConfiguration` naming the field of an id of a process that a container's user namespace does not map.
+    static func requireMapped(_ user: UserConfiguration, users: [IDMapping], groups: [IDMapping]) throws(RuntimeError) {
         let groupIDs = user.additionalGIDs.enumerated().map { ("process.user.additionalGids[\($0.offset)]", $0.element, groups) }
         for (field, id, mappings) in [("process.user.uid", user.uid, users), ("process.user.gid", user.gid, groups)] + groupIDs
         where !mappings.include(id) {
             throw RuntimeError(.invalidConfiguration, doing: field, "\(id) is not mapped by the container's user namespace")
         }
-        if deniesGroups && !user.additionalGIDs.isEmpty {
-            throw RuntimeError(
-                .invalidConfiguration, doing: "process.user.additionalGids",
-                "an ordinary user whose own group alone is mapped cannot give any")
+    }
+
+    /// The same of the user namespace of a process that lives.
+    static func requireMapped(_ user: UserConfiguration, inNamespaceOf process: Int32) throws(RuntimeError) {
+        let (users, groups) = try during("reading the user namespace's mappings") { () throws(SyscallError) in
+            (try mappings(in: "uid_map", of: process), try mappings(in: "gid_map", of: process))
+        }
+        try requireMapped(user, users: users, groups: groups)
+    }
+
+    /// Of lines `inside outside count`. - Source: user_namespaces(7).
+    private static func mappings(in name: String, of process: Int32) throws(SyscallError) -> [IDMapping] {
+        let text = String(decoding: try readFile(FilePath("/proc/\(process)/\(name)"), limitBytes: mapLimitBytes), as: UTF8.self)
+        return text.split(separator: "\n").compactMap { line in
+            let numbers = line.split(separator: " ").compactMap { UInt32($0) }
+            return numbers.count == 3 ? IDMapping(containerID: numbers[0], hostID: numbers[1], size: numbers[2]) : nil
         }
     }
 

@@ -72,9 +72,10 @@ struct InitStage {
 
     private mutating func enterNamespaces(_ channel: StageChannel) throws(RuntimeError) {
         if namespaces.hasNewUser { try channel.await(.identityReady) }
+        // Before this process is another user: the file of the offsets belongs to the one that it was.
+        if namespaces.hasNewTime { try enterTimeNamespace() }
         if namespaces.hasUser { try becomeRootOfUserNamespace() }
         for namespace in joins where namespace.join.type != .cgroup { try enter(namespace) }
-        if namespaces.hasNewTime { try enterTimeNamespace() }
     }
 
     private func enter(_ namespace: OpenedNamespace) throws(RuntimeError) {
@@ -182,7 +183,12 @@ struct InitStage {
         state.status = status
         // As hooks in the container's pid namespace see it.
         state.pid = processID()
+        // What the program is to inherit its hooks are not.
+        let inherited = (3..<3 + max(0, preservedDescriptors)).filter { fcntl($0, F_GETFD) & FD_CLOEXEC == 0 }
         try HookRunner(list: list, hooks: hooks, state: state).run()
+        try during("keeping descriptors for the program") { () throws(SyscallError) in
+            for number in inherited { try setCloseOnExec(false, of: number) }
+        }
     }
 
     /// From the runtime's last word to execve.

@@ -72,6 +72,7 @@ struct ProcessLister {
 
     private func run(_ options: [String]) throws(RuntimeError) -> String {
         let (text, end) = try during("running ps") { () throws(SyscallError) in
+            try closeOnExec(from: 3)
             let pipe = try Pipe()
             let process = try spawnProcess(
                 program, arguments: ["ps"] + options, environment: environment, output: pipe.writeEnd.number, error: pipe.writeEnd.number)
