@@ -235,7 +235,7 @@ def test_clearing_leaves_what_comes_afterwards(apus, cli, box):
     assert follower.stdout.readline() == "before\n"
     assert apus("logs", "--clear", name).ok() == ""
     assert cli("logs", name).ok() == ""
-    cli("exec", name, "touch", "/go").ok()
+    cli("exec", "-d", name, "touch", "/go").ok()
     assert follower.communicate(timeout=20)[0] == "after\n" and follower.returncode == 0
     assert cli("logs", name).ok() == "after\n"
     apus("logs", "--clear", name).ok()
