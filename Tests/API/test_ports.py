@@ -1,5 +1,6 @@
 """Ports of the host that lead into containers: from where they are reached, and from where not."""
 
+import contextlib
 import json
 import os
 import re
@@ -342,8 +343,12 @@ def test_attack_F16_after_a_boot_nobody_runs_before_the_rules_are_there(brittle,
         host("ip", "neigh", "replace", f"10.77.0.{last}", "lladdr", f"02:42:0a:4d:00:{last:02x}", "nud", "permanent", "dev", bridge)
     payloads = [int(client.inspect(name, "{{.State.Pid}}")) for name in (*names, "public")]
     brittle.kill()
-    for pid in {*brittle.supervisors(), *payloads, *leaks.processes(brittle.run)}:
-        os.kill(pid, signal.SIGKILL)
+    # A shim starts what ends, and another keeper: those come last.
+    for pids in (brittle.shims(), payloads, leaks.processes(brittle.run), brittle.keepers()):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in pids), "they have ended")
     forget_what_lay_in_memory(brittle)
     places = [f"10.77.0.{last}:80" for last in range(2, 12)] + ["198.51.100.1:18101"]
     knocking = subprocess.Popen(["ip", "netns", "exec", "lan", "/usr/bin/python3", "-c", KNOCK, "6", *places], stdout=subprocess.PIPE, text=True)
