@@ -4,6 +4,7 @@
 import json
 import os
 import sqlite3
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -214,6 +215,9 @@ def test_a_network_whose_record_cannot_be_read_keeps_its_bridge_and_is_told_of(b
         records.execute("UPDATE network SET document = x'7b' WHERE name = 'kept'")
     brittle.start()
     assert link in leaks.links() and "network kept is left out" in brittle.log()
+    # Nobody knows who may get in or out there: nobody does.
+    closed = subprocess.run(["nft", "list", "set", "inet", brittle.instance, "internalBridges"], capture_output=True, text=True, check=True).stdout
+    assert f'"{link}"' in closed, closed
     shown, taken = apus("network", "inspect", "kept"), apus("network", "create", "kept")
     assert shown.code == 1 and "read the record of network kept" in shown.err, shown
     assert taken.code == 1 and "network with name kept already exists" in taken.err, taken

@@ -437,6 +437,10 @@ def test_G06_a_network_is_made_from_another_ones_configuration(cli, net, image):
     assert plan["IPAM"]["Config"] == [{"Subnet": "10.98.0.0/24", "IPRange": "10.98.0.128/25"}]
     on_it = cli("run", "--rm", "--network", "plan", image, "true")
     assert on_it.code == 125 and "cannot create endpoint on configuration-only network" in on_it.err, on_it
+    start(cli, image, "elsewhere")
+    connected = cli("network", "connect", "plan", "elsewhere")
+    assert connected.code == 1 and "cannot create endpoint on configuration-only network" in connected.err, connected
+    cli("rm", "-f", "elsewhere").ok()
     refused("cannot depend on another configuration network", "--config-only", "--config-from", "plan")
     refused("configuration network can only contain network specific fields", "--config-only", "--internal")
     refused('configuration network "nosuch" does not exist', "--config-from", "nosuch")

@@ -130,6 +130,14 @@ def test_feature_F03_a_filling_that_was_cut_off_goes_on_or_is_begun_again(brittl
     assert all(sorted(os.listdir(folder)) == ["_data", "volume.json"] for folder in (half, whole, old))
     assert client("volume", "ls", "-q").ok().split() == ["half", "old", "whole"]
     assert client("run", "--rm", "-v", "half:/stock", stocked, "cat", "/stock/text").line() == "hello"
+    # So does one that failed, in the same daemon's life: what is copied is moved in, what is half copied is copied again.
+    for name, left in (("late", "copied"), ("anew", "copying")):
+        client("volume", "create", name).ok()
+        os.makedirs(f"{brittle.data}/volumes/{name}/{left}")
+        with open(f"{brittle.data}/volumes/{name}/{left}/text", "w", encoding="utf-8") as file:
+            file.write("left")
+    assert client("run", "--rm", "-v", "late:/stock", stocked, "cat", "/stock/text").line() == "left"
+    assert client("run", "--rm", "-v", "anew:/stock", stocked, "cat", "/stock/text").line() == "hello"
     assert os.listdir(f"{brittle.data}/volumes/.making") == os.listdir(f"{brittle.data}/volumes/.trash") == []
 
 

@@ -44,7 +44,7 @@ package enum HostNetwork {
             // Before its addresses: the kernel makes no route of IPv6 to a link that is off.
             if !link.isUp {
                 try host.setLink(link, up: true)
-                lacks.append("was switched off")
+                if !isNew { lacks.append("was switched off") }
             }
             for address in plan.addresses {
                 do throws(NetlinkError) {

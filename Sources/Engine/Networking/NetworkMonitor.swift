@@ -26,7 +26,7 @@ package enum NetworkMonitor {
     private static let burstReads = 50
 
     /// - Parameters:
-    ///   - firewall: made already; restored by this thread itself where others can change it.
+    ///   - firewall: restored by this thread itself where others can change it, and where it could not be made ours at first.
     ///   - changed: called with all else that happened; must not block.
     package static func start(
         _ firewall: Firewall, changed: @escaping @Sendable (HostChanges) -> Void,

@@ -172,6 +172,14 @@ import Testing
         #expect(try profile(["apparmor=own"], kernel: false, loads: false) == nil)
     }
 
+    @Test("B06 of the kernel's settings the profile leaves those of message queues, semaphores and shared memory alone")
+    func appArmorSettings() {
+        // What each pattern of a denial leaves to the next one, letter by letter.
+        for pattern in ["[^ms]**", "m[^s]**", "s[^he]**", "se[^m]**", "sh[^m]**"] {
+            #expect(AppArmorProfile.text(ofDaemon: "unconfined").contains("deny /proc/sys/kernel/\(pattern) w,"))
+        }
+    }
+
     @Test("B06 a daemon that is confined itself may send signals to whom the profile confines")
     func appArmorSignals() {
         #expect(!AppArmorProfile.text(ofDaemon: "unconfined\n").contains("peer=\""))

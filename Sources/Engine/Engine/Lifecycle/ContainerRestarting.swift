@@ -27,8 +27,20 @@ extension Container {
         }
     }
 
+    /// Starts a container that has ended while no shim was there to do it: counted, and after a pause, as a shim's starts are.
+    func startAgainIfWanted() async {
+        let count = document.restartCount
+        let pause = min(Self.longestRestartPause, Self.firstRestartPause * (1 << min(max(count, 0), 16)))
+        guard (try? await Pause.wait(for: pause)) != nil, !document.isManuallyStopped else { return }
+        await startIfWanted(restartCount: count + 1)
+    }
+
+    private static let firstRestartPause = Duration.milliseconds(100)
+    private static let longestRestartPause = Duration.seconds(60)
+
     /// Starts a container that is not running and that its policy wants to run when the daemon begins.
-    func startIfWanted() async {
+    /// - Parameter restartCount: how often its policy has started it then.
+    func startIfWanted(restartCount: Int = 0) async {
         switch state {
         case .created, .exited: break
         case .starting, .running, .paused, .restarting, .stopping, .exiting, .removing, .dead: return
@@ -38,7 +50,7 @@ extension Container {
             if rule.kind == .unlessStopped && document.isManuallyStopped { return }
             let status = UInt32(clamping: document.exitCode)
             guard rule.wantsRestart(afterStatus: status, restartCount: UInt32(clamping: document.restartCount)) else { return }
-            try await start()
+            try await start(restartCount: restartCount)
         } catch { logger.error("not started again: \(error)") }
     }
 }

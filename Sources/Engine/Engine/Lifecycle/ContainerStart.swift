@@ -13,7 +13,7 @@ internal import Tracing
 /// From the wish to run to the first instruction.
 extension Container {
     /// - Throws: `.notModified` when it runs; Docker's sentence when it cannot be started, with the state as before.
-    func start() async throws(EngineError) {
+    func start(restartCount: Int = 0) async throws(EngineError) {
         let before = try await claimStart()
         let decided = OneShot<Void>()
         state = .starting(decided)
@@ -26,7 +26,7 @@ extension Container {
             document.exitCode = 0
             document.error = ""
             document.oomKilled = false
-            document.restartCount = 0
+            document.restartCount = restartCount
             document.isManuallyStopped = false
             document.lifeRevision = 0
             document.health = HealthRequests.isChecked(document.config) ? .starting : nil

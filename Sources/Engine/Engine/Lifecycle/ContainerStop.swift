@@ -19,7 +19,7 @@ extension Container {
         let asked = signal ?? ""
         let number = asked.isEmpty ? try stopSignal : try SignalNames.number(of: asked)
         let seconds = min(timeoutSeconds ?? document.config.stopTimeout ?? Self.defaultStopTimeoutSeconds, Self.longestStopTimeoutSeconds)
-        guard let task = try await taskToStop() else { throw EngineError(.notModified, "container \(id) is not running") }
+        guard let task = try await taskToStop(isByHand: isByHand) else { throw EngineError(.notModified, "container \(id) is not running") }
         let wasPaused = state.isPaused
         state = .stopping(task)
         failpoint(.stopMarked)
@@ -44,13 +44,16 @@ extension Container {
     }
 
     /// Waits out a start that is under way. - Returns: nil when nothing runs.
-    private func taskToStop() async throws(EngineError) -> RunningTask? {
+    private func taskToStop(isByHand: Bool) async throws(EngineError) -> RunningTask? {
         while true {
             switch state {
             case .created, .exited, .dead, .removing: return nil
             case .starting(let decided): _ = await decided.value(within: nil)
             case .running(let task), .paused(let task), .restarting(let task), .stopping(let task): return task
-            case .exiting(let task): _ = await task.settled.value(within: nil)
+            case .exiting(let task):
+                // What ends by itself is not to be started again either.
+                if isByHand { document.isManuallyStopped = true }
+                _ = await task.settled.value(within: nil)
             }
             if Task.isCancelled { throw EngineError(.unavailable, "the stop was cancelled") }
         }
@@ -118,7 +121,7 @@ extension Container {
     /// - Parameter withVolumes: its volumes that nobody named go, too, as they do when it goes away with its process.
     /// - Throws: `.conflict` when it runs and `force` is not set, or when it is being removed already.
     func remove(force: Bool, withVolumes: Bool = false) async throws(EngineError) {
-        if let task = try await taskToStop() {
+        if let task = try await taskToStop(isByHand: false) {
             guard force else {
                 let reason =
                     state.isPaused

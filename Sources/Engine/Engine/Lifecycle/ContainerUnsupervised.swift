@@ -87,14 +87,14 @@ extension Container {
 
     private func endUnsupervised(_ task: RunningTask, _ payload: LonePayload) async {
         let process = unsupervised?.process
-        let isWanted = unsupervised?.isGivenUp != true && !document.isManuallyStopped
+        let isGivenUp = unsupervised?.isGivenUp == true
         unsupervised = nil
         if case .isBetweenRuns = payload { return await restartsEnded(task) }
         var end = await exitRecord()
         if end == nil, case .ended(let found) = payload { end = found }
         await processEnded(task, end ?? process?.end() ?? .lost)
         // No shim is there that would start it again; whoever stopped it, or restarts it, says what comes next.
-        if isWanted && ownedStops == 0 && !services.reactor.isStopped { await startIfWanted() }
+        if !isGivenUp && !document.isManuallyStopped && ownedStops == 0 && !services.reactor.isStopped { await startAgainIfWanted() }
     }
 
     /// Says why there is no shim, once for each reason.

@@ -15,6 +15,7 @@ extension Container {
         try refuseChangeOfNetworks()
         let network = try await services.networks.find(word)
         try refuseClosedNetworks(network.name)
+        try Networks.refuseConfiguration(network)
         try Networks.check(settings, on: network)
         let former = document.endpoints[network.name]
         guard former == nil || state.runningTask == nil else {

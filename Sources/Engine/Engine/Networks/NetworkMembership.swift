@@ -63,14 +63,18 @@ extension Networks {
                 + "(\(endpoint.endpointID)): \(error.message)", cause: error)
     }
 
+    /// - Throws: `.forbidden` in Docker's words for what other networks are made from.
+    static func refuseConfiguration(_ network: Network) throws(EngineError) {
+        guard network.document.resource.configOnly else { return }
+        throw EngineError(.forbidden, "cannot create endpoint on configuration-only network")
+    }
+
     /// - Parameter links: names of links that are taken inside.
     func reserve(
         _ joiner: Joiner, on name: String, _ wishes: EndpointSettings, besides links: Set<String>
     ) throws(EngineError) -> EndpointRecord {
         var network = try find(name)
-        guard !network.document.resource.configOnly else {
-            throw EngineError(.forbidden, "cannot create endpoint on configuration-only network")
-        }
+        try Self.refuseConfiguration(network)
         let options = try EndpointOptions(wishes.driverOpts)
         let insideLink = try Self.insideLink(options.linkName, prefix: network.document.bridgeOptions.insidePrefix, besides: links)
         var endpoint = EndpointRecord(
@@ -278,12 +282,33 @@ extension Networks {
         published[id.text] = attachment.firewallPorts
     }
 
+    /// Bridges of networks whose records cannot be read, and perhaps of none: nothing gets in or out there until somebody knows what may.
+    private func linksOfNobody() async -> [String] {
+        if unreadable.isEmpty { return [] }
+        let (made, known, bridge) = (settings.madeLinks, Set(networks.values.map(\.document.link)), settings.defaultBridge)
+        do throws(EngineError) {
+            return try await onThread { () throws(NetworkingError) in
+                var found: [String] = []
+                for link in Set(try made.all() + [bridge]).subtracting(known) where try HostNetwork.hasLink(link) { found.append(link) }
+                return found
+            }
+        } catch {
+            logger.error("look for bridges of networks that cannot be read: \(error)")
+            return []
+        }
+    }
+
     /// Once every container that runs is known, and before any is started: the firewall becomes what they need, whatever it was. Where it
     /// cannot be made, the next start tries, and fails with it.
     func finishRestoration() async {
         var part = part(networks.values.flatMap { $0.members.values.map(\.endpoint) })
         for network in networks.values.compactMap(\.document.firewallNetwork) { part.add(network) }
         for port in published.values.joined() { part.add(port) }
+        for link in await linksOfNobody() {
+            var closed = FirewallNetwork(link: link)
+            (closed.isInternal, closed.letsContainersTalk, closed.masqueraded) = (true, false, [])
+            part.add(closed)
+        }
         let apart = networks.values.filter(\.document.keepsContainersApart).map { network in
             (bridge: network.document.link, links: network.members.values.map(\.endpoint.hostLink))
         }

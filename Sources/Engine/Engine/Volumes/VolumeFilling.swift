@@ -4,6 +4,7 @@ internal import SystemPackage
 
 /// What an image has at a volume's place becomes the volume's first contents. It is copied beside the volume's directory and moved into it when
 /// it is all there: whatever the daemon dies of, a volume is filled whole or not at all, and nothing that a container wrote is taken away.
+/// What a volume's options mount is filled in place: there, what the death of a daemon cuts off stays in part.
 extension VolumeFolder {
     private func copying(_ name: String) -> FilePath { root.appending(name).appending("copying") }
     private func copied(_ name: String) -> FilePath { root.appending(name).appending("copied") }
@@ -12,6 +13,8 @@ extension VolumeFolder {
     /// what the image has no directory for, stays as it is.
     /// - Parameter image: the root of the container.
     func fill(_ name: String, from image: borrowing OwnedFD, at path: String) throws(EngineError) {
+        // Of a filling that failed on its way in.
+        try finishInterruptedFilling(name)
         do throws(SyscallError) {
             guard let source = try directory(path, in: image) else { return }
             let target = try openFile(contents(of: name), [.readOnly, .directory, .noFollow])
@@ -24,11 +27,12 @@ extension VolumeFolder {
                 try DirectoryLimit.share(of: contents(of: name), with: copy)
                 try copyTree(from: source, onto: copy)
                 try synchronizeFileSystem(copy.number, subject: name)
+                try renameFile(copying(name), to: copied(name))
             } catch {
-                try removeTree(copying(name))
+                // What stays is removed by the next filling, and hinders nobody: the first error is the one to tell.
+                try? removeTree(copying(name))
                 throw error
             }
-            try renameFile(copying(name), to: copied(name))
             try synchronizeDirectory(root.appending(name))
             failpoint(.volumeCopied)
             try moveIn(name)
@@ -53,7 +57,11 @@ extension VolumeFolder {
             try copyTree(from: source, onto: target, made: &made)
             try synchronizeFileSystem(target.number, subject: name)
         } catch {
-            for entry in made { try removeTree(entry, at: target.number) }
+            for entry in made {
+                do throws(SyscallError) { try removeTree(entry, at: target.number) } catch let second {
+                    throw SyscallError(error.call, "\(error.subject) (and \(second))", errno: error.errno)
+                }
+            }
             throw error
         }
     }
@@ -67,11 +75,12 @@ extension VolumeFolder {
                 try renameFileReplacingNothing(entry.name, to: entry.name, fromDirectory: copy.number, toDirectory: target.number)
             } catch  where error.errno == Errno.fileExists.rawValue { continue }
         }
-        // Before the copy goes, which says that there is something to be done: a moment that nothing survives begins it again.
         try copyMetadata(from: copy, to: target, subject: contents(of: name))
         try synchronize(target.number, subject: name)
-        try removeTree(copied(name))
+        // Only now, and by one step, is nothing more to be done: what is left of the copy is moved nowhere from here on.
+        try renameFile(copied(name), to: copying(name))
         try synchronizeDirectory(root.appending(name))
+        try removeTree(copying(name))
     }
 
     /// Ends what a former daemon did not: a copy that is all there is moved on, one that is not is removed, for whoever fills it again.
