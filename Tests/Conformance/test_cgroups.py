@@ -334,6 +334,17 @@ def test_a_container_cannot_hide_from_its_end_by_freezing_parts_of_itself(runtim
     assert not os.path.exists(top)
 
 
+@pytest.mark.ours
+def test_a_kill_that_is_delivered_succeeds_where_cgroups_are_read_only(runtime, bundle, container):
+    bundle.write("sleep 600")
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    pid = runtime.state(container)["pid"]
+    read_only = 'for place in $(awk \'$5 ~ "^/sys/fs/cgroup" {print $5}\' /proc/self/mountinfo); do mount -o remount,bind,ro $place || exit 9; done; exec "$@"'
+    with runtime.below("unshare", "--mount", "sh", "-c", read_only, "sh"):
+        runtime("kill", container, "KILL").ok()
+    wait_until(lambda: not alive(pid), "it has ended")
+
+
 def alive(process):
     try:
         with open(f"/proc/{process}/stat", encoding="utf-8") as file:

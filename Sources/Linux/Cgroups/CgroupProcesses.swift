@@ -37,14 +37,14 @@ extension Cgroup {
         try doing("thaw cgroup \(record.places.first?.directory ?? "")") { () throws(SyscallError) in try freezer.thaw() }
     }
 
-    /// Lets the processes of this cgroup and of all below it go on, whoever stopped them: on v1 what is frozen does not even die, and a
-    /// container that may write there can freeze parts of itself.
+    /// Lets the processes of this cgroup and of all below it die, whoever stopped them: on v1 what is frozen does not, and a container that
+    /// may write there can freeze parts of itself. On v2 it does. What is not frozen is not written to.
     package func thawAll() throws(CgroupError) {
         guard let freezer else { return }
         try doing("thaw cgroup \(record.places.first?.directory ?? "") and those below") { () throws(SyscallError) in
-            try freezer.thaw()
+            try freezer.letDie()
             guard case .legacy(let leaf) = freezer else { return }
-            try leaf.visitDescendants(entered: { (child) throws(SyscallError) in try Freezer.legacy(child).thaw() })
+            try leaf.visitDescendants(entered: { (child) throws(SyscallError) in try Freezer.legacy(child).letDie() })
         }
     }
 
@@ -71,11 +71,12 @@ extension Cgroup {
         // What is frozen cannot fork away between listing and killing. Without a freezer the rounds must do.
         let isFrozen = (try? freeze()) != nil
         for _ in 0..<(isFrozen ? 1 : 16) {
-            if try !signalListed(SIGKILL) { break }
+            let wasAnyThere = try signalListed(SIGKILL)
             // Nobody who has had the signal freezes anything any more.
             try thawAll()
+            if !wasAnyThere { break }
         }
-        if isFrozen { try thawAll() }
+        if isFrozen && legacyLeaf(.freezer) == nil { try thaw() }
     }
 
     /// Sends a signal to every process of this cgroup and of those below; those that end meanwhile have had theirs.
@@ -174,6 +175,9 @@ private enum Freezer {
             }
         } catch  where error.isOfRemovedCgroup {}
     }
+
+    /// Thaws what is frozen, where that keeps it from dying.
+    func letDie() throws(SyscallError) { if case .legacy = self, try isFrozen() { try thaw() } }
 
     /// Whether processes are stopped; false in a cgroup that was removed meanwhile.
     func isFrozen() throws(SyscallError) -> Bool {
