@@ -10,8 +10,10 @@ internal import SystemPackage
 final class NetworkDevices {
     private struct Arrival {
         let link: MovedLink
-        /// By which it is found whatever it is called by now.
-        let index: Int32
+        /// As it was called when it came.
+        let name: String
+        /// By which it is found whatever it is called by now; nil where nobody got to look.
+        var index: Int32?
     }
 
     /// By their names on the host.
@@ -45,8 +47,10 @@ final class NetworkDevices {
                 }
                 let newName = try inside.freeName(for: template)
                 let moved = try host.moveLink(name, toNamespace: target.file.number, as: newName)
+                // On record before anything else can fail.
+                arrivals.append(Arrival(link: moved, name: newName, index: nil))
                 let found = try inside.link(named: newName)
-                arrivals.append(Arrival(link: moved, index: found.index))
+                arrivals[arrivals.count - 1].index = found.index
                 try inside.restore(moved, to: found)
             }
         } catch { throw Self.refusal("moving linux.netDevices", error) }
@@ -70,7 +74,10 @@ final class NetworkDevices {
             attempts.add { () throws(RuntimeError) in
                 let name = arrival.link.formerName
                 do throws(NetlinkError) {
-                    let found = try inside.link(at: arrival.index, subject: name)
+                    let found =
+                        if let index = arrival.index { try inside.link(at: index, subject: name) } else {
+                            try inside.link(named: arrival.name)
+                        }
                     _ = try inside.moveLink(found, toNamespace: home.file.number, as: name)
                     var host = try RouteConversation()
                     try host.restore(arrival.link, to: try host.link(named: name), up: arrival.link.wasUp)
