@@ -38,13 +38,13 @@ def test_the_layers_of_an_overlay_may_have_long_names(box, tmp_path):
         (layer / f"file{number}").write_text(str(number))
     for name in ("upper", "work"):
         (tmp_path / name).mkdir()
-    options = [f"lowerdir={':'.join(map(str, layers))}", f"upperdir={tmp_path}/upper", f"workdir={tmp_path}/work", "nodev", "nosuid"]
+    options = [f"lowerdir={':'.join(map(str, layers))}", f"upperdir={tmp_path}/upper", f"workdir={tmp_path}/work", "nodev", "nosuid", "noatime"]
     box.mount("/layers/inner", "overlay", *options, type="overlay")
     box.mount("/layers/none", "n" * 300, "ro", "size=64k", type="tmpfs")
     lines = box.output("cat /layers/inner/file*; echo; echo x > /layers/inner/new; pwd; touch /layers/none/x 2>/dev/null || echo refused; mount").splitlines()
     assert lines[:3] == ["012", "/", "refused"]
     mounts = table("\n".join(lines))
-    assert mounts["/layers/inner"][0] == "overlay" and {"nodev", "nosuid", "rw"} <= set(mounts["/layers/inner"][1])
+    assert mounts["/layers/inner"][0] == "overlay" and {"nodev", "nosuid", "noatime", "rw"} <= set(mounts["/layers/inner"][1])
     assert not any(place.endswith("/mount") or mounts[place][1] == ["mode=700"] for place in mounts)
     assert (tmp_path / "upper/new").read_text() == "x\n"
 
@@ -52,6 +52,14 @@ def test_the_layers_of_an_overlay_may_have_long_names(box, tmp_path):
 def test_options_that_no_kernel_takes_are_refused_by_their_length(box):
     box.mount("/layers", "overlay", f"lowerdir={'/x' * 2500}", type="overlay")
     box.refused("longer than 4095 bytes")
+
+
+@pytest.mark.parametrize("options, text", [
+    ([f"lowerdir=/{'x' * 300}:relative"], "lowerdir has a relative path"), ([f"lowerdir=/{'x' * 300}", "upperdir=up"], "upperdir has a relative path"),
+    ([f"lowerdir=/{'x' * 300},y"], "lowerdir has a comma")])
+def test_long_options_that_would_be_misread_are_refused_by_their_name(box, options, text):
+    box.mount("/layers", "overlay", *options, type="overlay")
+    box.refused(text)
 
 
 @spec("runtime-linux.md#runtimeLinuxDevSymbolicLinks", "runtimes MUST create the following symlinks")

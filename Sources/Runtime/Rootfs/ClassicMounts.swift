@@ -33,27 +33,67 @@ extension RootfsBuilder {
         guard data.utf8.count < Self.dataLimitBytes else {
             throw SyscallError("mount", "the options of \(type) are longer than \(Self.dataLimitBytes - 1) bytes", errno: E2BIG)
         }
+        try refuseWhatIsMisread(type: type, source: source, parameters)
         let before = try openFile(".", [.path, .directory])
         let yard = try makeMount(
             type: "tmpfs", source: "tmpfs", parameters: [FileSystemParameter(key: "mode", value: "0700")], attributes: [])
         let place: FilePath = "mount"
         try makeDirectory(place, mode: 0o700, at: yard.number)
-        try openedRoot { root throws(SyscallError) in try moveMount(yard, onto: root.descriptor, subject: "") }
+        try changeDirectory(to: yard, subject: "tmpfs")
         let mount: OwnedFD
+        var isAttached = false
         do throws(SyscallError) {
-            try changeDirectory(to: yard, subject: "tmpfs")
+            try openedRoot { root throws(SyscallError) in try moveMount(yard, onto: root.descriptor, subject: "") }
+            isAttached = true
             try LinuxSyscalls.mount(source, onto: place, type: type, flags: flags, data: data)
             mount = try openTree(place, .clone)
         } catch {
-            try? unmount(".", .detach)
+            if isAttached { try? unmount(".", .detach) }
             try? changeDirectory(to: before, subject: "")
             throw error
         }
         // With what lies in it.
         try unmount(".", .detach)
         try changeDirectory(to: before, subject: "")
-        if !attributes.isEmpty { try changeMountAttributes(of: mount.number, set: attributes, subject: "") }
+        if !attributes.isEmpty {
+            // The three of access times are values of one field, which is set only as a whole.
+            let field: MountAttributes = attributes.isDisjoint(with: .accessTimeField) ? [] : .accessTimeField
+            try changeMountAttributes(of: mount.number, set: attributes, clear: field, subject: "")
+        }
         return mount
+    }
+
+    /// mount(2) has commas between options, and we call it from another directory than the one that relative paths start at.
+    private func refuseWhatIsMisread(type: String, source: String, _ parameters: [FileSystemParameter]) throws(SyscallError) {
+        for parameter in parameters {
+            guard let value = parameter.value else { continue }
+            if value.utf8.contains(UInt8(ascii: ",")) { throw Self.misread(parameter.key, "has a comma") }
+            guard type == "overlay", Self.overlayPathKeys.contains(parameter.key) else { continue }
+            if Self.hasRelativePath(value, isList: parameter.key == "lowerdir") { throw Self.misread(parameter.key, "has a relative path") }
+        }
+        // `host:/path` is none of this machine's.
+        let isName = !source.utf8.contains(UInt8(ascii: "/")) || source.utf8.contains(UInt8(ascii: ":"))
+        if !isName && !source.hasPrefix("/") { throw Self.misread("source", "is a relative path") }
+    }
+
+    private static func misread(_ option: String, _ what: String) -> SyscallError {
+        let subject = "\(option) \(what), which is not possible where an option or the source is longer than 255 bytes"
+        return SyscallError("mount", subject, errno: EINVAL)
+    }
+
+    private static let overlayPathKeys: Set<String> = ["lowerdir", "lowerdir+", "datadir+", "upperdir", "workdir"]
+
+    /// - Parameter isList: paths have colons between them, of which one behind a backslash is part of a path.
+    private static func hasRelativePath(_ text: String, isList: Bool) -> Bool {
+        var begins = true
+        var isEscaped = false
+        for byte in text.utf8 {
+            let isColon = isList && byte == UInt8(ascii: ":") && !isEscaped
+            if begins && byte != UInt8(ascii: "/") && !isColon { return true }
+            begins = isColon
+            isEscaped = byte == UInt8(ascii: "\\") && !isEscaped
+        }
+        return false
     }
 
     /// Words that fsconfig(2) takes for any file system are flags of mount(2).
