@@ -202,3 +202,16 @@ def test_what_is_mounted_in_a_shared_bind_appears_on_the_host_and_in_no_other(ru
     with runtime.below("unshare", "--mount", "--propagation", "shared", "sh", "-c", script, "sh", *map(str, volumes)):
         done = box.run("for place in first second; do mount -t tmpfs inside /$place/inner && echo mounted; done")
     assert done.out.split() == ["mounted", "mounted", here, "1"], done.out + done.err
+
+
+def test_what_the_runtime_mounts_in_a_shared_bind_stays_the_containers(runtime, box, tmp_path):
+    """The host would get it too, and keep it: a mask over its own files, as with -v /sys:/sys:rshared."""
+    for name in ("nested", "masked", "readonly"):
+        (tmp_path / "volume" / name).mkdir(parents=True)
+    box.mount("/volume", tmp_path / "volume", "rbind", "rshared", type="bind")
+    box.mount("/volume/nested", "tmpfs", type="tmpfs")
+    box.linux.update(rootfsPropagation="rshared", maskedPaths=["/volume/masked"], readonlyPaths=["/volume/readonly"])
+    script = 'place=$1; shift; mount --bind "$place" "$place"; "$@"; grep -c "$place" /proc/self/mountinfo'
+    with runtime.below("unshare", "--mount", "--propagation", "shared", "sh", "-c", script, "sh", str(tmp_path / "volume")):
+        done = box.run("grep -c ' /volume' /proc/self/mountinfo")
+    assert done.out.split() == ["4", "1"], done.out + done.err
