@@ -128,6 +128,10 @@ def long_tar(count, member):
     return made.getvalue()
 
 
+def joined(*archives):
+    """One archive of several."""
+    bare = [archive.rstrip(b"\0") for archive in archives]
+    return b"".join(archive + bytes(-len(archive) % 512) for archive in bare) + bytes(1024)
 
 
 def folder_of(name):
@@ -143,8 +147,7 @@ def test_attack_D10_times_of_folders_take_little_memory_and_are_right(apus, regi
     # What lies in a folder of before comes after all of them, when their times are long set.
     late = [(folder_of("early"), None)]
     later = files({"early/file": "late"})[1:]
-    layer = tar(late)[:-10240] + long_tar(count, lambda number: folder_of(name(number))).rstrip(b"\0")
-    layer += b"\0" * (-len(layer) % 512) + tar(later)
+    layer = joined(tar(late), long_tar(count, lambda number: folder_of(name(number))), tar(later))
     Pusher(registry.host).push("folders", Image([busybox_layer(), layer]))
     with Peak(own_daemon, limit):
         apus("pull", "-q", f"{registry.host}/folders", timeout=240).ok()

@@ -100,6 +100,12 @@ def test_statistics_are_those_of_the_containers_cgroup(shim):
     shim.create()
     shim.start()
     wait_until(lambda: lines(shim) == 1, "the work")
+
+    def number_of_processes():
+        kind, found = metrics(shim)
+        return parse(found[1 if kind.endswith("v2.Metrics") else 2])[1]
+
+    wait_until(lambda: number_of_processes() == 2, "sh and sleep are there")
     kind, found = metrics(shim)
     group = Path(f"/sys/fs/cgroup/memory/{CGROUPS}-{shim.id}")
     if group.exists():
@@ -113,7 +119,6 @@ def test_statistics_are_those_of_the_containers_cgroup(shim):
     else:
         assert kind == "io.containerd.cgroups.v2.Metrics"
         assert parse(found[4])[33] == 64 << 20 and parse(found[2])[1] > 0
-    assert parse(found[1 if kind.endswith("v2.Metrics") else 2])[1] == 2, "sh and sleep"
 
 
 def test_statistics_of_what_does_not_run_are_out_of_turn(shim):

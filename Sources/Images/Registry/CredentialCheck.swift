@@ -9,7 +9,7 @@ extension RegistryClient {
         guard let endpoint else { throw RegistryError(.badName, doing: "", cause: "\(domain) is no registry's name") }
         if !endpoint.receivesCredentials {
             throw RegistryError(
-                .refused, doing: "",
+                .badName, doing: "",
                 cause: "\(domain) is served by \(endpoint.name), which is shown no password of \(domain): "
                     + "it has a name of its own to log in to")
         }
