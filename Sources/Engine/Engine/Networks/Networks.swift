@@ -67,7 +67,7 @@ actor Networks {
     var cables: Set<String> = []
     /// What the containers are called that former daemons left, until all of them are known.
     var adopted: [ContainerID: NameEntry] = [:]
-    /// Networks whose records cannot be read, by their names: what there is of them stays as it is.
+    /// Networks whose records cannot be read, by their names: their bridges stay, and the firewall lets nothing in or out there.
     var unreadable: [String: EngineError] = [:]
     /// Names of networks that are being made.
     var reservedNames: Set<String> = []
