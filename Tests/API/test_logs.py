@@ -228,6 +228,20 @@ def test_S06_following_across_rotations_is_complete(cli, box):
     assert cli("logs", "-f", name).ok().split() == [str(number) for number in range(1, 60_001)]
 
 
+def test_S06_a_follower_that_reads_late_misses_nothing_of_a_flood(cli, own_daemon, box):
+    """Whether its client keeps up with the payload or not: 300 files of the log were begun before it goes on."""
+    name = box("while [ ! -e /go ]; do usleep 10000; done; seq 1 600000", "--log-opt", "max-size=100k", "--log-opt", "max-file=3", wait=False)
+    folder = f"{own_daemon.data}/containers/{cli.inspect(name, '{{.Id}}')}"
+    follower = cli.start("logs", "-f", name, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_until(lambda: os.path.isdir(f"{folder}/log.followed"), "the follower")
+    cli("exec", "-d", name, "touch", "/go").ok()
+    cli("wait", name).ok()
+    lines = follower.stdout.read().split("\n")
+    assert follower.wait(timeout=30) == 0 and lines == [*map(str, range(1, 600_001)), ""]
+    # What was kept for it goes with it.
+    wait_until(lambda: not os.path.exists(f"{folder}/log.followed"), "the follower's end")
+
+
 def test_clearing_leaves_what_comes_afterwards(apus, cli, box):
     name = box("echo before; while [ ! -e /go ]; do usleep 10000; done; echo after", wait=False)
     wait_until(lambda: "before" in cli("logs", name).out, "the first line")

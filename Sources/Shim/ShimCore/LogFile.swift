@@ -256,6 +256,7 @@ final class LogFile {
 
     private func rotate() throws(SyscallError) {
         let paths = LogLimits.paths(of: configuration.path, fileCount: configuration.fileCount).map { FilePath($0) }
+        keepForFollowers(paths[paths.count - 1], place: UInt64(paths.count - 1))
         for (newer, older) in zip(paths, paths.dropFirst()).reversed() {
             do { try renameFile(newer, to: older) } catch  where error.isMissing {}
             LogIndexFile.move(newer, to: older)
@@ -264,6 +265,17 @@ final class LogFile {
         condition = .headless
         hasRotated = sequence > 0
         try begin()
+    }
+
+    /// Moves the file that would go to where those who follow the log find it.
+    private func keepForFollowers(_ oldest: FilePath, place: UInt64) {
+        guard sequence > place else { return }
+        let directory = LogLimits.followedDirectory(of: configuration.path)
+        // As a rule nobody follows, and there is no such directory. Where it is refused, those who do are told of the gap.
+        guard (try? renameFile(oldest, to: FilePath("\(directory)/\(sequence - place)"))) != nil else { return }
+        let limit = LogLimits.followedFileCount(fileByteLimit: configuration.fileByteLimit)
+        // Mostly it was read and is gone.
+        if sequence - place > limit { try? removeFile(FilePath("\(directory)/\(sequence - place - limit)")) }
     }
 
     private func noteRotated(_ sequence: UInt64) {

@@ -13,6 +13,18 @@ package enum LogLimits {
     package static func paths(of logPath: String, fileCount: UInt32) -> [String] {
         (0..<max(1, fileCount)).map { $0 == 0 ? logPath : "\(logPath).\($0)" }
     }
+
+    /// Where files go that rotation takes away, under their numbers, while somebody follows the log: as long as this directory is there.
+    package static func followedDirectory(of logPath: String) -> String { "\(logPath).followed" }
+
+    /// Bytes of a log that are kept there, and files of it: who is further behind is told of a gap.
+    private static let followedByteCount: UInt64 = 268_435_456
+    private static let followedFileLimit: UInt64 = 4096
+
+    /// How many files are kept there, the last ones.
+    package static func followedFileCount(fileByteLimit: UInt64) -> UInt64 {
+        min(followedFileLimit, max(1, followedByteCount / max(1, fileByteLimit)))
+    }
 }
 
 /// The first bytes of each log file. All numbers in the format are little-endian.

@@ -16,6 +16,7 @@ actor Container {
     nonisolated let services: ContainerServices
     nonisolated let paths: ContainerPaths
     nonisolated let attachments = PendingAttachments()
+    nonisolated let followedLog: FollowedLog
 
     /// Without a slash.
     var name: String
@@ -69,6 +70,7 @@ actor Container {
         self.state = state
         self.services = services
         paths = ContainerPaths(configuration: services.configuration, id: id)
+        followedLog = FollowedLog(logPath: paths.log.string)
     }
 
     nonisolated var logger: Logger {

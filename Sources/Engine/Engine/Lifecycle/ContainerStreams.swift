@@ -111,19 +111,30 @@ extension Container {
         guard settings.isReadable else { throw EngineError(.notImplemented, "configured logging driver does not support clearing") }
         while true {
             if let task = state.supervisedTask {
-                do throws(ShimError) { return try await task.shim.clearLog() } catch {
+                do throws(ShimError) { try await task.shim.clearLog() } catch {
                     throw .system("clear the log of container \(id)", error)
                 }
+                return try await clearFollowedLog()
             }
             switch state {
             case .starting(let decided): _ = await decided.value(within: nil)
             case .exiting(let task): _ = await task.settled.value(within: nil)
             case .removing, .dead: throw EngineError(.conflict, "container \(id) is marked for removal")
             case .created, .exited, .running, .paused, .restarting, .stopping:
-                guard let work = rootWork else { return try await clearStoredLog(settings) }
+                guard let work = rootWork else {
+                    try await clearStoredLog(settings)
+                    return try await clearFollowedLog()
+                }
                 _ = await work.value(within: nil)
             }
             if Task.isCancelled { throw EngineError(.unavailable, "the request was cancelled") }
+        }
+    }
+
+    /// Lets go of what was kept for those who follow the log, or followed it.
+    func clearFollowedLog() async throws(EngineError) {
+        try await BlockingWork.run { [followedLog] () throws(EngineError) in
+            do throws(SyscallError) { try followedLog.clear() } catch { throw .system("clear the log", error) }
         }
     }
 
@@ -144,6 +155,12 @@ extension Container {
         }
     }
 
+    private func followLog() async throws(EngineError) -> LogFollower {
+        try await BlockingWork.run { [followedLog] () throws(EngineError) in
+            do throws(SyscallError) { return try followedLog.begin() } catch { throw .system("follow the log", error) }
+        }
+    }
+
     /// Opens the log for one client.
     /// - Throws: `.invalidParameter` when neither output is asked for.
     func logs(_ options: LogOptions) async throws(EngineError) -> LogSession {
@@ -153,8 +170,10 @@ extension Container {
         let settings = try LogSettings(document.hostConfig.logConfig, defaults: services.configuration.log)
         guard settings.isReadable else { throw EngineError(.notImplemented, "configured logging driver does not support reading") }
         let ended: OneShot<Void>
+        var follower: LogFollower?
         if let task = state.supervisedTask {
             ended = task.settled
+            if options.follow { follower = try await followLog() }
             // What the process wrote before this request belongs to the answer; a shim that is slow or gone only makes it shorter.
             do throws(ShimError) { try await task.shim.synchronizeLog() } catch { logger.debug("synchronize the log: \(error)") }
         } else if case .exiting(let task) = state {
@@ -167,7 +186,7 @@ extension Container {
         do throws(SyscallError) {
             return try LogSession(
                 reader: reader, directory: paths.directory, isTerminal: document.config.tty, details: details, follows: options.follow,
-                watcher: services.watcher, ended: ended)
+                watcher: services.watcher, follower: follower, ended: ended)
         } catch { throw .system("follow the log of container \(id)", error) }
     }
 }

@@ -106,6 +106,8 @@ extension Container {
         await services.volumes.adopt(document.volumes, of: id, isRunning: document.phase == .running)
         isRestoring = true
         defer { isRestoring = false }
+        // Its followers are gone with the former daemon.
+        do throws(EngineError) { try await clearFollowedLog() } catch { logger.error("\(error)") }
         switch document.phase {
         case .removing, .dead:
             state = .dead

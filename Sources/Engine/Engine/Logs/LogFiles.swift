@@ -55,6 +55,29 @@ final class LogFile: Sendable {
         return try all(of: logPath, fileCount: fileCount).filter { $0.sequence > sequence }
     }
 
+    /// The first one between two others that rotation has taken away, and that is kept for those who follow; nil where none is.
+    static func kept(after former: UInt64, before next: UInt64, of logPath: String) throws(SyscallError) -> LogFile? {
+        let directory = LogLimits.followedDirectory(of: logPath)
+        // Mostly it is the next one.
+        if let file = try whole("\(directory)/\(former + 1)") { return file }
+        let opened: OwnedFD
+        do throws(SyscallError) { opened = try openFile(FilePath(directory), [.readOnly, .directory, .noFollow]) } catch
+            where error.errno
+            == Errno.noSuchFileOrDirectory.rawValue
+        { return nil }
+        let numbers = try directoryEntries(of: opened, subject: directory).compactMap { UInt64($0.name.string) }
+        for number in numbers.sorted() where number > former && number < next {
+            // The shim may remove it meanwhile.
+            if let file = try whole("\(directory)/\(number)") { return file }
+        }
+        return nil
+    }
+
+    /// nil also for one that is damaged.
+    private static func whole(_ path: String) throws(SyscallError) -> LogFile? {
+        do throws(SyscallError) { return try LogFile(path) } catch  where error.isOfDamage { return nil }
+    }
+
     /// Bytes in the file now.
     func byteCount() throws(SyscallError) -> Int64 { try contents.byteCount() }
 

@@ -7,6 +7,8 @@ struct LogReader: Sendable {
     static let batchBytes = 131_072
     /// What a line takes beside its text, however short it is.
     private static let lineOverheadBytes = 96
+    /// Files that are held open for one client, before what comes after them is looked for when they are read.
+    private static let heldFileLimit = 8
 
     private let logPath: String
     private let fileCount: UInt32
@@ -26,6 +28,9 @@ struct LogReader: Sendable {
         self.options = options
     }
 
+    /// The number of the file that is read next: nothing before it is wanted. nil where there is none yet.
+    var sequence: UInt64? { files.first?.sequence }
+
     /// What one batch came to.
     struct Batch: Sendable {
         var lines: [LogLine] = []
@@ -39,8 +44,8 @@ struct LogReader: Sendable {
     mutating func nextBatch() throws(SyscallError) -> Batch {
         if !isOpen {
             try open()
-        } else if options.follow, let newest = files.last {
-            // Held from now on: rotation takes them away from those who come later.
+        } else if options.follow, files.count < Self.heldFileLimit, let newest = files.last {
+            // Held from now on: rotation takes them away from those who come later, and a shim of an older version keeps none.
             files += try LogFile.newer(than: newest.sequence, of: logPath, fileCount: fileCount)
         }
         var batch = Batch(lines: remarks)
@@ -71,6 +76,11 @@ struct LogReader: Sendable {
             if try reader.next() != nil { continue }
             files.removeFirst()
             offset = Int64(LogFileHeader.byteCount)
+            if let next = files.first, next.sequence > file.sequence + 1,
+                let kept = try LogFile.kept(after: file.sequence, before: next.sequence, of: logPath)
+            {
+                files.insert(kept, at: 0)
+            }
             if let next = files.first, next.sequence > file.sequence + 1 { batch.lines.append(Self.gap(next.sequence - file.sequence - 1)) }
         }
         batch.reachedEnd = true

@@ -18,18 +18,24 @@ package final class LogSession: Sendable {
     private let follows: Bool
     private let watcher: LogWatcher
     private let watch: Int32?
+    /// Has what rotation takes away kept meanwhile.
+    private let follower: LogFollower?
     /// Settles when the container no longer writes.
     private let ended: OneShot<Void>
     private let state: Mutex<State>
 
-    /// - Parameter ended: settled for a container that does not run.
+    /// - Parameters:
+    ///   - follower: there before the reader begins; nil where nothing is written any more.
+    ///   - ended: settled for a container that does not run.
     init(
-        reader: LogReader, directory: FilePath, isTerminal: Bool, details: String, follows: Bool, watcher: LogWatcher, ended: OneShot<Void>
+        reader: LogReader, directory: FilePath, isTerminal: Bool, details: String, follows: Bool, watcher: LogWatcher,
+        follower: LogFollower?, ended: OneShot<Void>
     ) throws(SyscallError) {
         self.isTerminal = isTerminal
         self.details = details
         self.follows = follows
         self.watcher = watcher
+        self.follower = follower
         self.ended = ended
         watch = follows ? try watcher.follow(directory) : nil
         state = Mutex(State(reader: reader))
@@ -63,9 +69,13 @@ package final class LogSession: Sendable {
         let change = watch.map(watcher.nextChange)
         let hasEnded = ended.settledValue != nil
         let reader = state.withLock { $0.reader }
-        let (batch, advanced) = try await BlockingWork.run { () throws(EngineError) in
+        let (batch, advanced) = try await BlockingWork.run { [follower] () throws(EngineError) in
             var reader = reader
-            do throws(SyscallError) { return (try reader.nextBatch(), reader) } catch { throw .system("read the log", error) }
+            do throws(SyscallError) {
+                let batch = try reader.nextBatch()
+                if let sequence = reader.sequence { follower?.reads(sequence) }
+                return (batch, reader)
+            } catch { throw .system("read the log", error) }
         }
         state.withLock { state in
             state.reader = advanced
