@@ -116,7 +116,7 @@ conformance: $(if $(RUNTIME),deps-test,build deps-test) ## Show runtime-spec's M
 bench: deps-bench build ## Compare with runc, crun and dockerd, side by side
 	@Benchmarks/run
 
-cgroup2: deps-vm build-tests ## On a pure cgroup v2 machine: tests of the kernel's calls, and of the runtime's life, limits, exec, checkpoints, systemd; power cuts
+cgroup2: deps-vm build-tests ## On pure cgroup v2 machines: the kernel's calls, the runtime, SELinux, RDMA, containers of the daemon; power cuts
 	@scripts/run-cgroup2-tests
 	$(PYTHON) Tests/PowerCut/power_cut.py 5
 

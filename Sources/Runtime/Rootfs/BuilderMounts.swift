@@ -22,6 +22,7 @@ extension RootfsBuilder {
                 // A user namespace that does not own its cgroup namespace: the container's own subtree is what it may see.
                 mount = try ownCgroup2Subtree(step.attributes)
             }
+            if let label = step.directoryLabel { try setLabel(label, ofDirectory: mount) }
             if step.copiesUp && !place.wasMade { try copyTree(from: place.descriptor.number, to: mount.number, subject: step.destination) }
             try attach(mount, at: place.take(), step, isWritableProcfs: type == "proc" && !step.attributes.set.contains(.readOnly))
         case .bind(let source, let recursive): try bind(source, recursive: recursive, step)
@@ -97,9 +98,21 @@ extension RootfsBuilder {
         }
         let context = try openFileSystem(type: type)
         try configureFileSystem(context, "source", source)
-        for parameter in parameters { try configureFileSystem(context, parameter.key, parameter.value) }
+        for parameter in parameters {
+            do throws(SyscallError) { try configureFileSystem(context, parameter.key, parameter.value) } catch {
+                guard let field = parameter.field else { throw error }
+                throw SyscallError(error.call, "\(field) \(parameter.value ?? "")", errno: error.errno)
+            }
+        }
         try createFileSystem(context, subject: "")
         return try mountFileSystem(context, attributes, subject: "")
+    }
+
+    private func setLabel(_ label: String, ofDirectory mount: borrowing OwnedFD) throws(SyscallError) {
+        let directory = try openFile(".", [.readOnly, .directory], at: mount.number)
+        do throws(SyscallError) { try setExtendedAttribute("security.selinux", to: Array(label.utf8), of: directory.number) } catch {
+            throw SyscallError(error.call, "linux.mountLabel \(label)", errno: error.errno)
+        }
     }
 
     /// Puts a detached mount in its place, and changes what a step wants changed there.

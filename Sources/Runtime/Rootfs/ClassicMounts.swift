@@ -22,7 +22,9 @@ extension RootfsBuilder {
         var words: [String] = []
         for parameter in parameters {
             if let value = parameter.value {
-                words.append("\(parameter.key)=\(value)")
+                // The categories of a label have commas between them; SELinux takes quotes off.
+                let isQuoted = isContext(parameter) && value.utf8.contains(UInt8(ascii: ","))
+                words.append(isQuoted ? "\(parameter.key)=\"\(value)\"" : "\(parameter.key)=\(value)")
             } else if let flag = Self.flag(of: parameter.key) {
                 flags.insert(flag)
             } else {
@@ -67,7 +69,7 @@ extension RootfsBuilder {
     private func refuseWhatIsMisread(type: String, source: String, _ parameters: [FileSystemParameter]) throws(SyscallError) {
         for parameter in parameters {
             guard let value = parameter.value else { continue }
-            if value.utf8.contains(UInt8(ascii: ",")) { throw Self.misread(parameter.key, "has a comma") }
+            if value.utf8.contains(UInt8(ascii: ",")) && !isContext(parameter) { throw Self.misread(parameter.key, "has a comma") }
             guard type == "overlay", Self.overlayPathKeys.contains(parameter.key) else { continue }
             if Self.hasRelativePath(value, isList: parameter.key == "lowerdir") { throw Self.misread(parameter.key, "has a relative path") }
         }

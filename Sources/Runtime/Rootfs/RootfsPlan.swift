@@ -112,6 +112,8 @@ struct MountPlan {
         if kind != .remount { try checkProcMount(kind, destination, field: field) }
 
         var step = MountStep(destination: destination, kind: kind)
+        // As runc has it: queues take no context, and their directory takes another label.
+        if case .fileSystem(type: "mqueue", _, _) = kind { step.directoryLabel = mountLabel }
         step.attributes = options.attributes
         step.recursiveAttributes = options.recursiveAttributes
         step.propagation = options.propagation
@@ -203,13 +205,15 @@ struct MountPlan {
         case .some(let type):
             var parameters = options.parameters
             let deferred = type == "tmpfs" || mount.destination == "/dev"
-            if let label = linux.mountLabel, !label.isEmpty, !unlabelledTypes.contains(type) {
-                parameters.append(FileSystemParameter(key: "context", value: label))
+            if let mountLabel, !unlabelledTypes.contains(type), !parameters.contains(where: isContext) {
+                parameters.append(FileSystemParameter(key: "context", value: mountLabel, field: "linux.mountLabel"))
             }
             if options.attributes.set.contains(.readOnly) && !deferred { parameters.append(FileSystemParameter(key: "ro", value: nil)) }
             return .fileSystem(type: type, source: mount.source ?? type, parameters: parameters)
         }
     }
+
+    private var mountLabel: String? { linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 } }
 
     private func remount(_ options: MountOptions, field: String) throws(RootfsError) -> MountStep.Kind {
         if let parameter = options.parameters.first {
@@ -231,6 +235,11 @@ private let fileSystemFlags: Set<String> = ["sync", "dirsync", "lazytime", "mand
 
 /// The kernel's own file systems, whose files have labels of the policy's.
 private let unlabelledTypes: Set<String> = ["proc", "sysfs", "mqueue", "cgroup2"]
+
+/// Whether it is a label of SELinux, which a mount that brings its own keeps.
+func isContext(_ parameter: FileSystemParameter) -> Bool {
+    parameter.key == "context" || parameter.key == "fscontext" || parameter.key == "defcontext" || parameter.key == "rootcontext"
+}
 
 /// A path of the container as an absolute one without `.`, `..` and doubled slashes; symbolic links are not looked at.
 func pathInRoot(_ path: String) -> String {

@@ -69,6 +69,8 @@ package struct MountStep: Equatable, Sendable {
     /// A bind stays a peer of the host's mount: what is mounted inside appears on the host, and the other way round.
     package var staysPeer = false
     var followsDestination = true
+    /// SELinux label of the directory that is mounted, for a file system that takes none as a parameter.
+    package var directoryLabel: String?
 }
 
 /// How the owners of an id-mapped mount's files are shown. - Spec: config.md, "Mounts", `uidMappings`, `idmap`.
@@ -101,10 +103,13 @@ package struct CgroupPlace: Equatable, Sendable {
 package struct FileSystemParameter: Equatable, Sendable {
     package let key: String
     package let value: String?
+    /// The member of the configuration that it comes of, where that is none of the mount's options.
+    package var field: String?
 
-    package init(key: String, value: String?) {
+    package init(key: String, value: String?, field: String? = nil) {
         self.key = key
         self.value = value
+        self.field = field
     }
 }
 

@@ -127,8 +127,9 @@ struct InitStage {
     }
 
     private func setUpNamespaces() throws(RuntimeError) {
-        try during("setting up the namespaces") { () throws(SyscallError) in
-            if let keyring { try joinKeyring(keyring) }
+        if let keyring {
+            try payload.plan.labels.requestForKeys()
+            try during("setting up the namespaces") { () throws(SyscallError) in try joinKeyring(keyring) }
         }
         if namespaces.cloned.contains(.network) {
             do { try bringLoopbackUp() } catch { throw RuntimeError(.refused, doing: "bringing the loopback link up", "\(error)") }

@@ -53,8 +53,20 @@ struct SecurityLabels: Equatable, Sendable {
             }
             if let seLinuxLabel { try procfs.write(seLinuxLabel, to: "\(process)/attr/exec") }
         } catch {
-            let label = appArmorProfile.map { "AppArmor profile \($0)" } ?? "SELinux label \(seLinuxLabel ?? "")"
+            let label = appArmorProfile.map { "process.apparmorProfile \($0)" } ?? "process.selinuxLabel \(seLinuxLabel ?? "")"
             throw RuntimeError(doing: "applying \(label)", error)
         }
+    }
+
+    /// Gives the label to the keys that the calling process makes until its execve, which forgets that: a session keyring with the runtime's
+    /// own label would be of no use to the program.
+    /// - Precondition: `/proc` is the host's.
+    /// - Source: security/selinux/hooks.c, `keycreate`.
+    func requestForKeys() throws(RuntimeError) {
+        guard let seLinuxLabel else { return }
+        do throws(SyscallError) {
+            let file = try openFile("/proc/self/attr/keycreate", .writeOnly)
+            try writeAll(Array(seLinuxLabel.utf8), to: file.number, subject: "/proc/self/attr/keycreate")
+        } catch { throw RuntimeError(doing: "applying process.selinuxLabel \(seLinuxLabel)", error) }
     }
 }

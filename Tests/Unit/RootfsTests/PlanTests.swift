@@ -63,22 +63,26 @@ struct PlanTests {
         }
     }
 
-    @Test("a mount label is the context of file systems that take one")
+    @Test("a mount label is the context of file systems that take one and have none of their own; queues get it as an attribute")
     func mountLabel() throws {
+        let label = "system_u:object_r:x:s0:c1,c2"
         let plan = try planRootfs(
             for: configuration { configuration, linux in
-                linux.mountLabel = "system_u:object_r:x:s0:c1,c2"
+                linux.mountLabel = label
                 configuration.mounts = [
                     MountConfiguration(destination: "/proc", type: "proc"), MountConfiguration(destination: "/t", type: "tmpfs"),
+                    MountConfiguration(destination: "/own", type: "tmpfs", options: ["context=other"]),
+                    MountConfiguration(destination: "/q", type: "mqueue"),
                 ]
             }, bundle: "/bundle")
-        let labelled = plan.preparation.compactMap { step -> String? in
-            guard case .mount(let mount) = step, case .fileSystem(let type, _, let parameters) = mount.kind,
-                parameters.contains(FileSystemParameter(key: "context", value: "system_u:object_r:x:s0:c1,c2"))
-            else { return nil }
-            return type
+        let mounts = plan.preparation.compactMap { step -> MountStep? in if case .mount(let mount) = step { mount } else { nil } }
+        let contexts = mounts.compactMap { mount -> String? in
+            guard case .fileSystem(_, _, let parameters) = mount.kind else { return nil }
+            let own = parameters.filter { $0.key == "context" }
+            return own.isEmpty ? nil : "\(mount.destination) \(own.map { "\($0.value ?? "") of \($0.field ?? "options")" })"
         }
-        #expect(labelled == ["tmpfs"])
+        #expect(contexts == ["/t [\"\(label) of linux.mountLabel\"]", "/own [\"other of options\"]"])
+        #expect(mounts.filter { $0.directoryLabel == label }.map(\.destination) == ["/q"])
     }
 
     @Test("the root of the bundle is bound first, and the change of root comes last")
