@@ -36,6 +36,8 @@ let swiftCore = Context.environment["APUS_SWIFT_CORE"]
 /// The functions that the runtime executes lie side by side in it, which spares it half of its memory and many page faults
 /// (docs/performance.md); `scripts/order-symbols` writes the list. Other names in it are skipped.
 let orderedFunctions = ordered("Runtime/apus-runtime")
+/// What the compiler makes without a name, and a list of names cannot order: 9 KB, of which every verb executes a little.
+let namelessFunctionsTogether = ["-Xlinker", "\(Context.packageDirectory)/Sources/Runtime/apus-runtime/nameless.ld"]
 /// Of the shim it is what it writes to: fifty of them share all else (docs/decisions/0040-memory-of-a-shim.md); `scripts/order-data` writes that list.
 let orderedData = ordered("Shim/apus-shim")
 
@@ -45,8 +47,10 @@ func ordered(_ executable: String) -> [String] {
         "--symbol-ordering-file=\(Context.packageDirectory)/Sources/\(executable)/symbols.order",
     ] + (swiftCore.map { [$0] } ?? [])
 }
-/// Every function in a section of its own, so that it can be ordered.
-let functionSections = SwiftSetting.unsafeFlags(["-Xfrontend", "-function-sections"])
+/// Every function in a section of its own, so that it can be ordered; and none of the library of regular expressions, 0.9 MB that a search for
+/// a string in a string would bring in.
+let functionSections = SwiftSetting.unsafeFlags(
+    ["-Xfrontend", "-function-sections", "-Xfrontend", "-disable-implicit-string-processing-module-import"])
 /// The same for what others embed: a package that depends on this one takes no flags that SwiftPM calls unsafe.
 let embeddableFunctionSections = swiftCore == nil ? [] : [functionSections]
 
@@ -167,8 +171,8 @@ let package = Package(
             cSettings: [.unsafeFlags(["-ffreestanding", "-fno-builtin", "-fno-stack-protector"]), .treatAllWarnings(as: .error)]),
         executable(
             "apus-runtime", in: "Runtime", uses: ["RuntimeCore", "CRuntimeEntry"],
-            linking: fullyStatic + orderedFunctions + ["-Xlinker", "--entry=apus_runtime_entry"],
-            excluding: ["symbols.order"], ordering: [functionSections]),
+            linking: fullyStatic + orderedFunctions + namelessFunctionsTogether + ["-Xlinker", "--entry=apus_runtime_entry"],
+            excluding: ["nameless.ld", "symbols.order"], ordering: [functionSections]),
         executable("apus-shim", in: "Shim", uses: ["ShimCore"], linking: fullyStatic + orderedData, excluding: ["symbols.order"]),
         .executableTarget(
             name: "apus-init", path: "Sources/Shim/apus-init",

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import ROOT
+from conftest import BUILD, ROOT
 
 
 def benchmarks(*words, **variables):
@@ -41,3 +41,12 @@ def test_the_swift_library_cut_into_functions_links_to_the_same_program():
     told = subprocess.run([os.path.join(ROOT, "scripts", "split-swift-core"), "--verify"], capture_output=True, text=True, timeout=300, check=False)
     assert told.returncode == 0, told.stderr
     assert told.stdout == "split-swift-core: the programs are the same to the byte\n"
+
+
+def test_the_runtime_has_its_nameless_functions_in_one_place_and_no_library_of_regular_expressions():
+    """Either had cost every verb hundreds of kilobytes of memory."""
+    program = os.path.join(BUILD, "apus-runtime")
+    sections = subprocess.run(["readelf", "-SW", program], check=True, capture_output=True, text=True).stdout
+    assert " .text.nameless " in sections
+    names = subprocess.run(["nm", "--defined-only", program], check=True, capture_output=True, text=True).stdout
+    assert "_StringProcessing" not in names and "_RegexParser" not in names
