@@ -4,12 +4,14 @@ aims at belongs to the test: were it to work, the machine would be none the wors
 
 import os
 import shutil
+import stat
 import time
 from pathlib import Path
 
 import pytest
 from attackers import Canary, without
 from boxes import Box
+from consoles import ConsoleSocket
 
 
 @pytest.fixture
@@ -204,14 +206,41 @@ def test_what_is_mounted_in_a_shared_bind_appears_on_the_host_and_in_no_other(ru
     assert done.out.split() == ["mounted", "mounted", here, "1"], done.out + done.err
 
 
-def test_what_the_runtime_mounts_in_a_shared_bind_stays_the_containers(runtime, box, tmp_path):
+@pytest.mark.parametrize("inside", ["", "/below"], ids=["in-it", "in-a-mount-inside"])
+@pytest.mark.parametrize("way", ["/volume", "/link", "/volume/link"], ids=["its-name", "a-link-of-the-image", "a-link-of-the-volume"])
+def test_what_the_runtime_mounts_in_a_shared_bind_stays_the_containers(runtime, box, tmp_path, way, inside):
     """The host would get it too, and keep it: a mask over its own files, as with -v /sys:/sys:rshared."""
-    for name in ("nested", "masked", "readonly"):
-        (tmp_path / "volume" / name).mkdir(parents=True)
+    for folder in ("below", "volume"):
+        for name in ("nested", "masked", "readonly"):
+            (tmp_path / folder / name).mkdir(parents=True)
+    (tmp_path / "volume" / "below").mkdir()
+    for link in (tmp_path / "volume" / "link", Path(box.root) / "link"):
+        link.symlink_to("/volume")
     box.mount("/volume", tmp_path / "volume", "rbind", "rshared", type="bind")
-    box.mount("/volume/nested", "tmpfs", type="tmpfs")
-    box.linux.update(rootfsPropagation="rshared", maskedPaths=["/volume/masked"], readonlyPaths=["/volume/readonly"])
-    script = 'place=$1; shift; mount --bind "$place" "$place"; "$@"; grep -c "$place" /proc/self/mountinfo'
-    with runtime.below("unshare", "--mount", "--propagation", "shared", "sh", "-c", script, "sh", str(tmp_path / "volume")):
-        done = box.run("grep -c ' /volume' /proc/self/mountinfo")
-    assert done.out.split() == ["4", "1"], done.out + done.err
+    box.mount(f"{way}{inside}/nested", "tmpfs", type="tmpfs")
+    box.linux.update(rootfsPropagation="rshared", maskedPaths=[f"{way}{inside}/masked"], readonlyPaths=[f"{way}{inside}/readonly"])
+    script = """volume=$1 below=$2; shift 2; mount --bind "$volume" "$volume"
+                mount --make-private "$volume"; mount --make-shared "$volume"; mount --bind "$below" "$volume"/below; "$@"
+                grep -c " $volume" /proc/self/mountinfo"""
+    with runtime.below("unshare", "--mount", "--propagation", "shared", "sh", "-c", script, "sh", str(tmp_path / "volume"), str(tmp_path / "below")):
+        done = box.run(f"grep -c ' /volume' /proc/self/mountinfo; cd {way}{inside}; for name in nested masked readonly; do "
+                       "touch $name/file 2>/dev/null && echo $name; done; true")
+    assert done.out.split() == ["5", "nested", "2"], done.out + done.err
+
+
+def test_the_terminal_in_a_shared_bind_of_devices_stays_the_containers(runtime, bundle, container, tmp_path):
+    devices = tmp_path / "devices"
+    (devices / "pts").mkdir(parents=True)
+    for name, number in ("null", (1, 3)), ("ptmx", (5, 2)):
+        os.mknod(devices / name, 0o666 | stat.S_IFCHR, os.makedev(*number))
+    bundle.config["mounts"] = [mount for mount in bundle.config["mounts"] if not mount["destination"].startswith("/dev")]
+    bundle.config["mounts"].append({"destination": "/dev", "type": "bind", "source": str(devices), "options": ["rbind", "rshared"]})
+    bundle.write("exec sleep 600", process={"terminal": True}, linux={"rootfsPropagation": "rshared"})
+    console = ConsoleSocket(bundle.path, "s")
+    script = """devices=$1; shift; mount --bind "$devices" "$devices"
+                mount --make-private "$devices"; mount --make-shared "$devices"; mount -t devpts -o newinstance,ptmxmode=666 devpts "$devices"/pts; "$@" || exit
+                grep -c " $devices" /proc/self/mountinfo"""
+    with runtime.below("unshare", "--mount", "--propagation", "shared", "sh", "-c", script, "sh", str(devices)):
+        done = runtime.detached("create", "--console-socket", console.path, "-b", bundle.path, container).ok()
+    os.close(console.master())
+    assert done.out.split() == ["2"], done.out + done.err

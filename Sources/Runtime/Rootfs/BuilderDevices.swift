@@ -38,13 +38,14 @@ extension RootfsBuilder {
         }
     }
 
-    private func bindFromHost(_ device: DeviceStep) throws(SyscallError) {
+    private mutating func bindFromHost(_ device: DeviceStep) throws(SyscallError) {
         let tree = try openTree(FilePath(device.path), [.clone, .noFollow])
         let status = try fileStatus(of: tree.number, subject: device.path)
         if status.type != device.type || status.device != device.number {
             throw SyscallError("verify:", "the host's \(device.path) is another device", errno: EPERM)
         }
         let place = try openedRoot { root throws(SyscallError) in try root.openMountPoint(device.path, creating: .file) }
+        try leavePeers(at: place.descriptor.number)
         try moveMount(tree, onto: place.descriptor, subject: "")
     }
 
@@ -84,7 +85,7 @@ extension RootfsBuilder {
         do throws(SyscallError) { return try makeTerminal() } catch { throw RootfsError("open terminal", error) }
     }
 
-    private func makeTerminal() throws(SyscallError) -> ContainerTerminal {
+    private mutating func makeTerminal() throws(SyscallError) -> ContainerTerminal {
         let multiplexer = try openedRoot { root throws(SyscallError) in try root.open("/dev/ptmx") }
         let status = try fileStatus(of: multiplexer.number, subject: "/dev/ptmx")
         guard status.type == .characterDevice, status.device == DeviceNumber(major: 5, minor: 2) else {
@@ -99,6 +100,7 @@ extension RootfsBuilder {
             try root.openMountPoint("/dev/console", creating: .file, followingLinks: false)
         }
         let tree = try cloneTree(of: slave.number, recursive: false, subject: "/dev/console")
+        try leavePeers(at: place.descriptor.number)
         try moveMount(tree, onto: place.descriptor, subject: "/dev/console")
         return ContainerTerminal(master: master, slave: slave)
     }

@@ -35,9 +35,7 @@ extension RootfsBuilder {
     private func remount(_ step: MountStep) throws(SyscallError) {
         let mount = try openedRoot { root throws(SyscallError) in try root.open(step.destination) }
         try apply(step.attributes, step.recursiveAttributes, to: mount.number)
-        for change in step.propagation {
-            try changeMountAttributes(of: mount.number, propagation: change.propagation, recursive: change.recursive, subject: "")
-        }
+        try change(propagation: step.propagation, of: mount.number)
     }
 
     private mutating func bind(_ source: String, recursive: Bool, _ step: MountStep) throws(SyscallError) {
@@ -120,12 +118,13 @@ extension RootfsBuilder {
         _ mount: consuming OwnedFD, at place: consuming OwnedFD, _ step: MountStep, attributesApplied: Bool = false,
         isWritableProcfs: Bool = false
     ) throws(SyscallError) {
+        try leavePeers(at: place.number)
         try moveMount(mount, onto: place, subject: "")
         if !attributesApplied { try apply(AttributeChange(), step.recursiveAttributes, to: mount.number) }
-        for change in step.propagation {
-            try changeMountAttributes(of: mount.number, propagation: change.propagation, recursive: change.recursive, subject: "")
-        }
-        hold(HeldMount(mount, isWritableProcfs: isWritableProcfs), at: step.destination)
+        try change(propagation: step.propagation, of: mount.number)
+        let held = HeldMount(mount, isWritableProcfs: isWritableProcfs)
+        if step.staysPeer { try remember(peer: held, step.propagation) }
+        hold(held, at: step.destination)
         if step.destination == "/dev" { deviceDirectory = nil }
     }
 
@@ -148,8 +147,9 @@ extension RootfsBuilder {
     }
 
     /// Puts a read-only copy of what lies at a path over it.
-    func makeReadOnly(_ path: String) throws(SyscallError) {
+    mutating func makeReadOnly(_ path: String) throws(SyscallError) {
         guard let place = try openIfPresent(path) else { return }
+        try leavePeers(at: place.number)
         let tree = try cloneTree(of: place.number, recursive: true, subject: "")
         try changeMountAttributes(of: tree.number, set: .readOnly, subject: "")
         try moveMount(tree, onto: place, subject: "")
@@ -160,6 +160,7 @@ extension RootfsBuilder {
         guard let place = try openIfPresent(path) else { return }
         let isDirectory = try fileStatus(of: place.number).type == .directory
         let cover = isDirectory ? try emptyDirectoryCopy() : try nullDeviceCopy()
+        try leavePeers(at: place.number)
         try moveMount(cover.descriptor, onto: place, subject: "")
     }
 

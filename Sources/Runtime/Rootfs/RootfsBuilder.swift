@@ -15,6 +15,8 @@ package struct RootfsBuilder: ~Copyable {
     var rootPath = ""
     /// Mounts that later steps need again, the last one first.
     private var heldMounts: [(destination: String, mount: HeldMount)] = []
+    /// Binds that are peers of the host's mounts, as long as nothing was mounted inside.
+    var peers: [PeerBind] = []
     /// The container's /dev, once a device or link was made in it.
     var deviceDirectory: HeldMount?
     /// The host's /dev/null, verified, to cover files with.

@@ -36,7 +36,6 @@ package func planRootfs(
     plan.sharesBinds = linux.rootfsPropagation == .shared && isOwn && ownMounts?.path == nil && linux.namespace(.user) == nil
     for (index, mount) in configuration.mounts.enumerated() { try plan.add(mount, field: "mounts[\(index)]") }
     let devices = plan.bindsDevices ? [] : try deviceSteps(for: linux)
-    plan.separatePeers(from: linux.maskedPaths + linux.readonlyPaths + devicePaths(devices, configuration.process))
     let finalPropagation: MountPropagation? =
         switch linux.rootfsPropagation {
         case .shared: .shared
@@ -129,22 +128,6 @@ struct MountPlan {
             readOnlyLater.append(destination)
         }
         steps.append(.mount(step))
-    }
-
-    /// Takes binds out of the host's peer group where something is mounted on or inside them later: it would be mounted on the host too, and
-    /// outlive the container.
-    /// - Parameter others: where more than `steps` is mounted, after them.
-    mutating func separatePeers(from others: [String]) {
-        var later = others.map { pathInRoot($0) }
-        for index in steps.indices.reversed() {
-            guard case .mount(var step) = steps[index] else { continue }
-            if step.staysPeer && later.contains(where: { $0 == step.destination || $0.utf8.starts(with: "\(step.destination)/".utf8) }) {
-                step.staysPeer = false
-                step.hasPreparedSource = false
-                steps[index] = .mount(step)
-            }
-            if step.kind != .remount { later.append(step.destination) }
-        }
     }
 
     private func ownerMapping(
@@ -303,12 +286,6 @@ private func deviceSteps(for linux: LinuxConfiguration) throws(RootfsError) -> [
     }
     steps.append(.link(path: "/dev/core", target: "/proc/kcore"))
     return steps
-}
-
-/// Where devices come to lie, the terminal of the container's process among them.
-private func devicePaths(_ steps: [RootfsStep], _ process: ProcessConfiguration?) -> [String] {
-    let paths = steps.compactMap { if case .device(let device) = $0 { device.path } else { nil } }
-    return process?.terminal == true ? paths + ["/dev/console"] : paths
 }
 
 private func deviceStep(_ device: LinuxDevice, boundFromHost: Bool, field: String) throws(RootfsError) -> DeviceStep {

@@ -66,7 +66,8 @@ package struct MountStep: Equatable, Sendable {
     package var followsSource = true
     /// The source of a bind is opened by the runtime too, for the builder works where the host's paths are out of sight.
     package var hasPreparedSource = false
-    /// A bind stays a peer of the host's mount: what is mounted inside appears on the host, and the other way round.
+    /// A bind stays a peer of the host's mount: what is mounted inside appears on the host, and the other way round. Not where the runtime
+    /// itself mounts something inside.
     package var staysPeer = false
     var followsDestination = true
     /// SELinux label of the directory that is mounted, for a file system that takes none as a parameter.

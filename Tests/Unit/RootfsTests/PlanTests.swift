@@ -143,46 +143,6 @@ struct PlanTests {
         #expect(try !staysPeer(.shared, "rshared", LinuxNamespace(.user)))
     }
 
-    @Test("nothing that is mounted on or inside a bind later reaches the host through it: such a bind is no peer of the host's mount")
-    func peersWithMountsInside() throws {
-        func staysPeer(_ edit: (inout RuntimeConfiguration, inout LinuxConfiguration) -> Void) throws -> Bool {
-            let plan = try planRootfs(
-                for: configuration { configuration, linux in
-                    linux.rootfsPropagation = .shared
-                    let peer = MountConfiguration(destination: "/v/", type: "bind", source: "/v", options: ["rbind", "rshared"])
-                    configuration.mounts = [peer]
-                    edit(&configuration, &linux)
-                }, bundle: "/bundle")
-            let peers = plan.preparation.compactMap { step -> MountStep? in
-                guard case .mount(let mount) = step, mount.destination == "/v", case .bind = mount.kind else { return nil }
-                return mount
-            }
-            let peer = try #require(peers.first)
-            #expect(peer.hasPreparedSource == peer.staysPeer && peer.propagation.last?.propagation == .shared)
-            return peer.staysPeer
-        }
-        func temporary(_ destination: String) -> MountConfiguration {
-            MountConfiguration(destination: destination, type: "tmpfs", source: "t")
-        }
-        #expect(try staysPeer { configuration, _ in configuration.mounts.append(temporary("/vv")) })
-        #expect(try staysPeer { configuration, _ in configuration.mounts.insert(temporary("/v"), at: 0) })
-        let remount = MountConfiguration(destination: "/v", options: ["remount"])
-        #expect(try staysPeer { configuration, _ in configuration.mounts.append(remount) })
-        #expect(try !staysPeer { configuration, _ in configuration.mounts.append(temporary("/x/../v/a")) })
-        #expect(try !staysPeer { configuration, _ in configuration.mounts.append(temporary("/v")) })
-        #expect(try !staysPeer { _, linux in linux.maskedPaths = ["/v/a"] })
-        #expect(try !staysPeer { _, linux in linux.readonlyPaths = ["/v/a/b"] })
-        #expect(try !staysPeer { _, linux in linux.devices = [LinuxDevice(.character, path: "/v/null", major: 1, minor: 3)] })
-        let console = try planRootfs(
-            for: configuration { configuration, linux in
-                linux.rootfsPropagation = .shared
-                configuration.process?.terminal = true
-                let devices = MountConfiguration(destination: "/dev", type: "bind", source: "/dev", options: ["rbind", "rshared"])
-                configuration.mounts = [devices]
-            }, bundle: "/bundle")
-        #expect(console.preparation.allSatisfy { if case .mount(let mount) = $0 { !mount.staysPeer } else { true } })
-    }
-
     @Test("mount options are sorted into attributes, propagation and parameters; the later of two wins")
     func options() throws {
         let step = try #require(
