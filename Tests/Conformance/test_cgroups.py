@@ -1,11 +1,14 @@
 """config-linux.md, "Control groups": limits reach the kernel, on this machine's layout."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import attackers
+import leaks
 import pytest
 from claims import spec
 from processes import wait_until
@@ -305,10 +308,31 @@ touch /tmp/made; sleep 600
 """
 
 
+@pytest.fixture
+def thawed(container):
+    """What a runtime leaves frozen is let die, to be deleted then as everything else that a test leaves."""
+    yield
+    name, word = ("freezer.state", "THAWED") if V1 else ("cgroup.freeze", "0")
+
+    def ended():
+        places = [place for place in leaks.cgroups(container) if os.path.exists(os.path.join(place, name))]
+        found = False
+        for place in places:
+            with open(os.path.join(place, "cgroup.procs"), encoding="utf-8") as listing:
+                for process in listing.read().split():
+                    found = True
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(int(process), signal.SIGKILL)
+            write(os.path.join(place, name), word)
+        return not found
+
+    wait_until(ended, "what was frozen has ended")
+
+
 @pytest.mark.ours
 @pytest.mark.parametrize("verb", ["delete", "kill"])
 @pytest.mark.parametrize("who", ["once", "again and again", "with the first"])
-def test_a_container_cannot_hide_from_its_end_by_freezing_parts_of_itself(runtime, bundle, container, verb, who):
+def test_a_container_cannot_hide_from_its_end_by_freezing_parts_of_itself(runtime, bundle, container, thawed, verb, who):
     """A frozen process of cgroup v1 does not die of SIGKILL; nor does the init of a pid namespace that waits for it."""
     if verb == "kill":
         bundle.without_namespace("pid")
@@ -332,6 +356,18 @@ def test_a_container_cannot_hide_from_its_end_by_freezing_parts_of_itself(runtim
     runtime("delete", "-f", container).ok()
     runtime("state", container).fails("does not exist")
     assert not os.path.exists(top)
+
+
+@pytest.mark.parametrize("limits, named", [
+    ({"cpu": {"quota": 1, "period": 100000}}, "linux.resources.cpu.quota"), ({"cpu": {"cpus": "9999"}}, "linux.resources.cpu.cpus"),
+    ({"hugepageLimits": [{"pageSize": "3MB", "limit": 1}]}, "linux.resources.hugepageLimits"),
+])
+@pytest.mark.ours
+def test_a_limit_that_the_kernel_refuses_is_the_only_error_and_leaves_nothing(runtime, bundle, container, limits, named):
+    bundle.write(["true"], linux={"resources": limits})
+    result = runtime("run", "-b", bundle.path, container).fails(named)
+    assert "; then " not in result.err and len(result.err.strip().splitlines()) == 1, result.err
+    assert leaks.cgroups(container) == []
 
 
 @pytest.mark.ours

@@ -33,7 +33,8 @@ package struct CgroupConstruction {
     /// The v2 directory for CLONE_INTO_CGROUP, valid as long as this value; nil where it is not made.
     package var directoryForClone: Int32? { unified?.leaf?.number }
 
-    /// Makes what is still missing and sets the limits. What was made is removed again when that fails, and nobody is in it.
+    /// Makes what is still missing and sets the limits. What this made is removed again when that fails; where `makeUnified` was called, a
+    /// process may have been born, and its end comes first.
     package func finish() throws(CgroupError) -> Cgroup {
         var branches: [Cgroup.Branch] = []
         do throws(CgroupError) {
@@ -44,7 +45,8 @@ package struct CgroupConstruction {
             try cgroup.perform(steps)
             return cgroup
         } catch {
-            throw error.followed { () throws(CgroupError) in try Cgroup(mode: layout.mode, branches: branches).removeWhatWasMade() }
+            let empty = unified == nil ? branches : branches.filter { $0.place.version != .v2 }
+            throw error.followed { () throws(CgroupError) in try Cgroup(mode: layout.mode, branches: empty).removeWhatWasMade() }
         }
     }
 
