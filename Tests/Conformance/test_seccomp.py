@@ -70,6 +70,22 @@ def test_a_name_that_nobody_knows_is_passed_over(box):
     assert "not permitted" in box.run("busybox chroot / true").err
 
 
+@pytest.mark.ours
+@pytest.mark.parametrize("first, second", [
+    ([(2, "LT", 1, 0), (0, "NE", 1, 0)], [(2, "MASKED_EQ", 1 << 32, 1), (0, "NE", 1, 0)]),
+    ([(1, "EQ", 0, 0), (2, "LE", 1, 0), (0, "GE", 1, 0)], [(1, "MASKED_EQ", 0, 0), (2, "EQ", 0, 0), (0, "GE", 1, 0)]),
+], ids=["two-conditions", "three-conditions"])
+def test_a_profile_over_which_libseccomp_comes_to_no_end_is_an_error(box, first, second):
+    """2.5.4 goes round in a circle with it: the runtime did, too, and had to be killed."""
+    rules = [rule("flock", action=action, args=[
+        {"index": index, "op": f"SCMP_CMP_{operator}", "value": value, "valueTwo": other} for index, operator, value, other in conditions])
+        for action, conditions in (("SCMP_ACT_TRAP", first), ("SCMP_ACT_ERRNO", second))]
+    # Five seconds of the processor, which others may want, too.
+    done = with_rules(box, *rules).run("echo alive", timeout=300)
+    assert done.code == 1 and "compile seccomp filter: libseccomp came to no end with this profile" in done.err, done.err
+    assert len(done.err.strip().splitlines()) == 1
+
+
 def test_a_second_start_takes_the_compiled_filter_and_denies_the_same(box):
     with_rules(box, rule("chroot", errnoRet=95))
     for _ in range(3):

@@ -30,10 +30,15 @@ package struct SeccompProgram: Equatable, Sendable {
 }
 
 /// Compiles a profile, or takes what an earlier run compiled of it.
-/// - Parameter cache: a directory of the effective user's alone, made with mode 0700 where it is missing; nil compiles every time.
+/// - Parameters:
+///   - cache: a directory of the effective user's alone, made with mode 0700 where it is missing; nil compiles every time.
+///   - isApart: compiles in a process of its own, which may crash or be stopped; for callers with one thread.
 /// - Throws: `invalidProfile`, `unsupported`, `compilationFailed`.
 /// - Spec: runtime-spec v1.3.0, config-linux.md, "Seccomp".
-package func seccompProgram(for profile: SeccompConfiguration, cache: FilePath? = nil) throws(SeccompError) -> SeccompProgram {
+package func seccompProgram(
+    for profile: SeccompConfiguration, cache: FilePath? = nil, isApart: Bool = false
+) throws(SeccompError) -> SeccompProgram {
+    let compiled = isApart ? compileApart : compile
     let machine = AuditArchitecture.machine
     let flags = try filterFlags(of: profile)
     if flags.contains(.newListener) && profile.listenerPath?.isEmpty != false {
@@ -41,7 +46,7 @@ package func seccompProgram(for profile: SeccompConfiguration, cache: FilePath? 
     }
     let plan = try filterPlan(for: profile, on: machine)
     guard let cache else {
-        return SeccompProgram(instructions: try compile(plan, for: machine), flags: flags, wasCached: false, cacheProblem: nil)
+        return SeccompProgram(instructions: try compiled(plan, machine), flags: flags, wasCached: false, cacheProblem: nil)
     }
     let key = cacheKey(of: plan)
     var problem: SyscallError?
@@ -50,7 +55,7 @@ package func seccompProgram(for profile: SeccompConfiguration, cache: FilePath? 
             return SeccompProgram(instructions: cached, flags: flags, wasCached: true, cacheProblem: nil)
         }
     } catch { problem = error }
-    let instructions = try compile(plan, for: machine)
+    let instructions = try compiled(plan, machine)
     if problem == nil {
         do throws(SyscallError) { try storeProgram(instructions, for: key, in: cache) } catch { problem = error }
     }

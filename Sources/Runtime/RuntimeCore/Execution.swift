@@ -229,7 +229,7 @@ package final class Execution {
 func compiledFilter(_ profile: SeccompConfiguration?, cache: FilePath?, _ journal: Journal) throws(RuntimeError) -> SeccompProgram? {
     guard let profile else { return nil }
     do throws(SeccompError) {
-        let program = try seccompProgram(for: profile, cache: cache)
+        let program = try seccompProgram(for: profile, cache: cache, isApart: true)
         if let problem = program.cacheProblem { journal.debug("the seccomp cache is not used: \(problem)") }
         return program
     } catch { throw RuntimeError(.invalidConfiguration, doing: "compiling linux.seccomp", "\(error)") }
