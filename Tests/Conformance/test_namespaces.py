@@ -153,6 +153,33 @@ def test_an_exec_as_somebody_whom_the_user_namespace_does_not_know_is_refused_by
     runtime("exec", "-u", "65535:65535", container, "true").ok()
 
 
+@pytest.fixture
+def elsewhere():
+    """The path of a user namespace that somebody else has made, with 65,536 ids."""
+    owner = subprocess.Popen(["unshare", "-U", "sleep", "600"])
+    try:
+        path = f"/proc/{owner.pid}/ns/user"
+        wait_until(lambda: os.readlink(path) != os.readlink("/proc/self/ns/user"), "the namespace")
+        for name in ("uid_map", "gid_map"):
+            with open(f"/proc/{owner.pid}/{name}", "w", encoding="utf-8") as file:
+                file.write("0 200000 65536")
+        yield path
+    finally:
+        owner.kill()
+        owner.wait()
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("user, field", [
+    ({"uid": 70000}, "process.user.uid"), ({"gid": 70000}, "process.user.gid"), ({"additionalGids": [5, 70000]}, "process.user.additionalGids[1]")])
+def test_somebody_whom_a_joined_user_namespace_does_not_know_is_refused_by_the_field(runtime, mapped, container, elsewhere, user, field):
+    mapped.join("user", elsewhere)
+    del mapped.config["linux"]["uidMappings"], mapped.config["linux"]["gidMappings"]
+    mapped.write(["true"], process={"user": user})
+    result = runtime("run", "-b", mapped.path, container).fails(f"{field}: 70000 is not mapped by the container's user namespace")
+    assert "; then " not in result.err, result.err
+
+
 def test_exec_joins_a_user_namespace(runtime, mapped, container):
     mapped.write("sleep 600")
     runtime.detached("run", "-d", "-b", mapped.path, container).ok()
@@ -168,20 +195,10 @@ def test_a_user_namespace_joins_namespaces_of_the_host_by_path(runtime, mapped, 
     assert runtime("run", "-b", mapped.path, container).ok().out.strip() == os.readlink(f"/proc/{other}/ns/net")
 
 
-def test_a_user_namespace_is_joined_by_its_path(runtime, mapped, container):
-    owner = subprocess.Popen(["unshare", "-U", "sleep", "600"])
-    try:
-        path = f"/proc/{owner.pid}/ns/user"
-        wait_until(lambda: os.readlink(path) != os.readlink("/proc/self/ns/user"), "the namespace")
-        for name in ("uid_map", "gid_map"):
-            with open(f"/proc/{owner.pid}/{name}", "w", encoding="utf-8") as file:
-                file.write("0 200000 65536")
-        mapped.join("user", path)
-        mapped.config["linux"].pop("uidMappings")
-        mapped.config["linux"].pop("gidMappings")
-        mapped.write("readlink /proc/self/ns/user; id -u; touch /tmp/mine")
-        assert runtime("run", "-b", mapped.path, container).ok().lines == [os.readlink(path), "0"]
-        assert os.stat(os.path.join(mapped.rootfs, "tmp/mine")).st_uid == 200000
-    finally:
-        owner.kill()
-        owner.wait()
+def test_a_user_namespace_is_joined_by_its_path(runtime, mapped, container, elsewhere):
+    mapped.join("user", elsewhere)
+    mapped.config["linux"].pop("uidMappings")
+    mapped.config["linux"].pop("gidMappings")
+    mapped.write("readlink /proc/self/ns/user; id -u; touch /tmp/mine")
+    assert runtime("run", "-b", mapped.path, container).ok().lines == [os.readlink(elsewhere), "0"]
+    assert os.stat(os.path.join(mapped.rootfs, "tmp/mine")).st_uid == 200000

@@ -26,6 +26,8 @@ extension Creation {
             try processPlan.setLimits(of: process)
             try mapping.write(of: process, searchPath: request.searchPath)
             try channel.send(.identityReady)
+        } else if namespaces.joinedUser != nil, let user = bundle.configuration.process?.user {
+            try IdentityMapping.requireMapped(user, inNamespaceOf: process)
         }
         let linux = bundle.configuration.linux
         try networkDevices.move(toNamespaceOf: process, path: linux?.namespace(.network)?.path)
