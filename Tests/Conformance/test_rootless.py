@@ -112,7 +112,7 @@ def test_ids_without_a_meaning_are_refused_by_their_field(rootless, single, cont
 
 
 def test_foreign_ids_are_refused_by_newuidmap(rootless, several, container):
-    several.config["linux"]["uidMappings"][1]["hostID"] = 1
+    several.config["linux"]["uidMappings"][1].update(hostID=1, size=1000)
     several.write(["true"])
     rootless("run", "-b", several.path, container).fails("newuidmap", "exit status 1")
     assert rootless("list", "-q").ok().out == ""

@@ -47,6 +47,11 @@ extension LinuxConfiguration {
         if timeOffsets != nil, namespace(.time)?.path != nil {
             throw SpecProblem(field: "linux.timeOffsets", problem: "cannot be set in a namespace that is joined")
         }
+        for (clock, offset) in [("monotonic", timeOffsets?.monotonic), ("boottime", timeOffsets?.boottime)] {
+            guard let offset, offset.nanoseconds >= 1_000_000_000 else { continue }
+            throw SpecProblem(
+                field: "linux.timeOffsets.\(clock).nanosecs", problem: "must be below 1000000000, found \(offset.nanoseconds)")
+        }
     }
 
     /// What dev_valid_name() of the kernel accepts.

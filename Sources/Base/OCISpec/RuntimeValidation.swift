@@ -162,7 +162,23 @@ extension IDMapping {
                     field: "\(path)[\(index)].size",
                     problem: isEmpty ? "must not be zero" : "the mapping ends at \(largest), beyond the last id \(UInt32.max - 1)")
             }
+            if index > 0 { try validateDistinct(mappings, index, at: path) }
         }
+    }
+
+    /// The kernel takes no id twice, on neither side. - Source: user_namespaces(7).
+    private static func validateDistinct(_ mappings: [IDMapping], _ index: Int, at path: String) throws(SpecProblem) {
+        let mapping = mappings[index]
+        for (other, earlier) in mappings[..<index].enumerated() {
+            let inside = overlap(mapping.containerID, mapping.size, earlier.containerID, earlier.size)
+            guard inside || overlap(mapping.hostID, mapping.size, earlier.hostID, earlier.size) else { continue }
+            throw SpecProblem(
+                field: "\(path)[\(index)].\(inside ? "containerID" : "hostID")", problem: "overlaps with the ids of [\(other)]")
+        }
+    }
+
+    private static func overlap(_ first: UInt32, _ size: UInt32, _ otherFirst: UInt32, _ otherSize: UInt32) -> Bool {
+        first < otherFirst ? otherFirst - first < size : first - otherFirst < otherSize
     }
 }
 

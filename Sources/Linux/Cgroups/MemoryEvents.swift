@@ -63,7 +63,7 @@ package struct MemoryEvents: ~Copyable, Sendable {
     }
 
     /// nil when the cgroup is gone.
-    private static func killCount(of file: borrowing OwnedFD) throws(SyscallError) -> UInt64? {
+    fileprivate static func killCount(of file: borrowing OwnedFD) throws(SyscallError) -> UInt64? {
         do throws(SyscallError) {
             try seek(file.number, to: 0)
             let text = String(decoding: try readAll(file.number, limitBytes: 65_536, subject: "memory events"), as: UTF8.self)
@@ -76,6 +76,19 @@ package struct MemoryEvents: ~Copyable, Sendable {
 }
 
 extension Cgroup {
+    /// How many processes the kernel has killed here because memory ran out; 0 where nothing counts them.
+    /// - Source: cgroup-v1/memory.rst, "OOM Control", Linux 4.13; cgroup-v2.rst, "memory.events".
+    package func outOfMemoryKills() throws(CgroupError) -> UInt64 {
+        guard let leaf = legacyLeaf(.memory) ?? unifiedLeaf else { return 0 }
+        let name = legacyLeaf(.memory) == nil ? "memory.events" : "memory.oom_control"
+        do throws(SyscallError) {
+            return try MemoryEvents.killCount(of: try openFile(FilePath(name), .readOnly, at: leaf.number)) ?? 0
+        } catch {
+            if error.errno == ENOENT { return 0 }
+            throw CgroupError(doing: "read memory events", cause: error)
+        }
+    }
+
     /// Asks to be told when this container runs out of memory.
     /// - Throws: `unavailable` without a memory controller.
     /// - Source: cgroup-v1/memory.rst, "OOM Control"; cgroup-v2.rst, "memory.events".

@@ -19,7 +19,8 @@ package func planAddedMounts(
         }
         if mount.copiesLink { throw RootfsError(.unsupported, "[].options", "copy-symlink is for containers that are being made") }
     }
-    return RootfsPlan(preparation: plan.steps.map(\.withPreparedSource), completion: plan.readOnlyLater.map { .makeMountReadOnly($0) })
+    return RootfsPlan(
+        preparation: plan.steps.map(\.withPreparedSource), completion: plan.readOnlyLater.map { .makeMountReadOnly($0) }, listOfMounts: "")
 }
 
 /// Where mounts of a document lie in the container, checked; only `destination` of each is looked at.

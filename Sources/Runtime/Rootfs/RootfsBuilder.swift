@@ -65,8 +65,11 @@ package struct RootfsBuilder: ~Copyable {
         // Modes are those of the plan, whatever the caller's mask.
         let mask = setFileCreationMask(0)
         defer { setFileCreationMask(mask) }
-        for step in steps {
-            do throws(SyscallError) { try perform(step) } catch { throw RootfsError(step.description, error) }
+        for index in steps.indices {
+            do throws(SyscallError) { try perform(steps[index]) } catch {
+                let field = plan.fieldPrefix(of: steps[index], at: index, refusedWith: error)
+                throw RootfsError(field + steps[index].description, error)
+            }
         }
     }
 

@@ -8,6 +8,14 @@ package struct RootfsPlan: Equatable, Sendable {
     package let preparation: [RootfsStep]
     /// After the hooks: settings, masks, and the change of root.
     package let completion: [RootfsStep]
+    /// What errors call the list that the mounts are of.
+    var listOfMounts = "mounts"
+
+    init(preparation: [RootfsStep], completion: [RootfsStep], listOfMounts: String = "mounts") {
+        self.preparation = preparation
+        self.completion = completion
+        self.listOfMounts = listOfMounts
+    }
 }
 
 /// Turns a configuration into steps. Pure but for one look at a network namespace to be joined, when `net.*` sysctls are set.
@@ -278,7 +286,7 @@ private func deviceSteps(for linux: LinuxConfiguration) throws(RootfsError) -> [
         steps.append(.device(try deviceStep(device, boundFromHost: bound, field: "linux.devices")))
     }
     for (index, device) in linux.devices.enumerated() where device.path != "/dev/ptmx" {
-        steps.append(.device(try deviceStep(device, boundFromHost: bound, field: "linux.devices[\(index)]")))
+        steps.append(.device(try deviceStep(device, boundFromHost: bound, field: "linux.devices[\(index)]", index: index)))
     }
     steps.append(.replaceByLink(path: "/dev/ptmx", target: "pts/ptmx"))
     for (name, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
@@ -288,10 +296,12 @@ private func deviceSteps(for linux: LinuxConfiguration) throws(RootfsError) -> [
     return steps
 }
 
-private func deviceStep(_ device: LinuxDevice, boundFromHost: Bool, field: String) throws(RootfsError) -> DeviceStep {
+private func deviceStep(
+    _ device: LinuxDevice, boundFromHost: Bool, field: @autoclosure () -> String, index: Int? = nil
+) throws(RootfsError) -> DeviceStep {
     // A dev_t of the kernel: 12 bits of major, 20 of minor number.
     guard (0..<4096).contains(device.major), (0..<1_048_576).contains(device.minor) else {
-        throw RootfsError(.invalidConfiguration, field, "\(device.major):\(device.minor) is no device number")
+        throw RootfsError(.invalidConfiguration, field(), "\(device.major):\(device.minor) is no device number")
     }
     let type: LinuxSyscalls.FileType =
         switch device.kind {
@@ -303,5 +313,5 @@ private func deviceStep(_ device: LinuxDevice, boundFromHost: Bool, field: Strin
     return DeviceStep(
         path: path, type: type, number: DeviceNumber(major: UInt32(device.major), minor: UInt32(device.minor)),
         mode: (device.fileMode ?? 0o666) & 0o7777, userID: device.uid ?? 0, groupID: device.gid ?? 0,
-        boundFromHost: boundFromHost && type != .pipe)
+        boundFromHost: boundFromHost && type != .pipe, index: index)
 }

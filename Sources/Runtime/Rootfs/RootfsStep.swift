@@ -149,6 +149,8 @@ package struct DeviceStep: Equatable, Sendable {
     package let groupID: UInt32
     /// Bound from the same path of the host, where a user namespace forbids mknod(2).
     package let boundFromHost: Bool
+    /// Of linux.devices; nil for a device that every container has.
+    let index: Int?
 }
 
 /// A kernel setting of one of the container's namespaces.

@@ -15,7 +15,7 @@ package struct CallersMounts: Equatable, Sendable {
 
     /// Looks where the mount of a root will be, and makes nothing yet.
     init(before rootfs: String) throws(RuntimeError) {
-        (namespace, below, inode) = try during("looking at the root's mount") { () throws(SyscallError) in
+        (namespace, below, inode) = try during("root.path: looking at the root's mount") { () throws(SyscallError) in
             let root = try openFile(FilePath(rootfs), [.path, .directory])
             return (try Self.ownNamespace(), try Self.mount(of: root), try fileStatus(of: root.number, subject: rootfs).inode)
         }

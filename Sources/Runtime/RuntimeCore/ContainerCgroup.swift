@@ -208,6 +208,11 @@ final class ContainerCgroup {
         }
     }
 
+    /// How many processes the kernel has killed in it because memory ran out.
+    func outOfMemoryKills() throws(RuntimeError) -> UInt64 {
+        try perform { cgroup throws(CgroupError) in try cgroup.outOfMemoryKills() } ?? 0
+    }
+
     func killAll() throws(RuntimeError) { _ = try perform { cgroup throws(CgroupError) in try cgroup.killAll() } }
 
     /// Removes it; processes that were killed may take their time to leave, but not forever.

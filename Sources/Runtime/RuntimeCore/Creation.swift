@@ -124,13 +124,23 @@ package final class Creation {
 
     /// Everything of a failed creation is taken back; what cannot be is told after the first error.
     private func undone(_ error: RuntimeError) -> RuntimeError {
-        error.followed(by: networkDevices.giveBack).followed { () throws(RuntimeError) in
+        explained(error).followed(by: networkDevices.giveBack).followed { () throws(RuntimeError) in
             let hooks = hooksHaveRun ? bundle.configuration.hooks : HookSet()
             try Removal(record: record, cgroup: cgroup, hooks: hooks, journal: journal).killAndRemove(directory)
         }.followed { () throws(RuntimeError) in
             guard hasPIDFile, let path = request.pidFile else { return }
             try during("removing the pid file") { () throws(SyscallError) in try removeFile(path) }
         }
+    }
+
+    /// Where the kernel killed the container's process for want of memory, that is what is told, and the limit that was too small.
+    private func explained(_ error: RuntimeError) -> RuntimeError {
+        guard error.code == .lost || error.code == .refused, let limit = bundle.configuration.linux?.resources?.memory?.limitBytes,
+            let kills = try? cgroup.outOfMemoryKills(), kills > 0
+        else { return error }
+        return RuntimeError(
+            .refused, doing: "linux.resources.memory.limit",
+            "\(limit) bytes are too few to start the container, the kernel killed its process: \(error)")
     }
 
     private func prepare() throws(RuntimeError) -> PreparedProcess {

@@ -83,8 +83,8 @@ extension ProcessPlan {
     /// Sets the limits of a process, 0 for the caller: by someone with the host's rights, which raising a limit takes, and before the
     /// process has ids of its own.
     func setLimits(of process: Int32) throws(RuntimeError) {
-        for limit in limits {
-            try during("setting \(limit.name) to \(limit.soft):\(limit.hard)") { () throws(SyscallError) in
+        for (index, limit) in limits.enumerated() {
+            try during("process.rlimits[\(index)]: setting \(limit.name) to \(limit.soft):\(limit.hard)") { () throws(SyscallError) in
                 try setLimit(of: limit.resource, soft: limit.soft, hard: limit.hard, process: process, subject: limit.name)
             }
         }
@@ -96,7 +96,7 @@ extension ProcessPlan {
     /// born with.
     func adjustOOMScore(of process: Int32) throws(RuntimeError) {
         guard let oomScoreAdjustment else { return }
-        try during("setting the OOM score adjustment to \(oomScoreAdjustment)") { () throws(SyscallError) in
+        try during("process.oomScoreAdj: setting it to \(oomScoreAdjustment)") { () throws(SyscallError) in
             let file = try openFile(FilePath("/proc/\(process)/oom_score_adj"), .writeOnly)
             try writeAll(Array(String(oomScoreAdjustment).utf8), to: file.number, subject: "oom_score_adj")
         }

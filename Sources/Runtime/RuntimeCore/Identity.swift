@@ -22,7 +22,7 @@ struct Identity {
             try setKeepCapabilities(true)
         }
         try StandardFilesOwner(userID: plan.user.uid).handOver()
-        try during("becoming user \(plan.user.uid):\(plan.user.gid)") { () throws(SyscallError) in
+        try during("process.user: becoming user \(plan.user.uid):\(plan.user.gid)") { () throws(SyscallError) in
             if !(plan.keepsGroups && plan.user.additionalGIDs.isEmpty) { try setSupplementaryGroups(plan.user.additionalGIDs) }
             try setGroup(plan.user.gid)
             try setUser(plan.user.uid)
@@ -73,12 +73,12 @@ extension Identity {
             return true
         } catch {
             if error.errno == EACCES || error.errno == EPERM { return false }
-            throw RuntimeError(doing: "entering the working directory", error)
+            throw RuntimeError(doing: "process.cwd: entering the directory", error)
         }
     }
 
     private func retryWorkingDirectory() throws(RuntimeError) {
-        try during("entering the working directory") { () throws(SyscallError) in try enter() }
+        try during("process.cwd: entering the directory") { () throws(SyscallError) in try enter() }
     }
 
     /// No magic link of procfs is followed: `/proc/self/fd/7` would lead to a directory of the host that we still hold.
@@ -92,7 +92,7 @@ extension Identity {
         let path = try during("checking the working directory") { () throws(SyscallError) in try workingDirectory() }
         guard path.isAbsolute else {
             throw RuntimeError(
-                .refused, doing: "entering the working directory", "\(plan.workingDirectory) lies outside the container's root")
+                .refused, doing: "process.cwd: entering the directory", "\(plan.workingDirectory) lies outside the container's root")
         }
     }
 }

@@ -40,6 +40,10 @@ package struct IdentityMapping: Equatable {
                 .invalidConfiguration, doing: field, "the container's id 0, as which it is set up, is not among them")
         }
         try Self.requireMapped(user, users: users, groups: groups)
+        for (index, device) in (linux?.devices ?? []).enumerated() {
+            try Self.requireMapped(device.uid, in: users, "linux.devices[\(index)].uid")
+            try Self.requireMapped(device.gid, in: groups, "linux.devices[\(index)].gid")
+        }
         if deniesGroups && !user.additionalGIDs.isEmpty {
             throw RuntimeError(
                 .invalidConfiguration, doing: "process.user.additionalGids",
@@ -53,10 +57,16 @@ package struct IdentityMapping: Equatable {
     /// - Throws: `invalidConfiguration` naming the field of an id of a process that a container's user namespace does not map.
     static func requireMapped(_ user: UserConfiguration, users: [IDMapping], groups: [IDMapping]) throws(RuntimeError) {
         let groupIDs = user.additionalGIDs.enumerated().map { ("process.user.additionalGids[\($0.offset)]", $0.element, groups) }
-        for (field, id, mappings) in [("process.user.uid", user.uid, users), ("process.user.gid", user.gid, groups)] + groupIDs
-        where !mappings.include(id) {
-            throw RuntimeError(.invalidConfiguration, doing: field, "\(id) is not mapped by the container's user namespace")
+        for (field, id, mappings) in [("process.user.uid", user.uid, users), ("process.user.gid", user.gid, groups)] + groupIDs {
+            try requireMapped(id, in: mappings, field)
         }
+    }
+
+    private static func requireMapped(
+        _ id: UInt32?, in mappings: [IDMapping], _ field: @autoclosure () -> String
+    ) throws(RuntimeError) {
+        guard let id, !mappings.include(id) else { return }
+        throw RuntimeError(.invalidConfiguration, doing: field(), "\(id) is not mapped by the container's user namespace")
     }
 
     /// The same of the user namespace of a process that lives.

@@ -99,7 +99,7 @@ final class NamespaceVisit {
 
     func begin() throws(RuntimeError) {
         for namespace in visited {
-            try during("joining the \(namespace.join.kind.rawValue) namespace") { () throws(SyscallError) in try namespace.enter() }
+            try during(namespace.join.joining) { () throws(SyscallError) in try namespace.enter() }
         }
     }
 
@@ -160,12 +160,12 @@ struct JoiningStage {
         for join in namespaces.joined {
             let namespace = try OpenedNamespace(join)
             do throws(SyscallError) { try namespace.enter() } catch {
-                guard error.errno == EPERM else { throw RuntimeError(doing: "joining the \(join.kind.rawValue) namespace", error) }
+                guard error.errno == EPERM else { throw RuntimeError(doing: join.joining, error) }
                 waiting.append(namespace)
             }
         }
         for namespace in [userFile] + waiting {
-            try during("joining the \(namespace.join.kind.rawValue) namespace") { () throws(SyscallError) in try namespace.enter() }
+            try during(namespace.join.joining) { () throws(SyscallError) in try namespace.enter() }
         }
     }
 }

@@ -79,7 +79,7 @@ struct InitStage {
     }
 
     private func enter(_ namespace: OpenedNamespace) throws(RuntimeError) {
-        try during("joining the \(namespace.join.kind.rawValue) namespace") { () throws(SyscallError) in try namespace.enter() }
+        try during(namespace.join.joining) { () throws(SyscallError) in try namespace.enter() }
     }
 
     /// The cgroup, and then the cgroup namespace, whose root is the cgroup that its first process is in.
@@ -112,17 +112,22 @@ struct InitStage {
 
     /// Offsets can be written only before anybody is in the namespace, and unshare(2) puts in children alone.
     private func enterTimeNamespace() throws(RuntimeError) {
-        try during("making the time namespace") { () throws(SyscallError) in
-            try unshareNamespaces(.time, subject: "time")
-            for (clock, offset) in [
-                ("monotonic", configuration.linux?.timeOffsets?.monotonic), ("boottime", configuration.linux?.timeOffsets?.boottime),
-            ] {
-                guard let offset else { continue }
-                let file = try openFile("/proc/self/timens_offsets", .writeOnly)
-                try writeAll(Array("\(clock) \(offset.seconds) \(offset.nanoseconds)\n".utf8), to: file.number, subject: "\(clock) offset")
-            }
+        try during("making the time namespace") { () throws(SyscallError) in try unshareNamespaces(.time, subject: "time") }
+        let offsets = configuration.linux?.timeOffsets
+        try set("monotonic", to: offsets?.monotonic)
+        try set("boottime", to: offsets?.boottime)
+        try during("entering the time namespace") { () throws(SyscallError) in
             let namespace = try openFile("/proc/self/ns/time_for_children", .readOnly)
             try joinNamespace(namespace, .time, subject: "time")
+        }
+    }
+
+    private func set(_ clock: String, to offset: TimeOffsets.Offset?) throws(RuntimeError) {
+        guard let offset else { return }
+        try during("linux.timeOffsets.\(clock): moving the clock by \(offset.seconds) s, \(offset.nanoseconds) ns") {
+            () throws(SyscallError) in
+            let file = try openFile("/proc/self/timens_offsets", .writeOnly)
+            try writeAll(Array("\(clock) \(offset.seconds) \(offset.nanoseconds)\n".utf8), to: file.number, subject: "\(clock) offset")
         }
     }
 
@@ -134,9 +139,11 @@ struct InitStage {
         if namespaces.cloned.contains(.network) {
             do { try bringLoopbackUp() } catch { throw RuntimeError(.refused, doing: "bringing the loopback link up", "\(error)") }
         }
-        try during("naming the container's host") { () throws(SyscallError) in
-            if let name = configuration.hostname, !name.isEmpty { try setHostName(name) }
-            if let name = configuration.domainname, !name.isEmpty { try setDomainName(name) }
+        if let name = configuration.hostname, !name.isEmpty {
+            try during("setting hostname") { () throws(SyscallError) in try setHostName(name) }
+        }
+        if let name = configuration.domainname, !name.isEmpty {
+            try during("setting domainname") { () throws(SyscallError) in try setDomainName(name) }
         }
     }
 

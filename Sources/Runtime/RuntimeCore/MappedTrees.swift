@@ -12,15 +12,14 @@ struct MappedTrees {
     /// - Throws: `refused` where the file system, or the caller's rights, do not allow it.
     init(_ plan: RootfsPlan, rootfsPropagation: RootfsPropagation?) throws(RuntimeError) {
         var descriptors: [HeldDescriptor] = []
-        for step in plan.preparation {
+        for (index, step) in plan.preparation.enumerated() {
             guard case .mount(let mount) = step, mount.ownerMapping != nil || mount.hasPreparedSource,
                 case .bind(let source, let recursive) = mount.kind
             else { continue }
             let namespace = try mount.ownerMapping.map { (mapping) throws(RuntimeError) in
-                HeldDescriptor(try Self.userNamespace(for: mapping))
+                HeldDescriptor(try Self.userNamespace(for: mapping, of: plan.fieldOfMount(at: index)))
             }
-            let doing = namespace == nil ? "opening \(source)" : "mapping the owners of \(source)"
-            let tree = try during(doing) { () throws(SyscallError) in
+            do throws(SyscallError) {
                 var flags: OpenTreeFlags = recursive ? [.clone, .recursive] : .clone
                 if !mount.followsSource { flags.insert(.noFollow) }
                 let tree = try openTree(FilePath(source), flags)
@@ -32,9 +31,11 @@ struct MappedTrees {
                 if let namespace, let mapping = mount.ownerMapping {
                     try mapOwners(of: tree, as: namespace.number, recursive: mapping.recursive, subject: source)
                 }
-                return tree
+                descriptors.append(HeldDescriptor(tree))
+            } catch {
+                let doing = mount.ownerMapping == nil ? "opening \(source)" : "mapping the owners of \(source)"
+                throw RuntimeError(doing: "\(plan.fieldOfMount(at: index, refusedWith: error)): \(doing)", error)
             }
-            descriptors.append(HeldDescriptor(tree))
         }
         self.descriptors = descriptors
     }
@@ -47,11 +48,14 @@ struct MappedTrees {
         }
     }
 
-    private static func userNamespace(for mapping: OwnerMapping) throws(RuntimeError) -> OwnedFD {
+    /// - Parameter mount: its field.
+    private static func userNamespace(for mapping: OwnerMapping, of mount: String) throws(RuntimeError) -> OwnedFD {
         if let path = mapping.namespacePath {
-            return try during("opening the user namespace \(path)") { () throws(SyscallError) in try openFile(FilePath(path), .readOnly) }
+            return try during("linux.namespaces: opening the user namespace \(path)") { () throws(SyscallError) in
+                try openFile(FilePath(path), .readOnly)
+            }
         }
-        return try during("making a user namespace for an id-mapped mount") { () throws(SyscallError) in
+        return try during("\(mount): making a user namespace for an id-mapped mount") { () throws(SyscallError) in
             try makeUserNamespace(users: mapping.users.map(\.range), groups: mapping.groups.map(\.range))
         }
     }

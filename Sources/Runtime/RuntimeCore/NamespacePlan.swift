@@ -9,6 +9,8 @@ package struct NamespacePlan: Equatable, Sendable {
         package let type: NamespaceTypes
         package let kind: LinuxNamespace.Kind
         package let path: String
+        /// Of linux.namespaces; nil where no configuration names it.
+        var index: Int?
     }
 
     /// New, by the clone itself. Not cgroup, whose root is where the process is, nor time, whose offsets must be written first.
@@ -28,10 +30,10 @@ package struct NamespacePlan: Equatable, Sendable {
     package init(_ namespaces: [LinuxNamespace]) {
         var cloned: NamespaceTypes = []
         var joins: [Join] = []
-        for namespace in namespaces {
+        for (index, namespace) in namespaces.enumerated() {
             let type = NamespaceTypes(namespace.kind)
             if let path = namespace.path {
-                joins.append(Join(type: type, kind: namespace.kind, path: path))
+                joins.append(Join(type: type, kind: namespace.kind, path: path, index: index))
             } else {
                 cloned.insert(type)
             }
@@ -42,6 +44,16 @@ package struct NamespacePlan: Equatable, Sendable {
         joined = joins.filter { $0.type != .user }
         joinedUser = joins.first { $0.type == .user }
     }
+}
+
+// For errors.
+extension NamespacePlan.Join {
+    /// `linux.namespaces[2].path: `, or nothing.
+    private var field: String { index.map { "linux.namespaces[\($0)].path: " } ?? "" }
+
+    var opening: String { "\(field)opening the \(kind.rawValue) namespace \(path)" }
+
+    var joining: String { "\(field)joining the \(kind.rawValue) namespace" }
 }
 
 extension NamespaceTypes {
@@ -66,13 +78,12 @@ final class OpenedNamespace {
 
     init(_ join: NamespacePlan.Join) throws(RuntimeError) {
         self.join = join
-        let doing = "opening the \(join.kind.rawValue) namespace \(join.path)"
-        file = try during(doing) { () throws(SyscallError) in try openFile(FilePath(join.path), .readOnly) }
+        file = try during(join.opening) { () throws(SyscallError) in try openFile(FilePath(join.path), .readOnly) }
         let found: NamespaceTypes
         do throws(SyscallError) { found = try namespaceType(of: file, subject: join.path) } catch {
-            throw RuntimeError(.invalidConfiguration, doing: doing, "it is not a namespace")
+            throw RuntimeError(.invalidConfiguration, doing: join.opening, "it is not a namespace")
         }
-        guard found == join.type else { throw RuntimeError(.invalidConfiguration, doing: doing, "it is another kind of namespace") }
+        guard found == join.type else { throw RuntimeError(.invalidConfiguration, doing: join.opening, "it is another kind of namespace") }
     }
 
     func enter() throws(SyscallError) { try joinNamespace(file, join.type, subject: join.path) }

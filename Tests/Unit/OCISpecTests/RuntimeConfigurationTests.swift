@@ -177,6 +177,30 @@ struct RuntimeConfigurationTests {
     }
 
     @Test(
+        "mappings that have an id twice are refused, and those that lie side by side are not",
+        arguments: [
+            ([(0, 1000, 10), (10, 1010, 1)], nil), ([(10, 1010, 1), (0, 1000, 10)], nil),
+            ([(0, 1000, 10), (5, 2000, 10)], "linux.uidMappings[1].containerID: overlaps with the ids of [0]"),
+            ([(5, 1000, 10), (0, 2000, 6)], "linux.uidMappings[1].containerID: overlaps with the ids of [0]"),
+            ([(0, 1000, 1), (1, 2000, 5), (6, 2004, 5)], "linux.uidMappings[2].hostID: overlaps with the ids of [1]"),
+        ] as [([(Int, Int, Int)], String?)])
+    func distinctMappings(_ triples: [(Int, Int, Int)], _ message: String?) {
+        let list = triples.map { #"{"containerID":\#($0.0),"hostID":\#($0.1),"size":\#($0.2)}"# }.joined(separator: ",")
+        let rest = #""namespaces":[{"type":"user"}],"gidMappings":[{"containerID":0,"hostID":0,"size":1}]"#
+        #expect(problem(#"{"ociVersion":"1.0.2","linux":{\#(rest),"uidMappings":[\#(list)]}}"#) == message)
+    }
+
+    @Test("an offset of a clock has less than a second of nanoseconds", arguments: ["monotonic", "boottime"])
+    func nanoseconds(_ clock: String) {
+        func offset(_ nanoseconds: UInt32) -> String? {
+            let offsets = #"{"\#(clock)":{"secs":-5,"nanosecs":\#(nanoseconds)}}"#
+            return problem(#"{"ociVersion":"1.0.2","linux":{"namespaces":[{"type":"time"}],"timeOffsets":\#(offsets)}}"#)
+        }
+        #expect(offset(999_999_999) == nil)
+        #expect(offset(1_000_000_000) == "linux.timeOffsets.\(clock).nanosecs: must be below 1000000000, found 1000000000")
+    }
+
+    @Test(
         "A20 a sysctl that is the host's is refused",
         arguments: [
             "kernel.core_pattern", "kernel/core_pattern", "vm.overcommit_memory", "kernel/../kernel/core_pattern",
