@@ -4,8 +4,10 @@ package struct JSONWriter: Sendable {
     package enum Style: Sendable {
         /// No white space at all.
         case compact
-        /// One member or element a line, indented by tabs, as runc prints documents for people.
+        /// One member or element a line, indented by tabs, as runc's `spec` writes config.json.
         case indented
+        /// By two spaces, as runc's `state` answers, and by four, as its `features` does.
+        case indentedByTwo, indentedByFour
     }
 
     /// What was written so far.
@@ -29,7 +31,7 @@ package struct JSONWriter: Sendable {
         separate()
         quote(name)
         bytes.append(UInt8(ascii: ":"))
-        if style == .indented { bytes.append(0x20) }
+        if style != .compact { bytes.append(0x20) }
         followsName = true
     }
 
@@ -82,9 +84,15 @@ package struct JSONWriter: Sendable {
     }
 
     private mutating func newLine() {
-        guard style == .indented else { return }
+        let (byte, count): (UInt8, Int)
+        switch style {
+        case .compact: return
+        case .indented: (byte, count) = (0x09, depth)
+        case .indentedByTwo: (byte, count) = (0x20, 2 * depth)
+        case .indentedByFour: (byte, count) = (0x20, 4 * depth)
+        }
         bytes.append(0x0a)
-        for _ in 0..<depth { bytes.append(0x09) }
+        for _ in 0..<count { bytes.append(byte) }
     }
 
     private mutating func quote(_ text: String) {

@@ -16,7 +16,12 @@ func decodeDocument<Document>(
 
 /// Writes one document.
 func encodeDocument(indented: Bool, _ write: (inout JSONWriter) -> Void) -> [UInt8] {
-    var writer = JSONWriter(style: indented ? .indented : .compact)
+    encodeDocument(style: indented ? .indented : .compact, write)
+}
+
+/// The same in a form of its own.
+func encodeDocument(style: JSONWriter.Style, _ write: (inout JSONWriter) -> Void) -> [UInt8] {
+    var writer = JSONWriter(style: style)
     write(&writer)
     return writer.bytes
 }

@@ -48,8 +48,9 @@ extension ContainerState {
 
 extension RuntimeFeatures {
     /// Writes the document of `features`.
+    /// - Parameter indented: by four spaces, as runc's.
     public func encode(indented: Bool = true) -> [UInt8] {
-        encodeDocument(indented: indented) { writer in
+        encodeDocument(style: indented ? .indentedByFour : .compact) { writer in
             writer.object { writer in
                 writer.member("ociVersionMin", ociVersionMin)
                 writer.member("ociVersionMax", ociVersionMax)

@@ -16,10 +16,11 @@ struct ContainerSummary {
 
     var processText: String { String(state.pid ?? 0) }
 
-    func document(indented: Bool) -> [UInt8] {
-        var writer = JSONWriter(style: indented ? .indented : .compact)
+    /// As `state` answers, by runc's white space: no line ends behind it.
+    var document: [UInt8] {
+        var writer = JSONWriter(style: .indentedByTwo)
         write(to: &writer)
-        return writer.bytes + (indented ? Array("\n".utf8) : [])
+        return writer.bytes
     }
 
     func write(to writer: inout JSONWriter) {

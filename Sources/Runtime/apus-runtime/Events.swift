@@ -114,7 +114,9 @@ extension PressureReport.Stall {
                     writer.object { writer in
                         for (name, average) in zip(["avg10", "avg60", "avg300"], line.averages) {
                             writer.name(name)
-                            writer.raw(Array("\(average)".utf8))
+                            // A whole number has no point, as Go writes it.
+                            let text = "\(average)".utf8
+                            writer.raw(Array(text.dropLast(average == average.rounded() ? 2 : 0)))
                         }
                         writer.member("total", line.totalMicroseconds)
                     }

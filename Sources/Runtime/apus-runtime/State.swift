@@ -3,7 +3,7 @@ internal import RuntimeCore
 
 extension Verb {
     static let state = Verb("state", "output the state of a container") { (invocation) throws(RuntimeError) in
-        try output(try ContainerSummary(of: try invocation.container()).document(indented: true))
+        try output(try ContainerSummary(of: try invocation.container()).document)
         return 0
     }
 }

@@ -203,8 +203,10 @@ struct JSONReaderTests {
         )
         #expect(write(.indented).hasPrefix("{\n\t\"text\": \"quote"))
         #expect(write(.indented).hasSuffix("\"object\": {},\n\t\"yes\": true\n}"))
-        #expect(problem(write(.compact)) == nil)
-        #expect(problem(write(.indented)) == nil)
+        #expect(write(.indentedByTwo).contains("  \"map\": {\n    \"a\": \"1\",\n    \"b\": \"2\"\n  },\n  \"object\": {},\n"))
+        #expect(
+            write(.indentedByFour).contains("    \"map\": {\n        \"a\": \"1\",\n        \"b\": \"2\"\n    },\n    \"object\": {},\n"))
+        for style in [JSONWriter.Style.compact, .indented, .indentedByTwo, .indentedByFour] { #expect(problem(write(style)) == nil) }
     }
 
     @Test("every prefix and every changed byte of a document is read or refused, never a trap")
