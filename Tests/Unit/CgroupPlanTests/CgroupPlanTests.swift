@@ -85,6 +85,12 @@ struct CgroupPlanTests {
             ),
             (
                 resources {
+                    $0.network = NetworkLimits()
+                    $0.network?.priorities = [NetworkLimits.Priority(name: "eth0", priority: 1)]
+                }, "linux.resources.network.priorities"
+            ),
+            (
+                resources {
                     $0.blockIO = BlockIOLimits()
                     $0.blockIO?.leafWeight = 10
                 }, "linux.resources.blockIO.leafWeight"
