@@ -142,6 +142,7 @@ extension Container {
             // Another start was quicker, or the container has ended.
             guard wasLetIn else { throw Self.refusal(toStartWhatIs: try status()) ?? Self.alreadyRunning }
             try directory.remove(StateDirectory.gateName)
+            journal.debug("container \(id): started")
             if hooks.poststart.isEmpty { return }
             var state = try state()
             // The program may have ended by now.

@@ -63,6 +63,7 @@ package final class Creation {
         if configuration.mountsInCallersNamespace { record.callersMounts = try CallersMounts(before: record.rootfs) }
         try record.checkLength()
         directory = try StateDirectory.make(in: request.stateRoot, id: request.id)
+        journal.debug("container \(request.id): configuration of \(bundle.path) read, name taken")
     }
 
     static func firstRecord(_ request: CreateRequest, _ bundle: Bundle, _ cgroup: ContainerCgroup) -> ContainerRecord {
@@ -95,6 +96,7 @@ package final class Creation {
             let listener = SeccompListener(bundle.configuration.linux?.seccomp)
             try process.channel.send(.proceed)
             try process.awaitProgram(listener: listener, state: state(.created))
+            journal.debug("container \(record.id): started")
             networkDevices.letGo()
             let hooks = bundle.configuration.hooks.poststart
             if !hooks.isEmpty { try HookRunner(list: "poststart", hooks: hooks, state: state(.running)).runAfterStart(journal) }
@@ -135,8 +137,9 @@ package final class Creation {
 
     /// Where the kernel killed the container's process for want of memory, that is what is told, and the limit that was too small.
     private func explained(_ error: RuntimeError) -> RuntimeError {
-        guard error.code == .lost || error.code == .refused, let limit = bundle.configuration.linux?.resources?.memory?.limitBytes,
-            let kills = try? cgroup.outOfMemoryKills(), kills > 0
+        guard error.code == .lost || error.code == .refused,
+            let limit = bundle.configuration.linux?.resources?.memory?.limitBytes, limit > 0, let kills = try? cgroup.outOfMemoryKills(),
+            kills > 0
         else { return error }
         return RuntimeError(
             .refused, doing: "linux.resources.memory.limit",
@@ -149,6 +152,7 @@ package final class Creation {
         let gate = request.waitsForStart ? try StartGate.listen(in: directory) : nil
         try cgroup.begin(for: &record, bundle.document, in: directory, request.rootless, journal)
         let admission = cgroup.admission
+        if !admission.hasMoreToEnter { tellOfCgroup() }
         let console = try ConsoleEnds(socket: request.consoleSocket, terminal: processPlan.terminal)
         let stage = InitStage(
             configuration: configuration, namespaces: namespaces,
@@ -160,6 +164,7 @@ package final class Creation {
         if isOrdinary { try processPlan.adjustOOMScore(of: processID()) }
         if namespaces.hasUser && !isOrdinary { try StandardFilesOwner(processPlan, in: configuration.linux)?.handOver() }
         let made = try InitMaker(namespaces: namespaces, workingDirectory: bundle.path).make(stage)
+        journal.debug("container \(record.id): process \(made.process) cloned")
         return try supervise(made, console, admission)
     }
 }

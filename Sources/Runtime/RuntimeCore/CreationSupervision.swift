@@ -25,6 +25,7 @@ extension Creation {
             // As long as the process still has our ids, and not yet its own, we may.
             try processPlan.setLimits(of: process)
             try mapping.write(of: process, searchPath: request.searchPath)
+            journal.debug("container \(record.id): ids of the user namespace mapped")
             try channel.send(.identityReady)
         } else if namespaces.joinedUser != nil, let user = bundle.configuration.process?.user {
             try IdentityMapping.requireMapped(user, inNamespaceOf: process)
@@ -34,6 +35,7 @@ extension Creation {
         if admission.hasMoreToEnter {
             // Init is busy with what needs no cgroup meanwhile.
             try cgroup.finish(around: process)
+            tellOfCgroup()
             let entry = try cgroup.entry()
             // A number outlives the entry that it belongs to only as long as someone holds that.
             try withExtendedLifetime(entry) { () throws(RuntimeError) in
@@ -45,9 +47,11 @@ extension Creation {
         }
         request.protectedCopy?.letGo()
         try channel.awaitPrepared(process, journal) { () throws(RuntimeError) in
+            journal.debug("container \(record.id): root mounted")
             try runRuntimeHooks()
             try channel.send(.hooksDone)
         }
+        journal.debug("container \(record.id): prepared")
         if !isOrdinary { try processPlan.adjustOOMScore(of: process) }
         try processPlan.scheduling.apply(to: process)
         try directory.write(initProcess.encoded, to: ContainerRecord.initFileName)
@@ -57,6 +61,10 @@ extension Creation {
         var terminal: OwnedFD?
         if let receiving = console.receiving { terminal = try Console.receiveMaster(from: receiving) }
         return PreparedProcess(process: process, pidfd: pidfd, terminal: terminal, channel: channel)
+    }
+
+    func tellOfCgroup() {
+        journal.debug("container \(record.id): cgroup made, \(cgroup.record.places.map(\.directory).joined(separator: " "))")
     }
 
     private func runRuntimeHooks() throws(RuntimeError) {

@@ -85,6 +85,7 @@ package final class Execution {
         let prepared = try prepare()
         do throws(RuntimeError) {
             try prepared.awaitProgram(listener: listener, state: try container.state())
+            journal.debug("container \(record.id): process \(prepared.process) started")
             return prepared
         } catch { throw error.followed { () throws(RuntimeError) in try end(prepared.pidfd) } }
     }
@@ -124,6 +125,7 @@ package final class Execution {
         case .parent(let process, let pidfd):
             theirs.socket.close()
             console.sending?.close()
+            journal.debug("container \(record.id): process \(process) cloned")
             return try supervise(MadeProcess(process: process, pidfd: pidfd, channel: ours), console, attachment)
         }
     }
@@ -205,6 +207,7 @@ package final class Execution {
             let goesOn = !plan.scheduling.isForRuntime && request.pidfdSocket == nil && console.receiving == nil
             if goesOn { try channel.send(.proceed) }
             try channel.awaitPrepared(process, journal)
+            journal.debug("container \(record.id): process \(process) prepared")
             request.protectedCopy?.letGo()
             try plan.scheduling.apply(to: process)
             try sendPidfd(pidfd, to: request.pidfdSocket, word: "setns")

@@ -6,10 +6,18 @@ package struct Journal {
     }
 
     private let write: (Level, String) -> Void
+    /// Whether anybody wants to hear of what goes well.
+    private let tellsDebug: Bool
 
-    package init(_ write: @escaping (Level, String) -> Void) { self.write = write }
+    package init(tellsDebug: Bool = false, _ write: @escaping (Level, String) -> Void) {
+        self.tellsDebug = tellsDebug
+        self.write = write
+    }
 
-    package func debug(_ message: @autoclosure () -> String) { write(.debug, message()) }
+    /// Tells of a stage that is reached: once for each, in words of docs/process-stages.md. Where nobody wants to hear, no text is made.
+    package func debug(_ message: @autoclosure () -> String) {
+        if tellsDebug { write(.debug, message()) }
+    }
 
     package func warn(_ message: String) { write(.warning, message) }
 }

@@ -49,6 +49,7 @@ struct Removal {
         try attempts.finish()
         // The record goes last: without it nobody would know what there is to be removed once more.
         try directory.removeAll()
+        journal.debug("container \(record.id): removed")
         if hooks.poststop.isEmpty { return }
         let state = ContainerState(
             ociVersion: record.ociVersion, id: record.id, status: .stopped, pid: nil, bundle: record.bundle, annotations: record.annotations

@@ -43,6 +43,7 @@ package final class Restoration {
     package func restore() throws(RuntimeError) -> PreparedProcess {
         do throws(RuntimeError) {
             let process = try run()
+            journal.debug("container \(record.id): restored as process \(process.process)")
             networkDevices.letGo()
             // As with a container that was just started, others may do with it what they want.
             directory = try directory.reopened()
@@ -77,6 +78,7 @@ package final class Restoration {
         let response: CriuResponse
         do throws(RuntimeError) {
             try admit(&criu, admission)
+            journal.debug("container \(record.id): criu is in its cgroup, \(cgroup.record.places.map(\.directory).joined(separator: " "))")
             response = try criu.perform(.restore, criuOptions, log: directories.log) { (notice, descriptors) throws(RuntimeError) in
                 try handle(notice, descriptors)
             }

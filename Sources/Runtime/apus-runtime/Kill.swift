@@ -11,6 +11,7 @@ extension Verb {
             throw RuntimeError(.invalidArgument, "unknown signal \(name.debugDescription)")
         }
         try invocation.container().kill(signal, all: invocation.flags.isSet("all"))
+        invocation.journal.debug("container \(invocation.id): signal \(signal) sent")
         return 0
     }
 }

@@ -15,14 +15,23 @@ struct Log {
     let format: Format
     let isDebug: Bool
 
-    var journal: Journal { Journal { level, message in write(level, message) } }
+    var journal: Journal { Journal(tellsDebug: isDebug) { level, message in write(level, message) } }
+
+    /// Makes the file where it is not there: whoever named it may look into it whatever comes.
+    func open() throws(RuntimeError) {
+        guard let file else { return }
+        _ = try during("opening the log") { () throws(SyscallError) in try open(file) }
+    }
+
+    private func open(_ file: FilePath) throws(SyscallError) -> OwnedFD {
+        try openFile(file, [.writeOnly, .append, .create], mode: 0o644)
+    }
 
     func write(_ level: Journal.Level, _ message: String) {
-        if level == .debug && !isDebug { return }
         let line = Array(self.line(level, message).utf8)
         do throws(SyscallError) {
             guard let file else { return try writeAll(line, to: 2, subject: "standard error") }
-            let log = try openFile(file, [.writeOnly, .append, .create], mode: 0o644)
+            let log = try open(file)
             try writeAll(line, to: log.number, subject: file.string)
         } catch {
             // The message itself still matters more than where it was to go.

@@ -20,6 +20,7 @@ struct Program {
             }
             let globals = try GlobalOptions(flags, surroundings)
             let log = Log(file: globals.logFile, format: globals.logFormat, isDebug: globals.isDebug)
+            try log.open()
             guard let verb = Verb.all.first(where: { $0.name == verbName }) else { return refuse(verbName, log) }
             return run(verb, Array(flags.operands.dropFirst()), globals, log)
         } catch {

@@ -29,6 +29,7 @@ extension Verb {
         do throws(RuntimeError) { end = try foreground.accompany(process) } catch {
             throw keepsRecord ? error : error.followed { () throws(RuntimeError) in try creation.remove(killing: true) }
         }
+        invocation.journal.debug("container \(request.id): its process has ended with status \(end.shellStatus)")
         if !keepsRecord { try creation.remove() }
         return end.shellStatus
     }
