@@ -97,6 +97,7 @@ fuzz: deps ## Give the readers of outside bytes inputs for SECONDS=n (60) each, 
 
 nightly: deps-nightly build-tests ## What takes hours: ten thousand races each, a kill at every system call
 	APUS_RACES=10000 APUS_KILLS=all $(PYTEST) Tests/Conformance/test_races.py Tests/Conformance/test_leftovers.py
+	APUS_RACES=500 scripts/run-cgroup2-tests races
 	APUS_CONNECTS=1000 $(PYTEST) Tests/API/test_ports.py -k many_times
 	APUS_CONNECTS=10000 $(PYTEST) Tests/API/test_pressure.py -k S13
 	APUS_EVENTS=1000000 $(PYTEST) Tests/API/test_events.py -k does_not_read

@@ -12,7 +12,7 @@ import time
 import pytest
 from conftest import CLIENTS, Client, numbered_lines
 from engine_http import api
-from processes import wait_until
+from processes import PATIENCE, wait_until
 
 import leaks
 
@@ -57,7 +57,7 @@ def test_P04_a_killed_shim_takes_neither_the_process_nor_a_line_along(own_daemon
     before = client.inspect("count", "{{.State.Pid}} {{.State.StartedAt}}")
     for _ in range(3):
         time.sleep(0.4)
-        assert kill_shim(own_daemon, client, "count") < 5
+        assert kill_shim(own_daemon, client, "count") < 5 * PATIENCE
     assert client.inspect("count", "{{.State.Pid}} {{.State.StartedAt}} {{.State.Status}}") == f"{before} running"
     assert client("exec", "count", "echo", "in").line() == "in"
     wait_until(lambda: client("logs", "--tail", "1", "count").line() == "20000", "all lines are written", seconds=60)

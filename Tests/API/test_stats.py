@@ -131,6 +131,31 @@ def test_D22_the_document_equals_the_files_and_has_dockers_shape(own_daemon, apu
         assert once["apus"]["pressure"]["cpu"]["some"]["total"] >= 0
 
 
+@pytest.mark.skipif(not os.path.exists("/sys/fs/cgroup/cgroup.controllers"), reason="asks what files of cgroup v2 hold")
+def test_D22_pressure_the_highest_use_and_kills_are_those_of_the_files_of_v2(own_daemon, apus, image):
+    """A process that takes more than there is has been killed, and others waited for their share of the processors."""
+    script = ("dd if=/dev/zero of=/dev/null bs=200M count=1 2>/dev/null; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done & "
+              "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; wait; echo up; exec sleep 3600")
+    identifier = apus("run", "-d", "--name", "pressed", "-m", "32m", "--cpus", "0.5", image, "sh", "-c", script).line()
+    wait_until(lambda: "up" in apus("logs", "pressed").out, "the container is ready", seconds=60)
+    files = ControlFiles(identifier)
+
+    def totals():
+        """Microseconds, by resource and by whether some or all waited."""
+        lines = {kind: files.text(f"{kind}.pressure").splitlines() for kind in ("cpu", "memory", "io")}
+        return {kind: {line.split()[0]: int(line.rpartition("total=")[2]) for line in lines[kind]} for kind in lines}
+
+    def told():
+        told = stats(own_daemon, "pressed/stats?stream=0&one-shot=1")["apus"]
+        return {kind: {share: told["pressure"][kind][share]["total"] for share in ("some", "full")} for kind in ("cpu", "memory", "io")}
+
+    wait_until(lambda: told() == totals(), "pressure is the files'")
+    assert totals()["cpu"]["some"] > 0
+    own = stats(own_daemon, "pressed/stats?stream=0&one-shot=1")["apus"]
+    assert own["memory_peak"] == files.number("memory.peak") > 16 << 20
+    assert own["oom_kill"] == files.flat("memory.events")["oom_kill"] == 1
+
+
 def test_D22_a_single_answer_compares_and_a_stream_goes_on_until_the_container_is_gone(own_daemon, apus, image):
     apus("run", "-d", "--name", "flow", image, "sleep", "3600").ok()
     # Before 1.41 there was no one-shot.

@@ -20,7 +20,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Fixtures"))
 import leaks
 from claims import apply_deviations, fixture, report_as_tap
-from processes import wait_until
+from processes import PATIENCE, wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("APUS_BUILD", os.path.join(ROOT, ".build", "release"))
@@ -104,14 +104,14 @@ class Runtime:
 
     def __call__(self, *words, options=(), stdin=subprocess.DEVNULL, timeout=60, **popen):
         command = self.command(*words, options=options)
-        done = subprocess.run(command, stdin=stdin, capture_output=True, timeout=timeout, check=False, **popen)
+        done = subprocess.run(command, stdin=stdin, capture_output=True, timeout=timeout * PATIENCE, check=False, **popen)
         return Result(command, done, self.kind != "crun")
 
     def detached(self, *words, options=(), stdin=subprocess.DEVNULL, **popen):
         """For commands that leave a process behind, which would keep pipes of ours open."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             command = self.command(*words, options=options)
-            done = subprocess.run(command, stdin=stdin, stdout=out, stderr=err, timeout=60, check=False, **popen)
+            done = subprocess.run(command, stdin=stdin, stdout=out, stderr=err, timeout=60 * PATIENCE, check=False, **popen)
             out.seek(0)
             err.seek(0)
             done.stdout, done.stderr = out.read(), err.read()

@@ -6,6 +6,7 @@ import shutil
 import pytest
 from conftest import Runtime
 from ordinary import copy_for_all, hand_over
+from test_cgroups import V1
 
 pytestmark = pytest.mark.ours
 
@@ -167,3 +168,48 @@ def test_root_of_a_user_namespace_is_rootless_too(rootless, single, container):
         result = rootless("run", "-b", single.path, container)
         assert result.ok().lines == ["0"]
         assert "has no cgroup of its own" in result.message
+
+
+@pytest.fixture
+def delegated(rootless, container):
+    """A cgroup that belongs to the user, who is in one below it: its path below the hierarchy's."""
+    name = f"{container}-delegated"
+    top = os.path.join("/sys/fs/cgroup", name)
+    own = os.path.join(top, "own")
+    os.makedirs(own)
+    with open(os.path.join(top, "cgroup.subtree_control"), "w", encoding="utf-8") as file:
+        file.write("+memory +pids")
+    for place in (top, own):
+        for path in (place, *(os.path.join(place, file) for file in ("cgroup.procs", "cgroup.subtree_control", "cgroup.threads"))):
+            os.chown(path, USER, USER)
+    before, words = rootless.prefix, list(rootless.prefix)
+    words[4] = f"echo $$ > {own}/cgroup.procs; {words[4]}"
+    rootless.prefix = words
+    yield name
+    rootless.prefix = before
+    os.rmdir(own)
+    os.rmdir(top)
+
+
+@pytest.mark.skipif(V1, reason="cgroup v1 is not handed over")
+def test_limits_of_an_ordinary_user_hold_in_a_cgroup_that_is_handed_over(rootless, single, container, delegated):
+    """No manager is asked: the user's own files are written. - Source: the kernel's cgroup-v2.rst, "Delegation"."""
+    path = f"/sys/fs/cgroup/{delegated}/{container}"
+
+    def value(name):
+        with open(f"{path}/{name}", encoding="utf-8") as file:
+            return file.read().strip()
+
+    single.write("sleep 600", linux={"cgroupsPath": f"/{delegated}/{container}", "resources": {"memory": {"limit": 64 << 20}, "pids": {"limit": 20}}})
+    result = rootless.detached("run", "-d", "-b", single.path, container).ok()
+    assert "no cgroup" not in result.message
+    assert (value("memory.max"), value("pids.max")) == (str(64 << 20), "20")
+    rootless("exec", container, "sh", "-c", "echo in").ok()
+    rootless("update", "--pids-limit", "30", container).ok()
+    assert value("pids.max") == "30"
+    rootless("pause", container).ok()
+    assert (rootless.status(container), value("cgroup.freeze")) == ("paused", "1")
+    rootless("resume", container).ok()
+    assert len(rootless("ps", "-f", "json", container).ok().out.strip("[]\n").split(",")) == 1
+    rootless("delete", "-f", container).ok()
+    assert not os.path.exists(path)
