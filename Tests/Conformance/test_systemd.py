@@ -109,6 +109,29 @@ def test_a_container_that_ends_is_forgotten_by_systemd(runtime, bundle, containe
     assert properties(f"apus-{container}.scope", "LoadState")["LoadState"] == "not-found"
 
 
+@needs_systemd
+def test_a_unit_that_failed_is_no_hindrance_for_the_next_of_its_name(runtime, bundle, container):
+    """Of a container that is gone: systemd remembers how it ended until somebody says that it may forget."""
+    unit = f"apus-{container}.scope"
+    left = subprocess.Popen(["systemd-run", "--scope", "--quiet", f"--unit={unit}", "-pRuntimeMaxSec=1", "sleep", "600"])
+    wait_until(lambda: properties(unit, "ActiveState")["ActiveState"] == "failed", "the unit's failure", seconds=60)
+    left.wait()
+    bundle.write("exit 5", linux={"cgroupsPath": f":apus:{container}"})
+    assert runtime("run", "-b", bundle.path, container, options=SYSTEMD).code == 5
+    wait_until(lambda: properties(unit, "LoadState")["LoadState"] == "not-found", "the unit's end")
+
+
+@needs_systemd
+def test_a_unit_of_somebody_elses_is_not_taken_and_lives_on(runtime, bundle, container):
+    unit = f"apus-{container}.scope"
+    bundle.write("sleep 600", linux={"cgroupsPath": f":apus:{container}"})
+    runtime.detached("run", "-d", "-b", bundle.path, container, options=SYSTEMD).ok()
+    runtime.detached("run", "-d", "-b", bundle.path, f"{container}-second", options=SYSTEMD).fails(unit)
+    assert runtime.status(container) == "running"
+    assert properties(unit, "ActiveState")["ActiveState"] == "active"
+    assert runtime("list", "-q").ok().lines == [container]
+
+
 @pytest.fixture
 def own(runtime, bundle, folder):
     """The runtime of an ordinary user with a systemd of their own, and the name of that one's service."""

@@ -92,9 +92,15 @@ final class ContainerCgroup {
     func finish(around process: Int32) throws(RuntimeError) {
         do throws(CgroupError) {
             if let layout, record.unit != nil {
-                cgroup = try Cgroup.create(
-                    planned: record, layout: layout, resources: resources, process: process, annotations: annotations,
-                    controllingDevices: effectiveUserID() == 0)
+                do throws(CgroupError) {
+                    cgroup = try Cgroup.create(
+                        planned: record, layout: layout, resources: resources, process: process, annotations: annotations,
+                        controllingDevices: effectiveUserID() == 0)
+                } catch  where error.code == .notEmpty {
+                    // Whoever's the unit is, this container's end is not its own.
+                    record = CgroupRecord(mode: record.mode, places: [])
+                    throw error
+                }
                 try handOver()
             } else {
                 try complete()

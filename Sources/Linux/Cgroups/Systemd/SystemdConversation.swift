@@ -58,12 +58,22 @@ struct SystemdConversation {
         return relativePath(of: text.split(separator: "/"))
     }
 
-    /// Starts a transient unit and waits until it stands.
+    /// Starts a transient unit and waits until it stands. One of the same name that failed, of a container that is gone, is forgotten.
+    /// - Throws: `notEmpty` where another unit has the name.
     func start(_ unit: String, _ properties: [SystemdProperty]) throws(CgroupError) {
         let what = "start unit \(unit)"
-        let answer = try call(
-            "StartTransientUnit",
-            [.string(unit), .string("replace"), .properties(properties), .array(of: "(sa(sv))", [])], what)
+        let body: [BusValue] = [.string(unit), .string("replace"), .properties(properties), .array(of: "(sa(sv))", [])]
+        let answer: [BusValue]
+        do throws(BusError) {
+            do throws(BusError) { answer = try bus.call(Self.path, Self.interface, "StartTransientUnit", body) } catch {
+                guard error.isOfUnitThatExists else { throw error }
+                // Of no effect on what runs.
+                _ = try bus.call(Self.path, Self.interface, "ResetFailedUnit", [.string(unit)])
+                answer = try bus.call(Self.path, Self.interface, "StartTransientUnit", body)
+            }
+        } catch {
+            throw error.isOfUnitThatExists ? CgroupError(.notEmpty, doing: what, reason: error.reason) : refusal(what, error)
+        }
         let result = try finish(answer, what)
         if result != "done" { throw CgroupError(.refused, doing: what, reason: "systemd's job ended as \(result)") }
     }
@@ -112,6 +122,12 @@ struct SystemdConversation {
     private func refusal(_ what: String, _ error: BusError) -> CgroupError {
         let code: CgroupError.Code = if case .timedOut = error { .timedOut } else { .refused }
         return CgroupError(code, doing: what, reason: error.reason)
+    }
+}
+
+extension BusError {
+    fileprivate var isOfUnitThatExists: Bool {
+        if case .refused(name: "org.freedesktop.systemd1.UnitExists", _) = self { true } else { false }
     }
 }
 

@@ -25,7 +25,7 @@ extension Cgroup {
     }
 
     /// Has systemd make the planned cgroup with a container's first process in it, and sets the container's limits. When it fails the unit
-    /// may stand: it ends with the process, and `stopUnit` of the planned cgroup forgets it.
+    /// may stand: it ends with the process, and `stopUnit` of the planned cgroup forgets it. Not so with `notEmpty`: a unit of that name is another's.
     /// - Parameter annotations: the container's; some are properties of the unit.
     package static func create(
         planned: CgroupRecord, layout: CgroupLayout, resources: LinuxResources?, process: Int32, annotations: [String: String],
