@@ -1,5 +1,6 @@
 """Row P04 and what belongs to it: a shim killed at any moment, with the daemon or without, and the shim that takes its place."""
 
+import hashlib
 import json
 import os
 import pty
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+import tty
 
 import pytest
 from conftest import CLIENTS, Client, numbered_lines
@@ -174,6 +176,49 @@ def test_P04_a_flood_on_a_terminal_loses_nothing(own_daemon, apus, image):
         kill_shim(own_daemon, apus, "flood")
     wait_until(lambda: apus("logs", "--tail", "1", "flood").line() == "8000", "all lines are written", seconds=60)
     assert apus("logs", "flood").ok().split() == numbers(8_000)
+
+
+def test_P04_a_flood_of_input_is_whole_across_killed_shims(own_daemon, client, image, tmp_path):
+    """Into a process that reads it at once: killed wherever the shim is with it, four times."""
+    numbered = "".join(f"{number}\n" for number in range(1, 1_000_001)).encode()
+    with open(tmp_path / "out", "wb") as out:
+        cat = client.start("run", "-i", "--name", "cat", image, "cat", stdin=subprocess.PIPE, stdout=out)
+        parts = [numbered[place:place + len(numbered) // 5 + 1] for place in range(0, len(numbered), len(numbered) // 5 + 1)]
+        for part in parts[:-1]:
+            cat.stdin.write(part)
+            wait_until(lambda: client("ps", "-q", "-f", "name=cat").line(), "it runs")
+            kill_shim(own_daemon, client, "cat")
+        cat.stdin.write(parts[-1])
+        cat.stdin.close()
+        assert cat.wait(120) == 0
+    assert (tmp_path / "out").read_bytes() == numbered
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
+def test_P04_input_that_waits_for_the_process_outlives_shims(own_daemon, client, image, terminal):
+    """More than a pipe or a terminal takes, and more than the shim has: some of it lies everywhere on the way. Nor do two shims hand it on twice."""
+    text = bytes(33 + number * 31 % 90 for number in range(300_000))
+    waits = "stty raw -echo 2>/dev/null; touch /ready; while [ ! -e /go ]; do usleep 10000; done; head -c 300000 | sha256sum"
+    master, slave = pty.openpty() if terminal else os.pipe()[::-1]
+    if terminal:
+        tty.setraw(slave)
+    reader = client.start("run", "-it" if terminal else "-i", "--name", "late", image, "sh", "-c", waits, stdin=slave, stdout=subprocess.PIPE,
+                          start_new_session=True)
+    os.close(slave)
+    wait_until(lambda: client("exec", "late", "ls", "/ready").code == 0, "it is about to read")
+    sender = threading.Thread(target=write_all, args=(master, text))
+    sender.start()
+    for _ in range(3):
+        kill_shim(own_daemon, client, "late")
+    client("exec", "late", "touch", "/go").ok()
+    sender.join(60)
+    assert hashlib.sha256(text).hexdigest().encode() in reader.communicate(timeout=60)[0]
+    os.close(master)
+
+
+def write_all(descriptor, text):
+    while text:
+        text = text[os.write(descriptor, text):]
 
 
 def test_P04_input_stays_open_and_ends_when_it_is_closed(own_daemon, apus, image):

@@ -73,6 +73,11 @@ package func seek(_ descriptor: Int32, to offset: Int64, subject: String = "") t
     try checked64("lseek", subject) { clinux_lseek(descriptor, offset, SEEK_SET) }
 }
 
+/// Where an open file is read and written next. - Source: lseek(2), SEEK_CUR.
+package func position(of descriptor: Int32, subject: String = "") throws(SyscallError) -> UInt64 {
+    UInt64(try checked64("lseek", subject) { clinux_lseek(descriptor, 0, SEEK_CUR) })
+}
+
 /// Where a file's next bytes begin that are no hole, from a place on; nil where only a hole is left. - Source: lseek(2), SEEK_DATA.
 package func nextData(in file: Int32, from place: UInt64) throws(SyscallError) -> UInt64? {
     do throws(SyscallError) {

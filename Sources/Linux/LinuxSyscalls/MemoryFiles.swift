@@ -22,6 +22,15 @@ package func copyContents(of input: borrowing OwnedFD, to output: borrowing Owne
     while copied > 0 { copied = try checked("sendfile", subject) { clinux_copy(to, from, 1 << 30) } }
 }
 
+/// Copies from a file's position on to what takes it without waiting; the position moves by exactly what was taken, also when the program is
+/// killed meanwhile. - Source: sendfile(2).
+package func copyAvailable(from file: Int32, to target: Int32, limitBytes: Int) throws(SyscallError) -> ReadOutcome {
+    do throws(SyscallError) {
+        let copied = try checked("sendfile", "descriptor \(target)") { clinux_copy(target, file, UInt32(clamping: limitBytes)) }
+        return copied == 0 ? .end : .bytes(Int(copied))
+    } catch  where error.isWouldBlock { return .wouldBlock }
+}
+
 /// Whether the mount that a descriptor lies on refuses writing. - Source: fstatvfs(3), ST_RDONLY.
 package func isOnReadOnlyMount(_ descriptor: Int32) throws(SyscallError) -> Bool {
     var status = statvfs()

@@ -6,11 +6,16 @@ internal import ShimProtocol
 final class AttachSession: OutputSink {
     /// Output that waits for this client before the payload waits as well.
     static let maximumQueuedByteCount = 262_144
+    /// A client that counts its input is told how much of it was taken, after so many bytes at the latest.
+    static let toldByteCount: UInt64 = 32_768
 
     let request: AttachRequest
     private let call: ServerCall
     private let process: SupervisedProcess
     private var isWaitingForRoom = false
+    /// Of a client that counts its input: how much of it came, and how much it was told of.
+    private var takenByteCount: UInt64 = 0
+    private var toldByteCount: UInt64 = 0
 
     /// Registers the client, then confirms that.
     static func begin(_ request: AttachRequest, call: ServerCall, process: SupervisedProcess) {
@@ -25,6 +30,11 @@ final class AttachSession: OutputSink {
         var hello = AttachMessage(.attached)
         hello.stdoutPlace = stdio.place(of: .stdout) - UInt64(output.count)
         hello.stderrPlace = stdio.place(of: .stderr) - UInt64(error.count)
+        if request.stdin && request.stdinID != 0 {
+            session.takenByteCount = stdio.attachableInput?.place(of: request.stdinID) ?? 0
+            session.toldByteCount = session.takenByteCount
+            (hello.stdinPlace, hello.countsStdin) = (session.takenByteCount, true)
+        }
         call.send(hello)
         if request.stdout { session.takeAll(output, from: .stdout) }
         if request.stderr { session.takeAll(error, from: .stderr) }
@@ -75,7 +85,7 @@ final class AttachSession: OutputSink {
     func fail(_ error: ShimError) { call.fail(error) }
 
     private func input(_ payload: [UInt8]) {
-        guard request.stdin, let input = process.stdio.attachableInput else { return }
+        guard request.stdin else { return }
         let message: AttachMessage
         do throws(WireError) { message = try AttachMessage(decoding: payload) } catch { return refuse(ShimError("attach", error)) }
         // Kinds of a later version are no input.
@@ -83,10 +93,21 @@ final class AttachSession: OutputSink {
         guard message.data.count <= AttachMessage.maximumDataByteCount else {
             return refuse(ShimError(.limitReached, "attach", cause: "\(message.data.count) bytes of input in one message"))
         }
-        input.write(message.data)
+        takenByteCount += UInt64(message.data.count)
+        guard let input = process.stdio.attachableInput else { return tellTaken() }
+        do throws(SyscallError) { try input.take(message.data, from: request.stdinID) } catch { return refuse(ShimError("input", error)) }
+        tellTaken()
         guard input.isSaturated, let connection = call.connection else { return }
         connection.pauseInput()
         input.whenRoom { connection.resumeInput() }
+    }
+
+    private func tellTaken() {
+        guard request.stdinID != 0, takenByteCount - toldByteCount >= Self.toldByteCount else { return }
+        toldByteCount = takenByteCount
+        var message = AttachMessage(.taken)
+        message.stdinPlace = takenByteCount
+        call.send(message)
     }
 
     /// Says what is wrong, and lets the client go: input without a part of it is worse than none.

@@ -10,16 +10,25 @@ extension ContainerTask {
     /// The name under which the keeper has a process's open files.
     private func keptName(_ process: SupervisedProcess) -> String { process.execID.isEmpty ? id : "\(id)/\(process.execID)" }
 
+    /// The name for what was taken of its input: one of its own, as keepers and shims of older versions know no role for it, and pass over such a name.
+    private func keptInputName(_ process: SupervisedProcess) -> String { "\(keptName(process))//stdin" }
+
     /// Hands the open files of a process that was made to the keeper.
     func keep(_ process: SupervisedProcess, pid: Int32) {
         guard let keeper = context.keeper, process.stdio.isAttachable else { return }
         do throws(SyscallError) {
             let descriptor = if let foreign = process.foreign { foreign.descriptor } else { Descriptor(try openProcess(pid)) }
             process.startTimeTicks = (try? startTimeTicks(of: pid)) ?? 0
-            let name = keptName(process)
+            let (name, inputName) = (keptName(process), keptInputName(process))
             let keep = { [weak process] in
                 guard let process else { return }
                 var kept = process.stdio.kept
+                // First: without it the next shim would take the input for one that nothing was taken of.
+                if let input = process.stdio.keptInput {
+                    keeper.keep([.input: input], of: inputName)
+                } else if keeper.keeps(inputName) {
+                    keeper.drop(inputName)
+                }
                 kept[.process] = descriptor
                 keeper.keep(kept, of: name)
             }
@@ -100,7 +109,7 @@ extension ContainerTask {
         } else {
             guard let record else { throw ShimError(.notFound, "resume \(id)", cause: "nothing of it was started") }
             firstStartedAt = Int64(clamping: record.startedMonotonic)
-            take(over: first, record, resumption.kept[id] ?? [:])
+            take(over: first, record, resumption)
             if record.exit == nil {
                 look(at: Int32(bitPattern: record.pid), knownKillCount: life.memoryKillCount)
                 if let report = life.health { health?.resume(report, beganAt: firstStartedAt) }
@@ -124,18 +133,22 @@ extension ContainerTask {
             let exec = SupervisedProcess(execID: record.execID, stdio: stdio, stdinOnce: true, state: .noted)
             exec.isCheck = record.isCheck
             execs.append(exec)
-            take(over: exec, record, resumption.kept[keptName(exec)] ?? [:])
+            take(over: exec, record, resumption)
             if record.isCheck { endForeignCheck(exec) }
         }
     }
 
-    private func take(over process: SupervisedProcess, _ record: ProcessRecord, _ kept: KeptDescriptors) {
+    private func take(over process: SupervisedProcess, _ record: ProcessRecord, _ resumption: ShimResumption) {
+        let kept = resumption.kept[keptName(process)] ?? [:]
+        let input = resumption.kept[keptInputName(process)]?[.input]
         process.startedAt = record.startedAt
         process.startTimeTicks = record.startTimeTicks
         if let exit = record.exit { return process.state = .stopped(exit) }
         let pid = Int32(bitPattern: record.pid)
         process.state = .running(pid: pid)
-        do throws(ShimError) { try process.stdio.adopt(kept) } catch { context.report("streams of \(name(process)): \(error)") }
+        do throws(ShimError) { try process.stdio.adopt(kept, keptInput: input) } catch {
+            context.report("streams of \(name(process)): \(error)")
+        }
         process.stdio.hold(for: Int(record.attachmentCount))
         do throws(SyscallError) {
             let foreign = try ForeignProcess(record, kept: kept[.process])

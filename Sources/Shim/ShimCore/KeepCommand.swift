@@ -18,7 +18,7 @@ package enum KeepCommand {
         } catch { throw ShimError("keep", error) }
     }
 
-    /// A container has up to five descriptors here.
+    /// A container has up to six descriptors here.
     private static func raiseDescriptorLimit() {
         let descriptors = LimitedResource(rawValue: 7)
         guard let (_, hard) = try? limit(of: descriptors) else { return }

@@ -25,6 +25,9 @@ final class Keeper {
         tell([name])
     }
 
+    /// Whether something is kept under a name.
+    func keeps(_ name: String) -> Bool { kept[name] != nil }
+
     /// They are needed no more, nor those of names below.
     func drop(_ name: String) {
         let below = kept.keys.filter { $0 != name && KeeperPacket.covers(name, $0) }

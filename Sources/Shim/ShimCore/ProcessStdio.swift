@@ -54,7 +54,8 @@ final class ProcessStdio {
             case .attach(let openStdin, _): openStdin
             case .files: paths.terminal && !paths.stdin.isEmpty
             }
-        input = hasPump ? InputPump(isTerminal: paths.terminal, loop: context.loop) : nil
+        let isSpooled = if case .attach = plan { true } else { false }
+        input = hasPump ? InputPump(isTerminal: paths.terminal, isSpooled: isSpooled, loop: context.loop) : nil
     }
 
     /// Attach clients can have the streams.
@@ -105,15 +106,19 @@ final class ProcessStdio {
         return kept
     }
 
+    /// Where input lies that the process has not got yet; nil where it has none.
+    var keptInput: Descriptor? { input?.spoolFile }
+
     /// Takes over what a killed shim had of the process, and goes on copying.
-    func adopt(_ kept: KeptDescriptors) throws(ShimError) {
+    /// - Parameter keptInput: what that one had taken of its input.
+    func adopt(_ kept: KeptDescriptors, keptInput: Descriptor?) throws(ShimError) {
         guard case .attach(_, let log) = plan else { return }
         do throws(SyscallError) {
             if let read = kept[.stageReadEnd], let write = kept[.stageWriteEnd] { stage = TerminalStage(readEnd: read, writeEnd: write) }
             master = kept[.master]
             if let source = kept[.output] ?? master { try addOutput(.stdout, from: source, log: log) }
             if let source = kept[.error] { try addOutput(.stderr, from: source, log: log) }
-            if let target = kept[.input] ?? master { try input?.connect(to: target) } else { input?.close() }
+            if let target = kept[.input] ?? master { try input?.connect(to: target, left: keptInput) } else { input?.close() }
         } catch { throw ShimError("standard streams", error) }
     }
 

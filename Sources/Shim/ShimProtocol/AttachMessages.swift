@@ -15,6 +15,8 @@ package struct AttachRequest: ProtobufMessage {
     /// Bytes of the stream since it began.
     package var stdoutFrom: UInt64 = 0
     package var stderrFrom: UInt64 = 0
+    /// By which the client's input is known, also to the shim that takes this one's place; 0 where the client does not count it.
+    package var stdinID: UInt64 = 0
 
     package init() {}
     package init(id: String, execID: String = "", stdin: Bool, stdout: Bool, stderr: Bool) {
@@ -35,6 +37,7 @@ package struct AttachRequest: ProtobufMessage {
         case 6: resumes = try value.bool()
         case 7: stdoutFrom = try value.uint64()
         case 8: stderrFrom = try value.uint64()
+        case 9: stdinID = try value.uint64()
         default: break
         }
     }
@@ -48,12 +51,13 @@ package struct AttachRequest: ProtobufMessage {
         writer.bool(6, resumes)
         writer.unsigned(7, stdoutFrom)
         writer.unsigned(8, stderrFrom)
+        writer.unsigned(9, stdinID)
     }
 }
 
 /// `apus.shim.v1.AttachMessage`: one data frame of an attachment.
 ///
-/// Shim to client: `attached` once, then output, then `exited` after the last of it, then the response that
+/// Shim to client: `attached` once, then output, and now and then `taken`, then `exited` after the last of it, then the response that
 /// ends the stream. Client to shim: `stdin`, and ttrpc's end of data for the half-close; leaving is closing
 /// the connection.
 package struct AttachMessage: ProtobufMessage {
@@ -69,6 +73,8 @@ package struct AttachMessage: ProtobufMessage {
         case stderr = 4
         /// The process has ended and all of its output was sent before.
         case exited = 5
+        /// The client's input up to `stdinPlace` was taken, and reaches the process whatever becomes of this shim.
+        case taken = 6
     }
 
     /// The longest `data` of one message, either way.
@@ -81,6 +87,10 @@ package struct AttachMessage: ProtobufMessage {
     /// With `attached`: bytes of the streams before the first that comes; 0 where nobody counts them.
     package var stdoutPlace: UInt64 = 0
     package var stderrPlace: UInt64 = 0
+    /// With `attached` and `taken`: bytes of the client's input that were taken.
+    package var stdinPlace: UInt64 = 0
+    /// With `attached`: whether `stdinPlace` says so, and `taken` will be said.
+    package var countsStdin = false
 
     package init() {}
     package init(_ kind: Kind, data: [UInt8] = [], exit: ExitNotice? = nil) {
@@ -96,6 +106,8 @@ package struct AttachMessage: ProtobufMessage {
         case 3: exit = try value.message()
         case 4: stdoutPlace = try value.uint64()
         case 5: stderrPlace = try value.uint64()
+        case 6: stdinPlace = try value.uint64()
+        case 7: countsStdin = try value.bool()
         default: break
         }
     }
@@ -106,5 +118,7 @@ package struct AttachMessage: ProtobufMessage {
         writer.message(3, exit)
         writer.unsigned(4, stdoutPlace)
         writer.unsigned(5, stderrPlace)
+        writer.unsigned(6, stdinPlace)
+        writer.bool(7, countsStdin)
     }
 }

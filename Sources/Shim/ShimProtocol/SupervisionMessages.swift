@@ -29,7 +29,7 @@ package enum SupervisionMethod: String, CaseIterable, Sendable {
     /// The service's full name; its version is part of it.
     package static let service = "apus.shim.v1.Shim"
     /// Grows when fields or methods are added in a way that a client must know of; what there is keeps its meaning.
-    package static let version: UInt32 = 2
+    package static let version: UInt32 = 3
     /// The oldest that is still spoken here.
     package static let oldestVersion: UInt32 = 2
 }

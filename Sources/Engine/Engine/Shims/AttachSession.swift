@@ -75,7 +75,7 @@ package final class AttachSession: Sendable {
             case .exited:
                 stream.leave()
                 return nil
-            case .attached, .stdin, .unknown: continue
+            case .attached, .stdin, .taken, .unknown: continue
             }
         }
         return nil

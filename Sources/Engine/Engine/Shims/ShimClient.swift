@@ -188,7 +188,8 @@ struct ShimClient: Sendable {
     /// Joins a process's streams, on a connection of its own. From the return on, nothing that the process writes is missed.
     func attach(execID: String = "", stdin: Bool, stdout: Bool, stderr: Bool) async throws(ShimError) -> ShimStream {
         let stream = ShimStream()
-        let request = AttachRequest(id: id.text, execID: execID, stdin: stdin, stdout: stdout, stderr: stderr)
+        var request = AttachRequest(id: id.text, execID: execID, stdin: stdin, stdout: stdout, stderr: stderr)
+        if stdin { request.stdinID = .random(in: 1 ... .max) }
         try begin(stream, request, beside: await link.liveConnection(isPatient: false))
         do throws(ShimError) {
             guard let first = try await stream.next(), first.kind == .attached else {

@@ -84,14 +84,12 @@ final class ShimConnection: ReactorSource {
 
     /// Queues the request that opens a stream, for `flush` to send. The connection serves nothing else from then on, so that its
     /// back-pressure is the stream's.
-    /// - Parameter endsInput: no input comes on it.
-    func queue(_ stream: ShimStream, _ request: TtrpcRequest, endsInput: Bool) throws(ShimError) {
+    func queue(_ stream: ShimStream, _ request: TtrpcRequest) throws(ShimError) {
         let failure = state.withLock { state -> ShimError? in
             if let failure = state.failure { return failure }
             state.nextStreamID = ShimStream.streamID + 2
             state.streams[ShimStream.streamID] = stream
             state.outgoing += TtrpcFrame(streamID: ShimStream.streamID, request: request, streaming: true).encoded()
-            if endsInput { state.outgoing += TtrpcFrame(endOfDataOn: ShimStream.streamID).encoded() }
             return nil
         }
         if let failure { throw failure }
@@ -115,12 +113,16 @@ final class ShimConnection: ReactorSource {
 
     /// Queues a frame without waiting: for the short ones that end something.
     func enqueue(_ frame: TtrpcFrame) throws(ShimError) {
-        let failure = state.withLock { state -> ShimError? in
-            if state.failure == nil { state.outgoing += frame.encoded() }
+        if let failure = queue([frame]) { throw failure }
+        flush()
+    }
+
+    /// Queues frames for `flush` to send. - Returns: why none can be sent any more.
+    func queue(_ frames: [TtrpcFrame]) -> ShimError? {
+        state.withLock { state in
+            if state.failure == nil { for frame in frames { state.outgoing += frame.encoded() } }
             return state.failure
         }
-        if let failure { throw failure }
-        flush()
     }
 
     /// Stops or goes on taking bytes from the shim.

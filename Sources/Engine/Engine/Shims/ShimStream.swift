@@ -13,7 +13,7 @@ struct StreamPlaces: Sendable {
         case .attached: (places.stdout, places.stderr) = (message.stdoutPlace, message.stderrPlace)
         case .stdout: places.stdout &+= UInt64(message.data.count)
         case .stderr: places.stderr &+= UInt64(message.data.count)
-        case .stdin, .exited, .unknown: break
+        case .stdin, .exited, .taken, .unknown: break
         }
         return places
     }
@@ -37,15 +37,24 @@ final class ShimStream: Sendable {
     private static let backlogLimitBytes = 8_388_608
     /// What a message is counted as beside its data, so that many small ones do not pile up.
     static let messageOverheadBytes = 128
+    /// Input that no shim has said to have taken above which no more is sent, and the same while what the shim says is not read.
+    static let untakenLimitBytes = 262_144
+    static let unheardLimitBytes = 8_388_608
 
-    private struct State {
+    struct State {
         /// nil before the first one.
         var connection: ShimConnection?
+        /// Whether the shim at its other end has answered.
+        var isJoined = false
+        /// Whether the shim that answered last counts input.
+        var countsInput = false
+        /// Where it does: what it has not said to have taken.
+        var input = UntakenInput()
+        /// Settles when more input can be sent perhaps: a shim has answered or taken some, or the stream has ended.
+        var inputTurn = OneShot<Void>()
         var join: Join?
         /// The connection has broken, and no other shim is joined yet; none will be where the stream ended so.
         var isInGap = false
-        /// Settles when the connection is followed by another one, or by the end.
-        var successor = OneShot<Void>()
         var hasClosedInput = false
         var hasLeft = false
         var messages: [AttachMessage] = []
@@ -57,7 +66,7 @@ final class ShimStream: Sendable {
         var ending: ShimError??
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
 
     /// Asks for the attachment on a connection that has nothing else.
     /// - Parameter join: for when this connection breaks.
@@ -65,14 +74,12 @@ final class ShimStream: Sendable {
         let failure = state.withLock { state -> ShimError? in
             if state.hasLeft { return Self.hasLeft }
             do throws(ShimError) {
-                try connection.queue(self, request, endsInput: state.hasClosedInput)
+                try connection.queue(self, request)
             } catch { return error }
-            state.connection = connection
+            (state.connection, state.isJoined) = (connection, false)
             state.join = join
             if state.byteCount > Self.incomingLimitBytes { connection.setReading(false) }
             state.isInGap = false
-            state.successor.settle(())
-            state.successor = OneShot()
             return nil
         }
         if let failure {
@@ -114,38 +121,11 @@ final class ShimStream: Sendable {
         state.messages.append(message)
         let wasFull = state.byteCount > Self.incomingLimitBytes
         state.byteCount += message.data.count + Self.messageOverheadBytes
-        if !wasFull && state.byteCount > Self.incomingLimitBytes { state.connection?.setReading(false) }
-    }
-
-    /// Sends input, in pieces as long as the protocol allows; waits while the shim does not take it, or is gone.
-    func write(_ bytes: [UInt8]) async throws(ShimError) {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let piece = rest.prefix(AttachMessage.maximumDataByteCount)
-            rest = rest.dropFirst(piece.count)
-            try await send(TtrpcFrame(streamID: Self.streamID, data: AttachMessage(.stdin, data: Array(piece))))
+        if !wasFull && state.byteCount > Self.incomingLimitBytes {
+            state.connection?.setReading(false)
+            // The shim says in vain now what it has taken.
+            Self.turnInput(&state)
         }
-    }
-
-    /// Sends a frame to the shim; to the next one where this one was killed before its socket had all of it.
-    private func send(_ frame: TtrpcFrame) async throws(ShimError) {
-        while true {
-            let (current, successor) = state.withLock { ($0.connection, $0.successor) }
-            guard let connection = current else { throw ShimError(.disconnected, "the attachment has not begun") }
-            do throws(ShimError) { return try await connection.send(frame) } catch {
-                guard error.code == .disconnected, await successor.value(within: nil) != nil else { throw error }
-                guard state.withLock({ $0.ending == nil && !$0.hasLeft }) else { throw error }
-            }
-        }
-    }
-
-    /// Says that no more input comes, to the next shim as well where this one has not heard it.
-    func closeInput() throws(ShimError) {
-        let connection = state.withLock { state in
-            state.hasClosedInput = true
-            return state.connection
-        }
-        try connection?.enqueue(TtrpcFrame(endOfDataOn: Self.streamID))
     }
 
     /// Leaves: the connection closes, and the shim forgets this client.
@@ -160,14 +140,21 @@ final class ShimStream: Sendable {
         if isInGap { finish(Self.hasLeft) }
     }
 
-    private static let hasLeft = ShimError(.disconnected, "the client has left")
+    static let hasLeft = ShimError(.disconnected, "the client has left")
 
     // MARK: - For the connection
 
     /// Takes a message, unless its connection has broken meanwhile: the next shim sends it again then.
     func receive(_ message: AttachMessage, from connection: ShimConnection) {
+        var queuesInput = false
         let reader = state.withLock { state -> CheckedContinuation<Result<AttachMessage?, ShimError>, Never>? in
             guard state.connection === connection, !state.isInGap else { return nil }
+            if message.kind == .attached { queuesInput = goOnWithInput(message, &state) }
+            if message.kind == .taken {
+                state.input.taken(upTo: message.stdinPlace)
+                Self.turnInput(&state)
+                return nil
+            }
             state.places = (state.places ?? StreamPlaces()).after(message)
             guard let reader = state.reader else {
                 put(message, in: &state)
@@ -176,6 +163,7 @@ final class ShimStream: Sendable {
             state.reader = nil
             return reader
         }
+        if queuesInput { connection.flush() }
         reader?.resume(returning: .success(message))
     }
 
@@ -185,7 +173,7 @@ final class ShimStream: Sendable {
             guard reason?.code == .disconnected, !state.hasLeft, state.byteCount <= Self.backlogLimitBytes else { return nil }
             guard let join = state.join else { return nil }
             state.join = nil
-            state.isInGap = true
+            (state.isInGap, state.isJoined) = (true, false)
             return (join, state.places)
         }
         guard let again else { return finish(reason) }
@@ -198,7 +186,7 @@ final class ShimStream: Sendable {
             guard state.ending == nil else { return nil }
             state.ending = .some(reason)
             state.join = nil
-            state.successor.settle(())
+            Self.turnInput(&state)
             defer { state.reader = nil }
             return state.reader
         }
