@@ -2,6 +2,7 @@
 # Rows: features
 
 import os
+import re
 import subprocess
 import tarfile
 import time
@@ -175,17 +176,40 @@ def test_P10_a_process_that_no_signal_ends_delays_nobody_else(cli, apus, image, 
         rounds = [slowest_answers(own_daemon) for _ in range(5)]
         best = {kind: min(took[kind] for took in rounds) for kind in rounds[0]}
         assert not {kind: seconds for kind, seconds in best.items() if seconds >= PROMPT_SECONDS}
+        # Whoever looks sees what becomes of it, and where it is stuck.
+        status = r"Up .* \(stopping, blocked in \w+\)"
+        wait_until(lambda: re.fullmatch(status, cli("ps", "-f", "name=stuck", "--format", "{{.Status}}").line()), "it is told to be stuck")
+        assert re.fullmatch(r"stopping, blocked in \w+", cli.inspect("stuck", "{{.State.Error}}"))
         assert cli("run", "--rm", image, "echo", "on").line() == "on"
         assert apus("exec", "other", "echo", "on").line() == "on"
         # It does not end, and what keeps it is told.
         said = stopping.communicate(timeout=60)[1].decode()
         assert stopping.returncode == 1 and f"process {pid} is blocked in" in said, said
         assert apus.inspect("stuck", "{{.State.Running}}") == "true"
+        assert re.fullmatch(status, cli("ps", "-f", "name=stuck", "--format", "{{.Status}}").line())
     finally:
         hanging.give_up()
         for process in busy:
             process.wait(30)
     wait_until(lambda: apus("ps", "-aq", "-f", "name=stuck").line() == "" or state(apus, "stuck") == "exited 137", "it ends when it can")
+
+
+def test_P10_what_is_being_stopped_is_told_to_be(cli, apus, image, own_daemon, hanging):
+    """Before SIGKILL as well; and where a process is stuck that the first one began, which waits for it."""
+    script = "trap '' TERM; cat /data/hang & while :; do sleep 1; done"
+    apus("run", "-d", "--name", "stubborn", "-v", f"{hanging.path}:/data", image, "sh", "-c", script).ok()
+    wait_until(lambda: hanging.stuck, "a process of the payload hangs")
+    stopping = cli.start("stop", "-t", "600", "stubborn", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: re.fullmatch(r"Up .* \(stopping\)", cli("ps", "--format", "{{.Status}}").line()), "it is told to be stopped")
+    assert cli.inspect("stubborn", "{{.State.Status}},{{.State.Error}}") == "running,"
+    killing = cli.start("kill", "stubborn", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: re.fullmatch(r"stopping, blocked in \w+", cli.inspect("stubborn", "{{.State.Error}}")), "it is told to be stuck")
+    finally:
+        hanging.give_up()
+        for process in (stopping, killing):
+            process.wait(PATIENCE)
+    assert state(cli, "stubborn") == "exited 137" and cli.inspect("stubborn", "{{.State.Error}}") == ""
 
 
 @pytest.mark.parametrize("kind", ["frozen", "full"])

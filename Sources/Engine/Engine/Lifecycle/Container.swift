@@ -29,6 +29,8 @@ actor Container {
     var execs: [String: ExecProcess] = [:]
     /// Ids of `execs`, the oldest first.
     var execOrder: [String] = []
+    /// The process that was sent SIGKILL last; 0 before.
+    var killedPID: UInt32 = 0
     /// Restarts and removals under way that stop the process: meanwhile its end is no reason for the container to go away with it.
     var ownedStops = 0
     /// The shim of a start that is under way, from the moment on that clients are joined to its process.

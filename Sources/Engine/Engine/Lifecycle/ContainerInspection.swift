@@ -51,7 +51,7 @@ extension Container {
         answer.oomKilled = document.oomKilled
         answer.pid = answer.running ? Int(document.pid) : 0
         answer.exitCode = answer.running && !answer.restarting ? 0 : document.exitCode
-        answer.error = unsupervised?.words ?? document.error
+        answer.error = unsupervised?.words ?? blockedSentence ?? document.error
         answer.startedAt = document.startedAt
         answer.finishedAt = document.finishedAt
         return answer
@@ -162,13 +162,25 @@ extension Container {
         return Timestamp(seconds: now.seconds - age / 1_000_000_000)
     }
 
+    /// While it is being stopped, and after SIGKILL where it waits in the kernel all the same; nil otherwise.
+    private var stoppingSentence: String? {
+        if let blockedSentence { return " (\(blockedSentence))" }
+        return if case .stopping = state { " (stopping)" } else { nil }
+    }
+
+    /// Why SIGKILL has not ended it; nil where it has not had any, or is just about to end.
+    private var blockedSentence: String? {
+        guard let task = state.runningTask, task.pid == killedPID, let place = BlockedProcess.place(of: task.pid) else { return nil }
+        return "stopping, blocked in \(place)"
+    }
+
     private func statusSentence() -> String {
         let now = Timestamp.now
         if state.isRestarting { return "Restarting (\(document.exitCode)) \(Ages.words(from: document.finishedAt, to: now)) ago" }
         switch state.phase {
         case .created: return "Created"
         case .running:
-            let more = state.isPaused ? " (Paused)" : unsupervised == nil ? healthSentence : " (unsupervised)"
+            let more = stoppingSentence ?? (state.isPaused ? " (Paused)" : unsupervised == nil ? healthSentence : " (unsupervised)")
             return "Up \(Ages.words(from: runningSince(now), to: now))\(more)"
         case .exited: return "Exited (\(document.exitCode)) \(Ages.words(from: document.finishedAt, to: now)) ago"
         case .removing: return "Removal In Progress"

@@ -72,6 +72,7 @@ extension Container {
     func killAndWait(_ task: RunningTask, isByHand: Bool = true) async throws(EngineError) {
         await endRestarts(task, isByHand: isByHand)
         await send(SignalNames.kill, to: task)
+        killedPID = task.pid
         guard await waitUntilSettled(task, timeout: unsupervised == nil ? Self.killTimeout : Self.unsupervisedKillTimeout) else {
             let blocked = BlockedProcess.words(of: task.pid).map { ": \($0)" } ?? ""
             throw EngineError(.system, "cannot stop container: \(id): tried to kill container, but did not receive an exit event\(blocked)")
