@@ -33,7 +33,10 @@ do {
         let warnings = options.rootless == nil ? [] : try OwnNamespaces(execRoot: options.execRoot, environment: environment).enter()
         // Passwords of registries are in its memory, which no core file shall hold. An ordinary user's daemon stays like the user's other
         // processes: else the kernel gives what is its own in /proc to the machine's root.
-        if options.rootless == nil { try setDumpable(false) }
+        if options.rootless == nil {
+            try setDumpable(false)
+            MemoryPressure.spareDaemon()
+        }
         let signals = try StopSignals()
         let daemon = Daemon(
             options: options, words: words, environment: environment, stopSignals: signals.arrivals, rootlessWarnings: warnings)

@@ -35,6 +35,7 @@ package enum ServeCommand {
         let configuration = invocation.configuration
         do throws(SyscallError) {
             try becomeSupervisor(keeping: [invocation.listener], name: "apus-shim")
+            adjustOOMScore()
             try becomeSubreaper()
             let directory = Descriptor(try openFile(FilePath(configuration.directory), [.path, .directory]))
             let signals = Descriptor(try openSignals(SignalSet(childSignal)))
@@ -71,14 +72,13 @@ package enum ServeCommand {
         try changeDirectory("/")
         setFileCreationMask(0o022)
         try setProcessName(name)
-        adjustOOMScore()
     }
 
-    /// One more than the daemon's, as containerd's shims have it: the daemon is restarted more easily than its
-    /// containers, and both go after the payloads.
+    /// One more than the daemon's, as containerd's shims have it, unless that is no less than what payloads have as a rule, 0: both go after
+    /// these. The keeper has that of the shim that begins it.
     private static func adjustOOMScore() {
         guard let text = try? readFile("/proc/self/oom_score_adj", limitBytes: 16),
-            let score = Int(String(decoding: text, as: UTF8.self).trimmingWhitespace), score < 1000
+            let score = Int(String(decoding: text, as: UTF8.self).trimmingWhitespace), score < 0
         else { return }
         // Raising needs no privilege; without procfs there is nothing to adjust.
         try? writeAll(Array("\(score + 1)".utf8), toFile: "/proc/self/oom_score_adj")
