@@ -1,5 +1,6 @@
 """Rows T01 and T02: clocks that are set, and whole machines that stand still."""
 
+import calendar
 import json
 import os
 import signal
@@ -14,6 +15,9 @@ from conftest import CLIENTS, Client, Daemon
 from processes import wait_until
 
 TEN_YEARS, AN_HOUR = 315_360_000, 3600
+# Of Central Europe, in words that need no data base: summer time from the last Sunday of March to that of October, 01:00 UTC each.
+CENTRAL_EUROPE = "CET-1CEST,M3.5.0,M10.5.0/3"
+SUMMER_TIME, WINTER_TIME = calendar.timegm((2027, 3, 28, 1, 0, 0)), calendar.timegm((2027, 10, 31, 1, 0, 0))
 STUBBORN = "trap '' TERM; echo up; while :; do sleep 0.1; done"
 
 
@@ -31,7 +35,7 @@ def clockwork(workspace, registry):
 
     put_off(0)
     # The shim and the runtime are linked whole: it is the daemon alone that believes the clock.
-    daemon.start(env={"LD_PRELOAD": library, "APUS_CLOCK": clock})
+    daemon.start(env={"LD_PRELOAD": library, "APUS_CLOCK": clock, "TZ": CENTRAL_EUROPE})
     daemon.put_off, daemon.client, daemon.image = put_off, Client("apus", CLIENTS["apus"], daemon.host, workspace), f"{registry.host}/busybox"
     daemon.client("pull", daemon.image).ok()
     yield daemon
@@ -42,14 +46,23 @@ def clockwork(workspace, registry):
     daemon.forget_network()
 
 
-@pytest.mark.parametrize("seconds", [TEN_YEARS, -TEN_YEARS, AN_HOUR, -AN_HOUR])
-def test_T01_a_clock_that_is_set_changes_no_timer_and_no_age(clockwork, seconds):
+def shortly_before(moment):
+    """Two seconds, so that it passes while the test looks."""
+    return int(moment - 2 - time.time())
+
+
+@pytest.mark.parametrize("offset", [
+    lambda: TEN_YEARS, lambda: -TEN_YEARS, lambda: AN_HOUR, lambda: -AN_HOUR,
+    # How the kernel inserts a leap second: the last one of the day comes again.
+    lambda: -1, lambda: shortly_before(SUMMER_TIME), lambda: shortly_before(WINTER_TIME),
+], ids=["ten-years-on", "ten-years-back", "an-hour-on", "an-hour-back", "leap-second", "summer-time", "winter-time"])
+def test_T01_a_clock_that_is_set_changes_no_timer_and_no_age(clockwork, offset):
     client = clockwork.client
     client("run", "-d", "--name", "old", "--health-cmd", "true", "--health-interval", "300ms", clockwork.image, "sleep", "300").ok()
     client("run", "-d", "--name", "stubborn", clockwork.image, "sh", "-c", STUBBORN).ok()
     wait_until(lambda: "up" in client("logs", "stubborn").ok(), "it ignores the signal")
     before = json.loads(client.inspect("old", "{{json .State.Health}}"))
-    clockwork.put_off(seconds)
+    clockwork.put_off(offset())
     try:
         assert client("version", "--format", "{{.Server.Version}}").code == 0
         words = client("ps", "-f", "name=old", "--format", "{{.Status}}").line()
@@ -78,6 +91,26 @@ def test_T01_the_daemons_clock_was_really_set(clockwork):
     finally:
         clockwork.put_off(0)
         client("rm", "-f", "later").ok()
+
+
+def test_T01_another_time_zone_moves_no_moment(brittle):
+    """A daemon begins anew in zones a day apart: what it says of moments is in UTC, and stays."""
+    client = brittle.client
+    client("run", "-d", "--name", "here", brittle.image, "sh", "-c", "echo now; exec sleep 300").ok()
+    wait_until(lambda: "now" in client("logs", "here").ok(), "it has written")
+    moments = "{{.Created}} {{.State.StartedAt}} {{.State.Pid}}"
+    facts, line = client.inspect("here", moments), client("logs", "-t", "here").line()
+    started = facts.split()[1]
+    assert abs(calendar.timegm(time.strptime(started[:19], "%Y-%m-%dT%H:%M:%S")) - time.time()) < 600 and started.endswith("Z")
+    for zone in ("WEST+12", "EAST-14", CENTRAL_EUROPE):
+        brittle.kill()
+        brittle.start(env={"TZ": zone})
+        assert client.inspect("here", moments) == facts and client("logs", "-t", "here").line() == line
+        status = client("ps", "-f", "name=here", "--format", "{{.Status}}").line()
+        assert status.startswith("Up ") and ("second" in status or "minute" in status), status
+        assert client("logs", "--since", "1h", "here").line() == "now" and client("logs", "--until", "1h", "here").ok() == ""
+        began = client("events", "--since", started, "--until", "0s", "-f", "container=here", "-f", "event=start", "--format", "{{.Time}}").ok().split()
+        assert began == [str(calendar.timegm(time.strptime(started[:19], "%Y-%m-%dT%H:%M:%S")))]
 
 
 def test_T02_a_machine_that_stood_still_makes_nobody_unhealthy_and_restarts_nothing(brittle):
