@@ -76,6 +76,12 @@ func sendPidfd(_ pidfd: borrowing OwnedFD, to path: FilePath?, word: String) thr
     } catch { throw RuntimeError(doing: "sending the pidfd", error) }
 }
 
+/// Takes the file away again, of what did not come about.
+func removePIDFile(_ path: FilePath?) throws(RuntimeError) {
+    guard let path else { return }
+    try during("removing the pid file") { () throws(SyscallError) in try removeFile(path) }
+}
+
 /// Writes the pid for those who asked for a file of it, whole or not at all.
 func writePIDFile(_ path: FilePath?, process: Int32) throws(RuntimeError) {
     guard let path else { return }

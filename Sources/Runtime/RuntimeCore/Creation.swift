@@ -130,8 +130,7 @@ package final class Creation {
             let hooks = hooksHaveRun ? bundle.configuration.hooks : HookSet()
             try Removal(record: record, cgroup: cgroup, hooks: hooks, journal: journal).killAndRemove(directory)
         }.followed { () throws(RuntimeError) in
-            guard hasPIDFile, let path = request.pidFile else { return }
-            try during("removing the pid file") { () throws(SyscallError) in try removeFile(path) }
+            if hasPIDFile { try removePIDFile(request.pidFile) }
         }
     }
 

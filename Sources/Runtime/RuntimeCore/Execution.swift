@@ -223,8 +223,7 @@ package final class Execution {
     /// Reaped too: a container does not come to its end before the processes that were added to it.
     private func end(_ pidfd: borrowing OwnedFD) throws(RuntimeError) {
         try endChild(pidfd)
-        guard hasPIDFile, let path = request.pidFile else { return }
-        try during("removing the pid file") { () throws(SyscallError) in try removeFile(path) }
+        if hasPIDFile { try removePIDFile(request.pidFile) }
     }
 }
 

@@ -20,6 +20,7 @@ package final class Restoration {
     private var directory: StateDirectory
     private var record: ContainerRecord
     private var terminal: HeldDescriptor?
+    private var hasPIDFile = false
 
     /// Checks what can be checked, then takes the container's name.
     package init(_ request: CreateRequest, _ options: CheckpointOptions, _ journal: Journal) throws(RuntimeError) {
@@ -49,7 +50,9 @@ package final class Restoration {
             directory = try directory.reopened()
             return process
         } catch {
-            throw error.followed(by: networkDevices.giveBack).followed(by: remove)
+            throw error.followed(by: networkDevices.giveBack).followed(by: remove).followed { () throws(RuntimeError) in
+                if hasPIDFile { try removePIDFile(request.pidFile) }
+            }
         }
     }
 
@@ -190,6 +193,7 @@ package final class Restoration {
         record.initProcess = initProcess
         try directory.write(initProcess.encoded, to: ContainerRecord.initFileName)
         try writePIDFile(request.pidFile, process: process)
+        hasPIDFile = true
         let pidfd = try during(doing) { () throws(SyscallError) in try openProcess(process) }
         var master: OwnedFD?
         if let terminal { master = OwnedFD(owning: try during(doing) { () throws(SyscallError) in try terminal.duplicate() }) }
