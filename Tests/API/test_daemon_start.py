@@ -1,8 +1,11 @@
 """How the daemon begins, says that it is ready, and whom it lets in."""
 
 import grp
+import json
 import os
+import shutil
 import socket
+import stat
 import subprocess
 
 import pytest
@@ -46,23 +49,92 @@ def test_a_notify_socket_that_is_not_served_is_said_at_once(folder, monkeypatch)
     assert said.returncode == 1 and said.stderr == "apusd: NOTIFY_SOCKET=@abstract is not served: it is no absolute path\n"
 
 
-def test_the_socket_belongs_to_the_group_apus_where_there_is_one(folder):
+def start_with_the_group(daemon):
     """In a mount namespace of its own, whose /etc/group has the group."""
     with open("/etc/group", encoding="utf-8") as file:
         text = file.read()
-    with open(f"{folder}/group", "w", encoding="utf-8") as file:
+    with open(f"{daemon.folder}/group", "w", encoding="utf-8") as file:
         file.write("\n".join(line for line in text.splitlines() if not line.startswith("apus:")) + "\napus:x:4711:\n")
+    daemon.start(under=["unshare", "-m", "sh", "-c", f'mount --bind {daemon.folder}/group /etc/group && exec "$@"', "sh"])
+
+
+def reached_by(daemon, groups):
+    """Whether somebody who is not root, with these groups, reaches the daemon."""
+    command = ["setpriv", "--reuid=65534", "--regid=65534", groups, "curl", "-sf", "--unix-socket", daemon.socket, "http://d/_ping"]
+    return subprocess.run(command, capture_output=True, check=False).stdout == b"OK"
+
+
+def test_the_socket_belongs_to_the_group_apus_where_there_is_one(folder):
     daemon = Daemon(folder)
-    command = f"mount --bind {folder}/group /etc/group && exec {BUILD}/apusd --host {daemon.host} --data-root {daemon.data} --exec-root {daemon.run}"
-    with open(daemon.log_path, "ab") as log:
-        daemon.process = subprocess.Popen(["unshare", "-m", "sh", "-c", command], stdout=log, stderr=log)
-    wait_until(daemon.answers, "apusd answers")
+    start_with_the_group(daemon)
     status = os.stat(daemon.socket)
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (0, 4711, 0o660)
-    may = ["setpriv", "--reuid=65534", "--regid=65534", "curl", "-sf", "--unix-socket", daemon.socket, "http://d/_ping"]
-    assert subprocess.run([*may[:3], "--clear-groups", *may[3:]], capture_output=True, check=False).returncode != 0
-    assert subprocess.run([*may[:3], "--groups=4711", *may[3:]], capture_output=True, check=False).stdout == b"OK"
+    assert reached_by(daemon, "--groups=4711") and not reached_by(daemon, "--clear-groups")
     assert daemon.stop() == 0
+
+
+@pytest.fixture
+def bundle(folder):
+    """One whose process has a seccomp filter, and ends at once."""
+    path = os.path.join(folder, "bundle")
+    os.makedirs(f"{path}/rootfs")
+    shutil.copy(shutil.which("busybox") or "/bin/busybox", f"{path}/rootfs/true")
+    subprocess.run([f"{BUILD}/apus-runtime", "spec", "-b", path], check=True)
+    with open(f"{path}/config.json", encoding="utf-8") as file:
+        document = json.load(file)
+    document["process"] |= {"terminal": False, "args": ["/true"]}
+    document["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["chroot"], "action": "SCMP_ACT_ERRNO"}]}
+    with open(f"{path}/config.json", "w", encoding="utf-8") as file:
+        json.dump(document, file)
+    return path
+
+
+def test_a_runtime_alone_closes_its_own_folders_but_not_what_holds_them(bundle):
+    """That is a daemon's, too: of both there is one on most machines."""
+    script = f"mount -t tmpfs tmpfs /run && umask 022 && {BUILD}/apus-runtime run -b {bundle} first && stat -c '%a %n' /run/apus /run/apus/*"
+    said = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert said.stdout.splitlines() == ["711 /run/apus", "700 /run/apus/runtime", "700 /run/apus/seccomp"], said.stderr
+
+
+@pytest.mark.parametrize("first", ["runtime", "administrator"])
+def test_group_and_containers_pass_through_a_folder_that_somebody_made_before_the_daemon(folder, bundle, registry, workspace, first):
+    daemon = Daemon(folder)
+    if first == "runtime":
+        subprocess.run([f"{BUILD}/apus-runtime", "--root", f"{daemon.run}/runtime", "run", "-b", bundle, "first"], check=True, timeout=60)
+    else:
+        os.mkdir(daemon.run, 0o700)
+    daemon.socket = f"{daemon.run}/apus.sock"
+    daemon.host = f"unix://{daemon.socket}"
+    start_with_the_group(daemon)
+    try:
+        assert stat.S_IMODE(os.stat(daemon.run).st_mode) == 0o711
+        assert reached_by(daemon, "--groups=4711") and not reached_by(daemon, "--clear-groups")
+        client = Client("apus", f"{BUILD}/apus", daemon.host, workspace)
+        for flags in (["--security-opt", "profile=strict"], ["--userns", "private"]):
+            assert client("run", "--rm", *flags, f"{registry.host}/busybox", "echo", "passed").line().endswith("passed"), flags
+        wait_until(lambda: not daemon.supervisors(), "shims and keeper have ended", seconds=30)
+    finally:
+        assert daemon.stop() == 0
+    daemon.forget_network()
+
+
+def test_what_a_folder_of_another_owner_lets_pass_is_left_to_them(folder):
+    daemon = Daemon(folder)
+    os.mkdir(daemon.run, 0o700)
+    os.chown(daemon.run, 65534, 65534)
+    daemon.start()
+    assert stat.S_IMODE(os.stat(daemon.run).st_mode) == 0o700
+    assert daemon.stop() == 0
+
+
+def test_filters_of_a_daemons_containers_are_kept_in_its_own_folder_for_all_of_them(own_daemon, apus, image):
+    """Nothing is written where a runtime without a daemon keeps its own."""
+    elsewhere = leaks.files("/run/apus")
+    apus("run", "--rm", image, "true").ok()
+    kept = leaks.files(f"{own_daemon.run}/seccomp")
+    assert [path for path in kept if path.endswith(".bpf")], kept
+    apus("run", "--rm", image, "true").ok()
+    assert leaks.files(f"{own_daemon.run}/seccomp") == kept and leaks.files("/run/apus") == elsewhere
 
 
 def test_without_the_group_the_socket_is_roots(own_daemon):

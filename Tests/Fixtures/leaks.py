@@ -6,6 +6,7 @@ import functools
 import glob
 import os
 import re
+import subprocess
 
 # Of libnftables.h.
 NFT_STATELESS = 4
@@ -83,6 +84,12 @@ def processes(command):
     return sorted(found)
 
 
+def files(folder):
+    """A folder and all that is below it, each with what tells whether it is still the same; nothing where it is not there."""
+    paths = [folder, *glob.glob(f"{folder}/**/*", recursive=True, include_hidden=True)]
+    return {path: (os.lstat(path).st_ino, os.lstat(path).st_mode, os.lstat(path).st_mtime_ns) for path in paths if os.path.lexists(path)}
+
+
 def descriptors(process):
     return len(os.listdir(f"/proc/{process}/fd"))
 
@@ -108,7 +115,17 @@ def held(process):
     connections, which are kept for a while after a registry was asked."""
     connected = connections(process)
     links = [link for link in links_of_descriptors(process) if "/engine.sqlite" not in link and link not in connected]
-    return collections.Counter(re.sub(r":\[\d+\]$", "", link) for link in links)
+    ends = pair_ends({link for link in links if link.startswith("socket:")})
+    links = ["socket pair" if link in ends else link for link in links]
+    # The journal's files have numbers for names: the next one is no other kind.
+    return collections.Counter(re.sub(r":\[\d+\]$|(?<=/)\d+$", "", link) for link in links)
+
+
+def pair_ends(sockets):
+    """Those of a process's sockets whose other end is among them."""
+    rows = [line.split() for line in subprocess.run(["ss", "-xaH"], capture_output=True, text=True, check=True).stdout.splitlines()]
+    peers = {f"socket:[{row[-3]}]": f"socket:[{row[-1]}]" for row in rows if len(row) >= 8}
+    return {one for one in sockets if peers.get(one) in sockets}
 
 
 def connections(process):
@@ -126,3 +143,16 @@ def connections(process):
 
 def threads(process):
     return len(os.listdir(f"/proc/{process}/task"))
+
+
+def thread_kinds(process):
+    """How many threads of each name a process has, numbers within names left out."""
+    found = collections.Counter()
+    for path in glob.glob(f"/proc/{process}/task/*/comm"):
+        try:
+            with open(path, encoding="utf-8") as file:
+                found[re.sub(r"\d+", "", file.read().strip())] += 1
+        except OSError:
+            # Ended meanwhile.
+            continue
+    return found

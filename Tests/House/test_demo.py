@@ -15,11 +15,11 @@ DEMO = os.path.join(ROOT, "scripts", "demo")
 
 
 def left_behind():
-    """What the kernel and /tmp hold of any demonstration."""
+    """What the kernel, /tmp and a daemon's usual places hold of any demonstration."""
     return {
         "folders": glob.glob("/tmp/apus-demo-*"), "mounts": leaks.mounts("/tmp/apus-demo-"),
         "processes": leaks.processes("/tmp/apus-demo-"), "namespaces": sorted(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else [],
-        "cgroups": leaks.cgroups("/apus/"),
+        "cgroups": leaks.cgroups("/apus/"), "run": leaks.files("/run/apus"), "data": os.path.exists("/var/lib/apus"),
     }
 
 

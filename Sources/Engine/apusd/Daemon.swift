@@ -31,6 +31,7 @@ struct Daemon: Sendable {
         let engine = ContainerEngine(configuration: try configuration(), logger: logger)
         try lockForLife(options.dataRoot, mode: 0o710)
         try lockForLife(options.execRoot, mode: 0o711)
+        try admitPassers(to: options.execRoot)
         let tls = options.tls.isOn ? try CurrentTLS(options.tls) : nil
         var doors = Doors(options: options, tls: tls)
         var pidFile: PidFile?

@@ -21,6 +21,15 @@ func lockForLife(_ directory: FilePath, mode: UInt32) throws {
     _ = file.release()
 }
 
+/// Lets others pass through a directory of this user's to what lies in it: the socket for its group, bundles for containers of other users. A
+/// runtime or an administrator may have made it with a mode that does not. One of another owner stays as it is.
+func admitPassers(to directory: FilePath) throws(SyscallError) {
+    let folder = try openFile(directory, [.readOnly, .directory])
+    let status = try fileStatus(of: folder.number, subject: directory.string)
+    let (mode, passing) = (status.mode & 0o7777, status.mode & 0o7777 | 0o011)
+    if status.userID == effectiveUserID(), mode != passing { try changeMode(of: folder.number, to: passing, subject: directory.string) }
+}
+
 /// A file that holds the process id while the daemon runs.
 struct PidFile {
     private let path: FilePath

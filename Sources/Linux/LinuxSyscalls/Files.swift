@@ -240,12 +240,13 @@ package func makeDirectory(_ path: FilePath, mode: UInt32 = 0o755, at directory:
 
 /// Makes a directory and those above it that are missing. For trusted host paths only: inside a
 /// container's root each component must be opened with `openInRoot`.
-package func makeDirectories(_ path: FilePath, mode: UInt32 = 0o755) throws(SyscallError) {
+/// - Parameter parentMode: of those above it; nil is `mode`.
+package func makeDirectories(_ path: FilePath, mode: UInt32 = 0o755, parentMode: UInt32? = nil) throws(SyscallError) {
     do { try makeDirectory(path, mode: mode) } catch {
         switch error.errno {
         case EEXIST: return
         case ENOENT where path.removingLastComponent() != path && !path.removingLastComponent().isEmpty:
-            try makeDirectories(path.removingLastComponent(), mode: mode)
+            try makeDirectories(path.removingLastComponent(), mode: parentMode ?? mode)
             do { try makeDirectory(path, mode: mode) } catch  where error.errno == EEXIST {}
         default: throw error
         }

@@ -63,7 +63,8 @@ func cachedProgram(for key: [UInt8], in directory: FilePath) throws(SyscallError
 /// Stores a program in one step: whoever reads sees the old file or the new one.
 func storeProgram(_ program: [UInt8], for key: [UInt8], in directory: FilePath) throws(SyscallError) {
     if key.count > keyLimitBytes { return }
-    try makeDirectories(directory, mode: 0o700)
+    // What holds it may be a daemon's, too, whose socket and containers others pass by.
+    try makeDirectories(directory, mode: 0o700, parentMode: 0o711)
     let folder = try openFile(directory, [.path, .directory, .noFollow])
     try verifyOwnership(of: folder.number, directory.string)
     let name = slot(of: key)

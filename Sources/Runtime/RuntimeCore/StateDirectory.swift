@@ -41,7 +41,8 @@ package struct StateDirectory: ~Copyable {
         do throws(SyscallError) {
             do throws(SyscallError) { try makeDirectory(path, mode: 0o700) } catch {
                 guard error.errno == ENOENT else { throw error }
-                try makeDirectories(root.path, mode: 0o700)
+                // What holds the root may be a daemon's, too, whose socket and containers others pass by.
+                try makeDirectories(root.path, mode: 0o700, parentMode: 0o711)
                 try makeDirectory(path, mode: 0o700)
             }
         } catch {

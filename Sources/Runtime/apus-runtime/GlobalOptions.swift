@@ -17,6 +17,10 @@ struct GlobalOptions {
     ]
 
     let stateRoot: StateRoot
+    /// The variable by which a caller that keeps its files elsewhere, as a daemon with a run directory of its own does, gives compiled seccomp
+    /// programs a place. Not a flag: shims call other runtimes by the same command line.
+    private static let filterCacheVariable = "APUS_SECCOMP_CACHE"
+
     /// Where compiled seccomp programs are kept; nil where there is no place that is ours alone.
     let filterCache: FilePath?
     let logFile: FilePath?
@@ -42,7 +46,9 @@ struct GlobalOptions {
             throw RuntimeError(.invalidArgument, "--root is needed where XDG_RUNTIME_DIR is not set")
         }
         stateRoot = StateRoot(try Self.absolute(root))
-        filterCache = runtimeDirectory?.appending("seccomp")
+        let wantedCache = surroundings.variable(Self.filterCacheVariable).flatMap { $0.isEmpty ? nil : FilePath($0) }
+        filterCache =
+            try wantedCache.map { (path) throws(RuntimeError) in try Self.absolute(path) } ?? runtimeDirectory?.appending("seccomp")
         logFile = try flags.value("log").map { (path) throws(RuntimeError) in try Self.absolute(FilePath(path)) }
         isDebug = flags.isSet("debug")
         usesSystemd = flags.isSet("systemd-cgroup")

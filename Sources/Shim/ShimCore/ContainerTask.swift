@@ -60,7 +60,7 @@ final class ContainerTask {
         configuration = context.configuration.ofTask(request.id)
         options = try TaskOptions(request.options, namespace: configuration.namespace)
         let runner = RuntimeRunner(
-            try RuntimeCommand(options, configuration: configuration), environment: configuration.environment,
+            try RuntimeCommand(options, configuration: configuration), environment: configuration.environment + options.runtimeEnvironment,
             workDirectory: configuration.directory, loop: context.loop, reaper: context.reaper)
         launcher = ProcessLauncher(runner: runner, loop: context.loop, reaper: context.reaper)
         let needsDisk = options.log != nil || !options.exitRecordPath.isEmpty

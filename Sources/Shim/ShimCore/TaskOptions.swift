@@ -7,6 +7,8 @@ package struct TaskOptions: Equatable, Sendable {
     package var runtime = ""
     /// The runtime's state directory; empty for one in the shim's own.
     package var runtimeRoot = ""
+    /// Where the runtime keeps compiled seccomp programs; empty for where it does by itself.
+    package var filterCachePath = ""
     package var systemdCgroup = false
     package var noPivotRoot = false
     package var noNewKeyring = false
@@ -41,6 +43,9 @@ package struct TaskOptions: Equatable, Sendable {
 
     private init() {}
 
+    /// What the runtime's environment has besides the shim's. - See: docs/shim-protocol.md, "Options".
+    package var runtimeEnvironment: [String] { filterCachePath.isEmpty ? [] : ["APUS_SECCOMP_CACHE=\(filterCachePath)"] }
+
     private static func unwrap<Message: ProtobufMessage>(_ type: Message.Type, from any: ProtobufAny) throws(ShimError) -> Message? {
         do throws(WireError) { return try any.unwrap(type) } catch { throw ShimError("options", error) }
     }
@@ -48,6 +53,7 @@ package struct TaskOptions: Equatable, Sendable {
     private init(_ options: ApusOptions) throws(ShimError) {
         runtime = options.runtimePath
         runtimeRoot = options.runtimeRoot
+        filterCachePath = options.filterCachePath
         systemdCgroup = options.systemdCgroup
         usesAttach = true
         openStdin = options.openStdin
@@ -56,7 +62,8 @@ package struct TaskOptions: Equatable, Sendable {
         healthCheck = options.healthCheck
         exitRecordPath = options.exitRecordPath
         let copyPath = options.logDelivery?.jsonFile?.path ?? ""
-        for path in [options.logPath, options.exitRecordPath, options.runtimeRoot, copyPath] where !path.isEmpty && !path.hasPrefix("/") {
+        let paths = [options.logPath, options.exitRecordPath, options.runtimeRoot, options.filterCachePath, copyPath]
+        for path in paths where !path.isEmpty && !path.hasPrefix("/") {
             throw ShimError(.invalidRequest, "option \(path)", cause: "not an absolute path")
         }
         if options.logPath.isEmpty { return }

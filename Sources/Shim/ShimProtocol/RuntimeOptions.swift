@@ -71,6 +71,8 @@ package struct ApusOptions: ProtobufMessage {
     package var restartRule: RestartRule?
     /// nil: nothing is checked.
     package var healthCheck: HealthCheck?
+    /// Where the runtime keeps compiled seccomp programs, for all that have the same place; empty for the runtime's own.
+    package var filterCachePath = ""
     /// nil: the payload waits for the log's disk, and nothing is compressed.
     package var logDelivery: LogDelivery?
 
@@ -89,6 +91,7 @@ package struct ApusOptions: ProtobufMessage {
         case 9: stdinOnce = try value.bool()
         case 10: restartRule = try value.message()
         case 11: healthCheck = try value.message()
+        case 12: filterCachePath = try value.string()
         case 20: logDelivery = try value.message()
         default: break
         }
@@ -106,6 +109,7 @@ package struct ApusOptions: ProtobufMessage {
         writer.bool(9, stdinOnce)
         writer.message(10, restartRule)
         writer.message(11, healthCheck)
+        writer.string(12, filterCachePath)
         writer.message(20, logDelivery)
     }
 }

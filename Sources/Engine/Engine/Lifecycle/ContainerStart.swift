@@ -225,6 +225,7 @@ extension Container {
         var options = ApusOptions()
         options.runtimePath = try configuration.runtimePath(named: document.hostConfig.runtime).string
         options.runtimeRoot = configuration.execRoot.appending("runtime").string
+        options.filterCachePath = configuration.execRoot.appending("seccomp").string
         let log = try LogSettings(document.hostConfig.logConfig, defaults: configuration.log)
         if log.hasFiles { options.logPath = paths.log.string }
         options.logFileByteLimit = log.fileBytes
