@@ -95,6 +95,21 @@ def test_a_folder_that_reaches_back_up_is_found():
     assert [found.text for found in tidy.folders(other, tidy.layer_table(other))] == ["EngineAPI of Base may not use Archive of Storage"]
 
 
+def test_where_a_module_of_ours_reaches_beside_its_folder_it_stands_on_the_list_with_its_reason(tmp_path, monkeypatch):
+    with open(os.path.join(tidy.ROOT, "Package.swift"), encoding="utf-8") as file:
+        manifest = file.read()
+    found = {finding.key() for finding in tidy.folders(manifest, tidy.layer_table(manifest))}
+    listed = {key for key in tidy.exceptions() if " may not use " in key}
+    assert found == listed and "layers Package.swift ShimCore of Shim may not use CZstd of Storage" in found
+    # With the reach gone, what excused it fails.
+    mended = manifest.replace('"LinuxSyscalls", "CZstd"]', '"LinuxSyscalls"]')
+    assert tidy.judge(list(tidy.folders(mended, tidy.layer_table(mended))), listed)[1] == ["layers Package.swift ShimCore of Shim may not use CZstd of Storage"]
+    (tmp_path / "exceptions.txt").write_text("# RULE PATH TEXT\nimport a.swift A may not import B\n")
+    monkeypatch.setattr(tidy, "EXCEPTIONS", str(tmp_path / "exceptions.txt"))
+    with pytest.raises(AssertionError, match="without a reason"):
+        tidy.exceptions()
+
+
 def test_a_folder_that_the_picture_of_the_tree_does_not_name_is_found():
     page = "## Tree\nSources/ Linux/{CLinux,Seccomp} Tests/ Tidy/\n## Facts\nRecords\n"
     paths = ["Sources/Linux/Seccomp/A.swift", "Sources/Linux/CSeccomp/shim.h", "Tests/Tidy/tidy.py"]
