@@ -1,15 +1,18 @@
 """Rows A01, A03-A05, A07, A08: what holds between the client, the daemon and the shims."""
 # Rows: features
 
+import ctypes
 import os
 import re
 import signal
 import subprocess
+import threading
 import time
+import types
 
 import pexpect
 import pytest
-from conftest import BUILD, CLIENTS, Client, Daemon
+from conftest import BUILD, CLIENTS, Client, Daemon, Held
 from engine_http import api, stream
 from processes import wait_until
 
@@ -182,3 +185,32 @@ def test_sockets_and_folders_are_closed_to_others(own_daemon):
     assert os.stat(own_daemon.socket).st_mode & 0o777 == 0o660
     for folder in (own_daemon.data, own_daemon.run, f"{own_daemon.run}/shims"):
         assert os.stat(folder).st_mode & 0o007 in (0, 1) and not os.stat(folder).st_mode & 0o006, folder
+
+
+def test_the_leak_check_notices_one_descriptor_and_one_thread_more(request):
+    """Of any process: this one plays the daemon. Threads that rest in a pool are let through up to its bound."""
+    itself = types.SimpleNamespace(process=types.SimpleNamespace(pid=os.getpid()))
+    libc, done = ctypes.CDLL(None, use_errno=True), threading.Event()
+    request.addfinalizer(done.set)
+
+    def named(name):
+        ready = threading.Event()
+
+        def body():
+            assert libc.prctl(15, name.encode(), 0, 0, 0) == 0
+            ready.set()
+            done.wait()
+
+        threading.Thread(target=body, daemon=True).start()
+        ready.wait()
+
+    before = Held(itself)
+    assert Held(itself).since(before) == {}
+    with open("/etc/hostname", encoding="utf-8"):
+        assert Held(itself).since(before) == {"/etc/hostname": 1}
+    for _ in range(4):
+        named("images.unpack")
+    assert Held(itself).since(before) == {}
+    named("images.unpack")
+    named("apusd")
+    assert Held(itself).since(before) == {"thread images.unpack": 1, "thread apusd": 1}

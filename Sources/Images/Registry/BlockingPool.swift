@@ -85,7 +85,12 @@ package final class BlockingPool: Sendable {
     }
 
     private func startThread() {
-        do throws(SyscallError) { try LinuxSyscalls.startThread { self.serve() } } catch {
+        let start: @Sendable () -> Void = {
+            // Whose a thread is, for who counts them. It works without a name as well.
+            do throws(SyscallError) { try setProcessName(self.shortName) } catch {}
+            self.serve()
+        }
+        do throws(SyscallError) { try LinuxSyscalls.startThread(start) } catch {
             // The kernel gives no thread now. Another one of the pool takes the call; where there is none, libdispatch asks until it has one.
             let isAlone = state.withLock { state in
                 if state.threads == 1 { return true }
@@ -95,6 +100,9 @@ package final class BlockingPool: Sendable {
             if isAlone { DispatchQueue(label: name).async { self.serve() } }
         }
     }
+
+    /// The kernel keeps 15 bytes of a thread's name: the last words say more than the first one.
+    private var shortName: String { name.split(separator: ".").dropFirst().joined(separator: ".") }
 
     /// One thread's life.
     private func serve() {
