@@ -166,6 +166,22 @@ def test_a_cdi_device_that_no_document_has_is_refused_in_dockers_words(own_daemo
     assert "thing.json" in apus("run", "--rm", "--device", "example.org/thing=one", image, "true").err
 
 
+def test_a_cdi_document_in_yaml_is_refused_by_its_name_where_it_may_have_been_meant(own_daemon, cli, image, cdi):
+    """Docker's daemon reads it, too. Devices of other documents are had all the same."""
+    if cli.name.startswith("docker-20"):
+        pytest.skip("this command line knows no CDI")
+    path = f"{own_daemon.folder}/cdi/other.yaml"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("cdiVersion: 0.6.0\nkind: example.org/other\ndevices:\n- name: three\n  containerEdits: {env: [A=b]}\n")
+    try:
+        result = cli("run", "--rm", "--device", "example.org/other=three", image, "true")
+        assert result.code == 125 and "unresolvable CDI devices example.org/other=three" in result.err, result
+        assert f"{path}: documents in YAML are not supported yet, convert it to JSON" in result.err, result
+        assert cli("run", "--rm", "--device", "example.org/thing=one", image, "sh", "-c", "echo $THING").line() == "one"
+    finally:
+        os.remove(path)
+
+
 def test_info_tells_of_the_devices_found(own_daemon, cdi):
     _, info = api(own_daemon, "GET", "/v1.50/info")
     assert info["CDISpecDirs"] == [os.path.dirname(cdi)]

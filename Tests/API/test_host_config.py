@@ -5,7 +5,9 @@ import os
 
 import pytest
 
+from conftest import CLIENTS, Client, Daemon
 from engine_http import api
+from processes import wait_until
 
 
 def create(daemon, image, expect=201, config=None, **host):
@@ -240,6 +242,43 @@ def test_profiles_that_this_kernel_has_no_use_for_are_passed_over(cli, image):
     assert cli("run", "--rm", *flags, image, "echo", "on").ok() == "on\n"
     cli("create", "--name", "profiled", *flags, image).ok()
     assert cli.inspect("profiled", "{{.AppArmorProfile}}") == "unconfined"
+
+
+@pytest.mark.parametrize("label", ["label=type:svirt_apache_t", "label=level:s0:c100,c200", "label=user:system_u", "label=role:system_r", "label:disable"])
+def test_labels_of_selinux_are_passed_over_where_the_kernel_has_none_as_by_docker(cli, image, label):
+    assert not os.path.exists("/sys/fs/selinux/enforce")
+    assert cli("run", "--rm", "--security-opt", label, image, "echo", "on").ok() == "on\n"
+    cli("create", "--name", "labelled", "--security-opt", label, image).ok()
+    shown = cli.inspect("labelled", "{{json .HostConfig.SecurityOpt}} {{json .ProcessLabel}} {{json .MountLabel}}")
+    assert shown == f'["{label}"] "" ""'
+
+
+@pytest.fixture
+def labelled(workspace, registry):
+    """A daemon on a host that has SELinux, as far as it can see."""
+    daemon = Daemon(os.path.join(workspace, f"l{len(os.listdir(workspace))}"))
+    os.makedirs(f"{daemon.folder}/fs")
+    script = (f"mount -t tmpfs tmpfs {daemon.folder}/fs && mkdir {daemon.folder}/fs/selinux {daemon.folder}/fs/cgroup && "
+              f"echo 1 >{daemon.folder}/fs/selinux/enforce && mount --rbind /sys/fs/cgroup {daemon.folder}/fs/cgroup && "
+              f"mount --move {daemon.folder}/fs /sys/fs && exec \"$@\"")
+    daemon.start(under=["unshare", "-m", "sh", "-c", script, "sh"])
+    yield daemon
+    wait_until(lambda: not daemon.supervisors(), "shims and keeper have ended", seconds=30)
+    assert daemon.stop() == 0
+    daemon.forget_network()
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_labels_of_selinux_are_refused_by_their_name_where_the_kernel_would_heed_them(labelled, registry, workspace, name):
+    """A container that is to be confined otherwise than it would be does not run."""
+    cli, image = Client(name, CLIENTS[name], labelled.host, workspace), f"{registry.host}/busybox"
+    cli("pull", image).ok()
+    for label in ("type:svirt_apache_t", "level:s0:c100,c200"):
+        result = cli("run", "--rm", "--security-opt", f"label={label}", image, "true")
+        assert result.code == 125 and f'HostConfig.SecurityOpt "label={label}" on a host with SELinux is not supported yet' in result.err, result
+    assert cli("ps", "-aq").ok() == ""
+    cli("create", "--name", "unlabelled", "--security-opt", "label=disable", image).ok()
+    cli("rm", "unlabelled").ok()
 
 
 def test_names_are_added_to_the_files_without_a_network(cli, image):
