@@ -275,7 +275,7 @@ def test_D25_help_is_asked_for_by_a_verb_of_its_own(cli, topic, unknown):
 
 # Of other systems, of an experiment, or of what Apus has no use for.
 NOT_OURS = {"cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops", "use-api-socket", "checkpoint", "checkpoint-dir",
-            "disable-content-trust", "help", "platform"}
+            "disable-content-trust", "help"}
 # Of volumes that a cluster has.
 NOT_OURS_OF = {"volume ls": {"cluster"}, "volume create": {
     "availability", "group", "limit-bytes", "required-bytes", "scope", "secret", "sharing", "topology-preferred", "topology-required", "type"}}

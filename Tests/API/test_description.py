@@ -74,11 +74,8 @@ def test_the_description_names_every_parameter_that_the_daemon_reads_and_no_othe
 
 # Parameters that Docker's description has and the daemon does not read, which means that it ignores them.
 NOT_READ = {
-    # One platform of an image is here at a time.
-    "GET /images/{}/json": {"platform", "manifests"}, "GET /images/{}/history": {"platform"}, "POST /images/{}/push": {"platform"},
-    "DELETE /images/{}": {"platforms"}, "GET /images/{}/get": {"platform"}, "GET /images/get": {"platform"},
-    # What they ask for is always told, or is of no use but to checkpoints, swarms and builds.
-    "GET /images/json": {"shared-size", "digests"}, "POST /containers/{}/start": {"detachKeys"}, "GET /networks/{}": {"scope", "verbose"},
+    # What they ask for is always told, or is of no use but to swarms and builds; Docker's daemon does not read the keys of a start either.
+    "GET /images/json": {"shared-size", "digests"}, "POST /containers/{}/start": {"detachKeys"}, "GET /networks/{}": {"verbose"},
     "POST /build/prune": {"all", "filters", "keep-storage", "max-used-space", "min-free-space", "reserved-space"},
 }
 

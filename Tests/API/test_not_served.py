@@ -7,7 +7,9 @@ from engine_http import api
 ASKED = [
     (["--network", "nosuch"], "network nosuch not found"),
     (["--runtime", "nosuch"], "unknown or invalid runtime name: nosuch"),
-    (["--volume-driver", "nosuch", "-v", "driven:/x"], "nosuch"),
+    (["--volume-driver", "nosuch", "-v", "driven:/x"], 'error looking up volume plugin nosuch: plugin "nosuch" not found'),
+    (["--volume-driver", "nosuch", "-v", "/tmp:/x"], 'error looking up volume plugin nosuch: plugin "nosuch" not found'),
+    (["--volume-driver", "nosuch"], 'error looking up volume plugin nosuch: plugin "nosuch" not found'),
     (["--log-driver", "fluentd"], "fluentd"),
     (["--log-driver", "awslogs"], "awslogs"),
     (["--log-driver", "syslog", "--log-opt", "syslog-address=tcp+tls://127.0.0.1:1"], "log opt syslog-address: tcp+tls is not supported yet"),

@@ -69,7 +69,7 @@ extension ImageInspect: VersionedDocument {
         document.container = version < APIVersion(1, 45) ? container ?? "" : nil
         document.containerConfig = version < APIVersion(1, 45) ? containerConfig ?? ContainerConfig() : nil
         document.config?.writesContainerFields = version < APIVersion(1, 50)
-        if version < APIVersion(1, 48) { document.descriptor = nil }
+        if version < APIVersion(1, 48) { (document.descriptor, document.manifests) = (nil, nil) }
         return document
     }
 }

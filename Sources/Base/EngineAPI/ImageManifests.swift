@@ -1,4 +1,4 @@
-/// One manifest of an image in `GET /images/json?manifests=1`; from 1.47.
+/// One manifest of an image in `GET /images/json?manifests=1`, from 1.47, and `GET /images/{name}/json?manifests=1`, from 1.48.
 public struct ImageManifestSummary: EngineDocument {
     /// The manifest's digest.
     @Defaulted public var id: String = ""

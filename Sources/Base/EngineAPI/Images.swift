@@ -44,6 +44,8 @@ public struct ImageInspect: EngineDocument {
     @Defaulted public var id: String = ""
     /// From 1.48.
     public var descriptor: Descriptor?
+    /// Where it is asked for; from 1.48.
+    public var manifests: [ImageManifestSummary]?
     /// `name:tag`.
     @Defaulted public var repoTags: [String] = []
     /// `name@sha256:…`.
@@ -87,7 +89,7 @@ public struct ImageInspect: EngineDocument {
     public init() {}
 
     private enum CodingKeys: String, CodingKey {
-        case id = "Id", descriptor = "Descriptor", repoTags = "RepoTags", repoDigests = "RepoDigests"
+        case id = "Id", descriptor = "Descriptor", manifests = "Manifests", repoTags = "RepoTags", repoDigests = "RepoDigests"
         case parent = "Parent", comment = "Comment", created = "Created", container = "Container"
         case containerConfig = "ContainerConfig", dockerVersion = "DockerVersion", author = "Author"
         case config = "Config", architecture = "Architecture", variant = "Variant", os = "Os"

@@ -1,26 +1,37 @@
+public import CoreTypes
 public import EngineAPI
 
 extension Client {
     /// `GET /images/{name}/history`, the newest step first.
-    public func imageHistory(_ name: String) async throws -> [ImageHistoryItem] {
-        try await document([ImageHistoryItem].self, EngineRequest("GET", "/images/\(name)/history"))
+    /// - Parameter platform: what the image must be of; nil is any.
+    public func imageHistory(_ name: String, platform: Platform? = nil) async throws -> [ImageHistoryItem] {
+        let query = try platform.map { [try $0.parameter("platform")] } ?? []
+        return try await document([ImageHistoryItem].self, EngineRequest("GET", "/images/\(name)/history", query: query))
     }
 
     /// `POST /images/{name}/push`, and hands on what the daemon says of its progress.
     /// - Parameter tag: empty for every tag of the repository.
+    /// - Parameter platform: what the image must be of; nil is any.
     /// - Throws: `EngineClientError.refused` also for an error that comes within the progress.
     public func pushImage(
-        _ name: String, tag: String, credentials: AuthConfig?, progress: @Sendable (ProgressMessage) async -> Void
+        _ name: String, tag: String, platform: Platform? = nil, credentials: AuthConfig?,
+        progress: @Sendable (ProgressMessage) async -> Void
     ) async throws {
         // The daemon wants the field, even with nothing to say.
         let headers = [(name: "X-Registry-Auth", value: try (credentials ?? AuthConfig()).header)]
-        let query = tag.isEmpty ? [] : [(name: "tag", value: tag)]
+        var query = tag.isEmpty ? [] : [(name: "tag", value: tag)]
+        if let platform { query.append(try platform.parameter("platform")) }
         try await report(EngineRequest("POST", "/images/\(name)/push", query: query, headers: headers), to: progress)
     }
 
     /// `GET /images/get`: an archive, chunk by chunk.
-    public func exportImages(_ names: [String], to write: @Sendable ([UInt8]) async throws -> Void) async throws {
-        let request = EngineRequest("GET", "/images/get", query: names.map { (name: "names", value: $0) })
+    /// - Parameter platform: what the images must be of; nil is any.
+    public func exportImages(
+        _ names: [String], platform: Platform? = nil, to write: @Sendable ([UInt8]) async throws -> Void
+    ) async throws {
+        var query = names.map { (name: "names", value: $0) }
+        if let platform { query.append(try platform.parameter("platform")) }
+        let request = EngineRequest("GET", "/images/get", query: query)
         try await withAnswer(to: request) { answer in
             for try await chunk in answer.bytes { try await write(chunk) }
         }
@@ -40,11 +51,11 @@ extension Client {
     /// - Parameter archive: chunk by chunk; nil is its end.
     /// - Throws: `EngineClientError.refused` also for an error that comes within the progress.
     public func loadImages(
-        _ archive: @escaping @Sendable () async throws -> [UInt8]?, platform: String?, quiet: Bool,
+        _ archive: @escaping @Sendable () async throws -> [UInt8]?, platform: Platform?, quiet: Bool,
         progress: @Sendable (ProgressMessage) async -> Void
     ) async throws {
         var query = [(name: "quiet", value: quiet ? "1" : "0")]
-        if let platform { query.append((name: "platform", value: platform)) }
+        if let platform { query.append(try platform.parameter("platform")) }
         var request = EngineRequest("POST", "/images/load", query: query)
         request.upload = archive
         try await report(request, to: progress)

@@ -1,3 +1,4 @@
+public import CoreTypes
 public import EngineAPI
 
 /// The message of an error answer: its document's, or the status where it holds none.
@@ -123,10 +124,14 @@ extension Client {
     }
 
     /// `DELETE /images/{name}`.
-    public func removeImage(_ name: String, force: Bool, keepParents: Bool) async throws -> [ImageDeleteItem] {
+    /// - Parameter platforms: what is to go of it; empty is all.
+    public func removeImage(
+        _ name: String, force: Bool, keepParents: Bool, platforms: [Platform] = []
+    ) async throws -> [ImageDeleteItem] {
         var query: [(name: String, value: String)] = []
         if force { query.append(("force", "1")) }
         if keepParents { query.append(("noprune", "1")) }
+        for platform in platforms { query.append(try platform.parameter("platforms")) }
         return try await document([ImageDeleteItem].self, EngineRequest("DELETE", "/images/\(name)", query: query))
     }
 

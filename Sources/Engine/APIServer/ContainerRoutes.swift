@@ -35,6 +35,10 @@ extension EngineRoutes {
                     throw APIError.badRequest(
                         "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24")
                 }
+                // A process that began anew would pass for the one that was saved.
+                guard request.query["checkpoint"].isEmpty else {
+                    throw APIError.badRequest("checkpoint is only supported in experimental mode")
+                }
                 try await engine.startContainer(request.name)
                 return .empty(.noContent)
             },

@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import Engine
 internal import EngineAPI
 internal import NIOHTTP1
@@ -31,13 +32,13 @@ extension EngineRoutes {
             Route(.POST, "/images/create", takesStream: true, createImage),
             Route(.POST, "/images/load", takesStream: true, loadImages),
             Route(.POST, "/commit", commit),
-            Route(.GET, "/images/{*}/json") { request in
-                try .document(try await engine.inspectImage(request.name), for: request)
-            },
+            Route(.GET, "/images/{*}/json", inspectImage),
             Route(.POST, "/images/{*}/push", pushImage),
-            Route(.GET, "/images/get") { request in export(request.query.all("names")) },
-            Route(.GET, "/images/{*}/get") { request in export([request.name]) },
-            Route(.GET, "/images/{*}/history") { request in try .document(try await engine.imageHistory(request.name)) },
+            Route(.GET, "/images/get") { request in try export(request.query.all("names"), request) },
+            Route(.GET, "/images/{*}/get") { request in try export([request.name], request) },
+            Route(.GET, "/images/{*}/history") { request in
+                try .document(try await engine.imageHistory(request.name, platform: try Platform.requested(request.query["platform"])))
+            },
             Route(.POST, "/images/prune") { request in
                 try .document(try await engine.pruneImages(filters: try request.query.filters()))
             },
@@ -48,8 +49,10 @@ extension EngineRoutes {
             },
             Route(.DELETE, "/images/{*}") { request in
                 let query = request.query
+                let platforms = try query.all("platforms").compactMap { try Platform.requested($0) }
                 return try .document(
-                    try await engine.removeImage(request.name, force: query.flag("force"), prune: !query.flag("noprune")))
+                    try await engine.removeImage(
+                        request.name, force: query.flag("force"), prune: !query.flag("noprune"), platforms: platforms))
             },
         ]
     }
@@ -65,6 +68,16 @@ extension EngineRoutes {
         }
         let images = try await engine.images(all: all, filters: filters)
         return .json(try imageLines.encode(images, for: request.version))
+    }
+
+    private func inspectImage(_ request: APIRequest) async throws -> APIResponse {
+        let withManifests = request.query.flag("manifests")
+        let platform = try Platform.requested(request.query["platform"])
+        if withManifests, platform != nil {
+            throw APIError.badRequest("conflicting options: manifests and platform options cannot both be set")
+        }
+        return try .document(
+            try await engine.inspectImage(request.name, platform: platform, withManifests: withManifests), for: request)
     }
 
     private func createImage(_ request: APIRequest) async throws -> APIResponse {
@@ -83,9 +96,10 @@ extension EngineRoutes {
     }
 
     private func loadImages(_ request: APIRequest) async throws -> APIResponse {
-        let (stream, query) = (try request.bodyStream(), request.query)
+        let (stream, isQuiet) = (try request.bodyStream(), request.query.flag("quiet"))
+        let platform = try Platform.requested(request.query["platform"])
         return Self.reporting { progress throws(EngineError) in
-            try await engine.loadImages(from: { try await stream.next() }, platform: query["platform"], quiet: query.flag("quiet")) {
+            try await engine.loadImages(from: { try await stream.next() }, platform: platform, quiet: isQuiet) {
                 await progress.send($0)
             }
         }
@@ -114,16 +128,18 @@ extension EngineRoutes {
         }
     }
 
-    private func export(_ names: [String]) -> APIResponse {
-        .streamed(contentType: "application/x-tar", headAtOnce: false) { writer in
-            try await engine.exportImages(names) { try await writer.write($0) }
+    private func export(_ names: [String], _ request: APIRequest) throws -> APIResponse {
+        let platform = try Platform.requested(request.query["platform"])
+        return .streamed(contentType: "application/x-tar", headAtOnce: false) { writer in
+            try await engine.exportImages(names, platform: platform) { try await writer.write($0) }
         }
     }
 
     private func pushImage(_ request: APIRequest) async throws -> APIResponse {
         let credentials = Self.credentials(of: request)
+        let (tag, platform) = (request.query["tag"], try Platform.requested(request.query["platform"]))
         return Self.reporting { stream throws(EngineError) in
-            try await engine.pushImage(request.name, tag: request.query["tag"], credentials: credentials) { await stream.send($0) }
+            try await engine.pushImage(request.name, tag: tag, platform: platform, credentials: credentials) { await stream.send($0) }
         }
     }
 

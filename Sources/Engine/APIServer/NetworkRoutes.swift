@@ -14,7 +14,9 @@ extension EngineRoutes {
                 return try .document(answer, status: .created)
             },
             Route(.POST, "/networks/prune") { request in try .document(try await engine.pruneNetworks(try request.query.filters())) },
-            Route(.GET, "/networks/{}") { request in try .document(try await engine.inspectNetwork(request.name), for: request) },
+            Route(.GET, "/networks/{}") { request in
+                try .document(try await engine.inspectNetwork(request.name, scope: request.query["scope"]), for: request)
+            },
             Route(.DELETE, "/networks/{}") { request in
                 try await engine.removeNetwork(request.name)
                 return .empty(.noContent)

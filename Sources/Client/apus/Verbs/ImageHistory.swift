@@ -9,11 +9,12 @@ let historyVerb = Verb(
         Flag("format", nil, .string, formatUsage),
         Flag("human", "H", .bool(default: true), "Print sizes and dates in human readable format"),
         Flag("no-trunc", nil, .bool(default: false), "Don't truncate output"),
+        platformFlag("Show history for the given platform"),
         Flag("quiet", "q", .bool(default: false), "Only show image IDs"),
     ], operands: .exactly(1)
 ) { invocation in
     let arguments = invocation.arguments
-    let steps = try await invocation.environment.client.imageHistory(arguments.operands[0])
+    let steps = try await invocation.environment.client.imageHistory(arguments.operands[0], platform: try arguments.platform())
     let asked = ListFormat(arguments.string("format"))
     let format = arguments.bool("quiet") && asked == .table(nil) ? ListFormat("{{.ID}}") : asked
     let now = Int64(Date().timeIntervalSince1970)

@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
 
@@ -20,7 +21,7 @@ let containerInspectVerb = Verb(
 
 let imageInspectVerb = Verb(
     ["image inspect"], "[OPTIONS] IMAGE [IMAGE...]", "Display detailed information on one or more images",
-    flags: inspectFlags, operands: .atLeast(1)
+    flags: inspectFlags + [platformFlag("Inspect the image of the given platform")], operands: .atLeast(1)
 ) { try await inspect($0, [.image]) }
 
 let volumeInspectVerb = Verb(
@@ -45,10 +46,11 @@ enum ObjectKind: String, CaseIterable {
     case network
     case volume
 
-    func request(_ name: String, withSize: Bool) -> EngineRequest {
+    /// - Parameter platform: what an image must be of; nil is any.
+    func request(_ name: String, withSize: Bool, platform: Platform?) throws -> EngineRequest {
         switch self {
         case .container: EngineRequest("GET", "/containers/\(name)/json", query: withSize ? [("size", "1")] : [])
-        case .image: EngineRequest("GET", "/images/\(name)/json")
+        case .image: try Client.inspection(ofImage: name, platform: platform)
         case .network: EngineRequest("GET", "/networks/\(name)")
         case .volume: EngineRequest("GET", "/volumes/\(name)")
         }
@@ -58,12 +60,13 @@ enum ObjectKind: String, CaseIterable {
 func inspect(_ invocation: Invocation, _ kinds: [ObjectKind]) async throws -> Int32 {
     let arguments = invocation.arguments
     let format = arguments.string("format") ?? ""
+    let platform = try arguments.platform()
     let template = format.isEmpty || format == "json" ? nil : try objectTemplate(format)
     var found: [TemplateValue] = []
     var complaints = ""
     for name in arguments.operands {
         do {
-            found.append(try await object(name, kinds, invocation))
+            found.append(try await object(name, kinds, invocation, platform))
         } catch let error as EngineClientError {
             if case .cannotConnect = error { throw error }
             complaints += "\(error)\n"
@@ -93,10 +96,10 @@ func objectTemplate(_ text: String) throws(Complaint) -> Template {
 
 /// The first object of that name among `kinds`.
 /// - Throws: the daemon's refusal; where several kinds were looked through in vain, `Complaint`.
-private func object(_ name: String, _ kinds: [ObjectKind], _ invocation: Invocation) async throws -> TemplateValue {
+private func object(_ name: String, _ kinds: [ObjectKind], _ invocation: Invocation, _ platform: Platform?) async throws -> TemplateValue {
     for kind in kinds {
         do {
-            let request = kind.request(name, withSize: invocation.arguments.bool("size"))
+            let request = try kind.request(name, withSize: invocation.arguments.bool("size"), platform: platform)
             return try EngineJSON.decode(TemplateValue.self, from: try await invocation.environment.client.answer(to: request))
         } catch EngineClientError.refused(status: 404, _) where kinds.count > 1 {
             continue

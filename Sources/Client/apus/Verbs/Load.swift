@@ -6,8 +6,7 @@ let loadVerb = Verb(
     ["load", "image load"], "[OPTIONS]", "Load an image from a tar archive or STDIN",
     flags: [
         Flag("input", "i", .string, "Read from tar archive file, or from a folder with an OCI layout, instead of STDIN"),
-        Flag(
-            "platform", nil, .string, "Load only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")"),
+        platformFlag("Load only the given platform variant"),
         Flag("quiet", "q", .bool(default: false), "Suppress the load output"),
     ]
 ) { invocation in
@@ -18,7 +17,7 @@ let loadVerb = Verb(
     }
     let isQuiet = arguments.bool("quiet") || !StandardStream.output.isTerminal
     let display = isQuiet ? nil : PullDisplay(stream: .output)
-    let (client, platform) = (invocation.environment.client, arguments.string("platform"))
+    let (client, platform) = (invocation.environment.client, try arguments.platform())
     let load = { (next: @escaping @Sendable () async throws -> [UInt8]?) in
         try await client.loadImages(next, platform: platform, quiet: isQuiet) { message in
             if !message.stream.isEmpty {

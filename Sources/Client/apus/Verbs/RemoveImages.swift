@@ -6,13 +6,15 @@ let rmiVerb = Verb(
     flags: [
         Flag("force", "f", .bool(default: false), "Force removal of the image"),
         Flag("no-prune", nil, .bool(default: false), "Do not delete untagged parents"),
+        platformFlag("Remove only the given platform variant", kind: .list, placeholder: "strings"),
     ], operands: .atLeast(1)
 ) { invocation in
     let arguments = invocation.arguments
+    let platforms = try arguments.platforms()
     return await forEachOperand(invocation) { name in
         do {
             let items = try await invocation.environment.client.removeImage(
-                name, force: arguments.bool("force"), keepParents: arguments.bool("no-prune"))
+                name, force: arguments.bool("force"), keepParents: arguments.bool("no-prune"), platforms: platforms)
             for item in items {
                 StandardStream.output.write(item.untagged.isEmpty ? "Deleted: \(item.deleted)\n" : "Untagged: \(item.untagged)\n")
             }

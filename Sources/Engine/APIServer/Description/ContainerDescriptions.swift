@@ -33,7 +33,9 @@ extension APIDescription {
                     .flag("link", "The link alone; there are none."),
                 ],
                 .nothing),
-            DescribedOperation(.POST, "/containers/{id}/start", "Starts a container.", .nothing, .unchanged),
+            DescribedOperation(
+                .POST, "/containers/{id}/start", "Starts a container.",
+                query: [.text("checkpoint", "Refused: no checkpoints are kept.")], .nothing, .unchanged),
             DescribedOperation(.POST, "/containers/{id}/stop", "Stops a container.", query: ending, .nothing, .unchanged),
             DescribedOperation(.POST, "/containers/{id}/restart", "Stops and starts a container.", query: ending, .nothing),
             DescribedOperation(

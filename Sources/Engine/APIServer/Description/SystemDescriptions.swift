@@ -33,7 +33,9 @@ extension APIDescription {
     static var networks: [DescribedOperation] {
         [
             DescribedOperation(.GET, "/networks", "Lists networks.", query: [.filters], .document([NetworkResource].self)),
-            DescribedOperation(.GET, "/networks/{id}", "Describes a network.", .document(NetworkResource.self)),
+            DescribedOperation(
+                .GET, "/networks/{id}", "Describes a network.", query: [.text("scope", "Of which it must be; all are local.")],
+                .document(NetworkResource.self)),
             DescribedOperation(.DELETE, "/networks/{id}", "Removes a network.", .nothing),
             DescribedOperation(
                 .POST, "/networks/create", "Makes a network.", body: .document(NetworkCreateRequest.self),

@@ -1,4 +1,4 @@
-internal import CoreTypes
+package import CoreTypes
 package import EngineAPI
 internal import Images
 internal import OCISpec
@@ -28,10 +28,14 @@ package struct ImageImportRequest: Sendable {
 
 extension ContainerEngine {
     /// Writes images as an archive.
+    /// - Parameter platform: what each of them must be of; nil is any.
     /// - Parameter write: takes the archive chunk by chunk; the next one waits for it.
     /// - Throws: `EngineError`; what `write` throws.
-    package func exportImages(_ names: [String], to write: ([UInt8]) async throws -> Void) async throws {
+    package func exportImages(_ names: [String], platform: CoreTypes.Platform?, to write: ([UInt8]) async throws -> Void) async throws {
         let library = try parts().services.images
+        if let platform {
+            for name in names { _ = try await lookUp(name, of: platform) }
+        }
         do { try await library.export(names, to: write) } catch let error as ImageError { throw EngineError(error) }
         for name in names {
             // One that was removed meanwhile was saved all the same.
@@ -42,16 +46,15 @@ extension ContainerEngine {
 
     /// Takes in an archive of images.
     /// - Parameter next: the archive chunk by chunk; nil is its end.
-    /// - Parameter platform: `os/arch[/variant]`; empty is the host's.
+    /// - Parameter platform: nil is the host's.
     /// - Parameter quiet: says nothing of layers.
     package func loadImages(
-        from next: @escaping @Sendable () async throws -> [UInt8]?, platform: String, quiet: Bool,
+        from next: @escaping @Sendable () async throws -> [UInt8]?, platform: CoreTypes.Platform?, quiet: Bool,
         progress: @escaping @Sendable (ProgressMessage) async -> Void
     ) async throws(EngineError) {
-        let wanted = try Self.platform(platform)
         let services = try parts().services
         do throws(ImageError) {
-            try await services.images.load(from: next, platform: wanted) { event in
+            try await services.images.load(from: next, platform: platform) { event in
                 switch event {
                 case .layer(let event): if !quiet { await progress(ProgressMessage(loading: event)) }
                 case .renamed(let name, let id):

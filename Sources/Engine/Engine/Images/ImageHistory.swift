@@ -1,12 +1,13 @@
-internal import CoreTypes
+package import CoreTypes
 package import EngineAPI
 internal import Images
 internal import Records
 
 extension ContainerEngine {
     /// `GET /images/{name}/history`: one line an instruction, the newest first.
-    package func imageHistory(_ name: String) async throws(EngineError) -> [ImageHistoryItem] {
-        let image = try await lookUp(name)
+    /// - Parameter platform: what the image must be of; nil is any.
+    package func imageHistory(_ name: String, platform: CoreTypes.Platform? = nil) async throws(EngineError) -> [ImageHistoryItem] {
+        let image = try await lookUp(name, of: platform)
         let description = try await ImageDescription.load(image, from: try parts().services.images)
         var layers = image.image.layers[...]
         var lines: [ImageHistoryItem] = []

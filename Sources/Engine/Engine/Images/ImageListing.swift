@@ -61,32 +61,8 @@ struct ImageListing {
         line.sharedSize = -1
         line.created = image.image.created.seconds
         line.size = Int64(clamping: image.image.size.bytes)
-        if withManifests { line.manifests = [try await manifest(of: image.image)] }
+        if withManifests { line.manifests = [try await parts.manifestSummary(of: image.image)] }
         return line
-    }
-
-    /// Of the platforms of an index one is here.
-    private func manifest(of image: ImageRecord) async throws(EngineError) -> ImageManifestSummary {
-        let content: ImageContent
-        do throws(ImageError) { content = try await parts.services.images.content(of: image) } catch { throw EngineError(error) }
-        let unpacked = Int64(clamping: image.size.bytes)
-        var summary = ImageManifestSummary()
-        summary.id = image.manifestDigest.description
-        summary.descriptor.mediaType = content.manifestType
-        summary.descriptor.digest = summary.id
-        summary.descriptor.size = content.manifestBytes
-        summary.available = content.isWhole
-        summary.size.content = content.bytes
-        summary.size.total = content.bytes + unpacked
-        summary.kind = "image"
-        var data = ManifestImageData()
-        data.platform.architecture = image.platform.architecture
-        data.platform.os = image.platform.operatingSystem
-        data.platform.variant = image.platform.variant ?? ""
-        data.containers = parts.services.index.all.filter { $0.imageID == image.id }.map(\.id.text)
-        data.size.unpacked = unpacked
-        summary.imageData = data
-        return summary
     }
 }
 

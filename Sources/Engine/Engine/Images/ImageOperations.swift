@@ -1,4 +1,4 @@
-internal import CoreTypes
+package import CoreTypes
 package import EngineAPI
 internal import Images
 internal import Records
@@ -51,9 +51,13 @@ extension ContainerEngine {
     }
 
     /// `GET /images/{name}/json`.
-    package func inspectImage(_ name: String) async throws(EngineError) -> ImageInspect {
+    /// - Parameter platform: what the image must be of; nil is any.
+    /// - Parameter withManifests: shows what is here of its manifest.
+    package func inspectImage(
+        _ name: String, platform: CoreTypes.Platform? = nil, withManifests: Bool = false
+    ) async throws(EngineError) -> ImageInspect {
         let library = try parts().services.images
-        let image = try await lookUp(name)
+        let image = try await lookUp(name, of: platform)
         let description = try await ImageDescription.load(image, from: library)
         var answer = ImageInspect()
         answer.id = image.image.id.description
@@ -72,6 +76,7 @@ extension ContainerEngine {
         answer.graphDriver.name = library.storageDriver ?? ""
         answer.rootFS.type = "layers"
         answer.rootFS.layers = image.image.layers.map(\.diffID.description)
+        if withManifests { answer.manifests = [try await parts().manifestSummary(of: image.image)] }
         return answer
     }
 
@@ -89,13 +94,18 @@ extension ContainerEngine {
 
     /// Takes a name from an image, and the image away with its last one.
     /// - Parameter prune: whether layers that nothing needs any more go, too. They go with their image in any case.
-    package func removeImage(_ name: String, force: Bool, prune: Bool) async throws(EngineError) -> [ImageDeleteItem] {
-        try await removing { () throws(EngineError) in try await remove(name, force: force) }
+    /// - Parameter platforms: what is to go of it: where one of them is another than what is here, nothing goes. Empty is all.
+    package func removeImage(
+        _ name: String, force: Bool, prune: Bool, platforms: [CoreTypes.Platform] = []
+    ) async throws(EngineError) -> [ImageDeleteItem] {
+        try await removing { () throws(EngineError) in try await remove(name, force: force, platforms) }
     }
 
-    private func remove(_ name: String, force: Bool) async throws(EngineError) -> [ImageDeleteItem] {
+    private func remove(_ name: String, force: Bool, _ platforms: [CoreTypes.Platform]) async throws(EngineError) -> [ImageDeleteItem] {
         let parts = try parts()
-        let id = try await lookUp(name).image.id
+        let image = try await lookUp(name)
+        for platform in platforms { try image.check(platform, as: name) }
+        let id = image.image.id
         do throws(ImageError) {
             let index = parts.services.index
             let steps = try await parts.services.images.remove(name, force: force) { image in

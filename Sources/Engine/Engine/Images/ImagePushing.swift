@@ -1,20 +1,24 @@
-internal import CoreTypes
+package import CoreTypes
 package import EngineAPI
 internal import Images
+internal import Records
 internal import Registry
 
 extension ContainerEngine {
     /// Brings an image to the registry that its name names.
     /// - Parameter tag: empty pushes every tag of the repository.
+    /// - Parameter platform: what each of them must be of; nil is any.
     /// - Parameter progress: takes each message in order; the transfer waits for it.
     package func pushImage(
-        _ name: String, tag: String, credentials: AuthConfig?, progress: @escaping @Sendable (ProgressMessage) async -> Void
+        _ name: String, tag: String, platform: CoreTypes.Platform? = nil, credentials: AuthConfig?,
+        progress: @escaping @Sendable (ProgressMessage) async -> Void
     ) async throws(EngineError) {
         let reference: ImageReference
         do throws(InvalidImageReference) { reference = try ImageReference(tag.isEmpty ? name : "\(name):\(tag)") } catch {
             throw EngineError(.invalidParameter, "\(error)", cause: error)
         }
         let library = try parts().services.images
+        if let platform { try await check(reference, platform) }
         do throws(ImageError) {
             try await library.push(reference, credentials: RegistryCredentials(credentials)) { event in
                 await progress(ProgressMessage(event))
@@ -30,5 +34,17 @@ extension ContainerEngine {
         } catch { throw EngineError(error) }
         try parts().services.events.publish(
             .image, "push", id: reference.familiar, attributes: ["name": reference.familiarName])
+    }
+
+    /// What is to be pushed, one image or all of a repository, must be of a platform. What is not there is the push's own to tell.
+    private func check(_ reference: ImageReference, _ platform: CoreTypes.Platform) async throws(EngineError) {
+        let images: [NamedImage]
+        let library = try parts().services.images
+        do throws(ImageError) { images = try await library.list() } catch { throw EngineError(error) }
+        for image in images {
+            for tag in image.tags where tag.familiarName == reference.familiarName && (reference.tag ?? tag.tag) == tag.tag {
+                try image.check(platform, as: tag.familiar)
+            }
+        }
     }
 }

@@ -78,10 +78,7 @@ struct ContainerCreation {
         do throws(InvalidPlatform) { wanted = try CoreTypes.Platform(parsing: platform) } catch {
             throw EngineError(.invalidParameter, "\(error)", cause: error)
         }
-        guard wanted.distance(to: found.image.platform) != nil else {
-            throw EngineError(
-                .notFound, "image with reference \(request.config.image) was found but does not provide the specified platform (\(wanted))")
-        }
+        try found.check(wanted, as: request.config.image)
         return found
     }
 
@@ -92,8 +89,8 @@ struct ContainerCreation {
             sources.append((from, await (try services.index.find(from.container)).document))
         }
         let plan = try VolumePlan(config: document.config, host: document.hostConfig, sources: sources)
-        // As with Docker, a driver is looked for when it is to make something.
-        if !plan.requests.isEmpty { try ContainerEngine.checkVolumeDriver(document.hostConfig.volumeDriver) }
+        // Docker looks for it when it is to make something, and else keeps a name of which nothing ever comes.
+        try ContainerEngine.checkVolumeDriver(document.hostConfig.volumeDriver)
         return plan
     }
 

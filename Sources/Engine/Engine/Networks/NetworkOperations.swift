@@ -8,7 +8,12 @@ extension ContainerEngine {
     package func networks(_ filters: Filters) async throws(EngineError) -> [NetworkResource] { try await networks.list(filters) }
 
     /// `GET /networks/{id}`, with the containers that run on it.
-    package func inspectNetwork(_ name: String) async throws(EngineError) -> NetworkResource { try await networks.inspect(name) }
+    /// - Parameter scope: of which it must be; empty is any.
+    package func inspectNetwork(_ name: String, scope: String = "") async throws(EngineError) -> NetworkResource {
+        let found = try await networks.inspect(name)
+        guard scope.isEmpty || scope == found.scope else { throw EngineError(.notFound, "network \(name) not found") }
+        return found
+    }
 
     /// Makes a network.
     package func createNetwork(_ request: NetworkCreateRequest) async throws(EngineError) -> NetworkCreateResponse {

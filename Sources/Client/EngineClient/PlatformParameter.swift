@@ -1,0 +1,19 @@
+public import CoreTypes
+internal import EngineAPI
+
+extension Client {
+    /// `GET /images/{name}/json`, for an answer that is taken as it is.
+    /// - Parameter platform: what the image must be of; nil is any.
+    public static func inspection(ofImage name: String, platform: Platform?) throws -> EngineRequest {
+        EngineRequest("GET", "/images/\(name)/json", query: try platform.map { [try $0.parameter("platform")] } ?? [])
+    }
+}
+
+extension Platform {
+    /// The platform as requests about images carry it: as image-spec's, in JSON.
+    func parameter(_ name: String) throws -> (name: String, value: String) {
+        var document = PlatformDocument()
+        (document.os, document.architecture, document.variant) = (operatingSystem, architecture, variant ?? "")
+        return (name, String(decoding: try EngineJSON.encode(document), as: UTF8.self))
+    }
+}

@@ -1,0 +1,30 @@
+internal import CoreTypes
+internal import EngineAPI
+internal import Images
+internal import Records
+
+extension ContainerEngine.Parts {
+    /// What is here of an image's manifest. Of the platforms of an index one is.
+    func manifestSummary(of image: ImageRecord) async throws(EngineError) -> ImageManifestSummary {
+        let content: ImageContent
+        do throws(ImageError) { content = try await services.images.content(of: image) } catch { throw EngineError(error) }
+        let unpacked = Int64(clamping: image.size.bytes)
+        var summary = ImageManifestSummary()
+        summary.id = image.manifestDigest.description
+        summary.descriptor.mediaType = content.manifestType
+        summary.descriptor.digest = summary.id
+        summary.descriptor.size = content.manifestBytes
+        summary.available = content.isWhole
+        summary.size.content = content.bytes
+        summary.size.total = content.bytes + unpacked
+        summary.kind = "image"
+        var data = ManifestImageData()
+        data.platform.architecture = image.platform.architecture
+        data.platform.os = image.platform.operatingSystem
+        data.platform.variant = image.platform.variant ?? ""
+        data.containers = services.index.all.filter { $0.imageID == image.id }.map(\.id.text)
+        data.size.unpacked = unpacked
+        summary.imageData = data
+        return summary
+    }
+}
