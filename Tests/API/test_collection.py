@@ -24,38 +24,56 @@ def tidy(apus, registry):
 
 def test_prunes_never_take_what_pulls_runs_and_commits_use_and_always_the_rest(tidy, registry, own_daemon):
     """For twenty seconds images come and go in two threads, containers are made of them and committed, and two threads prune all the time."""
-    common = tar(files({"common": os.urandom(300_000)}))
+    common, ids = tar(files({"common": os.urandom(300_000)})), {}
     for number in range(4):
-        layer = tar(files({f"own{number}": os.urandom(200_000)}))
-        Pusher(registry.host).push(f"gc{number}", Image([busybox_layer(), common, layer]))
+        image = Image([busybox_layer(), common, tar(files({f"own{number}": os.urandom(200_000)}))])
+        ids[f"{registry.host}/gc{number}"] = image.id
+        Pusher(registry.host).push(f"gc{number}", image)
     until, complaints, done = time.monotonic() + 20, [], {"run": 0, "commit": 0, "prune": 0}
+    # When each image without a container was told to be gone, and what found none: between its pull and the container a prune may take
+    # an image that nobody uses yet, and Docker's client says the same then.
+    taken, lacking = [], []
+
+    def using(name, *words):
+        """A command that pulls an image where there is none, and makes a container of it."""
+        begun = time.monotonic()
+        result = tidy(*words)
+        # By its id where it was found by its name still.
+        if result.code != 0 and any(f"No such image: {word}" in result.err for word in (f"{name}:latest", ids[name])):
+            lacking.append((name, begun, time.monotonic(), result))
+            return None
+        return result
 
     def come_and_go(numbers):
         while time.monotonic() < until:
             for number in numbers:
                 name = f"{registry.host}/gc{number}"
-                result = tidy("run", "--rm", name, "sh", "-c", f"wc -c < /own{number}; wc -c < /common")
-                # A prune may take the image between its pull and the container: Docker's client sees the same.
-                if result.out.split() == ["200000", "300000"]:
+                result = using(name, "run", "--rm", name, "sh", "-c", f"wc -c < /own{number}; wc -c < /common")
+                if result and result.out.split() == ["200000", "300000"]:
                     done["run"] += 1
-                elif "No such image" not in result.err:
+                elif result:
                     complaints.append(result)
-                made = tidy("create", name)
-                if made.code == 0:
-                    committed = tidy("commit", made.line(), f"made{number}")
-                    if committed.code == 0:
-                        done["commit"] += 1
-                    elif "No such" not in committed.err:
-                        complaints.append(committed)
-                    tidy("rm", "-f", made.line())
-                elif "No such image" not in made.err:
+                made = using(name, "create", name)
+                if made is None:
+                    continue
+                if made.code != 0:
                     complaints.append(made)
+                    continue
+                # The container keeps its image.
+                committed = tidy("commit", made.line(), f"made{number}")
+                if committed.code == 0:
+                    done["commit"] += 1
+                else:
+                    complaints.append(committed)
+                tidy("rm", "-f", made.line()).ok()
 
     def prune():
         while time.monotonic() < until:
+            begun = time.monotonic()
             result = tidy("image", "prune", "-a", "-f")
             if result.code == 0:
                 done["prune"] += 1
+                taken.extend((line.split(": ", 1)[1], begun, time.monotonic()) for line in result.out.splitlines() if line.startswith("untagged: "))
             elif "a prune operation is already running" not in result.err:
                 complaints.append(result)
 
@@ -66,6 +84,8 @@ def test_prunes_never_take_what_pulls_runs_and_commits_use_and_always_the_rest(t
     for thread in threads:
         thread.join()
     assert not complaints, complaints[:3]
+    for name, begun, ended, result in lacking:
+        assert any(each == f"{name}:latest" and first < ended and begun < last for each, first, last in taken), (result, "no prune took it")
     assert done["run"] >= 3 and done["prune"] >= 5, done
     check = tidy("system", "check", timeout=120)
     assert check.code == 0, check
@@ -156,3 +176,39 @@ def test_attack_D11_a_blob_that_is_not_what_is_unpacked_here_never_takes_the_lay
         # The layer is still what its own blob unpacks to.
         assert "damaged" not in tidy("system", "check").out
     assert tidy("image", "inspect", f"{registry.host}/evil").code == 1
+
+
+def at_once(*works):
+    """What each of them gives, all begun at the same time."""
+    results, barrier = [], threading.Barrier(len(works))
+
+    def run(work):
+        barrier.wait()
+        results.append(work())
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_of_those_who_take_an_images_last_names_at_once_one_takes_the_image_and_no_other_says_so(tidy, registry, own_daemon):
+    image = Image([busybox_layer(), tar(files({"named": "named"}))])
+    Pusher(registry.host).push("named", image)
+    source, names = f"{registry.host}/named", [f"taken{number}" for number in range(4)]
+    for _ in range(5):
+        tidy("pull", "-q", source).ok()
+        for name in names:
+            tidy("tag", source, name).ok()
+        tidy("rmi", source).ok()
+        results = at_once(*[lambda name=name: tidy("rmi", name) for name in names])
+        assert [result.code for result in results] == [0] * 4, results
+        assert sum(f"Deleted: {image.id}" in result.out for result in results) == 1, results
+        assert tidy("image", "inspect", image.id).code == 1, "an image without a name is left"
+        tidy("pull", "-q", source).ok()
+        results = at_once(*[lambda: tidy("rmi", "-f", image.id)] * 3)
+        told = sorted("deleted" if f"Deleted: {image.id}" in result.out else "absent" if "No such image" in result.err else str(result)
+                      for result in results)
+        assert told == ["absent", "absent", "deleted"], told

@@ -4,10 +4,13 @@ import os
 import re
 import subprocess
 
+import threading
+
 import pytest
 from conftest import CLIENTS, Client, Daemon, entries
 from oci_images import Image, Pusher, busybox_layer, files, tar
 from processes import wait_until
+from scripted_registry import ScriptedRegistry
 
 MEGABYTE = 1 << 20
 
@@ -104,22 +107,78 @@ def test_a_daemon_begins_on_a_full_disk_and_frees_it(small, registry):
 
 def test_who_finds_no_room_says_where_and_how_much(small, registry):
     daemon, apus = small
-    Pusher(registry.host).push("large", Image([busybox_layer(), tar(files({"large": os.urandom(60 * MEGABYTE)}))]))
+    Pusher(registry.host).push("large", Image([busybox_layer(), tar(files({"large": os.urandom(60 * MEGABYTE), "zeros": bytes(20 * MEGABYTE)}))]))
     name = f"{registry.host}/large"
     with open(f"{daemon.data}/filler", "wb") as file:
         room = os.statvfs(daemon.data)
         os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - 30 * MEGABYTE)
     refused = apus("pull", name)
     assert refused.code == 1 and re.search(
-        rf"{daemon.data}/content: \d{{8}} bytes are needed, \d+ are free: no space left on device", refused.err), refused
+        rf"{daemon.data}/content: \d{{8}} bytes are needed and 134217728 must stay free, \d+ are: no space left on device", refused.err), refused
     assert apus("images", "-q").ok() == "" and entries(f"{daemon.data}/content/ingests") == []
-    os.truncate(f"{daemon.data}/filler", os.path.getsize(f"{daemon.data}/filler") - 90 * MEGABYTE)
+    # Room for the blob, but not for what it unpacks to beside it: the download finds that, or the unpacking.
+    os.truncate(f"{daemon.data}/filler", os.path.getsize(f"{daemon.data}/filler") - 190 * MEGABYTE)
     refused = apus("pull", name)
     assert refused.code == 1 and re.search(
-        rf"{daemon.data}/snapshots\S*: 134217728 bytes must stay free, \d+ are: no space left", refused.err), refused
+        rf"{daemon.data}/(snapshots\S*: 134217728 bytes|content: 0 bytes are needed and 134217728) must stay free, \d+ are: no space left",
+        refused.err), refused
     os.remove(f"{daemon.data}/filler")
     apus("pull", "-q", name).ok()
     fill(daemon)
     refused = apus("import", "-", "more:latest", stdin=tar(files({"more": os.urandom(MEGABYTE)})))
     assert refused.code == 1 and re.search(rf"{daemon.data}/content: 0 bytes are needed and \d+ must stay free, 0 are: no space left", refused.err), refused
     apus("rmi", name).ok()
+
+
+def test_a_download_and_a_commit_leave_free_what_is_to_stay_free_whatever_else_fills_the_disk(small, registry):
+    """There was room when each began: what fills the disk meanwhile ends it, and what is removed then has room to be removed."""
+    daemon, apus = small
+    layer = tar(files({"large": os.urandom(70 * MEGABYTE)}))
+    image = Image([busybox_layer(), layer])
+    filled = threading.Event()
+
+    def wait(handler, _):
+        """Half of the layer, and the rest once the disk is nearly full."""
+        data, _, fields = handler.body()
+        if len(data) < MEGABYTE or handler.command != "GET":
+            return False
+        handler.head(206 if "Content_Range" in fields else 200, len(data), **fields)
+        handler.write(data[:len(data) // 2])
+        filled.wait(60)
+        handler.write(data[len(data) // 2:])
+        return True
+
+    server = ScriptedRegistry(image, faults={"blob": wait})
+    server.knows_ranges = False
+    try:
+        results = []
+        pull = threading.Thread(target=lambda: results.append(apus("pull", server.name, timeout=120)))
+        pull.start()
+        ingests = f"{daemon.data}/content/ingests"
+        wait_until(lambda: any(os.path.getsize(f"{ingests}/{name}") > 30 * MEGABYTE for name in entries(ingests)), "half of it is here", 60)
+        with open(f"{daemon.data}/filler", "wb") as file:
+            room = os.statvfs(daemon.data)
+            os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - 60 * MEGABYTE)
+        filled.set()
+        pull.join()
+        assert results[0].code == 1 and re.search(r"134217728 must stay free, \d+ are: no space left on device", results[0].err), results
+        assert os.statvfs(daemon.data).f_bavail * os.statvfs(daemon.data).f_frsize > 30 * MEGABYTE, "the download went on to the last byte"
+    finally:
+        filled.set()
+        server.stop()
+    os.remove(f"{daemon.data}/filler")
+    apus("image", "prune", "-f").ok()
+    apus("run", "--name", "wrote", "--network", "none", f"{registry.host}/alpha", "sh", "-c", "head -c 60000000 /dev/urandom > /large").ok()
+    with open(f"{daemon.data}/filler", "wb") as file:
+        room = os.statvfs(daemon.data)
+        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - 150 * MEGABYTE)
+    refused = apus("commit", "wrote", "made", timeout=120)
+    assert refused.code == 1 and re.search(
+        rf"{daemon.data}/content: 0 bytes are needed and 134217728 must stay free, \d+ are: no space left on device", refused.err), refused
+    fill(daemon)
+    apus("rm", "wrote").ok()
+    fill(daemon)
+    apus("rmi", f"{registry.host}/alpha").ok()
+    fill(daemon)
+    apus("image", "prune", "-a", "-f").ok()
+    assert apus("ps", "-aq").ok() == apus("images", "-q").ok() == ""

@@ -135,13 +135,11 @@ extension JSONReader {
         do throws(InvalidDigest) { return try Digest(text) } catch { throw problem(error.description) }
     }
 
-    /// Reads at most `ImageDocument.maximumDescriptors` descriptors.
-    mutating func readDescriptors() throws(JSONError) -> [Descriptor] {
+    /// Reads at most so many descriptors.
+    mutating func readDescriptors(_ limit: Int) throws(JSONError) -> [Descriptor] {
         var descriptors: [Descriptor] = []
         try readArray { (reader: inout JSONReader) throws(JSONError) in
-            if descriptors.count == ImageDocument.maximumDescriptors {
-                throw reader.problem("more than \(ImageDocument.maximumDescriptors) descriptors")
-            }
+            if descriptors.count == limit { throw reader.problem("more than \(limit) descriptors") }
             descriptors.append(try Descriptor(from: &reader))
         }
         return descriptors

@@ -2,19 +2,17 @@ internal import CoreTypes
 internal import JSON
 
 extension ImageConfiguration {
-    /// The longest configuration.
-    public static let maximumBytes = 8 << 20
-
     /// Reads an image's configuration, OCI's or Docker's.
+    /// - Parameter limits: `ceiling` for what is in the store.
     /// - Throws: `SpecProblem` naming the member.
-    public static func decode(_ bytes: [UInt8]) throws(SpecProblem) -> ImageConfiguration {
-        let limits = JSONLimits(maximumBytes: maximumBytes, maximumDepth: 16)
-        return try decodeDocument(bytes, limits: limits) { (reader: inout JSONReader) throws(JSONError) in
-            try ImageConfiguration(from: &reader)
+    public static func decode(_ bytes: [UInt8], limits: DocumentLimits = .configuration) throws(SpecProblem) -> ImageConfiguration {
+        let textLimits = JSONLimits(maximumBytes: limits.bytes, maximumDepth: limits.depth)
+        return try decodeDocument(bytes, limits: textLimits) { (reader: inout JSONReader) throws(JSONError) in
+            try ImageConfiguration(from: &reader, layerLimit: limits.descriptors)
         }
     }
 
-    init(from reader: inout JSONReader) throws(JSONError) {
+    init(from reader: inout JSONReader, layerLimit: Int) throws(JSONError) {
         var operatingSystem: String?
         var architecture: String?
         var variant: String?
@@ -31,7 +29,7 @@ extension ImageConfiguration {
             case "os.version": osVersion = try reader.readString()
             case "os.features": osFeatures = try reader.readStrings()
             case "config": execution = try Execution(from: &reader)
-            case "rootfs": diffIDs = try Self.readRootfs(from: &reader)
+            case "rootfs": diffIDs = try Self.readRootfs(from: &reader, limit: layerLimit)
             case "history":
                 history = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try HistoryEntry(from: &reader) }
             default: try reader.skipValue()
@@ -43,7 +41,7 @@ extension ImageConfiguration {
         self.diffIDs = try reader.require(diffIDs, "rootfs")
     }
 
-    private static func readRootfs(from reader: inout JSONReader) throws(JSONError) -> [Digest] {
+    private static func readRootfs(from reader: inout JSONReader, limit: Int) throws(JSONError) -> [Digest] {
         var type: String?
         var diffIDs: [Digest] = []
         try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
@@ -54,9 +52,7 @@ extension ImageConfiguration {
                 type = text
             case "diff_ids":
                 diffIDs = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try reader.readDigest() }
-                if diffIDs.count > ImageDocument.maximumDescriptors {
-                    throw reader.problem("\(diffIDs.count) layers, at most \(ImageDocument.maximumDescriptors) are allowed")
-                }
+                if diffIDs.count > limit { throw reader.problem("\(diffIDs.count) layers, at most \(limit) are allowed") }
             default: try reader.skipValue()
             }
         }

@@ -96,25 +96,18 @@ public enum ImageDocument: Equatable, Sendable {
     case index(ImageIndex)
     case manifest(ImageManifest)
 
-    /// The longest document, unless it is asked for otherwise: what registries accept.
-    public static let maximumBytes = 4 << 20
-    /// The longest that anybody may ask for.
-    public static let ceilingBytes = 64 << 20
-    /// The most manifests of an index, or layers of a manifest.
-    public static let maximumDescriptors = 1024
-
     /// Reads an index or a manifest.
     /// - Parameters:
     ///   - declaredType: what the descriptor or the `Content-Type` header said that it is; nil where nobody did.
-    ///   - limitBytes: at most `ceilingBytes`.
+    ///   - limits: `ceiling` for what is in the store.
     /// - Throws: `SpecProblem`, also where declaration, `mediaType` and members disagree about the kind of document.
     /// - Spec: image-spec v1.1, manifest.md, "mediaType"; advisory GHSA-xmmx-7jpf-fx42.
     public static func decode(
-        _ bytes: [UInt8], declaredType: MediaType? = nil, limitBytes: Int = maximumBytes
+        _ bytes: [UInt8], declaredType: MediaType? = nil, limits: DocumentLimits = .manifest
     ) throws(SpecProblem) -> ImageDocument {
-        let limits = JSONLimits(maximumBytes: min(limitBytes, ceilingBytes), maximumDepth: 16)
-        return try decodeDocument(bytes, limits: limits) { (reader: inout JSONReader) throws(JSONError) in
-            var members = Members()
+        let textLimits = JSONLimits(maximumBytes: limits.bytes, maximumDepth: limits.depth)
+        return try decodeDocument(bytes, limits: textLimits) { (reader: inout JSONReader) throws(JSONError) in
+            var members = Members(limit: limits.descriptors)
             try members.read(from: &reader)
             return try members.document(declaredType: declaredType, reader)
         }
@@ -122,6 +115,8 @@ public enum ImageDocument: Equatable, Sendable {
 
     /// The members of both kinds.
     private struct Members {
+        /// Descriptors of one list.
+        let limit: Int
         var schemaVersion: Int?
         var mediaType: MediaType?
         var manifests: [Descriptor]?
@@ -137,9 +132,9 @@ public enum ImageDocument: Equatable, Sendable {
                 switch name {
                 case "schemaVersion": schemaVersion = try reader.readInteger()
                 case "mediaType": mediaType = MediaType(rawValue: try reader.readString())
-                case "manifests": manifests = try reader.readDescriptors()
+                case "manifests": manifests = try reader.readDescriptors(limit)
                 case "config": configuration = try Descriptor(from: &reader)
-                case "layers": layers = try reader.readDescriptors()
+                case "layers": layers = try reader.readDescriptors(limit)
                 case "artifactType": artifactType = MediaType(rawValue: try reader.readString())
                 case "subject": subject = try Descriptor(from: &reader)
                 case "annotations": annotations = try reader.readStringDictionary()

@@ -119,7 +119,7 @@ extension ContainerEngine.Parts {
             registriesFile: configuration.registriesFile, idleSeconds: configuration.registryIdleSeconds,
             proxies: configuration.proxies, userAgent: "apus/\(Product.version)")
         registry.tokenServices = configuration.tokenServices
-        registry.manifestLimitBytes = configuration.manifestLimitBytes ?? registry.manifestLimitBytes
+        registry.imageLimits = configuration.imageLimits
         let images = ImageLibrary(settings: settings, registry: registry, records: records)
         let thread: NamespaceThread
         let reactor: ShimReactor

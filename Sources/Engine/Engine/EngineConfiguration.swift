@@ -52,8 +52,8 @@ package struct EngineConfiguration: Sendable {
     package var securityProfile = SecurityProfile.standard
     /// What a layer of an image may cost.
     package var layerLimits = LayerLimits()
-    /// Bytes of the longest manifest or index that is taken; nil is as `ImageDocument` has it.
-    package var manifestLimitBytes: Int?
+    /// What registries and archives may bring beside layers.
+    package var imageLimits = ImageLimits()
     /// Bytes of the file that keeps room for removals on a full disk; nil is as `DiskReserve` has it, 0 is no file.
     package var diskReserveBytes: Int64?
 
@@ -88,6 +88,16 @@ package struct EngineConfiguration: Sendable {
         package var entries: Int?
         /// Components of a path.
         package var depth: Int?
+        /// Bytes unpacked that no ratio is asked of.
+        package var ratioFreeBytes: Int64?
+        /// Bytes of a path or of what a symbolic link says; the kernel takes no more than 4095.
+        package var pathBytes: Int?
+        /// Bytes of names that are kept to a layer's end.
+        package var keptNameBytes: Int?
+        /// Bytes of all extended attributes of one entry.
+        package var attributeBytes: Int?
+        /// Bytes of one entry's headers with all that belongs to them.
+        package var headerBytes: Int?
         /// The base-2 logarithm of the largest zstd window, 10 to 31.
         package var zstdWindowLog: Int32?
         /// Bytes that stay free on the file system.

@@ -27,7 +27,7 @@ struct ConfigurationFile {
         "log-level": .value("--log-level"), "log-format": .value("--log-format"), "log-driver": .value("--log-driver"),
         "log-opts": .pairs("--log-opt"), "bridge": .value("--bridge"), "firewall": .value("--firewall"), "debug": .value("--debug"),
         "runtimes": .runtimes, "default-runtime": .value("--default-runtime"), "insecure-registries": .list("--insecure-registry"),
-        "layer-limits": .pairs("--layer-limit"), "manifest-limit": .value("--manifest-limit"),
+        "layer-limits": .pairs("--layer-limit"), "image-limits": .pairs("--image-limit"), "manifest-limit": .value("--manifest-limit"),
         "disk-reserve": .value("--disk-reserve"), "registry-certs": .list("--registry-certs"),
         "registries-conf": .value("--registries-conf"), "signature-policy": .value("--signature-policy"),
         "registry-idle-timeout": .value("--registry-idle-timeout"), "registry-token-services": .list("--registry-token-service"),

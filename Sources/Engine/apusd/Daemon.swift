@@ -145,7 +145,7 @@ struct Daemon: Sendable {
             initPath: executables.find("apus-init") ?? executables.beside("apus-init"),
             netPath: executables.find("apus-net") ?? executables.beside("apus-net"), settings: try settings(options, executables))
         configuration.layerLimits = options.layerLimits
-        configuration.manifestLimitBytes = options.manifestLimitBytes
+        configuration.imageLimits = options.imageLimits
         configuration.diskReserveBytes = options.diskReserveBytes
         if !options.cdiFolders.isEmpty { configuration.cdiFolders = options.cdiFolders }
         configuration.certificateFolders =

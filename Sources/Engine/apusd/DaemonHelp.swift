@@ -41,9 +41,17 @@ extension DaemonOptions {
               --default-runtime NAME    The runtime of containers that name none (default apus)
               --insecure-registry HOST  host:port or CIDR of a registry without TLS; may be repeated
               --layer-limit NAME=NUMBER What a layer of an image may cost: size in bytes unpacked (default 137438953472), ratio
-                                        to its packed size (200), entries (4000000), depth of paths (512), zstd-window in
-                                        bytes (134217728); and what stays free on the disk whatever is unpacked: free in bytes
-                                        (134217728), free-inodes (4096); may be repeated
+                                        to its packed size (200) beyond the first bytes, which are ratio-free (268435456),
+                                        entries (4000000), depth of paths (512), path in bytes (4095), names that are kept to
+                                        its end in bytes (33554432), attributes of one entry in bytes (1048576), header of one
+                                        entry in bytes (2097152), zstd-window in bytes (134217728); and what stays free on the
+                                        disk whatever is unpacked: free in bytes (134217728), free-inodes (4096); may be repeated
+              --image-limit NAME=NUMBER What else of an image, an archive or a registry is taken: configuration in bytes (default
+                                        8388608), descriptors of a list (1024), json-depth of a document (16), indexes within
+                                        each other (4), layers (128), archive-images (1024), archive-members (100000),
+                                        archive-depth of their paths (16), archive-names in bytes (8388608), signatures (64), a
+                                        signature in bytes (65536), tags (10000), any other answer in bytes (4194304), the
+                                        header of an answer in bytes (65536); may be repeated
               --manifest-limit BYTES    The longest manifest or index that is taken from a registry or an archive (default 4194304)
               --disk-reserve BYTES      Room that is kept for removals on a full disk; 0 for none (default 16777216)
               --registry-certs DIR      Where HOST[:PORT]/*.crt are authorities of a registry, *.cert with *.key client

@@ -1,5 +1,6 @@
 internal import Engine
 internal import Logging
+internal import Registry
 internal import SystemPackage
 internal import TLSTransport
 
@@ -55,8 +56,7 @@ struct DaemonOptions: Equatable, Sendable {
     /// How much containers may that name no profile.
     var securityProfile = SecurityProfile.standard
     var layerLimits = EngineConfiguration.LayerLimits()
-    /// Bytes; nil is the usual.
-    var manifestLimitBytes: Int?
+    var imageLimits = ImageLimits()
     /// Bytes; nil is the usual, 0 is none.
     var diskReserveBytes: Int64?
     /// Where certificates of single registries are looked for; empty is where Docker and we have them.
@@ -187,7 +187,8 @@ struct DaemonOptions: Equatable, Sendable {
         case "--default-runtime": defaultRuntime = value
         case "--insecure-registry": insecureRegistries.append(value)
         case "--layer-limit": try addLayerLimit(value)
-        case "--manifest-limit": manifestLimitBytes = try Self.manifestLimit(value)
+        case "--image-limit": try addImageLimit(value)
+        case "--manifest-limit": imageLimits.manifestBytes = try Self.manifestLimit(value)
         case "--disk-reserve": diskReserveBytes = try Self.diskReserve(value)
         case "--registry-certs": certificateFolders.append(try Self.directory(flag, value))
         case "--registries-conf": registriesFile = value.isEmpty ? "" : try Self.directory(flag, value).string
@@ -251,42 +252,6 @@ struct DaemonOptions: Equatable, Sendable {
         let parts = value.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         guard parts.count == 2, !parts[0].isEmpty else { throw UsageError("--log-opt takes NAME=VALUE, not '\(value)'") }
         logOptions[parts[0]] = parts[1]
-    }
-
-    private mutating func addLayerLimit(_ value: String) throws(UsageError) {
-        let parts = value.split(separator: "=", maxSplits: 1).map(String.init)
-        guard parts.count == 2, let number = Int64(parts[1]), number > 0 else {
-            throw UsageError("--layer-limit takes NAME=NUMBER, a number above 0, not '\(value)'")
-        }
-        switch parts[0] {
-        case "size": layerLimits.sizeBytes = number
-        case "ratio": layerLimits.ratio = number
-        case "entries": layerLimits.entries = Int(number)
-        case "depth": layerLimits.depth = Int(number)
-        case "zstd-window":
-            guard number.nonzeroBitCount == 1, (1 << 10...1 << 31).contains(number) else {
-                throw UsageError("--layer-limit zstd-window takes a power of two from 1024 to 2147483648, not '\(parts[1])'")
-            }
-            layerLimits.zstdWindowLog = Int32(number.trailingZeroBitCount)
-        case "free": layerLimits.freeBytes = UInt64(number)
-        case "free-inodes": layerLimits.freeInodes = UInt64(number)
-        default:
-            throw UsageError("--layer-limit knows size, ratio, entries, depth, zstd-window, free and free-inodes, not '\(parts[0])'")
-        }
-    }
-
-    private static func manifestLimit(_ value: String) throws(UsageError) -> Int {
-        guard let bytes = Int(value), (4096...(64 << 20)).contains(bytes) else {
-            throw UsageError("--manifest-limit takes bytes from 4096 to 67108864, not '\(value)'")
-        }
-        return bytes
-    }
-
-    private static func diskReserve(_ value: String) throws(UsageError) -> Int64 {
-        guard let bytes = Int64(value), bytes == 0 || (1 << 20...1 << 40).contains(bytes) else {
-            throw UsageError("--disk-reserve takes bytes from 1048576 to 1099511627776, or 0, not '\(value)'")
-        }
-        return bytes
     }
 
     private mutating func addRuntime(_ value: String) throws(UsageError) {

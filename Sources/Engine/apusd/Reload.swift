@@ -1,4 +1,5 @@
 internal import Logging
+internal import Registry
 
 /// Settings that are read again while the daemon runs.
 struct Reload: Sendable {
@@ -59,7 +60,8 @@ extension DaemonOptions {
         compare("userns-remap", \.userRemap)
         compare("security-profile", \.securityProfile)
         compare("layer-limits", \.layerLimits)
-        compare("manifest-limit", \.manifestLimitBytes)
+        compare("manifest-limit", \.imageLimits.manifestBytes)
+        compare("image-limits", \.imageLimits)
         compare("disk-reserve", \.diskReserveBytes)
         compare("registry-certs", \.certificateFolders)
         compare("registries-conf", \.registriesFile)

@@ -3,6 +3,7 @@ internal import ContentStore
 internal import CoreTypes
 internal import JSON
 internal import OCISpec
+internal import Registry
 
 /// Finds the images of an archive that has been taken in: an OCI layout, or what Docker writes. Blocks.
 struct ArchiveImages {
@@ -10,13 +11,8 @@ struct ArchiveImages {
     let blobs: BlobStore
     let lease: LeaseID
     let platform: Platform?
-    /// Of an index, a manifest, or Docker's list of images.
-    let manifestLimitBytes: Int
-
-    /// Indexes within indexes; real ones have none.
-    private static let nestingLimit = 4
-    /// The most images, and names of one image.
-    private static let countLimit = 1024
+    /// What is taken of an archive.
+    let limits: ImageLimits
 
     /// One image of the archive.
     struct Found: Sendable {
@@ -49,7 +45,7 @@ struct ArchiveImages {
     // MARK: - OCI
 
     private func layout(_ member: ArchiveIntake.Member) throws(ImageError) -> [Found] {
-        let bytes = try read(member, limitBytes: manifestLimitBytes)
+        let bytes = try read(member, limitBytes: limits.manifestBytes)
         guard case .index(let index) = try decode(bytes, "index.json", as: .ociIndex) else { throw bad("index.json is no index") }
         var found: [Found] = []
         for descriptor in index.manifests where !descriptor.isAttestation {
@@ -59,7 +55,7 @@ struct ArchiveImages {
             } else {
                 found.append(image)
             }
-            if found.count > Self.countLimit { throw bad("more than \(Self.countLimit) images") }
+            if found.count > limits.archiveImages { throw bad("more than \(limits.archiveImages) images") }
         }
         if found.isEmpty { throw ImageError(.notFound, "the archive holds no image for \(platform ?? .host)") }
         return found
@@ -69,8 +65,8 @@ struct ArchiveImages {
     private func image(_ top: Descriptor) throws(ImageError) -> Found? {
         var documents: Set<Digest> = []
         var descriptor = top
-        for _ in 0...Self.nestingLimit {
-            let bytes = try read(try blob(descriptor), limitBytes: manifestLimitBytes)
+        for _ in 0...limits.nestedIndexes {
+            let bytes = try read(try blob(descriptor), limitBytes: limits.manifestBytes)
             documents.insert(descriptor.digest)
             switch try decode(bytes, descriptor.digest.description, as: descriptor.mediaType) {
             case .index(let index):
@@ -91,7 +87,7 @@ struct ArchiveImages {
         for layer in manifest.layers { _ = try blob(layer) }
         let configuration = try configuration(try blob(manifest.configuration))
         if let platform, !isChosen, platform.distance(to: configuration.platform) == nil { return nil }
-        return try ImagePlan(manifest: manifest, digest: digest, configuration: configuration)
+        return try ImagePlan(manifest: manifest, digest: digest, configuration: configuration, layerLimit: limits.layers)
     }
 
     /// A blob where the layout says that it lies, and of the digest and size that its name promises.
@@ -124,10 +120,12 @@ struct ArchiveImages {
     // MARK: - Docker
 
     private func docker(_ member: ArchiveIntake.Member) throws(ImageError) -> [Found] {
-        let bytes = try read(member, limitBytes: manifestLimitBytes)
+        let bytes = try read(member, limitBytes: limits.manifestBytes)
         let items: [DockerArchiveItem]
-        do throws(JSONError) { items = try DockerArchiveItem.decode(bytes) } catch { throw bad("manifest.json: \(error)") }
-        guard items.count <= Self.countLimit else { throw bad("more than \(Self.countLimit) images") }
+        do throws(JSONError) { items = try DockerArchiveItem.decode(bytes, limits: limits.manifest) } catch {
+            throw bad("manifest.json: \(error)")
+        }
+        guard items.count <= limits.archiveImages else { throw bad("more than \(limits.archiveImages) images") }
         var found: [Found] = []
         for item in items { found.append(try image(item)) }
         return found
@@ -142,7 +140,7 @@ struct ArchiveImages {
         guard item.layers.count == configuration.diffIDs.count else {
             throw bad("\(item.layers.count) layers, but \(configuration.diffIDs.count) in the configuration")
         }
-        guard item.names.count <= Self.countLimit else { throw bad("more than \(Self.countLimit) names") }
+        guard item.names.count <= limits.archiveImages else { throw bad("more than \(limits.archiveImages) names") }
         var layers: [Descriptor] = []
         for path in item.layers {
             guard let member = contents.member(Self.tidy(path)) else { throw bad("layer \(path.debugDescription) is missing") }
@@ -155,7 +153,7 @@ struct ArchiveImages {
         let manifest = ImageManifest(
             configuration: Descriptor(mediaType: .ociConfiguration, digest: config.digest, sizeBytes: config.sizeBytes), layers: layers)
         let digest = try storage(manifest.encode())
-        let plan = try ImagePlan(manifest: manifest, digest: digest, configuration: configuration)
+        let plan = try ImagePlan(manifest: manifest, digest: digest, configuration: configuration, layerLimit: limits.layers)
         var names: [ImageReference] = []
         for text in item.names { names.append(try name(text)) }
         return Found(plan: plan, documents: [digest, config.digest], names: names)
@@ -174,15 +172,15 @@ struct ArchiveImages {
     // MARK: - Documents
 
     private func configuration(_ member: ArchiveIntake.Member) throws(ImageError) -> ImageConfiguration {
-        let bytes = try read(member, limitBytes: ImageConfiguration.maximumBytes)
-        do throws(SpecProblem) { return try ImageConfiguration.decode(bytes) } catch {
+        let bytes = try read(member, limitBytes: limits.configurationBytes)
+        do throws(SpecProblem) { return try ImageConfiguration.decode(bytes, limits: limits.configuration) } catch {
             throw bad("configuration \(member.digest): \(error)")
         }
     }
 
     private func decode(_ bytes: [UInt8], _ what: String, as type: MediaType) throws(ImageError) -> ImageDocument {
-        do throws(SpecProblem) {
-            return try ImageDocument.decode(bytes, declaredType: type, limitBytes: ImageDocument.ceilingBytes)
-        } catch { throw bad("\(what): \(error)") }
+        do throws(SpecProblem) { return try ImageDocument.decode(bytes, declaredType: type, limits: limits.manifest) } catch {
+            throw bad("\(what): \(error)")
+        }
     }
 }

@@ -3,14 +3,15 @@ internal import ContentStore
 internal import CoreTypes
 internal import LinuxSyscalls
 internal import OCISpec
+internal import Registry
 
 extension ArchiveLimits {
     /// For archives of images whose layers have these limits: fewer members than a layer has files, and as large as several layers.
-    var ofImages: ArchiveLimits {
+    func ofImages(_ wanted: ImageLimits) -> ArchiveLimits {
         var limits = self
         limits.uncompressedBytes = max(uncompressedBytes, ArchiveLimits.layer.uncompressedBytes)
-        limits.entries = 100_000
-        limits.depth = 16
+        limits.entries = wanted.archiveMembers
+        limits.depth = wanted.archiveDepth
         return limits
     }
 }
@@ -21,9 +22,8 @@ struct ArchiveIntake {
     let blobs: BlobStore
     let lease: LeaseID
     let limits: ArchiveLimits
-
-    /// Bytes of all names of members, and of what links lead to: they are kept to the archive's end.
-    private static let nameLimitBytes = 8 << 20
+    /// Of all names of members, and of what links lead to: they are kept to the archive's end.
+    let nameLimitBytes: Int
 
     /// A member's content.
     struct Member: Equatable, Sendable {
@@ -60,8 +60,8 @@ struct ArchiveIntake {
             while let member = try reader.next() {
                 nameBytes += member.path.utf8.count
                 if case .link(let target) = member.kind { nameBytes += target.utf8.count }
-                if nameBytes > Self.nameLimitBytes {
-                    throw ImageError(.badContent, "invalid archive: the names of its members have more than \(Self.nameLimitBytes) bytes")
+                if nameBytes > nameLimitBytes {
+                    throw ImageError(.badContent, "invalid archive: the names of its members have more than \(nameLimitBytes) bytes")
                 }
                 switch member.kind {
                 case .folder: continue

@@ -20,9 +20,9 @@ struct DockerArchiveItem: Equatable, Sendable {
         layers = manifest.layers.map { ImageLayout.path(of: $0.digest) }
     }
 
-    /// Reads the whole file; how long it may be is its reader's to know.
-    static func decode(_ bytes: [UInt8]) throws(JSONError) -> [DockerArchiveItem] {
-        var reader = try JSONReader(bytes, limits: JSONLimits(maximumBytes: ImageDocument.ceilingBytes, maximumDepth: 8))
+    /// Reads the whole file.
+    static func decode(_ bytes: [UInt8], limits: DocumentLimits) throws(JSONError) -> [DockerArchiveItem] {
+        var reader = try JSONReader(bytes, limits: JSONLimits(maximumBytes: limits.bytes, maximumDepth: limits.depth))
         let items = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try DockerArchiveItem(from: &reader) }
         try reader.finish()
         return items

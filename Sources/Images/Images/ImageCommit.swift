@@ -43,7 +43,7 @@ extension ImageStorage {
         by key: SnapshotKey, leavingOut mountPoints: Set<String>, lease: LeaseID
     ) throws(ImageError) -> MadeLayer? {
         do {
-            let blob = try blobs.newBlob()
+            let blob = try IntakeBlob(in: blobs, limits: limits, announcedBytes: 0, doing: "store the layer")
             let observer = DiffIDObserver(.sha256)
             let encoder = GzipEncoder { packed throws(ArchiveError) in
                 do throws(ContentError) { try blob.append(packed.span) } catch {

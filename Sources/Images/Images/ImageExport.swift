@@ -21,13 +21,16 @@ extension ImageLibrary {
         for word in words {
             for found in try await exported(word) {
                 try await protect(found.image, by: lease)
-                if let known = chosen.firstIndex(where: { $0.image.id == found.image.id }) {
+                if let known = chosen.firstIndex(where: { $0.image.id == found.image.id && $0.manifest == found.manifest }) {
                     chosen[known].names += found.names.filter { !chosen[known].names.contains($0) }
                 } else {
                     chosen.append(found)
                 }
             }
         }
+        // Before the first byte is written: what the disk has lost is fetched again, or the archive is none.
+        let recovery = BlobRecovery(storage: storage, registry: registry, credentials: { _ in .anonymous })
+        for image in chosen { try await recovery.restoreAll(of: image.named, manifest: image.manifest) }
         let images = chosen
         let archive = try await storage.talks.run { () throws(ImageError) in try ImageArchive(images, storage: storage) }
         try await archive.write(to: write)
@@ -35,21 +38,32 @@ extension ImageLibrary {
 
     /// What a word stands for in an archive, with the names that go along.
     private func exported(_ word: String) async throws(ImageError) -> [ExportedImage] {
-        guard case .name(let name, _) = ImageWord(word) else { return [ExportedImage(image: try await lookUp(word).image, names: [])] }
+        guard case .name(let name, _) = ImageWord(word) else {
+            let image = try await lookUp(word)
+            return [ExportedImage(image, manifest: image.image.manifestDigest, names: [])]
+        }
         if let typed = try? ImageReference(word), typed.tag == nil, typed.digest == nil {
-            let found = try await list().map { ExportedImage(image: $0.image, names: $0.tags.filter { $0.name == typed.name }) }
-                .filter { !$0.names.isEmpty }
+            let found = try await list().flatMap { image in
+                image.tags.filter { $0.name == typed.name }.map { ExportedImage(image, manifest: image.manifest(of: $0), names: [$0]) }
+            }
             if !found.isEmpty { return found }
         }
         let named = try await lookUp(word)
-        return [ExportedImage(image: named.image, names: named.tags.filter { $0 == name })]
+        return [ExportedImage(named, manifest: named.manifest(of: name), names: named.tags.filter { $0 == name })]
     }
 }
 
-/// An image with those of its names that go into an archive.
+/// An image by one of its manifests, with those names of this one that go into an archive.
 private struct ExportedImage: Sendable {
-    let image: ImageRecord
+    let named: NamedImage
+    let manifest: Digest
     var names: [ImageReference]
+
+    var image: ImageRecord { named.image }
+
+    init(_ named: NamedImage, manifest: Digest, names: [ImageReference]) {
+        (self.named, self.manifest, self.names) = (named, manifest, names)
+    }
 }
 
 /// The members of an archive, in their order.
@@ -70,9 +84,9 @@ private struct ImageArchive: Sendable {
         var index = ImageIndex(manifests: [])
         var items: [DockerArchiveItem] = []
         for exported in images {
-            let (bytes, manifest) = try storage.manifest(exported.image.manifestDigest)
+            let (bytes, manifest) = try storage.manifest(exported.manifest)
             let descriptor = Descriptor(
-                mediaType: manifest.mediaType, digest: exported.image.manifestDigest, sizeBytes: Int64(bytes.count),
+                mediaType: manifest.mediaType, digest: exported.manifest, sizeBytes: Int64(bytes.count),
                 platform: exported.image.platform)
             for part in [descriptor, manifest.configuration] + manifest.layers { blobs[part.digest] = part }
             index.manifests += exported.names.isEmpty ? [descriptor] : exported.names.map(descriptor.named)

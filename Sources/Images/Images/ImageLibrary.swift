@@ -37,12 +37,15 @@ package final class ImageLibrary: Sendable {
         }
         opened.withLock { $0 = storage }
         _ = try await storage.sweep(.idle(settings.interruptedLifetime), keeping: records.images)
-        let digests = try await list().flatMap { [$0.image.manifestDigest] + $0.repositoryDigests.compactMap(\.digest) }
+        let digests = try await list().flatMap { $0.manifestDigests + $0.repositoryDigests.compactMap(\.digest) }
         do throws(SyscallError) { try signatures.forget(allBut: Set(digests)) } catch { throw .storage(error) }
     }
 
     /// Who judges what is pulled, loaded and run.
-    var signatures: SignatureCheck { SignatureCheck(policy: settings.signaturePolicy, folder: settings.dataRoot.appending("signatures")) }
+    var signatures: SignatureCheck {
+        SignatureCheck(
+            policy: settings.signaturePolicy, folder: settings.dataRoot.appending("signatures"), limits: registry.imageLimits)
+    }
 
     private static func clean(_ storage: ImageStorage, keeping containers: Set<ContainerID>, lifetime: Duration) throws(ImageError) {
         let kept = Set(containers.map(\.text))
@@ -81,8 +84,9 @@ package final class ImageLibrary: Sendable {
         do throws(ImageError) {
             return try await storage.talks.run { () throws(ImageError) in
                 do {
-                    let bytes = try storage.blobs.readBlob(id, limitBytes: ImageConfiguration.maximumBytes)
-                    return ImageDetails(named: named, configuration: try ImageConfiguration.decode(bytes), configurationDocument: bytes)
+                    let bytes = try storage.blobs.readBlob(id, limitBytes: DocumentLimits.ceiling.bytes)
+                    let configuration = try ImageConfiguration.decode(bytes, limits: .ceiling)
+                    return ImageDetails(named: named, configuration: configuration, configurationDocument: bytes)
                 } catch { throw .storage(error) }
             }
         } catch {
@@ -113,6 +117,7 @@ package final class ImageLibrary: Sendable {
         let chains = try await permittedLayers(of: image)
         storage.hold(chains)
         defer { storage.letGo(chains) }
+        try await storage.layerGate.pass()
         // Asked again now that the layers are held: it may have gone in between.
         _ = try await layers(of: image)
         let top = chains.last
@@ -162,6 +167,7 @@ package final class ImageLibrary: Sendable {
         _ key: SnapshotKey, absence: String, _ ask: @escaping @Sendable (any Snapshotter, SnapshotKey) throws(SnapshotError) -> Answer
     ) async throws(ImageError) -> Answer {
         let storage = try storage()
+        try await storage.layerGate.pass()
         return try await storage.talks.run { () throws(ImageError) in
             do throws(SnapshotError) { return try ask(storage.snapshots, key) } catch {
                 if error.code == .notFound { throw ImageError(.notFound, absence, cause: error) }

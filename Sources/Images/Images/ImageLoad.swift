@@ -28,11 +28,12 @@ extension ImageLibrary {
     ) async throws(ImageError) {
         let storage = try storage()
         try await storage.takingIn(records.images) { lease throws(ImageError) in
-            let intake = ArchiveIntake(blobs: storage.blobs, lease: lease, limits: storage.limits.ofImages)
+            let limits = registry.imageLimits
+            let intake = ArchiveIntake(
+                blobs: storage.blobs, lease: lease, limits: storage.limits.ofImages(limits), nameLimitBytes: limits.archiveNameBytes)
             let contents = try await storage.feeding(next) { source throws(ImageError) in try intake.run(source) }
             let images = ArchiveImages(
-                contents: contents, blobs: storage.blobs, lease: lease, platform: platform,
-                manifestLimitBytes: registry.manifestLimitBytes)
+                contents: contents, blobs: storage.blobs, lease: lease, platform: platform, limits: limits)
             let signatures = signatures
             let found = try await storage.talks.run { () throws(ImageError) in
                 let found = try images.run()

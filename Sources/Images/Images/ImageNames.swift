@@ -45,13 +45,13 @@ extension ImageLibrary {
         _ = try await named(image.id)
     }
 
-    /// Gives an image one more name, taking the name from the image that had it.
+    /// Gives an image one more name, taking the name from the image that had it. It stands for the manifest that the word stands for.
     /// - Parameter name: completed with the default tag; a digest is refused, as Docker does.
     package func tag(_ word: String, as name: ImageReference) async throws(ImageError) {
         guard name.digest == nil else { throw ImageError(.invalid, "refusing to create a tag with a digest reference") }
         let found = try await lookUp(word)
         do throws(RecordsError) {
-            try await records.images.tag(found.image.id, as: name.withDefaultTag)
+            try await records.images.tag(found.image.id, as: name.withDefaultTag, manifest: found.manifest(by: ImageWord(word)))
         } catch {
             if error.code == .absent { throw ImageError(.notFound, "No such image: \(word)", cause: error) }
             throw .storage(error)
@@ -116,5 +116,12 @@ package enum ImageWord: Equatable {
             && text.utf8.allSatisfy {
                 (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
             }
+    }
+}
+
+extension NamedImage {
+    /// The manifest that a user's word stands for: a name's own, else the one that the image was last pulled by.
+    func manifest(by word: ImageWord) -> Digest {
+        if case .name(let name, _) = word { manifest(of: name) } else { image.manifestDigest }
     }
 }

@@ -23,15 +23,18 @@ struct ImagePlan: Equatable, Sendable {
     let configuration: ImageConfiguration
     let layers: [PlannedLayer]
 
+    /// - Parameter layerLimit: fewer for a stranger's where the settings say so.
     /// - Throws: `.badContent` where manifest and configuration do not describe one image that can be unpacked here.
-    init(manifest: ImageManifest, digest: Digest, configuration: ImageConfiguration) throws(ImageError) {
+    init(
+        manifest: ImageManifest, digest: Digest, configuration: ImageConfiguration, layerLimit: Int = layerDepthLimit
+    ) throws(ImageError) {
         let diffIDs = configuration.diffIDs
         guard diffIDs.count == manifest.layers.count else {
             throw ImageError(
                 .badContent, "invalid image: the manifest has \(manifest.layers.count) layers, its configuration \(diffIDs.count)")
         }
-        guard diffIDs.count <= layerDepthLimit else {
-            throw ImageError(.badContent, "invalid image: \(diffIDs.count) layers, at most \(layerDepthLimit) are supported")
+        guard diffIDs.count <= layerLimit else {
+            throw ImageError(.badContent, "invalid image: \(diffIDs.count) layers, at most \(layerLimit) are supported")
         }
         var layers: [PlannedLayer] = []
         var parent: Digest?

@@ -23,7 +23,8 @@ extension ImageLibrary {
             // A digest says all; the tag beside it is not looked at, as Docker does it.
             reference: complete.digest.map(complete.pinned) ?? complete, platform: platform,
             repository: registry.repository(for: reference, credentials: credentials, cancellation: cancellation),
-            signatures: signatures, storage: try storage(), records: records.images, cancellation: cancellation,
+            signatures: signatures, limits: registry.imageLimits, storage: try storage(), records: records.images,
+            cancellation: cancellation,
             journal: TransferJournal<PullEvent>())
         async let reported: Void = pull.journal.report(to: progress)
         let result: Result<PullResult, ImageError> = await withTaskCancellationHandler {
@@ -43,6 +44,7 @@ struct ImagePull: Sendable {
     let platform: Platform?
     let repository: MirroredRepository
     let signatures: SignatureCheck
+    let limits: ImageLimits
     let storage: ImageStorage
     let records: ImageRecords
     let cancellation: Cancellation
@@ -50,10 +52,23 @@ struct ImagePull: Sendable {
 
     func run() async throws(ImageError) -> PullResult {
         let lease = storage.blobs.takeLease()
-        defer { storage.end(lease) }
+        do throws(ImageError) {
+            let result = try await run(lease)
+            storage.end(lease)
+            return result
+        } catch {
+            let brought = storage.end(lease)
+            // The next attempt goes on with what an interrupted one has brought; what is refused is wanted by nobody. The first error stays
+            // the error: what cannot be removed now is found by the next sweep.
+            if error.isRefusal { _ = try? await storage.sweep(.among(brought), keeping: records) }
+            throw error
+        }
+    }
+
+    private func run(_ lease: LeaseID) async throws(ImageError) -> PullResult {
         let resolution = ManifestResolution(
             reference: reference, platform: platform, repository: repository, blobs: storage.blobs, turns: storage.documentTurns,
-            lease: lease)
+            lease: lease, limits: limits)
         let resolved = try await traced("resolve") { () throws(ImageError) in
             try await storage.questions.run { () throws(ImageError) in
                 let demands = try signatures.demands(of: reference)
@@ -82,5 +97,17 @@ struct ImagePull: Sendable {
 
     private func found(_ name: ImageReference) async throws(ImageError) -> NamedImage? {
         do throws(RecordsError) { return try await records.find(named: name) } catch { throw .storage(error) }
+    }
+}
+
+extension ImageError {
+    /// Whether another attempt would end in the same way: the policy, a limit, or what the image itself is.
+    fileprivate var isRefusal: Bool {
+        switch code {
+        // Bytes that were not the digest's may be others next time.
+        case .badContent: !(cause is ContentError)
+        case .refused, .invalid: true
+        case .notFound, .unauthorized, .denied, .ambiguous, .conflict, .registry, .storage, .cancelled: false
+        }
     }
 }

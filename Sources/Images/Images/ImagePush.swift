@@ -69,6 +69,7 @@ extension ImageLibrary {
                 for: reference, credentials: credentials, neighbours: neighbours, cancellation: cancellation)
         } catch { throw .registry(error) }
         let storage = try storage()
+        let recovery = BlobRecovery(storage: storage, registry: registry) { $0 == reference.domain ? credentials : .anonymous }
         journal.add(.pushing(to: reference))
         async let reported: Void = journal.report(to: progress)
         let result: Result<Void, ImageError> = await withTaskCancellationHandler {
@@ -79,7 +80,7 @@ extension ImageLibrary {
                     try await protect(image.image, by: lease)
                     let push = ImagePush(
                         name: name, image: image, neighbours: neighbours, session: session, storage: storage, records: records.images,
-                        cancellation: cancellation, journal: journal)
+                        recovery: recovery, cancellation: cancellation, journal: journal)
                     try await push.run()
                 }
                 return .success(())
@@ -115,11 +116,13 @@ private struct ImagePush: Sendable {
     let session: RepositorySession
     let storage: ImageStorage
     let records: ImageRecords
+    let recovery: BlobRecovery
     let cancellation: Cancellation
     let journal: TransferJournal<PushEvent>
 
     func run() async throws(ImageError) {
-        let digest = image.image.manifestDigest
+        let digest = image.manifest(of: name)
+        _ = try await recovery.restore(digest, sizeBytes: nil, of: image)
         let (bytes, manifest) = try await storage.talks.run { () throws(ImageError) in try storage.manifest(digest) }
         for layer in image.image.layers { journal.add(.layer(id: layer.diffID.short, .preparing)) }
         try await pushLayers(manifest)
@@ -134,7 +137,9 @@ private struct ImagePush: Sendable {
                 }
             } catch { throw pushRefusal(error) }
         }
-        do throws(RecordsError) { try await records.tag(image.image.id, as: name.pinned(to: digest)) } catch { throw .storage(error) }
+        do throws(RecordsError) { try await records.tag(image.image.id, as: name.pinned(to: digest), manifest: digest) } catch {
+            throw .storage(error)
+        }
         journal.add(.tagged(tag, digest: digest, sizeBytes: bytes.count))
     }
 
@@ -166,22 +171,30 @@ private struct ImagePush: Sendable {
     private func pushBlob(_ blob: Descriptor, shownAs id: String?) async throws(ImageError) -> PushEvent.Progress {
         // Two layers of one digest are one blob.
         try await storage.uploadTurns.withTurn(blob.digest) { () throws(ImageError) in
-            try await storage.uploads.run { () throws(ImageError) in
-                let source: StoredBlob
-                do throws(ContentError) {
-                    source = StoredBlob(try storage.blobs.openBlob(blob.digest)) { uploaded in
-                        guard let id else { return }
-                        journal.add(.layer(id: id, .pushing(current: UInt64(clamping: uploaded), total: UInt64(clamping: blob.sizeBytes))))
-                    }
-                } catch { throw .storage(error) }
-                do throws(RegistryError) {
-                    switch try session.pushBlob(blob.digest, sizeBytes: blob.sizeBytes, from: source, neighbours: neighbours) {
-                    case .alreadyThere: return .alreadyExists
-                    case .mounted(let repository): return .mounted(from: repository)
-                    case .uploaded: return .pushed
-                    }
-                } catch { throw pushRefusal(error) }
+            do throws(ImageError) { return try await send(blob, shownAs: id) } catch {
+                // Only what was refused for its bytes is read once more: a push of much that failed by the network is not held up.
+                guard error.isAboutBytes, try await recovery.restore(blob.digest, sizeBytes: blob.sizeBytes, of: image) else { throw error }
             }
+            return try await send(blob, shownAs: id)
+        }
+    }
+
+    private func send(_ blob: Descriptor, shownAs id: String?) async throws(ImageError) -> PushEvent.Progress {
+        try await storage.uploads.run { () throws(ImageError) in
+            let source: StoredBlob
+            do throws(ContentError) {
+                source = StoredBlob(try storage.blobs.openBlob(blob.digest)) { uploaded in
+                    guard let id else { return }
+                    journal.add(.layer(id: id, .pushing(current: UInt64(clamping: uploaded), total: UInt64(clamping: blob.sizeBytes))))
+                }
+            } catch { throw .storage(error) }
+            do throws(RegistryError) {
+                switch try session.pushBlob(blob.digest, sizeBytes: blob.sizeBytes, from: source, neighbours: neighbours) {
+                case .alreadyThere: return .alreadyExists
+                case .mounted(let repository): return .mounted(from: repository)
+                case .uploaded: return .pushed
+                }
+            } catch { throw pushRefusal(error) }
         }
     }
 
@@ -191,6 +204,17 @@ private struct ImagePush: Sendable {
         case .denied: ImageError(.denied, error.cause, cause: error)
         case .unauthorized: ImageError(.unauthorized, error.cause, cause: error)
         default: .registry(error)
+        }
+    }
+}
+
+extension ImageError {
+    /// Whether the bytes that were sent, or those that could not be read, may be the reason.
+    fileprivate var isAboutBytes: Bool {
+        switch cause {
+        case let error as RegistryError: error.code == .malformed || error.code == .receiverStopped
+        case is ContentError: true
+        default: false
         }
     }
 }

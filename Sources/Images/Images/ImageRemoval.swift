@@ -25,13 +25,19 @@ extension ImageLibrary {
             var steps = plan.untag.map { RemovalStep.untagged($0.familiar) }
             do throws(RecordsError) {
                 if !plan.deletesImage {
-                    try await records.images.untag(plan.untag, of: id)
-                    return steps
+                    let keepsName = plan.untag.count < named.tags.count + named.repositoryDigests.count
+                    if try await records.images.untag(plan.untag, of: id, keepsName: keepsName) { return steps }
+                    // Somebody else has taken its other names meanwhile: with this one it goes.
+                    continue
                 }
                 let known = Set(users.map(\.container))
                 let removal = try await records.images.remove(
                     id, named: named.tags + named.repositoryDigests, unless: { isUsed(id, known) })
-                if case .changed = removal { continue }
+                switch removal {
+                case .removed: break
+                // Whoever asks again learns that it has gone.
+                case .changed, .absent: continue
+                }
             } catch { throw .storage(error) }
             steps.append(.deleted(id))
             steps += try await storage.sweep(.among(named.image.blobs), keeping: records.images).layers.map { .deleted($0) }

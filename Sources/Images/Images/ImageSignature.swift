@@ -9,8 +9,6 @@ struct ImageSignature: Equatable, Sendable {
     let payload: [UInt8]
     let signature: [UInt8]
 
-    /// Bytes of a payload.
-    static let payloadLimitBytes = 65_536
     /// Where the descriptor of a payload has its signature.
     static let annotation = "dev.cosignproject.cosign/signature"
     /// The media type of a payload.
@@ -61,7 +59,7 @@ struct ImageSignature: Equatable, Sendable {
     private func claim() -> Claim? {
         var claim = Claim()
         do throws(JSONError) {
-            var reader = try JSONReader(payload, limits: JSONLimits(maximumBytes: Self.payloadLimitBytes, maximumDepth: 16))
+            var reader = try JSONReader(payload, limits: JSONLimits(maximumBytes: payload.count, maximumDepth: 16))
             try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
                 guard name == "critical" else { return try reader.skipValue() }
                 try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
@@ -89,7 +87,7 @@ struct ImageSignature: Equatable, Sendable {
 
 extension [ImageSignature] {
     /// Bytes of the file that keeps them.
-    private static var fileLimitBytes: Int { 16 << 20 }
+    static var fileLimitBytes: Int { 32 << 20 }
 
     /// What is kept of them beside an image, to be looked at again when it shall run.
     var document: [UInt8] {

@@ -34,6 +34,7 @@ final class ImageStorage: Sendable {
     /// One pull at a time fetches a manifest or a configuration.
     let documentTurns = DocumentTurns()
     let news = LayerNews()
+    let layerGate = LayerGate()
     /// What a layer may cost.
     let limits: ArchiveLimits
     /// Why overlayfs is not used; nil where it is.
@@ -68,8 +69,8 @@ final class ImageStorage: Sendable {
         let document: ImageDocument
         let bytes: [UInt8]
         do {
-            bytes = try blobs.readBlob(digest, limitBytes: ImageDocument.ceilingBytes)
-            document = try ImageDocument.decode(bytes, limitBytes: ImageDocument.ceilingBytes)
+            bytes = try blobs.readBlob(digest, limitBytes: DocumentLimits.ceiling.bytes)
+            document = try ImageDocument.decode(bytes, limits: .ceiling)
         } catch { throw .storage(error) }
         guard case .manifest(let manifest) = document else { throw ImageError(.badContent, "\(digest) is no manifest of one image") }
         return (bytes, manifest)
@@ -122,6 +123,9 @@ final class ImageStorage: Sendable {
     }
 
     func isHeld(_ chain: Digest) -> Bool { held.withLock { $0[chain] != nil } }
+
+    /// Whether others hold a layer than who asks, and holds it once.
+    func isHeldByOthers(_ chain: Digest) -> Bool { held.withLock { $0[chain] ?? 0 > 1 } }
 
     /// Removes layers that no record, no pull and no other snapshot needs, from the top down, and then such blobs of `scope`.
     func sweep(_ scope: SweepScope, keeping records: ImageRecords) async throws(ImageError) -> Swept {

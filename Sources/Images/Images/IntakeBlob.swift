@@ -5,7 +5,7 @@ internal import CoreTypes
 /// A blob that a stranger sends and whose digest only its bytes will tell: room stays free beside it. Used by one thread.
 final class IntakeBlob {
     /// How many bytes are written between two looks at the free space: others write meanwhile.
-    private static let bytesBetweenChecks: Int64 = 64 << 20
+    static let bytesBetweenChecks: Int64 = 16 << 20
 
     private let blobs: BlobStore
     private let limits: ArchiveLimits

@@ -58,7 +58,7 @@ struct LayerProvider: Sendable {
 
     /// Blobs that are not here, though perhaps what they unpack to is: the same layer may come packed in another way.
     private func lackingBlobs(_ layers: [PlannedLayer]) async throws(ImageError) -> Set<Digest> {
-        let (blobs, repository) = (storage.blobs, repository)
+        let (blobs, repository, reserve) = (storage.blobs, repository, storage.limits.reservedFreeBytes)
         return try await storage.talks.run { () throws(ImageError) in
             do throws(ContentError) {
                 var lacking: Set<Digest> = []
@@ -66,7 +66,10 @@ struct LayerProvider: Sendable {
                 for blob in layers.map(\.blob) where try blobs.size(of: blob.digest) != blob.sizeBytes {
                     if lacking.insert(blob.digest).inserted { needed = needed.addingReportingOverflow(blob.sizeBytes).partialValue }
                 }
-                if repository != nil { try blobs.checkSpace(for: needed, count: lacking.count) }
+                if repository != nil, needed > 0 {
+                    let doing = "fetch \(lacking.count) blob\(lacking.count == 1 ? "" : "s")"
+                    try blobs.checkReserve(reserve, beside: needed, doing: doing)
+                }
                 return lacking
             } catch { throw .storage(error) }
         }
@@ -123,12 +126,14 @@ struct LayerProvider: Sendable {
         let images: [NamedImage]
         do throws(RecordsError) { images = try await records.all() } catch { throw .storage(error) }
         let storage = storage
-        for case let image in images.map(\.image)
-        where image.blobs.contains(layer.blob.digest) && image.layers.contains(where: { $0.diffID == layer.diffID }) {
-            // One whose manifest the disk has lost shows nothing.
-            let manifest = try? await storage.talks.run { () throws(ImageError) in try storage.manifest(image.manifestDigest).manifest }
-            let pairs = zip(manifest?.layers ?? [], image.layers)
-            if pairs.contains(where: { $0.digest == layer.blob.digest && $1.diffID == layer.diffID }) { return true }
+        for named in images
+        where named.image.blobs.contains(layer.blob.digest) && named.image.layers.contains(where: { $0.diffID == layer.diffID }) {
+            for digest in named.manifestDigests {
+                // One that the disk has lost shows nothing.
+                let manifest = try? await storage.talks.run { () throws(ImageError) in try storage.manifest(digest).manifest }
+                let pairs = zip(manifest?.layers ?? [], named.image.layers)
+                if pairs.contains(where: { $0.digest == layer.blob.digest && $1.diffID == layer.diffID }) { return true }
+            }
         }
         return false
     }

@@ -7,6 +7,7 @@ internal import Synchronization
 /// Takes a blob from the registry into the content store, and to the unpacker where one is waiting.
 final class LayerSink: BlobSink {
     private let ingest: Ingest
+    private let storage: ImageStorage
     private let pipe: BytePipe?
     private let totalBytes: UInt64
     private let tell: @Sendable (LayerProgress) -> Void
@@ -16,13 +17,17 @@ final class LayerSink: BlobSink {
         var storeFailure: ContentError?
         var unpackerLeft = false
         var lastTold: ContinuousClock.Instant?
+        /// Bytes since the free space was last looked at.
+        var unchecked: Int64 = 0
     }
 
     /// Between two counts.
     private static let tellInterval = Duration.milliseconds(100)
 
-    init(_ ingest: Ingest, pipe: BytePipe?, totalBytes: UInt64, tell: @escaping @Sendable (LayerProgress) -> Void) {
+    init(_ ingest: Ingest, in storage: ImageStorage, pipe: BytePipe?, totalBytes: UInt64, tell: @escaping @Sendable (LayerProgress) -> Void)
+    {
         self.ingest = ingest
+        self.storage = storage
         self.pipe = pipe
         self.totalBytes = totalBytes
         self.tell = tell
@@ -35,7 +40,10 @@ final class LayerSink: BlobSink {
     var receivedBytes: Int64 { ingest.receivedBytes }
 
     func append(_ bytes: [UInt8]) throws(RegistryError) {
-        do throws(ContentError) { try ingest.append(bytes) } catch {
+        do throws(ContentError) {
+            try checkRoom(bytes.count)
+            try ingest.append(bytes)
+        } catch {
             state.withLock { $0.storeFailure = error }
             throw RegistryError(.receiverStopped, doing: "", cause: "\(error)")
         }
@@ -47,6 +55,19 @@ final class LayerSink: BlobSink {
             return true
         }
         if isDue { tell(.downloading(current: UInt64(clamping: ingest.receivedBytes), total: totalBytes)) }
+    }
+
+    /// There was room when the download began; others write meanwhile.
+    private func checkRoom(_ count: Int) throws(ContentError) {
+        let isDue = state.withLock { state in
+            state.unchecked += Int64(count)
+            if state.unchecked < IntakeBlob.bytesBetweenChecks { return false }
+            state.unchecked = 0
+            return true
+        }
+        if isDue {
+            try storage.blobs.checkReserve(storage.limits.reservedFreeBytes, beside: 0, doing: "fetch blob \(ingest.digest)")
+        }
     }
 
     /// An unpacker that gave up does not end the download: only the whole blob shows whether the bytes were wrong or the layer.

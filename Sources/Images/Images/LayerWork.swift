@@ -143,7 +143,7 @@ struct LayerWork: Sendable {
         let ingest = try beginIngest()
         let isResumed = ingest.receivedBytes > 0
         let stream = isResumed || !unpacks ? nil : startUnpacker()
-        let sink = LayerSink(ingest, pipe: stream?.pipe, totalBytes: totalBytes, tell: tell)
+        let sink = LayerSink(ingest, in: storage, pipe: stream?.pipe, totalBytes: totalBytes, tell: tell)
         let wrong: ContentError?
         do throws(ImageError) {
             try fetch(into: sink)

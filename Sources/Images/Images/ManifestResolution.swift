@@ -11,9 +11,8 @@ struct ManifestResolution: Sendable {
     let blobs: BlobStore
     let turns: DocumentTurns
     let lease: LeaseID
-
-    /// Indexes within indexes; real ones have none.
-    private static let nestingLimit = 4
+    /// What is taken of a registry.
+    let limits: ImageLimits
 
     /// What was found; every document is in the content store.
     struct Resolved: Sendable {
@@ -31,10 +30,10 @@ struct ManifestResolution: Sendable {
         var depth = 0
         while case .index(let index) = document {
             depth += 1
-            guard depth <= Self.nestingLimit, let chosen = index.best(for: platform ?? .host) else { throw noMatch() }
+            guard depth <= limits.nestedIndexes, let chosen = index.best(for: platform ?? .host) else { throw noMatch() }
             digest = chosen.digest
             documents.insert(digest)
-            document = try decode(try fetchDocument(chosen), as: chosen.mediaType, digest)
+            document = try fetchDocument(chosen)
         }
         guard case .manifest(let manifest) = document else { throw noMatch() }
         let plan = try plan(manifest, digest)
@@ -47,15 +46,15 @@ struct ManifestResolution: Sendable {
     private func named() throws(ImageError) -> (Digest, ImageDocument) {
         guard let digest = try digestOfName() else {
             let served = try serve(reference.tag ?? ImageReference.defaultTag, expecting: nil)
-            return (try keep(served.bytes, as: nil), try decode(served.bytes, as: served.mediaType, nil))
+            return (try keep(served.bytes, as: nil), try decode(served.bytes, as: served.mediaType, nil, limits.manifest))
         }
         blobs.protect(digest, by: lease)
         return try turns.withTurn(digest) { () throws(ImageError) in
-            if let known = try knownDocument(digest) { return (digest, try decode(known, as: nil, digest)) }
+            if let known = try knownDocument(digest) { return (digest, try decode(known, as: nil, digest, .ceiling)) }
             // Asked for by digest even when the name is a tag: the tag may have moved since.
             let served = try serve(digest.description, expecting: digest)
             try keep(served.bytes, as: digest)
-            return (digest, try decode(served.bytes, as: served.mediaType, digest))
+            return (digest, try decode(served.bytes, as: served.mediaType, digest, limits.manifest))
         }
     }
 
@@ -90,10 +89,10 @@ struct ManifestResolution: Sendable {
 
     // MARK: - Documents
 
-    private func decode(_ bytes: [UInt8], as type: MediaType?, _ digest: Digest?) throws(ImageError) -> ImageDocument {
-        do throws(SpecProblem) {
-            return try ImageDocument.decode(bytes, declaredType: type, limitBytes: ImageDocument.ceilingBytes)
-        } catch {
+    private func decode(
+        _ bytes: [UInt8], as type: MediaType?, _ digest: Digest?, _ limits: DocumentLimits
+    ) throws(ImageError) -> ImageDocument {
+        do throws(SpecProblem) { return try ImageDocument.decode(bytes, declaredType: type, limits: limits) } catch {
             throw ImageError(
                 .badContent, "invalid manifest \(digest.map(\.description) ?? "of \(reference.familiar)"): \(error)", cause: error)
         }
@@ -101,7 +100,7 @@ struct ManifestResolution: Sendable {
 
     /// What is here was not too long when it came.
     private func knownDocument(_ digest: Digest) throws(ImageError) -> [UInt8]? {
-        do throws(ContentError) { return try blobs.readBlob(digest, limitBytes: ImageDocument.ceilingBytes) } catch {
+        do throws(ContentError) { return try blobs.readBlob(digest, limitBytes: DocumentLimits.ceiling.bytes) } catch {
             switch error.code {
             case .notFound: return nil
             case .digestMismatch:
@@ -136,19 +135,20 @@ struct ManifestResolution: Sendable {
     }
 
     /// A manifest that an index names.
-    private func fetchDocument(_ descriptor: Descriptor) throws(ImageError) -> [UInt8] {
+    private func fetchDocument(_ descriptor: Descriptor) throws(ImageError) -> ImageDocument {
         blobs.protect(descriptor.digest, by: lease)
         return try turns.withTurn(descriptor.digest) { () throws(ImageError) in try servedDocument(descriptor) }
     }
 
-    private func servedDocument(_ descriptor: Descriptor) throws(ImageError) -> [UInt8] {
-        if let known = try knownDocument(descriptor) { return known }
+    private func servedDocument(_ descriptor: Descriptor) throws(ImageError) -> ImageDocument {
+        let (type, digest) = (descriptor.mediaType, descriptor.digest)
+        if let known = try knownDocument(descriptor) { return try decode(known, as: type, digest, .ceiling) }
         let served = try serve(descriptor.digest.description, expecting: descriptor.digest)
         guard served.bytes.count == descriptor.sizeBytes else {
             throw ImageError(.badContent, "manifest verification failed for digest \(descriptor.digest): \(served.bytes.count) bytes")
         }
-        try keep(served.bytes, as: descriptor.digest)
-        return served.bytes
+        try keep(served.bytes, as: digest)
+        return try decode(served.bytes, as: type, digest, limits.manifest)
     }
 
     // MARK: - The configuration
@@ -158,13 +158,15 @@ struct ManifestResolution: Sendable {
         guard descriptor.mediaType.isConfiguration else {
             throw ImageError(.badContent, "unsupported media type \(descriptor.mediaType): \(reference.familiar) is no container image")
         }
-        guard descriptor.sizeBytes <= ImageConfiguration.maximumBytes else {
-            throw ImageError(.badContent, "invalid image: a configuration of \(descriptor.sizeBytes) bytes")
+        guard descriptor.sizeBytes <= limits.configurationBytes else {
+            throw ImageError(
+                .badContent,
+                "invalid image: a configuration of \(descriptor.sizeBytes) bytes, at most \(limits.configurationBytes) are taken")
         }
         blobs.protect(descriptor.digest, by: lease)
         let bytes = try turns.withTurn(descriptor.digest) { () throws(ImageError) in try configurationBytes(descriptor) }
         let configuration: ImageConfiguration
-        do throws(SpecProblem) { configuration = try ImageConfiguration.decode(bytes) } catch {
+        do throws(SpecProblem) { configuration = try ImageConfiguration.decode(bytes, limits: limits.configuration) } catch {
             throw ImageError(.badContent, "invalid image configuration \(descriptor.digest): \(error)", cause: error)
         }
         if let platform, platform.distance(to: configuration.platform) == nil {
@@ -173,7 +175,7 @@ struct ManifestResolution: Sendable {
                 "image with reference \(reference.familiar) was found but its platform (\(configuration.platform)) does not match "
                     + "the specified platform (\(platform))")
         }
-        return try ImagePlan(manifest: manifest, digest: digest, configuration: configuration)
+        return try ImagePlan(manifest: manifest, digest: digest, configuration: configuration, layerLimit: limits.layers)
     }
 
     private func configurationBytes(_ descriptor: Descriptor) throws(ImageError) -> [UInt8] {

@@ -45,7 +45,7 @@ extension ImageLibrary {
             throw ImageError(.badContent, "manifest verification failed for digest \(wanted)")
         }
         let document: ImageDocument
-        do throws(SpecProblem) { document = try served.document() } catch {
+        do throws(SpecProblem) { document = try served.document(registry.imageLimits.manifest) } catch {
             throw ImageError(.badContent, "invalid manifest \(digest) of \(complete.familiar): \(error)", cause: error)
         }
         let (type, platforms): (MediaType, [Platform])
@@ -61,7 +61,7 @@ extension ImageLibrary {
     private func platforms(of manifest: ImageManifest, _ repository: MirroredRepository) async throws(ImageError) -> [Platform] {
         let part = manifest.configuration
         guard part.mediaType.isConfiguration else { return [] }
-        guard part.sizeBytes <= ImageConfiguration.maximumBytes else {
+        guard part.sizeBytes <= registry.imageLimits.configurationBytes else {
             throw ImageError(.badContent, "invalid image: a configuration of \(part.sizeBytes) bytes")
         }
         let bytes = try await asking { _ throws(RegistryError) in
@@ -72,7 +72,8 @@ extension ImageLibrary {
         guard Digest(of: bytes, part.digest.algorithm) == part.digest else {
             throw ImageError(.badContent, "image config verification failed for digest \(part.digest)")
         }
-        do throws(SpecProblem) { return [try ImageConfiguration.decode(bytes).platform] } catch {
+        do throws(SpecProblem) { return [try ImageConfiguration.decode(bytes, limits: registry.imageLimits.configuration).platform] } catch
+        {
             throw ImageError(.badContent, "invalid image configuration \(part.digest): \(error)", cause: error)
         }
     }
@@ -83,7 +84,7 @@ extension ImageLibrary {
         _ bytes: [UInt8], as reference: ImageReference, from repository: String?, credentials: RegistryCredentials
     ) async throws(ImageError) -> Digest {
         let document: ImageDocument
-        do throws(SpecProblem) { document = try ImageDocument.decode(bytes) } catch {
+        do throws(SpecProblem) { document = try ImageDocument.decode(bytes, limits: registry.imageLimits.manifest) } catch {
             throw ImageError(.invalid, "invalid manifest: \(error)", cause: error)
         }
         let type: MediaType =

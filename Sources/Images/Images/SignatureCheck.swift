@@ -14,9 +14,8 @@ struct SignatureCheck: Sendable {
     let policy: String?
     /// Where signatures lie that were found at pulls, by the digest that they are about.
     let folder: FilePath
-
-    /// Signatures of one image that are looked at.
-    private static let countLimit = 64
+    /// What is taken of a registry.
+    let limits: ImageLimits
 
     /// What must be signed before a pull of this name may go on; empty where nothing must.
     /// - Throws: `.refused` where nothing of that name is accepted.
@@ -63,7 +62,7 @@ struct SignatureCheck: Sendable {
                 // The tag under which it was pulled may be what its signature is for.
                 let tags = image.tags.filter { $0.name == origin.name }
                 let names = [origin] + tags
-                let digests = Set([origin.digest, image.image.manifestDigest].compactMap { $0 })
+                let digests = Set([origin.digest, image.manifest(of: origin)].compactMap { $0 })
                 let demands = try Self.open(rules.requirements(for: tags.first ?? origin), name)
                 return try judge(anyOf: names, digests: digests, demands)
             } catch { refusal = error }
@@ -122,7 +121,9 @@ struct SignatureCheck: Sendable {
     private func path(_ digest: Digest) -> FilePath { folder.appending("\(digest.algorithm.rawValue)-\(digest.hex)") }
 
     private func kept(_ digest: Digest) throws(ImageError) -> [ImageSignature] {
-        do throws(SyscallError) { return [ImageSignature](document: try readFile(path(digest), limitBytes: 16 << 20)) } catch {
+        do throws(SyscallError) {
+            return [ImageSignature](document: try readFile(path(digest), limitBytes: [ImageSignature].fileLimitBytes))
+        } catch {
             if error.errno == ENOENT { return [] }
             throw .storage(error)
         }
@@ -137,12 +138,12 @@ struct SignatureCheck: Sendable {
             if error.code == .notFound { return [] }
             throw .registry(error)
         }
-        guard case .manifest(let manifest)? = try? served.document() else {
+        guard case .manifest(let manifest)? = try? served.document(limits.manifest) else {
             throw Self.refuse("\(digest)", "its signatures' manifest cannot be understood")
         }
         var found: [ImageSignature] = []
-        for descriptor in manifest.layers.prefix(Self.countLimit)
-        where descriptor.mediaType.rawValue == ImageSignature.mediaType && descriptor.sizeBytes <= ImageSignature.payloadLimitBytes {
+        for descriptor in manifest.layers.prefix(limits.signatures)
+        where descriptor.mediaType.rawValue == ImageSignature.mediaType && descriptor.sizeBytes <= limits.signatureBytes {
             guard let text = descriptor.annotations[ImageSignature.annotation], let signature = Data(base64Encoded: text) else { continue }
             let sink = MemorySink()
             do throws(RegistryError) {

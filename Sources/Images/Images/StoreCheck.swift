@@ -14,27 +14,42 @@ extension ImageLibrary {
     ///   - repairs: whether what is damaged or missing is brought again, the blobs alone that are so from where their image was pulled,
     ///     and what nothing needs is removed.
     ///   - credentials: for a registry, `host:port`.
-    ///   - running: containers whose mounted layers may not be replaced.
+    ///   - inUse: containers whose roots are mounted, or about to be: asked when a layer below them would be replaced.
     package func checkStore(
-        repairs: Bool, running: Set<ContainerID>, credentials: @escaping @Sendable (String) -> RegistryCredentials
+        repairs: Bool, inUse: @escaping @Sendable () async -> Set<ContainerID>,
+        credentials: @escaping @Sendable (String) -> RegistryCredentials
     ) async throws(ImageError) -> StoreReport {
         let storage = try storage()
-        let images = try await list()
         let lease = storage.blobs.takeLease()
-        defer { storage.end(lease) }
-        for blob in images.flatMap(\.image.blobs) { storage.blobs.protect(blob, by: lease) }
-        let chains = images.flatMap { $0.image.layers.map(\.chainID) }
+        let listed = try await list()
+        for blob in listed.flatMap(\.image.blobs) { storage.blobs.protect(blob, by: lease) }
+        let chains = Array(Set(listed.flatMap { $0.image.layers.map(\.chainID) }))
         storage.hold(chains)
-        defer { storage.letGo(chains) }
-        var check = StoreCheck(
-            storage: storage, records: records.images, registry: registry, repairs: repairs, credentials: credentials,
-            mounted: storage.chains(below: running))
-        for image in images {
-            try await check.checkBlobs(of: image)
-            try await check.checkLayers(of: image)
+        let report: Result<StoreReport, ImageError>
+        do throws(ImageError) {
+            var check = StoreCheck(
+                storage: storage, records: records.images,
+                recovery: BlobRecovery(storage: storage, registry: registry, credentials: credentials), repairs: repairs, inUse: inUse)
+            // Asked again now that all of them is protected: what has gone since is missing nowhere.
+            let ids = Set(listed.map(\.image.id))
+            for image in try await list() where ids.contains(image.image.id) {
+                try await check.checkBlobs(of: image)
+                try await check.checkLayers(of: image)
+            }
+            try await check.lookForExtras()
+            report = .success(check.report)
+        } catch { report = .failure(error) }
+        storage.letGo(chains)
+        let spared = storage.end(lease)
+        do throws(ImageError) {
+            // What was removed meanwhile was spared for the check's sake.
+            let rest = Set(try await list().map(\.image.id))
+            if !listed.allSatisfy({ rest.contains($0.image.id) }) { _ = try await storage.sweep(.among(spared), keeping: records.images) }
+        } catch {
+            _ = try report.get()
+            throw error
         }
-        try await check.lookForExtras()
-        return check.report
+        return try report.get()
     }
 
     /// Containers that have a root here.
@@ -79,34 +94,35 @@ extension ImageStorage {
 private struct StoreCheck {
     let storage: ImageStorage
     let records: ImageRecords
-    let registry: RegistryClient
+    let recovery: BlobRecovery
     let repairs: Bool
-    let credentials: @Sendable (String) -> RegistryCredentials
-    /// Layers below roots that are mounted.
-    let mounted: Set<Digest>
+    /// Containers whose roots are mounted, or about to be.
+    let inUse: @Sendable () async -> Set<ContainerID>
     var report = StoreReport()
     /// Whether a blob that was looked at is whole, perhaps again.
     private var whole: [Digest: Bool] = [:]
     private var seenLayers: Set<Digest> = []
 
     init(
-        storage: ImageStorage, records: ImageRecords, registry: RegistryClient, repairs: Bool,
-        credentials: @escaping @Sendable (String) -> RegistryCredentials, mounted: Set<Digest>
+        storage: ImageStorage, records: ImageRecords, recovery: BlobRecovery, repairs: Bool,
+        inUse: @escaping @Sendable () async -> Set<ContainerID>
     ) {
-        (self.storage, self.records, self.registry, self.repairs) = (storage, records, registry, repairs)
-        (self.credentials, self.mounted) = (credentials, mounted)
+        (self.storage, self.records, self.recovery, self.repairs) = (storage, records, recovery, repairs)
+        self.inUse = inUse
     }
 
     // MARK: Blobs
 
     mutating func checkBlobs(of named: NamedImage) async throws(ImageError) {
         var documents = Set(named.repositoryDigests.compactMap(\.digest)).intersection(named.image.blobs)
-        documents.insert(named.image.manifestDigest)
+        documents.formUnion(named.manifestDigests)
         for digest in documents.sorted(by: { $0.description < $1.description }) { try await check(digest, sizeBytes: nil, of: named) }
+        let storage = storage
+        for digest in named.manifestDigests where whole[digest] == true {
+            let manifest = try await storage.talks.run { () throws(ImageError) in try storage.manifest(digest).manifest }
+            for part in [manifest.configuration] + manifest.layers { try await check(part.digest, sizeBytes: part.sizeBytes, of: named) }
+        }
         guard whole[named.image.manifestDigest] == true else { return }
-        let (storage, digest) = (storage, named.image.manifestDigest)
-        let manifest = try await storage.talks.run { () throws(ImageError) in try storage.manifest(digest).manifest }
-        for part in [manifest.configuration] + manifest.layers { try await check(part.digest, sizeBytes: part.sizeBytes, of: named) }
         for rest in named.image.blobs.sorted(by: { $0.description < $1.description }) where whole[rest] == nil {
             try await check(rest, sizeBytes: nil, of: named)
         }
@@ -134,7 +150,7 @@ private struct StoreCheck {
         whole[digest] = false
         report.findings.append(finding)
         guard repairs else { return }
-        let remark = await fetch(digest, sizeBytes: sizeBytes, of: named)
+        let remark = await recovery.fetch(digest, sizeBytes: sizeBytes, of: named)
         whole[digest] = remark == nil
         settle(remark)
     }
@@ -149,28 +165,6 @@ private struct StoreCheck {
     private func names(of named: NamedImage) -> [String] {
         let names = (named.tags.isEmpty ? named.repositoryDigests : named.tags).map(\.familiar)
         return names.isEmpty ? [named.image.id.description] : names
-    }
-
-    /// Brings a blob again from where its image was pulled. - Returns: why not; nil where it is here.
-    private func fetch(_ digest: Digest, sizeBytes: Int64?, of named: NamedImage) async -> String? {
-        var remark = "no registry is known that has it"
-        for source in named.repositoryDigests {
-            let repository = registry.repository(for: source, credentials: credentials(source.domain), cancellation: Cancellation())
-            let storage = storage
-            do throws(ImageError) {
-                try await storage.blobTurns.withTurn(digest) { () throws(ImageError) in
-                    try await storage.downloads.run { () throws(ImageError) in
-                        if let sizeBytes {
-                            try storage.fetchAnew(digest, sizeBytes: sizeBytes, from: repository)
-                        } else {
-                            try storage.fetchDocumentAnew(digest, from: repository)
-                        }
-                    }
-                }
-                return nil
-            } catch { remark = "\(error)" }
-        }
-        return remark
     }
 
     // MARK: Layers
@@ -202,8 +196,8 @@ private struct StoreCheck {
         return try await storage.talks.run { () throws(ImageError) in
             let manifest = try storage.manifest(image.manifestDigest).manifest
             do {
-                let bytes = try storage.blobs.readBlob(image.id, limitBytes: ImageConfiguration.maximumBytes)
-                let configuration = try ImageConfiguration.decode(bytes)
+                let bytes = try storage.blobs.readBlob(image.id, limitBytes: DocumentLimits.ceiling.bytes)
+                let configuration = try ImageConfiguration.decode(bytes, limits: .ceiling)
                 return try ImagePlan(manifest: manifest, digest: image.manifestDigest, configuration: configuration)
             } catch let error as ImageError { throw error } catch { throw .storage(error) }
         }
@@ -219,11 +213,12 @@ private struct StoreCheck {
 
     /// Unpacks a layer again beside the one that is there. What keeps that from being done is a finding, too: the check goes on.
     private mutating func compare(_ layer: PlannedLayer, _ named: NamedImage) async {
-        let (storage, chain, mayReplace) = (storage, layer.chainID, repairs && !mounted.contains(layer.chainID))
+        let (storage, chain, inUse) = (storage, layer.chainID, inUse)
         let differences: [TreeDifference]
+        let obstacle: String?
         do throws(ImageError) {
-            differences = try await storage.layerTurns.withTurn(chain) { () throws(ImageError) in
-                try await storage.differences(of: layer, replaces: mayReplace)
+            (differences, obstacle) = try await storage.layerTurns.withTurn(chain) { () throws(ImageError) in
+                try await storage.differences(of: layer, unlessInUse: repairs ? inUse : nil)
             }
         } catch {
             let detail = "it cannot be unpacked to be compared: \(error)"
@@ -237,7 +232,7 @@ private struct StoreCheck {
             let detail = "/\(difference.path)" + (difference.what.isEmpty ? "" : ": \(difference.what)")
             report.findings.append(
                 StoreFinding(kind: kind, object: .file, id: chain.description, detail: detail, images: names(of: named)))
-            if mayReplace { settle(nil) } else if repairs { settle("a running container has the layer mounted") }
+            if repairs { settle(obstacle) }
         }
     }
 
@@ -258,13 +253,26 @@ private struct StoreCheck {
         for chain in layers where !known.chains.contains(chain) { add(extra: .layer, chain.description) }
         if repairs, !report.findings.filter({ $0.kind == .extra && $0.object != .file }).isEmpty {
             _ = try await storage.sweep(.all, keeping: records)
-            for place in report.findings.indices where report.findings[place].kind == .extra && report.findings[place].object != .file {
-                report.findings[place].isRepaired = true
-            }
+            try await settleExtras()
         }
         for path in strange {
             add(extra: .file, path.string)
             if repairs { settle(await remove(path)) }
+        }
+    }
+
+    /// What is still there was wanted by somebody before the sweep came to it.
+    private mutating func settleExtras() async throws(ImageError) {
+        let storage = storage
+        for place in report.findings.indices where report.findings[place].kind == .extra && report.findings[place].object != .file {
+            let finding = report.findings[place]
+            guard let digest = try? Digest(finding.id) else { continue }
+            let isThere = try await storage.talks.run { () throws(ImageError) in
+                if finding.object == .layer { return storage.snapshots.contains(layer: digest) }
+                do throws(ContentError) { return try storage.blobs.contains(digest) } catch { throw .storage(error) }
+            }
+            report.findings[place].isRepaired = !isThere
+            report.findings[place].remark = isThere ? "something needs it by now" : ""
         }
     }
 
@@ -290,51 +298,24 @@ private struct StoreCheck {
 }
 
 extension ImageStorage {
-    /// Fetches a layer or a configuration from its registry, in the place of one that lost bytes. Blocks.
-    fileprivate func fetchAnew(_ digest: Digest, sizeBytes: Int64, from repository: MirroredRepository) throws(ImageError) {
-        // What an earlier attempt left may not be the beginning of this blob: it is gone then. Bytes that are wrong from the start are asked
-        // for once more, elsewhere where there is another server.
-        var wrong: ContentError?
-        var fetched = 0
-        while fetched < 2 {
-            let ingest: Ingest
-            do throws(ContentError) { ingest = try blobs.beginIngest(of: digest, sizeBytes: sizeBytes) } catch { throw .storage(error) }
-            let isResumed = ingest.receivedBytes > 0
-            let sink = LayerSink(ingest, pipe: nil, totalBytes: UInt64(clamping: sizeBytes), tell: { _ in })
-            do throws(RegistryError) { try repository.fetchBlob(digest, sizeBytes: sizeBytes, into: sink) } catch {
-                if let failure = sink.storeFailure { throw .storage(failure) }
-                throw .registry(error)
-            }
-            do throws(ContentError) {
-                try ingest.commit()
-                return
-            } catch {
-                guard error.code == .digestMismatch else { throw .storage(error) }
-                wrong = error
-            }
-            if isResumed { continue }
-            fetched += 1
-            repository.distrust(sourceOf: digest)
-        }
-        let found = wrong?.subject.split(separator: " ").last.map { ": found \($0)" } ?? ""
-        throw ImageError(.badContent, "verification failed for digest \(digest)\(found)", cause: wrong)
-    }
-
     /// What is otherwise in an unpacked layer than in its blob, which is here. Whoever asks holds the layer's turn.
-    /// - Parameter replaces: whether the layer gives way to what was unpacked where they differ.
-    fileprivate func differences(of layer: PlannedLayer, replaces: Bool) async throws(ImageError) -> [TreeDifference] {
+    /// - Parameter inUse: says under which containers no layer gives way to what was unpacked, where they differ; nil where none does.
+    /// - Returns: what is otherwise, and why the layer did not give way; nil where it did.
+    fileprivate func differences(
+        of layer: PlannedLayer, unlessInUse inUse: (@Sendable () async -> Set<ContainerID>)?
+    ) async throws(ImageError) -> (found: [TreeDifference], obstacle: String?) {
         let (key, chain, snapshots) = (try newKey(for: layer.chainID), layer.chainID, snapshots)
         let work = LayerWork(layer: layer, storage: self, repository: nil, cancellation: Cancellation(), key: key, tell: { _ in })
         let found: [TreeDifference]
+        var obstacle: String?
         do throws(ImageError) {
             let applied = try await work.perform()
             found = try await unpacks.run { () throws(ImageError) in
-                do throws(SnapshotError) {
-                    let found = try snapshots.differences(of: key, from: chain, applied: applied)
-                    if !found.isEmpty, replaces { try snapshots.replaceLayer(chain, by: key) }
-                    return found
-                } catch { throw .storage(error) }
+                do throws(SnapshotError) { return try snapshots.differences(of: key, from: chain, applied: applied) } catch {
+                    throw .storage(error)
+                }
             }
+            if let inUse, !found.isEmpty { obstacle = try await replace(chain, by: key, unlessInUse: inUse) }
         } catch {
             do throws(ImageError) { try await remove(key) } catch let second {
                 throw ImageError(error.code, "\(error.message); and what was unpacked stays: \(second)", cause: error.cause)
@@ -342,7 +323,22 @@ extension ImageStorage {
             throw error
         }
         try await remove(key)
-        return found
+        return (found, obstacle)
+    }
+
+    /// Puts what was unpacked in a layer's place. - Returns: why not; nil where it was done.
+    private func replace(
+        _ chain: Digest, by key: SnapshotKey, unlessInUse inUse: @Sendable () async -> Set<ContainerID>
+    ) async throws(ImageError) -> String? {
+        try await layerGate.whileClosed { () throws(ImageError) in
+            if chains(below: await inUse()).contains(chain) { return "a running container has the layer mounted" }
+            if isHeldByOthers(chain) { return "something is being made of the layer" }
+            let snapshots = snapshots
+            try await unpacks.run { () throws(ImageError) in
+                do throws(SnapshotError) { try snapshots.replaceLayer(chain, by: key) } catch { throw .storage(error) }
+            }
+            return nil
+        }
     }
 
     private func remove(_ key: SnapshotKey) async throws(ImageError) {
@@ -350,20 +346,5 @@ extension ImageStorage {
         try await unpacks.run { () throws(ImageError) in
             do throws(SnapshotError) { try snapshots.remove(key) } catch { throw .storage(error) }
         }
-    }
-
-    /// Fetches a manifest or an index, in the place of one that lost bytes. Blocks.
-    fileprivate func fetchDocumentAnew(_ digest: Digest, from repository: MirroredRepository) throws(ImageError) {
-        let bytes: [UInt8]
-        do throws(RegistryError) {
-            bytes = try repository.manifest(digest.description) { Digest(of: $0.bytes, digest.algorithm) == digest }.bytes
-        } catch { throw .registry(error) }
-        guard Digest(of: bytes, digest.algorithm) == digest else {
-            throw ImageError(.badContent, "manifest verification failed for digest \(digest)")
-        }
-        do throws(ContentError) {
-            try blobs.removeBlob(digest)
-            try blobs.addBlob(bytes, digest.algorithm)
-        } catch { throw .storage(error) }
     }
 }

@@ -143,8 +143,6 @@ extension ChallengeAnswer {
 }
 
 extension TokenRequest {
-    /// Bytes of a token service's answer.
-    package static let answerLimitBytes = 1 << 20
     /// What a token lasts where the service does not say. - Source: the token specification, `expires_in`.
     private static let defaultLifetimeSeconds = 60
     /// A token is given up early: clocks and networks take their time.
@@ -171,7 +169,7 @@ extension TokenRequest {
         var token: String?
         var lifetime = defaultLifetimeSeconds
         do throws(JSONError) {
-            var reader = try JSONReader(body, limits: JSONLimits(maximumBytes: answerLimitBytes))
+            var reader = try JSONReader(body, limits: JSONLimits(maximumBytes: body.count))
             try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
                 switch name {
                 case "token": token = try reader.readString()

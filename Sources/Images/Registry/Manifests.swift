@@ -7,10 +7,9 @@ package struct ServedManifest: Equatable, Sendable {
     /// Content-Type without parameters; nil where there was none.
     package let mediaType: MediaType?
 
-    /// What it says. It was no longer than the configuration allows when it came.
-    /// - Throws: `SpecProblem`.
-    package func document() throws(SpecProblem) -> ImageDocument {
-        try ImageDocument.decode(bytes, declaredType: mediaType, limitBytes: ImageDocument.ceilingBytes)
+    /// What it says. - Throws: `SpecProblem`.
+    package func document(_ limits: DocumentLimits) throws(SpecProblem) -> ImageDocument {
+        try ImageDocument.decode(bytes, declaredType: mediaType, limits: limits)
     }
 }
 
@@ -26,7 +25,7 @@ extension RepositorySession {
     /// Fetches a manifest or index by tag or digest; at most as long as the configuration has it.
     func manifest(_ tagOrDigest: String) throws(RegistryError) -> ServedManifest {
         let request = try manifestRequest(.get, tagOrDigest)
-        let collector = CollectingReceiver(for: request.shown, limitBytes: client.manifestLimitBytes)
+        let collector = CollectingReceiver(for: request.shown, limitBytes: client.imageLimits.manifestBytes)
         let head = try send(request, into: collector)
         let type = head.headers["content-type"].map { value in
             String(value.prefix { $0 != ";" }).filter { !$0.isWhitespace }

@@ -10,7 +10,7 @@ extension RepositorySession {
         let tag = "\(subject.digest.algorithm.rawValue)-\(subject.digest.hex)"
         var index = try referrers(under: tag)
         if index.manifests.contains(where: { $0.digest == referrer.digest }) { return }
-        if index.manifests.count >= ImageDocument.maximumDescriptors {
+        if index.manifests.count >= client.imageLimits.descriptors {
             throw RegistryError(.refused, doing: "", cause: "the list of referrers \(tag) is full: \(index.manifests.count)")
         }
         index.manifests.append(referrer)
@@ -29,7 +29,7 @@ extension RepositorySession {
             throw error
         }
         do throws(SpecProblem) {
-            let document = try served.document()
+            let document = try served.document(client.imageLimits.manifest)
             if case .index(let index) = document { return index }
         } catch { throw RegistryError(.malformed, doing: "", cause: "the list of referrers \(tag): \(error)") }
         throw RegistryError(.malformed, doing: "", cause: "the list of referrers \(tag) is no index")

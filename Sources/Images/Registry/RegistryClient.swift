@@ -9,8 +9,8 @@ package final class RegistryClient: Sendable {
     let handles = CurlHandles()
     let grants = GrantCache()
     let limits: TransferLimits
-    /// Bytes of the longest manifest or index that is taken.
-    package let manifestLimitBytes: Int
+    /// What is taken from a registry or an archive.
+    package let imageLimits: ImageLimits
     let health = MirrorHealth()
     let tokenServices: TokenServices
     /// Threads that fetch parts of blobs ahead, and the memory that those parts may take.
@@ -18,15 +18,15 @@ package final class RegistryClient: Sendable {
 
     package init(configuration: RegistryConfiguration) {
         current = Mutex(configuration)
-        manifestLimitBytes = configuration.manifestLimitBytes
+        imageLimits = configuration.imageLimits
         tokenServices = TokenServices(configuration.tokenServices)
-        limits = TransferLimits(idleSeconds: configuration.idleSeconds)
+        limits = TransferLimits(idleSeconds: configuration.idleSeconds, headerBytes: configuration.imageLimits.headerBytes)
     }
 
     /// With other waiting times, for tests of what waits.
     init(configuration: RegistryConfiguration, limits: TransferLimits) {
         current = Mutex(configuration)
-        manifestLimitBytes = configuration.manifestLimitBytes
+        imageLimits = configuration.imageLimits
         tokenServices = TokenServices(configuration.tokenServices)
         self.limits = limits
     }

@@ -1,5 +1,3 @@
-internal import OCISpec
-
 /// What a registry client is told at its start.
 package struct RegistryConfiguration: Sendable {
     /// Registries that may be spoken to in plain http, or without a proof of who they are: `host`,
@@ -14,8 +12,8 @@ package struct RegistryConfiguration: Sendable {
     package var tokenServices: [String] = []
     /// How long a registry may send nothing to speak of, in seconds.
     package var idleSeconds: Int
-    /// Bytes of the longest manifest or index that is taken, from a registry or an archive.
-    package var manifestLimitBytes = ImageDocument.maximumBytes
+    /// What is taken from a registry or an archive.
+    package var imageLimits = ImageLimits()
     /// Proxies; nothing is read from the environment.
     package var proxies: ProxySettings
     /// Sent with every request.

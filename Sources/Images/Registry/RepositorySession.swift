@@ -243,8 +243,10 @@ package final class RepositorySession: Sendable {
         let place = try findPlace()
         if request.address.host == place.base.host {
             (request.verifiesPeer, request.certificates) = (place.verifiesPeer, place.certificates)
+        } else {
+            request.certificates = try HostCertificates(for: request.address.authority, in: client.configuration.certificateFolders)
         }
-        let collector = CollectingReceiver(for: request.shown, limitBytes: TokenRequest.answerLimitBytes)
+        let collector = CollectingReceiver(for: request.shown, limitBytes: client.imageLimits.answerBytes)
         let answer = try ask(question, by: request, into: collector)
         switch answer.head.status {
         case 200...299: break

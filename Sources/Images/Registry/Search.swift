@@ -1,7 +1,4 @@
 extension RegistryClient {
-    /// The longest answer to a search.
-    private static let searchAnswerLimitBytes = 4 << 20
-
     /// Asks a registry for repositories. Blocks.
     /// - Parameter domain: as image references have it; `docker.io` has an index of its own.
     /// - Returns: the answer's JSON.
@@ -23,7 +20,7 @@ extension RegistryClient {
             throw RegistryError(.malformed, doing: "search", cause: "no address to search \(domain)")
         }
         let request = try session.request(.get, address)
-        let collector = CollectingReceiver(for: request.shown, limitBytes: Self.searchAnswerLimitBytes)
+        let collector = CollectingReceiver(for: request.shown, limitBytes: imageLimits.answerBytes)
         try session.send(request, into: collector)
         return collector.body
     }

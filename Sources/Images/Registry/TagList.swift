@@ -1,11 +1,8 @@
 internal import JSON
 
 extension RepositorySession {
-    /// One page of a list of tags; the longest that distribution's registry serves is a tenth of it.
-    private static let tagPageLimitBytes = 4 << 20
+    /// Pages of a list of tags, which may be empty ones.
     private static let tagPageLimit = 1000
-    /// Nobody means to fetch so many images at once.
-    private static let tagLimit = 10_000
 
     /// Every tag of the repository, in the registry's order, page by page.
     /// - Throws: `.notFound` where there is no such repository; `.malformed` for a list without end.
@@ -15,11 +12,11 @@ extension RepositorySession {
         let origin = request.address.origin
         var found: [String] = []
         for _ in 0..<Self.tagPageLimit {
-            let collector = CollectingReceiver(for: request.shown, limitBytes: Self.tagPageLimitBytes)
+            let collector = CollectingReceiver(for: request.shown, limitBytes: client.imageLimits.answerBytes)
             let head = try send(request, into: collector)
             found += try Self.tags(in: collector.body, of: request)
-            if found.count > Self.tagLimit {
-                throw RegistryError(.malformed, doing: request.shown, cause: "more than \(Self.tagLimit) tags")
+            if found.count > client.imageLimits.tags {
+                throw RegistryError(.malformed, doing: request.shown, cause: "more than \(client.imageLimits.tags) tags")
             }
             guard let link = Self.nextPage(head) else { return found }
             guard let next = WebAddress(link, relativeTo: request.address), next.origin == origin else {
@@ -35,7 +32,7 @@ extension RepositorySession {
     private static func tags(in body: [UInt8], of request: HTTPRequest) throws(RegistryError) -> [String] {
         var found: [String] = []
         do throws(JSONError) {
-            var reader = try JSONReader(body, limits: JSONLimits(maximumBytes: tagPageLimitBytes))
+            var reader = try JSONReader(body, limits: JSONLimits(maximumBytes: body.count))
             try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
                 if name != "tags" { return try reader.skipValue() }
                 try reader.readArray { (reader: inout JSONReader) throws(JSONError) in found.append(try reader.readString()) }

@@ -119,6 +119,13 @@ package final class BlobStore: Sendable {
         return digest
     }
 
+    /// Puts a small content in the place of a blob that lost bytes. - Parameter digest: the content's.
+    package func restoreBlob(_ bytes: [UInt8], as digest: Digest) throws(ContentError) {
+        try ContentError.wrapping("restore blob", digest.description) { () throws(SyscallError) in
+            try writeFileDurably(bytes, to: path(of: digest))
+        }
+    }
+
     /// Every blob that is there.
     package func digests() throws(ContentError) -> [Digest] {
         var found: [Digest] = []
@@ -160,14 +167,6 @@ package final class BlobStore: Sendable {
         guard need > free else { return }
         throw ContentError(
             .noSpace, doing: doing, subject: "\(root): \(bytes) bytes are needed and \(reserve) must stay free, \(free) are")
-    }
-
-    /// - Throws: `.noSpace`, with the place and the need, where blobs of this size in all do not fit.
-    package func checkSpace(for bytes: Int64, count: Int) throws(ContentError) {
-        let free = try freeBytes()
-        guard bytes > 0, UInt64(clamping: bytes) > free else { return }
-        throw ContentError(
-            .noSpace, doing: "fetch \(count) blob\(count == 1 ? "" : "s")", subject: "\(root): \(bytes) bytes are needed, \(free) are free")
     }
 
     func names(in directory: FilePath) throws(ContentError) -> [String] {

@@ -22,7 +22,7 @@ package struct LayerRecord: Equatable, Sendable {
 package struct ImageRecord: Equatable, Sendable {
     /// The digest of the image's configuration: Docker's image id.
     package let id: Digest
-    /// The manifest that it was last pulled by.
+    /// The manifest that it was last pulled by: of whoever asks by the id.
     package let manifestDigest: Digest
     package let created: Timestamp
     package let platform: Platform
@@ -54,11 +54,26 @@ package struct NamedImage: Equatable, Sendable {
     package let tags: [ImageReference]
     /// Names with a digest, sorted: where the image was pulled from.
     package let repositoryDigests: [ImageReference]
+    /// The manifest of each name: two that differ may share a configuration, which is the image's id.
+    private let manifests: [ImageReference: Digest]
 
-    package init(image: ImageRecord, tags: [ImageReference], repositoryDigests: [ImageReference]) {
+    /// - Parameter manifests: of names that are missing it is the image's last.
+    package init(
+        image: ImageRecord, tags: [ImageReference], repositoryDigests: [ImageReference], manifests: [ImageReference: Digest] = [:]
+    ) {
         self.image = image
         self.tags = tags
         self.repositoryDigests = repositoryDigests
+        self.manifests = manifests
+    }
+
+    /// The manifest that a name of the image stands for; for any other word the one that it was last pulled by.
+    package func manifest(of name: ImageReference) -> Digest { manifests[name] ?? image.manifestDigest }
+
+    /// Every manifest that the image is known by, the last one first.
+    package var manifestDigests: [Digest] {
+        [image.manifestDigest]
+            + Set(manifests.values).subtracting([image.manifestDigest]).sorted { $0.description < $1.description }
     }
 }
 
@@ -69,7 +84,7 @@ package struct ImageRecords: Sendable {
 
     init(file: RecordFile) { self.file = file }
 
-    /// Adds an image, or to a known one the blobs of a further manifest, and moves these names to it.
+    /// Adds an image, or to a known one the blobs of a further manifest, and moves these names to it and to this manifest.
     package func store(_ image: ImageRecord, names: [ImageReference]) async throws(RecordsError) {
         let rows = try names.map { name throws(RecordsError) in try nameRow(name, image: image.id) }
         var changed: Set<Digest>?
@@ -90,8 +105,9 @@ package struct ImageRecords: Sendable {
     }
 
     /// Gives an image one more name, taking it from the image that had it.
+    /// - Parameter manifest: what the name stands for.
     /// - Throws: `.absent` where there is no such image.
-    package func tag(_ id: Digest, as name: ImageReference) async throws(RecordsError) {
+    package func tag(_ id: Digest, as name: ImageReference, manifest: Digest) async throws(RecordsError) {
         let row = try nameRow(name, image: id)
         let path = file.path
         let doing = "tag image \(id) as \(name)"
@@ -101,21 +117,28 @@ package struct ImageRecords: Sendable {
             guard try ImageRow.exists(database, key: row.imageID) else { throw RecordsError(.absent, doing: doing, path: path) }
             let owners = try Self.owners(of: [row.name], in: database)
             try row.upsert(database)
+            try database.execute(
+                sql: "UPDATE imageNameManifest SET manifestDigest = ? WHERE name = ?", arguments: [manifest.description, row.name])
             return owners.union([id])
         }
     }
 
     /// Takes names away from an image, which stays. Names that are not there, or another image's by now, are passed over.
-    package func untag(_ names: [ImageReference], of id: Digest) async throws(RecordsError) {
+    /// - Parameter keepsName: whether the image is to have a name yet.
+    /// - Returns: whether it was done: not where it would have no name left although it is to have one.
+    package func untag(_ names: [ImageReference], of id: Digest, keepsName: Bool) async throws(RecordsError) -> Bool {
         var changed: Set<Digest>?
         defer { remembered.forget(changed) }
-        changed = try await file.write("untag \(names.map(\.description).joined(separator: " "))") { database in
+        let gone = Set(names.map(\.description))
+        let owners = try await file.write("untag \(names.map(\.description).joined(separator: " "))") { database -> Set<Digest>? in
+            let there = try ImageNameRow.filter(Column("imageID") == id.description).fetchAll(database).map(\.name)
+            if keepsName && there.allSatisfy(gone.contains) { return nil }
             let owners = try Self.owners(of: names.map(\.description), in: database)
-            for name in names where try ImageNameRow.fetchOne(database, key: name.description)?.imageID == id.description {
-                try ImageNameRow.deleteOne(database, key: name.description)
-            }
+            for name in there where gone.contains(name) { try ImageNameRow.deleteOne(database, key: name) }
             return owners
         }
+        changed = owners ?? []
+        return owners != nil
     }
 
     /// What became of an image that was to be removed.
@@ -170,7 +193,7 @@ package struct ImageRecords: Sendable {
             // Four questions, however many images there are.
             let layers = try Dictionary(grouping: ImageLayerRow.order(Column("position")).fetchAll(database), by: \.imageID)
             let blobs = try Dictionary(grouping: ImageBlobRow.fetchAll(database), by: \.imageID)
-            let names = try Dictionary(grouping: ImageNameRow.order(Column("name")).fetchAll(database), by: \.imageID)
+            let names = try Dictionary(grouping: ListedName.all(in: database), by: \.imageID)
             return try ImageRow.order(Column("created").desc, Column("id")).fetchAll(database).map { row in
                 try row.named(layers: layers[row.id] ?? [], blobs: blobs[row.id] ?? [], names: names[row.id] ?? [])
             }
@@ -243,18 +266,20 @@ private struct ImageRow: Codable, FetchableRecord, PersistableRecord {
     func named(in database: Database) throws -> NamedImage {
         let layers = try ImageLayerRow.filter(Column("imageID") == id).order(Column("position")).fetchAll(database)
         let blobs = try ImageBlobRow.filter(Column("imageID") == id).fetchAll(database)
-        let names = try ImageNameRow.filter(Column("imageID") == id).order(Column("name")).fetchAll(database)
+        let names = try ListedName.ofImage(id, in: database)
         return try named(layers: layers, blobs: blobs, names: names)
     }
 
-    func named(layers: [ImageLayerRow], blobs: [ImageBlobRow], names: [ImageNameRow]) throws -> NamedImage {
+    func named(layers: [ImageLayerRow], blobs: [ImageBlobRow], names: [ListedName]) throws -> NamedImage {
         let references = try names.map { try ImageReference($0.name) }
+        let manifests = try zip(references, names).map { ($0, try Digest($1.manifestDigest)) }
         let image = ImageRecord(
             id: try Digest(id), manifestDigest: try Digest(manifestDigest), created: try Timestamp(created),
             platform: try Platform(parsing: platform), size: ByteCount(UInt64(clamping: sizeBytes)),
             layers: try layers.map { try $0.record }, blobs: Set(try blobs.map { try Digest($0.digest) }))
         return NamedImage(
-            image: image, tags: references.filter { $0.tag != nil }, repositoryDigests: references.filter { $0.digest != nil })
+            image: image, tags: references.filter { $0.tag != nil }, repositoryDigests: references.filter { $0.digest != nil },
+            manifests: Dictionary(manifests, uniquingKeysWith: { $1 }))
     }
 }
 
@@ -294,4 +319,21 @@ private struct ImageNameRow: Codable, FetchableRecord, PersistableRecord {
 
     var name: String
     var imageID: String
+}
+
+/// A name with its manifest.
+private struct ListedName: Codable, FetchableRecord {
+    var name: String
+    var imageID: String
+    var manifestDigest: String
+
+    private static let query = "SELECT name, imageID, manifestDigest FROM imageName JOIN imageNameManifest USING (name)"
+
+    static func all(in database: Database) throws -> [ListedName] {
+        try fetchAll(database, sql: "\(query) ORDER BY name")
+    }
+
+    static func ofImage(_ id: String, in database: Database) throws -> [ListedName] {
+        try fetchAll(database, sql: "\(query) WHERE imageID = ? ORDER BY name", arguments: [id])
+    }
 }

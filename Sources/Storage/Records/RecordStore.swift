@@ -48,6 +48,7 @@ final class RecordFile: Sendable {
             try pool.writeWithoutTransaction { database in try database.execute(sql: "PRAGMA synchronous = FULL") }
             try pool.write { database in try Self.prove(database, path: path) }
             try Schema.migrator.migrate(pool)
+            try pool.write { database in try Schema.extend(database) }
         } catch {
             throw Self.wrapped(error, doing: "open records", path: path)
         }

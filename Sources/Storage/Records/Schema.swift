@@ -9,6 +9,28 @@ enum Schema {
         return migrator
     }
 
+    /// What stands beside the tables of the versions, so that daemons of before go on with the file: the manifest of each name. The
+    /// triggers write it for whoever does not know of it; with no OR REPLACE, which the statement that fires them would overrule. Done at
+    /// each opening; a file that has it stays as it is.
+    static func extend(_ database: Database) throws { try database.execute(sql: manifestsOfNames) }
+
+    private static let manifestsOfNames = """
+        CREATE TABLE IF NOT EXISTS imageNameManifest (
+            name TEXT NOT NULL PRIMARY KEY REFERENCES imageName(name) ON DELETE CASCADE,
+            manifestDigest TEXT NOT NULL
+        ) STRICT;
+        INSERT OR IGNORE INTO imageNameManifest
+            SELECT name, manifestDigest FROM imageName JOIN image ON image.id = imageID;
+        CREATE TRIGGER IF NOT EXISTS imageNameGiven AFTER INSERT ON imageName BEGIN
+            DELETE FROM imageNameManifest WHERE name = NEW.name;
+            INSERT INTO imageNameManifest SELECT NEW.name, manifestDigest FROM image WHERE id = NEW.imageID;
+        END;
+        CREATE TRIGGER IF NOT EXISTS imageNameMoved AFTER UPDATE ON imageName BEGIN
+            DELETE FROM imageNameManifest WHERE name = NEW.name;
+            INSERT INTO imageNameManifest SELECT NEW.name, manifestDigest FROM image WHERE id = NEW.imageID;
+        END;
+        """
+
     private static let networks = """
         CREATE TABLE network (
             id TEXT NOT NULL PRIMARY KEY,

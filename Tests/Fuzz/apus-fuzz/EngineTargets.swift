@@ -9,6 +9,7 @@ import SystemPackage
 @testable import Images
 @testable import LinuxSyscalls
 @testable import OCISpec
+@testable import Registry
 
 /// A directory in memory for those readers that read files; made once.
 private enum EngineScratch {
@@ -116,10 +117,11 @@ func readDockerArchive(_ bytes: [UInt8]) {
         _ = try? blobs.sweep(keeping: [])
     }
     do {
-        let intake = ArchiveIntake(blobs: blobs, lease: lease, limits: ArchiveLimits.layer.ofImages)
+        let intake = ArchiveIntake(
+            blobs: blobs, lease: lease, limits: ArchiveLimits.layer.ofImages(ImageLimits()), nameLimitBytes: ImageLimits().archiveNameBytes)
         let contents = try intake.run(MemorySource(Array(bytes.dropFirst())))
         _ = try ArchiveImages(
-            contents: contents, blobs: blobs, lease: lease, platform: nil, manifestLimitBytes: ImageDocument.maximumBytes
+            contents: contents, blobs: blobs, lease: lease, platform: nil, limits: ImageLimits()
         ).run()
     } catch {}
 }

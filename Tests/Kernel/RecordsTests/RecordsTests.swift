@@ -110,13 +110,13 @@ struct RecordsTests {
             let (old, new) = (try ImageReference("busybox:old"), try ImageReference("busybox:new"))
             try await store.images.store(try image("a"), names: [old])
             try await store.images.store(try image("b"), names: [])
-            try await store.images.tag(id, as: new)
+            try await store.images.tag(id, as: new, manifest: try digest("f"))
             #expect(try await store.images.remove(id, named: [old], unless: { false }) == .changed)
             #expect(try await store.images.remove(id, named: [old, new], unless: { true }) == .changed)
             #expect(try await store.images.confirm(id))
             #expect(try await store.images.find(id)?.tags == [new, old])
-            try await store.images.tag(other, as: old)
-            try await store.images.untag([old, new], of: id)
+            try await store.images.tag(other, as: old, manifest: try digest("f"))
+            _ = try await store.images.untag([old, new], of: id, keepsName: false)
             #expect(try await store.images.find(named: old)?.image.id == other)
             #expect(try await store.images.find(named: new) == nil)
             #expect(try await store.images.remove(id, named: [], unless: { false }) == .removed)
@@ -124,6 +124,67 @@ struct RecordsTests {
             #expect(try await !store.images.confirm(id))
             try store.close()
         }
+    }
+
+    @Test(
+        "each name keeps its manifest, also where others of the image have another, and in a file that an older daemon wrote or goes on with"
+    )
+    func manifestsOfNames() async throws {
+        try await withFolder { folder in
+            let path = folder + "/engine.sqlite"
+            let names = try ["busybox:one", "busybox:two", "busybox:three", "busybox:four"].map { try ImageReference($0) }
+            let manifests = [try digest("d"), try digest("e"), try digest("f")]
+            var store = try RecordStore(openingAt: path)
+            for (name, manifest) in zip(names, manifests[...1]) {
+                let image = ImageRecord(
+                    id: try digest("a"), manifestDigest: manifest, created: Timestamp(seconds: 5), platform: .host, size: ByteCount(7),
+                    layers: [],
+                    blobs: [manifest])
+                try await store.images.store(image, names: [name])
+            }
+            try await store.images.tag(try digest("a"), as: names[2], manifest: manifests[0])
+            func check(_ expected: [Digest]) async throws {
+                for found in [try await store.images.find(named: names[0]), try await store.images.all().first] {
+                    let named = try #require(found)
+                    #expect(zip(names, expected).allSatisfy { named.manifest(of: $0) == $1 })
+                    #expect(named.image.manifestDigest == manifests[1] && named.manifestDigests.first == manifests[1])
+                }
+            }
+            try await check([manifests[0], manifests[1], manifests[0]])
+            try store.close()
+            // What a daemon does that does not know of it, and then such a daemon's own file.
+            try sql(path, "INSERT INTO imageName VALUES ('docker.io/library/busybox:four', (SELECT id FROM image))")
+            store = try RecordStore(openingAt: path)
+            try await check([manifests[0], manifests[1], manifests[0], manifests[1]])
+            try store.close()
+            try sql(path, "DROP TABLE imageNameManifest; DROP TRIGGER imageNameGiven; DROP TRIGGER imageNameMoved")
+            store = try RecordStore(openingAt: path)
+            try await check([manifests[1], manifests[1], manifests[1], manifests[1]])
+            try store.close()
+        }
+    }
+
+    @Test("of two who take an image's names away at once, the later learns that it would have none left")
+    func lastNames() async throws {
+        try await withFolder { folder in
+            let store = try RecordStore(openingAt: folder + "/engine.sqlite")
+            let names = try ["busybox:one", "busybox:two"].map { try ImageReference($0) }
+            try await store.images.store(try image("a"), names: names)
+            #expect(try await store.images.untag([names[0]], of: try digest("a"), keepsName: true))
+            #expect(try await !store.images.untag([names[1]], of: try digest("a"), keepsName: true))
+            #expect(try await store.images.find(named: names[1]) != nil)
+            #expect(try await store.images.untag([names[1]], of: try digest("a"), keepsName: false))
+            #expect(try await store.images.all().map(\.tags) == [[]])
+            try store.close()
+        }
+    }
+
+    private func sql(_ path: String, _ statements: String) throws {
+        let program =
+            "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute('PRAGMA foreign_keys=ON'); c.executescript(sys.argv[2]); c.commit()"
+        let process = try Process.run(URL(fileURLWithPath: "/usr/bin/python3"), arguments: ["-c", program, path, statements])
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
     }
 
     @Test("a list that was read before says after each write what a list that is read anew says")
@@ -148,15 +209,15 @@ struct RecordsTests {
             try await store.images.store(try image("b"), names: [name, second])
             try await check(["e", "a", "b", "c"])
             // The name goes from one to another, and both are read again.
-            try await store.images.tag(try digest("e"), as: name)
+            try await store.images.tag(try digest("e"), as: name, manifest: try digest("f"))
             try await check(["e", "a", "b", "c"])
             try await store.images.store(try image("c"), names: [second])
             _ = try await store.images.remove(try digest("a"), named: [], unless: { false })
             try await check(["e", "b", "c"])
-            try await store.images.untag([name], of: try digest("e"))
-            try await store.images.untag([second], of: try digest("c"))
+            _ = try await store.images.untag([name], of: try digest("e"), keepsName: false)
+            _ = try await store.images.untag([second], of: try digest("c"), keepsName: false)
             try await check(["e", "b", "c"])
-            await #expect(throws: RecordsError.self) { try await store.images.tag(try digest("f"), as: name) }
+            await #expect(throws: RecordsError.self) { try await store.images.tag(try digest("f"), as: name, manifest: try digest("f")) }
             try await check(["e", "b", "c"])
             _ = try await store.images.remove(try digest("b"), named: [], unless: { false })
             try await check(["e", "c"])

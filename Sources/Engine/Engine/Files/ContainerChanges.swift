@@ -9,16 +9,20 @@ extension ContainerEngine {
     /// `GET /containers/{id}/changes`: what of the image's files is changed, added and deleted.
     /// - Throws: `.notImplemented` for a storage driver that keeps no writable layer apart.
     package func containerChanges(_ name: String) async throws(EngineError) -> [FilesystemChange] {
-        let container = try container(name)
+        try await container(name).changes()
+    }
+}
+
+extension Container {
+    fileprivate func changes() async throws(EngineError) -> [FilesystemChange] {
+        rootReaders += 1
+        defer { rootReaders -= 1 }
         let mounts: [SnapshotMount]
-        do throws(ImageError) { mounts = try await container.services.images.rootMounts(of: container.id) } catch {
-            throw EngineError(error)
-        }
+        do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
         guard let root = mounts.last, let upper = root.upperDirectory else {
-            throw EngineError(
-                .notImplemented, "changes are not supported by the storage driver \(container.services.images.storageDriver ?? "")")
+            throw EngineError(.notImplemented, "changes are not supported by the storage driver \(services.images.storageDriver ?? "")")
         }
-        let scratch = container.paths.directory
+        let scratch = paths.directory
         return try await BlockingWork.run(.trees) { () throws(EngineError) in
             do throws(SyscallError) {
                 let written = try openFile(upper, [.readOnly, .directory])

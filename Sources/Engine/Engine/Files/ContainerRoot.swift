@@ -157,7 +157,9 @@ extension Container {
         let done = OneShot<Void>()
         // Two writers of one overlay would not see each other's files.
         if writable { rootWork = done }
+        rootReaders += 1
         defer {
+            rootReaders -= 1
             if writable { rootWork = nil }
             done.settle(())
         }

@@ -41,6 +41,8 @@ actor Container {
     var joined: JoinedParts?
     /// Settles when nobody writes into the files of the container while it does not run.
     var rootWork: OneShot<Void>?
+    /// How many look at the files of the container while it does not run, or write into them.
+    var rootReaders = 0
     /// Whether the daemon begins, and learns what happened while there was none.
     var isRestoring = false
     /// Why there is no shim that answers, while there is none though the run has not ended.

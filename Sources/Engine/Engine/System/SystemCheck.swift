@@ -18,17 +18,15 @@ extension ContainerEngine {
 
     private func check(_ request: SystemCheckRequest) async throws(EngineError) -> SystemCheckReport {
         let services = try parts().services
-        var running: Set<ContainerID> = []
-        let containers = services.index.all
-        for container in containers where await container.isRunning { running.insert(container.id) }
         let keys = request.credentials.mapValues { RegistryCredentials($0) }
         let store: StoreReport
         do throws(ImageError) {
-            store = try await services.images.checkStore(repairs: request.repair, running: running) { keys[$0] ?? .anonymous }
+            store = try await services.images.checkStore(
+                repairs: request.repair, inUse: { await Self.withMountedRoots(services.index) }, credentials: { keys[$0] ?? .anonymous })
         } catch { throw EngineError(error) }
         var answer = SystemCheckReport()
         (answer.blobs, answer.bytes, answer.layers) = (store.blobs, store.readBytes, store.layers)
-        answer.containers = containers.count
+        answer.containers = services.index.all.count
         answer.findings = store.findings.map(SystemCheckFinding.init)
         try await addMissingRoots(services, to: &answer)
         try await addLeftovers(services, request.repair, to: &answer)
@@ -36,10 +34,20 @@ extension ContainerEngine {
         return answer
     }
 
+    /// Containers whose roots are mounted, or whose start has begun.
+    private static func withMountedRoots(_ index: ContainerIndex) async -> Set<ContainerID> {
+        var found: Set<ContainerID> = []
+        for container in index.all where await container.usesRoot { found.insert(container.id) }
+        return found
+    }
+
     private func addMissingRoots(_ services: ContainerServices, to answer: inout SystemCheckReport) async throws(EngineError) {
-        let roots: Set<ContainerID>
-        do throws(ImageError) { roots = try services.images.containersWithRoots() } catch { throw EngineError(error) }
-        for container in services.index.all where !roots.contains(container.id) {
+        let (containers, roots): ([Container], Set<ContainerID>)
+        // In this order: what is in the list had its root before.
+        do throws(ImageError) { (containers, roots) = (services.index.all, try services.images.containersWithRoots()) } catch {
+            throw EngineError(error)
+        }
+        for container in containers where !roots.contains(container.id) {
             // What is just being made or removed is none the worse.
             guard (try? services.index.find(container.id.text)) != nil, await container.isSettled else { continue }
             var finding = SystemCheckFinding("missing", "root", container.id.text)
@@ -162,6 +170,14 @@ private struct Leftover: Hashable, Sendable {
 extension Container {
     /// Whether it is neither being made nor being removed.
     fileprivate var isSettled: Bool { state.phase != .removing }
+
+    /// Whether the root is mounted, or may be in a moment: a start is marked before it asks for the root's mounts.
+    fileprivate var usesRoot: Bool {
+        switch state {
+        case .created, .exited, .dead: rootReaders > 0
+        case .starting, .running, .paused, .stopping, .exiting, .restarting, .removing: true
+        }
+    }
 }
 
 extension SystemCheckFinding {

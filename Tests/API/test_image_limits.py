@@ -1,0 +1,210 @@
+"""Every limit of what a stranger's image, archive or registry may bring is a setting: with less it is refused, by its name, and leaves nothing."""
+# Rows: attacks
+
+import base64
+import gzip
+import json
+import os
+import subprocess
+
+import pytest
+from conftest import CLIENTS, Client, Daemon, entries
+from oci_images import ARCHITECTURE, INDEX, MANIFEST, Image, busybox_layer, digest_of, entry, files, tar
+from scripted_registry import ScriptedRegistry
+
+PAX = "SCHILY.xattr.user."
+
+
+def attributed(size):
+    return tar([(entry("noted", headers={f"{PAX}a{number}": "x" * 1000 for number in range(size // 1000)}), b"noted")])
+
+
+def nested(image, depth):
+    """The image behind `depth` indexes: documents by digest, and the top one."""
+    documents, kind, document = {image.digest: image.manifest}, MANIFEST, image.manifest
+    for _ in range(depth):
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{
+            "mediaType": kind, "digest": digest_of(document), "size": len(document), "platform": {"os": "linux", "architecture": ARCHITECTURE}}]}
+        kind, document = INDEX, json.dumps(index).encode()
+        documents[digest_of(document)] = document
+    return documents, document
+
+
+def deep(image):
+    image.manifest = image.manifest[:-1] + b', "x": ' + b"[" * 12 + b"]" * 12 + b"}"
+    image.digest = digest_of(image.manifest)
+    return image
+
+
+# The setting, the layers of an image that it lets in by default and not at this value, and the words of the refusal.
+LAYERS = {
+    "path=255": (lambda: tar(files({"/".join(["long" * 20] * 4): "x"})), "a path over 255 bytes"),
+    "names=4096": (lambda: tar([(entry(f"folder/.wh.{number:0100}"), b"") for number in range(60)]), "more than 4096 bytes of names"),
+    "attributes=1000": (lambda: attributed(2000), "attributes over 1000 bytes"),
+    "header=65536": (lambda: tar([(entry("file", headers={"comment": "x" * 600_000}), b"x")]), "one header, with its map of holes, of more than 65536 bytes"),
+    "ratio=5": (lambda: tar([(entry("zeros"), bytes(300 << 20))]), "failed to register layer"),
+    "ratio-free=1000": (lambda: tar([(entry("zeros"), bytes(4 << 20))]), "failed to register layer"),
+}
+# The same of images: what a limit is about, and the words.
+IMAGES = {
+    "configuration=4096": (lambda: Image([busybox_layer()], {"Labels": {"long": "x" * 5000}}), "at most 4096"),
+    "descriptors=2": (lambda: Image([tar(files({f"f{number}": "x"})) for number in range(3)]), "more than 2 descriptors"),
+    "layers=2": (lambda: Image([tar(files({f"f{number}": "x"})) for number in range(3)]), "3 layers, at most 2 are supported"),
+    "json-depth=8": (lambda: deep(Image([busybox_layer()])), "nested deeper than 8 levels"),
+}
+
+
+@pytest.fixture
+def alone(tmp_path_factory, tmp_path):
+    """Starts a daemon with flags, and gives its client."""
+    daemon = Daemon(os.path.realpath(tmp_path_factory.mktemp("d")))
+
+    def start(*flags):
+        if daemon.process is not None and daemon.process.poll() is None:
+            assert daemon.stop() == 0, daemon.log()
+        daemon.start("--bridge", "none", "--registries-conf", "", *flags)
+        return Client("apus", CLIENTS["apus"], daemon.host, str(tmp_path / "client"))
+    start.daemon = daemon
+    yield start
+    if daemon.process is not None:
+        assert daemon.stop() == 0, daemon.log()
+
+
+@pytest.fixture
+def serve():
+    made = []
+
+    def make(*arguments, **options):
+        made.append(ScriptedRegistry(*arguments, **options))
+        return made[-1]
+    yield make
+    for registry in made:
+        registry.stop()
+
+
+def archive_of(image, folder, *more):
+    """The image's layout as a tar, `more` beside it."""
+    image.write_layout(str(folder))
+    for name, data in more:
+        os.makedirs(os.path.dirname(folder / name), exist_ok=True)
+        (folder / name).write_bytes(data)
+    return subprocess.run(["tar", "-c", "-C", str(folder), "--transform=s,^\\./,,", "."], capture_output=True, check=True).stdout
+
+
+def nothing_is_left(daemon):
+    return entries(f"{daemon.data}/content/blobs/sha256") == entries(f"{daemon.data}/snapshots/overlayfs/layers") == []
+
+
+def refused(result, words):
+    assert result.code == 1 and words in result.err and len(result.err) < 2000, result
+
+
+@pytest.mark.parametrize("limit", sorted(LAYERS))
+def test_D08_D09_D10_each_limit_of_a_layer_is_a_setting(alone, serve, limit):
+    layer, words = LAYERS[limit]
+    registry = serve(Image([layer()], compress=lambda data: gzip.compress(data, 9, mtime=0)))
+    more = ["--layer-limit", "ratio=5"] if limit.startswith("ratio-free") else ["--layer-limit", "ratio=5000"] if not limit.startswith("ratio") else []
+    refused(alone("--layer-limit", limit, *more)("pull", registry.name, timeout=120), words)
+    assert nothing_is_left(alone.daemon)
+    alone("--layer-limit", "ratio=5000")("pull", registry.name, timeout=120).ok()
+
+
+@pytest.mark.parametrize("limit", sorted(IMAGES))
+def test_D10_D13_each_limit_of_an_image_is_a_setting_from_registries_and_archives(alone, serve, tmp_path, limit):
+    make, words = IMAGES[limit]
+    image = make()
+    registry, archive = serve(image), archive_of(image, tmp_path / "layout")
+    apus = alone("--image-limit", limit)
+    refused(apus("pull", registry.name), words)
+    refused(apus("load", stdin=archive), words)
+    assert nothing_is_left(alone.daemon)
+    apus = alone()
+    apus("load", stdin=archive).ok()
+    apus("pull", registry.name).ok()
+    # What is here stays readable.
+    assert alone("--image-limit", limit).inspect(registry.name, "{{.Id}}") == image.id
+    apus("save", "-o", str(tmp_path / "saved.tar"), registry.name).ok()
+
+
+def test_D13_how_deep_indexes_lie_in_indexes_is_a_setting(alone, serve):
+    def by_its_kind(handler, _):
+        data, _, fields = handler.body()
+        return data is not None and (handler.answer(200, data, **{**fields, "Content_Type": json.loads(data)["mediaType"]}) or True)
+
+    image = Image([busybox_layer()])
+    registry = serve(image, faults={"manifest": by_its_kind})
+    documents, top = nested(image, 3)
+    registry.manifests.update({**documents, "latest": top})
+    refused(alone("--image-limit", "indexes=2")("pull", registry.name), "no matching manifest")
+    alone()("pull", registry.name).ok()
+
+
+ARCHIVES = {
+    "archive-members=5": ([(f"more/{number}", b"x") for number in range(9)], "more than 5 entries"),
+    "archive-depth=4": ([("a/b/c/d/e/f", b"x")], "deeper than 4"),
+    "archive-names=4096": ([(f"{number:0200}", b"x") for number in range(30)], "more than 4096 bytes"),
+}
+
+
+@pytest.mark.parametrize("limit", sorted(ARCHIVES))
+def test_D20_each_limit_of_an_archive_is_a_setting(alone, tmp_path, limit):
+    more, words = ARCHIVES[limit]
+    archive = archive_of(Image([busybox_layer()]), tmp_path / "layout", *more)
+    refused(alone("--image-limit", limit)("load", stdin=archive), words)
+    assert nothing_is_left(alone.daemon)
+    alone()("load", stdin=archive).ok()
+
+
+def test_D20_how_many_images_an_archive_holds_is_a_setting(alone, serve, tmp_path):
+    apus = alone()
+    for number in range(3):
+        registry = serve(Image([tar(files({f"f{number}": "x"}))]))
+        apus("pull", registry.name).ok()
+        apus("tag", registry.name, f"image{number}").ok()
+        apus("rmi", registry.name).ok()
+    archive = str(tmp_path / "three.tar")
+    apus("save", "-o", archive, *[f"image{number}" for number in range(3)]).ok()
+    apus("rmi", *[f"image{number}" for number in range(3)]).ok()
+    refused(alone("--image-limit", "archive-images=2")("load", "-i", archive), "more than 2 images")
+    alone("--image-limit", "archive-images=3")("load", "-i", archive).ok()
+
+
+def test_D13_E10_what_else_a_registry_answers_is_held_to_settings(alone, serve):
+    long = serve(Image([busybox_layer()]), faults={"manifest": lambda handler, _: handler.head(200, len(handler.body()[0]), **{
+        **handler.body()[2], **{f"X_{number}": "y" * 1000 for number in range(10)}}) or handler.command == "HEAD" or handler.write(handler.body()[0]) or True})
+    refused(alone("--image-limit", "header=8192")("pull", long.name), "header fields of more than 8192 bytes")
+    alone()("pull", long.name).ok()
+
+    closed = serve(Image([busybox_layer()]), token=True)
+    closed.token = base64.b64encode(os.urandom(3500)).decode()
+    refused(alone("--image-limit", "answer=4096")("pull", closed.name), "at most 4096 are taken")
+    alone()("pull", closed.name).ok()
+
+    many = serve(Image([busybox_layer()]))
+    tags = json.dumps({"name": "one", "tags": ["latest"] * 5}).encode()
+    many.faults["other"] = lambda handler, _: handler.path.endswith("/tags/list") and (handler.answer(200, tags) or True)
+    refused(alone("--image-limit", "tags=4")("pull", "-a", many.name), "more than 4 tags")
+    alone()("pull", "-a", many.name).ok()
+
+
+NONE = [
+    ("--image-limit", "layers=0", "layers takes 1 to 128"), ("--image-limit", "layers=129", "1 to 128"), ("--image-limit", "layers", "NAME=NUMBER"),
+    ("--image-limit", "files=3", "knows configuration, descriptors"), ("--image-limit", "descriptors=x", "descriptors takes 1 to 65536"),
+    ("--image-limit", "json-depth=7", "8 to 64"), ("--layer-limit", "path=4096", "path takes 255 to 4095"), ("--layer-limit", "names=1", "4096"),
+]
+
+
+def test_limits_that_are_none_are_refused_in_one_line_and_a_file_says_them_too(alone, tmp_path):
+    daemon = os.path.join(os.path.dirname(CLIENTS["apus"]), "apusd")
+    settings = tmp_path / "settings.toml"
+    for flag, value, words in NONE:
+        ways = [[flag, value]]
+        if "=" in value:
+            name, number = value.split("=")
+            settings.write_text(f"[{flag[2:]}s]\n{name} = '{number}'\n", encoding="utf-8")
+            ways.append(["--config", str(settings)])
+        for way in ways:
+            ended = subprocess.run([daemon, "--validate", *way], capture_output=True, text=True, timeout=20, check=False)
+            assert ended.returncode != 0 and words in ended.stderr and len(ended.stderr.strip().splitlines()) <= 2, ended
+    settings.write_text("[image-limits]\nlayers = 3\ndescriptors = 9\n[layer-limits]\npath = 300\n", encoding="utf-8")
+    subprocess.run([daemon, "--validate", "--config", str(settings)], check=True, timeout=20)

@@ -1,0 +1,76 @@
+"""Two images whose manifests differ share an id where their configuration is one: each name keeps its own manifest."""
+
+import gzip
+import json
+import tarfile
+
+import pytest
+from oci_images import Image, Pusher, busybox_layer, files, tar
+
+LAYERS = [busybox_layer(), tar(files({"same": "same" * 5000}))]
+
+
+@pytest.fixture
+def twins(apus, registry):
+    """Two names of a registry, and their images: of one configuration, packed in two ways; both are here, the second one last."""
+    images = [Image(LAYERS, {"Labels": {"of": "twins"}}, compress=lambda data, level=level: gzip.compress(data, level, mtime=0)) for level in (6, 1)]
+    names = [f"{registry.host}/twin{number}" for number in range(2)]
+    assert images[0].id == images[1].id and images[0].digest != images[1].digest
+    for number, (image, name) in enumerate(zip(images, names)):
+        Pusher(registry.host).push(f"twin{number}", image)
+        apus("pull", "-q", name).ok()
+    yield list(zip(names, images))
+    apus("rmi", "-f", images[0].id)
+    apus("image", "prune", "-f").ok()
+
+
+def test_each_name_is_pushed_and_tagged_with_its_own_manifest(apus, registry, twins, own_daemon):
+    pusher = Pusher(registry.host)
+
+    def pushed(number, source, image):
+        target = f"{registry.host}/pushed{number}"
+        apus("tag", source, target).ok()
+        out = apus("push", target).ok()
+        assert f"digest: {image.digest}" in out and pusher.digest(f"pushed{number}") == image.digest, out
+        return target
+
+    targets = [pushed(number, name, image) for number, (name, image) in enumerate(twins)]
+    # By the digest, by a tag of a tag, and after a daemon's end.
+    pushed(2, f"{twins[0][0]}@{twins[0][1].digest}", twins[0][1])
+    pushed(3, targets[0], twins[0][1])
+    own_daemon.kill()
+    own_daemon.start()
+    pushed(4, targets[0], twins[0][1])
+    # By its id it is what was pulled last.
+    pushed(5, twins[0][1].id, twins[1][1])
+    digests = json.loads(apus.inspect(twins[0][0], "{{json .RepoDigests}}"))
+    assert {f"{registry.host}/pushed0@{twins[0][1].digest}", f"{registry.host}/pushed1@{twins[1][1].digest}"} <= set(digests), digests
+
+
+def test_an_archive_has_the_manifest_of_each_name_and_brings_them_back(apus, registry, twins, tmp_path):
+    def manifests(archive):
+        with tarfile.open(archive) as opened:
+            index = json.load(opened.extractfile("index.json"))
+        return {item["annotations"]["io.containerd.image.name"]: item["digest"] for item in index["manifests"]}
+
+    archive = str(tmp_path / "both.tar")
+    apus("save", "-o", archive, *[name for name, _ in twins]).ok()
+    expected = {f"{name}:latest": image.digest for name, image in twins}
+    assert manifests(archive) == expected
+    one = str(tmp_path / "one.tar")
+    apus("save", "-o", one, twins[0][0]).ok()
+    assert manifests(one) == {f"{twins[0][0]}:latest": twins[0][1].digest}
+    apus("rmi", "-f", twins[0][1].id).ok()
+    apus("load", "-i", archive).ok()
+    apus("save", "-o", archive, *[name for name, _ in twins]).ok()
+    assert manifests(archive) == expected
+    apus("system", "check").ok()
+
+
+def test_blobs_of_both_manifests_are_checked_and_fetched_again(apus, twins, own_daemon):
+    for _, image in twins:
+        path = f"{own_daemon.data}/content/blobs/sha256/{image.layers[1]['digest'][7:]}"
+        with open(path, "r+b") as file:
+            file.write(b"damage")
+        result = apus("system", "check", "--repair", "--format", "json", timeout=120)
+        assert result.code == 0 and [json.loads(line)["State"] for line in result.out.splitlines()] == ["repaired"], result

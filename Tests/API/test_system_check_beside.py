@@ -1,0 +1,149 @@
+"""`apus system check --repair` beside everything else: it takes nothing that is being made, misses no damage, and finds none where there is none."""
+
+import json
+import os
+import threading
+import time
+
+import pytest
+from conftest import entries
+from oci_images import Image, Pusher, busybox_layer, files, tar
+from processes import wait_until
+
+
+class Store:
+    """An image whose upper layer can be damaged."""
+
+    def __init__(self, daemon, apus, registry):
+        self.daemon, self.apus = daemon, apus
+        self.image = Image([busybox_layer(), tar(files({"text": "text" * 1000, **{f"many/{number}": "x" for number in range(300)}}))])
+        self.name = f"{registry.host}/beside"
+        Pusher(registry.host).push("beside", self.image)
+        apus("pull", "-q", self.name).ok()
+
+    @property
+    def text(self):
+        layers = f"{self.daemon.data}/snapshots/overlayfs/layers"
+        return next(path for name in entries(layers) if os.path.exists(path := f"{layers}/{name}/fs/text"))
+
+    def damage(self):
+        with open(self.text, "r+b") as file:
+            file.write(b"TEXT")
+
+    def repair(self):
+        """The findings."""
+        result = self.apus("system", "check", "--repair", "--format", "json", timeout=120)
+        return result, [json.loads(line) for line in result.out.splitlines()]
+
+
+@pytest.fixture
+def store(own_daemon, apus, registry):
+    apus("system", "check", "--repair", timeout=120)
+    yield Store(own_daemon, apus, registry)
+    names = apus("images", "-q").ok().split()
+    apus("rmi", "-f", *names)
+    apus("image", "prune", "-f").ok()
+    apus("pull", "-q", f"{registry.host}/busybox").ok()
+
+
+def side_by_side(seconds, *works):
+    """Runs each until the time is over, at least twice; what they return is put together."""
+    until, results, rounds = time.monotonic() + seconds, [], [0] * len(works)
+
+    def run(number, work):
+        while time.monotonic() < until or rounds[number] < 2:
+            results.extend(work() or [])
+            rounds[number] += 1
+
+    threads = [threading.Thread(target=run, args=each) for each in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_a_layer_under_containers_that_start_is_mended_between_them_and_never_taken_from_one(store):
+    """Each container reads what the layer holds; a start in the moment of a repair waits for it, and a repair leaves alone what a start has begun with."""
+    def start():
+        # Every file is there, in whichever of the two layers the container has.
+        result = store.apus("run", "--rm", "--network", "none", store.name, "sh", "-c", "ls /many | wc -l; wc -c < /text")
+        return [] if result.out.split() == ["300", "4000"] else [result]
+
+    findings = []
+
+    def mend():
+        store.damage()
+        result, found = store.repair()
+        findings.extend(found)
+        if result.code not in (0, 1):
+            return [result]
+        return [each for each in found if each["Kind"] != "damaged" or each["Object"] != "file"]
+
+    assert side_by_side(12, start, start, mend) == []
+    assert findings
+    store.damage()
+    result, found = store.repair()
+    assert result.code == 0 and [each["State"] for each in found] == ["repaired"], found
+    assert store.apus("run", "--rm", store.name, "head", "-c4", "/text").ok() == "text"
+
+
+def test_a_container_that_is_read_while_it_does_not_run_keeps_its_layers(store, tmp_path):
+    store.apus("create", "--name", "read", store.name, "true").ok()
+    try:
+        def read():
+            problems = []
+            for words in (("cp", "read:/many/.", str(tmp_path / "many")), ("export", "-o", str(tmp_path / "all.tar"), "read"), ("diff", "read")):
+                result = store.apus(*words)
+                if result.code != 0:
+                    problems.append(result)
+            return problems
+
+        def mend():
+            store.damage()
+            return [each for each in store.repair()[1] if each["Kind"] != "damaged"]
+
+        assert side_by_side(8, read, mend) == []
+        assert len(os.listdir(tmp_path / "many")) == 300
+    finally:
+        store.apus("rm", "-f", "read").ok()
+
+
+def test_what_is_paused_or_restarts_has_its_layers_mounted(store):
+    store.apus("run", "-d", "--name", "held", "--network", "none", store.name, "sleep", "300").ok()
+    store.apus("pause", "held").ok()
+    store.apus("run", "-d", "--name", "again", "--restart", "always", "--network", "none", f"{store.name}", "false").ok()
+    try:
+        store.damage()
+        for names in (["held", "again"], ["again"]):
+            result, found = store.repair()
+            assert result.code == 1 and found[0]["Remark"] == "a running container has the layer mounted", (names, found)
+            store.apus("rm", "-f", names[0]).ok()
+        wait_until(lambda: store.apus("rm", "-f", "again").code is not None, "it is gone")
+        result, found = store.repair()
+        assert result.code == 0 and found[0]["State"] == "repaired", found
+    finally:
+        store.apus("rm", "-f", "held", "again")
+
+
+def test_pulls_and_removals_of_other_images_are_no_finding_and_lose_nothing(store, registry, own_daemon):
+    """Their blobs and layers come and go while they are looked at: none is missing, none extra, and none of a finished pull is taken."""
+    names = []
+    for number in range(3):
+        Pusher(registry.host).push(f"passing{number}", Image([busybox_layer(), tar(files({f"own{number}": os.urandom(200_000)}))]))
+        names.append(f"{registry.host}/passing{number}")
+
+    def come_and_go(name):
+        pulled = store.apus("pull", "-q", name)
+        seen = store.apus("run", "--rm", "--network", "none", name, "true")
+        gone = store.apus("rmi", name)
+        return [each for each in (pulled, seen, gone) if each.code != 0]
+
+    def look():
+        # "extra" would be what a pull has just brought, "missing" what a removal has just taken.
+        return store.repair()[1]
+
+    assert side_by_side(12, *[lambda name=name: come_and_go(name) for name in names], look) == []
+    used = {digest[7:] for digest in [*store.image.blobs, store.image.digest]}
+    store.apus("rmi", *[line for line in store.apus("images", "--format", "{{.Repository}}").ok().split() if not line.endswith("/beside")])
+    assert set(entries(f"{own_daemon.data}/content/blobs/sha256")) == used, "what was removed beside a check is gone"
