@@ -1,4 +1,4 @@
-"""The guards of the runtime and of unpacking, each with the change that takes it away and the tests that must fail then.
+"""The guards of the runtime, of unpacking and of what speaks to registries, each with the change that takes it away and the tests that must fail then.
 
 Nothing of this is in the product: `scripts/check-weakened` makes the changes in a copy of the sources, each behind a switch, so that one
 build holds them all and a run goes without exactly the guard that the variable WEAKENED names. In a change, {weakened} stands for
@@ -31,6 +31,7 @@ def skip(file, line, *more, instead="return"):
 
 RUNTIME, ROOTFS, CGROUPS = "Sources/Runtime/RuntimeCore/", "Sources/Runtime/Rootfs/", "Sources/Linux/Cgroups/"
 ARCHIVE, HOSTILE = "Sources/Storage/Archive/", "API/test_images.py::test_a_hostile_layer_touches_nothing_outside"
+IMAGES, REGISTRY, STRANGERS = "Sources/Images/Images/", "Sources/Images/Registry/", "API/test_registry_attacks.py::test_"
 ATTACKS, CONFINEMENT, ROOT, RACES, LEFTOVERS = (f"test_{name}.py::test_" for name in ("attacks", "confinement", "rootfs_attacks", "races", "leftovers"))
 
 # How a runtime looks for a place that knows no better: below the root's path, as the host sees it.
@@ -269,7 +270,146 @@ WEAKENINGS = (
         ), ("API/test_sparse_attacks.py::test_attack_D10_names_of_whiteouts",)),
     Weakening(
         "D20-names", "names of an archive's members have a limit", (
-            Change("Sources/Images/Images/ArchiveIntake.swift", "if nameBytes > Self.nameLimitBytes {",
-                   "if nameBytes > Self.nameLimitBytes && !{weakened} {"),
+            Change("Sources/Images/Images/ArchiveIntake.swift", "if nameBytes > nameLimitBytes {",
+                   "if nameBytes > nameLimitBytes && !{weakened} {"),
         ), ("API/test_sparse_attacks.py::test_attack_D20_names_of",)),
+    Weakening(
+        "D05", "each layer is unpacked in a tree of its own, and what is opened is inside", (
+            Change(IMAGES + "LayerWork.swift", "internal import Snapshots\n", "internal import Snapshots\ninternal import SystemPackage\n"),
+            Change(IMAGES + "LayerWork.swift", "let root = try openFile(directory, [.readOnly, .directory, .noFollow])",
+                   "let root = try openFile(\n                {weakened} ? directory.removingLastComponent().removingLastComponent() : directory,\n"
+                   "                [.readOnly, .directory, .noFollow])"),
+            OPENED_BY_PATH,
+        ), (STRANGERS + "D05",)),
+    Weakening(
+        "D07", "overlayfs' own attributes and labels are left out", (
+            Change(ARCHIVE + "LayerApplier.swift", 'name == "security.capability" || name.hasPrefix("user.")',
+                   '{weakened} || name == "security.capability" || name.hasPrefix("user.")'),
+        ), (STRANGERS + "D07",)),
+    Weakening(
+        "D08", "one header takes so much memory", (
+            Change(ARCHIVE + "LibArchive.swift", "if left < count {", "if left < count && !{weakened} {"),
+        ), ("API/test_sparse_attacks.py::test_attack_D10_a_map_of_holes",)),
+    Weakening(
+        "D09", "a layer unpacks to so many times its size", (
+            Change(ARCHIVE + "DecompressedStream.swift", "if total > limits.ratioFreeBytes && total",
+                   "if !{weakened} && total > limits.ratioFreeBytes && total"),
+        ), (STRANGERS + "D09_D10_bombs_are_stopped_by_limits_that_are_flags[gzip",)),
+    Weakening(
+        "D10-entries", "a layer has so many entries", (
+            Change(ARCHIVE + "LayerApplier.swift", "if result.entryCount > limits.entries {", "if result.entryCount > limits.entries && !{weakened} {"),
+        ), (STRANGERS + "D09_D10_bombs_are_stopped_by_limits_that_are_flags[entries",)),
+    Weakening(
+        "D10-depth", "a layer's paths are so deep", (
+            Change(ARCHIVE + "EntryPath.swift", "if components.count > limits.depth {", "if components.count > limits.depth && !{weakened} {"),
+        ), (STRANGERS + "D09_D10_bombs_are_stopped_by_limits_that_are_flags[depth",)),
+    Weakening(
+        "D12", "a document is of one kind", (
+            Change("Sources/Base/OCISpec/ImageDocument.swift", "if manifests != nil && (layers", "if !{weakened} && manifests != nil && (layers"),
+        ), (STRANGERS + "D12_D13_E04_a_manifest_that_no_honest_tool_writes_is_refused_and_leaves_nothing[both",)),
+    Weakening(
+        "D13", "a document is so deep", (
+            Change("Sources/Base/JSON/JSONReader.swift", "if depth > limits.maximumDepth {", "if depth > limits.maximumDepth && !{weakened} {"),
+        ), (STRANGERS + "D12_D13_E04_a_manifest_that_no_honest_tool_writes_is_refused_and_leaves_nothing[deep",
+            "API/test_image_limits.py::test_D10_D13_each_limit_of_an_image_is_a_setting_from_registries_and_archives[json")),
+    Weakening(
+        "D13-descriptors", "a list has so many descriptors", (
+            Change("Sources/Base/OCISpec/Descriptor.swift", "if descriptors.count == limit {", "if descriptors.count == limit && !{weakened} {"),
+        ), ("API/test_image_limits.py::test_D10_D13_each_limit_of_an_image_is_a_setting_from_registries_and_archives[descriptors",)),
+    Weakening(
+        "D16", "no container inherits labels by which others are steered", (
+            Change("Sources/Engine/Engine/Specification/ImageDefaults.swift", "{ reservedLabels.contains {", "{ !{weakened} && reservedLabels.contains {"),
+        ), (STRANGERS + "D16",)),
+    Weakening(
+        "D17", "the init is the host's, and not what an image calls so", (
+            Change("Sources/Engine/Engine/Specification/Specification.swift", '? [initDestination, "--"]',
+                   '? {weakened} ? ["tini", "--"] : [initDestination, "--"]'),
+        ), (STRANGERS + "D17",)),
+    Weakening(
+        "D18", "a layer is a tar", (
+            Change(IMAGES + "ImagePlan.swift", "guard blob.mediaType.isLayer else {", "guard blob.mediaType.isLayer || {weakened} else {"),
+        ), (STRANGERS + "D18",)),
+    Weakening(
+        "D20", "an archive has one document of a name", (
+            Change(IMAGES + "ArchiveIntake.swift", "if let before = table[path], before != value {",
+                   "if let before = table[path], before != value, !{weakened} {"),
+        ), ("API/test_load.py::test_attack_D20_an_archive_of_an_attacker_is_refused_and_leaves_nothing[duplicate",)),
+    Weakening(
+        "E01", "what a layer's descriptor has of other addresses is not read", (
+            Change(IMAGES + "LayerWork.swift", "            throw .registry(error)\n        }\n    }",
+                   "            if {weakened}, let address = layer.blob.urls.first.flatMap({ WebAddress($0) }) {\n"
+                   "                final class Nowhere: DownloadSink {\n"
+                   "                    func begin(sizeBytes: Int64?) throws(RegistryError) {}\n"
+                   "                    func append(_ bytes: [UInt8]) throws(RegistryError) {}\n                }\n"
+                   "                try? RegistryClient(configuration: RegistryConfiguration())"
+                   ".download(address, into: Nowhere(), cancellation: cancellation)\n            }\n"
+                   "            throw .registry(error)\n        }\n    }"),
+        ), (STRANGERS + "E01",)),
+    Weakening(
+        "E02", "a password is shown to services of the registry's own domain alone", (
+            Change(REGISTRY + "Authorization.swift", "if credentials != .anonymous && !services", "if !{weakened} && credentials != .anonymous && !services"),
+        ), (STRANGERS + "E02",)),
+    Weakening(
+        "E03", "what is for the registry stays there where a redirect leads elsewhere", (
+            Change(REGISTRY + "RepositorySession.swift", "let isOrigin = request.address.origin == original.address.origin",
+                   "let isOrigin = request.address.origin == original.address.origin || {weakened}"),
+        ), (STRANGERS + "E03_a_redirect_to_another_host",)),
+    Weakening(
+        "E03-scheme", "no redirect leads from TLS to plain http", (
+            Change(REGISTRY + "HTTPMessages.swift", 'if address.scheme == "https" && target', 'if !{weakened} && address.scheme == "https" && target'),
+        ), (STRANGERS + "E03_a_redirect_from_https",)),
+    Weakening(
+        "E04", "a digest is hexadecimal, and as long as its algorithm says", (
+            Change("Sources/Base/CoreTypes/Digest.swift", "guard hex.utf8.count == algorithm.hexLength else {",
+                   "guard hex.utf8.count == algorithm.hexLength || {weakened} else {"),
+            Change("Sources/Base/CoreTypes/Digest.swift", "guard hex.utf8.allSatisfy(Self.isHexadecimal) else {",
+                   "guard hex.utf8.allSatisfy(Self.isHexadecimal) || {weakened} else {"),
+        ), (STRANGERS + "D12_D13_E04_a_manifest_that_no_honest_tool_writes_is_refused_and_leaves_nothing[digest",)),
+    Weakening(
+        "E05", "what a tag stood for at first is asked for from then on", (
+            Change(IMAGES + "ManifestResolution.swift", "let served = try serve(digest.description, expecting: digest)",
+                   'let served = try serve({weakened} ? reference.tag ?? "" : digest.description, expecting: {weakened} ? nil : digest)'),
+            Change(IMAGES + "ManifestResolution.swift", "            try keep(served.bytes, as: digest)\n            return (digest, try",
+                   "            try keep(served.bytes, as: {weakened} ? nil : digest)\n            return (digest, try"),
+        ), (STRANGERS + "E05",)),
+    Weakening(
+        "E06", "a helper reads secrets, and has none on its command line", (
+            Change("Sources/Client/apus/Terminal/HelperProcess.swift", "strdup(argument), nil]",
+                   "strdup(argument), {weakened} ? strdup(String(decoding: input, as: UTF8.self)) : nil, nil]"),
+        ), ("API/test_credential_helpers.py::test_attack_E06_a_password",)),
+    Weakening(
+        "E06-core", "who holds passwords leaves no core file", (
+            Change("Sources/Engine/apusd/main.swift", "try setDumpable(false)", "if !{weakened} { try setDumpable(false) }"),
+        ), ("API/test_credential_helpers.py::test_attack_E06_who_holds",)),
+    Weakening(
+        "E07", "a helper's name is a program's", (
+            Change("Sources/Client/apus/CommandLine/CredentialProgram.swift", "guard isName, !name.isEmpty,",
+                   "guard {weakened} || isName, {weakened} || !name.isEmpty,"),
+        ), ("API/test_credential_helpers.py::test_attack_E07",)),
+    Weakening(
+        "E08", "a server of TLS proves who it is", (
+            Change(REGISTRY + "Libcurl.swift", "(CURLOPT_SSL_VERIFYPEER, request.verifiesPeer ? 1 : 0), (CURLOPT_SSL_VERIFYHOST, request.verifiesPeer ? 2 : 0)",
+                   "(CURLOPT_SSL_VERIFYPEER, request.verifiesPeer && !{weakened} ? 1 : 0), "
+                   "(CURLOPT_SSL_VERIFYHOST, request.verifiesPeer && !{weakened} ? 2 : 0)"),
+        ), (STRANGERS + "E08_a_registry",)),
+    Weakening(
+        "E08-realm", "what a registry need not prove, its token service elsewhere must", (
+            Change(REGISTRY + "RepositorySession.swift", "if request.address.host == place.base.host {",
+                   "if request.address.host == place.base.host || {weakened} {"),
+        ), (STRANGERS + "E08_a_token_service",)),
+    Weakening(
+        "E09", "what a mirror sends is held against the digest", (
+            Change(IMAGES + "ManifestResolution.swift", "{ served in digest.map { Digest(of: served.bytes, $0.algorithm) == $0 } ?? true }",
+                   "{ served in digest.map { Digest(of: served.bytes, $0.algorithm) == $0 || {weakened} } ?? true }"),
+            Change(IMAGES + "ManifestResolution.swift", "if let expected, digest != expected {", "if let expected, digest != expected, !{weakened} {"),
+        ), ("API/test_mirrors.py::test_attack_E09",)),
+    Weakening(
+        "E10", "who ignores a range is not taken at his word", (
+            Change(REGISTRY + "BlobDownload.swift", "            skip = start\n", "            skip = {weakened} ? 0 : start\n"),
+        ), (STRANGERS + "E10_a_registry_that_is_slow_endless_or_lies_about_its_bytes_ends_the_pull_or_is_put_up_with[no range",)),
+    Weakening(
+        "E11", "a blob is lent from repositories of the same image alone", (
+            Change(IMAGES + "ImagePush.swift", "let neighbours = Set(images.flatMap { $0.image.repositoryDigests }",
+                   "let neighbours = try await Set(({weakened} ? list() : images.map(\\.image)).flatMap { $0.repositoryDigests }"),
+        ), (STRANGERS + "E11",)),
 )
