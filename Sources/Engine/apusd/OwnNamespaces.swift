@@ -131,7 +131,8 @@ struct OwnNamespaces {
         switch try cloneProcess() {
         case .child:
             Self.map(own, helpers, made, report)
-        case .parent(let child, _):
+        case .parent(let mapper):
+            let child = mapper.process
             let failure: (any Error)?
             do {
                 try unshare()

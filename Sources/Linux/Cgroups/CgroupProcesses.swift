@@ -91,14 +91,14 @@ extension Cgroup {
             try doing("signal cgroup \(record.places.first?.directory ?? "")") { () throws(SyscallError) in
                 var opened: [OpenedProcess] = []
                 for process in found[start...].prefix(Self.descriptorsAtOnce) {
-                    do throws(SyscallError) { opened.append(OpenedProcess(process, try openProcess(process))) } catch {
+                    do throws(SyscallError) { opened.append(OpenedProcess(try ProcessHandle(process))) } catch {
                         if error.errno != ESRCH { throw error }
                     }
                 }
                 let listed = try listedProcesses()
-                for process in opened where listed.contains(process.number) {
+                for process in opened where listed.contains(process.handle.process) {
                     do throws(SyscallError) {
-                        try sendSignal(signal, toProcessOf: process.pidfd, subject: "process \(process.number)")
+                        try process.handle.signal(signal, subject: "process \(process.handle.process)")
                     } catch {
                         if error.errno != ESRCH { throw error }
                     }
@@ -112,13 +112,9 @@ extension Cgroup {
     private static let descriptorsAtOnce = 256
 
     private final class OpenedProcess {
-        let number: Int32
-        let pidfd: OwnedFD
+        let handle: ProcessHandle
 
-        init(_ number: Int32, _ pidfd: consuming OwnedFD) {
-            self.number = number
-            self.pidfd = pidfd
-        }
+        init(_ handle: consuming ProcessHandle) { self.handle = handle }
     }
 
     /// A hierarchy in which to look for processes: v1's where there are any, for those of v2 can be left by a container

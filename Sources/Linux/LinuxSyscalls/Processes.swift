@@ -19,12 +19,14 @@ package struct CloneFlags: OptionSet, Sendable {
 /// What the two sides of a clone are told.
 package enum CloneResult: ~Copyable {
     case child
-    case parent(process: Int32, pidfd: OwnedFD)
+    case parent(ProcessHandle)
 }
 
-/// Duplicates the calling process as fork(2) does, with a pidfd for the parent, and goes on in both. The caller must have one thread.
+/// Duplicates the calling process as fork(2) does, with a hold on the child for the parent, and goes on in both. The caller must have one
+/// thread.
 /// - Parameter cgroup: directory of a cgroup v2 in which the child is born (CLONE_INTO_CGROUP); where `canCloneIntoCgroup` says so.
-/// - Source: clone3(2), Linux 5.3; CLONE_INTO_CGROUP Linux 5.7. Filters of containers refuse clone3 with ENOSYS: then it is clone(2).
+/// - Source: clone3(2), Linux 5.3; CLONE_INTO_CGROUP Linux 5.7. Filters of containers refuse clone3 with ENOSYS: then it is clone(2), which
+///   gives a pidfd from Linux 5.2 on.
 package func cloneProcess(_ flags: CloneFlags = [], cgroup: Int32? = nil) throws(SyscallError) -> CloneResult {
     precondition(isSingleThreaded(), "a process with threads may not go on after clone3")
     let (pidfdFlag, cgroupFlag): (UInt64, UInt64) = (0x1000, 0x2_0000_0000)
@@ -33,14 +35,20 @@ package func cloneProcess(_ flags: CloneFlags = [], cgroup: Int32? = nil) throws
     // The kernel takes no exit signal of a sibling: it gets ours.
     let exitSignal = flags.contains(.sibling) ? 0 : SIGCHLD
     let process = try checked("clone") {
-        let made = unsafe clinux_clone3(all, exitSignal, cgroup ?? -1, &pidfd)
-        return made == -ENOSYS && cgroup == nil ? unsafe clinux_clone(all, exitSignal, &pidfd) : made
+        var made = unsafe clinux_clone3(all, exitSignal, cgroup ?? -1, &pidfd)
+        if cgroup != nil { return made }
+        if made == -ENOSYS || made == -EPERM { made = unsafe clinux_clone(all, exitSignal, &pidfd) }
+        // A filter that does not know the flag. Older kernels do not look at it, and leave the number as it is.
+        if made == -EINVAL || made == -ENOSYS || made == -EPERM { made = unsafe clinux_clone(flags.rawValue, exitSignal, &pidfd) }
+        return made
     }
-    return process == 0 ? .child : .parent(process: process, pidfd: OwnedFD(owning: pidfd))
+    if process == 0 { return .child }
+    return .parent(pidfd < 0 ? ProcessHandle(unheldChild: process) : ProcessHandle(process, pidfd: OwnedFD(owning: pidfd)))
 }
 
-/// Whether there is a clone3 to be born into a cgroup with, told by what an empty request is refused for.
-package func canCloneIntoCgroup() -> Bool { clinux_clone3(.max, 0, -1, nil) != -ENOSYS }
+/// Whether there is a clone3 to be born into a cgroup with, told by what an impossible request is refused for: kernels whose request is
+/// shorter find too much in it (E2BIG).
+package func canCloneIntoCgroup() -> Bool { clinux_clone3(.max, 0, .max, nil) == -EINVAL }
 
 /// Whether the calling process has one thread, told by the number of links of its task directory; true where procfs is missing.
 /// - Source: proc_pid_task(5).
@@ -104,34 +112,11 @@ package func waitForExit(_ target: WaitTarget, block: Bool = true) throws(Syscal
 /// Waits for a child to end and reaps it, at most for a while; then it is killed.
 /// - Returns: nil for one that had to be killed; should even that not end it within five seconds, it is left to its parent's end.
 package func waitForExit(ofChild process: Int32, orKillAfterMilliseconds timeout: Int32) throws(SyscallError) -> ProcessExit? {
-    let pidfd = try openProcess(process)
-    if try !waitUntilReadable([pidfd.number], timeoutMilliseconds: timeout).isEmpty {
-        return try waitForExit(.process(process))?.exit
-    }
-    try sendSignal(SIGKILL, toProcessOf: pidfd)
-    if try !waitUntilReadable([pidfd.number], timeoutMilliseconds: 5_000).isEmpty { _ = try waitForExit(.process(process)) }
+    let child = ProcessHandle(child: process)
+    if try !child.waitForEnd(timeoutMilliseconds: timeout).isEmpty { return try waitForExit(.process(process))?.exit }
+    try child.signal(SIGKILL)
+    if try !child.waitForEnd(timeoutMilliseconds: 5_000).isEmpty { _ = try waitForExit(.process(process)) }
     return nil
-}
-
-/// Marks every descriptor from `first` up as close-on-exec. - Source: close_range(2), CLOSE_RANGE_CLOEXEC, Linux 5.11.
-package func closeOnExec(from first: UInt32) throws(SyscallError) {
-    try checked("close_range", "from \(first)") { clinux_close_range(first, UInt32.max, 4) }
-}
-
-/// Closes every descriptor from `first` up that is not in `kept`. - Source: close_range(2), Linux 5.9.
-package func closeDescriptors(from first: Int32, except kept: [Int32]) throws(SyscallError) {
-    var next = first
-    for descriptor in kept.sorted() where descriptor >= next {
-        if descriptor > next { try closeRange(next, through: descriptor - 1) }
-        next = descriptor + 1
-    }
-    try closeRange(next, through: Int32.max)
-}
-
-private func closeRange(_ first: Int32, through last: Int32) throws(SyscallError) {
-    try checked("close_range", "\(first) to \(last)") {
-        clinux_close_range(UInt32(bitPattern: first), last == Int32.max ? UInt32.max : UInt32(bitPattern: last), 0)
-    }
 }
 
 /// Whether a descriptor number is open. - Source: fcntl(2), F_GETFD.

@@ -29,9 +29,3 @@ package func installSeccompFilter(_ program: [UInt8], flags: SeccompFilterFlags)
     }
     return try checked("seccomp", "\(count) instructions") { unsafe clinux_install_filter(program, count, flags.rawValue) }
 }
-
-/// A copy of a descriptor that another process has. - Source: pidfd_getfd(2), Linux 5.6.
-package func copyDescriptor(_ descriptor: Int32, ofProcess pidfd: borrowing OwnedFD, subject: String) throws(SyscallError) -> OwnedFD {
-    let process = pidfd.number
-    return OwnedFD(owning: try checked("pidfd_getfd", subject) { clinux_pidfd_getfd(process, descriptor) })
-}

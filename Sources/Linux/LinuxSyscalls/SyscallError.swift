@@ -29,10 +29,14 @@ package struct SyscallError: Error, Equatable, Sendable, CustomStringConvertible
         return ", Linux \(version) has it, or a filter denies it"
     }
 
-    /// The first Linux with a call that there is no other way for. - Source: the calls' man pages, docs/decisions/0022.
+    /// Whether it may be that the kernel has no such call, or that a filter denies it: older ones say EPERM of what they do not know.
+    package var mayLackCall: Bool { errno == ENOSYS || errno == EPERM }
+
+    /// The first Linux with a call that there is not always another way for. - Source: the calls' man pages, docs/decisions/0022.
     private static let kernels = [
         "open_tree": "5.2", "move_mount": "5.2", "fsopen": "5.2", "fsconfig": "5.2", "fsmount": "5.2", "mount_setattr": "5.12",
         "mount_setattr idmap": "5.12", "close_range": "5.11", "pidfd_open": "5.3", "pidfd_send_signal": "5.1",
+        "pidfd_getfd": "5.6",
     ]
 }
 

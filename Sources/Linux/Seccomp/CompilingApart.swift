@@ -16,8 +16,8 @@ func compileApart(_ plan: FilterPlan, for machine: AuditArchitecture) throws(Sec
         let file = try makeMemoryFile(named: "seccomp")
         switch try cloneProcess() {
         case .child: compileAndExit(plan, for: machine, writingTo: file.number)
-        case .parent(let process, _):
-            guard let found = try waitForExit(.process(process)) else { throw SyscallError("waitid", errno: ECHILD) }
+        case .parent(let compiler):
+            guard let found = try waitForExit(.process(compiler.process)) else { throw SyscallError("waitid", errno: ECHILD) }
             end = found.exit
         }
         try seek(file.number, to: 0)

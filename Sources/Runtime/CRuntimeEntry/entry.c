@@ -173,7 +173,11 @@ __attribute__((used)) void apus_runtime_protect(long *stack) {
     marked[count++] = (char *)mark;
     marked[count] = NULL;
     long self = read_only_self();
-    if (self < 0) return;
+    if (self < 0) {
+        // The copy will be one in memory, which must not come to stand there either.
+        fill_standard_files();
+        return;
+    }
     call(SYS_execveat, self, (long)"", (long)arguments, (long)marked, AT_EMPTY);
     call(SYS_close, self, 0, 0, 0, 0);
 }

@@ -73,19 +73,19 @@ package final class Container {
         return snapshot
     }
 
-    /// A descriptor of the first process, checked after it was opened: no other process can have come in between.
-    func openInit() throws(RuntimeError) -> OwnedFD? { try openInit { _ in } }
+    /// A hold on the first process, checked after it was taken: no other process can have come in between.
+    func openInit() throws(RuntimeError) -> ProcessHandle? { try openInit { _ in } }
 
     /// The same.
     /// - Parameter look: is shown the process as it was found.
-    func openInit(_ look: (ProcessSnapshot) -> Void) throws(RuntimeError) -> OwnedFD? {
+    func openInit(_ look: (ProcessSnapshot) -> Void) throws(RuntimeError) -> ProcessHandle? {
         guard let recorded = storedRecord?.initProcess else { return nil }
         do throws(SyscallError) {
-            let pidfd = try openProcess(recorded.process)
+            let handle = try ProcessHandle(recorded.process)
             let snapshot = try ProcessSnapshot.look(at: recorded.process)
             guard let snapshot, snapshot.isAlive, snapshot.startTicks == recorded.startTicks else { return nil }
             look(snapshot)
-            return pidfd
+            return handle
         } catch {
             if error.errno == ESRCH { return nil }
             throw RuntimeError(doing: "opening the container's process", error)
@@ -171,8 +171,8 @@ extension Container {
     }
 
     private func handListenerOver(_ descriptor: Int32, _ listener: SeccompListener?) throws(RuntimeError) {
-        guard let listener, let recorded = storedRecord?.initProcess, let pidfd = try openInit() else { return }
-        try listener.hand(over: descriptor, of: pidfd, process: recorded.process, state: try state())
+        guard let listener, let handle = try openInit() else { return }
+        try listener.hand(over: descriptor, of: handle, state: try state())
     }
 
     /// Sends a signal to the first process, or to every process of the container. SIGKILL reaches every process also where no pid
@@ -189,8 +189,8 @@ extension Container {
             }
             return try cgroup.signalAll(signal)
         }
-        guard let pidfd = try openInit() else { throw RuntimeError(.wrongStatus, "container not running") }
-        do { try sendSignal(signal, toProcessOf: pidfd, subject: "container \(id)") } catch {
+        guard let handle = try openInit() else { throw RuntimeError(.wrongStatus, "container not running") }
+        do { try handle.signal(signal, subject: "container \(id)") } catch {
             if error.errno == ESRCH { throw RuntimeError(.wrongStatus, "container not running") }
             throw RuntimeError(doing: "signalling the container", error)
         }

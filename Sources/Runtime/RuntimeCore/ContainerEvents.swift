@@ -31,16 +31,22 @@ extension Container {
         do throws(RuntimeError) { memory = try cgroup.memoryEvents() } catch { throw try unlessEnded(error, nothingToMeasure) }
         let epoll = try during("preparing to wait for events") { () throws(SyscallError) in
             let epoll = try Epoll()
-            try epoll.add(process.number, for: .readable, token: Self.processToken)
+            if let pidfd = try? process.pidfd() { try epoll.add(pidfd, for: .readable, token: Self.processToken) }
             if let (number, readiness) = Self.source(of: memory) { try epoll.add(number, for: readiness, token: Self.memoryToken) }
             return epoll
         }
+        // Without a pidfd nobody tells.
+        let isLookedAt = (try? process.pidfd()) == nil
+        let longestWaitMilliseconds = isLookedAt ? ProcessHandle.longestPauseMilliseconds : .max
         var nextReport = moment(nanoseconds: intervalNanoseconds)
         while true {
             let ready = try during("waiting for events") { () throws(SyscallError) in
-                try epoll.wait(timeoutMilliseconds: millisecondsUntil(nextReport))
+                try epoll.wait(timeoutMilliseconds: min(millisecondsUntil(nextReport), longestWaitMilliseconds))
             }
-            let hasEnded = ready.contains { $0.token == Self.processToken }
+            let hasEnded = try during("waiting for events") { () throws(SyscallError) in
+                if isLookedAt { return try process.hasEnded() }
+                return ready.contains { $0.token == Self.processToken }
+            }
             // What ended the process may be what is to be told.
             if hasEnded || ready.contains(where: { $0.token == Self.memoryToken }) {
                 switch try Self.take(from: &memory) {

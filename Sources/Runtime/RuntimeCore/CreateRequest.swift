@@ -45,11 +45,12 @@ package struct CreateRequest {
 
 /// A process that is ready to become the payload, on the runtime's side.
 package struct PreparedProcess: ~Copyable {
-    package let process: Int32
-    package let pidfd: OwnedFD
+    package let handle: ProcessHandle
     /// The terminal's master where the command keeps it.
     package let terminal: OwnedFD?
     let channel: StageChannel
+
+    package var process: Int32 { handle.process }
 
     /// Returns when the program runs of a process that was told to proceed.
     /// - Throws: what kept the program from running; the process has ended then.
@@ -58,7 +59,7 @@ package struct PreparedProcess: ~Copyable {
             switch received.message {
             case .failed(let error): throw error
             case .listening(let descriptor):
-                try listener?.hand(over: descriptor, of: pidfd, process: process, state: try state())
+                try listener?.hand(over: descriptor, of: handle, state: try state())
                 try channel.send(.proceed)
             default: break
             }
@@ -68,11 +69,12 @@ package struct PreparedProcess: ~Copyable {
 
 /// Sends a pidfd to whoever listens at the socket of `--pidfd-socket`, with the word that runc sends: `standard` for a container's first
 /// process, `setns` for one that `exec` adds.
-func sendPidfd(_ pidfd: borrowing OwnedFD, to path: FilePath?, word: String) throws(RuntimeError) {
+func sendPidfd(_ handle: borrowing ProcessHandle, to path: FilePath?, word: String) throws(RuntimeError) {
     guard let path else { return }
     do throws(SyscallError) {
+        let pidfd = try handle.pidfd()
         let socket = try connectUnixSocket(path)
-        try sendMessage(Array(word.utf8), descriptors: [pidfd.number], to: socket, subject: path.string)
+        try sendMessage(Array(word.utf8), descriptors: [pidfd], to: socket, subject: path.string)
     } catch { throw RuntimeError(doing: "sending the pidfd", error) }
 }
 

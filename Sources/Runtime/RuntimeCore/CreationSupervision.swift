@@ -10,8 +10,7 @@ extension Creation {
     func supervise(_ made: consuming MadeProcess, _ console: ConsoleEnds, _ admission: CgroupAdmission) throws(RuntimeError)
         -> PreparedProcess
     {
-        let process = made.process
-        let pidfd = made.pidfd
+        let process = made.handle.process
         let channel = made.channel
         // Not yet on record, but already to be killed should anything fail.
         let initProcess = try during("looking at the container's process") { () throws(SyscallError) in
@@ -57,10 +56,10 @@ extension Creation {
         try directory.write(initProcess.encoded, to: ContainerRecord.initFileName)
         try writePIDFile(request.pidFile, process: process)
         hasPIDFile = request.pidFile != nil
-        try sendPidfd(pidfd, to: request.pidfdSocket, word: "standard")
+        try sendPidfd(made.handle, to: request.pidfdSocket, word: "standard")
         var terminal: OwnedFD?
         if let receiving = console.receiving { terminal = try Console.receiveMaster(from: receiving) }
-        return PreparedProcess(process: process, pidfd: pidfd, terminal: terminal, channel: channel)
+        return PreparedProcess(handle: made.handle, terminal: terminal, channel: channel)
     }
 
     func tellOfCgroup() {

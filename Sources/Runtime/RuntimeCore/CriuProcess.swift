@@ -38,7 +38,7 @@ struct CriuProcess {
         let doing = "starting \(program.path)"
         let (channel, theirs) = try StageChannel.pair()
         let result = try during(doing) { () throws(SyscallError) in try cloneProcess(cgroup: admission?.birthplace) }
-        guard case .parent(let process, _) = result else {
+        guard case .parent(let made) = result else {
             // The channel goes out of the way of the numbers that criu counts on.
             let free = ([theirs.socket.number] + inherited).reduce(Number.firstInherited + Int32(inherited.count), max) + 1
             guard (try? replaceDescriptor(free, by: theirs.socket.number)) != nil else { exitAtOnce(127) }
@@ -53,7 +53,7 @@ struct CriuProcess {
             exitAtOnce(127)
         }
         theirs.socket.close()
-        return CriuProcess(program: program, process: process, channel: channel)
+        return CriuProcess(program: program, process: made.process, channel: channel)
     }
 
     private static func becomeReady(_ doing: String, _ admission: CgroupAdmission?, _ channel: StageChannel) throws(RuntimeError) {

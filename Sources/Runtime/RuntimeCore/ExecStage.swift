@@ -9,7 +9,7 @@ internal import SystemPackage
 /// the program itself.
 struct ExecStage {
     /// The container's first process.
-    let target: HeldDescriptor
+    let target: HeldProcess
     /// Its namespaces, where they are not reached by it.
     let lent: [LentNamespace]
     /// The container's own, but for those that the runtime joined before the clone.
@@ -44,9 +44,10 @@ struct ExecStage {
     private func isolate(_ channel: StageChannel) throws(RuntimeError) {
         try during("starting the process") { () throws(SyscallError) in
             try setParentDeathSignal(SIGKILL)
-            var kept = [channel.socket.number, target.number] + cgroup.descriptors + lent.map(\.file.number)
+            var kept = [channel.socket.number] + cgroup.descriptors + lent.map(\.file.number)
             if let consoleSocket { kept.append(consoleSocket.number) }
             if let root { kept.append(root.number) }
+            if let number = target.handle.heldDescriptor { kept.append(number) }
             try letGoOfDescriptors(from: 3 + preservedDescriptors, except: kept)
             try restoreDefaultSignals()
             try setSignalMask([])
@@ -82,7 +83,7 @@ struct ExecStage {
     /// Joins some of the container's namespaces.
     func join(_ types: NamespaceTypes) throws(SyscallError) {
         if types.isEmpty { return }
-        if lent.isEmpty { return try joinNamespace(target.number, types, subject: "container") }
+        if lent.isEmpty { return try target.handle.joinNamespaces(types, subject: "container") }
         for namespace in lent where types.contains(NamespaceTypes(namespace.kind)) {
             try joinNamespace(namespace.file.number, NamespaceTypes(namespace.kind), subject: "\(namespace.kind.rawValue) namespace")
         }

@@ -13,7 +13,7 @@ package final class Execution {
     private let container: Container
     private let record: ContainerRecord
     /// The container's first process; nil where it has none.
-    private let target: HeldDescriptor?
+    private let target: HeldProcess?
     private let status: ContainerState.Status
     private let plan: ProcessPlan
     private let inherited: InheritedSettings
@@ -33,7 +33,7 @@ package final class Execution {
         record = try container.record()
         var snapshot: ProcessSnapshot?
         switch try container.openInit({ snapshot = $0 }) {
-        case .some(let pidfd): target = HeldDescriptor(pidfd)
+        case .some(let handle): target = HeldProcess(handle)
         case .none: target = nil
         }
         status = try container.status(with: snapshot)
@@ -87,7 +87,7 @@ package final class Execution {
             try prepared.awaitProgram(listener: listener, state: try container.state())
             journal.debug("container \(record.id): process \(prepared.process) started")
             return prepared
-        } catch { throw error.followed { () throws(RuntimeError) in try end(prepared.pidfd) } }
+        } catch { throw error.followed { () throws(RuntimeError) in try end(prepared.handle) } }
     }
 
     private func prepare() throws(RuntimeError) -> PreparedProcess {
@@ -122,11 +122,11 @@ package final class Execution {
         }
         switch try clone(&stage) {
         case .child: stage.run(theirs)
-        case .parent(let process, let pidfd):
+        case .parent(let handle):
             theirs.socket.close()
             console.sending?.close()
-            journal.debug("container \(record.id): process \(process) cloned")
-            return try supervise(MadeProcess(process: process, pidfd: pidfd, channel: ours), console, attachment)
+            journal.debug("container \(record.id): process \(handle.process) cloned")
+            return try supervise(MadeProcess(handle: handle, channel: ours), console, attachment)
         }
     }
 
@@ -192,8 +192,7 @@ package final class Execution {
     private func supervise(
         _ made: consuming MadeProcess, _ console: ConsoleEnds, _ attachment: SystemdAttachment?
     ) throws(RuntimeError) -> PreparedProcess {
-        let process = made.process
-        let pidfd = made.pidfd
+        let process = made.handle.process
         let channel = made.channel
         do throws(RuntimeError) {
             if let attachment {
@@ -210,19 +209,19 @@ package final class Execution {
             journal.debug("container \(record.id): process \(process) prepared")
             request.protectedCopy?.letGo()
             try plan.scheduling.apply(to: process)
-            try sendPidfd(pidfd, to: request.pidfdSocket, word: "setns")
+            try sendPidfd(made.handle, to: request.pidfdSocket, word: "setns")
             var terminal: OwnedFD?
             if let receiving = console.receiving { terminal = try Console.receiveMaster(from: receiving) }
             if !goesOn { try channel.send(.proceed) }
-            return PreparedProcess(process: process, pidfd: pidfd, terminal: terminal, channel: channel)
+            return PreparedProcess(handle: made.handle, terminal: terminal, channel: channel)
         } catch {
-            throw error.followed { () throws(RuntimeError) in try end(pidfd) }
+            throw error.followed { () throws(RuntimeError) in try end(made.handle) }
         }
     }
 
     /// Reaped too: a container does not come to its end before the processes that were added to it.
-    private func end(_ pidfd: borrowing OwnedFD) throws(RuntimeError) {
-        try endChild(pidfd)
+    private func end(_ child: borrowing ProcessHandle) throws(RuntimeError) {
+        try endChild(child)
         if hasPIDFile { try removePIDFile(request.pidFile) }
     }
 }

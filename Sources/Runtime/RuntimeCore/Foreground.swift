@@ -24,7 +24,7 @@ package final class Foreground {
     /// would.
     package func accompany(_ process: borrowing PreparedProcess) throws(RuntimeError) -> ProcessExit {
         do throws(RuntimeError) { return try attend(process) } catch {
-            throw error.followed { () throws(RuntimeError) in try endChild(process.pidfd) }
+            throw error.followed { () throws(RuntimeError) in try endChild(process.handle) }
         }
     }
 
@@ -92,25 +92,23 @@ package final class Foreground {
 /// How long a child may take to go that was killed because we could not go on.
 private let deadlineMilliseconds: Int32 = 10_000
 
-/// Kills and reaps a child, by its descriptor: once it was reaped, which it may have been, its number may be another's.
-func endChild(_ pidfd: borrowing OwnedFD) throws(RuntimeError) {
+/// Kills and reaps a child by the hold on it: once it was reaped, which it may have been, its number may be another's.
+func endChild(_ child: borrowing ProcessHandle) throws(RuntimeError) {
     do throws(SyscallError) {
-        do throws(SyscallError) { try sendSignal(SIGKILL, toProcessOf: pidfd, subject: "child") } catch {
+        do throws(SyscallError) { try child.signal(SIGKILL, subject: "child") } catch {
             if error.errno != ESRCH { throw error }
         }
-        if try waitUntilReadable([pidfd.number], timeoutMilliseconds: deadlineMilliseconds).isEmpty {
+        if try child.waitForEnd(timeoutMilliseconds: deadlineMilliseconds).isEmpty {
             throw SyscallError("kill", "child", errno: ETIMEDOUT)
         }
-        _ = try waitForExit(.pidfd(pidfd.number), block: false)
-    } catch {
-        if error.errno != ECHILD { throw RuntimeError(doing: "ending the process", error) }
-    }
+        try child.reap()
+    } catch { throw RuntimeError(doing: "ending the process", error) }
 }
 
 extension PreparedProcess {
     /// Passes a signal on; a process that has just ended needs none.
     fileprivate func forward(_ signal: Int32) throws(SyscallError) {
-        do throws(SyscallError) { try sendSignal(signal, toProcessOf: pidfd, subject: "process \(process)") } catch {
+        do throws(SyscallError) { try handle.signal(signal, subject: "process \(process)") } catch {
             if error.errno != ESRCH { throw error }
         }
     }

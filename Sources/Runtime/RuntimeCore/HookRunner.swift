@@ -43,7 +43,7 @@ struct HookRunner {
         let end = try during("running \(name)") { () throws(SyscallError) in
             let output = try Pipe()
             let process = try spawn(hook, output: output.writeEnd.number)
-            return try HookProcess(process: process, pidfd: openProcess(process)).finish(
+            return try HookProcess(handle: ProcessHandle(child: process)).finish(
                 reading: output.takeReadEnd(), timeoutSeconds: hook.timeoutSeconds, outputLimitBytes: Self.outputLimitBytes)
         }
         switch end.exit {
@@ -74,8 +74,7 @@ struct HookRunner {
 
 /// A hook, or another program of the host's, while it runs.
 struct HookProcess: ~Copyable {
-    let process: Int32
-    let pidfd: OwnedFD
+    let handle: ProcessHandle
 
     struct End {
         var exit: ProcessExit
@@ -91,24 +90,24 @@ struct HookProcess: ~Copyable {
         }
         var end = End(exit: .exited(0))
         var chunk = [UInt8](repeating: 0, count: 4096)
-        var descriptors = [pidfd.number, output.number]
+        var outputs = [output.number]
         while true {
             let remaining = deadline.map { millisecondsUntil($0) }
-            let ready = try waitUntilReadable(descriptors, timeoutMilliseconds: remaining)
+            let ready = try handle.waitForEnd(orReadable: outputs, timeoutMilliseconds: remaining)
             // Also for one that never stops talking. A far deadline is waited for in several turns.
             if remaining == 0 && !ready.contains(0) {
                 end.timedOut = true
-                try sendSignal(SIGKILL, toProcessOf: pidfd, subject: "hook")
+                try handle.signal(SIGKILL, subject: "hook")
                 break
             }
             if ready.contains(1) {
                 let count = try readBytes(output.number, into: &chunk)
-                if count == 0 { descriptors.removeLast() }
+                if count == 0 { outputs.removeLast() }
                 end.output.append(contentsOf: chunk[..<min(count, outputLimitBytes - end.output.count)])
             }
             if ready.contains(0) && (!ready.contains(1) || end.output.count == outputLimitBytes) { break }
         }
-        if let ended = try waitForExit(.process(process)) { end.exit = ended.exit }
+        if let ended = try waitForExit(.process(handle.process)) { end.exit = ended.exit }
         return end
     }
 }

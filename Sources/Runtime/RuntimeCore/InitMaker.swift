@@ -7,8 +7,7 @@ internal import SystemPackage
 
 /// A process that was cloned for a container, on the runtime's side.
 struct MadeProcess: ~Copyable {
-    let process: Int32
-    let pidfd: OwnedFD
+    let handle: ProcessHandle
     let channel: StageChannel
 }
 
@@ -39,11 +38,11 @@ struct InitMaker {
         let visit = try NamespaceVisit(mustEnter, returningTo: workingDirectory)
         switch try clone(CloneFlags(namespaces: namespaces.cloned), cgroup: stage.cgroup.birthplace, during: visit) {
         case .child: stage.run(theirs)
-        case .parent(let process, let pidfd):
+        case .parent(let handle):
             theirs.socket.close()
             if hidesLater { try during("protecting the runtime") { () throws(SyscallError) in try hideFromContainer() } }
             try visit.end()
-            return MadeProcess(process: process, pidfd: pidfd, channel: ours)
+            return MadeProcess(handle: handle, channel: ours)
         }
     }
 
@@ -69,14 +68,16 @@ struct InitMaker {
         case .child:
             let joining = JoiningStage(namespaces: namespaces, user: user)
             joining.run(stage, theirs)
-        case .parent(let process, _):
+        case .parent(let joining):
             theirs.socket.close()
+            let process = joining.process
             guard case .message(let received) = try ours.receive() else { throw lostProcess(process) }
             _ = try during("waiting for the joining stage") { () throws(SyscallError) in try waitForExit(.process(process)) }
             if case .failed(let error) = received.message { throw error }
-            guard case .forked(let initProcess) = received.message, received.descriptors.count == 1, let pidfd = received.descriptors.first
-            else { throw RuntimeError(.lost, doing: "listening to the joining stage", "unexpected \(received.message)") }
-            return MadeProcess(process: initProcess, pidfd: OwnedFD(owning: pidfd), channel: ours)
+            guard case .forked(let initProcess) = received.message else {
+                throw RuntimeError(.lost, doing: "listening to the joining stage", "unexpected \(received.message)")
+            }
+            return MadeProcess(handle: ProcessHandle(child: initProcess), channel: ours)
         }
     }
 }
@@ -147,8 +148,8 @@ struct JoiningStage {
         case .child:
             var stage = stage
             stage.run(channel)
-        case .parent(let process, let pidfd):
-            try channel.send(.forked(process: process), descriptors: [pidfd.number])
+        case .parent(let made):
+            try channel.send(.forked(process: made.process))
             exitAtOnce(0)
         }
     }

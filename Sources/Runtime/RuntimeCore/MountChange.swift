@@ -55,8 +55,10 @@ package struct MountChange {
             do throws(RuntimeError) {
                 try during("joining the container's namespaces") { () throws(SyscallError) in
                     try setParentDeathSignal(SIGKILL)
-                    try letGoOfDescriptors(from: 3, except: descriptors + [theirs.socket.number, target.number])
-                    try joinNamespace(target.number, types, subject: "container")
+                    var kept = descriptors + [theirs.socket.number]
+                    if let held = target.heldDescriptor { kept.append(held) }
+                    try letGoOfDescriptors(from: 3, except: kept)
+                    try target.joinNamespaces(types, subject: "container")
                     if types.contains(.user) {
                         try setGroup(0)
                         try setUser(0)
@@ -67,7 +69,8 @@ package struct MountChange {
                 try theirs.send(.prepared)
             } catch { try? theirs.send(.failed(error)) }
             exitAtOnce(0)
-        case .parent(let process, _):
+        case .parent(let made):
+            let process = made.process
             theirs.socket.close()
             guard case .message(let answer) = try ours.receive() else { throw lostProcess(process) }
             _ = try during("waiting for the process") { () throws(SyscallError) in try waitForExit(.process(process)) }

@@ -60,28 +60,26 @@ struct Removal {
     private func killInit() throws(RuntimeError) {
         guard let recorded = record.initProcess else { return }
         do throws(SyscallError) {
-            let pidfd = try openProcess(recorded.process)
+            let handle = try ProcessHandle(recorded.process)
             guard let snapshot = try ProcessSnapshot.look(at: recorded.process), snapshot.startTicks == recorded.startTicks else { return }
-            if snapshot.isAlive { try sendSignal(SIGKILL, toProcessOf: pidfd, subject: "container \(record.id)") }
-            try waitForEnd(of: pidfd)
+            if snapshot.isAlive { try handle.signal(SIGKILL, subject: "container \(record.id)") }
+            try waitForEnd(of: handle)
         } catch {
             if error.errno != ESRCH { throw RuntimeError(doing: "killing the container's process", error) }
         }
     }
 
-    private func waitForEnd(of pidfd: borrowing OwnedFD) throws(SyscallError) {
+    private func waitForEnd(of handle: borrowing ProcessHandle) throws(SyscallError) {
         // What is frozen does not even die. Where thawing fails, the wait below does too, and says so.
         try? cgroup.thawAll()
         let deadline = moment(nanoseconds: Int64(Self.deadlineMilliseconds) * 1_000_000)
-        while try waitUntilReadable([pidfd.number], timeoutMilliseconds: min(Self.roundMilliseconds, millisecondsUntil(deadline))).isEmpty {
+        while try handle.waitForEnd(timeoutMilliseconds: min(Self.roundMilliseconds, millisecondsUntil(deadline))).isEmpty {
             if millisecondsUntil(deadline) == 0 { throw SyscallError("kill", "the container's process", errno: ETIMEDOUT) }
             // Whoever lives may freeze others again, or the first process itself.
             try? cgroup.killAll()
         }
         // Reaped here where it is our own child; else by whoever started it.
-        do throws(SyscallError) { _ = try waitForExit(.pidfd(pidfd.number), block: false) } catch {
-            if error.errno != ECHILD { throw error }
-        }
+        try handle.reap()
     }
 }
 

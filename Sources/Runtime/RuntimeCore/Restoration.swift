@@ -73,10 +73,8 @@ package final class Restoration {
             [root = record.rootfs] () throws(SyscallError) in
             // criu wants a root that is a mount; in a namespace of its own nothing of that stays on the host.
             try unshareNamespaces(.mount, subject: "criu")
-            let top = try openFile("/", [.path, .directory])
-            try changeMountAttributes(of: top.number, propagation: .slave, recursive: true, subject: "/")
-            let place = try openFile(FilePath(root), [.path, .directory])
-            try moveMount(try cloneTree(of: place.number, recursive: true, subject: root), onto: place, subject: root)
+            try mount("", onto: "/", flags: [.slave, .recursive])
+            try mount(root, onto: FilePath(root), flags: [.bind, .recursive])
         }
         let response: CriuResponse
         do throws(RuntimeError) {
@@ -182,11 +180,10 @@ package final class Restoration {
         }
         var initProcess = ContainerRecord.Init(process: process, startTicks: snapshot.startTicks)
         initProcess.hasOwnTime = try during(doing) { () throws(SyscallError) in
-            let own = try readSymbolicLink("/proc/self/ns/time")
             do throws(SyscallError) {
-                return try own != readSymbolicLink(FilePath("/proc/\(process)/ns/time"))
+                return try readSymbolicLink("/proc/self/ns/time") != readSymbolicLink(FilePath("/proc/\(process)/ns/time"))
             } catch  where error.errno == ENOENT {
-                // It has ended already, and has namespaces no more: its end is the caller's news, as any other's.
+                // It has ended already, and has namespaces no more: its end is the caller's news, as any other's. Before Linux 5.6 none is there.
                 return false
             }
         }
@@ -194,10 +191,9 @@ package final class Restoration {
         try directory.write(initProcess.encoded, to: ContainerRecord.initFileName)
         try writePIDFile(request.pidFile, process: process)
         hasPIDFile = true
-        let pidfd = try during(doing) { () throws(SyscallError) in try openProcess(process) }
         var master: OwnedFD?
         if let terminal { master = OwnedFD(owning: try during(doing) { () throws(SyscallError) in try terminal.duplicate() }) }
-        return PreparedProcess(process: process, pidfd: pidfd, terminal: master, channel: try StageChannel.pair().0)
+        return PreparedProcess(handle: ProcessHandle(child: process), terminal: master, channel: try StageChannel.pair().0)
     }
 
     /// criu makes no mount points in the root, nor in what is bound from the host; those inside other file systems of the container are in

@@ -18,11 +18,11 @@ struct SeccompListener {
 
     /// Takes the listener from the process that has just loaded the filter, and sends it with the state.
     /// - Parameter descriptor: as the process numbers it.
-    func hand(over descriptor: Int32, of pidfd: borrowing OwnedFD, process: Int32, state: ContainerState) throws(RuntimeError) {
+    func hand(over descriptor: Int32, of handle: borrowing ProcessHandle, state: ContainerState) throws(RuntimeError) {
         do throws(SyscallError) {
-            let listener = try copyDescriptor(descriptor, ofProcess: pidfd, subject: "seccomp listener")
+            let listener = try handle.copyDescriptor(descriptor, subject: "seccomp listener")
             let socket = try connectUnixSocket(path)
-            try sendMessage(document(process, state), descriptors: [listener.number], to: socket, subject: path.string)
+            try sendMessage(document(handle.process, state), descriptors: [listener.number], to: socket, subject: path.string)
         } catch { throw RuntimeError(doing: "handing the seccomp listener over to linux.seccomp.listenerPath", error) }
     }
 

@@ -23,6 +23,13 @@ final class HeldDescriptor {
     func close() { owned = nil }
 }
 
+/// A hold on a process with several holders.
+final class HeldProcess {
+    let handle: ProcessHandle
+
+    init(_ handle: consuming ProcessHandle) { self.handle = handle }
+}
+
 /// One end of the connection between the runtime and the process that becomes the payload: a socket of packets that execve closes.
 struct StageChannel {
     let socket: HeldDescriptor

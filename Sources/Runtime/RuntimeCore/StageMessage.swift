@@ -2,7 +2,7 @@ package import OCISpec
 
 /// What the runtime and the process that becomes the payload tell each other, in the order of docs/process-stages.md.
 package enum StageMessage: Equatable, Sendable {
-    /// Joining stage to runtime, with the pidfd: the process that goes on in its place.
+    /// Joining stage to runtime, whose child it is: the process that goes on in its place.
     case forked(process: Int32)
     /// Runtime to init: the mappings of your user namespace stand.
     case identityReady
