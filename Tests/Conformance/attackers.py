@@ -10,6 +10,7 @@ import select
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 
@@ -74,12 +75,23 @@ class Swapper:
 
 # The numbers from 424 up are the same on every architecture. - Source: syscalls.h of Linux.
 CALLS = {
-    "pidfd_send_signal": 424, "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "pidfd_open": 434,
-    "clone3": 435, "close_range": 436, "openat2": 437, "mount_setattr": 442, **{
-        "x86_64": {"openat": 257, "sched_setaffinity": 203}, "aarch64": {"openat": 56, "sched_setaffinity": 122},
+    "pidfd_send_signal": 424, "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433,
+    "pidfd_open": 434, "clone3": 435, "close_range": 436, "openat2": 437, "pidfd_getfd": 438, "faccessat2": 439, "mount_setattr": 442, **{
+        "x86_64": {"openat": 257, "sched_setaffinity": 203, "clone": 56, "setns": 308},
+        "aarch64": {"openat": 56, "sched_setaffinity": 122, "clone": 220, "setns": 268},
     }[platform.machine()],
 }
+LOAD, EQUAL, GIVE, AND, AND_X, SUBTRACT, COPY_TO_X = 0x20, 0x15, 0x06, 0x54, 0x5C, 0x14, 0x07  # linux/bpf_common.h
+# Calls that are denied for some arguments alone: steps that leave 0 for the others.
+PARTS = {
+    "CLONE_PIDFD": ("clone", [(LOAD, 0, 0, 16), (AND, 0, 0, 0x1000)]),
+    "setns of several": ("setns", [(LOAD, 0, 0, 24), (COPY_TO_X, 0, 0, 0), (SUBTRACT, 0, 0, 1), (AND_X, 0, 0, 0)]),
+}
 NEW_MOUNT_CALLS = ("open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "mount_setattr")
+# What clone3 asks for no filter can look at.
+PIDFD_CALLS = ("pidfd_open", "pidfd_send_signal", "pidfd_getfd", "clone3", "CLONE_PIDFD")
+# What the runtime uses and a kernel like that of RHEL 8 lacks.
+CALLS_SINCE_4_18 = (*NEW_MOUNT_CALLS, "fspick", *PIDFD_CALLS, "close_range", "openat2", "faccessat2", "setns of several")
 
 
 def without(*names, code=errno.ENOSYS):
@@ -95,13 +107,23 @@ def without(*names, code=errno.ENOSYS):
     return load_filter
 
 
+def below_without(runtime, *names, code=errno.ENOSYS):
+    """The scope in which every command lives on such a kernel."""
+    lacking = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lacking.py")
+    return runtime.below(sys.executable, lacking, str(code), ",".join(names))
+
+
 def filter_of(names, answer):
     """A seccomp filter that gives these calls an answer and lets the others through, and the memory that it points to."""
-    load, equal, give = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
-    program = [(load, 0, 0, 0)]
+    program = [(LOAD, 0, 0, 0)]
     for name in names:
-        program += [(equal, 0, 1, CALLS[name]), (give, 0, 0, answer)]
-    program.append((give, 0, 0, 0x7FFF_0000))
+        call, steps = PARTS.get(name, (name, None))
+        if steps is None:
+            program += [(EQUAL, 0, 1, CALLS[call]), (GIVE, 0, 0, answer)]
+        else:
+            refused = 0x0005_0000 | errno.EINVAL if name == "setns of several" else answer
+            program += [(EQUAL, 0, len(steps) + 2, CALLS[call]), *steps, (EQUAL, 1, 0, 0), (GIVE, 0, 0, refused), (LOAD, 0, 0, 0)]
+    program.append((GIVE, 0, 0, 0x7FFF_0000))
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
     return ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))), code
 

@@ -2,20 +2,29 @@
 # Rows: attacks
 
 import errno
+import json
 import os
+import re
+import shlex
+import socket
+import subprocess
 
 import leaks
 import pytest
-from attackers import NEW_MOUNT_CALLS, trace, without
+from attackers import CALLS_SINCE_4_18, NEW_MOUNT_CALLS, PIDFD_CALLS, below_without, trace, without
 from boxes import Box
 from processes import wait_until
 
 pytestmark = pytest.mark.ours
 
 # Filters of containers answer ENOSYS, or EPERM where the list is older than the call.
+CALLS = {
+    "openat2": ("openat2",), "clone3": ("clone3",), "pidfds": PIDFD_CALLS, "mounts by descriptors": NEW_MOUNT_CALLS, "close_range": ("close_range",),
+    "what came after 4.18": CALLS_SINCE_4_18,
+}
 LACKS = {
-    "openat2": without("openat2"), "openat2, denied": without("openat2", code=errno.EPERM), "clone3": without("clone3"),
-    "both": without("openat2", "clone3"),
+    **{name: without(*calls) for name, calls in CALLS.items()},
+    **{f"{name}, denied": without(*calls, code=errno.EPERM) for name, calls in CALLS.items()}, "setns of several": without("setns of several"),
 }
 
 
@@ -84,13 +93,198 @@ def test_without_cgroup_kill_everything_is_frozen_and_killed_one_by_one(runtime,
     assert leaks.cgroups(container) == []
 
 
-@pytest.mark.parametrize("call", [*NEW_MOUNT_CALLS, "close_range"])
-def test_what_no_container_can_be_made_without_is_named_in_one_line(runtime, bundle, container, call):
-    """docs/decisions/0022: these are of Linux 5.2 to 5.12, older than anything that is supported."""
-    bundle.write(["true"])
-    result = runtime("run", "-b", bundle.path, container, preexec_fn=without(call)).fails(call, "ENOSYS", "Linux 5.")
-    assert len(result.err.strip().splitlines()) == 1, result.err
-    assert not os.path.exists(os.path.join(runtime.state_root, container))
+@pytest.mark.parametrize("call", NEW_MOUNT_CALLS)
+def test_one_call_of_those_that_mount_by_descriptors_is_missed_like_all_of_them(box, call):
+    """Masked is masked, read-only is read-only."""
+    box.linux["maskedPaths"].append("/proc/uptime")
+    script = "cat /proc/uptime; stat -c %t:%T /proc/uptime; mkdir /sys/x 2>&1; echo 1 2>&1 > /proc/sys/kernel/domainname; echo done"
+    lines = box.run(script, preexec_fn=without(call)).ok().lines
+    assert lines[0] == "1:3" and "Read-only" in lines[1] and "Read-only" in lines[2] and lines[3:] == ["done"], lines
+
+
+# What the kernel numbers by itself is left out.
+def mounts_in(box, **popen):
+    done = box.run("cat /proc/self/mountinfo", **popen).ok()
+    mounts = []
+    for line in done.out.replace("\r", "").splitlines():
+        place, _, system = line.partition(" - ")
+        _, _, _, root, point, options, *propagation = place.split(" ")
+        mounts.append((point, root, options, [word.split(":")[0] for word in propagation], system))
+    return sorted(mounts)
+
+
+def everything(box, tmp_path, mapped):
+    """Adds what a root can be asked for, but for what has one way only."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("x")
+    os.chmod(tmp_path, 0o755)
+    if mapped:
+        box.bundle.map_users()
+    # A user namespace locks the access times of what it has from the host.
+    times = [] if mapped else ["noatime"]
+    box.mount("/bound", tmp_path / "folder", "rbind", "ro", "nosuid", *times, type="bind")
+    box.mount("/etc/bound", tmp_path / "file", "bind", "rprivate", type="bind")
+    box.mount("/copied", "tmpfs", "tmpcopyup", "size=64k", type="tmpfs")
+    box.mount("/strict", "tmpfs", "strictatime", "nodiratime", "ro", type="tmpfs")
+    box.bundle.file("/copied/from/the/image", "image")
+    box.linux["maskedPaths"] += ["/proc/uptime", "/etc"]
+    box.linux["readonlyPaths"].append("/var")
+    box.bundle.config["root"]["readonly"] = True
+
+
+@pytest.mark.parametrize("lack", ["mounts by descriptors", "mounts by descriptors, denied", "what came after 4.18"])
+@pytest.mark.parametrize("mapped", [False, True], ids=["host's users", "own users"])
+@pytest.mark.parametrize("terminal", [False, True], ids=["no terminal", "terminal"])
+def test_every_mount_is_what_it_is_otherwise(box, tmp_path, lack, mapped, terminal):
+    """Its place, root, options, propagation and file system; also where /dev is the image's, and devices are the host's."""
+    everything(box, tmp_path, mapped)
+    box.bundle.config["process"]["terminal"] = terminal
+    mounts_in(box)  # makes the mount points: a tmpfs takes the mode of one that is there
+    expected = mounts_in(box)
+    assert len(expected) > 20
+    assert mounts_in(box, preexec_fn=LACKS[lack]) == expected
+    script = "cat /copied/from/the/image; for place in / /bound /var /strict /proc/sys; do touch $place/x; done 2>&1; ls -A /etc; cat /proc/uptime"
+    lines = [line.strip() for line in box.run(script, preexec_fn=LACKS[lack]).lines]
+    assert lines[0].startswith("image") and len(lines) == (5 if lines[0] != "image" else 6), lines
+    assert all("Read-only" in line or "Permission" in line or "No such" in line for line in lines[-5:]), lines
+
+
+@pytest.mark.parametrize("propagation", ["private", "slave", "shared", "unbindable"])
+def test_the_roots_propagation_is_what_it_is_otherwise(box, propagation):
+    box.linux["rootfsPropagation"] = propagation
+    assert mounts_in(box, preexec_fn=LACKS["what came after 4.18"]) == mounts_in(box)
+
+
+def test_without_pivot_root_and_without_proc(box):
+    box.without_mounts_below("/proc")
+    box.linux["maskedPaths"], box.linux["readonlyPaths"], box.linux["rootfsPropagation"] = ["/etc"], ["/var"], "shared"
+    lacking = LACKS["what came after 4.18"]
+    assert box.run("ls -A /etc; touch /var/x; echo $?", preexec_fn=lacking).ok().lines == ["1"]
+    box.linux["rootfsPropagation"] = "slave"
+    box.bundle.write("ls -A /etc; touch /var/x; echo $?")
+    assert box.runtime("run", "--no-pivot", "-b", box.bundle.path, box.name, preexec_fn=lacking).ok().lines == ["1"]
+
+
+def test_hooks_see_the_root_between_its_mounts_and_their_own_end(box):
+    """The place where mounts are made lies over the root, and is gone by then; a hook that takes too long is killed in time."""
+    seen = os.path.join(box.bundle.path, "seen")
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", f"ls {box.root} > {seen}; ls {box.root}/dev >> {seen}"]}
+    box.bundle.config["hooks"] = {"createContainer": [hook], "createRuntime": [{"path": "/bin/true"}]}
+    box.run("true", preexec_fn=LACKS["what came after 4.18"]).ok()
+    with open(seen, encoding="utf-8") as file:
+        assert {"bin", "proc", "null", "pts"} <= set(file.read().split())
+    box.bundle.config["hooks"] = {"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "600"], "timeout": 1}]}
+    box.refused("createRuntime hook #0", "did not end within 1 s", preexec_fn=LACKS["what came after 4.18"])
+
+
+def in_a_namespace_of_its_own(script):
+    """What a shell says that is in a mount namespace of its own."""
+    done = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-ec", script], stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=60, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_mounts_in_the_callers_namespace_come_and_go(runtime, bundle, container):
+    """They outlive the process that made them, so the place where they were made must not."""
+    bundle.without_namespace("mount").write("while read -r _ _ _ _ place _; do echo $place; done < /proc/self/mountinfo",
+                                            linux={"maskedPaths": [], "readonlyPaths": []})
+    with below_without(runtime, *CALLS_SINCE_4_18):
+        run = shlex.join(runtime.command("run", "-b", bundle.path, container))
+    *inside, left = in_a_namespace_of_its_own(f"{run}; grep -c {bundle.rootfs} /proc/self/mountinfo || true")
+    assert {"/proc", "/dev", "/dev/pts"} <= {place.removeprefix(bundle.rootfs) for place in inside} and left == "0"
+
+
+def test_the_place_where_mounts_are_made_goes_with_a_container_whose_init_was_killed_there(runtime, bundle, container):
+    bundle.without_namespace("mount").write("sleep 600", linux={"maskedPaths": [], "readonlyPaths": []})
+    create, delete = (shlex.join(runtime.command(*words, container)) for words in (("create", "-b", bundle.path), ("delete", "-f")))
+    left = in_a_namespace_of_its_own(f"{create} > {bundle.path}/said 2>&1; "
+                                     f"mount -t tmpfs apus-yard {bundle.rootfs}; {delete}; grep -c {bundle.rootfs} /proc/self/mountinfo || true")
+    assert left == ["0"]
+
+
+def test_exec_joins_every_namespace_one_by_one(runtime, bundle, container):
+    """With a user namespace, and with namespaces of the host's beside it; the time namespace, too."""
+    bundle.map_users()
+    bundle.config["linux"]["namespaces"] += [{"type": "cgroup"}, {"type": "time"}]
+    bundle.config["linux"]["timeOffsets"] = {"monotonic": {"secs": 1000}}
+    # For the owner of the network alone.
+    bundle.config["mounts"] = [mount for mount in bundle.config["mounts"] if not mount["destination"].startswith("/sys")]
+    bundle.without_namespace("network").write("sleep 600")
+    for lack in ("pidfds", "setns of several"):
+        name = f"{container}-{lack[0]}"
+        limited = {"preexec_fn": LACKS[lack]}
+        runtime.detached("run", "-d", "-b", bundle.path, name, **limited).ok()
+        kinds = "cgroup ipc mnt net pid time user uts"
+        added = runtime("exec", name, "sh", "-c", f"for n in {kinds}; do readlink /proc/self/ns/$n /proc/1/ns/$n; done; id -u", **limited).ok().lines
+        assert added[0:-1:2] == added[1:-1:2] and added[-1] == "0", added
+        runtime("delete", "-f", name, **limited).ok()
+
+
+def test_a_user_namespace_by_path_is_joined(runtime, bundle, folder, container):
+    """By a stage of its own, which says whom it made."""
+    first = f"{container}-first"
+    bundle.map_users()
+    bundle.write("sleep 600")
+    runtime.detached("run", "-d", "-b", bundle.path, first).ok()
+    pid = runtime.state(first)["pid"]
+    bundle.config["linux"]["uidMappings"] = bundle.config["linux"]["gidMappings"] = []
+    bundle.join("user", f"/proc/{pid}/ns/user").write("id -u; hostname")
+    done = runtime("run", "-b", bundle.path, container, preexec_fn=LACKS["what came after 4.18"]).ok()
+    assert done.lines[0] == "0"
+
+
+REFUSED = {
+    "rro": (["rbind", "rro"], {}, "mount_setattr"), "idmap": (["bind"], {
+        "uidMappings": [{"containerID": 0, "hostID": 5, "size": 9}], "gidMappings": [{"containerID": 0, "hostID": 5, "size": 9}]}, "open_tree"),
+}
+
+
+@pytest.mark.parametrize("options, members, call", REFUSED.values(), ids=REFUSED)
+def test_what_has_one_way_only_is_refused_by_its_name(runtime, box, tmp_path, options, members, call):
+    box.mount("/bound", tmp_path, *options, type="bind")
+    box.bundle.config["mounts"][-1].update(members)
+    box.refused(call, "ENOSYS", "Linux 5.", preexec_fn=LACKS["mounts by descriptors"])
+
+
+def test_a_bind_that_stays_a_peer_of_the_hosts_is_refused_by_its_name(box, tmp_path):
+    box.linux["rootfsPropagation"] = "shared"
+    box.mount("/bound", tmp_path, "rbind", "rshared", type="bind")
+    box.refused("open_tree", "ENOSYS", "Linux 5.", preexec_fn=LACKS["mounts by descriptors"])
+
+
+def test_mounts_of_a_container_that_exists_are_refused_by_their_name(runtime, running, tmp_path):
+    document = tmp_path / "mounts.json"
+    for mount in ({"destination": "/a", "type": "bind", "source": str(tmp_path), "options": ["bind"]}, {"destination": "/a", "type": "tmpfs"}):
+        document.write_text(json.dumps([mount]))
+        runtime("mounts", "add", running, str(document), preexec_fn=LACKS["mounts by descriptors"]).fails("ENOSYS", "Linux 5.2")
+
+
+def test_what_is_a_pidfd_itself_is_refused_by_its_name(runtime, bundle, running, container):
+    """A socket that wants one; and a listener, which nobody else can take over from the process that has it."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.join(bundle.path, "listener.sock"))
+        listener.listen()
+        path = os.path.join(bundle.path, "listener.sock")
+        limited = {"preexec_fn": LACKS["pidfds"]}
+        runtime("exec", "--pidfd-socket", path, running, "true", **limited).fails("pidfd_open", "ENOSYS", "Linux 5.3")
+        profile = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": path, "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}
+        bundle.write(["true"], linux={"seccomp": profile})
+        runtime("run", "-b", bundle.path, f"{container}-other", **limited).fails("pidfd_getfd", "ENOSYS", "Linux 5.6")
+    assert runtime.status(running) == "running"
+
+
+def test_A03_what_the_caller_left_open_reaches_nobody_without_close_range(runtime, bundle, running, container):
+    numbers = [os.open("/", os.O_RDONLY) for _ in range(9)]
+    try:
+        for lack in ("close_range", "close_range, denied"):
+            limited = {"preexec_fn": LACKS[lack], "pass_fds": numbers}
+            assert runtime("exec", running, "ls", "/proc/self/fd", **limited).ok().lines == ["0", "1", "2", "3"]
+            bundle.write("ls /proc/self/fd")
+            assert runtime("run", "-b", bundle.path, f"{container}-{len(lack)}", **limited).ok().lines == ["0", "1", "2", "3"]
+    finally:
+        for number in numbers:
+            os.close(number)
 
 
 @pytest.mark.parametrize("words, code", [
@@ -107,9 +301,70 @@ def test_signals_are_sent_to_descriptors_alone(runtime, bundle, folder, containe
         assert len(calls) == 3
 
 
-@pytest.mark.parametrize("call", ["pidfd_open", "pidfd_send_signal"])
-def test_without_pidfds_no_signal_is_sent_to_a_number(runtime, running, call):
-    """A number may have become another process's; so the signal is refused instead, in one line."""
-    result = runtime("kill", running, "KILL", preexec_fn=without(call)).fails(call, "ENOSYS", "Linux 5.")
-    assert len(result.err.strip().splitlines()) == 1, result.err
-    assert runtime.status(running) == "running"
+@pytest.mark.parametrize("closed, numbers", [("<&-", [0]), (">&-", [1]), ("<&- >&- 2>&-", [0, 1, 2])])
+def test_standard_files_that_the_caller_closed_are_the_null_device_without_mounts_too(runtime, bundle, container, closed, numbers):
+    """Not the copy of the runtime, which is made first."""
+    said = bundle.file("/tmp/said", "")
+    bundle.write('said=$(for n in 0 1 2; do readlink /proc/1/fd/$n; done); echo "$said" > /tmp/said')
+    with below_without(runtime, "open_tree"), runtime.below("sh", "-c", f'exec "$@" {closed}', "sh"):
+        runtime.detached("run", "-b", bundle.path, container).ok()
+    with open(said, encoding="utf-8") as file:
+        files = file.read().splitlines()
+    assert [files[number] for number in numbers] == ["/dev/null"] * len(numbers)
+
+
+@pytest.mark.parametrize("cwd", ["/proc/self/fd/0", "/proc/self/cwd", "/proc/self/root"])
+def test_A02_the_walk_without_openat2_takes_no_way_through_a_descriptor(runtime, running, cwd):
+    runtime("exec", "--cwd", cwd, running, "pwd", preexec_fn=without("openat2"), stdin=subprocess.DEVNULL).fails("ELOOP")
+
+
+def test_A31_a_long_way_ends_in_an_error_without_openat2(box):
+    box.mount("/d" * 3000, "tmpfs", type="tmpfs")
+    box.refused("ENAMETOOLONG", preexec_fn=without("openat2"))
+
+
+def test_events_end_with_a_container_whose_end_nobody_tells(runtime, bundle, container):
+    bundle.write("sleep 1")
+    limited = {"preexec_fn": LACKS["pidfds"]}
+    runtime.detached("run", "-d", "-b", bundle.path, container, **limited).ok()
+    done = runtime("events", "--interval", "100ms", container, **limited).ok()
+    assert all(json.loads(line)["type"] == "stats" for line in done.lines)
+
+
+@pytest.mark.parametrize("lack", ["pidfds", "pidfds, denied"])
+@pytest.mark.parametrize("words, signalled, code", [
+    (["kill", "--all", "CONTAINER", "CONT"], 3, 0), (["delete", "-f", "CONTAINER"], 1, 0), (["exec", "CONTAINER", "nothing"], 0, 255),
+], ids=["kill of all", "delete", "an exec that fails"])
+def test_without_pidfds_a_number_is_signalled_right_after_a_look_at_whose_it_is(
+        runtime, bundle, folder, container, lack, words, signalled, code):
+    """By the directory of the process, which was opened before it was found to be the container's: that of a later one is another."""
+    bundle.without_namespace("pid").write("sleep 600 & sleep 600 & wait")
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    words = [container if word == "CONTAINER" else word for word in words]
+    with below_without(runtime, *PIDFD_CALLS, code=errno.EPERM if "denied" in lack else errno.ENOSYS):
+        calls = trace(runtime, folder, *words, calls="openat,waitid,kill,tkill,tgkill,pidfd_send_signal", code=code)
+    kills = [index for index, call in enumerate(calls) if call.name == "kill"]
+    assert len(kills) >= signalled and not [call for call in calls if call.name in ("tkill", "tgkill")]
+    for index in kills:
+        look = [call for call in calls[:index] if call.process == calls[index].process][-1]
+        number = calls[index].arguments.split(",")[0]
+        assert re.match(rf'\d+, "stat", |P_PID, {number}, .*WNOWAIT', look.arguments), look
+
+
+@pytest.mark.parametrize("lack", ["pidfds", "what came after 4.18"])
+def test_A33_without_pidfds_a_later_process_of_the_same_number_is_not_signalled(runtime, running, lack):
+    """The record is made to name a process that started at another time."""
+    path = os.path.join(runtime.state_root, running, "init.json")
+    with open(path, encoding="utf-8") as file:
+        record = json.load(file)
+    stranger = subprocess.Popen(["sleep", "600"])
+    limited = {"preexec_fn": LACKS[lack]}
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({**record, "pid": stranger.pid, "startTime": record["startTime"] - 100}, file, separators=(",", ":"))
+        runtime("kill", running, "KILL", **limited).fails("not running")
+        runtime("delete", "-f", running, **limited).ok()
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()

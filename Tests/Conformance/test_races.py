@@ -3,25 +3,27 @@
 Five hundred times each; `make nightly` asks for ten thousand with APUS_RACES. What is aimed at belongs to the test."""
 # Rows: attacks
 
+import contextlib
 import os
 import shutil
 
 import pytest
-from attackers import Canary, Swapper
+from attackers import NEW_MOUNT_CALLS, Canary, Swapper, below_without
 from boxes import Box
 
 RACES = int(os.environ.get("APUS_RACES", "500"))
 
 
-@pytest.fixture
-def box(runtime, bundle, container):
+@pytest.fixture(params=[(), NEW_MOUNT_CALLS], ids=["mounts by descriptors", "mounts by mount(2)"])
+def box(request, runtime, bundle, container):
     if runtime.kind != "apus":
         pytest.skip("peers lose some of these races")
     box = Box(runtime, bundle, container)
     # What no race is about takes half the time.
     for place in ("/sys", "/dev/mqueue", "/dev/shm"):
         box.without_mounts_below(place)
-    return box
+    with below_without(runtime, *request.param) if request.param else contextlib.nullcontext():
+        yield box
 
 
 @pytest.fixture

@@ -43,6 +43,15 @@ int clinux_mount_setattr(int directory, const char *path, uint32_t flags, uint64
     return result(syscall(SYS_mount_setattr, directory, path, flags, attributes, sizeof attributes));
 }
 
+static int is_there(long value) { return value >= 0 || (errno != ENOSYS && errno != EPERM); }
+
+int clinux_mounts_by_descriptor(void) {
+    // Flags that no kernel knows, and descriptors that are none, are refused with EINVAL by whoever knows the call.
+    return is_there(syscall(SYS_open_tree, -1, "", ~0u)) && is_there(syscall(SYS_move_mount, -1, "", -1, "", ~0u)) &&
+           is_there(syscall(SYS_fsopen, "", ~0u)) && is_there(syscall(SYS_fsconfig, -1, ~0u, NULL, NULL, 0)) &&
+           is_there(syscall(SYS_fsmount, -1, ~0u, 0)) && is_there(syscall(SYS_mount_setattr, -1, "", ~0u, NULL, 0));
+}
+
 int64_t clinux_filesystem_type(int descriptor) {
     struct statfs status;
     return fstatfs(descriptor, &status) < 0 ? -errno : (int64_t)status.f_type;

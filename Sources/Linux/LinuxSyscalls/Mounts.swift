@@ -16,6 +16,8 @@ package struct MountFlags: OptionSet, Sendable {
     package static let synchronous = MountFlags(rawValue: 1 << 4)
     package static let remount = MountFlags(rawValue: 1 << 5)
     package static let directorySynchronous = MountFlags(rawValue: 1 << 7)
+    /// Linux 5.10; older ones ignore it.
+    package static let noSymlinkFollow = MountFlags(rawValue: 1 << 8)
     package static let noAccessTime = MountFlags(rawValue: 1 << 10)
     package static let noDirectoryAccessTime = MountFlags(rawValue: 1 << 11)
     package static let bind = MountFlags(rawValue: 1 << 12)

@@ -59,7 +59,11 @@ extension RootfsStep {
 extension RootfsBuilder {
     /// Performs the steps of `planAddedMounts` from inside the container's mount namespace. What was mounted before one fails is unmounted.
     package mutating func mountIntoContainer() throws(RootfsError) {
-        do throws(SyscallError) { root = RootDirectory(try openFile("/", [.path, .directory])) } catch {
+        do throws(SyscallError) {
+            // Names of descriptors lead through the procfs at /proc, which is the container's here.
+            if yard != nil { throw SyscallError("move_mount", "into a container", errno: ENOSYS) }
+            root = RootDirectory(try openFile("/", [.path, .directory]))
+        } catch {
             throw RootfsError("open the container's root", error)
         }
         do throws(RootfsError) {

@@ -32,7 +32,7 @@ extension RootfsBuilder {
         } else {
             try bindOwnCgroups(in: directory, step.attributes)
         }
-        if step.attributes.set.contains(.readOnly) { try changeMountAttributes(of: directory, set: .readOnly, subject: "") }
+        if step.attributes.set.contains(.readOnly) { try changeAttributes(of: directory, set: .readOnly) }
     }
 
     /// Mounts every v1 hierarchy anew, which shows it from the root of the cgroup namespace on.
@@ -50,7 +50,7 @@ extension RootfsBuilder {
     private func bindOwnCgroups(in directory: Int32, _ attributes: AttributeChange) throws(SyscallError) {
         for place in cgroup {
             guard let hierarchy = place.hierarchy else { continue }
-            let mount = try openTree(FilePath(place.path), .clone)
+            let mount = try copyMount(at: place.path)
             try apply(attributes, AttributeChange(), to: mount.number)
             try put(mount, in: directory, hierarchy: hierarchy, controllers: place.controllers)
         }
@@ -63,7 +63,7 @@ extension RootfsBuilder {
         let name = FilePath(hierarchy)
         try makeDirectory(name, at: directory)
         let place = try openFile(name, [.path, .directory, .noFollow], at: directory)
-        try moveMount(mount, onto: place, subject: hierarchy)
+        try put(mount, onto: place, subject: hierarchy)
         for controller in controllers where controller != hierarchy {
             try makeSymbolicLink(FilePath(controller), to: name, at: directory)
         }
@@ -72,7 +72,7 @@ extension RootfsBuilder {
     /// A detached copy of the host's cgroup2 mount from the container's own cgroup on; of the whole, read-only, where it has none.
     func ownCgroup2Subtree(_ attributes: AttributeChange) throws(SyscallError) -> OwnedFD {
         let own = cgroup.first { $0.hierarchy == nil }
-        let tree = try openTree(FilePath(own?.path ?? "/sys/fs/cgroup"), .clone)
+        let tree = try copyMount(at: own?.path ?? "/sys/fs/cgroup")
         var attributes = attributes
         if own == nil { attributes.apply(AttributeChange(set: .readOnly)) }
         try apply(attributes, AttributeChange(), to: tree.number)

@@ -39,14 +39,14 @@ extension RootfsBuilder {
     }
 
     private mutating func bindFromHost(_ device: DeviceStep) throws(SyscallError) {
-        let tree = try openTree(FilePath(device.path), [.clone, .noFollow])
+        let tree = try copyMount(at: device.path, followingLast: false)
         let status = try fileStatus(of: tree.number, subject: device.path)
         if status.type != device.type || status.device != device.number {
             throw SyscallError("verify:", "the host's \(device.path) is another device", errno: EPERM)
         }
         let place = try openedRoot { root throws(SyscallError) in try root.openMountPoint(device.path, creating: .file) }
         try leavePeers(at: place.descriptor.number)
-        try moveMount(tree, onto: place.descriptor, subject: "")
+        try put(tree, onto: place.descriptor, subject: "")
     }
 
     /// Makes a symbolic link whose name is free, or is made free.
@@ -82,7 +82,14 @@ extension RootfsBuilder {
     package mutating func openTerminal() throws(RootfsError) -> ContainerTerminal {
         let mask = setFileCreationMask(0)
         defer { setFileCreationMask(mask) }
-        do throws(SyscallError) { return try makeTerminal() } catch { throw RootfsError("open terminal", error) }
+        do throws(SyscallError) {
+            let terminal = try makeTerminal()
+            try yard?.close()
+            return terminal
+        } catch {
+            try? yard?.close()
+            throw RootfsError("open terminal", error)
+        }
     }
 
     private mutating func makeTerminal() throws(SyscallError) -> ContainerTerminal {
@@ -99,9 +106,9 @@ extension RootfsBuilder {
         let place = try openedRoot { root throws(SyscallError) in
             try root.openMountPoint("/dev/console", creating: .file, followingLinks: false)
         }
-        let tree = try cloneTree(of: slave.number, recursive: false, subject: "/dev/console")
+        let tree = try copyMount(of: slave.number, recursive: false, subject: "/dev/console")
         try leavePeers(at: place.descriptor.number)
-        try moveMount(tree, onto: place.descriptor, subject: "/dev/console")
+        try put(tree, onto: place.descriptor, subject: "/dev/console")
         return ContainerTerminal(master: master, slave: slave)
     }
 }

@@ -46,11 +46,10 @@ extension RootfsBuilder {
         }
         let tree: OwnedFD
         if step.ownerMapping != nil || step.hasPreparedSource {
-            tree = try takeMappedTree()
+            let prepared = try takeMappedTree()
+            tree = try yard == nil ? prepared : copyMount(of: prepared.number, recursive: recursive, subject: source)
         } else {
-            var flags: OpenTreeFlags = recursive ? [.clone, .recursive] : .clone
-            if !step.followsSource { flags.insert(.noFollow) }
-            tree = try openTree(FilePath(source), flags)
+            tree = try copyMount(at: source, recursive: recursive, followingLast: step.followsSource)
         }
         try verifyProcBind(tree.number, step.destination)
         let isDirectory = try fileStatus(of: tree.number, subject: source).type == .directory
@@ -87,25 +86,6 @@ extension RootfsBuilder {
         return place
     }
 
-    /// A detached mount of a new file system.
-    func makeMount(
-        type: String, source: String, parameters: [FileSystemParameter], attributes: MountAttributes
-    ) throws(SyscallError) -> OwnedFD {
-        if isTooLong(source: source, parameters) {
-            return try makeClassicMount(type: type, source: source, parameters: parameters, attributes: attributes)
-        }
-        let context = try openFileSystem(type: type)
-        try configureFileSystem(context, "source", source)
-        for parameter in parameters {
-            do throws(SyscallError) { try configureFileSystem(context, parameter.key, parameter.value) } catch {
-                guard let field = parameter.field else { throw error }
-                throw SyscallError(error.call, "\(field) \(parameter.value ?? "")", errno: error.errno)
-            }
-        }
-        try createFileSystem(context, subject: "")
-        return try mountFileSystem(context, attributes, subject: "")
-    }
-
     private func setLabel(_ label: String, ofDirectory mount: borrowing OwnedFD) throws(SyscallError) {
         let directory = try openFile(".", [.readOnly, .directory], at: mount.number)
         do throws(SyscallError) { try setExtendedAttribute("security.selinux", to: Array(label.utf8), of: directory.number) } catch {
@@ -119,7 +99,7 @@ extension RootfsBuilder {
         isWritableProcfs: Bool = false
     ) throws(SyscallError) {
         try leavePeers(at: place.number)
-        try moveMount(mount, onto: place, subject: "")
+        try put(mount, onto: place, subject: "")
         if !attributesApplied { try apply(AttributeChange(), step.recursiveAttributes, to: mount.number) }
         try change(propagation: step.propagation, of: mount.number)
         let held = HeldMount(mount, isWritableProcfs: isWritableProcfs)
@@ -131,9 +111,9 @@ extension RootfsBuilder {
     /// Changes attributes, the recursive ones first, so that those of the mount itself win.
     func apply(_ attributes: AttributeChange, _ recursive: AttributeChange, to mount: Int32) throws(SyscallError) {
         if !recursive.isEmpty {
-            try changeMountAttributes(of: mount, set: recursive.set, clear: recursive.clear, recursive: true, subject: "")
+            try changeAttributes(of: mount, set: recursive.set, clear: recursive.clear, recursive: true)
         }
-        if !attributes.isEmpty { try changeMountAttributes(of: mount, set: attributes.set, clear: attributes.clear, subject: "") }
+        if !attributes.isEmpty { try changeAttributes(of: mount, set: attributes.set, clear: attributes.clear) }
     }
 
     /// What is bound onto /proc itself must be a whole procfs.
@@ -150,9 +130,9 @@ extension RootfsBuilder {
     mutating func makeReadOnly(_ path: String) throws(SyscallError) {
         guard let place = try openIfPresent(path) else { return }
         try leavePeers(at: place.number)
-        let tree = try cloneTree(of: place.number, recursive: true, subject: "")
-        try changeMountAttributes(of: tree.number, set: .readOnly, subject: "")
-        try moveMount(tree, onto: place, subject: "")
+        let tree = try copyMount(of: place.number, recursive: true, subject: "")
+        try changeAttributes(of: tree.number, set: .readOnly)
+        try put(tree, onto: place, subject: "")
     }
 
     /// Covers a file with /dev/null, a directory with an empty one.
@@ -161,7 +141,7 @@ extension RootfsBuilder {
         let isDirectory = try fileStatus(of: place.number).type == .directory
         let cover = isDirectory ? try emptyDirectoryCopy() : try nullDeviceCopy()
         try leavePeers(at: place.number)
-        try moveMount(cover.descriptor, onto: place, subject: "")
+        try put(cover.descriptor, onto: place, subject: "")
     }
 
     /// What exists at a path of the container; nil where nothing does. What lies in the kernel's own file systems is found through the
@@ -184,7 +164,7 @@ extension RootfsBuilder {
     /// because kernels before 6.15 copy no detached mount.
     private mutating func emptyDirectoryCopy() throws(SyscallError) -> HeldMount {
         if let emptyDirectory {
-            return HeldMount(try cloneTree(of: emptyDirectory.descriptor.number, recursive: false, subject: "tmpfs"))
+            return HeldMount(try copyMount(of: emptyDirectory.descriptor.number, recursive: false, subject: "tmpfs"))
         }
         let parameters = [("mode", "0555"), ("nr_inodes", "1"), ("ro", nil)].map { FileSystemParameter(key: $0.0, value: $0.1) }
         let mount = HeldMount(
@@ -207,6 +187,6 @@ extension RootfsBuilder {
             }
             nullDevice = device
         }
-        return HeldMount(try cloneTree(of: device.descriptor.number, recursive: false, subject: "/dev/null"))
+        return HeldMount(try copyMount(of: device.descriptor.number, recursive: false, subject: "/dev/null"))
     }
 }

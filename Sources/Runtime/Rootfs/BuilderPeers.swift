@@ -30,14 +30,14 @@ extension RootfsBuilder {
         let mount = try mountPlace(of: place).mount
         guard let index = peers.firstIndex(where: { $0.mounts.contains(mount) }) else { return }
         let peer = peers.remove(at: index)
-        try changeMountAttributes(of: peer.mount.descriptor.number, propagation: .slave, recursive: true, subject: "")
+        try changePropagation(of: peer.mount.descriptor.number, to: .slave, recursive: true)
         try change(propagation: peer.propagation, of: peer.mount.descriptor.number)
     }
 
     /// Makes the changes of a mount's options, in their order.
     func change(propagation changes: [PropagationChange], of mount: Int32) throws(SyscallError) {
         for change in changes {
-            try changeMountAttributes(of: mount, propagation: change.propagation, recursive: change.recursive, subject: "")
+            try changePropagation(of: mount, to: change.propagation, recursive: change.recursive)
         }
     }
 }

@@ -85,6 +85,8 @@ package struct RootDirectory: ~Copyable {
 
     /// The most symbolic links on one way, the kernel's own number. - Source: path_resolution(7).
     private static let linkLimit = 40
+    /// The longest way that the kernel takes, its end included. - Source: limits.h, PATH_MAX.
+    private static let pathLimitBytes = 4096
     /// The most components on one way, links unfolded.
     private static let componentLimit = 4096
 
@@ -101,6 +103,7 @@ package struct RootDirectory: ~Copyable {
         var linksFollowed = 0
         var componentsWalked = 0
         var wasMade = false
+        if path.utf8.count >= Self.pathLimitBytes { throw SyscallError("open", path, errno: ENAMETOOLONG) }
 
         while let component = pending.popLast() {
             componentsWalked += 1
@@ -123,6 +126,10 @@ package struct RootDirectory: ~Copyable {
                 linksFollowed += 1
                 if linksFollowed > Self.linkLimit || !followingLinks { throw SyscallError("open", path, errno: ELOOP) }
                 let target = try readSymbolicLink("", at: next.number)
+                // What procfs says of a descriptor or a root is a path of the host. Its other links are relative.
+                if target.isAbsolute, try fileSystemKind(of: next.number, subject: path) == .proc {
+                    throw SyscallError("open", path, errno: ELOOP)
+                }
                 if target.isAbsolute {
                     trail = []
                     current = nil

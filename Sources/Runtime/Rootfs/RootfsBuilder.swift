@@ -27,16 +27,25 @@ package struct RootfsBuilder: ~Copyable {
     /// Where sysctls are written.
     private var procfs: HeldProcfs?
 
+    /// Where mounts are made with mount(2), for want of the calls on descriptors; else nil.
+    let yard: MountYard?
+
+    /// Whether the container's root is the root of the process.
+    private(set) var isInside = false
+
     /// How many steps of the preparation are done.
     private var preparedCount = 0
 
-    /// Detached trees of the steps with an owner mapping, in their order, the next one last; owned from here on.
+    /// Detached trees, or places, of the steps with an owner mapping or a prepared source, in their order, the next one last; owned from here
+    /// on.
     private var mappedTrees: [Int32]
 
-    /// - Parameter mappedTrees: what `mapOwners` made of the steps with an owner mapping, in their order.
+    /// - Parameter mappedTrees: what was made of the steps with an owner mapping or a prepared source, in their order; where mounts are made by
+    ///   mount(2), what `openSources` opened.
     package init(_ plan: RootfsPlan, mappedTrees: [Int32] = []) {
         self.plan = plan
         self.mappedTrees = mappedTrees.reversed()
+        yard = mountsByDescriptor() ? nil : MountYard()
     }
 
     /// The tree of the next step with an owner mapping.
@@ -67,17 +76,21 @@ package struct RootfsBuilder: ~Copyable {
         defer { setFileCreationMask(mask) }
         for index in steps.indices {
             do throws(SyscallError) { try perform(steps[index]) } catch {
+                // What a failed creation leaves goes with the namespace, where that is the container's own.
+                try? yard?.close()
                 let field = plan.fieldPrefix(of: steps[index], at: index, refusedWith: error)
                 throw RootfsError(field + steps[index].description, error)
             }
         }
+        // Hooks see the root.
+        do throws(SyscallError) { try yard?.close() } catch { throw RootfsError("take the yard away", error) }
     }
 
     private mutating func perform(_ step: RootfsStep) throws(SyscallError) {
         switch step {
         case .propagateAll(let propagation):
             let top = try openFile("/", [.path, .directory])
-            try changeMountAttributes(of: top.number, propagation: propagation, recursive: true, subject: "")
+            try changePropagation(of: top.number, to: propagation, recursive: true)
         case .bindRoot(let path): try bindRoot(path)
         case .openRoot(let path): root = RootDirectory(try openFile(FilePath(path), [.path, .directory]))
         case .mount(let mount): try perform(mount)
@@ -94,21 +107,15 @@ package struct RootfsBuilder: ~Copyable {
         case .mask(let path): try cover(path)
         case .makeRootReadOnly:
             let number = try rootDescriptorNumber()
-            try changeMountAttributes(of: number, set: .readOnly, subject: "")
-        case .changeRoot(let change): try self.change(to: change)
+            try changeAttributes(of: number, set: .readOnly)
+        case .changeRoot(let change):
+            try yard?.close()
+            try self.change(to: change)
+            isInside = true
         case .propagateRoot(let change):
             let number = try rootDescriptorNumber()
-            try changeMountAttributes(of: number, propagation: change.propagation, recursive: change.recursive, subject: "")
+            try changePropagation(of: number, to: change.propagation, recursive: change.recursive)
         }
-    }
-
-    /// Makes the root directory a mount of its own, with all that is mounted below it.
-    private mutating func bindRoot(_ path: String) throws(SyscallError) {
-        let place = try openFile(FilePath(path), [.path, .directory])
-        rootPath = path
-        let tree = try cloneTree(of: place.number, recursive: true, subject: "")
-        try moveMount(tree, onto: place, subject: "")
-        root = RootDirectory(tree)
     }
 
     /// Lends the root, which `bindRoot` opened.
@@ -156,7 +163,7 @@ package struct RootfsBuilder: ~Copyable {
 
     private func makeMountReadOnly(_ path: String) throws(SyscallError) {
         guard let mount = heldMount(at: path) else { throw SyscallError("open", path, errno: ENOENT) }
-        try changeMountAttributes(of: mount.descriptor.number, set: .readOnly, subject: "")
+        try changeAttributes(of: mount.descriptor.number, set: .readOnly)
     }
 
     /// Makes the container's root the root of the process, and leaves the host's tree.
@@ -171,8 +178,13 @@ package struct RootfsBuilder: ~Copyable {
             case .move:
                 try hideKernelMounts()
                 let top = try openFile("/", [.path, .directory])
-                try moveMount(root.descriptor, onto: top, subject: "")
                 try changeDirectory(to: root.descriptor, subject: "")
+                if yard == nil {
+                    try moveMount(root.descriptor, onto: top, subject: "")
+                } else {
+                    // Names of descriptors were in the host's procfs.
+                    try mount(".", onto: "/", flags: .move)
+                }
                 try changeRoot(to: ".")
             case .chroot:
                 try changeDirectory(to: root.descriptor, subject: "")

@@ -1,6 +1,7 @@
 internal import Glibc
 internal import JSON
 internal import LinuxSyscalls
+internal import Rootfs
 internal import SystemPackage
 
 /// The mounts of a container that has no mount namespace of its own: they lie in its caller's, all below one mount of the container's root,
@@ -17,7 +18,7 @@ package struct CallersMounts: Equatable, Sendable {
     init(before rootfs: String) throws(RuntimeError) {
         (namespace, below, inode) = try during("root.path: looking at the root's mount") { () throws(SyscallError) in
             let root = try openFile(FilePath(rootfs), [.path, .directory])
-            return (try Self.ownNamespace(), try Self.mount(of: root), try fileStatus(of: root.number, subject: rootfs).inode)
+            return (try Self.ownNamespace(), try mountNumber(of: root.number), try fileStatus(of: root.number, subject: rootfs).inode)
         }
     }
 
@@ -28,34 +29,33 @@ package struct CallersMounts: Equatable, Sendable {
             if try Self.ownNamespace() != namespace {
                 return "the container's mounts at \(rootfs) are left: they are in another mount namespace, whose inode is \(namespace)"
             }
-            let root: OwnedFD
-            do throws(SyscallError) { root = try openFile(FilePath(rootfs), [.path, .directory]) } catch {
-                if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
-                throw error
-            }
-            let mount = try Self.mount(of: root)
-            if mount == below { return nil }
-            let isRoot = try fileStatus(of: root.number, subject: rootfs).inode == inode
-            let mounts = try mountTable()
-            guard isRoot, mounts.contains(where: { $0.id == mount && $0.parentID == below }) else {
-                return "what is mounted at \(rootfs) is left: it is not the container's, or covers what is"
-            }
-            try unmount(FilePath("/proc/self/fd/\(root.number)"), .detach)
-            return nil
+            return try undoMount(at: rootfs)
         }
+    }
+
+    private func undoMount(at rootfs: String) throws(SyscallError) -> String? {
+        let root: OwnedFD
+        do throws(SyscallError) { root = try openFile(FilePath(rootfs), [.path, .directory]) } catch {
+            if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
+            throw error
+        }
+        let number = try mountNumber(of: root.number)
+        if number == below { return nil }
+        let mount = try mountTable().first { $0.id == number }
+        if mount?.source == MountYard.source {
+            // Of an init that was killed while it mounted: the root's mount lies under it.
+            try unmount(procfsName(of: root.number), .detach)
+            return try undoMount(at: rootfs)
+        }
+        let isRoot = try fileStatus(of: root.number, subject: rootfs).inode == inode
+        guard isRoot, mount?.parentID == below else {
+            return "what is mounted at \(rootfs) is left: it is not the container's, or covers what is"
+        }
+        try unmount(procfsName(of: root.number), .detach)
+        return nil
     }
 
     private static func ownNamespace() throws(SyscallError) -> UInt64 { try fileStatus("/proc/self/ns/mnt", followingLinks: true).inode }
-
-    /// The number of the mount that a descriptor leads into. - Source: proc_pid_fdinfo(5).
-    private static func mount(of file: borrowing OwnedFD) throws(SyscallError) -> UInt32 {
-        let path = "/proc/self/fdinfo/\(file.number)"
-        let text = String(decoding: try readFile(FilePath(path), limitBytes: 4096), as: UTF8.self)
-        for line in fields(of: text[...], separatedBy: UInt8(ascii: "\n")) where line.hasPrefix("mnt_id:") {
-            if let word = fields(of: line, separatedBy: UInt8(ascii: "\t")).last, let number = UInt32(word) { return number }
-        }
-        throw SyscallError("read", path, errno: EBADMSG)
-    }
 }
 
 // As a container's record has it.

@@ -163,7 +163,7 @@ package final class Creation {
         if isOrdinary { try processPlan.adjustOOMScore(of: processID()) }
         if namespaces.hasUser && !isOrdinary { try StandardFilesOwner(processPlan, in: configuration.linux)?.handOver() }
         let made = try InitMaker(namespaces: namespaces, workingDirectory: bundle.path).make(stage)
-        journal.debug("container \(record.id): process \(made.process) cloned")
+        journal.debug("container \(record.id): process \(made.handle.process) cloned")
         return try supervise(made, console, admission)
     }
 }

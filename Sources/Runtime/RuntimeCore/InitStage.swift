@@ -27,6 +27,8 @@ struct InitStage {
     let keyring: String?
     let preservedDescriptors: Int32
     let mappedTrees: MappedTrees
+    /// The sources of those that are left to this process.
+    var sources: [Int32] = []
     /// What `createContainer` and `startContainer` hooks read, but for pid and status.
     let state: ContainerState
 
@@ -36,7 +38,7 @@ struct InitStage {
             try isolate(channel)
             try enterNamespaces(channel)
             try setUpNamespaces()
-            var rootfs = RootfsBuilder(rootfsPlan, mappedTrees: try mappedTrees.duplicates())
+            var rootfs = RootfsBuilder(rootfsPlan, mappedTrees: mappedTrees.areLeftToInit ? sources : try mappedTrees.duplicates())
             do throws(RootfsError) { try rootfs.prepareBeforeCgroup() } catch { throw RuntimeError(error) }
             try enterCgroup(channel)
             if gate != nil && lendsNamespaces {
@@ -74,6 +76,9 @@ struct InitStage {
         if namespaces.hasNewUser { try channel.await(.identityReady) }
         // Before this process is another user: the file of the offsets belongs to the one that it was.
         if namespaces.hasNewTime { try enterTimeNamespace() }
+        if mappedTrees.areLeftToInit {
+            do throws(RootfsError) { sources = try rootfsPlan.openSources() } catch { throw RuntimeError(error) }
+        }
         if namespaces.hasUser { try becomeRootOfUserNamespace() }
         for namespace in joins where namespace.join.type != .cgroup { try enter(namespace) }
     }

@@ -8,14 +8,21 @@ internal import SystemPackage
 struct MappedTrees {
     /// In the order of their steps.
     let descriptors: [HeldDescriptor]
+    /// Whether init opens the sources itself, for want of mounts that could be handed to it.
+    let areLeftToInit: Bool
 
     /// - Throws: `refused` where the file system, or the caller's rights, do not allow it.
     init(_ plan: RootfsPlan, rootfsPropagation: RootfsPropagation?) throws(RuntimeError) {
         var descriptors: [HeldDescriptor] = []
+        var areLeftToInit = false
         for (index, step) in plan.preparation.enumerated() {
             guard case .mount(let mount) = step, mount.ownerMapping != nil || mount.hasPreparedSource,
                 case .bind(let source, let recursive) = mount.kind
             else { continue }
+            if mount.ownerMapping == nil && !mount.staysPeer && (areLeftToInit || !mountsByDescriptor()) {
+                areLeftToInit = true
+                continue
+            }
             let namespace = try mount.ownerMapping.map { (mapping) throws(RuntimeError) in
                 HeldDescriptor(try Self.userNamespace(for: mapping, of: plan.fieldOfMount(at: index)))
             }
@@ -38,6 +45,7 @@ struct MappedTrees {
             }
         }
         self.descriptors = descriptors
+        self.areLeftToInit = areLeftToInit
     }
 
     /// For the builder, which owns what it is given.

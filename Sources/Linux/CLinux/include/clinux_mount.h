@@ -28,6 +28,10 @@ int clinux_fsconfig(int context, uint32_t command, const char *key, const void *
 /// fsmount(2), Linux 5.2. Returns a descriptor or -errno.
 int clinux_fsmount(int context, uint32_t flags, uint32_t attributes);
 
+/// Whether there are open_tree, move_mount, fsopen, fsconfig, fsmount and mount_setattr, and no filter denies one of them: each is asked for what
+/// it must refuse. Returns 1 or 0, which is also the answer to callers who may not mount.
+int clinux_mounts_by_descriptor(void);
+
 /// mount_setattr(2), Linux 5.12; `user_namespace` is a descriptor for MOUNT_ATTR_IDMAP. Returns 0 or -errno.
 int clinux_mount_setattr(int directory, const char *path, uint32_t flags, uint64_t set, uint64_t clear,
                          uint64_t propagation, uint64_t user_namespace);

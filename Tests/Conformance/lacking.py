@@ -1,0 +1,10 @@
+"""Runs a program, and all that it starts, as on a kernel that lacks calls: `lacking.py ERRNO CALL,CALL… PROGRAM ARGUMENT…`."""
+
+import os
+import sys
+
+from attackers import without
+
+number, names, *command = sys.argv[1:]
+without(*names.split(","), code=int(number))()
+os.execvp(command[0], command)
