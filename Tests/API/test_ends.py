@@ -151,6 +151,25 @@ def slowest_answers(daemon):
     return took
 
 
+def best_answers(daemon, rounds):
+    """Of each kind the quickest: what else the machine does is not ours."""
+    took = [slowest_answers(daemon) for _ in range(rounds)]
+    return {kind: min(answers[kind] for answers in took) for kind in took[0]}
+
+
+def delayed(daemon, undisturbed, rounds=10):
+    """Requests that were never answered at once, with what their quickest answer took: whoever waits for a stuck container does so in every round.
+    Where the machine is too busy to be prompt when nothing is stuck, twice as long as then is at once."""
+    slow = dict.fromkeys(undisturbed, float("inf"))
+    for _ in range(rounds):
+        best = slowest_answers(daemon)
+        slow = {kind: min(seconds, best[kind]) for kind, seconds in slow.items()}
+        slow = {kind: seconds for kind, seconds in slow.items() if seconds >= max(PROMPT_SECONDS, 2 * undisturbed[kind])}
+        if not slow:
+            break
+    return slow
+
+
 @pytest.fixture
 def hanging(tmp_path):
     files = HangingFiles(str(tmp_path / "hanging"))
@@ -162,7 +181,8 @@ def hanging(tmp_path):
 
 def test_P10_a_process_that_no_signal_ends_delays_nobody_else(cli, apus, image, own_daemon, hanging):
     """Stuck in the kernel, in a file system that does not answer."""
-    apus("run", "-d", "--name", "other", image, "sleep", "60").ok()
+    apus("run", "-d", "--name", "other", image, "sleep", "600").ok()
+    undisturbed = best_answers(own_daemon, 3)
     apus("run", "-d", "--name", "stuck", "-v", f"{hanging.path}:/data", image, "cat", "/data/hang").ok()
     wait_until(lambda: hanging.stuck, "the payload hangs")
     pid = apus.inspect("stuck", "{{.State.Pid}}")
@@ -173,24 +193,22 @@ def test_P10_a_process_that_no_signal_ends_delays_nobody_else(cli, apus, image, 
         time.sleep(1)
         with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
             assert file.read().rpartition(")")[2].split()[0] == "D"
-        rounds = [slowest_answers(own_daemon) for _ in range(5)]
-        best = {kind: min(took[kind] for took in rounds) for kind in rounds[0]}
-        assert not {kind: seconds for kind, seconds in best.items() if seconds >= PROMPT_SECONDS}
+        assert not delayed(own_daemon, undisturbed)
         # Whoever looks sees what becomes of it, and where it is stuck.
-        status = r"Up .* \(stopping, blocked in \w+\)"
+        status = r"Up .* \(stopping, blocked in [\w ]+\)"
         wait_until(lambda: re.fullmatch(status, cli("ps", "-f", "name=stuck", "--format", "{{.Status}}").line()), "it is told to be stuck")
-        assert re.fullmatch(r"stopping, blocked in \w+", cli.inspect("stuck", "{{.State.Error}}"))
+        assert re.fullmatch(r"stopping, blocked in [\w ]+", cli.inspect("stuck", "{{.State.Error}}"))
         assert cli("run", "--rm", image, "echo", "on").line() == "on"
         assert apus("exec", "other", "echo", "on").line() == "on"
         # It does not end, and what keeps it is told.
-        said = stopping.communicate(timeout=60)[1].decode()
+        said = stopping.communicate(timeout=60 * PATIENCE)[1].decode()
         assert stopping.returncode == 1 and f"process {pid} is blocked in" in said, said
         assert apus.inspect("stuck", "{{.State.Running}}") == "true"
         assert re.fullmatch(status, cli("ps", "-f", "name=stuck", "--format", "{{.Status}}").line())
     finally:
         hanging.give_up()
         for process in busy:
-            process.wait(30)
+            process.wait(30 * PATIENCE)
     wait_until(lambda: apus("ps", "-aq", "-f", "name=stuck").line() == "" or state(apus, "stuck") == "exited 137", "it ends when it can")
 
 
@@ -204,32 +222,30 @@ def test_P10_what_is_being_stopped_is_told_to_be(cli, apus, image, own_daemon, h
     assert cli.inspect("stubborn", "{{.State.Status}},{{.State.Error}}") == "running,"
     killing = cli.start("kill", "stubborn", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: re.fullmatch(r"stopping, blocked in \w+", cli.inspect("stubborn", "{{.State.Error}}")), "it is told to be stuck")
+        wait_until(lambda: re.fullmatch(r"stopping, blocked in [\w ]+", cli.inspect("stubborn", "{{.State.Error}}")), "it is told to be stuck")
     finally:
         hanging.give_up()
         for process in (stopping, killing):
-            process.wait(PATIENCE)
+            process.wait(30 * PATIENCE)
     assert state(cli, "stubborn") == "exited 137" and cli.inspect("stubborn", "{{.State.Error}}") == ""
 
 
 @pytest.mark.parametrize("kind", ["frozen", "full"])
 def test_P10_a_stuck_container_delays_nobody_else(apus, image, own_daemon, kind):
-    apus("run", "-d", "--name", "other", image, "sleep", "60").ok()
+    apus("run", "-d", "--name", "other", image, "sleep", "600").ok()
+    undisturbed = best_answers(own_daemon, 3)
     if kind == "frozen":
-        apus("run", "-d", "--name", "stuck", image, "sleep", "60").ok()
+        apus("run", "-d", "--name", "stuck", image, "sleep", "600").ok()
         apus("pause", "stuck").ok()
         busy = [apus.start("exec", "stuck", "true", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)]
     else:
         apus("run", "-d", "--name", "stuck", image, "sh", "-c", "sleep 0.5; yes").ok()
         # A client that does not read holds the payload back; another waits for the end behind it.
         busy = [apus.start("attach", "--no-stdin", "stuck", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL),
-                apus.start("stop", "-t", "20", "stuck", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)]
+                apus.start("stop", "-t", "600", "stuck", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)]
         time.sleep(1.5)
     try:
-        # The best of five: the machine's other work is not ours, a lock that is held would delay all of them.
-        rounds = [slowest_answers(own_daemon) for _ in range(5)]
-        best = {kind: min(took[kind] for took in rounds) for kind in rounds[0]}
-        assert not {kind: seconds for kind, seconds in best.items() if seconds >= PROMPT_SECONDS}
+        assert not delayed(own_daemon, undisturbed)
         assert apus("exec", "other", "echo", "on").line() == "on"
         apus("stop", "-t", "0", "other").ok()
         assert state(apus, "other") == "exited 137"

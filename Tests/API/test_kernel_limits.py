@@ -2,6 +2,7 @@
 is room again. Namespaces and cgroups of the tests' own: nobody else's limits are changed. The file table's, fs.file-max, is the whole host's."""
 # Rows: features
 
+import contextlib
 import os
 import subprocess
 
@@ -20,7 +21,12 @@ class Limits:
 
     @staticmethod
     def found(daemon):
-        return next((pid for pid in daemon.processes() if os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user")), None)
+        for pid in daemon.processes():
+            # One that ends meanwhile has no namespace any more.
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user"):
+                    return pid
+        return None
 
     def set(self, name, value):
         """Of the namespace in which it is written, whoever has the file."""
