@@ -40,7 +40,8 @@ package struct IdentityMapping: Equatable {
                 .invalidConfiguration, doing: field, "the container's id 0, as which it is set up, is not among them")
         }
         try Self.requireMapped(user, users: users, groups: groups)
-        for (index, device) in (linux?.devices ?? []).enumerated() {
+        // Other devices are the host's own nodes, bound: whose they are there stays as it is, and their ids are not asked for.
+        for (index, device) in (linux?.devices ?? []).enumerated() where device.kind == .fifo {
             try Self.requireMapped(device.uid, in: users, "linux.devices[\(index)].uid")
             try Self.requireMapped(device.gid, in: groups, "linux.devices[\(index)].gid")
         }
