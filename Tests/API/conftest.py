@@ -205,13 +205,14 @@ def entries(folder):
 # Threads that rest for five seconds before they end: of each BlockingPool so many, and of libdispatch one for each of the daemon's and its
 # database's serial queues.
 RESTING = {re.compile(r"(engine|registry|images)\."): 4, re.compile(r".*qos"): 8}
-# Handles of libcurl that are kept for the next request, with a pair of sockets each.
-KEPT_PAIR_ENDS = 16
+# Handles of libcurl that are kept for the next request, with a pair of sockets each. Connections to the server of names: by one it is told, by
+# the other its end is noticed; it rests for ten seconds, and the daemon lets go of the former when it next has something to say.
+KEPT = {"socket pair": 16, "socket of packets": 2}
 
 
 class Held:
     """What a daemon's process has open, and its threads, each by its kind. One more of any kind was left by somebody. Only pools with a bound of
-    their own are let through: the database's files and connections by TCP (`leaks.held`), libcurl's handles, and the threads that rest in a pool."""
+    their own are let through: the database's files and connections by TCP (`leaks.held`), what is kept for a next request, and threads that rest."""
 
     def __init__(self, daemon):
         self.process = daemon.process.pid
@@ -224,7 +225,7 @@ class Held:
         # Threads that live as long as the daemon may have a pool's name, too: that of the thread that started them.
         pools = {name: limit for name in self.threads for pool, limit in RESTING.items() if pool.match(name)}
         more = self.threads - before.threads - collections.Counter(pools)
-        kept = collections.Counter({"socket pair": max(0, KEPT_PAIR_ENDS - before.kinds["socket pair"])})
+        kept = collections.Counter({kind: max(0, limit - before.kinds[kind]) for kind, limit in KEPT.items()})
         return {**(self.kinds - before.kinds - kept), **{f"thread {name}": count for name, count in more.items()}}
 
 

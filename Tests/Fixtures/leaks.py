@@ -115,17 +115,24 @@ def held(process):
     connections, which are kept for a while after a registry was asked."""
     connected = connections(process)
     links = [link for link in links_of_descriptors(process) if "/engine.sqlite" not in link and link not in connected]
-    ends = pair_ends({link for link in links if link.startswith("socket:")})
-    links = ["socket pair" if link in ends else link for link in links]
+    kinds = kinds_of_unix_sockets({link for link in links if link.startswith("socket:")})
+    links = [kinds.get(link, link) for link in links]
     # The journal's files have numbers for names: the next one is no other kind.
     return collections.Counter(re.sub(r":\[\d+\]$|(?<=/)\d+$", "", link) for link in links)
 
 
-def pair_ends(sockets):
-    """Those of a process's sockets whose other end is among them."""
+def kinds_of_unix_sockets(sockets):
+    """Those of a process's sockets whose other end is among them, and those of whole packets, by which it speaks to the server of names."""
     rows = [line.split() for line in subprocess.run(["ss", "-xaH"], capture_output=True, text=True, check=True).stdout.splitlines()]
-    peers = {f"socket:[{row[-3]}]": f"socket:[{row[-1]}]" for row in rows if len(row) >= 8}
-    return {one for one in sockets if peers.get(one) in sockets}
+    kinds = {}
+    for row in rows:
+        if len(row) < 8 or (own := f"socket:[{row[-3]}]") not in sockets:
+            continue
+        if f"socket:[{row[-1]}]" in sockets:
+            kinds[own] = "socket pair"
+        elif row[0] == "u_seq":
+            kinds[own] = "socket of packets"
+    return kinds
 
 
 def connections(process):
