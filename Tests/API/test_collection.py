@@ -23,13 +23,17 @@ def tidy(apus, registry):
 
 
 def test_prunes_never_take_what_pulls_runs_and_commits_use_and_always_the_rest(tidy, registry, own_daemon):
-    """For twenty seconds images come and go in two threads, containers are made of them and committed, and two threads prune all the time."""
+    """For twenty seconds, and until it is enough, images come and go in two threads, containers are made and committed, and two threads prune."""
     common, ids = tar(files({"common": os.urandom(300_000)})), {}
     for number in range(4):
         image = Image([busybox_layer(), common, tar(files({f"own{number}": os.urandom(200_000)}))])
         ids[f"{registry.host}/gc{number}"] = image.id
         Pusher(registry.host).push(f"gc{number}", image)
-    until, complaints, done = time.monotonic() + 20, [], {"run": 0, "commit": 0, "prune": 0}
+    begin, complaints, done = time.monotonic(), [], {"run": 0, "commit": 0, "prune": 0}
+
+    def goes_on():
+        return not complaints and time.monotonic() < begin + (20 if done["run"] >= 3 and done["prune"] >= 5 else 300)
+
     # When each image without a container was told to be gone, and what found none: between its pull and the container a prune may take
     # an image that nobody uses yet, and Docker's client says the same then.
     taken, lacking = [], []
@@ -45,7 +49,7 @@ def test_prunes_never_take_what_pulls_runs_and_commits_use_and_always_the_rest(t
         return result
 
     def come_and_go(numbers):
-        while time.monotonic() < until:
+        while goes_on():
             for number in numbers:
                 name = f"{registry.host}/gc{number}"
                 result = using(name, "run", "--rm", name, "sh", "-c", f"wc -c < /own{number}; wc -c < /common")
@@ -68,7 +72,7 @@ def test_prunes_never_take_what_pulls_runs_and_commits_use_and_always_the_rest(t
                 tidy("rm", "-f", made.line()).ok()
 
     def prune():
-        while time.monotonic() < until:
+        while goes_on():
             begun = time.monotonic()
             result = tidy("image", "prune", "-a", "-f")
             if result.code == 0:
@@ -77,12 +81,7 @@ def test_prunes_never_take_what_pulls_runs_and_commits_use_and_always_the_rest(t
             elif "a prune operation is already running" not in result.err:
                 complaints.append(result)
 
-    threads = [threading.Thread(target=come_and_go, args=(numbers,)) for numbers in ((0, 1), (2, 3))]
-    threads += [threading.Thread(target=prune) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(lambda: come_and_go((0, 1)), lambda: come_and_go((2, 3)), prune, prune)
     assert not complaints, complaints[:3]
     for name, begun, ended, result in lacking:
         assert any(each == f"{name}:latest" and first < ended and begun < last for each, first, last in taken), (result, "no prune took it")

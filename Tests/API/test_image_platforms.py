@@ -2,6 +2,7 @@
 # Rows: features
 
 import json
+import os
 import re
 import subprocess
 import urllib.parse
@@ -10,11 +11,18 @@ import oci_images
 import pytest
 from conftest import CLIENTS, Client
 from engine_http import api
+from scripted_registry import ScriptedRegistry
 
 OWN, OTHER = oci_images.ARCHITECTURE, {"amd64": "arm64", "arm64": "amd64"}[oci_images.ARCHITECTURE]
-# Docker's clients before 28 have no such flag.
-CHOOSING = [name for name, path in sorted(CLIENTS.items())
-            if "--platform" in subprocess.run([path, "rmi", "--help"], capture_output=True, text=True, check=False).stdout or name == "apus"]
+
+
+def chooses(path):
+    """Whether a client has the flag: docker's before 28 have not. Asked of no daemon."""
+    alone = {**os.environ, "DOCKER_HOST": "unix:///nowhere"}
+    return "--platform" in subprocess.run([path, "rmi", "--help"], capture_output=True, text=True, env=alone, check=False).stdout
+
+
+CHOOSING = [name for name, path in sorted(CLIENTS.items()) if name == "apus" or chooses(path)]
 
 
 def platform(architecture, **more):
@@ -103,6 +111,33 @@ def test_B12_clients_choose_the_platform_that_there_is(choosing, tagged, tmp_pat
     other = choosing("load", "--platform", f"linux/{OTHER}", "-i", str(tmp_path / "saved"))
     assert other.code == 1 and f"linux/{OTHER}" in other.err, other
     assert choosing("load", "--platform", f"linux/{OWN}", "-i", str(tmp_path / "saved")).line() == f"Loaded image: {tagged}"
+
+
+def test_B12_a_save_of_a_repository_chooses_the_platform_in_each_of_its_tags(own_daemon, apus, image):
+    """A name without a tag is all of them, as what is written is: not `latest`."""
+    foreign = oci_images.Image([oci_images.tar(oci_images.files({"of": "another"}))])
+    foreign.manifest = foreign.manifest.replace(foreign.id.encode(), b"%s")
+    config = foreign.blobs.pop(foreign.id).replace(f'"architecture": "{OWN}"'.encode(), f'"architecture": "{OTHER}"'.encode())
+    foreign.id = oci_images.digest_of(config)
+    foreign.blobs[foreign.id] = config
+    foreign.manifest = foreign.manifest.replace(b"%s", foreign.id.encode())
+    foreign.digest = oci_images.digest_of(foreign.manifest)
+    registry = ScriptedRegistry(foreign)
+    save = f"/v1.51/images/get?names=choosers&platform={platform(OWN)}"
+    try:
+        apus("pull", "--platform", f"linux/{OTHER}", registry.name).ok()
+        apus("tag", image, "choosers:one").ok()
+        assert api(own_daemon, "GET", save)[0] == 200, "there is no latest"
+        apus("tag", registry.name, "choosers:another").ok()
+        assert api(own_daemon, "GET", save) == (404, {"message": refusal("choosers:another", OWN)})
+        apus("tag", image, "choosers:latest").ok()
+        assert api(own_daemon, "GET", save) == (404, {"message": refusal("choosers:another", OWN)})
+        assert api(own_daemon, "GET", f"/v1.51/images/choosers:one/get?platform={platform(OWN)}")[0] == 200
+        assert api(own_daemon, "GET", f"/v1.51/images/get?names=none&platform={platform(OWN)}")[0] == 404
+    finally:
+        registry.stop()
+        for name in ("choosers:one", "choosers:another", "choosers:latest", registry.name):
+            apus("rmi", "-f", name)
 
 
 def test_a_start_from_a_checkpoint_is_refused_by_its_name(own_daemon, apus, image):

@@ -14,9 +14,11 @@ extension ImageLibrary {
     ///   - repairs: whether what is damaged or missing is brought again, the blobs alone that are so from where their image was pulled,
     ///     and what nothing needs is removed.
     ///   - credentials: for a registry, `host:port`.
+    ///   - secondLook: waits until what nothing needs is looked for once more: what was in the midst of a removal has gone then.
     ///   - inUse: containers whose roots are mounted, or about to be: asked when a layer below them would be replaced.
     package func checkStore(
         repairs: Bool, inUse: @escaping @Sendable () async -> Set<ContainerID>,
+        secondLook: @escaping @Sendable () async throws(CancellationError) -> Void,
         credentials: @escaping @Sendable (String) -> RegistryCredentials
     ) async throws(ImageError) -> StoreReport {
         let storage = try storage()
@@ -36,7 +38,7 @@ extension ImageLibrary {
                 try await check.checkBlobs(of: image)
                 try await check.checkLayers(of: image)
             }
-            try await check.lookForExtras()
+            try await check.lookForExtras(secondLook)
             report = .success(check.report)
         } catch { report = .failure(error) }
         storage.letGo(chains)
@@ -238,19 +240,22 @@ private struct StoreCheck {
 
     // MARK: Extras
 
-    mutating func lookForExtras() async throws(ImageError) {
+    /// - Parameter secondLook: waits until what was in the midst of a removal has gone.
+    mutating func lookForExtras(_ secondLook: @Sendable () async throws(CancellationError) -> Void) async throws(ImageError) {
         let storage = storage
-        let (blobs, strange) = try await storage.chores.run { () throws(ImageError) in
-            do {
-                return (try storage.blobs.unneeded(), try storage.blobs.strangers() + storage.snapshots.strangers())
-            } catch { throw .storage(error) }
+        let strange = try await storage.chores.run { () throws(ImageError) in
+            do { return try storage.blobs.strangers() + storage.snapshots.strangers() } catch { throw .storage(error) }
         }
-        let layers = storage.unneededLayers()
-        // Read last: what a pull let go of before that is on record by now.
-        let known: (chains: Set<Digest>, blobs: Set<Digest>)
-        do throws(RecordsError) { known = try await records.referenced() } catch { throw .storage(error) }
-        for digest in blobs where !known.blobs.contains(digest) { add(extra: .blob, digest.description) }
-        for chain in layers where !known.chains.contains(chain) { add(extra: .layer, chain.description) }
+        var (blobs, layers) = try await unneeded()
+        if !blobs.isEmpty || !layers.isEmpty {
+            // A removal takes its record away first, and what was on it after that.
+            do throws(CancellationError) { try await secondLook() } catch { throw .cancelled }
+            let still = try await unneeded()
+            blobs.formIntersection(still.blobs)
+            layers.formIntersection(still.layers)
+        }
+        for digest in blobs.sorted(by: { $0.description < $1.description }) { add(extra: .blob, digest.description) }
+        for chain in layers.sorted(by: { $0.description < $1.description }) { add(extra: .layer, chain.description) }
         if repairs, !report.findings.filter({ $0.kind == .extra && $0.object != .file }).isEmpty {
             _ = try await storage.sweep(.all, keeping: records)
             try await settleExtras()
@@ -259,6 +264,19 @@ private struct StoreCheck {
             add(extra: .file, path.string)
             if repairs { settle(await remove(path)) }
         }
+    }
+
+    /// What is here and neither leased, held nor on a record.
+    private func unneeded() async throws(ImageError) -> (blobs: Set<Digest>, layers: Set<Digest>) {
+        let storage = storage
+        let blobs = try await storage.chores.run { () throws(ImageError) in
+            do throws(ContentError) { return Set(try storage.blobs.unneeded()) } catch { throw .storage(error) }
+        }
+        let layers = Set(storage.unneededLayers())
+        // Read last: what a pull let go of before that is on record by now.
+        let known: (chains: Set<Digest>, blobs: Set<Digest>)
+        do throws(RecordsError) { known = try await records.referenced() } catch { throw .storage(error) }
+        return (blobs.subtracting(known.blobs), layers.subtracting(known.chains))
     }
 
     /// What is still there was wanted by somebody before the sweep came to it.

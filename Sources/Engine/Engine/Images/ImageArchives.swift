@@ -34,7 +34,7 @@ extension ContainerEngine {
     package func exportImages(_ names: [String], platform: CoreTypes.Platform?, to write: ([UInt8]) async throws -> Void) async throws {
         let library = try parts().services.images
         if let platform {
-            for name in names { _ = try await lookUp(name, of: platform) }
+            for name in names { try await check(word: name, platform) }
         }
         do { try await library.export(names, to: write) } catch let error as ImageError { throw EngineError(error) }
         for name in names {
@@ -42,6 +42,14 @@ extension ContainerEngine {
             let id = (try? await lookUp(name))?.image.id.description ?? name
             try parts().services.events.publish(.image, "save", id: id, attributes: ["name": name])
         }
+    }
+
+    /// All that a word brings into an archive must be of a platform: a name without a tag is every tag of the repository.
+    private func check(word: String, _ platform: CoreTypes.Platform) async throws(EngineError) {
+        if case .name = ImageWord(word), let name = try? ImageReference(word), name.digest == nil, try await check(name, platform) {
+            return
+        }
+        _ = try await lookUp(word, of: platform)
     }
 
     /// Takes in an archive of images.

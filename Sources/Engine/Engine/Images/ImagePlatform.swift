@@ -10,6 +10,22 @@ extension ContainerEngine {
         if let platform { try image.check(platform, as: word) }
         return image
     }
+
+    /// The image of a name, or without a tag every one of its repository, must be of a platform.
+    /// - Returns: whether there is any.
+    func check(_ reference: ImageReference, _ platform: CoreTypes.Platform) async throws(EngineError) -> Bool {
+        let images: [NamedImage]
+        let library = try parts().services.images
+        do throws(ImageError) { images = try await library.list() } catch { throw EngineError(error) }
+        var isThere = false
+        for image in images {
+            for tag in image.tags where tag.name == reference.name && (reference.tag ?? tag.tag) == tag.tag {
+                try image.check(platform, as: tag.familiar)
+                isThere = true
+            }
+        }
+        return isThere
+    }
 }
 
 extension NamedImage {

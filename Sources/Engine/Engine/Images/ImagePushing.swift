@@ -18,7 +18,8 @@ extension ContainerEngine {
             throw EngineError(.invalidParameter, "\(error)", cause: error)
         }
         let library = try parts().services.images
-        if let platform { try await check(reference, platform) }
+        // What is not there is the push's own to tell.
+        if let platform { _ = try await check(reference, platform) }
         do throws(ImageError) {
             try await library.push(reference, credentials: RegistryCredentials(credentials)) { event in
                 await progress(ProgressMessage(event))
@@ -34,17 +35,5 @@ extension ContainerEngine {
         } catch { throw EngineError(error) }
         try parts().services.events.publish(
             .image, "push", id: reference.familiar, attributes: ["name": reference.familiarName])
-    }
-
-    /// What is to be pushed, one image or all of a repository, must be of a platform. What is not there is the push's own to tell.
-    private func check(_ reference: ImageReference, _ platform: CoreTypes.Platform) async throws(EngineError) {
-        let images: [NamedImage]
-        let library = try parts().services.images
-        do throws(ImageError) { images = try await library.list() } catch { throw EngineError(error) }
-        for image in images {
-            for tag in image.tags where tag.familiarName == reference.familiarName && (reference.tag ?? tag.tag) == tag.tag {
-                try image.check(platform, as: tag.familiar)
-            }
-        }
     }
 }

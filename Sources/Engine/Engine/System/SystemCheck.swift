@@ -22,7 +22,9 @@ extension ContainerEngine {
         let store: StoreReport
         do throws(ImageError) {
             store = try await services.images.checkStore(
-                repairs: request.repair, inUse: { await Self.withMountedRoots(services.index) }, credentials: { keys[$0] ?? .anonymous })
+                repairs: request.repair, inUse: { await Self.withMountedRoots(services.index) },
+                secondLook: { () throws(CancellationError) in try await Pause.wait(for: Self.secondLook) },
+                credentials: { keys[$0] ?? .anonymous })
         } catch { throw EngineError(error) }
         var answer = SystemCheckReport()
         (answer.blobs, answer.bytes, answer.layers) = (store.blobs, store.readBytes, store.layers)
