@@ -217,6 +217,24 @@ def test_a_cgroup_that_is_frozen_is_not_taken(runtime, bundle, container, taken)
     write(file, thawed)
 
 
+def test_what_ran_out_of_memory_in_a_cgroup_before_is_not_blamed_on_the_container(runtime, bundle, container):
+    """The kernel counts as long as the cgroup is there."""
+    place = f"/sys/fs/cgroup/{'memory/' if V1 else ''}{container}-taken"
+    os.mkdir(place)
+    try:
+        write(f"{place}/memory.{'limit_in_bytes' if V1 else 'max'}", str(8 << 20))
+        subprocess.run(["sh", "-c", f"echo $$ > {place}/cgroup.procs; exec tail /dev/zero"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        with open(f"{place}/memory.{'oom_control' if V1 else 'events'}", encoding="utf-8") as file:
+            kills = dict(line.split() for line in file)["oom_kill"]
+        assert int(kills) > 0
+        bundle.write(["true"], process={"cwd": "/bin/sh/below"}, linux={"cgroupsPath": f"/{container}-taken", "resources": {"memory": {"limit": 64 << 20}}})
+        done = runtime("run", "-b", bundle.path, container).fails("process.cwd: ")
+        assert "memory" not in done.message, done.message
+    finally:
+        # It goes with the container that took it.
+        wait_until(lambda: not os.path.isdir(place) or remove_directory(place), "it is empty")
+
+
 def with_cgroup_mount(bundle, *options):
     """Without the rest of /sys, which a user namespace may not mount where something of the host's lies in it."""
     return [one for one in bundle.config["mounts"] if not one["destination"].startswith("/sys")] + [

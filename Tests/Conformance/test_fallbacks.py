@@ -253,6 +253,35 @@ def test_a_bind_that_stays_a_peer_of_the_hosts_is_refused_by_its_name(box, tmp_p
     box.refused("open_tree", "ENOSYS", "Linux 5.", preexec_fn=LACKS["mounts by descriptors"])
 
 
+@pytest.mark.parametrize("kind", ["mapped owners", "peer"])
+def test_what_has_one_way_only_is_not_taken_for_a_source_that_is_left_to_init(box, tmp_path, kind):
+    """The tree can be made, but not put in its place; the other bind is opened in the container's process."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        box.mount(f"/{name}", tmp_path / name, "bind", "private", type="bind")
+    second = box.bundle.config["mounts"][-1]
+    if kind == "mapped owners":
+        box.bundle.map_users()
+        second["uidMappings"] = second["gidMappings"] = [{"containerID": 0, "hostID": 5, "size": 9}]
+    else:
+        second["options"] = ["bind", "rshared"]
+        box.linux["rootfsPropagation"] = "shared"
+    doing = "opening" if kind == "peer" else "mapping the owners of"
+    box.refused(f"{doing} {tmp_path}/second", "ENOSYS", "Linux 5.12", preexec_fn=without("move_mount", "fsopen", "fsconfig", "fsmount"))
+
+
+def test_a_copy_of_the_hosts_mounts_holds_none_that_was_made_on_the_way(box):
+    """Nor does what lies over the root meanwhile hide what is asked for there."""
+    box.bundle.file("/marked", "x")
+    box.mount("/host", "/", "rbind", type="bind")
+    box.mount("/own", box.bundle.rootfs, "bind", type="bind")
+    box.mount("/marked-too", os.path.join(box.bundle.rootfs, "marked"), "bind", type="bind")
+    script = f"ls -d /host{box.bundle.rootfs}/marked /own/marked; cat /marked-too; grep -c apus-yard /proc/self/mountinfo"
+    expected = box.run(script)
+    assert expected.lines == [f"/host{box.bundle.rootfs}/marked", "/own/marked", "x0"]
+    assert box.run(script, preexec_fn=LACKS["mounts by descriptors"]).lines == expected.lines
+
+
 def test_mounts_of_a_container_that_exists_are_refused_by_their_name(runtime, running, tmp_path):
     document = tmp_path / "mounts.json"
     for mount in ({"destination": "/a", "type": "bind", "source": str(tmp_path), "options": ["bind"]}, {"destination": "/a", "type": "tmpfs"}):
@@ -321,6 +350,20 @@ def test_A02_the_walk_without_openat2_takes_no_way_through_a_descriptor(runtime,
 def test_A31_a_long_way_ends_in_an_error_without_openat2(box):
     box.mount("/d" * 3000, "tmpfs", type="tmpfs")
     box.refused("ENAMETOOLONG", preexec_fn=without("openat2"))
+
+
+@pytest.mark.parametrize("word", ["createRuntime", "poststart"])
+def test_a_hook_that_cannot_be_held_for_want_of_descriptors_is_ended_and_an_error(runtime, bundle, container, folder, word):
+    """That is no kernel without pidfds."""
+    said = os.path.join(folder, "hook")
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", f"echo $$ > {said}.new; mv {said}.new {said}; exec sleep 600"]}
+    bundle.write("sleep 600", ociVersion="1.3.0", hooks={word: [hook]})
+    with runtime.below("strace", "-qq", "-o", os.path.join(folder, "trace"), "-e", "trace=pidfd_open", "-e", "inject=pidfd_open:error=EMFILE:when=1"):
+        runtime.detached("run", "-d", "-b", bundle.path, container).fails(f"{word} hook", "pidfd_open", "EMFILE")
+    if os.path.exists(said):
+        with open(said, encoding="utf-8") as file:
+            assert not os.path.exists(f"/proc/{file.read().strip()}")
+    assert runtime("list", "-q").ok().out == ""
 
 
 def test_events_end_with_a_container_whose_end_nobody_tells(runtime, bundle, container):

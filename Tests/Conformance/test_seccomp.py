@@ -89,6 +89,14 @@ def test_a_profile_over_which_libseccomp_comes_to_no_end_is_an_error(box, first,
     assert len(done.err.strip().splitlines()) == 1
 
 
+@pytest.mark.ours
+def test_a_lower_limit_of_the_callers_on_its_time_stays_and_is_no_hindrance(box):
+    """Nobody without CAP_SYS_RESOURCE can raise it; a filter is compiled in less."""
+    with_rules(box, rule("chroot", errnoRet=94))
+    with box.runtime.below("setpriv", "--bounding-set", "-sys_resource", "sh", "-c", 'ulimit -t 4; exec "$@"', "sh"):
+        assert box.run("echo alive").ok().out == "alive\n"
+
+
 def test_a_second_start_takes_the_compiled_filter_and_denies_the_same(box):
     with_rules(box, rule("chroot", errnoRet=95))
     for _ in range(3):

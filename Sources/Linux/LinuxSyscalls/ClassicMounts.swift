@@ -9,6 +9,11 @@ package import SystemPackage
 /// mount_setattr (Linux 5.12). Told by what impossible requests are refused for; false too for a caller who may mount nothing.
 package func mountsByDescriptor() -> Bool { clinux_mounts_by_descriptor() != 0 }
 
+/// - Throws: ENOSYS where one of them is missing, for what cannot be done without.
+package func requireMountsByDescriptor(subject: String) throws(SyscallError) {
+    if !mountsByDescriptor() { throw SyscallError("mount by descriptors", subject, errno: ENOSYS) }
+}
+
 /// A name that leads to what a descriptor refers to, and nowhere else. The host's procfs must lie at /proc.
 package func procfsName(of descriptor: Int32) -> FilePath { FilePath("/proc/self/fd/\(descriptor)") }
 

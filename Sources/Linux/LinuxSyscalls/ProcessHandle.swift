@@ -40,9 +40,21 @@ package struct ProcessHandle: ~Copyable, Sendable {
         self.init(process, .directory, directory)
     }
 
-    /// Of a child of the calling process that nobody has reaped yet.
-    package init(child process: Int32) {
-        if let pidfd = try? openProcess(process) { self.init(process, pidfd: pidfd) } else { self.init(unheldChild: process) }
+    /// Of a child of the calling process that nobody has reaped yet. One that cannot be held though there are pidfds, for want of descriptors or
+    /// memory, is killed and reaped: nobody would look after it.
+    package init(child process: Int32) throws(SyscallError) {
+        let pidfd: OwnedFD
+        do throws(SyscallError) { pidfd = try openProcess(process) } catch {
+            if error.mayLackCall {
+                self.init(unheldChild: process)
+                return
+            }
+            let child = ProcessHandle(unheldChild: process)
+            do throws(SyscallError) { try child.signal(SIGKILL) } catch  where error.errno == ESRCH {}
+            _ = try waitForExit(.process(process))
+            throw error
+        }
+        self.init(process, pidfd: pidfd)
     }
 
     /// Of a process by its pidfd.

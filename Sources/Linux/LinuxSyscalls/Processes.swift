@@ -112,11 +112,17 @@ package func waitForExit(_ target: WaitTarget, block: Bool = true) throws(Syscal
 /// Waits for a child to end and reaps it, at most for a while; then it is killed.
 /// - Returns: nil for one that had to be killed; should even that not end it within five seconds, it is left to its parent's end.
 package func waitForExit(ofChild process: Int32, orKillAfterMilliseconds timeout: Int32) throws(SyscallError) -> ProcessExit? {
-    let child = ProcessHandle(child: process)
-    if try !child.waitForEnd(timeoutMilliseconds: timeout).isEmpty { return try waitForExit(.process(process))?.exit }
-    try child.signal(SIGKILL)
-    if try !child.waitForEnd(timeoutMilliseconds: 5_000).isEmpty { _ = try waitForExit(.process(process)) }
-    return nil
+    try ProcessHandle(child: process).awaitEnd(orKillAfterMilliseconds: timeout)
+}
+
+extension ProcessHandle {
+    /// The same of a child that is held already.
+    package func awaitEnd(orKillAfterMilliseconds timeout: Int32) throws(SyscallError) -> ProcessExit? {
+        if try !waitForEnd(timeoutMilliseconds: timeout).isEmpty { return try waitForExit(.process(process))?.exit }
+        try signal(SIGKILL)
+        if try !waitForEnd(timeoutMilliseconds: 5_000).isEmpty { _ = try waitForExit(.process(process)) }
+        return nil
+    }
 }
 
 /// Whether a descriptor number is open. - Source: fcntl(2), F_GETFD.

@@ -35,7 +35,8 @@ package struct SyscallError: Error, Equatable, Sendable, CustomStringConvertible
     /// The first Linux with a call that there is not always another way for. - Source: the calls' man pages, docs/decisions/0022.
     private static let kernels = [
         "open_tree": "5.2", "move_mount": "5.2", "fsopen": "5.2", "fsconfig": "5.2", "fsmount": "5.2", "mount_setattr": "5.12",
-        "mount_setattr idmap": "5.12", "close_range": "5.11", "pidfd_open": "5.3", "pidfd_send_signal": "5.1",
+        "mount_setattr idmap": "5.12", "mount by descriptors": "5.12", "close_range": "5.11", "pidfd_open": "5.3",
+        "pidfd_send_signal": "5.1",
         "pidfd_getfd": "5.6",
     ]
 }

@@ -3,6 +3,8 @@ internal import LinuxSyscalls
 
 /// How long the library may compute. Docker's profile takes it 15 ms.
 private let processorSecondsLimit: UInt64 = 5
+/// How long that may take where others want the processor, too; time of the processor alone does not pass for a process that was stopped.
+private let timeoutSeconds: Int32 = 240
 /// RLIMIT_CPU and RLIMIT_CORE. - Source: getrlimit(2).
 private let (processorTime, coreSize) = (LimitedResource(rawValue: 0), LimitedResource(rawValue: 4))
 
@@ -11,19 +13,19 @@ private let (processorTime, coreSize) = (LimitedResource(rawValue: 0), LimitedRe
 /// - Throws: `compilationFailed`, also where the library came to no end or to a bad one.
 func compileApart(_ plan: FilterPlan, for machine: AuditArchitecture) throws(SeccompError) -> [UInt8] {
     let doing = "compile seccomp filter"
-    let (end, output): (ProcessExit, [UInt8])
+    let (end, output): (ProcessExit?, [UInt8])
     do throws(SyscallError) {
         let file = try makeMemoryFile(named: "seccomp")
         switch try cloneProcess() {
         case .child: compileAndExit(plan, for: machine, writingTo: file.number)
         case .parent(let compiler):
-            guard let found = try waitForExit(.process(compiler.process)) else { throw SyscallError("waitid", errno: ECHILD) }
-            end = found.exit
+            end = try compiler.awaitEnd(orKillAfterMilliseconds: timeoutSeconds * 1_000)
         }
         try seek(file.number, to: 0)
         output = try readAll(file.number, limitBytes: programLimitBytes, subject: "compiled filter")
     } catch { throw SeccompError(doing, error) }
     switch end {
+    case nil: throw SeccompError(.compilationFailed, doing, "libseccomp came to no end with this profile in \(timeoutSeconds) s")
     case .exited(0): return output
     case .exited: throw SeccompError(.compilationFailed, doing, String(decoding: output, as: UTF8.self))
     case .signalled(SIGKILL):
@@ -38,8 +40,9 @@ func compileApart(_ plan: FilterPlan, for machine: AuditArchitecture) throws(Sec
 private func compileAndExit(_ plan: FilterPlan, for machine: AuditArchitecture, writingTo file: Int32) -> Never {
     do throws(SyscallError) {
         try setParentDeathSignal(SIGKILL)
-        // SIGKILL at once: the runtime holds other signals back.
-        try setLimit(of: processorTime, soft: processorSecondsLimit, hard: processorSecondsLimit, subject: "cpu")
+        // SIGKILL at once: the runtime holds other signals back. A lower limit of the caller's own cannot be raised.
+        let seconds = min(processorSecondsLimit, try limit(of: processorTime).hard)
+        try setLimit(of: processorTime, soft: seconds, hard: seconds, subject: "cpu")
         try setLimit(of: coreSize, soft: 0, hard: 0, subject: "core")
         let program: [UInt8]
         do throws(SeccompError) { program = try compile(plan, for: machine) } catch {
@@ -48,8 +51,9 @@ private func compileAndExit(_ plan: FilterPlan, for machine: AuditArchitecture, 
         }
         try writeAll(program, to: file, subject: "compiled filter")
     } catch {
-        // Nothing can be left in the file, but that there is nothing.
-        exitAtOnce(2)
+        // Where even this cannot be left in the file, that there is nothing says that it failed.
+        try? writeAll(Array("\(error)".utf8), to: file, subject: "error")
+        exitAtOnce(1)
     }
     exitAtOnce(0)
 }

@@ -47,8 +47,11 @@ extension RootfsBuilder {
     func copyMount(
         at path: String, recursive: Bool = false, followingLast: Bool = true
     ) throws(SyscallError) -> OwnedFD {
-        if let yard = try openedYard() {
+        if let yard {
+            // Over the container's root it may lie over what is asked for.
+            try yard.close()
             let source = try openFile(FilePath(path), followingLast ? .path : [.path, .noFollow])
+            _ = try openedYard()
             return try yard.copyMount(of: source.number, recursive: recursive, subject: path)
         }
         var flags: OpenTreeFlags = recursive ? [.clone, .recursive] : .clone

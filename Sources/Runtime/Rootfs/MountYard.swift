@@ -57,6 +57,8 @@ final package class MountYard {
         }
         let number = opened.number
         top = .some(opened)
+        // The container may ask for a copy of all that is mounted on the host; this is not the host's.
+        try changeClassicPropagation(at: procfsName(of: number), to: .unbindable, recursive: false, subject: "tmpfs")
         try makeDirectory(Self.directoryName, mode: 0o700, at: number)
         try makeNode(Self.fileName, .regular, mode: 0o600, at: number)
     }

@@ -21,6 +21,8 @@ final class ContainerCgroup {
     private let annotations: [String: String]
     /// The user of the host to whom a new container's cgroup is handed over; nil leaves it the caller's.
     private let owner: UInt32?
+    /// How many processes the kernel had killed for want of memory before this container's: a cgroup that was there counts on.
+    private var formerOutOfMemoryKills: UInt64 = 0
 
     /// For a new container: looks where the cgroup will be, and makes nothing yet.
     /// - Parameter systemdDirectory: where the systemd is that makes the cgroup; nil makes it by files.
@@ -65,12 +67,20 @@ final class ContainerCgroup {
         // Systemd takes in a process that exists.
         guard let layout, record.unit == nil else { return nil }
         do throws(CgroupError) {
+            formerOutOfMemoryKills = try countedOutOfMemoryKills()
             if rootless.applies() { return try makeOrDoWithout(layout) }
             construction = try CgroupConstruction(record, layout: layout, resources: resources)
             if bornInUnified { try construction?.makeUnified() }
             if !admission.hasMoreToEnter { try complete() }
             return nil
         } catch { throw RuntimeError(error) }
+    }
+
+    /// Those of a cgroup that is there already, where they will be asked for.
+    private func countedOutOfMemoryKills() throws(CgroupError) -> UInt64 {
+        guard resources?.memory?.limitBytes != nil else { return 0 }
+        let places = record.places.filter { $0.version == .v2 || $0.names.contains("memory") }
+        return try Cgroup(opening: CgroupRecord(mode: record.mode, places: places)).outOfMemoryKills()
     }
 
     /// Writes a new container down, for this is the first effect that outlives a runtime that is killed, and begins.
@@ -87,7 +97,15 @@ final class ContainerCgroup {
         }
     }
 
-    /// Makes the rest, and sets the limits.
+    /// Writes down where the cgroup is, unless that is on record: a runtime that is killed on its way out leaves what is on record to `delete`,
+    /// which must not find a unit of somebody else's there.
+    func writeDown(in container: inout ContainerRecord, _ directory: borrowing StateDirectory) throws(RuntimeError) {
+        guard container.cgroup != record else { return }
+        container.cgroup = record
+        try directory.replace(ContainerRecord.fileName, by: container.encoded)
+    }
+
+    /// Makes the rest, and sets the limits. Where it fails, `record` has what is left of the cgroup to write down.
     /// - Parameter process: the container's first.
     func finish(around process: Int32) throws(RuntimeError) {
         do throws(CgroupError) {
@@ -214,9 +232,10 @@ final class ContainerCgroup {
         }
     }
 
-    /// How many processes the kernel has killed in it because memory ran out.
+    /// How many processes of this container the kernel has killed because memory ran out.
     func outOfMemoryKills() throws(RuntimeError) -> UInt64 {
-        try perform { cgroup throws(CgroupError) in try cgroup.outOfMemoryKills() } ?? 0
+        let all = try perform { cgroup throws(CgroupError) in try cgroup.outOfMemoryKills() } ?? 0
+        return all - min(all, formerOutOfMemoryKills)
     }
 
     func killAll() throws(RuntimeError) { _ = try perform { cgroup throws(CgroupError) in try cgroup.killAll() } }

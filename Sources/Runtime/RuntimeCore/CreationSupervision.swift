@@ -1,4 +1,5 @@
 internal import Cgroups
+internal import CoreTypes
 internal import Glibc
 internal import LinuxSyscalls
 internal import OCISpec
@@ -33,7 +34,9 @@ extension Creation {
         try networkDevices.move(toNamespaceOf: process, path: linux?.namespace(.network)?.path)
         if admission.hasMoreToEnter {
             // Init is busy with what needs no cgroup meanwhile.
-            try cgroup.finish(around: process)
+            do throws(RuntimeError) { try cgroup.finish(around: process) } catch {
+                throw error.followed { () throws(RuntimeError) in try cgroup.writeDown(in: &record, directory) }
+            }
             tellOfCgroup()
             let entry = try cgroup.entry()
             // A number outlives the entry that it belongs to only as long as someone holds that.

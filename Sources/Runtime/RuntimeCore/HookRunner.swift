@@ -43,7 +43,7 @@ struct HookRunner {
         let end = try during("running \(name)") { () throws(SyscallError) in
             let output = try Pipe()
             let process = try spawn(hook, output: output.writeEnd.number)
-            return try HookProcess(handle: ProcessHandle(child: process)).finish(
+            return try HookProcess(handle: try ProcessHandle(child: process)).finish(
                 reading: output.takeReadEnd(), timeoutSeconds: hook.timeoutSeconds, outputLimitBytes: Self.outputLimitBytes)
         }
         switch end.exit {

@@ -31,7 +31,7 @@ package struct HostProgram: Sendable {
             let output = try Pipe()
             let process = try spawnProcess(
                 path, arguments: [name] + arguments, environment: [], output: output.writeEnd.number, error: output.writeEnd.number)
-            return try HookProcess(handle: ProcessHandle(child: process)).finish(
+            return try HookProcess(handle: try ProcessHandle(child: process)).finish(
                 reading: output.takeReadEnd(), timeoutSeconds: timeoutSeconds, outputLimitBytes: Self.outputLimitBytes)
         }
         if end.timedOut { throw RuntimeError(.refused, doing: doing, "did not end within \(timeoutSeconds) s and was killed") }

@@ -77,7 +77,8 @@ struct InitMaker {
             guard case .forked(let initProcess) = received.message else {
                 throw RuntimeError(.lost, doing: "listening to the joining stage", "unexpected \(received.message)")
             }
-            return MadeProcess(handle: ProcessHandle(child: initProcess), channel: ours)
+            let handle = try during("holding the container's process") { () throws(SyscallError) in try ProcessHandle(child: initProcess) }
+            return MadeProcess(handle: handle, channel: ours)
         }
     }
 }

@@ -38,6 +38,8 @@ struct MappedTrees {
                 if let namespace, let mapping = mount.ownerMapping {
                     try mapOwners(of: tree, as: namespace.number, recursive: mapping.recursive, subject: source)
                 }
+                // Init could not put it anywhere, and would take it for one of those that it opened.
+                try requireMountsByDescriptor(subject: source)
                 descriptors.append(HeldDescriptor(tree))
             } catch {
                 let doing = mount.ownerMapping == nil ? "opening \(source)" : "mapping the owners of \(source)"

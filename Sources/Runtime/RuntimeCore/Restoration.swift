@@ -94,7 +94,9 @@ package final class Restoration {
             do throws(CgroupError) { try group.make(asked, process: criu.process) } catch { throw RuntimeError(error) }
         }
         guard admission.hasMoreToEnter else { return try criu.proceed() }
-        try cgroup.finish(around: criu.process)
+        do throws(RuntimeError) { try cgroup.finish(around: criu.process) } catch {
+            throw error.followed { () throws(RuntimeError) in try cgroup.writeDown(in: &record, directory) }
+        }
         try criu.proceed(try cgroup.entry())
     }
 
@@ -193,7 +195,8 @@ package final class Restoration {
         hasPIDFile = true
         var master: OwnedFD?
         if let terminal { master = OwnedFD(owning: try during(doing) { () throws(SyscallError) in try terminal.duplicate() }) }
-        return PreparedProcess(handle: ProcessHandle(child: process), terminal: master, channel: try StageChannel.pair().0)
+        let handle = try during(doing) { () throws(SyscallError) in try ProcessHandle(child: process) }
+        return PreparedProcess(handle: handle, terminal: master, channel: try StageChannel.pair().0)
     }
 
     /// criu makes no mount points in the root, nor in what is bound from the host; those inside other file systems of the container are in

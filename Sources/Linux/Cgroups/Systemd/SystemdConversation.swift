@@ -67,8 +67,10 @@ struct SystemdConversation {
         do throws(BusError) {
             do throws(BusError) { answer = try bus.call(Self.path, Self.interface, "StartTransientUnit", body) } catch {
                 guard error.isOfUnitThatExists else { throw error }
-                // Of no effect on what runs.
-                _ = try bus.call(Self.path, Self.interface, "ResetFailedUnit", [.string(unit)])
+                // Of no effect on what runs. That it is refused is no news: the unit may be gone by now, and if it is not, the next answer says so.
+                do throws(BusError) { _ = try bus.call(Self.path, Self.interface, "ResetFailedUnit", [.string(unit)]) } catch {
+                    guard case .refused = error else { throw error }
+                }
                 answer = try bus.call(Self.path, Self.interface, "StartTransientUnit", body)
             }
         } catch {
