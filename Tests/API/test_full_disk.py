@@ -76,6 +76,23 @@ def test_on_a_full_disk_rm_rmi_and_prune_succeed(small, registry):
     assert os.path.getsize(f"{daemon.data}/reserve") == 16 * MEGABYTE, "room is kept again"
 
 
+def test_on_a_full_disk_a_log_is_followed(small, registry):
+    """Though nothing can be kept for who reads too slowly."""
+    daemon, apus = small
+    apus("run", "-d", "--name", "runs", f"{registry.host}/alpha", "sh", "-c", "echo begun; exec sleep 1000").ok()
+    wait_until(lambda: apus("logs", "runs").out == "begun\n", "the line is in the log")
+    fill(daemon)
+    follower = apus.start("logs", "-f", "runs", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert follower.stdout.readline() == "begun\n", follower.stderr.read()
+        assert not [name for name in os.listdir(f"{daemon.data}/containers/{apus.inspect('runs', '{{.Id}}')}") if name.startswith("log.followed")]
+        apus("rm", "-f", "runs").ok()
+        assert follower.communicate(timeout=60) == ("", "") and follower.returncode == 0
+    finally:
+        follower.kill()
+        follower.communicate()
+
+
 def test_what_is_kept_for_removals_is_a_setting(small, registry):
     daemon, apus = small
     reserve = f"{daemon.data}/reserve"

@@ -111,10 +111,11 @@ extension Container {
         guard settings.isReadable else { throw EngineError(.notImplemented, "configured logging driver does not support clearing") }
         while true {
             if let task = state.supervisedTask {
+                let former = try await keptForFollowers()
                 do throws(ShimError) { try await task.shim.clearLog() } catch {
                     throw .system("clear the log of container \(id)", error)
                 }
-                return try await clearFollowedLog()
+                return try await clearFollowedLog(former)
             }
             switch state {
             case .starting(let decided): _ = await decided.value(within: nil)
@@ -122,8 +123,9 @@ extension Container {
             case .removing, .dead: throw EngineError(.conflict, "container \(id) is marked for removal")
             case .created, .exited, .running, .paused, .restarting, .stopping:
                 guard let work = rootWork else {
+                    let former = try await keptForFollowers()
                     try await clearStoredLog(settings)
-                    return try await clearFollowedLog()
+                    return try await clearFollowedLog(former)
                 }
                 _ = await work.value(within: nil)
             }
@@ -131,10 +133,16 @@ extension Container {
         }
     }
 
-    /// Lets go of what was kept for those who follow the log, or followed it.
-    func clearFollowedLog() async throws(EngineError) {
+    private func keptForFollowers() async throws(EngineError) -> [FilePath] {
         try await BlockingWork.run { [followedLog] () throws(EngineError) in
-            do throws(SyscallError) { try followedLog.clear() } catch { throw .system("clear the log", error) }
+            do throws(SyscallError) { return try followedLog.kept() } catch { throw .system("clear the log", error) }
+        }
+    }
+
+    /// Lets go of what was kept for those who follow the log, or followed it.
+    func clearFollowedLog(_ former: [FilePath]) async throws(EngineError) {
+        try await BlockingWork.run { [followedLog] () throws(EngineError) in
+            do throws(SyscallError) { try followedLog.clear(former) } catch { throw .system("clear the log", error) }
         }
     }
 
@@ -155,9 +163,14 @@ extension Container {
         }
     }
 
-    private func followLog() async throws(EngineError) -> LogFollower {
-        try await BlockingWork.run { [followedLog] () throws(EngineError) in
-            do throws(SyscallError) { return try followedLog.begin() } catch { throw .system("follow the log", error) }
+    /// nil where the log's disk takes no directory: who reads too slowly is told of a gap then, and reads all the same.
+    private func followLog() async throws(EngineError) -> LogFollower? {
+        try await BlockingWork.run { [followedLog, logger] () throws(EngineError) in
+            do throws(SyscallError) { return try followedLog.begin() } catch {
+                guard FollowedLog.isRefusal(error) else { throw .system("follow the log", error) }
+                logger.debug("nothing is kept for a follower: \(error)")
+                return nil
+            }
         }
     }
 

@@ -107,7 +107,7 @@ extension Container {
         isRestoring = true
         defer { isRestoring = false }
         // Its followers are gone with the former daemon.
-        do throws(EngineError) { try await clearFollowedLog() } catch { logger.error("\(error)") }
+        do throws(EngineError) { try await clearFollowedLog([]) } catch { logger.error("\(error)") }
         switch document.phase {
         case .removing, .dead:
             state = .dead
