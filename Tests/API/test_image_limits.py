@@ -110,6 +110,17 @@ def test_D08_D09_D10_each_limit_of_a_layer_is_a_setting(alone, serve, limit):
     alone("--layer-limit", "ratio=5" if limit.startswith("ratio-free") else "ratio=5000")("pull", registry.name, timeout=120).ok()
 
 
+def test_room_is_asked_for_what_of_a_blob_has_not_arrived(alone, serve):
+    image = Image([busybox_layer(), tar(files({"random": os.urandom(100_000)}))])
+    registry, apus, lower = serve(image), alone("--layer-limit", f"free={1 << 40}"), image.layers[0]
+    whole = sum(layer["size"] for layer in image.layers)
+    refused(apus("pull", registry.name), f": {whole} bytes are needed")
+    with open(f"{alone.daemon.data}/content/ingests/sha256-{lower['digest'][7:]}", "wb") as file:
+        file.write(image.blobs[lower["digest"]][:5000])
+    refused(apus("pull", registry.name), f": {whole - 5000} bytes are needed")
+    alone()("pull", registry.name).ok()
+
+
 @pytest.mark.parametrize("limit", sorted(IMAGES))
 def test_D10_D13_each_limit_of_an_image_is_a_setting_from_registries_and_archives(alone, serve, tmp_path, limit):
     make, words = IMAGES[limit]

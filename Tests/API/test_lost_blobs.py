@@ -1,8 +1,12 @@
 """Blobs that lost bytes on the disk, of layers that are unpacked: who needs them has them fetched again, or learns what to do."""
 
 import os
+import subprocess
+import threading
 
 import pytest
+from conftest import entries
+from engine_http import api
 from oci_images import Image, busybox_layer, digest_of, files, tar
 from scripted_registry import ScriptedRegistry
 
@@ -19,8 +23,13 @@ class Lost:
         apus("pull", "-q", self.name).ok()
         self.digest = {"layer": self.image.layers[1]["digest"], "configuration": self.image.id, "manifest": self.image.digest}[which]
         self.path = f"{daemon.data}/content/blobs/sha256/{self.digest[7:]}"
-        if damage == "gone":
-            os.remove(self.path)
+        self.damage = damage
+        self.lose()
+
+    def lose(self):
+        if self.damage == "gone":
+            if os.path.exists(self.path):
+                os.remove(self.path)
         else:
             with open(self.path, "r+b") as file:
                 file.seek(20)
@@ -72,15 +81,16 @@ def test_R02_a_save_fetches_what_the_disk_lost_and_holds_all_of_it(lose, apus, t
 
 
 @pytest.mark.parametrize("way", ["load", "pull", "system check --repair"])
-def test_R02_what_nobody_has_is_told_with_the_ways_out(lose, apus, tmp_path, way):
+def test_R02_what_nobody_has_is_told_with_the_ways_out(lose, apus, own_daemon, tmp_path, way):
     lost = lose("layer", "flipped")
+    ingests = f"{own_daemon.data}/content/ingests"
     manifests, blobs, archive = dict(lost.source.manifests), dict(lost.source.blobs), str(tmp_path / "none.tar")
     lost.forget()
     apus("tag", lost.name, lost.target.name).ok()
     for words in (("save", "-o", archive, lost.name), ("push", lost.target.name)):
         refused = apus(*words)
         assert refused.code == 1 and f"the disk lost bytes of {lost.digest}" in refused.err and "`apus system check --repair`" in refused.err, refused
-        assert not os.path.exists(archive)
+        assert not os.path.exists(archive) and entries(ingests) == []
     assert apus("run", "--rm", lost.name, "wc", "-c", "/own").line().split()[0] == "100000", "what is unpacked runs on"
     lost.source.manifests.update(manifests)
     lost.source.blobs.update(blobs)
@@ -91,3 +101,78 @@ def test_R02_what_nobody_has_is_told_with_the_ways_out(lose, apus, tmp_path, way
         apus(*(("pull", lost.name) if way == "pull" else way.split()), timeout=120).ok()
     assert lost.is_whole()
     apus("save", "-o", archive, lost.name).ok()
+
+
+@pytest.mark.parametrize("which, damage", [case for case in CASES if case[0] != "layer"])
+def test_R02_an_inspection_and_a_commit_fetch_what_the_disk_lost(lose, apus, which, damage):
+    lost = lose(which, damage)
+    if which == "configuration":
+        assert apus.inspect(lost.name, "{{.Id}}") == lost.image.id and lost.is_whole()
+    container = apus("create", lost.name, "sh").line()
+    try:
+        lost.lose()
+        made = apus("commit", container).line()
+        assert lost.is_whole() and apus("run", "--rm", made, "wc", "-c", "/own").line().split()[0] == "100000"
+        apus("rmi", made).ok()
+    finally:
+        apus("rm", "-f", container)
+
+
+@pytest.mark.parametrize("which, damage", [case for case in CASES if case[0] != "configuration"])
+def test_R02_images_are_listed_with_what_is_here_of_their_manifests(lose, own_daemon, image, which, damage):
+    lost = lose(which, damage)
+    described = api(own_daemon, "GET", "/v1.51/images/json?manifests=1", expect=200)[1]
+    by_name = {name.removesuffix(":latest"): one["Manifests"] for one in described for name in one["RepoTags"]}
+    found, other = by_name[lost.name][0], by_name[image][0]
+    assert (found["ID"], other["Available"]) == (lost.image.digest, True)
+    # The bytes of what is not small are read by those alone who need them.
+    assert found["Available"] == ((which, damage) == ("layer", "flipped")), found
+    content = sum(len(blob) for digest, blob in [*lost.image.blobs.items(), (lost.image.digest, lost.image.manifest)] if digest != lost.digest)
+    if which == "manifest":
+        assert found["Size"]["Content"] == content and found["Descriptor"]["size"] == 0
+
+
+def test_R02_a_fetch_of_what_the_disk_lost_ends_with_its_caller(lose, apus, tmp_path):
+    lost = lose("layer", "gone")
+    met, gone = threading.Event(), threading.Event()
+
+    def holds(handler, _):
+        """Half of the layer, and nothing until the other side goes."""
+        if handler.command != "GET" or met.is_set():
+            return False
+        met.set()
+        handler.send_part(50_000)
+        handler.connection.settimeout(60)
+        if handler.connection.recv(1) == b"":
+            gone.set()
+        handler.close_connection = True
+        return True
+    lost.source.faults["blob"] = holds
+    caller = apus.start("save", "-o", str(tmp_path / "saved.tar"), lost.name, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert met.wait(30)
+    caller.kill()
+    caller.wait()
+    assert gone.wait(30), "nobody waits for it any more"
+    apus("save", "-o", str(tmp_path / "saved.tar"), lost.name).ok()
+    assert lost.is_whole()
+
+
+@pytest.mark.parametrize("way", ["a save's", "a pull's"])
+def test_R02_wrong_bytes_that_the_disk_keeps_are_asked_for_a_few_times_alone(lose, apus, own_daemon, tmp_path, way):
+    """What a fetch goes on with is not the beginning of the blob, and cannot be removed: something is mounted on it."""
+    lost = lose("layer", "gone")
+    if way == "a pull's":
+        apus("rmi", "-f", lost.image.id).ok()
+    ingest = f"{own_daemon.data}/content/ingests/sha256-{lost.digest[7:]}"
+    with open(ingest, "wb") as file:
+        file.write(b"wrong")
+    subprocess.run(["mount", "--bind", ingest, ingest], check=True)
+    words = ("pull", lost.name) if way == "a pull's" else ("save", "-o", str(tmp_path / "saved.tar"), lost.name)
+    try:
+        refused = apus(*words)
+        assert refused.code == 1 and f"verification failed for digest {lost.digest}" in refused.err, refused
+    finally:
+        subprocess.run(["umount", ingest], check=True)
+    os.remove(ingest)
+    apus(*words).ok()
+    assert lost.is_whole()

@@ -5,6 +5,7 @@ import json
 import tarfile
 
 import pytest
+from engine_http import api
 from oci_images import Image, Pusher, busybox_layer, files, tar
 
 LAYERS = [busybox_layer(), tar(files({"same": "same" * 5000}))]
@@ -45,6 +46,17 @@ def test_each_name_is_pushed_and_tagged_with_its_own_manifest(apus, registry, tw
     pushed(5, twins[0][1].id, twins[1][1])
     digests = json.loads(apus.inspect(twins[0][0], "{{json .RepoDigests}}"))
     assert {f"{registry.host}/pushed0@{twins[0][1].digest}", f"{registry.host}/pushed1@{twins[1][1].digest}"} <= set(digests), digests
+
+
+def test_the_manifest_of_each_name_is_described_and_all_of_them_are_listed(twins, own_daemon):
+    def described(word):
+        return [one["ID"] for one in api(own_daemon, "GET", f"/v1.51/images/{word}/json?manifests=1", expect=200)[1]["Manifests"]]
+
+    for name, image in twins:
+        assert described(name) == [image.digest] == described(f"{name}@{image.digest}")
+    assert described(twins[0][1].id) == [twins[1][1].digest], "by its id it is what was pulled last"
+    listed = [one for one in api(own_daemon, "GET", "/v1.51/images/json?manifests=1", expect=200)[1] if one["Id"] == twins[0][1].id]
+    assert {one["ID"] for one in listed[0]["Manifests"]} == {image.digest for _, image in twins}
 
 
 def test_an_archive_has_the_manifest_of_each_name_and_brings_them_back(apus, registry, twins, tmp_path):

@@ -14,24 +14,36 @@ struct BlobRecovery: Sendable {
     /// Fetches a blob, whatever is here. - Parameter sizeBytes: nil for a manifest or an index.
     /// - Returns: why not; nil where it is here.
     func fetch(_ digest: Digest, sizeBytes: Int64?, of named: NamedImage) async -> String? {
-        var remark = "no registry is known that has it"
-        for source in named.repositoryDigests {
-            let repository = registry.repository(for: source, credentials: credentials(source.domain), cancellation: Cancellation())
-            let storage = storage
-            do throws(ImageError) {
-                try await storage.blobTurns.withTurn(digest) { () throws(ImageError) in
-                    try await storage.downloads.run { () throws(ImageError) in
-                        if let sizeBytes {
-                            try storage.fetchAnew(digest, sizeBytes: sizeBytes, from: repository)
-                        } else {
-                            try storage.fetchDocumentAnew(digest, from: repository)
-                        }
-                    }
-                }
-                return nil
-            } catch { remark = "\(error)" }
+        let cancellation = Cancellation()
+        return await withTaskCancellationHandler {
+            var remark = "no registry is known that has it"
+            for source in named.repositoryDigests {
+                if Task.isCancelled { return "\(ImageError.cancelled)" }
+                do throws(ImageError) {
+                    try await fetch(digest, sizeBytes: sizeBytes, from: source, cancellation)
+                    return nil
+                } catch { remark = "\(error)" }
+            }
+            return remark
+        } onCancel: {
+            cancellation.cancel()
         }
-        return remark
+    }
+
+    private func fetch(
+        _ digest: Digest, sizeBytes: Int64?, from source: ImageReference, _ cancellation: Cancellation
+    ) async throws(ImageError) {
+        let repository = registry.repository(for: source, credentials: credentials(source.domain), cancellation: cancellation)
+        let storage = storage
+        try await storage.blobTurns.withTurn(digest) { () throws(ImageError) in
+            try await storage.downloads.run { () throws(ImageError) in
+                if let sizeBytes {
+                    try storage.fetchAnew(digest, sizeBytes: sizeBytes, from: repository, cancellation)
+                } else {
+                    try storage.fetchDocumentAnew(digest, from: repository)
+                }
+            }
+        }
     }
 
     /// Looks whether a blob is whole, and fetches one that is not.
@@ -41,6 +53,8 @@ struct BlobRecovery: Sendable {
     func restore(_ digest: Digest, sizeBytes: Int64?, of named: NamedImage) async throws(ImageError) -> Bool {
         if case .whole = try await state(of: digest) { return false }
         guard let remark = await fetch(digest, sizeBytes: sizeBytes, of: named) else { return true }
+        // Somebody has it perhaps, and what is left of it stays.
+        if Task.isCancelled { throw .cancelled }
         let blobs = storage.blobs
         try await storage.blobTurns.withTurn(digest) { () throws(ImageError) in
             guard case .damaged = try await state(of: digest) else { return }
@@ -75,19 +89,19 @@ struct BlobRecovery: Sendable {
 
 extension ImageStorage {
     /// Fetches a layer or a configuration from its registry, in the place of one that lost bytes. Blocks.
-    fileprivate func fetchAnew(_ digest: Digest, sizeBytes: Int64, from repository: MirroredRepository) throws(ImageError) {
+    fileprivate func fetchAnew(
+        _ digest: Digest, sizeBytes: Int64, from repository: MirroredRepository, _ cancellation: Cancellation
+    ) throws(ImageError) {
         // What an earlier attempt left may not be the beginning of this blob: it is gone then. Bytes that are wrong from the start are asked
         // for once more, elsewhere where there is another server.
         var wrong: ContentError?
-        var fetched = 0
-        while fetched < 2 {
-            let ingest: Ingest
-            do throws(ContentError) { ingest = try blobs.beginIngest(of: digest, sizeBytes: sizeBytes) } catch { throw .storage(error) }
+        var attempts = FetchAttempts()
+        while attempts.goOn {
+            let ingest = try beginIngest(of: digest, sizeBytes: sizeBytes, cancellation)
             let isResumed = ingest.receivedBytes > 0
             let sink = LayerSink(ingest, in: self, pipe: nil, totalBytes: UInt64(clamping: sizeBytes), tell: { _ in })
             do throws(RegistryError) { try repository.fetchBlob(digest, sizeBytes: sizeBytes, into: sink) } catch {
-                if let failure = sink.storeFailure { throw .storage(failure) }
-                throw .registry(error)
+                throw ingest.withoutEmpty(sink.storeFailure.map { .storage($0) } ?? .registry(error))
             }
             do throws(ContentError) {
                 try ingest.commit()
@@ -96,9 +110,7 @@ extension ImageStorage {
                 guard error.code == .digestMismatch else { throw .storage(error) }
                 wrong = error
             }
-            if isResumed { continue }
-            fetched += 1
-            repository.distrust(sourceOf: digest)
+            if attempts.failed(isResumed: isResumed) { repository.distrust(sourceOf: digest) }
         }
         let found = wrong?.subject.split(separator: " ").last.map { ": found \($0)" } ?? ""
         throw ImageError(.badContent, "verification failed for digest \(digest)\(found)", cause: wrong)

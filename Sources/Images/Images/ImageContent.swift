@@ -1,14 +1,14 @@
 internal import ContentStore
-internal import CoreTypes
+package import CoreTypes
 internal import OCISpec
 package import Records
 internal import Registry
 
 /// What is here of an image as registries have it.
 package struct ImageContent: Equatable, Sendable {
-    /// The type of its manifest.
+    /// The type of its manifest; empty where that is lost.
     package let manifestType: String
-    /// Bytes of its manifest.
+    /// Bytes of its manifest; 0 where that is lost.
     package let manifestBytes: Int64
     /// Bytes of manifest, configuration and layers, packed.
     package let bytes: Int64
@@ -17,22 +17,32 @@ package struct ImageContent: Equatable, Sendable {
 }
 
 extension ImageLibrary {
-    /// Looks for an image's blobs. - Throws: `.storage` where its manifest is gone.
-    package func content(of image: ImageRecord) async throws(ImageError) -> ImageContent {
+    /// Looks for the blobs of one of an image's manifests. Where the disk lost this, for all blobs of the image: which of them are the
+    /// manifest's is not known then.
+    package func content(of image: ImageRecord, manifest digest: Digest) async throws(ImageError) -> ImageContent {
         let storage = try storage()
         return try await storage.talks.run { () throws(ImageError) in
-            let (document, manifest) = try storage.manifest(image.manifestDigest)
-            var (bytes, isWhole) = (Int64(document.count), true)
-            var counted: Set<Digest> = []
-            for part in [manifest.configuration] + manifest.layers where counted.insert(part.digest).inserted {
-                do throws(ContentError) {
-                    let found = try storage.blobs.size(of: part.digest)
-                    bytes += found ?? 0
-                    isWhole = isWhole && found != nil
-                } catch { throw .storage(error) }
+            let document: [UInt8]
+            let manifest: ImageManifest
+            do throws(ImageError) { (document, manifest) = try storage.manifest(digest) } catch {
+                guard let cause = error.cause as? ContentError, cause.isLoss else { throw error }
+                let bytes = try storage.sizes(of: image.blobs.subtracting([digest])).compactMap { $0 }.reduce(0, +)
+                return ImageContent(manifestType: "", manifestBytes: 0, bytes: bytes, isWhole: false)
             }
+            let found = try storage.sizes(of: Set(([manifest.configuration] + manifest.layers).map(\.digest)))
+            let size = Int64(document.count)
             return ImageContent(
-                manifestType: manifest.mediaType.rawValue, manifestBytes: Int64(document.count), bytes: bytes, isWhole: isWhole)
+                manifestType: manifest.mediaType.rawValue, manifestBytes: size, bytes: found.compactMap { $0 }.reduce(size, +),
+                isWhole: !found.contains(nil))
         }
+    }
+}
+
+extension ImageStorage {
+    /// Bytes of each of these blobs; nil for one that is not here. Blocks.
+    fileprivate func sizes(of digests: Set<Digest>) throws(ImageError) -> [Int64?] {
+        var found: [Int64?] = []
+        do throws(ContentError) { for digest in digests { found.append(try blobs.size(of: digest)) } } catch { throw .storage(error) }
+        return found
     }
 }

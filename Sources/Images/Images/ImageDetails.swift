@@ -1,7 +1,9 @@
 package import Archive
+internal import ContentStore
 package import CoreTypes
 package import OCISpec
 package import Records
+internal import Registry
 package import Snapshots
 package import SystemPackage
 
@@ -12,6 +14,53 @@ package struct ImageDetails: Sendable {
     package let configuration: ImageConfiguration
     /// The configuration as the image carries it, verified against the id.
     package let configurationDocument: [UInt8]
+}
+
+extension ImageLibrary {
+    /// What `inspect` shows of an image. A configuration that the disk lost is fetched again.
+    /// - Throws: `.notFound`; `.badContent` where nobody has it any more.
+    package func details(of id: Digest) async throws(ImageError) -> ImageDetails {
+        let named = try await named(id)
+        do throws(ImageError) { return try await readDetails(of: named) } catch {
+            guard let cause = error.cause as? ContentError, cause.isLoss else { throw error }
+        }
+        // The image may have gone since it was looked up: then that is the error.
+        let lease = try storage().blobs.takeLease()
+        let restored: Result<ImageDetails, ImageError>
+        do throws(ImageError) {
+            try await protect(named.image, by: lease)
+            try await restoreConfiguration(of: named)
+            restored = .success(try await readDetails(of: named))
+        } catch { restored = .failure(error) }
+        try storage().end(lease)
+        return try restored.get()
+    }
+
+    private func readDetails(of named: NamedImage) async throws(ImageError) -> ImageDetails {
+        let storage = try storage()
+        return try await storage.talks.run { () throws(ImageError) in
+            do {
+                let bytes = try storage.blobs.readBlob(named.image.id, limitBytes: DocumentLimits.ceiling.bytes)
+                let configuration = try ImageConfiguration.decode(bytes, limits: .ceiling)
+                return ImageDetails(named: named, configuration: configuration, configurationDocument: bytes)
+            } catch { throw .storage(error) }
+        }
+    }
+
+    /// How long it is stands in the manifest, which may be lost, too.
+    private func restoreConfiguration(of named: NamedImage) async throws(ImageError) {
+        let storage = try storage()
+        let recovery = BlobRecovery(storage: storage, registry: registry, credentials: { _ in .anonymous })
+        let digest = named.image.manifestDigest
+        _ = try await recovery.restore(digest, sizeBytes: nil, of: named)
+        let configuration = try await storage.talks.run { () throws(ImageError) in try storage.manifest(digest).manifest.configuration }
+        _ = try await recovery.restore(configuration.digest, sizeBytes: configuration.sizeBytes, of: named)
+    }
+}
+
+extension ContentError {
+    /// Whether the disk lost the blob, or bytes of it.
+    var isLoss: Bool { code == .notFound || code == .digestMismatch || code == .tooLarge }
 }
 
 /// One line that removing an image prints.

@@ -77,25 +77,6 @@ package final class ImageLibrary: Sendable {
     /// Why overlayfs is not used, for the daemon's log; nil where it is.
     package var storageFallbackReason: String? { opened.withLock { $0?.fallbackReason } }
 
-    /// What `inspect` shows of an image. - Throws: `.notFound`; `.storage` where the disk lost its configuration.
-    package func details(of id: Digest) async throws(ImageError) -> ImageDetails {
-        let storage = try storage()
-        let named = try await named(id)
-        do throws(ImageError) {
-            return try await storage.talks.run { () throws(ImageError) in
-                do {
-                    let bytes = try storage.blobs.readBlob(id, limitBytes: DocumentLimits.ceiling.bytes)
-                    let configuration = try ImageConfiguration.decode(bytes, limits: .ceiling)
-                    return ImageDetails(named: named, configuration: configuration, configurationDocument: bytes)
-                } catch { throw .storage(error) }
-            }
-        } catch {
-            // The image may have gone since it was looked up: then that is the error.
-            if let cause = error.cause as? ContentError, cause.code == .notFound { _ = try await self.named(id) }
-            throw error
-        }
-    }
-
     // MARK: - Roots of containers
 
     /// Makes a container's root file system from an image: its layers and one writable layer. Asked again for the same container,

@@ -121,7 +121,7 @@ package enum ImageWord: Equatable {
 
 extension NamedImage {
     /// The manifest that a user's word stands for: a name's own, else the one that the image was last pulled by.
-    func manifest(by word: ImageWord) -> Digest {
+    package func manifest(by word: ImageWord) -> Digest {
         if case .name(let name, _) = word { manifest(of: name) } else { image.manifestDigest }
     }
 }

@@ -64,7 +64,10 @@ struct LayerProvider: Sendable {
                 var lacking: Set<Digest> = []
                 var needed: Int64 = 0
                 for blob in layers.map(\.blob) where try blobs.size(of: blob.digest) != blob.sizeBytes {
-                    if lacking.insert(blob.digest).inserted { needed = needed.addingReportingOverflow(blob.sizeBytes).partialValue }
+                    guard lacking.insert(blob.digest).inserted else { continue }
+                    // What an interrupted pull brought takes its place already.
+                    let arrived = min(try blobs.arrivedBytes(of: blob.digest), blob.sizeBytes)
+                    needed = needed.addingReportingOverflow(blob.sizeBytes - arrived).partialValue
                 }
                 if repository != nil, needed > 0 {
                     let doing = "fetch \(lacking.count) blob\(lacking.count == 1 ? "" : "s")"

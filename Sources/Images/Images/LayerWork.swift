@@ -1,7 +1,6 @@
 internal import Archive
 internal import ContentStore
 internal import CoreTypes
-internal import Glibc
 internal import LinuxSyscalls
 internal import OCISpec
 internal import Registry
@@ -23,10 +22,6 @@ struct LayerWork: Sendable {
 
     /// How long the two ends of a stream wait for each other: a stalled disk, or a stalled registry that is not yet idle.
     private static let pipeTimeout = Duration.seconds(300)
-
-    /// How often, and how far apart, an ingest is asked for that somebody else has open.
-    private static let busyLimit = 200
-    private static let busyMicroseconds: UInt32 = 10_000
 
     private var totalBytes: UInt64 { UInt64(clamping: layer.blob.sizeBytes) }
 
@@ -109,15 +104,13 @@ struct LayerWork: Sendable {
         var wrong: ContentError?
         // What an earlier pull left may not be the beginning of this blob: it is gone then. Bytes that are wrong from the start are asked
         // for once more, elsewhere where there is another server.
-        var fetched = 0
-        while fetched < 2 {
+        var attempts = FetchAttempts()
+        while attempts.goOn {
             switch try attempt(unpacks: unpacks) {
             case .complete(let unpacking): return unpacking
-            case .wrongBeginning: break
-            case .wrongBytes(let error):
-                fetched += 1
+            case .wrongBytes(let error, let isResumed):
                 wrong = error
-                repository?.distrust(sourceOf: layer.blob.digest)
+                if attempts.failed(isResumed: isResumed) { repository?.distrust(sourceOf: layer.blob.digest) }
             }
         }
         let found = wrong?.subject.split(separator: " ").last.map { ": found \($0)" } ?? ""
@@ -126,8 +119,8 @@ struct LayerWork: Sendable {
 
     private enum Attempt {
         case complete(Delivery<UnpackResult>?)
-        case wrongBeginning
-        case wrongBytes(ContentError)
+        /// What is resumed may have had a wrong beginning.
+        case wrongBytes(ContentError, isResumed: Bool)
     }
 
     private func attempt(unpacks: Bool) throws(ImageError) -> Attempt {
@@ -140,7 +133,7 @@ struct LayerWork: Sendable {
     }
 
     private func download(unpackingBeside unpacks: Bool) throws(ImageError) -> Attempt {
-        let ingest = try beginIngest()
+        let ingest = try storage.beginIngest(of: layer.blob.digest, sizeBytes: layer.blob.sizeBytes, cancellation)
         let isResumed = ingest.receivedBytes > 0
         let stream = isResumed || !unpacks ? nil : startUnpacker()
         let sink = LayerSink(ingest, in: storage, pipe: stream?.pipe, totalBytes: totalBytes, tell: tell)
@@ -153,38 +146,15 @@ struct LayerWork: Sendable {
             stream?.pipe.fail("the download failed")
             // The directory may be removed only once nobody writes into it; the thread ends at its next read.
             stream?.ended.wait()
-            throw withoutEmpty(ingest, error)
+            throw ingest.withoutEmpty(error)
         }
         if let wrong {
             try abandon(stream)
-            return isResumed ? .wrongBeginning : .wrongBytes(wrong)
+            return .wrongBytes(wrong, isResumed: isResumed)
         }
         stream?.pipe.finish()
         tell(.downloadComplete)
         return .complete(stream?.result)
-    }
-
-    /// A prune that has just found what an earlier pull left has it for the moment that it takes to remove it.
-    private func beginIngest() throws(ImageError) -> Ingest {
-        var attempts = 0
-        while true {
-            do throws(ContentError) {
-                return try storage.blobs.beginIngest(of: layer.blob.digest, sizeBytes: layer.blob.sizeBytes)
-            } catch {
-                attempts += 1
-                guard error.code == .busy, attempts < Self.busyLimit, !cancellation.isCancelled else { throw .storage(error) }
-                usleep(Self.busyMicroseconds)
-            }
-        }
-    }
-
-    /// What has arrived stays for the next attempt; where nothing has, nothing stays.
-    private func withoutEmpty(_ ingest: Ingest, _ error: ImageError) -> ImageError {
-        if ingest.receivedBytes > 0 { return error }
-        do throws(ContentError) { try ingest.discard() } catch let second {
-            return ImageError(error.code, "\(error.message); and an empty file stays: \(second)", cause: error.cause)
-        }
-        return error
     }
 
     /// Ends an unpacker whose bytes were wrong, and takes away what it made of them: the next attempt begins anew.

@@ -52,6 +52,15 @@ extension BlobStore {
         }
     }
 
+    /// What has arrived of a blob that is not here yet, in bytes.
+    package func arrivedBytes(of digest: Digest) throws(ContentError) -> Int64 {
+        try ContentError.wrapping("look for ingest", digest.description) { () throws(SyscallError) in
+            do throws(SyscallError) { return try fileStatus(ingestPath(of: digest)).sizeBytes } catch  where error.errno == ENOENT {
+                return 0
+            }
+        }
+    }
+
     /// Ingests that were begun and neither committed nor discarded, open ones included.
     package func unfinishedIngests() throws(ContentError) -> [Digest] {
         try names(in: root.appending("ingests")).compactMap { name in

@@ -61,7 +61,12 @@ struct ImageListing {
         line.sharedSize = -1
         line.created = image.image.created.seconds
         line.size = Int64(clamping: image.image.size.bytes)
-        if withManifests { line.manifests = [try await parts.manifestSummary(of: image.image)] }
+        if withManifests {
+            // Names of one image may stand for manifests that differ.
+            var manifests: [ImageManifestSummary] = []
+            for digest in image.manifestDigests { manifests.append(try await parts.manifestSummary(of: image.image, manifest: digest)) }
+            line.manifests = manifests
+        }
         return line
     }
 }

@@ -4,13 +4,15 @@ internal import Images
 internal import Records
 
 extension ContainerEngine.Parts {
-    /// What is here of an image's manifest. Of the platforms of an index one is.
-    func manifestSummary(of image: ImageRecord) async throws(EngineError) -> ImageManifestSummary {
+    /// What is here of one of an image's manifests. Of the platforms of an index one is.
+    func manifestSummary(of image: ImageRecord, manifest digest: Digest) async throws(EngineError) -> ImageManifestSummary {
         let content: ImageContent
-        do throws(ImageError) { content = try await services.images.content(of: image) } catch { throw EngineError(error) }
+        do throws(ImageError) { content = try await services.images.content(of: image, manifest: digest) } catch {
+            throw EngineError(error)
+        }
         let unpacked = Int64(clamping: image.size.bytes)
         var summary = ImageManifestSummary()
-        summary.id = image.manifestDigest.description
+        summary.id = digest.description
         summary.descriptor.mediaType = content.manifestType
         summary.descriptor.digest = summary.id
         summary.descriptor.size = content.manifestBytes

@@ -76,7 +76,10 @@ extension ContainerEngine {
         answer.graphDriver.name = library.storageDriver ?? ""
         answer.rootFS.type = "layers"
         answer.rootFS.layers = image.image.layers.map(\.diffID.description)
-        if withManifests { answer.manifests = [try await parts().manifestSummary(of: image.image)] }
+        if withManifests {
+            let digest = image.manifest(by: ImageWord(name))
+            answer.manifests = [try await parts().manifestSummary(of: image.image, manifest: digest)]
+        }
         return answer
     }
 
