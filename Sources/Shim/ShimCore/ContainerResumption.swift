@@ -14,21 +14,24 @@ extension ContainerTask {
     private func keptInputName(_ process: SupervisedProcess) -> String { "\(keptName(process))//stdin" }
 
     /// Hands the open files of a process that was made to the keeper.
-    func keep(_ process: SupervisedProcess, pid: Int32) {
+    /// - Parameter hasFormerInput: the keeper has input of it that a killed shim took.
+    func keep(_ process: SupervisedProcess, pid: Int32, hasFormerInput: Bool = false) {
         guard let keeper = context.keeper, process.stdio.isAttachable else { return }
         do throws(SyscallError) {
             let descriptor = if let foreign = process.foreign { foreign.descriptor } else { Descriptor(try openProcess(pid)) }
             process.startTimeTicks = (try? startTimeTicks(of: pid)) ?? 0
             let (name, inputName) = (keptName(process), keptInputName(process))
+            var mayKeepInput = hasFormerInput
             let keep = { [weak process] in
                 guard let process else { return }
                 var kept = process.stdio.kept
                 // First: without it the next shim would take the input for one that nothing was taken of.
                 if let input = process.stdio.keptInput {
                     keeper.keep([.input: input], of: inputName)
-                } else if keeper.keeps(inputName) {
+                } else if mayKeepInput || keeper.keeps(inputName) {
                     keeper.drop(inputName)
                 }
+                mayKeepInput = false
                 kept[.process] = descriptor
                 keeper.keep(kept, of: name)
             }
@@ -154,7 +157,7 @@ extension ContainerTask {
             let foreign = try ForeignProcess(record, kept: kept[.process])
             process.foreign = foreign
             try foreign.whenEnded(loop: context.loop) { [self] in foreignEnded(process, $0) }
-            keep(process, pid: pid)
+            keep(process, pid: pid, hasFormerInput: input != nil)
         } catch {
             context.loop.soon { [self] in foreignEnded(process, nil) }
         }

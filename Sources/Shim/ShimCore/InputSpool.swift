@@ -105,7 +105,7 @@ final class InputSpool {
 struct InputOwners: Equatable {
     static let byteCount = 4096
     private static let version: UInt64 = 1
-    /// The first to be forgotten is the one that came first.
+    /// The first to be forgotten is the one whose last turn was first.
     static let clientLimit = 200
 
     var isEnded = false
@@ -141,11 +141,8 @@ struct InputOwners: Equatable {
     mutating func beginTurn(of client: UInt64, _ end: UInt64) -> Bool {
         guard client != current else { return false }
         let place = place(of: current, end)
-        if let index = counts.firstIndex(where: { $0.client == current }) {
-            counts[index].byteCount = place
-        } else if place > 0 {
-            counts.append((current, place))
-        }
+        counts.removeAll { $0.client == current }
+        if place > 0 { counts.append((current, place)) }
         if counts.count > Self.clientLimit { counts.removeFirst(counts.count - Self.clientLimit) }
         (current, turnStart) = (client, end)
         return true

@@ -87,7 +87,8 @@ final class Keeper {
         do throws(SyscallError) {
             if let connection = try KeeperSocket(context.configuration).connectOrStart() {
                 take(connection)
-                untold = kept.keys.sorted()
+                // Names below another first: what was taken of an input is known no later than the process is.
+                untold = kept.keys.sorted(by: >)
                 flush()
                 return
             }

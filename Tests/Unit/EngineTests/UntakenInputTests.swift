@@ -43,6 +43,24 @@ import Testing
         #expect(input.bytes == [] && input.start == 99)
     }
 
+    @Test("of input that nobody says to be taken the last is kept, and all that no shim had", arguments: [(5, UInt64(5)), (1, 6), (20, 0)])
+    func forgotten(byteCount: Int, start: UInt64) {
+        var input = input
+        input.forget(allBut: byteCount)
+        #expect(input.start == start && input.end == 10 && input.bytes == Array(UInt8(start)..<10))
+        input.resume(at: 8)
+        #expect(input.bytes == [8, 9])
+    }
+
+    @Test("what was sent again is sent once more to no shim that knows nothing of it")
+    func sentAgain() {
+        var input = input
+        input.resume(at: 4)
+        input.sent(upTo: input.end)
+        input.resume(at: 0)
+        #expect(input.bytes == [] && input.end == 0)
+    }
+
     @Test("a shim that does not count is sent what no other had, once")
     func uncounted() {
         var input = input

@@ -24,6 +24,16 @@ import Testing
         #expect(owners.place(of: 1, 10_100) == 0 && owners.place(of: 999, 10_100) == 10)
     }
 
+    @Test("who came first and comes again and again is not forgotten")
+    func faithful() {
+        var owners = InputOwners()
+        for client in 2...1000 {
+            _ = owners.beginTurn(of: 1, UInt64(client) * 20)
+            _ = owners.beginTurn(of: UInt64(client), UInt64(client) * 20 + 10)
+        }
+        #expect(owners.place(of: 1, 20_020) == 9990 && owners.place(of: 2, 20_020) == 0)
+    }
+
     @Test(
         "bytes of another version, or too few, are none",
         arguments: [[2, 0, 0, 0, 0], [1, 0, 0], [1, 0, 5, 0, 2, 5, 1], [1, 0, 0, 0, 201]])

@@ -37,7 +37,7 @@ final class ShimStream: Sendable {
     private static let backlogLimitBytes = 8_388_608
     /// What a message is counted as beside its data, so that many small ones do not pile up.
     static let messageOverheadBytes = 128
-    /// Input that no shim has said to have taken above which no more is sent, and the same while what the shim says is not read.
+    /// Input that no shim has said to have taken above which no more is sent; and, while what the shim says is not read, above which half of it is kept.
     static let untakenLimitBytes = 262_144
     static let unheardLimitBytes = 8_388_608
 

@@ -51,8 +51,12 @@ extension ShimStream {
             guard state.countsInput else {
                 return .success(state.isJoined ? .send(connection, place: nil) : .wait(state.inputTurn))
             }
-            let limit = state.byteCount > Self.incomingLimitBytes ? Self.unheardLimitBytes : Self.untakenLimitBytes
-            if state.input.bytes.count >= limit { return .success(.wait(state.inputTurn)) }
+            if state.isJoined && state.byteCount > Self.incomingLimitBytes {
+                // Nobody knows how much the shim has taken. It has what its socket does not hold, which is far less than what stays.
+                if state.input.bytes.count >= Self.unheardLimitBytes { state.input.forget(allBut: Self.unheardLimitBytes / 2) }
+            } else if state.input.bytes.count >= Self.untakenLimitBytes {
+                return .success(.wait(state.inputTurn))
+            }
             state.input.append(piece)
             return .success(state.isJoined ? .send(connection, place: state.input.end) : .kept)
         }
@@ -82,7 +86,9 @@ extension ShimStream {
         if state.hasClosedInput { frames.append(TtrpcFrame(endOfDataOn: Self.streamID)) }
         Self.turnInput(&state)
         // A connection that has broken meanwhile says so itself, and the next shim is sent it.
-        return !frames.isEmpty && state.connection?.queue(frames) == nil
+        guard let connection = state.connection, !frames.isEmpty, connection.queue(frames) == nil else { return false }
+        state.input.sent(upTo: state.input.end)
+        return true
     }
 
     /// Lets whoever writes look again.

@@ -28,6 +28,11 @@ struct UntakenInput: Sendable {
         unsentCount = min(unsentCount, bytes.count)
     }
 
+    /// Keeps the last bytes alone, and what no shim's socket has had: the others are taken for taken.
+    mutating func forget(allBut byteCount: Int) {
+        taken(upTo: end - UInt64(min(max(byteCount, unsentCount), bytes.count)))
+    }
+
     /// Another shim has taken all before a place; it is sent what is kept then. One that has taken what was never sent, or less than another had, does not know
     /// this input, as where what is known of it went with the keeper: it is sent what no other had, and counts from its own place.
     mutating func resume(at place: UInt64) {
