@@ -282,6 +282,42 @@ def test_P08_a_copy_whose_client_vanishes_holds_nothing_up(own_daemon, apus, ima
     assert len(whole.stdout) >= 64 << 20
 
 
+def test_P08_a_client_that_writes_all_before_it_reads_comes_to_its_end(own_daemon, apus, image):
+    """More output waits for it than is taken from the shim, which says in vain how much input it took."""
+    script = "head -c 700000 /dev/zero; head -c 20000000 >/dev/null; echo read"
+    apus("create", "-i", "--name", "deaf", image, "sh", "-c", script).ok()
+    connection = stream(own_daemon.socket, timeout=120)
+    connection.sendall(b"POST /containers/deaf/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+    assert connection.recv(12) == b"HTTP/1.1 101"
+    apus("start", "deaf").ok()
+    connection.sendall(bytes(20_000_000))
+    connection.shutdown(socket.SHUT_WR)
+    said = b""
+    while part := connection.recv(65536):
+        said = (said + part)[-100:]
+    connection.close()
+    assert said.endswith(b"read\n")
+
+
+def test_P09_who_begins_the_daemon_may_spare_it_less(workspace):
+    """In a measure of their own. What is without CAP_SYS_RESOURCE, as in a container, gives it none."""
+    daemon = Daemon(os.path.join(workspace, "spared"))
+    os.makedirs(daemon.folder)
+
+    def score(pid):
+        with open(f"/proc/{pid}/oom_score_adj", encoding="ascii") as file:
+            return int(file.read())
+
+    lower = "echo -500 2>/dev/null > /proc/self/oom_score_adj"
+    may_lower = subprocess.run(["sh", "-c", lower], capture_output=True, check=False).returncode == 0
+    daemon.start(under=["sh", "-c", f'{lower}; exec "$@"', "sh"])
+    try:
+        assert score(daemon.process.pid) == (-500 if may_lower else score(os.getpid()))
+    finally:
+        assert daemon.stop() == 0
+        daemon.forget_network()
+
+
 def test_P09_payloads_are_killed_for_want_of_memory_before_shims_and_daemon(own_daemon, apus, image):
     apus("run", "-d", "--name", "payload", image, "sleep", "300").ok()
     directory = os.path.join(own_daemon.run, "shims", apus.inspect("payload", "{{.Id}}"))

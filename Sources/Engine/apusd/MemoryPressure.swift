@@ -7,10 +7,11 @@ enum MemoryPressure {
     private static let score = -999
     private static let scorePath: FilePath = "/proc/self/oom_score_adj"
 
-    /// Has the kernel spare the daemon. Where that needs a privilege that it lacks, or there is no procfs, it stays as it is.
+    /// Has the kernel spare the daemon, unless somebody has it spared already, in a measure of their own. Where that needs a privilege that it lacks, or there is
+    /// no procfs, it stays as it is.
     static func spareDaemon() {
         guard let text = try? readFile(scorePath, limitBytes: 16),
-            let own = Int(String(decoding: text.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)), own > score
+            let own = Int(String(decoding: text.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)), own >= 0
         else { return }
         try? writeAll(Array("\(score)".utf8), toFile: scorePath)
     }

@@ -27,8 +27,16 @@ enum BlockedProcess {
     }
 
     private static func children(of pid: UInt32) -> [UInt32] {
-        guard let text = try? readFile(FilePath("/proc/\(pid)/task/\(pid)/children"), limitBytes: childrenByteCount) else { return [] }
-        return text.split(separator: UInt8(ascii: " ")).compactMap { UInt32(String(decoding: $0, as: UTF8.self)) }
+        guard let file = try? openFile(FilePath("/proc/\(pid)/task/\(pid)/children"), [.readOnly]),
+            let text = try? readChunk(file.number, limitBytes: childrenByteCount)
+        else { return [] }
+        return processes(text)
+    }
+
+    /// Those of a list in procfs, or of the beginning of one: a space is behind each, and the last may be cut.
+    static func processes(_ text: [UInt8]) -> [UInt32] {
+        guard let end = text.lastIndex(of: UInt8(ascii: " ")) else { return [] }
+        return text[..<end].split(separator: UInt8(ascii: " ")).compactMap { UInt32(String(decoding: $0, as: UTF8.self)) }
     }
 
     private static func ownPlace(of pid: UInt32) -> String? {
