@@ -3,14 +3,14 @@
 import calendar
 import json
 import os
+import shutil
 import signal
-import struct
-import subprocess
 import time
 
 import pytest
 
 import leaks
+from clocks import Clock
 from conftest import CLIENTS, Client, Daemon
 from processes import wait_until
 
@@ -26,20 +26,14 @@ def clockwork(workspace, registry):
     """A daemon whose wall clock `set` puts off by some seconds while it runs."""
     daemon = Daemon(os.path.join(workspace, "clock"))
     os.makedirs(daemon.folder)
-    source, library, clock = os.path.join(os.path.dirname(leaks.__file__), "set_clock.c"), f"{daemon.folder}/clock.so", f"{daemon.folder}/clock"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source], check=True)
-
-    def put_off(seconds):
-        with open(clock, "r+b" if os.path.exists(clock) else "wb") as file:
-            file.write(struct.pack("<q", seconds))
-
-    put_off(0)
+    clock = Clock(daemon.folder)
     # The shim and the runtime are linked whole: it is the daemon alone that believes the clock.
-    daemon.start(env={"LD_PRELOAD": library, "APUS_CLOCK": clock, "TZ": CENTRAL_EUROPE})
-    daemon.put_off, daemon.client, daemon.image = put_off, Client("apus", CLIENTS["apus"], daemon.host, workspace), f"{registry.host}/busybox"
+    daemon.variables, daemon.put_off = {**clock.environment, "TZ": CENTRAL_EUROPE}, clock.put_off
+    daemon.start(env=daemon.variables)
+    daemon.client, daemon.image = Client("apus", CLIENTS["apus"], daemon.host, workspace), f"{registry.host}/busybox"
     daemon.client("pull", daemon.image).ok()
     yield daemon
-    put_off(0)
+    clock.put_off(0)
     daemon.client("rm", "-f", *(daemon.client("ps", "-aq").ok().split() or ["none"]))
     wait_until(lambda: not daemon.supervisors(), "shims and keeper have ended")
     assert daemon.stop() == 0
@@ -79,6 +73,25 @@ def test_T01_a_clock_that_is_set_changes_no_timer_and_no_age(clockwork, offset):
     finally:
         clockwork.put_off(0)
         client("rm", "-f", "old", "stubborn").ok()
+
+
+def test_T01_an_end_is_known_though_the_clock_says_that_it_was_before_the_start(clockwork):
+    """Set back while the container ran; and then nothing is left but what the shim wrote down, as after a boot."""
+    client = clockwork.client
+    clockwork.put_off(AN_HOUR)
+    try:
+        name = client("run", "-d", "--name", "brief", clockwork.image, "sh", "-c", "sleep 1; exit 7").line()
+        clockwork.kill()
+        record = f"{clockwork.data}/containers/{name}/exit"
+        wait_until(lambda: os.path.exists(record), "its end is written down")
+        shim = int(open(f"{clockwork.run}/shims/{name}/pid", encoding="ascii").read().split()[0])
+        os.kill(shim, signal.SIGKILL)
+        shutil.rmtree(f"{clockwork.run}/shims/{name}")
+    finally:
+        clockwork.put_off(0)
+        clockwork.start(env=clockwork.variables)
+    assert client.inspect("brief", "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}") == "exited 7"
+    client("rm", "-f", "brief").ok()
 
 
 def test_T01_the_daemons_clock_was_really_set(clockwork):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import time
 
@@ -103,6 +104,23 @@ def fill(path):
     with open(path, "wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         while True:
             file.write(bytes(65536))
+
+
+def test_a_file_of_the_journal_and_its_name_are_on_the_device_before_an_event_is_in_it(workspace, tmp_path):
+    daemon, calls = Daemon(os.path.join(workspace, "durable")), tmp_path / "calls"
+    os.makedirs(daemon.folder)
+    daemon.start(under=["strace", "-D", "-f", "-qq", "-y", "-o", calls, "-e", "trace=write,fsync,fdatasync"])
+    assert daemon.stop() == 0
+    daemon.forget_network()
+    first = os.path.join(daemon.data, "events", "0" * 19 + "1")
+
+    def at(call, path):
+        lines = calls.read_text(errors="replace").splitlines()
+        return [place for place, line in enumerate(lines) if re.search(rf"{call}\(\d+<{re.escape(path)}>", line)]
+
+    wait_until(lambda: at("fsync", first), "the file is flushed")
+    heading, events = at("write", first)[0], at("write", first)[1:]
+    assert heading < at("f(?:data)?sync", first)[0] < at("fsync", os.path.dirname(first))[0] < min(events, default=1 << 62)
 
 
 def test_events_of_a_full_disk_wait_and_are_written_when_there_is_room(cramped):

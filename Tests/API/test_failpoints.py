@@ -4,12 +4,15 @@ The places are those of a build with failpoints, which `make failpoints` makes a
 
 import difflib
 import os
+import shutil
+import signal
 import subprocess
 import time
 
 import pytest
 
 import leaks
+from clocks import Clock
 from conftest import BUILD, CLIENTS, Client, Daemon
 from processes import wait_until
 
@@ -27,7 +30,7 @@ def known_places():
 
 PLACES = known_places()
 # On no way that every container goes.
-SPECIAL = ("restartRecorded", "lackRecorded")
+SPECIAL = ("restartRecorded", "restartedRecorded", "lackRecorded", "healthRecorded", "lostEndRecorded")
 
 
 def of_a_build(with_failpoints):
@@ -166,37 +169,91 @@ def test_P02_a_daemon_killed_while_it_begins_is_followed_by_one_that_finds_every
         assert victim.stop() == 0
 
 
+ENDING, STAYING = ("sh", "-c", "sleep 0.3; exit 3"), ("sh", "-c", "exec sleep 100")
+SCARCE = ("-m", "16m", "--memory-swap", "16m")
+# What is told behind a place: how often in all, and by a container of which flags and command.
 TELLING = {
-    "stopRecorded": ("die", 1, ("sh", "-c", "sleep 0.3; exit 3")),
-    "restartRecorded": ("die", 2, ("sh", "-c", "sleep 0.3; exit 3")),
-    "lackRecorded": ("oom", 1, ("sh", "-c", "tail -c 300000000 /dev/zero; exec sleep 100")),
+    "startRecorded": ("start", 1, (), STAYING),
+    "startTold": ("start", 1, (), STAYING),
+    "stopRecorded": ("die", 1, (), ENDING),
+    "restartRecorded": ("die", 2, ("--restart", "on-failure:1"), ENDING),
+    "restartedRecorded": ("start", 2, ("--restart", "on-failure:1"), ENDING),
+    "lackRecorded": ("oom", 1, SCARCE, ("sh", "-c", "tail -c 300000000 /dev/zero; exec sleep 100")),
+    "healthRecorded": ("health_status", 1, ("--health-cmd", "exit 1", "--health-retries", "1", "--health-interval", "300ms"), STAYING),
 }
+# Where the next daemon is killed as well: before it looks what was told, before it tells the rest, and when it just has.
+AGAIN = ("restoreContainersFound", "restoreUntoldRecorded", "restoreUntoldTold")
+TEN_MINUTES_BACK = -660
+
+
+def number_told(daemon, action, since):
+    teller = daemon.client.inspect("teller", "{{.Id}}")
+    told = daemon.client("events", "--since", str(since), "--until", str(int(time.time()) + 1), "-f", f"event={action}", "-f", f"container={teller}")
+    return len(told.ok().splitlines())
+
+
+@pytest.fixture(scope="module")
+def clock(victim):
+    return Clock(victim.folder)
 
 
 @of_a_build(with_failpoints=True)
+@pytest.mark.parametrize("again", AGAIN)
 @pytest.mark.parametrize("place", TELLING)
-def test_P02_what_is_written_down_and_not_told_yet_is_told_by_the_next_daemon_and_once(victim, place):
-    action, count, command = TELLING[place]
-    begun = str(int(time.time()))
-    victim.start("--failpoint", place)
+def test_P02_T01_what_is_written_down_and_not_told_is_told_once_whoever_dies_and_whatever_the_clock_says(victim, clock, place, again):
+    action, count, flags, command = TELLING[place]
+    begun = int(time.time()) + TEN_MINUTES_BACK - 1
+    victim.start("--failpoint", place, env=clock.environment)
     try:
-        flags = ("--restart", "on-failure:1") if place == "restartRecorded" else ("-m", "16m", "--memory-swap", "16m")
         victim.client("run", "-d", "--name", "teller", *flags, victim.image, *command)
         assert victim.process.wait(20) == -9, victim.log()
+        clock.put_off(TEN_MINUTES_BACK)
+        with pytest.raises(AssertionError, match="apusd ended with -9"):
+            victim.start("--failpoint", again, env=clock.environment)
+        # A life of its own in which others tell more.
+        victim.start(env=clock.environment)
+        for _ in range(3):
+            victim.client("run", "--rm", victim.image, "true").ok()
+        victim.kill()
     finally:
         if victim.process.poll() is None:
             victim.kill()
+        clock.put_off(0)
         victim.start()
     try:
-        if action == "die":
+        if command == ENDING:
             wait_until(lambda: victim.client.inspect("teller", "{{.State.Status}}") == "exited", "its last end")
         for _ in range(2):
-            told = victim.client("events", "--since", begun, "--until", str(int(time.time()) + 1), "-f", f"event={action}", "-f", "container=teller")
-            assert len(told.ok().splitlines()) == count, told.out
+            assert number_told(victim, action, begun) == count, victim.client("events", "--since", str(begun), "--until", str(int(time.time()) + 1)).out
             # Not by the one after it either.
             victim.kill()
             victim.start()
     finally:
+        clear(victim)
+        assert victim.stop() == 0
+
+
+@of_a_build(with_failpoints=True)
+def test_P02_an_end_of_which_nothing_is_left_is_told_once_though_its_telling_is_cut_off(victim):
+    """As after a boot: neither shim nor process, nor what the shim knew."""
+    begun = int(time.time())
+    victim.start()
+    try:
+        victim.client("run", "-d", "--name", "teller", victim.image, *STAYING).ok()
+        pid, name = victim.client.inspect("teller", "{{.State.Pid}} {{.Id}}").split()
+        victim.kill()
+        for process in (*victim.supervisors(), int(pid)):
+            os.kill(process, signal.SIGKILL)
+        shutil.rmtree(f"{victim.run}/shims/{name}")
+        for place in ("lostEndRecorded", "restoreUntoldTold"):
+            with pytest.raises(AssertionError, match="apusd ended with -9"):
+                victim.start("--failpoint", place)
+        victim.start()
+        assert victim.client.inspect("teller", "{{.State.Status}} {{.State.ExitCode}}") == "exited 255"
+        assert number_told(victim, "die", begun) == 1
+    finally:
+        if victim.process.poll() is not None:
+            victim.start()
         clear(victim)
         assert victim.stop() == 0
 

@@ -98,3 +98,20 @@ def test_a_killed_shim_of_theirs_ends_its_container(foreign):
     client("rm", "-f", "box").ok()
     state = subprocess.run(["ps", "-o", "stat=", str(pid)], capture_output=True, text=True, check=False).stdout
     assert state == "" or state.startswith("Z")
+
+
+def test_a_container_is_gone_with_their_shim_and_another_one_of_its_name_has_its_own(foreign, tmp_path):
+    """That shim takes its socket away after it has answered that it ends: whoever asks for the next one meanwhile would be sent to the one that goes,
+    or lose the new socket. Here it takes long over it."""
+    slow = tmp_path / "containerd-shim-slow"
+    slow.write_text(f"#!/bin/sh\nexec strace -D -f -qq -o {tmp_path}/calls -e trace=unlinkat -e inject=unlinkat:delay_enter=700000 {FOREIGN} \"$@\"\n")
+    slow.chmod(0o755)
+    assert foreign.stop() == 0
+    foreign.start("--runtime", f"theirs={slow}")
+    client = foreign.client
+    foreign.run_container("-d", "--name", "again", "--restart", "on-failure:2", foreign.image, "sh", "-c", "echo run; exit 3").ok()
+    wait_until(lambda: client.inspect("again", "{{.State.Status}}") == "exited", "the policy gives up", seconds=60)
+    assert client.inspect("again", "{{.RestartCount}} {{.State.ExitCode}}") == "2 3", client.inspect("again", "{{.State.Error}}")
+    assert client("logs", "again").ok() == "run\n" * 3
+    client("rm", "again").ok()
+    assert not leaks.processes(THEIRS)

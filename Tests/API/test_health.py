@@ -8,6 +8,7 @@ import time
 import pytest
 
 import oci_images
+from engine_http import api
 from processes import wait_until
 
 FAST = ("--health-interval", "200ms", "--health-retries", "2")
@@ -250,3 +251,31 @@ def test_A10_health_is_looked_after_while_the_daemon_is_dead(brittle):
     lines = client("events", "--since", since, "--until", str(int(time.time()) + 1), "--filter", "container=checked", "--filter", "event=health_status",
                    "--format", "{{.Action}}").ok()
     assert lines.splitlines() == ["health_status: unhealthy", "health_status: healthy"]
+
+
+@pytest.mark.parametrize("kind", ["CMD", "CMD-SHELL"])
+def test_A10_commands_are_run_with_and_without_a_shell_while_the_daemon_is_dead(brittle, tmp_path, kind):
+    """Each check leaves its trace in a folder of the host's, and what a failed one is to be followed by happens without the daemon, too."""
+    client = brittle.client
+    # What a shell would expand is a part of the name without one.
+    template = "/shared/$((6*7))/XXXXXX"
+    words = [kind, "/bin/busybox", "mktemp", template] if kind == "CMD" else [kind, f"mktemp {template}"]
+    folder = tmp_path / ("$((6*7))" if kind == "CMD" else "42")
+    folder.mkdir()
+    body = {"Image": brittle.image, "Cmd": ["sleep", "300"], "Healthcheck": {"Test": words, "Interval": 200_000_000, "Retries": 1},
+            "HostConfig": {"Binds": [f"{tmp_path}:/shared"], "HealthOnFailure": "kill"}}
+    api(brittle, "POST", "/containers/create?name=checked", body, expect=201)
+    client("start", "checked").ok()
+    becomes(client, "healthy")
+    pid = client.inspect("checked", "{{.State.Pid}}")
+    brittle.kill()
+    before, killed_at = len(os.listdir(folder)), time.time()
+    wait_until(lambda: len(os.listdir(folder)) >= before + 3, "it is checked on")
+    assert os.path.exists(f"/proc/{pid}")
+    folder.rename(tmp_path / "away")
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "it is killed")
+    brittle.start()
+    assert client.inspect("checked", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137"
+    found = health(client)
+    assert found["Status"] == "unhealthy" and found["Log"][-1]["ExitCode"] == 1, found
+    assert found["Log"][-1]["Start"] > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(killed_at))

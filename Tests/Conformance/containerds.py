@@ -27,7 +27,7 @@ disabled_plugins = [{disabled}"io.containerd.internal.v1.opt", "io.containerd.sn
 
 class Containerd:
     """A private containerd with one image, in a folder of its own."""
-    base, namespace, applets = "test/box", "default", ("sh", "cat", "echo", "sleep", "true", "seq", "tty", "stty", "usleep", "yes", "head")
+    base, namespace, applets = "test/box", "default", ("sh", "cat", "echo", "sleep", "true", "seq", "tty", "stty", "usleep", "yes", "head", "tail")
 
     def __init__(self, folder, runtime):
         self.folder, self.process = Path(folder), None

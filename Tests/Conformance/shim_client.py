@@ -79,6 +79,9 @@ def parse(data):
         tag = number()
         if tag & 7 == 0:
             value = number()
+        elif tag & 7 == 1:
+            value = struct.unpack("<d", data[offset:offset + 8])[0]
+            offset += 8
         elif tag & 7 == 2:
             length = number()
             value = data[offset:offset + length]
@@ -295,7 +298,7 @@ class Shim:
     """A shim that stands as apusd starts it, with a container to be created."""
 
     def __init__(self, folder, runtime, id="box"):
-        self.folder, self.runtime, self.id = Path(folder), str(runtime), id
+        self.folder, self.runtime, self.id, self.program = Path(folder), str(runtime), id, SHIM
         self.directory = self.folder / "shims" / id
         self.bundle = self.folder / "bundles" / id
         self.log = self.folder / f"{id}.log"
@@ -306,7 +309,7 @@ class Shim:
 
     def command(self, *action):
         return subprocess.run(
-            [SHIM, "-namespace", "apus", "-id", self.id, "-directory", self.directory, "-bundle", self.bundle, *action],
+            [self.program, "-namespace", "apus", "-id", self.id, "-directory", self.directory, "-bundle", self.bundle, *action],
             cwd=self.bundle, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
 
     def begin(self):
@@ -320,10 +323,14 @@ class Shim:
     def connect(self):
         self.connection = Connection(self.directory / "socket")
 
-    def options(self, open_stdin=False, stdin_once=False, file_bytes=0, files=0, delivery=None):
+    def options(self, open_stdin=False, stdin_once=False, file_bytes=0, files=0, delivery=b"", rule=b"", check=b"", changes_after=0):
         return any_of("apus.shim.v1.Options", message(
-            f1=self.runtime, f2=str(self.runtime_root), f4=str(self.log), f5=file_bytes, f6=files,
-            f7=str(self.exit_record), f8=open_stdin, f9=stdin_once, **({"f20": delivery} if delivery else {})))
+            f1=self.runtime, f2=str(self.runtime_root), f4=str(self.log), f5=file_bytes, f6=files, f7=str(self.exit_record), f8=open_stdin,
+            f9=stdin_once, f10=rule, f11=check, f13=changes_after, f20=delivery))
+
+    def changes(self):
+        """What happened to the container: revisions and kinds, the oldest first."""
+        return [(change[1], change[2]) for change in map(parse, self.supervise("Describe").get(-7, []))]
 
     def make_bundle(self, *args, terminal=False, **changes):
         make_bundle(self.bundle, args, terminal, f"/{CGROUPS}-{self.id}", **changes)

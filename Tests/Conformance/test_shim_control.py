@@ -121,6 +121,55 @@ def test_statistics_are_those_of_the_containers_cgroup(shim):
         assert parse(found[4])[33] == 64 << 20 and parse(found[2])[1] > 0
 
 
+def flat(path):
+    return {name: int(value) for name, value in (line.split() for line in path.read_text().splitlines())}
+
+
+def can_be_read(path):
+    """Where pressure is not measured, its file is missing, or reading it is EOPNOTSUPP."""
+    try:
+        return bool(path.read_text())
+    except OSError:
+        return False
+
+
+def test_statistics_tell_what_memory_ran_out_of_and_how_long_tasks_waited(shim):
+    """The limit is met by what can be given back, and by what cannot; then a file says what the kernel counted."""
+    shim.make_bundle("sh", "-c", "dd if=/dev/zero of=/file bs=65536 count=400; tail -c 100000000 /dev/zero; echo ready; sleep 60; true", memory=16 << 20)
+    shim.begin()
+    shim.create()
+    shim.start()
+    wait_until(lambda: lines(shim) == 1, "the work", seconds=120)
+    kind, found = metrics(shim)
+    legacy, unified = (Path(f"/sys/fs/cgroup/{part}{CGROUPS}-{shim.id}") for part in ("memory/", ""))
+    if kind.endswith("v1.Metrics"):
+        usage, control = parse(parse(found[4])[33]), flat(legacy / "memory.oom_control")
+        assert usage[3] == int((legacy / "memory.max_usage_in_bytes").read_text()) and usage[4] == int((legacy / "memory.failcnt").read_text())
+        assert parse(found[9])[3] == control["oom_kill"] >= 1
+        if (legacy / "memory.memsw.usage_in_bytes").exists():
+            swap = parse(parse(found[4])[34])
+            assert swap[1] == 16 << 20 and swap[3] == int((legacy / "memory.memsw.max_usage_in_bytes").read_text())
+            assert swap[4] == int((legacy / "memory.memsw.failcnt").read_text())
+    else:
+        events, counted = parse(found[8]), flat(unified / "memory.events")
+        # Each of them, and what follows, as far as the kernel has it.
+        names = ("low", "high", "max", "oom", "oom_kill", "oom_group_kill")
+        assert [events[field] for field in range(1, 7)] == [counted.get(name, 0) for name in names]
+        assert events[3] > 0 and events[5] >= 1
+        memory = parse(found[4])
+        assert memory[35] == 0
+        if (unified / "memory.peak").exists():
+            assert memory[36] == int((unified / "memory.peak").read_text()) > 15 << 20
+        if not can_be_read(unified / "memory.pressure"):
+            return
+        for part, field, resource in ((2, 7, "cpu"), (4, 38, "memory"), (6, 2, "io")):
+            stall, file = parse(parse(found[part])[field]), (unified / f"{resource}.pressure").read_text().splitlines()
+            for place, line in zip((1, 2), file):
+                # It goes on meanwhile.
+                assert 0 <= parse(stall[place])[4] <= int(line.rpartition("total=")[2]) and set(parse(stall[place])) <= {1, 2, 3, 4, -1, -2, -3, -4}
+        assert parse(parse(parse(found[4])[38])[1])[4] > 0
+
+
 def test_statistics_of_what_does_not_run_are_out_of_turn(shim):
     shim.run("true")
     shim.wait()
@@ -145,3 +194,12 @@ def test_limits_of_an_unknown_kind_are_an_invalid_argument(shim):
     assert refusal(shim.task, "Update", f2=any_of("windows.Resources", b"{}")).code == INVALID_ARGUMENT
     assert refusal(shim.task, "Update", f2=any_of(RESOURCES, b"{nonsense")).text
     assert shim.task("State")[4] == RUNNING
+
+
+def test_changes_are_numbered_beyond_those_of_former_runs_whatever_the_clock_says(shim):
+    """A clock that was set back between two runs would number those of the second one before those that the daemon knows."""
+    last = 1 << 62
+    shim.run("true", options={"changes_after": last})
+    shim.wait()
+    wait_until(lambda: [kind for _, kind in shim.changes()] == [1, 2], "its end")
+    assert [revision for revision, _ in shim.changes()] == [last + 1, last + 2]

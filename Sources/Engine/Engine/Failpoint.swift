@@ -7,11 +7,11 @@ enum Failpoint {
     case createNameReserved, createVolumesTaken, createFilesWritten, createRootPrepared, createVolumesFilled, createRecorded
     case startNetworkReserved, startVolumesMounted, startNetworkFilesWritten, startSharedMemoryMounted, startPathsPinned
     case startConfigurationWritten, startBundleWritten, startNamespaceMade, startFirewallOpened, startNetworkPlugged
-    case startShimLaunched, startShimConnected, startTaskCreated, startAttached, startTaskStarted, startTold, startRecorded
+    case startShimLaunched, startShimConnected, startTaskCreated, startAttached, startTaskStarted, startRecorded, startTold
     case execRemembered, execRecorded, execAdded, execAttached, execStarted, execEnded, execEndRecorded, execDeleted
     case stopMarked, stopRestartsEnded, stopSignalled, stopEndSeen, stopTaskDeleted, stopShimShutDown, stopBundleRemoved
     case stopNamespaceRemoved, stopFirewallClosed, stopNetworksLeft, stopRecorded
-    case restartRecorded, lackRecorded
+    case restartRecorded, restartedRecorded, lackRecorded, healthRecorded, lostEndRecorded
     case removeRecorded, removeLeftoversGone, removeRootGone, removeBundleGone, removeFilesGone, removeVolumesReleased
     case removeForgotten
     case networkLinkNoted, networkLinkMade, networkFirewallOpened, networkRecorded
@@ -21,8 +21,8 @@ enum Failpoint {
     case disconnectRecorded, disconnectCableGone, disconnectFirewallClosed, disconnectRouted, disconnectUnplugged
     case disconnectRunRecorded
     case volumeDrafted, volumeMade, volumeCopied, volumeBuried
-    case restoreImagesStarted, restoreContainersFound, restoreNetworksStarted, restoreContainerAdopted
-    case restoreContainersRestored
+    case restoreImagesStarted, restoreContainersFound, restoreUntoldRecorded, restoreUntoldTold, restoreNetworksStarted
+    case restoreContainerAdopted, restoreContainersRestored
 }
 
 /// Ends the daemon here, at once, if it was told to.

@@ -129,17 +129,28 @@ void clinux_hoard_memory(void) {
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
 }
 
-/// Adds the three standard descriptors. A source among 0 to 2 could be overwritten before it is read,
-/// so callers give others, or the same number, which posix_spawn then marks as inherited.
-static int standard_descriptors(posix_spawn_file_actions_t *actions, const int standard[3]) {
-    for (int number = 0; number < 3; number++) {
-        int failure = posix_spawn_file_actions_adddup2(actions, standard[number], number);
-        if (failure) return failure;
+/// Adds the descriptors. A source among 0 to 2 could be overwritten before it is read,
+/// so callers give others, or the same number, which posix_spawn then marks as inherited. Those for 3 and up go by way of numbers above all
+/// others, as any may lie among the targets.
+static int give_descriptors(posix_spawn_file_actions_t *actions, const int given[], int count) {
+    int failure = 0, above = count;
+    for (int number = 0; number < count; number++) {
+        if (given[number] >= above) above = given[number] + 1;
     }
-    return 0;
+    for (int number = 3; number < count && !failure; number++) {
+        failure = posix_spawn_file_actions_adddup2(actions, given[number], above + number);
+    }
+    for (int number = 0; number < 3 && !failure; number++) {
+        failure = posix_spawn_file_actions_adddup2(actions, given[number], number);
+    }
+    for (int number = 3; number < count && !failure; number++) {
+        failure = posix_spawn_file_actions_adddup2(actions, above + number, number);
+        if (!failure) failure = posix_spawn_file_actions_addclose(actions, above + number);
+    }
+    return failure;
 }
 
-int clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int standard[3],
+int clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int given[], int count,
                  int new_session) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -155,7 +166,7 @@ int clinux_spawn(const char *path, char *const arguments[], char *const environm
     sigemptyset(&none);
     sigfillset(&all);
     short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | (new_session ? POSIX_SPAWN_SETSID : 0);
-    failure = standard_descriptors(&actions, standard);
+    failure = give_descriptors(&actions, given, count);
     if (!failure) failure = posix_spawnattr_setsigmask(&attributes, &none);
     if (!failure) failure = posix_spawnattr_setsigdefault(&attributes, &all);
     if (!failure) failure = posix_spawnattr_setflags(&attributes, flags);

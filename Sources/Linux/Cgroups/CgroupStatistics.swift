@@ -11,11 +11,28 @@ package struct CgroupStatistics: Equatable, Sendable {
         /// Page cache that can be dropped at once: what `docker stats` subtracts from the usage.
         package var inactiveFileBytes: UInt64 = 0
         package var maximumUsageBytes: UInt64?
-        /// v2 only: v1 counts memory and swap together.
-        package var swapUsageBytes: UInt64?
-        package var oomKillCount: UInt64 = 0
+        /// How often the limit was in the way; v1 only.
+        package var failureCount: UInt64?
+        /// v2's of swap alone; v1's of memory and swap together. nil where swap is not counted.
+        package var swap: Swap?
+        /// The numbers of v2's memory.events, or v1's memory.oom_control, by the kernel's names.
+        package var events: [String: UInt64] = [:]
+        package var oomKillCount: UInt64 { events["oom_kill"] ?? 0 }
         /// The counters of memory.stat by the kernel's names.
         package var counters: [String: UInt64] = [:]
+
+        package init() {}
+    }
+
+    /// Of the memory controller, where it counts swap.
+    package struct Swap: Equatable, Sendable {
+        package var usageBytes: UInt64 = 0
+        /// nil is unlimited.
+        package var limitBytes: UInt64?
+        /// nil where the kernel does not tell.
+        package var maximumUsageBytes: UInt64?
+        /// As of the memory.
+        package var failureCount: UInt64?
 
         package init() {}
     }
@@ -83,7 +100,7 @@ extension Cgroup {
     /// How often the kernel killed a process of this container for want of memory; 0 without a memory controller.
     package func oomKillCount() throws(CgroupError) -> UInt64 {
         try doing("read the memory events of cgroup \(record.places.first?.directory ?? "")") { () throws(SyscallError) in
-            try readOOMKillCount()
+            try memoryEventCounts()["oom_kill"] ?? 0
         }
     }
 
@@ -93,11 +110,30 @@ extension Cgroup {
         }
     }
 
-    private func readOOMKillCount() throws(SyscallError) -> UInt64 {
-        // Counted by v1 since Linux 4.13.
-        if let leaf = legacyLeaf(.memory) { return try flatValues(leaf.read("memory.oom_control"))["oom_kill"] ?? 0 }
-        guard let text = try unifiedLeaf?.readIfThere("memory.events") else { return 0 }
-        return flatValues(text)["oom_kill"] ?? 0
+    private func memoryEventCounts() throws(SyscallError) -> [String: UInt64] {
+        // Kills are counted by v1 since Linux 4.13.
+        if let leaf = legacyLeaf(.memory) { return flatValues(try leaf.read("memory.oom_control")) }
+        return flatValues(try unifiedLeaf?.readIfThere("memory.events") ?? "")
+    }
+
+    private func legacySwap(_ leaf: CgroupDirectory) throws(SyscallError) -> CgroupStatistics.Swap? {
+        guard let usage = try leaf.readIfThere("memory.memsw.usage_in_bytes") else { return nil }
+        var swap = CgroupStatistics.Swap()
+        swap.usageBytes = UInt64(usage) ?? 0
+        swap.limitBytes = legacyLimit(try leaf.read("memory.memsw.limit_in_bytes"))
+        swap.maximumUsageBytes = UInt64(try leaf.read("memory.memsw.max_usage_in_bytes"))
+        swap.failureCount = UInt64(try leaf.read("memory.memsw.failcnt"))
+        return swap
+    }
+
+    private func unifiedSwap(_ leaf: CgroupDirectory) throws(SyscallError) -> CgroupStatistics.Swap? {
+        guard let usage = try leaf.readIfThere("memory.swap.current") else { return nil }
+        var swap = CgroupStatistics.Swap()
+        swap.usageBytes = UInt64(usage) ?? 0
+        swap.limitBytes = UInt64(try leaf.read("memory.swap.max"))
+        // Since Linux 6.5.
+        swap.maximumUsageBytes = try leaf.readIfThere("memory.swap.peak").flatMap { UInt64($0) }
+        return swap
     }
 
     private func memoryStatistics() throws(SyscallError) -> CgroupStatistics.Memory? {
@@ -106,19 +142,21 @@ extension Cgroup {
             memory.usageBytes = UInt64(try leaf.read("memory.usage_in_bytes")) ?? 0
             memory.limitBytes = legacyLimit(try leaf.read("memory.limit_in_bytes"))
             memory.maximumUsageBytes = UInt64(try leaf.read("memory.max_usage_in_bytes"))
+            memory.failureCount = UInt64(try leaf.read("memory.failcnt"))
+            memory.swap = try legacySwap(leaf)
             memory.counters = flatValues(try leaf.read("memory.stat"))
             memory.inactiveFileBytes = memory.counters["total_inactive_file"] ?? 0
         } else if let leaf = unifiedLeaf, let usage = try leaf.readIfThere("memory.current") {
             memory.usageBytes = UInt64(usage) ?? 0
             memory.limitBytes = UInt64(try leaf.read("memory.max"))
             memory.maximumUsageBytes = try leaf.readIfThere("memory.peak").flatMap { UInt64($0) }
-            memory.swapUsageBytes = try leaf.readIfThere("memory.swap.current").flatMap { UInt64($0) }
+            memory.swap = try unifiedSwap(leaf)
             memory.counters = flatValues(try leaf.read("memory.stat"))
             memory.inactiveFileBytes = memory.counters["inactive_file"] ?? 0
         } else {
             return nil
         }
-        memory.oomKillCount = try readOOMKillCount()
+        memory.events = try memoryEventCounts()
         return memory
     }
 

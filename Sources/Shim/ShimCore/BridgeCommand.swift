@@ -12,6 +12,8 @@ package enum BridgeCommand {
     private static let answerByteCount = 4096
     private static let documentByteCount = 4 << 20
     private static let startMilliseconds: Int32 = 20_000
+    private static let endMilliseconds: Int32 = 10_000
+    private static let lookMilliseconds: Int32 = 20
     private static let sigkill: UInt32 = 9
     private static let unknownStatus: Int32 = 255
 
@@ -182,17 +184,46 @@ package enum BridgeCommand {
         }
         do throws(ShimError) {
             let _: DeleteResponse = try ask(call, .delete, ProcessRequest(id: call.id))
-            let _: ProtobufEmpty = try ask(call, .shutdown, ShutdownRequest(id: call.id))
+            try shutDown(call)
         } catch {
             switch error.code {
             // It is gone, or never had the container: what is left is taken away as containerd does it.
             case .kernel, .notFound:
-                let _: ProtobufEmpty? = try? ask(call, .shutdown, ShutdownRequest(id: call.id))
+                try? shutDown(call)
                 try cleanUp(call)
             default: throw error
             }
         }
         do throws(SyscallError) { try removeTree(FilePath(call.directory)) } catch { throw ShimError("delete \(call.id)", error) }
+    }
+
+    /// Has that shim end, and waits until it has: it takes its socket away only after its answer, and the next one of this container has the same path.
+    private static func shutDown(_ call: BridgedCall) throws(ShimError) {
+        // Opened before it ends, so that the number is its own.
+        let process = openShim(call)
+        do throws(ShimError) { let _: ProtobufEmpty = try ask(call, .shutdown, ShutdownRequest(id: call.id)) } catch {
+            // It may be gone before its answer is here.
+            if error.code != .kernel { throw error }
+        }
+        do throws(SyscallError) { if try hasEnded(process, call) { return } } catch { throw ShimError("end \(call.shim)", error) }
+        throw ShimError(.timedOut, "end \(call.shim)", cause: "it runs \(endMilliseconds) ms after it said that it ends")
+    }
+
+    /// nil where it does not say its number, or there are no pidfds: then its socket says whether it is there.
+    private static func openShim(_ call: BridgedCall) -> OwnedFD? {
+        guard let known: ConnectResponse = try? ask(call, .connect, ContainerRequest(id: call.id)) else { return nil }
+        do throws(SyscallError) { return try openProcess(Int32(bitPattern: known.shimPID)) } catch { return nil }
+    }
+
+    /// Waits until it has ended, for `endMilliseconds`.
+    private static func hasEnded(_ process: consuming OwnedFD?, _ call: BridgedCall) throws(SyscallError) -> Bool {
+        if let process { return try !waitUntilReadable([process.number], timeoutMilliseconds: endMilliseconds).isEmpty }
+        let address = FilePath(String(decoding: try readFile(FilePath(call.addressPath), limitBytes: answerByteCount), as: UTF8.self))
+        for _ in 0..<endMilliseconds / lookMilliseconds {
+            do throws(SyscallError) { _ = try connectUnixSocket(address) } catch { return true }
+            _ = try waitUntilReadable([], timeoutMilliseconds: lookMilliseconds)
+        }
+        return false
     }
 
     private static func cleanUp(_ call: BridgedCall) throws(ShimError) {

@@ -99,7 +99,8 @@ extension ContainerTask {
         }
         do throws(CgroupError) {
             let statistics = try cgroup.statistics()
-            return cgroup.record.mode == .unified ? statistics.unifiedMetrics : statistics.legacyMetrics
+            if cgroup.record.mode != .unified { return statistics.legacyMetrics }
+            return statistics.unifiedMetrics(try cgroup.pressureReport())
         } catch { throw ShimError(.kernel, "statistics of \(id)", cause: "\(error)") }
     }
 }

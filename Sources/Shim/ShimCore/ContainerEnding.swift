@@ -118,12 +118,12 @@ extension ContainerTask {
     // MARK: - Deletion
 
     /// Takes away what an ended exec, or one that never ran, leaves.
-    func delete(_ exec: SupervisedProcess) throws(ShimError) -> DeleteResponse {
+    func delete(_ exec: SupervisedProcess, _ completion: @escaping (DeleteResponse) -> Void) throws(ShimError) {
         guard exec.isSettled else { throw wrongState("delete", exec) }
         if case .noted = exec.state { exec.abandon(ShimError(.wrongState, "exec \(exec.execID)", cause: "deleted before it ran")) }
         execs.removeAll { $0 === exec }
         saveLife()
-        return response(exec)
+        exec.stdio.endLogging { [self] in completion(response(exec)) }
     }
 
     /// Takes the whole container away: the runtime's state, the root mounts. The ends of its processes are told before.
@@ -146,8 +146,15 @@ extension ContainerTask {
                 return completion(.failure(failure))
             }
             whenAllSettled { [self] failure in
-                isDeleting = false
-                if let failure { completion(.failure(failure)) } else { finishDeletion(completion) }
+                if let failure {
+                    isDeleting = false
+                    return completion(.failure(failure))
+                }
+                for exec in execs { exec.stdio.endLogging {} }
+                first.stdio.endLogging { [self] in
+                    isDeleting = false
+                    finishDeletion(completion)
+                }
             }
         }
     }

@@ -90,7 +90,8 @@ extension ContainerTask {
         exec.state = .starting(pid: nil)
         let beginning = ProtobufTimestamp(unixNanoseconds: unixNanoseconds())
         let verb = { RuntimeVerb.exec(processFile: processFile, pidFile: $0, consoleSocket: $1) }
-        launcher.launch(exec, verb: verb, ended: { [self] in ended(exec, $0) }) { [self] result in
+        let check = { [self] () throws(ShimError) in try checkThatExecsRun() }
+        launcher.launch(exec, verb: verb, check: check, ended: { [self] in ended(exec, $0) }) { [self] result in
             runner.removeScratch(processFile)
             if case .success(let pid) = result {
                 exec.state = .running(pid: pid)

@@ -56,7 +56,7 @@ extension ContainerTask {
     }
 
     /// A shim was killed before the restart was done: whatever is there of it is taken away first.
-    func beginRestartSoon() { beginRestart(after: RestartPlan.firstDelay) }
+    func beginRestartSoon() { beginRestart(after: RestartPause.first) }
 
     private func beginRestart() {
         restart = .underWay

@@ -21,7 +21,7 @@ final class ContainerTask {
     var first: SupervisedProcess
     /// When it was started, on the clock that nobody sets.
     var firstStartedAt: Int64 = 0
-    let journal = LifeJournal()
+    let journal: LifeJournal
     var restarts: RestartPlan
     var restart = RestartState.none
     private(set) var health: HealthMonitor?
@@ -39,6 +39,8 @@ final class ContainerTask {
     /// The first process's end does not end the others.
     private(set) var sharesPIDNamespace = false
     var isDeleting = false
+    /// Why the last look at the container failed, which was told; nil where it did not.
+    private var lookProblem: String?
 
     var runner: RuntimeRunner { launcher.runner }
 
@@ -66,6 +68,7 @@ final class ContainerTask {
         let needsDisk = options.log != nil || !options.exitRecordPath.isEmpty
         disk = needsDisk ? try context.diskThread() : nil
         restarts = RestartPlan(options.restartRule)
+        journal = LifeJournal(after: options.changesAfter)
         first = Self.makeFirst(request, options, disk: disk, context)
         health = try options.healthCheck.map { check throws(ShimError) in try HealthMonitor(check, task: self) }
         journal.onNote = { [unowned self] in saveLife() }
@@ -97,9 +100,21 @@ final class ContainerTask {
     }
 
     static func check(_ stdio: StdioPaths) throws(ShimError) {
-        for path in [stdio.stdin, stdio.stdout, stdio.stderr] where !path.isEmpty {
-            guard path.hasPrefix("/") else { throw ShimError(.unsupported, "stdio \(path)", cause: "only paths of FIFOs are served") }
-            guard path.utf8.count <= pathByteCount else { throw ShimError(.invalidRequest, "stdio", cause: "a path too long") }
+        for path in [stdio.stdin, stdio.stdout, stdio.stderr] where path.utf8.count > pathByteCount {
+            throw ShimError(.invalidRequest, "stdio", cause: "a path too long")
+        }
+        if !stdio.stdin.isEmpty && !stdio.stdin.hasPrefix("/") {
+            throw ShimError(.unsupported, "stdin \(stdio.stdin)", cause: "input is read from FIFOs alone")
+        }
+        switch try OutputTarget(stdio.stdout) {
+        // They have both streams, whatever is said of the other one.
+        case .file, .program: break
+        case .nowhere, .fifo:
+            switch try OutputTarget(stdio.stderr) {
+            case .nowhere, .fifo: break
+            case .file, .program:
+                throw ShimError(.unsupported, "stderr \(stdio.stderr)", cause: "files and programs have both streams or none")
+            }
         }
     }
 
@@ -224,6 +239,7 @@ final class ContainerTask {
         sharesPIDNamespace = Self.leavesOthersBehind(pid)
         do throws(ShimError) {
             cgroup = try ownCgroup(of: pid)
+            lookProblem = nil
             processLimit = cgroup.flatMap { [unowned self] in
                 ProcessLimitWatch($0.record, loop: context.loop) { [unowned self] in journal.note(LifeChange(.processLimit)) }
             }
@@ -234,7 +250,8 @@ final class ContainerTask {
                 }
             }
         } catch {
-            context.report("\(error)")
+            if lookProblem != "\(error)" { context.report("\(error)") }
+            lookProblem = "\(error)"
             // Whatever was missing for a look may be there later.
             context.loop.after(.seconds(retrySeconds)) { [weak self] in
                 guard let self, first.livePID == pid, cgroup == nil else { return }

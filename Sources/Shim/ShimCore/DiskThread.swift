@@ -22,6 +22,7 @@ final class DiskThread {
         case clearLog
         case adoptPackedLog(sequence: UInt64)
         case writeDurably([UInt8], path: String)
+        case add([UInt8], to: AddedFile)
         case nothing
         /// Nothing has come for a while.
         case rest
@@ -305,6 +306,7 @@ private final class DiskWriter {
                 try copy?.clear()
             case .adoptPackedLog(let sequence): try log?.adoptPacked(sequence)
             case .writeDurably(let bytes, let path): try writeFileDurably(bytes, to: FilePath(path))
+            case .add(let bytes, let file): try file.add(bytes)
             case .nothing: log?.tellLoss(unixNanoseconds: unixNanoseconds())
             case .rest:
                 log?.releaseMemory()

@@ -11,10 +11,13 @@ final class LifeJournal {
     static let maximumWaiterCount = 64
 
     private(set) var changes: [LifeChange] = []
-    private(set) var lastRevision = UInt64(clamping: unixNanoseconds())
+    private(set) var lastRevision: UInt64
     private var waiters: [ServerCall] = []
     /// Called after each change, before anybody is told.
     var onNote: (() -> Void)?
+
+    /// - Parameter revision: the last one of the container's former runs; those of this one are greater, also where the clock was set back.
+    init(after revision: UInt64) { lastRevision = max(min(revision, UInt64(Int64.max)), UInt64(clamping: unixNanoseconds())) }
 
     /// Notes a change and tells those who wait for one.
     func note(_ change: LifeChange) {

@@ -41,10 +41,16 @@ struct LogProgress: Equatable, Sendable {
 final class LogProgressFile: Sendable {
     private static let version: UInt64 = 1
     private static let byteCount = 40
+    private static let givenBackByteCount = 16
 
     private let descriptor: OwnedFD
 
-    init(_ path: String) throws(SyscallError) { descriptor = try openFile(FilePath(path), [.readWrite, .create, .noFollow]) }
+    /// Opens it, or makes it with room for all that will be noted: else a killed shim could leave a log of which nobody knows how far it is.
+    init(_ path: String) throws(SyscallError) {
+        descriptor = try openFile(FilePath(path), [.readWrite, .create, .noFollow])
+        guard try fileStatus(of: descriptor.number, subject: path).sizeBytes == 0 else { return }
+        try writeAll([UInt8](repeating: 0, count: Self.byteCount + Self.givenBackByteCount).span, at: 0, to: descriptor.number)
+    }
 
     /// nil where nothing was noted yet.
     func read() -> LogProgress? {
@@ -59,7 +65,9 @@ final class LogProgressFile: Sendable {
 
     /// What is no more in the spools; nil where nobody noted it.
     func readGivenBack() -> StreamCounts? {
-        guard let bytes = try? readChunk(descriptor.number, at: UInt64(Self.byteCount), limitBytes: 16), bytes.count == 16 else {
+        guard let bytes = try? readChunk(descriptor.number, at: UInt64(Self.byteCount), limitBytes: Self.givenBackByteCount),
+            bytes.count == Self.givenBackByteCount
+        else {
             return nil
         }
         let numbers = bytes.littleEndianNumbers
@@ -74,7 +82,7 @@ final class LogProgressFile: Sendable {
     /// One write into one page: it is there whole or not at all, whenever the shim is killed.
     func write(_ progress: LogProgress) {
         let numbers = [Self.version, progress.sequence, progress.byteCount, progress.covered.stdout, progress.covered.stderr]
-        // A page that this file has cannot be refused; the first one can: then the log is what counts.
+        // A page that this file has cannot be refused.
         try? writeAll(numbers.littleEndianBytes.span, at: 0, to: descriptor.number)
     }
 }

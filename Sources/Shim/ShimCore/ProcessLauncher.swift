@@ -17,9 +17,23 @@ final class ProcessLauncher {
 
     /// Has the runtime make a process, with its streams open.
     /// - Parameters:
+    ///   - check: whether it may be made still, when the program that its output goes to is ready, which may take a while.
     ///   - ended: called once when the process, which was made, has ended; also after a `completion` with a failure.
     ///   - completion: gets the process's pid, or what went wrong; then nothing of it runs.
     func launch(
+        _ process: SupervisedProcess, verb: @escaping (_ pidFile: String, _ consoleSocket: String?) -> RuntimeVerb,
+        check: @escaping () throws(ShimError) -> Void = {}, ended: @escaping (ReapedExit) -> Void,
+        _ completion: @escaping (Result<Int32, ShimError>) -> Void
+    ) {
+        let id = process.execID.isEmpty ? runner.command.containerID : process.execID
+        process.stdio.beginLogging(as: id) { [self] failure in
+            if let failure { return fail(process, failure, completion) }
+            do throws(ShimError) { try check() } catch { return fail(process, error, completion) }
+            make(process, verb: verb, ended: ended, completion)
+        }
+    }
+
+    private func make(
         _ process: SupervisedProcess, verb: (_ pidFile: String, _ consoleSocket: String?) -> RuntimeVerb,
         ended: @escaping (ReapedExit) -> Void, _ completion: @escaping (Result<Int32, ShimError>) -> Void
     ) {
@@ -71,6 +85,8 @@ final class ProcessLauncher {
     ) {
         process.stdio.processEnded()
         process.stdio.finishWithWhatIsThere()
+        // Nobody deletes what was never made.
+        process.stdio.endLogging {}
         process.abandon(error)
         completion(.failure(error))
     }

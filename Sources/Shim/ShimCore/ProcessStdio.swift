@@ -8,7 +8,7 @@ final class ProcessStdio {
     enum Plan {
         /// To attach clients, and to the log when there is one.
         case attach(openStdin: Bool, log: DiskThread?)
-        /// FIFOs of containerd's client.
+        /// FIFOs of containerd's client, or where else it says.
         case files
     }
 
@@ -33,6 +33,12 @@ final class ProcessStdio {
     private var clients: [Client] = []
     private var master: Descriptor?
     private var stage: TerminalStage?
+    /// Where output goes to a program.
+    private var logger: LoggingProgram?
+    /// Where it goes to a file.
+    private var file: FileSink?
+    /// How long the disk may take for what is in no file yet when the process is deleted.
+    private static let fileLimit = Duration.seconds(5)
     private var endWaiters: [() -> Void] = []
     /// Clients of a killed shim that have not come back.
     private(set) var absentCount = 0
@@ -64,18 +70,37 @@ final class ProcessStdio {
     var attachableInput: InputPump? { isAttachable ? input : nil }
     var hasEnded: Bool { outputs.allSatisfy(\.hasEnded) }
 
+    /// Begins the program that output goes to, where it goes to one; `completion` is called when it is ready.
+    /// - Parameter id: whose output it is.
+    func beginLogging(as id: String, _ completion: @escaping (ShimError?) -> Void) {
+        guard case .files = plan else { return completion(nil) }
+        do throws(ShimError) {
+            guard case .program(let path, let arguments) = try OutputTarget(paths.stdout) else { return completion(nil) }
+            let begun = try LoggingProgram(path, arguments: arguments, id: id, context: context)
+            logger = begun
+            begun.whenReady(completion)
+        } catch { completion(error) }
+    }
+
+    /// Calls `completion` when a file has all output, or the program that it went to has ended; a disk or a program that does neither is not waited for
+    /// for ever.
+    func endLogging(_ completion: @escaping () -> Void) {
+        if let logger { return logger.end(completion) }
+        guard let file else { return completion() }
+        file.whenWritten(limit: Self.fileLimit, completion)
+    }
+
     /// Makes what a process without a terminal is started with, and begins to copy.
     func open() throws(ShimError) -> PayloadEnds {
-        do throws(SyscallError) {
-            switch plan {
-            case .attach(_, let log): return try makePipes(log: log)
-            case .files: return try openFiles()
-            }
-        } catch { throw ShimError("standard streams", error) }
+        if case .files = plan { return try openFiles() }
+        guard case .attach(_, let log) = plan else { preconditionFailure("a plan of a third kind") }
+        do throws(SyscallError) { return try makePipes(log: log) } catch { throw ShimError("standard streams", error) }
     }
 
     /// Takes the master of the process's terminal, and begins to copy.
     func open(master: Descriptor) throws(ShimError) {
+        let target = isAttachable ? OutputTarget.nowhere : try OutputTarget(paths.stdout)
+        try addFile(target)
         do throws(SyscallError) {
             self.master = master
             switch plan {
@@ -84,8 +109,11 @@ final class ProcessStdio {
                 try input?.connect(to: master)
             case .files:
                 let output = try addOutput(.stdout, from: master, log: nil)
-                if !paths.stdout.isEmpty {
-                    output.add(try FIFOSink(try openFIFO(paths.stdout), loop: loop) { [weak output] in output?.update() })
+                let room = { [weak output] in output?.update() ?? () }
+                if let ends = logger?.takeEnds() {
+                    output.add(try FIFOSink(ends.output, loop: loop, hasRoom: room))
+                } else if case .fifo(let path) = target {
+                    output.add(try FIFOSink(try openFIFO(path), loop: loop, hasRoom: room))
                 }
                 if let input {
                     try input.connect(to: master)
@@ -238,19 +266,36 @@ final class ProcessStdio {
         for waiter in waiters { loop.soon(waiter) }
     }
 
-    private func openFiles() throws(SyscallError) -> PayloadEnds {
-        var payloadInput = Descriptor(try openFile("/dev/null", .readOnly))
-        if !paths.stdin.isEmpty {
-            // Opening both ways never waits; afterwards neither do the one-way openings.
-            let both = try openFIFO(paths.stdin)
-            payloadInput = Descriptor(try reopen(both.number, .readOnly))
-            inputKeeper = Descriptor(try reopen(both.number, .writeOnly))
-        }
-        return PayloadEnds(input: payloadInput, output: try openOutput(paths.stdout), error: try openOutput(paths.stderr))
+    private func openFiles() throws(ShimError) -> PayloadEnds {
+        try addFile(OutputTarget(paths.stdout))
+        do throws(SyscallError) {
+            var payloadInput = Descriptor(try openFile("/dev/null", .readOnly))
+            if !paths.stdin.isEmpty {
+                // Opening both ways never waits; afterwards neither do the one-way openings.
+                let both = try openFIFO(paths.stdin)
+                payloadInput = Descriptor(try reopen(both.number, .readOnly))
+                inputKeeper = Descriptor(try reopen(both.number, .writeOnly))
+            }
+            if let ends = logger?.takeEnds() { return PayloadEnds(input: payloadInput, output: ends.output, error: ends.error) }
+            if file != nil {
+                return PayloadEnds(
+                    input: payloadInput, output: try makeOutputPipe(.stdout, log: nil), error: try makeOutputPipe(.stderr, log: nil))
+            }
+            return PayloadEnds(input: payloadInput, output: try openOutput(paths.stdout), error: try openOutput(paths.stderr))
+        } catch { throw ShimError("standard streams", error) }
     }
 
-    private func openOutput(_ path: String) throws(SyscallError) -> Descriptor {
-        path.isEmpty ? Descriptor(try openFile("/dev/null", .writeOnly)) : try openFIFO(path)
+    /// Has output go to a file, before there is any.
+    private func addFile(_ target: OutputTarget) throws(ShimError) {
+        guard case .file(let path) = target else { return }
+        let sink = try FileSink(path, context: context) { [weak self] in self?.update() }
+        file = sink
+        add(sink, stdout: true, stderr: true)
+    }
+
+    private func openOutput(_ address: String) throws(SyscallError) -> Descriptor {
+        guard case .fifo(let path)? = try? OutputTarget(address) else { return Descriptor(try openFile("/dev/null", .writeOnly)) }
+        return try openFIFO(path)
     }
 
     private func openFIFO(_ path: String) throws(SyscallError) -> Descriptor {

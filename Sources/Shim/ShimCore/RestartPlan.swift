@@ -2,12 +2,6 @@ package import ShimProtocol
 
 /// Whether and when a container is started again: its rule, and what became of it so far.
 package struct RestartPlan: Equatable, Sendable {
-    /// Before the first restart; doubles from one to the next.
-    static let firstDelay = Duration.milliseconds(100)
-    static let longestDelay = Duration.seconds(60)
-    /// After a run of this length the delays begin anew.
-    static let steadyRun = Duration.seconds(10)
-
     package var rule: RestartRule
     package private(set) var count: UInt32 = 0
     private var delay: Duration?
@@ -44,8 +38,8 @@ package struct RestartPlan: Equatable, Sendable {
 
     /// Notes an end of the process. - Returns: how long to wait before it is started again; nil where it is not.
     package mutating func delayAfterEnd(exitStatus: UInt32, ran: Duration) -> Duration? {
-        if ran >= Self.steadyRun { delay = nil }
-        let next = min(delay.map { $0 * 2 } ?? Self.firstDelay, Self.longestDelay)
+        if ran >= RestartPause.steadyRun { delay = nil }
+        let next = RestartPause.next(after: delay)
         delay = next
         defer { isForced = false }
         guard !isOver, isForced || rule.wantsRestart(afterStatus: exitStatus, restartCount: count) else { return nil }

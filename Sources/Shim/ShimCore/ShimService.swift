@@ -184,7 +184,7 @@ final class ShimService {
     private func delete(_ request: ProcessRequest, _ call: ServerCall) throws(ShimError) {
         let task = try existing(request.id)
         let process = try task.process(request.execID)
-        if process !== task.first { return call.succeed(try task.delete(process)) }
+        if process !== task.first { return try task.delete(process) { call.succeed($0) } }
         task.delete { [self] result in
             switch result {
             case .success(let answer):

@@ -31,6 +31,14 @@ extension CgroupStatistics {
                 usage.number(1, memory.map { $0.limitBytes ?? legacyUnlimited })
                 usage.number(2, memory?.usageBytes)
                 usage.number(3, memory?.maximumUsageBytes)
+                usage.number(4, memory?.failureCount)
+            }
+            // Of memory and swap together.
+            message.part(34) { swap in
+                swap.number(1, memory?.swap.map { $0.limitBytes ?? legacyUnlimited })
+                swap.number(2, memory?.swap?.usageBytes)
+                swap.number(3, memory?.swap?.maximumUsageBytes)
+                swap.number(4, memory?.swap?.failureCount)
             }
         }
         metrics.part(5) { message in
@@ -39,13 +47,13 @@ extension CgroupStatistics {
                 message.blockIO(2, device, read: device.readOperations, write: device.writeOperations)
             }
         }
-        metrics.part(9) { $0.number(3, memory?.oomKillCount) }
+        metrics.part(9) { writeEvents(["oom_kill_disable", "under_oom", "oom_kill"], to: &$0) }
         return metrics.packed(as: "io.containerd.cgroups.v1.Metrics")
     }
 
     /// `io.containerd.cgroups.v2.Metrics`.
-    /// - Source: containerd/cgroups cgroup2/stats/metrics.proto.
-    var unifiedMetrics: ProtobufAny {
+    /// - Source: containerd/cgroups v3, cgroup2/stats/metrics.proto. Older ones pass over what they do not know: the pressure and what lies behind.
+    func unifiedMetrics(_ pressure: PressureReport) -> ProtobufAny {
         var metrics = CounterMessage()
         metrics.part(1) { message in
             message.number(1, pids?.current)
@@ -58,13 +66,18 @@ extension CgroupStatistics {
             message.number(4, cpu?.periods)
             message.number(5, cpu?.throttledPeriods)
             message.number(6, cpu.map { $0.throttledNanoseconds / 1000 })
+            message.stall(7, pressure.stalls["cpu"])
         }
         metrics.part(4) { message in
             writeCounters(unifiedMemoryCounters, to: &message)
             message.number(32, memory?.usageBytes)
             message.number(33, memory.map { $0.limitBytes ?? .max })
-            message.number(34, memory?.swapUsageBytes)
+            message.number(34, memory?.swap?.usageBytes)
+            message.number(35, memory?.swap.map { $0.limitBytes ?? .max })
             message.number(36, memory?.maximumUsageBytes)
+            message.number(37, memory?.swap?.maximumUsageBytes)
+            message.stall(38, pressure.stalls["memory"])
+            writeCounters(splitWorkingSetCounters, from: 39, to: &message)
         }
         metrics.part(6) { message in
             for device in blockIO {
@@ -77,14 +90,20 @@ extension CgroupStatistics {
                     entry.number(6, device.writeOperations)
                 }
             }
+            message.stall(2, pressure.stalls["io"])
         }
-        metrics.part(8) { $0.number(5, memory?.oomKillCount) }
+        metrics.part(8) { writeEvents(["low", "high", "max", "oom", "oom_kill", "oom_group_kill"], to: &$0) }
         return metrics.packed(as: "io.containerd.cgroups.v2.Metrics")
     }
 
-    /// The counters of memory.stat, of which the first is field 1.
-    private func writeCounters(_ names: [String], to message: inout CounterMessage) {
-        for (index, name) in names.enumerated() { message.number(index + 1, memory?.counters[name]) }
+    /// The counters of memory.stat, in fields one after the other.
+    private func writeCounters(_ names: [String], from first: Int = 1, to message: inout CounterMessage) {
+        for (index, name) in names.enumerated() { message.number(first + index, memory?.counters[name]) }
+    }
+
+    /// What happened to the memory, of which the first is field 1.
+    private func writeEvents(_ names: [String], to message: inout CounterMessage) {
+        for (index, name) in names.enumerated() { message.number(index + 1, memory?.events[name]) }
     }
 }
 
@@ -108,7 +127,24 @@ private let unifiedMemoryCounters =
         "pgactivate", "pgdeactivate", "pglazyfree", "pglazyfreed", "thp_fault_alloc", "thp_collapse_alloc",
     ]
 
+private let splitWorkingSetCounters =
+    ["workingset_refault_anon", "workingset_refault_file", "workingset_activate_anon", "workingset_activate_file"]
+
 extension CounterMessage {
+    /// Waiting for a resource; nothing where the kernel does not tell.
+    fileprivate mutating func stall(_ field: Int, _ stall: PressureReport.Stall?) {
+        guard let stall else { return }
+        part(field) { message in
+            for (number, line) in [(1, stall.some), (2, stall.full)] {
+                guard let line else { continue }
+                message.part(number) { data in
+                    for (index, average) in line.averages.enumerated() { data.decimal(index + 1, average) }
+                    data.number(4, line.totalMicroseconds)
+                }
+            }
+        }
+    }
+
     /// Two entries of a v1 block device, one for each direction.
     fileprivate mutating func blockIO(_ field: Int, _ device: CgroupStatistics.BlockIO, read: UInt64, write: UInt64) {
         for (operation, value) in [("Read", read), ("Write", write)] {

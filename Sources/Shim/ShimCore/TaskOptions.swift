@@ -23,6 +23,8 @@ package struct TaskOptions: Equatable, Sendable {
     /// Never, unless `apusd` asks for it.
     package var restartRule = RestartRule()
     package var healthCheck: HealthCheck?
+    /// The last of the container's changes before this task.
+    package var changesAfter: UInt64 = 0
 
     /// Reads the options of a Create request.
     /// - Parameter namespace: containerd's, under which runc's option `root` is taken.
@@ -60,6 +62,7 @@ package struct TaskOptions: Equatable, Sendable {
         stdinOnce = options.stdinOnce
         restartRule = options.restartRule ?? RestartRule()
         healthCheck = options.healthCheck
+        changesAfter = options.changesAfter
         exitRecordPath = options.exitRecordPath
         let copyPath = options.logDelivery?.jsonFile?.path ?? ""
         let paths = [options.logPath, options.exitRecordPath, options.runtimeRoot, options.filterCachePath, copyPath]

@@ -102,7 +102,7 @@ package struct LifeChange: ProtobufMessage, Equatable {
     }
 
     package static let fullName = "apus.shim.v1.LifeChange"
-    /// Grows from change to change, and from one shim of a container to the next while the clock is not set back.
+    /// Grows from change to change, and from one run and shim of a container to the next.
     package var revision: UInt64 = 0
     package var kind = Kind.unknown
     package var at: ProtobufTimestamp?

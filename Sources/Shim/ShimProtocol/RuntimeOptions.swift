@@ -73,6 +73,8 @@ package struct ApusOptions: ProtobufMessage {
     package var healthCheck: HealthCheck?
     /// Where the runtime keeps compiled seccomp programs, for all that have the same place; empty for the runtime's own.
     package var filterCachePath = ""
+    /// The container's changes are numbered from beyond this on, whatever the clock says.
+    package var changesAfter: UInt64 = 0
     /// nil: the payload waits for the log's disk, and nothing is compressed.
     package var logDelivery: LogDelivery?
 
@@ -92,6 +94,7 @@ package struct ApusOptions: ProtobufMessage {
         case 10: restartRule = try value.message()
         case 11: healthCheck = try value.message()
         case 12: filterCachePath = try value.string()
+        case 13: changesAfter = try value.uint64()
         case 20: logDelivery = try value.message()
         default: break
         }
@@ -110,6 +113,7 @@ package struct ApusOptions: ProtobufMessage {
         writer.message(10, restartRule)
         writer.message(11, healthCheck)
         writer.string(12, filterCachePath)
+        writer.unsigned(13, changesAfter)
         writer.message(20, logDelivery)
     }
 }

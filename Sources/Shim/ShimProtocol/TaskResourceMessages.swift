@@ -58,6 +58,9 @@ package struct CounterMessage: Sendable {
     /// A `uint64` field.
     package mutating func number(_ field: Int, _ value: UInt64?) { writer.unsigned(field, value ?? 0) }
 
+    /// A `double` field.
+    package mutating func decimal(_ field: Int, _ value: Double) { writer.fixed64(field, value.bitPattern) }
+
     /// A `string` field.
     package mutating func text(_ field: Int, _ value: String) { writer.string(field, value) }
 

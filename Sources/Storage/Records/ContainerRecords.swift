@@ -44,14 +44,21 @@ package struct ContainerRecords: Sendable {
 
     /// Replaces everything but the id; `created` is taken as given.
     /// - Throws: `.absent`, or `.nameInUse` with the owner when the name changed to a taken one.
-    package func update(_ record: ContainerRecord) async throws(RecordsError) {
+    package func update(_ record: ContainerRecord) async throws(RecordsError) { try await update([record]) }
+
+    /// Replaces several, all or none: one wait for the disk.
+    /// - Throws: as `update` of one.
+    package func update(_ records: [ContainerRecord]) async throws(RecordsError) {
+        if records.isEmpty { return }
         let path = file.path
-        let doing = "update container \(record.id)"
+        let doing = "update container \(records.map(\.id.text).joined(separator: ", "))"
         try await file.write(doing) { database in
-            try Self.refuseNameOfAnother(record, doing: doing, path: path, in: database)
-            let row = ContainerRow(record)
-            if try !ContainerRow.exists(database, key: row.id) { throw RecordsError(.absent, doing: doing, path: path) }
-            try row.update(database)
+            for record in records {
+                try Self.refuseNameOfAnother(record, doing: doing, path: path, in: database)
+                let row = ContainerRow(record)
+                if try !ContainerRow.exists(database, key: row.id) { throw RecordsError(.absent, doing: doing, path: path) }
+                try row.update(database)
+            }
         }
     }
 

@@ -123,6 +123,51 @@ struct EventTests {
         }
     }
 
+    private func noted(_ id: String, at seconds: Int64, _ number: UInt64) -> EventJournal.Noted {
+        EventJournal.Noted(action: "die", id: id, time: seconds * 1_000_000_000, number: number)
+    }
+
+    private func tell(_ event: EventJournal.Noted, in journal: EventJournal) {
+        journal.publish(.container, event.action, id: event.id, attributes: [:], at: event.time)
+        journal.close()
+    }
+
+    @Test("what was noted is found by its number, whatever the clock says: far in the past of all others, or at the time of another one")
+    func notedEvents() async throws {
+        try await withJournal { journal, directory in
+            tell(noted("other", at: 100_000, 1), in: journal)
+            let event = noted("box", at: 1000, journal.end)
+            #expect(try journal.told(of: [event]).isEmpty)
+            tell(event, in: journal)
+            let next = try open(directory)
+            let twin = noted("box", at: 1000, next.end)
+            #expect(try next.told(of: [event, twin, noted("other", at: 1000, 1)]) == [event])
+            tell(twin, in: next)
+            #expect(try next.told(of: [event, twin]) == [event, twin])
+        }
+    }
+
+    @Test("what is older than the journal's files was told, and what the disk has lost again was not")
+    func notedBeyondTheFiles() async throws {
+        var limits = EventJournal.Limits()
+        (limits.segmentBytes, limits.segmentCount) = (1024, 2)
+        try await withJournal(limits: limits) { journal, _ in
+            let old = noted("box", at: 1000, journal.end)
+            publish(0..<100, in: journal)
+            journal.close()
+            #expect(journal.bounds.first > 1)
+            let lost = noted("box", at: 1000, journal.end + 5)
+            let told = try journal.told(of: [old, lost])
+            #expect(told == [old])
+        }
+        // Somebody took the journal away: nobody tells all ends of all containers again.
+        try await withJournal { journal, _ in
+            let event = noted("box", at: 1000, 77)
+            let told = try journal.told(of: [event, noted("box", at: 1000, 1)])
+            #expect(told == [event])
+        }
+    }
+
     @Test("a session ends when its time is over, and one from the start begins with the first event")
     func until() async throws {
         try await withJournal { journal, _ in

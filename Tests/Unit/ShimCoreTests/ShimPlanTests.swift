@@ -1,8 +1,10 @@
 import LinuxSyscalls
 import Protobuf
-import ShimCore
 import ShimProtocol
+import SystemPackage
 import Testing
+
+@testable import ShimCore
 
 @Suite("What the shim decides before it acts")
 struct ShimPlanTests {
@@ -194,6 +196,13 @@ struct ShimPlanTests {
         #expect(plan.delayAfterEnd(exitStatus: 0, ran: .zero) == nil && plan.count == 13)
     }
 
+    @Test("A daemon that does it in a shim's place waits as long as the shim had")
+    func restartPauses() {
+        var plan = RestartPlan(RestartRule(.always))
+        for count in 0..<20 { #expect(plan.delayAfterEnd(exitStatus: 1, ran: .zero) == RestartPause.after(restarts: count)) }
+        #expect(RestartPause.after(restarts: -1) == .milliseconds(100) && RestartPause.after(restarts: .max) == .seconds(60))
+    }
+
     @Test("A rule for failures counts them, and success ends it")
     func restartOnFailure() {
         var plan = RestartPlan(RestartRule(.onFailure, maximumCount: 2))
@@ -202,5 +211,32 @@ struct ShimPlanTests {
         #expect(plan.delayAfterEnd(exitStatus: 1, ran: .zero) == nil)
         plan.rule = RestartRule(.unlessStopped)
         #expect(plan.delayAfterEnd(exitStatus: 0, ran: .zero) != nil && plan.count == 3)
+    }
+
+    @Test(
+        "Output goes where the client's words say",
+        arguments: [
+            ("", OutputTarget.nowhere), ("/run/fifo %41?x#y", .fifo("/run/fifo %41?x#y")), ("fifo:///run/fifo", .fifo("/run/fifo")),
+            ("file:///var/log/a%20b.log", .file("/var/log/a b.log")), ("file://host/x", .file("/x")), ("FILE:/x", .file("/x")),
+            ("binary:///bin/log", .program(path: "/bin/log", arguments: [])),
+            (
+                "binary:///bin/log?file=%2Ftmp%2Fx&flag&two+words=a+b&file=y#z",
+                .program(path: "/bin/log", arguments: ["file", "/tmp/x", "flag", "", "two words", "a b"])
+            ),
+        ])
+    func outputTargets(address: String, target: OutputTarget) throws { #expect(try OutputTarget(address) == target) }
+
+    @Test(
+        "An address that nothing serves is refused",
+        arguments: ["relative", "npipe:///x", "binary:", "file://host", "file:///%4", "file:///%00", "file:///%+f", "file:///%-0"])
+    func outputTargetRefusals(address: String) { #expect(throws: ShimError.self) { try OutputTarget(address) } }
+
+    @Test("What notes how far a log is has its room from the beginning, or is refused")
+    func progressHasRoom() throws {
+        #expect(throws: SyscallError.self) { try LogProgressFile("/dev/full") }
+        let path = "/dev/shm/apus-progress-\(processID())"
+        defer { try? removeFile(FilePath(path)) }
+        #expect(try LogProgressFile(path).read() == nil)
+        #expect(try fileStatus(FilePath(path)).sizeBytes == 56)
     }
 }

@@ -96,7 +96,7 @@ final class EventJournal: Sendable {
     /// Tells an event.
     /// - Parameters:
     ///   - from: a container's image.
-    ///   - moment: nanoseconds since 1970 of an event that is learned of later; nil is now.
+    ///   - moment: nanoseconds since 1970 of an event that is learned of later, or noted before it is told; nil is now.
     func publish(
         _ subject: Subject, _ action: String, id: String, attributes: [String: String], from: String = "", at moment: Int64? = nil
     ) {
@@ -117,7 +117,8 @@ final class EventJournal: Sendable {
                 state.lostCount += 1
                 return false
             }
-            // Under the lock, so that times are in the order of events.
+            // Under the lock, so that events without a moment of their own are in the order of their times as far as the clock goes forward.
+            // Others stand where they are told: readers look at the time of each.
             let time = moment ?? Clock.unixNanoseconds
             message.time = time / 1_000_000_000
             message.timeNano = time
@@ -248,14 +249,17 @@ final class EventJournal: Sendable {
         }
     }
 
-    /// The time of the youngest event of all; nil where there is none.
-    var newest: Int64? { state.withLock { state in state.segments.last.flatMap { $0.end > 1 ? $0.newest : nil } } }
+    /// Whether nothing that was told waits for the disk.
+    var hasWrittenAll: Bool { state.withLock { $0.pending.isEmpty && $0.writer == .idle } }
 
     /// Whether a file is kept still.
     func has(_ segment: EventSegment) -> Bool { state.withLock { $0.segments.contains { $0.first == segment.first } } }
 
-    /// The number of the next event.
-    var end: UInt64 { state.withLock { $0.segments.last?.end ?? 1 } }
+    /// The number of the next event that is written.
+    var end: UInt64 { bounds.end }
+
+    /// The number of the first event that is kept, and the one behind the last.
+    var bounds: (first: UInt64, end: UInt64) { state.withLock { ($0.segments.first?.first ?? 1, $0.segments.last?.end ?? 1) } }
 
     /// The number of an event before which none is as young as `moment`.
     func number(since moment: Int64) -> UInt64 {

@@ -43,6 +43,8 @@ actor Container {
     var rootWork: OneShot<Void>?
     /// How many look at the files of the container while it does not run, or write into them.
     var rootReaders = 0
+    /// Those of the document's untold events that were told: the journal may not have written them yet.
+    var toldEvents: [ContainerDocument.UntoldEvent] = []
     /// Whether the daemon begins, and learns what happened while there was none.
     var isRestoring = false
     /// Why there is no shim that answers, while there is none though the run has not ended.
@@ -87,6 +89,7 @@ actor Container {
 
     /// Writes the document as it is now, durably.
     func save() async throws(EngineError) {
+        forgetWrittenEvents()
         let record = try document.record(id: id, name: name, created: created, image: imageID)
         do throws(RecordsError) { try await services.records.update(record) } catch {
             throw .system("write the record of container \(id)", error)
@@ -157,12 +160,14 @@ actor Container {
 
     /// The exit that the shim wrote down, if it did and it is of the run that we mean.
     func exitRecord() async -> TaskEnd? {
-        let (path, logger, startedAt) = (paths.exitRecord, logger, document.startedAt)
+        let (path, logger, startedAt, isFirst) = (paths.exitRecord, logger, document.startedAt, document.restartCount == 0)
         do throws(EngineError) {
             let record = try await BlockingWork.run { () throws(EngineError) in try ExitRecordFile.read(path) }
             guard let record else { return nil }
-            let end = TaskEnd(record)
-            return end.finishedAt >= startedAt ? end : nil
+            // Each start takes the former record away, and what it starts again has a moment of its own: when that ended is no matter, as clocks are set.
+            // One that the clock was set back before, and that no daemon saw, began before the one that is known; but what ended later is of it.
+            let (began, end) = (Timestamp(unixNanoseconds: record.startedAtUnixNanoseconds), TaskEnd(record))
+            return isFirst || began >= startedAt || end.finishedAt >= startedAt ? end : nil
         } catch {
             logger.error("\(error)")
             return nil

@@ -19,8 +19,11 @@ struct ContainerDocument: Codable, Equatable, Sendable {
     struct UntoldEvent: Codable, Equatable, Sendable {
         var action: String
         var attributes: [String: String]
-        /// Its own time, by which the journal knows it: nanoseconds since 1970.
+        /// Its own time: nanoseconds since 1970.
         var time: Int64
+        /// The number of the journal's next event when this was noted: told, it has this one or a later one. 0, which is of no event and before all,
+        /// where an older engine did not say: that counts as told.
+        @Defaulted var journalNumber: UInt64 = 0
     }
 
     private(set) var version = ContainerDocument.versionWithoutRuns
@@ -55,7 +58,8 @@ struct ContainerDocument: Codable, Equatable, Sendable {
     @Defaulted var isManuallyStopped: Bool = false
     /// The last of the shim's changes that this document knows of.
     @Defaulted var lifeRevision: UInt64 = 0
-    /// What happened and may not have been told yet when this was written: told right after, or by the next daemon.
+    /// What happened and may not have been told yet when this was written: told right after, or by the next daemon whose look at the journal does not
+    /// find it.
     @Defaulted var untold: [UntoldEvent] = []
     /// Of a container that is checked: how it was when that changed last, or when it ended.
     var health: Health?

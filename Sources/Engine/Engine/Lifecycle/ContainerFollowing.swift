@@ -50,10 +50,7 @@ extension Container {
             return true
         case .outOfMemory, .processLimit:
             let action = change.kind == .outOfMemory ? "oom" : "pids-limit"
-            note(untold: action, at: change.at.map { Timestamp(unixNanoseconds: $0.unixNanoseconds) })
-            await saveOrLog()
-            failpoint(.lackRecorded)
-            tellUntold()
+            await record(untold(action, at: change.at.map { Timestamp(unixNanoseconds: $0.unixNanoseconds) }), .lackRecorded)
             return false
         case .health:
             await healthTurned(change)
@@ -84,8 +81,7 @@ extension Container {
         document.health?.status = Health.starting.status
         document.health?.failingStreak = 0
         document.phase = .running
-        tell("start", at: startedAt)
-        await saveOrLog()
+        await record(untold("start", at: startedAt), .restartedRecorded)
     }
 
     private func restarting(_ change: LifeChange, _ task: RunningTask) async {
@@ -100,10 +96,7 @@ extension Container {
         if let report = change.health { document.health = Health(report) }
         document.restartCount = Int(change.restartCount)
         await forgetExecs()
-        note(untoldDeath: end)
-        await saveOrLog()
-        failpoint(.restartRecorded)
-        tellUntold()
+        await record(untoldDeath(end), .restartRecorded)
         settleWaiters([.notRunning, .nextExit])
     }
 
@@ -162,18 +155,15 @@ extension Container {
         failpoint(.stopEndSeen)
         await dismantle(task.shim)
         document.phase = .exited
-        if let end { note(untoldDeath: end) }
-        await saveOrLog()
-        failpoint(.stopRecorded)
+        await record(end.map(untoldDeath), .stopRecorded)
         state = .exited
-        tellUntold()
         settleWaiters([.notRunning, .nextExit])
         task.settled.settle(())
     }
 
-    func note(untoldDeath end: TaskEnd) {
+    func untoldDeath(_ end: TaskEnd) -> ContainerDocument.UntoldEvent {
         let duration = max(0, end.finishedAt.seconds - document.startedAt.seconds)
-        note(untold: "die", ["exitCode": "\(end.exitCode)", "execDuration": "\(duration)"], at: end.finishedAt)
+        return untold("die", ["exitCode": "\(end.exitCode)", "execDuration": "\(duration)"], at: end.finishedAt)
     }
 
     private func removeIfDone() async {

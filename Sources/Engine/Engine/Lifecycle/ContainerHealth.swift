@@ -23,8 +23,8 @@ extension Container {
         let health = Health(report)
         let isNews = health.status != document.health?.status
         document.health = health
-        await saveOrLog()
-        if isNews { tell("health_status: \(health.status)", at: change.at.map { Timestamp(unixNanoseconds: $0.unixNanoseconds) }) }
+        let at = change.at.map { Timestamp(unixNanoseconds: $0.unixNanoseconds) }
+        await record(isNews ? untold("health_status: \(health.status)", at: at) : nil, .healthRecorded)
     }
 
     /// A check's command is told of as any exec. What no daemon saw is not: of the many checks only the last ones would be known.

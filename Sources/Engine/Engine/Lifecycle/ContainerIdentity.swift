@@ -1,5 +1,6 @@
 internal import CoreTypes
 internal import EngineAPI
+internal import Records
 
 /// A container's name, and under which it speaks of itself.
 extension Container {
@@ -21,25 +22,59 @@ extension Container {
 
     // MARK: - What must not be lost
 
-    /// Has the next record say that an event is to be told, which `tellUntold` does once the record is written.
-    func note(untold action: String, _ more: [String: String] = [:], at moment: Timestamp? = nil) {
+    /// An event that is to be told once with what the document says now, by `record`.
+    /// - Parameter moment: when it happened, as `tell` takes it.
+    func untold(_ action: String, _ more: [String: String] = [:], at moment: Timestamp? = nil) -> ContainerDocument.UntoldEvent {
         let time = isRestoring ? moment?.unixNanoseconds : nil
-        document.untold.append(ContainerDocument.UntoldEvent(action: action, attributes: more, time: time ?? Clock.unixNanoseconds))
+        return ContainerDocument.UntoldEvent(
+            action: action, attributes: more, time: time ?? Clock.unixNanoseconds, journalNumber: services.events.end)
     }
 
-    /// Tells what is noted. The record goes on saying so until it is written for another reason: whoever reads it looks what the journal has.
-    func tellUntold() {
-        for event in document.untold { publish(event.action, event.attributes, at: event.time) }
-        document.untold = []
+    /// Writes the document with an event that must not be lost, then tells it. The record goes on saying that it is to be told until it is written for
+    /// another reason when the journal has written the event: whoever reads it looks what the journal has.
+    /// - Parameter place: between the two.
+    func record(_ event: ContainerDocument.UntoldEvent?, _ place: Failpoint) async {
+        if let event { document.untold.append(event) }
+        await saveOrLog()
+        failpoint(place)
+        if let event { tell(event) }
     }
 
-    /// The times of what was noted by a former daemon.
-    var untoldTimes: [Int64] { document.untold.map(\.time) }
+    private func tell(_ event: ContainerDocument.UntoldEvent) {
+        publish(event.action, event.attributes, at: event.time)
+        toldEvents.append(event)
+    }
+
+    /// As many wait for a journal whose disk is stalled before the oldest are forgotten.
+    private static let maximumToldCount = 64
+
+    /// Has the next record say no more of what was told, once the journal has written it.
+    func forgetWrittenEvents() {
+        let surplus = services.events.hasWrittenAll ? toldEvents.count : max(0, toldEvents.count - Self.maximumToldCount)
+        let forgotten = toldEvents.prefix(surplus)
+        document.untold.removeAll { forgotten.contains($0) }
+        toldEvents.removeFirst(surplus)
+    }
+
+    private func noted(_ event: ContainerDocument.UntoldEvent) -> EventJournal.Noted {
+        EventJournal.Noted(action: event.action, id: id.text, time: event.time, number: event.journalNumber)
+    }
+
+    /// What a former daemon noted.
+    var notedEvents: [EventJournal.Noted] { document.untold.map(noted) }
+
+    /// Forgets what was told of that, and notes the rest as of now: the disk may have lost the number that it was noted at.
+    /// - Returns: the record that says so; nil where there was nothing.
+    func renote(besides told: Set<EventJournal.Noted>) throws(EngineError) -> ContainerRecord? {
+        if document.untold.isEmpty { return nil }
+        document.untold.removeAll { told.contains(noted($0)) }
+        for index in document.untold.indices { document.untold[index].journalNumber = services.events.end }
+        return try document.record(id: id, name: name, created: created, image: imageID)
+    }
 
     /// Tells what a former daemon noted and did not tell.
-    func tellUntold(unless told: EventJournal.Recent) {
-        document.untold.removeAll { told.isKnown($0.action, of: id.text, at: $0.time) }
-        tellUntold()
+    func tellUntold() {
+        for event in document.untold { tell(event) }
     }
 
     /// Gives the container another name.

@@ -30,13 +30,9 @@ extension Container {
     /// Starts a container that has ended while no shim was there to do it: counted, and after a pause, as a shim's starts are.
     func startAgainIfWanted() async {
         let count = document.restartCount
-        let pause = min(Self.longestRestartPause, Self.firstRestartPause * (1 << min(max(count, 0), 16)))
-        guard (try? await Pause.wait(for: pause)) != nil, !document.isManuallyStopped else { return }
+        guard (try? await Pause.wait(for: RestartPause.after(restarts: count))) != nil, !document.isManuallyStopped else { return }
         await startIfWanted(restartCount: count + 1)
     }
-
-    private static let firstRestartPause = Duration.milliseconds(100)
-    private static let longestRestartPause = Duration.seconds(60)
 
     /// Starts a container that is not running and that its policy wants to run when the daemon begins.
     /// - Parameter restartCount: how often its policy has started it then.

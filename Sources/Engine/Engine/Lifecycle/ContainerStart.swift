@@ -33,18 +33,17 @@ extension Container {
             document.phase = .running
             state = .running(task)
             startingShim = nil
-            watch(task)
-            tell("start")
+            // Until it is written, the next daemon repairs a crash from what the shim says.
+            await record(untold("start"), .startRecorded)
             failpoint(.startTold)
+            // After that: an end is told behind its start.
+            watch(task)
         } catch {
             state = before
             startingShim = nil
             await startFailed(error)
             throw error.engineError
         }
-        // A crash from here on is repaired from what the shim says.
-        await saveOrLog()
-        failpoint(.startRecorded)
     }
 
     /// Waits out what is under way, then says whether a start is possible.
@@ -235,6 +234,7 @@ extension Container {
         options.openStdin = document.config.openStdin
         options.stdinOnce = document.config.stdinOnce
         options.restartRule = try RestartRule(document.hostConfig.restartPolicy)
+        options.changesAfter = document.lifeRevision
         return options
     }
 

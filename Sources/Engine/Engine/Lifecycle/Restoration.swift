@@ -61,17 +61,27 @@ struct Restoration {
         await removeOrphans(known: Set(records.map(\.id.text)))
     }
 
-    /// Events that a former daemon wrote down and told nobody. Blocks nobody who does not wait for the beginning.
+    /// Tells the events that a former daemon wrote down and told nobody, ahead of all others.
     private func tellUntold(of containers: [Container]) async {
-        var times: Set<Int64> = []
-        for container in containers { times.formUnion(await container.untoldTimes) }
+        var noted: [EventJournal.Noted] = []
+        for container in containers { noted += await container.notedEvents }
         do throws(EngineError) {
-            let (events, wanted) = (services.events, times)
+            let (events, wanted) = (services.events, noted)
             let told = try await BlockingWork.run { () throws(EngineError) in
-                do throws(SyscallError) { return try events.recent(at: wanted) } catch { throw .system("read the events", error) }
+                do throws(SyscallError) { return try events.told(of: wanted) } catch { throw .system("read the events", error) }
             }
-            for container in containers { await container.tellUntold(unless: told) }
-        } catch { logger.error("what the last daemon did not tell stays untold: \(error)") }
+            var changed: [ContainerRecord] = []
+            for container in containers { if let record = try await container.renote(besides: told) { changed.append(record) } }
+            do throws(RecordsError) { try await services.records.update(changed) } catch {
+                throw .system("note the untold events anew", error)
+            }
+        } catch {
+            // They stay noted as they were, for a daemon that can look.
+            return logger.error("what the last daemon did not tell is not told by this one: \(error)")
+        }
+        failpoint(.restoreUntoldRecorded)
+        for container in containers { await container.tellUntold() }
+        failpoint(.restoreUntoldTold)
     }
 
     private func container(of record: ContainerRecord) throws(EngineError) -> Container {
@@ -202,8 +212,13 @@ extension Container {
         let task = RunningTask(shim: shim, pid: document.pid, startedAt: document.startedAt, settled: OneShot())
         let turns = description.changes.filter(\.isTurn)
         let known = turns.last { $0.revision <= document.lifeRevision }
-        // The last end was seen, but not what it leaves taken away.
         if let last = turns.last, [.ended, .givenUp].contains(last.kind) {
+            // It was written down, and told: only the shim is still there.
+            if document.phase == .exited && last.revision <= document.lifeRevision {
+                await dismantle(shim)
+                return await removeIfDisposable()
+            }
+            // It was seen, but not what it leaves taken away.
             document.lifeRevision = min(document.lifeRevision, last.revision - 1)
         }
         state = known?.kind == .restarting ? .restarting(task) : .running(task)
@@ -222,10 +237,8 @@ extension Container {
         let end = await endWithoutShim()
         note(end)
         document.phase = .exited
-        note(untoldDeath: end)
-        await saveOrLog()
+        await record(untoldDeath(end), .lostEndRecorded)
         state = .exited
-        tellUntold()
         await removeIfDisposable()
     }
 

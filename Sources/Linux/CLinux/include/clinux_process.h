@@ -89,10 +89,10 @@ int clinux_execveat(int directory, const char *path, char *const arguments[], ch
 /// mallopt(3) for a program that ends soon: memory is taken in large steps and never given back.
 void clinux_hoard_memory(void);
 
-/// posix_spawn(3) with an empty signal mask, default dispositions and the three standard descriptors
-/// given; those from 3 up must be close-on-exec. `new_session` calls setsid(2) first.
+/// posix_spawn(3) with an empty signal mask, default dispositions and the `count` descriptors given, three or more, as 0, 1, 2 and so on;
+/// all others from 3 up must be close-on-exec. `new_session` calls setsid(2) first.
 /// Returns the pid or -errno.
-int clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int standard[3],
+int clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int given[], int count,
                  int new_session);
 
 #endif

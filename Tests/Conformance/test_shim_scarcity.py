@@ -1,0 +1,110 @@
+"""A shim that is refused descriptors or processes, and one whose children are many."""
+import os
+import resource
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from shim_client import Refused, SHIM, alive, log_text, message, wait_until
+from shim_fixtures import shim, shims  # noqa: F401
+
+
+def said(shim):
+    """What the shim told whoever reads its standard error."""
+    return (shim.bundle / "log").read_text(errors="replace")
+
+
+def wakings(pid):
+    """How often a process has waited for something and gone on."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("voluntary_ctxt_switches:"))
+
+
+def test_what_a_shim_cannot_look_at_for_want_of_descriptors_it_looks_at_later_and_says_so_once(shims):
+    """The runtime takes the descriptors away just before it answers: how many the look needs at least depends on the hierarchy."""
+    for count in range(1, 40):
+        shim = shims(f"box{count}")
+        shim.make_bundle("sleep", "600")
+        (shim.bundle / "log").touch()
+        runtime = shim.folder / f"runtime{count}"
+        limit = "/usr/bin/python3 -c 'import resource, os, sys; shim = int(sys.argv[1]); " \
+            "used = {int(name) for name in os.listdir(f\"/proc/{shim}/fd\")}; " \
+            f"free = [n for n in range(1024) if n not in used]; resource.prlimit(shim, resource.RLIMIT_NOFILE, (free[{count}], 1024))' $PPID"
+        runtime.write_text(f"""#!/bin/sh
+case " $* " in *' create '*) {shim.runtime} "$@"; status=$?; {limit}; exit $status;; esac
+exec {shim.runtime} "$@"
+""")
+        runtime.chmod(0o755)
+        shim.runtime = str(runtime)
+        shim.begin()
+        try:
+            shim.create()
+        except Refused:
+            # Not even the process's number could be read.
+            resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+            continue
+        if "cgroup of" in said(shim):
+            break
+        resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+    assert "EMFILE" in said(shim), said(shim)
+    with pytest.raises(Refused, match="no cgroup"):
+        # Nothing runs yet that could be counted, and nobody knows where.
+        shim.task("Stats")
+    # It looks again after one second, two, four, which is all that wakes it up, but for a rest after each: what it meets may be another thing, and is not
+    # told twice.
+    before = wakings(shim.pid)
+    wait_until(lambda: wakings(shim.pid) >= before + 3, "more looks", seconds=60)
+    told = [line for line in said(shim).splitlines() if "cgroup of" in line]
+    assert told and len(told) == len(set(told)), told
+    resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+
+    def is_known():
+        try:
+            return shim.task("Stats")
+        except Refused:
+            return False
+
+    wait_until(is_known, "the look", seconds=60)
+
+
+def test_a_log_is_compressed_later_where_no_process_can_be_begun_for_it(shim):
+    """The shim's executable is no program any more for a while."""
+    shim.program = shim.folder / "apus-shim"
+    shutil.copy(SHIM, shim.program)
+    (shim.folder / "apus-runtime").symlink_to(shim.runtime)
+    shim.make_bundle("sh", "-c", "seq 1 30000; while [ ! -e /tmp/end ]; do usleep 10000; done")
+    (shim.bundle / "log").touch()
+    shim.begin()
+    shim.program.chmod(0)
+    shim.create(file_bytes=200_000, files=10, delivery=message(f1=True))
+    shim.start()
+    wait_until(lambda: "compress the log" in said(shim), "the refusal")
+    older = Path(f"{shim.log}.1")
+    assert "EACCES" in said(shim) and older.read_bytes().startswith(b"APUSLOG")
+    # The log goes on meanwhile.
+    wait_until(lambda: shim.supervise("SynchronizeLog") == {} and log_text(shim.log).endswith(b"\n30000\n"), "all of the log")
+    shim.program.chmod(0o755)
+    wait_until(lambda: not older.read_bytes().startswith(b"APUSLOG"), "the older files to be compressed", seconds=60)
+    (shim.bundle / "rootfs/tmp/end").touch()
+    shim.wait()
+
+
+def test_each_child_is_reaped_and_each_end_is_its_own_among_many_orphans(shim):
+    """Without a pid namespace the container's orphans become the shim's children."""
+    shim.run("sh", "-c", "while [ ! -e /tmp/end ]; do (usleep 1000 & usleep 1000 &); usleep 2000; done; echo done",
+             namespaces=["network", "ipc", "uts", "mount"])
+    names = [(shim.exec("sh", "-c", f"usleep {number * 3000}; exit {number}", attach=False)[0], number) for number in range(40)]
+    for name, number in names:
+        assert shim.wait(name)[2] == number
+
+    def zombies():
+        children = Path(f"/proc/{shim.pid}/task/{shim.pid}/children").read_text().split()
+        return [child for child in children if not alive(int(child))]
+
+    (shim.bundle / "rootfs/tmp/end").touch()
+    assert shim.wait()[2] == 0
+    wait_until(lambda: not zombies(), "all orphans to be reaped")
+    # A child that ends while nobody is announced is nobody's later: an exec that is begun now has an end of its own.
+    os.kill(shim.pid, signal.SIGCHLD)
+    assert alive(shim.pid) and shim.supervise("Describe")[5]
