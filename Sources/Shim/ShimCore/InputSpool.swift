@@ -102,21 +102,21 @@ final class InputSpool {
 ///     the client whose turn it is, and the place where that began: what follows is its input
 ///     how many clients follow
 ///     for each a client, and its bytes before this turn
-struct InputOwners: Equatable {
-    static let byteCount = 4096
+package struct InputOwners: Equatable {
+    package static let byteCount = 4096
     private static let version: UInt64 = 1
     /// The first to be forgotten is the one whose last turn was first.
     static let clientLimit = 200
 
-    var isEnded = false
+    package var isEnded = false
     private var current: UInt64 = 0
     private var turnStart: UInt64 = 0
     private var counts: [(client: UInt64, byteCount: UInt64)] = []
 
-    init() {}
+    package init() {}
 
     /// nil for those of another version.
-    init?(_ bytes: [UInt8]) {
+    package init?(_ bytes: [UInt8]) {
         let numbers = bytes.littleEndianNumbers
         guard numbers.count >= 5, numbers[0] == Self.version, numbers[4] <= UInt64(Self.clientLimit) else { return nil }
         let clients = Int(numbers[4])
@@ -125,20 +125,20 @@ struct InputOwners: Equatable {
         counts = (0..<clients).map { (numbers[5 + 2 * $0], numbers[6 + 2 * $0]) }
     }
 
-    func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] {
         var numbers: [UInt64] = [Self.version, isEnded ? 1 : 0, current, turnStart, UInt64(counts.count)]
         for count in counts { numbers += [count.client, count.byteCount] }
         return numbers.littleEndianBytes
     }
 
     /// Bytes of a client's before `end`, the end of the input.
-    func place(of client: UInt64, _ end: UInt64) -> UInt64 {
+    package func place(of client: UInt64, _ end: UInt64) -> UInt64 {
         let before = counts.first { $0.client == client }?.byteCount ?? 0
         return client == current ? before + end - turnStart : before
     }
 
     /// What is appended at `end` is a client's. - Returns: whether that is to be written down first.
-    mutating func beginTurn(of client: UInt64, _ end: UInt64) -> Bool {
+    package mutating func beginTurn(of client: UInt64, _ end: UInt64) -> Bool {
         guard client != current else { return false }
         let place = place(of: current, end)
         counts.removeAll { $0.client == current }
@@ -148,5 +148,5 @@ struct InputOwners: Equatable {
         return true
     }
 
-    static func == (left: InputOwners, right: InputOwners) -> Bool { left.encoded() == right.encoded() }
+    package static func == (left: InputOwners, right: InputOwners) -> Bool { left.encoded() == right.encoded() }
 }

@@ -1,9 +1,9 @@
-internal import LinuxSyscalls
+package import LinuxSyscalls
 internal import ShimProtocol
 internal import SystemPackage
 
 /// Bytes of the container's two streams since they began.
-struct StreamCounts: Equatable, Sendable {
+package struct StreamCounts: Equatable, Sendable {
     var stdout: UInt64 = 0
     var stderr: UInt64 = 0
 
@@ -29,7 +29,7 @@ extension LogRecord {
 }
 
 /// How far the streams were in the log when it had a certain length. Records beyond that length are counted on top.
-struct LogProgress: Equatable, Sendable {
+package struct LogProgress: Equatable, Sendable {
     /// The log file's number, and bytes of whole records in it.
     var sequence: UInt64
     var byteCount: UInt64
@@ -38,7 +38,7 @@ struct LogProgress: Equatable, Sendable {
 
 /// The file that says so: five numbers of eight bytes, little-endian, the first of them the format's version. Behind them stand two more: up to
 /// where the spools were given back.
-final class LogProgressFile: Sendable {
+package final class LogProgressFile: Sendable {
     private static let version: UInt64 = 1
     private static let byteCount = 40
     private static let givenBackByteCount = 16
@@ -46,14 +46,14 @@ final class LogProgressFile: Sendable {
     private let descriptor: OwnedFD
 
     /// Opens it, or makes it with room for all that will be noted: else a killed shim could leave a log of which nobody knows how far it is.
-    init(_ path: String) throws(SyscallError) {
+    package init(_ path: String) throws(SyscallError) {
         descriptor = try openFile(FilePath(path), [.readWrite, .create, .noFollow])
         guard try fileStatus(of: descriptor.number, subject: path).sizeBytes == 0 else { return }
         try writeAll([UInt8](repeating: 0, count: Self.byteCount + Self.givenBackByteCount).span, at: 0, to: descriptor.number)
     }
 
     /// nil where nothing was noted yet.
-    func read() -> LogProgress? {
+    package func read() -> LogProgress? {
         guard let bytes = try? readChunk(descriptor.number, at: 0, limitBytes: Self.byteCount), bytes.count == Self.byteCount else {
             return nil
         }
@@ -98,5 +98,5 @@ extension [UInt8] {
 
 extension [UInt64] {
     /// Each in eight bytes, little-endian.
-    var littleEndianBytes: [UInt8] { flatMap { number in (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64($0 * 8)) } } }
+    package var littleEndianBytes: [UInt8] { flatMap { number in (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64($0 * 8)) } } }
 }

@@ -1,7 +1,6 @@
 // Rows: features
+import ShimCore
 import Testing
-
-@testable import ShimCore
 
 @Suite struct InputOwnersTests {
     @Test("each client's bytes are counted over its turns, and read as they were written")

@@ -1,10 +1,9 @@
 import LinuxSyscalls
 import Protobuf
+import ShimCore
 import ShimProtocol
 import SystemPackage
 import Testing
-
-@testable import ShimCore
 
 @Suite("What the shim decides before it acts")
 struct ShimPlanTests {
