@@ -124,6 +124,14 @@ def test_a_page_that_the_picture_of_the_tree_names_and_that_is_not_there_is_foun
     assert [one.text for one in tidy.tree(["README.md", "docs/here.md"], page)] == ["the tree names old.md, which is not there"]
 
 
+def test_a_test_that_looks_into_a_module_that_a_release_build_hides_is_found():
+    manifest = MANIFEST.replace('uses: ["EngineAPI", nioCore]', 'uses: ["EngineAPI", nioCore],\n        isTestable: true')
+    def look(path, module):
+        return [found.text for found in tidy.inner_views(manifest, [tidy.Source(path, ["import Testing", f"@testable import {module}"])])]
+    assert look("Tests/Unit/RootfsTests/A.swift", "Rootfs") == ["a release build hides the inside of Rootfs"]
+    assert look("Tests/Unit/APIServerTests/A.swift", "APIServer") == [] == look("Tests/Fuzz/apus-fuzz/A.swift", "Rootfs")
+
+
 def test_a_file_over_its_limit_is_found_and_a_test_may_be_longer():
     long = "let a = 1\n" * 601
     assert findings(tidy.sizes, long)

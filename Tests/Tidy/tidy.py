@@ -225,6 +225,16 @@ def imports(source, table):
             yield Finding("import", source.path, number, f"{match.group(1)} outside the module's binding file")
 
 
+def inner_views(manifest, sources):
+    """Tests that look into a module whose inside a release build hides: they would compile in a debug build alone. The fuzzer's build has its own flags."""
+    open_modules = set(re.findall(r'module\(\s*"(\w+)",(?:(?!module\().)*?isTestable: true', manifest, re.S))
+    for source in sources:
+        if source.is_test and not source.path.startswith("Tests/Fuzz/"):
+            for number, line in source.code():
+                if (match := re.match(r"@testable import (\w+)", line)) and match.group(1) not in open_modules:
+                    yield Finding("import", source.path, number, f"a release build hides the inside of {match.group(1)}")
+
+
 def is_c_library(name):
     return re.match("C[A-Z]", name) and name not in C_SOURCES
 
@@ -407,7 +417,9 @@ def main():
     excepted = exceptions()
     kept = present()
     paths = [path for path in kept if is_code(path)]
-    findings = [*layers(table, page), *folders(manifest, table), *tree(kept, page)] + [finding for path in paths for finding in check(read(path), importable)]
+    sources = [read(path) for path in paths]
+    findings = [*layers(table, page), *folders(manifest, table), *tree(kept, page), *inner_views(manifest, sources)]
+    findings += [finding for source in sources for finding in check(source, importable)]
     broken, stale = judge(findings, excepted)
     for finding in broken:
         print(finding)
