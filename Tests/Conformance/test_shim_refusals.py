@@ -134,7 +134,7 @@ def test_an_id_as_long_as_a_frame_is_refused_in_few_words(shim, method):
 
 @pytest.mark.parametrize("fields, code", [
     ({"f2": ""}, INVALID_ARGUMENT), ({"f2": "relative"}, INVALID_ARGUMENT), ({"f2": "/" + "x" * 5000}, INVALID_ARGUMENT),
-    ({"f2": "/b", "f6": "/" + "x" * 5000}, INVALID_ARGUMENT), ({"f2": "/b", "f6": "binary:///bin/logger"}, UNIMPLEMENTED),
+    ({"f2": "/b", "f6": "/" + "x" * 5000}, INVALID_ARGUMENT), ({"f2": "/b", "f6": "npipe:///bin/logger"}, UNIMPLEMENTED),
     ({"f2": "/b", "f8": "checkpoint"}, INVALID_ARGUMENT), ({"f2": "/b", "f9": "/parent"}, UNIMPLEMENTED),
     ({"f2": "/b", "f10": any_of("somebody.Else", b"")}, UNIMPLEMENTED),
     ({"f2": "/b", "f10": any_of("apus.shim.v1.Options", b"\xff")}, INVALID_ARGUMENT),

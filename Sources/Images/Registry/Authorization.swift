@@ -37,7 +37,10 @@ final class GrantCache: Sendable {
         }
     }
 
-    func forget(_ key: Key) { grants.withLock { _ = $0.removeValue(forKey: key) } }
+    /// Forgets a grant that was refused, not one that somebody else was given meanwhile.
+    func forget(_ refused: Grant, for key: Key) {
+        grants.withLock { if $0[key] == refused { $0.removeValue(forKey: key) } }
+    }
 }
 
 /// How a challenge is answered; decided before anything is sent.

@@ -104,7 +104,7 @@ package final class RepositorySession: Sendable {
             case 200...299: return answer.head
             case 401 where mayAuthenticate && isRegistry:
                 mayAuthenticate = false
-                try authenticate(answer.head, request)
+                try authenticate(answer.head, request, refused: grant)
             case 429, 500, 502, 503, 504:
                 guard let seconds = retries.pause(after: answer.head) else { throw refusal(answer, request, authorization: grant) }
                 // A token may have run out meanwhile.
@@ -221,10 +221,10 @@ package final class RepositorySession: Sendable {
         return grant.flatMap { $0.isFresh(at: monotonicSeconds()) ? $0 : nil }
     }
 
-    /// Answers the registry's challenge; the grant is then known.
-    private func authenticate(_ head: ResponseHead, _ request: HTTPRequest) throws(RegistryError) {
+    /// Answers the registry's challenge; the grant is then known. One request's refusal takes nothing from those beside it, which were given theirs.
+    private func authenticate(_ head: ResponseHead, _ request: HTTPRequest, refused: Grant?) throws(RegistryError) {
         let key = grantKey(at: request.address)
-        client.grants.forget(key)
+        if let refused { client.grants.forget(refused, for: key) }
         let challenges = Challenge.parse(head.headers.all("www-authenticate"))
         let answer = try ChallengeAnswer.choose(
             challenges, credentials: credentials, scope: scope, registry: request.address, services: client.tokenServices,
