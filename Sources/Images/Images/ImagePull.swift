@@ -60,7 +60,10 @@ struct ImagePull: Sendable {
             let brought = storage.end(lease)
             // The next attempt goes on with what an interrupted one has brought; what is refused is wanted by nobody. The first error stays
             // the error: what cannot be removed now is found by the next sweep.
-            if error.isRefusal { _ = try? await storage.sweep(.among(brought), keeping: records) }
+            if error.isRefusal {
+                _ = try? await storage.sweep(.among(brought), keeping: records)
+                _ = try? storage.blobs.removeAbandonedIngests(among: brought)
+            }
             throw error
         }
     }

@@ -69,11 +69,13 @@ extension BlobStore {
     }
 
     /// Removes what abandoned ingests left; one that is open, or that a lease's holder may go on with, stays. Returns the bytes that were freed.
+    /// - Parameter digests: of these alone; nil for all.
     /// - Parameter age: those to which something was added since stay, too.
     @discardableResult
-    package func removeAbandonedIngests(idleFor age: Duration = .zero) throws(ContentError) -> Int64 {
+    package func removeAbandonedIngests(among digests: Set<Digest>? = nil, idleFor age: Duration = .zero) throws(ContentError) -> Int64 {
         var freed: Int64 = 0
-        for digest in try unfinishedIngests() where try isIdle(ingestPath(of: digest), for: age) && !isLeased(digest) {
+        let unfinished = try unfinishedIngests().filter { digests?.contains($0) ?? true }
+        for digest in unfinished where try isIdle(ingestPath(of: digest), for: age) && !isLeased(digest) {
             do throws(ContentError) { freed += try discardIngest(of: digest) } catch  where error.code == .busy { continue }
         }
         return freed
