@@ -173,6 +173,10 @@ ENDING, STAYING = ("sh", "-c", "sleep 0.3; exit 3"), ("sh", "-c", "exec sleep 10
 SCARCE = ("-m", "16m", "--memory-swap", "16m")
 # What is told behind a place: how often in all, and by a container of which flags and command.
 TELLING = {
+    "createRecorded": ("create", 1, (), STAYING),
+    "createTold": ("create", 1, (), STAYING),
+    "removeForgotten": ("destroy", 1, (), STAYING),
+    "removeTold": ("destroy", 1, (), STAYING),
     "startRecorded": ("start", 1, (), STAYING),
     "startTold": ("start", 1, (), STAYING),
     "stopRecorded": ("die", 1, (), ENDING),
@@ -186,8 +190,7 @@ AGAIN = ("restoreContainersFound", "restoreUntoldRecorded", "restoreUntoldTold")
 TEN_MINUTES_BACK = -660
 
 
-def number_told(daemon, action, since):
-    teller = daemon.client.inspect("teller", "{{.Id}}")
+def number_told(daemon, action, since, teller):
     told = daemon.client("events", "--since", str(since), "--until", str(int(time.time()) + 1), "-f", f"event={action}", "-f", f"container={teller}")
     return len(told.ok().splitlines())
 
@@ -206,6 +209,10 @@ def test_P02_T01_what_is_written_down_and_not_told_is_told_once_whoever_dies_and
     victim.start("--failpoint", place, env=clock.environment)
     try:
         victim.client("run", "-d", "--name", "teller", *flags, victim.image, *command)
+        teller = None
+        if action == "destroy":
+            teller = victim.client.inspect("teller", "{{.Id}}")
+            victim.client("rm", "-f", "teller")
         assert victim.process.wait(20) == -9, victim.log()
         clock.put_off(TEN_MINUTES_BACK)
         with pytest.raises(AssertionError, match="apusd ended with -9"):
@@ -223,8 +230,9 @@ def test_P02_T01_what_is_written_down_and_not_told_is_told_once_whoever_dies_and
     try:
         if command == ENDING:
             wait_until(lambda: victim.client.inspect("teller", "{{.State.Status}}") == "exited", "its last end")
+        teller = teller or victim.client.inspect("teller", "{{.Id}}")
         for _ in range(2):
-            assert number_told(victim, action, begun) == count, victim.client("events", "--since", str(begun), "--until", str(int(time.time()) + 1)).out
+            assert number_told(victim, action, begun, teller) == count, victim.client("events", "--since", str(begun), "--until", str(int(time.time()) + 1)).out
             # Not by the one after it either.
             victim.kill()
             victim.start()
@@ -250,7 +258,7 @@ def test_P02_an_end_of_which_nothing_is_left_is_told_once_though_its_telling_is_
                 victim.start("--failpoint", place)
         victim.start()
         assert victim.client.inspect("teller", "{{.State.Status}} {{.State.ExitCode}}") == "exited 255"
-        assert number_told(victim, "die", begun) == 1
+        assert number_told(victim, "die", begun, name) == 1
     finally:
         if victim.process.poll() is not None:
             victim.start()

@@ -147,7 +147,8 @@ extension ContainerEngine.Parts {
         services = ContainerServices(
             configuration: configuration, records: records.containers, images: images, volumes: volumes, reactor: reactor,
             launcher: ShimLauncher(shimPath: configuration.shimPath, execRoot: configuration.execRoot), watcher: watcher,
-            index: ContainerIndex(), events: events, networks: networks,
+            index: ContainerIndex(), events: events, destroyed: DestroyedContainers(records: records.containers, events: events),
+            networks: networks,
             userNamespaces: try UserNamespacePool.open(for: configuration.userRemap), facts: host.facts, halt: Halt(), reserve: reserve,
             logger: logger)
     }

@@ -5,6 +5,7 @@ internal import Synchronization
 /// shows that the next daemon finds each object whole or not at all; any other build has nothing of this but the names.
 enum Failpoint {
     case createNameReserved, createVolumesTaken, createFilesWritten, createRootPrepared, createVolumesFilled, createRecorded
+    case createTold
     case startNetworkReserved, startVolumesMounted, startNetworkFilesWritten, startSharedMemoryMounted, startPathsPinned
     case startConfigurationWritten, startBundleWritten, startNamespaceMade, startFirewallOpened, startNetworkPlugged
     case startShimLaunched, startShimConnected, startTaskCreated, startAttached, startTaskStarted, startRecorded, startTold
@@ -13,7 +14,7 @@ enum Failpoint {
     case stopNamespaceRemoved, stopFirewallClosed, stopNetworksLeft, stopRecorded
     case restartRecorded, restartedRecorded, lackRecorded, healthRecorded, lostEndRecorded
     case removeRecorded, removeLeftoversGone, removeRootGone, removeBundleGone, removeFilesGone, removeVolumesReleased
-    case removeForgotten
+    case removeForgotten, removeTold
     case networkLinkNoted, networkLinkMade, networkFirewallOpened, networkRecorded
     case networkForgotten, networkBridgeGone, networkLinkRemoved
     case connectReserved, connectRecorded, connectGuarded, connectCableMade, connectFirewallOpened, connectRouted, connectNamed

@@ -68,6 +68,33 @@ package struct ContainerRecords: Sendable {
         try await file.write("remove container \(id)") { database in try ContainerRow.deleteOne(database, key: id.text) }
     }
 
+    /// Removes a container and leaves a document in its place, which is none of a container's: all of it or nothing. It is in the way of no name.
+    /// - Parameter forgetting: whose documents are needed no more.
+    package func remove(_ id: ContainerID, leaving document: [UInt8], forgetting: [ContainerID]) async throws(RecordsError) {
+        try await file.write("remove container \(id)") { database in
+            _ = try ContainerRow.deleteOne(database, key: id.text)
+            _ = try DestroyedRow.deleteAll(database, keys: forgetting.map(\.text))
+            try DestroyedRow(id: id.text, document: Data(document)).upsert(database)
+        }
+    }
+
+    /// What was left in the places of containers.
+    package func destroyed() async throws(RecordsError) -> [ContainerID: [UInt8]] {
+        try await file.read("list what is left of containers") { database in
+            var found: [ContainerID: [UInt8]] = [:]
+            for row in try DestroyedRow.fetchAll(database) { found[try ContainerID(row.id)] = [UInt8](row.document) }
+            return found
+        }
+    }
+
+    /// Has these be all that is left of containers.
+    package func keepDestroyed(_ documents: [ContainerID: [UInt8]]) async throws(RecordsError) {
+        try await file.write("note what is left of containers") { database in
+            _ = try DestroyedRow.deleteAll(database)
+            for (id, document) in documents { try DestroyedRow(id: id.text, document: Data(document)).insert(database) }
+        }
+    }
+
     /// Every container, oldest first.
     package func all() async throws(RecordsError) -> [ContainerRecord] {
         try await file.read("list containers") { database in
@@ -101,6 +128,13 @@ package struct ContainerRecords: Sendable {
             throw RecordsError(.nameInUse(name: record.name, by: try owner.record.id), doing: doing, path: path)
         }
     }
+}
+
+private struct DestroyedRow: Codable, FetchableRecord, PersistableRecord {
+    static let databaseTableName = "destroyedContainer"
+
+    var id: String
+    var document: Data
 }
 
 /// The row as SQLite holds it.

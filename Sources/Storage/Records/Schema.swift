@@ -9,10 +9,20 @@ enum Schema {
         return migrator
     }
 
-    /// What stands beside the tables of the versions, so that daemons of before go on with the file: the manifest of each name. The
-    /// triggers write it for whoever does not know of it; with no OR REPLACE, which the statement that fires them would overrule. Done at
-    /// each opening; a file that has it stays as it is.
-    static func extend(_ database: Database) throws { try database.execute(sql: manifestsOfNames) }
+    /// What stands beside the tables of the versions, so that daemons of before go on with the file: the manifest of each name, and
+    /// what is to be told of containers that were removed. The triggers write the former for whoever does not know of it; with no OR REPLACE, which
+    /// the statement that fires them would overrule. Done at each opening; a file that has it stays as it is.
+    static func extend(_ database: Database) throws {
+        try database.execute(sql: manifestsOfNames)
+        try database.execute(sql: destroyedContainers)
+    }
+
+    private static let destroyedContainers = """
+        CREATE TABLE IF NOT EXISTS destroyedContainer (
+            id TEXT NOT NULL PRIMARY KEY,
+            document BLOB NOT NULL
+        ) STRICT;
+        """
 
     private static let manifestsOfNames = """
         CREATE TABLE IF NOT EXISTS imageNameManifest (

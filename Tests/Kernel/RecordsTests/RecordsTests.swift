@@ -42,6 +42,30 @@ struct RecordsTests {
         }
     }
 
+    @Test("what is left of a removed container is there with its removal, is in the way of no name, and goes when it is forgotten")
+    func destroyed() async throws {
+        try await withFolder { folder in
+            let store = try RecordStore(openingAt: folder + "/engine.sqlite")
+            let (one, two) = (try container("aa", name: "web"), try container("bb", name: "db"))
+            try await store.containers.insert(one)
+            try await store.containers.insert(two)
+            try await store.containers.remove(one.id, leaving: [1], forgetting: [])
+            try await store.containers.insert(try container("cc", name: "web"))
+            #expect(try await store.containers.all().map(\.id) == [two.id, try ContainerID("cc")])
+            #expect(try await store.containers.destroyed() == [one.id: [1]])
+            try await store.containers.remove(two.id, leaving: [2], forgetting: [one.id])
+            #expect(try await store.containers.destroyed() == [two.id: [2]])
+            try store.close()
+            let next = try RecordStore(openingAt: folder + "/engine.sqlite")
+            #expect(try await next.containers.destroyed() == [two.id: [2]])
+            try await next.containers.keepDestroyed([two.id: [3]])
+            #expect(try await next.containers.destroyed() == [two.id: [3]])
+            try await next.containers.keepDestroyed([:])
+            #expect(try await next.containers.destroyed().isEmpty)
+            try next.close()
+        }
+    }
+
     @Test("C13: a second container of the same name is refused with the owner, on insert and on rename")
     func namesAreUnique() async throws {
         try await withFolder { folder in

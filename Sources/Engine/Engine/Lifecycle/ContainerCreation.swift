@@ -216,7 +216,6 @@ struct ContainerCreation {
 
     private func make(_ id: ContainerID, name: String, document: ContainerDocument, image: Digest) async throws(EngineError) {
         let created = Timestamp.now
-        let record = try document.record(id: id, name: name, created: created, image: image)
         let container = Container(
             id: id, name: name, created: created, imageID: image, document: document, state: .created, services: services)
         do throws(EngineError) {
@@ -237,13 +236,15 @@ struct ContainerCreation {
             try await services.volumes.fill(document.volumes, of: id, from: root)
             failpoint(.createVolumesFilled)
             // The record is last: what a crash leaves without one, the next daemon takes away.
+            let record = try await container.firstRecord()
             do throws(RecordsError) { try await services.records.insert(record) } catch { throw Self.refusal(error, name: name) }
             failpoint(.createRecorded)
         } catch {
             throw await undo(container, after: error)
         }
         services.index.insert(container, name: name)
-        await container.tell("create")
+        await container.tellCreation()
+        failpoint(.createTold)
     }
 
     /// Makes the trees of the images that the container shows beside its own.

@@ -11,13 +11,17 @@ extension Container {
     }
 
     private func publish(_ action: String, _ more: [String: String], at time: Int64?) {
+        services.events.publish(
+            .container, action, id: id.text, attributes: attributes(more), from: document.config.image,
+            at: time)
+    }
+
+    private func attributes(_ more: [String: String]) -> [String: String] {
         var attributes = document.config.labels
         attributes["image"] = document.config.image
         attributes["name"] = name
         attributes.merge(more) { _, new in new }
-        services.events.publish(
-            .container, action, id: id.text, attributes: attributes, from: document.config.image,
-            at: time)
+        return attributes
     }
 
     // MARK: - What must not be lost
@@ -38,6 +42,11 @@ extension Container {
         await saveOrLog()
         failpoint(place)
         if let event { tell(event) }
+    }
+
+    /// What is to be told once of the container that goes, whoever tells it.
+    var destruction: DestroyedContainer {
+        DestroyedContainer(event: untold("destroy", attributes([:])), image: document.config.image)
     }
 
     private func tell(_ event: ContainerDocument.UntoldEvent) {
@@ -70,6 +79,17 @@ extension Container {
         document.untold.removeAll { told.contains(noted($0)) }
         for index in document.untold.indices { document.untold[index].journalNumber = services.events.end }
         return try document.record(id: id, name: name, created: created, image: imageID)
+    }
+
+    /// The record that makes it a container; it says that this is to be told.
+    func firstRecord() throws(EngineError) -> ContainerRecord {
+        document.untold = [untold("create")]
+        return try document.record(id: id, name: name, created: created, image: imageID)
+    }
+
+    /// Tells of a new container what its record has noted. It may have been started already.
+    func tellCreation() {
+        if let event = document.untold.first(where: { $0.action == "create" && !toldEvents.contains($0) }) { tell(event) }
     }
 
     /// Tells what a former daemon noted and did not tell.

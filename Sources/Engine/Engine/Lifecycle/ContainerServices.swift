@@ -16,6 +16,7 @@ struct ContainerServices: Sendable {
     let watcher: LogWatcher
     let index: ContainerIndex
     let events: EventJournal
+    let destroyed: DestroyedContainers
     let networks: Networks
     let userNamespaces: UserNamespacePool
     let facts: HostFacts

@@ -143,7 +143,8 @@ extension Container {
             throw EngineError(.conflict, "container \(id) was started while it was being removed")
         }
         state = .removing
-        do throws(EngineError) { try await takeAway(withVolumes: withVolumes) } catch {
+        let destruction: DestroyedContainer
+        do throws(EngineError) { destruction = try await takeAway(withVolumes: withVolumes) } catch {
             state = .dead
             document.phase = .dead
             document.error = error.message
@@ -154,12 +155,14 @@ extension Container {
         }
         services.index.remove(self)
         services.userNamespaces.release(id)
-        tell("destroy")
+        services.destroyed.tell(id, destruction)
+        failpoint(.removeTold)
         for session in attachments.takeAll() { session.end() }
         settleWaiters([.notRunning, .nextExit, .removed])
     }
 
-    private func takeAway(withVolumes: Bool) async throws(EngineError) {
+    /// - Returns: what is to be told of it.
+    private func takeAway(withVolumes: Bool) async throws(EngineError) -> DestroyedContainer {
         // Written first: after a crash from here on, the next daemon goes on with the removal.
         document.phase = .removing
         document.removesVolumes = document.removesVolumes || withVolumes || document.hostConfig.autoRemove
@@ -180,7 +183,9 @@ extension Container {
         let anonymous = document.removesVolumes ? await services.volumes.anonymous(document.volumes) : []
         await services.volumes.release(document.volumes, of: id, removing: anonymous)
         failpoint(.removeVolumesReleased)
-        do { try await services.records.remove(id) } catch { throw .system("remove the record of container \(id)", error) }
+        let destruction = destruction
+        try await services.destroyed.remove(id, leaving: destruction)
         failpoint(.removeForgotten)
+        return destruction
     }
 }

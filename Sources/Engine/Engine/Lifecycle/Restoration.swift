@@ -65,7 +65,10 @@ struct Restoration {
     private func tellUntold(of containers: [Container]) async {
         var noted: [EventJournal.Noted] = []
         for container in containers { noted += await container.notedEvents }
+        let gone: [ContainerID: DestroyedContainer]
         do throws(EngineError) {
+            let left = try await services.destroyed.all()
+            for (id, destroyed) in left { if let destroyed { noted.append(destroyed.noted(of: id)) } }
             let (events, wanted) = (services.events, noted)
             let told = try await BlockingWork.run { () throws(EngineError) in
                 do throws(SyscallError) { return try events.told(of: wanted) } catch { throw .system("read the events", error) }
@@ -75,12 +78,14 @@ struct Restoration {
             do throws(RecordsError) { try await services.records.update(changed) } catch {
                 throw .system("note the untold events anew", error)
             }
+            gone = try await services.destroyed.renote(left, besides: told)
         } catch {
             // They stay noted as they were, for a daemon that can look.
             return logger.error("what the last daemon did not tell is not told by this one: \(error)")
         }
         failpoint(.restoreUntoldRecorded)
         for container in containers { await container.tellUntold() }
+        for (id, destroyed) in gone { services.destroyed.tell(id, destroyed) }
         failpoint(.restoreUntoldTold)
     }
 
