@@ -86,7 +86,7 @@ func readEventSegment(_ bytes: [UInt8]) {
     let content = bytes.first.map { $0 % 2 == 0 } == true ? heading + bytes.dropFirst() : bytes
     let folder = EngineScratch.place(content, as: name, in: "events")
     EngineScratch.attempt("the events") {
-        guard let found = try EventSegment.all(in: folder).last, found.fileName == name else { return }
+        guard let found = try EventSegment.all(in: folder).last, found.fileName == name, !found.isPacked else { return }
         var file = try SegmentFile(reopening: found, in: folder)
         let before = file.segment
         require(before.newest >= found.newestBefore, "time went back")

@@ -108,6 +108,89 @@ struct EventTests {
         }
     }
 
+    private func files(_ directory: FilePath) throws -> [(name: String, byteCount: Int64, isPacked: Bool)] {
+        try directoryEntries(of: try openFile(directory, [.readOnly, .directory])).filter { $0.type == .regular }.map { entry in
+            let file = try openFile(directory.appending(entry.name.string), .readOnly)
+            let start = try readChunk(file.number, limitBytes: 4)
+            return (entry.name.string, try fileStatus(of: file.number).sizeBytes, start == [0x28, 0xb5, 0x2f, 0xfd])
+        }.sorted { $0.name < $1.name }
+    }
+
+    @Test(
+        "S11 of events that would be larger than the journal may be none is lost: files that are full are compressed, and read like others")
+    func compressed() async throws {
+        var limits = EventJournal.Limits()
+        (limits.segmentBytes, limits.byteCount) = (262_144, 524_288)
+        let count = 20_000
+        try await withJournal(limits: limits) { journal, directory in
+            var request = EventRequest()
+            request.cursor = 1
+            let session = EventSession(journal, request)
+            for start in stride(from: 0, to: count, by: 1000) {
+                publish(start..<start + 1000, in: journal)
+                journal.close()
+            }
+            let found = try files(directory)
+            #expect(found.count > 4 && found.dropLast().allSatisfy(\.isPacked) && found.last?.isPacked == false)
+            #expect(found.reduce(0) { $0 + $1.byteCount } <= limits.byteCount + limits.segmentBytes)
+            var next = 0
+            while next < count, let lines = try await session.next() {
+                for line in lines {
+                    #expect(try EngineJSON.decode(EventMessage.self, from: line).actor.id == "\(next)")
+                    next += 1
+                }
+            }
+            // By the next daemon too, from a place within a compressed file on.
+            let again = try open(directory, limits)
+            #expect(again.bounds == (1, UInt64(count) + 1))
+            #expect(try await identifiers(count - 777, of: again) { $0.cursor = 778 } == (777..<count).map(String.init))
+        }
+    }
+
+    @Test("what a daemon of before left uncompressed is compressed by the next one, and a file whose successor is gone is not written on")
+    func compressedLater() async throws {
+        var plain = EventJournal.Limits()
+        plain.segmentBytes = .max
+        let line = EventJournal.Limits().segmentBytes / 64
+        try await withJournal(limits: plain) { journal, directory in
+            publish(0..<500, in: journal)
+            journal.close()
+            let first = EventSegment(first: 1, newestBefore: 0)
+            let next = try SegmentFile(creating: EventSegment(first: 501, newestBefore: Clock.unixNanoseconds), in: directory)
+            #expect(next.byteCount < line && next.segment.first == 501)
+            let later = try open(directory, plain)
+            later.close()
+            while try !(files(directory)[0].isPacked) { try await Task.sleep(for: .milliseconds(5)) }
+            try removeFile(directory.appending(next.segment.fileName))
+            let last = try open(directory, plain)
+            publish(500..<503, in: last)
+            #expect(try await identifiers(503, of: last) { $0.cursor = 1 } == (0..<503).map(String.init))
+            #expect(try files(directory).map(\.isPacked) == [true, false] && files(directory)[0].name == first.fileName)
+        }
+    }
+
+    @Test("of a compressed file that is damaged the events are told to be missing, and those behind it are there")
+    func damaged() async throws {
+        var limits = EventJournal.Limits()
+        limits.segmentBytes = 4096
+        try await withJournal(limits: limits) { journal, directory in
+            publish(0..<200, in: journal)
+            journal.close()
+            let second = try #require(try files(directory).dropFirst().first)
+            let third = try #require(UInt64(try files(directory)[2].name))
+            for place in [Int64(second.byteCount - 3), 400] {
+                let file = try openFile(directory.appending(second.name), [.writeOnly])
+                try writeAll([0xa5, 0xa5, 0xa5].span, at: place, to: file.number)
+                let expected =
+                    (0..<Int(second.name)! - 1).map(String.init) + ["events_lost \(third - UInt64(second.name)!)"]
+                    + (Int(third) - 1..<200).map(String.init)
+                for reader in [journal, try open(directory, limits)] {
+                    #expect(try await identifiers(expected.count, of: reader) { $0.cursor = 1 } == expected)
+                }
+            }
+        }
+    }
+
     @Test("a journal opens again with several files, and finds times in them")
     func times() async throws {
         var limits = EventJournal.Limits()

@@ -18,8 +18,10 @@ final class EventJournal: Sendable {
     struct Limits: Sendable {
         /// A file that has grown to this is followed by a new one.
         var segmentBytes: Int64 = 4 << 20
+        /// What all files but the newest may take on the disk, compressed as they are: of what a million events take a small part.
+        var byteCount: Int64 = 256 << 20
         /// Files that are kept.
-        var segmentCount = 64
+        var segmentCount = 4096
         /// Events that may wait for a disk that stalls or is full; what is told beyond is counted as lost.
         var pendingCount = 65_536
         /// Events that are written at once, and so what an attempt on a full disk costs.
@@ -81,7 +83,11 @@ final class EventJournal: Sendable {
         try makeDirectories(directory, mode: 0o700)
         var segments = try EventSegment.all(in: directory)
         let last: SegmentFile
-        if let newest = segments.popLast() {
+        if let newest = segments.last, newest.isPacked {
+            // The one behind it was taken away.
+            segments[segments.count - 1] = try EventPacking.counted(newest, in: directory)
+            last = try SegmentFile(creating: segments[segments.count - 1].next, in: directory)
+        } else if let newest = segments.popLast() {
             last = try SegmentFile(reopening: newest, in: directory)
         } else {
             last = try SegmentFile(creating: EventSegment(first: 1, newestBefore: 0), in: directory)
@@ -89,6 +95,8 @@ final class EventJournal: Sendable {
         segments.append(last.segment)
         state = Mutex(State(segments: segments))
         file = Mutex(last)
+        // What a daemon of before left as it was, or was killed before it was compressed.
+        queue.async { self.packOneByOne() }
     }
 
     // MARK: - Telling
@@ -195,7 +203,10 @@ final class EventJournal: Sendable {
             file.withLock { $0.forgetUnwritten() }
             if state.withLock({ $0.writer != .waiting }) { logger.error("events wait in memory: \(error)") }
         }
-        if before.first != file.withLock({ $0.segment.first }) { removeOldest() }
+        if before.first != file.withLock({ $0.segment.first }) {
+            while packNext() {}
+            removeOldest()
+        }
         let startsTimer = state.withLock { state in
             defer { state.isTimerSet = true }
             return !state.isTimerSet
@@ -214,10 +225,37 @@ final class EventJournal: Sendable {
         change.settle(())
     }
 
+    /// Compresses a file that is written no more. Runs on the queue. - Returns: whether there was one, and it was done.
+    private func packNext() -> Bool {
+        guard let segment = state.withLock({ $0.segments.dropLast().first { !$0.isPacked } }) else { return false }
+        do throws(SyscallError) {
+            let byteCount = try EventPacking.pack(segment, in: directory)
+            state.withLock { state in
+                guard let place = state.segments.firstIndex(where: { $0.first == segment.first }) else { return }
+                (state.segments[place].isPacked, state.segments[place].byteCount) = (true, byteCount)
+            }
+            return true
+        } catch {
+            // It stays as it is, which is only larger, until the next file is full.
+            logger.error("compress events: \(error)")
+            return false
+        }
+    }
+
+    /// Lets what is told meanwhile be written in between.
+    private func packOneByOne() {
+        if packNext() { queue.async { self.packOneByOne() } }
+    }
+
     private func removeOldest() {
         let old = state.withLock { state in
-            let surplus = state.segments.prefix(max(0, state.segments.count - limits.segmentCount))
-            state.segments.removeFirst(surplus.count)
+            var (count, byteCount) = (0, state.segments.dropLast().reduce(0) { $0 + $1.byteCount })
+            while count < state.segments.count - 1, byteCount > limits.byteCount || state.segments.count - count > limits.segmentCount {
+                byteCount -= state.segments[count].byteCount
+                count += 1
+            }
+            let surplus = state.segments.prefix(count)
+            state.segments.removeFirst(count)
             return surplus
         }
         for segment in old {

@@ -2,7 +2,8 @@ internal import EngineAPI
 internal import LinuxSyscalls
 internal import SystemPackage
 
-/// One file of the journal: a line of heading, then a line for each event, `nanoseconds json`.
+/// One file of the journal: a line of heading, then a line for each event, `nanoseconds json`. One that is written no more lies there compressed,
+/// under the same name.
 ///
 ///     APUSEVENTS 1 <number of the first event> <time of the newest event before>
 struct EventSegment: Equatable, Sendable {
@@ -19,6 +20,9 @@ struct EventSegment: Equatable, Sendable {
     var count: UInt64 = 0
     /// The time of the newest event in this file and those before.
     var newest: Int64
+    /// What the file takes on the disk.
+    var byteCount: Int64 = 0
+    var isPacked = false
 
     init(first: UInt64, newestBefore: Int64) {
         self.first = first
@@ -46,7 +50,11 @@ struct EventSegment: Equatable, Sendable {
         let names = try directoryEntries(of: try openFile(directory, [.readOnly, .directory]), subject: directory.string)
         for name in names.map(\.name.string).filter({ $0.utf8.count == 20 && UInt64($0) != nil }).sorted() {
             let file = try openFile(directory.appending(name), [.readOnly, .noFollow])
-            let line = try readChunk(file.number, limitBytes: headingLimitBytes).prefix { $0 != UInt8(ascii: "\n") }
+            let byteCount = try fileStatus(of: file.number).sizeBytes
+            let start = try readChunk(file.number, limitBytes: headingLimitBytes)
+            let isPacked = EventPacking.isPacked(start)
+            guard let line = isPacked ? EventPacking.heading(of: file, path: name) : start.prefix(while: { $0 != UInt8(ascii: "\n") })
+            else { continue }
             let words = String(decoding: line, as: UTF8.self).split(separator: " ")
             guard words.count == 4, words.prefix(2).joined(separator: " ") == heading, let first = UInt64(words[2]),
                 let newestBefore = Int64(words[3]), first > 0, first < UInt64(Int64.max), first >= found.last?.first ?? 0
@@ -56,7 +64,9 @@ struct EventSegment: Equatable, Sendable {
                 former.newest = newestBefore
                 found.append(former)
             }
-            found.append(EventSegment(first: first, newestBefore: newestBefore))
+            var segment = EventSegment(first: first, newestBefore: newestBefore)
+            (segment.byteCount, segment.isPacked) = (byteCount, isPacked)
+            found.append(segment)
         }
         return found
     }
@@ -66,13 +76,13 @@ struct EventSegment: Equatable, Sendable {
 struct SegmentFile: ~Copyable, Sendable {
     private(set) var segment: EventSegment
     /// Bytes of the file, those that wait included.
-    private(set) var byteCount: Int64
+    var byteCount: Int64 { segment.byteCount }
     private let file: OwnedFD
     private let path: FilePath
     private var unwritten: [UInt8] = []
     private var isSynchronized = true
     /// As of the last `flush`.
-    private var written: (segment: EventSegment, byteCount: Int64)
+    private var written: EventSegment
 
     init(creating segment: EventSegment, in directory: FilePath) throws(SyscallError) {
         let path = directory.appending(segment.fileName)
@@ -84,9 +94,10 @@ struct SegmentFile: ~Copyable, Sendable {
         try synchronizeDirectory(directory)
         self.path = path
         file = opened
-        self.segment = segment
-        byteCount = Int64(heading.count)
-        written = (segment, byteCount)
+        var begun = segment
+        begun.byteCount = Int64(heading.count)
+        self.segment = begun
+        written = begun
     }
 
     /// Counts what is there, and cuts off the last line where a crash left it half written.
@@ -109,9 +120,9 @@ struct SegmentFile: ~Copyable, Sendable {
         if try fileStatus(of: opened.number).sizeBytes > end { try setSize(of: opened.number, bytes: end, subject: path.string) }
         self.path = path
         file = opened
+        segment.byteCount = end
         self.segment = segment
-        byteCount = end
-        written = (segment, end)
+        written = segment
     }
 
     /// Adds an event to what the next `flush` writes.
@@ -120,7 +131,7 @@ struct SegmentFile: ~Copyable, Sendable {
         guard let json = try? EngineJSON.encode(entry.message) else { return }
         let line = Array("\(entry.time) ".utf8) + json
         unwritten += line
-        byteCount += Int64(line.count)
+        segment.byteCount += Int64(line.count)
         segment.count += 1
         segment.newest = max(segment.newest, entry.time)
     }
@@ -130,13 +141,13 @@ struct SegmentFile: ~Copyable, Sendable {
         try writeAll(unwritten, to: file.number, subject: path.string)
         unwritten = []
         isSynchronized = false
-        written = (segment, byteCount)
+        written = segment
     }
 
     /// After a `flush` that failed: goes back to what was written before.
     mutating func forgetUnwritten() {
         unwritten = []
-        (segment, byteCount) = written
+        segment = written
         // Where even this fails, a reader passes over the broken line.
         try? setSize(of: file.number, bytes: byteCount, subject: path.string)
     }

@@ -69,11 +69,12 @@ package final class EventSession: Sendable {
         let (number, known) = state.withLock { ($0.number, $0.reader) }
         let path = journal.directory.appending(segment.fileName)
         // What was wanted may be gone meanwhile.
-        let lost = segment.first > number ? segment.first - number : 0
+        var lost = segment.first > number ? segment.first - number : 0
+        let isGone = lost > 0
         let read = try await BlockingWork.run { () throws(EngineError) -> (EventReader, [EventReader.Entry])? in
             do throws(SyscallError) {
                 var reader: EventReader
-                if let known, known.segment == segment.first, lost == 0 {
+                if let known, known.segment == segment.first, !isGone {
                     reader = known
                 } else {
                     reader = try EventReader(segment: segment.first, path: path)
@@ -91,9 +92,10 @@ package final class EventSession: Sendable {
         let next = reader.number
         state.withLock { state in
             state.reader = reader
-            // A file that is shorter than was counted must not hold anyone up.
+            // A file that is damaged, or shorter than was counted, must not hold anyone up.
             state.number = entries.isEmpty ? segment.end : next
         }
+        if entries.isEmpty, segment.end > next { lost += segment.end - next }
         var lines = entries.compactMap { entry in wanted(entry) ? line(entry) : nil }
         if lost > 0, let told = try? EngineJSON.encode(EventJournal.Entry(lost: lost).message) { lines.insert(told, at: 0) }
         return lines
@@ -124,23 +126,23 @@ struct EventReader: Sendable {
         let json: ArraySlice<UInt8>
     }
 
-    private final class File: Sendable {
-        let descriptor: OwnedFD
-        init(_ descriptor: consuming OwnedFD) { self.descriptor = descriptor }
-    }
-
     /// The number of the file's first event.
     let segment: UInt64
     /// The number of the next event.
     private(set) var number: UInt64
-    private let file: File
+    /// nil where the file is damaged: nothing of it can be read.
+    private let contents: (any LogContents)?
+    private var offset: Int64 = 0
     private var lines = EventLines()
     private var waiting: ArraySlice<ArraySlice<UInt8>> = []
 
     init(segment: UInt64, path: FilePath) throws(SyscallError) {
         self.segment = segment
         number = segment
-        file = File(try openFile(path, [.readOnly, .noFollow]))
+        do throws(SyscallError) { contents = try EventPacking.contents(path) } catch {
+            guard error.isOfDamage else { throw error }
+            contents = nil
+        }
     }
 
     /// Passes over the events before one.
@@ -158,9 +160,18 @@ struct EventReader: Sendable {
                 number += 1
             }
             if !entries.isEmpty || number >= end { return entries }
-            let bytes = try readChunk(file.descriptor.number, limitBytes: Self.batchBytes)
+            let bytes = try more()
             if bytes.isEmpty { return [] }
+            offset += Int64(bytes.count)
             waiting = lines.take(bytes)[...]
+        }
+    }
+
+    /// The next bytes; empty at the end, and where a compressed file is damaged from here on.
+    private func more() throws(SyscallError) -> [UInt8] {
+        do throws(SyscallError) { return try contents?.read(at: offset, limitBytes: Self.batchBytes) ?? [] } catch {
+            guard error.isOfDamage else { throw error }
+            return []
         }
     }
 }

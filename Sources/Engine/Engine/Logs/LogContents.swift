@@ -63,6 +63,9 @@ final class PackedLog: LogContents {
         return bytes
     }
 
+    /// The first frame alone, which holds the file's header.
+    func start() throws(SyscallError) -> [UInt8] { table.frames.isEmpty ? [] : try content(0) }
+
     private func content(_ number: Int) throws(SyscallError) -> [UInt8] {
         if let kept = cached.withLock({ $0 }), kept.number == number { return kept.bytes }
         let frame = table.frames[number]

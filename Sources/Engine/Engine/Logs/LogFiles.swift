@@ -236,5 +236,5 @@ struct LogFileBackwardReader {
 
 extension SyscallError {
     /// What was read is not what was written there: EBADMSG, of ours.
-    fileprivate var isOfDamage: Bool { errno == Errno.badMessage.rawValue }
+    var isOfDamage: Bool { errno == Errno.badMessage.rawValue }
 }
