@@ -3,6 +3,8 @@ import os
 import resource
 import shutil
 import signal
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,52 @@ def test_each_child_is_reaped_and_each_end_is_its_own_among_many_orphans(shim):
     # A child that ends while nobody is announced is nobody's later: an exec that is begun now has an end of its own.
     os.kill(shim.pid, signal.SIGCHLD)
     assert alive(shim.pid) and shim.supervise("Describe")[5]
+
+
+def first_free(pid):
+    used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    return next(number for number in range(1024) if number not in used)
+
+
+def test_S08_a_kill_that_a_shim_without_descriptors_cannot_count_is_told_later_and_why_once(shim):
+    shim.make_bundle("sh", "-c", "for n in 1 2; do while [ ! -e /tmp/go$n ]; do usleep 10000; done; tail -c 300000000 /dev/zero; echo killed; done; sleep 600",
+                     memory=16 << 20)
+    (shim.bundle / "log").touch()
+    shim.begin()
+    shim.create()
+    events = shim.subscribe()
+    shim.start()
+    (shim.bundle / "rootfs/tmp/go1").touch()
+    assert events.topics("oom").count("/tasks/oom") == 1
+    resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (first_free(shim.pid), 1024))
+    (shim.bundle / "rootfs/tmp/go2").touch()
+    wait_until(lambda: log_text(shim.log).count(b"killed") == 2, "the second kill", seconds=60)
+    wait_until(lambda: "count kills for want of memory" in said(shim), "the refusal", seconds=60)
+    # It looks again after one second, two, four, and says no more of it.
+    before = wakings(shim.pid)
+    wait_until(lambda: wakings(shim.pid) >= before + 3, "more looks", seconds=60)
+    assert said(shim).count("count kills for want of memory") == 1, said(shim)
+    resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+    assert events.topics("oom") == ["/tasks/oom"]
+
+
+def processor_ticks(pid):
+    return sum(int(word) for word in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])
+
+
+def test_a_keeper_without_descriptors_waits_for_some_and_then_serves_who_came_meanwhile(shim):
+    shim.run("sleep", "600")
+    (keeper,) = [int(child) for child in Path(f"/proc/{shim.pid}/task/{shim.pid}/children").read_text().split()
+                 if Path(f"/proc/{child}/comm").read_text() == "apus-keeper\n"]
+    soft, hard = resource.prlimit(keeper, resource.RLIMIT_NOFILE)
+    open_before = len(os.listdir(f"/proc/{keeper}/fd"))
+    resource.prlimit(keeper, resource.RLIMIT_NOFILE, (first_free(keeper), hard))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        client.connect(str(shim.directory.parent / ".keeper"))
+        ticks = processor_ticks(keeper)
+        time.sleep(2)
+        # Of two hundred, were it to try without a pause.
+        assert processor_ticks(keeper) - ticks < 10
+        resource.prlimit(keeper, resource.RLIMIT_NOFILE, (soft, hard))
+        wait_until(lambda: len(os.listdir(f"/proc/{keeper}/fd")) == open_before + 1, "the client to be taken")
+    wait_until(lambda: len(os.listdir(f"/proc/{keeper}/fd")) == open_before, "the client to be forgotten")

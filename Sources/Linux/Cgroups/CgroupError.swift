@@ -41,6 +41,9 @@ package struct CgroupError: ErrorWithAftermath, Equatable, Sendable {
         self.cause = cause
     }
 
+    /// Whether the group is not there any more.
+    package var isOfGroupGone: Bool { [ENOENT, ENODEV].contains(cause?.errno) }
+
     /// Whether the caller may not do it.
     package var lacksRights: Bool { [EACCES, EPERM, EROFS].contains(cause?.errno) }
 

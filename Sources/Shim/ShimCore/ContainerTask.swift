@@ -240,9 +240,7 @@ final class ContainerTask {
         do throws(ShimError) {
             cgroup = try ownCgroup(of: pid)
             lookProblem = nil
-            processLimit = cgroup.flatMap { [unowned self] in
-                ProcessLimitWatch($0.record, loop: context.loop) { [unowned self] in journal.note(LifeChange(.processLimit)) }
-            }
+            watchProcessLimit(of: pid)
             outOfMemory = cgroup.map { [unowned self] in
                 OutOfMemoryWatch($0, knownCount: knownKillCount, context: context) { [unowned self] in
                     context.publish(.outOfMemory(containerID: id))
@@ -256,6 +254,22 @@ final class ContainerTask {
             context.loop.after(.seconds(retrySeconds)) { [weak self] in
                 guard let self, first.livePID == pid, cgroup == nil else { return }
                 look(at: pid, knownKillCount: knownKillCount, retrySeconds: min(retrySeconds * 2, Self.longestRetrySeconds))
+            }
+        }
+    }
+
+    /// Has refusals of processes be noted, as soon as they can be watched.
+    private func watchProcessLimit(of pid: Int32, retrySeconds: Int = 1) {
+        do throws(SyscallError) {
+            guard let cgroup else { return processLimit = nil }
+            processLimit = try ProcessLimitWatch(cgroup.record, context: context) { [unowned self] in
+                journal.note(LifeChange(.processLimit))
+            }
+        } catch {
+            if retrySeconds == 1 { context.report("watch for refusals of processes: \(error)") }
+            context.loop.after(.seconds(retrySeconds)) { [weak self] in
+                guard let self, first.livePID == pid, processLimit == nil else { return }
+                watchProcessLimit(of: pid, retrySeconds: min(retrySeconds * 2, Self.longestRetrySeconds))
             }
         }
     }

@@ -80,8 +80,18 @@ private final class KeeperServer {
     }
 
     private func acceptWaiting() {
-        // What cannot be accepted now is tried again with the next client.
-        while let socket = try? acceptConnection(listener.owned) { take(Descriptor(socket)) }
+        while true {
+            do throws(SyscallError) { take(Descriptor(try acceptConnection(listener.owned))) } catch {
+                // A table of descriptors that is full needs time: a client that waits would wake us without end.
+                if !error.isWouldBlock { pauseListening() }
+                return
+            }
+        }
+    }
+
+    private func pauseListening() {
+        watch?.pause()
+        loop.after(Self.retryDelay) { [weak self] in self?.watch?.wait(for: .readable) }
     }
 
     private func take(_ socket: Descriptor) {
@@ -97,7 +107,10 @@ private final class KeeperServer {
             // Where nothing happens, nothing wakes.
             if let timer = firstClientTimer { loop.cancelTimer(timer) }
             firstClientTimer = nil
-        } catch {}
+        } catch {
+            // The client sees that it was hung up on, and comes again.
+            pauseListening()
+        }
     }
 
     private func serve(_ id: ObjectIdentifier) {

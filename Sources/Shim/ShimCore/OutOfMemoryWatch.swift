@@ -19,6 +19,9 @@ final class OutOfMemoryWatch {
     private var watch: Watch?
     private var isOver = false
     private var retrySeconds = 1
+    /// Why the last look at the count failed, which was told; nil where it did not.
+    private var problem: String?
+    private var isLookPending = false
     private(set) var seenCount: UInt64
 
     /// - Parameter knownCount: kills that a killed shim has told.
@@ -61,11 +64,31 @@ final class OutOfMemoryWatch {
     /// Looks at the count, also unasked: the last kill and the end of the process are noticed in either order.
     func check() {
         if isOver { return }
-        // A group that is gone counts nothing more.
-        guard let count = try? cgroup.oomKillCount(), count > seenCount else { return }
+        let count: UInt64
+        do throws(CgroupError) { count = try cgroup.oomKillCount() } catch {
+            // A group that is gone counts nothing more.
+            if error.isOfGroupGone { return }
+            return lookAgain(after: "\(error)")
+        }
+        (problem, retrySeconds) = (nil, 1)
+        guard count > seenCount else { return }
         let killed = count - seenCount
         seenCount = count
         for _ in 0..<min(killed, Self.maximumCallCount) { handler() }
+    }
+
+    /// What is counted stays counted: it is told when the look succeeds.
+    private func lookAgain(after failure: String) {
+        if problem != failure { context.report("count kills for want of memory: \(failure)") }
+        problem = failure
+        if isLookPending { return }
+        isLookPending = true
+        context.loop.after(.seconds(retrySeconds)) { [weak self] in
+            guard let self else { return }
+            isLookPending = false
+            check()
+        }
+        retrySeconds = min(retrySeconds * 2, Self.longestRetrySeconds)
     }
 
     func cancel() {
@@ -81,7 +104,11 @@ final class OutOfMemoryWatch {
     private func notified() {
         do throws(CgroupError) {
             guard try events?.take() != nil else { return stopWatching() }
-        } catch { return stopWatching() }
+        } catch {
+            // What it would say again and again is left alone for a while.
+            stopWatching()
+            return context.report("watch for the OOM killer: \(tryAgain("\(error)"))")
+        }
         check()
         context.loop.after(Self.settlingTime) { [weak self] in self?.check() }
     }

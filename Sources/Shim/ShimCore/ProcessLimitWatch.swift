@@ -10,22 +10,25 @@ final class ProcessLimitWatch {
 
     private let file: Descriptor
     private let handler: () -> Void
-    private let loop: EventLoop
+    private unowned let context: ShimContext
     private var watch: Watch?
     private var seenCount: UInt64
     private var isQuiet = false
 
     /// nil where the kernel counts no refusals, or the container is not counted at all.
-    init?(_ record: CgroupRecord, loop: EventLoop, handler: @escaping () -> Void) {
-        guard let place = record.places.first(where: { $0.names.contains("pids") }) ?? record.places.first(where: { $0.version == .v2 }),
-            let opened = try? openFile(FilePath(place.directory).appending("pids.events"), .readOnly)
+    /// - Throws: where it is counted, and cannot be watched now.
+    init?(_ record: CgroupRecord, context: ShimContext, handler: @escaping () -> Void) throws(SyscallError) {
+        guard let place = record.places.first(where: { $0.names.contains("pids") }) ?? record.places.first(where: { $0.version == .v2 })
         else { return nil }
-        file = Descriptor(opened)
+        do throws(SyscallError) { file = Descriptor(try openFile(FilePath(place.directory).appending("pids.events"), .readOnly)) } catch {
+            if error.isMissing { return nil }
+            throw error
+        }
         self.handler = handler
-        self.loop = loop
-        guard let count = Self.refusalCount(file) else { return nil }
+        self.context = context
+        guard let count = try Self.refusalCount(file) else { return nil }
         seenCount = count
-        watch = try? loop.watch(file.number, for: .priority) { [unowned self] _ in check() }
+        watch = try context.loop.watch(file.number, for: .priority) { [unowned self] _ in check() }
     }
 
     func cancel() {
@@ -36,25 +39,41 @@ final class ProcessLimitWatch {
     /// Looks at the count.
     func check() {
         if isQuiet { return }
-        // A group that is gone counts nothing more.
-        guard let count = Self.refusalCount(file) else { return cancel() }
+        let count: UInt64
+        do throws(SyscallError) {
+            // A group that is gone counts nothing more.
+            guard let found = try Self.refusalCount(file) else { return cancel() }
+            count = found
+        } catch {
+            context.report("count refusals of processes: \(error)")
+            return rest()
+        }
         guard count > seenCount else { return }
         seenCount = count
         handler()
+        rest()
+    }
+
+    private func rest() {
         isQuiet = true
         watch?.pause()
-        loop.after(Self.quietTime) { [weak self] in self?.goOn() }
+        context.loop.after(Self.quietTime) { [weak self] in self?.goOn() }
     }
 
     private func goOn() {
         isQuiet = false
         // What was refused meanwhile belongs to what was told.
-        seenCount = Self.refusalCount(file) ?? seenCount
+        if let count = try? Self.refusalCount(file) { seenCount = count }
         watch?.wait(for: .priority)
     }
 
-    private static func refusalCount(_ file: Descriptor) -> UInt64? {
-        guard let bytes = try? readChunk(file.number, at: 0, limitBytes: byteCount) else { return nil }
+    /// nil where nothing is counted any more.
+    private static func refusalCount(_ file: Descriptor) throws(SyscallError) -> UInt64? {
+        let bytes: [UInt8]
+        do throws(SyscallError) { bytes = try readChunk(file.number, at: 0, limitBytes: byteCount) } catch {
+            if error.errno == Errno.operationNotSupportedByDevice.rawValue { return nil }
+            throw error
+        }
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") where line.hasPrefix("max ") {
             return UInt64(line.dropFirst(4))
         }
