@@ -11,6 +11,9 @@ from conftest import Runtime
 # A value: a text, a number or a word, with which members of a document end.
 VALUE = re.compile(r'(?<=[:\[,{ \n\t])(?:"(?:[^"\\]|\\.)*"(?!:)|-?[0-9][0-9.eE+-]*|true|false|null)')
 
+# Characters that Go's encoding/json writes as escapes, and others about which one could be in doubt.
+ESCAPED = "<a>&\u2028\u2029\u2027 '/ \"\\ \b\f\n\r\t\x01\x1f\x7f \u00e9 \u00a8 \ufffd \U0001f600"
+
 
 def form(text):
     """A document without its values."""
@@ -32,7 +35,7 @@ def same_order(document, other):
 def pair(runtime, bundle, container, folder):
     """The tested runtime's container, and runc's of the same bundle, by what they answer."""
     runc = Runtime(shutil.which("runc"), f"{folder}/runc")
-    bundle.write("sleep 600", annotations={"org.example.b": "2", "org.example.a": "1"})
+    bundle.write("sleep 600", annotations={"org.example.b": "2", "org.example.a": "1", "org.example.<&>": ESCAPED})
     names = {runtime: container, runc: f"{container}-runc"}
     for each, name in names.items():
         each.detached("run", "-d", "-b", bundle.path, name).ok()
@@ -48,6 +51,13 @@ def test_a_document_has_runcs_members_order_and_white_space(pair, words):
     ours, runcs = pair(*words)
     assert form(ours) == form(runcs)
     assert json.loads(ours) != json.loads(runcs), "they are of two containers"
+
+
+@pytest.mark.parametrize("words", [("state", "CONTAINER"), ("list", "-f", "json")], ids=lambda words: words[0])
+def test_texts_are_escaped_as_runcs_byte_for_byte(pair, words):
+    """Of what is the same in both containers: the annotations."""
+    ours, runcs = (re.search(r'"annotations": ?\{.*?\}', text, re.S)[0] for text in pair(*words))
+    assert ours == runcs and r"\u003ca\u003e\u0026\u2028" in ours
 
 
 @pytest.mark.parametrize("words, indent, separators", [

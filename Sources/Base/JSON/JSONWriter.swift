@@ -13,11 +13,17 @@ package struct JSONWriter: Sendable {
     /// What was written so far.
     package private(set) var bytes: [UInt8] = []
     private let style: Style
+    private let escapesAsGo: Bool
     private var depth = 0
     private var needsComma = false
     private var followsName = false
 
-    package init(style: Style = .compact) { self.style = style }
+    /// - Parameter escapesAsGo: the characters that Go's encoding/json escapes by default, so that no page takes a text for its own, are so here too:
+    ///   `<`, `>`, `&` and the separators of lines and paragraphs. What a text says is the same.
+    package init(style: Style = .compact, escapesAsGo: Bool = false) {
+        self.style = style
+        self.escapesAsGo = escapesAsGo
+    }
 
     /// The text so far as a string.
     package var text: String { String(decoding: bytes, as: UTF8.self) }
@@ -105,13 +111,22 @@ package struct JSONWriter: Sendable {
             case 0x0a: bytes.append(contentsOf: "\\n".utf8)
             case 0x0d: bytes.append(contentsOf: "\\r".utf8)
             case 0x09: bytes.append(contentsOf: "\\t".utf8)
-            case 0..<0x20:
-                let digits = String(byte, radix: 16)
-                bytes.append(contentsOf: ("\\u00" + (digits.utf8.count == 1 ? "0" : "") + digits).utf8)
+            case 0..<0x20: escape(byte)
+            case UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "&"):
+                if escapesAsGo { escape(byte) } else { bytes.append(byte) }
+            // The ends of U+2028 and U+2029.
+            case 0xa8 where escapesAsGo && bytes.suffix(2) == [0xe2, 0x80], 0xa9 where escapesAsGo && bytes.suffix(2) == [0xe2, 0x80]:
+                bytes.removeLast(2)
+                bytes.append(contentsOf: (byte == 0xa8 ? "\\u2028" : "\\u2029").utf8)
             default: bytes.append(byte)
             }
         }
         bytes.append(UInt8(ascii: "\""))
+    }
+
+    private mutating func escape(_ byte: UInt8) {
+        let digits = String(byte, radix: 16)
+        bytes.append(contentsOf: ("\\u00" + (digits.utf8.count == 1 ? "0" : "") + digits).utf8)
     }
 }
 

@@ -18,7 +18,7 @@ struct ContainerSummary {
 
     /// As `state` answers, by runc's white space: no line ends behind it.
     var document: [UInt8] {
-        var writer = JSONWriter(style: .indentedByTwo)
+        var writer = JSONWriter(style: .indentedByTwo, escapesAsGo: true)
         write(to: &writer)
         return writer.bytes
     }

@@ -50,7 +50,7 @@ func nanoseconds(ofDuration text: String) -> Int64? {
 extension ContainerEvent {
     /// One line of JSON as runc's `events` writes it. - Source: runc, types/events.go.
     func line(id: String) -> [UInt8] {
-        var writer = JSONWriter()
+        var writer = JSONWriter(escapesAsGo: true)
         writer.object { writer in
             switch self {
             case .outOfMemory:

@@ -18,7 +18,7 @@ extension Verb {
         switch invocation.flags.text("format") ?? "table" {
         case "table": try output(Array(table(summaries).utf8))
         case "json":
-            var writer = JSONWriter()
+            var writer = JSONWriter(escapesAsGo: true)
             // Of none runc tells null.
             if summaries.isEmpty {
                 writer.null()

@@ -47,9 +47,9 @@ struct Log {
 
     func line(_ level: Journal.Level, _ message: String) -> String {
         let time = Timestamp(seconds: unixNanoseconds() / 1_000_000_000).description
-        var writer = JSONWriter()
         switch format {
         case .json:
+            var writer = JSONWriter(escapesAsGo: true)
             writer.object { writer in
                 writer.member("level", level.rawValue)
                 writer.member("msg", message)
@@ -57,6 +57,7 @@ struct Log {
             }
             return writer.text + "\n"
         case .text:
+            var writer = JSONWriter()
             writer.string(message)
             return "time=\"\(time)\" level=\(level.rawValue) msg=\(writer.text)\n"
         }

@@ -209,6 +209,24 @@ struct JSONReaderTests {
         for style in [JSONWriter.Style.compact, .indented, .indentedByTwo, .indentedByFour] { #expect(problem(write(style)) == nil) }
     }
 
+    @Test(
+        "what Go escapes is escaped where that is asked for, and is the same text",
+        arguments: [
+            ("<a href=\"x\">&amp;</a>", #""\u003ca href=\"x\"\u003e\u0026amp;\u003c/a\u003e""#),
+            ("\u{2028}\u{2029}\u{2027}é¨©", #""\u2028\u2029\#u{2027}é¨©""#),
+            ("\u{8}\u{c}\t\u{7f}'/", "\"\\u0008\\u000c\\t\u{7f}'/\""),
+        ])
+    func escapesOfGo(_ text: String, _ expected: String) throws {
+        var writer = JSONWriter(escapesAsGo: true)
+        writer.string(text)
+        #expect(writer.text == expected)
+        var reader = try JSONReader(writer.bytes)
+        #expect(try reader.readString() == text)
+        var plain = JSONWriter()
+        plain.string("<&>\u{2028}")
+        #expect(plain.text == "\"<&>\u{2028}\"")
+    }
+
     @Test("every prefix and every changed byte of a document is read or refused, never a trap")
     func mutations() {
         let document = Array(#"{"a":[1,-2,3.5e7,"\u00e9\ud83d\ude00é",null,true],"b":{"c":""}}"#.utf8)
