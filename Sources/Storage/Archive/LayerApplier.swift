@@ -185,7 +185,7 @@ struct Unpacking {
             try makeNode(place.name, type, mode: 0o600, device: number, at: place.directory)
             try changeOwner(place.name, userID: owner.user, groupID: owner.group, at: place.directory)
             let node = try openFile(place.name, [.path, .noFollow], at: place.directory)
-            try changeMode(descriptorPath(node.number), to: entry.mode)
+            try changeMode(procfsName(of: node.number), to: entry.mode)
             try setTimes(place.name, accessed: time(of: entry), modified: time(of: entry), at: place.directory)
         }
         result.droppedAttributeCount += entry.attributes.count

@@ -1,6 +1,6 @@
 internal import Glibc
 internal import LinuxSyscalls
-package import SystemPackage
+internal import SystemPackage
 
 /// The attributes that overlayfs keeps its marks in. Only the machine's root may write trusted ones; root of a user namespace mounts with
 /// `userxattr`, and the marks are the user's own. A process does not change sides.
@@ -259,7 +259,7 @@ final class LayerTree {
     }
 
     private func markOpaque(_ name: FilePath, at directory: Int32) throws(SyscallError) {
-        try setExtendedAttribute(OverlayMarks.opaque, to: [0x79], ofLink: descriptorPath(directory).pushing(name))
+        try setExtendedAttribute(OverlayMarks.opaque, to: [0x79], ofLink: procfsName(of: directory).pushing(name))
     }
 
     /// - Throws: `.noSpace` when less is free than the limits reserve.
@@ -279,12 +279,9 @@ final class LayerTree {
 
     /// Where the root lies, for messages.
     private var rootPath: String {
-        do throws(SyscallError) { return try readSymbolicLink(descriptorPath(root.number)).string } catch { return "the layer's directory" }
+        do throws(SyscallError) { return try readSymbolicLink(procfsName(of: root.number)).string } catch { return "the layer's directory" }
     }
 }
-
-/// A path by which calls that know no descriptors reach an open directory.
-package func descriptorPath(_ descriptor: Int32) -> FilePath { FilePath("/proc/self/fd/\(descriptor)") }
 
 func refusal(_ error: SyscallError, _ printable: String) -> ArchiveError {
     ArchiveError(.system, doing: "unpack entry", subject: printable, cause: error)

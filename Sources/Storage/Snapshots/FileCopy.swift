@@ -119,7 +119,7 @@ struct TreeCopy: ~Copyable {
             note(name, depth)
             let node = try openFile(name, [.path, .noFollow], at: target.number)
             try finish(name, status, at: target)
-            try changeMode(descriptorPath(node.number), to: status.mode)
+            try changeMode(procfsName(of: node.number), to: status.mode)
         case nil: throw SyscallError("copy", path.string, errno: EINVAL)
         }
     }

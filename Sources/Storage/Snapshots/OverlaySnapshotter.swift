@@ -45,15 +45,15 @@ final class OverlaySnapshotter: StoredSnapshotter {
         try makeNode("whiteout", .characterDevice, mode: 0, at: lower.number)
         try setExtendedAttribute(OverlayMarks.opaque, to: [0x79], of: lower.number, subject: folder.string)
         let context = try openFileSystem(type: "overlay")
-        try configureFileSystem(context, "lowerdir", descriptorPath(lower.number).string)
-        try configureFileSystem(context, "upperdir", descriptorPath(upper.number).string)
-        try configureFileSystem(context, "workdir", descriptorPath(work.number).string)
+        try configureFileSystem(context, "lowerdir", procfsName(of: lower.number).string)
+        try configureFileSystem(context, "upperdir", procfsName(of: upper.number).string)
+        try configureFileSystem(context, "workdir", procfsName(of: work.number).string)
         try configureFileSystem(context, "index", "off")
         if OverlayMarks.areUsers { try configureFileSystem(context, "userxattr", nil) }
         try createFileSystem(context, subject: folder.string)
         let second = try openFileSystem(type: "overlay")
         do throws(SyscallError) {
-            try configureFileSystem(second, "lowerdir+", descriptorPath(lower.number).string)
+            try configureFileSystem(second, "lowerdir+", procfsName(of: lower.number).string)
             return true
         } catch { return false }
     }
