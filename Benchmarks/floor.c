@@ -1,14 +1,20 @@
 // What a container costs without a runtime: the bare system calls of runc's default bundle, none checked for more than success. It reads
 // no configuration, keeps no state, protects nothing and runs no hook: no runtime can be faster.
 //
-// floor ROOTFS NAME: runs /bin/true of ROOTFS in new namespaces and a cgroup NAME of every hierarchy, and removes that again.
+// floor ROOTFS NAME [FILTER]: runs /bin/true of ROOTFS in new namespaces and a cgroup NAME of every hierarchy, and removes that again; FILTER is a
+// file with the instructions of a seccomp filter, compiled, which is loaded last.
 // floor exec PID: runs /bin/true in the namespaces and cgroups of process PID: what `exec` cannot do without.
+// floor create ROOTFS NAME STATE, floor start NAME STATE, floor delete NAME STATE: the same life by three programs, as a runtime's. What they must know
+// of each other is a socket and a number in the directory STATE.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <err.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -17,9 +23,11 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -180,28 +188,137 @@ static int add_process(const char *process) {
     return end_of(child);
 }
 
-int main(int words, char **word) {
-    if (words == 3 && strcmp(word[1], "exec") == 0) return add_process(word[2]);
-    if (words != 3) errx(2, "usage: floor ROOTFS NAME, or floor exec PID");
-    find_hierarchies(word[2]);
+static struct sock_filter instructions[BPF_MAXINSNS];
+static struct sock_fprog filter = {.filter = instructions};
+
+/// The path is the host's: read before the container's root is entered.
+static void read_filter(const char *path) {
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) err(1, "%s", path);
+    ssize_t length = read(file, instructions, sizeof instructions);
+    if (length <= 0) err(1, "%s", path);
+    filter.len = (unsigned short)((size_t)length / sizeof *instructions);
+    close(file);
+}
+
+static void make_cgroups(const char *name) {
+    find_hierarchies(name);
     for (int index = 0; index < count; index++) {
         need(mkdir(hierarchies[index], 0755), hierarchies[index]);
         copy_from_above(hierarchies[index], "cpuset.cpus");
         copy_from_above(hierarchies[index], "cpuset.mems");
         if (is_unified(hierarchies[index])) unified = open(hierarchies[index], O_PATH | O_DIRECTORY | O_CLOEXEC);
     }
-    int child = clone_into_unified(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET);
+}
+
+static void remove_cgroups(void) {
+    for (int index = 0; index < count; index++) need(rmdir(hierarchies[index]), hierarchies[index]);
+}
+
+/// From the clone to where only the program is missing.
+static void become_container(const char *root) {
+    need(sethostname("floor", 5), "sethostname");
+    enter_cgroups();
+    need(unshare(CLONE_NEWCGROUP), "cgroup namespace");
+    need(setsid(), "setsid");
+    mount_all(root);
+    give_rights_up();
+}
+
+static _Noreturn void execute(void) {
+    execl("/bin/true", "/bin/true", (char *)NULL);
+    err(1, "/bin/true");
+}
+
+static const uint64_t all_namespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET;
+
+static int run(const char *root, const char *name) {
+    make_cgroups(name);
+    int child = clone_into_unified(all_namespaces);
     if (child == 0) {
-        need(sethostname("floor", 5), "sethostname");
-        enter_cgroups();
-        need(unshare(CLONE_NEWCGROUP), "cgroup namespace");
-        need(setsid(), "setsid");
-        mount_all(word[1]);
-        give_rights_up();
-        execl("/bin/true", "/bin/true", (char *)NULL);
-        err(1, "/bin/true");
+        become_container(root);
+        // With no_new_privs it needs no right.
+        if (filter.len) need((int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter), "seccomp");
+        execute();
     }
     int status = end_of(child);
-    for (int index = 0; index < count; index++) need(rmdir(hierarchies[index]), hierarchies[index]);
+    remove_cgroups();
     return status;
+}
+
+static struct sockaddr_un address(const char *state, const char *name) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%.50s/%.50s", state, name);
+    return address;
+}
+
+static void path_of_number(char path[static 200], const char *state, const char *name) { snprintf(path, 200, "%.80s/%.80s.pid", state, name); }
+
+/// Ends when the container waits to be started.
+static int create(const char *root, const char *name, const char *state) {
+    make_cgroups(name);
+    int ready[2], gate = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    struct sockaddr_un place = address(state, name);
+    need(gate, "socket");
+    need(bind(gate, (struct sockaddr *)&place, sizeof place), place.sun_path);
+    need(listen(gate, 1), "listen");
+    need(pipe2(ready, O_CLOEXEC), "pipe");
+    int child = clone_into_unified(all_namespaces);
+    if (child == 0) {
+        become_container(root);
+        close(ready[0]);
+        need((int)write(ready[1], "r", 1), "ready");
+        close(ready[1]);
+        // It stays open until the program is executed, which is what `start` waits for.
+        need(accept4(gate, NULL, NULL, SOCK_CLOEXEC), "accept");
+        execute();
+    }
+    close(ready[1]);
+    char byte, path[200], number[16];
+    if (read(ready[0], &byte, 1) != 1) errx(1, "the container's process ended");
+    path_of_number(path, state, name);
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    need(file, path);
+    need((int)write(file, number, (size_t)snprintf(number, sizeof number, "%d", child)), path);
+    return 0;
+}
+
+static int start(const char *name, const char *state) {
+    int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    struct sockaddr_un place = address(state, name);
+    need(connection, "socket");
+    need(connect(connection, (struct sockaddr *)&place, sizeof place), place.sun_path);
+    char byte;
+    need((int)read(connection, &byte, 1), "start");
+    return 0;
+}
+
+/// Whoever is the parent by now reaps.
+static int delete(const char *name, const char *state) {
+    char path[200], number[16] = "";
+    path_of_number(path, state, name);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    need(file, path);
+    need((int)read(file, number, sizeof number - 1), path);
+    int process = (int)syscall(SYS_pidfd_open, atoi(number), 0);
+    if (process >= 0) {
+        syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0);
+        struct pollfd ended = {.fd = process, .events = POLLIN};
+        need(poll(&ended, 1, -1), "poll");
+    }
+    find_hierarchies(name);
+    remove_cgroups();
+    need(unlink(path), path);
+    need(unlink(address(state, name).sun_path), "socket");
+    return 0;
+}
+
+int main(int words, char **word) {
+    if (words == 3 && strcmp(word[1], "exec") == 0) return add_process(word[2]);
+    if (words == 5 && strcmp(word[1], "create") == 0) return create(word[2], word[3], word[4]);
+    if (words == 4 && strcmp(word[1], "start") == 0) return start(word[2], word[3]);
+    if (words == 4 && strcmp(word[1], "delete") == 0) return delete(word[2], word[3]);
+    if (words == 4) read_filter(word[3]);
+    if (words == 3 || words == 4) return run(word[1], word[2]);
+    errx(2, "usage: floor ROOTFS NAME [FILTER], floor exec PID, floor create ROOTFS NAME STATE, floor start|delete NAME STATE");
 }

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -124,6 +125,21 @@ class Runtimes:
         with open(os.path.join(bundle, "config.json"), "w", encoding="utf-8") as file:
             json.dump(config, file)
 
+    def compiled_filter(self, bundle):
+        """A file with the instructions of the filter that ours makes of the bundle's profile: the end of the one file that it keeps."""
+        kept, path = os.path.join(self.folder, "filters"), os.path.join(self.folder, "filter")
+        worker, words = self.words["apus-runtime"]
+        worker.time(["env", f"APUS_SECCOMP_CACHE={kept}", *words, "run", "--bundle", bundle, unique("filter")])
+        with open(os.path.join(kept, *os.listdir(kept)), "rb") as file:
+            contents = file.read()
+        # magic, version, length of the key, length of the program, checksum; the key, the program: Sources/Linux/Seccomp/ProgramCache.swift.
+        magic, _, key, program, _ = struct.unpack("<8sIIIQ", contents[:28])
+        if magic != b"APUSBPF\n" or len(contents) != 28 + key + program:
+            sys.exit(f"{kept} holds no filter of the form that is known here")
+        with open(path, "wb") as file:
+            file.write(contents[28 + key:])
+        return path
+
     def tool(self, name):
         """A C program of this folder, compiled."""
         path = os.path.join(self.folder, name)
@@ -153,9 +169,9 @@ def bench_run(folder, rounds):
                 runtime: lambda number, worker=worker, words=words, runtime=runtime:
                 worker.time([*words, "run", "--bundle", bundle, unique(runtime, number)])
                 for runtime, (worker, words) in runtimes.words.items()}
-            if name == "plain":
-                floor = runtimes.tool("floor")
-                contenders["floor (C)"] = lambda number: runtimes.plain.time([floor, f"{bundle}/rootfs", unique("floor", number)])
+            floor = [runtimes.tool("floor"), f"{bundle}/rootfs"]
+            filters = [runtimes.compiled_filter(bundle)] if name == "seccomp" else []
+            contenders["floor (C)"] = lambda number, floor=floor, filters=filters: runtimes.plain.time([*floor, unique("floor", number), *filters])
             compare(title, contenders, rounds, TARGETS[target])
 
 
@@ -166,9 +182,15 @@ def bench_cycle(folder, rounds):
         def cycle(worker, words, name):
             return worker.time([*words, "create", "--bundle", bundle, name], [*words, "start", name], [*words, "delete", "--force", name])
 
-        compare("create, start and delete of /bin/true", {
-            runtime: lambda number, how=how, runtime=runtime: cycle(*how, unique(runtime, number))
-            for runtime, how in runtimes.words.items()}, rounds, TARGETS["cycle"])
+        floor, state = runtimes.tool("floor"), os.path.join(folder, "state")
+
+        def bare(name):
+            return runtimes.plain.time([floor, "create", f"{bundle}/rootfs", name, state], [floor, "start", name, state], [floor, "delete", name, state])
+
+        contenders = {runtime: lambda number, how=how, runtime=runtime: cycle(*how, unique(runtime, number))
+                      for runtime, how in runtimes.words.items()}
+        contenders["floor (C)"] = lambda number: bare(unique("floor", number))
+        compare("create, start and delete of /bin/true", contenders, rounds, TARGETS["cycle"])
 
 
 def bench_exec(folder, rounds):

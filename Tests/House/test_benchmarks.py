@@ -15,8 +15,9 @@ def benchmarks(*words, **variables):
 def test_help_tells_the_comparisons_and_starts_none():
     told = benchmarks("--help")
     assert told.returncode == 0 and told.stderr == ""
-    for word in ("runtime", "cycle", "exec", "peak", "limit", "growth", "engine", "memory", "docker-exec", "parallel", "starts", "idle", "images", "network",
-                 "throughput", "ports", "pulls", "logs", "life", "lists", "begin", "--rounds", "exit status"):
+    for word in ("runtime", "cycle", "exec", "peak", "limit", "growth", "calls", "engine",
+                 "memory", "docker-exec", "parallel", "starts", "idle", "images", "network", "throughput",
+                 "ports", "pulls", "logs", "life", "lists", "begin", "--rounds", "exit status"):
         assert word in told.stdout
 
 
