@@ -49,6 +49,53 @@ def test_limits_are_in_the_containers_cgroup(runtime, bundle, container):
     assert container in cgroup_of(pid, "memory")
 
 
+def disk():
+    """The number of a whole block device of this machine."""
+    numbers = []
+    for name in sorted(os.listdir("/sys/block")):
+        with open(f"/sys/block/{name}/dev", encoding="utf-8") as file:
+            numbers.append(file.read().strip())
+    return numbers[0]
+
+
+THROTTLES = {"throttleReadBpsDevice": ("read_bps", "rbps", 1 << 20), "throttleWriteBpsDevice": ("write_bps", "wbps", 2 << 20),
+             "throttleReadIOPSDevice": ("read_iops", "riops", 300), "throttleWriteIOPSDevice": ("write_iops", "wiops", 400)}
+
+
+def test_block_devices_are_throttled(runtime, bundle, container):
+    number = disk()
+    major, minor = map(int, number.split(":"))
+    bundle.write("sleep 600", linux={"resources": {"blockIO": {
+        member: [{"major": major, "minor": minor, "rate": rate}] for member, (_, _, rate) in THROTTLES.items()}}})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    pid = runtime.state(container)["pid"]
+    if V1:
+        for name, _, rate in THROTTLES.values():
+            assert value(pid, "blkio", f"blkio.throttle.{name}_device", "") == f"{number} {rate}"
+    else:
+        found = value(pid, "io", "", "io.max").split()
+        assert found[0] == number and set(found[1:]) == {f"{name}={rate}" for _, name, rate in THROTTLES.values()}
+
+
+@pytest.mark.ours
+def test_what_is_to_go_on_without_memory_is_not_killed_or_is_refused(runtime, bundle, container):
+    """cgroup v2 has no such switch."""
+    bundle.write("sleep 600", linux={"resources": {"memory": {"limit": 64 << 20, "disableOOMKiller": True}}})
+    started = runtime.detached("run", "-d", "-b", bundle.path, container)
+    if V1:
+        assert "oom_kill_disable 1" in value(started.ok() and runtime.state(container)["pid"], "memory", "memory.oom_control", "")
+    else:
+        started.fails("linux.resources.memory.disableOOMKiller", code=1)
+
+
+@pytest.mark.ours
+@pytest.mark.skipif(any(name.startswith("net_") for name in os.listdir("/sys/fs/cgroup")), reason="this kernel has controllers of the network")
+@pytest.mark.parametrize("network, field", [({"classID": 1048577}, "classID"), ({"priorities": [{"name": "lo", "priority": 5}]}, "priorities")])
+def test_what_no_controller_of_this_machine_can_do_for_the_network_is_refused_by_its_field(runtime, bundle, container, network, field):
+    bundle.write("true", linux={"resources": {"network": network}})
+    runtime("run", "-b", bundle.path, container).fails(f"linux.resources.network.{field}", code=1)
+
+
 def test_the_pids_limit_stops_a_fork_bomb(runtime, bundle, container):
     bundle.write("i=0; while [ $i -lt 50 ]; do sleep 5 & i=$((i+1)); done; wait", linux={"resources": {"pids": {"limit": 10}}})
     result = runtime("run", "-b", bundle.path, container)

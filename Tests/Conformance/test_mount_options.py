@@ -46,6 +46,15 @@ def test_an_option_of_the_file_system_is_set(runtime, bundle, container, option)
     assert option in result and "size=64k" in result
 
 
+@pytest.mark.ours
+@pytest.mark.parametrize("options", [["silent"], ["loud"], ["silent", "loud"], ["noiversion"], ["norelatime", "strictatime"]], ids="/".join)
+def test_an_option_that_no_list_of_mounts_shows_is_taken(runtime, bundle, container, options):
+    """What the kernel tells of a mount has no word for them; an option that is unknown is refused."""
+    mount(bundle, "/one", "tmpfs", *options, "nodev", type="tmpfs")
+    found = options_of(shown(runtime, bundle, container), "/one")[0]
+    assert "nodev" in found and ("strictatime" not in options or "relatime" not in found)
+
+
 @pytest.fixture
 def nested(folder, bundle):
     """A directory with a mount below it, in a mount namespace of the test's own: run the runtime with `nested.run`."""
@@ -74,6 +83,17 @@ def test_a_recursive_option_reaches_the_mounts_below_and_a_plain_one_does_not(ru
     assert shows in options_of(result, "/recursive")[0] and shows in options_of(result, "/recursive/below")[0]
     if option != "rnosymfollow":
         assert shows in options_of(result, "/plain")[0] and shows not in options_of(result, "/plain/below")[0]
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("option, here, below", [
+    ("rstrictatime", set(), set()), ("rrelatime", {"relatime"}, {"relatime"}), ("strictatime", set(), {"relatime"}), ("rnoatime", {"noatime"}, {"noatime"})])
+def test_a_recursive_time_of_access_is_that_of_the_mounts_below_too(runtime, bundle, container, nested, option, here, below):
+    """The three exclude each other, so that a mount has the last one said."""
+    mount(bundle, "/one", nested.path, "rbind", option)
+    bundle.write(["cat", "/proc/self/mountinfo"])
+    result, times = nested(runtime, container), {"relatime", "noatime"}
+    assert (options_of(result, "/one")[0] & times, options_of(result, "/one/below")[0] & times) == (here, below)
 
 
 # Id-mapped mounts. - Spec: config.md, "Mounts", uidMappings, gidMappings, idmap, ridmap.

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -129,6 +130,34 @@ def test_a_device_of_a_container_whose_program_ran_does_not_come_back(bundle, ho
     bundle.write("sleep 600", ociVersion="1.3.0", linux={"netDevices": {"apus0": {}}}, hooks={"poststart": [{"path": "/bin/false"}]})
     result = host(PAIR, after="ip link show").fails("poststart", code=1)
     assert "apus0" not in result.out
+
+
+@spec("config-linux.md#configLinuxNetworkDevices", "MUST NOT attempt to move the interface out of the namespace before deletion")
+@pytest.mark.parametrize("end", ["delete --force", "start and delete"])
+def test_a_created_containers_device_stays_where_it_is_when_that_is_deleted(runtime, bundle, container, host, other, end):
+    """A namespace by path outlives the container, with all that is in it; also where `start` finds no program."""
+    bundle.join("network", f"/proc/{other}/ns/net")
+    bundle.file("/bin/program", "#!/bin/sh\n", 0o755)
+    bundle.write(["/bin/program"], linux={"netDevices": {"apus0": {"name": "eth0"}}})
+    word = lambda *words: shlex.join(runtime.command(*words))
+    steps = [word("delete", "--force", container)]
+    if end == "start and delete":
+        steps = [f"rm {bundle.rootfs}/bin/program {bundle.rootfs}/bin/sh", f"! {word('start', container)}", *steps]
+    look = f"nsenter -t {other} -n ip addr show eth0"
+    result = host(f"{PAIR}; ip addr add 10.7.7.1/24 dev apus0", after="; ".join([*steps, look, "ip link show"]), verb=("create",)).ok()
+    inside, outside = re.split(r"\n(?=1: lo)", result.out, maxsplit=1)
+    assert re.search(r"eth0@[^\n]*<[^>]*\bUP\b", inside) and "inet 10.7.7.1/24" in inside, result.out + result.err
+    assert "apus1" in outside and "apus0:" not in outside
+    runtime("state", container).fails("does not exist")
+
+
+@pytest.mark.ours
+def test_a_virtual_device_ends_with_the_namespace_of_a_created_container(runtime, bundle, container, host):
+    """As the kernel has it, for nobody moves it out; its other end goes with it."""
+    bundle.write("true", linux={"netDevices": {"apus0": {}}})
+    gone = "i=0; while [ -e /proc/net/dev_snmp6/apus1 ] && [ $i -lt 500 ]; do i=$((i+1)); sleep 0.02; done; ip link show"
+    shown = host(PAIR, after=f"{shlex.join(runtime.command('delete', '--force', container))}; {gone}", verb=("create",)).ok().out
+    assert "1: lo" in shown and "apus" not in shown
 
 
 def test_devices_need_a_network_namespace_of_the_containers_own(runtime, bundle, container):
