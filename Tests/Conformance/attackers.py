@@ -18,13 +18,16 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Canary:
-    """A directory and a file of the host that no container may change. They belong to the test: an attack that works does no harm."""
+    """A directory and a file of the host that no container may change. They belong to the test: an attack that works does no harm; and to who
+    is root in the container, so that none fails for want of a right."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, owner=0):
         self.folder, self.file = os.path.join(folder, "host-canary.d"), os.path.join(folder, "host-canary")
         os.mkdir(self.folder)
         with open(self.file, "w", encoding="utf-8") as file:
             file.write("canary")
+        for path in (self.folder, self.file):
+            os.chown(path, owner, owner)
         self.before = self.look()
 
     def look(self):

@@ -20,6 +20,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Fixtures"))
 import leaks
 from claims import apply_deviations, fixture, report_as_tap
+from ordinary import Owner, ordinary_runtime
 from processes import PATIENCE, wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -269,6 +270,27 @@ def leaves_nothing(request):
     while (after := footprint(runtime, folder)) != before and time.monotonic() < deadline:
         time.sleep(0.02)
     assert after == before, "left behind"
+
+
+@pytest.fixture(scope="session")
+def rootless(runtime, folder):
+    return ordinary_runtime(runtime, folder)
+
+
+@pytest.fixture
+def owner(request, runtime, bundle):
+    """Whose container it is, one of WHOSE; `runtime` is run by them meanwhile."""
+    whose = getattr(request, "param", "root's")
+    if whose != "root's" and runtime.kind != "apus":
+        pytest.skip("states what only our runtime does")
+    before = vars(runtime).copy()
+    made = Owner(whose, bundle)
+    if whose == "an ordinary user's":
+        vars(runtime).update(vars(request.getfixturevalue("rootless")))
+    yield made
+    delete_others(runtime, [])
+    vars(runtime).update(before)
+    made.remove()
 
 
 @pytest.fixture

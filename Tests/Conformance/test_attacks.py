@@ -2,6 +2,7 @@
 `make weakened`. What an attack aims at belongs to the test: were it to work, the machine would be none the worse."""
 # Rows: attacks
 
+import fcntl
 import hashlib
 import os
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from claims import spec
 from consoles import ConsoleSocket
+from ordinary import everywhere
 from processes import wait_until
 
 
@@ -22,10 +24,11 @@ def digest(path):
 
 
 @pytest.fixture
-def copied(runtime, folder):
-    """The runtime as a file that an attack may ruin."""
-    path = os.path.join(folder, os.path.basename(runtime.path))
+def copied(runtime, owner):
+    """The runtime as a file that an attack may ruin, and that who is root in the container would have the right to write to."""
+    path = os.path.join(owner.folder, os.path.basename(runtime.path))
     shutil.copy2(runtime.path, path)
+    owner.take(path)
     original, runtime.path = runtime.path, path
     yield path
     runtime.path = original
@@ -43,6 +46,7 @@ done 2>/dev/null; done
 """
 
 
+@everywhere
 def test_A01_the_runtimes_own_file_cannot_be_overwritten_by_a_container_that_exec_enters(runtime, copied, bundle, container):
     before = digest(copied)
     sets = {kind: ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"] for kind in ("bounding", "permitted", "effective")}
@@ -57,6 +61,7 @@ def test_A01_the_runtimes_own_file_cannot_be_overwritten_by_a_container_that_exe
     assert digest(copied) == before
 
 
+@everywhere
 def test_A01_a_payload_that_is_proc_self_exe_is_not_the_runtimes_own_file(runtime, copied, bundle, container):
     """The kernel resolves the interpreter in the process that calls execve: it is our program that runs again, as the payload."""
     before = digest(copied)
@@ -67,22 +72,30 @@ def test_A01_a_payload_that_is_proc_self_exe_is_not_the_runtimes_own_file(runtim
 
 
 @pytest.mark.ours
-def test_A01_init_runs_from_a_file_that_refuses_writing(runtime, bundle, container):
-    """"Text file busy" would protect it only as long as it runs."""
+@everywhere
+def test_A01_init_runs_from_a_file_that_refuses_writing(runtime, bundle, container, owner):
+    """"Text file busy" would protect it only as long as it runs. An ordinary user, who may mount nothing, has a copy in memory."""
     bundle.write(["true"])
     runtime.detached("create", "-b", bundle.path, container).ok()
-    assert os.statvfs(f"/proc/{runtime.state(container)['pid']}/exe").f_flag & os.ST_RDONLY
+    program = f"/proc/{runtime.state(container)['pid']}/exe"
+    if owner.whose == "an ordinary user's":
+        with open(program, "rb") as file:
+            assert fcntl.fcntl(file, fcntl.F_GET_SEALS) & fcntl.F_SEAL_WRITE
+    else:
+        assert os.statvfs(program).f_flag & os.ST_RDONLY
 
 
 # Keeps the file that its parent runs from, and writes once nobody runs from it any more: "busy" alone is no guard, it passes.
-KEEP = """{{ (i=0; while [ $i -lt 200 ] && {{ grep -qs apus-runtime /proc/$PPID/cmdline ||
+# Where the file cannot even be opened, that is told.
+KEEP = """(exec 3< /proc/$PPID/exe) 2> {0} || exit 0; {{ (i=0; while [ $i -lt 200 ] && {{ grep -qs apus-runtime /proc/$PPID/cmdline ||
                                        (echo attack >> /proc/self/fd/3) 2>&1 | grep -q busy; }}; do i=$((i+1)); sleep 0.05; done
     echo attack >> /proc/self/fd/3) > /dev/null 2> {0} & }} 3< /proc/$PPID/exe"""
 
 
 @pytest.mark.ours
 @pytest.mark.parametrize("kind", ["prestart", "createRuntime", "startContainer", "poststart"])
-def test_A01_a_hook_cannot_keep_the_runtimes_file_to_overwrite_it_later(runtime, copied, bundle, container, kind):
+@everywhere
+def test_A01_a_hook_cannot_keep_the_runtimes_file_to_overwrite_it_later(runtime, copied, bundle, container, owner, kind):
     """Those of the container are programs of the image, with all the rights of the payload; those of the host show the runtime itself."""
     before = digest(copied)
     done = os.path.join(bundle.rootfs, "tmp/done")
@@ -93,32 +106,38 @@ def test_A01_a_hook_cannot_keep_the_runtimes_file_to_overwrite_it_later(runtime,
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
     wait_until(lambda: os.path.exists(done) and os.path.getsize(done), "the attack", seconds=30)
     with open(done, encoding="utf-8") as file:
-        assert "Read-only file system" in file.read()
+        said = file.read()
+    # What hides from the container, or from an ordinary user, shows no file at all.
+    kept_out = owner.whose == "an ordinary user's" or owner.root and kind == "startContainer"
+    assert ("Permission denied" if kept_out else "Read-only file system") in said
     assert digest(copied) == before
 
 
-def test_A02_a_working_directory_through_a_descriptor_is_refused(runtime, bundle, container):
-    for number in range(3, 40):
+@everywhere
+def test_A02_a_working_directory_through_a_descriptor_is_refused(runtime, bundle, container, owner):
+    for number in range(3, 40, owner.step):
         bundle.write(["true"], process={"cwd": f"/proc/self/fd/{number}"})
         result = runtime("run", "-b", bundle.path, container)
         assert result.code != 0, f"descriptor {number}: {result.out}"
 
 
-def test_A02_exec_refuses_a_working_directory_through_a_descriptor(runtime, running):
-    for number in range(3, 40):
+@everywhere
+def test_A02_exec_refuses_a_working_directory_through_a_descriptor(runtime, running, owner):
+    for number in range(3, 40, owner.step):
         result = runtime("exec", "--cwd", f"/proc/self/fd/{number}", running, "true")
         assert result.code != 0, f"descriptor {number}: {result.out}"
 
 
-def test_A02_a_link_in_the_image_to_a_descriptor_is_no_working_directory(runtime, bundle, container):
-    for number in range(3, 20):
+@everywhere
+def test_A02_a_link_in_the_image_to_a_descriptor_is_no_working_directory(runtime, bundle, container, owner):
+    for number in range(3, 20, owner.step):
         os.symlink(f"/proc/self/fd/{number}", os.path.join(bundle.rootfs, f"link{number}"))
         bundle.write(["true"], process={"cwd": f"/link{number}"})
         assert runtime("run", "-b", bundle.path, container).code != 0
 
 
 @pytest.fixture
-def with_host_directories(runtime):
+def with_host_directories(runtime, owner):
     """The runtime is called with directories of the host as descriptors 3 to 6, so that a way out exists."""
     with runtime.below("sh", "-c", 'exec 3</ 4</ 5</ 6</; exec "$@"', "sh"):
         yield
@@ -126,6 +145,7 @@ def with_host_directories(runtime):
 
 @pytest.mark.ours
 @pytest.mark.parametrize("verb", ["run", "exec"])
+@everywhere
 def test_A01_the_runtimes_own_copy_is_no_preserved_descriptor(runtime, bundle, running, verb):
     """Without others its number is 3."""
     words = ["run", "-b", bundle.path, f"{running}-3"] if verb == "run" else ["exec", running, "true"]
@@ -137,6 +157,7 @@ def test_A01_the_runtimes_own_copy_is_no_preserved_descriptor(runtime, bundle, r
 @pytest.mark.ours
 @pytest.mark.parametrize("cwd", ["/proc/self/fd/3", "/proc/self/fd/3/etc", "/link", "/proc/thread-self/fd/3", "/proc/1/fd/3", "/proc/self/fd/3/../.."])
 @pytest.mark.usefixtures("with_host_directories")
+@everywhere
 def test_A02_a_working_directory_through_a_preserved_descriptor_is_refused(runtime, bundle, container, cwd):
     os.symlink("/proc/self/fd/3", os.path.join(bundle.rootfs, "link"))
     bundle.write("pwd; ls", process={"cwd": cwd})
@@ -146,6 +167,7 @@ def test_A02_a_working_directory_through_a_preserved_descriptor_is_refused(runti
 
 @pytest.mark.ours
 @pytest.mark.usefixtures("with_host_directories")
+@everywhere
 def test_A02_exec_refuses_a_working_directory_through_a_preserved_descriptor(runtime, bundle, running):
     result = runtime("exec", "--preserve-fds", "1", "--cwd", "/proc/self/fd/3", running, "ls")
     assert (result.code, result.out) == (255, "")
@@ -166,16 +188,21 @@ def descriptors_of(process):
 
 
 @pytest.mark.ours
-def test_A02_what_waits_for_start_holds_nothing_but_its_sockets_and_those_end_at_exec(runtime, bundle, container, open_directories):
+@everywhere
+def test_A02_what_waits_for_start_holds_nothing_but_its_sockets_and_those_end_at_exec(runtime, bundle, container, open_directories, owner):
     bundle.write(["true"], process={"terminal": False})
     runtime.detached("create", "-b", bundle.path, container, pass_fds=open_directories).ok()
-    held = descriptors_of(runtime.state(container)["pid"])
-    assert [what for what, _ in held.values() if not what.startswith("socket:")] == []
+    pid = runtime.state(container)["pid"]
+    held = descriptors_of(pid)
+    # An ordinary user's lends its own namespaces to exec.
+    lent = [os.readlink(f"/proc/{pid}/ns/{name}") for name in os.listdir(f"/proc/{pid}/ns")] if owner.whose == "an ordinary user's" else []
+    assert [what for what, _ in held.values() if not what.startswith("socket:") and what not in lent] == []
     assert all(closes for _, closes in held.values()), held
 
 
 @pytest.mark.ours
 @pytest.mark.usefixtures("with_host_directories")
+@everywhere
 def test_A02_the_payload_has_its_standard_files_and_what_it_was_to_inherit(runtime, bundle, container):
     bundle.write("ls /proc/self/fd", process={"cwd": "/"})
     assert runtime("run", "-b", bundle.path, container).ok().lines == ["0", "1", "2", "3"]
@@ -185,6 +212,7 @@ def test_A02_the_payload_has_its_standard_files_and_what_it_was_to_inherit(runti
 
 @pytest.mark.ours
 @pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"])
+@everywhere
 def test_A02_A03_a_hook_has_its_standard_files_and_nothing_else(runtime, bundle, container, open_directories, kind):
     log = "/tmp/fds" if kind == "startContainer" else os.path.join(bundle.rootfs, "tmp/fds")
     bundle.write(["true"], hooks={kind: [{"path": "/bin/sh", "args": ["sh", "-c", f"ls /proc/self/fd > {log}"], "env": ["PATH=/bin:/usr/bin"]}]})
@@ -194,12 +222,15 @@ def test_A02_A03_a_hook_has_its_standard_files_and_nothing_else(runtime, bundle,
 
 
 @pytest.mark.ours
-def test_A02_A03_no_hook_has_what_is_left_open_or_meant_for_the_program(runtime, bundle, container, open_directories):
+@everywhere
+def test_A02_A03_no_hook_has_what_is_left_open_or_meant_for_the_program(runtime, bundle, container, open_directories, owner):
     kinds = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
     log = lambda kind: "/tmp/fds" if kind == "startContainer" else os.path.join(bundle.rootfs, "tmp/fds")
     bundle.write("echo program $(ls /proc/self/fd) >> /tmp/fds; exec sleep 600", hooks={
         kind: [{"path": "/bin/sh", "args": ["sh", "-c", f"echo {kind} $(ls /proc/self/fd) >> {log(kind)}"], "env": ["PATH=/bin:/usr/bin"]}]
         for kind in kinds})
+    # The host's hooks and the container's write to it.
+    owner.take(bundle.file("/tmp/fds", "", 0o666))
     options = {"pass_fds": open_directories}
     with runtime.below("sh", "-c", 'exec "$0" "$@" 3< /etc/passwd 4< /etc/group'):
         runtime.detached("create", "--preserve-fds", "2", "-b", bundle.path, container, **options).ok()
@@ -221,6 +252,7 @@ def open_directories(folder):
         os.close(number)
 
 
+@everywhere
 def test_A03_descriptors_that_the_caller_left_open_do_not_reach_the_program(runtime, bundle, container, open_directories):
     # What lists has the directory itself open, and no more.
     bundle.write("ls /proc/self/fd")
@@ -229,10 +261,12 @@ def test_A03_descriptors_that_the_caller_left_open_do_not_reach_the_program(runt
     assert leaky == plain == ["0", "1", "2", "3"]
 
 
+@everywhere
 def test_A03_descriptors_that_the_caller_left_open_do_not_reach_an_exec(runtime, running, open_directories):
     assert runtime("exec", running, "ls", "/proc/self/fd", pass_fds=open_directories).ok().lines == ["0", "1", "2", "3"]
 
 
+@everywhere
 def test_A03_descriptors_that_the_caller_left_open_do_not_reach_a_created_container(runtime, bundle, container, open_directories):
     bundle.write("sleep 600")
     runtime.detached("create", "-b", bundle.path, container, pass_fds=open_directories).ok()
@@ -408,6 +442,7 @@ def test_A18_no_later_verb_leaves_the_state_root_by_an_id(runtime, folder, runni
         shutil.rmtree(victim, ignore_errors=True)
 
 
+@everywhere
 def test_A26_init_is_out_of_reach_of_its_container_until_the_program_runs(runtime, bundle, container):
     """A process of the same user with the same capabilities, in the same pid namespace, looks at the one that waits for start."""
     bundle.write("sleep 600")
@@ -423,22 +458,29 @@ def test_A26_init_is_out_of_reach_of_its_container_until_the_program_runs(runtim
 
 
 @pytest.mark.ours
-def test_A26_init_cannot_be_looked_into_as_its_user_either(runtime, bundle, container):
+@everywhere
+def test_A26_init_cannot_be_looked_into_as_its_user_either(runtime, bundle, container, owner):
     """The files of a process that is not dumpable belong to root, whoever the process is. - Source: proc(5)."""
     bundle.write("exec sleep 600", process={"user": {"uid": 1000, "gid": 1000}})
     runtime.detached("create", "-b", bundle.path, container).ok()
     pid = runtime.state(container)["pid"]
+    user = owner.host_id(1000)
     with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-        assert "Uid:\t1000\t1000\t1000\t1000\n" in file.read()
+        assert "\t".join(["Uid:", *4 * [str(user)]]) + "\n" in file.read()
     assert os.stat(f"/proc/{pid}/environ").st_uid == 0
     runtime("start", container).ok()
-    wait_until(lambda: os.stat(f"/proc/{pid}/environ").st_uid == 1000, "the program")
+    wait_until(lambda: os.stat(f"/proc/{pid}/environ").st_uid == user, "the program")
 
 
+@everywhere
 def test_A26_the_init_of_another_container_in_the_same_pid_namespace_is_out_of_reach(runtime, bundle, running, container):
     """As an engine's `--pid container:` makes it."""
-    owner = runtime.state(running)["pid"]
-    bundle.join("pid", f"/proc/{owner}/ns/pid").write("exec sleep 601")
+    first = runtime.state(running)["pid"]
+    if bundle.config["linux"].get("uidMappings"):
+        # Whose a pid namespace is decides who may join it.
+        bundle.join("user", f"/proc/{first}/ns/user")
+        del bundle.config["linux"]["uidMappings"], bundle.config["linux"]["gidMappings"]
+    bundle.join("pid", f"/proc/{first}/ns/pid").write("exec sleep 601")
     second = f"{container}-second"
     runtime.detached("create", "-b", bundle.path, second).ok()
     script = "for p in /proc/[0-9]*; do case ${p#/proc/} in 1|self|$$) ;; *) for f in $p/exe $p/root $p/fd/*; do readlink $f; done;; esac; done"
@@ -452,11 +494,12 @@ PEEK = """touch /tmp/ready; while :; do for p in /proc/[0-9]*; do
 case $(readlink $p/exe) in ""|/bin/busybox) ;; *) readlink $p/exe >> /tmp/seen;; esac; done; done"""
 
 
-def test_A26_a_joining_process_is_out_of_reach_of_the_container(runtime, bundle, container):
+@everywhere
+def test_A26_a_joining_process_is_out_of_reach_of_the_container(runtime, bundle, container, owner):
     bundle.write(PEEK)
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
     wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/ready")), "the attacker")
-    for _ in range(40):
+    for _ in range(0, 40, owner.step):
         runtime("exec", container, "true").ok()
     assert not os.path.exists(os.path.join(bundle.rootfs, "tmp/seen"))
 

@@ -29,18 +29,22 @@ def test_A12_a_user_namespace_without_a_cgroup_namespace_shows_its_own_cgroup_al
     assert runtime("run", "-b", mapped.path, f"{container}-second").ok().out == ""
 
 
+TEN = {"containerID": 0, "hostID": 100000, "size": 10}
+
+
 @pytest.mark.ours
-@pytest.mark.parametrize("mappings", [
-    [{"containerID": index, "hostID": 100000 + index, "size": 1} for index in range(10_000)],
-    [{"containerID": 0, "hostID": 4294967295, "size": 2}], [{"containerID": 4294967295, "hostID": 0, "size": 4294967295}],
-    [{"containerID": 0, "hostID": 100000, "size": 4294967296}], [{"containerID": 0, "hostID": -1, "size": 1}],
-    [{"containerID": 0, "hostID": 100000, "size": 10}, {"containerID": 5, "hostID": 200000, "size": 10}],
+@pytest.mark.parametrize("mappings, problem", [
+    ([{"containerID": index, "hostID": 100000 + index, "size": 1} for index in range(10_000)], ": 10000 mappings, at most 340 are allowed"),
+    ([TEN | {"hostID": 4294967295, "size": 2}], "[0].size: the mapping ends at 4294967297, beyond the last id 4294967294"),
+    ([{"containerID": 4294967295, "hostID": 0, "size": 4294967295}], "[0].size: the mapping ends at 8589934590, beyond the last id 4294967294"),
+    ([TEN | {"size": 4294967296}], "[0].size: 4294967296 is out of range"), ([TEN | {"hostID": -1}], "[0].hostID: -1 is out of range"),
+    ([TEN, {"containerID": 5, "hostID": 200000, "size": 10}], "[1].containerID: overlaps with the ids of [0]"),
 ], ids=["10,000 lines", "past the last id", "far past the last id", "a size of 33 bits", "a negative id", "overlapping"])
-def test_A13_mappings_that_overflow_are_rejected_in_one_line(runtime, mapped, container, mappings):
+def test_A13_mappings_that_overflow_are_rejected_by_their_field(runtime, mapped, container, mappings, problem):
     mapped.config["linux"]["uidMappings"] = mappings
     mapped.write("echo started")
-    result = runtime("run", "-b", mapped.path, container)
-    assert (result.code != 0, result.out, len(result.err.strip().splitlines())) == (True, "", 1), result.err
+    result = runtime("run", "-b", mapped.path, container).fails(f"linux.uidMappings{problem}")
+    assert (result.out, len(result.err.strip().splitlines())) == ("", 1), result.err
 
 
 @pytest.mark.parametrize("place", ["", "mapped"])

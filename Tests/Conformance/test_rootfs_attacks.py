@@ -2,6 +2,8 @@
 aims at belongs to the test: were it to work, the machine would be none the worse."""
 # Rows: attacks
 
+import contextlib
+import json
 import os
 import shutil
 import stat
@@ -9,19 +11,20 @@ import time
 from pathlib import Path
 
 import pytest
-from attackers import Canary, without
+from attackers import NEW_MOUNT_CALLS, Canary, without
 from boxes import Box
 from consoles import ConsoleSocket
+from ordinary import everywhere
 
 
 @pytest.fixture
-def box(runtime, bundle, container):
-    return Box(runtime, bundle, container)
+def box(runtime, bundle, container, owner):
+    return Box(runtime, bundle, container, owner)
 
 
 @pytest.fixture
-def canary(tmp_path):
-    return Canary(tmp_path)
+def canary(owner):
+    return Canary(owner.folder, owner.root)
 
 
 @pytest.mark.ours
@@ -42,6 +45,7 @@ def test_A08_a_dev_that_links_out_of_the_root_makes_no_node_on_the_host(box, can
 
 
 @pytest.mark.parametrize("destination", ["/etc/x/y", "/etc", "/deep/../etc/file"])
+@everywhere
 def test_A17_a_mount_point_below_a_link_out_of_the_root_stays_inside(box, canary, destination):
     shutil.rmtree(os.path.join(box.root, "etc"))
     (Path(box.root) / "etc").symlink_to(canary.folder)
@@ -52,6 +56,7 @@ def test_A17_a_mount_point_below_a_link_out_of_the_root_stays_inside(box, canary
 
 
 @pytest.mark.parametrize("name", ["proc", "sys"])
+@everywhere
 def test_A07_a_root_whose_proc_or_sys_is_a_link_is_refused(box, name):
     (Path(box.root) / "elsewhere").mkdir()
     os.rmdir(os.path.join(box.root, name))
@@ -67,6 +72,7 @@ def test_A09_nothing_is_mounted_over_proc_or_inside_it(box, destination):
 
 
 @pytest.mark.ours
+@everywhere
 def test_A09_a_link_into_proc_is_no_way_to_mount_inside_it(box):
     (Path(box.root) / "innocent").symlink_to("/proc/sys")
     box.mount("/innocent", "tmpfs", type="tmpfs")
@@ -75,12 +81,14 @@ def test_A09_a_link_into_proc_is_no_way_to_mount_inside_it(box):
 
 @pytest.mark.ours
 @pytest.mark.parametrize("decoy", ["/decoy", "/proc/sys/kernel/domainname"])
-def test_A05_a_null_device_of_a_volume_is_not_what_masks_are_made_of(box, tmp_path, decoy):
+@everywhere
+def test_A05_a_null_device_of_a_volume_is_not_what_masks_are_made_of(box, owner, decoy):
     """/dev is a volume, and its null leads to a file, or to a setting of the container's own that it may not write: a mask made of
     that could be written through. runc 1.1.5 falls for it (CVE-2025-31133)."""
     box.without_mounts_below("/dev")
-    (tmp_path / "null").symlink_to(decoy)
-    box.mount("/dev", tmp_path, "rbind", type="bind")
+    volume = Path(owner.folder)
+    (volume / "null").symlink_to(decoy)
+    box.mount("/dev", volume, "rbind", type="bind")
     box.bundle.file("/decoy", "decoy\n", 0o666)
     box.linux["maskedPaths"] += ["/proc/uptime", "/proc/version"]
     lines = box.output(f"before=$(cat {decoy}); for f in /proc/uptime /proc/version; do stat -c %t:%T $f; echo attack > $f; done; "
@@ -134,30 +142,104 @@ def test_A31_a_link_to_nothing_leads_to_nothing_outside(box, canary, target, lac
     canary.check()
 
 
-# A script for a shell in a mount namespace of its own: there the host's file systems can be what an attack needs them to be.
+@contextlib.contextmanager
 def host_with(runtime, script):
-    return runtime.below("unshare", "--mount", "--propagation", "private", "sh", "-c", f'set -e; {script}; exec "$@"', "sh")
+    """While it lasts, commands begin in a mount namespace of their own, where the host's file systems are what an attack needs them to be."""
+    before = runtime.prefix
+    runtime.prefix = ["unshare", "--mount", "--propagation", "private", "sh", "-c", f'set -e; {script}; exec "$@"', "sh", *before]
+    try:
+        yield
+    finally:
+        runtime.prefix = before
 
 
 FLAGS = ("ro", "nosuid", "nodev", "noexec")
 
 
-@pytest.mark.parametrize("place, options", [
-    ("the host's namespace", ["rbind"]), ("a user namespace", ["rbind"]), ("a user namespace", ["rbind", "rw", "suid", "dev", "exec"]),
-    ("a user namespace", ["bind", "rprivate", "rw", "suid", "dev", "exec"]),
-])
-def test_A29_restrictions_of_a_mount_of_the_host_are_kept(runtime, box, tmp_path, options, place):
-    """What the host mounted read-only and without devices stays so unless the configuration says otherwise; in a user namespace even then."""
-    volume = tmp_path / "volume"
-    volume.mkdir()
-    box.mount("/volume", volume, *options, type="bind")
-    if place == "a user namespace":
-        os.chmod(tmp_path, 0o755)
-        box.bundle.map_users()
-    with host_with(runtime, f"mount -t tmpfs -o ro,nosuid,nodev,noexec,mode=755 canary {volume}"):
-        done = box.run("while read -r _ _ _ _ place options _; do [ $place = /volume ] && echo $options; done < /proc/self/mountinfo")
-    kept = done.out.strip().split(",")
-    assert done.code != 0 or [flag for flag in FLAGS if flag not in kept] == [], done.out
+# What mountinfo says of the volume, before and after the container tries to have it all.
+LOOK = "while read -r _ _ _ _ place options _; do [ $place = /volume ] && echo $options; done < /proc/self/mountinfo; true"
+TAKE = f"{LOOK}; mount -o remount,bind,rw,suid,dev,exec /volume 2>/dev/null; echo attack 2>/dev/null > /volume/attack; {LOOK}"
+
+
+@pytest.fixture
+def restricted(runtime, box, owner):
+    """A directory of the host that is a mount with restrictions; the container may do everything in its own user namespace."""
+    volume = os.path.join(owner.folder, "volume")
+    os.mkdir(volume)
+    box.bundle.config["process"]["capabilities"] = {kind: ["CAP_SYS_ADMIN"] for kind in ("bounding", "effective", "permitted")}
+    script = f"mount -t tmpfs -o {','.join(FLAGS)},mode=777 canary {volume}"
+    with host_with(runtime, script):
+        yield volume
+
+
+def has_all(options):
+    return not set(FLAGS) - set(options.split(","))
+
+
+@everywhere
+@pytest.mark.parametrize("lacking", [(), NEW_MOUNT_CALLS], ids=["mounts by descriptors", "mounts by mount(2)"])
+def test_A29_restrictions_of_a_mount_of_the_host_are_kept(box, owner, restricted, lacking):
+    """Read-only and without devices: so it stays although nobody says so, and in a user namespace whatever its root tries."""
+    box.mount("/volume", restricted, "rbind", type="bind")
+    lines = box.run(LOOK if owner.whose == "root's" else TAKE, preexec_fn=without(*lacking)).out.split()
+    assert len(lines) == (1 if owner.whose == "root's" else 2) and all(map(has_all, lines)), lines
+
+
+@pytest.mark.ours
+@everywhere
+@pytest.mark.parametrize("lacking", [(), NEW_MOUNT_CALLS], ids=["mounts by descriptors", "mounts by mount(2)"])
+@pytest.mark.parametrize("options", [["rbind"], ["bind", "rprivate"]], ids="/".join)
+def test_A29_a_user_namespaces_mounts_have_no_options_that_the_host_forbids(box, owner, restricted, options, lacking):
+    """Without one, who writes the configuration is the machine's root and gets what it says."""
+    box.mount("/volume", restricted, *options, "rw", "suid", "dev", "exec", type="bind")
+    if owner.whose == "root's":
+        assert box.run(LOOK, preexec_fn=without(*lacking)).ok().out.split() == ["rw,relatime"]
+    else:
+        box.refused(f"mounts[{len(box.bundle.config['mounts']) - 1}]: bind", "onto /volume: EPERM", preexec_fn=without(*lacking))
+
+
+@pytest.mark.ours
+@everywhere
+def test_A29_restrictions_of_what_is_mounted_below_are_kept_too(runtime, box, owner):
+    volume = os.path.join(owner.folder, "volume")
+    os.mkdir(volume)
+    box.bundle.config["process"]["capabilities"] = {kind: ["CAP_SYS_ADMIN"] for kind in ("bounding", "effective", "permitted")}
+    box.mount("/volume", volume, "rbind", type="bind")
+    script = f"mount -t tmpfs upper {volume}; mkdir {volume}/below; mount -t tmpfs -o {','.join(FLAGS)},mode=777 canary {volume}/below"
+    look, take = (text.replace("/volume", "/volume/below") for text in (LOOK, TAKE))
+    with host_with(runtime, script):
+        lines = box.run(look if owner.whose == "root's" else take).out.split()
+    assert len(lines) == (1 if owner.whose == "root's" else 2) and all(map(has_all, lines)), lines
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("owner", ["root's with own users"], indirect=True)
+@pytest.mark.parametrize("source", ["mount", "namespace"])
+def test_what_the_kernel_copies_for_no_user_namespace_is_bound_as_before(runtime, box, owner, source):
+    """A restricted mount without what is mounted in it, under which something would come to light; and a file of nsfs."""
+    volume = os.path.join(owner.folder, "volume")
+    os.mkdir(volume)
+    box.mount("/volume", volume if source == "mount" else "/proc/self/ns/net", "bind", type="bind")
+    script = f"mount -t tmpfs -o nosuid,nodev,noexec,mode=777 upper {volume}; mkdir {volume}/below; mount -t tmpfs lower {volume}/below; touch {volume}/file"
+    with host_with(runtime, script):
+        found = box.run("ls -d /volume/* 2>/dev/null || stat -f -c %t /volume").ok().out.split()
+    assert found == (["/volume/below", "/volume/file"] if source == "mount" else ["6e736673"])
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("owner", ["root's with own users"], indirect=True)
+def test_A29_restrictions_of_a_mount_that_is_added_later_are_kept(runtime, box, bundle, container, owner):
+    """By `mounts add`, whose runtime opens it among the host's mounts."""
+    box.bundle.config["process"]["capabilities"] = {kind: ["CAP_SYS_ADMIN"] for kind in ("bounding", "effective", "permitted")}
+    volume, document = os.path.join(owner.folder, "volume"), Path(owner.folder) / "mounts.json"
+    os.mkdir(volume)
+    document.write_text(json.dumps([{"destination": "/volume", "type": "bind", "source": volume, "options": ["rbind"]}]))
+    box.write("exec sleep 600")
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    with host_with(runtime, f"mount -t tmpfs -o {','.join(FLAGS)},mode=777 canary {volume}"):
+        runtime("mounts", "add", container, str(document)).ok()
+    lines = runtime("exec", "--cap", "CAP_SYS_ADMIN", container, "sh", "-c", TAKE).ok().out.split()
+    assert len(lines) == 2 and all(map(has_all, lines)), lines
 
 
 @pytest.mark.ours

@@ -4,29 +4,10 @@ import os
 import shutil
 
 import pytest
-from conftest import Runtime
-from ordinary import copy_for_all, hand_over
+from ordinary import FIRST_SUBID, USER, hand_over
 from test_cgroups import V1
 
 pytestmark = pytest.mark.ours
-
-USER, FIRST_SUBID = 4242, 700000
-
-
-@pytest.fixture(scope="module")
-def rootless(runtime, folder):
-    """Our runtime, run by an ordinary user who is in the databases of a mount namespace of their own."""
-    home = os.path.join(folder, "rootless")
-    os.mkdir(home)
-    os.chown(home, USER, USER)
-    for name, line in [("passwd", f"ordinary:x:{USER}:{USER}::{home}:/bin/sh"), ("group", f"ordinary:x:{USER}:"),
-                       ("subuid", f"{USER}:{FIRST_SUBID}:65536"), ("subgid", f"{USER}:{FIRST_SUBID}:65536")]:
-        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
-            file.write(f"root:x:0:0::/root:/bin/sh\n{line}\n" if name == "passwd" else f"{line}\n")
-    made = Runtime(copy_for_all(runtime, folder), home)
-    binds = "; ".join(f"mount --bind {folder}/{name} /etc/{name}" for name in ("passwd", "group", "subuid", "subgid"))
-    made.prefix = ["unshare", "-m", "sh", "-ec", f'{binds}; exec setpriv --reuid {USER} --regid {USER} --clear-groups "$@"', "sh"]
-    return made
 
 
 @pytest.fixture

@@ -132,6 +132,14 @@ def test_a_test_that_looks_into_a_module_that_a_release_build_hides_is_found():
     assert look("Tests/Unit/APIServerTests/A.swift", "APIServer") == [] == look("Tests/Fuzz/apus-fuzz/A.swift", "Rootfs")
 
 
+def test_an_attack_of_the_runtime_whose_tests_no_guard_stands_for_is_found():
+    claims = [("A04", "Tests/Conformance/a.py"), ("A10", "Tests/Conformance/a.py"), ("B01", "Tests/API/b.py"), ("A13", "Tests/Conformance/c.py")]
+    guards = ["test_a.py::test_A04_A10_a_link", "API/test_b.py::test_attack_A13"]
+    assert list(tidy.unweakened(claims, guards)) == []
+    found = list(tidy.unweakened(claims, ["test_a.py::test_A04_a_link", "API/test_b.py::test_attack_A13_x"]))
+    assert [(one.path, one.text) for one in found] == [("Tests/Conformance/a.py", "no guard of Tests/Weakened/weakenings.py stands for A10")]
+
+
 def test_a_file_over_its_limit_is_found_and_a_test_may_be_longer():
     long = "let a = 1\n" * 601
     assert findings(tidy.sizes, long)

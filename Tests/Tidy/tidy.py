@@ -6,6 +6,8 @@ let through; an exception that no longer matches anything fails the run, so the 
 """
 
 import ast
+import importlib.machinery
+import importlib.util
 import os
 import re
 import subprocess
@@ -235,6 +237,24 @@ def inner_views(manifest, sources):
                     yield Finding("import", source.path, number, f"a release build hides the inside of {match.group(1)}")
 
 
+def load(name, *folders):
+    """A file of Python of this tree, whatever its name ends with."""
+    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), os.path.join(ROOT, *folders, name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    sys.modules[loader.name] = module
+    loader.exec_module(module)
+    return module
+
+
+def unweakened(claims, tests):
+    """Rows of the attack list's chapter on the runtime that tests claim, (row, path), and of which no test stands in the list of guards that are taken
+    away: nothing shows that those can fail."""
+    shown = {row for test in tests for row in re.findall(r"A[0-9]{2}(?=_|$)", test.partition("::")[2])}
+    for row, path in sorted({row: path for row, path in sorted(claims, reverse=True) if row.startswith("A")}.items()):
+        if row not in shown:
+            yield Finding("weakened", path, 1, f"no guard of Tests/Weakened/weakenings.py stands for {row}")
+
+
 def is_c_library(name):
     return re.match("C[A-Z]", name) and name not in C_SOURCES
 
@@ -419,6 +439,8 @@ def main():
     paths = [path for path in kept if is_code(path)]
     sources = [read(path) for path in paths]
     findings = [*layers(table, page), *folders(manifest, table), *tree(kept, page), *inner_views(manifest, sources)]
+    claims = [(row, path) for row, _, path in load("list-features", "scripts").collect()["attack"]]
+    findings += unweakened(claims, [test for guard in load("weakenings.py", "Tests", "Weakened").WEAKENINGS for test in guard.tests])
     findings += [finding for source in sources for finding in check(source, importable)]
     broken, stale = judge(findings, excepted)
     for finding in broken:

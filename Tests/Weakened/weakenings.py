@@ -130,6 +130,10 @@ WEAKENINGS = (
             Change(ROOTFS + "BuilderCgroups.swift", "if inOwnNamespace {", "if inOwnNamespace || {weakened} {"),
         ), (CONFINEMENT + "A12",)),
     Weakening(
+        "A13", "a list of mappings is looked at before the kernel is given it", (
+            skip("Sources/Base/OCISpec/RuntimeValidation.swift", "if mappings.count > maximumCount {"),
+        ), (CONFINEMENT + "A13",)),
+    Weakening(
         "A14", "a user is a plain number, to the last digit (A14, and A15 in exec)", (
             skip("Sources/Runtime/apus-runtime/Exec.swift", "guard let id: Int32 = decimal(text) else {",
                  instead="return UInt32(truncatingIfNeeded: Int(text) ?? 0)"),
@@ -200,13 +204,35 @@ WEAKENINGS = (
                    "return try ({weakened} ? [] : devices) + plan(updating: resources)"),
         ), (CONFINEMENT + "A23",)),
     Weakening(
+        "A24", "a container's first process is born in a pid namespace of its own", (
+            Change(RUNTIME + "NamespacePlan.swift", "self.cloned = cloned.subtracting([.cgroup, .time])",
+                   "self.cloned = cloned.subtracting({weakened} ? [.cgroup, .time, .pid] : [.cgroup, .time])"),
+        ), (CONFINEMENT + "A24",)),
+    Weakening(
+        "A25", "cgroups are shown as read-only as they were asked for", (
+            Change(ROOTFS + "BuilderCgroups.swift", "let host = try openFile(\"/sys/fs/cgroup\", [.path, .directory])",
+                   "var step = step\n        if {weakened} { step.attributes.set.remove(.readOnly) }\n"
+                   "        let host = try openFile(\"/sys/fs/cgroup\", [.path, .directory])"),
+        ), (CONFINEMENT + "A25",)),
+    Weakening(
         "A26", "what is on its way into a container cannot be looked into", (
             skip(RUNTIME + "SelfProtection.swift", "try setDumpable(false)"),
         ), (ATTACKS + "A26_init_is_out_of_reach", ATTACKS + "A26_a_joining_process", ATTACKS + "A26_the_init_of_another")),
     Weakening(
+        "A27", "no file of the container steers exec, as those of a name service would", (
+            Change(RUNTIME + "ExecStage.swift", "        try during(\"setting up the session\") {",
+                   "        if {weakened} { do { _ = try openFile(\"/etc/nsswitch.conf\", .readOnly) } catch {} }\n"
+                   "        try during(\"setting up the session\") {"),
+        ), (CONFINEMENT + "A27",)),
+    Weakening(
         "end", "what a container froze of itself is thawed to die", (
             skip(CGROUPS + "CgroupProcesses.swift", "guard case .legacy(let leaf) = freezer else { return }"),
         ), ("test_cgroups.py::test_a_container_cannot_hide_from_its_end_by_freezing",)),
+    Weakening(
+        "A29", "what the host restricts is opened where the kernel locks that", (
+            Change(RUNTIME + "MappedTrees.swift", "if locking, !mount.staysPeer, try", "if locking, !mount.staysPeer, !{weakened}, try"),
+        ), (ROOT + "A29_restrictions_of_a_mount_of_the_host", ROOT + "A29_a_user_namespaces_mounts", ROOT + "A29_restrictions_of_what_is_mounted_below",
+            ROOT + "A29_restrictions_of_a_mount_that_is_added")),
     Weakening(
         "A30", "the container's mounts do not reach the host", (
             Change(ROOTFS + "RootfsBuilder.swift", "case .propagateAll(let propagation):",

@@ -158,7 +158,8 @@ package final class Creation {
             payload: PayloadStage(plan: processPlan, inherited: inherited, filter: filter, setsLimits: !namespaces.hasUser),
             rootfsPlan: rootfsPlan, cgroup: admission, gate: gate, lendsNamespaces: isOrdinary, consoleSocket: console.sending,
             keyring: request.newKeyring ? "_ses.\(request.id)" : nil, preservedDescriptors: request.preservedDescriptors,
-            mappedTrees: try MappedTrees(rootfsPlan, rootfsPropagation: configuration.linux?.rootfsPropagation),
+            mappedTrees: try MappedTrees(
+                rootfsPlan, rootfsPropagation: configuration.linux?.rootfsPropagation, locking: namespaces.hasUser && !isOrdinary),
             state: state(.creating))
         if isOrdinary { try processPlan.adjustOOMScore(of: processID()) }
         if namespaces.hasUser && !isOrdinary { try StandardFilesOwner(processPlan, in: configuration.linux)?.handOver() }

@@ -11,8 +11,9 @@ struct MappedTrees {
     /// Whether init opens the sources itself, for want of mounts that could be handed to it.
     let areLeftToInit: Bool
 
+    /// - Parameter locking: the container has a user namespace, whose root must not take restrictions of the host's mounts away.
     /// - Throws: `refused` where the file system, or the caller's rights, do not allow it.
-    init(_ plan: RootfsPlan, rootfsPropagation: RootfsPropagation?) throws(RuntimeError) {
+    init(_ plan: RootfsPlan, rootfsPropagation: RootfsPropagation?, locking: Bool) throws(RuntimeError) {
         var descriptors: [HeldDescriptor] = []
         var areLeftToInit = false
         for (index, step) in plan.preparation.enumerated() {
@@ -29,7 +30,13 @@ struct MappedTrees {
             do throws(SyscallError) {
                 var flags: OpenTreeFlags = recursive ? [.clone, .recursive] : .clone
                 if !mount.followsSource { flags.insert(.noFollow) }
-                let tree = try openTree(FilePath(source), flags)
+                var tree = try openTree(FilePath(source), flags)
+                // What stays the host's peer is none of a copy's.
+                if locking, !mount.staysPeer, try isRestricted(tree, recursive: recursive, at: FilePath(source)),
+                    let locked = try openLockedTree(FilePath(source), flags)
+                {
+                    tree = locked
+                }
                 // As the container's other mounts: what is mounted inside must not reach the host, unless that was asked for.
                 if !mount.staysPeer {
                     try changeMountAttributes(

@@ -26,7 +26,9 @@ package struct MountChange {
         do throws(RootfsError) { plan = try planAddedMounts(mounts, for: configuration, bundle: directory) } catch {
             throw RuntimeError(error)
         }
-        let trees = try MappedTrees(plan, rootfsPropagation: configuration.linux?.rootfsPropagation)
+        let trees = try MappedTrees(
+            plan, rootfsPropagation: configuration.linux?.rootfsPropagation,
+            locking: configuration.linux?.namespace(.user) != nil && effectiveUserID() == 0)
         try inside(keeping: trees.descriptors.map(\.number)) { () throws(RuntimeError) in
             var builder = RootfsBuilder(plan, mappedTrees: try trees.duplicates())
             do throws(RootfsError) { try builder.mountIntoContainer() } catch { throw RuntimeError(error) }
