@@ -49,6 +49,37 @@ def test_limits_are_in_the_containers_cgroup(runtime, bundle, container):
     assert container in cgroup_of(pid, "memory")
 
 
+@pytest.mark.ours
+@pytest.mark.parametrize("resources, controller, v1, v2, written", [
+    ({"memory": {"reservation": 16 << 20}}, "memory", "memory.soft_limit_in_bytes", "memory.low", str(16 << 20)),
+    ({"cpu": {"quota": 50000, "period": 100000, "burst": 20000}}, "cpu", "cpu.cfs_burst_us", "cpu.max.burst", "20000"),
+    ({"cpu": {"idle": 1}}, "cpu", "cpu.idle", "cpu.idle", "1"),
+    ({"cpu": {"cpus": "0", "mems": "0"}}, "cpuset", "cpuset.mems", "cpuset.mems", "0"),
+    ({"memory": {"limit": 64 << 20, "swap": 80 << 20}}, "memory", "memory.memsw.limit_in_bytes", "memory.swap.max", (str(80 << 20), str(16 << 20))),
+    ({"memory": {"kernel": 1 << 30, "kernelTCP": 1 << 30, "limit": 64 << 20}}, "memory", "memory.limit_in_bytes", "memory.max", str(64 << 20)),
+])
+def test_a_limit_of_the_configuration_is_in_its_file_from_the_start(runtime, bundle, container, resources, controller, v1, v2, written):
+    """The kernel has no limits of its own memory any more: those are passed over."""
+    bundle.write("sleep 600", linux={"resources": resources})
+    runtime.detached("create", "-b", bundle.path, container).ok()
+    assert value(runtime.state(container)["pid"], controller, v1, v2) == (written if isinstance(written, str) else written[0 if V1 else 1])
+
+
+@pytest.mark.ours
+def test_huge_pages_are_limited(runtime, bundle, container):
+    """By the hierarchy that has the controller, which on a hybrid machine is v2's as often as not."""
+    bundle.write("sleep 600", linux={"resources": {"hugepageLimits": [{"pageSize": "2MB", "limit": 4 << 20}]}})
+    runtime.detached("create", "-b", bundle.path, container).ok()
+    with open(f"/proc/{runtime.state(container)['pid']}/cgroup", encoding="utf-8") as file:
+        lines = [line.rstrip("\n").split(":", 2) for line in file]
+    legacy = next((path for _, names, path in lines if "hugetlb" in names.split(",")), None)
+    unified = next((path for number, _, path in lines if number == "0"), None)
+    place = f"/sys/fs/cgroup/hugetlb{legacy}/hugetlb.2MB.limit_in_bytes" if legacy else \
+        f"/sys/fs/cgroup/{'unified' if V1 else ''}{unified}/hugetlb.2MB.max"
+    with open(place, encoding="utf-8") as file:
+        assert file.read().strip() == str(4 << 20)
+
+
 def disk():
     """The number of a whole block device of this machine."""
     numbers = []

@@ -214,6 +214,14 @@ def test_A29_restrictions_of_what_is_mounted_below_are_kept_too(runtime, box, ow
 
 @pytest.mark.ours
 @pytest.mark.parametrize("owner", ["root's with own users"], indirect=True)
+def test_A29_restrictions_of_a_mount_whose_owners_are_mapped_are_kept(box, owner, restricted):
+    box.mount("/volume", restricted, "rbind", "idmap", type="bind")
+    lines = box.run(f"stat -c %u /volume; {TAKE}").ok().out.split()
+    assert lines[0] == "0" and len(lines) == 3 and all(map(has_all, lines[1:])), lines
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("owner", ["root's with own users"], indirect=True)
 @pytest.mark.parametrize("source", ["mount", "namespace"])
 def test_what_the_kernel_copies_for_no_user_namespace_is_bound_as_before(runtime, box, owner, source):
     """A restricted mount without what is mounted in it, under which something would come to light; and a file of nsfs."""

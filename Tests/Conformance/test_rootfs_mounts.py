@@ -76,10 +76,14 @@ def test_configured_devices_have_their_mode_and_owner(box):
     box.linux["devices"] = [
         {"path": "/dev/sub/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o640, "uid": 3, "gid": 4},
         {"path": "/dev/pipe", "type": "p", "fileMode": 0o622},
+        {"path": "/dev/disk", "type": "b", "major": 7, "minor": 300, "fileMode": 0o660, "gid": 6},
+        {"path": "/dev/unbuffered", "type": "u", "major": 1, "minor": 7, "fileMode": 0o600},
     ]
-    text = box.output("stat -c '%n %F %t:%T %a %u:%g' /dev/sub/fuse; stat -c '%n %F %a' /dev/pipe")
+    text = box.output("stat -c '%n %F %t:%T %a %u:%g' /dev/sub/fuse /dev/disk /dev/unbuffered; stat -c '%n %F %a' /dev/pipe")
     assert "/dev/sub/fuse character special file a:e5 640 3:4" in text
     assert "/dev/pipe fifo 622" in text
+    assert "/dev/disk block special file 7:12c 660 0:6" in text
+    assert "/dev/unbuffered character special file 1:7 600 0:0" in text
 
 
 @pytest.mark.parametrize("kind, options, denied", [
