@@ -1,4 +1,5 @@
 """Shims for tests: each in a folder of its own under /tmp, and nothing of them left afterwards."""
+import contextlib
 import os
 import shutil
 import subprocess
@@ -40,6 +41,20 @@ def shims(request):
         if not left:
             shutil.rmtree(folder)
         assert (left, groups, running) == ([], [], [])
+
+
+@contextlib.contextmanager
+def small_disk(shim, kilobytes):
+    """The log goes to a disk of its own that is soon full; yields what gives that disk more room."""
+    disk = shim.folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", disk], check=True)
+    shim.log = disk / "log"
+    try:
+        yield lambda kilobytes: subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", disk], check=True)
+    finally:
+        shim.clean()
+        subprocess.run(["umount", disk], check=True)
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """The log, and what is told of a container, where a shim takes over while something is in its way."""
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 from shim_client import log_text, message, parse, read_log, wait_until
-from shim_fixtures import shim, shims  # noqa: F401
+from shim_fixtures import shim, shims, small_disk  # noqa: F401
 from test_shim_logs import stalled_disk
 
 SCRIPT = """
@@ -29,12 +28,8 @@ def adopt(shim):
 
 def test_a_shim_that_takes_over_on_a_full_disk_goes_on_with_the_log_once_there_is_room(shim):
     """The one before was killed in the middle of a rotation: the current file is empty, and the disk refuses its first byte."""
-    disk = shim.folder / "disk"
-    disk.mkdir()
     shim.make_bundle("sh", "-c", SCRIPT)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=True)
-    try:
-        shim.log = disk / "log"
+    with small_disk(shim, 64) as resize:
         shim.begin()
         shim.create(files=3)
         shim.start()
@@ -44,7 +39,7 @@ def test_a_shim_that_takes_over_on_a_full_disk_goes_on_with_the_log_once_there_i
         shim.log.rename(f"{shim.log}.1")
         shim.log.touch()
         try:
-            (disk / "filler").write_bytes(bytes(1 << 20))
+            (shim.log.parent / "filler").write_bytes(bytes(1 << 20))
         except OSError:
             pass
         adopt(shim)
@@ -53,7 +48,7 @@ def test_a_shim_that_takes_over_on_a_full_disk_goes_on_with_the_log_once_there_i
         wait_until((tmp / "written").exists, "the payload to go on")
         wait_until(lambda: shim.supervise("SynchronizeLog") == {} and shim.supervise("Describe")[6] > 4_000_000, "the loss")
         assert spool.stat().st_blocks * 512 < 1 << 20 and shim.log.stat().st_size == 0
-        subprocess.run(["mount", "-o", "remount,size=4m", disk], check=True)
+        resize(4096)
         (tmp / "end").touch()
         shim.wait()
         lines = log_text(shim.log).decode().splitlines()
@@ -63,9 +58,6 @@ def test_a_shim_that_takes_over_on_a_full_disk_goes_on_with_the_log_once_there_i
         assert read_log(shim.log)[0] == number + 1
         shim.delete()
         shim.shut_down()
-    finally:
-        shim.clean()
-        subprocess.run(["umount", disk], check=True)
 
 
 def test_a_copy_that_cannot_be_opened_costs_the_log_nothing_and_is_made_later(shim):

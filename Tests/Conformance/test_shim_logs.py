@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from shim_client import FAILED_PRECONDITION, Refused, log_text, message, read_log, wait_until
-from shim_fixtures import shim, shims  # noqa: F401
+from shim_fixtures import shim, shims, small_disk  # noqa: F401
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
@@ -136,12 +136,8 @@ def test_S06_a_stalled_disk_holds_up_a_payload_that_shall_wait_and_nothing_is_mi
 
 
 def test_a_disk_that_has_room_again_is_told_what_is_missing(shim):
-    disk = shim.folder / "disk"
-    disk.mkdir()
     shim.make_bundle("sh", "-c", SCRIPT)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=True)
-    try:
-        shim.log = disk / "log"
+    with small_disk(shim, 256) as resize:
         shim.begin()
         shim.create()
         shim.start()
@@ -149,7 +145,7 @@ def test_a_disk_that_has_room_again_is_told_what_is_missing(shim):
         (tmp / "go").touch()
         wait_until((tmp / "written").exists, "the payload to go on")
         wait_until(lambda: shim.supervise("SynchronizeLog") == {} and shim.supervise("Describe").get(6, 0) > 0, "the loss")
-        subprocess.run(["mount", "-o", "remount,size=4m", disk], check=True)
+        resize(4096)
         (tmp / "end").touch()
         shim.wait()
         lines = log_text(shim.log).decode().splitlines()
@@ -158,9 +154,6 @@ def test_a_disk_that_has_room_again_is_told_what_is_missing(shim):
         assert sum(int(line.split()[1]) for line in told) == shim.supervise("Describe")[6]
         shim.delete()
         shim.shut_down()
-    finally:
-        shim.clean()
-        subprocess.run(["umount", disk], check=True)
 
 
 def test_what_is_logged_can_be_cleared_meanwhile(shim):

@@ -1,14 +1,13 @@
 """Standard streams: the log, attach clients, terminals, and what happens when somebody does not read."""
 # Rows: features
 import struct
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from shim_client import (FAILED_PRECONDITION, RESOURCE_EXHAUSTED, STDERR, STDOUT, Refused, log_text, message, read_log,
                          wait_until)
-from shim_fixtures import shim, shims  # noqa: F401
+from shim_fixtures import shim, shims, small_disk  # noqa: F401
 
 
 def resident_kilobytes(pid):
@@ -122,12 +121,8 @@ def test_a_log_that_cannot_be_opened_is_a_refused_create(shim):
 
 
 def test_a_full_disk_loses_lines_counts_them_and_holds_up_nobody(shim):
-    disk = shim.folder / "disk"
-    disk.mkdir()
     shim.make_bundle("sh", "-c", "while [ ! -e /tmp/go ]; do usleep 10000; done; seq 1 100000; exit 9")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=True)
-    try:
-        shim.log = disk / "log"
+    with small_disk(shim, 64):
         shim.begin()
         shim.create()
         shim.start()
@@ -142,9 +137,6 @@ def test_a_full_disk_loses_lines_counts_them_and_holds_up_nobody(shim):
         assert lost > 0 and lost + sum(len(str(n)) for n in kept) == sum(len(str(n)) for n in range(1, 100_001))
         shim.delete()
         shim.shut_down()
-    finally:
-        shim.clean()
-        subprocess.run(["umount", disk], check=True)
 
 
 def test_synchronizing_shows_what_was_written_so_far(shim):
