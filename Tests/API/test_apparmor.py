@@ -6,10 +6,8 @@ import os
 import shutil
 import subprocess
 
-import oci_images
 import pytest
-from conftest import CLIENTS, Client, Daemon
-from processes import wait_until
+from conftest import daemon_with_an_image
 
 LOADED = "/sys/kernel/security/apparmor/profiles"
 PARSER = shutil.which("apparmor_parser", path="/usr/sbin:/sbin")
@@ -23,25 +21,10 @@ def is_loaded():
 
 @pytest.fixture
 def confining(workspace):
-    """A daemon with an image that no registry is needed for."""
     if not os.path.exists(LOADED) or not PARSER:
         pytest.skip("this kernel has no AppArmor")
-    daemon = Daemon(os.path.join(workspace, f"a{len(os.listdir(workspace))}"))
-    os.makedirs(daemon.folder)
-    try:
-        daemon.start()
-        daemon.client = Client("apus", CLIENTS["apus"], daemon.host, workspace)
-        daemon.image = "confined:1"
-        daemon.client("import", "-", daemon.image, stdin=oci_images.busybox_layer()).ok()
+    with daemon_with_an_image(workspace, "a") as daemon:
         yield daemon
-        if names := daemon.client("ps", "-aq").ok().split():
-            daemon.client("rm", "-f", *names).ok()
-        wait_until(lambda: not daemon.supervisors(), "shims and keeper have ended")
-        assert daemon.stop() == 0
-        daemon.forget_network()
-    finally:
-        if daemon.process and daemon.process.poll() is None:
-            daemon.stop()
 
 
 def label(client, name):

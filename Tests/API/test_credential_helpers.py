@@ -1,7 +1,6 @@
 """Rows B12-B14 with programs that keep credentials, and what a client asks registries besides images."""
 
 import base64
-import crypt
 import hashlib
 import http.server
 import json
@@ -13,7 +12,7 @@ import threading
 import pytest
 from conftest import CLIENTS, Client, Daemon
 from oci_images import Image, Pusher, busybox, busybox_layer, files, tar
-from processes import Registry, wait_until
+from processes import Registry, password_line, wait_until
 from scripted_registry import ScriptedRegistry
 
 HELPER = """#!/usr/bin/env python3
@@ -75,8 +74,7 @@ def keeper(tmp_path):
 
 @pytest.fixture
 def private(tmp_path):
-    line = "ann:" + crypt.crypt("s3cret-canary", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=32)).replace("$2b$", "$2y$") + "\n"
-    registry = Registry(str(tmp_path / "private"), htpasswd=line)
+    registry = Registry(str(tmp_path / "private"), htpasswd=password_line("ann", "s3cret-canary"))
     Pusher(registry.host, "Basic " + base64.b64encode(b"ann:s3cret-canary").decode()).push("closed", busybox())
     yield registry
     registry.stop()
@@ -225,7 +223,7 @@ class Index(http.server.BaseHTTPRequestHandler):
 def index():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index)
     server.asked = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()

@@ -1,7 +1,6 @@
 """Rows B01-B06, B20 and images in general, from a real registry."""
 
 import base64
-import crypt
 import gzip
 import json
 import os
@@ -13,7 +12,7 @@ import tarfile
 import oci_images
 import pytest
 from oci_images import Image, Pusher, busybox_layer, entry, files, tar
-from processes import Registry
+from processes import Registry, password_line
 
 ALIEN = "arm64" if oci_images.ARCHITECTURE == "amd64" else "amd64"
 
@@ -223,8 +222,7 @@ def test_an_index_gives_the_image_of_this_machine(cli, registry, image):
 
 
 def test_credentials_open_a_registry_that_wants_them(cli, daemon, tmp_path):
-    line = "ann:" + crypt.crypt("secret", crypt.mksalt(crypt.METHOD_BLOWFISH)).replace("$2b$", "$2y$") + "\n"
-    private = Registry(str(tmp_path / "private"), htpasswd=line)
+    private = Registry(str(tmp_path / "private"), htpasswd=password_line("ann", "secret"))
     try:
         Pusher(private.host, "Basic YW5uOnNlY3JldA==").push("closed", oci_images.busybox())
         name = f"{private.host}/closed"
@@ -417,9 +415,7 @@ def test_image_prune_takes_what_has_no_name_and_with_all_what_has_no_container(c
 
 def test_feature_B13_login_asks_the_registry_and_keeps_what_it_took(cli, daemon, tmp_path):
     document = "{\n  two: lines\n}"
-    private = Registry(str(tmp_path / "private"), htpasswd="".join(
-        f"{user}:" + crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH)).replace("$2b$", "$2y$") + "\n"
-        for user, password in (("ann", "secret"), ("many", document))))
+    private = Registry(str(tmp_path / "private"), htpasswd=password_line("ann", "secret") + password_line("many", document))
     config = tmp_path / "config"
     config.mkdir()
     (config / "config.json").write_text('{"psFormat": "table {{.ID}}"}', encoding="utf-8")

@@ -114,7 +114,7 @@ class ScriptedEngine(http.server.BaseHTTPRequestHandler):
 def scripted(workspace):
     path = os.path.join(workspace, "scripted.sock")
     with socketserver.ThreadingUnixStreamServer(path, ScriptedEngine) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         yield f"unix://{path}"
         server.shutdown()
     os.unlink(path)

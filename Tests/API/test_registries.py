@@ -2,7 +2,6 @@
 # Rows: features
 
 import base64
-import crypt
 import json
 import os
 import re
@@ -12,7 +11,7 @@ import oci_images
 import pytest
 from conftest import CLIENTS, Client, Daemon, entries
 from oci_images import Image, Pusher, busybox_layer, files, tar
-from processes import FaultyRegistry, Registry, wait_until
+from processes import FaultyRegistry, Registry, password_line, wait_until
 from proxy import Proxy
 
 
@@ -48,10 +47,6 @@ def certificates(tmp_path):
     return tmp_path
 
 
-def htpasswd(user, password):
-    return f"{user}:" + crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=32)).replace("$2b$", "$2y$") + "\n"
-
-
 def certs_d(folder, host, authority):
     target = folder / "certs.d" / host
     target.mkdir(parents=True, exist_ok=True)
@@ -61,7 +56,7 @@ def certs_d(folder, host, authority):
 
 def test_a_registry_proves_itself_by_an_authority_of_certs_d_and_wants_a_password(alone, certificates):
     secret = base64.b64encode(b"ann:s3cret").decode()
-    private = Registry(str(certificates / "registry"), htpasswd("ann", "s3cret"), (certificates / "server.crt", certificates / "server.key"))
+    private = Registry(str(certificates / "registry"), password_line("ann", "s3cret"), (certificates / "server.crt", certificates / "server.key"))
     try:
         Pusher(private.host, f"Basic {secret}", "https").push("closed", oci_images.busybox())
         name = f"{private.host}/closed"
@@ -268,7 +263,7 @@ def test_B12_push_sends_what_the_registry_lacks_and_the_digest_stays(cli, regist
 
 
 def test_a_push_wants_credentials_that_may_write(cli, registry, daemon, tmp_path):
-    private = Registry(str(tmp_path / "private"), htpasswd("ann", "s3cret"))
+    private = Registry(str(tmp_path / "private"), password_line("ann", "s3cret"))
     config = tmp_path / "config"
     config.mkdir()
     (config / "config.json").write_text(json.dumps({"auths": {private.host: {"auth": base64.b64encode(b"ann:s3cret").decode()}}}))

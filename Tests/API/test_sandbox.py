@@ -28,7 +28,7 @@ def inside(daemon, workspace, image):
         return client("run", "--rm", *flags, image, "sh", "-c", " ".join(words)).out
 
     yield run
-    sweep(client)
+    sweep(daemon)
 
 
 def test_B01_the_capabilities_of_a_process_are_dockers(inside):

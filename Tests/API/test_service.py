@@ -200,7 +200,7 @@ def test_a_registry_is_spoken_to_in_plain_http_as_soon_as_sighup_says_so(folder,
     try:
         with http.server.ThreadingHTTPServer(("10.255.99.1", 0), Refuses) as server:
             server.asked = []
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
             pull = f"/images/create?fromImage=10.255.99.1:{server.server_address[1]}/x"
             for text, speaks in ((None, False), ("insecure-registries = ['10.255.0.0/16']", True), ("", False)):
                 if text is not None:

@@ -54,7 +54,7 @@ def strict_daemon(workspace, trying_image):
     client = Client("apus", CLIENTS["apus"], daemon.host, workspace)
     client("pull", trying_image).ok()
     yield daemon
-    sweep(client)
+    sweep(daemon)
     end_without_remains(daemon)
 
 
@@ -63,7 +63,7 @@ def usual_daemon(daemon, workspace, trying_image):
     client = Client("apus", CLIENTS["apus"], daemon.host, workspace)
     client("pull", trying_image).ok()
     yield daemon
-    sweep(client)
+    sweep(daemon)
     client("rmi", trying_image).ok()
 
 
@@ -95,16 +95,16 @@ def sandbox(request, usual_daemon, strict_daemon, workspace, trying_image):
 
 
 @pytest.fixture(autouse=True)
-def nothing_of_strict_ones_left_behind(request, workspace):
+def nothing_of_strict_ones_left_behind(request):
     """Both daemons' containers go first: what they have of links and rules is on one machine."""
     if "strict_daemon" not in request.fixturenames:
         yield
         return
     daemon, other = request.getfixturevalue("strict_daemon"), request.getfixturevalue("daemon")
-    clients, before = [Client("apus", CLIENTS["apus"], one.host, workspace) for one in (daemon, other)], daemon.state()
+    before = daemon.state()
     yield
-    for client in clients:
-        sweep(client)
+    for one in (daemon, other):
+        sweep(one)
     wait_until(lambda: daemon.state() == before, "the machine is as it was", seconds=30)
 
 

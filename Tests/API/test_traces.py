@@ -71,7 +71,7 @@ class Collector(http.server.ThreadingHTTPServer):
     def __init__(self, answers=()):
         self.spans, self.requests, self.resource, self.answers = [], [], {}, list(answers)
         super().__init__(("127.0.0.1", 0), Take)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def take(self, body):

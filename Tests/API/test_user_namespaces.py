@@ -32,7 +32,7 @@ def remapping(workspace, registry):
     client("pull", daemon.image).ok()
     daemon.config = config
     yield daemon
-    sweep(client)
+    sweep(daemon)
     end_without_remains(daemon)
 
 
@@ -42,7 +42,7 @@ def remapped(request, remapping, workspace):
     client.image = remapping.image
     before = remapping.state()
     yield client
-    sweep(client)
+    sweep(remapping)
     client("volume", "rm", "-f", "shared")
     client("volume", "prune", "-f")
     wait_until(lambda: remapping.state() == before, "the machine is as it was", seconds=30)

@@ -5,10 +5,8 @@ import os
 import shutil
 import subprocess
 
-import oci_images
 import pytest
-from conftest import CLIENTS, Client, Daemon
-from processes import wait_until
+from conftest import daemon_with_an_image
 
 MEGABYTE = 1 << 20
 
@@ -32,28 +30,13 @@ def prepare(folder, kind):
 
 @pytest.fixture(params=["ext4", "xfs"])
 def limited(workspace, request):
-    """A daemon whose data lies on such a file system, with an image that no registry is needed for."""
-    number = len(os.listdir(workspace))
-    place = os.path.join(workspace, f"q{number}")
+    """A daemon whose data lies on such a file system."""
+    place = os.path.join(workspace, f"q{len(os.listdir(workspace))}")
     image = prepare(place, request.param)
-    daemon = Daemon(os.path.join(workspace, f"l{number}"))
-    daemon.data = os.path.join(place, "data")
     try:
-        os.makedirs(daemon.folder)
-        daemon.start()
-        daemon.client = Client("apus", CLIENTS["apus"], daemon.host, workspace)
-        daemon.image = "sized:1"
-        daemon.client("import", "-", daemon.image, stdin=oci_images.busybox_layer()).ok()
-        yield daemon
-        if names := daemon.client("ps", "-aq").ok().split():
-            daemon.client("rm", "-f", "-v", *names).ok()
-        daemon.client("volume", "prune", "-f", "-a")
-        wait_until(lambda: not daemon.supervisors(), "shims and keeper have ended")
-        assert daemon.stop() == 0
-        daemon.forget_network()
+        with daemon_with_an_image(workspace, "l", os.path.join(place, "data")) as daemon:
+            yield daemon
     finally:
-        if daemon.process and daemon.process.poll() is None:
-            daemon.stop()
         subprocess.run(["umount", "-l", place], check=True)
         os.rmdir(place)
         os.unlink(image)

@@ -6,10 +6,14 @@ import functools
 import glob
 import os
 import re
-import subprocess
+import socket
+import struct
 
 # Of libnftables.h.
 NFT_STATELESS = 4
+# Of linux/netlink.h, linux/sock_diag.h and linux/unix_diag.h.
+NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, UDIAG_SHOW_PEER, UNIX_DIAG_PEER = 4, 20, 4, 2
+NLM_F_REQUEST, NLM_F_DUMP, NLMSG_ERROR, NLMSG_DONE = 1, 0x300, 2, 3
 
 
 def mounts(below):
@@ -123,16 +127,45 @@ def held(process):
 
 def kinds_of_unix_sockets(sockets):
     """Those of a process's sockets whose other end is among them, and those of whole packets, by which it speaks to the server of names."""
-    rows = [line.split() for line in subprocess.run(["ss", "-xaH"], capture_output=True, text=True, check=True).stdout.splitlines()]
     kinds = {}
-    for row in rows:
-        if len(row) < 8 or (own := f"socket:[{row[-3]}]") not in sockets:
+    for number, kind, other in unix_sockets():
+        if (own := f"socket:[{number}]") not in sockets:
             continue
-        if f"socket:[{row[-1]}]" in sockets:
+        if f"socket:[{other}]" in sockets:
             kinds[own] = "socket pair"
-        elif row[0] == "u_seq":
+        elif kind == socket.SOCK_SEQPACKET:
             kinds[own] = "socket of packets"
     return kinds
+
+
+def unix_sockets():
+    """Number, type and the other end's number of each unix socket of this network namespace: what `ss` asks for, without a program for each question."""
+    dump = struct.pack("=IHHII", 40, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 0, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as asked:
+        asked.settimeout(10)
+        asked.send(dump + struct.pack("=BBHIII8x", socket.AF_UNIX, 0, 0, 0xFFFFFFFF, 0, UDIAG_SHOW_PEER))
+        while True:
+            answer, place = asked.recv(1 << 16), 0
+            while place < len(answer):
+                length, kind = struct.unpack_from("=IH", answer, place)
+                if kind == NLMSG_DONE:
+                    return
+                if kind == NLMSG_ERROR:
+                    failure = -struct.unpack_from("=i", answer, place + 16)[0]
+                    raise OSError(failure, f"list unix sockets: {os.strerror(failure)}")
+                yield one_unix_socket(answer[place + 16:place + length])
+                place += (length + 3) & ~3
+
+
+def one_unix_socket(message):
+    """A struct unix_diag_msg, and the attributes that follow it."""
+    kind, number, place, other = message[1], struct.unpack_from("=I", message, 4)[0], 16, 0
+    while place < len(message):
+        length, attribute = struct.unpack_from("=HH", message, place)
+        if attribute == UNIX_DIAG_PEER:
+            other = struct.unpack_from("=I", message, place + 4)[0]
+        place += (length + 3) & ~3
+    return number, kind, other
 
 
 def connections(process):

@@ -86,7 +86,7 @@ class Proxy:
         self.asked = self.server.asked = []
         self.server.password = user and "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
         self.thread.start()
 
     def stop(self):
