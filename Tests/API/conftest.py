@@ -215,9 +215,11 @@ def entries(folder):
     return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
 
 
-# Threads that rest for five seconds before they end: of each BlockingPool so many, and of libdispatch one for each of the daemon's and its
-# database's serial queues.
-RESTING = {re.compile(r"(engine|registry|images)\."): 4, re.compile(r".*qos"): 8}
+# Threads that rest for five seconds before they end: those of BlockingPools, which say so, and of libdispatch one for each of the daemon's and
+# its database's serial queues.
+RESTING = {re.compile(r"resting"): 100, re.compile(r".*qos.*"): 8}
+# The one that waits for the end of the server of names, which rests for ten seconds.
+WAITING = {"names": 1}
 # Handles of libcurl that are kept for the next request, with a pair of sockets each. Connections to the server of names: by one it is told, by
 # the other its end is noticed; it rests for ten seconds, and the daemon lets go of the former when it next has something to say.
 KEPT = {"socket pair": 16, "socket of packets": 2}
@@ -235,8 +237,8 @@ class Held:
         """What there is more of than before; nothing where another process began anew."""
         if self.process != before.process:
             return {}
-        # Threads that live as long as the daemon may have a pool's name, too: that of the thread that started them.
-        pools = {name: limit for name in self.threads for pool, limit in RESTING.items() if pool.match(name)}
+        pools = {name: limit for name in self.threads for pool, limit in RESTING.items() if pool.fullmatch(name)}
+        pools |= {name: max(0, limit - before.threads[name]) for name, limit in WAITING.items()}
         more = self.threads - before.threads - collections.Counter(pools)
         kept = collections.Counter({kind: max(0, limit - before.kinds[kind]) for kind, limit in KEPT.items()})
         return {**(self.kinds - before.kinds - kept), **{f"thread {name}": count for name, count in more.items()}}

@@ -33,7 +33,7 @@ package final class TaskThreads: TaskExecutor {
 
     /// Starts them; once, before the first task that prefers them.
     package func start() throws(SyscallError) {
-        for _ in 0..<Self.count { try startThread { self.serve() } }
+        for _ in 0..<Self.count { try startThread(named: "tasks") { self.serve() } }
     }
 
     package func enqueue(_ job: consuming ExecutorJob) {

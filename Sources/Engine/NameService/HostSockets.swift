@@ -19,7 +19,7 @@ final class HostSockets: Sendable {
     init() throws(SyscallError) {
         wishes = try Pipe()
         answers = try Pipe()
-        try startThread { [self] in serve() }
+        try startThread(named: "host sockets") { [self] in serve() }
     }
 
     private func serve() {

@@ -18,7 +18,7 @@ package final class NamespaceThread: Sendable {
     /// - Parameter home: where it lives, made where it is not there yet; nil is the host's network.
     package init(livingIn home: PinnedNamespace? = nil) throws(NetworkingError) {
         // Not self: the thread must not keep its owner alive for ever, but for this process that is the same.
-        do throws(SyscallError) { try startThread { [self] in serve() } } catch {
+        do throws(SyscallError) { try startThread(named: "networks") { [self] in serve() } } catch {
             throw NetworkingError(.kernel, "start the thread for networks: \(error)")
         }
         if let home { try runAndWait { () throws(NetworkingError) in try home.settle() } }

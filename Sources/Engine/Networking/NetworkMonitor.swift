@@ -36,7 +36,7 @@ package enum NetworkMonitor {
         // What nobody else can change needs no watch.
         do throws(NetlinkError) { watch = try NetworkWatch(hearsFirewall: !firewall.isOurs) } catch { throw NetworkingError(error) }
         do throws(SyscallError) {
-            try startThread {
+            try startThread(named: "network monitor") {
                 while true {
                     do throws(NetlinkError) { try follow(watch, firewall, changed, report) } catch {
                         // Nothing more can be heard: everything is as it was, only repairs are not made any more.

@@ -85,12 +85,7 @@ package final class BlockingPool: Sendable {
     }
 
     private func startThread() {
-        let start: @Sendable () -> Void = {
-            // Whose a thread is, for who counts them. It works without a name as well.
-            do throws(SyscallError) { try setProcessName(self.shortName) } catch {}
-            self.serve()
-        }
-        do throws(SyscallError) { try LinuxSyscalls.startThread(start) } catch {
+        do throws(SyscallError) { try LinuxSyscalls.startThread(named: shortName) { self.serve() } } catch {
             // The kernel gives no thread now. Another one of the pool takes the call; where there is none, libdispatch asks until it has one.
             let isAlone = state.withLock { state in
                 if state.threads == 1 { return true }
@@ -103,6 +98,11 @@ package final class BlockingPool: Sendable {
 
     /// The kernel keeps 15 bytes of a thread's name: the last words say more than the first one.
     private var shortName: String { name.split(separator: ".").dropFirst().joined(separator: ".") }
+
+    private func nameThread(_ name: String) {
+        // It works without a name as well.
+        do throws(SyscallError) { try setProcessName(name) } catch {}
+    }
 
     /// One thread's life.
     private func serve() {
@@ -126,6 +126,9 @@ package final class BlockingPool: Sendable {
 
     /// - Returns: whether there may be work; false is the thread's end.
     private func takesRest() -> Bool {
+        // Who counts a pool's threads then knows those that still work.
+        nameThread("resting")
+        defer { nameThread(shortName) }
         if wake.wait(timeout: .now() + Self.rest) == .success { return true }
         let ends = state.withLock { state in
             // Where as many have been woken as rest, one of the signals is for this one.

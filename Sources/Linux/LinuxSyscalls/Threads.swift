@@ -3,8 +3,15 @@ internal import Synchronization
 internal import SystemPackage
 
 /// Runs `body` on a thread of its own, with all signals blocked. The thread ends with `body`.
+/// - Parameter name: what it is for, at most 15 bytes, for who counts the threads of a process: a thread has that of the one that started it otherwise.
 /// - Source: pthread_create(3).
-package func startThread(_ body: @escaping @Sendable () -> Void) throws(SyscallError) { try startThread(waits: false, body) }
+package func startThread(named name: String, _ body: @escaping @Sendable () -> Void) throws(SyscallError) {
+    try startThread(waits: false) {
+        // It works without a name as well.
+        do throws(SyscallError) { try setProcessName(name) } catch {}
+        body()
+    }
+}
 
 /// Opens something on a thread that is in a mount namespace of its own, a private copy of this one, and waits for its end. The namespace
 /// ends with the thread: what `open` mounts there is seen by nobody else, and lives on for as long as the descriptor is open.

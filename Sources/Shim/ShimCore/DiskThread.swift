@@ -52,7 +52,7 @@ final class DiskThread {
         let shared = try SharedQueue()
         self.shared = shared
         watch = try loop.watch(shared.done.number, for: .readable) { [unowned self] _ in collect() }
-        try startThread { DiskWriter(shared).run() }
+        try startThread(named: "disk") { DiskWriter(shared).run() }
     }
 
     /// Bytes of output that the log could not take.

@@ -40,7 +40,7 @@ final class LogForwarder: Sendable {
         let paths = LogLimits.paths(of: log.path, fileCount: log.fileCount)
         if let place = start.read() { state.withLock { $0.sent = place } }
         let connected = server
-        try startThread { [self] in LogSender(self, connected, paths, start).run() }
+        try startThread(named: "log sender") { [self] in LogSender(self, connected, paths, start).run() }
     }
 
     /// Whether nothing waits to be sent.

@@ -29,7 +29,7 @@ final class NativeLook {
         self.shared = shared
         do throws(SyscallError) {
             watch = try loop.watch(shared.done.number, for: .readable) { [self] _ in looked() }
-            try startThread { shared.look(probe) }
+            try startThread(named: "health check") { shared.look(probe) }
         } catch {
             watch?.cancel()
             throw ShimError("look into the container", error)

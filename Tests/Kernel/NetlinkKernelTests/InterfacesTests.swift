@@ -10,7 +10,7 @@ func inNamespace(_ body: @escaping @Sendable (_ other: Int32) throws -> Void) th
     let pipe = try Pipe()
     let writeEnd = pipe.writeEnd.number
     let failure = Mutex<(any Error)?>(nil)
-    try startThread {
+    try startThread(named: "links") {
         do {
             try unshareNamespaces(.network, subject: "test")
             let other = try openFile("/proc/thread-self/ns/net", .readOnly)

@@ -180,7 +180,7 @@ final class NameKeeper: Sendable {
         guard try watch.ask(.watch, timeoutMilliseconds: Self.orderTimeoutMilliseconds) == NameOrder.done else {
             throw SyscallError("watch", folder.socket.string, errno: 71)  // EPROTO
         }
-        try startThread { [self] in
+        try startThread(named: "names") { [self] in
             watch.waitForEnd()
             repair()
         }

@@ -32,7 +32,7 @@ final class ShimReactor: Sendable {
 
     /// Starts the thread, which ends with `stop`.
     func start() throws(SyscallError) {
-        try startThread { [self] in run() }
+        try startThread(named: "shims") { [self] in run() }
     }
 
     /// Whether `stop` was called: connections that break from then on say nothing about shims.
