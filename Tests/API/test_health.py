@@ -60,10 +60,11 @@ def test_E19_a_check_that_ended_in_time_has_done_so_whoever_still_holds_its_outp
 
 def test_E19_failures_within_the_start_period_do_not_count(apus, image):
     apus("run", "-d", "--name", "checked", "--health-cmd", "test -e /well", "--health-interval", "10s", "--health-retries", "1",
-        "--health-start-period", "60s", "--health-start-interval", "200ms", image, "sh", "-c", "sleep 1.5; touch /well; sleep 60").ok()
+        "--health-start-period", "60s", "--health-start-interval", "200ms", image, "sleep", "60").ok()
     wait_until(lambda: len(health(apus)["Log"] or []) >= 2, "it is checked at the start interval")
     assert (status(apus), health(apus)["FailingStreak"]) == ("starting", 0)
     assert "(health: starting)" in apus("ps", "--format", "{{.Status}}").ok()
+    apus("exec", "checked", "touch", "/well").ok()
     becomes(apus, "healthy")
 
 
@@ -132,8 +133,10 @@ def test_E19_a_check_that_cannot_be_killed_is_not_multiplied(apus, image, own_da
     pid = apus.inspect("checked", "{{.State.Pid}}")
     wait_until(lambda: sleepers(pid, "176"), "a check is under way")
     apus("pause", "checked").ok()
+    # A client may take its time until it holds the container. One check may have ended just before.
+    before = health(apus)["FailingStreak"]
     time.sleep(1.5)
-    assert len(sleepers(pid, "176")) <= 1 and health(apus)["FailingStreak"] <= 1
+    assert len(sleepers(pid, "176")) <= 1 and health(apus)["FailingStreak"] <= before + 1
     apus("unpause", "checked").ok()
     becomes(apus, "unhealthy")
     apus("rm", "-f", "checked").ok()

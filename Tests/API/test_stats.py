@@ -6,7 +6,6 @@ import glob
 import json
 import os
 import re
-import time
 
 import docker
 import pytest
@@ -96,9 +95,14 @@ def test_D22_the_table_has_every_running_container_and_with_a_the_others(cli, qu
 
 def test_D22_a_busy_container_shows_its_share_of_processor_time(cli, image):
     cli("run", "-d", "--name", "busy", "--cpus", "0.5", image, "sh", "-c", "while :; do :; done").ok()
-    time.sleep(1)
-    share = float(cli("stats", "--no-stream", "--format", "{{.CPUPerc}}", "busy").line().rstrip("%"))
-    assert 5 < share < 70
+
+    def is_busy():
+        share = float(cli("stats", "--no-stream", "--format", "{{.CPUPerc}}", "busy").line().rstrip("%"))
+        assert share < 70
+        return share > 5
+
+    # On a machine that is busy itself it may be given little at first.
+    wait_until(is_busy, "it shows its share", seconds=30)
 
 
 def stats(daemon, path, version="1.41"):
