@@ -152,3 +152,11 @@ def test_a_start_from_a_checkpoint_is_refused_by_its_name(own_daemon, apus, imag
 def test_a_network_of_another_scope_is_not_found(own_daemon):
     for query, status in (("", 200), ("?scope=local", 200), ("?scope=swarm", 404), ("?scope=global", 404)):
         assert api(own_daemon, "GET", f"/networks/bridge{query}")[0] == status, query
+
+
+def test_a_container_of_another_platform_than_the_image_here_has_its_image_pulled(cli, image):
+    made = cli("create", "--platform", f"linux/{OTHER}", image, "true")
+    # The registry has it for this platform alone.
+    assert made.code != 0 and made.err.startswith(f"Unable to find image '{image}:latest' locally"), made
+    assert refusal(f"{image}:latest") not in made.err, made
+    assert cli("run", "--rm", "--network", "none", image, "echo", "here").line() == "here"

@@ -115,8 +115,8 @@ private func createContainer(_ invocation: Invocation) async throws -> String {
     let created: ContainerCreateResponse
     do {
         created = try await client.createContainer(request, name: arguments.string("name"), platform: arguments.string("platform"))
-    } catch EngineClientError.refused(status: 404, let message)
-        where policy == "missing" && message.hasPrefix("No such image") && !isWholeID(request.config.image)
+    } catch EngineClientError.refused(status: 404, _)
+        where policy == "missing" && !isWholeID(request.config.image)
     {
         let name = (try? ImageReference(request.config.image))?.withDefaultTag.familiar ?? request.config.image
         if !arguments.bool("quiet") { StandardStream.error.write("Unable to find image '\(name)' locally\n") }
