@@ -23,10 +23,12 @@ package enum ListFormat: Sendable, Equatable {
     case json
     case template(String)
 
-    package init(_ text: String?) {
+    /// - Parameter raw: the template that the word `raw` stands for, a field a line; nil of a verb that has none.
+    package init(_ text: String?, raw: String? = nil) {
         switch text {
         case nil, "", "table"?: self = .table(nil)
         case "json"?: self = .json
+        case "raw"? where raw != nil: self = .template(raw ?? "")
         case let text? where text.hasPrefix("table "): self = .table(unescaped(String(text.dropFirst(6))))
         case let text?: self = .template(unescaped(text))
         }
@@ -98,14 +100,19 @@ private func rendered(
     case .template(let text):
         let template = try Template(text)
         // A field that no row has is an error without rows too.
-        _ = try template.render(headings, isHeading: true)
+        if rows.isEmpty { _ = try template.render(row: headings, isHeading: true) }
         var lines = ""
-        for row in rows { lines += try template.render(row) + "\n" }
+        for row in rows { lines += try template.render(row: row) + "\n" }
         return lines
     case .table(let text):
         let template = try Template(text ?? byDefault.map { "{{.\($0)}}" }.joined(separator: "\t"))
-        var lines = [try template.render(headings, isHeading: true)]
-        for row in rows { lines.append(try template.render(row)) }
+        var lines: [String] = []
+        do throws(TemplateError) { lines.append(try template.render(row: headings, isHeading: true)) } catch {
+            // What makes no heading may make rows: names of columns are all texts.
+            if rows.isEmpty { throw error }
+            lines.append("")
+        }
+        for row in rows { lines.append(try template.render(row: row)) }
         return tableText(lines.map { $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init) })
     }
 }

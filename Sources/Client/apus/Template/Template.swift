@@ -1,150 +1,310 @@
 /// A template of Go's text/template, read once and carried out for each object that is printed.
 package struct Template: Sendable {
-    private let nodes: [TemplateNode]
+    private let source: String
+    private let parsed: ParsedTemplate
 
     /// Reads a template.
     /// - Throws: `TemplateError` in the words of docker's CLI.
     package init(_ source: String) throws(TemplateError) {
-        nodes = try parseTemplate(source)
+        self.source = source
+        parsed = try parseTemplate(source)
     }
 
-    /// Carries the template out with `.` and `$` standing for `value`.
-    /// - Parameter isHeading: whether the values are headings of columns: `.Label "x"` is then headed by its name.
-    package func render(_ value: TemplateValue, isHeading: Bool = false) throws(TemplateError) -> String {
-        var renderer = Renderer(root: value, isHeading: isHeading)
-        try renderer.render(nodes, dot: value)
-        return renderer.output
+    /// Carries the template out for one row of a list.
+    /// - Parameter isHeading: whether the values are headings of columns: `.Label "x"` is then headed by its name, and functions leave
+    ///   them as they are.
+    package func render(row: TemplateValue, isHeading: Bool = false) throws(TemplateError) -> String {
+        try Renderer.run(parsed, source, GoValue(row: row), isHeading: isHeading)
+    }
+
+    /// Carries the template out for a document. What its type has not is looked for in the JSON, as docker does: a missing key is then an
+    /// error.
+    /// - Parameter type: the document's name in `documentStructures`; nil for one that has no type.
+    package func render(document: TemplateValue, as type: String? = nil) throws(TemplateError) -> String {
+        if let type, let text = try? Renderer.run(parsed, source, GoValue(document, as: .document(type))) { return text }
+        return try Renderer.run(parsed, source, GoValue(untyped: document, numbersAreText: type != nil), refusesMissingKeys: true)
     }
 }
 
 /// The most text that one object may render to.
 private let longestOutput = 16 << 20
+/// How deep templates may call each other: each one's stack is that of the client.
+private let deepestTemplates = 100
 
 private struct Renderer {
-    let root: TemplateValue
+    let template: ParsedTemplate
+    let source: String
     let isHeading: Bool
+    let refusesMissingKeys: Bool
     var output = ""
-    private var variables: [(name: String, value: TemplateValue)] = []
+    private var name = ""
+    private var depth = 0
+    private var variables: [(name: String, value: GoValue)]
 
-    init(root: TemplateValue, isHeading: Bool) {
-        self.root = root
-        self.isHeading = isHeading
+    static func run(
+        _ template: ParsedTemplate, _ source: String, _ root: GoValue, isHeading: Bool = false, refusesMissingKeys: Bool = false
+    ) throws(TemplateError) -> String {
+        var renderer = Renderer(
+            template: template, source: source, isHeading: isHeading, refusesMissingKeys: refusesMissingKeys, variables: [("", root)])
+        _ = try renderer.render(template.nodes, dot: root)
+        return renderer.output
     }
 
-    mutating func render(_ nodes: [TemplateNode], dot: TemplateValue) throws(TemplateError) {
+    private func failure(_ place: TemplatePlace, _ message: String) -> TemplateError {
+        let before = source.utf8.prefix(place.position)
+        let newline = UInt8(ascii: "\n")
+        let column = before.lastIndex(of: newline).map { before.distance(from: $0, to: before.endIndex) - 1 } ?? before.count
+        let line = 1 + before.count { $0 == newline }
+        let what = "template: :\(line):\(column): executing \(goQuoted(name)) at <\(place.text)>: \(message)"
+        return TemplateError(stage: .execute, message: what)
+    }
+
+    // MARK: - Nodes
+
+    /// - Returns: how the turn of the range around it ends early, if it does.
+    private mutating func render(_ nodes: [TemplateNode], dot: GoValue) throws(TemplateError) -> TemplateNode.Leave? {
         let outer = variables.count
-        for node in nodes { try render(node, dot: dot) }
-        variables.removeLast(variables.count - outer)
+        defer { variables.removeLast(variables.count - outer) }
+        for node in nodes {
+            if let leave = try render(node, dot: dot) { return leave }
+        }
+        return nil
     }
 
-    private mutating func render(_ node: TemplateNode, dot: TemplateValue) throws(TemplateError) {
+    private mutating func render(_ node: TemplateNode, dot: GoValue) throws(TemplateError) -> TemplateNode.Leave? {
         switch node {
         case .text(let text): try write(text)
-        case .output(let pipeline): try write(try value(of: pipeline, dot: dot).printed)
-        case .assign(let name, let pipeline): assign(name, try value(of: pipeline, dot: dot))
-        case .branch(let branches):
-            for branch in branches {
-                guard let condition = branch.condition else { return try render(branch.body, dot: dot) }
-                if try value(of: condition, dot: dot).isTrue { return try render(branch.body, dot: dot) }
-            }
-        case .with(let pipeline, let body, let otherwise):
+        case .output(let pipeline):
             let value = try value(of: pipeline, dot: dot)
-            if value.isTrue { try render(body, dot: value) } else { try render(otherwise, dot: dot) }
-        case .range(let names, let pipeline, let body, let otherwise):
-            let elements = try elements(of: try value(of: pipeline, dot: dot))
-            if elements.isEmpty { try render(otherwise, dot: dot) }
-            for (key, element) in elements {
-                let outer = variables.count
-                if names.count > 1 { variables.append((names[0], key)) }
-                if let last = names.last { variables.append((last, element)) }
-                try render(body, dot: element)
-                variables.removeLast(variables.count - outer)
-            }
+            if pipeline.variables.isEmpty { try write(value.printed) } else { try set(pipeline, [value]) }
+        case .branch(let isWith, let branches): return try render(branches, isWith: isWith, dot: dot)
+        case .range(let pipeline, let body, let otherwise): return try range(pipeline, body, otherwise, dot: dot)
+        case .template(let name, let argument, let place): try call(name, argument, place, dot: dot)
+        case .leave(let leave): return leave
         }
+        return nil
+    }
+
+    private mutating func render(
+        _ branches: [TemplateNode.Branch], isWith: Bool, dot: GoValue
+    ) throws(TemplateError) -> TemplateNode.Leave? {
+        let outer = variables.count
+        defer { variables.removeLast(variables.count - outer) }
+        for branch in branches {
+            guard let condition = branch.condition else { return try render(branch.body, dot: dot) }
+            let value = try value(of: condition, dot: dot)
+            try set(condition, [value])
+            if value.isTrue { return try render(branch.body, dot: isWith ? value : dot) }
+        }
+        return nil
+    }
+
+    private mutating func range(
+        _ pipeline: Pipeline, _ body: [TemplateNode], _ otherwise: [TemplateNode], dot: GoValue
+    ) throws(TemplateError) -> TemplateNode.Leave? {
+        let place = pipeline.place
+        let values = try value(of: pipeline, dot: dot).pointee
+        var isEmpty = true
+        /// - Returns: whether the range is left.
+        func turn(_ key: GoValue, _ element: GoValue) throws(TemplateError) -> Bool {
+            isEmpty = false
+            let outer = variables.count
+            defer { variables.removeLast(variables.count - outer) }
+            try set(pipeline, pipeline.variables.count == 2 ? [key, element] : [element])
+            return try render(body, dot: element) == .range
+        }
+        switch values.content {
+        case .list(let elements):
+            for (index, element) in elements.enumerated() where try turn(.integer(Int64(index)), element) { break }
+        case .map(let members):
+            for member in members where try turn(.string(member.key), member.value) { break }
+        case .integer(let count):
+            if pipeline.variables.count > 1 {
+                throw failure(place, "can't use \(values.printed) to iterate over more than one variable")
+            }
+            var number: Int64 = 0
+            while number < count, try !turn(.integer(number), GoValue(values.type, .integer(number))) { number += 1 }
+        case .absent: break
+        case .null where values.type.isCollection: break
+        default: throw failure(place, "range can't iterate over \(values.printed)")
+        }
+        return isEmpty ? try render(otherwise, dot: dot) : nil
+    }
+
+    private mutating func call(
+        _ callee: String, _ argument: Pipeline?, _ place: TemplatePlace, dot: GoValue
+    ) throws(TemplateError) {
+        guard let nodes = template.definitions[callee] else { throw failure(place, "template \(goQuoted(callee)) not defined") }
+        guard depth < deepestTemplates else { throw failure(place, "exceeded maximum template depth (\(deepestTemplates))") }
+        var value = GoValue.absent
+        if let argument { value = try self.value(of: argument, dot: dot) }
+        let outer = (name, variables)
+        (name, variables) = (callee, [("", value)])
+        depth += 1
+        _ = try render(nodes, dot: value)
+        depth -= 1
+        (name, variables) = outer
     }
 
     private mutating func write(_ text: String) throws(TemplateError) {
         output += text
-        if output.utf8.count > longestOutput { throw .executing("output", "more than \(longestOutput) bytes") }
-    }
-
-    private mutating func assign(_ name: String, _ value: TemplateValue) {
-        if let position = variables.lastIndex(where: { $0.name == name }) {
-            variables[position].value = value
-        } else {
-            variables.append((name, value))
+        if output.utf8.count > longestOutput {
+            throw TemplateError(stage: .execute, message: "template: : more than \(longestOutput) bytes of output")
         }
     }
 
-    private func elements(of value: TemplateValue) throws(TemplateError) -> [(TemplateValue, TemplateValue)] {
-        switch value {
-        case .list(let values): return values.enumerated().map { (.integer(Int64($0.offset)), $0.element) }
-        case .map(let entries): return entries.sorted { $0.key < $1.key }.map { (.text($0.key), $0.value) }
-        case .null: return []
-        case .bool, .integer, .number, .text: throw .executing("range", "range can't iterate over \(value.printed)")
+    private mutating func set(_ pipeline: Pipeline, _ values: [GoValue]) throws(TemplateError) {
+        for (name, value) in zip(pipeline.variables, values) {
+            if pipeline.declares {
+                variables.append((name, value))
+            } else if let position = variables.lastIndex(where: { $0.name == name }) {
+                variables[position].value = value
+            } else {
+                throw failure(pipeline.place, "undefined variable: $\(name)")
+            }
         }
     }
 
-    private func value(of pipeline: Pipeline, dot: TemplateValue) throws(TemplateError) -> TemplateValue {
-        var piped: TemplateValue?
-        for command in pipeline.commands {
-            var arguments: [TemplateValue] = []
-            for operand in command.dropFirst() { arguments.append(try value(of: operand, dot: dot)) }
-            if let piped { arguments.append(piped) }
-            piped = try result(of: command[0], arguments: arguments, dot: dot)
-        }
-        return piped ?? .null
+    // MARK: - Values
+
+    private func value(of pipeline: Pipeline, dot: GoValue) throws(TemplateError) -> GoValue {
+        var piped: GoValue?
+        for command in pipeline.commands { piped = try result(of: command, piped: piped, dot: dot).asResult }
+        return piped ?? .absent
     }
 
-    private func result(of operand: Operand, arguments: [TemplateValue], dot: TemplateValue) throws(TemplateError) -> TemplateValue {
-        if case .function(let name) = operand, let function = templateFunctions[name] { return try function(arguments) }
-        if case .field(["Label"], _) = operand, arguments.count == 1 {
-            if isHeading { return arguments[0] }
-            return dot[key: "Labels"].flatMap { label(arguments[0].printed, in: $0) } ?? .text("")
+    private func result(of command: Command, piped: GoValue?, dot: GoValue) throws(TemplateError) -> GoValue {
+        let first = command.operands[0]
+        if case .function(let name) = first.kind { return try call(name, command, piped: piped, dot: dot) }
+        let count = command.operands.count - 1 + (piped == nil ? 0 : 1)
+        switch first.kind {
+        case .null: throw failure(first.place, "nil is not a command")
+        case .field(["Label"]) where dot[field: "Labels"] != nil:
+            guard count == 1 else { throw failure(first.place, "wrong number of args for Label: want 1 got \(count)") }
+            let label: GoValue
+            if let piped { label = piped } else { label = try argument(command.operands[1], as: .string, dot: dot) }
+            return isHeading ? label : .string(Self.label(label.printed, of: dot))
+        case .field(let names) where count > 0 && !names.isEmpty, .variable(_, let names) where count > 0 && !names.isEmpty:
+            throw failure(first.place, "\(names[names.count - 1]) is not a method but has arguments")
+        default:
+            if count > 0 { throw failure(first.place, "can't give argument to non-function \(first.place.text)") }
+            return try value(of: first, dot: dot)
         }
-        if !arguments.isEmpty { throw .executing("\(operand)", "can't give argument to non-function") }
-        return try value(of: operand, dot: dot)
     }
 
-    private func value(of operand: Operand, dot: TemplateValue) throws(TemplateError) -> TemplateValue {
-        switch operand {
+    private func value(of operand: Operand, dot: GoValue) throws(TemplateError) -> GoValue {
+        switch operand.kind {
         case .constant(let value): return value
-        case .function: return try result(of: operand, arguments: [], dot: dot)
-        case .field(let names, let column): return try follow(names, from: dot, column: column)
+        case .null: return .null
+        case .function: return try result(of: Command(operands: [operand]), piped: nil, dot: dot)
+        case .field(let names): return try follow(names, from: dot, operand.place)
         case .variable(let name, let fields):
-            if name.isEmpty { return try follow(fields, from: root) }
-            guard let variable = variables.last(where: { $0.name == name }) else {
-                throw TemplateError.parsing("undefined variable \"$\(name)\"")
-            }
-            return try follow(fields, from: variable.value)
-        case .group(let pipeline, let fields): return try follow(fields, from: try value(of: pipeline, dot: dot))
+            let value = variables.last { $0.name == name }?.value ?? .absent
+            return try follow(fields, from: value, operand.place)
+        case .group(let pipeline, let fields): return try follow(fields, from: try value(of: pipeline, dot: dot), operand.place)
         }
     }
 
-    private func follow(_ names: [String], from start: TemplateValue, column: Int? = nil) throws(TemplateError) -> TemplateValue {
+    private func follow(_ names: [String], from start: GoValue, _ place: TemplatePlace) throws(TemplateError) -> GoValue {
         var value = start
-        for (position, name) in names.enumerated() {
-            guard let next = value[field: name] ?? Self.absent(name, in: value, under: position > 0 ? names[position - 1] : "") else {
-                let path = names.map { ".\($0)" }.joined()
-                if value == .null { throw .executing(path, column: column, "nil pointer evaluating interface {}.\(name)") }
-                throw .executing(path, column: column, "map has no entry for key \"\(name)\"")
+        for name in names {
+            let receiver = value.pointee
+            switch (receiver.type, receiver.content) {
+            case (_, .absent):
+                if refusesMissingKeys { throw failure(place, "nil data; no entry for key \(goQuoted(name))") }
+            case (.pointer, .null), (.any, .null):
+                throw failure(place, "nil pointer evaluating \(value.type.name).\(name)")
+            case (.map, _) where !receiver.type.hasPortsAsKeys:
+                if receiver[key: name] == nil && refusesMissingKeys { throw failure(place, "map has no entry for key \(goQuoted(name))") }
+                value = receiver[key: name] ?? .absent
+            default:
+                guard let field = receiver[field: name] else {
+                    let type = refusesMissingKeys ? GoType.any.name : value.type.name
+                    throw failure(place, "can't evaluate field \(name) in type \(type)")
+                }
+                value = field
             }
-            value = next
         }
         return value
     }
 
-    /// What Go's types have and a document leaves out: the health of a container without a check, and an attribute that an event has not.
-    private static func absent(_ name: String, in value: TemplateValue, under parent: String) -> TemplateValue? {
-        guard case .map = value else { return nil }
-        return ["Health", "Healthcheck"].contains(name) || parent == "Attributes" ? .null : nil
+    /// A label's value from the `a=b,c=d` that a list row shows.
+    private static func label(_ name: String, of row: GoValue) -> String {
+        let labels = row[field: "Labels"]?.printed ?? ""
+        let pair = labels.split(separator: ",").first { $0.hasPrefix(name + "=") }
+        return pair.map { String($0.dropFirst(name.count + 1)) } ?? ""
     }
 
-    /// A label's value from the `a=b,c=d` that a list row shows.
-    private func label(_ name: String, in labels: TemplateValue) -> TemplateValue? {
-        for pair in labels.printed.split(separator: ",") where pair.hasPrefix(name + "=") {
-            return .text(String(pair.dropFirst(name.count + 1)))
+    // MARK: - Functions
+
+    private func call(_ name: String, _ command: Command, piped: GoValue?, dot: GoValue) throws(TemplateError) -> GoValue {
+        let place = command.operands[0].place
+        let operands = command.operands.dropFirst()
+        let count = operands.count + (piped == nil ? 0 : 1)
+        guard let function = isHeading ? headingFunctions[name] ?? templateFunctions[name] : templateFunctions[name] else { return .absent }
+        guard count >= function.parameters.count, function.rest != nil || count == function.parameters.count else {
+            let wanted = (function.rest == nil ? "" : "at least ") + String(function.parameters.count)
+            throw failure(place, "wrong number of args for \(name): want \(wanted) got \(count)")
         }
-        return nil
+        // These two look no further than they have to.
+        let decisive: Bool? = name == "and" ? false : name == "or" ? true : nil
+        var arguments: [GoValue] = []
+        for operand in operands {
+            let value = try argument(operand, as: function.parameter(arguments.count), dot: dot)
+            arguments.append(value)
+            if value.isTrue == decisive { return value }
+        }
+        if let piped { arguments.append(try checked(piped, as: function.parameter(arguments.count), place)) }
+        let whole = TemplatePlace(position: place.position, text: command.text)
+        do throws(FunctionFailure) { return try function.body(arguments) } catch {
+            let isCall = name == "call" && arguments[0].isThere
+            let what = (isCall ? "non-function \(operands.first?.place.text ?? "") of " : "") + error.message
+            throw failure(whole, "error calling \(name): \(what)")
+        }
+    }
+
+    private func argument(
+        _ operand: Operand, as parameter: TemplateFunction.Parameter, dot: GoValue
+    ) throws(TemplateError) -> GoValue {
+        let value = try value(of: operand, dot: dot)
+        switch (operand.kind, parameter) {
+        case (.null, .string), (.null, .strings), (.null, .integer):
+            throw failure(operand.place, "cannot assign nil to \(parameter.rawValue)")
+        case (.constant, .string) where !value.isString: throw failure(operand.place, "expected string; found \(operand.place.text)")
+        case (.constant, .integer) where !value.isInteger: throw failure(operand.place, "expected integer; found \(operand.place.text)")
+        default: return try checked(value, as: parameter, operand.place)
+        }
+    }
+
+    private func checked(
+        _ value: GoValue, as parameter: TemplateFunction.Parameter, _ place: TemplatePlace
+    ) throws(TemplateError) -> GoValue {
+        let fits =
+            switch parameter {
+            case .any: true
+            // A number of JSON is a type of its own.
+            case .string: value.pointee.isString && value.type.name != "json.Number"
+            case .integer: value.pointee.isInteger
+            case .strings: value.isStrings
+            }
+        if fits { return parameter == .any ? (value.content == .absent ? .null : value) : value.pointee }
+        guard value.isThere else { throw failure(place, "invalid value; expected \(parameter.rawValue)") }
+        throw failure(place, "wrong type for value; expected \(parameter.rawValue); got \(value.type.name)")
+    }
+}
+
+extension Pipeline {
+    /// As errors show it.
+    fileprivate var place: TemplatePlace {
+        TemplatePlace(position: commands[0].operands[0].place.position, text: commands.map(\.text).joined(separator: " | "))
+    }
+}
+
+extension GoType {
+    fileprivate var isCollection: Bool {
+        switch self {
+        case .slice, .map, .any: true
+        default: false
+        }
     }
 }

@@ -1,186 +1,232 @@
-/// A function of templates: its arguments in, its value out.
-typealias TemplateFunction = @Sendable ([TemplateValue]) throws(TemplateError) -> TemplateValue
+/// A function of templates.
+struct TemplateFunction: Sendable {
+    /// What an argument must be; the raw value is Go's name for it.
+    enum Parameter: String, Sendable {
+        case any = "interface {}"
+        case string
+        case integer = "int"
+        case strings = "[]string"
+    }
 
-/// Docker's template functions and those of Go's text/template that make sense for output.
-let templateFunctions: [String: TemplateFunction] = textFunctions.merging(valueFunctions) { text, _ in text }
+    let parameters: [Parameter]
+    /// What arguments behind these must be; nil where there may be none.
+    let rest: Parameter?
+    /// Gets as many arguments as it has parameters, or more where it has a rest.
+    let body: @Sendable ([GoValue]) throws(FunctionFailure) -> GoValue
 
-private let textFunctions: [String: TemplateFunction] = [
-    "json": { arguments throws(TemplateError) in .text(try only(arguments, of: "json").json) },
-    "lower": { arguments throws(TemplateError) in .text(try only(arguments, of: "lower").printed.lowercased()) },
-    "upper": { arguments throws(TemplateError) in .text(try only(arguments, of: "upper").printed.uppercased()) },
-    "title": { arguments throws(TemplateError) in .text(titled(try only(arguments, of: "title").printed)) },
-    "join": { arguments throws(TemplateError) in
-        guard arguments.count == 2, case .list(let values) = arguments[0] else { throw wrong("join", "a list and a separator") }
-        return .text(values.map(\.printed).joined(separator: arguments[1].printed))
-    },
-    "split": { arguments throws(TemplateError) in
-        guard arguments.count == 2, case .text(let text) = arguments[0], case .text(let mark) = arguments[1] else {
-            throw wrong("split", "a string and a separator")
-        }
-        return .list(separated(text, by: mark).map { .text($0) })
-    },
-    "pad": { arguments throws(TemplateError) in
-        guard arguments.count == 3, case .text(let text) = arguments[0], case .integer(let before) = arguments[1],
-            case .integer(let after) = arguments[2], (0...4096).contains(before), (0...4096).contains(after)
-        else { throw wrong("pad", "a string and two widths up to 4096") }
-        return .text(text.isEmpty ? "" : String(repeating: " ", count: Int(before)) + text + String(repeating: " ", count: Int(after)))
-    },
-    "truncate": { arguments throws(TemplateError) in
-        guard arguments.count == 2, case .text(let text) = arguments[0], case .integer(let length) = arguments[1], length >= 0 else {
-            throw wrong("truncate", "a string and a length")
-        }
-        return .text(String(text.prefix(Int(clamping: length))))
-    },
-    "print": { arguments in .text(arguments.map(\.printed).joined(separator: " ")) },
-    "println": { arguments in .text(arguments.map(\.printed).joined(separator: " ") + "\n") },
-    "printf": { arguments throws(TemplateError) in .text(try formatted(arguments)) },
+    init(
+        _ parameters: [Parameter], rest: Parameter? = nil, _ body: @escaping @Sendable ([GoValue]) throws(FunctionFailure) -> GoValue
+    ) {
+        self.parameters = parameters
+        self.rest = rest
+        self.body = body
+    }
+
+    func parameter(_ index: Int) -> Parameter { index < parameters.count ? parameters[index] : rest ?? .any }
+}
+
+/// What a function says of arguments that it cannot work with.
+struct FunctionFailure: Error {
+    let message: String
+    init(_ message: String) { self.message = message }
+}
+
+func isTemplateFunction(_ name: String) -> Bool { templateFunctions[name] != nil }
+
+/// Docker's template functions and those of Go's text/template.
+let templateFunctions: [String: TemplateFunction] = dockersFunctions.merging(goFunctions) { docker, _ in docker }
+
+/// In the heading of a table the values are names of columns, which these leave as they are.
+let headingFunctions: [String: TemplateFunction] = [
+    "json": same([.string]), "split": same([.string, .string]), "join": same([.string, .string]), "title": same([.string]),
+    "lower": same([.string]), "upper": same([.string]), "truncate": same([.string, .integer]),
 ]
 
-private let valueFunctions: [String: TemplateFunction] = [
-    "len": { arguments throws(TemplateError) in
-        switch try only(arguments, of: "len") {
-        case .text(let text): return .integer(Int64(text.utf8.count))
-        case .list(let values): return .integer(Int64(values.count))
-        case .map(let entries): return .integer(Int64(entries.count))
-        case .null, .bool, .integer, .number: throw wrong("len", "a string, list or map")
-        }
+private func escaping(_ escape: @escaping @Sendable (String) -> String) -> TemplateFunction {
+    TemplateFunction([], rest: .any) { arguments throws(FunctionFailure) in .string(escape(goPrinted(arguments.map(\.pointee)))) }
+}
+
+private func same(_ parameters: [TemplateFunction.Parameter]) -> TemplateFunction {
+    TemplateFunction(parameters) { arguments throws(FunctionFailure) in arguments[0] }
+}
+
+/// The longest text that `pad` adds on a side.
+private let widestPadding: Int64 = 1 << 20
+
+private let dockersFunctions: [String: TemplateFunction] = [
+    "json": TemplateFunction([.any]) { arguments throws(FunctionFailure) in .string(arguments[0].jsonText) },
+    "lower": TemplateFunction([.string]) { arguments throws(FunctionFailure) in .string(arguments[0].text.lowercased()) },
+    "upper": TemplateFunction([.string]) { arguments throws(FunctionFailure) in .string(arguments[0].text.uppercased()) },
+    "title": TemplateFunction([.string]) { arguments throws(FunctionFailure) in .string(titled(arguments[0].text)) },
+    "join": TemplateFunction([.strings, .string]) { arguments throws(FunctionFailure) in
+        .string(arguments[0].elements.map(\.text).joined(separator: arguments[1].text))
     },
-    "index": { arguments throws(TemplateError) in
-        guard var value = arguments.first else { throw wrong("index", "a value and its keys") }
+    "split": TemplateFunction([.string, .string]) { arguments throws(FunctionFailure) in
+        let parts = separated(arguments[0].text, by: arguments[1].text)
+        return GoValue(.slice(.string("string"), name: nil), .list(parts.map { .string($0) }))
+    },
+    "pad": TemplateFunction([.string, .integer, .integer]) { arguments throws(FunctionFailure) in
+        let (text, before, after) = (arguments[0].text, arguments[1].number, arguments[2].number)
+        if text.isEmpty { return arguments[0] }
+        if before < 0 || after < 0 { throw FunctionFailure("strings: negative Repeat count") }
+        if max(before, after) > widestPadding { throw FunctionFailure("strings: Repeat output length overflow") }
+        return .string(String(repeating: " ", count: Int(before)) + text + String(repeating: " ", count: Int(after)))
+    },
+    "truncate": TemplateFunction([.string, .integer]) { arguments throws(FunctionFailure) in
+        let length = arguments[1].number
+        if length < 0 { throw FunctionFailure("runtime error: slice bounds out of range [:\(length)]") }
+        return .string(String(decoding: arguments[0].text.utf8.prefix(Int(clamping: length)), as: UTF8.self))
+    },
+]
+
+private let goFunctions: [String: TemplateFunction] = [
+    "print": TemplateFunction([], rest: .any) { arguments throws(FunctionFailure) in .string(goPrinted(arguments)) },
+    "println": TemplateFunction([], rest: .any) { arguments throws(FunctionFailure) in
+        .string(arguments.map { $0.formatted("v") }.joined(separator: " ") + "\n")
+    },
+    "printf": TemplateFunction([.string], rest: .any) { arguments throws(FunctionFailure) in
+        .string(goFormatted(arguments[0].text, Array(arguments.dropFirst())))
+    },
+    "html": escaping(markupEscaped), "js": escaping(scriptEscaped), "urlquery": escaping(queryEscaped),
+    // No document has a function in it.
+    "call": TemplateFunction([.any], rest: .any) { arguments throws(FunctionFailure) in
+        throw FunctionFailure(arguments[0].isThere ? "type \(arguments[0].type.name)" : "call of nil")
+    },
+    "len": TemplateFunction([.any]) { arguments throws(FunctionFailure) in .integer(Int64(try length(of: arguments[0]))) },
+    "index": TemplateFunction([.any], rest: .any) { arguments throws(FunctionFailure) in
+        var value = arguments[0]
+        if !value.isThere { throw FunctionFailure("index of untyped nil") }
         for key in arguments.dropFirst() { value = try element(of: value, at: key) }
         return value
     },
-    "slice": { arguments throws(TemplateError) in try slice(arguments) },
-    "not": { arguments throws(TemplateError) in .bool(!(try only(arguments, of: "not").isTrue)) },
-    "and": { arguments in arguments.first { !$0.isTrue } ?? arguments.last ?? .bool(true) },
-    "or": { arguments in arguments.first { $0.isTrue } ?? arguments.last ?? .bool(false) },
-    "eq": { arguments in .bool(arguments.dropFirst().contains { same($0, arguments[0]) }) },
-    "ne": { arguments throws(TemplateError) in
-        guard arguments.count == 2 else { throw wrong("ne", "two values") }
-        return .bool(!same(arguments[0], arguments[1]))
+    "slice": TemplateFunction([.any], rest: .any) { arguments throws(FunctionFailure) in
+        try slice(arguments[0], Array(arguments.dropFirst()))
     },
-    "lt": { arguments throws(TemplateError) in .bool(try order(arguments, "lt") < 0) },
-    "le": { arguments throws(TemplateError) in .bool(try order(arguments, "le") <= 0) },
-    "gt": { arguments throws(TemplateError) in .bool(try order(arguments, "gt") > 0) },
-    "ge": { arguments throws(TemplateError) in .bool(try order(arguments, "ge") >= 0) },
+    "not": TemplateFunction([.any]) { arguments throws(FunctionFailure) in .bool(!arguments[0].isTrue) },
+    "and": TemplateFunction([.any], rest: .any) { arguments throws(FunctionFailure) in arguments[arguments.count - 1] },
+    "or": TemplateFunction([.any], rest: .any) { arguments throws(FunctionFailure) in arguments[arguments.count - 1] },
+    "eq": TemplateFunction([.any], rest: .any) { arguments throws(FunctionFailure) in
+        if arguments.count == 1 { throw FunctionFailure("missing argument for comparison") }
+        for other in arguments.dropFirst() where try areEqual(arguments[0], other) { return .bool(true) }
+        return .bool(false)
+    },
+    "ne": TemplateFunction([.any, .any]) { arguments throws(FunctionFailure) in .bool(try !areEqual(arguments[0], arguments[1])) },
+    "lt": TemplateFunction([.any, .any]) { arguments throws(FunctionFailure) in .bool(try isLess(arguments[0], arguments[1])) },
+    "le": TemplateFunction([.any, .any]) { arguments throws(FunctionFailure) in
+        if try isLess(arguments[0], arguments[1]) { return .bool(true) }
+        return .bool(try areEqual(arguments[0], arguments[1]))
+    },
+    "gt": TemplateFunction([.any, .any]) { arguments throws(FunctionFailure) in
+        if try isLess(arguments[0], arguments[1]) { return .bool(false) }
+        return .bool(try !areEqual(arguments[0], arguments[1]))
+    },
+    "ge": TemplateFunction([.any, .any]) { arguments throws(FunctionFailure) in .bool(try !isLess(arguments[0], arguments[1])) },
 ]
 
-private func wrong(_ function: String, _ wanted: String) -> TemplateError {
-    .executing(function, "wrong arguments for \(function): want \(wanted)")
-}
+extension GoValue {
+    /// Whether there is a value at all: no missing key, no nil interface.
+    var isThere: Bool { content != .absent && !(content == .null && type == .any) }
+    var isString: Bool { if case .string = content { type != .time } else { false } }
+    var isInteger: Bool { if case .integer = content { true } else { false } }
+    var isStrings: Bool {
+        switch (type, content) {
+        case (.slice(.string, _), .null): true
+        case (_, .list(let values)): values.allSatisfy(\.isString)
+        default: false
+        }
+    }
 
-private func only(_ arguments: [TemplateValue], of function: String) throws(TemplateError) -> TemplateValue {
-    guard arguments.count == 1 else { throw wrong(function, "1 argument, got \(arguments.count)") }
-    return arguments[0]
+    fileprivate var text: String { if case .string(let text) = content { text } else { "" } }
+    fileprivate var number: Int64 { if case .integer(let number) = content { number } else { 0 } }
+    fileprivate var elements: [GoValue] { if case .list(let values) = content { values } else { [] } }
 }
 
 private func titled(_ text: String) -> String {
-    var previous: Character = " "
+    var isInside = false
     return String(
         text.map { character in
-            defer { previous = character }
-            return previous.isWhitespace ? Character(character.uppercased()) : character
+            defer { isInside = character.isLetter || character.isNumber || character == "_" }
+            return isInside ? character : Character(character.uppercased())
         })
 }
 
 private func separated(_ text: String, by mark: String) -> [String] {
-    guard !mark.isEmpty else { return text.map(String.init) }
-    var parts: [String] = []
-    var rest = Substring(text)
-    while let found = rest.firstRange(of: mark) {
-        parts.append(String(rest[..<found.lowerBound]))
-        rest = rest[found.upperBound...]
-    }
-    return parts + [String(rest)]
+    guard !mark.isEmpty else { return text.unicodeScalars.map { String($0) } }
+    return text.split(separator: mark, omittingEmptySubsequences: false).map(String.init)
 }
 
-private func element(of value: TemplateValue, at key: TemplateValue) throws(TemplateError) -> TemplateValue {
-    switch (value, key) {
-    case (.list(let values), .integer(let position)):
-        guard position >= 0, position < values.count else {
-            throw .executing("index", "error calling index: index out of range: \(position)")
+private func length(of value: GoValue) throws(FunctionFailure) -> Int {
+    guard value.isThere else { throw FunctionFailure("len of untyped nil") }
+    switch value.pointee.content {
+    case .string(let text) where value.type != .time: return text.utf8.count
+    case .list(let values): return values.count
+    case .map(let members): return members.count
+    case .null:
+        if case .pointer = value.type { throw FunctionFailure("len of nil pointer") }
+        return 0
+    default: throw FunctionFailure("len of type \(value.pointee.type.name)")
+    }
+}
+
+private func element(of value: GoValue, at key: GoValue) throws(FunctionFailure) -> GoValue {
+    let item = value.pointee
+    switch (item.type, item.content) {
+    case (.pointer, .null): throw FunctionFailure("index of nil pointer")
+    case (.map(let element, _), _):
+        let wanted = item.type.hasPortsAsKeys ? "nat.Port" : "string"
+        guard key.isThere else { throw FunctionFailure("value is nil; should be of type \(wanted)") }
+        guard case .string(let name) = key.content, key.type.name == wanted else {
+            throw FunctionFailure("value has type \(key.type.name); should be \(wanted)")
         }
-        return values[Int(position)]
-    case (.map, .text(let name)): return value[key: name] ?? .text("")
-    case (.null, _): throw .executing("index", "error calling index: index of untyped nil")
-    default: throw .executing("index", "error calling index: can't index item of \(value.printed) with \(key.printed)")
-    }
-}
-
-private func slice(_ arguments: [TemplateValue]) throws(TemplateError) -> TemplateValue {
-    var bounds: [Int] = []
-    for argument in arguments.dropFirst() {
-        guard case .integer(let bound) = argument, bound >= 0, bound <= Int64(Int32.max) else { throw wrong("slice", "a value and bounds") }
-        bounds.append(Int(bound))
-    }
-    func range(_ count: Int) throws(TemplateError) -> Range<Int> {
-        let low = bounds.first ?? 0
-        let high = bounds.count > 1 ? bounds[1] : count
-        guard low <= high, high <= count else { throw .executing("slice", "error calling slice: index out of range: \(high)") }
-        return low..<high
-    }
-    switch arguments.first {
-    case .text(let text)?:
-        let bytes = Array(text.utf8)
-        return .text(String(decoding: bytes[try range(bytes.count)], as: UTF8.self))
-    case .list(let values)?: return .list(Array(values[try range(values.count)]))
-    default: throw wrong("slice", "a string or list and bounds")
-    }
-}
-
-private func same(_ left: TemplateValue, _ right: TemplateValue) -> Bool {
-    switch (left, right) {
-    case (.integer(let number), .number(let other)), (.number(let other), .integer(let number)): Double(number) == other
-    default: left == right
-    }
-}
-
-/// Negative, zero or positive as the first argument is less than, equal to or greater than the second.
-private func order(_ arguments: [TemplateValue], _ function: String) throws(TemplateError) -> Int {
-    guard arguments.count == 2 else { throw wrong(function, "two values") }
-    switch (arguments[0], arguments[1]) {
-    case (.integer(let left), .integer(let right)): return left < right ? -1 : left == right ? 0 : 1
-    case (.text(let left), .text(let right)): return left < right ? -1 : left == right ? 0 : 1
-    case (.number(let left), .number(let right)): return left < right ? -1 : left == right ? 0 : 1
-    case (.integer(let left), .number(let right)): return Double(left) < right ? -1 : Double(left) == right ? 0 : 1
-    case (.number(let left), .integer(let right)): return left < Double(right) ? -1 : left == Double(right) ? 0 : 1
-    default: throw .executing(function, "error calling \(function): incompatible types for comparison")
-    }
-}
-
-/// Go's printf for `%s %v %d %q %t %x %%`, with a width and `-`.
-private func formatted(_ arguments: [TemplateValue]) throws(TemplateError) -> String {
-    guard case .text(let format)? = arguments.first else { throw wrong("printf", "a format and values") }
-    var values = arguments.dropFirst()
-    var result = ""
-    var rest = Substring(format)
-    while let character = rest.popFirst() {
-        guard character == "%" else {
-            result.append(character)
-            continue
+        return item[key: name] ?? GoValue(nil, as: element)
+    case (.slice, _), (.string, _):
+        let place = try position(key)
+        let (kind, count) = item.isString ? ("string", item.text.utf8.count) : ("slice", item.elements.count)
+        // Go looks at the bounds twice, and the first time one is let through.
+        if place == count { throw FunctionFailure("reflect: \(kind) index out of range") }
+        if case .string(let text) = item.content, place >= 0, place < text.utf8.count {
+            return GoValue(.unsigned("uint8"), .unsigned(UInt64(Array(text.utf8)[Int(place)])))
         }
-        let flags = rest.prefix { $0 == "-" || $0.isNumber || $0 == "." }
-        let (before, precision) = splitOnce(String(flags), at: ".")
-        rest = rest.dropFirst(flags.count)
-        guard let verb = rest.popFirst() else { return result + "%!(NOVERB)" }
-        if verb == "%" {
-            result += "%"
-            continue
+        guard case .list(let values) = item.content, place >= 0, place < values.count else {
+            throw FunctionFailure("index out of range: \(place)")
         }
-        guard let value = values.popFirst() else {
-            result += "%!\(verb)(MISSING)"
-            continue
-        }
-        let text =
-            switch (verb, value) {
-            case ("q", _): goQuoted(value.printed)
-            case ("x", .integer(let number)): String(number, radix: 16)
-            case ("s", _): String(value.printed.prefix(precision.flatMap { Int($0) } ?? .max))
-            default: value.printed
-            }
-        let width = Int(before.filter(\.isNumber)).map { min($0, 4096) } ?? 0
-        let padding = String(repeating: " ", count: max(0, width - text.count))
-        result += flags.hasPrefix("-") ? text + padding : padding + text
+        return values[Int(place)]
+    case (.any, _): throw FunctionFailure("index of untyped nil")
+    default: throw FunctionFailure("can't index item of type \(item.type.name)")
     }
-    return result
+}
+
+private func position(_ key: GoValue) throws(FunctionFailure) -> Int64 {
+    switch key.content {
+    case .integer(let number): return number
+    case .unsigned(let number): return Int64(clamping: number)
+    default:
+        throw FunctionFailure("cannot index slice/array with \(key.isThere ? "type \(key.type.name)" : "nil")")
+    }
+}
+
+private func slice(_ value: GoValue, _ bounds: [GoValue]) throws(FunctionFailure) -> GoValue {
+    guard value.isThere else { throw FunctionFailure("slice of untyped nil") }
+    if bounds.count > 3 { throw FunctionFailure("too many slice indexes: \(bounds.count)") }
+    let item = value.pointee
+    let count: Int
+    switch (item.type, item.content) {
+    case (.string, .string(let text)):
+        if bounds.count == 3 { throw FunctionFailure("cannot 3-index slice a string") }
+        count = text.utf8.count
+    case (.slice, _): count = item.elements.count
+    default: throw FunctionFailure("can't slice item of type \(item.type.name)")
+    }
+    var places = [0, count]
+    for (index, bound) in bounds.enumerated() {
+        let place = try position(bound)
+        guard place >= 0, place <= count else { throw FunctionFailure("index out of range: \(place)") }
+        // The third bounds a capacity, which nothing sees.
+        if index < 2 { places[index] = Int(place) }
+    }
+    guard places[0] <= places[1] else { throw FunctionFailure("invalid slice index: \(places[0]) > \(places[1])") }
+    if case .string(let text) = item.content {
+        return .string(String(decoding: Array(text.utf8)[places[0]..<places[1]], as: UTF8.self))
+    }
+    return GoValue(item.type, .list(Array(item.elements[places[0]..<places[1]])))
 }

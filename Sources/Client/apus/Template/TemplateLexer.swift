@@ -13,34 +13,36 @@ package struct TemplateError: Error, Equatable, Sendable, CustomStringConvertibl
     package var description: String { "template parsing error: \(message)" }
 
     /// An error found while reading the text.
-    static func parsing(_ message: String) -> TemplateError {
-        TemplateError(stage: .parse, message: "template: :1: \(message)")
-    }
-
-    /// An error found while carrying an action out.
-    /// - Parameter column: where the action stands, in bytes from the template's beginning; nil where that is not known.
-    static func executing(_ action: String, column: Int? = nil, _ message: String) -> TemplateError {
-        let place = column.map { ":\($0)" } ?? ""
-        return TemplateError(stage: .execute, message: "template: :1\(place): executing \"\" at <\(action)>: \(message)")
+    static func parsing(_ message: String, line: Int = 1) -> TemplateError {
+        TemplateError(stage: .parse, message: "template: :\(line): \(message)")
     }
 }
 
 /// A piece of a template: text to copy, or the tokens of one `{{…}}`.
 enum TemplatePiece: Equatable {
     case text(String)
-    case action([Token])
+    case action([Token], line: Int)
 
-    enum Token: Equatable {
-        /// `.A.B`, and the column that errors of it name; the dot itself has no names.
-        case field([String], column: Int)
+    /// One word of an action.
+    struct Token: Equatable {
+        let kind: Kind
+        /// Where errors say that it stands: bytes from the template's beginning.
+        let position: Int
+        /// As the template has it.
+        let text: String
+    }
+
+    enum Kind: Equatable {
+        /// `.A.B`; the dot itself has no names.
+        case field([String])
         /// `$x.A`.
         case variable(String, fields: [String])
         /// `)`, with what follows without a space: `(…).A`.
         case close(fields: [String])
         case word(String)
-        case text(String)
+        case string(String)
         case integer(Int64)
-        case number(Double)
+        case float(Double)
         /// One of `( | , := =`.
         case mark(String)
     }
@@ -65,10 +67,11 @@ func lexTemplate(_ source: String) throws(TemplateError) -> [TemplatePiece] {
         }
         if !text.isEmpty { pieces.append(.text(String(text))) }
         var lexer = ActionLexer(rest: body)
+        let line = lexer.line
         let tokens = try lexer.tokens()
         rest = lexer.rest
         trimNext = lexer.trimsAfter
-        if let tokens { pieces.append(.action(tokens)) }
+        if let tokens { pieces.append(.action(tokens, line: line)) }
     }
     let tail = trimNext ? rest.drop(while: \.isWhitespace) : rest
     if !tail.isEmpty { pieces.append(.text(String(tail))) }
@@ -80,20 +83,26 @@ private struct ActionLexer {
     var rest: Substring
     var trimsAfter = false
 
+    /// Which of the template's lines this is, from 1.
+    var line: Int { 1 + rest.base[..<rest.startIndex].utf8.count { $0 == UInt8(ascii: "\n") } }
+
     /// - Returns: nil for a comment.
     mutating func tokens() throws(TemplateError) -> [TemplatePiece.Token]? {
         let body = rest.drop(while: \.isWhitespace)
         if body.hasPrefix("/*") {
-            guard let end = body.firstRange(of: "*/") else { throw .parsing("unclosed comment") }
+            guard let end = body.firstRange(of: "*/") else { throw error("unclosed comment") }
             rest = body[end.upperBound...]
-            guard takeEnd() else { throw .parsing("comment ends before closing delimiter") }
+            guard takeEnd() else { throw error("comment ends before closing delimiter") }
             return nil
         }
         var tokens: [TemplatePiece.Token] = []
         while !takeEnd() {
             rest = rest.drop(while: \.isWhitespace)
-            if takeEnd() { break }
-            tokens.append(try token())
+            let start = rest
+            let (kind, offset) = try token()
+            let text = rest.base[start.startIndex..<rest.startIndex]
+            let position = rest.base.utf8.distance(from: rest.base.startIndex, to: start.startIndex) + offset
+            tokens.append(.init(kind: kind, position: position, text: String(text)))
         }
         return tokens
     }
@@ -113,40 +122,42 @@ private struct ActionLexer {
         return false
     }
 
-    private mutating func token() throws(TemplateError) -> TemplatePiece.Token {
-        guard let first = rest.first else { throw .parsing("unclosed action") }
+    private func error(_ message: String) -> TemplateError { .parsing(message, line: line) }
+
+    /// - Returns: the token, and how far behind its beginning errors say that it stands.
+    private mutating func token() throws(TemplateError) -> (TemplatePiece.Kind, Int) {
+        guard let first = rest.first else { throw error("unclosed action") }
         switch first {
-        case "\"": return .text(try quoted())
-        case "`": return .text(try raw())
+        case "\"": return (.string(try quoted("\"", "unterminated quoted string")), 0)
+        case "`": return (.string(try raw()), 0)
+        case "'": return (.integer(try rune()), 0)
         case ")":
             rest = rest.dropFirst()
-            return .close(fields: takeFields())
+            return (.close(fields: takeFields()), 0)
         case "(", "|", ",", "=":
             rest = rest.dropFirst()
-            return .mark(String(first))
+            return (.mark(String(first)), 0)
         case ":":
-            guard rest.hasPrefix(":=") else { throw .parsing("expected :=") }
+            guard rest.hasPrefix(":=") else { throw error("expected :=") }
             rest = rest.dropFirst(2)
-            return .mark(":=")
+            return (.mark(":="), 0)
         case ".":
-            // Go names the second link of a chain.
-            let start = column
+            if rest.dropFirst().first?.isASCIIDigit == true { return (try number(), 0) }
             let names = takeFields()
             if names.isEmpty { rest = rest.dropFirst() }
-            return .field(names, column: names.count > 1 ? start + names[0].utf8.count + 1 : start)
+            // Go names the second link of a chain.
+            return (.field(names), names.count > 1 ? names[0].utf8.count + 1 : 0)
         case "$":
             rest = rest.dropFirst()
-            return .variable(takeWord(), fields: takeFields())
-        case _ where first.isNumber || ((first == "-" || first == "+") && rest.dropFirst().first?.isNumber == true):
-            return try number()
+            return (.variable(takeWord(), fields: takeFields()), 0)
+        case _ where first.isASCIIDigit || ((first == "-" || first == "+") && rest.dropFirst().first?.isASCIIDigit == true):
+            return (try number(), 0)
         case _ where first.isLetter || first == "_":
-            return .word(takeWord())
+            return (.word(takeWord()), 0)
         default:
-            throw .parsing("unexpected \"\(first)\" in command")
+            throw error("unexpected \"\(first)\" in command")
         }
     }
-
-    private var column: Int { rest.base.utf8.distance(from: rest.base.startIndex, to: rest.startIndex) }
 
     private mutating func takeWord() -> String {
         let word = rest.prefix { $0.isLetter || $0.isNumber || $0 == "_" }
@@ -164,36 +175,85 @@ private struct ActionLexer {
         return names
     }
 
-    private mutating func number() throws(TemplateError) -> TemplatePiece.Token {
-        let digits = rest.prefix { $0.isNumber || $0.isLetter || $0 == "." || $0 == "-" || $0 == "+" }
+    private mutating func number() throws(TemplateError) -> TemplatePiece.Kind {
+        var last: Character = " "
+        let digits = rest.prefix { character in
+            defer { last = character }
+            // A sign stands first, or behind the letter of an exponent.
+            if character == "-" || character == "+" { return last == " " || "eEpP".contains(last) }
+            return character.isASCIIDigit || character.isLetter || character == "." || character == "_"
+        }
         rest = rest.dropFirst(digits.count)
-        if let integer = Int64(digits) { return .integer(integer) }
-        if let number = Double(digits) { return .number(number) }
-        throw .parsing("bad number syntax: \"\(digits)\"")
+        let plain = digits.replacing("_", with: "").lowercased()
+        if let integer = Self.integer(plain) { return .integer(integer) }
+        if let number = Double(plain), number.isFinite, !plain.contains("n") { return .float(number) }
+        throw error("bad number syntax: \"\(digits)\"")
+    }
+
+    /// Go's whole numbers: `12`, `0x1f`, `0b11`, `0o17`, `017`.
+    private static func integer(_ text: String) -> Int64? {
+        let isNegative = text.hasPrefix("-")
+        let digits = text.drop { $0 == "-" || $0 == "+" }
+        for (prefix, radix) in [("0x", 16), ("0b", 2), ("0o", 8), ("0", 8)] where digits.hasPrefix(prefix) && digits.count > prefix.count {
+            return Int64((isNegative ? "-" : "") + digits.dropFirst(prefix.count), radix: radix)
+        }
+        return Int64(text)
     }
 
     private mutating func raw() throws(TemplateError) -> String {
         let body = rest.dropFirst()
-        guard let end = body.firstIndex(of: "`") else { throw .parsing("unterminated raw quoted string") }
+        guard let end = body.firstIndex(of: "`") else { throw error("unterminated raw quoted string") }
         rest = body[body.index(after: end)...]
         return String(body[..<end])
     }
 
-    private mutating func quoted() throws(TemplateError) -> String {
+    private mutating func rune() throws(TemplateError) -> Int64 {
+        let start = rest
+        let text = try quoted("'", "unterminated character constant")
+        guard text.unicodeScalars.count == 1, let scalar = text.unicodeScalars.first else {
+            throw error("malformed character constant: \(start[..<rest.startIndex])")
+        }
+        return Int64(scalar.value)
+    }
+
+    private mutating func quoted(_ mark: Character, _ unterminated: String) throws(TemplateError) -> String {
         var text = ""
         rest = rest.dropFirst()
         while let character = rest.popFirst() {
             switch character {
-            case "\"": return text
-            case "\n": throw .parsing("unterminated quoted string")
-            case "\\":
-                guard let escaped = rest.popFirst(), let meant = escapes[escaped] else { throw .parsing("invalid escape") }
-                text.append(meant)
+            case mark: return text
+            case "\n": throw error(unterminated)
+            case "\\": text.unicodeScalars.append(try escaped())
             default: text.append(character)
             }
         }
-        throw .parsing("unterminated quoted string")
+        throw error(unterminated)
+    }
+
+    /// What stands behind a backslash.
+    private mutating func escaped() throws(TemplateError) -> Unicode.Scalar {
+        guard let letter = rest.popFirst() else { throw error("unterminated quoted string") }
+        if let meant = escapes[letter] { return meant }
+        let (count, radix): (Int, Int) =
+            switch letter {
+            case "x": (2, 16)
+            case "u": (4, 16)
+            case "U": (8, 16)
+            default: (3, 8)
+            }
+        let digits = radix == 8 ? String(letter) + rest.prefix(2) : String(rest.prefix(count))
+        guard digits.count == count, let value = UInt32(digits, radix: radix), let scalar = Unicode.Scalar(value) else {
+            throw error("invalid syntax")
+        }
+        rest = rest.dropFirst(radix == 8 ? 2 : count)
+        return scalar
     }
 }
 
-private let escapes: [Character: Character] = ["n": "\n", "t": "\t", "r": "\r", "\\": "\\", "\"": "\"", "'": "'"]
+extension Character {
+    fileprivate var isASCIIDigit: Bool { ("0"..."9").contains(self) }
+}
+
+private let escapes: [Character: Unicode.Scalar] = [
+    "n": "\n", "t": "\t", "r": "\r", "\\": "\\", "\"": "\"", "'": "'", "a": "\u{7}", "b": "\u{8}", "f": "\u{c}", "v": "\u{b}",
+]

@@ -1,201 +1,256 @@
-/// The tree of a template.
-indirect enum TemplateNode: Sendable {
-    case text(String)
-    case output(Pipeline)
-    case assign(name: String, Pipeline)
-    /// Tried in order; the last one's condition is nil for `else`.
-    case branch([(condition: Pipeline?, body: [TemplateNode])])
-    case with(Pipeline, body: [TemplateNode], otherwise: [TemplateNode])
-    case range(variables: [String], Pipeline, body: [TemplateNode], otherwise: [TemplateNode])
-}
-
-/// Commands whose results flow into the next one's last argument.
-struct Pipeline: Sendable {
-    let commands: [[Operand]]
-}
-
-/// One word of a command.
-indirect enum Operand: Sendable {
-    case constant(TemplateValue)
-    case function(String)
-    /// `.A.B`, and where it stands; the dot itself has no fields.
-    case field([String], column: Int)
-    /// `$x.A`; the root variable's name is empty.
-    case variable(String, fields: [String])
-    case group(Pipeline, fields: [String])
-}
-
 /// How deep blocks and parentheses may nest.
 private let deepestNesting = 64
 
-/// Reads a template of Go's text/template: fields, variables, pipelines, `if`, `else if`, `with`, `range`, `end`.
-func parseTemplate(_ source: String) throws(TemplateError) -> [TemplateNode] {
+/// A template and those that are defined in it.
+struct ParsedTemplate: Sendable {
+    var nodes: [TemplateNode]
+    var definitions: [String: [TemplateNode]]
+}
+
+/// Reads a template of Go's text/template.
+func parseTemplate(_ source: String) throws(TemplateError) -> ParsedTemplate {
     var parser = TemplateParser(pieces: try lexTemplate(source))
     let nodes = try parser.block(depth: 0)
-    if parser.position < parser.pieces.count { throw .parsing("unexpected {{\(parser.keyword ?? "")}}") }
-    return nodes
+    if let keyword = parser.keyword { throw parser.error("unexpected {{\(keyword)}}") }
+    return ParsedTemplate(nodes: nodes, definitions: parser.definitions)
 }
 
 private struct TemplateParser {
     let pieces: [TemplatePiece]
-    var position = 0
+    var definitions: [String: [TemplateNode]] = [:]
+    private var position = 0
+    private var line = 1
+    /// The variables that are known here.
+    private var variables: [String] = [""]
+    private var ranges = 0
+
+    init(pieces: [TemplatePiece]) { self.pieces = pieces }
 
     /// The first word of the action at hand.
     var keyword: String? {
-        guard position < pieces.count, case .action(let tokens) = pieces[position], case .word(let word)? = tokens.first else { return nil }
+        guard position < pieces.count, case .action(let tokens, _) = pieces[position], case .word(let word)? = tokens.first?.kind else {
+            return nil
+        }
         return word
     }
 
+    func error(_ message: String) -> TemplateError { .parsing(message, line: line) }
+
     /// Nodes up to the end, or to an `else` or `end`, which is left in place.
     mutating func block(depth: Int) throws(TemplateError) -> [TemplateNode] {
-        guard depth <= deepestNesting else { throw .parsing("blocks nest deeper than \(deepestNesting)") }
+        guard depth <= deepestNesting else { throw error("blocks nest deeper than \(deepestNesting)") }
+        let outer = variables.count
+        defer { variables.removeLast(variables.count - outer) }
         var nodes: [TemplateNode] = []
         while position < pieces.count {
             switch pieces[position] {
             case .text(let text):
                 position += 1
                 nodes.append(.text(text))
-            case .action(let tokens):
+            case .action(let tokens, let line):
+                self.line = line
                 if keyword == "end" || keyword == "else" { return nodes }
                 position += 1
-                nodes.append(try action(tokens, depth: depth))
+                if let node = try action(tokens, depth: depth) { nodes.append(node) }
             }
         }
         return nodes
     }
 
-    private mutating func action(_ tokens: [TemplatePiece.Token], depth: Int) throws(TemplateError) -> TemplateNode {
-        guard case .word(let word)? = tokens.first else { return try outputOrAssignment(tokens) }
+    private mutating func action(_ tokens: [TemplatePiece.Token], depth: Int) throws(TemplateError) -> TemplateNode? {
+        guard case .word(let word)? = tokens.first?.kind else { return .output(try pipeline(tokens, of: "command")) }
         let rest = Array(tokens.dropFirst())
         switch word {
-        case "if", "with", "range":
-            if rest.isEmpty { throw .parsing("missing value for \(word)") }
-            return try blockAction(word, rest, depth: depth)
-        case "define", "template", "block", "break", "continue": throw .parsing("{{\(word)}} is not supported")
-        default: return .output(try pipeline(tokens))
+        case "if", "with": return .branch(isWith: word == "with", try branches(word, rest, depth: depth))
+        case "range": return try range(rest, depth: depth)
+        case "break", "continue":
+            if let extra = rest.first { throw error("unexpected \(extra.text) in {{\(word)}}") }
+            if ranges == 0 { throw error("{{\(word)}} outside {{range}}") }
+            return .leave(word == "break" ? .range : .turn)
+        case "template":
+            let name = try name(rest.first, in: "template clause")
+            let argument = rest.count > 1 ? try pipeline(Array(rest.dropFirst()), of: "template clause") : nil
+            return .template(name: name, argument, place: place(of: rest[0], among: tokens))
+        case "define" where depth == 0:
+            let name = try name(rest.first, in: "define clause")
+            if rest.count > 1 { throw error("unexpected \(rest[1].text) in define clause") }
+            try define(name, depth: depth)
+            return nil
+        case "block":
+            let name = try name(rest.first, in: "block clause")
+            let argument = try pipeline(Array(rest.dropFirst()), of: "block clause")
+            try define(name, depth: depth)
+            return .template(name: name, argument, place: place(of: rest[0], among: tokens))
+        case "define": throw error("unexpected <define> in command")
+        default: return .output(try pipeline(tokens, of: "command"))
         }
     }
 
-    private mutating func blockAction(
-        _ word: String, _ rest: [TemplatePiece.Token], depth: Int
-    ) throws(TemplateError) -> TemplateNode {
-        switch word {
-        case "if": return .branch(try branches(rest, depth: depth))
-        case "with":
-            let value = try pipeline(rest)
-            let body = try block(depth: depth + 1)
-            return .with(value, body: body, otherwise: try otherwise(depth: depth))
-        default:
-            let (variables, values) = try rangeHeader(rest)
-            let body = try block(depth: depth + 1)
-            return .range(variables: variables, values, body: body, otherwise: try otherwise(depth: depth))
-        }
+    private func name(_ token: TemplatePiece.Token?, in clause: String) throws(TemplateError) -> String {
+        guard case .string(let name)? = token?.kind else { throw error("unexpected \"\(token?.text ?? "}}")\" in \(clause)") }
+        return name
     }
 
-    private func outputOrAssignment(_ tokens: [TemplatePiece.Token]) throws(TemplateError) -> TemplateNode {
-        if case .variable(let name, fields: [])? = tokens.first, tokens.count > 2, tokens[1] == .mark(":=") || tokens[1] == .mark("=") {
-            return .assign(name: name, try pipeline(Array(tokens.dropFirst(2))))
-        }
-        return .output(try pipeline(tokens))
+    private func place(of token: TemplatePiece.Token, among tokens: [TemplatePiece.Token]) -> TemplatePlace {
+        TemplatePlace(position: token.position, text: "{{\(tokens.map(\.text).joined(separator: " "))}}")
     }
+
+    /// What a template of its own sees: no variables and no range of the one around it.
+    private mutating func define(_ name: String, depth: Int) throws(TemplateError) {
+        let outer = (variables, ranges)
+        (variables, ranges) = ([""], 0)
+        let body = try block(depth: depth + 1)
+        (variables, ranges) = outer
+        try end()
+        definitions[name] = body
+    }
+
+    // MARK: - Blocks
 
     private mutating func branches(
-        _ condition: [TemplatePiece.Token], depth: Int
-    ) throws(TemplateError) -> [(condition: Pipeline?, body: [TemplateNode])] {
-        var branches: [(condition: Pipeline?, body: [TemplateNode])] = [(try pipeline(condition), try block(depth: depth + 1))]
-        while case .action(let tokens)? = next() {
-            if tokens == [.word("end")] { return branches }
-            if tokens == [.word("else")] {
-                branches.append((nil, try block(depth: depth + 1)))
-            } else if tokens.count > 2, tokens[1] == .word("if") {
-                branches.append((try pipeline(Array(tokens.dropFirst(2))), try block(depth: depth + 1)))
-            } else {
-                break
+        _ word: String, _ condition: [TemplatePiece.Token], depth: Int
+    ) throws(TemplateError) -> [TemplateNode.Branch] {
+        let outer = variables.count
+        defer { variables.removeLast(variables.count - outer) }
+        var branches: [TemplateNode.Branch] = []
+        var condition = condition
+        while true {
+            let value = try pipeline(condition, of: word)
+            branches.append(.init(condition: value, body: try block(depth: depth + 1)))
+            let tokens = try delimiter()
+            if tokens.count == 1, tokens[0].kind == .word("end") { return branches }
+            if tokens.count == 1 {
+                branches.append(.init(condition: nil, body: try block(depth: depth + 1)))
+                try end()
+                return branches
             }
+            guard tokens[1].kind == .word(word) else { throw error("unexpected \(tokens[1].text) in else") }
+            condition = Array(tokens.dropFirst(2))
         }
-        throw .parsing("unexpected EOF")
     }
 
-    private mutating func otherwise(depth: Int) throws(TemplateError) -> [TemplateNode] {
-        guard case .action(let tokens)? = next() else { throw .parsing("unexpected EOF") }
-        if tokens == [.word("end")] { return [] }
-        let nodes = try block(depth: depth + 1)
-        guard case .action([.word("end")])? = next() else { throw .parsing("unexpected EOF") }
-        return nodes
+    private mutating func range(_ tokens: [TemplatePiece.Token], depth: Int) throws(TemplateError) -> TemplateNode {
+        let outer = variables.count
+        defer { variables.removeLast(variables.count - outer) }
+        let values = try pipeline(tokens, of: "range", mostVariables: 2)
+        ranges += 1
+        let body = try block(depth: depth + 1)
+        ranges -= 1
+        let delimiter = try delimiter()
+        if delimiter.count == 1, delimiter[0].kind == .word("end") { return .range(values, body: body, otherwise: []) }
+        if delimiter.count > 1 { throw error("unexpected \(delimiter[1].text) in else") }
+        let otherwise = try block(depth: depth + 1)
+        try end()
+        return .range(values, body: body, otherwise: otherwise)
     }
 
-    private mutating func next() -> TemplatePiece? {
-        guard position < pieces.count else { return nil }
+    /// The `else` or `end` that a block has stopped at.
+    private mutating func delimiter() throws(TemplateError) -> [TemplatePiece.Token] {
+        guard position < pieces.count, case .action(let tokens, _) = pieces[position] else { throw error("unexpected EOF") }
         position += 1
-        return pieces[position - 1]
+        return tokens
     }
 
-    private func rangeHeader(_ tokens: [TemplatePiece.Token]) throws(TemplateError) -> ([String], Pipeline) {
-        guard let declare = tokens.firstIndex(of: .mark(":=")) else { return ([], try pipeline(tokens)) }
+    private mutating func end() throws(TemplateError) {
+        let tokens = try delimiter()
+        guard tokens.count == 1, tokens[0].kind == .word("end") else { throw error("expected end; found {{else}}") }
+    }
+
+    // MARK: - Pipelines
+
+    /// Reads a pipeline with the variables that it sets; those that are new are known from here on.
+    private mutating func pipeline(
+        _ tokens: [TemplatePiece.Token], of clause: String, mostVariables: Int = 1
+    ) throws(TemplateError) -> Pipeline {
         var names: [String] = []
-        for token in tokens[..<declare] {
-            switch token {
-            case .variable(let name, fields: []): names.append(name)
-            case .mark(","): continue
-            default: throw .parsing("range can only initialize variables")
+        var declares = false
+        var body = tokens[...]
+        if let mark = tokens.firstIndex(where: { $0.kind == .mark(":=") || $0.kind == .mark("=") }) {
+            for (index, token) in tokens[..<mark].enumerated() {
+                switch token.kind {
+                case .variable(let name, fields: []) where index % 2 == 0: names.append(name)
+                case .mark(",") where index % 2 == 1: continue
+                default: throw error("unexpected \(token.text) in \(clause)")
+                }
             }
+            if names.isEmpty || names.count > mostVariables { throw error("too many declarations in \(clause)") }
+            declares = tokens[mark].kind == .mark(":=")
+            body = tokens[(mark + 1)...]
         }
-        return (names, try pipeline(Array(tokens[(declare + 1)...])))
-    }
-
-    private func pipeline(_ tokens: [TemplatePiece.Token]) throws(TemplateError) -> Pipeline {
-        var reader = PipelineReader(tokens: tokens)
-        let pipeline = try reader.pipeline(depth: 0)
-        if reader.position < tokens.count { throw .parsing("unexpected right paren") }
+        var reader = PipelineReader(tokens: Array(body), variables: variables, line: line)
+        var pipeline = try reader.pipeline(depth: 0, of: clause)
+        if reader.position < body.count { throw error("unexpected right paren") }
+        (pipeline.variables, pipeline.declares) = (names, declares)
+        if declares { variables += names }
         return pipeline
     }
 }
 
 private struct PipelineReader {
     let tokens: [TemplatePiece.Token]
+    let variables: [String]
+    let line: Int
     var position = 0
 
-    mutating func pipeline(depth: Int) throws(TemplateError) -> Pipeline {
-        guard depth <= deepestNesting else { throw .parsing("parentheses nest deeper than \(deepestNesting)") }
-        var commands: [[Operand]] = []
-        var command: [Operand] = []
+    private func error(_ message: String) -> TemplateError { .parsing(message, line: line) }
+
+    mutating func pipeline(depth: Int, of clause: String) throws(TemplateError) -> Pipeline {
+        guard depth <= deepestNesting else { throw error("parentheses nest deeper than \(deepestNesting)") }
+        var pipeline = Pipeline()
+        var operands: [Operand] = []
         while position < tokens.count {
-            if case .close = tokens[position] { break }
-            if tokens[position] == .mark("|") {
+            if case .close = tokens[position].kind { break }
+            if tokens[position].kind == .mark("|") {
                 position += 1
-                if command.isEmpty { throw .parsing("missing value for command") }
-                commands.append(command)
-                command = []
+                if operands.isEmpty { throw error("missing value for \(clause)") }
+                pipeline.commands.append(Command(operands: operands))
+                operands = []
+                if position == tokens.count { throw error("missing value for \(clause)") }
             } else {
-                command.append(try operand(depth: depth))
+                operands.append(try operand(depth: depth))
             }
         }
-        if command.isEmpty { throw .parsing("missing value for command") }
-        return Pipeline(commands: commands + [command])
+        if operands.isEmpty { throw error("missing value for \(depth == 0 ? clause : "parenthesized pipeline")") }
+        pipeline.commands.append(Command(operands: operands))
+        for (index, command) in pipeline.commands.enumerated().dropFirst() where !command.operands[0].isExecutable {
+            throw error("non executable command in pipeline stage \(index + 1)")
+        }
+        return pipeline
     }
 
     private mutating func operand(depth: Int) throws(TemplateError) -> Operand {
         let token = tokens[position]
         position += 1
-        switch token {
-        case .field(let names, let column): return .field(names, column: column)
-        case .variable(let name, let fields): return .variable(name, fields: fields)
-        case .text(let text): return .constant(.text(text))
-        case .integer(let value): return .constant(.integer(value))
-        case .number(let value): return .constant(.number(value))
-        case .word("true"): return .constant(.bool(true))
-        case .word("false"): return .constant(.bool(false))
-        case .word("nil"): return .constant(.null)
+        let kind: Operand.Kind
+        switch token.kind {
+        case .field(let names): kind = .field(names)
+        case .variable(let name, let fields):
+            guard variables.contains(name) else { throw error("undefined variable \"$\(name)\"") }
+            kind = .variable(name, fields: fields)
+        case .string(let text): kind = .constant(.string(text))
+        case .integer(let value): kind = .constant(.integer(value))
+        case .float(let value): kind = .constant(.float(value))
+        case .word("true"): kind = .constant(.bool(true))
+        case .word("false"): kind = .constant(.bool(false))
+        case .word("nil"): kind = .null
         case .word(let name):
-            guard templateFunctions[name] != nil else { throw .parsing("function \"\(name)\" not defined") }
-            return .function(name)
-        case .mark("("):
-            let inner = try pipeline(depth: depth + 1)
-            guard position < tokens.count, case .close(let fields) = tokens[position] else { throw .parsing("unclosed left paren") }
-            position += 1
-            return .group(inner, fields: fields)
-        case .close: throw .parsing("unexpected right paren")
-        case .mark(let mark): throw .parsing("unexpected \"\(mark)\" in operand")
+            guard isTemplateFunction(name) else { throw error("function \"\(name)\" not defined") }
+            kind = .function(name)
+        case .mark("("): return try group(token, depth: depth)
+        case .close: throw error("unexpected right paren")
+        case .mark(let mark): throw error("unexpected \"\(mark)\" in operand")
         }
+        return Operand(kind: kind, place: TemplatePlace(position: token.position, text: token.text))
+    }
+
+    private mutating func group(_ open: TemplatePiece.Token, depth: Int) throws(TemplateError) -> Operand {
+        let start = position
+        let inner = try pipeline(depth: depth + 1, of: "parenthesized pipeline")
+        guard position < tokens.count, case .close(let fields) = tokens[position].kind else { throw error("unclosed left paren") }
+        let words = tokens[start..<position].map(\.text).joined(separator: " ")
+        let close = tokens[position].text
+        position += 1
+        let text = "(" + words.replacing("( ", with: "(").replacing(" )", with: ")") + close
+        return Operand(kind: .group(inner, fields: fields), place: TemplatePlace(position: open.position, text: text))
     }
 }

@@ -143,7 +143,7 @@ private let contextInspectVerb = Verb(
         return try store.description(context, isStored: !isDefault)
     }
     if let template {
-        for object in found { StandardStream.output.write(try template.render(object) + "\n") }
+        for object in found { StandardStream.output.write(try template.render(document: object) + "\n") }
     } else {
         let all = TemplateValue.list(found)
         StandardStream.output.write((format == "json" ? all.json : all.indentedJSON) + "\n")

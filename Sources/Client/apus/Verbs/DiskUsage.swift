@@ -61,7 +61,7 @@ private func verboseText(_ usage: SystemDiskUsage, _ format: ListFormat) throws 
             .init("Images", .list(images)), .init("Containers", .list(containers)), .init("Volumes", .list(volumes)),
             .init("BuildCache", .list([])),
         ])
-        if case .template(let text) = format { return try objectTemplate(text).render(whole) }
+        if case .template(let text) = format { return try objectTemplate(text).render(document: whole) }
         return whole.markupSafeJSON
     }
     let imageFields = ["Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"]

@@ -46,6 +46,16 @@ enum ObjectKind: String, CaseIterable {
     case network
     case volume
 
+    /// What its document is called among `documentStructures`.
+    var structure: String {
+        switch self {
+        case .container: "container.InspectResponse"
+        case .image: "image.InspectResponse"
+        case .network: "network.Inspect"
+        case .volume: "volume.Volume"
+        }
+    }
+
     /// - Parameter platform: what an image must be of; nil is any.
     func request(_ name: String, withSize: Bool, platform: Platform?) throws -> EngineRequest {
         switch self {
@@ -63,19 +73,23 @@ func inspect(_ invocation: Invocation, _ kinds: [ObjectKind]) async throws -> In
     let platform = try arguments.platform()
     let template = format.isEmpty || format == "json" ? nil : try objectTemplate(format)
     var found: [TemplateValue] = []
+    var text = ""
     var complaints = ""
     for name in arguments.operands {
         do {
-            found.append(try await object(name, kinds, invocation, platform))
+            let (object, kind) = try await object(name, kinds, invocation, platform)
+            if let template { text += try template.render(document: object, as: kind.structure) + "\n" } else { found.append(object) }
         } catch let error as EngineClientError {
             if case .cannotConnect = error { throw error }
             complaints += "\(error)\n"
         } catch let error as Complaint {
             complaints += "\(error)\n"
+        } catch let error as TemplateError {
+            complaints += "\(error)\n"
         }
     }
-    if let template {
-        for object in found { StandardStream.output.write(try template.render(object) + "\n") }
+    if template != nil {
+        StandardStream.output.write(text.isEmpty ? "\n" : text)
     } else {
         let all = TemplateValue.list(found)
         StandardStream.output.write((format == "json" ? all.json : all.indentedJSON) + "\n")
@@ -96,11 +110,13 @@ func objectTemplate(_ text: String) throws(Complaint) -> Template {
 
 /// The first object of that name among `kinds`.
 /// - Throws: the daemon's refusal; where several kinds were looked through in vain, `Complaint`.
-private func object(_ name: String, _ kinds: [ObjectKind], _ invocation: Invocation, _ platform: Platform?) async throws -> TemplateValue {
+private func object(
+    _ name: String, _ kinds: [ObjectKind], _ invocation: Invocation, _ platform: Platform?
+) async throws -> (object: TemplateValue, kind: ObjectKind) {
     for kind in kinds {
         do {
             let request = try kind.request(name, withSize: invocation.arguments.bool("size"), platform: platform)
-            return try EngineJSON.decode(TemplateValue.self, from: try await invocation.environment.client.answer(to: request))
+            return (try EngineJSON.decode(TemplateValue.self, from: try await invocation.environment.client.answer(to: request)), kind)
         } catch EngineClientError.refused(status: 404, _) where kinds.count > 1 {
             continue
         }

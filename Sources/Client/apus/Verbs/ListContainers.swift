@@ -18,7 +18,9 @@ let psVerb = Verb(
 ) { invocation in
     let arguments = invocation.arguments
     let last = arguments.bool("latest") ? 1 : arguments.integer("last").flatMap { $0 > 0 ? Int(exactly: $0) : nil }
-    let format = arguments.bool("quiet") ? ListFormat("{{.ID}}") : ListFormat(arguments.string("format"))
+    let asked = arguments.string("format")
+    let raw = rawRow(isQuiet: arguments.bool("quiet"), withSize: arguments.bool("size"))
+    let format = ListFormat(arguments.bool("quiet") && asked != "raw" ? "{{.ID}}" : asked, raw: raw)
     if arguments.bool("quiet"), arguments.has("format") {
         StandardStream.error.write("WARNING: Ignoring custom format, because both --format and --quiet are set.\n")
     }
@@ -32,6 +34,23 @@ let psVerb = Verb(
     if arguments.bool("size") { byDefault.append("Size") }
     StandardStream.output.write(try listText(rows, columns: containerColumns, byDefault: byDefault, format: format))
     return 0
+}
+
+/// What `--format raw` prints of a container.
+private func rawRow(isQuiet: Bool, withSize: Bool) -> String {
+    if isQuiet { return "container_id: {{.ID}}" }
+    return """
+        container_id: {{.ID}}
+        image: {{.Image}}
+        command: {{.Command}}
+        created_at: {{.CreatedAt}}
+        state: {{- pad .State 1 0}}
+        status: {{- pad .Status 1 0}}
+        names: {{.Names}}
+        labels: {{- pad .Labels 1 0}}
+        ports: {{- pad .Ports 1 0}}
+
+        """ + (withSize ? "size: {{.Size}}\n" : "")
 }
 
 let formatUsage = """

@@ -25,8 +25,9 @@ let imagesVerb = Verb(
         StandardStream.output.write(imageTree(images, isWhole: arguments.bool("no-trunc")))
         return 0
     }
-    let asked = ListFormat(arguments.string("format"))
-    let format = arguments.bool("quiet") && asked == .table(nil) ? ListFormat("{{.ID}}") : asked
+    let isQuiet = arguments.bool("quiet")
+    let asked = ListFormat(arguments.string("format"), raw: rawRow(isQuiet: isQuiet, withDigest: arguments.bool("digests")))
+    let format = isQuiet && asked == .table(nil) ? ListFormat("{{.ID}}") : asked
     let now = Int64(Date().timeIntervalSince1970)
     let showsDigests = arguments.bool("digests")
     let withDigests = showsDigests || format.mentions("Digest")
@@ -34,6 +35,13 @@ let imagesVerb = Verb(
     let byDefault = ["Repository", "Tag"] + (showsDigests ? ["Digest"] : []) + ["ID", "CreatedSince", "Size"]
     StandardStream.output.write(try listText(rows, columns: imageColumns, byDefault: byDefault, format: format))
     return 0
+}
+
+/// What `--format raw` prints of an image.
+private func rawRow(isQuiet: Bool, withDigest: Bool) -> String {
+    if isQuiet { return "image_id: {{.ID}}" }
+    return "repository: {{.Repository}}\ntag: {{.Tag}}\n" + (withDigest ? "digest: {{.Digest}}\n" : "")
+        + "image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n"
 }
 
 /// What a tree has no place for, in docker's words.

@@ -20,8 +20,10 @@ private let networkListVerb = Verb(
     let wanted = try filters(arguments.list("filter"))
     let query = wanted.values.isEmpty ? [] : [(name: "filters", value: try wanted.query)]
     let networks = try await invocation.environment.client.document([NetworkResource].self, EngineRequest("GET", "/networks", query: query))
-    let asked = ListFormat(arguments.string("format"))
-    let format = arguments.bool("quiet") && asked == .table(nil) ? ListFormat("{{.ID}}") : asked
+    let isQuiet = arguments.bool("quiet")
+    let raw = "network_id: {{.ID}}" + (isQuiet ? "" : "\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n")
+    let asked = ListFormat(arguments.string("format"), raw: raw)
+    let format = isQuiet && asked == .table(nil) ? ListFormat("{{.ID}}") : asked
     let rows = networks.sorted { $0.name < $1.name }.map { networkRow($0, isWhole: arguments.bool("no-trunc")) }
     StandardStream.output.write(
         try listText(rows, columns: networkColumns, byDefault: ["ID", "Name", "Driver", "Scope"], format: format))

@@ -35,8 +35,9 @@ let volumeListVerb = Verb(
     let arguments = invocation.arguments
     let wanted = try filters(arguments.list("filter"))
     let volumes = try await invocation.environment.client.volumes(filters: wanted).sorted { $0.name < $1.name }
-    let asked = ListFormat(arguments.string("format"))
-    let format = arguments.bool("quiet") && asked == .table(nil) ? ListFormat("{{.Name}}") : asked
+    let isQuiet = arguments.bool("quiet")
+    let asked = ListFormat(arguments.string("format"), raw: "name: {{.Name}}" + (isQuiet ? "" : "\ndriver: {{.Driver}}\n"))
+    let format = isQuiet && asked == .table(nil) ? ListFormat("{{.Name}}") : asked
     StandardStream.output.write(
         try listText(volumes.map(volumeRow), columns: volumeColumns, byDefault: ["Driver", "Name"], format: format))
     return 0
