@@ -380,8 +380,9 @@ def test_P04_restart_policies_go_on(own_daemon, apus, image):
 
 
 def test_P04_a_container_that_goes_away_with_its_process_does_so(own_daemon, apus, image):
-    apus("run", "-d", "--rm", "--name", "brief", image, "sleep", "1").ok()
+    apus("run", "-d", "--rm", "--name", "brief", image, "sh", "-c", "while [ ! -e /go ]; do usleep 20000; done").ok()
     kill_shim(own_daemon, apus, "brief")
+    apus("exec", "brief", "touch", "/go").ok()
     wait_until(lambda: "brief" not in apus("ps", "-a", "--format", "{{.Names}}").out, "--rm is honoured")
 
 
