@@ -12,6 +12,8 @@ from shim_fixtures import shim, shims  # noqa: F401
 from shim_client import (ALREADY_EXISTS, CGROUPS, FAILED_PRECONDITION, NOT_FOUND, SHIM, SUPERVISION, TASK, UNIMPLEMENTED, Connection,
                          Refused, alive, log_text, make_bundle, message, parse, wait_until)
 
+V1 = os.path.isdir("/sys/fs/cgroup/memory")
+
 
 def test_the_shim_is_fully_static():
     assert "statically linked" in subprocess.run(["file", "-L", SHIM], capture_output=True, text=True).stdout
@@ -119,6 +121,46 @@ def test_each_process_that_the_oom_killer_ends_is_an_event_though_the_first_one_
     exit = shim.wait()
     assert (exit[2], exit[5]) == (6, 1)
     assert events.topics("exit").count("/tasks/oom") == 3
+
+
+def limit_by_files_of_v2(shim, **files):
+    path = shim.bundle / "config.json"
+    config = json.loads(path.read_text())
+    config["linux"]["resources"]["unified"] = {name.replace("_", ".", 1).replace("_", "."): value for name, value in files.items()}
+    path.write_text(json.dumps(config))
+
+
+def counted(shim):
+    return dict(line.split() for line in Path(f"/sys/fs/cgroup/{CGROUPS}-{shim.id}/memory.events").read_text().splitlines())
+
+
+@pytest.mark.skipif(V1, reason="cgroup v1 holds up nobody")
+def test_S08_what_is_held_up_for_its_memory_is_not_killed_and_can_be(shim):
+    shim.make_bundle("sh", "-c", "tail -c 100000000 /dev/zero; echo never; sleep 60", memory=512 << 20)
+    limit_by_files_of_v2(shim, memory_high=str(8 << 20))
+    shim.begin()
+    shim.create()
+    events = shim.subscribe()
+    shim.start()
+    wait_until(lambda: int(counted(shim)["high"]) > 0, "it is held up", seconds=120)
+    assert shim.task("State")[4] == 2 and "never" not in log_text(shim.log).decode()
+    shim.task("Kill", f3=signal.SIGKILL, f4=True)
+    exit = shim.wait()
+    assert exit[2] == 137 and 5 not in exit
+    assert "/tasks/oom" not in events.topics("exit") and counted(shim)["oom_kill"] == "0"
+
+
+@pytest.mark.skipif(V1, reason="cgroup v1 kills one by one")
+def test_S08_of_a_group_that_is_killed_together_each_kill_is_one_event(shim):
+    shim.make_bundle("sh", "-c", "sleep 600 & sleep 600 & tail -c 300000000 /dev/zero; echo never", memory=16 << 20)
+    limit_by_files_of_v2(shim, memory_oom_group="1")
+    shim.begin()
+    shim.create()
+    events = shim.subscribe()
+    shim.start()
+    exit = shim.wait()
+    assert (exit[2], exit[5]) == (137, 1) and log_text(shim.log) == b""
+    assert events.topics("exit").count("/tasks/oom") == int(counted(shim)["oom_kill"]) >= 3
 
 
 def test_events_come_in_the_order_of_the_life(shim):
