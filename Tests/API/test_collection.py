@@ -3,13 +3,14 @@
 import gzip
 import json
 import os
+import socket
 import subprocess
 import threading
 import time
 
 import pytest
 from conftest import entries
-from oci_images import Image, Pusher, busybox_layer, digest_of, files, tar
+from oci_images import Image, Pusher, busybox_layer, digest_of, entry, files, tar
 from processes import wait_until
 
 
@@ -211,3 +212,70 @@ def test_of_those_who_take_an_images_last_names_at_once_one_takes_the_image_and_
         told = sorted("deleted" if f"Deleted: {image.id}" in result.out else "absent" if "No such image" in result.err else str(result)
                       for result in results)
         assert told == ["absent", "absent", "deleted"], told
+
+
+def test_layers_of_a_removed_image_go_with_its_last_container(tidy, registry, own_daemon):
+    image = Image([busybox_layer(), tar(files({"last": os.urandom(1000)}))])
+    Pusher(registry.host).push("last", image)
+    name, layers = f"{registry.host}/last", f"{own_daemon.data}/snapshots/overlayfs/layers"
+    tidy("image", "prune", "-a", "-f").ok()
+    before = entries(layers)
+    tidy("pull", "-q", name).ok()
+    containers = [tidy("create", name, "true").line() for _ in range(2)]
+    own = set(entries(layers)) - set(before)
+    tidy("rmi", "-f", image.id).ok()
+    tidy("rm", containers[0]).ok()
+    assert own and own <= set(entries(layers)), "a container needs them"
+    tidy("rm", containers[1]).ok()
+    assert entries(layers) == before
+    tidy("system", "check").ok()
+    # A daemon that has started anew knows it, too.
+    tidy("pull", "-q", name).ok()
+    container = tidy("create", name, "true").line()
+    tidy("rmi", "-f", image.id).ok()
+    own_daemon.kill()
+    own_daemon.start()
+    assert own <= set(entries(layers))
+    tidy("rm", container).ok()
+    assert entries(layers) == before
+
+
+def test_what_a_killed_daemon_took_in_of_an_archive_goes_at_the_next_start(tidy, own_daemon):
+    """Nothing goes on with it, as a pull goes on with what is left of one."""
+    blobs = f"{own_daemon.data}/content/blobs/sha256"
+    tidy("image", "prune", "-a", "-f").ok()
+    before, layer = entries(blobs), os.urandom(1 << 20)
+    archive = tar([(entry(f"blobs/sha256/{digest_of(layer)[7:]}"), layer), (entry("blobs/sha256/rest"), bytes(1 << 20))])
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(own_daemon.socket)
+        connection.sendall(f"POST /v1.51/images/load HTTP/1.1\r\nHost: apus\r\nContent-Length: {len(archive)}\r\n\r\n".encode() + archive[:3 << 19])
+        wait_until(lambda: digest_of(layer)[7:] in entries(blobs), "the layer has been taken in")
+        own_daemon.kill()
+    own_daemon.start()
+    assert entries(blobs) == before and entries(f"{own_daemon.data}/content/takings") == []
+    tidy("system", "check").ok()
+
+
+def test_a_pull_of_what_is_of_another_platform_leaves_nothing(tidy, registry, own_daemon):
+    Pusher(registry.host).push("platform", Image([busybox_layer(), tar(files({"own": os.urandom(100)}))]))
+    blobs = entries(f"{own_daemon.data}/content/blobs/sha256")
+    refused = tidy("pull", "--platform", "linux/s390x", f"{registry.host}/platform")
+    assert refused.code == 1 and "does not match the specified platform" in refused.err, refused
+    assert entries(f"{own_daemon.data}/content/blobs/sha256") == blobs
+
+
+def test_changes_of_a_commit_are_of_what_the_container_was_made_with(tidy, registry, image):
+    tidy("pull", "-q", image)
+    container = tidy("create", "-e", "Z=1", "-w", "/w", "--entrypoint", "/bin/sh", image, "old").line()
+    changes = ("ENV PATH=$PATH:/opt B=${Z} C=${NO:-def}", "LABEL a=$Z", "WORKDIR rel", "USER $Z")
+    made = tidy("commit", *[word for change in changes for word in ("-c", change)], container).line()
+    config = json.loads(tidy("inspect", made).ok())[0]["Config"]
+    environment = dict(variable.split("=", 1) for variable in config["Env"])
+    assert environment["PATH"].endswith(":/opt") and len(environment["PATH"]) > 5 and (environment["B"], environment["C"]) == ("1", "def"), config
+    assert (config["Labels"]["a"], config["WorkingDir"], config["User"]) == ("1", "/w/rel", "1") and config["Cmd"] == ["old"], config
+    bare = tidy("commit", "-c", "CMD []", container).line()
+    assert json.loads(tidy("inspect", bare).ok())[0]["Config"].get("Cmd") in (None, [])
+    both = tidy("commit", "-c", 'CMD ["a"]', "-c", 'ENTRYPOINT ["x"]', container).line()
+    config = json.loads(tidy("inspect", both).ok())[0]["Config"]
+    assert (config["Cmd"], config["Entrypoint"]) == (["a"], ["x"])
+    tidy("rm", container).ok()

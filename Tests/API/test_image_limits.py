@@ -199,7 +199,82 @@ def test_D13_E10_what_else_a_registry_answers_is_held_to_settings(alone, serve):
     alone()("pull", "-a", many.name).ok()
 
 
+def test_D20_links_and_the_marker_of_an_archive_have_settings(alone, tmp_path):
+    image = Image([busybox_layer()])
+    image.write_layout(str(tmp_path / "layout"))
+    # The marker behind three links, and with a long comment of its own.
+    folder = tmp_path / "layout"
+    (folder / "oci-layout").rename(folder / "m3")
+    for name, target in (("m2", "m3"), ("m1", "m2"), ("oci-layout", "m1")):
+        os.symlink(target, folder / name)
+    archive = subprocess.run(["tar", "-c", "-C", str(folder), "--transform=s,^\\./,,", "."], capture_output=True, check=True).stdout
+    refused(alone("--image-limit", "archive-links=2")("load", stdin=archive), "it holds neither an OCI layout")
+    alone("--image-limit", "archive-links=3")("load", stdin=archive).ok()
+    (folder / "m3").write_text(json.dumps({"imageLayoutVersion": "1.0.0", "comment": "x" * 200}), encoding="utf-8")
+    archive = subprocess.run(["tar", "-c", "-C", str(folder), "--transform=s,^\\./,,", "."], capture_output=True, check=True).stdout
+    refused(alone("--image-limit", "marker=100")("load", stdin=archive), "at most 100 are read")
+    alone()("load", stdin=archive).ok()
+
+
+def test_E10_redirects_pages_and_errors_of_registries_have_settings(alone, serve):
+    """How often a registry may send elsewhere, over how many pages its tags go, and how much it may say of an error."""
+    registry = serve(Image([busybox_layer()]))
+
+    def hops(count):
+        def hop(handler, _):
+            done = int(handler.path.partition("?hop=")[2] or 0)
+            return done < count and (handler.answer(307, Location=f"{handler.path.partition('?')[0]}?hop={done + 1}") or True)
+        return hop
+
+    registry.faults["blob"] = hops(3)
+    refused(alone("--image-limit", "redirects=2")("pull", registry.name), "stopped after 2 redirects")
+    alone("--image-limit", "redirects=3")("pull", registry.name).ok()
+    registry.faults.clear()
+
+    def pages(count):
+        def page(handler, _):
+            if "/tags/list" not in handler.path:
+                return False
+            number = int(handler.path.partition("page=")[2] or 1)
+            more = {"Link": f'</v2/one/tags/list?page={number + 1}>; rel="next"'} if number < count else {}
+            return handler.answer(200, json.dumps({"name": "one", "tags": ["latest"] if number == 1 else []}).encode(), **more) or True
+        return page
+
+    registry.faults["other"] = pages(3)
+    refused(alone("--image-limit", "tag-pages=2")("pull", "-a", registry.name), "more than 2 pages of tags")
+    alone("--image-limit", "tag-pages=3")("pull", "-a", registry.name).ok()
+    registry.faults.clear()
+
+    words = json.dumps({"padding": "x" * 2000, "errors": [{"code": "DENIED", "message": "because of the weather"}]}).encode()
+    closed = serve(Image([tar(files({"closed": "x"}))]), faults={"config": lambda handler, _: handler.answer(403, words) or True})
+    brief = alone("--image-limit", "error=1024")("pull", closed.name)
+    assert brief.code == 1 and "because of the weather" not in brief.err, brief
+    refused(alone()("pull", closed.name), "because of the weather")
+
+
+def test_E10_redirects_and_refusals_of_an_import_have_settings(alone, serve):
+    server, layer = serve(), tar(files({"file": "text"}))
+
+    def answer(handler, _):
+        place, _, done = handler.path.partition("?hop=")
+        if place == "/lost":
+            return handler.answer(404, b"x" * 5000) or True
+        if int(done or 0) < 3:
+            return handler.answer(302, Location=f"{place}?hop={int(done or 0) + 1}") or True
+        return handler.answer(200, layer) or True
+
+    server.faults["other"] = answer
+    refused(alone("--image-limit", "download-redirects=2")("import", f"http://{server.host}/rootfs"), "stopped after 2 redirects")
+    alone("--image-limit", "download-redirects=3")("import", f"http://{server.host}/rootfs").ok()
+    refused(alone("--image-limit", "unread=4096")("import", f"http://{server.host}/lost"), "status 404 with more than 4096 bytes")
+    refused(alone()("import", f"http://{server.host}/lost"), "failed to GET")
+
+
 NONE = [
+    ("--image-limit", "redirects=0", "redirects takes 1 to 50"), ("--image-limit", "download-redirects=51", "download-redirects takes 1 to 50"),
+    ("--image-limit", "tag-pages=x", "tag-pages takes 1 to 1000000"), ("--image-limit", "error=1", "error takes 1024 to 1048576"),
+    ("--image-limit", "unread=1", "unread takes 1024 to 67108864"), ("--image-limit", "archive-links=0", "archive-links takes 1 to 128"),
+    ("--image-limit", "marker=1", "marker takes 64 to 1048576"),
     ("--image-limit", "layers=0", "layers takes 1 to 128"), ("--image-limit", "layers=129", "1 to 128"), ("--image-limit", "layers", "NAME=NUMBER"),
     ("--image-limit", "files=3", "knows configuration, descriptors"), ("--image-limit", "descriptors=x", "descriptors takes 1 to 65536"),
     ("--image-limit", "json-depth=7", "8 to 64"), ("--layer-limit", "path=4096", "path takes 255 to 4095"), ("--layer-limit", "names=1", "4096"),

@@ -35,6 +35,9 @@ class Lost:
                 file.seek(20)
                 file.write(b"damage")
 
+    def is_there_whole(self):
+        return os.path.exists(self.path) and self.is_whole()
+
     def is_whole(self):
         with open(self.path, "rb") as file:
             return digest_of(file.read()) == self.digest
@@ -176,3 +179,67 @@ def test_R02_wrong_bytes_that_the_disk_keeps_are_asked_for_a_few_times_alone(los
     os.remove(ingest)
     apus(*words).ok()
     assert lost.is_whole()
+
+
+@pytest.mark.parametrize("damage", ["flipped", "gone"])
+def test_R02_a_list_asks_no_registry_for_what_the_disk_lost(lose, apus, own_daemon, damage):
+    lost = lose("configuration", damage)
+    # The labels of those that have been listed are known.
+    own_daemon.kill()
+    own_daemon.start()
+    count = len(lost.source.requests)
+    lost.source.faults["config"] = lambda handler, _: handler.answer(500) or True
+    listed = {one["Id"]: one for one in api(own_daemon, "GET", "/v1.51/images/json", expect=200)[1]}
+    assert listed[lost.image.id]["RepoTags"] == [f"{lost.name}:latest"] and listed[lost.image.id]["Labels"] in ({}, None)
+    for words in (("images", "--filter", "label=one"), ("images",), ("system", "df", "-v"), ("image", "prune", "-a", "-f", "--filter", "label=one")):
+        apus(*words).ok()
+    assert len(lost.source.requests) == count and not lost.is_there_whole()
+    assert apus("images", "-q", "--no-trunc", lost.name).ok().split() == [lost.image.id]
+    # Who is to show it has it fetched.
+    del lost.source.faults["config"]
+    assert apus.inspect(lost.name, "{{.Id}}") == lost.image.id and lost.is_there_whole()
+
+
+def read_bytes(daemon):
+    """What the daemon has read so far. - Source: proc(5), /proc/PID/io."""
+    with open(f"/proc/{daemon.process.pid}/io", encoding="ascii") as file:
+        return int(file.readline().removeprefix("rchar: "))
+
+
+def test_a_save_reads_each_layer_once_unless_somebody_has_written_to_it(apus, own_daemon, tmp_path):
+    big = Image([busybox_layer(), tar(files({"big": os.urandom(32 << 20)}))])
+    registry = ScriptedRegistry(big)
+    try:
+        apus("pull", "-q", registry.name).ok()
+        size = sum(layer["size"] for layer in big.layers)
+
+        def save():
+            before = read_bytes(own_daemon)
+            apus("save", "-o", str(tmp_path / "big.tar"), registry.name, timeout=120).ok()
+            return read_bytes(own_daemon) - before
+
+        assert size <= save() < 1.3 * size
+        own_daemon.kill()
+        own_daemon.start()
+        assert size <= save() < 1.3 * size, "a daemon that has started anew knows it, too"
+        # What shows that it was written to is read before the first byte goes out, and brought again.
+        path = f"{own_daemon.data}/content/blobs/sha256/{big.layers[1]['digest'][7:]}"
+        with open(path, "r+b") as file:
+            file.seek(20)
+            file.write(b"damage")
+        assert save() > 1.9 * size
+        with open(path, "rb") as file:
+            assert digest_of(file.read()) == big.layers[1]["digest"]
+        # What does not show it ends the archive, which is none.
+        status = os.stat(path)
+        with open(path, "r+b") as file:
+            file.seek(20)
+            file.write(b"damage")
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        broken = apus("save", "-o", str(tmp_path / "broken.tar"), registry.name, timeout=120)
+        assert broken.code != 0 and not os.path.exists(tmp_path / "broken.tar"), broken
+        apus("system", "check", "--repair", timeout=120).ok()
+        apus("save", "-o", str(tmp_path / "broken.tar"), registry.name, timeout=120).ok()
+    finally:
+        apus("rmi", "-f", big.id)
+        registry.stop()

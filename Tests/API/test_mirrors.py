@@ -417,3 +417,24 @@ def test_parts_that_break_are_fetched_again_from_where_they_broke(place, servers
     place.apus("pull", slow.name).ok()
     assert len(broken) == 4 and place.apus.inspect(slow.name, "{{.Id}}") == large.id
     assert sum(request["sent"] for request in slow.of("blob", "GET")) <= 1.05 * large.layers[0]["size"]
+
+
+def test_what_is_said_of_all_registries_unblocks_none(place, servers):
+    """`_default/hosts.toml` is about registries of which nothing else is said."""
+    server, mirror = servers(), servers()
+    place.hosts("_default", f'[host."http://{mirror.host}"]\ncapabilities = ["pull", "resolve", "referrers"]\n')
+    place.conf.write_text(f'[[registry]]\nlocation = "{server.host}/one"\nblocked = true\n', encoding="utf-8")
+    refused = place.apus("pull", server.name)
+    assert refused.code == 1 and "is blocked" in refused.err and not asked(server) and not asked(mirror), refused
+    place.conf.unlink()
+    place.apus("pull", server.name).ok()
+    assert asked(mirror) and not asked(server)
+
+
+@pytest.mark.parametrize("prefix", ["HOST/one:latest", "HOST/one@sha256:" + "0" * 64])
+def test_a_prefix_with_a_tag_is_refused_in_one_line_and_not_passed_over(place, servers, prefix):
+    server = servers()
+    place.conf.write_text(f'[[registry]]\nprefix = "{prefix.replace("HOST", server.host)}"\nblocked = true\n', encoding="utf-8")
+    refused = place.apus("pull", server.name)
+    assert refused.code == 1 and "registries.conf:2: 'prefix' with a tag or a digest is not implemented" in refused.err, refused
+    assert not asked(server)

@@ -2,11 +2,15 @@
 
 import gzip
 import json
+import os
+import socket
 import tarfile
 
 import pytest
+from conftest import entries
 from engine_http import api
 from oci_images import Image, Pusher, busybox_layer, files, tar
+from processes import wait_until
 
 LAYERS = [busybox_layer(), tar(files({"same": "same" * 5000}))]
 
@@ -86,3 +90,77 @@ def test_blobs_of_both_manifests_are_checked_and_fetched_again(apus, twins, own_
             file.write(b"damage")
         result = apus("system", "check", "--repair", "--format", "json", timeout=120)
         assert result.code == 0 and [json.loads(line)["State"] for line in result.out.splitlines()] == ["repaired"], result
+
+
+def blobs_here(daemon):
+    return {f"sha256:{name}" for name in entries(f"{daemon.data}/content/blobs/sha256")}
+
+
+def own_blobs(image, other):
+    """What of an image no other one of the same configuration has."""
+    return {image.digest, *(layer["digest"] for layer in image.layers)} - {other.digest, *(layer["digest"] for layer in other.layers)}
+
+
+def test_blobs_of_a_manifest_go_with_its_last_name_and_those_of_another_stay(apus, twins, own_daemon, tmp_path):
+    (first, one), (second, two) = twins
+    assert own_blobs(one, two) <= blobs_here(own_daemon)
+    apus("tag", first, "kept").ok()
+    apus("rmi", first).ok()
+    assert own_blobs(one, two) <= blobs_here(own_daemon), "a name stands for it still"
+    # The name moves to the other manifest of the same image.
+    apus("tag", second, "kept").ok()
+    assert not own_blobs(one, two) & blobs_here(own_daemon) and own_blobs(two, one) | {two.id} <= blobs_here(own_daemon)
+    assert apus.inspect(one.id, "{{.Id}}") == two.id and apus("run", "--rm", "kept", "wc", "-c", "/same").line().split()[0] == "20000"
+    apus("save", "-o", str(tmp_path / "kept.tar"), one.id, "kept").ok()
+    apus("system", "check").ok()
+
+
+def test_by_its_id_an_image_is_the_manifest_of_a_name_that_it_has(apus, twins, own_daemon):
+    (first, one), (second, two) = twins
+    # What was pulled last loses its name: by its id the image is what is left of it.
+    apus("rmi", second).ok()
+    assert not own_blobs(two, one) & blobs_here(own_daemon) and own_blobs(one, two) | {one.id} <= blobs_here(own_daemon)
+    described = api(own_daemon, "GET", f"/v1.51/images/{one.id}/json?manifests=1", expect=200)[1]["Manifests"]
+    assert [each["ID"] for each in described] == [one.digest] and described[0]["Available"]
+    container = apus("create", first, "sh").line()
+    made = apus("commit", container).line()
+    apus("rm", container).ok()
+    apus("rmi", made).ok()
+    # Without any name it stays what it was, as every image that a container needs.
+    apus("run", "-d", "--name", "user", "--network", "none", first, "sleep", "300").ok()
+    apus("rmi", "-f", first).ok()
+    assert own_blobs(one, two) <= blobs_here(own_daemon) and apus("images", "-q", "--no-trunc", "-f", "dangling=true").ok().split() == [one.id]
+    apus("rm", "-f", "user").ok()
+
+
+def test_a_load_that_moves_a_name_takes_what_it_stood_for(apus, twins, own_daemon, tmp_path):
+    (first, one), (second, two) = twins
+    apus("tag", first, "moved").ok()
+    apus("save", "-o", str(tmp_path / "moved.tar"), "moved").ok()
+    apus("rmi", first).ok()
+    apus("tag", second, "moved").ok()
+    assert not own_blobs(one, two) & blobs_here(own_daemon)
+    apus("rmi", second).ok()
+    apus("load", "-i", str(tmp_path / "moved.tar")).ok()
+    assert own_blobs(one, two) <= blobs_here(own_daemon) and not own_blobs(two, one) & blobs_here(own_daemon)
+    assert apus("run", "--rm", "moved", "wc", "-c", "/same").line().split()[0] == "20000"
+
+
+def test_what_is_being_saved_goes_when_it_has_been(apus, registry, own_daemon):
+    """An image that is removed while it is saved: the archive is whole, and nothing is left of the image after it."""
+    image = Image([busybox_layer(), tar(files({"random": os.urandom(24 << 20)}))])
+    Pusher(registry.host).push("saved", image)
+    name = f"{registry.host}/saved"
+    apus("pull", "-q", name).ok()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(own_daemon.socket)
+        connection.sendall(f"GET /v1.51/images/{name}/get HTTP/1.1\r\nHost: apus\r\nConnection: close\r\n\r\n".encode())
+        head = connection.recv(4096)
+        assert b" 200 " in head[:20], head
+        apus("rmi", name).ok()
+        assert image.layers[1]["digest"] in blobs_here(own_daemon)
+        size = len(head)
+        while chunk := connection.recv(1 << 20):
+            size += len(chunk)
+    assert size > 24 << 20
+    wait_until(lambda: not {image.digest, image.id, image.layers[1]["digest"]} & blobs_here(own_daemon), "the image has gone")

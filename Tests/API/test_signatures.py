@@ -210,3 +210,31 @@ def test_a_policy_that_cannot_be_understood_lets_nothing_in_and_is_named_in_one_
     refused = place.refused("pull", place.name)
     assert str(place.policy) in refused and words in refused, refused
     assert len(refused.strip().splitlines()) == 1
+
+
+def test_a_tag_that_was_made_here_lifts_no_rule(place):
+    """Whoever may tag could run what the policy does not accept: rules go by what an image was pulled as."""
+    key, public = key_pair(place.folder, "good")
+    place.apus("pull", place.name).ok()
+    open_scope = {"HOST/one:dev": "insecureAcceptAnything"}
+    place.say("reject", **open_scope)
+    run = ("run", "--rm", "--network", "none")
+    assert "rejected" in place.refused(*run, place.name, "true")
+    place.apus("tag", place.name, f"{place.name}:dev").ok()
+    for word in (f"{place.name}:dev", place.image.id):
+        assert "rejected" in place.refused(*run, word, "true")
+    # Nor is it what a signature may be for.
+    sign(place.registry, place.image.digest, f"{place.name}:dev", key)
+    place.say()
+    place.apus("pull", place.name).ok()
+    for identity in ("matchExact", "matchRepoDigestOrExact"):
+        place.say(**{"HOST/one": place.signed(public, identity)})
+        assert "rejected" in place.refused(*run, f"{place.name}:dev", "true")
+    # As what it was pulled it may run, by whatever name, until that name is given to it here.
+    place.registry.manifests["dev"] = place.image.manifest
+    place.say("reject", **open_scope)
+    place.apus("pull", f"{place.name}:dev").ok()
+    for word in (f"{place.name}:dev", place.name, place.image.id):
+        place.apus(*run, word, "true").ok()
+    place.apus("tag", place.image.id, f"{place.name}:dev").ok()
+    assert "rejected" in place.refused(*run, f"{place.name}:dev", "true")

@@ -434,3 +434,23 @@ def test_the_setting_waits_for_the_daemons_next_start(brittle):
     os.kill(brittle.process.pid, 1)
     wait_until(lambda: re.search("some wait for the daemon's next start.*security-profile", brittle.log()), "it is told what waits")
     assert brittle.client("run", "--rm", brittle.image, "grep", "NoNewPrivs", "/proc/self/status").ok().split()[1] == "0"
+
+
+def test_B05_a_daemon_may_forbid_new_privileges_and_a_container_say_otherwise(tmp_path_factory, tmp_path, trying_image):
+    """`no-new-privileges`, dockerd's setting."""
+    daemon = Daemon(os.path.realpath(tmp_path_factory.mktemp("d")))
+    (tmp_path / "daemon.json").write_text('{"no-new-privileges": true, "bridge": "none"}', encoding="utf-8")
+    daemon.start("--config", str(tmp_path / "daemon.json"))
+    client = Client("apus", CLIENTS["apus"], daemon.host, str(tmp_path))
+    client("pull", "-q", trying_image).ok()
+    run, look = ("run", "--rm", "--network", "none"), ("grep", "NoNewPrivs", "/proc/self/status")
+    assert client(*run, trying_image, *look).ok().split()[1] == "1"
+    assert client(*run, "--security-opt", "no-new-privileges=false", trying_image, *look).ok().split()[1] == "0"
+    assert "name=no-new-privileges" in client("info", "--format", "{{json .SecurityOptions}}").ok()
+    client("create", "--name", "kept", "--network", "none", trying_image, *look).ok()
+    assert daemon.stop() == 0, daemon.log()
+    daemon.start("--bridge", "none")
+    assert client("start", "-a", "kept").ok().split()[1] == "1", "it keeps what it was made with"
+    client("rm", "kept").ok()
+    assert "no-new-privileges" not in client("info", "--format", "{{json .SecurityOptions}}").ok()
+    assert daemon.stop() == 0, daemon.log()

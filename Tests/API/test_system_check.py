@@ -288,3 +288,56 @@ def test_a_container_whose_root_is_gone_is_told(store, own_daemon):
 def test_the_api_takes_no_body_as_a_check_alone(store, own_daemon):
     _, report = api(own_daemon, "POST", "/v1.51/system/check", expect=200)
     assert report["Findings"] == [] and report["Blobs"] >= 4 and report["Layers"] >= 2 and report["Bytes"] > 1000
+
+
+def link_of(store):
+    """The link by which the upper layer is mounted."""
+    folder, layer = f"{store.daemon.data}/snapshots/overlayfs/l", os.path.basename(os.path.dirname(store.tree))
+    return next(f"{folder}/{name}" for name in entries(folder) if f"/{layer}/" in os.readlink(f"{folder}/{name}"))
+
+
+@pytest.mark.parametrize("kind", ["missing", "damaged", "a folder"])
+def test_a_layer_that_has_lost_the_link_that_it_is_mounted_by_gets_it_again(store, kind):
+    link = link_of(store)
+    text = os.readlink(link)
+    os.remove(link)
+    if kind == "damaged":
+        os.symlink("../layers/nowhere/fs", link)
+    elif kind == "a folder":
+        os.mkdir(link)
+    result, findings = store.check()
+    summary, finding = one(findings)
+    assert result.code == 1 and summary == {"Kind": "missing" if kind == "missing" else "damaged", "Object": "file", "State": "found"}
+    assert finding["Detail"].endswith(f"snapshots/overlayfs/l/{os.path.basename(link)}"), finding
+    result, findings = store.check("--repair")
+    assert result.code == 0 and one(findings)[0]["State"] == "repaired", findings
+    assert os.readlink(link) == text and store.check()[1] == []
+    assert store.apus("run", "--rm", store.name, "sh", "/tool").ok() == "tool\n"
+
+
+def test_a_link_that_leads_elsewhere_is_right_again_after_a_start(store, own_daemon):
+    link = link_of(store)
+    text = os.readlink(link)
+    own_daemon.kill()
+    os.remove(link)
+    os.symlink("../layers/nowhere/fs", link)
+    own_daemon.start()
+    assert os.readlink(link) == text
+
+
+def test_what_is_nobodys_is_found_in_every_folder_of_the_store(store):
+    data = store.daemon.data
+    strange = [f"{data}/content/x", f"{data}/content/blobs/md5", f"{data}/snapshots/junk", f"{data}/snapshots/overlayfs/junk",
+               f"{data}/snapshots/overlayfs/building/junk"]
+    for path in strange:
+        os.makedirs(f"{path}/below")
+    # The file system's own, where the folder is the top of one.
+    os.mkdir(f"{data}/snapshots/lost+found")
+    try:
+        result, findings = store.check()
+        assert result.code == 1 and sorted(each["ID"] for each in findings) == sorted(strange), findings
+        result, findings = store.check("--repair")
+        assert result.code == 0 and {each["State"] for each in findings} == {"repaired"}, findings
+        assert not any(os.path.exists(path) for path in strange) and store.check()[1] == []
+    finally:
+        os.rmdir(f"{data}/snapshots/lost+found")

@@ -50,6 +50,8 @@ package struct EngineConfiguration: Sendable {
     package var remapsUsers = false
     /// How much containers may that name no profile.
     package var securityProfile = SecurityProfile.standard
+    /// Whether execve(2) gives no rights that its caller lacks in containers which do not say otherwise.
+    package var forbidsNewPrivileges = false
     /// What a layer of an image may cost.
     package var layerLimits = LayerLimits()
     /// What registries and archives may bring beside layers.

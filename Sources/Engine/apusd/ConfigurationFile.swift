@@ -36,7 +36,8 @@ struct ConfigurationFile {
         "tlscacert": .value("--tlscacert"), "tlscert": .value("--tlscert"), "tlskey": .value("--tlskey"),
         "insecure-tcp": .value("--insecure-tcp"), "docker-socket": .value("--docker-socket"),
         "metrics-addr": .value("--metrics-addr"), "userns-remap": .value("--userns-remap"),
-        "security-profile": .value("--security-profile"), "live-restore": .alwaysTrue,
+        "security-profile": .value("--security-profile"), "no-new-privileges": .value("--no-new-privileges"),
+        "live-restore": .alwaysTrue,
     ]
 
     let path: String

@@ -164,6 +164,7 @@ struct Daemon: Sendable {
         configuration.userRemap = options.userRemap ?? .usual
         configuration.remapsUsers = options.userRemap != nil
         configuration.securityProfile = options.securityProfile
+        configuration.forbidsNewPrivileges = options.noNewPrivileges
         configuration.ownsFirewall = options.ownsFirewall
         configuration.defaultLog.type = options.logDriver
         configuration.defaultLog.config = options.logOptions

@@ -36,6 +36,8 @@ extension DaemonOptions {
                                         1879048192 on
               --security-profile NAME   How much containers may that name no profile: as with Docker (default), or strict, with
                                         fewer rights and system calls, less sight of the host, and users of their own
+              --no-new-privileges       Files that run as root, or with capabilities, give nothing in containers that do not say
+                                        no-new-privileges=false
           -D, --debug                   As --log-level debug
               --runtime NAME=PATH       A further low-level runtime; may be repeated
               --default-runtime NAME    The runtime of containers that name none (default apus)
@@ -49,9 +51,12 @@ extension DaemonOptions {
               --image-limit NAME=NUMBER What else of an image, an archive or a registry is taken: configuration in bytes (default
                                         8388608), descriptors of a list (1024), json-depth of a document (16), indexes within
                                         each other (4), layers (128), archive-images (1024), archive-members (100000),
-                                        archive-depth of their paths (16), archive-names in bytes (8388608), signatures (64), a
-                                        signature in bytes (65536), tags (10000), any other answer in bytes (4194304), the
-                                        header of an answer in bytes (65536); may be repeated
+                                        archive-depth of their paths (16), archive-names in bytes (8388608), archive-links from one
+                                        to another (8), the marker of a layout in bytes (65536), signatures (64), a signature in
+                                        bytes (65536), tags (10000), tag-pages that list them (1000), redirects of a request (5),
+                                        download-redirects of an import (10), what is kept of an error in bytes (65536), what is
+                                        let pass of it unread in bytes (1048576), any other answer in bytes (4194304), the header
+                                        of an answer in bytes (65536); may be repeated
               --manifest-limit BYTES    The longest manifest or index that is taken from a registry or an archive (default 4194304)
               --disk-reserve BYTES      Room that is kept for removals on a full disk; 0 for none (default 16777216)
               --registry-certs DIR      Where HOST[:PORT]/*.crt are authorities of a registry, *.cert with *.key client

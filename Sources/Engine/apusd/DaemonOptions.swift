@@ -55,6 +55,7 @@ struct DaemonOptions: Equatable, Sendable {
     var userRemap: UserRemap?
     /// How much containers may that name no profile.
     var securityProfile = SecurityProfile.standard
+    var noNewPrivileges = false
     var layerLimits = EngineConfiguration.LayerLimits()
     var imageLimits = ImageLimits()
     /// Bytes; nil is the usual, 0 is none.
@@ -133,7 +134,7 @@ struct DaemonOptions: Equatable, Sendable {
         "--add-runtime": "--runtime", "--config-file": "--config",
     ]
     /// Flags that are there or not.
-    private static let switches: Set = ["--debug", "--tls", "--tlsverify", "--insecure-tcp", "--rootless"]
+    private static let switches: Set = ["--debug", "--tls", "--tlsverify", "--insecure-tcp", "--rootless", "--no-new-privileges"]
 
     /// What the settings say together.
     private func check() throws(UsageError) {
@@ -180,6 +181,7 @@ struct DaemonOptions: Equatable, Sendable {
                 throw UsageError("--security-profile takes default or strict, not '\(value)'")
             }
             securityProfile = profile
+        case "--no-new-privileges": noNewPrivileges = try Self.isTrue(flag, value)
         case "--firewall":
             guard ["owned", "shared"].contains(value) else { throw UsageError("--firewall takes owned or shared, not '\(value)'") }
             ownsFirewall = value == "owned"

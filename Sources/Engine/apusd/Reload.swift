@@ -59,6 +59,7 @@ extension DaemonOptions {
         compare("firewall", \.ownsFirewall)
         compare("userns-remap", \.userRemap)
         compare("security-profile", \.securityProfile)
+        compare("no-new-privileges", \.noNewPrivileges)
         compare("layer-limits", \.layerLimits)
         compare("manifest-limit", \.imageLimits.manifestBytes)
         compare("image-limits", \.imageLimits)

@@ -25,7 +25,7 @@ struct ArchiveImages {
     /// - Throws: `.badContent` for an archive of neither kind, or one that does not hold what it lists.
     func run() throws(ImageError) -> [Found] {
         if let marker = contents.member(ImageLayout.markerFileName), let index = contents.member(ImageLayout.indexFileName) {
-            let bytes = try read(marker, limitBytes: 65_536)
+            let bytes = try read(marker, limitBytes: limits.markerBytes)
             do throws(SpecProblem) { try ImageLayout.checkMarker(bytes) } catch { throw bad("oci-layout: \(error)") }
             return try layout(index)
         }

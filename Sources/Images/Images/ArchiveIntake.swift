@@ -24,6 +24,8 @@ struct ArchiveIntake {
     let limits: ArchiveLimits
     /// Of all names of members, and of what links lead to: they are kept to the archive's end.
     let nameLimitBytes: Int
+    /// Links from one member to another.
+    let linkLimit: Int
 
     /// A member's content.
     struct Member: Equatable, Sendable {
@@ -35,14 +37,12 @@ struct ArchiveIntake {
     struct Contents: Sendable {
         var members: [String: Member] = [:]
         var links: [String: String] = [:]
-
-        /// Links from one member to another; real archives have one.
-        private static let linkLimit = 8
+        let linkLimit: Int
 
         /// The content that a path leads to.
         func member(_ path: String) -> Member? {
             var path = path
-            for _ in 0...Self.linkLimit {
+            for _ in 0...linkLimit {
                 if let member = members[path] { return member }
                 guard let next = links[path] else { return nil }
                 path = next
@@ -53,7 +53,7 @@ struct ArchiveIntake {
 
     /// Reads the archive to its end. - Throws: `.badContent` for one that no honest packer writes.
     func run(_ source: any ByteSource) throws(ImageError) -> Contents {
-        var contents = Contents()
+        var contents = Contents(linkLimit: linkLimit)
         var nameBytes = 0
         do {
             let reader = try ArchiveReader(source, limits: limits)

@@ -69,13 +69,19 @@ struct BlobRecovery: Sendable {
                 + "or repair the store with `apus system check --repair`")
     }
 
-    /// Makes sure that all is whole that a manifest of an image refers to, and the manifest.
+    /// Makes sure that all is whole that a manifest of an image refers to, and the manifest. A layer that nobody has written to since it was
+    /// verified is not read for that: whoever sends it on verifies it as it goes.
     func restoreAll(of named: NamedImage, manifest digest: Digest) async throws(ImageError) {
         _ = try await restore(digest, sizeBytes: nil, of: named)
         let storage = storage
         let manifest = try await storage.talks.run { () throws(ImageError) in try storage.manifest(digest).manifest }
         for part in [manifest.configuration] + manifest.layers {
-            _ = try await restore(part.digest, sizeBytes: part.sizeBytes, of: named)
+            let isUntouched = try await storage.talks.run { () throws(ImageError) in
+                do throws(ContentError) { return try storage.blobs.isUntouched(part.digest, sizeBytes: part.sizeBytes) } catch {
+                    throw .storage(error)
+                }
+            }
+            if !isUntouched { _ = try await restore(part.digest, sizeBytes: part.sizeBytes, of: named) }
         }
     }
 

@@ -22,11 +22,11 @@ extension ImageLibrary {
         let key = try Self.rootKey(container)
         let base = try await details(of: image)
         return try await storage.takingIn(records.images) { lease throws(ImageError) in
-            try await protect(base.named.image, by: lease)
+            let named = try await protect(base.named.image, by: lease)
             let recovery = BlobRecovery(storage: storage, registry: registry, credentials: { _ in .anonymous })
-            _ = try await recovery.restore(base.named.image.manifestDigest, sizeBytes: nil, of: base.named)
+            _ = try await recovery.restore(named.image.manifestDigest, sizeBytes: nil, of: named)
             let made = try await storage.commits.run { () throws(ImageError) in
-                let (_, manifest) = try storage.manifest(base.named.image.manifestDigest)
+                let (_, manifest) = try storage.manifest(named.image.manifestDigest)
                 let layer = try storage.packWritten(by: key, leavingOut: mountPoints, lease: lease)
                 var configuration = configure(base.configuration, layer != nil)
                 configuration.diffIDs = base.configuration.diffIDs + (layer.map { [$0.diffID] } ?? [])

@@ -25,15 +25,19 @@ extension ImageLibrary {
             guard let cause = error.cause as? ContentError, cause.isLoss else { throw error }
         }
         // The image may have gone since it was looked up: then that is the error.
-        let lease = try storage().blobs.takeLease()
-        let restored: Result<ImageDetails, ImageError>
-        do throws(ImageError) {
-            try await protect(named.image, by: lease)
-            try await restoreConfiguration(of: named)
-            restored = .success(try await readDetails(of: named))
-        } catch { restored = .failure(error) }
-        try storage().end(lease)
-        return try restored.get()
+        return try await storage().leasing(keeping: records.images) { (lease) throws(ImageError) in
+            let now = try await protect(named.image, by: lease)
+            try await restoreConfiguration(of: now)
+            return try await readDetails(of: now)
+        }
+    }
+
+    /// The same with what is here: nobody is asked for a configuration that the disk lost. - Returns: nil where it did.
+    package func detailsHere(of named: NamedImage) async throws(ImageError) -> ImageDetails? {
+        do throws(ImageError) { return try await readDetails(of: named) } catch {
+            guard let cause = error.cause as? ContentError, cause.isLoss else { throw error }
+            return nil
+        }
     }
 
     private func readDetails(of named: NamedImage) async throws(ImageError) -> ImageDetails {

@@ -52,6 +52,11 @@ extension ImageError {
     /// The disk, the database or the kernel refused.
     static func storage(_ cause: any Error) -> ImageError { ImageError(.storage, "\(cause)", cause: cause) }
 
+    /// A blob turned out to be damaged on its way out.
+    static func lostBytes(of digest: Digest) -> ImageError {
+        ImageError(.badContent, "the disk lost bytes of \(digest): repair the store with `apus system check --repair`")
+    }
+
     /// Docker's words for a repository that a registry does not let one pull from.
     static func pullDenied(_ name: String, _ cause: RegistryError) -> ImageError {
         ImageError(

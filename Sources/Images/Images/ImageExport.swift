@@ -15,12 +15,23 @@ extension ImageLibrary {
     /// - Throws: `ImageError`; what `write` throws.
     package func export(_ words: [String], to write: ([UInt8]) async throws -> Void) async throws {
         let storage = try storage()
-        let lease = storage.blobs.takeLease()
-        defer { storage.end(lease) }
+        try await storage.leasing(keeping: records.images) { lease in
+            let chosen = try await choose(words, lease)
+            // Before the first byte is written: what the disk has lost is fetched again, or the archive is none.
+            let recovery = BlobRecovery(storage: storage, registry: registry, credentials: { _ in .anonymous })
+            for image in chosen { try await recovery.restoreAll(of: image.named, manifest: image.manifest) }
+            let archive = try await storage.talks.run { () throws(ImageError) in try ImageArchive(chosen, storage: storage) }
+            try await archive.write(to: write)
+        }
+    }
+
+    private func choose(_ words: [String], _ lease: LeaseID) async throws(ImageError) -> [ExportedImage] {
         var chosen: [ExportedImage] = []
         for word in words {
             for found in try await exported(word) {
-                try await protect(found.image, by: lease)
+                guard try await protect(found.image, by: lease).manifestDigests.contains(found.manifest) else {
+                    throw ImageError(.notFound, "No such image: \(word)")
+                }
                 if let known = chosen.firstIndex(where: { $0.image.id == found.image.id && $0.manifest == found.manifest }) {
                     chosen[known].names += found.names.filter { !chosen[known].names.contains($0) }
                 } else {
@@ -28,12 +39,7 @@ extension ImageLibrary {
                 }
             }
         }
-        // Before the first byte is written: what the disk has lost is fetched again, or the archive is none.
-        let recovery = BlobRecovery(storage: storage, registry: registry, credentials: { _ in .anonymous })
-        for image in chosen { try await recovery.restoreAll(of: image.named, manifest: image.manifest) }
-        let images = chosen
-        let archive = try await storage.talks.run { () throws(ImageError) in try ImageArchive(images, storage: storage) }
-        try await archive.write(to: write)
+        return chosen
     }
 
     /// What a word stands for in an archive, with the names that go along.
@@ -153,7 +159,7 @@ private final class BlobReading: Sendable {
             return chunk
         }
         let found = hasher.withLock { $0.take()?.finish() }
-        guard found == descriptor.digest else { throw ImageError(.badContent, "the disk lost bytes of \(descriptor.digest)") }
+        guard found == descriptor.digest else { throw .lostBytes(of: descriptor.digest) }
         return nil
     }
 

@@ -36,6 +36,7 @@ package final class ImageLibrary: Sendable {
             return storage
         }
         opened.withLock { $0 = storage }
+        storage.loosen(storage.blobs.abandoned)
         _ = try await storage.sweep(.idle(settings.interruptedLifetime), keeping: records.images)
         let digests = try await list().flatMap { $0.manifestDigests + $0.repositoryDigests.compactMap(\.digest) }
         do throws(SyscallError) { try signatures.forget(allBut: Set(digests)) } catch { throw .storage(error) }
@@ -157,17 +158,20 @@ package final class ImageLibrary: Sendable {
         }
     }
 
-    /// Removes a container's root, unmounted, with all that was written in it, and the images that it shows. None is no error.
+    /// Removes a container's root, unmounted, with all that was written in it, and the images that it shows; layers of an image that was
+    /// removed go with the last root on them. None is no error.
     package func removeRoot(of container: ContainerID) async throws(ImageError) {
         let storage = try storage()
         let key = try Self.rootKey(container)
-        try await storage.chores.run { () throws(ImageError) in
-            do throws(SnapshotError) {
-                for case .view(let view) in storage.snapshots.list().map(\.kind) where view.owner == container.text {
-                    try storage.snapshots.remove(view)
-                }
-                try storage.snapshots.remove(key)
-            } catch { throw .storage(error) }
+        try await storage.removingRoots(keeping: records.images) { () throws(ImageError) in
+            try await storage.chores.run { () throws(ImageError) in
+                do throws(SnapshotError) {
+                    for case .view(let view) in storage.snapshots.list().map(\.kind) where view.owner == container.text {
+                        try storage.snapshots.remove(view)
+                    }
+                    try storage.snapshots.remove(key)
+                } catch { throw .storage(error) }
+            }
         }
     }
 

@@ -30,7 +30,8 @@ extension ImageLibrary {
         try await storage.takingIn(records.images) { lease throws(ImageError) in
             let limits = registry.imageLimits
             let intake = ArchiveIntake(
-                blobs: storage.blobs, lease: lease, limits: storage.limits.ofImages(limits), nameLimitBytes: limits.archiveNameBytes)
+                blobs: storage.blobs, lease: lease, limits: storage.limits.ofImages(limits), nameLimitBytes: limits.archiveNameBytes,
+                linkLimit: limits.archiveLinks)
             let contents = try await storage.feeding(next) { source throws(ImageError) in try intake.run(source) }
             let images = ArchiveImages(
                 contents: contents, blobs: storage.blobs, lease: lease, platform: platform, limits: limits)
@@ -82,20 +83,24 @@ extension ImageLibrary {
 }
 
 extension ImageStorage {
-    /// Runs `body` with a lease; blobs that it brought and no record needs in the end are removed.
+    /// Runs `body` with a lease; blobs that it brought and no record needs in the end are removed, by the next daemon where this one ends.
     func takingIn<Result>(
         _ records: ImageRecords, _ body: (LeaseID) async throws(ImageError) -> Result
     ) async throws(ImageError) -> Result {
-        let lease = blobs.takeLease()
+        let lease = blobs.takeLease(isTaking: true)
         do throws(ImageError) {
             let result = try await body(lease)
-            _ = try await sweep(.among(end(lease)), keeping: records)
+            try await sweepRest(of: lease, keeping: records)
             return result
         } catch {
             // The first error stays the error; what could not be removed is found by the next sweep.
-            _ = try? await sweep(.among(end(lease)), keeping: records)
+            try? await sweepRest(of: lease, keeping: records)
             throw error
         }
+    }
+
+    private func sweepRest(of lease: LeaseID, keeping records: ImageRecords) async throws(ImageError) {
+        try await removalGate.removing { () throws(ImageError) in _ = try await sweep(.among(end(lease)), keeping: records) }
     }
 
     /// Runs `work` on a thread that may wait, fed by this task.

@@ -37,25 +37,42 @@ extension ImageLibrary {
         return named
     }
 
-    /// Keeps what the disk has of an image from the sweep until the lease ends. - Throws: `.notFound` where the image has gone.
-    func protect(_ image: ImageRecord, by lease: LeaseID) async throws(ImageError) {
+    /// How often an image is protected anew because it got another manifest meanwhile.
+    private static let protectionAttempts = 16
+
+    /// Keeps what the disk has of an image from the sweep until the lease ends.
+    /// - Returns: the image as it is now: one of its manifests may have gone since it was looked up.
+    /// - Throws: `.notFound` where the image has gone.
+    func protect(_ image: ImageRecord, by lease: LeaseID) async throws(ImageError) -> NamedImage {
         let blobs = try storage().blobs
-        for blob in image.blobs { blobs.protect(blob, by: lease) }
-        // Asked again now that its blobs are protected: it may have gone since it was looked up.
-        _ = try await named(image.id)
+        var protected: Set<Digest> = []
+        var known = image
+        for _ in 0..<Self.protectionAttempts {
+            for blob in known.blobs { blobs.protect(blob, by: lease) }
+            protected.formUnion(known.blobs)
+            // Asked again now that its blobs are protected.
+            let now = try await named(image.id)
+            if now.image.blobs.isSubset(of: protected) { return now }
+            known = now.image
+        }
+        throw ImageError(.conflict, "image \(image.id) is given other manifests all the time")
     }
 
     /// Gives an image one more name, taking the name from the image that had it. It stands for the manifest that the word stands for.
     /// - Parameter name: completed with the default tag; a digest is refused, as Docker does.
     package func tag(_ word: String, as name: ImageReference) async throws(ImageError) {
         guard name.digest == nil else { throw ImageError(.invalid, "refusing to create a tag with a digest reference") }
-        let found = try await lookUp(word)
-        do throws(RecordsError) {
-            try await records.images.tag(found.image.id, as: name.withDefaultTag, manifest: found.manifest(by: ImageWord(word)))
-        } catch {
-            if error.code == .absent { throw ImageError(.notFound, "No such image: \(word)", cause: error) }
-            throw .storage(error)
+        let (found, storage) = (try await lookUp(word), try storage())
+        try await storage.removalGate.removing { () throws(ImageError) in
+            do throws(RecordsError) {
+                storage.loosen(
+                    try await records.images.tag(found.image.id, as: name.withDefaultTag, manifest: found.manifest(by: ImageWord(word))))
+            } catch {
+                if error.code == .absent { throw ImageError(.notFound, "No such image: \(word)", cause: error) }
+                throw .storage(error)
+            }
         }
+        await storage.sweepLoose(keeping: records.images)
     }
 
     private func image(_ id: Digest) async throws(ImageError) -> NamedImage? {

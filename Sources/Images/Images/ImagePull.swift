@@ -55,16 +55,25 @@ struct ImagePull: Sendable {
         do throws(ImageError) {
             let result = try await run(lease)
             storage.end(lease)
+            await storage.sweepLoose(keeping: records)
             return result
         } catch {
-            let brought = storage.end(lease)
             // The next attempt goes on with what an interrupted one has brought; what is refused is wanted by nobody. The first error stays
             // the error: what cannot be removed now is found by the next sweep.
-            if error.isRefusal {
-                _ = try? await storage.sweep(.among(brought), keeping: records)
-                _ = try? storage.blobs.removeAbandonedIngests(among: brought)
-            }
+            if error.isRefusal { _ = try? await removeBrought(by: lease) } else { storage.end(lease) }
+            await storage.sweepLoose(keeping: records)
             throw error
+        }
+    }
+
+    private func removeBrought(by lease: LeaseID) async throws(ImageError) {
+        try await storage.removalGate.removing { () throws(ImageError) in
+            let brought = storage.end(lease)
+            _ = try await storage.sweep(.among(brought), keeping: records)
+            let blobs = storage.blobs
+            try await storage.chores.run { () throws(ImageError) in
+                do throws(ContentError) { try blobs.removeAbandonedIngests(among: brought) } catch { throw .storage(error) }
+            }
         }
     }
 
@@ -90,7 +99,7 @@ struct ImagePull: Sendable {
         let isNew = try await provider.withLayers(plan.layers) { () throws(ImageError) in
             let before = try await found(reference)
             let names = reference.tag == nil ? [pinned] : [reference, pinned]
-            try await storage.record(plan, documents: resolved.documents, names: names, in: records)
+            try await storage.record(plan, documents: resolved.documents, names: names, isPulled: true, in: records)
             return before?.image.id != plan.id
         }
         journal.add(.resolved(resolved.digest))
@@ -110,7 +119,9 @@ extension ImageError {
         // Bytes that were not the digest's may be others next time.
         case .badContent: !(cause is ContentError)
         case .refused, .invalid: true
-        case .notFound, .unauthorized, .denied, .ambiguous, .conflict, .registry, .storage, .cancelled: false
+        // What a registry has not today it may have tomorrow; an image of another platform stays one.
+        case .notFound: !(cause is RegistryError)
+        case .unauthorized, .denied, .ambiguous, .conflict, .registry, .storage, .cancelled: false
         }
     }
 }

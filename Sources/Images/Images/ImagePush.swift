@@ -74,14 +74,16 @@ extension ImageLibrary {
         async let reported: Void = journal.report(to: progress)
         let result: Result<Void, ImageError> = await withTaskCancellationHandler {
             do throws(ImageError) {
-                for (name, image) in images {
-                    let lease = storage.blobs.takeLease()
-                    defer { storage.end(lease) }
-                    try await protect(image.image, by: lease)
-                    let push = ImagePush(
-                        name: name, image: image, neighbours: neighbours, session: session, storage: storage, records: records.images,
-                        recovery: recovery, cancellation: cancellation, journal: journal)
-                    try await push.run()
+                for (name, found) in images {
+                    try await storage.leasing(keeping: records.images) { (lease) throws(ImageError) in
+                        let image = try await protect(found.image, by: lease)
+                        // What it is to be pushed as may be another's by now.
+                        guard image.tags.contains(name) else { throw ImageError(.notFound, "tag does not exist: \(name.familiar)") }
+                        let push = ImagePush(
+                            name: name, image: image, neighbours: neighbours, session: session, storage: storage,
+                            records: records.images, recovery: recovery, cancellation: cancellation, journal: journal)
+                        try await push.run()
+                    }
                 }
                 return .success(())
             } catch { return .failure(error) }
@@ -137,8 +139,13 @@ private struct ImagePush: Sendable {
                 }
             } catch { throw pushRefusal(error) }
         }
-        do throws(RecordsError) { try await records.tag(image.image.id, as: name.pinned(to: digest), manifest: digest) } catch {
-            throw .storage(error)
+        try await storage.removalGate.removing { () throws(ImageError) in
+            do throws(RecordsError) {
+                storage.loosen(try await records.tag(image.image.id, as: name.pinned(to: digest), manifest: digest))
+            } catch {
+                // Where the name has gone meanwhile, the registry has what it stood for all the same.
+                if error.code != .absent { throw .storage(error) }
+            }
         }
         journal.add(.tagged(tag, digest: digest, sizeBytes: bytes.count))
     }

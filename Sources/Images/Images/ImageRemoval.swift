@@ -22,28 +22,37 @@ extension ImageLibrary {
             let named = try await lookUp(word)
             let (id, users) = (named.image.id, await users(named.image.id))
             let plan = try RemovalPlan.removing(named, by: word, force: force, users: users)
-            var steps = plan.untag.map { RemovalStep.untagged($0.familiar) }
-            do throws(RecordsError) {
-                if !plan.deletesImage {
-                    let keepsName = plan.untag.count < named.tags.count + named.repositoryDigests.count
-                    if try await records.images.untag(plan.untag, of: id, keepsName: keepsName) { return steps }
-                    // Somebody else has taken its other names meanwhile: with this one it goes.
-                    continue
-                }
-                let known = Set(users.map(\.container))
-                let removal = try await records.images.remove(
-                    id, named: named.tags + named.repositoryDigests, unless: { isUsed(id, known) })
-                switch removal {
-                case .removed: break
-                // Whoever asks again learns that it has gone.
-                case .changed, .absent: continue
-                }
-            } catch { throw .storage(error) }
-            steps.append(.deleted(id))
-            steps += try await storage.sweep(.among(named.image.blobs), keeping: records.images).layers.map { .deleted($0) }
-            return steps
+            let known = Set(users.map(\.container))
+            let gone = try await storage.removalGate.removing { () throws(ImageError) in
+                try await carryOut(plan, on: named, in: storage) { isUsed(id, known) }
+            }
+            if let gone { return plan.untag.map { .untagged($0.familiar) } + gone }
         }
         throw ImageError(.conflict, "conflict: unable to remove \(word) - it was given names all the time")
+    }
+
+    /// - Returns: the image and its layers, where they have gone; nil where it is no more what was planned for.
+    private func carryOut(
+        _ plan: RemovalPlan, on named: NamedImage, in storage: ImageStorage, unless isUsed: @escaping @Sendable () -> Bool
+    ) async throws(ImageError) -> [RemovalStep]? {
+        let id = named.image.id
+        do throws(RecordsError) {
+            if !plan.deletesImage {
+                let keepsName = plan.untag.count < named.tags.count + named.repositoryDigests.count
+                // Where somebody else has taken its other names meanwhile, it goes with this one.
+                guard let released = try await records.images.untag(plan.untag, of: id, keepsName: keepsName) else { return nil }
+                if released.isEmpty { return [] }
+                storage.loosen(released)
+            } else {
+                switch try await records.images.remove(id, named: named.tags + named.repositoryDigests, unless: isUsed) {
+                case .removed: storage.loosen(named.image.blobs)
+                // Whoever asks again learns that it has gone.
+                case .changed, .absent: return nil
+                }
+            }
+        } catch { throw .storage(error) }
+        let layers = try await storage.sweep(.among([]), keeping: records.images).layers
+        return plan.deletesImage ? [.deleted(id)] + layers.map { .deleted($0) } : []
     }
 
     /// Makes sure that an image is here that somebody is told of as its user from now on. - Throws: `.notFound`, in Docker's words.
@@ -62,15 +71,18 @@ extension ImageLibrary {
         _ images: [NamedImage], isUsed: @escaping @Sendable (Digest) -> Bool
     ) async throws(ImageError) -> (steps: [RemovalStep], reclaimed: ByteCount) {
         let storage = try storage()
-        var steps: [RemovalStep] = []
-        do throws(RecordsError) {
-            for named in images {
-                let (id, names) = (named.image.id, named.tags + named.repositoryDigests)
-                guard case .removed = try await records.images.remove(id, named: names, unless: { isUsed(id) }) else { continue }
-                steps += (named.tags + named.repositoryDigests).map { .untagged($0.familiar) } + [.deleted(named.image.id)]
-            }
-        } catch { throw .storage(error) }
-        let swept = try await storage.sweep(.all, keeping: records.images)
+        let (steps, swept) = try await storage.removalGate.removing { () throws(ImageError) in
+            var steps: [RemovalStep] = []
+            do throws(RecordsError) {
+                for named in images {
+                    let (id, names) = (named.image.id, named.tags + named.repositoryDigests)
+                    guard case .removed = try await records.images.remove(id, named: names, unless: { isUsed(id) }) else { continue }
+                    storage.loosen(named.image.blobs)
+                    steps += names.map { .untagged($0.familiar) } + [.deleted(id)]
+                }
+            } catch { throw .storage(error) }
+            return (steps, try await storage.sweep(.all, keeping: records.images))
+        }
         let abandoned = try await storage.chores.run { () throws(ImageError) in
             do throws(ContentError) { return try storage.blobs.removeAbandonedIngests() } catch { throw .storage(error) }
         }

@@ -35,6 +35,12 @@ final class ImageStorage: Sendable {
     let documentTurns = DocumentTurns()
     let news = LayerNews()
     let layerGate = LayerGate()
+    /// Whoever ends a record or a lease, and takes away after that what was on it, does both within this.
+    let removalGate = RemovalGate()
+    /// Blobs that records have let go of, until a sweep has taken them: one that is leased waits for the lease's end.
+    private let loose = Mutex<Set<Digest>>([])
+    /// Whether layers are here that are on no record: under containers whose image was removed, or on their way in.
+    private let hasStrayLayers = Atomic<Bool>(false)
     /// What a layer may cost.
     let limits: ArchiveLimits
     /// Why overlayfs is not used; nil where it is.
@@ -77,8 +83,12 @@ final class ImageStorage: Sendable {
     }
 
     /// Writes an image down, last of all; its layers are held.
-    /// - Parameter documents: indexes, manifest and configuration.
-    func record(_ plan: ImagePlan, documents: Set<Digest>, names: [ImageReference], in records: ImageRecords) async throws(ImageError) {
+    /// - Parameters:
+    ///   - documents: indexes, manifest and configuration.
+    ///   - isPulled: whether a registry said that the names stand for it.
+    func record(
+        _ plan: ImagePlan, documents: Set<Digest>, names: [ImageReference], isPulled: Bool = false, in records: ImageRecords
+    ) async throws(ImageError) {
         let snapshots = snapshots
         let layers = try await talks.run { () throws(ImageError) -> [LayerRecord] in
             var layers: [LayerRecord] = []
@@ -94,7 +104,23 @@ final class ImageStorage: Sendable {
             id: plan.id, manifestDigest: plan.manifestDigest, created: plan.configuration.created ?? .zero,
             platform: plan.configuration.platform, size: ByteCount(layers.reduce(0) { $0 + $1.size.bytes }), layers: layers,
             blobs: documents.union(plan.layers.map(\.blob.digest)))
-        do throws(RecordsError) { try await records.store(image, names: names) } catch { throw .storage(error) }
+        try await removalGate.removing { () throws(ImageError) in
+            do throws(RecordsError) { loosen(try await records.store(image, names: names, isPulled: isPulled)) } catch {
+                throw .storage(error)
+            }
+        }
+    }
+
+    /// Notes what records have let go of. Called within the gate of removals.
+    func loosen(_ released: Set<Digest>) { loose.withLock { $0.formUnion(released) } }
+
+    /// What records have let go of and is here yet.
+    var loosened: Set<Digest> { loose.withLock { $0 } }
+
+    /// Removes what records have let go of. What cannot be removed is found by the next sweep: what was asked for is done.
+    func sweepLoose(keeping records: ImageRecords) async {
+        if loose.withLock(\.isEmpty) { return }
+        _ = try? await removalGate.removing { () throws(ImageError) in try await sweep(.among([]), keeping: records) }
     }
 
     /// Keeps layers from the sweep, there or yet to come, until `letGo`.
@@ -109,6 +135,18 @@ final class ImageStorage: Sendable {
                 held[chain] = count > 0 ? count : nil
             }
         }
+    }
+
+    /// Runs `body` with a lease; what records let go of meanwhile is removed after it.
+    func leasing<Value, Failure: Error>(
+        keeping records: ImageRecords, _ body: (LeaseID) async throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        let lease = blobs.takeLease()
+        let result: Result<Value, Failure>
+        do throws(Failure) { result = .success(try await body(lease)) } catch { result = .failure(error) }
+        end(lease)
+        await sweepLoose(keeping: records)
+        return try result.get()
     }
 
     /// Ends a lease. After the last one nothing large is under way: what it took of memory, program text included, goes back to the kernel.
@@ -127,8 +165,37 @@ final class ImageStorage: Sendable {
     /// Whether others hold a layer than who asks, and holds it once.
     func isHeldByOthers(_ chain: Digest) -> Bool { held.withLock { $0[chain] ?? 0 > 1 } }
 
-    /// Removes layers that no record, no pull and no other snapshot needs, from the top down, and then such blobs of `scope`.
+    /// Removes layers that no record, no pull and no other snapshot needs, from the top down, and then such blobs of `scope`, and of
+    /// those that records have let go of.
     func sweep(_ scope: SweepScope, keeping records: ImageRecords) async throws(ImageError) -> Swept {
+        var swept = try await sweepLayers(keeping: records)
+        let blobs = blobs
+        blobs.beginSweep()
+        defer { blobs.endSweep() }
+        let released = loose.withLock { $0 }
+        let scopes: [SweepScope] =
+            switch scope {
+            case .all: [.all]
+            case .among(let digests): [.among(digests.union(released))]
+            case .idle: [scope, .among(released)]
+            }
+        let referenced = try await references(records)
+        let (freedBytes, spared) = try await chores.run { () throws(ImageError) in
+            do throws(ContentError) {
+                var freedBytes: Int64 = 0
+                for scope in scopes { freedBytes += try blobs.sweep(scope, keeping: referenced.blobs).freedBytes }
+                var spared: Set<Digest> = []
+                for digest in released.subtracting(referenced.blobs) where try blobs.contains(digest) { spared.insert(digest) }
+                return (freedBytes, spared)
+            } catch { throw .storage(error) }
+        }
+        swept.freedBytes += freedBytes
+        loose.withLock { $0 = $0.subtracting(released).union(spared) }
+        return swept
+    }
+
+    /// Removes layers that no record, no pull and no other snapshot needs, from the top down.
+    private func sweepLayers(keeping records: ImageRecords) async throws(ImageError) -> Swept {
         var swept = Swept()
         var mayGo = true
         while mayGo {
@@ -140,14 +207,20 @@ final class ImageStorage: Sendable {
                 mayGo = true
             }
         }
-        let blobs = blobs
-        blobs.beginSweep()
-        defer { blobs.endSweep() }
-        let referenced = try await references(records)
-        swept.freedBytes += try await chores.run { () throws(ImageError) in
-            do throws(ContentError) { return try blobs.sweep(scope, keeping: referenced.blobs).freedBytes } catch { throw .storage(error) }
-        }
+        let known = try await references(records).chains
+        let isStray = snapshots.list().contains { info in if case .layer(let chain) = info.kind { !known.contains(chain) } else { false } }
+        hasStrayLayers.store(isStray, ordering: .relaxed)
         return swept
+    }
+
+    /// Runs what removes roots, and takes away the layers that nothing but these roots needed.
+    func removingRoots(keeping records: ImageRecords, _ body: () async throws(ImageError) -> Void) async throws(ImageError) {
+        if !hasStrayLayers.load(ordering: .relaxed) { return try await body() }
+        try await removalGate.removing { () throws(ImageError) in
+            try await body()
+            // The roots are gone, which is what was asked for; what stays of layers is found by the next sweep.
+            _ = try? await sweepLayers(keeping: records)
+        }
     }
 
     /// What a sweep took away.

@@ -58,14 +58,15 @@ struct SignatureCheck: Sendable {
         let rules = try SignaturePolicy(policy)
         var refusal: ImageError?
         for origin in origins {
-            do throws(ImageError) {
-                // The tag under which it was pulled may be what its signature is for.
-                let tags = image.tags.filter { $0.name == origin.name }
-                let names = [origin] + tags
-                let digests = Set([origin.digest, image.manifest(of: origin)].compactMap { $0 })
-                let demands = try Self.open(rules.requirements(for: tags.first ?? origin), name)
-                return try judge(anyOf: names, digests: digests, demands)
-            } catch { refusal = error }
+            // The tag under which it was pulled has the rules, and may be what the signature is for. One that was given here counts for
+            // nothing: whoever may tag would lift the policy.
+            let tags = image.tags.filter { $0.name == origin.name && image.pulledNames.contains($0) }
+            let digests = Set([origin.digest, image.manifest(of: origin)].compactMap { $0 })
+            for place in tags.isEmpty ? [origin] : tags {
+                do throws(ImageError) {
+                    return try judge(anyOf: [origin, place], digests: digests, try Self.open(rules.requirements(for: place), name))
+                } catch { refusal = error }
+            }
         }
         if let refusal { throw refusal }
     }

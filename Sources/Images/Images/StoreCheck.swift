@@ -22,36 +22,32 @@ extension ImageLibrary {
         credentials: @escaping @Sendable (String) -> RegistryCredentials
     ) async throws(ImageError) -> StoreReport {
         let storage = try storage()
-        let lease = storage.blobs.takeLease()
+        return try await storage.leasing(keeping: records.images) { (lease) throws(ImageError) in
+            try await check(storage, lease, repairs: repairs, inUse: inUse, secondLook: secondLook, credentials: credentials)
+        }
+    }
+
+    private func check(
+        _ storage: ImageStorage, _ lease: LeaseID, repairs: Bool, inUse: @escaping @Sendable () async -> Set<ContainerID>,
+        secondLook: @escaping @Sendable () async throws(CancellationError) -> Void,
+        credentials: @escaping @Sendable (String) -> RegistryCredentials
+    ) async throws(ImageError) -> StoreReport {
         let listed = try await list()
-        for blob in listed.flatMap(\.image.blobs) { storage.blobs.protect(blob, by: lease) }
+        let protected = Set(listed.flatMap(\.image.blobs))
+        for blob in protected { storage.blobs.protect(blob, by: lease) }
         let chains = Array(Set(listed.flatMap { $0.image.layers.map(\.chainID) }))
         storage.hold(chains)
-        let report: Result<StoreReport, ImageError>
-        do throws(ImageError) {
-            var check = StoreCheck(
-                storage: storage, records: records.images,
-                recovery: BlobRecovery(storage: storage, registry: registry, credentials: credentials), repairs: repairs, inUse: inUse)
-            // Asked again now that all of them is protected: what has gone since is missing nowhere.
-            let ids = Set(listed.map(\.image.id))
-            for image in try await list() where ids.contains(image.image.id) {
-                try await check.checkBlobs(of: image)
-                try await check.checkLayers(of: image)
-            }
-            try await check.lookForExtras(secondLook)
-            report = .success(check.report)
-        } catch { report = .failure(error) }
-        storage.letGo(chains)
-        let spared = storage.end(lease)
-        do throws(ImageError) {
-            // What was removed meanwhile was spared for the check's sake.
-            let rest = Set(try await list().map(\.image.id))
-            if !listed.allSatisfy({ rest.contains($0.image.id) }) { _ = try await storage.sweep(.among(spared), keeping: records.images) }
-        } catch {
-            _ = try report.get()
-            throw error
+        defer { storage.letGo(chains) }
+        var check = StoreCheck(
+            storage: storage, records: records.images,
+            recovery: BlobRecovery(storage: storage, registry: registry, credentials: credentials), repairs: repairs, inUse: inUse)
+        // Asked again now that all of them is protected: what has gone since is missing nowhere, and what has come since came whole.
+        for image in try await list() where image.image.blobs.isSubset(of: protected) {
+            try await check.checkBlobs(of: image)
+            try await check.checkLayers(of: image)
         }
-        return try report.get()
+        try await check.lookForExtras(secondLook)
+        return check.report
     }
 
     /// Containers that have a root here.
@@ -179,10 +175,31 @@ private struct StoreCheck {
             if !storage.snapshots.contains(layer: layer.chainID) {
                 await report(absent: layer, named)
                 if repairs { settle(await provide(Array(plan.layers[...position]))) }
-            } else if whole[layer.blob.digest] == true {
-                await compare(layer, named)
+            } else {
+                if whole[layer.blob.digest] == true { await compare(layer, named) }
+                try await checkName(of: layer.chainID, named)
             }
         }
+    }
+
+    /// Looks at the link by which a layer is mounted.
+    private mutating func checkName(of chain: Digest, _ named: NamedImage) async throws(ImageError) {
+        let snapshots = storage.snapshots
+        let defect = try await storage.talks.run { () throws(ImageError) in
+            do throws(SnapshotError) { return try snapshots.nameDefect(ofLayer: chain) } catch { throw .storage(error) }
+        }
+        guard let defect else { return }
+        report.findings.append(
+            StoreFinding(
+                kind: defect.isThere ? .damaged : .missing, object: .file, id: chain.description,
+                detail: "the link that it is mounted by, \(defect.path)", images: names(of: named)))
+        guard repairs else { return }
+        do throws(ImageError) {
+            try await storage.talks.run { () throws(ImageError) in
+                do throws(SnapshotError) { try snapshots.restoreName(ofLayer: chain) } catch { throw .storage(error) }
+            }
+            settle(nil)
+        } catch { settle("\(error)") }
     }
 
     private mutating func report(absent layer: PlannedLayer, _ named: NamedImage) async {
@@ -266,8 +283,12 @@ private struct StoreCheck {
         }
     }
 
-    /// What is here and neither leased, held nor on a record.
+    /// What is here and neither leased, held nor on a record, at a moment when nothing is in the midst of being taken away.
     private func unneeded() async throws(ImageError) -> (blobs: Set<Digest>, layers: Set<Digest>) {
+        try await storage.removalGate.looking { () throws(ImageError) in try await unneededNow() }
+    }
+
+    private func unneededNow() async throws(ImageError) -> (blobs: Set<Digest>, layers: Set<Digest>) {
         let storage = storage
         let blobs = try await storage.chores.run { () throws(ImageError) in
             do throws(ContentError) { return Set(try storage.blobs.unneeded()) } catch { throw .storage(error) }
@@ -276,7 +297,7 @@ private struct StoreCheck {
         // Read last: what a pull let go of before that is on record by now.
         let known: (chains: Set<Digest>, blobs: Set<Digest>)
         do throws(RecordsError) { known = try await records.referenced() } catch { throw .storage(error) }
-        return (blobs.subtracting(known.blobs), layers.subtracting(known.chains))
+        return (blobs.subtracting(known.blobs).subtracting(storage.loosened), layers.subtracting(known.chains))
     }
 
     /// What is still there was wanted by somebody before the sweep came to it.

@@ -9,6 +9,8 @@ package final class BlockingPool: Sendable {
     /// How many threads stay for the next call, and for how long; others end with the call that they were made for.
     private static let restingLimit = 4
     private static let rest: DispatchTimeInterval = .seconds(5)
+    /// How long the first of its threads waits to be asked for again where the kernel gives none.
+    private static let refusalPause: DispatchTimeInterval = .milliseconds(100)
 
     private struct State {
         /// Threads that live.
@@ -86,13 +88,13 @@ package final class BlockingPool: Sendable {
 
     private func startThread() {
         do throws(SyscallError) { try LinuxSyscalls.startThread(named: shortName) { self.serve() } } catch {
-            // The kernel gives no thread now. Another one of the pool takes the call; where there is none, libdispatch asks until it has one.
+            // The kernel gives no thread now. Another one of the pool takes the call; where there is none, it waits until there is.
             let isAlone = state.withLock { state in
                 if state.threads == 1 { return true }
                 state.threads -= 1
                 return false
             }
-            if isAlone { DispatchQueue(label: name).async { self.serve() } }
+            if isAlone { DispatchQueue(label: name).asyncAfter(deadline: .now() + Self.refusalPause) { self.startThread() } }
         }
     }
 

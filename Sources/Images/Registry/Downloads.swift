@@ -9,9 +9,6 @@ package protocol DownloadSink: AnyObject {
 }
 
 extension RegistryClient {
-    /// Redirects of one download; file servers need one or two.
-    private static let downloadRedirectLimit = 10
-
     /// Fetches what lies at an address that the caller has chosen, which may be any. A redirect leads neither from https to http nor
     /// to link-local addresses. The server must prove who it is, by what the machine or a folder of certificates trusts. Blocks.
     /// - Throws: `.notFound`, `.server` and `.malformed` with the status; `.network`, `.interrupted`, `.stalled`, `.cancelled`.
@@ -19,33 +16,33 @@ extension RegistryClient {
         _ address: WebAddress, into sink: any DownloadSink, cancellation: Cancellation
     ) throws(RegistryError) {
         var request = HTTPRequest(method: .get, address: address)
-        for _ in 0...Self.downloadRedirectLimit {
+        for _ in 0...imageLimits.downloadRedirects {
             let target = request.address
             request.certificates = try HostCertificates(for: target.authority, in: configuration.certificateFolders)
-            let receiver = DownloadReceiver(for: request.shown, sink: sink)
+            let receiver = DownloadReceiver(for: request.shown, sink: sink, unreadBytes: imageLimits.unreadBytes)
             try transfer(request, limits: limits, cancellation: cancellation, into: receiver)
             if receiver.head.isSuccess { return }
             guard receiver.head.isRedirect else { throw receiver.refusal(target) }
             request.address = try request.redirected(by: receiver.head)
             request.allowsLinkLocal = false
         }
-        throw RegistryError(.malformed, doing: request.shown, cause: "stopped after \(Self.downloadRedirectLimit) redirects")
+        throw RegistryError(.malformed, doing: request.shown, cause: "stopped after \(imageLimits.downloadRedirects) redirects")
     }
 }
 
 /// Hands a success's body on; what another answer says is a stranger's, and passes by.
 private final class DownloadReceiver: ResponseReceiver {
-    /// Bytes of such an answer.
-    private static let passingLimitBytes = 1 << 20
-
     private let request: String
     private let sink: any DownloadSink
+    /// Bytes of such an answer.
+    private let unreadBytes: Int
     private(set) var head = ResponseHead()
     private var passed = 0
 
-    init(for request: String, sink: any DownloadSink) {
+    init(for request: String, sink: any DownloadSink, unreadBytes: Int) {
         self.request = request
         self.sink = sink
+        self.unreadBytes = unreadBytes
     }
 
     func begin(_ head: ResponseHead) throws(RegistryError) {
@@ -56,8 +53,8 @@ private final class DownloadReceiver: ResponseReceiver {
     func receive(_ bytes: [UInt8]) throws(RegistryError) {
         if head.isSuccess { return try sink.append(bytes) }
         passed += bytes.count
-        if passed > Self.passingLimitBytes {
-            throw RegistryError(.malformed, doing: request, cause: "status \(head.status) with more than \(Self.passingLimitBytes) bytes")
+        if passed > unreadBytes {
+            throw RegistryError(.malformed, doing: request, cause: "status \(head.status) with more than \(unreadBytes) bytes")
         }
     }
 

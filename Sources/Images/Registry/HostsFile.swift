@@ -46,8 +46,10 @@ struct HostsFile {
         if let value = settings["capabilities"] {
             endpoint.capabilities = []
             for word in try value.texts("capabilities") {
+                // Lists of referrers are asked for as manifests are.
+                if word == "referrers" { continue }
                 guard let capability = RegistryEndpoint.Capability(rawValue: word) else {
-                    throw SettingsProblem(line: value.line, "unknown capability '\(word)': known are pull, resolve and push")
+                    throw SettingsProblem(line: value.line, "unknown capability '\(word)': known are pull, resolve, push and referrers")
                 }
                 endpoint.capabilities.insert(capability)
             }

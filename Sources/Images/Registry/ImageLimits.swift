@@ -22,12 +22,26 @@ package struct ImageLimits: Equatable, Sendable {
     package var archiveDepth = 16
     /// Bytes of all names of members, and of what links lead to: they are kept to the archive's end.
     package var archiveNameBytes = 8 << 20
+    /// Links from one member to another, up to the one with the content; real archives have one.
+    package var archiveLinks = 8
+    /// Bytes of the file that says that an archive is a layout.
+    package var markerBytes = 65_536
     /// Signatures of one image that are looked at.
     package var signatures = 64
     /// Bytes of what one of them signs.
     package var signatureBytes = 65_536
     /// Tags of a repository that is pulled whole: nobody means to fetch more at once.
     package var tags = 10_000
+    /// Pages of a list of tags, which may be empty ones.
+    package var tagPages = 1000
+    /// Redirects of one request to a registry; blob stores need one or two.
+    package var redirects = 5
+    /// Redirects of one download from an address; file servers need one or two.
+    package var downloadRedirects = 10
+    /// Bytes of an error's body that are kept to be read.
+    package var errorBytes = 65_536
+    /// Bytes of an error's body that are waited for, so that the connection can be used again.
+    package var unreadBytes = 1 << 20
     /// Bytes of any other answer of a registry: of a token service, to a search, a page of tags.
     package var answerBytes = 4 << 20
     /// Bytes of all fields of an answer's head together.

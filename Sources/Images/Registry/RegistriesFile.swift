@@ -148,6 +148,11 @@ struct RegistriesFile {
     /// `host[:port][/path]`, without a scheme.
     private static func check(_ place: String, _ name: String, mayHaveStar: Bool, line: Int) throws(SettingsProblem) {
         let plain = mayHaveStar && place.hasPrefix("*.") ? String(place.dropFirst(2)) : place
+        // With a scheme a colon comes first, of which the next line speaks.
+        let last = plain.contains("://") ? "" : plain.split(separator: "/").dropFirst().last ?? ""
+        if last.contains(":") || last.contains("@") {
+            throw SettingsProblem(line: line, "'\(name)' with a tag or a digest is not implemented: '\(place)'")
+        }
         guard !plain.contains("://"), !plain.hasPrefix("/"), !plain.hasSuffix("/"), WebAddress("https://\(plain)/") != nil else {
             throw SettingsProblem(line: line, "'\(name)' must be a registry or a path below one, without a scheme, not '\(place)'")
         }

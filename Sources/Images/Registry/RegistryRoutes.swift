@@ -9,21 +9,29 @@ struct RegistryRoutes {
     /// - Parameter domain: as image references have it.
     /// - Throws: `.refused` where it is blocked, or a file cannot be understood.
     func endpoints(_ domain: String, _ repository: String) throws(RegistryError) -> [RegistryEndpoint] {
+        if let endpoints = try endpoints(domain, repository, in: Self.folderNames(domain)) { return endpoints }
+        if let path = configuration.registriesFile, let endpoints = try RegistriesFile(path).endpoints(domain, repository, configuration) {
+            return endpoints
+        }
+        // About all registries: what either file says of one comes before it.
+        if let endpoints = try endpoints(domain, repository, in: ["_default"]) { return endpoints }
+        return [
+            RegistryEndpoint(
+                host: RegistryHost(domain: domain, insecureRegistries: configuration.insecureRegistries), repository: repository)
+        ]
+    }
+
+    /// What the first `hosts.toml` says that lies in a folder of one of these names; nil where there is none.
+    private func endpoints(_ domain: String, _ repository: String, in names: [String]) throws(RegistryError) -> [RegistryEndpoint]? {
         for folder in configuration.certificateFolders {
-            for name in Self.folderNames(domain) + ["_default"] {
+            for name in names {
                 let place = "\(folder)/\(name)", path = "\(place)/hosts.toml"
                 guard let document = try SettingsFile.read(path) else { continue }
                 let file = HostsFile(folder: place, domain: domain, repository: repository)
                 return try SettingsFile.explain(path) { () throws(SettingsProblem) in try file.endpoints(document) }
             }
         }
-        if let path = configuration.registriesFile, let endpoints = try RegistriesFile(path).endpoints(domain, repository, configuration) {
-            return endpoints
-        }
-        return [
-            RegistryEndpoint(
-                host: RegistryHost(domain: domain, insecureRegistries: configuration.insecureRegistries), repository: repository)
-        ]
+        return nil
     }
 
     /// What a registry's folder may be called: a colon is not for every file system.

@@ -5,9 +5,6 @@ internal import Synchronization
 /// One caller's conversation about one repository. Every call blocks: run it on a thread of your own. Safe for use by
 /// many threads.
 package final class RepositorySession: Sendable {
-    /// Redirects of one request; blob stores need one or two.
-    static let redirectLimit = 5
-
     let client: RegistryClient
     /// Whom it speaks to.
     let endpoint: RegistryEndpoint
@@ -175,7 +172,7 @@ package final class RepositorySession: Sendable {
         guard let target = WebAddress(endpoint.path, relativeTo: place.base) else { return }
         let request = request(.get, target, place)
         let collector = CollectingReceiver(for: request.shown, limitBytes: 65_536)
-        _ = try transfer(request, into: ResponseSorter(for: request.shown, success: collector))
+        _ = try transfer(request, into: ResponseSorter(for: request.shown, success: collector, limits: client.imageLimits))
     }
 
     // MARK: - One exchange
@@ -185,12 +182,12 @@ package final class RepositorySession: Sendable {
         _ original: HTTPRequest, authorization: String?, into receiver: any ResponseReceiver
     ) throws(RegistryError) -> ResponseSorter {
         var request = original
-        for _ in 0...Self.redirectLimit {
+        for _ in 0...client.imageLimits.redirects {
             var sent = request
             let isOrigin = request.address.origin == original.address.origin
             if isOrigin { sent.headers += request.ownHeaders.map { ($0.name, $0.value) } }
             if let authorization, isOrigin { sent.headers.append(("Authorization", authorization)) }
-            let answer = try transfer(sent, into: ResponseSorter(for: original.shown, success: receiver))
+            let answer = try transfer(sent, into: ResponseSorter(for: original.shown, success: receiver, limits: client.imageLimits))
             guard answer.head.isRedirect else { return answer }
             request.address = try request.redirected(by: answer.head)
             let comesHome = request.address.origin == original.address.origin
@@ -198,7 +195,7 @@ package final class RepositorySession: Sendable {
             request.certificates = comesHome ? original.certificates : HostCertificates()
             request.allowsLinkLocal = false
         }
-        throw RegistryError(.malformed, doing: original.shown, cause: "stopped after \(Self.redirectLimit) redirects")
+        throw RegistryError(.malformed, doing: original.shown, cause: "stopped after \(client.imageLimits.redirects) redirects")
     }
 
     private func transfer(_ request: HTTPRequest, into sorter: ResponseSorter) throws(RegistryError) -> ResponseSorter {
@@ -272,7 +269,7 @@ package final class RepositorySession: Sendable {
             let attempt = Result { () throws(RegistryError) in
                 // A form holds the secret itself: it goes nowhere but where it was to go.
                 question.isForm
-                    ? try transfer(request, into: ResponseSorter(for: request.shown, success: collector))
+                    ? try transfer(request, into: ResponseSorter(for: request.shown, success: collector, limits: client.imageLimits))
                     : try exchange(request, authorization: question.authorization, into: collector)
             }
             guard let answer = try judge(attempt, &retries, request) else { continue }

@@ -2,22 +2,20 @@ internal import JSON
 
 /// Hands a success's body to who asked, and keeps the beginning of any other for its error's sake.
 final class ResponseSorter: ResponseReceiver {
-    /// Bytes of an error's body that are kept; the rest passes by.
-    private static let errorLimitBytes = 65_536
-    /// Bytes of an error's body that are waited for, so that the connection can be used again.
-    private static let passingLimitBytes = 1 << 20
-
     private let request: String
     private let success: any ResponseReceiver
+    /// Bytes of an error's body that are kept, and that are waited for.
+    private let (errorLimitBytes, unreadLimitBytes): (Int, Int)
     private(set) var head = ResponseHead()
     private var errorBody: [UInt8] = []
     private var errorBytes = 0
     /// Whether the rest of an error's body was not waited for: its head says what there is to know.
-    var isSated: Bool { errorBytes > Self.passingLimitBytes }
+    var isSated: Bool { errorBytes > unreadLimitBytes }
 
-    init(for request: String, success: any ResponseReceiver) {
+    init(for request: String, success: any ResponseReceiver, limits: ImageLimits) {
         self.request = request
         self.success = success
+        (errorLimitBytes, unreadLimitBytes) = (limits.errorBytes, limits.unreadBytes)
     }
 
     func begin(_ head: ResponseHead) throws(RegistryError) {
@@ -30,9 +28,9 @@ final class ResponseSorter: ResponseReceiver {
     func receive(_ bytes: [UInt8]) throws(RegistryError) {
         if head.isSuccess { return try success.receive(bytes) }
         errorBytes += bytes.count
-        errorBody += bytes.prefix(Self.errorLimitBytes - errorBody.count)
+        errorBody += bytes.prefix(errorLimitBytes - errorBody.count)
         if isSated {
-            throw RegistryError(.receiverStopped, doing: request, cause: "an error of more than \(Self.passingLimitBytes) bytes")
+            throw RegistryError(.receiverStopped, doing: request, cause: "an error of more than \(unreadLimitBytes) bytes")
         }
     }
 
@@ -41,7 +39,7 @@ final class ResponseSorter: ResponseReceiver {
     var words: String? {
         var found: String?
         do throws(JSONError) {
-            var reader = try JSONReader(errorBody, limits: JSONLimits(maximumBytes: Self.errorLimitBytes, maximumDepth: 16))
+            var reader = try JSONReader(errorBody, limits: JSONLimits(maximumBytes: errorLimitBytes, maximumDepth: 16))
             try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
                 guard name == "errors" else { return try reader.skipValue() }
                 try reader.readArray { (reader: inout JSONReader) throws(JSONError) in

@@ -1,9 +1,6 @@
 internal import JSON
 
 extension RepositorySession {
-    /// Pages of a list of tags, which may be empty ones.
-    private static let tagPageLimit = 1000
-
     /// Every tag of the repository, in the registry's order, page by page.
     /// - Throws: `.notFound` where there is no such repository; `.malformed` for a list without end.
     /// - Source: distribution-spec v1.1, "Listing Tags".
@@ -11,7 +8,7 @@ extension RepositorySession {
         var request = try request(.get, "tags/list")
         let origin = request.address.origin
         var found: [String] = []
-        for _ in 0..<Self.tagPageLimit {
+        for _ in 0..<client.imageLimits.tagPages {
             let collector = CollectingReceiver(for: request.shown, limitBytes: client.imageLimits.answerBytes)
             let head = try send(request, into: collector)
             found += try Self.tags(in: collector.body, of: request)
@@ -25,7 +22,7 @@ extension RepositorySession {
             }
             request = try self.request(.get, next)
         }
-        throw RegistryError(.malformed, doing: request.shown, cause: "more than \(Self.tagPageLimit) pages of tags")
+        throw RegistryError(.malformed, doing: request.shown, cause: "more than \(client.imageLimits.tagPages) pages of tags")
     }
 
     /// A repository that has lost its last tag says null, which counts as absent.

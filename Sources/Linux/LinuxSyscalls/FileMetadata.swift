@@ -87,6 +87,15 @@ package func fileStatus(
     return FileStatus(status)
 }
 
+/// When content, owner, mode, links or name of `path` changed last; of a symbolic link itself. - Source: fstatat(2), `st_ctim`.
+package func changeTime(of path: FilePath) throws(SyscallError) -> FileTime {
+    var status = stat()
+    try checked("stat", path.string) {
+        unsafe path.withPlatformString { unsafe clinux_fstatat(currentDirectory, $0, &status, AT_SYMLINK_NOFOLLOW) }
+    }
+    return FileTime(seconds: Int64(status.st_ctim.tv_sec), nanoseconds: Int64(status.st_ctim.tv_nsec))
+}
+
 /// Where an open file lies among the mounts.
 package struct MountPlace: Equatable, Sendable {
     /// What the kernel calls the mount, until it is taken away.

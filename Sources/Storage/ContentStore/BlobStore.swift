@@ -10,6 +10,7 @@ package import SystemPackage
 /// blobs/sha256/<hex>          whole, verified, never written again
 /// ingests/<algorithm>-<hex>   what has arrived of a blob so far
 /// ingests/new-…               a blob that is being made here
+/// takings/<number>            digests of blobs that are of use to nobody where their lease ends with its process
 /// ```
 /// A blob is there only if all its bytes reached the disk under their own digest. Calls block: run them on a thread
 /// of your own. Safe for use by many threads.
@@ -19,6 +20,10 @@ package final class BlobStore: Sendable {
     /// What leases protected that ended while a sweep was under way: its roots may have been read before their record was written.
     let released = Mutex<(sweeps: Int, blobs: Set<Digest>)>((0, []))
     let nextLease = Atomic<UInt64>(1)
+    /// Files of `takings`, of leases of this process.
+    let takings = Mutex<[LeaseID: Taking]>([:])
+    /// What such leases of processes of before protected; a blob among them that a record has is none the worse.
+    package let abandoned: Set<Digest>
 
     /// The number in `version`.
     private static let formatVersion = "1\n"
@@ -31,8 +36,9 @@ package final class BlobStore: Sendable {
             for algorithm in Digest.Algorithm.allCases {
                 try makeDirectories(root.appending("blobs").appending(algorithm.rawValue), mode: 0o700)
             }
-            try makeDirectories(root.appending("ingests"), mode: 0o700)
+            for folder in ["ingests", "takings"] { try makeDirectories(root.appending(folder), mode: 0o700) }
         }
+        abandoned = try Taking.removeAll(in: root.appending("takings"))
         try Self.checkVersion(root)
         try removeHalfWritten()
     }

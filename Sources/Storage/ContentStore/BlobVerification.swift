@@ -14,6 +14,21 @@ package enum BlobState: Equatable, Sendable {
 }
 
 extension BlobStore {
+    /// How long before its name a blob is said to have been written.
+    static let publishedSeconds: Int64 = 2
+
+    /// Whether a blob has its size, and nobody has written to it since it was verified and got its name: a write sets the time of the last
+    /// write and that of the last change to one and the same moment. What a disk loses without a write does not show.
+    package func isUntouched(_ digest: Digest, sizeBytes: Int64) throws(ContentError) -> Bool {
+        do throws(SyscallError) {
+            let (status, changed) = (try fileStatus(path(of: digest)), try changeTime(of: path(of: digest)))
+            return status.sizeBytes == sizeBytes && changed.seconds - status.modified.seconds >= Self.publishedSeconds - 1
+        } catch {
+            if error.errno == ENOENT { return false }
+            throw ContentError(.system, doing: "look for blob", subject: digest.description, cause: error)
+        }
+    }
+
     /// Reads a blob and holds it against its digest.
     package func state(of digest: Digest) throws(ContentError) -> BlobState {
         guard try contains(digest) else { return .missing }
@@ -47,11 +62,19 @@ extension BlobStore {
                 found.append(folder.appending(name))
             }
         }
+        let blobs = root.appending("blobs")
+        let algorithms = Digest.Algorithm.allCases.map(\.rawValue)
+        found += try strangers(in: root, besides: ["version", "blobs", "ingests", "takings"]) + strangers(in: blobs, besides: algorithms)
         let ingests = root.appending("ingests")
         for name in try names(in: ingests) where !name.hasPrefix(".") && !name.hasPrefix(Self.unnamedPrefix) {
             if (try? Digest(name.replacing("-", with: ":", maxReplacements: 1))) == nil { found.append(ingests.appending(name)) }
         }
         return found
+    }
+
+    /// `lost+found` is the file system's own, where this is the top of one.
+    private func strangers(in folder: FilePath, besides known: [String]) throws(ContentError) -> [FilePath] {
+        try names(in: folder).filter { !$0.hasPrefix(".") && $0 != "lost+found" && !known.contains($0) }.map { folder.appending($0) }
     }
 
     /// Removes one of `strangers`.

@@ -88,8 +88,13 @@ extension BlobStore {
     }
 }
 
-/// fsync, rename, fsync of both directories: after a crash the blob is whole or absent.
+/// fsync, rename, fsync of both directories: after a crash the blob is whole or absent. It is said to have been written a moment before it
+/// got its name: whoever writes to it after that makes both moments one, see `isUntouched`.
 func publishFile(_ file: borrowing OwnedFD, from path: FilePath, as blobPath: FilePath) throws(SyscallError) {
+    let written = try fileStatus(of: file.number, subject: path.string).modified
+    try setTimes(
+        of: file.number, to: FileTime(seconds: written.seconds - BlobStore.publishedSeconds, nanoseconds: written.nanoseconds),
+        subject: path.string)
     try synchronize(file.number, subject: path.string)
     try renameFile(path, to: blobPath)
     for directory in [blobPath.removingLastComponent(), path.removingLastComponent()] {

@@ -27,15 +27,21 @@ extension BlobStore {
     /// Takes a lease: blobs added to it outlive every sweep until the lease is released, whether or not a record names
     /// them yet. Take it before the first ingest of a pull, release it after the record is durable. A lease dies with its
     /// process: the blobs then wait, unprotected, for the pull that goes on.
-    package func takeLease() -> LeaseID {
+    /// - Parameter isTaking: whether nothing goes on with them then: they are `abandoned`.
+    package func takeLease(isTaking: Bool = false) -> LeaseID {
         let lease = LeaseID(number: nextLease.wrappingAdd(1, ordering: .relaxed).oldValue)
         leases.withLock { $0[lease] = [] }
+        // Where nothing can be written down the blobs wait as those of a pull do.
+        if isTaking, let taking = try? Taking(root.appending("takings").appending("\(lease.number)")) {
+            takings.withLock { $0[lease] = taking }
+        }
         return lease
     }
 
     /// Protects a blob, there or yet to come.
     package func protect(_ digest: Digest, by lease: LeaseID) {
-        leases.withLock { _ = $0[lease]?.insert(digest) }
+        let isNew = leases.withLock { $0[lease]?.insert(digest).inserted ?? false }
+        if isNew { takings.withLock { $0[lease] }?.add(digest) }
     }
 
     /// Ends a lease; to end it again does nothing.
@@ -43,7 +49,8 @@ extension BlobStore {
 
     /// Ends a lease. - Returns: what it protected, for a sweep of what was not needed in the end.
     package func endLease(_ lease: LeaseID) -> Set<Digest> {
-        leases.withLock { leases in
+        takings.withLock { $0.removeValue(forKey: lease) }?.remove()
+        return leases.withLock { leases in
             let blobs = leases.removeValue(forKey: lease) ?? []
             released.withLock { if $0.sweeps > 0 { $0.blobs.formUnion(blobs) } }
             return blobs

@@ -30,7 +30,7 @@ package struct ImageRecord: Equatable, Sendable {
     package let size: ByteCount
     /// From the bottom up.
     package let layers: [LayerRecord]
-    /// Every blob to be kept for this image: index, manifest, configuration, layers.
+    /// Every blob to be kept for this image: index, manifest, configuration, layers, of each manifest that it is known by.
     package let blobs: Set<Digest>
 
     package init(
@@ -54,17 +54,21 @@ package struct NamedImage: Equatable, Sendable {
     package let tags: [ImageReference]
     /// Names with a digest, sorted: where the image was pulled from.
     package let repositoryDigests: [ImageReference]
+    /// Those of the names that it was pulled as, and that nothing else has given it since.
+    package let pulledNames: Set<ImageReference>
     /// The manifest of each name: two that differ may share a configuration, which is the image's id.
     private let manifests: [ImageReference: Digest]
 
     /// - Parameter manifests: of names that are missing it is the image's last.
     package init(
-        image: ImageRecord, tags: [ImageReference], repositoryDigests: [ImageReference], manifests: [ImageReference: Digest] = [:]
+        image: ImageRecord, tags: [ImageReference], repositoryDigests: [ImageReference], manifests: [ImageReference: Digest] = [:],
+        pulledNames: Set<ImageReference> = []
     ) {
         self.image = image
         self.tags = tags
         self.repositoryDigests = repositoryDigests
         self.manifests = manifests
+        self.pulledNames = pulledNames
     }
 
     /// The manifest that a name of the image stands for; for any other word the one that it was last pulled by.
@@ -85,11 +89,16 @@ package struct ImageRecords: Sendable {
     init(file: RecordFile) { self.file = file }
 
     /// Adds an image, or to a known one the blobs of a further manifest, and moves these names to it and to this manifest.
-    package func store(_ image: ImageRecord, names: [ImageReference]) async throws(RecordsError) {
+    /// - Parameter isPulled: whether a registry said that the names stand for it.
+    /// - Returns: blobs that images let go of: those of manifests that no name stands for any more.
+    @discardableResult
+    package func store(
+        _ image: ImageRecord, names: [ImageReference], isPulled: Bool = false
+    ) async throws(RecordsError) -> Set<Digest> {
         let rows = try names.map { name throws(RecordsError) in try nameRow(name, image: image.id) }
         var changed: Set<Digest>?
         defer { remembered.forget(changed) }
-        changed = try await file.write("store image \(image.id)") { database in
+        let change = try await file.write("store image \(image.id)") { database in
             let owners = try Self.owners(of: rows.map(\.name), in: database)
             try ImageRow(image).upsert(database)
             try ImageLayerRow.filter(Column("imageID") == image.id.description).deleteAll(database)
@@ -98,47 +107,61 @@ package struct ImageRecords: Sendable {
             }
             for blob in image.blobs {
                 try ImageBlobRow(imageID: image.id.description, digest: blob.description).upsert(database)
+                try database.execute(
+                    sql: "INSERT OR IGNORE INTO imageManifestBlob VALUES (?, ?, ?)",
+                    arguments: [image.id.description, image.manifestDigest.description, blob.description])
             }
-            for row in rows { try row.upsert(database) }
-            return owners.union([image.id])
+            for row in rows {
+                try row.upsert(database)
+                if isPulled { try database.execute(sql: "INSERT OR IGNORE INTO imageNamePulled VALUES (?)", arguments: [row.name]) }
+            }
+            return try Change(of: owners.union([image.id]), in: database)
         }
+        changed = change.images
+        return change.released
     }
 
     /// Gives an image one more name, taking it from the image that had it.
     /// - Parameter manifest: what the name stands for.
-    /// - Throws: `.absent` where there is no such image.
-    package func tag(_ id: Digest, as name: ImageReference, manifest: Digest) async throws(RecordsError) {
+    /// - Returns: as `store`.
+    /// - Throws: `.absent` where there is no such image, or no name of it stands for that manifest any more.
+    @discardableResult
+    package func tag(_ id: Digest, as name: ImageReference, manifest: Digest) async throws(RecordsError) -> Set<Digest> {
         let row = try nameRow(name, image: id)
         let path = file.path
         let doing = "tag image \(id) as \(name)"
         var changed: Set<Digest>?
         defer { remembered.forget(changed) }
-        changed = try await file.write(doing) { database in
-            guard try ImageRow.exists(database, key: row.imageID) else { throw RecordsError(.absent, doing: doing, path: path) }
+        let change = try await file.write(doing) { database in
+            guard try Change.isKnown(manifest, of: row.imageID, in: database) else {
+                throw RecordsError(.absent, doing: doing, path: path)
+            }
             let owners = try Self.owners(of: [row.name], in: database)
             try row.upsert(database)
             try database.execute(
                 sql: "UPDATE imageNameManifest SET manifestDigest = ? WHERE name = ?", arguments: [manifest.description, row.name])
-            return owners.union([id])
+            return try Change(of: owners.union([id]), in: database)
         }
+        changed = change.images
+        return change.released
     }
 
     /// Takes names away from an image, which stays. Names that are not there, or another image's by now, are passed over.
     /// - Parameter keepsName: whether the image is to have a name yet.
-    /// - Returns: whether it was done: not where it would have no name left although it is to have one.
-    package func untag(_ names: [ImageReference], of id: Digest, keepsName: Bool) async throws(RecordsError) -> Bool {
+    /// - Returns: as `store`; nil where it was not done: where it would have no name left although it is to have one.
+    package func untag(_ names: [ImageReference], of id: Digest, keepsName: Bool) async throws(RecordsError) -> Set<Digest>? {
         var changed: Set<Digest>?
         defer { remembered.forget(changed) }
         let gone = Set(names.map(\.description))
-        let owners = try await file.write("untag \(names.map(\.description).joined(separator: " "))") { database -> Set<Digest>? in
+        let change = try await file.write("untag \(names.map(\.description).joined(separator: " "))") { database -> Change? in
             let there = try ImageNameRow.filter(Column("imageID") == id.description).fetchAll(database).map(\.name)
             if keepsName && there.allSatisfy(gone.contains) { return nil }
             let owners = try Self.owners(of: names.map(\.description), in: database)
             for name in there where gone.contains(name) { try ImageNameRow.deleteOne(database, key: name) }
-            return owners
+            return try Change(of: owners, in: database)
         }
-        changed = owners ?? []
-        return owners != nil
+        changed = change?.images ?? []
+        return change?.released
     }
 
     /// What became of an image that was to be removed.
@@ -246,6 +269,50 @@ package struct ImageRecords: Sendable {
     }
 }
 
+/// What a change of names comes to.
+private struct Change: Sendable {
+    /// Those whose names changed.
+    let images: Set<Digest>
+    /// Blobs that they let go of.
+    let released: Set<Digest>
+
+    /// What an image is known by: manifests of its names, and the last one, which is its only one where it has no name.
+    private static let known = """
+        SELECT manifestDigest FROM image WHERE id = :image
+        UNION SELECT manifestDigest FROM imageName JOIN imageNameManifest USING (name) WHERE imageID = :image
+        """
+
+    static func isKnown(_ manifest: Digest, of image: String, in database: Database) throws -> Bool {
+        try String.fetchAll(database, sql: known, arguments: ["image": image]).contains(manifest.description)
+    }
+
+    /// Takes from each image what no manifest needs that it is known by. By its id it is the one of a name where it has names.
+    init(of images: Set<Digest>, in database: Database) throws {
+        var released: Set<Digest> = []
+        for image in images.map(\.description) {
+            let arguments: StatementArguments = ["image": image]
+            try database.execute(
+                sql: """
+                    UPDATE image SET manifestDigest = (
+                        SELECT manifestDigest FROM imageName JOIN imageNameManifest USING (name) WHERE imageID = :image ORDER BY name)
+                    WHERE id = :image AND id IN (SELECT imageID FROM imageName) AND manifestDigest NOT IN (
+                        SELECT manifestDigest FROM imageName JOIN imageNameManifest USING (name) WHERE imageID = :image)
+                    """, arguments: arguments)
+            let gone = try String.fetchAll(
+                database,
+                sql: """
+                    SELECT digest FROM imageManifestBlob WHERE imageID = :image
+                    EXCEPT SELECT digest FROM imageManifestBlob WHERE imageID = :image AND manifestDigest IN (\(Self.known))
+                    """, arguments: arguments)
+            try database.execute(
+                sql: "DELETE FROM imageManifestBlob WHERE imageID = :image AND manifestDigest NOT IN (\(Self.known))", arguments: arguments)
+            for digest in gone { try ImageBlobRow(imageID: image, digest: digest).delete(database) }
+            released.formUnion(try gone.map { try Digest($0) })
+        }
+        (self.images, self.released) = (images, released)
+    }
+}
+
 private struct ImageRow: Codable, FetchableRecord, PersistableRecord {
     static let databaseTableName = "image"
 
@@ -279,7 +346,8 @@ private struct ImageRow: Codable, FetchableRecord, PersistableRecord {
             layers: try layers.map { try $0.record }, blobs: Set(try blobs.map { try Digest($0.digest) }))
         return NamedImage(
             image: image, tags: references.filter { $0.tag != nil }, repositoryDigests: references.filter { $0.digest != nil },
-            manifests: Dictionary(manifests, uniquingKeysWith: { $1 }))
+            manifests: Dictionary(manifests, uniquingKeysWith: { $1 }),
+            pulledNames: Set(zip(references, names).filter { $1.isPulled }.map { $0.0 }))
     }
 }
 
@@ -326,8 +394,12 @@ private struct ListedName: Codable, FetchableRecord {
     var name: String
     var imageID: String
     var manifestDigest: String
+    var isPulled: Bool
 
-    private static let query = "SELECT name, imageID, manifestDigest FROM imageName JOIN imageNameManifest USING (name)"
+    private static let query = """
+        SELECT name, imageID, manifestDigest, imageNamePulled.name IS NOT NULL AS isPulled
+        FROM imageName JOIN imageNameManifest USING (name) LEFT JOIN imageNamePulled USING (name)
+        """
 
     static func all(in database: Database) throws -> [ListedName] {
         try fetchAll(database, sql: "\(query) ORDER BY name")

@@ -9,12 +9,12 @@ enum Schema {
         return migrator
     }
 
-    /// What stands beside the tables of the versions, so that daemons of before go on with the file: the manifest of each name, and
-    /// what is to be told of containers that were removed. The triggers write the former for whoever does not know of it; with no OR REPLACE, which
-    /// the statement that fires them would overrule. Done at each opening; a file that has it stays as it is.
+    /// What stands beside the tables of the versions, so that daemons of before go on with the file: the manifest of each name, the blobs of
+    /// each manifest, the names that a pull gave, and what is to be told of containers that were removed. The triggers write for whoever does
+    /// not know of it; with no OR REPLACE, which the statement that fires them would overrule. Of a manifest whose blobs are not known they
+    /// are all of its image's. Done at each opening; a file that has it stays as it is.
     static func extend(_ database: Database) throws {
-        try database.execute(sql: manifestsOfNames)
-        try database.execute(sql: destroyedContainers)
+        for part in [manifestsOfNames, blobsOfManifests, pulledNames, destroyedContainers] { try database.execute(sql: part) }
     }
 
     private static let destroyedContainers = """
@@ -22,6 +22,32 @@ enum Schema {
             id TEXT NOT NULL PRIMARY KEY,
             document BLOB NOT NULL
         ) STRICT;
+        """
+
+    private static let pulledNames = """
+        CREATE TABLE IF NOT EXISTS imageNamePulled (
+            name TEXT NOT NULL PRIMARY KEY REFERENCES imageName(name) ON DELETE CASCADE
+        ) STRICT, WITHOUT ROWID;
+        CREATE TRIGGER IF NOT EXISTS imageNameTaken AFTER UPDATE ON imageName BEGIN
+            DELETE FROM imageNamePulled WHERE name = NEW.name;
+        END;
+        """
+
+    private static let blobsOfManifests = """
+        CREATE TABLE IF NOT EXISTS imageManifestBlob (
+            imageID TEXT NOT NULL REFERENCES image(id) ON DELETE CASCADE,
+            manifestDigest TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            PRIMARY KEY (imageID, manifestDigest, digest)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO imageManifestBlob
+            SELECT imageID, manifestDigest, digest FROM (
+                SELECT id AS imageID, manifestDigest FROM image
+                UNION SELECT imageID, manifestDigest FROM imageName JOIN imageNameManifest USING (name)
+            ) AS known JOIN imageBlob USING (imageID)
+            WHERE NOT EXISTS (
+                SELECT 1 FROM imageManifestBlob AS there
+                WHERE there.imageID = known.imageID AND there.manifestDigest = known.manifestDigest);
         """
 
     private static let manifestsOfNames = """

@@ -23,6 +23,10 @@ extension StoredSnapshotter {
         store.release(key)
     }
 
+    func nameDefect(ofLayer chain: Digest) throws(SnapshotError) -> LayerNameDefect? { try store.nameDefect(of: chain) }
+
+    func restoreName(ofLayer chain: Digest) throws(SnapshotError) { try store.remakeLink(of: chain) }
+
     func strangers() throws(SnapshotError) -> [FilePath] { try store.strangers() }
 
     func removeStranger(_ path: FilePath) throws(SnapshotError) {
@@ -58,12 +62,17 @@ extension SnapshotStore {
     /// What lies in the store's folders and is on no list.
     fileprivate func strangers() throws(SnapshotError) -> [FilePath] {
         var found: [FilePath] = []
-        for folder in ["layers", "l", "active", "views"] {
+        let places = [
+            (root.removingLastComponent(), SnapshotBackEnd.allCases.map(\.rawValue)), (root, Self.folders + ["version", "lock"]),
+        ]
+        for (path, known) in places {
+            // `lost+found` is the file system's own, where this is the top of one; with a dot begins what is being written.
+            let names = try entries(of: path).filter { !$0.string.hasPrefix(".") && $0.string != "lost+found" }
+            found += names.filter { !known.contains($0.string) }.map { path.pushing($0) }
+        }
+        for folder in ["layers", "l", "active", "views", "building"] {
             let path = root.appending(folder)
-            let names = try SnapshotError.wrapping("look through", path.string) { () throws(SyscallError) in
-                let directory = try openFile(path, [.readOnly, .directory])
-                return try directoryEntries(of: directory, subject: path.string).map(\.name)
-            }
+            let names = try entries(of: path)
             // Asked after the folder was read: what was made meanwhile is known by now.
             let known = index.withLock { index in
                 switch folder {
@@ -75,5 +84,36 @@ extension SnapshotStore {
             found += names.filter { !known.contains($0.string) }.map { path.pushing($0) }
         }
         return found
+    }
+
+    private func entries(of path: FilePath) throws(SnapshotError) -> [FilePath] {
+        try SnapshotError.wrapping("look through", path.string) { () throws(SyscallError) in
+            let directory = try openFile(path, [.readOnly, .directory])
+            return try directoryEntries(of: directory, subject: path.string).map(\.name)
+        }
+    }
+
+    fileprivate func nameDefect(of chain: Digest) throws(SnapshotError) -> LayerNameDefect? {
+        guard let layer = index.withLock({ $0.layers[chain] }) else { return nil }
+        let path = shortPath(ofLink: layer.link)
+        let isThere: Bool
+        do throws(SyscallError) {
+            if try symbolicLinkText(path) == Array(Self.linkText(to: chain).utf8) { return nil }
+            isThere = true
+        } catch {
+            // EINVAL: it is no link.
+            guard error.errno == ENOENT || error.errno == EINVAL else {
+                throw SnapshotError(.system, doing: "look at", subject: path.string, cause: error)
+            }
+            isThere = error.errno == EINVAL
+        }
+        // A layer that is removed meanwhile loses its name last.
+        return index.withLock { $0.layers[chain]?.link } == layer.link ? LayerNameDefect(path: path, isThere: isThere) : nil
+    }
+
+    fileprivate func remakeLink(of chain: Digest) throws(SnapshotError) {
+        guard let defect = try nameDefect(of: chain), let name = defect.path.lastComponent else { return }
+        try discard(defect.path)
+        try makeLink(name.string, to: chain)
     }
 }

@@ -53,7 +53,7 @@ final class SnapshotStore: Sendable {
     private let lock: OwnedFD
 
     private static let formatVersion = "1\n"
-    private static let folders = ["layers", "l", "active", "views", "building", "trash"]
+    static let folders = ["layers", "l", "active", "views", "building", "trash"]
 
     init(openingAt root: FilePath) throws(SnapshotError) {
         self.root = root
@@ -139,7 +139,14 @@ final class SnapshotStore: Sendable {
                 try removeFile(root.appending("l").appending(stale))
             }
         }
-        for (name, chain) in links where !present.contains(name) { try makeLink(name, to: chain) }
+        for (name, chain) in links {
+            if present.contains(name) {
+                let path = root.appending("l").appending(name)
+                if (try? symbolicLinkText(path)) == Array(Self.linkText(to: chain).utf8) { continue }
+                try SnapshotError.wrapping("clean up", "l/\(name)") { () throws(SyscallError) in try removeTree(path) }
+            }
+            try makeLink(name, to: chain)
+        }
         for name in try names(in: "active") {
             guard let key = try? SnapshotKey(name) else { continue }
             switch try readParent(root.appending("active").appending(name).appending("parent")) {
@@ -208,9 +215,12 @@ final class SnapshotStore: Sendable {
         return layer
     }
 
+    /// What a layer's short name says.
+    static func linkText(to chain: Digest) -> String { "../layers/\(name(of: chain))/fs" }
+
     func makeLink(_ name: String, to chain: Digest) throws(SnapshotError) {
         try SnapshotError.wrapping("name layer", chain.description) { () throws(SyscallError) in
-            try makeSymbolicLink(root.appending("l").appending(name), to: FilePath("../layers/\(Self.name(of: chain))/fs"))
+            try makeSymbolicLink(root.appending("l").appending(name), to: FilePath(Self.linkText(to: chain)))
         }
     }
 

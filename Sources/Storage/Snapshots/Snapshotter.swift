@@ -139,6 +139,12 @@ package protocol Snapshotter: Sendable {
     /// Puts what `differences` has settled below `key` in the place of a layer. No root that is mounted may be built on it.
     func replaceLayer(_ chain: Digest, by key: SnapshotKey) throws(SnapshotError)
 
+    /// What is wrong with the short name that a layer is mounted by; nil where nothing is, and for a layer that is not there.
+    func nameDefect(ofLayer chain: Digest) throws(SnapshotError) -> LayerNameDefect?
+
+    /// Makes a layer's short name again where `nameDefect` has something to say of it.
+    func restoreName(ofLayer chain: Digest) throws(SnapshotError)
+
     /// What lies in the store's folders and is no snapshot.
     func strangers() throws(SnapshotError) -> [FilePath]
 
@@ -150,4 +156,11 @@ package protocol Snapshotter: Sendable {
 
     /// All snapshots, in no order.
     func list() -> [SnapshotInfo]
+}
+
+/// A short name that does not lead to its layer.
+package struct LayerNameDefect: Equatable, Sendable {
+    package let path: FilePath
+    /// Whether something else is there.
+    package let isThere: Bool
 }

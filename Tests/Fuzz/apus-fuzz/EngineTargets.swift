@@ -54,9 +54,10 @@ func readAccountFiles(_ bytes: [UInt8]) {
 func readConfigurationChanges(_ bytes: [UInt8]) {
     var config = ContainerConfig()
     for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
-        guard let change = try? ConfigurationChange(String(line)) else { continue }
-        _ = try? change.apply(to: &config)
+        _ = try? ConfigurationChange.apply([String(line)], to: &config)
     }
+    var whole = ContainerConfig()
+    _ = try? ConfigurationChange.apply([String(decoding: bytes, as: UTF8.self)], to: &whole)
     let longest = config.env.map(\.utf8.count).max() ?? 0
     require(longest <= bytes.count + (1 << 18), "a variable has grown to \(longest) bytes")
     guard let encoded = try? EngineJSON.encode(config) else { return require(false, "the configuration cannot be written") }
@@ -118,7 +119,8 @@ func readDockerArchive(_ bytes: [UInt8]) {
     }
     do {
         let intake = ArchiveIntake(
-            blobs: blobs, lease: lease, limits: ArchiveLimits.layer.ofImages(ImageLimits()), nameLimitBytes: ImageLimits().archiveNameBytes)
+            blobs: blobs, lease: lease, limits: ArchiveLimits.layer.ofImages(ImageLimits()), nameLimitBytes: ImageLimits().archiveNameBytes,
+            linkLimit: ImageLimits().archiveLinks)
         let contents = try intake.run(MemorySource(Array(bytes.dropFirst())))
         _ = try ArchiveImages(
             contents: contents, blobs: blobs, lease: lease, platform: nil, limits: ImageLimits()

@@ -103,6 +103,8 @@ private struct Closed: Snapshotter {
         throw closed
     }
     func replaceLayer(_ chain: Digest, by key: SnapshotKey) throws(SnapshotError) { throw closed }
+    func nameDefect(ofLayer chain: Digest) throws(SnapshotError) -> LayerNameDefect? { throw closed }
+    func restoreName(ofLayer chain: Digest) throws(SnapshotError) { throw closed }
     func strangers() throws(SnapshotError) -> [FilePath] { throw closed }
     func removeStranger(_ path: FilePath) throws(SnapshotError) { throw closed }
     func layersAllocatedBytes() throws(SnapshotError) -> Int64 { throw closed }

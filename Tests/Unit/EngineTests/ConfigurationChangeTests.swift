@@ -7,7 +7,7 @@ import Testing
 struct ConfigurationChangeTests {
     private func apply(_ changes: [String]) throws -> ContainerConfig {
         var config = ContainerConfig()
-        for change in changes { try ConfigurationChange(change).apply(to: &config) }
+        try ConfigurationChange.apply(changes, to: &config)
         return config
     }
 
@@ -16,6 +16,56 @@ struct ConfigurationChangeTests {
         let config = try apply(["ENV a=one", "ENV b=$a-${a} c='$a'", "LABEL l=$b", "WORKDIR /$a"])
         #expect(config.env == ["a=one", "b=one-one", "c=$a"])
         #expect(config.labels == ["l": "one-one"] && config.workingDir == "/one")
+    }
+
+    @Test(
+        "a variable may stand for another word where it is set, or is not",
+        arguments: [
+            ("${NO:-def}", "def"), ("${a:-def}", "one"), ("${a:+alt}", "alt"), ("${NO:+alt}", ""), ("${e:-def}", "def"), ("${e-def}", ""),
+            ("${NO-x${a}y}", "xoney"), ("${NO:-'}'}", "}"), ("${a}${b}", "one"),
+        ])
+    func substitutions(text: String, expected: String) throws {
+        #expect(try apply(["ENV a=one e=", "LABEL l=\(text)"]).labels == ["l": expected])
+    }
+
+    @Test(
+        "what is no substitution is refused",
+        arguments: ["${a:-b", "${a%b}", "${NO:?gone}", "${:-x}", String(repeating: "${b:-", count: 40)])
+    func badSubstitutions(text: String) {
+        let error = #expect(throws: EngineError.self) { try apply(["ENV a=one", "LABEL l=\(text)"]) }
+        #expect(error?.code == .invalidParameter)
+    }
+
+    @Test("a command that comes with its entry point stays, one of before goes")
+    func commandsAndEntryPoints() throws {
+        let both = try apply([#"CMD ["a"]"#, #"ENTRYPOINT ["x"]"#])
+        #expect(both.cmd?.words == ["a"] && both.entrypoint?.words == ["x"])
+        var config = ContainerConfig()
+        config.cmd = StringSlice(["old"])
+        try ConfigurationChange.apply([#"ENTRYPOINT ["x"]"#], to: &config)
+        #expect(config.cmd == nil)
+        try ConfigurationChange.apply(["CMD new", "ENTRYPOINT []", "CMD []"], to: &config)
+        #expect(config.cmd == nil && config.entrypoint == nil)
+    }
+
+    @Test("lines, comments and ports in a row are as in a Dockerfile")
+    func lines() throws {
+        let config = try apply(["ENV A=1\n# none\n\nENV B=2 \\\n  C=3", "EXPOSE 80-82 53/udp"])
+        #expect(config.env == ["A=1", "B=2", "C=3"])
+        #expect(config.exposedPorts.keys.sorted() == ["53/udp", "80/tcp", "81/tcp", "82/tcp"])
+    }
+
+    @Test(
+        "instructions that no Dockerfile may have are refused",
+        arguments: [
+            ("ONBUILD FROM x", "FROM isn't allowed as an ONBUILD trigger"), ("ONBUILD onbuild RUN x", "Chaining ONBUILD"),
+            ("HEALTHCHECK --interval=1us CMD x", "Interval \"interval\" cannot be less than 1ms"),
+            ("EXPOSE 82-80", "invalid containerPort: 82-80"),
+            ("EXPOSE 1-2-3", "invalid containerPort"), ("EXPOSE -", "invalid containerPort"),
+        ])
+    func refusals(change: String, words: String) {
+        let error = #expect(throws: EngineError.self) { try apply([change]) }
+        #expect(error?.message.contains(words) == true)
     }
 
     /// Forty such instructions would ask for a terabyte.

@@ -27,8 +27,28 @@ struct ConfigurationChange {
     /// double with each instruction. Beyond it no program could be started either.
     static let limitBytes = 1 << 20
 
-    func apply(to config: inout ContainerConfig) throws(EngineError) {
-        try perform(on: &config)
+    /// Follows instructions one after the other, as a Dockerfile's lines: each may be several, with comments, and go on behind a backslash.
+    static func apply(_ texts: [String], to config: inout ContainerConfig) throws(EngineError) {
+        var isCommandSet = false
+        var line = ""
+        for part in texts.joined(separator: "\n").split(separator: "\n", omittingEmptySubsequences: false) {
+            let text = String(part).trimmed
+            if text.isEmpty || text.hasPrefix("#") { continue }
+            if text.hasSuffix("\\") {
+                line += text.dropLast()
+                continue
+            }
+            let change = try ConfigurationChange(line + text)
+            line = ""
+            try change.apply(to: &config, isCommandSet: isCommandSet)
+            isCommandSet = isCommandSet || change.keyword == "CMD"
+        }
+        if !line.isEmpty { try ConfigurationChange(line).apply(to: &config, isCommandSet: isCommandSet) }
+    }
+
+    /// - Parameter isCommandSet: whether an instruction before has said the command.
+    private func apply(to config: inout ContainerConfig, isCommandSet: Bool) throws(EngineError) {
+        try perform(on: &config, isCommandSet: isCommandSet)
         let texts = config.env + config.labels.flatMap { [$0.key, $0.value] } + config.volumes.keys + [config.workingDir, config.user]
         guard texts.reduce(0, { $0 + $1.utf8.count }) <= Self.limitBytes else { throw Self.tooLong(keyword) }
     }
@@ -37,16 +57,17 @@ struct ConfigurationChange {
         EngineError(.invalidParameter, "\(what): the configuration becomes longer than \(limitBytes) bytes")
     }
 
-    private func perform(on config: inout ContainerConfig) throws(EngineError) {
+    private func perform(on config: inout ContainerConfig, isCommandSet: Bool) throws(EngineError) {
         switch keyword {
         case "CMD": config.cmd = command(config)
         case "ENTRYPOINT":
             config.entrypoint = command(config)
-            // A command was meant for another program.
-            config.cmd = nil
+            // A command that was there before was meant for another program.
+            if !isCommandSet { config.cmd = nil }
         case "ENV": for (name, value) in try pairs(config) { Self.set("\(name)=\(value)", in: &config.env) }
         case "LABEL": for (name, value) in try pairs(config) { config.labels[name] = value }
-        case "EXPOSE": for word in try words(config) { config.exposedPorts[try Self.port(word)] = EmptyObject() }
+        case "EXPOSE":
+            for word in try words(config) { for port in try Self.ports(word) { config.exposedPorts[port] = EmptyObject() } }
         case "VOLUME": for path in try list(config) { config.volumes[path] = EmptyObject() }
         case "USER": config.user = try single(config)
         case "STOPSIGNAL":
@@ -55,7 +76,15 @@ struct ConfigurationChange {
         case "WORKDIR":
             let path = try single(config)
             config.workingDir = path.hasPrefix("/") ? path : (config.workingDir.isEmpty ? "/" : "\(config.workingDir)/") + path
-        case "ONBUILD": config.onBuild.append(rest)
+        case "ONBUILD":
+            let trigger = rest.prefix { !$0.isWhitespace }.uppercased()
+            if trigger == "ONBUILD" {
+                throw EngineError(.invalidParameter, "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
+            }
+            if ["FROM", "MAINTAINER"].contains(trigger) {
+                throw EngineError(.invalidParameter, "\(trigger) isn't allowed as an ONBUILD trigger")
+            }
+            config.onBuild.append(rest)
         case "HEALTHCHECK": config.healthcheck = try healthcheck()
         default: throw EngineError(.invalidParameter, "\(keyword.lowercased()) is not a valid change command")
         }
@@ -73,8 +102,8 @@ struct ConfigurationChange {
     // MARK: Arguments
 
     /// A JSON array of words, or a line for the shell.
-    private func command(_ config: ContainerConfig) -> StringSlice {
-        if let words = jsonList() { return StringSlice(words) }
+    private func command(_ config: ContainerConfig) -> StringSlice? {
+        if let words = jsonList() { return words.isEmpty ? nil : StringSlice(words) }
         return StringSlice((config.shell.isEmpty ? ["/bin/sh", "-c"] : config.shell) + [rest])
     }
 
@@ -112,14 +141,15 @@ struct ConfigurationChange {
         return found
     }
 
-    /// `80`, `80/udp`. - Throws: `.invalidParameter`.
-    private static func port(_ word: String) throws(EngineError) -> String {
+    /// `80`, `80/udp`, `80-82`. - Throws: `.invalidParameter`.
+    private static func ports(_ word: String) throws(EngineError) -> [String] {
         let parts = word.split(separator: "/", omittingEmptySubsequences: false)
         let proto = parts.count == 2 ? parts[1].lowercased() : "tcp"
-        guard parts.count <= 2, let number = parts.first.flatMap({ UInt16($0) }), number > 0, ["tcp", "udp", "sctp"].contains(proto) else {
-            throw EngineError(.invalidParameter, "invalid containerPort: \(word)")
-        }
-        return "\(number)/\(proto)"
+        let ends = (parts.first ?? "").split(separator: "-", omittingEmptySubsequences: false).map { UInt16($0) }
+        guard parts.count <= 2, (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first > 0,
+            first <= last, ["tcp", "udp", "sctp"].contains(proto)
+        else { throw EngineError(.invalidParameter, "invalid containerPort: \(word)") }
+        return (first...last).map { "\($0)/\(proto)" }
     }
 
     /// The line's words: quotes joined, `\` taken, `$NAME` and `${NAME}` from the variables so far, but not in single quotes.
@@ -150,12 +180,18 @@ struct ConfigurationChange {
         return check
     }
 
+    /// A span of a health check is none, or this long at least.
+    private static let shortestNanoseconds: Int64 = 1_000_000
+
     private static func set(_ option: Substring, in check: inout HealthConfig) throws(EngineError) {
         let parts = option.split(separator: "=", maxSplits: 1)
         let value = parts.count == 2 ? String(parts[1]) : ""
         if parts.first == "retries", let retries = Int(value), retries >= 0 { return check.retries = retries }
         guard let nanoseconds = SpanText.nanoseconds(value), nanoseconds >= 0 else {
             throw EngineError(.invalidParameter, "HEALTHCHECK: invalid option --\(option)")
+        }
+        if nanoseconds > 0 && nanoseconds < shortestNanoseconds {
+            throw EngineError(.invalidParameter, "Interval \"\(parts.first ?? "")\" cannot be less than 1ms")
         }
         switch parts.first {
         case "interval": check.interval = nanoseconds
@@ -173,6 +209,9 @@ private struct WordScanner {
     private let environment: [String]
     /// Bytes that variables have added.
     private var addedBytes = 0
+    /// Substitutions within each other; each is a call within a call.
+    private static let depthLimit = 16
+    private var depth = 0
 
     init(_ line: String, environment: [String]) {
         rest = line[...]
@@ -187,18 +226,23 @@ private struct WordScanner {
         return words
     }
 
-    private mutating func word() throws(EngineError) -> String {
+    /// - Parameter end: what ends the word, and is taken with it, in place of white space.
+    private mutating func word(upTo end: Character? = nil) throws(EngineError) -> String {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.depthLimit else { throw EngineError(.invalidParameter, "substitutions within substitutions") }
         var word = ""
         var quote: Character?
-        while let character = rest.first, quote != nil || !character.isWhitespace {
+        while let character = rest.first, quote != nil || end != nil || !character.isWhitespace {
             rest.removeFirst()
+            if quote == nil, let end, character == end { return word }
             switch character {
             case "'", "\"":
                 if quote == nil { quote = character } else if quote == character { quote = nil } else { word.append(character) }
             case "\\" where quote != "'":
                 if let next = rest.popFirst() { word.append(next) }
             case "$" where quote != "'":
-                let value = variable()
+                let value = try variable()
                 addedBytes += value.utf8.count
                 if addedBytes > ConfigurationChange.limitBytes { throw ConfigurationChange.tooLong("$") }
                 word += value
@@ -206,17 +250,42 @@ private struct WordScanner {
             }
         }
         if let quote { throw EngineError(.invalidParameter, "unexpected end of statement while looking for matching \(quote)") }
+        if let end { throw EngineError(.invalidParameter, "syntax error: missing '\(end)'") }
         return word
     }
 
-    private mutating func variable() -> String {
+    private mutating func variable() throws(EngineError) -> String {
         let isBraced = rest.first == "{"
         if isBraced { rest.removeFirst() }
         let name = rest.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
         rest = rest.dropFirst(name.count)
-        if isBraced && rest.first == "}" { rest.removeFirst() }
-        if name.isEmpty { return "$" }
-        let found = environment.last { ImageDefaults.variableName($0) == name }
-        return found.map { String($0.dropFirst(name.count + 1)) } ?? ""
+        let found = environment.last { ImageDefaults.variableName($0) == name }.map { String($0.dropFirst(name.count + 1)) }
+        if isBraced {
+            guard rest.first != "}" else {
+                rest.removeFirst()
+                return name.isEmpty ? "$" : found ?? ""
+            }
+            return try modified(found, named: String(name))
+        }
+        return name.isEmpty ? "$" : found ?? ""
+    }
+
+    /// `${NAME:-word}`, `${NAME:+word}` and `${NAME:?word}`, behind the name; without the colon an empty value is one.
+    private mutating func modified(_ found: String?, named name: String) throws(EngineError) -> String {
+        let hasColon = rest.first == ":"
+        if hasColon { rest.removeFirst() }
+        let modifier = rest.popFirst()
+        guard !name.isEmpty, let modifier, "-+?".contains(modifier) else {
+            throw EngineError(.invalidParameter, "unsupported modifier in substitution of \(name)")
+        }
+        let word = try word(upTo: "}")
+        let isSet = hasColon ? !(found ?? "").isEmpty : found != nil
+        switch modifier {
+        case "-": return isSet ? found ?? "" : word
+        case "+": return isSet ? word : ""
+        default:
+            if isSet { return found ?? "" }
+            throw EngineError(.invalidParameter, "\(name): \(word.isEmpty ? "is not allowed to be unset" : word)")
+        }
     }
 }

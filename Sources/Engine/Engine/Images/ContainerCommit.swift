@@ -42,11 +42,14 @@ extension ContainerEngine {
     package func commit(_ request: CommitRequest) async throws(EngineError) -> CommitAnswer {
         let container = try container(request.container)
         let name = try Self.imageName(request.repository, tag: request.tag)
-        var config = request.config ?? ContainerConfig()
-        for change in request.changes { try ConfigurationChange(change).apply(to: &config) }
         let made = await container.document.config
-        var merged = try ImageDefaults.merge(config, over: ImageConfig(made))
-        merged.volumes.merge(made.volumes) { mine, _ in mine }
+        // Changes are of what the container was made with, or of what the request says instead.
+        var merged = request.config ?? made
+        try ConfigurationChange.apply(request.changes, to: &merged)
+        if request.config != nil {
+            merged = try ImageDefaults.merge(merged, over: ImageConfig(made))
+            merged.volumes.merge(made.volumes) { mine, _ in mine }
+        }
         let plan = CommitPlan(
             execution: ImageConfiguration.Execution(merged), createdBy: (made.cmd?.words ?? []).joined(separator: " "),
             container: container.id.text, message: request.message, author: request.author)

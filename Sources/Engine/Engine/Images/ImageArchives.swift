@@ -86,7 +86,7 @@ extension ContainerEngine {
         let (name, address) = (try Self.imageName(request.repository, tag: request.tag), try Self.address(of: request))
         let platform = try Self.platform(request.platform) ?? .host
         var config = ContainerConfig()
-        for change in request.changes { try ConfigurationChange(change).apply(to: &config) }
+        try ConfigurationChange.apply(request.changes, to: &config)
         let (execution, services) = (ImageConfiguration.Execution(config), try parts().services)
         do throws(ImageError) {
             let configure = { @Sendable (diffIDs: [Digest]) in

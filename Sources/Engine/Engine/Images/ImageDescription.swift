@@ -34,8 +34,19 @@ struct ImageDescription: Decodable, Sendable {
     static func load(_ image: NamedImage, from library: ImageLibrary) async throws(EngineError) -> ImageDescription {
         let details: ImageDetails
         do throws(ImageError) { details = try await library.details(of: image.image.id) } catch { throw EngineError(error) }
+        return try decode(details)
+    }
+
+    /// The same of what the disk has; nil where it lost the document.
+    static func loadHere(_ image: NamedImage, from library: ImageLibrary) async throws(EngineError) -> ImageDescription? {
+        let details: ImageDetails?
+        do throws(ImageError) { details = try await library.detailsHere(of: image) } catch { throw EngineError(error) }
+        return try details.map { details throws(EngineError) in try decode(details) }
+    }
+
+    private static func decode(_ details: ImageDetails) throws(EngineError) -> ImageDescription {
         do throws(DocumentError) { return try EngineJSON.decode(ImageDescription.self, from: details.configurationDocument) } catch {
-            throw .system("read the configuration of image \(image.image.id)", error)
+            throw .system("read the configuration of image \(details.named.image.id)", error)
         }
     }
 

@@ -55,7 +55,8 @@ struct ImageListing {
             line.repoDigests = line.repoDigests.filter { name in patterns.contains { ReferencePattern($0).matches(name) } }
             if line.repoTags.isEmpty && line.repoDigests.isEmpty { return nil }
         }
-        line.labels = try await parts.services.imageLabels.labels(of: image, in: parts.services.images)
+        // Of labels that the disk lost nothing is known: the image is listed with none.
+        line.labels = try await parts.services.imageLabels.labels(of: image, in: parts.services.images) ?? [:]
         guard filters.matchesLabels(line.labels) else { return nil }
         line.containers = -1
         line.sharedSize = -1

@@ -32,7 +32,7 @@ extension ContainerEngine {
         var chosen: [NamedImage] = []
         for named in images where !used.contains(named.image.id) && (named.tags.isEmpty || !onlyDangling) {
             if let until, named.image.created >= until { continue }
-            if try await matchesLabels(named, filters, in: services.images) { chosen.append(named) }
+            if try await matchesLabels(named, filters, services) { chosen.append(named) }
         }
         do throws(ImageError) {
             let (steps, reclaimed) = try await services.images.prune(chosen) { !index.users(of: $0).isEmpty }
@@ -47,9 +47,10 @@ extension ContainerEngine {
         } catch { throw EngineError(error) }
     }
 
-    private func matchesLabels(_ image: NamedImage, _ filters: Filters, in library: ImageLibrary) async throws(EngineError) -> Bool {
+    private func matchesLabels(_ image: NamedImage, _ filters: Filters, _ services: ContainerServices) async throws(EngineError) -> Bool {
         if filters["label"].isEmpty && filters["label!"].isEmpty { return true }
-        let labels = try await ImageDescription.config(of: image, in: library).labels
+        // What may have the label that keeps it is kept.
+        guard let labels = try await services.imageLabels.labels(of: image, in: services.images) else { return false }
         return filters.matchesLabels(labels) && filters["label!"].allSatisfy { !Filters(["label": [$0]]).matchesLabels(labels) }
     }
 }

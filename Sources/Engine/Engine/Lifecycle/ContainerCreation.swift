@@ -28,6 +28,7 @@ struct ContainerCreation {
             config: try ImageDefaults.merge(request.config, over: imageConfig), hostConfig: request.hostConfig, endpoints: endpoints,
             platform: image.image.platform.description)
         try SecurityProfile.settle(&document.hostConfig, usual: services.configuration.securityProfile)
+        if services.configuration.forbidsNewPrivileges { try SecurityOptions.forbidNewPrivileges(in: &document.hostConfig) }
         let id = try Self.newID()
         let warnings = try ContainerChecks.adjust(&document, request: request.config, facts: services.facts)
         try complete(&document, id: id)

@@ -184,7 +184,8 @@ extension Container {
     private func prepare(_ exec: ExecProcess, _ start: ExecStartRequest) async throws(EngineError) -> ExecProcessRequest {
         let user = try await resolvedUser(exec.request.user.isEmpty ? document.config.user : exec.request.user)
         let (document, id, services, paths) = (document, id, services, paths)
-        let process = try await BlockingWork.run { () throws(EngineError) in
+        // What loads a profile waits for a program.
+        let process = try await BlockingWork.run(.programs) { () throws(EngineError) in
             let base = try Bundle.specificationRequest(id: id, document: document, user: user, services: services, paths: paths)
             let process = try Specification.execProcess(exec.request, in: base, user: user, size: start.consoleSize)
             try AppArmorProfile.prepare(for: process, services.facts)

@@ -14,7 +14,7 @@ struct SecurityOptions: Equatable, Sendable {
     /// nil where none is named.
     var profile: SecurityProfile?
     /// What is asked for in so many words.
-    private var askedNoNewPrivileges: Bool?
+    private(set) var askedNoNewPrivileges: Bool?
     /// A profile's name or `unconfined`; nil where nothing is asked for.
     var appArmor: String?
     /// SELinux labels, `disable` or `type:…` and the like.
@@ -24,6 +24,11 @@ struct SecurityOptions: Equatable, Sendable {
 
     /// Whether execve(2) gives no rights that its caller lacks.
     var noNewPrivileges: Bool { askedNoNewPrivileges ?? (profile == .strict) }
+
+    /// Writes into a request that says nothing of it that its container gets no new privileges, and keeps it so whatever the daemon is told later.
+    static func forbidNewPrivileges(in host: inout HostConfig) throws(EngineError) {
+        if try SecurityOptions(parsing: host.securityOpt).askedNoNewPrivileges == nil { host.securityOpt.append("no-new-privileges") }
+    }
 
     /// - Throws: `.invalidParameter` in Docker's words for what is no option, and for one that is not served.
     init(parsing options: [String]) throws(EngineError) {

@@ -17,8 +17,8 @@ struct AppArmorProfile: Sendable {
     private static let timeoutMilliseconds: Int32 = 30_000
     private static let wordsLimitBytes = 16_384
 
-    /// One load at a time: the second one finds what the first one did.
-    private static let turn = Mutex(())
+    /// One load at a time. Whoever asked before it began has its result, a refusal, too: many at once do not wait for as many programs.
+    private static let turn = Mutex<(began: Int64, result: Result<Void, EngineError>)>((0, .success(())))
 
     private let parser: FilePath
 
@@ -44,11 +44,15 @@ struct AppArmorProfile: Sendable {
 
     /// Loads the profile where it is not: also where something else on the host has taken it away since. Blocks.
     func load() throws(EngineError) {
-        let result: Result<Void, EngineError> = Self.turn.withLock { _ in
+        let asked = monotonicNanoseconds()
+        let result: Result<Void, EngineError> = Self.turn.withLock { last in
+            if last.began > asked { return last.result }
+            let began = monotonicNanoseconds()
             do throws(EngineError) {
                 if try !Self.isLoaded() { try compile() }
-                return .success(())
-            } catch { return .failure(error) }
+                last = (began, .success(()))
+            } catch { last = (began, .failure(error)) }
+            return last.result
         }
         try result.get()
     }

@@ -93,7 +93,8 @@ extension ContainerEngine {
         let hasOwnUsers = configuration.remapsUsers || (isStrict && !configuration.isRootless)
         return (facts.hasAppArmorProfile ? ["name=apparmor"] : []) + ["name=seccomp,profile=builtin"]
             + (configuration.isRootless ? ["name=rootless"] : []) + ["name=cgroupns"]
-            + (hasOwnUsers ? ["name=userns"] : []) + (isStrict ? ["name=no-new-privileges", "name=strict"] : [])
+            + (hasOwnUsers ? ["name=userns"] : []) + (isStrict || configuration.forbidsNewPrivileges ? ["name=no-new-privileges"] : [])
+            + (isStrict ? ["name=strict"] : [])
     }
 
     private func count(_ parts: Parts, into answer: inout SystemInfo) async throws(EngineError) {
