@@ -23,6 +23,11 @@ def completed(*words):
     return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split()
 
 
+@pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
+def test_a_verb_prints_the_completion_that_is_installed(shell):
+    assert subprocess.run([APUS, "completion", shell], capture_output=True, text=True, check=True).stdout == generated(shell) != ""
+
+
 @pytest.mark.parametrize("words, offered", [
     (["ren"], ["rename"]), (["container", "unp"], ["unpause"]), (["run", "--memory-sw"], ["--memory-swap", "--memory-swappiness"]),
     (["container", "run", "--cidf"], ["--cidfile"]), (["stop", ""], ["alpha", "beta"]), (["run", "busy"], ["busybox:latest"]),

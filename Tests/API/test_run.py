@@ -97,6 +97,46 @@ def test_C08_detach_keys_leave_the_container_running_and_the_terminal_as_it_was(
     shell.close()
 
 
+@pytest.mark.parametrize("name", [name for name in CLIENTS if name in ("apus", "docker-28.2")])
+def test_C08_an_exec_that_is_left_by_keys_says_so(name, daemon, workspace, image):
+    cli = Client(name, CLIENTS[name], daemon.host, workspace)
+    cli("run", "-d", "--name", "stays", image, "sleep", "60").ok()
+    shell = pexpect.spawn(cli.path, ["exec", "-it", "stays", "sh"], env=cli.environment, timeout=20)
+    shell.expect("# ")
+    shell.send("\x10\x11")
+    shell.expect("read escape sequence")
+    shell.expect(pexpect.EOF)
+    shell.close()
+    assert shell.exitstatus == 1 and cli.inspect("stays", "{{.State.Running}}") == "true"
+
+
+def test_C08_keys_that_are_none_matter_only_where_somebody_stays(cli, image):
+    assert cli("run", "-d", "-t", "--detach-keys", "foo", image, "true").code == 0
+    assert cli("run", "--detach-keys", "foo", image, "true").code != 0
+
+
+@pytest.mark.parametrize("name", [name for name in CLIENTS if name in ("apus", "docker-28.2")])
+def test_one_daemon_is_named_at_most_and_a_copy_goes_to_a_terminal_too(name, daemon, workspace, image):
+    cli = Client(name, CLIENTS[name], daemon.host, workspace)
+    twice = cli("-H", daemon.host, "-H", daemon.host, "ps")
+    assert (twice.code, twice.err.strip()) == (1, "Failed to initialize: unable to resolve docker endpoint: Specify only one -H")
+    cli("create", "--name", "copied", image).ok()
+    shell = pexpect.spawn(cli.path, ["cp", "copied:/etc/passwd", "-"], env=cli.environment, timeout=20)
+    shell.expect("root:")
+    shell.expect(pexpect.EOF)
+    shell.close()
+    assert shell.exitstatus == 0
+
+
+@pytest.mark.parametrize("device, words", [
+    ("foo", "foo is not an absolute path"), ("/dev/null:foo", "foo is not an absolute path"), ("/dev/null:/x:q", "bad mode specified: q"),
+    ("a:b:c:d", "bad format for path: a:b:c:d"), ("", "bad format for path: "),
+])
+def test_a_device_that_is_no_path_is_refused_before_anything_is_asked_for(cli, image, device, words):
+    refused = cli("run", "--device", device, image, "true")
+    assert refused.code == 125 and words in refused.err and containers(cli) == [], refused
+
+
 def test_C13_a_name_is_taken_once(cli, image):
     identifier = cli("create", "--name", "same", image).line()
     result = cli("create", "--name", "same", image)

@@ -23,6 +23,11 @@ func generate(_ words: [String]) -> Int32 {
     return 0
 }
 
+/// `apus completion SHELL`, for who wants no files of the installation.
+let completionVerbs = ["bash", "fish", "zsh"].map { shell in
+    Verb(["completion \(shell)"], "", "Generate the autocompletion script for \(shell)") { _ in generate([shell]) }
+}
+
 /// What a verb's operands name, by the words of its synopsis.
 enum OperandKind: String {
     case containers, images, files

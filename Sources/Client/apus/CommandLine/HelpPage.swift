@@ -47,7 +47,11 @@ package func commandGroups(of verbs: [Verb]) -> [String] {
 }
 
 func groupSummary(_ group: String) -> String {
-    group == "system" ? "Manage Apus" : "Manage \(group)s"
+    switch group {
+    case "system": "Manage Apus"
+    case "completion": "Generate the autocompletion script for the specified shell"
+    default: "Manage \(group)s"
+    }
 }
 
 private func columns(_ rows: [(String, String)]) -> String {

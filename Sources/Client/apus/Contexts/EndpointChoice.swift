@@ -11,6 +11,9 @@ struct EndpointChoice {
 
     /// The name of the context; `default` is what flags and variables say.
     func contextName() throws -> String {
+        guard arguments.list("host").count <= 1 else {
+            throw Complaint("Failed to initialize: unable to resolve docker endpoint: Specify only one -H")
+        }
         let host = arguments.string("host") ?? ""
         if let name = arguments.string("context"), !name.isEmpty {
             if !host.isEmpty { throw Complaint("conflicting options: cannot specify both --host and --context") }

@@ -9,7 +9,7 @@ package let allVerbs: [Verb] =
         saveVerb, searchVerb, startVerb, statsVerb, stopVerb, systemCheckVerb, systemPruneVerb, tagVerb, topVerb, unpauseVerb, updateVerb,
         versionVerb, volumeCreateVerb,
         volumeInspectVerb, volumeListVerb, volumePruneVerb, volumeRemoveVerb, waitVerb,
-    ] + networkVerbs + volumeTransferVerbs + manifestVerbs + contextVerbs + contextTransferVerbs
+    ] + networkVerbs + volumeTransferVerbs + manifestVerbs + contextVerbs + contextTransferVerbs + completionVerbs
 
 /// Docker's verbs that this program will learn, so that their names get a better answer than "unknown command".
 let laterVerbs: Set<String> = [

@@ -52,7 +52,6 @@ private struct Copy: Sendable {
             asked = CopyPath(status.linkTarget)
         }
         if target == "-" {
-            if StandardStream.output.isTerminal { throw Complaint("cowardly refusing to save to a terminal. Use the -o flag or redirect") }
             try await client.readArchive(asked.text, of: container) { _, bytes in
                 for try await chunk in bytes { StandardStream.output.write(chunk) }
             }

@@ -30,7 +30,7 @@ private func execute(_ invocation: Invocation) async throws -> Int32 {
             _ = try await client.answer(to: try startRequest(id, request))
             return 0
         }
-        if try await relay(id, request, keys, invocation.environment) == .detached { return 0 }
+        if try await relay(id, request, keys, invocation.environment) == .detached { throw Complaint("read escape sequence") }
     } catch EngineClientError.refused(let status, let message) {
         StandardStream.error.write("\(EngineClientError.refused(status: status, message: message))\n")
         // Only a command line that stays until the end has the codes of a command that cannot be run.

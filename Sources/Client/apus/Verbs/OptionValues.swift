@@ -155,8 +155,9 @@ func isDeviceName(_ text: String) -> Bool {
 /// `/dev/host[:/dev/container[:rwm]]`.
 func device(_ text: String) throws(Complaint) -> DeviceMapping {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count <= 3 else { throw Complaint("invalid device specification: \(text)") }
-    let isPath = parts.count > 1 && parts[1].hasPrefix("/")
+    guard !text.isEmpty, parts.count <= 3 else { throw Complaint("bad format for path: \(text)") }
+    // What stands second is a mode where it can be one.
+    let isPath = parts.count > 2 || parts.count > 1 && !(!parts[1].isEmpty && parts[1].allSatisfy { "rwm".contains($0) })
     var mapping = DeviceMapping()
     mapping.pathOnHost = parts[0]
     mapping.pathInContainer = isPath ? parts[1] : parts[0]
@@ -164,6 +165,7 @@ func device(_ text: String) throws(Complaint) -> DeviceMapping {
     guard !mapping.cgroupPermissions.isEmpty, mapping.cgroupPermissions.allSatisfy({ "rwm".contains($0) }) else {
         throw Complaint("bad mode specified: \(mapping.cgroupPermissions)")
     }
+    guard mapping.pathInContainer.hasPrefix("/") else { throw Complaint("\(mapping.pathInContainer) is not an absolute path") }
     return mapping
 }
 

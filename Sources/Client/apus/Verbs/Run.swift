@@ -69,9 +69,10 @@ private func runContainer(_ invocation: Invocation) async throws -> Int32 {
         throw Complaint("conflicting options: cannot specify both --attach and --detach")
     }
     if hasTerminal, streams.input, !StandardStream.input.isTerminal { throw Complaint("the input device is not a TTY") }
-    let keys = try detachKeys(arguments)
+    // Who stays with nothing needs no keys to leave it, whatever they are.
+    let keys = try streams.isAny ? detachKeys(arguments) : nil
     let id = try await createContainer(invocation)
-    guard streams.isAny else {
+    guard let keys else {
         do {
             try await client.act("start", on: id)
         } catch let error as EngineClientError {
