@@ -123,6 +123,18 @@ def test_propagation_from_the_host_reaches_the_container_where_asked(cli, image,
         os.system(f"umount -R {tmp_path}")
 
 
+@pytest.mark.parametrize("mode, wanted", [("shared", "a shared mount"), ("rshared", "a shared mount"), ("slave", "a shared or slave mount"),
+                                          ("rslave", "a shared or slave mount")])
+def test_propagation_from_a_private_mount_of_the_host_is_refused_in_dockers_words(cli, image, tmp_path, mode, wanted):
+    os.system(f"mount -t tmpfs outer {tmp_path} && mount --make-private {tmp_path} && mkdir {tmp_path}/below")
+    try:
+        result = cli("run", "--rm", "-v", f"{tmp_path}/below:/data:{mode}", image, "true")
+        assert result.code == 125 and f"path {tmp_path}/below is mounted on {tmp_path} but it is not {wanted}" in result.err
+        cli("run", "--rm", "-v", f"{tmp_path}/below:/data:rprivate", image, "true").ok()
+    finally:
+        os.system(f"umount -R {tmp_path}")
+
+
 # CDI
 
 

@@ -92,6 +92,12 @@ def test_a_log_that_goes_to_syslog_is_read_here_as_well(cli, own_daemon, box):
         assert "configured logging driver does not support reading" in cli("logs", box("echo hi", *flags, "--log-opt", "cache-disabled=true")).err
 
 
+def test_a_last_line_without_an_end_is_a_line(cli, box):
+    name = box("echo a; echo b; printf c")
+    for count, lines in [(0, ""), (1, "c"), (2, "b\nc"), (3, "a\nb\nc")]:
+        assert cli("logs", "-n", str(count), name).ok() == lines
+
+
 def log_files(daemon, cli, name):
     folder = f"{daemon.data}/containers/{cli.inspect(name, '{{.Id}}')}"
     return sorted(f"{folder}/{entry}" for entry in os.listdir(folder) if re.fullmatch(r"log(\.\d+)?", entry))

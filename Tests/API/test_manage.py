@@ -600,3 +600,12 @@ def test_a_wrong_command_line_is_told_what_is_wrong(cli, words, code, text):
         assert result.code != 0
         return
     assert result.code == code and text in result.err, result
+
+
+def test_D03_a_volume_is_filtered_by_its_name_and_by_its_place(cli, image):
+    cli("create", "--name", "va", "-v", "vol9:/v", image, "true").ok()
+    cli("create", "--name", "vb", "-v", "/tmp:/w", image, "true").ok()
+    for wanted, found in [("vol9", ["va"]), ("/v", ["va"]), ("/tmp", ["vb"]), ("/w", ["vb"]), ("vol", [])]:
+        assert cli("ps", "-a", "--filter", f"volume={wanted}", "--format", "{{.Names}}").ok().split() == found, wanted
+    cli("rm", "va", "vb").ok()
+    cli("volume", "rm", "vol9").ok()

@@ -149,6 +149,9 @@ enum Bundle {
         try ExitRecordFile.remove(paths.exitRecord)
         do throws(SyscallError) {
             for bind in mounts.binds where bind.makesSource { try makeSource(bind.source) }
+        } catch { throw .system("write the bundle", error) }
+        try SourcePropagation.check(mounts.binds)
+        do throws(SyscallError) {
             try removeDirectory(paths)
             try makeDirectories(paths.bundle.appending(Specification.rootDirectory), mode: 0o711)
             if let ids, specification.linux?.namespace(.user)?.path == paths.userNamespace.string {

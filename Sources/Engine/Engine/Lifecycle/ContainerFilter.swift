@@ -87,7 +87,7 @@ struct ContainerFilter: Sendable {
 
     private func accepts(identityOf container: ListedContainer) -> Bool {
         let ids = filters["id"]
-        return (ids.isEmpty || ids.contains { container.id.hasPrefix($0) })
+        return (ids.isEmpty || ids.contains { !$0.isEmpty && container.id.hasPrefix($0) })
             && (names.isEmpty || names.contains { $0.matches(container.name) })
             && before.allSatisfy { container.created < $0 } && since.allSatisfy { container.created > $0 }
     }
@@ -109,7 +109,10 @@ struct ContainerFilter: Sendable {
                 || networks.contains { word in
                     container.networks.contains { $0 == word || (Identifiers.isIdentifier($0) && $0.hasPrefix(word)) }
                 })
-            && (volumes.isEmpty || container.summary.mounts.contains { volumes.contains($0.destination) || volumes.contains($0.source) })
+            && (volumes.isEmpty
+                || container.summary.mounts.contains { mount in
+                    volumes.contains(mount.destination) || volumes.contains(mount.name.isEmpty ? mount.source : mount.name)
+                })
             && accepts(portsOf: container) && (tasks.isEmpty || tasks.contains { ["false", "0"].contains($0) })
     }
 

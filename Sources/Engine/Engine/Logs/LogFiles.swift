@@ -117,23 +117,30 @@ final class LogFile: Sendable {
 
     // MARK: - The end
 
-    /// Where the last records begin that hold `lineCount` lines together, and how many lines those are.
-    func tail(lineCount: Int) throws(SyscallError) -> (offset: Int64, lines: Int) {
-        if let found = try tail(lineCount, before: try byteCount()) { return found }
+    /// Where the last records begin that hold `lineCount` lines together, and how many lines those are. What a stream's last line has of text
+    /// is a line, too, when its end has not come.
+    /// - Parameter ended: the streams with records in newer files.
+    func tail(
+        lineCount: Int, ended: inout Set<LogRecord.Stream>
+    ) throws(SyscallError) -> (offset: Int64, lines: Int) {
+        if let found = try tail(lineCount, before: try byteCount(), &ended) { return found }
         // A record that is torn, or being written just now, cannot be read backwards.
         let end = try wholeEnd()
-        return try tail(lineCount, before: end) ?? (end, 0)
+        return try tail(lineCount, before: end, &ended) ?? (end, 0)
     }
 
-    private func tail(_ lineCount: Int, before end: Int64) throws(SyscallError) -> (offset: Int64, lines: Int)? {
+    private func tail(
+        _ lineCount: Int, before end: Int64, _ ended: inout Set<LogRecord.Stream>
+    ) throws(SyscallError) -> (offset: Int64, lines: Int)? {
         var reader = LogFileBackwardReader(file: self, offset: end)
         var lines = 0
         while reader.offset > Int64(LogFileHeader.byteCount) {
             let recordEnd = reader.offset
             // What lies before a damaged record is not found backwards.
             guard let record = try reader.next() else { return recordEnd == end ? nil : (recordEnd, lines) }
-            // A line's last record is the one that is not partial: the next one we meet begins the line before.
-            guard !record.isPartial else { continue }
+            // A line's last record is the one that is not partial, or the stream's last: the next one we meet begins the line before.
+            let isLast = ended.insert(record.stream).inserted
+            guard !record.isPartial || isLast else { continue }
             if lines == lineCount { return (recordEnd, lines) }
             lines += 1
         }

@@ -139,9 +139,10 @@ struct LogReader: Sendable {
     private mutating func skip(toLast lineCount: Int) throws(SyscallError) {
         var wanted = lineCount
         var kept: [LogFile] = []
+        var ended: Set<LogRecord.Stream> = []
         while let file = files.popLast() {
             kept.insert(file, at: 0)
-            let tail = try file.tail(lineCount: wanted)
+            let tail = try file.tail(lineCount: wanted, ended: &ended)
             offset = tail.offset
             wanted -= tail.lines
             if wanted <= 0 { break }

@@ -1,0 +1,30 @@
+internal import LinuxSyscalls
+internal import OCISpec
+internal import SystemPackage
+
+/// Whether mounts that come and go on the host reach a container that asks for them: the mount that a path lies on must pass them on.
+enum SourcePropagation {
+    /// Looks at each bind that asks for mounts of the host. Blocks.
+    /// - Throws: `.system` in Docker's words for one whose mount is private.
+    static func check(_ binds: [BindMount]) throws(EngineError) {
+        for bind in binds {
+            switch bind.rootfsPropagation {
+            case .shared: try check(bind.source, "a shared mount") { $0.hasPrefix("shared:") }
+            case .slave: try check(bind.source, "a shared or slave mount") { $0.hasPrefix("shared:") || $0.hasPrefix("master:") }
+            default: break
+            }
+        }
+    }
+
+    private static func check(_ path: String, _ wanted: String, _ passesOn: (String) -> Bool) throws(EngineError) {
+        let entry: MountTableEntry?
+        do throws(SyscallError) {
+            let file = try openFile(FilePath(path), .path)
+            let number = try mountNumber(of: file.number)
+            entry = try mountTable().first { $0.id == number }
+        } catch { throw .system("look at the mount of \(path)", error) }
+        // What lies outside our root is not in the table: the runtime will say what it thinks of it.
+        guard let entry, !entry.propagation.contains(where: passesOn) else { return }
+        throw EngineError(.system, "path \(path) is mounted on \(entry.mountPoint) but it is not \(wanted)")
+    }
+}
