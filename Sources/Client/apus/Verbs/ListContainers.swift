@@ -39,18 +39,14 @@ let psVerb = Verb(
 /// What `--format raw` prints of a container.
 private func rawRow(isQuiet: Bool, withSize: Bool) -> String {
     if isQuiet { return "container_id: {{.ID}}" }
-    return """
-        container_id: {{.ID}}
-        image: {{.Image}}
-        command: {{.Command}}
-        created_at: {{.CreatedAt}}
-        state: {{- pad .State 1 0}}
-        status: {{- pad .Status 1 0}}
-        names: {{.Names}}
-        labels: {{- pad .Labels 1 0}}
-        ports: {{- pad .Ports 1 0}}
-
-        """ + (withSize ? "size: {{.Size}}\n" : "")
+    let always = [("container_id", "ID"), ("image", "Image"), ("command", "Command"), ("created_at", "CreatedAt")]
+    // No space stands behind the colon of one that is empty.
+    let others = ["State", "Status"].map { ($0, false) } + [("Names", true), ("Labels", false), ("Ports", false)]
+    var lines = always.map { "\($0.0): {{.\($0.1)}}\n" }
+    lines += others.map { field, isPlain in
+        "\(field.lowercased()):" + (isPlain ? " {{.\(field)}}\n" : "{{with .\(field)}} {{.}}{{end}}\n")
+    }
+    return lines.joined() + (withSize ? "size: {{.Size}}\n" : "")
 }
 
 let formatUsage = """
