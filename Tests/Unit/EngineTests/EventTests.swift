@@ -169,6 +169,30 @@ struct EventTests {
         }
     }
 
+    @Test("a reader takes nothing of a line that is being written, and that a full disk may have cut off again")
+    func halfWritten() async throws {
+        try await withJournal { journal, directory in
+            publish(0..<1, in: journal)
+            journal.close()
+            let path = directory.appending(EventSegment(first: 1, newestBefore: 0).fileName)
+            let file = try openFile(path, [.writeOnly, .append])
+            let byteCount = try fileStatus(of: file.number).sizeBytes
+            try writeAll(Array("17 {\"Type\":\"cont".utf8), to: file.number)
+            var request = EventRequest()
+            request.cursor = 1
+            let session = EventSession(journal, request)
+            #expect(try await session.next()?.count == 1)
+            try setSize(of: file.number, bytes: byteCount)
+            publish(1..<3, in: journal)
+            journal.close()
+            var found: [String] = []
+            while found.count < 2, let lines = try await session.next() {
+                found += try lines.map { try EngineJSON.decode(EventMessage.self, from: $0).actor.id }
+            }
+            #expect(found == ["1", "2"])
+        }
+    }
+
     @Test("of a compressed file that is damaged the events are told to be missing, and those behind it are there")
     func damaged() async throws {
         var limits = EventJournal.Limits()

@@ -34,7 +34,7 @@ enum EventPacking {
     static func counted(_ found: EventSegment, in directory: FilePath) throws(SyscallError) -> EventSegment {
         var segment = found
         var reader = try EventReader(segment: found.first, path: directory.appending(found.fileName))
-        while case let entries = try reader.next(before: .max), !entries.isEmpty {
+        while case let entries = try reader.next(before: .max, within: .max), !entries.isEmpty {
             segment.count += UInt64(entries.count)
             segment.newest = entries.reduce(segment.newest) { max($0, $1.time) }
         }

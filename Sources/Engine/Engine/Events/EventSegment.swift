@@ -24,6 +24,9 @@ struct EventSegment: Equatable, Sendable {
     var byteCount: Int64 = 0
     var isPacked = false
 
+    /// How far readers read in it: what stands behind that in the file that is written may be half a line, and be cut off again.
+    var readableByteCount: Int64 { isPacked ? .max : byteCount }
+
     init(first: UInt64, newestBefore: Int64) {
         self.first = first
         self.newestBefore = newestBefore

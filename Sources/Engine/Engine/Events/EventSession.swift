@@ -78,9 +78,9 @@ package final class EventSession: Sendable {
                     reader = known
                 } else {
                     reader = try EventReader(segment: segment.first, path: path)
-                    try reader.skip(to: number)
+                    try reader.skip(to: number, within: segment.readableByteCount)
                 }
-                let entries = try reader.next(before: segment.end)
+                let entries = try reader.next(before: segment.end, within: segment.readableByteCount)
                 return (reader, entries)
             } catch {
                 // Too old by now: where the journal does not tell of it any more, it tells what is there in its place.
@@ -146,12 +146,13 @@ struct EventReader: Sendable {
     }
 
     /// Passes over the events before one.
-    mutating func skip(to wanted: UInt64) throws(SyscallError) {
-        while number < wanted { if try next(before: wanted).isEmpty { return } }
+    /// - Parameter byteCount: what of the file is there to be read.
+    mutating func skip(to wanted: UInt64, within byteCount: Int64) throws(SyscallError) {
+        while number < wanted { if try next(before: wanted, within: byteCount).isEmpty { return } }
     }
 
     /// The next events, none with this number or a later one; empty at the end.
-    mutating func next(before end: UInt64) throws(SyscallError) -> [Entry] {
+    mutating func next(before end: UInt64, within byteCount: Int64) throws(SyscallError) -> [Entry] {
         while true {
             var entries: [Entry] = []
             while number < end, let line = waiting.popFirst() {
@@ -160,7 +161,7 @@ struct EventReader: Sendable {
                 number += 1
             }
             if !entries.isEmpty || number >= end { return entries }
-            let bytes = try more()
+            let bytes = try more(within: byteCount)
             if bytes.isEmpty { return [] }
             offset += Int64(bytes.count)
             waiting = lines.take(bytes)[...]
@@ -168,8 +169,10 @@ struct EventReader: Sendable {
     }
 
     /// The next bytes; empty at the end, and where a compressed file is damaged from here on.
-    private func more() throws(SyscallError) -> [UInt8] {
-        do throws(SyscallError) { return try contents?.read(at: offset, limitBytes: Self.batchBytes) ?? [] } catch {
+    private func more(within byteCount: Int64) throws(SyscallError) -> [UInt8] {
+        let limit = min(Int64(Self.batchBytes), byteCount - offset)
+        if limit <= 0 { return [] }
+        do throws(SyscallError) { return try contents?.read(at: offset, limitBytes: Int(limit)) ?? [] } catch {
             guard error.isOfDamage else { throw error }
             return []
         }

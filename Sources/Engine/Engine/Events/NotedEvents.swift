@@ -41,7 +41,7 @@ extension EventJournal {
         let times = Set(sought.keys.map(\.time))
         while case .more(let segment) = standing(of: place) {
             var reader = try EventReader(segment: segment.first, path: directory.appending(segment.fileName))
-            while case let entries = try reader.next(before: segment.end), !entries.isEmpty {
+            while case let entries = try reader.next(before: segment.end, within: segment.readableByteCount), !entries.isEmpty {
                 for entry in entries where times.contains(entry.time) {
                     guard let message = try? EngineJSON.decode(EventMessage.self, from: Array(entry.json)) else { continue }
                     let name = Name(action: message.action, id: message.actor.id, time: entry.time)
