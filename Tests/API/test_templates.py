@@ -63,6 +63,7 @@ TEMPLATES = {
         'a {{- /* no word of it */ -}} b {{- "c" -}} d', "{{range .HostConfig.Binds}}x{{else}}empty{{end}}",
         "{{with .State.Error}}{{.}}{{else}}none{{end}}", '{{and 1 0 2}} {{or 0 "" "x"}} {{and 1 2}} {{or 0 nil}} {{not 1}} {{true | not}}',
         "{{`raw \"x\"`}} {{\"\\u00e9\\x41\\101\"}} {{'a'}} {{'\\n'}}",
+        "{{\"\\xc3\\xa9 \\303\\251 \\\"\"}} {{'\\xff'}} {{'\\377'}} {{'\\''}} {{len \"\\xc3\\xa9\"}}",
         "{{0x1F}} {{1_000}} {{1e3}} {{0b11}} {{0o17}} {{017}} {{1.5}} {{1e100}} {{-5}} {{1.0}} {{1e6}} {{123456789.0}} {{0.000001}} {{.5}}",
     ],
     "functions": [
@@ -74,6 +75,8 @@ TEMPLATES = {
         '{{join .Config.Cmd ","}} {{split .Name "/"}} {{split .Name ""}} {{join .HostConfig.Binds ","}}',
         "{{lower \"ÄB\"}} {{upper .Name}} {{title \"hello world-foo it's\"}} {{truncate .Name 2}} {{truncate \"a\" 9}} {{pad "
         '"x" 1 2}}| {{pad "" 1 2}}|',
+        # Letters whose capital is more than one, or has a form of its own for the head of a word.
+        '{{title "ßx ﬁy ŉz ǆ ᾳ İ 1a _b ·c é-e"}} {{upper "ßx ﬁy ŉz ǆ ᾳ ᾈ"}} {{lower "İ ΑΣ ǅ"}}',
         '{{eq 1 2 1}} {{ne "a" "b"}} {{eq .Config.Labels.nope "x"}} {{lt 1 2}} {{le "a" "b"}} {{gt 1.5 1.0}} {{ge 2 2}} {{eq .State.Running false}}',
         '{{.State | json | len}} {{(printf "%d" 3) | print "a"}} {{.Name | printf "%s-%s" "x"}}',
         '{{json "<a&b>"}} {{json 1.5}} {{json nil}} {{json .Config.Cmd}}',
@@ -129,6 +132,12 @@ REFUSED = [
     "{{range $i, $e := 3}}{{end}}", "{{range 1.5}}{{end}}", "{{not}}", "{{not 1 2}}", "{{json}}", "{{index}}",
     '{{if true}}{{define "x"}}{{end}}{{end}}', "{{index .Config.Labels.nope 1}}", "{{.Config.Labels.nope.b.c}}{{.Nope}}", "one\ntwo {{.Nope}}",
     '{{define "D"}}{{.Nope}}{{end}}{{template "D" .}}', '{{(index (index .HostConfig.PortBindings "81/tcp") 0).HostPort}}',
+    "{{if .Name}}x{{end if .Id}}y{{end}}", "{{if .Name}}x{{end .Name.ID}}", "{{if .Name}}x{{end .}}", "{{if .Name}}x{{else .Name}}y{{end}}",
+    "{{if .Name}}x{{else with .Name}}y{{end}}", "{{if .Name}}x{{else range .Name}}y{{end}}", "{{if .Name}}x{{else}}y{{else}}z{{end}}",
+    "{{if .Name}}x{{else}}y{{end x}}", "{{range .Name}}x{{end x}}", "{{range .Name}}x{{else x}}y{{end}}", "{{range .Name}}x{{else if .Id}}y{{end}}",
+    '{{if .Name}}x{{end "a long one of these"}}', "{{if .Name}}x{{end $x.y}}", "{{end x}}", "{{else if .Name}}", '{{define "x"}}{{else}}{{end}}',
+    '{{define "x"}}{{end x}}', '{{block "x" .}}{{else}}{{end}}', "{{range 3}}{{break x}}{{end}}",
+    r'{{"\x+1"}}', r'{{"\+12"}}', r'{{"\400"}}', r'{{"\x8"}}', r'{{"\ud800"}}', r"""{{"\'"}}""", r"""{{'\"'}}""", r"{{'\x-1'}}", r"{{'\400'}}",
     '{{eq .HostConfig.Memory "a"}}', "{{.State.Health.Status.Foo}}", "{{range .Config.Cmd}}{{.Foo}}{{end}}",
 ]
 
@@ -136,6 +145,12 @@ REFUSED = [
 def test_a_template_that_docker_refuses_is_refused_in_its_words(pair, box):
     said = [{template: (run.code, run.out, run.err.strip()) for template in REFUSED for run in [cli("inspect", "-f", template, box)]} for cli in pair]
     assert said[1] == said[0]
+
+
+def test_bytes_that_are_no_text_are_refused(pair, box):
+    """Docker prints them as they are."""
+    said = pair[1]("inspect", "-f", r'{{"a\xff"}}', box)
+    assert said.code != 0 and r'the bytes of "a\xff" are no UTF-8' in said.err
 
 
 def test_documents_of_other_objects_have_dockers_fields(pair, apus, image):

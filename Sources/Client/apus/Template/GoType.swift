@@ -54,8 +54,17 @@ package struct GoStructure: Sendable, Equatable {
 }
 
 extension GoType {
-    /// The type of a document, by the name that it has in `documentStructures`; `any` for one that is not there.
-    static func document(_ name: String) -> GoType {
+    /// The documents' types, each read once, when the first of them is shown.
+    static let container = document("container.InspectResponse")
+    static let image = document("image.InspectResponse")
+    static let network = document("network.Inspect")
+    static let volume = document("volume.Volume")
+    static let event = document("events.Message")
+    static let information = document("system.dockerInfo")
+    static let version = document("system.versionInfo")
+
+    /// The type of a document, by the name that it has in `documentStructures`.
+    private static func document(_ name: String) -> GoType {
         var reader = TypeReader()
         return reader.type(name[...])
     }

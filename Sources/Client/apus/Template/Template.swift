@@ -19,9 +19,9 @@ package struct Template: Sendable {
 
     /// Carries the template out for a document. What its type has not is looked for in the JSON, as docker does: a missing key is then an
     /// error.
-    /// - Parameter type: the document's name in `documentStructures`; nil for one that has no type.
-    package func render(document: TemplateValue, as type: String? = nil) throws(TemplateError) -> String {
-        if let type, let text = try? Renderer.run(parsed, source, GoValue(document, as: .document(type))) { return text }
+    /// - Parameter type: nil for one that has none.
+    package func render(document: TemplateValue, as type: GoType? = nil) throws(TemplateError) -> String {
+        if let type, let text = try? Renderer.run(parsed, source, GoValue(document, as: type)) { return text }
         return try Renderer.run(parsed, source, GoValue(untyped: document, numbersAreText: type != nil), refusesMissingKeys: true)
     }
 }

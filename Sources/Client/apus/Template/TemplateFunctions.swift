@@ -55,8 +55,8 @@ private let widestPadding: Int64 = 1 << 20
 
 private let dockersFunctions: [String: TemplateFunction] = [
     "json": TemplateFunction([.any]) { arguments throws(FunctionFailure) in .string(arguments[0].jsonText) },
-    "lower": TemplateFunction([.string]) { arguments throws(FunctionFailure) in .string(arguments[0].text.lowercased()) },
-    "upper": TemplateFunction([.string]) { arguments throws(FunctionFailure) in .string(arguments[0].text.uppercased()) },
+    "lower": TemplateFunction([.string]) { arguments throws(FunctionFailure) in .string(lowered(arguments[0].text)) },
+    "upper": TemplateFunction([.string]) { arguments throws(FunctionFailure) in .string(raised(arguments[0].text)) },
     "title": TemplateFunction([.string]) { arguments throws(FunctionFailure) in .string(titled(arguments[0].text)) },
     "join": TemplateFunction([.strings, .string]) { arguments throws(FunctionFailure) in
         .string(arguments[0].elements.map(\.text).joined(separator: arguments[1].text))
@@ -141,13 +141,45 @@ extension GoValue {
     fileprivate var elements: [GoValue] { if case .list(let values) = content { values } else { [] } }
 }
 
+/// Go turns each letter into one: those whose capital is several, as that of `ß`, stay what they are.
 private func titled(_ text: String) -> String {
     var isInside = false
-    return String(
-        text.map { character in
-            defer { isInside = character.isLetter || character.isNumber || character == "_" }
-            return isInside ? character : Character(character.uppercased())
-        })
+    var titled = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+        titled.append(isInside ? scalar : scalar.properties.titlecaseMapping.onlyScalar ?? scalar)
+        isInside = scalar.isPartOfWord
+    }
+    return String(titled)
+}
+
+private func raised(_ text: String) -> String {
+    var raised = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+        // Of `ᾳ` the capital is two letters, and yet there is one.
+        raised.append(scalar.properties.uppercaseMapping.onlyScalar ?? scalar.properties.titlecaseMapping.onlyScalar ?? scalar)
+    }
+    return String(raised)
+}
+
+private func lowered(_ text: String) -> String {
+    var lowered = String.UnicodeScalarView()
+    // Of `İ` alone it is more: with a mark behind, that Go leaves out.
+    for scalar in text.unicodeScalars { lowered.append(scalar.properties.lowercaseMapping.unicodeScalars.first ?? scalar) }
+    return String(lowered)
+}
+
+extension String {
+    fileprivate var onlyScalar: Unicode.Scalar? { unicodeScalars.count == 1 ? unicodeScalars.first : nil }
+}
+
+extension Unicode.Scalar {
+    /// Whether a letter behind it stands within a word, as Go has it.
+    fileprivate var isPartOfWord: Bool {
+        switch properties.generalCategory {
+        case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .decimalNumber: true
+        default: isASCII ? self == "_" : !properties.isWhitespace
+        }
+    }
 }
 
 private func separated(_ text: String, by mark: String) -> [String] {

@@ -128,7 +128,7 @@ private struct ActionLexer {
     private mutating func token() throws(TemplateError) -> (TemplatePiece.Kind, Int) {
         guard let first = rest.first else { throw error("unclosed action") }
         switch first {
-        case "\"": return (.string(try quoted("\"", "unterminated quoted string")), 0)
+        case "\"": return (.string(try string()), 0)
         case "`": return (.string(try raw()), 0)
         case "'": return (.integer(try rune()), 0)
         case ")":
@@ -207,33 +207,56 @@ private struct ActionLexer {
         return String(body[..<end])
     }
 
-    private mutating func rune() throws(TemplateError) -> Int64 {
+    private mutating func string() throws(TemplateError) -> String {
         let start = rest
-        let text = try quoted("'", "unterminated character constant")
-        guard text.unicodeScalars.count == 1, let scalar = text.unicodeScalars.first else {
-            throw error("malformed character constant: \(start[..<rest.startIndex])")
+        var bytes: [UInt8] = []
+        for part in try quoted("\"", "unterminated quoted string") {
+            switch part {
+            case .scalar(let scalar): bytes += UTF8.encode(scalar)?.map { $0 } ?? []
+            case .byte(let byte): bytes.append(byte)
+            }
         }
-        return Int64(scalar.value)
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw error("the bytes of \(start[..<rest.startIndex]) are no UTF-8")
+        }
+        return text
     }
 
-    private mutating func quoted(_ mark: Character, _ unterminated: String) throws(TemplateError) -> String {
-        var text = ""
+    private mutating func rune() throws(TemplateError) -> Int64 {
+        let start = rest
+        let parts = try quoted("'", "unterminated character constant")
+        guard parts.count == 1 else { throw error("malformed character constant: \(start[..<rest.startIndex])") }
+        switch parts[0] {
+        case .scalar(let scalar): return Int64(scalar.value)
+        case .byte(let byte): return Int64(byte)
+        }
+    }
+
+    private enum QuotedPart {
+        case scalar(Unicode.Scalar)
+        /// Of `\xff` or `\377`, which may be a part of a character.
+        case byte(UInt8)
+    }
+
+    private mutating func quoted(_ mark: Character, _ unterminated: String) throws(TemplateError) -> [QuotedPart] {
+        var parts: [QuotedPart] = []
         rest = rest.dropFirst()
         while let character = rest.popFirst() {
             switch character {
-            case mark: return text
+            case mark: return parts
             case "\n": throw error(unterminated)
-            case "\\": text.unicodeScalars.append(try escaped())
-            default: text.append(character)
+            case "\\":
+                guard let letter = rest.popFirst(), letter != "\n" else { throw error(unterminated) }
+                parts.append(letter == mark ? .scalar(mark == "'" ? "'" : "\"") : try escaped(letter))
+            default: parts += character.unicodeScalars.map { .scalar($0) }
             }
         }
         throw error(unterminated)
     }
 
-    /// What stands behind a backslash.
-    private mutating func escaped() throws(TemplateError) -> Unicode.Scalar {
-        guard let letter = rest.popFirst() else { throw error("unterminated quoted string") }
-        if let meant = escapes[letter] { return meant }
+    /// What a backslash means with this letter and what stands behind it.
+    private mutating func escaped(_ letter: Character) throws(TemplateError) -> QuotedPart {
+        if let meant = escapes[letter] { return .scalar(meant) }
         let (count, radix): (Int, Int) =
             switch letter {
             case "x": (2, 16)
@@ -242,11 +265,14 @@ private struct ActionLexer {
             default: (3, 8)
             }
         let digits = radix == 8 ? String(letter) + rest.prefix(2) : String(rest.prefix(count))
-        guard digits.count == count, let value = UInt32(digits, radix: radix), let scalar = Unicode.Scalar(value) else {
+        // A number may have a sign, a letter's may not.
+        guard digits.count == count, digits.allSatisfy(\.isHexDigit), let value = UInt32(digits, radix: radix) else {
             throw error("invalid syntax")
         }
         rest = rest.dropFirst(radix == 8 ? 2 : count)
-        return scalar
+        if letter != "u" && letter != "U", let byte = UInt8(exactly: value) { return .byte(byte) }
+        guard radix == 16, let scalar = Unicode.Scalar(value) else { throw error("invalid syntax") }
+        return .scalar(scalar)
     }
 }
 
@@ -255,5 +281,5 @@ extension Character {
 }
 
 private let escapes: [Character: Unicode.Scalar] = [
-    "n": "\n", "t": "\t", "r": "\r", "\\": "\\", "\"": "\"", "'": "'", "a": "\u{7}", "b": "\u{8}", "f": "\u{c}", "v": "\u{b}",
+    "n": "\n", "t": "\t", "r": "\r", "\\": "\\", "a": "\u{7}", "b": "\u{8}", "f": "\u{c}", "v": "\u{b}",
 ]

@@ -49,12 +49,21 @@ private struct TemplateParser {
                 nodes.append(.text(text))
             case .action(let tokens, let line):
                 self.line = line
-                if keyword == "end" || keyword == "else" { return nodes }
+                if try isDelimiter(tokens) { return nodes }
                 position += 1
                 if let node = try action(tokens, depth: depth) { nodes.append(node) }
             }
         }
         return nodes
+    }
+
+    /// Whether a block ends here, with an `end` or an `else`.
+    private func isDelimiter(_ tokens: [TemplatePiece.Token]) throws(TemplateError) -> Bool {
+        guard let keyword, keyword == "end" || keyword == "else" else { return false }
+        guard tokens.count > 1 else { return true }
+        let begins = tokens[1].kind == .word("if") || tokens[1].kind == .word("with")
+        if keyword == "else" && begins { return true }
+        throw error("unexpected \(tokens[1].quoted) in \(keyword)")
     }
 
     private mutating func action(_ tokens: [TemplatePiece.Token], depth: Int) throws(TemplateError) -> TemplateNode? {
@@ -64,7 +73,7 @@ private struct TemplateParser {
         case "if", "with": return .branch(isWith: word == "with", try branches(word, rest, depth: depth))
         case "range": return try range(rest, depth: depth)
         case "break", "continue":
-            if let extra = rest.first { throw error("unexpected \(extra.text) in {{\(word)}}") }
+            if let extra = rest.first { throw error("unexpected \(extra.quoted) in {{\(word)}}") }
             if ranges == 0 { throw error("{{\(word)}} outside {{range}}") }
             return .leave(word == "break" ? .range : .turn)
         case "template":
@@ -74,12 +83,12 @@ private struct TemplateParser {
         case "define" where depth == 0:
             let name = try name(rest.first, in: "define clause")
             if rest.count > 1 { throw error("unexpected \(rest[1].text) in define clause") }
-            try define(name, depth: depth)
+            try define(name, as: word, depth: depth)
             return nil
         case "block":
             let name = try name(rest.first, in: "block clause")
             let argument = try pipeline(Array(rest.dropFirst()), of: "block clause")
-            try define(name, depth: depth)
+            try define(name, as: word, depth: depth)
             return .template(name: name, argument, place: place(of: rest[0], among: tokens))
         case "define": throw error("unexpected <define> in command")
         default: return .output(try pipeline(tokens, of: "command"))
@@ -96,12 +105,12 @@ private struct TemplateParser {
     }
 
     /// What a template of its own sees: no variables and no range of the one around it.
-    private mutating func define(_ name: String, depth: Int) throws(TemplateError) {
+    private mutating func define(_ name: String, as word: String, depth: Int) throws(TemplateError) {
         let outer = (variables, ranges)
         (variables, ranges) = ([""], 0)
         let body = try block(depth: depth + 1)
         (variables, ranges) = outer
-        try end()
+        try end(of: word)
         definitions[name] = body
     }
 
@@ -118,13 +127,13 @@ private struct TemplateParser {
             let value = try pipeline(condition, of: word)
             branches.append(.init(condition: value, body: try block(depth: depth + 1)))
             let tokens = try delimiter()
-            if tokens.count == 1, tokens[0].kind == .word("end") { return branches }
+            if tokens[0].kind == .word("end") { return branches }
             if tokens.count == 1 {
                 branches.append(.init(condition: nil, body: try block(depth: depth + 1)))
                 try end()
                 return branches
             }
-            guard tokens[1].kind == .word(word) else { throw error("unexpected \(tokens[1].text) in else") }
+            guard tokens[1].kind == .word(word) else { throw error("unexpected \(tokens[1].quoted) in input") }
             condition = Array(tokens.dropFirst(2))
         }
     }
@@ -137,8 +146,8 @@ private struct TemplateParser {
         let body = try block(depth: depth + 1)
         ranges -= 1
         let delimiter = try delimiter()
-        if delimiter.count == 1, delimiter[0].kind == .word("end") { return .range(values, body: body, otherwise: []) }
-        if delimiter.count > 1 { throw error("unexpected \(delimiter[1].text) in else") }
+        if delimiter[0].kind == .word("end") { return .range(values, body: body, otherwise: []) }
+        if delimiter.count > 1 { throw error("unexpected \(delimiter[1].quoted) in input") }
         let otherwise = try block(depth: depth + 1)
         try end()
         return .range(values, body: body, otherwise: otherwise)
@@ -151,9 +160,12 @@ private struct TemplateParser {
         return tokens
     }
 
-    private mutating func end() throws(TemplateError) {
+    /// - Parameter clause: what is defined; nil for what has had its `else`.
+    private mutating func end(of clause: String? = nil) throws(TemplateError) {
         let tokens = try delimiter()
-        guard tokens.count == 1, tokens[0].kind == .word("end") else { throw error("expected end; found {{else}}") }
+        guard tokens[0].kind == .word("end") else {
+            throw error(clause.map { "unexpected {{else}} in \($0) clause" } ?? "expected end; found {{else}}")
+        }
     }
 
     // MARK: - Pipelines
@@ -185,6 +197,26 @@ private struct TemplateParser {
         return pipeline
     }
 }
+
+extension TemplatePiece.Token {
+    /// As Go's errors name it.
+    fileprivate var quoted: String {
+        switch kind {
+        case .word(let word) where keywords.contains(word): "<\(word)>"
+        case .field([]): "<.>"
+        case .field(let names): abridged("." + names[0])
+        case .variable(let name, _): abridged("$" + name)
+        case .close: abridged(")")
+        default: abridged(text)
+        }
+    }
+
+    private func abridged(_ text: String) -> String { goQuoted(String(text.prefix(10))) + (text.utf8.count > 10 ? "..." : "") }
+}
+
+private let keywords: Set<String> = [
+    "block", "break", "continue", "define", "else", "end", "if", "nil", "range", "template", "with",
+]
 
 private struct PipelineReader {
     let tokens: [TemplatePiece.Token]

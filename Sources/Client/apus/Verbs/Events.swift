@@ -27,7 +27,7 @@ let eventsVerb = Verb(
     if !wanted.values.isEmpty { query.append(("filters", try wanted.query)) }
     try await invocation.environment.client.withLines(of: EngineRequest("GET", "/events", query: query)) { line in
         let event = try EngineJSON.decode(TemplateValue.self, from: line)
-        let text = try template?.render(document: event, as: "events.Message") ?? (format == "json" ? event.json : eventText(event))
+        let text = try template?.render(document: event, as: .event) ?? (format == "json" ? event.json : eventText(event))
         StandardStream.output.write(text + "\n")
     }
     return 0

@@ -17,7 +17,7 @@ let infoVerb = Verb(
     }
     guard case .map(let entries) = try TemplateValue(document: info) else { return 0 }
     let whole = TemplateValue.map(entries + [.init("ClientInfo", clientDocument(client))])
-    StandardStream.output.write((try template?.render(document: whole, as: "system.dockerInfo") ?? whole.json) + "\n")
+    StandardStream.output.write((try template?.render(document: whole, as: .information) ?? whole.json) + "\n")
     return 0
 }
 

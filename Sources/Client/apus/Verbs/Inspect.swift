@@ -46,13 +46,13 @@ enum ObjectKind: String, CaseIterable {
     case network
     case volume
 
-    /// What its document is called among `documentStructures`.
-    var structure: String {
+    /// What templates see of its document.
+    var type: GoType {
         switch self {
-        case .container: "container.InspectResponse"
-        case .image: "image.InspectResponse"
-        case .network: "network.Inspect"
-        case .volume: "volume.Volume"
+        case .container: .container
+        case .image: .image
+        case .network: .network
+        case .volume: .volume
         }
     }
 
@@ -78,7 +78,7 @@ func inspect(_ invocation: Invocation, _ kinds: [ObjectKind]) async throws -> In
     for name in arguments.operands {
         do {
             let (object, kind) = try await object(name, kinds, invocation, platform)
-            if let template { text += try template.render(document: object, as: kind.structure) + "\n" } else { found.append(object) }
+            if let template { text += try template.render(document: object, as: kind.type) + "\n" } else { found.append(object) }
         } catch let error as EngineClientError {
             if case .cannotConnect = error { throw error }
             complaints += "\(error)\n"

@@ -19,7 +19,7 @@ let versionVerb = Verb(
         let both = TemplateValue.map([
             .init("Client", clientDocument(client)), .init("Server", try server.map { try TemplateValue(document: $0) } ?? .null),
         ])
-        StandardStream.output.write((try template?.render(document: both, as: "system.versionInfo") ?? both.json) + "\n")
+        StandardStream.output.write((try template?.render(document: both, as: .version) ?? both.json) + "\n")
     }
     guard let failure else { return 0 }
     StandardStream.error.write("\(failure)\n")
