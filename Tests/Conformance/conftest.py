@@ -285,12 +285,15 @@ def owner(request, runtime, bundle):
         pytest.skip("states what only our runtime does")
     before = vars(runtime).copy()
     made = Owner(whose, bundle)
-    if whose == "an ordinary user's":
-        vars(runtime).update(vars(request.getfixturevalue("rootless")))
-    yield made
-    delete_others(runtime, [])
-    vars(runtime).update(before)
-    made.remove()
+    try:
+        if whose == "an ordinary user's":
+            vars(runtime).update(vars(request.getfixturevalue("rootless")))
+        yield made
+        delete_others(runtime, [])
+    finally:
+        # It is the runtime of all the tests behind this one.
+        vars(runtime).update(before)
+        made.remove()
 
 
 @pytest.fixture
