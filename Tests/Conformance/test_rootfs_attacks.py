@@ -5,13 +5,14 @@ aims at belongs to the test: were it to work, the machine would be none the wors
 import contextlib
 import json
 import os
+import re
 import shutil
 import stat
 import time
 from pathlib import Path
 
 import pytest
-from attackers import NEW_MOUNT_CALLS, Canary, without
+from attackers import NEW_MOUNT_CALLS, Canary, trace, without
 from boxes import Box
 from consoles import ConsoleSocket
 from ordinary import everywhere
@@ -232,6 +233,41 @@ def test_what_the_kernel_copies_for_no_user_namespace_is_bound_as_before(runtime
     with host_with(runtime, script):
         found = box.run("ls -d /volume/* 2>/dev/null || stat -f -c %t /volume").ok().out.split()
     assert found == (["/volume/below", "/volume/file"] if source == "mount" else ["6e736673"])
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("owner", ["root's with own users"], indirect=True)
+def test_the_hosts_mounts_are_copied_and_read_once_for_all_that_is_restricted(runtime, box, owner, restricted):
+    """There may be thousands."""
+    for name in "abc":
+        box.mount(f"/{name}", restricted, "bind", type="bind")
+        box.mount(f"/{name}-below", owner.folder, "rbind", type="bind")
+    box.write("true")
+    calls = trace(runtime, owner.folder, "run", "-b", box.bundle.path, box.name, calls="openat,open_tree")
+    opened = [call for call in calls if call.name == "open_tree" and f'"{owner.folder}' in call.arguments]
+    # Each among the host's mounts, and among those of the copy.
+    assert len(opened) == 12, opened
+    meanwhile = [call.arguments for call in calls[calls.index(opened[0]):calls.index(opened[-1])] if call.process == opened[0].process]
+    for what in (r"/proc/[0-9]+/ns/mnt", "/proc/self/mountinfo"):
+        assert len([words for words in meanwhile if re.search(f'"{what}"', words)]) == 1, meanwhile
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("owner", ["root's with own users"], indirect=True)
+def test_the_first_error_stays_the_first_where_the_way_back_to_the_hosts_mounts_fails(runtime, box, owner, restricted):
+    box.mount("/volume", restricted, "bind", type="bind")
+    box.write("true")
+    run = ("run", "-b", box.bundle.path, box.name)
+    calls = trace(runtime, owner.folder, *run, calls="open_tree,setns")
+    opened = [call for call in calls if call.name == "open_tree" and f'"{restricted}"' in call.arguments]
+    ours = [call for call in calls if call.process == opened[0].process]
+    # Among the host's mounts, then among the copies; then the way back.
+    tree, back = (1 + [call for call in ours if call.name == name].index(wanted) for name, wanted in [
+        ("open_tree", opened[1]), ("setns", next(call for call in ours[ours.index(opened[1]):] if call.name == "setns"))])
+    with runtime.below("strace", "-qq", "-o", os.path.join(owner.folder, "trace"), "-e", "trace=open_tree,setns",
+                       "-e", f"inject=open_tree:error=EIO:when={tree}", "-e", f"inject=setns:error=EACCES:when={back}"):
+        refused = runtime(*run).fails("open_tree", "EIO", "; then going back to the runtime's own mounts: setns", "EACCES").message
+    assert refused.index("EIO") < refused.index("EACCES"), refused
 
 
 @pytest.mark.ours

@@ -16,6 +16,7 @@ struct MappedTrees {
     init(_ plan: RootfsPlan, rootfsPropagation: RootfsPropagation?, locking: Bool) throws(RuntimeError) {
         var descriptors: [HeldDescriptor] = []
         var areLeftToInit = false
+        var locked = LockedTrees()
         for (index, step) in plan.preparation.enumerated() {
             guard case .mount(let mount) = step, mount.ownerMapping != nil || mount.hasPreparedSource,
                 case .bind(let source, let recursive) = mount.kind
@@ -32,10 +33,10 @@ struct MappedTrees {
                 if !mount.followsSource { flags.insert(.noFollow) }
                 var tree = try openTree(FilePath(source), flags)
                 // What stays the host's peer is none of a copy's.
-                if locking, !mount.staysPeer, try isRestricted(tree, recursive: recursive, at: FilePath(source)),
-                    let locked = try openLockedTree(FilePath(source), flags)
+                if locking, !mount.staysPeer, try locked.restrict(tree, recursive: recursive, at: FilePath(source)),
+                    let copied = try locked.open(FilePath(source), flags)
                 {
-                    tree = locked
+                    tree = copied
                 }
                 // As the container's other mounts: what is mounted inside must not reach the host, unless that was asked for.
                 if !mount.staysPeer {
@@ -50,7 +51,9 @@ struct MappedTrees {
                 descriptors.append(HeldDescriptor(tree))
             } catch {
                 let doing = mount.ownerMapping == nil ? "opening \(source)" : "mapping the owners of \(source)"
-                throw RuntimeError(doing: "\(plan.fieldOfMount(at: index, refusedWith: error)): \(doing)", error)
+                var refusal = RuntimeError(doing: "\(plan.fieldOfMount(at: index, refusedWith: error)): \(doing)", error)
+                refusal.aftermath = locked.aftermath
+                throw refusal
             }
         }
         self.descriptors = descriptors
