@@ -36,7 +36,7 @@ def stocked(daemon, registry, image):
         (folder("stock/", tarfile.DIRTYPE, 0o751, uid=7, gid=8), None), (folder("stock/text", mode=0o640, uid=1000, gid=50), b"hello"),
         (folder("stock/again", tarfile.LNKTYPE, link="stock/text"), None),
         (folder("stock/soft", tarfile.SYMTYPE, 0o777, "text"), None), (folder("stock/deep/", tarfile.DIRTYPE, 0o700), None),
-        (folder("stock/deep/run", mode=0o4755, headers={"SCHILY.xattr.user.colour": "blue"}), b"#!/bin/sh\n"),
+        (folder("stock/deep/run", mode=0o4755, headers={"SCHILY.xattr.user.colour": "blue", "SCHILY.xattr.trusted.q": "7"}), b"#!/bin/sh\n"),
         (folder("stock/fifo", tarfile.FIFOTYPE, 0o600), None), (folder("link", tarfile.SYMTYPE, 0o777, "/stock"), None),
         (folder("out", tarfile.SYMTYPE, 0o777, "/../../../../etc"), None),
     ]
@@ -91,7 +91,7 @@ def test_feature_F03_F04_an_empty_volume_gets_the_images_files_once(cli, pulled,
     assert os.stat(f"{data}/again").st_ino == text.st_ino
     assert os.readlink(f"{data}/soft") == "text"
     assert stat.S_IMODE(os.stat(f"{data}/deep/run").st_mode) == 0o4755
-    assert os.getxattr(f"{data}/deep/run", "user.colour") == b"blue"
+    assert os.getxattr(f"{data}/deep/run", "user.colour") == b"blue" and os.getxattr(f"{data}/deep/run", "trusted.q") == b"7"
     assert stat.S_ISFIFO(os.stat(f"{data}/fifo").st_mode)
     # From now on what is in the volume counts, whatever an image has there.
     cli("run", "--rm", "-v", "filled:/stock", pulled, "sh", "-c", "rm -r /stock/deep; echo changed > /stock/text").ok()

@@ -202,15 +202,18 @@ struct Unpacking {
             try changeMode(of: descriptor, to: entry.mode, subject: entry.printable)
         }
         for attribute in entry.attributes {
-            if !isLayerAttribute(attribute.name) {
+            if !isLayerAttribute(attribute.name) && !isTrustedAttribute(attribute.name) {
                 result.droppedAttributeCount += 1
                 continue
             }
             do throws(SyscallError) {
                 try setExtendedAttribute(attribute.name, to: attribute.value, of: descriptor, subject: entry.printable)
             } catch {
-                // A file system without user attributes loses them; capabilities are never lost in silence.
-                if error.errno != EOPNOTSUPP || !attribute.name.hasPrefix("user.") { throw refusal(error, entry.printable) }
+                // A file system without such attributes loses them, and who may not set trusted ones; capabilities are never lost in silence.
+                let isLost =
+                    error.errno == EOPNOTSUPP && attribute.name != "security.capability"
+                    || error.errno == EPERM && isTrustedAttribute(attribute.name)
+                if !isLost { throw refusal(error, entry.printable) }
                 result.droppedAttributeCount += 1
             }
         }
@@ -238,6 +241,9 @@ struct Unpacking {
         FileTime(seconds: entry.modified.seconds, nanoseconds: min(max(entry.modified.nanoseconds, 0), 999_999_999))
     }
 }
+
+/// Attributes of the machine's root, which are taken from an archive as Docker takes them, and put into none. Not overlayfs's own.
+func isTrustedAttribute(_ name: String) -> Bool { name.hasPrefix("trusted.") && !name.hasPrefix("trusted.overlay.") }
 
 /// Which attributes a layer may hold: file capabilities and the user's own. Those of overlayfs would let a layer redirect lookups
 /// below the snapshot, labels belong to the machine that packed it.
