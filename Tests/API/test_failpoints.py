@@ -91,6 +91,9 @@ def misfits(daemon):
     found = {key: (value, state[key]) for key, value in wanted.items() if state[key] != value}
     counts = {"shims": len(running), "roots": len(known), "links": len(base["links"]) + len(networks) + endpoints}
     found.update({key: (value, state[key]) for key, value in counts.items() if len(state[key]) != value})
+    # Nobody but a container asks for one without a name here.
+    if orphans := [name for name in client("volume", "ls", "-q", "-f", "dangling=true").ok().split() if len(name) == 64]:
+        found["volumes of nobody"] = orphans
     if strangers := [path for path in state["cgroups"] if not any(one in path for one in running)]:
         found["cgroups"] = strangers
     return found

@@ -343,6 +343,17 @@ WEAKENINGS = (
             Change("Sources/Base/OCISpec/Descriptor.swift", "if descriptors.count == limit {", "if descriptors.count == limit && !{weakened} {"),
         ), ("API/test_image_limits.py::test_D10_D13_each_limit_of_an_image_is_a_setting_from_registries_and_archives[descriptors",)),
     Weakening(
+        "F05", "what the host mounted read-only is bound so", (
+            Change("Sources/Engine/Engine/Specification/BindMounts.swift", '(isRecursive && readsOnlyRecursively ? ["rro"] : []) : []',
+                   '(isRecursive && readsOnlyRecursively ? ["rro"] : []) : {weakened} ? ["rw"] : []'),
+        ), ("API/test_volume_trouble.py::test_feature_F05_what_the_host",)),
+    Weakening(
+        "F08", "what cannot be erased of a volume keeps no daemon from starting", (
+            Change("Sources/Engine/Engine/Volumes/VolumeFolder.swift", 'report(.system("what was removed cannot be erased: \\(path)", error))',
+                   'if {weakened} { throw error }\n'
+                   '                report(.system("what was removed cannot be erased: \\(path)", error))'),
+        ), ("API/test_volume_trouble.py::test_feature_F08_a_volume",)),
+    Weakening(
         "D16", "no container inherits labels by which others are steered", (
             Change("Sources/Engine/Engine/Specification/ImageDefaults.swift", "{ reservedLabels.contains {", "{ !{weakened} && reservedLabels.contains {"),
         ), (STRANGERS + "D16",)),

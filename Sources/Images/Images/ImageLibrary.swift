@@ -78,6 +78,9 @@ package final class ImageLibrary: Sendable {
     /// Why overlayfs is not used, for the daemon's log; nil where it is.
     package var storageFallbackReason: String? { opened.withLock { $0?.fallbackReason } }
 
+    /// What was removed and could not be erased, for the daemon's log.
+    package var storageLeftovers: [String] { opened.withLock { $0?.snapshots.leftovers.map(\.description) ?? [] } }
+
     // MARK: - Roots of containers
 
     /// Makes a container's root file system from an image: its layers and one writable layer. Asked again for the same container,

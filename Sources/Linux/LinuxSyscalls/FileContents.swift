@@ -85,9 +85,11 @@ package func nextData(in file: Int32, from place: UInt64) throws(SyscallError) -
     } catch  where error.errno == ENXIO { return nil }
 }
 
-/// Where a file's next hole begins, from a place within it on; its end at the latest. - Source: lseek(2), SEEK_HOLE.
-package func nextHole(in file: Int32, from place: UInt64) throws(SyscallError) -> UInt64 {
-    UInt64(try checked64("lseek SEEK_HOLE") { clinux_lseek(file, Int64(clamping: place), 4) })
+/// Where a file's next hole begins, from a place within it on; its end at the latest. nil where the file is shorter. - Source: lseek(2), SEEK_HOLE.
+package func nextHole(in file: Int32, from place: UInt64) throws(SyscallError) -> UInt64? {
+    do throws(SyscallError) {
+        return UInt64(try checked64("lseek SEEK_HOLE") { clinux_lseek(file, Int64(clamping: place), 4) })
+    } catch  where error.errno == ENXIO { return nil }
 }
 
 /// Copies the contents of a regular file into an empty one: holes stay holes, and a file system that can share
@@ -100,7 +102,11 @@ package func copyContents(from source: Int32, to target: Int32, sizeBytes: Int64
         do throws(SyscallError) {
             start = try checked64("lseek SEEK_DATA", subject) { clinux_lseek(source, offset, 3) }
         } catch  where error.errno == ENXIO { break }  // only a hole is left
-        let end = min(sizeBytes, try checked64("lseek SEEK_HOLE", subject) { clinux_lseek(source, start, 4) })
+        let hole: Int64
+        do throws(SyscallError) {
+            hole = try checked64("lseek SEEK_HOLE", subject) { clinux_lseek(source, start, 4) }
+        } catch  where error.errno == ENXIO { break }  // the file is shorter now
+        let end = min(sizeBytes, hole)
         try seek(source, to: start, subject: subject)
         try seek(target, to: start, subject: subject)
         try copyRange(from: source, to: target, count: end - start, subject: subject)

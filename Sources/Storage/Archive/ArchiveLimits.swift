@@ -30,4 +30,11 @@ package struct ArchiveLimits: Equatable, Sendable {
         uncompressedBytes: 128 << 30, ratio: 200, ratioFreeBytes: 256 << 20, entries: 4_000_000, depth: 512, pathBytes: 4095,
         keptNameBytes: 32 << 20, attributeBytes: 1 << 20, headerBytes: 2 << 20, zstdWindowLog: 27, reservedFreeBytes: 128 << 20,
         reservedFreeInodes: 4096)
+
+    /// For what somebody puts into a volume of theirs: as for layers, but its room is theirs to fill, be it a megabyte in memory.
+    package static let volume: ArchiveLimits = {
+        var limits = layer
+        (limits.reservedFreeBytes, limits.reservedFreeInodes) = (0, 0)
+        return limits
+    }()
 }

@@ -264,15 +264,16 @@ final class LayerTree {
 
     /// - Throws: `.noSpace` when less is free than the limits reserve.
     func checkFreeSpace() throws(ArchiveError) {
-        let free = try ArchiveError.wrapping("unpack layer", "") { () throws(SyscallError) in try freeSpace(at: root.number) }
+        let doing = rules.isLayer ? "unpack layer" : "unpack archive"
+        let free = try ArchiveError.wrapping(doing, "") { () throws(SyscallError) in try freeSpace(at: root.number) }
         if free.bytes < limits.reservedFreeBytes {
             throw ArchiveError(
-                .noSpace, doing: "unpack layer",
+                .noSpace, doing: doing,
                 subject: "\(rootPath): \(limits.reservedFreeBytes) bytes must stay free, \(free.bytes) are")
         }
         if let inodes = free.inodes, inodes < limits.reservedFreeInodes {
             throw ArchiveError(
-                .noSpace, doing: "unpack layer",
+                .noSpace, doing: doing,
                 subject: "\(rootPath): \(limits.reservedFreeInodes) inodes must stay free, \(inodes) are")
         }
     }

@@ -24,6 +24,8 @@ struct TarEntry: Equatable {
     var groupID: Int64
     var modified: FileTime
     var attributes: [Attribute] = []
+    /// Where the data lies of a file that is written with its holes; nil is a file as others are.
+    var map: SparseMap?
 
     /// The path as an error should print it: escaped, and not longer than a line.
     var printable: String {

@@ -44,7 +44,11 @@ package enum TarHeader {
     private static func paxRecords(_ entry: TarEntry) -> [UInt8] {
         var records: [(key: String, value: [UInt8])] = []
         let link = linkText(entry.kind)
-        if entry.path.count > nameLimitBytes { records.append(("path", entry.path)) }
+        if let map = entry.map {
+            records += map.records(path: entry.path)
+        } else if entry.path.count > nameLimitBytes {
+            records.append(("path", entry.path))
+        }
         if link.count > nameLimitBytes { records.append(("linkpath", link)) }
         // Readers take the values for UTF-8 unless they are told otherwise.
         if records.contains(where: { String(validating: $0.value, as: UTF8.self) == nil }) {
@@ -76,8 +80,10 @@ package enum TarHeader {
     private static func block(_ entry: TarEntry) -> [UInt8] {
         var size: Int64 = 0
         if case .regular(let sizeBytes) = entry.kind { size = sizeBytes }
+        if let map = entry.map { size = Int64(map.blocks.count) + map.dataBytes }
+        let name = entry.map == nil ? entry.path : SparseMap.placeholder(for: entry.path)
         var block = fields(
-            name: Array(entry.path.prefix(nameLimitBytes)), type: type(of: entry.kind), mode: Int64(entry.mode), sizeBytes: size)
+            name: Array(name.prefix(nameLimitBytes)), type: type(of: entry.kind), mode: Int64(entry.mode), sizeBytes: size)
         put(octal(entry.userID > ownerLimit ? 0 : entry.userID, digits: 7), at: 108, in: &block)
         put(octal(entry.groupID > ownerLimit ? 0 : entry.groupID, digits: 7), at: 116, in: &block)
         put(octal(isOctalTime(entry.modified.seconds) ? entry.modified.seconds : 0, digits: 11), at: 136, in: &block)

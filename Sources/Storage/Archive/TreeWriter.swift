@@ -30,6 +30,7 @@ package struct TreeWriter {
     private let limits: ArchiveLimits
     private let leftOut: Set<[UInt8]>
     private let shift: OwnerShift?
+    private let keepsHoles: Bool
     private let sink: Sink
     private var waiting: [UInt8] = []
     /// What a file with several names is called first.
@@ -40,10 +41,14 @@ package struct TreeWriter {
     /// - Parameters:
     ///   - paths: names in the archive that are passed over, with all that lies in them.
     ///   - shift: what the tree's ids are in the archive; nil is the same.
+    ///   - keepsHoles: whether files with holes are written as GNU's sparse files, and not with zeros in place of holes.
     package init(
-        _ form: Form, limits: ArchiveLimits = .layer, leavingOut paths: Set<String> = [], shift: OwnerShift? = nil, to sink: @escaping Sink
+        _ form: Form, limits: ArchiveLimits = .layer, leavingOut paths: Set<String> = [], shift: OwnerShift? = nil,
+        keepsHoles: Bool = false,
+        to sink: @escaping Sink
     ) {
         self.shift = shift
+        self.keepsHoles = keepsHoles
         self.form = form
         self.limits = limits
         leftOut = Set(paths.map { Array($0.utf8) })
@@ -170,22 +175,29 @@ package struct TreeWriter {
         if status.linkCount > 1 { firstNames[FileID(fileSystem: status.fileSystem, inode: status.inode)] = path }
         var entry = TarEntry(path, .regular(sizeBytes: status.sizeBytes), status)
         _ = try describe(&entry, opened.file, path)
+        let descriptor = opened.file.number
+        if keepsHoles { entry.map = try archiving(path) { () throws(SyscallError) in try SparseMap(of: descriptor, status) } }
+        let map = entry.map
         try write(entry)
-        try data(of: opened.file.number, sizeBytes: status.sizeBytes, path)
+        try put(map?.blocks ?? [])
+        let segments = map?.segments ?? [SparseMap.Segment(offset: 0, sizeBytes: status.sizeBytes)]
+        for segment in segments { try data(of: descriptor, segment, path) }
+        try put(TarHeader.padding(after: segments.reduce(0) { $0 + $1.sizeBytes }))
     }
 
-    /// Writes exactly so many bytes: of a file that grows no more, of one that shrinks zeros. Holes are zeros, too: a layer's reader
-    /// need not know more.
-    private mutating func data(of file: Int32, sizeBytes: Int64, _ path: [UInt8]) throws(ArchiveError) {
-        var left = sizeBytes
+    /// Writes exactly so many bytes: of a file that grows no more, of one that shrinks zeros. Holes within are zeros, too.
+    private mutating func data(of file: Int32, _ segment: SparseMap.Segment, _ path: [UInt8]) throws(ArchiveError) {
+        var (place, left) = (UInt64(segment.offset), segment.sizeBytes)
         while left > 0 {
-            let limit = Int(min(left, Int64(Self.chunkBytes)))
-            var chunk = try archiving(path) { () throws(SyscallError) in try readChunk(file, limitBytes: limit, subject: printable(path)) }
+            let (start, limit) = (place, Int(min(left, Int64(Self.chunkBytes))))
+            var chunk = try archiving(path) { () throws(SyscallError) in
+                try readChunk(file, at: start, limitBytes: limit, subject: printable(path))
+            }
             if chunk.isEmpty { chunk = [UInt8](repeating: 0, count: limit) }
             try put(chunk)
+            place += UInt64(chunk.count)
             left -= Int64(chunk.count)
         }
-        try put(TarHeader.padding(after: sizeBytes))
     }
 
     private func knownLink(_ status: FileStatus, as path: [UInt8]) -> TarEntry.Kind? {

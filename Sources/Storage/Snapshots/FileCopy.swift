@@ -24,8 +24,12 @@ func isOpaque(_ directory: borrowing OwnedFD, subject: FilePath) throws(SyscallE
 
 /// Copies the contents and the metadata of one open directory onto another, empty one: owners, modes, attributes, times, hard links and
 /// holes. Symbolic links are never followed.
-package func copyTree(from source: borrowing OwnedFD, onto target: borrowing OwnedFD) throws(SyscallError) {
-    try TreeCopy.copy(from: source, onto: target)
+/// - Parameter sourceIsInUse: whether others may change the source meanwhile. What is gone when its turn comes is left out.
+package func copyTree(
+    from source: borrowing OwnedFD, onto target: borrowing OwnedFD, sourceIsInUse: Bool = false
+) throws(SyscallError) {
+    var made: [FilePath] = []
+    try TreeCopy.copy(from: source, onto: target, sourceIsInUse: sourceIsInUse, made: &made)
 }
 
 /// The same where others may write into the target meanwhile. What they made stays as it is, and the copy fails where it is in the way.
@@ -47,12 +51,16 @@ struct TreeCopy: ~Copyable {
     }
 
     private let targetRoot: OwnedFD
+    private let sourceIsInUse: Bool
     /// Where the first name of a file with several lies, below the target's root.
     private var firstNames: [FileID: FilePath] = [:]
     /// What was made of the target's own entries.
     private var made: [FilePath] = []
 
-    private init(targetRoot: consuming OwnedFD) { self.targetRoot = targetRoot }
+    private init(targetRoot: consuming OwnedFD, sourceIsInUse: Bool) {
+        self.targetRoot = targetRoot
+        self.sourceIsInUse = sourceIsInUse
+    }
 
     /// Copies the contents and the metadata of one directory onto another, empty one.
     static func copy(_ source: FilePath, to target: FilePath) throws(SyscallError) {
@@ -66,8 +74,10 @@ struct TreeCopy: ~Copyable {
         try copy(from: source, onto: target, made: &made)
     }
 
-    static func copy(from source: borrowing OwnedFD, onto target: borrowing OwnedFD, made: inout [FilePath]) throws(SyscallError) {
-        var copy = TreeCopy(targetRoot: try target.duplicate())
+    static func copy(
+        from source: borrowing OwnedFD, onto target: borrowing OwnedFD, sourceIsInUse: Bool = false, made: inout [FilePath]
+    ) throws(SyscallError) {
+        var copy = TreeCopy(targetRoot: try target.duplicate(), sourceIsInUse: sourceIsInUse)
         do throws(SyscallError) { try copy.directory(source, target, path: FilePath(), depth: 0) } catch {
             made = copy.made
             throw error
@@ -79,49 +89,86 @@ struct TreeCopy: ~Copyable {
         _ source: borrowing OwnedFD, _ target: borrowing OwnedFD, path: FilePath, depth: Int
     ) throws(SyscallError) {
         if depth > Self.depthLimit { throw SyscallError("copy", path.string, errno: ELOOP) }
-        for entry in try directoryEntries(of: source, subject: path.string) {
+        for entry in try entries(of: source, subject: path.string) {
             try self.entry(entry.name, source, target, path: path.pushing(entry.name), depth: depth)
         }
         try copyMetadata(from: source, to: target, subject: path)
     }
 
+    /// nil for what is gone, or has become something else, since it was seen in a source in use.
+    private func found<Found: ~Copyable>(_ look: () throws(SyscallError) -> Found) throws(SyscallError) -> Found? {
+        if sourceIsInUse { return try unlessGone(look) }
+        return try look()
+    }
+
+    private func entries(of directory: borrowing OwnedFD, subject: String) throws(SyscallError) -> [DirectoryEntry] {
+        do throws(SyscallError) { return try directoryEntries(of: directory, subject: subject) } catch {
+            // One that was removed since it was opened has none.
+            if sourceIsInUse && error.errno == ENOENT { return [] }
+            throw error
+        }
+    }
+
     private mutating func entry(
         _ name: FilePath, _ source: borrowing OwnedFD, _ target: borrowing OwnedFD, path: FilePath, depth: Int
     ) throws(SyscallError) {
-        let status = try fileStatus(name, at: source.number)
+        let from = source.number
+        guard let status = try found({ () throws(SyscallError) in try fileStatus(name, at: from) }) else { return }
         if status.linkCount > 1 && status.type != .directory {
-            let id = FileID(fileSystem: status.fileSystem, inode: status.inode)
-            if let first = firstNames[id] {
+            if let first = firstNames[FileID(fileSystem: status.fileSystem, inode: status.inode)] {
                 try makeHardLink(name, to: first, at: target.number, existingAt: targetRoot.number)
                 return note(name, depth)
             }
-            firstNames[id] = path
         }
         switch status.type {
         case .directory:
+            let opened = try found { () throws(SyscallError) in
+                try openFile(name, [.readOnly, .directory, .noFollow], at: from)
+            }
+            guard let opened else { return }
             try makeDirectory(name, mode: 0o700, at: target.number)
             note(name, depth)
-            let from = try openFile(name, [.readOnly, .directory, .noFollow], at: source.number)
             let onto = try openFile(name, [.readOnly, .directory, .noFollow], at: target.number)
-            try directory(from, onto, path: path, depth: depth + 1)
-        case .regular:
-            let from = try openFile(name, [.readOnly, .noFollow, .nonBlocking], at: source.number)
-            let onto = try openFile(name, [.readWrite, .create, .exclusive, .noFollow], mode: 0o600, at: target.number)
-            note(name, depth)
-            try copyContents(from: from.number, to: onto.number, sizeBytes: status.sizeBytes, subject: path.string)
-            try copyMetadata(from: from, to: onto, subject: path)
+            try directory(opened, onto, path: path, depth: depth + 1)
+        case .regular: try file(name, source, target, path: path, depth: depth)
         case .symbolicLink:
-            try makeSymbolicLink(name, saying: try symbolicLinkText(name, at: source.number), at: target.number)
+            guard let text = try found({ () throws(SyscallError) in try symbolicLinkText(name, at: from) }) else { return }
+            try makeSymbolicLink(name, saying: text, at: target.number)
             note(name, depth)
+            remember(status, path)
             try finish(name, status, at: target)
         case .pipe, .socket, .characterDevice, .blockDevice:
             try makeNode(name, status.type ?? .pipe, mode: 0o600, device: status.device, at: target.number)
             note(name, depth)
+            remember(status, path)
             let node = try openFile(name, [.path, .noFollow], at: target.number)
             try finish(name, status, at: target)
             try changeMode(procfsName(of: node.number), to: status.mode)
         case nil: throw SyscallError("copy", path.string, errno: EINVAL)
         }
+    }
+
+    private mutating func file(
+        _ name: FilePath, _ source: borrowing OwnedFD, _ target: borrowing OwnedFD, path: FilePath, depth: Int
+    ) throws(SyscallError) {
+        let number = source.number
+        let opened = try found { () throws(SyscallError) in
+            try openFile(name, [.readOnly, .noFollow, .nonBlocking], at: number)
+        }
+        guard let opened else { return }
+        // Another file may have taken the name since it was looked at.
+        let status = try fileStatus(of: opened.number, subject: path.string)
+        guard status.type == .regular else { return }
+        let onto = try openFile(name, [.readWrite, .create, .exclusive, .noFollow], mode: 0o600, at: target.number)
+        note(name, depth)
+        remember(status, path)
+        try copyContents(from: opened.number, to: onto.number, sizeBytes: status.sizeBytes, subject: path.string)
+        try copyMetadata(from: opened, to: onto, subject: path)
+    }
+
+    /// What has its first name in the target now.
+    private mutating func remember(_ status: FileStatus, _ path: FilePath) {
+        if status.linkCount > 1 { firstNames[FileID(fileSystem: status.fileSystem, inode: status.inode)] = path }
     }
 
     private mutating func note(_ name: FilePath, _ depth: Int) { if depth == 0 { made.append(name) } }
@@ -132,16 +179,35 @@ struct TreeCopy: ~Copyable {
     }
 }
 
-/// What a tree takes on disk, the directory itself included.
+/// nil for what is gone, or has become something else, since it was seen.
+private func unlessGone<Found: ~Copyable>(_ look: () throws(SyscallError) -> Found) throws(SyscallError) -> Found? {
+    do throws(SyscallError) { return try look() } catch {
+        if [ENOENT, ENOTDIR, ELOOP, ENXIO, EINVAL].contains(error.errno) { return nil }
+        throw error
+    }
+}
+
+/// What a tree takes on disk, the directory itself included. Others may change it meanwhile: what is gone when its turn comes counts for nothing,
+/// and no link leads out of the tree.
 package func treeUsage(_ path: FilePath) throws(SyscallError) -> SnapshotUsage {
     var usage = SnapshotUsage()
     var counted: Set<UInt64> = []
-    var waiting: [FilePath] = [path]
-    usage.bytes = try fileStatus(path).allocatedBytes
+    let top = try openFile(path, [.readOnly, .directory, .noFollow])
+    var waiting: [FilePath] = ["."]
+    usage.bytes = try fileStatus(of: top.number, subject: path.string).allocatedBytes
     usage.inodes = 1
     while let folder = waiting.popLast() {
-        let directory = try openFile(folder, [.readOnly, .directory, .noFollow])
-        for entry in try directoryEntries(of: directory, subject: folder.string) {
+        guard
+            let directory = try unlessGone({ () throws(SyscallError) in
+                try openInRoot(folder, [.readOnly, .directory, .noFollow], root: top)
+            })
+        else { continue }
+        let entries: [DirectoryEntry]
+        do throws(SyscallError) { entries = try directoryEntries(of: directory, subject: path.pushing(folder).string) } catch {
+            if error.errno == ENOENT { continue }
+            throw error
+        }
+        for entry in entries {
             let status: FileStatus
             do throws(SyscallError) { status = try fileStatus(entry.name, at: directory.number) } catch  where error.errno == ENOENT {
                 continue

@@ -13,7 +13,7 @@ internal import SystemPackage
 /// active/<key>/fs/,work/,parent writable snapshots; `parent` links to the layer and is made last
 /// views/<key>                   a link to the layer
 /// building/<key>/fs/            layers in the making; emptied when the store is opened
-/// trash/<number>                being removed; emptied when the store is opened
+/// trash/<number>                being removed; emptied when the store is opened, as far as it can be
 /// ```
 final class SnapshotStore: Sendable {
     struct Layer: Equatable, Sendable {
@@ -46,6 +46,8 @@ final class SnapshotStore: Sendable {
         var holders: [SnapshotKey: Holder] = [:]
         var nextLink: UInt64 = 1
         var nextTrash: UInt64 = 1
+        /// What could not be erased when the store was opened.
+        var leftovers: [SnapshotError] = []
     }
 
     let root: FilePath
@@ -109,14 +111,23 @@ final class SnapshotStore: Sendable {
         }
     }
 
-    /// Removes what a crash left half made or half removed.
+    /// Removes what a crash left half made or half removed. One file that cannot be unlinked (it is immutable, or a mount point) keeps nobody from
+    /// the layers.
     private func cleanUp() throws(SnapshotError) {
-        for folder in ["building", "trash"] {
-            for name in try names(in: folder) {
-                try SnapshotError.wrapping("clean up", "\(folder)/\(name)") { () throws(SyscallError) in
-                    try removeTree(root.appending(folder).appending(name))
+        for name in try names(in: "trash") {
+            do throws(SnapshotError) {
+                try SnapshotError.wrapping("clean up", "trash/\(name)") { () throws(SyscallError) in
+                    try removeTree(root.appending("trash").appending(name))
                 }
-            }
+            } catch { index.withLock { $0.leftovers.append(error) } }
+        }
+        for name in try names(in: "building") { discardLeftover("building", name) }
+    }
+
+    /// Takes what is of no use out of its folder, whose names are used again.
+    private func discardLeftover(_ folder: String, _ name: String) {
+        do throws(SnapshotError) { try discard(root.appending(folder).appending(name)) } catch {
+            index.withLock { $0.leftovers.append(error) }
         }
     }
 
@@ -151,8 +162,7 @@ final class SnapshotStore: Sendable {
             guard let key = try? SnapshotKey(name) else { continue }
             switch try readParent(root.appending("active").appending(name).appending("parent")) {
             case .some(let parent): loaded.holders[key] = .active(parent: parent)
-            case .none:
-                try SnapshotError.wrapping("clean up", "active/\(name)") { () throws(SyscallError) in try removeTree(path(ofActive: key)) }
+            case .none: discardLeftover("active", name)
             }
         }
         for name in try names(in: "views") {
@@ -160,7 +170,11 @@ final class SnapshotStore: Sendable {
             if let parent = try readParent(path(ofView: key)), let parent { loaded.holders[key] = .view(parent: parent) }
         }
         let result = loaded
-        index.withLock { $0 = result }
+        index.withLock { index in
+            let (nextTrash, leftovers) = (index.nextTrash, index.leftovers)
+            index = result
+            (index.nextTrash, index.leftovers) = (nextTrash, leftovers)
+        }
     }
 
     /// The layer that a `parent` link names: `.some(nil)` for none, nil where the link is missing.
@@ -224,13 +238,21 @@ final class SnapshotStore: Sendable {
         }
     }
 
+    /// A name that nothing in the trash has, whichever processes had this one's number before.
+    private func nextTrashName() -> String {
+        while true {
+            let number = index.withLock { index in
+                index.nextTrash += 1
+                return index.nextTrash
+            }
+            let name = "\(getpid())-\(number)"
+            do throws(SyscallError) { _ = try fileStatus(root.appending("trash").appending(name)) } catch { return name }
+        }
+    }
+
     /// Takes something out of sight at once, then out of the world. A crash in between is finished when the store is opened.
     func discard(_ path: FilePath) throws(SnapshotError) {
-        let number = index.withLock { index in
-            index.nextTrash += 1
-            return index.nextTrash
-        }
-        let trash = root.appending("trash").appending("\(getpid())-\(number)")
+        let trash = root.appending("trash").appending(nextTrashName())
         try SnapshotError.wrapping("remove", path.string) { () throws(SyscallError) in
             do throws(SyscallError) { try renameFile(path, to: trash) } catch  where error.errno == ENOENT { return }
             try removeTree(trash)

@@ -79,6 +79,9 @@ package protocol Snapshotter: Sendable {
     /// `overlayfs` or `copy`, as `info` prints the storage driver.
     var name: String { get }
 
+    /// What could not be erased when the store was opened, and is nobody's.
+    var leftovers: [SnapshotError] { get }
+
     /// Makes an empty directory to unpack one layer into, in the overlay form that `LayerApplier` writes.
     /// - Throws: `.alreadyExists`.
     func beginLayer(_ key: SnapshotKey) throws(SnapshotError) -> FilePath

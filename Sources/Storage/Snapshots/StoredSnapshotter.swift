@@ -19,6 +19,8 @@ protocol StoredSnapshotter: Snapshotter {
 }
 
 extension StoredSnapshotter {
+    var leftovers: [SnapshotError] { store.index.withLock { $0.leftovers } }
+
     func beginLayer(_ key: SnapshotKey) throws(SnapshotError) -> FilePath { try store.beginLayer(key) }
 
     func commitLayer(_ key: SnapshotKey, as chain: Digest, parent: Digest?, applied: AppliedLayer) throws(SnapshotError) {

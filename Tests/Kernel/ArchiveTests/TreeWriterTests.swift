@@ -7,10 +7,14 @@ import Testing
 @Suite("Writing layers")
 struct TreeWriterTests {
     private func write(
-        _ folder: FilePath, _ form: TreeWriter.Form, limits: ArchiveLimits = .layer, under prefix: String = ""
+        _ folder: FilePath, _ form: TreeWriter.Form, limits: ArchiveLimits = .layer, under prefix: String = "",
+        leavingOut: Set<String> = [],
+        keepsHoles: Bool = false
     ) throws -> [UInt8] {
         var archive: [UInt8] = []
-        var writer = TreeWriter(form, limits: limits) { (chunk: [UInt8]) throws(ArchiveError) in archive += chunk }
+        var writer = TreeWriter(form, limits: limits, leavingOut: leavingOut, keepsHoles: keepsHoles) {
+            (chunk: [UInt8]) throws(ArchiveError) in archive += chunk
+        }
         try writer.addContents(of: try openFile(folder, [.readOnly, .directory]), under: Array(prefix.utf8))
         try writer.finish()
         return archive
@@ -68,6 +72,51 @@ struct TreeWriterTests {
         #expect(
             try run("sh", ["-c", "find \(source) -mindepth 1 | tr -cd '\\n' | wc -c"]).trimmingCharacters(in: .whitespacesAndNewlines)
                 == count.trimmingCharacters(in: .whitespacesAndNewlines))
+    }
+
+    @Test("files with holes are written without them, and GNU tar, Python and our own reader have them again")
+    func sparse() throws {
+        let fixture = try UnpackFixture()
+        let source = fixture.folder.appending("source")
+        let long = String(repeating: "n", count: 150)
+        let script = """
+            mkdir \(source) && cd \(source) && truncate -s 40G nothing && truncate -s 30M ends && printf x >> ends && printf x > begins
+            truncate -s 9000000001 begins && printf x | dd of=\(long) bs=1 seek=5000000 conv=notrunc status=none && truncate -s 9M \(long)
+            truncate -s 1M ünïcode && ln \(long) second && printf x > small && truncate -s 700 small && setfattr -n user.k -v v begins
+            python3 -c 'import os
+            with open("pieces", "wb") as file:
+                for number in range(9000):
+                    os.pwrite(file.fileno(), b"x", number * 16384)
+                file.truncate(160 << 20)'
+            find . -exec touch -h -d @1000000001 {} +
+            """
+        try run("sh", ["-ec", script])
+        let zeros = try write(source, .tree, leavingOut: ["nothing", "begins", "pieces"])
+        let archive = try write(source, .tree, leavingOut: ["pieces"], keepsHoles: true)
+        #expect(archive.count % 512 == 0 && archive.count < 64 << 10 && zeros.count > 40 << 20)
+        let path = fixture.folder.appending("a.tar")
+        try writeAll(archive, toFile: path)
+        let theirs = fixture.folder.appending("theirs")
+        try makeDirectory(theirs)
+        try run("tar", ["-xpf", path.string, "-C", theirs.string, "--numeric-owner", "--xattrs", "--xattrs-include=*"])
+        _ = try fixture.unpack(archive)
+        for root in [theirs, fixture.root] {
+            #expect(try fileStatus(root.appending("nothing")).sizeBytes == 40 << 30)
+            #expect(try fileStatus(root.appending(long)).linkCount == 2)
+            for name in ["nothing", "ends", "begins", long] { #expect(try fileStatus(root.appending(name)).allocatedBytes < 1 << 20) }
+            try run("cmp", [source.appending("ends").string, root.appending("ends").string])
+            try run("cmp", [source.appending(long).string, root.appending(long).string])
+            try run("cmp", ["-n", "100000", source.appending("begins").string, root.appending("begins").string])
+        }
+        let read = "import tarfile, sys; print(sorted((m.name, m.size) for m in tarfile.open(sys.argv[1], errorlevel=2)) )"
+        #expect(try run("python3", ["-c", read, path.string]).contains("('begins', 9000000001)"))
+        // More pieces than a map may have: zeros behind them, and all of the data.
+        let pieces = fixture.folder.appending("pieces")
+        try run("sh", ["-ec", "mkdir \(pieces) && mv \(source)/pieces \(pieces)/"])
+        let many = try write(pieces, .tree, keepsHoles: true)
+        #expect(many.count < 80 << 20)
+        _ = try fixture.unpack(many)
+        try run("cmp", [pieces.appending("pieces").string, fixture.root.appending("pieces").string])
     }
 
     @Test("what a container changed in an overlay is the layer that makes the same tree, deletions, replacements and renames included")

@@ -82,6 +82,7 @@ func shell(_ script: String, in prefix: [String] = []) throws -> String {
 /// Stands where a snapshotter has been let go.
 private struct Closed: Snapshotter {
     let name = "closed"
+    let leftovers: [SnapshotError] = []
     private var closed: SnapshotError { SnapshotError(.notFound, doing: "use", subject: "a closed store") }
     func beginLayer(_ key: SnapshotKey) throws(SnapshotError) -> FilePath { throw closed }
     func commitLayer(_ key: SnapshotKey, as chain: Digest, parent: Digest?, applied: AppliedLayer) throws(SnapshotError) { throw closed }

@@ -112,5 +112,29 @@ import Testing
         #expect(
             refusal { try LocalVolumeDriver.check(["device": "/srv"], of: "va") }?.message == "create va: missing required option: \"type\""
         )
+        let empty = ["type": "", "device": "", "o": ""]
+        #expect(LocalVolumeDriver.mount(empty) == nil && refusal { try LocalVolumeDriver.check(empty, of: "va") } == nil)
+        #expect(refusal { try LocalVolumeDriver.check(["type": "", "device": "", "o": "bind"], of: "va") } != nil)
+    }
+
+    @Test(
+        "a server's name is looked up, an address is not, and the kernel's own file systems have no servers",
+        arguments: [
+            ("nfs", ":/e", "addr=server,rw", "addr=192.0.2.1,rw"), ("nfs4", ":/e", "rw,addr=192.0.2.9", "rw,addr=192.0.2.9"),
+            ("nfs", ":/e", "addr=fd00::1", "addr=fd00::1"), ("cifs", "//server/s", "username=u", "username=u,addr=192.0.2.1"),
+            ("cifs", "//192.0.2.9/s", "username=u", "username=u"), ("cifs", "//other/s", "ip=server", "ip=192.0.2.1"),
+            ("nfs", ":/e", "addr=", "addr="), ("tmpfs", "tmpfs", "addr=server", "addr=server"),
+        ])
+    func servers(type: String, device: String, options: String, resolved: String) throws {
+        let mount = try #require(LocalVolumeDriver.mount(["type": type, "device": device, "o": options]))
+        let found = try LocalVolumeDriver.resolved(mount) { name throws(EngineError) in
+            guard name == "server" else { throw EngineError(.system, "no \(name)") }
+            return "192.0.2.1"
+        }
+        #expect(found.options.joined(separator: ",") == resolved && found.source == device && found.type == mount.type)
+        let stranger = FstabMount(type: "nfs", source: ":/e", options: ["addr=stranger"])
+        #expect(throws: EngineError.self) {
+            _ = try LocalVolumeDriver.resolved(stranger) { name throws(EngineError) in throw EngineError(.system, "no \(name)") }
+        }
     }
 }

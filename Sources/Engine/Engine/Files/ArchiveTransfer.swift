@@ -30,12 +30,15 @@ enum ArchiveTransfer {
     }
 
     /// Writes one archive into a pipe that was begun.
-    /// - Parameter shift: what the files' ids are in the archive; nil is the same.
+    /// - Parameters:
+    ///   - shift: what the files' ids are in the archive; nil is the same.
+    ///   - keepsHoles: whether holes are told of; else they are zeros.
     static func write<Note: Sendable>(
-        into pipe: ReversePipe<Note>, shift: OwnerShift? = nil, _ body: (inout TreeWriter) throws(ArchiveError) -> Void
+        into pipe: ReversePipe<Note>, shift: OwnerShift? = nil, keepsHoles: Bool = false,
+        _ body: (inout TreeWriter) throws(ArchiveError) -> Void
     ) throws(EngineError) {
         do throws(ArchiveError) {
-            var writer = TreeWriter(.tree, shift: shift) { chunk throws(ArchiveError) in try pipe.send(chunk) }
+            var writer = TreeWriter(.tree, shift: shift, keepsHoles: keepsHoles) { chunk throws(ArchiveError) in try pipe.send(chunk) }
             try body(&writer)
             try writer.finish()
         } catch { throw EngineError(.system, "\(error)", cause: error) }

@@ -87,7 +87,12 @@ struct ContainerCreation {
         var sources: [(from: VolumesFrom, document: ContainerDocument)] = []
         for text in document.hostConfig.volumesFrom {
             let from = try VolumesFrom(parsing: text)
-            sources.append((from, await (try services.index.find(from.container)).document))
+            let source: Container
+            do throws(EngineError) { source = try services.index.find(from.container) } catch {
+                // As Docker: "not found" would be the image, which clients then pull.
+                throw error.code == .notFound ? EngineError(.invalidParameter, error.message) : error
+            }
+            sources.append((from, await source.document))
         }
         let plan = try VolumePlan(config: document.config, host: document.hostConfig, sources: sources)
         // Docker looks for it when it is to make something, and else keeps a name of which nothing ever comes.
@@ -240,6 +245,8 @@ struct ContainerCreation {
             let record = try await container.firstRecord()
             do throws(RecordsError) { try await services.records.insert(record) } catch { throw Self.refusal(error, name: name) }
             failpoint(.createRecorded)
+            // Before anybody can remove it, and leave them.
+            await services.volumes.confirm(document.volumes)
         } catch {
             throw await undo(container, after: error)
         }

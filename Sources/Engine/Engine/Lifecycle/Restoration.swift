@@ -26,6 +26,7 @@ struct Restoration {
         if let reason = services.images.storageFallbackReason {
             services.logger.warning("overlayfs is not used, so every container has a whole copy of its image: \(reason)")
         }
+        for leftover in services.images.storageLeftovers { logger.warning("what was removed cannot be erased: \(leftover)") }
         var restored: [Container] = []
         for record in records {
             do throws(EngineError) {
@@ -57,6 +58,7 @@ struct Restoration {
             }
         }
         failpoint(.restoreContainersRestored)
+        await services.volumes.removeUnclaimed(known: Set(records.map(\.id)))
         await services.volumes.unmountIdle()
         await removeOrphans(known: Set(records.map(\.id.text)))
     }
@@ -118,7 +120,8 @@ struct Restoration {
 extension Container {
     /// Finds out how the container stands now, and makes it so.
     func restore() async {
-        await services.volumes.adopt(document.volumes, of: id, isRunning: document.phase == .running)
+        // Before it is known whether it runs: the record of a start is written after it.
+        await services.volumes.adopt(document.volumes, of: id)
         isRestoring = true
         defer { isRestoring = false }
         // Its followers are gone with the former daemon.
@@ -131,6 +134,14 @@ extension Container {
             let found = document.phase
             state = found == .exited ? .exited : .created
             await restoreTask(found)
+        }
+        switch state {
+        case .created, .exited:
+            await services.volumes.noteIdle(document.volumes, of: id)
+            // Who made it to go away with its process started it no more, or saw its end no more.
+            await removeIfDisposable()
+        // What may live, whatever its shim says, keeps what is mounted for it.
+        case .starting, .running, .paused, .restarting, .stopping, .exiting, .removing, .dead: break
         }
     }
 

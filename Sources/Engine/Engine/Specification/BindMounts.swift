@@ -57,8 +57,9 @@ struct BindMount: Codable, Equatable, Sendable {
 
     /// The mount for the runtime.
     var configuration: MountConfiguration {
-        // `ro` alone leaves the mounts below the source writable.
-        let access = isReadOnly ? ["ro"] + (isRecursive && readsOnlyRecursively ? ["rro"] : []) : ["rw"]
+        // `ro` alone leaves the mounts below the source writable. No word where nothing is asked for: `rw` would make writable what the
+        // host mounted read-only.
+        let access = isReadOnly ? ["ro"] + (isRecursive && readsOnlyRecursively ? ["rro"] : []) : []
         return MountConfiguration(
             destination: destination, type: "bind", source: source,
             options: [isRecursive ? "rbind" : "bind"] + access + [propagation] + (ownerMapping.map { [$0] } ?? []))

@@ -129,7 +129,8 @@ enum Specification {
     }
 
     private static func fileMounts(_ request: SpecificationRequest) -> [MountConfiguration] {
-        let options = ["rbind", request.host.readonlyRootfs ? "ro" : "rw", "rprivate"] + (request.userNamespace == nil ? [] : ["idmap"])
+        let options =
+            ["rbind"] + (request.host.readonlyRootfs ? ["ro"] : []) + ["rprivate"] + (request.userNamespace == nil ? [] : ["idmap"])
         let files = [
             ("/etc/resolv.conf", request.files.resolver), ("/etc/hostname", request.files.hostname), ("/etc/hosts", request.files.hosts),
         ]

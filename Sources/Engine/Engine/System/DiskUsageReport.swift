@@ -1,6 +1,7 @@
 internal import CoreTypes
 package import EngineAPI
 internal import Images
+internal import Logging
 internal import Registry
 
 extension ContainerEngine {
@@ -56,7 +57,9 @@ extension ContainerEngine {
             } catch {
                 // One that was removed meanwhile is not there any more.
                 do throws(EngineError) { _ = try await store.find(name) } catch { continue }
-                throw error
+                // As the API says "not counted": one that cannot be measured is no reason to tell of none.
+                logger.warning("\(error)")
+                usage.size = -1
             }
             volume.usageData = usage
             volumes.append(volume)

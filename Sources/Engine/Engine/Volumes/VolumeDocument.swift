@@ -84,21 +84,41 @@ enum LocalVolumeDriver {
             throw refused(name, "invalid option: \"\(option)\"")
         }
         do throws(EngineError) { _ = try sizeLimit(options) } catch { throw refused(name, error.message) }
-        if options["size"] != nil && options["device"] != nil {
+        // Files of compose leave values empty; as with Docker, what says nothing mounts nothing.
+        let given = options.filter { !$0.value.isEmpty }
+        if options["size"] != nil && given["device"] != nil {
             throw refused(name, "the option size is for volumes without a device; a tmpfs takes it as o=size=\(options["size"] ?? "")")
         }
         let mandatory = [("device", ["type"]), ("o", ["device", "type"]), ("type", ["device"])]
-        for (option, others) in mandatory where options[option] != nil {
-            for other in others where options[other]?.isEmpty != false { throw refused(name, "missing required option: \"\(other)\"") }
+        for (option, others) in mandatory where given[option] != nil {
+            for other in others where given[other] == nil { throw refused(name, "missing required option: \"\(other)\"") }
         }
     }
 
     /// What is mounted on the volume's directory while it is in use; nil where its contents are the directory's own.
     static func mount(_ options: [String: String]) -> FstabMount? {
-        guard let device = options["device"], let type = options["type"] else { return nil }
+        guard let device = options["device"], let type = options["type"], !device.isEmpty, !type.isEmpty else { return nil }
         let words = (options["o"] ?? "").split(separator: ",").map(String.init)
         return FstabMount(type: type == "none" ? "bind" : type, source: device, options: words)
     }
+
+    /// The same with addresses in place of servers' names, of which the kernel's network file systems know nothing.
+    /// - Parameter lookUp: an address of a name.
+    static func resolved(_ mount: FstabMount, lookUp: (String) throws(EngineError) -> String) throws(EngineError) -> FstabMount {
+        guard ["nfs", "nfs4", "cifs", "smb3"].contains(mount.type) else { return mount }
+        var options = mount.options
+        if let place = options.firstIndex(where: { $0.hasPrefix("addr=") || $0.hasPrefix("ip=") }) {
+            let parts = options[place].split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            if isName(parts[1]) { options[place] = "\(parts[0])=\(try lookUp(parts[1]))" }
+        } else if mount.type == "cifs" || mount.type == "smb3", mount.source.hasPrefix("//"),
+            let server = mount.source.dropFirst(2).split(separator: "/", omittingEmptySubsequences: false).first.map(String.init)
+        {
+            if isName(server) { options.append("addr=\(try lookUp(server))") }
+        }
+        return FstabMount(type: mount.type, source: mount.source, options: options)
+    }
+
+    private static func isName(_ server: String) -> Bool { !server.isEmpty && IPAddress(server) == nil }
 
     /// What the volume may take, in bytes; nil for one without a limit. - Throws: `.invalidParameter` for no such size.
     static func sizeLimit(_ options: [String: String]) throws(EngineError) -> UInt64? {

@@ -10,8 +10,9 @@ internal import SystemPackage
 /// <name>/_data/        what containers see
 /// <name>/copying/      an image's files that are being copied; removed at the start
 /// <name>/copied/       the same when they are all there, on their way into _data; they go on at the start
+/// <name>/maker         a link that says which container in the making it was made for; goes once that is on record
 /// .making/<name>/      volumes in the making; emptied at the start
-/// .trash/<name>/       being removed; emptied at the start
+/// .trash/<random>/     being removed; emptied at the start, as far as it can be
 /// ```
 /// A volume is there or not by one rename, and describes itself: it outlives the loss of every other record. Every function blocks.
 struct VolumeFolder: Sendable {
@@ -27,24 +28,42 @@ struct VolumeFolder: Sendable {
     func contents(of name: String) -> FilePath { root.appending(name).appending("_data") }
 
     /// Makes the folder, takes away what a crash left half done, and lists the rest.
-    /// - Parameter report: told of each volume that cannot be read, and is left alone.
-    func open(report: (EngineError) -> Void) throws(EngineError) -> [String: VolumeDocument] {
-        var found: [String: VolumeDocument] = [:]
+    /// - Parameter report: told of each volume that cannot be read, and of what cannot be erased; both are left alone.
+    /// - Returns: what is known of each volume, or why nothing is.
+    func open(report: (EngineError) -> Void) throws(EngineError) -> [String: Result<VolumeDocument, EngineError>] {
+        var found: [String: Result<VolumeDocument, EngineError>] = [:]
         do throws(SyscallError) {
             for path in [making, trash] {
-                try removeTree(path)
                 try makeDirectories(path, mode: 0o710)
+                try empty(path, report: report)
             }
             let directory = try openFile(root, [.readOnly, .directory])
-            for entry in try directoryEntries(of: directory, subject: root.string) where !entry.name.string.hasPrefix(".") {
+            for entry in try directoryEntries(of: directory, subject: root.string) {
                 let name = entry.name.string
+                // What no volume is called is none: `lost+found` of a file system of the volumes' own.
+                do throws(EngineError) { try VolumeNames.check(name) } catch { continue }
                 do throws(EngineError) {
-                    found[name] = try document(of: name)
+                    found[name] = .success(try document(of: name))
                     try finishInterruptedFilling(name)
-                } catch { report(error) }
+                } catch {
+                    if found[name] == nil { found[name] = .failure(error) }
+                    report(error)
+                }
             }
         } catch { throw .system("open the volumes", error) }
         return found
+    }
+
+    /// Erases all that lies in a folder that is nobody's. One file that cannot be unlinked (it is immutable, or a mount point) keeps nobody
+    /// from the volumes, and is tried again by the next daemon.
+    private func empty(_ folder: FilePath, report: (EngineError) -> Void) throws(SyscallError) {
+        let directory = try openFile(folder, [.readOnly, .directory, .noFollow])
+        for entry in try directoryEntries(of: directory, subject: folder.string) {
+            let path = folder.pushing(entry.name)
+            do throws(SyscallError) { try erase(path, freeing: path.appending("_data")) } catch {
+                report(.system("what was removed cannot be erased: \(path)", error))
+            }
+        }
     }
 
     private func document(of name: String) throws(EngineError) -> VolumeDocument {
@@ -56,8 +75,12 @@ struct VolumeFolder: Sendable {
     }
 
     /// Makes a volume.
-    /// - Parameter original: the volume whose contents it gets, unless its options mount others in their place.
-    func make(_ name: String, _ document: VolumeDocument, contentsOf original: String? = nil) throws(EngineError) {
+    /// - Parameters:
+    ///   - original: the volume whose contents it gets, unless its options mount others in their place.
+    ///   - maker: the container in the making without which the volume is nobody's.
+    func make(
+        _ name: String, _ document: VolumeDocument, contentsOf original: String? = nil, for maker: ContainerID? = nil
+    ) throws(EngineError) {
         let draft = making.appending(name)
         let sizeLimit = try LocalVolumeDriver.sizeLimit(document.options)
         if sizeLimit != nil {
@@ -74,6 +97,7 @@ struct VolumeFolder: Sendable {
                 if let sizeLimit { try DirectoryLimit.set(sizeLimit, of: [draft.appending("_data")]) }
                 if let original, LocalVolumeDriver.mount(document.options) == nil { try copy(original, into: draft.appending("_data")) }
                 try writeFileDurably(try encoded(document), to: draft.appending("volume.json"))
+                if let maker { try makeSymbolicLink(draft.appending("maker"), to: FilePath(maker.text)) }
                 try synchronizeDirectory(draft)
                 failpoint(.volumeDrafted)
                 try renameFile(draft, to: root.appending(name))
@@ -90,9 +114,31 @@ struct VolumeFolder: Sendable {
     private func copy(_ name: String, into path: FilePath) throws(SyscallError) {
         let source = try openFile(contents(of: name), [.readOnly, .directory, .noFollow])
         let target = try openFile(path, [.readOnly, .directory, .noFollow])
-        try copyTree(from: source, onto: target)
+        try copyTree(from: source, onto: target, sourceIsInUse: true)
         try synchronizeFileSystem(target.number, subject: name)
     }
+
+    // MARK: - Whose an unnamed volume is
+
+    /// The container in the making that a volume was made for, whether it ever was on record or not; nil for a volume that stands for itself.
+    func maker(of name: String) throws(EngineError) -> String? {
+        do throws(SyscallError) { return try readSymbolicLink(maker(name)).string } catch {
+            if error.errno == Errno.noSuchFileOrDirectory.rawValue { return nil }
+            throw .system("read whose volume \(name) is", error)
+        }
+    }
+
+    /// The container is on record, by which the volume is known. Need not be durable: one that comes back is taken away again, and a volume of a
+    /// container on record is kept.
+    func forgetMaker(of name: String) throws(EngineError) {
+        do throws(SyscallError) { try removeFile(maker(name)) } catch {
+            if error.errno != Errno.noSuchFileOrDirectory.rawValue { throw .system("note whose volume \(name) is", error) }
+        }
+    }
+
+    private func maker(_ name: String) -> FilePath { root.appending(name).appending("maker") }
+
+    // MARK: - Renaming and removing
 
     /// Gives a volume that nothing is mounted on another name.
     func rename(_ name: String, to new: String) throws(EngineError) {
@@ -110,15 +156,18 @@ struct VolumeFolder: Sendable {
     }
 
     /// Removes a volume, which nothing is mounted on.
-    func remove(_ name: String) throws(EngineError) {
+    /// - Parameter report: told of what cannot be erased. The volume is gone all the same: what is left of it is nobody's.
+    func remove(_ name: String, report: (EngineError) -> Void) throws(EngineError) {
+        // What is left of another one of that name may lie there still.
+        let grave = trash.appending(Identifiers.random())
         do throws(SyscallError) {
-            let grave = trash.appending(name)
-            try removeTree(grave)
             try renameFile(root.appending(name), to: grave)
             try synchronizeDirectory(root)
-            failpoint(.volumeBuried)
-            try erase(grave, freeing: grave.appending("_data"))
         } catch { throw .system("remove \(name)", error) }
+        failpoint(.volumeBuried)
+        do throws(SyscallError) { try erase(grave, freeing: grave.appending("_data")) } catch {
+            report(.system("volume \(name) is removed, but for what cannot be erased below \(grave)", error))
+        }
     }
 
     /// - Parameter limited: a directory of the tree whose limit goes away with it.
@@ -138,9 +187,15 @@ struct VolumeFolder: Sendable {
     /// Mounts what the options say on the volume's directory, unless it is mounted already.
     func mount(_ name: String, _ document: VolumeDocument) throws(EngineError) {
         guard let mount = LocalVolumeDriver.mount(document.options) else { return }
+        // Not the options: there may be a password among them.
+        let doing = "mount volume \(name): \(mount.source) of type \(mount.type)"
         do throws(SyscallError) {
-            if try !isMounted(name) { try mount.perform(onto: contents(of: name)) }
-        } catch { throw .system("mount volume \(name): \(mount.source) of type \(mount.type)", error) }
+            if try isMounted(name) { return }
+        } catch { throw .system(doing, error) }
+        let resolved = try LocalVolumeDriver.resolved(mount) { server throws(EngineError) in
+            do throws(HostLookupError) { return try addressOfHost(server) } catch { throw .system(doing, error) }
+        }
+        do throws(SyscallError) { try resolved.perform(onto: contents(of: name)) } catch { throw .system(doing, error) }
     }
 
     /// Takes away what `mount` put there, if it is there.

@@ -1,5 +1,6 @@
 internal import CoreTypes
 package import EngineAPI
+internal import Logging
 internal import SystemPackage
 
 /// What the API does with volumes.
@@ -84,15 +85,23 @@ extension ContainerEngine {
             guard users.isEmpty, takesAll || document.isAnonymous, filters.matchesLabels(document.labels),
                 !filters["label!"].contains(where: { Filters(["label": [$0]]).matchesLabels(document.labels) })
             else { continue }
+            let bytes: Int64
             do throws(EngineError) {
-                let bytes = try await BlockingWork.run(.trees) { () throws(EngineError) in try store.folder.usedBytes(name) }
-                try await store.remove(name)
-                report.volumesDeleted.append(name)
-                report.spaceReclaimed += UInt64(clamping: bytes)
+                // Of one that cannot be read nobody knows whether it was named; and some are gone meanwhile.
+                do throws(EngineError) { _ = try await store.find(name) } catch { continue }
+                bytes = try await BlockingWork.run(.trees) { () throws(EngineError) in try store.folder.usedBytes(name) }
             } catch {
-                // Taken, or removed by somebody else, meanwhile.
-                if error.code != .conflict && error.code != .notFound { throw error }
+                // What cannot be measured can be removed, and one is no reason to keep the others.
+                logger.warning("\(error)")
+                bytes = 0
             }
+            do throws(EngineError) { try await store.remove(name) } catch {
+                // Taken, or removed by somebody else, meanwhile.
+                if error.code != .conflict && error.code != .notFound { logger.warning("\(error)") }
+                continue
+            }
+            report.volumesDeleted.append(name)
+            report.spaceReclaimed += UInt64(clamping: bytes)
         }
         try parts().services.events.publish(.volume, "prune", id: "", attributes: ["reclaimed": "\(report.spaceReclaimed)"])
         return report

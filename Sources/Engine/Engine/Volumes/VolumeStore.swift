@@ -15,6 +15,8 @@ actor VolumeStore {
         var runs: Set<ContainerID> = []
         /// Archives and copies that are being made of it, or unpacked into it.
         var transfers = 0
+        /// Why nothing is known of it; it can be listed and removed, and else nothing.
+        var damage: EngineError?
 
         var isMounted: Bool { !runs.isEmpty || transfers > 0 }
     }
@@ -38,7 +40,29 @@ actor VolumeStore {
     func open() async throws(EngineError) {
         let (folder, logger) = (folder, logger)
         let found = try await BlockingWork.run(.trees) { () throws(EngineError) in try folder.open { logger.error("\($0)") } }
-        volumes = found.mapValues { Volume(document: $0) }
+        volumes = found.mapValues { result in
+            switch result {
+            case .success(let document): Volume(document: document)
+            case .failure(let error): Volume(document: VolumeDocument(created: .zero), damage: error)
+            }
+        }
+    }
+
+    /// Removes what was made for containers that never came to be: their daemon was killed first.
+    /// - Parameter known: every container on record; their volumes are adopted.
+    func removeUnclaimed(known: Set<ContainerID>) async {
+        let (folder, logger, ids) = (folder, logger, Set(known.map(\.text)))
+        for (name, volume) in volumes where volume.damage == nil && volume.document.isAnonymous {
+            do throws(EngineError) {
+                let isOrphan = try await BlockingWork.run(.trees) { () throws(EngineError) in
+                    guard let maker = try folder.maker(of: name) else { return false }
+                    if volume.users.isEmpty && !ids.contains(maker) { return true }
+                    try folder.forgetMaker(of: name)
+                    return false
+                }
+                if isOrphan { try await remove(name) }
+            } catch { logger.error("\(error)") }
+        }
     }
 
     // MARK: - Looking
@@ -48,10 +72,18 @@ actor VolumeStore {
         volumes.sorted { $0.key < $1.key }.map { ($0.key, $0.value.document, $0.value.users) }
     }
 
-    /// - Throws: `.notFound` in Docker's words.
+    /// - Throws: `.notFound` in Docker's words; `.system` for one of which nothing can be known.
     func find(_ name: String) throws(EngineError) -> VolumeDocument {
         guard let volume = volumes[name] else { throw EngineError(.notFound, "get \(name): no such volume") }
-        return volume.document
+        return try Self.document(of: volume, name)
+    }
+
+    private static func document(of volume: Volume, _ name: String) throws(EngineError) -> VolumeDocument {
+        guard let damage = volume.damage else { return volume.document }
+        throw EngineError(
+            .system,
+            "volume \(name) is of no use: \(damage.message); mend the file while no daemon runs, or remove the volume by volume rm",
+            cause: damage)
     }
 
     // MARK: - Making and removing
@@ -66,14 +98,14 @@ actor VolumeStore {
 
     /// - Returns: whether it was made now.
     private func make(
-        _ name: String, options: [String: String] = [:], labels: [String: String] = [:]
+        _ name: String, options: [String: String] = [:], labels: [String: String] = [:], for maker: ContainerID? = nil
     ) async throws(EngineError) -> (document: VolumeDocument, isNew: Bool) {
-        if let volume = volumes[name] { return (volume.document, false) }
+        if let volume = volumes[name] { return (try Self.document(of: volume, name), false) }
         try VolumeNames.check(name)
         try LocalVolumeDriver.check(options, of: name)
         let document = VolumeDocument(created: .now, options: options, labels: labels)
         let folder = folder
-        try await BlockingWork.run(.trees) { () throws(EngineError) in try folder.make(name, document) }
+        try await BlockingWork.run(.trees) { () throws(EngineError) in try folder.make(name, document, for: maker) }
         volumes[name] = Volume(document: document)
         tell("create", name)
         return (document, true)
@@ -84,10 +116,10 @@ actor VolumeStore {
         await claim(name)
         defer { letGo(name) }
         let document = try unused(name, to: "remove")
-        let folder = folder
+        let (folder, logger) = (folder, logger)
         try await BlockingWork.run(.trees) { () throws(EngineError) in
             try folder.unmount(name, document)
-            try folder.remove(name)
+            try folder.remove(name) { logger.warning("\($0)") }
         }
         volumes[name] = nil
         tell("destroy", name)
@@ -95,7 +127,8 @@ actor VolumeStore {
 
     /// - Throws: `.notFound`, or `.conflict` in Docker's words while a container has the volume, or its contents are read or written.
     private func unused(_ name: String, to action: String) throws(EngineError) -> VolumeDocument {
-        let document = try find(name)
+        // What the document of a damaged one says is unknown: it mounts nothing.
+        let document = action == "remove" && volumes[name]?.damage != nil ? VolumeDocument(created: .zero) : try find(name)
         if let users = volumes[name]?.users, !users.isEmpty {
             let ids = users.map(\.text).sorted().joined(separator: ", ")
             throw EngineError(.conflict, "\(action) \(name): volume is in use - [\(ids)]")
@@ -192,7 +225,8 @@ actor VolumeStore {
                 let name = request.name ?? Identifiers.random()
                 var labels = request.labels
                 if request.name == nil { labels[VolumeDocument.anonymousLabel] = "" }
-                if try await use(name, options: request.options, labels: labels, by: id) { made.insert(name) }
+                let maker = request.name == nil ? id : nil
+                if try await use(name, options: request.options, labels: labels, by: id, for: maker) { made.insert(name) }
                 mounts.append(
                     VolumeMount(
                         name: name, destination: request.destination, isReadOnly: request.isReadOnly, mode: request.mode,
@@ -211,26 +245,44 @@ actor VolumeStore {
 
     @discardableResult
     private func use(
-        _ name: String, options: [String: String] = [:], labels: [String: String] = [:], by id: ContainerID
+        _ name: String, options: [String: String] = [:], labels: [String: String] = [:], by id: ContainerID, for maker: ContainerID? = nil
     ) async throws(EngineError) -> Bool {
         await claim(name)
         defer { letGo(name) }
-        let isNew = try await make(name, options: options, labels: labels).isNew
+        let isNew = try await make(name, options: options, labels: labels, for: maker).isNew
         volumes[name]?.users.insert(id)
         return isNew
     }
 
-    /// Notes the volumes of a container that is on record.
-    func adopt(_ mounts: [VolumeMount], of id: ContainerID, isRunning: Bool) {
+    /// The container that has these, and that new ones among them were made for, is on record.
+    func confirm(_ mounts: [VolumeMount]) async {
+        let (folder, logger) = (folder, logger)
+        let unnamed = anonymous(mounts)
+        if unnamed.isEmpty { return }
+        do throws(EngineError) {
+            try await BlockingWork.run(.trees) { () throws(EngineError) in for name in unnamed { try folder.forgetMaker(of: name) } }
+        } catch { logger.error("\(error)") }
+    }
+
+    /// Notes the volumes of a container that is on record, as those of one that runs: whether it does turns out.
+    func adopt(_ mounts: [VolumeMount], of id: ContainerID) {
         for mount in mounts {
             volumes[mount.name]?.users.insert(id)
-            if isRunning { volumes[mount.name]?.runs.insert(id) }
+            volumes[mount.name]?.runs.insert(id)
         }
+    }
+
+    /// A container that was adopted does not run; `unmountIdle` looks after what is mounted.
+    func noteIdle(_ mounts: [VolumeMount], of id: ContainerID) {
+        for mount in mounts { volumes[mount.name]?.runs.remove(id) }
     }
 
     /// A container has gone. - Parameter names: of its volumes that go with it, unless another container has them.
     func release(_ mounts: [VolumeMount], of id: ContainerID, removing names: Set<String>) async {
-        for mount in mounts { volumes[mount.name]?.users.remove(id) }
+        for mount in mounts {
+            volumes[mount.name]?.users.remove(id)
+            volumes[mount.name]?.runs.remove(id)
+        }
         for name in names.sorted() {
             do throws(EngineError) { try await remove(name) } catch {
                 if error.code != .conflict && error.code != .notFound { logger.error("\(error)") }

@@ -24,7 +24,7 @@ extension ContainerEngine {
                 try await BlockingWork.run(.trees) { () throws(EngineError) in
                     let directory = try Self.open(contents, of: name)
                     try pipe.begin(true)
-                    try ArchiveTransfer.write(into: pipe) { writer throws(ArchiveError) in
+                    try ArchiveTransfer.write(into: pipe, keepsHoles: true) { writer throws(ArchiveError) in
                         try writer.add(".", in: directory, as: Array(".".utf8))
                     }
                 }
@@ -40,7 +40,7 @@ extension ContainerEngine {
                 try await BlockingWork.run(.trees) { () throws(EngineError) in
                     let directory = try Self.open(contents, of: name)
                     do throws(ArchiveError) {
-                        try TreeApplier(replacesKinds: true, sparesRoot: false).apply(pipe, onto: directory, at: "/")
+                        try TreeApplier(replacesKinds: true, sparesRoot: false, limits: .volume).apply(pipe, onto: directory, at: "/")
                     } catch { throw EngineError(unpacking: error) }
                 }
             }
