@@ -42,6 +42,8 @@ struct Restoration {
         await tellUntold(of: restored)
         try await services.networks.start()
         failpoint(.restoreNetworksStarted)
+        // All of them, before one is looked at: what goes at once takes the volumes with it that no other has.
+        for container in restored { await container.keepVolumes() }
         await withTaskGroup(of: Void.self) { group in
             for container in restored {
                 group.addTask {
@@ -118,10 +120,11 @@ struct Restoration {
 }
 
 extension Container {
-    /// Finds out how the container stands now, and makes it so.
+    /// Keeps its volumes from others' removal before it is known whether it runs: the record of a start is written after it.
+    fileprivate func keepVolumes() async { await services.volumes.adopt(document.volumes, of: id) }
+
+    /// Finds out how the container stands now, and makes it so. Its volumes are kept already.
     func restore() async {
-        // Before it is known whether it runs: the record of a start is written after it.
-        await services.volumes.adopt(document.volumes, of: id)
         isRestoring = true
         defer { isRestoring = false }
         // Its followers are gone with the former daemon.
