@@ -156,6 +156,32 @@ def test_read_only_places_are_kept(own_daemon, apus, image, tmp_path):
     assert sorted(archive(own_daemon, "closed", "/open/.")[1].getnames()) == [".", "./x", "./y"]
 
 
+def test_the_files_in_etc_are_those_that_the_container_sees_also_when_it_does_not_run(own_daemon, cli, image):
+    cli("run", "--name", "ended", "--hostname", "here", "--add-host", "far:192.0.2.7", image, "true").ok()
+    for path, words in [("/etc/hosts", b"192.0.2.7\tfar\n"), ("/etc/hostname", b"here\n"), ("/etc/resolv.conf", b"nameserver")]:
+        name = path.rsplit("/", 1)[1]
+        assert words in archive(own_daemon, "ended", path)[1].extractfile(name).read()
+        # What lies below would be lost at the next start.
+        assert "EBUSY" in put(own_daemon, "ended", "/etc", tar(regular(name, b"lost")), expect=500)
+        assert words in archive(own_daemon, "ended", path)[1].extractfile(name).read()
+
+
+def test_a_file_that_is_mounted_in_a_running_container_is_not_taken_away_by_one_put_in_its_place(own_daemon, cli, image):
+    cli("run", "-d", "--name", "held", "--add-host", "far:192.0.2.7", image, "sleep", "600").ok()
+    assert "EBUSY" in put(own_daemon, "held", "/etc", tar(regular("hosts", b"lost")), expect=500)
+    assert "192.0.2.7" in cli("exec", "held", "cat", "/etc/hosts").ok()
+
+
+def test_what_is_bound_is_read_before_the_first_start_where_the_image_has_no_place_for_it(own_daemon, apus, image, tmp_path):
+    (tmp_path / "f").write_text("bound")
+    flags = ["-v", f"{tmp_path}:/deep/below", "-v", f"{tmp_path}/f:/deep/file"]
+    apus("create", "--name", "fresh", *flags, image, "cat", "/deep/below/f", "/deep/file").ok()
+    assert archive(own_daemon, "fresh", "/deep/below/f")[1].extractfile("f").read() == b"bound"
+    assert archive(own_daemon, "fresh", "/deep/file")[1].extractfile("file").read() == b"bound"
+    assert archive(own_daemon, "fresh", "/nosuch", expect=404) == "Could not find the file /nosuch in container fresh"
+    assert apus("start", "-a", "fresh").ok() == "boundbound"
+
+
 # The attacks
 
 

@@ -294,3 +294,16 @@ def test_an_end_without_a_daemon_is_told_with_its_own_time(brittle):
     assert len(shown) == 1
     event = json.loads(shown[0])
     assert event["Actor"]["Attributes"]["exitCode"] == "7" and event["timeNano"] < (back - 1) * 1e9
+
+
+@pytest.mark.parametrize("name", ["none", "host"])
+def test_events_tell_of_networks_for_which_there_is_nothing_to_make(own_daemon, apus, image, name):
+    begin = f"{time.time():.9f}"
+    made = apus("run", "-d", "--network", name, image, "true").line()
+    apus("wait", made).ok()
+    apus("rm", made).ok()
+    told = apus("events", "--since", begin, "--until", f"{time.time():.9f}", "--filter", "type=network", "--format", "{{json .}}").ok()
+    events = [json.loads(line) for line in told.splitlines()]
+    driver = {"none": "null", "host": "host"}[name]
+    assert [(one["Action"], one["Actor"]["Attributes"]) for one in events] == [
+        (action, {"container": made, "name": name, "type": driver}) for action in ("connect", "disconnect")]

@@ -97,7 +97,7 @@ def test_kernel_memory_is_discarded_with_dockers_warning_as_long_as_the_api_know
     ({"Memory": 8 << 20, "MemoryReservation": 16 << 20}, "Minimum memory limit can not be less than memory reservation limit, see usage"),
     ({"MemorySwappiness": 101}, "Invalid value: 101, valid memory swappiness range is 0-100"),
     ({"CpusetMems": "9"}, "Requested memory nodes are not available - requested 9, available: 0"),
-    ({"CpusetMems": "x"}, "Invalid value x for cpuset mems"),
+    ({"CpusetMems": "x"}, "Invalid value x for cpuset mems: invalid format: x"),
     ({"CpuRealtimePeriod": 100, "CpuRealtimeRuntime": 200}, "cpu real-time runtime cannot be higher than cpu real-time period"),
     ({"IOMaximumIOps": 1}, "Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps"),
     ({"PidMode": "private"}, "invalid PID mode: private"), ({"PidMode": "container:"}, "invalid PID mode: container:"),
@@ -195,6 +195,24 @@ def test_who_does_not_run_cannot_be_joined(cli, image, flag, words):
     assert result.code == 125 and words in result.err
     result = cli("run", "--rm", flag, "container:nosuch", image, "true")
     assert result.code in (125, 127) and "No such container: nosuch" in result.err
+
+
+@pytest.mark.parametrize("host", [{"PidMode": "container:nosuch"}, {"IpcMode": "container:nosuch"}, {"VolumesFrom": ["nosuch"]}])
+def test_a_container_that_is_not_there_is_a_fault_of_the_request_and_nothing_is_made(own_daemon, image, host):
+    """Told as not found, docker's client would take the image for missing, and pull it."""
+    before = api(own_daemon, "GET", "/containers/json?all=1")[1]
+    assert create(own_daemon, image, expect=400, **host) == {"message": "No such container: nosuch"}
+    assert api(own_daemon, "GET", "/containers/json?all=1")[1] == before
+
+
+@pytest.mark.parametrize("mode", ["bridge", "none"])
+def test_links_are_passed_over_with_a_warning_when_they_lead_somewhere(own_daemon, apus, image, mode):
+    for link, message in [("nosuch:x", "could not get container for nosuch: No such container: nosuch"),
+                          ("a:b:c", "bad format for links: a:b:c"), ("", "empty string specified for links")]:
+        assert create(own_daemon, image, expect=400, NetworkMode=mode, Links=[link]) == {"message": message}
+    apus("create", "--name", "there", image, "true").ok()
+    assert create(own_daemon, image, NetworkMode=mode, Links=["there:x"])["Warnings"] == [
+        "Links (there:x) are ignored: containers of one network find each other by name."]
 
 
 def test_shared_memory_that_is_not_offered_is_not_joined(cli, image):

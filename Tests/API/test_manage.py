@@ -7,6 +7,7 @@ import re
 import subprocess
 import tarfile
 import time
+from urllib.parse import quote
 
 import pexpect
 import pytest
@@ -609,3 +610,11 @@ def test_D03_a_volume_is_filtered_by_its_name_and_by_its_place(cli, image):
         assert cli("ps", "-a", "--filter", f"volume={wanted}", "--format", "{{.Names}}").ok().split() == found, wanted
     cli("rm", "va", "vb").ok()
     cli("volume", "rm", "vol9").ok()
+
+
+def test_D03_a_filter_counts_by_its_key_whatever_stands_behind_it(own_daemon, apus, image):
+    apus("create", "--name", "plain", image, "true").ok()
+    for filters, names in [({"label": {"a": False}}, []), ({"id": [""]}, []), ({"name": {"plain": False}}, ["/plain"])]:
+        answer = api(own_daemon, "GET", f"/containers/json?all=1&filters={quote(json.dumps(filters))}", expect=200)[1]
+        assert [one["Names"][0] for one in answer] == names, filters
+    assert api(own_daemon, "POST", f"/containers/prune?filters={quote(json.dumps({'label': {'a': False}}))}")[1]["ContainersDeleted"] in (None, [])

@@ -18,7 +18,7 @@ ASKED = [
     (["--security-opt", "writable-cgroups=true"], 'HostConfig.SecurityOpt "writable-cgroups" is not supported yet'),
     (["--isolation", "hyperv"], "isolation 'hyperv'"),
     (["--mount", "type=cluster,src=group,dst=/x"], 'HostConfig.Mounts of type "cluster" is not supported yet'),
-    (["--mount", "type=npipe,src=x,dst=/x"], 'HostConfig.Mounts of type "npipe" is not supported yet'),
+    (["--mount", "type=npipe,src=x,dst=/x"], 'invalid mount config for type "npipe": mount type unknown'),
     (["--gpus", "all"], "gpu"),
 ]
 

@@ -77,7 +77,7 @@ http-proxy = "http://127.0.0.1:3128"
 no-proxy = "localhost"
 """
 WRONG = {
-    "log-lvl = 'info'": "unknown setting 'log-lvl': known are bridge, cdi-spec-dirs",
+    "log-lvl = 'info'": "unknown setting 'log-lvl': known are bip, bip6, bridge, cdi-spec-dirs",
     "log-level = 'loud'": "'log-level': --log-level takes trace",
     "hosts = 'unix:///x'": "'hosts' must be a list of strings",
     "hosts = ['http://x']": "--host takes unix://, tcp:// or fd://, not 'http://x'",
@@ -109,7 +109,7 @@ def test_dockers_own_daemon_json_is_understood(folder):
                 "proxies": {"http-proxy": "http://127.0.0.1:1"}}
     assert validate(settings(folder, json.dumps(document), "daemon.json")) == (0, "configuration OK\n")
     for text, reason in {"{": "it is not JSON", "[]": "it is no object", '{"hosts": "x"}': "'hosts' must be a list",
-                         '{"storage-driver": "zfs"}': "unknown setting",
+                         '{"storage-driver": "zfs"}': "'storage-driver' must be overlay2 or overlayfs: files are kept with overlayfs",
                          '{"hosts": [1]}': "daemon.json"}.items():
         code, said = validate(settings(folder, text, "daemon.json"))
         assert code == 1 and reason in said, said

@@ -61,7 +61,8 @@ private struct FilterValues: Decodable {
         if let list = try? container.decode([String].self) {
             words = list
         } else {
-            words = try container.decode([String: Bool].self).filter(\.value).keys.sorted()
+            // As with Docker, a name counts whatever stands behind it.
+            words = try container.decode([String: Bool].self).keys.sorted()
         }
     }
 }

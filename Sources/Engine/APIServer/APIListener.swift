@@ -1,5 +1,5 @@
 package import Engine
-internal import EngineAPI
+package import EngineAPI
 package import Logging
 package import NIOCore
 internal import NIOHTTP1
@@ -23,6 +23,8 @@ package struct ListeningPlace: Sendable {
     let tls: (@Sendable () -> TLSContext)?
     let routes: [Route]
     let admission: Admission
+    /// Of the versions of the API that are spoken there.
+    package var oldest = APIVersion.oldest
 
     /// Serves `routes` there.
     package init(
@@ -165,7 +167,7 @@ package struct Service: Sendable {
 
     /// What `place` asks for.
     package init(_ place: ListeningPlace) {
-        router = Router(place.routes)
+        router = Router(place.routes, oldest: place.oldest)
         tls = place.tls
         admission = place.admission
     }

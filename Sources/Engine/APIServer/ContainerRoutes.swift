@@ -81,9 +81,14 @@ extension EngineRoutes {
     }
 
     private func createContainer(_ request: APIRequest) async throws -> APIResponse {
-        let document = try request.requiredDocument(ContainerCreateRequest.self).understood(from: request.version)
+        let version = request.version
+        let document = try request.requiredDocument(ContainerCreateRequest.self).understood(from: version)
+        var habits = ClientHabits()
+        habits.readsOnlyTop = version < APIVersion(1, 44)
+        habits.usesHostCgroupNamespace = version < APIVersion(1, 41)
         let answer = try await engine.createContainer(
-            name: request.query["name"], request: document, platform: request.query["platform"])
+            name: request.query["name"], request: document, platform: version < APIVersion(1, 41) ? "" : request.query["platform"],
+            habits: habits)
         return try .document(answer, status: .created)
     }
 
@@ -103,13 +108,42 @@ extension EngineRoutes {
 }
 
 extension ContainerCreateRequest {
-    /// The request as a client of `version` means it: fields that dockerd ignores from it are dropped.
-    fileprivate func understood(from version: APIVersion) -> ContainerCreateRequest {
+    /// The request as a client of `version` means it: fields that dockerd ignores from it are dropped, and what was usual then is filled in.
+    /// - Throws: `APIError` 400 in Docker's words for what would come out other than it was meant.
+    fileprivate func understood(from version: APIVersion) throws(APIError) -> ContainerCreateRequest {
         var request = self
+        // Such a client removes the container itself.
+        if version < APIVersion(1, 25) { request.hostConfig.autoRemove = false }
+        if version < APIVersion(1, 40) {
+            request.hostConfig.kernelMemoryTCP = nil
+            if request.hostConfig.ipcMode.isEmpty { request.hostConfig.ipcMode = "shareable" }
+        }
         if version >= APIVersion(1, 42) { request.hostConfig.kernelMemory = nil }
         if version < APIVersion(1, 42) { request.hostConfig.consoleSize = [] }
         if version < APIVersion(1, 43) { request.hostConfig.annotations = [:] }
         if version < APIVersion(1, 44) { request.config.healthcheck?.startInterval = 0 }
+        for index in request.hostConfig.mounts.indices { try request.hostConfig.mounts[index].understand(version) }
+        // Docker has one word for no limit. Here nothing said is a limit, and any number below zero is none.
+        if let limit = request.hostConfig.pidsLimit, limit <= 0 { request.hostConfig.pidsLimit = limit == 0 ? nil : -1 }
         return request
+    }
+}
+
+extension Mount {
+    /// The mount as a client of `version` means it.
+    fileprivate mutating func understand(_ version: APIVersion) throws(APIError) {
+        if version < APIVersion(1, 40) { bindOptions?.nonRecursive = false }
+        if version < APIVersion(1, 42) {
+            bindOptions?.createMountpoint = false
+            // Options of other kinds of mounts were taken then, and never looked at.
+            if type != "volume" { volumeOptions = nil }
+            if type != "tmpfs" { tmpfsOptions = nil }
+        }
+        if version < APIVersion(1, 44), type == "bind", bindOptions?.readOnlyForceRecursive == true {
+            throw .badRequest("BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer")
+        }
+        if version < APIVersion(1, 45), volumeOptions?.subpath.isEmpty == false {
+            throw .badRequest("VolumeOptions.Subpath needs API v1.45 or newer")
+        }
     }
 }

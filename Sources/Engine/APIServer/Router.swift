@@ -82,9 +82,14 @@ package struct RequestTarget: Sendable {
 /// Finds the route of a request.
 package struct Router: Sendable {
     private let routes: [Route]
+    private let oldest: APIVersion
 
     /// Looks through `routes` in order.
-    package init(_ routes: [Route]) { self.routes = routes }
+    /// - Parameter oldest: of the versions of the API that are spoken.
+    package init(_ routes: [Route], oldest: APIVersion = .oldest) {
+        self.routes = routes
+        self.oldest = oldest
+    }
 
     /// The first route that matches.
     /// - Throws: `APIError.pageNotFound`.
@@ -97,14 +102,17 @@ package struct Router: Sendable {
 
     /// - Throws: `APIError` 400 for a version that is not spoken.
     func target(of head: HTTPRequestHead) throws(APIError) -> RequestTarget {
-        let (version, path, query) = try Self.split(head.uri)
+        let (version, path, query) = try Self.split(head.uri, oldest: oldest)
         let found = Result { () throws(APIError) in try route(head.method, path) }
         return RequestTarget(version: version, path: path, query: query, found: found)
     }
 
     /// Takes the version off a request target's path.
+    /// - Parameter oldest: spoken.
     /// - Throws: `APIError` 400 for a version that is not spoken, in docker's words.
-    package static func split(_ target: String) throws(APIError) -> (version: APIVersion, path: [String], query: Query) {
+    package static func split(_ target: String, oldest: APIVersion = .oldest) throws(APIError) -> (
+        version: APIVersion, path: [String], query: Query
+    ) {
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let decoded = PercentEncoding.decode(parts.first ?? "", plusIsSpace: false)
         var path = decoded.split(separator: "/").map(String.init)
@@ -116,9 +124,9 @@ package struct Router: Sendable {
         if version > .newest {
             throw .badRequest("client version \(version) is too new. Maximum supported API version is \(APIVersion.newest)")
         }
-        if version < .oldest {
+        if version < oldest {
             throw .badRequest(
-                "client version \(version) is too old. Minimum supported API version is \(APIVersion.oldest), "
+                "client version \(version) is too old. Minimum supported API version is \(oldest), "
                     + "please upgrade your client to a newer version")
         }
         return (version, path, query)

@@ -114,10 +114,13 @@ extension ContainerEngine.Parts {
         } catch { throw .system("open the data root", error) }
         var settings = LibrarySettings(configuration)
         settings.signaturePolicy = configuration.signaturePolicy
+        (settings.maximumDownloads, settings.maximumUploads) = (configuration.current.value.downloads, configuration.current.value.uploads)
         var registry = RegistryConfiguration(
             insecureRegistries: configuration.insecureRegistries, certificateFolders: configuration.certificateFolders,
             registriesFile: configuration.registriesFile, idleSeconds: configuration.registryIdleSeconds,
             proxies: configuration.proxies, userAgent: "apus/\(Product.version)")
+        registry.mirrors = configuration.registryMirrors
+        registry.downloadAttempts = configuration.current.value.downloadAttempts
         registry.tokenServices = configuration.tokenServices
         registry.imageLimits = configuration.imageLimits
         let images = ImageLibrary(settings: settings, registry: registry, records: records)

@@ -8,10 +8,11 @@ extension ContainerEngine {
     /// Makes a container from an image that is here.
     /// - Parameter name: with or without a leading slash; nil or empty picks one.
     /// - Parameter platform: `os/arch[/variant]` that the image must have; empty is any.
+    /// - Parameter habits: what the client's version of the API takes for granted.
     package func createContainer(
-        name: String?, request: ContainerCreateRequest, platform: String
+        name: String?, request: ContainerCreateRequest, platform: String, habits: ClientHabits = ClientHabits()
     ) async throws(EngineError) -> ContainerCreateResponse {
-        try await ContainerCreation(parts: try parts(), request: request, platform: platform).run(name: name)
+        try await ContainerCreation(parts: try parts(), request: request, platform: platform, habits: habits).run(name: name)
     }
 
     /// `GET /containers/json`, newest first. Without `all`, a `status` filter or a `limit`, only running ones.
@@ -162,4 +163,14 @@ extension ContainerEngine {
 extension Container {
     /// What a span tells of it.
     nonisolated fileprivate var traced: [(String, TraceValue)] { [("container.id", .text(id.text))] }
+}
+
+/// What clients of older versions of the API take for granted when they make a container, and cannot say.
+package struct ClientHabits: Equatable, Sendable {
+    /// Read-only binds leave the mounts below them writable.
+    package var readsOnlyTop = false
+    /// The cgroup namespace is the host's where control groups are of version 1.
+    package var usesHostCgroupNamespace = false
+
+    package init() {}
 }

@@ -1,4 +1,6 @@
+internal import CoreTypes
 package import EngineAPI
+internal import Networking
 package import Registry
 package import SystemPackage
 
@@ -42,6 +44,10 @@ package struct EngineConfiguration: Sendable {
     package var log = LogLimits()
     /// Driver and options of containers that name none; an empty driver is `json-file`.
     package var defaultLog = LogConfig()
+    /// What containers have that say nothing of it themselves.
+    package var defaults = ContainerDefaults()
+    /// Where networks get their blocks from that ask for none; empty is Docker's pools.
+    private(set) var addressPools: [NetworkPool] = []
     /// Where documents of the Container Device Interface lie; a later folder's devices stand before an earlier one's.
     package var cdiFolders: [FilePath] = ["/etc/cdi", "/var/run/cdi"]
     /// Whose subordinate ids containers' user namespaces are made of.
@@ -52,6 +58,10 @@ package struct EngineConfiguration: Sendable {
     package var securityProfile = SecurityProfile.standard
     /// Whether execve(2) gives no rights that its caller lacks in containers which do not say otherwise.
     package var forbidsNewPrivileges = false
+    /// The network of containers that ask for no other.
+    package var defaultNetwork = DefaultNetwork()
+    /// Of the versions of the API that are spoken.
+    package var oldestVersion = APIVersion.oldest
     /// What a layer of an image may cost.
     package var layerLimits = LayerLimits()
     /// What registries and archives may bring beside layers.
@@ -77,8 +87,43 @@ package struct EngineConfiguration: Sendable {
     var defaultRuntime: String { current.value.defaultRuntime }
     /// Registries spoken to in plain http beside those of 127.0.0.0/8: `host:port` or CIDR.
     var insecureRegistries: [String] { current.value.insecureRegistries }
+    /// What the daemon says of itself.
+    var labels: [String] { current.value.labels }
+    /// Servers that are asked before Docker Hub.
+    var registryMirrors: [String] { current.value.registryMirrors }
     /// Whether the daemon logs at debug.
     var debug: Bool { current.value.debug }
+
+    /// A pool of addresses as settings have it.
+    package struct AddressPoolWords: Equatable, Sendable {
+        /// An address block.
+        package var base: String
+        /// The prefix length of the networks' blocks in it.
+        package var size: Int
+
+        package init(base: String, size: Int) {
+            self.base = base
+            self.size = size
+        }
+    }
+
+    /// Sets where networks get their blocks from.
+    /// - Throws: `.invalidParameter` for what is no pool, or one that overlaps another.
+    package mutating func setAddressPools(_ words: [AddressPoolWords]) throws(EngineError) {
+        addressPools = []
+        for pool in words {
+            guard let block = AddressBlock(pool.base), let read = NetworkPool(block, prefixLength: pool.size) else {
+                throw EngineError(
+                    .invalidParameter,
+                    "invalid address pool base=\(pool.base),size=\(pool.size): it takes a block such as 10.10.0.0/16, "
+                        + "and of a network's block in it the prefix length, such as 24")
+            }
+            guard !addressPools.contains(where: { $0.block.overlaps(block) }) else {
+                throw EngineError(.invalidParameter, "the address pool \(pool.base) overlaps another one")
+            }
+            addressPools.append(read)
+        }
+    }
 
     /// What a layer of an image may cost; what is nil is as `ArchiveLimits.layer` has it.
     package struct LayerLimits: Sendable, Equatable {

@@ -14,6 +14,21 @@ package struct ReloadableSettings: Equatable, Sendable {
     /// Registries spoken to in plain http beside those of 127.0.0.0/8: `host:port` or CIDR.
     package var insecureRegistries: [String] = []
 
+    /// Servers that are asked before Docker Hub, `https://mirror`.
+    package var registryMirrors: [String] = []
+    /// What the daemon says of itself, `key=value`.
+    package var labels: [String] = []
+    /// Attempts in a row at one blob that brought no byte.
+    package var downloadAttempts = 4
+    /// Blobs on their way from registries at a time.
+    package var downloads = 3
+    /// Blobs on their way to registries at a time.
+    package var uploads = 3
+    /// Bytes of `/dev/shm` where a container asks for none.
+    package var sharedMemoryBytes = DefaultMounts.sharedMemoryBytes
+    /// `private` or `shareable`, where a container says nothing.
+    package var ipcMode = "private"
+
     package init(runtimes: [String: FilePath], defaultRuntime: String) {
         self.runtimes = runtimes
         self.defaultRuntime = defaultRuntime
@@ -37,13 +52,18 @@ extension ContainerEngine {
     package func reload(_ settings: ReloadableSettings) throws(EngineError) {
         let parts = try parts()
         configuration.current.value = settings
-        parts.services.images.renew(insecureRegistries: settings.insecureRegistries)
+        parts.services.images.renew(
+            insecureRegistries: settings.insecureRegistries, mirrors: settings.registryMirrors, downloadAttempts: settings.downloadAttempts)
+        parts.services.images.limit(downloads: settings.downloads, uploads: settings.uploads)
         // Docker's attributes, of what there is here.
         let attributes = [
             "name": parts.host.facts.hostName, "debug": "\(settings.debug)", "default-runtime": settings.defaultRuntime,
             "runtimes": settings.runtimes.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }.joined(separator: " "),
-            "insecure-registries": Self.list(settings.insecureRegistries), "registry-mirrors": "[]", "labels": "[]", "live-restore": "true",
-            "default-ipc-mode": "private", "default-shm-size": "\(DefaultMounts.sharedMemoryBytes)",
+            "insecure-registries": Self.list(settings.insecureRegistries), "live-restore": "true",
+            "max-concurrent-downloads": "\(settings.downloads)", "max-concurrent-uploads": "\(settings.uploads)",
+            "max-download-attempts": "\(settings.downloadAttempts)",
+            "registry-mirrors": Self.list(settings.registryMirrors), "labels": Self.list(settings.labels),
+            "default-ipc-mode": settings.ipcMode, "default-shm-size": "\(settings.sharedMemoryBytes)",
         ]
         parts.services.events.publish(.daemon, "reload", id: parts.identity, attributes: attributes)
     }

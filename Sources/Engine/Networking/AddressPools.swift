@@ -1,5 +1,19 @@
 package import CoreTypes
 
+/// Addresses that networks take blocks of, one after the other.
+package struct NetworkPool: Equatable, Sendable {
+    package let block: AddressBlock
+    /// Of the blocks that networks get.
+    package let prefixLength: Int
+
+    /// - Returns: nil where the pool has no room for a block, or a block none for a gateway and a container.
+    package init?(_ block: AddressBlock, prefixLength: Int) {
+        guard (block.prefixLength...block.family.bitCount - 2).contains(prefixLength) else { return nil }
+        self.block = block
+        self.prefixLength = prefixLength
+    }
+}
+
 /// Chooses the addresses of networks that ask for none in particular. Pure.
 package enum AddressPools {
     /// Docker's default pools for IPv4: private blocks that networks take one after the other.
@@ -22,6 +36,25 @@ package enum AddressPools {
                 guard let block = AddressBlock(containing: IPAddress(.v4, bits: next), prefixLength: prefixLengthV4) else { break }
                 guard let obstacle = used.filter(block.overlaps).max(by: { $0.last < $1.last }) else { return block }
                 next = max(obstacle.last.bits, block.last.bits) + 1
+            }
+        }
+        throw NetworkingError(.exhausted, "all predefined address pools have been fully subnetted")
+    }
+
+    /// The first free block of pools of one's own, no address of which is in use elsewhere.
+    /// - Parameter taken: the blocks of other networks and of the host's routes, the default route aside.
+    package static func choose(
+        _ family: IPAddress.Family, from pools: [NetworkPool], avoiding taken: [AddressBlock]
+    ) throws(NetworkingError) -> AddressBlock {
+        let used = taken.filter { $0.family == family && $0.prefixLength > 0 }
+        for pool in pools where pool.block.family == family {
+            var next = pool.block.base.bits
+            while next <= pool.block.last.bits {
+                guard let block = AddressBlock(containing: IPAddress(family, bits: next), prefixLength: pool.prefixLength) else { break }
+                guard let obstacle = used.filter(block.overlaps).max(by: { $0.last < $1.last }) else { return block }
+                let last = max(obstacle.last.bits, block.last.bits)
+                if last >= pool.block.last.bits { break }
+                next = last + 1
             }
         }
         throw NetworkingError(.exhausted, "all predefined address pools have been fully subnetted")

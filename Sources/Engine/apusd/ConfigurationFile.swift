@@ -18,8 +18,10 @@ struct ConfigurationFile {
         /// A table of `name = { path = … }`.
         case runtimes
         case proxies
-        /// Containers outlive the daemon in any case.
-        case alwaysTrue
+        /// A table of `NAME = { Name = …, Soft = …, Hard = … }`, as dockerd has it.
+        case ulimits
+        /// A list of tables of `base` and `size`.
+        case pools
     }
 
     private static let known: [String: Shape] = [
@@ -36,8 +38,18 @@ struct ConfigurationFile {
         "tlscacert": .value("--tlscacert"), "tlscert": .value("--tlscert"), "tlskey": .value("--tlskey"),
         "insecure-tcp": .value("--insecure-tcp"), "docker-socket": .value("--docker-socket"),
         "metrics-addr": .value("--metrics-addr"), "userns-remap": .value("--userns-remap"),
-        "security-profile": .value("--security-profile"), "no-new-privileges": .value("--no-new-privileges"),
-        "live-restore": .alwaysTrue,
+        "security-profile": .value("--security-profile"),
+        "labels": .list("--label"), "registry-mirrors": .list("--registry-mirror"), "default-shm-size": .value("--default-shm-size"),
+        "default-ipc-mode": .value("--default-ipc-mode"), "default-cgroupns-mode": .value("--default-cgroupns-mode"),
+        "default-ulimits": .ulimits, "default-address-pools": .pools, "init": .value("--init"), "init-path": .value("--init-path"),
+        "cgroup-parent": .value("--cgroup-parent"), "no-new-privileges": .value("--no-new-privileges"),
+        "seccomp-profile": .value("--seccomp-profile"), "dns": .list("--dns"), "dns-search": .list("--dns-search"),
+        "dns-opts": .list("--dns-opt"), "host-gateway-ip": .value("--host-gateway-ip"), "host-gateway-ips": .list("--host-gateway-ip"),
+        "icc": .value("--icc"), "ip-masq": .value("--ip-masq"), "ip": .value("--ip"), "mtu": .value("--mtu"), "ipv6": .value("--ipv6"),
+        "bip": .value("--bip"), "bip6": .value("--bip6"), "fixed-cidr": .value("--fixed-cidr"), "fixed-cidr-v6": .value("--fixed-cidr-v6"),
+        "group": .value("--group"), "min-api-version": .value("--min-api-version"),
+        "max-concurrent-downloads": .value("--max-concurrent-downloads"),
+        "max-concurrent-uploads": .value("--max-concurrent-uploads"), "max-download-attempts": .value("--max-download-attempts"),
     ]
 
     let path: String
@@ -69,6 +81,13 @@ struct ConfigurationFile {
     /// - Parameter given: flags of the command line: what stands in both is refused, as docker does.
     func apply(to options: inout DaemonOptions, besides given: Set<String>) throws(UsageError) {
         for (name, value) in settings {
+            if let setting = DockerSetting.known[name] {
+                let (texts, isList) = value.texts
+                do throws(UsageError) {
+                    if let warning = try setting.judge(name, texts, isList: isList) { options.warnings.append("\(path): \(warning)") }
+                } catch { throw UsageError("\(path): \(error.description)") }
+                continue
+            }
             guard let shape = Self.known[name] else {
                 throw UsageError("\(path): unknown setting '\(name)': known are \(Self.known.keys.sorted().joined(separator: ", "))")
             }
@@ -108,10 +127,38 @@ struct ConfigurationFile {
                 }
                 return ("--\(pair.name)", text)
             }
-        case (.pairs, _), (.runtimes, _), (.proxies, _): throw wrong("a table")
-        case (.alwaysTrue, .scalar("true")): return []
-        case (.alwaysTrue, _): throw wrong("true: containers outlive the daemon always")
+        case (.ulimits, .table(let pairs)):
+            return try pairs.map { (pair) throws(UsageError) in
+                guard case .table(let parts) = pair.value, let limit = Self.ulimit(pair.name, parts) else {
+                    throw wrong("a table of limits, each with Name, Soft and Hard")
+                }
+                return ("--default-ulimit", limit)
+            }
+        case (.pools, .list(let texts)) where texts.isEmpty: return []
+        case (.pools, .tables(let tables)):
+            return try tables.map { (pairs) throws(UsageError) in
+                let parts = Dictionary(pairs.map { ($0.name, $0.value) }) { first, _ in first }
+                guard pairs.count == 2, case .scalar(let base)? = parts["base"], case .scalar(let size)? = parts["size"] else {
+                    throw wrong("a list of tables, each with base and size")
+                }
+                return ("--default-address-pool", "base=\(base),size=\(size)")
+            }
+        case (.pools, _): throw wrong("a list of tables, each with base and size")
+        case (.pairs, _), (.runtimes, _), (.proxies, _), (.ulimits, _): throw wrong("a table")
         }
+    }
+
+    /// A limit as its flag has it; nil for what is none. Docker's names of the members may be written in any case.
+    private static func ulimit(_ name: String, _ parts: [(name: String, value: ConfigurationValue)]) -> String? {
+        var words: [String: String] = [:]
+        for part in parts {
+            guard case .scalar(let text) = part.value else { return nil }
+            words[part.name.lowercased()] = text
+        }
+        guard words["name", default: name] == name, let hard = words["hard"] ?? words["soft"],
+            words.keys.allSatisfy(["name", "hard", "soft"].contains)
+        else { return nil }
+        return "\(name)=\(words["soft"] ?? hard):\(hard)"
     }
 }
 
@@ -121,15 +168,31 @@ enum ConfigurationValue: Equatable {
     case scalar(String)
     case list([String])
     case table([(name: String, value: ConfigurationValue)])
+    case tables([[(name: String, value: ConfigurationValue)]])
+
+    /// What one value or a list says, and whether it is a list; nil for tables.
+    var texts: (texts: [String]?, isList: Bool) {
+        switch self {
+        case .scalar(let text): ([text], false)
+        case .list(let texts): (texts, true)
+        case .table, .tables: (nil, false)
+        }
+    }
 
     static func == (left: ConfigurationValue, right: ConfigurationValue) -> Bool {
         switch (left, right) {
         case (.scalar(let one), .scalar(let other)): one == other
         case (.list(let one), .list(let other)): one == other
-        case (.table(let one), .table(let other)):
-            one.count == other.count && zip(one, other).allSatisfy { $0.name == $1.name && $0.value == $1.value }
-        case (.scalar, _), (.list, _), (.table, _): false
+        case (.table(let one), .table(let other)): areEqual(one, other)
+        case (.tables(let one), .tables(let other)): one.count == other.count && zip(one, other).allSatisfy(areEqual)
+        case (.scalar, _), (.list, _), (.table, _), (.tables, _): false
         }
+    }
+
+    private static func areEqual(
+        _ one: [(name: String, value: ConfigurationValue)], _ other: [(name: String, value: ConfigurationValue)]
+    ) -> Bool {
+        one.count == other.count && zip(one, other).allSatisfy { $0.name == $1.name && $0.value == $1.value }
     }
 
     /// Reads a document: JSON where the path ends so, else TOML.
@@ -160,6 +223,19 @@ enum ConfigurationValue: Equatable {
         case .integer(let number): self = .scalar(String(number))
         case .boolean(let isTrue): self = .scalar(isTrue ? "true" : "false")
         case .array(let values):
+            if case .table? = values.first?.content {
+                var tables: [[(name: String, value: ConfigurationValue)]] = []
+                for value in values {
+                    guard case .table(let table) = value.content else {
+                        // The first one's kind is not that of all: as of any other list, texts are meant.
+                        _ = try values[0].text("an element")
+                        continue
+                    }
+                    tables.append(try Self.pairs(of: table))
+                }
+                self = .tables(tables)
+                return
+            }
             var texts: [String] = []
             for value in values { texts.append(try value.text("an element")) }
             self = .list(texts)
@@ -194,6 +270,12 @@ private struct JSONSetting: Decodable {
             value = .scalar(String(number))
         } else if let text = try? single.decode(String.self) {
             value = .scalar(text)
+        } else if let elements = try? single.decode([JSONSetting].self), case .table? = elements.first?.value {
+            value = .tables(
+                try elements.map { element in
+                    if case .table(let pairs) = element.value { return pairs }
+                    throw DecodingError.dataCorruptedError(in: single, debugDescription: "a list of tables has another element")
+                })
         } else {
             value = .list(try single.decode([String].self))
         }

@@ -28,6 +28,7 @@ struct Daemon: Sendable {
         let readiness = Readiness(environment: environment)
         try readiness.check()
         let traces = try traceExporter(logger)
+        for warning in options.warnings { logger.warning("\(warning)") }
         let engine = ContainerEngine(configuration: try configuration(), logger: logger)
         try lockForLife(options.dataRoot, mode: 0o710)
         try lockForLife(options.execRoot, mode: 0o711)
@@ -132,6 +133,13 @@ struct Daemon: Sendable {
         var settings = ReloadableSettings(runtimes: runtimes, defaultRuntime: options.defaultRuntime)
         settings.insecureRegistries = options.insecureRegistries
         settings.debug = options.logLevel <= .debug
+        settings.registryMirrors = options.registryMirrors
+        settings.labels = options.labels
+        if options.downloads > 0 { settings.downloads = options.downloads }
+        if options.uploads > 0 { settings.uploads = options.uploads }
+        if options.downloadAttempts > 0 { settings.downloadAttempts = options.downloadAttempts }
+        if let bytes = options.sharedMemoryBytes { settings.sharedMemoryBytes = bytes }
+        settings.ipcMode = options.ipcMode
         return settings
     }
 
@@ -142,8 +150,12 @@ struct Daemon: Sendable {
         }
         var configuration = EngineConfiguration(
             dataRoot: options.dataRoot, execRoot: options.execRoot, shimPath: shim,
-            initPath: executables.find("apus-init") ?? executables.beside("apus-init"),
+            initPath: options.initPath ?? executables.find("apus-init") ?? executables.beside("apus-init"),
             netPath: executables.find("apus-net") ?? executables.beside("apus-net"), settings: try settings(options, executables))
+        configuration.defaults = options.containers
+        configuration.defaultNetwork = options.defaultNetwork
+        configuration.oldestVersion = options.oldestVersion
+        do throws(EngineError) { try configuration.setAddressPools(options.addressPools) } catch { throw StartError(error.message) }
         configuration.layerLimits = options.layerLimits
         configuration.imageLimits = options.imageLimits
         configuration.diskReserveBytes = options.diskReserveBytes

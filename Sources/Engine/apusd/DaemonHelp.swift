@@ -28,7 +28,39 @@ extension DaemonOptions {
               --log-format FORMAT       text or json (default text)
               --log-driver NAME         Where the output goes of containers that name no driver (default json-file)
               --log-opt NAME=VALUE      An option of that driver, as of docker run; may be repeated
+          -G, --group GROUP             Who may use the daemon's sockets beside root (default apus, where there is that group)
+              --min-api-version VERSION The oldest version of the API that is spoken (default 1.24)
+              --label KEY=VALUE         What info tells of this machine; may be repeated
+              --registry-mirror URL     A server that is asked for images of Docker Hub before it; may be repeated
+              --max-concurrent-downloads N
+                                        Layers on their way from registries at a time (default 3)
+              --max-concurrent-uploads N
+                                        Layers on their way to registries at a time (default 3)
+              --max-download-attempts N Attempts in a row at a layer that bring nothing (default 4)
+              --default-shm-size SIZE   Of /dev/shm where a container asks for none (default 64m)
+              --default-ipc-mode MODE   private or shareable, where a container says nothing (default private)
+              --default-cgroupns-mode MODE
+                                        private or host, where a container says nothing (default private)
+              --default-ulimit NAME=SOFT[:HARD]
+                                        A limit of containers that do not name it; may be repeated
+              --default-address-pool base=BLOCK,size=BITS
+                                        Where networks get their addresses that ask for none; may be repeated
+              --init                    Run an init in each container that does not ask for none
+              --init-path PATH          That init (default: apus-init beside apusd)
+              --cgroup-parent PATH      The control group that containers' are made in (default apus)
+              --seccomp-profile PROFILE builtin, unconfined, or a file, for containers that name none (default builtin)
+              --dns ADDRESS             A name server in place of the host's; may be repeated
+              --dns-search DOMAIN       A search domain in place of the host's; may be repeated
+              --dns-opt OPTION          An option of resolv.conf in place of the host's; may be repeated
+              --host-gateway-ip ADDRESS What host-gateway means in --add-host (default: the host's on the default network)
           -b, --bridge none             Without the default network: containers that name none get no network
+              --bip ADDRESS/BITS        The host's address on the default network, which says what block it has; --bip6 likewise
+              --fixed-cidr BLOCK        Where containers on it get addresses of; --fixed-cidr-v6 is its block of IPv6
+              --ipv6                    Give it addresses of IPv6
+              --icc=false               Let its containers not reach each other but by published ports
+              --ip-masq=false           Let what leaves it keep its containers' addresses
+              --ip ADDRESS              Where its ports are published that name no address (default 0.0.0.0)
+              --mtu BYTES               The length of its packets (default 1500)
               --firewall owned|shared   Whether others may change the daemon's tables of nftables while it lives: owned is not,
                                         from Linux 6.9 on (default owned)
               --userns-remap WHOM       Give each container a user namespace of its own, unless it asks for the host's, with ids of

@@ -1,4 +1,5 @@
 internal import Engine
+internal import EngineAPI
 internal import Logging
 internal import Registry
 internal import SystemPackage
@@ -51,6 +52,32 @@ struct DaemonOptions: Equatable, Sendable {
     var runtimes: [String: FilePath] = [:]
     var defaultRuntime = "apus"
     var insecureRegistries: [String] = []
+    /// Servers that are asked before Docker Hub.
+    var registryMirrors: [String] = []
+    /// What the daemon says of itself.
+    var labels: [String] = []
+    /// Blobs on their way at a time, and attempts at one of them; 0 is the usual.
+    var downloads = 0
+    var uploads = 0
+    var downloadAttempts = 0
+    /// Bytes of `/dev/shm` where a container asks for none; nil is Docker's.
+    var sharedMemoryBytes: Int64?
+    /// Of containers that say nothing.
+    var ipcMode = "private"
+    /// What containers have that say nothing of it.
+    var containers = ContainerDefaults()
+    /// Where networks get their blocks from; empty is Docker's pools.
+    var addressPools: [EngineConfiguration.AddressPoolWords] = []
+    /// Who may use the sockets beside root; nil is `apus`, where there is that group.
+    var socketGroup: String?
+    /// The init of `docker run --init`; nil is the one beside apusd.
+    var initPath: FilePath?
+    /// The network of containers that ask for no other.
+    var defaultNetwork = DefaultNetwork()
+    /// Of the versions of the API that are spoken.
+    var oldestVersion = APIVersion.oldest
+    /// Settings that mean nothing here.
+    var warnings: [String] = []
     /// Whose subordinate ids containers get; nil is the host's ids.
     var userRemap: UserRemap?
     /// How much containers may that name no profile.
@@ -131,16 +158,21 @@ struct DaemonOptions: Equatable, Sendable {
 
     private static let longNames = [
         "-h": "--help", "-v": "--version", "-D": "--debug", "-H": "--host", "-p": "--pidfile", "-l": "--log-level", "-b": "--bridge",
+        "-G": "--group",
         "--add-runtime": "--runtime", "--config-file": "--config",
     ]
     /// Flags that are there or not.
-    private static let switches: Set = ["--debug", "--tls", "--tlsverify", "--insecure-tcp", "--rootless", "--no-new-privileges"]
+    private static let switches: Set = [
+        "--debug", "--tls", "--tlsverify", "--insecure-tcp", "--rootless", "--init", "--no-new-privileges", "--icc", "--ip-masq",
+        "--ipv6",
+    ]
 
     /// What the settings say together.
     private func check() throws(UsageError) {
         if isRootless && userRemap != nil {
             throw UsageError("--userns-remap has no meaning with --rootless: the daemon's containers are in its user namespace already")
         }
+        try checkContainers()
         try tls.check(try hostAddresses())
     }
 
@@ -154,6 +186,8 @@ struct DaemonOptions: Equatable, Sendable {
     /// Sets one value as its flag does.
     mutating func set(_ flag: String, to value: String) throws(UsageError) {
         if try setService(flag, to: value) { return }
+        if try setContainers(flag, to: value) { return }
+        if try setDefaultNetwork(flag, to: value) { return }
         switch flag {
         case "--data-root": dataRoot = try Self.directory(flag, value)
         case "--exec-root": execRoot = try Self.directory(flag, value)
@@ -242,7 +276,7 @@ struct DaemonOptions: Equatable, Sendable {
         return true
     }
 
-    private static func isTrue(_ flag: String, _ value: String) throws(UsageError) -> Bool {
+    static func isTrue(_ flag: String, _ value: String) throws(UsageError) -> Bool {
         switch value {
         case "true", "1": return true
         case "false", "0": return false

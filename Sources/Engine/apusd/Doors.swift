@@ -23,7 +23,7 @@ struct Doors: Sendable {
         let hosts = try options.hostAddresses()
         for host in hosts.isEmpty ? [inherited.isEmpty ? .unix(options.execRoot.appending("apus.sock")) : .inherited] : hosts {
             switch host {
-            case .unix(let path): sockets.append(try ListeningSocket(path))
+            case .unix(let path): sockets.append(try ListeningSocket(path, group: options.socketGroup))
             case .internet(let host, let port): addresses.append((host, port))
             case .inherited:
                 if inherited.isEmpty { throw StartError("--host fd://: the service manager has handed over no socket") }
@@ -59,6 +59,7 @@ struct Doors: Sendable {
         if let metrics = options.metricsAddress, case .internet(let host, let port) = try HostAddress("tcp://\(metrics)", isSecure: false) {
             places.append(ListeningPlace(.internet(host: host, port: port), routes: MetricsRoutes(engine: engine).all))
         }
+        for index in places.indices { places[index].oldest = options.oldestVersion }
         return places
     }
 

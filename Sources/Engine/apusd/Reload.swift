@@ -1,3 +1,4 @@
+internal import Engine
 internal import Logging
 internal import Registry
 
@@ -45,6 +46,12 @@ extension DaemonOptions {
         rest.runtimes = running.runtimes
         rest.defaultRuntime = running.defaultRuntime
         rest.insecureRegistries = running.insecureRegistries
+        rest.registryMirrors = running.registryMirrors
+        rest.labels = running.labels
+        rest.sharedMemoryBytes = running.sharedMemoryBytes
+        rest.ipcMode = running.ipcMode
+        rest.warnings = running.warnings
+        (rest.downloads, rest.uploads, rest.downloadAttempts) = (running.downloads, running.uploads, running.downloadAttempts)
         compare("hosts", \.hosts)
         compare("tls", \.tls)
         compare("metrics-addr", \.metricsAddress)
@@ -72,6 +79,20 @@ extension DaemonOptions {
         compare("cdi-spec-dirs", \.cdiFolders)
         compare("resolv-conf", \.resolverFile)
         compare("shim", \.shim)
+        compare("init", \.containers.hasInit)
+        compare("init-path", \.initPath)
+        compare("default-ulimits", \.containers.ulimits)
+        compare("default-cgroupns-mode", \.containers.cgroupNamespaceMode)
+        compare("cgroup-parent", \.containers.cgroupParent)
+        compare("seccomp-profile", \.containers.seccomp)
+        compare("dns", \.containers.nameServers)
+        compare("dns-search", \.containers.searchDomains)
+        compare("dns-opts", \.containers.resolverOptions)
+        compare("host-gateway-ip", \.containers.hostGateway)
+        compare("default-address-pools", \.addressPools)
+        compare("group", \.socketGroup)
+        compare("default-network", \.defaultNetwork)
+        compare("min-api-version", \.oldestVersion)
         if [rest.httpProxy, rest.httpsProxy, rest.proxyExceptions] != [running.httpProxy, running.httpsProxy, running.proxyExceptions] {
             waiting.append("proxies")
         }

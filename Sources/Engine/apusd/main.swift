@@ -24,7 +24,9 @@ do {
     #if FAILPOINTS
         case .listFailpoints: write(Failpoints.names.map { "\($0)\n" }.joined(), to: 1)
     #endif
-    case .serve where options.onlyValidates: write("configuration OK\n", to: 1)
+    case .serve where options.onlyValidates:
+        for warning in options.warnings { write("warning: \(warning)\n", to: 2) }
+        write("configuration OK\n", to: 1)
     case .serve:
         #if FAILPOINTS
             if let name = options.failpoint, !Failpoints.arm(name) { throw UsageError("no failpoint is called '\(name)'") }

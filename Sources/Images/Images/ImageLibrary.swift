@@ -23,7 +23,16 @@ package final class ImageLibrary: Sendable {
     }
 
     /// Speaks to others in plain http, from the next conversation on.
-    package func renew(insecureRegistries: [String]) { registry.renew(insecureRegistries: insecureRegistries) }
+    package func renew(insecureRegistries: [String], mirrors: [String], downloadAttempts: Int) {
+        registry.renew(insecureRegistries: insecureRegistries, mirrors: mirrors, downloadAttempts: downloadAttempts)
+    }
+
+    /// Lets so many blobs be on their way at a time.
+    package func limit(downloads: Int, uploads: Int) {
+        guard let storage = opened.withLock({ $0 }) else { return }
+        storage.downloads.limit(to: downloads)
+        storage.uploads.limit(to: uploads)
+    }
 
     /// Opens the folders and removes what a crash left: layers that no record knows, roots of containers that are not in `containers`,
     /// and what interrupted pulls brought, once no pull has gone on with it for long. Called once, before everything else.

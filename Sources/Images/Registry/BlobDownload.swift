@@ -22,8 +22,6 @@ extension RepositorySession {
 /// One blob on its way from one registry: in one piece where that is as fast as we can take it, in several at a time where the
 /// registry serves parts and one connection is slower than that.
 private struct BlobDownload {
-    /// Attempts in a row that brought no byte.
-    private static let fruitlessLimit = 4
     /// Blobs below this are not worth a second connection.
     private static let wholeBytes: Int64 = 16 << 20
     /// What one connection brings in a second where it is not the bottleneck: a decompressor takes about as much.
@@ -44,7 +42,7 @@ private struct BlobDownload {
         self.whole = whole
         self.sizeBytes = sizeBytes
         self.sink = sink
-        resumptions = Resumptions(fruitlessLimit: session.patience == .full ? Self.fruitlessLimit : 1)
+        resumptions = Resumptions(fruitlessLimit: session.patience == .full ? session.client.configuration.downloadAttempts : 1)
     }
 
     mutating func run() throws(RegistryError) {

@@ -13,11 +13,15 @@ package final class BlockingPool: Sendable {
     private static let refusalPause: DispatchTimeInterval = .milliseconds(100)
 
     private struct State {
+        /// Calls at a time.
+        var width: Int
         /// Threads that live.
         var threads = 0
         /// Threads that rest, less those that have been woken and have not looked yet.
         var resting = 0
         var waiting: [@Sendable () -> Void] = []
+
+        var running: Int { threads - resting }
     }
 
     private enum Step {
@@ -27,17 +31,32 @@ package final class BlockingPool: Sendable {
     }
 
     /// How many calls run at a time.
-    package let width: Int
+    package var width: Int { state.withLock(\.width) }
     private let name: String
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     // Dispatch traps when a semaphore dies below the value it was born with, so it is born empty.
     private let wake = DispatchSemaphore(value: 0)
 
     /// - Parameter name: what it is for.
     package init(name: String, width: Int) {
         precondition(width > 0, "a pool without threads runs nothing")
-        self.width = width
         self.name = name
+        state = Mutex(State(width: width))
+    }
+
+    /// Lets so many calls run at a time from now on; those that run go on.
+    package func limit(to width: Int) {
+        precondition(width > 0, "a pool without threads runs nothing")
+        let (woken, new) = state.withLock { state in
+            state.width = width
+            let wanted = max(0, min(state.waiting.count, width - state.running))
+            let woken = min(wanted, state.resting)
+            state.resting -= woken
+            state.threads += wanted - woken
+            return (woken, wanted - woken)
+        }
+        for _ in 0..<woken { wake.signal() }
+        for _ in 0..<new { startThread() }
     }
 
     /// Runs `body` on one of the threads. A cancelled task still waits for it: pass `body` a `Cancellation` to end it early.
@@ -64,18 +83,16 @@ package final class BlockingPool: Sendable {
         }
         let means: Means = state.withLock { state in
             // Those that wait before it have the threads that are woken for them.
-            let isFree = state.resting > 0 || state.threads < width
+            let isFree = state.running < state.width
             guard isFree || waits else { return .none }
             state.waiting.append(body)
+            guard isFree else { return .busyThread }
             if state.resting > 0 {
                 state.resting -= 1
                 return .restingThread
             }
-            if state.threads < width {
-                state.threads += 1
-                return .newThread
-            }
-            return .busyThread
+            state.threads += 1
+            return .newThread
         }
         switch means {
         case .restingThread: wake.signal()
@@ -110,7 +127,8 @@ package final class BlockingPool: Sendable {
     private func serve() {
         while true {
             let step: Step = state.withLock { state in
-                if !state.waiting.isEmpty { return .work(state.waiting.removeFirst()) }
+                // Of those that are too many since the width became less, each leaves what waits to the others.
+                if !state.waiting.isEmpty, state.running <= state.width { return .work(state.waiting.removeFirst()) }
                 guard state.resting < Self.restingLimit else {
                     state.threads -= 1
                     return .end

@@ -34,8 +34,12 @@ package final class RegistryClient: Sendable {
     /// As it is now.
     var configuration: RegistryConfiguration { current.withLock(\.self) }
 
-    /// Speaks to others in plain http, from the next conversation on.
-    package func renew(insecureRegistries: [String]) { current.withLock { $0.insecureRegistries = insecureRegistries } }
+    /// Speaks to others in plain http, and asks others before Docker Hub, from the next conversation on.
+    package func renew(insecureRegistries: [String], mirrors: [String], downloadAttempts: Int) {
+        current.withLock {
+            ($0.insecureRegistries, $0.mirrors, $0.downloadAttempts) = (insecureRegistries, mirrors, downloadAttempts)
+        }
+    }
 
     /// Sends one request and hands its response over, whatever that says. Blocks; follows no redirect.
     func transfer(

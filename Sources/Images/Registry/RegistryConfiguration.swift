@@ -3,6 +3,10 @@ package struct RegistryConfiguration: Sendable {
     /// Registries that may be spoken to in plain http, or without a proof of who they are: `host`,
     /// `host:port`, or an address block as `10.0.0.0/8`. 127.0.0.0/8, ::1 and localhost always may.
     package var insecureRegistries: [String]
+    /// Servers that are asked before Docker Hub, `https://mirror[:port]`, where no file says something about it.
+    package var mirrors: [String] = []
+    /// Attempts in a row at one blob that brought no byte.
+    package var downloadAttempts = 4
     /// Folders like `/etc/docker/certs.d`, which hold authorities and client certificates of single registries, and like
     /// `/etc/containerd/certs.d`, which hold their `hosts.toml`. One that is not there holds none. A registry whose authority is given must prove who it is even where it may be insecure.
     package var certificateFolders: [String]

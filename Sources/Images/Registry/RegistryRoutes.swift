@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import FoundationEssentials
 
 /// Finds out which servers may have a repository. The files are read anew for each conversation: they may change at any time.
@@ -15,10 +16,10 @@ struct RegistryRoutes {
         }
         // About all registries: what either file says of one comes before it.
         if let endpoints = try endpoints(domain, repository, in: ["_default"]) { return endpoints }
-        return [
-            RegistryEndpoint(
-                host: RegistryHost(domain: domain, insecureRegistries: configuration.insecureRegistries), repository: repository)
-        ]
+        let home = RegistryEndpoint(
+            host: RegistryHost(domain: domain, insecureRegistries: configuration.insecureRegistries), repository: repository)
+        guard domain == ImageReference.defaultDomain else { return [home] }
+        return configuration.mirrors.compactMap { mirror($0, of: repository) } + [home]
     }
 
     /// What the first `hosts.toml` says that lies in a folder of one of these names; nil where there is none.
@@ -32,6 +33,20 @@ struct RegistryRoutes {
             }
         }
         return nil
+    }
+
+    /// A server that the settings name beside Docker Hub: asked for what is there, and told no password of it.
+    private func mirror(_ text: String, of repository: String) -> RegistryEndpoint? {
+        guard let address = WebAddress(text) else { return nil }
+        let isInsecure = RegistryHost(domain: address.authority, insecureRegistries: configuration.insecureRegistries).isInsecure
+        var endpoint = RegistryEndpoint(
+            host: RegistryHost(authority: address.authority, isInsecure: isInsecure), repository: repository)
+        endpoint.scheme = address.scheme
+        let folder = address.path.split(separator: "/").joined(separator: "/")
+        endpoint.path = folder.isEmpty ? "v2/" : "\(folder)/v2/"
+        endpoint.capabilities = [.pull, .resolve]
+        endpoint.receivesCredentials = false
+        return endpoint
     }
 
     /// What a registry's folder may be called: a colon is not for every file system.

@@ -178,6 +178,11 @@ final class LayerTree {
         if !rules.replacesKinds && existing?.type == .directory { throw keeping("directory", from: "non-directory", printable) }
         if let existing {
             try unpacking(printable) { () throws(SyscallError) in
+                // The kernel says so itself only where the mount is of our own namespace; another's it would take away with the name.
+                let file = try openFile(name, [.path, .noFollow], at: directory)
+                guard try !mountPlace(of: file.number, subject: name.string).isRoot else {
+                    throw SyscallError("unlink", name.string, errno: EBUSY)
+                }
                 try existing.type == .directory ? removeTree(name, at: directory) : removeFile(name, at: directory)
             }
             // What was there may have been on the way to the directory that is kept open.

@@ -76,7 +76,8 @@ import Testing
             ),
             ("Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available", { $0.nanoCPUs = 3_000_000_000 }),
             ("Requested CPUs are not available - requested 7, available: 0-1", { $0.cpusetCPUs = "7" }),
-            ("Invalid value 1,x for cpuset cpus", { $0.cpusetCPUs = "1,x" }), ("SHM size can not be less than 0", { $0.shmSize = -1 }),
+            ("Invalid value 1,x for cpuset cpus: invalid format: 1,x", { $0.cpusetCPUs = "1,x" }),
+            ("SHM size can not be less than 0", { $0.shmSize = -1 }),
         ] as [(String, @Sendable (inout HostConfig) -> Void)])
     func limits(message: String, change: @Sendable (inout HostConfig) -> Void) {
         var host = HostConfig()

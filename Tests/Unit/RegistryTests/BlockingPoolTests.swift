@@ -64,6 +64,27 @@ struct BlockingPoolTests {
         }
     }
 
+    @Test("a width that grows lets those run that wait, and one that shrinks holds up those that come", .timeLimit(.minutes(2)))
+    func otherWidth() async {
+        let pool = BlockingPool(name: "test", width: 1)
+        let (first, second) = (Gate(), Gate())
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<8 { group.addTask { await pool.run { first.pass() } } }
+            while first.running < 1 { await Task.yield() }
+            pool.limit(to: 4)
+            while first.running < 4 && !Task.isCancelled { await Task.yield() }
+            #expect(!pool.runIfIdle {})
+            pool.limit(to: 2)
+            for _ in 0..<8 { group.addTask { await pool.run { second.pass() } } }
+            first.open()
+            while second.running < 2 && !Task.isCancelled { await Task.yield() }
+            #expect(!pool.runIfIdle {})
+            second.open()
+        }
+        #expect(first.most == 4)
+        #expect(second.most == 2)
+    }
+
     @Test("threads that rest are used again")
     func rest() async {
         let pool = BlockingPool(name: "test", width: 8)

@@ -16,11 +16,16 @@ final class ContainerRoot: Sendable {
     let file: OwnedFD
     /// What the ids of the inside are in these files: those of a user namespace while the container runs; nil is the same.
     let shift: OwnerShift?
+    /// Whether something is not shown because the tree has no place for it yet.
+    fileprivate let lacksPlaces: Bool
     /// Keeps the mounts below the root where nobody else does.
     private let namespace: OwnedFD?
 
-    private init(file: consuming OwnedFD, namespace: consuming OwnedFD?, shift: OwnerShift? = nil) {
+    private init(
+        file: consuming OwnedFD, namespace: consuming OwnedFD?, shift: OwnerShift? = nil, lacksPlaces: Bool = false
+    ) {
         self.shift = shift
+        self.lacksPlaces = lacksPlaces
         self.file = file
         self.namespace = namespace
     }
@@ -50,21 +55,28 @@ final class ContainerRoot: Sendable {
             let top = try openFile(scratch, [.readOnly, .directory])
             for bind in binds {
                 if writable { try Self.makePlace(for: bind, in: top) }
-                try Self.attach(bind, in: top)
+                if try !Self.attach(bind, in: top) { kept.note() }
             }
             kept.take(try openFile("/proc/thread-self/ns/mnt", .readOnly))
             return top
         }
-        return ContainerRoot(file: file, namespace: kept.give())
+        return ContainerRoot(file: file, namespace: kept.give(), lacksPlaces: kept.lacksPlaces)
     }
 
-    /// Makes the directory that a volume is shown in, as the container's first start would.
+    /// Makes the directory or file that something is shown in, as the container's first start would.
     private static func makePlace(for bind: BindMount, in root: borrowing OwnedFD) throws(SyscallError) {
         var place: FilePath = "/"
-        for component in FilePath(bind.destination).components {
+        guard let isDirectory = try bind.showsDirectory() else { return }
+        let components = FilePath(bind.destination).components
+        for (number, component) in components.enumerated() {
             do throws(SyscallError) {
                 let parent = try openInRoot(place, [.path, .directory], root: root)
-                try makeDirectory(FilePath(component.string), at: parent.number)
+                let name = FilePath(component.string)
+                if isDirectory || number < components.count - 1 {
+                    try makeDirectory(name, at: parent.number)
+                } else {
+                    _ = try openFile(name, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o755, at: parent.number)
+                }
             } catch {
                 switch Errno(rawValue: error.errno) {
                 case .fileExists: break
@@ -77,14 +89,19 @@ final class ContainerRoot: Sendable {
         }
     }
 
-    /// Shows a bind where the container would have it. What has no place in the tree, or no source, was never seen by the container.
-    private static func attach(_ bind: BindMount, in root: borrowing OwnedFD) throws(SyscallError) {
+    /// Shows a bind where the container would have it. What has no source is not shown.
+    /// - Returns: whether the tree has a place for it.
+    private static func attach(_ bind: BindMount, in root: borrowing OwnedFD) throws(SyscallError) -> Bool {
         do throws(SyscallError) {
             let source = try bind.openSource()
-            let place = try openInRoot(FilePath(bind.destination), .path, root: root)
+            let place: OwnedFD
+            do throws(SyscallError) { place = try openInRoot(FilePath(bind.destination), .path, root: root) } catch {
+                guard error.errno == Errno.noSuchFileOrDirectory.rawValue else { throw error }
+                return false
+            }
             let isDirectory = try fileStatus(of: source.number, subject: bind.source).type == .directory
             guard try fileStatus(of: place.number, subject: bind.destination).type == .directory ? isDirectory : !isDirectory else {
-                return
+                return true
             }
             if bind.isReadOnly {
                 try changeMountAttributes(
@@ -95,12 +112,31 @@ final class ContainerRoot: Sendable {
         } catch {
             guard [.noSuchFileOrDirectory, .notDirectory].contains(Errno(rawValue: error.errno)) else { throw error }
         }
+        return true
     }
 }
 
-/// A descriptor on its way out of a thread.
+extension BindMount {
+    /// Whether what is shown is a directory; nil for what is not there.
+    fileprivate func showsDirectory() throws(SyscallError) -> Bool? {
+        do throws(SyscallError) {
+            let shown = try openSource()
+            return try fileStatus(of: shown.number, subject: source).type == .directory
+        } catch {
+            guard [.noSuchFileOrDirectory, .notDirectory].contains(Errno(rawValue: error.errno)) else { throw error }
+            return nil
+        }
+    }
+}
+
+/// A descriptor on its way out of a thread, and what was seen there.
 private final class KeptDescriptor: Sendable {
     private let number = Mutex<Int32?>(nil)
+    private let lacking = Mutex(false)
+
+    /// Whether something had no place.
+    var lacksPlaces: Bool { lacking.withLock(\.self) }
+    func note() { lacking.withLock { $0 = true } }
 
     func take(_ file: consuming OwnedFD) {
         let value = file.release()
@@ -122,6 +158,8 @@ extension Container {
     func withRoot<Value: Sendable>(
         writable: Bool, alone: Bool = false, _ body: @escaping @Sendable (ContainerRoot) throws(EngineError) -> Value
     ) async throws(EngineError) -> Value {
+        // Made once by us where the first start has not made them; who takes them away again sees the tree without.
+        var hasPlaces = alone || writable
         while true {
             switch state {
             case .running(let task), .paused(let task), .stopping(let task):
@@ -131,10 +169,16 @@ extension Container {
             case .exiting(let task): _ = await task.settled.value(within: nil)
             case .restarting where writable:
                 throw EngineError(.conflict, "Container \(id) is restarting, wait until the container is running")
-            case .restarting: return try await withStoredRoot(writable: false, alone: alone, body)
+            case .restarting:
+                if let value = try await withStoredRoot(writable: false, alone: alone, body) { return value }
             case .created, .exited:
-                guard let work = rootWork else { return try await withStoredRoot(writable: writable, alone: alone, body) }
-                _ = await work.value(within: nil)
+                if let work = rootWork {
+                    _ = await work.value(within: nil)
+                    continue
+                }
+                if let value = try await withStoredRoot(writable: writable, alone: alone, needsPlaces: !hasPlaces, body) { return value }
+                hasPlaces = true
+                if rootWork == nil, state.isAtRest { _ = try await withStoredRoot(writable: true, alone: false) { _ in () } }
             case .removing, .dead: throw EngineError(.conflict, "container \(id) is marked for removal")
             }
             if Task.isCancelled { throw EngineError(.unavailable, "the request was cancelled") }
@@ -151,9 +195,12 @@ extension Container {
         }
     }
 
+    /// - Parameter needsPlaces: whether nothing is to be done in a tree without a place for each of the mounts.
+    /// - Returns: nil where nothing was done.
     private func withStoredRoot<Value: Sendable>(
-        writable: Bool, alone: Bool, _ body: @escaping @Sendable (ContainerRoot) throws(EngineError) -> Value
-    ) async throws(EngineError) -> Value {
+        writable: Bool, alone: Bool, needsPlaces: Bool = false,
+        _ body: @escaping @Sendable (ContainerRoot) throws(EngineError) -> Value
+    ) async throws(EngineError) -> Value? {
         let done = OneShot<Void>()
         // Two writers of one overlay would not see each other's files.
         if writable { rootWork = done }
@@ -165,13 +212,35 @@ extension Container {
         }
         let mounts: [SnapshotMount]
         do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
-        let (binds, scratch) = (alone ? [] : try document.mountPlan(in: services.volumes.folder).shown, paths.directory)
+        let (binds, scratch) = (
+            // Not one of the container's own: what it hides is not shown.
+            alone ? [] : try await shownFiles(), services.configuration.execRoot.appending("bundles")
+        )
         return try await BlockingWork.run(.trees) { () throws(EngineError) in
             let root: ContainerRoot
             do throws(SyscallError) {
                 root = try ContainerRoot.mount(mounts, binds: binds, writable: writable, scratch: scratch)
             } catch { throw .system("mount the container's root", error) }
-            return try body(root)
+            return needsPlaces && root.lacksPlaces ? nil : try body(root)
         }
+    }
+
+    /// Everything that is mounted into the container but file systems of its own: what the request shows of the host, and the files in `/etc`
+    /// that the engine writes.
+    private func shownFiles() async throws(EngineError) -> [BindMount] {
+        let plan = try document.mountPlan(in: services.volumes.folder)
+        var files = paths.networkFiles
+        if case .container(let name) = NamespaceModes.networkOwner(document.hostConfig.networkMode),
+            let other = try? services.index.find(name)
+        {
+            files = other.paths.networkFiles
+        }
+        let taken = Set(plan.entries.map(\.destination))
+        let own = [("/etc/resolv.conf", files.resolver), ("/etc/hostname", files.hostname), ("/etc/hosts", files.hosts)]
+        return own.filter { !taken.contains($0.0) && !taken.contains("/etc") }.map { destination, source in
+            BindMount(
+                source: source, destination: destination, isReadOnly: document.hostConfig.readonlyRootfs, readsOnlyRecursively: false,
+                propagation: "rprivate", isRecursive: false, makesSource: false)
+        } + plan.shown
     }
 }

@@ -39,7 +39,7 @@ enum Bundle {
             // Docker copies the host's own names as long as nothing is asked for beside.
             try write(isHostNetwork && host.extraHosts.isEmpty ? NetworkFileText.hostCopy("/etc/hosts") : hosts, to: files.hosts)
             try write(Array("\(hostname)\n".utf8), to: files.hostname)
-            let resolver = try NetworkFileText.hostResolver(network.resolver).overridden(by: host)
+            let resolver = try network.hostResolver().overridden(by: host)
             try write(isHostNetwork ? resolver.text : resolver.inside(network).text, to: files.resolver)
         } catch { throw .system("write the files of container \(id)", error) }
     }
@@ -64,7 +64,7 @@ enum Bundle {
                     hosts, names: names(hostname, document.config), without: old.addresses.filter { !new.addresses.contains($0) },
                     with: new.addresses.filter { !old.addresses.contains($0) }), to: files.hosts)
             if old.hasNames == new.hasNames { return }
-            try write(try NetworkFileText.hostResolver(new.resolver).overridden(by: host).inside(new).text, to: files.resolver)
+            try write(try new.hostResolver().overridden(by: host).inside(new).text, to: files.resolver)
         } catch { throw .system("write the files of container \(id)", error) }
     }
 
@@ -105,11 +105,12 @@ enum Bundle {
     static func specificationRequest(
         id: ContainerID, document: ContainerDocument, user: UserConfiguration, services: ContainerServices, paths: ContainerPaths
     ) throws(EngineError) -> SpecificationRequest {
-        let host = document.hostConfig
+        let defaults = services.configuration.defaults
+        let host = defaults.applied(to: document.hostConfig)
         return SpecificationRequest(
             id: id, config: document.config, host: host, mounts: try document.mountPlan(in: services.volumes.folder), user: user,
             files: paths.networkFiles,
-            seccomp: try SeccompProfiles.configuration(for: host, facts: services.facts),
+            seccomp: try SeccompProfiles.configuration(for: host, usual: defaults.seccomp, facts: services.facts),
             initPath: services.configuration.initPath.string, facts: services.facts)
     }
 
@@ -164,7 +165,9 @@ enum Bundle {
                     data: "mode=1777,size=\(sharedMemoryBytes),uid=\(ids?.rootUser ?? 0),gid=\(ids?.rootGroup ?? 0)")
             }
             failpoint(.startSharedMemoryMounted)
-            for pin in VolumePin.pins(of: mounts, in: paths) { try pin.make() }
+        } catch { throw .system("write the bundle", error) }
+        for pin in VolumePin.pins(of: mounts, in: paths) { try make(pin) }
+        do throws(SyscallError) {
             failpoint(.startPathsPinned)
             let file = try openFile(
                 paths.bundle.appending(RuntimeConfiguration.fileName), [.writeOnly, .create, .exclusive], mode: 0o600)
@@ -173,6 +176,15 @@ enum Bundle {
         } catch { throw .system("write the bundle", error) }
         for (pin, tree) in zip(ImagePin.pins(of: mounts, in: paths), images) { try pin.make(of: tree, scratch: paths.bundle) }
         if let network { try NetworkRecordFile.write(network, to: paths.networkRecord) }
+    }
+
+    /// - Throws: `.system` in Docker's words for a path that is not in the volume.
+    private static func make(_ pin: VolumePin) throws(EngineError) {
+        do throws(SyscallError) { try pin.make() } catch {
+            guard error.errno == Errno.noSuchFileOrDirectory.rawValue else { throw .system("write the bundle", error) }
+            throw EngineError(
+                .system, "cannot access path \(pin.mount.source)/\(pin.mount.subpath ?? ""): no such file or directory", cause: error)
+        }
     }
 
     /// - Throws: `.invalidParameter` in Docker's words for a path that is not there.

@@ -22,6 +22,8 @@ actor Container {
     var name: String
     var document: ContainerDocument
     var state: LifeState
+    /// The network that this run was said to be on, where nothing was made for it: `host` or `none`.
+    var toldNetwork: String?
     /// The network of this run, where it has links of its own.
     var attachment: NetworkAttachment?
     /// Who waits to change the container's networks, in this order; nil while nobody changes them.

@@ -15,6 +15,7 @@ struct ContainerCreation {
     let parts: ContainerEngine.Parts
     let request: ContainerCreateRequest
     let platform: String
+    let habits: ClientHabits
 
     private var services: ContainerServices { parts.services }
 
@@ -27,11 +28,13 @@ struct ContainerCreation {
         var document = ContainerDocument(
             config: try ImageDefaults.merge(request.config, over: imageConfig), hostConfig: request.hostConfig, endpoints: endpoints,
             platform: image.image.platform.description)
+        document.readsOnlyTop = habits.readsOnlyTop
         try SecurityProfile.settle(&document.hostConfig, usual: services.configuration.securityProfile)
         if services.configuration.forbidsNewPrivileges { try SecurityOptions.forbidNewPrivileges(in: &document.hostConfig) }
         let id = try Self.newID()
         let warnings = try ContainerChecks.adjust(&document, request: request.config, facts: services.facts)
         try complete(&document, id: id)
+        try await checkLinks(document.hostConfig)
         let volumes = try await volumePlan(document)
         document.inheritedBinds = volumes.inheritedBinds
         try check(document, id: id)
@@ -87,12 +90,8 @@ struct ContainerCreation {
         var sources: [(from: VolumesFrom, document: ContainerDocument)] = []
         for text in document.hostConfig.volumesFrom {
             let from = try VolumesFrom(parsing: text)
-            let source: Container
-            do throws(EngineError) { source = try services.index.find(from.container) } catch {
-                // As Docker: "not found" would be the image, which clients then pull.
-                throw error.code == .notFound ? EngineError(.invalidParameter, error.message) : error
-            }
-            sources.append((from, await source.document))
+            let other = try Self.asParameter { () throws(EngineError) in try services.index.find(from.container) }
+            sources.append((from, await other.document))
         }
         let plan = try VolumePlan(config: document.config, host: document.hostConfig, sources: sources)
         // Docker looks for it when it is to make something, and else keeps a name of which nothing ever comes.
@@ -108,14 +107,21 @@ struct ContainerCreation {
         if document.config.image.isEmpty { document.config.image = request.config.image }
         var host = document.hostConfig
         if host.networkMode.isEmpty { host.networkMode = "default" }
-        if host.shmSize == 0 { host.shmSize = DefaultMounts.sharedMemoryBytes }
+        let settings = services.configuration.current.value
+        if host.shmSize == 0 { host.shmSize = settings.sharedMemoryBytes }
         if host.runtime.isEmpty { host.runtime = services.configuration.defaultRuntime }
         if host.restartPolicy.name.isEmpty { host.restartPolicy.name = "no" }
         host.logConfig = services.configuration.completed(host.logConfig)
-        if host.ipcMode.isEmpty { host.ipcMode = "private" }
-        if host.cgroupnsMode.isEmpty { host.cgroupnsMode = host.privileged && !parts.host.isUnifiedCgroup ? "host" : "private" }
+        if host.ipcMode.isEmpty { host.ipcMode = settings.ipcMode }
+        if host.cgroupnsMode.isEmpty {
+            let isHost = !parts.host.isUnifiedCgroup && (host.privileged || habits.usesHostCgroupNamespace)
+            host.cgroupnsMode = isHost ? "host" : services.configuration.defaults.cgroupNamespaceMode ?? "private"
+        }
+        if host.cgroupParent.isEmpty { host.cgroupParent = services.configuration.defaults.cgroupParent }
         // A name may be another's by the time of the start.
-        for mode in [\HostConfig.pidMode, \.ipcMode, \.networkMode] { host[keyPath: mode] = byIdentifier(host[keyPath: mode]) }
+        for mode in [\HostConfig.pidMode, \.ipcMode] { host[keyPath: mode] = try byIdentifier(host[keyPath: mode]) }
+        // The network of one that is not there yet is waited for, as by Docker.
+        host.networkMode = (try? byIdentifier(host.networkMode)) ?? host.networkMode
         if host.oomKillDisable == nil && facts.limits.has(.oomKillDisable) { host.oomKillDisable = false }
         if host.memory > 0 && host.memorySwap == 0 && facts.countsSwap {
             host.memorySwap = host.memory.multipliedReportingOverflow(by: 2).overflow ? -1 : host.memory * 2
@@ -131,12 +137,35 @@ struct ContainerCreation {
         document.hostConfig = host
     }
 
-    /// `container:NAME` with the container's id in place of its name, where there is one.
-    private func byIdentifier(_ mode: String) -> String {
-        guard mode.hasPrefix("container:"), let other = try? services.index.find(String(mode.dropFirst("container:".count))) else {
-            return mode
+    /// `container:NAME` with the container's id in place of its name; any other mode as it is.
+    /// - Throws: `.invalidParameter` for a container that is not there.
+    private func byIdentifier(_ mode: String) throws(EngineError) -> String {
+        guard mode.hasPrefix("container:") else { return mode }
+        let name = String(mode.dropFirst("container:".count))
+        return "container:\(try Self.asParameter { () throws(EngineError) in try services.index.find(name) }.id)"
+    }
+
+    /// Looks for what a request names beside its own subject. Told as not found, clients would take it for the image, and pull that.
+    private static func asParameter<Value>(_ body: () throws(EngineError) -> Value) throws(EngineError) -> Value {
+        do throws(EngineError) { return try body() } catch {
+            throw error.code == .notFound ? EngineError(.invalidParameter, error.message, cause: error.cause) : error
         }
-        return "container:\(other.id)"
+    }
+
+    /// Links are passed over, but name containers that are there.
+    private func checkLinks(_ host: HostConfig) async throws(EngineError) {
+        guard ["default", "bridge", "none", ""].contains(host.networkMode) else { return }
+        for text in host.links {
+            let name = try ContainerLink(parsing: text).container
+            let other: Container
+            do throws(EngineError) {
+                other = try Self.asParameter { () throws(EngineError) in try services.index.find(name) }
+            } catch { throw EngineError(error.code, "could not get container for \(name): \(error.message)", cause: error) }
+            guard await other.document.hostConfig.networkMode != "host" else {
+                throw ContainerChecks.invalid(
+                    "conflicting options: host type networking can't be used with links. This would result in undefined behavior")
+            }
+        }
     }
 
     /// Everything that the start would refuse and that can be known before.
@@ -152,10 +181,11 @@ struct ContainerCreation {
         }
         _ = try services.configuration.runtimePath(named: document.hostConfig.runtime)
         let request = SpecificationRequest(
-            id: id, config: document.config, host: document.hostConfig,
+            id: id, config: document.config, host: services.configuration.defaults.applied(to: document.hostConfig),
             mounts: try document.mountPlan(in: services.volumes.folder), user: UserConfiguration(),
             files: NetworkFiles(hosts: "/", hostname: "/", resolver: "/"),
-            seccomp: try SeccompProfiles.configuration(for: document.hostConfig, facts: services.facts),
+            seccomp: try SeccompProfiles.configuration(
+                for: document.hostConfig, usual: services.configuration.defaults.seccomp, facts: services.facts),
             initPath: services.configuration.initPath.string, facts: services.facts)
         let configuration = try Specification.configuration(for: request)
         do throws(SpecProblem) { try configuration.validate() } catch { throw EngineError(.invalidParameter, "\(error)", cause: error) }
@@ -226,7 +256,7 @@ struct ContainerCreation {
             id: id, name: name, created: created, imageID: image, document: document, state: .created, services: services)
         do throws(EngineError) {
             let (facts, paths, network) = (
-                services.facts, container.paths, NetworkFileFacts(resolver: services.configuration.resolverFile)
+                services.facts, container.paths, NetworkFileFacts(services.configuration)
             )
             try await BlockingWork.run { () throws(EngineError) in
                 try Bundle.createFiles(id: id, document: document, facts: facts, network: network, paths: paths)

@@ -35,6 +35,8 @@ struct ContainerDocument: Codable, Equatable, Sendable {
     @Defaulted var volumes: [VolumeMount] = []
     /// Paths of the host that it has from other containers.
     @Defaulted var inheritedBinds: [BindMount] = []
+    /// Whether its read-only binds leave the mounts below them writable: those of clients before version 1.44 of the API.
+    @Defaulted var readsOnlyTop: Bool = false
     /// Whether its removal, when that has begun, takes the volumes that nobody named along.
     @Defaulted var removesVolumes: Bool = false
     /// Its ports that are many in a row; nil for none. The record says of ports what is here, and the maps are filled in from it.

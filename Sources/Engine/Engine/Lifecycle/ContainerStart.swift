@@ -210,6 +210,7 @@ extension Container {
             if let network { try await services.networks.plug(network, of: id, in: parts.namespaces[.user]) }
             await renameAfterStart()
             failpoint(.startNetworkPlugged)
+            await tellOfBareNetwork()
             return process
         } catch {
             await removeBundle()

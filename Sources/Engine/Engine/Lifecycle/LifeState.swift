@@ -43,6 +43,14 @@ enum LifeState: Sendable {
         }
     }
 
+    /// Whether no process runs, or is about to.
+    var isAtRest: Bool {
+        switch self {
+        case .created, .exited: true
+        case .starting, .running, .paused, .restarting, .stopping, .exiting, .removing, .dead: false
+        }
+    }
+
     var isPaused: Bool { if case .paused = self { true } else { false } }
 
     var isRestarting: Bool { if case .restarting = self { true } else { false } }

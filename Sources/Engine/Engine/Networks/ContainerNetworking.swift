@@ -19,7 +19,8 @@ extension Container {
         guard hasOwnNetwork else { return nil }
         var joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: document.endpoints)
         joiner.ports = try PortRequest.all(document.config, document.hostConfig, runs: document.portRuns)
-        joiner.nameServers = document.hostConfig.dns
+        let defaults = services.configuration.defaults
+        joiner.nameServers = document.hostConfig.dns.isEmpty ? defaults.nameServers : document.hostConfig.dns
         return try await services.networks.reserve(joiner)
     }
 
@@ -36,8 +37,8 @@ extension Container {
     }
 
     private func fileFacts(_ attachment: NetworkAttachment?) async -> NetworkFileFacts {
-        var network = NetworkFileFacts(resolver: services.configuration.resolverFile)
-        network.hostGateway = await services.networks.hostGateway
+        var network = NetworkFileFacts(services.configuration)
+        if network.hostGateway == nil { network.hostGateway = await services.networks.hostGateway }
         if let attachment {
             network.addresses = attachment.endpoints.flatMap { $0.interfaceAddresses.map(\.address.description) }
             network.hasNames = await services.networks.hasNames(attachment)
@@ -80,12 +81,26 @@ extension Container {
         if began != name { await renameOnNetworks() }
     }
 
+    /// Where nothing was made for the container: `host` or `none`.
+    private var bareNetwork: String? { ["host", "none"].first { document.endpoints[$0] != nil } }
+
+    /// Tells that a run is on a network for which there was nothing to make.
+    func tellOfBareNetwork() async {
+        guard attachment == nil, let name = bareNetwork else { return }
+        toldNetwork = name
+        await services.networks.tell("connect", networkNamed: name, id)
+    }
+
     /// Takes the network of a run away, if there is one.
     func leaveNetworks() async {
         // Who puts the container on a network just now ends that first, so that it is taken away with the others.
         await takeNetworkTurn()
         defer { endNetworkTurn() }
-        guard let attachment else { return }
+        guard let attachment else {
+            guard let name = toldNetwork else { return }
+            toldNetwork = nil
+            return await services.networks.tell("disconnect", networkNamed: name, id)
+        }
         self.attachment = nil
         await services.networks.unplug(attachment, of: id)
     }
@@ -97,7 +112,10 @@ extension Container {
         do throws(EngineError) { read = try await BlockingWork.run { () throws(EngineError) in try NetworkRecordFile.read(path) } } catch {
             return logger.error("\(error)")
         }
-        guard let read else { return }
+        guard let read else {
+            toldNetwork = bareNetwork
+            return
+        }
         // Addresses of what is not its own any more may be others'.
         var own = read
         own.endpoints.removeAll { document.endpoints[$0.networkName] == nil }

@@ -55,7 +55,7 @@ extension Networks {
         let id = Identifiers.random()
         let document = try NetworkPlan.document(
             for: request, id: id, defaultLink: isPredefined ? settings.defaultBridge : "br-\(id.shortID)", isPredefined: isPredefined,
-            others: networks.values.map(\.document), routed: routed)
+            others: networks.values.map(\.document), routed: routed, pools: settings.addressPools)
         // It has its place among the others at once, so that the next one avoids its blocks.
         insert(Network(document))
         do throws(EngineError) {
@@ -160,7 +160,7 @@ enum NetworkPlan {
 
     static func document(
         for request: NetworkCreateRequest, id: String, defaultLink: String, isPredefined: Bool, others: [NetworkDocument],
-        routed: [AddressBlock]
+        routed: [AddressBlock], pools: [NetworkPool] = []
     ) throws(EngineError) -> NetworkDocument {
         var resource = NetworkResource()
         resource.name = request.name
@@ -189,7 +189,7 @@ enum NetworkPlan {
         document.hasChosenBlocks = !chosen.isEmpty
         document.resource.ipam.config = try blocks(
             of: request, isDefaultNetwork: isPredefined, taken: others.flatMap { $0.blocks.map(\.block) }, routed: routed,
-            seed: seed(of: id, others))
+            pools: pools, seed: seed(of: id, others))
         document.link = try link(of: document, defaultLink: defaultLink, others: others)
         return document
     }
@@ -222,7 +222,8 @@ enum NetworkPlan {
 
     /// The blocks that a request names, checked and filled in, and those that it leaves to us.
     private static func blocks(
-        of request: NetworkCreateRequest, isDefaultNetwork: Bool, taken: [AddressBlock], routed: [AddressBlock], seed: UInt64
+        of request: NetworkCreateRequest, isDefaultNetwork: Bool, taken: [AddressBlock], routed: [AddressBlock],
+        pools: [NetworkPool], seed: UInt64
     ) throws(EngineError) -> [IPAMConfig] {
         var configs: [IPAMConfig] = []
         for config in request.ipam?.config ?? [] where config != IPAMConfig() {
@@ -243,10 +244,18 @@ enum NetworkPlan {
         let families = Set(configs.compactMap { AddressBlock($0.subnet)?.family })
         do throws(NetworkingError) {
             if request.enableIPv4 ?? true, !families.contains(.v4) {
-                configs.insert(config(for: try AddressPools.chooseV4(avoiding: taken + routed, isDefaultNetwork: isDefaultNetwork)), at: 0)
+                let block =
+                    pools.contains { $0.block.family == .v4 }
+                    ? try AddressPools.choose(.v4, from: pools, avoiding: taken + routed)
+                    : try AddressPools.chooseV4(avoiding: taken + routed, isDefaultNetwork: isDefaultNetwork)
+                configs.insert(config(for: block), at: 0)
             }
             if request.enableIPv6 == true, !families.contains(.v6) {
-                configs.append(config(for: try AddressPools.chooseV6(avoiding: taken + routed, seed: seed)))
+                let block =
+                    pools.contains { $0.block.family == .v6 }
+                    ? try AddressPools.choose(.v6, from: pools, avoiding: taken + routed)
+                    : try AddressPools.chooseV6(avoiding: taken + routed, seed: seed)
+                configs.append(config(for: block))
             }
         } catch { throw EngineError(error) }
         // Where the host has no address there is none to keep free, unless the request names one.

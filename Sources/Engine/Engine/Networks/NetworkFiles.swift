@@ -66,10 +66,15 @@ enum NetworkFileText {
 extension ResolverFile {
     /// What a container's request says in place of the host's; a search domain of a dot is none.
     func overridden(by host: HostConfig) -> ResolverFile {
+        overridden(servers: host.dns, search: host.dnsSearch, options: host.dnsOptions)
+    }
+
+    /// An empty list leaves what is there.
+    func overridden(servers: [String], search: [String], options: [String]) -> ResolverFile {
         var file = self
-        if !host.dns.isEmpty { file.servers = host.dns }
-        if !host.dnsSearch.isEmpty { file.search = host.dnsSearch == ["."] ? [] : host.dnsSearch }
-        if !host.dnsOptions.isEmpty { file.options = host.dnsOptions }
+        if !servers.isEmpty { file.servers = servers }
+        if !search.isEmpty { file.search = search == ["."] ? [] : search }
+        if !options.isEmpty { file.options = options }
         return file
     }
 
@@ -105,7 +110,19 @@ struct NetworkFileFacts: Sendable {
     /// Whether it finds others by name.
     var hasNames = false
     /// The host's resolv.conf(5).
-    let resolver: FilePath
+    private let resolver: FilePath
+    /// What stands in place of the host's.
+    private let defaults: ContainerDefaults
 
-    init(resolver: FilePath) { self.resolver = resolver }
+    init(_ configuration: EngineConfiguration) {
+        resolver = configuration.resolverFile
+        defaults = configuration.defaults
+        hostGateway = defaults.hostGateway
+    }
+
+    /// The host's resolver as a container may use it, with what the daemon was told in its place.
+    func hostResolver() throws(SyscallError) -> ResolverFile {
+        try NetworkFileText.hostResolver(resolver).overridden(
+            servers: defaults.nameServers, search: defaults.searchDomains, options: defaults.resolverOptions)
+    }
 }

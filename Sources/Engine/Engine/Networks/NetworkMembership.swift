@@ -258,6 +258,14 @@ extension Networks {
             ])
     }
 
+    /// Tells of a container on a network that nothing is made for: the host's, or none.
+    func tell(_ action: String, networkNamed name: String, _ id: ContainerID) {
+        guard let network = networks.values.first(where: { $0.name == name }) else { return }
+        events.publish(
+            .network, action, id: network.id,
+            attributes: ["container": id.text, "name": name, "type": network.document.resource.driver])
+    }
+
     // MARK: - After a start of the daemon
 
     /// Takes a container in that has been running since before this daemon.

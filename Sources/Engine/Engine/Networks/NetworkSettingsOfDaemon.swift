@@ -9,6 +9,8 @@ struct NetworkSettingsOfDaemon: Sendable {
     let instance: String
     let hasDefaultBridge: Bool
     let ownsFirewall: Bool
+    let addressPools: [NetworkPool]
+    let defaultNetwork: DefaultNetwork
     /// Whether networks are in a namespace that stands for the host's network, where there are no cards.
     let isRootless: Bool
     private let execRoot: FilePath
@@ -17,6 +19,8 @@ struct NetworkSettingsOfDaemon: Sendable {
         execRoot = configuration.execRoot
         hasDefaultBridge = configuration.hasDefaultBridge
         ownsFirewall = configuration.ownsFirewall
+        addressPools = configuration.addressPools
+        defaultNetwork = configuration.defaultNetwork
         isRootless = configuration.isRootless
         instance = configuration.execRoot == "/run/apus" ? "apus" : "apus-\(Self.digits(of: configuration.execRoot.string))"
     }
@@ -25,6 +29,13 @@ struct NetworkSettingsOfDaemon: Sendable {
 
     /// Where namespaces are pinned.
     var namespaces: FilePath { execRoot.appending("netns") }
+
+    /// Whether some container with a network of its own runs, or did when the last daemon ended.
+    var hasSandboxes: Bool {
+        do throws(SyscallError) {
+            return try !directoryEntries(of: try openFile(namespaces, [.readOnly, .directory]), subject: namespaces.string).isEmpty
+        } catch { return true }
+    }
 
     /// Which bridges are ours.
     var madeLinks: MadeLinks { MadeLinks(folder: execRoot.appending("bridges")) }

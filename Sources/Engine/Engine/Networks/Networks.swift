@@ -138,7 +138,10 @@ actor Networks {
         // Any bridge may be that of a network whose record cannot be read.
         if unreadable.isEmpty { await takeStrayLinksAway() }
         for (name, driver) in [("host", NetworkDriver.host), ("none", .none)] { try await makePredefined(name, driver) }
-        if settings.hasDefaultBridge { try await makePredefined("bridge", .bridge) }
+        if settings.hasDefaultBridge {
+            try await renewDefaultNetwork()
+            try await makePredefined("bridge", .bridge)
+        }
         for network in networks.values where network.document.driver == .bridge {
             do throws(EngineError) { try await makeLink(network.document) } catch { logger.error("network \(network.name): \(error)") }
         }
@@ -159,14 +162,7 @@ actor Networks {
         var request = NetworkCreateRequest()
         request.name = name
         request.driver = driver.rawValue
-        if driver == .bridge {
-            // Docker says its defaults here, and clients look for them.
-            request.options = [
-                "com.docker.network.bridge.default_bridge": "true", NetworkOption.betweenContainers: "true",
-                NetworkOption.masquerade: "true",
-                NetworkOption.hostAddress: "0.0.0.0", NetworkOption.bridgeName: settings.defaultBridge, NetworkOption.mtu: "1500",
-            ]
-        }
+        if driver == .bridge { request = try settings.defaultNetwork.request(link: settings.defaultBridge) }
         _ = try await make(request, isPredefined: true)
     }
 

@@ -27,7 +27,7 @@ enum ContainerChecks {
         var warnings = try ResourceChecks.adjust(&document.hostConfig, facts: facts)
         _ = try NamespaceModes(host)
         // On other networks the endpoint has them.
-        if !host.links.isEmpty && Networks.networkName(ofMode: host.networkMode) == "bridge" {
+        if !host.links.isEmpty && ["bridge", "none"].contains(Networks.networkName(ofMode: host.networkMode)) {
             warnings.append("Links (\(host.links.joined(separator: ", "))) are ignored: containers of one network find each other by name.")
         }
         return warnings
@@ -72,7 +72,13 @@ enum ContainerChecks {
 
     /// Names and addresses for the files in `/etc`.
     private static func checkNames(_ host: HostConfig) throws(EngineError) {
-        for entry in host.extraHosts where ExtraHost(entry) == nil { throw invalid("bad format for add-host: \(quoted(entry))") }
+        for entry in host.extraHosts where ExtraHost(entry) == nil {
+            let parts = entry.split(separator: entry.contains("=") ? "=" : ":", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, !parts[0].isEmpty, ExtraHost("\(parts[0]):\(ExtraHost.hostGateway)") != nil else {
+                throw invalid("bad format for add-host: \(quoted(entry))")
+            }
+            throw invalid("invalid IP address in add-host: \(quoted(String(parts[1])))")
+        }
         for word in host.dns + host.dnsSearch + host.dnsOptions where !word.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) || word.isEmpty {
             throw invalid("bad name server, search domain or resolver option: \(quoted(word))")
         }
@@ -97,6 +103,20 @@ enum ContainerChecks {
     }
 
     static func invalid(_ message: String) -> EngineError { EngineError(.invalidParameter, message) }
+}
+
+/// One entry of `HostConfig.Links`: a container, and by what name it is known.
+struct ContainerLink: Equatable, Sendable {
+    let container: String
+
+    /// Reads `container[:alias]`, or `/container:/self/alias`, as inspect shows it.
+    /// - Throws: `.invalidParameter` in Docker's words.
+    init(parsing text: String) throws(EngineError) {
+        guard !text.isEmpty else { throw ContainerChecks.invalid("empty string specified for links") }
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count <= 2 else { throw ContainerChecks.invalid("bad format for links: \(text)") }
+        container = String(parts.count == 2 && parts[0].hasPrefix("/") ? parts[0].dropFirst() : parts[0])
+    }
 }
 
 /// One entry of `HostConfig.ExtraHosts`: a name and the address that `/etc/hosts` gives it.

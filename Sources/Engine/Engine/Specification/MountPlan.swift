@@ -26,8 +26,9 @@ struct MountPlan: Equatable, Sendable {
     private(set) var entries: [Entry] = []
 
     /// Reads `Binds`, `Mounts` and `Tmpfs`.
+    /// - Parameter readsOnlyTop: whether read-only binds leave the mounts below them writable, whatever they say.
     /// - Throws: `.invalidParameter` in Docker's words.
-    init(_ host: HostConfig) throws(EngineError) {
+    init(_ host: HostConfig, readsOnlyTop: Bool = false) throws(EngineError) {
         for text in host.binds {
             if let request = try VolumeRequest(parsing: text) {
                 try add(request.destination, .wanted(request))
@@ -43,6 +44,12 @@ struct MountPlan: Equatable, Sendable {
         for (destination, options) in host.tmpfs.sorted(by: { $0.key < $1.key }) {
             let mount = try TemporaryMounts.mount(destination: destination, options: options)
             try add(mount.destination, .memory(mount))
+        }
+        guard readsOnlyTop else { return }
+        for index in entries.indices {
+            guard case .bind(var bind) = entries[index].source else { continue }
+            bind.readsOnlyRecursively = false
+            entries[index].source = .bind(bind)
         }
     }
 
@@ -149,9 +156,12 @@ struct MountPlan: Equatable, Sendable {
 }
 
 extension ContainerDocument {
+    /// What the container's own request mounts.
+    var ownMounts: MountPlan { get throws(EngineError) { try MountPlan(hostConfig, readsOnlyTop: readsOnlyTop) } }
+
     /// What the container mounts, its volumes and what it has from other containers included.
     func mountPlan(in folder: VolumeFolder) throws(EngineError) -> MountPlan {
-        var plan = try MountPlan(hostConfig)
+        var plan = try ownMounts
         plan.settle(volumes, inherited: inheritedBinds, in: folder)
         return plan
     }
@@ -173,7 +183,7 @@ extension MountPlan {
             case "tmpfs": return (destination, .memory(try memory(mount, destination)))
             case "volume": return (destination, .wanted(try volume(mount, destination)))
             case "image": return (destination, .image(try image(mount, destination)))
-            case "cluster", "npipe": break
+            case "cluster": break
             default: throw MountFault("mount type unknown")
             }
         } catch {

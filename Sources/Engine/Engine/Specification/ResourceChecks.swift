@@ -128,7 +128,7 @@ enum ResourceChecks {
     private static func checkSets(_ host: HostConfig, facts: HostFacts) throws(EngineError) {
         if !host.cpusetCPUs.isEmpty {
             guard let wanted = ProcessorSet(parsing: host.cpusetCPUs) else {
-                throw invalid("Invalid value \(host.cpusetCPUs) for cpuset cpus")
+                throw invalid("Invalid value \(host.cpusetCPUs) for cpuset cpus: invalid format: \(host.cpusetCPUs)")
             }
             guard wanted.isSubset(of: facts.processors) else {
                 throw invalid("Requested CPUs are not available - requested \(host.cpusetCPUs), available: \(facts.processors)")
@@ -136,7 +136,7 @@ enum ResourceChecks {
         }
         if !host.cpusetMems.isEmpty {
             guard let wanted = ProcessorSet(parsing: host.cpusetMems) else {
-                throw invalid("Invalid value \(host.cpusetMems) for cpuset mems")
+                throw invalid("Invalid value \(host.cpusetMems) for cpuset mems: invalid format: \(host.cpusetMems)")
             }
             let available = facts.limits.memoryNodes
             guard wanted.isSubset(of: available) else {

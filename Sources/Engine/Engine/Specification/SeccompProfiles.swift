@@ -4,13 +4,16 @@ internal import OCISpec
 /// Which system call filter a container gets.
 enum SeccompProfiles {
     /// The filter that a request's options come to; nil for none.
+    /// - Parameter usual: the daemon's, for those that name none: a profile's text, `unconfined`, or nil for the engine's own.
     /// - Throws: `.invalidParameter` for a profile that is none.
-    static func configuration(for host: HostConfig, facts: HostFacts) throws(EngineError) -> SeccompConfiguration? {
+    static func configuration(for host: HostConfig, usual: String? = nil, facts: HostFacts) throws(EngineError) -> SeccompConfiguration? {
         // Docker lets a privileged container have a filter only when its request brings one.
         let options = try SecurityOptions(parsing: host.securityOpt)
         let capabilities = Set(try Capabilities.requested(host, highest: facts.highestCapability))
         switch options.seccomp {
         case .unconfined: return nil
+        case .standard where !host.privileged && options.profile != .strict && usual != nil:
+            return usual == "unconfined" ? nil : try custom(usual ?? "", capabilities: capabilities, facts: facts)
         case .standard: return host.privileged ? nil : defaultSeccompProfile(options.profile ?? .standard, capabilities: capabilities)
         case .profile(let text): return try custom(text, capabilities: capabilities, facts: facts)
         }

@@ -13,7 +13,7 @@ extension ContainerEngine {
         answer.platform.name = "Apus"
         answer.version = Product.version
         answer.apiVersion = APIVersion.newest.description
-        answer.minimumAPIVersion = APIVersion.oldest.description
+        answer.minimumAPIVersion = configuration.oldestVersion.description
         answer.goVersion = "swift"
         answer.os = "linux"
         answer.architecture = CoreTypes.Platform.host.architecture
@@ -42,6 +42,7 @@ extension ContainerEngine {
         answer.plugins.network = ["bridge", "host", "macvlan", "null"]
         answer.plugins.log = LogDriver.listed
         answer.debug = configuration.debug
+        answer.labels = configuration.labels
         answer.fileDescriptors = Self.openDescriptors()
         answer.systemTime = .now
         answer.loggingDriver = configuration.completed(LogConfig()).type
@@ -91,10 +92,18 @@ extension ContainerEngine {
     private static func securityOptions(_ configuration: EngineConfiguration, _ facts: HostFacts) -> [String] {
         let isStrict = configuration.securityProfile == .strict
         let hasOwnUsers = configuration.remapsUsers || (isStrict && !configuration.isRootless)
-        return (facts.hasAppArmorProfile ? ["name=apparmor"] : []) + ["name=seccomp,profile=builtin"]
+        return (facts.hasAppArmorProfile ? ["name=apparmor"] : []) + ["name=seccomp,profile=\(profileName(configuration.defaults.seccomp))"]
             + (configuration.isRootless ? ["name=rootless"] : []) + ["name=cgroupns"]
             + (hasOwnUsers ? ["name=userns"] : []) + (isStrict || configuration.forbidsNewPrivileges ? ["name=no-new-privileges"] : [])
             + (isStrict ? ["name=strict"] : [])
+    }
+
+    private static func profileName(_ profile: String?) -> String {
+        switch profile {
+        case nil: "builtin"
+        case "unconfined": "unconfined"
+        case .some: "custom"
+        }
     }
 
     private func count(_ parts: Parts, into answer: inout SystemInfo) async throws(EngineError) {
@@ -140,6 +149,8 @@ extension ContainerEngine {
         index.name = ImageReference.defaultDomain
         index.secure = true
         index.official = true
+        index.mirrors = configuration.registryMirrors
+        registries.mirrors = configuration.registryMirrors
         registries.indexConfigs = [index.name: index]
         for name in configuration.insecureRegistries where !name.contains("/") {
             var insecure = IndexInfo()

@@ -167,7 +167,7 @@ struct VolumePlan: Equatable, Sendable {
         var volumes: [String: VolumeMount] = [:]
         var binds: [String: BindMount] = [:]
         for (from, document) in sources {
-            for bind in try MountPlan(document.hostConfig).binds + document.inheritedBinds where !taken.contains(bind.destination) {
+            for bind in try document.ownMounts.binds + document.inheritedBinds where !taken.contains(bind.destination) {
                 var inherited = bind
                 inherited.isReadOnly = bind.isReadOnly || from.isReadOnly
                 binds[bind.destination] = inherited

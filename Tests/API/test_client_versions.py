@@ -1,0 +1,64 @@
+"""What a request to make a container means to clients of older versions of the API, as dockerd takes it from them."""
+
+import os
+
+import pytest
+
+from engine_http import api
+
+UNIFIED = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+
+
+def create(daemon, version, image, host=None, expect=201, query="", **config):
+    body = {"Image": image, "Cmd": ["true"], **config, "HostConfig": host or {}}
+    answer = api(daemon, "POST", f"/v{version}/containers/create?{query}", body, expect=expect)[1]
+    return api(daemon, "GET", f"/containers/{answer['Id']}/json")[1]["HostConfig"] if expect == 201 else answer["message"]
+
+
+@pytest.mark.parametrize("version, host, field, value", [
+    ("1.24", {"AutoRemove": True}, "AutoRemove", False), ("1.25", {"AutoRemove": True}, "AutoRemove", True),
+    ("1.39", {}, "IpcMode", "shareable"), ("1.40", {}, "IpcMode", "private"), ("1.39", {"IpcMode": "none"}, "IpcMode", "none"),
+    ("1.40", {}, "CgroupnsMode", "private" if UNIFIED else "host"), ("1.41", {}, "CgroupnsMode", "private"),
+    ("1.51", {"PidsLimit": 0}, "PidsLimit", None), ("1.51", {"PidsLimit": -5}, "PidsLimit", -1), ("1.51", {"PidsLimit": 7}, "PidsLimit", 7),
+])
+def test_what_is_said_and_what_is_not_means_what_it_meant_then(own_daemon, image, version, host, field, value):
+    assert create(own_daemon, version, image, host)[field] == value
+
+
+def bind(source="/tmp", **options):
+    return {"Mounts": [{"Type": "bind", "Source": source, "Target": "/x", "ReadOnly": True, "BindOptions": options}]}
+
+
+def test_options_of_mounts_that_came_later_are_passed_over_or_refused(own_daemon, image):
+    assert create(own_daemon, "1.39", image, bind(NonRecursive=True))["Mounts"][0]["BindOptions"] == {}
+    assert create(own_daemon, "1.40", image, bind(NonRecursive=True))["Mounts"][0]["BindOptions"] == {"NonRecursive": True}
+    missing = bind("/nosuch/source", CreateMountpoint=True)
+    assert "bind source path does not exist: /nosuch/source" in create(own_daemon, "1.41", image, missing, expect=400)
+    volume = {"Mounts": [{"Type": "volume", "Target": "/x", "TmpfsOptions": {"SizeBytes": 4096}}]}
+    assert "TmpfsOptions" not in create(own_daemon, "1.41", image, volume)["Mounts"][0]
+    assert "field TmpfsOptions must not be specified" in create(own_daemon, "1.42", image, volume, expect=400)
+    forced = bind(ReadOnlyForceRecursive=True)
+    assert create(own_daemon, "1.43", image, forced, expect=400) == "BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer"
+    create(own_daemon, "1.44", image, forced)
+    within = {"Mounts": [{"Type": "volume", "Source": "subs", "Target": "/x", "VolumeOptions": {"Subpath": "a"}}]}
+    assert create(own_daemon, "1.44", image, within, expect=400) == "VolumeOptions.Subpath needs API v1.45 or newer"
+    for made in api(own_daemon, "GET", "/containers/json?all=1")[1]:
+        api(own_daemon, "DELETE", f"/containers/{made['Id']}?v=1", expect=204)
+
+
+def test_a_platform_is_asked_for_from_1_41_on(own_daemon, image):
+    create(own_daemon, "1.40", image, query="platform=linux/s390x")
+    assert "does not provide the specified platform" in create(own_daemon, "1.41", image, query="platform=linux/s390x", expect=404)
+
+
+@pytest.mark.parametrize("version, words", [("1.43", "rw"), ("1.44", "ro")])
+def test_a_read_only_bind_covers_what_is_mounted_below_it_from_1_44_on(own_daemon, apus, image, tmp_path, version, words):
+    os.system(f"mount -t tmpfs outer {tmp_path} && mkdir {tmp_path}/inner && mount -t tmpfs inner {tmp_path}/inner")
+    try:
+        for host in ({"Binds": [f"{tmp_path}:/x:ro"]}, bind(str(tmp_path))):
+            body = {"Image": image, "Cmd": ["grep", " /x", "/proc/mounts"], "HostConfig": host}
+            made = api(own_daemon, "POST", f"/v{version}/containers/create", body, expect=201)[1]["Id"]
+            rows = {row.split()[1]: row.split()[3].split(",")[0] for row in apus("start", "-a", made).ok().splitlines()}
+            assert rows == {"/x": "ro", "/x/inner": words}, host
+    finally:
+        os.system(f"umount -R {tmp_path}")
