@@ -275,6 +275,141 @@ struct EventTests {
         }
     }
 
+    @Test("no file is read for a noted event that was found before it, or that would stand before it")
+    func notedFarBehind() async throws {
+        var limits = EventJournal.Limits()
+        (limits.segmentBytes, limits.soughtCount) = (1024, 20)
+        try await withJournal(limits: limits) { journal, directory in
+            let (event, lost) = (noted("box", at: 1000, 1), noted("gone", at: 1000, 1))
+            tell(event, in: journal)
+            publish(0..<100, in: journal)
+            journal.close()
+            let late = noted("late", at: 1000, journal.end)
+            tell(late, in: journal)
+            // Whoever opened one of these would be told that it is missing.
+            for file in try files(directory).dropLast() where UInt64(file.name)! > 60 { try removeFile(directory.appending(file.name)) }
+            #expect(try journal.told(of: [event]) == [event])
+            #expect(try journal.told(of: [event, lost, late]) == [event, late])
+            #expect(throws: SyscallError.self) { try journal.told(of: [noted("never", at: 1000, 70)]) }
+        }
+    }
+
+    @Test("an event is there for good when it was flushed to the device, not when it was written")
+    func durable() async throws {
+        var limits = EventJournal.Limits()
+        limits.synchronizationDelaySeconds = 3600
+        try await withJournal(limits: limits) { journal, directory in
+            publish(0..<3, in: journal)
+            #expect(journal.toldCount == 3)
+            while journal.end < 4 { try await Task.sleep(for: .milliseconds(5)) }
+            #expect(journal.durableCount == 0)
+            journal.close()
+            publish(3..<4, in: journal)
+            #expect(journal.toldCount == 4 && journal.durableCount == 3)
+        }
+        limits.synchronizationDelaySeconds = 0
+        try await withJournal(limits: limits) { journal, _ in
+            publish(0..<1, in: journal)
+            while journal.durableCount < 1 { try await Task.sleep(for: .milliseconds(5)) }
+        }
+    }
+
+    /// Writes over what follows the start of a frame of a compressed file, the heading's being the first one; the magic number stays.
+    private func damage(frame number: Int, of path: FilePath) throws {
+        let bytes = try readFile(path, limitBytes: 1 << 24)
+        let starts = bytes.indices.dropLast(3).filter { Array(bytes[$0..<$0 + 4]) == [0x28, 0xb5, 0x2f, 0xfd] }
+        try #require(starts.count > number)
+        let file = try openFile(path, [.writeOnly])
+        try writeAll(Array(repeating: UInt8(0xa5), count: 12).span, at: Int64(starts[number] + 4), to: file.number)
+    }
+
+    /// Leaves what a journal is whose newest file was taken away: its last one is compressed.
+    private func removeNewest(of directory: FilePath) throws -> String {
+        let newest = try #require(try files(directory).last)
+        try removeFile(directory.appending(newest.name))
+        let last = try #require(try files(directory).last)
+        #expect(last.isPacked)
+        return last.name
+    }
+
+    @Test("a compressed file of which no event can be read keeps its name and its place where it is the last one", arguments: [0, 1])
+    func damagedNewest(frame: Int) async throws {
+        var limits = EventJournal.Limits()
+        limits.segmentBytes = 4096
+        try await withJournal(limits: limits) { journal, directory in
+            publish(0..<100, in: journal)
+            journal.close()
+            let name = try removeNewest(of: directory)
+            try damage(frame: frame, of: directory.appending(name))
+            let next = try open(directory, limits)
+            let last = try #require(try files(directory).last { $0.isPacked })
+            try #require(last.name == name && next.end > UInt64(name)!)
+            publish(100..<200, in: next)
+            next.close()
+            // How many events it had, nobody knows.
+            let expected = (0..<Int(name)! - 1).map(String.init) + ["events_lost 1"] + (100..<200).map(String.init)
+            #expect(try await identifiers(expected.count, of: next) { $0.cursor = 1 } == expected)
+            #expect(try files(directory).dropLast().allSatisfy(\.isPacked))
+        }
+    }
+
+    @Test("a damaged file keeps its place and goes when it is the oldest; of a last one whose heading is damaged the numbers are its own")
+    func damagedHeadings() async throws {
+        var limits = EventJournal.Limits()
+        limits.segmentBytes = 4096
+        try await withJournal(limits: limits) { journal, directory in
+            publish(0..<100, in: journal)
+            journal.close()
+            let (oldest, newest) = (try #require(try files(directory).first), try #require(try files(directory).last))
+            // The end of its table.
+            let first = try openFile(directory.appending(oldest.name), [.writeOnly])
+            try writeAll([0xa5, 0xa5, 0xa5].span, at: oldest.byteCount - 3, to: first.number)
+            let last = try openFile(directory.appending(newest.name), [.writeOnly])
+            try writeAll([0xa5, 0xa5, 0xa5].span, at: 0, to: last.number)
+            limits.segmentCount = 3
+            let next = try open(directory, limits)
+            #expect(next.bounds == (1, 101))
+            let second = try #require(UInt64(try files(directory)[1].name))
+            publish(100..<101, in: next)
+            let found = try await identifiers(102 - Int(second) + 1, of: next) { $0.cursor = 1 }
+            #expect(found == ["events_lost \(second - 1)"] + (Int(second) - 1..<101).map(String.init))
+            publish(101..<150, in: next)
+            next.close()
+            #expect(try files(directory).count == 3)
+        }
+    }
+
+    @Test("a reader that has a damaged file's start is told of what it has not")
+    func gapBehindCursor() async throws {
+        var limits = EventJournal.Limits()
+        limits.segmentBytes = 400_000
+        try await withJournal(limits: limits) { journal, directory in
+            while try files(directory).count < 2 || !files(directory)[0].isPacked {
+                publish(0..<500, in: journal)
+                journal.close()
+            }
+            let all = try files(directory)
+            let end = try #require(UInt64(all[1].name))
+            try damage(frame: 2, of: directory.appending(all[0].name))
+            #expect(try await identifiers(1, of: journal) { $0.cursor = end - 20 } == ["events_lost 20"])
+        }
+    }
+
+    @Test("a full file that cannot be compressed hinders none behind it")
+    func notPackable() async throws {
+        var limits = EventJournal.Limits()
+        limits.segmentBytes = 4096
+        try await withJournal(limits: limits) { journal, directory in
+            publish(0..<1, in: journal)
+            journal.close()
+            try removeFile(directory.appending(EventSegment(first: 1, newestBefore: 0).fileName))
+            publish(1..<200, in: journal)
+            journal.close()
+            let found = try files(directory)
+            #expect(found.count > 3 && found.dropLast().allSatisfy(\.isPacked))
+        }
+    }
+
     @Test("a session ends when its time is over, and one from the start begins with the first event")
     func until() async throws {
         try await withJournal { journal, _ in

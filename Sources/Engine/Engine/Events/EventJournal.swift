@@ -24,6 +24,11 @@ final class EventJournal: Sendable {
         var segmentCount = 4096
         /// Events that may wait for a disk that stalls or is full; what is told beyond is counted as lost.
         var pendingCount = 65_536
+        /// How far behind the number that it was noted at an event is looked for: what waited for the disk then was told before it, and what was told
+        /// while it was noted.
+        var soughtCount: UInt64 = 262_144
+        /// How long after it what was written is flushed to the device.
+        var synchronizationDelaySeconds = 1
         /// Events that are written at once, and so what an attempt on a full disk costs.
         var batchCount = 1024
     }
@@ -62,6 +67,10 @@ final class EventJournal: Sendable {
         var writer = Writer.idle
         /// Whether what was written will be flushed to the device.
         var isTimerSet = false
+        /// Events that were told and not lost.
+        var toldCount: UInt64 = 0
+        /// Those of them that are on the device for good.
+        var durableCount: UInt64 = 0
         var lostCount: UInt64 = 0
         var segments: [EventSegment]
         /// Settles when more was written.
@@ -69,7 +78,7 @@ final class EventJournal: Sendable {
     }
 
     let directory: FilePath
-    private let limits: Limits
+    let limits: Limits
     private let logger: Logger
     private let state: Mutex<State>
     private let file: Mutex<SegmentFile>
@@ -83,10 +92,13 @@ final class EventJournal: Sendable {
         try makeDirectories(directory, mode: 0o700)
         var segments = try EventSegment.all(in: directory)
         let last: SegmentFile
-        if let newest = segments.last, newest.isPacked {
-            // The one behind it was taken away.
-            segments[segments.count - 1] = try EventPacking.counted(newest, in: directory)
-            last = try SegmentFile(creating: segments[segments.count - 1].next, in: directory)
+        if let newest = segments.last, newest.isPacked || newest.isDamaged {
+            // The one behind it was taken away, or this one cannot be written on.
+            var counted = try EventPacking.counted(newest, in: directory)
+            // Nothing of it can be read. With its number the next one would have its name.
+            counted.count = max(counted.count, 1)
+            segments[segments.count - 1] = counted
+            last = try SegmentFile(creating: counted.next, in: directory)
         } else if let newest = segments.popLast() {
             last = try SegmentFile(reopening: newest, in: directory)
         } else {
@@ -131,6 +143,7 @@ final class EventJournal: Sendable {
             message.time = time / 1_000_000_000
             message.timeNano = time
             state.pending.append(Entry(time: time, message: message))
+            state.toldCount += 1
             guard state.writer == .idle else { return false }
             state.writer = .writing
             return true
@@ -204,14 +217,14 @@ final class EventJournal: Sendable {
             if state.withLock({ $0.writer != .waiting }) { logger.error("events wait in memory: \(error)") }
         }
         if before.first != file.withLock({ $0.segment.first }) {
-            while packNext() {}
+            for segment in packable where !pack(segment) { break }
             removeOldest()
         }
         let startsTimer = state.withLock { state in
             defer { state.isTimerSet = true }
             return !state.isTimerSet
         }
-        if startsTimer { queue.asyncAfter(deadline: .now() + .seconds(1)) { self.synchronizeFile() } }
+        if startsTimer { queue.asyncAfter(deadline: .now() + .seconds(limits.synchronizationDelaySeconds)) { self.synchronizeFile() } }
         return rest
     }
 
@@ -225,26 +238,33 @@ final class EventJournal: Sendable {
         change.settle(())
     }
 
-    /// Compresses a file that is written no more. Runs on the queue. - Returns: whether there was one, and it was done.
-    private func packNext() -> Bool {
-        guard let segment = state.withLock({ $0.segments.dropLast().first { !$0.isPacked } }) else { return false }
+    /// Files that are written no more, and lie there as they were written.
+    private var packable: [EventSegment] { state.withLock { $0.segments.dropLast().filter { !$0.isPacked && !$0.isDamaged } } }
+
+    /// Compresses such a file. Runs on the queue. - Returns: whether to go on with the next one.
+    private func pack(_ segment: EventSegment) -> Bool {
+        let note = { (change: (inout EventSegment) -> Void) in
+            self.state.withLock { state in
+                if let place = state.segments.lastIndex(where: { $0.first == segment.first }) { change(&state.segments[place]) }
+            }
+        }
         do throws(SyscallError) {
             let byteCount = try EventPacking.pack(segment, in: directory)
-            state.withLock { state in
-                guard let place = state.segments.firstIndex(where: { $0.first == segment.first }) else { return }
-                (state.segments[place].isPacked, state.segments[place].byteCount) = (true, byteCount)
-            }
+            note { ($0.isPacked, $0.byteCount) = (true, byteCount) }
             return true
         } catch {
-            // It stays as it is, which is only larger, until the next file is full.
             logger.error("compress events: \(error)")
-            return false
+            // It stays as it is, which is only larger, until the next file is full.
+            if EventPacking.isOfWant(error) { return false }
+            // Nothing is wrong with those behind it.
+            note { $0.isDamaged = true }
+            return true
         }
     }
 
     /// Lets what is told meanwhile be written in between.
     private func packOneByOne() {
-        if packNext() { queue.async { self.packOneByOne() } }
+        if let segment = packable.first, pack(segment) { queue.async { self.packOneByOne() } }
     }
 
     private func removeOldest() {
@@ -263,11 +283,16 @@ final class EventJournal: Sendable {
         }
     }
 
+    /// Runs on the queue, on which nothing is being written then.
     private func synchronizeFile() {
-        state.withLock { $0.isTimerSet = false }
-        do throws(SyscallError) { try file.withLock { file throws(SyscallError) in try file.synchronize() } } catch {
-            logger.error("\(error)")
+        let writtenCount = state.withLock { state in
+            state.isTimerSet = false
+            return state.toldCount - UInt64(state.pending.count)
         }
+        do throws(SyscallError) {
+            try file.withLock { file throws(SyscallError) in try file.synchronize() }
+            state.withLock { $0.durableCount = writtenCount }
+        } catch { logger.error("\(error)") }
     }
 
     // MARK: - Reading
@@ -287,8 +312,11 @@ final class EventJournal: Sendable {
         }
     }
 
-    /// Whether nothing that was told waits for the disk.
-    var hasWrittenAll: Bool { state.withLock { $0.pending.isEmpty && $0.writer == .idle } }
+    /// How many events were told since it was opened: right after an event was told, what `durableCount` reaches when the event is there for good.
+    var toldCount: UInt64 { state.withLock { $0.toldCount } }
+
+    /// How many of them, the first ones, no loss of power takes away any more.
+    var durableCount: UInt64 { state.withLock { $0.durableCount } }
 
     /// Whether a file is kept still.
     func has(_ segment: EventSegment) -> Bool { state.withLock { $0.segments.contains { $0.first == segment.first } } }

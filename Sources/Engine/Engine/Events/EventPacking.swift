@@ -13,11 +13,19 @@ enum EventPacking {
 
     static func isPacked(_ start: [UInt8]) -> Bool { start.starts(with: PackedLogTable.magic) }
 
-    /// The heading of a compressed file; nil for a damaged one, whose events are missing then.
-    static func heading(of file: borrowing OwnedFD, path: String) -> ArraySlice<UInt8>? {
-        // A damaged file is for whoever opens it to name: here it is none of the journal.
-        guard let opened = try? reopen(file.number, .readOnly), let line = try? PackedLog(opened, path: path).start() else { return nil }
-        return line.prefix { $0 != UInt8(ascii: "\n") }
+    /// The heading of a compressed file.
+    /// - Throws: EBADMSG for a damaged one.
+    static func heading(of file: borrowing OwnedFD, path: String) throws(SyscallError) -> ArraySlice<UInt8> {
+        try PackedLog(try reopen(file.number, .readOnly), path: path).start().prefix { $0 != UInt8(ascii: "\n") }
+    }
+
+    /// Whether a file that could not be read is the reason, and no want of something that will be there again.
+    static func isOfFile(_ error: SyscallError) -> Bool { error.isOfDamage || error.errno == Errno.ioError.rawValue }
+
+    /// Whether what is wanting may be there again by itself.
+    static func isOfWant(_ error: SyscallError) -> Bool {
+        let wants: [Errno] = [.noSpace, .diskQuotaExceeded, .noMemory, .tooManyOpenFiles, .tooManyOpenFilesInSystem]
+        return wants.contains { $0.rawValue == error.errno }
     }
 
     /// What is in a file of either form.
@@ -30,14 +38,16 @@ enum EventPacking {
         return try PackedLog(file, path: path.string)
     }
 
-    /// The file with what is in it counted.
+    /// The file with what of it can be read counted.
     static func counted(_ found: EventSegment, in directory: FilePath) throws(SyscallError) -> EventSegment {
         var segment = found
-        var reader = try EventReader(segment: found.first, path: directory.appending(found.fileName))
-        while case let entries = try reader.next(before: .max, within: .max), !entries.isEmpty {
-            segment.count += UInt64(entries.count)
-            segment.newest = entries.reduce(segment.newest) { max($0, $1.time) }
-        }
+        do throws(SyscallError) {
+            var reader = try EventReader(segment: found.first, path: directory.appending(found.fileName))
+            while case let entries = try reader.next(before: .max, within: .max), !entries.isEmpty {
+                segment.count += UInt64(entries.count)
+                segment.newest = entries.reduce(segment.newest) { max($0, $1.time) }
+            }
+        } catch { guard isOfFile(error) else { throw error } }
         return segment
     }
 

@@ -15,7 +15,7 @@ struct EventSegment: Equatable, Sendable {
     /// The number of its first event.
     let first: UInt64
     /// The time of the newest event in all files before.
-    let newestBefore: Int64
+    private(set) var newestBefore: Int64
     /// Events in it.
     var count: UInt64 = 0
     /// The time of the newest event in this file and those before.
@@ -23,9 +23,11 @@ struct EventSegment: Equatable, Sendable {
     /// What the file takes on the disk.
     var byteCount: Int64 = 0
     var isPacked = false
+    /// Something is wrong with the file: it is neither written on nor compressed, and what of it cannot be read is a gap.
+    var isDamaged = false
 
     /// How far readers read in it: what stands behind that in the file that is written may be half a line, and be cut off again.
-    var readableByteCount: Int64 { isPacked ? .max : byteCount }
+    var readableByteCount: Int64 { isPacked || isDamaged ? .max : byteCount }
 
     init(first: UInt64, newestBefore: Int64) {
         self.first = first
@@ -47,31 +49,52 @@ struct EventSegment: Equatable, Sendable {
 
     var headingLine: String { "\(Self.heading) \(first) \(newestBefore)\n" }
 
-    /// Every file of a journal, the oldest first. What is in the last one is not counted yet. Files of another form are passed over.
+    /// Every file of a journal, the oldest first. What is in the last one is not counted yet. A damaged one keeps its place, which its name tells.
     static func all(in directory: FilePath) throws(SyscallError) -> [EventSegment] {
         var found: [EventSegment] = []
         let names = try directoryEntries(of: try openFile(directory, [.readOnly, .directory]), subject: directory.string)
-        for name in names.map(\.name.string).filter({ $0.utf8.count == 20 && UInt64($0) != nil }).sorted() {
-            let file = try openFile(directory.appending(name), [.readOnly, .noFollow])
-            let byteCount = try fileStatus(of: file.number).sizeBytes
-            let start = try readChunk(file.number, limitBytes: headingLimitBytes)
-            let isPacked = EventPacking.isPacked(start)
-            guard let line = isPacked ? EventPacking.heading(of: file, path: name) : start.prefix(while: { $0 != UInt8(ascii: "\n") })
-            else { continue }
-            let words = String(decoding: line, as: UTF8.self).split(separator: " ")
-            guard words.count == 4, words.prefix(2).joined(separator: " ") == heading, let first = UInt64(words[2]),
-                let newestBefore = Int64(words[3]), first > 0, first < UInt64(Int64.max), first >= found.last?.first ?? 0
+        for name in names.map(\.name.string).sorted() {
+            guard let first = UInt64(name), first > 0, first < UInt64(Int64.max),
+                EventSegment(first: first, newestBefore: 0).fileName == name, var segment = try EventSegment(finding: first, in: directory)
             else { continue }
             if var former = found.popLast() {
+                // What the heading would say.
+                if segment.isDamaged { segment.newestBefore = try EventPacking.counted(former, in: directory).newest }
+                segment.newest = segment.newestBefore
                 former.count = first - former.first
-                former.newest = newestBefore
+                former.newest = segment.newestBefore
                 found.append(former)
             }
-            var segment = EventSegment(first: first, newestBefore: newestBefore)
-            (segment.byteCount, segment.isPacked) = (byteCount, isPacked)
             found.append(segment)
         }
         return found
+    }
+
+    /// nil where a file was begun, and not even its heading was written.
+    private init?(finding first: UInt64, in directory: FilePath) throws(SyscallError) {
+        self.init(first: first, newestBefore: 0)
+        let path = directory.appending(fileName)
+        let file = try openFile(path, [.readOnly, .noFollow])
+        byteCount = try fileStatus(of: file.number).sizeBytes
+        let line: ArraySlice<UInt8>
+        do throws(SyscallError) {
+            let start = try readChunk(file.number, limitBytes: Self.headingLimitBytes)
+            isPacked = EventPacking.isPacked(start)
+            if !isPacked, byteCount < Self.headingLimitBytes, !start.contains(UInt8(ascii: "\n")) { return nil }
+            line = isPacked ? try EventPacking.heading(of: file, path: path.string) : start.prefix { $0 != UInt8(ascii: "\n") }
+        } catch {
+            guard EventPacking.isOfFile(error) else { throw error }
+            isDamaged = true
+            return
+        }
+        let words = String(decoding: line, as: UTF8.self).split(separator: " ")
+        guard words.count == 4, words.prefix(2).joined(separator: " ") == Self.heading, UInt64(words[2]) == first,
+            let time = Int64(words[3])
+        else {
+            isDamaged = true
+            return
+        }
+        (newestBefore, newest) = (time, time)
     }
 }
 
@@ -121,6 +144,8 @@ struct SegmentFile: ~Copyable, Sendable {
             }
         }
         if try fileStatus(of: opened.number).sizeBytes > end { try setSize(of: opened.number, bytes: end, subject: path.string) }
+        // A daemon that was killed may have left lines that are only in memory: what is read here counts as told.
+        try LinuxSyscalls.synchronize(opened.number, subject: path.string)
         self.path = path
         file = opened
         segment.byteCount = end
@@ -157,8 +182,8 @@ struct SegmentFile: ~Copyable, Sendable {
 
     mutating func synchronize() throws(SyscallError) {
         if isSynchronized { return }
-        isSynchronized = true
         try LinuxSyscalls.synchronize(file.number, subject: path.string)
+        isSynchronized = true
     }
 }
 

@@ -95,7 +95,8 @@ package final class EventSession: Sendable {
             // A file that is damaged, or shorter than was counted, must not hold anyone up.
             state.number = entries.isEmpty ? segment.end : next
         }
-        if entries.isEmpty, segment.end > next { lost += segment.end - next }
+        // What lies before the place that the client is at, it has.
+        if entries.isEmpty, segment.end > next { lost += segment.end - max(next, number) }
         var lines = entries.compactMap { entry in wanted(entry) ? line(entry) : nil }
         if lost > 0, let told = try? EngineJSON.encode(EventJournal.Entry(lost: lost).message) { lines.insert(told, at: 0) }
         return lines

@@ -37,9 +37,10 @@ extension EventJournal {
                 sought[event.name, default: []].append(event)
             }
         }
-        guard var place = sought.values.joined().map(\.number).min() else { return told }
         let times = Set(sought.keys.map(\.time))
-        while case .more(let segment) = standing(of: place) {
+        var (rest, place) = (sought.values.flatMap { $0 }, UInt64(0))
+        // A file is opened only for those that are not found yet, and may stand in it.
+        while let number = rest.map({ max($0.number, place) }).min(), case .more(let segment) = standing(of: number) {
             var reader = try EventReader(segment: segment.first, path: directory.appending(segment.fileName))
             while case let entries = try reader.next(before: segment.end, within: segment.readableByteCount), !entries.isEmpty {
                 for entry in entries where times.contains(entry.time) {
@@ -49,6 +50,7 @@ extension EventJournal {
                 }
             }
             place = segment.end
+            rest.removeAll { told.contains($0) || $0.number < place && place - $0.number >= limits.soughtCount }
         }
         return told
     }

@@ -46,7 +46,7 @@ actor Container {
     /// How many look at the files of the container while it does not run, or write into them.
     var rootReaders = 0
     /// Those of the document's untold events that were told: the journal may not have written them yet.
-    var toldEvents: [ContainerDocument.UntoldEvent] = []
+    var toldEvents: [(event: ContainerDocument.UntoldEvent, toldCount: UInt64)] = []
     /// Whether the daemon begins, and learns what happened while there was none.
     var isRestoring = false
     /// Why there is no shim that answers, while there is none though the run has not ended.

@@ -51,16 +51,17 @@ extension Container {
 
     private func tell(_ event: ContainerDocument.UntoldEvent) {
         publish(event.action, event.attributes, at: event.time)
-        toldEvents.append(event)
+        toldEvents.append((event, services.events.toldCount))
     }
 
     /// As many wait for a journal whose disk is stalled before the oldest are forgotten.
     private static let maximumToldCount = 64
 
-    /// Has the next record say no more of what was told, once the journal has written it.
+    /// Has the next record say no more of what was told, once the journal has it on the disk for good.
     func forgetWrittenEvents() {
-        let surplus = services.events.hasWrittenAll ? toldEvents.count : max(0, toldEvents.count - Self.maximumToldCount)
-        let forgotten = toldEvents.prefix(surplus)
+        let durableCount = services.events.durableCount
+        let surplus = max(toldEvents.prefix { $0.toldCount <= durableCount }.count, toldEvents.count - Self.maximumToldCount)
+        let forgotten = toldEvents.prefix(surplus).map(\.event)
         document.untold.removeAll { forgotten.contains($0) }
         toldEvents.removeFirst(surplus)
     }
@@ -89,7 +90,7 @@ extension Container {
 
     /// Tells of a new container what its record has noted. It may have been started already.
     func tellCreation() {
-        if let event = document.untold.first(where: { $0.action == "create" && !toldEvents.contains($0) }) { tell(event) }
+        if let event = document.untold.first(where: { $0.action == "create" && !toldEvents.map(\.event).contains($0) }) { tell(event) }
     }
 
     /// Tells what a former daemon noted and did not tell.

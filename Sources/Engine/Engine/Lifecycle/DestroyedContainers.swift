@@ -24,8 +24,15 @@ final class DestroyedContainers: Sendable {
 
     private let records: ContainerRecords
     private let events: EventJournal
-    /// Those that were told: the journal may not have written them yet.
-    private let told = Mutex<[ContainerID]>([])
+    /// One that was told.
+    private struct Told {
+        let id: ContainerID
+        /// Of the journal then.
+        let toldCount: UInt64
+    }
+
+    /// Those that were told: the journal may not have them on the disk yet.
+    private let told = Mutex<[Told]>([])
 
     init(records: ContainerRecords, events: EventJournal) {
         self.records = records
@@ -38,17 +45,18 @@ final class DestroyedContainers: Sendable {
         let document: [UInt8]
         do throws(DocumentError) { document = try EngineJSON.encode(destroyed) } catch { throw .system(doing, error) }
         let written = takeWritten()
-        do throws(RecordsError) { try await records.remove(id, leaving: document, forgetting: written) } catch {
+        do throws(RecordsError) { try await records.remove(id, leaving: document, forgetting: written.map(\.id)) } catch {
             told.withLock { $0 = written + $0 }
             throw .system(doing, error)
         }
     }
 
     /// Those of which nothing is to be kept any more.
-    private func takeWritten() -> [ContainerID] {
-        told.withLock { told in
-            // Looked at under the lock: what is in the list was given to the journal before.
-            let count = events.hasWrittenAll ? told.count : max(0, told.count - Self.maximumToldCount)
+    private func takeWritten() -> [Told] {
+        // Not what was merely written: the records are flushed to the device, and would have forgotten what it lost with its power.
+        let durableCount = events.durableCount
+        return told.withLock { told in
+            let count = max(told.prefix { $0.toldCount <= durableCount }.count, told.count - Self.maximumToldCount)
             defer { told.removeFirst(count) }
             return Array(told.prefix(count))
         }
@@ -58,7 +66,8 @@ final class DestroyedContainers: Sendable {
         events.publish(
             .container, destroyed.event.action, id: id.text, attributes: destroyed.event.attributes, from: destroyed.image,
             at: destroyed.event.time)
-        told.withLock { $0.append(id) }
+        let toldCount = events.toldCount
+        told.withLock { $0.append(Told(id: id, toldCount: toldCount)) }
     }
 
     // MARK: - What a former daemon left

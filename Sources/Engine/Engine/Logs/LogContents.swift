@@ -38,13 +38,18 @@ final class PackedLog: LogContents {
     init(_ file: consuming OwnedFD, path: String) throws(SyscallError) {
         let size = try fileStatus(of: file.number).sizeBytes
         let footer = try Self.read(file.number, at: size - Int64(PackedLogTable.footerByteCount), PackedLogTable.footerByteCount, path)
-        do throws(WireError) {
-            let count = try PackedLogTable.byteCount(footer: footer)
-            let bytes = (try? Self.read(file.number, at: size - Int64(count), count, path)) ?? []
-            table = try PackedLogTable(decoding: bytes, fileByteCount: UInt64(clamping: size))
-        } catch { throw SyscallError("read", "\(path): \(error)", errno: Errno.badMessage.rawValue) }
+        let count: Int
+        do throws(WireError) { count = try PackedLogTable.byteCount(footer: footer) } catch { throw Self.damage(path, error) }
+        let bytes = try Self.read(file.number, at: size - Int64(count), count, path)
+        do throws(WireError) { table = try PackedLogTable(decoding: bytes, fileByteCount: UInt64(clamping: size)) } catch {
+            throw Self.damage(path, error)
+        }
         self.file = file
         self.path = path
+    }
+
+    private static func damage(_ path: String, _ problem: WireError) -> SyscallError {
+        SyscallError("read", "\(path): \(problem)", errno: Errno.badMessage.rawValue)
     }
 
     func byteCount() throws(SyscallError) -> Int64 { Int64(clamping: table.byteCount) }
