@@ -1,4 +1,5 @@
 """A shim that is refused descriptors or processes, and one whose children are many."""
+import json
 import os
 import resource
 import shutil
@@ -23,11 +24,15 @@ def wakings(pid):
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("voluntary_ctxt_switches:"))
 
 
-def test_what_a_shim_cannot_look_at_for_want_of_descriptors_it_looks_at_later_and_says_so_once(shims):
-    """The runtime takes the descriptors away just before it answers: how many the look needs at least depends on the hierarchy."""
+def created_unseen(shims, *args, **resources):
+    """A created container that its shim could not look at: the runtime takes the descriptors away just before it answers. How many the look needs at
+    least depends on the hierarchy."""
     for count in range(1, 40):
         shim = shims(f"box{count}")
-        shim.make_bundle("sleep", "600")
+        shim.make_bundle(*args)
+        config = json.loads((shim.bundle / "config.json").read_text())
+        config["linux"]["resources"] |= resources
+        (shim.bundle / "config.json").write_text(json.dumps(config))
         (shim.bundle / "log").touch()
         runtime = shim.folder / f"runtime{count}"
         limit = "/usr/bin/python3 -c 'import resource, os, sys; shim = int(sys.argv[1]); " \
@@ -50,6 +55,11 @@ exec {shim.runtime} "$@"
             break
         resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (1024, 1024))
     assert "EMFILE" in said(shim), said(shim)
+    return shim
+
+
+def test_what_a_shim_cannot_look_at_for_want_of_descriptors_it_looks_at_later_and_says_so_once(shims):
+    shim = created_unseen(shims, "sleep", "600")
     with pytest.raises(Refused, match="no cgroup"):
         # Nothing runs yet that could be counted, and nobody knows where.
         shim.task("Stats")
@@ -68,6 +78,16 @@ exec {shim.runtime} "$@"
             return False
 
     wait_until(is_known, "the look", seconds=60)
+
+
+def test_a_refusal_of_a_process_before_a_shim_could_watch_for_any_is_told_later(shims):
+    shim = created_unseen(shims, "sh", "-c", "sh -c 'sleep 600 & sleep 600 & sleep 600'; exec sleep 600", pids={"limit": 3})
+    # The next look is some seconds away, in which the program begins and meets its limit.
+    before = wakings(shim.pid)
+    wait_until(lambda: wakings(shim.pid) >= before + 3, "more looks", seconds=60)
+    resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+    shim.start()
+    wait_until(lambda: 9 in [kind for _, kind in shim.changes()], "the refusal", seconds=60)
 
 
 def test_a_log_is_compressed_later_where_no_process_can_be_begun_for_it(shim):

@@ -233,16 +233,16 @@ final class ContainerTask {
 
     /// Finds out what the runtime made for the first process.
     /// - Parameters:
-    ///   - knownKillCount: processes that were killed for want of memory, and told.
+    ///   - knownKillCount: processes that were killed for want of memory, and told by a killed shim; nil for a run that this one began.
     ///   - retrySeconds: after how long it is tried again where nothing could be found out.
-    func look(at pid: Int32, knownKillCount: UInt64 = 0, retrySeconds: Int = 1) {
+    func look(at pid: Int32, knownKillCount: UInt64? = nil, retrySeconds: Int = 1) {
         sharesPIDNamespace = Self.leavesOthersBehind(pid)
         do throws(ShimError) {
             cgroup = try ownCgroup(of: pid)
             lookProblem = nil
-            watchProcessLimit(of: pid)
+            watchProcessLimit(of: pid, isAdopted: knownKillCount != nil, isLate: retrySeconds > 1)
             outOfMemory = cgroup.map { [unowned self] in
-                OutOfMemoryWatch($0, knownCount: knownKillCount, context: context) { [unowned self] in
+                OutOfMemoryWatch($0, knownCount: knownKillCount ?? 0, context: context) { [unowned self] in
                     context.publish(.outOfMemory(containerID: id))
                     journal.note(LifeChange(.outOfMemory))
                 }
@@ -259,17 +259,23 @@ final class ContainerTask {
     }
 
     /// Has refusals of processes be noted, as soon as they can be watched.
-    private func watchProcessLimit(of pid: Int32, retrySeconds: Int = 1) {
+    /// - Parameters:
+    ///   - isAdopted: a killed shim began the run, and may have told of refusals.
+    ///   - isLate: there may have been refusals since the run began.
+    private func watchProcessLimit(of pid: Int32, isAdopted: Bool, isLate: Bool, retrySeconds: Int = 1) {
         do throws(SyscallError) {
             guard let cgroup else { return processLimit = nil }
-            processLimit = try ProcessLimitWatch(cgroup.record, context: context) { [unowned self] in
+            // All that its group counts is the run's own, and nobody has told it.
+            let knownCount: UInt64? = isLate && !isAdopted ? 0 : nil
+            processLimit = try ProcessLimitWatch(cgroup.record, knownCount: knownCount, context: context) { [unowned self] in
                 journal.note(LifeChange(.processLimit))
             }
         } catch {
             if retrySeconds == 1 { context.report("watch for refusals of processes: \(error)") }
             context.loop.after(.seconds(retrySeconds)) { [weak self] in
                 guard let self, first.livePID == pid, processLimit == nil else { return }
-                watchProcessLimit(of: pid, retrySeconds: min(retrySeconds * 2, Self.longestRetrySeconds))
+                watchProcessLimit(
+                    of: pid, isAdopted: isAdopted, isLate: true, retrySeconds: min(retrySeconds * 2, Self.longestRetrySeconds))
             }
         }
     }

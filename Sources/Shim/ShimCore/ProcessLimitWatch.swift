@@ -14,10 +14,13 @@ final class ProcessLimitWatch {
     private var watch: Watch?
     private var seenCount: UInt64
     private var isQuiet = false
+    /// The last look failed: what it was to find is to be told still.
+    private var isLookMissing = false
 
     /// nil where the kernel counts no refusals, or the container is not counted at all.
+    /// - Parameter knownCount: refusals that are nothing new; nil for those that are counted now.
     /// - Throws: where it is counted, and cannot be watched now.
-    init?(_ record: CgroupRecord, context: ShimContext, handler: @escaping () -> Void) throws(SyscallError) {
+    init?(_ record: CgroupRecord, knownCount: UInt64?, context: ShimContext, handler: @escaping () -> Void) throws(SyscallError) {
         guard let place = record.places.first(where: { $0.names.contains("pids") }) ?? record.places.first(where: { $0.version == .v2 })
         else { return nil }
         do throws(SyscallError) { file = Descriptor(try openFile(FilePath(place.directory).appending("pids.events"), .readOnly)) } catch {
@@ -27,8 +30,10 @@ final class ProcessLimitWatch {
         self.handler = handler
         self.context = context
         guard let count = try Self.refusalCount(file) else { return nil }
-        seenCount = count
+        seenCount = knownCount ?? count
         watch = try context.loop.watch(file.number, for: .priority) { [unowned self] _ in check() }
+        // Of what was counted before, nothing wakes it.
+        if count > seenCount { context.loop.soon { [weak self] in self?.check() } }
     }
 
     func cancel() {
@@ -46,6 +51,7 @@ final class ProcessLimitWatch {
             count = found
         } catch {
             context.report("count refusals of processes: \(error)")
+            isLookMissing = true
             return rest()
         }
         guard count > seenCount else { return }
@@ -62,8 +68,15 @@ final class ProcessLimitWatch {
 
     private func goOn() {
         isQuiet = false
-        // What was refused meanwhile belongs to what was told.
-        if let count = try? Self.refusalCount(file) { seenCount = count }
+        if isLookMissing {
+            isLookMissing = false
+            check()
+            // It has told something, or cannot look yet.
+            if isQuiet { return }
+        } else if let count = try? Self.refusalCount(file) {
+            // What was refused meanwhile belongs to what was told.
+            seenCount = count
+        }
         watch?.wait(for: .priority)
     }
 
