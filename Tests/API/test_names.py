@@ -12,6 +12,7 @@ import leaks
 import pytest
 from conftest import CLIENTS, Client, Daemon
 from processes import wait_until
+from test_network_options import net_of  # noqa: F401 (fixture)
 
 # Docker's address of the server in every container's network.
 SERVER = "127.0.0.11"
@@ -261,6 +262,28 @@ def test_T04_a_change_of_the_hosts_servers_is_followed(net, cli, box, own_daemon
     assert dns.ask(inside, "x.example").records == ["192.0.2.61"]
     upstream(host62={"marker": "192.0.2.62"})
     assert dns.ask(inside, "x.example").records == ["192.0.2.62"]
+
+
+def test_T08_a_server_of_the_hosts_that_means_something_on_one_link_alone_is_asked_there(apus, net_of, image, own_daemon, upstream):
+    net_of("mine")
+    subprocess.run(["ip", "link", "add", "zoned", "type", "dummy"], check=True)
+    server = None
+    try:
+        subprocess.run(["ip", "addr", "add", "fe80::53/64", "dev", "zoned", "nodad"], check=True)
+        subprocess.run(["ip", "link", "set", "zoned", "up"], check=True)
+        server = dns.Upstream("fe80::53%zoned", marker="192.0.2.67")
+        upstream.point(["fe80::53%zoned"])
+        apus("run", "-d", "--name", "web", "--network", "mine", image, "sleep", "600").ok()
+        inside = namespace(own_daemon, apus.inspect("web", "{{.Id}}"))
+        for stream in (False, True):
+            assert dns.ask(inside, "x.example", stream=stream).records == ["192.0.2.67"]
+        assert ("x.example", False) in server.asked
+        # Who asks for himself does not get it: on a link of his own of that name it would be somebody else.
+        assert "fe80" not in apus("run", "--rm", image, "cat", "/etc/resolv.conf").ok()
+    finally:
+        if server:
+            server.stop()
+        subprocess.run(["ip", "link", "del", "zoned"], check=True)
 
 
 def test_feature_C20_servers_of_the_containers_own_are_asked_from_its_network(cli, net, box, image, own_daemon, upstream):

@@ -70,8 +70,8 @@ def test_feature_C09_published_on_one_address_ranges_and_udp(cli, image):
     run(cli, image, "-p", "127.0.0.1:18010:80", "-p", "18020-18022:80-82", "-p", "18030:53/udp", "-p", "18040-18050:90")
     assert fetch(18010) == "hello" and fetch(18010, "127.0.0.2") is None and fetch(18020) == "hello"
     shown = json.loads(cli.inspect("web", "{{json .NetworkSettings.Ports}}"))
-    assert shown["80/tcp"] == [{"HostIp": "127.0.0.1", "HostPort": "18010"}, {"HostIp": "0.0.0.0", "HostPort": "18020"}]
-    assert shown["82/tcp"] == [{"HostIp": "0.0.0.0", "HostPort": "18022"}] and shown["90/tcp"][0]["HostPort"] == "18040"
+    assert shown["80/tcp"] == [{"HostIp": "127.0.0.1", "HostPort": "18010"}, {"HostIp": "0.0.0.0", "HostPort": "18020"}, {"HostIp": "::", "HostPort": "18020"}]
+    assert shown["82/tcp"] == [{"HostIp": "0.0.0.0", "HostPort": "18022"}, {"HostIp": "::", "HostPort": "18022"}] and shown["90/tcp"][0]["HostPort"] == "18040"
     inside = ["nsenter", "--net=" + cli.inspect("web", "{{.NetworkSettings.SandboxKey}}"), "/usr/bin/python3", "-c", ECHO]
 
     def asked():
@@ -93,12 +93,18 @@ def test_feature_C09_published_on_one_address_ranges_and_udp(cli, image):
 
 def test_feature_C10_D21_one_number_is_published_on_a_free_port_that_port_and_ps_show(cli, image):
     run(cli, image, "-p", "80", "-p", "18060:81")
-    line = next(line for line in cli("port", "web").ok().split("\n") if line.startswith("80/tcp"))
-    number = int(re.fullmatch(r"80/tcp -> 0\.0\.0\.0:(\d+)", line).group(1))
-    assert fetch(number) == "hello"
-    assert cli("port", "web", "81").line() == "0.0.0.0:18060" and cli("port", "web", "81/tcp").line() == "0.0.0.0:18060"
-    assert f"0.0.0.0:{number}->80/tcp" in cli("ps", "--format", "{{.Ports}}").ok()
+    found = re.fullmatch(r"80/tcp -> 0\.0\.0\.0:(\d+)\n80/tcp -> \[::\]:(\d+)\n81/tcp -> 0\.0\.0\.0:18060\n81/tcp -> \[::\]:18060\n",
+                         cli("port", "web").ok().replace(" :::", " [::]:"))  # An older client of Docker's has no brackets.
+    number = int(found.group(1))
+    assert found.group(2) == str(number) and fetch(number) == "hello" and fetch_v6(number) == b"hello\n"
+    assert cli("port", "web", "81").ok() == cli("port", "web", "81/tcp").ok() in ("0.0.0.0:18060\n[::]:18060\n", "0.0.0.0:18060\n:::18060\n")
+    shown = cli("ps", "--format", "{{.Ports}}").line().split(", ")
+    assert f"0.0.0.0:{number}->80/tcp" in shown and {f"[::]:{number}->80/tcp", f":::{number}->80/tcp"} & set(shown), shown
     assert cli("port", "web", "82").code == 1
+    # What is asked for of IPv4 alone is told of it alone, and so is what has no way from ::1.
+    cli("run", "-d", "--name", "four", "-p", "0.0.0.0:18061:80", "-p", "18062:80/sctp", image, "sleep", "600").ok()
+    assert cli("port", "four").ok() == "80/sctp -> 0.0.0.0:18062\n80/tcp -> 0.0.0.0:18061\n" or cli("port", "four").ok() == (
+        "80/tcp -> 0.0.0.0:18061\n80/sctp -> 0.0.0.0:18062\n")
 
 
 def test_feature_C11_every_exposed_port_is_published(cli, image):
@@ -117,6 +123,27 @@ def test_feature_C12_same_port_inside_and_a_port_of_the_host_that_is_taken(cli, 
     with socket.create_server(("0.0.0.0", 18890)):
         busy = cli("run", "--rm", "-p", "18890:80", image, "true")
         assert busy.code == 125 and "address already in use" in busy.err
+    # A program that has the port of IPv6, or of ::1 alone, keeps it: what would lead there is refused.
+    for address_of_host, flag, place in (("::1", "18891:80", "[::]:18891"), ("::", "18891:80", "[::]:18891"), ("::1", "0.0.0.0:18891:80", "[::1]:18891"),
+                                         ("::1", "[::1]:18891:80", "[::1]:18891")):
+        with socket.create_server((address_of_host, 18891), family=socket.AF_INET6):
+            busy = cli("run", "--rm", "-p", flag, image, "true")
+            assert busy.code == 125 and f"failed to bind host port for {place}/tcp: address already in use" in busy.err, (flag, busy)
+            with socket.create_connection(("::1", 18891), timeout=5):
+                pass
+    with socket.create_server(("::1", 18905), family=socket.AF_INET6):
+        busy = cli("run", "--rm", "-p", "18900-18919:80-99", image, "true")
+        assert busy.code == 125 and "[::]:18905/tcp: address already in use" in busy.err, busy
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as datagrams:
+        datagrams.bind(("::1", 18891))
+        busy = cli("run", "--rm", "-p", "18891:80/udp", image, "true")
+        assert busy.code == 125 and "[::]:18891/udp: address already in use" in busy.err, busy
+        # Of another address or protocol it is another port.
+        cli("run", "--rm", "-p", "127.0.0.1:18891:80/udp", "-p", "18891:80", image, "true").ok()
+    # So is one that another container has of ::1.
+    cli("run", "-d", "--name", "six", "-p", "[::1]:18892:80", image, "sleep", "600").ok()
+    taken = cli("run", "--rm", "-p", "18892:80", image, "true")
+    assert taken.code == 125 and "port is already allocated" in taken.err, taken
     assert fetch(18888) == "one"
 
 
@@ -138,7 +165,7 @@ def test_feature_C12_ports_are_settled_at_the_start_and_a_second_owner_is_refuse
     cli("run", "--rm", "-p", "18872:80/tcp", image, "true").ok()
     cli("rm", "-f", "one").ok()
     cli("start", "two").ok()
-    assert cli("port", "two").line() == "80/tcp -> 0.0.0.0:18870"
+    assert cli("port", "two").line().split("\n")[0] == "80/tcp -> 0.0.0.0:18870"
 
 
 def test_feature_C09_a_port_is_reached_by_containers_through_the_hosts_address(cli, net, image):
@@ -704,3 +731,32 @@ def test_feature_C09_a_port_of_the_v6_loopback_alone(cli, net, image, lan):
     assert taken.code == 125 and "port is already allocated" in taken.err
     cli("rm", "-f", "four").ok()
     assert fetch_v6(18170) is None
+
+
+def test_S03_twenty_thousand_ports_of_the_v6_loopback_cost_neither_sockets_nor_much_memory(brittle):
+    """Bounds, and no times: one entry wherever they are remembered, one transaction, and a server that has no more open than for one port."""
+    client = brittle.client
+    run(client, brittle.image, "-p", "[::1]:18195:80", name="first")
+    serving = lambda: [process for process in leaks.processes(f"{brittle.run}/names") if b"serve" in open(f"/proc/{process}/cmdline", "rb").read()]
+    [server] = serving()
+    resident = lambda process: int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{process}/status", encoding="utf-8").read()).group(1))
+    assert fetch_v6(18195) == b"hello\n"
+    before, open_before, transactions = resident(server), leaks.descriptors(server), generation()
+    client("run", "-d", "--name", "many", "-p", "[::1]:20000-39999:10000-29999", "-p", "[::1]:20000-39999:10000-29999/udp", brittle.image,
+           "nc", "-ll", "-p", "29999", "-e", "echo", "last").ok()
+    assert serving() == [server] and generation() == transactions + 1
+    wait_until(lambda: fetch_v6(39999) == b"last\n", "the last of them leads in")
+    assert fetch_v6(40000) is None and fetch(39999) is None
+    for port in range(20000, 40000, 1000):
+        fetch_v6(port)
+    wait_until(lambda: leaks.descriptors(server) <= open_before, "nothing stays open")
+    assert resident(server) - before < 4096, (before, resident(server))
+    [entry] = [one for one in os.listdir(f"{brittle.run}/names/entries") if one == client.inspect("many", "{{.Id}}")]
+    assert os.path.getsize(f"{brittle.run}/names/entries/{entry}") < 2048
+    # The next daemon, and the next server, know them.
+    brittle.kill()
+    os.kill(server, signal.SIGKILL)
+    brittle.start()
+    wait_until(lambda: fetch_v6(39999) == b"last\n", "the last of them leads in again")
+    client("rm", "-f", "many").ok()
+    assert fetch_v6(39999) is None and fetch_v6(18195) == b"hello\n"

@@ -92,3 +92,13 @@ def test_P03_what_ended_while_no_daemon_was_there_is_known_to_the_next(brittle, 
     moment = calendar.timegm(time.strptime(finished[:19], "%Y-%m-%dT%H:%M:%S"))
     assert killed - 1 <= moment <= began, finished
     wait_until(lambda: "gone" not in client("ps", "-a", "--format", "{{.Names}}").ok(), "--rm is honoured")
+
+
+def test_P01_a_container_that_removes_itself_and_was_never_started_does_not_outlive_the_daemon(brittle):
+    client = brittle.client
+    client("create", "--rm", "--name", "own", "-v", "/data", brittle.image, "true").ok()
+    client("create", "--name", "kept", brittle.image, "true").ok()
+    brittle.kill()
+    brittle.start()
+    assert client("ps", "-a", "--format", "{{.Names}}").ok().split() == ["kept"]
+    assert client("volume", "ls", "-q").ok() == ""

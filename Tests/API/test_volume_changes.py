@@ -333,3 +333,88 @@ def test_a_stopped_containers_volumes_are_among_its_files(cli, image, tmp_path):
     cli("cp", str(tmp_path / "f"), "idle:/k/f").ok()
     assert read(f"{mountpoint(cli, 'kept')}/f") == "copied"
     assert cli("start", "-a", "idle").line() == "copied"
+
+
+def test_feature_F01_what_a_volume_mounts_is_shared_by_containers_of_two_daemons_and_goes_with_the_last(brittle):
+    client = brittle.client
+    client("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m", "memory").ok()
+    client("run", "-d", "--name", "before", "-v", "memory:/m", brittle.image, "sleep", "600").ok()
+    client("exec", "before", "sh", "-c", "echo kept > /m/word").ok()
+    brittle.kill()
+    brittle.start()
+    client("run", "-d", "--name", "after", "-v", "memory:/m", brittle.image, "sleep", "600").ok()
+    assert client("exec", "after", "cat", "/m/word").line() == "kept"
+    client("rm", "-f", "before").ok()
+    assert client("exec", "after", "cat", "/m/word").line() == "kept"
+    client("rm", "-f", "after").ok()
+    assert not [mount for mount in mounts(brittle.folder) if "volumes/memory" in mount]
+    assert client("run", "--rm", "-v", "memory:/m", brittle.image, "ls", "/m").ok() == ""
+    client("volume", "rm", "memory").ok()
+
+
+def test_feature_F01_volumes_are_cloned_and_measured_while_somebody_changes_them(apus, image):
+    """What comes and goes meanwhile is in the copy or is not; everything else is."""
+    churn = "echo kept > /v/kept; while true; do mkdir -p /v/a/b/c; touch /v/a/b/c/1 /v/a/2; ln -s 2 /v/a/l; mv /v/a /v/z; rm -rf /v/z; done"
+    apus("run", "-d", "--name", "busy", "-v", "churned:/v", image, "sh", "-c", churn).ok()
+    wait_until(lambda: apus("exec", "busy", "test", "-e", "/v/kept").code == 0, "it has begun")
+    for number in range(8):
+        apus("volume", "clone", "churned", f"copy{number}").ok()
+        assert read(f"{mountpoint(apus, f'copy{number}')}/kept") == "kept\n"
+        shown = apus("system", "df", "-v").ok()
+        assert "churned" in shown
+
+
+def test_feature_F05_F08_what_the_host_lets_nobody_write_to_stays_so_inside(cli, image, tmp_path):
+    source, shown = tmp_path / "source", tmp_path / "shown"
+    for folder in (source, shown):
+        folder.mkdir()
+    subprocess.run(["mount", "--bind", source, shown], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", shown], check=True)
+        cli("volume", "create", "-o", "type=none", "-o", f"device={source}", "-o", "o=bind,ro", "closed").ok()
+        for flag in (("-v", f"{shown}:/x"), ("-v", f"{shown}:/x:rw"), ("--mount", f"type=bind,src={shown},dst=/x"), ("-v", "closed:/x")):
+            written = cli("run", "--rm", *flag, image, "touch", "/x/w")
+            assert written.code == 1 and "Read-only file system" in written.err, (flag, written)
+        assert os.listdir(source) == []
+        cli("run", "--rm", "-v", f"{source}:/x", image, "touch", "/x/w").ok()
+    finally:
+        subprocess.run(["umount", shown], check=True)
+
+
+def test_feature_F08_a_file_that_cannot_be_removed_is_in_nobodys_way(brittle):
+    """An immutable one: the volume is gone, its name is free, others are pruned, and the next daemon starts."""
+    client = brittle.client
+    client("volume", "create", "stuck").ok()
+    data = mountpoint(client, "stuck")
+    for name in ("a", "b"):
+        with open(f"{data}/{name}", "w", encoding="utf-8") as file:
+            file.write(name)
+    subprocess.run(["chattr", "+i", f"{data}/b"], check=True)
+    trash = f"{brittle.data}/volumes/.trash"
+    try:
+        client("volume", "rm", "stuck").ok()
+        assert client("volume", "ls", "-q").ok() == "" and "remove all files of volume stuck" in brittle.log()
+        client("volume", "create", "other").ok()
+        client("run", "--rm", "-v", "stuck:/x", brittle.image, "touch", "/x/new").ok()
+        assert os.listdir(mountpoint(client, "stuck")) == ["new"]
+        assert "other" in client("volume", "prune", "-af").ok()
+        brittle.kill()
+        brittle.start()
+        assert client("volume", "ls", "-q").ok() == "" and "take away what volumes left" in brittle.log()
+    finally:
+        for folder, _, names in os.walk(trash):
+            for name in names:
+                subprocess.run(["chattr", "-i", os.path.join(folder, name)], check=True)
+    brittle.kill()
+    brittle.start()
+    assert os.listdir(trash) == []
+
+
+def test_feature_F01_an_archive_is_unpacked_into_a_volume_as_small_as_it_fits(apus):
+    apus("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m", "small").ok()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        member = tarfile.TarInfo("a.txt")
+        member.size = 2
+        tar.addfile(member, io.BytesIO(b"hi"))
+    apus("volume", "import", "small", "-", stdin=packed.getvalue()).ok()

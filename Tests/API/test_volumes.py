@@ -278,6 +278,8 @@ def test_feature_F08_volumes_from_another_container(cli, image, tmp_path):
     script = "cat /v/x /own/y /b/f; touch /v/new; touch /b/no"
     result = cli("run", "--name", "second", "--volumes-from", "source", image, "sh", "-c", script)
     assert result.out.split() == ["a", "b", "bound"] and "Read-only file system" in result.err
+    nobody = cli("run", "--rm", "--volumes-from", "nosuch", image, "true")
+    assert nobody.code == 125 and "No such container: nosuch" in nobody.err and "Unable to find image" not in nobody.err, nobody
     read_only = cli("run", "--rm", "--volumes-from", "source:ro", image, "touch", "/v/more")
     assert read_only.code == 1 and "Read-only file system" in read_only.err
     # The anonymous one stays for as long as anyone has it.

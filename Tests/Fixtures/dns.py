@@ -88,7 +88,8 @@ def send(namespace, messages, stream=False, timeout=5):
 
 
 class Upstream:
-    """A server on port 53 of an address of 127.0.0.0/8. `silent` answers no datagrams, `datagrams=False` has no such socket at all."""
+    """A server on port 53 of an address of 127.0.0.0/8, or of IPv6, with a zone or without. `silent` answers no datagrams, `datagrams=False` has no such
+    socket at all."""
 
     def __init__(self, address, silent=False, datagrams=True, code=None, marker="192.0.2.80"):
         self.silent, self.code, self.marker = silent, code, marker
@@ -96,11 +97,12 @@ class Upstream:
         self.numbers, self.ports = [], []
         self.sockets = []
         self.threads = []
+        family, _, _, _, place = socket.getaddrinfo(address, 53, type=socket.SOCK_DGRAM)[0]
         if datagrams:
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            sock.bind((address, 53))
+            sock = socket.socket(family, socket.SOCK_DGRAM)
+            sock.bind(place)
             self.run(self.serve_datagrams, sock)
-        self.run(self.serve_streams, socket.create_server((address, 53)))
+        self.run(self.serve_streams, socket.create_server(place, family=family))
 
     def run(self, body, sock):
         self.sockets.append(sock)

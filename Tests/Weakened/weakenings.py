@@ -1,4 +1,5 @@
-"""The guards of the runtime, of unpacking and of what speaks to registries, each with the change that takes it away and the tests that must fail then.
+"""The guards of the runtime, of unpacking, of what speaks to registries, of volumes and of networks, each with the change that takes it away and the
+tests that must fail then.
 
 Nothing of this is in the product: `scripts/check-weakened` makes the changes in a copy of the sources, each behind a switch, so that one
 build holds them all and a run goes without exactly the guard that the variable WEAKENED names. In a change, {weakened} stands for
@@ -32,6 +33,7 @@ def skip(file, line, *more, instead="return"):
 RUNTIME, ROOTFS, CGROUPS = "Sources/Runtime/RuntimeCore/", "Sources/Runtime/Rootfs/", "Sources/Linux/Cgroups/"
 ARCHIVE, HOSTILE = "Sources/Storage/Archive/", "API/test_images.py::test_a_hostile_layer_touches_nothing_outside"
 IMAGES, REGISTRY, STRANGERS = "Sources/Images/Images/", "Sources/Images/Registry/", "API/test_registry_attacks.py::test_"
+VOLUMES, NETWORKING, NETWORKS = "Sources/Engine/Engine/Volumes/", "Sources/Engine/Networking/", "Sources/Engine/Engine/Networks/"
 ATTACKS, CONFINEMENT, ROOT, RACES, LEFTOVERS = (f"test_{name}.py::test_" for name in ("attacks", "confinement", "rootfs_attacks", "races", "leftovers"))
 
 # How a runtime looks for a place that knows no better: below the root's path, as the host sees it.
@@ -449,4 +451,49 @@ WEAKENINGS = (
             Change(IMAGES + "ImagePush.swift", "let neighbours = Set(images.flatMap { $0.image.repositoryDigests }",
                    "let neighbours = try await Set(({weakened} ? list() : images.map(\\.image)).flatMap { $0.repositoryDigests }"),
         ), (STRANGERS + "E11",)),
+    Weakening(
+        "F10", "a path inside a volume is opened with the volume as the root", (
+            Change(VOLUMES + "VolumePin.swift", "let found = try openInRoot(FilePath(subpath), .path, root: volume)",
+                   "let found = try {weakened} ? openFile(FilePath(\"\\(source)/\\(subpath)\"), .path)\n"
+                   "                : openInRoot(FilePath(subpath), .path, root: volume)"),
+        ), ("API/test_volume_changes.py::test_attack_F10_no_link",)),
+    Weakening(
+        "F11", "a volume's name is one component of a path", (
+            Change(VOLUMES + "VolumeStore.swift", "        try VolumeNames.check(name)\n        try LocalVolumeDriver.check",
+                   "        if !{weakened} { try VolumeNames.check(name) }\n        try LocalVolumeDriver.check"),
+        ), ("API/test_volume_changes.py::test_attack_F11",)),
+    Weakening(
+        "D14", "what an image has in a volume's place is looked for with the image as the root", (
+            skip(VOLUMES + "VolumeFilling.swift",
+                 "return try openInRoot(FilePath(path), [.readOnly, .directory], root: image, resolve: [.inRoot, .noMagicLinks])",
+                 instead="return try openFile(FilePath(\"/proc/self/fd/\\(image.number)\\(path)\"), [.readOnly, .directory])"),
+        ), ("API/test_volumes.py::test_attack_D14",)),
+    Weakening(
+        "D15", "what is in a volume stays", (
+            Change(VOLUMES + "VolumeFilling.swift", "guard try directoryEntries(of: target, subject: name).isEmpty else { return }",
+                   "guard try directoryEntries(of: target, subject: name).isEmpty || {weakened} else { return }"),
+        ), ("API/test_volume_changes.py::test_attack_D15_what_is_in_a_volume",)),
+    Weakening(
+        "F16-loopback", "addresses of the loopback link come from nowhere else", (
+            skip(NETWORKING + "FirewallRules.swift", "// The link last: its name takes longer to look at than all the rest"),
+        ), ("API/test_ports.py::test_attack_F16_nobody_on_the_lan", "API/test_ports.py::test_attack_F16_from_the_lan")),
+    Weakening(
+        "F16-frames", "a container speaks under its own addresses only, and is nobody's router", (
+            Change(NETWORKING + "FirewallRules.swift", "add(\"cable\", rules, in: frames, &changes)",
+                   "add(\"cable\", {weakened} ? [] : rules, in: frames, &changes)"),
+        ), ("API/test_spoofing.py::test_F16_a_container_is_nobodys_router", "API/test_spoofing.py::test_F16_a_container_answers",
+            "API/test_ports.py::test_attack_F16_a_container_speaks")),
+    Weakening(
+        "F16-conversations", "conversations end with the container that they were with", (
+            skip(NETWORKS + "OldConversations.swift", "guard oldConversations.work == nil,"),
+        ), ("API/test_conversations.py::test_attack_F16_an_old_conversation", "API/test_conversations.py::test_attack_F16_a_conversation")),
+    Weakening(
+        "F16-before", "what was sent to a port before it was published is led there from then on", (
+            skip(NETWORKS + "OldConversations.swift", "guard ports.contains(where: { $0.transport == .udp }) else { return }"),
+        ), ("API/test_conversations.py::test_attack_F16_an_old_conversation",)),
+    Weakening(
+        "F17", "so many questions of one container are on their way", (
+            Change("Sources/Engine/NameService/NameServerForwarding.swift", "resident.exchanges < Limit.exchangesOfOne else {",
+                   "resident.exchanges < Limit.exchangesOfOne || {weakened} else {"),
+        ), ("API/test_names.py::test_attack_F17_who_floods",)),
 )

@@ -15,16 +15,40 @@ enum Asker {
     }
 }
 
+/// Somebody else who may know, as a resolv.conf(5) names him: `192.0.2.53`, `fe80::1%eth0`.
+struct UpstreamServer: Hashable, Sendable, CustomStringConvertible {
+    let address: IPAddress
+    /// The link that the address is of, by its name or number; empty for none.
+    let zone: String
+
+    init(_ address: IPAddress, zone: String = "") {
+        self.address = address
+        self.zone = zone
+    }
+
+    /// nil for what is no address.
+    init?(_ text: String) {
+        let parts = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let address = IPAddress(parts[0]), parts.count == 1 || address.family == .v6 && !parts[1].isEmpty else { return nil }
+        self.init(address, zone: parts.count == 1 ? "" : String(parts[1]))
+    }
+
+    var description: String { zone.isEmpty ? address.description : "\(address)%\(zone)" }
+}
+
 /// One way to ask somebody else.
 struct Attempt: Equatable, Sendable {
-    let server: IPAddress
+    let server: UpstreamServer
     let isStream: Bool
 
     static let port: UInt16 = 53
-    var endpoint: InternetEndpoint { InternetEndpoint(address: server.bytes, port: Self.port) }
+    /// Looked up each time: a link may come back under another number.
+    var endpoint: InternetEndpoint {
+        InternetEndpoint(address: server.address.bytes, port: Self.port, zone: server.zone.isEmpty ? 0 : linkIndex(server.zone) ?? 0)
+    }
 
     /// Every server by datagrams, then every one by a connection: some have only that. Those that lately did not answer come last.
-    static func all(_ servers: [IPAddress], slow: Set<IPAddress>) -> [Attempt] {
+    static func all(_ servers: [UpstreamServer], slow: Set<UpstreamServer>) -> [Attempt] {
         let ordered = servers.filter { !slow.contains($0) } + servers.filter(slow.contains)
         return ordered.map { Attempt(server: $0, isStream: false) } + ordered.map { Attempt(server: $0, isStream: true) }
     }

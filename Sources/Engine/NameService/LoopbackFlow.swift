@@ -6,7 +6,8 @@ final class LoopbackFlow {
     let sender: InternetEndpoint
     /// The published port.
     let port: UInt16
-    /// To where the port leads.
+    /// To where the port leads, and led when the socket was made.
+    let target: InternetEndpoint
     let socket: OwnedFD
     var token: UInt64 = 0
     /// Of the clock that is never set.
@@ -15,9 +16,10 @@ final class LoopbackFlow {
     /// The kernel forgets what was answered after two minutes, and what was not after half of one.
     static let idleNanoseconds: Int64 = 90_000_000_000
 
-    init(_ sender: InternetEndpoint, _ port: UInt16, _ socket: consuming OwnedFD, now: Int64) {
+    init(_ sender: InternetEndpoint, _ port: UInt16, to target: InternetEndpoint, _ socket: consuming OwnedFD, now: Int64) {
         self.sender = sender
         self.port = port
+        self.target = target
         self.socket = socket
         lastUse = now
     }
@@ -46,8 +48,10 @@ extension NameServer {
         guard let port = try? loopback.tracked.originalPort(Self.transport, from: sender, to: loopback.place), port != loopback.place.port
         else { return nil }
         let now = monotonicNanoseconds()
+        let target = loopbackTarget(port, isStream: false)
         if let flow = loopback.flows[sender] {
-            if flow.port == port {
+            // A port that another container has by now leads elsewhere.
+            if flow.port == port && flow.target == target {
                 flow.lastUse = now
                 return flow
             }
@@ -55,8 +59,8 @@ extension NameServer {
         }
         if loopback.flows.count >= Self.flowLimit, let oldest = loopback.flows.values.min(by: { $0.lastUse < $1.lastUse }) { end(oldest) }
         do throws(SyscallError) {
-            let socket = try connectInternetSocket(.datagrams, to: loopbackTarget(port, isStream: false))
-            let flow = LoopbackFlow(sender, port, socket, now: now)
+            let socket = try connectInternetSocket(.datagrams, to: target)
+            let flow = LoopbackFlow(sender, port, to: target, socket, now: now)
             flow.token = try watch(flow.socket.number, .flow(flow))
             loopback.flows[sender] = flow
             return flow

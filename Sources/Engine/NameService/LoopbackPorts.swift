@@ -70,10 +70,10 @@ extension NameServer {
 
     /// Where a port of `::1` leads.
     func loopbackTarget(_ port: UInt16, isStream: Bool) -> InternetEndpoint {
-        guard let found = table.loopbackPort(port, isStream: isStream) else {
+        guard let found = table.loopbackTarget(port, isStream: isStream) else {
             return InternetEndpoint(address: Self.loopbackV4, port: port)
         }
-        return InternetEndpoint(address: found.address.bytes, port: found.containerPort)
+        return InternetEndpoint(address: found.address.bytes, port: found.port)
     }
 
     func acceptLoopback() {

@@ -6,6 +6,7 @@ internal import SystemPackage
 package enum NameCommand {
     private static let backlog: Int32 = 32
     private static let files = LimitedResource(rawValue: 7)  // RLIMIT_NOFILE
+    private static let takeoverMilliseconds: Int32 = 5_000
     /// SIGHUP, SIGINT, SIGPIPE, SIGTERM: who stops the daemon does not stop this.
     private static let ignoredSignals: [Int32] = [1, 2, 13, 15]
 
@@ -51,14 +52,19 @@ package enum NameCommand {
             let listener = try listenUnixSocket(folder.socket(through: place), .packets, backlog: backlog)
             let null = try openFile("/dev/null", .readWrite)
             let log = try openFile(folder.log, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600)
-            // The one descriptor beyond the standard ones that the child shall have: this process ends right after.
+            // What the child shall have beyond the standard descriptors: this process ends right after. It closes the pipe once the socket is
+            // its own; until then who connects would be told that it is this process's.
+            let takeover = try Pipe()
             try setCloseOnExec(false, of: listener.number)
+            try setCloseOnExec(false, of: takeover.writeEnd.number)
             _ = try spawnProcess(
                 "/proc/self/exe",
                 arguments: [
                     "apus-net", "-directory", folder.path.string, "-resolver", resolver, "-listener", "\(listener.number)",
                 ] + (home.map { ["-home", $0] } ?? []) + ["serve"], environment: [], input: null.number, output: null.number,
                 error: log.number, newSession: true)
+            let taken = takeover.takeReadEnd()
+            _ = try waitUntilReadable([taken.number], timeoutMilliseconds: takeoverMilliseconds)
         } catch { throw NameServiceError("start the server of names", error) }
     }
 
@@ -67,6 +73,7 @@ package enum NameCommand {
     {
         do throws(SyscallError) {
             for signal in ignoredSignals { try ignoreSignal(signal) }
+            try listenAgain(on: listener, backlog: backlog, subject: folder.socket.string)
             try closeDescriptors(from: 3, except: [listener.number])
             try setCloseOnExec(true, of: listener.number)
             try changeDirectory("/")

@@ -3,7 +3,8 @@ package import JSON
 
 /// What the server of names knows of one running container: a file of the folder that the daemon and it share.
 package struct NameEntry: Equatable, Sendable {
-    package static let currentVersion = 1
+    /// 2: ports in a row are one entry.
+    package static let currentVersion = 2
 
     /// One network that a container is on.
     package struct Membership: Equatable, Sendable {
@@ -33,12 +34,21 @@ package struct NameEntry: Equatable, Sendable {
         package var hostPort: UInt16
         package var address: IPAddress
         package var containerPort: UInt16
+        /// So many: each leads to the one that lies as far from `containerPort`.
+        package var count: UInt16
 
-        package init(isStream: Bool, hostPort: UInt16, address: IPAddress, containerPort: UInt16) {
+        package init(isStream: Bool, hostPort: UInt16, address: IPAddress, containerPort: UInt16, count: UInt16 = 1) {
             self.isStream = isStream
             self.hostPort = hostPort
             self.address = address
             self.containerPort = containerPort
+            self.count = count
+        }
+
+        /// Where one of them leads; nil for another port.
+        func target(_ port: UInt16) -> (address: IPAddress, port: UInt16)? {
+            guard port >= hostPort, port - hostPort < count else { return nil }
+            return (address, containerPort + (port - hostPort))
         }
     }
 
@@ -61,7 +71,8 @@ package struct NameEntry: Equatable, Sendable {
     package func encoded() -> [UInt8] {
         var writer = JSONWriter()
         writer.object { writer in
-            writer.member("version", Self.currentVersion)
+            // The earliest that says it all, so that an earlier server reads what it can.
+            writer.member("version", loopbackPorts.contains { $0.count > 1 } ? Self.currentVersion : 1)
             writer.member("namespace", namespace)
             writer.member("asksHost", asksHost)
             writer.member("servers", servers.map(\.description))
@@ -71,6 +82,7 @@ package struct NameEntry: Equatable, Sendable {
                     writer.member("hostPort", Int(port.hostPort))
                     writer.member("address", port.address.description)
                     writer.member("containerPort", Int(port.containerPort))
+                    if port.count > 1 { writer.member("count", Int(port.count)) }
                 }
             }
             writer.member("memberships", unlessEmpty: memberships) { writer, membership in
@@ -118,17 +130,21 @@ package struct NameEntry: Equatable, Sendable {
 extension NameEntry.LoopbackPort {
     fileprivate init(from reader: inout JSONReader) throws(JSONError) {
         var (isStream, hostPort, address, containerPort): (Bool, UInt16?, IPAddress?, UInt16?) = (true, nil, nil, nil)
+        var count: UInt16 = 1
         try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
             switch name {
             case "stream": isStream = try reader.readBool()
             case "hostPort": hostPort = try reader.readInteger(UInt16.self)
             case "address": address = IPAddress(try reader.readString())
             case "containerPort": containerPort = try reader.readInteger(UInt16.self)
+            case "count": count = try reader.readInteger(UInt16.self)
             default: try reader.skipValue()
             }
         }
-        guard let hostPort, let address, let containerPort else { throw reader.problem("no published port") }
-        self.init(isStream: isStream, hostPort: hostPort, address: address, containerPort: containerPort)
+        guard let hostPort, let address, let containerPort, count > 0,
+            Int(max(hostPort, containerPort)) + Int(count) - 1 <= Int(UInt16.max)
+        else { throw reader.problem("no published port") }
+        self.init(isStream: isStream, hostPort: hostPort, address: address, containerPort: containerPort, count: count)
     }
 }
 

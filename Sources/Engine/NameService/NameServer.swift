@@ -68,7 +68,7 @@ package final class NameServer {
     var relayCount = 0
     var hostServers: HostServers
     /// Servers that lately did not answer, and until when that counts.
-    var slow: [IPAddress: Int64] = [:]
+    var slow: [UpstreamServer: Int64] = [:]
     private var orderCount = 0
     private var idleSince: Int64?
 

@@ -11,7 +11,8 @@ extension NameServer {
         guard let entry = table[asker.container], let resident = residents[asker.container] else { return }
         let now = monotonicNanoseconds()
         let isOwn = !entry.servers.isEmpty
-        let servers = isOwn ? Array(entry.servers.prefix(HostServers.limit)) : entry.asksHost ? hostServers.current(now) : []
+        let servers =
+            isOwn ? entry.servers.prefix(HostServers.limit).map { UpstreamServer($0) } : entry.asksHost ? hostServers.current(now) : []
         guard !servers.isEmpty, exchanges.count < Limit.exchanges, resident.exchanges < Limit.exchangesOfOne else {
             return reply(query, bytes, .serverFailure, to: asker)
         }

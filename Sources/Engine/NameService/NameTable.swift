@@ -33,6 +33,8 @@ struct NameTable: Sendable {
 
     private var entries: [String: NameEntry] = [:]
     private var loopbackPorts: [LoopbackPlace: NameEntry.LoopbackPort] = [:]
+    /// Those of several in a row: few, however many ports they are.
+    private var loopbackRanges: [NameEntry.LoopbackPort] = []
     private var networks: [String: Network] = [:]
 
     var isEmpty: Bool { entries.isEmpty }
@@ -43,7 +45,10 @@ struct NameTable: Sendable {
     mutating func insert(_ entry: NameEntry, of container: String) {
         remove(container)
         entries[container] = entry
-        for port in entry.loopbackPorts { loopbackPorts[LoopbackPlace(isStream: port.isStream, port: port.hostPort)] = port }
+        for port in entry.loopbackPorts where port.count == 1 {
+            loopbackPorts[LoopbackPlace(isStream: port.isStream, port: port.hostPort)] = port
+        }
+        loopbackRanges += entry.loopbackPorts.filter { $0.count > 1 }
         for membership in entry.memberships {
             var network = networks[membership.network] ?? Network()
             let holder = Holder(container: container, addresses: membership.addresses)
@@ -57,7 +62,8 @@ struct NameTable: Sendable {
 
     mutating func remove(_ container: String) {
         guard let entry = entries.removeValue(forKey: container) else { return }
-        for port in entry.loopbackPorts {
+        loopbackRanges.removeAll(where: entry.loopbackPorts.contains)
+        for port in entry.loopbackPorts where port.count == 1 {
             let place = LoopbackPlace(isStream: port.isStream, port: port.hostPort)
             if loopbackPorts[place] == port { loopbackPorts[place] = nil }
         }
@@ -73,8 +79,9 @@ struct NameTable: Sendable {
     }
 
     /// Where a port of `::1` leads; nil to the same port of 127.0.0.1.
-    func loopbackPort(_ port: UInt16, isStream: Bool) -> NameEntry.LoopbackPort? {
-        loopbackPorts[LoopbackPlace(isStream: isStream, port: port)]
+    func loopbackTarget(_ port: UInt16, isStream: Bool) -> (address: IPAddress, port: UInt16)? {
+        loopbackPorts[LoopbackPlace(isStream: isStream, port: port)]?.target(port)
+            ?? loopbackRanges.lazy.filter { $0.isStream == isStream }.compactMap { $0.target(port) }.first
     }
 
     /// What a container is told: of its own networks only.

@@ -119,6 +119,25 @@ package enum HostNetwork {
         }
     }
 
+    /// The links that are ports of a bridge; none where there is no such bridge.
+    package static func ports(of bridge: String) throws(NetworkingError) -> [String] {
+        do throws(NetlinkError) {
+            var host = try RouteConversation()
+            let links = try host.links()
+            guard let found = links.first(where: { $0.name == bridge }) else { return [] }
+            return links.filter { $0.bridge == found.index }.map(\.name).sorted()
+        } catch { throw NetworkingError(error) }
+    }
+
+    /// Those of some links that are not there.
+    package static func missing(of links: Set<String>) throws(NetworkingError) -> Set<String> {
+        if links.isEmpty { return [] }
+        do throws(NetlinkError) {
+            var host = try RouteConversation()
+            return links.subtracting(try host.links().map(\.name))
+        } catch { throw NetworkingError(error) }
+    }
+
     /// The blocks that the host has routes to, beside the default route and those of the links named.
     package static func routedBlocks(besides links: Set<String>) throws(NetworkingError) -> [AddressBlock] {
         do throws(NetlinkError) {

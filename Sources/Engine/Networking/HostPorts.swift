@@ -7,6 +7,12 @@ package enum HostPorts {
     /// So many ports are tried one by one.
     private static let fewPorts = 16
 
+    /// Whether this host has `::1`.
+    package static var hasLoopbackV6: Bool {
+        let (anyPort, loopback): (UInt16, IPAddress) = (0, IPAddress(.v6, bits: 1))
+        return (try? probePort(TransportProtocol.tcp.number, address: loopback.bytes, port: anyPort)) != nil
+    }
+
     /// The first port of a range that a program has, with what bind(2) says of it; nil where all are free.
     /// - Parameter address: the unspecified one is every address of its family.
     package static func refusal(

@@ -15,6 +15,8 @@ package struct HostChanges: Sendable {
     /// Whether more happened than was heard of: anything may have.
     package var isIncomplete = false
 
+    package init() {}
+
     var isEmpty: Bool { linksGone.isEmpty && linksChanged.isEmpty && !hasLostAddresses && forwardingOff.isEmpty && !isIncomplete }
 }
 

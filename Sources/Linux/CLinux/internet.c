@@ -66,10 +66,11 @@ int clinux_bind_internet(int descriptor, const uint8_t *address, size_t count, u
 
 int clinux_listen(int descriptor, int backlog) { return listen(descriptor, backlog) < 0 ? -errno : 0; }
 
-int clinux_connect_internet(int descriptor, const uint8_t *address, size_t count, uint16_t port) {
+int clinux_connect_internet(int descriptor, const uint8_t *address, size_t count, uint16_t port, uint32_t zone) {
     union place place;
     if (count != 4 && count != 16) return -EINVAL;
     socklen_t length = make_place(&place, address, count, port);
+    if (count == 16) place.v6.sin6_scope_id = zone;
     if (connect(descriptor, (struct sockaddr *)&place, length) == 0 || errno == EINPROGRESS) return 0;
     return -errno;
 }

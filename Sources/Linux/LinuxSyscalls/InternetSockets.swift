@@ -23,11 +23,20 @@ package struct InternetEndpoint: Hashable, Sendable {
     /// 4 or 16, in network order.
     package let address: [UInt8]
     package let port: UInt16
+    /// The index of the link that the address is of, where it means something on that alone; otherwise 0.
+    package let zone: UInt32
 
-    package init(address: [UInt8], port: UInt16) {
+    package init(address: [UInt8], port: UInt16, zone: UInt32 = 0) {
         self.address = address
         self.port = port
+        self.zone = zone
     }
+}
+
+/// The index of a link by its name, or by the digits of its index; nil where there is none. - Source: if_nametoindex(3).
+package func linkIndex(_ name: String) -> UInt32? {
+    let index = unsafe if_nametoindex(name)
+    return index == 0 ? UInt32(name) : index
 }
 
 /// How a socket of IPv4 or IPv6 carries data.
@@ -59,7 +68,7 @@ package func connectInternetSocket(_ kind: InternetSocketKind, to endpoint: Inte
     let socket = OwnedFD(owning: try checked("socket") { clinux_internet_socket(kind.type, endpoint.address.count) })
     let number = socket.number
     try checked("connect", "port \(endpoint.port)") {
-        unsafe clinux_connect_internet(number, endpoint.address, endpoint.address.count, endpoint.port)
+        unsafe clinux_connect_internet(number, endpoint.address, endpoint.address.count, endpoint.port, endpoint.zone)
     }
     return socket
 }

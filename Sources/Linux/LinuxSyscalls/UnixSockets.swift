@@ -56,6 +56,12 @@ package func listenUnixSocket(_ path: FilePath, _ kind: UnixSocketKind = .stream
         })
 }
 
+/// Takes a socket over that another process listened on before: who connects from now on is told that it is this one's. - Source: unix(7), SO_PEERCRED.
+package func listenAgain(on socket: borrowing OwnedFD, backlog: Int32, subject: String) throws(SyscallError) {
+    let number = socket.number
+    try checked("listen", subject) { clinux_listen(number, backlog) }
+}
+
 /// Begins a TCP connection to a numeric address, without waiting for it. - Source: connect(2), tcp(7).
 package func beginConnecting(to address: String, port: UInt16) throws(SyscallError) -> OwnedFD {
     OwnedFD(

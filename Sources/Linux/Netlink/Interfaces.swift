@@ -216,6 +216,18 @@ extension RouteConversation {
         try perform(request, doing: "give network device \(link.name) the address \(address)/\(prefixLength)")
     }
 
+    /// Every address of the namespace.
+    package mutating func addresses() throws(NetlinkError) -> Set<IPAddress> {
+        var request = nextRequest(RouteRequest.getAddress, wantsDump: true)
+        request.appendAddress(family: 0, prefixLength: 0, scope: 0, index: 0)
+        let answer = try perform(request, doing: "list addresses")
+        return Set(
+            answer.compactMap { message in
+                let attributes = message.attributes(after: 8)
+                return (attributes[2] ?? attributes[1]).flatMap { IPAddress(bytes: $0) }  // IFA_LOCAL, IFA_ADDRESS
+            })
+    }
+
     /// Sets the route to a block through a gateway of a link's own block, or straight to the link; one that was there is replaced.
     package mutating func setRoute(to destination: AddressBlock, through gateway: IPAddress?, link: NetworkLink) throws(NetlinkError) {
         var request = nextRequest(RouteRequest.newRoute, replaces: true)

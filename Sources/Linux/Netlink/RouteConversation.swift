@@ -32,14 +32,19 @@ package struct RouteConversation: ~Copyable {
     @discardableResult
     func perform(_ request: RouteRequest, doing: String) throws(NetlinkError) -> [RouteMessage] {
         for _ in 0..<Self.dumpAttempts {
-            if let answer = try performOnce(request, doing: doing) { return answer }
+            var answer: [RouteMessage] = []
+            if try performOnce(request, doing: doing, { answer.append($0) }) { return answer }
         }
         throw NetlinkError(code: .transport, doing: doing, cause: SyscallError("read", subject, errno: EINTR))
     }
 
-    /// - Returns: nil where the kernel says that the answer changed while it was given.
-    private func performOnce(_ request: RouteRequest, doing: String) throws(NetlinkError) -> [RouteMessage]? {
-        var answer: [RouteMessage] = []
+    /// The same for an answer that is too long to be kept: each message is shown once, also of one that changed while it was given.
+    func perform(_ request: RouteRequest, doing: String, _ show: (RouteMessage) -> Void) throws(NetlinkError) {
+        _ = try performOnce(request, doing: doing, show)
+    }
+
+    /// - Returns: false where the kernel says that the answer changed while it was given.
+    private func performOnce(_ request: RouteRequest, doing: String, _ show: (RouteMessage) -> Void) throws(NetlinkError) -> Bool {
         var isTorn = false
         do throws(SyscallError) { try writeAll(request.bytes, to: socket.number, subject: subject) } catch {
             throw NetlinkError(code: .transport, doing: doing, cause: error)
@@ -49,8 +54,8 @@ package struct RouteConversation: ~Copyable {
             for message in try readMessages(doing) where message.sequence == request.sequence {
                 if let refusal = message.refusal(doing: doing) { throw refusal }
                 isTorn = isTorn || message.wasInterrupted
-                if message.endsAnswer { return isTorn ? nil : answer }
-                answer.append(message)
+                if message.endsAnswer { return !isTorn }
+                show(message)
             }
         }
         throw NetlinkError(code: .transport, doing: doing, cause: SyscallError("read", subject, errno: EMSGSIZE))

@@ -31,6 +31,20 @@ import Testing
 
     private func exposed(_ map: PortMap) -> [String: EmptyObject] { map.mapValues { _ in EmptyObject() } }
 
+    @Test("what is changed again and again is put back later and later, and at once again after a calm")
+    func repairPacing() {
+        var pacing = RepairPacing()
+        let second: Int64 = 1_000_000_000
+        for number in 1..<RepairPacing.promptRepairs { #expect(pacing.repaired("a", now: Int64(number)) == nil) }
+        #expect(pacing.repaired("b", now: 9) == nil && !pacing.isResting("a"))
+        #expect(pacing.repaired("a", now: 10) == .seconds(1) && pacing.isResting("a") && !pacing.isResting("b"))
+        pacing.endRest(of: "a")
+        #expect(!pacing.isResting("a") && pacing.repaired("a", now: second) == .seconds(2))
+        for _ in 0..<10 { #expect(pacing.repaired("a", now: second).map { $0 <= .seconds(32) } == true) }
+        pacing.endRest(of: "a")
+        #expect(pacing.repaired("a", now: 62 * second) == nil)
+    }
+
     @Test("ports in a row are one entry of a record, and what is read from it is what was written")
     func runs() throws {
         let odd = bindings([

@@ -103,7 +103,7 @@ func extensions(payload: UInt16, version: UInt8 = 0) -> [UInt8] {
     @Test func `an exchange takes only the answer to its own question`() throws {
         let bytes = question("example.org")
         let query = try #require(NameMessage(bytes))
-        let server = try #require(IPAddress("192.0.2.53"))
+        let server = try #require(UpstreamServer("192.0.2.53"))
         let exchange = Exchange(
             .datagram(container: "a", from: .init(address: [127, 0, 0, 1], port: 9)), query, bytes, plan: [], sockets: nil, now: 0)
         let line = UpstreamLine(Attempt(server: server, isStream: false), try openNothing(), id: 77, outgoing: [])
@@ -124,11 +124,40 @@ func extensions(payload: UInt16, version: UInt8 = 0) -> [UInt8] {
     }
 
     @Test func `servers are asked in turn, the silent ones last, and by a connection when datagrams lead nowhere`() throws {
-        let (first, second) = (try #require(IPAddress("192.0.2.1")), try #require(IPAddress("192.0.2.2")))
+        let (first, second) = (try #require(UpstreamServer("192.0.2.1")), try #require(UpstreamServer("192.0.2.2")))
         #expect(
             Attempt.all([first, second], slow: [first]) == [
                 Attempt(server: second, isStream: false), Attempt(server: first, isStream: false), Attempt(server: second, isStream: true),
                 Attempt(server: first, isStream: true),
             ])
+    }
+
+    @Test func `a server is an address, with the link that it is of where it is one of that alone`() throws {
+        let loopback = try #require(UpstreamServer("fe80::1%lo"))
+        #expect(loopback.address == IPAddress("fe80::1") && loopback.zone == "lo" && "\(loopback)" == "fe80::1%lo")
+        #expect(Attempt(server: loopback, isStream: false).endpoint.zone == 1)
+        #expect(try #require(UpstreamServer("192.0.2.1")).zone == "")
+        for wrong in ["192.0.2.1%lo", "fe80::1%", "%lo", "", "name"] { #expect(UpstreamServer(wrong) == nil) }
+    }
+
+    @Test func `ports of the loopback address in a row are one entry, and lead each to its own`() throws {
+        let address = try #require(IPAddress("172.17.0.2"))
+        var entry = NameEntry(namespace: "", memberships: [])
+        entry.loopbackPorts = [
+            NameEntry.LoopbackPort(isStream: true, hostPort: 20_000, address: address, containerPort: 10_000, count: 20_000),
+            NameEntry.LoopbackPort(isStream: true, hostPort: 80, address: address, containerPort: 81),
+        ]
+        let bytes = entry.encoded()
+        #expect(bytes.count < 400)
+        let read = try NameEntry(decoding: bytes)
+        #expect(read == entry)
+        var table = NameTable()
+        table.insert(read, of: "one")
+        #expect(table.loopbackTarget(39_999, isStream: true)?.port == 29_999 && table.loopbackTarget(80, isStream: true)?.port == 81)
+        #expect(table.loopbackTarget(40_000, isStream: true) == nil && table.loopbackTarget(20_000, isStream: false) == nil)
+        table.remove("one")
+        #expect(table.loopbackTarget(20_000, isStream: true) == nil && table.loopbackTarget(80, isStream: true) == nil)
+        let tooMany = String(decoding: bytes, as: UTF8.self).replacing("20000}", with: "50000}")
+        #expect(throws: (any Error).self) { try NameEntry(decoding: Array(tooMany.utf8)) }
     }
 }

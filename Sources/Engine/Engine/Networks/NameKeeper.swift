@@ -128,6 +128,8 @@ final class NameKeeper: Sendable {
                     connection = known
                 } else {
                     connection = try connect()
+                    // Also where it does not answer this: it is known who it is.
+                    state.connection = connection
                     let said = try connection.ask(
                         .loopback(wish: state.loopbackPort), timeoutMilliseconds: Self.orderTimeoutMilliseconds)
                     // Without that address of the host there is nothing to lead.
@@ -136,7 +138,6 @@ final class NameKeeper: Sendable {
                         state.tellLoopback?(port)
                     }
                 }
-                state.connection = connection
                 answer = try connection.ask(order, timeoutMilliseconds: Self.orderTimeoutMilliseconds)
             } catch {
                 problem = error
@@ -177,8 +178,14 @@ final class NameKeeper: Sendable {
     /// Has the server's end noticed, on a thread that ends with the server.
     private func watched(_ connection: OrderConnection) throws(SyscallError) -> OrderConnection {
         let watch = try OrderConnection(folder)
-        guard try watch.ask(.watch, timeoutMilliseconds: Self.orderTimeoutMilliseconds) == NameOrder.done else {
-            throw SyscallError("watch", folder.socket.string, errno: 71)  // EPROTO
+        do throws(SyscallError) {
+            guard try watch.ask(.watch, timeoutMilliseconds: Self.orderTimeoutMilliseconds) == NameOrder.done else {
+                throw SyscallError("watch", folder.socket.string, errno: 71)  // EPROTO
+            }
+        } catch {
+            // One that hangs since before this daemon would never end: the next one takes its socket's name away.
+            watch.killIfSilent(after: error, signal: Self.killSignal)
+            throw error
         }
         try startThread(named: "names") { [self] in
             watch.waitForEnd()

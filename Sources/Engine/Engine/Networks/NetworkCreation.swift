@@ -54,7 +54,7 @@ extension Networks {
         let routed = try await onThread { () throws(NetworkingError) in try HostNetwork.routedBlocks(besides: ownLinks) }
         let id = Identifiers.random()
         let document = try NetworkPlan.document(
-            for: request, id: id, defaultLink: isPredefined ? settings.defaultBridge : "br-\(id.shortID)", isPredefined: isPredefined,
+            for: request, id: id, defaultLink: isPredefined ? settings.defaultBridge : Self.usualLink(of: id), isPredefined: isPredefined,
             others: networks.values.map(\.document), routed: routed, pools: settings.addressPools)
         // It has its place among the others at once, so that the next one avoids its blocks.
         insert(Network(document))
@@ -78,6 +78,9 @@ extension Networks {
         events.publish(.network, "create", id: id, attributes: ["name": name, "type": document.resource.driver])
         return document
     }
+
+    /// What a network's bridge is called that was asked for without a name.
+    static func usualLink(of id: String) -> String { "br-\(id.shortID)" }
 
     private func checkCard(_ link: String) async throws(EngineError) {
         guard try await onThread({ () throws(NetworkingError) in try HostNetwork.hasLink(link) }) else {

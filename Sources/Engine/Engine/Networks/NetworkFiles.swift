@@ -81,7 +81,8 @@ extension ResolverFile {
     /// Without servers that only the host itself reaches; public ones where none is left.
     var reachableFromContainers: ResolverFile {
         var file = self
-        file.servers = servers.filter { server in IPAddress(server.prefix { $0 != "%" }).map { !$0.isLoopback } ?? false }
+        // One with a zone is reached by a link of the host.
+        file.servers = servers.filter { server in IPAddress(server).map { !$0.isLoopback } ?? false }
         if file.servers.isEmpty { file.servers = NetworkFileText.publicServers }
         return file
     }

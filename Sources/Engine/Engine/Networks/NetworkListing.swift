@@ -1,5 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
+internal import Logging
+internal import Networking
 internal import Records
 
 /// What clients are told of networks, and their end.
@@ -31,6 +33,7 @@ extension Networks {
     /// Takes a network away.
     /// - Throws: `.forbidden` in Docker's words for one that is always there, or that containers run on.
     func remove(_ word: String) async throws(EngineError) {
+        if let (name, known) = unreadable.first(where: { $0.key == word || $0.value.id == word }) { return try await remove(known, name) }
         let network = try find(word)
         if network.document.isPredefined {
             throw EngineError(.forbidden, "\(network.name) is a pre-defined network and cannot be removed")
@@ -57,6 +60,38 @@ extension Networks {
         await takeLinkAway(network.document)
         failpoint(.networkLinkRemoved)
         events.publish(.network, "destroy", id: network.id, attributes: ["name": network.name, "type": network.document.resource.driver])
+    }
+
+    /// Takes away a network whose record cannot be read, and what it is known to have had: its bridge, where that has the name that we give.
+    private func remove(_ network: UnreadableNetwork, _ name: String) async throws(EngineError) {
+        let (link, made, firewall) = (Self.usualLink(of: network.id), settings.madeLinks, firewall)
+        let cables = try await onThread { () throws(NetworkingError) in
+            made.contains(link) ? try HostNetwork.ports(of: link) : []
+        }
+        guard cables.isEmpty else {
+            throw EngineError(
+                .forbidden,
+                "error while removing network: network \(name) has active endpoints (\(cables.joined(separator: ", ")) on bridge \(link))")
+        }
+        guard unreadable.removeValue(forKey: name) != nil else { throw Self.notFound(name) }
+        reservedNames.insert(name)
+        defer { reservedNames.remove(name) }
+        do { try await records.remove(network.id) } catch {
+            unreadable[name] = network
+            throw .system("remove the record of network \(name)", error)
+        }
+        var part = Firewall.Part()
+        part.add(Self.closed(link))
+        let removed = part
+        do throws(EngineError) {
+            try await onThread { () throws(NetworkingError) in
+                try made.remove(link)
+                try firewall.remove(removed)
+            }
+        } catch { logger.error("take the bridge of network \(name) away: \(error)") }
+        // Whatever is left now is nobody's.
+        if unreadable.isEmpty { await takeStrayLinksAway() }
+        events.publish(.network, "destroy", id: network.id, attributes: ["name": name, "type": NetworkDriver.bridge.rawValue])
     }
 
     /// Removes networks that no container wants. Filters: `until`, `label`, `label!`.

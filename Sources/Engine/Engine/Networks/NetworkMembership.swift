@@ -161,6 +161,7 @@ extension Networks {
     /// - Parameter userNamespace: the file of the user namespace that it belongs to; nil is the host's.
     func plug(_ attachment: NetworkAttachment, of id: ContainerID, in userNamespace: String?) async throws(EngineError) {
         let cables = try attachment.endpoints.map { endpoint throws(EngineError) in try cable(endpoint, among: attachment.endpoints) }
+        await waitUntilForgotten(attachment.endpoints)
         let (namespace, firewall, part) = (namespace(of: id), firewall, part(attachment))
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
@@ -181,6 +182,7 @@ extension Networks {
             }
         } catch { throw EngineError(error.code, "failed to set up container networking: \(error.message)", cause: error) }
         failpoint(.startFirewallOpened)
+        await forgetConversations(before: attachment.firewallPorts)
         published[id.text] = attachment.firewallPorts
         self.cables.formUnion(attachment.endpoints.map(\.hostLink))
         for endpoint in attachment.endpoints { tell("connect", endpoint, id) }
@@ -206,6 +208,7 @@ extension Networks {
                 if let failure { throw failure }
             }
         } catch { logger.error("take the network of container \(id) away: \(error)") }
+        forgetConversations(of: attachment.endpoints, ports: attachment.ports ?? [])
         release(attachment, of: id)
         for endpoint in attachment.endpoints { tell("disconnect", endpoint, id) }
     }
@@ -306,6 +309,13 @@ extension Networks {
         }
     }
 
+    /// A bridge where nothing gets in or out.
+    static func closed(_ link: String) -> FirewallNetwork {
+        var closed = FirewallNetwork(link: link)
+        (closed.isInternal, closed.letsContainersTalk, closed.masqueraded) = (true, false, [])
+        return closed
+    }
+
     /// Once every container that runs is known, and before any is started: the firewall becomes what they need, whatever it was. Where it
     /// cannot be made, the next start tries, and fails with it.
     func finishRestoration() async {
@@ -313,9 +323,7 @@ extension Networks {
         for network in networks.values.compactMap(\.document.firewallNetwork) { part.add(network) }
         for port in published.values.joined() { part.add(port) }
         for link in await linksOfNobody() {
-            var closed = FirewallNetwork(link: link)
-            (closed.isInternal, closed.letsContainersTalk, closed.masqueraded) = (true, false, [])
-            part.add(closed)
+            part.add(Self.closed(link))
         }
         let apart = networks.values.filter(\.document.keepsContainersApart).map { network in
             (bridge: network.document.link, links: network.members.values.map(\.endpoint.hostLink))
@@ -336,7 +344,9 @@ extension Networks {
                 if let failure { throw failure }
             }
         } catch { logger.error("make the firewall: \(error)") }
+        await forgetConversationsOfNobody()
         await watch()
+        await repairAll()
         let (names, entries) = (names, adopted)
         // Tells of its failures itself.
         try? await BlockingWork.run { () throws(EngineError) in names.replace(with: entries) }

@@ -47,6 +47,12 @@ struct NetworkMember: Sendable {
     var endpoint: EndpointRecord
 }
 
+/// A network of whose record no more is known than that it is there.
+struct UnreadableNetwork: Sendable {
+    let id: String
+    let error: EngineError
+}
+
 /// The networks, and every change of who is on which. What is decided here is decided at once, without waiting in between; the kernel is
 /// changed afterwards, and what it refuses is taken back.
 actor Networks {
@@ -54,13 +60,14 @@ actor Networks {
     var networks: [String: Network] = [:]
     let records: NetworkRecords
     let firewall: Firewall
+    let conversations: TrackedConversations
     let thread: NamespaceThread
     let events: EventJournal
     let names: NameKeeper
     nonisolated let settings: NetworkSettingsOfDaemon
     let logger: Logger
     /// Which ports of the host lead into containers.
-    var portTable = PortTable()
+    var portTable = PortTable(hasLoopbackV6: HostPorts.hasLoopbackV6)
     /// What the firewall knows of published ports, by container.
     var published: [String: [FirewallPort]] = [:]
     /// Cables that are in place, by their host's ends: those that go away are made anew.
@@ -68,7 +75,11 @@ actor Networks {
     /// What the containers are called that former daemons left, until all of them are known.
     var adopted: [ContainerID: NameEntry] = [:]
     /// Networks whose records cannot be read, by their names: their bridges stay, and the firewall lets nothing in or out there.
-    var unreadable: [String: EngineError] = [:]
+    var unreadable: [String: UnreadableNetwork] = [:]
+    var oldConversations = OldConversations()
+    var repairPacing = RepairPacing()
+    /// Whether the log says already that the kernel forgets nothing.
+    var hasToldOfConversations = false
     /// Names of networks that are being made.
     var reservedNames: Set<String> = []
 
@@ -83,8 +94,8 @@ actor Networks {
         self.settings = settings
         self.logger = logger
         do throws(NetworkingError) {
-            firewall = try thread.runAndWait { () throws(NetworkingError) in
-                try Firewall(name: settings.instance, ownsTables: settings.ownsFirewall)
+            (firewall, conversations) = try thread.runAndWait { () throws(NetworkingError) in
+                (try Firewall(name: settings.instance, ownsTables: settings.ownsFirewall), try TrackedConversations())
             }
         } catch { throw EngineError(error) }
         let firewall = firewall
@@ -102,7 +113,7 @@ actor Networks {
     func find(_ word: String) throws(EngineError) -> Network {
         if let exact = networks[word] { return exact }
         if let named = networks.values.first(where: { $0.name == word }) { return named }
-        if let error = unreadable[word] { throw error }
+        if let known = unreadable[word] { throw known.error }
         let found = word.isEmpty ? [] : networks.values.filter { $0.id.hasPrefix(word) }
         guard let first = found.first else { throw Self.notFound(word) }
         guard found.count == 1 else {
@@ -131,7 +142,7 @@ actor Networks {
                 // One damaged record must not keep the others down.
                 do throws(EngineError) { insert(Network(try NetworkDocument(record))) } catch {
                     logger.error("network \(record.name) is left out: \(error)")
-                    unreadable[record.name] = error
+                    unreadable[record.name] = UnreadableNetwork(id: record.id, error: error)
                 }
             }
         } catch { throw .system("restore the networks", error) }
@@ -148,7 +159,7 @@ actor Networks {
     }
 
     /// A daemon that died between a bridge and its record left the one without the other.
-    private func takeStrayLinksAway() async {
+    func takeStrayLinksAway() async {
         let (made, known) = (settings.madeLinks, Set(networks.values.map(\.document.link) + [settings.defaultBridge]))
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in

@@ -16,8 +16,13 @@ struct PortTable: Sendable {
     private var next: [TransportProtocol: UInt16] = [:]
     /// Where ports come from that nobody names: the kernel's own choice of such.
     private let anyPorts: ClosedRange<UInt16>
+    /// Whether the host has `::1`, by which containers are reached that have IPv4 alone.
+    private let hasLoopbackV6: Bool
 
-    init(anyPorts: ClosedRange<UInt16> = 32_768...60_999) { self.anyPorts = anyPorts }
+    init(anyPorts: ClosedRange<UInt16> = 32_768...60_999, hasLoopbackV6: Bool = false) {
+        self.anyPorts = anyPorts
+        self.hasLoopbackV6 = hasLoopbackV6
+    }
 
     /// Takes the ports that a container asks for, all or none.
     /// - Parameters:
@@ -35,7 +40,9 @@ struct PortTable: Sendable {
             for var request in requests {
                 request.hostAddress = request.hostAddress ?? defaultAddress
                 var places = routed.filter { request.hostAddress.map(\.family) ?? $0 == $0 }.map(request.direct)
-                if places.isEmpty || request.hostAddress == nil { places += try take(request, families: translated) }
+                if places.isEmpty || request.hostAddress == nil {
+                    places += try take(request, families: translated, isLedFromV6: families == [.v4] && routed.isEmpty)
+                }
                 published += places.sorted { !$0.hostAddress.contains(":") && $1.hostAddress.contains(":") }
             }
         } catch {
@@ -45,7 +52,11 @@ struct PortTable: Sendable {
         return published
     }
 
-    private mutating func take(_ request: PortRequest, families: [IPAddress.Family]) throws(EngineError) -> [PublishedPort] {
+    /// - Parameter isLedFromV6: whether who asks `::1` is led to the container's IPv4 address, which is told as `::`, as Docker's is.
+    private mutating func take(
+        _ request: PortRequest, families: [IPAddress.Family], isLedFromV6: Bool
+    ) throws(EngineError) -> [PublishedPort] {
+        let isLedFromV6 = isLedFromV6 && hasLoopbackV6 && request.transport != .sctp
         let addresses: [IPAddress]
         if let asked = request.hostAddress {
             // To `::1` the server goes on by whatever family the container has.
@@ -57,13 +68,15 @@ struct PortTable: Sendable {
             }
             addresses = [asked]
         } else {
-            addresses = families.map { IPAddress($0, bits: 0) }
+            addresses = (families + (isLedFromV6 ? [.v6] : [])).map { IPAddress($0, bits: 0) }
         }
         if addresses.isEmpty { return [] }
         var refusal: EngineError?
         for ports in candidates(request) {
             do throws(EngineError) {
                 try check(request.transport, addresses, ports)
+                // Whoever asks for all of IPv4 has `::1` as well, which no program of the host is to lose by it.
+                if isLedFromV6, addresses == [IPAddress(.v4, bits: 0)] { try checkPrograms(request.transport, .loopbackV6, ports) }
                 for address in addresses { taken[Place(transport: request.transport, address: address), default: PortSet()].insert(ports) }
                 if request.hostPorts == nil {
                     next[request.transport] = ports.upperBound >= anyPorts.upperBound ? anyPorts.lowerBound : ports.upperBound + 1
@@ -89,17 +102,25 @@ struct PortTable: Sendable {
     /// - Throws: Docker's words where a container, or another program of the host, has one of the ports.
     private func check(_ transport: TransportProtocol, _ addresses: [IPAddress], _ ports: ClosedRange<UInt16>) throws(EngineError) {
         for address in addresses {
-            func place(_ port: UInt16) -> String { address.family == .v4 ? "\(address):\(port)" : "[\(address)]:\(port)" }
             for (other, set) in taken where other.transport == transport && other.address.family == address.family {
                 guard other.address == address || other.address.isUnspecified || address.isUnspecified else { continue }
                 guard let port = set.first(in: ports) else { continue }
-                throw EngineError(.system, "Bind for \(place(port)) failed: port is already allocated")
+                throw EngineError(.system, "Bind for \(Self.place(address, port)) failed: port is already allocated")
             }
-            if let (port, error) = HostPorts.refusal(transport, address, ports) {
-                throw EngineError(
-                    .system, "failed to bind host port for \(place(port))/\(transport.rawValue): \(error.message)", cause: error)
-            }
+            try checkPrograms(transport, address, ports)
         }
+    }
+
+    private func checkPrograms(
+        _ transport: TransportProtocol, _ address: IPAddress, _ ports: ClosedRange<UInt16>
+    ) throws(EngineError) {
+        guard let (port, error) = HostPorts.refusal(transport, address, ports) else { return }
+        throw EngineError(
+            .system, "failed to bind host port for \(Self.place(address, port))/\(transport.rawValue): \(error.message)", cause: error)
+    }
+
+    private static func place(_ address: IPAddress, _ port: UInt16) -> String {
+        address.family == .v4 ? "\(address):\(port)" : "[\(address)]:\(port)"
     }
 
     /// Takes ports in that a container has had since before this daemon.

@@ -69,18 +69,25 @@ extension NetworkAttachment {
         let ways = ways.filter { [.loopbackV6, IPAddress(.v6, bits: 0)].contains($0.value.host) }
         if ways.isEmpty { return [] }
         let ports = (ports ?? []).filter { $0.isDirect == nil }
-        let everywhere = ports.filter { $0.hostAddress == "0.0.0.0" }
-        let candidates = ports.filter { port in
-            port.transport != .sctp && ways[port.hostAddress] != nil
-                && !everywhere.contains { $0.transport == port.transport && $0.hostPorts == port.hostPorts && port.hostAddress == "::" }
-        }
-        return candidates.flatMap(\.singles).compactMap { port in
-            guard let way = ways[port.hostAddress],
-                way.host == .loopbackV6
-                    || !everywhere.contains(where: { $0.transport == port.transport && $0.hostPorts.contains(port.hostPort) })
-            else { return nil }
-            return NameEntry.LoopbackPort(
-                isStream: port.transport == .tcp, hostPort: port.hostPort, address: way.inside, containerPort: port.containerPort)
+        return ports.filter { $0.transport != .sctp }.flatMap { port -> [NameEntry.LoopbackPort] in
+            guard let way = ways[port.hostAddress] else { return [] }
+            // What all of IPv4 has as well is gone on to by that.
+            let everywhere = ports.filter { other in
+                way.host != .loopbackV6 && other.hostAddress == "0.0.0.0" && other.transport == port.transport
+                    && other.hostPorts.overlaps(port.hostPorts)
+            }
+            if everywhere.contains(where: { $0.hostPorts == port.hostPorts }) { return [] }
+            let parts =
+                everywhere.isEmpty
+                ? [port]
+                : port.singles.filter { one in
+                    !everywhere.contains { $0.hostPorts.contains(one.hostPort) }
+                }
+            return parts.map { part in
+                NameEntry.LoopbackPort(
+                    isStream: part.transport == .tcp, hostPort: part.hostPort, address: way.inside, containerPort: part.containerPort,
+                    count: part.count ?? 1)
+            }
         }
     }
 

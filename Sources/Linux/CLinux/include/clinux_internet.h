@@ -14,8 +14,8 @@ int clinux_internet_socket(int type, size_t address_bytes);
 int clinux_bind_internet(int descriptor, const uint8_t *address, size_t count, uint16_t port);
 int clinux_listen(int descriptor, int backlog);
 
-/// Begins to connect; 0 also where that is under way.
-int clinux_connect_internet(int descriptor, const uint8_t *address, size_t count, uint16_t port);
+/// Begins to connect; 0 also where that is under way. `zone` is the index of the link that an IPv6 address is of, or 0.
+int clinux_connect_internet(int descriptor, const uint8_t *address, size_t count, uint16_t port, uint32_t zone);
 
 /// The socket's own address; `count` is 0 for one that is neither IPv4 nor IPv6.
 int clinux_local_place(int descriptor, uint8_t address[16], size_t *count, uint16_t *port);
