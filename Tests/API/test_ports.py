@@ -295,6 +295,12 @@ def test_T03_where_others_may_change_the_rules_they_are_back_within_a_second(bri
         wait_until(lambda: tables(brittle) == before, f"the rules are back after {words}", seconds=1)
         assert fetch(18094) == "hello"
     wait_until(lambda: "the firewall was changed by somebody else, and is restored" in brittle.log(), "it is told of")
+    # Who does so again and again does not fill the log: the rules come back each time all the same.
+    for number in range(15):
+        host("nft", "flush", "chain", "inet", brittle.instance, "forward")
+        wait_until(lambda: tables(brittle) == before, f"the rules are back, {number}", seconds=1)
+    wait_until(lambda: "again and again, and is told no more" in brittle.log(), "that is told of")
+    assert brittle.log().count("the firewall was changed by somebody else") <= 10
     # The next daemon makes them its own, and after its end they stay, and are anybody's.
     brittle.stop()
     brittle.start()

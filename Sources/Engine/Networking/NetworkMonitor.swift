@@ -20,6 +20,24 @@ package struct HostChanges: Sendable {
     var isEmpty: Bool { linksGone.isEmpty && linksChanged.isEmpty && !hasLostAddresses && forwardingOff.isEmpty && !isIncomplete }
 }
 
+/// What is said of repairs that somebody undoes each time: so often, and then nothing more until he rests.
+struct RepairReports {
+    static let limit = 10
+    static let calmNanoseconds: Int64 = 60_000_000_000
+    private var (count, last): (Int, Int64) = (0, 0)
+
+    /// - Parameter now: of the clock that is never set.
+    /// - Returns: what to say of one repair more; nil for nothing.
+    mutating func words(_ now: Int64) -> String? {
+        if now - last > Self.calmNanoseconds { count = 0 }
+        last = now
+        count += 1
+        if count > Self.limit { return nil }
+        return "the firewall was changed by somebody else, and is restored"
+            + (count == Self.limit ? "; that happens again and again, and is told no more until a minute without it" : "")
+    }
+}
+
 /// Notices when somebody else changes our tables or links, on a thread of its own that lives as long as the process.
 package enum NetworkMonitor {
     /// Changes come in bursts: so long after the last one it is looked at what there is to repair.
@@ -39,8 +57,9 @@ package enum NetworkMonitor {
         do throws(NetlinkError) { watch = try NetworkWatch(hearsFirewall: !firewall.isOurs) } catch { throw NetworkingError(error) }
         do throws(SyscallError) {
             try startThread(named: "network monitor") {
+                var reports = RepairReports()
                 while true {
-                    do throws(NetlinkError) { try follow(watch, firewall, changed, report) } catch {
+                    do throws(NetlinkError) { try follow(watch, firewall, &reports, changed, report) } catch {
                         // Nothing more can be heard: everything is as it was, only repairs are not made any more.
                         return report("the network is not watched any more: \(error)")
                     }
@@ -50,7 +69,8 @@ package enum NetworkMonitor {
     }
 
     private static func follow(
-        _ watch: NetworkWatch, _ firewall: Firewall, _ changed: @Sendable (HostChanges) -> Void, _ report: @Sendable (String) -> Void
+        _ watch: NetworkWatch, _ firewall: Firewall, _ reports: inout RepairReports, _ changed: @Sendable (HostChanges) -> Void,
+        _ report: @Sendable (String) -> Void
     ) throws(NetlinkError) {
         var tables: Set<String> = []
         var heard = HostChanges()
@@ -78,7 +98,7 @@ package enum NetworkMonitor {
         }
         if tables.contains(firewall.name) {
             do throws(NetworkingError) {
-                if try firewall.restore() { report("the firewall was changed by somebody else, and is restored") }
+                if try firewall.restore(), let words = reports.words(monotonicNanoseconds()) { report(words) }
             } catch { report("restore the firewall: \(error)") }
         }
         if !heard.isEmpty { changed(heard) }
