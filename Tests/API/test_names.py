@@ -266,11 +266,12 @@ def test_T04_a_change_of_the_hosts_servers_is_followed(net, cli, box, own_daemon
 
 def test_T08_a_server_of_the_hosts_that_means_something_on_one_link_alone_is_asked_there(apus, net_of, image, own_daemon, upstream):
     net_of("mine")
-    subprocess.run(["ip", "link", "add", "zoned", "type", "dummy"], check=True)
+    subprocess.run(["ip", "link", "add", "zoned", "type", "veth", "peer", "name", "zoned-end"], check=True)
     server = None
     try:
         subprocess.run(["ip", "addr", "add", "fe80::53/64", "dev", "zoned", "nodad"], check=True)
-        subprocess.run(["ip", "link", "set", "zoned", "up"], check=True)
+        for end in ("zoned", "zoned-end"):
+            subprocess.run(["ip", "link", "set", end, "up"], check=True)
         server = dns.Upstream("fe80::53%zoned", marker="192.0.2.67")
         upstream.point(["fe80::53%zoned"])
         apus("run", "-d", "--name", "web", "--network", "mine", image, "sleep", "600").ok()

@@ -86,7 +86,7 @@ func openNothing() throws -> OwnedFD { try openFile("/dev/null", .readOnly) }
         whole.servers = [try #require(IPAddress("192.0.2.53"))]
         whole.asksHost = false
         #expect(try NameEntry(decoding: whole.encoded()) == whole)
-        #expect(throws: (any Error).self) { try NameEntry(decoding: Array(#"{"version":2}"#.utf8)) }
+        #expect(throws: (any Error).self) { try NameEntry(decoding: Array(#"{"version":3}"#.utf8)) }
         #expect(throws: (any Error).self) { try NameEntry(decoding: Array(#"{"servers":["x"]}"#.utf8)) }
     }
 
