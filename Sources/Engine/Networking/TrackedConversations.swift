@@ -36,6 +36,8 @@ package final class TrackedConversations: Sendable {
                     }
                 }
             }
+            // What waits for the link address of who is gone would be sent to who comes.
+            try sockets.host.forgetNeighbours(addresses)
             if loopbackPorts.isEmpty { return }
             let loopback = IPAddress(.v6, bits: 1)
             try sockets.flows.forget(.v6, .from(loopback)) { flow in

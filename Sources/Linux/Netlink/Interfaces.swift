@@ -1,4 +1,5 @@
 package import CoreTypes
+internal import LinuxSyscalls
 
 /// A link as the kernel lists it.
 package struct NetworkLink: Equatable, Sendable {
@@ -226,6 +227,27 @@ extension RouteConversation {
                 let attributes = message.attributes(after: 8)
                 return (attributes[2] ?? attributes[1]).flatMap { IPAddress(bytes: $0) }  // IFA_LOCAL, IFA_ADDRESS
             })
+    }
+
+    /// Forgets by which link addresses the host reaches these: what waits for one of them to be found is dropped.
+    package mutating func forgetNeighbours(_ addresses: Set<IPAddress>) throws(NetlinkError) {
+        for family in Set(addresses.map(\.family)) {
+            var request = nextRequest(RouteRequest.getNeighbour, wantsDump: true)
+            request.appendNeighbour(family: family.number, index: 0)
+            for message in try perform(request, doing: "list neighbours") {
+                let index = Int32(truncatingIfNeeded: nativeInteger(message.body.dropFirst(4).prefix(4)))
+                guard message.type == RouteRequest.newNeighbour, message.body.count >= 12,
+                    let known = message.attributes(after: 12)[1].flatMap({ IPAddress(bytes: $0) }), addresses.contains(known)
+                else { continue }
+                var removal = nextRequest(RouteRequest.deleteNeighbour)
+                removal.appendNeighbour(family: family.number, index: index)
+                removal.appendAttribute(1, known.bytes)  // NDA_DST
+                do throws(NetlinkError) { try perform(removal, doing: "forget the neighbour \(known)") } catch {
+                    let (noEntry, noDevice): (Int32, Int32) = (2, 19)  // gone meanwhile
+                    if ![noEntry, noDevice].contains(error.cause?.errno) { throw error }
+                }
+            }
+        }
     }
 
     /// Sets the route to a block through a gateway of a link's own block, or straight to the link; one that was there is replaced.

@@ -14,6 +14,9 @@ struct RouteRequest {
     static let getAddress: UInt16 = 22
     static let newRoute: UInt16 = 24
     static let getRoute: UInt16 = 26
+    static let newNeighbour: UInt16 = 28
+    static let deleteNeighbour: UInt16 = 29
+    static let getNeighbour: UInt16 = 30
     /// IFF_UP.
     static let up: UInt32 = 1
 
@@ -57,6 +60,13 @@ struct RouteRequest {
     mutating func appendRoute(family: UInt8, prefixLength: UInt8, scope: UInt8) {
         let (mainTable, bootProtocol, unicast): (UInt8, UInt8, UInt8) = (254, 3, 1)
         writer.append(contentsOf: [family, prefixLength, 0, 0, mainTable, bootProtocol, scope, unicast])
+        writer.append(UInt32(0))
+    }
+
+    /// struct ndmsg.
+    mutating func appendNeighbour(family: UInt8, index: Int32) {
+        writer.append(contentsOf: [family, 0, 0, 0])
+        writer.append(UInt32(bitPattern: index))
         writer.append(UInt32(0))
     }
 
