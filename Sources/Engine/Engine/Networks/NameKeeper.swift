@@ -31,6 +31,8 @@ final class NameKeeper: Sendable {
     private let home: FilePath?
     private let logger: Logger
     private let state = Mutex(State())
+    /// 0 before there is one.
+    private let servedPort = Atomic<UInt16>(0)
 
     /// - Parameters:
     ///   - program: the executable `apus-net`.
@@ -46,6 +48,12 @@ final class NameKeeper: Sendable {
             try makeDirectories(folder.path, mode: 0o700)
             try makeDirectories(folder.entries, mode: 0o700)
         } catch { throw .system("open \(folder.path)", error) }
+    }
+
+    /// The port of `::1` that a server went on from last, with all others of it; nil before the first one. Does not block.
+    var loopbackPort: UInt16? {
+        let port = servedPort.load(ordering: .relaxed)
+        return port == 0 ? nil : port
     }
 
     /// - Parameter body: told the port of `::1` by which each server goes on with connections; may block.
@@ -135,6 +143,7 @@ final class NameKeeper: Sendable {
                     // Without that address of the host there is nothing to lead.
                     if let port = NameOrder.port(in: said) {
                         state.loopbackPort = port
+                        servedPort.store(port, ordering: .relaxed)
                         state.tellLoopback?(port)
                     }
                 }
@@ -233,8 +242,11 @@ private final class OrderConnection: Sendable {
     /// Ends a server that does not answer, so that another one can take its place.
     func killIfSilent(after error: SyscallError, signal: Int32) {
         guard error.errno == 110, let peer = try? peerCredentials(of: socket), let process = try? openProcess(peer.process) else { return }
-        // Its end is heard here: while nothing is, the number that was opened is still its own.
-        guard let ready = try? waitUntilReadable([socket.number], timeoutMilliseconds: 0), ready.isEmpty else { return }
+        // Its end is heard here: while nothing is, the number that was opened is still its own. One of an earlier build has the number of who
+        // started it, which may be anybody's by now: its name says whose.
+        guard let ready = try? waitUntilReadable([socket.number], timeoutMilliseconds: 0), ready.isEmpty,
+            let name = try? readFile("/proc/\(peer.process)/comm", limitBytes: 64), name.starts(with: "apus-net".utf8)
+        else { return }
         try? sendSignal(signal, toProcessOf: process, subject: "apus-net")
     }
 

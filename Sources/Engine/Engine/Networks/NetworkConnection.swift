@@ -145,6 +145,8 @@ extension Container {
             try await services.networks.plug(endpoint, into: attachment, of: id)
             failpoint(.connectPlugged)
         } catch {
+            // It may have been spoken with already.
+            await services.networks.forgetConversations(of: [endpoint])
             await services.networks.release(endpoint, of: id)
             // The address may be somebody else's by the time that a daemon reads it there.
             do throws(EngineError) { try await writeNetworkRecord(former) } catch let second {

@@ -64,14 +64,24 @@ extension Networks {
 
     /// Takes away a network whose record cannot be read, and what it is known to have had: its bridge, where that has the name that we give.
     private func remove(_ network: UnreadableNetwork, _ name: String) async throws(EngineError) {
-        let (link, made, firewall) = (Self.usualLink(of: network.id), settings.madeLinks, firewall)
-        let cables = try await onThread { () throws(NetworkingError) in
-            made.contains(link) ? try HostNetwork.ports(of: link) : []
+        guard !NetworkDocument.predefined.contains(name) else {
+            throw EngineError(.forbidden, "\(name) is a pre-defined network and cannot be removed")
         }
-        guard cables.isEmpty else {
+        let (link, made, firewall) = (Self.usualLink(of: network.id), settings.madeLinks, firewall)
+        let known = Set(networks.values.map(\.document.link))
+        // Its link may have a name of its own, which only the record says: none that may be its is to lose a container.
+        let used: (link: String, cables: [String])? = try await onThread { () throws(NetworkingError) in
+            for other in try made.all() where !known.contains(other) {
+                let cables = try HostNetwork.ports(of: other)
+                if !cables.isEmpty { return (link: other, cables: cables) }
+            }
+            return nil
+        }
+        if let used {
             throw EngineError(
                 .forbidden,
-                "error while removing network: network \(name) has active endpoints (\(cables.joined(separator: ", ")) on bridge \(link))")
+                "error while removing network: network \(name) has active endpoints (\(used.cables.joined(separator: ", ")) on bridge \(used.link))"
+            )
         }
         guard unreadable.removeValue(forKey: name) != nil else { throw Self.notFound(name) }
         reservedNames.insert(name)

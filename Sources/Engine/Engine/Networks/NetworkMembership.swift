@@ -42,7 +42,8 @@ extension Networks {
             let routed = families.filter { ($0 == .v4 ? v4 : v6)?.gatewayModes[$0] == .routed }
             do throws(EngineError) {
                 attachment.ports = try portTable.take(
-                    joiner.ports, families: families, routed: routed, defaultAddress: (v4 ?? v6)?.hostAddress)
+                    joiner.ports, families: families, routed: routed, defaultAddress: (v4 ?? v6)?.hostAddress,
+                    besides: names.loopbackPort)
             } catch {
                 let publishing = attachment.endpoints.publishingEndpoint(\.ipv4) ?? attachment.endpoints.publishingEndpoint(\.ipv6)
                 throw Self.unpublished(joiner, publishing, error)
@@ -182,9 +183,10 @@ extension Networks {
             }
         } catch { throw EngineError(error.code, "failed to set up container networking: \(error.message)", cause: error) }
         failpoint(.startFirewallOpened)
-        await forgetConversations(before: attachment.firewallPorts)
+        // Before anything is waited for: what somebody takes away meanwhile is put back.
         published[id.text] = attachment.firewallPorts
         self.cables.formUnion(attachment.endpoints.map(\.hostLink))
+        await forgetConversations(before: attachment.firewallPorts)
         for endpoint in attachment.endpoints { tell("connect", endpoint, id) }
     }
 

@@ -2,6 +2,7 @@ internal import CoreTypes
 internal import LinuxSyscalls
 internal import NameService
 internal import Networking
+internal import SystemPackage
 
 /// Which ports of the host lead into containers. A value: the actor of the networks owns it.
 struct PortTable: Sendable {
@@ -29,8 +30,10 @@ struct PortTable: Sendable {
     ///   - families: those in which the container has an address that the host reaches.
     ///   - routed: those of them in which it is reached at its own address instead.
     ///   - defaultAddress: where ports are published for which nothing else is asked; nil is every address.
+    ///   - ownPort: of `::1`, where connections to others of its ports are led on from: it is in nobody's way who asks for more than `::1`.
     mutating func take(
-        _ requests: [PortRequest], families: [IPAddress.Family], routed: [IPAddress.Family] = [], defaultAddress: IPAddress? = nil
+        _ requests: [PortRequest], families: [IPAddress.Family], routed: [IPAddress.Family] = [], defaultAddress: IPAddress? = nil,
+        besides ownPort: UInt16? = nil
     ) throws(EngineError) -> [PublishedPort] {
         // On internal networks alone nothing is published, as with Docker, whatever address is named.
         if families.isEmpty && routed.isEmpty { return [] }
@@ -41,7 +44,9 @@ struct PortTable: Sendable {
                 request.hostAddress = request.hostAddress ?? defaultAddress
                 var places = routed.filter { request.hostAddress.map(\.family) ?? $0 == $0 }.map(request.direct)
                 if places.isEmpty || request.hostAddress == nil {
-                    places += try take(request, families: translated, isLedFromV6: families == [.v4] && routed.isEmpty)
+                    places += try take(
+                        request, families: translated, isLedFromV6: families == [.v4] && routed.isEmpty,
+                        besides: request.hostAddress == .loopbackV6 ? nil : ownPort)
                 }
                 published += places.sorted { !$0.hostAddress.contains(":") && $1.hostAddress.contains(":") }
             }
@@ -54,7 +59,7 @@ struct PortTable: Sendable {
 
     /// - Parameter isLedFromV6: whether who asks `::1` is led to the container's IPv4 address, which is told as `::`, as Docker's is.
     private mutating func take(
-        _ request: PortRequest, families: [IPAddress.Family], isLedFromV6: Bool
+        _ request: PortRequest, families: [IPAddress.Family], isLedFromV6: Bool, besides ownPort: UInt16?
     ) throws(EngineError) -> [PublishedPort] {
         let isLedFromV6 = isLedFromV6 && hasLoopbackV6 && request.transport != .sctp
         let addresses: [IPAddress]
@@ -74,9 +79,11 @@ struct PortTable: Sendable {
         var refusal: EngineError?
         for ports in candidates(request) {
             do throws(EngineError) {
-                try check(request.transport, addresses, ports)
+                try check(request.transport, addresses, ports, besides: ownPort, isLedFromV6: isLedFromV6)
                 // Whoever asks for all of IPv4 has `::1` as well, which no program of the host is to lose by it.
-                if isLedFromV6, addresses == [IPAddress(.v4, bits: 0)] { try checkPrograms(request.transport, .loopbackV6, ports) }
+                if isLedFromV6, addresses == [IPAddress(.v4, bits: 0)] {
+                    try checkPrograms(request.transport, .loopbackV6, ports, besides: ownPort, isLedFromV6: true)
+                }
                 for address in addresses { taken[Place(transport: request.transport, address: address), default: PortSet()].insert(ports) }
                 if request.hostPorts == nil {
                     next[request.transport] = ports.upperBound >= anyPorts.upperBound ? anyPorts.lowerBound : ports.upperBound + 1
@@ -100,21 +107,27 @@ struct PortTable: Sendable {
     }
 
     /// - Throws: Docker's words where a container, or another program of the host, has one of the ports.
-    private func check(_ transport: TransportProtocol, _ addresses: [IPAddress], _ ports: ClosedRange<UInt16>) throws(EngineError) {
+    private func check(
+        _ transport: TransportProtocol, _ addresses: [IPAddress], _ ports: ClosedRange<UInt16>, besides ownPort: UInt16?, isLedFromV6: Bool
+    ) throws(EngineError) {
         for address in addresses {
             for (other, set) in taken where other.transport == transport && other.address.family == address.family {
                 guard other.address == address || other.address.isUnspecified || address.isUnspecified else { continue }
                 guard let port = set.first(in: ports) else { continue }
                 throw EngineError(.system, "Bind for \(Self.place(address, port)) failed: port is already allocated")
             }
-            try checkPrograms(transport, address, ports)
+            try checkPrograms(transport, address, ports, besides: ownPort, isLedFromV6: isLedFromV6 && address.family == .v6)
         }
     }
 
     private func checkPrograms(
-        _ transport: TransportProtocol, _ address: IPAddress, _ ports: ClosedRange<UInt16>
+        _ transport: TransportProtocol, _ address: IPAddress, _ ports: ClosedRange<UInt16>, besides ownPort: UInt16?, isLedFromV6: Bool
     ) throws(EngineError) {
-        guard let (port, error) = HostPorts.refusal(transport, address, ports) else { return }
+        guard let (port, error) = HostPorts.refusal(transport, address, ports, besides: address.family == .v6 ? ownPort : nil) else {
+            return
+        }
+        // A host that has lost its `::1` meanwhile publishes by IPv4 alone.
+        if isLedFromV6, ![.addressInUse, .permissionDenied].contains(Errno(rawValue: error.errno)) { return }
         throw EngineError(
             .system, "failed to bind host port for \(Self.place(address, port))/\(transport.rawValue): \(error.message)", cause: error)
     }
