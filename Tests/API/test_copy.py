@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tarfile
 import threading
@@ -304,6 +305,45 @@ def test_C11_a_client_that_leaves_in_the_middle_costs_nothing(own_daemon, apus, 
         half.sendall(b"PUT /containers/big/archive?path=/tmp HTTP/1.1\r\nHost: d\r\nContent-Length: 100000\r\n\r\nhalf")
         half.close()
     wait_until(lambda: len(os.listdir(descriptors)) <= before + 2, "the descriptors are closed", seconds=20)
+
+
+@pytest.mark.parametrize("is_running", [True, False], ids=["running", "created"])
+def test_a_container_is_removed_while_files_are_written_into_it(own_daemon, apus, image, is_running):
+    """Whoever writes is told, and does not keep it."""
+    apus(*(["run", "-d"] if is_running else ["create"]), "--name", "filled", image, "sleep", "600").ok()
+    client = stream(own_daemon.socket)
+    client.sendall(b"PUT /containers/filled/archive?path=/tmp HTTP/1.1\r\nHost: d\r\nContent-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n\r\n")
+    begun, over = threading.Event(), threading.Event()
+
+    def write():
+        # Without an end: the files of a thousand members after those before.
+        number = 0
+        try:
+            while not over.is_set():
+                members = b"".join(tarfile.TarInfo(f"many/{number + index}").tobuf() for index in range(1000))
+                client.sendall(b"%x\r\n%s\r\n" % (len(members), members))
+                number += 1000
+                begun.set()
+        except OSError:
+            pass
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert begun.wait(60)
+        # Some of it is there.
+        if is_running:
+            wait_until(lambda: apus("exec", "filled", "ls", "/tmp/many/100").code == 0, "files are written")
+        status, said = api(own_daemon, "DELETE", "/containers/filled?force=1")
+        assert status == 204, said
+        client.settimeout(60)
+        assert b" 200 " not in client.recv(100)
+    finally:
+        over.set()
+        client.shutdown(socket.SHUT_RDWR)
+        writer.join()
+        client.close()
+    assert api(own_daemon, "GET", "/containers/filled/json")[0] == 404
 
 
 # docker's own ways

@@ -231,3 +231,24 @@ def test_the_leak_check_notices_one_descriptor_and_one_thread_more(request):
     for name in ("images.unpack", "networks", "names"):
         named(name)
     assert Held(itself).since(before) == {"thread images.unpack": 1, "thread networks": 1, "thread names": 1}
+
+
+@pytest.mark.parametrize("path, length", [("/_ping", 2), ("/events?until=1", None)])
+def test_a_client_of_http_1_0_knows_where_an_answer_ends(own_daemon, path, length):
+    """By its length, where the connection stays only if both sides want it to, or by the connection's end."""
+    def answer(*headers):
+        with stream(own_daemon.socket, 30) as asked:
+            request = "".join(f"{line}\r\n" for line in (f"GET {path} HTTP/1.0", *headers, "")).encode()
+            asked.sendall(request)
+            if not headers or length is None:
+                said = b"".join(iter(lambda: asked.recv(4096), b""))
+            else:
+                said = asked.recv(4096)
+                asked.sendall(request)
+                assert asked.recv(4096).startswith(b"HTTP/1.0 200 ")
+        head, body = said.decode().split("\r\n\r\n")
+        assert head.startswith("HTTP/1.0 200 ") and "chunked" not in head and len(body) == (length or 0)
+        return dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
+
+    assert answer()["Connection"] == "close"
+    assert answer("Connection: keep-alive")["Connection"] == ("keep-alive" if length else "close")

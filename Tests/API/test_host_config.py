@@ -187,6 +187,16 @@ def test_the_network_of_another_comes_with_its_names(cli, image):
     assert out.split() == ["shared", "192.0.2.7", "far", "shared"]
 
 
+def test_settings_of_the_network_of_another_are_both_containers(cli, image):
+    """Those of the host's stay its own."""
+    cli("run", "-d", "--name", "donor", image, "sleep", "60").ok()
+    read = ["cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start"]
+    set_to = ["--sysctl", "net.ipv4.ip_unprivileged_port_start=81"]
+    assert cli("run", "--rm", "--network", "container:donor", *set_to, image, *read).line() == cli("exec", "donor", *read).line() == "81"
+    refused = cli("run", "--rm", "--network", "host", *set_to, image, *read)
+    assert refused.code == 125 and "not allowed in host network namespace" in refused.err
+
+
 @pytest.mark.parametrize("flag, words", [
     ("--network", "is not running"), ("--ipc", "can't join IPC of container"), ("--pid", "cannot join PID of a non running container")])
 def test_who_does_not_run_cannot_be_joined(cli, image, flag, words):

@@ -11,6 +11,8 @@ final class Exchange: Sendable {
     private let request: RawRequest?
     private let answered = Mutex(false)
     private let isHijacked = Mutex(false)
+    /// Whether the body's end is that of the connection: HTTP/1.0 has no other for one whose length is not known.
+    private let endsWithConnection = Mutex(false)
 
     /// - Parameter request: nil when none could be read.
     init(connection: Connection, request: RawRequest?) {
@@ -26,7 +28,11 @@ final class Exchange: Sendable {
         guard let head = request?.head else { return false }
         // The parser stopped at an upgrade, whether we took it or not.
         return head.isKeepAlive && !head.headers.contains(name: "upgrade") && !isHijacked.withLock { $0 }
+            && !endsWithConnection.withLock { $0 }
     }
+
+    /// Whether the client speaks HTTP/1.0, where a connection ends after an answer unless both sides say otherwise.
+    private var isOfOldProtocol: Bool { request?.head.version == .http1_0 }
 
     /// Sends an answer, to its end. - Returns: the status that went out.
     func answer(_ response: APIResponse) async throws -> HTTPResponseStatus {
@@ -57,6 +63,7 @@ final class Exchange: Sendable {
     private func sendStream(
         _ contentType: String, headAtOnce: Bool, _ body: @escaping @Sendable (BodyWriter) async throws -> Void
     ) async throws {
+        if isOfOldProtocol { endsWithConnection.withLock { $0 = true } }
         let writer = BodyWriter { parts, added in
             let isFirst = self.answered.withLock { answered in
                 defer { answered = true }
@@ -117,7 +124,11 @@ final class Exchange: Sendable {
     private func head(_ status: HTTPResponseStatus, _ headers: HTTPHeaders) -> HTTPResponseHead {
         var all = ServerIdentity.headers
         all.add(contentsOf: headers)
-        if !keepsConnection { all.replaceOrAdd(name: "Connection", value: "close") }
+        if !keepsConnection {
+            all.replaceOrAdd(name: "Connection", value: "close")
+        } else if isOfOldProtocol {
+            all.replaceOrAdd(name: "Connection", value: "keep-alive")
+        }
         return HTTPResponseHead(version: request?.head.version ?? .http1_1, status: status, headers: all)
     }
 }

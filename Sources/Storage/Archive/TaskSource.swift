@@ -21,9 +21,12 @@ package final class TaskSource: ByteSource {
         if chunk.isEmpty { return true }
         return await withCheckedContinuation { continuation in
             let isAbandoned = state.withLock { state in
-                if case .abandoned = state { return true }
-                state = .offered(chunk, taken: continuation)
-                return false
+                switch state {
+                case .abandoned, .ended: return true
+                case .empty, .offered:
+                    state = .offered(chunk, taken: continuation)
+                    return false
+                }
             }
             if isAbandoned { continuation.resume(returning: false) } else { changed.signal() }
         }
@@ -32,6 +35,17 @@ package final class TaskSource: ByteSource {
     /// There will be no more: nil is the end, else the reason, which the reader is told. Only the first counts.
     package func end(_ failure: String? = nil) {
         state.withLock { state in if case .empty = state { state = .ended(failure) } }
+        changed.signal()
+    }
+
+    /// Neither side goes on: the reader is told the reason in place of further bytes, and whoever waits to hand something over is told.
+    package func breakOff(_ reason: String) {
+        let waiting: CheckedContinuation<Bool, Never>? = state.withLock { state in
+            defer { state = .ended(reason) }
+            if case .offered(_, let taken) = state { return taken }
+            return nil
+        }
+        waiting?.resume(returning: false)
         changed.signal()
     }
 

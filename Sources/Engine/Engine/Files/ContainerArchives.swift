@@ -65,7 +65,7 @@ extension ContainerEngine {
         try await container.checkWritable(place)
         let owner = asUser ? try await container.owner() : nil
         try await ArchiveTransfer.receive(body) { pipe in
-            try await container.withRoot(writable: true) { root throws(EngineError) in
+            try await container.unpack(pipe) { root throws(EngineError) in
                 let found = try finding(path, in: name) { () throws(SyscallError) in try root.openedDirectory(place) }
                 guard found else { throw EngineError(.invalidParameter, "extraction point is not a directory") }
                 do throws(ArchiveError) {
@@ -165,6 +165,32 @@ extension Container {
         guard !document.config.user.isEmpty else { return nil }
         let user = try await resolvedUser(document.config.user)
         return TreeApplier.Owner(user: user.uid, group: user.gid)
+    }
+
+    /// Works with the container's files, whose removal does not wait for the archive's end.
+    fileprivate func unpack(
+        _ source: TaskSource, _ body: @escaping @Sendable (ContainerRoot) throws(EngineError) -> Void
+    ) async throws(EngineError) {
+        let done = OneShot<Void>()
+        unpackings.append(Unpacking(source: source, done: done))
+        defer {
+            unpackings.removeAll { $0.done === done }
+            done.settle(())
+        }
+        do throws(EngineError) { try await withRoot(writable: true, body) } catch {
+            switch state {
+            case .removing, .dead: throw EngineError(.conflict, "container \(id) is marked for removal", cause: error)
+            default: throw error
+            }
+        }
+    }
+
+    /// Ends what is being unpacked into the container: its files could not be taken away while more come.
+    func endUnpackings() async {
+        for unpacking in unpackings { unpacking.source.breakOff("container \(id) is being removed") }
+        // Those whose file systems do not answer are left behind.
+        let deadline = ContinuousClock.now + Self.killTimeout
+        for unpacking in unpackings { _ = await unpacking.done.value(within: deadline - .now) }
     }
 
     /// Writes an archive of the container's files from a thread that may block, at the pace of the one who takes it.

@@ -1,3 +1,4 @@
+internal import Archive
 internal import CoreTypes
 internal import EngineAPI
 internal import Logging
@@ -45,6 +46,8 @@ actor Container {
     var rootWork: OneShot<Void>?
     /// How many look at the files of the container while it does not run, or write into them.
     var rootReaders = 0
+    /// The archives that are being unpacked into its files.
+    var unpackings: [Unpacking] = []
     /// Those of the document's untold events that were told: the journal may not have written them yet.
     var toldEvents: [(event: ContainerDocument.UntoldEvent, toldCount: UInt64)] = []
     /// Whether the daemon begins, and learns what happened while there was none.
@@ -60,6 +63,12 @@ actor Container {
     /// The name that a start began with, until its network is known by it.
     var startingName: String?
     private var waiters: [Waiter] = []
+
+    struct Unpacking {
+        let source: TaskSource
+        /// Settles when no more is written.
+        let done: OneShot<Void>
+    }
 
     private struct Waiter {
         let condition: WaitCondition

@@ -171,6 +171,7 @@ extension Container {
         // A shim that did not answer may still be there, with the process and the mounts that it looks after.
         try await removeLeftovers()
         failpoint(.removeLeftoversGone)
+        await endUnpackings()
         do { try await services.images.removeRoot(of: id) } catch { throw EngineError(error) }
         failpoint(.removeRootGone)
         let paths = paths

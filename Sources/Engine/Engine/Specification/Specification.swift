@@ -183,18 +183,19 @@ enum Specification {
             "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
             "kernel.shm_rmid_forced",
         ]
-        let ownNetwork = NamespaceModes.networkOwner(host.networkMode) == .own
+        let network = NamespaceModes.networkOwner(host.networkMode)
         for name in host.sysctls.keys.sorted() {
             let isNetwork = name.hasPrefix("net.")
             guard ipc.contains(name) || name.hasPrefix("fs.mqueue.") || isNetwork else {
                 throw EngineError(.invalidParameter, "sysctl '\(name)' is not in a separate kernel namespace")
             }
-            guard !isNetwork || ownNetwork else {
+            // Those of a network that is another container's are both's, as with docker.
+            guard !isNetwork || network != .host else {
                 throw EngineError(.invalidParameter, "sysctl '\(name)' not allowed in host network namespace")
             }
         }
         var sysctls = host.sysctls
-        if ownNetwork {
+        if network == .own {
             sysctls.merge(
                 [
                     "net.ipv4.ip_unprivileged_port_start": "0",
