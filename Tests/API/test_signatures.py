@@ -230,11 +230,18 @@ def test_a_tag_that_was_made_here_lifts_no_rule(place):
     for identity in ("matchExact", "matchRepoDigestOrExact"):
         place.say(**{"HOST/one": place.signed(public, identity)})
         assert "rejected" in place.refused(*run, f"{place.name}:dev", "true")
-    # As what it was pulled it may run, by whatever name, until that name is given to it here.
+    # As what it was pulled it may run, by whatever name, also where that name is given to it again or goes.
     place.registry.manifests["dev"] = place.image.manifest
     place.say("reject", **open_scope)
     place.apus("pull", f"{place.name}:dev").ok()
     for word in (f"{place.name}:dev", place.name, place.image.id):
         place.apus(*run, word, "true").ok()
     place.apus("tag", place.image.id, f"{place.name}:dev").ok()
+    place.apus(*run, f"{place.name}:dev", "true").ok()
+    # Nor does the tag of a scope that refuses lift its rule by being given again or going.
+    place.say("insecureAcceptAnything", **{"HOST/one:dev": "reject", "HOST/one:latest": "reject"})
+    place.apus("tag", place.image.id, f"{place.name}:dev").ok()
     assert "rejected" in place.refused(*run, f"{place.name}:dev", "true")
+    place.apus("tag", place.image.id, f"{place.name}:other").ok()
+    place.apus("rmi", f"{place.name}:dev", f"{place.name}:latest").ok()
+    assert "rejected" in place.refused(*run, f"{place.name}:other", "true")

@@ -58,9 +58,9 @@ struct SignatureCheck: Sendable {
         let rules = try SignaturePolicy(policy)
         var refusal: ImageError?
         for origin in origins {
-            // The tag under which it was pulled has the rules, and may be what the signature is for. One that was given here counts for
-            // nothing: whoever may tag would lift the policy.
-            let tags = image.tags.filter { $0.name == origin.name && image.pulledNames.contains($0) }
+            // The tag under which it was pulled has the rules, and may be what the signature is for, also where it has gone since. One that
+            // was given here counts for nothing: whoever may tag would lift the policy.
+            let tags = image.pulls[origin] ?? []
             let digests = Set([origin.digest, image.manifest(of: origin)].compactMap { $0 })
             for place in tags.isEmpty ? [origin] : tags {
                 do throws(ImageError) {

@@ -54,21 +54,21 @@ package struct NamedImage: Equatable, Sendable {
     package let tags: [ImageReference]
     /// Names with a digest, sorted: where the image was pulled from.
     package let repositoryDigests: [ImageReference]
-    /// Those of the names that it was pulled as, and that nothing else has given it since.
-    package let pulledNames: Set<ImageReference>
+    /// The tags under which each of `repositoryDigests` was pulled, whatever they stand for by now; none where it was pulled as itself.
+    package let pulls: [ImageReference: [ImageReference]]
     /// The manifest of each name: two that differ may share a configuration, which is the image's id.
     private let manifests: [ImageReference: Digest]
 
     /// - Parameter manifests: of names that are missing it is the image's last.
     package init(
         image: ImageRecord, tags: [ImageReference], repositoryDigests: [ImageReference], manifests: [ImageReference: Digest] = [:],
-        pulledNames: Set<ImageReference> = []
+        pulls: [ImageReference: [ImageReference]] = [:]
     ) {
         self.image = image
         self.tags = tags
         self.repositoryDigests = repositoryDigests
         self.manifests = manifests
-        self.pulledNames = pulledNames
+        self.pulls = pulls
     }
 
     /// The manifest that a name of the image stands for; for any other word the one that it was last pulled by.
@@ -96,6 +96,9 @@ package struct ImageRecords: Sendable {
         _ image: ImageRecord, names: [ImageReference], isPulled: Bool = false
     ) async throws(RecordsError) -> Set<Digest> {
         let rows = try names.map { name throws(RecordsError) in try nameRow(name, image: image.id) }
+        let pulls = (isPulled ? names : []).filter { $0.digest != nil }.flatMap { pinned in
+            names.filter { $0.tag != nil && $0.name == pinned.name }.map { (pinned.description, $0.description) }
+        }
         var changed: Set<Digest>?
         defer { remembered.forget(changed) }
         let change = try await file.write("store image \(image.id)") { database in
@@ -111,9 +114,9 @@ package struct ImageRecords: Sendable {
                     sql: "INSERT OR IGNORE INTO imageManifestBlob VALUES (?, ?, ?)",
                     arguments: [image.id.description, image.manifestDigest.description, blob.description])
             }
-            for row in rows {
-                try row.upsert(database)
-                if isPulled { try database.execute(sql: "INSERT OR IGNORE INTO imageNamePulled VALUES (?)", arguments: [row.name]) }
+            for row in rows { try row.upsert(database) }
+            for (pinned, tagged) in pulls {
+                try database.execute(sql: "INSERT OR IGNORE INTO imagePulledAs VALUES (?, ?)", arguments: [pinned, tagged])
             }
             return try Change(of: owners.union([image.id]), in: database)
         }
@@ -340,6 +343,7 @@ private struct ImageRow: Codable, FetchableRecord, PersistableRecord {
     func named(layers: [ImageLayerRow], blobs: [ImageBlobRow], names: [ListedName]) throws -> NamedImage {
         let references = try names.map { try ImageReference($0.name) }
         let manifests = try zip(references, names).map { ($0, try Digest($1.manifestDigest)) }
+        let pulls = try zip(references, names).filter { $0.1.pulledAs != nil }.map { ($0, try $1.pulls) }
         let image = ImageRecord(
             id: try Digest(id), manifestDigest: try Digest(manifestDigest), created: try Timestamp(created),
             platform: try Platform(parsing: platform), size: ByteCount(UInt64(clamping: sizeBytes)),
@@ -347,7 +351,7 @@ private struct ImageRow: Codable, FetchableRecord, PersistableRecord {
         return NamedImage(
             image: image, tags: references.filter { $0.tag != nil }, repositoryDigests: references.filter { $0.digest != nil },
             manifests: Dictionary(manifests, uniquingKeysWith: { $1 }),
-            pulledNames: Set(zip(references, names).filter { $1.isPulled }.map { $0.0 }))
+            pulls: Dictionary(pulls, uniquingKeysWith: { $1 }))
     }
 }
 
@@ -394,11 +398,16 @@ private struct ListedName: Codable, FetchableRecord {
     var name: String
     var imageID: String
     var manifestDigest: String
-    var isPulled: Bool
+    /// Tags, with spaces in between.
+    var pulledAs: String?
+
+    var pulls: [ImageReference] {
+        get throws { try (pulledAs ?? "").split(separator: " ").sorted().map { try ImageReference(String($0)) } }
+    }
 
     private static let query = """
-        SELECT name, imageID, manifestDigest, imageNamePulled.name IS NOT NULL AS isPulled
-        FROM imageName JOIN imageNameManifest USING (name) LEFT JOIN imageNamePulled USING (name)
+        SELECT name, imageID, manifestDigest, (SELECT group_concat(tagged, ' ') FROM imagePulledAs WHERE pinned = imageName.name) AS pulledAs
+        FROM imageName JOIN imageNameManifest USING (name)
         """
 
     static func all(in database: Database) throws -> [ListedName] {

@@ -10,11 +10,13 @@ enum Schema {
     }
 
     /// What stands beside the tables of the versions, so that daemons of before go on with the file: the manifest of each name, the blobs of
-    /// each manifest, the names that a pull gave, and what is to be told of containers that were removed. The triggers write for whoever does
+    /// each manifest, the tags of each pull, and what is to be told of containers that were removed. The triggers write for whoever does
     /// not know of it; with no OR REPLACE, which the statement that fires them would overrule. Of a manifest whose blobs are not known they
     /// are all of its image's. Done at each opening; a file that has it stays as it is.
     static func extend(_ database: Database) throws {
-        for part in [manifestsOfNames, blobsOfManifests, pulledNames, destroyedContainers] { try database.execute(sql: part) }
+        let knowsPulls = try database.tableExists("imagePulledAs")
+        for part in [manifestsOfNames, blobsOfManifests, pulls, destroyedContainers] { try database.execute(sql: part) }
+        if !knowsPulls { try database.execute(sql: pullsOfBefore) }
     }
 
     private static let destroyedContainers = """
@@ -24,13 +26,22 @@ enum Schema {
         ) STRICT;
         """
 
-    private static let pulledNames = """
-        CREATE TABLE IF NOT EXISTS imageNamePulled (
-            name TEXT NOT NULL PRIMARY KEY REFERENCES imageName(name) ON DELETE CASCADE
+    /// Kept with the name of the repository and the digest: a tag may go or be given to another image, and what was pulled as it stays so.
+    private static let pulls = """
+        CREATE TABLE IF NOT EXISTS imagePulledAs (
+            pinned TEXT NOT NULL REFERENCES imageName(name) ON DELETE CASCADE,
+            tagged TEXT NOT NULL,
+            PRIMARY KEY (pinned, tagged)
         ) STRICT, WITHOUT ROWID;
-        CREATE TRIGGER IF NOT EXISTS imageNameTaken AFTER UPDATE ON imageName BEGIN
-            DELETE FROM imageNamePulled WHERE name = NEW.name;
-        END;
+        """
+
+    /// In a file that did not know of it, a tag is taken for one of a pull that stands for the same manifest as its repository's digest.
+    private static let pullsOfBefore = """
+        WITH named AS (SELECT name, imageID, manifestDigest FROM imageName JOIN imageNameManifest USING (name))
+        INSERT INTO imagePulledAs
+            SELECT pinned.name, tagged.name FROM named AS pinned JOIN named AS tagged USING (imageID, manifestDigest)
+            WHERE instr(pinned.name, '@') > 0
+                AND substr(tagged.name, 1, instr(pinned.name, '@')) = substr(pinned.name, 1, instr(pinned.name, '@') - 1) || ':';
         """
 
     private static let blobsOfManifests = """

@@ -231,29 +231,43 @@ struct RecordsTests {
         }
     }
 
-    @Test("a name is one that an image was pulled as until something else gives it")
-    func pulledNames() async throws {
+    @Test("what a repository's digest was pulled as stays so until the digest goes, whatever becomes of the tag")
+    func pulls() async throws {
         try await withFolder { folder in
             let path = folder + "/engine.sqlite"
             let (name, second) = (try ImageReference("busybox:latest"), try ImageReference("busybox:second"))
+            let (pinned, other) = (try ImageReference("busybox").pinned(to: try digest("f")), try ImageReference("other:latest"))
             var store = try RecordStore(openingAt: path)
-            func check(_ id: Character, _ names: Set<ImageReference>) async throws {
-                #expect(try await store.images.find(try digest(id))?.pulledNames == names)
-                #expect(try await store.images.all().first { $0.image.id == (try? digest(id)) }?.pulledNames == names)
+            func check(_ id: Character, _ pulls: [ImageReference: [ImageReference]]) async throws {
+                #expect(try await store.images.find(try digest(id))?.pulls == pulls)
+                #expect(try await store.images.all().first { $0.image.id == (try? digest(id)) }?.pulls == pulls)
             }
-            try await store.images.store(try image("a"), names: [name], isPulled: true)
+            try await store.images.store(try image("a"), names: [name, pinned], isPulled: true)
             try await store.images.store(try image("b"), names: [])
-            try await store.images.tag(try digest("a"), as: second, manifest: try digest("f"))
-            try await check("a", [name])
+            for made in [second, other, name] { try await store.images.tag(try digest("a"), as: made, manifest: try digest("f")) }
+            try await check("a", [pinned: [name]])
             try store.close()
             store = try RecordStore(openingAt: path)
-            try await check("a", [name])
+            try await check("a", [pinned: [name]])
+            // A tag that goes, or goes to another image, changes nothing about what was pulled as it.
             try await store.images.tag(try digest("b"), as: name, manifest: try digest("f"))
-            try await check("b", [])
-            try await store.images.store(try image("b"), names: [name], isPulled: true)
-            try await check("b", [name])
-            try await store.images.store(try image("b"), names: [name])
-            try await check("b", [])
+            try await check("a", [pinned: [name]])
+            try await check("b", [:])
+            #expect(try await store.images.untag([name], of: try digest("b"), keepsName: false) == [])
+            try await store.images.store(try image("a"), names: [second, pinned], isPulled: true)
+            try await check("a", [pinned: [name, second]])
+            #expect(try await store.images.untag([pinned], of: try digest("a"), keepsName: true) == [])
+            try await store.images.tag(try digest("a"), as: pinned, manifest: try digest("f"))
+            try await check("a", [:])
+            try store.close()
+            // In a file of a daemon that did not write it down, what stands for the same manifest was pulled as it.
+            try sql(path, "DROP TABLE imagePulledAs")
+            store = try RecordStore(openingAt: path)
+            try await check("a", [pinned: [second]])
+            try store.close()
+            try sql(path, "DELETE FROM imagePulledAs")
+            store = try RecordStore(openingAt: path)
+            try await check("a", [:])
             try store.close()
         }
     }
