@@ -146,6 +146,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/go":
             may_go_on.set()
             return self.answer(200)
+        if self.path == "/wait":
+            may_go_on.clear()
+            return self.answer(200)
         if self.path == "/v2/":
             return self.answer(200)
         if self.path.startswith("/uploads/"):

@@ -37,10 +37,12 @@ final class ImageStorage: Sendable {
     let layerGate = LayerGate()
     /// Whoever ends a record or a lease, and takes away after that what was on it, does both within this.
     let removalGate = RemovalGate()
-    /// Blobs that records have let go of, until a sweep has taken them: one that is leased waits for the lease's end.
-    private let loose = Mutex<Set<Digest>>([])
-    /// Whether layers are here that are on no record: under containers whose image was removed, or on their way in.
-    private let hasStrayLayers = Atomic<Bool>(false)
+    /// Blobs that records have let go of, until a sweep has taken them: one that is leased waits for the lease's end. Each with the number
+    /// of the time that it was let go of last: a sweep that began before that has not looked at it.
+    private let loose = Mutex<(times: UInt64, blobs: [Digest: UInt64])>((0, [:]))
+    /// Whether layers are here that are on no record: under containers whose image was removed, or on their way in. Of two who look at once
+    /// the one counts that has begun last.
+    private let strayLayers = Mutex<(looks: UInt64, last: UInt64, areHere: Bool)>((0, 0, false))
     /// What a layer may cost.
     let limits: ArchiveLimits
     /// Why overlayfs is not used; nil where it is.
@@ -112,14 +114,19 @@ final class ImageStorage: Sendable {
     }
 
     /// Notes what records have let go of. Called within the gate of removals.
-    func loosen(_ released: Set<Digest>) { loose.withLock { $0.formUnion(released) } }
+    func loosen(_ released: Set<Digest>) {
+        loose.withLock { state in
+            state.times += 1
+            for digest in released { state.blobs[digest] = state.times }
+        }
+    }
 
     /// What records have let go of and is here yet.
-    var loosened: Set<Digest> { loose.withLock { $0 } }
+    var loosened: Set<Digest> { loose.withLock { Set($0.blobs.keys) } }
 
     /// Removes what records have let go of. What cannot be removed is found by the next sweep: what was asked for is done.
     func sweepLoose(keeping records: ImageRecords) async {
-        if loose.withLock(\.isEmpty) { return }
+        if loose.withLock({ $0.blobs.isEmpty }) { return }
         _ = try? await removalGate.removing { () throws(ImageError) in try await sweep(.among([]), keeping: records) }
     }
 
@@ -172,7 +179,8 @@ final class ImageStorage: Sendable {
         let blobs = blobs
         blobs.beginSweep()
         defer { blobs.endSweep() }
-        let released = loose.withLock { $0 }
+        let times = loose.withLock { $0.blobs }
+        let released = Set(times.keys)
         let scopes: [SweepScope] =
             switch scope {
             case .all: [.all]
@@ -190,7 +198,9 @@ final class ImageStorage: Sendable {
             } catch { throw .storage(error) }
         }
         swept.freedBytes += freedBytes
-        loose.withLock { $0 = $0.subtracting(released).union(spared) }
+        loose.withLock { state in
+            for (digest, time) in times where !spared.contains(digest) && state.blobs[digest] == time { state.blobs[digest] = nil }
+        }
         return swept
     }
 
@@ -207,20 +217,33 @@ final class ImageStorage: Sendable {
                 mayGo = true
             }
         }
-        let known = try await references(records).chains
-        let isStray = snapshots.list().contains { info in if case .layer(let chain) = info.kind { !known.contains(chain) } else { false } }
-        hasStrayLayers.store(isStray, ordering: .relaxed)
+        try await lookForStrayLayers(records)
         return swept
+    }
+
+    private func lookForStrayLayers(_ records: ImageRecords) async throws(ImageError) {
+        let look = strayLayers.withLock { state in
+            state.looks += 1
+            return state.looks
+        }
+        let known = try await references(records).chains
+        let areHere = snapshots.list().contains { info in if case .layer(let chain) = info.kind { !known.contains(chain) } else { false } }
+        strayLayers.withLock { if look > $0.last { ($0.last, $0.areHere) = (look, areHere) } }
     }
 
     /// Runs what removes roots, and takes away the layers that nothing but these roots needed.
     func removingRoots(keeping records: ImageRecords, _ body: () async throws(ImageError) -> Void) async throws(ImageError) {
-        if !hasStrayLayers.load(ordering: .relaxed) { return try await body() }
-        try await removalGate.removing { () throws(ImageError) in
-            try await body()
-            // The roots are gone, which is what was asked for; what stays of layers is found by the next sweep.
-            _ = try? await sweepLayers(keeping: records)
+        // The roots are gone, which is what was asked for; what stays of layers is found by the next sweep.
+        if strayLayers.withLock({ $0.areHere }) {
+            return try await removalGate.removing { () throws(ImageError) in
+                try await body()
+                _ = try? await sweepLayers(keeping: records)
+            }
         }
+        try await body()
+        // An image that was removed meanwhile has left its layers to these roots.
+        guard strayLayers.withLock({ $0.areHere }) else { return }
+        _ = try? await removalGate.removing { () throws(ImageError) in try await sweepLayers(keeping: records) }
     }
 
     /// What a sweep took away.
@@ -246,10 +269,12 @@ final class ImageStorage: Sendable {
         }
     }
 
-    /// A pull holds a layer before it takes the layer's turn to look for it: here it is asked in the other order.
+    /// A pull holds a layer before it takes the layer's turn to look for it: here it is asked in the other order, and before, too: a pull
+    /// has its turn for as long as a download takes.
     /// - Returns: the bytes that it took; nil where it stays.
     private func removeUnlessNeeded(_ chain: Digest, _ records: ImageRecords) async throws(ImageError) -> Int64? {
-        try await layerTurns.withTurn(chain) { () throws(ImageError) in
+        if isHeld(chain) { return nil }
+        return try await layerTurns.withTurn(chain) { () throws(ImageError) in
             if isHeld(chain) { return nil }
             // A pull that has let go since the leaves were listed has written its record before that.
             if try await references(records).chains.contains(chain) { return nil }

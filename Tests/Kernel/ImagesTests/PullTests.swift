@@ -177,6 +177,43 @@ struct PullTests {
         }
     }
 
+    @Test("a layer whose blob a pull is fetching keeps no removal waiting")
+    func removalBesidePull() async throws {
+        try await withFolder { folder in
+            let registry = try FaultyRegistry("together", layout: try makeLayout(in: folder), in: folder)
+            defer { registry.companion.stop() }
+            let library = try await Library(at: folder + "/data")
+            func go() throws { try shell("curl -sf 'http://\(registry.name.split(separator: "/")[0])/go'") }
+            try go()
+            let pulled = try await library.pull(registry.name)
+            let container = try ContainerID("c1")
+            _ = try await library.images.prepareRoot(of: container, image: pulled.imageID)
+            _ = try await library.images.remove(registry.name, force: true) { _ in
+                []
+            } isUsed: { _, _ in
+                false
+            }
+            try shell("curl -sf 'http://\(registry.name.split(separator: "/")[0])/wait'")
+            async let again = library.pull(registry.name)
+            let deadline = ContinuousClock.now + .seconds(60)
+            while try registry.requests().filter({ $0[1].contains("/blobs/") }).count < 6, ContinuousClock.now < deadline {
+                try await Task.sleep(for: .milliseconds(20))
+            }
+            let removed = EventList()
+            async let removal: Void = {
+                try await library.images.removeRoot(of: container)
+                removed.add(.complete(try ImageReference(registry.name), isNew: false))
+            }()
+            while removed.all.isEmpty, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(20)) }
+            let wasInTime = !removed.all.isEmpty
+            try go()
+            try await removal
+            _ = try await again
+            #expect(wasInTime, "the removal has waited for the download")
+            #expect(try library.disk().layers.count == 2)
+        }
+    }
+
     @Test("a private registry serves the right password alone, and no error shows one")
     func passwords() async throws {
         try await withRegistry(password: true) { folder, registry in
