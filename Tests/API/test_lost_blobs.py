@@ -238,6 +238,10 @@ def test_a_save_reads_each_layer_once_unless_somebody_has_written_to_it(apus, ow
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         broken = apus("save", "-o", str(tmp_path / "broken.tar"), registry.name, timeout=120)
         assert broken.code != 0 and not os.path.exists(tmp_path / "broken.tar"), broken
+        # It is known from then on, and brought again for the next one.
+        assert save() > 1.9 * size
+        with open(path, "rb") as file:
+            assert digest_of(file.read()) == big.layers[1]["digest"]
         apus("system", "check", "--repair", timeout=120).ok()
         apus("save", "-o", str(tmp_path / "broken.tar"), registry.name, timeout=120).ok()
     finally:

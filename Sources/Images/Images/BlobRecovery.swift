@@ -70,12 +70,13 @@ struct BlobRecovery: Sendable {
     }
 
     /// Makes sure that all is whole that a manifest of an image refers to, and the manifest. A layer that nobody has written to since it was
-    /// verified is not read for that: whoever sends it on verifies it as it goes.
+    /// verified is not read for that: whoever sends it on verifies it as it goes, and says so where it is damaged.
     func restoreAll(of named: NamedImage, manifest digest: Digest) async throws(ImageError) {
         _ = try await restore(digest, sizeBytes: nil, of: named)
         let storage = storage
         let manifest = try await storage.talks.run { () throws(ImageError) in try storage.manifest(digest).manifest }
-        for part in [manifest.configuration] + manifest.layers {
+        _ = try await restore(manifest.configuration.digest, sizeBytes: manifest.configuration.sizeBytes, of: named)
+        for part in manifest.layers {
             let isUntouched = try await storage.talks.run { () throws(ImageError) in
                 do throws(ContentError) { return try storage.blobs.isUntouched(part.digest, sizeBytes: part.sizeBytes) } catch {
                     throw .storage(error)

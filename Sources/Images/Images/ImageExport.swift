@@ -17,7 +17,8 @@ extension ImageLibrary {
         let storage = try storage()
         try await storage.leasing(keeping: records.images) { lease in
             let chosen = try await choose(words, lease)
-            // Before the first byte is written: what the disk has lost is fetched again, or the archive is none.
+            // Before the first byte is written: what shows that the disk has lost it is fetched again, or the archive is none. What shows it
+            // only when it is read ends the archive, and is fetched for the next one.
             let recovery = BlobRecovery(storage: storage, registry: registry, credentials: { _ in .anonymous })
             for image in chosen { try await recovery.restoreAll(of: image.named, manifest: image.manifest) }
             let archive = try await storage.talks.run { () throws(ImageError) in try ImageArchive(chosen, storage: storage) }
@@ -132,10 +133,12 @@ private final class BlobReading: Sendable {
     private static let chunkBytes = 1 << 20
     private let file: OwnedFD
     private let descriptor: Descriptor
+    private let blobs: BlobStore
     private let hasher: Mutex<DigestHasher?>
 
     init(_ descriptor: Descriptor, in blobs: BlobStore) throws(ImageError) {
         self.descriptor = descriptor
+        self.blobs = blobs
         do throws(ContentError) { file = try blobs.openBlob(descriptor.digest) } catch { throw .storage(error) }
         // The archive's header says the size before the bytes are read.
         let found: Int64
@@ -159,7 +162,10 @@ private final class BlobReading: Sendable {
             return chunk
         }
         let found = hasher.withLock { $0.take()?.finish() }
-        guard found == descriptor.digest else { throw .lostBytes(of: descriptor.digest) }
+        guard found == descriptor.digest else {
+            blobs.distrust(descriptor.digest)
+            throw .lostBytes(of: descriptor.digest)
+        }
         return nil
     }
 

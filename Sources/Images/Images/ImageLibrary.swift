@@ -47,6 +47,7 @@ package final class ImageLibrary: Sendable {
         opened.withLock { $0 = storage }
         storage.loosen(storage.blobs.abandoned)
         _ = try await storage.sweep(.idle(settings.interruptedLifetime), keeping: records.images)
+        do throws(ContentError) { try storage.blobs.forgetAbandoned() } catch { throw .storage(error) }
         let digests = try await list().flatMap { $0.manifestDigests + $0.repositoryDigests.compactMap(\.digest) }
         do throws(SyscallError) { try signatures.forget(allBut: Set(digests)) } catch { throw .storage(error) }
     }

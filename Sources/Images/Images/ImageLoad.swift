@@ -101,6 +101,8 @@ extension ImageStorage {
 
     private func sweepRest(of lease: LeaseID, keeping records: ImageRecords) async throws(ImageError) {
         try await removalGate.removing { () throws(ImageError) in _ = try await sweep(.among(end(lease)), keeping: records) }
+        // Not before it is done: a daemon that is killed in between leaves it to the next.
+        blobs.forgetTaking(of: lease)
     }
 
     /// Runs `work` on a thread that may wait, fed by this task.

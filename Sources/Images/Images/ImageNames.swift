@@ -37,7 +37,7 @@ extension ImageLibrary {
         return named
     }
 
-    /// How often an image is protected anew because it got another manifest meanwhile.
+    /// How often an image is protected, or looked up, anew because it got another manifest meanwhile.
     private static let protectionAttempts = 16
 
     /// Keeps what the disk has of an image from the sweep until the lease ends.
@@ -62,17 +62,24 @@ extension ImageLibrary {
     /// - Parameter name: completed with the default tag; a digest is refused, as Docker does.
     package func tag(_ word: String, as name: ImageReference) async throws(ImageError) {
         guard name.digest == nil else { throw ImageError(.invalid, "refusing to create a tag with a digest reference") }
-        let (found, storage) = (try await lookUp(word), try storage())
-        try await storage.removalGate.removing { () throws(ImageError) in
-            do throws(RecordsError) {
-                storage.loosen(
-                    try await records.images.tag(found.image.id, as: name.withDefaultTag, manifest: found.manifest(by: ImageWord(word))))
-            } catch {
-                if error.code == .absent { throw ImageError(.notFound, "No such image: \(word)", cause: error) }
-                throw .storage(error)
+        let storage = try storage()
+        for _ in 0..<Self.protectionAttempts {
+            // Whoever has gone since is looked up again: the word may stand for another image, or another manifest, by now.
+            let found = try await lookUp(word)
+            let isDone = try await storage.removalGate.removing { () throws(ImageError) -> Bool in
+                do throws(RecordsError) {
+                    storage.loosen(
+                        try await records.images.tag(
+                            found.image.id, as: name.withDefaultTag, manifest: found.manifest(by: ImageWord(word))))
+                    return true
+                } catch {
+                    if error.code == .absent { return false }
+                    throw .storage(error)
+                }
             }
+            if isDone { return await storage.sweepLoose(keeping: records.images) }
         }
-        await storage.sweepLoose(keeping: records.images)
+        throw ImageError(.conflict, "image \(word) is given other manifests all the time")
     }
 
     private func image(_ id: Digest) async throws(ImageError) -> NamedImage? {

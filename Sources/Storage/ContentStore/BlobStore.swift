@@ -24,23 +24,34 @@ package final class BlobStore: Sendable {
     let takings = Mutex<[LeaseID: Taking]>([:])
     /// What such leases of processes of before protected; a blob among them that a record has is none the worse.
     package let abandoned: Set<Digest>
+    private let abandonedTakings: [FilePath]
 
     /// The number in `version`.
     private static let formatVersion = "1\n"
 
-    /// Opens the store, making its directories at the first time. Ingests that a crash left stay for resumption.
+    /// Opens the store, making its directories at the first time. Ingests that a crash left stay for resumption; one of a later format stays
+    /// as it is.
     package init(openingAt root: FilePath) throws(ContentError) {
         self.root = root
         try ContentError.wrapping("open content store", root.string) { () throws(SyscallError) in
             try makeDirectories(root, mode: 0o700)
+        }
+        try Self.checkVersion(root)
+        try ContentError.wrapping("open content store", root.string) { () throws(SyscallError) in
             for algorithm in Digest.Algorithm.allCases {
                 try makeDirectories(root.appending("blobs").appending(algorithm.rawValue), mode: 0o700)
             }
             for folder in ["ingests", "takings"] { try makeDirectories(root.appending(folder), mode: 0o700) }
         }
-        abandoned = try Taking.removeAll(in: root.appending("takings"))
-        try Self.checkVersion(root)
+        (abandoned, abandonedTakings) = try Taking.readAll(in: root.appending("takings"))
         try removeHalfWritten()
+    }
+
+    /// Says that a sweep has looked through what is `abandoned`. Before the first lease, which may have the name of one of before.
+    package func forgetAbandoned() throws(ContentError) {
+        for path in abandonedTakings {
+            try ContentError.wrapping("forget what was taken in", path.string) { () throws(SyscallError) in try removeTree(path) }
+        }
     }
 
     /// What a crash left of a small blob on its way in, or of one without a name: never visible under a digest.

@@ -29,6 +29,12 @@ extension BlobStore {
         }
     }
 
+    /// Makes a blob one that is not `isUntouched`: its bytes were found to be others. Where that cannot be written it stays as it was.
+    package func distrust(_ digest: Digest) {
+        guard let file = try? openFile(path(of: digest), [.readOnly, .noFollow]) else { return }
+        try? setTimes(of: file.number, to: FileTime(seconds: unixNanoseconds() / 1_000_000_000), subject: digest.description)
+    }
+
     /// Reads a blob and holds it against its digest.
     package func state(of digest: Digest) throws(ContentError) -> BlobState {
         guard try contains(digest) else { return .missing }

@@ -32,7 +32,7 @@ extension BlobStore {
         let lease = LeaseID(number: nextLease.wrappingAdd(1, ordering: .relaxed).oldValue)
         leases.withLock { $0[lease] = [] }
         // Where nothing can be written down the blobs wait as those of a pull do.
-        if isTaking, let taking = try? Taking(root.appending("takings").appending("\(lease.number)")) {
+        if isTaking, let taking = try? Taking(takingPath(of: lease)) {
             takings.withLock { $0[lease] = taking }
         }
         return lease
@@ -45,17 +45,26 @@ extension BlobStore {
     }
 
     /// Ends a lease; to end it again does nothing.
-    package func release(_ lease: LeaseID) { _ = endLease(lease) }
+    package func release(_ lease: LeaseID) {
+        _ = endLease(lease)
+        forgetTaking(of: lease)
+    }
 
-    /// Ends a lease. - Returns: what it protected, for a sweep of what was not needed in the end.
+    /// Ends a lease. One that is a taking is `abandoned` until `forgetTaking`.
+    /// - Returns: what it protected, for a sweep of what was not needed in the end.
     package func endLease(_ lease: LeaseID) -> Set<Digest> {
-        takings.withLock { $0.removeValue(forKey: lease) }?.remove()
+        _ = takings.withLock { $0.removeValue(forKey: lease) }
         return leases.withLock { leases in
             let blobs = leases.removeValue(forKey: lease) ?? []
             released.withLock { if $0.sweeps > 0 { $0.blobs.formUnion(blobs) } }
             return blobs
         }
     }
+
+    /// Says that what such a lease protected has been looked through since its end.
+    package func forgetTaking(of lease: LeaseID) { try? removeFile(takingPath(of: lease)) }
+
+    private func takingPath(of lease: LeaseID) -> FilePath { root.appending("takings").appending("\(lease.number)") }
 
     /// Whether somebody has a lease: something large may be under way.
     package var isLeased: Bool { leases.withLock { !$0.isEmpty } }

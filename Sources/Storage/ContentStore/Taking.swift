@@ -30,21 +30,20 @@ final class Taking: Sendable {
         }
     }
 
-    func remove() { try? removeFile(path) }
-
-    /// Reads what processes of before have left, and removes it.
-    static func removeAll(in folder: FilePath) throws(ContentError) -> Set<Digest> {
+    /// Reads what processes of before have left.
+    static func readAll(in folder: FilePath) throws(ContentError) -> (digests: Set<Digest>, files: [FilePath]) {
         try ContentError.wrapping("open content store", folder.string) { () throws(SyscallError) in
             var found: Set<Digest> = []
+            var files: [FilePath] = []
             let directory = try openFile(folder, [.readOnly, .directory])
             for name in try directoryEntries(of: directory, subject: folder.string).map(\.name) {
                 let path = folder.pushing(FilePath(name.string))
                 let bytes = (try? readFile(path, limitBytes: limitBytes)) ?? []
                 // A line that was torn is no digest.
                 found.formUnion(bytes.split(separator: UInt8(ascii: "\n")).compactMap { try? Digest(String(decoding: $0, as: UTF8.self)) })
-                try removeTree(path)
+                files.append(path)
             }
-            return found
+            return (found, files)
         }
     }
 }

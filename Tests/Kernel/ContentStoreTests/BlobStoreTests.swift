@@ -163,6 +163,43 @@ struct BlobStoreTests {
         let fixture = try StoreFixture()
         try writeFileDurably(Array("2\n".utf8), to: fixture.folder.appending("version"))
         let folder = fixture.folder
+        try removeTree(folder.appending("blobs"))
+        try writeFileDurably(Array("of a later format".utf8), to: folder.appending("takings/1"))
         #expect { _ = try BlobStore(openingAt: folder) } throws: { ($0 as? ContentError)?.code == .unsupportedFormat }
+        #expect(try fixture.files() == ["1", "version"])
+        #expect { _ = try fileStatus(folder.appending("blobs")) } throws: { ($0 as? SyscallError)?.errno == ENOENT }
+    }
+
+    @Test("what a process took in and did not look through is told to each after it, until one has looked through it")
+    func takings() throws {
+        let fixture = try StoreFixture()
+        let (store, folder) = (fixture.store, fixture.folder)
+        let (blob, other) = (try store.addBlob([1]), try store.addBlob([2]))
+        let (lease, done) = (store.takeLease(isTaking: true), store.takeLease(isTaking: true))
+        store.protect(blob, by: lease)
+        store.protect(other, by: done)
+        store.release(done)
+        #expect(store.endLease(lease) == [blob])
+        for _ in 0..<2 { #expect(try BlobStore(openingAt: folder).abandoned == [blob]) }
+        let next = try BlobStore(openingAt: folder)
+        try next.forgetAbandoned()
+        #expect(try BlobStore(openingAt: folder).abandoned == [])
+        let last = next.takeLease(isTaking: true)
+        next.protect(other, by: last)
+        #expect(next.endLease(last) == [other])
+        next.forgetTaking(of: last)
+        #expect(try BlobStore(openingAt: folder).abandoned == [])
+    }
+
+    @Test("a blob whose bytes were found to be others is none that nobody has written to")
+    func distrusted() throws {
+        let fixture = try StoreFixture()
+        let digest = Digest(of: content)
+        let ingest = try fixture.store.beginIngest(of: digest, sizeBytes: nil)
+        try ingest.append(content)
+        try ingest.commit()
+        #expect(try fixture.store.isUntouched(digest, sizeBytes: Int64(content.count)))
+        fixture.store.distrust(digest)
+        #expect(try !fixture.store.isUntouched(digest, sizeBytes: Int64(content.count)))
     }
 }
