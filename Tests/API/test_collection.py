@@ -273,6 +273,12 @@ def test_changes_of_a_commit_are_of_what_the_container_was_made_with(tidy, regis
     environment = dict(variable.split("=", 1) for variable in config["Env"])
     assert environment["PATH"].endswith(":/opt") and len(environment["PATH"]) > 5 and (environment["B"], environment["C"]) == ("1", "def"), config
     assert (config["Labels"]["a"], config["WorkingDir"], config["User"]) == ("1", "/w/rel", "1") and config["Cmd"] == ["old"], config
+    # What a change leaves out or empties is the container's.
+    tidy("create", "--name", "checked", "--health-cmd", "true", "--health-retries", "7", image, "old").ok()
+    made = tidy("commit", "-c", "HEALTHCHECK --interval=5s CMD y", "-c", "CMD []", "checked").line()
+    config = json.loads(tidy("inspect", made).ok())[0]["Config"]
+    assert (config["Healthcheck"]["Test"], config["Healthcheck"]["Retries"], config["Cmd"]) == (["CMD-SHELL", "y"], 7, ["old"]), config
+    tidy("rm", "checked").ok()
     bare = tidy("commit", "-c", "CMD []", container).line()
     assert json.loads(tidy("inspect", bare).ok())[0]["Config"].get("Cmd") in (None, [])
     both = tidy("commit", "-c", 'CMD ["a"]', "-c", 'ENTRYPOINT ["x"]', container).line()

@@ -55,6 +55,24 @@ struct ConfigurationChangeTests {
         #expect(config.exposedPorts.keys.sorted() == ["53/udp", "80/tcp", "81/tcp", "82/tcp"])
     }
 
+    @Test("a line ends where a Dockerfile's does, and goes on behind a single backslash with all its blanks")
+    func lineEnds() throws {
+        let ended = try apply(["CMD a\r\nUSER b", "WORKDIR /c\r", "LABEL d=e"])
+        #expect(ended.cmd?.words == ["/bin/sh", "-c", "a"] && ended.user == "b" && ended.workingDir == "/c" && ended.labels == ["d": "e"])
+        #expect(try apply(["ENV A=1\\\n  B=2"]).env == ["A=1", "B=2"])
+        #expect(try apply(["ENV A=1\\ \t\r\n\n # none\nB=2"]).env == ["A=1B=2"])
+        #expect(try apply(["CMD a\\\\\nUSER b", "\\"]).user == "b")
+    }
+
+    @Test("ports are counted before they are made", .timeLimit(.minutes(1)))
+    func manyPorts() throws {
+        #expect(try apply(["EXPOSE 1-65535 1-65535/udp 1-65535/sctp"]).exposedPorts.count == 3 * 65535)
+        for changes in [["EXPOSE" + String(repeating: " 1-65535", count: 8000)], Array(repeating: "EXPOSE 1-65535", count: 8000)] {
+            let error = #expect(throws: EngineError.self) { try apply(changes) }
+            #expect(error?.message == "EXPOSE: more than 196605 ports in one request")
+        }
+    }
+
     @Test(
         "instructions that no Dockerfile may have are refused",
         arguments: [

@@ -27,28 +27,25 @@ struct ConfigurationChange {
     /// double with each instruction. Beyond it no program could be started either.
     static let limitBytes = 1 << 20
 
-    /// Follows instructions one after the other, as a Dockerfile's lines: each may be several, with comments, and go on behind a backslash.
-    static func apply(_ texts: [String], to config: inout ContainerConfig) throws(EngineError) {
+    /// Every port of every protocol, once: what all instructions of a request may open.
+    private static let portLimit = 3 * Int(UInt16.max)
+
+    /// What instructions of a request have done before the next one.
+    private struct Progress {
+        /// Whether one has said the command.
         var isCommandSet = false
-        var line = ""
-        for part in texts.joined(separator: "\n").split(separator: "\n", omittingEmptySubsequences: false) {
-            let text = String(part).trimmed
-            if text.isEmpty || text.hasPrefix("#") { continue }
-            if text.hasSuffix("\\") {
-                line += text.dropLast()
-                continue
-            }
-            let change = try ConfigurationChange(line + text)
-            line = ""
-            try change.apply(to: &config, isCommandSet: isCommandSet)
-            isCommandSet = isCommandSet || change.keyword == "CMD"
-        }
-        if !line.isEmpty { try ConfigurationChange(line).apply(to: &config, isCommandSet: isCommandSet) }
+        var portCount = 0
     }
 
-    /// - Parameter isCommandSet: whether an instruction before has said the command.
-    private func apply(to config: inout ContainerConfig, isCommandSet: Bool) throws(EngineError) {
-        try perform(on: &config, isCommandSet: isCommandSet)
+    /// Follows instructions one after the other, as a Dockerfile's.
+    static func apply(_ texts: [String], to config: inout ContainerConfig) throws(EngineError) {
+        var progress = Progress()
+        for line in DockerfileLines.joined(texts) { try ConfigurationChange(line).apply(to: &config, &progress) }
+    }
+
+    private func apply(to config: inout ContainerConfig, _ progress: inout Progress) throws(EngineError) {
+        try perform(on: &config, &progress)
+        progress.isCommandSet = progress.isCommandSet || keyword == "CMD"
         let texts = config.env + config.labels.flatMap { [$0.key, $0.value] } + config.volumes.keys + [config.workingDir, config.user]
         guard texts.reduce(0, { $0 + $1.utf8.count }) <= Self.limitBytes else { throw Self.tooLong(keyword) }
     }
@@ -57,17 +54,25 @@ struct ConfigurationChange {
         EngineError(.invalidParameter, "\(what): the configuration becomes longer than \(limitBytes) bytes")
     }
 
-    private func perform(on config: inout ContainerConfig, isCommandSet: Bool) throws(EngineError) {
+    private func perform(on config: inout ContainerConfig, _ progress: inout Progress) throws(EngineError) {
         switch keyword {
         case "CMD": config.cmd = command(config)
         case "ENTRYPOINT":
             config.entrypoint = command(config)
             // A command that was there before was meant for another program.
-            if !isCommandSet { config.cmd = nil }
+            if !progress.isCommandSet { config.cmd = nil }
         case "ENV": for (name, value) in try pairs(config) { Self.set("\(name)=\(value)", in: &config.env) }
         case "LABEL": for (name, value) in try pairs(config) { config.labels[name] = value }
         case "EXPOSE":
-            for word in try words(config) { for port in try Self.ports(word) { config.exposedPorts[port] = EmptyObject() } }
+            for word in try words(config) {
+                let (ports, proto) = try Self.ports(word)
+                progress.portCount += ports.count
+                // Before they are made: a word of seven bytes may stand for all of them.
+                if progress.portCount > Self.portLimit {
+                    throw EngineError(.invalidParameter, "EXPOSE: more than \(Self.portLimit) ports in one request")
+                }
+                for port in ports { config.exposedPorts["\(port)/\(proto)"] = EmptyObject() }
+            }
         case "VOLUME": for path in try list(config) { config.volumes[path] = EmptyObject() }
         case "USER": config.user = try single(config)
         case "STOPSIGNAL":
@@ -142,14 +147,14 @@ struct ConfigurationChange {
     }
 
     /// `80`, `80/udp`, `80-82`. - Throws: `.invalidParameter`.
-    private static func ports(_ word: String) throws(EngineError) -> [String] {
+    private static func ports(_ word: String) throws(EngineError) -> (ClosedRange<UInt16>, proto: String) {
         let parts = word.split(separator: "/", omittingEmptySubsequences: false)
         let proto = parts.count == 2 ? parts[1].lowercased() : "tcp"
         let ends = (parts.first ?? "").split(separator: "-", omittingEmptySubsequences: false).map { UInt16($0) }
         guard parts.count <= 2, (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first > 0,
             first <= last, ["tcp", "udp", "sctp"].contains(proto)
         else { throw EngineError(.invalidParameter, "invalid containerPort: \(word)") }
-        return (first...last).map { "\($0)/\(proto)" }
+        return (first...last, proto)
     }
 
     /// The line's words: quotes joined, `\` taken, `$NAME` and `${NAME}` from the variables so far, but not in single quotes.
@@ -200,6 +205,41 @@ struct ConfigurationChange {
         case "start-interval": check.startInterval = nanoseconds
         default: throw EngineError(.invalidParameter, "HEALTHCHECK: unknown option --\(option)")
         }
+    }
+}
+
+/// A Dockerfile's lines, with those that go on behind a backslash put together, without comments and empty ones.
+private enum DockerfileLines {
+    private static let blanks: Set<UInt8> = [0x20, 0x09, 0x0B, 0x0C, 0x0D]
+
+    /// By bytes: a carriage return and the end of its line are one character.
+    static func joined(_ texts: [String]) -> [String] {
+        var lines: [String] = []
+        var open: [UInt8]?
+        for bytes in Array(texts.joined(separator: "\n").utf8).split(separator: 0x0A, omittingEmptySubsequences: false) {
+            let content = bytes.drop { blanks.contains($0) }
+            if content.isEmpty || content.first == UInt8(ascii: "#") { continue }
+            var text = bytes.last == 0x0D ? bytes.dropLast() : bytes
+            // What an instruction begins with is not its own; before what it goes on with, blanks part words.
+            if open == nil { text = text.drop { blanks.contains($0) } }
+            if let part = beforeContinuation(text) {
+                open = open ?? []
+                open?.append(contentsOf: part)
+            } else {
+                lines.append(String(decoding: (open ?? []) + text, as: UTF8.self))
+                open = nil
+            }
+        }
+        if let open, !open.allSatisfy(blanks.contains) { lines.append(String(decoding: open, as: UTF8.self)) }
+        return lines
+    }
+
+    /// What stands before a single backslash at the end, blanks behind it or not; nil where the line ends here.
+    private static func beforeContinuation(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        var end = line
+        while let last = end.last, last == 0x20 || last == 0x09 { end.removeLast() }
+        guard end.popLast() == UInt8(ascii: "\\"), end.last != UInt8(ascii: "\\") else { return nil }
+        return end
     }
 }
 

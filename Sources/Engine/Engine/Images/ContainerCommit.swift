@@ -43,13 +43,11 @@ extension ContainerEngine {
         let container = try container(request.container)
         let name = try Self.imageName(request.repository, tag: request.tag)
         let made = await container.document.config
-        // Changes are of what the container was made with, or of what the request says instead.
+        // Changes are of what the container was made with, or of what the request says instead. What they leave empty is the container's.
         var merged = request.config ?? made
         try ConfigurationChange.apply(request.changes, to: &merged)
-        if request.config != nil {
-            merged = try ImageDefaults.merge(merged, over: ImageConfig(made))
-            merged.volumes.merge(made.volumes) { mine, _ in mine }
-        }
+        merged = try ImageDefaults.merge(merged, over: ImageConfig(made))
+        merged.volumes.merge(made.volumes) { mine, _ in mine }
         let plan = CommitPlan(
             execution: ImageConfiguration.Execution(merged), createdBy: (made.cmd?.words ?? []).joined(separator: " "),
             container: container.id.text, message: request.message, author: request.author)
