@@ -170,6 +170,8 @@ def test_the_files_in_etc_are_those_that_the_container_sees_also_when_it_does_no
 def test_a_file_that_is_mounted_in_a_running_container_is_not_taken_away_by_one_put_in_its_place(own_daemon, cli, image):
     cli("run", "-d", "--name", "held", "--add-host", "far:192.0.2.7", image, "sleep", "600").ok()
     assert "EBUSY" in put(own_daemon, "held", "/etc", tar(regular("hosts", b"lost")), expect=500)
+    assert "EBUSY" in put(own_daemon, "held", "/etc", tar(("hosts", tarfile.DIRTYPE, None)), expect=500)
+    assert "EBUSY" in put(own_daemon, "held", "/", tar(regular("etc", b"lost")), expect=500)
     assert "192.0.2.7" in cli("exec", "held", "cat", "/etc/hosts").ok()
 
 

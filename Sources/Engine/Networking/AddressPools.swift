@@ -8,7 +8,7 @@ package struct NetworkPool: Equatable, Sendable {
 
     /// - Returns: nil where the pool has no room for a block, or a block none for a gateway and a container.
     package init?(_ block: AddressBlock, prefixLength: Int) {
-        guard (block.prefixLength...block.family.bitCount - 2).contains(prefixLength) else { return nil }
+        guard prefixLength >= block.prefixLength, prefixLength <= block.family.bitCount - 2 else { return nil }
         self.block = block
         self.prefixLength = prefixLength
     }

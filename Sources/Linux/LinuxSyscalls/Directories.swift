@@ -78,7 +78,10 @@ private let openLevelLimit = 64
 
 /// Removes a file or a directory with all that is in it, never following a symbolic link nor entering what is mounted in it, not even of
 /// the same file system (EBUSY or EXDEV there). What is gone already is no error, however deep the tree.
-package func removeTree(_ path: FilePath, at directory: Int32 = currentDirectory) throws(SyscallError) {
+/// - Parameter sparesMounts: whether files are looked at that a mount of another namespace may show, which would go with them (EBUSY).
+package func removeTree(
+    _ path: FilePath, at directory: Int32 = currentDirectory, sparesMounts: Bool = false
+) throws(SyscallError) {
     do throws(SyscallError) {
         try removeFile(path, at: directory)
         return
@@ -93,7 +96,7 @@ package func removeTree(_ path: FilePath, at directory: Int32 = currentDirectory
     do throws(SyscallError) {
         top = try openFile(path, [.readOnly, .directory, .noFollow], at: directory)
     } catch  where error.errno == ENOENT { return }
-    var removal = TreeRemoval(mount: try mountPlace(of: top.number, subject: path.string).mount)
+    var removal = TreeRemoval(mount: try mountPlace(of: top.number, subject: path.string).mount, sparesMounts: sparesMounts)
     repeat {
         removal.movedUp = false
         try removal.empty(top, top: top, depth: 0, subject: path)
@@ -101,15 +104,25 @@ package func removeTree(_ path: FilePath, at directory: Int32 = currentDirectory
     do throws(SyscallError) { try removeDirectory(path, at: directory) } catch  where error.errno == ENOENT {}
 }
 
+/// - Throws: EBUSY for what a mount shows, in whatever namespace.
+package func checkNotMounted(_ path: FilePath, at directory: Int32 = currentDirectory) throws(SyscallError) {
+    let file = try openFile(path, [.path, .noFollow], at: directory)
+    guard try !mountPlace(of: file.number, subject: path.string).isRoot else { throw SyscallError("unlink", path.string, errno: EBUSY) }
+}
+
 /// The state of one `removeTree`.
 private struct TreeRemoval {
     /// The one that the tree lies on.
     let mount: UInt64
+    let sparesMounts: Bool
     /// Whether something deep now lies at the top, so that another round is needed.
     var movedUp = false
     private var movedCount = 0
 
-    init(mount: UInt64) { self.mount = mount }
+    init(mount: UInt64, sparesMounts: Bool) {
+        self.mount = mount
+        self.sparesMounts = sparesMounts
+    }
 
     mutating func empty(_ directory: borrowing OwnedFD, top: borrowing OwnedFD, depth: Int, subject: FilePath) throws(SyscallError) {
         try seek(directory.number, to: 0, subject: subject.string)
@@ -117,6 +130,7 @@ private struct TreeRemoval {
             let path = subject.pushing(entry.name)
             if entry.type != .directory {
                 do throws(SyscallError) {
+                    if sparesMounts { try checkNotMounted(entry.name, at: directory.number) }
                     try removeFile(entry.name, at: directory.number)
                     continue
                 } catch {

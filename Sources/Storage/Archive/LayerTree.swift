@@ -129,7 +129,10 @@ final class LayerTree {
         return try unpacking(printable) { () throws(SyscallError) in
             let existing = try status(of: name, at: directory)
             if existing?.type != .directory {
-                if existing != nil { try removeFile(name, at: directory) }
+                if existing != nil {
+                    try checkNotMounted(name, at: directory)
+                    try removeFile(name, at: directory)
+                }
                 openedParent = nil
                 let above = try open(path.parent, [.path, .directory])
                 try makeDirectory(name, mode: 0o700, at: above.number)
@@ -178,12 +181,9 @@ final class LayerTree {
         if !rules.replacesKinds && existing?.type == .directory { throw keeping("directory", from: "non-directory", printable) }
         if let existing {
             try unpacking(printable) { () throws(SyscallError) in
-                // The kernel says so itself only where the mount is of our own namespace; another's it would take away with the name.
-                let file = try openFile(name, [.path, .noFollow], at: directory)
-                guard try !mountPlace(of: file.number, subject: name.string).isRoot else {
-                    throw SyscallError("unlink", name.string, errno: EBUSY)
-                }
-                try existing.type == .directory ? removeTree(name, at: directory) : removeFile(name, at: directory)
+                // The kernel refuses to take the place of a mount of our own namespace alone; another's would go with the name.
+                try checkNotMounted(name, at: directory)
+                try existing.type == .directory ? removeTree(name, at: directory, sparesMounts: true) : removeFile(name, at: directory)
             }
             // What was there may have been on the way to the directory that is kept open.
             openedParent = nil

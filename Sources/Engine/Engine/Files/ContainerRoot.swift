@@ -174,11 +174,12 @@ extension Container {
             case .created, .exited:
                 if let work = rootWork {
                     _ = await work.value(within: nil)
-                    continue
+                } else if let value = try await withStoredRoot(writable: writable, alone: alone, needsPlaces: !hasPlaces, body) {
+                    return value
+                } else {
+                    hasPlaces = true
+                    if rootWork == nil, state.isAtRest { _ = try await withStoredRoot(writable: true, alone: false) { _ in () } }
                 }
-                if let value = try await withStoredRoot(writable: writable, alone: alone, needsPlaces: !hasPlaces, body) { return value }
-                hasPlaces = true
-                if rootWork == nil, state.isAtRest { _ = try await withStoredRoot(writable: true, alone: false) { _ in () } }
             case .removing, .dead: throw EngineError(.conflict, "container \(id) is marked for removal")
             }
             if Task.isCancelled { throw EngineError(.unavailable, "the request was cancelled") }
@@ -229,6 +230,8 @@ extension Container {
     /// that the engine writes.
     private func shownFiles() async throws(EngineError) -> [BindMount] {
         let plan = try document.mountPlan(in: services.volumes.folder)
+        // Before the first start they are the image's, and may be replaced, as with Docker.
+        if document.startedAt == .zero { return plan.shown }
         var files = paths.networkFiles
         if case .container(let name) = NamespaceModes.networkOwner(document.hostConfig.networkMode),
             let other = try? services.index.find(name)

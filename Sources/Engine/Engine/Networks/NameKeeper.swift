@@ -245,7 +245,7 @@ private final class OrderConnection: Sendable {
         // Its end is heard here: while nothing is, the number that was opened is still its own. One of an earlier build has the number of who
         // started it, which may be anybody's by now: its name says whose.
         guard let ready = try? waitUntilReadable([socket.number], timeoutMilliseconds: 0), ready.isEmpty,
-            let name = try? readFile("/proc/\(peer.process)/comm", limitBytes: 64), name.starts(with: "apus-net".utf8)
+            let name = try? readFile(FilePath("/proc/\(peer.process)/comm"), limitBytes: 64), name.starts(with: "apus-net".utf8)
         else { return }
         try? sendSignal(signal, toProcessOf: process, subject: "apus-net")
     }

@@ -14,7 +14,8 @@ enum SeccompProfiles {
         case .unconfined: return nil
         case .standard where !host.privileged && options.profile != .strict && usual != nil:
             return usual == "unconfined" ? nil : try custom(usual ?? "", capabilities: capabilities, facts: facts)
-        case .standard: return host.privileged ? nil : defaultSeccompProfile(options.profile ?? .standard, capabilities: capabilities)
+        case .standard, .builtin:
+            return host.privileged ? nil : defaultSeccompProfile(options.profile ?? .standard, capabilities: capabilities)
         case .profile(let text): return try custom(text, capabilities: capabilities, facts: facts)
         }
     }

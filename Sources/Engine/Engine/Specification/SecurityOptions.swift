@@ -4,7 +4,10 @@ internal import EngineAPI
 struct SecurityOptions: Equatable, Sendable {
     /// Which system call filter a container gets.
     enum Seccomp: Equatable, Sendable {
+        /// Nothing is asked for: the daemon's own choice.
         case standard
+        /// The engine's own, whatever the daemon's choice is.
+        case builtin
         case unconfined
         /// A profile in Docker's JSON format.
         case profile(String)
@@ -48,10 +51,10 @@ struct SecurityOptions: Equatable, Sendable {
         switch key {
         case "no-new-privileges": askedNoNewPrivileges = try Self.boolean(value, of: option)
         case "seccomp":
-            // `builtin` is what the daemon calls its own profile; clients from 23.0 on may send it.
+            // Clients from 23.0 on may send `builtin`.
             switch value {
             case "unconfined": seccomp = .unconfined
-            case "builtin": seccomp = .standard
+            case "builtin": seccomp = .builtin
             default: seccomp = .profile(value)
             }
         case "apparmor": appArmor = value
