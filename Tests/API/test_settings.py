@@ -110,6 +110,13 @@ def started(folder, workspace, registry):
 PROFILE = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95}]}
 
 
+@pytest.mark.parametrize("block", ["10.0.0.1/32", "10.0.0.0/31", "fd00::1/128"])
+def test_a_pool_without_room_for_a_network_is_refused(folder, block):
+    size = int(block.rsplit("/", 1)[1])
+    code, said = validate(folder, default_address_pools=[{"base": block, "size": size}])
+    assert code == 1 and f"invalid address pool base={block},size={size}" in said, said
+
+
 def test_containers_get_what_the_settings_say_where_they_say_nothing(folder, started):
     profile = os.path.join(folder, "profile.json")
     with open(profile, "w", encoding="utf-8") as file:
@@ -136,6 +143,8 @@ def test_containers_get_what_the_settings_say_where_they_say_nothing(folder, sta
     words = said.out.split()
     assert words[:2] == ["99", "99"] and " 8 " in said.out and "NoNewPrivs:\t0\n" in said.out and words[-1] == "sh" and not said.err, said
     assert "nameserver 192.0.2.7\n" in said.out and os.readlink("/proc/self/ns/cgroup") not in said.out
+    # The engine's own filter is not the daemon's choice.
+    client("run", "--rm", "--network", "none", "--security-opt", "seccomp=builtin", image, "mkdir", "/made").ok()
     assert "name=no-new-privileges" in api(daemon, "GET", "/info")[1]["SecurityOptions"]
     assert "name=seccomp,profile=custom" in api(daemon, "GET", "/info")[1]["SecurityOptions"]
     for path in ("/sys/fs/cgroup/apus/parent", *(f"/sys/fs/cgroup/{kind}/apus/parent" for kind in os.listdir("/sys/fs/cgroup"))):
