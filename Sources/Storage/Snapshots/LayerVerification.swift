@@ -81,7 +81,10 @@ extension SnapshotStore {
                 default: Set(index.holders.keys.map(\.text))
                 }
             }
-            found += names.filter { !known.contains($0.string) }.map { path.pushing($0) }
+            let unknown = names.filter { !known.contains($0.string) }
+            // What was finished meanwhile is on no list any more, and gone from here.
+            let left = unknown.isEmpty ? [] : Set(try entries(of: path))
+            found += unknown.filter(left.contains).map { path.pushing($0) }
         }
         return found
     }
