@@ -73,7 +73,8 @@ def test_a_device_that_a_limit_names_must_be_there_at_the_start(cli, image):
 def test_what_this_kernel_cannot_limit_is_discarded_with_dockers_warning(own_daemon, image):
     if os.path.exists("/sys/fs/cgroup/blkio/blkio.weight") or not os.path.isdir("/sys/fs/cgroup/blkio"):
         pytest.skip("this kernel weighs block devices")
-    answer = create(own_daemon, image, BlkioWeight=300, CpuPercent=3, Links=["a:b"])
+    other = create(own_daemon, image)["Id"]
+    answer = create(own_daemon, image, BlkioWeight=300, CpuPercent=3, Links=[f"{other}:b"])
     assert answer["Warnings"][:2] == [
         "linux does not support CPU percent. Percent discarded.",
         "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded."]

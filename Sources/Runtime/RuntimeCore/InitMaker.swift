@@ -145,8 +145,13 @@ struct JoiningStage {
     private func cloneInit(_ stage: InitStage, _ channel: StageChannel) throws(RuntimeError) {
         let cgroup = stage.cgroup.birthplace
         let flags: CloneFlags = [.sibling, CloneFlags(namespaces: namespaces.cloned)]
+        // Nothing of init's may be heard before who it is: it goes on at this end's closing, which is the end of this process.
+        let (ours, theirs) = try StageChannel.pair()
         switch try during("cloning the container's process", { () throws(SyscallError) in try cloneProcess(flags, cgroup: cgroup) }) {
         case .child:
+            ours.socket.close()
+            _ = try theirs.receive()
+            theirs.socket.close()
             var stage = stage
             stage.run(channel)
         case .parent(let made):
