@@ -108,18 +108,14 @@ private struct Formatter {
     }
 
     private mutating func flags() -> GoFormat {
+        let flags = rest.prefix { "+-# 0".unicodeScalars.contains($0) }
+        rest = rest[flags.endIndex...]
         var format = GoFormat()
-        while let flag = rest.first {
-            switch flag {
-            case "+": format.plus = true
-            case "-": format.minus = true
-            case "#": format.sharp = true
-            case " ": format.space = true
-            case "0": format.zero = true
-            default: return format
-            }
-            rest.removeFirst()
-        }
+        format.plus = flags.contains("+")
+        format.minus = flags.contains("-")
+        format.sharp = flags.contains("#")
+        format.space = flags.contains(" ")
+        format.zero = flags.contains("0")
         return format
     }
 
