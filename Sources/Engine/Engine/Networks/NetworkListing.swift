@@ -68,7 +68,8 @@ extension Networks {
             throw EngineError(.forbidden, "\(name) is a pre-defined network and cannot be removed")
         }
         let (link, made, firewall) = (Self.usualLink(of: network.id), settings.madeLinks, firewall)
-        let known = Set(networks.values.map(\.document.link))
+        let others = unreadable.filter { $0.key != name }.map { Self.usualLink(of: $0.value.id) }
+        let known = Set(networks.values.map(\.document.link) + others)
         // Its link may have a name of its own, which only the record says: none that may be its is to lose a container.
         let used: (link: String, cables: [String])? = try await onThread { () throws(NetworkingError) in
             for other in try made.all() where !known.contains(other) {
