@@ -49,7 +49,7 @@ def named(workspace, registry):
 @pytest.mark.skipif(not os.path.exists(f"{SCHEMATHESIS}/complete"), reason="schemathesis comes from PyPI by make deps-test")
 def test_whatever_schemathesis_makes_of_the_description_is_answered_and_no_fault_of_the_daemon(named, registry):
     said = subprocess.run([sys.executable, PROGRAM, named.url, f"{registry.host}/busybox", EXAMPLES], env={**os.environ, "PYTHONPATH": SCHEMATHESIS},
-                          capture_output=True, text=True, check=False, timeout=90 if EXAMPLES == "8" else 3600)
+                          capture_output=True, text=True, check=False, timeout=300 if EXAMPLES == "8" else 3600)
     lines = [json.loads(line) for line in said.stdout.splitlines() if line.startswith("{")]
     assert said.returncode == 0, said.stderr[-3000:]
     assert lines[:-1] == [], json.dumps(lines[:-1], indent=1)
