@@ -151,7 +151,7 @@ struct RegistriesFile {
         // With a scheme a colon comes first, of which the next line speaks.
         let last = plain.contains("://") ? "" : plain.split(separator: "/").dropFirst().last ?? ""
         if last.contains(":") || last.contains("@") {
-            throw SettingsProblem(line: line, "'\(name)' with a tag or a digest is not implemented: '\(place)'")
+            throw SettingsProblem(line: line, "'\(name)' with a tag or a digest is not implemented: name the repository, not '\(place)'")
         }
         guard !plain.contains("://"), !plain.hasPrefix("/"), !plain.hasSuffix("/"), WebAddress("https://\(plain)/") != nil else {
             throw SettingsProblem(line: line, "'\(name)' must be a registry or a path below one, without a scheme, not '\(place)'")
