@@ -73,12 +73,14 @@ def proportional_set_size(process):
 
 
 def supervisors(folder, name):
-    """The shims, or the keeper, of a folder, by the name that they gave themselves."""
-    found = []
+    """The shims, or the keeper, of a folder, by the name that they gave themselves. A keeper does not tell whose it is: those of other
+    pid namespaces belong to somebody else at least."""
+    found, here = [], os.readlink("/proc/self/ns/pid")
     for process in os.listdir("/proc"):
         try:
             with open(f"/proc/{process}/comm", encoding="utf-8") as comm, open(f"/proc/{process}/cmdline", "rb") as words:
-                if comm.read() == f"{name}\n" and (name == "apus-keeper" or folder.encode() in words.read()):
+                own = os.readlink(f"/proc/{process}/ns/pid") == here if name == "apus-keeper" else folder.encode() in words.read()
+                if comm.read() == f"{name}\n" and own:
                     found.append(int(process))
         except OSError:
             continue  # no process, or one that has ended
