@@ -85,6 +85,64 @@ def test_A01_init_runs_from_a_file_that_refuses_writing(runtime, bundle, contain
         assert os.statvfs(program).f_flag & os.ST_RDONLY
 
 
+@pytest.fixture(scope="module")
+def remounts(folder):
+    path = os.path.join(folder, "remounts")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "remounts.c")
+    subprocess.run(["cc", "-static", "-O1", "-Wall", "-Werror", "-o", path, source], check=True)
+    with open(path, "rb") as file:
+        return file.read()
+
+
+@pytest.fixture(params=["CAP_SYS_ADMIN", "CAP_SYS_ADMIN CAP_SYS_PTRACE"])
+def remounting(request, runtime, copied, bundle, container, remounts):
+    """Starts a container that may mount and makes every file writable that it sees a process run from; what it came to is told."""
+    before = digest(copied)
+    rights = ["CAP_DAC_OVERRIDE", *request.param.split()]
+    sets = {kind: rights for kind in ("bounding", "permitted", "effective")}
+    bundle.file("/bin/remounts", remounts, 0o755)
+    bundle.write(["/bin/remounts"], process={"capabilities": sets})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+
+    def has(name):
+        return os.path.exists(os.path.join(bundle.rootfs, "tmp", name))
+
+    def came_to(looked):
+        assert {name: has(name) for name in ("looked", "writable", "written")} == {"looked": looked, "writable": False, "written": False}
+        assert digest(copied) == before
+
+    wait_until(lambda: has("ready"), "the attacker")
+    came_to.rights = sets
+    return came_to
+
+
+@everywhere
+def test_A01_a_container_that_may_mount_makes_the_runtimes_file_no_more_writable_when_exec_enters(runtime, container, remounting):
+    """Its exe is on a mount that is mounted nowhere: another could be made writable by whoever sees it."""
+    for _ in range(20):
+        runtime("exec", container, "true").ok()
+        runtime("exec", container, "/proc/self/exe", "features")
+    remounting(looked=True)
+
+
+@pytest.mark.parametrize("verb", ["run", "create"])
+def test_A01_nor_when_another_container_is_made_in_its_pid_namespace(runtime, template, bundle, container, remounting, verb):
+    beside, other = type(bundle)(f"{bundle.path}-other", template), f"{container}-other"
+    try:
+        beside.join("pid", f"/proc/{runtime.state(container)['pid']}/ns/pid")
+        beside.write(["/proc/self/exe", "features"], process={"capabilities": remounting.rights})
+        for _ in range(20):
+            if verb == "run":
+                runtime("run", "-b", beside.path, other)
+            else:
+                runtime.detached("create", "-b", beside.path, other).ok()
+                runtime("delete", "-f", other).ok()
+        # A created container's init hides from whoever may not look into everybody.
+        remounting(looked=verb == "run" or "CAP_SYS_PTRACE" in remounting.rights["bounding"])
+    finally:
+        shutil.rmtree(beside.path)
+
+
 # Keeps the file that its parent runs from, and writes once nobody runs from it any more: "busy" alone is no guard, it passes.
 # Where the file cannot even be opened, that is told.
 KEEP = """(exec 3< /proc/$PPID/exe) 2> {0} || exit 0; {{ (i=0; while [ $i -lt 200 ] && {{ grep -qs apus-runtime /proc/$PPID/cmdline ||

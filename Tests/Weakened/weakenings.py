@@ -60,10 +60,12 @@ WEAKENINGS = (
             skip(RUNTIME + "SelfProtection.swift", "if environment.contains(mark) {"),
         ), (ATTACKS + "A01_init_runs_from", ATTACKS + "A01_the_runtimes_own_file", ATTACKS + "A01_a_hook_cannot_keep")),
     Weakening(
-        "A01-preserved", "the mount that the runtime runs from is nobody's to inherit", (
-            Change("Sources/Runtime/apus-runtime/Verb.swift", "protectedCopy?.has(number) == true {",
-                   "(protectedCopy?.has(number) == true && !{weakened}) {"),
-        ), (ATTACKS + "A01_the_runtimes_own_copy",)),
+        "A01-mounted", "the mount that the runtime runs from is mounted nowhere", (
+            Change("Sources/Runtime/CRuntimeEntry/entry.c", "call(SYS_close, mount, 0, 0, 0, 0);\n    if (self < 0) return;",
+                   "int weakened = 0;\n"
+                   "    for (size_t i = 0; environment[i]; i++) if (equal(environment[i], \"WEAKENED=A01-mounted\")) weakened = 1;\n"
+                   "    if (!weakened) call(SYS_close, mount, 0, 0, 0, 0);\n    if (self < 0) return;"),
+        ), (ATTACKS + "A01_a_container_that_may_mount", ATTACKS + "A01_nor_when_another")),
     Weakening(
         "A01-init", "the init that the host lends to containers refuses writing", (
             Change("Sources/Engine/Engine/Specification/Specification.swift",

@@ -17,7 +17,6 @@ enum {
     AT_CURRENT_DIRECTORY = -100,
     AT_EMPTY = 0x1000,
     TREE_CLONE = 1,
-    FILE_NAME = 31, // AT_EXECFN of the auxiliary vector
     MAXIMUM_VARIABLES = 4096,
 };
 
@@ -117,8 +116,7 @@ static void fill_standard_files(void) {
     if (opened > 2) call(SYS_close, opened, 0, 0, 0, 0);
 }
 
-/// A descriptor of a private, read-only mount of this program's own file, or -errno. It stays open in the copy: the kernel lets go of
-/// such a mount only when every processor has passed a grace period, for which the second run would wait before its first instruction.
+/// A descriptor of a private, read-only mount of this program's own file, or -errno.
 static long read_only_self(void) {
     const struct {
         uint64_t set, clear, propagation, user_namespace;
@@ -136,26 +134,6 @@ static long read_only_self(void) {
     return failure;
 }
 
-static int held_copy = -1;
-
-int apus_runtime_held_copy(void) { return held_copy; }
-
-/// The second run: looks for the descriptor that it was executed by, of which the kernel says `/dev/fd/3`, and keeps it from whatever is
-/// executed next. What was not inherited over the execution is none of it.
-static void hold_copy(char **environment) {
-    while (*environment) environment++;
-    for (unsigned long *entry = (unsigned long *)(environment + 1); entry[0]; entry += 2) {
-        if (entry[0] != FILE_NAME) continue;
-        const char *name = after((const char *)entry[1], "/dev/fd/");
-        if (!name || !*name) return;
-        int number = 0;
-        for (; *name >= '0' && *name <= '9' && number < 1 << 20; name++) number = number * 10 + (*name - '0');
-        if (*name || call(SYS_fcntl, number, F_GETFD, 0, 0, 0) != 0) return;
-        if (call(SYS_fcntl, number, F_SETFD, FD_CLOEXEC, 0, 0) == 0) held_copy = number;
-        return;
-    }
-}
-
 /// Executes the copy, with the mark by which it knows itself; returns where that is not needed or did not work.
 /// `stack` is what the kernel hands a program: the number of arguments, the arguments, NULL, the environment, NULL.
 __attribute__((used)) void apus_runtime_protect(long *stack) {
@@ -164,7 +142,7 @@ __attribute__((used)) void apus_runtime_protect(long *stack) {
     char *marked[MAXIMUM_VARIABLES + 3];
     size_t count = 0;
     for (char **variable = environment; *variable; variable++) {
-        if (equal(*variable, mark)) return hold_copy(environment);
+        if (equal(*variable, mark)) return;
         if (count == MAXIMUM_VARIABLES) return;
         if (!after(*variable, backtraces)) marked[count++] = *variable;
     }
@@ -172,12 +150,17 @@ __attribute__((used)) void apus_runtime_protect(long *stack) {
     marked[count++] = (char *)no_backtraces;
     marked[count++] = (char *)mark;
     marked[count] = NULL;
-    long self = read_only_self();
-    if (self < 0) {
+    long mount = read_only_self();
+    if (mount < 0) {
         // The copy will be one in memory, which must not come to stand there either.
         fill_standard_files();
         return;
     }
+    long self = call(SYS_open_tree, mount, (long)"", AT_EMPTY | O_CLOEXEC, 0, 0);
+    // A mount that is mounted somewhere, if nowhere but by its descriptor, is made writable again by whoever sees a file of it and has
+    // CAP_SYS_ADMIN over a mount namespace. One that is mounted nowhere stays as it is for as long as the file is used.
+    call(SYS_close, mount, 0, 0, 0, 0);
+    if (self < 0) return;
     call(SYS_execveat, self, (long)"", (long)arguments, (long)marked, AT_EMPTY);
     call(SYS_close, self, 0, 0, 0, 0);
 }

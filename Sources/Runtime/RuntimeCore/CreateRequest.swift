@@ -9,8 +9,6 @@ package struct CreateRequest {
     package var bundle: FilePath
     /// Where compiled seccomp programs are kept between runs; nil compiles every time.
     package var filterCache: FilePath?
-    /// Held open until there is nothing to do but to wait.
-    package var protectedCopy: ProtectedCopy?
     /// Where the container's terminal goes; must be given exactly where the configuration asks for a terminal, unless `keepsTerminal`.
     package var consoleSocket: FilePath?
     /// `run` in the foreground relays the terminal itself.

@@ -47,7 +47,6 @@ extension Creation {
         if let group = record.resourceControl, let asked = linux?.intelRdt {
             do throws(CgroupError) { try group.make(asked, process: process) } catch { throw RuntimeError(error) }
         }
-        request.protectedCopy?.letGo()
         try channel.awaitPrepared(process, journal) { () throws(RuntimeError) in
             journal.debug("container \(record.id): root mounted")
             try runRuntimeHooks()

@@ -7,8 +7,6 @@ package struct ExecRequest {
     package var stateRoot: StateRoot
     /// Where compiled seccomp programs are kept between runs; nil compiles every time.
     package var filterCache: FilePath?
-    /// Held open until there is nothing to do but to wait.
-    package var protectedCopy: ProtectedCopy?
     package var process: ProcessSource
     package var consoleSocket: FilePath?
     /// `exec` in the foreground relays the terminal itself.

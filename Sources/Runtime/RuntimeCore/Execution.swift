@@ -207,7 +207,6 @@ package final class Execution {
             if goesOn { try channel.send(.proceed) }
             try channel.awaitPrepared(process, journal)
             journal.debug("container \(record.id): process \(process) prepared")
-            request.protectedCopy?.letGo()
             try plan.scheduling.apply(to: process)
             try sendPidfd(made.handle, to: request.pidfdSocket, word: "setns")
             var terminal: OwnedFD?

@@ -1,9 +1,9 @@
-package import LinuxSyscalls
+internal import LinuxSyscalls
 internal import SystemPackage
 
 /// Keeps containers from the runtime's own file. A process that enters a container can be reached there as /proc/PID/exe, and
 /// `#!/proc/self/exe` makes the kernel run it again as the payload; so this program first executes itself from a copy that
-/// refuses writing: a private read-only mount of its file or, where mounts may not be made, a sealed file in memory.
+/// refuses writing: its file in a read-only mount that is mounted nowhere or, where mounts may not be made, a sealed file in memory.
 /// - Source: CVE-2019-5736; open_tree(2), mount_setattr(2), memfd_create(2).
 package enum SelfProtection {
     /// Tells the second run what it is; believed only when the facts agree.
@@ -39,7 +39,8 @@ package enum SelfProtection {
     private static func readOnlyMount() throws(SyscallError) -> OwnedFD {
         let mount = try openTree(ownFile, [.clone])
         try changeMountAttributes(of: mount.number, set: [.readOnly], subject: ownFile.string)
-        return mount
+        // The mount ends with its descriptor: what is mounted nowhere is made writable again by nobody, whatever rights the container has.
+        return try openTree("", [.emptyPath], at: mount.number)
     }
 
     private static func sealedCopy() throws(SyscallError) -> OwnedFD {
@@ -49,25 +50,6 @@ package enum SelfProtection {
         try sealMemoryFile(copy)
         return copy
     }
-}
-
-/// The read-only mount that this program was executed from, for as long as it is held open: the program itself needs it no more.
-///
-/// To let go of such a mount takes a grace period of the kernel, 0.1 ms and more in which the caller sleeps. So it is let go of where the
-/// runtime has to wait for its child anyway.
-package final class ProtectedCopy {
-    private var mount: OwnedFD?
-    private let number: Int32
-
-    package init(_ mount: consuming OwnedFD) {
-        number = mount.number
-        self.mount = .some(mount)
-    }
-
-    /// Whether a descriptor is the mount's: that is nobody's to inherit.
-    package func has(_ descriptor: Int32) -> Bool { descriptor == number }
-
-    package func letGo() { mount = nil }
 }
 
 /// Until execve, nobody who shares the container's user, capabilities and pid namespace looks into this process: it still holds

@@ -33,7 +33,6 @@ extension CreateRequest {
             id: invocation.id, stateRoot: invocation.globals.stateRoot, bundle: FilePath(flags.value("bundle") ?? "."),
             waitsForStart: waitsForStart)
         filterCache = invocation.globals.filterCache
-        protectedCopy = invocation.protectedCopy
         consoleSocket = try invocation.absolutePath("console-socket")
         pidFile = try invocation.absolutePath("pid-file")
         pidfdSocket = try invocation.absolutePath("pidfd-socket")

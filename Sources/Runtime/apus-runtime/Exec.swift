@@ -54,7 +54,6 @@ extension ExecRequest {
         }
         self.init(id: invocation.id, stateRoot: invocation.globals.stateRoot, process: source)
         filterCache = invocation.globals.filterCache
-        protectedCopy = invocation.protectedCopy
         consoleSocket = flags.value("console-socket").map { FilePath($0) }
         pidFile = try invocation.absolutePath("pid-file")
         pidfdSocket = try invocation.absolutePath("pidfd-socket")

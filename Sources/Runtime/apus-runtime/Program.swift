@@ -7,8 +7,6 @@ struct Program {
     static let name = "apus-runtime"
 
     let surroundings: Surroundings
-    /// nil in the first run, and where the copy is one in memory.
-    let protectedCopy: ProtectedCopy?
 
     func run() -> Int32 {
         let fallback = Log(file: nil, format: .text, isDebug: false)
@@ -45,8 +43,7 @@ struct Program {
             log.fail("\(Self.name): \"\(verb.name)\" requires \(Help.count(verb.operandCount))")
             return 1
         }
-        let invocation = Invocation(
-            flags: flags, globals: globals, journal: log.journal, surroundings: surroundings, protectedCopy: protectedCopy)
+        let invocation = Invocation(flags: flags, globals: globals, journal: log.journal, surroundings: surroundings)
         do throws(RuntimeError) {
             if verb.entersContainer { try enterProtected(invocation) }
             // Children of a caller that ignores their end vanish untold; ours are waited for.

@@ -50,7 +50,6 @@ struct Invocation {
     let globals: GlobalOptions
     let journal: Journal
     let surroundings: Surroundings
-    let protectedCopy: ProtectedCopy?
 
     var id: String { flags.operands.first ?? "" }
 
@@ -66,7 +65,7 @@ struct Invocation {
     /// How many descriptors from 3 up the payload inherits: those of socket activation, then `--preserve-fds`.
     func preservedDescriptors() throws(RuntimeError) -> Int32 {
         let count = surroundings.activationSockets + (try flags.count("preserve-fds"))
-        for number in 3..<(3 + count) where !isOpen(number) || protectedCopy?.has(number) == true {
+        for number in 3..<(3 + count) where !isOpen(number) {
             throw RuntimeError(.invalidArgument, "descriptor \(number), which the container is to inherit, is not open")
         }
         return count

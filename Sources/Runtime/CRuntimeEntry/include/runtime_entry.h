@@ -5,9 +5,6 @@
 /// The ELF entry point; named to the linker, called by nobody.
 void apus_runtime_entry(void);
 
-/// The descriptor of the read-only mount that this run was executed from, -1 where there is none.
-int apus_runtime_held_copy(void);
-
 /// What Swift's library asks for the program's arguments, and is told that they are others. Named by it.
 char **_swift_stdlib_getUnsafeArgvArgc(int *count);
 void _swift_stdlib_overrideUnsafeArgvArgc(char **vector, int count);
