@@ -141,3 +141,24 @@ def test_a_caller_that_ignores_the_end_of_its_children_is_told_ours(runtime, bun
     bundle.write("exit 7")
     result = runtime("run", "-b", bundle.path, container, **ignoring)
     assert (result.code, result.err) == (7, "")
+
+
+@pytest.mark.parametrize("verb", ["create", "run"])
+def test_a_name_that_is_taken_is_said_to_be_taken(runtime, bundle, container, verb):
+    """Also where the cgroup is named after it, as without a cgroupsPath, and is that container's."""
+    bundle.config["linux"].pop("cgroupsPath", None)
+    bundle.write("sleep 600")
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    runtime(verb, "-b", bundle.path, container).fails("container with given ID already exists", code=1)
+    assert runtime.status(container) == "running"
+
+
+@ours
+def test_of_many_creates_of_one_name_the_others_hear_that_it_is_taken(runtime, bundle, container):
+    bundle.config["linux"].pop("cgroupsPath", None)
+    bundle.write("sleep 600")
+    creates = [subprocess.Popen(runtime.command("create", "-b", bundle.path, container), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=open(os.path.join(bundle.path, f"said-{number}"), "wb")) for number in range(20)]
+    codes = [create.wait(timeout=60) for create in creates]
+    said = [open(os.path.join(bundle.path, f"said-{number}"), encoding="utf-8").read() for number, code in enumerate(codes) if code]
+    assert codes.count(0) == 1 and {text.split("create failed: ")[-1].strip() for text in said} == {'container with given ID already exists"'}

@@ -213,3 +213,26 @@ def test_exec_applies_the_containers_filter(runtime, bundle, container):
     runtime("exec", container, "mkdir", "/tmp/no").fails("Protocol not supported")
     assert runtime("exec", container, "grep", "Seccomp:", "/proc/self/status").ok().out.split() == ["Seccomp:", "2"]
     assert not os.path.exists(os.path.join(bundle.rootfs, "tmp/no"))
+
+
+def test_what_a_document_leaves_out_is_the_containers_own(runtime, bundle, container):
+    sets = {kind: ["CAP_KILL", "CAP_NET_BIND_SERVICE"] for kind in ("bounding", "permitted", "effective")}
+    bundle.write("sleep 600", process={"capabilities": sets, "oomScoreAdj": 500, "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 77, "hard": 78}]})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    script = "grep -E '^Cap(Bnd|Prm|Eff)' /proc/self/status; cat /proc/self/oom_score_adj; ulimit -n"
+    document = {"cwd": "/", "args": ["sh", "-c", script], "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}}
+
+    def said(**more):
+        path = os.path.join(bundle.path, "process.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({**document, **more}, file)
+        return [line.split()[-1] for line in runtime("exec", "--process", path, container).ok().lines]
+
+    own = f"{1 << 5 | 1 << 10:016x}"
+    if runtime.kind == "apus":
+        assert said() == [own, own, own, "500", "77"]
+        none = {kind: [] for kind in sets}
+        rlimits = [{"type": "RLIMIT_NOFILE", "soft": 55, "hard": 55}]
+        assert said(capabilities=none, oomScoreAdj=600, rlimits=rlimits) == ["0" * 16] * 3 + ["600", "55"]
+    else:
+        assert said()[:3] == [own] * 3

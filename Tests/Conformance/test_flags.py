@@ -1,5 +1,7 @@
 """Every flag of every verb of runc 1.5, by the runtime's own help."""
 
+import json
+import os
 import re
 
 import pytest
@@ -57,6 +59,61 @@ def test_an_empty_value_is_none(runtime, bundle, container):
     words += [word for name in ("cwd", "process", "apparmor", "process-label") for word in (f"--{name}", "")]
     assert runtime("exec", *words, container, "pwd").ok().out == "/\n"
     runtime("update", "--resources", "", "--pids-limit", "50", container).ok()
+
+
+@pytest.mark.parametrize("verb", ["create", "run"])
+def test_flags_count_behind_operands_too(runtime, bundle, container, verb):
+    pid_file = os.path.join(bundle.path, "pid")
+    bundle.write("sleep 600")
+    runtime.detached(verb, container, *(["-d"] if verb == "run" else []), "--pid-file", pid_file, "-b", bundle.path).ok()
+    assert runtime("update", container, "--pids-limit", "45").ok().out == ""
+    assert runtime("state", container, "--help").ok().out.startswith("NAME:")
+    assert json.loads(runtime("ps", "-f", "json", container).ok().out) == [int(open(pid_file, encoding="utf-8").read())]
+    assert container in runtime("list", "--quiet").ok().lines
+    runtime("kill", container, "0", "-a").ok()
+    runtime("kill", container, "-9").fails("unknown signal")
+    runtime("delete", container, "--", "--force").fails("requires exactly 1 argument(s)")
+    runtime("delete", container, "--force").ok()
+    assert container not in runtime("list", "--quiet").ok().lines
+
+
+def test_words_behind_the_container_are_the_programs_own(runtime, running):
+    assert runtime("exec", running, "echo", "-t", "--cwd", "/tmp").ok().out == "-t --cwd /tmp\n"
+    assert "PID" in runtime("ps", running, "-f").ok().out
+
+
+def test_a_switch_that_is_off_is_off_also_where_the_container_has_it_on(runtime, bundle, container):
+    bundle.write("sleep 600", process={"noNewPrivileges": True})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    for words, expected in ([], "1"), (["--no-new-privs=false"], "0"), (["--no-new-privs=false", "--no-new-privs"], "1"):
+        assert runtime("exec", *words, container, "grep", "NoNewPrivs", "/proc/self/status").ok().out.split() == ["NoNewPrivs:", expected]
+
+
+@pytest.mark.parametrize("words", [["exec", "-g", "x", "CONTAINER", "true"], ["exec", "--preserve-fds", "x", "CONTAINER", "true"],
+                                   ["update", "--pids-limit", "x", "CONTAINER"], ["update", "--blkio-weight", "1.5", "CONTAINER"],
+                                   ["events", "--interval", "x", "CONTAINER"]], ids=" ".join)
+def test_what_is_no_number_is_incorrect_usage(runtime, running, words):
+    flag = words[1].lstrip("-")
+    result = runtime(*(running if word == "CONTAINER" else word for word in words))
+    result.fails(f'invalid value "{words[2]}" for flag -{flag}: parse error', code=1)
+    assert result.out.startswith("Incorrect Usage: ")
+
+
+@pytest.mark.parametrize("options", [["--log-format", "xml"], ["--log", "/tmp"], ["--rootless", "perhaps"]], ids=" ".join)
+def test_a_value_that_cannot_be_is_told_without_the_help(runtime, options):
+    result = runtime("list", options=options).fails("", code=1)
+    assert result.out == "" and len(result.err.strip().splitlines()) == 1
+
+
+def test_an_ordinary_user_without_a_place_of_their_own_has_no_containers(rootless):
+    kept, rootless.command = rootless.command, lambda *words, options=(): [*rootless.prefix, rootless.path, *options, *words]
+    try:
+        environment = {"PATH": os.environ["PATH"]}
+        assert rootless("list", "-q", env=environment).ok().out == ""
+        result = rootless("state", "nobody", env=environment).fails("--root is needed where XDG_RUNTIME_DIR is not set", code=1)
+        assert result.out == ""
+    finally:
+        rootless.command = kept
 
 
 @pytest.mark.parametrize("words", [["list", "--format="], ["events", "--interval=", "CONTAINER"], ["exec", "--user=", "CONTAINER", "true"],

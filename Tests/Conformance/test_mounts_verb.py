@@ -96,3 +96,15 @@ def test_links_of_the_container_lead_nowhere(runtime, running, bundle, folder, t
     runtime("mounts", "rm", running, document({"destination": "/out/inside"})).ok()
     runtime("mounts", "add", running, document(bind(source, "/magic/x/y"))).fails("ELOOP")
     canary.check()
+
+
+def test_unmounting_is_all_or_none_too_and_procfs_stays(runtime, running, tmp_path, document):
+    mounted = document(bind(tmp_path, "/first"))
+    runtime("mounts", "add", running, mounted).ok()
+    before = mounts_inside(runtime, running)
+    runtime("mounts", "rm", running, document({"destination": "/first"}, {"destination": "/bin"})).fails("unmount /bin", "no mount")
+    runtime("mounts", "rm", running, document({"destination": "/nowhere"}, {"destination": "/first"})).fails("unmount /nowhere")
+    for place in "/proc", "/proc/sys", "/proc/../proc/kcore":
+        runtime("mounts", "rm", running, document({"destination": "/first"}, {"destination": place})).fails("[1].destination", "procfs")
+    assert mounts_inside(runtime, running) == before
+    runtime("mounts", "rm", running, document({"destination": "/first"})).ok()

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from claims import spec
+from ordinary import USER, hand_over
 from processes import wait_until
 
 FILES = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "user": "user", "cgroup": "cgroup", "time": "time"}
@@ -202,3 +203,34 @@ def test_a_user_namespace_is_joined_by_its_path(runtime, mapped, container, else
     mapped.write("readlink /proc/self/ns/user; id -u; touch /tmp/mine")
     assert runtime("run", "-b", mapped.path, container).ok().lines == [os.readlink(elsewhere), "0"]
     assert os.stat(os.path.join(mapped.rootfs, "tmp/mine")).st_uid == 200000
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("clock", ["realtime", "foo"])
+def test_an_offset_of_a_clock_that_a_time_namespace_has_not_is_refused_by_name(runtime, bundle, container, clock):
+    bundle.config["linux"]["namespaces"].append({"type": "time"})
+    bundle.write(["true"], linux={"timeOffsets": {"monotonic": {"secs": 1}, clock: {"secs": 1}}})
+    runtime("run", "-b", bundle.path, container).fails(f"linux.timeOffsets.{clock}: a time namespace has no such clock")
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("whose", ["root's", "an ordinary user's"])
+def test_a_user_namespace_needs_no_root(runtime, request, bundle, container, whose):
+    """A single mapping of another id than 0 is enough: the rights that set the container up are not those of a number."""
+    if whose == "root's":
+        bundle.map_users(4242)
+    else:
+        runtime = request.getfixturevalue("rootless")
+        hand_over(runtime, bundle, USER)
+    for kind in ("uidMappings", "gidMappings"):
+        bundle.config["linux"][kind] = [{"containerID": 5, "hostID": 4242, "size": 1}]
+    script = "id -u; id -g; cat /proc/self/uid_map; touch /tmp/mine /dev/shm/mine; sleep 600"
+    bundle.file("/tmp/said", "", 0o666)
+    bundle.write(f"({script}) > /tmp/said", process={"user": {"uid": 5, "gid": 5}})
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    assert runtime("exec", container, "id", "-u").ok().out == "5\n"
+    wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/mine")), "the payload")
+    with open(os.path.join(bundle.rootfs, "tmp/said"), encoding="utf-8") as file:
+        assert file.read().split() == ["5", "5", "5", "4242", "1"]
+    assert os.stat(os.path.join(bundle.rootfs, "tmp/mine")).st_uid == 4242
+    runtime("delete", "-f", container).ok()

@@ -219,3 +219,20 @@ def test_the_working_directory_is_made_where_it_is_missing(box):
 def test_a_mount_that_fails_names_step_subject_and_errno(box, entry, words):
     box.bundle.config["mounts"].append(entry)
     box.refused(*words)
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("path", ["/", "/etc/..", "/up"])
+def test_a_root_among_the_read_only_paths_is_read_only(runtime, bundle, container, path):
+    os.symlink("/", os.path.join(bundle.rootfs, "up"))
+    bundle.write("touch /x; touch /dev/shm/x && echo written", linux={"readonlyPaths": [path], "maskedPaths": ["/etc"]})
+    result = runtime("run", "-b", bundle.path, container).ok()
+    assert "Read-only file system" in result.err and result.out == "written\n"
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("path", ["/", "/etc/..", "/up"])
+def test_a_root_among_the_masked_paths_is_refused_by_name(runtime, bundle, container, path):
+    os.symlink("/", os.path.join(bundle.rootfs, "up"))
+    bundle.write(["true"], linux={"maskedPaths": [path]})
+    runtime("run", "-b", bundle.path, container).fails(f"linux.maskedPaths: mask {path}: EINVAL (22), verify: the root itself cannot be hidden")

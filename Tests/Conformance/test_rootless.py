@@ -84,7 +84,7 @@ def test_ids_beyond_ones_own_are_those_of_the_database(rootless, several, contai
 @pytest.mark.parametrize("changes, field", [
     ({"process": {"user": {"uid": 7, "gid": 0}}}, "process.user.uid"), ({"process": {"user": {"uid": 0, "gid": 7}}}, "process.user.gid"),
     ({"process": {"user": {"uid": 0, "gid": 0, "additionalGids": [9]}}}, "process.user.additionalGids[0]"),
-    ({"linux": {"uidMappings": [{"containerID": 1, "hostID": USER, "size": 1}]}}, "linux.uidMappings"),
+    ({"linux": {"uidMappings": [{"containerID": 1, "hostID": USER, "size": 1}]}}, "process.user.uid"),
 ])
 def test_ids_without_a_meaning_are_refused_by_their_field(rootless, single, container, changes, field):
     single.write(["true"], **changes)
@@ -134,7 +134,7 @@ def test_what_needs_a_cgroup_says_that_there_is_none(rootless, single, container
     single.write("sleep 600")
     rootless.detached("run", "-d", "-b", single.path, container).ok()
     for words, text in [(("ps", container), "it has no cgroup"), (("kill", "--all", container, "KILL"), "it has no cgroup"),
-                        (("pause", container), "there is no freezer"), (("update", "--pids-limit", "5", container), "pids")]:
+                        (("pause", container), "the container has no cgroup of its own"), (("update", "--pids-limit", "5", container), "pids")]:
         rootless(*words).fails(text)
     assert rootless.status(container) == "running"
     rootless("delete", "-f", container).ok()
@@ -194,3 +194,10 @@ def test_limits_of_an_ordinary_user_hold_in_a_cgroup_that_is_handed_over(rootles
     assert len(rootless("ps", "-f", "json", container).ok().out.strip("[]\n").split(",")) == 1
     rootless("delete", "-f", container).ok()
     assert not os.path.exists(path)
+
+
+def test_without_a_user_namespace_what_is_missing_is_said(rootless, single, container):
+    single.without_namespace("user")
+    del single.config["linux"]["uidMappings"], single.config["linux"]["gidMappings"]
+    single.write(["true"])
+    rootless("run", "-b", single.path, container).fails("linux.namespaces: an ordinary user's container needs a user namespace")

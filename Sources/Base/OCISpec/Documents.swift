@@ -27,7 +27,7 @@ func encodeDocument(style: JSONWriter.Style, _ write: (inout JSONWriter) -> Void
 }
 
 /// The limits for documents whose strings reach system calls.
-let kernelBoundLimits = JSONLimits(maximumBytes: 16 << 20, maximumDepth: 32, allowsNUL: false)
+let kernelBoundLimits = JSONLimits(maximumBytes: 16 << 20, maximumDepth: 512, allowsNUL: false)
 
 extension JSONReader {
     /// Unwraps a member that the object being read must have.

@@ -110,7 +110,8 @@ extension TimeOffsets {
             switch name {
             case "boottime": boottime = try Offset(from: &reader)
             case "monotonic": monotonic = try Offset(from: &reader)
-            default: try reader.skipUnknownMember()
+            // The members are the clocks' names: another one is a clock that would silently stay as it is.
+            default: throw reader.problem("a time namespace has no such clock: monotonic or boottime is expected")
             }
         }
     }

@@ -23,7 +23,10 @@ extension Cgroup {
     /// - Throws: `timedOut`, with everything running again, when some would not stop; `unavailable` without a freezer.
     package func freeze(timeoutNanoseconds: Int64 = freezeTimeoutNanoseconds) throws(CgroupError) {
         let deadline = monotonicNanoseconds() + timeoutNanoseconds
-        let what = "freeze cgroup \(record.places.first?.directory ?? "")"
+        guard let place = record.places.first else {
+            throw CgroupError(.unavailable, doing: "freeze the container's processes", reason: "the container has no cgroup of its own")
+        }
+        let what = "freeze cgroup \(place.directory)"
         guard let freezer else { throw CgroupError(.unavailable, doing: what, reason: "there is no freezer") }
         let isFrozen = try doing(what) { () throws(SyscallError) in try freezer.freeze(until: deadline) }
         if isFrozen { return }

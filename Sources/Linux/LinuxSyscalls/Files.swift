@@ -124,6 +124,27 @@ package func readFile(
     return try readAll(file.number, limitBytes: limitBytes, subject: path.string)
 }
 
+/// Reads a whole file that somebody names who may mean a pipe: what is no ordinary file is waited for, but not for ever.
+/// - Throws: ETIMEDOUT where its end has not come by then; EFBIG when there are more than `limitBytes`.
+package func readFile(_ path: FilePath, limitBytes: Int, timeoutNanoseconds: Int64) throws(SyscallError) -> [UInt8] {
+    let file = try openFile(path, [.readOnly, .nonBlocking, .noControllingTerminal])
+    if try fileStatus(of: file.number).type == .regular { return try readAll(file.number, limitBytes: limitBytes, subject: path.string) }
+    let deadline = monotonicNanoseconds() + timeoutNanoseconds
+    var contents: [UInt8] = []
+    while true {
+        let leftNanoseconds = deadline - monotonicNanoseconds()
+        if leftNanoseconds <= 0 { throw SyscallError("read", path.string, errno: ETIMEDOUT) }
+        if try waitUntilReadable([file.number], timeoutMilliseconds: Int32(clamping: leftNanoseconds / 1_000_000 + 1)).isEmpty { continue }
+        let chunk: [UInt8]
+        do throws(SyscallError) {
+            chunk = try readChunk(file.number, roomBytes: min(65_536, limitBytes + 1), subject: path.string)
+        } catch  where error.errno == EAGAIN { continue }
+        if chunk.isEmpty { return contents }
+        contents += chunk
+        if contents.count > limitBytes { throw SyscallError("read", path.string, errno: EFBIG) }
+    }
+}
+
 /// Writes all of `bytes`, however many calls that takes. - Source: write(2).
 package func writeAll(_ bytes: [UInt8], to descriptor: Int32, subject: String = "") throws(SyscallError) {
     var offset = 0

@@ -18,6 +18,14 @@ enum {
     AT_EMPTY = 0x1000,
     TREE_CLONE = 1,
     MAXIMUM_VARIABLES = 4096,
+    STACK = 3, // RLIMIT_STACK and RLIMIT_NOFILE, the same on all architectures here
+    DESCRIPTORS = 7,
+    LEAST_DESCRIPTORS = 256,
+    WANTED_DESCRIPTORS = 1024,
+    LEAST_STACK = 1 << 20,
+    OWN_STACK = 8 << 20,
+    READ_AND_WRITE = 3, // PROT_READ, PROT_WRITE
+    PRIVATE_MEMORY = 0x4022, // MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
 };
 
 static const char mark[] = "_APUS_RUNTIME_PROTECTED=1";
@@ -38,6 +46,8 @@ __asm__(".pushsection .text\n"
         "    call apus_runtime_protect\n"
         "    add $8, %rsp\n"
         "    pop %rdx\n"
+        "    test %rax, %rax\n"
+        "    cmovnz %rax, %rsp\n"
         "    jmp _start\n"
         ".popsection\n");
 
@@ -45,9 +55,10 @@ static long call(long number, long first, long second, long third, long fourth, 
     long result;
     register long r10 __asm__("r10") = fourth;
     register long r8 __asm__("r8") = fifth;
+    register long r9 __asm__("r9") = 0;
     __asm__ volatile("syscall"
                      : "=a"(result)
-                     : "a"(number), "D"(first), "S"(second), "d"(third), "r"(r10), "r"(r8)
+                     : "a"(number), "D"(first), "S"(second), "d"(third), "r"(r10), "r"(r8), "r"(r9)
                      : "rcx", "r11", "memory");
     return result;
 }
@@ -61,8 +72,11 @@ __asm__(".pushsection .text\n"
         "    stp x0, x30, [sp, #-16]!\n" // for _start: what the kernel passed
         "    add x0, sp, #16\n"
         "    bl apus_runtime_protect\n"
+        "    mov x9, x0\n"
         "    ldp x0, x30, [sp], #16\n"
-        "    b _start\n"
+        "    cbz x9, 1f\n"
+        "    mov sp, x9\n"
+        "1:  b _start\n"
         ".popsection\n");
 
 static long call(long number, long first, long second, long third, long fourth, long fifth) {
@@ -72,7 +86,8 @@ static long call(long number, long first, long second, long third, long fourth, 
     register long x2 __asm__("x2") = third;
     register long x3 __asm__("x3") = fourth;
     register long x4 __asm__("x4") = fifth;
-    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
+    register long x5 __asm__("x5") = 0;
+    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
     return x0;
 }
 
@@ -134,12 +149,61 @@ static long read_only_self(void) {
     return failure;
 }
 
+struct limit {
+    uint64_t soft, hard;
+};
+
+/// How many descriptors the caller allows, where that was too few to run with: the payload gets that limit all the same.
+static struct limit callers_descriptors;
+static int has_raised;
+
+int apus_runtime_has_raised_descriptors(void) { return has_raised; }
+
+uint64_t apus_runtime_callers_descriptors(int is_hard) { return is_hard ? callers_descriptors.hard : callers_descriptors.soft; }
+
+/// Beyond the hard limit where the caller may.
+static void raise_limit(void) {
+    if (call(SYS_prlimit64, 0, DESCRIPTORS, 0, (long)&callers_descriptors, 0) < 0) return;
+    if (callers_descriptors.soft >= LEAST_DESCRIPTORS) return;
+    uint64_t hard = callers_descriptors.hard;
+    struct limit raised = {WANTED_DESCRIPTORS, hard > WANTED_DESCRIPTORS ? hard : WANTED_DESCRIPTORS};
+    has_raised = call(SYS_prlimit64, 0, DESCRIPTORS, (long)&raised, 0, 0) >= 0;
+    if (has_raised) return;
+    raised = (struct limit){hard < WANTED_DESCRIPTORS ? hard : WANTED_DESCRIPTORS, hard};
+    has_raised = call(SYS_prlimit64, 0, DESCRIPTORS, (long)&raised, 0, 0) >= 0;
+}
+
+/// Says why the program cannot even begin, and ends.
+static void refuse(const char *reason) {
+    size_t length = 0;
+    while (reason[length]) length++;
+    call(SYS_write, 2, (long)reason, (long)length, 0, 0);
+    call(SYS_exit_group, 1, 0, 0, 0, 0);
+}
+
+/// A stack of the program's own, where the caller allows too little of one, with what the kernel has put on the other; NULL where that will do.
+static long *own_stack(const long *stack) {
+    struct limit limit;
+    if (call(SYS_prlimit64, 0, STACK, 0, (long)&limit, 0) < 0 || limit.soft >= LEAST_STACK) return NULL;
+    long memory = call(SYS_mmap, 0, OWN_STACK, READ_AND_WRITE, PRIVATE_MEMORY, -1);
+    if (memory < 0 && memory > -4096) refuse("apus-runtime: there is no memory for a stack: raise its limit (ulimit -s)\n");
+    // The arguments, NULL, the environment, NULL, and pairs that end with a zero.
+    size_t count = (size_t)stack[0] + 2;
+    while (stack[count++]) {}
+    while (stack[count]) count += 2;
+    count += 2;
+    long *own = (long *)(memory + OWN_STACK) - (count + (count & 1));
+    for (size_t index = 0; index < count; index++) own[index] = stack[index];
+    return own;
+}
+
 /// Executes the copy, with the mark by which it knows itself; returns where that is not needed or did not work.
 /// `stack` is what the kernel hands a program: the number of arguments, the arguments, NULL, the environment, NULL.
-__attribute__((used)) void apus_runtime_protect(long *stack) {
+static void execute_copy(long *stack) {
     char **arguments = (char **)(stack + 1);
     char **environment = arguments + stack[0] + 1;
-    char *marked[MAXIMUM_VARIABLES + 3];
+    // Not on the stack, of which there may be little.
+    static char *marked[MAXIMUM_VARIABLES + 3];
     size_t count = 0;
     for (char **variable = environment; *variable; variable++) {
         if (equal(*variable, mark)) return;
@@ -163,4 +227,15 @@ __attribute__((used)) void apus_runtime_protect(long *stack) {
     if (self < 0) return;
     call(SYS_execveat, self, (long)"", (long)arguments, (long)marked, AT_EMPTY);
     call(SYS_close, self, 0, 0, 0, 0);
+}
+
+/// What comes first of all.
+/// - Returns: the stack to go on with, NULL for the one that there is.
+__attribute__((used)) long *apus_runtime_protect(long *stack) {
+    char byte;
+    if (call(SYS_readlinkat, AT_CURRENT_DIRECTORY, (long)"/proc/self/exe", (long)&byte, sizeof byte, 0) < 0)
+        refuse("apus-runtime: /proc/self/exe cannot be read: mount procfs at /proc\n");
+    execute_copy(stack);
+    raise_limit();
+    return own_stack(stack);
 }

@@ -30,6 +30,10 @@ package func destinations(of mounts: [MountConfiguration]) throws(RootfsError) -
         if mount.destination.isEmpty || destination == "/" {
             throw RootfsError(.invalidConfiguration, "[\(index)].destination", "names no mount below the root")
         }
+        // With procfs would go what hides parts of it, and what is put over a part is what hides it.
+        if destination == "/proc" || destination.hasPrefix("/proc/") && !mayLieOnProc(destination) {
+            throw RootfsError(.invalidConfiguration, "[\(index)].destination", "\(destination) hides or is procfs, which stays as it is")
+        }
         return destination
     }
 }
@@ -79,8 +83,18 @@ extension RootfsBuilder {
     }
 }
 
-/// Unmounts what lies at paths of the container, in its mount namespace, which the calling process has joined.
+/// Unmounts what lies at paths of the container, in its mount namespace, which the calling process has joined: all of it, or nothing where one is no
+/// mount.
 package func unmountFromContainer(_ destinations: [String]) throws(RootfsError) {
+    for destination in destinations {
+        do throws(SyscallError) {
+            let root = RootDirectory(try openFile("/", [.path, .directory]))
+            let place = try root.open(destination, [.path, .noFollow])
+            // Before Linux 5.8 nobody tells.
+            let mount = try? mountPlace(of: place.number, subject: destination)
+            if mount?.isRoot == false { throw SyscallError("umount", "no mount", errno: EINVAL) }
+        } catch { throw RootfsError("unmount \(destination)", error) }
+    }
     for destination in destinations.reversed() {
         do throws(SyscallError) {
             try unmount(destination, in: RootDirectory(openFile("/", [.path, .directory])))

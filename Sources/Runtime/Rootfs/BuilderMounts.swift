@@ -129,6 +129,7 @@ extension RootfsBuilder {
     /// Puts a read-only copy of what lies at a path over it.
     mutating func makeReadOnly(_ path: String) throws(SyscallError) {
         guard let place = try openIfPresent(path) else { return }
+        if try isRoot(place) { return try changeAttributes(of: place.number, set: .readOnly) }
         try leavePeers(at: place.number)
         let tree = try copyMount(of: place.number, recursive: true, subject: "")
         try changeAttributes(of: tree.number, set: .readOnly)
@@ -138,10 +139,18 @@ extension RootfsBuilder {
     /// Covers a file with /dev/null, a directory with an empty one.
     mutating func cover(_ path: String) throws(SyscallError) {
         guard let place = try openIfPresent(path) else { return }
+        if try isRoot(place) { throw SyscallError("verify:", "the root itself cannot be hidden from who is in it", errno: EINVAL) }
         let isDirectory = try fileStatus(of: place.number).type == .directory
         let cover = isDirectory ? try emptyDirectoryCopy() : try nullDeviceCopy()
         try leavePeers(at: place.number)
         try put(cover.descriptor, onto: place, subject: "")
+    }
+
+    /// Whether a place is the container's root itself, over which nothing is seen that is put there: every way inside begins below.
+    private func isRoot(_ place: borrowing OwnedFD) throws(SyscallError) -> Bool {
+        let root = try rootDescriptorNumber()
+        guard try fileStatus(of: place.number).inode == fileStatus(of: root).inode else { return false }
+        return try mountNumber(of: place.number) == mountNumber(of: root)
     }
 
     /// What exists at a path of the container; nil where nothing does. What lies in the kernel's own file systems is found through the

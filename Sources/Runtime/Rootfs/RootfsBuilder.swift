@@ -128,7 +128,7 @@ package struct RootfsBuilder: ~Copyable {
         }
     }
 
-    private func rootDescriptorNumber() throws(SyscallError) -> Int32 {
+    func rootDescriptorNumber() throws(SyscallError) -> Int32 {
         try openedRoot { root throws(SyscallError) in root.descriptor.number }
     }
 

@@ -13,6 +13,8 @@ package struct Bundle: Sendable {
 
     /// More than any configuration seen, less than would hurt.
     static let configurationLimitBytes = 16 << 20
+    /// How long a document may take to come to its end that is no ordinary file but, say, a pipe.
+    package static let documentTimeoutNanoseconds: Int64 = 10_000_000_000
 
     /// Goes to the bundle, which stays the working directory for hooks and the rest of the command, and reads its configuration.
     /// - Parameter isStrict: members that the specification does not know are errors.
@@ -23,7 +25,9 @@ package struct Bundle: Sendable {
         let absolute = try during("looking for the bundle") { () throws(SyscallError) in try workingDirectory() }
         let document: [UInt8]
         do throws(SyscallError) {
-            document = try readFile(FilePath(RuntimeConfiguration.fileName), limitBytes: configurationLimitBytes)
+            document = try readFile(
+                FilePath(RuntimeConfiguration.fileName), limitBytes: configurationLimitBytes,
+                timeoutNanoseconds: documentTimeoutNanoseconds)
         } catch {
             if error.errno == ENOENT {
                 throw RuntimeError(.notFound, "JSON specification file \(RuntimeConfiguration.fileName) not found")

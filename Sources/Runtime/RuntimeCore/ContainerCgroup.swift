@@ -26,7 +26,7 @@ final class ContainerCgroup {
 
     /// For a new container: looks where the cgroup will be, and makes nothing yet.
     /// - Parameter systemdDirectory: where the systemd is that makes the cgroup; nil makes it by files.
-    init(for configuration: RuntimeConfiguration, id: String, systemdDirectory: String?) throws(RuntimeError) {
+    private init(for configuration: RuntimeConfiguration, id: String, systemdDirectory: String?) throws(RuntimeError) {
         do throws(CgroupError) {
             let layout = try CgroupLayout.detect()
             let (path, id) = (configuration.linux?.cgroupsPath, try Self.checked(id))
@@ -44,6 +44,16 @@ final class ContainerCgroup {
         // Nothing is born where no process may be added; moved there it may be.
         bornInUnified =
             systemdDirectory == nil && record.hasUnified && resources?.pids?.limit != 0 && canCloneIntoCgroup()
+    }
+
+    /// For a container that is asked for: of a cgroup that is taken, a name that is taken is the better reason.
+    static func planned(for configuration: RuntimeConfiguration, _ request: CreateRequest) throws(RuntimeError) -> ContainerCgroup {
+        do throws(RuntimeError) {
+            return try ContainerCgroup(for: configuration, id: request.id, systemdDirectory: request.systemdDirectory)
+        } catch {
+            try StateDirectory.requireUnused(request.id, in: request.stateRoot)
+            throw error
+        }
     }
 
     /// For a container on record.

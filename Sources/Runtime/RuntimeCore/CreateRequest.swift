@@ -1,3 +1,4 @@
+internal import Glibc
 package import LinuxSyscalls
 internal import OCISpec
 package import SystemPackage
@@ -30,6 +31,8 @@ package struct CreateRequest {
     package var searchPath = ""
     /// Appended to the payload's environment.
     package var addedEnvironment: [String] = []
+    /// Given back to the payload, where the runtime has raised it for itself.
+    package var descriptorLimit: DescriptorLimit?
     /// Whether init waits for `start` rather than for the same command.
     package var waitsForStart: Bool
 
@@ -76,20 +79,35 @@ func sendPidfd(_ handle: borrowing ProcessHandle, to path: FilePath?, word: Stri
     } catch { throw RuntimeError(doing: "sending the pidfd", error) }
 }
 
-/// Takes the file away again, of what did not come about.
+/// Takes the file away again, of what did not come about; what was no file of ours is left.
 func removePIDFile(_ path: FilePath?) throws(RuntimeError) {
     guard let path else { return }
-    try during("removing the pid file") { () throws(SyscallError) in try removeFile(path) }
+    try during("removing the pid file") { () throws(SyscallError) in
+        if try !isOther(path) { try removeFile(path) }
+    }
 }
 
 /// Writes the pid for those who asked for a file of it, whole or not at all.
 func writePIDFile(_ path: FilePath?, process: Int32) throws(RuntimeError) {
     guard let path else { return }
+    let text = Array(String(process).utf8)
     try during("writing the pid file") { () throws(SyscallError) in
+        // A device or a pipe stays what it is, and gets the number; one that nobody reads from is an error.
+        if try isOther(path) {
+            let other = try openFile(path, [.writeOnly, .nonBlocking, .noControllingTerminal])
+            return try writeAll(text, to: other.number, subject: path.string)
+        }
         let name = path.lastComponent?.string ?? ""
         let temporary = path.removingLastComponent().appending(".\(name).tmp")
         let file = try openFile(temporary, [.writeOnly, .create, .truncate, .noFollow], mode: 0o644)
-        try writeAll(Array(String(process).utf8), to: file.number, subject: path.string)
+        try writeAll(text, to: file.number, subject: path.string)
         try renameFile(temporary, to: path)
+    }
+}
+
+/// Whether what lies at a path, or where a link there leads, is neither a file nor nothing.
+private func isOther(_ path: FilePath) throws(SyscallError) -> Bool {
+    do throws(SyscallError) { return try fileStatus(path, followingLinks: true).type != .regular } catch  where error.errno == ENOENT {
+        return false
     }
 }

@@ -57,7 +57,7 @@ package final class Creation {
         } catch { throw RuntimeError(error) }
         networkDevices = NetworkDevices(configuration.linux)
         if !request.keepsTerminal { try Console.checkSocket(request.consoleSocket, hasTerminal: process.terminal) }
-        cgroup = try ContainerCgroup(for: configuration, id: request.id, systemdDirectory: request.systemdDirectory)
+        cgroup = try ContainerCgroup.planned(for: configuration, request)
         record = Self.firstRecord(request, bundle, cgroup)
         record.resourceControl = try plannedResourceControl(configuration.linux?.intelRdt, id: request.id)
         if configuration.mountsInCallersNamespace { record.callersMounts = try CallersMounts(before: record.rootfs) }
@@ -155,7 +155,9 @@ package final class Creation {
         let console = try ConsoleEnds(socket: request.consoleSocket, terminal: processPlan.terminal)
         let stage = InitStage(
             configuration: configuration, namespaces: namespaces,
-            payload: PayloadStage(plan: processPlan, inherited: inherited, filter: filter, setsLimits: !namespaces.hasUser),
+            payload: PayloadStage(
+                plan: processPlan, inherited: inherited, filter: filter, setsLimits: !namespaces.hasUser,
+                descriptorLimit: request.descriptorLimit),
             rootfsPlan: rootfsPlan, cgroup: admission, gate: gate, lendsNamespaces: isOrdinary, consoleSocket: console.sending,
             keyring: request.newKeyring ? "_ses.\(request.id)" : nil, preservedDescriptors: request.preservedDescriptors,
             mappedTrees: try MappedTrees(

@@ -71,8 +71,7 @@ extension Creation {
     private func runRuntimeHooks() throws(RuntimeError) {
         hooksHaveRun = true
         let hooks = bundle.configuration.hooks
-        // They follow the environment's creation, after which the status is `created`: the lifecycle's step 3, and crun's answer.
-        try HookRunner(list: "prestart", hooks: hooks.prestart, state: state(.created)).run()
+        try HookRunner(list: "prestart", hooks: hooks.prestart, state: state(.creating)).run()
         try HookRunner(list: "createRuntime", hooks: hooks.createRuntime, state: state(.creating)).run()
     }
 }

@@ -17,6 +17,8 @@ package struct ExecRequest {
     package var preservedDescriptors: Int32 = 0
     /// Appended to the program's environment.
     package var addedEnvironment: [String] = []
+    /// Given back to the program, where the runtime has raised it for itself.
+    package var descriptorLimit: DescriptorLimit?
     /// Below the container's own: a path, for some or all controllers.
     package var cgroups: [String] = []
     package var ignoresPause = false
@@ -33,6 +35,21 @@ package struct ExecRequest {
         case document(FilePath)
         /// The container's own `process`, changed by the command line.
         case changes(ProcessChanges)
+    }
+}
+
+extension ProcessConfiguration {
+    /// What a document of `exec` leaves out of the process's confinement and means is the container's own, as with runc: a process that is added
+    /// is confined no less for it.
+    mutating func fill(from own: ProcessConfiguration) {
+        capabilities = capabilities ?? own.capabilities
+        if resourceLimits.isEmpty { resourceLimits = own.resourceLimits }
+        if appArmorProfile?.isEmpty != false { appArmorProfile = own.appArmorProfile }
+        if seLinuxLabel?.isEmpty != false { seLinuxLabel = own.seLinuxLabel }
+        oomScoreAdjustment = oomScoreAdjustment ?? own.oomScoreAdjustment
+        ioPriority = ioPriority ?? own.ioPriority
+        scheduler = scheduler ?? own.scheduler
+        execCPUAffinity = execCPUAffinity ?? own.execCPUAffinity
     }
 }
 

@@ -71,8 +71,7 @@ struct ExecStage {
                 root.close()
             }
             if isInUserNamespace {
-                try setGroup(0)
-                try setUser(0)
+                try becomeRoot(orElse: payload.plan.user)
                 try hideFromContainer()
                 // A change of credentials clears it.
                 try setParentDeathSignal(SIGKILL)

@@ -67,11 +67,13 @@ package final class Execution {
             return process
         case .document(let path):
             let bytes = try during("reading the process") { () throws(SyscallError) in
-                try readFile(path, limitBytes: Bundle.configurationLimitBytes)
+                try readFile(
+                    path, limitBytes: Bundle.configurationLimitBytes, timeoutNanoseconds: Bundle.documentTimeoutNanoseconds)
             }
             do throws(SpecProblem) {
-                let process = try ProcessConfiguration.decode(bytes)
+                var process = try ProcessConfiguration.decode(bytes)
                 try process.validate(at: "")
+                if let own = configuration.process { process.fill(from: own) }
                 return process
             } catch { throw RuntimeError(doing: path.string, error) }
         }
@@ -107,7 +109,8 @@ package final class Execution {
         var stage = ExecStage(
             target: target, lent: lent, namespaces: joinedTypes.subtracting(joinedFirst),
             root: try rootOfContainer(), isInUserNamespace: isInUserNamespace,
-            payload: PayloadStage(plan: plan, inherited: inherited, filter: filter, setsLimits: !isInUserNamespace),
+            payload: PayloadStage(
+                plan: plan, inherited: inherited, filter: filter, setsLimits: !isInUserNamespace, descriptorLimit: request.descriptorLimit),
             cgroup: entry, isAttached: attachment != nil,
             consoleSocket: console.sending, keyring: record.newKeyring ? "_ses.\(record.id)" : nil,
             preservedDescriptors: request.preservedDescriptors)

@@ -35,10 +35,6 @@ package struct IdentityMapping: Equatable {
             let isOwn = users.areOnly(userID) && groups.areOnly(groupID)
             way = isOwn ? .writing(denyingGroups: true) : .helpers
         }
-        for (field, mappings) in [("linux.uidMappings", users), ("linux.gidMappings", groups)] where !mappings.include(0) {
-            throw RuntimeError(
-                .invalidConfiguration, doing: field, "the container's id 0, as which it is set up, is not among them")
-        }
         try Self.requireMapped(user, users: users, groups: groups)
         // Other devices are the host's own nodes, bound: whose they are there stays as it is, and their ids are not asked for.
         for (index, device) in (linux?.devices ?? []).enumerated() where device.kind == .fifo {
@@ -115,6 +111,14 @@ package struct IdentityMapping: Equatable {
         let file = try openFile(FilePath("/proc/\(process)/\(name)"), .writeOnly)
         try writeAll(Array(text.utf8), to: file.number, subject: name)
     }
+}
+
+/// Makes the calling process root of the user namespace that it is in or, where that knows no root, another of its users: what counts are the
+/// rights that it has there, which no change of user takes from it then, and that what it makes has an owner.
+/// - Source: setuid(2), EINVAL; user_namespaces(7), "Interaction with system calls that change process UIDs or GIDs".
+func becomeRoot(orElse user: UserConfiguration) throws(SyscallError) {
+    do throws(SyscallError) { try setGroup(0) } catch  where error.errno == EINVAL { try setGroup(user.gid) }
+    do throws(SyscallError) { try setUser(0) } catch  where error.errno == EINVAL { try setUser(user.uid) }
 }
 
 extension [IDMapping] {

@@ -55,8 +55,13 @@ struct InitMaker {
     }
 
     private func clone(_ flags: CloneFlags, cgroup: Int32?) throws(RuntimeError) -> CloneResult {
-        try during("cloning the container's process") { () throws(SyscallError) in
-            try cloneProcess(flags, cgroup: cgroup)
+        do throws(SyscallError) { return try cloneProcess(flags, cgroup: cgroup) } catch {
+            guard error.errno == EPERM, effectiveUserID() != 0, !namespaces.hasUser, !namespaces.cloned.isEmpty else {
+                throw RuntimeError(doing: "cloning the container's process", error)
+            }
+            throw RuntimeError(
+                .unsupported, doing: "linux.namespaces",
+                "an ordinary user's container needs a user namespace, with mappings, as `spec --rootless` writes it (\(error))")
         }
     }
 

@@ -107,8 +107,7 @@ struct InitStage {
     private mutating func becomeRootOfUserNamespace() throws(RuntimeError) {
         payload.plan.keepsGroups = try isDeniedGroups(process: "self")
         try during("becoming root of the user namespace") { () throws(SyscallError) in
-            try setGroup(0)
-            try setUser(0)
+            try becomeRoot(orElse: payload.plan.user)
             try hideFromContainer()
             // A change of credentials clears it.
             try setParentDeathSignal(SIGKILL)

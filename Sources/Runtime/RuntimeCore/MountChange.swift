@@ -62,8 +62,7 @@ package struct MountChange {
                     try letGoOfDescriptors(from: 3, except: kept)
                     try target.joinNamespaces(types, subject: "container")
                     if types.contains(.user) {
-                        try setGroup(0)
-                        try setUser(0)
+                        try becomeRoot(orElse: configuration.process?.user ?? UserConfiguration())
                         try hideFromContainer()
                     }
                 }

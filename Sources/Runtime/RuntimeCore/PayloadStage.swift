@@ -14,6 +14,8 @@ struct PayloadStage {
     /// Whether the process sets its own limits here, still with the host's rights; where a user namespace took those, it has been done.
     let setsLimits: Bool
     private let inherited: InheritedSettings
+    /// What the runtime has raised for itself, as its caller had it; nil where the configuration sets it, too.
+    private let descriptorLimit: DescriptorLimit?
     private var granted: CapabilityPlan?
     /// Where labels are asked for, opened while the process may; nil without labels.
     private var labelling: Labelling?
@@ -24,10 +26,11 @@ struct PayloadStage {
         init(_ procfs: consuming DetachedProcfs) { self.procfs = procfs }
     }
 
-    init(plan: ProcessPlan, inherited: InheritedSettings, filter: SeccompProgram?, setsLimits: Bool) {
+    init(plan: ProcessPlan, inherited: InheritedSettings, filter: SeccompProgram?, setsLimits: Bool, descriptorLimit: DescriptorLimit?) {
         self.plan = plan
         self.inherited = inherited
         self.setsLimits = setsLimits
+        self.descriptorLimit = plan.limits.contains { $0.resource == DescriptorLimit.resource } ? nil : descriptorLimit
         self.filter = filter
         hasFilter = filter != nil
     }
@@ -63,6 +66,7 @@ struct PayloadStage {
     /// - Parameter channel: to whoever takes a listener over.
     func execute(_ program: String, _ channel: StageChannel) -> RuntimeError {
         do throws(RuntimeError) {
+            try descriptorLimit?.giveBack()
             if let labelling { try plan.labels.request(through: labelling.procfs) }
             try loadFilter(channel)
         } catch { return error }

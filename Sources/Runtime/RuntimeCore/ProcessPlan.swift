@@ -42,6 +42,26 @@ package struct LimitPlan: Equatable, Sendable {
     package let hard: UInt64
 }
 
+/// RLIMIT_NOFILE as the caller of the runtime has it.
+package struct DescriptorLimit: Equatable, Sendable {
+    package let soft: UInt64
+    package let hard: UInt64
+
+    package init(soft: UInt64, hard: UInt64) {
+        self.soft = soft
+        self.hard = hard
+    }
+
+    static let resource = LimitedResource(rawValue: 7)
+
+    /// Makes it the calling process's.
+    package func giveBack() throws(RuntimeError) {
+        try during("giving the caller's limit back") { () throws(SyscallError) in
+            try setLimit(of: Self.resource, soft: soft, hard: hard, subject: "RLIMIT_NOFILE")
+        }
+    }
+}
+
 /// What the process that becomes the payload does to itself, from the `process` object of config.json or of `exec`.
 package struct ProcessPlan: Equatable, Sendable {
     package var arguments: [String]

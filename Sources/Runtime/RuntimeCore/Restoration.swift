@@ -32,7 +32,7 @@ package final class Restoration {
         bundle = try Bundle.load(request.bundle)
         let linux = bundle.configuration.linux
         namespaces = NamespacePlan(linux?.namespaces ?? [])
-        cgroup = try ContainerCgroup(for: bundle.configuration, id: request.id, systemdDirectory: request.systemdDirectory)
+        cgroup = try ContainerCgroup.planned(for: bundle.configuration, request)
         networkDevices = NetworkDevices(linux)
         record = Creation.firstRecord(request, bundle, cgroup)
         record.resourceControl = try plannedResourceControl(linux?.intelRdt, id: request.id)

@@ -11,12 +11,14 @@ package enum SelfProtection {
     private static let ownFile: FilePath = "/proc/self/exe"
 
     /// Returns in a protected process: at once in the second run, and never in the first, which becomes the second.
-    package static func enter(arguments: [String], environment: [String]) throws(RuntimeError) {
+    /// - Parameter limit: the caller's, which the second run is to find.
+    package static func enter(arguments: [String], environment: [String], limit: DescriptorLimit?) throws(RuntimeError) {
         if environment.contains(mark) {
             if try isProtected() { return }
             throw RuntimeError(.refused, doing: "protecting the runtime's file", "\(mark) is set, but \(ownFile) can be written")
         }
         let copy = try protectedCopy()
+        try limit?.giveBack()
         let failure = execute("", at: copy.number, arguments: arguments, environment: environment + [mark])
         throw RuntimeError(doing: "executing the protected copy of the runtime", failure)
     }

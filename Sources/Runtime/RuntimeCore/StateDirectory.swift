@@ -46,15 +46,21 @@ package struct StateDirectory: ~Copyable {
                 try makeDirectory(path, mode: 0o700)
             }
         } catch {
-            if error.errno == EEXIST { throw RuntimeError(.alreadyExists, "container with given ID already exists") }
+            if error.errno == EEXIST { throw nameTaken }
             throw RuntimeError(doing: "making the state directory", error)
         }
         let directory = try StateDirectory(opening: path)
         // Whoever looks at a container that has no record yet holds the lock for a moment; `delete -f` takes what it finds away.
         guard try directory.lockSoon(), try directory.isThere() else { throw RuntimeError(.busy, "container \(id) is being deleted") }
         // Ours may have gone before it was opened, and this one be another's that is whole.
-        if directory.has(ContainerRecord.fileName) { throw RuntimeError(.alreadyExists, "container with given ID already exists") }
+        if directory.has(ContainerRecord.fileName) { throw nameTaken }
         return directory
+    }
+
+    /// - Throws: `alreadyExists` where the id is a container's.
+    static func requireUnused(_ id: String, in root: StateRoot) throws(RuntimeError) {
+        let path = try pathOfContainer(id, in: root)
+        if (try? fileStatus(path)) != nil { throw nameTaken }
     }
 
     /// Opens the directory of an existing container.
@@ -104,6 +110,7 @@ package struct StateDirectory: ~Copyable {
     private var name: String { path.lastComponent?.string ?? "" }
 
     static let notFound = RuntimeError(.notFound, "container does not exist")
+    private static let nameTaken = RuntimeError(.alreadyExists, "container with given ID already exists")
 
     /// Waits for the lock as long as a runtime that was killed may take to leave nothing of itself, its half-made init included; no longer
     /// than the directory is there.

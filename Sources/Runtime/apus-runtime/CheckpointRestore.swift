@@ -25,7 +25,7 @@ extension Verb {
             .toggle("leave-running", help: "do not end the container afterwards"),
             .toggle("tcp-skip-in-flight", help: "leave out TCP connections that are not established yet"),
             .toggle("link-remap", help: "allow open files without a name, by links that are made for them"),
-            .value("status-fd", help: "descriptor that is told when --lazy-pages is ready"),
+            .number("status-fd", help: "descriptor that is told when --lazy-pages is ready"),
             .value("page-server", help: "ADDRESS:PORT of the page server"),
             .toggle("pre-dump", help: "write the memory alone and let the container run"),
         ]

@@ -21,7 +21,7 @@ extension Verb {
         .toggle("no-pivot", help: "move the root instead of pivoting to it, for roots on a ramdisk"),
         .toggle("no-new-keyring", help: "keep the caller's session keyring"),
         .toggle("strict", help: "refuse a configuration with members that the specification does not know"),
-        .value("preserve-fds", help: "pass N descriptors from 3 up (after those of $LISTEN_FDS) to the container"),
+        .number("preserve-fds", help: "pass N descriptors from 3 up (after those of $LISTEN_FDS) to the container"),
     ]
 }
 
@@ -30,7 +30,7 @@ extension CreateRequest {
     init(_ invocation: Invocation, waitsForStart: Bool) throws(RuntimeError) {
         let flags = invocation.flags
         self.init(
-            id: invocation.id, stateRoot: invocation.globals.stateRoot, bundle: FilePath(flags.value("bundle") ?? "."),
+            id: invocation.id, stateRoot: try invocation.globals.stateRoot, bundle: FilePath(flags.value("bundle") ?? "."),
             waitsForStart: waitsForStart)
         filterCache = invocation.globals.filterCache
         consoleSocket = try invocation.absolutePath("console-socket")
@@ -44,5 +44,6 @@ extension CreateRequest {
         rootless = invocation.globals.rootless
         searchPath = invocation.surroundings.searchPath
         addedEnvironment = invocation.surroundings.activationVariables
+        descriptorLimit = invocation.surroundings.descriptorLimit
     }
 }

@@ -6,15 +6,16 @@ extension Verb {
     static let events = Verb(
         "events", "tell when a container runs out of memory and, regularly, what it uses",
         flags: [
-            .value("interval", help: "how often to tell what is used, such as 500ms or 1m30s (default: 5s)"),
+            Flag(
+                name: "interval", shortName: nil, placeholder: "value",
+                help: "how often to tell what is used, such as 500ms or 1m30s (default: 5s)",
+                problem: { nanoseconds(ofDuration: $0) == nil ? "parse error" : nil }),
             .toggle("stats", help: "tell what is used now and return"),
         ]
     ) { (invocation) throws(RuntimeError) in
-        let text = invocation.flags.text("interval") ?? "5s"
-        guard let interval = nanoseconds(ofDuration: text) else {
-            throw RuntimeError(.invalidArgument, "invalid value \(text.debugDescription) for flag -interval: parse error")
+        guard let interval = nanoseconds(ofDuration: invocation.flags.text("interval") ?? "5s"), interval > 0 else {
+            throw RuntimeError(.invalidArgument, "duration interval must be greater than 0")
         }
-        guard interval > 0 else { throw RuntimeError(.invalidArgument, "duration interval must be greater than 0") }
         let (container, id) = (try invocation.container(), invocation.id)
         if invocation.flags.isSet("stats") {
             try output(ContainerEvent.usage(try container.usage()).line(id: id))

@@ -14,7 +14,7 @@ extension Verb {
             .value("env", "e", help: "set an environment variable, KEY=value"),
             .toggle("tty", "t", help: "allocate a pseudo-terminal"),
             .value("user", "u", help: "UID[:GID]"),
-            .value("additional-gids", "g", help: "an additional group, a number"),
+            .number("additional-gids", "g", help: "an additional group, a number"),
             .value("process", "p", help: "path of a process.json"),
             .toggle("detach", "d", help: "return when the program runs"),
             .value("pid-file", help: "file to write the process id to"),
@@ -23,11 +23,11 @@ extension Verb {
             .value("apparmor", help: "AppArmor profile of the process"),
             .toggle("no-new-privs", help: "the process cannot gain privileges"),
             .value("cap", "c", help: "add a capability to those of the process"),
-            .value("preserve-fds", help: "pass N descriptors from 3 up (after those of $LISTEN_FDS) to the process"),
+            .number("preserve-fds", help: "pass N descriptors from 3 up (after those of $LISTEN_FDS) to the process"),
             .value("cgroup", help: "an existing cgroup below the container's: [<controller>[,<controller>...]:]<path>; may be repeated"),
             .toggle("ignore-paused", help: "also in a paused container"),
         ],
-        entersContainer: true, failurePrefix: "exec failed: ", failureStatus: 255
+        takesFlagsAnywhere: false, entersContainer: true, failurePrefix: "exec failed: ", failureStatus: 255
     ) { (invocation) throws(RuntimeError) in
         let isDetached = invocation.flags.isSet("detach")
         var request = try ExecRequest(invocation)
@@ -52,13 +52,14 @@ extension ExecRequest {
         } else {
             source = .changes(try ProcessChanges(flags))
         }
-        self.init(id: invocation.id, stateRoot: invocation.globals.stateRoot, process: source)
+        self.init(id: invocation.id, stateRoot: try invocation.globals.stateRoot, process: source)
         filterCache = invocation.globals.filterCache
         consoleSocket = flags.value("console-socket").map { FilePath($0) }
         pidFile = try invocation.absolutePath("pid-file")
         pidfdSocket = try invocation.absolutePath("pidfd-socket")
         preservedDescriptors = try invocation.preservedDescriptors()
         addedEnvironment = invocation.surroundings.activationVariables
+        descriptorLimit = invocation.surroundings.descriptorLimit
         cgroups = flags.all("cgroup")
         ignoresPause = flags.isSet("ignore-paused")
     }
@@ -75,7 +76,7 @@ extension ProcessChanges {
         if let text = flags.text("user") { user = try UserArgument(text).ids }
         for text in flags.all("additional-gids") { additionalGIDs.append(try UserArgument.id(text, "gid")) }
         capabilities = flags.all("cap")
-        if flags.isSet("no-new-privs") { noNewPrivileges = true }
+        noNewPrivileges = flags.toggle("no-new-privs")
         appArmorProfile = flags.value("apparmor")
         seLinuxLabel = flags.value("process-label")
     }

@@ -16,7 +16,8 @@ struct GlobalOptions {
         .toggle("version", "v", help: "print the version"),
     ]
 
-    let stateRoot: StateRoot
+    /// nil where nobody said, and there is no place that is the user's own.
+    private let knownStateRoot: StateRoot?
     /// The variable by which a caller that keeps its files elsewhere, as a daemon with a run directory of its own does, gives compiled seccomp
     /// programs a place. Not a flag: shims call other runtimes by the same command line.
     private static let filterCacheVariable = "APUS_SECCOMP_CACHE"
@@ -42,10 +43,8 @@ struct GlobalOptions {
         self.rootless = rootless
         let runtimeDirectory: FilePath? =
             effectiveUserID() == 0 ? "/run/apus" : surroundings.variable("XDG_RUNTIME_DIR").map { FilePath($0).appending("apus") }
-        guard let root = flags.value("root").map({ FilePath($0) }) ?? runtimeDirectory?.appending("runtime") else {
-            throw RuntimeError(.invalidArgument, "--root is needed where XDG_RUNTIME_DIR is not set")
-        }
-        stateRoot = StateRoot(try Self.absolute(root))
+        let root = flags.value("root").map { FilePath($0) } ?? runtimeDirectory?.appending("runtime")
+        knownStateRoot = try root.map { (path) throws(RuntimeError) in StateRoot(try Self.absolute(path)) }
         let wantedCache = surroundings.variable(Self.filterCacheVariable).flatMap { $0.isEmpty ? nil : FilePath($0) }
         filterCache =
             try wantedCache.map { (path) throws(RuntimeError) in try Self.absolute(path) } ?? runtimeDirectory?.appending("seccomp")
@@ -54,6 +53,18 @@ struct GlobalOptions {
         usesSystemd = flags.isSet("systemd-cgroup")
         userRuntimeDirectory = surroundings.variable("XDG_RUNTIME_DIR")
     }
+
+    /// Where containers are, or will be.
+    /// - Throws: `invalidArgument` where there is no such place.
+    var stateRoot: StateRoot {
+        get throws(RuntimeError) {
+            if let knownStateRoot { return knownStateRoot }
+            throw RuntimeError(.invalidArgument, "--root is needed where XDG_RUNTIME_DIR is not set")
+        }
+    }
+
+    /// None where there is no place for them.
+    func containerNames() throws(RuntimeError) -> [String] { try knownStateRoot?.containerNames() ?? [] }
 
     /// A path as the caller meant it, before the working directory becomes the bundle.
     private static func absolute(_ path: FilePath) throws(RuntimeError) -> FilePath {

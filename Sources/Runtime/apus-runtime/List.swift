@@ -34,7 +34,7 @@ extension Verb {
     /// Containers may come and go while they are looked at; what cannot be read otherwise is told and left out.
     private static func listedContainers(_ invocation: Invocation) throws(RuntimeError) -> [ContainerSummary] {
         var summaries: [ContainerSummary] = []
-        for name in try invocation.globals.stateRoot.containerNames() {
+        for name in try invocation.globals.containerNames() {
             do throws(RuntimeError) {
                 var summary = try ContainerSummary(of: Container(name, in: invocation.globals.stateRoot))
                 summary.owner = AccountNames.name(of: summary.record.ownerID)

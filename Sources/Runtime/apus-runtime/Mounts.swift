@@ -13,7 +13,7 @@ extension Verb {
     ) { (invocation) throws(RuntimeError) in
         let words = invocation.flags.operands
         let bytes = try during("reading the mounts") { () throws(SyscallError) in
-            try readFile(FilePath(words[2]), limitBytes: documentLimitBytes)
+            try readFile(FilePath(words[2]), limitBytes: documentLimitBytes, timeoutNanoseconds: Bundle.documentTimeoutNanoseconds)
         }
         let mounts: [MountConfiguration]
         do throws(SpecProblem) { mounts = try MountConfiguration.decodeList(bytes) } catch { throw RuntimeError(doing: words[2], error) }

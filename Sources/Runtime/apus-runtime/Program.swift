@@ -10,8 +10,15 @@ struct Program {
 
     func run() -> Int32 {
         let fallback = Log(file: nil, format: .text, isDebug: false)
+        let flags: ParsedFlags
         do throws(RuntimeError) {
-            let flags = try ParsedFlags(Array(surroundings.arguments.dropFirst()), table: GlobalOptions.flags)
+            flags = try ParsedFlags(Array(surroundings.arguments.dropFirst()), table: GlobalOptions.flags)
+        } catch {
+            _ = show("Incorrect Usage: \(error)\n\n" + Help.general)
+            fallback.fail(error.description)
+            return 1
+        }
+        do throws(RuntimeError) {
             if flags.isSet("version") { return show(Help.version) }
             guard let verbName = flags.operands.first, verbName != "help", !flags.isSet("help") else {
                 return showHelp(of: flags.operands.dropFirst().first)
@@ -22,7 +29,6 @@ struct Program {
             guard let verb = Verb.all.first(where: { $0.name == verbName }) else { return refuse(verbName, log) }
             return run(verb, Array(flags.operands.dropFirst()), globals, log)
         } catch {
-            _ = show(Help.general)
             fallback.fail(error.description)
             return 1
         }
@@ -31,7 +37,8 @@ struct Program {
     private func run(_ verb: Verb, _ words: [String], _ globals: GlobalOptions, _ log: Log) -> Int32 {
         let flags: ParsedFlags
         do throws(RuntimeError) {
-            flags = try ParsedFlags(words, table: verb.flags + [.toggle("help", "h", help: "show help")])
+            flags = try ParsedFlags(
+                words, table: verb.flags + [.toggle("help", "h", help: "show help")], areAnywhere: verb.takesFlagsAnywhere)
         } catch {
             _ = show("Incorrect Usage: \(error)\n\n" + Help.of(verb))
             log.fail(error.description)
@@ -62,7 +69,8 @@ struct Program {
         try during("closing what the caller left open") { () throws(SyscallError) in
             try closeOnExec(from: UInt32(3 + preserved))
         }
-        try SelfProtection.enter(arguments: surroundings.arguments, environment: surroundings.environment)
+        try SelfProtection.enter(
+            arguments: surroundings.arguments, environment: surroundings.environment, limit: surroundings.descriptorLimit)
     }
 
     private func showHelp(of verbName: String?) -> Int32 {

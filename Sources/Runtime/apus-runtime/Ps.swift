@@ -7,7 +7,7 @@ internal import SystemPackage
 extension Verb {
     static let ps = Verb(
         "ps", "list the processes of a container", operands: "<container-id> [ps options]", operandCount: 1...Int.max,
-        flags: [.value("format", "f", help: "'table' (default) or 'json'")]
+        flags: [.value("format", "f", help: "'table' (default) or 'json'")], takesFlagsAnywhere: false
     ) { (invocation) throws(RuntimeError) in
         let format = invocation.flags.text("format") ?? "table"
         guard ["table", "json"].contains(format) else { throw RuntimeError(.invalidArgument, "invalid format option") }

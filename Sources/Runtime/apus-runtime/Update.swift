@@ -9,7 +9,7 @@ extension Verb {
         "update", "change a container's limits",
         flags: [
             .value("resources", "r", help: "file with a linux.resources object, or '-' for standard input; the other options are ignored"),
-            .value("blkio-weight", help: "relative weight for block devices, 10 to 1000"),
+            .number("blkio-weight", help: "relative weight for block devices, 10 to 1000"),
             .value("cpu-period", help: "length of a CPU period in microseconds; 0 leaves it"),
             .value("cpu-quota", help: "CPU time within a period in microseconds; -1 is unlimited"),
             .value("cpu-burst", help: "CPU time that may be saved up beyond the quota, in microseconds"),
@@ -24,7 +24,7 @@ extension Verb {
             .value("memory-swap", help: "limit of memory and swap together; -1 is unlimited"),
             .value("kernel-memory", help: "ignored: the kernel has no such limit any more"),
             .value("kernel-memory-tcp", help: "ignored: the kernel has no such limit any more"),
-            .value("pids-limit", help: "most processes and threads; -1 is unlimited"),
+            .number("pids-limit", help: "most processes and threads; -1 is unlimited"),
             .value("l3-cache-schema", help: "the part of the cache to use, as resctrl has it: L3:0=ff"),
             .value("mem-bw-schema", help: "memory bandwidth, as resctrl has it: MB:0=50"),
         ]
@@ -56,7 +56,8 @@ extension LinuxResources {
             bytes =
                 source == "-"
                 ? try readAll(0, limitBytes: Self.documentLimitBytes, subject: "standard input")
-                : try readFile(FilePath(source), limitBytes: Self.documentLimitBytes)
+                : try readFile(
+                    FilePath(source), limitBytes: Self.documentLimitBytes, timeoutNanoseconds: Bundle.documentTimeoutNanoseconds)
         } catch { throw RuntimeError(doing: "reading the resources", error) }
         do throws(SpecProblem) { self = try LinuxResources.decode(bytes) } catch {
             throw RuntimeError(doing: source == "-" ? "standard input" : source, error)

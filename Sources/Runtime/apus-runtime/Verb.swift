@@ -19,6 +19,8 @@ struct Verb: Sendable {
     let operands: String
     let operandCount: ClosedRange<Int>
     let flags: [Flag]
+    /// Whether flags count behind operands too: not where those are somebody else's command line.
+    let takesFlagsAnywhere: Bool
     /// Whether a process of this program comes near the container's: such a run is made from a protected copy of the executable.
     let entersContainer: Bool
     /// What stands before an error's text, and the status that the program ends with.
@@ -29,7 +31,7 @@ struct Verb: Sendable {
 
     init(
         _ name: String, _ summary: String, operands: String = "<container-id>", operandCount: ClosedRange<Int> = 1...1, flags: [Flag] = [],
-        entersContainer: Bool = false, failurePrefix: String = "", failureStatus: Int32 = 1,
+        takesFlagsAnywhere: Bool = true, entersContainer: Bool = false, failurePrefix: String = "", failureStatus: Int32 = 1,
         run: @escaping @Sendable (Invocation) throws(RuntimeError) -> Int32
     ) {
         self.name = name
@@ -37,6 +39,7 @@ struct Verb: Sendable {
         self.operands = operands
         self.operandCount = operandCount
         self.flags = flags
+        self.takesFlagsAnywhere = takesFlagsAnywhere
         self.entersContainer = entersContainer
         self.failurePrefix = failurePrefix
         self.failureStatus = failureStatus
@@ -76,6 +79,8 @@ struct Invocation {
 struct Surroundings {
     let arguments: [String]
     let environment: [String]
+    /// Of the caller, where this program raised it for itself.
+    let descriptorLimit: DescriptorLimit?
 
     func variable(_ name: String) -> String? {
         environment.first { $0.hasPrefix(name + "=") }.map { String($0.dropFirst(name.count + 1)) }

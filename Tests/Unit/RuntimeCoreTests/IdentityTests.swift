@@ -34,8 +34,10 @@ struct IdentityTests {
         #expect(refusal(UserConfiguration(uid: 10), few) == "process.user.uid")
         #expect(refusal(UserConfiguration(gid: .max), few) == "process.user.gid")
         #expect(refusal(UserConfiguration(additionalGIDs: [3, 10]), few) == "process.user.additionalGids[1]")
-        #expect(refusal(UserConfiguration(), []) == "linux.uidMappings")
-        #expect(refusal(UserConfiguration(uid: 1), [IDMapping(containerID: 1, hostID: 5, size: 1)]) == "linux.uidMappings")
+        #expect(refusal(UserConfiguration(), []) == "process.user.uid")
+        let noRoot = [IDMapping(containerID: 1, hostID: 5, size: 1)]
+        #expect(refusal(UserConfiguration(uid: 1), noRoot) == "process.user.gid")
+        #expect(refusal(UserConfiguration(uid: 1, gid: 1), noRoot) == nil)
         let own = [IDMapping(containerID: 0, hostID: 1000, size: 1)]
         #expect(refusal(UserConfiguration(additionalGIDs: [0]), own, caller: 1000) == "process.user.additionalGids")
     }
