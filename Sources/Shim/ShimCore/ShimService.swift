@@ -291,6 +291,7 @@ final class ShimService {
             description.status = (try? task.status(of: process)) ?? process.taskStatus
             description.startedAt = process.startedAt
             description.exit = process.exit
+            description.isEnding = process.heldExit != nil
             return description
         }
         return answer

@@ -82,6 +82,8 @@ package struct ProcessDescription: ProtobufMessage {
     package var startedAt: ProtobufTimestamp?
     /// nil while it has not ended.
     package var exit: ExitNotice?
+    /// It has ended, which is told when its output is copied and the record is written.
+    package var isEnding = false
 
     package init() {}
 
@@ -92,6 +94,7 @@ package struct ProcessDescription: ProtobufMessage {
         case 3: status = TaskStatus(rawValue: try value.uint32()) ?? .unknown
         case 4: startedAt = try value.message()
         case 5: exit = try value.message()
+        case 6: isEnding = try value.bool()
         default: break
         }
     }
@@ -102,6 +105,7 @@ package struct ProcessDescription: ProtobufMessage {
         writer.unsigned(3, status.rawValue)
         writer.message(4, startedAt)
         writer.message(5, exit)
+        writer.bool(6, isEnding)
     }
 }
 

@@ -1,7 +1,6 @@
 internal import CoreTypes
 package import EngineAPI
 internal import Images
-internal import Logging
 internal import OCISpec
 
 /// What `POST /commit` asks for.
@@ -87,30 +86,6 @@ private struct CommitPlan: Sendable {
         step.isEmptyLayer = !hasLayer
         configuration.history.append(step)
         return configuration
-    }
-}
-
-extension Container {
-    /// Runs `body` while the container is held, if it runs and that is wanted; one that is paused already stays so.
-    fileprivate func whileHeld<Result: Sendable>(
-        _ wanted: Bool, _ body: @Sendable () async throws(EngineError) -> Result
-    ) async throws(EngineError) -> Result {
-        guard wanted, case .running(let task) = state else { return try await body() }
-        do throws(EngineError) { try await pause() } catch {
-            // What has ended meanwhile, or is about to be known to have, need not be held.
-            if case .running = state { _ = await task.settled.value(within: .seconds(2)) }
-            if case .running = state { throw error }
-            return try await body()
-        }
-        do throws(EngineError) {
-            let result = try await body()
-            do throws(EngineError) { try await unpause() } catch { if case .paused = state { throw error } }
-            return result
-        } catch {
-            // It may have been let go, or have ended, meanwhile; the first error is the one to tell.
-            do throws(EngineError) { try await unpause() } catch let second { logger.debug("unpause after a commit: \(second)") }
-            throw error
-        }
     }
 }
 

@@ -56,6 +56,10 @@ actor Container {
     var unsupervised: Unsupervised?
     /// Whether the execs of a former daemon are still to be asked for.
     var needsExecAdoption = false
+    /// How many have the container paused for as long as they read its files.
+    var holdCount = 0
+    /// Settles when the last of them has let it go on.
+    var holdEnding: OneShot<Void>?
     /// Something of the last run could not be taken away, and would be in the next one's way.
     var hasLeftovers = false
     /// Whether a new name is being written down.

@@ -58,6 +58,8 @@ struct ContainerDocument: Codable, Equatable, Sendable {
     @Defaulted var restartCount: Int = 0
     /// Somebody stopped it, after the last start that somebody asked for.
     @Defaulted var isManuallyStopped: Bool = false
+    /// It is, or is about to be, paused for as long as something is read from it. With no reader, as after a daemon's death, it is to go on.
+    @Defaulted var isHeld: Bool = false
     /// The last of the shim's changes that this document knows of.
     @Defaulted var lifeRevision: UInt64 = 0
     /// What happened and may not have been told yet when this was written: told right after, or by the next daemon whose look at the journal does not

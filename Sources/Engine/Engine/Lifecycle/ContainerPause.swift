@@ -4,36 +4,44 @@ internal import ShimProtocol
 
 /// Holding a container where it is.
 extension Container {
+    /// A shim tells of an end when the output is copied, the execs have ended as well and the record is written: at most this, with what is then taken away.
+    private static let endTimeout = Duration.seconds(30)
+
+    /// - Parameter isHold: for as long as something is read; else somebody asked for it, and it stays until somebody unpauses it.
     /// - Throws: `.conflict` when it does not run, or is paused already.
-    func pause() async throws(EngineError) {
+    func pause(isHold: Bool = false) async throws(EngineError) {
         try await startDecided()
-        let task: RunningTask
-        switch state {
-        case .running(let running): task = running
-        case .paused: throw alreadyPaused
-        case .restarting: throw isRestarting
-        case .created, .starting, .stopping, .exiting, .exited, .removing, .dead: throw notRunning
-        }
+        guard case .running(let task) = state else { throw cannotPause }
         do throws(ShimError) { try await task.shim.pause() } catch {
-            if case .running = state { throw .system("cannot pause container \(id)", error) }
-            throw state.isPaused ? alreadyPaused : notRunning
+            let status = await learntStatus(of: task)
+            guard case .running(let now) = state, now.pid == task.pid else { throw cannotPause }
+            guard status == .paused else { throw .system("cannot pause container \(id)", error) }
+            // Whoever holds it is not asked for by us. Where no answer came it was this call.
+            if error.isRefusal {
+                state = .paused(task)
+                await forgetHold()
+                throw cannotPause
+            }
         }
-        if case .running = state {
-            state = .paused(task)
-            return tell("pause")
+        guard case .running = state else {
+            // It was asked to end meanwhile, and shall be able to.
+            if !state.isPaused { await letGoOn(task) }
+            throw cannotPause
         }
-        // It was asked to end meanwhile, and shall be able to.
-        if !state.isPaused { await letGoOn(task) }
-        throw state.isPaused ? alreadyPaused : notRunning
+        state = .paused(task)
+        if !isHold { await forgetHold() }
+        tell("pause")
     }
 
     /// - Throws: `.conflict` when it is not paused.
     func unpause() async throws(EngineError) {
         guard case .paused(let task) = state else { throw EngineError(.conflict, "container \(id) is not paused") }
         do throws(ShimError) { try await task.shim.resume() } catch {
+            let status = await learntStatus(of: task)
             // Somebody else was quicker, or it has ended.
-            guard case .paused = state else { return }
-            throw .system("cannot unpause container \(id)", error)
+            guard case .paused(let now) = state, now.pid == task.pid else { return }
+            // By the shim it runs: one that was killed before it could answer did it, or somebody at the host.
+            guard status == .running else { throw .system("cannot unpause container \(id)", error) }
         }
         guard case .paused = state else { return }
         state = .running(task)
@@ -49,5 +57,30 @@ extension Container {
         if case .paused = state { state = .running(task) }
     }
 
-    private var alreadyPaused: EngineError { EngineError(.conflict, "container \(id) is already paused") }
+    /// How the process stands by its shim. What the shim knows of an end already is waited for, so that it is known here as well on return.
+    /// - Returns: nil for one that has ended, and where no shim says anything.
+    private func learntStatus(of task: RunningTask) async -> TaskStatus? {
+        guard let description = try? await task.shim.describe(),
+            let process = description.processes.first(where: { $0.execID.isEmpty })
+        else { return nil }
+        let hasEnded = process.isEnding || process.status == .stopped || process.pid != task.pid
+        guard hasEnded else { return process.status }
+        switch state {
+        case .running(let now), .paused(let now), .stopping(let now): guard now.pid == task.pid else { return nil }
+        case .created, .starting, .restarting, .exiting, .exited, .removing, .dead: return nil
+        }
+        let end = wait(for: .nextExit)
+        _ = await end.outcome.value(within: Self.endTimeout)
+        return nil
+    }
+
+    /// Why a container that is not to be paused, as it stands, cannot be.
+    private var cannotPause: EngineError {
+        switch state {
+        case .paused: EngineError(.conflict, "container \(id) is already paused")
+        // One that runs has begun anew since it was asked.
+        case .restarting, .running: isRestarting
+        case .created, .starting, .stopping, .exiting, .exited, .removing, .dead: notRunning
+        }
+    }
 }

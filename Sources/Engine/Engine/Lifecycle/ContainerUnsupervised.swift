@@ -165,6 +165,7 @@ extension Container {
             await adoptExecs(description.processes, state.supervisedTask ?? task)
         }
         if isGivenUp { await endRestarts(task, isByHand: document.isManuallyStopped) }
+        await endAbandonedHold()
     }
 
     // MARK: - Without a shim

@@ -249,6 +249,7 @@ extension Container {
         await adoptExecs(description.processes, adopted)
         logger.info("container adopted")
         watch(adopted)
+        await endAbandonedHold()
     }
 
     /// The shim is gone: its exit record says how the process ended, or nothing does.

@@ -98,9 +98,9 @@ struct ShimClient: Sendable {
         let _: ProtobufEmpty = try await task(.pause, ContainerRequest(id: id.text), Timeout.runtime)
     }
 
-    /// Lets a paused container go on.
+    /// Lets a paused container go on. A refusal may be of what this call itself has done, by a shim that was killed before it could answer.
     func resume() async throws(ShimError) {
-        let _: ProtobufEmpty = try await task(.resume, ContainerRequest(id: id.text), Timeout.runtime)
+        let _: ProtobufEmpty = try await task(.resume, ContainerRequest(id: id.text), Timeout.runtime, again: true)
     }
 
     /// Sets other limits.

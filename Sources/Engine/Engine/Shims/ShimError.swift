@@ -30,6 +30,9 @@ struct ShimError: Error, Sendable, CustomStringConvertible {
 
     var description: String { message }
 
+    /// Whether the shim has answered, and did nothing.
+    var isRefusal: Bool { if case .refused = code { true } else { false } }
+
     /// Whether the shim says that there is no such process, or that it has ended.
     var isNotFound: Bool { code == .refused(.notFound) }
 }
