@@ -418,6 +418,37 @@ def test_P04_requests_under_way_do_not_notice(own_daemon, apus, image):
     assert waiting.communicate(timeout=30)[0].strip() == b"8"
 
 
+REFUSED = """sleep 600 & trap '(for n in 1 2 3 4 5 6 7 8 9; do sleep 600 & done)' USR1; echo ready; while :; do wait; done"""
+
+
+def test_P04_S07_a_refusal_of_a_process_between_two_shims_is_told_and_one_that_was_told_is_not_told_again(own_daemon, apus, image):
+    began = int(time.time())
+
+    def told():
+        # With cgroups v1 it is noticed when a process ends.
+        apus("exec", "bomb", "true").ok()
+        return apus("events", "--since", str(began), "--until", str(int(time.time()) + 1), "-f", "container=bomb", "-f", "event=pids-limit").ok().count("\n")
+
+    apus("run", "-d", "--name", "bomb", "--pids-limit", "8", image, "sh", "-c", REFUSED).ok()
+    wait_until(lambda: "ready" in apus("logs", "bomb").out, "it is ready")
+    pid = int(apus.inspect("bomb", "{{.State.Pid}}"))
+    os.kill(pid, signal.SIGUSR1)
+    wait_until(lambda: told() == 1, "the refusal is told")
+    kill_shim(own_daemon, apus, "bomb")
+    time.sleep(1)
+    assert told() == 1
+    own_daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        os.kill(shim_of_directory(own_daemon), signal.SIGKILL)
+        refused = len(leaks.processes("sleep 600"))
+        os.kill(pid, signal.SIGUSR1)
+        time.sleep(1)
+        assert len(leaks.processes("sleep 600")) == refused, "it has as many as it may"
+    finally:
+        own_daemon.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: told() == 2, "what was refused meanwhile is told")
+
+
 def test_P04_an_end_that_nobody_could_see_is_told_to_be_unknown(own_daemon, apus, image):
     """Shim and keeper are killed while the daemon stands still, and then the process: nobody holds anything that could say how it ended."""
     apus("run", "-d", "--name", "lost", image, "sleep", "300").ok()

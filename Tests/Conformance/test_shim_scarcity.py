@@ -5,11 +5,12 @@ import resource
 import shutil
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from shim_client import Refused, SHIM, alive, log_text, message, wait_until
+from shim_client import CGROUPS, Refused, SHIM, alive, log_text, message, wait_until
 from shim_fixtures import shim, shims  # noqa: F401
 
 
@@ -24,9 +25,9 @@ def wakings(pid):
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("voluntary_ctxt_switches:"))
 
 
-def created_unseen(shims, *args, **resources):
-    """A created container that its shim could not look at: the runtime takes the descriptors away just before it answers. How many the look needs at
-    least depends on the hierarchy."""
+def created_unseen(shims, *args, lacking="cgroup of", **resources):
+    """A created container that its shim could not look at, which says what it lacks: the runtime takes the descriptors away just before it answers. How
+    many the look needs at least depends on the hierarchy."""
     for count in range(1, 40):
         shim = shims(f"box{count}")
         shim.make_bundle(*args)
@@ -51,7 +52,7 @@ exec {shim.runtime} "$@"
             # Not even the process's number could be read.
             resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (1024, 1024))
             continue
-        if "cgroup of" in said(shim):
+        if lacking in said(shim):
             break
         resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (1024, 1024))
     assert "EMFILE" in said(shim), said(shim)
@@ -137,26 +138,63 @@ def first_free(pid):
     return next(number for number in range(1024) if number not in used)
 
 
-def test_S08_a_kill_that_a_shim_without_descriptors_cannot_count_is_told_later_and_why_once(shim):
-    shim.make_bundle("sh", "-c", "for n in 1 2; do while [ ! -e /tmp/go$n ]; do usleep 10000; done; tail -c 300000000 /dev/zero; echo killed; done; sleep 600",
-                     memory=16 << 20)
+KILLED = ("sh", "-c", "while [ ! -e /tmp/go ]; do usleep 10000; done; exec tail -c 300000000 /dev/zero")
+
+
+def test_S08_the_oom_killers_end_of_a_container_is_told_as_that_by_a_shim_without_descriptors(shim):
+    shim.make_bundle(*KILLED, memory=16 << 20)
+    shim.begin()
+    shim.create()
+    shim.start()
+    resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (first_free(shim.pid), 1024))
+    (shim.bundle / "rootfs/tmp/go").touch()
+    exit = shim.wait()
+    resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+    assert (exit[2], exit[5]) == (137, 1)
+    assert 5 in [kind for _, kind in shim.changes()]
+
+
+def test_S08_the_oom_killers_end_of_a_container_that_a_shim_could_not_watch_is_told_as_that(shims):
+    shim = created_unseen(shims, *KILLED, lacking="watch for the OOM killer", memory={"limit": 16 << 20, "swap": 16 << 20})
+    # It tries again after one second, two, four: it is to end before that.
+    time.sleep(3.5)
+    resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+    shim.start()
+    resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (first_free(shim.pid), 1024))
+    (shim.bundle / "rootfs/tmp/go").touch()
+    exit = shim.wait()
+    resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+    assert (exit[2], exit[5]) == (137, 1)
+
+
+def test_S08_a_kill_that_the_kernel_has_no_memory_to_tell_of_is_told_later_and_why_once(shim):
+    shim.make_bundle("sh", "-c", "while [ ! -e /tmp/go ]; do usleep 10000; done; tail -c 300000000 /dev/zero; echo killed; sleep 600", memory=16 << 20)
     (shim.bundle / "log").touch()
     shim.begin()
     shim.create()
     events = shim.subscribe()
     shim.start()
-    (shim.bundle / "rootfs/tmp/go1").touch()
+    places = [f"/sys/fs/cgroup/{part}{CGROUPS}-{shim.id}/{name}" for part, name in (("memory/", "memory.oom_control"), ("", "memory.events"))]
+    (counts,) = [place for place in places if os.path.exists(place)]
+    tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", shim.folder / "trace", "-P", counts, "-e", "trace=read", "-e", "inject=read:error=ENOMEM",
+                               "-p", str(shim.pid)])
+    try:
+        wait_until(lambda: is_traced(shim.pid), "the tracer")
+        (shim.bundle / "rootfs/tmp/go").touch()
+        wait_until(lambda: log_text(shim.log).count(b"killed") == 1, "the kill", seconds=60)
+        wait_until(lambda: "ENOMEM" in said(shim), "the refusal", seconds=60)
+        # It looks again after one second, two, four, and says no more of it.
+        time.sleep(4)
+        refusals = [line for line in said(shim).splitlines() if "ENOMEM" in line]
+        assert len(refusals) == len(set(refusals)), refusals
+    finally:
+        tracer.terminate()
+        tracer.wait()
     assert events.topics("oom").count("/tasks/oom") == 1
-    resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (first_free(shim.pid), 1024))
-    (shim.bundle / "rootfs/tmp/go2").touch()
-    wait_until(lambda: log_text(shim.log).count(b"killed") == 2, "the second kill", seconds=60)
-    wait_until(lambda: "count kills for want of memory" in said(shim), "the refusal", seconds=60)
-    # It looks again after one second, two, four, and says no more of it.
-    before = wakings(shim.pid)
-    wait_until(lambda: wakings(shim.pid) >= before + 3, "more looks", seconds=60)
-    assert said(shim).count("count kills for want of memory") == 1, said(shim)
-    resource.prlimit(shim.pid, resource.RLIMIT_NOFILE, (1024, 1024))
-    assert events.topics("oom") == ["/tasks/oom"]
+
+
+def is_traced(pid):
+    return "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text()
 
 
 def processor_ticks(pid):

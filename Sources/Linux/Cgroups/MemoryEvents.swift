@@ -62,6 +62,19 @@ package struct MemoryEvents: ~Copyable, Sendable {
         }
     }
 
+    /// How many processes the kernel has killed here because memory ran out, as an open file says it: no further descriptor is needed.
+    /// - Returns: nil when the cgroup is gone.
+    package func killCount() throws(CgroupError) -> UInt64? {
+        do throws(SyscallError) {
+            return switch source {
+            case .counter(let notification): try Self.killCount(of: notification.control)
+            case .file(let file): try Self.killCount(of: file)
+            }
+        } catch {
+            throw CgroupError(doing: "read memory events", cause: error)
+        }
+    }
+
     /// nil when the cgroup is gone.
     fileprivate static func killCount(of file: borrowing OwnedFD) throws(SyscallError) -> UInt64? {
         do throws(SyscallError) {

@@ -78,7 +78,8 @@ extension ContainerTask {
         life.lastRevision = journal.lastRevision
         life.restarts = restarts.record
         life.restarts.isRestarting = isBetweenRuns
-        life.memoryKillCount = outOfMemory?.seenCount ?? 0
+        life.memoryKillCount = outOfMemory?.seenCount ?? formerCounts?.kills ?? 0
+        life.refusalCount = processLimit?.seenCount ?? formerCounts?.refusals
         life.health = health?.report
         do throws(SyscallError) {
             let path = configuration.layout.lifePath
@@ -114,7 +115,7 @@ extension ContainerTask {
             firstStartedAt = Int64(clamping: record.startedMonotonic)
             take(over: first, record, resumption)
             if record.exit == nil {
-                look(at: Int32(bitPattern: record.pid), knownKillCount: life.memoryKillCount)
+                look(at: Int32(bitPattern: record.pid), former: ToldCounts(kills: life.memoryKillCount, refusals: life.refusalCount))
                 if let report = life.health { health?.resume(report, beganAt: firstStartedAt) }
             }
         }

@@ -36,6 +36,8 @@ final class ContainerTask {
     private(set) var cgroup: Cgroup?
     var outOfMemory: OutOfMemoryWatch?
     var processLimit: ProcessLimitWatch?
+    /// What the killed shim had told that began this run; nil where this one did.
+    private(set) var formerCounts: ToldCounts?
     /// The first process's end does not end the others.
     private(set) var sharesPIDNamespace = false
     var isDeleting = false
@@ -233,16 +235,17 @@ final class ContainerTask {
 
     /// Finds out what the runtime made for the first process.
     /// - Parameters:
-    ///   - knownKillCount: processes that were killed for want of memory, and told by a killed shim; nil for a run that this one began.
+    ///   - former: what a killed shim has told of this run; nil for a run that this one began.
     ///   - retrySeconds: after how long it is tried again where nothing could be found out.
-    func look(at pid: Int32, knownKillCount: UInt64? = nil, retrySeconds: Int = 1) {
+    func look(at pid: Int32, former: ToldCounts? = nil, retrySeconds: Int = 1) {
+        formerCounts = former
         sharesPIDNamespace = Self.leavesOthersBehind(pid)
         do throws(ShimError) {
             cgroup = try ownCgroup(of: pid)
             lookProblem = nil
-            watchProcessLimit(of: pid, isAdopted: knownKillCount != nil, isLate: retrySeconds > 1)
+            watchProcessLimit(of: pid, isLate: retrySeconds > 1)
             outOfMemory = cgroup.map { [unowned self] in
-                OutOfMemoryWatch($0, knownCount: knownKillCount ?? 0, context: context) { [unowned self] in
+                OutOfMemoryWatch($0, knownCount: former?.kills ?? 0, context: context) { [unowned self] in
                     context.publish(.outOfMemory(containerID: id))
                     journal.note(LifeChange(.outOfMemory))
                 }
@@ -253,29 +256,27 @@ final class ContainerTask {
             // Whatever was missing for a look may be there later.
             context.loop.after(.seconds(retrySeconds)) { [weak self] in
                 guard let self, first.livePID == pid, cgroup == nil else { return }
-                look(at: pid, knownKillCount: knownKillCount, retrySeconds: min(retrySeconds * 2, Self.longestRetrySeconds))
+                look(at: pid, former: former, retrySeconds: min(retrySeconds * 2, Self.longestRetrySeconds))
             }
         }
     }
 
     /// Has refusals of processes be noted, as soon as they can be watched.
-    /// - Parameters:
-    ///   - isAdopted: a killed shim began the run, and may have told of refusals.
-    ///   - isLate: there may have been refusals since the run began.
-    private func watchProcessLimit(of pid: Int32, isAdopted: Bool, isLate: Bool, retrySeconds: Int = 1) {
+    /// - Parameter isLate: there may have been refusals since the run began.
+    private func watchProcessLimit(of pid: Int32, isLate: Bool, retrySeconds: Int = 1) {
         do throws(SyscallError) {
             guard let cgroup else { return processLimit = nil }
-            // All that its group counts is the run's own, and nobody has told it.
-            let knownCount: UInt64? = isLate && !isAdopted ? 0 : nil
+            // All that its group counts is the run's own: nobody has told it, or the former shim did so of some.
+            let knownCount: UInt64? = formerCounts.map(\.refusals) ?? (isLate ? 0 : nil)
             processLimit = try ProcessLimitWatch(cgroup.record, knownCount: knownCount, context: context) { [unowned self] in
                 journal.note(LifeChange(.processLimit))
             }
+            processLimit?.onGrowth = { [unowned self] in saveLife() }
         } catch {
             if retrySeconds == 1 { context.report("watch for refusals of processes: \(error)") }
             context.loop.after(.seconds(retrySeconds)) { [weak self] in
                 guard let self, first.livePID == pid, processLimit == nil else { return }
-                watchProcessLimit(
-                    of: pid, isAdopted: isAdopted, isLate: true, retrySeconds: min(retrySeconds * 2, Self.longestRetrySeconds))
+                watchProcessLimit(of: pid, isLate: true, retrySeconds: min(retrySeconds * 2, Self.longestRetrySeconds))
             }
         }
     }
@@ -311,4 +312,12 @@ final class ContainerTask {
             try renameFile(FilePath("\(path).new"), to: FilePath(path))
         } catch { throw ShimError("record of the shim", error) }
     }
+}
+
+/// What was told of a container's run that the kernel goes on counting.
+struct ToldCounts {
+    /// Processes that were killed for want of memory.
+    let kills: UInt64
+    /// Refusals of processes; nil where that is not known.
+    let refusals: UInt64?
 }

@@ -65,8 +65,11 @@ final class OutOfMemoryWatch {
     func check() {
         if isOver { return }
         let count: UInt64
-        do throws(CgroupError) { count = try cgroup.oomKillCount() } catch {
+        do throws(CgroupError) {
             // A group that is gone counts nothing more.
+            guard let found = try killCount() else { return }
+            count = found
+        } catch {
             if error.isOfGroupGone { return }
             return lookAgain(after: "\(error)")
         }
@@ -75,6 +78,12 @@ final class OutOfMemoryWatch {
         let killed = count - seenCount
         seenCount = count
         for _ in 0..<min(killed, Self.maximumCallCount) { handler() }
+    }
+
+    /// No descriptor may be left, and the end of the container is no time to wait for one.
+    private func killCount() throws(CgroupError) -> UInt64? {
+        if let watched = try events?.killCount() { return watched }
+        return try context.withSpareDescriptor { () throws(CgroupError) in try cgroup.oomKillCount() }
     }
 
     /// What is counted stays counted: it is told when the look succeeds.

@@ -12,7 +12,10 @@ final class ProcessLimitWatch {
     private let handler: () -> Void
     private unowned let context: ShimContext
     private var watch: Watch?
-    private var seenCount: UInt64
+    /// Refusals that are told, or belong to what is told.
+    private(set) var seenCount: UInt64
+    /// Called where more belong to what is told.
+    var onGrowth: (() -> Void)?
     private var isQuiet = false
     /// The last look failed: what it was to find is to be told still.
     private var isLookMissing = false
@@ -75,7 +78,10 @@ final class ProcessLimitWatch {
             if isQuiet { return }
         } else if let count = try? Self.refusalCount(file) {
             // What was refused meanwhile belongs to what was told.
-            seenCount = count
+            if count > seenCount {
+                seenCount = count
+                onGrowth?()
+            }
         }
         watch?.wait(for: .priority)
     }

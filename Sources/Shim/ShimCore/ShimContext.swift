@@ -1,6 +1,7 @@
 internal import LinuxSyscalls
 internal import Protobuf
 internal import ShimProtocol
+internal import SystemPackage
 
 /// What the parts of a running shim share.
 final class ShimContext {
@@ -13,6 +14,8 @@ final class ShimContext {
     private let publisher: EventPublisher?
     private var subscribers: [ServerCall] = []
     private var packing: LogPacking?
+    /// For one look that cannot wait, where no other descriptor is left.
+    private var spare: Descriptor?
     /// For pipes that outlive their process.
     let drain: OutputDrain
 
@@ -27,6 +30,19 @@ final class ShimContext {
         drain = OutputDrain(loop: loop)
         self.reaper = reaper
         self.publisher = publisher
+        keepSpareDescriptor()
+    }
+
+    /// Calls `body`, which opens one file at most, also where the process has as many open as it may.
+    func withSpareDescriptor<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+        spare = nil
+        defer { keepSpareDescriptor() }
+        return try body()
+    }
+
+    private func keepSpareDescriptor() {
+        // Without it such a look fails where none is left, as any other does.
+        spare = try? Descriptor(openFile("/", .path))
     }
 
     /// The disk's thread, begun when first needed: containerd's containers never need it.

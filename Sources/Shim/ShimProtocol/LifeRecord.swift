@@ -16,6 +16,8 @@ package struct LifeRecord: ProtobufMessage {
     package var restarts = RestartRecord()
     /// Processes that were killed for want of memory in this run, and told.
     package var memoryKillCount: UInt64 = 0
+    /// Refusals of processes in this run that are told, or belong to one that is; nil where nobody counts them, or an older shim wrote this.
+    package var refusalCount: UInt64?
     /// nil where nothing checks it.
     package var health: HealthReport?
 
@@ -32,6 +34,9 @@ package struct LifeRecord: ProtobufMessage {
         case 5: restarts = try value.message()
         case 6: memoryKillCount = try value.uint64()
         case 7: health = try value.message()
+        // Without a field 9 they are none.
+        case 8: if try value.bool() && refusalCount == nil { refusalCount = 0 }
+        case 9: refusalCount = try value.uint64()
         default: break
         }
     }
@@ -44,6 +49,8 @@ package struct LifeRecord: ProtobufMessage {
         writer.message(5, restarts)
         writer.unsigned(6, memoryKillCount)
         writer.message(7, health)
+        writer.bool(8, refusalCount != nil)
+        writer.unsigned(9, refusalCount ?? 0)
     }
 }
 
