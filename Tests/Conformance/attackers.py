@@ -14,6 +14,8 @@ import sys
 import threading
 import time
 
+from processes import PATIENCE
+
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -210,7 +212,7 @@ def trace(runtime, folder, *words, calls="all", code=0):
     """Runs the runtime and returns what it, and every process that it started, asked of the kernel, in order."""
     path = os.path.join(folder, "trace")
     command = ["strace", "-f", "-qq", "-s", "200", "-e", f"trace={calls}", "-e", "signal=none", "-o", path, *runtime.command(*words)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120 * PATIENCE, check=False)
     assert done.returncode == code, done.stderr.decode()
     unfinished, found = {}, []
     with open(path, encoding="utf-8", errors="replace") as file:

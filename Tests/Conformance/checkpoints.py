@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 
 import pytest
-from processes import wait_until
+from processes import PATIENCE, wait_until
 
 # In a variable of the shell, so that a shell that starts anew starts from 1.
 COUNTING = "i=0; while [ ! -e /stop ]; do i=$((i+1)); echo $i 1<> /count; sleep 0.05; done; exit 7"
@@ -16,7 +16,7 @@ def quietly(runtime, *words, options=(), stdin=subprocess.DEVNULL, stdout=subpro
     """Nothing of this process's is the container's, but what is given: criu cannot dump files of the host."""
     with tempfile.NamedTemporaryFile() as log:
         done = subprocess.run(runtime.command(*words, options=[*options, "--log", log.name]), stdin=stdin, stdout=stdout,
-                              stderr=stderr, timeout=120, check=False)
+                              stderr=stderr, timeout=120 * PATIENCE, check=False)
         assert done.returncode == 0, log.read().decode()
 
 

@@ -266,7 +266,7 @@ def leaves_nothing(request):
     before = footprint(runtime, folder)
     yield
     delete_others(runtime, before["states"])
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 5 * PATIENCE
     while (after := footprint(runtime, folder)) != before and time.monotonic() < deadline:
         time.sleep(0.02)
     assert after == before, "left behind"

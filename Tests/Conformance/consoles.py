@@ -6,6 +6,8 @@ import select
 import socket
 import time
 
+from processes import PATIENCE
+
 
 class ConsoleSocket:
     """Listens as an engine's shim does, and takes the master."""
@@ -15,11 +17,11 @@ class ConsoleSocket:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen()
-        self.listener.settimeout(20)
+        self.listener.settimeout(20 * PATIENCE)
 
     def master(self):
         connection, _ = self.listener.accept()
-        connection.settimeout(20)
+        connection.settimeout(20 * PATIENCE)
         numbers = array.array("i")
         _, ancillary, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(4))
         for level, kind, data in ancillary:
@@ -32,7 +34,7 @@ class ConsoleSocket:
 
 
 def read_until(descriptor, text, seconds=20):
-    seen, deadline = b"", time.monotonic() + seconds
+    seen, deadline = b"", time.monotonic() + seconds * PATIENCE
     while text not in seen:
         ready, _, _ = select.select([descriptor], [], [], max(0, deadline - time.monotonic()))
         assert ready, f"{text} is not in {seen}"

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from processes import PATIENCE
 from shim_client import BINARIES, wait_until
 from shim_fixtures import processes_below
 
@@ -51,13 +52,13 @@ class Containerd:
 
     def end(self, how=signal.SIGTERM):
         self.process.send_signal(how)
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=30 * PATIENCE)
 
     def command(self, *words):
         return ["ctr", "--address", self.folder / "containerd.sock", "--namespace", self.namespace, *words]
 
     def ctr(self, *words, check=True, timeout=120, **options):
-        done = subprocess.run(self.command(*words), env=self.environment, capture_output=True, timeout=timeout,
+        done = subprocess.run(self.command(*words), env=self.environment, capture_output=True, timeout=timeout * PATIENCE,
                               **({"stdin": subprocess.DEVNULL} | options))
         assert not check or done.returncode == 0, (words, done.stdout, done.stderr, self.said())
         return done

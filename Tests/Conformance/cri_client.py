@@ -1,5 +1,6 @@
 """What crictl would say to containerd's CRI plugin, by gRPC: messages are spelled as in shim_client, after cri-api's runtime/v1/api.proto."""
 import grpc
+from processes import PATIENCE
 from shim_client import message, parse
 
 SERVICE = "/runtime.v1.RuntimeService/"
@@ -17,7 +18,7 @@ class CRI:
         self.channel.close()
 
     def call(self, method, timeout=60, **fields):
-        return parse(self.channel.unary_unary(SERVICE + method)(message(**fields), timeout=timeout, wait_for_ready=True))
+        return parse(self.channel.unary_unary(SERVICE + method)(message(**fields), timeout=timeout * PATIENCE, wait_for_ready=True))
 
     def run_sandbox(self, config, handler):
         return self.call("RunPodSandbox", f1=config, f2=handler)[1].decode()

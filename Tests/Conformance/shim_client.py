@@ -14,6 +14,9 @@ import threading
 import time
 from pathlib import Path
 
+import processes
+from processes import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 BINARIES = Path(os.environ.get("APUS_BUILD", ROOT / ".build/release"))
 SHIM = BINARIES / "apus-shim"
@@ -107,7 +110,7 @@ class Refused(Exception):
 
 
 class Connection:
-    def __init__(self, path, timeout=30):
+    def __init__(self, path, timeout=30 * PATIENCE):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(str(path))
         self.begin(timeout)
@@ -310,7 +313,7 @@ class Shim:
     def command(self, *action):
         return subprocess.run(
             [self.program, "-namespace", "apus", "-id", self.id, "-directory", self.directory, "-bundle", self.bundle, *action],
-            cwd=self.bundle, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+            cwd=self.bundle, capture_output=True, timeout=60 * PATIENCE, stdin=subprocess.DEVNULL)
 
     def begin(self):
         self.directory.parent.mkdir(parents=True, exist_ok=True)
@@ -432,10 +435,7 @@ def alive(pid):
 
 
 def wait_until(condition, what, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.02)
+    return processes.wait_until(condition, what, seconds, every=0.02)
 
 
 # --- the log --------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from processes import wait_until
+from processes import PATIENCE, wait_until
 from test_cgroups import V1, cgroup_of, value
 
 
@@ -219,7 +219,7 @@ def test_events_tells_that_memory_ran_out(runtime, bundle, container):
     process = subprocess.Popen(runtime.command("events", "--interval", "100ms", container), stdout=subprocess.PIPE)
     assert json.loads(process.stdout.readline())["type"] == "stats"
     bundle.file("/tmp/go", "")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 30 * PATIENCE
     while (event := json.loads(process.stdout.readline()))["type"] != "oom":
         assert time.monotonic() < deadline
     assert event == {"type": "oom", "id": container}

@@ -17,7 +17,7 @@ import leaks
 import pytest
 from attackers import Standstill
 from claims import spec
-from processes import wait_until
+from processes import PATIENCE, wait_until
 
 
 def traces(runtime, folder, container):
@@ -54,7 +54,7 @@ def test_a_failing_create_leaves_nothing(runtime, bundle, folder, container, fai
 
 def vanishes(runtime, folder, container, what, seconds=5):
     """Nothing of a container is left, after what its processes need to end."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while traces(runtime, folder, container) != NOTHING and time.monotonic() < deadline:
         time.sleep(0.01)
     assert traces(runtime, folder, container) == NOTHING, what
@@ -185,7 +185,7 @@ def console(bundle):
                 return
             # Who connected may be killed before a word.
             with connection, contextlib.suppress(OSError):
-                connection.settimeout(20)
+                connection.settimeout(20 * PATIENCE)
                 for descriptor in socket.recv_fds(connection, 4096, 8)[1]:
                     os.close(descriptor)
 
@@ -271,7 +271,4 @@ def test_processes_that_outlive_init_in_a_shared_pid_namespace_end_with_the_cont
     bundle.without_namespace("pid").write("sleep 601 & exit 0")
     runtime("run", "-b", bundle.path, container, timeout=20)
     runtime("delete", "-f", container)
-    deadline = time.monotonic() + 5
-    while leaks.processes("sleep 601") and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert leaks.processes("sleep 601") == []
+    wait_until(lambda: not leaks.processes("sleep 601"), "they end", seconds=5)

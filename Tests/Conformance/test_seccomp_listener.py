@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from claims import spec
+from processes import PATIENCE
 
 # linux/seccomp.h: struct seccomp_notif and seccomp_notif_resp, and the requests for them.
 NOTIFICATION, RESPONSE = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI")
@@ -39,7 +40,7 @@ class Agent:
                 if item is self.socket:
                     connection = self.socket.accept()[0]
                     message, descriptors, _, _ = socket.recv_fds(connection, 65536, 8)
-                    connection.settimeout(20)
+                    connection.settimeout(20 * PATIENCE)
                     self.rests.append(connection.recv(65536))
                     connection.close()
                     self.states.append((json.loads(message), len(descriptors)))

@@ -8,6 +8,7 @@ import socket
 import struct
 
 import pytest
+from processes import PATIENCE
 from shim_client import Refused, alive, log_text, message, wait_until
 from shim_fixtures import shim, shims  # noqa: F401
 
@@ -21,20 +22,20 @@ def syslog(transport, format=0, **fields):
 
 def lines(server, count):
     """So many lines, of a listening or a datagram socket."""
-    server.settimeout(20)
+    server.settimeout(20 * PATIENCE)
     if server.type == socket.SOCK_DGRAM:
         return [server.recv(65536) for _ in range(count)]
     with server.accept()[0] as connection:
-        connection.settimeout(20)
+        connection.settimeout(20 * PATIENCE)
         with connection.makefile("rb") as file:
             return [file.readline() for _ in range(count)]
 
 
 def until(server, end):
     """All lines up to one that ends so."""
-    server.settimeout(20)
+    server.settimeout(20 * PATIENCE)
     with server.accept()[0] as connection:
-        connection.settimeout(20)
+        connection.settimeout(20 * PATIENCE)
         with connection.makefile("rb") as file:
             found = [file.readline()]
             while not found[-1].endswith(end):
@@ -156,7 +157,7 @@ def test_a_syslog_server_that_is_not_there_is_a_refused_create(shim):
 
 def receive_entry(server):
     """One entry's fields; those too long for a datagram come in a sealed file."""
-    server.settimeout(20)
+    server.settimeout(20 * PATIENCE)
     data, ancillary, _, _ = server.recvmsg(1 << 20, socket.CMSG_SPACE(4))
     for level, kind, descriptors in ancillary:
         assert (level, kind, data) == (socket.SOL_SOCKET, socket.SCM_RIGHTS, b"")
