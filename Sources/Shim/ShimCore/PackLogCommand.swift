@@ -43,20 +43,17 @@ package enum PackLogCommand {
 
     private static func pack(_ source: borrowing OwnedFD, to path: FilePath) throws(SyscallError) {
         let target = try openFile(path, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600)
-        var table = PackedLogTable()
-        var limit = LogFileHeader.byteCount
         try seek(source.number, to: 0)
-        while true {
-            let chunk = try readChunk(source.number, limitBytes: limit)
-            if chunk.isEmpty { break }
+        try PackedLogTable.pack(headingByteCount: LogFileHeader.byteCount) { limitBytes throws(SyscallError) in
+            try readChunk(source.number, limitBytes: limitBytes)
+        } compress: { chunk throws(SyscallError) in
             guard let frame = zstdFrame(of: chunk, level: compressionLevel) else {
                 throw SyscallError("compress", path.string, errno: Errno.noMemory.rawValue)
             }
-            try writeAll(frame, to: target.number, subject: path.string)
-            table.append(packedByteCount: frame.count, byteCount: chunk.count)
-            limit = PackedLogTable.frameByteCount
+            return frame
+        } write: { bytes throws(SyscallError) in
+            try writeAll(bytes, to: target.number, subject: path.string)
         }
-        try writeAll(table.encoded(), to: target.number, subject: path.string)
         // It takes the place of something that is on disk.
         try synchronize(target.number, subject: path.string)
     }

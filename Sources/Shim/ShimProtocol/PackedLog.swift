@@ -101,3 +101,28 @@ package struct PackedLogTable: Equatable, Sendable {
         guard packedByteCount + UInt64(count) == fileByteCount else { throw WireError(.malformed, "length of a compressed log") }
     }
 }
+
+extension PackedLogTable {
+    /// Compresses a log file: frame by frame from its beginning, then their table.
+    /// - Parameters:
+    ///   - headingByteCount: of the part that the first frame holds alone.
+    ///   - read: gives the next bytes of the log file, at most as many as it is asked for; none at the end.
+    ///   - compress: makes one zstd frame of them.
+    ///   - write: takes what comes next in the compressed file.
+    package static func pack<Failure: Error>(
+        headingByteCount: Int, read: (Int) throws(Failure) -> [UInt8], compress: ([UInt8]) throws(Failure) -> [UInt8],
+        write: ([UInt8]) throws(Failure) -> Void
+    ) throws(Failure) {
+        var table = PackedLogTable()
+        var limit = headingByteCount
+        while true {
+            let chunk = try read(limit)
+            if chunk.isEmpty { break }
+            let frame = try compress(chunk)
+            try write(frame)
+            table.append(packedByteCount: frame.count, byteCount: chunk.count)
+            limit = frameByteCount
+        }
+        try write(table.encoded())
+    }
+}

@@ -123,4 +123,44 @@ struct FileFormatTests {
         let line = "{\"log\":\"\(expected)\\n\",\"stream\":\"stderr\",\(attributes),\"time\":\"1970-01-01T00:00:01.5Z\"}\n"
         #expect(String(decoding: bytes, as: UTF8.self) == line)
     }
+
+    private struct DiskFull: Error, Equatable {}
+
+    @Test("A packed file is its heading's frame, those of 256 KiB each, and their table", arguments: [0, 9, 10, 300_000, 600_000])
+    func packing(byteCount: Int) throws {
+        var (place, packed, chunks) = (0, [UInt8](), [Int]())
+        try PackedLogTable.pack(headingByteCount: 10) { limitBytes throws(DiskFull) in
+            let chunk = [UInt8](repeating: 7, count: min(limitBytes, byteCount - place))
+            place += chunk.count
+            return chunk
+        } compress: { chunk throws(DiskFull) in
+            chunks.append(chunk.count)
+            return [1, 2, 3]
+        } write: { bytes throws(DiskFull) in
+            packed += bytes
+        }
+        var expected = byteCount > 0 ? [min(10, byteCount)] : []
+        while expected.reduce(0, +) < byteCount { expected.append(min(PackedLogTable.frameByteCount, byteCount - expected.reduce(0, +))) }
+        #expect(chunks == expected)
+        #expect(packed.starts(with: [UInt8](repeating: 0, count: chunks.count).flatMap { _ in [1, 2, 3] as [UInt8] }))
+        guard byteCount > 0 else { return }
+        let table = try PackedLogTable(decoding: Array(packed.dropFirst(chunks.count * 3)), fileByteCount: UInt64(packed.count))
+        #expect(table.byteCount == UInt64(byteCount) && table.frames.map(\.byteCount) == chunks)
+    }
+
+    @Test("What refuses a part of a packed file ends the packing")
+    func packingRefused() {
+        var written = 0
+        #expect(throws: DiskFull()) {
+            try PackedLogTable.pack(headingByteCount: 10) { limitBytes throws(DiskFull) in
+                [UInt8](repeating: 7, count: limitBytes)
+            } compress: { chunk throws(DiskFull) in
+                chunk
+            } write: { _ throws(DiskFull) in
+                if written == 2 { throw DiskFull() }
+                written += 1
+            }
+        }
+        #expect(written == 2)
+    }
 }

@@ -70,19 +70,16 @@ enum EventPacking {
 
     private static func pack(_ source: consuming OwnedFD, headingByteCount: Int, to draft: FilePath) throws(SyscallError) -> Int64 {
         let target = try openFile(draft, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600)
-        var table = PackedLogTable()
-        var limit = headingByteCount
-        while true {
-            let chunk = try readChunk(source.number, limitBytes: limit)
-            if chunk.isEmpty { break }
+        try PackedLogTable.pack(headingByteCount: headingByteCount) { limitBytes throws(SyscallError) in
+            try readChunk(source.number, limitBytes: limitBytes)
+        } compress: { chunk throws(SyscallError) in
             guard let frame = ZstdFrame.compress(chunk, level: compressionLevel) else {
                 throw SyscallError("compress", draft.string, errno: Errno.noMemory.rawValue)
             }
-            try writeAll(frame, to: target.number, subject: draft.string)
-            table.append(packedByteCount: frame.count, byteCount: chunk.count)
-            limit = PackedLogTable.frameByteCount
+            return frame
+        } write: { bytes throws(SyscallError) in
+            try writeAll(bytes, to: target.number, subject: draft.string)
         }
-        try writeAll(table.encoded(), to: target.number, subject: draft.string)
         // It takes the place of something that is on the disk.
         try synchronize(target.number, subject: draft.string)
         return try fileStatus(of: target.number, subject: draft.string).sizeBytes
