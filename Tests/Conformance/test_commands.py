@@ -412,3 +412,18 @@ def test_pause_and_resume_refuse_the_wrong_status(runtime, running):
     runtime("kill", running, "KILL").ok()
     runtime.wait_for(running, "stopped")
     runtime("pause", running).fails("container not running")
+
+
+@pytest.mark.ours
+def test_an_exec_that_met_a_pause_waits_no_longer_than_that(runtime, running):
+    """Until the container goes on, or until it is no more."""
+    runtime("pause", running).ok()
+    command = runtime.command("exec", "--ignore-paused", running, "true")
+    for end, code in (["resume", running], 0), (["delete", "-f", running], 255):
+        added = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with pytest.raises(subprocess.TimeoutExpired):
+            added.wait(timeout=0.5)
+        runtime(*end).ok()
+        assert added.wait(timeout=20 * PATIENCE) == code
+        if code == 0:
+            runtime("pause", running).ok()
