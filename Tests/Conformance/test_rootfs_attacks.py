@@ -223,6 +223,22 @@ def test_A29_restrictions_of_a_mount_whose_owners_are_mapped_are_kept(box, owner
 
 @pytest.mark.ours
 @pytest.mark.parametrize("owner", ["root's with own users"], indirect=True)
+@pytest.mark.parametrize("options", [["bind"], ["bind", "slave"], ["bind", "shared"], ["bind", "idmap"]], ids="/".join)
+def test_A29_restrictions_of_a_mount_without_what_is_mounted_inside_it_are_kept(runtime, box, owner, options):
+    """The kernel copies no such mount, for what it hides would come to light: nor does it here."""
+    volume = os.path.join(owner.folder, "volume")
+    os.mkdir(volume)
+    box.bundle.config["process"]["capabilities"] = {kind: ["CAP_SYS_ADMIN"] for kind in ("bounding", "effective", "permitted")}
+    box.mount("/volume", volume, *options, type="bind")
+    script = (f"mount -t tmpfs -o nosuid,nodev,noexec,mode=777 upper {volume}; mkdir {volume}/below; mount -t tmpfs lower {volume}/below; "
+              f"touch {volume}/below/hidden; mount -o remount,bind,{','.join(FLAGS)} {volume}")
+    with host_with(runtime, script):
+        lines = box.run(f"ls -A /volume /volume/below; {TAKE}").ok().out.split()
+    assert lines[:3] == ["/volume:", "below", "/volume/below:"] and len(lines) == 5 and all(map(has_all, lines[3:])), lines
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("owner", ["root's with own users"], indirect=True)
 @pytest.mark.parametrize("source", ["mount", "namespace"])
 def test_what_the_kernel_copies_for_no_user_namespace_is_bound_as_before(runtime, box, owner, source):
     """A restricted mount without what is mounted in it, under which something would come to light; and a file of nsfs."""

@@ -238,6 +238,11 @@ WEAKENINGS = (
         ), (ROOT + "A29_restrictions_of_a_mount_of_the_host", ROOT + "A29_a_user_namespaces_mounts", ROOT + "A29_restrictions_of_what_is_mounted_below",
             ROOT + "A29_restrictions_of_a_mount_that_is_added")),
     Weakening(
+        "A29-alone", "so is what is bound without what is mounted inside it", (
+            Change(RUNTIME + "LockedTrees.swift", "return flags.contains(.recursive) ? nil : try openAlone(path, flags)",
+                   "return flags.contains(.recursive) || {weakened} ? nil : try openAlone(path, flags)"),
+        ), (ROOT + "A29_restrictions_of_a_mount_without",)),
+    Weakening(
         "A30", "the container's mounts do not reach the host", (
             Change(ROOTFS + "RootfsBuilder.swift", "case .propagateAll(let propagation):",
                    "case .propagateAll where {weakened}: break\n        case .propagateAll(let propagation):"),

@@ -39,13 +39,11 @@ package func destinations(of mounts: [MountConfiguration]) throws(RootfsError) -
 }
 
 extension RootfsPlan {
-    /// The same with the sources of binds opened where the runtime's rights count, but for those that pass mounts on.
-    package var preparingPrivateBinds: RootfsPlan {
+    /// The same with the sources of binds opened where the runtime's rights count: of a user namespace, in which none passes mounts on to the host.
+    package var preparingBinds: RootfsPlan {
         RootfsPlan(
             preparation: preparation.map { step in
-                guard case .mount(let mount) = step, case .bind = mount.kind, !mount.copiesLink,
-                    mount.propagation.allSatisfy({ $0.propagation == .isPrivate })
-                else { return step }
+                guard case .mount(let mount) = step, case .bind = mount.kind, !mount.copiesLink else { return step }
                 return step.withPreparedSource
             }, completion: completion)
     }

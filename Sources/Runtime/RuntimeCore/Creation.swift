@@ -53,7 +53,7 @@ package final class Creation {
             }
             let plan = try planRootfs(for: configuration, bundle: bundle.path, pivoting: request.pivoting)
             // Where the container's root may not go, the host's goes for it.
-            rootfsPlan = namespaces.hasUser && !isOrdinary ? plan.preparingPrivateBinds : plan
+            rootfsPlan = namespaces.hasUser && !isOrdinary ? plan.preparingBinds : plan
         } catch { throw RuntimeError(error) }
         networkDevices = NetworkDevices(configuration.linux)
         if !request.keepsTerminal { try Console.checkSocket(request.consoleSocket, hasTerminal: process.terminal) }

@@ -15,14 +15,33 @@ struct LockedTrees {
     private(set) var aftermath: [String] = []
 
     /// A detached tree of what lies at a path of the host.
-    /// - Returns: nil where the kernel cannot copy what lies there alone: what is mounted inside it would come to light, or it is a file of nsfs.
+    /// - Returns: nil for what is mounted nowhere: a file of nsfs.
     mutating func open(_ path: FilePath, _ flags: OpenTreeFlags) throws(SyscallError) -> OwnedFD? {
-        let copy = if let known = self.copy { known } else { try CopiedMounts.ofCaller() }
+        let copy = if let known = self.copy { known } else { try CopiedMounts(returningTo: Home()) }
         self.copy = copy
         do throws(SyscallError) { return try copy.openTree(path, flags, aftermath: &aftermath) } catch {
-            if aftermath.isEmpty && error.call == "open_tree" && error.errno == invalidArgument { return nil }
+            guard aftermath.isEmpty && error.call == "open_tree" && error.errno == invalidArgument else { throw error }
+            return flags.contains(.recursive) ? nil : try openAlone(path, flags)
+        }
+    }
+
+    /// The same of a mount without what is mounted inside it. The kernel gives none out of a copy, for what it hides would come to light; so it is
+    /// put over itself first, among mounts that are nobody else's, where nothing is mounted inside it, and a copy of those is made.
+    private mutating func openAlone(_ path: FilePath, _ flags: OpenTreeFlags) throws(SyscallError) -> OwnedFD? {
+        let alone = try openTree(path, flags)
+        let home = try Home()
+        let copy: CopiedMounts
+        do throws(SyscallError) {
+            try unshareNamespaces(.mount, subject: "mount")
+            try mount("", onto: "/", flags: [.slave, .recursive])
+            try moveMount(alone, onto: try openFile(path, .path), subject: path.string)
+            copy = try CopiedMounts(returningTo: home)
+        } catch {
+            try home.goBack(after: error, aftermath: &aftermath)
+            if aftermath.isEmpty && error.call == "move_mount" && error.errno == invalidArgument { return nil }
             throw error
         }
+        return try copy.openTree(path, flags, aftermath: &aftermath)
     }
 
     /// Whether the host restricts what lies at the root of a tree or, with `recursive`, what is mounted at or below `path`.
@@ -43,52 +62,73 @@ struct LockedTrees {
 /// EINVAL.
 private let invalidArgument: Int32 = 22
 
-/// A copy of the caller's mounts, for a user namespace of its own, and the way back.
-private final class CopiedMounts {
-    private let copy: OwnedFD
-    private let copiedRoot: OwnedFD
-    private let own: OwnedFD
+/// A mount namespace, and the root directory in it, which is not the topmost mount where somebody has changed it.
+private final class Mounts {
+    private let namespace: OwnedFD
     private let root: OwnedFD
+
+    init(namespace: consuming OwnedFD, root: consuming OwnedFD) {
+        self.namespace = namespace
+        self.root = root
+    }
+
+    func enter() throws(SyscallError) {
+        try joinNamespace(namespace, .mount, subject: "mount namespace")
+        try changeDirectory(to: root, subject: "/")
+        try changeRoot(to: ".")
+    }
+}
+
+/// Where the runtime is at home among mounts, to go back to.
+private final class Home {
+    private let mounts: Mounts
     private let directory: OwnedFD
 
-    private init(ofProcess process: Int32) throws(SyscallError) {
-        copy = try openFile(FilePath("/proc/\(process)/ns/mnt"), .readOnly)
-        copiedRoot = try openFile(FilePath("/proc/\(process)/root"), [.path, .directory])
-        own = try openFile("/proc/self/ns/mnt", .readOnly)
-        root = try openFile("/", [.path, .directory])
+    init() throws(SyscallError) {
+        mounts = Mounts(namespace: try openFile("/proc/self/ns/mnt", .readOnly), root: try openFile("/", [.path, .directory]))
         directory = try openFile(".", [.path, .directory])
     }
 
-    static func ofCaller() throws(SyscallError) -> CopiedMounts {
-        try withNewNamespaces([.user, .mount]) { process throws(SyscallError) in try CopiedMounts(ofProcess: process) }
+    func goBack() throws(SyscallError) {
+        try mounts.enter()
+        try changeDirectory(to: directory, subject: ".")
+    }
+
+    /// - Parameter aftermath: gets why it did not work, where something else is what is thrown.
+    func goBack(after error: SyscallError, aftermath: inout [String]) throws(SyscallError) {
+        do throws(SyscallError) { try goBack() } catch let second {
+            aftermath.append("going back to the runtime's own mounts: \(second)")
+            throw error
+        }
+    }
+}
+
+/// A copy of the mounts that the caller is among, for a user namespace of its own, and the way home.
+private final class CopiedMounts {
+    private let mounts: Mounts
+    private let home: Home
+
+    init(returningTo home: Home) throws(SyscallError) {
+        self.home = home
+        mounts = try withNewNamespaces([.user, .mount]) { process throws(SyscallError) in
+            Mounts(
+                namespace: try openFile(FilePath("/proc/\(process)/ns/mnt"), .readOnly),
+                root: try openFile(FilePath("/proc/\(process)/root"), [.path, .directory]))
+        }
     }
 
     /// - Parameter aftermath: gets why the caller is not among its own mounts, where that is not what is thrown.
     func openTree(_ path: FilePath, _ flags: OpenTreeFlags, aftermath: inout [String]) throws(SyscallError) -> OwnedFD {
         let opened: OwnedFD
         do throws(SyscallError) {
-            try Self.enter(copy, root: copiedRoot)
+            try mounts.enter()
             opened = try LinuxSyscalls.openTree(path, flags)
         } catch {
-            do throws(SyscallError) { try goBack() } catch let second {
-                aftermath.append("going back to the runtime's own mounts: \(second)")
-            }
+            try home.goBack(after: error, aftermath: &aftermath)
             throw error
         }
-        try goBack()
+        // In the copy every path still leads to what it leads to here.
+        try home.goBack()
         return opened
-    }
-
-    /// In the copy every path still leads to what it leads to here.
-    private func goBack() throws(SyscallError) {
-        try Self.enter(own, root: root)
-        try changeDirectory(to: directory, subject: ".")
-    }
-
-    /// Joins a mount namespace, with a root directory that is not the topmost mount where the caller has changed it.
-    private static func enter(_ namespace: borrowing OwnedFD, root: borrowing OwnedFD) throws(SyscallError) {
-        try joinNamespace(namespace, .mount, subject: "mount namespace")
-        try changeDirectory(to: root, subject: "/")
-        try changeRoot(to: ".")
     }
 }
