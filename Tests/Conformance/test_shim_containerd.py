@@ -55,6 +55,8 @@ def test_a_detached_container_is_listed_signalled_and_deleted(containerd, name):
     assert str(pid) in containerd.ctr("tasks", "ps", name).stdout.decode()
     containerd.ctr("tasks", "kill", "--signal", "SIGKILL", name)
     wait_until(lambda: b"STOPPED" in containerd.ctr("tasks", "list").stdout, "the end to be told")
+    # Its cgroup is there until it is deleted.
+    assert b"memory" in containerd.ctr("tasks", "metrics", name).stdout
     assert b"137" in containerd.ctr("tasks", "delete", name).stderr
     containerd.ctr("containers", "delete", name)
 
@@ -66,7 +68,7 @@ def test_exec_runs_beside_the_payload_and_passes_its_exit_code_on(containerd, na
     done = containerd.ctr("tasks", "exec", "--exec-id", "two", name, "cat", check=False, stdin=None, input=b"through exec\n")
     assert (done.returncode, done.stdout) == (0, b"through exec\n")
     done = containerd.ctr("tasks", "exec", "--exec-id", "three", name, "no-such-program", check=False)
-    assert done.returncode != 0 and b"no-such-program" in done.stderr
+    assert done.returncode != 0 and told_once(containerd, done.stderr)
     containerd.ctr("tasks", "kill", "--signal", "SIGKILL", name)
     containerd.ctr("tasks", "delete", "--force", name, check=False)
     containerd.ctr("containers", "delete", name)
@@ -170,8 +172,14 @@ def test_events_reach_containerd_in_order(containerd, name):
 
 def test_a_program_that_is_missing_is_said_by_ctr_and_leaves_no_shim(containerd, name):
     done = containerd.run("--rm", containerd.image, name, "no-such-program", check=False)
-    assert done.returncode != 0 and b"no-such-program" in done.stderr
+    assert done.returncode != 0 and told_once(containerd, done.stderr)
     wait_until(lambda: not containerd.shims(), "the shim to end")
+
+
+def told_once(containerd, errors):
+    """By ctr alone: the FIFO is the payload's. Other runtimes say it there as well."""
+    lines = [line for line in errors.splitlines() if b"no-such-program" in line]
+    return lines and lines[-1].startswith(b"ctr: ") and (len(lines) == 1 or (containerd.folder / "bin" / "apus-runtime").resolve().name != "apus-runtime")
 
 
 def test_containers_outlive_a_killed_containerd_which_finds_them_and_their_ends_again(containerd, name):

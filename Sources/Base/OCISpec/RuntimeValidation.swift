@@ -96,7 +96,8 @@ extension ProcessConfiguration {
         if !workingDirectory.hasPrefix("/") {
             throw SpecProblem(field: prefix + "cwd", problem: "must be absolute, found \(workingDirectory.debugDescription)")
         }
-        guard let program = arguments.first, !program.isEmpty else {
+        // An empty one is a program that is not found, as any other, and is told so.
+        if arguments.isEmpty {
             throw SpecProblem(field: prefix + "args", problem: "must name a program")
         }
         for (index, variable) in environment.enumerated() where !variable.utf8.dropFirst().contains(UInt8(ascii: "=")) {

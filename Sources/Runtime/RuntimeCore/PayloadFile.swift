@@ -12,6 +12,8 @@ enum PayloadFile {
             try check(program)
             return program
         }
+        // Below a directory of the path it would name that directory.
+        if program.isEmpty { throw failure(program, "executable file not found in $PATH") }
         let prefix = "PATH="
         let path = environment.last { $0.hasPrefix(prefix) }?.dropFirst(prefix.count) ?? ""
         for directory in path.split(separator: ":", omittingEmptySubsequences: false) {

@@ -22,10 +22,16 @@ struct GlobalOptions {
     /// programs a place. Not a flag: shims call other runtimes by the same command line.
     private static let filterCacheVariable = "APUS_SECCOMP_CACHE"
 
+    /// The variable by which a caller that reads the log wants the last words of a verb that fails there alone: what it gave for standard error is the
+    /// payload's, and no place for them. A caller that does not say so has them there as well, as from runc. Not a flag, for the same reason.
+    private static let errorsVariable = "APUS_ERRORS"
+
     /// Where compiled seccomp programs are kept; nil where there is no place that is ours alone.
     let filterCache: FilePath?
     let logFile: FilePath?
     let logFormat: Log.Format
+    /// Whether the last words of a verb that fails go to standard error besides the log.
+    let repeatsErrors: Bool
     let isDebug: Bool
     private let usesSystemd: Bool
     private let userRuntimeDirectory: String?
@@ -49,6 +55,7 @@ struct GlobalOptions {
         filterCache =
             try wantedCache.map { (path) throws(RuntimeError) in try Self.absolute(path) } ?? runtimeDirectory?.appending("seccomp")
         logFile = try flags.value("log").map { (path) throws(RuntimeError) in try Self.absolute(FilePath(path)) }
+        repeatsErrors = surroundings.variable(Self.errorsVariable) != "log"
         isDebug = flags.isSet("debug")
         usesSystemd = flags.isSet("systemd-cgroup")
         userRuntimeDirectory = surroundings.variable("XDG_RUNTIME_DIR")

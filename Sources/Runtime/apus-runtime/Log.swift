@@ -14,6 +14,8 @@ struct Log {
     let file: FilePath?
     let format: Format
     let isDebug: Bool
+    /// Whether whoever looks at standard error instead of the file learns why a verb failed.
+    var repeatsErrors = true
 
     var journal: Journal { Journal(tellsDebug: isDebug) { level, message in write(level, message) } }
 
@@ -42,7 +44,7 @@ struct Log {
     /// The end of a verb that failed: to the log, and to whoever looks at standard error instead.
     func fail(_ message: String) {
         write(.error, message)
-        if file != nil { try? writeAll(Array("\(message)\n".utf8), to: 2) }
+        if file != nil && repeatsErrors { try? writeAll(Array("\(message)\n".utf8), to: 2) }
     }
 
     func line(_ level: Journal.Level, _ message: String) -> String {

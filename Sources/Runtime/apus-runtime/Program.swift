@@ -24,7 +24,8 @@ struct Program {
                 return showHelp(of: flags.operands.dropFirst().first)
             }
             let globals = try GlobalOptions(flags, surroundings)
-            let log = Log(file: globals.logFile, format: globals.logFormat, isDebug: globals.isDebug)
+            let log = Log(
+                file: globals.logFile, format: globals.logFormat, isDebug: globals.isDebug, repeatsErrors: globals.repeatsErrors)
             try log.open()
             guard let verb = Verb.all.first(where: { $0.name == verbName }) else { return refuse(verbName, log) }
             return run(verb, Array(flags.operands.dropFirst()), globals, log)

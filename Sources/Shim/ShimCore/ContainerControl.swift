@@ -94,7 +94,8 @@ extension ContainerTask {
 
     /// What the container uses, in containerd's message for the kind of cgroup.
     func metrics() throws(ShimError) -> ProtobufAny {
-        guard let cgroup, first.livePID != nil else {
+        // Also of what has ended, and was not deleted: its cgroup still tells.
+        guard let cgroup, !isDeleting else {
             throw ShimError(.wrongState, "statistics of \(id)", cause: cgroup == nil ? "it has no cgroup" : "it is \(first.stateName)")
         }
         do throws(CgroupError) {

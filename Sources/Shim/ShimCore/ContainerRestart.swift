@@ -52,11 +52,12 @@ extension ContainerTask {
     // MARK: - The restart
 
     private func beginRestart(after delay: Duration) {
+        restarts.wait(delay, from: monotonicNanoseconds())
         restart = .waiting(timer: context.loop.after(delay) { [self] in beginRestart() })
     }
 
-    /// A shim was killed before the restart was done: whatever is there of it is taken away first.
-    func beginRestartSoon() { beginRestart(after: RestartPause.first) }
+    /// A shim was killed before the restart was done: what is left of the wait is waited out, and whatever is there of it is taken away first.
+    func goOnWithRestart() { beginRestart(after: restarts.delayLeft(now: monotonicNanoseconds())) }
 
     private func beginRestart() {
         restart = .underWay

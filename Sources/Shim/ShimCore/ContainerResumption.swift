@@ -109,7 +109,7 @@ extension ContainerTask {
         if life.restarts.isRestarting {
             first.startedAt = record?.startedAt
             first.state = .stopped(record?.exit ?? life.changes.last { $0.exit != nil }?.exit ?? ExitNotice())
-            beginRestartSoon()
+            goOnWithRestart()
         } else {
             guard let record else { throw ShimError(.notFound, "resume \(id)", cause: "nothing of it was started") }
             firstStartedAt = Int64(clamping: record.startedMonotonic)

@@ -11,6 +11,7 @@ package struct HealthPlan: Equatable, Sendable {
     package init(_ check: HealthCheck) {
         self.check = check
         report.status = .starting
+        report.results = check.formerResults.suffix(Self.maximumResultCount)
     }
 
     /// A run begins: nothing is known of it, but the checks of the last one are still to be seen.

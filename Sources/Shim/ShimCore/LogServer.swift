@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import LinuxSyscalls
 internal import ShimProtocol
 internal import SystemPackage
@@ -90,16 +91,28 @@ struct LogServer: Sendable {
         case .syslog(let syslog, _):
             switch syslog.transport {
             case .tcp, .udp:
-                socket = LogConnection(
-                    try connectInternetSocket(
-                        syslog.transport == .tcp ? Self.tcp : Self.udp, address: syslog.address, port: UInt16(clamping: syslog.port),
-                        timeoutMilliseconds: Self.connectTimeoutMilliseconds))
+                socket = try connect(to: syslog)
             case .datagrams: socket = LogConnection(try connectUnixSocket(FilePath(syslog.path), .datagrams))
             case .local: socket = try connectEither(syslog.path)
             }
         }
         try setSendTimeout(Self.sendTimeoutMilliseconds, of: socket.number)
         return socket
+    }
+
+    /// - Throws: what names the server as a user wrote it.
+    private func connect(to syslog: SyslogTarget) throws(SyscallError) -> LogConnection {
+        let port = UInt16(clamping: syslog.port)
+        do throws(SyscallError) {
+            return LogConnection(
+                try connectInternetSocket(
+                    syslog.transport == .tcp ? Self.tcp : Self.udp, address: syslog.address, port: port,
+                    timeoutMilliseconds: Self.connectTimeoutMilliseconds))
+        } catch {
+            guard let address = IPAddress(bytes: syslog.address) else { throw error }
+            let place = syslog.address.count == 4 ? "\(address):\(port)" : "[\(address)]:\(port)"
+            throw SyscallError("connect", "\(syslog.transport == .tcp ? "tcp" : "udp") \(place)", errno: error.errno)
+        }
     }
 
     private func connectEither(_ path: String) throws(SyscallError) -> LogConnection {

@@ -6,7 +6,6 @@ internal import SystemPackage
 enum ShimDirectory {
     /// Where shims of containerd's containers keep their sockets and state; there while one of them is.
     static let containerdParent = "/run/apus-shim"
-    private static let identityByteCount = 64
     /// How long a shim that was told to end may take to take its directory away: what it logged is sent and compressed first, each within five
     /// seconds.
     private static let leaveMilliseconds: Int32 = 25_000
@@ -89,7 +88,7 @@ enum ShimDirectory {
     /// The process that wrote itself down there; nil when it has been reaped, or when none did.
     static func process(of layout: ShimLayout) throws(SyscallError) -> Descriptor? {
         do throws(SyscallError) {
-            let bytes = try readFile(FilePath(layout.pidPath), limitBytes: identityByteCount)
+            let bytes = try readFile(FilePath(layout.pidPath), limitBytes: ShimProcessIdentity.maximumByteCount)
             // A start that was killed may have written half of it; its shim ends by itself, for want of clients.
             guard let identity = try? ShimProcessIdentity(decoding: bytes) else { return nil }
             let process = Descriptor(try openProcess(identity.pid))

@@ -46,7 +46,10 @@ package struct TaskOptions: Equatable, Sendable {
     private init() {}
 
     /// What the runtime's environment has besides the shim's. - See: docs/shim-protocol.md, "Options".
-    package var runtimeEnvironment: [String] { filterCachePath.isEmpty ? [] : ["APUS_SECCOMP_CACHE=\(filterCachePath)"] }
+    package var runtimeEnvironment: [String] {
+        // Its log is read; its standard error is the payload's.
+        ["APUS_ERRORS=log"] + (filterCachePath.isEmpty ? [] : ["APUS_SECCOMP_CACHE=\(filterCachePath)"])
+    }
 
     private static func unwrap<Message: ProtobufMessage>(_ type: Message.Type, from any: ProtobufAny) throws(ShimError) -> Message? {
         do throws(WireError) { return try any.unwrap(type) } catch { throw ShimError("options", error) }

@@ -31,6 +31,8 @@ package struct HealthCheck: ProtobufMessage {
     package var stopSignal: UInt32 = 0
     /// How long the stop signal may take before SIGKILL.
     package var stopTimeout: UInt64 = 0
+    /// The last checks of the run before, the oldest first: still to be seen.
+    package var formerResults: [HealthResult] = []
 
     package init() {}
 
@@ -49,6 +51,7 @@ package struct HealthCheck: ProtobufMessage {
             self.action = action
         case 9: stopSignal = try value.uint32()
         case 10: stopTimeout = try value.uint64()
+        case 11: formerResults.append(try value.message())
         default: break
         }
     }
@@ -64,6 +67,7 @@ package struct HealthCheck: ProtobufMessage {
         writer.unsigned(8, action.rawValue)
         writer.unsigned(9, stopSignal)
         writer.unsigned(10, stopTimeout)
+        writer.messages(11, formerResults)
     }
 }
 

@@ -119,6 +119,8 @@ package struct RestartRecord: ProtobufMessage, Equatable {
     package var isRestarting = false
     /// The next end is followed by a restart, whatever the rule.
     package var isForced = false
+    /// When the restart that is to come begins, on the monotonic clock, in nanoseconds; 0 where none is waited for.
+    package var dueMonotonic: UInt64 = 0
 
     package init() {}
 
@@ -130,6 +132,7 @@ package struct RestartRecord: ProtobufMessage, Equatable {
         case 4: isOver = try value.bool()
         case 5: isRestarting = try value.bool()
         case 6: isForced = try value.bool()
+        case 7: dueMonotonic = try value.uint64()
         default: break
         }
     }
@@ -141,5 +144,6 @@ package struct RestartRecord: ProtobufMessage, Equatable {
         writer.bool(4, isOver)
         writer.bool(5, isRestarting)
         writer.bool(6, isForced)
+        writer.unsigned(7, dueMonotonic)
     }
 }

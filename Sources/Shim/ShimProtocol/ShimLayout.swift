@@ -44,6 +44,9 @@ package struct ShimLayout: Equatable, Sendable {
 
 /// Which process a shim is, told apart from a later one with the same number: "<pid> <start time>\n".
 package struct ShimProcessIdentity: Equatable, Sendable {
+    /// More than two numbers take.
+    package static let maximumByteCount = 64
+
     package var pid: Int32
     /// Clock ticks after boot: field 22 of /proc/<pid>/stat.
     package var startTimeTicks: UInt64

@@ -34,6 +34,17 @@ import Testing
         #expect(plan.report.status == .healthy && plan.report.failingStreak == 1)
     }
 
+    @Test("the checks of the run before are still to be seen, the last five")
+    func formerResults() {
+        var check = HealthCheck()
+        check.formerResults = (0..<7).map(result)
+        check.retries = 1
+        var plan = HealthPlan(check)
+        #expect(plan.report.results.map(\.exitCode) == [2, 3, 4, 5, 6] && plan.report.status == .starting)
+        _ = plan.take(result(9), ran: 0)
+        #expect(plan.report.results.map(\.exitCode) == [3, 4, 5, 6, 9])
+    }
+
     @Test("failures of the start period count only once it was well")
     func startPeriod() {
         var plan = plan(retries: 1, startPeriod: 60 * Self.second)

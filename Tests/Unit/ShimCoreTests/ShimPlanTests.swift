@@ -202,6 +202,18 @@ struct ShimPlanTests {
         #expect(RestartPause.after(restarts: -1) == .milliseconds(100) && RestartPause.after(restarts: .max) == .seconds(60))
     }
 
+    @Test("A shim that takes over waits out what is left of a wait, and no less than the first one")
+    func restartWaitLeft() {
+        var plan = RestartPlan(RestartRule(.always))
+        plan.wait(.seconds(12), from: 1_000_000_000)
+        let next = RestartPlan(plan.record)
+        #expect(next.delayLeft(now: 3_000_000_000) == .seconds(10))
+        #expect(next.delayLeft(now: 12_950_000_000) == .milliseconds(100) && next.delayLeft(now: .max) == .milliseconds(100))
+        // What an older shim wrote says nothing of it; a clock that another boot began says nothing that could be waited for.
+        #expect(RestartPlan(RestartRecord()).delayLeft(now: 3_000_000_000) == .milliseconds(100))
+        #expect(next.delayLeft(now: -100_000_000_000) == .seconds(60))
+    }
+
     @Test("A rule for failures counts them, and success ends it")
     func restartOnFailure() {
         var plan = RestartPlan(RestartRule(.onFailure, maximumCount: 2))
