@@ -1,6 +1,11 @@
 """Row D15: further processes of a container, as clients ask for them that are no command lines."""
 # Rows: features
 
+import json
+import re
+import time
+import urllib.parse
+
 import pytest
 from engine_http import api, stream
 from processes import wait_until
@@ -93,3 +98,14 @@ def test_D15_detach_keys_leave_an_exec_running(own_daemon, host, name):
     started.rest()
     assert api(own_daemon, "GET", f"/exec/{exec_id}/json", expect=200)[1]["Running"]
     assert wait_until(lambda: api(own_daemon, "GET", "/containers/host/json")[1]["ExecIDs"], "the exec is told of")
+
+
+def test_D15_an_exec_that_never_ran_does_not_die(own_daemon, host):
+    since = str(int(time.time()))
+    for command in (["nonesuch"], ["true"]):
+        Started(own_daemon, made(own_daemon, Cmd=command)).rest()
+    time.sleep(1)
+    filters = json.dumps({"container": ["host"], "event": ["exec_create", "exec_start", "exec_die"]})
+    _, text = api(own_daemon, "GET", f"/events?since={since}&until={int(time.time()) + 1}&filters={urllib.parse.quote(filters)}")
+    told = re.findall(r'"Action":"(exec_\w+(?:: \w+)?)"', text if isinstance(text, str) else json.dumps(text))
+    assert told == ["exec_create: nonesuch", "exec_create: true", "exec_start: true", "exec_die"]

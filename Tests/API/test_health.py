@@ -50,6 +50,18 @@ def test_E19_health_follows_what_the_check_finds(cli, image):
     assert status(cli) == "unhealthy" and len(health(cli)["Log"]) == 5
 
 
+def test_E19_the_checks_of_the_last_run_are_still_to_be_seen(cli, image):
+    cli("run", "-d", "--name", "checked", "--health-cmd", "echo looked", "--health-interval", "300ms", image, "sleep", "60").ok()
+    wait_until(lambda: len(health(cli)["Log"] or []) >= 2, "two checks")
+    cli("stop", "-t", "0", "checked").ok()
+    before = health(cli)["Log"]
+    cli("start", "checked").ok()
+    found = health(cli)
+    assert found["Status"] in ("starting", "healthy") and found["Log"][:len(before)] == before[-5:]
+    wait_until(lambda: health(cli)["Log"][-1]["Start"] > before[-1]["Start"], "the next run is checked")
+    assert len(health(cli)["Log"]) <= 5 and health(cli)["Log"][0] in before
+
+
 def test_E19_a_check_that_ended_in_time_has_done_so_whoever_still_holds_its_output(cli, image):
     """What it left behind is in a session of its own, which nothing ends."""
     cli("run", "-d", "--name", "checked", "--health-cmd", "setsid sleep 30 & exit 0", "--health-timeout", "1s", *FAST, image, "sleep", "60").ok()

@@ -197,6 +197,24 @@ def test_A10_a_daemon_that_begins_starts_what_its_policy_wants(brittle):
     }
 
 
+def test_A10_what_was_only_created_waits_for_somebody_to_start_it(brittle):
+    """Also where a start failed: dockerd leaves both alone, whatever their policy."""
+    client, image = brittle.client, brittle.image
+    policies = ("always", "unless-stopped", "on-failure")
+    for policy in policies:
+        client("create", "--name", f"made-{policy}", "--restart", policy, image, "sleep", "60").ok()
+        assert client("run", "-d", "--name", f"failed-{policy}", "--restart", policy, image, "nonesuch").code == 127
+    for end in (brittle.stop, brittle.kill):
+        end()
+        brittle.start()
+        time.sleep(1)
+        for policy in policies:
+            for name in (f"made-{policy}", f"failed-{policy}"):
+                assert client.inspect(name, "{{.State.Status}} {{.State.StartedAt}}") == "created 0001-01-01T00:00:00Z", (end, name)
+    client("start", "made-always").ok()
+    assert client.inspect("made-always", "{{.State.Status}}") == "running"
+
+
 @pytest.mark.parametrize("moment", (0.0, 0.05, 0.12, 0.2))
 def test_A10_a_daemon_killed_in_the_midst_of_restarts_finds_them(brittle, moment):
     client, image = brittle.client, brittle.image

@@ -11,6 +11,7 @@ import pexpect
 import pytest
 from conftest import CLIENTS, Client
 
+from engine_http import Connection, api
 from processes import wait_until
 
 
@@ -397,3 +398,45 @@ def test_B20_an_absent_image_is_pulled_first(cli, registry, daemon):
     assert result.ok() == "alpha"
     assert result.err.startswith(f"Unable to find image '{name}:latest' locally\n")
     cli("rmi", name).ok()
+
+
+def test_C01_a_program_that_is_not_there_is_told_once_and_is_no_output_of_the_container(cli, own_daemon, image):
+    """Who waits for the next exit waits on: docker's client says what else it hears."""
+    waiting = Connection(own_daemon.socket, timeout=2)
+    for words in (("run", "--name", "absent", image, "nonesuch"), ("start", "-a", "absent")):
+        result = cli(*words)
+        assert result.code in (1, 125, 127) and result.out == "", result
+        # Docker 20.10's command line says that it waits no more, whoever serves it.
+        said = [line for line in result.err.splitlines() if "level=" in line and not (cli.name == "docker-20.10" and "context canceled" in line)]
+        assert result.err.count("executable file not found") == 1 and not said, result
+        log = cli("logs", "absent")
+        assert (log.ok(), log.err) == ("", "")
+    waiting.request("POST", "/containers/absent/wait?condition=next-exit")
+    answer = waiting.getresponse()
+    assert api(own_daemon, "POST", "/containers/absent/start")[0] >= 400
+    with pytest.raises(TimeoutError):
+        answer.read()
+    waiting.close()
+    cli("rm", "absent").ok()
+
+
+def test_C01_a_program_without_a_name_is_one_that_is_not_there(cli, image):
+    result = cli("run", "--name", "nameless", image, "")
+    assert result.code == 127 and 'exec: "": executable file not found in $PATH' in result.err, result
+    cli("rm", "nameless").ok()
+    cli("run", "-d", "--name", "host", image, "sleep", "60").ok()
+    result = cli("exec", "host", "")
+    assert result.code in (126, 127) and 'exec: "": executable file not found in $PATH' in result.out + result.err, result
+    cli("rm", "-f", "host").ok()
+
+
+def test_A14_the_last_end_is_told_of_what_runs_again(cli, image):
+    cli("run", "-d", "--name", "again", image, "sleep", "60").ok()
+    assert cli.inspect("again", "{{.State.FinishedAt}}") == "0001-01-01T00:00:00Z"
+    cli("stop", "-t", "0", "again").ok()
+    ended = cli.inspect("again", "{{.State.FinishedAt}}")
+    cli("start", "again").ok()
+    assert cli.inspect("again", "{{.State.Status}} {{.State.FinishedAt}}") == f"running {ended}" > "running 2000"
+    cli("restart", "-t", "0", "again").ok()
+    assert cli.inspect("again", "{{.State.FinishedAt}}") > ended
+    cli("rm", "-f", "again").ok()

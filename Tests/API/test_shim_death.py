@@ -529,3 +529,59 @@ def test_P05_shim_and_daemon_killed_together(brittle):
 
 def shims(daemon):
     return leaks.processes(f"-directory {daemon.run}/shims/")
+
+
+def test_P04_a_wait_for_a_restart_goes_on_where_it_was(own_daemon, apus, image):
+    apus("run", "-d", "--name", "loops", "--restart", "always", image, "sh", "-c", "cut -d' ' -f1 /proc/uptime; exit 1").ok()
+    # 0.1 + 0.2 + 0.4 + 0.8 + 1.6 s have passed, 3.2 s follow.
+    wait_until(lambda: len(apus("logs", "loops").ok().split()) == 6, "six runs", seconds=30)
+    wait_until(lambda: apus.inspect("loops", "{{.State.Status}}") == "restarting", "it waits")
+    kill_shim(own_daemon, apus, "loops")
+    wait_until(lambda: len(apus("logs", "loops").ok().split()) == 7, "the seventh run", seconds=30)
+    moments = [float(word) for word in apus("logs", "loops").ok().split()]
+    assert 3.1 < moments[6] - moments[5] < 8, moments
+    apus("rm", "-f", "loops").ok()
+
+
+ENDED = {"stop": ("stop", "-t", "1", "still"), "kill": ("kill", "still"), "remove": ("rm", "-f", "still"), "restart": ("restart", "-t", "1", "still")}
+
+
+@pytest.mark.parametrize("policy", ["no", "always"])
+@pytest.mark.parametrize("verb", ENDED)
+def test_P10_a_container_whose_shim_stands_still_is_ended(own_daemon, apus, image, verb, policy):
+    apus("run", "-d", "--name", "still", "--restart", policy, image, "sleep", "300").ok()
+    pid, shim = int(apus.inspect("still", "{{.State.Pid}}")), shim_of(own_daemon, apus, "still")
+    os.kill(shim, signal.SIGSTOP)
+    began = time.monotonic()
+    apus(*ENDED[verb]).ok()
+    assert time.monotonic() - began < 12
+    assert not os.path.exists(f"/proc/{pid}") and not os.path.exists(f"/proc/{shim}")
+    if verb == "remove":
+        assert apus("ps", "-aq").ok() == ""
+        return
+    assert apus.inspect("still", "{{.State.Status}} {{.State.ExitCode}}") == ("running 0" if verb == "restart" else "exited 137")
+    apus("start", "still").ok()
+    assert apus("exec", "still", "echo", "on").line() == "on"
+    apus("rm", "-f", "still").ok()
+
+
+ASKED = {
+    "exec": ("exec", "still", "true"), "pause": ("pause", "still"), "attach": ("attach", "--no-stdin", "still"),
+    "update": ("update", "-m", "64m", "--memory-swap", "64m", "still"),
+}
+
+
+def test_P10_what_is_asked_of_a_shim_that_stands_still_is_refused_soon(own_daemon, apus, image):
+    apus("run", "-d", "--name", "still", image, "sleep", "300").ok()
+    shim = shim_of(own_daemon, apus, "still")
+    os.kill(shim, signal.SIGSTOP)
+    for verb, words in ASKED.items():
+        began = time.monotonic()
+        result = apus(*words)
+        assert result.code != 0 and "did not answer in time" in result.err and time.monotonic() - began < 12, (verb, result)
+    assert apus("stats", "--no-stream", "--format", "{{.PIDs}}", "still").line() == "1"
+    assert apus("logs", "still").ok() == "" and "sleep 300" in apus("top", "still").ok()
+    os.kill(shim, signal.SIGCONT)
+    assert apus("exec", "still", "echo", "on").line() == "on"
+    assert apus.inspect("still", "{{.State.Status}}") == "running"
+    apus("rm", "-f", "still").ok()

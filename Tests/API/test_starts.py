@@ -1,5 +1,6 @@
 """What is asked of a container while it starts waits for the start, as with Docker, and is not told that nothing runs."""
 
+import concurrent.futures
 import json
 import os
 import signal
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from engine_http import stream
+from engine_http import api, stream
 from processes import wait_until
 from test_stats import ControlFiles
 
@@ -93,3 +94,28 @@ def test_who_attaches_during_the_last_step_of_a_start_has_input_output_and_end(o
         apus("kill", "late").ok()
         while client.recv(4096):
             pass
+
+
+def test_who_follows_the_log_during_a_start_reads_what_comes(apus, held):
+    start, go = held
+    following = apus.start("logs", "-f", "late", stdout=subprocess.PIPE)
+    time.sleep(0.3)
+    early = following.poll()
+    go.touch()
+    assert start.wait(timeout=30) == 0 and early is None
+    time.sleep(0.3)
+    assert following.poll() is None
+    apus("kill", "late").ok()
+    assert following.communicate(timeout=30) == (b"", None)
+
+
+def test_statistics_that_are_asked_for_during_a_start_are_those_of_the_process(own_daemon, held):
+    start, go = held
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        asked = pool.submit(api, own_daemon, "GET", "/containers/late/stats?stream=0&one-shot=1")
+        time.sleep(0.3)
+        early = asked.done()
+        go.touch()
+        status, sample = asked.result(timeout=30)
+    assert not early and status == 200 and sample["pids_stats"]["current"] == 1 and sample["read"] > "2000", sample
+    assert start.wait(timeout=30) == 0

@@ -57,8 +57,10 @@ package struct Query: Sendable {
         let text = self[name]
         guard !text.isEmpty, text != "0" else { return nil }
         if let moment = (try? Timestamp(secondsSinceEpoch: text)) ?? (try? Timestamp(text)) {
-            let (nanoseconds, overflow) = moment.seconds.multipliedReportingOverflow(by: 1_000_000_000)
-            if !overflow { return nanoseconds &+ Int64(moment.nanoseconds) }
+            let whole = moment.seconds.multipliedReportingOverflow(by: 1_000_000_000)
+            let sum = whole.partialValue.addingReportingOverflow(Int64(moment.nanoseconds))
+            // Nothing lies beyond what is counted: the year 2262 stands for all later ones, as 1677 does for all earlier ones.
+            return whole.overflow || sum.overflow ? moment.seconds < 0 ? .min : .max : sum.partialValue
         }
         throw .badRequest("invalid value for '\(name)': failed to parse \"\(text)\" as a time")
     }

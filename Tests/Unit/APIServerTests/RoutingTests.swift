@@ -89,6 +89,9 @@ struct RoutingTests {
         #expect(try Query("since=1.5").moment("since") == 1_500_000_000)
         #expect(try Query("since=1970-01-01T00%3A00%3A02Z").moment("since") == 2_000_000_000)
         #expect(try Query("since=0").moment("since") == nil)
+        // Past what is counted, and before it.
+        #expect(try Query("until=253402300799").moment("until") == .max && Query("until=9223372036.9").moment("until") == .max)
+        #expect(try Query("since=-62135596800").moment("since") == .min)
         #expect(throws: APIError.self) { try Query("since=yesterday").moment("since") }
         #expect(throws: APIError.self) { try Query("filters=%7B").filters() }
     }

@@ -119,6 +119,22 @@ import Testing
         #expect(StartFailure(.create, words: "OCI runtime create failed: \(words): unknown\n") == failure)
     }
 
+    @Test("a log that cannot be begun is laid to no runtime")
+    func logFailures() {
+        let words = "failed to initialize logging driver: connect tcp 127.0.0.1:1: ECONNREFUSED (111)"
+        let failure = StartFailure(.create, words: "log /d/log: \(words)")
+        #expect(failure.message == "failed to create task for container: \(words)")
+        #expect(failure.exitCode == 128 && !failure.isCallersFault)
+    }
+
+    @Test(
+        "how long a process ran is told in whole seconds that are over",
+        arguments: [(27.91, 29.21, 1), (27.21, 29.91, 2), (1.5, 1.5, 0), (1.5, 3.5, 2), (3.0, 1.0, 0)])
+    func secondsRun(began: Double, ended: Double, seconds: Int64) {
+        func moment(_ value: Double) -> Timestamp { Timestamp(unixNanoseconds: Int64((value * 100).rounded()) * 10_000_000) }
+        #expect(moment(began).wholeSeconds(until: moment(ended)) == seconds)
+    }
+
     @Test("a proxy's password is not shown")
     func proxies() {
         #expect(ContainerEngine.withoutCredentials("http://me:secret@proxy:3128") == "http://xxxxx:xxxxx@proxy:3128")

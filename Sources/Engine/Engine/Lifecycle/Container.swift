@@ -54,6 +54,8 @@ actor Container {
     var isRestoring = false
     /// Why there is no shim that answers, while there is none though the run has not ended.
     var unsupervised: Unsupervised?
+    /// Whether the last look at a shim that lives got no answer.
+    var shimHangs = false
     /// Whether the execs of a former daemon are still to be asked for.
     var needsExecAdoption = false
     /// How many have the container paused for as long as they read its files.
@@ -165,7 +167,8 @@ actor Container {
                 hasLeftovers = true
                 logger.error("\(error)")
             }
-            guard hasLeftovers, let pause = pauses.popFirst() else { break }
+            // What hangs in the kernel is not over so soon.
+            guard hasLeftovers, !shimHangs, let pause = pauses.popFirst() else { break }
             try? await Pause.wait(for: pause)
         } while true
         await leaveNetworks()

@@ -149,7 +149,7 @@ extension Container {
         } catch {
             session?.detach()
             // The first error is the one to tell; what cannot be deleted goes with the container.
-            try? await task.shim.delete(execID: exec.id)
+            if error.code != .timedOut { try? await task.shim.delete(execID: exec.id) }
             throw problem(error)
         }
     }
@@ -161,6 +161,7 @@ extension Container {
                 EngineError(.conflict, "the exec was killed: the shim of container \(id) ended while it began it", cause: error),
                 exitCode: Self.lostExitCode)
         }
+        if error.code == .timedOut { return ExecProblem(.system("begin an exec in container \(id)", error)) }
         let hasEnded =
             state.runningTask == nil || [.refused(.failedPrecondition), .refused(.notFound), .disconnected].contains(error.code)
             || StartFailure.saysStopped(error.message)
@@ -233,7 +234,9 @@ extension Container {
     /// Notes an exec's end: first for those who ask now, then for the next daemon.
     func ended(_ execID: String, exitCode: Int) async {
         switch execs[execID]?.state {
-        case .created, .starting, .running:
+        // As docker: what was never there does not die.
+        case .created, .starting: execs[execID]?.state = .ended(exitCode: exitCode)
+        case .running:
             execs[execID]?.state = .ended(exitCode: exitCode)
             tell("exec_die", ["execID": execID, "exitCode": "\(exitCode)"])
         // The container's own end came first, and took the record along.

@@ -78,7 +78,7 @@ extension Container {
         document.error = ""
         document.oomKilled = false
         document.restartCount = Int(change.restartCount)
-        document.health?.status = Health.starting.status
+        document.health?.status = Health.startingStatus
         document.health?.failingStreak = 0
         document.phase = .running
         await record(untold("start", at: startedAt), .restartedRecorded)
@@ -162,7 +162,7 @@ extension Container {
     }
 
     func untoldDeath(_ end: TaskEnd) -> ContainerDocument.UntoldEvent {
-        let duration = max(0, end.finishedAt.seconds - document.startedAt.seconds)
+        let duration = document.startedAt.wholeSeconds(until: end.finishedAt)
         return untold("die", ["exitCode": "\(end.exitCode)", "execDuration": "\(duration)"], at: end.finishedAt)
     }
 

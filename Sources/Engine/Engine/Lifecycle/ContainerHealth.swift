@@ -51,11 +51,26 @@ extension Container {
 }
 
 extension Health {
-    /// Before the first check.
-    static var starting: Health {
+    /// Before the first check of a run. Those of the run before are still to be seen.
+    static func starting(after former: Health?) -> Health {
         var health = Health()
-        health.status = "starting"
+        health.status = startingStatus
+        health.log = former?.log ?? []
         return health
+    }
+
+    static let startingStatus = "starting"
+
+    /// The checks, for a shim that goes on from them.
+    fileprivate var results: [HealthResult] {
+        log.map { line in
+            var result = HealthResult()
+            result.start = line.start.unixNanoseconds.map { ProtobufTimestamp(unixNanoseconds: $0) }
+            result.end = line.end.unixNanoseconds.map { ProtobufTimestamp(unixNanoseconds: $0) }
+            result.exitCode = Int32(clamping: line.exitCode)
+            result.output = Array(line.output.utf8)
+            return result
+        }
     }
 
     init(_ report: HealthReport) {
@@ -64,7 +79,7 @@ extension Health {
             switch report.status {
             case .healthy: "healthy"
             case .unhealthy: "unhealthy"
-            case .starting, .unknown: "starting"
+            case .starting, .unknown: Self.startingStatus
             }
         failingStreak = Int(report.failingStreak)
         log = report.results.map { result in
@@ -166,6 +181,7 @@ enum HealthRequests {
         // Less than nothing is for ever: as long as can be counted.
         let counted = seconds < 0 ? Container.longestStopTimeoutSeconds : min(seconds, Container.longestStopTimeoutSeconds)
         check.stopTimeout = UInt64(counted) * second
+        check.formerResults = document.health?.results ?? []
         return check
     }
 }

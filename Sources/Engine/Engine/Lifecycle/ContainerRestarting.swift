@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import EngineAPI
 internal import Logging
 internal import ShimProtocol
@@ -14,15 +15,20 @@ extension Container {
         }
     }
 
-    /// The container's next end is its last. Where somebody wants it no more, a daemon that begins knows.
+    /// The container's next end is its last, which a shim sees to that answers. Where somebody wants it no more, a daemon that begins knows.
     func endRestarts(_ task: RunningTask, isByHand: Bool = true) async {
         if isByHand { document.isManuallyStopped = true }
+        await replaceHangingShim(task)
         let host = document.hostConfig
         let isNeverRestarted = ["", "no"].contains(host.restartPolicy.name) && HealthRequests.actions[host.healthOnFailure] != .restart
         if isNeverRestarted { return }
         await saveOrLog()
-        do throws(ShimError) { try await task.shim.endRestarts() } catch {
+        do throws(ShimError) {
+            if shimHangs { throw ShimError(.timedOut, "the shim hangs") }
+            try await task.shim.endRestarts()
+        } catch {
             logger.debug("end the restarts: \(error)")
+            // The next one hears it.
             unsupervised?.isGivenUp = true
         }
     }
@@ -34,13 +40,15 @@ extension Container {
         await startIfWanted(restartCount: count + 1)
     }
 
-    /// Starts a container that is not running and that its policy wants to run when the daemon begins.
+    /// Starts a container that is not running and that its policy wants to run when the daemon begins: one that has run before, as docker has it. What
+    /// somebody only created waits for somebody to start it.
     /// - Parameter restartCount: how often its policy has started it then.
     func startIfWanted(restartCount: Int = 0) async {
         switch state {
         case .created, .exited: break
         case .starting, .running, .paused, .restarting, .stopping, .exiting, .removing, .dead: return
         }
+        if document.startedAt == .zero { return }
         do throws(EngineError) {
             let rule = try RestartRule(document.hostConfig.restartPolicy)
             if rule.kind == .unlessStopped && document.isManuallyStopped { return }

@@ -22,14 +22,13 @@ extension Container {
             let task = try await launch()
             document.pid = task.pid
             document.startedAt = task.startedAt
-            document.finishedAt = .zero
             document.exitCode = 0
             document.error = ""
             document.oomKilled = false
             document.restartCount = restartCount
             document.isManuallyStopped = false
             document.lifeRevision = 0
-            document.health = HealthRequests.isChecked(document.config) ? .starting : nil
+            document.health = HealthRequests.isChecked(document.config) ? .starting(after: document.health) : nil
             document.phase = .running
             state = .running(task)
             startingShim = nil
@@ -78,7 +77,8 @@ extension Container {
         document.error = problem.engineError.message
         await saveOrLog()
         for session in attachments.takeAll() { session.end() }
-        settleWaiters([.notRunning, .nextExit], error: document.error)
+        // A start that fails is no exit: who waits for the next one waits on, as with docker, whose client prints what else it hears.
+        settleWaiters([.notRunning], error: document.error)
         guard document.hostConfig.autoRemove else { return }
         do throws(EngineError) { try await remove(force: false) } catch { logger.error("remove after a failed start: \(error)") }
     }

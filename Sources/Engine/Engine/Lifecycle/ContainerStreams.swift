@@ -52,6 +52,7 @@ extension Container {
         }
         let session = AttachSession(isTerminal: document.config.tty, options: options, history: history)
         do throws(ShimError) {
+            try await shim.checkAnswers()
             session.join(try await shim.attach(stdin: options.stdin, stdout: options.stdout, stderr: options.stderr))
         } catch {
             // The process ended, or did not start, between the look and the call: there is nothing more to see.
@@ -182,6 +183,8 @@ extension Container {
         }
         let settings = try LogSettings(document.hostConfig.logConfig, defaults: services.configuration.log)
         guard settings.isReadable else { throw EngineError(.notImplemented, "configured logging driver does not support reading") }
+        // Who follows what is about to start follows what it will write.
+        if options.follow { try await startDecided() }
         let ended: OneShot<Void>
         var follower: LogFollower?
         if let task = state.supervisedTask {

@@ -81,7 +81,7 @@ extension Container {
         case .isBetweenRuns: return unsupervised?.isGivenUp ?? false
         case .ended, .unknown:
             attemptsLeft -= 1
-            return attemptsLeft < 0
+            return attemptsLeft < 0 || shimHangs
         }
     }
 
@@ -129,6 +129,7 @@ extension Container {
             if !task.shim.isConnected { try await connectToNext(task.shim) }
             let description: DescribeResponse
             do throws(ShimError) { description = try await task.shim.describeOnce() } catch {
+                if error.code == .timedOut { shimHangs = true }
                 throw .system("ask another shim how it stands", error)
             }
             await settle(task, description)
@@ -158,6 +159,7 @@ extension Container {
     private func settle(_ task: RunningTask, _ description: DescribeResponse) async {
         let isGivenUp = unsupervised?.isGivenUp ?? false
         unsupervised = nil
+        shimHangs = false
         if needsExecAdoption {
             needsExecAdoption = false
             let process = description.processes.first { $0.execID.isEmpty }

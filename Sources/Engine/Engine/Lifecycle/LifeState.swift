@@ -109,6 +109,11 @@ extension Timestamp {
         self.init(seconds: seconds, nanoseconds: Int32(nanoseconds))
     }
 
+    /// The seconds up to a later moment that are over; 0 where it is not later.
+    func wholeSeconds(until end: Timestamp) -> Int64 {
+        max(0, end.seconds - seconds - (end.nanoseconds < nanoseconds ? 1 : 0))
+    }
+
     /// Nanoseconds since 1970; nil for a moment that Docker means as "never", or that is too far away.
     var unixNanoseconds: Int64? {
         let (whole, overflows) = seconds.multipliedReportingOverflow(by: 1_000_000_000)

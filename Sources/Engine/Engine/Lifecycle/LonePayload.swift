@@ -91,7 +91,10 @@ final class LoneProcess: Sendable {
         self.startedAt = startedAt
     }
 
-    func hasEnded() throws(SyscallError) -> Bool { try !waitUntilReadable([descriptor.number], timeoutMilliseconds: 0).isEmpty }
+    /// Whether it has ended, or does so in time.
+    func hasEnded(within milliseconds: Int32 = 0) throws(SyscallError) -> Bool {
+        try !waitUntilReadable([descriptor.number], timeoutMilliseconds: milliseconds).isEmpty
+    }
 
     /// How it ended, once it has: its new parent reaps it before the kernel tells, or has not yet; then procfs says it of the zombie.
     /// - Returns: nil where nobody can say.

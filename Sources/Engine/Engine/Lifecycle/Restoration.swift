@@ -187,6 +187,7 @@ extension Container {
         let task = RunningTask(shim: shim, pid: document.pid, startedAt: document.startedAt, settled: OneShot())
         state = if case .isBetweenRuns = payload { .restarting(task) } else { .running(task) }
         needsExecAdoption = true
+        shimHangs = error.code == .timedOut
         stay(unsupervisedFor: error.message, payload)
         watch(task, after: error)
         return true

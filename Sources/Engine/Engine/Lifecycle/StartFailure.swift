@@ -20,10 +20,9 @@ struct StartFailure: Equatable, Sendable {
     init(_ step: Step, words: String) {
         let core = Self.trimmed(words)
         let sentence =
-            switch step {
-            case .create: "failed to create task for container: failed to create shim task: OCI runtime create failed: \(core): unknown"
-            case .start: "failed to start task for container: OCI runtime start failed: \(core): unknown"
-            case .exec: "OCI runtime exec failed: exec failed: \(core): unknown"
+            // No runtime was asked yet.
+            if let log = core.firstRange(of: Self.logWords) { "failed to create task for container: " + core[log.lowerBound...] } else {
+                Self.sentence(step, core)
             }
         let lowercased = core.lowercased()
         let notFound = ["executable file not found", "no such file or directory"].contains(where: lowercased.contains)
@@ -35,6 +34,17 @@ struct StartFailure: Equatable, Sendable {
             ? sentence + ": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists "
                 + "and is the expected type" : sentence
         isCallersFault = notFound || notExecutable || notDirectory
+    }
+
+    /// What the shim says of a log that cannot be begun.
+    private static let logWords = "failed to initialize logging driver: "
+
+    private static func sentence(_ step: Step, _ core: String) -> String {
+        switch step {
+        case .create: "failed to create task for container: failed to create shim task: OCI runtime create failed: \(core): unknown"
+        case .start: "failed to start task for container: OCI runtime start failed: \(core): unknown"
+        case .exec: "OCI runtime exec failed: exec failed: \(core): unknown"
+        }
     }
 
     var error: EngineError { EngineError(isCallersFault ? .invalidParameter : .system, message) }

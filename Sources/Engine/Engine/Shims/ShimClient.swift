@@ -6,11 +6,14 @@ internal import SystemPackage
 
 /// One container's shim, spoken to.
 struct ShimClient: Sendable {
-    /// How long a call may take: what only asks, what signals, and what runs the runtime.
+    /// How long a call may take: what only asks or signals, and what runs the runtime.
     private enum Timeout {
         static let question = Duration.seconds(10)
         static let runtime = Duration.seconds(120)
-        static let logSynchronization = Duration.seconds(2)
+        /// A sign of life, from a shim that is about to be asked for something that may take long.
+        static let sign = Duration.seconds(4)
+        /// What its asker gets along without.
+        static let dispensable = Duration.seconds(2)
     }
 
     let id: ContainerID
@@ -74,6 +77,15 @@ struct ShimClient: Sendable {
     /// Closes the connection; the shim goes on.
     func close() { link.connection?.close(ShimError(.disconnected, "the daemon has let go of the shim of \(id)")) }
 
+    /// The connection that calls go through now.
+    var connection: ShimConnection? { link.connection }
+
+    /// Asks for a sign of life, so that a shim that hangs is known before something is asked that may take long.
+    /// - Throws: `.timedOut` where it gives none.
+    func checkAnswers() async throws(ShimError) {
+        let _: DescribeResponse = try await supervision(.describe, ContainerRequest(id: id.text), Timeout.sign, again: true)
+    }
+
     // MARK: - The task
 
     /// Makes the container, up to its first instruction. - Returns: the first process's pid on the host.
@@ -95,27 +107,33 @@ struct ShimClient: Sendable {
 
     /// Holds every process of the container.
     func pause() async throws(ShimError) {
+        try await checkAnswers()
         let _: ProtobufEmpty = try await task(.pause, ContainerRequest(id: id.text), Timeout.runtime)
     }
 
     /// Lets a paused container go on. A refusal may be of what this call itself has done, by a shim that was killed before it could answer.
     func resume() async throws(ShimError) {
+        try await checkAnswers()
         let _: ProtobufEmpty = try await task(.resume, ContainerRequest(id: id.text), Timeout.runtime, again: true)
     }
 
     /// Sets other limits.
     /// - Parameter limits: `linux.resources` as JSON.
     func update(_ limits: [UInt8]) async throws(ShimError) {
+        try await checkAnswers()
         let _: ProtobufEmpty = try await task(
             .update, UpdateTaskRequest(id: id.text, resources: UpdateTaskRequest.limits(limits)), Timeout.runtime)
     }
 
     /// Takes away what is left of a process that has ended; of the first one, the container.
     func delete(execID: String = "") async throws(ShimError) {
+        try await checkAnswers()
         let _: DeleteResponse = try await task(.delete, ProcessRequest(id: id.text, execID: execID), Timeout.runtime)
     }
 
+    /// Notes a further process, which `start` begins.
     func exec(_ request: ExecProcessRequest) async throws(ShimError) {
+        try await checkAnswers()
         let _: ProtobufEmpty = try await task(.exec, request, Timeout.question)
     }
 
@@ -167,7 +185,7 @@ struct ShimClient: Sendable {
 
     /// How a container is that is checked.
     func health() async throws(ShimError) -> HealthReport {
-        try await supervision(.health, ContainerRequest(id: id.text), Timeout.question, again: true)
+        try await supervision(.health, ContainerRequest(id: id.text), Timeout.dispensable, again: true)
     }
 
     /// Makes the container's next end its last one. Returns when it is known whether a process runs.
@@ -178,7 +196,7 @@ struct ShimClient: Sendable {
     /// Returns when all output read so far is in the log.
     func synchronizeLog() async throws(ShimError) {
         let _: ProtobufEmpty = try await supervision(
-            .synchronizeLog, ContainerRequest(id: id.text), Timeout.logSynchronization, again: true)
+            .synchronizeLog, ContainerRequest(id: id.text), Timeout.dispensable, again: true)
     }
 
     func clearLog() async throws(ShimError) {

@@ -53,7 +53,7 @@ package final class StatisticsSession: Sendable {
 
     /// nil when the container is gone.
     private func sample() async throws(EngineError) -> ContainerStatistics? {
-        guard let subject = await container.statisticsSubject() else { return nil }
+        guard let subject = try await container.statisticsSubject() else { return nil }
         var sample = ContainerStatistics()
         if let task = subject.task {
             let known = state.withLock { $0.reader }
@@ -83,12 +83,15 @@ package final class StatisticsSession: Sendable {
 }
 
 extension Container {
-    /// What a look at the container begins with; nil when it is gone.
-    func statisticsSubject() -> (name: String, task: RunningTask?, cgroupPath: String, hasOwnNetwork: Bool, hasCgroup: Bool)? {
+    /// What a look at the container begins with, once a start that is under way is decided; nil when it is gone.
+    func statisticsSubject() async throws(EngineError) -> (
+        name: String, task: RunningTask?, cgroupPath: String, hasOwnNetwork: Bool, hasCgroup: Bool
+    )? {
+        try await startDecided()
         switch state {
-        case .removing, .dead: nil
+        case .removing, .dead: return nil
         case .created, .starting, .running, .paused, .restarting, .stopping, .exiting, .exited:
-            (name, state.runningTask, cgroupPath, document.hostConfig.networkMode != "host", services.facts.hasCgroups)
+            return (name, state.runningTask, cgroupPath, document.hostConfig.networkMode != "host", services.facts.hasCgroups)
         }
     }
 

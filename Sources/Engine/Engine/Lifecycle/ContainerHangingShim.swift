@@ -1,0 +1,59 @@
+internal import LinuxSyscalls
+internal import Logging
+internal import ShimProtocol
+internal import SystemPackage
+
+/// A shim that lives and does not answer: somebody stopped it, or the kernel does not let go of it.
+extension Container {
+    private static let shimEndMilliseconds: Int32 = 1000
+
+    /// Asks the shim for a sign of life before the container is ended by it. One that gives none is killed, as another one then takes its place, and
+    /// the process does not notice; one that even SIGKILL does not end is gone past, as if it were not there.
+    func replaceHangingShim(_ task: RunningTask) async {
+        let asked = task.shim.connection
+        if unsupervised == nil {
+            do throws(ShimError) { return try await task.shim.checkAnswers() } catch { if error.code != .timedOut { return } }
+        } else if !shimHangs {
+            return
+        }
+        let former: LoneProcess?
+        do throws(EngineError) { former = try await shimProcess() } catch { return logger.warning("\(error)") }
+        // Whoever asked at the same time may have replaced it.
+        guard let former, task.shim.connection === asked, asked?.isClosed == false || shimHangs, !services.reactor.isStopped else { return }
+        logger.warning("the shim does not answer: it is killed, for another one to take its place")
+        do throws(SyscallError) { try former.signal(SignalNames.kill) } catch { logger.debug("kill the shim that hangs: \(error)") }
+        if await hasEnded(former) {
+            shimHangs = false
+        } else {
+            shimHangs = true
+            stay(unsupervisedFor: "the former one lives on after SIGKILL", await lonePayload())
+            task.shim.expectNoneSoon()
+        }
+        // Who follows it learns from this that it is gone, also where it does not end.
+        asked?.close(ShimError(.disconnected, "the shim of \(id) did not answer in time"))
+    }
+
+    /// The process of the shim; nil where it is gone.
+    private func shimProcess() async throws(EngineError) -> LoneProcess? {
+        let path = FilePath(services.launcher.layout(of: id).pidPath)
+        return try await BlockingWork.run { () throws(EngineError) in
+            do throws(SyscallError) {
+                let bytes = try readFile(path, limitBytes: ShimProcessIdentity.maximumByteCount)
+                guard let identity = try? ShimProcessIdentity(decoding: bytes) else { return nil }
+                return try LoneProcess(UInt32(bitPattern: identity.pid), startTimeTicks: identity.startTimeTicks, startedAt: .now)
+            } catch {
+                if error.errno == Errno.noSuchFileOrDirectory.rawValue { return nil }
+                throw .system("look for a shim that does not answer", error)
+            }
+        }
+    }
+
+    private func hasEnded(_ process: LoneProcess) async -> Bool {
+        let outcome = try? await BlockingWork.run { () throws(EngineError) in
+            do throws(SyscallError) { return try process.hasEnded(within: Self.shimEndMilliseconds) } catch {
+                throw .system("wait for the end of a shim", error)
+            }
+        }
+        return outcome ?? false
+    }
+}
