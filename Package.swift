@@ -122,6 +122,7 @@ let package = Package(
         module("JSON", in: "Base", ordering: embeddableFunctionSections),
         module("Protobuf", in: "Base", ordering: [functionSections]),
         module("Tracing", in: "Base", uses: ["Protobuf"]),
+        module("Templates", in: "Base"),
         module("OCISpec", in: "Base", uses: ["CoreTypes", "JSON"], ordering: embeddableFunctionSections),
         // 2
         module("Cgroups", in: "Linux", uses: ["LinuxSyscalls", "OCISpec", "CoreTypes"], ordering: [functionSections]),
@@ -158,7 +159,9 @@ let package = Package(
         // 5
         module(
             "Engine", in: "Engine",
-            uses: ["Images", "Networking", "NameService", "Records", "ShimProtocol", "Cgroups", "EngineAPI", "Tracing", logging],
+            uses: [
+                "Images", "Networking", "NameService", "Records", "ShimProtocol", "Cgroups", "EngineAPI", "Templates", "Tracing", logging,
+            ],
             isTestable: true),
         module("Telemetry", in: "Engine", uses: ["Tracing", "TLSTransport", logging, nioCore, nioPosix, nioHTTP1], isTestable: true),
         // 6
@@ -181,7 +184,7 @@ let package = Package(
             linkerSettings: [.unsafeFlags(fullyStatic + ["-enable-experimental-feature", "Embedded"])]),
         executable("apus-net", in: "Engine", uses: ["NameService"], linking: fullyStatic),
         executable("apusd", in: "Engine", uses: ["APIServer", "Telemetry"], linking: staticSwiftWithFoundation),
-        executable("apus", in: "Client", uses: ["EngineClient", "Archive"], linking: staticSwift),
+        executable("apus", in: "Client", uses: ["EngineClient", "Templates", "Archive"], linking: staticSwift),
         // Tests
         tests("LinuxSyscallsTests", in: "Kernel", of: ["LinuxSyscalls"]),
         tests("NetlinkTests", in: "Unit", of: ["Netlink"]),

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+import urllib.parse
 
 import pytest
 from conftest import BUILD, CLIENTS, Client, Daemon
@@ -60,6 +61,43 @@ def test_a_log_option_that_cannot_be_is_refused_in_dockers_words(cli, image, fla
     # docker's clients take the words of an absent file for those of an absent program.
     assert result.code in ((125, 127) if words.startswith("stat ") else (125,)), result
     assert f"Error response from daemon: {words}" in result.err.replace("docker: ", "").replace("apus: ", ""), result
+
+
+def test_a_syslog_server_that_is_not_there_is_named(cli, image):
+    result = cli("run", "--name", "refused", "--log-driver", "syslog", "--log-opt", "syslog-address=tcp://127.0.0.1:1", image, "true")
+    cli("rm", "-f", "refused")
+    words = "failed to create task for container: failed to initialize logging driver: connect tcp 127.0.0.1:1: ECONNREFUSED (111)"
+    assert result.code == 125 and f"Error response from daemon: {words}" in result.err, result
+
+
+TAGS = [
+    ("{{.ID | printf \"%.3s\"}}", lambda facts: facts["Id"][:3]), ("{{index .ContainerLabels \"a\"}}", lambda facts: "b c"),
+    ("{{json .ContainerLabels}}", lambda facts: '{"a":"b c"}'), ("{{with .Name}}<{{.}}>{{end}}", lambda facts: f"<{facts['Name'][1:]}>"),
+    ("{{if eq .ImageName \"x\"}}x{{else}}{{upper .DaemonName}}{{end}}", lambda facts: "DOCKER"),
+    ("{{.Command}}|{{.ContainerEntrypoint}}|{{join .ContainerArgs \",\"}}", lambda facts: "sh -c echo hello|sh|-c,echo hello"),
+    ("{{range .ContainerEnv}}{{.}};{{end}}{{.ImageID}}", lambda facts: "".join(f"{one};" for one in facts["Config"]["Env"]) + facts["Image"][7:19]),
+]
+
+
+@pytest.mark.parametrize("tag, filled", TAGS, ids=[tag for tag, _ in TAGS])
+def test_a_tag_is_a_template_of_dockers(cli, box, tag, filled):
+    """As dockerd 20.10 fills them: the same functions as `--format`."""
+    name = box("echo hello", "--label", "a=b c", "-e", "V=1", "--log-opt", f"tag={tag}")
+    wanted = filled(json.loads(cli.inspect(name, "{{json .}}")))
+    assert cli("logs", "--details", name).line() == f"tag={urllib.parse.quote_plus(wanted, safe='~')} hello"
+
+
+NO_TAGS = [
+    ("{{ index .Nope }}", 'template: log-tag:1:9: executing "log-tag" at <.Nope>: can\'t evaluate field Nope in type *logger.Info'),
+    ("{{.ID", "template: log-tag:1: unclosed action"), ("{{nope .ID}}", 'template: log-tag:1: function "nope" not defined'),
+    ("x" * 4097, "template: log-tag:1: longer than 4096 bytes"), ("{{range 2000}}{{end}}", "template: log-tag: more than 1000 steps"),
+]
+
+
+@pytest.mark.parametrize("tag, words", NO_TAGS, ids=[tag[:10] for tag, _ in NO_TAGS])
+def test_a_tag_that_is_no_template_is_refused_as_it_was_written(apus, image, tag, words):
+    result = apus("create", "--log-opt", f"tag={tag}", image, "true")
+    assert result.code == 1 and result.err == f"Error response from daemon: failed to initialize logging driver: {words}\n", result
 
 
 def test_drivers_are_listed_and_inspect_tells_driver_and_options(cli, own_daemon, image, box):

@@ -1,6 +1,7 @@
 internal import EngineAPI
 internal import FoundationEssentials
 internal import Glibc
+internal import Templates
 
 /// Docker's `config.json`, as far as it keeps credentials: what else stands in it stays.
 struct CredentialFile {

@@ -1,5 +1,6 @@
 internal import EngineAPI
 internal import FoundationEssentials
+internal import Templates
 
 /// A program that keeps credentials, `docker-credential-NAME`: one word as its argument, JSON or a registry's name as its input.
 /// - Source: github.com/docker/docker-credential-helpers, "Development".

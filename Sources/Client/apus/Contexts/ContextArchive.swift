@@ -3,6 +3,7 @@ internal import EngineAPI
 internal import FoundationEssentials
 internal import LinuxSyscalls
 internal import SystemPackage
+internal import Templates
 
 /// A context as one file, in docker's form: a tar of `meta.json`, and of the files of TLS in `tls/docker`.
 enum ContextArchive {

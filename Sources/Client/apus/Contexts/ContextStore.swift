@@ -1,6 +1,7 @@
 internal import EngineAPI
 internal import EngineClient
 internal import FoundationEssentials
+internal import Templates
 
 /// A daemon by a name of its own, as docker's contexts keep it.
 struct StoredContext: Codable, Equatable {

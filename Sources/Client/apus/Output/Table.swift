@@ -1,3 +1,5 @@
+internal import Templates
+
 /// The least width of a column with the spaces behind it, and how many spaces those are. - Source: docker's tabwriter.
 package let leastWidth = 10
 private let gap = 3

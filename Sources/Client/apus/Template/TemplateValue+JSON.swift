@@ -1,5 +1,6 @@
 internal import EngineAPI
 internal import EngineClient
+internal import Templates
 
 extension TemplateValue: Decodable {
     /// Reads any JSON. Keys come sorted: the daemon sends them so.

@@ -1,3 +1,5 @@
+internal import Templates
+
 /// The flags that `run` and `create` share.
 let containerFlags = processFlags + resourceFlags + placeFlags + networkFlags + storageFlags + healthFlags
 

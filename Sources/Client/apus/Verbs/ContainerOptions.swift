@@ -1,4 +1,5 @@
 internal import EngineAPI
+internal import Templates
 
 /// Makes the create request that a command line asks for.
 /// - Throws: `Complaint` for a value that no container can have.

@@ -1,4 +1,5 @@
 internal import EngineClient
+internal import Templates
 
 /// Verbs that carry contexts from one machine to another.
 let contextTransferVerbs = [contextExportVerb, contextImportVerb]

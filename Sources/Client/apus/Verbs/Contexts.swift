@@ -1,6 +1,7 @@
 internal import EngineAPI
 internal import EngineClient
 internal import FoundationEssentials
+internal import Templates
 
 /// Verbs of `apus context`: daemons by names of their own.
 let contextVerbs = [

@@ -1,5 +1,6 @@
 internal import EngineAPI
 internal import EngineClient
+internal import Templates
 
 let diffVerb = Verb(
     ["diff", "container diff"], "CONTAINER", "Inspect changes to files or directories on a container's filesystem", operands: .exactly(1)

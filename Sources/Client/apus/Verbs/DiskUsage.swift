@@ -1,6 +1,7 @@
 internal import EngineAPI
 internal import EngineClient
 internal import FoundationEssentials
+internal import Templates
 
 let dfVerb = Verb(
     ["system df"], "[OPTIONS]", "Show docker disk usage",

@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
+internal import Templates
 
 let eventsVerb = Verb(
     ["events", "system events"], "[OPTIONS]", "Get real time events from the server",

@@ -2,6 +2,7 @@ internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
 internal import FoundationEssentials
+internal import Templates
 
 let historyVerb = Verb(
     ["history", "image history"], "[OPTIONS] IMAGE", "Show the history of an image",

@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
+internal import Templates
 
 let infoVerb = Verb(
     ["info", "system info"], "[OPTIONS]", "Display system-wide information",

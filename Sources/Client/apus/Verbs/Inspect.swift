@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
+internal import Templates
 
 let inspectVerb = Verb(
     ["inspect"], "[OPTIONS] NAME|ID [NAME|ID...]", "Return low-level information on objects of the daemon",

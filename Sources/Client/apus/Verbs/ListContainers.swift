@@ -2,6 +2,7 @@ internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
 internal import FoundationEssentials
+internal import Templates
 
 let psVerb = Verb(
     ["ps", "container ls", "container list", "container ps"], "[OPTIONS]", "List containers",

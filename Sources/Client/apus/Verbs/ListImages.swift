@@ -2,6 +2,7 @@ internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
 internal import FoundationEssentials
+internal import Templates
 
 let imagesVerb = Verb(
     ["images", "image ls", "image list"], "[OPTIONS] [REPOSITORY[:TAG]]", "List images",

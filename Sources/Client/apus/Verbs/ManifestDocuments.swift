@@ -2,6 +2,7 @@ internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
 internal import FoundationEssentials
+internal import Templates
 
 /// A manifest of an image, as `manifest create` keeps it and `manifest inspect --verbose` shows it: docker's document, in its order.
 struct KeptManifest {

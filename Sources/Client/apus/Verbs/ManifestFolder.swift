@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import FoundationEssentials
+internal import Templates
 
 /// Where lists of manifests are kept until they are pushed: docker's own folder, a folder a list and a file a manifest.
 struct ManifestFolder {

@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
+internal import Templates
 
 /// Verbs about manifests and lists of them. The registry is reached by the daemon, by its rules: `--insecure` says nothing to it.
 let manifestVerbs = [manifestInspectVerb, manifestCreateVerb, manifestAnnotateVerb, manifestPushVerb, manifestRemoveVerb]

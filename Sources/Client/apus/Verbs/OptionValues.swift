@@ -1,5 +1,6 @@
 internal import EngineAPI
 internal import FoundationEssentials
+internal import Templates
 
 /// Splits at the first `mark`; the second part is nil where there is none.
 func splitOnce(_ text: String, at mark: Character) -> (String, String?) {

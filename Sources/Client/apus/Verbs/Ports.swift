@@ -1,4 +1,5 @@
 internal import EngineAPI
+internal import Templates
 
 /// The most ports that one range may name.
 private let mostPorts = 65_535

@@ -1,5 +1,6 @@
 internal import EngineAPI
 internal import EngineClient
+internal import Templates
 
 let containerPruneVerb = Verb(
     ["container prune"], "[OPTIONS]", "Remove all stopped containers", flags: pruneFlags

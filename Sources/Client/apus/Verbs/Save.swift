@@ -1,4 +1,5 @@
 internal import EngineClient
+internal import Templates
 
 let saveVerb = Verb(
     ["save", "image save"], "[OPTIONS] IMAGE [IMAGE...]", "Save one or more images to a tar archive (streamed to STDOUT by default)",

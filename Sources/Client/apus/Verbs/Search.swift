@@ -1,5 +1,6 @@
 internal import EngineAPI
 internal import EngineClient
+internal import Templates
 
 let searchVerb = Verb(
     ["search"], "[OPTIONS] TERM", "Search Docker Hub for images",

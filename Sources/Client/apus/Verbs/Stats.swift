@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
+internal import Templates
 
 let statsVerb = Verb(
     ["stats", "container stats"], "[OPTIONS] [CONTAINER...]", "Display a live stream of container(s) resource usage statistics",

@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
+internal import Templates
 
 let systemCheckVerb = Verb(
     ["system check"], "[OPTIONS]", "Compare what lies on the disk with what is on record",

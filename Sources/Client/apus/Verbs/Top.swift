@@ -1,5 +1,6 @@
 internal import EngineAPI
 internal import EngineClient
+internal import Templates
 
 let topVerb = Verb(
     ["top", "container top"], "CONTAINER [ps OPTIONS]", "Display the running processes of a container", operands: .atLeast(1),

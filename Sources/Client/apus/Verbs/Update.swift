@@ -1,5 +1,6 @@
 internal import EngineAPI
 internal import EngineClient
+internal import Templates
 
 /// The flags of `run` that a container's limits can be changed by.
 private let changeable: Set = [

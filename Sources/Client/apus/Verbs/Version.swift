@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
+internal import Templates
 
 let versionVerb = Verb(
     ["version"], "[OPTIONS]", "Show the version information of client and server",

@@ -1,5 +1,6 @@
 internal import EngineAPI
 internal import EngineClient
+internal import Templates
 
 let volumeCreateVerb = Verb(
     ["volume create"], "[OPTIONS] [VOLUME]", "Create a volume",

@@ -168,13 +168,23 @@ struct ContainerCreation {
         }
     }
 
+    /// Refuses a tag of the log that could not be filled. The name and the image's id are as long as they may be.
+    private func checkTag(_ document: ContainerDocument, id: ContainerID) throws(EngineError) {
+        let options = document.hostConfig.logConfig.config
+        guard let tag = options["tag"] else { return }
+        _ = try LogTag(
+            containerID: id.text, containerName: id.text, imageID: "sha256:\(id.text)", created: .now, config: document.config,
+            options: options, logPath: "", hostName: services.facts.hostName
+        ).filled(tag)
+    }
+
     /// Everything that the start would refuse and that can be known before.
     private func check(_ document: ContainerDocument, id: ContainerID) throws(EngineError) {
         try HealthRequests.check(document.config, document.hostConfig)
         try Refusal.checkRestarts(document.hostConfig)
         _ = try LogSettings(document.hostConfig.logConfig, defaults: services.configuration.log)
         _ = try LogAttributes.chosen(document.hostConfig.logConfig.config, config: document.config)
-        try LogTag.check(document.hostConfig.logConfig.config)
+        try checkTag(document, id: id)
         let rule = try RestartRule(document.hostConfig.restartPolicy)
         if document.hostConfig.autoRemove && rule.kind != .never {
             throw EngineError(.invalidParameter, "can't create 'AutoRemove' container with restart policy")

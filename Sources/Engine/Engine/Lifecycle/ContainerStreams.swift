@@ -102,7 +102,9 @@ extension Container {
     }
 
     private var logTag: LogTag {
-        LogTag(containerID: id.text, containerName: name, imageID: imageID.description, imageName: document.config.image)
+        LogTag(
+            containerID: id.text, containerName: name, imageID: imageID.description, created: created, config: document.config,
+            options: document.hostConfig.logConfig.config, logPath: paths.jsonLog.string, hostName: services.facts.hostName)
     }
 
     /// Removes what was logged so far.

@@ -1,53 +1,97 @@
 /// A template of Go's text/template, read once and carried out for each object that is printed.
 package struct Template: Sendable {
+    /// The most that a template may be, do and come to.
+    package struct Limits: Sendable {
+        let byteCount: Int
+        let stepCount: Int
+        let outputByteCount: Int
+
+        /// Of a user's own, whose client carries it out.
+        package static let ofUser = Limits(byteCount: 65_536, stepCount: .max, outputByteCount: mostOutput)
+        /// Of somebody else's, who is not to have this process work for long.
+        package static let ofStranger = Limits(byteCount: 4096, stepCount: 1000, outputByteCount: 65_536)
+    }
+
     private let source: String
+    private let name: String
+    private let limits: Limits
     private let parsed: ParsedTemplate
 
     /// Reads a template.
+    /// - Parameter name: as errors show it.
     /// - Throws: `TemplateError` in the words of docker's CLI.
-    package init(_ source: String) throws(TemplateError) {
+    package init(_ source: String, name: String = "", limits: Limits = .ofUser) throws(TemplateError) {
         self.source = source
-        parsed = try parseTemplate(source)
+        self.name = name
+        self.limits = limits
+        guard source.utf8.count <= limits.byteCount else { throw .parsing("longer than \(limits.byteCount) bytes", of: name) }
+        do throws(TemplateError) { parsed = try parseTemplate(source) } catch { throw error.named(name) }
     }
 
     /// Carries the template out for one row of a list.
     /// - Parameter isHeading: whether the values are headings of columns: `.Label "x"` is then headed by its name, and functions leave
     ///   them as they are.
     package func render(row: TemplateValue, isHeading: Bool = false) throws(TemplateError) -> String {
-        try Renderer.run(parsed, source, GoValue(row: row), isHeading: isHeading)
+        try renderer(GoValue(row: row), isHeading: isHeading).run()
     }
 
     /// Carries the template out for a document. What its type has not is looked for in the JSON, as docker does: a missing key is then an
     /// error.
     /// - Parameter type: nil for one that has none.
     package func render(document: TemplateValue, as type: GoType? = nil) throws(TemplateError) -> String {
-        if let type, let text = try? Renderer.run(parsed, source, GoValue(document, as: type)) { return text }
-        return try Renderer.run(parsed, source, GoValue(untyped: document, numbersAreText: type != nil), refusesMissingKeys: true)
+        if let type, let text = try? renderer(GoValue(document, as: type)).run() { return text }
+        return try renderer(GoValue(untyped: document, numbersAreText: type != nil), refusesMissingKeys: true).run()
+    }
+
+    /// Carries the template out for a value that has what its type says, and nothing else.
+    package func render(_ value: TemplateValue, strictlyAs type: GoType) throws(TemplateError) -> String {
+        try renderer(GoValue(value, as: type)).run()
+    }
+
+    private func renderer(_ root: GoValue, isHeading: Bool = false, refusesMissingKeys: Bool = false) -> Renderer {
+        Renderer(
+            template: parsed, source: source, title: name, limits: limits, isHeading: isHeading, refusesMissingKeys: refusesMissingKeys,
+            root: root)
     }
 }
 
 /// The most text that one object may render to.
-private let longestOutput = 16 << 20
-/// How deep templates may call each other: each one's stack is that of the client.
+let mostOutput = 16 << 20
+/// How deep templates may call each other: each one's stack is that of the process.
 private let deepestTemplates = 100
 
 private struct Renderer {
     let template: ParsedTemplate
     let source: String
+    let title: String
+    let limits: Template.Limits
     let isHeading: Bool
     let refusesMissingKeys: Bool
-    var output = ""
-    private var name = ""
+    private let root: GoValue
+    private var output = ""
+    private var stepCount = 0
+    private var name: String
     private var depth = 0
     private var variables: [(name: String, value: GoValue)]
 
-    static func run(
-        _ template: ParsedTemplate, _ source: String, _ root: GoValue, isHeading: Bool = false, refusesMissingKeys: Bool = false
-    ) throws(TemplateError) -> String {
-        var renderer = Renderer(
-            template: template, source: source, isHeading: isHeading, refusesMissingKeys: refusesMissingKeys, variables: [("", root)])
-        _ = try renderer.render(template.nodes, dot: root)
-        return renderer.output
+    init(
+        template: ParsedTemplate, source: String, title: String, limits: Template.Limits, isHeading: Bool, refusesMissingKeys: Bool,
+        root: GoValue
+    ) {
+        self.template = template
+        self.source = source
+        self.title = title
+        self.limits = limits
+        self.isHeading = isHeading
+        self.refusesMissingKeys = refusesMissingKeys
+        self.root = root
+        name = title
+        variables = [("", root)]
+    }
+
+    consuming func run() throws(TemplateError) -> String {
+        _ = try render(template.nodes, dot: root)
+        return output
     }
 
     private func failure(_ place: TemplatePlace, _ message: String) -> TemplateError {
@@ -55,7 +99,7 @@ private struct Renderer {
         let newline = UInt8(ascii: "\n")
         let column = before.lastIndex(of: newline).map { before.distance(from: $0, to: before.endIndex) - 1 } ?? before.count
         let line = 1 + before.count { $0 == newline }
-        let what = "template: :\(line):\(column): executing \(goQuoted(name)) at <\(place.text)>: \(message)"
+        let what = "template: \(title):\(line):\(column): executing \(goQuoted(name)) at <\(place.text)>: \(message)"
         return TemplateError(stage: .execute, message: what)
     }
 
@@ -72,6 +116,7 @@ private struct Renderer {
     }
 
     private mutating func render(_ node: TemplateNode, dot: GoValue) throws(TemplateError) -> TemplateNode.Leave? {
+        try step()
         switch node {
         case .text(let text): try write(text)
         case .output(let pipeline):
@@ -108,6 +153,7 @@ private struct Renderer {
         /// - Returns: whether the range is left.
         func turn(_ key: GoValue, _ element: GoValue) throws(TemplateError) -> Bool {
             isEmpty = false
+            try step()
             let outer = variables.count
             defer { variables.removeLast(variables.count - outer) }
             try set(pipeline, pipeline.variables.count == 2 ? [key, element] : [element])
@@ -148,9 +194,16 @@ private struct Renderer {
 
     private mutating func write(_ text: String) throws(TemplateError) {
         output += text
-        if output.utf8.count > longestOutput {
-            throw TemplateError(stage: .execute, message: "template: : more than \(longestOutput) bytes of output")
+        if output.utf8.count > limits.outputByteCount {
+            throw TemplateError(stage: .execute, message: "template: \(title): more than \(limits.outputByteCount) bytes of output")
         }
+    }
+
+    private mutating func step() throws(TemplateError) {
+        guard stepCount < limits.stepCount else {
+            throw TemplateError(stage: .execute, message: "template: \(title): more than \(limits.stepCount) steps")
+        }
+        stepCount += 1
     }
 
     private mutating func set(_ pipeline: Pipeline, _ values: [GoValue]) throws(TemplateError) {

@@ -13,8 +13,14 @@ package struct TemplateError: Error, Equatable, Sendable, CustomStringConvertibl
     package var description: String { "template parsing error: \(message)" }
 
     /// An error found while reading the text.
-    static func parsing(_ message: String, line: Int = 1) -> TemplateError {
-        TemplateError(stage: .parse, message: "template: :\(line): \(message)")
+    static func parsing(_ message: String, line: Int = 1, of name: String = "") -> TemplateError {
+        TemplateError(stage: .parse, message: "template: \(name):\(line): \(message)")
+    }
+
+    /// The same of a template with a name.
+    func named(_ name: String) -> TemplateError {
+        let prefix = "template: "
+        return TemplateError(stage: stage, message: prefix + name + message.dropFirst(prefix.count))
     }
 }
 
@@ -48,12 +54,8 @@ enum TemplatePiece: Equatable {
     }
 }
 
-/// The longest template that is read: nobody types more.
-private let longestTemplate = 65_536
-
 /// Cuts a template into texts and actions; `{{-` and `-}}` take the white space beside them along.
 func lexTemplate(_ source: String) throws(TemplateError) -> [TemplatePiece] {
-    guard source.utf8.count <= longestTemplate else { throw .parsing("longer than \(longestTemplate) bytes") }
     var pieces: [TemplatePiece] = []
     var rest = Substring(source)
     var trimNext = false

@@ -26,7 +26,7 @@ package enum TemplateValue: Sendable, Equatable {
 
     /// The value behind a field's name. Docker's templates see Go's names, which differ from those of its JSON by the case
     /// of abbreviations: `.ID` is `Id`, `.APIVersion` is `ApiVersion`. A key that is spelled exactly so comes first.
-    subscript(field name: String) -> TemplateValue? {
+    package subscript(field name: String) -> TemplateValue? {
         if let value = self[key: name] { return value }
         guard case .map(let entries) = self else { return nil }
         let lower = name.lowercased()
@@ -34,12 +34,12 @@ package enum TemplateValue: Sendable, Equatable {
     }
 
     /// The elements of a list; none where this is no list.
-    var elements: [TemplateValue] {
+    package var elements: [TemplateValue] {
         if case .list(let values) = self { values } else { [] }
     }
 
     /// Go's idea of truth: not false, zero, empty or null.
-    var isTrue: Bool {
+    package var isTrue: Bool {
         switch self {
         case .null: false
         case .bool(let value): value
@@ -74,7 +74,7 @@ extension TemplateValue {
     package var indentedJSON: String { jsonLines(indent: "    ", depth: 0) }
 
     /// The value as JSON over several lines.
-    func json(indentedBy indent: String) -> String { jsonLines(indent: indent, depth: 0) }
+    package func json(indentedBy indent: String) -> String { jsonLines(indent: indent, depth: 0) }
 
     /// The value as JSON on one line with `<`, `>` and `&` escaped, as docker's list verbs print a row.
     package var markupSafeJSON: String {

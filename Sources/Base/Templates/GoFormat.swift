@@ -45,7 +45,8 @@ private struct Formatter {
     }
 
     mutating func run() -> String {
-        while let scalar = rest.popFirst() {
+        // More than that can be written nowhere.
+        while output.utf8.count <= mostOutput, let scalar = rest.popFirst() {
             if scalar == "%" { verb() } else { output.unicodeScalars.append(scalar) }
         }
         if !isReordered, next < arguments.count {
