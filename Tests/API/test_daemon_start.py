@@ -183,6 +183,16 @@ def test_a_daemon_that_cannot_start_leaves_no_socket(folder):
     assert not os.path.exists(f"{folder}/a.sock") and not os.path.exists(f"{folder}/group/b.sock")
 
 
+def test_what_is_no_file_is_not_replaced_by_the_pid_file(folder):
+    os.mkfifo(f"{folder}/pid")
+    os.symlink(f"{folder}/pid", f"{folder}/link")
+    for name in "pid", "link":
+        said = subprocess.run([f"{BUILD}/apusd", "--data-root", f"{folder}/d", "--exec-root", f"{folder}/r", "--host", f"unix://{folder}/a.sock",
+                               "--pidfile", f"{folder}/{name}"], capture_output=True, text=True, timeout=20, check=False)
+        assert said.returncode == 1 and f"--pidfile {folder}/{name}: it is no file" in said.stderr
+    assert stat.S_ISFIFO(os.stat(f"{folder}/pid").st_mode) and os.path.islink(f"{folder}/link") and not os.path.exists(f"{folder}/a.sock")
+
+
 def test_copies_in_the_place_of_overlays_are_told(folder):
     """On a file system that cannot be an overlay's upper layer, an overlay's own say."""
     script = (f"mkdir -p {folder}/data {folder}/o && mount -t tmpfs tmpfs {folder}/o && mkdir {folder}/o/u {folder}/o/w {folder}/o/l && "

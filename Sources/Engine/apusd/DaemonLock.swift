@@ -35,8 +35,12 @@ struct PidFile {
     private let path: FilePath
 
     /// Writes it. The lock on the directories, not this file, keeps a second daemon out.
-    init(_ path: FilePath) throws(SyscallError) {
+    /// - Throws: `StartError` where something else than a file is there, which the file would take the place of.
+    init(_ path: FilePath) throws {
         self.path = path
+        if let type = (try? fileStatus(path, followingLinks: true))?.type, type != .regular {
+            throw StartError("--pidfile \(path): it is no file, and a file would take its place: name another path")
+        }
         try writeFileDurably(Array("\(processID())\n".utf8), to: path, mode: 0o644)
     }
 
