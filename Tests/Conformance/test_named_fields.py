@@ -67,6 +67,9 @@ REFUSED = {
         [within("linux", "devices", [KMSG, {**KMSG, "path": "/bin/sh/kmsg"}])], "linux.devices[1]"),
     "a device that is there as another": (
         [within("linux", "devices", [{**KMSG, "path": "/bin/sh"}])], "linux.devices[0]"),
+    "a call without a name": (
+        [within("linux", "seccomp", {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", ""], "action": "SCMP_ACT_ERRNO"}]})],
+        "linux.seccomp.syscalls[0].names[1]"),
     "nanoseconds of a clock": (
         [TIMED, within("linux", "timeOffsets", {"boottime": {"nanosecs": 1000000000}})], "linux.timeOffsets.boottime.nanosecs"),
     "nanoseconds of another clock": (

@@ -236,3 +236,9 @@ def test_a_root_among_the_masked_paths_is_refused_by_name(runtime, bundle, conta
     os.symlink("/", os.path.join(bundle.rootfs, "up"))
     bundle.write(["true"], linux={"maskedPaths": [path]})
     runtime("run", "-b", bundle.path, container).fails(f"linux.maskedPaths: mask {path}: EINVAL (22), verify: the root itself cannot be hidden")
+
+
+@pytest.mark.ours
+def test_the_way_to_the_root_is_cleaned_as_runcs(runtime, bundle, container):
+    bundle.write(["echo", "inside"], root={"path": "./none/../rootfs/."})
+    assert runtime("run", "-b", bundle.path, container).ok().out == "inside\n"

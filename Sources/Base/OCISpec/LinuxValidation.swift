@@ -166,6 +166,9 @@ extension SeccompConfiguration {
         for (index, rule) in rules.enumerated() {
             let field = "linux.seccomp.syscalls[\(index)]"
             if rule.names.isEmpty { throw SpecProblem(field: field + ".names", problem: "must not be empty") }
+            if let empty = rule.names.firstIndex(of: "") {
+                throw SpecProblem(field: "\(field).names[\(empty)]", problem: "must not be empty")
+            }
             for (position, argument) in rule.arguments.enumerated() where argument.index > 5 {
                 throw SpecProblem(
                     field: "\(field).args[\(position)].index", problem: "must be from 0 to 5, found \(argument.index)")

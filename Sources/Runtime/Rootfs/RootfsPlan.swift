@@ -29,7 +29,7 @@ package func planRootfs(
 ) throws(RootfsError) -> RootfsPlan {
     let linux = configuration.linux ?? LinuxConfiguration()
     guard let root = configuration.root else { throw RootfsError(.invalidConfiguration, "root", "missing") }
-    let rootPath = bundle.pushing(FilePath(root.path)).string
+    let rootPath = pathOfRoot(root, bundle: bundle).string
     let sysctls = try sysctlSteps(for: configuration)
     let isOwn = linux.namespace(.mount) != nil
     if !isOwn {
@@ -67,6 +67,11 @@ package func planRootfs(
     completion.append(.changeRoot(!isOwn ? .chroot : pivoting ? .pivot : .move))
     if let finalPropagation { completion.append(.propagateRoot(PropagationChange(propagation: finalPropagation, recursive: false))) }
     return RootfsPlan(preparation: preparation, completion: completion)
+}
+
+/// Where the root is on the host. As with runc, `..` takes back the name before it, whatever that leads to.
+package func pathOfRoot(_ root: RootConfiguration, bundle: FilePath) -> FilePath {
+    bundle.pushing(FilePath(root.path)).lexicallyNormalized()
 }
 
 /// What hides or protects something of the host can be undone from where the host's own mounts are; and a user namespace has no rights

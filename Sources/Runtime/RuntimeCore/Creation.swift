@@ -71,7 +71,7 @@ package final class Creation {
         let now = unixNanoseconds()
         return ContainerRecord(
             ociVersion: configuration.ociVersion, id: request.id, bundle: bundle.path.string,
-            rootfs: bundle.path.pushing(FilePath(configuration.root?.path ?? "")).string,
+            rootfs: (configuration.root.map { pathOfRoot($0, bundle: bundle.path) } ?? bundle.path).string,
             created: Timestamp(seconds: now / 1_000_000_000, nanoseconds: Int32(now % 1_000_000_000)).description,
             ownerID: effectiveUserID(), cgroup: cgroup.record,
             ownNamespaces: (configuration.linux?.namespaces ?? []).map(\.kind),
