@@ -17,6 +17,8 @@ extension Container {
         let before = try await claimStart()
         let decided = OneShot<Void>()
         state = .starting(decided)
+        // Another shim than the one of the last run.
+        shimHangs = false
         defer { decided.settle(()) }
         do throws(StartProblem) {
             let task = try await launch()
