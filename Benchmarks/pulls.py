@@ -60,8 +60,8 @@ def layer(number):
     return buffer.getvalue()
 
 
-def small_files():
-    source, buffer = random.Random(99), io.BytesIO()
+def small_files(seed):
+    source, buffer = random.Random(seed), io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for number in range(SMALL_FILES):
             add(archive, f"srv/{number % 300}/{number}", source.randbytes(200) * source.randrange(1, 9))
@@ -74,16 +74,24 @@ def add(archive, path, data):
     archive.addfile(member, io.BytesIO(data))
 
 
-def make_images(pusher):
+def make_images(pusher, rounds):
+    """What is to be pulled in each round, and the layers of one of it."""
     with ThreadPoolExecutor(1) as pool:
         layers = list(pool.map(layer, range(9)))
-    for name, tars in (("nine", layers), ("small", [small_files()])):
-        image = Image(tars, compress=lambda data: gzip.compress(data, 6, mtime=0))
-        pusher.push(name, image)
-        print(f"{name}: {len(tars)} layers, {sum(entry['size'] for entry in image.layers) / 1e6:.0f} MB compressed, "
-              f"{sum(map(len, tars)) / 1e6:.0f} MB unpacked",
-              flush=True)
-    return {"nine": layers, "small": [small_files()]}
+    push(pusher, "nine", layers)
+    # Another one in each round, and nothing is removed before the last: ext4 searches for room among the inodes of files that were removed in
+    # the last minutes, which takes longer than making the files (recently_deleted in fs/ext4/ialloc.c).
+    for number in range(rounds):
+        push(pusher, f"small{number}", [small_files(number)])
+    return {"nine": (["nine"] * rounds, layers), "small": ([f"small{number}" for number in range(rounds)], [small_files(0)])}
+
+
+def push(pusher, name, tars):
+    image = Image(tars, compress=lambda data: gzip.compress(data, 6, mtime=0))
+    pusher.push(name, image)
+    print(f"{name}: {len(tars)} layers, {sum(entry['size'] for entry in image.layers) / 1e6:.0f} MB compressed, "
+          f"{sum(map(len, tars)) / 1e6:.0f} MB unpacked",
+          flush=True)
 
 
 def tree(process):
@@ -227,20 +235,22 @@ def measure(folder, rounds, names):
     registry = Registry(os.path.join(folder, "registry"))
     running = []
     try:
-        contents = make_images(Pusher(registry.host))
+        images = make_images(Pusher(registry.host), rounds)
         running = engines(folder, names)
-        for image in ("nine", "small"):
-            name = f"{registry.host}/{image}:latest"
+        for image, (pulled, layers) in images.items():
             figures = {engine.name: [] for engine in running}
             again = {engine.name: [] for engine in running}
-            for _ in range(rounds):
-                for engine in running:
+            for number, name in enumerate(pulled):
+                name = f"{registry.host}/{name}:latest"
+                # Whoever is first in a round finds what the last one left.
+                for engine in running[number % len(running):] + running[:number % len(running)]:
                     subprocess.run(["sync", "-f", folder], check=True)
                     figures[engine.name].append(engine.pull(name))
                     again[engine.name].append(engine.pull(name)[0])
-                    engine.remove(name)
+                    if image == "nine":
+                        engine.remove(name)
             report(image, figures, again)
-            print(f"  {limits(folder, contents[image])}", flush=True)
+            print(f"  {limits(folder, layers)}", flush=True)
     finally:
         for engine in running:
             engine.close()

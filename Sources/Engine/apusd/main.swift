@@ -39,6 +39,8 @@ do {
             try setDumpable(false)
             MemoryPressure.spareDaemon()
         }
+        // Threads for transfers come and go: what each left in a heap of its own was half of the daemon's memory after some pulls.
+        limitHeaps(to: 2)
         let signals = try StopSignals()
         let daemon = Daemon(
             options: options, words: words, environment: environment, stopSignals: signals.arrivals, rootlessWarnings: warnings)

@@ -32,3 +32,8 @@ int clinux_release_memory(void) {
     if (__executable_start == NULL || etext == NULL || start >= end) return 0;
     return madvise((void *)start, end - start, MADV_DONTNEED) < 0 ? -errno : 0;
 }
+
+void clinux_limit_heaps(int count) {
+    // What it refuses is a number below 1.
+    (void)mallopt(M_ARENA_MAX, count);
+}

@@ -9,3 +9,7 @@ package func releaseUnusedMemory() throws(SyscallError) {
 
 /// Gives back the pages of the calling thread's stack that it used once and does not use now. - Source: madvise(2), MADV_DONTNEED.
 package func releaseUnusedStack() { clinux_release_stack() }
+
+/// Has all threads of the program take memory from so few heaps. By default the C library gives threads heaps of their own, up to eight for each
+/// processor, and what one has free no thread of another can use. To be called before there are threads. - Source: mallopt(3), M_ARENA_MAX.
+package func limitHeaps(to count: Int32) { clinux_limit_heaps(count) }

@@ -13,7 +13,7 @@ package struct ArchiveNaming: Equatable, Sendable {
         self.target = target.map { Array($0.utf8) }
     }
 
-    func place(of path: EntryPath, printable: String) throws(ArchiveError) -> EntryPath {
+    func place(of path: EntryPath, printable: PrintablePath) throws(ArchiveError) -> EntryPath {
         var rest = path.components[...]
         if let source {
             guard rest.popFirst() == source else {

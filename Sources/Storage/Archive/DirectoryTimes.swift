@@ -28,7 +28,7 @@ struct DirectoryTimes {
     }
 
     /// Something is about to be put into the directory of an entry, or into the nearest above it that is there.
-    mutating func willChange(directoryOf path: EntryPath, in tree: LayerTree, printable: String) throws(ArchiveError) {
+    mutating func willChange(directoryOf path: EntryPath, in tree: LayerTree, printable: PrintablePath) throws(ArchiveError) {
         guard hasLetGo else { return }
         var components = Array(path.parent)
         while times[Array(components.joined(separator: [0x2f]))] == nil {
@@ -42,7 +42,7 @@ struct DirectoryTimes {
         // Of two paths to one directory, what was said last counts as well.
         for (path, (_, time)) in times.sorted(by: { $0.value.order < $1.value.order }) {
             let components = path.split(separator: 0x2f).map { Array($0) }
-            try tree.setDirectoryTime(components, to: time, printable: relativePath(components).string)
+            try tree.setDirectoryTime(components, to: time, printable: PrintablePath(bytes: path))
         }
         times = [:]
         keptBytes = 0

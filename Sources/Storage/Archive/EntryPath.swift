@@ -10,7 +10,7 @@ struct EntryPath: Equatable {
 
     /// Takes a path apart as an unpacker at `/` would: leading, double and final slashes and `.` fall away.
     /// - Throws: `.refusedEntry` for `..` and for no name at all; `.overLimit`.
-    init(_ path: [UInt8], limits: ArchiveLimits, printable: String) throws(ArchiveError) {
+    init(_ path: [UInt8], limits: ArchiveLimits, printable: PrintablePath) throws(ArchiveError) {
         func refused(_ code: ArchiveError.Code, _ reason: String) -> ArchiveError {
             ArchiveError(code, doing: "unpack entry", subject: "\(printable): \(reason)")
         }
@@ -48,7 +48,7 @@ enum Whiteout: Equatable {
     private static let reservedPrefix = Array(".wh..wh.".utf8)
 
     /// - Throws: `.refusedEntry` for the whiteout of nothing, `.` or `..`, and for an entry below a whiteout.
-    init(_ path: EntryPath, printable: String) throws(ArchiveError) {
+    init(_ path: EntryPath, printable: PrintablePath) throws(ArchiveError) {
         func refused(_ reason: String) -> ArchiveError {
             ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(printable): \(reason)")
         }

@@ -34,6 +34,8 @@ struct Unpacking {
     /// How many bytes or entries are written between two looks at the free space.
     static let bytesBetweenChecks: Int64 = 64 << 20
     static let entriesBetweenChecks = 4096
+    /// The most bytes of a file that is read into memory as a whole.
+    static let smallFileBytes: Int64 = 64 << 10
 
     let reader: TarReader
     let tree: LayerTree
@@ -53,6 +55,8 @@ struct Unpacking {
     }
 
     mutating func run() throws(ArchiveError) {
+        // Whoever removes what a refused archive left meets nobody who writes there still.
+        defer { tree.endWriting() }
         try tree.checkFreeSpace()
         while let entry = try reader.nextEntry() {
             result.entryCount += 1
@@ -62,6 +66,7 @@ struct Unpacking {
             if result.entryCount % Self.entriesBetweenChecks == 0 { try tree.checkFreeSpace() }
             try place(entry)
         }
+        try tree.settle()
         try directoryTimes.settle(in: tree)
         result.whiteouts = tree.whiteouts
         result.impliedDirectories = tree.impliedDirectories.sorted { ($0.components.count, $0.string) < ($1.components.count, $1.string) }
@@ -115,33 +120,52 @@ struct Unpacking {
 
     private mutating func placeFile(_ entry: TarEntry, at path: EntryPath, sizeBytes: Int64) throws(ArchiveError) {
         try accountFile(entry, sizeBytes)
+        if try placeSmallFile(entry, at: path, sizeBytes: sizeBytes) { return }
         let place = try tree.clear(path, printable: entry.printable)
         let file = try unpacking(entry.printable) { () throws(SyscallError) in
             try openFile(place.name, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600, at: place.directory)
         }
         var end: Int64 = 0
-        var unchecked = uncheckedBytes
         try reader.readData { bytes, offset throws(ArchiveError) in
-            unchecked += Int64(bytes.count)
-            if unchecked >= Self.bytesBetweenChecks {
-                try tree.checkFreeSpace()
-                unchecked = 0
-            }
+            try account(bytes.count)
             end = offset + Int64(bytes.count)
-            do throws(SyscallError) { try writeAll(bytes, at: offset, to: file.number, subject: entry.printable) } catch {
+            do throws(SyscallError) { try writeAll(bytes, at: offset, to: file.number) } catch {
                 throw refusal(error, entry.printable)
             }
         }
-        uncheckedBytes = unchecked
         // A map may name places behind the end that its header tells.
         if end > sizeBytes { try accountFile(entry, end - sizeBytes) }
         try unpacking(entry.printable) { () throws(SyscallError) in
-            if end < sizeBytes { try setSize(of: file.number, bytes: sizeBytes, subject: entry.printable) }
+            if end < sizeBytes { try setSize(of: file.number, bytes: sizeBytes) }
         }
         try describe(file, by: entry)
         try unpacking(entry.printable) { () throws(SyscallError) in
-            try setTimes(of: file.number, to: time(of: entry), subject: entry.printable)
+            try setTimes(of: file.number, to: time(of: entry))
         }
+    }
+
+    /// Places a file that is read into memory at once, as most of a layer's are; nothing else is known of it than every file has.
+    /// - Returns: false for any other, of which nothing is read.
+    private mutating func placeSmallFile(_ entry: TarEntry, at path: EntryPath, sizeBytes: Int64) throws(ArchiveError) -> Bool {
+        guard rules.isLayer, sizeBytes <= Self.smallFileBytes, !entry.hasMap, entry.attributes.isEmpty, let name = path.name else {
+            return false
+        }
+        let bytes = try reader.readWhole(limitBytes: Int(Self.smallFileBytes))
+        try account(bytes.count)
+        if bytes.count > sizeBytes { try accountFile(entry, Int64(bytes.count) - sizeBytes) }
+        try tree.place(
+            NewFile(
+                path: path, directory: try tree.directory(of: path, printable: entry.printable), name: filePath(bytes: name), bytes: bytes,
+                owner: try owner(of: entry), mode: entry.mode, modified: time(of: entry), printable: entry.printable))
+        return true
+    }
+
+    /// Looks at the free space once so many bytes were read.
+    private mutating func account(_ readBytes: Int) throws(ArchiveError) {
+        uncheckedBytes += Int64(readBytes)
+        if uncheckedBytes < Self.bytesBetweenChecks { return }
+        try tree.checkFreeSpace()
+        uncheckedBytes = 0
     }
 
     private mutating func placeSymbolicLink(_ entry: TarEntry, at path: EntryPath, to target: [UInt8]) throws(ArchiveError) {
@@ -198,8 +222,8 @@ struct Unpacking {
         let owner = try owner(of: entry)
         let descriptor = file.number
         try unpacking(entry.printable) { () throws(SyscallError) in
-            try changeOwner(of: descriptor, userID: owner.user, groupID: owner.group, subject: entry.printable)
-            try changeMode(of: descriptor, to: entry.mode, subject: entry.printable)
+            try changeOwner(of: descriptor, userID: owner.user, groupID: owner.group)
+            try changeMode(of: descriptor, to: entry.mode)
         }
         for attribute in entry.attributes {
             if !isLayerAttribute(attribute.name) && !isTrustedAttribute(attribute.name) {
@@ -207,7 +231,7 @@ struct Unpacking {
                 continue
             }
             do throws(SyscallError) {
-                try setExtendedAttribute(attribute.name, to: attribute.value, of: descriptor, subject: entry.printable)
+                try setExtendedAttribute(attribute.name, to: attribute.value, of: descriptor, subject: entry.printable.description)
             } catch {
                 // A file system without such attributes loses them, and who may not set trusted ones; capabilities are never lost in silence.
                 let isLost =

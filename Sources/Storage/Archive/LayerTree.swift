@@ -30,17 +30,17 @@ final class LayerTree {
     private let limits: ArchiveLimits
     private let rules: UnpackingRules
     // Most entries lie in the directory of the one before.
-    private var openedParent: (components: [[UInt8]], directory: Box)?
+    private var openedParent: (components: [[UInt8]], directory: OpenDirectory)?
+    /// Of a layer of many small files. Nothing that is done in their order may meet a file that is still on its way: see `settle`.
+    private var writers: FileWriters?
+    private var smallFileCount = 0
     private(set) var impliedDirectories: Set<FilePath> = ["."]
     private(set) var whiteouts: [FilePath] = []
     /// Bytes of both's names.
     private var keptNameBytes = 0
 
-    /// Lets a descriptor stand in a tuple and be replaced as a whole.
-    private final class Box {
-        let file: OwnedFD
-        init(_ file: consuming OwnedFD) { self.file = file }
-    }
+    /// After how many small files of a layer threads for them are begun.
+    private static let smallFilesAlone = 64
 
     init(_ root: consuming OwnedFD, base: [[UInt8]] = [], limits: ArchiveLimits, rules: UnpackingRules = .layer) {
         self.root = root
@@ -56,21 +56,31 @@ final class LayerTree {
 
     // MARK: Directories
 
-    /// The directory that holds the entry, made if the tar did not describe it. The number is good until the next call.
-    func parent(of path: EntryPath, printable: String) throws(ArchiveError) -> Int32 {
+    /// The directory that holds the entry, made if the tar did not describe it.
+    func directory(of path: EntryPath, printable: PrintablePath) throws(ArchiveError) -> OpenDirectory {
         let components = Array(path.parent)
-        if let openedParent, openedParent.components == components { return openedParent.directory.file.number }
-        let directory = Box(try openMaking(components, printable: printable))
+        if let openedParent, openedParent.components == components { return openedParent.directory }
+        let opened = try openMaking(components, printable: printable)
+        let directory: OpenDirectory
+        do throws(SyscallError) { directory = try OpenDirectory(opened) } catch { throw refusal(error, printable) }
         openedParent = (components, directory)
+        return directory
+    }
+
+    /// The same once no file is on its way into it. The number is good until the next call.
+    private func parent(of path: EntryPath, printable: PrintablePath) throws(ArchiveError) -> Int32 {
+        let directory = try directory(of: path, printable: printable)
+        writers?.finish(directory)
         return directory.file.number
     }
 
-    private func openMaking(_ components: [[UInt8]], printable: String) throws(ArchiveError) -> OwnedFD {
+    private func openMaking(_ components: [[UInt8]], printable: PrintablePath) throws(ArchiveError) -> OwnedFD {
         do throws(SyscallError) {
             return try open(components, [.path, .directory])
         } catch  where error.errno != ENOENT && error.errno != ENOTDIR {
             throw refusal(error, printable)
         } catch {}
+        try settle()
         for length in 1...max(1, components.count) {
             try makeImplied(components.prefix(length), printable: printable)
         }
@@ -80,7 +90,7 @@ final class LayerTree {
     }
 
     /// Makes one directory that entries lie in without its having an entry itself, unless it is there.
-    private func makeImplied(_ components: ArraySlice<[UInt8]>, printable: String) throws(ArchiveError) {
+    private func makeImplied(_ components: ArraySlice<[UInt8]>, printable: PrintablePath) throws(ArchiveError) {
         let path = relativePath(components)
         do throws(SyscallError) {
             _ = try open(components, [.path, .directory]).number
@@ -105,7 +115,7 @@ final class LayerTree {
     }
 
     /// Accounts a name that is kept to the layer's end.
-    private func keep(nameOf path: FilePath, printable: String) throws(ArchiveError) {
+    private func keep(nameOf path: FilePath, printable: PrintablePath) throws(ArchiveError) {
         keptNameBytes += path.length
         if keptNameBytes > limits.keptNameBytes {
             throw ArchiveError(
@@ -115,19 +125,16 @@ final class LayerTree {
     }
 
     /// Makes the directory of an entry, or takes the one that is there, and opens it for its metadata.
-    func makeDescribed(_ path: EntryPath, printable: String) throws(ArchiveError) -> OwnedFD {
+    func makeDescribed(_ path: EntryPath, printable: PrintablePath) throws(ArchiveError) -> OwnedFD {
         if let described = impliedDirectories.remove(relativePath(path.components)) { keptNameBytes -= described.length }
         guard let nameBytes = path.name else {
             return try unpacking(printable) { () throws(SyscallError) in try open([], [.readOnly, .directory]) }
         }
         let name = filePath(bytes: nameBytes)
-        let directory = try parent(of: path, printable: printable)
-        if !rules.replacesKinds {
-            let existing = try unpacking(printable) { () throws(SyscallError) in try status(of: name, at: directory) }
-            if let existing, existing.type != .directory { throw keeping("non-directory", from: "directory", printable) }
-        }
+        let (opened, existing) = try lookUp(name, of: path, printable: printable)
+        let directory = opened.file.number
+        if !rules.replacesKinds, let existing, existing.type != .directory { throw keeping("non-directory", from: "directory", printable) }
         return try unpacking(printable) { () throws(SyscallError) in
-            let existing = try status(of: name, at: directory)
             if existing?.type != .directory {
                 if existing != nil {
                     try checkNotMounted(name, at: directory)
@@ -144,11 +151,12 @@ final class LayerTree {
     }
 
     /// The time that a directory has; nil where there is none of this path.
-    func directoryTime(_ components: [[UInt8]], printable: String) throws(ArchiveError) -> FileTime? {
-        try unpacking(printable) { () throws(SyscallError) -> FileTime? in
+    func directoryTime(_ components: [[UInt8]], printable: PrintablePath) throws(ArchiveError) -> FileTime? {
+        try settle()
+        return try unpacking(printable) { () throws(SyscallError) -> FileTime? in
             do throws(SyscallError) {
                 let directory = try open(components, [.path, .directory])
-                return try fileStatus(of: directory.number, subject: printable).modified
+                return try fileStatus(of: directory.number).modified
             } catch {
                 if [ENOENT, ENOTDIR, ELOOP].contains(error.errno) { return nil }
                 throw error
@@ -157,27 +165,76 @@ final class LayerTree {
     }
 
     /// Sets a directory's time, if it is one still.
-    func setDirectoryTime(_ components: [[UInt8]], to time: FileTime, printable: String) throws(ArchiveError) {
+    func setDirectoryTime(_ components: [[UInt8]], to time: FileTime, printable: PrintablePath) throws(ArchiveError) {
+        try settle()
         try unpacking(printable) { () throws(SyscallError) in
             do throws(SyscallError) {
                 let directory = try open(components, [.readOnly, .directory, .noFollow])
-                try setTimes(of: directory.number, to: time, subject: printable)
+                try setTimes(of: directory.number, to: time)
             } catch {
                 if ![ENOENT, ENOTDIR, ELOOP].contains(error.errno) { throw error }
             }
         }
     }
 
+    // MARK: Small files
+
+    /// Puts a file in its place, sooner or later: on a thread for such files, where the layer has so many that it pays.
+    func place(_ file: NewFile) throws(ArchiveError) {
+        smallFileCount += 1
+        if smallFileCount == Self.smallFilesAlone {
+            // Where the kernel gives no threads, this one does it.
+            do throws(SyscallError) { writers = try FileWriters() } catch {}
+        }
+        guard let writers else { return try make(file) }
+        if !writers.make(file) { try settle() }
+    }
+
+    /// Makes a file in place of what has its name.
+    private func make(_ file: NewFile) throws(ArchiveError) {
+        let place = try clear(file.path, printable: file.printable)
+        try unpacking(file.printable) { () throws(SyscallError) in try file.make(in: place.directory) }
+    }
+
+    /// Waits for the files that are on their way. What has the name of another entry takes its place now: only here is nobody in between.
+    /// - Throws: why one of them could not be made.
+    func settle() throws(ArchiveError) {
+        guard let writers else { return }
+        for file in try writers.settle() { try make(file) }
+    }
+
+    /// Ends the threads, whatever is on its way.
+    func endWriting() {
+        writers?.end()
+        writers = nil
+    }
+
+    /// The directory that holds an entry, without a file on its way into it, and what has the entry's name there. Where that is something, no
+    /// file is on its way anywhere: it may be a directory above others.
+    private func lookUp(
+        _ name: FilePath, of path: EntryPath, printable: PrintablePath
+    ) throws(ArchiveError) -> (directory: OpenDirectory, existing: FileStatus?) {
+        func look() throws(ArchiveError) -> (directory: OpenDirectory, existing: FileStatus?) {
+            let directory = try directory(of: path, printable: printable)
+            writers?.finish(directory)
+            return (directory, try unpacking(printable) { () throws(SyscallError) in try status(of: name, at: directory.file.number) })
+        }
+        let found = try look()
+        guard found.existing != nil, writers != nil else { return found }
+        try settle()
+        return try look()
+    }
+
     // MARK: Other entries
 
     /// Makes room for an entry that is no directory.
-    func clear(_ path: EntryPath, printable: String) throws(ArchiveError) -> (directory: Int32, name: FilePath) {
+    func clear(_ path: EntryPath, printable: PrintablePath) throws(ArchiveError) -> (directory: Int32, name: FilePath) {
         guard let nameBytes = path.name else {
             throw ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(printable): the root is a directory")
         }
         let name = filePath(bytes: nameBytes)
-        var directory = try parent(of: path, printable: printable)
-        let existing = try unpacking(printable) { () throws(SyscallError) in try status(of: name, at: directory) }
+        let (opened, existing) = try lookUp(name, of: path, printable: printable)
+        var directory = opened.file.number
         if !rules.replacesKinds && existing?.type == .directory { throw keeping("directory", from: "non-directory", printable) }
         if let existing {
             try unpacking(printable) { () throws(SyscallError) in
@@ -193,15 +250,16 @@ final class LayerTree {
     }
 
     /// docker's words for an entry that would take another kind's place.
-    private func keeping(_ kind: String, from other: String, _ printable: String) -> ArchiveError {
+    private func keeping(_ kind: String, from other: String, _ printable: PrintablePath) -> ArchiveError {
         ArchiveError(.refusedEntry, doing: "unpack entry", subject: "cannot overwrite \(kind) with \(other) \(printable)")
     }
 
     /// Gives a file of this layer a second name.
-    func link(_ path: EntryPath, to target: EntryPath, printable: String) throws(ArchiveError) {
+    func link(_ path: EntryPath, to target: EntryPath, printable: PrintablePath) throws(ArchiveError) {
         guard let targetName = target.name.map({ filePath(bytes: $0) }), path.name != nil else {
             throw ArchiveError(.refusedEntry, doing: "unpack entry", subject: "\(printable): a hard link to the root")
         }
+        try settle()
         let targetDirectory = try lookingForTarget(printable) { () throws(SyscallError) in
             try open(target.parent, [.path, .directory])
         }
@@ -222,7 +280,7 @@ final class LayerTree {
     }
 
     private func lookingForTarget<Result: ~Copyable>(
-        _ printable: String, _ body: () throws(SyscallError) -> Result
+        _ printable: PrintablePath, _ body: () throws(SyscallError) -> Result
     ) throws(ArchiveError) -> Result {
         do throws(SyscallError) { return try body() } catch {
             if error.errno != ENOENT && error.errno != ENOTDIR { throw refusal(error, printable) }
@@ -233,7 +291,8 @@ final class LayerTree {
     // MARK: Whiteouts
 
     /// Hides what the layers below hold under this name. What this layer itself holds there stays, whatever the order of entries.
-    func hide(_ hidden: [UInt8], besides path: EntryPath, printable: String) throws(ArchiveError) {
+    func hide(_ hidden: [UInt8], besides path: EntryPath, printable: PrintablePath) throws(ArchiveError) {
+        try settle()
         let name = filePath(bytes: hidden)
         let directory = try parent(of: path, printable: printable)
         var made: FilePath?
@@ -252,7 +311,7 @@ final class LayerTree {
     }
 
     /// Hides all that the layers below hold in the entry's directory.
-    func hideAll(besides path: EntryPath, printable: String) throws(ArchiveError) {
+    func hideAll(besides path: EntryPath, printable: PrintablePath) throws(ArchiveError) {
         let directory = try parent(of: path, printable: printable)
         try unpacking(printable) { () throws(SyscallError) in try markOpaque(".", at: directory) }
     }
@@ -289,13 +348,13 @@ final class LayerTree {
     }
 }
 
-func refusal(_ error: SyscallError, _ printable: String) -> ArchiveError {
-    ArchiveError(.system, doing: "unpack entry", subject: printable, cause: error)
+func refusal(_ error: SyscallError, _ printable: PrintablePath) -> ArchiveError {
+    ArchiveError(.system, doing: "unpack entry", subject: printable.description, cause: error)
 }
 
 /// Runs kernel calls for one entry.
 func unpacking<Result: ~Copyable>(
-    _ printable: String, _ body: () throws(SyscallError) -> Result
+    _ printable: PrintablePath, _ body: () throws(SyscallError) -> Result
 ) throws(ArchiveError) -> Result {
     do throws(SyscallError) { return try body() } catch { throw refusal(error, printable) }
 }

@@ -121,6 +121,7 @@ internal import LinuxSyscalls
             modified: FileTime(seconds: Int64(archive_entry_mtime(header)), nanoseconds: Int64(archive_entry_mtime_nsec(header))))
         entry.kind = try unsafe kind(header, of: entry)
         entry.attributes = try unsafe attributes(header, of: entry)
+        entry.hasMap = unsafe archive_entry_sparse_count(header) > 0
         return entry
     }
 
@@ -182,6 +183,19 @@ internal import LinuxSyscalls
             let bytes = unsafe UnsafeBufferPointer(start: block?.assumingMemoryBound(to: UInt8.self), count: size)
             try body(unsafe bytes.span, offset)
         }
+    }
+
+    /// The current entry's data at once, of a file without a map.
+    /// - Throws: `.malformed` where there is more than `limitBytes`, or a hole.
+    func readWhole(limitBytes: Int) throws(ArchiveError) -> [UInt8] {
+        var whole: [UInt8] = []
+        try readData { bytes, offset throws(ArchiveError) in
+            guard offset == Int64(whole.count), bytes.count <= limitBytes - whole.count else {
+                throw ArchiveError(.malformed, doing: "read tar data", subject: "data behind a small file's end")
+            }
+            unsafe bytes.withUnsafeBufferPointer { bytes in unsafe whole.append(contentsOf: bytes) }
+        }
+        return whole
     }
 
     /// Reads what follows the end of the archive, so that the stream is verified to its last byte.

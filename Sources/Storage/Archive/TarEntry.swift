@@ -24,12 +24,20 @@ struct TarEntry: Equatable {
     var groupID: Int64
     var modified: FileTime
     var attributes: [Attribute] = []
+    /// Whether an archive's map says where the data of the file lies.
+    var hasMap = false
     /// Where the data lies of a file that is written with its holes; nil is a file as others are.
     var map: SparseMap?
 
-    /// The path as an error should print it: escaped, and not longer than a line.
-    var printable: String {
-        let text = String(decoding: path.prefix(200), as: UTF8.self)
-        return path.count > 200 ? "\(text.debugDescription)…" : text.debugDescription
+    var printable: PrintablePath { PrintablePath(bytes: path) }
+}
+
+/// A path as an error should print it: escaped, and not longer than a line. It is made into text only where there is an error.
+struct PrintablePath: CustomStringConvertible {
+    let bytes: [UInt8]
+
+    var description: String {
+        let text = String(decoding: bytes.prefix(200), as: UTF8.self)
+        return bytes.count > 200 ? "\(text.debugDescription)…" : text.debugDescription
     }
 }

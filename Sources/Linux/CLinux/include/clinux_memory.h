@@ -10,4 +10,7 @@ int clinux_release_memory(void);
 /// Gives back the pages of the calling thread's stack that lie beyond what it uses now. For threads with stacks of 128 KiB at least.
 void clinux_release_stack(void);
 
+/// Has all threads take memory from `count` heaps (mallopt(3), M_ARENA_MAX).
+void clinux_limit_heaps(int count);
+
 #endif
