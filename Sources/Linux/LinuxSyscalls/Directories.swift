@@ -77,30 +77,37 @@ package func symbolicLinkText(_ path: FilePath, at directory: Int32 = currentDir
 private let openLevelLimit = 64
 
 /// Removes a file or a directory with all that is in it, never following a symbolic link nor entering what is mounted in it, not even of
-/// the same file system (EBUSY or EXDEV there). What is gone already is no error, however deep the tree.
+/// the same file system (EBUSY or EXDEV there). What is gone already is no error, however deep the tree. What cannot be removed keeps nothing
+/// else from being so.
 /// - Parameter sparesMounts: whether files are looked at that a mount of another namespace may show, which would go with them (EBUSY).
+/// - Throws: what hindered first, and of how many more entries something did.
 package func removeTree(
     _ path: FilePath, at directory: Int32 = currentDirectory, sparesMounts: Bool = false
 ) throws(SyscallError) {
+    let refusal: SyscallError
     do throws(SyscallError) {
         try removeFile(path, at: directory)
         return
     } catch {
         switch error.errno {
         case ENOENT: return
-        case EISDIR, EPERM: break  // a directory: EISDIR on Linux, EPERM in POSIX's words
+        case EISDIR, EPERM: refusal = error  // a directory: EISDIR on Linux, EPERM in POSIX's words
         default: throw error
         }
     }
     let top: OwnedFD
     do throws(SyscallError) {
         top = try openFile(path, [.readOnly, .directory, .noFollow], at: directory)
-    } catch  where error.errno == ENOENT { return }
+    } catch {
+        if error.errno == ENOENT { return }
+        throw error.errno == ENOTDIR ? refusal : error
+    }
     var removal = TreeRemoval(mount: try mountPlace(of: top.number, subject: path.string).mount, sparesMounts: sparesMounts)
     repeat {
-        removal.movedUp = false
-        try removal.empty(top, top: top, depth: 0, subject: path)
+        removal.beginRound()
+        removal.empty(top, top: top, depth: 0, subject: path)
     } while removal.movedUp
+    if let failure = removal.failure { throw failure }
     do throws(SyscallError) { try removeDirectory(path, at: directory) } catch  where error.errno == ENOENT {}
 }
 
@@ -118,42 +125,79 @@ private struct TreeRemoval {
     /// Whether something deep now lies at the top, so that another round is needed.
     var movedUp = false
     private var movedCount = 0
+    /// What hindered first, in this round, and how many entries something did.
+    private var (first, hinderedCount): (SyscallError?, Int) = (nil, 0)
 
     init(mount: UInt64, sparesMounts: Bool) {
         self.mount = mount
         self.sparesMounts = sparesMounts
     }
 
-    mutating func empty(_ directory: borrowing OwnedFD, top: borrowing OwnedFD, depth: Int, subject: FilePath) throws(SyscallError) {
-        try seek(directory.number, to: 0, subject: subject.string)
-        for entry in try directoryEntries(of: directory, subject: subject.string) {
-            let path = subject.pushing(entry.name)
-            if entry.type != .directory {
-                do throws(SyscallError) {
-                    if sparesMounts { try checkNotMounted(entry.name, at: directory.number) }
-                    try removeFile(entry.name, at: directory.number)
-                    continue
-                } catch {
-                    if error.errno == ENOENT { continue }
-                    if error.errno != EISDIR { throw error }
-                }
-            }
-            let child: OwnedFD
-            do throws(SyscallError) {
-                child = try openFile(entry.name, [.readOnly, .directory, .noFollow], at: directory.number)
-            } catch  where error.errno == ENOENT { continue }
-            if try mountPlace(of: child.number, subject: path.string).mount != mount {
-                throw SyscallError("remove", path.string, errno: EXDEV)
-            }
-            if depth >= openLevelLimit {
-                movedCount += 1
-                let name = FilePath(".apus-deep-\(getpid())-\(movedCount)")
-                try renameFile(entry.name, to: name, fromDirectory: directory.number, toDirectory: top.number)
-                movedUp = true
-                continue
-            }
-            try empty(child, top: top, depth: depth + 1, subject: path)
-            do throws(SyscallError) { try removeDirectory(entry.name, at: directory.number) } catch  where error.errno == ENOENT {}
+    mutating func beginRound() {
+        (movedUp, first, hinderedCount) = (false, nil, 0)
+    }
+
+    /// The first failure, with the number of the others.
+    var failure: SyscallError? {
+        guard let first, hinderedCount > 1 else { return first }
+        let others = hinderedCount == 2 ? "1 more is" : "\(hinderedCount - 1) more are"
+        return SyscallError(first.call, "\(first.subject) (and \(others) left)", errno: first.errno)
+    }
+
+    /// Removes what can be removed. - Returns: whether that is all that there was.
+    @discardableResult
+    mutating func empty(_ directory: borrowing OwnedFD, top: borrowing OwnedFD, depth: Int, subject: FilePath) -> Bool {
+        let entries: [DirectoryEntry]
+        do throws(SyscallError) {
+            try seek(directory.number, to: 0, subject: subject.string)
+            entries = try directoryEntries(of: directory, subject: subject.string)
+        } catch {
+            note(error)
+            return false
         }
+        var isEmpty = true
+        for entry in entries {
+            let path = subject.pushing(entry.name)
+            do throws(SyscallError) {
+                if try !remove(entry, of: directory, top: top, depth: depth, path: path) { isEmpty = false }
+            } catch {
+                if error.errno == ENOENT { continue }
+                note(SyscallError(error.call, path.string, errno: error.errno))
+                isEmpty = false
+            }
+        }
+        return isEmpty
+    }
+
+    private mutating func note(_ error: SyscallError) {
+        if first == nil { first = error }
+        hinderedCount += 1
+    }
+
+    /// - Returns: false for a directory in which something stays that is counted already.
+    private mutating func remove(
+        _ entry: DirectoryEntry, of directory: borrowing OwnedFD, top: borrowing OwnedFD, depth: Int, path: FilePath
+    ) throws(SyscallError) -> Bool {
+        if entry.type != .directory {
+            do throws(SyscallError) {
+                if sparesMounts { try checkNotMounted(entry.name, at: directory.number) }
+                try removeFile(entry.name, at: directory.number)
+                return true
+            } catch  where error.errno == EISDIR {}
+        }
+        let child = try openFile(entry.name, [.readOnly, .directory, .noFollow], at: directory.number)
+        if try mountPlace(of: child.number, subject: path.string).mount != mount {
+            throw SyscallError("remove", path.string, errno: EXDEV)
+        }
+        if depth >= openLevelLimit {
+            movedCount += 1
+            let name = FilePath(".apus-deep-\(getpid())-\(movedCount)")
+            try renameFile(entry.name, to: name, fromDirectory: directory.number, toDirectory: top.number)
+            movedUp = true
+            return true
+        }
+        guard empty(child, top: top, depth: depth + 1, subject: path) else { return false }
+        try removeDirectory(entry.name, at: directory.number)
+        return true
     }
 }

@@ -35,6 +35,34 @@ struct TreesTests {
         try removeTree(folder)
     }
 
+    @Test("what cannot be removed of a tree keeps nothing else in it, and is counted")
+    func hindered() throws {
+        let folder = folder("hindered")
+        let places = ["tree/a/busy", "tree/b/c/busy", "tree/d/busy"].map { folder.appending($0) }
+        for place in places { try makeDirectories(place) }
+        defer { try? removeTree(folder) }
+        for name in ["tree/1", "tree/a/1", "tree/b/c/2", "tree/d/3", "tree/z"] {
+            try writeFileDurably([1], to: folder.appending(name))
+        }
+        for place in places { try mount(folder.string, onto: place, flags: .bind) }
+        do {
+            defer { for place in places { try? unmount(place) } }
+            let refusal = try #require(#expect(throws: SyscallError.self) { try removeTree(folder.appending("tree")) })
+            #expect(refusal.errno == EXDEV && refusal.subject.hasSuffix("/busy (and 2 more are left)"), "\(refusal)")
+            #expect(
+                try Set(directoryEntries(of: try openFile(folder.appending("tree"), [.readOnly, .directory])).map(\.name)) == [
+                    "a", "b", "d",
+                ])
+            #expect(try directoryEntries(of: try openFile(folder.appending("tree/b/c"), [.readOnly, .directory])).map(\.name) == ["busy"])
+            try unmount(places[0])
+            try unmount(places[1])
+            let last = try #require(#expect(throws: SyscallError.self) { try removeTree(folder.appending("tree")) })
+            #expect(last.subject.hasSuffix("tree/d/busy"), "\(last)")
+        }
+        try removeTree(folder.appending("tree"))
+        #expect(try directoryEntries(of: try openFile(folder, [.readOnly, .directory])).isEmpty)
+    }
+
     @Test("a name that is taken stays whose it is")
     func replacingNothing() throws {
         let folder = folder("taken")
