@@ -1,5 +1,6 @@
 """Rows F01, F03-F06 and attacks D15, F09-F11: paths inside volumes, names that change, copies and archives, owners shown otherwise."""
 
+import gzip
 import io
 import os
 import stat
@@ -244,6 +245,38 @@ def test_feature_F01_volumes_are_renamed_cloned_exported_and_imported(apus, pull
     assert bad.code == 1 and bad.err
     update = apus("volume", "update", "back")
     assert update.code == 1 and "can only update cluster volumes" in update.err
+
+
+def test_feature_F01_a_volume_of_zeros_goes_into_an_archive_and_comes_back(apus, pulled, own_daemon):
+    """Limits of layers are for strangers' archives: zeros are packed a thousand to one."""
+    apus("volume", "create", "zeros").ok()
+    apus("volume", "create", "back").ok()
+    with open(f"{mountpoint(apus, 'zeros')}/zeros", "wb") as file:
+        for _ in range(300):
+            file.write(bytes(1 << 20))
+    packed = gzip.compress(apus("volume", "export", "zeros").raw, 1)
+    assert len(packed) < 3 << 20
+    apus("volume", "import", "back", stdin=packed).ok()
+    assert os.stat(f"{mountpoint(apus, 'back')}/zeros").st_size == 300 << 20
+
+
+def test_feature_F01_an_import_leaves_room_on_the_data_roots_own_file_system(brittle):
+    """As much as a layer does; what is mounted elsewhere may be filled."""
+    client = brittle.client
+    assert brittle.stop() == 0
+    free = os.statvfs(brittle.folder)
+    brittle.start("--layer-limit", f"free={min(free.f_bavail * free.f_frsize * 2, (1 << 50) - 1)}")
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        member = tarfile.TarInfo("one")
+        member.size = 1
+        tar.addfile(member, io.BytesIO(b"x"))
+    client("volume", "create", "plain").ok()
+    full = client("volume", "import", "plain", stdin=content.getvalue())
+    assert full.code == 1 and "bytes must stay free" in full.err, full
+    assert os.listdir(mountpoint(client, "plain")) == []
+    client("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m", "memory").ok()
+    client("volume", "import", "memory", stdin=content.getvalue()).ok()
 
 
 def test_feature_F01_an_archive_leads_nowhere_outside_the_volume(apus, own_daemon):

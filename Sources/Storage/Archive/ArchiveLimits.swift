@@ -31,9 +31,11 @@ package struct ArchiveLimits: Equatable, Sendable {
         keptNameBytes: 32 << 20, attributeBytes: 1 << 20, headerBytes: 2 << 20, zstdWindowLog: 27, reservedFreeBytes: 128 << 20,
         reservedFreeInodes: 4096)
 
-    /// For what somebody puts into a volume of theirs: as for layers, but its room is theirs to fill, be it a megabyte in memory.
+    /// For what somebody puts into a volume of theirs, or takes out: what a machine's memory needs, and no more. Its room is theirs to fill, with
+    /// zeros if they like.
     package static let volume: ArchiveLimits = {
         var limits = layer
+        (limits.uncompressedBytes, limits.ratio, limits.entries) = (.max, .max, .max)
         (limits.reservedFreeBytes, limits.reservedFreeInodes) = (0, 0)
         return limits
     }()

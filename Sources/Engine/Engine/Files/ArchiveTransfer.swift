@@ -34,11 +34,13 @@ enum ArchiveTransfer {
     ///   - shift: what the files' ids are in the archive; nil is the same.
     ///   - keepsHoles: whether holes are told of; else they are zeros.
     static func write<Note: Sendable>(
-        into pipe: ReversePipe<Note>, shift: OwnerShift? = nil, keepsHoles: Bool = false,
+        into pipe: ReversePipe<Note>, limits: ArchiveLimits = .layer, shift: OwnerShift? = nil, keepsHoles: Bool = false,
         _ body: (inout TreeWriter) throws(ArchiveError) -> Void
     ) throws(EngineError) {
         do throws(ArchiveError) {
-            var writer = TreeWriter(.tree, shift: shift, keepsHoles: keepsHoles) { chunk throws(ArchiveError) in try pipe.send(chunk) }
+            var writer = TreeWriter(.tree, limits: limits, shift: shift, keepsHoles: keepsHoles) { chunk throws(ArchiveError) in
+                try pipe.send(chunk)
+            }
             try body(&writer)
             try writer.finish()
         } catch { throw EngineError(.system, "\(error)", cause: error) }

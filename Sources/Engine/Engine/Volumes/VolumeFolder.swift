@@ -96,6 +96,8 @@ struct VolumeFolder: Sendable {
                 try changeMode(draft.appending("_data"), to: 0o755)
                 if let sizeLimit { try DirectoryLimit.set(sizeLimit, of: [draft.appending("_data")]) }
                 if let original, LocalVolumeDriver.mount(document.options) == nil { try copy(original, into: draft.appending("_data")) }
+                // Its mode, and the limit that it has.
+                try synchronizeDirectory(draft.appending("_data"))
                 try writeFileDurably(try encoded(document), to: draft.appending("volume.json"))
                 if let maker { try makeSymbolicLink(draft.appending("maker"), to: FilePath(maker.text)) }
                 try synchronizeDirectory(draft)
@@ -128,10 +130,13 @@ struct VolumeFolder: Sendable {
         }
     }
 
-    /// The container is on record, by which the volume is known. Need not be durable: one that comes back is taken away again, and a volume of a
-    /// container on record is kept.
+    /// The container is on record, by which the volume is known. Durable: a link that came back would take the volume away of a container that has
+    /// been removed meanwhile, and not its volumes.
     func forgetMaker(of name: String) throws(EngineError) {
-        do throws(SyscallError) { try removeFile(maker(name)) } catch {
+        do throws(SyscallError) {
+            try removeFile(maker(name))
+            try synchronizeDirectory(root.appending(name))
+        } catch {
             if error.errno != Errno.noSuchFileOrDirectory.rawValue { throw .system("note whose volume \(name) is", error) }
         }
     }

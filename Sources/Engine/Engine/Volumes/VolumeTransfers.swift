@@ -1,5 +1,6 @@
 internal import Archive
 package import EngineAPI
+internal import Images
 internal import LinuxSyscalls
 internal import SystemPackage
 
@@ -24,7 +25,7 @@ extension ContainerEngine {
                 try await BlockingWork.run(.trees) { () throws(EngineError) in
                     let directory = try Self.open(contents, of: name)
                     try pipe.begin(true)
-                    try ArchiveTransfer.write(into: pipe, keepsHoles: true) { writer throws(ArchiveError) in
+                    try ArchiveTransfer.write(into: pipe, limits: .volume, keepsHoles: true) { writer throws(ArchiveError) in
                         try writer.add(".", in: directory, as: Array(".".utf8))
                     }
                 }
@@ -32,19 +33,41 @@ extension ContainerEngine {
         }
     }
 
-    /// `POST /volumes/{name}/import`: unpacks a tar, plain, gzip or zstd, into the volume; what it does not name stays.
+    /// `POST /volumes/{name}/import`: unpacks a tar, plain, gzip or zstd, into the volume; what it does not name stays. It is on the disk when
+    /// this returns.
     /// - Parameter body: the archive's next bytes; nil is its end.
     package func importVolume(_ name: String, body: @escaping @Sendable () async throws -> [UInt8]?) async throws {
+        let limits = try await importLimits(of: name)
         try await transferring(name) { contents in
             try await ArchiveTransfer.receive(body) { pipe in
                 try await BlockingWork.run(.trees) { () throws(EngineError) in
                     let directory = try Self.open(contents, of: name)
                     do throws(ArchiveError) {
-                        try TreeApplier(replacesKinds: true, sparesRoot: false, limits: .volume).apply(pipe, onto: directory, at: "/")
+                        try TreeApplier(replacesKinds: true, sparesRoot: false, limits: limits).apply(pipe, onto: directory, at: "/")
                     } catch { throw EngineError(unpacking: error) }
+                    try Self.synchronize(contents, of: name)
                 }
             }
         }
+    }
+
+    /// What lies on the data root's own file system leaves there as much free as layers do. What the options mount, and what has a size of its
+    /// own, is the user's to fill, be it a megabyte in memory.
+    private func importLimits(of name: String) async throws(EngineError) -> ArchiveLimits {
+        let options = try await parts().services.volumes.find(name).options
+        var limits = ArchiveLimits.volume
+        if LocalVolumeDriver.mount(options) == nil, options["size"] == nil {
+            let layers = LibrarySettings(configuration).limits
+            (limits.reservedFreeBytes, limits.reservedFreeInodes) = (layers.reservedFreeBytes, layers.reservedFreeInodes)
+        }
+        return limits
+    }
+
+    private static func synchronize(_ contents: FilePath, of name: String) throws(EngineError) {
+        do throws(SyscallError) {
+            let directory = try openFile(contents, [.readOnly, .directory, .noFollow])
+            try synchronizeFileSystem(directory.number, subject: name)
+        } catch { throw .system("write volume \(name) to the disk", error) }
     }
 
     private static func open(_ contents: FilePath, of name: String) throws(EngineError) -> OwnedFD {
