@@ -88,6 +88,12 @@ def test_G06_what_a_network_cannot_be_is_refused_in_dockers_words(cli, image):
         (("-d", "host"), 'only one instance of "host" network is allowed'), (("-d", "macvlan"), "needs the option parent"),
         (("-d", "macvlan", "-o", "parent=nocard"), "there is no network card nocard"),
         (("--ipam-driver", "dhcp"), "could not resolve driver dhcp in registry"),
+        (("--subnet", "224.0.0.0/4"), "multicast subnet '224.0.0.0/4' is not allowed"),
+        (("--subnet", "239.1.0.0/16"), "multicast subnet '239.1.0.0/16' is not allowed"),
+        (("--ipv6", "--subnet", "ff02::/64"), "multicast subnet 'ff02::/64' is not allowed"),
+        (("--ipv6", "--subnet", "fe80::/80"), "'fe80::/80' clashes with the Link-Local prefix 'fe80::/64'"),
+        (("--subnet", "127.5.0.0/16"), "addresses of 127.0.0.0/8 mean the machine itself"), (("--subnet", "0.0.0.0/8"), "0.0.0.0 is nobody's address"),
+        (("--ipv6", "--subnet", "::/64"), ":: is nobody's address, and ::1 means the machine itself"),
     ):
         result = cli("network", "create", *flags, "refused")
         assert result.code == 1 and message in result.err.replace("--", ""), (flags, result)
@@ -96,6 +102,21 @@ def test_G06_what_a_network_cannot_be_is_refused_in_dockers_words(cli, image):
     assert "refused" not in names
     for name in ("bridge", "host", "none"):
         assert "predefined" in cli("network", "create", name).err.replace("pre-defined", "predefined")
+
+
+def test_G06_addresses_that_no_link_can_have_are_refused_before_anything_is_made(cli, net, image):
+    for address_of_link, why in (("01:00:5e:00:00:01", "is a group's (multicast)"), ("ff:ff:ff:ff:ff:ff", "is a group's (multicast)"),
+                                 ("00:00:00:00:00:00", "is no link's")):
+        refused = cli("run", "--name", "grouped", "--mac-address", address_of_link, image, "true")
+        assert refused.code == 125 and f"invalid MAC address: {address_of_link} {why}" in refused.err, refused
+        assert cli("inspect", "grouped").code == 1
+    # Blocks that are unusual, and of use; Docker takes them as well.
+    for block, first in (("169.254.7.0/24", "169.254.7.2"), ("255.255.255.252/30", "255.255.255.254"), ("240.7.0.0/16", "240.7.0.2")):
+        net("unusual", "--subnet", block)
+        start(cli, image, "on-it", "--network", "unusual")
+        assert address(cli, "on-it", "unusual") == first
+        cli("rm", "-f", "on-it").ok()
+        cli("network", "rm", "unusual").ok()
 
 
 def test_G06_auxiliary_addresses_and_ranges_are_kept_free(cli, net, image):

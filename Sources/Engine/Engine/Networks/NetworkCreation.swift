@@ -286,6 +286,7 @@ enum NetworkPlan {
         guard block.prefixLength <= block.family.bitCount - 2 else {
             throw EngineError(.invalidParameter, "invalid subnet \(config.subnet): it has no room for a gateway and a container")
         }
+        if let why = refusal(of: block) { throw EngineError(.invalidParameter, why) }
         var complete = config
         complete.subnet = block.description
         if !config.ipRange.isEmpty {
@@ -300,6 +301,23 @@ enum NetworkPlan {
         }
         if config.gateway.isEmpty { complete.gateway = IPAddress(block.family, bits: block.base.bits + 1).description }
         return complete
+    }
+
+    /// Blocks of addresses that no container can have: of all hosts of a group, of the machine itself, of nobody.
+    private static let (groupsV4, ownV4, nobodyV4) = (AddressBlock("224.0.0.0/4"), AddressBlock("127.0.0.0/8"), AddressBlock("0.0.0.0/32"))
+    private static let (groupsV6, ownV6, linkLocalV6) = (AddressBlock("ff00::/8"), AddressBlock("::/127"), AddressBlock("fe80::/64"))
+
+    /// Why a block is of no use, in words of Docker's where it has some; nil for one that is. Docker makes a network of most of these on which no
+    /// container starts.
+    private static func refusal(of block: AddressBlock) -> String? {
+        func overlaps(_ others: AddressBlock?...) -> Bool { others.contains { $0?.overlaps(block) == true } }
+        if overlaps(groupsV4, groupsV6) { return "multicast subnet '\(block)' is not allowed" }
+        if overlaps(ownV4) { return "invalid subnet \(block): addresses of 127.0.0.0/8 mean the machine itself, and lead to no container" }
+        if overlaps(nobodyV4) { return "invalid subnet \(block): 0.0.0.0 is nobody's address; without a subnet one is chosen" }
+        if overlaps(ownV6) { return "invalid subnet \(block): :: is nobody's address, and ::1 means the machine itself" }
+        // The kernel gives every link an address of that block, with that length.
+        if block != linkLocalV6, overlaps(linkLocalV6) { return "'\(block)' clashes with the Link-Local prefix 'fe80::/64'" }
+        return nil
     }
 
     /// What this daemon's own IPv6 prefix is made of: the id of its default network, or of the first network of all.

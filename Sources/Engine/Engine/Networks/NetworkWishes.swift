@@ -2,6 +2,20 @@ internal import CoreTypes
 internal import EngineAPI
 internal import Networking
 
+extension MACAddress {
+    /// Why no link can have an address that somebody asks for; nil where one can, and for none. Docker takes what the kernel refuses, and fails when
+    /// the container is started.
+    static func refusal(of text: String) -> String? {
+        if text.isEmpty { return nil }
+        guard let address = MACAddress(text) else { return "invalid MAC address: \(text)" }
+        if address.bytes == [0, 0, 0, 0, 0, 0] { return "invalid MAC address: \(text) is no link's" }
+        if address.bytes[0] & 1 == 1 {
+            return "invalid MAC address: \(text) is a group's (multicast), and no link's: make the first byte even"
+        }
+        return nil
+    }
+}
+
 /// What a container asks of its networks, before it is on any.
 extension Networks {
     /// What a new container is to be on, by the networks' names.
@@ -46,9 +60,7 @@ extension Networks {
         if network.document.isPredefined && !endpoint.aliases.isEmpty {
             throw refusal("network-scoped aliases are only supported for user-defined networks")
         }
-        if !endpoint.macAddress.isEmpty && MACAddress(endpoint.macAddress) == nil {
-            throw refusal("invalid MAC address: \(endpoint.macAddress)")
-        }
+        if let why = MACAddress.refusal(of: endpoint.macAddress) { throw refusal(why) }
         for (text, family, word) in [(addresses.ipv4Address, IPAddress.Family.v4, "IPv4"), (addresses.ipv6Address, .v6, "IPv6")]
         where !text.isEmpty {
             guard let address = IPAddress(text), address.family == family else { throw refusal("invalid \(word) address: \(text)") }

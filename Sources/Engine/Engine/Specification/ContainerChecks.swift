@@ -34,7 +34,7 @@ enum ContainerChecks {
     }
 
     private static func checkLinkAddress(_ config: ContainerConfig) throws(EngineError) {
-        if !config.macAddress.isEmpty && MACAddress(config.macAddress) == nil { throw invalid("invalid MAC address: \(config.macAddress)") }
+        if let why = MACAddress.refusal(of: config.macAddress) { throw invalid(why) }
     }
 
     private static func checkDevices(_ host: HostConfig) throws(EngineError) {
