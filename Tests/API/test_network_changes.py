@@ -154,6 +154,29 @@ def test_C20_who_is_on_none_leaves_it_and_joins_another_network(cli, net, image)
     assert shared.code == 1 and "container cannot be disconnected from host network or connected to host network" in shared.err, shared
 
 
+def test_C20_who_runs_on_none_leaves_it_and_joins_another_network_at_once(cli, net, image):
+    """As with Docker, and for good: a start that its policy makes finds the network again, and so does one by hand."""
+    net("late")
+    cli("run", "-d", "--name", "alone", "--network", "none", "--restart", "always", image, *serve("hello")).ok()
+    reached = lambda: cli("run", "--rm", "--network", "late", image, *ask("alone"))
+    beside = cli("network", "connect", "late", "alone")
+    assert beside.code == 1 and "one of the networks in private (none) mode" in beside.err, beside
+    cli("network", "disconnect", "none", "alone").ok()
+    cli("network", "connect", "late", "alone").ok()
+    assert list(json.loads(cli.inspect("alone", "{{json .NetworkSettings.Networks}}"))) == ["late"]
+    assert links(cli, "alone") == ["eth0", "lo"] and reached().line() == "hello"
+    os.kill(int(cli.inspect("alone", "{{.State.Pid}}")), 9)
+    wait_until(lambda: cli.inspect("alone", "{{.RestartCount}} {{.State.Status}}") == "1 running", "its policy starts it again")
+    assert links(cli, "alone") == ["eth0", "lo"]
+    wait_until(lambda: reached().out == "hello\n", "it is found by its name")
+    cli("restart", "-t", "0", "alone").ok()
+    assert links(cli, "alone") == ["eth0", "lo"] and reached().line() == "hello"
+    # And back.
+    cli("network", "disconnect", "late", "alone").ok()
+    cli("network", "connect", "none", "alone").ok()
+    assert links(cli, "alone") == ["lo"]
+
+
 def test_C20_a_container_that_is_renamed_while_it_starts_has_its_new_name_everywhere(apus, net_of, image, own_daemon):
     net_of("mine")
     start(apus, image, "asker", "--network", "mine")

@@ -134,6 +134,16 @@ package struct PinnedNamespace: Sendable {
         }
     }
 
+    /// Pins a namespace that is there, by a path that leads to it. On a thread of its own.
+    package func pin(_ namespace: String) throws(NetworkingError) {
+        // What an attempt left that was cut off.
+        try remove()
+        do throws(SyscallError) {
+            _ = try openFile(path, [.writeOnly, .create, .exclusive], mode: 0o444)
+            try mount(namespace, onto: path, flags: .bind)
+        } catch { throw NetworkingError(.kernel, "pin a container's network: \(error)").followed(by: remove) }
+    }
+
     /// Runs `body` inside. On a thread of its own; ends in the namespace that it began in.
     package func enter<Value>(_ body: () throws(NetworkingError) -> Value) throws(NetworkingError) -> Value {
         let host = try join()

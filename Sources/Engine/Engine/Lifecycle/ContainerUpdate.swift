@@ -84,27 +84,35 @@ extension Container {
         try await noteInBundle(resources)
     }
 
-    /// What the shim starts again, it makes of the bundle.
     private func noteInBundle(_ limits: LinuxResources) async throws(EngineError) {
+        try await changeBundle("note the limits in the bundle") { configuration in
+            var resources = configuration.linux?.resources ?? LinuxResources()
+            resources.memory = limits.memory ?? resources.memory
+            resources.cpu = limits.cpu ?? resources.cpu
+            resources.pids = limits.pids ?? resources.pids
+            // Limits by device are not changed.
+            if let weight = limits.blockIO?.weight {
+                resources.blockIO = resources.blockIO ?? BlockIOLimits()
+                resources.blockIO?.weight = weight
+            }
+            configuration.linux?.resources = resources
+        }
+    }
+
+    /// Changes what the shim makes of the bundle when it starts the container again.
+    func changeBundle(
+        _ doing: String, _ change: @escaping @Sendable (inout RuntimeConfiguration) -> Void
+    ) async throws(EngineError) {
         let path = paths.bundle.appending("config.json")
         try await BlockingWork.run { () throws(EngineError) in
             do {
                 var configuration = try RuntimeConfiguration.decode(try readFile(path, limitBytes: Self.bundleLimitBytes))
-                var resources = configuration.linux?.resources ?? LinuxResources()
-                resources.memory = limits.memory ?? resources.memory
-                resources.cpu = limits.cpu ?? resources.cpu
-                resources.pids = limits.pids ?? resources.pids
-                // Limits by device are not changed.
-                if let weight = limits.blockIO?.weight {
-                    resources.blockIO = resources.blockIO ?? BlockIOLimits()
-                    resources.blockIO?.weight = weight
-                }
-                configuration.linux?.resources = resources
+                change(&configuration)
                 try writeFileDurably(configuration.encode(), to: path)
             } catch {
                 // Without a bundle it has ended for good.
                 if let error = error as? SyscallError, error.errno == Errno.noSuchFileOrDirectory.rawValue { return }
-                throw .system("note the limits in the bundle", error)
+                throw .system(doing, error)
             }
         }
     }

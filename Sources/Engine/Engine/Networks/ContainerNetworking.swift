@@ -86,9 +86,16 @@ extension Container {
 
     /// Tells that a run is on a network for which there was nothing to make.
     func tellOfBareNetwork() async {
-        guard attachment == nil, let name = bareNetwork else { return }
+        guard let name = bareNetwork else { return }
         toldNetwork = name
         await services.networks.tell("connect", networkNamed: name, id)
+    }
+
+    /// The same of its end.
+    func tellOfEndOfBareNetwork() async {
+        guard let name = toldNetwork else { return }
+        toldNetwork = nil
+        await services.networks.tell("disconnect", networkNamed: name, id)
     }
 
     /// Takes the network of a run away, if there is one.
@@ -96,11 +103,8 @@ extension Container {
         // Who puts the container on a network just now ends that first, so that it is taken away with the others.
         await takeNetworkTurn()
         defer { endNetworkTurn() }
-        guard let attachment else {
-            guard let name = toldNetwork else { return }
-            toldNetwork = nil
-            return await services.networks.tell("disconnect", networkNamed: name, id)
-        }
+        await tellOfEndOfBareNetwork()
+        guard let attachment else { return }
         self.attachment = nil
         await services.networks.unplug(attachment, of: id)
     }
@@ -112,10 +116,8 @@ extension Container {
         do throws(EngineError) { read = try await BlockingWork.run { () throws(EngineError) in try NetworkRecordFile.read(path) } } catch {
             return logger.error("\(error)")
         }
-        guard let read else {
-            toldNetwork = bareNetwork
-            return
-        }
+        toldNetwork = bareNetwork
+        guard let read else { return }
         // Addresses of what is not its own any more may be others'.
         var own = read
         own.endpoints.removeAll { document.endpoints[$0.networkName] == nil }

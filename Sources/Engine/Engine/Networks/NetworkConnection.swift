@@ -2,6 +2,8 @@ internal import CoreTypes
 internal import EngineAPI
 internal import Logging
 internal import Networking
+internal import OCISpec
+internal import SystemPackage
 
 /// Joining and leaving networks after the container was made.
 extension Container {
@@ -30,6 +32,7 @@ extension Container {
             document.endpoints[network.name] = former
             throw await takenBack(network.name, after: error)
         }
+        if state.runningTask != nil && network.document.driver == .none { await tellOfBareNetwork() }
     }
 
     /// Takes the container off a network that it could not be put on whole.
@@ -63,6 +66,7 @@ extension Container {
         }
         // Written first: after a crash from here on, the next daemon goes on with it.
         failpoint(.disconnectRecorded)
+        if toldNetwork == key { await tellOfEndOfBareNetwork() }
         guard let attachment, let endpoint = attachment.endpoints.first(where: { $0.networkName == key }) else { return }
         do throws(EngineError) { try await pullOut(endpoint, of: attachment) } catch {
             // Once it is out it is, whatever fails behind that.
@@ -130,9 +134,7 @@ extension Container {
     }
 
     private func plugIn(_ network: String, _ settings: EndpointSettings) async throws(EngineError) {
-        guard let former = attachment else {
-            throw EngineError(.forbidden, "container \(id) was started without networks: restart it to connect it to one")
-        }
+        let former = try await ownNetwork()
         let joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: [network: settings])
         let taken = Set(former.endpoints.map(\.insideLink))
         let endpoint = try await services.networks.reserve(joiner, on: network, settings, besides: taken)
@@ -156,6 +158,31 @@ extension Container {
         }
         self.attachment = attachment
         try await changeNetworkFiles(from: former)
+    }
+
+    /// The network of the run. Of a container that was started on none it is made here, of the namespace that the runtime made.
+    private func ownNetwork() async throws(EngineError) -> NetworkAttachment {
+        if let attachment { return attachment }
+        guard let task = state.runningTask else { throw notRunning }
+        let (held, namespace) = (try await heldNamespace(.network, of: task), services.networks.namespace(of: id))
+        try await services.networks.onThread { () throws(NetworkingError) in try namespace.pin(held.path) }
+        let made = NetworkAttachment(sandboxID: Identifiers.random(), endpoints: [])
+        do throws(EngineError) {
+            let path = namespace.path.string
+            try await changeBundle("note the network in the bundle") { configuration in
+                guard let place = configuration.linux?.namespaces.firstIndex(where: { $0.kind == .network }) else { return }
+                configuration.linux?.namespaces[place].path = path
+            }
+            try await writeNetworkRecord(made)
+        } catch {
+            let cause = error
+            do throws(EngineError) {
+                try await services.networks.onThread { () throws(NetworkingError) in try namespace.remove() }
+            } catch { throw EngineError(cause.code, "\(cause.message) (and \(error.message))", cause: cause) }
+            throw cause
+        }
+        attachment = made
+        return made
     }
 
     private func pullOut(_ endpoint: EndpointRecord, of old: NetworkAttachment) async throws(EngineError) {
