@@ -172,6 +172,21 @@ def tracked():
                 return told
 
 
+def test_conversations_of_auxiliary_addresses_outlive_the_daemon(brittle):
+    """They are somebody's on the network who is no container."""
+    client = brittle.client
+    client("network", "create", "--subnet", "10.87.0.0/24", "--aux-address", "router=10.87.0.9", "shared").ok()
+    client("run", "-d", "--name", "one", "--network", "shared", brittle.image, "sleep", "600").ok()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaker:
+        for target in ("10.87.0.9", "10.87.0.77"):
+            speaker.sendto(b"x", (target, 53))
+        wait_until(lambda: all(socket.inet_aton(each) in tracked() for each in ("10.87.0.9", "10.87.0.77")), "the kernel keeps track of both")
+        brittle.kill()
+        brittle.start()
+        wait_until(lambda: socket.inet_aton("10.87.0.77") not in tracked(), "nobody's is forgotten")
+        assert socket.inet_aton("10.87.0.9") in tracked()
+
+
 def test_attack_F16_the_next_daemon_ends_conversations_that_a_killed_one_left(brittle, lan):
     client = brittle.client
     client("run", "-d", "--name", "stays", "-p", "18193:53/udp", brittle.image, "sleep", "600").ok()

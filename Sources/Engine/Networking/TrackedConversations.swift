@@ -69,9 +69,10 @@ package final class TrackedConversations: Sendable {
     }
 
     /// Forgets what nobody has any more of addresses in these blocks.
-    /// - Parameter holders: who has addresses there, the host included.
+    /// - Parameter holders: who has addresses there besides the host.
     package func forget(in blocks: [AddressBlock], besides holders: Set<IPAddress>) throws(NetworkingError) {
         try use { sockets throws(NetlinkError) in
+            let holders = holders.union(try sockets.host.addresses())
             for family in [IPAddress.Family.v4, .v6] {
                 let own = blocks.filter { $0.family == family }
                 if own.isEmpty { continue }

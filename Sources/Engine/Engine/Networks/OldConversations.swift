@@ -48,11 +48,13 @@ extension Networks {
         await aboutConversations { conversations throws(NetworkingError) in try conversations.forgetBefore(ports) }
     }
 
-    /// Has the kernel forget what containers left of which a former daemon had no time to tell it.
+    /// Has the kernel forget what containers left of which a former daemon had no time to tell it. Auxiliary addresses are somebody's who is no
+    /// container.
     func forgetConversationsOfNobody() async {
         let blocks = networks.values.filter { $0.document.driver == .bridge }.flatMap(\.document.blocks)
         let holders =
             networks.values.flatMap { $0.members.values.flatMap(\.endpoint.allAddresses) }.map(\.address) + blocks.compactMap(\.gateway)
+            + blocks.flatMap(\.auxiliary)
         let (own, known) = (blocks.map(\.block), Set(holders))
         await aboutConversations { conversations throws(NetworkingError) in try conversations.forget(in: own, besides: known) }
     }
