@@ -100,8 +100,9 @@ class Client:
         return self("inspect", "-f", template, name).line()
 
 
-# Published ports on ::1 lead to one place, which is there from the first one on, for as long as a daemon lives.
-RULES_OF_LOOPBACK = ("dnat ip6 to [::1]:", "meta l4proto sctp return")
+# Published ports on ::1, and those that containers with IPv4 alone have of IPv6, lead to one place, which is there from the first one on, for as
+# long as a daemon lives.
+RULES_OF_FORWARDER = ("dnat ip6 to [::1]:", "dnat ip6 to ip6 daddr:", "fib daddr type local drop", "meta l4proto sctp return")
 
 
 class Daemon:
@@ -204,7 +205,7 @@ class Daemon:
             "mounts": leaks.mounts(self.folder), "cgroups": self.cgroups(), "shims": self.shims(),
             "containers": entries(f"{self.data}/containers"), "runtime": entries(f"{self.run}/runtime"),
             "networks": entries(f"{self.run}/netns"), "names": entries(f"{self.run}/names/entries"), "links": leaks.links(),
-            "ruleset": [line for line in leaks.ruleset() if not any(part in line for part in RULES_OF_LOOPBACK)],
+            "ruleset": [line for line in leaks.ruleset() if not any(part in line for part in RULES_OF_FORWARDER)],
             "bundles": entries(f"{self.run}/bundles"), "sockets": entries(f"{self.run}/shims"), "ingests": entries(f"{self.data}/content/ingests"),
             "volumes": [name for name in entries(f"{self.data}/volumes") if not name.startswith(".")],
             "roots": [name for kind in ("active", "building", "views", "trash") for name in entries(f"{self.data}/snapshots/overlayfs/{kind}")],

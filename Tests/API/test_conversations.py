@@ -160,6 +160,26 @@ def test_attack_F16_a_loopback_port_of_its_own_leads_to_the_next_container_that_
         asker.hears("new")
 
 
+def test_attack_F16_a_port_of_ipv6_that_somebody_leads_on_ends_with_its_container(apus, image, lan, named):
+    """By an address of the host where no translation of the kernel's leads to a container of IPv4."""
+    subprocess.run(["ip", "addr", "add", "2001:db8::1/64", "dev", "uplink", "nodad"], check=True)
+    lan("ip", "addr", "add", "2001:db8::2/64", "dev", "eth0", "nodad")
+    box = lambda name, *flags: apus("run", "-d", "--name", name, *flags, image, "sleep", "600").ok()
+    box("old", "-p", "18195:53/udp")
+    named("old")
+    with Asker("2001:db8::1", 18195, within=("ip", "netns", "exec", "lan")) as stranger:
+        stranger.hears("old")
+        apus("rm", "-f", "old").ok()
+        # Published on 127.0.0.1, the port is for the host alone.
+        box("next", "-p", "127.0.0.1:18195:53/udp")
+        named("next")
+        stranger.asks_in_vain()
+        apus("rm", "-f", "next").ok()
+        box("new", "-p", "18195:53/udp")
+        named("new")
+        stranger.hears("new")
+
+
 def tracked():
     """What the kernel tells of the conversations of IPv4 that it keeps track of. - Source: linux/netfilter/nfnetlink_conntrack.h."""
     told = b""

@@ -38,6 +38,100 @@ def servers(daemon):
     return [process for process in leaks.processes(f"{daemon.run}/names") if "serve" in open(f"/proc/{process}/cmdline", encoding="utf-8").read()]
 
 
+# A server of the version before orders asked for the version: it serves by one of ours, which ends with it, and does not know that order.
+FORMER = """
+import ctypes, os, socket, subprocess, sys, threading
+folder, words = sys.argv[1], sys.argv[2:]
+os.chdir(folder)
+prctl, (death_signal, set_name) = ctypes.CDLL(None).prctl, (1, 15)
+prctl(set_name, b"apus-net", 0, 0, 0)
+def listen(name):
+    if os.path.exists(name):
+        os.unlink(name)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(name)
+    listener.listen(32)
+    return listener
+inner = listen("inner.sock")
+words[words.index("-listener") + 1] = str(inner.fileno())
+subprocess.Popen(words, pass_fds=[inner.fileno()], preexec_fn=lambda: prctl(death_signal, 9, 0, 0, 0))
+outer = listen("control.sock")
+def serve(link):
+    onwards = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    onwards.connect("inner.sock")
+    while order := link.recv(4096):
+        if order == b"1 version":
+            link.send(b"no order that is known here: " + order)
+        else:
+            onwards.send(order)
+            link.send(onwards.recv(65536))
+print("ready", flush=True)
+while True:
+    threading.Thread(target=serve, args=(outer.accept()[0],), daemon=True).start()
+"""
+
+# Asks for a name fifty times a second, and says how each question ended.
+ASKING = """
+import socket, sys, time
+name, question = sys.argv[1], b"".join(bytes([len(label)]) + label for label in sys.argv[1].encode().split(b"."))
+number = 0
+while True:
+    number += 1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.3)
+        began = time.monotonic()
+        try:
+            client.sendto(number.to_bytes(2, "big") + bytes.fromhex("01000001000000000000") + question + bytes.fromhex("0000010001"), ("127.0.0.11", 53))
+            answer = client.recv(512)
+            print("found" if answer[3] & 15 == 0 and answer[7] else "unknown", flush=True)
+        except OSError:
+            print("lost", flush=True)
+        time.sleep(max(0, 0.02 - (time.monotonic() - began)))
+"""
+
+
+def test_the_server_of_names_of_a_former_version_is_replaced_and_no_name_is_lost(brittle, tmp_path):
+    client, image = brittle.client, brittle.image
+    client("network", "create", "mine").ok()
+    for name in ("asker", "other"):
+        client("run", "-d", "--name", name, "--network", "mine", image, "sleep", "600").ok()
+    [running] = servers(brittle)
+    words = open(f"/proc/{running}/cmdline", encoding="utf-8").read().rstrip("\0").split("\0")
+    words[0] = os.path.realpath(f"/proc/{running}/exe")
+    inside = ["nsenter", "--net=" + client.inspect("asker", "{{.NetworkSettings.SandboxKey}}")]
+    brittle.kill()
+    os.kill(running, signal.SIGKILL)
+    former = subprocess.Popen([sys.executable, "-c", FORMER, f"{brittle.run}/names", *words], stdout=subprocess.PIPE, text=True)
+    told = tmp_path / "told"
+    asker = None
+    try:
+        assert former.stdout.readline() == "ready\n"
+        with open(told, "w", encoding="utf-8") as file:
+            asker = subprocess.Popen([*inside, sys.executable, "-c", ASKING, "other"], stdout=file)
+        answers = lambda: told.read_text().split()
+        wait_until(lambda: answers()[-5:] == ["found"] * 5, "the former one serves")
+        before = len(answers())
+        brittle.start()
+        assert former.wait(10) == -signal.SIGKILL
+        wait_until(lambda: len(answers()) > before + 25, "it has asked on")
+        assert answers()[before:].count("lost") <= 2 and "unknown" not in answers()[before:], answers()[before:]
+        # What a former one does not know is served.
+        client("run", "-d", "--name", "later", "--network", "mine", "-p", "[::]:18290:80", image, "sleep", "600").ok()
+        assert resolve(client, "asker", "later") == [address(client, "later", "mine")]
+        [ours] = servers(brittle)
+        assert ours != former.pid
+    finally:
+        for process in (former, asker):
+            if process:
+                process.kill()
+                process.wait()
+        former.stdout.close()
+    # The next daemon leaves it where it is.
+    brittle.kill()
+    brittle.start()
+    assert resolve(client, "asker", "other") == [address(client, "other", "mine")] and servers(brittle) == [ours]
+
+
 @pytest.fixture
 def box(cli, image):
     def run(name, *flags, command=("sleep", "600")):

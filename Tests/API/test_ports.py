@@ -8,6 +8,8 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
+import threading
 
 import leaks
 import pytest
@@ -583,7 +585,7 @@ def test_connected_and_disconnected_many_times_leaves_nothing(apus, net_of_apus,
     """A thousand times in `make nightly`."""
     apus("run", "-d", "--name", "one", image, "sleep", "600").ok()
     # The port of `apus-net`, which is another one after each of its starts, is led to from the first container with names on.
-    rules = lambda: re.sub(r"\[::1\]:\d+", "[::1]:PORT", host("nft", "list", "ruleset"))
+    rules = lambda: re.sub(r"(\[::1\]|ip6 daddr):\d+|(dport) \d+ (?=fib daddr type local drop)", r"\1\2:PORT", host("nft", "list", "ruleset"))
     change = lambda action: api(own_daemon, "POST", f"/networks/{net_of_apus}/{action}", {"Container": "one"}, 200)
     change("connect")
     wait_until(lambda: "[::1]:PORT" in rules(), "::1 is led to apus-net")
@@ -731,12 +733,109 @@ def test_feature_C09_a_port_of_the_v6_loopback_alone(cli, net, image, lan):
         for server in servers:
             server.kill()
             server.communicate()
-    other = cli("run", "--rm", "-p", "[2001:db8::1]:18174:80", image, "true")
+    other = cli("run", "--rm", "-p", "[2001:db8::1]:18174:80/sctp", image, "true")
     assert other.code == 125 and "has no IPv6 address that the host reaches" in other.err
     taken = cli("run", "--rm", "-p", "[::1]:18170:80", image, "true")
     assert taken.code == 125 and "port is already allocated" in taken.err
     cli("rm", "-f", "four").ok()
     assert fetch_v6(18170) is None
+
+
+# What comes back from a port of an address, by TCP or UDP.
+ELSEWHERE = """
+import socket, sys
+kind, where, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+place = socket.getaddrinfo(where, port, socket.AF_INET6)[0][4]
+client = socket.socket(socket.AF_INET6, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+client.settimeout(3 if kind == "tcp" else 1)
+try:
+    client.connect(place)
+    client.send(b"who")
+    print(client.recv(100).decode().strip())
+except OSError:
+    pass
+"""
+
+
+def test_feature_C09_a_container_with_ipv4_alone_is_reached_by_every_ipv6_address_of_the_host(cli, net, image, lan, own_daemon):
+    """As by docker-proxy, and with no process for each port: the server of names leads on what the kernel cannot."""
+    for own in ("2001:db8::1", "2001:db8::11"):
+        host("ip", "addr", "add", f"{own}/64", "dev", "uplink", "nodad")
+    lan("ip", "addr", "add", "2001:db8::2/64", "dev", "eth0", "nodad")
+    told = lambda kind, where, port: lan(sys.executable, "-c", ELSEWHERE, kind, where, str(port)).stdout.strip()
+    run(cli, image, "-p", "18210:80", "-p", "[::]:18211:80", "-p", "[2001:db8::1]:18212:80", "-p", "127.0.0.1:18213:80", "-p", "0.0.0.0:18214:80",
+        "-p", "[::1]:18217:80", "-p", "18215:53/udp", "-p", "[2001:db8::1]:18216:53/udp", "-p", "18220-18239:8220-8239", name="four")
+    ports = json.loads(cli.inspect("four", "{{json .NetworkSettings.Ports}}"))
+    assert {"HostIp": "::", "HostPort": "18211"} in ports["80/tcp"] and {"HostIp": "2001:db8::1", "HostPort": "18212"} in ports["80/tcp"]
+    server = answering(cli, "four", 53)
+    try:
+        for where in ("2001:db8::1", "2001:db8::11"):
+            # From another host, and from this one.
+            for port in (18210, 18211):
+                assert told("tcp", where, port) == "hello" and fetch(port, where, socket.AF_INET6) == "hello", (where, port)
+            assert told("udp", where, 18215) == "53:who"
+            # What is published elsewhere alone is there alone.
+            for port in (18213, 18214, 18217, 18240):
+                assert told("tcp", where, port) == "" and fetch(port, where, socket.AF_INET6) is None, (where, port)
+        assert told("tcp", "2001:db8::1", 18212) == "hello" and told("udp", "2001:db8::1", 18216) == "53:who"
+        assert told("tcp", "2001:db8::11", 18212) == "" and told("udp", "2001:db8::11", 18216) == ""
+        assert fetch_v6(18210) == fetch_v6(18211) == b"hello\n" and fetch_v6(18212) is None and fetch(18211) is None
+        # One socket that two addresses answer.
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+            client.settimeout(1)
+            for _ in range(3):
+                for where in ("2001:db8::1", "2001:db8::11", "::1"):
+                    assert exchange(client, 18215, address=where) == b"53:who"
+    finally:
+        server.kill()
+        server.communicate()
+    # By an address of the link.
+    own = re.search(r"inet6 (fe80::\S+)/64", subprocess.run(["ip", "-6", "addr", "show", "dev", "uplink"], capture_output=True, text=True, check=True).stdout)
+    wait_until(lambda: told("tcp", f"{own.group(1)}%eth0", 18210) == "hello", "it is reached by the address of the link")
+    # A port that another one has is refused, and none of them is for who has none of the host's.
+    taken = cli("run", "--rm", "-p", "[2001:db8::11]:18211:80", image, "true")
+    assert taken.code == 125 and "port is already allocated" in taken.err
+    nowhere = cli("run", "--rm", "-p", "[2001:db8::12]:18241:80", image, "true")
+    assert nowhere.code == 125 and "cannot assign requested address" in nowhere.err
+    with socket.create_server(("2001:db8::1", 18242), family=socket.AF_INET6):
+        busy = cli("run", "--rm", "-p", "[::]:18242:80", image, "true")
+        assert busy.code == 125 and "address already in use" in busy.err
+    # Nobody has to say anything to the place that all are led by.
+    [process] = [process for process in leaks.processes(f"{own_daemon.run}/names") if b"serve" in open(f"/proc/{process}/cmdline", "rb").read()]
+    opened = {os.readlink(link.path) for link in os.scandir(f"/proc/{process}/fd")}
+    lines_of = [line.split() for line in open("/proc/net/tcp6", encoding="utf-8").readlines()[1:]]
+    [forwarder] = [int(line[1].rsplit(":", 1)[1], 16) for line in lines_of if line[3] == "0A" and f"socket:[{line[9]}]" in opened]
+    assert lan("busybox", "timeout", "1", sys.executable, "-c", ELSEWHERE, "tcp", "2001:db8::1", str(forwarder)).returncode != 0
+    cli("rm", "-f", "four").ok()
+    assert told("tcp", "2001:db8::1", 18210) == "" and told("tcp", "2001:db8::1", 18212) == ""
+
+
+def test_feature_C09_connections_by_ipv6_to_a_container_with_ipv4_alone_are_whole_and_end_with_it(cli, image, lan):
+    host("ip", "addr", "add", "2001:db8::1/64", "dev", "uplink", "nodad")
+    cli("run", "-d", "--name", "echo", "-p", "18218:7", image, "nc", "-ll", "-p", "7", "-e", "cat").ok()
+    data = os.urandom(3 << 20)
+
+    def echoed():
+        with socket.create_connection(("2001:db8::1", 18218), timeout=10) as link:
+            sender = threading.Thread(target=lambda: (link.sendall(data), link.shutdown(socket.SHUT_WR)))
+            sender.start()
+            received = b""
+            while part := link.recv(65536):
+                received += part
+            sender.join()
+            return received
+
+    wait_until(lambda: fetch_v6(18218, b"x") == b"x", "it answers")
+    assert echoed() == data
+    with socket.create_connection(("2001:db8::1", 18218), timeout=10) as link:
+        link.sendall(b"x")
+        assert link.recv(1) == b"x"
+        cli("rm", "-f", "echo").ok()
+        # Its other end is gone without a word.
+        try:
+            assert link.recv(1) == b""
+        except ConnectionResetError:
+            pass
 
 
 def test_S03_twenty_thousand_ports_of_the_v6_loopback_cost_neither_sockets_nor_much_memory(brittle):

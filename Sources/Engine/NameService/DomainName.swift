@@ -13,16 +13,8 @@ package struct DomainName: Hashable, Sendable {
 
     /// Parses `db` or `db.example.org`, with or without a dot at its end; nil for what no message can hold.
     package init?(_ text: some StringProtocol) {
-        var bytes: [UInt8] = []
-        for label in (text.hasSuffix(".") ? text.dropLast() : text[...]).utf8.split(
-            separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        {
-            guard (1...Self.labelLimitBytes).contains(label.count) else { return nil }
-            bytes.append(UInt8(label.count))
-            bytes += label.map(Self.lowercased)
-        }
-        guard bytes.count <= Self.limitBytes else { return nil }
-        wire = bytes
+        guard let name = SpelledName(text) else { return nil }
+        wire = name.wire.map(Self.lowercased)
     }
 
     static func lowercased(_ byte: UInt8) -> UInt8 { (0x41...0x5a).contains(byte) ? byte | 0x20 : byte }
@@ -61,6 +53,27 @@ package struct DomainName: Hashable, Sendable {
             position = end
         }
         return found
+    }
+}
+
+/// A name as somebody writes it, for an answer: there its letters stay as they are.
+struct SpelledName: Equatable, Sendable {
+    /// As `DomainName` has it.
+    let wire: [UInt8]
+
+    /// nil for what no message can hold.
+    init?(_ text: some StringProtocol) {
+        var bytes: [UInt8] = []
+        for label in (text.hasSuffix(".") ? text.dropLast() : text[...]).utf8.split(
+            separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        {
+            guard (1...DomainName.labelLimitBytes).contains(label.count) else { return nil }
+            // No letter has a number as low as a label's length.
+            bytes.append(UInt8(label.count))
+            bytes += label
+        }
+        guard bytes.count <= DomainName.limitBytes else { return nil }
+        wire = bytes
     }
 }
 

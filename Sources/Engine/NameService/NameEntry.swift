@@ -27,18 +27,24 @@ package struct NameEntry: Equatable, Sendable {
         }
     }
 
-    /// A port published on `::1` that leads to an address of the container: of that address alone, or of IPv6 alone.
-    package struct LoopbackPort: Equatable, Sendable {
+    /// A port of an IPv6 address of the host that the server itself leads on, since the kernel cannot.
+    package struct ForwardedPort: Equatable, Sendable {
         /// TCP; UDP otherwise.
         package var isStream: Bool
+        /// `::` is every one.
+        package var hostAddress: IPAddress
         package var hostPort: UInt16
         package var address: IPAddress
         package var containerPort: UInt16
         /// So many: each leads to the one that lies as far from `containerPort`.
         package var count: UInt16
 
-        package init(isStream: Bool, hostPort: UInt16, address: IPAddress, containerPort: UInt16, count: UInt16 = 1) {
+        package init(
+            isStream: Bool, hostAddress: IPAddress = .loopbackV6, hostPort: UInt16, address: IPAddress, containerPort: UInt16,
+            count: UInt16 = 1
+        ) {
             self.isStream = isStream
+            self.hostAddress = hostAddress
             self.hostPort = hostPort
             self.address = address
             self.containerPort = containerPort
@@ -60,8 +66,8 @@ package struct NameEntry: Equatable, Sendable {
     package var servers: [IPAddress] = []
     /// Whether the host's servers are asked for what no container is called: not from where nothing leads out.
     package var asksHost = true
-    /// Ports of `::1` that do not lead to the same port of 127.0.0.1.
-    package var loopbackPorts: [LoopbackPort] = []
+    /// Those of `::1` are left out that lead to the same port of 127.0.0.1.
+    package var forwardedPorts: [ForwardedPort] = []
 
     package init(namespace: String, memberships: [Membership]) {
         self.namespace = namespace
@@ -72,19 +78,14 @@ package struct NameEntry: Equatable, Sendable {
         var writer = JSONWriter()
         writer.object { writer in
             // The earliest that says it all, so that an earlier server reads what it can.
-            writer.member("version", loopbackPorts.contains { $0.count > 1 } ? Self.currentVersion : 1)
+            writer.member("version", forwardedPorts.contains { $0.count > 1 } ? Self.currentVersion : 1)
             writer.member("namespace", namespace)
             writer.member("asksHost", asksHost)
             writer.member("servers", servers.map(\.description))
-            writer.member("loopbackPorts", unlessEmpty: loopbackPorts) { writer, port in
-                writer.object { writer in
-                    writer.member("stream", port.isStream)
-                    writer.member("hostPort", Int(port.hostPort))
-                    writer.member("address", port.address.description)
-                    writer.member("containerPort", Int(port.containerPort))
-                    if port.count > 1 { writer.member("count", Int(port.count)) }
-                }
-            }
+            // Apart, since an earlier server takes all of the first list for ports of `::1`.
+            let isOfLoopback = { (port: ForwardedPort) in port.hostAddress == .loopbackV6 }
+            writer.member("loopbackPorts", unlessEmpty: forwardedPorts.filter(isOfLoopback), Self.write)
+            writer.member("forwardedPorts", unlessEmpty: forwardedPorts.filter { !isOfLoopback($0) }, Self.write)
             writer.member("memberships", unlessEmpty: memberships) { writer, membership in
                 writer.object { writer in
                     writer.member("network", membership.network)
@@ -98,6 +99,17 @@ package struct NameEntry: Equatable, Sendable {
         return writer.bytes
     }
 
+    private static func write(_ writer: inout JSONWriter, _ port: ForwardedPort) {
+        writer.object { writer in
+            writer.member("stream", port.isStream)
+            if port.hostAddress != .loopbackV6 { writer.member("hostAddress", port.hostAddress.description) }
+            writer.member("hostPort", Int(port.hostPort))
+            writer.member("address", port.address.description)
+            writer.member("containerPort", Int(port.containerPort))
+            if port.count > 1 { writer.member("count", Int(port.count)) }
+        }
+    }
+
     /// - Throws: `JSONError` for what is no such file, or one of a newer daemon's.
     package init(decoding bytes: [UInt8]) throws(JSONError) {
         self.init(namespace: "", memberships: [])
@@ -109,8 +121,8 @@ package struct NameEntry: Equatable, Sendable {
             case "namespace": namespace = try reader.readString()
             case "asksHost": asksHost = try reader.readBool()
             case "servers": servers = try Self.readAddresses(&reader)
-            case "loopbackPorts":
-                loopbackPorts = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try LoopbackPort(from: &reader) }
+            case "loopbackPorts", "forwardedPorts":
+                forwardedPorts += try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try ForwardedPort(from: &reader) }
             case "memberships":
                 memberships = try reader.readArray { (reader: inout JSONReader) throws(JSONError) in try Membership(from: &reader) }
             default: try reader.skipValue()
@@ -127,13 +139,15 @@ package struct NameEntry: Equatable, Sendable {
     }
 }
 
-extension NameEntry.LoopbackPort {
+extension NameEntry.ForwardedPort {
     fileprivate init(from reader: inout JSONReader) throws(JSONError) {
         var (isStream, hostPort, address, containerPort): (Bool, UInt16?, IPAddress?, UInt16?) = (true, nil, nil, nil)
+        var hostAddress: IPAddress? = .loopbackV6
         var count: UInt16 = 1
         try reader.readObject { (reader: inout JSONReader, name: String) throws(JSONError) in
             switch name {
             case "stream": isStream = try reader.readBool()
+            case "hostAddress": hostAddress = IPAddress(try reader.readString())
             case "hostPort": hostPort = try reader.readInteger(UInt16.self)
             case "address": address = IPAddress(try reader.readString())
             case "containerPort": containerPort = try reader.readInteger(UInt16.self)
@@ -141,10 +155,11 @@ extension NameEntry.LoopbackPort {
             default: try reader.skipValue()
             }
         }
-        guard let hostPort, let address, let containerPort, count > 0,
+        guard let hostAddress, let hostPort, let address, let containerPort, count > 0,
             Int(max(hostPort, containerPort)) + Int(count) - 1 <= Int(UInt16.max)
         else { throw reader.problem("no published port") }
-        self.init(isStream: isStream, hostPort: hostPort, address: address, containerPort: containerPort, count: count)
+        self.init(
+            isStream: isStream, hostAddress: hostAddress, hostPort: hostPort, address: address, containerPort: containerPort, count: count)
     }
 }
 

@@ -32,20 +32,25 @@ package enum NameOrder: Equatable, Sendable {
     case drop(String)
     /// Make everything as the files say.
     case reload
-    /// Say where published ports of `::1` lead: to this port, if it is free. The kernel goes on leading datagrams where it began to.
-    case loopback(wish: UInt16?)
+    /// Say where published ports lead that the kernel cannot lead on: to this port, if it is free. It goes on leading datagrams where it began to.
+    case forwarder(wish: UInt16?)
     /// Keep this connection open: its end is the server's.
     case watch
+    /// Say which version of entries and orders is known.
+    case version
 
-    /// The first word of every order.
-    private static let version = "1"
+    /// The first word of every order. It stays what it is, so that servers of all versions say at least that they do not know an order.
+    private static let firstWord = "1"
+    /// What a server answers that knows all that an entry may say, and these orders. Grows with either: a daemon replaces a server that
+    /// answers otherwise. 3: ports of other addresses than `::1`.
+    package static let currentVersion = "version 3"
     package static let limitBytes = 1024
     /// The answer to an order that was carried out.
     package static let done = "done"
 
     private static let portWord = "port "
 
-    /// The answer to `loopback`; nil where there is none.
+    /// The answer to `forwarder`; nil where there is none.
     static func answer(port: UInt16?) -> String { portWord + String(port ?? 0) }
 
     /// The port of such an answer; nil for another one, or where there is none.
@@ -56,27 +61,29 @@ package enum NameOrder: Equatable, Sendable {
 
     package var text: String {
         switch self {
-        case .load(let id): "\(Self.version) load \(id)"
-        case .drop(let id): "\(Self.version) drop \(id)"
-        case .reload: "\(Self.version) reload"
-        case .loopback(let wish): "\(Self.version) loopback" + (wish.map { " \($0)" } ?? "")
-        case .watch: "\(Self.version) watch"
+        case .load(let id): "\(Self.firstWord) load \(id)"
+        case .drop(let id): "\(Self.firstWord) drop \(id)"
+        case .reload: "\(Self.firstWord) reload"
+        case .forwarder(let wish): "\(Self.firstWord) loopback" + (wish.map { " \($0)" } ?? "")
+        case .watch: "\(Self.firstWord) watch"
+        case .version: "\(Self.firstWord) version"
         }
     }
 
     /// nil for what is no order of this version.
     package init?(_ text: String) {
         let words = text.split(separator: " ").map(String.init)
-        guard words.count >= 2, words[0] == Self.version else { return nil }
+        guard words.count >= 2, words[0] == Self.firstWord else { return nil }
         switch (words[1], words.count) {
         case ("load", 3): self = .load(words[2])
         case ("drop", 3): self = .drop(words[2])
         case ("reload", 2): self = .reload
-        case ("loopback", 2): self = .loopback(wish: nil)
+        case ("loopback", 2): self = .forwarder(wish: nil)
         case ("loopback", 3):
             guard let wish = UInt16(words[2]) else { return nil }
-            self = .loopback(wish: wish)
+            self = .forwarder(wish: wish)
         case ("watch", 2): self = .watch
+        case ("version", 2): self = .version
         default: return nil
         }
     }

@@ -117,7 +117,7 @@ struct NameMessage: Equatable, Sendable {
 enum NameRecord: Equatable, Sendable {
     /// Four or sixteen bytes.
     case address([UInt8])
-    case pointer(DomainName)
+    case pointer(SpelledName)
 
     /// Names and addresses change when containers start again: who remembers them shall not do so for long.
     static let lifeSeconds: UInt32 = 5

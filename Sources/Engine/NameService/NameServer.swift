@@ -13,10 +13,10 @@ package final class NameServer {
         case connections(String)
         case stream(StreamClient)
         case upstream(exchange: UInt64)
-        case loopback
-        case relay(LoopbackRelay)
-        case loopbackDatagrams
-        case flow(LoopbackFlow)
+        case forwarder
+        case relay(ForwarderRelay)
+        case forwarderDatagrams
+        case flow(ForwarderFlow)
     }
 
     final class OwnedSocket {
@@ -63,9 +63,8 @@ package final class NameServer {
     var exchanges: [UInt64: Exchange] = [:]
     var nextExchange: UInt64 = 1
     var streamCount = 0
-    /// Where published ports of `::1` lead, once somebody asked for that.
-    var loopback: LoopbackSockets?
-    var relayCount = 0
+    /// Where published ports lead that the kernel cannot lead on, once somebody asked for that.
+    var forwarder: ForwarderSockets?
     var hostServers: HostServers
     /// Servers that lately did not answer, and until when that counts.
     var slow: [UpstreamServer: Int64] = [:]
@@ -102,7 +101,7 @@ package final class NameServer {
         var (lastLook, lastLongLook): (Int64, Int64) = (0, 0)
         while !isOver() {
             let isWaiting = !exchanges.isEmpty || streamCount > 0 || table.isEmpty
-            let hasFlows = loopback?.flows.isEmpty == false
+            let hasFlows = forwarder?.flows.isEmpty == false
             do throws(SyscallError) {
                 let patience = isWaiting ? Self.tickMilliseconds : hasFlows ? Self.longTickMilliseconds : nil
                 for event in try epoll.wait(timeoutMilliseconds: patience) { take(event) }
@@ -162,9 +161,9 @@ package final class NameServer {
         case .connections(let container): acceptStream(of: container)
         case .stream(let client): serve(client, event.token, event.readiness)
         case .upstream(let exchange): hear(exchange, event.token, event.readiness)
-        case .loopback: acceptLoopback()
+        case .forwarder: acceptForwarded()
         case .relay(let relay): serve(relay)
-        case .loopbackDatagrams: takeLoopbackDatagrams()
+        case .forwarderDatagrams: takeForwardedDatagrams()
         case .flow(let flow): serve(flow)
         case nil: break
         }
@@ -199,7 +198,8 @@ package final class NameServer {
         guard let order = NameOrder(text) else { return "no order that is known here: \(text)" }
         switch order {
         case .watch: return NameOrder.done
-        case .loopback(let wish): return NameOrder.answer(port: openLoopback(wish: wish))
+        case .version: return NameOrder.currentVersion
+        case .forwarder(let wish): return NameOrder.answer(port: openForwarder(wish: wish))
         case .drop(let container):
             drop(container)
             return NameOrder.done
@@ -241,15 +241,16 @@ package final class NameServer {
         do throws(JSONError) { entry = try NameEntry(decoding: bytes) } catch {
             throw NameServiceError(.malformed, "read \(path): \(error)")
         }
-        if entry.namespace.isEmpty { drop(container) } else { try settle(container, FilePath(entry.namespace)) }
+        if entry.namespace.isEmpty { release(container) } else { try settle(container, FilePath(entry.namespace)) }
         table.insert(entry, of: container)
+        closeStrayRelays()
     }
 
     /// Opens a container's sockets, unless they are there.
     private func settle(_ container: String, _ namespace: FilePath) throws(NameServiceError) {
         if let resident = residents[container] {
             if let status = try? fileStatus(namespace), status.inode == resident.sockets.identity { return }
-            drop(container)
+            release(container)
         }
         let sockets = try ContainerSockets(namespace, visitor)
         do throws(SyscallError) {
@@ -265,6 +266,12 @@ package final class NameServer {
     }
 
     private func drop(_ container: String) {
+        release(container)
+        closeStrayRelays()
+    }
+
+    /// Takes away all that a container has of the server.
+    private func release(_ container: String) {
         table.remove(container)
         for (token, exchange) in exchanges where exchange.asker.container == container { end(token) }
         for case (let token, .stream(let client)) in subjects where client.container == container { close(client, token) }

@@ -6,7 +6,7 @@ struct NameTable: Sendable {
     enum Finding: Equatable, Sendable {
         /// Addresses of both families, each asker's first another one.
         case addresses([IPAddress])
-        case name(DomainName)
+        case name(SpelledName)
         /// The name is a container's, and it has no record of this type.
         case nothing
         /// Somebody else may know.
@@ -21,20 +21,21 @@ struct NameTable: Sendable {
     private struct Network: Sendable {
         var holders: [DomainName: [Holder]] = [:]
         /// Whom addresses lead back to.
-        var names: [IPAddress: DomainName] = [:]
+        var names: [IPAddress: SpelledName] = [:]
         var turn = 0
     }
 
-    /// A port of `::1`.
-    private struct LoopbackPlace: Hashable {
+    /// A port of an address of the host.
+    private struct ForwardedPlace: Hashable {
         let isStream: Bool
+        let address: IPAddress
         let port: UInt16
     }
 
     private var entries: [String: NameEntry] = [:]
-    private var loopbackPorts: [LoopbackPlace: NameEntry.LoopbackPort] = [:]
+    private var forwardedPorts: [ForwardedPlace: NameEntry.ForwardedPort] = [:]
     /// Those of several in a row: few, however many ports they are.
-    private var loopbackRanges: [NameEntry.LoopbackPort] = []
+    private var forwardedRanges: [NameEntry.ForwardedPort] = []
     private var networks: [String: Network] = [:]
 
     var isEmpty: Bool { entries.isEmpty }
@@ -45,15 +46,13 @@ struct NameTable: Sendable {
     mutating func insert(_ entry: NameEntry, of container: String) {
         remove(container)
         entries[container] = entry
-        for port in entry.loopbackPorts where port.count == 1 {
-            loopbackPorts[LoopbackPlace(isStream: port.isStream, port: port.hostPort)] = port
-        }
-        loopbackRanges += entry.loopbackPorts.filter { $0.count > 1 }
+        for port in entry.forwardedPorts where port.count == 1 { forwardedPorts[Self.place(port)] = port }
+        forwardedRanges += entry.forwardedPorts.filter { $0.count > 1 }
         for membership in entry.memberships {
             var network = networks[membership.network] ?? Network()
             let holder = Holder(container: container, addresses: membership.addresses)
             for name in Set(membership.names.compactMap { DomainName($0) }) { network.holders[name, default: []].append(holder) }
-            if let first = membership.names.first, let name = DomainName("\(first).\(membership.networkName)") {
+            if let first = membership.names.first, let name = SpelledName("\(first).\(membership.networkName)") {
                 for address in membership.addresses { network.names[address] = name }
             }
             networks[membership.network] = network
@@ -62,10 +61,9 @@ struct NameTable: Sendable {
 
     mutating func remove(_ container: String) {
         guard let entry = entries.removeValue(forKey: container) else { return }
-        loopbackRanges.removeAll(where: entry.loopbackPorts.contains)
-        for port in entry.loopbackPorts where port.count == 1 {
-            let place = LoopbackPlace(isStream: port.isStream, port: port.hostPort)
-            if loopbackPorts[place] == port { loopbackPorts[place] = nil }
+        forwardedRanges.removeAll(where: entry.forwardedPorts.contains)
+        for port in entry.forwardedPorts where port.count == 1 && forwardedPorts[Self.place(port)] == port {
+            forwardedPorts[Self.place(port)] = nil
         }
         for membership in entry.memberships {
             guard var network = networks[membership.network] else { continue }
@@ -78,10 +76,16 @@ struct NameTable: Sendable {
         }
     }
 
-    /// Where a port of `::1` leads; nil to the same port of 127.0.0.1.
-    func loopbackTarget(_ port: UInt16, isStream: Bool) -> (address: IPAddress, port: UInt16)? {
-        loopbackPorts[LoopbackPlace(isStream: isStream, port: port)]?.target(port)
-            ?? loopbackRanges.lazy.filter { $0.isStream == isStream }.compactMap { $0.target(port) }.first
+    private static func place(_ port: NameEntry.ForwardedPort) -> ForwardedPlace {
+        ForwardedPlace(isStream: port.isStream, address: port.hostAddress, port: port.hostPort)
+    }
+
+    /// Where a port of an IPv6 address of the host leads; nil for one that no container has of it.
+    func target(_ port: UInt16, at address: IPAddress, isStream: Bool) -> (address: IPAddress, port: UInt16)? {
+        let addresses = [address, IPAddress(.v6, bits: 0)]
+        return addresses.lazy.compactMap { forwardedPorts[ForwardedPlace(isStream: isStream, address: $0, port: port)]?.target(port) }.first
+            ?? forwardedRanges.lazy.filter { $0.isStream == isStream && addresses.contains($0.hostAddress) }.compactMap { $0.target(port) }
+            .first
     }
 
     /// What a container is told: of its own networks only.

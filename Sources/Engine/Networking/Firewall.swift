@@ -73,11 +73,11 @@ package final class Firewall: Sendable {
         return isMade
     }
 
-    /// Leads what is sent to published ports of `::1` to one port of that address.
-    package func leadLoopback(to port: UInt16) throws(NetworkingError) {
+    /// Leads to one port of the same address what is sent by IPv6 to published ports and cannot be led to containers.
+    package func lead(toForwarder port: UInt16) throws(NetworkingError) {
         try change { state throws(NetworkingError) in
-            guard state.rules.loopbackPort != port else { return }
-            state.rules.loopbackPort = port
+            guard state.rules.forwarderPort != port else { return }
+            state.rules.forwarderPort = port
             if state.isMade { try rebuild(&state) }
         }
     }

@@ -55,7 +55,7 @@ package struct FirewallEndpoint: Hashable, Sendable {
 /// A port of the host that leads into a container, or several in a row.
 package struct FirewallPort: Hashable, Sendable {
     package var transport: TransportProtocol
-    /// Nil is every address of the container address's family.
+    /// Nil is every address of the container address's family; `::` every one of IPv6, for a container that has IPv4 alone.
     package var hostAddress: IPAddress?
     /// Whether no port of the host leads there: the container's own is open for who is let to its address.
     package var isDirect = false
@@ -102,6 +102,8 @@ enum FirewallSetName: String, CaseIterable, Hashable, Sendable {
     case themselvesV4, themselvesV6
     /// Published ports, of one address and of all.
     case portsV4, portsV6, anyPortsV4, anyPortsV6
+    /// Those of IPv6 addresses that lead to containers without IPv6.
+    case forwarded, anyForwarded
     /// Ports of bridges, and the addresses that may come in there.
     case cables, linkAddresses, addressesV4, addressesV6
     /// Those of containers that are not to talk to each other.
@@ -133,6 +135,8 @@ enum FirewallSetName: String, CaseIterable, Hashable, Sendable {
         case .portsV6: FirewallSet(rawValue, key: [.transport, .addressV6, .port], value: [.addressV6, .port])
         case .anyPortsV4: FirewallSet(rawValue, key: [.transport, .port], value: [.addressV4, .port])
         case .anyPortsV6: FirewallSet(rawValue, key: [.transport, .port], value: [.addressV6, .port])
+        case .forwarded: FirewallSet(rawValue, key: [.transport, .addressV6, .port], value: [.addressV4, .port])
+        case .anyForwarded: FirewallSet(rawValue, key: [.transport, .port], value: [.addressV4, .port])
         case .linkAddresses: FirewallSet(rawValue, key: [.linkName, .linkAddress])
         case .addressesV4: FirewallSet(rawValue, key: [.linkName, .addressV4])
         case .addressesV6: FirewallSet(rawValue, key: [.linkName, .addressV6])
@@ -203,8 +207,12 @@ extension FirewallPort {
         let isV4 = containerAddress.family == .v4
         if isDirect { return isV4 ? .openPortsV4 : .openPortsV6 }
         guard let hostAddress else { return isV4 ? .anyPortsV4 : .anyPortsV6 }
-        return isV4 && hostAddress.family == .v4 ? .portsV4 : .portsV6
+        if isForwarded { return hostAddress.isUnspecified ? .anyForwarded : .forwarded }
+        return isV4 ? .portsV4 : .portsV6
     }
+
+    /// Whether somebody else goes on from there, since no packet of IPv6 becomes one of IPv4.
+    private var isForwarded: Bool { containerAddress.family == .v4 && hostAddress?.family == .v6 }
 
     /// What the map holds of it: an element for each port.
     var elements: [FirewallElement] {
@@ -212,12 +220,9 @@ extension FirewallPort {
             let head = [transport.number, 0, 0, 0] + containerAddress.bytes
             return (0..<count).map { FirewallElement(key: head + padded(containerPort + $0)) }
         }
-        let keyHead = [transport.number, 0, 0, 0] + (hostAddress?.bytes ?? [])
-        // Of `::1` alone, where somebody listens who goes on by IPv4: what is mapped to is for who reads it.
-        let isMapped = containerAddress.family == .v4 && hostAddress?.family == .v6
-        let valueHead = (isMapped ? [UInt8](repeating: 0, count: 10) + [0xff, 0xff] : []) + containerAddress.bytes
+        let keyHead = [transport.number, 0, 0, 0] + (map == .anyForwarded ? [] : hostAddress?.bytes ?? [])
         return (0..<count).map { index in
-            FirewallElement(key: keyHead + padded(hostPort + index), value: valueHead + padded(containerPort + index))
+            FirewallElement(key: keyHead + padded(hostPort + index), value: containerAddress.bytes + padded(containerPort + index))
         }
     }
 }

@@ -7,8 +7,8 @@ struct FirewallRules: Sendable {
     /// Whether packets from one card to another are dropped: where it was us who made the host forward.
     var dropsForeignForwarding = false
 
-    /// The port of `::1` to which everything is led that is sent to published ports of that address; 0 for none.
-    var loopbackPort: UInt16 = 0
+    /// The port of IPv6 where somebody goes on whom the kernel cannot lead to containers, and to which it leads him; 0 for none.
+    var forwarderPort: UInt16 = 0
 
     private static let (priorityRaw, priorityDestination, priorityFilter, prioritySource): (Int32, Int32, Int32, Int32) = (
         -300, -100, 0, 100
@@ -80,9 +80,27 @@ struct FirewallRules: Sendable {
             ],
             Self.isV6 + [transport, port(1), Self.translate(.anyPortsV6), .destination(.v6, address: 0, port: 4)],
         ]
-        add("publish", publish, &changes)
+        // At whatever address of the host it was sent to; what is mapped to is for who reads it.
+        let onwards: [FirewallExpression] = [
+            .loadBytes(.network, offset: 24, count: 16, into: 0), .constant(forwarderPortBytes, into: 4),
+            .destination(.v6, address: 0, port: 4),
+        ]
+        let forwarded: [[FirewallExpression]] = [
+            Self.isV6 + [transport, .loadBytes(.network, offset: 24, count: 16, into: 1), port(5), Self.isMapped(.forwarded)] + onwards,
+            Self.isV6 + [transport, port(1), Self.isMapped(.anyForwarded)] + onwards,
+        ]
+        add("publish", publish + (forwarderPort == 0 ? [] : forwarded), &changes)
         let toThisHost: [FirewallExpression] = [.loadDestinationKind(into: 0), .equal(0, Self.localAddress), .verdict(.jump("publish"))]
-        add("arriving", [toThisHost], hook: FirewallHook(.nat, .prerouting, priority: Self.priorityDestination), &changes)
+        // To the forwarder itself nobody has anything to say.
+        let toForwarder = [TransportProtocol.tcp, .udp].map { each in
+            Self.isV6 + [
+                transport, .equal(0, [each.number]), port(0), .equal(0, forwarderPortBytes), .loadDestinationKind(into: 0),
+                .equal(0, Self.localAddress), .verdict(.drop),
+            ]
+        }
+        add(
+            "arriving", [toThisHost] + (forwarderPort == 0 ? [] : toForwarder),
+            hook: FirewallHook(.nat, .prerouting, priority: Self.priorityDestination), &changes)
         makeLoopback(&changes)
         let toLoopback: [FirewallExpression] =
             Self.isV6 + [
@@ -94,20 +112,20 @@ struct FirewallRules: Sendable {
     /// From `::1` the kernel leads nowhere but back to it: there somebody listens who goes on from the host's other addresses.
     private func makeLoopback(_ changes: inout FirewallTransaction) {
         let onwards: [FirewallExpression] = [
-            .constant(Self.loopbackV6, into: 0), .constant([UInt8(loopbackPort >> 8), UInt8(loopbackPort & 0xff)], into: 4),
-            .destination(.v6, address: 0, port: 4),
+            .constant(Self.loopbackV6, into: 0), .constant(forwarderPortBytes, into: 4), .destination(.v6, address: 0, port: 4),
         ]
         let transport: FirewallExpression = .load(.transport, into: 0)
         func port(_ register: UInt32) -> FirewallExpression { .loadBytes(.transport, offset: 2, count: 2, into: register) }
-        func isIn(_ map: FirewallSetName) -> FirewallExpression { .translate(map: map.rawValue, key: 0, into: 8) }
         let rules: [[FirewallExpression]] = [
             [transport, .equal(0, [TransportProtocol.sctp.number]), .verdict(.leave)],
-            [transport, .loadBytes(.network, offset: 24, count: 16, into: 1), port(5), isIn(.portsV6)] + onwards,
-            [transport, port(1), isIn(.anyPortsV4)] + onwards,
-            [transport, port(1), isIn(.anyPortsV6)] + onwards,
+            [transport, .loadBytes(.network, offset: 24, count: 16, into: 1), port(5), Self.isMapped(.portsV6)] + onwards,
+            [transport, port(1), Self.isMapped(.anyPortsV4)] + onwards,
+            [transport, port(1), Self.isMapped(.anyPortsV6)] + onwards,
         ]
-        add("loopback", loopbackPort == 0 ? [] : rules, &changes)
+        add("loopback", forwarderPort == 0 ? [] : rules, &changes)
     }
+
+    private var forwarderPortBytes: [UInt8] { [UInt8(forwarderPort >> 8), UInt8(forwarderPort & 0xff)] }
 
     private func makeForwarding(_ changes: inout FirewallTransaction) {
         let withinOne: [FirewallExpression] = [
@@ -255,5 +273,7 @@ struct FirewallRules: Sendable {
     }
 
     private static func isIn(_ set: FirewallSetName) -> FirewallExpression { .isIn(set: set.rawValue, key: 0) }
+    /// What the map holds is left where it is in nobody's way.
+    private static func isMapped(_ map: FirewallSetName) -> FirewallExpression { .translate(map: map.rawValue, key: 0, into: 8) }
     private static func translate(_ map: FirewallSetName) -> FirewallExpression { .translate(map: map.rawValue, key: 0, into: 0) }
 }

@@ -22,8 +22,8 @@ package final class TrackedConversations: Sendable {
         }
     }
 
-    /// Forgets all that these addresses began or answered, and datagrams that were led from `::1` by ports that are published no more.
-    package func forget(_ addresses: Set<IPAddress>, loopbackPorts: Set<ClosedRange<UInt16>> = []) throws(NetworkingError) {
+    /// Forgets all that these addresses began or answered, and datagrams that were led to the forwarder by ports that are published no more.
+    package func forget(_ addresses: Set<IPAddress>, forwardedPorts: Set<ClosedRange<UInt16>> = []) throws(NetworkingError) {
         try use { sockets throws(NetlinkError) in
             for family in [IPAddress.Family.v4, .v6] {
                 let wanted = addresses.filter { $0.family == family }
@@ -38,11 +38,10 @@ package final class TrackedConversations: Sendable {
             }
             // What waits for the link address of who is gone would be sent to who comes.
             try sockets.host.forgetNeighbours(addresses)
-            if loopbackPorts.isEmpty { return }
-            let loopback = IPAddress(.v6, bits: 1)
-            try sockets.flows.forget(.v6, .from(loopback)) { flow in
-                flow.isOfDatagrams && flow.isTranslated && flow.original.destination == loopback
-                    && loopbackPorts.contains { $0.contains(flow.original.destinationPort) }
+            if forwardedPorts.isEmpty { return }
+            try sockets.flows.forget(.v6, .of(transport: TransportProtocol.udp.number)) { flow in
+                flow.isOfDatagrams && flow.isTranslated && flow.original.destination == flow.reply.source
+                    && forwardedPorts.contains { $0.contains(flow.original.destinationPort) }
             }
         }
     }
@@ -60,7 +59,7 @@ package final class TrackedConversations: Sendable {
                         return false
                     }
                     return ports.contains { port in
-                        (port.hostAddress.map { $0 == target.destination } ?? true) && target.destinationPort >= port.hostPort
+                        port.isAt(target.destination) && target.destinationPort >= port.hostPort
                             && Int(target.destinationPort) < Int(port.hostPort) + Int(port.count)
                     }
                 }
@@ -90,6 +89,13 @@ package final class TrackedConversations: Sendable {
             } catch { return error }
         }
         if let failure { throw NetworkingError(failure) }
+    }
+}
+
+extension FirewallPort {
+    fileprivate func isAt(_ address: IPAddress) -> Bool {
+        guard let hostAddress else { return true }
+        return hostAddress == address || hostAddress.isUnspecified && hostAddress.family == address.family
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -110,6 +111,65 @@ int clinux_send_to(int descriptor, const void *bytes, size_t size, const uint8_t
     socklen_t length = make_place(&place, address, count, port);
     ssize_t sent = sendto(descriptor, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&place, length);
     return sent < 0 ? -errno : (int)sent;
+}
+
+int clinux_tell_local_addresses(int descriptor) {
+    int yes = 1;
+    return setsockopt(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, &yes, sizeof yes) < 0 ? -errno : 0;
+}
+
+union local_address {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+int clinux_receive_at(int descriptor, void *bytes, size_t size, uint8_t sender[16], uint16_t *port, uint32_t *zone, uint8_t local[16]) {
+    struct sockaddr_in6 place = {0};
+    union local_address control;
+    struct iovec part = {bytes, size};
+    struct msghdr message = {.msg_name = &place, .msg_namelen = sizeof place, .msg_iov = &part, .msg_iovlen = 1,
+                             .msg_control = &control, .msg_controllen = sizeof control};
+    ssize_t received = recvmsg(descriptor, &message, MSG_TRUNC | MSG_DONTWAIT);
+    if (received < 0) return -errno;
+    memcpy(sender, &place.sin6_addr, 16);
+    *port = ntohs(place.sin6_port);
+    *zone = place.sin6_scope_id;
+    for (struct cmsghdr *each = CMSG_FIRSTHDR(&message); each; each = CMSG_NXTHDR(&message, each)) {
+        if (each->cmsg_level != IPPROTO_IPV6 || each->cmsg_type != IPV6_PKTINFO) continue;
+        struct in6_pktinfo info;
+        memcpy(&info, CMSG_DATA(each), sizeof info);
+        memcpy(local, &info.ipi6_addr, 16);
+        return (int)received;
+    }
+    return -EPROTO;
+}
+
+int clinux_send_from(int descriptor, const void *bytes, size_t size, const uint8_t address[16], uint16_t port, uint32_t zone,
+                     const uint8_t local[16]) {
+    union place place;
+    socklen_t length = make_place(&place, address, 16, port);
+    place.v6.sin6_scope_id = zone;
+    union local_address control;
+    memset(&control, 0, sizeof control);
+    struct iovec part = {(void *)bytes, size};
+    struct msghdr message = {.msg_name = &place, .msg_namelen = length, .msg_iov = &part, .msg_iovlen = 1,
+                             .msg_control = &control, .msg_controllen = sizeof control};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = IPPROTO_IPV6;
+    header->cmsg_type = IPV6_PKTINFO;
+    header->cmsg_len = CMSG_LEN(sizeof(struct in6_pktinfo));
+    struct in6_pktinfo info = {.ipi6_ifindex = zone};
+    memcpy(&info.ipi6_addr, local, 16);
+    memcpy(CMSG_DATA(header), &info, sizeof info);
+    ssize_t sent = sendmsg(descriptor, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sent < 0 ? -errno : (int)sent;
+}
+
+int clinux_keep_alive(int descriptor, int seconds) {
+    int yes = 1;
+    if (setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds) < 0) return -errno;
+    if (setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds) < 0) return -errno;
+    return setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes) < 0 ? -errno : 0;
 }
 
 int clinux_send_timeout(int socket, int milliseconds) {

@@ -106,6 +106,49 @@ package func receiveDatagram(from socket: Int32, limitBytes: Int) throws(Syscall
         bytes: bytes, sender: InternetEndpoint(address: Array(address.prefix(count)), port: port), isCut: Int(length) > limitBytes)
 }
 
+/// A datagram of IPv6, who sent it, and to which of this machine's addresses.
+package struct AddressedDatagram: Sendable {
+    package let bytes: [UInt8]
+    package let sender: InternetEndpoint
+    package let address: [UInt8]
+}
+
+/// Has a socket of IPv6 say of each datagram which address it was sent to. - Source: ipv6(7), IPV6_RECVPKTINFO.
+package func tellLocalAddresses(by socket: Int32) throws(SyscallError) {
+    try checked("setsockopt IPV6_RECVPKTINFO") { clinux_tell_local_addresses(socket) }
+}
+
+/// As `receiveDatagram`, of a socket that `tellLocalAddresses` was called for.
+package func receiveAddressedDatagram(from socket: Int32, limitBytes: Int) throws(SyscallError) -> AddressedDatagram? {
+    var (sender, local) = ([UInt8](repeating: 0, count: 16), [UInt8](repeating: 0, count: 16))
+    var (port, zone): (UInt16, UInt32) = (0, 0)
+    var length: Int32 = 0
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: limitBytes) { buffer, filled in
+        repeat {
+            length = unsafe clinux_receive_at(socket, buffer.baseAddress, limitBytes, &sender, &port, &zone, &local)
+        } while length == -EINTR
+        filled = min(max(Int(length), 0), limitBytes)
+    }
+    if length == -EAGAIN { return nil }
+    if length < 0 { throw SyscallError("recvmsg", errno: -length) }
+    return AddressedDatagram(bytes: bytes, sender: InternetEndpoint(address: sender, port: port, zone: zone), address: local)
+}
+
+/// Sends one datagram of IPv6 without waiting, from one of this machine's addresses. - Source: ipv6(7), IPV6_PKTINFO.
+package func sendDatagram(_ bytes: [UInt8], to endpoint: InternetEndpoint, from address: [UInt8], through socket: Int32)
+    throws(SyscallError)
+{
+    guard endpoint.address.count == 16, address.count == 16 else { throw SyscallError("sendmsg", "port \(endpoint.port)", errno: EINVAL) }
+    try checked("sendmsg", "port \(endpoint.port)") {
+        unsafe clinux_send_from(socket, bytes, bytes.count, endpoint.address, endpoint.port, endpoint.zone, address)
+    }
+}
+
+/// Has the kernel find out by itself, after so many seconds of rest, that the other end of a connection is gone. - Source: tcp(7).
+package func keepAlive(_ socket: Int32, seconds: Int32) throws(SyscallError) {
+    try checked("setsockopt SO_KEEPALIVE") { clinux_keep_alive(socket, seconds) }
+}
+
 /// Sends one datagram without waiting. - Source: sendto(2).
 package func sendDatagram(_ bytes: [UInt8], to endpoint: InternetEndpoint, through socket: Int32) throws(SyscallError) {
     try checked("sendto", "port \(endpoint.port)") {

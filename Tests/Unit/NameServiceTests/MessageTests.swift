@@ -143,9 +143,9 @@ func extensions(payload: UInt16, version: UInt8 = 0) -> [UInt8] {
     @Test func `ports of the loopback address in a row are one entry, and lead each to its own`() throws {
         let address = try #require(IPAddress("172.17.0.2"))
         var entry = NameEntry(namespace: "", memberships: [])
-        entry.loopbackPorts = [
-            NameEntry.LoopbackPort(isStream: true, hostPort: 20_000, address: address, containerPort: 10_000, count: 20_000),
-            NameEntry.LoopbackPort(isStream: true, hostPort: 80, address: address, containerPort: 81),
+        entry.forwardedPorts = [
+            NameEntry.ForwardedPort(isStream: true, hostPort: 20_000, address: address, containerPort: 10_000, count: 20_000),
+            NameEntry.ForwardedPort(isStream: true, hostPort: 80, address: address, containerPort: 81),
         ]
         let bytes = entry.encoded()
         #expect(bytes.count < 400)
@@ -153,11 +153,35 @@ func extensions(payload: UInt16, version: UInt8 = 0) -> [UInt8] {
         #expect(read == entry)
         var table = NameTable()
         table.insert(read, of: "one")
-        #expect(table.loopbackTarget(39_999, isStream: true)?.port == 29_999 && table.loopbackTarget(80, isStream: true)?.port == 81)
-        #expect(table.loopbackTarget(40_000, isStream: true) == nil && table.loopbackTarget(20_000, isStream: false) == nil)
+        func port(_ port: UInt16, isStream: Bool = true) -> UInt16? { table.target(port, at: .loopbackV6, isStream: isStream)?.port }
+        #expect(port(39_999) == 29_999 && port(80) == 81)
+        #expect(port(40_000) == nil && port(20_000, isStream: false) == nil)
         table.remove("one")
-        #expect(table.loopbackTarget(20_000, isStream: true) == nil && table.loopbackTarget(80, isStream: true) == nil)
+        #expect(port(20_000) == nil && port(80) == nil)
         let tooMany = String(decoding: bytes, as: UTF8.self).replacing("20000}", with: "50000}")
         #expect(throws: (any Error).self) { try NameEntry(decoding: Array(tooMany.utf8)) }
+    }
+
+    @Test func `a port of one address of the host leads on from there alone, and one of all from each`() throws {
+        let (inside, own, other) = (
+            try #require(IPAddress("172.17.0.2")), try #require(IPAddress("2001:db8::1")), try #require(IPAddress("fd00::1"))
+        )
+        var entry = NameEntry(namespace: "", memberships: [])
+        entry.forwardedPorts = [
+            NameEntry.ForwardedPort(isStream: true, hostAddress: own, hostPort: 80, address: inside, containerPort: 81),
+            NameEntry.ForwardedPort(isStream: true, hostAddress: IPAddress(.v6, bits: 0), hostPort: 90, address: inside, containerPort: 91),
+            NameEntry.ForwardedPort(isStream: false, hostAddress: own, hostPort: 100, address: inside, containerPort: 200, count: 10),
+            NameEntry.ForwardedPort(isStream: true, hostPort: 70, address: inside, containerPort: 71),
+        ]
+        let read = try NameEntry(decoding: entry.encoded())
+        #expect(
+            Set(read.forwardedPorts.map(\.hostPort)) == [70, 80, 90, 100]
+                && read.forwardedPorts.first { $0.hostPort == 80 }?.hostAddress == own)
+        var table = NameTable()
+        table.insert(read, of: "one")
+        #expect(table.target(80, at: own, isStream: true)?.port == 81 && table.target(80, at: other, isStream: true) == nil)
+        #expect([own, other, .loopbackV6].allSatisfy { table.target(90, at: $0, isStream: true)?.port == 91 })
+        #expect(table.target(109, at: own, isStream: false)?.port == 209 && table.target(109, at: other, isStream: false) == nil)
+        #expect(table.target(70, at: own, isStream: true) == nil)
     }
 }

@@ -45,10 +45,31 @@ func openNothing() throws -> OwnedFD { try openFile("/dev/null", .readOnly) }
         var table = NameTable()
         table.insert(entry(membership("front", ["web", "alias"], ["10.0.0.2"])), of: "web")
         table.insert(entry(membership("other", ["db"], ["10.1.0.2"])), of: "db")
-        let name = try #require(DomainName("web.front-net"))
+        let name = try #require(SpelledName("web.front-net"))
         #expect(try ask(&table, "2.0.0.10.in-addr.arpa", "web", type: .pointer) == .name(name))
+        #expect(try ask(&table, "2.0.0.10.IN-addr.ARPA", "web", type: .pointer) == .name(name))
         #expect(try ask(&table, "2.0.0.10.in-addr.arpa", "web") == .nothing)
         #expect(try ask(&table, "2.0.1.10.in-addr.arpa", "web", type: .pointer) == .unknown)
+    }
+
+    @Test func `an address leads back to a name as it is written, and questions are found however they are`() throws {
+        var table = NameTable()
+        table.insert(entry(membership("front", ["Web"], ["10.0.0.2", "fd00::ab"])), of: "web")
+        let name = try #require(SpelledName("Web.front-net"))
+        let reverse = String(repeating: "0.", count: 28)
+        #expect(try ask(&table, "B.a." + reverse + "D.f.Ip6.ARPA", "web", type: .pointer) == .name(name))
+        #expect(try ask(&table, "wEB", "web") == addresses("10.0.0.2"))
+        var question: [UInt8] = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+        question += try #require(SpelledName("2.0.0.10.In-Addr.aRPA")).wire + [0, 0, 12, 0, 1]
+        let query = try #require(NameMessage(question))
+        guard case .name(let found) = table.find(query.question, for: "web") else {
+            Issue.record("no name")
+            return
+        }
+        let answer = NameReply.make(to: query, of: question, .success, [.pointer(found)], limitBytes: 512)
+        // The question's letters are as they were, and the name's as its owner wrote them.
+        #expect(answer[12..<(question.count)] == question[12...])
+        #expect(answer.suffix(name.wire.count + 1) == name.wire + [0])
     }
 
     @Test func `several of one name take turns`() throws {
@@ -91,7 +112,7 @@ func openNothing() throws -> OwnedFD { try openFile("/dev/null", .readOnly) }
     }
 
     @Test func `an order is what it was written as`() {
-        for order in [NameOrder.load("ab"), .drop("ab"), .reload, .watch, .loopback(wish: nil), .loopback(wish: 40_000)] {
+        for order in [NameOrder.load("ab"), .drop("ab"), .reload, .watch, .version, .forwarder(wish: nil), .forwarder(wish: 40_000)] {
             #expect(NameOrder(order.text) == order)
         }
         for wrong in ["", "1", "2 reload", "1 load", "1 load a b", "1 reload x", "1 leave", "1 loopback x", "1 loopback 65536"] {

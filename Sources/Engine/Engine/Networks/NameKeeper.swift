@@ -11,10 +11,10 @@ final class NameKeeper: Sendable {
     private struct State: Sendable {
         /// To the server that runs; nil before the first order and after its end.
         var connection: OrderConnection?
-        /// Told where published ports of `::1` lead, by each server that begins.
-        var tellLoopback: (@Sendable (UInt16) -> Void)?
-        /// Where they led last.
-        var loopbackPort: UInt16?
+        /// Told where published ports are led that the kernel cannot lead on, by each server that begins.
+        var tellForwarder: (@Sendable (UInt16) -> Void)?
+        /// Where they were led last.
+        var forwarderPort: UInt16?
     }
 
     /// How long the server may take for one order, and its executable to leave it behind.
@@ -50,14 +50,14 @@ final class NameKeeper: Sendable {
         } catch { throw .system("open \(folder.path)", error) }
     }
 
-    /// The port of `::1` that a server went on from last, with all others of it; nil before the first one. Does not block.
-    var loopbackPort: UInt16? {
+    /// The port that a server led on from last; nil before the first one. Does not block.
+    var forwarderPort: UInt16? {
         let port = servedPort.load(ordering: .relaxed)
         return port == 0 ? nil : port
     }
 
-    /// - Parameter body: told the port of `::1` by which each server goes on with connections; may block.
-    func whenServed(_ body: @escaping @Sendable (UInt16) -> Void) { state.withLock { $0.tellLoopback = body } }
+    /// - Parameter body: told the port, of all IPv6 addresses, by which each server leads on; may block.
+    func whenServed(_ body: @escaping @Sendable (UInt16) -> Void) { state.withLock { $0.tellForwarder = body } }
 
     /// Makes a container's names known, and its questions heard: both are so when this returns.
     func put(_ entry: NameEntry, of id: ContainerID) throws(EngineError) {
@@ -139,12 +139,12 @@ final class NameKeeper: Sendable {
                     // Also where it does not answer this: it is known who it is.
                     state.connection = connection
                     let said = try connection.ask(
-                        .loopback(wish: state.loopbackPort), timeoutMilliseconds: Self.orderTimeoutMilliseconds)
-                    // Without that address of the host there is nothing to lead.
+                        .forwarder(wish: state.forwarderPort), timeoutMilliseconds: Self.orderTimeoutMilliseconds)
+                    // Where the host has no IPv6 there is nothing to lead.
                     if let port = NameOrder.port(in: said) {
-                        state.loopbackPort = port
+                        state.forwarderPort = port
                         servedPort.store(port, ordering: .relaxed)
-                        state.tellLoopback?(port)
+                        state.tellForwarder?(port)
                     }
                 }
                 answer = try connection.ask(order, timeoutMilliseconds: Self.orderTimeoutMilliseconds)
@@ -161,11 +161,40 @@ final class NameKeeper: Sendable {
         throw .system("serve names", problem)
     }
 
+    /// To a server that knows all that it is told.
     private func connect() throws(SyscallError) -> OrderConnection {
-        do throws(SyscallError) { return try watched(try OrderConnection(folder)) } catch {
+        let running: OrderConnection
+        do throws(SyscallError) { running = try OrderConnection(folder) } catch {
             try start()
             return try watched(try OrderConnection(folder))
         }
+        let version: String
+        do throws(SyscallError) { version = try running.ask(.version, timeoutMilliseconds: Self.orderTimeoutMilliseconds) } catch {
+            // One that hangs since before this daemon would never end: the next one takes its socket's name away.
+            running.killIfSilent(after: error, signal: Self.killSignal)
+            throw error
+        }
+        return version == NameOrder.currentVersion ? try watched(running) : try replace(running)
+    }
+
+    /// Puts a server of ours in the place of one that another daemon's version left. Containers' questions go from one to the other without one
+    /// being lost: the new one has them before the old one ends.
+    private func replace(_ old: OrderConnection) throws(SyscallError) -> OrderConnection {
+        logger.info("the server of names is of another version, and is replaced")
+        try start()
+        // Where the new one fails, the next attempt shall not meet both.
+        defer {
+            if !old.end(by: Self.killSignal) {
+                // Nobody says who it is: with no container to serve it ends by itself.
+                for name in (try? entryNames()) ?? [] {
+                    _ = try? old.ask(.drop(name), timeoutMilliseconds: Self.orderTimeoutMilliseconds)
+                }
+            }
+        }
+        let connection = try watched(try OrderConnection(folder))
+        // What it cannot read of single entries is told of by the order that follows.
+        _ = try connection.ask(.reload, timeoutMilliseconds: Self.orderTimeoutMilliseconds)
+        return connection
     }
 
     private func start() throws(SyscallError) {
@@ -192,7 +221,6 @@ final class NameKeeper: Sendable {
                 throw SyscallError("watch", folder.socket.string, errno: 71)  // EPROTO
             }
         } catch {
-            // One that hangs since before this daemon would never end: the next one takes its socket's name away.
             watch.killIfSilent(after: error, signal: Self.killSignal)
             throw error
         }
@@ -241,13 +269,19 @@ private final class OrderConnection: Sendable {
 
     /// Ends a server that does not answer, so that another one can take its place.
     func killIfSilent(after error: SyscallError, signal: Int32) {
-        guard error.errno == 110, let peer = try? peerCredentials(of: socket), let process = try? openProcess(peer.process) else { return }
+        if error.errno == 110 { end(by: signal) }
+    }
+
+    /// Ends the server. - Returns: false where it is not known who it is.
+    @discardableResult
+    func end(by signal: Int32) -> Bool {
+        guard let peer = try? peerCredentials(of: socket), let process = try? openProcess(peer.process) else { return false }
         // Its end is heard here: while nothing is, the number that was opened is still its own. One of an earlier build has the number of who
         // started it, which may be anybody's by now: its name says whose.
         guard let ready = try? waitUntilReadable([socket.number], timeoutMilliseconds: 0), ready.isEmpty,
             let name = try? readFile(FilePath("/proc/\(peer.process)/comm"), limitBytes: 64), name.starts(with: "apus-net".utf8)
-        else { return }
-        try? sendSignal(signal, toProcessOf: process, subject: "apus-net")
+        else { return false }
+        return (try? sendSignal(signal, toProcessOf: process, subject: "apus-net")) != nil
     }
 
     func waitForEnd() {

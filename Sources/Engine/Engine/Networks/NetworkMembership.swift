@@ -43,7 +43,7 @@ extension Networks {
             do throws(EngineError) {
                 attachment.ports = try portTable.take(
                     joiner.ports, families: families, routed: routed, defaultAddress: (v4 ?? v6)?.hostAddress,
-                    besides: names.loopbackPort)
+                    besides: names.forwarderPort)
             } catch {
                 let publishing = attachment.endpoints.publishingEndpoint(\.ipv4) ?? attachment.endpoints.publishingEndpoint(\.ipv6)
                 throw Self.unpublished(joiner, publishing, error)

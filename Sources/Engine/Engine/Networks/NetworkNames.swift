@@ -23,7 +23,7 @@ extension Networks {
                     network: endpoint.networkID, networkName: endpoint.networkName, names: endpoint.dnsNames,
                     addresses: endpoint.interfaceAddresses.map(\.address), links: endpoint.links ?? [:])
             })
-        entry.loopbackPorts = attachment.loopbackPorts
+        entry.forwardedPorts = attachment.forwardedPorts
         entry.servers = (attachment.nameServers ?? []).compactMap { IPAddress($0) }
         // An internal network leads nowhere, and so do questions from there.
         entry.asksHost = attachment.endpoints.contains { !$0.isInternal }

@@ -100,8 +100,8 @@ actor Networks {
         } catch { throw EngineError(error) }
         let firewall = firewall
         names.whenServed { port in
-            do throws(NetworkingError) { try firewall.leadLoopback(to: port) } catch {
-                logger.error("lead ::1 to published ports: \(error)")
+            do throws(NetworkingError) { try firewall.lead(toForwarder: port) } catch {
+                logger.error("lead IPv6 of the host to published ports: \(error)")
             }
         }
     }

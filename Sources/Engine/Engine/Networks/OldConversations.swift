@@ -9,17 +9,17 @@ extension Networks {
     /// What is still to be forgotten.
     struct OldConversations {
         var addresses: Set<IPAddress> = []
-        var loopbackPorts: Set<ClosedRange<UInt16>> = []
+        var forwardedPorts: Set<ClosedRange<UInt16>> = []
         /// Who sees to it; nil while there is nothing.
         var work: Task<Void, Never>?
-        var isEmpty: Bool { addresses.isEmpty && loopbackPorts.isEmpty }
+        var isEmpty: Bool { addresses.isEmpty && forwardedPorts.isEmpty }
     }
 
     /// Has the kernel forget the conversations of endpoints that are gone. Nobody waits for it but who gets one of their addresses: where a
     /// host has many conversations it takes a while.
     func forgetConversations(of endpoints: [EndpointRecord], ports: [PublishedPort] = []) {
         oldConversations.addresses.formUnion(endpoints.flatMap(\.allAddresses).map(\.address).filter { !$0.isLinkLocal })
-        oldConversations.loopbackPorts.formUnion(ports.filter { $0.transport == .udp && $0.isDirect == nil }.map(\.hostPorts))
+        oldConversations.forwardedPorts.formUnion(ports.filter { $0.transport == .udp && $0.isDirect == nil }.map(\.hostPorts))
         guard oldConversations.work == nil, !oldConversations.isEmpty else { return }
         // Belongs to the networks, and ends when there is nothing more to forget.
         oldConversations.work = Task(executorPreference: TaskThreads.daemon) { await self.forgetOldConversations() }
@@ -27,11 +27,11 @@ extension Networks {
 
     private func forgetOldConversations() async {
         while !oldConversations.isEmpty {
-            let (addresses, ports) = (oldConversations.addresses, oldConversations.loopbackPorts)
-            await aboutConversations { conversations throws(NetworkingError) in try conversations.forget(addresses, loopbackPorts: ports) }
+            let (addresses, ports) = (oldConversations.addresses, oldConversations.forwardedPorts)
+            await aboutConversations { conversations throws(NetworkingError) in try conversations.forget(addresses, forwardedPorts: ports) }
             // Nobody gets one of them before, and so nobody has let go of it again.
             oldConversations.addresses.subtract(addresses)
-            oldConversations.loopbackPorts.subtract(ports)
+            oldConversations.forwardedPorts.subtract(ports)
         }
         oldConversations.work = nil
     }

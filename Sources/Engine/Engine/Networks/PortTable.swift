@@ -17,7 +17,7 @@ struct PortTable: Sendable {
     private var next: [TransportProtocol: UInt16] = [:]
     /// Where ports come from that nobody names: the kernel's own choice of such.
     private let anyPorts: ClosedRange<UInt16>
-    /// Whether the host has `::1`, by which containers are reached that have IPv4 alone.
+    /// Whether the host has IPv6, `::1` at least, by which containers are reached that have IPv4 alone.
     private let hasLoopbackV6: Bool
 
     init(anyPorts: ClosedRange<UInt16> = 32_768...60_999, hasLoopbackV6: Bool = false) {
@@ -30,7 +30,7 @@ struct PortTable: Sendable {
     ///   - families: those in which the container has an address that the host reaches.
     ///   - routed: those of them in which it is reached at its own address instead.
     ///   - defaultAddress: where ports are published for which nothing else is asked; nil is every address.
-    ///   - ownPort: of `::1`, where connections to others of its ports are led on from: it is in nobody's way who asks for more than `::1`.
+    ///   - ownPort: of IPv6, where connections to other ports are led on from: it is in nobody's way who asks for more than IPv6.
     mutating func take(
         _ requests: [PortRequest], families: [IPAddress.Family], routed: [IPAddress.Family] = [], defaultAddress: IPAddress? = nil,
         besides ownPort: UInt16? = nil
@@ -46,7 +46,8 @@ struct PortTable: Sendable {
                 if places.isEmpty || request.hostAddress == nil {
                     places += try take(
                         request, families: translated, isLedFromV6: families == [.v4] && routed.isEmpty,
-                        besides: request.hostAddress == .loopbackV6 ? nil : ownPort)
+                        besides: request.hostAddress == .loopbackV6 || request.hostAddress?.family == .v6 && !translated.contains(.v6)
+                            ? nil : ownPort)
                 }
                 published += places.sorted { !$0.hostAddress.contains(":") && $1.hostAddress.contains(":") }
             }
@@ -57,15 +58,16 @@ struct PortTable: Sendable {
         return published
     }
 
-    /// - Parameter isLedFromV6: whether who asks `::1` is led to the container's IPv4 address, which is told as `::`, as Docker's is.
+    /// - Parameter isLedFromV6: whether who asks by IPv6 is led to the container's IPv4 address, which is told as `::`, as Docker's is.
     private mutating func take(
         _ request: PortRequest, families: [IPAddress.Family], isLedFromV6: Bool, besides ownPort: UInt16?
     ) throws(EngineError) -> [PublishedPort] {
         let isLedFromV6 = isLedFromV6 && hasLoopbackV6 && request.transport != .sctp
         let addresses: [IPAddress]
         if let asked = request.hostAddress {
-            // To `::1` the server goes on by whatever family the container has.
-            guard families.contains(asked.family) || asked == .loopbackV6 && families.contains(.v4) else {
+            // From IPv6 the server goes on by whatever family the container has.
+            let isForwarded = asked.family == .v6 && families.contains(.v4) && request.transport != .sctp
+            guard families.contains(asked.family) || isForwarded else {
                 throw EngineError(
                     .invalidParameter,
                     "cannot publish port \(request.containerPort)/\(request.transport.rawValue) on \(asked): the container has no "
@@ -77,7 +79,7 @@ struct PortTable: Sendable {
         }
         if addresses.isEmpty { return [] }
         var refusal: EngineError?
-        for ports in candidates(request) {
+        for ports in candidates(request) where request.hostPorts != nil || ports.lowerBound != ownPort {
             do throws(EngineError) {
                 try check(request.transport, addresses, ports, besides: ownPort, isLedFromV6: isLedFromV6)
                 // Whoever asks for all of IPv4 has `::1` as well, which no program of the host is to lose by it.
@@ -116,7 +118,8 @@ struct PortTable: Sendable {
                 guard let port = set.first(in: ports) else { continue }
                 throw EngineError(.system, "Bind for \(Self.place(address, port)) failed: port is already allocated")
             }
-            try checkPrograms(transport, address, ports, besides: ownPort, isLedFromV6: isLedFromV6 && address.family == .v6)
+            let isToldOnly = isLedFromV6 && address == IPAddress(.v6, bits: 0)
+            try checkPrograms(transport, address, ports, besides: ownPort, isLedFromV6: isToldOnly)
         }
     }
 

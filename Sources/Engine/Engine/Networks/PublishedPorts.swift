@@ -51,7 +51,7 @@ extension NetworkAttachment {
             endpoints.publishingEndpoint(family).flatMap { IPAddress($0[keyPath: family].address) }
         }
         if host.family == .v4 { return address(\.ipv4) }
-        return address(\.ipv6) ?? (host == .loopbackV6 ? address(\.ipv4) : nil)
+        return address(\.ipv6) ?? address(\.ipv4)
     }
 
     /// Where addresses of the host lead that ports are published on. Each is read once, however many ports there are.
@@ -64,16 +64,20 @@ extension NetworkAttachment {
         return found
     }
 
-    /// Ports that lead from `::1` elsewhere than to the same port of 127.0.0.1: those of that address alone, and of IPv6 alone.
-    var loopbackPorts: [NameEntry.LoopbackPort] {
-        let ways = ways.filter { [.loopbackV6, IPAddress(.v6, bits: 0)].contains($0.value.host) }
+    /// Ports that the kernel cannot lead on: of a container that has IPv4 alone those of IPv6 addresses of the host; of one that has IPv6 those that
+    /// lead from `::1` elsewhere than to the same port of 127.0.0.1, of that address alone and of IPv6 alone.
+    var forwardedPorts: [NameEntry.ForwardedPort] {
+        let ways = ways.filter { _, way in
+            way.host.family == .v6 && (way.inside.family == .v4 || way.host == .loopbackV6 || way.host.isUnspecified)
+        }
         if ways.isEmpty { return [] }
         let ports = (ports ?? []).filter { $0.isDirect == nil }
-        return ports.filter { $0.transport != .sctp }.flatMap { port -> [NameEntry.LoopbackPort] in
+        return ports.filter { $0.transport != .sctp }.flatMap { port -> [NameEntry.ForwardedPort] in
             guard let way = ways[port.hostAddress] else { return [] }
-            // What all of IPv4 has as well is gone on to by that.
+            let isForwarded = way.inside.family == .v4
+            // What all of IPv4 has as well is gone on to by that, where that is all.
             let everywhere = ports.filter { other in
-                way.host != .loopbackV6 && other.hostAddress == "0.0.0.0" && other.transport == port.transport
+                !isForwarded && way.host != .loopbackV6 && other.hostAddress == "0.0.0.0" && other.transport == port.transport
                     && other.hostPorts.overlaps(port.hostPorts)
             }
             if everywhere.contains(where: { $0.hostPorts == port.hostPorts }) { return [] }
@@ -84,9 +88,9 @@ extension NetworkAttachment {
                     !everywhere.contains { $0.hostPorts.contains(one.hostPort) }
                 }
             return parts.map { part in
-                NameEntry.LoopbackPort(
-                    isStream: part.transport == .tcp, hostPort: part.hostPort, address: way.inside, containerPort: part.containerPort,
-                    count: part.count ?? 1)
+                NameEntry.ForwardedPort(
+                    isStream: part.transport == .tcp, hostAddress: isForwarded ? way.host : .loopbackV6, hostPort: part.hostPort,
+                    address: way.inside, containerPort: part.containerPort, count: part.count ?? 1)
             }
         }
     }
@@ -96,8 +100,9 @@ extension NetworkAttachment {
         let ways = ways
         return (ports ?? []).filter { $0.isDirect == nil }.compactMap { port in
             guard let way = ways[port.hostAddress] else { return nil }
+            let isEverywhere = way.host.isUnspecified && way.host.family == way.inside.family
             return FirewallPort(
-                transport: port.transport, hostAddress: way.host.isUnspecified ? nil : way.host, hostPort: port.hostPort,
+                transport: port.transport, hostAddress: isEverywhere ? nil : way.host, hostPort: port.hostPort,
                 containerAddress: way.inside, containerPort: port.containerPort, count: port.count ?? 1)
         } + openPorts
     }

@@ -23,6 +23,19 @@ int clinux_local_place(int descriptor, uint8_t address[16], size_t *count, uint1
 /// One datagram without waiting. Returns its own length, which may be more than `size`, or -errno.
 int clinux_receive_from(int descriptor, void *bytes, size_t size, uint8_t address[16], size_t *count, uint16_t *port);
 
+/// IPV6_RECVPKTINFO: has the kernel say with each datagram which address it was sent to. Returns 0 or -errno.
+int clinux_tell_local_addresses(int descriptor);
+
+/// As clinux_receive_from, of IPv6: with the link that the sender's address is of, 0 for one that needs none, and the address that was sent to.
+int clinux_receive_at(int descriptor, void *bytes, size_t size, uint8_t sender[16], uint16_t *port, uint32_t *zone, uint8_t local[16]);
+
+/// One datagram of IPv6 without waiting and without SIGPIPE, from one of this machine's addresses.
+int clinux_send_from(int descriptor, const void *bytes, size_t size, const uint8_t address[16], uint16_t port, uint32_t zone,
+                     const uint8_t local[16]);
+
+/// SO_KEEPALIVE after so many seconds of rest, and as many between two questions. Returns 0 or -errno.
+int clinux_keep_alive(int descriptor, int seconds);
+
 /// One datagram without waiting and without SIGPIPE.
 int clinux_send_to(int descriptor, const void *bytes, size_t size, const uint8_t *address, size_t count, uint16_t port);
 

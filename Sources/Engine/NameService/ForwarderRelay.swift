@@ -1,7 +1,7 @@
 internal import LinuxSyscalls
 
-/// One connection from `::1` of the host, and the one that goes on from there: bytes are passed in both directions until both are over.
-final class LoopbackRelay {
+/// One connection to a published port, and the one that goes on from there: bytes are passed in both directions until both are over.
+final class ForwarderRelay {
     /// One of its two sockets.
     final class End {
         let socket: OwnedFD
@@ -19,11 +19,20 @@ final class LoopbackRelay {
     /// What is held of one direction while its reader is slow.
     static let bufferBytes = 65_536
 
+    /// What was connected to.
+    let place: InternetEndpoint
+    let target: InternetEndpoint
     let outer: End
     let inner: End
+    /// Whether it comes from the host itself, by `::1`.
+    let isOwn: Bool
     var isConnecting = true
+    var isClosed = false
 
-    init(outer: consuming OwnedFD, inner: consuming OwnedFD) {
+    init(
+        _ place: InternetEndpoint, to target: InternetEndpoint, isOwn: Bool, outer: consuming OwnedFD, inner: consuming OwnedFD
+    ) {
+        (self.place, self.target, self.isOwn) = (place, target, isOwn)
         self.outer = End(outer)
         self.inner = End(inner)
     }
