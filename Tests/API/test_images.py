@@ -11,6 +11,7 @@ import tarfile
 
 import oci_images
 import pytest
+from engine_http import api
 from oci_images import Image, Pusher, busybox_layer, entry, files, tar
 from processes import Registry, password_line
 
@@ -206,6 +207,56 @@ def test_what_a_registry_does_not_have_is_said(cli, registry, daemon):
     result = cli("pull", "127.0.0.1:1/x")
     assert result.code == 1 and "connection refused" in result.err.lower(), result
     assert cli("pull", "127.0.0.1:1/UPPER").code == 1
+
+
+def test_an_image_of_another_system_is_refused_wherever_it_comes_from(cli, registry, tmp_path):
+    """In dockerd's words: by a registry, in an archive, and for a tar that is said to be of one."""
+    image = Image([tar(files({"which": "theirs"}))], system="windows")
+    Pusher(registry.host).push("windows", image)
+    name = f"{registry.host}/windows"
+    for flags in ((), ("--platform", f"windows/{oci_images.ARCHITECTURE}")):
+        result = cli("pull", *flags, name)
+        sentence = 'image operating system "windows" cannot be used on this platform: operating system is not supported'
+        assert result.code == 1 and sentence in result.err, result
+    image.write_layout(str(tmp_path / "layout"))
+    packed = subprocess.run(["tar", "-C", tmp_path / "layout", "-c", "."], capture_output=True, check=True).stdout
+    result = cli("load", stdin=packed)
+    assert result.code == 1 and "cannot load windows image on linux" in result.err, result
+    result = cli("import", "--platform", "windows/amd64", "-", "taken:windows", stdin=tar(files({"a": "b"})))
+    assert result.code == 1 and "operating system is not supported" in result.err, result
+    assert cli("images", "-q", "--no-trunc", "--filter", "reference=*windows*").ok() == "" and image.id not in cli("images", "-aq", "--no-trunc").ok()
+
+
+def test_scratch_is_no_image(cli, own_daemon):
+    for words in (("pull", "scratch"), ("pull", "docker.io/library/scratch:latest"), ("run", "--rm", "scratch", "true")):
+        result = cli(*words)
+        assert result.code == (125 if "run" in words else 1) and "'scratch' is a reserved name" in result.err, result
+    assert api(own_daemon, "POST", "/images/create?fromImage=scratch&tag=latest") == (403, {"message": "'scratch' is a reserved name"})
+    assert api(own_daemon, "GET", "/distribution/scratch/json") == (400, {"message": "'scratch' is a reserved name"})
+
+
+def test_a_command_may_be_one_word_in_an_images_configuration(cli, registry):
+    """As Docker takes it, for which a list of one word is the same."""
+    Pusher(registry.host).push("worded", Image([busybox_layer()], {"Entrypoint": "/bin/echo", "Cmd": "hello", "Shell": "/bin/sh"}))
+    name = f"{registry.host}/worded"
+    assert cli("run", "--rm", name).ok() == "hello\n"
+    assert json.loads(cli("image", "inspect", "-f", "{{json .Config}}", name).ok())["Entrypoint"] == ["/bin/echo"]
+    cli("rmi", name).ok()
+
+
+def test_rmi_by_id_takes_names_away_in_dockerds_order(cli, registry):
+    """Repository by repository, its tags before its digests; then the image, and its layers from the top down."""
+    image = Image([busybox_layer(), tar(files({"lower": os.urandom(9)})), tar(files({"upper": os.urandom(9)}))])
+    for repository in ("order-b", "order-a"):
+        Pusher(registry.host).push(repository, image)
+        cli("pull", "-q", f"{registry.host}/{repository}").ok()
+        cli("tag", f"{registry.host}/{repository}", f"{registry.host}/{repository}:1").ok()
+    cli("tag", image.id, "aaa:z").ok()
+    lines = cli("rmi", "-f", image.id).ok().splitlines()
+    names = [f"{registry.host}/{repository}{suffix}" for repository in ("order-a", "order-b") for suffix in (":1", ":latest", f"@{image.digest}")]
+    # That of aaa:z is docker.io/library/aaa:z.
+    assert [line.removeprefix("Untagged: ") for line in lines[:7]] == [*names, "aaa:z"]
+    assert lines[7] == f"Deleted: {image.id}" and len(lines) >= 10 and all(line.startswith("Deleted: sha256:") for line in lines[8:])
 
 
 def test_an_index_gives_the_image_of_this_machine(cli, registry, image):

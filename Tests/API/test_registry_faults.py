@@ -368,6 +368,8 @@ def test_R01_finished_layers_are_not_fetched_again(apus, daemon):
 
         registry.faults = {"blob": refused}
         assert apus("pull", registry.name).code == 1
+        kept = stored(daemon)
+        assert first[7:] in kept and not {image.digest[7:], image.id[7:]} & set(kept), "what the name stands for is asked anew"
         registry.faults = {}
         apus("pull", registry.name).ok()
         fetched = [request["path"] for request in registry.of("blob", "GET") if request["status"] == 200]
@@ -375,6 +377,17 @@ def test_R01_finished_layers_are_not_fetched_again(apus, daemon):
         apus("rmi", registry.name).ok()
     finally:
         registry.stop()
+
+
+@pytest.mark.parametrize("fault", [refuses(401), refuses(403), refuses(404), refuses(410), changed(flipped)], ids=["401", "403", "404", "410", "wrong"])
+@pytest.mark.parametrize("kind", ["config", "blob"])
+def test_R01_a_pull_that_is_refused_leaves_nothing(kind, fault, apus, daemon):
+    def left():
+        return stored(daemon), entries(f"{daemon.data}/content/ingests"), entries(f"{daemon.data}/snapshots/overlayfs/layers")
+
+    before = left()
+    _, result, _ = pull_or_push(kind, times(None, fault), apus, new_image())
+    assert result.code == 1 and left() == before, result
 
 
 def test_R05_registries_that_say_nothing_hold_up_their_own_pulls_and_nothing_else(tmp_path, tmp_path_factory):

@@ -51,6 +51,9 @@ public struct Platform: Hashable, Sendable, CustomStringConvertible {
         #endif
     }
 
+    /// Whether a kernel of the host's kind runs it, be it with an emulator of another machine.
+    public var isOfHostSystem: Bool { operatingSystem == Platform.host.operatingSystem }
+
     /// The architecture as uname(2) names the machine: `x86_64`, `aarch64`.
     public var machineName: String { Self.machineNames[architecture] ?? architecture }
 

@@ -49,7 +49,7 @@ public struct ContainerConfig: EngineDocument {
     /// Seconds that `stop` waits; the engine's default is 10.
     public var stopTimeout: Int?
     /// The shell form's shell.
-    @OmittedWhenZero public var shell: [String] = []
+    @OmittedWhenZero public var shell: StringSlice = []
 
     /// Every field at its zero value.
     public init() {}

@@ -27,7 +27,7 @@ public struct ImageConfig: EngineDocument {
     /// Name or number of the signal that `stop` sends first.
     @OmittedWhenZero public var stopSignal: String = ""
     /// The shell form's shell.
-    @OmittedWhenZero public var shell: [String] = []
+    @OmittedWhenZero public var shell: StringSlice = []
     /// Whether to write a container's own fields too, empty, as clients before 1.50 expect.
     public var writesContainerFields = false
 

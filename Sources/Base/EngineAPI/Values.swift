@@ -8,7 +8,10 @@ public struct EmptyObject: EngineDocument {
 public typealias PortMap = [String: [PortBinding]?]
 
 /// A list of words that a client may also write as one word, as docker's `strslice` takes it.
-public struct StringSlice: Codable, Sendable, Equatable, ExpressibleByArrayLiteral {
+public struct StringSlice: Codable, Sendable, ZeroValued, ExpressibleByArrayLiteral {
+    /// What a document says when it says nothing.
+    public static var zero: StringSlice { [] }
+
     /// The words.
     public var words: [String]
 

@@ -111,6 +111,12 @@ package struct JSONReader: Sendable {
         try readArray { (reader: inout JSONReader) throws(JSONError) in try reader.readString() }
     }
 
+    /// Reads an array of strings, or a string as an array of it alone.
+    package mutating func readStringOrStrings() throws(JSONError) -> [String] {
+        skipWhitespace()
+        return peek == UInt8(ascii: "\"") ? [try scanString()] : try readStrings()
+    }
+
     package mutating func readStringDictionary() throws(JSONError) -> [String: String] {
         try readDictionary { (reader: inout JSONReader) throws(JSONError) in try reader.readString() }
     }

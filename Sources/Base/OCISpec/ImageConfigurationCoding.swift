@@ -93,8 +93,9 @@ extension ImageConfiguration.Execution {
             case "User": user = try reader.readString()
             case "ExposedPorts": exposedPorts = try reader.readNameSet()
             case "Env": environment = try reader.readStrings()
-            case "Entrypoint": entrypoint = try reader.readStrings()
-            case "Cmd": command = try reader.readStrings()
+            // Docker takes one word for these, too.
+            case "Entrypoint": entrypoint = try reader.readStringOrStrings()
+            case "Cmd": command = try reader.readStringOrStrings()
             case "Volumes": volumes = try reader.readNameSet()
             case "WorkingDir": workingDirectory = try reader.readString()
             case "Labels": labels = try reader.readStringDictionary()
@@ -103,7 +104,7 @@ extension ImageConfiguration.Execution {
                 stopSignal = signal.isEmpty ? nil : signal
             case "ArgsEscaped": argsEscaped = try reader.readBool()
             case "Healthcheck": healthcheck = try ImageConfiguration.Healthcheck(from: &reader)
-            case "Shell": shell = try reader.readStrings()
+            case "Shell": shell = try reader.readStringOrStrings()
             case "OnBuild": onBuild = try reader.readStrings()
             default: try reader.skipValue()
             }

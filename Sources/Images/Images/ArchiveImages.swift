@@ -173,9 +173,15 @@ struct ArchiveImages {
 
     private func configuration(_ member: ArchiveIntake.Member) throws(ImageError) -> ImageConfiguration {
         let bytes = try read(member, limitBytes: limits.configurationBytes)
-        do throws(SpecProblem) { return try ImageConfiguration.decode(bytes, limits: limits.configuration) } catch {
+        let configuration: ImageConfiguration
+        do throws(SpecProblem) { configuration = try ImageConfiguration.decode(bytes, limits: limits.configuration) } catch {
             throw bad("configuration \(member.digest): \(error)")
         }
+        guard configuration.platform.isOfHostSystem else {
+            let (its, here) = (configuration.platform.operatingSystem, Platform.host.operatingSystem)
+            throw ImageError(.badContent, "cannot load \(its) image on \(here)")
+        }
+        return configuration
     }
 
     private func decode(_ bytes: [UInt8], _ what: String, as type: MediaType) throws(ImageError) -> ImageDocument {

@@ -50,25 +50,40 @@ struct ImagePull: Sendable {
     let cancellation: Cancellation
     let journal: TransferJournal<PullEvent>
 
+    /// What a pull keeps from every sweep until its record does. Apart, since of a pull that a registry refuses they differ.
+    private struct Leases {
+        /// Of indexes, manifest and configuration.
+        let documents: LeaseID
+        let layers: LeaseID
+    }
+
     func run() async throws(ImageError) -> PullResult {
-        let lease = storage.blobs.takeLease()
+        let leases = Leases(documents: storage.blobs.takeLease(), layers: storage.blobs.takeLease())
         do throws(ImageError) {
-            let result = try await run(lease)
-            storage.end(lease)
+            let result = try await run(leases)
+            storage.end(leases.documents)
+            storage.end(leases.layers)
             await storage.sweepLoose(keeping: records)
             return result
         } catch {
-            // The next attempt goes on with what an interrupted one has brought; what is refused is wanted by nobody. The first error stays
-            // the error: what cannot be removed now is found by the next sweep.
-            if error.isRefusal { _ = try? await removeBrought(by: lease) } else { storage.end(lease) }
+            // The first error stays the error: what cannot be removed now is found by the next sweep.
+            switch error.outlook {
+            case .hopeless: _ = try? await removeBrought(by: leases.documents, leases.layers)
+            case .refused:
+                storage.end(leases.layers)
+                _ = try? await removeBrought(by: leases.documents)
+            case .interrupted:
+                storage.end(leases.documents)
+                storage.end(leases.layers)
+            }
             await storage.sweepLoose(keeping: records)
             throw error
         }
     }
 
-    private func removeBrought(by lease: LeaseID) async throws(ImageError) {
+    private func removeBrought(by leases: LeaseID...) async throws(ImageError) {
         try await storage.removalGate.removing { () throws(ImageError) in
-            let brought = storage.end(lease)
+            let brought = leases.reduce(into: Set<Digest>()) { $0.formUnion(storage.end($1)) }
             _ = try await storage.sweep(.among(brought), keeping: records)
             let blobs = storage.blobs
             try await storage.chores.run { () throws(ImageError) in
@@ -77,10 +92,10 @@ struct ImagePull: Sendable {
         }
     }
 
-    private func run(_ lease: LeaseID) async throws(ImageError) -> PullResult {
+    private func run(_ leases: Leases) async throws(ImageError) -> PullResult {
         let resolution = ManifestResolution(
             reference: reference, platform: platform, repository: repository, blobs: storage.blobs, turns: storage.documentTurns,
-            lease: lease, limits: limits)
+            lease: leases.documents, limits: limits)
         let resolved = try await traced("resolve") { () throws(ImageError) in
             try await storage.questions.run { () throws(ImageError) in
                 let demands = try signatures.demands(of: reference)
@@ -92,7 +107,7 @@ struct ImagePull: Sendable {
         }
         journal.add(.pulling(from: reference))
         let plan = resolved.plan
-        for layer in plan.layers { storage.blobs.protect(layer.blob.digest, by: lease) }
+        for layer in plan.layers { storage.blobs.protect(layer.blob.digest, by: leases.layers) }
         let provider = LayerProvider(
             storage: storage, records: records, repository: repository, cancellation: cancellation, journal: journal)
         let pinned = reference.pinned(to: resolved.digest)
@@ -112,16 +127,37 @@ struct ImagePull: Sendable {
     }
 }
 
+/// What becomes of what a pull has brought that failed.
+private enum Outlook {
+    /// Another attempt would end in the same way, by the policy, a limit, or what the image itself is: nobody wants any of it.
+    case hopeless
+    /// The registry said no, or sent something else: another attempt asks anew what the name stands for, and goes on with the layers.
+    case refused
+    /// It ended on the way: another attempt goes on with all of it.
+    case interrupted
+}
+
 extension ImageError {
-    /// Whether another attempt would end in the same way: the policy, a limit, or what the image itself is.
-    fileprivate var isRefusal: Bool {
+    fileprivate var outlook: Outlook {
         switch code {
         // Bytes that were not the digest's may be others next time.
-        case .badContent: !(cause is ContentError)
-        case .refused, .invalid: true
+        case .badContent: cause is ContentError ? .refused : .hopeless
+        case .refused, .invalid: .hopeless
         // What a registry has not today it may have tomorrow; an image of another platform stays one.
-        case .notFound: !(cause is RegistryError)
-        case .unauthorized, .denied, .ambiguous, .conflict, .registry, .storage, .cancelled: false
+        case .notFound: cause is RegistryError ? .refused : .hopeless
+        case .unauthorized, .denied: .refused
+        case .registry: (cause as? RegistryError)?.isAnswer ?? false ? .refused : .interrupted
+        case .ambiguous, .conflict, .storage, .cancelled: .interrupted
+        }
+    }
+}
+
+extension RegistryError {
+    /// Whether a registry, or what is set up for it, said no; else it said nothing, or that it cannot now.
+    fileprivate var isAnswer: Bool {
+        switch code {
+        case .notFound, .denied, .unauthorized, .malformed, .refused, .badName: true
+        case .tooManyRequests, .server, .network, .interrupted, .stalled, .outOfStep, .receiverStopped, .cancelled: false
         }
     }
 }

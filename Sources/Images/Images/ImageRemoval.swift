@@ -38,13 +38,13 @@ extension ImageLibrary {
         let id = named.image.id
         do throws(RecordsError) {
             if !plan.deletesImage {
-                let keepsName = plan.untag.count < named.tags.count + named.repositoryDigests.count
+                let keepsName = plan.untag.count < named.names.count
                 // Where somebody else has taken its other names meanwhile, it goes with this one.
                 guard let released = try await records.images.untag(plan.untag, of: id, keepsName: keepsName) else { return nil }
                 if released.isEmpty { return [] }
                 storage.loosen(released)
             } else {
-                switch try await records.images.remove(id, named: named.tags + named.repositoryDigests, unless: isUsed) {
+                switch try await records.images.remove(id, named: named.names, unless: isUsed) {
                 case .removed: storage.loosen(named.image.blobs)
                 // Whoever asks again learns that it has gone.
                 case .changed, .absent: return nil
@@ -75,7 +75,7 @@ extension ImageLibrary {
             var steps: [RemovalStep] = []
             do throws(RecordsError) {
                 for named in images {
-                    let (id, names) = (named.image.id, named.tags + named.repositoryDigests)
+                    let (id, names) = (named.image.id, named.names)
                     guard case .removed = try await records.images.remove(id, named: names, unless: { isUsed(id) }) else { continue }
                     storage.loosen(named.image.blobs)
                     steps += names.map { .untagged($0.familiar) } + [.deleted(id)]

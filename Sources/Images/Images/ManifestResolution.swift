@@ -169,6 +169,11 @@ struct ManifestResolution: Sendable {
         do throws(SpecProblem) { configuration = try ImageConfiguration.decode(bytes, limits: limits.configuration) } catch {
             throw ImageError(.badContent, "invalid image configuration \(descriptor.digest): \(error)", cause: error)
         }
+        guard configuration.platform.isOfHostSystem else {
+            let system = configuration.platform.operatingSystem.debugDescription
+            throw ImageError(
+                .badContent, "image operating system \(system) cannot be used on this platform: operating system is not supported")
+        }
         if let platform, platform.distance(to: configuration.platform) == nil {
             throw ImageError(
                 .notFound,

@@ -14,7 +14,7 @@ package struct RemovalPlan: Equatable {
     package static func removing(
         _ named: NamedImage, by word: String, force: Bool, users: [ImageUser]
     ) throws(ImageError) -> RemovalPlan {
-        let names = named.tags + named.repositoryDigests
+        let names = named.names
         guard let name = name(in: word, of: named) else {
             return try removingWhole(named, names: names, force: force, users: users)
         }
@@ -56,7 +56,7 @@ package struct RemovalPlan: Equatable {
     /// The name that the word is; nil where it means the image by id.
     private static func name(in word: String, of named: NamedImage) -> ImageReference? {
         guard case .name(let name, _) = ImageWord(word) else { return nil }
-        return (named.tags + named.repositoryDigests).first { $0 == name }
+        return named.names.first { $0 == name }
     }
 
     /// Whether all names are one tag with the digests of its own repository, or fewer.

@@ -182,8 +182,9 @@ package final class BlobStore: Sendable {
     package func checkReserve(_ reserve: UInt64, beside bytes: Int64, doing: String) throws(ContentError) {
         let (free, need) = (try freeBytes(), reserve + UInt64(clamping: bytes))
         guard need > free else { return }
-        throw ContentError(
-            .noSpace, doing: doing, subject: "\(root): \(bytes) bytes are needed and \(reserve) must stay free, \(free) are")
+        // Of what nobody has announced nothing is known but that there is no room for it.
+        let demand = bytes > 0 ? "\(bytes) bytes are needed and \(reserve)" : "\(reserve) bytes"
+        throw ContentError(.noSpace, doing: doing, subject: "\(root): \(demand) must stay free, \(free) are")
     }
 
     func names(in directory: FilePath) throws(ContentError) -> [String] {

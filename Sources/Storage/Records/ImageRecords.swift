@@ -71,6 +71,9 @@ package struct NamedImage: Equatable, Sendable {
         self.pulls = pulls
     }
 
+    /// All names in the order of their whole texts, in which dockerd takes them away: the tags of a repository before its digests.
+    package var names: [ImageReference] { (tags + repositoryDigests).sorted { $0.description < $1.description } }
+
     /// The manifest that a name of the image stands for; for any other word the one that it was last pulled by.
     package func manifest(of name: ImageReference) -> Digest { manifests[name] ?? image.manifestDigest }
 

@@ -125,6 +125,18 @@ struct ImageDocumentTests {
         #expect(problem(#"{"x":"# + String(repeating: "[", count: 100_000))?.contains("nested deeper than 16 levels") == true)
     }
 
+    @Test("a command may be one word, as Docker reads it")
+    func words() throws {
+        let text = #"""
+            {"architecture":"amd64","os":"linux","config":{"Entrypoint":"/e x","Cmd":"y","Shell":"/sh"},
+            "rootfs":{"type":"layers","diff_ids":[]}}
+            """#
+        let execution = try ImageConfiguration.decode(Array(text.utf8)).execution
+        #expect(execution.entrypoint == ["/e x"])
+        #expect(execution.command == ["y"])
+        #expect(execution.shell == ["/sh"])
+    }
+
     @Test("a configuration of OCI or Docker survives decoding and encoding")
     func configuration() throws {
         let text = #"""

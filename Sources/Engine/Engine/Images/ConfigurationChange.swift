@@ -109,7 +109,7 @@ struct ConfigurationChange {
     /// A JSON array of words, or a line for the shell.
     private func command(_ config: ContainerConfig) -> StringSlice? {
         if let words = jsonList() { return words.isEmpty ? nil : StringSlice(words) }
-        return StringSlice((config.shell.isEmpty ? ["/bin/sh", "-c"] : config.shell) + [rest])
+        return StringSlice((config.shell.words.isEmpty ? ["/bin/sh", "-c"] : config.shell.words) + [rest])
     }
 
     private func jsonList() -> [String]? { rest.hasPrefix("[") ? try? EngineJSON.decode([String].self, from: Array(rest.utf8)) : nil }

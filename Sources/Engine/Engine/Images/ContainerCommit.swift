@@ -103,7 +103,7 @@ extension ImageConfiguration.Execution {
         labels = config.labels
         stopSignal = config.stopSignal.isEmpty ? nil : config.stopSignal
         argsEscaped = config.argsEscaped
-        shell = config.shell
+        shell = config.shell.words
         onBuild = config.onBuild
         guard let check = config.healthcheck else { return }
         var health = ImageConfiguration.Healthcheck()

@@ -85,6 +85,7 @@ extension ContainerEngine {
     ) async throws(EngineError) {
         let (name, address) = (try Self.imageName(request.repository, tag: request.tag), try Self.address(of: request))
         let platform = try Self.platform(request.platform) ?? .host
+        guard platform.isOfHostSystem else { throw EngineError(.invalidParameter, "operating system is not supported") }
         var config = ContainerConfig()
         try ConfigurationChange.apply(request.changes, to: &config)
         let (execution, services) = (ImageConfiguration.Execution(config), try parts().services)

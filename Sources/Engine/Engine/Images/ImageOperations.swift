@@ -19,6 +19,7 @@ extension ContainerEngine {
         do throws(InvalidImageReference) { name = try ImageReference(reference) } catch {
             throw EngineError(.invalidParameter, "\(error)", cause: error)
         }
+        try Self.refuse(reserved: name, as: .forbidden)
         var wanted: CoreTypes.Platform?
         do throws(InvalidPlatform) { wanted = platform.isEmpty ? nil : try CoreTypes.Platform(parsing: platform) } catch {
             throw EngineError(.invalidParameter, "\(error)", cause: error)
@@ -42,6 +43,11 @@ extension ContainerEngine {
             if !isNamed { await progress(ProgressMessage(PullEvent.complete(name, isNew: isNew))) }
         } catch { throw EngineError(error) }
         try parts().services.events.publish(.image, "pull", id: name.familiar, attributes: ["name": name.familiarName])
+    }
+
+    /// - Throws: for `scratch`, by which Dockerfiles say that there is no image.
+    static func refuse(reserved name: ImageReference, as code: EngineError.Code) throws(EngineError) {
+        if name.familiarName == "scratch" { throw EngineError(code, "'scratch' is a reserved name") }
     }
 
     /// `GET /images/json`, newest first. Filters: `dangling`, `label`, `before`, `since`, `until`, `reference`.

@@ -90,6 +90,7 @@ extension ContainerEngine {
 
     private func describeDistribution(_ name: String, _ credentials: AuthConfig?) async throws(EngineError) -> DistributionDescription {
         let (library, reference) = (try parts().services.images, try Self.reference(name))
+        try Self.refuse(reserved: reference, as: .invalidParameter)
         do throws(ImageError) {
             return try await library.inspectDistribution(of: reference, credentials: RegistryCredentials(credentials))
         } catch {

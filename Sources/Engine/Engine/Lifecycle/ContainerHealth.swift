@@ -147,7 +147,7 @@ enum HealthRequests {
     /// The command that checks, with the shell that it needs.
     static func arguments(_ config: ContainerConfig) -> [String] {
         guard let test = config.healthcheck?.test else { return [] }
-        let shell = config.shell.isEmpty ? ["/bin/sh", "-c"] : config.shell
+        let shell = config.shell.words.isEmpty ? ["/bin/sh", "-c"] : config.shell.words
         return (test.first == "CMD-SHELL" ? shell : []) + test.dropFirst()
     }
 

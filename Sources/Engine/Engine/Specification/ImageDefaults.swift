@@ -21,7 +21,7 @@ enum ImageDefaults {
         merged.healthcheck = mergedHealthcheck(request.healthcheck, over: image.healthcheck)
         if merged.workingDir.isEmpty { merged.workingDir = image.workingDir }
         if merged.stopSignal.isEmpty { merged.stopSignal = image.stopSignal }
-        if merged.shell.isEmpty { merged.shell = image.shell }
+        if merged.shell.words.isEmpty { merged.shell = image.shell }
         try check(merged)
         return merged
     }
