@@ -58,6 +58,22 @@ def test_system_df_is_what_du_says_within_one_percent(own_daemon, two):
     assert (left["Containers"], right["Containers"]) == (1, 0)
 
 
+def test_what_system_df_does_not_list_is_the_reserve_which_info_names_and_what_is_written_down(own_daemon, apus, two):
+    """With what the documentation says of it beside, the sums are the whole data root's."""
+    apus("run", "--name", "chatty", two[0], "sh", "-c", "head -c 3000000 /dev/urandom | od -x").ok()
+    data = own_daemon.data
+    try:
+        _, usage = api(own_daemon, "GET", "/v1.51/system/df", expect=200)
+        listed = usage["LayersSize"] + sum(line["SizeRw"] for line in usage["Containers"]) + sum(line["UsageData"]["Size"] for line in usage["Volumes"])
+        told = dict(api(own_daemon, "GET", "/info", expect=200)[1]["DriverStatus"])
+        assert told == {"Disk Reserve": "16.78MB"} and du(f"{data}/reserve") == 16 * MEGABYTE
+        assert " Disk Reserve: 16.78MB\n" in apus("info").ok()
+        written = du(*(f"{data}/{name}" for name in os.listdir(data) if name not in ("content", "reserve", "snapshots", "volumes")))
+        agree(listed + 16 * MEGABYTE + written, du(data))
+    finally:
+        apus("rm", "-f", "chatty").ok()
+
+
 def test_system_df_has_the_shape_of_each_version(own_daemon, two):
     _, old = api(own_daemon, "GET", "/v1.41/system/df", expect=200)
     _, new = api(own_daemon, "GET", "/v1.51/system/df", expect=200)

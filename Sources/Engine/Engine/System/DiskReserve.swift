@@ -47,6 +47,9 @@ final class DiskReserve: Sendable {
         } catch { logger.warning("no room is kept for removals on a full disk", metadata: ["error": "\(error)"]) }
     }
 
+    /// What the file takes of the disk now; 0 where there is none, or none that can be looked at. Blocks.
+    var takenBytes: Int64 { (try? size()).flatMap { $0 } ?? 0 }
+
     /// Runs what removes something.
     func withRoom<Result>(
         isolation: isolated (any Actor)? = #isolation, _ body: () async throws(EngineError) -> Result

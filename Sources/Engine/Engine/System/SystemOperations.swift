@@ -38,7 +38,9 @@ extension ContainerEngine {
         try await count(parts, into: &answer)
         describeHost(parts.host, into: &answer)
         answer.driver = parts.services.images.storageDriver ?? ""
-        answer.driverStatus = []
+        let reserve = parts.services.reserve
+        let kept = try await BlockingWork.run { () throws(EngineError) in reserve.takenBytes }
+        answer.driverStatus = kept > 0 ? [["Disk Reserve", "\(ByteCount(UInt64(kept)))"]] : []
         answer.plugins.network = ["bridge", "host", "macvlan", "null"]
         answer.plugins.log = LogDriver.listed
         answer.debug = configuration.debug
