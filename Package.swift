@@ -137,7 +137,7 @@ let package = Package(
         cLibrary("CBZip2", in: "Storage", package: nil),
         module("Archive", in: "Storage", uses: ["LinuxSyscalls", "CoreTypes", "CArchive", "CISAL", "CZstd", "CLZMA", "CBZip2"]),
         module("ShimProtocol", in: "Shim", uses: ["CoreTypes", "OCISpec", "Protobuf"]),
-        module("EngineAPI", in: "Base", uses: ["CoreTypes"]),
+        module("EngineAPI", in: "Base", uses: ["CoreTypes", "JSON"]),
         .target(
             name: "CTLS", path: "Sources/Base/CTLS",
             cSettings: [.treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra")]),

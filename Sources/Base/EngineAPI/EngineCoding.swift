@@ -16,14 +16,17 @@ public struct DocumentError: Error, Equatable, Sendable, CustomStringConvertible
     }
 
     /// As it is printed.
-    public var description: String { path.isEmpty ? "\(document): \(reason)" : "\(document): \(path): \(reason)" }
+    public var description: String { "\(document): \(fault)" }
+
+    /// Place and reason, without the document.
+    package var fault: String { path.isEmpty ? reason : "\(path): \(reason)" }
 
     init(_ error: any Error, in document: String) {
         self.document = document
         switch error {
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
             DecodingError.keyNotFound(_, let context), DecodingError.dataCorrupted(let context):
-            path = context.codingPath.map(\.stringValue).joined(separator: ".")
+            path = Self.text(of: context.codingPath)
             reason = context.debugDescription
         default:
             path = ""

@@ -13,7 +13,7 @@ public struct Filters: Sendable, Equatable {
             self.init()
             return
         }
-        let decoded = try EngineJSON.decode([String: FilterValues?].self, from: Array(query.utf8))
+        let decoded = try EngineJSON.decodeRequest([String: FilterValues?].self, from: Array(query.utf8))
         self.init(decoded.mapValues { $0?.words ?? [] })
     }
 

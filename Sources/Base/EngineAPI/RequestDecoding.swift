@@ -3,12 +3,14 @@ internal import FoundationEssentials
 extension EngineJSON {
     /// Reads one document of a request. As Go reads it, a member's name may be written in another case; one that is exact goes first.
     /// Keys of maps stay as they are.
-    /// - Throws: `DocumentError` naming the field.
+    /// - Throws: `DocumentError` naming the field, what it holds and what it is for.
     package static func decodeRequest<Document: Decodable>(_: Document.Type, from bytes: [UInt8]) throws(DocumentError) -> Document {
         do {
             return try JSONDecoder().decode(CaseBlind<Document>.self, from: Data(bytes)).value
+        } catch let mismatch as KindMismatch {
+            throw DocumentError(mismatch, in: "\(Document.self)")
         } catch {
-            throw DocumentError(error, in: "\(Document.self)")
+            throw DocumentError(syntaxOf: bytes, in: "\(Document.self)") ?? DocumentError(error, in: "\(Document.self)")
         }
     }
 }
@@ -18,18 +20,30 @@ private struct CaseBlind<Value: Decodable>: Decodable {
     let value: Value
 
     init(from decoder: any Decoder) throws {
-        value =
-            Value.self is any PlainValue.Type
-            ? try decoder.singleValueContainer().decode(Value.self) : try Value(from: CaseBlindDecoder(base: decoder))
+        if let plain = Value.self as? any PlainValue.Type {
+            value = try decoder.expecting(plain.typeName) { try decoder.singleValueContainer().decode(Value.self) }
+        } else {
+            value = try Value(from: CaseBlindDecoder(base: decoder))
+        }
     }
 }
 
 /// What JSON itself has: nothing inside has a name.
-private protocol PlainValue {}
+private protocol PlainValue {
+    /// As Go calls it, and Docker's documentation after it.
+    static var typeName: String { get }
+}
+extension PlainValue {
+    fileprivate static var typeName: String { "\(Self.self)".lowercased() }
+}
 extension Bool: PlainValue {}
 extension String: PlainValue {}
-extension Double: PlainValue {}
-extension Float: PlainValue {}
+extension Double: PlainValue {
+    fileprivate static var typeName: String { "float64" }
+}
+extension Float: PlainValue {
+    fileprivate static var typeName: String { "float32" }
+}
 extension Int: PlainValue {}
 extension Int8: PlainValue {}
 extension Int16: PlainValue {}
@@ -47,14 +61,16 @@ private struct CaseBlindDecoder: Decoder {
     var userInfo: [CodingUserInfoKey: Any] { base.userInfo }
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
-        KeyedDecodingContainer(CaseBlindMembers(base: try base.container(keyedBy: MemberName.self)))
+        KeyedDecodingContainer(CaseBlindMembers(base: try base.expecting("object") { try base.container(keyedBy: MemberName.self) }))
     }
-    func unkeyedContainer() throws -> any UnkeyedDecodingContainer { CaseBlindList(base: try base.unkeyedContainer()) }
+    func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
+        CaseBlindList(base: try base.expecting("array") { try base.unkeyedContainer() })
+    }
     func singleValueContainer() throws -> any SingleValueDecodingContainer { CaseBlindValue(base: try base.singleValueContainer()) }
 }
 
 /// A name as the client wrote it.
-private struct MemberName: CodingKey {
+struct MemberName: CodingKey {
     let stringValue: String
     let intValue: Int? = nil
 
@@ -85,10 +101,10 @@ private struct CaseBlindMembers<Key: CodingKey>: KeyedDecodingContainerProtocol 
         try base.decode(CaseBlind<T>.self, forKey: name(of: key)).value
     }
     func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type, forKey key: Key) throws -> KeyedDecodingContainer<Nested> {
-        KeyedDecodingContainer(CaseBlindMembers<Nested>(base: try base.nestedContainer(keyedBy: MemberName.self, forKey: name(of: key))))
+        try superDecoder(forKey: key).container(keyedBy: type)
     }
     func nestedUnkeyedContainer(forKey key: Key) throws -> any UnkeyedDecodingContainer {
-        CaseBlindList(base: try base.nestedUnkeyedContainer(forKey: name(of: key)))
+        try superDecoder(forKey: key).unkeyedContainer()
     }
     func superDecoder() throws -> any Decoder { CaseBlindDecoder(base: try base.superDecoder()) }
     func superDecoder(forKey key: Key) throws -> any Decoder { CaseBlindDecoder(base: try base.superDecoder(forKey: name(of: key))) }
@@ -104,11 +120,9 @@ private struct CaseBlindList: UnkeyedDecodingContainer {
     mutating func decodeNil() throws -> Bool { try base.decodeNil() }
     mutating func decode<T: Decodable>(_ type: T.Type) throws -> T { try base.decode(CaseBlind<T>.self).value }
     mutating func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type) throws -> KeyedDecodingContainer<Nested> {
-        KeyedDecodingContainer(CaseBlindMembers<Nested>(base: try base.nestedContainer(keyedBy: MemberName.self)))
+        try superDecoder().container(keyedBy: type)
     }
-    mutating func nestedUnkeyedContainer() throws -> any UnkeyedDecodingContainer {
-        CaseBlindList(base: try base.nestedUnkeyedContainer())
-    }
+    mutating func nestedUnkeyedContainer() throws -> any UnkeyedDecodingContainer { try superDecoder().unkeyedContainer() }
     mutating func superDecoder() throws -> any Decoder { CaseBlindDecoder(base: try base.superDecoder()) }
 }
 

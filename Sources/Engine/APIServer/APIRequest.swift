@@ -52,7 +52,7 @@ package struct APIRequest: Sendable {
         do {
             return try EngineJSON.decodeRequest(type, from: body)
         } catch {
-            throw .badRequest("invalid JSON: \(error)")
+            throw .badRequest("invalid JSON: \(error.fault)")
         }
     }
 

@@ -68,7 +68,7 @@ package struct Query: Sendable {
     /// `filters`.
     /// - Throws: `APIError` 400 for what is neither of the two JSON forms.
     package func filters() throws(APIError) -> Filters {
-        do { return try Filters(query: self["filters"]) } catch { throw .badRequest("invalid filter: \(error.reason)") }
+        do { return try Filters(query: self["filters"]) } catch { throw .badRequest("invalid filter: \(error.fault)") }
     }
 }
 
