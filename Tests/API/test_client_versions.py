@@ -18,7 +18,7 @@ def create(daemon, version, image, host=None, expect=201, query="", **config):
 @pytest.mark.parametrize("version, host, field, value", [
     ("1.24", {"AutoRemove": True}, "AutoRemove", False), ("1.25", {"AutoRemove": True}, "AutoRemove", True),
     ("1.39", {}, "IpcMode", "shareable"), ("1.40", {}, "IpcMode", "private"), ("1.39", {"IpcMode": "none"}, "IpcMode", "none"),
-    ("1.40", {}, "CgroupnsMode", "private" if UNIFIED else "host"), ("1.41", {}, "CgroupnsMode", "private"),
+    ("1.40", {}, "CgroupnsMode", "private" if UNIFIED else "host"), ("1.41", {}, "CgroupnsMode", "private" if UNIFIED else "host"),
     ("1.51", {"PidsLimit": 0}, "PidsLimit", None), ("1.51", {"PidsLimit": -5}, "PidsLimit", -1), ("1.51", {"PidsLimit": 7}, "PidsLimit", 7),
 ])
 def test_what_is_said_and_what_is_not_means_what_it_meant_then(own_daemon, image, version, host, field, value):

@@ -121,8 +121,15 @@ def test_F07_what_makes_no_sense_is_refused_in_dockers_words(own_daemon, image, 
 
 
 def test_what_no_container_here_can_have_is_refused_by_its_name(own_daemon, image):
-    assert create(own_daemon, image, expect=400, Cgroup="container:x") == {"message": "HostConfig.Cgroup is not supported yet"}
+    refused = create(own_daemon, image, expect=400, SecurityOpt=["writable-cgroups=true"])
+    assert refused == {"message": 'HostConfig.SecurityOpt "writable-cgroups" is not supported yet'}
     assert create(own_daemon, image, expect=400, config={"MacAddress": "zz"}) == {"message": "invalid MAC address: zz"}
+
+
+def test_the_cgroup_that_dockerd_forgets_is_kept_and_warned_of(own_daemon, image):
+    made = create(own_daemon, image, Cgroup="container:x")
+    assert made["Warnings"] == ["HostConfig.Cgroup is discarded: HostConfig.CgroupParent says in which cgroup the container's is made"]
+    assert api(own_daemon, "GET", f"/containers/{made['Id']}/json")[1]["HostConfig"]["Cgroup"] == "container:x"
 
 
 def test_names_conflict_with_the_namespaces_of_others(own_daemon, image):
@@ -158,7 +165,8 @@ def namespace(cli, name, kind):
 def test_the_hosts_namespaces_are_used_where_asked(cli, image, flag, kind):
     cli("run", "-d", "--name", "close", flag, "host", image, "sleep", "60").ok()
     assert namespace(cli, "close", kind) == os.readlink(f"/proc/self/ns/{kind}")
-    others = {"pid", "uts", "ipc", "cgroup", "net"} - {kind}
+    # With cgroup v1 this one is the host's for everybody who says nothing.
+    others = ({"pid", "uts", "ipc", "net"} | ({"cgroup"} if UNIFIED else set())) - {kind}
     assert all(namespace(cli, "close", other) != os.readlink(f"/proc/self/ns/{other}") for other in others)
 
 

@@ -44,7 +44,7 @@ public struct HostConfig: EngineDocument {
     @NullWhenEmpty public var groupAdd: [String] = []
     /// `none`, `private`, `shareable`, `container:ID`, `host` or empty.
     @Defaulted public var ipcMode: String = ""
-    /// The cgroup to join; unused by the engine.
+    /// The cgroup to join; kept, and without a meaning, as with dockerd.
     @Defaulted public var cgroup: String = ""
     /// Links of the legacy bridge.
     @NullWhenEmpty public var links: [String] = []

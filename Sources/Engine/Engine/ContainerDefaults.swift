@@ -34,6 +34,11 @@ package struct ContainerDefaults: Equatable, Sendable {
         }
     }
 
+    /// Whose cgroup namespace a container is in that does not say: `private` or `host`, as dockerd chooses by the version of cgroups.
+    func cgroupNamespace(isUnified: Bool, _ profile: SecurityProfile) -> String {
+        cgroupNamespaceMode ?? (isUnified || profile == .strict ? "private" : "host")
+    }
+
     /// Whether a text is an IP address.
     package static func isAddress(_ text: String) -> Bool { IPAddress(text) != nil }
 

@@ -40,7 +40,7 @@ extension DaemonOptions {
               --default-shm-size SIZE   Of /dev/shm where a container asks for none (default 64m)
               --default-ipc-mode MODE   private or shareable, where a container says nothing (default private)
               --default-cgroupns-mode MODE
-                                        private or host, where a container says nothing (default private)
+                                        private or host, where a container says nothing (default private, with cgroup v1 host)
               --default-ulimit NAME=SOFT[:HARD]
                                         A limit of containers that do not name it; may be repeated
               --default-address-pool base=BLOCK,size=BITS

@@ -6,19 +6,6 @@ import Testing
 @testable import Engine
 
 @Suite struct RequestTests {
-    @Test(
-        "what is not served yet is refused by its name",
-        arguments: [
-            ("HostConfig.Cgroup", { @Sendable (r: inout ContainerCreateRequest) in r.hostConfig.cgroup = "container:x" })
-        ] as [(String, @Sendable (inout ContainerCreateRequest) -> Void)])
-    func refusals(field: String, change: @Sendable (inout ContainerCreateRequest) -> Void) {
-        var request = ContainerCreateRequest()
-        change(&request)
-        let refused = refusal { try Refusal.check(request) }
-        #expect(refused?.code == .invalidParameter)
-        #expect(refused?.message == "\(field) is not supported yet")
-    }
-
     @Test("what docker's own command line always sends is accepted")
     func docker() throws {
         let body = """

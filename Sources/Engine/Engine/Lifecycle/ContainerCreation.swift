@@ -114,8 +114,10 @@ struct ContainerCreation {
         host.logConfig = services.configuration.completed(host.logConfig)
         if host.ipcMode.isEmpty { host.ipcMode = settings.ipcMode }
         if host.cgroupnsMode.isEmpty {
-            let isHost = !parts.host.isUnifiedCgroup && (host.privileged || habits.usesHostCgroupNamespace)
-            host.cgroupnsMode = isHost ? "host" : services.configuration.defaults.cgroupNamespaceMode ?? "private"
+            let isUnified = parts.host.isUnifiedCgroup
+            let isHost = !isUnified && (host.privileged || habits.usesHostCgroupNamespace)
+            let usual = services.configuration.defaults.cgroupNamespace(isUnified: isUnified, try SecurityProfile(host))
+            host.cgroupnsMode = isHost ? "host" : usual
         }
         if host.cgroupParent.isEmpty { host.cgroupParent = services.configuration.defaults.cgroupParent }
         // A name may be another's by the time of the start.
@@ -239,6 +241,9 @@ struct ContainerCreation {
         var warnings: [String] = []
         if request.hostConfig.networkMode == "host" && request.hostConfig.portBindings.contains(where: { $0.value?.isEmpty == false }) {
             warnings.append("Published ports are discarded when using host network mode")
+        }
+        if !request.hostConfig.cgroup.isEmpty {
+            warnings.append("HostConfig.Cgroup is discarded: HostConfig.CgroupParent says in which cgroup the container's is made")
         }
         return warnings
     }

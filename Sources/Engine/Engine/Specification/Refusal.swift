@@ -7,9 +7,8 @@ enum Refusal {
     static func notYet(_ field: String) -> EngineError { EngineError(.invalidParameter, "\(field) is not supported yet") }
 
     /// What is served is looked through where it is served; this is the rest.
-    /// - Throws: `.invalidParameter` naming the field that asks for what is not served, or a port that is none.
+    /// - Throws: `.invalidParameter` for a port that is none.
     static func check(_ request: ContainerCreateRequest) throws(EngineError) {
-        if !request.hostConfig.cgroup.isEmpty { throw notYet("HostConfig.Cgroup") }
         _ = try PortRequest.all(request.config, request.hostConfig)
     }
 

@@ -66,7 +66,7 @@ extension ContainerEngine {
         answer.swarm.localNodeState = "inactive"
         answer.liveRestoreEnabled = true
         answer.initBinary = configuration.initPath.lastComponent?.string ?? ""
-        answer.securityOptions = Self.securityOptions(configuration, parts.host.facts)
+        answer.securityOptions = Self.securityOptions(configuration, parts.host)
         var firewall = FirewallInfo()
         firewall.driver = "nftables"
         answer.firewallBackend = firewall
@@ -91,11 +91,13 @@ extension ContainerEngine {
     }
 
     /// What every container has that asks for nothing, by Docker's names, and the profile by ours.
-    private static func securityOptions(_ configuration: EngineConfiguration, _ facts: HostFacts) -> [String] {
+    private static func securityOptions(_ configuration: EngineConfiguration, _ host: HostInformation) -> [String] {
         let isStrict = configuration.securityProfile == .strict
         let hasOwnUsers = configuration.remapsUsers || (isStrict && !configuration.isRootless)
-        return (facts.hasAppArmorProfile ? ["name=apparmor"] : []) + ["name=seccomp,profile=\(profileName(configuration.defaults.seccomp))"]
-            + (configuration.isRootless ? ["name=rootless"] : []) + ["name=cgroupns"]
+        let usual = configuration.defaults.cgroupNamespace(isUnified: host.isUnifiedCgroup, configuration.securityProfile)
+        return (host.facts.hasAppArmorProfile ? ["name=apparmor"] : [])
+            + ["name=seccomp,profile=\(profileName(configuration.defaults.seccomp))"]
+            + (configuration.isRootless ? ["name=rootless"] : []) + (usual == "private" ? ["name=cgroupns"] : [])
             + (hasOwnUsers ? ["name=userns"] : []) + (isStrict || configuration.forbidsNewPrivileges ? ["name=no-new-privileges"] : [])
             + (isStrict ? ["name=strict"] : [])
     }
