@@ -23,7 +23,7 @@ def completed(*words):
     return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split()
 
 
-@pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
+@pytest.mark.parametrize("shell", ["bash", "fish", "powershell", "zsh"])
 def test_a_verb_prints_the_completion_that_is_installed(shell):
     assert subprocess.run([APUS, "completion", shell], capture_output=True, text=True, check=True).stdout == generated(shell) != ""
 
@@ -42,10 +42,22 @@ def test_every_verb_and_flag_is_in_every_shells_completion():
     verbs = re.findall(r"^  ([a-z]+) ", help_page.split("\nCommands:\n")[1].split("\n\n")[0], re.M)
     flags = re.findall(r"--([a-z0-9-]+)", subprocess.run([APUS, "run", "--help"], capture_output=True, text=True, check=True).stdout)
     assert len(verbs) > 30 and len(flags) > 80
-    for shell in ("bash", "zsh", "fish"):
+    for shell in ("bash", "zsh", "fish", "powershell"):
         text = generated(shell)
         missing = [word for word in verbs + flags if not re.search(rf"(?<!\w){re.escape(word)}(?![\w-])", text)]
         assert missing == [], shell
+
+
+def test_powershell_can_read_its_tables():
+    """Its keys know no case and stand once, what is said of a word has no quote that ends it, and brackets are in pairs."""
+    script = generated("powershell")
+    for table in re.findall(r"^    \$(?:words|flags|kinds) = @\{\n(.*?)^    \}$", script, re.M | re.S):
+        row = r"        '([a-z _-]*)' = (?:@\(((?:'(?:[^']|'')*'(?:, )?)*)\)|'(?:containers|images|files)')"
+        rows = [re.fullmatch(row, line) for line in table.splitlines()]
+        assert all(rows) and len({row[1].lower() for row in rows}) == len(rows) > 5
+    bare = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"|^#.*$", "", script, flags=re.M)
+    assert all(bare.count(left) == bare.count(right) for left, right in ("()", "[]", "{}"))
+    assert "'--memory-swap Swap limit" in script and "'-H Daemon socket" in script and "'prune " in script
 
 
 def test_each_verb_has_a_page_of_the_manual_that_man_can_read(tmp_path):

@@ -68,6 +68,12 @@ def remote(workspace, registry):
 
 
 @pytest.fixture(params=sorted(CLIENTS))
+def client_alone(request, workspace):
+    """A client that nobody has told of a daemon."""
+    return Client(request.param, CLIENTS[request.param], "", workspace)
+
+
+@pytest.fixture(params=sorted(CLIENTS))
 def far(request, remote, workspace):
     """A client that reaches the daemon by tcp:// alone."""
     client = Client(request.param, CLIENTS[request.param], remote.url, workspace)
@@ -115,9 +121,36 @@ def test_a_daemon_that_is_not_whom_it_should_be_is_told_nothing(remote, workspac
     named = client("-H", remote.url.replace("127.0.0.1", "127.0.0.2"), "ps", env={"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": remote.certificates})
     assert named.code == 1
     # What is asked for without proof is served without proof: docker's --tls.
-    lax = client("--tls", "ps", "-q", env={"DOCKER_CERT_PATH": f"{other}/../none", "DOCKER_TLS_VERIFY": ""})
+    lax = client("--tls", "--tlscacert", "", "ps", "-q", env={"DOCKER_CERT_PATH": f"{other}/../none", "DOCKER_TLS_VERIFY": ""})
     # The daemon's reason may be lost with the connection.
     assert lax.code == 1 and re.search("certificate|closed the connection|reset", lax.err), lax
+
+
+@pytest.mark.parametrize("flag", ["--tls", "--tlsverify", "--tlsverify=false", ""])
+@pytest.mark.parametrize("place", ["unix:///nosuch.sock", "tcp://127.0.0.1:1", ""])
+def test_TLS_without_the_files_that_it_needs_is_refused_wherever_the_daemon_is(client_alone, tmp_path, flag, place):
+    client, words = client_alone, ["-H", place] if place else []
+    environment = {"DOCKER_CERT_PATH": str(tmp_path), "DOCKER_TLS_VERIFY": "" if flag else "1", "DOCKER_HOST": "", "APUS_HOST": ""}
+
+    def says(*more):
+        said = client(*([flag] if flag else []), *more, *words, "ps", env=environment)
+        assert said.code == 1 and said.out == "", said
+        return said.err.removeprefix("Failed to initialize: ")
+
+    missing = "unable to resolve docker endpoint: open {}: no such file or directory\n"
+    assert says() == missing.format(tmp_path / "ca.pem")
+    assert says("--tlscacert", "/nosuch/ca") == missing.format("/nosuch/ca")
+    (tmp_path / "ca.pem").write_text("")
+    assert says("--tlscert", "/nosuch/cert") == missing.format("/nosuch/cert")
+    assert says("--tlskey", "/nosuch/key") == missing.format("/nosuch/key")
+
+
+# The command line of 20.10 ends with a trace of its stack here.
+@pytest.mark.parametrize("name", sorted(name for name in CLIENTS if not name.startswith("docker-20")))
+def test_TLS_without_a_place_means_a_port_of_this_machine(workspace, name):
+    client = Client(name, CLIENTS[name], "", workspace)
+    said = client("--tls", "--tlscacert", "", "ps", env={"DOCKER_CERT_PATH": "/nosuch", "DOCKER_HOST": "", "APUS_HOST": ""})
+    assert said.code == 1 and "tcp://localhost:2376" in said.err, said
 
 
 def test_a_connection_without_a_handshake_costs_the_others_nothing(far, remote):

@@ -96,6 +96,7 @@ package struct Connection: Sendable {
         defer { queue.expectNothing() }
         guard let part = try await next() else { return nil }
         guard case .head(let head) = part else { throw APIError.badRequest("a body without a head") }
+        try head.checkHost()
         return head
     }
 
@@ -200,6 +201,17 @@ package struct Connection: Sendable {
             for part in parts.dropLast() { channel.write(part, promise: nil) }
             return channel.writeAndFlush(last)
         }.get()
+    }
+}
+
+extension HTTPRequestHead {
+    /// - Throws: for a request that does not name its host once, in the words of Go's server, which is dockerd's.
+    /// - Source: RFC 9112, section 3.2.
+    fileprivate func checkHost() throws(APIError) {
+        let hosts = headers["host"]
+        if hosts.count > 1 { throw .badRequest("too many Host headers") }
+        let isOld = version.major < 1 || version.major == 1 && version.minor < 1
+        if hosts.isEmpty && !isOld && method != .CONNECT { throw .badRequest("missing required Host header") }
     }
 }
 

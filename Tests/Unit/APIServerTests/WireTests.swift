@@ -136,6 +136,20 @@ struct WireTests {
         await wire.serving.value
     }
 
+    @Test(
+        "a request names its host once, or is an old one",
+        arguments: [
+            ("HTTP/1.1\r\n", "400", "missing required Host header"), ("HTTP/1.1\r\nHost: a\r\nHost: a\r\n", "400", "too many Host headers"),
+            ("HTTP/1.1\r\nHost:\r\n", "200", "OK 1.51"), ("HTTP/1.0\r\n", "200", "OK 1.51"),
+        ])
+    func host(head: String, status: String, words: String) async throws {
+        let wire = try await Wire([ping])
+        try await wire.send("GET /_ping \(head)\r\n")
+        let answer = try await wire.receive(until: words)
+        #expect(answer.split(separator: " ")[1] == status)
+        if status == "200" && head.hasPrefix("HTTP/1.1") { try await wire.close() } else { await wire.serving.value }
+    }
+
     /// Answers with the head at once, and with the body when the gate opens.
     private func waiting(for gate: AsyncStream<Void>) -> Route {
         Route(.POST, "/wait") { _ in

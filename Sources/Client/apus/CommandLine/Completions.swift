@@ -148,3 +148,56 @@ package func fishCompletion(_ verbs: [Verb]) -> String {
     }
     return lines.joined(separator: "\n") + "\n"
 }
+
+/// The completion of PowerShell.
+package func powerShellCompletion(_ verbs: [Verb]) -> String {
+    // Keys of its tables know no case, and words of the command line do: what is offered stands in lists, each word before what is said of it.
+    func quoted(_ text: String) -> String { "'" + text.replacing("'", with: "''") + "'" }
+    func table(_ rows: [(key: String, list: [(word: String, summary: String)])]) -> String {
+        rows.map { row in
+            let list = row.list.map { quoted("\($0.word) \(firstLine($0.summary))") }.joined(separator: ", ")
+            return "        \(quoted(row.key)) = @(\(list))\n"
+        }.joined()
+    }
+    func listed(_ flags: [Flag]) -> [(word: String, summary: String)] {
+        flags.flatMap { flag in spellings(flag).map { (word: $0, summary: flag.usage) } }
+    }
+    let groups = ([""] + commandGroups(of: verbs)).map { (key: $0, list: nextWords(after: $0, in: verbs)) }
+    let flags = verbs.flatMap { verb in verb.names.map { (key: $0, list: listed(shownFlags(verb))) } }
+    let kinds = verbs.flatMap { verb in verb.names.map { "        \(quoted($0)) = \(quoted(OperandKind(verb).rawValue))\n" } }
+    let valued = valuedGlobals.split(separator: "|").map { quoted(String($0)) }.joined(separator: ", ")
+    return """
+        # PowerShell completion of apus, made by `apus __generate powershell`.
+        Register-ArgumentCompleter -Native -CommandName 'apus' -ScriptBlock {
+            param($typed, $tree, $cursor)
+            $words = @{
+        \(table(groups))    }
+            $flags = @{
+        \(table([(key: "", list: listed(globalFlags))] + flags))    }
+            $kinds = @{
+        \(kinds.joined())    }
+            $valued = @(\(valued))
+            $verb = ''
+            $isValue = $false
+            foreach ($element in $tree.CommandElements | Select-Object -Skip 1) {
+                if ($element.Extent.EndOffset -ge $cursor) { break }
+                $word = $element.Extent.Text
+                if ($isValue) { $isValue = $false; continue }
+                if ($word.StartsWith('-')) { $isValue = ($verb -eq '') -and ($valued -ccontains $word); continue }
+                $verb = "$verb $word".Trim()
+                if (-not $words.ContainsKey($verb)) { break }
+            }
+            $rows = if ($typed.StartsWith('-')) { $flags[$verb] }
+                elseif ($words.ContainsKey($verb)) { $words[$verb] }
+                elseif ($kinds[$verb] -eq 'containers') { apus ps -a --format '{{.Names}}' 2>$null }
+                elseif ($kinds[$verb] -eq 'images') { apus images --format '{{.Repository}}:{{.Tag}}' 2>$null }
+            # Where nothing is offered PowerShell offers files.
+            $rows | Where-Object { $_ -and $_.StartsWith($typed, 'Ordinal') } | ForEach-Object {
+                $word, $summary = $_ -split ' ', 2
+                if (-not $summary) { $summary = $word }
+                [System.Management.Automation.CompletionResult]::new($word, $word, 'ParameterValue', $summary)
+            }
+        }
+
+        """
+}

@@ -7,6 +7,7 @@ func generate(_ words: [String]) -> Int32 {
     case ("bash", 1): StandardStream.output.write(bashCompletion(allVerbs))
     case ("zsh", 1): StandardStream.output.write(zshCompletion(allVerbs))
     case ("fish", 1): StandardStream.output.write(fishCompletion(allVerbs))
+    case ("powershell", 1): StandardStream.output.write(powerShellCompletion(allVerbs))
     case ("man", 2):
         for page in manualPages(allVerbs) {
             do {
@@ -17,14 +18,14 @@ func generate(_ words: [String]) -> Int32 {
             }
         }
     default:
-        StandardStream.error.write("usage: apus __generate bash|zsh|fish, or apus __generate man DIRECTORY\n")
+        StandardStream.error.write("usage: apus __generate bash|zsh|fish|powershell, or apus __generate man DIRECTORY\n")
         return 1
     }
     return 0
 }
 
 /// `apus completion SHELL`, for who wants no files of the installation.
-let completionVerbs = ["bash", "fish", "zsh"].map { shell in
+let completionVerbs = ["bash", "fish", "powershell", "zsh"].map { shell in
     Verb(["completion \(shell)"], "", "Generate the autocompletion script for \(shell)") { _ in generate([shell]) }
 }
 

@@ -33,8 +33,11 @@ struct EndpointChoice {
             let context = try store.context(name)
             return context.host.isEmpty ? usual : try EngineEndpoint(url: context.host, security: store.security(of: context))
         }
+        let security = try self.security()
         let address = arguments.string("host").flatMap { $0.isEmpty ? nil : $0 } ?? hostVariable
-        return address.isEmpty ? usual : try EngineEndpoint(url: address, security: security())
+        if !address.isEmpty { return try EngineEndpoint(url: address, security: security) }
+        // Who asks for TLS and names no place means, with docker too, one of this machine's ports.
+        return try security.map { try EngineEndpoint(url: "tcp://localhost", security: $0) } ?? usual
     }
 
     /// An ordinary user's own daemon where there is one, else the machine's.
@@ -45,18 +48,21 @@ struct EndpointChoice {
     }
 
     /// What `--tls`, `--tlsverify` and their files say; nil without them.
-    private func security() -> EngineSecurity? {
+    /// - Throws: as docker, wherever the daemon is, for a file that is named and missing, and for the usual authorities where none are named.
+    private func security() throws -> EngineSecurity? {
         let verifies = arguments.bool("tlsverify", default: variables["DOCKER_TLS_VERIFY"].map { !$0.isEmpty } ?? false)
-        guard verifies || arguments.bool("tls") else { return nil }
+        guard verifies || arguments.has("tlsverify") || arguments.bool("tls") else { return nil }
         let variable = variables["DOCKER_CERT_PATH"] ?? ""
         let usual = variable.isEmpty ? folder : variable
-        func file(_ flag: String, _ name: String) -> String? {
-            if let path = arguments.string(flag) { return path.isEmpty ? nil : path }
-            let path = "\(usual)/\(name)"
-            return FileManager.default.fileExists(atPath: path) ? path : nil
+        func file(_ flag: String, _ name: String, isNeeded: Bool = false) throws -> String? {
+            let named = arguments.string(flag)
+            let path = named ?? "\(usual)/\(name)"
+            if path.isEmpty || FileManager.default.fileExists(atPath: path) { return path.isEmpty ? nil : path }
+            if named == nil && !isNeeded { return nil }
+            throw Complaint("Failed to initialize: unable to resolve docker endpoint: open \(path): no such file or directory")
         }
         return EngineSecurity(
-            authorities: file("tlscacert", "ca.pem"), certificate: file("tlscert", "cert.pem"), key: file("tlskey", "key.pem"),
-            verifies: verifies)
+            authorities: try file("tlscacert", "ca.pem", isNeeded: true), certificate: try file("tlscert", "cert.pem"),
+            key: try file("tlskey", "key.pem"), verifies: verifies)
     }
 }
