@@ -12,9 +12,11 @@ import tarfile
 import threading
 import time
 
+import oci_images
 import pytest
 
 from engine_http import Connection, api, stream
+from oci_images import Image, Pusher, busybox_layer
 from processes import wait_until
 
 
@@ -463,6 +465,39 @@ def test_export_is_the_whole_tree(cli, image, tmp_path):
         assert file.extractfile("mine").read() == b"mine\n"
     assert "etc/passwd" in names and "etc/group" not in names and "." not in names
     assert cli("export", "whole").raw[257:262] == b"ustar"
+
+
+def test_first_files_are_dockers_and_count_as_nobodys(cli, own_daemon, registry):
+    """Beside an image that has nothing there stand one that has files of its own there, and one whose /etc is not everybody's."""
+    entry = oci_images.entry
+    own = [(entry("etc/", tarfile.DIRTYPE, 0o751, uid=7, gid=8), None), (entry("etc/mtab"), b"old"), (entry(".dockerenv"), b"text"), (entry("etc/hosts"), b"")]
+    for name, layers, mode in (("bare", [busybox_layer()], "755 0:0"), ("own", [busybox_layer(), oci_images.tar(own)], "751 7:8")):
+        Pusher(registry.host).push(f"first-{name}", Image(layers))
+        image = f"{registry.host}/first-{name}"
+        cli("create", "--name", name, image, "sh", "-c", "stat -c '%a %u:%g' /etc; stat -c '%s %a' /.dockerenv; readlink /etc/mtab; grep -c . /etc/mtab").ok()
+        for _ in range(2):
+            with tarfile.open(fileobj=io.BytesIO(cli("export", name).raw)) as exported:
+                mark, table, folder = (exported.getmember(path) for path in (".dockerenv", "etc/mtab", "etc"))
+            assert (mark.size, mark.mode, mark.isreg(), table.linkname) == (0, 0o755, True, "/proc/mounts")
+            assert f"{folder.mode:o} {folder.uid}:{folder.gid}" == mode
+            assert cli("diff", name).ok() == "" and cli.inspect(name, "{{.State.Status}}") in ("created", "exited")
+            status, listed = api(own_daemon, "GET", f"/containers/{name}/json?size=1")
+            assert status == 200 and listed["SizeRw"] == 0
+            said = cli("start", "-a", name).ok().splitlines()
+            assert said[:3] == [mode, "0 755", "/proc/mounts"] and int(said[3]) > 10
+        cli("commit", name, "first:made").ok()
+        with tarfile.open(fileobj=io.BytesIO(cli("save", "first:made").raw)) as saved:
+            last = json.load(saved.extractfile("manifest.json"))[0]["Layers"][-1]
+            with tarfile.open(fileobj=saved.extractfile(last)) as layer:
+                assert not {".dockerenv", "etc/mtab"} & set(layer.getnames())
+        # What somebody has put there is the container's.
+        cli("rm", name).ok()
+        cli("run", "--name", name, image, "sh", "-c", "rm /etc/mtab; echo mine >/etc/mtab; echo mine >/.dockerenv").ok()
+        assert {line[2:] for line in cli("diff", name).ok().splitlines()} == {"/.dockerenv", "/etc", "/etc/mtab"}
+        cli("commit", name, "first:made").ok()
+        assert cli("run", "--rm", "--network", "none", "first:made", "cat", "/etc/mtab").code == 0
+        cli("rm", name).ok()
+        cli("rmi", "first:made", image).ok()
 
 
 def test_diff_tells_what_is_added_changed_and_deleted(cli, image):

@@ -121,7 +121,8 @@ private struct ChangeCollector {
         }
         guard status.type == .directory else {
             let isPlaceholder = lower == nil && status.type == .regular && status.sizeBytes == 0 && Self.placeholders.contains(path)
-            if !isPlaceholder { record(path, lower == nil ? .added : .modified, in: level) }
+            let isUntouched = try InitialFiles.isUntouched(path, status, name, in: level.upper.number)
+            if !isPlaceholder && !isUntouched { record(path, lower == nil ? .added : .modified, in: level) }
             return nil
         }
         var below: HeldDirectory?

@@ -9,11 +9,14 @@ struct WrittenSize {
     /// A directory that is being counted.
     private final class Level {
         let directory: OwnedFD
+        /// Empty for the root.
+        let path: String
         var names: ArraySlice<FilePath>
 
-        init(_ directory: consuming OwnedFD) throws(SyscallError) {
+        init(_ directory: consuming OwnedFD, path: String) throws(SyscallError) {
             names = try directoryEntries(of: directory).map(\.name)[...]
             self.directory = directory
+            self.path = path
         }
     }
 
@@ -37,18 +40,19 @@ struct WrittenSize {
     /// Counts what lies below a directory. Blocks.
     init(below path: FilePath, measure: Measure = .sizes) throws(SyscallError) {
         self.measure = measure
-        var levels = [try Level(try openFile(path, [.readOnly, .directory]))]
+        var levels = [try Level(try openFile(path, [.readOnly, .directory]), path: "")]
         while let level = levels.last {
             guard let name = level.names.popFirst() else {
                 levels.removeLast()
                 continue
             }
             do throws(SyscallError) {
-                let status = try fileStatus(name, at: level.directory.number)
+                let directory = level.directory.number
+                let (status, path) = (try fileStatus(name, at: directory), "\(level.path)/\(name.string)")
                 if status.type != .directory {
-                    add(status)
+                    if try !InitialFiles.isUntouched(path, status, name, in: directory) { add(status) }
                 } else if levels.count < Self.depthLimit {
-                    levels.append(try Level(try openFile(name, [.readOnly, .directory, .noFollow], at: level.directory.number)))
+                    levels.append(try Level(try openFile(name, [.readOnly, .directory, .noFollow], at: directory), path: path))
                 }
             } catch {
                 // Gone, or another thing, since its directory was read.

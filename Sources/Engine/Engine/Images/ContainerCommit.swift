@@ -1,7 +1,10 @@
 internal import CoreTypes
 package import EngineAPI
 internal import Images
+internal import LinuxSyscalls
 internal import OCISpec
+internal import Snapshots
+internal import SystemPackage
 
 /// What `POST /commit` asks for.
 package struct CommitRequest: Sendable {
@@ -52,9 +55,10 @@ extension ContainerEngine {
             container: container.id.text, message: request.message, author: request.author)
         let services = try parts().services
         let id = try await container.whileHeld(request.pauses) { () throws(EngineError) in
+            let leftOut = try await Self.mountPoints.union(container.untouchedFiles())
             do throws(ImageError) {
                 return try await services.images.commit(
-                    container.id, of: container.imageID, leavingOut: Self.mountPoints, name: name, configure: plan.configuration)
+                    container.id, of: container.imageID, leavingOut: leftOut, name: name, configure: plan.configuration)
             } catch { throw EngineError(error) }
         }
         await container.tell("commit", ["comment": request.message, "imageID": id.description, "imageRef": name?.familiar ?? ""])
@@ -86,6 +90,21 @@ private struct CommitPlan: Sendable {
         step.isEmptyLayer = !hasLayer
         configuration.history.append(step)
         return configuration
+    }
+}
+
+extension Container {
+    /// What of the engine's own files no layer is to hold, unless somebody has written there.
+    fileprivate func untouchedFiles() async throws(EngineError) -> Set<String> {
+        let mounts: [SnapshotMount]
+        do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
+        guard let written = mounts.last?.upperDirectory else { return [] }
+        return try await BlockingWork.run { () throws(EngineError) in
+            let tree = try LayeredTree(mounts: mounts)
+            do throws(SyscallError) { return try InitialFiles.untouched(in: written, tree) } catch {
+                throw .system("look at what the container has written", error)
+            }
+        }
     }
 }
 

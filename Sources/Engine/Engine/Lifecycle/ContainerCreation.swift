@@ -282,6 +282,7 @@ struct ContainerCreation {
             if let bytes = try LocalVolumeDriver.sizeLimit(document.hostConfig.storageOpt) {
                 do throws(ImageError) { try await services.images.limitRoot(of: id, toBytes: bytes) } catch { throw EngineError(error) }
             }
+            try await BlockingWork.run { () throws(EngineError) in try InitialFiles.make(in: root) }
             try await prepareImages(of: document, for: id)
             failpoint(.createRootPrepared)
             try await services.volumes.fill(document.volumes, of: id, from: root)

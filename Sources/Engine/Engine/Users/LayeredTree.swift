@@ -71,6 +71,32 @@ struct LayeredTree {
         }
     }
 
+    /// What lies at a path, no link followed; nil for nothing, and below anything but directories. - Parameter path: names from the root.
+    func kind(of path: [String]) throws(SyscallError) -> LinuxSyscalls.FileType? {
+        guard let place = try uppermost(path) else { return nil }
+        return try fileStatus(place).type
+    }
+
+    /// What a link says that lies at a path; nil where none does.
+    func linkText(of path: [String]) throws(SyscallError) -> [UInt8]? {
+        guard let place = try uppermost(path), try fileStatus(place).type == .symbolicLink else { return nil }
+        return try symbolicLinkText(place)
+    }
+
+    /// Where what is seen at a path lies: of a directory, where the layer that describes it has it.
+    func uppermost(_ path: [String]) throws(SyscallError) -> FilePath? {
+        var visible = Array(layers.indices)
+        for (depth, name) in path.enumerated() {
+            guard let entry = try look(for: name, in: Array(path[..<depth]), among: visible), let layer = entry.layers.first else {
+                return nil
+            }
+            visible = entry.layers
+            if depth == path.count - 1 { return layers[layer].appending(path.joined(separator: "/")) }
+            if entry.link != nil { return nil }
+        }
+        return nil
+    }
+
     /// Which layer holds a path, and where in it once all links are followed.
     private func resolve(_ path: String) throws(SyscallError) -> (layer: Int, place: String)? {
         var pending = path.split(separator: "/").map(String.init)
