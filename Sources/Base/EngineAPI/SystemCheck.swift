@@ -15,9 +15,9 @@ public struct SystemCheckRequest: EngineDocument {
 
 /// One thing that is not as the records say.
 public struct SystemCheckFinding: EngineDocument {
-    /// `missing`, `damaged` or `extra`.
+    /// `missing`, `damaged`, `unreadable` or `extra`.
     @Defaulted public var kind: String = ""
-    /// `blob`, `layer`, `file`, `root`, `mount`, `cgroup` or `leftover`.
+    /// `blob`, `layer`, `file`, `root`, `record`, `mount`, `cgroup` or `leftover`.
     @Defaulted public var object: String = ""
     /// A digest, a container's id or a path.
     @Defaulted public var id: String = ""

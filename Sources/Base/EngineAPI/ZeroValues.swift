@@ -139,38 +139,47 @@ extension Decoder {
 }
 
 // The compiler's own Codable code calls the most specific overload in sight, which is how a wrapped field
-// learns that its key is missing, or may leave its key out.
+// learns that its key is missing, or may leave its key out. In sight of the documents of other modules, too: where
+// these are not, the standard library's own is called, and a document without the key cannot be read.
 extension KeyedDecodingContainer {
-    func decode<Value>(_: Defaulted<Value>.Type, forKey key: Key) throws -> Defaulted<Value> {
+    /// Reads a field, of its zero value where its key is missing.
+    public func decode<Value>(_: Defaulted<Value>.Type, forKey key: Key) throws -> Defaulted<Value> {
         Defaulted(wrappedValue: try decodeIfPresent(Value.self, forKey: key) ?? Value.zero)
     }
 
-    func decode<Value>(_: OmittedWhenZero<Value>.Type, forKey key: Key) throws -> OmittedWhenZero<Value> {
+    /// Reads a field, of its zero value where its key is missing.
+    public func decode<Value>(_: OmittedWhenZero<Value>.Type, forKey key: Key) throws -> OmittedWhenZero<Value> {
         OmittedWhenZero(wrappedValue: try decodeIfPresent(Value.self, forKey: key) ?? Value.zero)
     }
 
-    func decode<Value>(_: NullWhenEmpty<Value>.Type, forKey key: Key) throws -> NullWhenEmpty<Value> {
+    /// Reads a field, of its zero value where its key is missing.
+    public func decode<Value>(_: NullWhenEmpty<Value>.Type, forKey key: Key) throws -> NullWhenEmpty<Value> {
         NullWhenEmpty(wrappedValue: try decodeIfPresent(Value.self, forKey: key) ?? Value.zero)
     }
 
-    func decode<Value>(_: NullWhenNil<Value>.Type, forKey key: Key) throws -> NullWhenNil<Value> {
+    /// Reads a field, of nil where its key is missing.
+    public func decode<Value>(_: NullWhenNil<Value>.Type, forKey key: Key) throws -> NullWhenNil<Value> {
         NullWhenNil(wrappedValue: try decodeIfPresent(Value.self, forKey: key))
     }
 }
 
 // Of the others they spare the encoder a container for each field, which costs as much as the value.
 extension KeyedEncodingContainer {
-    mutating func encode<Value>(_ field: OmittedWhenZero<Value>, forKey key: Key) throws {
+    /// Writes a field, unless it has its zero value.
+    public mutating func encode<Value>(_ field: OmittedWhenZero<Value>, forKey key: Key) throws {
         if field.wrappedValue != Value.zero { try encode(field.wrappedValue, forKey: key) }
     }
 
-    mutating func encode<Value>(_ field: Defaulted<Value>, forKey key: Key) throws { try encode(field.wrappedValue, forKey: key) }
+    /// Writes a field.
+    public mutating func encode<Value>(_ field: Defaulted<Value>, forKey key: Key) throws { try encode(field.wrappedValue, forKey: key) }
 
-    mutating func encode<Value>(_ field: NullWhenEmpty<Value>, forKey key: Key) throws {
+    /// Writes a field, as null where it is empty.
+    public mutating func encode<Value>(_ field: NullWhenEmpty<Value>, forKey key: Key) throws {
         if field.wrappedValue == Value.zero { try encodeNil(forKey: key) } else { try encode(field.wrappedValue, forKey: key) }
     }
 
-    mutating func encode<Value>(_ field: NullWhenNil<Value>, forKey key: Key) throws {
+    /// Writes a field, as null where there is none.
+    public mutating func encode<Value>(_ field: NullWhenNil<Value>, forKey key: Key) throws {
         if let value = field.wrappedValue { try encode(value, forKey: key) } else { try encodeNil(forKey: key) }
     }
 }

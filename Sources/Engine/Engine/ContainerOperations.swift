@@ -74,10 +74,16 @@ extension ContainerEngine {
     /// - Parameter volumes: those of its volumes that nobody named, too.
     /// - Parameter link: only a link of the legacy bridge, of which there are none.
     package func removeContainer(_ name: String, force: Bool, volumes: Bool, link: Bool) async throws(EngineError) {
-        let container = try container(name)
+        let services = try parts().services
+        let found = try services.index.look(for: name)
         // Docker's words for what is no link.
         if link { throw EngineError(.conflict, "Conflict, cannot remove the default link name of the container") }
-        try await removing { () throws(EngineError) in try await container.remove(force: force, withVolumes: volumes) }
+        try await removing { () throws(EngineError) in
+            switch found {
+            case .container(let container): try await container.remove(force: force, withVolumes: volumes)
+            case .unreadable(let unreadable): try await unreadable.remove(force: force, withVolumes: volumes, services)
+            }
+        }
     }
 
     /// Gives a container another name, with or without a leading slash.

@@ -120,9 +120,7 @@ extension ContainerEngine {
             let steps = try await parts.services.images.remove(name, force: force) { image in
                 var users: [ImageUser] = []
                 for id in index.users(of: image) {
-                    // One that is still being made does not run yet.
-                    let isRunning = await (try? index.find(id.text))?.isRunning ?? false
-                    users.append(ImageUser(container: id, isRunning: isRunning))
+                    users.append(ImageUser(container: id, isRunning: await Self.mayRun(id, index)))
                 }
                 return users
             } isUsed: { image, known in
@@ -131,6 +129,16 @@ extension ContainerEngine {
             parts.services.events.tell(steps, of: id)
             return steps.map(ImageDeleteItem.init)
         } catch { throw EngineError(error) }
+    }
+
+    private static func mayRun(_ id: ContainerID, _ index: ContainerIndex) async -> Bool {
+        switch try? index.look(for: id.text) {
+        case .container(let container): await container.isRunning
+        // Nobody knows.
+        case .unreadable: true
+        // One that is still being made does not run yet.
+        case nil: false
+        }
     }
 
     func lookUp(_ word: String) async throws(EngineError) -> NamedImage {

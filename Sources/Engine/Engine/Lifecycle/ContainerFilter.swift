@@ -100,11 +100,16 @@ struct ContainerFilter: Sendable {
             && (health.isEmpty || health.contains(container.health))
     }
 
+    private func accepts(imageOf container: ListedContainer) -> Bool {
+        guard let ancestors else { return true }
+        return container.imageID.map(ancestors.contains) ?? false
+    }
+
     private func accepts(configurationOf container: ListedContainer) -> Bool {
         let networks = filters["network"]
         let volumes = filters["volume"].map { $0.hasPrefix("/") ? cleanedPath($0) : $0 }
         let tasks = filters["is-task"]
-        return filters.matchesLabels(container.summary.labels) && (ancestors?.contains(container.imageID) ?? true)
+        return filters.matchesLabels(container.summary.labels) && accepts(imageOf: container)
             && (networks.isEmpty
                 || networks.contains { word in
                     container.networks.contains { $0 == word || (Identifiers.isIdentifier($0) && $0.hasPrefix(word)) }

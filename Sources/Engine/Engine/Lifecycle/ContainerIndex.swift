@@ -5,7 +5,11 @@ internal import Synchronization
 final class ContainerIndex: Sendable {
     private struct State {
         var containers: [String: Container] = [:]
-        /// Ids by name: those of containers, and of containers in the making.
+        /// Those whose records cannot be read.
+        var unreadable: [String: UnreadableContainer] = [:]
+        /// Those of them that are being removed.
+        var leaving: Set<String> = []
+        /// Ids by name: those of containers, of any that cannot be read, and of containers in the making.
         var names: [String: String] = [:]
         /// The images of containers in the making.
         var making: [ContainerID: Digest] = [:]
@@ -49,18 +53,26 @@ final class ContainerIndex: Sendable {
     /// It is in the list now, or nothing is left of it.
     func endMaking(_ id: ContainerID) { state.withLock { _ = $0.making.removeValue(forKey: id) } }
 
-    /// Every container that there is, and each that is being made.
-    var ids: Set<ContainerID> { state.withLock { state in Set(state.containers.values.map(\.id)).union(state.making.keys) } }
+    /// Every container that is on record, whether that can be read or not, and each that is being made.
+    var ids: Set<ContainerID> {
+        state.withLock { state in
+            Set(state.containers.values.map(\.id)).union(state.unreadable.values.map(\.id)).union(state.making.keys)
+        }
+    }
 
     /// The images of all of these.
     var usedImages: Set<Digest> {
-        state.withLock { state in Set(state.containers.values.map(\.imageID)).union(state.making.values) }
+        state.withLock { state in
+            Set(state.containers.values.map(\.imageID)).union(state.unreadable.values.compactMap(\.imageID)).union(state.making.values)
+        }
     }
 
     /// Those of them that are of an image.
     func users(of image: Digest) -> Set<ContainerID> {
         state.withLock { state in
-            Set(state.containers.values.filter { $0.imageID == image }.map(\.id)).union(state.making.filter { $0.value == image }.keys)
+            Set(state.containers.values.filter { $0.imageID == image }.map(\.id))
+                .union(state.unreadable.values.filter { $0.imageID == image }.map(\.id))
+                .union(state.making.filter { $0.value == image }.keys)
         }
     }
 
@@ -87,19 +99,78 @@ final class ContainerIndex: Sendable {
         state.withLock { Array($0.containers.values) }.sorted { ($0.created, $0.id.text) > ($1.created, $1.id.text) }
     }
 
+    /// The same with those whose records cannot be read.
+    var listed: [Found] {
+        let found = state.withLock { $0.containers.values.map(Found.container) + $0.unreadable.values.map(Found.unreadable) }
+        return found.sorted { $0.place > $1.place }
+    }
+
     /// The container that a user's word means: an id, a name, or the beginning of an id, in this order.
-    /// - Throws: `.notFound`, or `.invalidParameter` for a beginning of several.
+    /// - Throws: `.notFound`, or `.invalidParameter` for a beginning of several; `.system` for one whose record cannot be read.
     func find(_ word: String) throws(EngineError) -> Container {
-        let found = state.withLock { state -> [Container] in
-            if let exact = state.containers[word] { return [exact] }
+        switch try look(for: word) {
+        case .container(let container): return container
+        case .unreadable(let unreadable): throw unreadable.complaint
+        }
+    }
+
+    /// What a word may mean.
+    enum Found {
+        case container(Container)
+        case unreadable(UnreadableContainer)
+
+        /// In lists.
+        fileprivate var place: (Timestamp, String) {
+            switch self {
+            case .container(let container): (container.created, container.id.text)
+            case .unreadable(let unreadable): (unreadable.created, unreadable.id.text)
+            }
+        }
+    }
+
+    /// The same, for who can do something with a container whose record cannot be read.
+    func look(for word: String) throws(EngineError) -> Found {
+        let found = state.withLock { state -> [Found] in
+            func known(_ id: String) -> Found? { state.containers[id].map(Found.container) ?? state.unreadable[id].map(Found.unreadable) }
+            if let exact = known(word) { return [exact] }
             let name = word.hasPrefix("/") ? String(word.dropFirst()) : word
-            if let id = state.names[name], let named = state.containers[id] { return [named] }
+            if let named = state.names[name].flatMap(known) { return [named] }
             guard !word.isEmpty else { return [] }
-            return state.containers.filter { $0.key.hasPrefix(word) }.map(\.value)
+            return state.containers.filter { $0.key.hasPrefix(word) }.map { .container($0.value) }
+                + state.unreadable.filter { $0.key.hasPrefix(word) }.map { .unreadable($0.value) }
         }
         guard let first = found.first else { throw EngineError(.notFound, "No such container: \(word)") }
         guard found.count == 1 else { throw EngineError(.invalidParameter, "Multiple IDs found with provided prefix: \(word)") }
         return first
+    }
+
+    // MARK: Containers whose records cannot be read
+
+    func insert(_ container: UnreadableContainer) {
+        state.withLock { state in
+            state.unreadable[container.id.text] = container
+            state.names[container.name] = container.id.text
+        }
+    }
+
+    /// In no order.
+    var unreadable: [UnreadableContainer] { state.withLock { Array($0.unreadable.values) } }
+
+    /// - Returns: false where somebody else removes it.
+    func beginRemoval(of container: UnreadableContainer) -> Bool {
+        state.withLock { $0.unreadable[container.id.text] != nil && $0.leaving.insert(container.id.text).inserted }
+    }
+
+    /// It could not be removed.
+    func endRemoval(of container: UnreadableContainer) { state.withLock { _ = $0.leaving.remove(container.id.text) } }
+
+    /// Takes one out, with its name.
+    func remove(_ container: UnreadableContainer) {
+        state.withLock { state in
+            state.unreadable.removeValue(forKey: container.id.text)
+            state.leaving.remove(container.id.text)
+            state.names = state.names.filter { $0.value != container.id.text }
+        }
     }
 
     // MARK: - Execs

@@ -195,7 +195,8 @@ struct ListedContainer: Sendable {
     var id: String
     var name: String
     var created: Timestamp
-    var imageID: Digest
+    /// nil where its record does not say.
+    var imageID: Digest?
     var phase: ContainerDocument.Phase
     var exitCode: Int
     var hasRun: Bool

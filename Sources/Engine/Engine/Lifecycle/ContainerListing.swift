@@ -17,11 +17,15 @@ struct ContainerListing {
         let wantsAll = all || (limit ?? 0) > 0 || filter.namesStatus
         var lines: [ContainerSummary] = []
         var named: [String: Digest?] = [:]
-        for container in parts.services.index.all {
+        for found in parts.services.index.listed {
             if let limit, limit > 0, lines.count == limit { break }
-            var listed = await container.listed()
+            var listed =
+                switch found {
+                case .container(let container): await container.listed()
+                case .unreadable(let unreadable): unreadable.listed
+                }
             guard wantsAll || listed.phase == .running, filter.accepts(listed) else { continue }
-            if size {
+            if size, case .container(let container) = found {
                 // A container that goes away meanwhile is none of the answer.
                 guard let sizes = try await measure(container) else { continue }
                 listed.summary.sizeReadWrite = sizes.written
@@ -43,7 +47,7 @@ struct ContainerListing {
                 named[word] = .some(nil)
             }
         }
-        return named[word] == listed.imageID ? word : listed.imageID.description
+        return named[word] == listed.imageID ? word : listed.imageID?.description ?? ""
     }
 
     private func measure(_ container: Container) async throws(EngineError) -> (written: Int64, whole: Int64)? {

@@ -34,13 +34,17 @@ struct Restoration {
                 services.index.insert(container, name: record.name)
                 restored.append(container)
             } catch {
-                // One damaged record must not keep the others down.
+                // One damaged record must not keep the others down, nor cost its container anything.
                 logger.error("container \(record.name) is left out: \(error)")
+                let unreadable = UnreadableContainer(record, because: error)
+                services.index.insert(unreadable)
+                await unreadable.keepBelongings(services)
             }
         }
         failpoint(.restoreContainersFound)
         await tellUntold(of: restored)
         try await services.networks.start()
+        for unreadable in services.index.unreadable { await unreadable.keepNetwork(services) }
         failpoint(.restoreNetworksStarted)
         // All of them, before one is looked at: what goes at once takes the volumes with it that no other has.
         for container in restored { await container.keepVolumes() }

@@ -30,7 +30,9 @@ extension ContainerEngine {
     /// - Throws: `.conflict` while another prune is under way.
     package func pruneNetworks(_ filters: Filters) async throws(EngineError) -> NetworksPruneResponse {
         var wanted: Set<String> = []
-        for container in try parts().services.index.all { wanted.formUnion(await container.document.endpoints.keys) }
+        let index = try parts().services.index
+        for container in index.all { wanted.formUnion(await container.document.endpoints.keys) }
+        for unreadable in index.unreadable { wanted.formUnion(unreadable.networks) }
         let (networks, taken) = (try networks, wanted)
         return try await pruning(.network) { () throws(EngineError) in
             try await removing { () throws(EngineError) in try await networks.prune(filters, wanted: taken) }

@@ -29,7 +29,7 @@ extension ContainerEngine {
         var answer = SystemCheckReport()
         (answer.blobs, answer.bytes, answer.layers) = (store.blobs, store.readBytes, store.layers)
         answer.containers = services.index.all.count
-        answer.findings = store.findings.map(SystemCheckFinding.init)
+        answer.findings = store.findings.map(SystemCheckFinding.init) + Self.unreadableRecords(services)
         try await addMissingRoots(services, to: &answer)
         try await addLeftovers(services, request.repair, to: &answer)
         services.logger.notice("the store was checked", metadata: ["findings": "\(answer.findings.count)"])
@@ -58,7 +58,18 @@ extension ContainerEngine {
         }
     }
 
-    /// Roots, shims, bundles, mounts and cgroups of containers that are on no record.
+    /// Nothing mends these: an engine that can read them may come, and what belongs to them is kept for it.
+    private static func unreadableRecords(_ services: ContainerServices) -> [SystemCheckFinding] {
+        services.index.unreadable.sorted { $0.id.text < $1.id.text }.map { container in
+            var finding = SystemCheckFinding("unreadable", "record", container.id.text)
+            finding.detail = container.reason
+            finding.remark =
+                "an engine of the version that wrote it can read it; rm -f \(container.name) removes the container with all that it wrote"
+            return finding
+        }
+    }
+
+    /// Roots, shims, bundles, mounts and cgroups of containers that are on no record, readable or not.
     private func addLeftovers(_ services: ContainerServices, _ repairs: Bool, to answer: inout SystemCheckReport) async throws(EngineError)
     {
         var found = try await leftovers(services)

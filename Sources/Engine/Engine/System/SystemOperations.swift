@@ -112,7 +112,7 @@ extension ContainerEngine {
 
     private func count(_ parts: Parts, into answer: inout SystemInfo) async throws(EngineError) {
         let containers = parts.services.index.all
-        answer.containers = containers.count
+        answer.containers = containers.count + parts.services.index.unreadable.count
         for container in containers {
             let state = await container.state
             switch state {

@@ -1,0 +1,124 @@
+"""What one version wrote down, another reads; and whose record it cannot read, it leaves alone."""
+
+import json
+import os
+import sqlite3
+from contextlib import closing
+
+from processes import wait_until
+
+# Members of a container's record that its first version did not have.
+YOUNGER = ("volumes", "inheritedBinds", "readsOnlyTop", "removesVolumes", "restartCount", "isManuallyStopped", "lifeRevision", "untold", "portRuns",
+           "userNamespace", "health")
+
+
+def change_records(daemon, change):
+    """Hands each container's document through `change`, by name, while no daemon has the records."""
+    with closing(sqlite3.connect(f"{daemon.data}/engine.sqlite")) as records, records:
+        for name, document in records.execute("SELECT name, document FROM container").fetchall():
+            changed = json.dumps(change(name, json.loads(document))).encode()
+            records.execute("UPDATE container SET document = ? WHERE name = ?", (changed, name))
+
+
+def version_changed(by, *names):
+    def change(name, document):
+        return {**document, "version": document["version"] + by} if name in names else document
+    return change
+
+
+def test_fault_P07_a_record_of_the_first_version_is_read(brittle):
+    client = brittle.client
+    client("run", "-d", "--name", "runs", brittle.image, "sleep", "600").ok()
+    client("create", "--name", "waits", brittle.image, "true").ok()
+    pid = client.inspect("runs", "{{.State.Pid}}")
+    brittle.kill()
+    change_records(brittle, lambda _, document: {key: value for key, value in document.items() if key not in YOUNGER})
+    brittle.start()
+    assert sorted(client("ps", "-a", "--format", "{{.Names}} {{.State}}").ok().splitlines()) == ["runs running", "waits created"]
+    assert client.inspect("runs", "{{.State.Pid}}") == pid
+    client("exec", "runs", "true").ok()
+    client("start", "-a", "waits").ok()
+
+
+def test_fault_P07_a_container_whose_record_cannot_be_read_loses_nothing(brittle):
+    client = brittle.client
+    client("network", "create", "--subnet", "10.213.7.0/29", "mine").ok()
+    client("run", "-d", "--name", "far", "--network", "mine", "-v", "kept:/kept", "-v", "/anonymous", brittle.image, "sh", "-c",
+           "echo precious > /data; exec sleep 600").ok()
+    client("create", "--name", "near", brittle.image, "true").ok()
+    wait_until(lambda: client("exec", "far", "cat", "/data").out == "precious\n", "it has written")
+    far, pid, address = client.inspect("far", "{{.Id}} {{.State.Pid}} {{.NetworkSettings.Networks.mine.IPAddress}}").split()
+    volumes = set(client("volume", "ls", "-q").ok().split())
+    brittle.kill()
+    change_records(brittle, version_changed(90, "far"))
+    brittle.start()
+
+    # It is seen, and its name is its own.
+    assert client("ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}} {{.Status}}").ok().splitlines()[1:] == [
+        f"{far} far dead Dead (its record cannot be read)"]
+    assert client("ps", "--format", "{{.Names}}").ok() == ""
+    taken = client("create", "--name", "far", brittle.image)
+    assert taken.code == 1 and "is already in use by container" in taken.err and far in taken.err, taken
+    for words in (("inspect", "far"), ("start", far[:12]), ("exec", "far", "true"), ("stop", "far"), ("logs", "far")):
+        answer = client(*words)
+        assert answer.code == 1 and "version 9" in answer.err and "rm -f" in answer.err, answer
+    held = client("rm", "far")
+    assert held.code == 1 and "version 9" in held.err and "force remove" in held.err, held
+
+    # Nothing of what is its own is given to others, or taken away.
+    client("rm", "near").ok()
+    for words in (("rmi", brittle.image), ("volume", "rm", "kept")):
+        assert client(*words).code == 1, words
+    client("system", "prune", "-a", "-f", "--volumes").ok()
+    assert set(client("volume", "ls", "-q").ok().split()) == volumes
+    client("run", "--rm", "--network", "mine", brittle.image, "true").ok()
+    for number in range(4):
+        client("run", "-d", "--name", f"other{number}", "--network", "mine", brittle.image, "sleep", "600").ok()
+    others = {client.inspect(f"other{number}", "{{.NetworkSettings.Networks.mine.IPAddress}}") for number in range(4)}
+    assert len(others) == 4 and address not in others, "its address is its own"
+    client("rm", "-f", *(f"other{number}" for number in range(4))).ok()
+    check = client("system", "check", "--repair", "--format", "json", timeout=120)
+    findings = [json.loads(line) for line in check.out.splitlines()]
+    assert check.code == 1 and [(found["Kind"], found["Object"], found["ID"], found["State"]) for found in findings] == [
+        ("unreadable", "record", far, "found")], findings
+    assert "version 9" in findings[0]["Detail"] and "rm -f far" in findings[0]["Remark"]
+    os.kill(int(pid), 0)
+
+    # Who can read it goes on with it.
+    brittle.kill()
+    change_records(brittle, version_changed(-90, "far"))
+    brittle.start()
+    assert client.inspect("far", "{{.State.Pid}} {{.State.Status}}") == f"{pid} running"
+    assert client("exec", "far", "cat", "/data").ok() == "precious\n"
+
+
+def test_fault_P07_a_container_whose_record_cannot_be_read_is_removed_by_force(brittle):
+    client = brittle.client
+    for name in ("ran", "made", "garbled"):
+        client("create", "--name", name, "-v", "/anonymous", brittle.image, "sleep", "600").ok()
+    client("start", "ran", "garbled").ok()
+    pids = [int(client.inspect(name, "{{.State.Pid}}")) for name in ("ran", "garbled")]
+    ran = client.inspect("ran", "{{.Id}}")
+    brittle.kill()
+    change_records(brittle, version_changed(90, "ran", "made"))
+    with closing(sqlite3.connect(f"{brittle.data}/engine.sqlite")) as records, records:
+        records.execute("UPDATE container SET document = x'7b' WHERE name = 'garbled'")
+    brittle.start()
+    for word in (ran[:12], "made", "garbled"):
+        assert client("rm", "-f", "-v", word).line() == word
+    assert client("ps", "-a", "-q").ok() == "" and not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+    # Of the garbled one nobody knows which volumes were its own.
+    assert len(client("volume", "ls", "-q").ok().split()) == 1
+    client("volume", "prune", "-f").ok()
+    told = client("events", "--since", "1h", "--until", "0s", "--filter", "event=destroy", "--filter", "type=container", "--format",
+                  "{{.Actor.Attributes.name}}")
+    assert told.ok().split() == ["ran", "made", "garbled"]
+    assert "whose record could not be read" in brittle.log()
+    check = client("system", "check", timeout=120)
+    assert check.code == 0 and " 0 findings" in check.out, check
+    for name in ("ran", "made"):
+        client("create", "--name", name, brittle.image).ok()
+    # And a daemon after this one knows of none of them.
+    brittle.kill()
+    brittle.start()
+    assert sorted(client("ps", "-a", "--format", "{{.Names}}").ok().split()) == ["made", "ran"]
