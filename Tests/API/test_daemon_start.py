@@ -204,3 +204,20 @@ def test_copies_in_the_place_of_overlays_are_told(folder):
     assert "overlayfs is not used" in daemon.log()
     assert daemon.stop() == 0
     daemon.forget_network()
+
+
+def test_a_daemon_without_standard_streams_writes_into_nothing_else(folder):
+    daemon = Daemon(folder)
+    with open(daemon.resolver, "w", encoding="utf-8") as file:
+        file.write("nameserver 127.0.0.54\n")
+    words = [f"{BUILD}/apusd", "--host", daemon.host, "--data-root", daemon.data, "--exec-root", daemon.run, "--resolv-conf", daemon.resolver,
+             "--log-level", "debug"]
+    daemon.process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *words])
+    wait_until(daemon.answers, "apusd answers /_ping", seconds=20)
+    assert [os.readlink(f"/proc/{daemon.process.pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
+    assert api(daemon, "GET", "/info")[0] == 200
+    assert daemon.stop() == 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(root, name), "rb") as file:
+                assert b" info serving" not in file.read(1 << 20), name

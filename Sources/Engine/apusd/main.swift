@@ -3,8 +3,10 @@ internal import CoreTypes
 internal import Engine
 internal import LinuxSyscalls
 
+fillStandardDescriptors()
+
 private func write(_ text: String, to descriptor: Int32) {
-    // Without its standard descriptors the program still has its exit status.
+    // Where nobody takes it, the program still has its exit status.
     try? writeAll(Array(text.utf8), to: descriptor)
 }
 

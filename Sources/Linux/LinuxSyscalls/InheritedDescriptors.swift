@@ -5,6 +5,15 @@ internal import SystemPackage
 // What a process inherits and passes on. Where close_range(2) is missing, before Linux 5.9 or under a filter, the table of descriptors is read
 // from procfs; the caller has one thread, so that nothing is opened meanwhile.
 
+/// Opens the null device in the place of each standard descriptor that the caller closed: else the next file or socket that is opened stands there, is
+/// taken for our input, and what is meant for people is written into it. To be called before anything is opened.
+package func fillStandardDescriptors() {
+    for number: Int32 in 0...2 where !isOpen(number) {
+        // The lowest free number is the one that is given. Inherited, as the others are.
+        if unsafe Glibc.open("/dev/null", O_RDWR) < 0 { return }
+    }
+}
+
 /// Marks every descriptor from `first` up as close-on-exec. - Source: close_range(2), CLOSE_RANGE_CLOEXEC, Linux 5.11.
 package func closeOnExec(from first: UInt32) throws(SyscallError) {
     do throws(SyscallError) { try checked("close_range", "from \(first)") { clinux_close_range(first, UInt32.max, 4) } } catch {

@@ -5,6 +5,8 @@ internal import ShimCore
 internal import ShimProtocol
 internal import SystemPackage
 
+fillStandardDescriptors()
+
 /// Prints to standard error and ends.
 func fail(_ error: ShimError) -> Never {
     try? writeAll(Array("apus-shim: \(error)\n".utf8), to: 2, subject: "standard error")
