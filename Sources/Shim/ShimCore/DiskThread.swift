@@ -390,6 +390,7 @@ private final class DiskWriter {
         reportedByteCount = log.lostByteCount
         shared.state.withLock { $0.droppedByteCount += lost }
     }
+
     /// Files are compressed once the server has them: it is sent what lies there as it is.
     private func noteRotated(_ sequences: [UInt64]) {
         unsentRotated += sequences

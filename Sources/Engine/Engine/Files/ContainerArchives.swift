@@ -73,7 +73,7 @@ extension ContainerEngine {
                     do throws(SyscallError) { file = try root.file.duplicate() } catch {
                         throw ArchiveError(.system, doing: "unpack", subject: path, cause: error)
                     }
-                    try TreeApplier(replacesKinds: !keepsKinds, owner: owner, shift: root.shift).apply(
+                    try TreeApplier(replacesKinds: !keepsKinds, owner: owner, shift: root.shift, limits: .layer).apply(
                         pipe, onto: file, at: FilePath(place.clean))
                 } catch { throw EngineError(unpacking: error) }
             }

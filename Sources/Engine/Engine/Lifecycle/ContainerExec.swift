@@ -19,9 +19,11 @@ extension Container {
     /// - Throws: `.conflict` when the container does not run.
     func createExec(_ request: ExecCreateRequest) async throws(EngineError) -> String {
         guard !(request.cmd?.words ?? []).isEmpty else { throw EngineError(.invalidParameter, "No exec command specified") }
-        for variable in request.env where variable.isEmpty || variable.hasPrefix("=") || variable.utf8.contains(0) {
+        for variable in request.env where variable.isEmpty || variable.hasPrefix("=") {
             throw EngineError(.invalidParameter, "invalid environment variable: \(variable)")
         }
+        try ImageDefaults.checkVariableCount(request.env)
+        try ImageDefaults.checkForNUL((request.cmd?.words ?? []) + request.env + [request.workingDir, request.user])
         if !request.workingDir.isEmpty && !request.workingDir.hasPrefix("/") {
             throw EngineError(.invalidParameter, "Cwd must be an absolute path")
         }
@@ -260,7 +262,10 @@ extension Container {
         for (id, exec) in execs {
             switch exec.state {
             case .ended: continue
-            case .created, .starting, .running: execs[id]?.state = .ended(exitCode: 137)
+            case .created: execs[id]?.state = .ended(exitCode: 137)
+            case .starting, .running:
+                execs[id]?.state = .ended(exitCode: 137)
+                tell("exec_die", ["execID": id, "exitCode": "137"])
             }
         }
     }

@@ -62,14 +62,21 @@ enum ImageDefaults {
         for variable in config.env where variable.isEmpty || variable.hasPrefix("=") {
             throw EngineError(.invalidParameter, "invalid environment variable: \(variable)")
         }
-        guard config.env.count <= maximumVariableCount else {
-            throw EngineError(.invalidParameter, "more than \(maximumVariableCount) environment variables")
-        }
+        try checkVariableCount(config.env)
         if !config.stopSignal.isEmpty { _ = try SignalNames.number(of: config.stopSignal) }
         if !config.hostname.isEmpty && !isHostName(config.hostname) {
             throw EngineError(.invalidParameter, "invalid hostname: \(config.hostname)")
         }
-        let words = commandLine(config) + config.env + [config.workingDir, config.user, config.domainName]
+        try checkForNUL(commandLine(config) + config.env + [config.workingDir, config.user, config.domainName])
+    }
+
+    static func checkVariableCount(_ variables: [String]) throws(EngineError) {
+        guard variables.count <= maximumVariableCount else {
+            throw EngineError(.invalidParameter, "more than \(maximumVariableCount) environment variables")
+        }
+    }
+
+    static func checkForNUL(_ words: [String]) throws(EngineError) {
         if words.contains(where: { $0.utf8.contains(0) }) {
             throw EngineError(.invalidParameter, "a NUL byte in the command, the environment, the user or the working directory")
         }
