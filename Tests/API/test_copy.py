@@ -515,3 +515,20 @@ def test_the_size_written_is_docker_s_nothing_for_a_fresh_container(own_daemon, 
     assert apus("inspect", "-s", "-f", "{{.SizeRw}}", "fresh").line() == "0"
     apus("exec", "fresh", "sh", "-c", "head -c 5000 /dev/zero > /file; ln /file /other").ok()
     assert apus("inspect", "-s", "-f", "{{.SizeRw}}", "fresh").line() == "5000"
+
+
+def test_cp_fills_a_small_file_system(apus, image, tmp_path):
+    """What stays free elsewhere is the daemon's: here the room is that of who copies."""
+    apus("create", "--name", "source", image).ok()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", tmp_path], check=True)
+    try:
+        apus("cp", "source:/bin/busybox", f"{tmp_path}/x").ok()
+        assert os.path.getsize(f"{tmp_path}/x") > 100_000
+        with open(f"{tmp_path}/rest", "wb") as file:
+            file.truncate(0)
+            os.posix_fallocate(file.fileno(), 0, os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize)
+        full = apus("cp", "source:/bin/busybox", f"{tmp_path}/y")
+        assert full.code == 1 and "ENOSPC" in full.err, full
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+    apus("rm", "source").ok()

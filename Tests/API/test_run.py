@@ -440,3 +440,122 @@ def test_A14_the_last_end_is_told_of_what_runs_again(cli, image):
     cli("restart", "-t", "0", "again").ok()
     assert cli.inspect("again", "{{.State.FinishedAt}}") > ended
     cli("rm", "-f", "again").ok()
+
+
+@pytest.mark.parametrize("name", [name for name in CLIENTS if name in ("apus", "docker-28.2")])
+def test_C08_an_attach_that_is_left_by_keys_says_so(name, daemon, workspace, image):
+    cli = Client(name, CLIENTS[name], daemon.host, workspace)
+    cli("run", "-dit", "--name", "stays", image, "sh").ok()
+    shell = pexpect.spawn(cli.path, ["attach", "stays"], env=cli.environment, timeout=20)
+    time.sleep(1)
+    shell.send("\r")
+    shell.expect("# ")
+    shell.send("\x10\x11")
+    shell.expect("read escape sequence")
+    shell.expect(pexpect.EOF)
+    shell.close()
+    assert shell.exitstatus == 1 and cli.inspect("stays", "{{.State.Running}}") == "true"
+    cli("rm", "-f", "stays").ok()
+
+
+@pytest.mark.parametrize("verb", [("run", "--rm", "-i", "IMAGE", "wc", "-c"), ("exec", "-i", "up", "wc", "-c"), ("import", "-", "nothing:1")])
+def test_C06_input_that_does_not_wait_is_read_to_its_end(apus, image, verb):
+    """Whoever shares the pipe may have said that reading is not to wait."""
+    apus("run", "-d", "--name", "up", image, "sleep", "600").ok()
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    words = [word.replace("IMAGE", image) for word in verb]
+    with apus.start(*words, stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        os.close(reading)
+        half = b"\0" * 1024
+        for _ in range(2):
+            time.sleep(0.7)
+            os.write(writing, half)
+        os.close(writing)
+        out, err = process.communicate(timeout=60)
+    apus("rm", "-f", "up")
+    assert process.returncode == 0, err
+    assert verb[0] == "import" or out.strip() == b"2048", (out, err)
+
+
+def test_C06_input_that_cannot_be_read_is_told_of(apus, image, tmp_path):
+    folder = os.open(tmp_path, os.O_RDONLY)
+    with apus.start("run", "--rm", "-i", image, "wc", "-c", stdin=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        out, err = process.communicate(timeout=60)
+    os.close(folder)
+    assert (out.strip(), err) == (b"0", b"read standard input: is a directory\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", [name for name in CLIENTS if name in ("apus", "docker-28.2")])
+def test_C08_the_third_signal_that_ends_programs_ends_the_client(name, daemon, workspace, image, number):
+    """The container's first process takes none of them."""
+    cli = Client(name, CLIENTS[name], daemon.host, workspace)
+    process = cli.start("run", "--name", "deaf", image, "sleep", "60", stderr=subprocess.PIPE, start_new_session=True)
+    wait_until(lambda: cli("inspect", "-f", "{{.State.Running}}", "deaf").out == "true\n", "it runs")
+    time.sleep(0.5)
+    for _ in range(2):
+        process.send_signal(number)
+        time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(number)
+    assert process.wait(10) == 1
+    assert process.stderr.read().endswith(b"\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n")
+    assert cli.inspect("deaf", "{{.State.Running}}") == "true"
+    process.stderr.close()
+    cli("rm", "-f", "deaf").ok()
+
+
+def test_C08_a_daemon_that_stands_still_holds_no_client(brittle):
+    client = brittle.client
+    process = client.start("run", "--name", "deaf", brittle.image, "sleep", "60", stderr=subprocess.PIPE, start_new_session=True)
+    wait_until(lambda: client("inspect", "-f", "{{.State.Running}}", "deaf").out == "true\n", "it runs")
+    brittle.process.send_signal(signal.SIGSTOP)
+    try:
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: b"SIGHUP may not have reached the container" in os.read(process.stderr.fileno(), 4096), "it says so", seconds=20)
+        for _ in range(3):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+        assert process.wait(10) == 1
+    finally:
+        brittle.process.send_signal(signal.SIGCONT)
+        process.stderr.close()
+    client("rm", "-f", "deaf").ok()
+
+
+def test_an_id_that_cannot_be_written_down_makes_no_container(apus, image, tmp_path):
+    before = apus("ps", "-aq").ok()
+    lost, there, kept = (str(tmp_path / name) for name in ("no/file", "there", "kept"))
+    for words, code in ((("create",), 1), (("run", "--rm"), 127)):
+        refused = apus(*words, "--cidfile", lost, image, "true")
+        assert refused.code == code
+        assert f"failed to create the container ID file: open {lost}: no such file or directory\n" in refused.err, refused
+    open(there, "w", encoding="utf-8").close()
+    assert apus("create", "--cidfile", there, image, "true").err.startswith("container ID file found, ")
+    assert apus("create", "--cidfile", kept, "--name", "-", image, "true").code != 0 and not os.path.exists(kept)
+    assert apus("ps", "-aq").ok() == before
+    made = apus("create", "--cidfile", kept, image, "true").line()
+    with open(kept, encoding="utf-8") as file:
+        assert file.read() == made
+    apus("rm", made, apus("create", "--cidfile", "", image, "true").line()).ok()
+
+
+@pytest.mark.parametrize("name", [name for name in CLIENTS if name in ("apus", "docker-28.2")])
+def test_C16_files_of_variables_and_labels_may_be_pipes(name, daemon, workspace, image):
+    cli = Client(name, CLIENTS[name], daemon.host, workspace)
+    def script(words):
+        done = subprocess.run(["bash", "-c", f"{cli.path} {words}"], env=cli.environment, capture_output=True, text=True, check=False, timeout=60)
+        return done.stdout + done.stderr
+    assert "A=b\n" in script(f"run --rm --env-file <(echo A=b) {image} env")
+    assert "A=c\n" in script(f"run --rm -i --env-file /dev/stdin {image} env <<< A=c")
+    assert "PATH=" in script(f"run --rm --env-file /dev/null {image} env")
+    assert script(f"create --rm --label-file <(echo a=b) {image} true").strip()
+    assert "read .: is a directory" in script(f"run --rm --env-file . {image} env")
+    cli("rm", *cli("ps", "-aq", "--filter", "label=a=b").ok().split()).ok()
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_client_without_standard_streams_writes_into_nothing_else(apus, daemon, closed):
+    done = subprocess.run(["bash", "-c", f"{apus.path} ps -a {closed}"], env=apus.environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0 and done.stderr == "" and (done.stdout == "") == (">&-" in closed.split()), done

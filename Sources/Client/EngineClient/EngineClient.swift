@@ -37,7 +37,13 @@ public struct Client: Sendable {
                 // A daemon that wants no more of an upload has answered before, and one that refuses a client has said why: the head
                 // tells.
             }
-            let answer = Answer(head: try await coming.get(), inbound: inbound, outbound: outbound)
+            let head = try await withTaskCancellationHandler {
+                try await coming.get()
+            } onCancel: {
+                // Whoever waits for the head of a daemon that does not answer waits no more.
+                channel.channel.close(promise: nil)
+            }
+            let answer = Answer(head: head, inbound: inbound, outbound: outbound)
             if answer.status >= 400 { throw try await refusal(answer) }
             return try await body(answer)
         }
@@ -202,7 +208,12 @@ public struct AnswerBytes: AsyncSequence, Sendable {
 
         /// - Returns: nil at the end, which for a raw stream is the daemon's closing of its side.
         public mutating func next(isolation actor: isolated (any Actor)? = #isolation) async throws -> [UInt8]? {
-            switch try await parts.next(isolation: actor) {
+            let part: ResponsePart?
+            do { part = try await parts.next(isolation: actor) } catch is HTTPParserError {
+                // Of all that can be wrong with the framing, the one that is met: the daemon is gone.
+                throw EngineClientError.brokenExchange("the daemon closed the connection")
+            }
+            return switch part {
             case .bytes(let buffer)?: Array(buffer.readableBytesView)
             case .end?, nil: nil
             }

@@ -32,16 +32,15 @@ public struct EngineEndpoint: Sendable, Equatable, CustomStringConvertible {
         self.security = security
     }
 
-    /// Reads a value of `-H` or `DOCKER_HOST`: `unix:///run/apus/apus.sock`, `tcp://host:2376`, `ssh://user@host`; `unix://` is the
-    /// usual place.
+    /// Reads a value of `-H` or `DOCKER_HOST`: `unix:///run/apus/apus.sock`, `tcp://host:2376` or `host`, `ssh://user@host`; `unix://`
+    /// is the usual place.
     /// - Parameter security: of `tcp://`.
     /// - Throws: `EngineClientError.unsupportedEndpoint` for another scheme, and for a place that there cannot be.
     public init(url: String, security: EngineSecurity? = nil) throws(EngineClientError) {
-        guard let colon = url.firstRange(of: "://") else {
-            throw .unsupportedEndpoint(url, reason: "expected unix://PATH, tcp://HOST:PORT or ssh://HOST")
-        }
-        let rest = String(url[colon.upperBound...])
-        switch url[..<colon.lowerBound] {
+        // As with docker, what names no way there is a host.
+        let colon = url.firstRange(of: "://")
+        let rest = colon.map { String(url[$0.upperBound...]) } ?? url
+        switch colon.map({ String(url[..<$0.lowerBound]) }) ?? "tcp" {
         case "unix": self = try Self.unix(rest, url)
         case "tcp":
             guard let (host, port) = splitPort(rest.hasSuffix("/") ? String(rest.dropLast()) : rest) else {

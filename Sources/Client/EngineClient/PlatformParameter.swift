@@ -14,6 +14,7 @@ extension Platform {
     func parameter(_ name: String) throws -> (name: String, value: String) {
         var document = PlatformDocument()
         (document.os, document.architecture, document.variant) = (operatingSystem, architecture, variant ?? "")
-        return (name, String(decoding: try EngineJSON.encode(document), as: UTF8.self))
+        // The end of a document's line is none of a word's.
+        return (name, String(decoding: try EngineJSON.encode(document).filter { $0 != UInt8(ascii: "\n") }, as: UTF8.self))
     }
 }

@@ -25,9 +25,10 @@ package struct TreeApplier: Sendable {
     ///   - shift: what the archive's ids, and those of `owner`, are in the tree; nil is the same.
     ///   - sparesRoot: whether the directory that is unpacked into keeps its own owner, mode and times.
     ///   - naming: nil takes names as they are.
+    ///   - limits: `.volume` where the room is that of who asks, `.layer` where it is the daemon's.
     package init(
         replacesKinds: Bool, owner: Owner? = nil, shift: OwnerShift? = nil, sparesRoot: Bool = true, naming: ArchiveNaming? = nil,
-        limits: ArchiveLimits = .layer
+        limits: ArchiveLimits
     ) {
         self.limits = limits
         rules = UnpackingRules(

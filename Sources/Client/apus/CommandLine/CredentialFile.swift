@@ -81,10 +81,12 @@ struct CredentialFile {
 
     /// The file is there whole or as before, and no one else ever reads it.
     private func write(_ text: String) throws {
-        try FileManager.default.createDirectory(
-            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try changing(folder, "mkdir") {
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        }
         let mask = umask(0o077)
         defer { umask(mask) }
-        try Data(text.utf8).write(to: URL(filePath: path), options: .atomic)
+        try changing(path, "write") { try Data(text.utf8).write(to: URL(filePath: path), options: .atomic) }
     }
 }

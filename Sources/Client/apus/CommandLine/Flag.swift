@@ -7,8 +7,10 @@ package struct Flag: Sendable {
         case string
         /// May be given again; each time adds a value.
         case list
-        /// A signed decimal number.
+        /// A signed number, decimal or with the mark of another base.
         case integer
+        /// The same without a sign, of so many bits.
+        case unsigned(bits: Int)
         /// `1.5`: a number of processors.
         case decimal
         /// `512m`: a size with a binary unit.
@@ -29,12 +31,14 @@ package struct Flag: Sendable {
     package let defaultText: String
     /// Kept for scripts of older days: taken, and not shown.
     package let isHidden: Bool
+    /// The flag that it is another spelling of, whose values its own are; nil for none.
+    let meaning: String?
     /// Why a value that fits the kind cannot be; nil when it can.
     let check: @Sendable (String) -> String?
 
     package init(
         _ name: String, _ short: Character? = nil, _ kind: Kind, _ usage: String, placeholder: String? = nil, defaultText: String = "",
-        isHidden: Bool = false, check: @escaping @Sendable (String) -> String? = { _ in nil }
+        isHidden: Bool = false, meaning: String? = nil, check: @escaping @Sendable (String) -> String? = { _ in nil }
     ) {
         self.name = name
         self.short = short
@@ -43,6 +47,7 @@ package struct Flag: Sendable {
         self.placeholder = placeholder ?? kind.placeholder
         self.defaultText = kind == .bool(default: true) ? "true" : defaultText
         self.isHidden = isHidden
+        self.meaning = meaning
         self.check = check
     }
 
@@ -68,6 +73,7 @@ extension Flag.Kind {
         case .string: "string"
         case .list: "list"
         case .integer: "int"
+        case .unsigned(let bits): "uint\(bits)"
         case .decimal: "decimal"
         case .bytes, .bytesOrUnlimited: "bytes"
         case .duration: "duration"
@@ -79,12 +85,20 @@ extension Flag.Kind {
         switch self {
         case .string, .list: nil
         case .bool: parseBool(text) == nil ? "strconv.ParseBool: parsing \"\(text)\": invalid syntax" : nil
-        case .integer: Int64(text) == nil ? "strconv.ParseInt: parsing \"\(text)\": invalid syntax" : nil
-        case .decimal: parseNanoCPUs(text) == nil ? "failed to parse \(text) as a rational number" : nil
+        case .integer: complaint("ParseInt", GoNumber.integer(text), text)
+        case .unsigned(let bits): complaint("ParseUint", GoNumber.unsigned(text, bits: bits), text)
+        case .decimal: complaintAboutProcessors(text)
         case .bytes: complaintAboutByteSize(text)
         case .bytesOrUnlimited: text == "-1" ? nil : complaintAboutByteSize(text)
         case .duration: parseDuration(text) == nil ? "time: invalid duration \"\(text)\"" : nil
         }
+    }
+}
+
+extension Flag.Kind {
+    private func complaint(_ function: String, _ number: Result<some Any, GoNumber.Problem>, _ text: String) -> String? {
+        guard case .failure(let problem) = number else { return nil }
+        return "strconv.\(function): parsing \(goQuoted(text)): \(problem.rawValue)"
     }
 }
 

@@ -50,7 +50,7 @@ package struct Arguments: Sendable, Equatable {
         string(name).flatMap(parseBool) ?? absent
     }
 
-    package func integer(_ name: String) -> Int64? { string(name).flatMap { Int64($0) } }
+    package func integer(_ name: String) -> Int64? { string(name).flatMap { GoNumber.integer($0).value } }
 
     /// A size in bytes; -1 stays -1.
     package func bytes(_ name: String) -> Int64? {
@@ -141,6 +141,6 @@ private struct FlagParser {
         if let complaint = flag.complaint(about: value) {
             throw UsageError(flag: "invalid argument \"\(value)\" for \"\(flag.spelling)\" flag: \(complaint)")
         }
-        arguments.append(value, to: flag.name)
+        arguments.append(value, to: flag.meaning ?? flag.name)
     }
 }

@@ -7,6 +7,8 @@ func complaintAboutByteSize(_ text: String) -> String? {
     if parseByteSize(text) != nil { return nil }
     let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
     let unit = text.dropFirst(digits.count).drop { $0 == " " }.lowercased()
+    // Of a unit that there is, it is too much: Docker sends another number then.
+    if parseByteSize("1" + unit) != nil, Double(digits) != nil { return "invalid size: '\(text)': value out of range" }
     return Double(digits) == nil || unit.isEmpty ? "invalid size: '\(text)'" : "invalid suffix: '\(unit)'"
 }
 
@@ -29,10 +31,30 @@ package func parseByteSize(_ text: String) -> Int64? {
     return bytes < 9.2e18 ? Int64(bytes) : nil
 }
 
-/// Reads a number of processors, `0.5`, into billionths of one.
+/// Why `text` is no number of processors, in docker's words; nil when it is one.
+func complaintAboutProcessors(_ text: String) -> String? {
+    if parseNanoCPUs(text) != nil { return nil }
+    guard let number = processors(text) else { return "failed to parse \(text) as a rational number" }
+    return abs(number) < mostProcessors ? "value is too precise" : "value out of range"
+}
+
+/// Reads a number of processors, `0.5` or `1/2`, into billionths of one.
 package func parseNanoCPUs(_ text: String) -> Int64? {
-    guard let number = Double(text), number.isFinite, number >= 0, number < 1e9 else { return nil }
-    return Int64((number * 1e9).rounded())
+    guard let number = processors(text), abs(number) < mostProcessors else { return nil }
+    let billionths = number * 1e9
+    // What is no whole number of them is none by more than a double's own want of digits.
+    let whole = billionths.rounded()
+    return abs(billionths - whole) <= abs(whole) * 1e-15 ? Int64(whole) : nil
+}
+
+/// Their billionths fit 63 bits.
+private let mostProcessors = 9e9
+
+private func processors(_ text: String) -> Double? {
+    let (numerator, denominator) = splitOnce(text, at: "/")
+    guard let denominator else { return Double(text).flatMap { $0.isFinite ? $0 : nil } }
+    guard let over = Int64(numerator), let under = UInt64(denominator), under > 0 else { return nil }
+    return Double(over) / Double(under)
 }
 
 /// Reads Go's form of a duration, `1h30m`, `1.5s`, `300ms`.

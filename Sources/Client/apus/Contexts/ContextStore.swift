@@ -122,7 +122,8 @@ struct ContextStore {
     }
 
     private func removeFolder(_ path: String) throws {
-        if FileManager.default.fileExists(atPath: path) { try FileManager.default.removeItem(atPath: path) }
+        guard FileManager.default.fileExists(atPath: path) else { return }
+        try changing(path, "remove") { try FileManager.default.removeItem(atPath: path) }
     }
 
     private func read(_ path: String) throws -> StoredContext {
@@ -135,8 +136,12 @@ struct ContextStore {
 
 /// Writes a file for its owner's eyes only, and makes the folder that it lies in.
 func keepPrivately(_ content: Data, in folder: String, as name: String) throws {
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    try changing(folder, "mkdir") {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    }
     let path = folder + "/" + name
-    try content.write(to: URL(filePath: path), options: .atomic)
-    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+    try changing(path, "write") {
+        try content.write(to: URL(filePath: path), options: .atomic)
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+    }
 }

@@ -16,22 +16,37 @@ final class ByteFile: Sendable {
 
     deinit { close(descriptor) }
 
-    /// The next bytes; nil at the end.
-    func next() throws(Complaint) -> [UInt8]? {
+    /// The next bytes; nil at the end. Where there are none yet, waits for them.
+    func next(limitBytes: Int = ByteFile.chunkBytes) throws(Complaint) -> [UInt8]? {
         while true {
             var failed = false
-            let chunk = unsafe [UInt8](unsafeUninitializedCapacity: Self.chunkBytes) { buffer, count in
+            let chunk = unsafe [UInt8](unsafeUninitializedCapacity: limitBytes) { buffer, count in
                 let length = unsafe read(descriptor, buffer.baseAddress, buffer.count)
                 failed = length < 0
                 count = max(0, length)
             }
             if !failed { return chunk.isEmpty ? nil : chunk }
-            if errno != EINTR { throw complaint("read") }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN: wait(for: descriptor, to: POLLIN)
+            default: throw complaint("read")
+            }
         }
     }
 
-    private func complaint(_ call: String) -> Complaint {
-        let reason = errno == ENOENT ? "no such file or directory" : unsafe String(cString: strerror(errno)).lowercased()
-        return Complaint("\(call) \(path): \(reason)")
+    /// All that is left.
+    /// - Throws: for more than `limitBytes` as well, of which no more is read.
+    func rest(limitBytes: Int) throws(Complaint) -> [UInt8] {
+        var bytes: [UInt8] = []
+        while let chunk = try next() {
+            bytes += chunk
+            if bytes.count > limitBytes { throw Complaint("read \(path): larger than \(humanBinarySize(Int64(limitBytes)))") }
+        }
+        return bytes
     }
+
+    private func complaint(_ call: String) -> Complaint { Complaint("\(call) \(path): \(errnoWords(errno))") }
 }
+
+/// What the kernel says of an error, as Go writes it: `no such file or directory`.
+func errnoWords(_ number: Int32) -> String { unsafe String(cString: strerror(number)).lowercased() }

@@ -48,6 +48,6 @@ final class NewFile: Sendable {
     func discard() { _ = unsafe unlink(temporary) }
 
     private static func complaint(_ call: String, _ path: String) -> Complaint {
-        Complaint("\(call) \(path): \(unsafe String(cString: strerror(errno)))")
+        Complaint("\(call) \(path): \(errnoWords(errno))")
     }
 }

@@ -32,7 +32,8 @@ struct NewFolder: Sendable {
     /// Unpacks an archive in it, as the caller's. Blocks.
     func unpack(_ source: TaskSource) throws {
         let owner = TreeApplier.Owner(user: effectiveUserID(), group: effectiveGroupID())
-        try TreeApplier(replacesKinds: false, owner: owner).apply(source, onto: try openFile(temporary, [.readOnly, .directory]), at: "/")
+        try TreeApplier(replacesKinds: false, owner: owner, limits: .volume).apply(
+            source, onto: try openFile(temporary, [.readOnly, .directory]), at: "/")
     }
 
     func finish() throws(Complaint) {

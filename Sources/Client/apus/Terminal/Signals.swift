@@ -8,7 +8,17 @@ let proxiedSignals: [Int32] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR
 /// The signals that this program is sent, taken by a thread of its own: given to a listener while there is one, else
 /// doing what they do to any program.
 final class SignalTap: Sendable {
-    private let listener = Mutex<(wanted: Set<Int32>, continuation: AsyncStream<Int32>.Continuation)?>(nil)
+    /// As many of those that end programs end this one, whatever becomes of who was to be told of them.
+    private static let maximumEndings = 3
+
+    private struct Listener {
+        let wanted: Set<Int32>
+        let continuation: AsyncStream<Int32>.Continuation
+        /// Of SIGINT and SIGTERM.
+        var endings = 0
+    }
+
+    private let listener = Mutex<Listener?>(nil)
     private let queue = DispatchQueue(label: "signals")
 
     /// Begins to take signals. To be called before the program has a second thread.
@@ -25,17 +35,24 @@ final class SignalTap: Sendable {
     /// The signals among `wanted` as they come, from now to the end of the program.
     func listen(for wanted: [Int32]) -> AsyncStream<Int32> {
         let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
-        listener.withLock { $0 = (Set(wanted), continuation) }
+        listener.withLock { $0 = Listener(wanted: Set(wanted), continuation: continuation) }
         return stream
     }
 
     private func deliver(_ number: Int32) {
-        let isTaken = listener.withLock { listener in
-            guard let listener, listener.wanted.contains(number) else { return false }
-            listener.continuation.yield(number)
-            return true
+        let endings = listener.withLock { listener -> Int? in
+            guard listener?.wanted.contains(number) == true else { return nil }
+            listener?.continuation.yield(number)
+            if [SIGINT, SIGTERM].contains(number) { listener?.endings += 1 }
+            return listener?.endings
         }
-        if isTaken || number == SIGWINCH || number == SIGCONT { return }
+        if let endings {
+            if endings < Self.maximumEndings { return }
+            RawMode.restoreCurrent()
+            StandardStream.error.write("\ngot \(endings) SIGTERM/SIGINTs, forcefully exiting\n")
+            exit(1)
+        }
+        if number == SIGWINCH || number == SIGCONT { return }
         RawMode.restoreCurrent()
         exit(128 + number)
     }

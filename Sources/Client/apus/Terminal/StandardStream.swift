@@ -20,7 +20,7 @@ enum StandardStream: Int32, Sendable {
             if written >= 0 {
                 offset += written
             } else if errno == EAGAIN {
-                waitUntilWritable()
+                wait(for: rawValue, to: POLLOUT)
             } else if errno != EINTR {
                 leave(errno)
             }
@@ -34,26 +34,23 @@ enum StandardStream: Int32, Sendable {
         if number != EPIPE, self != .error { Self.error.write("write \(self): \(unsafe String(cString: strerror(number)))\n") }
         exit(number == EPIPE ? 128 + SIGPIPE : 1)
     }
+}
 
-    private func waitUntilWritable() {
-        var descriptor = pollfd(fd: rawValue, events: Int16(POLLOUT), revents: 0)
-        _ = unsafe poll(&descriptor, 1, -1)
-    }
+/// Waits until something can be done with a descriptor that does not wait itself: whoever shares a pipe or a terminal may have asked for that.
+/// - Parameter action: POLLIN or POLLOUT. - Source: poll(2).
+func wait(for descriptor: Int32, to action: Int32) {
+    var awaited = pollfd(fd: descriptor, events: Int16(action), revents: 0)
+    _ = unsafe poll(&awaited, 1, -1)
 }
 
 /// Reads what comes on standard input, a chunk at a time, on a thread that may wait for ever.
-/// - Returns: nil at its end, and where it cannot be read.
-func readStandardInput() async -> [UInt8]? {
-    await withCheckedContinuation { continuation in
-        inputQueue.async {
-            var buffer = [UInt8](repeating: 0, count: 32_768)
-            while true {
-                let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(0, $0.baseAddress, $0.count) }
-                if count < 0 && errno == EINTR { continue }
-                return continuation.resume(returning: count > 0 ? Array(buffer[..<count]) : nil)
-            }
-        }
+/// - Returns: nil at its end.
+/// - Throws: `Complaint` that says what keeps it from being read.
+func readStandardInput() async throws -> [UInt8]? {
+    try await withCheckedThrowingContinuation { continuation in
+        inputQueue.async { continuation.resume(with: Result { try input.get().next(limitBytes: 32 << 10) }) }
     }
 }
 
+private let input = Result { () throws(Complaint) in try ByteFile(nil) }
 private let inputQueue = DispatchQueue(label: "standard input")

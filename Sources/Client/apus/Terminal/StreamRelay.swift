@@ -50,7 +50,7 @@ struct StreamRelay: Sendable {
     /// - Returns: whether the detach keys ended it; the end of the input closes this side of the stream instead.
     private func feedInput(to answer: Answer) async -> Bool {
         var scanner = DetachScanner(keys: hasTerminal ? detachKeys : .none)
-        while let typed = await readStandardInput() {
+        while let typed = await nextInput() {
             let (forwarded, isDetached) = scanner.scan(typed)
             // A container that has ended reads nothing more: its exit code tells the rest.
             guard (try? await answer.write(forwarded)) != nil else { return false }
@@ -58,6 +58,14 @@ struct StreamRelay: Sendable {
         }
         answer.finishWriting()
         return false
+    }
+
+    /// What cannot be read is at its end, which is then no secret.
+    private func nextInput() async -> [UInt8]? {
+        do { return try await readStandardInput() } catch {
+            StandardStream.error.write("\(error)\n")
+            return nil
+        }
     }
 
     private func showOutput(of answer: Answer) async throws {
@@ -106,9 +114,24 @@ struct SignalProxy: Sendable {
             if number == SIGWINCH {
                 if let resizePath { await sendSize(to: resizePath, client: client) }
             } else if let container {
-                // One that has ended takes no signal, and its exit code is on its way.
-                try? await client.act("kill", on: container, query: [("signal", signalName(number))])
+                await send(number, to: container)
             }
+        }
+    }
+
+    /// How long the daemon may take for one signal, while others wait.
+    private static let deadline = Duration.seconds(10)
+
+    private func send(_ number: Int32, to container: String) async {
+        // One that has ended takes no signal, and its exit code is on its way.
+        try? await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await client.act("kill", on: container, query: [("signal", signalName(number))]) }
+            group.addTask {
+                try await Task.sleep(for: Self.deadline)
+                StandardStream.error.write("SIG\(signalName(number)) may not have reached the container: the daemon does not answer\n")
+            }
+            defer { group.cancelAll() }
+            _ = try await group.next()
         }
     }
 }

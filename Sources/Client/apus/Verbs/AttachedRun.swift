@@ -20,22 +20,26 @@ struct AttachedRun: Sendable {
     /// - Returns: its exit code; 0 when the user left it running.
     /// - Throws: `StartError` when it could not be started.
     func run() async throws -> Int32 {
-        try await attached { [client, container] in
+        let code = try await attached { [client, container] in
             do {
                 try await client.act("start", on: container)
             } catch let error as EngineClientError {
                 throw StartError(cause: error)
             }
         }
+        return code ?? 0
     }
 
     /// Stays with a container that runs already.
-    /// - Returns: as `run`.
+    /// - Returns: its exit code.
+    /// - Throws: `Complaint` in docker's words when the user left it running.
     func join() async throws -> Int32 {
-        try await attached {}
+        guard let code = try await attached({}) else { throw Complaint("read escape sequence") }
+        return code
     }
 
-    private func attached(_ start: @escaping @Sendable () async throws -> Void) async throws -> Int32 {
+    /// - Returns: the exit code; nil when the user left the container running.
+    private func attached(_ start: @escaping @Sendable () async throws -> Void) async throws -> Int32? {
         let received = signals.listen(for: (proxiesSignals ? proxiedSignals : []) + (hasTerminal ? [SIGWINCH] : []))
         return try await client.withAnswer(to: attachRequest, upgrading: true) { answer in
             let (waits, waiting) = AsyncStream.makeStream(of: Void.self)
@@ -47,7 +51,7 @@ struct AttachedRun: Sendable {
                 resizePath: hasTerminal ? "/containers/\(container)/resize" : nil, client: client)
             let relay = StreamRelay(hasTerminal: hasTerminal, forwardsInput: streams.input, detachKeys: detachKeys)
             let end = try await proxy.passingOn { try await relay.run(over: answer) }
-            return end == .detached ? 0 : try await exitCode(of: exit)
+            return end == .detached ? nil : try await exitCode(of: exit)
         }
     }
 

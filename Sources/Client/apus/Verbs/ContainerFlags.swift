@@ -36,12 +36,10 @@ private let processFlags = [
 ]
 
 private let resourceFlags = [
+    Flag("blkio-weight", nil, .unsigned(bits: 16), "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)"),
     Flag(
-        "blkio-weight", nil, .integer, "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)", placeholder: "uint16"
-    ) {
-        UInt16($0) == nil ? "strconv.ParseUint: parsing \(goQuoted($0)): invalid syntax" : nil
-    },
-    Flag("blkio-weight-device", nil, .list, "Block IO weight (relative device weight)", defaultText: "[]"),
+        "blkio-weight-device", nil, .list, "Block IO weight (relative device weight)", defaultText: "[]",
+        check: BlockDeviceLimit.weightComplaint),
     Flag("cgroup-parent", nil, .string, "Optional parent cgroup for the container"),
     Flag("cpu-period", nil, .integer, "Limit CPU CFS (Completely Fair Scheduler) period"),
     Flag("cpu-quota", nil, .integer, "Limit CPU CFS (Completely Fair Scheduler) quota"),
@@ -51,10 +49,18 @@ private let resourceFlags = [
     Flag("cpus", nil, .decimal, "Number of CPUs"),
     Flag("cpuset-cpus", nil, .string, "CPUs in which to allow execution (0-3, 0,1)"),
     Flag("cpuset-mems", nil, .string, "MEMs in which to allow execution (0-3, 0,1)"),
-    Flag("device-read-bps", nil, .list, "Limit read rate (bytes per second) from a device", defaultText: "[]"),
-    Flag("device-read-iops", nil, .list, "Limit read rate (IO per second) from a device", defaultText: "[]"),
-    Flag("device-write-bps", nil, .list, "Limit write rate (bytes per second) to a device", defaultText: "[]"),
-    Flag("device-write-iops", nil, .list, "Limit write rate (IO per second) to a device", defaultText: "[]"),
+    Flag(
+        "device-read-bps", nil, .list, "Limit read rate (bytes per second) from a device", defaultText: "[]",
+        check: BlockDeviceLimit.bytesComplaint),
+    Flag(
+        "device-read-iops", nil, .list, "Limit read rate (IO per second) from a device", defaultText: "[]",
+        check: BlockDeviceLimit.countComplaint),
+    Flag(
+        "device-write-bps", nil, .list, "Limit write rate (bytes per second) to a device", defaultText: "[]",
+        check: BlockDeviceLimit.bytesComplaint),
+    Flag(
+        "device-write-iops", nil, .list, "Limit write rate (IO per second) to a device", defaultText: "[]",
+        check: BlockDeviceLimit.countComplaint),
     Flag("kernel-memory", nil, .bytes, "Kernel memory limit"),
     Flag("memory", "m", .bytes, "Memory limit"),
     Flag("memory-reservation", nil, .bytes, "Memory soft limit"),
@@ -83,7 +89,8 @@ private let placeFlags = [
         isDeviceRule(text) ? nil : "invalid device cgroup format '\(text)'"
     },
     Flag("gpus", nil, .string, "GPU devices to add to the container ('all' to pass all GPUs)", placeholder: "gpu-request") { text in
-        text == "all" || Int(text) != nil ? nil : "invalid count (\(text)): value must be either \"all\" or an integer"
+        do throws(Complaint) { _ = try deviceRequest(text) } catch { return error.description }
+        return nil
     },
     Flag("group-add", nil, .list, "Add additional groups to join"),
     Flag("ipc", nil, .string, "IPC mode to use"),
@@ -101,6 +108,7 @@ private let networkFlags = [
         text.contains(":") || text.contains("=") ? nil : "bad format for add-host: \(goQuoted(text))"
     },
     Flag("dns", nil, .list, "Set custom DNS servers", check: ValueCheck.address),
+    Flag("dns-opt", nil, .list, "Older spelling of --dns-option", isHidden: true, meaning: "dns-option"),
     Flag("dns-option", nil, .list, "Set DNS options"),
     Flag("dns-search", nil, .list, "Set custom DNS search domains"),
     Flag("domainname", nil, .string, "Container NIS domain name"),
@@ -111,7 +119,8 @@ private let networkFlags = [
     Flag("link", nil, .list, "Add link to another container"),
     Flag("link-local-ip", nil, .list, "Container IPv4/IPv6 link-local addresses"),
     Flag("mac-address", nil, .string, "Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
-    Flag("net", nil, .list, "Older spelling of --network", isHidden: true),
+    Flag("net", nil, .list, "Older spelling of --network", isHidden: true, meaning: "network"),
+    Flag("net-alias", nil, .list, "Older spelling of --network-alias", isHidden: true, meaning: "network-alias"),
     Flag("network", nil, .list, "Connect a container to a network", placeholder: "network"),
     Flag("network-alias", nil, .list, "Add network-scoped alias for the container"),
     Flag("publish", "p", .list, "Publish a container's port(s) to the host"),

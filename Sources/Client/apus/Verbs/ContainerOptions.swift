@@ -7,7 +7,7 @@ func containerRequest(_ invocation: Invocation) throws(Complaint) -> ContainerCr
     let arguments = invocation.arguments
     var request = ContainerCreateRequest()
     request.config = try configuration(invocation)
-    request.hostConfig = hostConfiguration(arguments)
+    request.hostConfig = try hostConfiguration(arguments)
     limit(&request.hostConfig, by: arguments)
     try setModes(&request.hostConfig, by: arguments)
     try setDevices(&request.hostConfig, by: arguments)
@@ -91,7 +91,7 @@ private func healthCheck(_ arguments: Arguments) throws(Complaint) -> HealthConf
     return check
 }
 
-private func hostConfiguration(_ arguments: Arguments) -> HostConfig {
+private func hostConfiguration(_ arguments: Arguments) throws(Complaint) -> HostConfig {
     var host = HostConfig()
     host.autoRemove = arguments.bool("rm")
     host.privileged = arguments.bool("privileged")
@@ -108,6 +108,7 @@ private func hostConfiguration(_ arguments: Arguments) -> HostConfig {
     host.storageOpt = pairs(arguments.list("storage-opt"))
     host.logConfig.type = arguments.string("log-driver") ?? ""
     host.logConfig.config = pairs(arguments.list("log-opt"))
+    if host.logConfig.type == "none", !host.logConfig.config.isEmpty { throw Complaint("invalid logging opts for driver none") }
     host.volumeDriver = arguments.string("volume-driver") ?? ""
     host.volumesFrom = arguments.list("volumes-from")
     host.dns = arguments.list("dns")
@@ -182,23 +183,18 @@ private func setDevices(_ host: inout HostConfig, by arguments: Arguments) throw
         host.deviceRequests = [request]
     }
     host.deviceCgroupRules = arguments.list("device-cgroup-rule")
-    if let count = arguments.string("gpus") {
-        var request = DeviceRequest()
-        request.count = Int(count) ?? -1
-        request.capabilities = [["gpu"]]
-        host.deviceRequests.append(request)
-    }
+    for text in arguments.list("gpus") { host.deviceRequests.append(try deviceRequest(text)) }
     for text in arguments.list("blkio-weight-device") {
-        let (path, number) = try deviceNumber(text, bytes: false)
+        let (path, number) = deviceLimit(text, bytes: false)
         var weight = WeightDevice()
         weight.path = path
         weight.weight = Int(clamping: number)
         host.blkioWeightDevice.append(weight)
     }
-    func throttles(_ name: String, bytes: Bool) throws(Complaint) -> [ThrottleDevice] {
+    func throttles(_ name: String, bytes: Bool) -> [ThrottleDevice] {
         var devices: [ThrottleDevice] = []
         for text in arguments.list(name) {
-            let (path, number) = try deviceNumber(text, bytes: bytes)
+            let (path, number) = deviceLimit(text, bytes: bytes)
             var throttle = ThrottleDevice()
             throttle.path = path
             throttle.rate = number
@@ -206,10 +202,10 @@ private func setDevices(_ host: inout HostConfig, by arguments: Arguments) throw
         }
         return devices
     }
-    host.blkioDeviceReadBps = try throttles("device-read-bps", bytes: true)
-    host.blkioDeviceWriteBps = try throttles("device-write-bps", bytes: true)
-    host.blkioDeviceReadIOps = try throttles("device-read-iops", bytes: false)
-    host.blkioDeviceWriteIOps = try throttles("device-write-iops", bytes: false)
+    host.blkioDeviceReadBps = throttles("device-read-bps", bytes: true)
+    host.blkioDeviceWriteBps = throttles("device-write-bps", bytes: true)
+    host.blkioDeviceReadIOps = throttles("device-read-iops", bytes: false)
+    host.blkioDeviceWriteIOps = throttles("device-write-iops", bytes: false)
 }
 
 private func setPorts(_ request: inout ContainerCreateRequest, by arguments: Arguments) throws(Complaint) {

@@ -71,7 +71,7 @@ private struct Copy: Sendable {
         let owner = TreeApplier.Owner(user: effectiveUserID(), group: effectiveGroupID())
         try await unpacking { source in
             let root = try openFile(goal.directory, [.readOnly, .directory])
-            try TreeApplier(replacesKinds: false, owner: owner, naming: naming).apply(source, onto: root, at: "/")
+            try TreeApplier(replacesKinds: false, owner: owner, naming: naming, limits: .volume).apply(source, onto: root, at: "/")
         } from: { send in
             for try await chunk in bytes {
                 count.withLock { $0 += Int64(chunk.count) }

@@ -58,11 +58,11 @@ enum ObjectKind: String, CaseIterable {
     }
 
     /// - Parameter platform: what an image must be of; nil is any.
-    func request(_ name: String, withSize: Bool, platform: Platform?) throws -> EngineRequest {
+    func request(_ name: String, withSize: Bool, isVerbose: Bool, platform: Platform?) throws -> EngineRequest {
         switch self {
         case .container: EngineRequest("GET", "/containers/\(name)/json", query: withSize ? [("size", "1")] : [])
         case .image: try Client.inspection(ofImage: name, platform: platform)
-        case .network: EngineRequest("GET", "/networks/\(name)")
+        case .network: EngineRequest("GET", "/networks/\(name)", query: isVerbose ? [("verbose", "true")] : [])
         case .volume: EngineRequest("GET", "/volumes/\(name)")
         }
     }
@@ -116,7 +116,9 @@ private func object(
 ) async throws -> (object: TemplateValue, kind: ObjectKind) {
     for kind in kinds {
         do {
-            let request = try kind.request(name, withSize: invocation.arguments.bool("size"), platform: platform)
+            let arguments = invocation.arguments
+            let request = try kind.request(
+                name, withSize: arguments.bool("size"), isVerbose: arguments.bool("verbose"), platform: platform)
             return (try EngineJSON.decode(TemplateValue.self, from: try await invocation.environment.client.answer(to: request)), kind)
         } catch EngineClientError.refused(status: 404, _) where kinds.count > 1 {
             continue

@@ -61,7 +61,7 @@ let formatUsage = """
 /// `-f key=value`, repeated, as the API's filters.
 func filters(_ texts: [String]) throws(UsageError) -> Filters {
     var values: [String: [String]] = [:]
-    for text in texts {
+    for text in texts where !text.isEmpty {
         let (key, value) = splitOnce(text, at: "=")
         guard let value else {
             throw UsageError(

@@ -48,7 +48,7 @@ private let passwordLimitBytes = 65_536
 /// All of standard input but one final line end, as docker takes it.
 private func passwordFromInput() async throws -> String {
     var bytes: [UInt8] = []
-    while let chunk = await readStandardInput() {
+    while let chunk = try await readStandardInput() {
         bytes += chunk
         if bytes.count > passwordLimitBytes { throw Complaint("the password is longer than \(passwordLimitBytes) bytes") }
     }

@@ -15,7 +15,8 @@ struct ManifestFolder {
     /// The manifests of a list, by name. - Throws: `Complaint` where there is no such list.
     func manifests(of list: ImageReference) throws -> [KeptManifest] {
         guard exists(list) else { throw Complaint("No such manifest: \(list)") }
-        return try FileManager.default.contentsOfDirectory(atPath: path(of: list)).sorted().map { name in
+        let names = try changing(path(of: list), "open") { try FileManager.default.contentsOfDirectory(atPath: path(of: list)) }
+        return try names.sorted().map { name in
             let path = path(of: list) + "/" + name
             let bytes = try contents(of: path, limitBytes: Self.sizeLimitBytes)
             return try KeptManifest(reading: try EngineJSON.decode(TemplateValue.self, from: Array(bytes)), from: path)
@@ -23,16 +24,18 @@ struct ManifestFolder {
     }
 
     func keep(_ manifest: KeptManifest, in list: ImageReference) throws {
-        try FileManager.default.createDirectory(
-            atPath: path(of: list), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+        try changing(path(of: list), "mkdir") {
+            try FileManager.default.createDirectory(
+                atPath: path(of: list), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+        }
         let file = path(of: list) + "/" + Self.safe(manifest.reference)
-        try Data(manifest.document.json.utf8).write(to: URL(filePath: file), options: .atomic)
+        try changing(file, "write") { try Data(manifest.document.json.utf8).write(to: URL(filePath: file), options: .atomic) }
     }
 
     /// - Throws: `Complaint` where there is no such list.
     func remove(_ list: ImageReference) throws {
         guard exists(list) else { throw Complaint("No such manifest: \(list)") }
-        try FileManager.default.removeItem(atPath: path(of: list))
+        try changing(path(of: list), "remove") { try FileManager.default.removeItem(atPath: path(of: list)) }
     }
 
     private func path(of list: ImageReference) -> String { folder + "/" + Self.safe(list) }

@@ -13,7 +13,7 @@ func addressesAskedFor(_ arguments: Arguments) -> EndpointIPAMConfig? {
 /// Which networks the container is on, and what it is there.
 func setNetworks(_ request: inout ContainerCreateRequest, by arguments: Arguments) throws(Complaint) {
     var wishes: [NetworkWish] = []
-    for text in arguments.list("network") + arguments.list("net") {
+    for text in arguments.list("network") {
         let wish = try NetworkWish(text)
         guard !wishes.contains(where: { $0.name == wish.name }) else {
             throw Complaint("network \"\(wish.name)\" is specified multiple times")

@@ -28,7 +28,9 @@ enum ValueCheck {
     }
 
     @Sendable static func label(_ text: String) -> String? {
-        text.hasPrefix("=") ? "invalid label '\(text)': empty name" : nil
+        let name = splitOnce(text, at: "=").0.drop { $0 == " " || $0 == "\t" }
+        if name.isEmpty { return "invalid label '\(text)': empty name" }
+        return name.contains { $0 == " " || $0 == "\t" } ? "label '\(name)' contains whitespaces" : nil
     }
 
     /// The sysctls that have a namespace of their own. - Source: namespaces(7).
@@ -74,31 +76,25 @@ func environmentVariables(_ invocation: Invocation) throws(Complaint) -> [String
     return variables
 }
 
-/// The lines of files, without empty ones and comments.
+/// The lines of files, without empty ones and comments. - Throws: `Complaint` in docker's words, to whom files of labels are of variables, too.
 func linesOfFiles(_ paths: [String]) throws(Complaint) -> [String] {
     var lines: [String] = []
     for path in paths {
-        lines += String(decoding: try contents(of: path, limitBytes: 1 << 20), as: UTF8.self).split(whereSeparator: \.isNewline)
+        let file = try ByteFile(path)
+        let bytes: [UInt8]
+        do throws(Complaint) { bytes = try file.rest(limitBytes: 1 << 20) } catch {
+            throw Complaint("invalid env file (\(path)): \(error)")
+        }
+        lines += String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
             .map { String($0.drop { $0 == " " || $0 == "\t" }) }.filter { !$0.isEmpty && !$0.hasPrefix("#") }
     }
     return lines
 }
 
-/// A file's bytes.
+/// A file's bytes, be it a pipe.
 /// - Throws: `Complaint` that names the file and what keeps it from being read.
 func contents(of path: String, limitBytes: Int) throws(Complaint) -> Data {
-    let data: Data
-    do {
-        data = try Data(contentsOf: URL(filePath: path))
-    } catch let error as CocoaError where error.code == .fileReadNoSuchFile {
-        throw Complaint("open \(path): no such file or directory")
-    } catch let error as CocoaError where error.code == .fileReadNoPermission {
-        throw Complaint("open \(path): permission denied")
-    } catch {
-        throw Complaint("open \(path): not a file that can be read")
-    }
-    guard data.count <= limitBytes else { throw Complaint("read \(path): larger than \(humanBinarySize(Int64(limitBytes)))") }
-    return data
+    Data(try ByteFile(path).rest(limitBytes: limitBytes))
 }
 
 /// A bind with its host path made absolute: `./data:/data` is meant from here. Names of volumes stay.
@@ -168,15 +164,6 @@ func device(_ text: String) throws(Complaint) -> DeviceMapping {
     }
     guard mapping.pathInContainer.hasPrefix("/") else { throw Complaint("\(mapping.pathInContainer) is not an absolute path") }
     return mapping
-}
-
-/// A device and a number behind it, `/dev/sda:200`, as the limits of block devices are given.
-func deviceNumber(_ text: String, bytes: Bool) throws(Complaint) -> (path: String, number: UInt64) {
-    let (path, number) = splitOnce(text, at: ":")
-    guard path.hasPrefix("/dev/"), let number, let value = bytes ? parseByteSize(number).map(UInt64.init) : UInt64(number) else {
-        throw Complaint("bad format: \(text): use /dev/NAME:NUMBER")
-    }
-    return (path, value)
 }
 
 /// `nofile=1024:2048`, which the flag's check has passed.

@@ -6,11 +6,19 @@ private let mostPorts = 65_535
 
 /// The ports of `--expose`: `80`, `80-90/udp`.
 func exposedPorts(_ text: String) throws(Complaint) -> [String] {
+    if text.contains(":") { throw Complaint("invalid port format for --expose: \(text)") }
     let (numbers, transport) = try split(text)
-    guard let range = portRange(numbers) else {
-        throw Complaint("invalid range format for --expose: \(text), error: \(goQuoted(numbers)) is not a port or a range of ports")
+    func refused(_ reason: String) -> Complaint { Complaint("invalid range format for --expose: \(text), error: \(reason)") }
+    if numbers.isEmpty { throw refused("empty string specified for ports") }
+    let (first, last) = splitOnce(numbers, at: "-")
+    func number(_ text: String) throws(Complaint) -> Int {
+        if let port = portNumber(text) { return port }
+        let isNumber = !text.isEmpty && text.allSatisfy { $0.isASCII && $0.isNumber }
+        throw refused("strconv.ParseUint: parsing \(goQuoted(text)): \((isNumber ? GoNumber.Problem.range : .syntax).rawValue)")
     }
-    return range.map { "\($0)/\(transport)" }
+    let (low, high) = (try number(first), try number(last ?? first))
+    guard low <= high else { throw refused("invalid range specified for port: \(numbers)") }
+    return (low...high).map { "\($0)/\(transport)" }
 }
 
 /// The ports of `-p` and where they are bound: `[ADDRESS:][HOST[-HOST]:]PORT[-PORT][/PROTOCOL]`.
@@ -38,7 +46,8 @@ func publishedPorts(_ text: String) throws(Complaint) -> [(port: String, binding
 
 private func split(_ text: String) throws(Complaint) -> (numbers: String, transport: String) {
     let (numbers, transport) = splitOnce(text, at: "/")
-    let name = (transport ?? "tcp").lowercased()
+    // A slash with nothing behind it says no more than none.
+    let name = transport.map { $0.isEmpty ? "tcp" : $0.lowercased() } ?? "tcp"
     guard ["tcp", "udp", "sctp"].contains(name) else { throw Complaint("invalid proto: \(transport ?? "")") }
     return (numbers, name)
 }
@@ -57,8 +66,15 @@ private func leadingAddress(_ place: String, of text: String) throws(Complaint) 
 
 private func portRange(_ text: String, from lowest: Int = 1) -> ClosedRange<Int>? {
     let (first, last) = splitOnce(text, at: "-")
-    guard let low = Int(first), let high = Int(last ?? first), (lowest...mostPorts).contains(low), (low...mostPorts).contains(high) else {
+    guard let low = portNumber(first), let high = portNumber(last ?? first), (lowest...mostPorts).contains(low),
+        (low...mostPorts).contains(high)
+    else {
         return nil
     }
     return low...high
+}
+
+/// Digits alone. - Source: strconv.ParseUint with base 10 and 16 bits.
+private func portNumber(_ text: String) -> Int? {
+    text.allSatisfy { $0.isASCII && $0.isNumber } ? UInt16(text).map(Int.init) : nil
 }

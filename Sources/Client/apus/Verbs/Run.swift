@@ -1,7 +1,6 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
-internal import FoundationEssentials
 
 let runVerb = Verb(
     ["run", "container run"], "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create and run a new container from an image",
@@ -20,6 +19,9 @@ let runVerb = Verb(
     } catch let error as OptionError {
         sayFailed("run", error.description)
         return 125
+    } catch let error as IdentifierRefusal {
+        sayFailed("run", error.description)
+        return startFailureCode(error.description)
     } catch let error as UnpullableName {
         sayFailed("run", error.description)
         return 125
@@ -52,6 +54,11 @@ private func sayFailed(_ verb: String, _ message: String) {
 
 /// A value of a flag that no container can have, found after the flags were read. `run` and `create` end with 125.
 private struct OptionError: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// A file that no container's id can be written to. `run` ends with what it says of a program of which it is said, as docker's.
+private struct IdentifierRefusal: Error, CustomStringConvertible {
     let description: String
 }
 
@@ -92,16 +99,23 @@ private func runContainer(_ invocation: Invocation) async throws -> Int32 {
 /// - Returns: its id.
 private func createContainer(_ invocation: Invocation) async throws -> String {
     let arguments = invocation.arguments
-    let client = invocation.environment.client
     let policy = arguments.string("pull") ?? "missing"
-    guard ["always", "missing", "never"].contains(policy) else {
+    guard ["always", "missing", "never", ""].contains(policy) else {
         throw OptionError(description: "invalid pull option: '\(policy)': must be one of \"always\", \"missing\" or \"never\"")
     }
-    let identifierFile = arguments.string("cidfile")
-    if let identifierFile, FileManager.default.fileExists(atPath: identifierFile) {
-        throw OptionError(
-            description: "container ID file found, make sure the other container isn't running or delete \(identifierFile)")
-    }
+    let identifierFile: IdentifierFile?
+    do throws(Complaint) {
+        identifierFile = if let path = arguments.string("cidfile"), !path.isEmpty { try IdentifierFile(path) } else { nil }
+    } catch { throw IdentifierRefusal(description: error.description) }
+    let created = try await requestContainer(invocation, policy: policy)
+    for warning in created.warnings { StandardStream.error.write("WARNING: \(warning)\n") }
+    try identifierFile?.write(created.id)
+    return created.id
+}
+
+private func requestContainer(_ invocation: Invocation, policy: String) async throws -> ContainerCreateResponse {
+    let arguments = invocation.arguments
+    let client = invocation.environment.client
     var request: ContainerCreateRequest
     do throws(Complaint) {
         request = try containerRequest(invocation)
@@ -113,22 +127,16 @@ private func createContainer(_ invocation: Invocation) async throws -> String {
         request.hostConfig.consoleSize = [Int(size.rows), Int(size.columns)]
     }
     if policy == "always" { try await pullForRun(invocation) }
-    let created: ContainerCreateResponse
     do {
-        created = try await client.createContainer(request, name: arguments.string("name"), platform: arguments.string("platform"))
+        return try await client.createContainer(request, name: arguments.string("name"), platform: arguments.string("platform"))
     } catch EngineClientError.refused(status: 404, _)
         where policy == "missing" && !isWholeID(request.config.image)
     {
         let name = (try? ImageReference(request.config.image))?.withDefaultTag.familiar ?? request.config.image
         if !arguments.bool("quiet") { StandardStream.error.write("Unable to find image '\(name)' locally\n") }
         try await pullForRun(invocation)
-        created = try await client.createContainer(request, name: arguments.string("name"), platform: arguments.string("platform"))
+        return try await client.createContainer(request, name: arguments.string("name"), platform: arguments.string("platform"))
     }
-    for warning in created.warnings { StandardStream.error.write("WARNING: \(warning)\n") }
-    if let identifierFile {
-        try Data(created.id.utf8).write(to: URL(filePath: identifierFile))
-    }
-    return created.id
 }
 
 /// Whether an image is named by its whole id, which no registry knows.

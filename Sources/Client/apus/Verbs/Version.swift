@@ -61,7 +61,9 @@ private func serverText(_ server: SystemVersion) -> String {
             shown = details.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
         }
         text += " \(component.name):\n"
-        text += ([("Version", component.version)] + shown).map { "  \(($0.0 + ":").padded(to: 17)) \($0.1)\n" }.joined()
+        // Of what nobody knows there is no line.
+        text += ([("Version", component.version)] + shown.filter { !$0.1.isEmpty }).map { "  \(($0.0 + ":").padded(to: 17)) \($0.1)\n" }
+            .joined()
     }
     return text
 }

@@ -1,0 +1,174 @@
+"""What a command line asks of the daemon: docker's and `apus` to one socket that writes down what comes, body beside body."""
+
+import http.server
+import json
+import re
+import shlex
+import socketserver
+import threading
+
+import pytest
+from conftest import CLIENTS, Client
+from test_clients import NEWEST
+
+# Each is a container's that both make of it, or both refuse in the same words.
+LINES = r"""
+--dns-opt ndots:2 --dns-option timeout:1 --dns-opt rotate
+--network mine --net-alias one --network-alias two
+--net mine
+--gpus all
+--gpus 2
+--gpus device=0
+--gpus '"device=0,1",capabilities=utility'
+--gpus 'driver=nvidia,"capabilities=compute,utility","options=a=b,c=d"'
+--gpus count=2
+--gpus all --gpus device=3
+--gpus all,all
+--gpus count=2,count=3
+--gpus 1x
+--gpus other=1
+--gpus ''
+--cpu-shares 0x10
+--cpu-shares 0b11
+--cpu-shares 017
+--cpu-shares 1_000
+--cpu-shares +5
+--cpu-shares 08
+--cpu-shares 1__0
+--cpu-shares 99999999999999999999
+--stop-timeout 0x5
+--stop-timeout -1
+--pids-limit 0o20
+--cpus 1/2
+--cpus 1.5
+--cpus 3/4
+--cpus 1/3
+--cpus 1/0
+--cpus x
+--cpus 0.0000000001
+--pull ''
+--pull no
+--expose 80/
+--expose 80/udp
+--expose 80-82
+--expose 70000
+--expose 90-80
+--expose a-b
+--expose 1-
+--expose ''
+--expose 80:80
+-p +80:80
+-p 80:+80
+-p 70000:80
+-p 8080:80/tcp
+-p 127.0.0.1:8080-8082:80-82
+-l ''
+-l =a
+-l 'a b=c'
+-l a=b
+-l a
+--log-driver none
+--log-driver none --log-opt a=b
+--log-opt a=b
+--blkio-weight 500
+--blkio-weight 0x20
+--blkio-weight 70000
+--blkio-weight -1
+--blkio-weight x
+--blkio-weight-device /dev/sda:5
+--blkio-weight-device /dev/sda:0
+--blkio-weight-device /dev/sda:500
+--blkio-weight-device sda:500
+--blkio-weight-device /dev/sda
+--device-read-bps /dev/sda:1mb
+--device-read-bps /dev/sda:x
+--device-read-bps sda:1
+--device-write-iops /dev/sda:10
+--device-write-iops /dev/sda:-1
+--memory 64m
+--memory 1x
+--memory x
+--env-file FILE
+--env-file .
+--label-file FILE
+--env-file /nosuch
+--cidfile /nosuch/file
+--cidfile ''
+--cidfile FILE
+"""
+# Docker's command line says what apus leaves to the daemon, to whom it is the same.
+NOTHING = (None, "", 0, False, [], {})
+USUAL = {"NetworkMode": "default", "ConsoleSize": [0, 0], "MemorySwappiness": -1}
+
+
+class Recorder(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """Says that it is a daemon, and makes every container."""
+
+    daemon_threads = True
+
+    def __init__(self, path):
+        super().__init__(path, Handler)
+        self.created = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):
+        """A client may leave before it has its answer."""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status, document):
+        text = b"" if self.command == "HEAD" else json.dumps(document).encode()
+        self.send_response(status)
+        for name, value in (("Api-Version", "1.50"), ("Content-Type", "application/json"), ("Content-Length", str(len(text)))):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(text)
+
+    def handle_any(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        path = re.sub(r"^/v1\.\d+", "", self.path)
+        if path.startswith("/containers/create"):
+            self.server.created.append((path, json.loads(body)))
+            return self.answer(201, {"Id": "ab" * 32, "Warnings": []})
+        return self.answer(200 if path == "/_ping" else 404, {"message": "not here"})
+
+    do_GET = do_HEAD = do_POST = handle_any
+
+    def log_message(self, *_):
+        pass
+
+    def address_string(self):
+        return "client"
+
+
+def said(document):
+    """Without what says nothing."""
+    if isinstance(document, dict):
+        return {key: value for key, member in document.items() if (value := said(member)) not in NOTHING and value != USUAL.get(key)}
+    if isinstance(document, list):
+        return [said(element) for element in document]
+    return document
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    if not NEWEST:
+        pytest.skip("no docker command line of version 28 or newer is here")
+    folder = tmp_path_factory.mktemp("recorded")
+    (folder / "file").write_text("A=b\n# a remark\nC=d\n")
+    with Recorder(str(folder / "s")) as server:
+        def record(name, line):
+            client = Client(name, CLIENTS[name], f"unix://{folder}/s", str(folder))
+            server.created.clear()
+            result = client("create", *(word.replace("FILE", f"{folder}/file") for word in shlex.split(line)), "busybox", "true", cwd="/")
+            refusal = re.sub(r"^(docker|apus): ", "", result.err.splitlines()[0]) if result.code else ""
+            return result.code, refusal, [(path, said(body)) for path, body in server.created]
+        yield record
+        server.shutdown()
+
+
+@pytest.mark.parametrize("line", LINES.strip().splitlines())
+def test_a_command_line_asks_for_what_dockers_asks_for(recorded, line):
+    assert recorded("apus", line) == recorded(NEWEST, line)
