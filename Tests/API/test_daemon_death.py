@@ -308,3 +308,14 @@ def test_a_daemon_that_finds_running_containers_has_nothing_to_complain_of(britt
     brittle.start()
     assert brittle.client.inspect("quiet", "{{.State.Running}}") == "true"
     assert not [line for line in brittle.log().splitlines() if " error " in line]
+
+
+def test_a_client_whose_daemon_dies_says_that_the_answer_broke_off(brittle):
+    brittle.client("create", "--name", "told", brittle.image).ok()
+    with brittle.client.start("events", "--since", "1h", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while b"container create" not in process.stdout.readline():
+            assert process.poll() is None
+        brittle.kill()
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 1 and err == b"the daemon's answer broke off: the daemon closed the connection\n"
+    brittle.start()

@@ -109,3 +109,11 @@ def test_D15_an_exec_that_never_ran_does_not_die(own_daemon, host):
     _, text = api(own_daemon, "GET", f"/events?since={since}&until={int(time.time()) + 1}&filters={urllib.parse.quote(filters)}")
     told = re.findall(r'"Action":"(exec_\w+(?:: \w+)?)"', text if isinstance(text, str) else json.dumps(text))
     assert told == ["exec_create: nonesuch", "exec_create: true", "exec_start: true", "exec_die"]
+
+
+@pytest.mark.parametrize(("request_", "reason"), [
+    ({"Cmd": ["true\0"]}, "a NUL byte"), ({"Cmd": ["true"], "User": "root\0"}, "a NUL byte"), ({"Cmd": ["true"], "WorkingDir": "/\0"}, "a NUL byte"),
+    ({"Cmd": ["true"], "Env": ["A=b\0"]}, "a NUL byte"), ({"Cmd": ["true"], "Env": [f"A{number}=b" for number in range(4097)]}, "more than 4096"),
+])
+def test_an_exec_is_refused_what_a_container_is(daemon, host, request_, reason):
+    assert reason in str(api(daemon, "POST", f"/containers/{host}/exec", request_, expect=400))
