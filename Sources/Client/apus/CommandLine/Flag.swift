@@ -1,3 +1,5 @@
+internal import Templates
+
 /// One flag of a verb: how it is spelled, what it takes, and what help says of it.
 package struct Flag: Sendable {
     /// What a flag's value must look like. The name in a help page follows from it.

@@ -262,8 +262,8 @@ extension Container {
         for (id, exec) in execs {
             switch exec.state {
             case .ended: continue
-            case .created: execs[id]?.state = .ended(exitCode: 137)
-            case .starting, .running:
+            case .created, .starting: execs[id]?.state = .ended(exitCode: 137)
+            case .running:
                 execs[id]?.state = .ended(exitCode: 137)
                 tell("exec_die", ["execID": id, "exitCode": "137"])
             }
