@@ -207,7 +207,7 @@ def with_host_directories(runtime, owner):
 @pytest.mark.parametrize("verb", ["run", "exec"])
 @everywhere
 def test_A01_the_runtimes_own_copy_is_no_preserved_descriptor(runtime, bundle, running, verb):
-    """Without others its number is 3."""
+    """No descriptor of its own stands at 3."""
     words = ["run", "-b", bundle.path, f"{running}-3"] if verb == "run" else ["exec", running, "true"]
     command = " ".join(map(shlex.quote, runtime.command(verb, "--preserve-fds", "1", *words[1:])))
     done = subprocess.run(["sh", "-c", f"exec {command} 3<&- 4<&-"], capture_output=True, text=True, timeout=60, check=False)

@@ -24,7 +24,7 @@ func goFormatted(_ text: String, _ arguments: [GoValue]) -> String {
 /// Go's print: a space between two values of which neither is a string.
 func goPrinted(_ values: [GoValue]) -> String {
     var text = ""
-    for (index, value) in values.enumerated() {
+    for (index, value) in values.enumerated() where text.utf8.count <= mostOutput {
         if index > 0, !value.isString, !values[index - 1].isString { text += " " }
         text += value.formatted("v")
     }
@@ -225,18 +225,28 @@ extension GoValue {
         case .structure(let values):
             guard case .structure(let structure) = type else { return "" }
             let hasNames = isSyntax || format.showsNames
-            let parts = zip(structure.fields, values).map { (hasNames ? $0.name + ":" : "") + part($1) }
-            return (isSyntax ? type.name : "") + "{" + parts.joined(separator: separator) + "}"
+            let parts = zip(structure.fields, values).lazy.map { (hasNames ? $0.name + ":" : "") + part($1) }
+            return (isSyntax ? type.name : "") + "{" + joined(parts, by: separator) + "}"
         case .map(let members):
-            let parts = members.map { GoValue.string($0.key).formatted(verb, format) + ":" + part($0.value) }
-            return (isSyntax ? type.name + "{" : "map[") + parts.joined(separator: separator) + (isSyntax ? "}" : "]")
+            let parts = members.lazy.map { GoValue.string($0.key).formatted(verb, format) + ":" + part($0.value) }
+            return (isSyntax ? type.name + "{" : "map[") + joined(parts, by: separator) + (isSyntax ? "}" : "]")
         case .list(let values):
-            return (isSyntax ? type.name + "{" : "[") + values.map(part).joined(separator: separator) + (isSyntax ? "}" : "]")
+            return (isSyntax ? type.name + "{" : "[") + joined(values.lazy.map(part), by: separator) + (isSyntax ? "}" : "]")
         default:
             if case .map = type { return "map[]" }
             return "[]"
         }
     }
+}
+
+/// Parts one after the other, as long as there is not more than can be written anywhere: a width is that of each part.
+private func joined(_ parts: some Sequence<String>, by separator: String) -> String {
+    var text = ""
+    for (index, part) in parts.enumerated() {
+        if text.utf8.count > mostOutput { break }
+        text += index > 0 ? separator + part : part
+    }
+    return text
 }
 
 /// `1h2m3.5s`, as Go writes a number of nanoseconds.

@@ -309,11 +309,17 @@ private struct Renderer {
         }
         if let piped { arguments.append(try checked(piped, as: function.parameter(arguments.count), place)) }
         let whole = TemplatePlace(position: place.position, text: command.text)
-        do throws(FunctionFailure) { return try function.body(arguments) } catch {
+        let result: GoValue
+        do throws(FunctionFailure) { result = try function.body(arguments) } catch {
             let isCall = name == "call" && arguments[0].isThere
             let what = (isCall ? "non-function \(operands.first?.place.text ?? "") of " : "") + error.message
             throw failure(whole, "error calling \(name): \(what)")
         }
+        // What is never written can double at each step.
+        if case .string(let text) = result.content, text.utf8.count > limits.outputByteCount {
+            throw failure(whole, "more than \(limits.outputByteCount) bytes")
+        }
+        return result
     }
 
     private func argument(

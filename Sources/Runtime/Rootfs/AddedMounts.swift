@@ -91,6 +91,9 @@ package func unmountFromContainer(_ destinations: [String]) throws(RootfsError) 
             // Before Linux 5.8 nobody tells.
             let mount = try? mountPlace(of: place.number, subject: destination)
             if mount?.isRoot == false { throw SyscallError("umount", "no mount", errno: EINVAL) }
+            let path = FilePath(destination)
+            guard let name = path.lastComponent else { throw SyscallError("umount", destination, errno: EINVAL) }
+            try keepProcfs(name.string, in: root.open(path.removingLastComponent().string, [.path, .directory]), destination)
         } catch { throw RootfsError("unmount \(destination)", error) }
     }
     for destination in destinations.reversed() {
@@ -105,7 +108,16 @@ private func unmount(_ destination: String, in root: borrowing RootDirectory) th
     let path = FilePath(destination)
     guard let name = path.lastComponent else { throw SyscallError("umount", destination, errno: EINVAL) }
     let directory = try root.open(path.removingLastComponent().string, [.path, .directory])
+    try keepProcfs(name.string, in: directory, destination)
     try changeDirectory(to: directory, subject: destination)
     try unmount(FilePath(name.string), [.detach, .noFollow])
     try changeDirectory("/")
+}
+
+/// The container's procfs and what hides files of it stay, whatever the way there is called: who owns the root can put links into it.
+private func keepProcfs(_ name: String, in directory: borrowing OwnedFD, _ destination: String) throws(SyscallError) {
+    let isProcfsAbove = try fileSystemKind(of: directory.number, subject: destination) == .proc
+    let (above, root) = (try fileStatus(of: directory.number, subject: destination), try fileStatus("/"))
+    let isProcfs = name == "proc" && above.inode == root.inode && above.fileSystem == root.fileSystem
+    if isProcfsAbove && !mayLieOnProc(destination) || isProcfs { throw SyscallError("verify:", "the way leads into procfs", errno: EPERM) }
 }

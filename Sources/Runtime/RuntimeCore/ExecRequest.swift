@@ -40,7 +40,7 @@ package struct ExecRequest {
 
 extension ProcessConfiguration {
     /// What a document of `exec` leaves out of the process's confinement and means is the container's own, as with runc: a process that is added
-    /// is confined no less for it.
+    /// is confined no less for it (but for noNewPrivileges, whose absence is false, as with runc).
     mutating func fill(from own: ProcessConfiguration) {
         capabilities = capabilities ?? own.capabilities
         if resourceLimits.isEmpty { resourceLimits = own.resourceLimits }

@@ -41,7 +41,11 @@ struct LockedTrees {
             if aftermath.isEmpty && error.call == "move_mount" && error.errno == invalidArgument { return nil }
             throw error
         }
-        return try copy.openTree(path, flags, aftermath: &aftermath)
+        do throws(SyscallError) { return try copy.openTree(path, flags, aftermath: &aftermath) } catch {
+            // What is put over the root directory is not seen from there: its own restrictions stay unlocked.
+            if aftermath.isEmpty && error.call == "open_tree" && error.errno == invalidArgument { return nil }
+            throw error
+        }
     }
 
     /// Whether the host restricts what lies at the root of a tree or, with `recursive`, what is mounted at or below `path`.

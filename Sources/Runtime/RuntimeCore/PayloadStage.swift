@@ -66,8 +66,9 @@ struct PayloadStage {
     /// - Parameter channel: to whoever takes a listener over.
     func execute(_ program: String, _ channel: StageChannel) -> RuntimeError {
         do throws(RuntimeError) {
-            try descriptorLimit?.giveBack()
             if let labelling { try plan.labels.request(through: labelling.procfs) }
+            // Not later: the filter may refuse prlimit.
+            try descriptorLimit?.giveBack()
             try loadFilter(channel)
         } catch { return error }
         let failure = LinuxSyscalls.execute(FilePath(program), arguments: plan.arguments, environment: plan.environment)

@@ -70,6 +70,9 @@ final class HealthMonitor {
         if report.status == .unhealthy { task.dealWithUnhealthy(plan.check) }
     }
 
+    /// It does not run, and the shim was killed that asked before.
+    func restore(_ report: HealthReport) { plan.restore(report) }
+
     /// It runs no more.
     func end() {
         abandon()

@@ -109,6 +109,7 @@ extension ContainerTask {
         if life.restarts.isRestarting {
             first.startedAt = record?.startedAt
             first.state = .stopped(record?.exit ?? life.changes.last { $0.exit != nil }?.exit ?? ExitNotice())
+            if let report = life.health { health?.restore(report) }
             goOnWithRestart()
         } else {
             guard let record else { throw ShimError(.notFound, "resume \(id)", cause: "nothing of it was started") }

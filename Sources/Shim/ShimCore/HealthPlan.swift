@@ -23,6 +23,12 @@ package struct HealthPlan: Equatable, Sendable {
     /// A run goes on of which another shim knew this.
     package mutating func resume(_ report: HealthReport) { self.report = report }
 
+    /// No run goes on, but another shim knew this of the last one.
+    package mutating func restore(_ report: HealthReport) {
+        self.report = report
+        end()
+    }
+
     /// Nothing runs any more; as Docker has it, that is not well.
     package mutating func end() { report.status = .unhealthy }
 

@@ -55,6 +55,8 @@ final class FileWriters: Sendable {
     /// Of all files that wait or are being made.
     private static let limitBytes = 1 << 20
     private static let limitFiles = 512
+    /// Of the directories that these files hold open.
+    private static let limitDirectories = 64
 
     private struct Lane {
         var waiting: [NewFile] = []
@@ -85,7 +87,9 @@ final class FileWriters: Sendable {
         func isMet(_ awaited: Awaited) -> Bool {
             switch awaited {
             // Half of it, so that nobody is woken for every file.
-            case .room: bytes <= FileWriters.limitBytes / 2 && files <= FileWriters.limitFiles / 2
+            case .room:
+                bytes <= FileWriters.limitBytes / 2 && files <= FileWriters.limitFiles / 2
+                    && directories.count <= FileWriters.limitDirectories / 2
             case .directory(let id): directories[id] == nil
             case .all: files == 0
             }
@@ -143,7 +147,7 @@ final class FileWriters: Sendable {
             defer { state.lanes[lane].isResting = false }
             return (
                 state.lanes[lane].isResting ? self.wakes[lane] : nil,
-                state.bytes > Self.limitBytes || state.files > Self.limitFiles,
+                state.bytes > Self.limitBytes || state.files > Self.limitFiles || state.directories.count > Self.limitDirectories,
                 state.taken.isEmpty && state.failure == nil
             )
         }
@@ -168,6 +172,7 @@ final class FileWriters: Sendable {
         return taken
     }
 
+    /// As long as the kernel takes for files that wait already, of which there are not many.
     private func wait(for awaited: Awaited) {
         let isMet = state.withLock { state in
             if state.isMet(awaited) { return true }

@@ -150,8 +150,10 @@ struct Unpacking {
         guard rules.isLayer, sizeBytes <= Self.smallFileBytes, !entry.hasMap, entry.attributes.isEmpty, let name = path.name else {
             return false
         }
-        let bytes = try reader.readWhole(limitBytes: Int(Self.smallFileBytes))
+        var bytes = try reader.readWhole(limitBytes: Int(Self.smallFileBytes))
         try account(bytes.count)
+        // A header may tell a larger size than there is data, without a map.
+        if bytes.count < sizeBytes { bytes += [UInt8](repeating: 0, count: Int(sizeBytes) - bytes.count) }
         if bytes.count > sizeBytes { try accountFile(entry, Int64(bytes.count) - sizeBytes) }
         try tree.place(
             NewFile(

@@ -187,6 +187,13 @@ final class LayerTree {
             do throws(SyscallError) { writers = try FileWriters() } catch {}
         }
         guard let writers else { return try make(file) }
+        // What is there may be on the way to what comes next, and is to go before it: but for another file, which has nothing below it.
+        let existing = try unpacking(file.printable) { () throws(SyscallError) in try status(of: file.name, at: file.directory.file.number)
+        }
+        if existing != nil {
+            try settle()
+            return try make(file)
+        }
         if !writers.make(file) { try settle() }
     }
 

@@ -1,8 +1,8 @@
 internal import LinuxSyscalls
 internal import SystemPackage
 
-/// The file of `--cidfile`. Whether it can be made is tried before its container is, so that none is made whose id cannot be told; it is there for good
-/// with the id in it alone, so that nothing which ends this program leaves an empty one in the way of the next run. - Source: open(2), O_EXCL.
+/// The file of `--cidfile`. Whether it can be made is tried before its container is, so that none is made whose id cannot be told; it is made once
+/// more with the id, so that hardly anything which ends this program leaves an empty one in the way of the next run. - Source: open(2), O_EXCL.
 struct IdentifierFile: Sendable {
     private let path: String
 

@@ -24,7 +24,7 @@ extension ContainerEngine.Parts {
         data.platform.architecture = image.platform.architecture
         data.platform.os = image.platform.operatingSystem
         data.platform.variant = image.platform.variant ?? ""
-        data.containers = services.index.all.filter { $0.imageID == image.id }.map(\.id.text)
+        data.containers = services.index.users(of: image.id).map(\.text).sorted()
         data.size.unpacked = unpacked
         summary.imageData = data
         return summary

@@ -25,8 +25,11 @@ extension Container {
         if await hasEnded(former) {
             shimHangs = false
         } else {
+            let payload = await lonePayload()
+            // Whoever follows the shim may have learnt of the container's end meanwhile.
+            guard state.supervisedTask?.pid == task.pid else { return }
             shimHangs = true
-            stay(unsupervisedFor: "the former one lives on after SIGKILL", await lonePayload())
+            stay(unsupervisedFor: "the former one lives on after SIGKILL", payload)
             task.shim.expectNoneSoon()
         }
         // Who follows it learns from this that it is gone, also where it does not end.

@@ -5,6 +5,9 @@ internal import ShimProtocol
 /// A container that is paused for as long as its files are read. A daemon that is killed meanwhile leaves a note, by which the next one lets it go on:
 /// nobody asked for the pause, so nobody would end it.
 extension Container {
+    /// How long to wait each time before a shim that did not answer is asked again to let a held container go on.
+    private static let endPauses = [Duration.seconds(1), .seconds(2), .seconds(5), .seconds(10), .seconds(20)]
+
     /// Runs `body` while the container is held, if it runs and that is wanted; what somebody has paused stays so.
     func whileHeld<Result: Sendable>(
         _ wanted: Bool, _ body: @Sendable () async throws(EngineError) -> Result
@@ -64,27 +67,47 @@ extension Container {
     private func endHold() async throws(EngineError) {
         holdCount -= 1
         guard holdCount == 0, document.isHeld else { return }
-        let ending = OneShot<Void>()
-        holdEnding = ending
-        defer {
-            holdEnding = nil
-            ending.settle(())
-        }
-        do throws(EngineError) { try await unpause() } catch {
-            // It may have been let go, or have ended, meanwhile.
-            if state.isPaused { throw error }
+        let ending = beginEnd()
+        defer { end(ending) }
+        var pauses = Self.endPauses[...]
+        while true {
+            do throws(EngineError) {
+                try await unpause()
+                break
+            } catch {
+                // It may have been let go, or have ended, meanwhile.
+                guard state.isPaused else { break }
+                guard let pause = pauses.popFirst() else { throw error }
+                logger.warning("the container is still paused for a commit that is over: \(error)")
+                // Nobody else would let it go on: who has lost interest in the answer waits all the same.
+                await Task.detached(executorPreference: TaskThreads.daemon) { try? await Pause.wait(for: pause) }.value
+            }
         }
         await forgetHold()
+    }
+
+    /// From now on until `end` whoever wants to hold the container waits.
+    private func beginEnd() -> OneShot<Void> {
+        let ending = OneShot<Void>()
+        holdEnding = ending
+        return ending
+    }
+
+    private func end(_ ending: OneShot<Void>) {
+        holdEnding = nil
+        ending.settle(())
     }
 
     /// Lets go on what nobody holds any more: a daemon was killed meanwhile, or no shim was there to do it.
     func endAbandonedHold() async {
         guard document.isHeld, holdCount == 0, holdEnding == nil else { return }
+        let ending = beginEnd()
+        defer { end(ending) }
         if case .paused(let task) = state {
             do throws(ShimError) { try await task.shim.resume() } catch {
                 return logger.error("the container is still paused, as it was for a commit that was cut off; unpause it: \(error)")
             }
-            if case .paused = state {
+            if case .paused(let now) = state, now.pid == task.pid {
                 state = .running(task)
                 tell("unpause")
             }

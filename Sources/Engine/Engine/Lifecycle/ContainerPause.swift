@@ -43,7 +43,7 @@ extension Container {
             // By the shim it runs: one that was killed before it could answer did it, or somebody at the host.
             guard status == .running else { throw .system("cannot unpause container \(id)", error) }
         }
-        guard case .paused = state else { return }
+        guard case .paused(let now) = state, now.pid == task.pid else { return }
         state = .running(task)
         tell("unpause")
     }

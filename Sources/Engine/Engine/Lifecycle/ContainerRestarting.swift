@@ -18,11 +18,12 @@ extension Container {
     /// The container's next end is its last, which a shim sees to that answers. Where somebody wants it no more, a daemon that begins knows.
     func endRestarts(_ task: RunningTask, isByHand: Bool = true) async {
         if isByHand { document.isManuallyStopped = true }
-        await replaceHangingShim(task)
         let host = document.hostConfig
         let isNeverRestarted = ["", "no"].contains(host.restartPolicy.name) && HealthRequests.actions[host.healthOnFailure] != .restart
+        // A daemon that begins meanwhile shall know: what may hang comes after it.
+        if !isNeverRestarted { await saveOrLog() }
+        await replaceHangingShim(task)
         if isNeverRestarted { return }
-        await saveOrLog()
         do throws(ShimError) {
             if shimHangs { throw ShimError(.timedOut, "the shim hangs") }
             try await task.shim.endRestarts()

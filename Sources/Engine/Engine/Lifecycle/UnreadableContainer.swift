@@ -16,6 +16,8 @@ struct UnreadableContainer: Sendable {
     private let remains: Remains
     /// Names of networks that it is to be on, as far as they are known.
     var networks: Set<String> { remains.networks }
+    /// Whether it may have volumes that nobody knows of, and so any.
+    var mayHaveAnyVolume: Bool { remains.volumes == nil }
 
     init(_ record: ContainerRecord, because error: EngineError) {
         (id, name, created, imageID, reason) = (record.id, record.name, record.created, record.imageID, error.message)
@@ -44,7 +46,7 @@ struct UnreadableContainer: Sendable {
 
     /// Keeps what is known to be its own from others, as if it ran: whether it does is for who can read its record.
     func keepBelongings(_ services: ContainerServices) async {
-        await services.volumes.adopt(remains.volumes, of: id)
+        await services.volumes.adopt(remains.volumes ?? [], of: id)
         if let ids = remains.userNamespace { services.userNamespaces.adopt(ids, of: id) }
     }
 
@@ -90,8 +92,9 @@ struct UnreadableContainer: Sendable {
         try await BlockingWork.run(.programs) { () throws(EngineError) in try Leftovers.remove(id, services) }
         if let attachment { await services.networks.unplug(attachment, of: id) }
         do throws(ImageError) { try await services.images.removeRoot(of: id) } catch { throw EngineError(error) }
-        let anonymous = withVolumes ? await services.volumes.anonymous(remains.volumes) : []
-        await services.volumes.release(remains.volumes, of: id, removing: anonymous)
+        let volumes = remains.volumes ?? []
+        let anonymous = withVolumes ? await services.volumes.anonymous(volumes) : []
+        await services.volumes.release(volumes, of: id, removing: anonymous)
         let image = imageID?.description ?? ""
         let event = ContainerDocument.UntoldEvent(
             action: "destroy", attributes: ["image": image, "name": name], time: Clock.unixNanoseconds, journalNumber: services.events.end)
@@ -103,7 +106,8 @@ struct UnreadableContainer: Sendable {
 
 /// What can be read of a document that cannot be read: each part for itself.
 private struct Remains: Decodable, Sendable {
-    var volumes: [VolumeMount] = []
+    /// nil where nobody knows them.
+    var volumes: [VolumeMount]?
     var userNamespace: UserNamespaceIDs?
     var networks: Set<String> = []
 
@@ -115,7 +119,7 @@ private struct Remains: Decodable, Sendable {
 
     init(from decoder: any Decoder) throws {
         let members = try decoder.container(keyedBy: CodingKeys.self)
-        volumes = (try? members.decode([VolumeMount].self, forKey: .volumes)) ?? []
+        volumes = members.contains(.volumes) ? try? members.decode([VolumeMount].self, forKey: .volumes) : []
         userNamespace = try? members.decode(UserNamespaceIDs.self, forKey: .userNamespace)
         networks = Set(((try? members.decode([String: EndpointSettings].self, forKey: .networkEndpoints)) ?? [:]).keys)
     }

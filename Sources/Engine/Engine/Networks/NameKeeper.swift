@@ -187,7 +187,10 @@ final class NameKeeper: Sendable {
             if !old.end(by: Self.killSignal) {
                 // Nobody says who it is: with no container to serve it ends by itself.
                 for name in (try? entryNames()) ?? [] {
-                    _ = try? old.ask(.drop(name), timeoutMilliseconds: Self.orderTimeoutMilliseconds)
+                    // One that does not answer is not waited for once more for each name.
+                    do throws(SyscallError) { _ = try old.ask(.drop(name), timeoutMilliseconds: Self.orderTimeoutMilliseconds) } catch {
+                        break
+                    }
                 }
             }
         }

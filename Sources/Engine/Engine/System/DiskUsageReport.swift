@@ -28,7 +28,8 @@ extension ContainerEngine {
         let usage: DiskUsage
         do throws(ImageError) { usage = try await services.images.diskUsage() } catch { throw EngineError(error) }
         var users: [String: Int64] = [:]
-        for container in services.index.all { users[container.imageID.description, default: 0] += 1 }
+        let used = services.index.all.map(\.imageID) + services.index.unreadable.compactMap(\.imageID)
+        for image in used { users[image.description, default: 0] += 1 }
         answer.layersSize = usage.totalBytes
         answer.images = try await images(all: true, filters: Filters()).map { line in
             var line = line

@@ -79,6 +79,12 @@ extension ContainerEngine {
     }
 
     private func prune(_ filters: Filters, takesAll: Bool) async throws(EngineError) -> VolumesPruneReport {
+        if let container = try parts().services.index.unreadable.first(where: \.mayHaveAnyVolume) {
+            throw EngineError(
+                .conflict,
+                "no volume is pruned, as nobody knows which are those of container \(container.name): \(container.reason); rm -f removes it"
+            )
+        }
         let store = try parts().services.volumes
         var report = VolumesPruneReport()
         for (name, document, users) in await store.all {
