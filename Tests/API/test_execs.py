@@ -101,13 +101,15 @@ def test_D15_detach_keys_leave_an_exec_running(own_daemon, host, name):
 
 
 def test_D15_an_exec_that_never_ran_does_not_die(own_daemon, host):
-    since = str(int(time.time()))
+    since, execs = int(time.time()), []
     for command in (["nonesuch"], ["true"]):
-        Started(own_daemon, made(own_daemon, Cmd=command)).rest()
+        execs.append(made(own_daemon, Cmd=command))
+        Started(own_daemon, execs[-1]).rest()
     time.sleep(1)
     filters = json.dumps({"container": ["host"], "event": ["exec_create", "exec_start", "exec_die"]})
     _, text = api(own_daemon, "GET", f"/events?since={since}&until={int(time.time()) + 1}&filters={urllib.parse.quote(filters)}")
-    told = re.findall(r'"Action":"(exec_\w+(?:: \w+)?)"', text if isinstance(text, str) else json.dumps(text))
+    # Others of the container end as well.
+    told = [re.search(r'"Action":"(exec_\w+(?:: \w+)?)"', line)[1] for line in text.splitlines() if any(one in line for one in execs)]
     assert told == ["exec_create: nonesuch", "exec_create: true", "exec_start: true", "exec_die"]
 
 

@@ -92,9 +92,9 @@ NO_TAGS = [
     ("{{.ID", "template: log-tag:1: unclosed action"), ("{{nope .ID}}", 'template: log-tag:1: function "nope" not defined'),
     ("x" * 4097, "template: log-tag:1: longer than 4096 bytes"), ("{{range 2000}}{{end}}", "template: log-tag: more than 1000 steps"),
     ("{{$a := .FullID}}{{range 40}}{{$a = print $a $a}}{{end}}",
-     'template: log-tag:1:32: executing "log-tag" at <print $a $a>: more than 65536 bytes'),
+     'template: log-tag:1:36: executing "log-tag" at <print $a $a>: more than 65536 bytes'),
     ("{{$a := printf \"%1000000v\" .FullID}}",
-     'template: log-tag:1:7: executing "log-tag" at <printf "%1000000v" .FullID>: more than 65536 bytes'),
+     'template: log-tag:1:8: executing "log-tag" at <printf "%1000000v" .FullID>: more than 65536 bytes'),
 ]
 
 

@@ -3,6 +3,9 @@
 import os
 import sys
 
+# Started by itself, without what pytest is told of.
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "Fixtures"))
+
 from attackers import without
 
 number, names, *command = sys.argv[1:]

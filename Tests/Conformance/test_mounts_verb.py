@@ -110,13 +110,16 @@ def test_unmounting_is_all_or_none_too_and_procfs_stays(runtime, running, tmp_pa
     runtime("mounts", "rm", running, document({"destination": "/first"})).ok()
 
 
-def test_links_of_the_container_lead_to_no_mask_of_procfs(runtime, running, bundle, tmp_path, document):
-    runtime("mounts", "add", running, document(bind(tmp_path, "/app/kcore"))).ok()
+def test_links_of_the_container_lead_to_no_mask_of_procfs(runtime, container, bundle, tmp_path, document):
+    bundle.config["linux"]["maskedPaths"] = ["/proc/version"]
+    bundle.write("sleep 600")
+    runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+    runtime("mounts", "add", container, document(bind(tmp_path, "/app/version"))).ok()
     os.rename(os.path.join(bundle.rootfs, "app"), os.path.join(bundle.rootfs, "away"))
     os.symlink("/proc", os.path.join(bundle.rootfs, "app"))
     os.symlink("/", os.path.join(bundle.rootfs, "top"))
-    before = mounts_inside(runtime, running)
-    assert "/proc/kcore" in before
-    for place in "/app/kcore", "/top/proc", "/top/app/kcore":
-        runtime("mounts", "rm", running, document({"destination": place})).fails(f"unmount {place}", "procfs")
-    assert mounts_inside(runtime, running) == before
+    before = mounts_inside(runtime, container)
+    assert "/proc/version" in before
+    for place in "/app/version", "/top/proc", "/top/app/version":
+        runtime("mounts", "rm", container, document({"destination": place})).fails(f"unmount {place}", "procfs")
+    assert mounts_inside(runtime, container) == before
