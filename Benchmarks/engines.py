@@ -4,6 +4,7 @@ import os
 import re
 import statistics
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -62,6 +63,12 @@ class Engines:
         return subprocess.run(["docker", "-H", self.hosts[name], *words], check=True, capture_output=True, text=True).stdout
 
     def close(self):
+        # A comparison that fails leaves containers, which outlive their daemon.
+        for name in self.hosts:
+            try:
+                remove_all(self, name)
+            except subprocess.CalledProcessError as error:
+                print(f"containers of {name} are left: {error.stderr.strip()}", file=sys.stderr)
         for process in reversed(self.processes):
             stop(process)
         self.registry.stop()
