@@ -40,7 +40,7 @@ def shims(request):
         running = processes_below(folder)
         if not left:
             shutil.rmtree(folder)
-        assert (left, groups, running) == ([], [], [])
+        assert (left, groups, running) == ([], [], []), f"mounts {left}, cgroups {groups}, processes {running}"
 
 
 @contextlib.contextmanager
