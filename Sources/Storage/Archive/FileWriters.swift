@@ -6,18 +6,11 @@ internal import SystemPackage
 
 /// A directory of the tree that entries go into, open for as long as somebody holds it.
 final class OpenDirectory: Sendable {
-    /// The same for every path that leads to it.
-    struct ID: Hashable {
-        let fileSystem: DeviceNumber
-        let inode: UInt64
-    }
-
     let file: OwnedFD
-    let id: ID
+    let id: FileID
 
     init(_ file: consuming OwnedFD) throws(SyscallError) {
-        let status = try fileStatus(of: file.number)
-        id = ID(fileSystem: status.fileSystem, inode: status.inode)
+        id = FileID(try fileStatus(of: file.number))
         self.file = file
     }
 }
@@ -68,16 +61,16 @@ final class FileWriters: Sendable {
     /// What the thread of the archive waits for.
     private enum Awaited {
         case room
-        case directory(OpenDirectory.ID)
+        case directory(FileID)
         case all
     }
 
     private struct State {
         var lanes = [Lane](repeating: Lane(), count: FileWriters.laneCount)
         /// Which lane has files of a directory, and how many.
-        var directories: [OpenDirectory.ID: (lane: Int, files: Int)] = [:]
+        var directories: [FileID: (lane: Int, files: Int)] = [:]
         var bytes = 0
-        var files = 0
+        var files: Int { lanes.reduce(0) { $0 + $1.files } }
         /// Files whose names were taken, in the order of each directory.
         var taken: [NewFile] = []
         var failure: ArchiveError?
@@ -143,7 +136,6 @@ final class FileWriters: Sendable {
             state.lanes[lane].waiting.append(file)
             state.lanes[lane].files += 1
             state.bytes += file.bytes.count
-            state.files += 1
             defer { state.lanes[lane].isResting = false }
             return (
                 state.lanes[lane].isResting ? self.wakes[lane] : nil,
@@ -230,7 +222,6 @@ final class FileWriters: Sendable {
             }
             state.lanes[lane].files -= 1
             state.bytes -= file.bytes.count
-            state.files -= 1
             if let (lane, files) = state.directories[file.directory.id] {
                 state.directories[file.directory.id] = files > 1 ? (lane, files - 1) : nil
             }

@@ -21,11 +21,6 @@ package struct TreeWriter {
     /// How much is collected before the sink is called.
     private static let chunkBytes = 256 << 10
 
-    private struct FileID: Hashable {
-        let fileSystem: DeviceNumber
-        let inode: UInt64
-    }
-
     private let form: Form
     private let limits: ArchiveLimits
     private let leftOut: Set<[UInt8]>
@@ -172,7 +167,7 @@ package struct TreeWriter {
         }
         // Another file may have taken the name since it was looked at.
         guard status.type == .regular else { return }
-        if status.linkCount > 1 { firstNames[FileID(fileSystem: status.fileSystem, inode: status.inode)] = path }
+        if status.linkCount > 1 { firstNames[FileID(status)] = path }
         var entry = TarEntry(path, .regular(sizeBytes: status.sizeBytes), status)
         _ = try describe(&entry, opened.file, path)
         let descriptor = opened.file.number
@@ -202,7 +197,7 @@ package struct TreeWriter {
 
     private func knownLink(_ status: FileStatus, as path: [UInt8]) -> TarEntry.Kind? {
         guard status.linkCount > 1, status.type == .regular else { return nil }
-        return firstNames[FileID(fileSystem: status.fileSystem, inode: status.inode)].map { .hardLink(target: $0) }
+        return firstNames[FileID(status)].map { .hardLink(target: $0) }
     }
 
     /// Fills in the attributes that a layer may hold. - Returns: whether the directory hides all below it.
