@@ -39,9 +39,9 @@ class Engines:
 
     def start(self, name, words):
         path = os.path.join(self.folder, f"{name}.sock")
-        self.hosts[name] = f"unix://{path}"
         with open(os.path.join(self.folder, f"{name}.log"), "wb") as log:
-            self.processes.append(subprocess.Popen([*words, "--host", self.hosts[name]], stdout=log, stderr=log))
+            self.processes.append(subprocess.Popen([*words, "--host", f"unix://{path}"], stdout=log, stderr=log))
+        self.hosts[name] = f"unix://{path}"
         wait_until(lambda: subprocess.run(["curl", "-sf", "--unix-socket", path, "http://d/_ping"], capture_output=True,
                                           check=False).returncode == 0, f"{name} answers", 30)
         self.docker(name, "pull", "-q", self.image)

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from conftest import BUILD, numbered_lines
-from processes import wait_until
+from processes import alive, wait_until
 from test_shim_death import attached_answer, numbers, shim_of
 
 
@@ -131,7 +131,7 @@ def test_P04_what_no_shim_looks_after_can_be_signalled_stopped_killed_and_remove
     client("rm", "-f", "removed").ok()
     assert client.inspect("told", "{{.State.Status}}") == "running"
     for name in names[1:]:
-        wait_until(lambda pid=pids[name]: not os.path.exists(f"/proc/{pid}"), "its process is gone")
+        wait_until(lambda pid=pids[name]: not alive(pid), "its process is gone")
     assert os.path.exists(f"/proc/{pids['told']}")
     assert client("start", "stopped").line() == "stopped"
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from engine_http import api
-from processes import wait_until
+from processes import alive, wait_until
 
 import leaks
 from conftest import BUILD, CLIENTS, Client, numbered_lines
@@ -68,7 +68,7 @@ def test_C15_rm_takes_container_and_volumes_without_its_client_and_by_the_next_d
     assert len(client("volume", "ls", "-q").ok().split()) == 3
     brittle.kill()
     os.kill(process, signal.SIGKILL)
-    wait_until(lambda: not os.path.exists(f"/proc/{process}"), "one ends")
+    wait_until(lambda: not alive(process), "one ends")
     brittle.start()
 
     def left():

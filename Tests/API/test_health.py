@@ -9,7 +9,7 @@ import pytest
 
 import oci_images
 from engine_http import api
-from processes import wait_until
+from processes import alive, wait_until
 
 FAST = ("--health-interval", "200ms", "--health-retries", "2")
 
@@ -288,7 +288,7 @@ def test_A10_commands_are_run_with_and_without_a_shell_while_the_daemon_is_dead(
     wait_until(lambda: len(os.listdir(folder)) >= before + 3, "it is checked on")
     assert os.path.exists(f"/proc/{pid}")
     folder.rename(tmp_path / "away")
-    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "it is killed")
+    wait_until(lambda: not alive(pid), "it is killed")
     brittle.start()
     assert client.inspect("checked", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137"
     found = health(client)

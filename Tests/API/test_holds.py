@@ -9,7 +9,7 @@ import time
 
 import pytest
 from engine_http import api
-from processes import PATIENCE, wait_until
+from processes import PATIENCE, alive, wait_until
 from test_shim_death import shim_of
 
 # What a commit of the container reads for a while.
@@ -58,21 +58,12 @@ def ended_behind_the_shim(daemon, client, name, frozen=False):
         os.kill(pid, signal.SIGKILL)
         if frozen:
             thaw(pid)
-        wait_until(lambda: is_over(pid), "the process ends")
+        wait_until(lambda: not alive(pid), "the process ends")
         yield lambda: os.kill(shim, signal.SIGCONT)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(shim, signal.SIGCONT)
         os.close(output)
-
-
-def is_over(pid):
-    """Whether it has ended, and at most its number is left."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 def asked(client, *words):

@@ -14,7 +14,7 @@ import tomllib
 import leaks
 import pytest
 from conftest import BUILD, CLIENTS, ROOT, Client, docker_command_lines
-from processes import stop, wait_until
+from processes import alive, stop, wait_until
 
 RUNTIME = os.path.join(BUILD, "apus-runtime")
 SAMPLES = os.path.join(ROOT, "packaging")
@@ -123,7 +123,7 @@ def test_A07_containerd_runs_execs_limits_pauses_stops_and_removes_with_the_runt
         wait_until(lambda: status("second") == "STOPPED", "the task has ended")
         assert "exit code 5" in ctr("tasks", "delete", "second").stderr
         assert ctr("containers", "delete", "second").returncode == 0
-        assert "second" not in ctr("containers", "list").stdout and not os.path.exists(f"/proc/{pid}")
+        assert "second" not in ctr("containers", "list").stdout and not alive(pid)
         # The private daemon has no CRI, which would want a network plugin; what containerd makes of the sample it says itself.
         command = ["containerd", "--config", os.path.join(SAMPLES, "containerd", "config.toml"), "config", "dump"]
         dumped = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -176,7 +176,7 @@ def test_A07_dockerd_runs_execs_limits_pauses_stops_and_removes_with_the_runtime
     docker("kill", "stays").ok()
     assert docker("wait", "stays").line() == "137"
     docker("rm", "stays").ok()
-    assert docker("ps", "-aq").ok() == "" and not os.path.exists(f"/proc/{pid}")
+    assert docker("ps", "-aq").ok() == "" and not alive(pid)
 
 
 @pytest.mark.parametrize("dockerd", ["sample"], indirect=True)
@@ -242,7 +242,7 @@ def test_A07_podman_runs_execs_limits_pauses_stops_and_removes_with_the_runtime(
         assert podman("stop", "-t", "20", "stays").returncode == 0
         assert looked_at("{{.State.Status}} {{.State.ExitCode}}") == "exited 5"
         assert podman("rm", "stays").returncode == 0
-        assert podman("ps", "-aq").stdout == "" and not os.path.exists(f"/proc/{pid}")
+        assert podman("ps", "-aq").stdout == "" and not alive(pid)
     finally:
         podman("rm", "-f", "-i", "stays")
 

@@ -14,7 +14,7 @@ import pytest
 import leaks
 from conftest import CLIENTS, Client, Daemon
 from engine_http import Connection, api, stream
-from processes import wait_until
+from processes import alive, wait_until
 
 # Ten thousand of each kind: `APUS_CONNECTS=10000`.
 CONNECTS = int(os.environ.get("APUS_CONNECTS", "600"))
@@ -240,7 +240,7 @@ def test_P06_a_daemon_that_stands_still_holds_no_payload_up(brittle, tmp_path):
             time.sleep(min(left, 5))
             wait_until(lambda before=before: reached() > before, "the payload still writes", seconds=30)
         (tmp_path / "stop").touch()
-        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "the payload has ended", seconds=30)
+        wait_until(lambda: not alive(pid), "the payload has ended", seconds=30)
     finally:
         os.kill(brittle.process.pid, signal.SIGCONT)
     wanted = "".join(f"{number}\n" for number in range(1, int((tmp_path / "written").read_text()) + 1)).encode()

@@ -5,7 +5,7 @@ import os
 import sqlite3
 from contextlib import closing
 
-from processes import wait_until
+from processes import alive, wait_until
 
 # Members of a container's record that its first version did not have.
 YOUNGER = ("volumes", "inheritedBinds", "readsOnlyTop", "removesVolumes", "restartCount", "isManuallyStopped", "lifeRevision", "untold", "portRuns",
@@ -109,7 +109,7 @@ def test_fault_P07_a_container_whose_record_cannot_be_read_is_removed_by_force(b
     assert refused.code == 1 and "those of container garbled" in refused.err, refused
     for word in (ran[:12], "made", "garbled"):
         assert client("rm", "-f", "-v", word).line() == word
-    assert client("ps", "-a", "-q").ok() == "" and not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+    assert client("ps", "-a", "-q").ok() == "" and not any(alive(pid) for pid in pids)
     # Of the garbled one nobody knows which volumes were its own.
     assert len(client("volume", "ls", "-q").ok().split()) == 1
     client("volume", "prune", "-f").ok()

@@ -14,7 +14,7 @@ import tty
 import pytest
 from conftest import CLIENTS, Client, numbered_lines
 from engine_http import api
-from processes import PATIENCE, wait_until
+from processes import PATIENCE, alive, wait_until
 
 import leaks
 
@@ -555,7 +555,7 @@ def test_P10_a_container_whose_shim_stands_still_is_ended(own_daemon, apus, imag
     began = time.monotonic()
     apus(*ENDED[verb]).ok()
     assert time.monotonic() - began < 12
-    assert not os.path.exists(f"/proc/{pid}") and not os.path.exists(f"/proc/{shim}")
+    assert not alive(pid) and not alive(shim)
     if verb == "remove":
         assert apus("ps", "-aq").ok() == ""
         return
@@ -616,16 +616,10 @@ def test_P10_a_shim_that_even_sigkill_does_not_end_is_gone_past(own_daemon, apus
     began = time.monotonic()
     apus("stop", "-t", "1", "still").ok()
     assert time.monotonic() - began < 40
-    assert os.path.exists(f"/proc/{shim}") and (not os.path.exists(f"/proc/{pid}") or stands_dead(pid))
+    assert alive(shim) and not alive(pid)
     assert apus.inspect("still", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137"
     freezer("freezer.state", "THAWED")
-    wait_until(lambda: not os.path.exists(f"/proc/{shim}"), "the shim hears its signal")
+    wait_until(lambda: not alive(shim), "the shim hears its signal")
     apus("start", "still").ok()
     assert apus("exec", "still", "echo", "on").line() == "on"
     apus("rm", "-f", "still").ok()
-
-
-def stands_dead(pid):
-    """A zombie: its parent has not looked yet."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        return file.read().rpartition(")")[2].split()[0] == "Z"

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import processes
-from processes import PATIENCE
+from processes import PATIENCE, alive  # `alive` for its clients
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARIES = Path(os.environ.get("APUS_BUILD", ROOT / ".build/release"))
@@ -425,13 +425,6 @@ def make_bundle(bundle, args, terminal, cgroup, memory=None, namespaces=None, en
         "linux": {"namespaces": [{"type": kind} for kind in kinds], "resources": resources, "cgroupsPath": cgroup},
     }
     (bundle / "config.json").write_text(json.dumps(config))
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def wait_until(condition, what, seconds=20):

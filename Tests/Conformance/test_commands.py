@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from processes import PATIENCE, wait_until
+from processes import PATIENCE, alive, wait_until
 from test_cgroups import V1, cgroup_of, value
 
 
@@ -305,8 +305,7 @@ def test_sigkill_reaches_every_process_where_the_pid_namespace_is_shared(runtime
         lambda: (found := read(os.path.join(cgroup_of(runtime.state(container)["pid"], "pids"), "cgroup.procs")).split())
         and len(found) == 3 and found, "all are there")
     runtime("kill", container, "KILL").ok()
-    wait_until(lambda: not any(os.path.exists(f"/proc/{process}") and " Z " not in read(f"/proc/{process}/stat")
-                               for process in processes), "all have ended")
+    wait_until(lambda: not any(alive(process) for process in processes), "all have ended")
 
 
 # exec --cgroup, --pidfd-socket, --preserve-fds

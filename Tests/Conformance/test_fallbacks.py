@@ -13,7 +13,7 @@ import leaks
 import pytest
 from attackers import CALLS_SINCE_4_18, NEW_MOUNT_CALLS, PIDFD_CALLS, below_without, trace, without
 from boxes import Box
-from processes import wait_until
+from processes import alive, wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -362,7 +362,7 @@ def test_a_hook_that_cannot_be_held_for_want_of_descriptors_is_ended_and_an_erro
         runtime.detached("run", "-d", "-b", bundle.path, container).fails(f"{word} hook", "pidfd_open", "EMFILE")
     if os.path.exists(said):
         with open(said, encoding="utf-8") as file:
-            assert not os.path.exists(f"/proc/{file.read().strip()}")
+            assert not alive(file.read().strip())
     assert runtime("list", "-q").ok().out == ""
 
 

@@ -17,7 +17,7 @@ import leaks
 import pytest
 from attackers import Standstill
 from claims import spec
-from processes import PATIENCE, wait_until
+from processes import PATIENCE, alive, wait_until
 
 
 def traces(runtime, folder, container):
@@ -252,7 +252,7 @@ def test_A33_delete_kills_no_later_process_of_the_same_number(runtime, bundle, f
             json.dump({**record, "pid": stranger.pid}, file, separators=(",", ":"))
         runtime("delete", "-f", running).ok()
         assert traces(runtime, folder, running)[1:] == NOTHING[1:]
-        wait_until(lambda: not os.path.exists(f"/proc/{record['pid']}"), "the container's process is gone")
+        wait_until(lambda: not alive(record['pid']), "the container's process is gone")
         assert stranger.poll() is None
     finally:
         stranger.kill()

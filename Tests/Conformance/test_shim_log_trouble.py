@@ -3,7 +3,7 @@ import os
 import signal
 from pathlib import Path
 
-from shim_client import log_text, message, parse, read_log, wait_until
+from shim_client import alive, log_text, message, parse, read_log, wait_until
 from shim_fixtures import shim, shims, small_disk  # noqa: F401
 from test_shim_logs import stalled_disk
 
@@ -16,7 +16,7 @@ LITTLE = SCRIPT.replace(SCRIPT.splitlines()[2], "seq 1 5; while [ ! -e /tmp/end 
 
 def kill_shim(shim):
     os.kill(shim.pid, signal.SIGKILL)
-    wait_until(lambda: not os.path.exists(f"/proc/{shim.pid}"), "the shim to end")
+    wait_until(lambda: not alive(shim.pid), "the shim to end")
 
 
 def adopt(shim):

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from shim_client import FAILED_PRECONDITION, Refused, log_text, message, read_log, wait_until
+from shim_client import FAILED_PRECONDITION, Refused, alive, log_text, message, read_log, wait_until
 from shim_fixtures import shim, shims, small_disk  # noqa: F401
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -93,7 +93,7 @@ def test_S06_what_a_killed_shim_had_dropped_is_told_by_the_next_one(shim):
     os.kill(shim.pid, signal.SIGKILL)
     for thread in threads:
         os.waitpid(thread, WALL)
-    wait_until(lambda: not os.path.exists(f"/proc/{shim.pid}"), "the shim to end")
+    wait_until(lambda: not alive(shim.pid), "the shim to end")
     done = shim.command("adopt")
     assert done.returncode == 0, done.stderr
     shim.connect()

@@ -34,6 +34,15 @@ def wait_until(condition, what, seconds=10.0, every=0.01):
         time.sleep(max(every, min(now - began, 0.25)))
 
 
+def alive(pid):
+    """False of a zombie too: one whose parent is gone stays for as long as the first process of the machine looks elsewhere."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def stop(process, seconds=15):
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
