@@ -9,7 +9,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from engines import Engines, remove_all, tell
+from engines import Engines, tell
 from processes import stop
 from runtimes import verdict
 
@@ -97,8 +97,6 @@ def bench_lists(folder, rounds):
                     if number >= 3:
                         times[name].append((time.monotonic() - begin) * 1000)
             tell(title, times, 1.0)
-        for name in engines.hosts:
-            remove_all(engines, name)
     finally:
         engines.close()
 
@@ -122,7 +120,6 @@ def bench_begin(folder, rounds):
             times.append(time.monotonic() - begin)
         print(f"\napusd with {STOPPED} stopped containers\n  ready after {statistics.median(times) * 1000:8.0f} ms, the median of {len(times)}")
         verdict(statistics.median(times) < 1, "in less than 1 s")
-        remove_all(engines, "apusd")
     finally:
         engines.close()
 

@@ -63,7 +63,7 @@ class Engines:
         return subprocess.run(["docker", "-H", self.hosts[name], *words], check=True, capture_output=True, text=True).stdout
 
     def close(self):
-        # A comparison that fails leaves containers, which outlive their daemon.
+        # What a comparison leaves, whether it failed or not: containers outlive their daemon.
         for name in self.hosts:
             try:
                 remove_all(self, name)
@@ -165,8 +165,6 @@ def bench_docker_exec(folder, rounds):
                 if number >= 3:
                     times[name].append(elapsed)
         tell("docker exec true", times, 0.5)
-        for name in engines.hosts:
-            remove_all(engines, name)
     finally:
         worker.close()
         engines.close()
@@ -226,7 +224,6 @@ def bench_memory(folder, _):
         after = switches(idle)
         print(f"  wakeups of shims and keeper in 30 s: {sum(after.values()) - sum(before.values())}")
         verdict(before == after, "none")
-        remove_all(engines, "apusd")
     finally:
         engines.close()
 
@@ -279,7 +276,6 @@ def bench_idle(folder, _):
         print(f"  apusd {size} kB (PSS); {len(stack)} processes took {share:.2%} of a core")
         verdict(size <= 60_000, "at most 60,000 kB")
         verdict(share < 0.01, "less than 1 % of a core")
-        remove_all(engines, "apusd")
     finally:
         engines.close()
 

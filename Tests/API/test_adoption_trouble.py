@@ -132,7 +132,7 @@ def test_P04_what_no_shim_looks_after_can_be_signalled_stopped_killed_and_remove
     assert client.inspect("told", "{{.State.Status}}") == "running"
     for name in names[1:]:
         wait_until(lambda pid=pids[name]: not alive(pid), "its process is gone")
-    assert os.path.exists(f"/proc/{pids['told']}")
+    assert alive(pids["told"])
     assert client("start", "stopped").line() == "stopped"
 
 

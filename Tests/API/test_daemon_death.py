@@ -84,7 +84,7 @@ def test_A10_a_daemon_asked_to_end_leaves_its_containers_running(brittle):
     client("run", "-d", "--name", "stays", brittle.image, "sleep", "60").ok()
     pid = client.inspect("stays", "{{.State.Pid}}")
     assert brittle.stop() == 0
-    assert os.path.exists(f"/proc/{pid}")
+    assert alive(pid)
     assert not os.path.exists(brittle.socket)
     brittle.start()
     assert client.inspect("stays", "{{.State.Pid}} {{.State.Running}}") == f"{pid} true"

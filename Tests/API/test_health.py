@@ -286,7 +286,7 @@ def test_A10_commands_are_run_with_and_without_a_shell_while_the_daemon_is_dead(
     brittle.kill()
     before, killed_at = len(os.listdir(folder)), time.time()
     wait_until(lambda: len(os.listdir(folder)) >= before + 3, "it is checked on")
-    assert os.path.exists(f"/proc/{pid}")
+    assert alive(pid)
     folder.rename(tmp_path / "away")
     wait_until(lambda: not alive(pid), "it is killed")
     brittle.start()
