@@ -193,6 +193,7 @@ def test_a_function_of_c_or_python_over_its_limit_is_found(path, first, line, la
 @pytest.mark.parametrize("line", [
     "// TODO: later", "fatalError()", "let a = try! open()", "let a = b as! C",
     "final class A: @unchecked Sendable {}", "nonisolated(unsafe) var a = 1",
+    "let a = try Regex(text)", "let a: Regex<Substring>", "let a = Regex {",
     "enum PathUtils {}", "struct MountManager {}", "extension StringHelper {}", "struct Rootfs {}",
 ])
 def test_a_banned_word_or_name_is_found(line):

@@ -67,6 +67,7 @@ BANNED_WORDS = [
     (re.compile(r"\bas!"), "a forced cast traps"),
     (re.compile(r"@unchecked\s+Sendable"), "Sendable must be checked"),
     (re.compile(r"nonisolated\(unsafe\)"), "shared state must be isolated"),
+    (re.compile(r"\b(?:NS)?(?:Regex|RegularExpression)\s*[(<{]"), "it tries without an end what a stranger may choose: TextExpression does not"),
 ]
 
 
