@@ -1,11 +1,13 @@
-"""Rows S09 and P09 where they are the whole machine's: its table of files, its memory. They would harm everybody else, and run only in a
+"""Rows S09, P09 and T01 where they are the whole machine's: its table of files, its memory, its clock. They would harm everybody else, and run only in a
 virtual machine of `make cgroup2`."""
 
 import contextlib
 import ctypes
 import glob
+import json
 import os
 import re
+import time
 
 import pytest
 import leaks
@@ -15,6 +17,7 @@ from processes import PATIENCE, wait_until
 pytestmark = pytest.mark.skipif(os.uname().nodename != "cgroup2-vm" or not os.path.isdir("/run/cgroup2-vm"),
                                 reason="changes what is the whole machine's: in one of `make cgroup2` alone")
 
+TEN_YEARS, AN_HOUR = 315_360_000, 3600
 FACTS = "{{.State.Status}} {{.State.Pid}} {{.State.StartedAt}} {{.RestartCount}}"
 
 
@@ -195,3 +198,71 @@ def test_P09_but_for_their_scores_it_is_they_and_payloads_live_even_then(crowd, 
     wait_until(lambda: client("exec", "one", "echo", "in").out == "in\n", "it is looked after again", seconds=20)
     assert {name: client.inspect(name, FACTS) for name in crowd.facts} == crowd.facts
     client("rm", "-f", "many").ok()
+
+
+# --- T01: the clock is set -----------------------------------------------------------------------------------
+
+@pytest.fixture
+def clock():
+    """Sets the machine's clock, for shims as for everybody; it is right again afterwards."""
+    offset = time.clock_gettime(time.CLOCK_REALTIME) - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def put_off(seconds):
+        time.clock_settime(time.CLOCK_REALTIME, time.clock_gettime(time.CLOCK_BOOTTIME) + offset + seconds)
+
+    yield put_off
+    put_off(0)
+
+
+def health(client, name):
+    return json.loads(client.inspect(name, "{{json .State.Health}}"))
+
+
+@pytest.mark.parametrize("seconds", [TEN_YEARS, -TEN_YEARS], ids=["ten-years-on", "ten-years-back"])
+def test_T01_a_clock_that_is_set_changes_no_timer_of_a_shim(machine, clock, seconds):
+    """The daemon is dead while it is set, so that restarts and checks are the shims' alone."""
+    client, image = machine.client, machine.image
+    client("run", "-d", "--name", "checked", "--health-cmd", "date -u +%Y >> /years", "--health-interval", "500ms", image, "sleep", "3000").ok()
+    client("run", "-d", "--name", "loops", "--restart", "always", image, "sh", "-c", "cut -d' ' -f1 /proc/uptime; exit 1").ok()
+    client("run", "-d", "--name", "stubborn", image, "sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done").ok()
+    wait_until(lambda: health(client, "checked")["Status"] == "healthy", "it is healthy", seconds=20)
+    wait_until(lambda: "up" in client("logs", "stubborn").ok(), "it ignores the signal")
+    wait_until(lambda: len(client("logs", "loops").ok().split()) >= 4, "it is restarted", seconds=20)
+    years = f"/proc/{client.inspect('checked', '{{.State.Pid}}')}/root/years"
+    known, facts = len(client("logs", "loops").ok().split()), client.inspect("checked", FACTS)
+    machine.kill()
+    clock(seconds)
+    checked = len(read(years).split())
+    wait_until(lambda: len(read(years).split()) >= checked + 3, "it is checked on", seconds=20)
+    time.sleep(4)
+    machine.start()
+    moments = [float(word) for word in client("logs", "loops").ok().split()]
+    assert len(moments) > known, "it was restarted on"
+    # From 0.1 s on each is twice as long as the one before.
+    for number, (earlier, later) in enumerate(zip(moments, moments[1:])):
+        assert 0.1 * 2 ** number - 0.02 <= later - earlier < 0.1 * 2 ** number + 2 * PATIENCE, moments
+    assert client.inspect("checked", FACTS) == facts and health(client, "checked")["Status"] == "healthy"
+    began = time.monotonic()
+    client("stop", "-t", "2", "stubborn").ok()
+    assert 1.5 < time.monotonic() - began < 4 * PATIENCE
+    assert client.inspect("stubborn", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137"
+    status = client("ps", "-f", "name=checked", "--format", "{{.Status}}").line()
+    assert status.startswith("Up "), status
+
+
+def test_T01_a_clock_that_is_set_costs_no_line_and_no_end(machine, clock):
+    """A line's moment is the clock's, as docker's is; which line comes when is not."""
+    client, image = machine.client, machine.image
+    script = "i=0; while [ ! -e /end ]; do i=$((i+1)); echo $i; usleep 20000; done; exit 7"
+    client("run", "-d", "--name", "writes", image, "sh", "-c", script).ok()
+    root = f"/proc/{client.inspect('writes', '{{.State.Pid}}')}/root"
+    for seconds in (AN_HOUR, -AN_HOUR, -TEN_YEARS):
+        had = len(client("logs", "writes").ok().split())
+        clock(seconds)
+        wait_until(lambda had=had: len(client("logs", "writes").ok().split()) > had + 10, "it writes on")
+    write(f"{root}/end", "")
+    assert client("wait", "writes").line() == "7"
+    numbers = [int(number) for number in client("logs", "writes").ok().split()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert client("logs", "--tail", "2", "writes").ok().split() == [str(number) for number in numbers[-2:]]
+    assert client.inspect("writes", "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}") == "exited 7"
