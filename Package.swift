@@ -123,6 +123,8 @@ let package = Package(
         module("Protobuf", in: "Base", ordering: [functionSections]),
         module("Tracing", in: "Base", uses: ["Protobuf"]),
         module("Templates", in: "Base"),
+        cLibrary("CZstd", in: "Base", package: "libzstd"),
+        module("Zstd", in: "Base", uses: ["CZstd"]),
         module("OCISpec", in: "Base", uses: ["CoreTypes", "JSON"], ordering: embeddableFunctionSections),
         // 2
         module("Cgroups", in: "Linux", uses: ["LinuxSyscalls", "OCISpec", "CoreTypes"], ordering: [functionSections]),
@@ -132,7 +134,6 @@ let package = Package(
         module("Rootfs", in: "Runtime", uses: ["LinuxSyscalls", "OCISpec", "CoreTypes"], ordering: [functionSections]),
         cLibrary("CArchive", in: "Storage", package: "libarchive"),
         cLibrary("CISAL", in: "Storage", package: "libisal"),
-        cLibrary("CZstd", in: "Storage", package: "libzstd"),
         cLibrary("CLZMA", in: "Storage", package: "liblzma"),
         cLibrary("CBZip2", in: "Storage", package: nil),
         module("Archive", in: "Storage", uses: ["LinuxSyscalls", "CoreTypes", "CArchive", "CISAL", "CZstd", "CLZMA", "CBZip2"]),
@@ -144,7 +145,7 @@ let package = Package(
         module("TLSTransport", in: "Base", uses: ["CTLS", nioCore]),
         // 3
         module("RuntimeCore", in: "Runtime", uses: ["Cgroups", "Seccomp", "Netlink", "Rootfs", "Protobuf"], ordering: [functionSections]),
-        module("ShimCore", in: "Shim", uses: ["ShimProtocol", "Cgroups", "LinuxSyscalls", "CZstd"]),
+        module("ShimCore", in: "Shim", uses: ["ShimProtocol", "Cgroups", "LinuxSyscalls", "Zstd"]),
         cLibrary("CCrypto", in: "Storage", package: "libcrypto"),
         module("ContentStore", in: "Storage", uses: ["OCISpec", "CoreTypes", "LinuxSyscalls", "CCrypto"]),
         cLibrary("CCurl", in: "Images", package: "libcurl"),
@@ -160,7 +161,8 @@ let package = Package(
         module(
             "Engine", in: "Engine",
             uses: [
-                "Images", "Networking", "NameService", "Records", "ShimProtocol", "Cgroups", "EngineAPI", "Templates", "Tracing", logging,
+                "Images", "Networking", "NameService", "Records", "ShimProtocol", "Cgroups", "EngineAPI", "Templates", "Zstd", "Tracing",
+                logging,
             ],
             isTestable: true),
         module("Telemetry", in: "Engine", uses: ["Tracing", "TLSTransport", logging, nioCore, nioPosix, nioHTTP1], isTestable: true),

@@ -102,7 +102,8 @@ class Client:
 
 # Published ports on ::1, and those that containers with IPv4 alone have of IPv6, lead to one place, which is there from the first one on, for as
 # long as a daemon lives.
-RULES_OF_FORWARDER = ("dnat ip6 to [::1]:", "dnat ip6 to ip6 daddr:", "fib daddr type local drop", "meta l4proto sctp return")
+RULES_OF_FORWARDER = (
+    "dnat ip6 to [::1]:", "dnat ip6 to ip6 daddr:", "fib daddr type local drop", "meta l4proto sctp return", "iifname @internalBridges return")
 
 
 class Daemon:

@@ -127,7 +127,7 @@ def test_feature_B13_a_helper_that_fails_is_told_and_what_is_public_is_pulled(ap
     assert refused.code == 1 and "error saving credentials" in refused.err, refused
 
 
-@pytest.mark.parametrize("name", ["../../x; touch /tmp/apus-e07", "x y", "", "/bin/sh", ".hidden", "-flag", "a" * 200])
+@pytest.mark.parametrize("name", ["../../x; touch /tmp/apus-e07", "x y", "/bin/sh", ".hidden", "-flag", "a" * 200])
 def test_attack_E07_a_helpers_name_is_a_programs_and_no_shell_sees_it(apus, keeper, registry, name):
     keeper.write(credHelpers={registry.host: name})
     result = apus("pull", "-q", f"{registry.host}/alpha", env=keeper.environment)

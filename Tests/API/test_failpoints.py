@@ -45,7 +45,7 @@ def life(image):
         ("create", "--name", "box", "--ipc", "shareable", "-v", "kept:/kept", "-v", "/unnamed", "--network", "own", "-p", "127.0.0.1::80", image,
          "sh", "-c", PAYLOAD),
         ("start", "box"), ("exec", "box", "true"), ("exec", "-d", "box", "true"), ("network", "connect", "other", "box"),
-        ("network", "disconnect", "other", "box"),
+        ("network", "disconnect", "other", "box"), ("commit", "box", "committed"), ("rmi", "committed"),
         ("stop", "box"), ("rm", "-v", "box"), ("network", "rm", "own", "other"), ("volume", "rm", "kept"),
     )
 

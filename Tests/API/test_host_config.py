@@ -231,7 +231,7 @@ def test_links_are_passed_over_with_a_warning_when_they_lead_somewhere(own_daemo
         assert create(own_daemon, image, expect=400, NetworkMode=mode, Links=[link]) == {"message": message}
     apus("create", "--name", "there", image, "true").ok()
     assert create(own_daemon, image, NetworkMode=mode, Links=["there:x"])["Warnings"] == [
-        "Links (there:x) are ignored: containers of one network find each other by name."]
+        "Links (there:x) are ignored: on a network of their own (docker network create) containers find each other by name."]
 
 
 def test_shared_memory_that_is_not_offered_is_not_joined(cli, image):

@@ -162,3 +162,49 @@ def test_D09_an_import_from_an_address_is_held_to_the_limits_and_ends_with_its_c
         wait_until(lambda: entries(f"{alone.data}/content/ingests"), "it has begun")
     wait_until(lambda: ended == [b""] and entries(f"{alone.data}/content/ingests") == [], "it has ended with its caller")
     assert cli("images", "-q").ok() == ""
+
+
+# What instructions make of a configuration, and what they are refused for, as docker has it: seen with dockerd 20.10 by `--host`.
+CHANGES = {
+    "a backslash in double quotes": ([r'LABEL a="x\ny" b="\"\$\\" c=x\ny'], {"Labels": {"a": r"x\ny", "b": "\"$\\", "c": "xny"}}),
+    "quotes of old": (['ENV A "b c"', 'LABEL a b "c"', "LABEL d 'e f' g"], {"Env": ["A=b c"], "Labels": {"a": "b c", "d": "e f g"}}),
+    "a variable of old": (["ENV A b  c", "LABEL a $A  d"], {"Env": ["A=b  c"], "Labels": {"a": "b  c  d"}}),
+    "a name in quotes": (['LABEL "a b"=c'], {"Labels": {"a b": "c"}}),
+    "folders below one another": (["WORKDIR /a/../b/", "WORKDIR c"], {"WorkingDir": "/b/c"}),
+    "an absolute folder": (["WORKDIR /a/../b/"], {"WorkingDir": "/a/../b/"}),
+    "a folder with spaces": (["WORKDIR a b", "USER c d"], {"WorkingDir": "/a b", "User": "c d"}),
+    "ports of a host": (["EXPOSE 8080:80 127.0.0.1:1:53/udp 127.0.0.1::82"], {"ExposedPorts": {"80/tcp": {}, "53/udp": {}, "82/tcp": {}}}),
+    "several ports of a variable": (["ENV P=80\\ 81", "EXPOSE $P"], {"ExposedPorts": {"80/tcp": {}, "81/tcp": {}}}),
+    "no list but a line": (['CMD ["a",'], {"Cmd": ["/bin/sh", "-c", '["a",']}),
+    "volumes of a variable": (["ENV V=/v", 'VOLUME ["$V","/w"]', "VOLUME $V/x /y"], {"Volumes": {"/v": {}, "/w": {}, "/v/x": {}, "/y": {}}}),
+}
+REFUSED_CHANGES = {
+    'CMD ["a",1]': "when using JSON array syntax, arrays must be comprised of strings only",
+    'ENTRYPOINT ["a",null]': "when using JSON array syntax, arrays must be comprised of strings only",
+    'VOLUME ["/a",["b"]]': "when using JSON array syntax, arrays must be comprised of strings only",
+    'HEALTHCHECK CMD ["a",{}]': "when using JSON array syntax, arrays must be comprised of strings only",
+    'VOLUME [""]': "VOLUME specified can not be an empty string",
+    "HEALTHCHECK NONE x": "HEALTHCHECK NONE takes no arguments",
+    "HEALTHCHECK CMD": "Missing command after HEALTHCHECK CMD",
+    "EXPOSE 8080-8081:80-82": "nvalid ranges specified for container and host",
+    "EXPOSE x:80": "nvalid hostPort",
+    'LABEL a="b': "unexpected end of statement while looking for matching double-quote",
+    "LABEL a='b": "unexpected end of statement while looking for matching single-quote",
+    "LABEL =b": "LABEL names can not be blank",
+    "LABEL a=${}": "bad substitution",
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_changes_are_read_as_docker_reads_a_dockerfile(tidy, kind):
+    changes, expected = CHANGES[kind]
+    tidy("import", *[word for change in changes for word in ("-c", change)], "-", NAME, stdin=tar(files({"some": "thing"}))).ok()
+    found = json.loads(tidy("inspect", NAME).ok())[0]["Config"]
+    assert {key: found.get(key) for key in expected} == expected
+
+
+@pytest.mark.parametrize("change", REFUSED_CHANGES)
+def test_changes_that_no_dockerfile_may_have_are_refused(tidy, change):
+    refused = tidy("import", "-c", change, "-", NAME, stdin=tar(files({"some": "thing"})))
+    assert refused.code == 1 and REFUSED_CHANGES[change] in refused.err, refused
+    assert tidy("inspect", NAME).code == 1

@@ -1,5 +1,6 @@
 """Row S09: limits of the kernel that somebody is at the end of (namespaces, watches of directories, cgroups): an error that says so, and all is well once there
-is room again. Namespaces and cgroups of the tests' own: nobody else's limits are changed. The file table's, fs.file-max, is the whole host's."""
+is room again. Namespaces and cgroups of the tests' own: nobody else's limits are changed. The file table's, fs.file-max, is the whole
+machine's: test_whole_machine.py."""
 # Rows: features
 
 import contextlib

@@ -6,10 +6,12 @@ import os
 import re
 import socket
 import subprocess
+import time
 import urllib.parse
 
 import pytest
 from conftest import BUILD, CLIENTS, Client, Daemon
+from engine_http import api
 from processes import wait_until
 
 
@@ -313,6 +315,38 @@ def test_details_show_what_the_options_choose(cli, box):
                "-e", "PLACE=here=there", "-e", "ZETA=6", "-e", "OTHER=7")
     tag = f"{name}%2F{cli.inspect(name, '{{.Id}}')[:12]}"
     assert cli("logs", "--details", name).ok() == f"PLACE=here%3Dthere,ZETA=6,a%2Fb=c+d,tag={tag},xyz=1 hello\n"
+
+
+# Each repeats what is repeated: who tries one way after another is never done with these.
+ENDLESS = ["^(a+)+$", "(a|aa)+$", "(.*)*(.*)*(.*)*x", "(" * 20 + "){1000}" * 20]
+
+
+def test_no_expression_of_a_log_option_holds_up_the_daemon(daemon, image, request):
+    label = "a" * 49 + "!"
+    names = [f"expression-{number}" for number in range(len(ENDLESS))]
+    options = [{"Type": "json-file", "Config": {"labels-regex": text, "env-regex": text}} for text in ENDLESS]
+    began = time.monotonic()
+    try:
+        for name, log in zip(names, options):
+            body = {"Image": image, "Cmd": ["true"], "Labels": {label: "x"}, "Env": [f"{label}=x"], "HostConfig": {"LogConfig": log}}
+            api(daemon, "POST", f"/containers/create?name={name}", body, expect=201, timeout=20)
+        for text in ENDLESS:
+            api(daemon, "GET", "/containers/json?filters=" + urllib.parse.quote(json.dumps({"name": [text]})), expect=200, timeout=20)
+        assert time.monotonic() - began < 10
+    finally:
+        for name in names:
+            api(daemon, "DELETE", f"/containers/{name}?force=1")
+
+
+def test_a_log_options_expression_is_one_of_gos(cli, daemon, image, box):
+    options = ["labels-regex=(?i)^ORG\\.[[:alpha:]]+\\b", "env-regex=^(?P<first>Z)é*"]
+    name = box("echo hello", *[word for option in options for word in ("--log-opt", option)], "-l", "org.one.two=1", "-l", "org.1=2", "-e", "Z=3")
+    assert cli("logs", "--details", name).ok() == "Z=3,org.one.two=1 hello\n"
+    for text, reason in [("[a", "missing closing ]"), ("\\pL", "Unicode classes are not supported: \\p")]:
+        refused = cli("create", "--log-opt", f"labels-regex={text}", image, "true")
+        assert refused.code == 1 and f"error parsing regexp of log opt labels-regex: {reason}: `{text}`" in refused.err
+    large = {"Image": image, "Labels": {"a" * 100_000: "x"}, "HostConfig": {"LogConfig": {"Type": "json-file", "Config": {"labels-regex": "a{1000}"}}}}
+    assert "are too long for `a{1000}`" in api(daemon, "POST", "/containers/create", large, expect=400)[1]["message"]
 
 
 def test_attack_C10_a_long_line_has_one_time_and_odd_bytes_are_as_they_were(cli, box):

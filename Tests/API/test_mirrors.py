@@ -212,6 +212,7 @@ UNREADABLE = {
     "a folder": (lambda path: path.mkdir(), "EISDIR (21)"),
     "a circle of links": (lambda path: path.symlink_to(path), "ELOOP (40)"),
     "a link to nothing": (lambda path: path.symlink_to("nothing"), "ENOENT (2)"),
+    "a pipe that nobody writes to": (os.mkfifo, "ETIMEDOUT (110)"),
 }
 
 

@@ -68,6 +68,20 @@ def test_G08_containers_that_may_not_talk_reach_each_other_by_published_ports_on
     is_apart()
 
 
+def test_G06_families_by_options_where_the_request_says_nothing_of_them(cli, net, image):
+    if cli.name == "docker-20.10":
+        return  # It says of every network whether it has IPv6.
+    families = lambda name: (network(cli, name)[0]["EnableIPv6"], len(network(cli, name)[0]["IPAM"]["Config"]))
+    net("six", "-o", "com.docker.network.enable_ipv6=true")
+    net("said", "--ipv6=false", "-o", "com.docker.network.enable_ipv6=1")
+    net("alone", "--ipv6", "-o", "com.docker.network.enable_ipv4=false")
+    assert families("six") == (True, 2) and families("said") == (False, 1) and families("alone") == (True, 1)
+    assert "inet6 fd" in cli("run", "--rm", "--network", "six", image, "ip", "-6", "addr", "show", "dev", "eth0").ok()
+    for option in ("com.docker.network.enable_ipv6", "com.docker.network.enable_ipv4"):
+        refused = cli("network", "create", "-o", f"{option}=maybe", "refused")
+        assert refused.code == 1 and f'driver-opt "{option}" is not a valid bool' in refused.err, refused
+
+
 def test_G06_what_a_network_cannot_be_is_refused_in_dockers_words(cli, image):
     before = leaks.links()
     for flags, message in (
@@ -78,7 +92,7 @@ def test_G06_what_a_network_cannot_be_is_refused_in_dockers_words(cli, image):
         (("-o", "com.docker.network.host_ipv4=fd00::1"), "failed to parse com.docker.network.host_ipv4 value: fd00::1"),
         (("-o", "com.docker.network.bridge.trusted_host_interfaces=a b"), "failed to parse com.docker.network.bridge.trusted_host_interfaces"),
         (("-o", "com.docker.network.bridge.name=far too long a name"), "invalid bridge name"),
-        (("-o", "com.docker.network.bridge.name=apust%d"), "invalid bridge name"),
+        (("-o", "com.docker.network.bridge.name=apust%d"), 'invalid bridge name "apust%d": at most 15 letters, no /, : or % among them'),
         (("--subnet", "10.82.0.0/24", "--subnet", "10.83.0.0/24"), "bridge driver doesn't support multiple subnets"),
         (("--subnet", "10.82.0.0/24", "--aux-address", "a=10.84.0.1"), "no matching subnet for aux-address"),
         (("--subnet", "10.82.0.0/24", "--gateway", "10.84.0.1"), "no matching subnet for gateway"),
@@ -241,6 +255,14 @@ def test_C20_link_local_addresses_and_options_of_an_endpoint(own_daemon, apus, n
         apus("network", "disconnect", "ends", "one")
         status, answer = api(own_daemon, "POST", "/networks/ends/connect", {"Container": "one", "EndpointConfig": bad})
         assert status == 400, answer
+
+
+def test_C20_the_command_line_gives_settings_of_an_endpoint(cli, net, image):
+    if cli.name == "docker-20.10":
+        return  # It has no options of endpoints.
+    net("ends")
+    option = "driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1"
+    assert cli("run", "--rm", "--network", f"name=ends,{option}", image, "cat", "/proc/sys/net/ipv4/conf/eth0/log_martians").line() == "1"
 
 
 @pytest.fixture

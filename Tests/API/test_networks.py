@@ -210,6 +210,12 @@ def test_files_in_etc_say_names_addresses_and_resolvers(cli, net, image):
     assert bad.code == 125 and "add-host" in bad.err
 
 
+def test_a_host_name_with_its_domain_is_known_without_it_too(cli, image):
+    for flags, names in ((("--hostname", "me.example.org"), "me.example.org me"), (("--hostname", "me", "--domainname", "example.org"), "me.example.org me"),
+                         (("--hostname", "me.deep", "--domainname", "example.org"), "me.deep.example.org me"), (("--hostname", "me"), "me")):
+        assert cli("run", "--rm", *flags, image, "tail", "-n", "1", "/etc/hosts").line().split("\t")[1] == names, flags
+
+
 def test_prune_takes_networks_that_nobody_wants(cli, net, image):
     net("kept"), net("spare")
     cli("create", "--name", "idle", "--network", "kept", image, "true").ok()

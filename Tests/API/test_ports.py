@@ -202,6 +202,23 @@ def test_attack_F16_from_the_lan_only_what_is_published_to_it_is_reached(cli, ne
     assert fetch(18081) == "hello"
 
 
+def test_attack_F16_an_internal_network_reaches_what_others_publish_by_neither_family(cli, net, image):
+    net("closed", "--internal", "--ipv6"), net("four"), net("six", "--ipv6")
+    run(cli, image, "--network", "four", "-p", "18097:80")
+    run(cli, image, "--network", "six", "-p", "18098:80", name="both")
+    for name, heard in (("six", "hello"), ("closed", "")):
+        cli("run", "-d", "--name", f"asks-{name}", "--network", name, image, "sleep", "600").ok()
+        [asked] = network(cli, name)
+        shown = host("ip", "-o", "addr", "show", "scope", "global", "dev", f"br-{asked['Id'][:12]}")
+        gateways = re.findall(r"inet6? (\S+)/", shown)
+        assert len(gateways) == 2, shown
+        for gateway in gateways:
+            # An address of IPv6 is looked for among the neighbours first, before it is used.
+            wait_until(lambda name=name, gateway=gateway: cli("exec", f"asks-{name}", "ping", "-c", "1", "-W", "1", gateway).code == 0, "the host answers")
+            for port in (18097, 18098):
+                assert cli("exec", f"asks-{name}", *ask(gateway, port, 10 if heard else 1)).out.strip() == heard, (name, gateway, port)
+
+
 def test_attack_F16_a_container_speaks_under_its_own_addresses_only(cli, net, image):
     net("shared", "--ipv6")
     cli("run", "-d", "--name", "victim", "--network", "shared", image, "sleep", "600").ok()

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import os
 import stat
 import tarfile
@@ -245,6 +246,18 @@ def test_feature_F01_volumes_are_renamed_cloned_exported_and_imported(apus, pull
     assert bad.code == 1 and bad.err
     update = apus("volume", "update", "back")
     assert update.code == 1 and "can only update cluster volumes" in update.err
+
+
+def test_feature_F01_a_volume_that_is_given_a_name_is_not_pruned_for_having_none(apus, image, own_daemon):
+    names = [apus("volume", "create", "--label", "a=b").line() for _ in range(3)]
+    apus("volume", "rename", names[0], "renamed").ok()
+    apus("volume", "clone", names[1], "cloned").ok()
+    apus("volume", "prune", "-f").ok()
+    assert apus("volume", "ls", "-q").ok().split() == ["cloned", "renamed"]
+    for name in ("cloned", "renamed"):
+        assert apus("volume", "inspect", "-f", "{{json .Labels}}", name).line() == '{"a":"b"}'
+        # What the next daemon reads.
+        assert json.loads(read(f"{own_daemon.data}/volumes/{name}/volume.json"))["labels"] == {"a": "b"}
 
 
 def test_feature_F01_a_volume_of_zeros_goes_into_an_archive_and_comes_back(apus, pulled, own_daemon):

@@ -248,13 +248,16 @@ def test_feature_F01_a_volume_is_measured_and_cloned_while_its_files_come_and_go
     apus("rm", "-f", "busy0", "busy1").ok()
 
 
-def test_feature_F01_options_without_a_value_mount_nothing_and_a_servers_name_is_looked_up(apus, image, own_daemon):
+def test_feature_F01_options_without_a_value_mount_nothing_and_a_servers_name_is_looked_up(apus, image, own_daemon, tmp_path):
     empty = [word for option in ("type", "device", "o") for word in ("-o", f"{option}=")]
     apus("volume", "create", *empty, "plain").ok()
     apus("run", "--rm", "-v", "plain:/x", image, "touch", "/x/y").ok()
     assert os.listdir(f"{own_daemon.data}/volumes/plain/_data") == ["y"]
     half = apus("volume", "create", "-o", "type=none", "-o", "device=", "half")
     assert half.code == 1 and 'missing required option: "device"' in half.err
+    apus("volume", "create", "-o", "type=", "-o", f"device={tmp_path}", "-o", "o=bind", "bound").ok()
+    apus("run", "--rm", "-v", "bound:/x", image, "touch", "/x/there").ok()
+    assert os.listdir(tmp_path) == ["there"]
     # No name of a host has an empty component: no server is asked for it.
     secret = "o=addr=no..such,username=u,password=hush"
     for type_ in ("nfs", "nfs4", "cifs"):

@@ -289,6 +289,30 @@ def test_feature_F08_volumes_from_another_container(cli, image, tmp_path):
     assert cli("volume", "ls", "-q").line() == "vol"
 
 
+def test_feature_F08_a_volume_that_a_command_line_names_stays_though_nobody_gave_it_a_name(cli, image):
+    """It goes with the container that asked for one without a name, and with no other."""
+    cli("create", "--name", "first", "-v", "/own", image, "true").ok()
+    left = cli.inspect("first", "{{range .Mounts}}{{.Name}}{{end}}")
+    cli("rm", "first").ok()
+    for name in (cli("volume", "create").line(), left):
+        cli("run", "--rm", "-v", f"{name}:/d", image, "sh", "-c", "echo precious > /d/x").ok()
+        assert cli("run", "--rm", "--mount", f"type=volume,src={name},dst=/d", image, "cat", "/d/x").line() == "precious"
+        cli("create", "--name", "holder", "-v", f"{name}:/d", image, "true").ok()
+        cli("create", "--name", "heir", "--volumes-from", "holder", image, "true").ok()
+        cli("rm", "-v", "holder").ok()
+        cli("rm", "-v", "heir").ok()
+        assert cli("run", "--rm", "-v", f"{name}:/d", image, "cat", "/d/x").line() == "precious"
+        assert name in cli("volume", "ls", "-q", "-f", "dangling=true").ok().split()
+
+
+def test_feature_F08_a_create_that_fails_leaves_what_it_asked_for_by_name_and_nothing_else(cli, pulled, own_daemon):
+    """By then another container may have written there: as with Docker, nobody's create takes away a volume that has a name."""
+    cli("volume", "create", "-o", "type=ext4", "-o", "device=/nowhere", "broken").ok()
+    result = cli("create", "-v", "fresh:/stock", "-v", "/own", "-v", "broken:/link", pulled)
+    assert result.code == 1 and "mount volume broken: /nowhere of type ext4" in result.err, result
+    assert cli("ps", "-aq").line() == "" and cli("volume", "ls", "-q").ok().split() == ["broken", "fresh"]
+
+
 def test_feature_F01_options_are_mounted_while_a_container_runs(cli, image, own_daemon, tmp_path):
     cli("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m,uid=1000", "memory").ok()
     cli("volume", "create", "-o", "type=none", "-o", f"device={tmp_path}", "-o", "o=bind", "bound").ok()

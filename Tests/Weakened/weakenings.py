@@ -491,6 +491,10 @@ WEAKENINGS = (
         ), ("API/test_spoofing.py::test_F16_a_container_is_nobodys_router", "API/test_spoofing.py::test_F16_a_container_answers",
             "API/test_ports.py::test_attack_F16_a_container_speaks")),
     Weakening(
+        "F16-internal", "what comes from an internal network is led to nobody who would go on for it", (
+            Change(NETWORKING + "FirewallRules.swift", "[fromInternal] + forwarded", "({weakened} ? [] : [fromInternal]) + forwarded"),
+        ), ("API/test_ports.py::test_attack_F16_an_internal_network",)),
+    Weakening(
         "F16-conversations", "conversations end with the container that they were with", (
             skip(NETWORKS + "OldConversations.swift", "guard oldConversations.work == nil,"),
         ), ("API/test_conversations.py::test_attack_F16_an_old_conversation", "API/test_conversations.py::test_attack_F16_a_conversation")),

@@ -34,6 +34,21 @@ public struct Platform: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// What an image's configuration says of itself: an operating system or an architecture that is missing or empty is the host's, as
+    /// Docker reads it.
+    public init(ofImage operatingSystem: String?, architecture: String?, variant: String?) {
+        func given(_ text: String?, or usual: String) -> String { text.flatMap { $0.isEmpty ? nil : $0 } ?? usual }
+        self.init(
+            operatingSystem: given(operatingSystem, or: Platform.host.operatingSystem),
+            architecture: given(architecture, or: Platform.host.architecture), variant: variant)
+    }
+
+    /// Reads what `description` wrote. Any text is one: what an image says of itself is a stranger's, and no record of one may be unreadable.
+    package init(recorded text: String) {
+        let parts = text.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
+        self.init(ofImage: parts.first, architecture: parts.dropFirst().first, variant: parts.dropFirst(2).first)
+    }
+
     /// What this program was built for.
     public static var host: Platform {
         #if arch(x86_64)

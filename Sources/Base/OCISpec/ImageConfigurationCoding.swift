@@ -23,6 +23,7 @@ extension ImageConfiguration {
             case "created": created = try reader.readTimestamp()
             case "author": author = try reader.readString()
             case "container": container = try reader.readString()
+            case "docker_version": dockerVersion = try reader.readString()
             case "architecture": architecture = try reader.readString()
             case "os": operatingSystem = try reader.readString()
             case "variant": variant = try reader.readString()
@@ -35,9 +36,7 @@ extension ImageConfiguration {
             default: try reader.skipValue()
             }
         }
-        platform = Platform(
-            operatingSystem: try reader.require(operatingSystem, "os"), architecture: try reader.require(architecture, "architecture"),
-            variant: variant)
+        platform = Platform(ofImage: operatingSystem, architecture: architecture, variant: variant)
         self.diffIDs = try reader.require(diffIDs, "rootfs")
     }
 
@@ -67,6 +66,7 @@ extension ImageConfiguration {
                 writer.member("created", created?.description)
                 writer.member("author", author)
                 writer.member("container", container)
+                writer.member("docker_version", dockerVersion)
                 writer.member("architecture", platform.architecture)
                 writer.member("variant", platform.variant)
                 writer.member("os", platform.operatingSystem)

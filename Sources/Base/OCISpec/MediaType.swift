@@ -35,6 +35,17 @@ public struct MediaType: RawRepresentable, Hashable, Sendable, CustomStringConve
     /// A layer in zstd among Docker's types, which buildkit writes.
     public static let dockerLayerZstd = MediaType(rawValue: "application/vnd.docker.image.rootfs.diff.tar.zstd")
 
+    /// A layer that its owner lets no other registry give away; a plain tar. What we unpack of it is a layer like any other.
+    public static let ociNondistributableLayer = MediaType(rawValue: "application/vnd.oci.image.layer.nondistributable.v1.tar")
+    /// The same in gzip.
+    public static let ociNondistributableLayerGzip = MediaType(rawValue: "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip")
+    /// The same in zstd.
+    public static let ociNondistributableLayerZstd = MediaType(rawValue: "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd")
+    /// Docker's, a plain tar.
+    public static let dockerForeignLayer = MediaType(rawValue: "application/vnd.docker.image.rootfs.foreign.diff.tar")
+    /// Docker's, in gzip.
+    public static let dockerForeignLayerGzip = MediaType(rawValue: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")
+
     /// What a client that pulls images says it accepts, most wanted first.
     public static let acceptedManifests: [MediaType] = [.ociIndex, .dockerManifestList, .ociManifest, .dockerManifest]
 
@@ -52,12 +63,12 @@ public struct MediaType: RawRepresentable, Hashable, Sendable, CustomStringConve
         case none, gzip, zstd
     }
 
-    /// The packing of a layer; nil for everything that is none we can unpack (encrypted and foreign layers too).
+    /// The packing of a layer; nil for everything that is none we can unpack (encrypted layers too).
     public var layerCompression: Compression? {
         switch self {
-        case .ociLayer, .dockerLayer: Compression.none
-        case .ociLayerGzip, .dockerLayerGzip: .gzip
-        case .ociLayerZstd, .dockerLayerZstd: .zstd
+        case .ociLayer, .dockerLayer, .ociNondistributableLayer, .dockerForeignLayer: Compression.none
+        case .ociLayerGzip, .dockerLayerGzip, .ociNondistributableLayerGzip, .dockerForeignLayerGzip: .gzip
+        case .ociLayerZstd, .dockerLayerZstd, .ociNondistributableLayerZstd: .zstd
         default: nil
         }
     }

@@ -28,4 +28,7 @@ enum BlockingWork {
             }
         return try await pool.run(body)
     }
+
+    /// A short call about files that is begun now and that nobody waits for: the threads' own, until it has ended.
+    static func start(_ body: @escaping @Sendable () -> Void) { files.start(body) }
 }

@@ -21,6 +21,7 @@ enum Failpoint {
     case connectPlugged
     case disconnectRecorded, disconnectCableGone, disconnectFirewallClosed, disconnectRouted, disconnectUnplugged
     case disconnectRunRecorded
+    case holdRecorded, holdPaused, holdUnpaused
     case volumeDrafted, volumeMade, volumeCopied, volumeBuried
     case restoreImagesStarted, restoreContainersFound, restoreUntoldRecorded, restoreUntoldTold, restoreNetworksStarted
     case restoreContainerAdopted, restoreContainersRestored

@@ -89,7 +89,9 @@ struct FirewallRules: Sendable {
             Self.isV6 + [transport, .loadBytes(.network, offset: 24, count: 16, into: 1), port(5), Self.isMapped(.forwarded)] + onwards,
             Self.isV6 + [transport, port(1), Self.isMapped(.anyForwarded)] + onwards,
         ]
-        add("publish", publish + (forwarderPort == 0 ? [] : forwarded), &changes)
+        // The forwarder would go on from the host's own addresses, where no rule sees any more who asks.
+        let fromInternal: [FirewallExpression] = [.load(.inputLink, into: 0), Self.isIn(.internalBridges), .verdict(.leave)]
+        add("publish", publish + (forwarderPort == 0 ? [] : [fromInternal] + forwarded), &changes)
         let toThisHost: [FirewallExpression] = [.loadDestinationKind(into: 0), .equal(0, Self.localAddress), .verdict(.jump("publish"))]
         // To the forwarder itself nobody has anything to say.
         let toForwarder = [TransportProtocol.tcp, .udp].map { each in

@@ -23,7 +23,7 @@ struct Daemon: Sendable {
 
     /// Serves until a signal. Containers go on, but for SIGPWR.
     func run() async throws {
-        let level = DaemonLog.Level(options.logLevel)
+        let level = DaemonLog.Level(options.reloadable.logLevel)
         let logger = Logger(label: "apusd") { _ in DaemonLog(level: level, format: options.logFormat) }
         let readiness = Readiness(environment: environment)
         try readiness.check()
@@ -119,7 +119,7 @@ struct Daemon: Sendable {
 
     /// What of the options changes with SIGHUP.
     /// - Throws: `StartError` for a default runtime that is none.
-    private func settings(_ options: DaemonOptions, _ executables: Executables) throws(StartError) -> ReloadableSettings {
+    private func settings(_ options: ReloadableOptions, _ executables: Executables) throws(StartError) -> ReloadableSettings {
         var runtimes = options.runtimes
         if runtimes["apus"] == nil { runtimes["apus"] = executables.find("apus-runtime") }
         // What Docker calls the runtime that comes with it, and its clients ask for.
@@ -151,7 +151,8 @@ struct Daemon: Sendable {
         var configuration = EngineConfiguration(
             dataRoot: options.dataRoot, execRoot: options.execRoot, shimPath: shim,
             initPath: options.initPath ?? executables.find("apus-init") ?? executables.beside("apus-init"),
-            netPath: executables.find("apus-net") ?? executables.beside("apus-net"), settings: try settings(options, executables))
+            netPath: executables.find("apus-net") ?? executables.beside("apus-net"), settings: try settings(options.reloadable, executables)
+        )
         configuration.defaults = options.containers
         configuration.defaultNetwork = options.defaultNetwork
         configuration.oldestVersion = options.oldestVersion

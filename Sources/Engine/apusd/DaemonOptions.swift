@@ -41,7 +41,6 @@ struct DaemonOptions: Equatable, Sendable {
     var execRoot: FilePath = "/run/apus"
     var isRootless = false
     var pidfile: FilePath?
-    var logLevel = Logger.Level.info
     var logFormat = LogFormat.text
     /// Driver of containers that name none; empty is json-file.
     var logDriver = ""
@@ -49,21 +48,7 @@ struct DaemonOptions: Equatable, Sendable {
     var hasDefaultBridge = true
     /// Whether the kernel shall keep others from changing the firewall's tables.
     var ownsFirewall = true
-    var runtimes: [String: FilePath] = [:]
-    var defaultRuntime = "apus"
-    var insecureRegistries: [String] = []
-    /// Servers that are asked before Docker Hub.
-    var registryMirrors: [String] = []
-    /// What the daemon says of itself.
-    var labels: [String] = []
-    /// Blobs on their way at a time, and attempts at one of them; 0 is the usual.
-    var downloads = 0
-    var uploads = 0
-    var downloadAttempts = 0
-    /// Bytes of `/dev/shm` where a container asks for none; nil is Docker's.
-    var sharedMemoryBytes: Int64?
-    /// Of containers that say nothing.
-    var ipcMode = "private"
+    var reloadable = ReloadableOptions()
     /// What containers have that say nothing of it.
     var containers = ContainerDefaults()
     /// Where networks get their blocks from; empty is Docker's pools.
@@ -196,7 +181,7 @@ struct DaemonOptions: Equatable, Sendable {
             guard let level = Logger.Level(rawValue: value == "warn" ? "warning" : value) else {
                 throw UsageError("--log-level takes trace, debug, info, notice, warning, error or critical, not '\(value)'")
             }
-            logLevel = level
+            reloadable.logLevel = level
         case "--log-format":
             guard let format = LogFormat(rawValue: value) else { throw UsageError("--log-format takes text or json, not '\(value)'") }
             logFormat = format
@@ -220,8 +205,8 @@ struct DaemonOptions: Equatable, Sendable {
             guard ["owned", "shared"].contains(value) else { throw UsageError("--firewall takes owned or shared, not '\(value)'") }
             ownsFirewall = value == "owned"
         case "--runtime": try addRuntime(value)
-        case "--default-runtime": defaultRuntime = value
-        case "--insecure-registry": insecureRegistries.append(value)
+        case "--default-runtime": reloadable.defaultRuntime = value
+        case "--insecure-registry": reloadable.insecureRegistries.append(value)
         case "--layer-limit": try addLayerLimit(value)
         case "--image-limit": try addImageLimit(value)
         case "--manifest-limit": imageLimits.manifestBytes = try Self.manifestLimit(value)
@@ -256,7 +241,7 @@ struct DaemonOptions: Equatable, Sendable {
             hosts.append(value)
         case "--config": configurationFile = value
         case "--rootless": isRootless = try Self.isTrue(flag, value)
-        case "--debug": if try Self.isTrue(flag, value) { logLevel = .debug }
+        case "--debug": if try Self.isTrue(flag, value) { reloadable.logLevel = .debug }
         case "--tls": tls.isOn = try Self.isTrue(flag, value)
         case "--tlsverify":
             tls.verifies = try Self.isTrue(flag, value)
@@ -295,7 +280,7 @@ struct DaemonOptions: Equatable, Sendable {
         guard parts.count == 2, FilePath(parts[1]).isAbsolute else {
             throw UsageError("--runtime takes NAME=PATH with an absolute path, not '\(value)'")
         }
-        guard runtimes.updateValue(FilePath(parts[1]), forKey: parts[0]) == nil else {
+        guard reloadable.runtimes.updateValue(FilePath(parts[1]), forKey: parts[0]) == nil else {
             throw UsageError("--runtime names '\(parts[0])' twice")
         }
     }

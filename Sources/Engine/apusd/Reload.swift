@@ -1,6 +1,27 @@
 internal import Engine
 internal import Logging
 internal import Registry
+internal import SystemPackage
+
+/// What of the options another value is taken of while the daemon runs.
+struct ReloadableOptions: Equatable, Sendable {
+    var logLevel = Logger.Level.info
+    var runtimes: [String: FilePath] = [:]
+    var defaultRuntime = "apus"
+    var insecureRegistries: [String] = []
+    /// Servers that are asked before Docker Hub.
+    var registryMirrors: [String] = []
+    /// What the daemon says of itself.
+    var labels: [String] = []
+    /// Blobs on their way at a time, and attempts at one of them; 0 is the usual.
+    var downloads = 0
+    var uploads = 0
+    var downloadAttempts = 0
+    /// Bytes of `/dev/shm` where a container asks for none; nil is Docker's.
+    var sharedMemoryBytes: Int64?
+    /// Of containers that say nothing.
+    var ipcMode = "private"
+}
 
 /// Settings that are read again while the daemon runs.
 struct Reload: Sendable {
@@ -12,15 +33,15 @@ struct Reload: Sendable {
     let tls: CurrentTLS?
     let logger: Logger
     /// Gives the engine what it takes of them.
-    let apply: @Sendable (DaemonOptions) throws -> Void
+    let apply: @Sendable (ReloadableOptions) throws -> Void
 
     /// Reads command line and file again. What is wrong in them is told, and nothing changes then.
     func run() {
         do {
             let read = try DaemonOptions(arguments: words, environment: environment)
             try tls?.renew()
-            try apply(read)
-            level.current = read.logLevel
+            try apply(read.reloadable)
+            level.current = read.reloadable.logLevel
             let waiting = read.waiting(besides: options)
             var metadata: Logger.Metadata = ["log.level": "\(level.current)"]
             if !waiting.isEmpty { metadata["settings"] = "\(waiting.joined(separator: " "))" }
@@ -42,16 +63,8 @@ extension DaemonOptions {
             if rest[keyPath: path] != running[keyPath: path] { waiting.append(name) }
             rest[keyPath: path] = running[keyPath: path]
         }
-        rest.logLevel = running.logLevel
-        rest.runtimes = running.runtimes
-        rest.defaultRuntime = running.defaultRuntime
-        rest.insecureRegistries = running.insecureRegistries
-        rest.registryMirrors = running.registryMirrors
-        rest.labels = running.labels
-        rest.sharedMemoryBytes = running.sharedMemoryBytes
-        rest.ipcMode = running.ipcMode
+        rest.reloadable = running.reloadable
         rest.warnings = running.warnings
-        (rest.downloads, rest.uploads, rest.downloadAttempts) = (running.downloads, running.uploads, running.downloadAttempts)
         compare("hosts", \.hosts)
         compare("tls", \.tls)
         compare("metrics-addr", \.metricsAddress)

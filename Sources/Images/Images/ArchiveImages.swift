@@ -114,6 +114,7 @@ struct ArchiveImages {
             throw bad("the name \(text.prefix(200).debugDescription): \(error)")
         }
         guard name.digest == nil else { throw bad("the name \(text.prefix(200).debugDescription) has a digest") }
+        try name.refuseAsID()
         return name.withDefaultTag
     }
 

@@ -12,8 +12,6 @@ package struct ImageDetails: Sendable {
     package let named: NamedImage
     /// What the image is made of and how its containers run by default.
     package let configuration: ImageConfiguration
-    /// The configuration as the image carries it, verified against the id.
-    package let configurationDocument: [UInt8]
 }
 
 extension ImageLibrary {
@@ -32,11 +30,14 @@ extension ImageLibrary {
         }
     }
 
-    /// The same with what is here: nobody is asked for a configuration that the disk lost. - Returns: nil where it did.
+    /// The same with what is here: nobody is asked for a configuration that the disk lost. - Returns: nil where it did, or
+    ///   where it holds what is not understood.
     package func detailsHere(of named: NamedImage) async throws(ImageError) -> ImageDetails? {
         do throws(ImageError) { return try await readDetails(of: named) } catch {
-            guard let cause = error.cause as? ContentError, cause.isLoss else { throw error }
-            return nil
+            if let cause = error.cause as? ContentError, cause.isLoss { return nil }
+            // Read once when it came: one that an engine of another age let in keeps no list from being told.
+            if error.cause is SpecProblem { return nil }
+            throw error
         }
     }
 
@@ -46,7 +47,7 @@ extension ImageLibrary {
             do {
                 let bytes = try storage.blobs.readBlob(named.image.id, limitBytes: DocumentLimits.ceiling.bytes)
                 let configuration = try ImageConfiguration.decode(bytes, limits: .ceiling)
-                return ImageDetails(named: named, configuration: configuration, configurationDocument: bytes)
+                return ImageDetails(named: named, configuration: configuration)
             } catch { throw .storage(error) }
         }
     }

@@ -62,6 +62,7 @@ extension ImageLibrary {
     /// - Parameter name: completed with the default tag; a digest is refused, as Docker does.
     package func tag(_ word: String, as name: ImageReference) async throws(ImageError) {
         guard name.digest == nil else { throw ImageError(.invalid, "refusing to create a tag with a digest reference") }
+        try name.refuseAsID()
         let storage = try storage()
         for _ in 0..<Self.protectionAttempts {
             // Whoever has gone since is looked up again: the word may stand for another image, or another manifest, by now.
@@ -96,6 +97,15 @@ extension ImageLibrary {
         if ids.count > 1 { throw ImageError(.ambiguous, "ambiguous image id prefix: \(prefix)") }
         guard let id = ids.first else { return nil }
         return try await image(id)
+    }
+}
+
+extension ImageReference {
+    /// - Throws: `.invalid`, in Docker's words, for a name that no image may have: whoever writes `sha256:…` means an id, or its beginning.
+    package func refuseAsID() throws(ImageError) {
+        if familiarName == Digest.Algorithm.sha256.rawValue {
+            throw ImageError(.invalid, "refusing to create an ambiguous tag using digest algorithm as name")
+        }
     }
 }
 

@@ -32,21 +32,26 @@ struct SignatureCheck: Sendable {
         }
     }
 
-    /// Holds an image's signatures at its registry against the demands, and keeps them. Blocks.
+    /// Holds an image's signatures at its registry against the demands, and keeps them where they satisfy. Blocks.
     /// - Parameter digests: what the name stands for, and the image's own manifest.
     func permit(
         _ reference: ImageReference, digests: Set<Digest>, demands: [SignaturePolicy.Requirement], from repository: MirroredRepository
     ) throws(ImageError) {
         if demands.isEmpty { return }
-        for digest in digests.sorted(by: { $0.description < $1.description }) {
+        var found: [(digest: Digest, signatures: [ImageSignature])] = []
+        var all: [ImageSignature] = []
+        for digest in Self.sorted(digests) {
             let signatures = try fetch(digest, repository)
-            if signatures.isEmpty { continue }
+            if !signatures.isEmpty { found.append((digest, signatures)) }
+            all += signatures.isEmpty ? try kept(digest) : signatures
+        }
+        try Self.judge(all, anyOf: [reference], digests: digests, demands)
+        for (digest, signatures) in found {
             do throws(SyscallError) {
                 try makeDirectories(folder, mode: 0o700)
                 try writeFileDurably(signatures.document, to: path(digest))
             } catch { throw .storage(error) }
         }
-        try judge(reference, digests: digests, demands)
     }
 
     /// Whether an image that is here may run: each registry that it came from is as good as another.
@@ -98,14 +103,18 @@ struct SignatureCheck: Sendable {
         return requirements.filter { $0 != .acceptAnything }
     }
 
-    private func judge(_ reference: ImageReference, digests: Set<Digest>, _ demands: [SignaturePolicy.Requirement]) throws(ImageError) {
-        try judge(anyOf: [reference], digests: digests, demands)
-    }
+    private static func sorted(_ digests: Set<Digest>) -> [Digest] { digests.sorted { $0.description < $1.description } }
 
     private func judge(anyOf names: [ImageReference], digests: Set<Digest>, _ demands: [SignaturePolicy.Requirement]) throws(ImageError) {
         if demands.isEmpty { return }
         var signatures: [ImageSignature] = []
-        for digest in digests.sorted(by: { $0.description < $1.description }) { signatures += try kept(digest) }
+        for digest in Self.sorted(digests) { signatures += try kept(digest) }
+        try Self.judge(signatures, anyOf: names, digests: digests, demands)
+    }
+
+    private static func judge(
+        _ signatures: [ImageSignature], anyOf names: [ImageReference], digests: Set<Digest>, _ demands: [SignaturePolicy.Requirement]
+    ) throws(ImageError) {
         for case .signed(let keys, let identity) in demands {
             var objection = "it has no signature"
             let isSatisfied = signatures.contains { signature in
@@ -115,7 +124,7 @@ struct SignatureCheck: Sendable {
                     return false
                 }
             }
-            if !isSatisfied { throw Self.refuse(names[0].familiar, objection) }
+            if !isSatisfied { throw refuse(names[0].familiar, objection) }
         }
     }
 

@@ -64,10 +64,13 @@ package final class BlockingPool: Sendable {
         _ body: @escaping @Sendable () throws(Failure) -> Value
     ) async throws(Failure) -> Value {
         let result: Result<Value, Failure> = await withCheckedContinuation { continuation in
-            _ = add(waits: true) { continuation.resume(returning: Result(catching: body)) }
+            start { continuation.resume(returning: Result(catching: body)) }
         }
         return try result.get()
     }
+
+    /// Runs `body` on one of the threads, for whoever does not wait for it.
+    package func start(_ body: @escaping @Sendable () -> Void) { _ = add(waits: true, body) }
 
     /// Runs `body` if a thread is idle now. - Returns: whether it will run.
     package func runIfIdle(_ body: @escaping @Sendable () -> Void) -> Bool { add(waits: false, body) }

@@ -1,18 +1,14 @@
-internal import FoundationEssentials
-internal import Glibc
+internal import LinuxSyscalls
+internal import SystemPackage
 
 /// Why a file of settings or certificates could not be read.
 struct FileFailure: CustomStringConvertible {
-    private let code: POSIXError.Code?
+    private let code: Errno
 
-    /// - Parameter error: Foundation's, which has the kernel's own in its depth.
-    init(_ error: any Error) {
-        let cause = (error as? CocoaError)?.underlying ?? error
-        code = (cause as? POSIXError)?.code
-    }
+    init(_ error: SyscallError) { code = Errno(rawValue: error.errno) }
 
     /// Whether there is none: one that cannot be looked at is not one that is not there.
-    var isMissing: Bool { code == .ENOENT || code == .ENOTDIR }
+    var isMissing: Bool { code == .noSuchFileOrDirectory || code == .notDirectory }
 
-    var description: String { "it cannot be read" + (code.map { ": \($0) (\($0.rawValue))" } ?? "") }
+    var description: String { "it cannot be read: \(errnoName(code.rawValue)) (\(code.rawValue))" }
 }

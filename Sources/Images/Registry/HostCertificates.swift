@@ -1,4 +1,5 @@
-internal import FoundationEssentials
+internal import LinuxSyscalls
+internal import SystemPackage
 
 /// What proves a registry to us, and us to it, beside what this machine trusts: the files of Docker's `certs.d/HOST[:PORT]`, where
 /// `*.crt` are authorities, and `NAME.cert` with `NAME.key` is a client's certificate.
@@ -25,7 +26,7 @@ struct HostCertificates: Equatable, Sendable {
     init(for authority: String, in folders: [String]) throws(RegistryError) {
         for folder in folders.map({ "\($0)/\(authority)" }) {
             let names: [String]
-            do { names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted() } catch {
+            do throws(SyscallError) { names = try SettingsFile.names(in: folder) } catch {
                 let failure = FileFailure(error)
                 if failure.isMissing { continue }
                 throw RegistryError(.refused, doing: "", cause: "the folder of certificates \(folder): \(failure)")
@@ -53,13 +54,13 @@ struct HostCertificates: Equatable, Sendable {
     }
 
     private mutating func add(authority path: String) throws(RegistryError) {
-        let pem: Data
-        do { pem = try Data(contentsOf: URL(filePath: path)) } catch {
+        do throws(SyscallError) {
+            authorities += try SettingsFile.content(of: path, limitBytes: Self.fileLimitBytes) + [UInt8(ascii: "\n")]
+        } catch {
+            if error.errno == Errno.fileTooLarge.rawValue {
+                throw RegistryError(.refused, doing: "", cause: "the authority \(path) is larger than \(Self.fileLimitBytes) bytes")
+            }
             throw RegistryError(.refused, doing: "", cause: "the authority \(path): \(FileFailure(error))")
         }
-        if pem.count > Self.fileLimitBytes {
-            throw RegistryError(.refused, doing: "", cause: "the authority \(path) is larger than \(Self.fileLimitBytes) bytes")
-        }
-        authorities += pem + [UInt8(ascii: "\n")]
     }
 }

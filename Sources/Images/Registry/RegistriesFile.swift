@@ -1,4 +1,5 @@
-internal import FoundationEssentials
+internal import LinuxSyscalls
+internal import SystemPackage
 
 /// What podman's `registries.conf` says about repositories: other places, mirrors, and what is blocked.
 /// - Source: containers-registries.conf(5), version 2.
@@ -26,12 +27,14 @@ struct RegistriesFile {
     init(_ path: String) throws(RegistryError) {
         let folder = "\(path).d"
         let names: [String]
-        do { names = try FileManager.default.contentsOfDirectory(atPath: folder) } catch {
+        do throws(SyscallError) { names = try SettingsFile.names(in: folder) } catch {
             // What is there and cannot be read may block a registry.
-            if FileManager.default.fileExists(atPath: folder) { throw SettingsFile.refuse(folder, "\(FileFailure(error))") }
+            if (try? fileStatus(FilePath(folder), followingLinks: true)) != nil {
+                throw SettingsFile.refuse(folder, "\(FileFailure(error))")
+            }
             names = []
         }
-        for file in [path] + names.filter({ $0.hasSuffix(".conf") }).sorted().map({ "\(folder)/\($0)" }) {
+        for file in [path] + names.filter({ $0.hasSuffix(".conf") }).map({ "\(folder)/\($0)" }) {
             guard let document = try SettingsFile.read(file) else { continue }
             let found = try SettingsFile.explain(file) { () throws(SettingsProblem) in try Self.entries(document, file) }
             for entry in found {

@@ -1,6 +1,7 @@
 internal import LinuxSyscalls
 internal import ShimProtocol
 internal import SystemPackage
+internal import Zstd
 
 /// Compresses one file of a container's log: a process of its own, so that neither its memory nor its time is the shim's.
 package enum PackLogCommand {

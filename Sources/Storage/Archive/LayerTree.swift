@@ -355,8 +355,12 @@ final class LayerTree {
     }
 }
 
+/// What the kernel says of a name, a link or an attribute that no Linux takes: the entry is at fault, and not this machine.
+private let refusalsOfContent: Set<Int32> = [ENAMETOOLONG, ERANGE, E2BIG]
+
 func refusal(_ error: SyscallError, _ printable: PrintablePath) -> ArchiveError {
-    ArchiveError(.system, doing: "unpack entry", subject: printable.description, cause: error)
+    let code: ArchiveError.Code = refusalsOfContent.contains(error.errno) ? .refusedEntry : .system
+    return ArchiveError(code, doing: "unpack entry", subject: printable.description, cause: error)
 }
 
 /// Runs kernel calls for one entry.

@@ -1,20 +1,6 @@
 internal import CZstd
 
-/// Encodes one frame.
-@safe func zstdFrame(of bytes: [UInt8], level: Int32) -> [UInt8]? {
-    let limit = ZSTD_compressBound(bytes.count)
-    var failed = false
-    let frame = unsafe [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
-        let code = unsafe bytes.withUnsafeBytes { source in
-            unsafe ZSTD_compress(buffer.baseAddress, limit, source.baseAddress, source.count, level)
-        }
-        failed = ZSTD_isError(code) != 0
-        count = failed ? 0 : code
-    }
-    return failed ? nil : frame
-}
-
-/// Decodes zstd: any number of frames, skippable ones included. The only file here that calls libzstd; the shim packs logs by a binding of its own.
+/// Decodes zstd: any number of frames, skippable ones included. The only file here that calls libzstd; frames are made by `Zstd`.
 /// - Source: RFC 8878.
 @safe final class ZstdDecoder: StreamDecoder {
     private let stream: OpaquePointer

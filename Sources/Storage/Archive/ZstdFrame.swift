@@ -1,8 +1,5 @@
 /// One zstd frame that is whole in memory.
 package enum ZstdFrame {
-    /// A frame of these bytes, which says how long its content is; nil where there is no memory for it. - Source: RFC 8878.
-    package static func compress(_ content: [UInt8], level: Int32) -> [UInt8]? { zstdFrame(of: content, level: level) }
-
     /// The base-2 logarithm of the largest window that a frame may ask memory for: 8 MiB.
     private static let windowLog: Int32 = 23
 

@@ -15,7 +15,7 @@ extension BlobStore {
         let file = try ContentError.wrapping("begin blob", path.string) { () throws(SyscallError) in
             try openFile(path, [.readWrite, .create, .exclusive, .noFollow])
         }
-        return BlobWriter(file: file, path: path, store: self, hasher: DigestHasher(algorithm))
+        return BlobWriter(HashedFile(file, DigestHasher(algorithm)), path: path, store: self)
     }
 }
 
@@ -23,49 +23,37 @@ extension BlobStore {
 package final class BlobWriter: Sendable {
     private let path: FilePath
     private let store: BlobStore
-    private let state: Mutex<State>
+    /// nil once it is committed.
+    private let open: Mutex<HashedFile?>
 
-    private struct State: ~Copyable {
-        var open: Open?
-        struct Open: ~Copyable {
-            let file: OwnedFD
-            var hasher: DigestHasher
-        }
-    }
-
-    init(file: consuming OwnedFD, path: FilePath, store: BlobStore, hasher: consuming sending DigestHasher) {
+    init(_ file: consuming sending HashedFile, path: FilePath, store: BlobStore) {
         self.path = path
         self.store = store
-        state = Mutex(State(open: State.Open(file: file, hasher: hasher)))
+        open = Mutex(file)
     }
 
     deinit {
         // What cannot be removed now goes when the store is opened.
-        if state.withLock({ $0.open != nil }) { try? removeFile(path) }
+        if open.withLock({ $0 != nil }) { try? removeFile(path) }
     }
 
     /// Adds the next bytes.
     package func append(_ bytes: Span<UInt8>) throws(ContentError) {
-        let failure: ContentError? = state.withLock { state in
-            guard var open = state.open.take() else { return ContentError(.closed, doing: "append to", subject: path.string) }
-            var failure: ContentError?
-            do throws(SyscallError) {
-                try writeAll(bytes, at: open.hasher.byteCount, to: open.file.number, subject: path.string)
-                open.hasher.update(bytes)
-            } catch { failure = ContentError(.system, doing: "append to", subject: path.string, cause: error) }
-            state.open = .some(open)
-            return failure
+        try open.withLock { open throws(ContentError) in
+            if open == nil { throw ContentError(.closed, doing: "append to", subject: path.string) }
+            do throws(SyscallError) { try open?.append(bytes, subject: path.string) } catch {
+                throw ContentError(.system, doing: "append to", subject: path.string, cause: error)
+            }
         }
-        if let failure { throw failure }
     }
 
     /// Brings the bytes to the disk and shows them under their digest, which `lease` protects from before it is visible.
     package func commit(protectedBy lease: LeaseID) throws(ContentError) -> (digest: Digest, sizeBytes: Int64) {
-        try state.withLock { state throws(ContentError) in
-            guard let open = state.open.take() else { throw ContentError(.closed, doing: "commit", subject: path.string) }
-            let size = open.hasher.byteCount
-            let file = open.file
-            let digest = open.hasher.finish()
+        try open.withLock { open throws(ContentError) in
+            guard let written = open.take() else { throw ContentError(.closed, doing: "commit", subject: path.string) }
+            let size = written.byteCount
+            let file = written.file
+            let digest = written.hasher.finish()
             store.protect(digest, by: lease)
             do throws(SyscallError) {
                 // The same bytes may be there already: then these are not needed.

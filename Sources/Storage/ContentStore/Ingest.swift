@@ -27,7 +27,7 @@ extension BlobStore {
             hasher = DigestHasher(digest.algorithm)
         }
         return Ingest(
-            of: digest, sizeBytes: sizeBytes, path: path, blobPath: self.path(of: digest), file: file, hasher: hasher)
+            of: digest, sizeBytes: sizeBytes, path: path, blobPath: self.path(of: digest), HashedFile(file, hasher))
     }
 
     func ingestPath(of digest: Digest) -> FilePath {
@@ -100,79 +100,49 @@ package final class Ingest: Sendable {
     package let sizeBytes: Int64?
     private let path: FilePath
     private let blobPath: FilePath
-    private let state: Mutex<State>
+    /// nil once it is committed or discarded.
+    private let open: Mutex<HashedFile?>
 
-    private struct State: ~Copyable {
-        var open: Open?
-        struct Open: ~Copyable {
-            let file: OwnedFD
-            var hasher: DigestHasher
-        }
-    }
-
-    init(
-        of digest: Digest, sizeBytes: Int64?, path: FilePath, blobPath: FilePath, file: consuming OwnedFD,
-        hasher: consuming sending DigestHasher
-    ) {
+    init(of digest: Digest, sizeBytes: Int64?, path: FilePath, blobPath: FilePath, _ file: consuming sending HashedFile) {
         self.digest = digest
         self.sizeBytes = sizeBytes
         self.path = path
         self.blobPath = blobPath
-        state = Mutex(State(open: State.Open(file: file, hasher: hasher)))
+        open = Mutex(file)
     }
 
     /// How many bytes have arrived, those of earlier attempts included: where a resumed download goes on.
-    package var receivedBytes: Int64 {
-        state.withLock { state in
-            switch state.open {
-            case .some(let open): open.hasher.byteCount
-            case .none: 0
-            }
-        }
-    }
+    package var receivedBytes: Int64 { open.withLock { $0?.byteCount ?? 0 } }
 
     /// Adds the next bytes.
     /// - Throws: `.sizeMismatch` beyond the announced size; nothing of the chunk is kept then.
     package func append(_ chunk: [UInt8]) throws(ContentError) {
-        try state.withLock { state throws(ContentError) in
-            guard var open = state.open.take() else { throw closed("append to") }
-            let refusal = write(chunk, to: &open)
-            state.open = .some(open)
-            if let refusal { throw refusal }
-        }
-    }
-
-    private func write(_ chunk: [UInt8], to open: inout State.Open) -> ContentError? {
-        let received = open.hasher.byteCount
-        if let sizeBytes, received + Int64(chunk.count) > sizeBytes {
-            return ContentError(.sizeMismatch, doing: "append to", subject: "\(digest): more than the announced \(sizeBytes) bytes")
-        }
-        do throws(SyscallError) {
-            try writeAll(chunk.span, at: received, to: open.file.number, subject: path.string)
-        } catch {
-            guard error.errno == ENOSPC else {
-                return ContentError(.system, doing: "append to", subject: digest.description, cause: error)
+        try open.withLock { open throws(ContentError) in
+            guard let received = open?.byteCount else { throw closed("append to") }
+            if let sizeBytes, received + Int64(chunk.count) > sizeBytes {
+                throw ContentError(.sizeMismatch, doing: "append to", subject: "\(digest): more than the announced \(sizeBytes) bytes")
             }
-            let need = sizeBytes.map { "\($0 - received)" } ?? "at least \(chunk.count)"
-            return ContentError(.system, doing: "append to", subject: "\(digest): \(need) bytes more are needed", cause: error)
+            do throws(SyscallError) { try open?.append(chunk.span, subject: path.string) } catch {
+                guard error.errno == ENOSPC else {
+                    throw ContentError(.system, doing: "append to", subject: digest.description, cause: error)
+                }
+                let need = sizeBytes.map { "\($0 - received)" } ?? "at least \(chunk.count)"
+                throw ContentError(.system, doing: "append to", subject: "\(digest): \(need) bytes more are needed", cause: error)
+            }
         }
-        open.hasher.update(chunk.span)
-        return nil
     }
 
     /// Verifies size and digest, brings the bytes to the disk, and only then shows them under their digest.
     /// - Throws: `.sizeMismatch` while bytes are missing (the ingest stays open, to go on with); `.digestMismatch`, after which
     ///   all that arrived is gone.
     package func commit() throws(ContentError) {
-        try state.withLock { state throws(ContentError) in
-            guard let open = state.open.take() else { throw closed("commit") }
-            let received = open.hasher.byteCount
-            if let sizeBytes, received != sizeBytes {
-                state.open = .some(open)
+        try open.withLock { open throws(ContentError) in
+            if let sizeBytes, let received = open?.byteCount, received != sizeBytes {
                 throw ContentError(.sizeMismatch, doing: "commit", subject: "\(digest): \(received) of \(sizeBytes) bytes")
             }
-            let file = open.file
-            let found = open.hasher.finish()
+            guard let whole = open.take() else { throw closed("commit") }
+            let file = whole.file
+            let found = whole.hasher.finish()
             if found != digest {
                 let mismatch = ContentError(.digestMismatch, doing: "commit", subject: "\(digest), found \(found)")
                 do throws(SyscallError) { try removeFile(path) } catch {
@@ -189,12 +159,13 @@ package final class Ingest: Sendable {
 
     /// Throws away all that has arrived.
     package func discard() throws(ContentError) {
-        try state.withLock { state throws(ContentError) in
-            guard let open = state.open.take() else { return }
+        try open.withLock { open throws(ContentError) in
+            // Closed at the end: what is locked meanwhile is nobody else's.
+            guard let begun = open.take() else { return }
             do throws(SyscallError) { try removeFile(path) } catch  where error.errno != ENOENT {
                 throw ContentError(.system, doing: "discard", subject: digest.description, cause: error)
             } catch {}
-            _ = consume open
+            _ = consume begun
         }
     }
 

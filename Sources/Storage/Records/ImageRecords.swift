@@ -349,7 +349,7 @@ private struct ImageRow: Codable, FetchableRecord, PersistableRecord {
         let pulls = try zip(references, names).filter { $0.1.pulledAs != nil }.map { ($0, try $1.pulls) }
         let image = ImageRecord(
             id: try Digest(id), manifestDigest: try Digest(manifestDigest), created: try Timestamp(created),
-            platform: try Platform(parsing: platform), size: ByteCount(UInt64(clamping: sizeBytes)),
+            platform: Platform(recorded: platform), size: ByteCount(UInt64(clamping: sizeBytes)),
             layers: try layers.map { try $0.record }, blobs: Set(try blobs.map { try Digest($0.digest) }))
         return NamedImage(
             image: image, tags: references.filter { $0.tag != nil }, repositoryDigests: references.filter { $0.digest != nil },

@@ -72,6 +72,27 @@ struct NamesTests {
         #expect(throws: InvalidPlatform(text: text)) { try Platform(parsing: text) }
     }
 
+    @Test(
+        "whatever an image says that it is for is read again from how it is written down",
+        arguments: [
+            ("linux", "amd64", nil), ("linux", "arm", "v6"), ("", "", nil), (nil, nil, nil), ("linux", "", "v1"), ("linux", "a/b/c/d", nil),
+            ("linux", "amd64", "v1 / x"), ("a/b", "c\0d", "/"), (" ", "\u{1b}", ""),
+        ] as [(String?, String?, String?)])
+    func recordedPlatforms(_ system: String?, _ architecture: String?, _ variant: String?) {
+        let platform = Platform(ofImage: system, architecture: architecture, variant: variant)
+        let read = Platform(recorded: platform.description)
+        #expect(read.description == platform.description)
+        #expect(Platform(recorded: read.description) == read)
+    }
+
+    @Test("what an image does not say of its platform is the host's, also of one that an earlier daemon wrote down")
+    func unsaidPlatforms() {
+        for (system, architecture) in [(nil, nil), ("", ""), ("linux", nil), (nil, Platform.host.architecture)] as [(String?, String?)] {
+            #expect(Platform(ofImage: system, architecture: architecture, variant: nil) == .host)
+        }
+        #expect(Platform(recorded: "linux/") == .host && Platform(recorded: "") == .host)
+    }
+
     @Test("the nearest platform that runs is preferred, and foreign ones do not run")
     func distances() throws {
         let arm = try Platform(parsing: "linux/arm64")

@@ -93,6 +93,41 @@ import Testing
         #expect(ContinuousClock.now - begin < .seconds(20))
         #expect(throws: TextExpression.Malformed.self) { try TextExpression("((a{1000}){1000}){1000}") }
         #expect(throws: TextExpression.Malformed.self) { try TextExpression(String(repeating: "(", count: 200)) }
+        #expect(throws: TextExpression.Malformed.self) { try TextExpression(String(repeating: "a", count: 5000)) }
+        // A thousand times nothing, a thousand times, …
+        let nothing = String(repeating: "(", count: 20) + String(repeating: "){1000}", count: 20)
+        #expect(try TextExpression(nothing).matches("x"))
+    }
+
+    @Test(
+        "an expression means what it means to Go",
+        arguments: [
+            ("^.$", "é", true), ("^[à-ü]+$", "éü", true), ("^[^a]$", "é", true), ("^a.b$", "a\nb", false), ("(?s)^a.b$", "a\nb", true),
+            ("(?i)^AbÉ[x-z]$", "aBéY", true), ("(?i)[^a]", "A", false), ("a(?i)b", "aB", true), ("(?:(?i)a)b", "AB", false),
+            ("(?i:a)b", "Ab", true), ("(?i)(?-i)a", "A", false), ("^b", "a\nb", false), ("(?m)^b$", "a\nb\nc", true),
+            ("(?P<one>a)(?<two>b)", "ab", true), ("\\bdb\\b", "my-db.1", true), ("\\bdb\\b", "mydb", false), ("\\Bdb", "mydb", true),
+            ("\\Aa\\z", "a", true), ("^[[:alpha:]]+$", "ab", true), ("[[:^alpha:]]", "ab", false), ("^[\\d.]+$", "1.2", true),
+            ("[^\\W]", "-", false), ("\\Qa.b\\E+$", "a.bb", true), ("\\Qa.b", "axb", false), ("^\\x41\\x{e9}\\101\\t$", "AéA\t", true),
+            ("\\s", "\u{b}", false), ("a{1,2}{", "a{", true), ("^a{01}$", "a{01}", true), ("(|a)+$", "b", true), ("()*", "", true),
+        ])
+    func expressionsOfGo(expression: String, text: String, isFound: Bool) throws {
+        #expect(try TextExpression(expression).matches(text) == isFound)
+    }
+
+    @Test(
+        "what is no expression is refused in Go's words",
+        arguments: [
+            ("a**", "invalid nested repetition operator"), ("*", "missing argument to repetition operator"),
+            ("(?i)*", "missing argument to repetition operator"), ("a{1001}", "invalid repeat count"), ("a{2,1}", "invalid repeat count"),
+            ("(a", "missing closing )"), ("a)", "unexpected )"), ("[a", "missing closing ]"), ("[b-a]", "invalid character class range"),
+            ("[[:none:]]", "invalid character class range"), ("\\1", "invalid escape sequence"), ("\\x{110000}", "invalid escape sequence"),
+            ("a\\", "trailing backslash at end of expression"), ("(?=a)", "invalid or unsupported Perl syntax"),
+            ("(?P<a-b>c)", "invalid named capture"), ("\\pL", "Unicode classes are not supported: \\p"),
+            ("[\\PL]", "Unicode classes are not supported: \\P"), ("(?i", "missing closing )"), ("[a-\\d]", "invalid escape sequence"),
+        ])
+    func refusedExpressions(expression: String, reason: String) throws {
+        let refusal = #expect(throws: TextExpression.Malformed.self) { try TextExpression(expression) }
+        #expect(refusal?.reason == reason)
     }
 
     @Test("B04 a reference filter is a shell pattern over the name with or without its tag")

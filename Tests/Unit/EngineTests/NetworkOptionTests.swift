@@ -43,7 +43,7 @@ import Testing
     func settings() throws {
         let option = EndpointOptions.settingsOption
         let options = try EndpointOptions([
-            option: "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.neigh.IFNAME.gc_stale_time=5", "other": "kept",
+            option: "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.neigh.ifname.gc_stale_time=5", "other": "kept",
         ])
         #expect(options.settings(of: "eth7") == ["ipv4/conf/eth7/log_martians": "1", "ipv6/neigh/eth7/gc_stale_time": "5"])
         for text in [

@@ -112,6 +112,9 @@ import Testing
         #expect(
             refusal { try LocalVolumeDriver.check(["device": "/srv"], of: "va") }?.message == "create va: missing required option: \"type\""
         )
+        let untyped = ["type": "", "device": "/srv", "o": "bind"]
+        #expect(refusal { try LocalVolumeDriver.check(untyped, of: "va") } == nil)
+        #expect(LocalVolumeDriver.mount(untyped) == FstabMount(type: "", source: "/srv", options: ["bind"]))
         let empty = ["type": "", "device": "", "o": ""]
         #expect(LocalVolumeDriver.mount(empty) == nil && refusal { try LocalVolumeDriver.check(empty, of: "va") } == nil)
         #expect(refusal { try LocalVolumeDriver.check(["type": "", "device": "", "o": "bind"], of: "va") } != nil)

@@ -1,6 +1,5 @@
 internal import EngineAPI
 internal import EngineClient
-internal import FoundationEssentials
 internal import LinuxSyscalls
 
 /// What the program takes from its surroundings, read once at the start.
@@ -34,47 +33,17 @@ package struct Environment: Sendable {
 
     /// The credentials that `config.json` holds for a registry, if any. A file that cannot be read is warned of, as docker does.
     func credentials(for domain: String) -> AuthConfig? {
-        let key = CredentialFile.key(for: domain)
         do {
             try Self.keepMemoryPrivate()
-            if let helper = try CredentialFile(folder: configurationFolder).helper(for: key) { return try helper.credentials(for: key) }
-        } catch { StandardStream.error.write("WARNING: \(error)\n") }
-        guard let file = configurationFile() else { return nil }
-        guard let entry = file.auths?[key] ?? file.auths?["https://" + domain] else { return nil }
-        var credentials = AuthConfig()
-        credentials.serveraddress = key
-        credentials.identitytoken = entry.identitytoken ?? ""
-        if let auth = entry.auth.flatMap({ Data(base64Encoded: $0) }) {
-            let (name, password) = splitOnce(String(decoding: auth, as: UTF8.self), at: ":")
-            credentials.username = name
-            credentials.password = password ?? ""
+            return try CredentialFile(folder: configurationFolder).credentials(for: CredentialFile.key(for: domain))
+        } catch {
+            StandardStream.error.write("WARNING: \(error)\n")
+            return nil
         }
-        return credentials.username.isEmpty && credentials.identitytoken.isEmpty ? nil : credentials
     }
 
     /// Before a password is read: no core file shall hold it, and no other process of the user read it.
     static func keepMemoryPrivate() throws { try setDumpable(false) }
-
-    private func configurationFile() -> ConfigurationFile? {
-        let path = CredentialFile(folder: configurationFolder).path
-        guard FileManager.default.fileExists(atPath: path) else { return nil }
-        do {
-            return try JSONDecoder().decode(ConfigurationFile.self, from: try contents(of: path, limitBytes: CredentialFile.sizeLimitBytes))
-        } catch {
-            let reason = (error as? Complaint)?.description ?? "it is not docker's config.json"
-            StandardStream.error.write("WARNING: Error loading config file: \(path): \(reason)\n")
-            return nil
-        }
-    }
-}
-
-/// The part of docker's `config.json` that is read.
-private struct ConfigurationFile: Decodable {
-    struct Entry: Decodable {
-        let auth: String?
-        let identitytoken: String?
-    }
-    let auths: [String: Entry]?
 }
 
 /// The flags that stand before the verb.

@@ -32,7 +32,10 @@ let imagesVerb = Verb(
     let now = Int64(Date().timeIntervalSince1970)
     let showsDigests = arguments.bool("digests")
     let withDigests = showsDigests || format.mentions("Digest")
-    let rows = images.flatMap { imageRows($0, now: now, isWhole: arguments.bool("no-trunc"), withDigests: withDigests) }
+    let ageless = format == .table(nil) ? "N/A" : ""
+    let rows = images.flatMap {
+        imageRows($0, now: now, isWhole: arguments.bool("no-trunc"), withDigests: withDigests, ageless: ageless)
+    }
     let byDefault = ["Repository", "Tag"] + (showsDigests ? ["Digest"] : []) + ["ID", "CreatedSince", "Size"]
     StandardStream.output.write(try listText(rows, columns: imageColumns, byDefault: byDefault, format: format))
     return 0
@@ -59,7 +62,10 @@ let imageColumns = [
 ]
 
 /// One row a name: a tag, or a digest of a repository that has no tag here; one row for an image without any.
-func imageRows(_ image: ImageSummary, now: Int64, isWhole: Bool, withDigests: Bool) -> [TemplateValue] {
+/// - Parameter ageless: the age of an image of which nobody knows when it was made.
+func imageRows(
+    _ image: ImageSummary, now: Int64, isWhole: Bool, withDigests: Bool, ageless: String = "N/A"
+) -> [TemplateValue] {
     let digests = Dictionary(
         image.repoDigests.map { splitOnce($0, at: "@") }.map { ($0, $1 ?? "") }, uniquingKeysWith: { first, _ in first })
     var names: [(repository: String, tag: String, digest: String)] = image.repoTags.filter { $0 != "<none>:<none>" }.map { name in
@@ -74,7 +80,7 @@ func imageRows(_ image: ImageSummary, now: Int64, isWhole: Bool, withDigests: Bo
     return names.map { name in
         let fields: [(String, String)] = [
             ("Containers", image.containers < 0 ? "N/A" : String(image.containers)), ("CreatedAt", tableTime(seconds: image.created)),
-            ("CreatedSince", image.created == 0 ? "N/A" : Ages.words(seconds: now - image.created) + " ago"),
+            ("CreatedSince", image.created == Timestamp.zero.seconds ? ageless : Ages.words(seconds: now - image.created) + " ago"),
             ("Digest", withDigests ? name.digest : "<none>"), ("ID", isWhole ? image.id : shortID(image.id)),
             ("Repository", name.repository),
             ("SharedSize", image.sharedSize < 0 ? "N/A" : humanSize(image.sharedSize)), ("Size", humanSize(image.size)),

@@ -10,36 +10,73 @@ let loginVerb = Verb(
     ], operands: .atMost(1)
 ) { invocation in
     let (arguments, environment) = (invocation.arguments, invocation.environment)
-    let file = CredentialFile(folder: environment.configurationFolder)
-    var credentials = AuthConfig()
-    credentials.serveraddress = CredentialFile.key(for: arguments.operands.first ?? "")
-    credentials.username = try userName(arguments)
+    let server = CredentialFile.key(for: arguments.operands.first ?? "")
     try Environment.keepMemoryPrivate()
+    let known = isSaidNothing(arguments) ? environment.credentials(for: server) : nil
+    if let known, !known.username.isEmpty, !known.password.isEmpty, try await isLoggedIn(known, environment) { return 0 }
+    var credentials = AuthConfig()
+    credentials.serveraddress = server
+    credentials.username = try userName(arguments, usual: known?.username ?? "")
     credentials.password = try await password(arguments)
+    try await logIn(credentials, environment)
+    return 0
+}
+
+/// Whether neither a name nor a password was given: then those that are kept will do.
+private func isSaidNothing(_ arguments: Arguments) -> Bool {
+    (arguments.string("username") ?? "").isEmpty && (arguments.string("password") ?? "").isEmpty && !arguments.bool("password-stdin")
+}
+
+/// Tries credentials that are kept. A refusal is told, and others are asked for.
+private func isLoggedIn(_ known: AuthConfig, _ environment: Environment) async throws -> Bool {
+    StandardStream.error.write(
+        """
+        Authenticating with existing credentials... [Username: \(printable(known.username))]
+
+        i Info → To login with a different account, run 'apus logout' followed by 'apus login'
+
+
+        """)
+    var known = known
+    known.identitytoken = ""
+    do {
+        try await logIn(known, environment)
+        return true
+    } catch EngineClientError.refused(status: 401, _) {
+        StandardStream.error.write("Stored credentials invalid or expired\n")
+    } catch let error as EngineClientError {
+        StandardStream.error.write("Login did not succeed, error: \(printable("\(error)"))\n")
+    }
+    return false
+}
+
+private func logIn(_ credentials: AuthConfig, _ environment: Environment) async throws {
+    let file = CredentialFile(folder: environment.configurationFolder)
     let answer = try await environment.client.checkCredentials(credentials)
-    let isInFile = try file.set(credentials, for: credentials.serveraddress)
+    let isInFile = try file.keep(credentials, for: credentials.serveraddress)
     if isInFile { StandardStream.error.write("\nWARNING! Your credentials are stored unencrypted in '\(file.path)'.\n\n") }
     StandardStream.output.write("\(printable(answer.status))\n")
-    return 0
 }
 
 let logoutVerb = Verb(["logout"], "[SERVER]", "Log out from a registry", operands: .atMost(1)) { invocation in
     let file = CredentialFile(folder: invocation.environment.configurationFolder)
     let key = CredentialFile.key(for: invocation.arguments.operands.first ?? "")
     StandardStream.output.write("Removing login credentials for \(printable(key))\n")
-    try file.set(nil, for: key)
+    try file.forget(key)
     return 0
 }
 
-private func userName(_ arguments: Arguments) throws -> String {
+/// - Parameter usual: what an empty answer means; empty for none.
+private func userName(_ arguments: Arguments, usual: String) throws -> String {
     if let name = arguments.string("username"), !name.isEmpty { return name }
     if arguments.bool("password-stdin") { throw Complaint("Must provide --username with --password-stdin") }
     guard StandardStream.input.isTerminal else {
         throw Complaint("Error: Cannot perform an interactive login from a non TTY device")
     }
-    StandardStream.output.write("Username: ")
-    guard let name = readLine(), !name.isEmpty else { throw Complaint("Error: Non-null Username Required") }
-    return name
+    StandardStream.output.write(usual.isEmpty ? "Username: " : "Username (\(printable(usual))): ")
+    if let name = readLine(), !name.isEmpty { return name }
+    if usual.isEmpty { throw Complaint("Error: Non-null Username Required") }
+    return usual
 }
 
 /// The most bytes that a password on standard input may have: some are documents.

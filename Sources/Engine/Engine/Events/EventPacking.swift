@@ -1,8 +1,8 @@
-internal import Archive
 internal import LinuxSyscalls
 internal import Protobuf
 internal import ShimProtocol
 internal import SystemPackage
+internal import Zstd
 
 /// How a file of the journal that is written no more is compressed: as a container's log is, the heading in a frame of its own, so that `zstd -d` gives
 /// the file back and any place of it is found without what lies before.
@@ -73,7 +73,7 @@ enum EventPacking {
         try PackedLogTable.pack(headingByteCount: headingByteCount) { limitBytes throws(SyscallError) in
             try readChunk(source.number, limitBytes: limitBytes)
         } compress: { chunk throws(SyscallError) in
-            guard let frame = ZstdFrame.compress(chunk, level: compressionLevel) else {
+            guard let frame = zstdFrame(of: chunk, level: compressionLevel) else {
                 throw SyscallError("compress", draft.string, errno: Errno.noMemory.rawValue)
             }
             return frame

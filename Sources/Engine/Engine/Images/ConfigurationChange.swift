@@ -50,21 +50,21 @@ struct ConfigurationChange {
         guard texts.reduce(0, { $0 + $1.utf8.count }) <= Self.limitBytes else { throw Self.tooLong(keyword) }
     }
 
-    fileprivate static func tooLong(_ what: String) -> EngineError {
+    static func tooLong(_ what: String) -> EngineError {
         EngineError(.invalidParameter, "\(what): the configuration becomes longer than \(limitBytes) bytes")
     }
 
     private func perform(on config: inout ContainerConfig, _ progress: inout Progress) throws(EngineError) {
         switch keyword {
-        case "CMD": config.cmd = command(config)
+        case "CMD": config.cmd = try command(config)
         case "ENTRYPOINT":
-            config.entrypoint = command(config)
+            config.entrypoint = try command(config)
             // A command that was there before was meant for another program.
             if !progress.isCommandSet { config.cmd = nil }
         case "ENV": for (name, value) in try pairs(config) { Self.set("\(name)=\(value)", in: &config.env) }
         case "LABEL": for (name, value) in try pairs(config) { config.labels[name] = value }
         case "EXPOSE":
-            for word in try words(config) {
+            for word in try ports(config) {
                 let (ports, proto) = try Self.ports(word)
                 progress.portCount += ports.count
                 // Before they are made: a word of seven bytes may stand for all of them.
@@ -73,14 +73,15 @@ struct ConfigurationChange {
                 }
                 for port in ports { config.exposedPorts["\(port)/\(proto)"] = EmptyObject() }
             }
-        case "VOLUME": for path in try list(config) { config.volumes[path] = EmptyObject() }
-        case "USER": config.user = try single(config)
+        case "VOLUME": for path in try volumes(config) { config.volumes[path] = EmptyObject() }
+        case "USER": config.user = try expanded(config)
         case "STOPSIGNAL":
-            config.stopSignal = try single(config)
+            config.stopSignal = try expanded(config)
             _ = try SignalNames.number(of: config.stopSignal)
         case "WORKDIR":
-            let path = try single(config)
-            config.workingDir = path.hasPrefix("/") ? path : (config.workingDir.isEmpty ? "/" : "\(config.workingDir)/") + path
+            let path = try expanded(config)
+            if path.isEmpty { throw EngineError(.invalidParameter, "cannot normalize nothing") }
+            config.workingDir = path.hasPrefix("/") ? path : Self.cleaned("\(config.workingDir)/\(path)")
         case "ONBUILD":
             let trigger = rest.prefix { !$0.isWhitespace }.uppercased()
             if trigger == "ONBUILD" {
@@ -95,6 +96,15 @@ struct ConfigurationChange {
         }
     }
 
+    /// An absolute path without `.`, `..` and doubled slashes.
+    private static func cleaned(_ path: String) -> String {
+        var parts: [Substring] = []
+        for part in path.split(separator: "/") where part != "." {
+            if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+        }
+        return "/" + parts.joined(separator: "/")
+    }
+
     private static func set(_ variable: String, in environment: inout [String]) {
         let name = ImageDefaults.variableName(variable)
         if let place = environment.firstIndex(where: { ImageDefaults.variableName($0) == name }) {
@@ -107,60 +117,95 @@ struct ConfigurationChange {
     // MARK: Arguments
 
     /// A JSON array of words, or a line for the shell.
-    private func command(_ config: ContainerConfig) -> StringSlice? {
-        if let words = jsonList() { return words.isEmpty ? nil : StringSlice(words) }
+    private func command(_ config: ContainerConfig) throws(EngineError) -> StringSlice? {
+        if let words = try Self.jsonList(rest) { return words.isEmpty ? nil : StringSlice(words) }
         return StringSlice((config.shell.words.isEmpty ? ["/bin/sh", "-c"] : config.shell.words) + [rest])
     }
 
-    private func jsonList() -> [String]? { rest.hasPrefix("[") ? try? EngineJSON.decode([String].self, from: Array(rest.utf8)) : nil }
-
-    private func list(_ config: ContainerConfig) throws(EngineError) -> [String] {
-        if let words = jsonList() { return words }
-        return try words(config)
+    /// - Returns: nil for what is no JSON array: a line may begin with a bracket.
+    private static func jsonList(_ text: String) throws(EngineError) -> [String]? {
+        guard text.hasPrefix("["), let elements = try? EngineJSON.decode([ListElement].self, from: Array(text.utf8)) else { return nil }
+        let words = elements.compactMap(\.word)
+        if words.count == elements.count { return words }
+        throw EngineError(.invalidParameter, "when using JSON array syntax, arrays must be comprised of strings only")
     }
 
-    private func single(_ config: ContainerConfig) throws(EngineError) -> String {
-        let words = try words(config)
-        guard words.count == 1, let word = words.first else {
-            throw EngineError(.invalidParameter, "\(keyword) requires exactly one argument")
+    private func volumes(_ config: ContainerConfig) throws(EngineError) -> [String] {
+        var words = InstructionWords(environment: config.env)
+        var paths: [String] = []
+        for word in try Self.jsonList(rest) ?? rest.split(whereSeparator: \.isWhitespace).map(String.init) {
+            let path = try words.expand(word.trimmed)
+            if path.isEmpty { throw EngineError(.invalidParameter, "VOLUME specified can not be an empty string") }
+            paths.append(path)
         }
-        return word
+        return paths
+    }
+
+    /// The whole line as one word.
+    private func expanded(_ config: ContainerConfig) throws(EngineError) -> String {
+        var words = InstructionWords(environment: config.env)
+        return try words.expand(rest)
     }
 
     /// `name=value …`, or of old `name value`.
     private func pairs(_ config: ContainerConfig) throws(EngineError) -> [(String, String)] {
-        let words = try words(config)
-        guard let first = words.first else { return [] }
+        var words = InstructionWords(environment: config.env)
+        let parts = InstructionWords.split(rest)
+        guard let first = parts.first else { return [] }
         if !first.contains("=") {
-            let value = String(rest.dropFirst(rest.prefix { !$0.isWhitespace }.count)).trimmed
+            let name = rest.prefix { !$0.isWhitespace }
+            let value = String(rest.dropFirst(name.count)).trimmed
             if value.isEmpty { throw EngineError(.invalidParameter, "\(keyword) must have two arguments") }
-            return [(first, value)]
+            return [(try words.expand(String(name)), try words.expand(value))]
         }
         var found: [(String, String)] = []
-        for word in words {
-            guard let equals = word.firstIndex(of: "="), equals != word.startIndex else {
-                throw EngineError(.invalidParameter, "Syntax error - can't find = in \"\(word)\". Must be of the form: name=value")
+        for part in parts {
+            guard let equals = part.firstIndex(of: "=") else {
+                throw EngineError(.invalidParameter, "Syntax error - can't find = in \"\(part)\". Must be of the form: name=value")
             }
-            found.append((String(word[..<equals]), String(word[word.index(after: equals)...])))
+            if equals == part.startIndex { throw EngineError(.invalidParameter, "\(keyword) names can not be blank") }
+            found.append((try words.expand(String(part[..<equals])), try words.expand(String(part[part.index(after: equals)...]))))
         }
         return found
     }
 
-    /// `80`, `80/udp`, `80-82`. - Throws: `.invalidParameter`.
+    /// The ports' words; of one variable may come several.
+    private func ports(_ config: ContainerConfig) throws(EngineError) -> [String] {
+        var words = InstructionWords(environment: config.env)
+        var ports: [String] = []
+        for word in rest.split(whereSeparator: \.isWhitespace) {
+            ports += try words.expand(String(word)).split(whereSeparator: \.isWhitespace).map(String.init)
+        }
+        return ports
+    }
+
+    /// `80`, `80/udp`, `80-82`; where it would be published, as in `127.0.0.1:8080:80`, is well-formed and says nothing of an image.
+    /// - Throws: `.invalidParameter`.
     private static func ports(_ word: String) throws(EngineError) -> (ClosedRange<UInt16>, proto: String) {
         let parts = word.split(separator: "/", omittingEmptySubsequences: false)
         let proto = parts.count == 2 ? parts[1].lowercased() : "tcp"
-        let ends = (parts.first ?? "").split(separator: "-", omittingEmptySubsequences: false).map { UInt16($0) }
-        guard parts.count <= 2, (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first > 0,
-            first <= last, ["tcp", "udp", "sctp"].contains(proto)
-        else { throw EngineError(.invalidParameter, "invalid containerPort: \(word)") }
-        return (first...last, proto)
+        let places = (parts.first ?? "").split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count <= 2, let inside = places.last.flatMap(range), inside.lowerBound > 0, ["tcp", "udp", "sctp"].contains(proto)
+        else {
+            throw EngineError(.invalidParameter, "invalid containerPort: \(word)")
+        }
+        if places.count > 1, let outer = places.dropLast().last, !outer.isEmpty {
+            guard let outside = range(outer) else { throw EngineError(.invalidParameter, "invalid hostPort: \(word)") }
+            if outside.count != inside.count && inside.count > 1 {
+                throw EngineError(.invalidParameter, "invalid ranges specified for container and host Ports: \(word)")
+            }
+        }
+        let address = places.dropLast(2).joined(separator: ":")
+        if !address.isEmpty && IPAddress(address.hasPrefix("[") ? String(address.dropFirst().dropLast()) : address) == nil {
+            throw EngineError(.invalidParameter, "invalid IP address: \(word)")
+        }
+        return (inside, proto)
     }
 
-    /// The line's words: quotes joined, `\` taken, `$NAME` and `${NAME}` from the variables so far, but not in single quotes.
-    private func words(_ config: ContainerConfig) throws(EngineError) -> [String] {
-        var scanner = WordScanner(rest, environment: config.env)
-        return try scanner.words()
+    private static func range(_ text: Substring) -> ClosedRange<UInt16>? {
+        let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { UInt16($0) }
+        guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first <= last else { return nil }
+        return first...last
     }
 
     // MARK: HEALTHCHECK
@@ -176,9 +221,14 @@ struct ConfigurationChange {
         let type = line.prefix { !$0.isWhitespace }
         let command = String(line.dropFirst(type.count)).trimmed
         switch type.uppercased() {
-        case "NONE": check.test = ["NONE"]
-        case "CMD" where !command.isEmpty:
-            let words = command.hasPrefix("[") ? try? EngineJSON.decode([String].self, from: Array(command.utf8)) : nil
+        case "NONE":
+            if !command.isEmpty { throw EngineError(.invalidParameter, "HEALTHCHECK NONE takes no arguments") }
+            check.test = ["NONE"]
+        case "CMD":
+            let words = try Self.jsonList(command)
+            if command.isEmpty || words?.isEmpty == true {
+                throw EngineError(.invalidParameter, "Missing command after HEALTHCHECK CMD")
+            }
             check.test = words.map { ["CMD"] + $0 } ?? ["CMD-SHELL", command]
         default: throw EngineError(.invalidParameter, "Unknown type \"\(type)\" in HEALTHCHECK (try CMD)")
         }
@@ -206,6 +256,14 @@ struct ConfigurationChange {
         default: throw EngineError(.invalidParameter, "HEALTHCHECK: unknown option --\(option)")
         }
     }
+}
+
+/// One element of a JSON array, which must be a word.
+private struct ListElement: Decodable {
+    /// nil for anything else.
+    let word: String?
+
+    init(from decoder: any Decoder) throws { word = try? decoder.singleValueContainer().decode(String.self) }
 }
 
 /// A Dockerfile's lines, with those that go on behind a backslash put together, without comments and empty ones.
@@ -240,92 +298,5 @@ private enum DockerfileLines {
         while let last = end.last, last == 0x20 || last == 0x09 { end.removeLast() }
         guard end.popLast() == UInt8(ascii: "\\"), end.last != UInt8(ascii: "\\") else { return nil }
         return end
-    }
-}
-
-/// Cuts an instruction's line into words as a Dockerfile's are.
-private struct WordScanner {
-    private var rest: Substring
-    private let environment: [String]
-    /// Bytes that variables have added.
-    private var addedBytes = 0
-    /// Substitutions within each other; each is a call within a call.
-    private static let depthLimit = 16
-    private var depth = 0
-
-    init(_ line: String, environment: [String]) {
-        rest = line[...]
-        self.environment = environment
-    }
-
-    mutating func words() throws(EngineError) -> [String] {
-        var words: [String] = []
-        while let first = rest.first {
-            if first.isWhitespace { rest.removeFirst() } else { words.append(try word()) }
-        }
-        return words
-    }
-
-    /// - Parameter end: what ends the word, and is taken with it, in place of white space.
-    private mutating func word(upTo end: Character? = nil) throws(EngineError) -> String {
-        depth += 1
-        defer { depth -= 1 }
-        guard depth <= Self.depthLimit else { throw EngineError(.invalidParameter, "substitutions within substitutions") }
-        var word = ""
-        var quote: Character?
-        while let character = rest.first, quote != nil || end != nil || !character.isWhitespace {
-            rest.removeFirst()
-            if quote == nil, let end, character == end { return word }
-            switch character {
-            case "'", "\"":
-                if quote == nil { quote = character } else if quote == character { quote = nil } else { word.append(character) }
-            case "\\" where quote != "'":
-                if let next = rest.popFirst() { word.append(next) }
-            case "$" where quote != "'":
-                let value = try variable()
-                addedBytes += value.utf8.count
-                if addedBytes > ConfigurationChange.limitBytes { throw ConfigurationChange.tooLong("$") }
-                word += value
-            default: word.append(character)
-            }
-        }
-        if let quote { throw EngineError(.invalidParameter, "unexpected end of statement while looking for matching \(quote)") }
-        if let end { throw EngineError(.invalidParameter, "syntax error: missing '\(end)'") }
-        return word
-    }
-
-    private mutating func variable() throws(EngineError) -> String {
-        let isBraced = rest.first == "{"
-        if isBraced { rest.removeFirst() }
-        let name = rest.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
-        rest = rest.dropFirst(name.count)
-        let found = environment.last { ImageDefaults.variableName($0) == name }.map { String($0.dropFirst(name.count + 1)) }
-        if isBraced {
-            guard rest.first != "}" else {
-                rest.removeFirst()
-                return name.isEmpty ? "$" : found ?? ""
-            }
-            return try modified(found, named: String(name))
-        }
-        return name.isEmpty ? "$" : found ?? ""
-    }
-
-    /// `${NAME:-word}`, `${NAME:+word}` and `${NAME:?word}`, behind the name; without the colon an empty value is one.
-    private mutating func modified(_ found: String?, named name: String) throws(EngineError) -> String {
-        let hasColon = rest.first == ":"
-        if hasColon { rest.removeFirst() }
-        let modifier = rest.popFirst()
-        guard !name.isEmpty, let modifier, "-+?".contains(modifier) else {
-            throw EngineError(.invalidParameter, "unsupported modifier in substitution of \(name)")
-        }
-        let word = try word(upTo: "}")
-        let isSet = hasColon ? !(found ?? "").isEmpty : found != nil
-        switch modifier {
-        case "-": return isSet ? found ?? "" : word
-        case "+": return isSet ? word : ""
-        default:
-            if isSet { return found ?? "" }
-            throw EngineError(.invalidParameter, "\(name): \(word.isEmpty ? "is not allowed to be unset" : word)")
-        }
     }
 }

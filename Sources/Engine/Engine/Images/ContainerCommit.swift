@@ -81,6 +81,8 @@ private struct CommitPlan: Sendable {
         configuration.created = .now
         configuration.author = author.isEmpty ? nil : author
         configuration.container = container
+        // Of who made the base.
+        configuration.dockerVersion = nil
         configuration.execution = execution
         var step = ImageConfiguration.HistoryEntry()
         step.created = configuration.created
@@ -105,33 +107,5 @@ extension Container {
                 throw .system("look at what the container has written", error)
             }
         }
-    }
-}
-
-extension ImageConfiguration.Execution {
-    /// What of a container's configuration an image keeps.
-    init(_ config: ContainerConfig) {
-        self.init()
-        user = config.user
-        exposedPorts = config.exposedPorts.keys.sorted()
-        environment = config.env
-        entrypoint = config.entrypoint?.words
-        command = config.cmd?.words
-        volumes = config.volumes.keys.sorted()
-        workingDirectory = config.workingDir
-        labels = config.labels
-        stopSignal = config.stopSignal.isEmpty ? nil : config.stopSignal
-        argsEscaped = config.argsEscaped
-        shell = config.shell.words
-        onBuild = config.onBuild
-        guard let check = config.healthcheck else { return }
-        var health = ImageConfiguration.Healthcheck()
-        health.test = check.test
-        health.intervalNanoseconds = check.interval
-        health.timeoutNanoseconds = check.timeout
-        health.startPeriodNanoseconds = check.startPeriod
-        health.startIntervalNanoseconds = check.startInterval
-        health.retries = Int64(check.retries)
-        healthcheck = health
     }
 }

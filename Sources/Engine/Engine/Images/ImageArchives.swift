@@ -130,11 +130,13 @@ extension ContainerEngine {
     /// The name of an image to be made; nil for none.
     static func imageName(_ repository: String, tag: String) throws(EngineError) -> ImageReference? {
         if repository.isEmpty { return nil }
-        do throws(InvalidImageReference) {
-            let name = try ImageReference(tag.isEmpty ? repository : "\(repository):\(tag)")
-            if name.digest == nil { return name.withDefaultTag }
-        } catch { throw EngineError(.invalidParameter, "\(error)", cause: error) }
-        throw EngineError(.invalidParameter, "cannot import digest reference")
+        let name: ImageReference
+        do throws(InvalidImageReference) { name = try ImageReference(tag.isEmpty ? repository : "\(repository):\(tag)") } catch {
+            throw EngineError(.invalidParameter, "\(error)", cause: error)
+        }
+        guard name.digest == nil else { throw EngineError(.invalidParameter, "cannot import digest reference") }
+        do throws(ImageError) { try name.refuseAsID() } catch { throw EngineError(error) }
+        return name.withDefaultTag
     }
 
     /// nil for an empty text.

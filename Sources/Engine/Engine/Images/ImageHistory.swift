@@ -1,6 +1,7 @@
 package import CoreTypes
 package import EngineAPI
 internal import Images
+internal import OCISpec
 internal import Records
 
 extension ContainerEngine {
@@ -8,16 +9,16 @@ extension ContainerEngine {
     /// - Parameter platform: what the image must be of; nil is any.
     package func imageHistory(_ name: String, platform: CoreTypes.Platform? = nil) async throws(EngineError) -> [ImageHistoryItem] {
         let image = try await lookUp(name, of: platform)
-        let description = try await ImageDescription.load(image, from: try parts().services.images)
+        let configuration = try await ImageConfiguration.load(image, from: try parts().services.images)
         var layers = image.image.layers[...]
         var lines: [ImageHistoryItem] = []
-        for step in description.history ?? [] {
+        for step in configuration.history {
             var line = ImageHistoryItem()
             line.id = "<missing>"
-            line.created = step.created.flatMap { try? Timestamp($0) }?.seconds ?? 0
+            line.created = step.created?.seconds ?? 0
             line.createdBy = step.createdBy ?? ""
             line.comment = step.comment ?? ""
-            if step.emptyLayer != true { line.size = Int64(clamping: layers.popFirst()?.size.bytes ?? 0) }
+            if !step.isEmptyLayer { line.size = Int64(clamping: layers.popFirst()?.size.bytes ?? 0) }
             lines.insert(line, at: 0)
         }
         if !lines.isEmpty {

@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import Images
+internal import OCISpec
 internal import Records
 internal import Synchronization
 
@@ -16,8 +17,7 @@ final class ImageLabels: Sendable {
     func labels(of image: NamedImage, in library: ImageLibrary) async throws(EngineError) -> [String: String]? {
         let id = image.image.id
         if let labels = known.withLock({ $0[id] }) { return labels }
-        guard let description = try await ImageDescription.loadHere(image, from: library) else { return nil }
-        let labels = description.config?.labels ?? [:]
+        guard let labels = try await ImageConfiguration.loadHere(image, from: library)?.execution.labels else { return nil }
         known.withLock { known in
             if known.count >= Self.limit { known = [:] }
             known[id] = labels

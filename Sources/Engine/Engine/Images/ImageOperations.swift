@@ -1,6 +1,7 @@
 package import CoreTypes
 package import EngineAPI
 internal import Images
+internal import OCISpec
 internal import Records
 internal import Registry
 internal import Tracing
@@ -27,6 +28,7 @@ extension ContainerEngine {
         let library = try parts().services.images
         let registryCredentials = RegistryCredentials(credentials)
         do throws(ImageError) {
+            try name.refuseAsID()
             let isNamed = name.tag != nil || name.digest != nil
             let images = isNamed ? [name] : try await library.tags(of: name, credentials: registryCredentials)
             var isNew = false
@@ -64,20 +66,20 @@ extension ContainerEngine {
     ) async throws(EngineError) -> ImageInspect {
         let library = try parts().services.images
         let image = try await lookUp(name, of: platform)
-        let description = try await ImageDescription.load(image, from: library)
+        let configuration = try await ImageConfiguration.load(image, from: library)
         var answer = ImageInspect()
         answer.id = image.image.id.description
         answer.repoTags = image.tags.map(\.familiar)
         answer.repoDigests = image.repositoryDigests.map(\.familiar)
-        answer.comment = description.history?.last?.comment ?? ""
-        answer.created = description.created
-        answer.container = description.container
-        answer.dockerVersion = description.dockerVersion ?? ""
-        answer.author = description.author ?? ""
-        answer.config = description.config ?? ImageConfig()
-        answer.architecture = description.architecture ?? ""
-        answer.variant = description.variant ?? ""
-        answer.os = description.os ?? ""
+        answer.comment = configuration.history.last?.comment ?? ""
+        answer.created = configuration.created?.description
+        answer.container = configuration.container
+        answer.dockerVersion = configuration.dockerVersion ?? ""
+        answer.author = configuration.author ?? ""
+        answer.config = ImageConfig(configuration.execution)
+        answer.architecture = configuration.platform.architecture
+        answer.variant = configuration.platform.variant ?? ""
+        answer.os = configuration.platform.operatingSystem
         answer.size = Int64(clamping: image.image.size.bytes)
         answer.graphDriver.name = library.storageDriver ?? ""
         answer.rootFS.type = "layers"

@@ -44,9 +44,11 @@ enum Bundle {
         } catch { throw .system("write the files of container \(id)", error) }
     }
 
-    /// What a container calls itself in `/etc/hosts`.
+    /// What a container calls itself in `/etc/hosts`: in full, and, wherever the domain was written, without it.
     private static func names(_ hostname: String, _ config: ContainerConfig) -> String {
-        config.domainName.isEmpty ? hostname : "\(hostname).\(config.domainName) \(hostname)"
+        let full = config.domainName.isEmpty ? hostname : "\(hostname).\(config.domainName)"
+        let bare = String(decoding: full.utf8.prefix { $0 != UInt8(ascii: ".") }, as: UTF8.self)
+        return bare.isEmpty || bare == full ? full : "\(full) \(bare)"
     }
 
     /// Changes the same files of a container that runs, where its networks change. As with Docker, what somebody wrote there inside stays.

@@ -56,6 +56,8 @@ actor Container {
     var unsupervised: Unsupervised?
     /// Whether the last look at a shim that lives got no answer.
     var shimHangs = false
+    /// A shim that lived on after SIGKILL.
+    var undyingShim: LoneProcess?
     /// Whether the execs of a former daemon are still to be asked for.
     var needsExecAdoption = false
     /// How many have the container paused for as long as they read its files.
@@ -159,6 +161,12 @@ actor Container {
         let recorded = await exitRecord()
         var pauses = Self.leftoverPauses[...]
         repeat {
+            if formerShimLives {
+                // It holds what is to be taken away, and was waited for already.
+                hasLeftovers = true
+                logger.error("what the run left stays for now: its shim lives on after SIGKILL")
+                break
+            }
             do throws(EngineError) {
                 try await BlockingWork.run(.programs) { () throws(EngineError) in try Leftovers.removeRun(of: id, services) }
                 hasLeftovers = false

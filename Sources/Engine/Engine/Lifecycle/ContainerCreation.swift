@@ -24,7 +24,7 @@ struct ContainerCreation {
         if services.configuration.isRootless { try Refusal.checkRootless(request) }
         let endpoints = try await services.networks.wishes(of: request)
         let image = try await image()
-        let imageConfig = try await ImageDescription.config(of: image, in: services.images)
+        let imageConfig = ImageConfig(try await ImageConfiguration.load(image, from: services.images).execution)
         var document = ContainerDocument(
             config: try ImageDefaults.merge(request.config, over: imageConfig), hostConfig: request.hostConfig, endpoints: endpoints,
             platform: image.image.platform.description)

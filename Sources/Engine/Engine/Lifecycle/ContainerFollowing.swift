@@ -11,6 +11,7 @@ extension Container {
     /// - Parameter loss: why there is no shim yet that answers; nil where there is one.
     func watch(_ task: RunningTask, after loss: ShimError? = nil) {
         task.shim.beginFollowing()
+        watchForEnd(task)
         Task(executorPreference: TaskThreads.daemon) { await self.follow(task, after: loss) }
     }
 
@@ -81,6 +82,7 @@ extension Container {
         document.health?.status = Health.startingStatus
         document.health?.failingStreak = 0
         document.phase = .running
+        watchForEnd(running)
         await record(untold("start", at: startedAt), .restartedRecorded)
     }
 

@@ -50,7 +50,9 @@ extension Container {
             // Before the pause: a killed daemon leaves none that nobody knows of.
             document.isHeld = true
             try await save()
+            failpoint(.holdRecorded)
             try await pause(isHold: true)
+            failpoint(.holdPaused)
             return true
         } catch {
             // For another one.
@@ -73,6 +75,7 @@ extension Container {
         while true {
             do throws(EngineError) {
                 try await unpause()
+                failpoint(.holdUnpaused)
                 break
             } catch {
                 // It may have been let go, or have ended, meanwhile.

@@ -18,7 +18,7 @@ extension Container {
         let decided = OneShot<Void>()
         state = .starting(decided)
         // Another shim than the one of the last run.
-        (shimHangs, unsupervised) = (false, nil)
+        (shimHangs, undyingShim, unsupervised) = (false, nil, nil)
         defer { decided.settle(()) }
         do throws(StartProblem) {
             let task = try await launch()

@@ -181,8 +181,8 @@ extension Container {
             try Bundle.removeFiles(paths)
             failpoint(.removeFilesGone)
         }
-        let anonymous = document.removesVolumes ? await services.volumes.anonymous(document.volumes) : []
-        await services.volumes.release(document.volumes, of: id, removing: anonymous)
+        let unnamed = document.removesVolumes ? VolumeStore.unnamed(document.volumes) : []
+        await services.volumes.release(document.volumes, of: id, removing: unnamed)
         failpoint(.removeVolumesReleased)
         let destruction = destruction
         try await services.destroyed.remove(id, leaving: destruction)

@@ -115,7 +115,7 @@ extension Container {
             try? await Pause.wait(for: min(left, Self.lookInterval))
             left -= Self.lookInterval
             if services.reactor.isStopped || state.supervisedTask == nil { return false }
-            if unsupervised?.isOutdated == true {
+            if unsupervised?.isOutdated == true || undyingShim != nil && !formerShimLives {
                 pauses.beginAnew()
                 return true
             }
@@ -125,6 +125,8 @@ extension Container {
 
     /// - Returns: why there is none.
     private func attemptAtShim(_ task: RunningTask) async -> EngineError? {
+        if formerShimLives { return EngineError(.system, Self.undyingWords) }
+        if undyingShim != nil { (undyingShim, shimHangs) = (nil, false) }
         do throws(EngineError) {
             if !task.shim.isConnected { try await connectToNext(task.shim) }
             let description: DescribeResponse

@@ -93,8 +93,8 @@ struct UnreadableContainer: Sendable {
         if let attachment { await services.networks.unplug(attachment, of: id) }
         do throws(ImageError) { try await services.images.removeRoot(of: id) } catch { throw EngineError(error) }
         let volumes = remains.volumes ?? []
-        let anonymous = withVolumes ? await services.volumes.anonymous(volumes) : []
-        await services.volumes.release(volumes, of: id, removing: anonymous)
+        let unnamed = withVolumes ? VolumeStore.unnamed(volumes) : []
+        await services.volumes.release(volumes, of: id, removing: unnamed)
         let image = imageID?.description ?? ""
         let event = ContainerDocument.UntoldEvent(
             action: "destroy", attributes: ["image": image, "name": name], time: Clock.unixNanoseconds, journalNumber: services.events.end)

@@ -107,9 +107,8 @@ final class LogFollower: Sendable {
     }
 
     deinit {
-        let (log, number) = (log, number)
-        // Belongs to nobody; ends when the files are removed.
-        Task(executorPreference: TaskThreads.daemon) { try? await BlockingWork.run { () throws(EngineError) in log.followerLeft(number) } }
+        // Removes files, for which nobody who lets go of it waits.
+        BlockingWork.start { [log, number] in log.followerLeft(number) }
     }
 
     /// It has read what lies before this file.

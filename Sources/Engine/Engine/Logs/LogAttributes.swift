@@ -2,6 +2,9 @@ internal import EngineAPI
 
 /// Labels and variables that log options choose, which go with each line: `logs --details` shows them.
 enum LogAttributes {
+    /// Instructions of an expression that the letters of all names may take: a few tenths of a second at most.
+    private static let stepLimit = 1 << 22
+
     /// By name, as the options `labels`, `labels-regex`, `env`, `env-regex` and `tag` say.
     /// - Throws: `.invalidParameter` for an expression that is none.
     static func chosen(_ options: [String: String], config: ContainerConfig) throws(EngineError) -> [String: String] {
@@ -13,12 +16,24 @@ enum LogAttributes {
         }
         for (option, source) in [("labels-regex", labels), ("env-regex", environment)] {
             guard let text = options[option], !text.isEmpty else { continue }
-            guard let expression = try? Regex(text) else {
-                throw EngineError(.invalidParameter, "error parsing regexp of log opt \(option): `\(text)`")
-            }
-            for (name, value) in source where (try? expression.firstMatch(in: name)) != nil { attributes[name] = value }
+            let expression = try expression(text, of: option, against: source.keys)
+            for (name, value) in source where expression.matches(name) { attributes[name] = value }
         }
         return attributes
+    }
+
+    /// - Parameter names: what it will be held against.
+    private static func expression(
+        _ text: String, of option: String, against names: some Sequence<String>
+    ) throws(EngineError) -> TextExpression {
+        let expression: TextExpression
+        do throws(TextExpression.Malformed) { expression = try TextExpression(text) } catch {
+            throw EngineError(.invalidParameter, "error parsing regexp of log opt \(option): \(error.reason): `\(text)`")
+        }
+        guard names.reduce(0, { $0 + $1.utf8.count }) <= stepLimit / expression.instructionCount else {
+            throw EngineError(.invalidParameter, "the names that log opt \(option) is held against are too long for `\(text)`")
+        }
+        return expression
     }
 
     private static func variable(_ text: String) -> (String, String)? {

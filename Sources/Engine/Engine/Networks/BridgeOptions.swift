@@ -93,12 +93,8 @@ struct BridgeOptions: Equatable, Sendable {
     }
 
     private static func flag(_ option: String, _ options: [String: String]) throws(EngineError) -> Bool? {
-        switch options[option] {
-        case nil: return nil
-        case "1", "t", "T", "TRUE", "true", "True": return true
-        case "0", "f", "F", "FALSE", "false", "False": return false
-        case .some(let text): throw unreadable(option, text, "strconv.ParseBool: parsing \"\(text)\": invalid syntax")
-        }
+        guard let text = options[option] else { return nil }
+        do throws(EngineError) { return try OptionText.boolean(text) } catch { throw unreadable(option, text, error.message) }
     }
 
     private static func unreadable(_ option: String, _ value: String, _ why: String) -> EngineError {
@@ -129,7 +125,9 @@ struct EndpointOptions: Equatable, Sendable {
             let path = parts[0].split(separator: ".", omittingEmptySubsequences: false)
             // net.FAMILY.conf|neigh.IFNAME.NAME: of this link alone, and nothing that leads elsewhere.
             guard parts.count == 2, path.count == 5, path[0] == "net", ["ipv4", "ipv6", "mpls"].contains(path[1]),
-                ["conf", "neigh", "input"].contains(path[2]), path[3] == "IFNAME",
+                ["conf", "neigh", "input"].contains(path[2]),
+                // docker's command line writes all options of an endpoint in lower case.
+                ["IFNAME", "ifname"].contains(path[3]),
                 !path[4].isEmpty, path[4].utf8.allSatisfy({ (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5f })
             else {
                 throw EngineError(

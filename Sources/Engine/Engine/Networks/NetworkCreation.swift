@@ -12,7 +12,7 @@ extension Networks {
         guard !NetworkDocument.predefined.contains(request.name) else {
             throw EngineError(.forbidden, "operation is not permitted on predefined \(request.name) network ")
         }
-        let request = try configured(request)
+        let request = try configured(NetworkPlan.settlingFamilies(of: request))
         try NetworkPlan.check(request)
         if settings.isRootless && request.driver == NetworkDriver.macvlan.rawValue {
             throw EngineError(
@@ -133,7 +133,7 @@ enum NetworkPlan {
         guard ContainerNames.isValid(network: request.name) else {
             throw EngineError(
                 .invalidParameter,
-                "invalid network name \"\(request.name)\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+                "invalid network name \"\(request.name)\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, and spaces in between")
         }
         if request.configOnly { return try checkConfiguration(request) }
         switch request.driver {
@@ -159,6 +159,21 @@ enum NetworkPlan {
                 throw EngineError(.invalidParameter, "gateway mode 'isolated' can only be used for an internal network")
             }
         }
+    }
+
+    /// What options of the driver say of families that the request itself says nothing of.
+    /// - Throws: `.invalidParameter` in Docker's words.
+    static func settlingFamilies(of asked: NetworkCreateRequest) throws(EngineError) -> NetworkCreateRequest {
+        func wish(_ option: String) throws(EngineError) -> Bool? {
+            guard let text = asked.options[option] else { return nil }
+            do throws(EngineError) { return try OptionText.boolean(text) } catch {
+                throw EngineError(.invalidParameter, "driver-opt \"\(option)\" is not a valid bool", cause: error)
+            }
+        }
+        var request = asked
+        if asked.enableIPv4 == nil { request.enableIPv4 = try wish(NetworkOption.enablesV4) }
+        if asked.enableIPv6 == nil { request.enableIPv6 = try wish(NetworkOption.enablesV6) }
+        return request
     }
 
     static func document(
@@ -215,7 +230,9 @@ enum NetworkPlan {
         }
         let link = options[NetworkOption.bridgeName] ?? defaultLink
         guard BridgeOptions.isLinkName(link, limitBytes: HostNetwork.linkNameLimitBytes) else {
-            throw EngineError(.invalidParameter, "invalid bridge name \"\(link)\": at most \(HostNetwork.linkNameLimitBytes) letters")
+            throw EngineError(
+                .invalidParameter,
+                "invalid bridge name \"\(link)\": at most \(HostNetwork.linkNameLimitBytes) letters, no /, : or % among them")
         }
         if let owner = others.first(where: { $0.driver == .bridge && $0.link == link }) {
             throw EngineError(.conflict, "bridge \(link) belongs to network \(owner.resource.name)")

@@ -75,6 +75,8 @@ enum NetworkOption {
     static let sourceV4 = "com.docker.network.host_ipv4"
     static let sourceV6 = "com.docker.network.host_ipv6"
     static let trustedLinks = "com.docker.network.bridge.trusted_host_interfaces"
+    static let enablesV4 = "com.docker.network.enable_ipv4"
+    static let enablesV6 = "com.docker.network.enable_ipv6"
     static let parent = "parent"
     static let macvlanMode = "macvlan_mode"
 }

@@ -46,10 +46,7 @@ final class ShimReactor: Sendable {
 
     /// Takes over a connected, non-blocking socket.
     func connect(_ socket: consuming OwnedFD, name: String) throws(SyscallError) -> ShimConnection {
-        let token = state.withLock { state -> UInt64 in
-            defer { state.nextToken += 1 }
-            return state.nextToken
-        }
+        let token = newToken()
         let connection = ShimConnection(socket: socket, token: token, name: name, reactor: self)
         state.withLock { $0.connections[token] = connection }
         do throws(SyscallError) {
@@ -63,12 +60,38 @@ final class ShimReactor: Sendable {
 
     /// Serves one more descriptor for as long as the thread runs.
     func serve(_ source: any ReactorSource) throws(SyscallError) {
-        let token = state.withLock { state -> UInt64 in
+        try serve(source, token: newToken())
+    }
+
+    /// Calls once, on the thread, when a process has ended.
+    /// - Throws: ESRCH where there is none of that number.
+    func tellEnd(of process: Int32, _ tell: @escaping @Sendable () -> Void) throws(SyscallError) {
+        let token = newToken()
+        let watch = ProcessEndWatch(try openProcess(process)) { [weak self] descriptor in
+            self?.release(token, descriptor)
+            tell()
+        }
+        do throws(SyscallError) { try serve(watch, token: token) } catch {
+            state.withLock { _ = $0.sources.removeValue(forKey: token) }
+            throw error
+        }
+    }
+
+    private func serve(_ source: any ReactorSource, token: UInt64) throws(SyscallError) {
+        state.withLock { $0.sources[token] = source }
+        try epoll.add(source.descriptor, for: .readable, token: token)
+    }
+
+    private func release(_ token: UInt64, _ descriptor: Int32) {
+        do throws(SyscallError) { try epoll.remove(descriptor) } catch { logger.debug("a process that has ended: \(error)") }
+        state.withLock { _ = $0.sources.removeValue(forKey: token) }
+    }
+
+    private func newToken() -> UInt64 {
+        state.withLock { state in
             defer { state.nextToken += 1 }
-            state.sources[state.nextToken] = source
             return state.nextToken
         }
-        try epoll.add(source.descriptor, for: .readable, token: token)
     }
 
     // MARK: - For connections

@@ -28,7 +28,9 @@ enum ContainerChecks {
         _ = try NamespaceModes(host)
         // On other networks the endpoint has them.
         if !host.links.isEmpty && ["bridge", "none"].contains(Networks.networkName(ofMode: host.networkMode)) {
-            warnings.append("Links (\(host.links.joined(separator: ", "))) are ignored: containers of one network find each other by name.")
+            let links = host.links.joined(separator: ", ")
+            warnings.append(
+                "Links (\(links)) are ignored: on a network of their own (docker network create) containers find each other by name.")
         }
         return warnings
     }

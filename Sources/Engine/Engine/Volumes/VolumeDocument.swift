@@ -17,6 +17,13 @@ struct VolumeDocument: Codable, Equatable, Sendable {
 
     var isAnonymous: Bool { labels[Self.anonymousLabel] != nil }
 
+    /// The same of a volume that somebody gives a name: nothing takes it away for having none.
+    var named: VolumeDocument {
+        var document = self
+        document.labels[Self.anonymousLabel] = nil
+        return document
+    }
+
     init(created: Timestamp, options: [String: String] = [:], labels: [String: String] = [:]) {
         self.created = created
         self.options = options
@@ -91,13 +98,16 @@ enum LocalVolumeDriver {
         }
         let mandatory = [("device", ["type"]), ("o", ["device", "type"]), ("type", ["device"])]
         for (option, others) in mandatory where given[option] != nil {
-            for other in others where given[other] == nil { throw refused(name, "missing required option: \"\(other)\"") }
+            // A bind needs no type: as with Docker, an empty one is one.
+            for other in others where (other == "type" ? options : given)[other] == nil {
+                throw refused(name, "missing required option: \"\(other)\"")
+            }
         }
     }
 
     /// What is mounted on the volume's directory while it is in use; nil where its contents are the directory's own.
     static func mount(_ options: [String: String]) -> FstabMount? {
-        guard let device = options["device"], let type = options["type"], !device.isEmpty, !type.isEmpty else { return nil }
+        guard let device = options["device"], let type = options["type"], !device.isEmpty else { return nil }
         let words = (options["o"] ?? "").split(separator: ",").map(String.init)
         return FstabMount(type: type == "none" ? "bind" : type, source: device, options: words)
     }

@@ -146,8 +146,10 @@ struct VolumeFolder: Sendable {
     // MARK: - Renaming and removing
 
     /// Gives a volume that nothing is mounted on another name.
-    func rename(_ name: String, to new: String) throws(EngineError) {
+    /// - Parameter document: what is known of it from now on. Written first: cut off after that, it has the former name still, and no prune takes it.
+    func rename(_ name: String, to new: String, _ document: VolumeDocument) throws(EngineError) {
         do throws(SyscallError) {
+            try writeFileDurably(try encoded(document), to: root.appending(name).appending("volume.json"))
             try renameFile(root.appending(name), to: root.appending(new))
             try synchronizeDirectory(root)
         } catch { throw .system("rename \(name)", error) }

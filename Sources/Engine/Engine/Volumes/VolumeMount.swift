@@ -15,6 +15,10 @@ struct VolumeMount: Codable, Equatable, Sendable {
     /// A path inside the volume, without links on its way that lead out of it; nil is all of it.
     var subpath: String?
 
+    /// Whether the container asked for a volume of its own, without a name: that alone goes with it. One that a command line names stays, whoever
+    /// made it, and how.
+    @Defaulted var isUnnamed: Bool = false
+
     /// The same as a path of the host.
     /// - Parameters:
     ///   - directory: of the volume.

@@ -93,14 +93,14 @@ actor VolumeStore {
     func create(_ name: String, options: [String: String], labels: [String: String]) async throws(EngineError) -> VolumeDocument {
         await claim(name)
         defer { letGo(name) }
-        return try await make(name, options: options, labels: labels).document
+        return try await make(name, options: options, labels: labels)
     }
 
-    /// - Returns: whether it was made now.
+    @discardableResult
     private func make(
         _ name: String, options: [String: String] = [:], labels: [String: String] = [:], for maker: ContainerID? = nil
-    ) async throws(EngineError) -> (document: VolumeDocument, isNew: Bool) {
-        if let volume = volumes[name] { return (try Self.document(of: volume, name), false) }
+    ) async throws(EngineError) -> VolumeDocument {
+        if let volume = volumes[name] { return try Self.document(of: volume, name) }
         try VolumeNames.check(name)
         try LocalVolumeDriver.check(options, of: name)
         let document = VolumeDocument(created: .now, options: options, labels: labels)
@@ -108,7 +108,7 @@ actor VolumeStore {
         try await BlockingWork.run(.trees) { () throws(EngineError) in try folder.make(name, document, for: maker) }
         volumes[name] = Volume(document: document)
         tell("create", name)
-        return (document, true)
+        return document
     }
 
     /// - Throws: `.notFound`, or `.conflict` while a container has it.
@@ -146,12 +146,13 @@ actor VolumeStore {
         try await claiming([name, new]) { () throws(EngineError) in
             let document = try unused(name, to: "rename")
             guard volumes[new] == nil else { throw Self.taken(new) }
-            let folder = folder
+            let (folder, named) = (folder, document.named)
             try await BlockingWork.run(.trees) { () throws(EngineError) in
                 try folder.unmount(name, document)
-                try folder.rename(name, to: new)
+                try folder.rename(name, to: new, named)
             }
-            volumes[new] = volumes.removeValue(forKey: name)
+            volumes[name] = nil
+            volumes[new] = Volume(document: named)
             tell("rename", new, ["oldName": name])
         }
     }
@@ -163,9 +164,8 @@ actor VolumeStore {
         return try await withContents(of: name) { () throws(EngineError) in
             try await claiming([new]) { () throws(EngineError) in
                 guard volumes[new] == nil else { throw Self.taken(new) }
-                var document = try find(name)
+                var document = try find(name).named
                 document.created = .now
-                document.labels[VolumeDocument.anonymousLabel] = nil
                 let (folder, copy) = (folder, document)
                 try await BlockingWork.run(.trees) { () throws(EngineError) in try folder.make(new, copy, contentsOf: name) }
                 volumes[new] = Volume(document: document)
@@ -216,7 +216,8 @@ actor VolumeStore {
     // MARK: - Containers
 
     /// Settles which volumes a container in the making has: those that are missing are made.
-    /// - Returns: its volumes, and the names of those that are new. When it throws, nothing is left.
+    /// - Returns: its volumes, and the names of those that were made for it alone. When it throws, nothing is left of these. One that was asked
+    ///   for by name stays, as with Docker: by then it may be another's.
     func take(_ plan: VolumePlan, for id: ContainerID) async throws(EngineError) -> (mounts: [VolumeMount], made: Set<String>) {
         var mounts: [VolumeMount] = []
         var made: Set<String> = []
@@ -224,13 +225,15 @@ actor VolumeStore {
             for request in plan.requests {
                 let name = request.name ?? Identifiers.random()
                 var labels = request.labels
-                if request.name == nil { labels[VolumeDocument.anonymousLabel] = "" }
-                let maker = request.name == nil ? id : nil
-                if try await use(name, options: request.options, labels: labels, by: id, for: maker) { made.insert(name) }
+                if request.name == nil {
+                    labels[VolumeDocument.anonymousLabel] = ""
+                    made.insert(name)
+                }
+                try await use(name, options: request.options, labels: labels, by: id, for: request.name == nil ? id : nil)
                 mounts.append(
                     VolumeMount(
                         name: name, destination: request.destination, isReadOnly: request.isReadOnly, mode: request.mode,
-                        copiesImage: request.copiesImage, subpath: request.subpath))
+                        copiesImage: request.copiesImage, subpath: request.subpath, isUnnamed: request.name == nil))
             }
             for mount in plan.shared {
                 try await use(mount.name, by: id)
@@ -243,21 +246,19 @@ actor VolumeStore {
         return (mounts, made)
     }
 
-    @discardableResult
     private func use(
         _ name: String, options: [String: String] = [:], labels: [String: String] = [:], by id: ContainerID, for maker: ContainerID? = nil
-    ) async throws(EngineError) -> Bool {
+    ) async throws(EngineError) {
         await claim(name)
         defer { letGo(name) }
-        let isNew = try await make(name, options: options, labels: labels, for: maker).isNew
+        try await make(name, options: options, labels: labels, for: maker)
         volumes[name]?.users.insert(id)
-        return isNew
     }
 
     /// The container that has these, and that new ones among them were made for, is on record.
     func confirm(_ mounts: [VolumeMount]) async {
         let (folder, logger) = (folder, logger)
-        let unnamed = anonymous(mounts)
+        let unnamed = Self.unnamed(mounts)
         if unnamed.isEmpty { return }
         do throws(EngineError) {
             try await BlockingWork.run(.trees) { () throws(EngineError) in for name in unnamed { try folder.forgetMaker(of: name) } }
@@ -290,10 +291,8 @@ actor VolumeStore {
         }
     }
 
-    /// Those of a container's volumes that nobody named.
-    func anonymous(_ mounts: [VolumeMount]) -> Set<String> {
-        Set(mounts.map(\.name).filter { volumes[$0]?.document.isAnonymous == true })
-    }
+    /// Those of a container's volumes that it did not name.
+    static func unnamed(_ mounts: [VolumeMount]) -> Set<String> { Set(mounts.filter(\.isUnnamed).map(\.name)) }
 
     /// Fills the container's volumes that are empty with what its image has in their places.
     /// - Parameter root: of the container, as `Snapshotter.mounts` gives it.

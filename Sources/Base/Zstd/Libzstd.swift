@@ -1,7 +1,7 @@
 internal import CZstd
 
 /// One zstd frame of `bytes`, which says how long its content is; nil where there is no memory for it. - Source: RFC 8878.
-func zstdFrame(of bytes: [UInt8], level: Int32) -> [UInt8]? {
+package func zstdFrame(of bytes: [UInt8], level: Int32) -> [UInt8]? {
     let limit = ZSTD_compressBound(bytes.count)
     var failed = false
     let frame = unsafe [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in

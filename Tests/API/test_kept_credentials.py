@@ -1,0 +1,121 @@
+"""Credentials in config.json beside what docker's command lines make of the same file: the forms that it takes, whose file it is afterwards, what a
+second login needs, and what a logout forgets."""
+# Rows: features
+
+import base64
+import json
+import os
+import stat
+
+import pytest
+from test_credential_helpers import keeper, login, private  # noqa: F401 (fixtures)
+
+PAIR = base64.b64encode(b"ann:s3cret-canary").decode()
+OLD = {"auth": base64.b64encode(b"ann:of-old").decode()}
+
+
+def pulled(cli, private, keeper):
+    """Whether the registry takes what the client has. The image goes again."""
+    result = cli("pull", "-q", f"{private.host}/closed", env=keeper.environment)
+    if result.code == 0:
+        cli("rmi", f"{private.host}/closed").ok()
+    return result
+
+
+FORMS = {
+    "a name and a password": lambda host: {"auths": {host: {"username": "ann", "password": "s3cret-canary"}}},
+    "a pair and a name": lambda host: {"auths": {host: {"auth": PAIR, "username": "other", "password": "other"}}},
+    "an address": lambda host: {"auths": {f"https://{host}": {"auth": PAIR}}},
+    "an address with a path": lambda host: {"auths": {f"http://{host}/v2/": {"auth": PAIR}}},
+    "the name before an address": lambda host: {"auths": {f"https://{host}": OLD, host: {"auth": PAIR}}},
+    "a helper switched off": lambda host: {"auths": {host: {"auth": PAIR}}, "credHelpers": {host: ""}, "credsStore": "broken"},
+    "a store switched off": lambda host: {"auths": {host: {"auth": PAIR}}, "credsStore": ""},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_B13_each_form_of_credentials_is_taken(cli, keeper, private, form):
+    keeper.write(**FORMS[form](private.host))
+    result = pulled(cli, private, keeper)
+    assert result.code == 0 and "WARNING" not in result.err, result
+
+
+@pytest.mark.parametrize("text, warnings", [("", 0), ("{}", 0), ('{"auths": {}}', 0), ("{", 1)])
+def test_B13_a_file_that_holds_nothing_is_none_and_one_that_is_malformed_is_told_once(cli, keeper, registry, text, warnings):
+    (keeper.config / "config.json").write_text(text, encoding="utf-8")
+    result = cli("pull", "-q", f"{registry.host}/alpha", env=keeper.environment)
+    assert result.code == 0 and result.err.count("WARNING") == warnings, result
+    cli("rmi", f"{registry.host}/alpha").ok()
+
+
+@pytest.mark.parametrize("verb", ["login", "logout"])
+def test_B13_a_file_that_is_a_link_stays_one_and_keeps_its_owner_and_mode(cli, keeper, private, tmp_path, verb):
+    (tmp_path / "dot").mkdir()
+    kept, link = tmp_path / "dot" / "file.json", keeper.config / "config.json"
+    kept.write_text(json.dumps({"auths": {private.host: OLD, "other:1": OLD}, "psFormat": "x"}), encoding="utf-8")
+    kept.chmod(0o640)
+    os.chown(kept, 1000, 50)
+    # Docker's of old takes a relative one as leading from where it runs.
+    target = str(kept) if cli.name.startswith("docker-20") else "../dot/file.json"
+    link.symlink_to(target)
+    (login(cli, private.host, keeper) if verb == "login" else cli("logout", private.host, env=keeper.environment)).ok()
+    assert os.readlink(link) == target and os.listdir(keeper.config) == ["config.json"] and os.listdir(tmp_path / "dot") == ["file.json"]
+    document = json.loads(kept.read_text(encoding="utf-8"))
+    assert document == {"auths": {"other:1": OLD, **({private.host: {"auth": PAIR}} if verb == "login" else {})}, "psFormat": "x"}
+    status = kept.stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (0o640, 1000, 50)
+
+
+def test_B13_a_link_to_nothing_yet_is_written_through_and_a_new_file_is_the_callers_alone(cli, keeper, private, tmp_path):
+    (keeper.config / "config.json").symlink_to(tmp_path / "new.json")
+    login(cli, private.host, keeper).ok()
+    assert (keeper.config / "config.json").is_symlink()
+    assert json.loads((tmp_path / "new.json").read_text(encoding="utf-8"))["auths"] == {private.host: {"auth": PAIR}}
+    assert stat.S_IMODE((tmp_path / "new.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("form", ["{}", "http://{}", "https://{}"])
+@pytest.mark.parametrize("said", ["{}", "https://{}", "http://{}/v2/"])
+def test_B13_logout_forgets_a_registry_under_each_of_its_names(cli, keeper, private, form, said):
+    keeper.write(auths={form.format(private.host): {"auth": PAIR}, "other:1": OLD})
+    assert pulled(cli, private, keeper).code == 0
+    assert f"Removing login credentials for {private.host}" in cli("logout", said.format(private.host), env=keeper.environment).ok()
+    assert keeper.read()["auths"] == {"other:1": OLD}
+    refused = pulled(cli, private, keeper)
+    assert refused.code == 1 and "no basic auth credentials" in refused.err, refused
+
+
+def test_B13_nothing_that_apus_would_use_outlives_a_logout(apus, keeper, private):
+    """Docker's leaves an address with a path, and goes on using it."""
+    keeper.write(auths={f"http://{private.host}/v2/": {"auth": PAIR}})
+    assert pulled(apus, private, keeper).code == 0
+    apus("logout", private.host, env=keeper.environment).ok()
+    assert keeper.read()["auths"] == {} and pulled(apus, private, keeper).code == 1
+
+
+def test_B13_a_helper_is_told_each_name_at_a_logout(cli, keeper, private):
+    keeper.write(credsStore="one")
+    cli("logout", private.host, env=keeper.environment).ok()
+    calls = [json.loads(line) for line in (keeper.folder / "calls").read_text(encoding="utf-8").splitlines()]
+    assert {what for name, words, what in calls if words == ["erase"]} == {private.host, f"http://{private.host}", f"https://{private.host}"}
+    assert not (keeper.config / "config.json").read_text(encoding="utf-8").count("auth\"")
+
+
+@pytest.mark.parametrize("how", ["file", "helper"])
+def test_B13_a_second_login_takes_what_is_kept(cli, keeper, private, how):
+    keeper.write(**({} if how == "file" else {"credsStore": "one"}))
+    login(cli, private.host, keeper).ok()
+    before = (keeper.config / "config.json").read_text(encoding="utf-8")
+    again = cli("login", private.host, env=keeper.environment)
+    assert again.code == 0 and "Login Succeeded" in again.out, again
+    said = "Authenticating with existing credentials..." + ("" if cli.name.startswith("docker-20") else " [Username: ann]")
+    assert said in again.out + again.err
+    assert json.loads(before) == keeper.read() and pulled(cli, private, keeper).code == 0
+
+
+def test_B13_credentials_that_the_registry_refuses_are_told_and_others_asked_for(cli, keeper, private):
+    keeper.write(auths={private.host: OLD})
+    refused = cli("login", private.host, env=keeper.environment)
+    assert refused.code == 1 and "Cannot perform an interactive login from a non TTY device" in refused.err, refused
+    assert "Stored credentials invalid or expired" in refused.err or "Login did not succeed, error: " in refused.err, refused
+    assert keeper.read()["auths"] == {private.host: OLD}
