@@ -40,6 +40,8 @@ def test_C03_a_hang_up_of_the_clients_terminal_does_not_reach_the_container(cli,
     shell.expect("host> ")
     shell.sendline(f"{cli.path} run -d --name hung {image} sleep 60")
     shell.expect(r"[0-9a-f]{64}")
+    # Docker's prints that while it has the container begin.
+    shell.expect("host> ")
     shell.close(force=True)
     assert cli.inspect("hung", "{{.State.Running}}") == "true"
 

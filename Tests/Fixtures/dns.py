@@ -1,11 +1,10 @@
 """DNS as tests need it: questions put from inside a network namespace, and a server elsewhere that behaves as it is told."""
 
-import json
 import socket
 import struct
-import subprocess
-import sys
 import threading
+
+import own_network
 
 A, PTR, MX, TXT, AAAA = 1, 12, 15, 16, 28
 NOERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
@@ -82,9 +81,13 @@ def ask(namespace, name, kind=A, stream=False, payload=None, timeout=5):
 
 def send(namespace, messages, stream=False, timeout=5):
     """Sends messages, each on a socket of its own, from inside a namespace; returns what came back to each."""
-    job = json.dumps({"messages": [message.hex() for message in messages], "stream": stream, "timeout": timeout})
-    done = subprocess.run(["nsenter", f"--net={namespace}", sys.executable, __file__], input=job, capture_output=True, text=True, check=True)
-    return [None if answer is None else bytes.fromhex(answer) for answer in json.loads(done.stdout)]
+    def answer(message):
+        try:
+            return exchange(message, stream, "127.0.0.11", timeout)
+        except (OSError, AssertionError, struct.error):
+            return None
+
+    return own_network.inside(namespace, lambda: [answer(message) for message in messages])
 
 
 class Upstream:
@@ -164,19 +167,3 @@ class Upstream:
         for thread in self.threads:
             thread.join(5)
             assert not thread.is_alive()
-
-
-def main():
-    """Inside the namespace."""
-    job = json.load(sys.stdin)
-    answers = []
-    for message in job["messages"]:
-        try:
-            answers.append(exchange(bytes.fromhex(message), job["stream"], "127.0.0.11", job["timeout"]).hex())
-        except (OSError, AssertionError, struct.error):
-            answers.append(None)
-    json.dump(answers, sys.stdout)
-
-
-if __name__ == "__main__":
-    main()

@@ -75,16 +75,22 @@ def remove_cgroups(paths):
 
 
 def processes(command):
-    """Process ids whose command line holds `command`."""
-    found = []
-    for path in glob.glob("/proc/[0-9]*/cmdline"):
-        try:
-            with open(path, "rb") as file:
-                words = file.read().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
+    """Process ids whose command line holds `command`. Asked often, and of machines with many processes: without a file object for each."""
+    wanted, found = command.encode(), []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
             continue
-        if command in words:
-            found.append(int(path.split("/")[2]))
+        try:
+            file = os.open(f"/proc/{name}/cmdline", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                words = b"".join(iter(lambda: os.read(file, 1 << 16), b""))
+            finally:
+                os.close(file)
+        except OSError:
+            # Ended meanwhile.
+            continue
+        if wanted in words.replace(b"\0", b" "):
+            found.append(int(name))
     return sorted(found)
 
 
@@ -117,25 +123,38 @@ def links_of_descriptors(process):
 def held(process):
     """How many descriptors of each kind a process has, but for those of pools with a bound of their own: the database's files, and TCP
     connections, which are kept for a while after a registry was asked."""
-    connected = connections(process)
-    links = [link for link in links_of_descriptors(process) if "/engine.sqlite" not in link and link not in connected]
-    kinds = kinds_of_unix_sockets({link for link in links if link.startswith("socket:")})
-    links = [kinds.get(link, link) for link in links]
+    links = [link for link in links_of_descriptors(process) if "/engine.sqlite" not in link]
+    kinds = kinds_of_sockets(process, {link for link in links if link.startswith("socket:")})
+    links = [kind for link in links if (kind := kinds.get(link, link))]
     # The journal's files have numbers for names: the next one is no other kind.
-    return collections.Counter(re.sub(r":\[\d+\]$|(?<=/)\d+$", "", link) for link in links)
+    return collections.Counter(re.sub(r":\[\d+\]$|(?<=/)\d+$", "", kind) for kind in links)
 
 
-def kinds_of_unix_sockets(sockets):
-    """Those of a process's sockets whose other end is among them, and those of whole packets, by which it speaks to the server of names."""
-    kinds = {}
+def kinds_of_sockets(process, sockets):
+    """Those of a process's sockets whose other end is among them, and those of whole packets, by which it speaks to the server of names; and None for a
+    TCP connection."""
+    kinds, rest = {}, set(sockets)
     for number, kind, other in unix_sockets():
         if (own := f"socket:[{number}]") not in sockets:
             continue
+        rest.discard(own)
         if f"socket:[{other}]" in sockets:
             kinds[own] = "socket pair"
         elif kind == socket.SOCK_SEQPACKET:
             kinds[own] = "socket of packets"
+    # The kernel looks through a table of a quarter of a million places for connections: it is asked only where there may be one.
+    if rest - netlink_sockets(process):
+        kinds.update(dict.fromkeys(connections(process), None))
     return kinds
+
+
+def netlink_sockets(process):
+    """The netlink sockets of a process's network, as links of descriptors name them."""
+    try:
+        with open(f"/proc/{process}/net/netlink", encoding="ascii") as file:
+            return {f"socket:[{line.split()[9]}]" for line in file if not line.startswith("sk ")}
+    except OSError:
+        return set()
 
 
 def unix_sockets():
