@@ -87,3 +87,11 @@ def test_what_is_neither_file_nor_folder_is_not_replaced_by_an_archive(cli, pull
     refused = cli("save", "-o", place, pulled[0])
     assert refused.code == 1 and re.search("cannot write to a character device file|regular file: got a device", refused.err), refused
     assert stat.S_ISCHR(os.lstat(place).st_mode) and os.listdir(tmp_path) == ["null"]
+
+
+def test_a_folder_is_no_place_for_an_archive_and_nothing_is_asked_for_it(apus, tmp_path):
+    """Nor is the container looked for, which is not there."""
+    for verb in ("export", "save"):
+        refused = apus(verb, "-o", str(tmp_path), "nosuch")
+        assert refused.code == 1 and "cannot write to a directory" in refused.err, refused
+    assert os.listdir(tmp_path) == []

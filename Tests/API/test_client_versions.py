@@ -46,6 +46,20 @@ def test_options_of_mounts_that_came_later_are_passed_over_or_refused(own_daemon
         api(own_daemon, "DELETE", f"/containers/{made['Id']}?v=1", expect=204)
 
 
+def test_a_container_is_made_on_several_networks_from_1_44_on(own_daemon, apus, image):
+    for name in ("one", "two"):
+        apus("network", "create", name).ok()
+    wishes = {"NetworkingConfig": {"EndpointsConfig": {"two": {}, "one": {}}}}
+    try:
+        refused = create(own_daemon, "1.43", image, {"NetworkMode": "one"}, expect=400, **wishes)
+        assert refused == "Container cannot be created with multiple network endpoints: one, two"
+        create(own_daemon, "1.44", image, {"NetworkMode": "one"}, **wishes)
+    finally:
+        for made in api(own_daemon, "GET", "/containers/json?all=1")[1]:
+            api(own_daemon, "DELETE", f"/containers/{made['Id']}", expect=204)
+        apus("network", "rm", "one", "two").ok()
+
+
 def test_a_platform_is_asked_for_from_1_41_on(own_daemon, image):
     create(own_daemon, "1.40", image, query="platform=linux/s390x")
     assert "does not provide the specified platform" in create(own_daemon, "1.41", image, query="platform=linux/s390x", expect=404)

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tarfile
@@ -532,3 +533,24 @@ def test_cp_fills_a_small_file_system(apus, image, tmp_path):
     finally:
         subprocess.run(["umount", tmp_path], check=True)
     apus("rm", "source").ok()
+
+
+@pytest.mark.parametrize("restart", [[], ["--restart", "always"]], ids=["ends", "restarts"])
+def test_files_are_those_of_a_process_that_ended_before_its_shim_could_tell(own_daemon, apus, image, tmp_path, restart):
+    script = "echo result >/result; while [ ! -e /go ]; do usleep 10000; done; rm -f /go"
+    apus("run", "-d", "--name", "ending", *restart, image, "sh", "-c", script).ok()
+    pid, (shim,) = apus.inspect("ending", "{{.State.Pid}}"), own_daemon.shims()
+    wait_until(lambda: os.path.exists(f"/proc/{pid}/root/result"), "the result")
+    os.kill(shim, signal.SIGSTOP)
+    try:
+        with open(f"/proc/{pid}/root/go", "w", encoding="utf-8"):
+            pass
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}/ns/mnt"), "the process's end")
+        copying = apus.start("cp", "ending:/result", str(tmp_path))
+        exporting = apus.start("export", "-o", str(tmp_path / "tar"), "ending")
+        time.sleep(0.5)
+    finally:
+        os.kill(shim, signal.SIGCONT)
+    assert copying.wait(timeout=20) == 0 and exporting.wait(timeout=20) == 0
+    assert (tmp_path / "result").read_text() == "result\n" and "result" in tarfile.open(tmp_path / "tar").getnames()
+    apus("rm", "-f", "ending").ok()

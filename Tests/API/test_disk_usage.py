@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -165,3 +166,43 @@ def test_one_prune_of_images_at_a_time(own_daemon, apus, two):
     assert {status for status, _ in answers} <= {200, 409}
     assert all(body["message"] == "a prune operation is already running" for status, body in answers if status == 409)
     assert json.loads(apus("image", "inspect", two[0]).ok())[0]["RepoTags"] == [f"{two[0]}:latest"]
+
+
+def test_sizes_of_all_are_told_while_containers_go(own_daemon, apus, image):
+    apus("run", "--name", "stays", image, "sh", "-c", "echo some >/file").ok()
+    over, failed = threading.Event(), []
+
+    def churn():
+        while not over.is_set():
+            made = api(own_daemon, "POST", "/containers/create", {"Image": image, "Cmd": ["true"]}, expect=201)[1]["Id"]
+            api(own_daemon, "DELETE", f"/containers/{made}", expect=204)
+
+    churners = [threading.Thread(target=churn) for _ in range(3)]
+    for churner in churners:
+        churner.start()
+    try:
+        for _ in range(300):
+            for path, read in (("/containers/json?all=1&size=1", lambda lines: lines), ("/system/df?type=container", lambda usage: usage["Containers"])):
+                status, answer = api(own_daemon, "GET", path)
+                if status != 200 or "/stays" not in [line["Names"][0] for line in read(answer)] or any(line.get("SizeRw") == -1 for line in read(answer)):
+                    failed.append((status, answer))
+    finally:
+        over.set()
+        for churner in churners:
+            churner.join()
+    assert not failed, failed[0]
+
+
+def test_a_container_that_cannot_be_measured_hides_no_other(own_daemon, apus, image):
+    for name in ("broken", "whole"):
+        apus("run", "--name", name, image, "sh", "-c", "echo some >/file").ok()
+    place = f"{own_daemon.data}/snapshots/overlayfs/active"
+    broken = next(f"{place}/{folder}" for folder in os.listdir(place) if apus.inspect("broken", "{{.Id}}") in folder)
+    os.rename(f"{broken}/fs", f"{broken}/elsewhere")
+    try:
+        listed = api(own_daemon, "GET", "/containers/json?all=1&size=1", expect=200)[1]
+        for lines in (listed, api(own_daemon, "GET", "/system/df", expect=200)[1]["Containers"]):
+            sizes = {line["Names"][0]: line["SizeRw"] for line in lines}
+            assert sizes["/broken"] == -1 and sizes["/whole"] > 0
+    finally:
+        os.rename(f"{broken}/elsewhere", f"{broken}/fs")

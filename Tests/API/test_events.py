@@ -9,6 +9,7 @@ import time
 import pytest
 
 import engine_http
+import oci_images
 from conftest import Client, CLIENTS, Daemon
 from processes import wait_until
 
@@ -196,6 +197,34 @@ def test_events_come_in_every_form_that_clients_ask_for(own_daemon, apus, image)
         connection.close()
         assert [line.startswith(b"\x1e") for line in lines] == [kind.endswith("seq")] * len(lines)
         assert [json.loads(line.lstrip(b"\x1e"))["Action"] for line in lines] == ["create"]
+
+
+def test_events_tell_of_images_with_their_labels_as_dockers_do(own_daemon, apus, image, tmp_path):
+    """Each line is what dockerd tells of the same steps."""
+    begin = f"{time.time():.9f}"
+    apus("create", "--name", "labelled", "-l", "a=b", image, "true").ok()
+    first = apus("commit", "-c", "LABEL x=y", "labelled", "named:v1").line()
+    apus("tag", "named:v1", "other:v2").ok()
+    apus("rmi", "other:v2").ok()
+    apus("save", "-o", str(tmp_path / "saved.tar"), "named:v1").ok()
+    apus("load", "-q", "-i", str(tmp_path / "saved.tar")).ok()
+    apus("rm", "labelled").ok()
+    apus("image", "prune", "-af", "--filter", "label=x=y").ok()
+    second = apus("import", "-c", "LABEL i=j", "-", "brought:v1", stdin=oci_images.busybox_layer()).line()
+    apus("rmi", "brought:v1").ok()
+
+    def told():
+        shown = apus("events", "--since", begin, "--until", f"{time.time():.9f}", "--filter", "type=image", "--format", "{{.Action}} {{json .Actor}}")
+        return [(line.split(" ")[0], json.loads(line.partition(" ")[2])) for line in shown.ok().splitlines()]
+
+    wait_until(lambda: [action for action, _ in told()].count("delete") == 2, "the last event is told")
+    labels, ids = {"a": "b", "x": "y"}, (first, second)
+    assert [(action, ids.index(actor["ID"]), actor["Attributes"]) for action, actor in told() if action != "prune"] == [
+        ("tag", 0, {**labels, "name": "named:v1"}), ("tag", 0, {**labels, "name": "other:v2"}), ("untag", 0, {**labels, "name": first}),
+        ("save", 0, {**labels, "name": first}), ("load", 0, {**labels, "name": first}), ("untag", 0, {**labels, "name": first}),
+        ("delete", 0, {"name": first}), ("tag", 1, {"i": "j", "name": "brought:v1"}), ("import", 1, {"i": "j", "name": second}),
+        ("untag", 1, {"i": "j", "name": second}), ("delete", 1, {"name": second}),
+    ]
 
 
 def test_events_tell_of_pushing_saving_and_pruning_images(own_daemon, apus, image, registry, tmp_path):

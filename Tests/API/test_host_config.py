@@ -269,6 +269,18 @@ def test_masks_and_read_only_paths_give_way_where_told(cli, image):
     assert cli.inspect("bare", template) == "[] []"
 
 
+@pytest.mark.parametrize("flags, told", [
+    (["--privileged"], '["label=disable"] null null'), (["--privileged", "--security-opt", "label=type:x"], '["label=type:x"] null null'),
+    (["--pid", "host", "--security-opt", "no-new-privileges"], '["no-new-privileges","label=disable"] masked'), (["--ipc", "host"], '["label=disable"] masked'),
+    ([], "null masked"),
+])
+def test_inspect_tells_what_docker_makes_of_the_hosts_rights_and_namespaces(cli, image, flags, told):
+    cli("create", "--name", "righteous", *flags, image).ok()
+    lists = "{{json .HostConfig.MaskedPaths}} {{json .HostConfig.ReadonlyPaths}}"
+    template = "{{json .HostConfig.SecurityOpt}} {{if .HostConfig.MaskedPaths}}masked{{else}}" + lists + "{{end}}"
+    assert cli.inspect("righteous", template) == told
+
+
 def test_a_list_of_masked_paths_of_the_requests_own_holds(own_daemon, apus, image):
     answer = create(own_daemon, image, config={"Cmd": ["cat", "/etc/passwd", "/proc/uptime"]}, MaskedPaths=["/etc/passwd"], ReadonlyPaths=[])
     assert len(apus("start", "-a", answer["Id"]).ok().splitlines()) == 1

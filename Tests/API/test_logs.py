@@ -107,6 +107,7 @@ def test_a_tag_that_is_no_template_is_refused_as_it_was_written(apus, image, tag
 
 
 def test_drivers_are_listed_and_inspect_tells_driver_and_options(cli, own_daemon, image, box):
+    assert json.loads(cli("info", "-f", "{{json .Plugins.Volume}}").ok()) == ["local"]
     assert set(json.loads(cli("info", "-f", "{{json .Plugins.Log}}").ok())) >= {"json-file", "local", "syslog", "journald"}
     assert cli("info", "-f", "{{.LoggingDriver}}").line() == "json-file"
     name = box("echo hello", "--log-driver", "local", "--log-opt", "max-size=1m", "--log-opt", "max-file=7")

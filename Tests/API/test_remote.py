@@ -400,6 +400,9 @@ def test_contexts_go_from_machine_to_machine_as_dockers_do(remote, contexts, tmp
     imported = contexts("context", "import", "near", str(file))
     assert imported.ok() == "near\n" and imported.err == 'Successfully imported context "near"\n'
     assert contexts("-c", "near", "ps", "-q").ok() == ""
+    before = file.read_bytes()
+    again = contexts("context", "export", "near", str(file))
+    assert again.code == 1 and again.err == f"open {file}: file exists\n" and file.read_bytes() == before
     assert contexts("context", "inspect", "-f", "{{.Metadata.Description}}", "near").line() == "over there"
     # What docker writes is read here, and the other way round.
     for name, path in CLIENTS.items():
@@ -448,7 +451,8 @@ def test_what_is_no_context_is_not_imported(contexts, tmp_path):
 def test_contexts_that_cannot_be_are_refused_in_dockers_words(contexts, own_daemon):
     for words, reason in {
         "context create default": '"default" is a reserved context name', "context create a/b": "is invalid, names are validated against regexp",
-        "context create xy --docker host=ftp://y": "unable to parse docker host", "context create xy --docker hots=y": "unrecognized config key: hots",
+        "context create xy --docker host=ftp://y": "unable to parse docker host",
+        "context create xy --docker host=foo:1": "unable to parse docker host `foo:1`", "context create xy --docker hots=y": "unrecognized config key: hots",
         "context use none": 'context "none": context not found', "context inspect none": 'context "none": context not found',
         "-c none ps": 'context "none": context not found', "context rm none": 'context "none" not found',
         f"-c x -H {own_daemon.host} ps": "conflicting options: cannot specify both --host and --context", "context update none": "context not found",

@@ -68,6 +68,11 @@ def test_a_filter_of_another_shape_is_refused_by_its_key(own_daemon):
     assert status == 400 and answer["message"] == "invalid filter: label: cannot unmarshal string into a field of type object", answer
 
 
+def test_a_filter_that_is_null_is_none(own_daemon, apus, image):
+    apus("create", "--name", "any", image, "true").ok()
+    assert len(api(own_daemon, "GET", "/containers/json?all=1&filters=null", expect=200)[1]) == 1
+
+
 @pytest.mark.parametrize("body", [None, "null", " null\n"])
 def test_a_body_that_says_nothing_changes_nothing(own_daemon, apus, image, body):
     apus("run", "-d", "--name", "same", image, "sleep", "60").ok()

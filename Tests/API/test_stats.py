@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import re
+import urllib.parse
 
 import docker
 import pytest
@@ -199,10 +200,21 @@ def test_D23_top_lists_the_containers_processes_as_ps_does(cli, quiet):
     assert cli.inspect("quiet", "{{.State.Pid}}") in [row.split()[1] for row in rows]
 
 
-def test_D23_options_are_passed_on_to_ps(cli, quiet):
+def top(daemon, name, options):
+    return engine_http.api(daemon, "GET", f"/containers/{name}/top?ps_args={urllib.parse.quote(options)}", expect=200)[1]
+
+
+def test_D23_options_are_passed_on_to_ps(cli, own_daemon, quiet):
     header, *rows = cli("top", "quiet", "-o", "pid,comm").ok().splitlines()
     assert header.split() == ["PID", "COMMAND"] and sorted(row.split()[1] for row in rows) == ["sh", "sleep", "sleep"]
     assert len(cli("top", "quiet", "axo", "pid,args").ok().splitlines()) == 4
+    first = cli.inspect("quiet", "{{.State.Pid}}")
+    for words in (["-o", "pid"], ["-eo", "pid"], ["-o", "comm,pid"], ["-o", "user:20,pid"], ["-o", "pid,user:20"]):
+        assert first in cli("top", "quiet", *words).ok().split(), words
+    # A column of numbers is printed to the right of its place.
+    rows = [row.split() for row in cli("top", "quiet", "-o", "pid,nlwp").ok().splitlines()]
+    assert [row[1] for row in rows] == ["NLWP", "1", "1", "1"]
+    assert all(row[1].strip() == row[1] for row in top(own_daemon, "quiet", "-o pid,nlwp")["Processes"])
     for words, message in (
             (["-o", "comm"], "Couldn't find PID field in ps output"), (["-o", "pid=PID,comm=PID"], 'specifying "comm=PID" is not allowed'),
             (["--nonsense"], "error: ")):

@@ -1,6 +1,7 @@
 """Rows C17, C19 and F01-F06, F08: volumes, and attack D14 on what an image declares."""
 
 import contextlib
+import json
 import os
 import re
 import stat
@@ -270,6 +271,21 @@ def test_feature_C19_a_single_relative_path_is_no_volume(cli, image):
     assert result.code == 125 and "mount path must be absolute" in result.err, result
     assert "-v ./file/path:/target" in result.err
     assert cli("ps", "-aq").line() == ""
+
+
+def test_a_volume_that_is_declared_without_a_slash_is_below_the_root(cli, own_daemon, image):
+    cli("create", "--name", "plain", image).ok()
+    changes = ["VOLUME data", 'VOLUME ["./x/y", "/a/../b/"]']
+    cli("commit", *[word for change in changes for word in ("-c", change)], "plain", "declares").ok()
+    cli("run", "--name", "declared", "-v", "one", "declares", "sh", "-c", "for place in /data /x/y /b /one; do grep -c \" $place \" /proc/mounts; done").ok()
+    assert cli("logs", "declared").out.split() == ["1"] * 4
+    assert sorted(mount["Destination"] for mount in json.loads(cli.inspect("declared", "{{json .Mounts}}"))) == ["/b", "/data", "/one", "/x/y"]
+    body = {"Image": image, "Volumes": {"a:/b": {}}}
+    made = api(own_daemon, "POST", "/containers/create", body, expect=201)[1]["Id"]
+    assert [mount["Destination"] for mount in api(own_daemon, "GET", f"/containers/{made}/json")[1]["Mounts"]] == ["/a:/b"]
+    cli("rm", "-v", "plain", "declared", made).ok()
+    cli("rmi", "declares").ok()
+    assert cli("volume", "ls", "-q").line() == ""
 
 
 def test_feature_F08_volumes_from_another_container(cli, image, tmp_path):

@@ -6,10 +6,10 @@ public struct Filters: Sendable, Equatable {
     /// The given values.
     public init(_ values: [String: [String]] = [:]) { self.values = values }
 
-    /// Reads the query parameter, `{"label":{"a=b":true}}` or the older `{"label":["a=b"]}`. Empty is no filter.
+    /// Reads the query parameter, `{"label":{"a=b":true}}` or the older `{"label":["a=b"]}`. Empty and `null` are no filter.
     /// - Throws: `DocumentError`.
     public init(query: String) throws(DocumentError) {
-        guard !query.isEmpty else {
+        guard !query.isEmpty, query != "null" else {
             self.init()
             return
         }

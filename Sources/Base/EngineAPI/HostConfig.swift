@@ -140,10 +140,10 @@ public struct HostConfig: EngineDocument {
     @Defaulted public var ioMaximumIOps: Int64 = 0
     /// Windows only.
     @Defaulted public var ioMaximumBandwidth: Int64 = 0
-    /// Paths hidden from the container; nil is the default list, empty is none.
-    public var maskedPaths: [String]?
-    /// Paths made read-only; nil is the default list, empty is none.
-    public var readonlyPaths: [String]?
+    /// Paths hidden from the container; nil is the default list (none of a privileged one), empty is none.
+    @NullWhenNil public var maskedPaths: [String]? = nil
+    /// Paths made read-only; nil is the default list (none of a privileged one), empty is none.
+    @NullWhenNil public var readonlyPaths: [String]? = nil
 
     /// Every field at its zero value.
     public init() {}

@@ -121,7 +121,13 @@ extension ContainerCreateRequest {
         if version >= APIVersion(1, 42) { request.hostConfig.kernelMemory = nil }
         if version < APIVersion(1, 42) { request.hostConfig.consoleSize = [] }
         if version < APIVersion(1, 43) { request.hostConfig.annotations = [:] }
-        if version < APIVersion(1, 44) { request.config.healthcheck?.startInterval = 0 }
+        if version < APIVersion(1, 44) {
+            request.config.healthcheck?.startInterval = 0
+            let networks = request.networkingConfig.endpointsConfig.keys.sorted()
+            guard networks.count < 2 else {
+                throw .badRequest("Container cannot be created with multiple network endpoints: \(networks.joined(separator: ", "))")
+            }
+        }
         for index in request.hostConfig.mounts.indices { try request.hostConfig.mounts[index].understand(version) }
         // Docker has one word for no limit. Here nothing said is a limit, and any number below zero is none.
         if let limit = request.hostConfig.pidsLimit, limit <= 0 { request.hostConfig.pidsLimit = limit == 0 ? nil : -1 }

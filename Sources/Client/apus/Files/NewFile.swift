@@ -1,16 +1,24 @@
 internal import Glibc
 
-/// A file that takes its name once it is whole. - Source: open(2), rename(2).
+/// A file that takes its name once it is whole, or that there was none of before. - Source: open(2), rename(2).
 final class NewFile: Sendable {
     private let path: String
     private let temporary: String
     private let descriptor: Int32
 
-    /// - Throws: `Complaint` where no file can be made beside the old one, or where a device, pipe or socket has the name: it would go.
-    init(replacing path: String) throws(Complaint) {
-        if let kind = Self.special(at: path) { throw Complaint("cannot write to a \(kind) file: \(path)") }
+    /// - Throws: `Complaint` where no file can be made beside the old one, or where a device, pipe or socket has the name, which
+    ///   would go, or a directory, which nothing replaces.
+    convenience init(replacing path: String) throws(Complaint) {
+        if let kind = Self.special(at: path) { throw Complaint("cannot write to a \(kind): \(path)") }
+        try self.init(path, writtenAs: "\(path).\(getpid()).tmp")
+    }
+
+    /// - Throws: `Complaint` in docker's words where there is something of the name.
+    convenience init(making path: String) throws(Complaint) { try self.init(path, writtenAs: path) }
+
+    private init(_ path: String, writtenAs temporary: String) throws(Complaint) {
         self.path = path
-        temporary = "\(path).\(getpid()).tmp"
+        self.temporary = temporary
         descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         if descriptor < 0 { throw Self.complaint("open", path) }
     }
@@ -27,21 +35,22 @@ final class NewFile: Sendable {
         }
     }
 
-    /// What a path leads to, in docker's words; nil where it is a file or a directory, or nothing is there.
+    /// What a path leads to, in docker's words; nil where it is a file, or nothing is there.
     private static func special(at path: String) -> String? {
         var status = Glibc.stat()
         guard unsafe stat(path, &status) == 0 else { return nil }
         return switch status.st_mode & S_IFMT {
-        case S_IFCHR: "character device"
-        case S_IFBLK: "block device"
-        case S_IFIFO: "named pipe"
-        case S_IFSOCK: "socket"
+        case S_IFDIR: "directory"
+        case S_IFCHR: "character device file"
+        case S_IFBLK: "block device file"
+        case S_IFIFO: "named pipe file"
+        case S_IFSOCK: "socket file"
         default: nil
         }
     }
 
     func finish() throws(Complaint) {
-        if unsafe rename(temporary, path) != 0 { throw Self.complaint("rename", path) }
+        if temporary != path, unsafe rename(temporary, path) != 0 { throw Self.complaint("rename", path) }
     }
 
     /// Leaves nothing behind.

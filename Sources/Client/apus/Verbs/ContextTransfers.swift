@@ -21,7 +21,7 @@ private let contextExportVerb = Verb(
         StandardStream.output.write(bytes)
         return 0
     }
-    let file = try NewFile(replacing: path)
+    let file = try NewFile(making: path)
     do throws(Complaint) {
         try file.write(bytes)
         try file.finish()

@@ -62,7 +62,14 @@ private func endpoint(_ words: [String: String]) throws -> (StoredContext.Endpoi
         throw Complaint("unrecognized config key: \(unknown)")
     }
     let host = words["host"] ?? ""
-    if !host.isEmpty { _ = try EngineEndpoint(url: host) }
+    if !host.isEmpty {
+        // `-H` takes a name alone, a context none.
+        guard host.contains("://") else {
+            throw Complaint(
+                "unable to create docker endpoint config: unable to apply docker endpoint options: unable to parse docker host `\(host)`")
+        }
+        _ = try EngineEndpoint(url: host)
+    }
     let skips = words["skip-tls-verify"] ?? "false"
     guard let skipsVerification = parseBool(skips) else { throw Complaint("unable to parse skip-tls-verify: \(goQuoted(skips))") }
     var files: [String: Data] = [:]

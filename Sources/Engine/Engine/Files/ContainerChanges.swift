@@ -15,6 +15,10 @@ extension ContainerEngine {
 
 extension Container {
     fileprivate func changes() async throws(EngineError) -> [FilesystemChange] {
+        do throws(EngineError) { return try await compare() } catch { throw explained(error) }
+    }
+
+    private func compare() async throws(EngineError) -> [FilesystemChange] {
         rootReaders += 1
         defer { rootReaders -= 1 }
         let mounts: [SnapshotMount]

@@ -160,10 +160,16 @@ extension Container {
     ) async throws(EngineError) -> Value {
         // Made once by us where the first start has not made them; who takes them away again sees the tree without.
         var hasPlaces = alone || writable
+        var looks = 0
         while true {
             switch state {
             case .running(let task), .paused(let task), .stopping(let task):
-                let root = try await root(of: task, alone: alone)
+                guard let root = try await root(of: task, alone: alone) else {
+                    looks += 1
+                    guard looks < Self.untoldEndLooks else { throw notRunning }
+                    await nextExit(of: task, within: Self.untoldEndPause)
+                    continue
+                }
                 return try await BlockingWork.run(.trees) { () throws(EngineError) in try body(root) }
             case .starting(let decided): _ = await decided.value(within: nil)
             case .exiting(let task): _ = await task.settled.value(within: nil)
@@ -186,8 +192,27 @@ extension Container {
         }
     }
 
-    private func root(of task: RunningTask, alone: Bool) async throws(EngineError) -> ContainerRoot {
-        let namespace = try await heldNamespace(.mount, of: task)
+    /// How often, and how long each time, the word of an end is waited for that has come already: ten seconds.
+    private static let (untoldEndLooks, untoldEndPause) = (50, Duration.milliseconds(200))
+
+    private func nextExit(of task: RunningTask, within timeout: Duration) async {
+        guard state.runningTask?.pid == task.pid else { return }
+        _ = await wait(for: .nextExit).outcome.value(within: timeout)
+    }
+
+    /// - Returns: nil where the process has ended, of which its shim may not have told yet.
+    /// What somebody is told whose work with the container's files failed: they go before the container's name does.
+    func explained(_ error: EngineError) -> EngineError {
+        guard [.system, .notFound].contains(error.code), state.phase == .removing else { return error }
+        return EngineError(.notFound, ContainerIndex.noSuchContainer(id.text).message, cause: error)
+    }
+
+    private func root(of task: RunningTask, alone: Bool) async throws(EngineError) -> ContainerRoot? {
+        let namespace: HeldNamespace
+        do throws(EngineError) { namespace = try await heldNamespace(.mount, of: task) } catch {
+            guard state.runningTask?.pid != task.pid || HeldNamespace.hasEnded(task.pid) else { throw error }
+            return nil
+        }
         let shift = try await userNamespaceIDs()?.shift
         return try await BlockingWork.run(.trees) { () throws(EngineError) in
             do throws(SyscallError) { return try ContainerRoot.open(inside: namespace, alone: alone, shift: shift) } catch {
@@ -211,6 +236,14 @@ extension Container {
             if writable { rootWork = nil }
             done.settle(())
         }
+        do throws(EngineError) {
+            return try await workInStoredRoot(writable: writable, alone: alone, needsPlaces: needsPlaces, body)
+        } catch { throw explained(error) }
+    }
+
+    private func workInStoredRoot<Value: Sendable>(
+        writable: Bool, alone: Bool, needsPlaces: Bool, _ body: @escaping @Sendable (ContainerRoot) throws(EngineError) -> Value
+    ) async throws(EngineError) -> Value? {
         let mounts: [SnapshotMount]
         do throws(ImageError) { mounts = try await services.images.rootMounts(of: id) } catch { throw EngineError(error) }
         let (binds, scratch) = (

@@ -54,13 +54,17 @@ extension ContainerEngine {
             execution: ImageConfiguration.Execution(merged), createdBy: (made.cmd?.words ?? []).joined(separator: " "),
             container: container.id.text, message: request.message, author: request.author)
         let services = try parts().services
-        let id = try await container.whileHeld(request.pauses) { () throws(EngineError) in
-            let leftOut = try await Self.mountPoints.union(container.untouchedFiles())
-            do throws(ImageError) {
-                return try await services.images.commit(
-                    container.id, of: container.imageID, leavingOut: leftOut, name: name, configure: plan.configuration)
-            } catch { throw EngineError(error) }
-        }
+        let id: Digest
+        do throws(EngineError) {
+            id = try await container.whileHeld(request.pauses) { () throws(EngineError) in
+                let leftOut = try await Self.mountPoints.union(container.untouchedFiles())
+                do throws(ImageError) {
+                    return try await services.images.commit(
+                        container.id, of: container.imageID, leavingOut: leftOut, name: name, configure: plan.configuration)
+                } catch { throw EngineError(error) }
+            }
+        } catch { throw await container.explained(error) }
+        if let name { services.tell("tag", image: id.description, name: name.familiar, labels: merged.labels) }
         await container.tell("commit", ["comment": request.message, "imageID": id.description, "imageRef": name?.familiar ?? ""])
         var answer = CommitAnswer()
         answer.id = id.description

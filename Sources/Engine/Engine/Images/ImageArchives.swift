@@ -40,7 +40,7 @@ extension ContainerEngine {
         for name in names {
             // One that was removed meanwhile was saved all the same.
             let id = (try? await lookUp(name))?.image.id.description ?? name
-            try parts().services.events.publish(.image, "save", id: id, attributes: ["name": name])
+            try await parts().services.tell("save", image: id, name: id)
         }
     }
 
@@ -69,7 +69,7 @@ extension ContainerEngine {
                     let sentence = "The image \(name.familiar) already exists, renaming the old one with ID \(id) to empty string\n"
                     await progress(ProgressMessage(sentence: sentence))
                 case .loaded(let id, let name):
-                    services.events.publish(.image, "load", id: id.description, attributes: ["name": name?.familiar ?? id.description])
+                    await services.tell("load", image: id.description, name: id.description)
                     let sentence = name.map { "Loaded image: \($0.familiar)\n" } ?? "Loaded image ID: \(id)\n"
                     await progress(ProgressMessage(sentence: sentence))
                 }
@@ -110,7 +110,8 @@ extension ContainerEngine {
                 } else {
                     try await images.importImage(from: next, name: name, configure: configure)
                 }
-            services.events.publish(.image, "import", id: id.description, attributes: ["name": name?.familiar ?? id.description])
+            if let name { services.tell("tag", image: id.description, name: name.familiar, labels: execution.labels) }
+            services.tell("import", image: id.description, name: id.description, labels: execution.labels)
             var message = ProgressMessage()
             message.status = id.description
             await progress(message)

@@ -25,7 +25,8 @@ extension ContainerEngine {
         do throws(InvalidPlatform) { wanted = platform.isEmpty ? nil : try CoreTypes.Platform(parsing: platform) } catch {
             throw EngineError(.invalidParameter, "\(error)", cause: error)
         }
-        let library = try parts().services.images
+        let services = try parts().services
+        let library = services.images
         let registryCredentials = RegistryCredentials(credentials)
         do throws(ImageError) {
             try name.refuseAsID()
@@ -44,7 +45,7 @@ extension ContainerEngine {
             }
             if !isNamed { await progress(ProgressMessage(PullEvent.complete(name, isNew: isNew))) }
         } catch { throw EngineError(error) }
-        try parts().services.events.publish(.image, "pull", id: name.familiar, attributes: ["name": name.familiarName])
+        await services.tell("pull", image: name.familiar, name: name.familiarName)
     }
 
     /// - Throws: for `scratch`, by which Dockerfiles say that there is no image.
@@ -93,14 +94,14 @@ extension ContainerEngine {
 
     /// Gives an image one more name. An empty tag is `latest`.
     package func tagImage(_ name: String, repository: String, tag: String) async throws(EngineError) {
-        let library = try parts().services.images
+        let services = try parts().services
         let wanted: ImageReference
         do throws(InvalidImageReference) {
             wanted = try ImageReference(tag.isEmpty ? repository : "\(repository):\(tag)")
         } catch { throw EngineError(.invalidParameter, "\(error)", cause: error) }
         let image = try await lookUp(name)
-        do throws(ImageError) { try await library.tag(name, as: wanted) } catch { throw EngineError(error) }
-        try parts().services.events.publish(.image, "tag", id: image.image.id.description, attributes: ["name": wanted.familiar])
+        do throws(ImageError) { try await services.images.tag(name, as: wanted) } catch { throw EngineError(error) }
+        services.tell("tag", image: image.image.id.description, name: wanted.familiar, labels: await services.labels(of: image))
     }
 
     /// Takes a name from an image, and the image away with its last one.
@@ -116,7 +117,7 @@ extension ContainerEngine {
         let parts = try parts()
         let image = try await lookUp(name)
         for platform in platforms { try image.check(platform, as: name) }
-        let id = image.image.id
+        let (id, labels) = (image.image.id, await parts.services.labels(of: image))
         do throws(ImageError) {
             let index = parts.services.index
             let steps = try await parts.services.images.remove(name, force: force) { image in
@@ -128,7 +129,7 @@ extension ContainerEngine {
             } isUsed: { image, known in
                 !index.users(of: image).isSubset(of: known)
             }
-            parts.services.events.tell(steps, of: id)
+            parts.services.tell(steps, of: id, labels: labels)
             return steps.map(ImageDeleteItem.init)
         } catch { throw EngineError(error) }
     }
@@ -146,19 +147,6 @@ extension ContainerEngine {
     func lookUp(_ word: String) async throws(EngineError) -> NamedImage {
         let library = try parts().services.images
         do throws(ImageError) { return try await library.lookUp(word) } catch { throw EngineError(error) }
-    }
-}
-
-extension EventJournal {
-    /// Tells what a removal did to an image.
-    func tell(_ steps: [RemovalStep], of id: Digest) {
-        for step in steps {
-            switch step {
-            case .untagged: publish(.image, "untag", id: id.description, attributes: ["name": id.description])
-            case .deleted(let digest):
-                if digest == id { publish(.image, "delete", id: id.description, attributes: ["name": id.description]) }
-            }
-        }
     }
 }
 

@@ -34,13 +34,22 @@ extension ContainerEngine {
             if let until, named.image.created >= until { continue }
             if try await matchesLabels(named, filters, services) { chosen.append(named) }
         }
+        var labels: [Digest: [String: String]] = [:]
+        for named in chosen where !named.tags.isEmpty { labels[named.image.id] = await services.labels(of: named) }
         do throws(ImageError) {
             let (steps, reclaimed) = try await services.images.prune(chosen) { !index.users(of: $0).isEmpty }
             var report = ImagesPruneReport()
             report.imagesDeleted = steps.map(ImageDeleteItem.init)
             report.spaceReclaimed = reclaimed.bytes
-            for named in chosen where steps.contains(.deleted(named.image.id)) {
-                services.events.tell([.deleted(named.image.id)], of: named.image.id)
+            for named in chosen {
+                let (id, names) = (named.image.id, Set(named.names.map(\.familiar)))
+                let own = steps.filter { step in
+                    switch step {
+                    case .untagged(let name): names.contains(name)
+                    case .deleted(let digest): digest == id
+                    }
+                }
+                services.tell(own, of: id, labels: labels[id] ?? [:])
             }
             services.events.publish(.image, "prune", id: "", attributes: ["reclaimed": "\(reclaimed.bytes)"])
             return report

@@ -33,7 +33,6 @@ extension ContainerEngine {
                 }
             }
         } catch { throw EngineError(error) }
-        try parts().services.events.publish(
-            .image, "push", id: reference.familiar, attributes: ["name": reference.familiarName])
+        try await parts().services.tell("push", image: reference.familiar, name: reference.familiarName)
     }
 }

@@ -87,6 +87,7 @@ struct ContainerCreation {
     }
 
     private func volumePlan(_ document: ContainerDocument) async throws(EngineError) -> VolumePlan {
+        for destination in request.config.volumes.keys.sorted() { try VolumeRequest.refuseFolder(destination) }
         var sources: [(from: VolumesFrom, document: ContainerDocument)] = []
         for text in document.hostConfig.volumesFrom {
             let from = try VolumesFrom(parsing: text)
@@ -128,10 +129,8 @@ struct ContainerCreation {
         if host.memory > 0 && host.memorySwap == 0 && facts.countsSwap {
             host.memorySwap = host.memory.multipliedReportingOverflow(by: 2).overflow ? -1 : host.memory * 2
         }
-        if host.privileged {
-            host.maskedPaths = []
-            host.readonlyPaths = []
-        } else {
+        try SecurityOptions.noteUnlabelled(in: &host)
+        if !host.privileged {
             let masked = DefaultPaths.masked(try SecurityProfile(host))
             host.maskedPaths = host.maskedPaths ?? masked
             host.readonlyPaths = host.readonlyPaths ?? DefaultPaths.readOnly

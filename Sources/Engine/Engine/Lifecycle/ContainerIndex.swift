@@ -139,10 +139,12 @@ final class ContainerIndex: Sendable {
             return state.containers.filter { $0.key.hasPrefix(word) }.map { .container($0.value) }
                 + state.unreadable.filter { $0.key.hasPrefix(word) }.map { .unreadable($0.value) }
         }
-        guard let first = found.first else { throw EngineError(.notFound, "No such container: \(word)") }
+        guard let first = found.first else { throw Self.noSuchContainer(word) }
         guard found.count == 1 else { throw EngineError(.invalidParameter, "Multiple IDs found with provided prefix: \(word)") }
         return first
     }
+
+    static func noSuchContainer(_ word: String) -> EngineError { EngineError(.notFound, "No such container: \(word)") }
 
     // MARK: Containers whose records cannot be read
 

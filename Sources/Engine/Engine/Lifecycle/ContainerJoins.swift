@@ -42,6 +42,14 @@ final class HeldNamespace: Sendable {
         file = try openFile(FilePath("/proc/\(pid)/ns/\(name)"), .readOnly)
     }
 
+    /// Whether a process is none any more, though nobody may have waited for it: its namespaces are the first that it gives up.
+    static func hasEnded(_ pid: UInt32) -> Bool {
+        do throws(SyscallError) { _ = try HeldNamespace(.mount, of: pid) } catch {
+            return [.noSuchFileOrDirectory, .noSuchProcess].contains(Errno(rawValue: error.errno))
+        }
+        return false
+    }
+
     /// Moves the calling thread into it.
     func join(_ types: NamespaceTypes) throws(SyscallError) { try joinNamespace(file, types, subject: "a container's namespace") }
 
@@ -84,6 +92,7 @@ extension Container {
     func heldNamespace(_ kind: LinuxNamespace.Kind, of task: RunningTask) async throws(EngineError) -> HeldNamespace {
         let namespace: HeldNamespace
         do throws(SyscallError) { namespace = try HeldNamespace(kind, of: task.pid) } catch {
+            if HeldNamespace.hasEnded(task.pid) { throw notRunning }
             throw .system("open the \(kind.rawValue) namespace of container \(id)", error)
         }
         // A pid that its shim has not waited for cannot have become another process's before we opened its namespace.

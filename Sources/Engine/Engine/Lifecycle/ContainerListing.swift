@@ -2,6 +2,7 @@ internal import CoreTypes
 internal import EngineAPI
 internal import Images
 internal import LinuxSyscalls
+internal import Logging
 internal import Records
 internal import Snapshots
 
@@ -27,7 +28,7 @@ struct ContainerListing {
             guard wantsAll || listed.phase == .running, filter.accepts(listed) else { continue }
             if size, case .container(let container) = found {
                 // A container that goes away meanwhile is none of the answer.
-                guard let sizes = try await measure(container) else { continue }
+                guard let sizes = await measure(container) else { continue }
                 listed.summary.sizeReadWrite = sizes.written
                 listed.summary.sizeRootFilesystem = sizes.whole
             }
@@ -50,10 +51,12 @@ struct ContainerListing {
         return named[word] == listed.imageID ? word : listed.imageID?.description ?? ""
     }
 
-    private func measure(_ container: Container) async throws(EngineError) -> (written: Int64, whole: Int64)? {
+    private func measure(_ container: Container) async -> (written: Int64, whole: Int64)? {
         do throws(EngineError) { return try await ContainerSizes.measure(container, parts, measure) } catch {
             if error.code == .notFound { return nil }
-            throw error
+            // As Docker says "not counted": one that cannot be measured is no reason to tell of none.
+            container.logger.warning("\(error)")
+            return (-1, 0)
         }
     }
 }
@@ -61,8 +64,15 @@ struct ContainerListing {
 /// What a container takes on the disk.
 enum ContainerSizes {
     /// - Returns: bytes written by the container, and those with its image.
+    /// - Throws: `.notFound` for a container that goes away meanwhile.
     static func measure(
         _ container: Container, _ parts: ContainerEngine.Parts, _ measure: WrittenSize.Measure = .sizes
+    ) async throws(EngineError) -> (written: Int64, whole: Int64) {
+        do throws(EngineError) { return try await sizes(container, parts, measure) } catch { throw await container.explained(error) }
+    }
+
+    private static func sizes(
+        _ container: Container, _ parts: ContainerEngine.Parts, _ measure: WrittenSize.Measure
     ) async throws(EngineError) -> (written: Int64, whole: Int64) {
         let images = parts.services.images
         let (root, imageBytes): (SnapshotMount?, Int64)

@@ -33,6 +33,12 @@ struct SecurityOptions: Equatable, Sendable {
         if try SecurityOptions(parsing: host.securityOpt).askedNoNewPrivileges == nil { host.securityOpt.append("no-new-privileges") }
     }
 
+    /// Writes into a request that says nothing of it that what has the host's own processes or queues, or all rights, has no label, as Docker does.
+    static func noteUnlabelled(in host: inout HostConfig) throws(EngineError) {
+        guard host.privileged || host.pidMode == "host" || host.ipcMode == "host" else { return }
+        if try SecurityOptions(parsing: host.securityOpt).labels.isEmpty { host.securityOpt.append("label=disable") }
+    }
+
     /// - Throws: `.invalidParameter` in Docker's words for what is no option, and for one that is not served.
     init(parsing options: [String]) throws(EngineError) {
         for option in options {

@@ -74,20 +74,37 @@ struct ProcessListing: Sendable {
         return String(decoding: try readAll(file.number, limitBytes: outputLimitBytes, subject: "ps"), as: UTF8.self)
     }
 
-    /// Of a table, the rows of some processes: the last column keeps its blanks.
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0d).contains(byte) }
+
+    /// The parts of a row; the last one keeps its blanks but for those around it.
+    private static func fields(_ row: Substring, most: Int) -> [String] {
+        let row = row.utf8
+        guard let end = row.lastIndex(where: { !isBlank($0) }) else { return [] }
+        var fields: [String] = []
+        var rest = row[...end]
+        while true {
+            rest = rest.drop(while: isBlank)
+            guard fields.count < most - 1, let border = rest.firstIndex(where: isBlank) else { break }
+            fields.append(String(Substring(rest[..<border])))
+            rest = rest[border...]
+        }
+        return fields + [String(Substring(rest))]
+    }
+
+    /// Of a table, the rows of some processes.
     /// - Throws: `fault` in Docker's words for a table that cannot be read.
     static func listing(_ text: String, of processes: Set<Int32>, fault: EngineError.Code = .system) throws(EngineError)
         -> ContainerTopResponse
     {
         let lines = text.split(separator: "\n")
         var answer = ContainerTopResponse()
-        answer.titles = (lines.first ?? "").split(whereSeparator: \.isWhitespace).map(String.init)
+        answer.titles = fields(lines.first ?? "", most: .max)
         guard let column = answer.titles.firstIndex(of: "PID") else {
             throw EngineError(fault, "Couldn't find PID field in ps output")
         }
         var isWanted = false
         for line in lines.dropFirst() {
-            let fields = line.split(maxSplits: answer.titles.count - 1, whereSeparator: \.isWhitespace).map(String.init)
+            let fields = fields(line, most: answer.titles.count)
             guard column < fields.count else { continue }
             // A thread's line, `-m`, follows its process's.
             if fields[column] != "-" {

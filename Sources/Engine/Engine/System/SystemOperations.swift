@@ -41,6 +41,7 @@ extension ContainerEngine {
         let reserve = parts.services.reserve
         let kept = try await BlockingWork.run { () throws(EngineError) in reserve.takenBytes }
         answer.driverStatus = kept > 0 ? [["Disk Reserve", "\(ByteCount(UInt64(kept)))"]] : []
+        answer.plugins.volume = [Self.volumeDriver]
         answer.plugins.network = ["bridge", "host", "macvlan", "null"]
         answer.plugins.log = LogDriver.listed
         answer.debug = configuration.debug

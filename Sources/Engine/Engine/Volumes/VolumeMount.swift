@@ -72,14 +72,25 @@ struct VolumeRequest: Equatable, Sendable {
         options = asked.driverConfig?.options ?? [:]
     }
 
-    /// A volume without a name, as images and `Config.Volumes` declare them.
-    init(anonymousAt destination: String) throws(EngineError) {
-        guard destination.hasPrefix("/") else {
-            let refusal = BindMount.invalidMountPath(destination)
-            // Docker says no more; who writes one relative path mostly means a folder of theirs.
-            let folder = destination.hasSuffix("/") ? String(destination.dropLast()) : destination
-            throw EngineError(refusal.code, "\(refusal.message); a folder of the host is shown by -v \(folder):/target")
-        }
+    /// A volume without a name, as images and `Config.Volumes` declare them: what does not begin at the root is below it, as with Docker.
+    init(declaredAt destination: String) throws(EngineError) {
+        try self.init(anonymousAt: destination.hasPrefix("/") ? destination : "/\(destination)")
+    }
+
+    /// Refuses a path of `Config.Volumes` that begins where the client is, as `-v ./folder` comes here.
+    static func refuseFolder(_ destination: String) throws(EngineError) {
+        if destination.hasPrefix(".") { throw relativeRefused(destination) }
+    }
+
+    private static func relativeRefused(_ destination: String) -> EngineError {
+        let refusal = BindMount.invalidMountPath(destination)
+        // Docker says no more; who writes one relative path mostly means a folder of theirs.
+        let folder = destination.hasSuffix("/") ? String(destination.dropLast()) : destination
+        return EngineError(refusal.code, "\(refusal.message); a folder of the host is shown by -v \(folder):/target")
+    }
+
+    private init(anonymousAt destination: String) throws(EngineError) {
+        guard destination.hasPrefix("/") else { throw Self.relativeRefused(destination) }
         self.destination = cleanedPath(destination)
         if self.destination == "/" { throw Self.rootRefused(destination) }
     }
@@ -159,7 +170,7 @@ struct VolumePlan: Equatable, Sendable {
         try takeOver(sources, except: taken)
         taken.formUnion(shared.map(\.destination) + inheritedBinds.map(\.destination))
         for destination in config.volumes.keys.sorted() {
-            let request = try VolumeRequest(anonymousAt: destination)
+            let request = try VolumeRequest(declaredAt: destination)
             if taken.insert(request.destination).inserted { requests.append(request) }
         }
     }
