@@ -21,8 +21,14 @@ final class InboundQueue: Sendable {
 
     private let state = Mutex(State())
 
-    /// Adds a part and wakes the taker.
-    func add(_ part: InboundPart) { change { $0.parts.append(part) } }
+    /// Adds a part and wakes the taker, though not for a head: its end mostly comes in the same read, behind which `wake` is called.
+    func add(_ part: InboundPart) {
+        if case .head = part { return state.withLock { $0.parts.append(part) } }
+        change { $0.parts.append(part) }
+    }
+
+    /// Wakes the taker.
+    func wake() { change { _ in } }
 
     /// There will be no more parts; `failure` says why, unless the client just ended.
     func finish(_ failure: (any Error)? = nil) {
@@ -96,7 +102,7 @@ final class InboundQueue: Sendable {
                     if isReady { continuation.resume() }
                 }
             } onCancel: {
-                change { _ in }
+                wake()
             }
         }
     }
@@ -139,6 +145,11 @@ final class InboundQueueHandler: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) { queue.add(unwrapInboundIn(data)) }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        queue.wake()
+        context.fireChannelReadComplete()
+    }
 
     func read(context: ChannelHandlerContext) {
         if queue.mayRead() { context.read() }
