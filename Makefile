@@ -95,6 +95,7 @@ failpoints: deps-test ## Kill a daemon that is built for it at each of its failp
 fuzz: deps ## Give the readers of outside bytes inputs for SECONDS=n (60) each, or TARGET=x alone
 	@SWIFT=$(SWIFT) scripts/run-fuzz $(or $(SECONDS),60) $(TARGET)
 
+nightly: export APUS_TEST_SECONDS = 0
 nightly: deps-nightly build-tests ## What takes hours: ten thousand races each, a kill at every system call
 	APUS_RACES=10000 APUS_KILLS=all $(PYTEST) Tests/Conformance/test_races.py Tests/Conformance/test_leftovers.py
 	APUS_RACES=500 scripts/run-cgroup2-tests races

@@ -19,6 +19,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import leaks
 import oci_images
 import own_network
+import standstill
 from engine_http import api, stream
 from processes import PATIENCE, Registry, stop, wait_until
 
@@ -27,6 +28,7 @@ BUILD = os.environ.get("APUS_BUILD", os.path.join(ROOT, ".build", "release"))
 
 
 def pytest_configure(config):
+    config.pluginmanager.register(standstill)
     # A daemon that is there already lives in the machine's own network.
     if not config.getoption("--host"):
         own_network.enter()

@@ -19,6 +19,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Fixtures"))
 import leaks
+import standstill
 from claims import apply_deviations, fixture, report_as_tap
 from ordinary import Owner, ordinary_runtime
 from processes import PATIENCE, wait_until
@@ -37,6 +38,7 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
+    config.pluginmanager.register(standstill)
     config.addinivalue_line("markers", "ours: states what only our runtime does")
     config.addinivalue_line("markers", "spec(place, *sentences): shows what the specification demands")
     if config.getoption("--tap"):

@@ -11,6 +11,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.environ.get("APUS_BUILD", os.path.join(ROOT, ".build", "release"))
 PROGRAMS = ["apus", "apusd", "apus-init", "apus-net", "apus-runtime", "apus-shim"]
 sys.path.insert(0, os.path.join(ROOT, "Tests", "Fixtures"))
+import standstill
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(standstill)
 
 
 @pytest.fixture

@@ -1,0 +1,68 @@
+"""A test that stands still fails, says where it stood and what its programs were doing, and holds up nobody else.
+
+A plugin of pytest, which each conftest.py registers. APUS_TEST_SECONDS is how long a part of a test (its setting up, itself, its clearing up) may
+take: far longer than any takes, for what is slow has limits of its own; 0 is for ever."""
+
+import contextlib
+import faulthandler
+import glob
+import os
+import signal
+import sys
+import threading
+import traceback
+
+import pytest
+
+SECONDS = int(float(os.environ.get("APUS_TEST_SECONDS", "900")) * float(os.environ.get("APUS_PATIENCE", "1")))
+
+
+def children(parent):
+    found = []
+    for path in glob.glob(f"/proc/{parent}/task/*/children"):
+        with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
+            found += [int(word) for word in file.read().split()]
+    return found
+
+
+def descendants(parent):
+    for child in children(parent):
+        yield child
+        yield from descendants(child)
+
+
+def told(pid):
+    """What it is, and in which call of the kernel each of its threads waits. - Source: proc(5)."""
+    with contextlib.suppress(OSError):
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().replace(b"\0", b" ").decode(errors="replace")
+        yield f"{pid}: {words[:200]}"
+        for task in glob.glob(f"/proc/{pid}/task/*"):
+            with open(f"{task}/stat", encoding="utf-8", errors="replace") as stat, open(f"{task}/wchan", encoding="ascii") as wchan:
+                yield f"    {stat.read().rpartition(')')[2].split()[0]} {wchan.read()}"
+
+
+def fail(*_):
+    programs = [line for pid in descendants(os.getpid()) for line in told(pid)]
+    threads = [line for thread, place in sys._current_frames().items() if thread != threading.get_ident()
+               for line in (f"thread {thread}:", *"".join(traceback.format_stack(place)[-4:]).splitlines())]
+    pytest.fail("\n".join([f"stood still for {SECONDS} s", *programs, *threads]))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def limited(item):  # pylint: disable=unused-argument
+    signal.signal(signal.SIGALRM, fail)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+pytest_runtest_setup = pytest_runtest_call = pytest_runtest_teardown = limited
+
+
+def pytest_unconfigure():
+    """Whoever ends waits for its threads."""
+    if SECONDS:
+        faulthandler.dump_traceback_later(SECONDS, exit=True)
