@@ -104,7 +104,7 @@ nightly: deps-nightly build-tests ## What takes hours: ten thousand races each, 
 	APUS_EVENTS=1000000 $(PYTEST) Tests/API/test_events.py -k does_not_read
 	APUS_CONTAINERS=500 $(PYTEST) Tests/API/test_host_shutdown.py -k P11
 	APUS_STALL_SECONDS=60 APUS_CLIENTS=100 $(PYTEST) Tests/API/test_pressure.py -k P06
-	APUS_NICE=19 APUS_LOOPS=64 $(PYTEST) Tests/API/test_pressure.py -k S10
+	APUS_NICE=19 APUS_LOOPS=64 $(PYTEST) Tests/API/test_starving.py
 	APUS_FLOODS=20 APUS_FLOOD_SECONDS=600 APUS_LOG_BYTES=10000000000 $(PYTEST) Tests/API/test_log_floods.py
 	APUS_KILL_ROUNDS=1000 $(PYTEST) Tests/API/test_daemon_death.py -k any_moment
 	APUS_PULL_KILLS=100 $(PYTEST) Tests/API/test_registry_faults.py -k R10

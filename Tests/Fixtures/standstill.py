@@ -16,6 +16,8 @@ import pytest
 
 SECONDS = int(float(os.environ.get("APUS_TEST_SECONDS", "900")) * float(os.environ.get("APUS_PATIENCE", "1")))
 
+SECONDS_AGAIN = 60
+
 
 def children(parent):
     found = []
@@ -52,11 +54,12 @@ def fail(*_):
 @pytest.hookimpl(hookwrapper=True)
 def limited(item):  # pylint: disable=unused-argument
     signal.signal(signal.SIGALRM, fail)
-    signal.alarm(SECONDS)
+    # Again and again: what is left on the way may wait, too, as a pool does for its threads.
+    signal.setitimer(signal.ITIMER_REAL, SECONDS, min(SECONDS, SECONDS_AGAIN))
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 pytest_runtest_setup = pytest_runtest_call = pytest_runtest_teardown = limited
