@@ -537,7 +537,8 @@ def test_cp_fills_a_small_file_system(apus, image, tmp_path):
 
 @pytest.mark.parametrize("restart", [[], ["--restart", "always"]], ids=["ends", "restarts"])
 def test_files_are_those_of_a_process_that_ended_before_its_shim_could_tell(own_daemon, apus, image, tmp_path, restart):
-    script = "echo result >/result; while [ ! -e /go ]; do usleep 10000; done; rm -f /go"
+    # The next run, which may begin before the copy does, leaves it as it is.
+    script = "[ -e /result ] || echo result >/result; while [ ! -e /go ]; do usleep 10000; done; rm -f /go"
     apus("run", "-d", "--name", "ending", *restart, image, "sh", "-c", script).ok()
     pid, (shim,) = apus.inspect("ending", "{{.State.Pid}}"), own_daemon.shims()
     wait_until(lambda: os.path.exists(f"/proc/{pid}/root/result"), "the result")
@@ -548,7 +549,8 @@ def test_files_are_those_of_a_process_that_ended_before_its_shim_could_tell(own_
         wait_until(lambda: not os.path.exists(f"/proc/{pid}/ns/mnt"), "the process's end")
         copying = apus.start("cp", "ending:/result", str(tmp_path))
         exporting = apus.start("export", "-o", str(tmp_path / "tar"), "ending")
-        time.sleep(0.5)
+        # Long enough for both to have begun.
+        time.sleep(2)
     finally:
         os.kill(shim, signal.SIGCONT)
     assert copying.wait(timeout=20) == 0 and exporting.wait(timeout=20) == 0

@@ -132,8 +132,8 @@ def test_a_client_that_never_reads_the_log_it_follows_costs_no_memory(own_daemon
 
 
 def test_a_wait_too_long_for_any_clock_is_served(own_daemon, apus, image):
-    apus("run", "-d", "--name", "patient", image, "sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done").ok()
-    time.sleep(0.3)
+    apus("run", "-d", "--name", "patient", image, "sh", "-c", "trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done").ok()
+    wait_until(lambda: "up" in apus("logs", "patient").out, "it will heed the signal")
     assert api(own_daemon, "POST", "/containers/patient/stop?t=9223372036854775807")[0] == 204
     assert apus.inspect("patient", "{{.State.ExitCode}}") == "0"
 

@@ -173,24 +173,28 @@ def test_sizes_of_all_are_told_while_containers_go(own_daemon, apus, image):
     over, failed = threading.Event(), []
 
     def churn():
+        count = 0
         while not over.is_set():
             made = api(own_daemon, "POST", "/containers/create", {"Image": image, "Cmd": ["true"]}, expect=201)[1]["Id"]
             api(own_daemon, "DELETE", f"/containers/{made}", expect=204)
+            count += 1
+        return count
 
-    churners = [threading.Thread(target=churn) for _ in range(3)]
-    for churner in churners:
-        churner.start()
-    try:
-        for _ in range(300):
-            for path, read in (("/containers/json?all=1&size=1", lambda lines: lines), ("/system/df?type=container", lambda usage: usage["Containers"])):
-                status, answer = api(own_daemon, "GET", path)
-                if status != 200 or "/stays" not in [line["Names"][0] for line in read(answer)] or any(line.get("SizeRw") == -1 for line in read(answer)):
-                    failed.append((status, answer))
-    finally:
-        over.set()
-        for churner in churners:
-            churner.join()
+    def look(path, lines):
+        status, answer = api(own_daemon, "GET", path)
+        if status != 200 or "/stays" not in [line["Names"][0] for line in lines(answer)] or any(line.get("SizeRw") == -1 for line in lines(answer)):
+            failed.append((status, answer))
+
+    with ThreadPoolExecutor(3) as pool:
+        churners = [pool.submit(churn) for _ in range(3)]
+        try:
+            for _ in range(100):
+                look("/containers/json?all=1&size=1", lambda answer: answer)
+                look("/system/df?type=container", lambda answer: answer["Containers"])
+        finally:
+            over.set()
     assert not failed, failed[0]
+    assert all(churner.result() for churner in churners)
 
 
 def test_a_container_that_cannot_be_measured_hides_no_other(own_daemon, apus, image):

@@ -248,16 +248,23 @@ def test_E19_probes_run_no_program(apus, image, own_daemon):
     assert "ENOENT" in health(apus, "link")["Log"][-1]["Output"]
 
 
-def test_A10_health_is_looked_after_while_the_daemon_is_dead(brittle):
+def test_A10_health_is_looked_after_while_the_daemon_is_dead(brittle, tmp_path):
     client, image = brittle.client, brittle.image
     since = str(int(time.time()))
-    client("run", "-d", "--name", "checked", "--health-cmd", "test -e /well", *FAST, image, "sh", "-c", "sleep 2; touch /well; sleep 60").ok()
-    client("run", "-d", "--name", "killed", "--restart", "always", "--health-cmd", "test ! -e /ill", "--health-interval", "200ms", "--health-retries", "1",
-           "--health-on-failure", "kill", image, "sh", "-c", "if test -e /ill; then rm /ill; else sleep 1.5; touch /ill; fi; sleep 60").ok()
+    shared = ("-v", f"{tmp_path}:/shared", image)
+    traces = lambda name: (tmp_path / name).read_text().count("\n") if (tmp_path / name).exists() else 0
+    client("run", "-d", "--name", "checked", "--health-cmd", "test -e /shared/well && echo >> /shared/found", *FAST, *shared, "sleep", "60").ok()
+    # The check that finds it ill takes away what made it so: it is that once.
+    client("run", "-d", "--name", "killed", "--restart", "always", "--health-cmd", "! rm /shared/ill", "--health-interval", "200ms", "--health-retries", "1",
+           "--health-on-failure", "kill", *shared, "sh", "-c", "echo >> /shared/runs; sleep 60").ok()
     becomes(client, "healthy", "killed")
+    becomes(client, "unhealthy", "checked")
     pid = client.inspect("killed", "{{.State.Pid}}")
     brittle.kill()
-    time.sleep(3.5)
+    (tmp_path / "well").touch()
+    (tmp_path / "ill").touch()
+    # The first check has come to its end when the second one has begun.
+    wait_until(lambda: traces("found") >= 2 and traces("runs") >= 2, "the one is found well, the other is run again", seconds=30)
     brittle.start()
     assert status(client) == "healthy"
     assert os.path.exists("/proc/" + client.inspect("checked", "{{.State.Pid}}"))

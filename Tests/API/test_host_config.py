@@ -243,7 +243,7 @@ def test_shared_memory_that_is_not_offered_is_not_joined(cli, image):
 
 def test_processes_of_a_container_in_the_hosts_pid_namespace_end_with_it(cli, image):
     cli("run", "--rm", "--pid", "host", image, "sh", "-c", "sleep 7391 & sleep 0.2").ok()
-    found = [name for name in os.listdir("/proc") if name.isdigit() and b"7391" in cmdline(name)]
+    found = [name for name in os.listdir("/proc") if name.isdigit() and cmdline(name).split(b"\0")[-3:-1] == [b"sleep", b"7391"]]
     assert found == []
 
 

@@ -15,7 +15,7 @@ import leaks
 import pytest
 from conftest import BUILD
 from engine_http import api
-from processes import wait_until
+from processes import back_within, wait_until
 from test_host_shutdown import forget_what_lay_in_memory
 from test_networks import address, ask, host, lan, network, serve  # noqa: F401 (fixtures)
 
@@ -260,16 +260,14 @@ def test_T03_what_others_flush_is_back_within_a_second(cli, net, image, own_daem
     before = tables(own_daemon)
     assert fetch(18090) == "hello" and before
     for words in (["iptables", "-F"], ["iptables", "-t", "nat", "-F"], *meddle(own_daemon)):
-        host(*words, check=False)
-        wait_until(lambda: tables(own_daemon) == before, f"the rules are back after {words}", seconds=1)
+        back_within(1, lambda words=words: host(*words, check=False), lambda: tables(own_daemon) == before, f"the rules are back after {words}")
         assert fetch(18090) == "hello"
     forget_connections()
     assert fetch(18090) == "hello" and fetch_v6(18090) == b"hello\n"
-    host("ip", "link", "del", bridge)
-    wait_until(lambda: bridge in leaks.links(), "the bridge is back", seconds=1)
-    wait_until(lambda: fetch(18090) == "hello", "the port leads there again", seconds=3)
+    back_within(1, lambda: host("ip", "link", "del", bridge), lambda: bridge in leaks.links(), "the bridge is back")
+    wait_until(lambda: fetch(18090) == "hello", "the port leads there again")
     # Also for the container itself.
-    wait_until(lambda: cli("exec", "web", *ask(mine["IPAM"]["Config"][0]["Gateway"], 18090)).out.strip() == "hello", "for itself, too", seconds=3)
+    wait_until(lambda: cli("exec", "web", *ask(mine["IPAM"]["Config"][0]["Gateway"], 18090)).out.strip() == "hello", "for itself, too")
 
 
 def test_T05_rules_that_begin_or_cease_to_see_frames_change_nothing(apus, net_of_apus, image):
@@ -310,8 +308,7 @@ def test_T03_where_others_may_change_the_rules_they_are_back_within_a_second(bri
     run(client, brittle.image, "-p", "18094:80")
     before = tables(brittle)
     for words in meddle(brittle):
-        host(*words)
-        wait_until(lambda: tables(brittle) == before, f"the rules are back after {words}", seconds=1)
+        back_within(1, lambda words=words: host(*words), lambda: tables(brittle) == before, f"the rules are back after {words}")
         assert fetch(18094) == "hello"
     wait_until(lambda: "the firewall was changed by somebody else, and is restored" in brittle.log(), "it is told of")
     # Who does so again and again does not fill the log: the rules come back each time all the same.
@@ -441,8 +438,7 @@ def test_attack_F16_what_is_made_anew_is_open_to_nobody_more(cli, net, image, la
     places = [("198.51.100.1", 18091), ("198.51.100.1", 18092), (address(cli, "web"), 80), (address(cli, "inner", "closed"), 80)]
     before = tables(own_daemon)
     for words in (["true"], *meddle(own_daemon)):
-        host(*words, check=False)
-        wait_until(lambda: tables(own_daemon) == before, f"the rules are back after {words}", seconds=1)
+        back_within(1, lambda words=words: host(*words, check=False), lambda: tables(own_daemon) == before, f"the rules are back after {words}")
         assert [reach(*place) for place in places] == ["hello", "", "", ""], words
     assert fetch(18092) == "hello"
 

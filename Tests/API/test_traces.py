@@ -11,7 +11,7 @@ import time
 import pytest
 from conftest import BUILD, CLIENTS, Client, Daemon
 from engine_http import api
-from processes import wait_until
+from processes import held_in_one_of_several_rounds, wait_until
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -224,12 +224,16 @@ def test_a_collector_that_is_of_no_use_slows_nobody(traced, kind):
                 held[-1].connect_ex(listener.getsockname())
         daemon = traced(f"http://127.0.0.1:{listener.getsockname()[1]}", "--log-level", "debug", OTEL_BSP_MAX_QUEUE_SIZE="50",
                         OTEL_EXPORTER_OTLP_TIMEOUT="1000")
-        slowest = 0
-        for _ in range(300):
-            began = time.monotonic()
-            api(daemon, "GET", "/_ping", expect=200)
-            slowest = max(slowest, time.monotonic() - began)
-        assert slowest < 0.5
+
+        def slowest():
+            took = []
+            for _ in range(300):
+                began = time.monotonic()
+                api(daemon, "GET", "/_ping", expect=200)
+                took.append(time.monotonic() - began)
+            return max(took)
+
+        held_in_one_of_several_rounds(slowest, 0.5, "the slowest of 300 answers comes")
         wait_until(lambda: "spans not sent" in daemon.log(), "that nothing goes out is told", seconds=20)
         began = time.monotonic()
         assert daemon.stop() == 0

@@ -95,7 +95,11 @@ class Kills:
     def so_far(self):
         with contextlib.suppress(BlockingIOError):
             while True:
-                record = os.read(self.log, 8192).decode(errors="replace")
+                try:
+                    record = os.read(self.log, 8192).decode(errors="replace")
+                except BrokenPipeError:
+                    # Records have been overwritten before they were read; the oldest that is left comes next. - Source: Documentation/ABI/testing/dev-kmsg.
+                    continue
                 if killed := re.search(r"emory cgroup out of memory|ut of memory: Killed process (\d+) \((.*?)\)", record):
                     assert killed[1], record
                     self.found.append((int(killed[1]), killed[2]))

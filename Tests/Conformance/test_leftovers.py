@@ -268,7 +268,7 @@ def test_a_finished_run_leaves_nothing(runtime, bundle, folder, container):
 
 
 def test_processes_that_outlive_init_in_a_shared_pid_namespace_end_with_the_container(runtime, bundle, folder, container):
-    bundle.without_namespace("pid").write("sleep 601 & exit 0")
+    bundle.without_namespace("pid").write("sleep 7392 & exit 0")
     runtime("run", "-b", bundle.path, container, timeout=20)
     runtime("delete", "-f", container)
-    wait_until(lambda: not leaks.processes("sleep 601"), "they end", seconds=5)
+    wait_until(lambda: not leaks.processes("sleep 7392"), "they end", seconds=5)
