@@ -35,18 +35,19 @@ public struct Platform: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// What an image's configuration says of itself: an operating system or an architecture that is missing or empty is the host's, as
-    /// Docker reads it.
+    /// Docker reads it. A slash in one of them is as one between them, so that the platform is the same when it is read from what `description` wrote.
     public init(ofImage operatingSystem: String?, architecture: String?, variant: String?) {
-        func given(_ text: String?, or usual: String) -> String { text.flatMap { $0.isEmpty ? nil : $0 } ?? usual }
-        self.init(
-            operatingSystem: given(operatingSystem, or: Platform.host.operatingSystem),
-            architecture: given(architecture, or: Platform.host.architecture), variant: variant)
+        let parts = [operatingSystem ?? "", architecture ?? ""] + [variant ?? ""].filter { !$0.isEmpty }
+        self.init(recorded: parts.joined(separator: "/"))
     }
 
     /// Reads what `description` wrote. Any text is one: what an image says of itself is a stranger's, and no record of one may be unreadable.
     package init(recorded text: String) {
         let parts = text.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
-        self.init(ofImage: parts.first, architecture: parts.dropFirst().first, variant: parts.dropFirst(2).first)
+        func given(_ place: Int, or usual: String) -> String { parts.count > place && !parts[place].isEmpty ? parts[place] : usual }
+        self.init(
+            operatingSystem: given(0, or: Platform.host.operatingSystem), architecture: given(1, or: Platform.host.architecture),
+            variant: given(2, or: ""))
     }
 
     /// What this program was built for.
