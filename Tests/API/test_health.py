@@ -267,7 +267,7 @@ def test_A10_health_is_looked_after_while_the_daemon_is_dead(brittle, tmp_path):
     wait_until(lambda: traces("found") >= 2 and traces("runs") >= 2, "the one is found well, the other is run again", seconds=30)
     brittle.start()
     assert status(client) == "healthy"
-    assert os.path.exists("/proc/" + client.inspect("checked", "{{.State.Pid}}"))
+    assert alive(client.inspect("checked", "{{.State.Pid}}"))
     assert client.inspect("killed", "{{.State.Status}} {{.RestartCount}}") == "running 1" and client.inspect("killed", "{{.State.Pid}}") != pid
     becomes(client, "healthy", "killed")
     lines = client("events", "--since", since, "--until", str(int(time.time()) + 1), "--filter", "container=checked", "--filter", "event=health_status",

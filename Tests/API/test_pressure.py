@@ -280,4 +280,4 @@ def test_P09_payloads_are_killed_for_want_of_memory_before_shims_and_daemon(own_
     assert score(apus.inspect("cheap", "{{.State.Pid}}")) == 500
     apus("run", "-d", "--name", "hog", "-m", "16m", image, "tail", "/dev/zero").ok()
     assert apus("wait", "hog").line() == "137"
-    assert apus.inspect("hog", "{{.State.OOMKilled}}") == "true" and os.path.exists(f"/proc/{shim}") and own_daemon.process.poll() is None
+    assert apus.inspect("hog", "{{.State.OOMKilled}}") == "true" and alive(shim) and own_daemon.process.poll() is None

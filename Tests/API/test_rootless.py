@@ -12,7 +12,7 @@ import tempfile
 
 import pytest
 from conftest import BUILD, CLIENTS, Client
-from processes import PATIENCE, wait_until
+from processes import PATIENCE, alive, wait_until
 
 USER, FIRST_SUBID = 4242, 700000
 PROGRAMS = ["apusd", "apus", "apus-shim", "apus-runtime", "apus-net", "apus-init"]
@@ -184,7 +184,7 @@ def test_B03_a_container_outlives_the_daemon_of_an_ordinary_user(rootless, cli):
     process = cli.inspect("one", "{{.State.Pid}}")
     rootless.process.send_signal(signal.SIGKILL)
     rootless.process.wait()
-    assert os.path.exists(f"/proc/{process}")
+    assert alive(process)
     rootless.start()
     assert cli.inspect("one", "{{.State.Running}} {{.State.Pid}}") == f"true {process}"
     # The root is mounted where the new daemon looks.
