@@ -21,7 +21,7 @@ import oci_images
 import own_network
 import standstill
 from engine_http import api, stream
-from processes import PATIENCE, Registry, stop, wait_until
+from processes import PATIENCE, Registry, kill, stop, wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("APUS_BUILD", os.path.join(ROOT, ".build", "release"))
@@ -155,8 +155,7 @@ class Daemon:
 
     def kill(self):
         """SIGKILL: nothing of the daemon runs any further."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        kill(self.process)
 
     def stop(self):
         return stop(self.process)

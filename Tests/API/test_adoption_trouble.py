@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from conftest import BUILD, numbered_lines
-from processes import alive, wait_until
+from processes import alive, read_line, read_rest, wait_until
 from test_shim_death import attached_answer, numbers, shim_of
 
 
@@ -92,7 +92,7 @@ def test_P04_whoever_is_attached_and_what_was_executed_wait_for_the_next_shim(tr
     client("run", "-d", "--name", "host", image, "sleep", "100").ok()
     script = "echo one; while [ ! -e /go ]; do usleep 20000; done; echo two; exit 7"
     running = client.start("exec", "host", "sh", "-c", script, stdout=subprocess.PIPE)
-    assert running.stdout.readline() == b"one\n"
+    assert read_line(running) == b"one\n"
     trouble.replace(Trouble.REFUSAL)
     trouble.lose_shim("host")
     assert running.poll() is None
@@ -100,7 +100,7 @@ def test_P04_whoever_is_attached_and_what_was_executed_wait_for_the_next_shim(tr
     trouble.wait_for_shim("host")
     client("exec", "host", "touch", "/go").ok()
     assert running.wait(20) == 7
-    assert running.stdout.read() == b"two\n"
+    assert read_rest(running) == b"two\n"
 
 
 OBEYS = "trap 'exit 8' TERM; trap 'touch /heard' HUP; touch /ready; while :; do usleep 20000; done"

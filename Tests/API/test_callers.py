@@ -66,7 +66,7 @@ def test_R01_a_pull_whose_caller_goes_away_ends_and_the_next_one_goes_on_where_i
         assert held.met.wait(30)
         wait_until(lambda: small["digest"][7:] in entries(f"{daemon.data}/content/blobs/sha256"), "the small layer is there")
         if how == "closes one of two":
-            waiting = threading.Thread(target=lambda: other.extend(pulled(daemon, registry)))
+            waiting = threading.Thread(daemon=True, target=lambda: other.extend(pulled(daemon, registry)))
             waiting.start()
             wait_until(lambda: len(registry.of("manifest")) > 2, "the other one has begun")
         if how == "is interrupted":
@@ -125,11 +125,13 @@ def test_R08_two_pushes_that_have_a_layer_in_common_send_it_once(apus, daemon): 
         assert all(target.manifests[f"v{number}"] == image.manifest for number, image in enumerate(images))
     finally:
         go.set()
-        for process in pushing:
-            process.wait(60)
-        apus("rmi", "-f", *[f"{registry.name}:v{number}" for registry in (source, target) for number in range(2)])
-        source.stop()
-        target.stop()
+        try:
+            for process in pushing:
+                process.wait(60)
+            apus("rmi", "-f", *[f"{registry.name}:v{number}" for registry in (source, target) for number in range(2)])
+        finally:
+            source.stop()
+            target.stop()
 
 
 class FlappingNames(Upstream):
@@ -162,13 +164,13 @@ def test_R06_a_name_that_is_found_now_and_then_is_looked_up_again(failure, tmp_p
         handler.send_part(SIZE // 2)
         return handler.reset()
     registry = ScriptedRegistry(image, tls=context, faults={"blob": breaks})
-    host = f"flapping.test:{registry.port}"
-    certs, resolver = tmp_path / "certs.d", tmp_path / "resolver"
-    (certs / host).mkdir(parents=True)
-    (certs / host / "ca.crt").write_bytes(open(crt, "rb").read())
-    resolver.write_text("nameserver 127.0.0.66\noptions attempts:1 timeout:5\n", encoding="utf-8")
     own = Daemon(os.path.realpath(tmp_path_factory.mktemp("d")))
     try:
+        host = f"flapping.test:{registry.port}"
+        certs, resolver = tmp_path / "certs.d", tmp_path / "resolver"
+        (certs / host).mkdir(parents=True)
+        (certs / host / "ca.crt").write_bytes(open(crt, "rb").read())
+        resolver.write_text("nameserver 127.0.0.66\noptions attempts:1 timeout:5\n", encoding="utf-8")
         own.start("--registry-certs", str(certs), "--registries-conf", "",
                   under=["unshare", "-m", "sh", "-c", 'mount --bind "$0" "$(readlink -f /etc/resolv.conf)" && exec "$@"', str(resolver)])
         cli = Client("apus", CLIENTS["apus"], own.host, str(tmp_path / "client"))

@@ -101,7 +101,7 @@ def test_an_image_stays_while_a_container_is_made_of_it_and_so_does_what_there_i
     Pusher(registry.host).push("filled", image)
     tidy("pull", "-q", name, timeout=120).ok()
     known, made = entries(f"{own_daemon.data}/containers"), []
-    creation = threading.Thread(target=lambda: made.append(tidy("create", name, "sh", "-c", "ls /data | wc -l", timeout=120)))
+    creation = threading.Thread(daemon=True, target=lambda: made.append(tidy("create", name, "sh", "-c", "ls /data | wc -l", timeout=120)))
     creation.start()
     wait_until(lambda: made or entries(f"{own_daemon.data}/containers") != known, "the container is being made", 60)
     tidy("image", "prune", "-a", "-f").ok()
@@ -186,7 +186,7 @@ def at_once(*works):
         barrier.wait()
         results.append(work())
 
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    threads = [threading.Thread(daemon=True, target=run, args=(work,)) for work in works]
     for thread in threads:
         thread.start()
     for thread in threads:

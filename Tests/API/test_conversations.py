@@ -7,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from processes import wait_until
+from processes import read_line, wait_until
 from test_networks import address, lan  # noqa: F401 (fixture)
 
 # Answers every datagram with its own name.
@@ -48,7 +48,7 @@ class Asker:
     def __init__(self, *where, within=()):
         self.lines = []
         self.process = subprocess.Popen([*within, sys.executable, "-c", ASKING, *map(str, where)], stdout=subprocess.PIPE, text=True)
-        self.reader = threading.Thread(target=self.read)
+        self.reader = threading.Thread(daemon=True, target=self.read)
         self.reader.start()
 
     def read(self):
@@ -86,7 +86,7 @@ def named(apus):
         inside = ["nsenter", "--net=" + apus.inspect(name, "{{.NetworkSettings.SandboxKey}}")]
         server = subprocess.Popen([*inside, sys.executable, "-c", NAMED, name, str(port)], stdout=subprocess.PIPE, text=True)
         running.append(server)
-        assert server.stdout.readline() == "ready\n"
+        assert read_line(server) == "ready\n"
 
     yield start
     for server in running:

@@ -243,13 +243,15 @@ def test_C04_nothing_is_mounted_for_a_copy(own_daemon, apus, image, tmp_path):
             with open("/proc/self/mountinfo", "rb") as file:
                 seen.append(file.read())
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(daemon=True, target=watch)
     watcher.start()
-    for _ in range(20):
-        put(own_daemon, "held", "/data", tar(regular("x")))
-        archive(own_daemon, "held", "/data")
-    done.set()
-    watcher.join()
+    try:
+        for _ in range(20):
+            put(own_daemon, "held", "/data", tar(regular("x")))
+            archive(own_daemon, "held", "/data")
+    finally:
+        done.set()
+        watcher.join()
     assert all(table == before for table in seen)
 
 
@@ -332,7 +334,7 @@ def test_a_container_is_removed_while_files_are_written_into_it(own_daemon, apus
         except OSError:
             pass
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(daemon=True, target=write)
     writer.start()
     try:
         assert begun.wait(60)

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from engine_http import api
-from processes import alive, wait_until
+from processes import alive, read_line, wait_until
 
 import leaks
 from conftest import BUILD, CLIENTS, Client, numbered_lines
@@ -45,7 +45,7 @@ def test_A10_a_killed_daemon_takes_nothing_along(brittle):
     attached = client.start("attach", "held", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     attached.stdin.write(b"still\n")
     attached.stdin.flush()
-    assert attached.stdout.readline() == b"still\n"
+    assert read_line(attached) == b"still\n"
     client("kill", "held").ok()
     attached.stdin.close()
     assert attached.wait(20) == 137
@@ -159,7 +159,7 @@ def test_A10_execs_are_known_to_the_next_daemon(brittle):
 def test_A10_a_client_of_an_exec_sees_its_stream_end_with_the_daemon(brittle):
     brittle.client("run", "-d", "--name", "host", brittle.image, "sleep", "120").ok()
     client = brittle.client.start("exec", "host", "sh", "-c", "echo on; sleep 60", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert client.stdout.readline() == b"on\n"
+    assert read_line(client) == b"on\n"
     brittle.kill()
     assert client.wait(20) != 0
     brittle.start()
@@ -178,7 +178,7 @@ def test_an_exec_that_was_just_being_started_is_known_to_the_next_daemon(brittle
     brittle.start("--runtime", f"slow={slow}")
     brittle.client("run", "-d", "--runtime", "slow", "--name", "host", brittle.image, "sleep", "120").ok()
     client = brittle.client.start("exec", "host", "sh", "-c", "echo on; sleep 60", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert client.stdout.readline() == b"on\n"
+    assert read_line(client) == b"on\n"
     brittle.kill()
     assert client.wait(20) != 0
     brittle.start("--runtime", f"slow={slow}")
@@ -206,7 +206,7 @@ def together(calls):
     def run(place):
         results[place] = calls[place]()
 
-    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(calls))]
+    threads = [threading.Thread(daemon=True, target=run, args=(place,)) for place in range(len(calls))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -313,7 +313,7 @@ def test_a_daemon_that_finds_running_containers_has_nothing_to_complain_of(britt
 def test_a_client_whose_daemon_dies_says_that_the_answer_broke_off(brittle):
     brittle.client("create", "--name", "told", brittle.image).ok()
     with brittle.client.start("events", "--since", "1h", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while b"container create" not in process.stdout.readline():
+        while b"container create" not in read_line(process):
             assert process.poll() is None
         brittle.kill()
         _, err = process.communicate(timeout=30)

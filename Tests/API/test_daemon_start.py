@@ -60,7 +60,7 @@ def start_with_the_group(daemon):
 
 def reached_by(daemon, groups):
     """Whether somebody who is not root, with these groups, reaches the daemon."""
-    command = ["setpriv", "--reuid=65534", "--regid=65534", groups, "curl", "-sf", "--unix-socket", daemon.socket, "http://d/_ping"]
+    command = ["setpriv", "--reuid=65534", "--regid=65534", groups, "curl", "-sf", "-m", "60", "--unix-socket", daemon.socket, "http://d/_ping"]
     return subprocess.run(command, capture_output=True, check=False).stdout == b"OK"
 
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 from conftest import CLIENTS, Client, Daemon, entries
 from oci_images import Image, Pusher, busybox_layer, files, tar
-from processes import wait_until
+from processes import read_line, wait_until
 from scripted_registry import ScriptedRegistry
 
 MEGABYTE = 1 << 20
@@ -84,7 +84,7 @@ def test_on_a_full_disk_a_log_is_followed(small, registry):
     fill(daemon)
     follower = apus.start("logs", "-f", "runs", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        assert follower.stdout.readline() == "begun\n", follower.stderr.read()
+        assert read_line(follower) == "begun\n"
         assert not [name for name in os.listdir(f"{daemon.data}/containers/{apus.inspect('runs', '{{.Id}}')}") if name.startswith("log.followed")]
         apus("rm", "-f", "runs").ok()
         assert follower.communicate(timeout=60) == ("", "") and follower.returncode == 0
@@ -169,7 +169,7 @@ def test_a_download_and_a_commit_leave_free_what_is_to_stay_free_whatever_else_f
     server.knows_ranges = False
     try:
         results = []
-        pull = threading.Thread(target=lambda: results.append(apus("pull", server.name, timeout=120)))
+        pull = threading.Thread(daemon=True, target=lambda: results.append(apus("pull", server.name, timeout=120)))
         pull.start()
         ingests = f"{daemon.data}/content/ingests"
         wait_until(lambda: any(os.path.getsize(f"{ingests}/{name}") > 30 * MEGABYTE for name in entries(ingests)), "half of it is here", 60)

@@ -9,7 +9,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 from engine_http import api
-from processes import wait_until
+from processes import read_line, wait_until
 from test_shim_death import attached_answer, kill_shim, numbers, pipes, shim_of
 
 
@@ -59,12 +59,12 @@ def test_P04_a_keeper_that_reads_late_hears_everything(own_daemon, apus, image):
             wait_until(lambda one=one: not api(own_daemon, "GET", f"/exec/{one}/json")[1]["Running"], "it has ended", seconds=60)
         late = apus.start("exec", "-i", "many", "cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         late.stdin.write(b"begun\n")
-        assert late.stdout.readline() == b"begun\n"
+        assert read_line(late) == b"begun\n"
     try:
         wait_until(lambda: len(pipes(keeper)) == 5, "the keeper has what runs, and nothing of what has ended", seconds=60)
         kill_shim(own_daemon, apus, "many")
         late.stdin.write(b"still\n")
-        assert late.stdout.readline() == b"still\n"
+        assert read_line(late) == b"still\n"
         late.stdin.close()
         assert late.wait(60) == 0
     finally:

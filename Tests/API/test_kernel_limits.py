@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from conftest import CLIENTS, Client
-from processes import wait_until
+from processes import read_line, wait_until
 from test_rootless import folder, rootless  # noqa: F401
 
 
@@ -76,7 +76,7 @@ def test_S09_where_no_watch_is_left_following_is_refused_and_reading_is_not(scar
     assert scarce("run", "--rm", scarce.image, "echo", "on").line() == "on"
     scarce.limits.restore()
     follower = scarce.start("logs", "-f", "before", stdout=subprocess.PIPE, text=True)
-    assert follower.stdout.readline() == "begun\n"
+    assert read_line(follower) == "begun\n"
     scarce("kill", "before").ok()
     assert follower.wait(20) == 0
     scarce("start", "before").ok()

@@ -12,7 +12,7 @@ import urllib.parse
 import pytest
 from conftest import BUILD, CLIENTS, Client, Daemon
 from engine_http import api
-from processes import wait_until
+from processes import read_line, read_rest, wait_until
 
 
 @pytest.fixture
@@ -287,7 +287,7 @@ def test_S06_a_follower_that_reads_late_misses_nothing_of_a_flood(cli, own_daemo
     wait_until(lambda: os.path.isdir(f"{folder}/log.followed"), "the follower")
     cli("exec", "-d", name, "touch", "/go").ok()
     cli("wait", name).ok()
-    lines = follower.stdout.read().split("\n")
+    lines = read_rest(follower, 120).split("\n")
     assert follower.wait(timeout=30) == 0 and lines == [*map(str, range(1, 600_001)), ""]
     # What was kept for it goes with it.
     wait_until(lambda: not os.path.exists(f"{folder}/log.followed"), "the follower's end")
@@ -297,7 +297,7 @@ def test_clearing_leaves_what_comes_afterwards(apus, cli, box):
     name = box("echo before; while [ ! -e /go ]; do usleep 10000; done; echo after", wait=False)
     wait_until(lambda: "before" in cli("logs", name).out, "the first line")
     follower = cli.start("logs", "-f", name, stdout=subprocess.PIPE, text=True)
-    assert follower.stdout.readline() == "before\n"
+    assert read_line(follower) == "before\n"
     assert apus("logs", "--clear", name).ok() == ""
     assert cli("logs", name).ok() == ""
     cli("exec", "-d", name, "touch", "/go").ok()

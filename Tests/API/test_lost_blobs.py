@@ -16,13 +16,16 @@ CASES = [(which, damage) for which in ("layer", "configuration", "manifest") for
 class Lost:
     """An image that is here, pulled from `source`, with one blob of which something is missing."""
 
-    def __init__(self, daemon, apus, which, damage):
+    def __init__(self, daemon):
+        self.daemon = daemon
         self.image = Image([busybox_layer(), tar(files({"own": os.urandom(100_000)}))])
         self.source, self.target = ScriptedRegistry(self.image), ScriptedRegistry()
         self.name = self.source.name
+
+    def pull_and_lose(self, apus, which, damage):
         apus("pull", "-q", self.name).ok()
         self.digest = {"layer": self.image.layers[1]["digest"], "configuration": self.image.id, "manifest": self.image.digest}[which]
-        self.path = f"{daemon.data}/content/blobs/sha256/{self.digest[7:]}"
+        self.path = f"{self.daemon.data}/content/blobs/sha256/{self.digest[7:]}"
         self.damage = damage
         self.lose()
 
@@ -53,13 +56,16 @@ def lose(own_daemon, apus):
     made = []
 
     def make(which, damage):
-        made.append(Lost(own_daemon, apus, which, damage))
+        made.append(Lost(own_daemon))
+        made[-1].pull_and_lose(apus, which, damage)
         return made[-1]
     yield make
     for lost in made:
-        apus("rmi", "-f", lost.image.id)
-        lost.source.stop()
-        lost.target.stop()
+        try:
+            apus("rmi", "-f", lost.image.id)
+        finally:
+            lost.source.stop()
+            lost.target.stop()
     apus("image", "prune", "-f").ok()
 
 

@@ -13,7 +13,7 @@ import pexpect
 import pytest
 from engine_http import api
 from oci_images import Pusher, busybox, with_libraries
-from processes import wait_until
+from processes import read_line, wait_until
 
 
 @pytest.fixture
@@ -510,7 +510,7 @@ def test_D24_verbs_at_a_running_container_take_its_name_and_its_ids(cli, image, 
         assert cli("run", "--rm", "--volumes-from", word, image, "cat", "/kept/given").ok() == "given"
         assert cli("run", "--rm", "--network", f"container:{word}", "--pid", f"container:{word}", image, "ps", "-o", "args").ok().count("tick") == 1
         attached = cli.start("attach", "--no-stdin", word, stdout=subprocess.PIPE)
-        assert attached.stdout.readline() == b"tick\n"
+        assert read_line(attached) == b"tick\n"
         attached.kill()
         attached.wait()
         attached.stdout.close()
@@ -573,7 +573,7 @@ def test_attach_joins_a_running_container(cli, image):
     client = cli.start("attach", "echo", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     client.stdin.write(b"one\n")
     client.stdin.flush()
-    assert client.stdout.readline() == b"one\n"
+    assert read_line(client) == b"one\n"
     cli("kill", "echo").ok()
     client.stdin.close()
     assert client.wait(20) == 137

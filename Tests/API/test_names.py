@@ -11,7 +11,7 @@ import dns
 import leaks
 import pytest
 from conftest import CLIENTS, Client, Daemon
-from processes import held_in_one_of_several_rounds, wait_until
+from processes import held_in_one_of_several_rounds, read_line, wait_until
 from test_network_options import net_of  # noqa: F401 (fixture)
 
 # Docker's address of the server in every container's network.
@@ -105,7 +105,7 @@ def test_the_server_of_names_of_a_former_version_is_replaced_and_no_name_is_lost
     told = tmp_path / "told"
     asker = None
     try:
-        assert former.stdout.readline() == "ready\n"
+        assert read_line(former) == "ready\n"
         with open(told, "w", encoding="utf-8") as file:
             asker = subprocess.Popen([*inside, sys.executable, "-c", ASKING, "other"], stdout=file)
         answers = lambda: told.read_text().split()
@@ -401,7 +401,7 @@ def test_feature_C20_servers_of_the_containers_own_are_asked_from_its_network(cl
             "dns.Upstream('10.81.0.53', marker='192.0.2.63'); print('ready', flush=True); time.sleep(600)") % os.path.dirname(os.path.abspath(dns.__file__))
     process = subprocess.Popen(["nsenter", f"--net={namespace(own_daemon, server)}", sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
-        assert process.stdout.readline() == "ready\n"
+        assert read_line(process) == "ready\n"
         assert dns.ask(inside, "x.example").records == ["192.0.2.63"] and host.asked == []
         # Containers' names stand before it.
         assert dns.ask(inside, "server").records == ["10.81.0.53"]
@@ -461,7 +461,7 @@ def test_attack_F17_who_floods_the_server_takes_nothing_from_the_others(cli, net
             "    except OSError: pass\n") % os.path.dirname(os.path.abspath(dns.__file__))
     flood = subprocess.Popen(["nsenter", f"--net={namespace(own_daemon, flooder)}", sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
-        assert flood.stdout.readline() == "ready\n"
+        assert read_line(flood) == "ready\n"
         for _ in range(20):
             assert dns.ask(calm, "calm", timeout=2).records == [address(cli, "calm", "calm")]
         assert dns.ask(calm, "calm", stream=True, timeout=2).records == [address(cli, "calm", "calm")]

@@ -192,8 +192,9 @@ def test_C20_a_container_that_is_renamed_while_it_starts_has_its_new_name_everyw
             assert api(own_daemon, "POST", "/containers/before/rename?name=after")[0] == 204
             assert not started.done()
         finally:
-            with open(file, "rb") as reader:
-                reader.read()
+            # Open at once, though nobody may be about to write.
+            with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as reader:
+                wait_until(lambda: reader.read(65536) is not None and started.done(), "the start has gone on", seconds=60)
         assert started.result()[0] == 204
     own = address(apus, "after", "mine")
     for name, known in (("after", True), ("kept", True), ("before", False)):

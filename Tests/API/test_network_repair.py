@@ -72,7 +72,7 @@ def test_T05_a_network_that_is_removed_while_somebody_takes_its_bridge_away_leav
     links = leaks.links()
     for _ in range(15):
         apus("network", "create", "-o", f"com.docker.network.bridge.name={name}", "brief").ok()
-        removal = threading.Thread(target=lambda: apus("network", "rm", "brief").ok())
+        removal = threading.Thread(daemon=True, target=lambda: apus("network", "rm", "brief").ok())
         subprocess.run(["ip", "link", "del", name], capture_output=True, check=False)
         removal.start()
         subprocess.run(["ip", "link", "set", name, "down"], capture_output=True, check=False)

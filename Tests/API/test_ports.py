@@ -15,7 +15,7 @@ import leaks
 import pytest
 from conftest import BUILD
 from engine_http import api
-from processes import back_within, wait_until
+from processes import back_within, read_line, wait_until
 from test_host_shutdown import forget_what_lay_in_memory
 from test_networks import address, ask, host, lan, network, serve  # noqa: F401 (fixtures)
 
@@ -405,7 +405,7 @@ def test_attack_F16_after_a_boot_nobody_runs_before_the_rules_are_there(brittle,
         brittle.start("--runtime", f"slow={slow}")
         wait_until(lambda: len(client("ps", "-q").ok().split()) == 9, "all are started")
         # What is open to everybody shows that the knocking is heard where there is somebody; it is started last, and reached last.
-        assert knocking.stdout.readline() == "reached 198.51.100.1 18101\n"
+        assert read_line(knocking) == "reached 198.51.100.1 18101\n"
     finally:
         knocking.kill()
         assert set(knocking.communicate()[0].splitlines()) <= {"reached 198.51.100.1 18101"}
@@ -473,6 +473,7 @@ RECEIVER = r"""
 import socket
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 server.bind(("0.0.0.0", 53))
+server.settimeout(60)
 print("ready", flush=True)
 while True:
     print(server.recvfrom(100)[0].decode(), flush=True)
@@ -483,14 +484,14 @@ def test_attack_F16_nobody_on_the_lan_speaks_as_the_host_itself(cli, image, lan)
     cli("run", "-d", "--name", "web", "-p", "18093:53/udp", image, "sleep", "600").ok()
     inside = ["nsenter", "--net=" + cli.inspect("web", "{{.NetworkSettings.SandboxKey}}"), "/usr/bin/python3", "-c", RECEIVER]
     server = subprocess.Popen(inside, stdout=subprocess.PIPE, text=True)
-    assert server.stdout.readline() == "ready\n"
+    assert read_line(server) == "ready\n"
     everywhere = ["net.ipv4.conf.all.route_localnet=1", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.uplink.rp_filter=0"]
     subprocess.run(["sysctl", "-qw", *everywhere], check=True)
     try:
         for source in ("127.0.0.1", "127.9.9.9", "198.51.100.2"):
             lan("/usr/bin/python3", "-c", SPOOF, source, "198.51.100.1", "18093")
         # They come in order: the honest one is last.
-        assert server.stdout.readline() == "198.51.100.2\n"
+        assert read_line(server) == "198.51.100.2\n"
     finally:
         server.kill()
         server.communicate()
@@ -676,7 +677,7 @@ def answering(cli, name, *ports):
     """Answers datagrams in a container's network: with the port and what was said."""
     inside = ["nsenter", "--net=" + cli.inspect(name, "{{.NetworkSettings.SandboxKey}}"), "/usr/bin/python3", "-c", ANSWERING, *map(str, ports)]
     server = subprocess.Popen(inside, stdout=subprocess.PIPE, text=True)
-    assert server.stdout.readline() == "ready\n"
+    assert read_line(server) == "ready\n"
     return server
 
 
@@ -830,7 +831,7 @@ def test_feature_C09_connections_by_ipv6_to_a_container_with_ipv4_alone_are_whol
 
     def echoed():
         with socket.create_connection(("2001:db8::1", 18218), timeout=10) as link:
-            sender = threading.Thread(target=lambda: (link.sendall(data), link.shutdown(socket.SHUT_WR)))
+            sender = threading.Thread(daemon=True, target=lambda: (link.sendall(data), link.shutdown(socket.SHUT_WR)))
             sender.start()
             received = b""
             while part := link.recv(65536):

@@ -426,16 +426,20 @@ def test_R06_a_name_that_is_not_found_is_named(kind, apus):
         result = apus("pull", "nowhere.invalid/one")
     elif kind == "upload":
         registry = ScriptedRegistry(new_image())
-        apus("pull", registry.name).ok()
-        registry.stop()
+        try:
+            apus("pull", registry.name).ok()
+        finally:
+            registry.stop()
         apus("tag", registry.name, "nowhere.invalid/one").ok()
         result = apus("push", "nowhere.invalid/one")
         apus("rmi", registry.name, "nowhere.invalid/one").ok()
     else:
         registry = ScriptedRegistry(new_image(), token=True)
         registry.realm = "https://nowhere.invalid/token"
-        result = apus("pull", registry.name)
-        registry.stop()
+        try:
+            result = apus("pull", registry.name)
+        finally:
+            registry.stop()
     assert result.code == 1 and "lookup nowhere.invalid: no such host" in result.err, result
 
 
@@ -703,10 +707,10 @@ def test_R09_a_hundred_pulls_fetch_each_blob_once_and_unpack_it_once(apus, daemo
 
     def pull():
         results.append(subprocess.run(
-            ["curl", "-s", "--unix-socket", daemon.socket, "-X", "POST", f"http://d/v1.41/images/create?fromImage={registry.name}&tag=latest"],
+            ["curl", "-s", "-m", "120", "--unix-socket", daemon.socket, "-X", "POST", f"http://d/v1.41/images/create?fromImage={registry.name}&tag=latest"],
             capture_output=True, text=True, check=False).stdout)
     try:
-        threads = [threading.Thread(target=pull) for _ in range(100)]
+        threads = [threading.Thread(daemon=True, target=pull) for _ in range(100)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from conftest import numbered_lines
-from processes import wait_until
+from processes import read_line, wait_until
 
 COUNT = 50
 WRITERS = 10
@@ -59,7 +59,7 @@ def test_P01_fifty_containers_outlive_their_daemon(brittle):
     attached = client.start("attach", names[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     attached.stdin.write(b"still\n")
     attached.stdin.flush()
-    assert attached.stdout.readline() == b"still\n"
+    assert read_line(attached) == b"still\n"
     attached.kill()
     attached.wait()
     wait_until(lambda: client.inspect(names[5], "{{.State.Health.Status}}") == "healthy", "it is checked on")

@@ -58,7 +58,7 @@ class RootlessDaemon:
 
     def answers(self):
         assert self.process.poll() is None, self.log()
-        return subprocess.run(["curl", "-sf", "--unix-socket", self.socket, "http://d/_ping"],
+        return subprocess.run(["curl", "-sf", "-m", "5", "--unix-socket", self.socket, "http://d/_ping"],
                               capture_output=True, check=False).stdout == b"OK"
 
     def log(self):

@@ -14,7 +14,7 @@ import tty
 import pytest
 from conftest import CLIENTS, Client, numbered_lines
 from engine_http import api
-from processes import PATIENCE, alive, held_in_one_of_several_rounds, wait_until
+from processes import PATIENCE, alive, held_in_one_of_several_rounds, read_line, read_rest, wait_until, write_whole
 
 import leaks
 
@@ -171,7 +171,7 @@ def read_until(master, wanted):
 
 def drain(master):
     try:
-        while os.read(master, 4096):
+        while select.select([master], [], [], 20)[0] and os.read(master, 4096):
             pass
     except OSError:
         pass
@@ -193,10 +193,10 @@ def test_P04_a_flood_of_input_is_whole_across_killed_shims(own_daemon, client, i
         cat = client.start("run", "-i", "--name", "cat", image, "cat", stdin=subprocess.PIPE, stdout=out)
         parts = [numbered[place:place + len(numbered) // 5 + 1] for place in range(0, len(numbered), len(numbered) // 5 + 1)]
         for part in parts[:-1]:
-            cat.stdin.write(part)
+            write_whole(cat.stdin, part)
             wait_until(lambda: client("ps", "-q", "-f", "name=cat").line(), "it runs")
             kill_shim(own_daemon, client, "cat")
-        cat.stdin.write(parts[-1])
+        write_whole(cat.stdin, parts[-1])
         cat.stdin.close()
         assert cat.wait(120) == 0
     assert (tmp_path / "out").read_bytes() == numbered
@@ -214,7 +214,7 @@ def test_P04_input_that_waits_for_the_process_outlives_shims(own_daemon, client,
                           start_new_session=True)
     os.close(slave)
     wait_until(lambda: client("exec", "late", "ls", "/ready").code == 0, "it is about to read")
-    sender = threading.Thread(target=write_all, args=(master, text))
+    sender = threading.Thread(daemon=True, target=write_all, args=(master, text))
     sender.start()
     for _ in range(3):
         kill_shim(own_daemon, client, "late")
@@ -236,13 +236,13 @@ def test_P04_input_stays_open_and_ends_when_it_is_closed(own_daemon, apus, image
     attached = apus.start("attach", "cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     attached.stdin.write(b"still\n")
     attached.stdin.flush()
-    assert attached.stdout.readline() == b"still\n"
+    assert read_line(attached) == b"still\n"
     kill_shim(own_daemon, apus, "cat")
 
     def answers():
         attached.stdin.write(b"again\n")
         attached.stdin.flush()
-        return select.select([attached.stdout], [], [], 0.5)[0] and attached.stdout.readline() == b"again\n"
+        return select.select([attached.stdout], [], [], 0.5)[0] and read_line(attached) == b"again\n"
 
     wait_until(answers, "the attached client is joined again")
     attached.kill()
@@ -255,11 +255,11 @@ def test_P04_execs_live_on_and_their_clients_get_an_answer(own_daemon, client, i
     client("run", "-d", "--name", "host", image, "sleep", "100").ok()
     script = "echo one; while [ ! -e /go ]; do usleep 20000; done; echo two; exit 7"
     running = client.start("exec", "host", "sh", "-c", script, stdout=subprocess.PIPE)
-    assert running.stdout.readline() == b"one\n"
+    assert read_line(running) == b"one\n"
     kill_shim(own_daemon, client, "host")
     client("exec", "host", "touch", "/go").ok()
     assert running.wait(20) == 7
-    assert running.stdout.read() == b"two\n"
+    assert read_rest(running) == b"two\n"
     detached = api(own_daemon, "POST", "/containers/host/exec", {"Cmd": ["sleep", "99"]}, expect=201)[1]["Id"]
     api(own_daemon, "POST", f"/exec/{detached}/start", {"Detach": True}, expect=200)
     kill_shim(own_daemon, client, "host")
@@ -297,7 +297,7 @@ def test_P04_a_client_that_reads_slowly_is_told_what_a_killed_shim_owed_it(own_d
     script = "while [ ! -e /go ]; do echo on; usleep 10000; done; seq 1 200000; while [ ! -e /end ]; do usleep 10000; done; exit 7"
     apus("run", "-d", "--name", "watched", image, "sh", "-c", script).ok()
     client = apus.start("attach", "--no-stdin", "watched", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
-    assert client.stdout.readline() == b"on\n"
+    assert read_line(client) == b"on\n"
     read, reads = [], threading.Event()
 
     def read_slowly():
@@ -333,13 +333,13 @@ def test_P04_input_that_is_written_once_the_shim_is_dead_comes_whole(own_daemon,
     try:
         for death in range(5):
             client.stdin.write(b"begun\n")
-            assert client.stdout.readline() == b"begun\n"
+            assert read_line(client) == b"begun\n"
             wait_until(lambda: apus.inspect("cat", "{{.State.Running}}") == "true", "it is known to run")
             lines = [str(death * 10_000 + number) for number in range(5_000)]
             own_daemon.process.send_signal(signal.SIGSTOP)
             try:
                 kill_and_wait(shim_of_directory(own_daemon))
-                client.stdin.write("".join(f"{line}\n" for line in [*lines, "end"]).encode())
+                write_whole(client.stdin, "".join(f"{line}\n" for line in [*lines, "end"]).encode())
             finally:
                 own_daemon.process.send_signal(signal.SIGCONT)
             assert read_for(client.stdout.fileno(), 20, b"end\n").decode().split() == [*lines, "end"]
@@ -361,7 +361,7 @@ def kill_and_wait(pid):
 def test_P04_an_input_that_ends_while_no_shim_is_there_ends(own_daemon, apus, image):
     client = apus.start("run", "-i", "--name", "cat", image, "sh", "-c", "cat; echo end; exit 3", stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
     client.stdin.write(b"begun\n")
-    assert client.stdout.readline() == b"begun\n"
+    assert read_line(client) == b"begun\n"
     wait_until(lambda: apus.inspect("cat", "{{.State.Running}}") == "true", "it is known to run")
     os.kill(shim_of(own_daemon, apus, "cat"), signal.SIGKILL)
     client.stdin.close()
@@ -369,7 +369,7 @@ def test_P04_an_input_that_ends_while_no_shim_is_there_ends(own_daemon, apus, im
         wait_until(lambda: client.poll() is not None, "the process has seen the end of its input", seconds=20)
     finally:
         client.kill()
-    assert (client.stdout.read(), client.wait()) == (b"end\n", 3)
+    assert (read_rest(client), client.wait(20)) == (b"end\n", 3)
 
 
 def test_P04_restart_policies_go_on(own_daemon, apus, image):
@@ -534,7 +534,7 @@ def attached_answer(client, name):
     attached = client.start("attach", name, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     attached.stdin.write(b"hello\n")
     attached.stdin.flush()
-    line = attached.stdout.readline()
+    line = read_line(attached)
     attached.kill()
     attached.wait()
     return line

@@ -49,8 +49,10 @@ class Place:
         self.registry = ScriptedRegistry(self.image)
         self.name = self.registry.name
         self.say()
-        self.daemon.start("--signature-policy", str(self.policy), "--registries-conf", "", "--bridge", "none")
         self.apus = Client("apus", CLIENTS["apus"], self.daemon.host, str(tmp_path))
+
+    def start(self):
+        self.daemon.start("--signature-policy", str(self.policy), "--registries-conf", "", "--bridge", "none")
 
     def say(self, default="insecureAcceptAnything", **scopes):
         """Scopes: a requirement or several; `archives` is the one of archives."""
@@ -74,9 +76,13 @@ class Place:
 @pytest.fixture
 def place(tmp_path_factory, tmp_path):
     place = Place(os.path.realpath(tmp_path_factory.mktemp("d")), tmp_path)
-    yield place
-    place.registry.stop()
-    assert place.daemon.stop() == 0, place.daemon.log()
+    try:
+        place.start()
+        yield place
+    finally:
+        place.registry.stop()
+        if place.daemon.process:
+            assert place.daemon.stop() == 0, place.daemon.log()
 
 
 def test_reject_and_accept_go_by_the_longest_scope(place):

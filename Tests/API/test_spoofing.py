@@ -9,7 +9,7 @@ import sys
 import textwrap
 
 import pytest
-from processes import wait_until
+from processes import read_line, read_rest, wait_until
 from test_network_options import net_of  # noqa: F401 (fixture)
 
 ALL_NODES = "ff02::1"
@@ -155,11 +155,11 @@ def test_F16_a_priority_hides_neither_arp_nor_another_ones_address(cli, boxes, o
     inside(own_daemon, boxes["victim"], "sysctl", "-q", "-w", "net.ipv4.conf.eth0.arp_accept=1")
     listen = ["nsenter", f"--net={own_daemon.run}/netns/{boxes['victim']}", sys.executable, "-c", HEAR]
     with subprocess.Popen(listen, stdout=subprocess.PIPE, text=True) as listener:
-        assert listener.stdout.readline() == "listening\n"
+        assert read_line(listener) == "listening\n"
         send(own_daemon, boxes["rogue"], [tagged(one, tag) for tag in PRIORITIES for one in (lie, posing)] * 3)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host_itself:
             host_itself.sendto(b"the end", (address("victim"), 4040))
-        assert listener.stdout.read() == "the end\n"
+        assert read_rest(listener) == "the end\n"
     assert mac("peer") in entry()
 
 
@@ -197,14 +197,14 @@ def test_F16_who_may_not_talk_does_not_in_frames_that_the_rules_for_packets_do_n
         mac = lambda box: detail(apus, f"{box}-{name}", "MacAddress", name).replace(":", "")
         enter = ["nsenter", f"--net={own_daemon.run}/netns/{ids['peer']}", sys.executable, "-c", LISTEN]
         with subprocess.Popen(enter, stdout=subprocess.PIPE, text=True) as listener:
-            assert listener.stdout.readline() == "listening\n"
+            assert read_line(listener) == "listening\n"
             send(own_daemon, ids["rogue"], [
                 bytes.fromhex(target + mac("rogue") + kind + tag) + f" type={kind} ".encode() + bytes(40)
                 for target in (mac("peer"), "ff" * 6) for kind, tag in hidden.items()])
             # What the host says after it arrives: so would it have.
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host_itself:
                 host_itself.sendto(b"the end", (detail(apus, f"peer-{name}", "IPAddress", name), 9))
-            assert listener.stdout.read().split() == [f"type={kind}" for kind in arriving], name
+            assert read_rest(listener).split() == [f"type={kind}" for kind in arriving], name
 
 
 # Waits for a link, brings it up itself, and sends a frame in somebody else's name until it is told to end.
@@ -242,14 +242,14 @@ def test_F16_a_container_that_is_being_connected_speaks_under_its_own_addresses_
     mac, address = detail(apus, "peer", "MacAddress", "other").replace(":", ""), detail(apus, "peer", "IPAddress", "other")
     enter = lambda identifier, *words: ["nsenter", f"--net={own_daemon.run}/netns/{identifier}", sys.executable, "-c", *words]
     with subprocess.Popen(enter(peer, LISTEN), stdout=subprocess.PIPE, text=True) as listener:
-        assert listener.stdout.readline() == "listening\n"
+        assert read_line(listener) == "listening\n"
         for _ in range(8):
             frame_of_another = mac + "02deadbeef01" + "88b5" + (b" type=spoofed " + bytes(40)).hex()
             with subprocess.Popen(enter(rogue, BLAST, frame_of_another), stdout=subprocess.PIPE, text=True) as blast:
-                assert blast.stdout.readline() == "ready\n"
+                assert read_line(blast) == "ready\n"
                 apus("network", "connect", "other", "rogue").ok()
             assert blast.returncode == 0
             apus("network", "disconnect", "other", "rogue").ok()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host_itself:
             host_itself.sendto(b"the end", (address, 9))
-        assert listener.stdout.read().split() == []
+        assert read_rest(listener).split() == []

@@ -295,7 +295,7 @@ def test_a_strict_container_listens_is_reached_and_ends_as_others_do(sandbox):
     web = "mkdir /www; id -u > /www/index.html; chown -R 1000:1000 /www; exec busybox httpd -f -u 1000:1000 -p 80 -h /www"
     sandbox.client("run", "-d", "--init", "--name", "web", "-p", "127.0.0.1::80", "-v", "/data", *sandbox.flags["strict"], sandbox.image, "sh", "-c", web).ok()
     place = sandbox.client("port", "web", "80").line()
-    wait_until(lambda: subprocess.run(["curl", "-sf", f"http://{place}/"], capture_output=True, check=False).stdout == b"0\n", "the page is served")
+    wait_until(lambda: subprocess.run(["curl", "-sf", "-m", "5", f"http://{place}/"], capture_output=True, check=False).stdout == b"0\n", "the page is served")
     assert sandbox.client("exec", "web", "sh", "-c", "touch /data/x; wget -qO- http://127.0.0.1/").ok() == "0\n"
     assert sandbox.client("exec", "-u", "1000", "web", "id", "-u").line() == "1000"
     sandbox.client("cp", "web:/www/index.html", "-").ok()

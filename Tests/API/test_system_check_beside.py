@@ -58,7 +58,7 @@ def side_by_side(seconds, *works):
             results.extend(work() or [])
             rounds[number] += 1
 
-    threads = [threading.Thread(target=run, args=each) for each in enumerate(works)]
+    threads = [threading.Thread(daemon=True, target=run, args=each) for each in enumerate(works)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -137,7 +137,7 @@ class ListingWatch:
         self.file, self.then, self.calls = libc.inotify_init1(os.O_CLOEXEC), then, 0
         self.ended, self.end = os.pipe()
         assert self.file >= 0 and libc.inotify_add_watch(self.file, folder.encode(), 1) > 0, os.strerror(ctypes.get_errno())
-        self.thread = threading.Thread(target=self.run)
+        self.thread = threading.Thread(daemon=True, target=self.run)
         self.thread.start()
 
     def run(self):

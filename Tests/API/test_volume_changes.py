@@ -108,7 +108,7 @@ def test_attack_F09_a_binds_source_is_opened_once(apus, image, tmp_path):
                 spare.symlink_to(tmp_path.joinpath(name))
                 spare.rename(way)
 
-    swapper = threading.Thread(target=exchange)
+    swapper = threading.Thread(daemon=True, target=exchange)
     swapper.start()
     try:
         for _ in range(10):

@@ -223,7 +223,7 @@ def test_feature_F01_an_archive_of_a_volume_has_its_holes(apus, own_daemon, tmp_
     apus("volume", "import", "back", stdin=archive.raw).ok()
     theirs = tmp_path / "theirs"
     theirs.mkdir()
-    subprocess.run(["tar", "-x", "-C", theirs], input=archive.raw, check=True)
+    subprocess.run(["tar", "-x", "-C", theirs], input=archive.raw, check=True, timeout=60)
     for name, places in parts.items():
         for folder in (back, theirs):
             status = os.stat(f"{folder}/{name}")

@@ -50,7 +50,7 @@ class Swapper:
     def __init__(self, *pairs):
         self.pairs = [tuple(os.fsencode(name) for name in pair) for pair in pairs]
         self.stop, self.count, self.problem = threading.Event(), 0, None
-        self.thread = threading.Thread(target=self.swap)
+        self.thread = threading.Thread(daemon=True, target=self.swap)
 
     def exchange(self, first, second):
         if LIBC.renameat2(-100, first, -100, second, self.EXCHANGE) != 0:
@@ -145,7 +145,7 @@ class Standstill:
         self.pattern, self.reached, self.problem = re.compile(pattern), threading.Event(), None
         self.ours, self.theirs = socket.socketpair()
         self.program, self.held = filter_of(("openat",), 0x7FC0_0000)  # SECCOMP_RET_USER_NOTIF
-        self.thread = threading.Thread(target=self.serve)
+        self.thread = threading.Thread(daemon=True, target=self.serve)
 
     def __call__(self):
         listener = LIBC.syscall(317 if IS_X86 else 277, 1, 8, self.program)  # seccomp(SET_MODE_FILTER, NEW_LISTENER)

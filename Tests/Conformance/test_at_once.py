@@ -9,7 +9,7 @@ import time
 
 import pytest
 from claims import spec
-from processes import wait_until
+from processes import PATIENCE, read_line, read_rest, wait_until
 
 ours = pytest.mark.ours
 
@@ -36,14 +36,16 @@ def in_foreground(runtime, bundle, container):
         name = f"{container}-{number}"
         process = subprocess.Popen(runtime.command("run", "-b", bundle.path, name), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.PIPE)
-        started.append(process)
+        started.append((name, process))
         wait_until(lambda: (result := runtime("state", name)).code == 0 and json.loads(result.out)["status"] == "running", "it runs")
         return name, process
     yield start
-    for process in started:
+    for name, process in started:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+            # It has the other end of the errors' pipe, too.
+            runtime("delete", "-f", name)
+        process.communicate(timeout=60 * PATIENCE)
 
 
 @spec("runtime.md#runtimeStart", "Attempting to `start` a container that is not `created`")
@@ -71,7 +73,7 @@ def test_a_container_whose_run_stays_with_it_is_deleted_by_force_once(runtime, b
     name, process = in_foreground()
     runtime("delete", name).fails("that is not stopped: running")
     runtime("delete", "-f", name).ok()
-    assert (process.wait(20), process.stderr.read()) == (137, b"")
+    assert (process.wait(20), read_rest(process.stderr)) == (137, b"")
     assert count() == 1
     runtime("state", name).fails("does not exist")
 
@@ -84,7 +86,7 @@ def test_what_ends_a_container_is_no_error_however_soon_its_run_removes_it(runti
         killed = runtime("kill", name, "KILL").ok()
         looked = runtime("list")
         assert (killed.err, looked.code, looked.err) == ("", 0, "")
-        assert (process.wait(20), process.stderr.read()) == (137, b"")
+        assert (process.wait(20), read_rest(process.stderr)) == (137, b"")
 
 
 @ours
@@ -94,7 +96,7 @@ def test_events_end_with_the_container_whatever_they_were_reading(runtime, bundl
         name, process = in_foreground(number)
         events = subprocess.Popen(runtime.command("events", "--interval", "1ms", name), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.PIPE)
-        events.stdout.readline()
+        read_line(events)
         process.send_signal(signal.SIGQUIT)
         runtime("kill", name, "KILL")
         assert (events.communicate(timeout=20)[1], events.returncode) == (b"", 0)

@@ -67,7 +67,7 @@ def test_nobody_who_writes_is_not_waited_for_for_ever(runtime, running, bundle, 
     finally:
         for process in started:
             process.kill()
-            process.communicate()
+            process.communicate(timeout=60 * PATIENCE)
 
 
 @pytest.mark.parametrize("verb", ["run", "exec"])

@@ -11,7 +11,7 @@ import attackers
 import leaks
 import pytest
 from claims import spec
-from processes import wait_until
+from processes import read_line, wait_until
 
 V1 = os.path.isdir("/sys/fs/cgroup/memory")
 UNIFIED = f"/sys/fs/cgroup/{'unified/' if V1 else ''}cgroup.procs"
@@ -506,7 +506,7 @@ def test_a_parent_that_others_remove_meanwhile_is_made_again(runtime, bundle, co
     parents = [os.path.join(top, parent) for top in tops]
     with subprocess.Popen([sys.executable, "-c", REMOVER, *parents], stdout=subprocess.PIPE) as remover:
         try:
-            remover.stdout.readline()
+            read_line(remover)
             for number in range(30):
                 runtime("run", "-b", bundle.path, f"{container}-{number}").ok()
         finally:

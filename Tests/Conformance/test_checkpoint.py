@@ -4,13 +4,14 @@ criu works where `criu check` passes; in `make cgroup2` it does, and runc with i
 
 import json
 import os
+import select
 import subprocess
 
 import criu
 import pytest
 from checkpoints import COUNTING, TALKING, counter, images, quietly  # noqa: F401
 from consoles import ConsoleSocket, read_until
-from processes import free_port, wait_until
+from processes import PATIENCE, free_port, read_rest, wait_until
 
 
 ours = pytest.mark.ours
@@ -111,9 +112,7 @@ def test_pipes_that_led_out_lead_to_the_restorers(runtime, bundle, container):
     read_until(output, b"a line\n")
     read_until(output, b"\n4\n")
     runtime("checkpoint", *images(bundle), container, timeout=120).ok()
-    seen = b""
-    while chunk := os.read(output, 65536):
-        seen += chunk
+    seen = read_rest(output)
     last = int(seen.split()[-1]) if seen else 4
     for descriptor in (standard_input, output):
         os.close(descriptor)
@@ -205,7 +204,7 @@ def test_a_lazy_dump_serves_its_pages_and_tells_when(runtime, bundle, counter):
         runtime.command("checkpoint", "--lazy-pages", "--page-server", f"127.0.0.1:{port}", "--status-fd", str(status), *images(bundle),
                         counter.name), pass_fds=[status], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     os.close(status)
-    assert os.read(ready, 8) == b"\0", dump.communicate()
+    assert select.select([ready], [], [], 60 * PATIENCE)[0] and os.read(ready, 8) == b"\0", dump.communicate(timeout=60)
     os.close(ready)
     stopped_at = counter.count()
     work = os.path.join(bundle.path, "work")
@@ -214,7 +213,7 @@ def test_a_lazy_dump_serves_its_pages_and_tells_when(runtime, bundle, counter):
     wait_until(lambda: os.path.exists(os.path.join(work, "lazy-pages.socket")), "criu's daemon of pages", seconds=30)
     counter.restore("--lazy-pages", container=counter.name + "-again")
     counter.goes_on(stopped_at)
-    assert dump.wait(60) == 0, dump.stderr.read()
+    assert dump.wait(60) == 0, read_rest(dump.stderr)
     assert pages.wait(60) == 0
     dump.stderr.close()
 

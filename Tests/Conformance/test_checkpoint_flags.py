@@ -107,7 +107,7 @@ def outer(folder):
         def collect():
             while number := int(end.recv(32)):
                 got.append(number)
-        reader = threading.Thread(target=collect)
+        reader = threading.Thread(daemon=True, target=collect)
         reader.start()
         yield path, got
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from processes import PATIENCE, alive, wait_until
+from processes import PATIENCE, alive, read_line, wait_until
 from test_cgroups import V1, cgroup_of, value
 
 
@@ -183,7 +183,7 @@ def test_events_tells_once_what_is_used(runtime, bundle, container):
 
 def test_events_tells_regularly_and_ends_with_the_container(runtime, running):
     process = subprocess.Popen(runtime.command("events", "--interval", "50ms", running), stdout=subprocess.PIPE)
-    events = [json.loads(process.stdout.readline()) for _ in range(3)]
+    events = [json.loads(read_line(process)) for _ in range(3)]
     assert [event["type"] for event in events] == ["stats"] * 3
     runtime("kill", running, "KILL").ok()
     if runtime.kind != "apus":
@@ -217,10 +217,10 @@ def test_events_tells_that_memory_ran_out(runtime, bundle, container):
                  linux={"resources": {"memory": {"limit": 32 << 20, "swap": 32 << 20}}})
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
     process = subprocess.Popen(runtime.command("events", "--interval", "100ms", container), stdout=subprocess.PIPE)
-    assert json.loads(process.stdout.readline())["type"] == "stats"
+    assert json.loads(read_line(process))["type"] == "stats"
     bundle.file("/tmp/go", "")
     deadline = time.monotonic() + 30 * PATIENCE
-    while (event := json.loads(process.stdout.readline()))["type"] != "oom":
+    while (event := json.loads(read_line(process)))["type"] != "oom":
         assert time.monotonic() < deadline
     assert event == {"type": "oom", "id": container}
     process.kill()

@@ -189,7 +189,7 @@ def console(bundle):
                 for descriptor in socket.recv_fds(connection, 4096, 8)[1]:
                     os.close(descriptor)
 
-    thread = threading.Thread(target=serve)
+    thread = threading.Thread(daemon=True, target=serve)
     thread.start()
     yield listener.getsockname()
     listener.shutdown(socket.SHUT_RDWR)

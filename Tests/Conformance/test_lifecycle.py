@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from claims import spec
-from processes import wait_until
+from processes import read_line, wait_until
 
 
 @spec("runtime.md#runtimeScopeContainer", "MUST be able to use the operations")
@@ -75,7 +75,7 @@ def test_run_passes_standard_streams_through(runtime, bundle, container):
 def test_run_forwards_signals_to_the_program(runtime, bundle, container):
     bundle.write("trap 'exit 42' TERM; echo ready; while :; do sleep 0.05; done")
     process = subprocess.Popen(runtime.command("run", "-b", bundle.path, container), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
-    assert process.stdout.readline() == b"ready\n"
+    assert read_line(process) == b"ready\n"
     if runtime.prefix:
         wait_until(lambda: runtime.status(container) == "running", "it runs")
     process.send_signal(signal.SIGTERM)

@@ -27,7 +27,7 @@ class Agent:
         self.socket.bind(path)
         self.socket.listen()
         self.stopped, self.wake = os.pipe()
-        self.thread = threading.Thread(target=self.serve)
+        self.thread = threading.Thread(daemon=True, target=self.serve)
         self.thread.start()
 
     def serve(self):

@@ -152,7 +152,7 @@ def read_until(terminal, wanted):
 
 def drain(terminal):
     try:
-        while os.read(terminal, 4096):
+        while select.select([terminal], [], [], 30)[0] and os.read(terminal, 4096):
             pass
     except OSError:
         pass

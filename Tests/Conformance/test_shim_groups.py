@@ -279,7 +279,7 @@ def test_members_that_are_started_at_once_find_one_shim(pods):
     for id in names:
         pods.prepare(id, "sleep", "600", annotations={GROUP_LABELS[1]: "crowd"})
     addresses = []
-    threads = [threading.Thread(target=lambda id=id: addresses.append(pods.start(id))) for id in names]
+    threads = [threading.Thread(daemon=True, target=lambda id=id: addresses.append(pods.start(id))) for id in names]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -350,7 +350,7 @@ def test_members_of_a_killed_shim_are_taken_away_at_once(pods):
     directory = socket_of((pods.bundle("pod") / "address").read_bytes()).parent
     os.kill(started[0][0].call(TASKS[0], "Connect", message(f1="pod"))[1], signal.SIGKILL)
     done = []
-    threads = [threading.Thread(target=lambda id=id: done.append(pods.command(id, "-bundle", pods.bundle(id), "delete", where=pods.folder)))
+    threads = [threading.Thread(daemon=True, target=lambda id=id: done.append(pods.command(id, "-bundle", pods.bundle(id), "delete", where=pods.folder)))
                for id in names]
     for thread in threads:
         thread.start()

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import read_line
 from shim_fixtures import shim, shims  # noqa: F401
 from shim_client import (ALREADY_EXISTS, CGROUPS, FAILED_PRECONDITION, NOT_FOUND, SHIM, SUPERVISION, TASK, UNIMPLEMENTED, Connection,
                          Refused, alive, log_text, make_bundle, message, parse, wait_until)
@@ -291,7 +292,7 @@ def test_a_killed_client_changes_nothing_and_the_next_one_finds_everything(shim)
     script = (f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom shim_client import Attachment\n"
               f"a = Attachment({str(shim.directory / 'socket')!r}, {shim.id!r})\nprint('attached', flush=True)\na.read_to_end()")
     client = subprocess.Popen(["python3", "-c", script], stdout=subprocess.PIPE)
-    client.stdout.readline()
+    read_line(client)
     time.sleep(0.5)
     client.kill()
     client.wait()
@@ -362,7 +363,7 @@ def test_fault_D02_the_exit_is_on_disk_file_and_directory_before_anyone_is_told(
                               stderr=subprocess.PIPE, text=True)
     try:
         # It says that it is attached, to each thread; then the end may come.
-        assert "attached" in tracer.stderr.readline()
+        assert "attached" in read_line(tracer.stderr)
         call = shim.connection.open(SUPERVISION, "WaitForExit", message(f1=shim.id))
         subscriber = shim.subscribe()
         (shim.bundle / "rootfs/tmp/go").touch()

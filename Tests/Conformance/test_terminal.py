@@ -14,7 +14,7 @@ import time
 
 import pytest
 from consoles import ConsoleSocket, read_until
-from processes import wait_until
+from processes import read_line, read_rest, wait_until
 
 
 def test_the_console_socket_gets_the_master_of_the_programs_terminal(runtime, bundle, container):
@@ -119,7 +119,7 @@ def test_a_program_that_does_not_read_its_terminal_may_write_there(runtime, bund
 def test_signals_reach_a_program_whose_terminal_is_full_both_ways(runtime, bundle, container, verb):
     script = "trap 'touch /tmp/heard; exit 7' TERM; echo ready; busybox yes & while :; do sleep 0.05; done"
     process = subprocess.Popen(command_with_terminal(runtime, bundle, container, verb, script), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert b"ready" in process.stdout.readline()
+    assert b"ready" in read_line(process)
     os.set_blocking(process.stdin.fileno(), False)
     # Until the command takes no more, and for sure.
     for _ in range(20):
@@ -130,8 +130,7 @@ def test_signals_reach_a_program_whose_terminal_is_full_both_ways(runtime, bundl
             time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/heard")), "the program has heard", seconds=30)
-    while process.stdout.read(65536):
-        pass
+    read_rest(process)
     assert process.wait(30) == 7
     process.stdin.close()
     process.stdout.close()
@@ -145,9 +144,9 @@ def test_a_program_ends_when_nobody_reads_its_terminal_any_more(runtime, bundle,
     if verb.endswith("--keep"):
         command.insert(command.index("run") + 1, "--keep")
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout.readline() == b"line\r\n"
+    assert read_line(process) == b"line\r\n"
     process.stdout.close()
-    assert b"EPIPE" in process.stderr.read()
+    assert b"EPIPE" in read_rest(process.stderr)
     assert process.wait(30) == (255 if verb == "exec" else 1)
     process.stderr.close()
     if verb == "run":

@@ -20,7 +20,7 @@ class HangingFiles:
     def __init__(self, path):
         self.path = path
         os.makedirs(path, exist_ok=True)
-        self.device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+        self.device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
         options = f"fd={self.device},rootmode=40000,user_id=0,group_id=0,allow_other"
         if LIBC.mount(b"hanging", path.encode(), b"fuse", MS_NOSUID | MS_NODEV, options.encode()):
             raise OSError(ctypes.get_errno(), f"mount fuse onto {path}")
@@ -30,12 +30,12 @@ class HangingFiles:
         self.thread.start()
 
     def serve(self):
-        # Never blocked in the read: a descriptor that is in use would keep the connection.
+        # Never blocked in the read, not even where a request is withdrawn after it was told of: a descriptor that is in use would keep the connection.
         while select.select([self.device, self.wake[0]], [], [])[0] == [self.device]:
             try:
                 request = os.read(self.device, 1 << 20)
             except OSError:
-                continue  # Whoever asked was killed meanwhile.
+                continue  # Whoever asked was killed meanwhile, before the read (EAGAIN) or in it.
             opcode, unique = struct.unpack_from("<IQ", request, 4)
             body = request[40:]
             if opcode in (FORGET, BATCH_FORGET):

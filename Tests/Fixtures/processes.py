@@ -1,6 +1,7 @@
 """Programs that tests start: a registry, and whatever else; each ended by its own process id."""
 
 import os
+import select
 import signal
 import socket
 import ssl
@@ -60,11 +61,57 @@ def back_within(seconds, disturb, condition, what):
     held_in_one_of_several_rounds(attempt, seconds, what)
 
 
+def read_line(source, seconds=60.0):
+    """The next line of a Popen's output, of one of its streams, or of a descriptor, as `readline` has it: text or bytes, and at the end of the
+    stream what there is. Raises AssertionError past the deadline, where `readline` waits for ever.
+
+    A byte at a time, past Python's buffers: what comes after the line is still in the pipe for poll(2), and for whoever reads on."""
+    return read(source, seconds, 1, lambda found: found.endswith(b"\n"), "a line")
+
+
+def read_rest(source, seconds=60.0):
+    """What comes until the stream ends, as `read` has it. Raises AssertionError past the deadline."""
+    return read(source, seconds, 65536, lambda found: False, "the end of the output")
+
+
+def read(source, seconds, size, suffices, what):
+    process, stream = (source, source.stdout) if isinstance(source, subprocess.Popen) else (None, source)
+    descriptor = stream if isinstance(stream, int) else stream.fileno()
+    deadline, found = time.monotonic() + seconds * PATIENCE, bytearray()
+    while not suffices(found):
+        if not is_ready(descriptor, select.POLLIN, deadline):
+            state = "" if process is None else f" of {process.args}, " + ("which runs" if process.poll() is None else f"which ended with {process.returncode}")
+            raise AssertionError(f"not within {seconds} s: {what}{state}; until then there came {bytes(found[-4000:])!r}")
+        part = os.read(descriptor, size)
+        if not part:
+            break
+        found += part
+    return found.decode(errors="replace") if hasattr(stream, "encoding") else bytes(found)
+
+
+def is_ready(stream, event, deadline):
+    """Whether it is by the deadline; select(2) knows no descriptor above 1023."""
+    poller = select.poll()
+    poller.register(stream, event)
+    return bool(poller.poll(max(0, deadline - time.monotonic()) * 1000))
+
+
+def write_whole(stream, data, seconds=60.0):
+    """Into a pipe whose reader may stop to read. Raises AssertionError past the deadline."""
+    deadline, left = time.monotonic() + seconds * PATIENCE, memoryview(data)
+    while left:
+        assert is_ready(stream, select.POLLOUT, deadline), f"not within {seconds} s: {len(data)} bytes are taken, {len(left)} are left"
+        # As much as a pipe that is ready takes without waiting. - Source: pipe(7), PIPE_BUF.
+        left = left[os.write(stream.fileno(), left[:select.PIPE_BUF]):]
+
+
 def alive(pid):
-    """False of a zombie too: one whose parent is gone stays for as long as the first process of the machine looks elsewhere."""
+    """False of a zombie too: one whose parent is gone stays for as long as the first process of the machine looks elsewhere. One that has other
+    threads left is none: it has ended when they have. - Source: proc_pid_stat(5), num_threads."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+            return fields[0] != "Z" or int(fields[17]) > 1
     except (FileNotFoundError, ProcessLookupError):
         return False
 
@@ -75,9 +122,19 @@ def stop(process, seconds=15):
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            kill(process)
     return process.returncode
+
+
+def kill(process, seconds=60):
+    """SIGKILL, and its end: what the kernel holds is named in place of waited for."""
+    process.kill()
+    try:
+        process.wait(seconds * PATIENCE)
+    except subprocess.TimeoutExpired:
+        with open(f"/proc/{process.pid}/wchan", encoding="ascii") as file:
+            place = file.read()
+        raise AssertionError(f"{process.args}, process {process.pid}, has not ended {seconds} s after SIGKILL: it is in {place}") from None
 
 
 def password_line(user, password):
@@ -141,7 +198,7 @@ class FaultyRegistry:
         script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "faulty_registry.py")
         self.process = subprocess.Popen(
             [sys.executable, script, layout, self.log_path, fault], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.name = f"127.0.0.1:{int(self.process.stdout.readline())}/one"
+        self.name = f"127.0.0.1:{int(read_line(self.process))}/one"
 
     def requests(self):
         """Method, path, status, authorization and range of each request."""
@@ -150,5 +207,10 @@ class FaultyRegistry:
 
     def stop(self):
         self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
+        try:
+            self.process.wait(60 * PATIENCE)
+        except subprocess.TimeoutExpired:
+            kill(self.process)
+            raise
+        finally:
+            self.process.stdout.close()

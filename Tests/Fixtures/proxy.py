@@ -56,7 +56,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with socket.create_connection(("127.0.0.1", int(self.path.split(":")[1])), 20) as other:
             self.send_response(200)
             self.end_headers()
-            back = threading.Thread(target=pipe, args=(other, self.connection))
+            back = threading.Thread(daemon=True, target=pipe, args=(other, self.connection))
             back.start()
             pipe(self.connection, other)
             back.join()
@@ -86,7 +86,7 @@ class Proxy:
         self.asked = self.server.asked = []
         self.server.password = user and "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.thread = threading.Thread(daemon=True, target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
         self.thread.start()
 
     def stop(self):

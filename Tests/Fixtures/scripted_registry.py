@@ -9,6 +9,7 @@ import http.server
 import json
 import re
 import socket
+import ssl
 import struct
 import termios
 import threading
@@ -25,6 +26,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # Head and body are two writes: the second one would wait for the client's delayed acknowledgement.
     disable_nagle_algorithm = True
+
+    def setup(self):
+        # Here, in a thread of the connection's own, and not for ever: who accepts serves all.
+        if isinstance(self.request, ssl.SSLSocket):
+            self.request.settimeout(60)
+            self.request.do_handshake()
+            self.request.settimeout(None)
+        super().setup()
 
     def log_message(self, *arguments):
         pass
@@ -228,13 +237,13 @@ class ScriptedRegistry:
         self.port = self.server.server_address[1]
         self.scheme = "http"
         if tls:
-            self.scheme, self.server.socket = "https", tls.wrap_socket(self.server.socket, server_side=True)
+            self.scheme, self.server.socket = "https", tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.host = f"127.0.0.1:{self.port}"
         self.name = f"{self.host}/one"
         self.realm = f"{self.scheme}://{self.host}/token"
         if image:
             self.add(image)
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.thread = threading.Thread(daemon=True, target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
         self.thread.start()
 
     def add(self, image, tag="latest"):

@@ -10,6 +10,7 @@ import time
 import leaks
 import pytest
 from conftest import ROOT
+from processes import read_line
 
 DEMO = os.path.join(ROOT, "scripts", "demo")
 
@@ -58,7 +59,7 @@ def test_an_interrupted_demo_leaves_nothing(nothing_is_left, moment, number, cod
     """The signal goes to every process of the terminal's foreground group, as Ctrl-C does."""
     demo = start()
     again = moment.startswith("again ")
-    for line in demo.stdout:
+    for line in iter(lambda: read_line(demo), ""):
         if line.startswith(moment.removeprefix("again ")):
             if not again:
                 break

@@ -56,7 +56,7 @@ def start(command, socket, log):
     def answers():
         if process.poll() is not None:
             raise AssertionError(f"{command[0]} ended with {process.returncode}: {open(log, encoding='utf-8').read()[-2000:]}")
-        return subprocess.run(["curl", "-sf", "--unix-socket", socket, "http://d/_ping"], capture_output=True, check=False).stdout == b"OK"
+        return subprocess.run(["curl", "-sf", "-m", "5", "--unix-socket", socket, "http://d/_ping"], capture_output=True, check=False).stdout == b"OK"
 
     try:
         wait_until(answers, f"{command[0]} answers", seconds=60)
