@@ -347,6 +347,21 @@ def test_feature_A02_ssh_leads_to_a_daemon_on_another_machine(own_daemon, image,
     wait_until(lambda: not leaks.processes("dial-stdio"), "nothing is left on the other side")
 
 
+@pytest.mark.parametrize("reads", ["", "head -n 1 >/dev/null; "], ids=["at-once", "after-the-request"])
+def test_what_ssh_says_of_its_failure_is_told_with_the_place_and_nothing_of_sockets(workspace, tmp_path, reads):
+    (tmp_path / "ssh").write_text(f"#!/bin/sh\n{reads}echo 'ssh: connect to host far port 22: Connection refused' >&2\nexit 255\n")
+    (tmp_path / "ssh").chmod(0o755)
+    client = Client("apus", CLIENTS["apus"], "ssh://far", workspace)
+    client.environment["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    for words, code in ((["ps"], 1), (["run", "image", "true"], 125)):
+        lost = client(*words)
+        # `run` adds where help is.
+        said = [line.removeprefix("apus: ") for line in lost.err.splitlines()[:2]]
+        assert (lost.code, said) == (code, [
+            "ssh: connect to host far port 22: Connection refused", "error during connect: ssh://far: ssh has ended before the daemon answered"])
+        assert "errno" not in lost.err and "broke off" not in lost.err
+
+
 # Contexts
 
 

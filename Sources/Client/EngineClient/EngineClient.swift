@@ -33,7 +33,7 @@ public struct Client: Sendable {
         return try await channel.executeThenClose { inbound, outbound in
             do {
                 try await send(request, upgrading: upgrading, over: outbound)
-            } catch let error as ChannelError where error == .ioOnClosedChannel {
+            } catch let error where error is IOError || error as? ChannelError == .ioOnClosedChannel {
                 // A daemon that wants no more of an upload has answered before, and one that refuses a client has said why: the head
                 // tells.
             }
@@ -70,8 +70,11 @@ public struct Client: Sendable {
                 guard let dial else {
                     throw EngineClientError.unsupportedEndpoint("\(endpoint)", reason: "this program does not speak ssh")
                 }
-                return try await bootstrap.withConnectedSocket(try dial(destination)) { channel in
-                    channel.eventLoop.makeCompletedFuture { try Self.prepare(channel) }
+                return try await bootstrap.withConnectedSocket(try dial(destination)) { [endpoint] channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        // Why it has ended, ssh has told itself.
+                        try Self.prepare(channel, unanswered: .cannotConnect(endpoint, reason: EngineClientError.dialEnded))
+                    }
                 }
             }
         } catch let error as IOError {
@@ -107,12 +110,13 @@ public struct Client: Sendable {
         } catch let error as TLSError { throw EngineClientError.insecure(endpoint, reason: error.description) }
     }
 
-    private static func prepare(_ channel: any Channel) throws -> Connection {
+    /// - Parameter unanswered: what a connection has come to that ends before the answer's head; nil leaves it to how it ends.
+    private static func prepare(_ channel: any Channel, unanswered: EngineClientError? = nil) throws -> Connection {
         let encoder = HTTPRequestEncoder()
         let decoder = ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .forwardBytes))
         let head = channel.eventLoop.makePromise(of: HTTPResponseHead.self)
         try channel.pipeline.syncOperations.addHandlers([
-            encoder, decoder, HTTPExchangeHandler(decoder: decoder, encoder: encoder, head: head),
+            encoder, decoder, HTTPExchangeHandler(decoder: decoder, encoder: encoder, head: head, unanswered: unanswered),
         ])
         let connection = try NIOAsyncChannel<ResponsePart, RequestPart>(
             wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))

@@ -11,6 +11,8 @@ public enum EngineClientError: Error, Equatable, Sendable, CustomStringConvertib
     /// The connection ended, or what came over it is not what was asked for.
     case brokenExchange(String)
 
+    static let dialEnded = "ssh has ended before the daemon answered"
+
     /// The line that a user is shown.
     public var description: String {
         switch self {
@@ -18,6 +20,7 @@ public enum EngineClientError: Error, Equatable, Sendable, CustomStringConvertib
             "unable to parse docker host `\(url)`: \(reason)"
         case .cannotConnect(let endpoint, reason: "permission denied"):
             "permission denied while trying to connect to the apus daemon socket at \(endpoint)"
+        case .cannotConnect(let endpoint, Self.dialEnded): "error during connect: \(endpoint): \(Self.dialEnded)"
         case .cannotConnect(let endpoint, _):
             "Cannot connect to the apus daemon at \(endpoint). Is the apus daemon running?"
         case .insecure(let endpoint, let reason): "error during connect: \(endpoint) is not secure: \(reason)"

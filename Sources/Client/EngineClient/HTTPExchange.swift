@@ -77,32 +77,39 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private let decoder: any RemovableChannelHandler
     private let encoder: any RemovableChannelHandler
     private let head: EventLoopPromise<HTTPResponseHead>
+    private let unanswered: EngineClientError?
     /// The head of an upgrade, kept until the connection is raw.
     private var upgradeHead: HTTPResponseHead?
     /// Whether `RawStreamHandler` keeps the promise of a head.
     private var isHandedOver = false
 
-    /// - Parameter head: kept with the answer's head, or broken when none comes.
-    init(decoder: any RemovableChannelHandler, encoder: any RemovableChannelHandler, head: EventLoopPromise<HTTPResponseHead>) {
+    /// - Parameter head: kept with the answer's head, or broken when none comes: with `unanswered`, or else with how the connection ended.
+    init(
+        decoder: any RemovableChannelHandler, encoder: any RemovableChannelHandler, head: EventLoopPromise<HTTPResponseHead>,
+        unanswered: EngineClientError?
+    ) {
         self.decoder = decoder
         self.encoder = encoder
         self.head = head
+        self.unanswered = unanswered
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        head.fail(EngineClientError.brokenExchange("the daemon closed the connection"))
+        lose("the daemon closed the connection")
         context.fireChannelInactive()
     }
 
     /// A connection that was never made becomes inactive without having been active, which nobody is told.
     func handlerRemoved(context: ChannelHandlerContext) {
-        if !isHandedOver { head.fail(EngineClientError.brokenExchange("the connection has ended")) }
+        if !isHandedOver { lose("the connection has ended") }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        head.fail(EngineClientError.brokenExchange("\(error)"))
+        if error is IOError { lose("\(error)") } else { head.fail(EngineClientError.brokenExchange("\(error)")) }
         context.fireErrorCaught(error)
     }
+
+    private func lose(_ what: String) { head.fail(unanswered ?? .brokenExchange(what)) }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
