@@ -310,6 +310,8 @@ def test_D15_exec_runs_beside_and_returns_its_code(cli, running):
     result = cli("exec", "web", "nosuch")
     assert result.code == 127 and "executable file not found" in result.err + result.out
     assert cli("exec", "web", "/etc/passwd").code == 126
+    result = cli("exec", "-w", "/nosuch", "web", "pwd")
+    assert result.code == 127 and 'chdir to cwd ("/nosuch") set in config.json failed: no such file or directory' in result.err + result.out
     cli("stop", "-t", "0", "web").ok()
     result = cli("exec", "web", "true")
     assert result.code == 1 and "is not running" in result.err

@@ -189,7 +189,8 @@ def test_a_user_who_may_not_enter_the_directory_gets_an_error(runtime, bundle, r
     os.mkdir(os.path.join(bundle.rootfs, "private"), 0o700)
     # Allowed to root, whose rights are tried first, as in runc.
     runtime("exec", "--cwd", "/private", running, "true").ok()
-    runtime("exec", "--cwd", "/nonexistent", running, "true").fails("/nonexistent")
+    runtime("exec", "--cwd", "/nonexistent", running, "true").fails(
+        'chdir to cwd ("/nonexistent") set in config.json failed: no such file or directory')
 
 
 def test_exec_leaves_no_zombie_behind_that_would_keep_the_container(runtime, running):

@@ -344,7 +344,7 @@ def test_standard_files_that_the_caller_closed_are_the_null_device_without_mount
 
 @pytest.mark.parametrize("cwd", ["/proc/self/fd/0", "/proc/self/cwd", "/proc/self/root"])
 def test_A02_the_walk_without_openat2_takes_no_way_through_a_descriptor(runtime, running, cwd):
-    runtime("exec", "--cwd", cwd, running, "pwd", preexec_fn=without("openat2"), stdin=subprocess.DEVNULL).fails("ELOOP")
+    runtime("exec", "--cwd", cwd, running, "pwd", preexec_fn=without("openat2"), stdin=subprocess.DEVNULL).fails("too many levels of symbolic links")
 
 
 def test_A31_a_long_way_ends_in_an_error_without_openat2(box):

@@ -73,12 +73,18 @@ extension Identity {
             return true
         } catch {
             if error.errno == EACCES || error.errno == EPERM { return false }
-            throw RuntimeError(doing: "process.cwd: entering the directory", error)
+            throw cannotEnter(error)
         }
     }
 
     private func retryWorkingDirectory() throws(RuntimeError) {
-        try during("process.cwd: entering the directory") { () throws(SyscallError) in try enter() }
+        do { try enter() } catch { throw cannotEnter(error) }
+    }
+
+    /// In runc's words, by which docker and its clients know a directory that is not there.
+    private func cannotEnter(_ error: SyscallError) -> RuntimeError {
+        let reason = "chdir to cwd (\(plan.workingDirectory.debugDescription)) set in config.json failed"
+        return RuntimeError(.refused, doing: "process.cwd: \(reason)", errnoMessage(error.errno).lowercasedFirst)
     }
 
     /// No magic link of procfs is followed: `/proc/self/fd/7` would lead to a directory of the host that we still hold.
