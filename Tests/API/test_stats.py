@@ -6,6 +6,9 @@ import glob
 import json
 import os
 import re
+import signal
+import subprocess
+import time
 import urllib.parse
 
 import docker
@@ -271,6 +274,25 @@ def test_A12_an_update_that_cannot_be_is_refused_and_changes_nothing(cli, own_da
     status, answer = engine_http.api(own_daemon, "POST", "/containers/quiet/update", {"NanoCpus": 500_000_000})
     assert status == 409 and "Nano CPUs cannot be updated as CPU Quota has already been set" in answer["message"]
     assert engine_http.api(own_daemon, "POST", "/containers/quiet/update", {"CpuShares": 256}, expect=200)[1] == {"Warnings": None}
+
+
+@pytest.mark.parametrize("restart", [[], ["--restart", "always"]], ids=["ends", "restarts"])
+def test_A12_an_update_of_a_process_that_ended_before_its_shim_could_tell_is_for_the_next_run(own_daemon, apus, image, restart):
+    apus("run", "-d", "--name", "ending", *restart, image, "sh", "-c", "while [ ! -e /go ]; do usleep 10000; done; rm -f /go").ok()
+    pid, (shim,) = apus.inspect("ending", "{{.State.Pid}}"), own_daemon.shims()
+    os.kill(shim, signal.SIGSTOP)
+    try:
+        with open(f"/proc/{pid}/root/go", "w", encoding="utf-8"):
+            pass
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}/ns/mnt"), "the process's end")
+        updating = apus.start("update", "--cpu-shares", "512", "ending", stderr=subprocess.PIPE)
+        time.sleep(0.5)
+    finally:
+        os.kill(shim, signal.SIGCONT)
+    said = updating.communicate(timeout=40)[1]
+    assert updating.returncode == 0, said
+    assert apus.inspect("ending", "{{.HostConfig.CpuShares}}") == "512"
+    apus("rm", "-f", "ending").ok()
 
 
 def test_A12_limits_stay_when_the_shim_starts_the_container_again(own_daemon, apus, image):

@@ -59,7 +59,7 @@ extension Container {
 
     /// How the process stands by its shim. What the shim knows of an end already is waited for, so that it is known here as well on return.
     /// - Returns: nil for one that has ended, and where no shim says anything.
-    private func learntStatus(of task: RunningTask) async -> TaskStatus? {
+    func learntStatus(of task: RunningTask) async -> TaskStatus? {
         guard let description = try? await task.shim.describe(),
             let process = description.processes.first(where: { $0.execID.isEmpty })
         else { return nil }

@@ -34,7 +34,7 @@ extension Container {
         document.hostConfig = after
         do throws(EngineError) {
             try await save()
-            try await limit(state.supervisedTask, to: after)
+            try await limit(to: after)
             if !changes.restartPolicy.name.isEmpty { try await followRestartPolicy() }
         } catch {
             document.hostConfig = before
@@ -70,18 +70,23 @@ extension Container {
         try Refusal.checkRestarts(host)
     }
 
-    private func limit(_ task: RunningTask?, to host: HostConfig) async throws(EngineError) {
-        guard let task, services.facts.hasCgroups else { return }
+    private func limit(to host: HostConfig) async throws(EngineError) {
+        guard state.supervisedTask != nil, services.facts.hasCgroups else { return }
         var resources = try ResourceRequests.resources(host, facts: services.facts)
         // Rules for devices cannot be changed by a request.
         resources.devices = []
-        if state.runningTask != nil {
-            do throws(ShimError) { try await task.shim.update(resources.encode()) } catch {
-                // It has ended meanwhile: the limits are written down for its next run.
-                if state.runningTask != nil { throw cannotUpdate(.system, error.message) }
+        try await limitRun(resources)
+        try await noteInBundle(resources)
+    }
+
+    /// A run that ends meanwhile has no need of limits; the next one, if its policy has begun it already, gets them in its place.
+    private func limitRun(_ resources: LinuxResources) async throws(EngineError) {
+        while let task = state.runningTask {
+            do throws(ShimError) { return try await task.shim.update(resources.encode()) } catch {
+                _ = await learntStatus(of: task)
+                if state.runningTask?.pid == task.pid { throw cannotUpdate(.system, error.message) }
             }
         }
-        try await noteInBundle(resources)
     }
 
     private func noteInBundle(_ limits: LinuxResources) async throws(EngineError) {
