@@ -223,6 +223,22 @@ def test_C23_create_makes_a_container_that_starts_later(cli, image):
     assert cli.inspect(identifier, "{{.State.Status}} {{.State.ExitCode}}") == "exited 0"
 
 
+def test_C23_the_working_directory_is_made_with_the_container(cli, image, tmp_path):
+    cli("create", "--name", "deep", "-w", "/new/../deep/below/", image, "sh", "-c", "pwd; cat file").ok()
+    assert cli.inspect("deep", "{{.Config.WorkingDir}}") == "/deep/below"
+    assert sorted(cli("diff", "deep").ok().splitlines()) == ["A /deep", "A /deep/below"]
+    (tmp_path / "file").write_text("copied\n")
+    cli("cp", str(tmp_path / "file"), "deep:/deep/below").ok()
+    assert cli("start", "-a", "deep").ok() == "/deep/below\ncopied\n"
+    cli("create", "--name", "there", "-w", "/etc", image, "true").ok()
+    cli("create", "--name", "shown", "-v", f"{tmp_path}:/shown", "-w", "/shown/below", image, "pwd").ok()
+    assert cli("diff", "there").ok() == ""
+    assert cli("start", "-a", "shown").ok() == "/shown/below\n"
+    for path in ("/etc/passwd", "/etc/passwd/below"):
+        refused = cli("create", "-w", path, image, "true")
+        assert refused.code == 1 and f"Cannot mkdir: {path} is not a directory" in refused.err, refused
+
+
 def test_A14_a_container_sees_itself_only(cli, image):
     out = cli("run", "--rm", "-h", "inside", image, "sh", "-c", "echo $$; hostname; ps | wc -l; cat /proc/net/dev | wc -l").ok().split()
     assert out[:2] == ["1", "inside"]

@@ -200,13 +200,13 @@ extension Container {
         _ = await wait(for: .nextExit).outcome.value(within: timeout)
     }
 
-    /// - Returns: nil where the process has ended, of which its shim may not have told yet.
     /// What somebody is told whose work with the container's files failed: they go before the container's name does.
     func explained(_ error: EngineError) -> EngineError {
         guard [.system, .notFound].contains(error.code), state.phase == .removing else { return error }
         return EngineError(.notFound, ContainerIndex.noSuchContainer(id.text).message, cause: error)
     }
 
+    /// - Returns: nil where the process has ended, of which its shim may not have told yet.
     private func root(of task: RunningTask, alone: Bool) async throws(EngineError) -> ContainerRoot? {
         let namespace: HeldNamespace
         do throws(EngineError) { namespace = try await heldNamespace(.mount, of: task) } catch {

@@ -74,6 +74,18 @@ extension ContainerRoot {
         return "/" + place.joined(separator: "/")
     }
 
+    /// Makes a directory, and those above it that are missing, where the path leads.
+    func makeDirectories(_ path: TreePath) throws(SyscallError) {
+        var place: FilePath = "/"
+        for component in FilePath(try resolved(path)).components {
+            let parent = try openInRoot(place, [.path, .directory], root: file)
+            do throws(SyscallError) { try makeDirectory(FilePath(component.string), at: parent.number) } catch {
+                guard Errno(rawValue: error.errno) == .fileExists else { throw error }
+            }
+            place.append(component)
+        }
+    }
+
     /// nil for what is no link, or not there.
     private func linkText(_ name: String, in place: [String]) throws(SyscallError) -> String? {
         do throws(SyscallError) {

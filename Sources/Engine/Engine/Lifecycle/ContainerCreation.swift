@@ -282,6 +282,7 @@ struct ContainerCreation {
                 do throws(ImageError) { try await services.images.limitRoot(of: id, toBytes: bytes) } catch { throw EngineError(error) }
             }
             try await BlockingWork.run { () throws(EngineError) in try InitialFiles.make(in: root) }
+            try await makeWorkingDirectory(of: document, in: root)
             try await prepareImages(of: document, for: id)
             failpoint(.createRootPrepared)
             try await services.volumes.fill(document.volumes, of: id, from: root)
@@ -298,6 +299,12 @@ struct ContainerCreation {
         services.index.insert(container, name: name)
         await container.tellCreation()
         failpoint(.createTold)
+    }
+
+    private func makeWorkingDirectory(of document: ContainerDocument, in root: [SnapshotMount]) async throws(EngineError) {
+        guard let directory = WorkingDirectory(document.config, beside: try document.mountPlan(in: services.volumes.folder)) else { return }
+        let scratch = services.configuration.execRoot.appending("bundles")
+        try await BlockingWork.run(.trees) { () throws(EngineError) in try directory.make(in: root, scratch: scratch) }
     }
 
     /// Makes the trees of the images that the container shows beside its own.

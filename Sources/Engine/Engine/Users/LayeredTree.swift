@@ -77,6 +77,12 @@ struct LayeredTree {
         return try fileStatus(place).type
     }
 
+    /// What a path leads to, links followed; nil for nothing, and below anything but directories.
+    func kind(behind path: String) throws(SyscallError) -> LinuxSyscalls.FileType? {
+        guard let (layer, place) = try resolve(path) else { return nil }
+        return try fileStatus(layers[layer].appending(place)).type
+    }
+
     /// What a link says that lies at a path; nil where none does.
     func linkText(of path: [String]) throws(SyscallError) -> [UInt8]? {
         guard let place = try uppermost(path), try fileStatus(place).type == .symbolicLink else { return nil }
