@@ -37,6 +37,9 @@ def test_options_of_mounts_that_came_later_are_passed_over_or_refused(own_daemon
     volume = {"Mounts": [{"Type": "volume", "Target": "/x", "TmpfsOptions": {"SizeBytes": 4096}}]}
     assert "TmpfsOptions" not in create(own_daemon, "1.41", image, volume)["Mounts"][0]
     assert "field TmpfsOptions must not be specified" in create(own_daemon, "1.42", image, volume, expect=400)
+    mixed = {"Mounts": [{"Type": "bind", "Source": "/tmp", "Target": "/x", "VolumeOptions": {"NoCopy": True}}]}
+    assert "VolumeOptions" not in create(own_daemon, "1.41", image, mixed)["Mounts"][0]
+    assert "field VolumeOptions must not be specified" in create(own_daemon, "1.42", image, mixed, expect=400)
     forced = bind(ReadOnlyForceRecursive=True)
     assert create(own_daemon, "1.43", image, forced, expect=400) == "BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer"
     create(own_daemon, "1.44", image, forced)

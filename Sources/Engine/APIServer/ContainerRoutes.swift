@@ -141,7 +141,7 @@ extension Mount {
         if version < APIVersion(1, 40) { bindOptions?.nonRecursive = false }
         if version < APIVersion(1, 42) {
             bindOptions?.createMountpoint = false
-            // Options of other kinds of mounts were taken then, and never looked at.
+            // Nothing came of options of other kinds of mounts then, and few of them were refused: dockerd 28 drops them all for such a client.
             if type != "volume" { volumeOptions = nil }
             if type != "tmpfs" { tmpfsOptions = nil }
         }
