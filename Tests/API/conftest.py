@@ -207,6 +207,7 @@ class Daemon:
             "mounts": leaks.mounts(self.folder), "cgroups": self.cgroups(), "shims": self.shims(),
             "containers": entries(f"{self.data}/containers"), "runtime": entries(f"{self.run}/runtime"),
             "networks": entries(f"{self.run}/netns"), "names": entries(f"{self.run}/names/entries"), "links": leaks.links(),
+            "parting cables": entries(f"{self.run}/parting-cables"),
             "ruleset": [line for line in leaks.ruleset() if not any(part in line for part in RULES_OF_FORWARDER)],
             "bundles": entries(f"{self.run}/bundles"), "sockets": entries(f"{self.run}/shims"), "ingests": entries(f"{self.data}/content/ingests"),
             "volumes": [name for name in entries(f"{self.data}/volumes") if not name.startswith(".")],

@@ -269,6 +269,32 @@ def test_P02_an_end_of_which_nothing_is_left_is_told_once_though_its_telling_is_
         assert victim.stop() == 0
 
 
+@of_a_build(with_failpoints=True)
+@pytest.mark.parametrize("place", ["stopCablesNoted", "stopBundleRemoved", "stopNamespaceRemoved", "stopFirewallClosed", "stopNetworksLeft", "stopRecorded",
+                                   "cablesLeft", "cablesGone", "cablesClosed"])
+def test_P02_a_cable_whose_network_somebody_joined_goes_though_the_daemon_dies_that_was_to_take_it_away(victim, place):
+    """The kernel takes it away with its namespace, but for who lives there."""
+    victim.start("--failpoint", place)
+    try:
+        client = victim.client
+        client("run", "-d", "--name", "box", victim.image, *STAYING).ok()
+        client("run", "-d", "--name", "joined", "--network", "container:box", victim.image, *STAYING).ok()
+        [cable] = [link for link in leaks.links() if link not in victim.untouched["links"]]
+        pid = client.inspect("joined", "{{.State.Pid}}")
+        client("stop", "-t", "0", "box")
+        assert victim.process.wait(20) == -9, victim.log()
+        victim.start()
+        wait_until(lambda: cable not in leaks.links(), "the cable is gone")
+        wait_until(lambda: victim.state()["parting cables"] == [], "nobody is to take it away any more")
+        assert client.inspect("box", "{{.State.Status}}") == "exited" and client.inspect("joined", "{{.State.Pid}}") == pid
+        assert client("exec", "joined", "ls", "/sys/class/net").line() == "lo"
+    finally:
+        if victim.process.poll() is not None:
+            victim.start()
+        clear(victim)
+        assert victim.stop() == 0
+
+
 def clear(daemon):
     """So that what one place reveals is not told of the next one as well."""
     if names := daemon.client("ps", "-aq").ok().split():

@@ -43,7 +43,7 @@ def test_T05_bridges_and_cables_that_were_lost_while_no_daemon_lived_are_there_a
     # They are the ones that their containers leave by.
     client("network", "disconnect", "mine", "web").ok()
     client("rm", "-f", "web", "second", "third").ok()
-    assert not {first, second, third} & set(leaks.links())
+    wait_until(lambda: not {first, second, third} & set(leaks.links()), "their cables go with them")
 
 
 def test_T05_who_takes_a_bridge_down_again_and_again_is_not_fought_for_ever(brittle):

@@ -496,11 +496,11 @@ WEAKENINGS = (
         ), ("API/test_ports.py::test_attack_F16_an_internal_network",)),
     Weakening(
         "F16-conversations", "conversations end with the container that they were with", (
-            skip(NETWORKS + "OldConversations.swift", "guard oldConversations.work == nil,"),
+            skip(NETWORKS + "Departures.swift", "guard departures.round == nil,"),
         ), ("API/test_conversations.py::test_attack_F16_an_old_conversation", "API/test_conversations.py::test_attack_F16_a_conversation")),
     Weakening(
         "F16-before", "what was sent to a port before it was published is led there from then on", (
-            skip(NETWORKS + "OldConversations.swift", "guard ports.contains(where: { $0.transport == .udp }) else { return }"),
+            skip(NETWORKS + "Departures.swift", "guard ports.contains(where: { $0.transport == .udp }) else { return }"),
         ), ("API/test_conversations.py::test_attack_F16_an_old_conversation",)),
     Weakening(
         "F17", "so many questions of one container are on their way", (

@@ -61,6 +61,7 @@ package final class ContainerEngine: Sendable {
     package func shutdown() async {
         guard let parts = state.withLock({ $0.take() }) else { return }
         parts.services.reactor.stop()
+        await parts.services.networks.shutdown()
         parts.services.images.stop()
         do throws(EngineError) {
             try await BlockingWork.run { () throws(EngineError) in

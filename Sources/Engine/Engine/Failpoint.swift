@@ -10,8 +10,9 @@ enum Failpoint {
     case startConfigurationWritten, startBundleWritten, startNamespaceMade, startFirewallOpened, startNetworkPlugged
     case startShimLaunched, startShimConnected, startTaskCreated, startAttached, startTaskStarted, startRecorded, startTold
     case execRemembered, execRecorded, execAdded, execAttached, execStarted, execEnded, execEndRecorded, execDeleted
-    case stopMarked, stopRestartsEnded, stopSignalled, stopEndSeen, stopTaskDeleted, stopShimShutDown, stopBundleRemoved
-    case stopNamespaceRemoved, stopFirewallClosed, stopNetworksLeft, stopRecorded
+    case stopMarked, stopRestartsEnded, stopSignalled, stopEndSeen, stopTaskDeleted, stopShimShutDown, stopCablesNoted
+    case stopBundleRemoved, stopNamespaceRemoved, stopFirewallClosed, stopNetworksLeft, stopRecorded
+    case cablesLeft, cablesGone, cablesClosed
     case restartRecorded, restartedRecorded, lackRecorded, healthRecorded, lostEndRecorded
     case removeRecorded, removeLeftoversGone, removeRootGone, removeBundleGone, removeFilesGone, removeVolumesReleased
     case removeForgotten, removeTold

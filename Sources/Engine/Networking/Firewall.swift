@@ -44,6 +44,10 @@ package final class Firewall: Sendable {
         var isEmpty: Bool { ports.isEmpty && elements.bySet.allSatisfy(\.value.isEmpty) }
         package mutating func add(_ network: FirewallNetwork) { elements.insert(FirewallElements(network)) }
         package mutating func add(_ endpoint: FirewallEndpoint) { elements.insert(FirewallElements(endpoint)) }
+        package mutating func add(_ part: Part) {
+            elements.insert(part.elements)
+            ports.formUnion(part.ports)
+        }
         package mutating func add(_ port: FirewallPort) {
             ports.insert(port)
             if !port.isDirect { elements.insert(FirewallElements(themselves: port.containerAddress)) }

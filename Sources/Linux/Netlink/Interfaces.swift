@@ -197,6 +197,24 @@ extension RouteConversation {
         try perform(request, doing: "remove network device \(name)")
     }
 
+    /// Puts a link into a group. - Throws: `refused` with ENODEV where there is no such link.
+    package mutating func setGroup(_ group: UInt32, of name: String) throws(NetlinkError) {
+        var request = nextRequest(RouteRequest.setLink)
+        request.appendLink(index: 0)
+        request.appendAttribute(3, text: name)
+        request.appendAttribute(27, number: group)  // IFLA_GROUP
+        try perform(request, doing: "put network device \(name) into group \(group)")
+    }
+
+    /// Takes all links of a group away, and the other ends of cables with them. - Throws: `refused` with ENODEV where there are none.
+    package mutating func deleteLinks(in group: UInt32) throws(NetlinkError) {
+        precondition(group != 0, "the group of everybody")
+        var request = nextRequest(RouteRequest.deleteLink)
+        request.appendLink(index: 0)
+        request.appendAttribute(27, number: group)
+        try perform(request, doing: "remove the network devices of group \(group)")
+    }
+
     // MARK: - Addresses and routes
 
     /// Gives a link an address. Other addresses of its block are its neighbours. An IPv6 address is not asked for on the link first.

@@ -157,7 +157,7 @@ actor Container {
 
     /// What the exit record says, or that nobody knows; what is left of the run is taken away.
     func endWithoutShim() async -> TaskEnd {
-        let (services, id) = (services, id)
+        let (services, id, attachment) = (services, id, attachment)
         let recorded = await exitRecord()
         var pauses = Self.leftoverPauses[...]
         repeat {
@@ -168,7 +168,10 @@ actor Container {
                 break
             }
             do throws(EngineError) {
-                try await BlockingWork.run(.programs) { () throws(EngineError) in try Leftovers.removeRun(of: id, services) }
+                try await BlockingWork.run(.programs) { () throws(EngineError) in
+                    services.networks.noteParting(of: attachment)
+                    try Leftovers.removeRun(of: id, services)
+                }
                 hasLeftovers = false
             } catch {
                 // Else the next start, a removal, or the next daemon.

@@ -244,10 +244,13 @@ extension Container {
     /// Removes what lay ready for a run, and lets go of its volumes.
     func removeBundle() async {
         await services.volumes.endRun(document.volumes, of: id)
-        let (paths, logger) = (paths, logger)
-        do throws(EngineError) { try await BlockingWork.run { () throws(EngineError) in try Bundle.remove(paths) } } catch {
-            logger.error("\(error)")
-        }
+        let (paths, logger, networks, attachment) = (paths, logger, services.networks, attachment)
+        do throws(EngineError) {
+            try await BlockingWork.run { () throws(EngineError) in
+                networks.noteParting(of: attachment)
+                try Bundle.remove(paths)
+            }
+        } catch { logger.error("\(error)") }
     }
 }
 

@@ -89,7 +89,10 @@ struct UnreadableContainer: Sendable {
     /// In an order in which the next daemon, or the next removal, can go on from anywhere: the record goes last.
     private func takeAway(withVolumes: Bool, _ services: ContainerServices) async throws(EngineError) -> DestroyedContainer {
         let (id, attachment) = (id, await attachment(services))
-        try await BlockingWork.run(.programs) { () throws(EngineError) in try Leftovers.remove(id, services) }
+        try await BlockingWork.run(.programs) { () throws(EngineError) in
+            services.networks.noteParting(of: attachment)
+            try Leftovers.remove(id, services)
+        }
         if let attachment { await services.networks.unplug(attachment, of: id) }
         do throws(ImageError) { try await services.images.removeRoot(of: id) } catch { throw EngineError(error) }
         let volumes = remains.volumes ?? []

@@ -70,6 +70,8 @@ extension Networks {
         let (link, made, firewall) = (Self.usualLink(of: network.id), settings.madeLinks, firewall)
         let others = unreadable.filter { $0.key != name }.map { Self.usualLink(of: $0.value.id) }
         let known = Set(networks.values.map(\.document.link) + others)
+        // Those of containers that are gone hold nobody up.
+        await waitUntilCablesAreGone()
         // Its link may have a name of its own, which only the record says: none that may be its is to lose a container.
         let used: (link: String, cables: [String])? = try await onThread { () throws(NetworkingError) in
             for other in try made.all() where !known.contains(other) {

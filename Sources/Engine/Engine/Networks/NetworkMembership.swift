@@ -162,7 +162,7 @@ extension Networks {
     /// - Parameter userNamespace: the file of the user namespace that it belongs to; nil is the host's.
     func plug(_ attachment: NetworkAttachment, of id: ContainerID, in userNamespace: String?) async throws(EngineError) {
         let cables = try attachment.endpoints.map { endpoint throws(EngineError) in try cable(endpoint, among: attachment.endpoints) }
-        await waitUntilForgotten(attachment.endpoints)
+        await waitUntilGone(attachment.endpoints)
         let (namespace, firewall, part) = (namespace(of: id), firewall, part(attachment))
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
@@ -190,11 +190,21 @@ extension Networks {
         for endpoint in attachment.endpoints { tell("connect", endpoint, id) }
     }
 
-    /// Undoes `plug`. What fails is logged: the container is over in any case.
+    /// Writes down which cables are to go: before the record goes that says what the network is, and so before anybody is told of the end. Blocks.
+    nonisolated func noteParting(of attachment: NetworkAttachment?) {
+        guard let attachment else { return }
+        do throws(NetworkingError) {
+            for endpoint in attachment.endpoints where !endpoint.hostLink.isEmpty { try settings.partingCables.note(endpoint.hostLink) }
+        } catch { logger.error("a cable may be left if the daemon dies now: \(error)") }
+        failpoint(.stopCablesNoted)
+    }
+
+    /// Undoes `plug`, but for the cables, which are noted and go later. What fails is logged: the container is over in any case.
     func unplug(_ attachment: NetworkAttachment, of id: ContainerID) async {
-        let (namespace, firewall, part) = (namespace(of: id), firewall, part(attachment))
-        let cables = attachment.endpoints.map(\.hostLink).filter { !$0.isEmpty }
-        self.cables.subtract(cables)
+        var ports = Firewall.Part()
+        for port in attachment.firewallPorts { ports.add(port) }
+        let (namespace, firewall, part) = (namespace(of: id), firewall, ports)
+        cables.subtract(attachment.endpoints.map(\.hostLink))
         await silence(id)
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
@@ -203,14 +213,10 @@ extension Networks {
                 failpoint(.stopNamespaceRemoved)
                 NetworkingError.collect(in: &failure) { () throws(NetworkingError) in try firewall.remove(part) }
                 failpoint(.stopFirewallClosed)
-                // They would go with the namespace, which the kernel takes down in its own time, behind those of everybody else.
-                for cable in cables {
-                    NetworkingError.collect(in: &failure) { () throws(NetworkingError) in try HostNetwork.removeLink(cable) }
-                }
                 if let failure { throw failure }
             }
         } catch { logger.error("take the network of container \(id) away: \(error)") }
-        forgetConversations(of: attachment.endpoints, ports: attachment.ports ?? [])
+        takeAway(attachment.endpoints, ports: attachment.ports ?? [])
         release(attachment, of: id)
         for endpoint in attachment.endpoints { tell("disconnect", endpoint, id) }
     }
@@ -330,6 +336,7 @@ extension Networks {
         let apart = networks.values.filter(\.document.keepsContainersApart).map { network in
             (bridge: network.document.link, links: network.members.values.map(\.endpoint.hostLink))
         }
+        await removePartingCables(besides: cables)
         let (firewall, whole, settings) = (firewall, part, settings)
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in

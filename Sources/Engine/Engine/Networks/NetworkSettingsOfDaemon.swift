@@ -38,7 +38,10 @@ struct NetworkSettingsOfDaemon: Sendable {
     }
 
     /// Which bridges are ours.
-    var madeLinks: MadeLinks { MadeLinks(folder: execRoot.appending("bridges")) }
+    var madeLinks: NotedLinks { NotedLinks(folder: execRoot.appending("bridges")) }
+
+    /// Which cables are to go, as their containers have.
+    var partingCables: NotedLinks { NotedLinks(folder: execRoot.appending("parting-cables")) }
 
     /// Notes that it was us who made this host forward packets: others' stay where they were, as long as the host runs.
     func rememberForwarding() throws(NetworkingError) {

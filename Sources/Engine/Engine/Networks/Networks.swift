@@ -61,6 +61,7 @@ actor Networks {
     let records: NetworkRecords
     let firewall: Firewall
     let conversations: TrackedConversations
+    let remover: LinkRemover
     let thread: NamespaceThread
     let events: EventJournal
     let names: NameKeeper
@@ -76,7 +77,7 @@ actor Networks {
     var adopted: [ContainerID: NameEntry] = [:]
     /// Networks whose records cannot be read, by their names: their bridges stay, and the firewall lets nothing in or out there.
     var unreadable: [String: UnreadableNetwork] = [:]
-    var oldConversations = OldConversations()
+    var departures = Departures()
     var repairPacing = RepairPacing()
     /// Whether the log says already that the kernel forgets nothing.
     var hasToldOfConversations = false
@@ -94,8 +95,8 @@ actor Networks {
         self.settings = settings
         self.logger = logger
         do throws(NetworkingError) {
-            (firewall, conversations) = try thread.runAndWait { () throws(NetworkingError) in
-                (try Firewall(name: settings.instance, ownsTables: settings.ownsFirewall), try TrackedConversations())
+            (firewall, conversations, remover) = try thread.runAndWait { () throws(NetworkingError) in
+                (try Firewall(name: settings.instance, ownsTables: settings.ownsFirewall), try TrackedConversations(), try LinkRemover())
             }
         } catch { throw EngineError(error) }
         let firewall = firewall

@@ -1,0 +1,78 @@
+"""What a container leaves in the kernel goes behind its end, which nobody waits for: who may see it meanwhile, and who takes it away when the
+daemon does not."""
+# Rows: features
+
+import json
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import leaks
+from processes import wait_until
+from test_network_options import bridge_link, net_of, start  # noqa: F401 (fixtures)
+from test_network_repair import cables
+from test_networks import address, ask, host, serve
+
+
+def test_G10_who_joined_a_network_is_off_it_when_its_container_ends(cli, image, own_daemon, apus, net_of):
+    net_of("mine")
+    start(cli, image, "web", "--network", "mine")
+    start(cli, image, "joined", "--network", "container:web")
+    [cable] = cables(bridge_link(apus, "mine"))
+    cli("stop", "-t", "0", "web").ok()
+    # Nobody holds the network.
+    cli("network", "rm", "mine").ok()
+    wait_until(lambda: cable not in leaks.links(), "its cable goes")
+    assert cli("exec", "joined", "ls", "/sys/class/net").line() == "lo"
+
+
+def test_T03_many_that_end_at_once_leave_nothing_and_their_addresses_are_free(apus, image, own_daemon, net_of):
+    names = [f"many{number}" for number in range(12)]
+    for _ in range(2):
+        net_of("mine", "--subnet", "10.99.0.0/24")
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda name: start(apus, image, name, "--network", "mine"), names))
+        assert len(cables(bridge_link(apus, "mine"))) == len(names)
+        apus("rm", "-f", *names).ok()
+        # At once, under the address of one who may be on its way out still.
+        apus("run", "-d", "--name", "next", "--network", "mine", "--ip", "10.99.0.2", image, *serve("next")).ok()
+        [kept] = [json.loads(apus("network", "inspect", "mine").ok())[0]["Containers"]][0].values()
+        assert kept["Name"] == "next" and kept["IPv4Address"] == "10.99.0.2/24"
+        assert apus("run", "--rm", "--network", "mine", image, *ask("10.99.0.2")).line() == "next"
+        wait_until(lambda: len(cables(bridge_link(apus, "mine"))) == 1, "the others' cables are gone")
+        apus("rm", "-f", "next").ok()
+        apus("network", "rm", "mine").ok()
+    wait_until(lambda: not os.listdir(f"{own_daemon.run}/parting-cables"), "nothing more is to go")
+
+
+def test_T05_a_daemon_that_ends_takes_the_cables_of_containers_along_that_are_gone(brittle):
+    client = brittle.client
+    for number in range(6):
+        client("run", "-d", "--name", f"web{number}", brittle.image, "sleep", "600").ok()
+    ended, stays = cables(brittle.instance), client.inspect("web0", "{{.Id}}")
+    client("rm", "-f", *(f"web{number}" for number in range(1, 6))).ok()
+    assert brittle.stop() == 0
+    left = cables(brittle.instance)
+    assert len(ended) == 6 and len(left) == 1 and set(left) <= set(ended) and os.listdir(f"{brittle.run}/parting-cables") == []
+    brittle.start()
+    assert client.inspect("web0", "{{.Id}} {{.State.Status}}") == f"{stays} running"
+
+
+def test_T05_a_cable_that_a_killed_daemon_was_to_take_away_is_taken_away_by_the_next_one_and_none_of_who_runs(brittle):
+    client = brittle.client
+    client("run", "-d", "--name", "web", brittle.image, *serve("hello")).ok()
+    [cable] = cables(brittle.instance)
+    brittle.kill()
+    folder = f"{brittle.run}/parting-cables"
+    os.makedirs(folder, exist_ok=True)
+    host("ip", "link", "add", "vethparting", "master", brittle.instance, "type", "veth", "peer", "name", "vethend")
+    for link in ("vethparting", "vethlong-gone", cable):
+        with open(f"{folder}/{link}", "w", encoding="utf-8"):
+            pass
+    try:
+        brittle.start()
+        assert cables(brittle.instance) == [cable] and "vethend" not in leaks.links()
+        assert os.listdir(folder) == []
+    finally:
+        subprocess.run(["ip", "link", "del", "vethparting"], capture_output=True, check=False)
+    assert client("run", "--rm", brittle.image, *ask(address(client, "web"))).line() == "hello"
