@@ -95,17 +95,21 @@ def test_statistics_are_read_by_containerd(containerd, name):
     def metrics():
         return json.loads(containerd.ctr("tasks", "metrics", "--format", "json", name).stdout)
 
-    def is_over():
-        return containerd.ctr("tasks", "exec", "--exec-id", f"look-{time.monotonic_ns()}", name, "cat", "/over", check=False).stdout == b"over\n"
-
-    wait_until(is_over, "the work", seconds=60)
+    # Not by an exec, which the kernel might kill for memory in place of the work.
+    pid = re.search(rf"{name}\s+(\d+)\s+RUNNING", containerd.ctr("tasks", "list").stdout.decode())[1]
+    wait_until(Path(f"/proc/{pid}/root/over").exists, "the work", seconds=60)
+    wait_until(lambda: metrics()["pids"]["current"] == 1, "what was killed to be gone")
     found = metrics()
-    assert found["pids"]["current"] == 1 and found["memory"]["usage"], found
+    assert found["memory"]["usage"], found
     if "memory_events" in found:
         # containerd 1.6 knows no pressure yet, and passes over it.
         assert found["memory_events"]["max"] > 0 and found["memory_events"]["oom_kill"] == 1, found
     else:
-        assert found["memory_oom_control"]["oom_kill"] == 1 and found["memory"]["usage"]["max"] >= 15 << 20, found
+        assert found["memory"]["usage"]["max"] >= 15 << 20, found
+        # How many have to go is for the kernel to say.
+        group = re.search(r"^\d+:memory:(.*)$", Path(f"/proc/{pid}/cgroup").read_text(), re.M)[1]
+        kills = re.search(r"^oom_kill (\d+)$", Path(f"/sys/fs/cgroup/memory{group}/memory.oom_control").read_text(), re.M)[1]
+        assert found["memory_oom_control"]["oom_kill"] == int(kills) > 0, found
     containerd.ctr("tasks", "delete", "--force", name, check=False)
     containerd.ctr("containers", "delete", name)
 
@@ -161,10 +165,12 @@ def drain(terminal):
 def test_events_reach_containerd_in_order(containerd, name):
     with subprocess.Popen(containerd.command("events"), stdout=subprocess.PIPE, env=containerd.environment) as events:
         time.sleep(0.5)
-        containerd.run("--rm", containerd.image, name, "true")
-        wait_until(lambda: not containerd.shims(), "the shim to end")
-        time.sleep(0.5)
-        events.kill()
+        try:
+            containerd.run("--rm", containerd.image, name, "true")
+            wait_until(lambda: not containerd.shims(), "the shim to end")
+            time.sleep(0.5)
+        finally:
+            events.kill()
         text = events.stdout.read().decode()
     topics = [topic for topic in re.findall(r"(/tasks/\S+) \{", text)]
     assert topics == ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]

@@ -33,6 +33,8 @@ package struct ShimInvocation: Equatable, Sendable {
     package var bundle = ""
     /// The descriptor that `serve` listens on.
     package var listener: Int32 = -1
+    /// The descriptor of the directory that `serve` was begun for; another one may stand at its path by now.
+    package var place: Int32 = -1
     /// The container's log, and which of its files `pack-log` compresses.
     package var logPath = ""
     /// The runtime's command line that `bridge` answers.
@@ -62,7 +64,8 @@ package struct ShimInvocation: Equatable, Sendable {
             case "v", "version": printed = .version
             case "info": printed = .information
             case "group",
-                "namespace", "id", "address", "publish-binary", "bundle", "directory", "events", "listener", "log", "sequence":
+                "namespace", "id", "address", "publish-binary", "bundle", "directory", "events", "listener", "place", "log",
+                "sequence":
                 guard let given = value ?? words.popFirst() else {
                     throw ShimError(.invalidRequest, "flag -\(name)", cause: "needs a value")
                 }
@@ -96,6 +99,7 @@ package struct ShimInvocation: Equatable, Sendable {
         case "bundle": bundle = value
         case "events": configuration.eventsAddress = value
         case "listener": listener = Int32(value) ?? -1
+        case "place": place = Int32(value) ?? -1
         case "log": logPath = value
         case "sequence": logSequence = UInt64(value) ?? 0
         case "address": configuration.containerdAddress = value
@@ -112,7 +116,7 @@ package struct ShimInvocation: Equatable, Sendable {
     }
 
     private func check() throws(ShimError) {
-        if [.serve, .resume, .keep].contains(action) && listener <= 2 {
+        if [.serve, .resume, .keep].contains(action) && listener <= 2 || [.serve, .resume].contains(action) && place <= 2 {
             throw ShimError(.invalidRequest, action.rawValue, cause: "only start and adopt begin it")
         }
         if [.adopt, .keep].contains(action) && configuration.directory.isEmpty {

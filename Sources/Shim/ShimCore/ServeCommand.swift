@@ -34,10 +34,10 @@ package enum ServeCommand {
     private static func begin(_ invocation: ShimInvocation) throws(ShimError) -> (ShimContext, EventPublisher?, Descriptor) {
         let configuration = invocation.configuration
         do throws(SyscallError) {
-            try becomeSupervisor(keeping: [invocation.listener], name: "apus-shim")
+            try becomeSupervisor(keeping: [invocation.listener, invocation.place], name: "apus-shim")
             adjustOOMScore()
             try becomeSubreaper()
-            let directory = Descriptor(try openFile(FilePath(configuration.directory), [.path, .directory]))
+            let directory = Descriptor(OwnedFD(owning: invocation.place))
             let signals = Descriptor(try openSignals(SignalSet(childSignal)))
             let loop = try EventLoop()
             let reaper = try ChildReaper(signals: signals, loop: loop)
@@ -62,7 +62,7 @@ package enum ServeCommand {
         return nil
     }
 
-    /// Makes the process one that outlives whoever began it, with nothing open but what it listens on.
+    /// Makes the process one that outlives whoever began it, with nothing open but what it was begun with.
     static func becomeSupervisor(keeping kept: [Int32], name: String) throws(SyscallError) {
         try setSignalMask(SignalSet(childSignal))
         // A container outlives whoever is told to stop its shim: only Shutdown ends one.

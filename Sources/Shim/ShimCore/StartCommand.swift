@@ -71,12 +71,12 @@ package enum StartCommand {
         let listener = try listenUnixSocket(ShimDirectory.socketPath(layout, through: directory), backlog: backlog)
         let null = try openFile("/dev/null", .readWrite)
         let log = try openLog()
-        // The one descriptor beyond the standard ones that the child shall have: this process ends right after.
-        try setCloseOnExec(false, of: listener.number)
+        // What the child shall have beyond the standard ones: this process ends right after.
+        for number in [listener.number, directory.number] { try setCloseOnExec(false, of: number) }
         var arguments = [configuration.executable, "-namespace", configuration.namespace, "-id", configuration.id]
         arguments += ["-directory", configuration.directory, "-events", configuration.eventsAddress]
         if configuration.isOfGroup { arguments += ["-group", configuration.group] }
-        arguments += ["-listener", "\(listener.number)", action.rawValue]
+        arguments += ["-listener", "\(listener.number)", "-place", "\(directory.number)", action.rawValue]
         return try spawnProcess(
             "/proc/self/exe", arguments: arguments, environment: configuration.environment, input: null.number,
             output: null.number, error: log.number, newSession: true)
