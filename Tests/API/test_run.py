@@ -1,18 +1,21 @@
 """Rows C01-C08, C13-C16, C21-C23, A14-A18, B20: running containers."""
 # Rows: features
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 import pexpect
 import pytest
 from conftest import CLIENTS, Client
 
-from engine_http import Connection, api
-from processes import wait_until
+from engine_http import Connection, api, stream
+from processes import kill, read_line, read_rest, wait_until
 
 
 def containers(cli):
@@ -326,9 +329,9 @@ def test_a_command_that_cannot_run_says_why(cli, image, flags, command, code, te
 def test_signals_reach_the_container_and_decide_the_exit_code(cli, image):
     script = "trap 'echo caught; exit 9' TERM; echo ready; while :; do sleep 0.1; done"
     client = cli.start("run", "--rm", image, "sh", "-c", script, stdout=subprocess.PIPE)
-    assert client.stdout.readline() == b"ready\n"
+    assert read_line(client) == b"ready\n"
     client.send_signal(signal.SIGTERM)
-    assert client.stdout.readline() == b"caught\n"
+    assert read_line(client) == b"caught\n"
     assert client.wait(20) == 9
 
 
@@ -518,28 +521,96 @@ def test_C08_the_third_signal_that_ends_programs_ends_the_client(name, daemon, w
     assert process.poll() is None
     process.send_signal(number)
     assert process.wait(10) == 1
-    assert process.stderr.read().endswith(b"\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n")
+    assert read_rest(process.stderr).endswith(b"\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n")
     assert cli.inspect("deaf", "{{.State.Running}}") == "true"
     process.stderr.close()
     cli("rm", "-f", "deaf").ok()
 
 
-def test_C08_a_daemon_that_stands_still_holds_no_client(brittle):
-    client = brittle.client
-    process = client.start("run", "--name", "deaf", brittle.image, "sleep", "60", stderr=subprocess.PIPE, start_new_session=True)
-    wait_until(lambda: client("inspect", "-f", "{{.State.Running}}", "deaf").out == "true\n", "it runs")
-    brittle.process.send_signal(signal.SIGSTOP)
-    try:
-        process.send_signal(signal.SIGHUP)
-        wait_until(lambda: b"SIGHUP may not have reached the container" in os.read(process.stderr.fileno(), 4096), "it says so", seconds=20)
-        for _ in range(3):
+class LateStart:
+    """A daemon's socket as its clients see it: what it answers to a start comes when `answered` is set."""
+
+    def __init__(self, daemon, folder):
+        self.daemon, self.path, self.answered = daemon, os.path.join(folder, "late.sock"), threading.Event()
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        threading.Thread(daemon=True, target=self.serve).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                asks_for_a_start, client, server = threading.Event(), self.listener.accept()[0], stream(self.daemon.socket, timeout=None)
+                threading.Thread(daemon=True, target=self.forward, args=(client, server, asks_for_a_start)).start()
+                threading.Thread(daemon=True, target=self.answer, args=(server, client, asks_for_a_start)).start()
+
+    def forward(self, client, server, asks_for_a_start):
+        with contextlib.suppress(OSError):
+            while data := client.recv(65536):
+                if b"/start HTTP/" in data:
+                    asks_for_a_start.set()
+                server.sendall(data)
+            server.shutdown(socket.SHUT_WR)
+
+    def answer(self, server, client, asks_for_a_start):
+        with contextlib.suppress(OSError):
+            while data := server.recv(65536):
+                if asks_for_a_start.is_set():
+                    self.answered.wait(120)
+                client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.answered.set()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        os.unlink(self.path)
+
+
+@pytest.mark.parametrize("is_answered", [True, False], ids=["its start is answered", "its start is not answered yet"])
+def test_C08_a_daemon_that_stands_still_holds_no_client(brittle, workspace, is_answered):
+    with LateStart(brittle, brittle.folder) as late:
+        if is_answered:
+            late.answered.set()
+        client = Client("apus", CLIENTS["apus"], f"unix://{late.path}", workspace)
+        process = client.start("run", "--name", "deaf", brittle.image, "sh", "-c", "echo up; exec sleep 60", stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, start_new_session=True)
+        try:
+            wait_until(lambda: brittle.client("logs", "deaf").out == "up\n", "it runs")
+            if is_answered:
+                assert read_line(process) == b"up\n"
+            brittle.process.send_signal(signal.SIGSTOP)
+            process.send_signal(signal.SIGHUP)
+            assert b"SIGHUP may not have reached the container" in read_line(process.stderr)
+            for _ in range(3):
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.2)
+            assert process.wait(10) == 1
+        finally:
+            brittle.process.send_signal(signal.SIGCONT)
+            kill(process)
+            process.stdout.close()
+            process.stderr.close()
+    brittle.client("rm", "-f", "deaf").ok()
+
+
+@pytest.mark.parametrize("name", [name for name in CLIENTS if name in ("apus", "docker-28.2")])
+def test_C08_a_signal_reaches_a_container_whose_start_is_not_answered_yet(name, own_daemon, workspace, apus, image):
+    with LateStart(own_daemon, workspace) as late:
+        cli = Client(name, CLIENTS[name], f"unix://{late.path}", workspace)
+        script = "trap 'echo caught; exit 9' TERM; echo ready; while :; do sleep 0.1; done"
+        process = cli.start("run", "--name", "early", image, "sh", "-c", script, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            wait_until(lambda: apus("logs", "early").out == "ready\n", "it runs", seconds=30)
             process.send_signal(signal.SIGTERM)
-            time.sleep(0.2)
-        assert process.wait(10) == 1
-    finally:
-        brittle.process.send_signal(signal.SIGCONT)
-        process.stderr.close()
-    client("rm", "-f", "deaf").ok()
+            wait_until(lambda: apus.inspect("early", "{{.State.Status}} {{.State.ExitCode}}") == "exited 9", "it has got the signal", seconds=30)
+            late.answered.set()
+            assert process.communicate(timeout=30) == (b"ready\ncaught\n", b"") and process.returncode == 9
+        finally:
+            kill(process)
 
 
 def test_an_id_that_cannot_be_written_down_makes_no_container(apus, image, tmp_path):

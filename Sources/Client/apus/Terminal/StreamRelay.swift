@@ -99,17 +99,20 @@ struct SignalProxy: Sendable {
     let resizePath: String?
     let client: Client
 
-    /// Passes signals and sizes on for as long as `body` runs.
-    func passingOn<Result: Sendable>(while body: @Sendable () async throws -> Result) async throws -> Result {
+    /// Passes signals and changes of size on for as long as `start` and then `body` run, and between them the size as it is.
+    func passingOn<Result: Sendable>(
+        from start: @Sendable () async throws -> Void = {}, while body: @Sendable () async throws -> Result
+    ) async throws -> Result {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await passOn() }
             defer { group.cancelAll() }
+            try await start()
+            if let resizePath { group.addTask { await sendSize(to: resizePath, client: client) } }
             return try await body()
         }
     }
 
     private func passOn() async {
-        if let resizePath { await sendSize(to: resizePath, client: client) }
         for await number in signals {
             if number == SIGWINCH {
                 if let resizePath { await sendSize(to: resizePath, client: client) }

@@ -45,12 +45,12 @@ struct AttachedRun: Sendable {
             let (waits, waiting) = AsyncStream.makeStream(of: Void.self)
             async let exit = waitForExit(registered: waiting)
             for await _ in waits { break }
-            try await start()
             let proxy = SignalProxy(
                 signals: received, container: proxiesSignals ? container : nil,
                 resizePath: hasTerminal ? "/containers/\(container)/resize" : nil, client: client)
             let relay = StreamRelay(hasTerminal: hasTerminal, forwardsInput: streams.input, detachKeys: detachKeys)
-            let end = try await proxy.passingOn { try await relay.run(over: answer) }
+            // Before the start is answered, too: the container may run already, or the daemon stand still.
+            let end = try await proxy.passingOn(from: start) { try await relay.run(over: answer) }
             return end == .detached ? nil : try await exitCode(of: exit)
         }
     }
