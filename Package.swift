@@ -156,7 +156,8 @@ let package = Package(
         module("Records", in: "Storage", uses: ["CoreTypes", grdb]),
         module("EngineClient", in: "Client", uses: ["EngineAPI", "TLSTransport", nioCore, nioPosix, nioHTTP1]),
         // 4
-        module("Images", in: "Images", uses: ["ContentStore", "Registry", "Snapshots", "Archive", "Records", "Tracing"]),
+        module(
+            "Images", in: "Images", uses: ["ContentStore", "Registry", "Snapshots", "Archive", "Records", "Tracing"], isTestable: true),
         // 5
         module(
             "Engine", in: "Engine",
@@ -222,17 +223,26 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
+/// What the fuzzer's readers are made of.
+let fuzzedModules: [Target.Dependency] = [
+    "CoreTypes", "JSON", "OCISpec", "Cgroups", "Rootfs", "RuntimeCore", "Registry", "Archive", "LinuxSyscalls", "ShimProtocol", "Protobuf",
+    "EngineAPI", "NameService", "ContentStore", "Images", "Engine", systemPackage,
+]
+let fuzzFolder = "Tests/Fuzz"
+
+// The same readers twice: libFuzzer gives them what it likes, and a test among the others what it begins with.
 if let fuzzArchive {
     package.targets += [
-        .target(name: "CFuzzDriver", path: "Tests/Fuzz/CFuzzDriver"),
+        .target(name: "CFuzzDriver", path: "\(fuzzFolder)/CFuzzDriver"),
         .executableTarget(
-            name: "apus-fuzz",
-            dependencies: [
-                "CFuzzDriver", "CoreTypes", "JSON", "OCISpec", "Cgroups", "Rootfs", "RuntimeCore", "Registry", "Archive", "LinuxSyscalls",
-                "ShimProtocol", "Protobuf", "EngineAPI", "NameService", "ContentStore", "Images", "Engine", systemPackage,
-            ],
-            path: "Tests/Fuzz/apus-fuzz", swiftSettings: strict,
+            name: "apus-fuzz", dependencies: ["CFuzzDriver"] + fuzzedModules, path: fuzzFolder,
+            exclude: ["CFuzzDriver", "Corpus", "FuzzTests"], sources: ["Targets", "apus-fuzz"], swiftSettings: strict,
             linkerSettings: [.unsafeFlags([fuzzArchive, "-lstdc++"])]),
     ]
     package.products.append(.executable(name: "apus-fuzz", targets: ["apus-fuzz"]))
+} else {
+    package.targets.append(
+        .testTarget(
+            name: "FuzzTests", dependencies: fuzzedModules, path: fuzzFolder, exclude: ["CFuzzDriver", "Corpus", "apus-fuzz"],
+            sources: ["Targets", "FuzzTests"], swiftSettings: strict))
 }

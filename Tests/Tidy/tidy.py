@@ -229,10 +229,10 @@ def imports(source, table):
 
 
 def inner_views(manifest, sources):
-    """Tests that look into a module whose inside a release build hides: they would compile in a debug build alone. The fuzzer's build has its own flags."""
+    """Tests that look into a module whose inside a release build hides: they would compile in a debug build alone."""
     open_modules = set(re.findall(r'module\(\s*"(\w+)",(?:(?!module\().)*?isTestable: true', manifest, re.S))
     for source in sources:
-        if source.is_test and not source.path.startswith("Tests/Fuzz/"):
+        if source.is_test:
             for number, line in source.code():
                 if (match := re.match(r"@testable import (\w+)", line)) and match.group(1) not in open_modules:
                     yield Finding("import", source.path, number, f"a release build hides the inside of {match.group(1)}")

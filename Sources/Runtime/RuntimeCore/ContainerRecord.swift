@@ -47,7 +47,8 @@ package struct ContainerRecord: Equatable, Sendable {
     /// Where its mounts are, or were about to be, if that is the caller's mount namespace.
     package var callersMounts: CallersMounts?
 
-    var encoded: [UInt8] {
+    /// The file's text.
+    package var encoded: [UInt8] {
         var writer = JSONWriter()
         writer.object { writer in
             writer.member("version", Self.formatVersion)
@@ -84,7 +85,8 @@ package struct ContainerRecord: Equatable, Sendable {
         }
     }
 
-    static func decode(_ bytes: [UInt8]) throws(RuntimeError) -> ContainerRecord {
+    /// Reads the file's text. - Throws: `invalidConfiguration` for what no runtime of this version writes.
+    package static func decode(_ bytes: [UInt8]) throws(RuntimeError) -> ContainerRecord {
         do {
             var reader = try JSONReader(bytes, limits: JSONLimits(maximumBytes: limitBytes, allowsNUL: false))
             let record = try read(&reader)
@@ -141,7 +143,8 @@ extension ContainerRecord.Init {
         return writer.bytes
     }
 
-    static func decode(_ bytes: [UInt8]) throws(RuntimeError) -> ContainerRecord.Init {
+    /// Reads the text of a process's file.
+    package static func decode(_ bytes: [UInt8]) throws(RuntimeError) -> ContainerRecord.Init {
         do throws(JSONError) {
             var reader = try JSONReader(bytes, limits: JSONLimits(maximumBytes: ContainerRecord.limitBytes))
             var (process, startTicks, hasOwnTime): (Int32?, UInt64?, Bool) = (nil, nil, false)

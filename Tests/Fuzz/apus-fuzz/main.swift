@@ -4,6 +4,7 @@ import Glibc
 
 if let target = FuzzTarget.chosen {
     print("fuzzing \(target.name)")
+    atexit { Scratch.remove() }
     var count = CommandLine.argc - 1
     var arguments = unsafe Optional(CommandLine.unsafeArgv + 1)
     unsafe arguments?[0] = unsafe CommandLine.unsafeArgv[0]

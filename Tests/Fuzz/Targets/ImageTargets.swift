@@ -1,10 +1,9 @@
-import Glibc
+import Archive
+import CoreTypes
+import LinuxSyscalls
+import OCISpec
 import SystemPackage
 
-@testable import Archive
-@testable import CoreTypes
-@testable import LinuxSyscalls
-@testable import OCISpec
 @testable import Registry
 
 func readReferences(_ bytes: [UInt8]) {
@@ -79,20 +78,16 @@ func readImageDocuments(_ bytes: [UInt8]) {
     _ = try? DistributionErrors.decode(bytes)
 }
 
-private enum Scratch {
-    /// Made once: an unpacked layer is taken away before the next one.
-    static let folder = FilePath("/dev/shm/apus-fuzz-\(getpid())")
-}
-
 /// A layer, unpacked into a directory of its own with a canary beside it.
 func unpackTar(_ bytes: [UInt8]) {
-    let root = Scratch.folder.appending("root"), canary = Scratch.folder.appending("canary")
-    do {
+    let folder = Scratch.folder.appending("tar")
+    let root = folder.appending("root"), canary = folder.appending("canary")
+    Scratch.attempt("the scratch directory") {
         try makeDirectories(root)
         try writeFileDurably(Array("canary".utf8), to: canary)
-        defer { try? removeTree(Scratch.folder) }
+        defer { try? removeTree(folder) }
         _ = try? LayerApplier(limits: .layer).apply(MemorySource(bytes), onto: try openFile(root, [.path, .directory]), observer: nil)
-        let left = try directoryEntries(of: try openFile(Scratch.folder, [.readOnly, .directory])).map { $0.name.string }.sorted()
+        let left = try directoryEntries(of: try openFile(folder, [.readOnly, .directory])).map { $0.name.string }.sorted()
         require(left == ["canary", "root"], "the layer wrote beside its root")
-    } catch { require(false, "the scratch directory: \(error)") }
+    }
 }

@@ -1,5 +1,3 @@
-import Glibc
-
 /// A reader of outside bytes. Refusing them is right; a trap, a hang or a document that does not survive being written and read again is a
 /// finding.
 struct FuzzTarget: Sendable {
@@ -22,15 +20,4 @@ struct FuzzTarget: Sendable {
             FuzzTarget(name: "cdi", run: readCDIDocument), FuzzTarget(name: "events", run: readEventSegment),
             FuzzTarget(name: "docker-archive", run: readDockerArchive), FuzzTarget(name: "next-page", run: readNextPage),
         ]
-
-    /// The one that the command line names.
-    static let chosen = CommandLine.arguments.dropFirst().first.flatMap { name in all.first { $0.name == name } }
-}
-
-/// Traps with words, which an optimised `precondition` does not print.
-func require(_ holds: Bool, _ finding: @autoclosure () -> String) {
-    if holds { return }
-    print("Finding: \(finding())")
-    fflush(nil)
-    preconditionFailure()
 }

@@ -1,41 +1,17 @@
+import Archive
 import ContentStore
 import CoreTypes
-import Glibc
+import EngineAPI
+import LinuxSyscalls
+import OCISpec
 import SystemPackage
 
-@testable import Archive
 @testable import Engine
-@testable import EngineAPI
 @testable import Images
-@testable import LinuxSyscalls
-@testable import OCISpec
 @testable import Registry
 
-/// A directory in memory for those readers that read files; made once.
-private enum EngineScratch {
-    static let folder: FilePath = {
-        let path = FilePath("/dev/shm/apus-fuzz-engine-\(getpid())")
-        attempt("the scratch directory") { try makeDirectories(path) }
-        return path
-    }()
-    static let blobs: BlobStore? = try? BlobStore(openingAt: folder.appending("content"))
-
-    /// Writes the bytes to a file of a folder that holds nothing else.
-    static func place(_ bytes: [UInt8], as name: String, in word: String) -> FilePath {
-        let path = folder.appending(word)
-        attempt("the scratch file") {
-            try? removeTree(path)
-            try makeDirectories(path)
-            let file = try openFile(path.appending(name), [.writeOnly, .create, .truncate], mode: 0o600)
-            try writeAll(bytes, to: file.number, subject: name)
-        }
-        return path
-    }
-
-    static func attempt(_ what: String, _ body: () throws -> Void) {
-        do { try body() } catch { require(false, "\(what): \(error)") }
-    }
-}
+/// Opened once.
+private let scratchBlobs: BlobStore? = try? BlobStore(openingAt: Scratch.folder.appending("content"))
 
 /// /etc/passwd of an image, its /etc/group, and who is looked for in them: parts between lines of `%`.
 func readAccountFiles(_ bytes: [UInt8]) {
@@ -66,7 +42,7 @@ func readConfigurationChanges(_ bytes: [UInt8]) {
 
 /// A document of the Container Device Interface, and what its devices do to a specification.
 func readCDIDocument(_ bytes: [UInt8]) {
-    let registry = CDIRegistry(folders: [EngineScratch.place(bytes, as: "fuzzed.json", in: "cdi")])
+    let registry = CDIRegistry(folders: [Scratch.place(bytes, as: "fuzzed.json", in: "cdi")])
     guard let edits = try? registry.edits(for: registry.names) else { return require(registry.names.isEmpty, "a device has no edits") }
     var configuration = RuntimeConfiguration(ociVersion: "1.2.0")
     configuration.process = ProcessConfiguration(workingDirectory: "/")
@@ -85,8 +61,8 @@ func readEventSegment(_ bytes: [UInt8]) {
     let heading = Array(EventSegment(first: 1, newestBefore: 0).headingLine.utf8)
     // Half of them with a heading that is right, for else little is read behind it.
     let content = bytes.first.map { $0 % 2 == 0 } == true ? heading + bytes.dropFirst() : bytes
-    let folder = EngineScratch.place(content, as: name, in: "events")
-    EngineScratch.attempt("the events") {
+    let folder = Scratch.place(content, as: name, in: "events")
+    Scratch.attempt("the events") {
         guard let found = try EventSegment.all(in: folder).last, found.fileName == name, !found.isPacked else { return }
         var file = try SegmentFile(reopening: found, in: folder)
         let before = file.segment
@@ -107,11 +83,12 @@ func readEventSegment(_ bytes: [UInt8]) {
 
 /// manifest.json of an archive of Docker's; or with a first byte of 0 a whole archive, and what images are in it.
 func readDockerArchive(_ bytes: [UInt8]) {
-    if let items = try? DockerArchiveItem.decode(bytes) {
-        require(
-            (try? DockerArchiveItem.decode(DockerArchiveItem.encode(items))) == items, "manifest.json is another one once it was written")
+    let limits = ImageLimits()
+    if let items = try? DockerArchiveItem.decode(bytes, limits: limits.manifest) {
+        let again = try? DockerArchiveItem.decode(DockerArchiveItem.encode(items), limits: limits.manifest)
+        require(again == items, "manifest.json is another one once it was written")
     }
-    guard bytes.first == 0, let blobs = EngineScratch.blobs else { return }
+    guard bytes.first == 0, let blobs = scratchBlobs else { return }
     let lease = blobs.takeLease()
     defer {
         blobs.release(lease)
@@ -119,11 +96,9 @@ func readDockerArchive(_ bytes: [UInt8]) {
     }
     do {
         let intake = ArchiveIntake(
-            blobs: blobs, lease: lease, limits: ArchiveLimits.layer.ofImages(ImageLimits()), nameLimitBytes: ImageLimits().archiveNameBytes,
-            linkLimit: ImageLimits().archiveLinks)
+            blobs: blobs, lease: lease, limits: ArchiveLimits.layer.ofImages(limits), nameLimitBytes: limits.archiveNameBytes,
+            linkLimit: limits.archiveLinks)
         let contents = try intake.run(MemorySource(Array(bytes.dropFirst())))
-        _ = try ArchiveImages(
-            contents: contents, blobs: blobs, lease: lease, platform: nil, limits: ImageLimits()
-        ).run()
+        _ = try ArchiveImages(contents: contents, blobs: blobs, lease: lease, platform: nil, limits: limits).run()
     } catch {}
 }

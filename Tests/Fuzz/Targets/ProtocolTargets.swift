@@ -1,9 +1,9 @@
-internal import CoreTypes
-internal import Protobuf
+import CoreTypes
+import EngineAPI
+import Protobuf
+import ShimProtocol
 
-@testable import EngineAPI
 @testable import NameService
-@testable import ShimProtocol
 
 /// A connection's bytes: frames, and in each the request and whichever message it holds.
 func readFrames(_ bytes: [UInt8]) {
@@ -42,6 +42,19 @@ private func readMessages(_ bytes: [UInt8]) {
     read(DescribeResponse.self)
     read(ForwardEventRequest.self)
     read(TaskCreateEvent.self)
+    read(CheckpointTaskRequest.self)
+    read(CheckpointOptions.self)
+    read(HealthCheck.self)
+    read(HealthReport.self)
+    read(SetRestartRuleRequest.self)
+    read(FollowRequest.self)
+    read(FollowResponse.self)
+    read(LifeRecord.self)
+    read(BootstrapParameters.self)
+    read(BootstrapResult.self)
+    read(RuntimeInformation.self)
+    read(StateResponse.self)
+    read(StatsResponse.self)
 }
 
 /// A log file, forwards and backwards, and the record of an exit.
@@ -97,7 +110,8 @@ func readNames(_ bytes: [UInt8]) {
     var table = NameTable()
     table.insert(entry, of: "one")
     table.insert(entry, of: "two")
-    for name in entry.memberships.flatMap(\.names).compactMap({ DomainName($0) }) {
+    // A container that is called like an address is not found by that name: the question is for the address's names.
+    for name in entry.memberships.flatMap(\.names).compactMap({ DomainName($0) }) where name.reverseAddress == nil {
         require(table.find(NameQuestion(name: name, type: .any, recordClass: 1), for: "one") != .unknown, "a name is not found")
     }
     table.remove("one")
@@ -113,8 +127,11 @@ private func answerNames(_ bytes: [UInt8]) {
     entry.memberships = [.init(network: "a", networkName: "net", names: ["db"], addresses: [IPAddress(.v4, bits: 1)])]
     table.insert(entry, of: "one")
     _ = table.find(message.question, for: "one")
+    // A network's administrator spells a name as he likes.
+    let spelled = SpelledName(String(decoding: bytes.dropFirst(NameMessage.headerBytes).prefix(250), as: UTF8.self))
+    let pointers = spelled.map { [NameRecord.pointer($0)] } ?? []
     for limit in [512, message.datagramLimitBytes, Int(UInt16.max)] {
-        let records = [NameRecord](repeating: .address([192, 0, 2, 1]), count: 300) + [.pointer(message.question.name)]
+        let records = pointers + [NameRecord](repeating: .address([192, 0, 2, 1]), count: 300)
         for code in [ResponseCode.success, .badVersion] {
             let reply = NameReply.make(to: message, of: bytes, code, records, limitBytes: limit)
             let again = NameMessage(reply)

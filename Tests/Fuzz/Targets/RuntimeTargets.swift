@@ -1,11 +1,10 @@
+import Cgroups
+import CoreTypes
+import JSON
+import OCISpec
+import Rootfs
+import RuntimeCore
 import SystemPackage
-
-@testable import Cgroups
-@testable import CoreTypes
-@testable import JSON
-@testable import OCISpec
-@testable import Rootfs
-@testable import RuntimeCore
 
 func readJSON(_ bytes: [UInt8]) {
     func read(_ use: (inout JSONReader) throws(JSONError) -> Void) {
@@ -101,7 +100,6 @@ func readVariantText(_ bytes: [UInt8]) {
 
 /// What systemd, or whoever stands at its socket, sends.
 func readBusMessage(_ bytes: [UInt8]) {
-    _ = try? BusMessage.length(head: bytes)
     guard let message = try? BusMessage(decoding: bytes) else { return }
     let encoded = message.encoded
     guard let again = try? BusMessage(decoding: encoded) else { return require(false, "the message cannot be read once it was written") }
