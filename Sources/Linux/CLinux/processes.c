@@ -150,13 +150,21 @@ static int give_descriptors(posix_spawn_file_actions_t *actions, const int given
     return failure;
 }
 
+/// The soft limit of descriptors, the hard one as it is: not everybody could raise that again.
+static int set_descriptors(uint64_t soft, uint64_t hard) {
+    return -clinux_set_limit(0, RLIMIT_NOFILE, soft < hard ? soft : hard, hard);
+}
+
 int clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int given[], int count,
-                 int new_session) {
+                 int new_session, int64_t descriptors) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
     pid_t process = 0;
-    int failure = posix_spawn_file_actions_init(&actions);
+    uint64_t soft = 0, hard = 0;
+    int failure = descriptors < 0 ? 0 : -clinux_get_limit(0, RLIMIT_NOFILE, &soft, &hard);
+    if (failure) return -failure;
+    failure = posix_spawn_file_actions_init(&actions);
     if (failure) return -failure;
     failure = posix_spawnattr_init(&attributes);
     if (failure) {
@@ -170,7 +178,13 @@ int clinux_spawn(const char *path, char *const arguments[], char *const environm
     if (!failure) failure = posix_spawnattr_setsigmask(&attributes, &none);
     if (!failure) failure = posix_spawnattr_setsigdefault(&attributes, &all);
     if (!failure) failure = posix_spawnattr_setflags(&attributes, flags);
-    if (!failure) failure = posix_spawn(&process, path, &actions, &attributes, arguments, environment);
+    // Not before: adding a descriptor at or beyond the limit is EBADF.
+    if (!failure && descriptors >= 0) failure = set_descriptors((uint64_t)descriptors, hard);
+    if (!failure) {
+        failure = posix_spawn(&process, path, &actions, &attributes, arguments, environment);
+        // What was allowed just now is still: nothing of this can fail.
+        if (descriptors >= 0) set_descriptors(soft, hard);
+    }
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return failure ? -failure : process;

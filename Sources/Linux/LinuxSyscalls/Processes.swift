@@ -148,17 +148,20 @@ package func execute(
 
 /// Starts another program with the given standard descriptors, an empty signal mask and default signal actions. Descriptors from 3 up
 /// must be close-on-exec. Returns its pid. - Source: posix_spawn(3).
-/// - Parameter others: what it has as 3, 4 and so on.
+/// - Parameters:
+///   - others: what it has as 3, 4 and so on.
+///   - descriptorLimit: its soft limit of descriptors, where that is not the calling process's, which has it for a moment: it must be alone.
 package func spawnProcess(
     _ path: FilePath, arguments: [String], environment: [String], input: Int32 = 0, output: Int32 = 1, error: Int32 = 2,
-    others: [Int32] = [], newSession: Bool = false
+    others: [Int32] = [], newSession: Bool = false, descriptorLimit: UInt64? = nil
 ) throws(SyscallError) -> Int32 {
     try checked("spawn", path.string) {
         unsafe withCStrings(arguments) { arguments in
             unsafe withCStrings(environment) { environment in
                 unsafe path.withPlatformString { path in
                     let given = [input, output, error] + others
-                    return unsafe clinux_spawn(path, arguments, environment, given, Int32(given.count), newSession ? 1 : 0)
+                    let limit = descriptorLimit.map { Int64(clamping: $0) } ?? -1
+                    return unsafe clinux_spawn(path, arguments, environment, given, Int32(given.count), newSession ? 1 : 0, limit)
                 }
             }
         }

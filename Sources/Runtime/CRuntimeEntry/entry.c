@@ -24,6 +24,7 @@ enum {
     WANTED_DESCRIPTORS = 1024,
     LEAST_STACK = 1 << 20,
     OWN_STACK = 8 << 20,
+    GUARD = 1 << 16, // as large as the largest page
     READ_AND_WRITE = 3, // PROT_READ, PROT_WRITE
     PRIVATE_MEMORY = 0x4022, // MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
 };
@@ -187,6 +188,8 @@ static long *own_stack(const long *stack) {
     if (call(SYS_prlimit64, 0, STACK, 0, (long)&limit, 0) < 0 || limit.soft >= LEAST_STACK) return NULL;
     long memory = call(SYS_mmap, 0, OWN_STACK, READ_AND_WRITE, PRIVATE_MEMORY, -1);
     if (memory < 0 && memory > -4096) refuse("apus-runtime: there is no memory for a stack: raise its limit (ulimit -s)\n");
+    // Whoever goes beyond it is ended, and writes into nothing that lies below.
+    call(SYS_mprotect, memory, GUARD, 0, 0, 0);
     // The arguments, NULL, the environment, NULL, and pairs that end with a zero.
     size_t count = (size_t)stack[0] + 2;
     while (stack[count++]) {}

@@ -67,7 +67,8 @@ extension Container {
         try criu.end()
         if options.leavesRunning || options.isPreDump { return }
         try Removal(
-            record: record, cgroup: ContainerCgroup(recorded: record.cgroup), hooks: configuration.hooks, journal: journal
+            record: record, cgroup: ContainerCgroup(recorded: record.cgroup), hooks: configuration.hooks, journal: journal,
+            descriptorLimit: descriptorLimit
         ).killAndRemove(directory)
     }
 

@@ -11,10 +11,13 @@ package final class Container {
     /// nil where creation was cut off before it was written.
     private(set) var storedRecord: ContainerRecord?
     let id: String
+    /// The caller's, for its hooks.
+    let descriptorLimit: DescriptorLimit?
 
     /// - Throws: `notFound`, `invalidArgument` for an id that is no name.
-    package init(_ id: String, in root: StateRoot) throws(RuntimeError) {
+    package init(_ id: String, in root: StateRoot, descriptorLimit: DescriptorLimit? = nil) throws(RuntimeError) {
         self.id = id
+        self.descriptorLimit = descriptorLimit
         directory = try StateDirectory.open(in: root, id: id)
         storedRecord = try directory.readRecord()
     }
@@ -148,11 +151,12 @@ extension Container {
             // The program may have ended by now.
             state.status = .running
             state.pid = storedRecord?.initProcess?.process
-            try HookRunner(list: "poststart", hooks: hooks.poststart, state: state).runAfterStart(journal)
+            try HookRunner(list: "poststart", hooks: hooks.poststart, state: state, descriptorLimit: descriptorLimit).runAfterStart(journal)
         } catch {
             guard error.code == .hook else { throw error }
             let removal = try Removal(
-                record: record(), cgroup: ContainerCgroup(recorded: record().cgroup), hooks: hooks, journal: journal)
+                record: record(), cgroup: ContainerCgroup(recorded: record().cgroup), hooks: hooks, journal: journal,
+                descriptorLimit: descriptorLimit)
             throw error.followed { () throws(RuntimeError) in
                 if try Removal.takesOver(directory) { try removal.killAndRemove(directory) }
             }
@@ -286,7 +290,8 @@ extension Container {
         }
         let status = try status()
         let removal = Removal(
-            record: record, cgroup: try ContainerCgroup(recorded: record.cgroup), hooks: try configurationForHooks(), journal: journal)
+            record: record, cgroup: try ContainerCgroup(recorded: record.cgroup), hooks: try configurationForHooks(), journal: journal,
+            descriptorLimit: descriptorLimit)
         switch status {
         // runc deletes a created container too, and engines count on it.
         case .stopped, .created: try removal.killAndRemove(directory)

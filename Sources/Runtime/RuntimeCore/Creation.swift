@@ -99,7 +99,10 @@ package final class Creation {
             journal.debug("container \(record.id): started")
             networkDevices.letGo()
             let hooks = bundle.configuration.hooks.poststart
-            if !hooks.isEmpty { try HookRunner(list: "poststart", hooks: hooks, state: state(.running)).runAfterStart(journal) }
+            if !hooks.isEmpty {
+                try HookRunner(list: "poststart", hooks: hooks, state: state(.running), descriptorLimit: request.descriptorLimit)
+                    .runAfterStart(journal)
+            }
             // It is as good as any other container now: whoever wants to may delete it, or write it to images.
             directory = try directory.reopened()
         } catch {
@@ -112,9 +115,13 @@ package final class Creation {
     /// - Parameter killing: whatever may still run is ended first.
     package func remove(killing: Bool = false) throws(RuntimeError) {
         guard try Removal.takesOver(directory) else { return }
-        let removal = Removal(record: record, cgroup: cgroup, hooks: bundle.configuration.hooks, journal: journal)
+        let removal = removal(telling: bundle.configuration.hooks)
         // With the init of a pid namespace everything in it has ended; elsewhere others may live on.
         if namespaces.cloned.contains(.pid) && !killing { try removal.remove(directory) } else { try removal.killAndRemove(directory) }
+    }
+
+    private func removal(telling hooks: HookSet) -> Removal {
+        Removal(record: record, cgroup: cgroup, hooks: hooks, journal: journal, descriptorLimit: request.descriptorLimit)
     }
 
     /// The state that hooks read.
@@ -128,7 +135,7 @@ package final class Creation {
     private func undone(_ error: RuntimeError) -> RuntimeError {
         explained(error).followed(by: networkDevices.giveBack).followed { () throws(RuntimeError) in
             let hooks = hooksHaveRun ? bundle.configuration.hooks : HookSet()
-            try Removal(record: record, cgroup: cgroup, hooks: hooks, journal: journal).killAndRemove(directory)
+            try removal(telling: hooks).killAndRemove(directory)
         }.followed { () throws(RuntimeError) in
             if hasPIDFile { try removePIDFile(request.pidFile) }
         }
@@ -162,7 +169,7 @@ package final class Creation {
             keyring: request.newKeyring ? "_ses.\(request.id)" : nil, preservedDescriptors: request.preservedDescriptors,
             mappedTrees: try MappedTrees(
                 rootfsPlan, rootfsPropagation: configuration.linux?.rootfsPropagation, locking: namespaces.hasUser && !isOrdinary),
-            state: state(.creating))
+            state: state(.creating), descriptorLimit: request.descriptorLimit)
         if isOrdinary { try processPlan.adjustOOMScore(of: processID()) }
         if namespaces.hasUser && !isOrdinary { try StandardFilesOwner(processPlan, in: configuration.linux)?.handOver() }
         let made = try InitMaker(namespaces: namespaces, workingDirectory: bundle.path).make(stage)

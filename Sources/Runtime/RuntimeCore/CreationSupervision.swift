@@ -70,9 +70,9 @@ extension Creation {
 
     private func runRuntimeHooks() throws(RuntimeError) {
         hooksHaveRun = true
-        let hooks = bundle.configuration.hooks
-        try HookRunner(list: "prestart", hooks: hooks.prestart, state: state(.creating)).run()
-        try HookRunner(list: "createRuntime", hooks: hooks.createRuntime, state: state(.creating)).run()
+        let (hooks, limit) = (bundle.configuration.hooks, request.descriptorLimit)
+        try HookRunner(list: "prestart", hooks: hooks.prestart, state: state(.creating), descriptorLimit: limit).run()
+        try HookRunner(list: "createRuntime", hooks: hooks.createRuntime, state: state(.creating), descriptorLimit: limit).run()
     }
 }
 

@@ -10,6 +10,8 @@ struct HookRunner {
     let hooks: [Hook]
     /// What each hook reads from its standard input.
     let state: ContainerState
+    /// The caller's, of which each hook is born with the soft one; nil where the runtime has not raised it for itself.
+    let descriptorLimit: DescriptorLimit?
 
     /// How much of what a hook says is repeated in the error.
     private static let outputLimitBytes = 4096
@@ -68,7 +70,8 @@ struct HookRunner {
         try rewindFile(input.number)
         return try spawnProcess(
             FilePath(hook.path), arguments: hook.arguments.isEmpty ? [hook.path] : hook.arguments,
-            environment: hook.environment.lastOfEachName, input: input.number, output: output, error: output)
+            environment: hook.environment.lastOfEachName, input: input.number, output: output, error: output,
+            descriptorLimit: descriptorLimit?.soft)
     }
 }
 

@@ -31,6 +31,8 @@ struct InitStage {
     var sources: [Int32] = []
     /// What `createContainer` and `startContainer` hooks read, but for pid and status.
     let state: ContainerState
+    /// The caller's, for those hooks.
+    let descriptorLimit: DescriptorLimit?
 
     /// Goes all the way. The runtime, or `start`, hears why if it ends here.
     mutating func run(_ channel: StageChannel) -> Never {
@@ -197,7 +199,7 @@ struct InitStage {
         state.pid = processID()
         // What the program is to inherit its hooks are not.
         let inherited = (3..<3 + max(0, preservedDescriptors)).filter { fcntl($0, F_GETFD) & FD_CLOEXEC == 0 }
-        try HookRunner(list: list, hooks: hooks, state: state).run()
+        try HookRunner(list: list, hooks: hooks, state: state, descriptorLimit: descriptorLimit).run()
         try during("keeping descriptors for the program") { () throws(SyscallError) in
             for number in inherited { try setCloseOnExec(false, of: number) }
         }

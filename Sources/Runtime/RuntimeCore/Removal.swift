@@ -11,6 +11,8 @@ struct Removal {
     let cgroup: ContainerCgroup
     let hooks: HookSet
     let journal: Journal
+    /// The caller's, for hooks.
+    let descriptorLimit: DescriptorLimit?
 
     /// How long processes that were killed may take to go: they may be in an uninterruptible call.
     private static let deadlineMilliseconds: Int32 = 10_000
@@ -54,7 +56,8 @@ struct Removal {
         let state = ContainerState(
             ociVersion: record.ociVersion, id: record.id, status: .stopped, pid: nil, bundle: record.bundle, annotations: record.annotations
         )
-        for failure in HookRunner(list: "poststop", hooks: hooks.poststop, state: state).runAll() { journal.warn(failure.description) }
+        let runner = HookRunner(list: "poststop", hooks: hooks.poststop, state: state, descriptorLimit: descriptorLimit)
+        for failure in runner.runAll() { journal.warn(failure.description) }
     }
 
     private func killInit() throws(RuntimeError) {

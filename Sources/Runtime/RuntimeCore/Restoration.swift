@@ -59,7 +59,9 @@ package final class Restoration {
     /// Removes what is left of the container when its first process has ended and was reaped.
     package func remove() throws(RuntimeError) {
         guard try Removal.takesOver(directory) else { return }
-        try Removal(record: record, cgroup: cgroup, hooks: bundle.configuration.hooks, journal: journal).killAndRemove(directory)
+        try Removal(
+            record: record, cgroup: cgroup, hooks: bundle.configuration.hooks, journal: journal, descriptorLimit: request.descriptorLimit
+        ).killAndRemove(directory)
     }
 
     private func run() throws(RuntimeError) -> PreparedProcess {
@@ -166,12 +168,12 @@ package final class Restoration {
         }
         try networkDevices.move(
             toNamespaceOf: process, path: linux?.namespace(.network)?.path, isRestoring: true)
-        let hooks = bundle.configuration.hooks
+        let (hooks, limit) = (bundle.configuration.hooks, request.descriptorLimit)
         let state = ContainerState(
             ociVersion: record.ociVersion, id: record.id, status: .creating, pid: process, bundle: record.bundle,
             annotations: record.annotations)
-        try HookRunner(list: "prestart", hooks: hooks.prestart, state: state).run()
-        try HookRunner(list: "createRuntime", hooks: hooks.createRuntime, state: state).run()
+        try HookRunner(list: "prestart", hooks: hooks.prestart, state: state, descriptorLimit: limit).run()
+        try HookRunner(list: "createRuntime", hooks: hooks.createRuntime, state: state, descriptorLimit: limit).run()
     }
 
     /// Writes down the restored process, which is our child.

@@ -56,7 +56,9 @@ struct Invocation {
 
     var id: String { flags.operands.first ?? "" }
 
-    func container() throws(RuntimeError) -> Container { try Container(id, in: globals.stateRoot) }
+    func container() throws(RuntimeError) -> Container {
+        try Container(id, in: globals.stateRoot, descriptorLimit: surroundings.descriptorLimit)
+    }
 
     /// A path as the caller meant it, before the working directory becomes the bundle.
     func absolutePath(_ name: String) throws(RuntimeError) -> FilePath? {

@@ -90,9 +90,10 @@ int clinux_execveat(int directory, const char *path, char *const arguments[], ch
 void clinux_hoard_memory(void);
 
 /// posix_spawn(3) with an empty signal mask, default dispositions and the `count` descriptors given, three or more, as 0, 1, 2 and so on;
-/// all others from 3 up must be close-on-exec. `new_session` calls setsid(2) first.
+/// all others from 3 up must be close-on-exec. `new_session` calls setsid(2) first. `descriptors` is the program's soft RLIMIT_NOFILE, as far
+/// as the hard one goes, which the calling process then has meanwhile; -1 is the calling process's own.
 /// Returns the pid or -errno.
 int clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int given[], int count,
-                 int new_session);
+                 int new_session, int64_t descriptors);
 
 #endif
