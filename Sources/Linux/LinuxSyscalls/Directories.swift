@@ -174,6 +174,17 @@ private struct TreeRemoval {
         hinderedCount += 1
     }
 
+    /// Under a name of ours: another one where the tree has that too, of a removal that was cut off or because somebody knew it.
+    private mutating func moveUp(_ name: FilePath, from directory: borrowing OwnedFD, to top: borrowing OwnedFD) throws(SyscallError) {
+        while true {
+            movedCount += 1
+            do throws(SyscallError) {
+                return try renameFileReplacingNothing(
+                    name, to: FilePath(".apus-deep-\(getpid())-\(movedCount)"), fromDirectory: directory.number, toDirectory: top.number)
+            } catch { guard error.errno == EEXIST else { throw error } }
+        }
+    }
+
     /// - Returns: false for a directory in which something stays that is counted already.
     private mutating func remove(
         _ entry: DirectoryEntry, of directory: borrowing OwnedFD, top: borrowing OwnedFD, depth: Int, path: FilePath
@@ -190,9 +201,7 @@ private struct TreeRemoval {
             throw SyscallError("remove", path.string, errno: EXDEV)
         }
         if depth >= openLevelLimit {
-            movedCount += 1
-            let name = FilePath(".apus-deep-\(getpid())-\(movedCount)")
-            try renameFile(entry.name, to: name, fromDirectory: directory.number, toDirectory: top.number)
+            try moveUp(entry.name, from: directory, to: top)
             movedUp = true
             return true
         }

@@ -35,6 +35,21 @@ struct TreesTests {
         try removeTree(folder)
     }
 
+    @Test("a deep tree that has the names under which its depths are moved up is removed")
+    func takenNames() throws {
+        let folder = folder("deep")
+        try makeDirectories(folder)
+        defer { try? removeTree(folder) }
+        // Of one of two the names are seen behind it, whatever the file system's order.
+        let deep = (0..<70).map { _ in "d" }.joined(separator: "/")
+        try makeDirectories(folder.appending("tree/a/\(deep)"))
+        for number in 1...2 { try makeDirectories(folder.appending("tree/.apus-deep-\(getpid())-\(number)/full")) }
+        try writeFileDurably([1], to: folder.appending("tree/.apus-deep-\(getpid())-3"))
+        try makeDirectories(folder.appending("tree/b/\(deep)"))
+        try removeTree(folder.appending("tree"))
+        #expect(try directoryEntries(of: try openFile(folder, [.readOnly, .directory])).isEmpty)
+    }
+
     @Test("what cannot be removed of a tree keeps nothing else in it, and is counted")
     func hindered() throws {
         let folder = folder("hindered")
