@@ -57,7 +57,7 @@ def test_of_several_starts_one_has_started_it(runtime, bundle, container):
         runtime.detached("create", "-b", bundle.path, name).ok()
         starts = [subprocess.Popen(runtime.command("start", name), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.PIPE) for _ in range(3)]
-        errors = [start.communicate(timeout=60)[1].decode() for start in starts]
+        errors = [start.communicate(timeout=60 * PATIENCE)[1].decode() for start in starts]
         assert sorted(start.returncode != 0 for start in starts) == [False, True, True], errors
         if runtime.kind == "apus":
             assert sum("cannot start an already running container" in error for error in errors) == 2, errors
@@ -73,7 +73,7 @@ def test_a_container_whose_run_stays_with_it_is_deleted_by_force_once(runtime, b
     name, process = in_foreground()
     runtime("delete", name).fails("that is not stopped: running")
     runtime("delete", "-f", name).ok()
-    assert (process.wait(20), read_rest(process.stderr)) == (137, b"")
+    assert (process.wait(20 * PATIENCE), read_rest(process.stderr)) == (137, b"")
     assert count() == 1
     runtime("state", name).fails("does not exist")
 
@@ -86,7 +86,7 @@ def test_what_ends_a_container_is_no_error_however_soon_its_run_removes_it(runti
         killed = runtime("kill", name, "KILL").ok()
         looked = runtime("list")
         assert (killed.err, looked.code, looked.err) == ("", 0, "")
-        assert (process.wait(20), read_rest(process.stderr)) == (137, b"")
+        assert (process.wait(20 * PATIENCE), read_rest(process.stderr)) == (137, b"")
 
 
 @ours
@@ -99,8 +99,8 @@ def test_events_end_with_the_container_whatever_they_were_reading(runtime, bundl
         read_line(events)
         process.send_signal(signal.SIGQUIT)
         runtime("kill", name, "KILL")
-        assert (events.communicate(timeout=20)[1], events.returncode) == (b"", 0)
-        assert process.wait(20) in (131, 137)
+        assert (events.communicate(timeout=20 * PATIENCE)[1], events.returncode) == (b"", 0)
+        assert process.wait(20 * PATIENCE) in (131, 137)
 
 
 @ours
@@ -124,7 +124,7 @@ def test_whoever_looks_at_a_container_that_begins_does_not_hinder_it(runtime, bu
             came_in_time = False
         finally:
             os.close(looking)
-            code = process.wait(60)
+            code = process.wait(60 * PATIENCE)
         assert code == 0, open(errors.name, encoding="utf-8").read()
         runtime("delete", "-f", container).ok()
         if came_in_time:
@@ -161,6 +161,6 @@ def test_of_many_creates_of_one_name_the_others_hear_that_it_is_taken(runtime, b
     bundle.write("sleep 600")
     creates = [subprocess.Popen(runtime.command("create", "-b", bundle.path, container), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                 stderr=open(os.path.join(bundle.path, f"said-{number}"), "wb")) for number in range(20)]
-    codes = [create.wait(timeout=60) for create in creates]
+    codes = [create.wait(timeout=60 * PATIENCE) for create in creates]
     said = [open(os.path.join(bundle.path, f"said-{number}"), encoding="utf-8").read() for number, code in enumerate(codes) if code]
     assert codes.count(0) == 1 and {text.split("create failed: ")[-1].strip() for text in said} == {'container with given ID already exists"'}

@@ -15,7 +15,7 @@ import pytest
 from claims import spec
 from consoles import ConsoleSocket
 from ordinary import everywhere
-from processes import wait_until
+from processes import PATIENCE, wait_until
 
 
 def digest(path):
@@ -368,7 +368,7 @@ def test_a_device_of_the_host_is_never_given_to_the_containers_user(runtime, bun
         flags += ["--console-socket", console.path]
     with open(device, "r+b", buffering=0) as file:
         words = [word, *flags, container, *(["true"] if word == "exec" else [])]
-        subprocess.run(runtime.command(*words), stdin=file, stdout=file, stderr=file, check=True, timeout=60)
+        subprocess.run(runtime.command(*words), stdin=file, stdout=file, stderr=file, check=True, timeout=60 * PATIENCE)
     if console:
         os.close(console.master())
     found = os.stat(device)
@@ -387,7 +387,7 @@ def test_a_callers_pipe_stays_the_callers_where_a_terminal_takes_its_place(runti
         runtime.detached("run", "-d", "-b", bundle.path, container).ok()
         words = ["exec", "-d", "-t", "--console-socket", console.path, container, "sleep", "600"]
     ours, theirs = os.pipe()
-    subprocess.run(runtime.command(*words), stdin=ours, stdout=theirs, stderr=theirs, check=True, timeout=60)
+    subprocess.run(runtime.command(*words), stdin=ours, stdout=theirs, stderr=theirs, check=True, timeout=60 * PATIENCE)
     os.close(console.master())
     assert os.fstat(theirs).st_uid == 0
     os.close(ours)

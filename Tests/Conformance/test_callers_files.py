@@ -33,7 +33,7 @@ def pipe(path, text=None):
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
     yield path
-    writer.join(timeout=10)
+    writer.join(timeout=10 * PATIENCE)
 
 
 def test_a_configuration_may_come_through_a_pipe(runtime, bundle, container):
@@ -91,10 +91,18 @@ def test_a_pid_file_that_is_a_pipe_stays_one_and_gets_the_number(runtime, runnin
     assert stat.S_ISFIFO(os.stat(path).st_mode)
 
 
-def test_a_pid_file_that_is_a_device_stays_one(runtime, running, tmp_path):
+@pytest.fixture
+def disk(tmp_path):
+    """One that has devices, as a folder for what is temporary need not, and that takes them along when it goes."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "dev,size=64k", "apus-devices", tmp_path], check=True)
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_pid_file_that_is_a_device_stays_one(runtime, running, disk):
     """A null device of the test's own, and a link to it."""
-    device, link = tmp_path / "null", tmp_path / "link"
-    os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    device, link = disk / "null", disk / "link"
+    os.mknod(device, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
     os.symlink(device, link)
     for path in device, link:
         runtime("exec", "--pid-file", str(path), running, "true").ok()

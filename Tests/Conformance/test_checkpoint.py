@@ -213,8 +213,8 @@ def test_a_lazy_dump_serves_its_pages_and_tells_when(runtime, bundle, counter):
     wait_until(lambda: os.path.exists(os.path.join(work, "lazy-pages.socket")), "criu's daemon of pages", seconds=30)
     counter.restore("--lazy-pages", container=counter.name + "-again")
     counter.goes_on(stopped_at)
-    assert dump.wait(60) == 0, read_rest(dump.stderr)
-    assert pages.wait(60) == 0
+    assert dump.wait(60 * PATIENCE) == 0, read_rest(dump.stderr)
+    assert pages.wait(60 * PATIENCE) == 0
     dump.stderr.close()
 
 

@@ -189,7 +189,7 @@ def test_events_tells_regularly_and_ends_with_the_container(runtime, running):
     if runtime.kind != "apus":
         runtime.wait_for(running, "stopped")
         runtime("delete", running).ok()
-    assert process.wait(20) == 0
+    assert process.wait(20 * PATIENCE) == 0
     process.stdout.close()
 
 
@@ -208,7 +208,7 @@ def test_events_waits_for_the_longest_interval_that_there_is(runtime, running):
 
     wait_until(waits, "it waits")
     runtime("kill", running, "KILL").ok()
-    assert process.wait(20) == 0
+    assert process.wait(20 * PATIENCE) == 0
     process.stdout.close()
 
 
@@ -403,7 +403,7 @@ def test_exec_in_a_paused_container_waits_where_it_is_told_to(runtime, running):
                                stdin=subprocess.DEVNULL)
     assert not select.select([process.stdout], [], [], 0.3)[0]
     runtime("resume", running).ok()
-    assert process.communicate(timeout=20)[0] == b"went on\n"
+    assert process.communicate(timeout=20 * PATIENCE)[0] == b"went on\n"
 
 
 def test_pause_and_resume_refuse_the_wrong_status(runtime, running):

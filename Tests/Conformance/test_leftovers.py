@@ -208,7 +208,7 @@ def test_A32_killed_while_it_maps_the_owners_of_a_mount_the_runtime_leaves_nobod
     with Standstill(r"/proc/\d+/uid_map") as standstill:
         process = subprocess.Popen(runtime.command("create", "-b", bundle.path, container), stdin=subprocess.DEVNULL,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=standstill, close_fds=False)
-        assert standstill.reached.wait(30), "the runtime maps no owners"
+        assert standstill.reached.wait(30 * PATIENCE), "the runtime maps no owners"
         process.kill()
         process.wait()
         is_deleted_whole(runtime, folder, container, "killed while it mapped owners")

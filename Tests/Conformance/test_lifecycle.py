@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from claims import spec
-from processes import read_line, wait_until
+from processes import PATIENCE, read_line, wait_until
 
 
 @spec("runtime.md#runtimeScopeContainer", "MUST be able to use the operations")
@@ -79,7 +79,7 @@ def test_run_forwards_signals_to_the_program(runtime, bundle, container):
     if runtime.prefix:
         wait_until(lambda: runtime.status(container) == "running", "it runs")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 42
+    assert process.wait(20 * PATIENCE) == 42
     process.stdout.close()
 
 

@@ -14,7 +14,7 @@ import time
 
 import pytest
 from consoles import ConsoleSocket, read_until
-from processes import read_line, read_rest, wait_until
+from processes import PATIENCE, read_line, read_rest, wait_until
 
 
 def test_the_console_socket_gets_the_master_of_the_programs_terminal(runtime, bundle, container):
@@ -88,7 +88,7 @@ def test_a_command_in_the_foreground_relays_the_terminal(runtime, bundle, contai
     read_until(master, b"33 99")
     os.write(master, b"hello\r")
     read_until(master, b"got hello")
-    assert process.wait(20) == 5
+    assert process.wait(20 * PATIENCE) == 5
     assert termios.tcgetattr(slave) == settings, "the terminal was not put back"
     os.close(master)
     os.close(slave)
@@ -131,7 +131,7 @@ def test_signals_reach_a_program_whose_terminal_is_full_both_ways(runtime, bundl
     process.send_signal(signal.SIGTERM)
     wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/heard")), "the program has heard", seconds=30)
     read_rest(process)
-    assert process.wait(30) == 7
+    assert process.wait(30 * PATIENCE) == 7
     process.stdin.close()
     process.stdout.close()
 
@@ -147,7 +147,7 @@ def test_a_program_ends_when_nobody_reads_its_terminal_any_more(runtime, bundle,
     assert read_line(process) == b"line\r\n"
     process.stdout.close()
     assert b"EPIPE" in read_rest(process.stderr)
-    assert process.wait(30) == (255 if verb == "exec" else 1)
+    assert process.wait(30 * PATIENCE) == (255 if verb == "exec" else 1)
     process.stderr.close()
     if verb == "run":
         runtime("state", container).fails("does not exist")
