@@ -82,8 +82,8 @@ class Swapper:
 CALLS = {
     "pidfd_send_signal": 424, "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433,
     "pidfd_open": 434, "clone3": 435, "close_range": 436, "openat2": 437, "pidfd_getfd": 438, "faccessat2": 439, "mount_setattr": 442, **{
-        "x86_64": {"openat": 257, "sched_setaffinity": 203, "clone": 56, "setns": 308},
-        "aarch64": {"openat": 56, "sched_setaffinity": 122, "clone": 220, "setns": 268},
+        "x86_64": {"openat": 257, "sched_setaffinity": 203, "clone": 56, "setns": 308, "accept4": 288},
+        "aarch64": {"openat": 56, "sched_setaffinity": 122, "clone": 220, "setns": 268, "accept4": 242},
     }[platform.machine()],
 }
 LOAD, EQUAL, GIVE, AND, AND_X, SUBTRACT, COPY_TO_X = 0x20, 0x15, 0x06, 0x54, 0x5C, 0x14, 0x07  # linux/bpf_common.h

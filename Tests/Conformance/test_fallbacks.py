@@ -55,6 +55,14 @@ def test_a_container_lives_its_life_without(runtime, bundle, container, lack):
     runtime("delete", container, **limited).ok()
 
 
+def test_a_container_that_can_open_no_file_while_it_waits_still_hears_start(runtime, bundle, container):
+    """Accepting a connection takes a new open file, of which the machine may have none for who is not root any more."""
+    bundle.write("sleep 600")
+    runtime.detached("create", "-b", bundle.path, container, preexec_fn=without("accept4", code=errno.ENFILE)).ok()
+    runtime("start", container).ok()
+    assert runtime.state(container)["status"] == "running"
+
+
 def test_terminals_work_without_openat2(box, running):
     box.bundle.config["process"]["terminal"] = True
     lacking = without("openat2")

@@ -46,11 +46,17 @@ int clinux_connect_unix(int type, const char *path) {
     return descriptor;
 }
 
-int clinux_listen_unix(int type, const char *path, int backlog) {
+int clinux_bind_unix(int type, const char *path) {
     struct sockaddr_un address;
     int descriptor = unix_socket(type, path, &address);
     if (descriptor < 0) return descriptor;
     if (bind(descriptor, (struct sockaddr *)&address, sizeof address) < 0) return closing(descriptor, errno);
+    return descriptor;
+}
+
+int clinux_listen_unix(int type, const char *path, int backlog) {
+    int descriptor = clinux_bind_unix(type, path);
+    if (descriptor < 0) return descriptor;
     if (listen(descriptor, backlog) < 0) return closing(descriptor, errno);
     return descriptor;
 }

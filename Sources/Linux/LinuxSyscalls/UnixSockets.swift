@@ -48,6 +48,15 @@ package func connectUnixSocket(_ path: FilePath, _ kind: UnixSocketKind = .strea
         })
 }
 
+/// Makes a socket at `path`, at most 107 bytes long, to which anybody may send who may write to it. Its mode is 0777 less the umask.
+/// - Source: bind(2), unix(7).
+package func bindUnixSocket(_ path: FilePath, _ kind: UnixSocketKind) throws(SyscallError) -> OwnedFD {
+    OwnedFD(
+        owning: try checked("bind", path.string) {
+            unsafe path.withPlatformString { unsafe clinux_bind_unix(kind.type, $0) }
+        })
+}
+
 /// Makes a socket at `path`, at most 107 bytes long, and listens. Its mode is 0777 less the umask. - Source: bind(2), listen(2), unix(7).
 package func listenUnixSocket(_ path: FilePath, _ kind: UnixSocketKind = .stream, backlog: Int32) throws(SyscallError) -> OwnedFD {
     OwnedFD(

@@ -155,7 +155,7 @@ package final class Creation {
     private func prepare() throws(RuntimeError) -> PreparedProcess {
         let configuration = bundle.configuration
         let filter = try compiledFilter(configuration.linux?.seccomp, cache: request.filterCache, journal)
-        let gate = request.waitsForStart ? try StartGate.listen(in: directory) : nil
+        let gate = request.waitsForStart ? try StartGate.make(in: directory) : nil
         try cgroup.begin(for: &record, bundle.document, in: directory, request.rootless, journal)
         let admission = cgroup.admission
         if !admission.hasMoreToEnter { tellOfCgroup() }

@@ -3,33 +3,61 @@ internal import LinuxSyscalls
 internal import OCISpec
 internal import SystemPackage
 
-/// The socket in the state directory on which a created container's init waits for `start`. A connection carries `proceed` in, and
-/// out what prevented the program from running; execve closes it, which is the good news.
+/// The socket in the state directory at which a created container's init waits for `start`, which sends it one end of a channel: that carries
+/// `proceed` in, and out what prevented the program from running; execve closes it, which is the good news.
+///
+/// Init takes in a descriptor, and opens none: where the machine can open no file, it still hears `start`, and tells it what execve says to that.
 enum StartGate {
     /// The name that init goes by until execve: tells a created container from a running one whatever became of `start`.
     static let processName = "apus:created"
 
     /// Bound through the open directory: a socket's address holds 107 bytes, a container's path may be longer.
-    static func listen(in directory: borrowing StateDirectory) throws(RuntimeError) -> HeldDescriptor {
+    static func make(in directory: borrowing StateDirectory) throws(RuntimeError) -> HeldDescriptor {
         let path = path(in: directory)
-        do { return HeldDescriptor(try listenUnixSocket(path, .packets, backlog: 8)) } catch {
+        do { return HeldDescriptor(try bindUnixSocket(path, .datagrams)) } catch {
             throw RuntimeError(doing: "making the start gate", error)
         }
     }
 
-    /// For init: returns with the connection of the `start` that let it through.
+    /// For init: returns with the channel of the `start` that let it through.
     /// - Parameter lent: what an `exec` gets that asks for it meanwhile.
-    static func passThrough(_ listener: HeldDescriptor, lending lent: [LentNamespace]) throws(RuntimeError) -> StageChannel {
+    static func passThrough(_ gate: HeldDescriptor, lending lent: [LentNamespace]) throws(RuntimeError) -> StageChannel {
         while true {
-            let connection = StageChannel(
-                try during("waiting for start") { () throws(SyscallError) in try acceptConnection(listener.number) })
+            let knock = try during("waiting for start") { () throws(SyscallError) in
+                try receiveMessage(from: gate.number, limitBytes: knockBytes.count, subject: "start gate")
+            }
+            let ends = knock.descriptors.map { StageChannel(OwnedFD(owning: $0)) }
             // A start that was killed before it said so does not count.
-            guard case .message(let received) = try connection.receive() else { continue }
-            if received.message == .proceed { return connection }
+            guard let channel = ends.first, case .message(let received) = try channel.receive() else { continue }
+            if received.message == .proceed { return channel }
             if received.message == .namespaces([]) {
-                try connection.send(.namespaces(lent.map(\.kind)), descriptors: lent.map(\.file.number))
+                try channel.send(.namespaces(lent.map(\.kind)), descriptors: lent.map(\.file.number))
             }
         }
+    }
+
+    /// What a channel's end comes along with.
+    private static let knockBytes: [UInt8] = [0]
+    /// Nobody is at the gate, or no more.
+    private static let absences = [ECONNREFUSED, ENOENT, ECONNRESET, EPIPE]
+
+    /// Sends init one end of a channel in which `message` is said already, and returns the other one.
+    private static func knock(_ message: StageMessage, in directory: borrowing StateDirectory) throws(SyscallError) -> StageChannel {
+        let path = path(in: directory)
+        let gate: OwnedFD
+        do { gate = try connectUnixSocket(path, .datagrams) } catch {
+            guard error.errno == EPROTOTYPE else { throw error }
+            // A container of an older version waits for connections there.
+            let channel = StageChannel(try connectUnixSocket(path, .packets))
+            _ = try sendMessage(message.encoded, to: channel.socket.number, subject: "start gate")
+            return channel
+        }
+        let (own, theirs) = try SocketPair(.packets).split { (StageChannel($0), StageChannel($1)) }
+        _ = try sendMessage(message.encoded, to: own.socket.number, subject: "start gate")
+        _ = try sendMessage(knockBytes, descriptors: [theirs.socket.number], to: gate, subject: "start gate")
+        // Its end is to be noticed.
+        theirs.socket.close()
+        return own
     }
 
     /// For `start`: lets init through and returns when its program runs.
@@ -39,16 +67,13 @@ enum StartGate {
     static func open(
         in directory: borrowing StateDirectory, listening: (Int32) throws(RuntimeError) -> Void
     ) throws(RuntimeError) -> Bool {
-        let connection: StageChannel
-        do throws(SyscallError) {
-            connection = StageChannel(try connectUnixSocket(path(in: directory), .packets))
-            _ = try sendMessage(StageMessage.proceed.encoded, to: connection.socket.number, subject: "start gate")
-        } catch {
-            if [ECONNREFUSED, ENOENT, ECONNRESET, EPIPE].contains(error.errno) { return false }
+        let channel: StageChannel
+        do throws(SyscallError) { channel = try knock(.proceed, in: directory) } catch {
+            if absences.contains(error.errno) { return false }
             throw RuntimeError(doing: "opening the start gate", error)
         }
         while true {
-            switch try connection.receive() {
+            switch try channel.receive() {
             case .end: return true
             case .unheard: return false
             case .message(let received):
@@ -56,7 +81,7 @@ enum StartGate {
                 case .failed(let error): throw error
                 case .listening(let descriptor):
                     try listening(descriptor)
-                    try connection.send(.proceed)
+                    try channel.send(.proceed)
                 default: break
                 }
             }
@@ -65,13 +90,12 @@ enum StartGate {
 
     /// For `exec`: the namespaces that init lends; none where nobody waits at the gate any more.
     static func borrowNamespaces(in directory: borrowing StateDirectory) throws(RuntimeError) -> [LentNamespace] {
-        let connection: StageChannel
-        do { connection = StageChannel(try connectUnixSocket(path(in: directory), .packets)) } catch {
-            if error.errno == ECONNREFUSED || error.errno == ENOENT { return [] }
+        let channel: StageChannel
+        do throws(SyscallError) { channel = try knock(.namespaces([]), in: directory) } catch {
+            if absences.contains(error.errno) { return [] }
             throw RuntimeError(doing: "asking for the container's namespaces", error)
         }
-        try connection.send(.namespaces([]))
-        guard case .message(let received) = try connection.receive() else { return [] }
+        guard case .message(let received) = try channel.receive() else { return [] }
         let files = received.descriptors.map { HeldDescriptor(OwnedFD(owning: $0)) }
         guard case .namespaces(let kinds) = received.message, kinds.count == files.count else {
             throw RuntimeError(.lost, doing: "asking for the container's namespaces", "unexpected \(received.message)")

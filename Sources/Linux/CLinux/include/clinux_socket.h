@@ -19,6 +19,9 @@ int clinux_pipe(int ends[2]);
 /// Connects a new AF_UNIX socket, close-on-exec. Returns it or -errno; ENAMETOOLONG past 107 bytes.
 int clinux_connect_unix(int type, const char *path);
 
+/// Binds a new AF_UNIX socket, close-on-exec. Returns it or -errno.
+int clinux_bind_unix(int type, const char *path);
+
 /// Binds and listens on a new AF_UNIX socket, close-on-exec. Returns it or -errno.
 int clinux_listen_unix(int type, const char *path, int backlog);
 
