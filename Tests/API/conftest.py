@@ -229,6 +229,15 @@ WAITING = {"names": 1}
 KEPT = {"socket pair": 16, "socket of packets": 2, "anon_inode:[timerfd]": 2}
 
 
+# What there is from the beginning on, for as long as the daemon lives.
+LASTING = {"tasks": 4, "shims": 1, "networks": 1, "network monitor": 1}
+
+
+def lasting_threads(daemon):
+    found = leaks.thread_kinds(daemon.process.pid)
+    return {name: found[name] for name in LASTING}
+
+
 class Held:
     """What a daemon's process has open, and its threads, each by its kind. One more of any kind was left by somebody. Only pools with a bound of
     their own are let through: the database's files and connections by TCP (`leaks.held`), what is kept for a next request, and threads that rest."""
@@ -295,6 +304,8 @@ def daemon(request, workspace):
     daemon = Daemon(os.path.join(workspace, "d"))
     os.makedirs(daemon.folder)
     daemon.start()
+    # A thread gives itself its name: one that does so after it was counted would be one more.
+    wait_until(lambda: lasting_threads(daemon) == LASTING, "its lasting threads have their names")
     held = Held(daemon)
     yield daemon
     wait_until_closed(daemon, held, "of all tests nothing stays open")

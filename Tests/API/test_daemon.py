@@ -12,7 +12,7 @@ import types
 
 import pexpect
 import pytest
-from conftest import BUILD, CLIENTS, Client, Daemon, Held
+from conftest import BUILD, CLIENTS, LASTING, Client, Daemon, Held, lasting_threads
 from engine_http import api, stream
 from processes import wait_until
 
@@ -191,8 +191,7 @@ def test_the_daemons_threads_are_called_by_what_they_are_for_and_those_of_pools_
     def kinds():
         return leaks.thread_kinds(own_daemon.process.pid)
 
-    lasting = {"tasks": 4, "shims": 1, "networks": 1, "network monitor": 1}
-    assert {name: kinds()[name] for name in lasting} == lasting
+    assert lasting_threads(own_daemon) == LASTING
 
     def only_rest():
         api(own_daemon, "GET", f"/images/{image}/json", expect=200)
