@@ -181,7 +181,9 @@ def test_a_bad_request_is_answered_with_dockers_status_and_reason(own_daemon, me
     assert api(own_daemon, "GET", "/_ping") == (200, "OK")
 
 
-def test_sockets_and_folders_are_closed_to_others(own_daemon):
+def test_sockets_and_folders_are_closed_to_others(own_daemon, apus, image):
+    # The shims' folder is there from the first container on.
+    apus("run", "--rm", image, "true").ok()
     assert os.stat(own_daemon.socket).st_mode & 0o777 == 0o660
     for folder in (own_daemon.data, own_daemon.run, f"{own_daemon.run}/shims"):
         assert os.stat(folder).st_mode & 0o007 in (0, 1) and not os.stat(folder).st_mode & 0o006, folder
