@@ -208,5 +208,7 @@ def test_a_container_that_cannot_be_measured_hides_no_other(own_daemon, apus, im
         for lines in (listed, api(own_daemon, "GET", "/system/df", expect=200)[1]["Containers"]):
             sizes = {line["Names"][0]: line["SizeRw"] for line in lines}
             assert sizes["/broken"] == -1 and sizes["/whole"] > 0
+        # Those that are known alone.
+        assert f"Containers {sizes['/whole'] / 1000:.4g}kB\n" in apus("system", "df", "--format", "{{.Type}} {{.Size}}").ok()
     finally:
         os.rename(f"{broken}/elsewhere", f"{broken}/fs")

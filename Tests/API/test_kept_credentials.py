@@ -6,6 +6,8 @@ import base64
 import json
 import os
 import stat
+import threading
+import time
 
 import pytest
 from test_credential_helpers import keeper, login, private  # noqa: F401 (fixtures)
@@ -74,6 +76,31 @@ def test_B13_a_link_to_nothing_yet_is_written_through_and_a_new_file_is_the_call
     assert stat.S_IMODE((tmp_path / "new.json").stat().st_mode) == 0o600
 
 
+def test_B13_what_a_link_leads_to_that_is_no_file_stays(apus, keeper, tmp_path):
+    """As `/dev/null` is one: here a pipe, in which the client finds nothing."""
+    pipe, over = tmp_path / "pipe", threading.Event()
+    os.mkfifo(pipe)
+    (keeper.config / "config.json").symlink_to(pipe)
+    before = sorted(os.listdir(tmp_path))
+
+    def end_what_is_read():
+        while not over.is_set():
+            try:
+                os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+            except OSError:
+                time.sleep(0.01)
+
+    writer = threading.Thread(target=end_what_is_read)
+    writer.start()
+    try:
+        refused = apus("context", "use", "default", env=keeper.environment)
+    finally:
+        over.set()
+        writer.join()
+    assert refused.code == 1 and "cannot write to a named pipe file" in refused.err, refused
+    assert pipe.is_fifo() and (keeper.config / "config.json").is_symlink() and sorted(os.listdir(tmp_path)) == before
+
+
 @pytest.mark.parametrize("form", ["{}", "http://{}", "https://{}"])
 @pytest.mark.parametrize("said", ["{}", "https://{}", "http://{}/v2/"])
 def test_B13_logout_forgets_a_registry_under_each_of_its_names(cli, keeper, private, form, said):
@@ -99,6 +126,32 @@ def test_B13_a_helper_is_told_each_name_at_a_logout(cli, keeper, private):
     calls = [json.loads(line) for line in (keeper.folder / "calls").read_text(encoding="utf-8").splitlines()]
     assert {what for name, words, what in calls if words == ["erase"]} == {private.host, f"http://{private.host}", f"https://{private.host}"}
     assert not (keeper.config / "config.json").read_text(encoding="utf-8").count("auth\"")
+
+
+FORGETTING = {
+    "the registry's own": ({"credHelpers": {"a.example": "broken"}}, "exit status 3, out: `it burns`"),
+    "one that knows addresses": ({"credsStore": "picky"}, "exit status 4, out: `not this one`"),
+    "one that knows the name": ({"credsStore": "plain"}, ""),
+    "one that has nothing": ({"credsStore": "empty"}, ""),
+}
+
+
+@pytest.mark.parametrize("helper", FORGETTING)
+def test_B13_a_helper_that_fails_to_forget_a_registry_is_told_of(apus, keeper, helper):
+    """Of the registry's addresses it need not know any, as docker's helpers may fail for what they do not have."""
+    for name, script in {
+        "picky": "read -r server; case $server in http*) exit 0;; esac; echo not this one; exit 4",
+        "plain": "read -r server; case $server in http*) echo not this one; exit 4;; esac",
+        "empty": "echo credentials not found in native keychain; exit 1",
+    }.items():
+        program = keeper.programs / f"docker-credential-{name}"
+        program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        program.chmod(0o755)
+    document, said = FORGETTING[helper]
+    keeper.write(auths={"a.example": {}, "other:1": OLD}, **document)
+    result = apus("logout", "a.example", env=keeper.environment)
+    assert (result.code, said in result.err) == (1 if said else 0, True), result
+    assert keeper.read()["auths"] == {"other:1": OLD}
 
 
 @pytest.mark.parametrize("how", ["file", "helper"])

@@ -95,20 +95,21 @@ struct CredentialFile {
     }
 
     /// Forgets all that would be used for a registry, also what older programs kept under addresses of it.
-    /// - Throws: what a helper said, where none has forgotten anything.
+    /// - Throws: what a helper said of the registry's name; of an address, where none has forgotten anything.
     func forget(_ key: String) throws {
         let content = try read()
         let places = key == Self.hub ? [key] : [key, "http://\(key)", "https://\(key)"]
-        var (failures, isForgotten): ([any Error], Bool) = ([], false)
+        var (failures, isForgotten): ([(place: String, error: any Error)], Bool) = ([], false)
         for place in places {
             do {
-                if let helper = try Self.helper(for: place, in: content) { try helper.erase(place) }
+                guard let helper = try Self.helper(for: place, in: content) else { continue }
+                try helper.erase(place)
                 isForgotten = true
-            } catch { failures.append(error) }
+            } catch { failures.append((place, error)) }
         }
         let gone = Self.entries(for: key, in: content).map(\.key)
         if !gone.isEmpty { try write(content, without: Set(gone), and: nil) }
-        if !isForgotten, let failure = failures.first { throw failure }
+        if let failure = failures.first(where: { $0.place == key || !isForgotten }) { throw failure.error }
     }
 
     private func write(_ content: TemplateValue, without gone: Set<String>, and entry: TemplateValue.Entry?) throws {
@@ -128,12 +129,14 @@ struct CredentialFile {
         }
     }
 
-    /// The file is there whole or as before. It keeps its owner and its mode; a new one no one else ever reads.
+    /// The file is there whole or as before. It keeps its owner and its mode; a new one no one else ever reads. What a link leads to may be no
+    /// file at all (`/dev/null`): that is not replaced by one.
     private func write(_ text: String) throws {
         try changing(folder, "mkdir") {
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         }
+        if let kind = NewFile.special(at: path) { throw Complaint("cannot write to a \(kind): \(path)") }
         do throws(SyscallError) {
             let place = try place()
             let temporary = place.removingLastComponent().appending(".\(place.lastComponent?.string ?? "").new.\(getpid())")

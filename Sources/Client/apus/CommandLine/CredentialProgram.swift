@@ -38,9 +38,8 @@ struct CredentialProgram: Sendable {
     func credentials(for key: String) throws -> AuthConfig? {
         let answer = try runHelper(program, "get", input: Array(key.utf8), limitBytes: Self.answerLimitBytes)
         guard answer.exitCode == 0 else {
-            let words = said(answer)
-            if words.contains("credentials not found") { return nil }
-            throw Complaint("error getting credentials - \(program) get: \(words)")
+            if saysNone(answer) { return nil }
+            throw Complaint("error getting credentials - \(program) get: \(said(answer))")
         }
         let secret: Secret
         do { secret = try JSONDecoder().decode(Secret.self, from: Data(answer.output)) } catch {
@@ -62,15 +61,17 @@ struct CredentialProgram: Sendable {
         let secret = Secret(
             serverURL: key, username: isToken ? Self.tokenName : credentials.username,
             secret: isToken ? credentials.identitytoken : credentials.password)
-        try carryOut("store", Array(try JSONEncoder().encode(secret)), "error saving credentials")
+        let answer = try runHelper(program, "store", input: Array(try JSONEncoder().encode(secret)), limitBytes: Self.answerLimitBytes)
+        if answer.exitCode != 0 { throw Complaint("error saving credentials - \(program) store: \(said(answer))") }
     }
 
-    func erase(_ key: String) throws { try carryOut("erase", Array(key.utf8), "error erasing credentials") }
-
-    private func carryOut(_ action: String, _ input: [UInt8], _ complaint: String) throws(Complaint) {
-        let answer = try runHelper(program, action, input: input, limitBytes: Self.answerLimitBytes)
-        if answer.exitCode != 0 { throw Complaint("\(complaint) - \(program) \(action): \(said(answer))") }
+    /// Afterwards the helper has none for the registry.
+    func erase(_ key: String) throws {
+        let answer = try runHelper(program, "erase", input: Array(key.utf8), limitBytes: Self.answerLimitBytes)
+        if answer.exitCode != 0, !saysNone(answer) { throw Complaint("error erasing credentials - \(program) erase: \(said(answer))") }
     }
+
+    private func saysNone(_ answer: HelperAnswer) -> Bool { said(answer).contains("credentials not found") }
 
     private func said(_ answer: HelperAnswer) -> String {
         let words = printable(String(String(decoding: answer.output, as: UTF8.self).prefix(500)).trimmingCharacters)

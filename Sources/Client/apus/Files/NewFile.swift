@@ -36,7 +36,7 @@ final class NewFile: Sendable {
     }
 
     /// What a path leads to, in docker's words; nil where it is a file, or nothing is there.
-    private static func special(at path: String) -> String? {
+    static func special(at path: String) -> String? {
         var status = Glibc.stat()
         guard unsafe stat(path, &status) == 0 else { return nil }
         return switch status.st_mode & S_IFMT {

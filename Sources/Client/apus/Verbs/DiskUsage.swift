@@ -29,7 +29,7 @@ let dfVerb = Verb(
 private func rows(of usage: SystemDiskUsage) -> [TemplateValue] {
     let (images, containers, volumes) = (usage.images ?? [], usage.containers ?? [], usage.volumes ?? [])
     let used = images.filter { $0.containers != 0 && $0.sharedSize >= 0 }.reduce(Int64(0)) { $0 + $1.size - $1.sharedSize }
-    func written(_ list: [ContainerSummary]) -> Int64 { list.reduce(0) { $0 + ($1.sizeReadWrite ?? 0) } }
+    func written(_ list: [ContainerSummary]) -> Int64 { list.reduce(0) { $0 + max(0, $1.sizeReadWrite ?? 0) } }
     let idle = containers.filter { !["running", "paused", "restarting"].contains($0.state) }
     func taken(_ list: [Volume]) -> Int64 { list.reduce(0) { $0 + max(0, $1.usageData?.size ?? 0) } }
     let unused = volumes.filter { ($0.usageData?.refCount ?? 0) <= 0 }
