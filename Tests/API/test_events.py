@@ -227,6 +227,30 @@ def test_events_tell_of_images_with_their_labels_as_dockers_do(own_daemon, apus,
     ]
 
 
+def test_events_tell_of_images_without_tags_with_their_labels_too_and_of_tags_that_nobody_said(own_daemon, apus, image, registry):
+    apus("create", "--name", "labelled", image, "true").ok()
+    pushed = f"{registry.host}/by-digest"
+    known = apus("commit", "-c", "LABEL x=y", "labelled", pushed).line()
+    apus("push", "-q", pushed).ok()
+    apus("rm", "labelled").ok()
+    apus("rmi", pushed).ok()
+    begin = f"{time.time():.9f}"
+    apus("pull", "-q", f"{pushed}@{oci_images.Pusher(registry.host).digest('by-digest')}").ok()
+    engine_http.api(own_daemon, "POST", f"/images/{known}/tag?repo=bare", expect=201)
+    apus("rmi", "bare").ok()
+    apus("image", "prune", "-af", "--filter", "label=x=y").ok()
+
+    def told():
+        shown = apus("events", "--since", begin, "--until", f"{time.time():.9f}", "--filter", "type=image", "--format", "{{.Action}} {{json .Actor}}")
+        return [(line.split(" ")[0], json.loads(line.partition(" ")[2])["Attributes"]) for line in shown.ok().splitlines()]
+
+    wait_until(lambda: "prune" in [action for action, _ in told()], "the last event is told")
+    assert [(action, attributes) for action, attributes in told() if action not in ("pull", "prune")] == [
+        ("tag", {"x": "y", "name": "bare:latest"}), ("untag", {"x": "y", "name": known}), ("untag", {"x": "y", "name": known}),
+        ("delete", {"name": known}),
+    ]
+
+
 def test_events_tell_of_pushing_saving_and_pruning_images(own_daemon, apus, image, registry, tmp_path):
     begin = f"{time.time():.9f}"
     apus("tag", image, f"{registry.host}/told:v1").ok()

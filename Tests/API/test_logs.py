@@ -339,6 +339,22 @@ def test_no_expression_of_a_log_option_holds_up_the_daemon(daemon, image, reques
             api(daemon, "DELETE", f"/containers/{name}?force=1")
 
 
+def test_a_set_of_many_letters_takes_little_longer_than_one_of_a_few(daemon, image):
+    """A step looks for its letter among them, and not at each of them."""
+    many = "".join(chr(code) for code in range(0x80, 0x800, 2))
+    label = {many[-1] * 1000: "x"}
+
+    def seconds(letters):
+        log = {"Type": "json-file", "Config": {"labels-regex": f"([{letters}]?){{1000}}x"}}
+        began = time.monotonic()
+        made = api(daemon, "POST", "/containers/create", {"Image": image, "Labels": label, "HostConfig": {"LogConfig": log}}, expect=201)[1]["Id"]
+        taken = time.monotonic() - began
+        api(daemon, "DELETE", f"/containers/{made}", expect=204)
+        return taken
+
+    assert min(seconds(many) for _ in range(5)) < 6 * min(seconds(many[-1]) for _ in range(5))
+
+
 def test_a_log_options_expression_is_one_of_gos(cli, daemon, image, box):
     options = ["labels-regex=(?i)^ORG\\.[[:alpha:]]+\\b", "env-regex=^(?P<first>Z)é*"]
     name = box("echo hello", *[word for option in options for word in ("--log-opt", option)], "-l", "org.one.two=1", "-l", "org.1=2", "-e", "Z=3")

@@ -21,14 +21,21 @@ final class InboundQueue: Sendable {
 
     private let state = Mutex(State())
 
-    /// Adds a part and wakes the taker, though not for a head: its end mostly comes in the same read, behind which `wake` is called.
+    /// Adds a part and wakes the taker, though not for a head: its end mostly comes in the same read, behind which `readEnded` is called.
     func add(_ part: InboundPart) {
         if case .head = part { return state.withLock { $0.parts.append(part) } }
         change { $0.parts.append(part) }
     }
 
-    /// Wakes the taker.
-    func wake() { change { _ in } }
+    /// A read is over: wakes the taker, where that has brought it something.
+    func readEnded() {
+        let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            if state.parts.isEmpty { return nil }
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume()
+    }
 
     /// There will be no more parts; `failure` says why, unless the client just ended.
     func finish(_ failure: (any Error)? = nil) {
@@ -102,7 +109,7 @@ final class InboundQueue: Sendable {
                     if isReady { continuation.resume() }
                 }
             } onCancel: {
-                wake()
+                change { _ in }
             }
         }
     }
@@ -147,7 +154,7 @@ final class InboundQueueHandler: ChannelDuplexHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) { queue.add(unwrapInboundIn(data)) }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        queue.wake()
+        queue.readEnded()
         context.fireChannelReadComplete()
     }
 

@@ -114,6 +114,27 @@ import Testing
         #expect(try TextExpression(expression).matches(text) == isFound)
     }
 
+    @Test("a set has the letters that it names, in whatever order, and no others")
+    func setsOfLetters() throws {
+        var (set, expected) = (ScalarSet.none, Set<UInt32>())
+        // Each third letter, from both ends to the middle, then ranges that touch, overlap and hold others.
+        for step in 0..<100 { for value in [0x100 + 3 * UInt32(step), 0x400 - 3 * UInt32(step)] { add(value...value) } }
+        let ranges: [ClosedRange<UInt32>] = [
+            0x60...0x85, 0x101...0x101, 0x3f0...0x410, 0x500...0x510, 0x511...0x511, 0x4ff...0x4ff, 0x120...0x140,
+        ]
+        for range in ranges { add(range) }
+        for value in UInt32(0)...0x600 {
+            let letter = try #require(Unicode.Scalar(value))
+            #expect(set.contains(letter) == expected.contains(value), "\(value)")
+        }
+
+        func add(_ range: ClosedRange<UInt32>) {
+            guard let least = Unicode.Scalar(range.lowerBound), let most = Unicode.Scalar(range.upperBound) else { return }
+            set.formUnion(ScalarSet(least...most))
+            expected.formUnion(range)
+        }
+    }
+
     @Test(
         "what is no expression is refused in Go's words",
         arguments: [

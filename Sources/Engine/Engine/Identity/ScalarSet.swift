@@ -2,7 +2,7 @@
 struct ScalarSet: Sendable {
     /// A bit for each of the first 128.
     private var low = SIMD2<UInt64>()
-    /// Those beyond.
+    /// Those beyond, in their order, with others between each and the next.
     private var ranges: [ClosedRange<UInt32>] = []
     /// Whether it is all but these.
     var isNegated = false
@@ -44,7 +44,18 @@ struct ScalarSet: Sendable {
     private func has(_ letter: Unicode.Scalar) -> Bool {
         let value = letter.value
         if value < Self.lowLimit { return low[Int(value >> 6)] & 1 << UInt64(value & 63) != 0 }
-        return ranges.contains { $0.contains(value) }
+        let place = firstRange { $0.upperBound >= value }
+        return place < ranges.count && ranges[place].lowerBound <= value
+    }
+
+    /// The place of the first range that something holds of, as it does of all behind it; or the end.
+    private func firstRange(_ holds: (ClosedRange<UInt32>) -> Bool) -> Int {
+        var (least, most) = (0, ranges.count)
+        while least < most {
+            let middle = (least + most) / 2
+            if holds(ranges[middle]) { most = middle } else { least = middle + 1 }
+        }
+        return least
     }
 
     /// A letter in its other cases, where each is one letter.
@@ -57,7 +68,15 @@ struct ScalarSet: Sendable {
 
     mutating func formUnion(_ other: ScalarSet) {
         low |= other.low
-        ranges += other.ranges
+        for range in other.ranges { insert(range) }
+    }
+
+    /// Of those that it touches, and of itself, one is made.
+    private mutating func insert(_ range: ClosedRange<UInt32>) {
+        let touched = firstRange { $0.upperBound + 1 >= range.lowerBound }..<firstRange { $0.lowerBound > range.upperBound + 1 }
+        let (first, last) = (ranges[touched].first ?? range, ranges[touched].last ?? range)
+        let whole = min(first.lowerBound, range.lowerBound)...max(last.upperBound, range.upperBound)
+        ranges.replaceSubrange(touched, with: CollectionOfOne(whole))
     }
 
     func union(_ other: ScalarSet) -> ScalarSet {

@@ -32,15 +32,17 @@ extension ContainerEngine {
     /// - Parameter write: takes the archive chunk by chunk; the next one waits for it.
     /// - Throws: `EngineError`; what `write` throws.
     package func exportImages(_ names: [String], platform: CoreTypes.Platform?, to write: ([UInt8]) async throws -> Void) async throws {
-        let library = try parts().services.images
+        let services = try parts().services
         if let platform {
             for name in names { try await check(word: name, platform) }
         }
-        do { try await library.export(names, to: write) } catch let error as ImageError { throw EngineError(error) }
+        do { try await services.images.export(names, to: write) } catch let error as ImageError { throw EngineError(error) }
         for name in names {
             // One that was removed meanwhile was saved all the same.
-            let id = (try? await lookUp(name))?.image.id.description ?? name
-            try await parts().services.tell("save", image: id, name: id)
+            let image = try? await lookUp(name)
+            let id = image?.image.id.description ?? name
+            let labels = if let image { await services.labels(of: image) } else { [String: String]() }
+            services.tell("save", image: id, name: id, labels: labels)
         }
     }
 

@@ -101,7 +101,8 @@ extension ContainerEngine {
         } catch { throw EngineError(.invalidParameter, "\(error)", cause: error) }
         let image = try await lookUp(name)
         do throws(ImageError) { try await services.images.tag(name, as: wanted) } catch { throw EngineError(error) }
-        services.tell("tag", image: image.image.id.description, name: wanted.familiar, labels: await services.labels(of: image))
+        services.tell(
+            "tag", image: image.image.id.description, name: wanted.withDefaultTag.familiar, labels: await services.labels(of: image))
     }
 
     /// Takes a name from an image, and the image away with its last one.

@@ -34,22 +34,25 @@ extension ContainerEngine {
             if let until, named.image.created >= until { continue }
             if try await matchesLabels(named, filters, services) { chosen.append(named) }
         }
-        var labels: [Digest: [String: String]] = [:]
-        for named in chosen where !named.tags.isEmpty { labels[named.image.id] = await services.labels(of: named) }
+        // Each name's removal is told with its image's labels, which are gone by then.
+        var (labels, owners): ([Digest: [String: String]], [String: Digest]) = ([:], [:])
+        for named in chosen {
+            labels[named.image.id] = await named.names.isEmpty ? [:] : services.labels(of: named)
+            for name in named.names { owners[name.familiar] = named.image.id }
+        }
         do throws(ImageError) {
             let (steps, reclaimed) = try await services.images.prune(chosen) { !index.users(of: $0).isEmpty }
             var report = ImagesPruneReport()
             report.imagesDeleted = steps.map(ImageDeleteItem.init)
             report.spaceReclaimed = reclaimed.bytes
-            for named in chosen {
-                let (id, names) = (named.image.id, Set(named.names.map(\.familiar)))
-                let own = steps.filter { step in
+            for step in steps {
+                let id =
                     switch step {
-                    case .untagged(let name): names.contains(name)
-                    case .deleted(let digest): digest == id
+                    case .untagged(let name): owners[name]
+                    case .deleted(let digest): digest
                     }
-                }
-                services.tell(own, of: id, labels: labels[id] ?? [:])
+                // What has none is a layer.
+                if let id, let labels = labels[id] { services.tell([step], of: id, labels: labels) }
             }
             services.events.publish(.image, "prune", id: "", attributes: ["reclaimed": "\(reclaimed.bytes)"])
             return report
