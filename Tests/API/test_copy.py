@@ -558,3 +558,26 @@ def test_files_are_those_of_a_process_that_ended_before_its_shim_could_tell(own_
     assert copying.wait(timeout=20) == 0 and exporting.wait(timeout=20) == 0
     assert (tmp_path / "result").read_text() == "result\n" and "result" in tarfile.open(tmp_path / "tar").getnames()
     apus("rm", "-f", "ending").ok()
+
+
+THREADS = """
+#include <pthread.h>
+#include <unistd.h>
+static void *stay(void *none) { for (;;) pause(); return none; }
+int main(void) { pthread_t other; pthread_create(&other, 0, stay, 0); pthread_exit(0); }
+"""
+
+
+def test_a_process_whose_first_thread_has_ended_alone_is_reached_by_another(own_daemon, apus, image, tmp_path):
+    """The kernel shows nothing of the namespaces of that thread."""
+    subprocess.run(["cc", "-Wall", "-Werror", "-static", "-pthread", "-x", "c", "-o", tmp_path / "program", "-"], input=THREADS, text=True, check=True)
+    apus("run", "-d", "--name", "threads", "-v", f"{tmp_path}:/own:ro", image, "/own/program").ok()
+    pid = apus.inspect("threads", "{{.State.Pid}}")
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}/ns/mnt"), "its first thread has ended")
+    (tmp_path / "brought").write_text("brought", encoding="utf-8")
+    apus("cp", str(tmp_path / "brought"), "threads:/tmp/brought", timeout=20).ok()
+    apus("export", "-o", str(tmp_path / "tar"), "threads", timeout=20).ok()
+    assert "tmp/brought" in tarfile.open(tmp_path / "tar").getnames()
+    assert apus("run", "--rm", "--network", "container:threads", image, "hostname").line() == apus.inspect("threads", "{{.Config.Hostname}}")
+    assert apus.inspect("threads", "{{.State.Status}}") == "running"
+    apus("rm", "-f", "threads").ok()

@@ -212,3 +212,18 @@ def test_a_container_that_cannot_be_measured_hides_no_other(own_daemon, apus, im
         assert f"Containers {sizes['/whole'] / 1000:.4g}kB\n" in apus("system", "df", "--format", "{{.Type}} {{.Size}}").ok()
     finally:
         os.rename(f"{broken}/elsewhere", f"{broken}/fs")
+
+
+def test_a_container_whose_image_was_removed_by_force_is_told_and_pruned(own_daemon, apus, image):
+    apus("create", "--name", "source", image, "true").ok()
+    apus("commit", "source", "short-lived").ok()
+    apus("run", "--name", "left", "short-lived", "sh", "-c", "echo some >/file").ok()
+    apus("rmi", "-f", "short-lived").ok()
+    assert apus("image", "inspect", apus.inspect("left", "{{.Image}}")).code == 1, "the image is gone"
+    listed = api(own_daemon, "GET", "/containers/json?all=1&size=1", expect=200)[1]
+    used = api(own_daemon, "GET", "/system/df?type=container", expect=200)[1]["Containers"]
+    assert [{line["Names"][0]: line["SizeRw"] for line in lines}["/left"] > 0 for lines in (listed, used)] == [True, True]
+    inspected = api(own_daemon, "GET", "/containers/left/json?size=1", expect=200)[1]
+    assert inspected["SizeRw"] == inspected["SizeRootFs"] == len("some\n")
+    assert inspected["Id"] in apus("container", "prune", "-f").ok()
+    assert apus("ps", "-aq").ok() == ""

@@ -125,3 +125,24 @@ def test_fault_P07_a_container_whose_record_cannot_be_read_is_removed_by_force(b
     brittle.kill()
     brittle.start()
     assert sorted(client("ps", "-a", "--format", "{{.Names}}").ok().split()) == ["made", "ran"]
+
+
+def test_fault_P07_volumes_without_a_name_go_with_containers_of_an_older_version(brittle):
+    """Whose record does not say which they are: the volumes do, by their mark."""
+    client = brittle.client
+    for name in ("near", "far"):
+        client("create", "--name", name, "-v", "/anonymous", "-v", f"kept-{name}:/kept", brittle.image, "true").ok()
+    brittle.kill()
+
+    def older(_, document):
+        return {**document, "volumes": [{key: value for key, value in volume.items() if key != "isUnnamed"} for volume in document["volumes"]]}
+
+    change_records(brittle, older)
+    change_records(brittle, version_changed(90, "far"))
+    brittle.start()
+    assert len(client("volume", "ls", "-q").ok().split()) == 4
+    client("rm", "-v", "near").ok()
+    assert len(client("volume", "ls", "-q").ok().split()) == 3
+    client("rm", "-f", "-v", "far").ok()
+    assert sorted(client("volume", "ls", "-q").ok().split()) == ["kept-far", "kept-near"]
+    client("volume", "rm", "kept-far", "kept-near").ok()

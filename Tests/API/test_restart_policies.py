@@ -1,6 +1,7 @@
 """Rows A10, A12 and D26: restart policies, which the shim carries out, also while no daemon is there."""
 # Rows: features
 
+import contextlib
 import json
 import os
 import signal
@@ -227,3 +228,28 @@ def test_A10_a_daemon_killed_in_the_midst_of_restarts_finds_them(brittle, moment
     wait_until(lambda: client.inspect("loops", "{{.State.Status}}") == "exited", "the policy gives up", seconds=20)
     assert client.inspect("loops", "{{.RestartCount}}") == "4"
     assert client("logs", "loops").ok() == "run\n" * 5
+
+
+def ends_waited_for(daemon):
+    """The processes whose end the daemon hears of by a descriptor, each as often as it does."""
+    folder, found = f"/proc/{daemon.process.pid}/fdinfo", []
+    for number in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError), open(f"{folder}/{number}", encoding="ascii") as file:
+            found += [int(line.split()[1]) for line in file if line.startswith("Pid:")]
+    return found
+
+
+def test_D26_a_daemon_that_learns_of_many_starts_waits_for_the_end_of_the_last_alone(brittle, tmp_path):
+    script = "while [ ! -e /d/go ]; do usleep 20000; done; echo again >> /d/starts; [ $(wc -l < /d/starts) -gt 3 ] || exit 1; exec sleep 600"
+    brittle.client("run", "-d", "--name", "again", "--restart", "always", "-v", f"{tmp_path}:/d", brittle.image, "sh", "-c", script).ok()
+    brittle.kill()
+    (tmp_path / "go").touch()
+    wait_until(lambda: (tmp_path / "starts").exists() and len((tmp_path / "starts").read_text().split()) == 4, "it is started again without a daemon")
+    brittle.start()
+    restarts, pid = brittle.client.inspect("again", "{{.RestartCount}} {{.State.Pid}}").split()
+    assert restarts == "3" and ends_waited_for(brittle).count(int(pid)) == 1
+    # The one that it waits for is the right one.
+    os.kill(int(pid), signal.SIGKILL)
+    wait_until(lambda: is_running_after(brittle.client, "again", 4), "its shim starts it")
+    wait_until(lambda: int(pid) not in ends_waited_for(brittle), "what has ended is waited for no more")
+    assert ends_waited_for(brittle).count(int(shown(brittle.client, "again", ".State.Pid"))) == 1

@@ -688,6 +688,15 @@ def freezer():
         os.rmdir(folder)
 
 
+def refused_while_the_shim_lives(client):
+    """At once, and as often as it is asked."""
+    for _ in range(2):
+        began = time.monotonic()
+        result = client("start", "still")
+        assert result.code == 1 and "the former one lives on after SIGKILL" in result.err, result
+        assert time.monotonic() - began < 3
+
+
 @pytest.mark.parametrize("policy", ["no", "always"])
 def test_P10_a_shim_that_even_sigkill_does_not_end_is_gone_past(own_daemon, apus, image, freezer, policy):
     apus("run", "-d", "--name", "still", "--restart", policy, image, "sleep", "300").ok()
@@ -700,8 +709,26 @@ def test_P10_a_shim_that_even_sigkill_does_not_end_is_gone_past(own_daemon, apus
     assert time.monotonic() - began < 12
     assert alive(shim) and not alive(pid)
     assert apus.inspect("still", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137"
+    refused_while_the_shim_lives(apus)
     freezer("freezer.state", "THAWED")
     wait_until(lambda: not alive(shim), "the shim hears its signal")
     apus("start", "still").ok()
     assert apus("exec", "still", "echo", "on").line() == "on"
+    apus("rm", "-f", "still").ok()
+
+
+def test_P10_what_its_policy_starts_again_is_started_once_its_undying_shim_is_gone(own_daemon, apus, image, freezer):
+    script = "while [ ! -e /go ]; do usleep 10000; done; [ -e /last ] && exec sleep 300; touch /last; exit 7"
+    apus("run", "-d", "--name", "still", "--restart", "always", image, "sh", "-c", script).ok()
+    pid, shim = int(apus.inspect("still", "{{.State.Pid}}")), shim_of(own_daemon, apus, "still")
+    freezer("cgroup.procs", str(shim))
+    freezer("freezer.state", "FROZEN")
+    with open(f"/proc/{pid}/root/go", "w", encoding="ascii"):
+        pass
+    wait_until(lambda: apus.inspect("still", "{{.State.Status}}") == "exited", "its end is known", seconds=20)
+    refused_while_the_shim_lives(apus)
+    assert alive(shim)
+    freezer("freezer.state", "THAWED")
+    wait_until(lambda: apus.inspect("still", "{{.State.Status}} {{.RestartCount}}") == "running 1", "its policy starts it", seconds=15)
+    assert not alive(shim) and apus("exec", "still", "echo", "on").line() == "on"
     apus("rm", "-f", "still").ok()

@@ -260,6 +260,21 @@ def test_feature_F01_a_volume_that_is_given_a_name_is_not_pruned_for_having_none
         assert json.loads(read(f"{own_daemon.data}/volumes/{name}/volume.json"))["labels"] == {"a": "b"}
 
 
+def test_feature_F01_a_volume_whose_renaming_failed_is_what_the_disk_says(apus, own_daemon):
+    name = apus("volume", "create").line()
+    in_the_way = f"{own_daemon.data}/volumes/taken"
+    os.makedirs(f"{in_the_way}/something")
+    failed = apus("volume", "rename", name, "taken")
+    assert failed.code == 1 and f"rename {name}" in failed.err, failed
+    # It was written down first that somebody named it.
+    assert json.loads(read(f"{own_daemon.data}/volumes/{name}/volume.json"))["labels"] == {}
+    apus("volume", "prune", "-f").ok()
+    assert apus("volume", "ls", "-q").line() == name and apus("volume", "inspect", "-f", "{{json .Labels}}", name).line() in ("{}", "null")
+    os.removedirs(f"{in_the_way}/something")
+    apus("volume", "rename", name, "taken").ok()
+    apus("volume", "rm", "taken").ok()
+
+
 def test_feature_F01_a_volume_of_zeros_goes_into_an_archive_and_comes_back(apus, pulled, own_daemon):
     """Limits of layers are for strangers' archives: zeros are packed a thousand to one."""
     apus("volume", "create", "zeros").ok()

@@ -82,7 +82,8 @@ extension Container {
         document.health?.status = Health.startingStatus
         document.health?.failingStreak = 0
         document.phase = .running
-        watchForEnd(running)
+        // What a daemon that begins is told of the past may be over; it watches what that leads to.
+        if task.shim.isFollowed { watchForEnd(running) }
         await record(untold("start", at: startedAt), .restartedRecorded)
     }
 

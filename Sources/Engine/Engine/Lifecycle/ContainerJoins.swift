@@ -39,15 +39,38 @@ final class HeldNamespace: Sendable {
             case .mount: "mnt"
             default: kind.rawValue
             }
-        file = try openFile(FilePath("/proc/\(pid)/ns/\(name)"), .readOnly)
+        do throws(SyscallError) { file = try Self.open(name, FilePath("/proc/\(pid)")) } catch {
+            guard Self.saysMissing(error), let file = try Self.openOfThreads(name, pid) else { throw error }
+            self.file = file
+        }
+    }
+
+    private static func open(_ name: String, _ directory: FilePath) throws(SyscallError) -> OwnedFD {
+        try openFile(directory.appending("ns").appending(name), .readOnly)
+    }
+
+    /// A process whose first thread has ended alone (`pthread_exit`) has its namespaces by the others.
+    /// - Returns: nil where none of them has any either.
+    private static func openOfThreads(_ name: String, _ pid: UInt32) throws(SyscallError) -> OwnedFD? {
+        let threads = FilePath("/proc/\(pid)/task")
+        do throws(SyscallError) {
+            for thread in try directoryEntries(of: try openFile(threads, [.readOnly, .directory]), subject: threads.string) {
+                do throws(SyscallError) { return try open(name, threads.pushing(thread.name)) } catch {
+                    guard saysMissing(error) else { throw error }
+                }
+            }
+        } catch { guard saysMissing(error) else { throw error } }
+        return nil
     }
 
     /// Whether a process is none any more, though nobody may have waited for it: its namespaces are the first that it gives up.
     static func hasEnded(_ pid: UInt32) -> Bool {
-        do throws(SyscallError) { _ = try HeldNamespace(.mount, of: pid) } catch {
-            return [.noSuchFileOrDirectory, .noSuchProcess].contains(Errno(rawValue: error.errno))
-        }
+        do throws(SyscallError) { _ = try HeldNamespace(.mount, of: pid) } catch { return saysMissing(error) }
         return false
+    }
+
+    private static func saysMissing(_ error: SyscallError) -> Bool {
+        [.noSuchFileOrDirectory, .noSuchProcess].contains(Errno(rawValue: error.errno))
     }
 
     /// Moves the calling thread into it.

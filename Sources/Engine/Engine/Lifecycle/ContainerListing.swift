@@ -75,13 +75,19 @@ enum ContainerSizes {
         _ container: Container, _ parts: ContainerEngine.Parts, _ measure: WrittenSize.Measure
     ) async throws(EngineError) -> (written: Int64, whole: Int64) {
         let images = parts.services.images
-        let (root, imageBytes): (SnapshotMount?, Int64)
-        do throws(ImageError) {
-            imageBytes = Int64(clamping: try await images.lookUp(container.imageID.description).image.size.bytes)
-            root = try await images.rootMounts(of: container.id).last
-        } catch { throw EngineError(error) }
+        let imageBytes = try await size(ofImage: container.imageID, images)
+        let root: SnapshotMount?
+        do throws(ImageError) { root = try await images.rootMounts(of: container.id).last } catch { throw EngineError(error) }
         let written = try await written(root, by: container, images, measure)
         return (written, written.addingReportingOverflow(imageBytes).partialValue)
+    }
+
+    /// - Returns: 0 for one that was removed by force from under its container.
+    private static func size(ofImage id: Digest, _ images: ImageLibrary) async throws(EngineError) -> Int64 {
+        do throws(ImageError) { return Int64(clamping: try await images.lookUp(id.description).image.size.bytes) } catch {
+            if error.code == .notFound { return 0 }
+            throw EngineError(error)
+        }
     }
 
     /// What is in the writable layer, or, where that is not kept apart, what the snapshot takes.

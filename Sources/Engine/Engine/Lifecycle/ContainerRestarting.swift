@@ -34,10 +34,17 @@ extension Container {
         }
     }
 
-    /// Starts a container that has ended while no shim was there to do it: counted, and after a pause, as a shim's starts are.
+    private static let formerShimLookInterval = Duration.milliseconds(500)
+
+    /// Starts a container that has ended while no shim was there to do it: counted, and after a pause, as a shim's starts are. While its former shim
+    /// lives on after SIGKILL it cannot be started; that ends once the kernel lets go of the shim, or with the daemon.
     func startAgainIfWanted() async {
         let count = document.restartCount
-        guard (try? await Pause.wait(for: RestartPause.after(restarts: count))) != nil, !document.isManuallyStopped else { return }
+        var pause: Duration? = RestartPause.after(restarts: count)
+        while let next = pause {
+            guard (try? await Pause.wait(for: next)) != nil, !document.isManuallyStopped, !services.reactor.isStopped else { return }
+            pause = formerShimLives ? Self.formerShimLookInterval : nil
+        }
         await startIfWanted(restartCount: count + 1)
     }
 

@@ -18,7 +18,7 @@ extension Container {
         let decided = OneShot<Void>()
         state = .starting(decided)
         // Another shim than the one of the last run.
-        (shimHangs, undyingShim, unsupervised) = (false, nil, nil)
+        (shimHangs, unsupervised) = (false, nil)
         defer { decided.settle(()) }
         do throws(StartProblem) {
             let task = try await launch()
@@ -89,8 +89,12 @@ extension Container {
         let request: CreateTaskRequest
         let joined: JoinedParts
         do throws(EngineError) {
-            if hasLeftovers { try await removeLeftovers() }
-            hasLeftovers = false
+            if hasLeftovers {
+                // It holds what is in the way, and was waited for already.
+                if formerShimLives { throw EngineError(.system, "no shim can be started: \(Self.undyingWords)") }
+                try await removeLeftovers()
+            }
+            (hasLeftovers, undyingShim) = (false, nil)
             joined = try await joinOthers()
             request = try await traced("bundle") { () throws(EngineError) in try await prepare(joined) }
         } catch {

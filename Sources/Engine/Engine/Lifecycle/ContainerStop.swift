@@ -181,7 +181,7 @@ extension Container {
             try Bundle.removeFiles(paths)
             failpoint(.removeFilesGone)
         }
-        let unnamed = document.removesVolumes ? VolumeStore.unnamed(document.volumes) : []
+        let unnamed = await document.removesVolumes ? services.volumes.unnamed(document.volumes) : []
         await services.volumes.release(document.volumes, of: id, removing: unnamed)
         failpoint(.removeVolumesReleased)
         let destruction = destruction

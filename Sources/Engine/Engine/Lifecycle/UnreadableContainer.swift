@@ -96,7 +96,7 @@ struct UnreadableContainer: Sendable {
         if let attachment { await services.networks.unplug(attachment, of: id) }
         do throws(ImageError) { try await services.images.removeRoot(of: id) } catch { throw EngineError(error) }
         let volumes = remains.volumes ?? []
-        let unnamed = withVolumes ? VolumeStore.unnamed(volumes) : []
+        let unnamed = await withVolumes ? services.volumes.unnamed(volumes) : []
         await services.volumes.release(volumes, of: id, removing: unnamed)
         let image = imageID?.description ?? ""
         let event = ContainerDocument.UntoldEvent(

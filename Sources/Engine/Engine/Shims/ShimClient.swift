@@ -59,6 +59,9 @@ struct ShimClient: Sendable {
         return try connectUnixSocket(FilePath("/proc/self/fd/\(directory.number)/\(full.lastComponent?.string ?? "")"))
     }
 
+    /// Whether somebody follows what it tells.
+    var isFollowed: Bool { link.isFollowed }
+
     /// From now on calls wait for another shim while this one is gone.
     func beginFollowing() { link.beginFollowing() }
 

@@ -19,6 +19,9 @@ final class ShimLink: Sendable {
 
     var connection: ShimConnection? { state.withLock { $0.connection } }
 
+    /// Whether another shim would take the place of this one.
+    var isFollowed: Bool { state.withLock { $0.isFollowed } }
+
     /// From now on, those who wait for another connection get one or hear that there is none.
     func beginFollowing() { state.withLock { $0.isFollowed = true } }
 

@@ -145,11 +145,16 @@ struct VolumeFolder: Sendable {
 
     // MARK: - Renaming and removing
 
-    /// Gives a volume that nothing is mounted on another name.
-    /// - Parameter document: what is known of it from now on. Written first: cut off after that, it has the former name still, and no prune takes it.
-    func rename(_ name: String, to new: String, _ document: VolumeDocument) throws(EngineError) {
+    /// Notes what is known of a volume from now on.
+    func write(_ document: VolumeDocument, of name: String) throws(EngineError) {
         do throws(SyscallError) {
             try writeFileDurably(try encoded(document), to: root.appending(name).appending("volume.json"))
+        } catch { throw .system("write what is known of volume \(name)", error) }
+    }
+
+    /// Gives a volume that nothing is mounted on another name.
+    func rename(_ name: String, to new: String) throws(EngineError) {
+        do throws(SyscallError) {
             try renameFile(root.appending(name), to: root.appending(new))
             try synchronizeDirectory(root)
         } catch { throw .system("rename \(name)", error) }

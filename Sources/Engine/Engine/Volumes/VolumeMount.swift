@@ -16,8 +16,8 @@ struct VolumeMount: Codable, Equatable, Sendable {
     var subpath: String?
 
     /// Whether the container asked for a volume of its own, without a name: that alone goes with it. One that a command line names stays, whoever
-    /// made it, and how.
-    @Defaulted var isUnnamed: Bool = false
+    /// made it, and how. nil on records of old: there the volume's own mark says it.
+    var isUnnamed: Bool?
 
     /// The same as a path of the host.
     /// - Parameters:

@@ -149,8 +149,11 @@ actor VolumeStore {
             let (folder, named) = (folder, document.named)
             try await BlockingWork.run(.trees) { () throws(EngineError) in
                 try folder.unmount(name, document)
-                try folder.rename(name, to: new, named)
+                // First: cut off after that, it has the former name still, and no prune takes it.
+                try folder.write(named, of: name)
             }
+            volumes[name]?.document = named
+            try await BlockingWork.run(.trees) { () throws(EngineError) in try folder.rename(name, to: new) }
             volumes[name] = nil
             volumes[new] = Volume(document: named)
             tell("rename", new, ["oldName": name])
@@ -258,7 +261,7 @@ actor VolumeStore {
     /// The container that has these, and that new ones among them were made for, is on record.
     func confirm(_ mounts: [VolumeMount]) async {
         let (folder, logger) = (folder, logger)
-        let unnamed = Self.unnamed(mounts)
+        let unnamed = unnamed(mounts)
         if unnamed.isEmpty { return }
         do throws(EngineError) {
             try await BlockingWork.run(.trees) { () throws(EngineError) in for name in unnamed { try folder.forgetMaker(of: name) } }
@@ -292,7 +295,9 @@ actor VolumeStore {
     }
 
     /// Those of a container's volumes that it did not name.
-    static func unnamed(_ mounts: [VolumeMount]) -> Set<String> { Set(mounts.filter(\.isUnnamed).map(\.name)) }
+    func unnamed(_ mounts: [VolumeMount]) -> Set<String> {
+        Set(mounts.filter { $0.isUnnamed ?? volumes[$0.name]?.document.isAnonymous ?? false }.map(\.name))
+    }
 
     /// Fills the container's volumes that are empty with what its image has in their places.
     /// - Parameter root: of the container, as `Snapshotter.mounts` gives it.
