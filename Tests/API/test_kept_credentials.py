@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from processes import Registry, password_line
 from test_credential_helpers import keeper, login, private  # noqa: F401 (fixtures)
 
 PAIR = base64.b64encode(b"ann:s3cret-canary").decode()
@@ -172,3 +173,35 @@ def test_B13_credentials_that_the_registry_refuses_are_told_and_others_asked_for
     assert refused.code == 1 and "Cannot perform an interactive login from a non TTY device" in refused.err, refused
     assert "Stored credentials invalid or expired" in refused.err or "Login did not succeed, error: " in refused.err, refused
     assert keeper.read()["auths"] == {private.host: OLD}
+
+
+@pytest.mark.parametrize("given", ["s3cret-canary\n\n", "s3cret-canary\r\n\n\r\n", "\ns3cret-canary\n"])
+def test_B13_line_ends_around_a_password_are_none_of_it(cli, keeper, private, given):
+    result = login(cli, private.host, keeper, given)
+    if cli.name.startswith("docker-20"):
+        assert result.code == 1, "docker's of then took one away"
+        return
+    assert "Login Succeeded" in result.ok() and keeper.read()["auths"] == {private.host: {"auth": PAIR}}
+
+
+def test_B13_spaces_of_a_password_are_its_own(apus, keeper, tmp_path):
+    spaced = Registry(str(tmp_path / "spaced"), htpasswd=password_line("ann", " a word "))
+    try:
+        assert "Login Succeeded" in login(apus, spaced.host, keeper, " a word \n").ok()
+    finally:
+        spaced.stop()
+
+
+NUMBERS = (
+    9223372036854775807, 9223372036854775808, 12345678901234567890, 18446744073709551615, 18446744073709551616, -9223372036854775809,
+    12345678901234567890123456789012345678, 0.5, -1.25, 1e100, 1000, 0)
+
+
+def test_B13_numbers_that_stand_in_the_file_stay_as_they_are(apus, keeper, private):
+    keeper.write(numbers=list(NUMBERS), nested={"large": 12345678901234567890})
+    login(apus, private.host, keeper).ok()
+    kept = keeper.read()
+    assert kept["numbers"] == list(NUMBERS) and [type(number) for number in kept["numbers"]] == [type(number) for number in NUMBERS]
+    assert kept["nested"] == {"large": 12345678901234567890}
+    apus("logout", private.host, env=keeper.environment).ok()
+    assert keeper.read() == {"auths": {}, "numbers": list(NUMBERS), "nested": {"large": 12345678901234567890}}

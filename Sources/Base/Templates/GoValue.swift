@@ -58,9 +58,11 @@ extension GoValue {
         case (.integer, .integer(let number)?), (.duration, .integer(let number)?): self.init(type, .integer(number))
         case (.integer, _), (.duration, _): self.init(type, .integer(0))
         case (.unsigned, .integer(let number)?): self.init(type, .unsigned(UInt64(clamping: number)))
+        case (.unsigned, .digits(let digits)?): self.init(type, .unsigned(UInt64(digits) ?? .max))
         case (.unsigned, _): self.init(type, .unsigned(0))
         case (.float, .number(let number)?): self.init(type, .float(number))
         case (.float, .integer(let number)?): self.init(type, .float(Double(number)))
+        case (.float, .digits(let digits)?): self.init(type, .float(Double(digits) ?? 0))
         case (.float, _): self.init(type, .float(0))
         case (.string, .text(let text)?), (.time, .text(let text)?): self.init(type, .string(text))
         case (.string, _): self.init(type, .string(""))
@@ -75,8 +77,10 @@ extension GoValue {
         switch document {
         case .null: self = .null
         case .bool(let value): self = .bool(value)
-        case .integer where numbersAreText, .number where numbersAreText: self.init(.string("json.Number"), .string(document.printed))
+        case .integer where numbersAreText, .digits where numbersAreText, .number where numbersAreText:
+            self.init(.string("json.Number"), .string(document.printed))
         case .integer(let value): self = .integer(value)
+        case .digits(let digits): self = .float(Double(digits) ?? 0)
         case .number(let value): self = .float(value)
         case .text(let value): self = .string(value)
         case .list(let values):
@@ -149,9 +153,10 @@ extension GoValue {
         case .absent, .null: .null
         case .bool(let value): .bool(value)
         case .integer(let value): .integer(value)
-        case .unsigned(let value): Int64(exactly: value).map { .integer($0) } ?? .number(Double(value))
+        case .unsigned(let value): Int64(exactly: value).map { .integer($0) } ?? .digits(String(value))
         case .float(let value): .number(value)
-        case .string(let value) where type.name == "json.Number": Int64(value).map { .integer($0) } ?? .number(Double(value) ?? 0)
+        case .string(let value) where type.name == "json.Number":
+            Int64(value).map { .integer($0) } ?? TemplateValue(wholeNumber: value) ?? .number(Double(value) ?? 0)
         case .string(let value): .text(value)
         case .list(let values): .list(values.map(\.json))
         case .map(let members): .map(members.map { .init($0.key, $0.value.json) })

@@ -3,6 +3,8 @@ package enum TemplateValue: Sendable, Equatable {
     case null
     case bool(Bool)
     case integer(Int64)
+    /// A whole number that is too large for the others to hold exactly: its decimal digits, with a sign where it is negative.
+    case digits(String)
     case number(Double)
     case text(String)
     case list([TemplateValue])
@@ -16,6 +18,18 @@ package enum TemplateValue: Sendable, Equatable {
             self.key = key
             self.value = value
         }
+    }
+
+    /// So many digits of a whole number are kept as they are.
+    private static let digitLimit = 38
+
+    /// A whole number in decimal digits that `integer` has no room for; nil for any other text.
+    package init?(wholeNumber text: String) {
+        let digits = text.utf8.drop { $0 == UInt8(ascii: "-") }
+        guard Int64(text) == nil, !digits.isEmpty, digits.count <= Self.digitLimit, text.utf8.count - digits.count <= 1,
+            digits.allSatisfy({ (0x30...0x39).contains($0) })
+        else { return nil }
+        self = .digits(text)
     }
 
     /// The value behind a key; nil where this is no map or has no such key.
@@ -44,6 +58,7 @@ package enum TemplateValue: Sendable, Equatable {
         case .null: false
         case .bool(let value): value
         case .integer(let value): value != 0
+        case .digits: true
         case .number(let value): value != 0
         case .text(let value): !value.isEmpty
         case .list(let values): !values.isEmpty
@@ -57,6 +72,7 @@ package enum TemplateValue: Sendable, Equatable {
         case .null: "<no value>"
         case .bool(let value): String(value)
         case .integer(let value): String(value)
+        case .digits(let value): value
         case .number(let value): value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)
         case .text(let value): value
         case .list(let values): "[" + values.map(\.printed).joined(separator: " ") + "]"
@@ -85,7 +101,7 @@ extension TemplateValue {
     private func jsonLines(indent: String?, depth: Int) -> String {
         switch self {
         case .null: return "null"
-        case .bool, .integer: return printed
+        case .bool, .integer, .digits: return printed
         case .number(let value): return value.isFinite ? printed : "null"
         case .text(let value): return quotedJSON(value)
         case .list(let values):

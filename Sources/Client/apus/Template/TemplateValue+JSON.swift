@@ -1,5 +1,6 @@
 internal import EngineAPI
 internal import EngineClient
+internal import FoundationEssentials
 internal import Templates
 
 extension TemplateValue: Decodable {
@@ -21,8 +22,9 @@ extension TemplateValue: Decodable {
         if container.decodeNil() { return .null }
         if let value = try? container.decode(Bool.self) { return .bool(value) }
         if let value = try? container.decode(Int64.self) { return .integer(value) }
-        if let value = try? container.decode(Double.self) { return .number(value) }
-        return .text(try container.decode(String.self))
+        if let value = try? container.decode(String.self) { return .text(value) }
+        if let value = try? container.decode(Decimal.self), let whole = TemplateValue(wholeNumber: value.description) { return whole }
+        return .number(try container.decode(Double.self))
     }
 
     /// The JSON of an API document, to look at with a template.

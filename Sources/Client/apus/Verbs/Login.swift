@@ -82,15 +82,16 @@ private func userName(_ arguments: Arguments, usual: String) throws -> String {
 /// The most bytes that a password on standard input may have: some are documents.
 private let passwordLimitBytes = 65_536
 
-/// All of standard input but one final line end, as docker takes it.
+/// All of standard input but the line ends around it, as docker takes it: no password has any. Spaces may be of one.
 private func passwordFromInput() async throws -> String {
     var bytes: [UInt8] = []
     while let chunk = try await readStandardInput() {
         bytes += chunk
         if bytes.count > passwordLimitBytes { throw Complaint("the password is longer than \(passwordLimitBytes) bytes") }
     }
-    if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
-    if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
+    let lineEnds: Set<UInt8> = [UInt8(ascii: "\n"), UInt8(ascii: "\r")]
+    while let last = bytes.last, lineEnds.contains(last) { bytes.removeLast() }
+    bytes = Array(bytes.drop { lineEnds.contains($0) })
     guard !bytes.isEmpty else { throw Complaint("password is empty") }
     guard let password = String(validating: bytes, as: UTF8.self) else { throw Complaint("the password is not UTF-8") }
     return password
