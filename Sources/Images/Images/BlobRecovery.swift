@@ -14,10 +14,15 @@ struct BlobRecovery: Sendable {
     /// Fetches a blob, whatever is here. - Parameter sizeBytes: nil for a manifest or an index.
     /// - Returns: why not; nil where it is here.
     func fetch(_ digest: Digest, sizeBytes: Int64?, of named: NamedImage) async -> String? {
+        await fetch(digest, sizeBytes: sizeBytes, from: named.repositoryDigests)
+    }
+
+    /// The same from any of these repositories.
+    func fetch(_ digest: Digest, sizeBytes: Int64?, from sources: [ImageReference]) async -> String? {
         let cancellation = Cancellation()
         return await withTaskCancellationHandler {
             var remark = "no registry is known that has it"
-            for source in named.repositoryDigests {
+            for source in sources {
                 if Task.isCancelled { return "\(ImageError.cancelled)" }
                 do throws(ImageError) {
                     try await fetch(digest, sizeBytes: sizeBytes, from: source, cancellation)

@@ -48,7 +48,9 @@ package final class ImageLibrary: Sendable {
         storage.loosen(storage.blobs.abandoned)
         _ = try await storage.sweep(.idle(settings.interruptedLifetime), keeping: records.images)
         do throws(ContentError) { try storage.blobs.forgetAbandoned() } catch { throw .storage(error) }
-        let digests = try await list().flatMap { $0.manifestDigests + $0.repositoryDigests.compactMap(\.digest) }
+        let digests =
+            try await list().flatMap { $0.manifestDigests + $0.repositoryDigests.compactMap(\.digest) }
+            + (try await unreadable()).flatMap { $0.manifests + $0.names.compactMap(\.digest) }
         do throws(SyscallError) { try signatures.forget(allBut: Set(digests)) } catch { throw .storage(error) }
     }
 

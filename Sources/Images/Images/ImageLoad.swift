@@ -51,7 +51,10 @@ extension ImageLibrary {
         try await provide(image.plan, progress: progress) { storage throws(ImageError) in
             for name in image.names {
                 let before: NamedImage?
-                do throws(RecordsError) { before = try await records.images.find(named: name) } catch { throw .storage(error) }
+                do throws(RecordsError) { before = try await records.images.find(named: name) } catch {
+                    guard error.code == .unreadable else { throw .storage(error) }
+                    before = nil
+                }
                 if let before, before.image.id != image.plan.id { await progress(.renamed(name, from: before.image.id)) }
             }
             try await storage.record(image.plan, documents: image.documents, names: image.names, in: records.images)

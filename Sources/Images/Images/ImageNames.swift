@@ -84,11 +84,25 @@ extension ImageLibrary {
     }
 
     private func image(_ id: Digest) async throws(ImageError) -> NamedImage? {
-        do { return try await records.images.find(id) } catch { throw .storage(error) }
+        do throws(RecordsError) { return try await records.images.find(id) } catch { throw Self.refusal(error, of: "\(id)") }
     }
 
     private func image(named name: ImageReference) async throws(ImageError) -> NamedImage? {
-        do { return try await records.images.find(named: name) } catch { throw .storage(error) }
+        do throws(RecordsError) { return try await records.images.find(named: name) } catch { throw Self.refusal(error, of: name.familiar) }
+    }
+
+    /// An image whose record cannot be read is not here: whoever pulls or loads it, as clients do then, has it again.
+    private static func refusal(_ error: RecordsError, of image: String) -> ImageError {
+        guard error.code == .unreadable else { return .storage(error) }
+        return ImageError(
+            .notFound,
+            "No such image: \(image) (its record cannot be read: \(error.cause); pull or load it once more, or `apus system check --repair`)",
+            cause: error)
+    }
+
+    /// Images whose records cannot be read, for the daemon's log.
+    package func unreadable() async throws(ImageError) -> [UnreadableImage] {
+        do throws(RecordsError) { return try await records.images.unreadable() } catch { throw .storage(error) }
     }
 
     private func image(beginningWith prefix: String) async throws(ImageError) -> NamedImage? {

@@ -123,7 +123,11 @@ struct ImagePull: Sendable {
     }
 
     private func found(_ name: ImageReference) async throws(ImageError) -> NamedImage? {
-        do throws(RecordsError) { return try await records.find(named: name) } catch { throw .storage(error) }
+        do throws(RecordsError) { return try await records.find(named: name) } catch {
+            // It is written anew.
+            if error.code == .unreadable { return nil }
+            throw .storage(error)
+        }
     }
 }
 

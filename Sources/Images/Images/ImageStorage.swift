@@ -102,10 +102,7 @@ final class ImageStorage: Sendable {
             } catch { throw .storage(error) }
             return layers
         }
-        let image = ImageRecord(
-            id: plan.id, manifestDigest: plan.manifestDigest, created: plan.configuration.created ?? .zero,
-            platform: plan.configuration.platform, size: ByteCount(layers.reduce(0) { $0 + $1.size.bytes }), layers: layers,
-            blobs: documents.union(plan.layers.map(\.blob.digest)))
+        let image = ImageRecord(plan, layers: layers, documents: documents)
         try await removalGate.removing { () throws(ImageError) in
             do throws(RecordsError) { loosen(try await records.store(image, names: names, isPulled: isPulled)) } catch {
                 throw .storage(error)

@@ -32,15 +32,18 @@ extension ImageLibrary {
         secondLook: @escaping @Sendable () async throws(CancellationError) -> Void,
         credentials: @escaping @Sendable (String) -> RegistryCredentials
     ) async throws(ImageError) -> StoreReport {
+        let recovery = BlobRecovery(storage: storage, registry: registry, credentials: credentials)
+        // First of all: an image that can be read again is looked at like the others.
+        let unreadable = try await RecordRepair(storage: storage, records: records.images, recovery: recovery, lease: lease)
+            .run(repairs: repairs)
         let listed = try await list()
         let protected = Set(listed.flatMap(\.image.blobs))
         for blob in protected { storage.blobs.protect(blob, by: lease) }
         let chains = Array(Set(listed.flatMap { $0.image.layers.map(\.chainID) }))
         storage.hold(chains)
         defer { storage.letGo(chains) }
-        var check = StoreCheck(
-            storage: storage, records: records.images,
-            recovery: BlobRecovery(storage: storage, registry: registry, credentials: credentials), repairs: repairs, inUse: inUse)
+        var check = StoreCheck(storage: storage, records: records.images, recovery: recovery, repairs: repairs, inUse: inUse)
+        check.report.findings = unreadable
         // Asked again now that all of them is protected: what has gone since is missing nowhere, and what has come since came whole.
         for image in try await list() where image.image.blobs.isSubset(of: protected) {
             try await check.checkBlobs(of: image)
@@ -170,6 +173,7 @@ private struct StoreCheck {
     mutating func checkLayers(of named: NamedImage) async throws(ImageError) {
         guard whole[named.image.manifestDigest] == true, whole[named.image.id] == true else { return }
         let plan = try await plan(of: named.image)
+        try await checkRecord(of: named, plan)
         for (position, layer) in plan.layers.enumerated() where seenLayers.insert(layer.chainID).inserted {
             report.layers += 1
             if !storage.snapshots.contains(layer: layer.chainID) {
@@ -180,6 +184,22 @@ private struct StoreCheck {
                 try await checkName(of: layer.chainID, named)
             }
         }
+    }
+
+    /// Holds the record's layers against the configuration's: containers are made of the former.
+    private mutating func checkRecord(of named: NamedImage, _ plan: ImagePlan) async throws(ImageError) {
+        let sizes = named.image.layers.map(\.size)
+        let layers = plan.layers.enumerated().map { position, layer in
+            LayerRecord(diffID: layer.diffID, chainID: layer.chainID, size: position < sizes.count ? sizes[position] : ByteCount(0))
+        }
+        if layers == named.image.layers { return }
+        report.findings.append(
+            StoreFinding(
+                kind: .damaged, object: .record, id: named.image.id.description,
+                detail: "the image's record: its layers are not those of its configuration", images: names(of: named)))
+        guard repairs else { return }
+        do throws(RecordsError) { try await records.correct(layers: layers, of: named.image.id) } catch { throw .storage(error) }
+        settle(nil)
     }
 
     /// Looks at the link by which a layer is mounted.

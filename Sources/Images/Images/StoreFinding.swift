@@ -3,6 +3,8 @@ package struct StoreFinding: Equatable, Sendable {
     package enum Kind: String, Sendable {
         case missing
         case damaged
+        /// Of a record.
+        case unreadable
         /// It is there, and nothing needs it.
         case extra
     }
@@ -12,6 +14,7 @@ package struct StoreFinding: Equatable, Sendable {
         case layer
         case file
         case root
+        case record
     }
 
     package let kind: Kind

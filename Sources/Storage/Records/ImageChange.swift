@@ -39,7 +39,7 @@ struct ImageChange: Sendable {
             try database.execute(
                 sql: "DELETE FROM imageManifestBlob WHERE imageID = :image AND manifestDigest NOT IN (\(Self.known))", arguments: arguments)
             for digest in gone { try ImageBlobRow(imageID: image, digest: digest).delete(database) }
-            released.formUnion(try gone.map { try Digest($0) })
+            released.formUnion(gone.compactMap { try? Digest($0) })
         }
         (self.images, self.released) = (images, released)
     }

@@ -4,7 +4,7 @@ internal import GRDB
 /// The images that are here, by id and by name. A name has a tag or a digest, never both and never neither.
 package struct ImageRecords: Sendable {
     let file: RecordFile
-    private let remembered = RememberedImages()
+    let remembered = RememberedImages()
 
     init(file: RecordFile) { self.file = file }
 
@@ -23,17 +23,7 @@ package struct ImageRecords: Sendable {
         defer { remembered.forget(changed) }
         let change = try await file.write("store image \(image.id)") { database in
             let owners = try Self.owners(of: rows.map(\.name), in: database)
-            try ImageRow(image).upsert(database)
-            try ImageLayerRow.filter(Column("imageID") == image.id.description).deleteAll(database)
-            for (position, layer) in image.layers.enumerated() {
-                try ImageLayerRow(layer, of: image.id, at: position).insert(database)
-            }
-            for blob in image.blobs {
-                try ImageBlobRow(imageID: image.id.description, digest: blob.description).upsert(database)
-                try database.execute(
-                    sql: "INSERT OR IGNORE INTO imageManifestBlob VALUES (?, ?, ?)",
-                    arguments: [image.id.description, image.manifestDigest.description, blob.description])
-            }
+            try Self.put(image, in: database)
             for row in rows { try row.upsert(database) }
             for (pinned, tagged) in pulls {
                 try database.execute(sql: "INSERT OR IGNORE INTO imagePulledAs VALUES (?, ?)", arguments: [pinned, tagged])
@@ -42,6 +32,31 @@ package struct ImageRecords: Sendable {
         }
         changed = change.images
         return change.released
+    }
+
+    /// Writes the record itself. What cannot be read of one that is there goes, and what can be is kept.
+    static func put(_ image: ImageRecord, in database: Database) throws {
+        var remains: ImageRemains?
+        if let row = try ImageRow.fetchOne(database, key: image.id.description), try row.reading(in: database).image == nil {
+            remains = try ImageRemains(of: row, in: database)
+            try row.delete(database)
+        }
+        try ImageRow(image).upsert(database)
+        try put(image.layers, of: image.id, in: database)
+        for blob in image.blobs { try put(blob, neededBy: image.manifestDigest, of: image.id, in: database) }
+        try remains?.restore(to: image, in: database)
+    }
+
+    static func put(_ layers: [LayerRecord], of image: Digest, in database: Database) throws {
+        try ImageLayerRow.filter(Column("imageID") == image.description).deleteAll(database)
+        for (position, layer) in layers.enumerated() { try ImageLayerRow(layer, of: image, at: position).insert(database) }
+    }
+
+    static func put(_ blob: Digest, neededBy manifest: Digest, of image: Digest, in database: Database) throws {
+        try ImageBlobRow(imageID: image.description, digest: blob.description).upsert(database)
+        try database.execute(
+            sql: "INSERT OR IGNORE INTO imageManifestBlob VALUES (?, ?, ?)",
+            arguments: [image.description, manifest.description, blob.description])
     }
 
     /// Gives an image one more name, taking it from the image that had it.
@@ -119,10 +134,10 @@ package struct ImageRecords: Sendable {
 
     /// The images that have these names.
     private static func owners(of names: [String], in database: Database) throws -> Set<Digest> {
-        Set(try names.compactMap { try ImageNameRow.fetchOne(database, key: $0) }.map { try Digest($0.imageID) })
+        Set(try names.compactMap { try ImageNameRow.fetchOne(database, key: $0) }.compactMap { try? Digest($0.imageID) })
     }
 
-    /// Every image, newest first.
+    /// Every image whose record can be read, newest first: of the others `unreadable` tells.
     package func all() async throws(RecordsError) -> [NamedImage] {
         try await remembered.list(
             all: { () throws(RecordsError) in try await read() }, some: { ids throws(RecordsError) in try await read(ids) })
@@ -130,7 +145,7 @@ package struct ImageRecords: Sendable {
 
     private func read(_ ids: Set<Digest>) async throws(RecordsError) -> [NamedImage] {
         try await file.read("list changed images") { database in
-            try ids.compactMap { try ImageRow.fetchOne(database, key: $0.description)?.named(in: database) }
+            try ids.compactMap { try ImageRow.read($0, in: database) }
         }
     }
 
@@ -140,24 +155,34 @@ package struct ImageRecords: Sendable {
             let layers = try Dictionary(grouping: ImageLayerRow.order(Column("position")).fetchAll(database), by: \.imageID)
             let blobs = try Dictionary(grouping: ImageBlobRow.fetchAll(database), by: \.imageID)
             let names = try Dictionary(grouping: ListedName.all(in: database), by: \.imageID)
-            return try ImageRow.order(Column("created").desc, Column("id")).fetchAll(database).map { row in
-                try row.named(layers: layers[row.id] ?? [], blobs: blobs[row.id] ?? [], names: names[row.id] ?? [])
+            return try ImageRow.order(Column("created").desc, Column("id")).fetchAll(database).compactMap { row in
+                try? row.named(layers: layers[row.id] ?? [], blobs: blobs[row.id] ?? [], names: names[row.id] ?? [])
             }
         }
     }
 
     /// The image with exactly this id.
+    /// - Throws: `.unreadable` where its record is.
     package func find(_ id: Digest) async throws(RecordsError) -> NamedImage? {
-        try await file.read("find image \(id)") { database in
-            try ImageRow.fetchOne(database, key: id.description)?.named(in: database)
-        }
+        try await find("find image \(id)") { _ in id.description }
     }
 
     /// The image that has this complete name.
+    /// - Throws: `.unreadable` where its record is.
     package func find(named name: ImageReference) async throws(RecordsError) -> NamedImage? {
-        try await file.read("find image named \(name)") { database in
-            guard let row = try ImageNameRow.fetchOne(database, key: name.description) else { return nil }
-            return try ImageRow.fetchOne(database, key: row.imageID)?.named(in: database)
+        try await find("find image named \(name)") { database in try ImageNameRow.fetchOne(database, key: name.description)?.imageID }
+    }
+
+    private func find(
+        _ doing: String, _ id: @escaping @Sendable (Database) throws -> String?
+    ) async throws(RecordsError) -> NamedImage? {
+        let path = file.path
+        return try await file.read(doing) { database in
+            guard let id = try id(database), let row = try ImageRow.fetchOne(database, key: id) else { return nil }
+            switch try row.reading(in: database) {
+            case .image(let image): return image
+            case .damaged(let reason): throw RecordsError(.unreadable, doing: doing, path: path, cause: reason)
+            }
         }
     }
 
@@ -169,7 +194,7 @@ package struct ImageRecords: Sendable {
                 // Ids are lower-case hexadecimal, which sorts below `~`.
                 let first = "\(algorithm.rawValue):\(prefix)"
                 found += try ImageRow.filter(Column("id") >= first && Column("id") < first + "~")
-                    .order(Column("id")).limit(limit).fetchAll(database).map { try Digest($0.id) }
+                    .order(Column("id")).limit(limit).fetchAll(database).compactMap { try? Digest($0.id) }
             }
             return Array(found.prefix(limit))
         }
@@ -178,10 +203,15 @@ package struct ImageRecords: Sendable {
     /// The chain ids and blobs that images refer to: what must not be collected.
     package func referenced() async throws(RecordsError) -> (chains: Set<Digest>, blobs: Set<Digest>) {
         try await file.read("list layers in use") { database in
-            let chains = try String.fetchAll(database, sql: "SELECT DISTINCT chainID FROM imageLayer").map { try Digest($0) }
-            let blobs = try String.fetchAll(database, sql: "SELECT DISTINCT digest FROM imageBlob").map { try Digest($0) }
-            return (Set(chains), Set(blobs))
+            let chains = try String.fetchAll(database, sql: "SELECT DISTINCT chainID FROM imageLayer").compactMap { try? Digest($0) }
+            return (Set(chains), try Self.referencedBlobs(in: database))
         }
+    }
+
+    /// Written down in two tables: what cannot be read in the one can be in the other.
+    static func referencedBlobs(in database: Database) throws -> Set<Digest> {
+        let texts = try String.fetchAll(database, sql: "SELECT digest FROM imageBlob UNION SELECT digest FROM imageManifestBlob")
+        return Set(texts.compactMap { try? Digest($0) })
     }
 
     private func nameRow(_ name: ImageReference, image: Digest) throws(RecordsError) -> ImageNameRow {

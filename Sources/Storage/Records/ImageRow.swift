@@ -18,7 +18,28 @@ struct ImageRow: Codable, FetchableRecord, PersistableRecord {
         sizeBytes = Int64(clamping: image.size.bytes)
     }
 
-    func named(in database: Database) throws -> NamedImage {
+    /// The record of an image; nil where there is none that can be read, of which `ImageRecords.unreadable` tells.
+    static func read(_ id: Digest, in database: Database) throws -> NamedImage? {
+        try fetchOne(database, key: id.description)?.reading(in: database).image
+    }
+
+    /// What the rows of an image come to.
+    enum Reading {
+        case image(NamedImage)
+        /// They cannot be read, for this reason.
+        case damaged(String)
+
+        var image: NamedImage? { if case .image(let image) = self { image } else { nil } }
+        var damage: String? { if case .damaged(let reason) = self { reason } else { nil } }
+    }
+
+    func reading(in database: Database) throws -> Reading {
+        do { return .image(try named(in: database)) } catch let refusal as DatabaseError { throw refusal } catch {
+            return .damaged("\(error)")
+        }
+    }
+
+    private func named(in database: Database) throws -> NamedImage {
         let layers = try ImageLayerRow.filter(Column("imageID") == id).order(Column("position")).fetchAll(database)
         let blobs = try ImageBlobRow.filter(Column("imageID") == id).fetchAll(database)
         let names = try ListedName.ofImage(id, in: database)
@@ -26,7 +47,7 @@ struct ImageRow: Codable, FetchableRecord, PersistableRecord {
     }
 
     func named(layers: [ImageLayerRow], blobs: [ImageBlobRow], names: [ListedName]) throws -> NamedImage {
-        let references = try names.map { try ImageReference($0.name) }
+        let references = try names.map { try $0.reference }
         let manifests = try zip(references, names).map { ($0, try Digest($1.manifestDigest)) }
         let pulls = try zip(references, names).filter { $0.1.pulledAs != nil }.map { ($0, try $1.pulls) }
         let image = ImageRecord(
@@ -88,6 +109,20 @@ struct ListedName: Codable, FetchableRecord {
 
     var pulls: [ImageReference] {
         get throws { try (pulledAs ?? "").split(separator: " ").sorted().map { try ImageReference(String($0)) } }
+    }
+
+    /// Those of them that can be read.
+    var readablePulls: [ImageReference] { (pulledAs ?? "").split(separator: " ").compactMap { try? ImageReference(String($0)) } }
+
+    /// The name as it was written down: complete, with a tag or a digest.
+    var reference: ImageReference {
+        get throws {
+            let reference = try ImageReference(name)
+            guard reference.description == name, (reference.tag == nil) != (reference.digest == nil) else {
+                throw InvalidImageReference(text: name, problem: "\(name) is no complete name of an image")
+            }
+            return reference
+        }
     }
 
     private static let query = """

@@ -10,6 +10,8 @@ package struct RecordsError: Error, Sendable, CustomStringConvertible {
         case exists
         /// No record has this key.
         case absent
+        /// There is one, and the disk lost bytes of it, or somebody wrote to it.
+        case unreadable
         /// The file is no database of ours, or its pages contradict each other.
         case damaged
         /// A newer version of the program wrote the file.
@@ -39,6 +41,7 @@ package struct RecordsError: Error, Sendable, CustomStringConvertible {
             case .nameInUse(let name, let owner): "the name \(name) is in use by container \(owner)"
             case .exists: "there is such a record already"
             case .absent: "there is no such record"
+            case .unreadable: "its record cannot be read"
             case .damaged: "the database is damaged; restore it from a copy or move it away"
             case .tooNew: "the database was written by a newer version of this program"
             case .refused: "the database refused"

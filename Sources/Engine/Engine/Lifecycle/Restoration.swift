@@ -26,6 +26,12 @@ struct Restoration {
         if let reason = services.images.storageFallbackReason {
             services.logger.warning("overlayfs is not used, so every container has a whole copy of its image: \(reason)")
         }
+        do throws(ImageError) {
+            for image in try await services.images.unreadable() {
+                let names = image.names.map(\.familiar).joined(separator: " ")
+                logger.error("the record of image \(image.id) (\(names)) cannot be read, see `apus system check`: \(image.reason)")
+            }
+        } catch { throw EngineError(error) }
         for leftover in services.images.storageLeftovers { logger.warning("what was removed cannot be erased: \(leftover)") }
         var restored: [Container] = []
         for record in records {
