@@ -35,17 +35,16 @@ struct TreesTests {
         try removeTree(folder)
     }
 
-    @Test("a deep tree that has the names under which its depths are moved up is removed")
-    func takenNames() throws {
-        let folder = folder("deep")
+    @Test("a deep tree that has the name under which its depths are moved up is removed", arguments: [["a", "taken"], ["taken", "a"]])
+    func takenName(made: [String]) throws {
+        // In memory names are in the order of their making, or the other way around: of one of the two trees the name is seen behind its depths.
+        let folder = FilePath("/dev/shm/apus-trees-\(getpid())-\(made[0])")
         try makeDirectories(folder)
         defer { try? removeTree(folder) }
-        // Of one of two the names are seen behind it, whatever the file system's order.
-        let deep = (0..<70).map { _ in "d" }.joined(separator: "/")
-        try makeDirectories(folder.appending("tree/a/\(deep)"))
-        for number in 1...2 { try makeDirectories(folder.appending("tree/.apus-deep-\(getpid())-\(number)/full")) }
-        try writeFileDurably([1], to: folder.appending("tree/.apus-deep-\(getpid())-3"))
-        try makeDirectories(folder.appending("tree/b/\(deep)"))
+        for name in made {
+            let deep = (0..<70).map { _ in "d" }.joined(separator: "/")
+            try makeDirectories(folder.appending("tree").appending(name == "a" ? "a/\(deep)" : ".apus-deep-\(getpid())-1/full"))
+        }
         try removeTree(folder.appending("tree"))
         #expect(try directoryEntries(of: try openFile(folder, [.readOnly, .directory])).isEmpty)
     }
