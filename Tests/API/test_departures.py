@@ -14,7 +14,7 @@ from test_network_repair import cables
 from test_networks import address, ask, host, serve
 
 
-def test_G10_who_joined_a_network_is_off_it_when_its_container_ends(cli, image, own_daemon, apus, net_of):
+def test_C20_who_joined_a_network_is_off_it_when_its_container_ends(cli, image, own_daemon, apus, net_of):
     net_of("mine")
     start(cli, image, "web", "--network", "mine")
     start(cli, image, "joined", "--network", "container:web")
@@ -26,7 +26,7 @@ def test_G10_who_joined_a_network_is_off_it_when_its_container_ends(cli, image, 
     assert cli("exec", "joined", "ls", "/sys/class/net").line() == "lo"
 
 
-def test_T03_many_that_end_at_once_leave_nothing_and_their_addresses_are_free(apus, image, own_daemon, net_of):
+def test_G03_many_that_end_at_once_leave_nothing_and_their_addresses_are_free(apus, image, own_daemon, net_of):
     names = [f"many{number}" for number in range(12)]
     for _ in range(2):
         net_of("mine", "--subnet", "10.99.0.0/24")

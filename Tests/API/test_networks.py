@@ -60,6 +60,16 @@ def test_G02_containers_on_the_default_network_reach_each_other_by_address_and_n
     assert cli("run", "--rm", image, "cat", "/etc/hosts").ok().count("server") == 0
 
 
+def test_A09_only_the_link_without_ipv6_is_without_it_and_its_end_on_the_host_has_no_address(cli, image, own_daemon):
+    ask_kernel = ("sh", "-c", "cd /proc/sys/net/ipv6/conf && cat lo/disable_ipv6 default/disable_ipv6 eth*/disable_ipv6 2>/dev/null; true")
+    usual = cli("run", "--rm", "--network", "none", image, *ask_kernel).ok().split()
+    cli("run", "-d", "--name", "one", image, "sleep", "600").ok()
+    # What the container makes itself, as a tunnel, has what links have.
+    assert cli("exec", "one", *ask_kernel).ok().split() == [*usual, "1"]
+    cable = next(link for link in json.loads(host("ip", "-j", "-d", "addr", "show")) if link["ifname"].startswith("veth"))
+    assert cable["addr_info"] == [] and cable["linkinfo"]["info_slave_data"]["hairpin"] is True and cable["flags"].count("LOWER_UP") == 1
+
+
 def test_G03_a_container_keeps_no_address_over_a_restart_but_its_network(cli, image):
     cli("run", "-d", "--name", "first", image, "sleep", "600").ok()
     before = address(cli, "first")

@@ -37,5 +37,11 @@ struct KernelSetting: Equatable, Sendable {
         } catch { return false }
     }
 
+    /// Makes a setting as it says. - Returns: as it was, where it was otherwise; nil where there is nothing to make good.
+    static func exchange(_ setting: KernelSetting) -> KernelSetting? {
+        guard let usual = setting.read(), usual != setting.value, setting.write() else { return nil }
+        return KernelSetting(path: setting.path, value: usual)
+    }
+
     private var file: FilePath { FilePath("/proc/sys/net/\(path)") }
 }

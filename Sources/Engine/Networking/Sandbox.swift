@@ -34,6 +34,8 @@ package struct CablePlan: Sendable {
     /// Nil is a cable to a bridge; otherwise the mode of a macvlan.
     package var macvlanMode: UInt32?
 
+    var hasIPv6: Bool { addresses.contains { $0.address.family == .v6 } }
+
     package init(parent: String, hostLink: String, insideLink: String, linkAddress: MACAddress, addresses: [InterfaceAddress]) {
         self.parent = parent
         self.hostLink = hostLink
@@ -66,14 +68,27 @@ package enum Sandbox {
         if let userNamespace { try namespace.make(of: userNamespace) } else { try namespace.make() }
         do throws(NetworkingError) {
             var host = try conversation()
-            try connect(namespace, cables, &host, bringsLoopbackUp: true)
+            // Each change of a link waits for whatever else the kernel is at with any of the host's, and a setting of a link that there is
+            // asks for that again and again: here is nobody yet whom it would concern what links are born with.
+            let (bare, others) = (cables.filter { !$0.hasIPv6 }, cables.filter(\.hasIPv6))
+            let usual = try namespace.enter { () throws(NetworkingError) in
+                do throws(NetlinkError) { try bringLoopbackUp() } catch { throw NetworkingError(error) }
+                return bare.isEmpty ? nil : KernelSetting.exchange(.disableIPv6("default"))
+            }
+            try plug(bare, into: namespace, &host)
+            if let usual { try namespace.enter { () throws(NetworkingError) in _ = usual.write() } }
+            try plug(others, into: namespace, &host)
+            try configure(cables, in: namespace)
         } catch { throw error.followed(by: namespace.remove) }
     }
 
     /// Adds a cable to a namespace that is in use. On failure nothing is left.
     package static func add(_ cable: CablePlan, to namespace: PinnedNamespace) throws(NetworkingError) {
         var host = try conversation()
-        do throws(NetworkingError) { try connect(namespace, [cable], &host, bringsLoopbackUp: false) } catch {
+        do throws(NetworkingError) {
+            try plug([cable], into: namespace, &host)
+            try configure([cable], in: namespace)
+        } catch {
             throw error.followed { () throws(NetworkingError) in try remove(cable.insideLink, from: namespace) }
         }
     }
@@ -103,9 +118,11 @@ package enum Sandbox {
         do throws(NetlinkError) { return try RouteConversation() } catch { throw NetworkingError(error) }
     }
 
-    private static func connect(
-        _ namespace: PinnedNamespace, _ cables: [CablePlan], _ host: inout RouteConversation, bringsLoopbackUp: Bool
+    /// Makes cables whose other ends are there.
+    private static func plug(
+        _ cables: [CablePlan], into namespace: PinnedNamespace, _ host: inout RouteConversation
     ) throws(NetworkingError) {
+        if cables.isEmpty { return }
         let pinned: OwnedFD
         do throws(SyscallError) { pinned = try namespace.open() } catch {
             throw NetworkingError(.kernel, "open a container's network: \(error)")
@@ -113,12 +130,12 @@ package enum Sandbox {
         do throws(NetlinkError) { for cable in cables { try plug(cable, into: pinned.number, &host) } } catch {
             throw NetworkingError(error)
         }
+    }
+
+    private static func configure(_ cables: [CablePlan], in namespace: PinnedNamespace) throws(NetworkingError) {
         try namespace.enter { () throws(NetworkingError) in
             var inside = try conversation()
-            do throws(NetlinkError) {
-                if bringsLoopbackUp { try Netlink.bringLoopbackUp() }
-                for cable in cables { try configure(cable, &inside) }
-            } catch { throw NetworkingError(error) }
+            do throws(NetlinkError) { for cable in cables { try configure(cable, &inside) } } catch { throw NetworkingError(error) }
         }
     }
 
@@ -135,18 +152,18 @@ package enum Sandbox {
         // Who is to be kept apart hears of nobody before.
         pair.isUp = !cable.isIsolated
         try host.makeVethPair(pair)
-        // The host's end has no use for addresses of its own.
-        KernelSetting.disableIPv6(cable.hostLink).write()
-        let link = try host.link(named: cable.hostLink)
-        if cable.isIsolated { try host.keepApart(link, bridge: parent) }
         // Who asks its own published port by the host's address is answered by itself where the rules for packets see frames, now or later.
-        try host.setHairpin(of: link)
-        if cable.isIsolated { try host.setLink(link, up: true) }
+        try host.setPort(cable.hostLink)
+        guard cable.isIsolated else { return }
+        let link = try host.link(named: cable.hostLink)
+        try host.keepApart(link, bridge: parent)
+        try host.setLink(link, up: true)
     }
 
     private static func configure(_ cable: CablePlan, _ inside: inout RouteConversation) throws(NetlinkError) {
         let link = try inside.link(named: cable.insideLink)
-        if !cable.addresses.contains(where: { $0.address.family == .v6 }) { KernelSetting.disableIPv6(cable.insideLink).write() }
+        let isBare = KernelSetting.disableIPv6(cable.insideLink)
+        if !cable.hasIPv6 && !isBare.isSet { isBare.write() }
         for address in cable.addresses { try inside.addAddress(address.address, prefixLength: address.prefixLength, to: link) }
         for (path, value) in cable.settings.sorted(by: { $0.key < $1.key }) where !KernelSetting(path: path, value: value).write() {
             throw NetlinkError(code: .refused, doing: "set /proc/sys/net/\(path) to \(value)", cause: nil, words: "the kernel refuses it")

@@ -166,6 +166,34 @@ extension RouteConversation {
         try perform(request, doing: "set the hairpin mode of network device \(link.name)")
     }
 
+    /// Makes a port of a bridge nothing but that: it gets no address of IPv6 of its own, and the bridge may send what came in there out of it again.
+    /// - Source: IFLA_BRPORT_MODE, IFLA_INET6_ADDR_GEN_MODE.
+    package mutating func setPort(_ name: String) throws(NetlinkError) {
+        let doing = "set up network device \(name) as a port of a bridge"
+        do throws(NetlinkError) { try perform(portRequest(name, namesFamily: true), doing: doing) } catch {
+            let noSuchFamily: Int32 = 97  // EAFNOSUPPORT
+            guard error.cause?.errno == noSuchFamily else { throw error }
+            // Without IPv6 there are no such addresses.
+            try perform(portRequest(name, namesFamily: false), doing: doing)
+        }
+    }
+
+    private mutating func portRequest(_ name: String, namesFamily: Bool) -> RouteRequest {
+        let (familyV6, generatesNone): (UInt16, [UInt8]) = (10, [1])
+        var request = nextRequest(RouteRequest.newLink)
+        request.appendLink(index: 0)
+        request.appendAttribute(3, text: name)
+        request.appendAttribute(18) { info in  // IFLA_LINKINFO
+            info.appendAttribute(4, text: "bridge")  // IFLA_INFO_SLAVE_KIND
+            info.appendAttribute(5) { $0.appendAttribute(4, [1]) }  // IFLA_INFO_SLAVE_DATA
+        }
+        guard namesFamily else { return request }
+        request.appendAttribute(26) { families in  // IFLA_AF_SPEC
+            families.appendAttribute(familyV6) { $0.appendAttribute(8, generatesNone) }
+        }
+        return request
+    }
+
     /// Keeps a port of a bridge apart from others of the kind, or does not: what comes in there leaves by other ports only.
     /// - Source: IFLA_BRPORT_ISOLATED.
     package mutating func setIsolated(_ isIsolated: Bool, of link: NetworkLink) throws(NetlinkError) {
