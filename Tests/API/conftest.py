@@ -225,8 +225,9 @@ RESTING = {re.compile(r"resting"): 100, re.compile(r".*qos.*"): 8}
 WAITING = {"names": 1}
 # Handles of libcurl that are kept for the next request, with a pair of sockets each. Connections to the server of names: by one it is told, by
 # the other its end is noticed; it rests for ten seconds, and the daemon lets go of the former when it next has something to say.
-# Clocks: the event loop's, and that of libdispatch, which is made with its first timer.
-KEPT = {"socket pair": 16, "socket of packets": 2, "anon_inode:[timerfd]": 2}
+# Clocks: the event loop's, and that of libdispatch, which is made with its first timer. Of what threads wait with, one more is libdispatch's, made then,
+# beside those of the event loop and of the shims' connections.
+KEPT = {"socket pair": 16, "socket of packets": 2, "anon_inode:[timerfd]": 2, "anon_inode:[eventpoll]": 3, "anon_inode:[eventfd]": 3}
 
 
 # What there is from the beginning on, for as long as the daemon lives.
