@@ -105,8 +105,8 @@ def test_feature_C10_D21_one_number_is_published_on_a_free_port_that_port_and_ps
     assert cli("port", "web", "82").code == 1
     # What is asked for of IPv4 alone is told of it alone, and so is what has no way from ::1.
     cli("run", "-d", "--name", "four", "-p", "0.0.0.0:18061:80", "-p", "18062:80/sctp", image, "sleep", "600").ok()
-    assert cli("port", "four").ok() == "80/sctp -> 0.0.0.0:18062\n80/tcp -> 0.0.0.0:18061\n" or cli("port", "four").ok() == (
-        "80/tcp -> 0.0.0.0:18061\n80/sctp -> 0.0.0.0:18062\n")
+    # An older client of Docker's has no order.
+    assert sorted(cli("port", "four").ok().splitlines()) == ["80/sctp -> 0.0.0.0:18062", "80/tcp -> 0.0.0.0:18061"]
 
 
 def test_feature_C11_every_exposed_port_is_published(cli, image):
@@ -546,7 +546,9 @@ def test_S03_a_thousand_ports_cost_one_transaction(cli, image, own_daemon):
     assert fetch(18110) == "hello"
     assert host("nft", "list", "map", "inet", own_daemon.instance, "anyPortsV4").count(":") >= 1001
     cli("rm", "-f", "web").ok()
-    assert generation() == before + 2
+    # All of its ports in one, and what the firewall knows of its cable in another once that is gone.
+    assert generation() in (before + 2, before + 3)
+    wait_until(lambda: generation() == before + 3, "the cable is gone")
     assert " . 20000 :" not in host("nft", "list", "map", "inet", own_daemon.instance, "anyPortsV4")
 
 
