@@ -299,6 +299,20 @@ def test_a_macvlan_shares_a_card_with_the_host(cli, net, image, lan):
     assert bad.code == 1 and "requested macvlan mode 'sideways' is not valid" in bad.err
 
 
+def test_C20_a_macvlan_is_free_for_the_next_run_and_for_nobody_else_when_its_container_ends(apus, net_of, image, lan):
+    net_of("cable", "-d", "macvlan", "--subnet", "198.51.100.0/24", "--ip-range", "198.51.100.128/28", "-o", "parent=uplink")
+    start(apus, image, "web", "--network", "cable")
+    start(apus, image, "joined", "--network", "container:web")
+    apus("stop", "-t", "0", "web").ok()
+    assert apus("exec", "joined", "ls", "/sys/class/net").line() == "lo"
+    # With the same link address each time, which a card has once.
+    for _ in range(10):
+        apus("start", "web").ok()
+        assert address(apus, "web", "cable") == "198.51.100.128"
+        apus("kill", "web").ok()
+        apus("wait", "web").ok()
+
+
 def test_a_macvlan_of_several_blocks(cli, net, image, lan):
     net("wide", "-d", "macvlan", "-o", "parent=uplink", "--subnet", "10.91.0.0/30", "--subnet", "10.92.0.0/24", "--gateway", "10.92.0.254")
     start(cli, image, "one", "--network", "wide")

@@ -103,6 +103,16 @@ package enum Sandbox {
         }
     }
 
+    /// Takes links out of a namespace that is to go, before the kernel does in its own time; where it is gone already, they go with it.
+    package static func empty(_ namespace: PinnedNamespace, of insideLinks: [String]) throws(NetworkingError) {
+        if insideLinks.isEmpty { return }
+        do throws(SyscallError) { _ = try namespace.open() } catch {
+            if error.errno == Errno.noSuchFileOrDirectory.rawValue { return }
+            throw NetworkingError(.kernel, "open a container's network: \(error)")
+        }
+        for link in insideLinks { try remove(link, from: namespace) }
+    }
+
     /// Leads packets for elsewhere through these gateways, whichever had them before.
     package static func setRoutes(_ routes: [DefaultRoute], in namespace: PinnedNamespace) throws(NetworkingError) {
         if routes.isEmpty { return }

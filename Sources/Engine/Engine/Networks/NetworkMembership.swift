@@ -204,11 +204,14 @@ extension Networks {
         var ports = Firewall.Part()
         for port in attachment.firewallPorts { ports.add(port) }
         let (namespace, firewall, part) = (namespace(of: id), firewall, ports)
+        let inside = attachment.endpoints.filter(\.hostLink.isEmpty).map(\.insideLink)
         cables.subtract(attachment.endpoints.map(\.hostLink))
         await silence(id)
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
                 var failure: NetworkingError?
+                // A card has each link address once: who starts next may want this one's.
+                NetworkingError.collect(in: &failure) { () throws(NetworkingError) in try Sandbox.empty(namespace, of: inside) }
                 NetworkingError.collect(in: &failure, namespace.remove)
                 failpoint(.stopNamespaceRemoved)
                 NetworkingError.collect(in: &failure) { () throws(NetworkingError) in try firewall.remove(part) }
