@@ -14,7 +14,7 @@ import pytest
 import leaks
 from clocks import Clock
 from conftest import BUILD, CLIENTS, Client, Daemon
-from processes import wait_until
+from processes import PATIENCE, wait_until
 
 APUSD = os.path.join(BUILD, "apusd")
 PAYLOAD = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
@@ -39,10 +39,10 @@ def of_a_build(with_failpoints):
 
 
 def life(image):
-    """A life that leads through every place, one command after another."""
+    """A life that leads through every place, one command after another. What the image has in /home is copied into a volume."""
     return (
         ("volume", "create", "kept"), ("network", "create", "own"), ("network", "create", "other"),
-        ("create", "--name", "box", "--ipc", "shareable", "-v", "kept:/kept", "-v", "/unnamed", "--network", "own", "-p", "127.0.0.1::80", image,
+        ("create", "--name", "box", "--ipc", "shareable", "-v", "kept:/home", "-v", "/unnamed", "--network", "own", "-p", "127.0.0.1::80", image,
          "sh", "-c", PAYLOAD),
         ("start", "box"), ("exec", "box", "true"), ("exec", "-d", "box", "true"), ("network", "connect", "other", "box"),
         ("network", "disconnect", "other", "box"), ("commit", "box", "committed"), ("rmi", "committed"),
@@ -132,15 +132,15 @@ def show_that_it_is_whole(daemon):
 def test_P02_a_daemon_killed_between_two_steps_leaves_each_object_whole_or_not_at_all(victim, place):
     victim.start("--failpoint", place)
     try:
-        for words in life(victim.image):
-            if victim.client(*words).code != 0:
-                break
-        assert victim.process.wait(20) == -9, victim.log()
-    finally:
-        if victim.process.poll() is None:
-            victim.kill()
-        victim.start()
-    try:
+        try:
+            for words in life(victim.image):
+                if victim.client(*words).code != 0:
+                    break
+            assert victim.process.wait(20 * PATIENCE) == -9, victim.log()
+        finally:
+            if victim.process.poll() is None:
+                victim.kill()
+            victim.start()
         show_that_it_is_whole(victim)
         # Every name is free again.
         for words in life(victim.image):
@@ -211,26 +211,26 @@ def test_P02_T01_what_is_written_down_and_not_told_is_told_once_whoever_dies_and
     begun = int(time.time()) + TEN_MINUTES_BACK - 1
     victim.start("--failpoint", place, env=clock.environment)
     try:
-        victim.client("run", "-d", "--name", "teller", *flags, victim.image, *command)
-        teller = None
-        if action == "destroy":
-            teller = victim.client.inspect("teller", "{{.Id}}")
-            victim.client("rm", "-f", "teller")
-        assert victim.process.wait(20) == -9, victim.log()
-        clock.put_off(TEN_MINUTES_BACK)
-        with pytest.raises(AssertionError, match="apusd ended with -9"):
-            victim.start("--failpoint", again, env=clock.environment)
-        # A life of its own in which others tell more.
-        victim.start(env=clock.environment)
-        for _ in range(3):
-            victim.client("run", "--rm", victim.image, "true").ok()
-        victim.kill()
-    finally:
-        if victim.process.poll() is None:
+        try:
+            victim.client("run", "-d", "--name", "teller", *flags, victim.image, *command)
+            teller = None
+            if action == "destroy":
+                teller = victim.client.inspect("teller", "{{.Id}}")
+                victim.client("rm", "-f", "teller")
+            assert victim.process.wait(20 * PATIENCE) == -9, victim.log()
+            clock.put_off(TEN_MINUTES_BACK)
+            with pytest.raises(AssertionError, match="apusd ended with -9"):
+                victim.start("--failpoint", again, env=clock.environment)
+            # A life of its own in which others tell more.
+            victim.start(env=clock.environment)
+            for _ in range(3):
+                victim.client("run", "--rm", victim.image, "true").ok()
             victim.kill()
-        clock.put_off(0)
-        victim.start()
-    try:
+        finally:
+            if victim.process.poll() is None:
+                victim.kill()
+            clock.put_off(0)
+            victim.start()
         if command == ENDING:
             wait_until(lambda: victim.client.inspect("teller", "{{.State.Status}}") == "exited", "its last end")
         teller = teller or victim.client.inspect("teller", "{{.Id}}")
@@ -282,7 +282,7 @@ def test_P02_a_cable_whose_network_somebody_joined_goes_though_the_daemon_dies_t
         [cable] = [link for link in leaks.links() if link not in victim.untouched["links"]]
         pid = client.inspect("joined", "{{.State.Pid}}")
         client("stop", "-t", "0", "box")
-        assert victim.process.wait(20) == -9, victim.log()
+        assert victim.process.wait(20 * PATIENCE) == -9, victim.log()
         victim.start()
         wait_until(lambda: cable not in leaks.links(), "the cable is gone")
         wait_until(lambda: victim.state()["parting cables"] == [], "nobody is to take it away any more")
