@@ -270,8 +270,8 @@ def test_P02_an_end_of_which_nothing_is_left_is_told_once_though_its_telling_is_
 
 
 @of_a_build(with_failpoints=True)
-@pytest.mark.parametrize("place", ["stopCablesNoted", "stopBundleRemoved", "stopNamespaceRemoved", "stopFirewallClosed", "stopNetworksLeft", "stopRecorded",
-                                   "cablesLeft", "cablesGone", "cablesClosed"])
+@pytest.mark.parametrize("place", ["stopTaskDeleted", "stopShimShutDown", "stopCablesNoted", "stopBundleRemoved", "stopNamespaceRemoved",
+                                   "stopFirewallClosed", "stopNetworksLeft", "stopRecorded", "cablesLeft", "cablesGone", "cablesClosed"])
 def test_P02_a_cable_whose_network_somebody_joined_goes_though_the_daemon_dies_that_was_to_take_it_away(victim, place):
     """The kernel takes it away with its namespace, but for who lives there."""
     victim.start("--failpoint", place)

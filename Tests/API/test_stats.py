@@ -286,12 +286,20 @@ def test_A12_an_update_of_a_process_that_ended_before_its_shim_could_tell_is_for
             pass
         wait_until(lambda: not os.path.exists(f"/proc/{pid}/ns/mnt"), "the process's end")
         updating = apus.start("update", "--cpu-shares", "512", "ending", stderr=subprocess.PIPE)
-        time.sleep(0.5)
+        # Long enough for it to have begun.
+        time.sleep(2)
     finally:
         os.kill(shim, signal.SIGCONT)
     said = updating.communicate(timeout=40)[1]
     assert updating.returncode == 0, said
     assert apus.inspect("ending", "{{.HostConfig.CpuShares}}") == "512"
+    if restart:
+        wait_until(lambda: apus.inspect("ending", "{{.State.Status}} {{.RestartCount}}") == "running 1", "it was started again")
+    else:
+        wait_until(lambda: apus.inspect("ending", "{{.State.Status}}") == "exited", "its end is known")
+        apus("start", "ending").ok()
+    files = ControlFiles(apus.inspect("ending", "{{.Id}}"))
+    assert files.number("cpu.shares") == 512 if not files.is_unified else files.number("cpu.weight") < 100
     apus("rm", "-f", "ending").ok()
 
 

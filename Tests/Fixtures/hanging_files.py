@@ -9,6 +9,7 @@ import struct
 import threading
 
 LOOKUP, GETATTR, STATFS, INIT, BATCH_FORGET, FORGET = 1, 3, 17, 26, 42, 2
+MKNOD, UNLINK, OPENDIR, READDIR = 8, 10, 27, 28
 ENOENT, ENOSYS = 2, 38
 MS_NOSUID, MS_NODEV, MNT_DETACH = 2, 4, 2
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -36,17 +37,19 @@ class HangingFiles:
                 request = os.read(self.device, 1 << 20)
             except OSError:
                 continue  # Whoever asked was killed meanwhile, before the read (EAGAIN) or in it.
-            opcode, unique = struct.unpack_from("<IQ", request, 4)
+            opcode, unique, node = struct.unpack_from("<IQQ", request, 4)
             body = request[40:]
             if opcode in (FORGET, BATCH_FORGET):
                 continue
-            if opcode == LOOKUP and body.rstrip(b"\0") == b"hang":
+            if self.hangs(opcode, unique, body):
                 self.stuck += 1
                 continue
-            self.answer(unique, *self.reply(opcode))
+            self.answer(unique, *self.reply(opcode, node, body))
 
-    @staticmethod
-    def reply(opcode):
+    def hangs(self, opcode, _unique, body):
+        return opcode == LOOKUP and body.rstrip(b"\0") == b"hang"
+
+    def reply(self, opcode, _node, _body):
         if opcode == INIT:
             return 0, struct.pack("<IIIIHHIIHHI7I", 7, 31, 65536, 0, 12, 9, 65536, 1, 16, 0, 0, *[0] * 7)
         if opcode == GETATTR:
@@ -71,3 +74,49 @@ class HangingFiles:
         self.device = -1
         LIBC.umount2(self.path.encode(), MNT_DETACH)
         os.close(self.wake[0])
+
+
+class SlowRemoval(HangingFiles):
+    """Mounted at `path`, an empty folder for empty files, of which the first one that is to be removed is so when `release` is called. Until then
+    whoever looks into the folder waits, too."""
+
+    def __init__(self, path):
+        self.nodes, self.held = {}, None
+        super().__init__(path)
+
+    def hangs(self, opcode, unique, body):
+        if opcode != UNLINK or self.held:
+            return False
+        self.held = (unique, body.rstrip(b"\0"))
+        return True
+
+    def release(self):
+        unique, name = self.held
+        del self.nodes[name]
+        self.answer(unique, 0, b"")
+
+    def reply(self, opcode, node, body):
+        name = body[16 if opcode == MKNOD else 0:].rstrip(b"\0")
+        if opcode == MKNOD:
+            self.nodes[name] = 2 + max(self.nodes.values(), default=0)
+        if opcode in (LOOKUP, MKNOD) and name in self.nodes:
+            return 0, struct.pack("<QQQQII", self.nodes[name], 0, 0, 0, 0, 0) + self.attributes(self.nodes[name])
+        if opcode == GETATTR and node != 1:
+            return 0, struct.pack("<QII", 0, 0, 0) + self.attributes(node)
+        if opcode == UNLINK:
+            del self.nodes[name]
+            return 0, b""
+        if opcode == OPENDIR:
+            return 0, bytes(16)
+        if opcode == READDIR:
+            return 0, b"" if struct.unpack_from("<Q", body, 8)[0] else b"".join(map(self.entry, self.nodes.items()))
+        return super().reply(opcode, node, body)
+
+    @staticmethod
+    def attributes(node):
+        return struct.pack("<6Q10I", node, *[0] * 5, 0, 0, 0, 0o100600, 1, 0, 0, 0, 4096, 0)
+
+    @staticmethod
+    def entry(item):
+        name, node = item
+        return struct.pack("<QQII", node, node, len(name), 8) + name + bytes(-len(name) % 8)

@@ -1,6 +1,7 @@
 internal import EngineAPI
 internal import EngineClient
 internal import Glibc
+internal import Synchronization
 
 /// Carries bytes between this program's streams and the raw stream of `attach` or `exec`.
 struct StreamRelay: Sendable {
@@ -99,25 +100,32 @@ struct SignalProxy: Sendable {
     let resizePath: String?
     let client: Client
 
-    /// Passes signals and changes of size on for as long as `start` and then `body` run, and between them the size as it is.
+    /// Passes signals and changes of size on for as long as `start` and then `body` run, and between them the size as it is, and the signals that
+    /// nobody took until then.
     func passingOn<Result: Sendable>(
         from start: @Sendable () async throws -> Void = {}, while body: @Sendable () async throws -> Result
     ) async throws -> Result {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await passOn() }
+            let early = EarlySignals()
+            group.addTask { await passOn(early) }
             defer { group.cancelAll() }
             try await start()
+            let again = early.takeAll()
+            if let container { group.addTask { for number in again { await send(number, to: container) } } }
             if let resizePath { group.addTask { await sendSize(to: resizePath, client: client) } }
             return try await body()
         }
     }
 
-    private func passOn() async {
+    private func passOn(_ early: EarlySignals) async {
         for await number in signals {
             if number == SIGWINCH {
                 if let resizePath { await sendSize(to: resizePath, client: client) }
             } else if let container {
-                await send(number, to: container)
+                let isEarly = early.areKept
+                if await send(number, to: container) || !isEarly { continue }
+                // Where the start has been answered meanwhile, now is the time.
+                if !early.keep(number) { await send(number, to: container) }
             }
         }
     }
@@ -125,16 +133,51 @@ struct SignalProxy: Sendable {
     /// How long the daemon may take for one signal, while others wait.
     private static let deadline = Duration.seconds(10)
 
-    private func send(_ number: Int32, to container: String) async {
+    /// - Returns: whether it was taken.
+    @discardableResult
+    private func send(_ number: Int32, to container: String) async -> Bool {
         // One that has ended takes no signal, and its exit code is on its way.
-        try? await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await client.act("kill", on: container, query: [("signal", signalName(number))]) }
+        let isTaken = try? await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await client.act("kill", on: container, query: [("signal", signalName(number))])
+                return true
+            }
             group.addTask {
                 try await Task.sleep(for: Self.deadline)
                 StandardStream.error.write("SIG\(signalName(number)) may not have reached the container: the daemon does not answer\n")
+                return false
             }
             defer { group.cancelAll() }
-            _ = try await group.next()
+            return try await group.next() ?? false
+        }
+        return isTaken ?? false
+    }
+}
+
+/// Signals that came before there was anything to take them, while the start is not answered.
+private final class EarlySignals: Sendable {
+    /// No signal comes so often that more of them would say more.
+    private static let maximumCount = 64
+
+    /// nil once the start is answered.
+    private let numbers = Mutex<[Int32]?>([])
+
+    var areKept: Bool { numbers.withLock { $0 != nil } }
+
+    /// - Returns: false once the start is answered: then it can be sent.
+    func keep(_ number: Int32) -> Bool {
+        numbers.withLock { numbers in
+            guard let kept = numbers else { return false }
+            if kept.count < Self.maximumCount { numbers?.append(number) }
+            return true
+        }
+    }
+
+    /// Those that were kept; from now on none is.
+    func takeAll() -> [Int32] {
+        numbers.withLock { numbers in
+            defer { numbers = nil }
+            return numbers ?? []
         }
     }
 }

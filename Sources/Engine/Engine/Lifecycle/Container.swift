@@ -160,6 +160,8 @@ actor Container {
         let (services, id, attachment) = (services, id, attachment)
         let recorded = await exitRecord()
         var pauses = Self.leftoverPauses[...]
+        // Also where the rest stays for now, the cables go.
+        try? await BlockingWork.run { () throws(EngineError) in services.networks.noteParting(of: attachment) }
         repeat {
             if formerShimLives {
                 // It holds what is to be taken away, and was waited for already.
@@ -168,10 +170,7 @@ actor Container {
                 break
             }
             do throws(EngineError) {
-                try await BlockingWork.run(.programs) { () throws(EngineError) in
-                    services.networks.noteParting(of: attachment)
-                    try Leftovers.removeRun(of: id, services)
-                }
+                try await BlockingWork.run(.programs) { () throws(EngineError) in try Leftovers.removeRun(of: id, services) }
                 hasLeftovers = false
             } catch {
                 // Else the next start, a removal, or the next daemon.

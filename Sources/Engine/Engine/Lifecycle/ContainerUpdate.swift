@@ -75,18 +75,29 @@ extension Container {
         var resources = try ResourceRequests.resources(host, facts: services.facts)
         // Rules for devices cannot be changed by a request.
         resources.devices = []
-        try await limitRun(resources)
+        let limited = try await limitRun(resources)
         try await noteInBundle(resources)
+        // One that its policy has begun meanwhile may have begun by the bundle as it was.
+        if state.runningTask?.pid != limited { _ = try await limitRun(resources) }
     }
 
+    /// Most runs that one update follows: their policy makes a pause before each.
+    private static let followedRunCount = 16
+
     /// A run that ends meanwhile has no need of limits; the next one, if its policy has begun it already, gets them in its place.
-    private func limitRun(_ resources: LinuxResources) async throws(EngineError) {
-        while let task = state.runningTask {
-            do throws(ShimError) { return try await task.shim.update(resources.encode()) } catch {
+    /// - Returns: the process of the run that has them; nil where none runs.
+    private func limitRun(_ resources: LinuxResources) async throws(EngineError) -> UInt32? {
+        for _ in 0..<Self.followedRunCount {
+            guard let task = state.runningTask else { return nil }
+            do throws(ShimError) {
+                try await task.shim.update(resources.encode())
+                return task.pid
+            } catch {
                 _ = await learntStatus(of: task)
                 if state.runningTask?.pid == task.pid { throw cannotUpdate(.system, error.message) }
             }
         }
+        throw cannotUpdate(.system, "its process ends again and again")
     }
 
     private func noteInBundle(_ limits: LinuxResources) async throws(EngineError) {

@@ -170,6 +170,8 @@ extension Container {
             if await restoreUnsupervised(error, phase) { return }
             switch error.code {
             case .absent, .notStarted, .disconnected:
+                // The shim's directory may have gone when the network had not.
+                if phase == .running, attachment == nil { await adoptNetwork() }
                 if phase == .running { await learnEndWithoutShim() } else { await cleanUpAfterLostStart() }
             case .refused, .timedOut, .garbled:
                 // It lives, and its container may: nothing is taken away unless somebody asks for it.

@@ -57,6 +57,8 @@ extension Networks {
             throw .system("remove the record of network \(network.name)", error)
         }
         failpoint(.networkForgotten)
+        // Without its bridge a cable would lead to the host itself, past what the firewall asks of it.
+        await waitUntilCablesAreGone()
         await takeLinkAway(network.document)
         failpoint(.networkLinkRemoved)
         events.publish(.network, "destroy", id: network.id, attributes: ["name": network.name, "type": network.document.resource.driver])
@@ -67,11 +69,11 @@ extension Networks {
         guard !NetworkDocument.predefined.contains(name) else {
             throw EngineError(.forbidden, "\(name) is a pre-defined network and cannot be removed")
         }
+        // Those of containers that are gone hold nobody up.
+        await waitUntilCablesAreGone()
         let (link, made, firewall) = (Self.usualLink(of: network.id), settings.madeLinks, firewall)
         let others = unreadable.filter { $0.key != name }.map { Self.usualLink(of: $0.value.id) }
         let known = Set(networks.values.map(\.document.link) + others)
-        // Those of containers that are gone hold nobody up.
-        await waitUntilCablesAreGone()
         // Its link may have a name of its own, which only the record says: none that may be its is to lose a container.
         let used: (link: String, cables: [String])? = try await onThread { () throws(NetworkingError) in
             for other in try made.all() where !known.contains(other) {

@@ -19,8 +19,8 @@ enum ImageDefaults {
         merged.env += image.env.filter { !named.contains(variableName($0)) }
         mergeCommand(&merged, image)
         merged.healthcheck = mergedHealthcheck(request.healthcheck, over: image.healthcheck)
-        merged.workingDir = request.workingDir.hasPrefix("/") ? cleanedPath(request.workingDir) : request.workingDir
         if merged.workingDir.isEmpty { merged.workingDir = image.workingDir }
+        if merged.workingDir.hasPrefix("/") { merged.workingDir = cleanedPath(merged.workingDir) }
         if merged.stopSignal.isEmpty { merged.stopSignal = image.stopSignal }
         if merged.shell.words.isEmpty { merged.shell = image.shell }
         try check(merged)
