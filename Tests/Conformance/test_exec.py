@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import signal
 import subprocess
 
 import pytest
 from attackers import without
 from processes import wait_until
+from standstill import children
 from test_cgroups import V1
 
 
@@ -46,6 +48,21 @@ def test_exec_is_in_the_containers_root_without_a_mount_namespace(runtime, bundl
     assert found == ["the container's", "/../only-here", "/"]
     # Its mounts lie in the test's own namespace, and in the bundle.
     runtime("delete", "-f", container).ok()
+
+
+@pytest.mark.ours
+def test_exec_into_a_container_that_has_given_its_namespaces_up_and_is_not_gone_says_so(runtime, running):
+    """A first process waits for all others of its pid namespace to be reaped, those of foreign parents too, before anybody sees its end."""
+    pid = runtime.state(running)["pid"]
+    with subprocess.Popen(["nsenter", "--pid", "--target", str(pid), "sleep", "600"]) as foreign:
+        try:
+            wait_until(lambda: children(foreign.pid), "the foreign process")
+            foreign.send_signal(signal.SIGSTOP)
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not os.path.exists(f"/proc/{pid}/ns/mnt"), "the namespaces to be given up")
+            runtime("exec", running, "true").fails("cannot exec in a stopped container")
+        finally:
+            foreign.kill()
 
 
 KEYS = """#include <linux/keyctl.h>

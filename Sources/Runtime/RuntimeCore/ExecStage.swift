@@ -63,8 +63,9 @@ struct ExecStage {
     /// All in one call, which joins a user namespace before those that it owns.
     private func joinNamespaces() throws(RuntimeError) {
         if isInUserNamespace { try payload.plan.setLimits(of: 0) }
-        try during("joining the container's namespaces") { () throws(SyscallError) in
-            try join(namespaces)
+        let joining = "joining the container's namespaces"
+        try join(namespaces, joining)
+        try during(joining) { () throws(SyscallError) in
             if let root {
                 try changeDirectory(to: root.number, subject: "the container's root")
                 try changeRoot(to: ".")
@@ -80,11 +81,17 @@ struct ExecStage {
     }
 
     /// Joins some of the container's namespaces.
-    func join(_ types: NamespaceTypes) throws(SyscallError) {
+    func join(_ types: NamespaceTypes, _ doing: String) throws(RuntimeError) {
         if types.isEmpty { return }
-        if lent.isEmpty { return try target.handle.joinNamespaces(types, subject: "container") }
-        for namespace in lent where types.contains(NamespaceTypes(namespace.kind)) {
-            try joinNamespace(namespace.file.number, NamespaceTypes(namespace.kind), subject: "\(namespace.kind.rawValue) namespace")
+        do throws(SyscallError) {
+            if lent.isEmpty { return try target.handle.joinNamespaces(types, subject: "container") }
+            for namespace in lent where types.contains(NamespaceTypes(namespace.kind)) {
+                try joinNamespace(namespace.file.number, NamespaceTypes(namespace.kind), subject: "\(namespace.kind.rawValue) namespace")
+            }
+        } catch {
+            // A process gives its namespaces up a while before anybody sees that it has ended.
+            if error.errno == ESRCH { throw RuntimeError(.wrongStatus, "cannot exec in a stopped container") }
+            throw RuntimeError(doing: doing, error)
         }
     }
 

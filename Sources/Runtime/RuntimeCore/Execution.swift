@@ -119,9 +119,7 @@ package final class Execution {
         try during("protecting the runtime") { () throws(SyscallError) in try hideFromContainer() }
         if !joinedFirst.isEmpty {
             // For children only: nothing else is started from here on.
-            try during("joining the pid namespace") { () throws(SyscallError) in
-                try stage.join(joinedFirst)
-            }
+            try stage.join(joinedFirst, "joining the pid namespace")
         }
         switch try clone(&stage) {
         case .child: stage.run(theirs)
