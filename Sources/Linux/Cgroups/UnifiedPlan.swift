@@ -6,9 +6,7 @@ internal import OCISpec
 enum UnifiedPlan {
     static func memory(_ memory: MemoryLimits) throws(CgroupError) -> [CgroupStep] {
         let field = "linux.resources.memory."
-        for (name, value) in [("kernel", memory.kernelBytes), ("kernelTCP", memory.kernelTCPBytes)] where (value ?? 0) != 0 {
-            throw unsupported(field + name, "cgroup v2 has no such limit")
-        }
+        // `kernel` and `kernelTCP` are passed over, as runc passes them over: no kernel has such limits any more.
         if memory.swappiness != nil { throw unsupported(field + "swappiness", "cgroup v2 has no swappiness of a cgroup's own") }
         if memory.disableOOMKiller == true { throw unsupported(field + "disableOOMKiller", "cgroup v2 cannot disable the OOM killer") }
         var steps: [CgroupStep] = []

@@ -61,7 +61,12 @@ struct CgroupPlanTests {
             try text(legacy.plan(updating: rest)) == [
                 "memory.kmem.limit_in_bytes=9", "memory.soft_limit_in_bytes=5", "memory.swappiness=7", "memory.oom_control=1",
             ])
-        #expect(try text(unified.plan(updating: memory(nil) { $0.reservationBytes = 5 })) == ["memory.low=5"])
+        let low = memory(nil) {
+            $0.reservationBytes = 5
+            $0.kernelBytes = 9
+            $0.kernelTCPBytes = 9
+        }
+        #expect(try text(unified.plan(updating: low)) == ["memory.low=5"])
         #expect(try text(unified.plan(updating: memory(9) { $0.checkBeforeUpdate = true })) == ["usage<=9", "memory.max=9"])
     }
 
@@ -69,7 +74,6 @@ struct CgroupPlanTests {
     func unsupportedByV2() {
         let cases: [(LinuxResources, String)] = [
             (memory(nil) { $0.swappiness = 1 }, "linux.resources.memory.swappiness"),
-            (memory(nil) { $0.kernelBytes = 1 }, "linux.resources.memory.kernel"),
             (memory(nil) { $0.disableOOMKiller = true }, "linux.resources.memory.disableOOMKiller"),
             (
                 resources {
