@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 from conftest import entries
 from oci_images import Image, Pusher, busybox_layer, files, tar
+from processes import Registry
 
 # Done with the image's id as `:id`; foreign keys are not looked at, as when a disk loses bytes.
 DAMAGES = {
@@ -119,6 +120,24 @@ def test_P07_a_lost_document_of_a_damaged_record_is_fetched_again(victim, what):
     result, findings = victim.check("--repair")
     assert result.code == 0 and [(found["Object"], found["State"]) for found in findings] == [("record", "repaired")], (result, findings)
     assert victim.name in victim.names() and victim.kept() == (victim.blobs, victim.layers) and victim.check()[1] == []
+
+
+def test_P07_a_record_whose_registry_does_not_answer_now_stays_as_it_is(brittle, tmp_path):
+    registry = Registry(str(tmp_path / "registry"))
+    try:
+        victim = Victim(brittle, registry)
+        archive = victim.client("save", victim.name).raw
+    finally:
+        registry.stop()
+    victim.damage(DAMAGES["created"])
+    os.remove(f"{victim.daemon.data}/content/blobs/sha256/{victim.image.digest[7:]}")
+    kept = victim.kept()
+    result, findings = victim.check("--repair")
+    assert result.code == 1 and [(found["Kind"], found["Object"], found["State"]) for found in findings] == [
+        ("unreadable", "record", "found")], (result, findings)
+    assert "cannot be fetched again" in findings[0]["Remark"] and victim.kept() == kept, findings
+    victim.client("load", "-q", stdin=archive).ok()
+    assert {victim.name, "damaged:extra"} <= victim.names() and victim.check()[1] == []
 
 
 def test_P07_a_record_that_nobody_can_write_anew_is_dropped_with_all_that_it_had(victim):

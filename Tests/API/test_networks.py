@@ -68,6 +68,7 @@ def test_A09_only_the_link_without_ipv6_is_without_it_and_its_end_on_the_host_ha
     assert cli("exec", "one", *ask_kernel).ok().split() == [*usual, "1"]
     cable = next(link for link in json.loads(host("ip", "-j", "-d", "addr", "show")) if link["ifname"].startswith("veth"))
     assert cable["addr_info"] == [] and cable["linkinfo"]["info_slave_data"]["hairpin"] is True and cable["flags"].count("LOWER_UP") == 1
+    assert host("cat", f"/proc/sys/net/ipv6/conf/{cable['ifname']}/accept_ra") == "0\n"
 
 
 def test_G03_a_container_keeps_no_address_over_a_restart_but_its_network(cli, image):

@@ -6,6 +6,7 @@ import resource
 
 import pytest
 from ordinary import everywhere
+from processes import wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -34,8 +35,14 @@ def test_beyond_the_runtimes_own_stack_lies_no_memory(runtime, bundle, container
     with limited(runtime, "-s 64"):
         runtime.detached("create", "-b", bundle.path, container).ok()
     pid = runtime.state(container)["pid"]
-    with open(f"/proc/{pid}/syscall", encoding="utf-8") as file:
-        top = int(file.read().split()[-2], 16)
+
+    def words():
+        with open(f"/proc/{pid}/syscall", encoding="utf-8") as file:
+            return file.read().split()
+
+    # Until it waits, the one word is that it runs.
+    wait_until(lambda: len(words()) > 2, "it waits to be started")
+    top = int(words()[-2], 16)
     with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
         mapped = [(int(first, 16), int(end, 16), rights) for first, end, rights in re.findall(r"^(\w+)-(\w+) (\S+)", file.read(), re.M)]
     (stack,) = [first for first, end, _ in mapped if first <= top < end]

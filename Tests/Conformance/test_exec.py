@@ -62,7 +62,9 @@ def test_exec_into_a_container_that_has_given_its_namespaces_up_and_is_not_gone_
             wait_until(lambda: not os.path.exists(f"/proc/{pid}/ns/mnt"), "the namespaces to be given up")
             runtime("exec", running, "true").fails("cannot exec in a stopped container")
         finally:
-            foreign.kill()
+            # It reaps its child, for which the first process waits, and ends as that did.
+            foreign.send_signal(signal.SIGCONT)
+            foreign.wait(60)
 
 
 KEYS = """#include <linux/keyctl.h>

@@ -9,6 +9,8 @@ struct KernelSetting: Equatable, Sendable {
 
     /// No IPv6 on a link that has no such address.
     static func disableIPv6(_ link: String) -> KernelSetting { KernelSetting(path: "ipv6/conf/\(link)/disable_ipv6", value: "1") }
+    /// Nobody at the link's other end says which routes there are.
+    static func hearsNoRouters(_ link: String) -> KernelSetting { KernelSetting(path: "ipv6/conf/\(link)/accept_ra", value: "0") }
     /// Connections from 127.0.0.1 may be led to containers; the firewall's guard keeps everybody else from such addresses.
     static func routesLocalNetwork(_ link: String) -> KernelSetting { KernelSetting(path: "ipv4/conf/\(link)/route_localnet", value: "1") }
     static let forwardsV4 = KernelSetting(path: "ipv4/ip_forward", value: "1")

@@ -164,6 +164,8 @@ package enum Sandbox {
         try host.makeVethPair(pair)
         // Who asks its own published port by the host's address is answered by itself where the rules for packets see frames, now or later.
         try host.setPort(cable.hostLink)
+        // Should it ever be without its bridge.
+        KernelSetting.hearsNoRouters(cable.hostLink).write()
         guard cable.isIsolated else { return }
         let link = try host.link(named: cable.hostLink)
         try host.keepApart(link, bridge: parent)

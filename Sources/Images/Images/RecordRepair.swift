@@ -19,23 +19,31 @@ struct RecordRepair: Sendable {
         do throws(RecordsError) { unreadable = try await records.unreadable() } catch { throw .storage(error) }
         var findings: [StoreFinding] = []
         for image in unreadable {
-            let outcome = repairs ? try await repair(image) : nil
-            findings.append(
-                StoreFinding(
-                    kind: .unreadable, object: .record, id: image.id,
-                    detail: "the image's record: \(image.reason)" + (outcome.map { "; \($0)" } ?? ""),
-                    images: image.names.map(\.familiar), isRepaired: outcome != nil))
+            var finding = StoreFinding(
+                kind: .unreadable, object: .record, id: image.id, detail: "the image's record: \(image.reason)",
+                images: image.names.map(\.familiar))
+            if repairs {
+                do throws(ImageError) {
+                    finding.detail += "; \(try await repair(image))"
+                    finding.isRepaired = true
+                } catch {
+                    if error.code == .cancelled { throw error }
+                    finding.remark = "\(error)"
+                }
+            }
+            findings.append(finding)
         }
         return findings
     }
 
     /// - Returns: what was done.
+    /// - Throws: where somebody may have what is missing, but does not give it now: the record stays as it is.
     private func repair(_ image: UnreadableImage) async throws(ImageError) -> String {
         var obstacle = "no manifest of it is known"
         for manifest in image.manifests {
             let record: ImageRecord
             do throws(ImageError) { record = try await self.record(of: image, by: manifest) } catch {
-                if error.code == .cancelled { throw error }
+                guard error.code == .badContent else { throw error }
                 obstacle = "\(error)"
                 continue
             }
@@ -96,7 +104,9 @@ struct RecordRepair: Sendable {
         let sources = image.names.filter { $0.digest != nil }
         if let remark = await recovery.fetch(digest, sizeBytes: sizeBytes, from: sources) {
             if Task.isCancelled { throw .cancelled }
-            throw ImageError(.badContent, "\(digest) is lost, and cannot be fetched again: \(remark)")
+            // Somebody has it perhaps.
+            let code: ImageError.Code = sources.isEmpty ? .badContent : .registry
+            throw ImageError(code, "\(digest) is lost, and cannot be fetched again: \(remark)")
         }
     }
 }

@@ -22,7 +22,7 @@ package struct StoreFinding: Equatable, Sendable {
     /// A digest, a container's id or a path.
     package let id: String
     /// What is wrong, and where inside; empty where the kind says all.
-    package let detail: String
+    package internal(set) var detail: String
     /// Names of the images that need it.
     package let images: [String]
     package var isRepaired = false

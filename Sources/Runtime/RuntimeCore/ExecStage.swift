@@ -89,8 +89,8 @@ struct ExecStage {
                 try joinNamespace(namespace.file.number, NamespaceTypes(namespace.kind), subject: "\(namespace.kind.rawValue) namespace")
             }
         } catch {
-            // A process gives its namespaces up a while before anybody sees that it has ended.
-            if error.errno == ESRCH { throw RuntimeError(.wrongStatus, "cannot exec in a stopped container") }
+            // A process gives its namespaces up a while before anybody sees that it has ended; ENOENT where they are opened one by one.
+            if error.errno == ESRCH || error.errno == ENOENT { throw RuntimeError(.wrongStatus, "cannot exec in a stopped container") }
             throw RuntimeError(doing: doing, error)
         }
     }

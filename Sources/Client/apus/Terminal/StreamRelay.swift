@@ -133,7 +133,7 @@ struct SignalProxy: Sendable {
     /// How long the daemon may take for one signal, while others wait.
     private static let deadline = Duration.seconds(10)
 
-    /// - Returns: whether it was taken.
+    /// - Returns: false where the daemon refused it.
     @discardableResult
     private func send(_ number: Int32, to container: String) async -> Bool {
         // One that has ended takes no signal, and its exit code is on its way.
@@ -145,7 +145,8 @@ struct SignalProxy: Sendable {
             group.addTask {
                 try await Task.sleep(for: Self.deadline)
                 StandardStream.error.write("SIG\(signalName(number)) may not have reached the container: the daemon does not answer\n")
-                return false
+                // It may have, and twice is another thing than once.
+                return true
             }
             defer { group.cancelAll() }
             return try await group.next() ?? false
