@@ -27,7 +27,7 @@ BUILD = os.environ.get("APUS_BUILD", os.path.join(ROOT, ".build", "release"))
 
 
 def pytest_configure(config):
-    config.pluginmanager.register(standstill)
+    standstill.register(config)
     # A daemon that is there already lives in the machine's own network.
     if not config.getoption("--host"):
         own_network.enter()

@@ -38,7 +38,7 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
-    config.pluginmanager.register(standstill)
+    standstill.register(config)
     config.addinivalue_line("markers", "ours: states what only our runtime does")
     config.addinivalue_line("markers", "spec(place, *sentences): shows what the specification demands")
     if config.getoption("--tap"):

@@ -21,6 +21,12 @@ SECONDS_DEAF = min(5 * SECONDS, 300)
 ERRORS = pytest.StashKey[int]()
 
 
+def register(config):
+    """Once, however many folders of tests a run has."""
+    if not config.pluginmanager.is_registered(sys.modules[__name__]):
+        config.pluginmanager.register(sys.modules[__name__])
+
+
 def children(parent):
     found = []
     for path in glob.glob(f"/proc/{parent}/task/*/children"):

@@ -15,7 +15,7 @@ import standstill
 
 
 def pytest_configure(config):
-    config.pluginmanager.register(standstill)
+    standstill.register(config)
 
 
 @pytest.fixture
