@@ -113,6 +113,21 @@ def test_a_container_over_its_memory_is_oom_killed_and_says_so(shim):
     assert topics.index("/tasks/start") < topics.index("/tasks/oom") < topics.index("/tasks/exit")
 
 
+def test_a_process_that_is_killed_before_the_start_is_answered_is_told_after_it(shim):
+    shim.make_bundle("sh", "-c", "tail -c 300000000 /dev/zero", memory=16 << 20)
+    path = shim.bundle / "config.json"
+    config = json.loads(path.read_text())
+    config["hooks"] = {"poststart": [{"path": "/bin/sleep", "args": ["sleep", "1"]}]}
+    path.write_text(json.dumps(config))
+    shim.begin()
+    shim.create()
+    events = shim.subscribe()
+    shim.start()
+    assert shim.wait()[5] == 1
+    assert [topic for topic in events.topics("exit") if topic in ("/tasks/start", "/tasks/oom", "/tasks/exit")] == [
+        "/tasks/start", "/tasks/oom", "/tasks/exit"]
+
+
 def test_each_process_that_the_oom_killer_ends_is_an_event_though_the_first_one_lives_on(shim):
     shim.make_bundle("sh", "-c", "for n in 1 2 3; do tail -c 300000000 /dev/zero; done; exit 6", memory=16 << 20)
     shim.begin()

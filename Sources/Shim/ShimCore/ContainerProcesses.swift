@@ -31,6 +31,7 @@ extension ContainerTask {
                 runs(pid, since: beginning)
                 completion(.success(pid))
             }
+            checkLimits()
             settleHeldExit(first)
         }
     }

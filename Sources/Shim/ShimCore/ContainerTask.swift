@@ -245,7 +245,9 @@ final class ContainerTask {
             lookProblem = nil
             watchProcessLimit(of: pid, isLate: retrySeconds > 1)
             outOfMemory = cgroup.map { [unowned self] in
-                OutOfMemoryWatch($0, knownCount: former?.kills ?? 0, context: context) { [unowned self] in
+                OutOfMemoryWatch(
+                    $0, knownCount: former?.kills ?? 0, context: context, isHeldBack: { [unowned self] in isStarting }
+                ) { [unowned self] in
                     context.publish(.outOfMemory(containerID: id))
                     journal.note(LifeChange(.outOfMemory))
                 }
@@ -261,6 +263,17 @@ final class ContainerTask {
         }
     }
 
+    /// Whether the runtime has not answered the start: what happens to a run is told after it. Hooks may keep the answer back for long.
+    private var isStarting: Bool {
+        if case .starting = first.state { true } else { false }
+    }
+
+    /// Tells what happened to the run while its start was not told.
+    func checkLimits() {
+        outOfMemory?.check()
+        processLimit?.check()
+    }
+
     /// Has refusals of processes be noted, as soon as they can be watched.
     /// - Parameter isLate: there may have been refusals since the run began.
     private func watchProcessLimit(of pid: Int32, isLate: Bool, retrySeconds: Int = 1) {
@@ -268,7 +281,9 @@ final class ContainerTask {
             guard let cgroup else { return processLimit = nil }
             // All that its group counts is the run's own: nobody has told it, or the former shim did so of some.
             let knownCount: UInt64? = formerCounts.map(\.refusals) ?? (isLate ? 0 : nil)
-            processLimit = try ProcessLimitWatch(cgroup.record, knownCount: knownCount, context: context) { [unowned self] in
+            processLimit = try ProcessLimitWatch(
+                cgroup.record, knownCount: knownCount, context: context, isHeldBack: { [unowned self] in isStarting }
+            ) { [unowned self] in
                 journal.note(LifeChange(.processLimit))
             }
             processLimit?.onGrowth = { [unowned self] in saveLife() }

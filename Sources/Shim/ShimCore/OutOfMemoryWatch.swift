@@ -13,6 +13,7 @@ final class OutOfMemoryWatch {
     private static let longestRetrySeconds = 64
 
     private let cgroup: Cgroup
+    private let isHeldBack: () -> Bool
     private let handler: () -> Void
     private unowned let context: ShimContext
     private var events: MemoryEvents?
@@ -24,9 +25,12 @@ final class OutOfMemoryWatch {
     private var isLookPending = false
     private(set) var seenCount: UInt64
 
-    /// - Parameter knownCount: kills that a killed shim has told.
-    init(_ cgroup: Cgroup, knownCount: UInt64, context: ShimContext, handler: @escaping () -> Void) {
+    /// - Parameters:
+    ///   - knownCount: kills that a killed shim has told.
+    ///   - isHeldBack: whether nothing is told yet; `check` is called when it no longer is.
+    init(_ cgroup: Cgroup, knownCount: UInt64, context: ShimContext, isHeldBack: @escaping () -> Bool, handler: @escaping () -> Void) {
         self.cgroup = cgroup
+        self.isHeldBack = isHeldBack
         seenCount = knownCount
         self.context = context
         self.handler = handler
@@ -63,7 +67,7 @@ final class OutOfMemoryWatch {
 
     /// Looks at the count, also unasked: the last kill and the end of the process are noticed in either order.
     func check() {
-        if isOver { return }
+        if isOver || isHeldBack() { return }
         let count: UInt64
         do throws(CgroupError) {
             // A group that is gone counts nothing more.

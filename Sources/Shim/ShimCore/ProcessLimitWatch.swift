@@ -9,6 +9,7 @@ final class ProcessLimitWatch {
     private static let byteCount = 256
 
     private let file: Descriptor
+    private let isHeldBack: () -> Bool
     private let handler: () -> Void
     private unowned let context: ShimContext
     private var watch: Watch?
@@ -21,15 +22,20 @@ final class ProcessLimitWatch {
     private var isLookMissing = false
 
     /// nil where the kernel counts no refusals, or the container is not counted at all.
-    /// - Parameter knownCount: refusals that are nothing new; nil for those that are counted now.
+    /// - Parameters:
+    ///   - knownCount: refusals that are nothing new; nil for those that are counted now.
+    ///   - isHeldBack: whether nothing is told yet; `check` is called when it no longer is.
     /// - Throws: where it is counted, and cannot be watched now.
-    init?(_ record: CgroupRecord, knownCount: UInt64?, context: ShimContext, handler: @escaping () -> Void) throws(SyscallError) {
+    init?(
+        _ record: CgroupRecord, knownCount: UInt64?, context: ShimContext, isHeldBack: @escaping () -> Bool, handler: @escaping () -> Void
+    ) throws(SyscallError) {
         guard let place = record.places.first(where: { $0.names.contains("pids") }) ?? record.places.first(where: { $0.version == .v2 })
         else { return nil }
         do throws(SyscallError) { file = Descriptor(try openFile(FilePath(place.directory).appending("pids.events"), .readOnly)) } catch {
             if error.isMissing { return nil }
             throw error
         }
+        self.isHeldBack = isHeldBack
         self.handler = handler
         self.context = context
         guard let count = try Self.refusalCount(file) else { return nil }
@@ -57,7 +63,8 @@ final class ProcessLimitWatch {
             isLookMissing = true
             return rest()
         }
-        guard count > seenCount else { return }
+        // Read all the same: the kernel goes on telling of a count until it was read.
+        guard count > seenCount, !isHeldBack() else { return }
         seenCount = count
         handler()
         rest()
