@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -91,6 +92,98 @@ def test_T05_a_cable_that_a_killed_daemon_was_to_take_away_is_taken_away_by_the_
     finally:
         subprocess.run(["ip", "link", "del", "vethparting"], capture_output=True, check=False)
     assert client("run", "--rm", brittle.image, *ask(address(client, "web"))).line() == "hello"
+
+
+def test_P02_a_network_that_is_being_removed_is_whole_and_keeps_its_bridge_until_its_cables_are_gone(brittle):
+    client, named = brittle.client, ("-o", "com.docker.network.bridge.name=apus-going")
+    client("network", "create", *named, "--subnet", "10.99.3.0/24", "mine").ok()
+    client("run", "-d", "--name", "web", "--network", "mine", brittle.image, "sleep", "600").ok()
+    notes = SlowRemoval(f"{brittle.run}/parting-cables")
+    try:
+        client("rm", "-f", "web").ok()
+        wait_until(lambda: notes.stuck, "its cable is to be forgotten")
+        removal = client.start("network", "rm", "mine", stderr=subprocess.PIPE)
+        wait_until(lambda: client("network", "inspect", "mine").code == 1, "it is being removed")
+        # Whoever comes meanwhile gets nothing that goes with it.
+        assert "bridge apus-going belongs to network mine" in client("network", "create", *named, "next").err
+        assert "Pool overlaps" in client("network", "create", "--subnet", "10.99.3.0/24", "next").err
+        assert removal.poll() is None and "apus-going" in leaks.links()
+        brittle.process.send_signal(signal.SIGKILL)
+    finally:
+        notes.give_up()
+    brittle.process.wait()
+    assert removal.wait() == 1
+    removal.stderr.close()
+    brittle.start()
+    assert "apus-going" in leaks.links()
+    client("network", "rm", "mine").ok()
+    assert "apus-going" not in leaks.links()
+    client("network", "create", *named, "next").ok()
+
+
+def test_T05_the_bridge_of_no_network_goes_behind_the_cables_that_a_killed_daemon_left_on_it(brittle):
+    """Without its bridge a cable would lead to the host itself."""
+    brittle.kill()
+    host("ip", "link", "add", "apus-stray", "type", "bridge")
+    host("ip", "link", "add", "vethparting", "master", "apus-stray", "type", "veth", "peer", "name", "vethend")
+    for folder, link in (("bridges", "apus-stray"), ("parting-cables", "vethparting")):
+        os.makedirs(f"{brittle.run}/{folder}", exist_ok=True)
+        with open(f"{brittle.run}/{folder}/{link}", "w", encoding="utf-8"):
+            pass
+    lines = []
+    with subprocess.Popen(["ip", "-o", "monitor", "link"], stdout=subprocess.PIPE, text=True) as monitor:
+        reader = threading.Thread(target=lambda: lines.extend(monitor.stdout))
+        reader.start()
+        try:
+            wait_until(lambda: host("ip", "link", "set", "vethend", "up") + host("ip", "link", "set", "vethend", "down") or lines, "it sees changes")
+            brittle.start()
+            wait_until(lambda: "apus-stray" not in leaks.links(), "the bridge is gone")
+        finally:
+            monitor.terminate()
+            reader.join()
+            for link in ("vethparting", "apus-stray"):
+                subprocess.run(["ip", "link", "del", link], capture_output=True, check=False)
+    # A bridge tells of a port that it loses in the same words, but for the queue.
+    gone = [line.split(": ")[1].split("@")[0] for line in lines if line.startswith("Deleted") and "qdisc" in line]
+    assert gone.index("vethparting") < gone.index("apus-stray")
+
+
+def test_G03_an_address_is_nobodys_while_the_kernel_keeps_the_cable_that_had_it(brittle):
+    client = brittle.client
+    client("network", "create", "--subnet", "10.99.2.0/24", "mine").ok()
+    client("run", "-d", "--name", "web", "--network", "mine", brittle.image, "sleep", "600").ok()
+    client("run", "-d", "--name", "joined", "--network", "container:web", brittle.image, "sleep", "600").ok()
+    [cable] = cables(bridge_link(client, "mine"))
+    # In its place one of the few links that the kernel never takes away, before the daemon sees that it is gone.
+    brittle.process.send_signal(signal.SIGSTOP)
+    rename(cable, "vethaside")
+    rename("lo", cable)
+    brittle.process.send_signal(signal.SIGCONT)
+    try:
+        client("rm", "-f", "web").ok()
+        wait_until(lambda: f"take the cable {cable} of a container that is gone away" in brittle.log(), "the kernel keeps it")
+        client("run", "-d", "--name", "other", "--network", "mine", brittle.image, "sleep", "600").ok()
+        assert address(client, "other", "mine") == "10.99.2.3"
+        refused = client("run", "--rm", "--network", "mine", "--ip", "10.99.2.2", brittle.image, "true")
+        assert refused.code == 125 and "Address already in use" in refused.err
+        client("rm", "-f", "other").ok()
+        refused = client("network", "rm", "mine")
+        assert refused.code == 1 and f"has cables of containers that are gone ({cable})" in refused.err
+        assert "mine" in client("network", "ls", "--format", "{{.Name}}").ok().split()
+    finally:
+        rename(cable, "lo")
+        host("ip", "link", "set", "lo", "up")
+    # It is gone with the next one, however often it was tried before.
+    client("run", "--rm", "--network", "mine", brittle.image, "true").ok()
+    wait_until(lambda: cable not in os.listdir(f"{brittle.run}/parting-cables"), "the cable is gone")
+    client("run", "--rm", "--network", "mine", "--ip", "10.99.2.2", brittle.image, "true").ok()
+    client("rm", "-f", "joined").ok()
+    client("network", "rm", "mine").ok()
+
+
+def rename(link, name):
+    host("ip", "link", "set", link, "down")
+    host("ip", "link", "set", link, "name", name)
 
 
 def test_P02_a_cable_goes_whose_network_somebody_joined_though_daemon_and_shim_are_gone(brittle):

@@ -17,7 +17,7 @@ enum Failpoint {
     case removeRecorded, removeLeftoversGone, removeRootGone, removeBundleGone, removeFilesGone, removeVolumesReleased
     case removeForgotten, removeTold
     case networkLinkNoted, networkLinkMade, networkFirewallOpened, networkRecorded
-    case networkForgotten, networkBridgeGone, networkLinkRemoved
+    case networkCablesGone, networkForgotten, networkBridgeGone, networkLinkRemoved
     case connectReserved, connectRecorded, connectGuarded, connectCableMade, connectFirewallOpened, connectRouted, connectNamed
     case connectPlugged
     case disconnectRecorded, disconnectCableGone, disconnectFirewallClosed, disconnectRouted, disconnectUnplugged

@@ -96,12 +96,17 @@ package struct AddressLeases: Sendable {
     }
 
     /// The lowest free address.
-    package mutating func take() throws(NetworkingError) -> IPAddress {
+    /// - Parameter others: those that are somebody's still who let go of them.
+    package mutating func take(besides others: Set<IPAddress> = []) throws(NetworkingError) -> IPAddress {
         var next = hint
+        // Theirs are free one day, of which nobody is told.
+        var passedOver: UInt128?
         while next <= range.last.bits {
             let address = IPAddress(block.family, bits: next)
-            if used.insert(address).inserted {
-                hint = next
+            if others.contains(address) {
+                passedOver = passedOver ?? next
+            } else if used.insert(address).inserted {
+                hint = passedOver ?? next
                 return address
             }
             if next == .max { break }
@@ -111,9 +116,11 @@ package struct AddressLeases: Sendable {
     }
 
     /// A certain address. - Throws: `.addressTaken`, or `.invalid` for one outside the block.
-    package mutating func take(_ address: IPAddress) throws(NetworkingError) {
+    package mutating func take(_ address: IPAddress, besides others: Set<IPAddress> = []) throws(NetworkingError) {
         guard block.contains(address) else { throw NetworkingError(.invalid, "invalid address \(address): it does not lie in \(block)") }
-        guard used.insert(address).inserted else { throw NetworkingError(.addressTaken, "Address already in use") }
+        guard !others.contains(address), used.insert(address).inserted else {
+            throw NetworkingError(.addressTaken, "Address already in use")
+        }
     }
 
     /// Gives an address back.

@@ -3,11 +3,12 @@ internal import Netlink
 internal import Synchronization
 
 /// Takes links of the host away, where nobody waits for it. Blocks for as long as the kernel waits for its processors, and may be called from any
-/// thread.
+/// thread, from one at a time.
 package final class LinkRemover: Sendable {
     /// A group of links that nobody else has: it lasts from one request to the next.
     private static let group: UInt32 = 0x6170_7573
-    private let host: Mutex<RouteConversation>
+    /// Nil while it is had with the kernel.
+    private let host: Mutex<RouteConversation?>
 
     /// In the network namespace of the calling thread.
     package init() throws(NetworkingError) {
@@ -17,16 +18,29 @@ package final class LinkRemover: Sendable {
     /// Takes links away in one step, in which the kernel waits once for all. One that is gone is no error.
     /// - Returns: those that stay, and why.
     package func remove(_ links: [String]) -> [String: NetworkingError] {
-        host.withLock { host in
-            if links.count > 1 && Self.removeTogether(links, &host) { return [:] }
-            var failures: [String: NetworkingError] = [:]
-            for link in links {
-                do throws(NetlinkError) { try host.deleteLink(link) } catch {
-                    if !error.isMissing { failures[link] = NetworkingError(error) }
-                }
-            }
-            return failures
+        guard var host = host.withLock({ $0.take() }) else {
+            let isBusy = NetworkingError(.kernel, "other network devices are being removed")
+            return Dictionary(uniqueKeysWithValues: links.map { ($0, isBusy) })
         }
+        let failures = Self.remove(links, &host)
+        putBack(host)
+        return failures
+    }
+
+    private func putBack(_ conversation: consuming RouteConversation) {
+        var free: RouteConversation? = conversation
+        host.withLock { swap(&$0, &free) }
+    }
+
+    private static func remove(_ links: [String], _ host: inout RouteConversation) -> [String: NetworkingError] {
+        if links.count > 1 && removeTogether(links, &host) { return [:] }
+        var failures: [String: NetworkingError] = [:]
+        for link in links {
+            do throws(NetlinkError) { try host.deleteLink(link) } catch {
+                if !error.isMissing { failures[link] = NetworkingError(error) }
+            }
+        }
+        return failures
     }
 
     /// - Returns: false where each is to be tried alone.

@@ -2,7 +2,7 @@ internal import Glibc
 internal import LinuxSyscalls
 
 /// A conversation with a service of the network namespace that it was begun in, mostly the routing service. Blocks.
-package struct RouteConversation: ~Copyable {
+package struct RouteConversation: ~Copyable, Sendable {
     private let socket: OwnedFD
     private let subject: String
     private var sequence: UInt32 = 0

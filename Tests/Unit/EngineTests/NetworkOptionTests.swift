@@ -98,6 +98,11 @@ import Testing
         }
         var network = Network(NetworkDocument(resource: resource, link: "eth0", hasChosenBlocks: true))
         #expect(try network.lease(.v4, "")?.1 == IPAddress("10.0.0.2") && network.lease(.v4, "")?.1 == IPAddress("10.1.0.2"))
+        // Those that somebody has still are free when he has let go of them, of which the leases are not told.
+        let others = Set(["10.1.0.3", "10.1.0.4"].compactMap { IPAddress($0) })
+        #expect(try network.lease(.v4, "", besides: others)?.1 == IPAddress("10.1.0.5"))
+        #expect(throws: (any Error).self) { try network.lease(.v4, "10.1.0.4", besides: others) }
+        #expect(try network.lease(.v4, "10.1.0.4") != nil && network.lease(.v4, "")?.1 == IPAddress("10.1.0.3"))
         #expect(try network.lease(.v4, "10.1.0.9")?.0 == AddressBlock("10.1.0.0/24"))
         #expect(try network.lease(.v6, "")?.1 == IPAddress("fd00::2"))
         #expect(throws: (any Error).self) { try network.lease(.v4, "10.1.0.9") }

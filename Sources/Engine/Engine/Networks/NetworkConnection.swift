@@ -227,7 +227,7 @@ extension Networks {
         let (before, guarded) = (part(attachment.without(endpoint)), part([endpoint]))
         let (namespace, firewall, after, plan) = (namespace(of: id), firewall, part(attachment), cable)
         let routes = Self.routes(attachment.endpoints)
-        await waitUntilGone([endpoint])
+        try await waitUntilGone([endpoint])
         try await onThread { () throws(NetworkingError) in
             // Who runs already may speak as soon as there is a cable: the firewall knows by then as whom.
             try firewall.add(guarded)

@@ -50,12 +50,12 @@ extension Networks {
         // Marked before the first wait: two requests cannot both get the name, nor both a block, since one is made at a time.
         reservedNames.insert(name)
         defer { reservedNames.remove(name) }
-        let ownLinks = Set(networks.values.map(\.document.link))
+        let ownLinks = Set(claims.map(\.link))
         let routed = try await onThread { () throws(NetworkingError) in try HostNetwork.routedBlocks(besides: ownLinks) }
         let id = Identifiers.random()
         let document = try NetworkPlan.document(
             for: request, id: id, defaultLink: isPredefined ? settings.defaultBridge : Self.usualLink(of: id), isPredefined: isPredefined,
-            others: networks.values.map(\.document), routed: routed, pools: settings.addressPools)
+            others: claims, routed: routed, pools: settings.addressPools)
         // It has its place among the others at once, so that the next one avoids its blocks.
         insert(Network(document))
         do throws(EngineError) {
@@ -71,7 +71,8 @@ extension Networks {
             do throws(RecordsError) { try await records.insert(record) } catch { throw .system("create network \(name)", error) }
             failpoint(.networkRecorded)
         } catch {
-            networks.removeValue(forKey: id)
+            beginLeaving(document)
+            defer { leaving[id] = nil }
             await takeLinkAway(document)
             throw error
         }
@@ -86,6 +87,12 @@ extension Networks {
         guard try await onThread({ () throws(NetworkingError) in try HostNetwork.hasLink(link) }) else {
             throw EngineError(.invalidParameter, "there is no network card \(link) that a macvlan network could share: see `ip link`")
         }
+    }
+
+    /// From now on nobody joins it, and a second removal finds nothing.
+    func beginLeaving(_ document: NetworkDocument) {
+        networks[document.resource.id] = nil
+        leaving[document.resource.id] = document
     }
 
     /// Undoes what `make` did to the host. What fails is logged: there is an error to tell already, or nobody to tell it to.

@@ -48,17 +48,25 @@ extension Networks {
                 .forbidden,
                 "error while removing network: network \(network.name) has active endpoints (\(who.joined(separator: ", ")))")
         }
-        // Nobody can join it any more, and a second removal finds nothing.
-        networks.removeValue(forKey: network.id)
+        beginLeaving(network.document)
         reservedNames.insert(network.name)
-        defer { reservedNames.remove(network.name) }
-        do { try await records.remove(network.id) } catch {
-            insert(network)
-            throw .system("remove the record of network \(network.name)", error)
+        defer {
+            leaving[network.id] = nil
+            reservedNames.remove(network.name)
+        }
+        do throws(EngineError) {
+            // Before its record goes: who knows of no network takes its bridge away, without which a cable would lead to the host itself, past what
+            // the firewall asks of bridges.
+            try await waitUntilCablesAreGone(of: network.document)
+            failpoint(.networkCablesGone)
+            do { try await records.remove(network.id) } catch {
+                throw .system("remove the record of network \(network.name)", error)
+            }
+        } catch {
+            insert(Network(network.document))
+            throw error
         }
         failpoint(.networkForgotten)
-        // Without its bridge a cable would lead to the host itself, past what the firewall asks of it.
-        await waitUntilCablesAreGone()
         await takeLinkAway(network.document)
         failpoint(.networkLinkRemoved)
         events.publish(.network, "destroy", id: network.id, attributes: ["name": network.name, "type": network.document.resource.driver])
@@ -73,7 +81,7 @@ extension Networks {
         await waitUntilCablesAreGone()
         let (link, made, firewall) = (Self.usualLink(of: network.id), settings.madeLinks, firewall)
         let others = unreadable.filter { $0.key != name }.map { Self.usualLink(of: $0.value.id) }
-        let known = Set(networks.values.map(\.document.link) + others)
+        let known = Set(claims.map(\.link) + others)
         // Its link may have a name of its own, which only the record says: none that may be its is to lose a container.
         let used: (link: String, cables: [String])? = try await onThread { () throws(NetworkingError) in
             for other in try made.all() where !known.contains(other) {

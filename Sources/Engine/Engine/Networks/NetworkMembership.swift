@@ -87,10 +87,11 @@ extension Networks {
         if bridge.gatewayModes.v4 == .routed || !bridge.trustedLinks.isEmpty { endpoint.opensV4 = true }
         if bridge.gatewayModes.v6 == .routed || !bridge.trustedLinks.isEmpty { endpoint.opensV6 = true }
         if network.document.driver == .bridge { endpoint.hostLink = "veth\(endpoint.endpointID.prefix(7))" }
+        let kept = departures.keptAddresses(on: network.id)
         do throws(NetworkingError) {
             for family in [IPAddress.Family.v4, .v6] {
                 let asked = family == .v4 ? wishes.ipamConfig?.ipv4Address : wishes.ipamConfig?.ipv6Address
-                guard let (block, address) = try network.lease(family, asked ?? "") else { continue }
+                guard let (block, address) = try network.lease(family, asked ?? "", besides: kept) else { continue }
                 let gateway = network.document.blocks.first { $0.block == block }?.gateway
                 let part = EndpointAddress(
                     address: address.description, prefixLength: block.prefixLength,
@@ -162,9 +163,9 @@ extension Networks {
     /// - Parameter userNamespace: the file of the user namespace that it belongs to; nil is the host's.
     func plug(_ attachment: NetworkAttachment, of id: ContainerID, in userNamespace: String?) async throws(EngineError) {
         let cables = try attachment.endpoints.map { endpoint throws(EngineError) in try cable(endpoint, among: attachment.endpoints) }
-        await waitUntilGone(attachment.endpoints)
         let (namespace, firewall, part) = (namespace(of: id), firewall, part(attachment))
         do throws(EngineError) {
+            try await waitUntilGone(attachment.endpoints)
             try await onThread { () throws(NetworkingError) in
                 try Sandbox.make(namespace, of: userNamespace.map { FilePath($0) }, cables: cables)
                 failpoint(.startNamespaceMade)

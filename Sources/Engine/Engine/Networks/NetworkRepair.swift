@@ -92,7 +92,9 @@ extension Networks {
         }
         if isRepair { noteRepair(of: "the bridge \(link)") { await $0.repairAll() } }
         // Whoever removed the network meanwhile had its bridge taken away before; by now it may be another one's.
-        guard isSuspect, networks[network.id] == nil, !networks.values.contains(where: { $0.document.link == link }) else { return }
+        guard isSuspect, networks[network.id] == nil else { return }
+        try await waitUntilCablesAreGone(of: network.document)
+        guard !claims.contains(where: { $0.link == link && $0.resource.id != network.id }) else { return }
         await takeLinkAway(network.document)
     }
 

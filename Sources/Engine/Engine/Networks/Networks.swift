@@ -23,21 +23,25 @@ struct Network: Sendable {
     }
 
     /// Takes an address, with the block that it lies in; nil where the network has none of the family.
-    /// - Parameter asked: empty is any: the lowest free one of the first block that has one.
-    mutating func lease(_ family: IPAddress.Family, _ asked: String) throws(NetworkingError) -> (AddressBlock, IPAddress)? {
+    /// - Parameters:
+    ///   - asked: empty is any: the lowest free one of the first block that has one.
+    ///   - others: addresses that are somebody's still who let go of them.
+    mutating func lease(
+        _ family: IPAddress.Family, _ asked: String, besides others: Set<IPAddress> = []
+    ) throws(NetworkingError) -> (AddressBlock, IPAddress)? {
         let indices = leases.indices.filter { leases[$0].block.family == family }
         guard let first = indices.first else { return nil }
         if !asked.isEmpty {
             guard let wanted = IPAddress(asked) else { throw NetworkingError(.invalid, "invalid IP address: \(asked)") }
             let index = indices.first { leases[$0].block.contains(wanted) } ?? first
-            try leases[index].take(wanted)
+            try leases[index].take(wanted, besides: others)
             return (leases[index].block, wanted)
         }
         for index in indices.dropLast() {
-            if let address = try? leases[index].take() { return (leases[index].block, address) }
+            if let address = try? leases[index].take(besides: others) { return (leases[index].block, address) }
         }
         let last = indices.last ?? first
-        return (leases[last].block, try leases[last].take())
+        return (leases[last].block, try leases[last].take(besides: others))
     }
 }
 
@@ -58,6 +62,8 @@ struct UnreadableNetwork: Sendable {
 actor Networks {
     /// Networks by id.
     var networks: [String: Network] = [:]
+    /// Networks by id that are going: nobody joins them or finds them, and nobody else has their bridges and blocks yet.
+    var leaving: [String: NetworkDocument] = [:]
     let records: NetworkRecords
     let firewall: Firewall
     let conversations: TrackedConversations
@@ -106,6 +112,9 @@ actor Networks {
             }
         }
     }
+
+    /// What has a claim to bridges and blocks.
+    var claims: [NetworkDocument] { networks.values.map(\.document) + leaving.values }
 
     // MARK: - Finding
 
@@ -161,10 +170,16 @@ actor Networks {
 
     /// A daemon that died between a bridge and its record left the one without the other.
     func takeStrayLinksAway() async {
-        let (made, known) = (settings.madeLinks, Set(networks.values.map(\.document.link) + [settings.defaultBridge]))
+        let (made, parting) = (settings.madeLinks, settings.partingCables)
+        let known = Set(claims.map(\.link) + [settings.defaultBridge])
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
-                for link in try made.all() where !known.contains(link) { try made.remove(link) }
+                let (strays, noted) = (try made.all().filter { !known.contains($0) }, Set(try parting.all()))
+                for link in strays {
+                    // Without its bridge a cable would lead to the host itself, past what the firewall asks of bridges.
+                    for cable in try HostNetwork.ports(of: link) where noted.contains(cable) { try HostNetwork.removeLink(cable) }
+                    try made.remove(link)
+                }
             }
         } catch { logger.error("take away bridges without a network: \(error)") }
     }
