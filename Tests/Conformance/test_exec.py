@@ -50,6 +50,34 @@ def test_exec_is_in_the_containers_root_without_a_mount_namespace(runtime, bundl
     runtime("delete", "-f", container).ok()
 
 
+@pytest.fixture(scope="module")
+def leaves(folder):
+    path = os.path.join(folder, "leaves")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "leaves.c")
+    subprocess.run(["cc", "-static", "-pthread", "-O1", "-Wall", "-Werror", "-o", path, source], check=True)
+    with open(path, "rb") as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("pids", ["own", "the-hosts"])
+def test_a_container_whose_first_thread_ended_alone_takes_nobody_in_and_ends_with_delete(runtime, bundle, container, leaves, pids):
+    """Its first process is a zombie until the last thread of it ends; nothing can be joined by way of it."""
+    if pids == "the-hosts":
+        bundle.without_namespace("pid")
+    bundle.file("/bin/leaves", leaves, 0o755)
+    pid_file = os.path.join(bundle.path, "pid")
+    bundle.write(["leaves"])
+    runtime.detached("run", "-d", "--pid-file", pid_file, "-b", bundle.path, container).ok()
+    with open(pid_file, encoding="utf-8") as file:
+        tasks = f"/proc/{file.read()}/task"
+    runtime.wait_for(container, "stopped")
+    assert len(os.listdir(tasks)) == 2
+    runtime("exec", container, "true").fails("cannot exec in a stopped container")
+    runtime("kill", container, "TERM").fails("container not running")
+    runtime("delete", container).ok()
+    wait_until(lambda: not os.path.exists(tasks), "the other thread has ended, too")
+
+
 @pytest.mark.ours
 def test_exec_into_a_container_that_has_given_its_namespaces_up_and_is_not_gone_says_so(runtime, running):
     """A first process waits for all others of its pid namespace to be reaped, those of foreign parents too, before anybody sees its end."""

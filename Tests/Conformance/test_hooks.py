@@ -59,6 +59,19 @@ def test_hooks_run_at_their_moments_in_order_with_the_state(runtime, bundle, con
         assert inside[0][1] == "created"
 
 
+@pytest.mark.parametrize("users", ["of the host", "own"])
+def test_start_container_hooks_have_the_programs_limits(runtime, bundle, container, users):
+    """Also where the runtime has raised its caller's for itself."""
+    if users == "own":
+        bundle.map_users()
+    bundle.write("echo program $(ulimit -Sn) $(ulimit -Hn) >> /tmp/limits", process={"rlimits": [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}]},
+                 hooks={"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo hook $(ulimit -Sn) $(ulimit -Hn) >> /tmp/limits"]}]})
+    with runtime.below("sh", "-c", 'ulimit -Sn 20; exec "$@"', "sh"):
+        runtime("run", "-b", bundle.path, container).ok()
+    with open(os.path.join(bundle.rootfs, "tmp/limits"), encoding="utf-8") as file:
+        assert file.read().splitlines() == ["hook 100 200", "program 100 200"]
+
+
 @spec("config.md#configHooksPoststart", "MUST be called after the user-specified process is executed")
 def test_poststart_runs_after_start_and_not_before(runtime, bundle, container):
     bundle.write("sleep 600", hooks={"poststart": [hook(bundle, "poststart")]})

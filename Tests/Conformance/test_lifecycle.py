@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -33,6 +35,46 @@ def test_create_waits_for_start_and_start_runs_the_program(runtime, bundle, cont
     runtime.wait_for(container, "stopped")
     runtime("delete", container).ok()
     runtime("state", container).fails("does not exist")
+
+
+class OldGate:
+    """In the place of a created container's gate one as former versions made it, at which init waits for connections: behind it the container's own."""
+
+    def __init__(self, place, aside):
+        os.rename(place, aside)
+        self.aside, self.listener = aside, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(place)
+        self.listener.listen()
+        self.listener.settimeout(10 * PATIENCE)
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        own, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with self.listener, own, self.listener.accept()[0] as caller:
+            own.send(caller.recv(64))
+            with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as gate:
+                gate.connect(self.aside)
+                socket.send_fds(gate, [b"\0"], [theirs.fileno()])
+            while said := own.recv(65536):
+                caller.send(said)
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("program", ["good", "bad"])
+def test_a_container_that_a_version_created_whose_init_waits_for_connections_is_started(runtime, bundle, container, program):
+    bundle.file("/bin/good", "#!/bin/sh\nexec sleep 600\n", 0o755)
+    bundle.file("/bin/bad", "garbage", 0o755)
+    bundle.write([program])
+    runtime.detached("create", "-b", bundle.path, container).ok()
+    gate = OldGate(os.path.join(runtime.state_root, container, "start.sock"), os.path.join(bundle.path, "start.sock"))
+    if program == "good":
+        runtime("start", container).ok()
+        assert runtime.status(container) == "running"
+    else:
+        runtime("start", container).fails("/bin/bad", "exec format error")
+        runtime.wait_for(container, "stopped")
+    gate.thread.join()
 
 
 @spec("runtime.md#runtimeQueryState", "MUST return the state of a container")

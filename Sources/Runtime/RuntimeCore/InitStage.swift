@@ -31,7 +31,7 @@ struct InitStage {
     var sources: [Int32] = []
     /// What `createContainer` and `startContainer` hooks read, but for pid and status.
     let state: ContainerState
-    /// The caller's, for those hooks.
+    /// The caller's, for hooks that run before the process has limits of its own.
     let descriptorLimit: DescriptorLimit?
 
     /// Goes all the way. The runtime, or `start`, hears why if it ends here.
@@ -166,7 +166,8 @@ struct InitStage {
         if configuration.hooks.runBeforePivot {
             try channel.send(.rootMounted)
             try channel.await(.hooksDone)
-            try runHooks("createContainer", configuration.hooks.createContainer, .creating)
+            let limit = payload.setsLimits ? descriptorLimit : payload.descriptorLimit
+            try runHooks("createContainer", configuration.hooks.createContainer, .creating, limit)
         }
         if let consoleSocket {
             let terminal: ContainerTerminal
@@ -191,7 +192,10 @@ struct InitStage {
         }
     }
 
-    private func runHooks(_ list: String, _ hooks: [Hook], _ status: ContainerState.Status) throws(RuntimeError) {
+    /// - Parameter limit: the caller's, where it is still the hooks'.
+    private func runHooks(
+        _ list: String, _ hooks: [Hook], _ status: ContainerState.Status, _ limit: DescriptorLimit?
+    ) throws(RuntimeError) {
         if hooks.isEmpty { return }
         var state = state
         state.status = status
@@ -199,21 +203,26 @@ struct InitStage {
         state.pid = processID()
         // What the program is to inherit its hooks are not.
         let inherited = (3..<3 + max(0, preservedDescriptors)).filter { fcntl($0, F_GETFD) & FD_CLOEXEC == 0 }
-        try HookRunner(list: list, hooks: hooks, state: state, descriptorLimit: descriptorLimit).run()
+        try HookRunner(list: list, hooks: hooks, state: state, descriptorLimit: limit).run()
         try during("keeping descriptors for the program") { () throws(SyscallError) in
             for number in inherited { try setCloseOnExec(false, of: number) }
         }
     }
 
+    /// Within the limits of the program, as runc's.
+    private func runStartHooks() throws(RuntimeError) {
+        try runHooks("startContainer", configuration.hooks.startContainer, .created, payload.descriptorLimit)
+    }
+
     /// From the runtime's last word to execve.
     private func finish(_ program: String, _ channel: StageChannel) throws(RuntimeError) {
         guard let gate else {
-            try runHooks("startContainer", configuration.hooks.startContainer, .created)
+            try runStartHooks()
             throw payload.execute(program, channel)
         }
         let start = try StartGate.passThrough(gate, lending: lent)
         do throws(RuntimeError) {
-            try runHooks("startContainer", configuration.hooks.startContainer, .created)
+            try runStartHooks()
             throw payload.execute(program, start)
         } catch {
             try start.send(.failed(error))

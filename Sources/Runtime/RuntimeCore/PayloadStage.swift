@@ -15,7 +15,7 @@ struct PayloadStage {
     let setsLimits: Bool
     private let inherited: InheritedSettings
     /// What the runtime has raised for itself, as its caller had it; nil where the configuration sets it, too.
-    private let descriptorLimit: DescriptorLimit?
+    let descriptorLimit: DescriptorLimit?
     private var granted: CapabilityPlan?
     /// Where labels are asked for, opened while the process may; nil without labels.
     private var labelling: Labelling?
