@@ -1,11 +1,13 @@
 """Row S06: payloads that write without an end, readers that stall, and logs larger than anybody reads."""
 
+import datetime
 import os
 import re
 import subprocess
 import time
 
 import leaks
+import pytest
 from engine_http import api
 from processes import wait_until
 
@@ -72,8 +74,6 @@ def test_S06_floods_are_held_by_neither_memory_nor_disk(own_daemon, apus, image,
             time.sleep(1)
         grown = {pid: resident(pid) - before[pid] for pid in processes}
         assert grown[processes[0]] < 20 * MEGABYTE and all(grown[pid] < 2 * MEGABYTE for pid in processes[1:]), grown
-        # A reader reads until it has caught up, which takes a while with one who writes as fast.
-        apus("pause", names[-1]).ok()
         assert apus("logs", "--tail", "1", names[-1]).line() == "a line that comes again"
     finally:
         stalled.kill()
@@ -83,6 +83,24 @@ def test_S06_floods_are_held_by_neither_memory_nor_disk(own_daemon, apus, image,
     apus("rm", "-f", *names).ok()
     wait_until(lambda: not any(os.path.exists(folder) for folder in folders), "nothing is left of them")
     assert not leaks.mounts(str(tmp_path))
+
+
+@pytest.mark.parametrize("size", ["1m", "100m"], ids=["rotated often", "one file"])
+def test_S06_a_flood_does_not_hold_its_reader_who_has_what_was_written_before_it_asked(own_daemon, apus, image, size):
+    """As many lines as were asked for, and whole logs whose last line is about as old as the question."""
+    apus("run", "-d", "--name", "flood", "--log-opt", f"max-size={size}", "--log-opt", "max-file=2", image,
+         "sh", "-c", "n=0; while :; do n=$((n+1)); yes $n | head -n 5000; done").ok()
+    wait_until(lambda: int(apus("logs", "--tail", "1", "flood").line() or 0) > 20, "it floods", seconds=60)
+    for _ in range(4):
+        last = int(apus("logs", "--tail", "1", "flood", timeout=10).line())
+        lines = apus("logs", "--tail", "7000", "flood", timeout=20).ok().split()
+        assert len(lines) == 7000 and int(lines[-1]) >= last
+    asked = time.time()
+    moment = apus("logs", "-t", "flood", timeout=60).ok().splitlines()[-1].split()[0]
+    written = datetime.datetime.fromisoformat(moment[:26] + "+00:00").timestamp()
+    assert written - asked < 1
+    assert int(apus("logs", "--tail", "1", "flood").line()) > last
+    apus("rm", "-f", "flood").ok()
 
 
 def test_S06_a_moment_in_a_huge_log_is_found_without_reading_it(own_daemon, apus, image):

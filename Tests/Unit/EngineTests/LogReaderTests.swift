@@ -88,6 +88,28 @@ import Testing
         }
     }
 
+    @Test("D17 who does not follow the log has what it held when reading began, of which a record that was not whole is no part")
+    func endOfReading() throws {
+        try withLog { path throws in
+            var next: [UInt8] = []
+            LogRecord(unixNanoseconds: 10_000, stream: .stdout, isPartial: false, text: Array("10".utf8)[...]).encode(into: &next)
+            let file = try openFile(FilePath(path), [.writeOnly, .append])
+            try writeAll(Array(next.prefix(next.count / 2)), to: file.number)
+            var options = LogOptions()
+            options.stdout = true
+            options.stderr = true
+            options.tail = 2
+            var reader = LogReader(logPath: path, fileCount: 3, options: options)
+            #expect(try reader.nextBatch().lines.map { String(decoding: $0.bytes, as: UTF8.self) } == ["8\n", "9\n"])
+            try writeAll(Array(next.dropFirst(next.count / 2)), to: file.number)
+            #expect(try reader.nextBatch().lines.isEmpty)
+            try renameFile(FilePath(path), to: FilePath(path + ".1"))
+            try writeAll(LogFileHeader(sequence: 4).encoded() + next, toFile: FilePath(path))
+            let batch = try reader.nextBatch()
+            #expect(batch.lines.isEmpty && batch.reachedEnd)
+        }
+    }
+
     /// One file of 20 000 lines, one each microsecond, with its index.
     private func withIndexedLog(_ body: (String) throws -> Void) throws {
         let directory = FilePath("/tmp/apus-log-\(Identifiers.random().shortID)")

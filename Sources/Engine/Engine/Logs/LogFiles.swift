@@ -93,8 +93,10 @@ final class LogFile: Sendable {
         try offset(index?.lastEntry { $0.unixNanoseconds < moment })
     }
 
-    /// The last place that the index knows.
-    private func lastKnownPlace() throws(SyscallError) -> Int64 { try offset(index?.lastEntry { _ in true }) }
+    /// The last place up to `limit` that the index knows.
+    private func lastPlace(before limit: Int64) throws(SyscallError) -> Int64 {
+        try offset(index?.lastEntry { $0.offset <= UInt64(clamping: limit) })
+    }
 
     private func offset(_ entry: LogIndex.Entry?) throws(SyscallError) -> Int64 {
         guard let entry, entry.offset <= UInt64(clamping: try byteCount()) else { return Int64(LogFileHeader.byteCount) }
@@ -119,13 +121,16 @@ final class LogFile: Sendable {
 
     /// Where the last records begin that hold `lineCount` lines together, and how many lines those are. What a stream's last line has of text
     /// is a line, too, when its end has not come.
-    /// - Parameter ended: the streams with records in newer files.
+    /// - Parameters:
+    ///   - limit: where the records end that count.
+    ///   - ended: the streams with records in newer files.
     func tail(
-        lineCount: Int, ended: inout Set<LogRecord.Stream>
+        lineCount: Int, before limit: Int64, ended: inout Set<LogRecord.Stream>
     ) throws(SyscallError) -> (offset: Int64, lines: Int) {
-        if let found = try tail(lineCount, before: try byteCount(), &ended) { return found }
-        // A record that is torn, or being written just now, cannot be read backwards.
-        let end = try wholeEnd()
+        let size = min(limit, try byteCount())
+        if let found = try tail(lineCount, before: size, &ended) { return found }
+        // A record that is torn, or was being written when its file was looked at, cannot be read backwards.
+        let end = try wholeEnd(before: size)
         return try tail(lineCount, before: end, &ended) ?? (end, 0)
     }
 
@@ -147,9 +152,9 @@ final class LogFile: Sendable {
         return (Int64(LogFileHeader.byteCount), lines)
     }
 
-    /// Where the last whole record ends.
-    private func wholeEnd() throws(SyscallError) -> Int64 {
-        var reader = LogFileReader(file: self, offset: try lastKnownPlace())
+    /// Where the last record ends that is whole at `limit`.
+    private func wholeEnd(before limit: Int64) throws(SyscallError) -> Int64 {
+        var reader = LogFileReader(file: self, offset: try lastPlace(before: limit), limit: limit)
         while try reader.next() != nil {}
         return reader.offset
     }
@@ -158,22 +163,26 @@ final class LogFile: Sendable {
 /// Reads a log file's records in order, from some record on.
 struct LogFileReader {
     let file: LogFile
+    /// Where the records end that are wanted.
+    private let limit: Int64
     /// Where the next record begins.
     private(set) var offset: Int64
     /// What stands at `offset` is no record: torn by a crash, or damaged.
     private(set) var isDamaged = false
     private var buffer: ArraySlice<UInt8> = []
 
-    init(file: LogFile, offset: Int64) {
+    init(file: LogFile, offset: Int64, limit: Int64 = .max) {
         self.file = file
         self.offset = offset
+        self.limit = limit
     }
 
     /// The next record; nil at the end, which may only be the end for now.
     mutating func next() throws(SyscallError) -> LogRecord? {
-        while true {
+        while offset < limit {
             do throws(WireError) {
                 if let record = try LogRecord.decode(buffer) {
+                    if Int64(record.byteCount) > limit - offset { return nil }
                     buffer = buffer.dropFirst(record.byteCount)
                     offset += Int64(record.byteCount)
                     return record
@@ -190,6 +199,7 @@ struct LogFileReader {
             if more.isEmpty { return nil }
             buffer = buffer.isEmpty ? more[...] : ArraySlice(Array(buffer) + more)
         }
+        return nil
     }
 }
 

@@ -16,6 +16,9 @@ struct LogReader: Sendable {
     private var files: [LogFile] = []
     private var offset: Int64 = 0
     private var isOpen = false
+    /// Where the log ended when it was opened, in the file of that number. Who does not follow wants nothing behind it: what is written as fast
+    /// as it is read would have no end.
+    private var end: (sequence: UInt64, offset: Int64)?
     /// What is to be said before the next line.
     private var remarks: [LogLine] = []
     private var isSkipping = false
@@ -52,7 +55,7 @@ struct LogReader: Sendable {
         remarks = []
         var bytes = 0
         while let file = files.first {
-            var reader = LogFileReader(file: file, offset: offset)
+            var reader = LogFileReader(file: file, offset: offset, limit: limit(of: file))
             while bytes < Self.batchBytes, let record = try reader.next() {
                 (isSkipping, offset) = (false, reader.offset)
                 if let until = options.until, record.unixNanoseconds > until {
@@ -72,7 +75,7 @@ struct LogReader: Sendable {
                 continue
             }
             // The file is at its end. A newer one means that nothing more is written to it.
-            if files.count == 1, try !findNewer(than: file.sequence) { break }
+            if files.count == 1 { guard options.follow, try findNewer(than: file.sequence) else { break } }
             if try reader.next() != nil { continue }
             files.removeFirst()
             offset = Int64(LogFileHeader.byteCount)
@@ -119,6 +122,11 @@ struct LogReader: Sendable {
         LogLine(timestamp: unixNanoseconds(), stream: .stderr, bytes: Array("\(text)\n".utf8))
     }
 
+    private func limit(of file: LogFile) -> Int64 {
+        guard let end, end.sequence == file.sequence else { return .max }
+        return end.offset
+    }
+
     private mutating func findNewer(than sequence: UInt64) throws(SyscallError) -> Bool {
         files += try LogFile.newer(than: sequence, of: logPath, fileCount: fileCount)
         return files.count > 1
@@ -132,6 +140,8 @@ struct LogReader: Sendable {
         offset = Int64(LogFileHeader.byteCount)
         // Without files there is no log yet: the next batch looks again.
         isOpen = !files.isEmpty
+        // Before the last lines are looked for, which then are that many.
+        if !options.follow, let newest = files.last { end = (newest.sequence, try newest.byteCount()) }
         if let tail = options.tail { try skip(toLast: tail) } else { try skipOlderFiles() }
     }
 
@@ -142,7 +152,7 @@ struct LogReader: Sendable {
         var ended: Set<LogRecord.Stream> = []
         while let file = files.popLast() {
             kept.insert(file, at: 0)
-            let tail = try file.tail(lineCount: wanted, ended: &ended)
+            let tail = try file.tail(lineCount: wanted, before: limit(of: file), ended: &ended)
             offset = tail.offset
             wanted -= tail.lines
             if wanted <= 0 { break }
