@@ -72,16 +72,14 @@ public struct Client: Sendable {
                 }
                 return try await bootstrap.withConnectedSocket(try dial(destination)) { [endpoint] channel in
                     channel.eventLoop.makeCompletedFuture {
-                        // Why it has ended, ssh has told itself.
-                        try Self.prepare(channel, unanswered: .cannotConnect(endpoint, reason: EngineClientError.dialEnded))
+                        try Self.prepare(channel, unanswered: .cannotConnect(endpoint, .dialEnded))
                     }
                 }
             }
         } catch let error as IOError {
-            throw EngineClientError.cannotConnect(
-                endpoint, reason: error.errnoCode == 13 ? "permission denied" : "errno \(error.errnoCode)")
+            throw EngineClientError.cannotConnect(endpoint, .init(errno: error.errnoCode))
         } catch let error as NIOConnectionError {
-            throw EngineClientError.cannotConnect(endpoint, reason: "\(error)")
+            throw EngineClientError.cannotConnect(endpoint, .unreachable("\(error)"))
         }
     }
 

@@ -3,7 +3,7 @@ public enum EngineClientError: Error, Equatable, Sendable, CustomStringConvertib
     /// Not a place this client can speak to.
     case unsupportedEndpoint(String, reason: String)
     /// Nobody answers there.
-    case cannotConnect(EngineEndpoint, reason: String)
+    case cannotConnect(EngineEndpoint, Obstacle)
     /// The other side did not prove itself, or we not to it.
     case insecure(EngineEndpoint, reason: String)
     /// The daemon refused: the HTTP status, and the message of its error document.
@@ -11,17 +11,31 @@ public enum EngineClientError: Error, Equatable, Sendable, CustomStringConvertib
     /// The connection ended, or what came over it is not what was asked for.
     case brokenExchange(String)
 
-    static let dialEnded = "ssh has ended before the daemon answered"
+    /// What keeps a connection from being made.
+    public enum Obstacle: Equatable, Sendable {
+        /// The socket is there, and not for this user.
+        case permissionDenied
+        /// ssh ended before the daemon answered: why, it has told itself.
+        case dialEnded
+        /// What the system says of a place where nobody listens.
+        case unreachable(String)
+
+        /// What the system's refusal of a connection says.
+        package init(errno: Int32) { self = errno == Self.accessErrno ? .permissionDenied : .unreachable("errno \(errno)") }
+
+        /// EACCES.
+        private static let accessErrno: Int32 = 13
+    }
 
     /// The line that a user is shown.
     public var description: String {
         switch self {
         case .unsupportedEndpoint(let url, let reason):
             "unable to parse docker host `\(url)`: \(reason)"
-        case .cannotConnect(let endpoint, reason: "permission denied"):
+        case .cannotConnect(let endpoint, .permissionDenied):
             "permission denied while trying to connect to the apus daemon socket at \(endpoint)"
-        case .cannotConnect(let endpoint, Self.dialEnded): "error during connect: \(endpoint): \(Self.dialEnded)"
-        case .cannotConnect(let endpoint, _):
+        case .cannotConnect(let endpoint, .dialEnded): "error during connect: \(endpoint): ssh has ended before the daemon answered"
+        case .cannotConnect(let endpoint, .unreachable):
             "Cannot connect to the apus daemon at \(endpoint). Is the apus daemon running?"
         case .insecure(let endpoint, let reason): "error during connect: \(endpoint) is not secure: \(reason)"
         case .refused(_, let message): "Error response from daemon: \(message)"

@@ -12,7 +12,7 @@ let dialStdioVerb = Verb(
     }
     let socket: OwnedFD
     do throws(SyscallError) { socket = try connectUnixSocket(FilePath(path)) } catch {
-        throw EngineClientError.cannotConnect(invocation.environment.client.endpoint, reason: "errno \(error.errno)")
+        throw EngineClientError.cannotConnect(invocation.environment.client.endpoint, .init(errno: error.errno))
     }
     let descriptor = socket.release()
     // Ends with the process.
