@@ -186,8 +186,14 @@ TELLING = {
     "restartRecorded": ("die", 2, ("--restart", "on-failure:1"), ENDING),
     "restartedRecorded": ("start", 2, ("--restart", "on-failure:1"), ENDING),
     "lackRecorded": ("oom", 1, SCARCE, ("sh", "-c", "tail -c 300000000 /dev/zero; exec sleep 100")),
+    "pauseDone": ("pause", 1, (), STAYING),
+    "pauseRecorded": ("pause", 1, (), STAYING),
+    "unpauseDone": ("unpause", 1, (), STAYING),
+    "unpauseRecorded": ("unpause", 1, (), STAYING),
     "healthRecorded": ("health_status", 1, ("--health-cmd", "exit 1", "--health-retries", "1", "--health-interval", "300ms"), STAYING),
 }
+# What is asked of the container first.
+ASKED = {"destroy": (("rm", "-f"),), "pause": (("pause",),), "unpause": (("pause",), ("unpause",))}
 # Where the next daemon is killed as well: before it looks what was told, before it tells the rest, and when it just has.
 AGAIN = ("restoreContainersFound", "restoreUntoldRecorded", "restoreUntoldTold")
 TEN_MINUTES_BACK = -660
@@ -214,9 +220,10 @@ def test_P02_T01_what_is_written_down_and_not_told_is_told_once_whoever_dies_and
         try:
             victim.client("run", "-d", "--name", "teller", *flags, victim.image, *command)
             teller = None
-            if action == "destroy":
+            if action in ASKED:
                 teller = victim.client.inspect("teller", "{{.Id}}")
-                victim.client("rm", "-f", "teller")
+            for words in ASKED.get(action, ()):
+                victim.client(*words, "teller")
             assert victim.process.wait(20 * PATIENCE) == -9, victim.log()
             clock.put_off(TEN_MINUTES_BACK)
             with pytest.raises(AssertionError, match="apusd ended with -9"):

@@ -39,12 +39,21 @@ def last(client, name):
 
 def thaw(pid):
     """Lets a process go on that the freezer holds, without anybody else's knowing it."""
+    name = freezer(pid)
+    with open(name, "w", encoding="utf-8") as file:
+        file.write("THAWED" if name.endswith("freezer.state") else "0")
+
+
+def freezer(pid):
+    """The file that says whether a process is held, and has it so."""
     with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
         paths = {names: path for _, names, path in (line.strip().split(":", 2) for line in file)}
-    legacy = f"/sys/fs/cgroup/freezer{paths.get('freezer', '')}/freezer.state"
-    name, word = (legacy, "THAWED") if "freezer" in paths else (f"/sys/fs/cgroup{paths['']}/cgroup.freeze", "0")
-    with open(name, "w", encoding="utf-8") as file:
-        file.write(word)
+    return f"/sys/fs/cgroup/freezer{paths['freezer']}/freezer.state" if "freezer" in paths else f"/sys/fs/cgroup{paths['']}/cgroup.freeze"
+
+
+def is_frozen(pid):
+    with open(freezer(pid), encoding="utf-8") as file:
+        return file.read().strip() in ("FROZEN", "1")
 
 
 @contextlib.contextmanager
@@ -144,13 +153,46 @@ def test_D19_of_two_commits_the_one_that_is_done_first_leaves_the_container_paus
     apus("rmi", "-f", "made:v1", "made:v2").ok()
 
 
+@pytest.mark.parametrize("verb", ["pause", "unpause"])
+@pytest.mark.parametrize("dies", ["daemon", "daemon and shim"])
+def test_P02_what_a_daemon_had_its_shim_do_and_may_not_have_lived_to_tell_is_told_once(brittle, verb, dies):
+    """By it or by the next one, and not again by the one after that."""
+    client = brittle.client
+    client("run", "-d", "--name", "count", brittle.image, "sh", "-c", COUNTING).ok()
+    before = []
+    if verb == "unpause":
+        client("pause", "count").ok()
+        before = ["pause"]
+        wait_until(lambda: actions(client, "count") == before, "that is told")
+    pid, shim = int(client.inspect("count", "{{.State.Pid}}")), shim_of(brittle, client, "count")
+    asking = client.start(verb, "count", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # At once: the shim has not answered yet.
+    wait_until(lambda: is_frozen(pid) == (verb == "pause"), "the kernel has done it", every=0)
+    brittle.kill()
+    asking.wait(20)
+    if dies == "daemon and shim":
+        os.kill(shim, signal.SIGKILL)
+    for _ in range(2):
+        brittle.start()
+        wait_until(lambda: status(brittle, "count") == ("paused" if verb == "pause" else "running"), "the next one sees it")
+        assert actions(client, "count") == [*before, verb]
+        brittle.kill()
+    brittle.start()
+
+
+def test_D12_a_paused_container_that_is_stopped_goes_on_first_which_is_told(own_daemon, apus, image):
+    apus("run", "-d", "--name", "count", image, "sh", "-c", "trap 'exit 7' TERM; " + COUNTING).ok()
+    apus("pause", "count").ok()
+    apus("stop", "count").ok()
+    assert apus.inspect("count", "{{.State.ExitCode}}") == "7" and actions(apus, "count") == ["pause", "unpause"]
+
+
 @pytest.mark.parametrize("dies", ["daemon", "daemon and shim", "daemon that is told to end"])
 def test_P02_a_container_that_a_commit_has_paused_when_the_daemon_dies_goes_on_with_the_next_one(brittle, dies):
     client = brittle.client
     run_with_a_big_file(client, brittle.image, "count")
     committing = client.start("commit", "count", "made:v1", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    # The journal's word for it comes after the pause itself, and a daemon may be killed in between.
-    wait_until(lambda: actions(client, "count") == ["pause"], "the commit has it")
+    wait_until(lambda: status(brittle, "count") == "paused", "the commit has it")
     if dies == "daemon that is told to end":
         brittle.stop()
     else:

@@ -23,6 +23,7 @@ enum Failpoint {
     case disconnectRecorded, disconnectCableGone, disconnectFirewallClosed, disconnectRouted, disconnectUnplugged
     case disconnectRunRecorded
     case holdRecorded, holdPaused, holdUnpaused
+    case pauseDone, pauseRecorded, unpauseDone, unpauseRecorded
     case volumeDrafted, volumeMade, volumeCopied, volumeBuried
     case restoreImagesStarted, restoreContainersFound, restoreUntoldRecorded, restoreUntoldTold, restoreNetworksStarted
     case restoreContainerAdopted, restoreContainersRestored

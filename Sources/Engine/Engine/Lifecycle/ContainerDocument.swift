@@ -60,6 +60,8 @@ struct ContainerDocument: Codable, Equatable, Sendable {
     @Defaulted var isManuallyStopped: Bool = false
     /// It is, or is about to be, paused for as long as something is read from it. With no reader, as after a daemon's death, it is to go on.
     @Defaulted var isHeld: Bool = false
+    /// Whether it was paused when that was told last: a daemon that finds it otherwise tells of it. nil where an older engine did not say.
+    var isPaused: Bool?
     /// The last of the shim's changes that this document knows of.
     @Defaulted var lifeRevision: UInt64 = 0
     /// What happened and may not have been told yet when this was written: told right after, or by the next daemon whose look at the journal does not

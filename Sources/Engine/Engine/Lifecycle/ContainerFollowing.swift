@@ -79,6 +79,7 @@ extension Container {
         document.error = ""
         document.oomKilled = false
         document.restartCount = Int(change.restartCount)
+        document.isPaused = false
         document.health?.status = Health.startingStatus
         document.health?.failingStreak = 0
         document.phase = .running
@@ -151,6 +152,7 @@ extension Container {
         document.oomKilled = end.oomKilled
         document.error = end.error
         document.pid = 0
+        document.isPaused = false
     }
 
     /// - Parameter end: nil where the end was told already.

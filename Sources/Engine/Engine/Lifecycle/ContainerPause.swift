@@ -19,18 +19,18 @@ extension Container {
             // Whoever holds it is not asked for by us. Where no answer came it was this call.
             if error.isRefusal {
                 state = .paused(task)
-                await forgetHold()
+                await record(isPaused: true)
                 throw cannotPause
             }
         }
+        failpoint(.pauseDone)
         guard case .running = state else {
             // It was asked to end meanwhile, and shall be able to.
             if !state.isPaused { await letGoOn(task) }
             throw cannotPause
         }
         state = .paused(task)
-        if !isHold { await forgetHold() }
-        tell("pause")
+        await record(isPaused: true, isHold: isHold)
     }
 
     /// - Throws: `.conflict` when it is not paused.
@@ -43,18 +43,39 @@ extension Container {
             // By the shim it runs: one that was killed before it could answer did it, or somebody at the host.
             guard status == .running else { throw .system("cannot unpause container \(id)", error) }
         }
+        failpoint(.unpauseDone)
         guard case .paused(let now) = state, now.pid == task.pid else { return }
         state = .running(task)
-        tell("unpause")
+        await record(isPaused: false)
+    }
+
+    /// Tells that it is paused, or goes on, and writes it down. Until it is written, the next daemon learns of it from the shim.
+    /// - Parameter isHold: as `pause` takes it. A pause that somebody asked for is so from now on, and what goes on is held no more.
+    func record(isPaused: Bool, isHold: Bool = false) async {
+        document.isPaused = isPaused
+        document.isHeld = isHold
+        await record(untold(isPaused ? "pause" : "unpause"), isPaused ? .pauseRecorded : .unpauseRecorded)
+    }
+
+    /// Takes over from the shim whether it is paused, and tells what a former daemon was killed before it told.
+    func adoptPause(_ status: TaskStatus?) async {
+        let isPaused = status == .paused
+        if isPaused, case .running(let task) = state { state = .paused(task) }
+        guard let told = document.isPaused, told != isPaused else { return document.isPaused = isPaused }
+        await record(isPaused: isPaused, isHold: document.isHeld)
     }
 
     /// Lets what may be paused go on, so that a signal takes effect. That it is not paused, or has ended, does no harm.
     func letGoOn(_ task: RunningTask) async {
+        var goesOn = true
         do throws(ShimError) { try await task.shim.resume() } catch {
             logger.debug("let the container go on: \(error)")
+            goesOn = false
             if unsupervised != nil { await thaw() }
         }
         if case .paused = state { state = .running(task) }
+        // As docker: that it goes on is told whoever wanted it.
+        if goesOn, document.isPaused == true, state.runningTask?.pid == task.pid { await record(isPaused: false) }
     }
 
     /// How the process stands by its shim. What the shim knows of an end already is waited for, so that it is known here as well on return.

@@ -29,6 +29,7 @@ extension Container {
             document.oomKilled = false
             document.restartCount = restartCount
             document.isManuallyStopped = false
+            document.isPaused = false
             document.lifeRevision = 0
             document.health = HealthRequests.isChecked(document.config) ? .starting(after: document.health) : nil
             document.phase = .running

@@ -165,7 +165,7 @@ extension Container {
         if needsExecAdoption {
             needsExecAdoption = false
             let process = description.processes.first { $0.execID.isEmpty }
-            if process?.status == .paused, case .running(let running) = state { state = .paused(running) }
+            await adoptPause(process?.status)
             await adoptExecs(description.processes, state.supervisedTask ?? task)
         }
         if isGivenUp { await endRestarts(task, isByHand: document.isManuallyStopped) }

@@ -258,7 +258,7 @@ extension Container {
             if await take(change, state.supervisedTask ?? task) { return }
         }
         guard let adopted = state.supervisedTask else { return }
-        if process.status == .paused { state = .paused(adopted) }
+        await adoptPause(process.status)
         await adoptExecs(description.processes, adopted)
         logger.info("container adopted")
         watch(adopted)
