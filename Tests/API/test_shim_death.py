@@ -732,3 +732,25 @@ def test_P10_what_its_policy_starts_again_is_started_once_its_undying_shim_is_go
     wait_until(lambda: apus.inspect("still", "{{.State.Status}} {{.RestartCount}}") == "running 1", "its policy starts it", seconds=15)
     assert not alive(shim) and apus("exec", "still", "echo", "on").line() == "on"
     apus("rm", "-f", "still").ok()
+
+
+@pytest.mark.parametrize("verb", ["stop", "kill"])
+def test_P10_what_waits_for_the_end_of_its_undying_shim_to_be_started_again_stays_as_it_is_when_somebody_stops_it(
+        own_daemon, apus, image, freezer, verb):
+    """It is not stopped already: it would be started."""
+    script = "while [ ! -e /go ]; do usleep 10000; done; [ -e /last ] && exec sleep 300; touch /last; exit 7"
+    apus("run", "-d", "--name", "still", "--restart", "always", image, "sh", "-c", script).ok()
+    pid, shim = int(apus.inspect("still", "{{.State.Pid}}")), shim_of(own_daemon, apus, "still")
+    freezer("cgroup.procs", str(shim))
+    freezer("freezer.state", "FROZEN")
+    with open(f"/proc/{pid}/root/go", "w", encoding="ascii"):
+        pass
+    wait_until(lambda: apus.inspect("still", "{{.State.Status}}") == "exited", "its end is known", seconds=20)
+    assert [api(own_daemon, "POST", f"/containers/still/{verb}")[0] for _ in range(2)] == [204, 304 if verb == "stop" else 409]
+    freezer("freezer.state", "THAWED")
+    wait_until(lambda: not alive(shim), "the shim hears its signal")
+    time.sleep(2)
+    assert apus.inspect("still", "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}") == "exited 7 0"
+    apus("start", "still").ok()
+    assert apus.inspect("still", "{{.State.Status}}") == "running"
+    apus("rm", "-f", "still").ok()

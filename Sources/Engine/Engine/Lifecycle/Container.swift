@@ -64,6 +64,8 @@ actor Container {
     var holdCount = 0
     /// Settles when the last of them has let it go on.
     var holdEnding: OneShot<Void>?
+    /// Whether it has ended where no shim could start it again, and is about to be started, as its policy wants.
+    var awaitsStart = false
     /// Something of the last run could not be taken away, and would be in the next one's way.
     var hasLeftovers = false
     /// Whether a new name is being written down.

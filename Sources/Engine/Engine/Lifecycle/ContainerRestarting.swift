@@ -39,13 +39,27 @@ extension Container {
     /// Starts a container that has ended while no shim was there to do it: counted, and after a pause, as a shim's starts are. While its former shim
     /// lives on after SIGKILL it cannot be started; that ends once the kernel lets go of the shim, or with the daemon.
     func startAgainIfWanted() async {
+        guard (try? policyWantsStart) == true else { return }
+        awaitsStart = true
+        defer { awaitsStart = false }
         let count = document.restartCount
         var pause: Duration? = RestartPause.after(restarts: count)
         while let next = pause {
-            guard (try? await Pause.wait(for: next)) != nil, !document.isManuallyStopped, !services.reactor.isStopped else { return }
+            guard (try? await Pause.wait(for: next)) != nil, awaitsStart, !services.reactor.isStopped else { return }
             pause = formerShimLives ? Self.formerShimLookInterval : nil
         }
+        awaitsStart = false
         await startIfWanted(restartCount: count + 1)
+    }
+
+    /// Has what awaits its start stay as it is: somebody stops it.
+    /// - Returns: false where it does not await one.
+    func giveStartUp() async -> Bool {
+        guard awaitsStart else { return false }
+        awaitsStart = false
+        document.isManuallyStopped = true
+        await saveOrLog()
+        return true
     }
 
     /// Starts a container that is not running and that its policy wants to run when the daemon begins: one that has run before, as docker has it. What
@@ -58,12 +72,18 @@ extension Container {
         }
         if document.startedAt == .zero { return }
         do throws(EngineError) {
-            let rule = try RestartRule(document.hostConfig.restartPolicy)
-            if rule.kind == .unlessStopped && document.isManuallyStopped { return }
-            let status = UInt32(clamping: document.exitCode)
-            guard rule.wantsRestart(afterStatus: status, restartCount: UInt32(clamping: document.restartCount)) else { return }
-            try await start(restartCount: restartCount)
+            if try policyWantsStart { try await start(restartCount: restartCount) }
         } catch { logger.error("not started again: \(error)") }
+    }
+
+    /// Whether its policy has it started as it has ended.
+    private var policyWantsStart: Bool {
+        get throws(EngineError) {
+            let rule = try RestartRule(document.hostConfig.restartPolicy)
+            if rule.kind == .unlessStopped && document.isManuallyStopped { return false }
+            return rule.wantsRestart(
+                afterStatus: UInt32(clamping: document.exitCode), restartCount: UInt32(clamping: document.restartCount))
+        }
     }
 }
 

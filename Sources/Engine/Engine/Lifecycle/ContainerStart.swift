@@ -35,6 +35,7 @@ extension Container {
             document.phase = .running
             state = .running(task)
             startingShim = nil
+            awaitsStart = false
             // Until it is written, the next daemon repairs a crash from what the shim says.
             await record(untold("start"), .startRecorded)
             failpoint(.startTold)

@@ -19,7 +19,10 @@ extension Container {
         let asked = signal ?? ""
         let number = asked.isEmpty ? try stopSignal : try SignalNames.number(of: asked)
         let seconds = min(timeoutSeconds ?? document.config.stopTimeout ?? Self.defaultStopTimeoutSeconds, Self.longestStopTimeoutSeconds)
-        guard let task = try await taskToStop(isByHand: isByHand) else { throw EngineError(.notModified, "container \(id) is not running") }
+        guard let task = try await taskToStop(isByHand: isByHand) else {
+            guard isByHand, await giveStartUp() else { throw EngineError(.notModified, "container \(id) is not running") }
+            return tell("stop")
+        }
         let wasPaused = state.isPaused
         state = .stopping(task)
         failpoint(.stopMarked)
@@ -84,6 +87,8 @@ extension Container {
         let number = text.isEmpty ? SignalNames.kill : try SignalNames.number(of: text)
         try await startDecided()
         guard let task = state.supervisedTask else {
+            // As docker: what waits for its restart is killed by its having none.
+            if try number == SignalNames.kill ? true : number == stopSignal, await giveStartUp() { return }
             throw EngineError(.conflict, "cannot kill container: \(name): container \(id) is not running")
         }
         if number == SignalNames.kill { return try await killAndWait(task) }
@@ -107,7 +112,10 @@ extension Container {
         ownedStops += 1
         defer { ownedStops -= 1 }
         // It need not run; and where another restart stopped it together with this one, either start is this one's, too.
-        do throws(EngineError) { try await stop(signal: signal, timeoutSeconds: timeoutSeconds) } catch {
+        do throws(EngineError) {
+            // What awaits its start goes on to where it cannot be started now.
+            if !awaitsStart { try await stop(signal: signal, timeoutSeconds: timeoutSeconds) }
+        } catch {
             if error.code != .notModified { throw error }
         }
         do throws(EngineError) { try await start() } catch {
