@@ -207,9 +207,7 @@ def boot(disk, folder, *words):
         os.unlink(pid_file)
     machine = subprocess.Popen(
         [f"{ROOT}/Tests/cgroup2-vm", "--image", disk, "--pid-file", pid_file, "--share", f"{ROOT}:ro", "--chdir", ROOT, "--env", f"APUS_BUILD={BUILD}",
-         "--timeout", "1800", "--boot-timeout", "400",
-         # An emulated machine that waits for its processor takes its timer for broken otherwise.
-         "--append", "no_timer_check", "--", "/usr/bin/python3", f"{ROOT}/Tests/PowerCut/power_cut.py", "--guest", *words],
+         "--timeout", "1800", "--boot-timeout", "400", "--", "/usr/bin/python3", f"{ROOT}/Tests/PowerCut/power_cut.py", "--guest", *words],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return machine, pid_file
 
