@@ -116,10 +116,13 @@ def bench_network(folder, rounds):
             engine.close()
 
 
-def megabits(words):
-    """What one connection of a second and a half carries, its slow start left out."""
-    told = json.loads(subprocess.run([*words, "--json", "--time", "1.5", "--omit", "0.3"], check=True, capture_output=True, text=True).stdout)
-    return told["end"]["sum_received"]["bits_per_second"] / 1e6
+def carried(words):
+    """What one connection of a second and a half carries in Mbit/s, its slow start left out, and the CPU seconds that a gigabyte of it takes at both ends:
+    the way of the packets costs them also where others have the processors."""
+    told = json.loads(subprocess.run([*words, "--json", "--time", "1.5", "--omit", "0.3"], check=True, capture_output=True, text=True).stdout)["end"]
+    sent, used = told["sum_sent"], told["cpu_utilization_percent"]
+    seconds = (used["host_total"] + used["remote_total"]) / 100 * sent["seconds"]
+    return told["sum_received"]["bits_per_second"] / 1e6, seconds / (sent["bytes"] / 1e9)
 
 
 def notch(values):
@@ -145,15 +148,18 @@ def bench_throughput(folder, rounds):
                                 ("from the host to a published port by 127.0.0.1", engine.on_host("iperf3", "-c", "127.0.0.1"))):
                 paths.setdefault(path, {})[engine.name] = words
         for path, commands in paths.items():
-            found = {name: [] for name in commands}
+            rows = {name: [] for name in commands}
             for _ in range(rounds):
                 for name, words in commands.items():
-                    found[name].append(megabits(words))
+                    rows[name].append(carried(words))
+            found = {name: [megabits for megabits, _ in row] for name, row in rows.items()}
+            costs = {name: statistics.median(cost for _, cost in row) for name, row in rows.items()}
             medians = {name: statistics.median(values) for name, values in found.items()}
             print(f"\nTCP {path} ({rounds} interleaved rounds)")
             for name, median in medians.items():
                 ratio = "" if name == "apusd" else f"   apus / {name} = {medians['apusd'] / median:.2f}"
-                print(f"  {name:14} median {median:8.0f} Mbit/s   least {min(found[name]):8.0f}   most {max(found[name]):8.0f}{ratio}")
+                spread = f"least {min(found[name]):8.0f}   most {max(found[name]):8.0f}"
+                print(f"  {name:14} median {median:8.0f} Mbit/s   {spread}   {costs[name]:.2f} CPU s/GB{ratio}")
             noise = max(notch(values) for values in found.values()) if rounds > 2 else 0
             verdict(medians["apusd"] >= THROUGHPUT * medians["dockerd"], f"at least {THROUGHPUT} of dockerd's median")
             print(f"  {rounds} rounds tell a median to {noise / medians['dockerd']:.1%} of dockerd's")
