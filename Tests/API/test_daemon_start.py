@@ -11,6 +11,7 @@ import subprocess
 import pytest
 from conftest import BUILD, Client, Daemon
 from engine_http import api
+from hanging_files import HangingFiles
 from processes import wait_until
 
 import leaks
@@ -221,3 +222,26 @@ def test_a_daemon_without_standard_streams_writes_into_nothing_else(folder):
         for name in names:
             with open(os.path.join(root, name), "rb") as file:
                 assert b" info serving" not in file.read(1 << 20), name
+
+
+def test_fault_T10_a_start_that_hangs_keeps_nobody_from_being_served(brittle, tmp_path):
+    """What it mounts lies in a file system that does not answer."""
+    client = brittle.client
+    place = tmp_path / "files"
+    os.makedirs(place / "hang")
+    client("run", "-d", "--restart", "always", "--name", "stuck", "-v", f"{place}/hang:/data", brittle.image, "sleep", "600").ok()
+    client("run", "-d", "--restart", "always", "--name", "fine", brittle.image, "sleep", "600").ok()
+    # It is started again by the next daemon, whoever has stopped it.
+    client("stop", "-t", "0", "stuck", "fine").ok()
+    brittle.stop()
+    files = HangingFiles(str(place))
+    try:
+        brittle.start()
+        wait_until(lambda: files.stuck, "the start hangs")
+        wait_until(lambda: client.inspect("fine", "{{.State.Status}}") == "running", "the other is started")
+        assert client("run", "--rm", brittle.image, "echo", "on").line() == "on"
+        assert "still being started" in brittle.log()
+    finally:
+        files.give_up()
+    wait_until(lambda: client.inspect("stuck", "{{.State.Error}}"), "the start is given up")
+    client("rm", "-f", "stuck", "fine").ok()

@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
 import sqlite3
 from contextlib import closing
+
+import pytest
 
 from processes import alive, wait_until
 
@@ -146,3 +149,81 @@ def test_fault_P07_volumes_without_a_name_go_with_containers_of_an_older_version
     client("rm", "-f", "-v", "far").ok()
     assert sorted(client("volume", "ls", "-q").ok().split()) == ["kept-far", "kept-near"]
     client("volume", "rm", "kept-far", "kept-near").ok()
+
+
+def records_of(daemon):
+    return [f"{daemon.data}/engine.sqlite{suffix}" for suffix in ("", "-wal", "-shm")]
+
+
+def test_fault_D03_an_older_copy_of_the_records_costs_no_container_that_has_run_since(brittle, tmp_path):
+    client = brittle.client
+    before = brittle.state()
+    brittle.stop()
+    assert not os.path.exists(records_of(brittle)[1]) or os.path.getsize(records_of(brittle)[1]) == 0, "the file alone is whole"
+    shutil.copy(records_of(brittle)[0], tmp_path)
+    brittle.start()
+    client("run", "-d", "--name", "since", brittle.image, "sh", "-c", "echo kept >/file; echo said; exec sleep 600").ok()
+    id, pid = client.inspect("since", "{{.Id}} {{.State.Pid}}").split()
+    client("run", "--name", "ended", brittle.image, "true").ok()
+    ended = client.inspect("ended", "{{.Id}}")
+    brittle.kill()
+    newer = tmp_path / "newer"
+    newer.mkdir()
+    for path in records_of(brittle):
+        if os.path.exists(path):
+            shutil.move(path, newer)
+    shutil.copy(tmp_path / "engine.sqlite", records_of(brittle)[0])
+    brittle.start()
+    assert alive(int(pid))
+    assert set(client("ps", "-aq", "--no-trunc").ok().split()) == {id, ended}
+    assert "there is no record of it" in client("start", id).err
+    # Nothing was taken away: with the newer records it is all there.
+    brittle.stop()
+    for path in records_of(brittle):
+        if os.path.exists(path):
+            os.remove(path)
+    for path in newer.iterdir():
+        shutil.move(path, brittle.data)
+    brittle.start()
+    assert client.inspect("since", "{{.State.Pid}}") == pid and client("exec", "since", "cat", "/file").out == "kept\n"
+    assert client("logs", "since").out == "said\n"
+    # And it goes when somebody says so.
+    brittle.kill()
+    for path in records_of(brittle):
+        if os.path.exists(path):
+            os.remove(path)
+    shutil.copy(tmp_path / "engine.sqlite", records_of(brittle)[0])
+    brittle.start()
+    client("rm", "-f", id, ended).ok()
+    wait_until(lambda: not alive(int(pid)), "the process ends")
+    wait_until(lambda: brittle.state() == before, "nothing is left of it")
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "without tables"])
+def test_fault_D03_an_engine_without_its_records_does_not_begin(brittle, tmp_path, damage):
+    client = brittle.client
+    client("run", "-d", "--name", "lives", brittle.image, "sleep", "600").ok()
+    pid = client.inspect("lives", "{{.State.Pid}}")
+    brittle.stop()
+    for path in records_of(brittle):
+        if os.path.exists(path):
+            shutil.move(path, tmp_path)
+    if damage == "empty":
+        open(records_of(brittle)[0], "xb").close()
+    elif damage == "without tables":
+        # As a copy that was made of the file alone while its log was beside it.
+        with closing(sqlite3.connect(records_of(brittle)[0])) as records, records:
+            records.execute("PRAGMA journal_mode = WAL")
+            records.execute("CREATE TABLE other (id)")
+            records.execute("DROP TABLE other")
+    with pytest.raises(AssertionError, match="engine.sqlite: there are no records, and there were; put it back from a copy; to begin without"):
+        brittle.start()
+    assert alive(int(pid))
+    for path in records_of(brittle):
+        if os.path.exists(path):
+            os.remove(path)
+    for path in tmp_path.glob("engine.sqlite*"):
+        shutil.copy(path, brittle.data)
+    brittle.start()
+    assert client.inspect("lives", "{{.State.Pid}}") == pid
+    client("rm", "-f", "lives").ok()

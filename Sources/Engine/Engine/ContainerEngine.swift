@@ -46,6 +46,19 @@ package final class ContainerEngine: Sendable {
         try await BlockingWork.run { () throws(EngineError) in parts.services.reserve.fill() }
     }
 
+    /// Starts the containers of former daemons that are to run and do not.
+    /// - Parameter patience: for how long it is waited for them; a file system that does not answer can hold a start up for ever.
+    package func startWantedContainers(patience: Duration) async throws(EngineError) {
+        let services = try parts().services
+        let started = OneShot<Void>()
+        // Owned by the engine: what waits for ever ends with its process.
+        Task(executorPreference: TaskThreads.daemon) {
+            await Restoration.startWanted(services)
+            started.settle(())
+        }
+        if await started.value(within: patience) == nil { logger.warning("containers of before are still being started") }
+    }
+
     /// Each start looks again: what fails now need not then.
     private func loadProfile(_ facts: HostFacts) async {
         guard facts.hasAppArmor, !configuration.isRootless else { return }
@@ -108,11 +121,10 @@ extension ContainerEngine.Parts {
         // A daemon begins on a full disk, too.
         reserve.giveUpIfScarce()
         lock = try DataRootLock(configuration.dataRoot)
-        identity = try EngineIdentity.load(configuration.dataRoot)
         host = try HostInformation(isRootless: configuration.isRootless)
-        do throws(RecordsError) {
-            records = try RecordStore(openingAt: configuration.dataRoot.appending("engine.sqlite").string)
-        } catch { throw .system("open the data root", error) }
+        records = try Self.openRecords(in: configuration.dataRoot)
+        // After the records, so that they are missed where it is and they are not.
+        identity = try EngineIdentity.load(configuration.dataRoot)
         var settings = LibrarySettings(configuration)
         settings.signaturePolicy = configuration.signaturePolicy
         (settings.maximumDownloads, settings.maximumUploads) = (configuration.current.value.downloads, configuration.current.value.uploads)
@@ -158,6 +170,35 @@ extension ContainerEngine.Parts {
     }
 }
 
+extension ContainerEngine.Parts {
+    /// An engine without the records of what is there would take it all for what a crash left, and clear it away.
+    private static func openRecords(in dataRoot: FilePath) throws(EngineError) -> RecordStore {
+        let path = dataRoot.appending("engine.sqlite")
+        let wayOut = "to begin without its containers, images and networks, move \(path) and \(EngineIdentity.file(in: dataRoot)) away"
+        let (hasBeenHere, isEmpty): (Bool, Bool)
+        do throws(SyscallError) {
+            hasBeenHere = try size(of: EngineIdentity.file(in: dataRoot)) != nil
+            isEmpty = try size(of: path) ?? 0 == 0
+        } catch { throw .system("open the data root", error) }
+        do throws(RecordsError) {
+            // Before it is opened, which would make it.
+            if hasBeenHere && isEmpty { throw RecordsError(.gone, doing: "open records", path: path.string) }
+            return try RecordStore(openingAt: path.string, expectsRecords: hasBeenHere)
+        } catch {
+            if error.code == .damaged || error.code == .gone { throw EngineError(.system, "open the data root: \(error); \(wayOut)") }
+            throw .system("open the data root", error)
+        }
+    }
+
+    /// nil where there is no such file.
+    private static func size(of path: FilePath) throws(SyscallError) -> Int64? {
+        do throws(SyscallError) { return try fileStatus(path).sizeBytes } catch {
+            if error.errno == Errno.noSuchFileOrDirectory.rawValue { return nil }
+            throw error
+        }
+    }
+}
+
 /// Keeps a second engine from the same data root.
 final class DataRootLock: Sendable {
     private let file: OwnedFD
@@ -174,8 +215,10 @@ final class DataRootLock: Sendable {
 
 /// The id that `info` shows: made once for each data root.
 enum EngineIdentity {
+    static func file(in dataRoot: FilePath) -> FilePath { dataRoot.appending("engine-id") }
+
     static func load(_ dataRoot: FilePath) throws(EngineError) -> String {
-        let path = dataRoot.appending("engine-id")
+        let path = file(in: dataRoot)
         do throws(SyscallError) {
             let text = String(decoding: try readFile(path, limitBytes: 256), as: UTF8.self).trimmed
             if !text.isEmpty { return text }

@@ -12,6 +12,11 @@ internal import Telemetry
 
 /// The daemon's parts, wired, from start to stop.
 struct Daemon: Sendable {
+    /// For how long nobody is served for the sake of containers that are being started.
+    private static let startPatience = Duration.seconds(10)
+    /// For how long requests are waited for that are under way at the end.
+    private static let endPatience = Duration.seconds(10)
+
     let options: DaemonOptions
     /// The command line, which SIGHUP has read again.
     let words: [String]
@@ -52,7 +57,7 @@ struct Daemon: Sendable {
             ) { options in
                 try engine.reload(try settings(options, executables))
             }
-            try await serve(engine, doors, readiness, reload, traces, logger)
+            try await serve(engine, doors, pidFile, readiness, reload, traces, logger)
         } catch {
             cleanUp(doors, pidFile, logger)
             throw error
@@ -63,12 +68,15 @@ struct Daemon: Sendable {
     }
 
     private func serve(
-        _ engine: ContainerEngine, _ doors: Doors, _ readiness: Readiness, _ reload: Reload, _ traces: TraceExporter?, _ logger: Logger
+        _ engine: ContainerEngine, _ doors: Doors, _ pidFile: PidFile?, _ readiness: Readiness, _ reload: Reload, _ traces: TraceExporter?,
+        _ logger: Logger
     ) async throws {
         let listener = APIListener(tracer: traces?.tracer, logger: logger)
         let places = try doors.places(of: engine)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
+                // Who comes after the daemon finds running what is to run, but for what hangs.
+                try await engine.startWantedContainers(patience: Self.startPatience)
                 try await listener.run(places) {
                     logger.info("serving", metadata: ["sockets": "\(doors.names)", "pid": "\(processID())"])
                     try readiness.tell("READY=1")
@@ -88,8 +96,22 @@ struct Daemon: Sendable {
             // Either ends the daemon: a listener only by failing.
             try await group.next()
             try readiness.tell("STOPPING=1")
+            let limit = endInTime(engine, doors, pidFile, logger)
+            defer { limit.cancel() }
             group.cancelAll()
             try await group.waitForAll()
+        }
+    }
+
+    /// A request may wait for ever, as for a file system that does not answer: what it leaves half done the next daemon finds as after a crash.
+    /// - Returns: what ends the process in a while, unless it is cancelled; owned by the process.
+    private func endInTime(_ engine: ContainerEngine, _ doors: Doors, _ pidFile: PidFile?, _ logger: Logger) -> Task<Void, Never> {
+        Task.detached(executorPreference: TaskThreads.daemon) {
+            do { try await Pause.wait(for: Self.endPatience) } catch { return }
+            logger.warning("stopped while requests are under way")
+            await engine.shutdown()
+            cleanUp(doors, pidFile, logger)
+            exitAtOnce(0)
         }
     }
 

@@ -25,13 +25,13 @@ package struct ContainerRecord: Equatable, Sendable {
     }
 }
 
-/// The containers that exist, by id and by name.
+/// The containers that exist, by id and by name. What is written from one actor comes into the file in the order in which it was written there.
 package struct ContainerRecords: Sendable {
     let file: RecordFile
 
     /// Adds a container.
     /// - Throws: `.nameInUse` with the owner, or `.exists` where the id is taken.
-    package func insert(_ record: ContainerRecord) async throws(RecordsError) {
+    nonisolated(nonsending) package func insert(_ record: ContainerRecord) async throws(RecordsError) {
         let path = file.path
         let doing = "insert container \(record.id)"
         try await file.write(doing) { database in
@@ -44,11 +44,11 @@ package struct ContainerRecords: Sendable {
 
     /// Replaces everything but the id; `created` is taken as given.
     /// - Throws: `.absent`, or `.nameInUse` with the owner when the name changed to a taken one.
-    package func update(_ record: ContainerRecord) async throws(RecordsError) { try await update([record]) }
+    nonisolated(nonsending) package func update(_ record: ContainerRecord) async throws(RecordsError) { try await update([record]) }
 
     /// Replaces several, all or none: one wait for the disk.
     /// - Throws: as `update` of one.
-    package func update(_ records: [ContainerRecord]) async throws(RecordsError) {
+    nonisolated(nonsending) package func update(_ records: [ContainerRecord]) async throws(RecordsError) {
         if records.isEmpty { return }
         let path = file.path
         let doing = "update container \(records.map(\.id.text).joined(separator: ", "))"
@@ -64,13 +64,15 @@ package struct ContainerRecords: Sendable {
 
     /// Removes a container. - Returns: false where there was none.
     @discardableResult
-    package func remove(_ id: ContainerID) async throws(RecordsError) -> Bool {
+    nonisolated(nonsending) package func remove(_ id: ContainerID) async throws(RecordsError) -> Bool {
         try await file.write("remove container \(id)") { database in try ContainerRow.deleteOne(database, key: id.text) }
     }
 
     /// Removes a container and leaves a document in its place, which is none of a container's: all of it or nothing. It is in the way of no name.
     /// - Parameter forgetting: whose documents are needed no more.
-    package func remove(_ id: ContainerID, leaving document: [UInt8], forgetting: [ContainerID]) async throws(RecordsError) {
+    nonisolated(nonsending) package func remove(
+        _ id: ContainerID, leaving document: [UInt8], forgetting: [ContainerID]
+    ) async throws(RecordsError) {
         try await file.write("remove container \(id)") { database in
             _ = try ContainerRow.deleteOne(database, key: id.text)
             _ = try DestroyedRow.deleteAll(database, keys: forgetting.map(\.text))
@@ -88,7 +90,7 @@ package struct ContainerRecords: Sendable {
     }
 
     /// Has these be all that is left of containers.
-    package func keepDestroyed(_ documents: [ContainerID: [UInt8]]) async throws(RecordsError) {
+    nonisolated(nonsending) package func keepDestroyed(_ documents: [ContainerID: [UInt8]]) async throws(RecordsError) {
         try await file.write("note what is left of containers") { database in
             _ = try DestroyedRow.deleteAll(database)
             for (id, document) in documents { try DestroyedRow(id: id.text, document: Data(document)).insert(database) }

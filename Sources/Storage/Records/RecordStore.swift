@@ -19,9 +19,10 @@ package final class RecordStore: Sendable {
     private let file: RecordFile
 
     /// Opens the file, making it or bringing it to the newest schema as needed. Blocks.
-    /// - Throws: `RecordsError` naming the file: `.damaged`, `.tooNew` or `.refused`.
-    package init(openingAt path: String) throws(RecordsError) {
-        file = try RecordFile(openingAt: path)
+    /// - Parameter expectsRecords: whether there were records, so that a file without any is not taken.
+    /// - Throws: `RecordsError` naming the file: `.damaged`, `.tooNew`, `.gone` or `.refused`.
+    package init(openingAt path: String, expectsRecords: Bool = false) throws(RecordsError) {
+        file = try RecordFile(openingAt: path, expectsRecords: expectsRecords)
         images = ImageRecords(file: file)
         containers = ContainerRecords(file: file)
         networks = NetworkRecords(file: file)
@@ -36,7 +37,7 @@ final class RecordFile: Sendable {
     let path: String
     private let pool: DatabasePool
 
-    init(openingAt path: String) throws(RecordsError) {
+    init(openingAt path: String, expectsRecords: Bool) throws(RecordsError) {
         self.path = path
         do {
             var configuration = Configuration()
@@ -46,7 +47,12 @@ final class RecordFile: Sendable {
             pool = try DatabasePool(path: path, configuration: configuration)
             // Not when a connection is prepared: opening the pool sets NORMAL after that, and a record then outlives no power cut.
             try pool.writeWithoutTransaction { database in try database.execute(sql: "PRAGMA synchronous = FULL") }
-            try pool.write { database in try Self.prove(database, path: path) }
+            try pool.write { database in
+                try Self.prove(database, path: path)
+                if expectsRecords, try Schema.migrator.appliedIdentifiers(database).isEmpty {
+                    throw RecordsError(.gone, doing: "open records", path: path)
+                }
+            }
             try Schema.migrator.migrate(pool)
             try pool.write { database in try Schema.extend(database) }
         } catch {
@@ -63,12 +69,17 @@ final class RecordFile: Sendable {
         if finding != "ok" { throw RecordsError(.damaged, doing: "open records", path: path, cause: finding) }
     }
 
+    /// The file alone is whole then, for whoever copies it.
     func close() throws(RecordsError) {
-        do { try pool.close() } catch { throw Self.wrapped(error, doing: "close records", path: path) }
+        do {
+            try pool.writeWithoutTransaction { database in _ = try database.checkpoint(.truncate) }
+            try pool.close()
+        } catch { throw Self.wrapped(error, doing: "close records", path: path) }
     }
 
-    /// Runs `body` in one transaction on the writer's own queue.
-    func write<Value: Sendable>(
+    /// Runs `body` in one transaction on the writer's own queue. It is in that queue before the caller's actor does anything else, so that
+    /// two writes of one actor come in the order in which it made them.
+    nonisolated(nonsending) func write<Value: Sendable>(
         _ doing: String, _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws(RecordsError) -> Value {
         let result: Result<Value, any Error> = await withCheckedContinuation { continuation in

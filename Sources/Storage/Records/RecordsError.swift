@@ -12,6 +12,8 @@ package struct RecordsError: Error, Sendable, CustomStringConvertible {
         case absent
         /// There is one, and the disk lost bytes of it, or somebody wrote to it.
         case unreadable
+        /// There were records, and the file has none.
+        case gone
         /// The file is no database of ours, or its pages contradict each other.
         case damaged
         /// A newer version of the program wrote the file.
@@ -42,7 +44,8 @@ package struct RecordsError: Error, Sendable, CustomStringConvertible {
             case .exists: "there is such a record already"
             case .absent: "there is no such record"
             case .unreadable: "its record cannot be read"
-            case .damaged: "the database is damaged; restore it from a copy or move it away"
+            case .gone: "there are no records, and there were; put it back from a copy"
+            case .damaged: "the database is damaged; put it back from a copy"
             case .tooNew: "the database was written by a newer version of this program"
             case .refused: "the database refused"
             }

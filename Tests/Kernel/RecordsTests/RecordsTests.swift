@@ -66,6 +66,40 @@ struct RecordsTests {
         }
     }
 
+    /// Writes as the engine's containers do: whatever has changed, and none waits for the one before.
+    private actor Writer {
+        private let store: RecordStore
+        private var latest: ContainerRecord
+
+        init(_ store: RecordStore, _ first: ContainerRecord) { (self.store, latest) = (store, first) }
+
+        func write() async throws -> ContainerRecord {
+            latest.document[0] &+= 1
+            try await store.containers.update(latest)
+            return latest
+        }
+    }
+
+    @Test("writes of one actor come in the order in which it made them")
+    func writesKeepTheirOrder() async throws {
+        try await withFolder { folder in
+            let store = try RecordStore(openingAt: folder + "/engine.sqlite")
+            let first = try container("aa", name: "web")
+            try await store.containers.insert(first)
+            let writer = Writer(store, first)
+            for _ in 0..<200 {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for _ in 0..<8 { group.addTask { _ = try await writer.write() } }
+                    try await group.waitForAll()
+                }
+                let kept = try await store.containers.find(first.id)
+                let next = try await writer.write()
+                #expect(kept?.document.first == next.document[0] &- 1)
+            }
+            try store.close()
+        }
+    }
+
     @Test("C13: a second container of the same name is refused with the owner, on insert and on rename")
     func namesAreUnique() async throws {
         try await withFolder { folder in

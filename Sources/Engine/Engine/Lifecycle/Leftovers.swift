@@ -27,6 +27,17 @@ enum Leftovers {
         return ids
     }
 
+    /// Of containers that ran, and so were on record: a record is there before the first run, and goes last of all.
+    static func ofRuns(among ids: Set<ContainerID>, _ configuration: EngineConfiguration) throws(EngineError) -> Set<ContainerID> {
+        var ran: Set<ContainerID> = []
+        for id in ids {
+            let paths = ContainerPaths(configuration: configuration, id: id)
+            let life = ShimLayout(execRoot: configuration.execRoot.string, containerID: id.text).lifePath
+            if try anyExists(of: [FilePath(life), paths.log, paths.exitRecord]) { ran.insert(id) }
+        }
+        return ran
+    }
+
     /// Removes everything of a container that is on no record, its root aside.
     static func remove(_ id: ContainerID, _ services: ContainerServices) throws(EngineError) {
         if try exist(of: id, services.configuration) { try removeRun(of: id, services) }
@@ -51,6 +62,10 @@ enum Leftovers {
             FilePath(layout.directory), ContainerPaths(configuration: configuration, id: id).bundle,
             configuration.execRoot.appending("netns").appending(id.text),
         ]
+        return try anyExists(of: paths)
+    }
+
+    private static func anyExists(of paths: [FilePath]) throws(EngineError) -> Bool {
         for path in paths {
             do throws(SyscallError) {
                 _ = try fileStatus(path)

@@ -8,7 +8,7 @@ internal import ShimProtocol
 internal import SystemPackage
 
 /// What a daemon does before it serves anyone: finds the containers of former daemons, learns what happened to them meanwhile, and
-/// repairs what a crash left half done.
+/// repairs what a crash left half done. Starting those that are to run comes after it, and may take as long as a file system that hangs.
 struct Restoration {
     let parts: ContainerEngine.Parts
     let logger: Logger
@@ -20,8 +20,10 @@ struct Restoration {
         do throws(RecordsError) { records = try await parts.records.containers.all() } catch {
             throw .system("restore the containers", error)
         }
+        let lost = try await runsWithoutRecord(besides: Set(records.map(\.id)))
+        let known = lost.union(records.map(\.id))
         try await services.volumes.open()
-        do throws(ImageError) { try await services.images.start(containers: Set(records.map(\.id))) } catch { throw EngineError(error) }
+        do throws(ImageError) { try await services.images.start(containers: known) } catch { throw EngineError(error) }
         failpoint(.restoreImagesStarted)
         if let reason = services.images.storageFallbackReason {
             services.logger.warning("overlayfs is not used, so every container has a whole copy of its image: \(reason)")
@@ -42,10 +44,13 @@ struct Restoration {
             } catch {
                 // One damaged record must not keep the others down, nor cost its container anything.
                 logger.error("container \(record.name) is left out: \(error)")
-                let unreadable = UnreadableContainer(record, because: error)
-                services.index.insert(unreadable)
-                await unreadable.keepBelongings(services)
+                await keep(UnreadableContainer(record, because: error))
             }
+        }
+        for id in lost {
+            let container = UnreadableContainer(withoutRecord: id)
+            logger.error("container \(id) is left out: \(container.reason)")
+            await keep(container)
         }
         failpoint(.restoreContainersFound)
         await tellUntold(of: restored)
@@ -64,15 +69,31 @@ struct Restoration {
         }
         // Before anybody is started: after a boot there is nothing yet that would protect them.
         await services.networks.finishRestoration()
+        await services.volumes.removeUnclaimed(known: known)
+        await services.volumes.unmountIdle()
+        await removeOrphans(known: known)
+        failpoint(.restoreContainersRestored)
+    }
+
+    /// Starts what its policy wants to run, others after those that they need.
+    static func startWanted(_ services: ContainerServices) async {
         for wave in await services.index.order() {
             await withTaskGroup(of: Void.self) { group in
                 for container in wave { group.addTask { await container.startIfWanted() } }
             }
         }
-        failpoint(.restoreContainersRestored)
-        await services.volumes.removeUnclaimed(known: Set(records.map(\.id)))
-        await services.volumes.unmountIdle()
-        await removeOrphans(known: Set(records.map(\.id.text)))
+    }
+
+    private func keep(_ container: UnreadableContainer) async {
+        services.index.insert(container)
+        await container.keepBelongings(services)
+    }
+
+    private func runsWithoutRecord(besides known: Set<ContainerID>) async throws(EngineError) -> Set<ContainerID> {
+        let configuration = services.configuration
+        return try await BlockingWork.run { () throws(EngineError) in
+            try Leftovers.ofRuns(among: Leftovers.containers(configuration).subtracting(known), configuration)
+        }
     }
 
     /// Tells the events that a former daemon wrote down and told nobody, ahead of all others.
@@ -113,16 +134,17 @@ struct Restoration {
     }
 
     /// Bundles, shims and files without a record: what a crash left of a container that was not made yet, or removed already.
-    private func removeOrphans(known: Set<String>) async {
+    private func removeOrphans(known: Set<ContainerID>) async {
         let services = services
         do throws(EngineError) {
             let orphans = try await BlockingWork.run { () throws(EngineError) in
-                try Leftovers.containers(services.configuration).filter { !known.contains($0.text) }
+                try Leftovers.containers(services.configuration).subtracting(known)
             }
             for id in orphans {
                 // What one refuses must not keep the others.
                 do throws(EngineError) {
                     try await BlockingWork.run(.programs) { () throws(EngineError) in try Leftovers.remove(id, services) }
+                    logger.notice("what a crash left of a container was removed", metadata: ["container.id": "\(id)"])
                 } catch { logger.error("\(error)", metadata: ["container.id": "\(id)"]) }
             }
         } catch { logger.error("\(error)") }
@@ -277,7 +299,10 @@ extension Container {
 
     /// A start that the daemon's death cut off before its shim could be spoken to.
     private func cleanUpAfterLostStart() async {
-        do throws(EngineError) { try await removeLeftovers() } catch { logger.error("clean up after a lost start: \(error)") }
+        do throws(EngineError) { try await removeLeftovers() } catch {
+            hasLeftovers = true
+            logger.error("clean up after a lost start: \(error)")
+        }
         if document.startedAt != .zero && document.phase == .exited { await removeIfDisposable() }
     }
 

@@ -4,8 +4,9 @@ internal import Images
 internal import Logging
 internal import Records
 
-/// A container that is on record, whose record cannot be read: a newer engine wrote it, or somebody damaged it. An engine that can read it goes on
-/// with the container as it finds it, running or not; so this one takes nothing of it away, unless somebody forces its removal.
+/// A container whose record cannot be read: a newer engine wrote it, or somebody damaged it, or an older copy of the records was put back, and it
+/// is on none. An engine that can read it goes on with the container as it finds it, running or not; so this one takes nothing of it away, unless
+/// somebody forces its removal.
 struct UnreadableContainer: Sendable {
     let id: ContainerID
     let name: String
@@ -22,6 +23,13 @@ struct UnreadableContainer: Sendable {
     init(_ record: ContainerRecord, because error: EngineError) {
         (id, name, created, imageID, reason) = (record.id, record.name, record.created, record.imageID, error.message)
         remains = (try? EngineJSON.decode(Remains.self, from: record.document)) ?? Remains()
+    }
+
+    /// One that has run, and that there is no record of.
+    init(withoutRecord id: ContainerID) {
+        (self.id, name, created, imageID) = (id, id.text, .zero, nil)
+        reason = "there is no record of it, as where an older copy of engine.sqlite was put back"
+        remains = Remains()
     }
 
     /// What anybody is told who asks something of it.
