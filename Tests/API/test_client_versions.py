@@ -63,6 +63,23 @@ def test_a_container_is_made_on_several_networks_from_1_44_on(own_daemon, apus, 
         apus("network", "rm", "one", "two").ok()
 
 
+@pytest.mark.parametrize("version", ["1.41", "1.50"])
+@pytest.mark.parametrize("mode", [None, "elsewhere"])
+def test_feature_C20_a_container_is_on_the_networks_that_are_named_and_no_other(own_daemon, apus, image, version, mode):
+    for name in ("closed", "elsewhere"):
+        apus("network", "create", "--internal", name).ok()
+    wishes = {"NetworkingConfig": {"EndpointsConfig": {"closed": {}}}}
+    try:
+        body = {"Image": image, "Cmd": ["ip", "route"], "HostConfig": {"NetworkMode": mode} if mode else {}, **wishes}
+        id = api(own_daemon, "POST", f"/v{version}/containers/create", body, expect=201)[1]["Id"]
+        assert list(api(own_daemon, "GET", f"/containers/{id}/json")[1]["NetworkSettings"]["Networks"]) == ["closed"]
+        assert "default" not in apus("start", "-a", id).ok()
+    finally:
+        for left in api(own_daemon, "GET", "/containers/json?all=1")[1]:
+            api(own_daemon, "DELETE", f"/containers/{left['Id']}", expect=204)
+        apus("network", "rm", "closed", "elsewhere").ok()
+
+
 def test_a_platform_is_asked_for_from_1_41_on(own_daemon, image):
     create(own_daemon, "1.40", image, query="platform=linux/s390x")
     assert "does not provide the specified platform" in create(own_daemon, "1.41", image, query="platform=linux/s390x", expect=404)

@@ -152,6 +152,8 @@ def test_a_prune_of_what_is_younger_takes_nothing(cli, apus, two):
     refused = cli("image", "prune", "-f", "--filter", "until=soon")
     assert refused.code == 1 and "soon" in refused.err, refused
     assert apus("images", "-q", "--filter", "until=876000h").ok() == ""
+    # The epoch, and no span of time that ends now.
+    assert apus("images", "-q", "--filter", "until=0").ok() == ""
     assert len(apus("images", "-q", "--filter", "until=1s").ok().split()) >= 2
 
 

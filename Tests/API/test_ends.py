@@ -212,6 +212,23 @@ def test_P10_a_process_that_no_signal_ends_delays_nobody_else(cli, apus, image, 
     wait_until(lambda: apus("ps", "-aq", "-f", "name=stuck").line() == "" or state(apus, "stuck") == "exited 137", "it ends when it can")
 
 
+def test_P10_requests_that_look_at_a_place_that_hangs_delay_nobody_else(apus, image, own_daemon, hanging):
+    """More of them than the daemon has threads for what does not block."""
+    apus("run", "-d", "--name", "other", image, "sleep", "600").ok()
+    undisturbed = best_answers(own_daemon, 3)
+    words = ("create", "--log-driver", "syslog", "--log-opt", f"syslog-address=unix://{hanging.path}/hang", image, "true")
+    nothing = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+    busy = [apus.start(*words, **nothing) for _ in range(6)]
+    try:
+        wait_until(lambda: hanging.stuck, "one looks at it")
+        time.sleep(1)
+        assert not delayed(own_daemon, undisturbed)
+    finally:
+        hanging.give_up()
+        codes = [process.wait(30 * PATIENCE) for process in busy]
+    assert all(codes), codes
+
+
 def test_P10_what_is_being_stopped_is_told_to_be(cli, apus, image, own_daemon, hanging):
     """Before SIGKILL as well; and where a process is stuck that the first one began, which waits for it."""
     script = "trap '' TERM; cat /data/hang & while :; do sleep 1; done"

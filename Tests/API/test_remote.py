@@ -273,9 +273,18 @@ def test_attack_F02_ten_thousand_idle_connections_cost_no_more_than_a_thousand(o
         except ConnectionError:
             closed += 1
     assert 400 <= closed <= 1400 and resident() < before + 60_000
+    assert api(open_daemon, "GET", "/_ping") == (200, "OK"), "who takes all that the port has keeps nobody from the socket"
     for connection in held:
         connection.close()
-    wait_until(lambda: api(open_daemon, "GET", "/_ping") == (200, "OK"), "others are served", seconds=30)
+    wait_until(lambda: ask(open_daemon, b"GET /_ping HTTP/1.1\r\nHost: localhost\r\n\r\n").endswith("200 OK"), "others are served", seconds=30)
+
+
+def test_a_client_that_is_gone_without_a_word_is_found_out(open_daemon):
+    with socket.create_connection(("127.0.0.1", open_daemon.port), timeout=20) as client:
+        client.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+        ours = f"( sport = :{open_daemon.port} and dport = :{client.getsockname()[1]} )"
+        assert "timer:(keepalive" in subprocess.run(["ss", "-tnoH", "state", "established", ours], capture_output=True, text=True, check=True).stdout
 
 
 def test_attack_F01_a_body_is_read_whole_or_refused(own_daemon):

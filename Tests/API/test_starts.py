@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from conftest import BUILD, entries
 from engine_http import api, stream
-from processes import wait_until
+from processes import PATIENCE, wait_until
 from test_stats import ControlFiles
 
 
@@ -119,3 +120,58 @@ def test_statistics_that_are_asked_for_during_a_start_are_those_of_the_process(o
         status, sample = asked.result(timeout=30)
     assert not early and status == 200 and sample["pids_stats"]["current"] == 1 and sample["read"] > "2000", sample
     assert start.wait(timeout=30) == 0
+
+
+def test_a_start_that_fails_behind_its_network_gives_the_network_back(brittle):
+    apus = brittle.client
+    apus("network", "create", "left").ok()
+    brittle.stop()
+    brittle.start("--runtime", f"another={BUILD}/apus-runtime")
+    apus("create", "--name", "first", "--runtime", "another", "--network", "left", "-p", "127.0.0.1:18080:80", brittle.image, "true").ok()
+    brittle.stop()
+    brittle.start()
+    for _ in range(2):
+        # Not that its own port is in use.
+        refused = apus("start", "first")
+        assert refused.code == 1 and "another" in refused.err
+    assert not entries(f"{brittle.run}/netns")
+    apus("run", "--rm", "--network", "left", "-p", "127.0.0.1:18080:80", brittle.image, "true").ok()
+    apus("network", "rm", "left").ok()
+    apus("rm", "first").ok()
+
+
+def test_a_daemon_ends_though_a_start_does_not(brittle, tmp_path):
+    """Held by a hook: the request cannot be taken back, and is found as after a crash."""
+    go = tmp_path / "go"
+    hook = {"hookName": "poststart", "path": "/bin/sh", "args": ["sh", "-c", f"until [ -e {go} ]; do sleep 0.05; done"]}
+    os.makedirs(f"{brittle.folder}/cdi", exist_ok=True)
+    with open(f"{brittle.folder}/cdi/held.json", "w", encoding="utf-8") as file:
+        json.dump({"cdiVersion": "0.6.0", "kind": "example.org/held", "devices": [{"name": "start", "containerEdits": {"hooks": [hook]}}]}, file)
+    brittle.client("create", "--name", "late", "--device", "example.org/held=start", brittle.image, "sleep", "100").ok()
+    start = brittle.client.start("start", "late", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: brittle.client.inspect("late", "{{.State.Status}}") == "created" and brittle.shims(), "the start is held")
+        brittle.process.terminate()
+        assert brittle.process.wait(timeout=60 * PATIENCE) == 0
+        assert "stopped while requests are under way" in brittle.log()
+    finally:
+        go.touch()
+        start.wait(timeout=30)
+    brittle.start()
+    brittle.client("rm", "-f", "late").ok()
+
+
+def test_a_shim_that_was_begun_in_vain_is_not_in_the_next_starts_way(brittle, tmp_path):
+    shim, flag = tmp_path / "shim", tmp_path / "fails"
+    shim.write_text(f'#!/bin/bash\n{BUILD}/apus-shim "$@"; code=$?\n[ -e {flag} ] && [ "${{@: -1}}" = start ] && exit 1\nexit $code\n')
+    shim.chmod(0o755)
+    brittle.stop()
+    brittle.start("--shim", str(shim))
+    apus = brittle.client
+    apus("create", "--name", "again", "-p", "127.0.0.1:18081:80", brittle.image, "sleep", "100").ok()
+    flag.touch()
+    assert apus("start", "again").code == 1 and brittle.shims()
+    flag.unlink()
+    apus("start", "again").ok()
+    assert apus.inspect("again", "{{.State.Running}}") == "true" and len(brittle.shims()) == 1
+    apus("rm", "-f", "again").ok()

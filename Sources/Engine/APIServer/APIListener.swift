@@ -39,13 +39,12 @@ package struct ListeningPlace: Sendable {
 
 /// The Docker Engine API of one engine, on listening sockets.
 package struct APIListener: Sendable {
-    /// Connections that are served at once; a further one is closed.
+    /// Connections of one place that are served at once; a further one is closed. Who takes all that a port has keeps nobody from the socket.
     package static let maximumConnections = 1024
 
     private let patience: Connection.Patience
     private let tracer: Tracer?
     private let logger: Logger
-    private let gate = ConnectionGate(limit: maximumConnections)
 
     /// Every request that `engine` serves.
     package static func routes(of engine: ContainerEngine) -> [Route] {
@@ -120,6 +119,7 @@ package struct APIListener: Sendable {
         try await listener.executeThenClose { connections in
             try await withThrowingDiscardingTaskGroup { group in
                 for try await connection in connections {
+                    let gate = connection.service.gate
                     guard gate.enter() else {
                         logger.warning("too many connections", metadata: ["limit": "\(Self.maximumConnections)"])
                         connection.channel.close(promise: nil)
@@ -139,6 +139,10 @@ package struct APIListener: Sendable {
         let queue = InboundQueue()
         let departure = ClientDeparture()
         let pipeline = channel.pipeline.syncOperations
+        // A client whose machine sleeps or is gone says so never.
+        if channel.localAddress?.protocol != .unix {
+            for (option, value) in Self.keepAlive { try channel.syncOptions?.setOption(option, value: value) }
+        }
         if let tls = service.tls { try pipeline.addHandler(try TLSHandler(tls(), host: nil)) }
         try pipeline.addHandler(HTTPResponseEncoder())
         try pipeline.addHandler(
@@ -148,6 +152,13 @@ package struct APIListener: Sendable {
         return Connection(
             channel: channel, queue: queue, departure: departure, service: service, patience: patience, tracer: tracer, logger: logger)
     }
+
+    /// Asks a silent client every 15 seconds, as dockerd does, and gives it up after as many questions as the kernel is set to.
+    /// - Source: tcp(7); TCP_KEEPIDLE is 4 and TCP_KEEPINTVL 5 in linux/tcp.h.
+    private static let keepAlive: [(ChannelOptions.Types.SocketOption, SocketOptionValue)] = [
+        (.init(level: .tcp, name: .init(rawValue: 4)), 15), (.init(level: .tcp, name: .init(rawValue: 5)), 15),
+        (.init(level: .socket, name: .so_keepalive), 1),
+    ]
 
     /// One header may hold a registry's whole token.
     private static var headerLimits: NIOHTTPDecoderLimitConfiguration {
@@ -164,6 +175,7 @@ package struct Service: Sendable {
     let router: Router
     let tls: (@Sendable () -> TLSContext)?
     let admission: Admission
+    let gate = ConnectionGate(limit: APIListener.maximumConnections)
 
     /// What `place` asks for.
     package init(_ place: ListeningPlace) {
@@ -183,7 +195,7 @@ package struct ListeningError: Error, CustomStringConvertible {
 }
 
 /// Counts what is open.
-private final class ConnectionGate: Sendable {
+final class ConnectionGate: Sendable {
     private let limit: Int
     private let count = Mutex(0)
 

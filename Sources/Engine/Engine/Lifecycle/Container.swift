@@ -73,6 +73,8 @@ actor Container {
     /// The name that a start began with, until its network is known by it.
     var startingName: String?
     private var waiters: [Waiter] = []
+    /// Set when it has been removed: who found it before that waits for nothing any more.
+    private var isGone = false
 
     struct Unpacking {
         let source: TaskSource
@@ -128,6 +130,10 @@ actor Container {
     /// Registers a wait before it returns.
     func wait(for condition: WaitCondition) -> WaitHandle {
         let outcome = OneShot<WaitResult>()
+        if isGone {
+            outcome.settle(WaitResult(exitCode: document.exitCode))
+            return WaitHandle(outcome: outcome)
+        }
         if condition == .notRunning {
             switch state {
             case .created, .exited, .dead, .removing: outcome.settle(WaitResult(exitCode: document.exitCode))
@@ -137,6 +143,12 @@ actor Container {
         waiters.removeAll { $0.outcome == nil }
         waiters.append(Waiter(condition: condition, outcome: outcome))
         return WaitHandle(outcome: outcome)
+    }
+
+    /// Tells whoever waits, or will.
+    func settleWaitersForGood() {
+        isGone = true
+        settleWaiters([.notRunning, .nextExit, .removed])
     }
 
     /// Tells those who wait for one of these.

@@ -38,6 +38,7 @@ struct ContainerCreation {
         let volumes = try await volumePlan(document)
         document.inheritedBinds = volumes.inheritedBinds
         try check(document, id: id)
+        try await LogSettings(document.hostConfig.logConfig, defaults: services.configuration.log).checkServer()
         try await checkSources(document.hostConfig)
         if try UserNamespaceChoice.isOwn(document.hostConfig, in: services.configuration) {
             document.userNamespace = try services.userNamespaces.take(for: id)

@@ -66,8 +66,9 @@ struct PruneFilter: Sendable {
             && !filters["label!"].contains { Filters(["label": [$0]]).matchesLabels(labels) }
     }
 
-    /// A moment, or how long it is ago.
+    /// A moment, or how long it is ago; `0` is no span of time, but the epoch. - Source: moby, api/types/time/timestamp.go.
     static func moment(_ text: String) throws(EngineError) -> Timestamp {
+        if text == "0" { return Timestamp(unixNanoseconds: 0) }
         if let ago = SpanText.nanoseconds(text) {
             return Timestamp(unixNanoseconds: Clock.unixNanoseconds.subtractingReportingOverflow(ago).partialValue)
         }

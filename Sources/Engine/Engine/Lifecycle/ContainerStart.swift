@@ -42,9 +42,11 @@ extension Container {
             // After that: an end is told behind its start.
             watch(task)
         } catch {
+            await startFailed(error)
+            // Not before: who starts the container anew shall not be taken for one that this start has failed.
             state = before
             startingShim = nil
-            await startFailed(error)
+            await removeAfterFailedStart()
             throw error.engineError
         }
     }
@@ -83,6 +85,9 @@ extension Container {
         for session in attachments.takeAll() { session.end() }
         // A start that fails is no exit: who waits for the next one waits on, as with docker, whose client prints what else it hears.
         settleWaiters([.notRunning], error: document.error)
+    }
+
+    private func removeAfterFailedStart() async {
         guard document.hostConfig.autoRemove else { return }
         do throws(EngineError) { try await remove(force: false) } catch { logger.error("remove after a failed start: \(error)") }
     }
@@ -101,10 +106,14 @@ extension Container {
             request = try await traced("bundle") { () throws(EngineError) in try await prepare(joined) }
         } catch {
             await removeBundle()
+            // What was plugged in is taken out; where it was not, this gives the addresses back.
+            await leaveNetworks()
             throw StartProblem(error)
         }
         let shim: ShimClient
         do throws(EngineError) { shim = try await traced("shim") { () throws(EngineError) in try await startShim() } } catch {
+            // It may be there, and nobody has a connection to it.
+            hasLeftovers = true
             await removeBundle()
             await leaveNetworks()
             throw StartProblem(error)
@@ -158,8 +167,9 @@ extension Container {
 
     // MARK: - The bundle
 
-    /// Writes the bundle, and says how the shim shall make the task of it.
+    /// Writes the bundle, and says how the shim shall make the task of it. What a failure leaves is the caller's to take away.
     private func prepare(_ joined: JoinedParts) async throws(EngineError) -> CreateTaskRequest {
+        try await LogSettings(document.hostConfig.logConfig, defaults: services.configuration.log).checkServer()
         if let names = joined.network {
             document.config.hostname = names.hostName
             document.config.domainName = names.domainName
@@ -184,7 +194,8 @@ extension Container {
         return request
     }
 
-    /// The network is there before the process is, and the file that says which one is there before the network.
+    /// The network is there before the process is, and the file that says which one is there before the network. What a failure leaves of
+    /// them is the caller's to take away.
     /// - Returns: the first process, as the bundle has it.
     private func makeNetworkAndBundle(
         _ mounts: [SnapshotMount], _ images: [[SnapshotMount]], _ others: JoinedParts
@@ -197,35 +208,28 @@ extension Container {
         var joined = others
         if network != nil { joined.namespaces[.network] = services.networks.namespace(of: id).path.string }
         let (document, id, services, paths, parts) = (document, id, services, paths, joined)
-        do throws(EngineError) {
-            try await services.volumes.beginRun(document.volumes, of: id)
-            failpoint(.startVolumesMounted)
-            try await writeNetworkFiles()
-            failpoint(.startNetworkFilesWritten)
-            let process = try await BlockingWork.run(.trees) { () throws(EngineError) in
-                let specification = try Bundle.specification(
-                    id: id, document: document, mounts: mounts, joined: parts, services: services, paths: paths)
-                try AppArmorProfile.prepare(for: specification.process, services.facts)
-                let host = document.hostConfig
-                let isShareable = try NamespaceModes(host).sharedMemory == .shareable
-                try Bundle.write(
-                    specification, mounts: try document.mountPlan(in: services.volumes.folder), images: images,
-                    ids: parts.userNamespace, sharedMemoryBytes: isShareable ? DefaultMounts.sharedMemoryBytes(host) : nil,
-                    network: network, to: paths)
-                return specification.process
-            }
-            failpoint(.startBundleWritten)
-            if let network { try await services.networks.plug(network, of: id, in: parts.namespaces[.user]) }
-            await renameAfterStart()
-            failpoint(.startNetworkPlugged)
-            await tellOfBareNetwork()
-            return process
-        } catch {
-            await removeBundle()
-            // What was plugged in is taken out; where it was not, this gives the addresses back.
-            await leaveNetworks()
-            throw error
+        try await services.volumes.beginRun(document.volumes, of: id)
+        failpoint(.startVolumesMounted)
+        try await writeNetworkFiles()
+        failpoint(.startNetworkFilesWritten)
+        let process = try await BlockingWork.run(.trees) { () throws(EngineError) in
+            let specification = try Bundle.specification(
+                id: id, document: document, mounts: mounts, joined: parts, services: services, paths: paths)
+            try AppArmorProfile.prepare(for: specification.process, services.facts)
+            let host = document.hostConfig
+            let isShareable = try NamespaceModes(host).sharedMemory == .shareable
+            try Bundle.write(
+                specification, mounts: try document.mountPlan(in: services.volumes.folder), images: images,
+                ids: parts.userNamespace, sharedMemoryBytes: isShareable ? DefaultMounts.sharedMemoryBytes(host) : nil,
+                network: network, to: paths)
+            return specification.process
         }
+        failpoint(.startBundleWritten)
+        if let network { try await services.networks.plug(network, of: id, in: parts.namespaces[.user]) }
+        await renameAfterStart()
+        failpoint(.startNetworkPlugged)
+        await tellOfBareNetwork()
+        return process
     }
 
     private func taskOptions() throws(EngineError) -> ApusOptions {
@@ -256,7 +260,10 @@ extension Container {
                 networks.noteParting(of: attachment)
                 try Bundle.remove(paths)
             }
-        } catch { logger.error("\(error)") }
+        } catch {
+            hasLeftovers = true
+            logger.error("\(error)")
+        }
     }
 }
 

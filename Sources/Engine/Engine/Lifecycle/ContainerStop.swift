@@ -166,7 +166,7 @@ extension Container {
         services.destroyed.tell(id, destruction)
         failpoint(.removeTold)
         for session in attachments.takeAll() { session.end() }
-        settleWaiters([.notRunning, .nextExit, .removed])
+        settleWaitersForGood()
     }
 
     /// - Returns: what is to be told of it.
@@ -178,6 +178,8 @@ extension Container {
         failpoint(.removeRecorded)
         // A shim that did not answer may still be there, with the process and the mounts that it looks after.
         try await removeLeftovers()
+        // Of a run that was not followed to its end.
+        await leaveNetworks()
         failpoint(.removeLeftoversGone)
         await endUnpackings()
         do { try await services.images.removeRoot(of: id) } catch { throw EngineError(error) }

@@ -1,5 +1,7 @@
 internal import EngineAPI
+internal import LinuxSyscalls
 internal import ShimProtocol
+internal import SystemPackage
 
 /// A container's logging driver, by Docker's names. `json-file` and `local` are one: files of our own, rotated and compressed.
 enum LogDriver: String, CaseIterable, Sendable {
@@ -82,6 +84,8 @@ struct LogSettings: Equatable, Sendable {
     let bufferBytes: UInt64?
     /// The server, without tag and host; nil where the driver is another one.
     let syslog: SyslogTarget?
+    /// Where the server's socket is by the options; nil where it is none of this machine's, or the usual one.
+    private let serverSocket: String?
 
     /// Checks driver and options, as Docker does when the container is created or, for their values, started.
     /// - Parameter defaults: where the options say nothing.
@@ -91,12 +95,13 @@ struct LogSettings: Equatable, Sendable {
         let options = config.config
         if driver == .none {
             (hasFiles, fileBytes, fileCount, compresses, bufferBytes) = (false, defaults.fileBytes, 1, false, nil)
-            (isReadable, isCopied, syslog) = (false, false, nil)
+            (isReadable, isCopied, syslog, serverSocket) = (false, false, nil, nil)
             return
         }
         bufferBytes = try Self.bufferBytes(options)
         try driver.checkNames(options.keys)
         syslog = driver == .syslog ? try SyslogTarget(options) : nil
+        serverSocket = options["syslog-address"] ?? "" == "" ? nil : syslog.flatMap { $0.path.isEmpty ? nil : $0.path }
         hasFiles = true
         do throws(EngineError) {
             let isCacheDisabled = try OptionText.boolean(options["cache-disabled"] ?? "false")
@@ -105,6 +110,17 @@ struct LogSettings: Equatable, Sendable {
             let files = try Self.files(options, driver: driver, defaults: defaults)
             (fileBytes, fileCount, compresses) = (files.bytes, files.count, files.compresses)
         } catch { throw EngineError(.invalidParameter, "failed to initialize logging driver: \(error.message)") }
+    }
+
+    /// Looks whether the server's socket is there; takes as long as its file system does to answer.
+    /// - Throws: `.invalidParameter` in Docker's words.
+    func checkServer() async throws(EngineError) {
+        guard let serverSocket else { return }
+        try await BlockingWork.run(.trees) { () throws(EngineError) in
+            do throws(SyscallError) { _ = try fileStatus(FilePath(serverSocket)) } catch {
+                throw EngineError(.invalidParameter, "stat \(serverSocket): no such file or directory", cause: error)
+            }
+        }
     }
 
     /// What the shim is told of it.

@@ -50,9 +50,6 @@ extension SyslogTarget {
         case "unix", "unixgram":
             transport = text.hasPrefix("unixgram") ? .datagrams : .local
             path = rest
-            do throws(SyscallError) { _ = try fileStatus(FilePath(rest)) } catch {
-                throw EngineError(.invalidParameter, "stat \(rest): no such file or directory", cause: error)
-            }
         case "tcp", "udp":
             transport = text.hasPrefix("tcp") ? .tcp : .udp
             try setPlace(rest, of: text)

@@ -278,7 +278,10 @@ extension Networks {
             failpoint(.disconnectRouted)
         }
         forgetConversations(of: [endpoint])
-        try await announce(attachment, of: id)
+        // It is out, whatever the names say of it for a while.
+        do throws(EngineError) { try await announce(attachment, of: id) } catch {
+            logger.error("names after a disconnection: \(error)", metadata: ["container.id": "\(id)"])
+        }
         release(endpoint, of: id)
         published[id.text] = attachment.firewallPorts
         tell("disconnect", endpoint, id)

@@ -26,7 +26,10 @@ extension Networks {
         guard let word = Self.networkName(ofMode: mode) else { return [:] }
         let isClosed = request.config.networkDisabled && word != "host"
         if isClosed || word == "bridge" && !settings.hasDefaultBridge { return ["none": EndpointSettings()] }
-        var wishes = [try known(word).name: EndpointSettings()]
+        let own = try known(word).name
+        // Where networks are named, the container is on these and no other. - Source: moby, daemon/container_operations.go, updateContainerNetworkSettings.
+        let isByMode = asked.isEmpty || ["host", "none"].contains(own)
+        var wishes = isByMode ? [own: EndpointSettings()] : [:]
         for (key, settings) in asked.sorted(by: { $0.key < $1.key }) {
             let network = try known(key == "default" ? "bridge" : key)
             let endpoint = settings ?? EndpointSettings()
