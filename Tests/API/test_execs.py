@@ -2,6 +2,7 @@
 # Rows: features
 
 import json
+import os
 import re
 import time
 import urllib.parse
@@ -119,3 +120,13 @@ def test_D15_an_exec_that_never_ran_does_not_die(own_daemon, host):
 ])
 def test_an_exec_is_refused_what_a_container_is(daemon, host, request_, reason):
     assert reason in str(api(daemon, "POST", f"/containers/{host}/exec", request_, expect=400))
+
+
+def test_execs_that_nobody_starts_are_bounded_in_bytes(own_daemon, host):
+    """What one of them holds in memory, and in /run, is a client's to choose."""
+    large = [f"A{number}={'x' * 100_000}" for number in range(35)]
+    ids = [made(own_daemon, Cmd=["true"], Env=large) for _ in range(12)]
+    known = [api(own_daemon, "GET", f"/exec/{exec_id}/json")[0] for exec_id in ids]
+    assert known == [404] * 3 + [200] * 9, "32 MiB hold nine of 3.5 MB, and the oldest are forgotten"
+    place = f"{own_daemon.run}/bundles/{api(own_daemon, 'GET', '/containers/host/json')[1]['Id']}/execs"
+    assert sum(entry.stat().st_size for entry in os.scandir(place)) < 40 << 20

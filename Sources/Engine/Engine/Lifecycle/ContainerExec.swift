@@ -11,6 +11,8 @@ internal import Snapshots
 extension Container {
     /// Execs remembered of one container; beyond, those that ended first are forgotten.
     static let execLimit = 1000
+    /// Bytes of words and variables of a container's execs, for which the same holds: a request of an exec may have megabytes of them.
+    static let execByteLimit = 32 << 20
     /// How long a new size waits for an exec's start, as Docker's does, and for one that nobody has begun.
     static let execStartPatience = (underWay: Duration.seconds(10), toCome: Duration.seconds(1))
     /// Of an exec whose shim was killed while it began it: the next one has killed what there was of it.
@@ -29,12 +31,14 @@ extension Container {
         }
         try await startDecided()
         _ = try taskForExec()
-        try await forgetOldExec()
         let exec = ExecProcess(id: Identifiers.random(), created: .now, request: request)
+        try await makeRoom(for: exec)
         remember(exec)
         failpoint(.execRemembered)
         do throws(EngineError) { try await writeRecord(of: exec) } catch {
             forget(exec.id)
+            // Where it ended meanwhile its bundle is gone, and that is the reason.
+            _ = try taskForExec()
             throw error
         }
         failpoint(.execRecorded)
@@ -69,17 +73,18 @@ extension Container {
         }
     }
 
-    private func forgetOldExec() async throws(EngineError) {
-        guard execs.count >= Self.execLimit else { return }
-        let ended = execOrder.first { id in
-            if case .ended = execs[id]?.state { true } else { false }
-        }
-        guard let ended = ended ?? execOrder.first(where: { if case .created = execs[$0]?.state { true } else { false } }) else {
-            throw EngineError(.conflict, "container \(id) has \(execs.count) execs running")
-        }
-        forget(ended)
+    private func makeRoom(for exec: ExecProcess) async throws(EngineError) {
         let directory = paths.execs
-        try await BlockingWork.run { () throws(EngineError) in try ExecRecordFiles.remove(ended, in: directory) }
+        while execs.count >= Self.execLimit || execs.values.reduce(exec.byteCount, { $0 + $1.byteCount }) > Self.execByteLimit {
+            let ended = execOrder.first { id in
+                if case .ended = execs[id]?.state { true } else { false }
+            }
+            guard let old = ended ?? execOrder.first(where: { if case .created = execs[$0]?.state { true } else { false } }) else {
+                throw EngineError(.conflict, "container \(id) has \(execs.count) execs running")
+            }
+            forget(old)
+            try await BlockingWork.run { () throws(EngineError) in try ExecRecordFiles.remove(old, in: directory) }
+        }
     }
 
     func inspectExec(_ execID: String) throws(EngineError) -> ExecInspect {

@@ -13,7 +13,9 @@ struct ExecProcess: Sendable {
 
     let id: String
     let created: Timestamp
-    let request: ExecCreateRequest
+    private(set) var request: ExecCreateRequest
+    /// Of its words and variables.
+    private(set) var byteCount: Int
     /// Settled with the exit code when it ends, in whichever way.
     let end = OneShot<Int>()
     /// Settled when its process is there, or never will be.
@@ -24,6 +26,9 @@ struct ExecProcess: Sendable {
             case .created, .starting: break
             case .running: begun.settle(())
             case .ended(let exitCode):
+                // It is not begun again, and nobody is shown them.
+                request.env = []
+                byteCount = Self.byteCount(of: request)
                 begun.settle(())
                 end.settle(exitCode)
             }
@@ -34,6 +39,11 @@ struct ExecProcess: Sendable {
         self.id = id
         self.created = created
         self.request = request
+        byteCount = Self.byteCount(of: request)
+    }
+
+    private static func byteCount(of request: ExecCreateRequest) -> Int {
+        ((request.cmd?.words ?? []) + request.env).reduce(0) { $0 + $1.utf8.count }
     }
 
     /// Its words, as events show them.

@@ -24,7 +24,8 @@ enum ExecRecordFiles {
         let text: [UInt8]
         do throws(DocumentError) { text = try EngineJSON.encode(record) } catch { throw .system("write the record of exec \(id)", error) }
         do throws(SyscallError) {
-            try makeDirectories(directory, mode: 0o700)
+            // In a bundle that is there: else the container has ended, and none is to come of this.
+            do { try makeDirectory(directory, mode: 0o700) } catch  where error.errno == Errno.fileExists.rawValue {}
             try writeFileDurably(text, to: directory.appending(id))
         } catch { throw .system("write the record of exec \(id)", error) }
     }
