@@ -1,5 +1,6 @@
 """Row P04 and what belongs to it: a shim killed at any moment, with the daemon or without, and the shim that takes its place."""
 
+import ctypes
 import hashlib
 import json
 import os
@@ -569,6 +570,50 @@ def test_P05_shim_and_daemon_killed_together(brittle):
     running = api(brittle, "GET", "/containers/count/json")[1]["ExecIDs"]
     assert len(running) == 1 and api(brittle, "GET", f"/exec/{running[0]}/json")[1]["Running"]
     client("stop", "-t", "1", *names).ok()
+
+
+SET_CHILD_SUBREAPER = 36
+
+
+@pytest.fixture
+def nobody_reaps():
+    """Orphans become the test's own children, and it reaps none of them: as the first process of a machine that is itself a container may do."""
+    prctl = ctypes.CDLL(None).prctl
+    assert prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    yield
+    assert prctl(SET_CHILD_SUBREAPER, 0, 0, 0, 0) == 0
+    with open("/proc/thread-self/children", encoding="ascii") as file:
+        for child in map(int, file.read().split()):
+            if not alive(child):
+                os.waitpid(child, os.WNOHANG)
+
+
+def test_P05_a_container_ends_though_nobody_reaps_its_exec_whose_shim_was_killed(nobody_reaps, brittle):
+    """The kernel keeps a container's first process for it, dead as that is, and tells nobody."""
+    client = brittle.client
+    client("run", "-d", "--name", "stopped", brittle.image, "sleep", "300").ok()
+    client("run", "-d", "--name", "removed", brittle.image, "sleep", "300").ok()
+    client("run", "-d", "--name", "ends", brittle.image, "sh", "-c", f"{UNTIL_GO}; exit 6").ok()
+    names = ("stopped", "removed", "ends")
+    for name in names:
+        client("exec", "-d", name, "sleep", "77").ok()
+    pids = [int(client.inspect(name, "{{.State.Pid}}")) for name in names]
+    brittle.kill()
+    killed = shims(brittle)
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not any(map(alive, killed)), "the shims have ended")
+    brittle.start()
+    client("stop", "-t", "1", "stopped").ok()
+    client("rm", "-f", "removed").ok()
+    go(pids[2])
+    assert client("wait", "ends", timeout=20).line() == "6"
+    assert client("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "stopped", "ends").ok().splitlines() == ["exited 137", "exited 6"]
+    assert all(open(f"/proc/{pid}/wchan", encoding="ascii").read() == "zap_pid_ns_processes" for pid in pids)
+    client("start", "stopped").ok()
+    assert client("exec", "stopped", "echo", "on").line() == "on"
+    client("rm", "-f", "stopped", "ends").ok()
+    assert client("ps", "-aq").ok() == ""
 
 
 def shims(daemon):

@@ -95,6 +95,26 @@ def test_exec_into_a_container_that_has_given_its_namespaces_up_and_is_not_gone_
             foreign.wait(60)
 
 
+@pytest.mark.ours
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_container_whose_first_process_is_kept_for_another_that_nobody_reaps_is_deleted(runtime, running, forced):
+    """It has ended: what keeps its number are others' parents, who may look elsewhere for ever."""
+    pid = runtime.state(running)["pid"]
+    with subprocess.Popen(["nsenter", "--pid", "--target", str(pid), "sleep", "600"]) as foreign:
+        try:
+            wait_until(lambda: children(foreign.pid), "the foreign process")
+            foreign.send_signal(signal.SIGSTOP)
+            if not forced:
+                os.kill(pid, signal.SIGKILL)
+                wait_until(lambda: runtime.state(running)["status"] == "stopped", "it is known to have ended")
+            runtime("delete", *(["-f"] if forced else []), running).ok()
+            with open(f"/proc/{pid}/wchan", encoding="ascii") as file:
+                assert file.read() == "zap_pid_ns_processes"
+        finally:
+            foreign.send_signal(signal.SIGCONT)
+            foreign.wait(60)
+
+
 KEYS = """#include <linux/keyctl.h>
 #include <stdio.h>
 #include <sys/syscall.h>

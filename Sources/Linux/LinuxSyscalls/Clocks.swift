@@ -76,7 +76,7 @@ package func unreapedExit(of process: Int32) throws(SyscallError) -> ProcessExit
 }
 
 /// The fields of a stat file from the third on.
-private func statusFields(of path: String) throws(SyscallError) -> [Substring] {
+func statusFields(of path: String) throws(SyscallError) -> [Substring] {
     let line = String(decoding: try readFile(FilePath(path), limitBytes: 4096), as: UTF8.self)
     // The name, field 2, may hold anything, brackets and spaces included.
     guard let nameEnd = line.lastIndex(of: ")") else { throw SyscallError("read", path, errno: EINVAL) }

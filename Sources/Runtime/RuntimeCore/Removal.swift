@@ -65,19 +65,22 @@ struct Removal {
         do throws(SyscallError) {
             let handle = try ProcessHandle(recorded.process)
             guard let snapshot = try ProcessSnapshot.look(at: recorded.process), snapshot.startTicks == recorded.startTicks else { return }
+            if snapshot.isKept { return }
             if snapshot.isAlive { try handle.signal(SIGKILL, subject: "container \(record.id)") }
-            try waitForEnd(of: handle)
+            try waitForEnd(of: handle, recorded.process)
         } catch {
             if error.errno != ESRCH { throw RuntimeError(doing: "killing the container's process", error) }
         }
     }
 
-    private func waitForEnd(of handle: borrowing ProcessHandle) throws(SyscallError) {
+    private func waitForEnd(of handle: borrowing ProcessHandle, _ process: Int32) throws(SyscallError) {
         // What is frozen does not even die. Where thawing fails, the wait below does too, and says so.
         try? cgroup.thawAll()
         let deadline = moment(nanoseconds: Int64(Self.deadlineMilliseconds) * 1_000_000)
         while try handle.waitForEnd(timeoutMilliseconds: min(Self.roundMilliseconds, millisecondsUntil(deadline))).isEmpty {
             if millisecondsUntil(deadline) == 0 { throw SyscallError("kill", "the container's process", errno: ETIMEDOUT) }
+            // Nothing is left of it that could be waited for.
+            if try ProcessSnapshot.look(at: process)?.isKept == true { return }
             // Whoever lives may freeze others again, or the first process itself.
             try? cgroup.killAll()
         }

@@ -166,6 +166,9 @@ extension ContainerTask {
     }
 
     private func foreignEnded(_ process: SupervisedProcess, _ exit: ProcessExit?) {
+        if process !== first, let orphan = process.foreign, let keeping = first.foreign {
+            orphans.add(orphan, of: keeping) { [self] in foreignEnded(first, $0) }
+        }
         if process === first, let recorded = recordedExit() { return ended(process, recorded) }
         ended(process, ReapedExit(exit: exit, unixNanoseconds: unixNanoseconds()))
     }

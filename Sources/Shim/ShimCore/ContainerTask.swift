@@ -32,6 +32,7 @@ final class ContainerTask {
     let request: CreateTaskRequest
     let disk: DiskThread?
     var execs: [SupervisedProcess] = []
+    private(set) lazy var orphans = UnreapedOrphans(context.loop)
     /// nil where the runtime made none for the container.
     private(set) var cgroup: Cgroup?
     var outOfMemory: OutOfMemoryWatch?

@@ -5,8 +5,8 @@ internal import ShimProtocol
 /// and later, how.
 final class ForeignProcess {
     let descriptor: Descriptor
-    private let pid: Int32
-    private let startTimeTicks: UInt64
+    let pid: Int32
+    let startTimeTicks: UInt64
     private var watch: Watch?
 
     /// - Parameter kept: its pidfd, where the keeper has it.
@@ -32,6 +32,19 @@ final class ForeignProcess {
             watch = nil
             action(howItEnded())
         }
+    }
+
+    /// Whether its end has not been told.
+    var isAwaited: Bool { watch != nil }
+
+    /// How it ended where the kernel keeps it for what nobody reaps; its end is not told once more then.
+    func takeKeptExit() -> ProcessExit? {
+        guard isAwaited, let exit = try? exitKeptByUnreaped(of: pid), (try? LinuxSyscalls.startTimeTicks(of: pid)) == startTimeTicks else {
+            return nil
+        }
+        watch?.cancel()
+        watch = nil
+        return exit
     }
 
     func signal(_ number: Int32) throws(SyscallError) { try sendSignal(number, toProcessOf: descriptor.owned) }
