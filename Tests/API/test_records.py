@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import sqlite3
 from contextlib import closing
 
@@ -149,6 +150,20 @@ def test_fault_P07_volumes_without_a_name_go_with_containers_of_an_older_version
     client("rm", "-f", "-v", "far").ok()
     assert sorted(client("volume", "ls", "-q").ok().split()) == ["kept-far", "kept-near"]
     client("volume", "rm", "kept-far", "kept-near").ok()
+
+
+def test_fault_P01_a_restart_policy_that_is_on_record_is_the_shims_too(brittle):
+    client = brittle.client
+    client("run", "-d", "--name", "changed", brittle.image, "sleep", "600").ok()
+    pid = int(client.inspect("changed", "{{.State.Pid}}"))
+    brittle.kill()
+    # As by a daemon that was killed before it could tell the shim.
+    change_records(brittle, lambda _, document: {**document, "hostConfig": {**document["hostConfig"], "RestartPolicy": {
+        "Name": "always", "MaximumRetryCount": 0}}})
+    brittle.start()
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: client.inspect("changed", "{{.RestartCount}} {{.State.Running}}") == "1 true", "it is started again")
+    client("rm", "-f", "changed").ok()
 
 
 def records_of(daemon):

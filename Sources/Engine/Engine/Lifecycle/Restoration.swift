@@ -285,6 +285,8 @@ extension Container {
         logger.info("container adopted")
         watch(adopted)
         await endAbandonedHold()
+        // A daemon may be killed when it has written a change down, and before the shim has it.
+        do throws(EngineError) { try await followRestartPolicy() } catch { logger.error("\(error)") }
     }
 
     /// The shim is gone: its exit record says how the process ended, or nothing does.
