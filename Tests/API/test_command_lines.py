@@ -108,7 +108,7 @@ class Recorder(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
     def __init__(self, path):
         super().__init__(path, Handler)
-        self.created = []
+        self.created, self.headers = [], {}
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, *_):
@@ -131,6 +131,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = re.sub(r"^/v1\.\d+", "", self.path)
         if path.startswith("/containers/create"):
             self.server.created.append((path, json.loads(body)))
+            self.server.headers = dict(self.headers)
             return self.answer(201, {"Id": "ab" * 32, "Warnings": []})
         return self.answer(200 if path == "/_ping" else 404, {"message": "not here"})
 

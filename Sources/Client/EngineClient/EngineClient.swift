@@ -12,14 +12,22 @@ public struct Client: Sendable {
     public let endpoint: EngineEndpoint
     /// The API version that paths carry, `1.51`; nil for none.
     public let version: String?
+    /// Headers that each request has besides its own.
+    private let headers: [(name: String, value: String)]
     /// Makes the connection of an `ssh://`: a stream socket, which becomes the client's.
     private let dial: (@Sendable (SSHDestination) throws -> Int32)?
 
     /// A client of the daemon at `endpoint`; nothing is sent yet.
-    /// - Parameter dial: makes the connection of an `ssh://`: a stream socket, whose other end a program has that ssh started.
-    public init(endpoint: EngineEndpoint, version: String? = nil, dial: (@Sendable (SSHDestination) throws -> Int32)? = nil) {
+    /// - Parameters:
+    ///   - headers: go with each request, but for those that it has itself.
+    ///   - dial: makes the connection of an `ssh://`: a stream socket, whose other end a program has that ssh started.
+    public init(
+        endpoint: EngineEndpoint, version: String? = nil, headers: [(name: String, value: String)] = [],
+        dial: (@Sendable (SSHDestination) throws -> Int32)? = nil
+    ) {
         self.endpoint = endpoint
         self.version = version
+        self.headers = headers
         self.dial = dial
     }
 
@@ -137,6 +145,9 @@ public struct Client: Sendable {
             headers.add(name: "Connection", value: "Upgrade")
             headers.add(name: "Upgrade", value: "tcp")
         }
+        for (name, value) in self.headers where !headers.contains(name: name) && !Self.framing.contains(name.lowercased()) {
+            headers.add(name: name, value: value)
+        }
         let head = HTTPRequestHead(
             version: .http1_1, method: .init(rawValue: request.method), uri: request.target(version: version), headers: headers)
         var parts: [RequestPart] = [.head(head)]
@@ -148,6 +159,9 @@ public struct Client: Sendable {
         }
         try await outbound.write(contentsOf: parts + [.end])
     }
+
+    /// Headers that are the exchange's alone: they say where a body ends, and who goes on with the connection.
+    private static let framing: Set<String> = ["connection", "content-length", "transfer-encoding", "upgrade"]
 
     private func refusal(_ answer: Answer) async throws -> EngineClientError {
         let bytes = try await answer.collect(limitBytes: 1 << 20)

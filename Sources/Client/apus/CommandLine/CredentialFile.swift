@@ -49,7 +49,7 @@ struct CredentialFile {
 
     /// What is kept of a registry's credentials, here or by a helper; nil for none.
     func credentials(for key: String) throws -> AuthConfig? {
-        let content = try read()
+        let content = try content()
         if let helper = try Self.helper(for: key, in: content) { return try helper.credentials(for: key) }
         guard let entry = Self.entries(for: key, in: content).first?.value else { return nil }
         var credentials = AuthConfig()
@@ -68,14 +68,14 @@ struct CredentialFile {
     /// The name of the context in use; nil for none.
     var currentContext: String? {
         get throws {
-            if case .text(let name)? = try read()[key: "currentContext"], !name.isEmpty { return name }
+            if case .text(let name)? = try content()[key: "currentContext"], !name.isEmpty { return name }
             return nil
         }
     }
 
     /// Says which context is in use; nil for none.
     func use(context name: String?) throws {
-        guard case .map(let members) = try read() else { return }
+        guard case .map(let members) = try content() else { return }
         let others = members.filter { $0.key != "currentContext" }
         try write(TemplateValue.map(others + (name.map { [.init("currentContext", .text($0))] } ?? [])).indentedJSON + "\n")
     }
@@ -83,7 +83,7 @@ struct CredentialFile {
     /// Keeps credentials.
     /// - Returns: whether the file itself holds them from now on.
     func keep(_ credentials: AuthConfig, for key: String) throws -> Bool {
-        let content = try read()
+        let content = try content()
         let helper = try Self.helper(for: key, in: content)
         try helper?.store(credentials, for: key)
         let pair = Data("\(credentials.username):\(credentials.password)".utf8).base64EncodedString()
@@ -97,7 +97,7 @@ struct CredentialFile {
     /// Forgets all that would be used for a registry, also what older programs kept under addresses of it.
     /// - Throws: what a helper said of the registry's name; of an address, where none has forgotten anything.
     func forget(_ key: String) throws {
-        let content = try read()
+        let content = try content()
         let places = key == Self.hub ? [key] : [key, "http://\(key)", "https://\(key)"]
         var (failures, isForgotten): ([(place: String, error: any Error)], Bool) = ([], false)
         for place in places {
@@ -120,14 +120,18 @@ struct CredentialFile {
         try write(TemplateValue.map([.init("auths", .map(known))] + others).indentedJSON + "\n")
     }
 
-    private func read() throws -> TemplateValue {
+    /// All that stands in the file; nothing where there is none.
+    /// - Throws: `Complaint` for a file that cannot be read.
+    func content() throws -> TemplateValue {
         guard FileManager.default.fileExists(atPath: path) else { return .map([]) }
         let bytes = try contents(of: path, limitBytes: Self.sizeLimitBytes)
         if bytes.isEmpty { return .map([]) }
         do throws(DocumentError) { return try EngineJSON.decode(TemplateValue.self, from: Array(bytes)) } catch {
-            throw Complaint("Error loading config file: \(path): \(error.reason)")
+            throw Self.complaint(path, error.reason)
         }
     }
+
+    static func complaint(_ path: String, _ reason: String) -> Complaint { Complaint("Error parsing config file (\(path)): \(reason)") }
 
     /// The file is there whole or as before. It keeps its owner and its mode; a new one no one else ever reads. What a link leads to may be no
     /// file at all (`/dev/null`): that is not replaced by one.

@@ -8,6 +8,7 @@ package struct Environment: Sendable {
     let signals: SignalTap
     /// The folder of `config.json`: `DOCKER_CONFIG`, `--config`, or `~/.docker`.
     let configurationFolder: String
+    let configuration: ClientConfiguration
     /// The context that the command is for.
     let contextName: String
     let variables: [String: String]
@@ -21,20 +22,26 @@ package struct Environment: Sendable {
         self.signals = signals
         let home = variables["HOME"] ?? "/root"
         configurationFolder = arguments.string("config") ?? variables["DOCKER_CONFIG"] ?? home + "/.docker"
-        let choice = EndpointChoice(arguments: arguments, variables: variables, folder: configurationFolder)
+        try Self.keepMemoryPrivate()
+        configuration = ClientConfiguration(CredentialFile(folder: configurationFolder))
+        if let complaint = configuration.complaint { StandardStream.error.write("WARNING: \(complaint)\n") }
+        let choice = EndpointChoice(
+            arguments: arguments, variables: variables, folder: configurationFolder, currentContext: configuration.currentContext)
         contextName = try choice.contextName()
         let endpoint = needsDaemon ? try choice.endpoint() : (try? choice.endpoint()) ?? .local
         let version = variables["DOCKER_API_VERSION"].map { $0.hasPrefix("v") ? String($0.dropFirst()) : $0 }
-        client = Client(endpoint: endpoint, version: version == "" ? nil : version) { try startConnected($0.command) }
+        client = Client(endpoint: endpoint, version: version == "" ? nil : version, headers: configuration.headers) {
+            try startConnected($0.command)
+        }
         if let level = arguments.string("log-level"), !["debug", "info", "warn", "error", "fatal"].contains(level) {
             throw Complaint("Unable to parse logging level: \(level)")
         }
     }
 
-    /// The credentials that `config.json` holds for a registry, if any. A file that cannot be read is warned of, as docker does.
+    /// The credentials that `config.json` holds for a registry, if any. What cannot be read is warned of, as docker does.
     func credentials(for domain: String) -> AuthConfig? {
+        if configuration.isUnreadable { return nil }
         do {
-            try Self.keepMemoryPrivate()
             return try CredentialFile(folder: configurationFolder).credentials(for: CredentialFile.key(for: domain))
         } catch {
             StandardStream.error.write("WARNING: \(error)\n")
@@ -42,7 +49,7 @@ package struct Environment: Sendable {
         }
     }
 
-    /// Before a password is read: no core file shall hold it, and no other process of the user read it.
+    /// Before a password is read, and `config.json` may have some: no core file shall hold it, and no other process of the user read it.
     static func keepMemoryPrivate() throws { try setDumpable(false) }
 }
 

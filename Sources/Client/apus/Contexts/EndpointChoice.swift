@@ -8,6 +8,8 @@ struct EndpointChoice {
     let variables: [String: String]
     /// Of `config.json`.
     let folder: String
+    /// What `config.json` says; empty for nothing.
+    let currentContext: String
 
     /// The name of the context; `default` is what flags and variables say.
     func contextName() throws -> String {
@@ -21,7 +23,7 @@ struct EndpointChoice {
         }
         if !host.isEmpty || !hostVariable.isEmpty { return ContextStore.defaultName }
         if let name = variables["DOCKER_CONTEXT"], !name.isEmpty { return name }
-        return try CredentialFile(folder: folder).currentContext ?? ContextStore.defaultName
+        return currentContext.isEmpty ? ContextStore.defaultName : currentContext
     }
 
     var hostVariable: String { variables["APUS_HOST"].flatMap { $0.isEmpty ? nil : $0 } ?? variables["DOCKER_HOST"] ?? "" }

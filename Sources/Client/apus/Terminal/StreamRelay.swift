@@ -190,8 +190,10 @@ private func sendSize(to path: String, client: Client) async {
     _ = try? await client.answer(to: EngineRequest("POST", path, query: query))
 }
 
-/// The keys that `--detach-keys` names.
+/// The keys that `--detach-keys` names, else `config.json`.
 /// - Throws: `Complaint` naming the key that is none.
-func detachKeys(_ arguments: Arguments) throws(Complaint) -> DetachKeys {
-    do throws(DetachKeysError) { return try DetachKeys(arguments.string("detach-keys") ?? "") } catch { throw Complaint("\(error)") }
+func detachKeys(_ invocation: Invocation) throws(Complaint) -> DetachKeys {
+    let asked = invocation.arguments.string("detach-keys") ?? ""
+    let text = asked.isEmpty ? invocation.environment.configuration.detachKeys : asked
+    do throws(DetachKeysError) { return try DetachKeys(text) } catch { throw Complaint("\(error)") }
 }

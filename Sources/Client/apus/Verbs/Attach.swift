@@ -16,7 +16,7 @@ let attachVerb = Verb(
 private func attach(_ invocation: Invocation) async throws -> Int32 {
     let arguments = invocation.arguments
     let client = invocation.environment.client
-    let keys = try detachKeys(arguments)
+    let keys = try detachKeys(invocation)
     let inspected = try await client.container(arguments.operands[0])
     let state = inspected.state
     if state.paused { throw Complaint("You cannot attach to a paused container, unpause it first") }

@@ -32,7 +32,7 @@ private func configuration(_ invocation: Invocation) throws(Complaint) -> Contai
     config.openStdin = arguments.bool("interactive")
     config.stopSignal = arguments.string("stop-signal") ?? ""
     config.stopTimeout = arguments.integer("stop-timeout").flatMap { Int(exactly: $0) }
-    config.env = try environmentVariables(invocation)
+    config.env = try environmentVariables(invocation) + invocation.proxyVariables
     config.labels = pairs(try linesOfFiles(arguments.list("label-file")) + arguments.list("label"))
     config.healthcheck = try healthCheck(arguments)
     let streams = AttachedStreams(arguments)

@@ -45,7 +45,7 @@ private struct Debugging: Sendable {
         let run = AttachedRun(
             client: client, signals: invocation.environment.signals, container: id,
             streams: AttachedStreams(input: true, output: true, error: true), hasTerminal: hasTerminal,
-            detachKeys: try detachKeys(arguments), proxiesSignals: true, condition: "removed")
+            detachKeys: try detachKeys(invocation), proxiesSignals: true, condition: "removed")
         return try await run.run()
     }
 

@@ -22,8 +22,8 @@ let execVerb = Verb(
 private func execute(_ invocation: Invocation) async throws -> Int32 {
     let arguments = invocation.arguments
     let client = invocation.environment.client
-    let request = try execRequest(invocation)
-    let keys = try detachKeys(arguments)
+    let keys = try detachKeys(invocation)
+    let request = try execRequest(invocation, keys)
     let id = try await client.createExec(in: arguments.operands[0], request)
     do {
         if arguments.bool("detach") {
@@ -39,7 +39,7 @@ private func execute(_ invocation: Invocation) async throws -> Int32 {
     return Int32(truncatingIfNeeded: try await client.exec(id).exitCode ?? 0)
 }
 
-private func execRequest(_ invocation: Invocation) throws -> ExecCreateRequest {
+private func execRequest(_ invocation: Invocation, _ keys: DetachKeys) throws -> ExecCreateRequest {
     let arguments = invocation.arguments
     let isDetached = arguments.bool("detach")
     var request = ExecCreateRequest()
@@ -52,7 +52,7 @@ private func execRequest(_ invocation: Invocation) throws -> ExecCreateRequest {
     request.attachStdin = arguments.bool("interactive") && !isDetached
     request.attachStdout = !isDetached
     request.attachStderr = !isDetached
-    request.detachKeys = arguments.string("detach-keys") ?? ""
+    request.detachKeys = keys.text
     if request.tty, request.attachStdin, !StandardStream.input.isTerminal { throw Complaint("the input device is not a TTY") }
     return request
 }

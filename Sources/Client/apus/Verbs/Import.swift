@@ -15,7 +15,7 @@ let importVerb = Verb(
     let path = arguments.operands[0]
     var query = arguments.list("change").map { (name: "changes", value: $0) }
     if let message = arguments.string("message") { query.append((name: "message", value: message)) }
-    if let platform = arguments.string("platform") { query.append((name: "platform", value: platform)) }
+    if let platform = invocation.wantedPlatform { query.append((name: "platform", value: platform)) }
     if arguments.operands.count == 2 {
         let name = try parsedReference(arguments.operands[1])
         query.append((name: "repo", value: name.familiarName))

@@ -19,7 +19,7 @@ let psVerb = Verb(
 ) { invocation in
     let arguments = invocation.arguments
     let last = arguments.bool("latest") ? 1 : arguments.integer("last").flatMap { $0 > 0 ? Int(exactly: $0) : nil }
-    let asked = arguments.string("format")
+    let asked = invocation.listFormat("psFormat")
     let raw = rawRow(isQuiet: arguments.bool("quiet"), withSize: arguments.bool("size"))
     let format = ListFormat(arguments.bool("quiet") && asked != "raw" ? "{{.ID}}" : asked, raw: raw)
     if arguments.bool("quiet"), arguments.has("format") {

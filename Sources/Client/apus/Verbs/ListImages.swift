@@ -27,7 +27,7 @@ let imagesVerb = Verb(
         return 0
     }
     let isQuiet = arguments.bool("quiet")
-    let asked = ListFormat(arguments.string("format"), raw: rawRow(isQuiet: isQuiet, withDigest: arguments.bool("digests")))
+    let asked = ListFormat(invocation.listFormat("imagesFormat"), raw: rawRow(isQuiet: isQuiet, withDigest: arguments.bool("digests")))
     let format = isQuiet && asked == .table(nil) ? ListFormat("{{.ID}}") : asked
     let now = Int64(Date().timeIntervalSince1970)
     let showsDigests = arguments.bool("digests")

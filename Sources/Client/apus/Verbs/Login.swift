@@ -11,7 +11,6 @@ let loginVerb = Verb(
 ) { invocation in
     let (arguments, environment) = (invocation.arguments, invocation.environment)
     let server = CredentialFile.key(for: arguments.operands.first ?? "")
-    try Environment.keepMemoryPrivate()
     let known = isSaidNothing(arguments) ? environment.credentials(for: server) : nil
     if let known, !known.username.isEmpty, !known.password.isEmpty, try await isLoggedIn(known, environment) { return 0 }
     var credentials = AuthConfig()

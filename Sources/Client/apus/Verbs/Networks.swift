@@ -23,7 +23,7 @@ private let networkListVerb = Verb(
     let networks = try await invocation.environment.client.document([NetworkResource].self, EngineRequest("GET", "/networks", query: query))
     let isQuiet = arguments.bool("quiet")
     let raw = "network_id: {{.ID}}" + (isQuiet ? "" : "\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n")
-    let asked = ListFormat(arguments.string("format"), raw: raw)
+    let asked = ListFormat(invocation.listFormat("networksFormat"), raw: raw)
     let format = isQuiet && asked == .table(nil) ? ListFormat("{{.ID}}") : asked
     let rows = networks.sorted { $0.name < $1.name }.map { networkRow($0, isWhole: arguments.bool("no-trunc")) }
     StandardStream.output.write(
@@ -156,7 +156,7 @@ private let networkPruneVerb = Verb(
 ) { invocation in
     let warning = "WARNING! This will remove all custom networks not used by at least one container."
     guard isConfirmed(invocation, warning) else { return 0 }
-    let wanted = try filters(invocation.arguments.list("filter"))
+    let wanted = try pruneFilters(invocation)
     let query = wanted.values.isEmpty ? [] : [(name: "filters", value: try wanted.query)]
     let answer = try await invocation.environment.client.document(
         NetworksPruneResponse.self, EngineRequest("POST", "/networks/prune", query: query))

@@ -5,6 +5,14 @@ func platformFlag(_ usage: String, kind: Flag.Kind = .string, placeholder: Strin
     Flag("platform", nil, kind, "\(usage). Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")", placeholder: placeholder)
 }
 
+extension Invocation {
+    /// The platform of an image that is brought here, or of a container; nil for the daemon's own.
+    var wantedPlatform: String? {
+        let text = arguments.string("platform") ?? environment.variables["DOCKER_DEFAULT_PLATFORM"] ?? ""
+        return text.isEmpty ? nil : text
+    }
+}
+
 extension Arguments {
     /// The value of `--platform`; nil where it is not given.
     func platform() throws(Complaint) -> Platform? {

@@ -7,7 +7,7 @@ let containerPruneVerb = Verb(
 ) { invocation in
     let warning = "WARNING! This will remove all stopped containers."
     guard isConfirmed(invocation, warning) else { return 0 }
-    let wanted = try filters(invocation.arguments.list("filter"))
+    let wanted = try pruneFilters(invocation)
     let query = wanted.values.isEmpty ? [] : [(name: "filters", value: try wanted.query)]
     let pruned = try await invocation.environment.client.value(EngineRequest("POST", "/containers/prune", query: query))
     var reclaimed: Int64 = 0
@@ -26,7 +26,7 @@ let imagePruneVerb = Verb(
         ? "WARNING! This will remove all images without at least one container associated to them."
         : "WARNING! This will remove all dangling images."
     guard isConfirmed(invocation, warning) else { return 0 }
-    let wanted = try filters(invocation.arguments.list("filter") + ["dangling=\(!takesAll)"])
+    let wanted = try pruneFilters(invocation, and: ["dangling=\(!takesAll)"])
     let report = try await invocation.environment.client.pruneImages(filters: wanted)
     say("Deleted Images:", report.imagesDeleted.map(deletionLine), reclaimedBytes: Int64(clamping: report.spaceReclaimed))
     return 0
@@ -41,6 +41,19 @@ let pruneFlags = [
     Flag("filter", nil, .list, "Provide filter values (e.g. \"until=<timestamp>\")", placeholder: "filter"),
     Flag("force", "f", .bool(default: false), "Do not prompt for confirmation"),
 ]
+
+/// What a prune is filtered by: what its command line says, and what `config.json` has for every prune where the former does not say the
+/// contrary. - Source: docker/cli, cli/command/utils.go, PruneFilters.
+func pruneFilters(_ invocation: Invocation, and others: [String] = []) throws(UsageError) -> Filters {
+    let asked = invocation.arguments.list("filter")
+    let general = invocation.environment.configuration.pruneFilters.filter { text in
+        let (key, value) = splitOnce(text, at: "=")
+        guard let value else { return false }
+        let contrary = ["label": "label!", "label!": "label"][key]
+        return !asked.contains(text) && !asked.contains { $0 == "\(contrary ?? "")=\(value)" }
+    }
+    return try filters(asked + general + others)
+}
 
 /// Asks before anything goes away for good; `--force` is the answer beforehand.
 func isConfirmed(_ invocation: Invocation, _ warning: String) -> Bool {

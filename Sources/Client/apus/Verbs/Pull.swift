@@ -19,7 +19,7 @@ let pullVerb = Verb(
     if takesAll, reference.tag != nil || reference.digest != nil { throw Complaint("tag can't be used with --all-tags/-a") }
     if !isQuiet, !takesAll, reference.tag == nil, reference.digest == nil { StandardStream.output.write("Using default tag: latest\n") }
     try await pull(
-        reference, tag: takesAll ? "" : nil, platform: arguments.string("platform"), environment: invocation.environment,
+        reference, tag: takesAll ? "" : nil, platform: invocation.wantedPlatform, environment: invocation.environment,
         showing: isQuiet ? nil : PullDisplay(stream: .output))
     StandardStream.output.write("\(takesAll ? reference : reference.withDefaultTag)\n")
     return 0

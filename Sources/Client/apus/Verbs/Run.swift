@@ -77,7 +77,7 @@ private func runContainer(_ invocation: Invocation) async throws -> Int32 {
     }
     if hasTerminal, streams.input, !StandardStream.input.isTerminal { throw Complaint("the input device is not a TTY") }
     // Who stays with nothing needs no keys to leave it, whatever they are.
-    let keys = try streams.isAny ? detachKeys(arguments) : nil
+    let keys = try streams.isAny ? detachKeys(invocation) : nil
     let id = try await createContainer(invocation)
     guard let keys else {
         do {
@@ -128,14 +128,14 @@ private func requestContainer(_ invocation: Invocation, policy: String) async th
     }
     if policy == "always" { try await pullForRun(invocation) }
     do {
-        return try await client.createContainer(request, name: arguments.string("name"), platform: arguments.string("platform"))
+        return try await client.createContainer(request, name: arguments.string("name"), platform: invocation.wantedPlatform)
     } catch EngineClientError.refused(status: 404, _)
         where policy == "missing" && !isWholeID(request.config.image)
     {
         let name = (try? ImageReference(request.config.image))?.withDefaultTag.familiar ?? request.config.image
         if !arguments.bool("quiet") { StandardStream.error.write("Unable to find image '\(name)' locally\n") }
         try await pullForRun(invocation)
-        return try await client.createContainer(request, name: arguments.string("name"), platform: arguments.string("platform"))
+        return try await client.createContainer(request, name: arguments.string("name"), platform: invocation.wantedPlatform)
     }
 }
 
@@ -150,6 +150,6 @@ private func pullForRun(_ invocation: Invocation) async throws {
         throw UnpullableName(description: error.description)
     }
     try await pull(
-        reference, platform: invocation.arguments.string("platform"), environment: invocation.environment,
+        reference, platform: invocation.wantedPlatform, environment: invocation.environment,
         showing: invocation.arguments.bool("quiet") ? nil : PullDisplay(stream: .error))
 }

@@ -34,7 +34,7 @@ let startVerb = Verb(
 private func startAttached(_ invocation: Invocation) async throws -> Int32 {
     let arguments = invocation.arguments
     let client = invocation.environment.client
-    let keys = try detachKeys(arguments)
+    let keys = try detachKeys(invocation)
     let inspected = try await client.container(arguments.operands[0])
     let run = AttachedRun(
         client: client, signals: invocation.environment.signals, container: inspected.id,

@@ -14,7 +14,7 @@ let statsVerb = Verb(
 ) { invocation in
     let arguments = invocation.arguments
     let client = invocation.environment.client
-    let format = ListFormat(arguments.string("format"))
+    let format = ListFormat(invocation.listFormat("statsFormat"))
     // Two looks a second apart give the first shares of processor time.
     var last = try await samples(invocation, client)
     repeat {

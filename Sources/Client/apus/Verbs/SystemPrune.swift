@@ -12,11 +12,11 @@ let systemPruneVerb = Verb(
 ) { invocation in
     let arguments = invocation.arguments
     let (takesAll, takesVolumes) = (arguments.bool("all"), arguments.bool("volumes"))
-    let wanted = try filters(arguments.list("filter"))
+    let wanted = try pruneFilters(invocation)
     if takesVolumes, wanted.values["until"] != nil {
         throw Complaint("ERROR: The \"until\" filter is not supported with \"--volumes\"")
     }
-    guard isConfirmed(invocation, warning(takesAll, takesVolumes, arguments.list("filter"))) else { return 0 }
+    guard isConfirmed(invocation, warning(takesAll, takesVolumes, wanted)) else { return 0 }
     let client = invocation.environment.client
     let query = wanted.values.isEmpty ? [] : [(name: "filters", value: try wanted.query)]
     let stopped = try await client.document(ContainersPruneResponse.self, EngineRequest("POST", "/containers/prune", query: query))
@@ -39,14 +39,15 @@ let systemPruneVerb = Verb(
     return 0
 }
 
-private func warning(_ takesAll: Bool, _ takesVolumes: Bool, _ filters: [String]) -> String {
+private func warning(_ takesAll: Bool, _ takesVolumes: Bool, _ filters: Filters) -> String {
     let subjects =
         ["all stopped containers", "all networks not used by at least one container"]
         + (takesVolumes ? ["all anonymous volumes not used by at least one container"] : [])
         + [takesAll ? "all images without at least one container associated to them" : "all dangling images"]
         + [takesAll ? "all build cache" : "unused build cache"]
     var text = "WARNING! This will remove:\n" + subjects.map { "  - \($0)\n" }.joined()
-    if !filters.isEmpty { text += "\n  Items to be pruned will be filtered with:\n" + filters.sorted().map { "  - \($0)\n" }.joined() }
+    let shown = filters.values.flatMap { key, values in values.map { "  - \(key)=\($0)\n" } }.sorted()
+    if !shown.isEmpty { text += "\n  Items to be pruned will be filtered with:\n" + shown.joined() }
     return text
 }
 

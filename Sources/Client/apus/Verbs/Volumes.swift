@@ -37,7 +37,7 @@ let volumeListVerb = Verb(
     let wanted = try filters(arguments.list("filter"))
     let volumes = try await invocation.environment.client.volumes(filters: wanted).sorted { $0.name < $1.name }
     let isQuiet = arguments.bool("quiet")
-    let asked = ListFormat(arguments.string("format"), raw: "name: {{.Name}}" + (isQuiet ? "" : "\ndriver: {{.Driver}}\n"))
+    let asked = ListFormat(invocation.listFormat("volumesFormat"), raw: "name: {{.Name}}" + (isQuiet ? "" : "\ndriver: {{.Driver}}\n"))
     let format = isQuiet && asked == .table(nil) ? ListFormat("{{.Name}}") : asked
     StandardStream.output.write(
         try listText(volumes.map(volumeRow), columns: volumeColumns, byDefault: ["Driver", "Name"], format: format))
@@ -83,7 +83,7 @@ let volumePruneVerb = Verb(
     let takesAll = invocation.arguments.bool("all")
     let warning = "WARNING! This will remove \(takesAll ? "all" : "anonymous") local volumes not used by at least one container."
     guard isConfirmed(invocation, warning) else { return 0 }
-    let wanted = try filters(invocation.arguments.list("filter") + (takesAll ? ["all=true"] : []))
+    let wanted = try pruneFilters(invocation, and: takesAll ? ["all=true"] : [])
     let report = try await invocation.environment.client.pruneVolumes(filters: wanted)
     say("Deleted Volumes:", report.volumesDeleted, reclaimedBytes: Int64(clamping: report.spaceReclaimed))
     return 0
