@@ -62,6 +62,26 @@ LINES = r"""
 -p 70000:80
 -p 8080:80/tcp
 -p 127.0.0.1:8080-8082:80-82
+-p published=8080,target=80,protocol=udp
+-p target=80
+-p target=80-90,published=80-90
+-p published=80,target=80,mode=host,protocol=tcp
+-p target=
+-p target=80,published
+-p =80
+--mount 'type=volume,src=v,dst=/x,volume-driver=local,volume-opt=type=nfs,volume-opt=device=:/x,"volume-opt=o=addr=10.0.0.1,rw"'
+--mount 'type=bind,"src=/a,b",dst=/x'
+--mount 'type=bind,"src=/a""b",dst=/x'
+--mount 'type=bind,"src=/a,dst=/x'
+--mount 'type=bind,src=/a"b,dst=/x'
+--mount 'type=bind,"src=/a"b,dst=/x'
+--network 'name=n,"alias=x"'
+--network '"name=n","alias=a","driver-opt=Key=a,b"'
+--network 'name=n,"alias=x'
+--network 'name=n,al"ias=x'
+--network name=n,driver-opt=Key=Value
+--gpus '"device=0,1'
+--gpus 'device="0"'
 -l ''
 -l =a
 -l 'a b=c'

@@ -40,7 +40,8 @@ BINDINGS = {
     "Seccomp": {"Libseccomp.swift"}, "Archive": {"LibArchive.swift", "Libbz2.swift", "Libisal.swift", "Liblzma.swift", "Libzstd.swift"},
     "ContentStore": {"Libcrypto.swift"}, "Zstd": {"Libzstd.swift"}, "Registry": {"Libcurl.swift"}, "TLSTransport": {"Libssl.swift"},
     # It had no LinuxSyscalls below it before `cp`: a file for each kind of call.
-    "apus": {"Terminal.swift", "StandardStream.swift", "SignalCalls.swift", "NewFile.swift", "ByteFile.swift", "HelperProcess.swift"},
+    "apus": {"Terminal.swift", "StandardStream.swift", "SignalCalls.swift", "NewFile.swift", "ByteFile.swift", "HelperProcess.swift",
+             "LocalZone.swift"},
     # Swift's own library: what runs a task's next part is unsafe by name.
     "Engine": {"TaskThreads.swift"},
 }

@@ -9,6 +9,8 @@ package struct Flag: Sendable {
         case string
         /// May be given again; each time adds a value.
         case list
+        /// The same with several values between commas, as a line of CSV has them.
+        case commaSeparated
         /// A signed number, decimal or with the mark of another base.
         case integer
         /// The same without a sign, of so many bits.
@@ -74,6 +76,7 @@ extension Flag.Kind {
         case .bool: ""
         case .string: "string"
         case .list: "list"
+        case .commaSeparated: "strings"
         case .integer: "int"
         case .unsigned(let bits): "uint\(bits)"
         case .decimal: "decimal"
@@ -86,6 +89,7 @@ extension Flag.Kind {
     func complaint(about text: String) -> String? {
         switch self {
         case .string, .list: nil
+        case .commaSeparated: complaintAboutList(text)
         case .bool: parseBool(text) == nil ? "strconv.ParseBool: parsing \"\(text)\": invalid syntax" : nil
         case .integer: complaint("ParseInt", GoNumber.integer(text), text)
         case .unsigned(let bits): complaint("ParseUint", GoNumber.unsigned(text, bits: bits), text)
@@ -102,6 +106,11 @@ extension Flag.Kind {
         guard case .failure(let problem) = number else { return nil }
         return "strconv.\(function): parsing \(goQuoted(text)): \(problem.rawValue)"
     }
+}
+
+private func complaintAboutList(_ text: String) -> String? {
+    do throws(Complaint) { _ = try commaSeparated(text) } catch { return text.isEmpty ? nil : error.description }
+    return nil
 }
 
 /// The spellings of a bool that Go's strconv.ParseBool takes.

@@ -1,3 +1,5 @@
+internal import Templates
+
 /// A command line that does not fit its verb. Ends the program with `exitCode` after printing the verb's usage.
 package struct UsageError: Error, Equatable, Sendable {
     package let message: String
@@ -139,8 +141,9 @@ private struct FlagParser {
 
     mutating func store(_ value: String, in flag: Flag) throws(UsageError) {
         if let complaint = flag.complaint(about: value) {
-            throw UsageError(flag: "invalid argument \"\(value)\" for \"\(flag.spelling)\" flag: \(complaint)")
+            throw UsageError(flag: "invalid argument \(goQuoted(value)) for \"\(flag.spelling)\" flag: \(complaint)")
         }
-        arguments.append(value, to: flag.meaning ?? flag.name)
+        let values = flag.kind == .commaSeparated ? (try? commaSeparated(value)) ?? [] : [value]
+        for value in values { arguments.append(value, to: flag.meaning ?? flag.name) }
     }
 }

@@ -35,35 +35,6 @@ private func deviceCount(_ text: String) throws(Complaint) -> Int {
 
 private func parts(_ text: String) -> [String] { text.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
 
-/// The fields of one line of CSV: those with a comma are quoted, and two quotes in them are one. - Source: RFC 4180.
-private func commaSeparated(_ text: String) throws(Complaint) -> [String] {
-    if text.isEmpty { throw Complaint("EOF") }
-    var fields: [String] = []
-    var rest = text[...]
-    while true {
-        var field = ""
-        if rest.first == "\"" {
-            rest.removeFirst()
-            while true {
-                guard let end = rest.firstIndex(of: "\"") else { throw Complaint("a quoted field has no end: \(text)") }
-                field += rest[..<end]
-                rest = rest[rest.index(after: end)...]
-                guard rest.first == "\"" else { break }
-                field.append(rest.removeFirst())
-            }
-            guard rest.isEmpty || rest.first == "," else { throw Complaint("a quoted field ends before its end: \(text)") }
-        } else {
-            let end = rest.firstIndex(of: ",") ?? rest.endIndex
-            field = String(rest[..<end])
-            rest = rest[end...]
-            if field.contains("\"") { throw Complaint("a quote in the midst of a field: \(text)") }
-        }
-        fields.append(field)
-        if rest.isEmpty { return fields }
-        rest.removeFirst()
-    }
-}
-
 /// Checks of limits of block devices, `/dev/sda:200`. The flags' own checks pass what can be read, in docker's words.
 enum BlockDeviceLimit {
     @Sendable static func weightComplaint(_ text: String) -> String? {

@@ -18,7 +18,7 @@ let eventsVerb = Verb(
     let template = format.isEmpty || format == "json" ? nil : try objectTemplate(format)
     var query: [(name: String, value: String)] = []
     for name in ["since", "until"] {
-        if let text = arguments.string(name) { query.append((name, try moment(text))) }
+        if let text = arguments.string(name), let moment = try moment(text) { query.append((name, moment)) }
     }
     if let text = arguments.string("cursor") {
         guard UInt64(text) != nil else { throw Complaint("invalid value for \"cursor\": \"\(text)\" is no number of an event") }

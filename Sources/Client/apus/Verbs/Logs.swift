@@ -1,7 +1,6 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import EngineClient
-internal import FoundationEssentials
 
 let logsVerb = Verb(
     ["logs", "container logs"], "[OPTIONS] CONTAINER", "Fetch the logs of a container",
@@ -31,7 +30,7 @@ let logsVerb = Verb(
     for name in ["since", "until"] {
         guard let text = arguments.string(name) else { continue }
         do throws(Complaint) {
-            query.append((name, try moment(text)))
+            if let moment = try moment(text) { query.append((name, moment)) }
         } catch {
             throw Complaint("invalid value for \"\(name)\": \(error)")
         }
@@ -44,25 +43,4 @@ let logsVerb = Verb(
         }
     }
     return 0
-}
-
-/// A moment as the API takes it, seconds since the epoch: from RFC 3339, from seconds, or from how long it is ago.
-func moment(_ text: String, now: Date = Date()) throws(Complaint) -> String {
-    if let nanoseconds = parseDuration(text) {
-        return decimalSeconds(now.timeIntervalSince1970 - Double(nanoseconds) / 1e9)
-    }
-    if let seconds = Double(text), seconds.isFinite { return text }
-    let forms = [text, text + "Z", text + ":00Z", text + "T00:00:00Z"]
-    for form in forms {
-        guard let stamp = try? Timestamp(form) else { continue }
-        let fraction = String(stamp.nanoseconds)
-        return "\(stamp.seconds).\(String(repeating: "0", count: 9 - fraction.count) + fraction)"
-    }
-    throw Complaint("failed to parse value as time or duration: \"\(text)\"")
-}
-
-private func decimalSeconds(_ seconds: Double) -> String {
-    let whole = Int64(seconds.rounded(.down))
-    let fraction = String(Int64(((seconds - Double(whole)) * 1e6).rounded(.down)))
-    return "\(whole).\(String(repeating: "0", count: max(0, 6 - fraction.count)) + fraction)000"
 }

@@ -75,7 +75,7 @@ private let manifestAnnotateVerb = Verb(
     ["manifest annotate"], "[OPTIONS] MANIFEST_LIST MANIFEST", "Add additional information to a local image manifest",
     flags: [
         Flag("arch", nil, .string, "Set architecture"), Flag("os", nil, .string, "Set operating system"),
-        Flag("os-features", nil, .list, "Set operating system feature", placeholder: "strings"),
+        Flag("os-features", nil, .commaSeparated, "Set operating system feature"),
         Flag("os-version", nil, .string, "Set operating system version"), Flag("variant", nil, .string, "Set architecture variant"),
     ], operands: .exactly(2)
 ) { invocation in
@@ -91,10 +91,7 @@ private let manifestAnnotateVerb = Verb(
     if let architecture = arguments.string("arch"), !architecture.isEmpty { platform.architecture = architecture }
     if let version = arguments.string("os-version"), !version.isEmpty { platform.osVersion = version }
     if let variant = arguments.string("variant"), !variant.isEmpty { platform.variant = variant }
-    for feature in arguments.list("os-features").flatMap({ $0.split(separator: ",").map(String.init) })
-    where !platform.osFeatures.contains(feature) {
-        platform.osFeatures.append(feature)
-    }
+    for feature in arguments.list("os-features") where !platform.osFeatures.contains(feature) { platform.osFeatures.append(feature) }
     guard knownPlatforms.contains("\(platform.os)/\(platform.architecture)") else {
         throw Complaint(
             "manifest entry for image has unsupported os/arch combination: "

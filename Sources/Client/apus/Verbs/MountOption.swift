@@ -18,7 +18,9 @@ private struct MountDraft {
     /// - Returns: what is wrong, in docker's words.
     mutating func read(_ text: String) -> String? {
         mount.type = "volume"
-        for field in text.split(separator: ",", omittingEmptySubsequences: false).map(String.init) {
+        let fields: [String]
+        do throws(Complaint) { fields = try commaSeparated(text) } catch { return error.description }
+        for field in fields {
             let (key, value) = splitOnce(field, at: "=")
             if let complaint = take(key.lowercased(), value, of: field) { return complaint }
         }

@@ -10,6 +10,12 @@ func addressesAskedFor(_ arguments: Arguments) -> EndpointIPAMConfig? {
     return addresses
 }
 
+/// Why a value of `--network` is none; nil when it is one.
+@Sendable func complaintAboutNetwork(_ text: String) -> String? {
+    do throws(Complaint) { _ = try NetworkWish(text) } catch { return error.description }
+    return nil
+}
+
 /// Which networks the container is on, and what it is there.
 func setNetworks(_ request: inout ContainerCreateRequest, by arguments: Arguments) throws(Complaint) {
     var wishes: [NetworkWish] = []
@@ -54,7 +60,7 @@ private struct NetworkWish {
         guard text.contains("=") else { return }
         name = ""
         var addresses = EndpointIPAMConfig()
-        for field in text.split(separator: ",", omittingEmptySubsequences: false).map(String.init) {
+        for field in try commaSeparated(text) {
             let (key, found) = splitOnce(field, at: "=")
             guard let value = found else { throw Complaint("invalid field \(field): must be a key=value pair") }
             switch key.lowercased().filter({ $0 != " " }) {
@@ -62,8 +68,8 @@ private struct NetworkWish {
             case "alias": endpoint.aliases.append(value)
             case "driver-opt":
                 let (option, setting) = splitOnce(value, at: "=")
-                guard let setting else { throw Complaint("invalid key value pair format in driver options") }
-                endpoint.driverOpts[option] = setting
+                guard let setting, !option.isEmpty else { throw Complaint("invalid key value pair format in driver options") }
+                endpoint.driverOpts[trimmed(option.lowercased())] = trimmed(setting.lowercased())
             case "ip": addresses.ipv4Address = value
             case "ip6": addresses.ipv6Address = value
             case "link-local-ip": addresses.linkLocalIPs.append(value)

@@ -62,10 +62,10 @@ private let networkCreateVerb = Verb(
         Flag("config-from", nil, .string, "The network from which to copy the configuration"),
         Flag("config-only", nil, .bool(default: false), "Create a configuration only network"),
         Flag("driver", "d", .string, "Driver to manage the Network", defaultText: "bridge"),
-        Flag("gateway", nil, .list, "IPv4 or IPv6 Gateway for the master subnet"),
+        Flag("gateway", nil, .commaSeparated, "IPv4 or IPv6 Gateway for the master subnet"),
         Flag("ingress", nil, .bool(default: false), "Create swarm routing-mesh network"),
         Flag("internal", nil, .bool(default: false), "Restrict external access to the network"),
-        Flag("ip-range", nil, .list, "Allocate container ip from a sub-range"),
+        Flag("ip-range", nil, .commaSeparated, "Allocate container ip from a sub-range"),
         Flag("ipam-driver", nil, .string, "IP Address Management Driver", defaultText: "default"),
         Flag("ipam-opt", nil, .list, "Set IPAM driver specific options", placeholder: "map"),
         Flag("ipv4", nil, .bool(default: true), "Enable or disable IPv4 address assignment"),
@@ -73,7 +73,7 @@ private let networkCreateVerb = Verb(
         Flag("label", nil, .list, "Set metadata on a network"),
         Flag("opt", "o", .list, "Set driver specific options", placeholder: "map"),
         Flag("scope", nil, .string, "Control the network's scope"),
-        Flag("subnet", nil, .list, "Subnet in CIDR format that represents a network segment"),
+        Flag("subnet", nil, .commaSeparated, "Subnet in CIDR format that represents a network segment"),
     ], operands: .exactly(1)
 ) { invocation in
     let request = EngineRequest("POST", "/networks/create", body: try EngineJSON.encode(try networkRequest(invocation.arguments)))
@@ -169,13 +169,13 @@ private let networkPruneVerb = Verb(
 private let networkConnectVerb = Verb(
     ["network connect"], "[OPTIONS] NETWORK CONTAINER", "Connect a container to a network",
     flags: [
-        Flag("alias", nil, .list, "Add network-scoped alias for the container"),
-        Flag("driver-opt", nil, .list, "driver options for the network"),
+        Flag("alias", nil, .commaSeparated, "Add network-scoped alias for the container"),
+        Flag("driver-opt", nil, .commaSeparated, "driver options for the network"),
         Flag("gw-priority", nil, .integer, "Highest gw-priority provides the default gateway. Accepts positive and negative values."),
         Flag("ip", nil, .string, "IPv4 address (e.g., \"172.30.100.104\")"),
         Flag("ip6", nil, .string, "IPv6 address (e.g., \"2001:db8::33\")"),
         Flag("link", nil, .list, "Add link to another container"),
-        Flag("link-local-ip", nil, .list, "Add a link-local address for the container"),
+        Flag("link-local-ip", nil, .commaSeparated, "Add a link-local address for the container"),
     ], operands: .exactly(2)
 ) { invocation in
     let arguments = invocation.arguments

@@ -1,8 +1,8 @@
 internal import CoreTypes
 
 /// `--platform` of verbs about images that the daemon has.
-func platformFlag(_ usage: String, kind: Flag.Kind = .string, placeholder: String? = nil) -> Flag {
-    Flag("platform", nil, kind, "\(usage). Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")", placeholder: placeholder)
+func platformFlag(_ usage: String, kind: Flag.Kind = .string) -> Flag {
+    Flag("platform", nil, kind, "\(usage). Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")")
 }
 
 extension Invocation {
@@ -22,7 +22,7 @@ extension Arguments {
 
     /// The values of `--platform` where it may be given more than once, or with several between commas.
     func platforms() throws(Complaint) -> [Platform] {
-        try list("platform").flatMap { $0.split(separator: ",") }.map { (text) throws(Complaint) in try Self.platform(String(text)) }
+        try list("platform").map { (text) throws(Complaint) in try Self.platform(text) }
     }
 
     private static func platform(_ text: String) throws(Complaint) -> Platform {

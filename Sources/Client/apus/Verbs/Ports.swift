@@ -22,7 +22,9 @@ func exposedPorts(_ text: String) throws(Complaint) -> [String] {
 }
 
 /// The ports of `-p` and where they are bound: `[ADDRESS:][HOST[-HOST]:]PORT[-PORT][/PROTOCOL]`.
-func publishedPorts(_ text: String) throws(Complaint) -> [(port: String, binding: PortBinding)] {
+/// - Parameter given: that, or its long form `published=HOST,target=PORT,protocol=PROTOCOL`.
+func publishedPorts(_ given: String) throws(Complaint) -> [(port: String, binding: PortBinding)] {
+    let text = try shortForm(given)
     let (place, transport) = try split(text)
     let (address, rest) = try leadingAddress(place, of: text)
     var parts = rest.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
@@ -42,6 +44,18 @@ func publishedPorts(_ text: String) throws(Complaint) -> [(port: String, binding
         binding.hostPort = outside.isEmpty ? "" : outside.count == inside.count ? String(outside[index]) : outer
         return ("\(port)/\(transport)", binding)
     }
+}
+
+/// A long form as a short one, whose other fields say nothing without a swarm. - Source: docker/cli, opts.go, convertToStandardNotation.
+private func shortForm(_ text: String) throws(Complaint) -> String {
+    guard text.contains("=") else { return text }
+    var fields = ["protocol": "tcp"]
+    for field in text.split(separator: ",", omittingEmptySubsequences: false).map(String.init) {
+        let (name, value) = splitOnce(field, at: "=")
+        guard let value, !name.isEmpty else { throw Complaint("invalid publish opts format (should be name=value but got '\(field)')") }
+        fields[name] = value
+    }
+    return "\(fields["published"] ?? ""):\(fields["target"] ?? "")/\(fields["protocol"] ?? "")"
 }
 
 private func split(_ text: String) throws(Complaint) -> (numbers: String, transport: String) {

@@ -6,7 +6,7 @@ let rmiVerb = Verb(
     flags: [
         Flag("force", "f", .bool(default: false), "Force removal of the image"),
         Flag("no-prune", nil, .bool(default: false), "Do not delete untagged parents"),
-        platformFlag("Remove only the given platform variant", kind: .list, placeholder: "strings"),
+        platformFlag("Remove only the given platform variant", kind: .commaSeparated),
     ], operands: .atLeast(1)
 ) { invocation in
     let arguments = invocation.arguments
