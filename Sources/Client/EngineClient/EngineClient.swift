@@ -37,6 +37,7 @@ public struct Client: Sendable {
     public func withAnswer<Result: Sendable>(
         to request: EngineRequest, upgrading: Bool = false, _ body: @Sendable (Answer) async throws -> Result
     ) async throws -> Result {
+        if request.path.lacksName { throw EngineClientError.emptyName(kind: request.path.kind) }
         let (channel, coming) = try await connect()
         return try await channel.executeThenClose { inbound, outbound in
             do {

@@ -6,6 +6,8 @@ public enum EngineClientError: Error, Equatable, Sendable, CustomStringConvertib
     case cannotConnect(EngineEndpoint, Obstacle)
     /// The other side did not prove itself, or we not to it.
     case insecure(EngineEndpoint, reason: String)
+    /// A name is empty that the request is about: of a `container`, say.
+    case emptyName(kind: String)
     /// The daemon refused: the HTTP status, and the message of its error document.
     case refused(status: Int, message: String)
     /// The connection ended, or what came over it is not what was asked for.
@@ -38,6 +40,7 @@ public enum EngineClientError: Error, Equatable, Sendable, CustomStringConvertib
         case .cannotConnect(let endpoint, .unreachable):
             "Cannot connect to the apus daemon at \(endpoint). Is the apus daemon running?"
         case .insecure(let endpoint, let reason): "error during connect: \(endpoint) is not secure: \(reason)"
+        case .emptyName(let kind): "invalid \(kind) name or ID: value is empty"
         case .refused(_, let message): "Error response from daemon: \(message)"
         case .brokenExchange(let what): "the daemon's answer broke off: \(what)"
         }

@@ -5,8 +5,8 @@ internal import NIOHTTP1
 public struct EngineRequest: Sendable {
     /// `GET`, `POST`, `DELETE`.
     public let method: String
-    /// The path below the version, `/containers/json`, its variable parts not yet escaped.
-    public let path: String
+    /// The path below the version, `/containers/json`.
+    public let path: RequestPath
     /// Parameters, unescaped.
     public let query: [(name: String, value: String)]
     /// Headers besides those of the exchange itself.
@@ -18,7 +18,7 @@ public struct EngineRequest: Sendable {
 
     /// A request with nothing but what is named.
     public init(
-        _ method: String, _ path: String, query: [(name: String, value: String)] = [],
+        _ method: String, _ path: RequestPath, query: [(name: String, value: String)] = [],
         headers: [(name: String, value: String)] = [], body: [UInt8]? = nil
     ) {
         self.method = method
@@ -32,7 +32,7 @@ public struct EngineRequest: Sendable {
     func target(version: String?) -> String {
         let pairs = query.map { escaped($0.name, keeping: "") + "=" + escaped($0.value, keeping: "") }
         let prefix = version.map { "/v\($0)" } ?? ""
-        return prefix + escaped(path, keeping: "/:@") + (pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&"))
+        return prefix + escaped(path.text, keeping: "/:@") + (pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&"))
     }
 }
 

@@ -18,10 +18,11 @@ func runHelper(_ program: String, _ argument: String, input: [UInt8], limitBytes
     defer { unsafe _ = posix_spawn_file_actions_destroy(&actions) }
     unsafe posix_spawn_file_actions_adddup2(&actions, toChild.reading, 0)
     unsafe posix_spawn_file_actions_adddup2(&actions, fromChild.writing, 1)
+    var attributes = SpawnAttributes(isGroupOfItsOwn: false)
     var process: pid_t = 0
     let words = unsafe [strdup(program), strdup(argument), nil]
     defer { unsafe words.forEach { unsafe free($0) } }
-    let refusal = unsafe posix_spawnp(&process, program, &actions, nil, words, environ)
+    let refusal = unsafe posix_spawnp(&process, program, &actions, &attributes.value, words, environ)
     toChild.close(reading: true)
     fromChild.close(reading: false)
     guard refusal == 0 else {
@@ -38,6 +39,25 @@ func runHelper(_ program: String, _ argument: String, input: [UInt8], limitBytes
     while unsafe waitpid(process, &status, 0) == -1 && errno == EINTR {}
     if output.count > limitBytes { throw Complaint("\(program) says more than \(limitBytes) bytes") }
     return HelperAnswer(output: output, exitCode: status & 0x7f == 0 ? status >> 8 & 0xff : nil)
+}
+
+/// How another program begins: with no signal blocked, as those are that this program takes itself. - Source: posix_spawn(3).
+private struct SpawnAttributes: ~Copyable {
+    var value = posix_spawnattr_t()
+
+    init(isGroupOfItsOwn: Bool) {
+        unsafe posix_spawnattr_init(&value)
+        var none = sigset_t()
+        unsafe sigemptyset(&none)
+        unsafe posix_spawnattr_setsigmask(&value, &none)
+        unsafe posix_spawnattr_setpgroup(&value, 0)
+        unsafe posix_spawnattr_setflags(&value, Int16(POSIX_SPAWN_SETSIGMASK | (isGroupOfItsOwn ? POSIX_SPAWN_SETPGROUP : 0)))
+    }
+
+    deinit {
+        var ended = value
+        unsafe _ = posix_spawnattr_destroy(&ended)
+    }
 }
 
 /// A pipe whose ends no other program inherits.
@@ -82,19 +102,12 @@ func startConnected(_ command: [String]) throws(Complaint) -> Int32 {
     defer { unsafe _ = posix_spawn_file_actions_destroy(&actions) }
     unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 0)
     unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
-    // Signals that this program takes itself are blocked in it, and a terminal's interrupt is the command's affair, not ssh's.
-    var attributes = posix_spawnattr_t()
-    unsafe posix_spawnattr_init(&attributes)
-    defer { unsafe _ = posix_spawnattr_destroy(&attributes) }
-    var none = sigset_t()
-    unsafe sigemptyset(&none)
-    unsafe posix_spawnattr_setsigmask(&attributes, &none)
-    unsafe posix_spawnattr_setpgroup(&attributes, 0)
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
+    // A terminal's interrupt is the command's affair, not ssh's.
+    var attributes = SpawnAttributes(isGroupOfItsOwn: true)
     var process: pid_t = 0
     let words = unsafe command.map { unsafe strdup($0) } + [nil]
     defer { unsafe words.forEach { unsafe free($0) } }
-    let refusal = unsafe posix_spawnp(&process, command[0], &actions, &attributes, words, environ)
+    let refusal = unsafe posix_spawnp(&process, command[0], &actions, &attributes.value, words, environ)
     close(ends[1])
     guard refusal == 0 else {
         close(ends[0])

@@ -2,8 +2,15 @@ internal import Dispatch
 internal import Glibc
 internal import Synchronization
 
-/// What `run`, `start -a` and `attach` pass on to the container's process: what ends programs, and what people use.
-let proxiedSignals: [Int32] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT]
+/// What `run`, `start -a` and `attach` pass on to the container's process: all but what the kernel says of this one (faults, ends of its children, broken
+/// pipes, urgent data) and what a shell does with it.
+let proxiedSignals: [Int32] =
+    [
+        SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGXCPU, SIGXFSZ, SIGWINCH,
+    ] + realTimeSignals
+
+/// Those that the C library leaves to programs. - Source: signal(7).
+private let realTimeSignals = Array(Int32(34)...64)
 
 /// The signals that this program is sent, taken by a thread of its own: given to a listener while there is one, else
 /// doing what they do to any program.
@@ -18,6 +25,9 @@ final class SignalTap: Sendable {
         var endings = 0
     }
 
+    /// Those that end this program also while it has a container in the foreground that is not sent them.
+    private static let ending: Set<Int32> = [SIGHUP, SIGINT, SIGQUIT, SIGTERM]
+
     private let listener = Mutex<Listener?>(nil)
     private let queue = DispatchQueue(label: "signals")
 
@@ -25,10 +35,9 @@ final class SignalTap: Sendable {
     init() {
         // A reader that leaves is found out by write(2), which can give the terminal back first.
         ignoreBrokenPipes()
-        let taken = proxiedSignals + [SIGWINCH]
-        blockSignals(taken)
+        blockSignals(proxiedSignals)
         queue.async { [self] in
-            while true { deliver(nextSignal(of: taken)) }
+            while true { deliver(nextSignal(of: proxiedSignals)) }
         }
     }
 
@@ -53,6 +62,7 @@ final class SignalTap: Sendable {
             exit(1)
         }
         if number == SIGWINCH || number == SIGCONT { return }
+        if !Self.ending.contains(number), listener.withLock({ $0 != nil }) { return }
         RawMode.restoreCurrent()
         exit(128 + number)
     }
@@ -68,6 +78,8 @@ func signalName(_ number: Int32) -> String {
     case SIGUSR1: "USR1"
     case SIGUSR2: "USR2"
     case SIGCONT: "CONT"
+    case SIGWINCH: "WINCH"
+    case SIGALRM: "ALRM"
     default: String(number)
     }
 }

@@ -97,7 +97,9 @@ struct SignalProxy: Sendable {
     /// The container that is sent them; nil for none.
     let container: String?
     /// The path that takes this terminal's new size, `/containers/{id}/resize`; nil without a terminal.
-    let resizePath: String?
+    let resizePath: RequestPath?
+    /// Whether the process is to show anew what is on its terminal.
+    var asksToRedraw = false
     let client: Client
 
     /// Passes signals and changes of size on for as long as `start` and then `body` run, and between them the size as it is, and the signals that
@@ -112,15 +114,21 @@ struct SignalProxy: Sendable {
             try await start()
             let again = early.takeAll()
             if let container { group.addTask { for number in again { await send(number, to: container) } } }
-            if let resizePath { group.addTask { await sendSize(to: resizePath, client: client) } }
+            if let resizePath {
+                group.addTask {
+                    // The size that it has already would be no news to it.
+                    if asksToRedraw { await sendSize(to: resizePath, client: client, more: 1) }
+                    await sendSize(to: resizePath, client: client)
+                }
+            }
             return try await body()
         }
     }
 
     private func passOn(_ early: EarlySignals) async {
         for await number in signals {
-            if number == SIGWINCH {
-                if let resizePath { await sendSize(to: resizePath, client: client) }
+            if number == SIGWINCH, let resizePath {
+                await sendSize(to: resizePath, client: client)
             } else if let container {
                 let isEarly = early.areKept
                 if await send(number, to: container) || !isEarly { continue }
@@ -183,9 +191,10 @@ private final class EarlySignals: Sendable {
     }
 }
 
-private func sendSize(to path: String, client: Client) async {
+/// - Parameter more: rows and columns besides those that there are.
+private func sendSize(to path: RequestPath, client: Client, more: Int = 0) async {
     guard let size = StandardStream.output.size ?? StandardStream.input.size, size.rows > 0, size.columns > 0 else { return }
-    let query = [(name: "h", value: String(size.rows)), (name: "w", value: String(size.columns))]
+    let query = [(name: "h", value: String(Int(size.rows) + more)), (name: "w", value: String(Int(size.columns) + more))]
     // A terminal that just closed has no size to set.
     _ = try? await client.answer(to: EngineRequest("POST", path, query: query))
 }

@@ -20,20 +20,24 @@ extension StandardStream {
     }
 }
 
-/// Puts a terminal into raw mode and back. - Source: termios(3), cfmakeraw.
+/// A terminal with other settings for a while: in raw mode, or without showing what is typed. - Source: termios(3), cfmakeraw, ECHO.
 final class RawMode: Sendable {
     private let stream: StandardStream
     private let saved: termios
 
+    /// - Parameter isSilent: lines are read as ever, and not shown, in place of raw mode.
     /// - Returns: nil where the stream is no terminal.
-    init?(_ stream: StandardStream) {
+    init?(_ stream: StandardStream, isSilent: Bool = false) {
         var settings = termios()
         guard unsafe tcgetattr(stream.rawValue, &settings) == 0 else { return nil }
         self.stream = stream
         saved = settings
-        unsafe cfmakeraw(&settings)
-        guard unsafe tcsetattr(stream.rawValue, TCSADRAIN, &settings) == 0 else { return nil }
+        if isSilent { settings.c_lflag &= ~tcflag_t(ECHO) } else { unsafe cfmakeraw(&settings) }
         Self.current.withLock { $0 = self }
+        guard unsafe tcsetattr(stream.rawValue, TCSADRAIN, &settings) == 0 else {
+            Self.current.withLock { $0 = nil }
+            return nil
+        }
     }
 
     /// The mode that an end of the program must take back, whatever brings it.
@@ -50,20 +54,9 @@ final class RawMode: Sendable {
     }
 }
 
-/// Reads one line without showing it, for a password. - Source: termios(3), ECHO.
+/// Reads one line without showing it, for a password.
 func readWithoutEcho() -> String? {
-    var settings = termios()
-    let isTerminal = unsafe tcgetattr(0, &settings) == 0
-    let saved = settings
-    if isTerminal {
-        settings.c_lflag &= ~tcflag_t(ECHO)
-        _ = unsafe tcsetattr(0, TCSANOW, &settings)
-    }
-    defer {
-        if isTerminal {
-            var restored = saved
-            _ = unsafe tcsetattr(0, TCSANOW, &restored)
-        }
-    }
+    let mode = RawMode(.input, isSilent: true)
+    defer { mode?.restore() }
     return readLine()
 }

@@ -30,6 +30,7 @@ private func attach(_ invocation: Invocation) async throws -> Int32 {
         client: client, signals: invocation.environment.signals, container: inspected.id,
         streams: AttachedStreams(input: takesInput, output: true, error: true),
         hasTerminal: inspected.config.tty, detachKeys: keys,
-        proxiesSignals: arguments.bool("sig-proxy", default: true), condition: "not-running")
+        // As docker: who has the terminal in common with the container sends it keys.
+        proxiesSignals: arguments.bool("sig-proxy", default: true) && !inspected.config.tty, condition: "not-running")
     return try await attached.join()
 }

@@ -34,12 +34,12 @@ struct AttachedRun: Sendable {
     /// - Returns: its exit code.
     /// - Throws: `Complaint` in docker's words when the user left it running.
     func join() async throws -> Int32 {
-        guard let code = try await attached({}) else { throw Complaint("read escape sequence") }
+        guard let code = try await attached(asksToRedraw: true, {}) else { throw Complaint("read escape sequence") }
         return code
     }
 
     /// - Returns: the exit code; nil when the user left the container running.
-    private func attached(_ start: @escaping @Sendable () async throws -> Void) async throws -> Int32? {
+    private func attached(asksToRedraw: Bool = false, _ start: @escaping @Sendable () async throws -> Void) async throws -> Int32? {
         let received = signals.listen(for: (proxiesSignals ? proxiedSignals : []) + (hasTerminal ? [SIGWINCH] : []))
         return try await client.withAnswer(to: attachRequest, upgrading: true) { answer in
             let (waits, waiting) = AsyncStream.makeStream(of: Void.self)
@@ -47,7 +47,7 @@ struct AttachedRun: Sendable {
             for await _ in waits { break }
             let proxy = SignalProxy(
                 signals: received, container: proxiesSignals ? container : nil,
-                resizePath: hasTerminal ? "/containers/\(container)/resize" : nil, client: client)
+                resizePath: hasTerminal ? "/containers/\(container)/resize" : nil, asksToRedraw: asksToRedraw, client: client)
             let relay = StreamRelay(hasTerminal: hasTerminal, forwardsInput: streams.input, detachKeys: detachKeys)
             // Before the start is answered, too: the container may run already, or the daemon stand still.
             let end = try await proxy.passingOn(from: start) { try await relay.run(over: answer) }

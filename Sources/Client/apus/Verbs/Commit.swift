@@ -12,7 +12,7 @@ let commitVerb = Verb(
 ) { invocation in
     let arguments = invocation.arguments
     var query = [(name: "container", value: arguments.operands[0])]
-    if arguments.operands.count == 2 {
+    if arguments.operands.count == 2, !arguments.operands[1].isEmpty {
         let name = try parsedReference(arguments.operands[1])
         if name.digest != nil { throw Complaint("refusing to create a tag with a digest reference") }
         query.append((name: "repo", value: name.name))

@@ -20,6 +20,8 @@ let copyVerb = Verb(
     let (source, target) = (CopySide(arguments.operands[0]), CopySide(arguments.operands[1]))
     if arguments.operands[0].isEmpty { throw Complaint("source can not be empty") }
     if arguments.operands[1].isEmpty { throw Complaint("destination can not be empty") }
+    // Nothing would be the whole root.
+    if [source, target].contains(where: { $0.container != nil && $0.path.isEmpty }) { throw Complaint("path cannot be empty") }
     let copy = Copy(
         client: invocation.environment.client, followsLinks: arguments.bool("follow-link"), asUser: arguments.bool("archive"))
     let bytes: Int64?

@@ -34,7 +34,7 @@ struct CopyPath: Equatable {
 
 /// One side of a copy.
 struct CopySide {
-    /// nil for a path here.
+    /// nil for a path here; an empty name is one, too.
     let container: String?
     /// As it was written; `-` is a standard stream.
     let path: String
@@ -43,7 +43,7 @@ struct CopySide {
     init(_ text: String) {
         let (container, path) = splitOnce(text, at: ":")
         if let path, !text.hasPrefix("/"), !container.hasPrefix(".") {
-            (self.container, self.path) = (container, path)
+            (self.container, self.path) = (container.isEmpty ? nil : container, path)
         } else {
             (self.container, self.path) = (nil, text)
         }

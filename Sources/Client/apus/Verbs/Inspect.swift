@@ -109,6 +109,11 @@ func objectTemplate(_ text: String) throws(Complaint) -> Template {
     }
 }
 
+/// Whether a refusal says that there is nothing of that name, which may be none for an image.
+private func meansNone(_ status: Int, _ message: String) -> Bool {
+    status == 404 || (status == 400 && message.contains("invalid reference format"))
+}
+
 /// The first object of that name among `kinds`.
 /// - Throws: the daemon's refusal; where several kinds were looked through in vain, `Complaint`.
 private func object(
@@ -120,7 +125,7 @@ private func object(
             let request = try kind.request(
                 name, withSize: arguments.bool("size"), isVerbose: arguments.bool("verbose"), platform: platform)
             return (try EngineJSON.decode(TemplateValue.self, from: try await invocation.environment.client.answer(to: request)), kind)
-        } catch EngineClientError.refused(status: 404, _) where kinds.count > 1 {
+        } catch EngineClientError.refused(let status, let message) where kinds.count > 1 && meansNone(status, message) {
             continue
         }
     }

@@ -188,7 +188,7 @@ private let networkConnectVerb = Verb(
     endpoint.gatewayPriority = arguments.integer("gw-priority").flatMap { Int(exactly: $0) }
     endpoint.ipamConfig = addressesAskedFor(arguments)
     request.endpointConfig = endpoint
-    let path = "/networks/\(arguments.operands[0])/connect"
+    let path: RequestPath = "/networks/\(arguments.operands[0])/connect"
     _ = try await invocation.environment.client.answer(to: EngineRequest("POST", path, body: try EngineJSON.encode(request)))
     return 0
 }
@@ -201,7 +201,7 @@ private let networkDisconnectVerb = Verb(
     var request = NetworkDisconnectRequest()
     request.container = arguments.operands[1]
     request.force = arguments.bool("force")
-    let path = "/networks/\(arguments.operands[0])/disconnect"
+    let path: RequestPath = "/networks/\(arguments.operands[0])/disconnect"
     _ = try await invocation.environment.client.answer(to: EngineRequest("POST", path, body: try EngineJSON.encode(request)))
     return 0
 }

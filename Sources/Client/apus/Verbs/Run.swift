@@ -117,12 +117,8 @@ private func requestContainer(_ invocation: Invocation, policy: String) async th
     let arguments = invocation.arguments
     let client = invocation.environment.client
     var request: ContainerCreateRequest
-    do throws(Complaint) {
-        request = try containerRequest(invocation)
-        if !isWholeID(request.config.image) { _ = try parsedReference(request.config.image) }
-    } catch {
-        throw OptionError(description: error.description)
-    }
+    do throws(Complaint) { request = try containerRequest(invocation) } catch { throw OptionError(description: error.description) }
+    if !isWholeID(request.config.image) { _ = try pullableReference(request.config.image) }
     if request.config.tty, let size = StandardStream.output.size {
         request.hostConfig.consoleSize = [Int(size.rows), Int(size.columns)]
     }
@@ -144,12 +140,12 @@ private func isWholeID(_ image: String) -> Bool {
     [image, "sha256:\(image)"].contains { (try? Digest($0)) != nil }
 }
 
+private func pullableReference(_ name: String) throws(UnpullableName) -> ImageReference {
+    do throws(Complaint) { return try parsedReference(name) } catch { throw UnpullableName(description: error.description) }
+}
+
 private func pullForRun(_ invocation: Invocation) async throws {
-    let reference: ImageReference
-    do throws(Complaint) { reference = try parsedReference(invocation.arguments.operands[0]) } catch {
-        throw UnpullableName(description: error.description)
-    }
     try await pull(
-        reference, platform: invocation.wantedPlatform, environment: invocation.environment,
+        try pullableReference(invocation.arguments.operands[0]), platform: invocation.wantedPlatform, environment: invocation.environment,
         showing: invocation.arguments.bool("quiet") ? nil : PullDisplay(stream: .error))
 }

@@ -24,8 +24,9 @@ let statsVerb = Verb(
             row(of: sample, since: last.first { $0.statistics.id == sample.statistics.id }, isWhole: arguments.bool("no-trunc"))
         }
         let text = try listText(rows, columns: columns, byDefault: defaultColumns, format: format)
-        // From the top of the screen, and nothing behind it, as long as it goes on.
-        StandardStream.output.write(arguments.bool("no-stream") ? text : "\u{1b}[H" + text + "\u{1b}[J")
+        // From the top of the screen, nothing behind any line and nothing below the last, as long as it goes on.
+        StandardStream.output.write(
+            arguments.bool("no-stream") ? text : "\u{1b}[H" + text.replacing("\n", with: "\u{1b}[K\n") + "\u{1b}[J")
         last = now
     } while !arguments.bool("no-stream")
     return 0

@@ -29,6 +29,6 @@ let updateVerb = Verb(
         warnings += (answer[key: "Warnings"] ?? .null).elements.map(\.printed)
         StandardStream.output.write(name + "\n")
     }
-    for warning in warnings { StandardStream.error.write("\(warning)\n") }
+    for warning in warnings { StandardStream.output.write("\(warning)\n") }
     return code
 }
