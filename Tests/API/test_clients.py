@@ -67,6 +67,12 @@ ps -a -f name=^idle$ --format {{.Names}}
 ps -a -f label=team -f label=other=1 --format {{.Names}}
 ps -a -f before=up --format {{.Names}}
 ps -a -f ancestor=IMAGE --format {{.Names}}
+ps -a -f name=^nosuch$ --format '{{json .}}'
+ps -a -f name=^nosuch$ --format 'table {{json .}}'
+images -f reference=nosuch --format '{{json .}}'
+network ls -f name=nosuch --format '{{json .}}'
+volume ls -f name=nosuch --format '{{json .}}'
+volume ls -f name=nosuch --format '{{len .Name}} {{index .Labels 3}}'
 ps -f status=nonsense
 ps -f exited=x
 ps -f nokey
@@ -99,6 +105,7 @@ inspect -f '{{.Name' up
 inspect -f '{{nosuch .}}' up
 inspect -f '{{if}}' up
 inspect nosuch
+inspect NoSuch
 inspect up nosuch
 inspect --type image up
 inspect --type container nosuch
@@ -191,6 +198,9 @@ ps extra
 version extra
 info extra
 run
+create UPPER
+create ''
+run ''
 stop -t x up
 restart -t x up
 -l nosuch ps
@@ -217,6 +227,78 @@ def test_lists_and_details_are_dockers_byte_for_byte(docker, apus, image, four_c
 
 def test_refusals_are_dockers_byte_for_byte(docker, apus, image, four_containers):
     assert differences(docker, apus, image, REFUSALS) == {}
+
+
+def test_ports_in_lists_are_dockers_byte_for_byte(docker, apus, image):
+    for words in (["-p", "18090-18092:18090-18092", "-p", "18094:18094", "-p", "18096:80", "-p", "18097:80/udp"],
+                  ["-p", "127.0.0.1::80", "--expose", "90/udp", "--expose", "91/udp", "--expose", "93/udp"], ["-p", "18098:18098/udp"]):
+        apus("run", "-d", *words, image, "sleep", "1000").ok()
+    assert differences(docker, apus, image, "ps --format {{.Ports}}") == {}
+    assert "0.0.0.0:18090-18092->18090-18092/tcp" in apus("ps").out
+
+
+def test_objects_whose_names_are_no_images_are_found(docker, apus, image):
+    apus("network", "create", "MyNet").ok()
+    apus("volume", "create", "MyVol").ok()
+    assert differences(docker, apus, image, "inspect MyNet\ninspect MyVol\ninspect -f {{.Name}} MyVol MyNet\ninspect MyOther") == {}
+    assert apus.inspect("MyVol", "{{.Name}}") == "MyVol"
+    apus("network", "rm", "MyNet").ok()
+    apus("volume", "rm", "MyVol").ok()
+
+
+EMPTY = """
+inspect ''|container
+inspect '' -f {{.Name}}|container
+container inspect ''|container
+network inspect ''|network
+volume inspect ''|volume
+image inspect ''|image
+logs ''|container
+attach ''|container
+port ''|container
+top ''|container
+diff ''|container
+stats --no-stream ''|container
+start ''|container
+stop ''|container
+kill ''|container
+wait ''|container
+update -m 64m ''|container
+exec '' true|container
+export ''|container
+rm ''|container
+rm -f ''|container
+rmi ''|image
+rmi -f ''|image
+history ''|image
+tag '' x|image
+network rm ''|network
+network connect '' x|network
+volume rm ''|volume
+volume rm -f ''|volume
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", EMPTY)
+def test_an_empty_operand_is_nothing_and_not_all(apus, image, line):
+    words, kind = line.split("|")
+    result = apus(*shlex.split(words))
+    assert result.code == 1 and result.out in ("", "[]\n", "\n") and f"invalid {kind} name or ID: value is empty" in result.err, result
+
+
+@pytest.mark.parametrize("words, complaint", [
+    ((":", "x"), "must specify at least one container source"), (("c2:", "/new"), "path cannot be empty"),
+    (("/etc/hosts", "c2:"), "path cannot be empty"), ((":/x", "/new"), "must specify at least one container source")])
+def test_cp_takes_nothing_for_no_root(apus, words, complaint):
+    result = apus("cp", *words)
+    assert result.code == 1 and complaint in result.err and not os.path.exists("/new"), result
+
+
+def test_an_image_without_a_name_is_committed(cli, image):
+    container = cli("create", image).line()
+    made = cli("commit", container, "").line()
+    assert cli.inspect(made, "{{len .RepoTags}}") == "0"
+    cli("rmi", made).ok()
 
 
 def flags(page):
@@ -271,6 +353,20 @@ def test_D25_help_is_asked_for_by_a_verb_of_its_own(cli, topic, unknown):
         assert (result.code, result.out, result.err.strip()) == (1, "", f"unknown help topic: {unknown}")
     else:
         assert (result.code, result.out) == (0, help_page(cli, *topic.split()))
+
+
+@pytest.mark.parametrize("words, page", [("ps -h", "ps"), ("-h ps", "ps"), ("--help ps", "ps"), ("--help ps -a", "ps"), ("network -h", "network"),
+                                         ("-h", ""), ("--help network ls", "network ls"), ("ps -ah", "ps")])
+def test_D25_help_is_asked_for_in_every_place_and_by_its_letter_of_old(cli, words, page):
+    result = cli(*words.split())
+    remark = "" if "--help" in words else "Flag shorthand -h has been deprecated, use --help"
+    # Docker's says it with the page, ours beside it.
+    said = (result.err + result.out).replace("please ", "").split()
+    assert (result.code, said) == (0, [*remark.split(), *help_page(cli, *page.split()).split()])
+
+
+def test_D25_the_letter_of_help_may_be_another_flags(cli, image):
+    assert cli("run", "--rm", "-h", "mine", image, "hostname").line() == "mine"
 
 
 # Of other systems, of an experiment, or of what Apus has no use for.
@@ -374,6 +470,25 @@ def test_C08_the_terminal_is_given_back_however_a_client_ends(brittle, end):
         client("kill", "raw").ok()
     elif end == "daemon":
         brittle.kill()
+    shell.expect("host> ")
+    assert modes(shell) == before
+    shell.close()
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, "typed"])
+def test_a_password_that_is_not_typed_to_its_end_gives_the_terminal_back(apus, end):
+    shell = pexpect.spawn("/bin/bash", ["--norc"], env={**apus.environment, "PS1": "host> "}, timeout=20, encoding="utf-8")
+    shell.expect("host> ")
+    before = modes(shell)
+    shell.sendline(f"{apus.path} login localhost:1")
+    shell.expect("Username: ")
+    shell.sendline("ann")
+    shell.expect("Password: ")
+    wait_until(lambda: not shell.getecho(), "nothing is shown")
+    if end == "typed":
+        shell.send("\x03")
+    else:
+        os.kill(client_process(shell), end)
     shell.expect("host> ")
     assert modes(shell) == before
     shell.close()

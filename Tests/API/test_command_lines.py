@@ -110,12 +110,24 @@ LINES = r"""
 --memory x
 --env-file FILE
 --env-file .
+--env-file FILE.marked
+--env-file FILE.binary
+--env-file FILE.spaces
+--env-file FILE.nameless
+--env-file FILE.mixed
+--label-file FILE.marked
+--label-file FILE.binary
+--label-file FILE.spaces
 --label-file FILE
 --env-file /nosuch
 --cidfile /nosuch/file
 --cidfile ''
 --cidfile FILE
 """
+FILES = {
+    "marked": b"\xef\xbb\xbfA=1\n\xef\xbb\xbfB=2\n", "binary": b"A=1\nB=\xff\n", "spaces": b"A=1\nA B=1\n", "nameless": b" =1\n",
+    "mixed": b"\tA=1 \r\n\r\n \nB=\x0b2\x0c3\n\x0bC=1\xc2\x85x\rD=\nE==\n#F=1\n  # G=1\nHOME\nNOSUCH",
+}
 # Docker's command line says what apus leaves to the daemon, to whom it is the same.
 NOTHING = (None, "", 0, False, [], {})
 USUAL = {"NetworkMode": "default", "ConsoleSize": [0, 0], "MemorySwappiness": -1}
@@ -179,6 +191,8 @@ def recorded(tmp_path_factory):
         pytest.skip("no docker command line of version 28 or newer is here")
     folder = tmp_path_factory.mktemp("recorded")
     (folder / "file").write_text("A=b\n# a remark\nC=d\n")
+    for name, content in FILES.items():
+        (folder / f"file.{name}").write_bytes(content)
     with Recorder(str(folder / "s")) as server:
         def record(name, line):
             client = Client(name, CLIENTS[name], f"unix://{folder}/s", str(folder))

@@ -32,7 +32,11 @@ struct Complaint: Error, Equatable, CustomStringConvertible {
 /// What a verb was given: values by flag name, in order, each checked against its flag's kind; and the operands.
 package struct Arguments: Sendable, Equatable {
     package internal(set) var operands: [String] = []
+    /// Whether help was asked for by a letter.
+    private(set) var hasHelpLetter = false
     private var values: [String: [String]] = [:]
+
+    mutating func noteLetter(of flag: Flag) { hasHelpLetter = hasHelpLetter || flag.name == helpFlag.name }
 
     mutating func append(_ value: String, to name: String) {
         values[name, default: []].append(value)
@@ -121,6 +125,7 @@ private struct FlagParser {
             guard let flag = flags.first(where: { $0.short == letter }) else {
                 throw UsageError(flag: "unknown shorthand flag: '\(letter)' in \(word)")
             }
+            arguments.noteLetter(of: flag)
             if rest.first == "=" {
                 return try store(String(rest.dropFirst()), in: flag)
             } else if flag.isBool {

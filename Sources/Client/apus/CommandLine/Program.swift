@@ -6,14 +6,14 @@ internal import EngineClient
 func runProgram(_ words: [String], variables: [String: String], signals: SignalTap) async -> Int32 {
     if words.first == "__generate" { return generate(Array(words.dropFirst())) }
     do throws(UsageError) {
-        let globals = try parseArguments(words, flags: globalFlags + [helpFlag], interspersed: false)
+        let globals = try parseArguments(words, flags: globalFlags + helpFlags, interspersed: false)
         if globals.bool("version") {
             StandardStream.output.write("Apus version \(Product.version)\n")
             return 0
         }
         if globals.operands.isEmpty || globals.bool("help") {
-            StandardStream.output.write(helpPage(ofGroup: "", verbs: allVerbs))
-            return 0
+            noteDeprecation(globals)
+            return help(on: verbName(globals.operands).split(separator: " ").map(String.init))
         }
         if globals.operands[0] == "help" { return help(on: Array(globals.operands.dropFirst())) }
         return await runVerb(globals, variables: variables, signals: signals)
@@ -40,11 +40,23 @@ private func help(on topic: [String]) -> Int32 {
     return 1
 }
 
+/// The first word, or the first two where the first is a group; empty for none.
+private func verbName(_ words: [String]) -> String {
+    let isGroup = words.first.map(commandGroups(of: allVerbs).contains) ?? false
+    return words.prefix(isGroup ? 2 : 1).joined(separator: " ")
+}
+
+/// Tells who asked for help by a letter, in docker's words, that it is not to be relied on.
+private func noteDeprecation(_ arguments: Arguments) {
+    if arguments.hasHelpLetter { StandardStream.error.write(helpLetterRemark) }
+}
+
+private let helpLetterRemark = "Flag shorthand -h has been deprecated, use --help\n"
+
 private func runVerb(_ globals: Arguments, variables: [String: String], signals: SignalTap) async -> Int32 {
     let words = globals.operands
-    let twoWords = words.prefix(2).joined(separator: " ")
+    let name = verbName(words)
     let isGroup = commandGroups(of: allVerbs).contains(words[0])
-    let name = isGroup && words.count > 1 ? twoWords : words[0]
     guard let verb = allVerbs.first(where: { $0.names.contains(name) }) else {
         return unknown(name, isGroup: isGroup, words)
     }
@@ -52,6 +64,7 @@ private func runVerb(_ globals: Arguments, variables: [String: String], signals:
     do {
         let arguments = try verb.parse(rest, as: name)
         if arguments.bool("help") {
+            noteDeprecation(arguments)
             StandardStream.output.write(helpPage(of: verb, as: name))
             return 0
         }
@@ -69,7 +82,8 @@ private func runVerb(_ globals: Arguments, variables: [String: String], signals:
 }
 
 private func unknown(_ name: String, isGroup: Bool, _ words: [String]) -> Int32 {
-    if isGroup, words.count == 1 || words[1] == "--help" {
+    if isGroup, words.count == 1 || ["--help", "-h"].contains(words[1]) {
+        if words.count > 1, words[1] == "-h" { StandardStream.error.write(helpLetterRemark) }
         // Asked for, the page is the answer; else it is a remark on a command that lacks its verb.
         let stream: StandardStream = words.count == 1 ? .error : .output
         stream.write(helpPage(ofGroup: words[0], verbs: allVerbs))

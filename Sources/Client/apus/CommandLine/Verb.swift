@@ -59,7 +59,7 @@ package struct Invocation: Sendable {
 extension Verb {
     /// Checks and reads the words that follow the verb's name.
     func parse(_ words: [String], as name: String) throws(UsageError) -> Arguments {
-        let arguments = try parseArguments(words, flags: flags + [helpFlag], interspersed: interspersed)
+        let arguments = try parseArguments(words, flags: flags + helpFlags, interspersed: interspersed)
         if arguments.bool("help") { return arguments }
         if let complaint = operands.complaint(about: arguments.operands.count) {
             throw UsageError(operands: "apus: 'apus \(name)' \(complaint)")
@@ -69,3 +69,6 @@ extension Verb {
 }
 
 let helpFlag = Flag("help", nil, .bool(default: false), "Print usage")
+
+/// The flag with its letter of older days, which may be another flag's.
+let helpFlags = [helpFlag, Flag(helpFlag.name, "h", helpFlag.kind, helpFlag.usage, isHidden: true)]

@@ -93,6 +93,14 @@ func listText(
     }
 }
 
+/// A field that no row can have is an error without rows, too.
+private func checkFields(of template: Template, _ headings: TemplateValue) throws(TemplateError) {
+    do throws(TemplateError) { _ = try template.render(row: headings) } catch {
+        // What else a template makes of rows, only rows tell.
+        if error.message.contains("can't evaluate field") { throw error }
+    }
+}
+
 private func rendered(
     _ rows: [TemplateValue], columns: [Column], byDefault: [String], format: ListFormat
 ) throws(TemplateError) -> String {
@@ -101,19 +109,16 @@ private func rendered(
     case .json: return rows.map { $0.markupSafeJSON + "\n" }.joined()
     case .template(let text):
         let template = try Template(text)
-        // A field that no row has is an error without rows too.
-        if rows.isEmpty { _ = try template.render(row: headings, isHeading: true) }
+        if rows.isEmpty { try checkFields(of: template, headings) }
         var lines = ""
         for row in rows { lines += try template.render(row: row) + "\n" }
         return lines
     case .table(let text):
         let template = try Template(text ?? byDefault.map { "{{.\($0)}}" }.joined(separator: "\t"))
         var lines: [String] = []
-        do throws(TemplateError) { lines.append(try template.render(row: headings, isHeading: true)) } catch {
-            // What makes no heading may make rows: names of columns are all texts.
-            if rows.isEmpty { throw error }
-            lines.append("")
-        }
+        if rows.isEmpty { try checkFields(of: template, headings) }
+        // What makes no heading may make rows: names of columns are all texts.
+        do throws(TemplateError) { lines.append(try template.render(row: headings, isHeading: true)) } catch { lines.append("") }
         for row in rows { lines.append(try template.render(row: row)) }
         return tableText(lines.map { $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init) })
     }

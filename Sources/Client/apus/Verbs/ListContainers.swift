@@ -65,7 +65,7 @@ func filters(_ texts: [String]) throws(UsageError) -> Filters {
         let (key, value) = splitOnce(text, at: "=")
         guard let value else {
             throw UsageError(
-                flag: "invalid argument \"\(text)\" for \"-f, --filter\" flag: bad format of filter (expected name=value)")
+                flag: "invalid argument \(goQuoted(text)) for \"-f, --filter\" flag: bad format of filter (expected name=value)")
         }
         values[trimmed(key).lowercased(), default: []].append(trimmed(value))
     }
@@ -98,15 +98,10 @@ func containerRow(_ container: ContainerSummary, now: Int64, isWhole: Bool, show
         ("Labels", container.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")),
         ("LocalVolumes", String(volumes)), ("Mounts", mounts.joined(separator: ",")), ("Names", names.joined(separator: ",")),
         ("Networks", container.networkSettings.networks.keys.sorted().joined(separator: ",")),
-        ("Ports", container.ports.map(portText).joined(separator: ", ")),
+        ("Ports", portsText(container.ports)),
         ("RunningFor", Ages.words(seconds: now - container.created) + " ago"), ("Size", size),
         ("State", container.state), ("Status", container.status),
     ]
     let entries = fields.map { TemplateValue.Entry($0.0, .text(printable($0.1))) } + [.init("Platform", .null)]
     return .map(entries.sorted { $0.key < $1.key })
-}
-
-private func portText(_ port: PortSummary) -> String {
-    let inner = "\(port.privatePort)/\(port.type)"
-    return port.publicPort == 0 ? inner : "\(port.ip.contains(":") ? "[\(port.ip)]" : port.ip):\(port.publicPort)->\(inner)"
 }

@@ -67,28 +67,12 @@ func environmentVariables(_ invocation: Invocation) throws(Complaint) -> [String
     let own = invocation.environment.variables
     var variables: [String] = []
     for text in try linesOfFiles(invocation.arguments.list("env-file")) {
-        if let complaint = ValueCheck.variable(text) { throw Complaint(complaint) }
         if text.contains("=") { variables.append(text) } else if let value = own[text] { variables.append("\(text)=\(value)") }
     }
     for text in invocation.arguments.list("env") {
         variables.append(text.contains("=") ? text : own[text].map { "\(text)=\($0)" } ?? text)
     }
     return variables
-}
-
-/// The lines of files, without empty ones and comments. - Throws: `Complaint` in docker's words, to whom files of labels are of variables, too.
-func linesOfFiles(_ paths: [String]) throws(Complaint) -> [String] {
-    var lines: [String] = []
-    for path in paths {
-        let file = try ByteFile(path)
-        let bytes: [UInt8]
-        do throws(Complaint) { bytes = try file.rest(limitBytes: 1 << 20) } catch {
-            throw Complaint("invalid env file (\(path)): \(error)")
-        }
-        lines += String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
-            .map { String($0.drop { $0 == " " || $0 == "\t" }) }.filter { !$0.isEmpty && !$0.hasPrefix("#") }
-    }
-    return lines
 }
 
 /// A file's bytes, be it a pipe.
