@@ -52,6 +52,23 @@ def test_a_failing_create_leaves_nothing(runtime, bundle, folder, container, fai
     vanishes(runtime, folder, container, failure)
 
 
+@pytest.mark.ours
+@pytest.mark.parametrize("call, error", [("openat", "ENFILE"), ("flock", "ENOLCK"), ("newfstatat", "ENOMEM")])
+def test_a_create_that_fails_right_after_its_directory_was_made_leaves_the_name_free(runtime, bundle, folder, container, call, error):
+    bundle.write("sleep 600")
+    failures = 0
+    for number in (1, 2, 3):
+        tracing = ["strace", "-qq", "-o", os.path.join(folder, "trace"), "-P", os.path.join(runtime.state_root, container),
+                   "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={number}"]
+        done = subprocess.run([*tracing, *runtime.command("create", "-b", bundle.path, container)], check=False, timeout=60,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if done.returncode == 0:
+            runtime("delete", "-f", container).ok()
+        failures += done.returncode != 0
+        vanishes(runtime, folder, container, f"{call} {number}")
+    assert failures
+
+
 def vanishes(runtime, folder, container, what, seconds=5):
     """Nothing of a container is left, after what its processes need to end."""
     deadline = time.monotonic() + seconds * PATIENCE

@@ -49,6 +49,15 @@ package struct StateDirectory: ~Copyable {
             if error.errno == EEXIST { throw nameTaken }
             throw RuntimeError(doing: "making the state directory", error)
         }
+        do throws(RuntimeError) { return try taken(path, id: id) } catch {
+            // Empty it is still, unless somebody else has it by now, who takes it away or keeps what is in it.
+            if error.code != .busy && error.code != .alreadyExists { try? removeDirectory(path) }
+            throw error
+        }
+    }
+
+    /// Opens and locks the directory that was just made.
+    private static func taken(_ path: FilePath, id: String) throws(RuntimeError) -> StateDirectory {
         let directory = try StateDirectory(opening: path)
         // Whoever looks at a container that has no record yet holds the lock for a moment; `delete -f` takes what it finds away.
         guard try directory.lockSoon(), try directory.isThere() else { throw RuntimeError(.busy, "container \(id) is being deleted") }
