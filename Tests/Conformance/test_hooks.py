@@ -108,6 +108,28 @@ def test_the_state_names_the_containers_process(runtime, bundle, container):
     assert (state["id"], state["pid"], state["bundle"]) == (container, runtime.state(container)["pid"], os.path.realpath(bundle.path))
 
 
+def test_a_poststop_hook_is_told_no_pid(runtime, bundle, container):
+    """A number of 0 would be the hook's own process group to kill(1)."""
+    told = os.path.join(bundle.path, "state.json")
+    bundle.write(["true"], hooks={"poststop": [{"path": "/bin/sh", "args": ["sh", "-c", f"cat > {told}"]}]})
+    runtime("run", "-b", bundle.path, container).ok()
+    with open(told, encoding="utf-8") as file:
+        state = json.load(file)
+    assert state["status"] == "stopped" and "pid" not in state
+
+
+def test_a_createContainer_hook_begins_in_the_containers_root(runtime, bundle, container):
+    path = os.path.join(bundle.path, "log")
+    bundle.write(["true"], hooks={kind: [{"path": "/bin/sh", "args": ["sh", "-c", f"stat -c '{kind} %d:%i' . >> {path}"]}]
+                                  for kind in ("createRuntime", "createContainer", "poststart")})
+    root, own = os.stat(os.path.join(bundle.path, "rootfs")), os.stat(bundle.path)
+    runtime("run", "-b", bundle.path, container).ok()
+    with open(path, encoding="utf-8") as file:
+        found = dict(line.split() for line in file)
+    assert found == {"createRuntime": f"{own.st_dev}:{own.st_ino}", "createContainer": f"{root.st_dev}:{root.st_ino}",
+                     "poststart": f"{own.st_dev}:{own.st_ino}"}
+
+
 def test_environment_and_arguments_are_the_hooks_own(runtime, bundle, container):
     log = os.path.join(bundle.path, "log")
     script = bundle.file("/../hook.sh", f"#!/bin/sh\necho $0 $1 $ONLY ${{PATH_OF_CALLER:-none}} > {log}\n", 0o755)

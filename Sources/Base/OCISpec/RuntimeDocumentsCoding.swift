@@ -31,14 +31,14 @@ extension ContainerState {
             annotations: annotations)
     }
 
-    /// Writes the state for hooks and for `state`. A container without a process has pid 0, as runc writes it.
+    /// Writes the state for hooks, as runc's library does: a container without a process has no pid.
     public func encode(indented: Bool = false) -> [UInt8] {
         encodeDocument(indented: indented) { writer in
             writer.object { writer in
                 writer.member("ociVersion", ociVersion)
                 writer.member("id", id)
                 writer.member("status", status.rawValue)
-                writer.member("pid", pid ?? 0)
+                writer.member("pid", pid)
                 writer.member("bundle", bundle)
                 writer.member("annotations", unlessEmpty: annotations)
             }

@@ -67,6 +67,13 @@ package struct RootfsBuilder: ~Copyable {
         try perform(plan.preparation[preparedCount...])
     }
 
+    /// Makes the container's root, which is not `/` yet, the working directory. Between `prepare()` and `complete()`.
+    package func enterRoot() throws(RootfsError) {
+        do throws(SyscallError) { try changeDirectory(to: try rootDescriptorNumber(), subject: rootPath) } catch {
+            throw RootfsError("enter the root", error)
+        }
+    }
+
     /// Writes settings, covers what is to be hidden and makes the root `/`, which is the working directory afterwards.
     package mutating func complete() throws(RootfsError) { try perform(plan.completion[...]) }
 

@@ -167,6 +167,10 @@ struct InitStage {
             try channel.send(.rootMounted)
             try channel.await(.hooksDone)
             let limit = payload.setsLimits ? descriptorLimit : payload.descriptorLimit
+            if !configuration.hooks.createContainer.isEmpty {
+                // The paths of hooks are the host's still; what they name without a slash in front is the container's, as with runc.
+                do throws(RootfsError) { try rootfs.enterRoot() } catch { throw RuntimeError(error) }
+            }
             try runHooks("createContainer", configuration.hooks.createContainer, .creating, limit)
         }
         if let consoleSocket {

@@ -255,6 +255,9 @@ struct RuntimeConfigurationTests {
             String(decoding: state.encode(), as: UTF8.self)
                 == #"{"ociVersion":"1.0.2","id":"a","status":"created","pid":42,"bundle":"/b","annotations":{"k":"v"}}"#)
         #expect(try ContainerState.decode(state.encode()) == state)
+        let stopped = ContainerState(ociVersion: "1.0.2", id: "a", status: .stopped, pid: nil, bundle: "/b")
+        #expect(String(decoding: stopped.encode(), as: UTF8.self) == #"{"ociVersion":"1.0.2","id":"a","status":"stopped","bundle":"/b"}"#)
+        #expect(try ContainerState.decode(stopped.encode()) == stopped)
         #expect(throws: SpecProblem(field: "status", problem: #"unknown value "dead""#)) {
             try ContainerState.decode(Array(#"{"ociVersion":"1.0.2","id":"a","status":"dead","bundle":"/b"}"#.utf8))
         }
