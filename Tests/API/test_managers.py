@@ -229,6 +229,9 @@ def test_A07_podman_runs_execs_limits_pauses_stops_and_removes_with_the_runtime(
     try:
         ran = podman("run", "--rm", *place, "/bin/sh", "-c", "echo out; echo err >&2; exit 9", by_sample=False)
         assert (ran.returncode, ran.stdout, ran.stderr) == (9, "out\n", "err\n"), ran
+        refused = podman("run", "--rm", *place, "nope")
+        # The words alone, as of every runtime whose errors podman reads as JSON.
+        assert refused.returncode == 127 and "level=" not in refused.stderr and '"nope": executable file not found in $PATH' in refused.stderr, refused
         begun = podman("run", "-d", "--name", "stays", "-m", "64m", *place, "/bin/sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done")
         assert begun.returncode == 0, begun
         assert podman("exec", "stays", "/bin/sh", "-c", "exit 21").returncode == 21
