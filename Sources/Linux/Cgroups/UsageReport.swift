@@ -89,6 +89,20 @@ extension Cgroup {
         }
     }
 
+    /// What v1 counts besides `statistics()`: each processor's time, the kernel's memory, huge pages. The rest of the report is empty.
+    package func legacyDetails() throws(CgroupError) -> UsageReport {
+        try doing("read the usage of cgroup \(record.places.first?.directory ?? "")") { () throws(SyscallError) in
+            var report = UsageReport()
+            report.cpu.each = try legacyLeaf(.cpuacct)?.legacyProcessorTimes() ?? []
+            if let leaf = legacyLeaf(.memory) {
+                report.memory.kernel = try leaf.legacyGauge("memory.kmem")
+                report.memory.kernelTCP = try leaf.legacyGauge("memory.kmem.tcp")
+            }
+            report.hugepages = try legacyLeaf(.hugetlb)?.hugepageReport(isLegacy: true) ?? [:]
+            return report
+        }
+    }
+
     private func cpuReport() throws(SyscallError) -> UsageReport.CPU {
         if let leaf = legacyLeaf(.cpuacct) { return try leaf.legacyCPUReport(throttling: legacyLeaf(.cpu)) }
         guard record.mode == .unified, let leaf = unifiedLeaf else { return UsageReport.CPU() }
@@ -129,7 +143,7 @@ extension CgroupDirectory {
         cpu.total = try number("cpuacct.usage")
         cpu.user = try number("cpuacct.usage_user")
         cpu.kernel = try number("cpuacct.usage_sys")
-        cpu.each = (try readIfThere("cpuacct.usage_percpu") ?? "").split(separator: " ").compactMap { UInt64($0) }
+        cpu.each = try legacyProcessorTimes()
         // A heading, then `cpu user system`.
         for line in (try readIfThere("cpuacct.usage_all") ?? "").split(separator: "\n").dropFirst() {
             let fields = line.split(separator: " ").compactMap { UInt64($0) }
@@ -142,6 +156,10 @@ extension CgroupDirectory {
         cpu.throttledPeriods = values["nr_throttled"] ?? 0
         cpu.throttledTime = values["throttled_time"] ?? 0
         return cpu
+    }
+
+    fileprivate func legacyProcessorTimes() throws(SyscallError) -> [UInt64] {
+        (try readIfThere("cpuacct.usage_percpu") ?? "").split(separator: " ").compactMap { UInt64($0) }
     }
 
     fileprivate func cpusetReport() throws(SyscallError) -> UsageReport.CPUSet {
@@ -167,7 +185,7 @@ extension CgroupDirectory {
         return memory
     }
 
-    private func legacyGauge(_ prefix: String) throws(SyscallError) -> UsageReport.Gauge {
+    fileprivate func legacyGauge(_ prefix: String) throws(SyscallError) -> UsageReport.Gauge {
         var gauge = UsageReport.Gauge()
         gauge.limit = try number("\(prefix).limit_in_bytes")
         gauge.usage = try number("\(prefix).usage_in_bytes")

@@ -100,7 +100,7 @@ extension ContainerTask {
         }
         do throws(CgroupError) {
             let statistics = try cgroup.statistics()
-            if cgroup.record.mode != .unified { return statistics.legacyMetrics }
+            if cgroup.record.mode != .unified { return statistics.legacyMetrics(try cgroup.legacyDetails()) }
             return statistics.unifiedMetrics(try cgroup.pressureReport())
         } catch { throw ShimError(.kernel, "statistics of \(id)", cause: "\(error)") }
     }

@@ -6,8 +6,17 @@ internal import ShimProtocol
 extension CgroupStatistics {
     /// `io.containerd.cgroups.v1.Metrics`.
     /// - Source: containerd/cgroups cgroup1/stats/metrics.proto.
-    var legacyMetrics: ProtobufAny {
+    /// - Parameter details: `Cgroup.legacyDetails`.
+    func legacyMetrics(_ details: UsageReport) -> ProtobufAny {
         var metrics = CounterMessage()
+        for (size, gauge) in details.hugepages.sorted(by: { $0.key < $1.key }) {
+            metrics.part(1) { message in
+                message.number(1, gauge.usage)
+                message.number(2, gauge.maximum)
+                message.number(3, gauge.failures)
+                message.text(4, size)
+            }
+        }
         metrics.part(2) { message in
             message.number(1, pids?.current)
             // Unlimited is 0 there.
@@ -18,6 +27,7 @@ extension CgroupStatistics {
                 usage.number(1, cpu?.usageNanoseconds)
                 usage.number(2, cpu?.systemNanoseconds)
                 usage.number(3, cpu?.userNanoseconds)
+                usage.numbers(4, details.cpu.each)
             }
             message.part(2) { throttling in
                 throttling.number(1, cpu?.periods)
@@ -40,6 +50,8 @@ extension CgroupStatistics {
                 swap.number(3, memory?.swap?.maximumUsageBytes)
                 swap.number(4, memory?.swap?.failureCount)
             }
+            message.gauge(35, details.memory.kernel)
+            message.gauge(36, details.memory.kernelTCP)
         }
         metrics.part(5) { message in
             for device in blockIO {
@@ -131,6 +143,15 @@ private let splitWorkingSetCounters =
     ["workingset_refault_anon", "workingset_refault_file", "workingset_activate_anon", "workingset_activate_file"]
 
 extension CounterMessage {
+    fileprivate mutating func gauge(_ field: Int, _ gauge: UsageReport.Gauge) {
+        part(field) { entry in
+            entry.number(1, gauge.limit)
+            entry.number(2, gauge.usage)
+            entry.number(3, gauge.maximum)
+            entry.number(4, gauge.failures)
+        }
+    }
+
     /// Waiting for a resource; nothing where the kernel does not tell.
     fileprivate mutating func stall(_ field: Int, _ stall: PressureReport.Stall?) {
         guard let stall else { return }

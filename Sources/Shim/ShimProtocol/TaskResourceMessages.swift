@@ -58,6 +58,9 @@ package struct CounterMessage: Sendable {
     /// A `uint64` field.
     package mutating func number(_ field: Int, _ value: UInt64?) { writer.unsigned(field, value ?? 0) }
 
+    /// A `repeated uint64` field.
+    package mutating func numbers(_ field: Int, _ values: [UInt64]) { for value in values { writer.present(field, value) } }
+
     /// A `double` field.
     package mutating func decimal(_ field: Int, _ value: Double) { writer.fixed64(field, value.bitPattern) }
 
