@@ -101,6 +101,8 @@ def containerd_of_a_module(make, runtime):
 
     make: Containerd, or a class of its kind."""
     folder = tempfile.mkdtemp(prefix="apus-ctrd-")
+    # Roots of user namespaces come by here.
+    os.chmod(folder, 0o711)
     before = shim_directories()
     daemon = make(folder, runtime)
     try:

@@ -74,6 +74,13 @@ def test_exec_runs_beside_the_payload_and_passes_its_exit_code_on(containerd, na
     containerd.ctr("containers", "delete", name)
 
 
+@pytest.mark.parametrize("flags", [["--no-pivot"], ["--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"]], ids=["no-pivot", "user-namespace"])
+def test_options_of_a_client_that_does_not_know_the_runtime_are_heeded(containerd, name, flags):
+    """containerd 1.x's library sends runtimes of a name of their own the options of its first shim."""
+    done = containerd.run("--rm", *flags, containerd.image, name, "cat", "/proc/self/uid_map")
+    assert done.stdout.split() == ([b"0", b"100000", b"65536"] if "--uidmap" in flags else [b"0", b"0", b"4294967295"])
+
+
 def test_pausing_shows_in_the_list_refuses_execs_and_ends_with_resuming(containerd, name):
     containerd.run("--detach", containerd.image, name, "sleep", "600")
     containerd.ctr("tasks", "pause", name)

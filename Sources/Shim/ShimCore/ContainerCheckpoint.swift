@@ -22,7 +22,7 @@ extension ContainerTask {
     private static func options(_ any: ProtobufAny?) throws(ShimError) -> CheckpointOptions {
         guard let any, !any.isOfNoType else { return CheckpointOptions() }
         do throws(WireError) {
-            if let options = try any.unwrap(CheckpointOptions.self) { return options }
+            if let options = try CheckpointOptions(any) { return options }
         } catch { throw ShimError("options", error) }
         throw ShimError(.unsupported, "options of type \(any.typeName)")
     }

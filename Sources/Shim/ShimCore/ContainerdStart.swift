@@ -73,7 +73,7 @@ enum ContainerdStart {
     }
 
     private static func cgroup(in options: [ProtobufAny]) -> String {
-        for any in options { if let runc = try? any.unwrap(RuncOptions.self) { return runc.shimCgroup } }
+        for any in options { if let runc = try? RuncOptions(any) { return runc.shimCgroup } }
         return ""
     }
 

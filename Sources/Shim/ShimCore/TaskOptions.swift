@@ -34,10 +34,14 @@ package struct TaskOptions: Equatable, Sendable {
             self.init()
             return
         }
-        if let options = try Self.unwrap(ApusOptions.self, from: any) {
-            try self.init(options)
-        } else if let options = try Self.unwrap(RuncOptions.self, from: any) {
-            self.init(options, namespace: namespace)
+        let (own, runc): (ApusOptions?, RuncOptions?)
+        do throws(WireError) { (own, runc) = (try any.unwrap(ApusOptions.self), try RuncOptions(any)) } catch {
+            throw ShimError("options", error)
+        }
+        if let own {
+            try self.init(own)
+        } else if let runc {
+            self.init(runc, namespace: namespace)
         } else {
             throw ShimError(.unsupported, "options of type \(any.typeName)")
         }
@@ -49,10 +53,6 @@ package struct TaskOptions: Equatable, Sendable {
     package var runtimeEnvironment: [String] {
         // Its log is read; its standard error is the payload's.
         ["APUS_ERRORS=log"] + (filterCachePath.isEmpty ? [] : ["APUS_SECCOMP_CACHE=\(filterCachePath)"])
-    }
-
-    private static func unwrap<Message: ProtobufMessage>(_ type: Message.Type, from any: ProtobufAny) throws(ShimError) -> Message? {
-        do throws(WireError) { return try any.unwrap(type) } catch { throw ShimError("options", error) }
     }
 
     private init(_ options: ApusOptions) throws(ShimError) {

@@ -35,6 +35,8 @@ private func readMessages(_ bytes: [UInt8]) {
     read(CloseIORequest.self)
     read(ApusOptions.self)
     read(RuncOptions.self)
+    read(LegacyCreateOptions.self)
+    read(LegacyCheckpointOptions.self)
     read(ApusExec.self)
     read(AttachRequest.self)
     read(AttachMessage.self)

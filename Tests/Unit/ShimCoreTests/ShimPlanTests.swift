@@ -161,6 +161,20 @@ struct ShimPlanTests {
         #expect(ofNoType == none)
     }
 
+    @Test("Options of containerd 1.x's client for runtimes that it does not know")
+    func legacyOptions() throws {
+        // no_pivot_root 1, no_new_keyring 8, shim_cgroup 9, criu_work_path 12.
+        let create: [UInt8] = [0x08, 1, 0x40, 1, 0x4a, 2, 0x2f, 0x73, 0x62, 2, 0x2f, 0x77]
+        let any = ProtobufAny(typeURL: "containerd.linux.runc.CreateOptions", value: create)
+        let options = try TaskOptions(any, namespace: "k8s.io")
+        #expect(options.noPivotRoot && options.noNewKeyring && options.criuWorkPath == "/w" && options.runtime.isEmpty)
+        #expect(try RuncOptions(any)?.shimCgroup == "/s")
+        // exit 1, work_path 8, image_path 9.
+        let checkpoint: [UInt8] = [0x08, 1, 0x42, 2, 0x2f, 0x77, 0x4a, 2, 0x2f, 0x69]
+        let dumped = try CheckpointOptions(ProtobufAny(typeURL: "containerd.linux.runc.CheckpointOptions", value: checkpoint))
+        #expect(dumped?.exits == true && dumped?.workPath == "/w" && dumped?.imagePath == "/i")
+    }
+
     @Test("Mount options are flags, propagation, or the file system's own")
     func mountOptions() {
         let options = FstabOptions(["rw", "ro", "nosuid", "rbind", "rprivate", "lowerdir=/a:/b", "userxattr"])
