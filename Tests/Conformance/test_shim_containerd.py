@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from containerds import Containerd, containerd_of_a_module
+from processes import PATIENCE
 from shim_client import alive, wait_until
 from shim_fixtures import CHOSEN, RUNTIMES
 
@@ -70,6 +71,19 @@ def test_exec_runs_beside_the_payload_and_passes_its_exit_code_on(containerd, na
     done = containerd.ctr("tasks", "exec", "--exec-id", "three", name, "no-such-program", check=False)
     assert done.returncode != 0 and told_once(containerd, done.stderr)
     containerd.ctr("tasks", "kill", "--signal", "SIGKILL", name)
+    containerd.ctr("tasks", "delete", "--force", name, check=False)
+    containerd.ctr("containers", "delete", name)
+
+
+def test_an_exec_that_leaves_a_process_behind_comes_back_to_its_client(containerd, name):
+    containerd.run("--detach", containerd.image, name, "sleep", "600")
+    pid = re.search(rf"{name}\s+(\d+)\s+RUNNING", containerd.ctr("tasks", "list").stdout.decode())[1]
+    # More than a pipe holds, when nobody reads any more.
+    left = "sleep 6; seq 1 100000; : > /went-on; exec sleep 600"
+    began = time.monotonic()
+    done = containerd.ctr("tasks", "exec", "--exec-id", "one", name, "sh", "-c", f"({left}) & echo hi", timeout=30)
+    assert done.stdout == b"hi\n" and time.monotonic() - began < 5 * PATIENCE
+    wait_until(Path(f"/proc/{pid}/root/went-on").exists, "what was left behind to go on", seconds=30)
     containerd.ctr("tasks", "delete", "--force", name, check=False)
     containerd.ctr("containers", "delete", name)
 

@@ -82,6 +82,25 @@ def test_a_file_is_made_with_its_directories_and_gets_both_streams(run, tmp_path
     assert log.read_text().splitlines()[-1] == "more" and (len(log.read_text().splitlines()) == 3 or not run.is_ours)
 
 
+def test_a_bare_path_that_is_no_fifo_is_added_to_by_both_streams(run, tmp_path):
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    for name in ("one", "two"):
+        run(str(log), name, "sh", "-c", f"echo {name} out; echo {name} err >&2; echo {name} more; echo {name} worse >&2", flags=("--rm",))
+    before, *lines = log.read_text().splitlines()
+    written = [f"{name} {word}" for name in ("one", "two") for word in ("err", "more", "out", "worse")]
+    # containerd's shim may answer a Delete before one of the streams is copied.
+    assert before == "before" and (sorted(lines) == sorted(written) or not run.is_ours and set(lines) < set(written))
+
+
+def test_an_execs_output_is_added_to_a_file_of_a_bare_path(run, containerd, tmp_path):
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    run(f"file://{tmp_path}/outer", "outer", "sleep", "600", flags=("--detach",))
+    containerd.ctr("tasks", "exec", "--exec-id", "inner", "--log-uri", log, "outer", "sh", "-c", "echo within; exit 3", check=False)
+    wait_until(lambda: log.read_text() == "before\nwithin\n", "the exec's output")
+
+
 def test_a_file_has_every_line_when_the_task_is_deleted(run, tmp_path):
     run(f"file://{tmp_path}/log", "much", "seq", "1", "100000", flags=("--rm",))
     assert (tmp_path / "log").read_text().splitlines() == [str(number) for number in range(1, 100001)]
@@ -137,12 +156,12 @@ def test_what_output_cannot_go_to_is_the_end_of_a_run(run, containerd, address, 
 
 # --- by the shim alone ------------------------------------------------------------------------------------------
 
-def begin(shim, address, *words, terminal=False):
+def begin(shim, address, *words, terminal=False, errors=None):
     """As containerd does, up to Create."""
     shim.make_bundle(*words, terminal=terminal)
     (shim.bundle / "log").touch()
     shim.begin()
-    shim.task("Create", f2=str(shim.bundle), f4=terminal, f6=address, f7=address,
+    shim.task("Create", f2=str(shim.bundle), f4=terminal, f6=address, f7=errors or address,
               f10=any_of("containerd.runc.v1.Options", message(f6=shim.runtime)))
 
 
@@ -214,3 +233,45 @@ def test_a_terminals_output_goes_to_a_program(shim, program, tmp_path):
     run_on_terminal(shim, f"binary://{program}?folder={tmp_path}")
     assert not alive(call(tmp_path)["pid"])
     assert lines(tmp_path / "out") == ["/dev/pts/0", *(str(number) for number in range(1, 1001))] and lines(tmp_path / "err") == []
+
+
+def test_a_terminals_output_is_added_to_a_file_of_a_bare_path(shim):
+    log = shim.folder / "out"
+    log.write_text("before\n")
+    run_on_terminal(shim, str(log))
+    assert lines(log) == ["before", "/dev/pts/0", *(str(number) for number in range(1, 1001))]
+
+
+def test_streams_of_two_bare_paths_go_to_a_file_each(shim):
+    out, err = shim.folder / "out", shim.folder / "err"
+    for log in (out, err):
+        log.write_text("before\n")
+    begin(shim, str(out), "sh", "-c", "echo out; echo err >&2", errors=str(err))
+    shim.start()
+    shim.wait()
+    shim.delete()
+    assert (out.read_text(), err.read_text()) == ("before\nout\n", "before\nerr\n")
+
+
+def test_a_bare_path_without_a_file_is_refused(shim):
+    with pytest.raises(Refused, match="[Nn]o such file|ENOENT"):
+        begin(shim, str(shim.folder / "nothing"), "true")
+    assert not (shim.folder / "nothing").exists()
+
+
+@pytest.mark.parametrize("terminal, count", [(False, 30_000), (True, 18_000)], ids=["pipe", "terminal"])
+def test_what_an_exec_wrote_waits_for_a_client_that_reads_late(shim, terminal, count):
+    """Its pipe, the shim and the FIFO hold what it has written, and the exec may be deleted meanwhile."""
+    fifo = shim.folder / "fifo"
+    begin(shim, "/dev/null", "sleep", "600")
+    shim.start()
+    os.mkfifo(fifo)
+    with open(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        os.set_blocking(reader.fileno(), True)
+        document = {"args": ["seq", "1", str(count)], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}, "terminal": terminal}
+        process = message(f1="types.containerd.io/opencontainers/runtime-spec/1/Process", f2=json.dumps(document))
+        shim.task("Exec", f2="late", f3=terminal, f5=str(fifo), f7=process)
+        shim.start("late")
+        assert shim.wait("late")[2] == 0
+        shim.task("Delete", f2="late")
+        assert reader.read().split() == [b"%d" % number for number in range(1, count + 1)]

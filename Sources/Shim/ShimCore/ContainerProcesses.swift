@@ -69,7 +69,7 @@ extension ContainerTask {
         guard execs.reduce(document.count, { $0 + $1.specificationByteCount }) <= Self.maximumSpecificationByteCount else {
             throw ShimError(.limitReached, "exec \(exec.execID)", cause: "too many long process documents wait for their start")
         }
-        let plan: ProcessStdio.Plan = own.map { .attach(openStdin: $0.openStdin, log: nil) } ?? .files
+        let plan: ProcessStdio.Plan = own.map { .attach(openStdin: $0.openStdin, log: nil) } ?? .files(outlived: true)
         execs.append(
             SupervisedProcess(
                 execID: exec.execID, stdio: ProcessStdio(exec.stdio, plan, context), specification: document, stdinOnce: true,

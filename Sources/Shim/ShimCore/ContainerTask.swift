@@ -81,7 +81,7 @@ final class ContainerTask {
         _ request: CreateTaskRequest, _ options: TaskOptions, disk: DiskThread?, _ context: ShimContext
     ) -> SupervisedProcess {
         let plan: ProcessStdio.Plan =
-            options.usesAttach ? .attach(openStdin: options.openStdin, log: options.log == nil ? nil : disk) : .files
+            options.usesAttach ? .attach(openStdin: options.openStdin, log: options.log == nil ? nil : disk) : .files(outlived: false)
         return SupervisedProcess(
             execID: "", stdio: ProcessStdio(request.stdio, plan, context), stdinOnce: options.stdinOnce, state: .creating)
     }

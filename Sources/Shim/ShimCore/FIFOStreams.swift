@@ -12,6 +12,10 @@ final class FIFOSink: OutputSink {
     private var queue = OutboundQueue()
     private var hasEnded = false
     private let hasRoom: () -> Void
+    /// Nothing more comes, and the FIFO has all that came.
+    var isClosed: Bool { fifo == nil }
+    /// Called then.
+    var onClose: (() -> Void)?
 
     /// - Parameter hasRoom: called when it is saturated no more.
     init(_ fifo: Descriptor, loop: EventLoop, hasRoom: @escaping () -> Void) throws(SyscallError) {
@@ -50,6 +54,9 @@ final class FIFOSink: OutputSink {
         watch?.cancel()
         watch = nil
         fifo = nil
+        let action = onClose
+        onClose = nil
+        action?()
     }
 }
 

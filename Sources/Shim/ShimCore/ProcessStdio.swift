@@ -8,8 +8,9 @@ final class ProcessStdio {
     enum Plan {
         /// To attach clients, and to the log when there is one.
         case attach(openStdin: Bool, log: DiskThread?)
-        /// FIFOs of containerd's client, or where else it says.
-        case files
+        /// FIFOs of containerd's client, or where else it says. A process that others outlive does not have the FIFOs itself: a client reads until
+        /// nobody has them any more.
+        case files(outlived: Bool)
     }
 
     private struct Client {
@@ -35,10 +36,15 @@ final class ProcessStdio {
     private var stage: TerminalStage?
     /// Where output goes to a program.
     private var logger: LoggingProgram?
-    /// Where it goes to a file.
-    private var file: FileSink?
+    /// Where it goes to files.
+    private var files: [FileSink] = []
+    /// FIFOs that it is copied to.
+    private var fifos: [FIFOSink] = []
+    private var deliveryWaiters: [() -> Void] = []
     /// How long the disk may take for what is in no file yet when the process is deleted.
     private static let fileLimit = Duration.seconds(5)
+    /// How long a FIFO's reader is waited for then; as in containerd's shim.
+    private static let fifoLimit = Duration.seconds(2)
     private var endWaiters: [() -> Void] = []
     /// Clients of a killed shim that have not come back.
     private(set) var absentCount = 0
@@ -82,25 +88,52 @@ final class ProcessStdio {
         } catch { completion(error) }
     }
 
-    /// Calls `completion` when a file has all output, or the program that it went to has ended; a disk or a program that does neither is not waited for
-    /// for ever.
+    /// Calls `completion` when files and FIFOs have all output, or the program that it went to has ended; a disk, a reader or a program that does
+    /// neither is not waited for for ever. What a reader has not taken by then is kept for it.
     func endLogging(_ completion: @escaping () -> Void) {
         if let logger { return logger.end(completion) }
-        guard let file else { return completion() }
-        file.whenWritten(limit: Self.fileLimit, completion)
+        var openCount = files.count + 1
+        let settle = {
+            openCount -= 1
+            if openCount == 0 { completion() }
+        }
+        for file in files { file.whenWritten(limit: Self.fileLimit, settle) }
+        if isDelivered { return settle() }
+        let once = Once { [self] in
+            context.unread.take(self)
+            settle()
+        }
+        whenDelivered(once.run)
+        loop.after(Self.fifoLimit, once.run)
+    }
+
+    /// Nobody has the FIFOs of output here any more.
+    var isDelivered: Bool { fifos.allSatisfy(\.isClosed) }
+
+    /// Calls `action` once that is so.
+    func whenDelivered(_ action: @escaping () -> Void) {
+        if isDelivered { return action() }
+        deliveryWaiters.append(action)
+    }
+
+    private func fifoClosed() {
+        guard isDelivered else { return }
+        let waiters = deliveryWaiters
+        deliveryWaiters = []
+        for waiter in waiters { waiter() }
     }
 
     /// Makes what a process without a terminal is started with, and begins to copy.
     func open() throws(ShimError) -> PayloadEnds {
-        if case .files = plan { return try openFiles() }
+        if case .files(let isOutlived) = plan { return try openFiles(isOutlived: isOutlived) }
         guard case .attach(_, let log) = plan else { preconditionFailure("a plan of a third kind") }
         do throws(SyscallError) { return try makePipes(log: log) } catch { throw ShimError("standard streams", error) }
     }
 
     /// Takes the master of the process's terminal, and begins to copy.
     func open(master: Descriptor) throws(ShimError) {
-        let target = isAttachable ? OutputTarget.nowhere : try OutputTarget(paths.stdout)
-        try addFile(target)
+        let target = isAttachable ? OutputTarget.nowhere : try targets().output
+        try addFiles(target, .nowhere)
         do throws(SyscallError) {
             self.master = master
             switch plan {
@@ -108,13 +141,12 @@ final class ProcessStdio {
                 try addOutput(.stdout, from: master, log: log)
                 try input?.connect(to: master)
             case .files:
-                let output = try addOutput(.stdout, from: master, log: nil)
-                let room = { [weak output] in output?.update() ?? () }
                 if let ends = logger?.takeEnds() {
-                    output.add(try FIFOSink(ends.output, loop: loop, hasRoom: room))
+                    try addFIFO(ends.output, of: .stdout)
                 } else if case .fifo(let path) = target {
-                    output.add(try FIFOSink(try openFIFO(path), loop: loop, hasRoom: room))
+                    try addFIFO(try openFIFO(path), of: .stdout)
                 }
+                try addOutput(.stdout, from: master, log: nil)
                 if let input {
                     try input.connect(to: master)
                     inputSource = try FIFOSource(try openFIFO(paths.stdin), into: input, loop: loop)
@@ -266,8 +298,9 @@ final class ProcessStdio {
         for waiter in waiters { loop.soon(waiter) }
     }
 
-    private func openFiles() throws(ShimError) -> PayloadEnds {
-        try addFile(OutputTarget(paths.stdout))
+    private func openFiles(isOutlived: Bool) throws(ShimError) -> PayloadEnds {
+        let targets = try targets()
+        try addFiles(targets.output, targets.error)
         do throws(SyscallError) {
             var payloadInput = Descriptor(try openFile("/dev/null", .readOnly))
             if !paths.stdin.isEmpty {
@@ -277,25 +310,59 @@ final class ProcessStdio {
                 inputKeeper = Descriptor(try reopen(both.number, .writeOnly))
             }
             if let ends = logger?.takeEnds() { return PayloadEnds(input: payloadInput, output: ends.output, error: ends.error) }
-            if file != nil {
-                return PayloadEnds(
-                    input: payloadInput, output: try makeOutputPipe(.stdout, log: nil), error: try makeOutputPipe(.stderr, log: nil))
-            }
-            return PayloadEnds(input: payloadInput, output: try openOutput(paths.stdout), error: try openOutput(paths.stderr))
+            return PayloadEnds(
+                input: payloadInput, output: try openOutput(.stdout, targets.output, isOutlived: isOutlived),
+                error: try openOutput(.stderr, targets.error, isOutlived: isOutlived))
         } catch { throw ShimError("standard streams", error) }
     }
 
-    /// Has output go to a file, before there is any.
-    private func addFile(_ target: OutputTarget) throws(ShimError) {
-        guard case .file(let path) = target else { return }
-        let sink = try FileSink(path, context: context) { [weak self] in self?.update() }
-        file = sink
-        add(sink, stdout: true, stderr: true)
+    /// Where the streams go. A bare path is a FIFO's or, as containerd's shim has it, a file's that is there and is added to.
+    /// - Source: containerd v1.6.20, pkg/process/io.go, `copyPipes`.
+    private func targets() throws(ShimError) -> (output: OutputTarget, error: OutputTarget) {
+        let output = try OutputTarget(paths.stdout)
+        switch output {
+        case .file, .program: return (output, output)
+        case .nowhere, .fifo: return (Self.found(output), Self.found(try OutputTarget(paths.stderr)))
+        }
     }
 
-    private func openOutput(_ address: String) throws(SyscallError) -> Descriptor {
-        guard case .fifo(let path)? = try? OutputTarget(address) else { return Descriptor(try openFile("/dev/null", .writeOnly)) }
-        return try openFIFO(path)
+    private static func found(_ target: OutputTarget) -> OutputTarget {
+        // What cannot be looked at is refused when it is opened.
+        guard case .fifo(let path) = target, let status = try? fileStatus(FilePath(path), followingLinks: true) else { return target }
+        return status.type == .regular ? .file(path) : target
+    }
+
+    /// Has output go to files, before there is any; both streams of one file by one way, in the order in which they come.
+    private func addFiles(_ output: OutputTarget, _ error: OutputTarget) throws(ShimError) {
+        if case .file(let path) = output { try addFile(path, stdout: true, stderr: error == output) }
+        if case .file(let path) = error, error != output { try addFile(path, stdout: false, stderr: true) }
+    }
+
+    private func addFile(_ path: String, stdout: Bool, stderr: Bool) throws(ShimError) {
+        let sink = try FileSink(path, context: context) { [weak self] in self?.update() }
+        files.append(sink)
+        add(sink, stdout: stdout, stderr: stderr)
+    }
+
+    /// Has output copied to a FIFO, before there is any.
+    private func addFIFO(_ fifo: Descriptor, of stream: LogRecord.Stream) throws(SyscallError) {
+        let sink = try FIFOSink(fifo, loop: loop) { [weak self] in self?.update() }
+        sink.onClose = { [weak self] in self?.fifoClosed() }
+        fifos.append(sink)
+        add(sink, stdout: stream == .stdout, stderr: stream == .stderr)
+    }
+
+    private func openOutput(_ stream: LogRecord.Stream, _ target: OutputTarget, isOutlived: Bool) throws(SyscallError) -> Descriptor {
+        switch target {
+        case .nowhere, .program: return Descriptor(try openFile("/dev/null", .writeOnly))
+        case .fifo(let path):
+            let fifo = try openFIFO(path)
+            // Nobody waits for the end of a device.
+            guard isOutlived, try fileStatus(of: fifo.number).type == .pipe else { return fifo }
+            try addFIFO(fifo, of: stream)
+        case .file: break
+        }
+        return try makeOutputPipe(stream, log: nil)
     }
 
     private func openFIFO(_ path: String) throws(SyscallError) -> Descriptor {

@@ -18,6 +18,8 @@ final class ShimContext {
     private var spare: Descriptor?
     /// For pipes that outlive their process.
     let drain: OutputDrain
+    /// For output that outlives its process.
+    let unread = UnreadOutput()
 
     /// Event streams at once.
     static let maximumSubscriberCount = 64
