@@ -131,6 +131,9 @@ def test_statistics_are_read_by_containerd(containerd, name):
         group = re.search(r"^\d+:memory:(.*)$", Path(f"/proc/{pid}/cgroup").read_text(), re.M)[1]
         kills = re.search(r"^oom_kill (\d+)$", Path(f"/sys/fs/cgroup/memory{group}/memory.oom_control").read_text(), re.M)[1]
         assert found["memory_oom_control"]["oom_kill"] == int(kills) > 0, found
+        # The whole is read first.
+        assert sum(found["cpu"]["usage"]["per_cpu"]) >= found["cpu"]["usage"]["total"] > 0, found
+        assert "limit" in found["memory"]["kernel"], found
     containerd.ctr("tasks", "delete", "--force", name, check=False)
     containerd.ctr("containers", "delete", name)
 
