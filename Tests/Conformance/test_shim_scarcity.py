@@ -204,10 +204,40 @@ def processor_ticks(pid):
     return sum(int(word) for word in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])
 
 
-def test_a_keeper_without_descriptors_waits_for_some_and_then_serves_who_came_meanwhile(shim):
-    shim.run("sleep", "600")
+def keeper_of(shim):
     (keeper,) = [int(child) for child in Path(f"/proc/{shim.pid}/task/{shim.pid}/children").read_text().split()
                  if Path(f"/proc/{child}/comm").read_text() == "apus-keeper\n"]
+    return keeper
+
+
+def test_a_keeper_that_cannot_take_a_containers_files_is_asked_now_and_then_and_that_is_told_once(shims):
+    first, second = shims("one"), shims("two")
+    first.run("sleep", "600")
+    keeper = keeper_of(first)
+    soft, hard = resource.prlimit(keeper, resource.RLIMIT_NOFILE)
+    # One more container's six files fit always.
+    assert soft == hard and hard >= 1024
+    second.make_bundle("sleep", "600")
+    (second.bundle / "log").touch()
+    # A connection fits, and what it brings does not.
+    resource.prlimit(keeper, resource.RLIMIT_NOFILE, (first_free(keeper) + 1, hard))
+    second.begin()
+    second.create()
+    second.start()
+    wait_until(lambda: "keeper" in said(second), "it to be told")
+    before = wakings(keeper) + wakings(second.pid)
+    time.sleep(2)
+    assert wakings(keeper) + wakings(second.pid) - before < 100
+    assert len([line for line in said(second).splitlines() if "keeper" in line]) == 1, said(second)
+    open_before = len(os.listdir(f"/proc/{keeper}/fd"))
+    resource.prlimit(keeper, resource.RLIMIT_NOFILE, (soft, hard))
+    # Its connection, and two streams at least.
+    wait_until(lambda: len(os.listdir(f"/proc/{keeper}/fd")) >= open_before + 3, "the files to be kept")
+
+
+def test_a_keeper_without_descriptors_waits_for_some_and_then_serves_who_came_meanwhile(shim):
+    shim.run("sleep", "600")
+    keeper = keeper_of(shim)
     soft, hard = resource.prlimit(keeper, resource.RLIMIT_NOFILE)
     open_before = len(os.listdir(f"/proc/{keeper}/fd"))
     resource.prlimit(keeper, resource.RLIMIT_NOFILE, (first_free(keeper), hard))

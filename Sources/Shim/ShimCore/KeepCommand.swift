@@ -18,11 +18,16 @@ package enum KeepCommand {
         } catch { throw ShimError("keep", error) }
     }
 
-    /// A container has up to six descriptors here.
+    /// As many as a kernel allows by itself; a container has up to six here.
+    private static let wantedDescriptorCount: UInt64 = 1_048_576
+
+    /// Beyond the hard limit where we may.
     private static func raiseDescriptorLimit() {
         let descriptors = LimitedResource(rawValue: 7)
         guard let (_, hard) = try? limit(of: descriptors) else { return }
-        try? setLimit(of: descriptors, soft: hard, hard: hard, subject: "descriptors")
+        for wanted in [max(hard, wantedDescriptorCount), hard] {
+            do throws(SyscallError) { return try setLimit(of: descriptors, soft: wanted, hard: wanted, subject: "descriptors") } catch {}
+        }
     }
 }
 

@@ -4,6 +4,9 @@ internal import LinuxSyscalls
 /// One keeper serves all shims of an exec root, and ends with the last of them.
 final class Keeper {
     private static let retryDelay = Duration.milliseconds(100)
+    private static let longestRetryDelay = Duration.seconds(5)
+    /// A keeper that hangs up after less than this lacks something that another connection would lack as well.
+    private static let shortNanoseconds: Int64 = 1_000_000_000
 
     private let context: ShimContext
     private var connection: Descriptor?
@@ -12,6 +15,9 @@ final class Keeper {
     private var kept: [String: KeptDescriptors] = [:]
     /// Names of which the keeper has not been told the last yet, because it takes nothing just now.
     private var untold: [String] = []
+    private var connectedAt: Int64 = 0
+    /// Before it is connected to again, where it hangs up on whoever comes.
+    private var hangUpDelay = Keeper.retryDelay
 
     /// - Parameter connection: to the keeper.
     init(_ connection: Descriptor, context: ShimContext) {
@@ -73,6 +79,7 @@ final class Keeper {
                 if readiness.isDisjoint(with: [.failed, .hungUp]) { flush() } else { hungUp() }
             }
             self.connection = connection
+            connectedAt = monotonicNanoseconds()
         } catch { context.report("\(error)") }
     }
 
@@ -80,7 +87,14 @@ final class Keeper {
         watch?.cancel()
         watch = nil
         connection = nil
-        connectAgain()
+        guard monotonicNanoseconds() - connectedAt < Self.shortNanoseconds else {
+            hangUpDelay = Self.retryDelay
+            return connectAgain()
+        }
+        // Once: what it lacks it may lack for long.
+        if hangUpDelay == Self.retryDelay { context.report("keeper: it hangs up, and has not all of \(context.configuration.id)") }
+        context.loop.after(hangUpDelay) { [weak self] in self?.connectAgain() }
+        hangUpDelay = min(hangUpDelay * 2, Self.longestRetryDelay)
     }
 
     private func connectAgain() {
