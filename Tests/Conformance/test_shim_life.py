@@ -1,5 +1,6 @@
 """The shim with one container: its life, its end, its refusals. Every test runs over two runtimes, which tries the
 process wall as well."""
+import contextlib
 import json
 import os
 import signal
@@ -241,6 +242,43 @@ def test_a_root_mount_that_fails_is_refused_with_its_reason_and_undone(shim):
         shim.connection.call(TASK, "Create", message(f1=shim.id, f2=str(shim.bundle), f3=[first, second], f10=shim.options()))
     assert "overlay" in refused.value.text and "ENOENT" in refused.value.text
     assert str(shim.bundle) not in Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.mark.parametrize("is_old", [False, True], ids=["layer by layer", "as before Linux 6.7"])
+def test_a_root_of_more_layers_than_a_page_of_options_names_is_mounted(shim, is_old):
+    shim.make_bundle("sh", "-c", "seq 1 60 | while read n; do cat /layer$n; done")
+    (shim.bundle / "log").touch()
+    layers = shim.folder / "snapshotter-with-a-name-as-long-as-containerds-own-of-its-overlays/snapshots"
+    for number in range(1, 61):
+        (layers / str(number) / "fs").mkdir(parents=True)
+        (layers / str(number) / "fs" / f"layer{number}").write_text(f"of {number}\n")
+    (shim.bundle / "rootfs").rename(layers / "0")
+    (shim.bundle / "rootfs").mkdir()
+    names = ":".join([str(layers / "0"), *(f"{layers}/{number}/fs" for number in range(1, 61))])
+    assert len(names) > 4096
+    shim.begin()
+    root = message(f1="overlay", f2="overlay", f4=["ro", f"lowerdir={names}"])
+    with refusing(shim, "fsconfig", "EINVAL") if is_old else contextlib.nullcontext():
+        shim.task("Create", f2=str(shim.bundle), f3=[root], f10=shim.options())
+    assert os.readlink(f"/proc/{shim.pid}/cwd") == "/"
+    shim.start()
+    shim.wait()
+    assert log_text(shim.log) == b"".join(b"of %d\n" % number for number in range(1, 61))
+    shim.delete()
+
+
+@contextlib.contextmanager
+def refusing(shim, call, error):
+    """The kernel refuses the shim a call, as an older one would."""
+    tracer = subprocess.Popen(["strace", "-qq", "-o", shim.folder / "trace", "-e", f"trace={call}", "-e", f"inject={call}:error={error}",
+                               "-p", str(shim.pid)])
+    try:
+        wait_until(lambda: "TracerPid:\t0\n" not in Path(f"/proc/{shim.pid}/status").read_text(), "the tracer")
+        yield
+        assert error in (shim.folder / "trace").read_text()
+    finally:
+        tracer.terminate()
+        tracer.wait()
 
 
 def test_execs_run_side_by_side_and_each_has_its_own_end(shim):

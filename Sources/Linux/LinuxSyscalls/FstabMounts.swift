@@ -2,8 +2,8 @@ package import SystemPackage
 
 /// A mount as a line of fstab(5) describes it: for file systems of the host's own making, at places of the host's own choosing.
 package struct FstabMount: Equatable, Sendable {
-    /// mount(2) takes one page of options; longer overlays are configured layer by layer.
-    private static let classicOptionByteCount = 4095
+    /// mount(2) takes one page of options, the final NUL included; longer overlays are mounted another way.
+    static let classicOptionByteCount = 4095
 
     /// `overlay`, `bind`, `tmpfs`, …
     package let type: String
@@ -17,12 +17,12 @@ package struct FstabMount: Equatable, Sendable {
         self.options = options
     }
 
-    /// Performs the mount.
+    /// Performs the mount. An overlay of long options may change the working directory for a moment.
     package func perform(onto target: FilePath) throws(SyscallError) {
         let options = FstabOptions(options)
         if !options.users.isEmpty || !options.groups.isEmpty { return try performMapped(options, onto: target) }
         if type == "overlay" && options.data.utf8.count > Self.classicOptionByteCount {
-            return try mountOverlay(options, onto: target)
+            return try mountLongOverlay(options, onto: target)
         }
         var flags = options.flags
         if type == "bind" || type == "rbind" { flags.insert(.bind) }
@@ -37,23 +37,6 @@ package struct FstabMount: Equatable, Sendable {
             try mount("", onto: target, flags: others.union([.bind, .remount]), data: "")
         }
         if let propagation = options.propagation { try mount("", onto: target, flags: propagation) }
-    }
-
-    /// - Source: fsconfig(2); Documentation/filesystems/overlayfs.rst, "lowerdir+", Linux 6.7.
-    private func mountOverlay(_ options: FstabOptions, onto target: FilePath) throws(SyscallError) {
-        let context = try openFileSystem(type: "overlay")
-        for option in options.data.split(separator: ",") {
-            let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
-            if parts.count == 2, parts[0] == "lowerdir" {
-                for layer in parts[1].split(separator: ":") { try configureFileSystem(context, "lowerdir+", String(layer)) }
-            } else {
-                try configureFileSystem(context, parts[0], parts.count == 2 ? parts[1] : nil)
-            }
-        }
-        try createFileSystem(context, subject: "overlay")
-        let mounted = try mountFileSystem(context, options.attributes, subject: "overlay")
-        let place = try openFile(target, [.path, .directory, .noFollow])
-        try moveMount(mounted, onto: place, subject: target.string)
     }
 }
 

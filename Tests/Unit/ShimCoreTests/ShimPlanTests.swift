@@ -184,6 +184,15 @@ struct ShimPlanTests {
         #expect(FstabOptions(["loop=/dev/loop0"]).isLoop && FstabOptions(["ro", "rw"]).flags.isEmpty)
     }
 
+    @Test("Layers are named from the directory that all of them lie below")
+    func shortenedOverlays() throws {
+        let short = try #require(shortenedLayers("index=off,lowerdir=/a/b/12/fs:/a/b/2/fs:/a/b/1/2/fs,upperdir=/a/b/3/fs"))
+        #expect(short.parent == "/a/b" && short.data == "index=off,lowerdir=12/fs:2/fs:1/2/fs,upperdir=/a/b/3/fs")
+        let nested = try #require(shortenedLayers("lowerdir=/a:/a/b"))
+        #expect(nested.parent == "/" && nested.data == "lowerdir=a:a/b")
+        #expect(shortenedLayers("lowerdir=/a:b") == nil && shortenedLayers("upperdir=/a") == nil)
+    }
+
     @Test("Lines are cut the same way whatever the pieces they arrive in", arguments: [1, 2, 5, 16_384, 16_385, 100_000])
     func lines(pieceSize: Int) {
         let long = [UInt8](repeating: 0x78, count: LogLimits.recordByteCount)
