@@ -97,6 +97,24 @@ def kill(connection, id, service=TASKS[0]):
     return connection.call(service, "Delete", message(f1=id))[2]
 
 
+def test_a_start_takes_away_what_a_shim_left_that_was_killed_before_a_container_was_created(pods):
+    for id in ("killed", "recent", "created", "next"):
+        pods.prepare(id, "sleep", "600")
+    directories = {id: socket_of(pods.start(id)).parent for id in ("killed", "recent")}
+    connection, _ = pods.begin("created", "sleep", "600", annotations={})
+    directories["created"] = socket_of((pods.bundle("created") / "address").read_bytes()).parent
+    for directory in directories.values():
+        shim = int((directory / "pid").read_text().split()[0])
+        os.kill(shim, signal.SIGKILL)
+        wait_until(lambda: not alive(shim), "the shim to end")
+    connection.close()
+    for id in ("killed", "created"):
+        os.utime(directories[id], (0, 0))
+    pods.start("next")
+    # `delete` needs what is known of a container, and a start may be under way.
+    assert {id: directory.exists() for id, directory in directories.items()} == {"killed": False, "recent": True, "created": True}
+
+
 # --- how start answers ----------------------------------------------------------------------------------------
 
 def bootstrap(id, namespace="tests"):

@@ -34,6 +34,7 @@ enum ContainerdStart {
                 containerdAddress: configuration.containerdAddress, namespace: configuration.namespace, name: name)
             layout = try join(group, configuration, cgroup)
         } else {
+            ShimDirectory.removeForgotten()
             configuration.directory = "\(ShimDirectory.containerdParent)/\(randomName())"
             layout = configuration.layout
             try ShimCgroup.enter(cgroup, of: configuration.id)

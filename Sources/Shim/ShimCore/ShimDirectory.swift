@@ -69,6 +69,34 @@ enum ShimDirectory {
         } catch  where error.isNotEmpty || error.isMissing {}
     }
 
+    /// How long a shim that nobody has spoken to may have been begun, and how many directories one start looks at.
+    private static let (forgottenSeconds, lookCount): (Int64, Int) = (120, 32)
+
+    /// Takes away directories of containerd's shims that were killed before a container was created: containerd asks nobody to delete those.
+    static func removeForgotten() {
+        guard let parent = try? openFile(FilePath(containerdParent), [.readOnly, .directory]),
+            let entries = try? directoryEntries(of: parent, subject: containerdParent)
+        else { return }
+        // Some of many, others the next time.
+        for entry in entries.shuffled().prefix(lookCount) {
+            // What stands in the way of this stays for another start.
+            try? removeIfForgotten(ShimLayout(directory: "\(containerdParent)/\(entry.name.string)"))
+        }
+    }
+
+    private static func removeIfForgotten(_ layout: ShimLayout) throws(SyscallError) {
+        let path = FilePath(layout.directory)
+        let begun = try fileStatus(path).modified.seconds
+        let directory = try openFile(path, [.readOnly, .directory, .noFollow])
+        let names = try directoryEntries(of: directory, subject: layout.directory).map(\.name.string)
+        // From Create on there is more, which `delete` needs.
+        let isUnused = Set(names).isSubset(of: [ShimLayout.pidName, ShimLayout.socketName])
+        let age = unixNanoseconds() / 1_000_000_000 - begun
+        guard isUnused, age > forgottenSeconds, try process(of: layout) == nil, try !isListening(layout) else { return }
+        for name in names { try removeFile(FilePath(name), at: directory.number) }
+        try removeDirectory(path)
+    }
+
     /// The containers of a group whose directories are there.
     static func members(_ layout: ShimLayout) throws(SyscallError) -> [String] {
         do throws(SyscallError) {
