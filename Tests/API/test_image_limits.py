@@ -110,6 +110,20 @@ def test_D08_D09_D10_each_limit_of_a_layer_is_a_setting(alone, serve, limit):
     alone("--layer-limit", "ratio=5" if limit.startswith("ratio-free") else "ratio=5000")("pull", registry.name, timeout=120).ok()
 
 
+def test_D09_D19_what_is_packed_here_or_here_already_is_held_to_no_limit_of_strangers(alone, serve, tmp_path):
+    apus, registry = alone("--layer-limit", "ratio=5", "--layer-limit", "ratio-free=8000000"), serve(Image([busybox_layer()]))
+    apus("run", "--name", "writer", "--network", "none", registry.name, "sh", "-c", "head -c 16777216 /dev/zero > /zeros").ok()
+    apus("commit", "writer", "made").ok()
+    assert apus("run", "--rm", "--network", "none", "made", "wc", "-c", "/zeros").ok().split()[0] == "16777216"
+    apus("system", "check").ok()
+    archive = str(tmp_path / "made.tar")
+    apus("save", "-o", archive, "made").ok()
+    apus("rm", "writer").ok()
+    apus("rmi", "made").ok()
+    refused(apus("load", "-i", archive), "more than 5 to 1")
+    apus("rmi", registry.name).ok()
+
+
 def test_room_is_asked_for_what_of_a_blob_has_not_arrived(alone, serve):
     image = Image([busybox_layer(), tar(files({"random": os.urandom(100_000)}))])
     registry, apus, lower = serve(image), alone("--layer-limit", f"free={1 << 40}"), image.layers[0]

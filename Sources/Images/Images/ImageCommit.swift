@@ -25,15 +25,16 @@ extension ImageLibrary {
             let named = try await protect(base.named.image, by: lease)
             let recovery = BlobRecovery(storage: storage, registry: registry, credentials: { _ in .anonymous })
             _ = try await recovery.restore(named.image.manifestDigest, sizeBytes: nil, of: named)
-            let made = try await storage.commits.run { () throws(ImageError) in
+            let (made, packed) = try await storage.commits.run { () throws(ImageError) in
                 let (_, manifest) = try storage.manifest(named.image.manifestDigest)
                 let layer = try storage.packWritten(by: key, leavingOut: mountPoints, lease: lease)
                 var configuration = configure(base.configuration, layer != nil)
                 configuration.diffIDs = base.configuration.diffIDs + (layer.map { [$0.diffID] } ?? [])
-                return try storage.makeImage(
+                let made = try storage.makeImage(
                     configuration: configuration, layers: manifest.layers + (layer.map { [$0.descriptor] } ?? []), lease: lease)
+                return (made, layer?.descriptor.digest)
             }
-            try await install(made, name: name)
+            try await install(made, packedHere: packed, name: name)
             return made.plan.id
         }
     }

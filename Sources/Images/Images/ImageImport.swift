@@ -69,8 +69,8 @@ extension ImageLibrary {
     }
 
     /// Unpacks and names an image that was made here.
-    func install(_ made: MadeImage, name: ImageReference?) async throws(ImageError) {
-        try await provide(made.plan, progress: { _ in }) { storage throws(ImageError) in
+    func install(_ made: MadeImage, packedHere: Digest? = nil, name: ImageReference?) async throws(ImageError) {
+        try await provide(made.plan, packedHere: packedHere, progress: { _ in }) { storage throws(ImageError) in
             try await storage.record(
                 made.plan, documents: made.documents, names: name.map { [$0.withDefaultTag] } ?? [], in: records.images)
         }
@@ -176,7 +176,7 @@ extension ImageStorage {
         do {
             let (digest, sizeBytes) = try blob.commit(protectedBy: lease)
             let descriptor = try blobs.layer(digest, sizeBytes: sizeBytes, limits: limits, lease: lease)
-            return MadeLayer(descriptor: descriptor, diffID: try diffID(of: descriptor.digest, .sha256))
+            return MadeLayer(descriptor: descriptor, diffID: try diffID(of: descriptor.digest, .sha256, limits: limits))
         } catch let error as ImageError {
             throw error
         } catch let error as ArchiveError {
@@ -185,7 +185,7 @@ extension ImageStorage {
     }
 
     /// What a layer's blob is unpacked. Blocks.
-    func diffID(of blob: Digest, _ algorithm: Digest.Algorithm) throws(ImageError) -> Digest {
+    func diffID(of blob: Digest, _ algorithm: Digest.Algorithm, limits: ArchiveLimits) throws(ImageError) -> Digest {
         let observer = DiffIDObserver(algorithm)
         do {
             _ = try observeUnpacked(FileSource(try blobs.openBlob(blob), subject: blob.description), by: observer, limits: limits)

@@ -15,6 +15,8 @@ struct LayerProvider: Sendable {
     let repository: MirroredRepository?
     let cancellation: Cancellation
     let journal: TransferJournal<PullEvent>
+    /// The blob of a layer that was packed here; nil where all are a stranger's.
+    var packedHere: Digest?
 
     /// Provides the layers and keeps them from the sweep while `body` writes down what needs them.
     func withLayers<Result>(_ layers: [PlannedLayer], _ body: () async throws(ImageError) -> Result) async throws(ImageError) -> Result {
@@ -97,10 +99,7 @@ struct LayerProvider: Sendable {
         // Looked for in its turn only: the sweep may be taking it away until then.
         try await storage.layerTurns.withTurn(layer.chainID) { () throws(ImageError) in
             if storage.snapshots.contains(layer: layer.chainID) { return try await provideBlob(of: layer) }
-            let (storage, chain) = (storage, layer.chainID)
-            let work = LayerWork(
-                layer: layer, storage: storage, repository: repository, cancellation: cancellation, key: try storage.newKey(for: chain),
-                tell: { storage.news.tell($0, of: chain) })
+            let work = try work(on: layer)
             do throws(ImageError) {
                 let applied = try await storage.blobTurns.withTurn(layer.blob.digest) { () throws(ImageError) in try await work.perform() }
                 if let gate { for await _ in gate {} }
@@ -109,19 +108,23 @@ struct LayerProvider: Sendable {
             } catch {
                 throw await withoutRemains(of: work.key, error)
             }
-            storage.news.tell(.pullComplete, of: chain)
+            storage.news.tell(.pullComplete, of: layer.chainID)
         }
+    }
+
+    private func work(on layer: PlannedLayer) throws(ImageError) -> LayerWork {
+        let (storage, chain) = (storage, layer.chainID)
+        return LayerWork(
+            layer: layer, storage: storage, repository: repository, cancellation: cancellation, key: try storage.newKey(for: chain),
+            tell: { storage.news.tell($0, of: chain) },
+            limits: layer.blob.digest == packedHere ? storage.limits.ofKnownLayers : storage.limits)
     }
 
     /// Brings the blob of a layer that is unpacked here already: it will be saved and pushed, so it must be what it is said to be.
     private func provideBlob(of layer: PlannedLayer) async throws(ImageError) {
-        let (storage, chain) = (storage, layer.chainID)
-        let work = LayerWork(
-            layer: layer, storage: storage, repository: repository, cancellation: cancellation, key: try storage.newKey(for: chain),
-            tell: { storage.news.tell($0, of: chain) })
-        let isKnown = try await isVerified(layer)
+        let (work, isKnown) = (try work(on: layer), try await isVerified(layer))
         try await storage.blobTurns.withTurn(layer.blob.digest) { () throws(ImageError) in
-            if try await work.provideBlob(isVerified: isKnown) { storage.news.tell(.pullComplete, of: chain) }
+            if try await work.provideBlob(isVerified: isKnown) { storage.news.tell(.pullComplete, of: layer.chainID) }
         }
     }
 

@@ -17,6 +17,8 @@ struct LayerWork: Sendable {
     /// The directory in the making; removed by whoever began it, unless it was committed.
     let key: SnapshotKey
     let tell: @Sendable (LayerProgress) -> Void
+    /// What the layer may cost.
+    let limits: ArchiveLimits
     /// The span of whoever asked; downloads and unpackers have threads of their own.
     let trace = TraceSpan.current
 
@@ -44,7 +46,7 @@ struct LayerWork: Sendable {
         if try await hasBlob() {
             if isVerified { return false }
             let found = try await storage.unpacks.run { () throws(ImageError) in
-                try storage.diffID(of: layer.blob.digest, layer.diffID.algorithm)
+                try storage.diffID(of: layer.blob.digest, layer.diffID.algorithm, limits: limits)
             }
             // It may well be another image's, under another layer's name.
             guard found == layer.diffID else { throw isAnother }
@@ -52,7 +54,7 @@ struct LayerWork: Sendable {
         }
         let found = try await storage.downloads.run { () throws(ImageError) in
             _ = try download(unpacks: false)
-            return try storage.diffID(of: layer.blob.digest, layer.diffID.algorithm)
+            return try storage.diffID(of: layer.blob.digest, layer.diffID.algorithm, limits: limits)
         }
         if found == layer.diffID { return true }
         let (blobs, digest) = (storage.blobs, layer.blob.digest)
@@ -219,7 +221,7 @@ struct LayerWork: Sendable {
         do {
             let directory = try storage.snapshots.beginLayer(key)
             let root = try openFile(directory, [.readOnly, .directory, .noFollow])
-            applied = try LayerApplier(limits: storage.limits).apply(watched, onto: root, observer: observer)
+            applied = try LayerApplier(limits: limits).apply(watched, onto: root, observer: observer)
         } catch let error as ArchiveError {
             throw .archive(error, layer: layer.blob.digest)
         } catch {

@@ -364,7 +364,9 @@ extension ImageStorage {
         of layer: PlannedLayer, unlessInUse inUse: (@Sendable () async -> Set<ContainerID>)?
     ) async throws(ImageError) -> (found: [TreeDifference], obstacle: String?) {
         let (key, chain, snapshots) = (try newKey(for: layer.chainID), layer.chainID, snapshots)
-        let work = LayerWork(layer: layer, storage: self, repository: nil, cancellation: Cancellation(), key: key, tell: { _ in })
+        let work = LayerWork(
+            layer: layer, storage: self, repository: nil, cancellation: Cancellation(), key: key, tell: { _ in },
+            limits: limits.ofKnownLayers)
         let found: [TreeDifference]
         var obstacle: String?
         do throws(ImageError) {

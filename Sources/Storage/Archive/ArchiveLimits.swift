@@ -31,6 +31,16 @@ package struct ArchiveLimits: Equatable, Sendable {
         keptNameBytes: 32 << 20, attributeBytes: 1 << 20, headerBytes: 2 << 20, zstdWindowLog: 27, reservedFreeBytes: 128 << 20,
         reservedFreeInodes: 4096)
 
+    /// What is packed here has no more bytes unpacked for each packed one: nobody with the limits of `layer` takes it for a bomb.
+    package static let packedRatio: Int64 = 160
+
+    /// The same for layers that were packed here, or taken in already: what a machine's memory and its disk need, and no more.
+    package var ofKnownLayers: ArchiveLimits {
+        var limits = self
+        (limits.uncompressedBytes, limits.ratio, limits.entries, limits.depth) = (.max, .max, .max, .max)
+        return limits
+    }
+
     /// For what somebody puts into a volume of theirs, or takes out: what a machine's memory needs, and no more. Its room is theirs to fill, with
     /// zeros if they like.
     package static let volume: ArchiveLimits = {

@@ -79,8 +79,9 @@ internal import CISAL
     }
 }
 
-/// Packs bytes as one gzip member while they pass. Used by one thread.
-/// - Source: RFC 1952; igzip_lib.h.
+/// Packs bytes as one gzip member while they pass, and never much better than `ArchiveLimits.packedRatio` says: what it packed is unpacked again
+/// by readers that refuse bombs. Used by one thread.
+/// - Source: RFC 1952; RFC 1951, 3.2.4; igzip_lib.h.
 @safe package final class GzipEncoder {
     private let stream: UnsafeMutablePointer<isal_zstream>
     private let levelBuffer: UnsafeMutableBufferPointer<UInt8>
@@ -88,6 +89,10 @@ internal import CISAL
     private static let chunkBytes = 256 << 10
     /// More than ISA-L wants for its first level.
     private static let levelBufferBytes = 512 << 10
+    /// A block of no bytes, stored, with others behind it.
+    private static let emptyBlock: [UInt8] = [0, 0, 0, 0xff, 0xff]
+    private var unpackedBytes: Int64 = 0
+    private var packedBytes: Int64 = 0
 
     /// - Parameter sink: takes the packed bytes.
     package init(to sink: @escaping TreeWriter.Sink) {
@@ -107,15 +112,53 @@ internal import CISAL
     }
 
     /// Packs the next bytes.
-    package func write(_ bytes: [UInt8]) throws(ArchiveError) { try deflate(bytes, isLast: false) }
+    package func write(_ bytes: [UInt8]) throws(ArchiveError) {
+        unpackedBytes += Int64(bytes.count)
+        // Readers look at the ratio later than this, and never at that of smaller streams.
+        let wantedBytes = unpackedBytes > ArchiveLimits.layer.ratioFreeBytes / 2 ? unpackedBytes / ArchiveLimits.packedRatio : 0
+        try deflate(bytes, packedBytes < wantedBytes ? .flushed : .next)
+        if packedBytes < wantedBytes { try pad(to: wantedBytes) }
+    }
 
     /// Writes the end of the stream.
-    package func finish() throws(ArchiveError) { try deflate([], isLast: true) }
+    package func finish() throws(ArchiveError) { try deflate([], .last) }
 
-    private func deflate(_ bytes: [UInt8], isLast: Bool) throws(ArchiveError) {
+    /// Fills up with blocks of nothing. What was packed so far ends with a whole byte.
+    private func pad(to wantedBytes: Int64) throws(ArchiveError) {
+        let size = Int64(Self.emptyBlock.count)
+        var missing = (wantedBytes - packedBytes + size - 1) / size
+        while missing > 0 {
+            let count = min(missing, Int64(Self.chunkBytes) / size)
+            try put(Array(repeatElement(Self.emptyBlock, count: Int(count)).joined()))
+            missing -= count
+        }
+    }
+
+    private func put(_ packed: [UInt8]) throws(ArchiveError) {
+        packedBytes += Int64(packed.count)
+        try sink(packed)
+    }
+
+    private enum Part {
+        case next
+        /// Nothing of it is held back, and its last bit ends a byte.
+        case flushed
+        case last
+
+        /// Whether ISA-L has written what it is to write of it. A few bytes of room may be too few for an end, and stay free.
+        func isWritten(at state: isal_zstate_state) -> Bool {
+            switch self {
+            case .next: true
+            case .flushed: state == ZSTATE_NEW_HDR
+            case .last: state == ZSTATE_END
+            }
+        }
+    }
+
+    private func deflate(_ bytes: [UInt8], _ part: Part) throws(ArchiveError) {
         var position = 0
         while true {
-            var isFull = false
+            var isDone = false
             let packed = unsafe [UInt8](unsafeUninitializedCapacity: Self.chunkBytes) { output, count in
                 unsafe bytes.withUnsafeBufferPointer { input in
                     let rest = unsafe UnsafeBufferPointer(rebasing: input[position...])
@@ -123,15 +166,17 @@ internal import CISAL
                     unsafe stream.pointee.avail_in = UInt32(rest.count)
                     unsafe stream.pointee.next_out = output.baseAddress
                     unsafe stream.pointee.avail_out = UInt32(output.count)
-                    unsafe stream.pointee.end_of_stream = isLast ? 1 : 0
+                    unsafe stream.pointee.end_of_stream = part == .last ? 1 : 0
+                    unsafe stream.pointee.flush = UInt16(part == .flushed ? SYNC_FLUSH : NO_FLUSH)
                     _ = unsafe isal_deflate(stream)
                     position = unsafe input.count - Int(stream.pointee.avail_in)
                     count = unsafe output.count - Int(stream.pointee.avail_out)
-                    isFull = unsafe stream.pointee.avail_out == 0
+                    let hasRoom = unsafe stream.pointee.avail_out > 0
+                    isDone = unsafe position == input.count && hasRoom && part.isWritten(at: stream.pointee.internal_state.state)
                 }
             }
-            if !packed.isEmpty { try sink(packed) }
-            if position == bytes.count && !isFull { return }
+            if !packed.isEmpty { try put(packed) }
+            if isDone { return }
         }
     }
 }

@@ -100,6 +100,39 @@ struct StreamTests {
         #expect(try fixture.refusal(of: try readFile(FilePath("\(zeros).wide"), limitBytes: 1 << 20)) == .overLimit)
     }
 
+    @Test("what is packed here is a bomb to nobody, however much of it is zeros, and every reader of gzip unpacks it")
+    func packedZeros() throws {
+        let fixture = try UnpackFixture()
+        let packed = fixture.folder.appending("packed")
+        let file = try openFile(packed, [.writeOnly, .create, .exclusive], mode: 0o600)
+        var place: Int64 = 0
+        let encoder = GzipEncoder { bytes throws(ArchiveError) in
+            do throws(SyscallError) { try writeAll(bytes.span, at: place, to: file.number) } catch {
+                throw ArchiveError(.system, doing: "write", cause: error)
+            }
+            place += Int64(bytes.count)
+        }
+        let counter = ByteCounter()
+        var passed: Int64 = 0
+        let (limits, turn) = (ArchiveLimits.layer, ArchiveLimits.layer.ratioFreeBytes / 2)
+        while passed < limits.ratioFreeBytes + 64 << 20 {
+            // Of every length, some with data that packs not at all; there is much of that where the padding begins.
+            var chunk = [UInt8](repeating: 0, count: Int.random(in: 1...400_000))
+            let dense = passed < turn && passed + 400_000 > turn ? chunk.count : passed % 97 == 0 ? min(chunk.count, 3000) : 0
+            for index in 0..<dense { chunk[index] = .random(in: 0...255) }
+            counter.observe(chunk.span)
+            try encoder.write(chunk)
+            passed += Int64(chunk.count)
+        }
+        try encoder.finish()
+        #expect(place < passed / 100)
+        let read = ByteCounter()
+        let source = FileSource(try openFile(packed, [.readOnly]), subject: "packed")
+        #expect(try observeUnpacked(source, by: read) == passed)
+        #expect(read.sum == counter.sum)
+        try run("gzip", ["-t", packed.string])
+    }
+
     @Test("a pipe hands chunks over in order, blocks a fast sender, and tells either end when the other leaves")
     func pipe() throws {
         let tar = oneFile((0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 >> 5) })
