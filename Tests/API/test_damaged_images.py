@@ -4,6 +4,7 @@ is the worse for it, `system check` tells, and `--repair` writes the record anew
 
 import json
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -167,3 +168,26 @@ def test_P07_a_record_with_other_layers_than_its_configuration_is_found_and_put_
     assert result.code == 0, (result, findings)
     assert victim.check()[1] == []
     assert victim.client("run", "--rm", "--network", "none", victim.name, "cat", "/which").line() == "damaged"
+
+
+def test_P07_sizes_on_record_that_no_disk_has_end_no_daemon(victim):
+    client, layers = victim.client, [busybox_layer(), tar(files({"one": "1"})), tar(files({"two": "2"}))]
+    images = {"huge": Image(layers), "larger": Image([*layers, tar(files({"three": "3"}))])}
+    for name, image in images.items():
+        Pusher(victim.registry.host).push(name, image)
+        client("pull", "-q", f"{victim.registry.host}/{name}").ok()
+    client("create", "--name", "of-huge", images["huge"].id, "cat", "/two").ok()
+    victim.damage(f"UPDATE imageLayer SET sizeBytes = {2**63 - 1}")
+    victim.damage(f"UPDATE image SET sizeBytes = {2**63 - 1}")
+    for words in (["system", "df", "-v"], ["ps", "-a", "-s"], ["images"], ["history", images["huge"].id], ["image", "inspect", images["huge"].id]):
+        client(*words).ok()
+    assert client("start", "-a", "of-huge").line() == "2"
+    client("rm", "of-huge").ok()
+    # What the record says of layers that are lost is all that is known of them.
+    for chain in set(victim.kept()[1]) - set(victim.layers):
+        shutil.rmtree(f"{victim.daemon.data}/snapshots/overlayfs/layers/{chain}")
+    victim.damage(f"UPDATE image SET created = 'yesterday' WHERE id IN ('{images['huge'].id}', '{images['larger'].id}')")
+    result, findings = victim.check("--repair")
+    assert result.code == 0 and victim.check()[1] == [], (result, findings)
+    assert client("run", "--rm", "--network", "none", images["larger"].id, "cat", "/two", "/three").line() == "23"
+    client("system", "df").ok()

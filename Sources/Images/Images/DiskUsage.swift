@@ -22,7 +22,7 @@ extension ImageLibrary {
         var usage = DiskUsage()
         for named in images {
             let shared = named.image.layers.filter { users[$0.chainID, default: 0] > 1 }
-            usage.sharedBytes[named.image.id] = shared.reduce(0) { $0 + Int64(clamping: $1.size.bytes) }
+            usage.sharedBytes[named.image.id] = Int64(clamping: shared.size.bytes)
         }
         usage.totalBytes = try await storage.chores.run { () throws(ImageError) in try storage.allocatedBytes() }
         return usage
@@ -32,6 +32,6 @@ extension ImageLibrary {
 extension ImageStorage {
     /// What layers and blobs take on the disk. Blocks.
     fileprivate func allocatedBytes() throws(ImageError) -> Int64 {
-        do { return try snapshots.layersAllocatedBytes() + blobs.allocatedBytes() } catch { throw .storage(error) }
+        do { return try snapshots.layersAllocatedBytes().addingClamped(blobs.allocatedBytes()) } catch { throw .storage(error) }
     }
 }

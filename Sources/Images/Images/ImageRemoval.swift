@@ -86,6 +86,6 @@ extension ImageLibrary {
         let abandoned = try await storage.chores.run { () throws(ImageError) in
             do throws(ContentError) { return try storage.blobs.removeAbandonedIngests() } catch { throw .storage(error) }
         }
-        return (steps + swept.layers.map { .deleted($0) }, ByteCount(UInt64(clamping: swept.freedBytes + abandoned)))
+        return (steps + swept.layers.map { .deleted($0) }, ByteCount(UInt64(clamping: swept.freedBytes.addingClamped(abandoned))))
     }
 }

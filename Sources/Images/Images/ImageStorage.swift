@@ -194,7 +194,7 @@ final class ImageStorage: Sendable {
                 return (freedBytes, spared)
             } catch { throw .storage(error) }
         }
-        swept.freedBytes += freedBytes
+        swept.freedBytes = swept.freedBytes.addingClamped(freedBytes)
         loose.withLock { state in
             for (digest, time) in times where !spared.contains(digest) && state.blobs[digest] == time { state.blobs[digest] = nil }
         }
@@ -210,7 +210,7 @@ final class ImageStorage: Sendable {
             for chain in try await unreferencedLeaves(records) {
                 guard let bytes = try await removeUnlessNeeded(chain, records) else { continue }
                 swept.layers.append(chain)
-                swept.freedBytes += bytes
+                swept.freedBytes = swept.freedBytes.addingClamped(bytes)
                 mayGo = true
             }
         }

@@ -69,8 +69,7 @@ struct LayerProvider: Sendable {
                     guard lacking.insert(blob.digest).inserted else { continue }
                     // What an interrupted pull brought takes its place already.
                     let arrived = min(try blobs.arrivedBytes(of: blob.digest), blob.sizeBytes)
-                    let (sum, isBeyondAll) = needed.addingReportingOverflow(blob.sizeBytes - arrived)
-                    needed = isBeyondAll ? .max : sum
+                    needed = needed.addingClamped(blob.sizeBytes - arrived)
                 }
                 if repository != nil, needed > 0 {
                     let doing = "fetch \(lacking.count) blob\(lacking.count == 1 ? "" : "s")"

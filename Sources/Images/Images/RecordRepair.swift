@@ -116,7 +116,7 @@ extension ImageRecord {
     init(_ plan: ImagePlan, layers: [LayerRecord], documents: Set<Digest>) {
         self.init(
             id: plan.id, manifestDigest: plan.manifestDigest, created: plan.configuration.created ?? .zero,
-            platform: plan.configuration.platform, size: ByteCount(layers.reduce(0) { $0 + $1.size.bytes }), layers: layers,
+            platform: plan.configuration.platform, size: layers.size, layers: layers,
             blobs: documents.union(plan.layers.map(\.blob.digest)))
     }
 }

@@ -1,3 +1,4 @@
+internal import CoreTypes
 internal import LinuxSyscalls
 
 /// How far one call of a decoder came.
@@ -123,12 +124,12 @@ final class DecompressedStream {
 
     /// Counts a hole that is about to be written as zeros.
     func accountFilled(_ bytes: Int64) throws(ArchiveError) {
-        filledBytes = filledBytes.addingReportingOverflow(bytes).overflow ? .max / 2 : filledBytes + bytes
+        filledBytes = filledBytes.addingClamped(bytes)
         try checkLimits()
     }
 
     private func checkLimits() throws(ArchiveError) {
-        let total = uncompressedBytes.addingReportingOverflow(filledBytes).overflow ? .max : uncompressedBytes + filledBytes
+        let total = uncompressedBytes.addingClamped(filledBytes)
         if total > limits.uncompressedBytes {
             throw ArchiveError(.overLimit, doing: "decompress", subject: "more than \(limits.uncompressedBytes) bytes")
         }

@@ -17,6 +17,11 @@ package struct LayerRecord: Equatable, Sendable {
     }
 }
 
+extension Sequence<LayerRecord> {
+    /// What all of them take unpacked. Sizes on record may be anything.
+    package var size: ByteCount { ByteCount(reduce(0) { $0.addingClamped($1.size.bytes) }) }
+}
+
 /// One image that is here, whole.
 package struct ImageRecord: Equatable, Sendable {
     /// The digest of the image's configuration: Docker's image id.

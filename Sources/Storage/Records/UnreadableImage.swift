@@ -53,7 +53,7 @@ extension ImageRecords {
         defer { remembered.forget([image]) }
         try await file.write("correct the layers of image \(image)") { database in
             guard var row = try ImageRow.fetchOne(database, key: image.description) else { return }
-            row.sizeBytes = Int64(clamping: layers.reduce(0) { $0 + $1.size.bytes })
+            row.sizeBytes = Int64(clamping: layers.size.bytes)
             try row.update(database)
             try Self.put(layers, of: image, in: database)
         }

@@ -164,7 +164,8 @@ extension SnapshotStore {
             for layer in layers {
                 let path = path(ofLayer: layer.chain)
                 do throws(SyscallError) {
-                    total += layer.bytes + (try fileStatus(path).allocatedBytes) + (try fileStatus(path.appending("info")).allocatedBytes)
+                    let around = try fileStatus(path).allocatedBytes + (try fileStatus(path.appending("info")).allocatedBytes)
+                    total = total.addingClamped(layer.bytes).addingClamped(around)
                 } catch  where error.errno == ENOENT {
                     // One that was removed meanwhile takes nothing.
                 }

@@ -216,7 +216,7 @@ final class SnapshotStore: Sendable {
             if parts.count == 2 { words[parts[0]] = parts[1] }
         }
         guard words["apus-layer"] == "1", let parent = words["parent"], let link = words["link"].flatMap({ UInt64($0) }), link < .max,
-            let bytes = words["bytes"].flatMap({ Int64($0) }), let inodes = words["inodes"].flatMap({ Int64($0) })
+            let bytes = words["bytes"].flatMap({ Int64($0) }), bytes >= 0, let inodes = words["inodes"].flatMap({ Int64($0) })
         else { throw SnapshotError(.unsupportedFormat, doing: "open snapshots", subject: path.string) }
         var layer = Layer(parent: nil, link: link, hidesAllBelow: words["hides-all-below"] == "yes")
         layer.usage = SnapshotUsage(bytes: bytes, inodes: inodes)

@@ -18,7 +18,7 @@ extension ContainerEngine.Parts {
         summary.descriptor.size = content.manifestBytes
         summary.available = content.isWhole
         summary.size.content = content.bytes
-        summary.size.total = content.bytes + unpacked
+        summary.size.total = content.bytes.addingClamped(unpacked)
         summary.kind = "image"
         var data = ManifestImageData()
         data.platform.architecture = image.platform.architecture

@@ -79,7 +79,7 @@ enum ContainerSizes {
         let root: SnapshotMount?
         do throws(ImageError) { root = try await images.rootMounts(of: container.id).last } catch { throw EngineError(error) }
         let written = try await written(root, by: container, images, measure)
-        return (written, written.addingReportingOverflow(imageBytes).partialValue)
+        return (written, written.addingClamped(imageBytes))
     }
 
     /// - Returns: 0 for one that was removed by force from under its container.
