@@ -2,6 +2,7 @@
 whiteouts, in tars of both dialects; and manifests that are artifacts or refer to others."""
 
 import hashlib
+import io
 import json
 import os
 import stat
@@ -164,6 +165,30 @@ def test_holes_as_gnu_tar_writes_them_stay_holes(apus, registry, own_daemon, run
     finally:
         apus("rm", "-f", "holes")
         apus("rmi", "-f", name)
+
+
+def test_holes_of_what_is_committed_are_zeros_in_the_layer_and_holes_in_the_image(apus, image, running):
+    try:
+        path = running(image, "sparse-writer") + "/sparse"
+        with open(path, "wb") as file:
+            file.truncate(64 * HOLE)
+            for place, word in ((0, b"begin"), (31 * HOLE + 17, b"middle"), (64 * HOLE - 3, b"end")):
+                file.seek(place)
+                file.write(word)
+        assert os.lstat(path).st_blocks * 512 < HOLE
+        exported = apus("export", "sparse-writer").raw
+        with tarfile.open(fileobj=io.BytesIO(exported)) as archive, open(path, "rb") as file:
+            member = archive.getmember("sparse")
+            assert not member.sparse and archive.extractfile(member).read() == file.read(), "every reader of tars knows zeros"
+        apus("commit", "sparse-writer", "sparse:here").ok()
+        copy = running("sparse:here", "sparse-reader") + "/sparse"
+        assert os.lstat(copy).st_size == 64 * HOLE and os.lstat(copy).st_blocks * 512 < 4 * HOLE
+        with open(copy, "rb") as one, open(path, "rb") as other:
+            assert one.read() == other.read()
+        assert apus("system", "check").code == 0
+    finally:
+        apus("rm", "-f", "sparse-writer", "sparse-reader")
+        apus("rmi", "-f", "sparse:here")
 
 
 def test_what_a_container_wrote_is_packed_so_that_umoci_unpacks_the_same(apus, registry, image, running, tmp_path):

@@ -93,6 +93,9 @@ package func setSupplementaryGroups(_ groups: [UInt32]) throws(SyscallError) {
 package struct LimitedResource: Hashable, Sendable {
     package let rawValue: Int32
     package init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// RLIMIT_NOFILE: by how much the numbers of open files may rise.
+    package static let openFiles = LimitedResource(rawValue: 7)
 }
 
 /// Sets a limit of a process, 0 for the caller; `UInt64.max` is no limit. - Source: prlimit(2).

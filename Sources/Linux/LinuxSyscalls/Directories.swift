@@ -34,15 +34,21 @@ package func directoryEntries(of directory: borrowing OwnedFD, subject: String =
             let bytes = buffer[(offset + 19)..<(offset + recordLength)].prefix { $0 != 0 }
             offset += recordLength
             if bytes.elementsEqual([0x2e]) || bytes.elementsEqual([0x2e, 0x2e]) { continue }
-            entries.append(DirectoryEntry(name: filePath(bytes: bytes), type: type))
+            entries.append(DirectoryEntry(name: filePath(bytes: Array(bytes)), type: type))
             if entries.count > directoryEntryLimit { throw SyscallError("getdents64", subject, errno: EFBIG) }
         }
     }
 }
 
 /// A path of exactly these bytes, up to the first NUL if there is one.
-package func filePath(bytes: some Sequence<UInt8>) -> FilePath {
-    let characters = bytes.prefix { $0 != 0 }.map { CChar(bitPattern: $0) } + [0]
+package func filePath(bytes: [UInt8]) -> FilePath {
+    var characters: [CChar] = []
+    characters.reserveCapacity(bytes.count + 1)
+    for byte in bytes {
+        if byte == 0 { break }
+        characters.append(CChar(bitPattern: byte))
+    }
+    characters.append(0)
     return unsafe characters.withUnsafeBufferPointer { buffer in
         guard let start = buffer.baseAddress else { return FilePath() }
         return unsafe FilePath(platformString: start)

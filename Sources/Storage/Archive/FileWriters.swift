@@ -30,11 +30,15 @@ struct NewFile: Sendable {
     /// Makes it, and nothing in place of something else.
     /// - Throws: EEXIST where the name is taken.
     func make(in directory: Int32) throws(SyscallError) {
-        let file = try openFile(name, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600, at: directory)
-        try writeAll(bytes.span, at: 0, to: file.number)
+        let file = try openFile(name, [.writeOnly, .create, .exclusive, .noFollow], mode: mode & 0o777, at: directory)
+        if !bytes.isEmpty { try writeAll(bytes.span, at: 0, to: file.number) }
+        // Most files are as they should be from the start: each change of an inode is a transaction, a look at it is none.
+        let born = try fileStatus(of: file.number)
         // Owner before mode: chown(2) clears set-id bits.
-        try changeOwner(of: file.number, userID: owner.user, groupID: owner.group)
-        try changeMode(of: file.number, to: mode)
+        if born.userID != owner.user || born.groupID != owner.group {
+            try changeOwner(of: file.number, userID: owner.user, groupID: owner.group)
+        }
+        if born.mode != mode { try changeMode(of: file.number, to: mode) }
         try setTimes(of: file.number, to: modified)
     }
 }
@@ -49,7 +53,7 @@ final class FileWriters: Sendable {
     private static let limitBytes = 1 << 20
     private static let limitFiles = 512
     /// Of the directories that these files hold open.
-    private static let limitDirectories = 64
+    private let limitDirectories: Int
 
     private struct Lane {
         var waiting: [NewFile] = []
@@ -77,12 +81,12 @@ final class FileWriters: Sendable {
         var hasEnded = false
         var awaited: Awaited?
 
-        func isMet(_ awaited: Awaited) -> Bool {
+        func isMet(_ awaited: Awaited, _ limitDirectories: Int) -> Bool {
             switch awaited {
             // Half of it, so that nobody is woken for every file.
             case .room:
                 bytes <= FileWriters.limitBytes / 2 && files <= FileWriters.limitFiles / 2
-                    && directories.count <= FileWriters.limitDirectories / 2
+                    && directories.count <= limitDirectories / 2
             case .directory(let id): directories[id] == nil
             case .all: files == 0
             }
@@ -94,8 +98,10 @@ final class FileWriters: Sendable {
     private let progress = DispatchSemaphore(value: 0)
     private let threads = DispatchGroup()
 
+    /// - Parameter limitDirectories: of the directories that waiting files hold open.
     /// - Throws: where the kernel gives no threads.
-    init() throws(SyscallError) {
+    init(limitDirectories: Int) throws(SyscallError) {
+        self.limitDirectories = limitDirectories
         for lane in 0..<Self.laneCount {
             threads.enter()
             do throws(SyscallError) {
@@ -139,7 +145,7 @@ final class FileWriters: Sendable {
             defer { state.lanes[lane].isResting = false }
             return (
                 state.lanes[lane].isResting ? self.wakes[lane] : nil,
-                state.bytes > Self.limitBytes || state.files > Self.limitFiles || state.directories.count > Self.limitDirectories,
+                state.bytes > Self.limitBytes || state.files > Self.limitFiles || state.directories.count > limitDirectories,
                 state.taken.isEmpty && state.failure == nil
             )
         }
@@ -167,7 +173,7 @@ final class FileWriters: Sendable {
     /// As long as the kernel takes for files that wait already, of which there are not many.
     private func wait(for awaited: Awaited) {
         let isMet = state.withLock { state in
-            if state.isMet(awaited) { return true }
+            if state.isMet(awaited, limitDirectories) { return true }
             state.awaited = awaited
             return false
         }
@@ -225,7 +231,7 @@ final class FileWriters: Sendable {
             if let (lane, files) = state.directories[file.directory.id] {
                 state.directories[file.directory.id] = files > 1 ? (lane, files - 1) : nil
             }
-            guard let awaited = state.awaited, state.isMet(awaited) else { return false }
+            guard let awaited = state.awaited, state.isMet(awaited, limitDirectories) else { return false }
             state.awaited = nil
             return true
         }

@@ -34,6 +34,8 @@ struct Unpacking {
     /// How many bytes or entries are written between two looks at the free space.
     static let bytesBetweenChecks: Int64 = 64 << 20
     static let entriesBetweenChecks = 4096
+    /// So many zeros that come at once are not written where a layer is unpacked.
+    static let holeBytes = 64 << 10
     /// The most bytes of a file that is read into memory as a whole.
     static let smallFileBytes: Int64 = 64 << 10
 
@@ -125,10 +127,14 @@ struct Unpacking {
         let file = try unpacking(entry.printable) { () throws(SyscallError) in
             try openFile(place.name, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600, at: place.directory)
         }
-        var end: Int64 = 0
+        var (end, writtenEnd): (Int64, Int64) = (0, 0)
         try reader.readData { bytes, offset throws(ArchiveError) in
             try account(bytes.count)
-            end = offset + Int64(bytes.count)
+            let blockEnd = offset + Int64(bytes.count)
+            end = max(end, blockEnd)
+            // A hole, as it was before it was packed, or as good as one; a map may lead back to what is written already.
+            if rules.isLayer && bytes.count >= Self.holeBytes && offset >= writtenEnd && areZeros(bytes) { return }
+            writtenEnd = max(writtenEnd, blockEnd)
             do throws(SyscallError) { try writeAll(bytes, at: offset, to: file.number) } catch {
                 throw refusal(error, entry.printable)
             }
@@ -136,7 +142,7 @@ struct Unpacking {
         // A map may name places behind the end that its header tells.
         if end > sizeBytes { try accountFile(entry, end - sizeBytes) }
         try unpacking(entry.printable) { () throws(SyscallError) in
-            if end < sizeBytes { try setSize(of: file.number, bytes: sizeBytes) }
+            if writtenEnd < max(end, sizeBytes) { try setSize(of: file.number, bytes: max(end, sizeBytes)) }
         }
         try describe(file, by: entry)
         try unpacking(entry.printable) { () throws(SyscallError) in

@@ -29,8 +29,7 @@ final class LayerTree {
     private let base: [[UInt8]]
     private let limits: ArchiveLimits
     private let rules: UnpackingRules
-    // Most entries lie in the directory of the one before.
-    private var openedParent: (components: [[UInt8]], directory: OpenDirectory)?
+    private var kept: KeptDirectories
     /// Of a layer of many small files. Nothing that is done in their order may meet a file that is still on its way: see `settle`.
     private var writers: FileWriters?
     private var smallFileCount = 0
@@ -47,6 +46,7 @@ final class LayerTree {
         self.base = base
         self.limits = limits
         self.rules = rules
+        kept = KeptDirectories(keepsOne: !rules.isLayer)
     }
 
     /// Opens what has this path inside the root, wherever links of the layer say that it is.
@@ -58,12 +58,11 @@ final class LayerTree {
 
     /// The directory that holds the entry, made if the tar did not describe it.
     func directory(of path: EntryPath, printable: PrintablePath) throws(ArchiveError) -> OpenDirectory {
-        let components = Array(path.parent)
-        if let openedParent, openedParent.components == components { return openedParent.directory }
-        let opened = try openMaking(components, printable: printable)
+        if let known = kept.find(path.parent) { return known }
+        let opened = try openMaking(Array(path.parent), printable: printable)
         let directory: OpenDirectory
         do throws(SyscallError) { directory = try OpenDirectory(opened) } catch { throw refusal(error, printable) }
-        openedParent = (components, directory)
+        kept.keep(directory, path.parent)
         return directory
     }
 
@@ -135,18 +134,19 @@ final class LayerTree {
         let directory = opened.file.number
         if !rules.replacesKinds, let existing, existing.type != .directory { throw keeping("non-directory", from: "directory", printable) }
         return try unpacking(printable) { () throws(SyscallError) in
-            if existing?.type != .directory {
-                if existing != nil {
-                    try checkNotMounted(name, at: directory)
-                    try removeFile(name, at: directory)
-                }
-                openedParent = nil
-                let above = try open(path.parent, [.path, .directory])
-                try makeDirectory(name, mode: 0o700, at: above.number)
-                if rules.isLayer && existing?.isWhiteout == true { try markOpaque(name, at: above.number) }
-                return try openFile(name, [.readOnly, .directory, .noFollow], at: above.number)
+            guard let existing else {
+                try makeDirectory(name, mode: 0o700, at: directory)
+                return try openFile(name, [.readOnly, .directory, .noFollow], at: directory)
             }
-            return try openFile(name, [.readOnly, .directory, .noFollow], at: directory)
+            if existing.type == .directory { return try openFile(name, [.readOnly, .directory, .noFollow], at: directory) }
+            try checkNotMounted(name, at: directory)
+            try removeFile(name, at: directory)
+            // What was there may have been on the way to directories that are kept open.
+            kept.forget()
+            let above = try open(path.parent, [.path, .directory])
+            try makeDirectory(name, mode: 0o700, at: above.number)
+            if rules.isLayer && existing.isWhiteout { try markOpaque(name, at: above.number) }
+            return try openFile(name, [.readOnly, .directory, .noFollow], at: above.number)
         }
     }
 
@@ -184,7 +184,7 @@ final class LayerTree {
         smallFileCount += 1
         if smallFileCount == Self.smallFilesAlone {
             // Where the kernel gives no threads, this one does it.
-            do throws(SyscallError) { writers = try FileWriters() } catch {}
+            do throws(SyscallError) { writers = try FileWriters(limitDirectories: max(64, kept.capacity / 2)) } catch {}
         }
         guard let writers else { return try make(file) }
         // What is there may be on the way to what comes next, and is to go before it: but for another file, which has nothing below it.
@@ -249,8 +249,8 @@ final class LayerTree {
                 try checkNotMounted(name, at: directory)
                 try existing.type == .directory ? removeTree(name, at: directory, sparesMounts: true) : removeFile(name, at: directory)
             }
-            // What was there may have been on the way to the directory that is kept open.
-            openedParent = nil
+            // What was there may have been on the way to directories that are kept open.
+            kept.forget()
             directory = try parent(of: path, printable: printable)
         }
         return (directory, name)

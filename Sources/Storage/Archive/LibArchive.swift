@@ -1,4 +1,5 @@
 internal import CArchive
+internal import Glibc
 internal import LinuxSyscalls
 
 /// Reads tar entries (ustar, pax, GNU with its sparse forms, v7) from a decompressed stream. The only caller of libarchive,
@@ -180,6 +181,9 @@ internal import LinuxSyscalls
             if failure != nil || code != ARCHIVE_OK { throw refusal(doing: "read tar data") }
             if size == 0 { continue }
             try checkIsReal(lookahead: size)
+            guard (0...Int64.max - Int64(size)).contains(offset) else {
+                throw ArchiveError(.malformed, doing: "read tar data", subject: "data at \(offset), where no file has any")
+            }
             let bytes = unsafe UnsafeBufferPointer(start: block?.assumingMemoryBound(to: UInt8.self), count: size)
             try body(unsafe bytes.span, offset)
         }
@@ -215,8 +219,17 @@ internal import LinuxSyscalls
     }
 
     private func bytes(_ text: UnsafePointer<CChar>) -> [UInt8] {
-        var found: [UInt8] = []
-        while unsafe text[found.count] != 0 { found.append(UInt8(bitPattern: unsafe text[found.count])) }
-        return found
+        unsafe Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+    }
+}
+
+/// Whether there is nothing but zeros, as fast as memory is read. Most data shows at its beginning that it is none.
+func areZeros(_ bytes: Span<UInt8>) -> Bool {
+    if bytes.isEmpty { return true }
+    if bytes[0] != 0 { return false }
+    return unsafe bytes.withUnsafeBufferPointer { buffer in
+        guard let start = buffer.baseAddress else { return true }
+        // Each byte is the one before it.
+        return unsafe memcmp(start, start + 1, buffer.count - 1) == 0
     }
 }

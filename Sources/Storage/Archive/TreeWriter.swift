@@ -171,13 +171,27 @@ package struct TreeWriter {
         var entry = TarEntry(path, .regular(sizeBytes: status.sizeBytes), status)
         _ = try describe(&entry, opened.file, path)
         let descriptor = opened.file.number
-        if keepsHoles { entry.map = try archiving(path) { () throws(SyscallError) in try SparseMap(of: descriptor, status) } }
-        let map = entry.map
+        let map = try archiving(path) { () throws(SyscallError) in try SparseMap(of: descriptor, status) }
+        if keepsHoles { entry.map = map }
         try write(entry)
-        try put(map?.blocks ?? [])
+        try put(entry.map?.blocks ?? [])
         let segments = map?.segments ?? [SparseMap.Segment(offset: 0, sizeBytes: status.sizeBytes)]
-        for segment in segments { try data(of: descriptor, segment, path) }
-        try put(TarHeader.padding(after: segments.reduce(0) { $0 + $1.sizeBytes }))
+        var end: Int64 = 0
+        for segment in segments {
+            // Nobody reads what is not there: the kernel would keep it in memory.
+            if !keepsHoles { try zeros(segment.offset - end) }
+            try data(of: descriptor, segment, path)
+            end = segment.offset + segment.sizeBytes
+        }
+        try put(TarHeader.padding(after: keepsHoles ? segments.reduce(0) { $0 + $1.sizeBytes } : status.sizeBytes))
+    }
+
+    private mutating func zeros(_ count: Int64) throws(ArchiveError) {
+        var left = count
+        while left > 0 {
+            try put([UInt8](repeating: 0, count: Int(min(left, Int64(Self.chunkBytes)))))
+            left -= Int64(Self.chunkBytes)
+        }
     }
 
     /// Writes exactly so many bytes: of a file that grows no more, of one that shrinks zeros. Holes within are zeros, too.

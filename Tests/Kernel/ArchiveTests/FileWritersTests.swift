@@ -107,6 +107,24 @@ struct FileWritersTests {
         }
     }
 
+    @Test("of many directories that stay open none is written into once something else has its name")
+    func replacedAmongOthers() throws {
+        for label in [[], Self.inOrder] {
+            let fixture = try UnpackFixture()
+            var tar = TarBuilder()
+            for round in 0..<4 { for number in 0..<40 { tar.add("d\(number)/\(round)", data: [1], pax: label) } }
+            tar.add("d7", data: [2], pax: label)
+            tar.addDirectory("d7")
+            for number in 0..<40 { tar.add("d\(number)/last", data: [3], pax: label) }
+            _ = try fixture.unpack(tar.finished)
+            for number in 0..<40 {
+                let directory = try openFile(fixture.root.appending("d\(number)"), [.readOnly, .directory])
+                let names = try directoryEntries(of: directory).map(\.name.string).sorted()
+                #expect(names == (number == 7 ? ["last"] : ["0", "1", "2", "3", "last"]), "d\(number)")
+            }
+        }
+    }
+
     @Test("a file of which a header tells a larger size than there is data ends in zeros")
     func shortData() throws {
         var sizes: Set<Int> = []

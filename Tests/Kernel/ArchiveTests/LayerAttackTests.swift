@@ -220,6 +220,36 @@ struct LayerAttackTests {
         #expect(try readFile(fixture.root.appending("after"), limitBytes: 9) == [2])
     }
 
+    /// A file with a map of its data before it. - Source: GNU tar's manual, "PAX Format, Version 1.0".
+    private func sparse(_ segments: [(offset: Int, count: Int)], size: Int, data: [UInt8]) -> [UInt8] {
+        let map = Array((["\(segments.count)"] + segments.flatMap { ["\($0.offset)", "\($0.count)"] }).map { "\($0)\n" }.joined().utf8)
+        let records = [("major", "1"), ("minor", "0"), ("name", "sparse"), ("realsize", "\(size)")]
+        var tar = TarBuilder()
+        tar.add(
+            "GNUSparseFile.0/sparse", data: map + [UInt8](repeating: 0, count: (512 - map.count % 512) % 512) + data,
+            pax: records.map { ("GNU.sparse.\($0.0)", Array($0.1.utf8)) })
+        return tar.finished
+    }
+
+    @Test("D08: a map that leads beyond every file is refused, and where one leads back the last word counts")
+    func mapsThatLeadAstray() throws {
+        let (block, last) = (128 << 10, Int.max)
+        for offset in [last - 511, last - 100, last] {
+            let tar = sparse([(offset, 512)], size: offset, data: [UInt8](repeating: 1, count: 512))
+            for limits in [ArchiveLimits.layer, .layer.ofKnownLayers] {
+                let fixture = try UnpackFixture()
+                #expect(try fixture.refusal(of: tar, limits: limits) != nil, "\(offset)")
+            }
+            let reader = try ArchiveReader(MemorySource(tar), limits: .layer)
+            #expect(throws: ArchiveError.self) { while try reader.next() != nil { try reader.readData { _ in } } }
+        }
+        let fixture = try UnpackFixture()
+        let data = [UInt8](repeating: 1, count: block) + [UInt8](repeating: 0, count: block)
+        if try fixture.refusal(of: sparse([(0, block), (0, block)], size: block, data: data)) == nil {
+            #expect(try readFile(fixture.root.appending("sparse"), limitBytes: 1 << 20) == Array(data[block...]))
+        }
+    }
+
     @Test("D08: what follows the end mark is not unpacked, and a tar inside a tar stays a file")
     func boundaries() throws {
         let fixture = try UnpackFixture()
