@@ -302,6 +302,30 @@ def test_P02_a_cable_whose_network_somebody_joined_goes_though_the_daemon_dies_t
         assert victim.stop() == 0
 
 
+@of_a_build(with_failpoints=True)
+@pytest.mark.parametrize("place", ["networkCablesGone", "networkForgotten", "networkBridgeGone"])
+def test_P02_a_network_that_a_daemon_was_removing_when_it_died_has_no_cable_left_that_somebody_lives_behind(victim, place):
+    """Whether it is there still or not: without its bridge a cable would lead to the host itself."""
+    victim.start("--failpoint", place)
+    try:
+        client = victim.client
+        client("network", "create", "own").ok()
+        client("run", "-d", "--name", "box", "--network", "own", victim.image, *STAYING).ok()
+        client("run", "-d", "--name", "joined", "--network", "container:box", victim.image, *STAYING).ok()
+        before = set(victim.untouched["links"])
+        client("rm", "-f", "box").ok()
+        client("network", "rm", "own")
+        assert victim.process.wait(20 * PATIENCE) == -9, victim.log()
+        assert not [link for link in leaks.links() if link.startswith("veth") and link not in before]
+        victim.start()
+        assert client("exec", "joined", "ls", "/sys/class/net").line() == "lo"
+    finally:
+        if victim.process.poll() is not None:
+            victim.start()
+        clear(victim)
+        assert victim.stop() == 0
+
+
 def clear(daemon):
     """So that what one place reveals is not told of the next one as well."""
     if names := daemon.client("ps", "-aq").ok().split():
