@@ -70,6 +70,7 @@ ps -a -f ancestor=IMAGE --format {{.Names}}
 ps -a -f name=^nosuch$ --format '{{json .}}'
 ps -a -f name=^nosuch$ --format 'table {{json .}}'
 images -f reference=nosuch --format '{{json .}}'
+network ls --format '{{.Name}} {{.CreatedAt}}'
 network ls -f name=nosuch --format '{{json .}}'
 volume ls -f name=nosuch --format '{{json .}}'
 volume ls -f name=nosuch --format '{{len .Name}} {{index .Labels 3}}'
@@ -201,6 +202,12 @@ run
 create UPPER
 create ''
 run ''
+port up x
+port up 99999
+port up 80/x
+port up /tcp
+network connect --driver-opt a bridge up
+network connect --driver-opt =a bridge up
 stop -t x up
 restart -t x up
 -l nosuch ps

@@ -14,6 +14,15 @@ from test_clients import NEWEST
 # Each is a container's that both make of it, or both refuse in the same words.
 LINES = r"""
 --dns-opt ndots:2 --dns-option timeout:1 --dns-opt rotate
+--dns-search a_b
+--dns-search .
+--dns-search 'a b'
+--dns-search ' a.b. '
+--dns-search a-b.c --dns-search 1a
+--dns-search -a
+--dns-search a..b
+--dns-search 1
+--dns-search ''
 --network mine --net-alias one --network-alias two
 --net mine
 --gpus all

@@ -16,6 +16,12 @@ func tableTime(seconds: Int64) -> String {
     return text.prefix(10) + " " + text.dropFirst(11).prefix(8) + " +0000 UTC"
 }
 
+/// The same to the nanosecond, as Go prints it.
+func tableTime(_ moment: Timestamp) -> String {
+    let text = moment.description
+    return text.prefix(10) + " " + text.dropFirst(11).dropLast() + " +0000 UTC"
+}
+
 /// A text with its control characters made visible, so that a name or label cannot steer the terminal.
 func printable(_ text: String) -> String {
     guard text.unicodeScalars.contains(where: { $0.value < 0x20 || (0x7f...0x9f).contains($0.value) }) else { return text }

@@ -110,7 +110,7 @@ private let networkFlags = [
     Flag("dns", nil, .list, "Set custom DNS servers", check: ValueCheck.address),
     Flag("dns-opt", nil, .list, "Older spelling of --dns-option", isHidden: true, meaning: "dns-option"),
     Flag("dns-option", nil, .list, "Set DNS options"),
-    Flag("dns-search", nil, .list, "Set custom DNS search domains"),
+    Flag("dns-search", nil, .list, "Set custom DNS search domains", check: ValueCheck.searchDomain),
     Flag("domainname", nil, .string, "Container NIS domain name"),
     Flag("expose", nil, .list, "Expose a port or a range of ports"),
     Flag("hostname", "h", .string, "Container host name"),

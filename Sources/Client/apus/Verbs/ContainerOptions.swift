@@ -113,7 +113,7 @@ private func hostConfiguration(_ arguments: Arguments) throws(Complaint) -> Host
     host.volumesFrom = arguments.list("volumes-from")
     host.dns = arguments.list("dns")
     host.dnsOptions = arguments.list("dns-option")
-    host.dnsSearch = arguments.list("dns-search")
+    host.dnsSearch = arguments.list("dns-search").map(searchedName)
     host.extraHosts = arguments.list("add-host").map { splitOnce($0, at: $0.contains("=") ? "=" : ":") }.map { "\($0.0):\($0.1 ?? "")" }
     host.links = arguments.list("link")
     host.initProcess = arguments.has("init") ? arguments.bool("init") : nil

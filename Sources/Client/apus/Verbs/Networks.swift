@@ -40,7 +40,7 @@ private let networkColumns = [
 private func networkRow(_ network: NetworkResource, isWhole: Bool) -> TemplateValue {
     let labels = network.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
     let fields: [(String, String)] = [
-        ("CreatedAt", network.created.description), ("Driver", network.driver),
+        ("CreatedAt", tableTime(network.created)), ("Driver", network.driver),
         ("ID", isWhole ? network.id : String(network.id.prefix(12))),
         ("IPv4", "\(network.enableIPv4 ?? true)"), ("IPv6", "\(network.enableIPv6)"), ("Internal", "\(network.isInternal)"),
         ("Labels", labels),
@@ -184,7 +184,11 @@ private let networkConnectVerb = Verb(
     var endpoint = EndpointSettings()
     endpoint.aliases = arguments.list("alias")
     endpoint.links = arguments.list("link")
-    endpoint.driverOpts = pairs(arguments.list("driver-opt"))
+    for option in arguments.list("driver-opt") {
+        let (name, value) = splitOnce(option, at: "=")
+        guard let value, !trimmed(name).isEmpty else { throw Complaint("invalid key/value pair format in driver options") }
+        endpoint.driverOpts[trimmed(name)] = trimmed(value)
+    }
     endpoint.gatewayPriority = arguments.integer("gw-priority").flatMap { Int(exactly: $0) }
     endpoint.ipamConfig = addressesAskedFor(arguments)
     request.endpointConfig = endpoint

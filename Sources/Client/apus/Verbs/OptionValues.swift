@@ -21,6 +21,12 @@ func pairs(_ texts: [String]) -> [String: String] {
     Dictionary(texts.map { splitOnce($0, at: "=") }.map { ($0, $1 ?? "") }, uniquingKeysWith: { _, last in last })
 }
 
+/// A domain of `--dns-search` as it is sent: a dot at its end says nothing.
+func searchedName(_ text: String) -> String {
+    let name = trimmed(text)
+    return name.count > 1 && name.hasSuffix(".") ? String(name.dropLast()) : name
+}
+
 /// Checks of values that docker's command line makes while it reads them, in its words.
 enum ValueCheck {
     @Sendable static func variable(_ text: String) -> String? {
@@ -49,6 +55,19 @@ enum ValueCheck {
         case .success: nil
         case .failure(let complaint): complaint.description
         }
+    }
+
+    /// Labels between dots, of which one has a letter; a dot alone means that nothing is searched.
+    /// - Source: docker/cli, opts.go, ValidateDNSSearch.
+    @Sendable static func searchDomain(_ text: String) -> String? {
+        let name = searchedName(text)
+        let isName = name.utf8.count < 255 && name.split(separator: ".", omittingEmptySubsequences: false).allSatisfy(isLabel)
+        return name == "." || (isName && name.contains(where: \.isLetter)) ? nil : "\(trimmed(text)) is not a valid domain"
+    }
+
+    private static func isLabel(_ text: Substring) -> Bool {
+        let isPlain = text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
+        return isPlain && !text.isEmpty && text.first != "-" && text.last != "-"
     }
 
     @Sendable static func address(_ text: String) -> String? {

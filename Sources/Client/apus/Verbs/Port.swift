@@ -17,8 +17,7 @@ let portVerb = Verb(
         StandardStream.output.write(all.joined())
         return 0
     }
-    let wanted = operands[1].contains("/") ? operands[1] : operands[1] + "/tcp"
-    let found = lines(wanted, "")
+    let found = lines(try privatePort(operands[1]), "")
     if found.isEmpty { throw Complaint("Error: No public port '\(operands[1])' published for \(operands[0])") }
     StandardStream.output.write(found.joined())
     return 0

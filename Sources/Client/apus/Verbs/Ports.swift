@@ -13,8 +13,7 @@ func exposedPorts(_ text: String) throws(Complaint) -> [String] {
     let (first, last) = splitOnce(numbers, at: "-")
     func number(_ text: String) throws(Complaint) -> Int {
         if let port = portNumber(text) { return port }
-        let isNumber = !text.isEmpty && text.allSatisfy { $0.isASCII && $0.isNumber }
-        throw refused("strconv.ParseUint: parsing \(goQuoted(text)): \((isNumber ? GoNumber.Problem.range : .syntax).rawValue)")
+        throw refused(complaintAboutPort(text))
     }
     let (low, high) = (try number(first), try number(last ?? first))
     guard low <= high else { throw refused("invalid range specified for port: \(numbers)") }
@@ -86,6 +85,19 @@ private func portRange(_ text: String, from lowest: Int = 1) -> ClosedRange<Int>
         return nil
     }
     return low...high
+}
+
+/// Why a text is no port's number, in Go's words.
+private func complaintAboutPort(_ text: String) -> String {
+    let isNumber = !text.isEmpty && text.allSatisfy { $0.isASCII && $0.isNumber }
+    return "strconv.ParseUint: parsing \(goQuoted(text)): \((isNumber ? GoNumber.Problem.range : .syntax).rawValue)"
+}
+
+/// The port that `PORT[/PROTOCOL]` means, as inspect has it.
+func privatePort(_ text: String) throws(Complaint) -> String {
+    let (number, transport) = splitOnce(text, at: "/")
+    guard portNumber(number) != nil else { throw Complaint("Error: invalid port (\(number)): \(complaintAboutPort(number))") }
+    return "\(number)/\(transport ?? "tcp")"
 }
 
 /// Digits alone. - Source: strconv.ParseUint with base 10 and 16 bits.
