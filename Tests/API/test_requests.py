@@ -1,9 +1,14 @@
 """How documents and parameters of requests are read: as dockerd reads them."""
 
+import json
+import os
+import statistics
+import time
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from engine_http import api
+from engine_http import Connection, api
 
 
 def test_names_of_members_may_be_written_in_any_case_and_keys_of_maps_stay_as_they_are(own_daemon, image):
@@ -95,3 +100,81 @@ def test_every_parameter_counts_however_many_there_are(own_daemon, image):
     names = "&".join(f"names={image}" for _ in range(400))
     status, answer = api(own_daemon, "GET", f"/images/get?{names}&names=nosuch:image")
     assert status == 404 and "nosuch:image" in answer["message"]
+
+
+def begun(process, name):
+    """How often the threads of a name have begun to run after they waited."""
+    count = 0
+    for task in os.listdir(f"/proc/{process}/task"):
+        with open(f"/proc/{process}/task/{task}/status", encoding="utf-8") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        count += int(fields["voluntary_ctxt_switches"]) if fields["Name"].strip() == name else 0
+    return count
+
+
+def test_a_request_is_served_by_the_thread_that_reads_it(own_daemon, apus, image):
+    """To wake another one costs as much as an inspection takes."""
+    apus("create", "--name", "asked", image, "true").ok()
+    connection, count = Connection(own_daemon.socket), 400
+
+    def ask():
+        connection.request("GET", "/containers/asked/json")
+        assert json.loads(connection.getresponse().read())["Name"] == "/asked"
+
+    ask()
+    before = begun(own_daemon.process.pid, "tasks")
+    for _ in range(count):
+        ask()
+    # The daemon has other things to do as well, though not many.
+    assert begun(own_daemon.process.pid, "tasks") - before < count / 2
+    connection.close()
+
+
+# As large as a body may be, nearly, and of many members: to read or to write it takes many milliseconds.
+LABELS = {f"label-{number}": "x" * 40 for number in range(55_000)}
+
+
+def reading(daemon, _):
+    """A request to make a container of an image that is not there."""
+    return "POST", "/containers/create", json.dumps({"Image": "nosuch:image", "Labels": LABELS})
+
+
+def writing(daemon, large):
+    """One for a document that has changed, so that it is written anew."""
+    name = f"large-{time.monotonic_ns()}"
+    api(daemon, "POST", f"/containers/{large}/rename?name={name}", expect=204)
+    return "GET", f"/containers/{name}/json", None
+
+
+def seconds(connection, method, path, content=None):
+    """How long an answer takes."""
+    began = time.monotonic()
+    connection.request(method, path, content, {"Content-Type": "application/json"} if content else {})
+    connection.getresponse().read()
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("what", [reading, writing])
+def test_a_request_that_takes_long_holds_up_no_other(own_daemon, apus, image, what):
+    """Not even one that is answered on the thread that reads them all."""
+    ids = {}
+    for name, labels in {"large": LABELS, "small": {}}.items():
+        document = {"Image": image, "Cmd": ["true"], "Labels": labels}
+        ids[name] = api(own_daemon, "POST", f"/containers/create?name={name}", document, expect=201)[1]["Id"]
+        # From the second time on it is known how long the answer is.
+        api(own_daemon, "GET", f"/containers/{name}/json", expect=200)
+    shares = []
+    for _ in range(7):
+        long, short = Connection(own_daemon.socket), Connection(own_daemon.socket)
+        method, path, content = what(own_daemon, ids["large"])
+        waits = []
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(seconds, long, method, path, content)
+            while not asking.done():
+                waits.append(seconds(short, "GET", "/containers/small/json"))
+        shares.append(max(waits) / asking.result())
+        for connection in (long, short):
+            connection.close()
+    # Whoever is held up waits for most of what the long one takes.
+    assert statistics.median(shares) < 0.4, shares
+    apus("rm", *ids.values()).ok()

@@ -43,7 +43,7 @@ BINDINGS = {
     "apus": {"Terminal.swift", "StandardStream.swift", "SignalCalls.swift", "NewFile.swift", "ByteFile.swift", "HelperProcess.swift",
              "LocalZone.swift"},
     # Swift's own library: what runs a task's next part is unsafe by name.
-    "Engine": {"TaskThreads.swift"},
+    "Engine": {"TaskThreads.swift"}, "APIServer": {"EventLoopTasks.swift"},
 }
 IMPORT = re.compile(
     r"\s*(?:@\w+(?:\(\w+\))?\s+)*(?:public |package |internal |private )?import "

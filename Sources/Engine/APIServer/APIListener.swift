@@ -43,6 +43,7 @@ package struct APIListener: Sendable {
     package static let maximumConnections = 1024
 
     private let patience: Connection.Patience
+    private let workers: (any TaskExecutor)?
     private let tracer: Tracer?
     private let logger: Logger
 
@@ -57,9 +58,13 @@ package struct APIListener: Sendable {
     }
 
     /// - Parameter patience: what connections are served with.
+    /// - Parameter workers: serve what takes longer than an event loop may be held up; nil is whatever serves the connection.
     /// - Parameter tracer: where requests begin spans; nil is nowhere.
-    package init(patience: Connection.Patience = Connection.Patience(), tracer: Tracer? = nil, logger: Logger) {
+    package init(
+        patience: Connection.Patience = Connection.Patience(), workers: (any TaskExecutor)? = nil, tracer: Tracer? = nil, logger: Logger
+    ) {
         self.patience = patience
+        self.workers = workers
         self.tracer = tracer
         self.logger = logger
     }
@@ -68,11 +73,12 @@ package struct APIListener: Sendable {
     /// - Parameter ready: called when every place is listened at.
     package func run(_ places: [ListeningPlace], ready: @Sendable () throws -> Void) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let connectionTasks = EventLoopTasks(group.next())
         do {
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 // Nobody is served anywhere before everybody is.
                 let listeners = try await listen(at: places, group)
-                for listener in listeners { tasks.addTask { try await accept(listener) } }
+                for listener in listeners { tasks.addTask(executorPreference: connectionTasks) { try await accept(listener) } }
                 try ready()
                 try await tasks.waitForAll()
             }
@@ -150,7 +156,8 @@ package struct APIListener: Sendable {
         try pipeline.addHandler(ExchangeHandler())
         try pipeline.addHandler(InboundQueueHandler(queue: queue, departure: departure))
         return Connection(
-            channel: channel, queue: queue, departure: departure, service: service, patience: patience, tracer: tracer, logger: logger)
+            channel: channel, queue: queue, departure: departure, service: service, patience: patience, workers: workers, tracer: tracer,
+            logger: logger)
     }
 
     /// Asks a silent client every 15 seconds, as dockerd does, and gives it up after as many questions as the kernel is set to.

@@ -34,6 +34,8 @@ package struct Connection: Sendable {
     let departure: ClientDeparture
     let service: Service
     let patience: Patience
+    /// Serve what is not quick; nil where the connection's own task does.
+    let workers: (any TaskExecutor)?
     let tracer: Tracer?
     let logger: Logger
 
@@ -149,8 +151,16 @@ package struct Connection: Sendable {
     private func answer(
         _ request: APIRequest, _ route: Route, _ exchange: Exchange, _ span: RequestSpan?
     ) async throws -> HTTPResponseStatus {
-        guard let span else { return try await exchange.answer(try await route.handler(request)) }
-        return try await span.run(route) { try await exchange.answer(try await route.handler(request)) }
+        guard let span else { return try await answer(request, route, exchange) }
+        return try await span.run(route) { try await answer(request, route, exchange) }
+    }
+
+    /// Whatever may take a while, computing or sending piece by piece, has other threads.
+    private func answer(_ request: APIRequest, _ route: Route, _ exchange: Exchange) async throws -> HTTPResponseStatus {
+        if route.isQuick(request) { return try await exchange.answer(try await route.handler(request)) }
+        let response = try await withTaskExecutorPreference(workers) { try await route.handler(request) }
+        if case .whole = response { return try await exchange.answer(response) }
+        return try await withTaskExecutorPreference(workers) { try await exchange.answer(response) }
     }
 
     private func resolve(_ raw: RawRequest) throws(APIError) -> (APIRequest, Route) {
@@ -196,11 +206,12 @@ package struct Connection: Sendable {
     /// Sends parts and returns when the kernel has taken them: a slow client slows the caller.
     func send(_ parts: [OutboundPart]) async throws {
         guard let last = parts.last else { return }
-        // All at once: the event loop is woken once.
-        try await channel.eventLoop.flatSubmit { [channel] in
+        // All at once: from another thread the event loop is woken once.
+        let write: @Sendable () -> EventLoopFuture<Void> = { [channel] in
             for part in parts.dropLast() { channel.write(part, promise: nil) }
             return channel.writeAndFlush(last)
-        }.get()
+        }
+        try await (channel.eventLoop.inEventLoop ? write() : channel.eventLoop.flatSubmit(write)).get()
     }
 }
 

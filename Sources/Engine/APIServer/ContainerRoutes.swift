@@ -8,7 +8,7 @@ extension EngineRoutes {
             Route(.GET, "/containers/json", listContainers),
             Route(.POST, "/containers/create", createContainer),
             // Clients ask for an image's name here first, and that may hold slashes.
-            Route(.GET, "/containers/{*}/json") { request in
+            Route(.GET, "/containers/{*}/json", isQuick: isQuickInspection) { request in
                 let document = try await engine.inspectContainer(request.name, size: request.query.flag("size"))
                 return .json(try containerDetails.encode(document, id: document.id, for: request.version))
             },
@@ -71,6 +71,14 @@ extension EngineRoutes {
             },
         ]
     }
+
+    /// One that was asked for before, and that takes a tenth of a millisecond where all of it has changed.
+    private func isQuickInspection(_ request: APIRequest) -> Bool {
+        guard let id = engine.containerID(request.name), !request.query.flag("size") else { return false }
+        return containerDetails.knows(id, for: request.version, within: Self.quickByteCount)
+    }
+
+    private static let quickByteCount = 32 << 10
 
     private func listContainers(_ request: APIRequest) async throws -> APIResponse {
         let query = request.query

@@ -9,9 +9,11 @@ final class EncodedDocuments<Document: VersionedDocument>: Sendable {
         let version: APIVersion
     }
 
-    private struct Entry {
+    private final class Entry: Sendable {
         let document: Document
         let bytes: [UInt8]
+
+        init(_ document: Document, _ bytes: [UInt8]) { (self.document, self.bytes) = (document, bytes) }
     }
 
     /// The most documents that are remembered; one container too many forgets them all.
@@ -29,9 +31,15 @@ final class EncodedDocuments<Document: VersionedDocument>: Sendable {
         let bytes = try EngineJSON.encode(document.shaped(for: version))
         known.withLock { known in
             if known.count >= capacity && known[key] == nil { known = [:] }
-            known[key] = Entry(document: document, bytes: bytes)
+            known[key] = Entry(document, bytes)
         }
         return bytes
+    }
+
+    /// Whether it was encoded before, and to at most so many bytes the last time.
+    func knows(_ id: String, for version: APIVersion, within byteCount: Int) -> Bool {
+        guard let last = known.withLock({ $0[Key(id: id, version: version)] }) else { return false }
+        return last.bytes.count <= byteCount
     }
 
     /// A list of them.

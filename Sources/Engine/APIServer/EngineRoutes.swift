@@ -20,8 +20,8 @@ struct EngineRoutes: Sendable {
 extension EngineRoutes {
     var system: [Route] {
         [
-            Route(.GET, "/_ping") { _ in Self.ping(body: "OK") },
-            Route(.HEAD, "/_ping") { _ in Self.ping(body: "") },
+            Route(.GET, "/_ping", isQuick: { _ in true }) { _ in Self.ping(body: "OK") },
+            Route(.HEAD, "/_ping", isQuick: { _ in true }) { _ in Self.ping(body: "") },
             Route(.GET, "/version") { _ in try .document(engine.version()) },
             Route(.GET, "/info") { request in try .document(try await engine.info(), for: request) },
             Route(.GET, "/events", listen),

@@ -12,14 +12,23 @@ package struct Route: Sendable {
     package let pattern: RoutePattern
     /// Whether the handler takes the body as it comes, of any length.
     package let takesStream: Bool
+    /// Whether a request is answered in much less than a millisecond, and by nothing that may block. It is served on the thread that reads all
+    /// connections, which every other one holds up.
+    let isQuick: @Sendable (APIRequest) -> Bool
     /// What serves it.
     package let handler: Handler
 
     /// Serves `method` on paths of the shape `pattern`.
-    /// - Parameter takesStream: whether the body is not read beforehand, but by the handler.
-    package init(_ method: HTTPMethod, _ pattern: String, takesStream: Bool = false, _ handler: @escaping Handler) {
+    /// - Parameters:
+    ///   - takesStream: whether the body is not read beforehand, but by the handler.
+    ///   - isQuick: whether a request holds up nobody; no other one is served where it is read.
+    package init(
+        _ method: HTTPMethod, _ pattern: String, takesStream: Bool = false,
+        isQuick: @escaping @Sendable (APIRequest) -> Bool = { _ in false }, _ handler: @escaping Handler
+    ) {
         self.method = method
         self.takesStream = takesStream
+        self.isQuick = isQuick
         self.pattern = RoutePattern(pattern)
         self.handler = handler
     }
@@ -113,9 +122,10 @@ package struct Router: Sendable {
     package static func split(_ target: String, oldest: APIVersion = .oldest) throws(APIError) -> (
         version: APIVersion, path: [String], query: Query
     ) {
-        let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        // By bytes, of which slash and question mark are one each, whatever stands behind them.
+        let parts = target.utf8.split(separator: UInt8(ascii: "?"), maxSplits: 1, omittingEmptySubsequences: false).map { Substring($0) }
         let decoded = PercentEncoding.decode(parts.first ?? "", plusIsSpace: false)
-        var path = decoded.split(separator: "/").map(String.init)
+        var path = decoded.utf8.split(separator: UInt8(ascii: "/")).map { String(Substring($0)) }
         let query = Query(parts.count == 2 ? parts[1] : "")
         guard let first = path.first, first.hasPrefix("v"), let version = APIVersion(first.dropFirst()) else {
             return (.newest, path, query)

@@ -22,6 +22,9 @@ extension ContainerEngine {
         try await ContainerListing(parts: try parts(), filters: filters).run(all: all, limit: limit, size: size)
     }
 
+    /// The id of the container of that name; nil where there is none.
+    package func containerID(_ name: String) -> String? { (try? container(name))?.id.text }
+
     /// `GET /containers/{id}/json`.
     package func inspectContainer(_ name: String, size: Bool) async throws(EngineError) -> ContainerInspect {
         let container = try container(name)

@@ -2,8 +2,9 @@ internal import Dispatch
 package import LinuxSyscalls
 internal import Synchronization
 
-/// The threads that run the daemon's tasks, in place of libdispatch's: those are shared with whoever uses a concurrent queue, and are watched
-/// by a monitor that ends the process where it cannot open `/proc/TID/stat`, as when descriptors have run out.
+/// The threads that run the daemon's tasks, but for what the thread that reads connections answers itself, in place of libdispatch's: those are shared
+/// with whoever uses a concurrent queue, and are watched by a monitor that ends the process where it cannot open `/proc/TID/stat`, as when descriptors
+/// have run out.
 package final class TaskThreads: TaskExecutor {
     /// Tasks are short, for what blocks has threads of its own.
     private static let count = 4

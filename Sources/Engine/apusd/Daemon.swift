@@ -71,7 +71,7 @@ struct Daemon: Sendable {
         _ engine: ContainerEngine, _ doors: Doors, _ pidFile: PidFile?, _ readiness: Readiness, _ reload: Reload, _ traces: TraceExporter?,
         _ logger: Logger
     ) async throws {
-        let listener = APIListener(tracer: traces?.tracer, logger: logger)
+        let listener = APIListener(workers: TaskThreads.daemon, tracer: traces?.tracer, logger: logger)
         let places = try doors.places(of: engine)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
