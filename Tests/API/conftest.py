@@ -122,8 +122,8 @@ class Daemon:
         # Where the daemon and what it starts are taken from.
         self.programs = BUILD
 
-    def start(self, *flags, under=(), env=None):
-        """`under` is a command line that ends with the daemon's; `env` adds variables."""
+    def start(self, *flags, under=(), env=None, seconds=20):
+        """`under` is a command line that ends with the daemon's; `env` adds variables; `seconds` is how long it may take until it answers."""
         if not os.path.exists(self.resolver):
             with open(self.resolver, "w", encoding="utf-8") as file:
                 file.write("nameserver 127.0.0.54\n")
@@ -133,7 +133,7 @@ class Daemon:
                  "--pidfile", os.path.join(self.folder, "apusd.pid"), "--cdi-spec-dir", os.path.join(self.folder, "cdi"),
                  "--resolv-conf", self.resolver, *flags],
                 stdout=log, stderr=log, cwd="/", env={**os.environ, **(env or {})})
-        wait_until(self.answers, "apusd answers /_ping", seconds=20)
+        wait_until(self.answers, "apusd answers /_ping", seconds=seconds)
         return self
 
     def answers(self):

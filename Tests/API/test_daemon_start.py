@@ -236,7 +236,8 @@ def test_fault_T10_a_start_that_hangs_keeps_nobody_from_being_served(brittle, tm
     brittle.stop()
     files = HangingFiles(str(place))
     try:
-        brittle.start()
+        # Others are waited for, but not for ever.
+        brittle.start(seconds=40)
         wait_until(lambda: files.stuck, "the start hangs")
         wait_until(lambda: client.inspect("fine", "{{.State.Status}}") == "running", "the other is started")
         assert client("run", "--rm", brittle.image, "echo", "on").line() == "on"

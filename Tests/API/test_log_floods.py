@@ -98,7 +98,8 @@ def test_S06_a_flood_does_not_hold_its_reader_who_has_what_was_written_before_it
     asked = time.time()
     moment = apus("logs", "-t", "flood", timeout=60).ok().splitlines()[-1].split()[0]
     written = datetime.datetime.fromisoformat(moment[:26] + "+00:00").timestamp()
-    assert written - asked < 1
+    # The client's own beginning lies between them. Without an end of its own the answer goes on as long as the flood.
+    assert written - asked < 5 * PATIENCE
     assert int(apus("logs", "--tail", "1", "flood").line()) > last
     apus("rm", "-f", "flood").ok()
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 from contextlib import closing
 
 import pytest
@@ -177,7 +178,8 @@ def test_fault_D03_an_older_copy_of_the_records_costs_no_container_that_has_run_
     assert not os.path.exists(records_of(brittle)[1]) or os.path.getsize(records_of(brittle)[1]) == 0, "the file alone is whole"
     shutil.copy(records_of(brittle)[0], tmp_path)
     brittle.start()
-    client("run", "-d", "--name", "since", brittle.image, "sh", "-c", "echo kept >/file; echo said; exec sleep 600").ok()
+    bridge = "br-" + client("network", "create", "made-since").line()[:12]
+    client("run", "-d", "--name", "since", "--network", "made-since", brittle.image, "sh", "-c", "echo kept >/file; echo said; exec sleep 600").ok()
     id, pid = client.inspect("since", "{{.Id}} {{.State.Pid}}").split()
     client("run", "--name", "ended", brittle.image, "true").ok()
     ended = client.inspect("ended", "{{.Id}}")
@@ -192,6 +194,8 @@ def test_fault_D03_an_older_copy_of_the_records_costs_no_container_that_has_run_
     assert alive(int(pid))
     assert set(client("ps", "-aq", "--no-trunc").ok().split()) == {id, ended}
     assert "there is no record of it" in client("start", id).err
+    cables = subprocess.run(["ip", "-o", "link", "show", "type", "veth"], capture_output=True, text=True, check=True).stdout
+    assert f" master {bridge} " in cables, "its network is there"
     # Nothing was taken away: with the newer records it is all there.
     brittle.stop()
     for path in records_of(brittle):
@@ -211,11 +215,28 @@ def test_fault_D03_an_older_copy_of_the_records_costs_no_container_that_has_run_
     brittle.start()
     client("rm", "-f", id, ended).ok()
     wait_until(lambda: not alive(int(pid)), "the process ends")
+    # Its network is nobody's now, which the next daemon sees.
+    brittle.stop()
+    brittle.start()
     wait_until(lambda: brittle.state() == before, "nothing is left of it")
 
 
+def test_fault_D01_what_a_power_cut_leaves_of_a_removed_container_goes(brittle):
+    """The record's removal is on the disk, and that of the files is not."""
+    client = brittle.client
+    client("run", "--name", "removed", brittle.image, "true").ok()
+    id = client.inspect("removed", "{{.Id}}")
+    place = f"{brittle.data}/containers/{id}"
+    shutil.copytree(place, f"{place}.copy")
+    client("rm", "removed").ok()
+    brittle.kill()
+    os.rename(f"{place}.copy", place)
+    brittle.start()
+    assert client("ps", "-aq").out == "" and not os.path.exists(place)
+
+
 @pytest.mark.parametrize("damage", ["missing", "empty", "without tables"])
-def test_fault_D03_an_engine_without_its_records_does_not_begin(brittle, tmp_path, damage):
+def test_an_engine_without_its_records_does_not_begin(brittle, tmp_path, damage):
     client = brittle.client
     client("run", "-d", "--name", "lives", brittle.image, "sleep", "600").ok()
     pid = client.inspect("lives", "{{.State.Pid}}")

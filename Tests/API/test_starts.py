@@ -7,8 +7,8 @@ import signal
 import subprocess
 import time
 
+import leaks
 import pytest
-
 from conftest import BUILD, entries
 from engine_http import api, stream
 from processes import PATIENCE, wait_until
@@ -157,7 +157,10 @@ def test_a_daemon_ends_though_a_start_does_not(brittle, tmp_path):
     finally:
         go.touch()
         start.wait(timeout=30)
+    # It was not torn down: by the time that the hook is over it runs.
+    wait_until(lambda: not leaks.processes(f"--root {brittle.run}/runtime"), "the runtime has begun it")
     brittle.start()
+    assert brittle.client.inspect("late", "{{.State.Running}}") == "true"
     brittle.client("rm", "-f", "late").ok()
 
 

@@ -53,10 +53,10 @@ package final class ContainerEngine: Sendable {
         let started = OneShot<Void>()
         // Owned by the engine: what waits for ever ends with its process.
         Task(executorPreference: TaskThreads.daemon) {
-            await Restoration.startWanted(services)
+            await Restoration.startWanted(services, patience: patience)
             started.settle(())
         }
-        if await started.value(within: patience) == nil { logger.warning("containers of before are still being started") }
+        _ = await started.value(within: patience)
     }
 
     /// Each start looks again: what fails now need not then.
@@ -71,7 +71,18 @@ package final class ContainerEngine: Sendable {
     }
 
     /// Lets go of everything: no container is touched.
-    package func shutdown() async {
+    /// - Parameter patience: how long that may take; a file system that does not answer can hold it up for ever.
+    package func shutdown(patience: Duration) async {
+        let ended = OneShot<Void>()
+        // Owned by the engine: what hangs ends with its process.
+        Task(executorPreference: TaskThreads.daemon) {
+            await self.shutdown()
+            ended.settle(())
+        }
+        if await ended.value(within: patience) == nil { logger.warning("ended before everything was closed") }
+    }
+
+    private func shutdown() async {
         guard let parts = state.withLock({ $0.take() }) else { return }
         parts.services.reactor.stop()
         await parts.services.networks.shutdown()

@@ -62,7 +62,7 @@ struct Daemon: Sendable {
             cleanUp(doors, pidFile, logger)
             throw error
         }
-        await engine.shutdown()
+        await engine.shutdown(patience: Self.endPatience)
         cleanUp(doors, pidFile, logger)
         logger.info("stopped")
     }
@@ -77,6 +77,7 @@ struct Daemon: Sendable {
             group.addTask {
                 // Who comes after the daemon finds running what is to run, but for what hangs.
                 try await engine.startWantedContainers(patience: Self.startPatience)
+                if Task.isCancelled { return }
                 try await listener.run(places) {
                     logger.info("serving", metadata: ["sockets": "\(doors.names)", "pid": "\(processID())"])
                     try readiness.tell("READY=1")
@@ -109,7 +110,7 @@ struct Daemon: Sendable {
         Task.detached(executorPreference: TaskThreads.daemon) {
             do { try await Pause.wait(for: Self.endPatience) } catch { return }
             logger.warning("stopped while requests are under way")
-            await engine.shutdown()
+            await engine.shutdown(patience: Self.endPatience)
             cleanUp(doors, pidFile, logger)
             exitAtOnce(0)
         }

@@ -71,10 +71,10 @@ final class RecordFile: Sendable {
 
     /// The file alone is whole then, for whoever copies it.
     func close() throws(RecordsError) {
-        do {
-            try pool.writeWithoutTransaction { database in _ = try database.checkpoint(.truncate) }
-            try pool.close()
-        } catch { throw Self.wrapped(error, doing: "close records", path: path) }
+        var problem: (any Error)?
+        do { try pool.writeWithoutTransaction { database in _ = try database.checkpoint(.truncate) } } catch { problem = error }
+        do { try pool.close() } catch { problem = problem ?? error }
+        if let problem { throw Self.wrapped(problem, doing: "close records", path: path) }
     }
 
     /// Runs `body` in one transaction on the writer's own queue. It is in that queue before the caller's actor does anything else, so that

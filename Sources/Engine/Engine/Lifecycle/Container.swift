@@ -146,7 +146,7 @@ actor Container {
     }
 
     /// Tells whoever waits, or will.
-    func settleWaitersForGood() {
+    func settleWaitersOfRemoval() {
         isGone = true
         settleWaiters([.notRunning, .nextExit, .removed])
     }

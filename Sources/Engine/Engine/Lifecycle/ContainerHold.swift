@@ -112,7 +112,7 @@ extension Container {
             }
             if case .paused(let now) = state, now.pid == task.pid {
                 state = .running(task)
-                await record(isPaused: false)
+                await recordPause(false)
             }
         }
         await forgetHold()

@@ -19,7 +19,7 @@ extension Container {
             // Whoever holds it is not asked for by us. Where no answer came it was this call.
             if error.isRefusal {
                 state = .paused(task)
-                await record(isPaused: true)
+                await recordPause(true)
                 throw cannotPause
             }
         }
@@ -30,7 +30,7 @@ extension Container {
             throw cannotPause
         }
         state = .paused(task)
-        await record(isPaused: true, isHold: isHold)
+        await recordPause(true, isHold: isHold)
     }
 
     /// - Throws: `.conflict` when it is not paused.
@@ -46,12 +46,12 @@ extension Container {
         failpoint(.unpauseDone)
         guard case .paused(let now) = state, now.pid == task.pid else { return }
         state = .running(task)
-        await record(isPaused: false)
+        await recordPause(false)
     }
 
     /// Tells that it is paused, or goes on, and writes it down. Until it is written, the next daemon learns of it from the shim.
     /// - Parameter isHold: as `pause` takes it. A pause that somebody asked for is so from now on, and what goes on is held no more.
-    func record(isPaused: Bool, isHold: Bool = false) async {
+    func recordPause(_ isPaused: Bool, isHold: Bool = false) async {
         document.isPaused = isPaused
         document.isHeld = isHold
         await record(untold(isPaused ? "pause" : "unpause"), isPaused ? .pauseRecorded : .unpauseRecorded)
@@ -59,10 +59,12 @@ extension Container {
 
     /// Takes over from the shim whether it is paused, and tells what a former daemon was killed before it told.
     func adoptPause(_ status: TaskStatus?) async {
+        // Of what has ended it is told that it has.
+        guard let status else { return }
         let isPaused = status == .paused
         if isPaused, case .running(let task) = state { state = .paused(task) }
         guard let told = document.isPaused, told != isPaused else { return document.isPaused = isPaused }
-        await record(isPaused: isPaused, isHold: document.isHeld)
+        await recordPause(isPaused, isHold: document.isHeld)
     }
 
     /// Lets what may be paused go on, so that a signal takes effect. That it is not paused, or has ended, does no harm.
@@ -75,7 +77,7 @@ extension Container {
         }
         if case .paused = state { state = .running(task) }
         // As docker: that it goes on is told whoever wanted it.
-        if goesOn, document.isPaused == true, state.runningTask?.pid == task.pid { await record(isPaused: false) }
+        if goesOn, document.isPaused == true, state.runningTask?.pid == task.pid { await recordPause(false) }
     }
 
     /// How the process stands by its shim. What the shim knows of an end already is waited for, so that it is known here as well on return.

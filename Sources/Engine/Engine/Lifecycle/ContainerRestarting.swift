@@ -15,6 +15,12 @@ extension Container {
         }
     }
 
+    /// Has the shim of a run that a former daemon began follow the policy that is on record: that daemon may have been killed when it had written a
+    /// change down, and before the shim had it.
+    func renewRestartPolicy() async {
+        do throws(EngineError) { try await followRestartPolicy() } catch { logger.error("\(error)") }
+    }
+
     /// The container's next end is its last, which a shim sees to that answers. Where somebody wants it no more, a daemon that begins knows.
     func endRestarts(_ task: RunningTask, isByHand: Bool = true) async {
         if isByHand { document.isManuallyStopped = true }
@@ -50,6 +56,21 @@ extension Container {
         }
         awaitsStart = false
         await startIfWanted(restartCount: count + 1)
+    }
+
+    /// Has it await its start where its policy wants it to run. A daemon that begins starts one after another, and may be long about it.
+    func awaitStartIfWanted() {
+        switch state {
+        case .created, .exited: awaitsStart = document.startedAt != .zero && (try? policyWantsStart) == true
+        case .starting, .running, .paused, .restarting, .stopping, .exiting, .removing, .dead: break
+        }
+    }
+
+    /// Starts what awaits it, unless somebody has started or stopped it meanwhile.
+    func startIfAwaited() async {
+        guard awaitsStart, !services.reactor.isStopped else { return }
+        awaitsStart = false
+        await startIfWanted()
     }
 
     /// Has what awaits its start stay as it is: somebody stops it.

@@ -42,6 +42,11 @@ extension Container {
             // After that: an end is told behind its start.
             watch(task)
         } catch {
+            // What became of it the next daemon sees.
+            if services.reactor.isStopped {
+                state = before
+                throw error.engineError
+            }
             await startFailed(error)
             // Not before: who starts the container anew shall not be taken for one that this start has failed.
             state = before
@@ -54,6 +59,7 @@ extension Container {
     /// Waits out what is under way, then says whether a start is possible.
     private func claimStart() async throws(EngineError) -> LifeState {
         while true {
+            if services.reactor.isStopped { throw EngineError(.unavailable, "container \(id) is not started: the daemon ends") }
             if services.halt.isUnderWay { throw EngineError(.unavailable, "container \(id) is not started: the machine is going down") }
             switch state {
             case .created, .exited:
@@ -134,7 +140,8 @@ extension Container {
             failpoint(.startTaskStarted)
             return RunningTask(shim: shim, pid: pid, startedAt: startedAt, settled: OneShot())
         } catch {
-            await dismantle(shim)
+            // Not where the daemon ends, and hears no answer: it may run.
+            if !services.reactor.isStopped { await dismantle(shim) }
             throw StartProblem(StartFailure(step, words: error.message))
         }
     }

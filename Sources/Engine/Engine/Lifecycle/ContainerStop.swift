@@ -88,7 +88,8 @@ extension Container {
         try await startDecided()
         guard let task = state.supervisedTask else {
             // As docker: what waits for its restart is killed by its having none.
-            if try number == SignalNames.kill ? true : number == stopSignal, await giveStartUp() { return }
+            let endsIt = number == SignalNames.kill ? true : try number == stopSignal
+            if endsIt, await giveStartUp() { return }
             throw EngineError(.conflict, "cannot kill container: \(name): container \(id) is not running")
         }
         if number == SignalNames.kill { return try await killAndWait(task) }
@@ -166,7 +167,7 @@ extension Container {
         services.destroyed.tell(id, destruction)
         failpoint(.removeTold)
         for session in attachments.takeAll() { session.end() }
-        settleWaitersForGood()
+        settleWaitersOfRemoval()
     }
 
     /// - Returns: what is to be told of it.

@@ -167,6 +167,7 @@ extension Container {
             let process = description.processes.first { $0.execID.isEmpty }
             await adoptPause(process?.status)
             await adoptExecs(description.processes, state.supervisedTask ?? task)
+            await renewRestartPolicy()
         }
         if isGivenUp { await endRestarts(task, isByHand: document.isManuallyStopped) }
         await endAbandonedHold()

@@ -28,12 +28,15 @@ enum Leftovers {
     }
 
     /// Of containers that ran, and so were on record: a record is there before the first run, and goes last of all.
-    static func ofRuns(among ids: Set<ContainerID>, _ configuration: EngineConfiguration) throws(EngineError) -> Set<ContainerID> {
-        var ran: Set<ContainerID> = []
+    /// - Returns: when their files were changed last.
+    static func ofRuns(among ids: Set<ContainerID>, _ configuration: EngineConfiguration) throws(EngineError) -> [ContainerID: Timestamp] {
+        var ran: [ContainerID: Timestamp] = [:]
         for id in ids {
             let paths = ContainerPaths(configuration: configuration, id: id)
             let life = ShimLayout(execRoot: configuration.execRoot.string, containerID: id.text).lifePath
-            if try anyExists(of: [FilePath(life), paths.log, paths.exitRecord]) { ran.insert(id) }
+            guard try anyExists(of: [FilePath(life), paths.log, paths.exitRecord]) else { continue }
+            let changed = try? fileStatus(paths.directory).modified
+            ran[id] = changed.map { Timestamp(seconds: $0.seconds) } ?? .now
         }
         return ran
     }

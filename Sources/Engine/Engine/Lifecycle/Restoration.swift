@@ -21,7 +21,7 @@ struct Restoration {
             throw .system("restore the containers", error)
         }
         let lost = try await runsWithoutRecord(besides: Set(records.map(\.id)))
-        let known = lost.union(records.map(\.id))
+        let known = Set(lost.keys).union(records.map(\.id))
         try await services.volumes.open()
         do throws(ImageError) { try await services.images.start(containers: known) } catch { throw EngineError(error) }
         failpoint(.restoreImagesStarted)
@@ -47,14 +47,14 @@ struct Restoration {
                 await keep(UnreadableContainer(record, because: error))
             }
         }
-        for id in lost {
-            let container = UnreadableContainer(withoutRecord: id)
+        for (id, changed) in lost {
+            let container = UnreadableContainer(withoutRecord: id, changed: changed)
             logger.error("container \(id) is left out: \(container.reason)")
             await keep(container)
         }
         failpoint(.restoreContainersFound)
         await tellUntold(of: restored)
-        try await services.networks.start()
+        try await services.networks.start(mayLackRecords: !lost.isEmpty)
         for unreadable in services.index.unreadable { await unreadable.keepNetwork(services) }
         failpoint(.restoreNetworksStarted)
         // All of them, before one is looked at: what goes at once takes the volumes with it that no other has.
@@ -76,10 +76,21 @@ struct Restoration {
     }
 
     /// Starts what its policy wants to run, others after those that they need.
-    static func startWanted(_ services: ContainerServices) async {
-        for wave in await services.index.order() {
-            await withTaskGroup(of: Void.self) { group in
-                for container in wave { group.addTask { await container.startIfWanted() } }
+    /// - Parameter patience: how long others wait for these.
+    static func startWanted(_ services: ContainerServices, patience: Duration) async {
+        let waves = await services.index.order()
+        for container in waves.joined() { await container.awaitStartIfWanted() }
+        for wave in waves {
+            let started = OneShot<Void>()
+            // Belongs to the engine: what hangs ends with its process.
+            Task(executorPreference: TaskThreads.daemon) {
+                await withTaskGroup(of: Void.self) { group in
+                    for container in wave { group.addTask { await container.startIfAwaited() } }
+                }
+                started.settle(())
+            }
+            if await started.value(within: patience) == nil, !Task.isCancelled {
+                services.logger.warning("containers of before are still being started: what comes after them waits no longer")
             }
         }
     }
@@ -89,10 +100,12 @@ struct Restoration {
         await container.keepBelongings(services)
     }
 
-    private func runsWithoutRecord(besides known: Set<ContainerID>) async throws(EngineError) -> Set<ContainerID> {
+    /// Containers that ran, and are on no record. Those that were removed are none: of a removal that is on the disk, the files may be there yet.
+    private func runsWithoutRecord(besides known: Set<ContainerID>) async throws(EngineError) -> [ContainerID: Timestamp] {
         let configuration = services.configuration
+        let removed = try await services.destroyed.all().keys
         return try await BlockingWork.run { () throws(EngineError) in
-            try Leftovers.ofRuns(among: Leftovers.containers(configuration).subtracting(known), configuration)
+            try Leftovers.ofRuns(among: Leftovers.containers(configuration).subtracting(known).subtracting(removed), configuration)
         }
     }
 
@@ -285,8 +298,7 @@ extension Container {
         logger.info("container adopted")
         watch(adopted)
         await endAbandonedHold()
-        // A daemon may be killed when it has written a change down, and before the shim has it.
-        do throws(EngineError) { try await followRestartPolicy() } catch { logger.error("\(error)") }
+        await renewRestartPolicy()
     }
 
     /// The shim is gone: its exit record says how the process ended, or nothing does.

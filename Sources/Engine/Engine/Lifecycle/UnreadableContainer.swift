@@ -14,6 +14,8 @@ struct UnreadableContainer: Sendable {
     let imageID: Digest?
     /// Why its record cannot be read.
     let reason: String
+    /// What has it be read again.
+    let wayBack: String
     private let remains: Remains
     /// Names of networks that it is to be on, as far as they are known.
     var networks: Set<String> { remains.networks }
@@ -22,13 +24,16 @@ struct UnreadableContainer: Sendable {
 
     init(_ record: ContainerRecord, because error: EngineError) {
         (id, name, created, imageID, reason) = (record.id, record.name, record.created, record.imageID, error.message)
+        wayBack = "an engine of the version that wrote it can read it"
         remains = (try? EngineJSON.decode(Remains.self, from: record.document)) ?? Remains()
     }
 
     /// One that has run, and that there is no record of.
-    init(withoutRecord id: ContainerID) {
-        (self.id, name, created, imageID) = (id, id.text, .zero, nil)
+    /// - Parameter changed: when its files were.
+    init(withoutRecord id: ContainerID, changed: Timestamp) {
+        (self.id, name, created, imageID) = (id, id.text, changed, nil)
         reason = "there is no record of it, as where an older copy of engine.sqlite was put back"
+        wayBack = "an engine with the records that it is on goes on with it"
         remains = Remains()
     }
 

@@ -101,7 +101,8 @@ struct LogSettings: Equatable, Sendable {
         bufferBytes = try Self.bufferBytes(options)
         try driver.checkNames(options.keys)
         syslog = driver == .syslog ? try SyslogTarget(options) : nil
-        serverSocket = options["syslog-address"] ?? "" == "" ? nil : syslog.flatMap { $0.path.isEmpty ? nil : $0.path }
+        let isNamed = options["syslog-address"]?.isEmpty == false
+        serverSocket = isNamed ? syslog.flatMap { $0.path.isEmpty ? nil : $0.path } : nil
         hasFiles = true
         do throws(EngineError) {
             let isCacheDisabled = try OptionText.boolean(options["cache-disabled"] ?? "false")

@@ -146,6 +146,10 @@ extension Networks {
                 && !departures.cables.values.contains { $0.endpoint.map { linkAddresses.contains($0.macAddress) } ?? false }
         }
         if areGone { return }
+        // Others get other addresses.
+        for (link, cable) in departures.cables where cable.endpoint.map({ linkAddresses.contains($0.macAddress) }) ?? false {
+            departures.cables[link]?.isKept = true
+        }
         let whose = linkAddresses.sorted().joined(separator: ", ")
         throw EngineError(.system, "Address already in use: what a container leaves that had it is still there (\(whose))")
     }
@@ -171,12 +175,15 @@ extension Networks {
     /// - Returns: false where it is not so in time, or nothing is under way by which it would be.
     private func wait(for patience: Duration, until isSo: (Departures) -> Bool) async -> Bool {
         let deadline = ContinuousClock.now + patience
+        // What the kernel has kept so far may go by now.
+        if !isSo(departures) { beginRound() }
         while !isSo(departures) {
             let rest = deadline - .now
             guard rest > .zero, departures.round != nil || departures.isPausing else { return false }
             let ended = OneShot<Void>()
             departures.waiters.append(ended)
-            _ = await ended.value(within: rest)
+            // Belongs to whoever waits here, and goes on where its request is cancelled: what was begun is ended.
+            _ = await Task(executorPreference: TaskThreads.daemon) { await ended.value(within: rest) }.value
         }
         return true
     }

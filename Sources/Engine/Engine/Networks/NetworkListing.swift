@@ -113,7 +113,7 @@ extension Networks {
             }
         } catch { logger.error("take the bridge of network \(name) away: \(error)") }
         // Whatever is left now is nobody's.
-        if unreadable.isEmpty { await takeStrayLinksAway() }
+        if knowsAllNetworks { await takeStrayLinksAway() }
         events.publish(.network, "destroy", id: network.id, attributes: ["name": name, "type": NetworkDriver.bridge.rawValue])
     }
 

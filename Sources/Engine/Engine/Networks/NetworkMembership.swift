@@ -305,9 +305,9 @@ extension Networks {
         published[id.text] = attachment.firewallPorts
     }
 
-    /// Bridges of networks whose records cannot be read, and perhaps of none: nothing gets in or out there until somebody knows what may.
+    /// Bridges of networks whose records cannot be read, or are missing, and perhaps of none: nothing gets in or out there until somebody knows what may.
     private func linksOfNobody() async -> [String] {
-        if unreadable.isEmpty { return [] }
+        if knowsAllNetworks { return [] }
         let (made, known, bridge) = (settings.madeLinks, Set(networks.values.map(\.document.link)), settings.defaultBridge)
         do throws(EngineError) {
             return try await onThread { () throws(NetworkingError) in

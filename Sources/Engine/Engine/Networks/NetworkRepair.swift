@@ -94,7 +94,7 @@ extension Networks {
         // Whoever removed the network meanwhile had its bridge taken away before; by now it may be another one's.
         guard isSuspect, networks[network.id] == nil else { return }
         try await waitUntilCablesAreGone(of: network.document)
-        guard !claims.contains(where: { $0.link == link && $0.resource.id != network.id }) else { return }
+        guard networks[network.id] == nil, !claims.contains(where: { $0.link == link && $0.resource.id != network.id }) else { return }
         await takeLinkAway(network.document)
     }
 

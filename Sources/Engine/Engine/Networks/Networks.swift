@@ -83,6 +83,10 @@ actor Networks {
     var adopted: [ContainerID: NameEntry] = [:]
     /// Networks whose records cannot be read, by their names: their bridges stay, and the firewall lets nothing in or out there.
     var unreadable: [String: UnreadableNetwork] = [:]
+    /// Whether there may be networks that are on no record.
+    private var mayLackRecords = false
+    /// Else any bridge may be that of a network which nobody can read of.
+    var knowsAllNetworks: Bool { unreadable.isEmpty && !mayLackRecords }
     var departures = Departures()
     var repairPacing = RepairPacing()
     /// Whether the log says already that the kernel forgets nothing.
@@ -146,7 +150,9 @@ actor Networks {
     // MARK: - Beginning
 
     /// Reads the records, makes the networks that are there from the first day, and what the kernel lacks of all of them.
-    func start() async throws(EngineError) {
+    /// - Parameter mayLackRecords: whether there may be networks that are on no record.
+    func start(mayLackRecords: Bool) async throws(EngineError) {
+        self.mayLackRecords = mayLackRecords
         do throws(RecordsError) {
             for record in try await records.all() {
                 // One damaged record must not keep the others down.
@@ -156,8 +162,7 @@ actor Networks {
                 }
             }
         } catch { throw .system("restore the networks", error) }
-        // Any bridge may be that of a network whose record cannot be read.
-        if unreadable.isEmpty { await takeStrayLinksAway() }
+        if knowsAllNetworks { await takeStrayLinksAway() }
         for (name, driver) in [("host", NetworkDriver.host), ("none", .none)] { try await makePredefined(name, driver) }
         if settings.hasDefaultBridge {
             try await renewDefaultNetwork()

@@ -63,8 +63,7 @@ extension ContainerEngine {
         services.index.unreadable.sorted { $0.id.text < $1.id.text }.map { container in
             var finding = SystemCheckFinding("unreadable", "record", container.id.text)
             finding.detail = container.reason
-            finding.remark =
-                "an engine of the version that wrote it can read it; rm -f \(container.name) removes the container with all that it wrote"
+            finding.remark = "\(container.wayBack); rm -f \(container.name) removes the container with all that it wrote"
             return finding
         }
     }
