@@ -36,7 +36,8 @@ def ours(apus, tmp_path):
     return Configured(apus, tmp_path)
 
 
-KEEP = {"pruneFilters": ["label!=keep", "no filter"]}
+# What is no filter takes nothing from what is one.
+KEEP = {"pruneFilters": ["label!=keep", "no filter", 5]}
 PRUNES = {
     "container": ("container prune -f", "create --name kept --label keep IMAGE", "container inspect kept", "rm kept"),
     "network": ("network prune -f", "network create --label keep kept", "network inspect kept", "network rm kept"),

@@ -49,18 +49,22 @@ struct ClientConfiguration: Sendable {
     private mutating func take(_ content: TemplateValue) throws(Mismatch) {
         guard content.members != nil else { throw Mismatch(key: "it", expected: "object") }
         var first: Mismatch?
-        func given<Value>(_ key: String, _ read: (TemplateValue, String) throws(Mismatch) -> Value) -> Value? {
-            guard let member = content[field: key], member != .null else { return nil }
-            do throws(Mismatch) { return try read(member, key) } catch {
+        func understood<Value>(_ value: TemplateValue, _ key: String, _ read: (TemplateValue, String) throws(Mismatch) -> Value) -> Value? {
+            do throws(Mismatch) { return try read(value, key) } catch {
                 first = first ?? error
                 return nil
             }
         }
+        func given<Value>(_ key: String, _ read: (TemplateValue, String) throws(Mismatch) -> Value) -> Value? {
+            guard let member = content[field: key], member != .null else { return nil }
+            return understood(member, key, read)
+        }
         currentContext = given("currentContext", Self.text) ?? ""
         detachKeys = given("detachKeys", Self.text) ?? ""
         for key in ["psFormat", "imagesFormat", "networksFormat", "volumesFormat", "statsFormat"] { formats[key] = given(key, Self.text) }
-        pruneFilters = given("pruneFilters", Self.texts) ?? []
-        headers = given("HttpHeaders", Self.headers) ?? []
+        // As with docker: what is a filter spares what it spares, whatever stands beside it.
+        pruneFilters = (given("pruneFilters", Self.list) ?? []).compactMap { understood($0, "a member of pruneFilters", Self.text) }
+        headers = (given("HttpHeaders", Self.members) ?? []).compactMap { understood($0.value, $0.key, Self.header) }
         proxies = Dictionary((given("proxies", Self.members) ?? []).map { ($0.key, $0.value.members ?? []) }) { _, last in last }
         if let first { throw first }
     }
@@ -70,9 +74,9 @@ struct ClientConfiguration: Sendable {
         return text
     }
 
-    private static func texts(_ value: TemplateValue, _ key: String) throws(Mismatch) -> [String] {
+    private static func list(_ value: TemplateValue, _ key: String) throws(Mismatch) -> [TemplateValue] {
         guard case .list(let values) = value else { throw Mismatch(key: key, expected: "list of strings") }
-        return try values.map { (value) throws(Mismatch) in try text(value, "a member of \(key)") }
+        return values
     }
 
     private static func members(_ value: TemplateValue, _ key: String) throws(Mismatch) -> [TemplateValue.Entry] {
@@ -80,12 +84,11 @@ struct ClientConfiguration: Sendable {
         return members
     }
 
-    private static func headers(_ value: TemplateValue, _ key: String) throws(Mismatch) -> [(name: String, value: String)] {
-        try members(value, key).map { (member) throws(Mismatch) in
-            let header = (name: member.key, value: try text(member.value, "\(key).\(member.key)"))
-            guard isHeader(header.name, header.value) else { throw Mismatch(key: "a member of \(key)", expected: "header of HTTP") }
-            return header
-        }
+    private static func header(_ value: TemplateValue, _ name: String) throws(Mismatch) -> (name: String, value: String) {
+        let header = (name: name, value: try text(value, "HttpHeaders.\(name)"))
+        // The name is not shown, which may be anything.
+        guard isHeader(header.name, header.value) else { throw Mismatch(key: "a member of HttpHeaders", expected: "header of HTTP") }
+        return header
     }
 
     /// - Spec: RFC 9110, sections 5.1 and 5.5.
