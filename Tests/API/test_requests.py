@@ -123,6 +123,7 @@ def test_a_request_is_served_by_the_thread_that_reads_it(own_daemon, apus, image
 
     ask()
     before = begun(own_daemon.process.pid, "tasks")
+    assert before > 0, "there are threads of that name"
     for _ in range(count):
         ask()
     # The daemon has other things to do as well, though not many.
@@ -170,7 +171,7 @@ def test_a_request_that_takes_long_holds_up_no_other(own_daemon, apus, image, wh
         waits = []
         with ThreadPoolExecutor(1) as pool:
             asking = pool.submit(seconds, long, method, path, content)
-            while not asking.done():
+            while not waits or not asking.done():
                 waits.append(seconds(short, "GET", "/containers/small/json"))
         shares.append(max(waits) / asking.result())
         for connection in (long, short):

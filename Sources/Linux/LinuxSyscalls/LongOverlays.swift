@@ -35,17 +35,14 @@ extension FstabMount {
         guard let (parent, data) = shortenedLayers(options.data), data.utf8.count <= Self.classicOptionByteCount else {
             throw SyscallError("mount", "overlay: options of more than \(Self.classicOptionByteCount) bytes", errno: E2BIG)
         }
-        let former = try openFile(".", [.path, .directory])
         // The target may be a relative name as well.
         let place = try openFile(target, [.path, .directory, .noFollow])
-        let directory = try openFile(parent, [.path, .directory])
-        try changeDirectory(to: directory, subject: parent.string)
-        var failure: SyscallError?
-        do throws(SyscallError) {
-            try mount(source, onto: FilePath("/proc/self/fd/\(place.number)"), type: type, flags: options.flags, data: data)
-        } catch { failure = error }
-        try changeDirectory(to: former, subject: "the working directory before")
-        if let failure { throw failure }
+        let (source, type, flags, descriptor) = (source, type, options.flags, FilePath("/proc/self/fd/\(place.number)"))
+        // Other threads of a daemon, or of a pod's shim, have names to look up meanwhile.
+        try inOwnWorkingDirectory(parent) { () throws(SyscallError) in
+            try mount(source, onto: descriptor, type: type, flags: flags, data: data)
+        }
+        try place.close()
     }
 }
 

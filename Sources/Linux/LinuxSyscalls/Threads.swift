@@ -17,15 +17,35 @@ package func startThread(named name: String, _ body: @escaping @Sendable () -> V
 /// ends with the thread: what `open` mounts there is seen by nobody else, and lives on for as long as the descriptor is open.
 /// - Source: mount_namespaces(7); unshare(2), CLONE_NEWNS.
 package func openInOwnMountNamespace(_ open: @escaping @Sendable () throws(SyscallError) -> OwnedFD) throws(SyscallError) -> OwnedFD {
-    let result = OpeningResult()
-    try startThread(waits: true) {
-        do throws(SyscallError) {
+    OwnedFD(
+        owning: try onOwnThread { () throws(SyscallError) in
             try unshareNamespaces(.mount, subject: "mount namespace")
             try mount("", onto: "/", flags: [.isPrivate, .recursive])
-            result.settle(.success(try open().release()))
-        } catch { result.settle(.failure(error)) }
+            return try open().release()
+        })
+}
+
+/// Does something on a thread whose working directory is its own, and waits for its end.
+/// - Parameter directory: where it begins.
+/// - Source: unshare(2), CLONE_FS.
+func inOwnWorkingDirectory(_ directory: FilePath, _ body: @escaping @Sendable () throws(SyscallError) -> Void) throws(SyscallError) {
+    _ = try onOwnThread { () throws(SyscallError) in
+        try checked("unshare", "working directory") { clinux_unshare(cloneFileSystem) }
+        try changeDirectory(to: try openFile(directory, [.path, .directory]), subject: directory.string)
+        try body()
+        return 0
     }
-    return OwnedFD(owning: try result.value.get())
+}
+
+/// CLONE_FS of linux/sched.h.
+private let cloneFileSystem: Int32 = 0x200
+
+private func onOwnThread(_ body: @escaping @Sendable () throws(SyscallError) -> Int32) throws(SyscallError) -> Int32 {
+    let result = ThreadResult()
+    try startThread(waits: true) {
+        do throws(SyscallError) { result.settle(.success(try body())) } catch { result.settle(.failure(error)) }
+    }
+    return try result.value.get()
 }
 
 private func startThread(waits: Bool, _ body: @escaping @Sendable () -> Void) throws(SyscallError) {
@@ -50,9 +70,9 @@ private final class ThreadBody: Sendable {
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 }
 
-/// A descriptor, or why there is none, on its way from a thread to the one that waits for it.
-private final class OpeningResult: Sendable {
-    private let state = Mutex(Result<Int32, SyscallError>.failure(SyscallError("open", "in a thread", errno: 0)))
+/// What a thread came to, on its way to the one that waits for it.
+private final class ThreadResult: Sendable {
+    private let state = Mutex(Result<Int32, SyscallError>.failure(SyscallError("pthread_create", "a thread", errno: 0)))
 
     func settle(_ result: Result<Int32, SyscallError>) { state.withLock { $0 = result } }
 
