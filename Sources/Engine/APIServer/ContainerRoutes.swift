@@ -72,9 +72,9 @@ extension EngineRoutes {
         ]
     }
 
-    /// One that was asked for before, and that takes a tenth of a millisecond where all of it has changed.
+    /// One that was asked for before, by its whole id or name, and that takes a tenth of a millisecond where all of it has changed.
     private func isQuickInspection(_ request: APIRequest) -> Bool {
-        guard let id = engine.containerID(request.name), !request.query.flag("size") else { return false }
+        guard let id = engine.containerID(exactly: request.name), !request.query.flag("size") else { return false }
         return containerDetails.knows(id, for: request.version, within: Self.quickByteCount)
     }
 

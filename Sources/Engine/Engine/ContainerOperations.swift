@@ -22,8 +22,8 @@ extension ContainerEngine {
         try await ContainerListing(parts: try parts(), filters: filters).run(all: all, limit: limit, size: size)
     }
 
-    /// The id of the container of that name; nil where there is none.
-    package func containerID(_ name: String) -> String? { (try? container(name))?.id.text }
+    /// The id of the container of exactly that id or name, which is found without a look at the others; nil where there is none.
+    package func containerID(exactly word: String) -> String? { try? parts().services.index.identifier(of: word) }
 
     /// `GET /containers/{id}/json`.
     package func inspectContainer(_ name: String, size: Bool) async throws(EngineError) -> ContainerInspect {

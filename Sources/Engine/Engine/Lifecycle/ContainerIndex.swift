@@ -114,6 +114,15 @@ final class ContainerIndex: Sendable {
         }
     }
 
+    /// The id of a container that has exactly this id or name.
+    func identifier(of word: String) -> String? {
+        let name = word.hasPrefix("/") ? String(word.dropFirst()) : word
+        return state.withLock { state in
+            guard let id = state.containers[word] != nil ? word : state.names[name], state.containers[id] != nil else { return nil }
+            return id
+        }
+    }
+
     /// What a word may mean.
     enum Found {
         case container(Container)
