@@ -16,8 +16,8 @@ final class Keeper {
     /// Names of which the keeper has not been told the last yet, because it takes nothing just now.
     private var untold: [String] = []
     private var connectedAt: Int64 = 0
-    /// Before it is connected to again, where it hangs up on whoever comes.
-    private var hangUpDelay = Keeper.retryDelay
+    /// Before it is connected to again, where it hangs up on whoever comes; nil where it has not done so.
+    private var hangUpDelay: Duration?
 
     /// - Parameter connection: to the keeper.
     init(_ connection: Descriptor, context: ShimContext) {
@@ -88,13 +88,18 @@ final class Keeper {
         watch = nil
         connection = nil
         guard monotonicNanoseconds() - connectedAt < Self.shortNanoseconds else {
+            hangUpDelay = nil
+            return connectAgain()
+        }
+        guard let delay = hangUpDelay else {
+            // One that was killed is replaced at once: until then nobody else has what the container's process needs.
             hangUpDelay = Self.retryDelay
             return connectAgain()
         }
-        // Once: what it lacks it may lack for long.
-        if hangUpDelay == Self.retryDelay { context.report("keeper: it hangs up, and has not all of \(context.configuration.id)") }
-        context.loop.after(hangUpDelay) { [weak self] in self?.connectAgain() }
-        hangUpDelay = min(hangUpDelay * 2, Self.longestRetryDelay)
+        // Told once: what it lacks it may lack for long.
+        if delay == Self.retryDelay { context.report("keeper: it hangs up, and has not all of \(context.configuration.id)") }
+        context.loop.after(delay) { [weak self] in self?.connectAgain() }
+        hangUpDelay = min(delay * 2, Self.longestRetryDelay)
     }
 
     private func connectAgain() {
