@@ -155,6 +155,7 @@ def test_D05_rm_goes_on_past_failures_and_spares_the_running(cli, running, image
 
 def test_D08_start_restarts_the_same_container(cli, image, own_daemon):
     identifier = cli("run", "-d", "--name", "again", image, "sh", "-c", "echo run >> /runs; wc -l < /runs; sleep 60").line()
+    wait_until(lambda: cli("logs", "again").out == "1\n", "the first run has written")
     cli("stop", "-t", "0", "again").ok()
     assert cli("start", "again").line() == "again"
     assert cli("start", "again").line() == "again", "starting a running container is no error"

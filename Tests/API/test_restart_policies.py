@@ -58,6 +58,7 @@ def test_D26_success_ends_on_failure_and_nothing_else(cli, image):
 def test_D26_a_restart_keeps_the_root_and_brings_another_process(cli, image):
     cli("run", "-d", "--name", "keeps", "--restart", "always", image, "sh", "-c", COUNTING + "exec sleep 60").ok()
     before = cli.inspect("keeps", "{{.State.Pid}} {{.State.StartedAt}}")
+    wait_until(lambda: runs(cli, "keeps") == 1, "the script runs")
     os.kill(int(before.split()[0]), signal.SIGKILL)
     wait_until(lambda: is_running_after(cli, "keeps", 1), "it runs again")
     after = cli.inspect("keeps", "{{.State.Pid}} {{.State.StartedAt}}")
