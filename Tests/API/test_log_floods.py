@@ -9,7 +9,7 @@ import time
 import leaks
 import pytest
 from engine_http import api
-from processes import wait_until
+from processes import PATIENCE, wait_until
 
 # Twenty for ten minutes: `APUS_FLOODS=20 APUS_FLOOD_SECONDS=600`.
 FLOODS, FLOOD_SECONDS = int(os.environ.get("APUS_FLOODS", "4")), int(os.environ.get("APUS_FLOOD_SECONDS", "3"))

@@ -34,7 +34,7 @@ extension ImageLibrary {
                     configuration: configuration, layers: manifest.layers + (layer.map { [$0.descriptor] } ?? []), lease: lease)
                 return (made, layer?.descriptor.digest)
             }
-            try await install(made, packedHere: packed, name: name)
+            try await install(made, known: packed.map { [$0] } ?? [], name: name)
             return made.plan.id
         }
     }
@@ -53,7 +53,14 @@ extension ImageStorage {
                     throw ArchiveError(.source, doing: "write layer", subject: "\(error)")
                 }
             }
+            let limit = limits.uncompressedBytes
+            var byteCount: Int64 = 0
             let entries = try snapshots.writeLayer(of: key, leavingOut: mountPoints) { chunk throws(ArchiveError) in
+                // A hole costs its container nothing, and takes as long to pack as what is there.
+                byteCount = byteCount.addingClamped(Int64(chunk.count))
+                guard byteCount <= limit else {
+                    throw ArchiveError(.overLimit, doing: "pack layer", subject: "more than \(limit) bytes, with its holes")
+                }
                 observer.observe(chunk.span)
                 try encoder.write(chunk)
             }

@@ -69,8 +69,8 @@ extension ImageLibrary {
     }
 
     /// Unpacks and names an image that was made here.
-    func install(_ made: MadeImage, packedHere: Digest? = nil, name: ImageReference?) async throws(ImageError) {
-        try await provide(made.plan, packedHere: packedHere, progress: { _ in }) { storage throws(ImageError) in
+    func install(_ made: MadeImage, known: Set<Digest> = [], name: ImageReference?) async throws(ImageError) {
+        try await provide(made.plan, known: known, progress: { _ in }) { storage throws(ImageError) in
             try await storage.record(
                 made.plan, documents: made.documents, names: name.map { [$0.withDefaultTag] } ?? [], in: records.images)
         }

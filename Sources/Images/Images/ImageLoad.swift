@@ -64,16 +64,15 @@ extension ImageLibrary {
     }
 
     /// Unpacks an image whose blobs are in the store, and runs `body` while its layers are kept from the sweep.
-    /// - Parameter packedHere: the blob of a layer that no stranger packed.
+    /// - Parameter known: as `LayerProvider` has it.
     func provide(
-        _ plan: ImagePlan, packedHere: Digest? = nil, progress: @escaping @Sendable (LoadEvent) async -> Void,
+        _ plan: ImagePlan, known: Set<Digest> = [], progress: @escaping @Sendable (LoadEvent) async -> Void,
         _ body: (ImageStorage) async throws(ImageError) -> Void
     ) async throws(ImageError) {
         let (storage, cancellation, journal) = (try storage(), Cancellation(), TransferJournal<PullEvent>())
         async let reported: Void = journal.report { await progress(.layer($0)) }
         let provider = LayerProvider(
-            storage: storage, records: records.images, repository: nil, cancellation: cancellation, journal: journal, packedHere: packedHere
-        )
+            storage: storage, records: records.images, repository: nil, cancellation: cancellation, journal: journal, known: known)
         let result: Result<Void, ImageError> = await withTaskCancellationHandler {
             do throws(ImageError) {
                 return .success(try await provider.withLayers(plan.layers) { () throws(ImageError) in try await body(storage) })

@@ -15,8 +15,8 @@ struct LayerProvider: Sendable {
     let repository: MirroredRepository?
     let cancellation: Cancellation
     let journal: TransferJournal<PullEvent>
-    /// The blob of a layer that was packed here; nil where all are a stranger's.
-    var packedHere: Digest?
+    /// Blobs of layers that were packed here, or were taken in once; all others are a stranger's.
+    var known: Set<Digest> = []
 
     /// Provides the layers and keeps them from the sweep while `body` writes down what needs them.
     func withLayers<Result>(_ layers: [PlannedLayer], _ body: () async throws(ImageError) -> Result) async throws(ImageError) -> Result {
@@ -116,7 +116,7 @@ struct LayerProvider: Sendable {
         return LayerWork(
             layer: layer, storage: storage, repository: repository, cancellation: cancellation, key: try storage.newKey(for: chain),
             tell: { storage.news.tell($0, of: chain) },
-            limits: layer.blob.digest == packedHere ? storage.limits.ofKnownLayers : storage.limits)
+            limits: known.contains(layer.blob.digest) ? storage.limits.ofKnownLayers : storage.limits)
     }
 
     /// Brings the blob of a layer that is unpacked here already: it will be saved and pushed, so it must be what it is said to be.

@@ -245,7 +245,8 @@ private struct StoreCheck {
     private func provide(_ layers: [PlannedLayer]) async -> String? {
         let journal = TransferJournal<PullEvent>()
         let provider = LayerProvider(
-            storage: storage, records: records, repository: nil, cancellation: Cancellation(), journal: journal)
+            storage: storage, records: records, repository: nil, cancellation: Cancellation(), journal: journal,
+            known: Set(layers.map(\.blob.digest)))
         do throws(ImageError) { try await provider.withLayers(layers) { () throws(ImageError) in } } catch { return "\(error)" }
         return nil
     }

@@ -17,7 +17,7 @@ package struct FstabMount: Equatable, Sendable {
         self.options = options
     }
 
-    /// Performs the mount. An overlay of long options may change the working directory for a moment.
+    /// Performs the mount.
     package func perform(onto target: FilePath) throws(SyscallError) {
         let options = FstabOptions(options)
         if !options.users.isEmpty || !options.groups.isEmpty { return try performMapped(options, onto: target) }

@@ -8,7 +8,8 @@ extension FstabMount {
     func mountLongOverlay(_ options: FstabOptions, onto target: FilePath) throws(SyscallError) {
         do throws(SyscallError) { try mountLayerByLayer(options, onto: target) } catch  where error.errno == EINVAL {
             // A kernel before 6.7; another reason is met again.
-            try mountShortened(options, onto: target)
+            guard let (parent, data) = shortenedLayers(options.data), data.utf8.count <= Self.classicOptionByteCount else { throw error }
+            try mountShortened(options, data, below: parent, onto: target)
         }
     }
 
@@ -31,10 +32,9 @@ extension FstabMount {
 
     /// Names the layers from the directory that all of them lie below.
     /// - Source: containerd core/mount/mount_linux.go, `compactLowerdirOption`.
-    private func mountShortened(_ options: FstabOptions, onto target: FilePath) throws(SyscallError) {
-        guard let (parent, data) = shortenedLayers(options.data), data.utf8.count <= Self.classicOptionByteCount else {
-            throw SyscallError("mount", "overlay: options of more than \(Self.classicOptionByteCount) bytes", errno: E2BIG)
-        }
+    private func mountShortened(
+        _ options: FstabOptions, _ data: String, below parent: FilePath, onto target: FilePath
+    ) throws(SyscallError) {
         // The target may be a relative name as well.
         let place = try openFile(target, [.path, .directory, .noFollow])
         let (source, type, flags, descriptor) = (source, type, options.flags, FilePath("/proc/self/fd/\(place.number)"))

@@ -171,7 +171,11 @@ package struct TreeWriter {
         var entry = TarEntry(path, .regular(sizeBytes: status.sizeBytes), status)
         _ = try describe(&entry, opened.file, path)
         let descriptor = opened.file.number
-        let map = try archiving(path) { () throws(SyscallError) in try SparseMap(of: descriptor, status) }
+        // What cannot say where its holes are is read as it is; where they are to be kept, that is an error.
+        let map =
+            keepsHoles
+            ? try archiving(path) { () throws(SyscallError) in try SparseMap(of: descriptor, status) }
+            : try? SparseMap(of: descriptor, status)
         if keepsHoles { entry.map = map }
         try write(entry)
         try put(entry.map?.blocks ?? [])
