@@ -7,16 +7,18 @@ func portsText(_ ports: [PortSummary]) -> String {
     var open: [PortRow] = []
     var mappings: [String] = []
     for port in ports.sorted(by: precedes) {
-        if !port.ip.isEmpty, port.publicPort != port.privatePort {
-            mappings.append("\(place(port.ip, "\(port.publicPort)"))->\(port.privatePort)/\(port.type)")
-        } else if let index = open.firstIndex(where: { $0.ip == port.ip && $0.type == port.type }) {
+        // One of a routed network has no number outside, and so no place there.
+        let ip = port.publicPort == 0 ? "" : port.ip
+        if !ip.isEmpty, port.publicPort != port.privatePort {
+            mappings.append("\(place(ip, "\(port.publicPort)"))->\(port.privatePort)/\(port.type)")
+        } else if let index = open.firstIndex(where: { $0.ip == ip && $0.type == port.type }) {
             if port.privatePort != open[index].last &+ 1 {
                 closed.append(open[index])
                 open[index].first = port.privatePort
             }
             open[index].last = port.privatePort
         } else {
-            open.append(PortRow(ip: port.ip, type: port.type, first: port.privatePort, last: port.privatePort))
+            open.append(PortRow(ip: ip, type: port.type, first: port.privatePort, last: port.privatePort))
         }
     }
     return ((closed + open).map(\.text) + mappings).joined(separator: ", ")
