@@ -187,9 +187,15 @@ LISTS = {
 }
 
 
+def answers(pair, *words):
+    """Docker's and ours. How long ago something was moves on between the two: docker is asked again where they differ."""
+    docker, apus = (cli(*words).ok() for cli in pair)
+    return docker if docker == apus else pair[0](*words).ok(), apus
+
+
 @pytest.mark.parametrize("words", LISTS.values(), ids=LISTS.keys())
 def test_a_list_in_the_raw_format_is_dockers(pair, box, words):
-    docker, apus = (cli(*words, "--format", "raw").ok() for cli in pair)
+    docker, apus = answers(pair, *words, "--format", "raw")
     assert apus == docker and ": " in apus
 
 
@@ -199,7 +205,7 @@ def test_a_template_of_a_list_prints_what_dockers_prints(pair, box):
         "table {{if .ID}}x{{end}}\t{{len .Names}}", "table {{truncate .ID 3}}\t{{pad .Names 1 1}}", 'table {{range split .Names ""}}{{.}}{{end}}',
         '{{range $i, $e := split .Names "o"}}{{$i}}{{$e}}{{end}}', "{{json .}}",
     ]:
-        docker, apus = (cli("ps", "-a", "--format", template).ok() for cli in pair)
+        docker, apus = answers(pair, "ps", "-a", "--format", template)
         assert apus == docker, template
     for template in ["{{.Nope}}", "{{.Names.x}}", "{{.Label}}", "{{.Names", "{{index .Names 99}}"]:
         docker, apus = (cli("ps", "-a", "--format", template) for cli in pair)
