@@ -763,7 +763,8 @@ def test_P10_a_shim_that_even_sigkill_does_not_end_is_gone_past(own_daemon, apus
     apus("rm", "-f", "still").ok()
 
 
-def test_P10_what_its_policy_starts_again_is_started_once_its_undying_shim_is_gone(own_daemon, apus, image, freezer):
+def end_beside_an_undying_shim(own_daemon, apus, image, freezer):
+    """Has `still`, which its policy always starts again, end while its shim is frozen; the shim."""
     script = "while [ ! -e /go ]; do usleep 10000; done; [ -e /last ] && exec sleep 300; touch /last; exit 7"
     apus("run", "-d", "--name", "still", "--restart", "always", image, "sh", "-c", script).ok()
     pid, shim = int(apus.inspect("still", "{{.State.Pid}}")), shim_of(own_daemon, apus, "still")
@@ -772,6 +773,11 @@ def test_P10_what_its_policy_starts_again_is_started_once_its_undying_shim_is_go
     with open(f"/proc/{pid}/root/go", "w", encoding="ascii"):
         pass
     wait_until(lambda: apus.inspect("still", "{{.State.Status}}") == "exited", "its end is known", seconds=20)
+    return shim
+
+
+def test_P10_what_its_policy_starts_again_is_started_once_its_undying_shim_is_gone(own_daemon, apus, image, freezer):
+    shim = end_beside_an_undying_shim(own_daemon, apus, image, freezer)
     refused_while_the_shim_lives(apus)
     assert alive(shim)
     freezer("freezer.state", "THAWED")
@@ -784,14 +790,7 @@ def test_P10_what_its_policy_starts_again_is_started_once_its_undying_shim_is_go
 def test_P10_what_waits_for_the_end_of_its_undying_shim_to_be_started_again_stays_as_it_is_when_somebody_stops_it(
         own_daemon, apus, image, freezer, verb):
     """It is not stopped already: it would be started."""
-    script = "while [ ! -e /go ]; do usleep 10000; done; [ -e /last ] && exec sleep 300; touch /last; exit 7"
-    apus("run", "-d", "--name", "still", "--restart", "always", image, "sh", "-c", script).ok()
-    pid, shim = int(apus.inspect("still", "{{.State.Pid}}")), shim_of(own_daemon, apus, "still")
-    freezer("cgroup.procs", str(shim))
-    freezer("freezer.state", "FROZEN")
-    with open(f"/proc/{pid}/root/go", "w", encoding="ascii"):
-        pass
-    wait_until(lambda: apus.inspect("still", "{{.State.Status}}") == "exited", "its end is known", seconds=20)
+    shim = end_beside_an_undying_shim(own_daemon, apus, image, freezer)
     assert [api(own_daemon, "POST", f"/containers/still/{verb}")[0] for _ in range(2)] == [204, 304 if verb == "stop" else 409]
     freezer("freezer.state", "THAWED")
     wait_until(lambda: not alive(shim), "the shim hears its signal")

@@ -1,7 +1,7 @@
 internal import NIOCore
 
-/// Runs tasks on the thread of an event loop. Those of connections run there: a request is read, looked up and answered without another
-/// thread being woken, and what blocks has threads of its own wherever it is called.
+/// Runs tasks on the thread of an event loop. Those of connections run there: what is quick to answer (`Route.isQuick`) is read, looked up and
+/// answered without another thread being woken.
 final class EventLoopTasks: TaskExecutor {
     private let loop: any EventLoop
 

@@ -62,7 +62,7 @@ struct ClientConfiguration: Sendable {
         currentContext = given("currentContext", Self.text) ?? ""
         detachKeys = given("detachKeys", Self.text) ?? ""
         for key in ["psFormat", "imagesFormat", "networksFormat", "volumesFormat", "statsFormat"] { formats[key] = given(key, Self.text) }
-        // As with docker: what is a filter spares what it spares, whatever stands beside it.
+        // What is a filter spares what it spares, whatever stands beside it.
         pruneFilters = (given("pruneFilters", Self.list) ?? []).compactMap { understood($0, "a member of pruneFilters", Self.text) }
         headers = (given("HttpHeaders", Self.members) ?? []).compactMap { understood($0.value, $0.key, Self.header) }
         proxies = Dictionary((given("proxies", Self.members) ?? []).map { ($0.key, $0.value.members ?? []) }) { _, last in last }

@@ -176,7 +176,8 @@ extension Container {
 
     /// Writes the bundle, and says how the shim shall make the task of it. What a failure leaves is the caller's to take away.
     private func prepare(_ joined: JoinedParts) async throws(EngineError) -> CreateTaskRequest {
-        try await LogSettings(document.hostConfig.logConfig, defaults: services.configuration.log).checkServer()
+        let log = try LogSettings(document.hostConfig.logConfig, defaults: services.configuration.log)
+        try await log.checkServer()
         if let names = joined.network {
             document.config.hostname = names.hostName
             document.config.domainName = names.domainName
@@ -195,7 +196,7 @@ extension Container {
         let words = joined.userNamespace?.mountWords ?? []
         request.rootfs = mounts.map { ShimProtocol.RootMount(type: $0.type, source: $0.source, options: $0.options + words) }
         request.stdio = StdioPaths(terminal: document.config.tty)
-        var options = try taskOptions()
+        var options = try taskOptions(log)
         options.healthCheck = try HealthRequests.healthCheck(document, process: process)
         request.options = ProtobufAny(wrapping: options)
         return request
@@ -239,13 +240,12 @@ extension Container {
         return process
     }
 
-    private func taskOptions() throws(EngineError) -> ApusOptions {
+    private func taskOptions(_ log: LogSettings) throws(EngineError) -> ApusOptions {
         let configuration = services.configuration
         var options = ApusOptions()
         options.runtimePath = try configuration.runtimePath(named: document.hostConfig.runtime).string
         options.runtimeRoot = configuration.execRoot.appending("runtime").string
         options.filterCachePath = configuration.execRoot.appending("seccomp").string
-        let log = try LogSettings(document.hostConfig.logConfig, defaults: configuration.log)
         if log.hasFiles { options.logPath = paths.log.string }
         options.logFileByteLimit = log.fileBytes
         options.logFileCount = log.fileCount

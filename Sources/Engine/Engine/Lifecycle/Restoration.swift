@@ -20,7 +20,7 @@ struct Restoration {
         do throws(RecordsError) { records = try await parts.records.containers.all() } catch {
             throw .system("restore the containers", error)
         }
-        let lost = try await runsWithoutRecord(besides: Set(records.map(\.id)))
+        let (lost, orphans) = try await leftovers(besides: Set(records.map(\.id)))
         let known = Set(lost.keys).union(records.map(\.id))
         try await services.volumes.open()
         do throws(ImageError) { try await services.images.start(containers: known) } catch { throw EngineError(error) }
@@ -71,7 +71,7 @@ struct Restoration {
         await services.networks.finishRestoration()
         await services.volumes.removeUnclaimed(known: known)
         await services.volumes.unmountIdle()
-        await removeOrphans(known: known)
+        await remove(orphans)
         failpoint(.restoreContainersRestored)
     }
 
@@ -100,12 +100,17 @@ struct Restoration {
         await container.keepBelongings(services)
     }
 
-    /// Containers that ran, and are on no record. Those that were removed are none: of a removal that is on the disk, the files may be there yet.
-    private func runsWithoutRecord(besides known: Set<ContainerID>) async throws(EngineError) -> [ContainerID: Timestamp] {
+    /// What there is of containers that are on no record: those that ran, and bundles, shims and files that a crash left of one that was not made yet,
+    /// or removed already. A removal that is on the disk may have files there yet.
+    private func leftovers(
+        besides known: Set<ContainerID>
+    ) async throws(EngineError) -> (lost: [ContainerID: Timestamp], orphans: Set<ContainerID>) {
         let configuration = services.configuration
         let removed = try await services.destroyed.all().keys
         return try await BlockingWork.run { () throws(EngineError) in
-            try Leftovers.ofRuns(among: Leftovers.containers(configuration).subtracting(known).subtracting(removed), configuration)
+            let found = try Leftovers.containers(configuration).subtracting(known)
+            let lost = try Leftovers.ofRuns(among: found.subtracting(removed), configuration)
+            return (lost, found.subtracting(lost.keys))
         }
     }
 
@@ -146,21 +151,15 @@ struct Restoration {
             state: .created, services: services)
     }
 
-    /// Bundles, shims and files without a record: what a crash left of a container that was not made yet, or removed already.
-    private func removeOrphans(known: Set<ContainerID>) async {
+    private func remove(_ orphans: Set<ContainerID>) async {
         let services = services
-        do throws(EngineError) {
-            let orphans = try await BlockingWork.run { () throws(EngineError) in
-                try Leftovers.containers(services.configuration).subtracting(known)
-            }
-            for id in orphans {
-                // What one refuses must not keep the others.
-                do throws(EngineError) {
-                    try await BlockingWork.run(.programs) { () throws(EngineError) in try Leftovers.remove(id, services) }
-                    logger.notice("what a crash left of a container was removed", metadata: ["container.id": "\(id)"])
-                } catch { logger.error("\(error)", metadata: ["container.id": "\(id)"]) }
-            }
-        } catch { logger.error("\(error)") }
+        for id in orphans {
+            // What one refuses must not keep the others.
+            do throws(EngineError) {
+                try await BlockingWork.run(.programs) { () throws(EngineError) in try Leftovers.remove(id, services) }
+                logger.notice("what a crash left of a container was removed", metadata: ["container.id": "\(id)"])
+            } catch { logger.error("\(error)", metadata: ["container.id": "\(id)"]) }
+        }
     }
 }
 
