@@ -297,7 +297,7 @@ extension Container {
         case .stopped, .created: try removal.killAndRemove(directory)
         case .creating, .running, .paused:
             guard force else { throw RuntimeError(.wrongStatus, "cannot delete container \(id) that is not stopped: \(status)") }
-            try removal.killAndRemove(directory)
+            try removal.killAndRemove(directory, isPaused: status == .paused)
         }
     }
 

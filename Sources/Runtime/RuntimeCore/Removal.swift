@@ -29,9 +29,12 @@ struct Removal {
     }
 
     /// Kills whatever is left of the container, then removes it.
-    func killAndRemove(_ directory: borrowing StateDirectory) throws(RuntimeError) {
-        // With a pid namespace of its own, the kernel has ended everything along with init.
+    func killAndRemove(_ directory: borrowing StateDirectory, isPaused: Bool = false) throws(RuntimeError) {
         var attempts = Attempts()
+        // All that is paused gets its signal before any of it is let go to die: else an exec that waits there could run before init's end
+        // reaches it.
+        if isPaused { attempts.add { () throws(RuntimeError) in try cgroup.killAll() } }
+        // With a pid namespace of its own, the kernel has ended everything along with init.
         attempts.add { () throws(RuntimeError) in try killInit() }
         attempts.add { () throws(RuntimeError) in try cgroup.killAll() }
         try attempts.finish()
