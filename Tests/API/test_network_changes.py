@@ -12,7 +12,7 @@ import leaks
 from engine_http import api
 from processes import wait_until
 from test_network_options import bridge_link, net_of, start  # noqa: F401 (fixtures)
-from test_networks import address, ask, network, serve
+from test_networks import address, ask, network, serve, wait_until_heard
 
 
 def links(cli, name):
@@ -95,9 +95,11 @@ def test_C20_a_container_that_was_on_no_network_when_it_started_is_put_on_one(cl
     assert links(cli, "alone") == ["lo"]
     cli("network", "connect", "--alias", "found", "late", "alone").ok()
     assert links(cli, "alone") == ["eth0", "lo"]
-    assert cli("run", "--rm", "--network", "late", image, *ask("found")).line() == "hello"
+    wait_until_heard(cli, "alone")
+    assert cli("run", "--rm", "--network", "late", image, *ask("found", seconds=15)).line() == "hello"
     cli("restart", "-t", "0", "alone").ok()
-    assert cli("run", "--rm", "--network", "late", image, *ask("found")).line() == "hello"
+    wait_until_heard(cli, "alone")
+    assert cli("run", "--rm", "--network", "late", image, *ask("found", seconds=15)).line() == "hello"
 
 
 def test_C20_connecting_a_stopped_container_again_changes_what_it_asks_for(cli, net, image):
@@ -144,7 +146,8 @@ def test_C20_who_is_on_none_leaves_it_and_joins_another_network(cli, net, image)
     beside = cli("network", "connect", "none", "alone")
     assert beside.code == 1 and "one of the networks in private (none) mode" in beside.err, beside
     cli("start", "alone").ok()
-    assert links(cli, "alone") == ["eth0", "lo"] and cli("run", "--rm", "--network", "late", image, *ask("alone")).line() == "hello"
+    wait_until_heard(cli, "alone")
+    assert links(cli, "alone") == ["eth0", "lo"] and cli("run", "--rm", "--network", "late", image, *ask("alone", seconds=15)).line() == "hello"
     cli("network", "disconnect", "late", "alone").ok()
     cli("network", "connect", "none", "alone").ok()
     assert list(json.loads(cli.inspect("alone", "{{json .NetworkSettings.Networks}}"))) == ["none"]
@@ -158,18 +161,20 @@ def test_C20_who_runs_on_none_leaves_it_and_joins_another_network_at_once(cli, n
     """As with Docker, and for good: a start that its policy makes finds the network again, and so does one by hand."""
     net("late")
     cli("run", "-d", "--name", "alone", "--network", "none", "--restart", "always", image, *serve("hello")).ok()
-    reached = lambda: cli("run", "--rm", "--network", "late", image, *ask("alone"))
+    reached = lambda: cli("run", "--rm", "--network", "late", image, *ask("alone", seconds=15))
     beside = cli("network", "connect", "late", "alone")
     assert beside.code == 1 and "one of the networks in private (none) mode" in beside.err, beside
     cli("network", "disconnect", "none", "alone").ok()
     cli("network", "connect", "late", "alone").ok()
     assert list(json.loads(cli.inspect("alone", "{{json .NetworkSettings.Networks}}"))) == ["late"]
+    wait_until_heard(cli, "alone")
     assert links(cli, "alone") == ["eth0", "lo"] and reached().line() == "hello"
     os.kill(int(cli.inspect("alone", "{{.State.Pid}}")), 9)
     wait_until(lambda: cli.inspect("alone", "{{.RestartCount}} {{.State.Status}}") == "1 running", "its policy starts it again")
     assert links(cli, "alone") == ["eth0", "lo"]
     wait_until(lambda: reached().out == "hello\n", "it is found by its name")
     cli("restart", "-t", "0", "alone").ok()
+    wait_until_heard(cli, "alone")
     assert links(cli, "alone") == ["eth0", "lo"] and reached().line() == "hello"
     # And back.
     cli("network", "disconnect", "late", "alone").ok()

@@ -58,7 +58,7 @@ def test_G08_containers_that_may_not_talk_reach_each_other_by_published_ports_on
         cli("exec", "other", "ip", "route", "replace", f"{web}/32", "via", gateway).ok()
         assert cli("exec", "other", *ask(web)).code != 0
         cli("exec", "other", "ip", "route", "del", f"{web}/32").ok()
-        assert cli("exec", "other", *ask(gateway, 18210)).line() == "hello" and fetch(18210) == "hello"
+        assert cli("exec", "other", *ask(gateway, 18210, 15)).line() == "hello" and fetch(18210) == "hello"
 
     is_apart()
     link = bridge_link(cli, "apart")
@@ -219,7 +219,7 @@ def test_C20_several_networks_at_once(cli, net, image):
 
 def test_C20_the_network_of_another_container(cli, image):
     run(cli, image, "-p", "18230:80")
-    assert cli("run", "--rm", "--network", "container:web", image, *ask("127.0.0.1")).line() == "hello"
+    assert cli("run", "--rm", "--network", "container:web", image, *ask("127.0.0.1", seconds=15)).line() == "hello"
     mine, theirs = (cli("run", "--rm", "--network", "container:web", image, "ip", "-o", "addr", "show", "eth0").ok(),
                     cli("exec", "web", "ip", "-o", "addr", "show", "eth0").ok())
     assert mine == theirs
@@ -247,7 +247,7 @@ def test_C20_link_local_addresses_and_options_of_an_endpoint(own_daemon, apus, n
     start(apus, image, "two", "--network", "ends")
     apus("exec", "one", "sh", "-c", "echo here > /tmp/x")
     assert apus("run", "--rm", "--network", "ends", "--cap-add", "NET_ADMIN", image, "sh", "-c",
-                "ip route add 169.254.0.0/16 dev eth0; ping -c 1 -W 2 169.254.34.68").code == 0
+                "ip route add 169.254.0.0/16 dev eth0; ping -c 1 -W 15 169.254.34.68").code == 0
     for bad in ({"IPAMConfig": {"LinkLocalIPs": ["10.0.0.1"]}}, {"DriverOpts": {"com.docker.network.endpoint.ifname": "a/b"}},
                 {"DriverOpts": {"com.docker.network.endpoint.sysctls": "net.ipv4.conf.all.forwarding=1"}},
                 {"DriverOpts": {"com.docker.network.endpoint.sysctls": "kernel.x.conf.IFNAME.y=1"}}):
@@ -286,10 +286,10 @@ def test_a_macvlan_shares_a_card_with_the_host(cli, net, image, lan):
     run(cli, image, "--network", "cable")
     assert address(cli, "web", "cable") == "198.51.100.128"
     assert "default via 198.51.100.2" in cli("exec", "web", "ip", "route").ok()
-    assert lan("busybox", "nc", "-w", "2", "198.51.100.128", "80", stdin=subprocess.DEVNULL).stdout.strip() == "hello"
-    assert cli("exec", "web", "ping", "-c", "1", "-W", "2", "198.51.100.2").code == 0
+    assert lan("busybox", "nc", "-w", "15", "198.51.100.128", "80", stdin=subprocess.DEVNULL).stdout.strip() == "hello"
+    assert cli("exec", "web", "ping", "-c", "1", "-W", "15", "198.51.100.2").code == 0
     start(cli, image, "second", "--network", "cable", "--ip", "198.51.100.200")
-    assert cli("exec", "second", *ask("198.51.100.128")).line() == "hello"
+    assert cli("exec", "second", *ask("198.51.100.128", seconds=15)).line() == "hello"
     # Past the host's own address, as the kernel has it.
     assert cli("exec", "web", "ping", "-c", "1", "-W", "1", "198.51.100.1").code != 0
     twice = cli("network", "create", "-d", "macvlan", "-o", "parent=uplink", "again")
@@ -338,10 +338,10 @@ def test_C09_both_families_and_sctp(cli, net, image, lan, own_daemon):
     assert {"HostIp": "0.0.0.0", "HostPort": "18240"} in ports["80/tcp"] and {"HostIp": "::", "HostPort": "18240"} in ports["80/tcp"]
     assert {"HostIp": "0.0.0.0", "HostPort": "18241"} in ports["90/sctp"]
     assert "sctp . 18241" in host("nft", "list", "map", "inet", own_daemon.instance, "anyPortsV4")
-    reach = lambda *to: lan("busybox", "nc", "-w", "3", *map(str, to), stdin=subprocess.DEVNULL).stdout.strip()
-    assert reach("198.51.100.1", 18240) == "hello"
+    reach = lambda *to, seconds=3: lan("busybox", "nc", "-w", str(seconds), *map(str, to), stdin=subprocess.DEVNULL).stdout.strip()
+    assert reach("198.51.100.1", 18240, seconds=15) == "hello"
     wait_until(lambda: reach("2001:db8::1", 18240) == "hello", "IPv6 leads there")
-    assert reach("2001:db8::1", 18242) == "hello" and reach("198.51.100.1", 18242) == ""
+    assert reach("2001:db8::1", 18242, seconds=15) == "hello" and reach("198.51.100.1", 18242) == ""
     assert fetch(18240, "2001:db8::1", socket.AF_INET6) == "hello"
     # The container's own IPv6 address is nobody's way in.
     inside = cli.inspect("web", '{{(index .NetworkSettings.Networks "six").GlobalIPv6Address}}')
@@ -352,7 +352,7 @@ def test_C09_both_families_and_sctp(cli, net, image, lan, own_daemon):
 def test_C09_the_source_address_is_kept(cli, image, lan):
     start(cli, image, "web", "-p", "18250:80", command=("sh", "-c", "nc -ll -p 80 -e sh -c 'cat /proc/net/tcp6 /proc/net/tcp | grep -i :0050'"))
     wait_until(lambda: cli("exec", "web", "sh", "-c", "grep -q :0050 /proc/net/tcp6 /proc/net/tcp").code == 0, "it listens")
-    said = lan("busybox", "nc", "-w", "3", "198.51.100.1", "18250", stdin=subprocess.DEVNULL).stdout
+    said = lan("busybox", "nc", "-w", "15", "198.51.100.1", "18250", stdin=subprocess.DEVNULL).stdout
     assert "026433C6" in said, said  # 198.51.100.2
 
 
@@ -416,7 +416,7 @@ def test_T05_a_bridge_and_a_cable_that_somebody_changed_are_as_they_were(apus, n
                   ["link", "set", cables[0], "nomaster"], ["link", "set", cables[1], "down"], ["link", "set", cables[0], "master", elsewhere]):
         back_within(2, lambda words=words: host("ip", *words), is_as_it_was, f"all is as it was after {words}")
         wait_until(lambda: fetch(18275) == "hello", f"the port leads there after {words}")
-        assert (apus("exec", "peer", *ask(web)).code == 0) == (talks == "true"), words
+        assert (apus("exec", "peer", *ask(web, seconds=15 if talks == "true" else 2)).code == 0) == (talks == "true"), words
     assert f"the bridge {link} was switched off" in own_daemon.log() and f"put back on the bridge {link}" in own_daemon.log()
 
 
@@ -445,7 +445,7 @@ def test_T05_who_may_not_talk_does_not_whatever_becomes_of_the_rules_for_frames(
                 switch(now)
                 assert fetch(port) == "hello", (began, now)
                 for asker in (f"web-{name}", f"peer-{name}"):
-                    assert apus("exec", asker, *ask(gateway, port)).line() == "hello", (asker, now)
+                    assert apus("exec", asker, *ask(gateway, port, 15)).line() == "hello", (asker, now)
                 assert apus("exec", f"peer-{name}", *ask(web)).code != 0, (began, now)
     finally:
         for name, value in zip(switches, before):

@@ -23,6 +23,20 @@ def ask(server, port=80, seconds=2):
     return ["nc", "-w", str(seconds), str(server), str(port)]
 
 
+def wait_until_heard(cli, *names, port=80):
+    """A container that runs is heard once its process has come to listen."""
+    def listens(pid):
+        for kind in ("tcp", "tcp6"):
+            with open(f"/proc/{pid}/net/{kind}", encoding="ascii") as file:
+                if any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in file):
+                    return True
+        return False
+
+    for name in names:
+        pid = cli.inspect(name, "{{.State.Pid}}")
+        wait_until(lambda pid=pid: listens(pid), f"{name} listens", seconds=30)
+
+
 def network(cli, *words):
     return json.loads(cli("network", "inspect", *words).ok())
 
@@ -55,8 +69,9 @@ def test_A09_the_payload_has_address_and_default_route_before_its_first_instruct
 
 def test_G02_containers_on_the_default_network_reach_each_other_by_address_and_not_by_name(cli, image):
     cli("run", "-d", "--name", "server", image, *serve("hello")).ok()
-    assert cli("run", "--rm", image, *ask(address(cli, "server"))).line() == "hello"
-    assert cli("run", "--rm", image, "ping", "-c", "1", "-W", "2", address(cli, "server")).code == 0
+    wait_until_heard(cli, "server")
+    assert cli("run", "--rm", image, *ask(address(cli, "server"), seconds=15)).line() == "hello"
+    assert cli("run", "--rm", image, "ping", "-c", "1", "-W", "15", address(cli, "server")).code == 0
     assert cli("run", "--rm", image, "cat", "/etc/hosts").ok().count("server") == 0
 
 
@@ -127,16 +142,17 @@ def test_G08_a_member_of_both_networks_reaches_both_and_others_do_not(cli, net, 
     net("front"), net("back")
     for name, where in (("web", "front"), ("db", "back")):
         cli("run", "-d", "--name", name, "--network", where, image, *serve(name)).ok()
+    wait_until_heard(cli, "web", "db")
     cli("run", "-d", "--name", "both", "--network", "front", image, "sleep", "600").ok()
     cli("network", "connect", "back", "both").ok()
     web, db = address(cli, "web", "front"), address(cli, "db", "back")
-    assert cli("exec", "both", *ask(web)).line() == "web"
-    assert cli("exec", "both", *ask(db)).line() == "db"
+    assert cli("exec", "both", *ask(web, seconds=15)).line() == "web"
+    assert cli("exec", "both", *ask(db, seconds=15)).line() == "db"
     assert cli("exec", "web", *ask(db)).code != 0
     assert cli("exec", "web", "ping", "-c", "1", "-W", "1", db).code != 0
     cli("network", "disconnect", "back", "both").ok()
     assert cli("exec", "both", *ask(db)).code != 0
-    assert cli("exec", "both", *ask(web)).line() == "web"
+    assert cli("exec", "both", *ask(web, seconds=15)).line() == "web"
     again = cli("network", "disconnect", "back", "both")
     assert again.code == 1 and "is not connected to network back" in again.err
 
@@ -169,8 +185,8 @@ def test_G10_containers_leave_under_the_hosts_address_and_internal_networks_do_n
     try:
         wait_until(lambda: ":80" in lan("ss", "-ltn").stdout, "the server listens")
         # The other host has no route to containers: an answer means that the host's own address was seen.
-        assert cli("run", "--rm", image, "nc", "-w", "3", "198.51.100.2", "80").code == 0
-        assert cli("run", "--rm", image, "ping", "-c", "1", "-W", "2", "198.51.100.2").code == 0
+        assert cli("run", "--rm", image, "nc", "-w", "15", "198.51.100.2", "80").code == 0
+        assert cli("run", "--rm", image, "ping", "-c", "1", "-W", "15", "198.51.100.2").code == 0
         assert cli("run", "--rm", "--network", "closed", image, "nc", "-w", "1", "198.51.100.2", "80").code != 0
         assert "default" not in cli("run", "--rm", "--network", "closed", image, "ip", "route").ok()
         [closed] = network(cli, "closed")
@@ -204,7 +220,7 @@ def test_G06_ipv6_is_a_unique_local_block_and_absent_where_it_was_not_asked_for(
     assert six["EnableIPv6"] and any(config["Subnet"].startswith("fd") for config in six["IPAM"]["Config"])
     cli("run", "-d", "--name", "peer", "--network", "six", image, "sleep", "600").ok()
     peer = cli.inspect("peer", '{{(index .NetworkSettings.Networks "six").GlobalIPv6Address}}')
-    assert cli("run", "--rm", "--network", "six", image, "ping", "-6", "-c", "1", "-W", "2", peer).code == 0
+    assert cli("run", "--rm", "--network", "six", image, "ping", "-6", "-c", "1", "-W", "15", peer).code == 0
     shown = cli("run", "--rm", image, "sh", "-c", "ip -6 addr show dev eth0")
     assert "inet6" not in shown.ok()
 

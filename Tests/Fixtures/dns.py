@@ -73,13 +73,13 @@ def exchange(message, stream, server, timeout):
         return received[2:]
 
 
-def ask(namespace, name, kind=A, stream=False, payload=None, timeout=5):
+def ask(namespace, name, kind=A, stream=False, payload=None, timeout=20):
     """Asks 127.0.0.11 from inside a namespace's file. None where no answer comes."""
     answers = send(namespace, [query(name, kind, payload=payload)], stream, timeout)
     return Answer(answers[0]) if answers[0] is not None else None
 
 
-def send(namespace, messages, stream=False, timeout=5):
+def send(namespace, messages, stream=False, timeout=20):
     """Sends messages, each on a socket of its own, from inside a namespace; returns what came back to each."""
     def answer(message):
         try:
