@@ -249,6 +249,7 @@ def test_feature_D19_commit_makes_an_image_of_what_a_container_wrote(tidy, image
 
 def test_feature_D19_a_running_container_is_paused_meanwhile_and_runs_on(tidy, image, own_daemon):
     tidy("run", "-d", "--name", "ticker", image, "sh", "-c", "while :; do date +%s > /new; mv /new /tick; done").ok()
+    wait_until(lambda: tidy("exec", "ticker", "ls", "/tick").code == 0, "it ticks")
     started = time.time()
     tidy("commit", "ticker", "made:v1").ok()
     assert tidy.inspect("ticker", "{{.State.Status}}") == "running"

@@ -367,7 +367,8 @@ def test_D16_ps_aux_shows_the_containers_processes_alone(cli, registry, image):
     try:
         cli("run", "-d", "--name", "other", image, "sleep", "3603").ok()
         cli("run", "-d", "--name", "web", "-u", "ann", name, "sh", "-c", "sleep 3604 & exec sleep 3605").ok()
-        wait_until(lambda: "sleep 3605" in cli("top", "web", "-eo", "pid,args").out, "the shell is replaced")
+        shown = lambda: {line.split(None, 1)[1] for line in cli("top", "web", "-eo", "pid,args").ok().splitlines()}
+        wait_until(lambda: {"sleep 3604", "sleep 3605"} <= shown(), "the shells are replaced")
         lines = cli("exec", "-e", "LD_LIBRARY_PATH=/lib64", "-u", "root", "web", "/usr/bin/ps", "aux").ok().splitlines()
         assert lines[0].split()[:2] == ["USER", "PID"] and lines[0].endswith(" COMMAND")
         users, numbers, commands = ([line.split(None, 10)[field] for line in lines[1:]] for field in (0, 1, 10))
@@ -378,7 +379,15 @@ def test_D16_ps_aux_shows_the_containers_processes_alone(cli, registry, image):
 
 
 def test_D17_logs_keep_streams_apart_and_survive_the_stop(cli, image):
-    cli("run", "--name", "talk", image, "sh", "-c", "for i in 1 2 3; do echo out$i; echo err$i >&2; sleep 0.05; done").ok()
+    # Each line is asked for once the one before has come back: two pipes have no order of their own.
+    with cli.start("run", "-i", "--name", "talk", image, "sh", "-c", "for i in 1 2 3; do read _; echo out$i; read _; echo err$i >&2; done",
+                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as talk:
+        for number in (1, 2, 3):
+            for stream, word in ((talk.stdout, b"out"), (talk.stderr, b"err")):
+                talk.stdin.write(b"\n")
+                assert read_line(stream) == word + b"%d\n" % number
+        talk.stdin.close()
+        assert talk.wait(60) == 0
     result = cli("logs", "talk")
     assert (result.out.split(), result.err.split()) == (["out1", "out2", "out3"], ["err1", "err2", "err3"])
     assert cli("logs", "--tail", "2", "talk").out + cli("logs", "--tail", "2", "talk").err == "out3\nerr3\n"
@@ -441,8 +450,11 @@ def test_D24_an_id_serves_where_a_name_does(cli, running):
         assert cli("restart", "-t", "0", word).line() == word
         assert cli("kill", word).line() == word
         assert cli("wait", word).line() == "137"
+        said = cli("logs", word).ok()
         assert cli("start", word).line() == word
         assert cli("rm", word).code == 1
+        # From then on it heeds the signal.
+        wait_until(lambda said=said: cli("logs", "web").ok() == said + "up\n", "it is up again")
     assert cli("stop", identifier[:12]).line() == identifier[:12]
     assert cli("wait", identifier).line() == "0"
     assert cli("rm", identifier[:20]).line() == identifier[:20]

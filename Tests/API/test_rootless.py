@@ -118,7 +118,7 @@ def test_an_ordinary_user_pulls_runs_and_removes_by_every_client(rootless, cli):
     wait_until(lambda: cli("logs", "one").ok() == "hello\n", "the log")
     assert "sleep 600" in cli("top", "one").ok()
     # Outside, the file is the subordinate id's.
-    made = glob.glob(f"{rootless.home}/.local/share/apus/snapshots/overlayfs/**/tmp/made", recursive=True)
+    made = wait_until(lambda: glob.glob(f"{rootless.home}/.local/share/apus/snapshots/overlayfs/**/tmp/made", recursive=True), "the file")
     assert [os.stat(path).st_uid for path in made] == [FIRST_SUBID + 999]
     cli("stop", "-t", "0", "one").ok()
     assert cli.inspect("one", "{{.State.ExitCode}}") == "137"
@@ -133,6 +133,7 @@ def test_volumes_copies_and_commits_of_an_ordinary_user(rootless, cli):
         file.write("copied\n")
     cli("run", "-d", "--name", "one", "-v", "data:/data", "--network", "none", cli.image, "sh", "-c",
         "rm /bin/vi; rm -r /root; mkdir /root; echo kept > /data/f; exec sleep 600").ok()
+    wait_until(lambda: cli("exec", "one", "cat", "/data/f").out == "kept\n", "it has written")
     cli("cp", source, "one:/copied").ok()
     assert cli("exec", "one", "cat", "/copied", "/data/f").ok() == "copied\nkept\n"
     wait_until(lambda: "A /copied" in cli("diff", "one").ok().splitlines(), "the change")

@@ -67,6 +67,8 @@ def quiet(cli, image):
               "sleep 3600 & sleep 3600 & echo up; wait")
     identifier = cli("run", "-d", "--name", "quiet", "-m", "64m", "--pids-limit", "77", image, "sh", "-c", script).line()
     wait_until(lambda: "up" in cli("logs", "quiet").out, "the container is ready")
+    # What the shell has cloned is called as it is until it runs its program.
+    wait_until(lambda: cli("top", "quiet", "-o", "pid,comm").out.count(" sleep") == 2, "its processes are what they are to be")
     return identifier
 
 
@@ -128,7 +130,9 @@ def test_D22_the_document_equals_the_files_and_has_dockers_shape(own_daemon, apu
     files = ControlFiles(identifier)
     once = stats(own_daemon, "shape/stats?stream=0&one-shot=1")
     assert once["name"] == "/shape" and once["id"] == identifier
-    assert once["cpu_stats"]["cpu_usage"]["total_usage"] == files.processor_time()
+    # It may be about to become what sleeps.
+    wait_until(lambda: stats(own_daemon, "shape/stats?stream=0&one-shot=1")["cpu_stats"]["cpu_usage"]["total_usage"] == files.processor_time(),
+               "the time is the file's")
     # The kernel gives a program's start back in its own time: the two are read until nothing moved in between.
     wait_until(lambda: files.number("memory.current", "memory.usage_in_bytes")
                == stats(own_daemon, "shape/stats?stream=0&one-shot=1")["memory_stats"]["usage"], "the usage is the file's")

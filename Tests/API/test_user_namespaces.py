@@ -226,7 +226,7 @@ def test_B07_it_is_the_same_after_a_restart_and_by_the_restart_policy(remapped):
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: int(remapped.inspect("again", "{{.State.Pid}}")) not in (0, pid), "it was started again", seconds=20)
     assert id_map(int(remapped.inspect("again", "{{.State.Pid}}"))) == ids
-    assert remapped("exec", "again", "stat", "-c", "%u", "/of-root").line() == "0"
+    wait_until(lambda: remapped("exec", "again", "stat", "-c", "%u", "/of-root").out == "0\n", "it has written as the root inside")
 
 
 def test_B07_it_outlives_the_daemon(remapping, remapped):

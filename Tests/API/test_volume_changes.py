@@ -42,7 +42,7 @@ def test_feature_F01_a_path_inside_a_volume_outlives_the_daemon_and_its_restarts
     client("run", "-d", "--name", "one", "--restart", "always", "--mount", "type=volume,src=whole,dst=/d,volume-subpath=part",
            brittle.image, "sh", "-c", "echo again >> /d/starts; sleep 60").ok()
     path = f"{brittle.data}/volumes/whole/_data/part/starts"
-    wait_until(lambda: os.path.exists(path), "it has started once")
+    wait_until(lambda: os.path.exists(path) and read(path) == "again\n", "it has started once")
     pid = int(client.inspect("one", "{{.State.Pid}}"))
     brittle.kill()
     os.kill(pid, 9)
@@ -185,11 +185,12 @@ def test_attack_D15_what_a_container_writes_while_its_volume_is_filled_is_never_
          f"until ls /v | grep -q .; do :; done; echo mine > /v/mine; mkdir {in_the_way}; sleep 600").ok()
     filled = apus("create", "-v", "raced:/many", f"{registry.host}/crowded", "true")
     data = mountpoint(apus, "raced")
-    wait_until(lambda: os.path.exists(f"{data}/mine") or filled.code != 0, "the rival has written")
+    written = lambda: os.path.exists(f"{data}/mine") and read(f"{data}/mine") == "mine\n"
+    wait_until(lambda: written() or filled.code != 0, "the rival has written")
     if filled.code != 0:
         assert "copy the image's /many into volume raced" in filled.err, filled
         # All that the copy made is gone, and nothing else.
-        wait_until(lambda: os.path.exists(f"{data}/mine"), "the rival's file is there")
+        wait_until(written, "the rival's file is there")
         assert not [name for name in os.listdir(data) if os.path.isfile(f"{data}/{name}") and name != "mine"]
     assert read(f"{data}/mine") == "mine\n" and not os.path.exists(f"{os.path.dirname(data)}/copying")
     apus("rm", "-f", *apus("ps", "-aq").ok().split()).ok()

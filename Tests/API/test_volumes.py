@@ -6,7 +6,6 @@ import os
 import re
 import stat
 import tarfile
-import time
 
 import docker
 import pytest
@@ -360,10 +359,11 @@ def test_feature_F01_a_killed_daemon_loses_no_volume(brittle):
     client("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "memory").ok()
     client("run", "-d", "--name", "on", "-v", "kept:/k", "-v", "memory:/m", "-v", "/own", brittle.image, "sh", "-c",
            "touch /m/x; while :; do date >> /k/log; sleep 0.05; done").ok()
+    log = f"{brittle.data}/volumes/kept/_data/log"
+    wait_until(lambda: os.path.exists(log), "it writes")
     brittle.kill()
-    size = os.path.getsize(f"{brittle.data}/volumes/kept/_data/log")
-    time.sleep(0.3)
-    assert os.path.getsize(f"{brittle.data}/volumes/kept/_data/log") > size
+    size = os.path.getsize(log)
+    wait_until(lambda: os.path.getsize(log) > size, "it writes on")
     brittle.start()
     assert client("exec", "on", "ls", "/m").line() == "x"
     assert client("volume", "rm", "kept").code == 1
