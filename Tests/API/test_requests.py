@@ -105,8 +105,12 @@ def begun(process, name):
     """How often the threads of a name have begun to run after they waited."""
     count = 0
     for task in os.listdir(f"/proc/{process}/task"):
-        with open(f"/proc/{process}/task/{task}/status", encoding="utf-8") as file:
-            fields = dict(line.split(":", 1) for line in file)
+        try:
+            with open(f"/proc/{process}/task/{task}/status", encoding="utf-8") as file:
+                fields = dict(line.split(":", 1) for line in file)
+        except (FileNotFoundError, ProcessLookupError):
+            # One that rested has ended meanwhile.
+            continue
         count += int(fields["voluntary_ctxt_switches"]) if fields["Name"].strip() == name else 0
     return count
 
