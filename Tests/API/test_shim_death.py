@@ -453,6 +453,12 @@ def sleepers(identity):
     return {pid for pid in inside if program(pid) == b"sleep"}
 
 
+def settled(identity, pid):
+    """Whether nobody is about to begin processes: there are the container's first one, and those that sleep."""
+    with open(f"{limited_group(identity)}/cgroup.procs", encoding="ascii") as file:
+        return set(file.read().split()) == {str(pid)} | sleepers(identity)
+
+
 def program(pid):
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
@@ -474,6 +480,8 @@ def test_P04_S07_a_refusal_of_a_process_between_two_shims_is_told_and_one_that_w
     wait_until(lambda: "ready" in apus("logs", "bomb").out, "it is ready")
     pid, identity = int(apus.inspect("bomb", "{{.State.Pid}}")), apus.inspect("bomb", "{{.Id}}")
     os.kill(pid, signal.SIGUSR1)
+    # While all of its places are taken the question would be refused itself.
+    wait_until(lambda: refusals(identity) > 0 and settled(identity, pid), "a process is refused")
     wait_until(lambda: told() == 1, "the refusal is told")
     kill_shim(own_daemon, apus, "bomb")
     time.sleep(1)
@@ -483,7 +491,7 @@ def test_P04_S07_a_refusal_of_a_process_between_two_shims_is_told_and_one_that_w
         os.kill(shim_of_directory(own_daemon), signal.SIGKILL)
         refused, asleep = refusals(identity), sleepers(identity)
         os.kill(pid, signal.SIGUSR1)
-        wait_until(lambda: refusals(identity) > refused, "another process is refused")
+        wait_until(lambda: refusals(identity) > refused and settled(identity, pid), "another process is refused")
         assert sleepers(identity) == asleep, "it has as many as it may"
     finally:
         own_daemon.process.send_signal(signal.SIGCONT)
@@ -624,10 +632,10 @@ def shims(daemon):
 def test_P04_a_wait_for_a_restart_goes_on_where_it_was(own_daemon, apus, image):
     apus("run", "-d", "--name", "loops", "--restart", "always", image, "sh", "-c", "cut -d' ' -f1 /proc/uptime; exit 1").ok()
     # 0.1 + 0.2 + 0.4 + 0.8 + 1.6 s have passed, 3.2 s follow.
-    wait_until(lambda: len(apus("logs", "loops").ok().split()) == 6, "six runs", seconds=30)
+    wait_until(lambda: len(apus("logs", "loops").ok().split()) >= 6, "six runs", seconds=30)
     wait_until(lambda: apus.inspect("loops", "{{.State.Status}}") == "restarting", "it waits")
     kill_shim(own_daemon, apus, "loops")
-    wait_until(lambda: len(apus("logs", "loops").ok().split()) == 7, "the seventh run", seconds=30)
+    wait_until(lambda: len(apus("logs", "loops").ok().split()) >= 7, "the seventh run", seconds=30)
     moments = [float(word) for word in apus("logs", "loops").ok().split()]
     assert 3.1 < moments[6] - moments[5] < 8, moments
     apus("rm", "-f", "loops").ok()
