@@ -148,6 +148,8 @@ def test_each_request_is_a_span_below_the_clients_own(traced, collector):
     api(daemon, "GET", "/version", headers={"traceparent": "nonsense"})
     api(daemon, "GET", "/nowhere", expect=404)
     root, = wait_until(lambda: collector.named("GET"), "the span of no route has come")
+    # Each is sent by its own thread, once it has answered.
+    wait_until(lambda: collector.named("GET /version"), "the span of the one before has come")
     assert root.parent == "" and root.trace != TRACE and root.attributes["url.path"] == "/nowhere"
     assert len(collector.named("GET /version")) == 1 and collector.named("GET /version")[0].parent == "" and not collector.named("GET /info")
     path, headers, _ = collector.requests[0]
@@ -163,7 +165,9 @@ def test_what_takes_long_has_spans_of_its_own(traced, collector, registry, works
     name = client("create", "--init", image, "sh", "-c", "trap exit TERM; while :; do sleep 0.05; done").line()
     client("start", name).ok()
     client("stop", name).ok()
-    wait_until(lambda: collector.named("container stop"), "the last span has come")
+    # The outermost ends last.
+    wait_until(lambda: all(collector.named(f"POST /containers/{{id}}/{verb}") for verb in ("start", "stop")) and collector.named("POST /images/create"),
+               "the last span has come")
     spans = {span.id: span for span in collector.spans}
 
     def below(parent):
