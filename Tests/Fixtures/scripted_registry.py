@@ -105,7 +105,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """The connection ends as a crashed server's does: by RST."""
         self.wfile.flush()
         # It overtakes what is still to be sent; what the other side has taken it can read all the same.
-        deadline = time.monotonic() + 1
+        deadline = time.monotonic() + 30
         while any(fcntl.ioctl(self.connection, termios.TIOCOUTQ, bytes(4))) and time.monotonic() < deadline:
             time.sleep(0.001)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
