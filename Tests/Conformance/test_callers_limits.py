@@ -40,9 +40,8 @@ def test_beyond_the_runtimes_own_stack_lies_no_memory(runtime, bundle, container
         with open(f"/proc/{pid}/syscall", encoding="utf-8") as file:
             return file.read().split()
 
-    # Until it waits, the one word is that it runs.
-    wait_until(lambda: len(words()) > 2, "it waits to be started")
-    top = int(words()[-2], 16)
+    # While it runs, that is the one word; it may go on after a wait.
+    top = int(wait_until(lambda: len(found := words()) > 2 and found, "it waits to be started")[-2], 16)
     with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
         mapped = [(int(first, 16), int(end, 16), rights) for first, end, rights in re.findall(r"^(\w+)-(\w+) (\S+)", file.read(), re.M)]
     (stack,) = [first for first, end, _ in mapped if first <= top < end]

@@ -246,8 +246,13 @@ def test_events_of_a_stopped_container_is_refused(runtime, running):
 def test_ps_shows_the_hosts_ps_lines_of_the_containers_processes(runtime, bundle, container):
     bundle.write("sleep 601 & sleep 602; true")
     runtime.detached("run", "-d", "-b", bundle.path, container).ok()
-    wait_until(lambda: len(json.loads(runtime("ps", "-f", "json", container).ok().out)) == 3, "both sleep")
-    table = runtime("ps", container).ok().lines
+
+    def both_sleep():
+        """They are the shell itself at first."""
+        table = runtime("ps", container).ok().lines
+        return table if all(any(line.endswith(f" {words}") for line in table) for words in ("sleep 601", "sleep 602")) else None
+
+    table = wait_until(both_sleep, "both sleep")
     assert table[0].split()[:3] == ["UID", "PID", "PPID"] and len(table) == 4
     assert sum("sleep 60" in line for line in table) == 3 and sum(line.endswith("sleep 601") for line in table) == 1
     chosen = runtime("ps", container, "-o", "pid,comm").ok().lines

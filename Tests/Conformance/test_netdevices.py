@@ -155,7 +155,8 @@ def test_a_created_containers_device_stays_where_it_is_when_that_is_deleted(runt
 def test_a_virtual_device_ends_with_the_namespace_of_a_created_container(runtime, bundle, container, host):
     """As the kernel has it, for nobody moves it out; its other end goes with it."""
     bundle.write("true", linux={"netDevices": {"apus0": {}}})
-    gone = "i=0; while [ -e /proc/net/dev_snmp6/apus1 ] && [ $i -lt 500 ]; do i=$((i+1)); sleep 0.02; done; ip link show"
+    # The kernel takes namespaces away one after another, those of others' tests as well.
+    gone = "i=0; while [ -e /proc/net/dev_snmp6/apus1 ] && [ $i -lt 1500 ]; do i=$((i+1)); sleep 0.02; done; ip link show"
     shown = host(PAIR, after=f"{shlex.join(runtime.command('delete', '--force', container))}; {gone}", verb=("create",)).ok().out
     assert "1: lo" in shown and "apus" not in shown
 
