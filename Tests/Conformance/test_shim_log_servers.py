@@ -53,6 +53,23 @@ def listening(kind, address, family=socket.AF_INET):
     return server
 
 
+def reserved(server=None):
+    """A socket at an address of this machine at which nobody listens yet, and which is nobody else's meanwhile: that of a server which does not
+    listen yet, or one of its own."""
+    place = socket.socket()
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place.bind(server.getsockname() if server else ("127.0.0.1", 0))
+    return place
+
+
+def server_and_next():
+    """A TCP server, and the one that takes its place once it is closed and this one listens."""
+    server = reserved()
+    following = reserved(server)
+    server.listen(4)
+    return server, following
+
+
 def address(server):
     return {"f3": LOCALHOST, "f4": server.getsockname()[1]}
 
@@ -82,8 +99,7 @@ def test_a_local_syslog_socket_of_either_kind_is_reached(shim, kind, transport):
 
 def test_a_syslog_server_that_goes_and_comes_back_is_sent_what_it_missed(shim):
     script = "echo one; while [ ! -e /tmp/go ]; do usleep 10000; done; seq 1 5000"
-    server = listening(socket.SOCK_STREAM, ("127.0.0.1", 0))
-    port = server.getsockname()
+    server, following = server_and_next()
     shim.run("sh", "-c", script, options=syslog(TCP, 1, **address(server)))
     assert lines(server, 1)[0].endswith(b": one\n")
     server.close()
@@ -91,13 +107,13 @@ def test_a_syslog_server_that_goes_and_comes_back_is_sent_what_it_missed(shim):
     # Nobody takes them, and nothing waits for that.
     assert shim.wait()[2] == 0
     assert log_text(shim.log).count(b"\n") == 5001
-    with listening(socket.SOCK_STREAM, port) as server:
+    with following as server:
+        server.listen(4)
         assert [line.split(b": ")[1] for line in lines(server, 5000)] == [b"%d\n" % number for number in range(1, 5001)]
 
 
 def test_P04_lines_that_a_killed_shim_had_not_sent_are_sent_by_the_next(shim):
-    server = listening(socket.SOCK_STREAM, ("127.0.0.1", 0))
-    port = server.getsockname()
+    server, following = server_and_next()
     shim.run("sh", "-c", "echo one; while [ ! -e /tmp/go ]; do usleep 10000; done; seq 2 2000; sleep 1000", options=syslog(TCP, 1, **address(server)))
     assert lines(server, 1)[0].endswith(b": one\n")
     server.close()
@@ -109,22 +125,23 @@ def test_P04_lines_that_a_killed_shim_had_not_sent_are_sent_by_the_next(shim):
     assert done.returncode == 0, done.stderr
     shim.connect()
     shim.pid = int((shim.directory / "pid").read_text().split()[0])
-    with listening(socket.SOCK_STREAM, port) as server:
+    with following as server:
+        server.listen(4)
         assert [line.split(b": ")[1] for line in lines(server, 1999)] == [b"%d\n" % number for number in range(2, 2001)]
     shim.task("Kill", f3=9)
     assert shim.wait()[2] == 137
 
 
 def test_what_rotation_removed_before_it_could_be_sent_is_told(shim):
-    server = listening(socket.SOCK_STREAM, ("127.0.0.1", 0))
-    port = server.getsockname()
+    server, following = server_and_next()
     shim.run("sh", "-c", "echo one; while [ ! -e /tmp/go ]; do usleep 10000; done; seq 1 20000",
              options={**syslog(TCP, 1, **address(server)), "file_bytes": 65536, "files": 2})
     assert lines(server, 1)[0].endswith(b": one\n")
     server.close()
     (shim.bundle / "rootfs/tmp/go").touch()
     assert shim.wait()[2] == 0
-    with listening(socket.SOCK_STREAM, port) as server:
+    with following as server:
+        server.listen(4)
         found = until(server, b": 20000\n")
     told = [line for line in found if b"[apus: output of " in line]
     assert len(told) == 1 and re.search(rb"\[apus: output of \d+ log files was not sent: they were gone by then\]\n$", told[0])
@@ -144,12 +161,10 @@ def test_S06_a_syslog_server_that_does_not_read_holds_up_neither_the_payload_for
 
 
 def test_a_syslog_server_that_is_not_there_is_a_refused_create(shim):
-    with listening(socket.SOCK_STREAM, ("127.0.0.1", 0)) as server:
-        place = address(server)
     shim.make_bundle("true")
     shim.begin()
-    with pytest.raises(Refused) as refused:
-        shim.create(**syslog(TCP, **place))
+    with reserved() as place, pytest.raises(Refused) as refused:
+        shim.create(**syslog(TCP, **address(place)))
     assert "failed to initialize logging driver" in refused.value.text and "ECONNREFUSED" in refused.value.text
 
 
