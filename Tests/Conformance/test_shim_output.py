@@ -21,7 +21,8 @@ SHIMS = {"ours": ["--runtime", "io.containerd.apus.v2"],
 PROGRAM = """#!/usr/bin/python3
 import json, os, select, signal, sys
 folder = dict(zip(sys.argv[1::2], sys.argv[2::2]))["folder"]
-signal.signal(signal.SIGTERM, lambda *_: None)
+# It waits, also where it comes before the end of the output.
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 with open(folder + "/call", "w") as file:
     json.dump({"arguments": sys.argv[1:], "environment": dict(os.environ), "pid": os.getpid(),
                "standard": [os.readlink(f"/proc/self/fd/{number}") for number in (0, 1, 2)]}, file)
@@ -32,7 +33,7 @@ while streams:
         text = os.read(number, 65536)
         streams[number].write(text) if text else streams.pop(number)
 open(folder + "/ended", "w").close()
-signal.pause()
+signal.sigwait([signal.SIGTERM])
 """
 
 
@@ -69,6 +70,12 @@ def call(folder):
     return json.loads((folder / "call").read_text())
 
 
+def has_all(run, log, text):
+    """containerd's shim may answer a Delete before all is copied: what it has is where it begins."""
+    found = log.read_text()
+    assert found == text or not run.is_ours and text.startswith(found)
+
+
 def test_a_file_is_made_with_its_directories_and_gets_both_streams(run, tmp_path):
     log = tmp_path / "made/for it/log"
     address = f"file://{tmp_path}/made/for%20it/log"
@@ -79,7 +86,7 @@ def test_a_file_is_made_with_its_directories_and_gets_both_streams(run, tmp_path
     assert stat.S_IMODE(log.stat().st_mode) == 0o644
     # It is added to.
     run(address, "two", "echo", "more", flags=("--rm",))
-    assert log.read_text().splitlines()[-1] == "more" and (len(log.read_text().splitlines()) == 3 or not run.is_ours)
+    assert log.read_text().splitlines() == [*log.read_text().splitlines()[:2], "more"] or not run.is_ours
 
 
 def test_a_bare_path_that_is_no_fifo_is_added_to_by_both_streams(run, tmp_path):
@@ -103,13 +110,13 @@ def test_an_execs_output_is_added_to_a_file_of_a_bare_path(run, containerd, tmp_
 
 def test_a_file_has_every_line_when_the_task_is_deleted(run, tmp_path):
     run(f"file://{tmp_path}/log", "much", "seq", "1", "100000", flags=("--rm",))
-    assert (tmp_path / "log").read_text().splitlines() == [str(number) for number in range(1, 100001)]
+    has_all(run, tmp_path / "log", "".join(f"{number}\n" for number in range(1, 100001)))
 
 
 def test_a_payload_has_a_pipe_and_not_the_file(run, tmp_path):
     """Else it could cut the log off."""
     run(f"file://{tmp_path}/log", "looks", "sh", "-c", "echo before; [ -p /proc/self/fd/1 ] && echo a pipe; : > /dev/stdout", flags=("--rm",))
-    assert (tmp_path / "log").read_text() == "before\na pipe\n"
+    has_all(run, tmp_path / "log", "before\na pipe\n")
 
 
 def test_a_program_has_both_streams_its_arguments_and_the_containers_name(run, program, tmp_path):
