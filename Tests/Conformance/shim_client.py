@@ -438,15 +438,16 @@ def read_log(path):
     for _ in range(100):
         try:
             return parse_log(Path(path).read_bytes())
-        except struct.error:
-            # A write of several pages is seen page by page.
+        except (struct.error, FileNotFoundError):
+            # A write of several pages is seen page by page, and a rotation step by step: no file, and one without its beginning.
             time.sleep(0.01)
     return parse_log(Path(path).read_bytes())
 
 
 def parse_log(data):
-    assert data[:8] == b"APUSLOG\n" and struct.unpack("<II", data[8:16]) == (1, 0)
-    sequence, offset, records = struct.unpack("<Q", data[16:24])[0], 24, []
+    kind, *version, sequence = struct.unpack("<8sIIQ", data[:24])
+    assert (kind, version) == (b"APUSLOG\n", [1, 0])
+    offset, records = 24, []
     while offset < len(data):
         length, nanoseconds, stream, flags, reserved = struct.unpack("<IqBBH", data[offset:offset + 16])
         assert length <= 16384 and stream in (1, 2) and flags in (0, 1) and reserved == 0

@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from shim_client import (ALREADY_EXISTS, BINARIES, NOT_FOUND, RESPONSE, SHIM, UNIMPLEMENTED, Connection, Events, EventSink, Refused, alive, any_of, make_bundle,
-                         message, parse, wait_until)
+from shim_client import (ALREADY_EXISTS, BINARIES, CGROUPS, NOT_FOUND, RESPONSE, SHIM, UNIMPLEMENTED, Connection, Events, EventSink, Refused, alive, any_of,
+                         make_bundle, message, parse, wait_until)
 from shim_fixtures import CHOSEN, RUNTIMES, processes_below
 
 TASKS = ("containerd.task.v2.Task", "containerd.task.v3.Task")
@@ -35,7 +35,7 @@ class Pods:
         return self.namespace / id
 
     def prepare(self, id, *args, annotations=None, **changes):
-        make_bundle(self.bundle(id), args, False, f"/apus-test-{os.getpid()}-{id}", **changes)
+        make_bundle(self.bundle(id), args, False, f"/{CGROUPS}-{id}", **changes)
         if annotations:
             path = self.bundle(id) / "config.json"
             path.write_text(json.dumps(json.loads(path.read_text()) | {"annotations": annotations}))
@@ -70,7 +70,7 @@ class Pods:
             self.command(id, "-bundle", self.bundle(id), "delete", where=self.folder)
         wait_until(lambda: not self.shims(), "the shims to end")
         self.events.close()
-        groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/apus-test-{os.getpid()}-*")]
+        groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/{CGROUPS}-*")]
         left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(self.folder) in line]
         parent = Path("/run/apus-shim")
         assert (groups, left, list(parent.iterdir()) if parent.exists() else []) == ([], [], [])
@@ -158,7 +158,7 @@ def test_what_a_shim_has_to_say_goes_to_containerds_fifo_and_nothing_to_its_outp
 @pytest.fixture
 def somewhere():
     """The name of a cgroup that is there in every hierarchy; it goes with the test."""
-    name = f"apus-test-{os.getpid()}-shims"
+    name = f"{CGROUPS}-shims"
     top = Path("/sys/fs/cgroup")
     roots = [top] if (top / "cgroup.procs").exists() else [path for path in top.iterdir() if path.is_dir() and not path.is_symlink()]
     made = [root / name for root in roots]
@@ -381,7 +381,7 @@ def test_members_of_a_killed_shim_are_taken_away_at_once(pods):
 
 def test_processes_of_a_member_in_the_pods_pid_namespace_end_with_its_first_one(pods):
     first, first_pid = pods.begin("pod", "sleep", "600", annotations={GROUP_LABELS[0]: "pod"})
-    pods.prepare("app", "sh", "-c", "sleep 600 & sleep 600 & sleep 2", annotations={GROUP_LABELS[0]: "pod"})
+    pods.prepare("app", "sh", "-c", "sleep 600 & sleep 600 & while [ ! -e /tmp/go ]; do usleep 10000; done", annotations={GROUP_LABELS[0]: "pod"})
     path = pods.bundle("app") / "config.json"
     config = json.loads(path.read_text())
     for namespace in config["linux"]["namespaces"]:
@@ -395,13 +395,14 @@ def test_processes_of_a_member_in_the_pods_pid_namespace_end_with_its_first_one(
     second.call(TASKS[0], "Exec", message(f1="app", f2="more", f7=any_of("types.containerd.io/opencontainers/runtime-spec/1/Process", process.encode())))
     second.call(TASKS[0], "Start", message(f1="app", f2="more"))
     events = Events(socket_of((pods.bundle("app") / "address").read_bytes()), "app")
+    (pods.bundle("app") / "rootfs/tmp/go").touch()
     assert second.call(TASKS[0], "Wait", message(f1="app"))[1] == 0
     # containerd takes the container for ended with the first process's end: it is told last.
     ends = [parse(parse(envelope[4])[2])[2]
             for envelope in events.until(lambda envelope: envelope[3] == b"/tasks/exit" and parse(parse(envelope[4])[2])[2] == b"app")
             if envelope[3] == b"/tasks/exit"]
     assert ends == [b"more", b"app"]
-    groups = list(Path("/sys/fs/cgroup").glob(f"*/apus-test-{os.getpid()}-app/cgroup.procs"))
+    groups = list(Path("/sys/fs/cgroup").glob(f"*/{CGROUPS}-app/cgroup.procs"))
     wait_until(lambda: not any(path.read_text() for path in groups if path.exists()), "what is left to be killed")
     assert alive(first_pid)
     second.call(TASKS[0], "Delete", message(f1="app"))
@@ -440,12 +441,15 @@ def test_of_more_events_than_may_wait_the_oldest_are_dropped_and_never_the_one_t
     (pods.folder / "containerd.sock.ttrpc").unlink()
     pods.events = LateSink(pods.folder / "containerd.sock.ttrpc")
     connection, _ = pods.begin("one", "sleep", "600", annotations={})
-    spec = any_of("", b"{}")
-    for number in range(1100):
-        connection.call(TASKS[0], "Exec", message(f1="one", f2=f"exec{number}", f7=spec))
-        connection.call(TASKS[0], "Delete", message(f1="one", f2=f"exec{number}"))
-        if number == 0:
-            wait_until(lambda: pods.events.execs, "the first event")
+    calls = [(TASKS[0], method, message(f1="one", f2=f"exec{number}", **fields))
+             for number in range(1100) for method, fields in (("Exec", {"f7": any_of("", b"{}")}), ("Delete", {}))]
+    for call in calls[:2]:
+        connection.call(*call)
+    wait_until(lambda: pods.events.execs, "the first event")
+    # Many at a time: an event that is not answered for ten seconds is told once more.
+    for start in range(2, len(calls), 200):
+        for stream in connection.open_together(*calls[start:start + 200]):
+            connection.answer(stream)
     pods.events.goes_on.set()
     wait_until(lambda: pods.events.execs[-1] == "exec1099", "the last event")
     # Only now: what tells of its end is one more.
