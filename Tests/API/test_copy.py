@@ -18,7 +18,7 @@ import pytest
 
 from engine_http import Connection, api, stream
 from oci_images import Image, Pusher, busybox_layer
-from processes import wait_until
+from processes import stop, wait_until
 
 
 def archive(daemon, name, path, method="GET", expect=200):
@@ -273,6 +273,45 @@ def test_C01_nothing_of_the_container_is_loaded_or_run(own_daemon, apus, box):
     assert not [path for path in mapped() - before[1] if ".so" in path]
 
 
+PLANTED = [f"{folder}/{name}" for folder in ("lib", "lib64", "lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")
+           for name in ("libnss_files.so.2", "libnss_compat.so.2", "libnss_dns.so.2", "liblzma.so.5", "libz.so.1")]
+
+
+def test_C01_C02_for_files_of_a_container_no_program_begins_and_none_of_its_own_is_mapped(brittle, tmp_path):
+    """As the kernel is asked for it by the daemon, at any moment: what was over at once would leave nothing to look at."""
+    members = [regular(name, b"\x7fELF nonsense") for name in PLANTED]
+    evil = [regular(f"{folder}/{name}", b"#!/bin/sh\ntouch /ran\n")
+            for folder in ("bin", "usr/bin", "sbin") for name in ("xz", "unxz", "unpigz", "gzip", "tar")]
+    brittle.client("run", "-d", "--name", "trap", "--network", "none", brittle.image, "sleep", "600").ok()
+    put(brittle, "trap", "/", tar(*members, *evil))
+    trace = tmp_path / "trace"
+    watch = subprocess.Popen(
+        ["strace", "-f", "-qq", "-y", "-e", "signal=none", "-e", "trace=execve,execveat,mmap", "-o", trace, "-p", str(brittle.process.pid)])
+
+    def is_watched():
+        tasks = f"/proc/{brittle.process.pid}/task"
+        return all(f"TracerPid:\t{watch.pid}\n" in open(f"{tasks}/{task}/status", encoding="utf-8").read() for task in os.listdir(tasks))
+
+    try:
+        wait_until(is_watched, "each thread is watched")
+        for mode in ("w", "w:gz", "w:xz", "w:bz2"):
+            put(brittle, "trap", "/tmp", tar(regular("x"), mode=mode), query="&copyUIDGID=1")
+        archive(brittle, "trap", "/etc")
+        archive(brittle, "trap", "/lib", method="HEAD")
+        assert api(brittle, "GET", "/containers/trap/changes", expect=200)[1]
+        whole = subprocess.run(["curl", "-s", "--unix-socket", brittle.socket, "http://d/containers/trap/export"], capture_output=True, timeout=60, check=True)
+        assert PLANTED[0] in tarfile.open(fileobj=io.BytesIO(whole.stdout)).getnames()
+        brittle.client("commit", "trap", "trap:kept").ok()
+        brittle.client("rmi", "trap:kept").ok()
+    finally:
+        # Before its end strace lets go of whom it watches.
+        stop(watch)
+    lines = trace.read_text(errors="replace").splitlines()
+    assert any("mmap(" in line for line in lines), "something was seen"
+    assert [line for line in lines if "execve" in line or ("PROT_EXEC" in line and "<" in line.partition("mmap(")[2])] == []
+    assert brittle.client("exec", "trap", "test", "-e", "/ran").code == 1
+
+
 def test_C05_a_file_that_becomes_a_link_is_not_followed(own_daemon, apus, image, tmp_path):
     (tmp_path / "secret").write_text("of the host")
     apus("run", "-d", "--name", "sly", image, "sh", "-c", f"mkdir /d; ln -s {tmp_path}/secret /d/x; sleep 600").ok()
@@ -296,6 +335,13 @@ def test_C07_pipes_devices_and_sockets_are_not_opened(own_daemon, apus, image):
     assert "odd/pipe" in tarfile.open(fileobj=io.BytesIO(whole)).getnames()
     _, changes = api(own_daemon, "GET", "/containers/odd/changes", expect=200)
     assert {"Path": "/odd/pipe", "Kind": 1} in changes
+    # A socket is what listens at it: like Docker's, an image has none.
+    apus("commit", "odd", "odd:kept").ok()
+    try:
+        kinds = apus("run", "--rm", "--network", "none", "odd:kept", "stat", "-c", "%n %F", "/odd/pipe", "/odd/zero").ok()
+        assert kinds.splitlines() == ["/odd/pipe fifo", "/odd/zero character special file"]
+    finally:
+        apus("rmi", "-f", "odd:kept").ok()
 
 
 def test_C11_a_client_that_leaves_in_the_middle_costs_nothing(own_daemon, apus, image):
