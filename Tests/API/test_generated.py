@@ -60,6 +60,16 @@ def test_powershell_can_read_its_tables():
     assert "'--memory-swap Swap limit" in script and "'-H Daemon socket" in script and "'prune " in script
 
 
+def listed(*words):
+    """The verbs of a help page, and its groups of verbs."""
+    page = subprocess.run([APUS, *words, "--help"], capture_output=True, text=True, check=True).stdout
+    return [verb for part in re.split(r"Commands:\n", page)[1:] for verb in re.findall(r"^  ([a-z][\w-]*) ", part.split("\n\n")[0], re.M)]
+
+
+def verbs_with_their_groups():
+    return [word for verb in listed() for word in ([f"{verb} {each}" for each in listed(verb)] or [verb])]
+
+
 def test_each_verb_has_a_page_of_the_manual_that_man_can_read(tmp_path):
     subprocess.run([APUS, "__generate", "man", str(tmp_path)], check=True)
     pages = sorted(os.listdir(tmp_path))
@@ -70,5 +80,17 @@ def test_each_verb_has_a_page_of_the_manual_that_man_can_read(tmp_path):
         lines = (tmp_path / page).read_text(encoding="utf-8").splitlines()
         known = {"TH", "SH", "B", "BR", "TP", "br"}
         assert all(line[1:].split(" ")[0] in known for line in lines if line.startswith(".")), page
+    synopses = {}
+    for page in pages:
+        text = (tmp_path / page).read_text(encoding="utf-8").replace("\\-", "-").replace("\\fB", "").replace("\\fR", "")
+        synopses.update(dict.fromkeys(re.findall(r"^(?:\.B )?(apus(?: [a-z-]+)+)", text.split(".SH SYNOPSIS")[1].split(".SH")[0], re.M), text))
+    verbs = verbs_with_their_groups()
+    assert len(verbs) > 90 and {"run", "container ls", "completion fish", "volume clone"} <= set(verbs)
+    for verb in verbs:
+        text = synopses[f"apus {verb}"]
+        said = subprocess.run([APUS, *verb.split(), "--help"], capture_output=True, text=True, check=True).stdout
+        flags = set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", said, re.M))
+        assert flags <= set(re.findall(r"--[\w-]+", text)), verb
+        assert said.strip().split("\n\n")[1] in " ".join(text.split()), verb
     assert subprocess.run([APUS, "__generate", "man", "/nosuch"], capture_output=True, check=False).returncode == 1
     assert subprocess.run([APUS, "__generate", "tcsh"], capture_output=True, check=False).returncode == 1

@@ -32,13 +32,14 @@ def cgroup_file(cli, name, controller, file):
 def test_limits_of_memory_and_processors_reach_the_cgroup(cli, image):
     """Of what cgroup v2 has not Docker's warnings tell."""
     result = cli("run", "-d", "--name", "held", "-m", "64m", "--memory-reservation", "32m", "--memory-swappiness", "20", "--oom-kill-disable",
-                 "--cpuset-mems", "0", "--cpu-shares", "1024", image, "sleep", "60")
+                 "--cpuset-mems", "0", "--cpuset-cpus", "0", "--cpu-shares", "1024", "--cpu-period", "50000", "--cpu-quota", "25000", image, "sleep", "60")
     result.ok()
     template = "{{.HostConfig.MemoryReservation}} {{json .HostConfig.MemorySwappiness}} {{json .HostConfig.OomKillDisable}} {{.HostConfig.CpusetMems}}"
     assert cli.inspect("held", template) == ("33554432 null null 0" if UNIFIED else "33554432 20 true 0")
     legacy = [("memory", "memory.soft_limit_in_bytes", "33554432"), ("memory", "memory.swappiness", "20"), ("cpuset", "cpuset.mems", "0"),
-              ("cpu", "cpu.shares", "1024")]
-    unified = [("memory", "memory.low", "33554432"), ("memory", "memory.max", "67108864"), ("cpuset", "cpuset.mems", "0"), ("cpu", "cpu.weight", "100")]
+              ("cpuset", "cpuset.cpus", "0"), ("cpu", "cpu.shares", "1024"), ("cpu", "cpu.cfs_period_us", "50000"), ("cpu", "cpu.cfs_quota_us", "25000")]
+    unified = [("memory", "memory.low", "33554432"), ("memory", "memory.max", "67108864"), ("cpuset", "cpuset.mems", "0"), ("cpuset", "cpuset.cpus", "0"),
+               ("cpu", "cpu.weight", "100"), ("cpu", "cpu.max", "25000 50000")]
     for controller, file, value in unified if UNIFIED else legacy:
         assert cgroup_file(cli, "held", controller, file) == value, file
     if UNIFIED:

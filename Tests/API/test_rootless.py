@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 
@@ -194,6 +196,23 @@ def test_B03_a_container_outlives_the_daemon_of_an_ordinary_user(rootless, cli):
     before = len(cli("logs", "one").ok())
     wait_until(lambda: len(cli("logs", "one").ok()) > before, "more of the log")
     cli("rm", "-f", "one").ok()
+
+
+def test_the_users_own_service_manager_hears_of_its_main_process_that_it_is_ready(folder):
+    """Of another process, `Type=notify` does not believe it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(20 * PATIENCE)
+        manager.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        manager.bind(f"{folder}/notify")
+        os.chmod(f"{folder}/notify", 0o666)
+        daemon = RootlessDaemon(folder).start({"NOTIFY_SOCKET": f"{folder}/notify"})
+        for state in (b"READY=1", b"STOPPING=1"):
+            said, credentials, _, _ = manager.recvmsg(100, socket.CMSG_SPACE(12))
+            assert (said, struct.unpack("3i", credentials[0][2])[0]) == (state, daemon.process.pid)
+            if state == b"READY=1":
+                assert daemon.answers()
+                daemon.stop()
+    wait_until(lambda: not daemon.processes(), "nothing of the user's is left", seconds=20)
 
 
 def test_the_users_own_client_finds_the_users_own_daemon(rootless):

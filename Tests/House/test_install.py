@@ -50,6 +50,10 @@ def test_install_puts_every_program_and_the_shims_link_into_bin_and_uninstall_ta
     with open(os.path.join(units, "..", "user", "apusd-rootless.service"), encoding="utf-8") as file:
         assert "ExecStart=/opt/apus/bin/apusd --rootless" in file.read()
     assert os.path.exists(os.path.join(folder, "opt", "apus", "lib", "sysusers.d", "apus.conf"))
+    share = os.path.join(folder, "opt", "apus", "share")
+    for completion in ("bash-completion/completions/apus", "zsh/site-functions/_apus", "fish/vendor_completions.d/apus.fish"):
+        assert os.path.getsize(os.path.join(share, completion)) > 10_000, completion
+    assert {"apus.1", "apus-run.1", "apus-network-create.1"} <= set(os.listdir(os.path.join(share, "man", "man1")))
     make("uninstall", folder)
     assert [name for _, _, names in os.walk(folder) for name in names] == []
 
