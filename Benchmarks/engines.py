@@ -135,7 +135,7 @@ def bench_engine(folder, rounds):
                 elapsed = worker.time(["docker", "-H", host, "run", "--rm", "--network", "none", engines.image, "true"])
                 if number >= 3:
                     times[name].append(elapsed)
-        tell("docker run --rm --network none busybox true, through the docker command line", times, 0.5)
+        tell("docker run --rm --network none busybox true, through the docker command line", times, 0.3)
     finally:
         worker.close()
         engines.close()
