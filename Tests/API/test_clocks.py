@@ -12,7 +12,8 @@ import pytest
 import leaks
 from clocks import Clock
 from conftest import CLIENTS, Client, Daemon
-from processes import wait_until
+from processes import PATIENCE, wait_until
+from test_shim_death import UNTIL_GO, go
 
 TEN_YEARS, AN_HOUR = 315_360_000, 3600
 # Of Central Europe, in words that need no data base: summer time from the last Sunday of March to that of October, 01:00 UTC each.
@@ -63,7 +64,8 @@ def test_T01_a_clock_that_is_set_changes_no_timer_and_no_age(clockwork, offset):
         assert words.startswith("Up ") and ("second" in words or "Less than" in words), words
         began = time.monotonic()
         client("stop", "-t", "2", "stubborn").ok()
-        assert 1.5 < time.monotonic() - began < 8
+        # By the clock that was set it would be over at once, or take hours.
+        assert 1.5 < time.monotonic() - began < 30 * PATIENCE
         assert client.inspect("stubborn", "{{.State.ExitCode}}") == "137"
         wait_until(lambda: json.loads(client.inspect("old", "{{json .State.Health}}"))["Log"] != before["Log"], "it is checked on")
         assert json.loads(client.inspect("old", "{{json .State.Health}}"))["Status"] == "healthy"
@@ -80,8 +82,10 @@ def test_T01_an_end_is_known_though_the_clock_says_that_it_was_before_the_start(
     client = clockwork.client
     clockwork.put_off(AN_HOUR)
     try:
-        name = client("run", "-d", "--name", "brief", clockwork.image, "sh", "-c", "sleep 1; exit 7").line()
+        name = client("run", "-d", "--name", "brief", clockwork.image, "sh", "-c", f"{UNTIL_GO}; exit 7").line()
+        pid = client.inspect("brief", "{{.State.Pid}}")
         clockwork.kill()
+        go(pid)
         record = f"{clockwork.data}/containers/{name}/exit"
         wait_until(lambda: os.path.exists(record), "its end is written down")
         shim = int(open(f"{clockwork.run}/shims/{name}/pid", encoding="ascii").read().split()[0])
@@ -114,6 +118,13 @@ def test_T01_another_time_zone_moves_no_moment(brittle):
     moments = "{{.Created}} {{.State.StartedAt}} {{.State.Pid}}"
     facts, line = client.inspect("here", moments), client("logs", "-t", "here").line()
     started = facts.split()[1]
+
+    def start_told():
+        """When, in seconds: it is told once it has been done."""
+        return client("events", "--since", started, "--until", "0s", "-f", "container=here", "-f", "event=start", "--format", "{{.Time}}").ok().split()
+
+    [told] = start_told()
+    assert 0 <= int(told) - calendar.timegm(time.strptime(started[:19], "%Y-%m-%dT%H:%M:%S")) < 60
     assert abs(calendar.timegm(time.strptime(started[:19], "%Y-%m-%dT%H:%M:%S")) - time.time()) < 600 and started.endswith("Z")
     for zone in ("WEST+12", "EAST-14", CENTRAL_EUROPE):
         brittle.kill()
@@ -122,14 +133,14 @@ def test_T01_another_time_zone_moves_no_moment(brittle):
         status = client("ps", "-f", "name=here", "--format", "{{.Status}}").line()
         assert status.startswith("Up ") and ("second" in status or "minute" in status), status
         assert client("logs", "--since", "1h", "here").line() == "now" and client("logs", "--until", "1h", "here").ok() == ""
-        began = client("events", "--since", started, "--until", "0s", "-f", "container=here", "-f", "event=start", "--format", "{{.Time}}").ok().split()
-        assert began == [str(calendar.timegm(time.strptime(started[:19], "%Y-%m-%dT%H:%M:%S")))]
+        assert start_told() == [told]
 
 
 def test_T02_a_machine_that_stood_still_makes_nobody_unhealthy_and_restarts_nothing(brittle):
     """Daemon, shims and payloads are held together, as a paused virtual machine or a frozen cgroup holds them."""
     client = brittle.client
-    flags = ("--health-interval", "300ms", "--health-timeout", "1s", "--health-retries", "1", "--restart", "always")
+    # Far longer than a check takes, and far shorter than what is held.
+    flags = ("--health-interval", "300ms", "--health-timeout", "3s", "--health-retries", "1", "--restart", "always")
     names = [f"c{number}" for number in range(8)]
     for name in names:
         # Under way nearly always, so that the standing still comes into its time.

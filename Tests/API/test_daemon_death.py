@@ -14,10 +14,11 @@ from engine_http import api
 from processes import alive, read_line, wait_until
 
 import leaks
-from conftest import BUILD, CLIENTS, Client, numbered_lines
+from conftest import BUILD, CLIENTS, Client
+from test_shim_death import UNTIL_GO, go, numbers
 
-# What a container writes while its daemon dies: for four seconds at least, longer than what comes before takes.
-LINES = 8000
+# Writes the numbers from 1 on, two thousand a second, until it is told that there are enough; for as long as its daemon is dead, and longer.
+COUNTING = "i=0; while [ ! -e /enough ]; do i=$((i+1)); echo $i; [ $((i % 100)) = 0 ] && usleep 50000; done; echo $i >/last; exec sleep 60"
 # How often the daemon is killed in the midst of work; more than the default is for hand-made searches.
 ROUNDS = int(os.environ.get("APUS_KILL_ROUNDS", "10"))
 
@@ -25,23 +26,31 @@ ROUNDS = int(os.environ.get("APUS_KILL_ROUNDS", "10"))
 def test_A10_a_killed_daemon_takes_nothing_along(brittle):
     """SIGKILL while a container writes thousands of lines a second: same process, no gap, no duplicate, all verbs afterwards."""
     client = brittle.client
-    client("run", "-d", "--name", "count", brittle.image, "sh", "-c", numbered_lines(LINES, "sleep 60")).ok()
-    client("run", "-d", "--name", "brief", brittle.image, "sh", "-c", "sleep 1; exit 6").ok()
-    client("run", "-d", "--rm", "--name", "vanish", brittle.image, "sleep", "1").ok()
+    client("run", "-d", "--name", "count", brittle.image, "sh", "-c", COUNTING).ok()
+    client("run", "-d", "--name", "brief", brittle.image, "sh", "-c", f"{UNTIL_GO}; exit 6").ok()
+    client("run", "-d", "--rm", "--name", "vanish", brittle.image, "sh", "-c", UNTIL_GO).ok()
     client("run", "-di", "--name", "held", brittle.image, "cat").ok()
     before = client.inspect("count", "{{.State.Pid}} {{.State.StartedAt}}")
-    assert 0 < int(client("logs", "--tail", "1", "count").line()) < LINES
+    ending = [int(client.inspect(name, "{{.State.Pid}}")) for name in ("brief", "vanish")]
+    wait_until(lambda: client("logs", "--tail", "1", "count").line(), "it counts")
     brittle.kill()
-    time.sleep(2.5)
-    assert os.path.exists(f"/proc/{before.split()[0]}")
+    for pid in ending:
+        go(pid)
+    for pid in ending:
+        wait_until(lambda pid=pid: not alive(pid), "it ends without a daemon")
+    # While the other one counts on.
+    time.sleep(1)
+    assert alive(before.split()[0])
     brittle.start()
     assert client.inspect("count", "{{.State.Pid}} {{.State.StartedAt}}") == before
     assert client.inspect("brief", "{{.State.Status}} {{.State.ExitCode}}") == "exited 6"
     assert client("wait", "brief").line() == "6"
     wait_until(lambda: "vanish" not in client("ps", "-a", "--format", "{{.Names}}").out, "--rm is honoured")
     assert client("exec", "count", "echo", "in").line() == "in"
-    wait_until(lambda: client("logs", "--tail", "1", "count").line() == str(LINES), "all lines are written", seconds=30)
-    assert client("logs", "count").ok().split() == [str(number) for number in range(1, LINES + 1)]
+    client("exec", "count", "touch", "/enough").ok()
+    last = wait_until(lambda: client("exec", "count", "cat", "/last").out.strip(), "it has come to its end")
+    wait_until(lambda: client("logs", "--tail", "1", "count").line() == last, "all lines are written", seconds=30)
+    assert int(last) > 1000 and client("logs", "count").ok().split() == numbers(int(last))
     attached = client.start("attach", "held", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     attached.stdin.write(b"still\n")
     attached.stdin.flush()

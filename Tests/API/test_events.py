@@ -11,7 +11,8 @@ import pytest
 import engine_http
 import oci_images
 from conftest import Client, CLIENTS, Daemon
-from processes import wait_until
+from processes import alive, wait_until
+from test_shim_death import UNTIL_GO, go
 
 
 def resident(daemon):
@@ -299,10 +300,10 @@ def test_S08_each_kill_for_want_of_memory_is_one_event_with_the_daemon_or_withou
         killed(count)
         wait_until(lambda: len(told()) == count, f"{count} events are told")
     pid = client.inspect("hog", "{{.State.Pid}}")
-    client("exec", "hog", "sh", "-c", "(sleep 1; touch go) >/dev/null 2>&1 &").ok()
     brittle.kill()
+    go(pid)
     wait_until(lambda: kernel_kills(pid) == 3, "a third process was killed")
-    time.sleep(1)
+    time.sleep(3)
     back = time.time()
     brittle.start()
     killed(3)
@@ -325,10 +326,11 @@ def test_S08_a_container_that_is_killed_for_want_of_memory_is_started_again_and_
         # What a start needs is closed again shortly after it.
         wait_until(lambda: not opened or len(os.listdir(f"/proc/{shim}/fd")) <= opened[0], "no more descriptors than at first")
         opened.append(len(os.listdir(f"/proc/{shim}/fd")))
-        client("exec", "hog", "touch", "go").ok()
+        # By no exec, which the container's end might take along.
+        go(client.inspect("hog", "{{.State.Pid}}"))
     wait_until(lambda: client.inspect("hog", "{{.RestartCount}} {{.State.Status}}") == "4 running", "the last restart", seconds=30)
     assert client.inspect("hog", "{{.State.OOMKilled}}") == "false"
-    client("exec", "hog", "touch", "go").ok()
+    go(client.inspect("hog", "{{.State.Pid}}"))
     assert client("wait", "hog").line() == "137"
     assert client.inspect("hog", "{{.State.OOMKilled}}") == "true"
     shown = client("events", "--since", begin, "--until", f"{time.time():.9f}", "--filter", "container=hog", "--format", "json").ok().splitlines()
@@ -338,8 +340,11 @@ def test_S08_a_container_that_is_killed_for_want_of_memory_is_started_again_and_
 
 def test_an_end_without_a_daemon_is_told_with_its_own_time(brittle):
     client, begin = brittle.client, f"{time.time():.9f}"
-    client("run", "-d", "--name", "brief", brittle.image, "sh", "-c", "sleep 1; exit 7").ok()
+    client("run", "-d", "--name", "brief", brittle.image, "sh", "-c", f"{UNTIL_GO}; exit 7").ok()
+    pid = client.inspect("brief", "{{.State.Pid}}")
     brittle.kill()
+    go(pid)
+    wait_until(lambda: not alive(pid), "it ends")
     time.sleep(3)
     back = time.time()
     brittle.start()

@@ -2,13 +2,13 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
 import leaks
 from processes import alive, wait_until
+from test_shim_death import UNTIL_GO, go
 
 FOREIGN = "/usr/bin/containerd-shim-runc-v2"
 # The daemon's own command line names it, too.
@@ -63,10 +63,11 @@ def test_a_container_of_containerds_shim_lives_as_any_other(foreign):
 def test_it_outlives_the_daemon_and_its_end_meanwhile_is_known(foreign):
     client, image = foreign.client, foreign.image
     foreign.run_container("-d", "--name", "stays", image, "sleep", "300").ok()
-    foreign.run_container("-d", "--name", "ends", image, "sh", "-c", "sleep 1; exit 6").ok()
-    pid = client.inspect("stays", "{{.State.Pid}}")
+    foreign.run_container("-d", "--name", "ends", image, "sh", "-c", f"{UNTIL_GO}; exit 6").ok()
+    pid, ending = (client.inspect(name, "{{.State.Pid}}") for name in ("stays", "ends"))
     foreign.kill()
-    time.sleep(2)
+    go(ending)
+    wait_until(lambda: not alive(ending), "the one ends")
     foreign.start(*foreign.flags)
     assert client.inspect("stays", "{{.State.Status}} {{.State.Pid}}") == f"running {pid}"
     assert client.inspect("ends", "{{.State.Status}} {{.State.ExitCode}}") == "exited 6"
