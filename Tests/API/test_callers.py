@@ -65,6 +65,7 @@ def test_R01_a_pull_whose_caller_goes_away_ends_and_the_next_one_goes_on_where_i
             caller.sendall(f"POST /v1.41/images/create?fromImage={registry.name}&tag=latest HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n".encode())
         assert held.met.wait(30)
         wait_until(lambda: small["digest"][7:] in entries(f"{daemon.data}/content/blobs/sha256"), "the small layer is there")
+        wait_until(lambda: os.path.exists(partial) and os.path.getsize(partial) == large["size"] // 2, "and all that was sent of the large one")
         if how == "closes one of two":
             waiting = threading.Thread(daemon=True, target=lambda: other.extend(pulled(daemon, registry)))
             waiting.start()
@@ -86,6 +87,8 @@ def test_R01_a_pull_whose_caller_goes_away_ends_and_the_next_one_goes_on_where_i
         assert [request["path"].rsplit("/", 1)[1] for request in requests].count(small["digest"]) == 1
         first, second = [request for request in requests if request["path"].endswith(large["digest"])]
         start = int(re.match(r"bytes=(\d+)-", second["headers"]["Range"])[1])
+        # Whoever sent the last of it notes that behind it.
+        wait_until(lambda: second["sent"], "the registry knows what it sent")
         assert first["sent"] + second["sent"] == large["size"] and start == first["sent"], "nothing twice, nothing left out"
         assert apus.inspect(registry.name, "{{.Id}}") == image.id
         apus("rmi", registry.name).ok()

@@ -100,8 +100,10 @@ def listened(events):
 
 def test_events_tell_a_containers_life_in_order(docker_cli, image):
     begin = f"{time.time():.9f}"
-    identifier = docker_cli("create", "--name", "told", "-l", "team=blue", image, "sh", "-c", "trap 'exit 4' TERM; while :; do sleep 0.05; done").line()
+    script = "trap 'exit 4' TERM; echo up; while :; do sleep 0.05; done"
+    identifier = docker_cli("create", "--name", "told", "-l", "team=blue", image, "sh", "-c", script).line()
     docker_cli("start", "told").ok()
+    wait_until(lambda: "up" in docker_cli("logs", "told").out, "it will heed the signal")
     docker_cli("rename", "told", "retold").ok()
     docker_cli("exec", "retold", "true").ok()
     docker_cli("stop", "retold").ok()

@@ -4,6 +4,7 @@
 import ctypes
 import os
 import re
+import select
 import signal
 import subprocess
 import threading
@@ -14,7 +15,7 @@ import pexpect
 import pytest
 from conftest import BUILD, CLIENTS, LASTING, Client, Daemon, Held, lasting_threads
 from engine_http import api, stream
-from processes import wait_until
+from processes import PATIENCE, is_ready, wait_until
 
 import leaks
 
@@ -149,8 +150,10 @@ def test_a_flood_of_output_to_a_stalled_reader_costs_no_memory(own_daemon, apus,
     before = resident(own_daemon.process.pid)
     client = apus.start("run", "--rm", "--name", "flood", image, "head", "-c", "1000000000", "/dev/zero",
                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    # Its first bytes, and no more: then the rest waits, wherever there is room.
+    assert is_ready(client.stdout, select.POLLIN, time.monotonic() + 60 * PATIENCE)
     time.sleep(3)
-    shim = own_daemon.shims()[0]
+    [shim] = own_daemon.shims()
     assert resident(own_daemon.process.pid) - before < 10_000
     assert resident(shim) < 10_000
     client.kill()
@@ -244,7 +247,9 @@ def test_a_client_of_http_1_0_knows_where_an_answer_ends(own_daemon, path, lengt
             if not headers or length is None:
                 said = b"".join(iter(lambda: asked.recv(4096), b""))
             else:
-                said = asked.recv(4096)
+                said = b""
+                while not re.search(rb"\r\n\r\n.{%d}$" % length, said, re.S):
+                    said += asked.recv(4096)
                 asked.sendall(request)
                 assert asked.recv(4096).startswith(b"HTTP/1.0 200 ")
         head, body = said.decode().split("\r\n\r\n")

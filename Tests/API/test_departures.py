@@ -138,14 +138,18 @@ def test_T05_the_bridge_of_no_network_goes_behind_the_cables_that_a_killed_daemo
             wait_until(lambda: host("ip", "link", "set", "vethend", "up") + host("ip", "link", "set", "vethend", "down") or lines, "it sees changes")
             brittle.start()
             wait_until(lambda: "apus-stray" not in leaks.links(), "the bridge is gone")
+            wait_until(lambda: {"vethparting", "apus-stray"} <= set(gone(lines)), "whoever watches has seen both")
         finally:
             monitor.terminate()
             reader.join()
             for link in ("vethparting", "apus-stray"):
                 subprocess.run(["ip", "link", "del", link], capture_output=True, check=False)
-    # A bridge tells of a port that it loses in the same words, but for the queue.
-    gone = [line.split(": ")[1].split("@")[0] for line in lines if line.startswith("Deleted") and "qdisc" in line]
-    assert gone.index("vethparting") < gone.index("apus-stray")
+    assert gone(lines).index("vethparting") < gone(lines).index("apus-stray")
+
+
+def gone(lines):
+    """The links that were taken away, as `ip monitor` tells. A bridge tells of a port that it loses in the same words, but for the queue."""
+    return [line.split(": ")[1].split("@")[0] for line in list(lines) if line.startswith("Deleted") and "qdisc" in line]
 
 
 def test_G03_an_address_is_nobodys_while_the_kernel_keeps_the_cable_that_had_it(brittle):

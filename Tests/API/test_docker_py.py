@@ -39,7 +39,7 @@ def test_A06_the_sdk_looks_after_a_container(sdk, image):
     code, (out, err) = container.exec_run(["sh", "-c", "echo out; echo err >&2"], demux=True)
     assert (code, out, err) == (0, b"out\n", b"err\n")
     assert [found.name for found in sdk.containers.list(filters={"label": "a=b"})] == ["sdk"]
-    assert container.logs() == b"up\n"
+    wait_until(lambda: container.logs() == b"up\n", "what it wrote is in the log")
     container.kill()
     assert container.wait()["StatusCode"] == 137
     container.restart(timeout=0)
@@ -64,10 +64,10 @@ def test_A06_the_sdk_attaches_with_input(sdk, image):
 
 def test_A06_the_sdk_reads_an_exec_with_a_terminal_in_frames_unless_it_says_so(sdk, image):
     container = sdk.containers.run(image, ["sleep", "600"], detach=True)
-    # What comes in one read with the answer's head is lost in the library's own buffer.
-    made = sdk.api.exec_create(container.id, ["sh", "-c", "sleep 1; echo hello out; echo hello err >&2"], tty=True)
+    # What comes in one read with the answer's head is lost in the library's own buffer: so long does it have to read that.
+    made = sdk.api.exec_create(container.id, ["sh", "-c", "sleep 3; echo hello out; echo hello err >&2"], tty=True)
     assert sdk.api.exec_start(made, demux=True) == (b"hello out\r\nhello err\r\n", None)
-    made = sdk.api.exec_create(container.id, ["sh", "-c", "sleep 1; echo raw"], tty=True)
+    made = sdk.api.exec_create(container.id, ["sh", "-c", "sleep 3; echo raw"], tty=True)
     assert sdk.api.exec_start(made, tty=True) == b"raw\r\n"
     container.remove(force=True)
 

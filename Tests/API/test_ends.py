@@ -11,7 +11,7 @@ import pytest
 
 from engine_http import api, stream
 from hanging_files import HangingFiles
-from processes import PATIENCE, wait_until
+from processes import PATIENCE, held_in_one_of_several_rounds, wait_until
 
 COUNTER = "n=0; while :; do n=$((n+1)); echo $n; usleep 20000; done"
 # What a request about another container may take.
@@ -34,8 +34,8 @@ def test_A12_stop_ends_a_paused_container_by_its_stop_signal(cli, image):
     wait_until(lambda: lines(cli, "held"), "it counts")
     cli("pause", "held").ok()
     began = time.monotonic()
-    cli("stop", "-t", "5", "held").ok()
-    assert time.monotonic() - began < 4 and state(cli, "held") == "exited 9"
+    cli("stop", "-t", "50", "held").ok()
+    assert time.monotonic() - began < 40 * PATIENCE and state(cli, "held") == "exited 9"
 
 
 def test_A12_stop_of_a_paused_container_that_ignores_the_signal_ends_by_sigkill(cli, image):
@@ -114,6 +114,12 @@ def test_S07_a_fork_bomb_at_its_limit_can_be_entered_stopped_and_killed(cli, apu
         cli("rm", "bomb").ok()
 
 
+def state_of(pid):
+    """As proc_pid_stat(5) has it."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
 def processes_beside(pid):
     """How many processes are in the cgroups of `pid`."""
     def groups(number):
@@ -157,7 +163,7 @@ def best_answers(daemon, rounds):
     return {kind: min(answers[kind] for answers in took) for kind in took[0]}
 
 
-def delayed(daemon, undisturbed, rounds=10):
+def delayed(daemon, undisturbed, rounds=30):
     """Requests that were never answered at once, with what their quickest answer took: whoever waits for a stuck container does so in every round.
     Where the machine is too busy to be prompt when nothing is stuck, twice as long as then is at once."""
     slow = dict.fromkeys(undisturbed, float("inf"))
@@ -190,9 +196,8 @@ def test_P10_a_process_that_no_signal_ends_delays_nobody_else(cli, apus, image, 
     busy = [apus.start("exec", "stuck", "cat", "/data/hang", **nothing), apus.start("wait", "stuck", **nothing), apus.start("rm", "-f", "stuck", **nothing)]
     stopping = cli.start("stop", "-t", "0", "stuck", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        time.sleep(1)
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            assert file.read().rpartition(")")[2].split()[0] == "D"
+        # By SIGKILL it is stuck in earnest.
+        wait_until(lambda: state_of(pid) == "D", "no signal ends it")
         assert not delayed(own_daemon, undisturbed)
         # Whoever looks sees what becomes of it, and where it is stuck.
         status = r"Up .* \(stopping, blocked in [\w ]+\)"
@@ -313,14 +318,17 @@ def test_P10_clients_that_stall_delay_nobody_else(apus, image, own_daemon, hangi
     apus("run", "-d", "--name", "stuck", "-v", f"{hanging.path}:/data", image,
          "sh", "-c", "dd if=/dev/zero of=/large bs=1M count=8; touch /there; exec sleep 300").ok()
     wait_until(lambda: apus("exec", "stuck", "ls", "/there").code == 0, "there is much to read")
-    stalls, rounds = Stalls(own_daemon, kind), []
+    stalls = Stalls(own_daemon, kind)
+
+    def slowest_beside_more():
+        """More of them each time: what grows by and by to make room would be as slow again."""
+        stalls.add(count)
+        return max(slowest_answers(own_daemon).values())
+
     try:
         for _ in range(5):
-            # More of them each time: what grows by and by to make room would be as slow again.
-            stalls.add(count)
-            rounds.append(slowest_answers(own_daemon))
-        # Where requests wait for threads, it is another one each time that does, for seconds.
-        assert not [took for took in rounds if max(took.values()) >= STUCK_SECONDS * PATIENCE]
+            # Where requests wait for threads, it is another one each time that does, for seconds.
+            held_in_one_of_several_rounds(slowest_beside_more, STUCK_SECONDS, "nobody else waits", rounds=3)
         assert apus("exec", "other", "echo", "on").line() == "on"
         # Of the same kind, too: there is a thread for each.
         status, _ = api(own_daemon, "GET", "/containers/other/archive?path=/etc/passwd", expect=200)

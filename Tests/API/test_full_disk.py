@@ -35,7 +35,11 @@ def small(tmp_path_factory, tmp_path):
 
 
 def fill(daemon):
-    """Takes every byte."""
+    """Takes every byte, also of what is freed meanwhile."""
+    wait_until(lambda: is_filled(daemon), "no byte is left")
+
+
+def is_filled(daemon):
     with open(f"{daemon.data}/filler", "ab") as file:
         for size in (MEGABYTE, 4096, 1):
             try:
@@ -43,7 +47,7 @@ def fill(daemon):
                     os.write(file.fileno(), b"x" * size)
             except OSError as error:
                 assert error.errno == 28
-    assert os.statvfs(daemon.data).f_bavail == 0
+    return os.statvfs(daemon.data).f_bavail == 0
 
 
 def test_on_a_full_disk_rm_rmi_and_prune_succeed(small, registry):

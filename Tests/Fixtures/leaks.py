@@ -12,7 +12,7 @@ import struct
 # Of libnftables.h.
 NFT_STATELESS = 4
 # Of linux/netlink.h, linux/sock_diag.h and linux/unix_diag.h.
-NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, UDIAG_SHOW_PEER, UNIX_DIAG_PEER = 4, 20, 4, 2
+NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, UDIAG_SHOW_PEER, UDIAG_SHOW_RQLEN, UNIX_DIAG_PEER, UNIX_DIAG_RQLEN = 4, 20, 4, 16, 2, 4
 NLM_F_REQUEST, NLM_F_DUMP, NLMSG_ERROR, NLMSG_DONE = 1, 0x300, 2, 3
 
 
@@ -134,7 +134,7 @@ def kinds_of_sockets(process, sockets):
     """Those of a process's sockets whose other end is among them, and those of whole packets, by which it speaks to the server of names; and None for a
     TCP connection."""
     kinds, rest = {}, set(sockets)
-    for number, kind, other in unix_sockets():
+    for number, kind, other, _ in unix_sockets():
         if (own := f"socket:[{number}]") not in sockets:
             continue
         rest.discard(own)
@@ -157,12 +157,19 @@ def netlink_sockets(process):
         return set()
 
 
+def unread(process):
+    """How many bytes, and connections, wait in a process's unix sockets for it to take them."""
+    own = set(links_of_descriptors(process))
+    return sum(waiting for number, _, _, waiting in unix_sockets() if f"socket:[{number}]" in own)
+
+
 def unix_sockets():
-    """Number, type and the other end's number of each unix socket of this network namespace: what `ss` asks for, without a program for each question."""
+    """Number, type, the other end's number and what waits in it of each unix socket of this network namespace: what `ss` asks for, without a program
+    for each question."""
     dump = struct.pack("=IHHII", 40, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 0, 0)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as asked:
         asked.settimeout(10)
-        asked.send(dump + struct.pack("=BBHIII8x", socket.AF_UNIX, 0, 0, 0xFFFFFFFF, 0, UDIAG_SHOW_PEER))
+        asked.send(dump + struct.pack("=BBHIII8x", socket.AF_UNIX, 0, 0, 0xFFFFFFFF, 0, UDIAG_SHOW_PEER | UDIAG_SHOW_RQLEN))
         while True:
             answer, place = asked.recv(1 << 16), 0
             while place < len(answer):
@@ -178,13 +185,15 @@ def unix_sockets():
 
 def one_unix_socket(message):
     """A struct unix_diag_msg, and the attributes that follow it."""
-    kind, number, place, other = message[1], struct.unpack_from("=I", message, 4)[0], 16, 0
+    kind, number, place, other, waiting = message[1], struct.unpack_from("=I", message, 4)[0], 16, 0, 0
     while place < len(message):
         length, attribute = struct.unpack_from("=HH", message, place)
         if attribute == UNIX_DIAG_PEER:
             other = struct.unpack_from("=I", message, place + 4)[0]
+        if attribute == UNIX_DIAG_RQLEN:
+            waiting = struct.unpack_from("=I", message, place + 4)[0]
         place += (length + 3) & ~3
-    return number, kind, other
+    return number, kind, other, waiting
 
 
 def connections(process):

@@ -120,7 +120,7 @@ def stop(process, seconds=15):
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(seconds)
+            process.wait(seconds * PATIENCE)
         except subprocess.TimeoutExpired:
             kill(process)
     return process.returncode
