@@ -240,6 +240,14 @@ def test_feature_G07_one_alias_of_several_containers_takes_turns(cli, net, box, 
     answers = [dns.ask(namespace(own_daemon, asker), "service").records for _ in range(6)]
     assert all(set(answer) == all_of_them for answer in answers)
     assert {answer[0] for answer in answers[:3]} == all_of_them
+    # So they do for who asks as resolvers do, for both families at a time, and for who asks for other names in between.
+    for between in ([("service", dns.AAAA), ("service", dns.MX)], [("member0", dns.A), ("member1", dns.A)]):
+        firsts = set()
+        for _ in range(3):
+            firsts.add(dns.ask(namespace(own_daemon, asker), "service").records[0])
+            for name, kind in between:
+                dns.ask(namespace(own_daemon, asker), name, kind)
+        assert firsts == all_of_them, between
 
 
 def test_feature_G07_a_link_names_a_container_for_one_other_alone(cli, net, box):

@@ -18,11 +18,28 @@ struct NameTable: Sendable {
         let addresses: [IPAddress]
     }
 
+    /// Who has one name.
+    private struct Holders: Sendable {
+        var all: [Holder] = []
+        /// Who comes first in the next answer, for each type of question: a resolver asks for addresses of both families at once, and each of its
+        /// questions is to find another one first.
+        private var turns: [RecordType: Int] = [:]
+
+        /// Their addresses that a question of this type asks for.
+        mutating func addresses(_ type: RecordType) -> [IPAddress] {
+            let asked = all.map { $0.addresses.filter { type.asks(for: $0.family) } }.filter { !$0.isEmpty }
+            if asked.isEmpty { return [] }
+            let turn = turns[type] ?? 0
+            turns[type] = turn &+ 1
+            let start = Int(UInt(bitPattern: turn) % UInt(asked.count))
+            return Array((asked[start...] + asked[..<start]).joined())
+        }
+    }
+
     private struct Network: Sendable {
-        var holders: [DomainName: [Holder]] = [:]
+        var holders: [DomainName: Holders] = [:]
         /// Whom addresses lead back to.
         var names: [IPAddress: SpelledName] = [:]
-        var turn = 0
     }
 
     /// A port of an address of the host.
@@ -51,7 +68,7 @@ struct NameTable: Sendable {
         for membership in entry.memberships {
             var network = networks[membership.network] ?? Network()
             let holder = Holder(container: container, addresses: membership.addresses)
-            for name in Set(membership.names.compactMap { DomainName($0) }) { network.holders[name, default: []].append(holder) }
+            for name in Set(membership.names.compactMap { DomainName($0) }) { network.holders[name, default: Holders()].all.append(holder) }
             if let first = membership.names.first, let name = SpelledName("\(first).\(membership.networkName)") {
                 for address in membership.addresses { network.names[address] = name }
             }
@@ -68,8 +85,8 @@ struct NameTable: Sendable {
         for membership in entry.memberships {
             guard var network = networks[membership.network] else { continue }
             for name in Set(membership.names.compactMap { DomainName($0) }) {
-                network.holders[name]?.removeAll { $0.container == container }
-                if network.holders[name]?.isEmpty == true { network.holders[name] = nil }
+                network.holders[name]?.all.removeAll { $0.container == container }
+                if network.holders[name]?.all.isEmpty == true { network.holders[name] = nil }
             }
             for address in membership.addresses { network.names[address] = nil }
             networks[membership.network] = network.holders.isEmpty ? nil : network
@@ -99,32 +116,31 @@ struct NameTable: Sendable {
             return [.pointer, .any].contains(question.type) ? .name(name) : .nothing
         }
         for membership in entry.memberships {
-            guard let addresses = holders(of: question.name, on: membership) else { continue }
-            let wanted = addresses.filter {
-                switch question.type {
-                case .any: true
-                case .address: $0.family == .v4
-                case .addressV6: $0.family == .v6
-                default: false
-                }
-            }
+            guard let wanted = addresses(question, on: membership) else { continue }
             return wanted.isEmpty ? .nothing : .addresses(wanted)
         }
         return .unknown
     }
 
     /// nil where nobody there is called so.
-    private mutating func holders(of name: DomainName, on membership: NameEntry.Membership) -> [IPAddress]? {
+    private mutating func addresses(_ question: NameQuestion, on membership: NameEntry.Membership) -> [IPAddress]? {
+        let name = question.name
         let linked = membership.links.first { DomainName($0.key) == name }.flatMap { DomainName($0.value) }
         let short = DomainName(membership.networkName).flatMap { name.before($0) }
         for candidate in [linked, name, short].compactMap({ $0 }) {
-            guard let holders = networks[membership.network]?.holders[candidate] else { continue }
-            let turn = networks[membership.network]?.turn ?? 0
-            networks[membership.network]?.turn = turn &+ 1
-            // Each asker gets another one first.
-            let start = Int(UInt(bitPattern: turn) % UInt(holders.count))
-            return (holders[start...] + holders[..<start]).flatMap(\.addresses)
+            if let found = networks[membership.network]?.holders[candidate]?.addresses(question.type) { return found }
         }
         return nil
+    }
+}
+
+extension RecordType {
+    fileprivate func asks(for family: IPAddress.Family) -> Bool {
+        switch self {
+        case .any: true
+        case .address: family == .v4
+        case .addressV6: family == .v6
+        default: false
+        }
     }
 }
