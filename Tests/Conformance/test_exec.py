@@ -78,6 +78,17 @@ def test_a_container_whose_first_thread_ended_alone_takes_nobody_in_and_ends_wit
     wait_until(lambda: not os.path.exists(tasks), "the other thread has ended, too")
 
 
+def hold(process):
+    """Stops it, and returns once it stands still: until then it may reap a child yet."""
+    process.send_signal(signal.SIGSTOP)
+
+    def stands_still():
+        with open(f"/proc/{process.pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] == "T"
+
+    wait_until(stands_still, "it stands still")
+
+
 @pytest.mark.ours
 def test_exec_into_a_container_that_has_given_its_namespaces_up_and_is_not_gone_says_so(runtime, running):
     """A first process waits for all others of its pid namespace to be reaped, those of foreign parents too, before anybody sees its end."""
@@ -85,7 +96,7 @@ def test_exec_into_a_container_that_has_given_its_namespaces_up_and_is_not_gone_
     with subprocess.Popen(["nsenter", "--pid", "--target", str(pid), "sleep", "600"]) as foreign:
         try:
             wait_until(lambda: children(foreign.pid), "the foreign process")
-            foreign.send_signal(signal.SIGSTOP)
+            hold(foreign)
             os.kill(pid, signal.SIGKILL)
             wait_until(lambda: not os.path.exists(f"/proc/{pid}/ns/mnt"), "the namespaces to be given up")
             runtime("exec", running, "true").fails("cannot exec in a stopped container")
@@ -103,7 +114,7 @@ def test_a_container_whose_first_process_is_kept_for_another_that_nobody_reaps_i
     with subprocess.Popen(["nsenter", "--pid", "--target", str(pid), "sleep", "600"]) as foreign:
         try:
             wait_until(lambda: children(foreign.pid), "the foreign process")
-            foreign.send_signal(signal.SIGSTOP)
+            hold(foreign)
             if not forced:
                 os.kill(pid, signal.SIGKILL)
                 wait_until(lambda: runtime.state(running)["status"] == "stopped", "it is known to have ended")
