@@ -2,11 +2,10 @@
 
 import json
 import os
-import time
 
 import pytest
 from claims import spec
-from processes import wait_until
+from processes import held_in_one_of_several_rounds, wait_until
 
 KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 
@@ -191,11 +190,10 @@ def test_a_failing_poststop_hook_is_only_a_warning(runtime, bundle, container):
 
 def test_a_hook_past_its_timeout_is_killed(runtime, bundle, container):
     bundle.write(["true"], hooks={"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "30"], "timeout": 1}]})
-    began = time.monotonic()
-    result = runtime.detached("create", "-b", bundle.path, container).fails()
-    assert time.monotonic() - began < 10
+    results = []
+    held_in_one_of_several_rounds(lambda: results.append(runtime.detached("create", "-b", bundle.path, container).fails()), 10, "it is killed")
     if runtime.kind == "apus":
-        assert "did not end within 1 s" in result.err
+        assert all("did not end within 1 s" in result.err for result in results)
 
 
 @pytest.mark.ours

@@ -6,9 +6,9 @@ import contextlib
 import json
 import os
 import re
+import resource
 import shutil
 import stat
-import time
 from pathlib import Path
 
 import pytest
@@ -97,10 +97,22 @@ def test_A05_a_null_device_of_a_volume_is_not_what_masks_are_made_of(box, owner,
     assert lines == ["1:3", "1:3", "same"]
 
 
+@contextlib.contextmanager
+def soon():
+    """What is run meanwhile takes less than ten seconds of the processors' time: how long that is beside others is theirs to say. What waits for
+    ever has a limit of its own."""
+    def taken():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    began = taken()
+    yield
+    assert taken() - began < 10
+
+
 def refused_soon(box, *texts, **popen):
-    began = time.monotonic()
-    box.refused(*texts, **popen)
-    assert time.monotonic() - began < 10
+    with soon():
+        box.refused(*texts, **popen)
 
 
 @pytest.mark.ours
@@ -137,9 +149,8 @@ def test_A31_a_link_to_nothing_leads_to_nothing_outside(box, canary, target, lac
     target = target.replace("/host-canary.d", canary.folder).replace("itself", "/link")
     (Path(box.root) / "link").symlink_to(target)
     box.mount("/link", "tmpfs", type="tmpfs")
-    began = time.monotonic()
-    box.run("true", preexec_fn=without(*lacking))
-    assert time.monotonic() - began < 10
+    with soon():
+        box.run("true", preexec_fn=without(*lacking))
     canary.check()
 
 
