@@ -63,16 +63,22 @@ def story():
 def limited(session):
     """Fails what takes longer, and what comes behind it does not begin: it would stand still as well. Where no signal is heard, in a call of C that
     goes on, this process ends a little later."""
+    again = min(SECONDS, SECONDS_AGAIN)
+
     def fail(*_):
+        # However long it takes to find out what is told: the next signal would begin that anew.
+        signal.setitimer(signal.ITIMER_REAL, 0)
         session.shouldfail = session.shouldfail or f"a test stood still for {SECONDS} s"
-        pytest.fail(story())
+        told = story()
+        signal.setitimer(signal.ITIMER_REAL, again, again)
+        pytest.fail(told)
 
     if not SECONDS:
         yield
         return
     signal.signal(signal.SIGALRM, fail)
     # Again and again: what is left on the way may wait, too, as a pool does for its threads.
-    signal.setitimer(signal.ITIMER_REAL, SECONDS, min(SECONDS, SECONDS_AGAIN))
+    signal.setitimer(signal.ITIMER_REAL, SECONDS, again)
     faulthandler.dump_traceback_later(SECONDS + SECONDS_DEAF, exit=True, file=session.config.stash[ERRORS])
     try:
         yield
