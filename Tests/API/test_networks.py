@@ -251,6 +251,25 @@ def test_prune_takes_networks_that_nobody_wants(cli, net, image):
     assert {"kept", "bridge"} <= set(cli("network", "ls", "--format", "{{.Name}}").ok().split())
 
 
+def test_numbers_in_names_are_sorted_by_their_value(cli, net, image):
+    for name in ("n10", "n9", "n02", "n1", "N2"):
+        net(name)
+        cli("volume", "create", name).ok()
+    try:
+        wanted = ["N2", "n1", "n02", "n9", "n10"]
+        assert cli("network", "ls", "--format", "{{.Name}}").ok().split() == ["N2", "bridge", "host", *wanted[1:], "none"]
+        assert cli("volume", "ls", "-q").ok().split() == wanted
+    finally:
+        cli("volume", "rm", "n10", "n9", "n02", "n1", "N2").ok()
+    if cli.name == "docker-20.10":
+        return  # It prints ports in no order.
+    cli("run", "-d", "--name", "web", "-p", "9101:100", "-p", "9080:80", "-p", "9100:100", "-p", "127.0.0.1:9010:9/udp", image, "sleep", "600").ok()
+    assert cli("port", "web").ok().splitlines() == [
+        "9/udp -> 127.0.0.1:9010", "80/tcp -> 0.0.0.0:9080", "80/tcp -> [::]:9080",
+        *(f"100/tcp -> {place}:{port}" for place in ("0.0.0.0", "[::]") for port in (9100, 9101))]
+    assert cli("port", "web", "100").ok().splitlines() == ["0.0.0.0:9100", "0.0.0.0:9101", "[::]:9100", "[::]:9101"]
+
+
 def test_links_of_others_outlive_a_network_of_their_name(cli, net, own_daemon):
     host("ip", "link", "add", "apust-own", "type", "bridge")
     host("ip", "link", "add", "apust-a", "type", "veth", "peer", "name", "apust-b")

@@ -118,7 +118,7 @@ private let contextListVerb = Verb(
         rows.append((environment.contextName, "", "", "context not found"))
     }
     let marksCurrent = format == .table(nil)
-    let values = rows.sorted { $0.0 < $1.0 }.map { name, description, host, problem -> TemplateValue in
+    let values = rows.sorted { precedesNaturally($0.0, $1.0) }.map { name, description, host, problem -> TemplateValue in
         let isCurrent = name == environment.contextName
         return .map([
             .init("Current", .bool(isCurrent)), .init("Description", .text(printable(description))),

@@ -25,7 +25,7 @@ private let networkListVerb = Verb(
     let raw = "network_id: {{.ID}}" + (isQuiet ? "" : "\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n")
     let asked = ListFormat(invocation.listFormat("networksFormat"), raw: raw)
     let format = isQuiet && asked == .table(nil) ? ListFormat("{{.ID}}") : asked
-    let rows = networks.sorted { $0.name < $1.name }.map { networkRow($0, isWhole: arguments.bool("no-trunc")) }
+    let rows = networks.sorted { precedesNaturally($0.name, $1.name) }.map { networkRow($0, isWhole: arguments.bool("no-trunc")) }
     StandardStream.output.write(
         try listText(rows, columns: networkColumns, byDefault: ["ID", "Name", "Driver", "Scope"], format: format))
     return 0

@@ -13,12 +13,12 @@ let portVerb = Verb(
         }
     }
     guard operands.count == 2 else {
-        let all = ports.keys.sorted().flatMap { lines($0, "\($0) -> ") }
-        StandardStream.output.write(all.joined())
+        let all = ports.keys.flatMap { lines($0, "\($0) -> ") }
+        StandardStream.output.write(all.sorted(by: precedesNaturally).joined())
         return 0
     }
     let found = lines(try privatePort(operands[1]), "")
     if found.isEmpty { throw Complaint("Error: No public port '\(operands[1])' published for \(operands[0])") }
-    StandardStream.output.write(found.joined())
+    StandardStream.output.write(found.sorted(by: precedesNaturally).joined())
     return 0
 }

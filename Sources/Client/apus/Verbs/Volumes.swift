@@ -35,7 +35,7 @@ let volumeListVerb = Verb(
 ) { invocation in
     let arguments = invocation.arguments
     let wanted = try filters(arguments.list("filter"))
-    let volumes = try await invocation.environment.client.volumes(filters: wanted).sorted { $0.name < $1.name }
+    let volumes = try await invocation.environment.client.volumes(filters: wanted).sorted { precedesNaturally($0.name, $1.name) }
     let isQuiet = arguments.bool("quiet")
     let asked = ListFormat(invocation.listFormat("volumesFormat"), raw: "name: {{.Name}}" + (isQuiet ? "" : "\ndriver: {{.Driver}}\n"))
     let format = isQuiet && asked == .table(nil) ? ListFormat("{{.Name}}") : asked
