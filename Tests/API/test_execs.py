@@ -4,12 +4,14 @@
 import json
 import os
 import re
+import signal
 import time
 import urllib.parse
 
 import pytest
 from engine_http import api, stream
-from processes import wait_until
+from processes import alive, wait_until
+from test_shim_death import UNTIL_GO, go
 
 
 @pytest.fixture
@@ -112,6 +114,28 @@ def test_D15_an_exec_that_never_ran_does_not_die(own_daemon, host):
     # Others of the container end as well.
     told = [re.search(r'"Action":"(exec_\w+(?:: \w+)?)"', line)[1] for line in text.splitlines() if any(one in line for one in execs)]
     assert told == ["exec_create: nonesuch", "exec_create: true", "exec_start: true", "exec_die"]
+
+
+def test_D15_an_exec_that_ended_before_its_container_was_not_killed_with_it(own_daemon, apus, image):
+    """The daemon, which stood still, is told of both ends at once."""
+    for _ in range(10):
+        apus("run", "-d", "--name", "host", image, "sleep", "600").ok()
+        exec_id = made(own_daemon, Tty=False, Cmd=["sh", "-c", f"{UNTIL_GO}; exit 3"])
+        api(own_daemon, "POST", f"/exec/{exec_id}/start", {"Detach": True}, expect=200)
+        pid, process = int(apus.inspect("host", "{{.State.Pid}}")), api(own_daemon, "GET", f"/exec/{exec_id}/json", expect=200)[1]["Pid"]
+        own_daemon.process.send_signal(signal.SIGSTOP)
+        try:
+            go(pid)
+            wait_until(lambda: not alive(process), "the exec ends")
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "and then its container")
+            # The shim writes that down before it tells.
+            time.sleep(0.3)
+        finally:
+            own_daemon.process.send_signal(signal.SIGCONT)
+        assert apus("wait", "host").line() == "137"
+        assert api(own_daemon, "GET", f"/exec/{exec_id}/json", expect=200)[1]["ExitCode"] == 3
+        apus("rm", "host").ok()
 
 
 @pytest.mark.parametrize(("request_", "reason"), [

@@ -253,6 +253,18 @@ extension Container {
         do throws(EngineError) { try await writeRecord(of: exec) } catch { logger.error("\(error)") }
     }
 
+    /// How long the container's end waits for those of its execs to be taken over.
+    private static let execEndPatience = Duration.seconds(1)
+
+    /// The shim tells of an exec's end before it tells of the container's, but here each is followed by a task of its own: what ended by itself has not
+    /// been killed with the container.
+    func execEndsTaken() async {
+        let deadline = ContinuousClock.now + Self.execEndPatience
+        for exec in execs.values {
+            if case .running = exec.state { _ = await exec.end.value(within: max(.zero, deadline - .now)) }
+        }
+    }
+
     /// A restart keeps the bundle, but nothing that ran in the container before.
     func forgetExecs() async {
         endExecs()

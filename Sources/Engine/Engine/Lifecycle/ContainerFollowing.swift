@@ -40,9 +40,11 @@ extension Container {
             await restarted(change, task)
             return false
         case .restarting:
+            await execEndsTaken()
             await restarting(change, task)
             return false
         case .ended:
+            await execEndsTaken()
             if let report = change.health { document.health = Health(report) }
             await processEnded(task, change.exit.map { TaskEnd($0) } ?? .unknown)
             return true
