@@ -379,10 +379,12 @@ def secure_shell(workspace):
     stop(server)
 
 
+# The command line of 20.10 knows no socket by its path on the other machine.
+@pytest.mark.parametrize("name", sorted(name for name in CLIENTS if not name.startswith("docker-20")))
 @pytest.mark.skipif(not os.path.exists("/usr/sbin/sshd"), reason="openssh-server is not installed")
-def test_feature_A02_ssh_leads_to_a_daemon_on_another_machine(own_daemon, image, secure_shell, workspace, tmp_path):
+def test_feature_A02_ssh_leads_to_a_daemon_on_another_machine(own_daemon, image, secure_shell, workspace, tmp_path, name):
     port, folder = secure_shell
-    client = Client("apus", CLIENTS["apus"], f"ssh://root@127.0.0.1:{port}{own_daemon.socket}", workspace)
+    client = Client(name, CLIENTS[name], f"ssh://root@127.0.0.1:{port}{own_daemon.socket}", workspace)
     client.environment["PATH"] = f"{folder}:{os.environ['PATH']}"
     assert client("run", "--rm", "-i", image, "cat", stdin="through ssh\n").ok() == "through ssh\n"
     assert client("run", "--rm", image, "sh", "-c", "exit 3").code == 3
@@ -391,9 +393,10 @@ def test_feature_A02_ssh_leads_to_a_daemon_on_another_machine(own_daemon, image,
     client("cp", str(tmp_path / "file"), "far:/file").ok()
     assert b"carried" in client("cp", "far:/file", "-").raw
     lost = client("-H", f"ssh://root@127.0.0.1:{port}{tmp_path}/none.sock", "ps")
-    assert lost.code == 1 and "Cannot connect to the apus daemon" in lost.err
+    assert lost.code == 1 and f"Cannot connect to the {'apus' if name == 'apus' else 'Docker'} daemon" in lost.err
     for url in ("ssh://-oProxyCommand=touch%20x", "ssh://-l@host", "ssh://user:word@host", "ssh://"):
-        assert client("-H", url, "ps").code == 1 and "unable to parse docker host" in client("-H", url, "ps").err
+        refused = client("-H", url, "ps")
+        assert refused.code == 1 and not refused.out and ("unable to parse docker host" in refused.err or name != "apus"), refused
     wait_until(lambda: not leaks.processes("dial-stdio"), "nothing is left on the other side")
 
 
