@@ -389,6 +389,15 @@ def test_attack_D14_a_declared_volume_that_leads_out_reads_nothing_of_the_host(c
     source = cli.inspect("trap", '{{range .Mounts}}{{if eq .Destination "/out"}}{{.Source}}{{end}}{{end}}')
     # What /out leads to inside the image is the image's own /etc, with what every container has there.
     assert sorted(os.listdir(source)) == ["group", "mtab", "passwd"]
+    # So does a path with .. in it, which is shown where it leads inside.
+    cli("commit", "-c", "VOLUME /../../../../../etc", "trap", "escapes").ok()
+    try:
+        cli("create", "--name", "second", "escapes").ok()
+        [place] = cli.inspect("second", '{{range .Mounts}}{{if eq .Destination "/etc"}}{{.Source}} {{end}}{{end}}').split()
+        assert sorted(os.listdir(place)) == ["group", "mtab", "passwd"]
+        cli("rm", "-v", "second").ok()
+    finally:
+        cli("rmi", "-f", "escapes").ok()
 
 
 def test_feature_F08_versions_of_the_api_differ_in_what_they_prune(own_daemon, apus):
