@@ -497,21 +497,46 @@ while True:
 """
 
 
-@pytest.mark.ours
-def test_a_parent_that_others_remove_meanwhile_is_made_again(runtime, bundle, container):
-    """As when the containers beside this one are deleted: each takes the parent along when nobody seems to be in it."""
+def parents_of(container):
+    """The name of a cgroup to be made above the container's, and where it lies in each hierarchy."""
     parent = f"apus-ct-parent-{container}"
-    bundle.write("true", linux={"cgroupsPath": f"/{parent}/inner"})
     tops = [place.path for place in os.scandir("/sys/fs/cgroup") if V1 and place.is_dir(follow_symlinks=False)] or ["/sys/fs/cgroup"]
-    parents = [os.path.join(top, parent) for top in tops]
+    return parent, [os.path.join(top, parent) for top in tops]
+
+
+@contextlib.contextmanager
+def removed(parents):
+    """While it lasts, each of them goes as soon as nobody is in it; in the end all are gone."""
     with subprocess.Popen([sys.executable, "-c", REMOVER, *parents], stdout=subprocess.PIPE) as remover:
         try:
             read_line(remover)
-            for number in range(30):
-                runtime("run", "-b", bundle.path, f"{container}-{number}").ok()
+            yield
         finally:
             remover.kill()
     assert [path for path in parents if os.path.exists(path)] == []
+
+
+@pytest.mark.ours
+def test_a_parent_that_others_remove_meanwhile_is_made_again(runtime, bundle, container):
+    """As when the containers beside this one are deleted: each takes the parent along when nobody seems to be in it."""
+    parent, parents = parents_of(container)
+    bundle.write("true", linux={"cgroupsPath": f"/{parent}/inner"})
+    with removed(parents):
+        for number in range(30):
+            runtime("run", "-b", bundle.path, f"{container}-{number}").ok()
+
+
+@pytest.mark.ours
+def test_a_parent_that_is_removed_while_the_runtime_stands_still_is_made_again(runtime, bundle, container, tmp_path):
+    """For longer than it is made again for: whoever does nothing meanwhile has not tried."""
+    parent, parents = parents_of(container)
+    bundle.write("true", linux={"cgroupsPath": f"/{parent}/inner"})
+    words = ["run", "-b", bundle.path, container]
+    calls = attackers.trace(runtime, tmp_path, *words, calls="mkdirat")
+    made = next(call for call in calls if f'"{parent}"' in call.arguments and call.result == "0")
+    number = 1 + [call for call in calls if call.process == made.process].index(made)
+    with removed(parents), runtime.below("strace", "-qq", "-o", "/dev/null", "-e", "trace=mkdirat", "-e", f"inject=mkdirat:delay_exit=1200000:when={number}"):
+        runtime(*words).ok()
 
 
 @pytest.mark.ours

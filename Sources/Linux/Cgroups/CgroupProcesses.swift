@@ -194,16 +194,21 @@ extension SyscallError {
     var isOfRemovedCgroup: Bool { errno == ENOENT || errno == ENODEV }
 }
 
-/// Waits a little longer each time, from 50 µs to 2 ms, until a deadline.
+/// Waits a little longer each time, from 50 µs to 2 ms, until a deadline, and a few times in any case: whoever stood still until then, as on a
+/// machine that has much to do, has waited for nobody.
 struct BackOff {
+    private static let leastCount = 8
+
     private let deadline: Int64
     private var pauseNanoseconds: Int64 = 50_000
+    private var count = 0
 
     init(deadline: Int64) { self.deadline = deadline }
 
     /// - Returns: false when the deadline has passed, without having waited.
     mutating func rest() -> Bool {
-        if monotonicNanoseconds() >= deadline { return false }
+        if count >= Self.leastCount && monotonicNanoseconds() >= deadline { return false }
+        count += 1
         LinuxSyscalls.rest(nanoseconds: pauseNanoseconds)
         pauseNanoseconds = min(pauseNanoseconds * 2, 2_000_000)
         return true

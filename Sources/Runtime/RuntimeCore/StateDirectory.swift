@@ -125,12 +125,13 @@ package struct StateDirectory: ~Copyable {
     /// than the directory is there.
     func lockSoon(timeoutNanoseconds: Int64 = lockTimeoutNanoseconds) throws(RuntimeError) -> Bool {
         let deadline = monotonicNanoseconds() + timeoutNanoseconds
-        while try !tryLock() {
-            if monotonicNanoseconds() > deadline { return false }
-            guard try isThere() else { return false }
+        while true {
+            // Looked at first: whoever stood still until then tries once more.
+            let isLast = monotonicNanoseconds() > deadline
+            if try tryLock() { return true }
+            guard !isLast, try isThere() else { return false }
             rest(nanoseconds: 1_000_000)
         }
-        return true
     }
 
     /// Whether this process, until it ends, is the only one to create or delete the container.
