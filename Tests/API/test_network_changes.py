@@ -3,16 +3,19 @@
 
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import leaks
+import pytest
 from engine_http import api
 from processes import wait_until
 from test_network_options import bridge_link, net_of, start  # noqa: F401 (fixtures)
 from test_networks import address, ask, network, serve, wait_until_heard
+from test_ports import fetch
 
 
 def links(cli, name):
@@ -180,6 +183,74 @@ def test_C20_who_runs_on_none_leaves_it_and_joins_another_network_at_once(cli, n
     cli("network", "disconnect", "late", "alone").ok()
     cli("network", "connect", "none", "alone").ok()
     assert links(cli, "alone") == ["lo"]
+
+
+def start_waiting(cli, image, folder, *flags):
+    """A container whose program ends at once, until there is a file `go` in the folder, and which by now is started again after long pauses."""
+    serving = "[ -e /t/go ] && exec nc -ll -p 80 -e echo hello; exit 3"
+    cli("run", "-d", "--name", "waits", "--restart", "always", *flags, "-v", f"{folder}:/t", image, "sh", "-c", serving).ok()
+    waiting = lambda: int((shown := cli.inspect("waits", "{{.RestartCount}} {{.State.Status}}").split())[0]) >= 6 and shown[1] == "restarting"
+    wait_until(waiting, "it waits for some seconds")
+
+
+def let_go(cli, folder):
+    (folder / "go").touch()
+    wait_until(lambda: cli.inspect("waits", "{{.State.Status}}") == "running", "its policy starts it again", seconds=60)
+    wait_until_heard(cli, "waits")
+
+
+def test_C20_who_waits_to_be_started_again_is_put_on_networks_and_taken_off_them(cli, net, image, tmp_path):
+    """As with Docker: on record at once, and in force at its next start, its ports and its files in /etc as well."""
+    net("first"), net("second")
+    start_waiting(cli, image, tmp_path, "--network", "first", "--hostname", "me", "-p", "18477:80")
+    before = address(cli, "waits", "first")
+    cli("network", "connect", "--alias", "found", "second", "waits").ok()
+    again = cli("network", "connect", "second", "waits")
+    assert again.code == 1 and "endpoint with name waits already exists in network second" in again.err, again
+    cli("network", "disconnect", "first", "waits").ok()
+    assert list(json.loads(cli.inspect("waits", "{{json .NetworkSettings.Networks}}"))) == ["second"]
+    off = cli("network", "disconnect", "first", "waits")
+    assert off.code == 1 and "is not connected to" in off.err, off
+    let_go(cli, tmp_path)
+    assert len(links(cli, "waits")) == 2
+    wait_until(lambda: fetch(18477) == "hello", "its port leads to it by the network that it is on now")
+    asked = cli("run", "--rm", "--network", "second", image, *ask("found"))
+    assert asked.line() == "hello" and cli("port", "waits", "80").ok().startswith("0.0.0.0:18477\n")
+    hosts = cli("exec", "waits", "cat", "/etc/hosts").ok()
+    assert f"{address(cli, 'waits', 'second')}\tme\n" in hosts and f"{before}\t" not in hosts
+    assert network(cli, "first")[0]["Containers"] == {}
+
+
+def test_C20_who_waits_to_be_started_again_on_no_network_is_put_on_one(cli, net, image, tmp_path):
+    net("late")
+    start_waiting(cli, image, tmp_path, "--network", "none", "-p", "18478:80")
+    cli("network", "disconnect", "none", "waits").ok()
+    cli("network", "connect", "late", "waits").ok()
+    assert list(json.loads(cli.inspect("waits", "{{json .NetworkSettings.Networks}}"))) == ["late"]
+    let_go(cli, tmp_path)
+    assert links(cli, "waits") == ["eth0", "lo"]
+    wait_until(lambda: fetch(18478) == "hello", "it is reached by its port")
+    assert cli("run", "--rm", "--network", "late", image, *ask("waits")).line() == "hello"
+    # So it is with each further start that its policy makes.
+    os.kill(int(cli.inspect("waits", "{{.State.Pid}}")), 9)
+    wait_until(lambda: fetch(18478) is None, "it has ended")
+    wait_until(lambda: fetch(18478) == "hello", "it is reached again", seconds=60)
+    assert links(cli, "waits") == ["eth0", "lo"]
+
+
+def test_C20_the_networks_of_who_waits_stay_what_they_were_made_when_the_daemon_dies(brittle, tmp_path):
+    client = brittle.client
+    client("network", "create", "first").ok(), client("network", "create", "second").ok()
+    start_waiting(client, brittle.image, tmp_path, "--network", "first")
+    client("network", "connect", "second", "waits").ok()
+    client("network", "disconnect", "first", "waits").ok()
+    brittle.kill()
+    brittle.start()
+    assert list(json.loads(client.inspect("waits", "{{json .NetworkSettings.Networks}}"))) == ["second"]
+    let_go(client, tmp_path)
+    assert len(links(client, "waits")) == 2
+    assert client("run", "--rm", "--network", "second", brittle.image, *ask("waits")).line() == "hello"
+    assert network(client, "first")[0]["Containers"] == {}
 
 
 def test_C20_a_container_that_is_renamed_while_it_starts_has_its_new_name_everywhere(apus, net_of, image, own_daemon):

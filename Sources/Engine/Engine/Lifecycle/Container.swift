@@ -27,6 +27,8 @@ actor Container {
     var toldNetwork: String?
     /// The network of this run, where it has links of its own.
     var attachment: NetworkAttachment?
+    /// Whether that was made while the container waited to be started again, on no network: its process may have begun beside it.
+    var isNetworkMadeAhead = false
     /// Who waits to change the container's networks, in this order; nil while nobody changes them.
     var networkTurns: [CheckedContinuation<Void, Never>]?
     var execs: [String: ExecProcess] = [:]

@@ -88,6 +88,7 @@ extension Container {
         // What a daemon that begins is told of the past may be over; it watches what that leads to.
         if task.shim.isFollowed { watchForEnd(running) }
         await record(untold("start", at: startedAt), .restartedRecorded)
+        if isNetworkMadeAhead { await settleOnNetworkMadeAhead(running) }
     }
 
     private func restarting(_ change: LifeChange, _ task: RunningTask) async {

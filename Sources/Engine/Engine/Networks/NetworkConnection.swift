@@ -2,12 +2,11 @@ internal import CoreTypes
 internal import EngineAPI
 internal import Logging
 internal import Networking
-internal import OCISpec
 internal import SystemPackage
 
 /// Joining and leaving networks after the container was made.
 extension Container {
-    /// Puts the container on a further network: at once where it runs, otherwise from its next start.
+    /// Puts the container on a further network: at once where it runs or waits to be started again, otherwise from its next start.
     /// - Throws: `.forbidden` in Docker's words where it runs there already, or can be on none.
     func connect(to word: String, _ settings: EndpointSettings) async throws(EngineError) {
         try await changingNetworks { () throws(EngineError) in try await join(word, settings) }
@@ -20,19 +19,19 @@ extension Container {
         try Networks.refuseConfiguration(network)
         try Networks.check(settings, on: network)
         let former = document.endpoints[network.name]
-        guard former == nil || state.runningTask == nil else {
+        guard former == nil || state.supervisedTask == nil else {
             throw EngineError(.forbidden, "endpoint with name \(name) already exists in network \(network.name)")
         }
         document.endpoints[network.name] = settings
         do throws(EngineError) {
             // There is nothing to plug into `none`.
-            if state.runningTask != nil && network.document.driver != .none { try await plugIn(network.name, settings) }
+            if state.supervisedTask != nil && network.document.driver != .none { try await plugIn(network.name, settings) }
             try await save()
         } catch {
             document.endpoints[network.name] = former
             throw await takenBack(network.name, after: error)
         }
-        if state.runningTask != nil && network.document.driver == .none { await tellOfBareNetwork() }
+        if state.supervisedTask != nil && network.document.driver == .none { await tellOfBareNetwork() }
     }
 
     /// Takes the container off a network that it could not be put on whole.
@@ -117,8 +116,8 @@ extension Container {
                 .forbidden, "container sharing network namespace with another container or host cannot be connected to any other network")
         }
         switch state {
-        case .created, .running, .paused, .exited: return
-        case .starting, .restarting, .stopping, .exiting: throw EngineError(.conflict, "container \(id) is starting or stopping: try again")
+        case .created, .running, .paused, .restarting, .exited: return
+        case .starting, .stopping, .exiting: throw EngineError(.conflict, "container \(id) is starting or stopping: try again")
         case .removing, .dead: throw EngineError(.conflict, "container \(id) is marked for removal and cannot be connected or disconnected")
         }
     }
@@ -158,31 +157,6 @@ extension Container {
         }
         self.attachment = attachment
         try await changeNetworkFiles(from: former)
-    }
-
-    /// The network of the run. Of a container that was started on none it is made here, of the namespace that the runtime made.
-    private func ownNetwork() async throws(EngineError) -> NetworkAttachment {
-        if let attachment { return attachment }
-        guard let task = state.runningTask else { throw notRunning }
-        let (held, namespace) = (try await heldNamespace(.network, of: task), services.networks.namespace(of: id))
-        try await services.networks.onThread { () throws(NetworkingError) in try namespace.pin(held.path) }
-        let made = NetworkAttachment(sandboxID: Identifiers.random(), endpoints: [])
-        do throws(EngineError) {
-            let path = namespace.path.string
-            try await changeBundle("note the network in the bundle") { configuration in
-                guard let place = configuration.linux?.namespaces.firstIndex(where: { $0.kind == .network }) else { return }
-                configuration.linux?.namespaces[place].path = path
-            }
-            try await writeNetworkRecord(made)
-        } catch {
-            let cause = error
-            do throws(EngineError) {
-                try await services.networks.onThread { () throws(NetworkingError) in try namespace.remove() }
-            } catch { throw EngineError(cause.code, "\(cause.message) (and \(error.message))", cause: cause) }
-            throw cause
-        }
-        attachment = made
-        return made
     }
 
     private func pullOut(_ endpoint: EndpointRecord, of old: NetworkAttachment) async throws(EngineError) {
