@@ -327,3 +327,50 @@ def test_a_network_whose_record_cannot_be_read_keeps_its_bridge_and_is_told_of(b
     brittle.start()
     assert bridge_link(apus, "kept") == link
     apus("run", "--rm", "--network", "kept", brittle.image, "true").ok()
+
+
+@pytest.mark.parametrize("begin", (["none"], ["inside", "--internal"]))
+def test_C20_C09_ports_are_published_where_a_container_comes_to_a_network_that_leads_there(cli, net, image, begin):
+    """As with Docker: they come with the first network that publishes them, and go with the last."""
+    if begin != ["none"]:
+        net(*begin)
+    net("late")
+    cli("run", "-d", "--name", "web", "--network", begin[0], "-p", "18479:80", image, *serve("hello")).ok()
+    wait_until_heard(cli, "web")
+    places = lambda: cli("port", "web").ok()
+    assert places() == "" and fetch(18479) is None
+    if begin == ["none"]:
+        cli("network", "disconnect", "none", "web").ok()
+    cli("network", "connect", "late", "web").ok()
+    assert "80/tcp -> 0.0.0.0:18479" in places() and "0.0.0.0:18479->80/tcp" in cli("ps", "--format", "{{.Ports}}").ok()
+    assert fetch(18479) == "hello" and fetch(18479, "::1", socket.AF_INET6) == "hello"
+    second = cli("run", "--name", "other", "-p", "18479:80", image, "true")
+    assert second.code == 125 and "port is already allocated" in second.err, second
+    cli("rm", "other").ok()
+    cli("network", "disconnect", "late", "web").ok()
+    assert places() == "" and fetch(18479) is None and fetch(18479, "::1", socket.AF_INET6) is None
+    # It is free for others, who are not pushed aside.
+    cli("run", "-d", "--name", "other", "-p", "18479:80", image, *serve("another")).ok()
+    wait_until(lambda: fetch(18479) == "another", "the other one has it")
+    refused = cli("network", "connect", "late", "web")
+    assert refused.code == 1 and "Bind for 0.0.0.0:18479 failed: port is already allocated" in refused.err, refused
+    assert "late" not in json.loads(cli.inspect("web", "{{json .NetworkSettings.Networks}}")) and network(cli, "late")[0]["Containers"] == {}
+    cli("rm", "-f", "other").ok()
+    cli("network", "connect", "late", "web").ok()
+    assert fetch(18479) == "hello"
+
+
+def test_C20_ports_that_came_with_a_later_network_outlive_the_daemon(brittle):
+    client = brittle.client
+    client("network", "create", "--internal", "inside").ok(), client("network", "create", "late").ok()
+    client("run", "-d", "--name", "web", "--network", "inside", "-p", "18481:80", brittle.image, *serve("hello")).ok()
+    client("network", "connect", "late", "web").ok()
+    wait_until_heard(client, "web")
+    brittle.kill()
+    assert fetch(18481) == "hello"
+    brittle.start()
+    assert fetch(18481) == "hello" and client("port", "web", "80").ok().startswith("0.0.0.0:18481\n")
+    client("network", "disconnect", "late", "web").ok()
+    brittle.kill()
+    brittle.start()
+    assert fetch(18481) is None and client("port", "web").ok() == ""

@@ -121,6 +121,8 @@ extension Container {
         // Addresses of what is not its own any more may be others'.
         var own = read
         own.endpoints.removeAll { document.endpoints[$0.networkName] == nil }
+        // It has them anew with the next network that they lead to.
+        _ = own.withdrawPorts()
         attachment = own
         await services.networks.adopt(own, id: id, name: name)
         await finishDisconnections(read)

@@ -132,15 +132,20 @@ extension Container {
             .forbidden, "container cannot be connected to multiple networks with one of the networks in private (none) mode")
     }
 
-    private func plugIn(_ network: String, _ settings: EndpointSettings) async throws(EngineError) {
+    func plugIn(_ network: String, _ settings: EndpointSettings) async throws(EngineError) {
         let former = try await ownNetwork()
-        let joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: [network: settings])
+        var joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: [network: settings])
+        joiner.ports = try PortRequest.all(document.config, document.hostConfig, runs: document.portRuns)
         let taken = Set(former.endpoints.map(\.insideLink))
         let endpoint = try await services.networks.reserve(joiner, on: network, settings, besides: taken)
         var attachment = former
         attachment.endpoints.append(endpoint)
+        var opened: [PublishedPort] = []
         failpoint(.connectReserved)
         do throws(EngineError) {
+            // Where nothing led to the container before, its ports are published now.
+            if (former.ports ?? []).isEmpty { opened = try await services.networks.takePorts(joiner, attachment.endpoints) }
+            if !opened.isEmpty { attachment.ports = opened }
             try await writeNetworkRecord(attachment)
             failpoint(.connectRecorded)
             try await services.networks.plug(endpoint, into: attachment, of: id)
@@ -149,6 +154,7 @@ extension Container {
             // It may have been spoken with already.
             await services.networks.forgetConversations(of: [endpoint])
             await services.networks.release(endpoint, of: id)
+            await services.networks.release(ports: opened)
             // The address may be somebody else's by the time that a daemon reads it there.
             do throws(EngineError) { try await writeNetworkRecord(former) } catch let second {
                 throw EngineError(error.code, "\(error.message) (and \(second.message))", cause: error)
@@ -162,7 +168,9 @@ extension Container {
     private func pullOut(_ endpoint: EndpointRecord, of old: NetworkAttachment) async throws(EngineError) {
         var attachment = old
         attachment.endpoints.removeAll { $0.endpointID == endpoint.endpointID }
+        let closed = attachment.withdrawPorts()
         try await services.networks.unplug(endpoint, outOf: attachment, of: id)
+        await services.networks.release(ports: closed)
         failpoint(.disconnectUnplugged)
         self.attachment = attachment
         try await writeNetworkRecord(attachment)
@@ -231,7 +239,9 @@ extension Networks {
             throw cause
         }
         failpoint(.connectNamed)
+        let isOpened = (published[id.text] ?? []).isEmpty
         published[id.text] = attachment.firewallPorts
+        if isOpened { await forgetConversations(before: attachment.firewallPorts) }
         cables.insert(endpoint.hostLink)
         tell("connect", endpoint, id)
     }

@@ -34,19 +34,9 @@ extension Networks {
                 let endpoint = try reserve(joiner, on: name, wishes, besides: Set(attachment.endpoints.map(\.insideLink)))
                 attachment.endpoints.append(endpoint)
             }
-            let families = NetworkAttachment.reachableFamilies(attachment.endpoints)
-            func options(_ family: KeyPath<EndpointRecord, EndpointAddress>) -> BridgeOptions? {
-                attachment.endpoints.publishingEndpoint(family).flatMap { networks[$0.networkID]?.document.bridgeOptions }
-            }
-            let (v4, v6) = (options(\.ipv4), options(\.ipv6))
-            let routed = families.filter { ($0 == .v4 ? v4 : v6)?.gatewayModes[$0] == .routed }
-            do throws(EngineError) {
-                attachment.ports = try portTable.take(
-                    joiner.ports, families: families, routed: routed, defaultAddress: (v4 ?? v6)?.hostAddress,
-                    besides: names.forwarderPort)
-            } catch {
-                let publishing = attachment.endpoints.publishingEndpoint(\.ipv4) ?? attachment.endpoints.publishingEndpoint(\.ipv6)
-                throw Self.unpublished(joiner, publishing, error)
+            do throws(EngineError) { attachment.ports = try takePorts(joiner, attachment.endpoints) } catch {
+                throw error.code == .system
+                    ? EngineError(.system, "failed to set up container networking: \(error.message)", cause: error) : error
             }
         } catch {
             release(attachment, of: joiner.id)
@@ -55,14 +45,32 @@ extension Networks {
         return attachment
     }
 
-    /// Docker's words for ports that cannot be published.
-    private static func unpublished(_ joiner: Joiner, _ endpoint: EndpointRecord?, _ error: EngineError) -> EngineError {
-        guard error.code == .system, let endpoint else { return error }
-        return EngineError(
-            .system,
-            "failed to set up container networking: driver failed programming external connectivity on endpoint \(joiner.name) "
-                + "(\(endpoint.endpointID)): \(error.message)", cause: error)
+    /// Takes the ports of the host that a container asks for: none where nothing of the host's leads to any of its endpoints.
+    /// - Throws: Docker's words for ports that cannot be published.
+    func takePorts(_ joiner: Joiner, _ endpoints: [EndpointRecord]) throws(EngineError) -> [PublishedPort] {
+        let families = NetworkAttachment.reachableFamilies(endpoints)
+        func options(_ family: KeyPath<EndpointRecord, EndpointAddress>) -> BridgeOptions? {
+            endpoints.publishingEndpoint(family).flatMap { networks[$0.networkID]?.document.bridgeOptions }
+        }
+        let (v4, v6) = (options(\.ipv4), options(\.ipv6))
+        let routed = families.filter { ($0 == .v4 ? v4 : v6)?.gatewayModes[$0] == .routed }
+        do throws(EngineError) {
+            return try portTable.take(
+                joiner.ports, families: families, routed: routed, defaultAddress: (v4 ?? v6)?.hostAddress, besides: names.forwarderPort)
+        } catch {
+            guard error.code == .system, let publishing = endpoints.publishingEndpoint(\.ipv4) ?? endpoints.publishingEndpoint(\.ipv6)
+            else {
+                throw error
+            }
+            throw EngineError(
+                .system,
+                "driver failed programming external connectivity on endpoint \(joiner.name) (\(publishing.endpointID)): \(error.message)",
+                cause: error)
+        }
     }
+
+    /// Gives back what `takePorts` took.
+    func release(ports: [PublishedPort]) { portTable.release(ports) }
 
     /// - Throws: `.forbidden` in Docker's words for what other networks are made from.
     static func refuseConfiguration(_ network: Network) throws(EngineError) {

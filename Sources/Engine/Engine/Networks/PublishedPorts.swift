@@ -45,6 +45,13 @@ extension NetworkAttachment {
             \.0)
     }
 
+    /// Takes the ports away where nothing of the host's leads to any endpoint. - Returns: those that it takes away.
+    mutating func withdrawPorts() -> [PublishedPort] {
+        guard let former = ports, !former.isEmpty, Self.reachableFamilies(endpoints).isEmpty else { return [] }
+        ports = []
+        return former
+    }
+
     /// The container's address that a port published on an address of the host leads to.
     private func publishedAddress(for host: IPAddress) -> IPAddress? {
         func address(_ family: KeyPath<EndpointRecord, EndpointAddress>) -> IPAddress? {
