@@ -264,6 +264,32 @@ def test_C20_the_command_line_gives_settings_of_an_endpoint(cli, net, image):
     assert cli("run", "--rm", "--network", f"name=ends,{option}", image, "cat", "/proc/sys/net/ipv4/conf/eth0/log_martians").line() == "1"
 
 
+def test_C20_who_switches_ipv6_off_has_no_such_address(cli, net, image):
+    """As with Docker: on a network with IPv6 a container that switches it off is given IPv4 alone, and starts."""
+    net("both", "--ipv6", "--subnet", "10.83.0.0/24", "--subnet", "fd83::/64")
+    sixth = lambda name: cli.inspect(name, "{{.NetworkSettings.Networks.both.GlobalIPv6Address}}")
+    everywhere = ("--sysctl", "net.ipv6.conf.all.disable_ipv6=1")
+    link = ("--sysctl", "net.ipv6.conf.eth0.disable_ipv6=1")
+    option = ("name=both,driver-opt=com.docker.network.endpoint.sysctls=net.ipv6.conf.IFNAME.disable_ipv6=1",)
+    forms = [("both", everywhere), ("both", link)] + ([] if cli.name == "docker-20.10" else [(option[0], ())])
+    for number, (on, flags) in enumerate(forms):
+        name = f"four{number}"
+        run(cli, image, "--network", on, *flags, "-p", f"1848{number + 2}:80", name=name)
+        assert sixth(name) == "" and address(cli, name, "both"), flags
+        assert cli("exec", name, "sh", "-c", "ip -6 -o addr show dev eth0; cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6").ok() == "1\n"
+        assert fetch(18482 + number) == "hello" and fetch(18482 + number, "::1", socket.AF_INET6) == "hello"
+        assert [line for line in cli("exec", name, "cat", "/etc/hosts").ok().split("\n") if line.startswith("fd83:")] == []
+    # Also where it comes to that network later.
+    start(cli, image, "late", *everywhere)
+    cli("network", "connect", "both", "late").ok()
+    assert sixth("late") == "" and address(cli, "late", "both")
+    # Zero is no such wish, and a network without IPv6 gives none all the same.
+    start(cli, image, "six", "--network", "both", "--sysctl", "net.ipv6.conf.eth0.disable_ipv6=0")
+    assert sixth("six").startswith("fd83::")
+    start(cli, image, "own", "--sysctl", "net.ipv6.conf.eth0.disable_ipv6=0")
+    assert cli("exec", "own", "cat", "/proc/sys/net/ipv6/conf/eth0/disable_ipv6").line() == "0"
+
+
 @pytest.fixture
 def net_of(apus):
     made = []

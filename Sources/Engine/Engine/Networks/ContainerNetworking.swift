@@ -19,6 +19,7 @@ extension Container {
         guard hasOwnNetwork else { return nil }
         var joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: document.endpoints)
         joiner.ports = try PortRequest.all(document.config, document.hostConfig, runs: document.portRuns)
+        joiner.sysctls = document.hostConfig.sysctls
         let defaults = services.configuration.defaults
         joiner.nameServers = document.hostConfig.dns.isEmpty ? defaults.nameServers : document.hostConfig.dns
         return try await services.networks.reserve(joiner)

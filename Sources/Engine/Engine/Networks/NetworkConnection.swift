@@ -136,6 +136,7 @@ extension Container {
         let former = try await ownNetwork()
         var joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: [network: settings])
         joiner.ports = try PortRequest.all(document.config, document.hostConfig, runs: document.portRuns)
+        joiner.sysctls = document.hostConfig.sysctls
         let taken = Set(former.endpoints.map(\.insideLink))
         let endpoint = try await services.networks.reserve(joiner, on: network, settings, besides: taken)
         var attachment = former

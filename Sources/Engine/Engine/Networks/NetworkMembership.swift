@@ -17,6 +17,16 @@ extension Networks {
         var ports: [PortRequest] = []
         /// Whom it wants to ask for names; empty for whom the host asks.
         var nameServers: [String] = []
+        /// What it sets of the kernel.
+        var sysctls: [String: String] = [:]
+
+        /// Whether it switches IPv6 off, on all its links or on one: then it has no such address there.
+        /// - Source: moby, libnetwork/sandbox_linux.go, IPv6Enabled.
+        func hasNoIPv6(on link: String, _ options: EndpointOptions) -> Bool {
+            let own = options.settings["ipv6/conf/IFNAME/disable_ipv6"]
+            return ["all", "lo"].contains { sysctls["net.ipv6.conf.\($0).disable_ipv6"] == "1" }
+                || (own ?? sysctls["net.ipv6.conf.\(link).disable_ipv6"]) == "1"
+        }
     }
 
     /// Where a container's namespace is pinned.
@@ -96,8 +106,9 @@ extension Networks {
         if bridge.gatewayModes.v6 == .routed || !bridge.trustedLinks.isEmpty { endpoint.opensV6 = true }
         if network.document.driver == .bridge { endpoint.hostLink = "veth\(endpoint.endpointID.prefix(7))" }
         let kept = departures.keptAddresses(on: network.id)
+        let families: [IPAddress.Family] = joiner.hasNoIPv6(on: insideLink, options) ? [.v4] : [.v4, .v6]
         do throws(NetworkingError) {
-            for family in [IPAddress.Family.v4, .v6] {
+            for family in families {
                 let asked = family == .v4 ? wishes.ipamConfig?.ipv4Address : wishes.ipamConfig?.ipv6Address
                 guard let (block, address) = try network.lease(family, asked ?? "", besides: kept) else { continue }
                 let gateway = network.document.blocks.first { $0.block == block }?.gateway
