@@ -6,7 +6,9 @@ import os
 
 import pytest
 
+from conftest import CLIENTS, Client, Daemon, end_without_remains, sweep
 from engine_http import api
+from processes import wait_until
 
 
 def create(daemon, image, expect=201, config=None, **host):
@@ -133,6 +135,66 @@ def test_propagation_from_a_private_mount_of_the_host_is_refused_in_dockers_word
         cli("run", "--rm", "-v", f"{tmp_path}/below:/data:rprivate", image, "true").ok()
     finally:
         os.system(f"umount -R {tmp_path}")
+
+
+def test_a_bind_that_holds_the_daemons_root_follows_its_mounts(cli, image, own_daemon):
+    """As with Docker: unless somebody asks for something else, which may keep the daemon's mounts busy, and is refused."""
+    words = lambda name: [(mount["Destination"], mount["Propagation"]) for mount in json.loads(cli.inspect(name, "{{json .Mounts}}"))]
+    for source in ("/", own_daemon.folder, own_daemon.data, f"{own_daemon.data}/containers"):
+        cli("run", "-d", "--name", "holds", "-v", f"{source}:/held:ro", image, "sleep", "600").ok()
+        assert words("holds") == [("/held", "rslave")], source
+        cli("rm", "-f", "holds").ok()
+        cli("create", "--name", "long", "--mount", f"type=bind,src={source},dst=/held", image).ok()
+        assert words("long") == [("/held", "rslave")], source
+        cli("rm", "long").ok()
+    for mode in ("private", "rprivate", "slave", "shared"):
+        refused = cli("create", "-v", f"{own_daemon.data}:/held:{mode}", image)
+        assert refused.code == 1 and 'must use either propagation mode "rslave" or "rshared" when mount source is within the daemon root' in refused.err
+        assert f'daemon root: "{own_daemon.data}", bind mount source: "{own_daemon.data}", propagation: "{mode}"' in refused.err
+    # A name that only begins like it is another place.
+    os.makedirs(f"{own_daemon.data}-beside", exist_ok=True)
+    cli("create", "--name", "beside", "-v", f"{own_daemon.data}-beside:/held", image).ok()
+    assert words("beside") == [("/held", "rprivate")]
+    os.rmdir(f"{own_daemon.data}-beside")
+
+
+def test_what_the_daemon_unmounts_goes_from_a_container_that_holds_its_root(workspace, registry):
+    """`/proc/PID/mountinfo` of the holder: what another container's root is mounted on comes and goes there with it."""
+    outer = os.path.join(workspace, "shared")
+    os.makedirs(outer)
+    os.system(f"mount -t tmpfs outer {outer} && mount --make-shared {outer}")
+    daemon = Daemon(os.path.join(outer, "d"))
+    os.makedirs(daemon.folder)
+    try:
+        daemon.start()
+        client = Client("apus", CLIENTS["apus"], daemon.host, workspace)
+        client("pull", image := f"{registry.host}/busybox").ok()
+        client("run", "-d", "--name", "holds", "-v", f"{outer}:/held", image, "sleep", "600").ok()
+        held = lambda name: cat_mounts(client, "holds").count(client.inspect(name, "{{.Id}}"))
+        client("run", "-d", "--name", "other", image, "sleep", "600").ok()
+        assert held("other") > 0
+        client("kill", "other").ok()
+        wait_until(lambda: held("other") == 0, "its mounts are gone there, too")
+        client("rm", "-f", "holds", "other").ok()
+    finally:
+        sweep(daemon)
+        end_without_remains(daemon)
+        os.system(f"umount -R {outer}")
+        os.rmdir(outer)
+
+
+def cat_mounts(client, name):
+    with open(f"/proc/{client.inspect(name, '{{.State.Pid}}')}/mountinfo", encoding="utf-8") as file:
+        return file.read()
+
+
+def test_a_file_bound_onto_a_directory_is_refused_in_dockers_words(cli, image, tmp_path):
+    (tmp_path / "file").write_text("x")
+    for source, target in ((tmp_path / "file", "/etc"), (tmp_path, "/etc/passwd")):
+        refused = cli("run", "--rm", "-v", f"{source}:{target}", image, "true")
+        assert refused.code in (125, 127), refused
+        assert ("not a directory: unknown: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path "
+                "exists and is the expected type") in refused.err, refused
 
 
 # CDI

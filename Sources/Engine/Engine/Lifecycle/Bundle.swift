@@ -93,6 +93,7 @@ enum Bundle {
         let accounts = try accounts(LayeredTree(mounts: mounts))
         let user = try accounts.resolve(document.config.user, additional: document.hostConfig.groupAdd)
         var request = try specificationRequest(id: id, document: document, user: user, services: services, paths: paths)
+        request.mounts = SourcePropagation.settled(request.mounts)
         request.files = joined.network?.files ?? request.files
         request.findings = try findings(document.hostConfig, cdiFolders: services.configuration.cdiFolders)
         request.findings.namespaces = joined.namespaces

@@ -199,6 +199,7 @@ struct ContainerCreation {
             seccomp: try SeccompProfiles.configuration(
                 for: document.hostConfig, usual: services.configuration.defaults.seccomp, facts: services.facts),
             initPath: services.configuration.initPath.string, facts: services.facts)
+        for bind in request.mounts.binds { try bind.checkPropagation(where: services.volumes.folder.daemonRoot) }
         let configuration = try Specification.configuration(for: request)
         do throws(SpecProblem) { try configuration.validate() } catch { throw EngineError(.invalidParameter, "\(error)", cause: error) }
     }

@@ -19,6 +19,8 @@ struct BindMount: Codable, Equatable, Sendable {
     var ownerMapping: String?
     /// A path inside the source, which no link leads out of; nil is all of it.
     var subpath: String?
+    /// Whether the propagation is nobody's wish; nil is no.
+    var hasDefaultPropagation: Bool?
 
     init(
         source: String, destination: String, isReadOnly: Bool, readsOnlyRecursively: Bool, propagation: String, isRecursive: Bool,
@@ -52,6 +54,7 @@ struct BindMount: Codable, Equatable, Sendable {
         let words = try MountWords(parsing: mode, for: .hostPath)
         isReadOnly = words.isReadOnly
         propagation = words.propagation ?? propagation
+        if words.propagation == nil { hasDefaultPropagation = true }
         ownerMapping = words.ownerMapping
     }
 
@@ -72,6 +75,28 @@ struct BindMount: Codable, Equatable, Sendable {
         case "slave", "rslave": .slave
         default: nil
         }
+    }
+
+    /// Whether what the daemon mounts below its root is in the mount as well: it holds the root, or lies in it.
+    private func reaches(_ root: String) -> Bool {
+        let (own, other) = (source.split(separator: "/"), root.split(separator: "/"))
+        return own.starts(with: other) || other.starts(with: own)
+    }
+
+    /// As Docker's: where nothing else is asked for, mounts of the daemon's that go are gone inside, too, and kept busy by no container.
+    /// - Source: moby, daemon/volumes_linux.go, validateBindDaemonRoot.
+    mutating func followHost(where root: String) {
+        if hasDefaultPropagation == true && reaches(root) { propagation = "rslave" }
+    }
+
+    /// - Throws: `.invalidParameter` in Docker's words where it would keep the daemon's mounts busy.
+    func checkPropagation(where root: String) throws(EngineError) {
+        guard hasDefaultPropagation != true, reaches(root), !["rslave", "rshared"].contains(propagation) else { return }
+        throw EngineError(
+            .invalidParameter,
+            "invalid mount config: must use either propagation mode \"rslave\" or \"rshared\" when mount source is within the daemon root, "
+                + "daemon root: \(ContainerChecks.quoted(root)), bind mount source: \(ContainerChecks.quoted(source)), "
+                + "propagation: \(ContainerChecks.quoted(propagation))")
     }
 
     private static func invalid(_ text: String) -> EngineError {

@@ -45,12 +45,7 @@ struct MountPlan: Equatable, Sendable {
             let mount = try TemporaryMounts.mount(destination: destination, options: options)
             try add(mount.destination, .memory(mount))
         }
-        guard readsOnlyTop else { return }
-        for index in entries.indices {
-            guard case .bind(var bind) = entries[index].source else { continue }
-            bind.readsOnlyRecursively = false
-            entries[index].source = .bind(bind)
-        }
+        if readsOnlyTop { changeBinds { $0.readsOnlyRecursively = false } }
     }
 
     private mutating func add(_ destination: String, _ source: Source, isLong: Bool = false) throws(EngineError) {
@@ -66,6 +61,16 @@ struct MountPlan: Equatable, Sendable {
         entries += inherited.map { Entry(destination: $0.destination, source: .bind($0)) }
         entries += volumes.map { volume in
             Entry(destination: volume.destination, source: .volume(volume, directory: folder.contents(of: volume.name).string))
+        }
+        let root = folder.daemonRoot
+        changeBinds { $0.followHost(where: root) }
+    }
+
+    mutating func changeBinds(_ change: (inout BindMount) -> Void) {
+        for index in entries.indices {
+            guard case .bind(var bind) = entries[index].source else { continue }
+            change(&bind)
+            entries[index].source = .bind(bind)
         }
     }
 
@@ -218,6 +223,7 @@ extension MountPlan {
             propagation: options.propagation.isEmpty ? "rprivate" : options.propagation, isRecursive: !options.nonRecursive,
             makesSource: options.createMountpoint)
         bind.ownerMapping = options.ownerMapping.isEmpty ? nil : options.ownerMapping
+        if options.propagation.isEmpty { bind.hasDefaultPropagation = true }
         return bind
     }
 

@@ -7,14 +7,26 @@ enum SourcePropagation {
     /// Looks at each bind that asks for mounts of the host. Blocks.
     /// - Throws: `.system` in Docker's words for one whose mount is private.
     static func check(_ binds: [BindMount]) throws(EngineError) {
-        for bind in binds {
+        for bind in binds where bind.hasDefaultPropagation != true {
             switch bind.rootfsPropagation {
             case .shared: try check(bind.source, "a shared mount") { $0.hasPrefix("shared:") }
-            case .slave: try check(bind.source, "a shared or slave mount") { $0.hasPrefix("shared:") || $0.hasPrefix("master:") }
+            case .slave: try check(bind.source, "a shared or slave mount", isFollowed)
             default: break
             }
         }
     }
+
+    /// A bind that follows the host by the daemon's own choice is private where its mount passes nothing on, as with Docker. Blocks.
+    static func settled(_ plan: MountPlan) -> MountPlan {
+        var (settled, alone) = (plan, Set<String>())
+        for bind in plan.binds where bind.hasDefaultPropagation == true && bind.rootfsPropagation == .slave {
+            do throws(EngineError) { try check(bind.source, "", isFollowed) } catch { alone.insert(bind.destination) }
+        }
+        settled.changeBinds { if alone.contains($0.destination) { $0.propagation = "rprivate" } }
+        return settled
+    }
+
+    private static func isFollowed(_ word: String) -> Bool { word.hasPrefix("shared:") || word.hasPrefix("master:") }
 
     private static func check(_ path: String, _ wanted: String, _ passesOn: (String) -> Bool) throws(EngineError) {
         let entry: MountTableEntry?

@@ -21,6 +21,9 @@ struct VolumeFolder: Sendable {
 
     let root: FilePath
 
+    /// The folder of all that the daemon keeps.
+    var daemonRoot: String { root.removingLastComponent().string }
+
     private var making: FilePath { root.appending(".making") }
     private var trash: FilePath { root.appending(".trash") }
 
