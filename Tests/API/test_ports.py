@@ -186,6 +186,17 @@ def test_feature_C12_ports_are_settled_at_the_start_and_a_second_owner_is_refuse
     assert cli("port", "two").line().split("\n")[0] == "80/tcp -> 0.0.0.0:18870"
 
 
+def test_feature_D21_ps_tells_of_no_ports_where_none_could_be_published(cli, image):
+    """As Docker's: on the host's network and on none, or in another's, a port that is exposed has no meaning of its own."""
+    shown = lambda name: cli("ps", "--filter", f"name={name}", "--format", "{{.Ports}}").ok()
+    cli("run", "-d", "--name", "usual", "--expose", "81", image, "sleep", "600").ok()
+    assert shown("usual") == "81/tcp\n"
+    for name, mode in (("bare", "none"), ("hosts", "host")):
+        cli("run", "-d", "--name", name, "--network", mode, "--expose", "81", "-p", "18489:82", image, "sleep", "600").ok()
+        assert shown(name) == "\n" and cli("port", name).ok() == "", mode
+        assert cli.inspect(name, "{{json .NetworkSettings.Ports}}") == "{}"
+
+
 def test_feature_C09_a_port_is_reached_by_containers_through_the_hosts_address(cli, net, image):
     net("other")
     run(cli, image, "-p", "18070:80")

@@ -55,6 +55,9 @@ extension RootfsBuilder {
         let isDirectory = try fileStatus(of: tree.number, subject: source).type == .directory
         try apply(step.attributes, step.recursiveAttributes, to: tree.number)
         let place = try openMountPoint(step, creating: isDirectory ? .directory : .file)
+        // What move_mount(2) says of it is EINVAL, which may be anything.
+        let isOntoDirectory = try fileStatus(of: place.descriptor.number).type == .directory
+        guard isOntoDirectory == isDirectory else { throw SyscallError("move_mount", errno: ENOTDIR) }
         try attach(tree, at: place.take(), step, attributesApplied: true)
     }
 

@@ -132,7 +132,8 @@ extension Container {
 
     /// Ports as lists tell of them: the published ones with their places, then those that are exposed only.
     private func exposedPorts() -> [PortSummary] {
-        guard state.phase == .running else { return [] }
+        // As with Docker, ports that are exposed only are told of where they could be published.
+        guard state.phase == .running, attachment?.endpoints.contains(where: { !$0.hostLink.isEmpty }) == true else { return [] }
         let published = (attachment?.ports ?? []).flatMap(\.singles)
         let known = Set(published.map(\.key))
         var lines = published.map { port in

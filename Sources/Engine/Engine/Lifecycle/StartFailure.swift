@@ -64,6 +64,8 @@ struct StartFailure: Equatable, Sendable {
         }
         if text.hasPrefix("exec failed: ") { text = text.dropFirst("exec failed: ".count) }
         if text.hasSuffix(": unknown") { text = text.dropLast(": unknown".count) }
-        return String(text)
+        // By its words it is told from other reasons.
+        let notDirectory = ": ENOTDIR (20)"
+        return text.hasSuffix(notDirectory) ? String(text.dropLast(notDirectory.count)) + ": not a directory" : String(text)
     }
 }
