@@ -20,6 +20,8 @@ def create(daemon, version, image, host=None, expect=201, query="", **config):
     ("1.39", {}, "IpcMode", "shareable"), ("1.40", {}, "IpcMode", "private"), ("1.39", {"IpcMode": "none"}, "IpcMode", "none"),
     ("1.40", {}, "CgroupnsMode", "private" if UNIFIED else "host"), ("1.41", {}, "CgroupnsMode", "private" if UNIFIED else "host"),
     ("1.51", {"PidsLimit": 0}, "PidsLimit", None), ("1.51", {"PidsLimit": -5}, "PidsLimit", -1), ("1.51", {"PidsLimit": 7}, "PidsLimit", 7),
+    ("1.24", {}, "NetworkMode", "bridge"), ("1.51", {"NetworkMode": "default"}, "NetworkMode", "bridge"),
+    ("1.51", {"NetworkMode": "none"}, "NetworkMode", "none"),
 ])
 def test_what_is_said_and_what_is_not_means_what_it_meant_then(own_daemon, image, version, host, field, value):
     assert create(own_daemon, version, image, host)[field] == value
@@ -78,6 +80,45 @@ def test_feature_C20_a_container_is_on_the_networks_that_are_named_and_no_other(
         for left in api(own_daemon, "GET", "/containers/json?all=1")[1]:
             api(own_daemon, "DELETE", f"/containers/{left['Id']}", expect=204)
         apus("network", "rm", "closed", "elsewhere").ok()
+
+
+def test_the_address_of_a_link_is_the_whole_containers_until_1_43_and_an_endpoints_from_1_44_on(own_daemon, image):
+    whole, endpoint = "02:42:00:00:00:07", "02:42:00:00:00:08"
+    wishes = {"NetworkingConfig": {"EndpointsConfig": {"bridge": {"MacAddress": endpoint}}}}
+
+    def made(version, expect=201, **config):
+        return api(own_daemon, "POST", f"/v{version}/containers/create", {"Image": image, "Cmd": ["true"], **config}, expect=expect)[1]
+
+    def address(answer):
+        return api(own_daemon, "GET", f"/v1.44/containers/{answer['Id']}/json")[1]["NetworkSettings"]["Networks"]["bridge"]["MacAddress"]
+
+    assert made("1.43", MacAddress=whole)["Warnings"] == [] and address(made("1.43", **wishes)) == ""
+    answer = made("1.44", **wishes)
+    assert answer["Warnings"] == [] and address(answer) == endpoint
+    assert made("1.44", MacAddress=whole)["Warnings"] == [
+        "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."]
+    refused = made("1.44", 400, MacAddress=whole, **wishes)
+    assert refused == {"message": "the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty"}
+
+
+def test_info_names_what_secures_containers_without_more_until_1_24(own_daemon):
+    old, new = (api(own_daemon, "GET", f"/v{version}/info", expect=200)[1] for version in ("1.24", "1.25"))
+    assert "name=seccomp,profile=builtin" in new["SecurityOptions"]
+    assert old["SecurityOptions"] == [option.split(",")[0].removeprefix("name=") for option in new["SecurityOptions"]]
+
+
+def test_the_short_id_is_an_alias_until_1_44(own_daemon, apus, image):
+    """From then on `DNSNames` tells by what a container is found."""
+    apus("network", "create", "found").ok()
+    try:
+        id = apus("create", "--network", "found", "--network-alias", "db", image, "true").line()
+        apus("network", "connect", "bridge", id).ok()
+        for version, aliases in (("1.41", ["db", id[:12]]), ("1.44", ["db", id[:12]]), ("1.45", ["db"])):
+            networks = api(own_daemon, "GET", f"/v{version}/containers/{id}/json", expect=200)[1]["NetworkSettings"]["Networks"]
+            assert networks["found"]["Aliases"] == aliases and not networks["bridge"]["Aliases"], version
+    finally:
+        apus("rm", "-f", id).ok()
+        apus("network", "rm", "found").ok()
 
 
 def test_a_platform_is_asked_for_from_1_41_on(own_daemon, image):

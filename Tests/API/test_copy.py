@@ -16,6 +16,7 @@ import time
 import oci_images
 import pytest
 
+import leaks
 from engine_http import Connection, api, stream
 from oci_images import Image, Pusher, busybox_layer
 from processes import PATIENCE, stop, wait_until
@@ -358,6 +359,51 @@ def test_C11_a_client_that_leaves_in_the_middle_costs_nothing(own_daemon, apus, 
         half.sendall(b"PUT /containers/big/archive?path=/tmp HTTP/1.1\r\nHost: d\r\nContent-Length: 100000\r\n\r\nhalf")
         half.close()
     wait_until(lambda: len(os.listdir(descriptors)) <= before + 2, "the descriptors are closed", seconds=20)
+
+
+def test_C11_who_attaches_and_leaves_over_and_over_costs_nothing(own_daemon, apus, image):
+    """Neither at the daemon nor at the shim, whether they hear an answer or not, nor do processes that are asked for beside it."""
+    box = apus("run", "-d", "-i", "--network", "none", image, "cat").line()
+    shim, = leaks.processes(f"{own_daemon.run}/shims/{box}")
+    upgrade = "Host: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+
+    def leave(path, body, hears):
+        client = stream(own_daemon.socket)
+        client.sendall(f"POST {path} HTTP/1.1\r\n{upgrade}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        if hears:
+            assert client.recv(1000).startswith(b"HTTP/1.1 101 ")
+        client.close()
+
+    def come_and_go(attachments, execs):
+        for number in range(attachments):
+            leave(f"/containers/{box}/attach?stream=1&stdin=1&stdout=1&stderr=1", "", number % 2)
+        for number in range(execs):
+            # Its own input's end is its end.
+            asked = {"Cmd": ["cat"], "AttachStdin": True, "AttachStdout": True}
+            made = api(own_daemon, "POST", f"/containers/{box}/exec", asked, expect=201)[1]["Id"]
+            assert api(own_daemon, "POST", f"/exec/{made}/resize?h=10&w=10")[0] == 409
+            leave(f"/exec/{made}/start", "{}", number % 2)
+
+    def held():
+        found = []
+        for process in (own_daemon.process.pid, shim):
+            with open(f"/proc/{process}/smaps_rollup", encoding="utf-8") as file:
+                size = next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+            found.append((len(os.listdir(f"/proc/{process}/fd")), size))
+        return found
+
+    def processes():
+        return apus("top", box, "-o", "pid").ok().split()[1:]
+
+    come_and_go(200, 20)
+    wait_until(lambda: len(processes()) == 1, "what was begun beside it has ended", seconds=60)
+    before = held()
+    come_and_go(1200, 60)
+    wait_until(lambda: len(processes()) == 1, "what was begun beside it has ended", seconds=60)
+    wait_until(lambda: all(now[0] <= then[0] + 2 for now, then in zip(held(), before, strict=True)), "the descriptors are closed", seconds=20)
+    assert all(now[1] < then[1] + 4096 for now, then in zip(held(), before, strict=True)), (before, held())
+    # It heard nobody's end.
+    assert apus.inspect(box, "{{.State.Running}}") == "true"
 
 
 @pytest.mark.parametrize("is_running", [True, False], ids=["running", "created"])

@@ -11,8 +11,19 @@ extension ContainerInspect: VersionedDocument {
         document.hostConfig = hostConfig.shaped(for: version)
         document.networkSettings.networks = networkSettings.networks.mapValues { $0.shaped(for: version) }
         if version < APIVersion(1, 48) { document.imageManifestDescriptor = nil }
+        if version < APIVersion(1, 45) { document.addShortIDToAliases() }
         return document
     }
+
+    /// Where containers find each other by name, the short id was among an endpoint's aliases until `DNSNames` told it.
+    private mutating func addShortIDToAliases() {
+        let shortID = String(id.prefix(12))
+        for (name, endpoint) in networkSettings.networks where !Self.predefined.contains(name) && !endpoint.aliases.contains(shortID) {
+            networkSettings.networks[name]?.aliases.append(shortID)
+        }
+    }
+
+    private static let predefined: Set<String> = ["bridge", "host", "none"]
 }
 
 extension HostConfig: VersionedDocument {
@@ -94,7 +105,16 @@ extension SystemInfo: VersionedDocument {
         }
         if version < APIVersion(1, 50) { document.discoveredDevices = nil }
         if version < APIVersion(1, 45) { document.runtimes = runtimes.mapValues { $0.withoutStatus } }
+        if version < APIVersion(1, 25) { document.securityOptions = securityOptions.map(Self.nameAlone) }
         return document
+    }
+}
+
+extension SystemInfo {
+    /// Of `name=seccomp,profile=builtin`: `seccomp`.
+    private static func nameAlone(_ option: String) -> String {
+        let name = option.split(separator: ",").first { $0.hasPrefix("name=") }
+        return name.map { String($0.dropFirst("name=".count)) } ?? option
     }
 }
 

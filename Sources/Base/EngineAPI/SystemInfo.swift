@@ -118,7 +118,7 @@ public struct SystemInfo: EngineDocument {
     @Defaulted public var runcCommit: Commit = Commit()
     /// What `--init` runs.
     @Defaulted public var initCommit: Commit = Commit()
-    /// `name=seccomp,profile=builtin`, …
+    /// `name=seccomp,profile=builtin`, …; until 1.24 the names alone.
     @Defaulted public var securityOptions: [String] = []
     /// The licence.
     @OmittedWhenZero public var productLicense: String = ""

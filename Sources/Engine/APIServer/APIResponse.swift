@@ -9,10 +9,11 @@ package enum APIResponse: Sendable {
     /// A body of unknown length, chunked. The head goes out before the first piece, or at once where `headAtOnce`; an error
     /// thrown before that is answered with its own status.
     case streamed(contentType: String, headAtOnce: Bool, body: @Sendable (BodyWriter) async throws -> Void)
-    /// The connection stops being HTTP.
-    case hijacked(contentType: String, session: @Sendable (HijackedStream) async -> Void)
+    /// The connection stops being HTTP. `unheard` ends what was begun for the session, in place of it, where the client has left before the head.
+    case hijacked(
+        contentType: String, unheard: @Sendable () -> Void = {}, session: @Sendable (HijackedStream) async -> Void)
     /// The same behind a head of its own, which lacks its end.
-    case upgraded(head: String, session: @Sendable (HijackedStream) async -> Void)
+    case upgraded(head: String, unheard: @Sendable () -> Void = {}, session: @Sendable (HijackedStream) async -> Void)
 
     /// A status without a body.
     package static func empty(_ status: HTTPResponseStatus) -> APIResponse { .whole(status, [:], []) }

@@ -94,9 +94,13 @@ extension EngineRoutes {
         var habits = ClientHabits()
         habits.readsOnlyTop = version < APIVersion(1, 44)
         habits.usesHostCgroupNamespace = version < APIVersion(1, 41)
-        let answer = try await engine.createContainer(
+        var answer = try await engine.createContainer(
             name: request.query["name"], request: document, platform: version < APIVersion(1, 41) ? "" : request.query["platform"],
             habits: habits)
+        if version >= APIVersion(1, 44), !document.config.macAddress.isEmpty {
+            answer.warnings.append(
+                "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead.")
+        }
         return try .document(answer, status: .created)
     }
 
@@ -120,6 +124,13 @@ extension ContainerCreateRequest {
     /// - Throws: `APIError` 400 in Docker's words for what would come out other than it was meant.
     fileprivate func understood(from version: APIVersion) throws(APIError) -> ContainerCreateRequest {
         var request = self
+        // By its own name the default network is the same on every system.
+        if ["", "default"].contains(request.hostConfig.networkMode) {
+            request.hostConfig.networkMode = "bridge"
+            if let endpoint = request.networkingConfig.endpointsConfig.removeValue(forKey: "default") {
+                request.networkingConfig.endpointsConfig["bridge"] = endpoint
+            }
+        }
         // Such a client removes the container itself.
         if version < APIVersion(1, 25) { request.hostConfig.autoRemove = false }
         if version < APIVersion(1, 40) {
@@ -135,11 +146,23 @@ extension ContainerCreateRequest {
             guard networks.count < 2 else {
                 throw .badRequest("Container cannot be created with multiple network endpoints: \(networks.joined(separator: ", "))")
             }
+            // An endpoint had no address of its own to ask for.
+            for name in networks { request.networkingConfig.endpointsConfig[name]??.macAddress = "" }
+        } else {
+            try request.checkAddress()
         }
         for index in request.hostConfig.mounts.indices { try request.hostConfig.mounts[index].understand(version) }
         // Docker has one word for no limit. Here nothing said is a limit, and any number below zero is none.
         if let limit = request.hostConfig.pidsLimit, limit <= 0 { request.hostConfig.pidsLimit = limit == 0 ? nil : -1 }
         return request
+    }
+
+    /// The address of a link that is the whole container's is that of its first network.
+    private func checkAddress() throws(APIError) {
+        let endpoint = networkingConfig.endpointsConfig[hostConfig.networkMode]
+        guard let asked = endpoint??.macAddress, !asked.isEmpty, !config.macAddress.isEmpty, asked != config.macAddress else { return }
+        throw .badRequest(
+            "the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty")
     }
 }
 

@@ -56,7 +56,7 @@ extension EngineRoutes {
         let session = try await engine.attachContainer(request.name, options: options)
         let mediaType = StreamMediaType.of(isTerminal: session.isTerminal, for: request.version)
         let takesInput = options.stdin && options.stream
-        return .hijacked(contentType: mediaType) { stream in
+        return .hijacked(contentType: mediaType, unheard: session.detach) { stream in
             await AttachBridge(session: session, stream: stream, takesInput: takesInput, detachKeys: detachKeys).run()
         }
     }
@@ -75,7 +75,7 @@ extension EngineRoutes {
         options.logs = query.flag("logs")
         let session = try await engine.attachContainer(request.name, options: options)
         let (takesInput, isText) = (options.stdin && options.stream, request.version < APIVersion(1, 28))
-        return .upgraded(head: head) { stream in
+        return .upgraded(head: head, unheard: session.detach) { stream in
             let frames = WebSocketStream(stream, isText: isText)
             await AttachBridge(session: session, stream: frames, takesInput: takesInput, detachKeys: detachKeys).run()
             await frames.end()

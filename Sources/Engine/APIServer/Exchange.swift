@@ -43,10 +43,10 @@ final class Exchange: Sendable {
         case .streamed(let contentType, let headAtOnce, let body):
             try await sendStream(contentType, headAtOnce: headAtOnce, body)
             return .ok
-        case .hijacked(let contentType, let session):
-            return try await hijack(contentType, session)
-        case .upgraded(let head, let session):
-            try await hijack(opening: head, session)
+        case .hijacked(let contentType, let unheard, let session):
+            return try await hijack(contentType, unheard, session)
+        case .upgraded(let head, let unheard, let session):
+            try await hijack(opening: head, unheard, session)
             return .switchingProtocols
         }
     }
@@ -100,22 +100,29 @@ final class Exchange: Sendable {
     }
 
     private func hijack(
-        _ contentType: String, _ session: @escaping @Sendable (HijackedStream) async -> Void
+        _ contentType: String, _ unheard: @Sendable () -> Void, _ session: @escaping @Sendable (HijackedStream) async -> Void
     ) async throws -> HTTPResponseStatus {
         let upgrades = request?.head.headers.contains(name: "upgrade") ?? false
         let opening =
             upgrades
             ? "HTTP/1.1 101 UPGRADED\r\nContent-Type: \(contentType)\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
             : "HTTP/1.1 200 OK\r\nContent-Type: \(StreamMediaType.raw)\r\n"
-        try await hijack(opening: opening, session)
+        try await hijack(opening: opening, unheard, session)
         return upgrades ? .switchingProtocols : .ok
     }
 
-    private func hijack(opening: String, _ session: @escaping @Sendable (HijackedStream) async -> Void) async throws {
+    private func hijack(
+        opening: String, _ unheard: @Sendable () -> Void, _ session: @escaping @Sendable (HijackedStream) async -> Void
+    ) async throws {
         answered.withLock { $0 = true }
         isHijacked.withLock { $0 = true }
         let rest = ServerIdentity.headers.map { "\($0.name): \($0.value)\r\n" }.joined()
-        try await connection.send([.hijack(ByteBuffer(string: opening + rest + "\r\n"))])
+        do {
+            try await connection.send([.hijack(ByteBuffer(string: opening + rest + "\r\n"))])
+        } catch {
+            unheard()
+            throw error
+        }
         let stream = HijackedStream(connection: connection)
         await session(stream)
         await stream.finish()
