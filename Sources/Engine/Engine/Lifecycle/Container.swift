@@ -2,6 +2,7 @@ internal import Archive
 internal import CoreTypes
 internal import EngineAPI
 internal import Logging
+internal import OCISpec
 internal import Records
 internal import ShimProtocol
 internal import SystemPackage
@@ -42,6 +43,8 @@ actor Container {
     var startingShim: ShimClient?
     /// Settles when the change of limits that is under way is done.
     var updateUnderWay: OneShot<Void>?
+    /// Limits that were changed while no process was there to have them, though the next one may have begun by those before.
+    var limitsOfNextRun: LinuxResources?
     /// What the run has of other containers.
     var joined: JoinedParts?
     /// Settles when nobody writes into the files of the container while it does not run.

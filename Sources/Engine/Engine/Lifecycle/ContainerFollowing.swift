@@ -70,6 +70,7 @@ extension Container {
         if change.restartCount == 0 && document.phase == .running { return }
         let startedAt = change.at.map { Timestamp(unixNanoseconds: $0.unixNanoseconds) } ?? .now
         let running = RunningTask(shim: task.shim, pid: change.pid, startedAt: startedAt, settled: task.settled)
+        await limitNextRun(running)
         switch state {
         case .stopping: state = .stopping(running)
         case .running, .paused, .restarting: state = .running(running)

@@ -1,5 +1,6 @@
 package import EngineAPI
 internal import LinuxSyscalls
+internal import Logging
 internal import OCISpec
 internal import ShimProtocol
 internal import SystemPackage
@@ -77,8 +78,20 @@ extension Container {
         resources.devices = []
         let limited = try await limitRun(resources)
         try await noteInBundle(resources)
-        // One that its policy has begun meanwhile may have begun by the bundle as it was.
+        // One that its policy has begun meanwhile may have begun by the bundle as it was, and so may one that is yet to be told of.
         if state.runningTask?.pid != limited { _ = try await limitRun(resources) }
+        if case .restarting = state { limitsOfNextRun = resources }
+    }
+
+    /// What was asked for before anybody knew of the run.
+    func limitNextRun(_ task: RunningTask) async {
+        while let limits = limitsOfNextRun {
+            limitsOfNextRun = nil
+            do throws(ShimError) { try await task.shim.update(limits.encode()) } catch {
+                // Where it has ended already, the next one begins by the bundle.
+                logger.debug("limits of the run that began: \(error.message)")
+            }
+        }
     }
 
     /// Most runs that one update follows: their policy makes a pause before each.
