@@ -113,8 +113,9 @@ def test_G06_what_a_network_cannot_be_is_refused_in_dockers_words(cli, image):
     assert leaks.links() == before
     names = cli("network", "ls", "--format", "{{.Name}}").ok().split()
     assert "refused" not in names
-    for name in ("bridge", "host", "none"):
-        assert "predefined" in cli("network", "create", name).err.replace("pre-defined", "predefined")
+    for name in ("bridge", "host", "none", "default"):
+        taken = cli("network", "create", name)
+        assert taken.code == 1 and f"operation is not permitted on predefined {name} network" in taken.err, taken
 
 
 def test_G06_addresses_that_no_link_can_have_are_refused_before_anything_is_made(cli, net, image):

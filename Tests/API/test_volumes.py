@@ -345,12 +345,19 @@ def test_feature_F01_options_are_mounted_while_a_container_runs(cli, image, own_
     assert tmp_path.joinpath("there").exists()
 
 
-def test_feature_F01_a_device_that_is_not_there_leaves_nothing(cli, image, own_daemon):
-    cli("volume", "create", "-o", "type=ext4", "-o", "device=/nowhere", "broken").ok()
+def test_feature_F01_a_device_that_is_not_there_yet_is_asked_for_by_the_start(cli, image, own_daemon, tmp_path):
+    """As with Docker: a create needs what the options mount only where the image has something to put there."""
+    later = tmp_path / "later"
+    cli("volume", "create", "-o", "type=none", "-o", f"device={later}", "-o", "o=bind", "bound").ok()
     before = mounts(own_daemon.folder)
-    result = cli("run", "--name", "fails", "-v", "broken:/x", image, "true")
-    assert result.code == 125 and "mount volume broken: /nowhere of type ext4" in result.err
-    assert mounts(own_daemon.folder) == before and cli("ps", "-aq").line() == ""
+    refused = cli("create", "-v", "bound:/etc", image, "true")
+    assert refused.code == 1 and f"mount volume bound: {later} of type bind" in refused.err and cli("ps", "-aq").line() == "", refused
+    result = cli("run", "--name", "waits", "-v", "bound:/x", image, "touch", "/x/here")
+    assert result.code == 125 and f"mount volume bound: {later} of type bind" in result.err, result
+    assert mounts(own_daemon.folder) == before and cli.inspect("waits", "{{.State.Status}}") == "created"
+    later.mkdir()
+    cli("start", "-a", "waits").ok()
+    assert os.listdir(later) == ["here"] and mounts(own_daemon.folder) == before
 
 
 def test_feature_F01_a_killed_daemon_loses_no_volume(brittle):

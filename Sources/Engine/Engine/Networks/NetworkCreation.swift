@@ -9,7 +9,8 @@ extension Networks {
     /// Makes a network that a client asks for.
     /// - Throws: `.conflict` for a name that is taken, `.invalidParameter`, `.forbidden` in Docker's words.
     func create(_ request: NetworkCreateRequest) async throws(EngineError) -> NetworkCreateResponse {
-        guard !NetworkDocument.predefined.contains(request.name) else {
+        // `default` is what `--network default` and a request without a network mean: nobody could join one of that name by it.
+        guard !NetworkDocument.predefined.contains(request.name), request.name != "default" else {
             throw EngineError(.forbidden, "operation is not permitted on predefined \(request.name) network ")
         }
         let request = try configured(NetworkPlan.settlingFamilies(of: request))

@@ -39,6 +39,14 @@ extension VolumeFolder {
         } catch { throw EngineError(.system, "copy the image's \(path) into volume \(name): \(error)", cause: error) }
     }
 
+    /// Whether an image has a directory where a volume is to be seen.
+    /// - Parameter image: the root of the container.
+    func hasContents(_ image: borrowing OwnedFD, at path: String) throws(EngineError) -> Bool {
+        do throws(SyscallError) { return try directory(path, in: image) != nil } catch {
+            throw .system("look what the image has at \(path)", error)
+        }
+    }
+
     private func directory(_ path: String, in image: borrowing OwnedFD) throws(SyscallError) -> OwnedFD? {
         do throws(SyscallError) {
             return try openInRoot(FilePath(path), [.readOnly, .directory], root: image, resolve: [.inRoot, .noMagicLinks])

@@ -199,6 +199,9 @@ struct VolumeFolder: Sendable {
 
     // MARK: - What the options mount
 
+    /// Whether a volume's options mount anything.
+    func mountsSomething(_ document: VolumeDocument) -> Bool { LocalVolumeDriver.mount(document.options) != nil }
+
     /// Mounts what the options say on the volume's directory, unless it is mounted already.
     func mount(_ name: String, _ document: VolumeDocument) throws(EngineError) {
         guard let mount = LocalVolumeDriver.mount(document.options) else { return }

@@ -309,14 +309,16 @@ actor VolumeStore {
             let document = try find(mount.name)
             let isInUse = volumes[mount.name]?.isMounted == true
             try await BlockingWork.run(.trees) { () throws(EngineError) in
+                let image: OwnedFD
+                do throws(SnapshotError) { image = try openReadOnly(root, at: folder.root) } catch {
+                    throw .system("read the root of container \(id)", error)
+                }
+                // Where there is nothing to copy, nothing is asked of a server or a device that may come later, as with Docker.
+                if folder.mountsSomething(document) {
+                    guard try folder.hasContents(image, at: mount.destination) else { return }
+                }
                 try folder.mount(mount.name, document)
-                do throws(EngineError) {
-                    let image: OwnedFD
-                    do throws(SnapshotError) { image = try openReadOnly(root, at: folder.root) } catch {
-                        throw .system("read the root of container \(id)", error)
-                    }
-                    try folder.fill(mount.name, from: image, at: mount.destination)
-                } catch {
+                do throws(EngineError) { try folder.fill(mount.name, from: image, at: mount.destination) } catch {
                     if !isInUse { try folder.unmount(mount.name, document) }
                     throw error
                 }
