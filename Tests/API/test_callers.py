@@ -137,6 +137,32 @@ def test_R08_two_pushes_that_have_a_layer_in_common_send_it_once(apus, daemon): 
             target.stop()
 
 
+def test_feature_B12_layers_are_pushed_side_by_side(apus, daemon):  # noqa: F811
+    image = Image([tar(files({"layer": os.urandom(20_000)})) for _ in range(3)])
+    source, both, lock, at_it = ScriptedRegistry(image), threading.Event(), threading.Lock(), []
+
+    def holds(handler, number):
+        """Nothing is taken until two are at it."""
+        if handler.command == "PATCH":
+            with lock:
+                at_it.append(number)
+            if len(at_it) > 1:
+                both.set()
+            assert both.wait(60)
+        return False
+    target = ScriptedRegistry(faults={"upload": holds})
+    try:
+        apus("pull", "-q", source.name).ok()
+        apus("tag", source.name, target.name).ok()
+        apus("push", target.name, timeout=50).ok()
+        assert both.is_set() and sorted(target.pushed) == sorted(image.blobs)
+        apus("rmi", "-f", source.name, target.name).ok()
+    finally:
+        both.set()
+        source.stop()
+        target.stop()
+
+
 class FlappingNames(Upstream):
     """A server of names that knows none for as many lookups as `left` says."""
 

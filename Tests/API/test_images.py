@@ -14,6 +14,7 @@ import pytest
 from engine_http import api
 from oci_images import Image, Pusher, busybox_layer, entry, files, tar
 from processes import Registry, password_line
+from scripted_registry import ScriptedRegistry
 
 ALIEN = "arm64" if oci_images.ARCHITECTURE == "amd64" else "amd64"
 
@@ -97,7 +98,7 @@ def test_feature_B05_ids_alone_are_one_a_line_and_one_a_tag(cli, aged):
     assert lines.count(middle) == 3 and lines.count(newest) == 1 and lines.index(newest) < lines.index(middle)
 
 
-def test_tag_names_the_same_image_and_rmi_takes_one_name_at_a_time(clean, registry):
+def test_feature_B10_tag_names_the_same_image_and_rmi_takes_one_name_at_a_time(clean, registry):
     name = f"{registry.host}/alpha"
     clean("pull", name).ok()
     clean("tag", name, "mine:v1").ok()
@@ -112,6 +113,21 @@ def test_tag_names_the_same_image_and_rmi_takes_one_name_at_a_time(clean, regist
     assert clean("inspect", name).code == 1
     assert "No such image" in clean("rmi", name).err
     assert clean("tag", name, "Upper:x").code == 1
+
+
+def test_feature_B11_a_tag_is_of_letters_digits_and_three_signs_and_of_128_at_most(clean, registry):
+    name = f"{registry.host}/alpha"
+    clean("pull", "-q", name).ok()
+    for tag in ("a", "_", "9", "A.b-c_D", "t" * 128):
+        clean("tag", name, f"tagged:{tag}").ok()
+        assert clean("images", "-q", f"tagged:{tag}").ok().split() == [clean.inspect(name, "{{.Id}}")[7:19]]
+        assert clean("rmi", f"tagged:{tag}").ok() == f"Untagged: tagged:{tag}\n"
+    for tag in (".a", "-a", "a b", "a+b", "a/b", "\u00e4", "t" * 129, ""):
+        for words in (("tag", name, f"tagged:{tag}"), ("pull", f"{name}:{tag}"), ("push", f"tagged:{tag}"), ("create", f"tagged:{tag}")):
+            refused = clean(*words)
+            assert refused.code == 1 and "invalid reference format" in refused.err, (words, refused)
+    clean("tag", name, "tagged").ok()
+    assert clean("rmi", "tagged").ok() == "Untagged: tagged:latest\n"
 
 
 def test_feature_B07_B08_rmi_by_id_takes_its_flag_behind_the_operand(clean, registry):
@@ -197,6 +213,23 @@ sleep 100 if $ARGV[0] eq "wait";
         cli("rm", "-fv", "app").ok()
     finally:
         cli("rmi", "-f", name)
+
+
+def test_feature_B14_what_is_public_is_pulled_by_a_token_without_a_password(cli):
+    """Nobody shows anything before the registry asks for it; of whom it asks is told there, and no more than that."""
+    image = Image([busybox_layer()], {"Labels": {"of": cli.name}})
+    public = ScriptedRegistry(image, token=True)
+    try:
+        cli("pull", "-q", public.name).ok()
+        assert cli.inspect(public.name, "{{.Id}}") == image.id
+        first = public.requests[0]
+        assert first["status"] == 401 and "Authorization" not in first["headers"]
+        [asked] = public.of("token")
+        assert "Authorization" not in asked["headers"] and "scope=repository%3Aone%3Apull" in asked["path"] and "account" not in asked["path"]
+        assert all(request["headers"].get("Authorization") == f"Bearer {public.token}" for request in public.of("config") + public.of("blob"))
+        cli("rmi", public.name).ok()
+    finally:
+        public.stop()
 
 
 def test_what_a_registry_does_not_have_is_said(cli, registry, daemon):

@@ -21,11 +21,20 @@ def key_pair(folder, name, *algorithm):
     return f"{folder}/{name}.key", f"{folder}/{name}.pub"
 
 
+def signature_of(payload, key):
+    """Of ECDSA and RSA the payload's digest is signed; Ed25519 takes the payload itself, from a file."""
+    if "ED25519" not in openssl("pkey", "-in", key, "-noout", "-text").decode():
+        return openssl("dgst", "-sha256", "-sign", key, input=payload)
+    with open(f"{key}.payload", "wb") as file:
+        file.write(payload)
+    return openssl("pkeyutl", "-sign", "-inkey", key, "-rawin", "-in", file.name)
+
+
 def sign(registry, digest, name, key, kind="cosign container image signature", spoil=None):
     """Adds a signature of `digest` for `name` to the registry, beside those that are there."""
     payload = json.dumps({"critical": {"identity": {"docker-reference": name}, "image": {"docker-manifest-digest": digest}, "type": kind},
                           "optional": None}).encode()
-    signature = openssl("dgst", "-sha256", "-sign", key, input=payload)
+    signature = signature_of(payload, key)
     if spoil:
         payload, signature = spoil(payload, signature)
     config = b"{}"
@@ -103,9 +112,12 @@ def test_reject_and_accept_go_by_the_longest_scope(place):
     place.apus("run", "--rm", "--network", "none", place.name, "true").ok()
 
 
-@pytest.mark.parametrize("algorithm", ["ec", "rsa"])
+ALGORITHMS = {"ec": (), "rsa": ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"), "ed25519": ("-algorithm", "ED25519")}
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_signature_by_the_policys_key_lets_an_image_come_and_run(algorithm, place):
-    key, public = key_pair(place.folder, "good", *(("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048") if algorithm == "rsa" else ()))
+    key, public = key_pair(place.folder, "good", *ALGORITHMS[algorithm])
     place.say("reject", **{"HOST/one": place.signed(public)})
     assert "it has no signature" in place.refused("pull", place.name)
     blobs = entries(f"{place.daemon.data}/content/blobs/sha256")
