@@ -94,6 +94,24 @@ def test_hosts_toml_takes_the_place_of_docker_hub_and_a_mirror_is_not_shown_the_
     assert not any("Authorization" in request["headers"] for request in hub.requests)
 
 
+@pytest.mark.parametrize("client", sorted(CLIENTS))
+def test_feature_A21_A22_names_without_a_registry_are_docker_hubs(client, place, servers, image):
+    hub, other = servers(), servers()
+    place.hosts("docker.io", f'[host."http://{hub.host}"]\n  capabilities = ["pull", "resolve"]\n')
+    cli = Client(client, CLIENTS[client], place.daemon.host, str(place.folder))
+    for name, path, whole, short in (("official", "library/official", "docker.io/library/official:latest", "official:latest"),
+                                     ("some/users:v1", "some/users", "docker.io/some/users:v1", "some/users:v1"),
+                                     ("docker.io/named", "library/named", "docker.io/library/named:latest", "named:latest")):
+        hub.manifests["v1"] = image.manifest
+        count = len(hub.requests)
+        assert cli("pull", name).ok().splitlines()[-1] == whole
+        assert {request["path"].split("/manifests/")[0].split("/blobs/")[0] for request in hub.requests[count:]} == {f"/v2/{path}"}
+        assert short in cli.inspect(name, "{{json .RepoTags}}")
+    count = len(hub.requests)
+    assert cli("pull", "-q", other.name).line() == f"{other.name}:latest" and asked(other) and len(hub.requests) == count
+    cli("rmi", "-f", image.id).ok()
+
+
 def test_hosts_toml_says_what_each_server_is_asked_for(place, servers, image):
     resolver, puller, registry = servers(), servers(), servers()
     place.hosts(registry.host.replace(":", "_") + "_", f"""
@@ -131,6 +149,30 @@ def test_hosts_toml_names_authorities_and_client_certificates(place, servers, ce
     place.apus("rmi", "far.test/one").ok()
     place.hosts("far.test", text + 'skip_verify = true\nclient = [["server.crt", "server.key"]]\n')
     place.apus("pull", "far.test/one").ok()
+
+
+@pytest.mark.parametrize("kind", ["manifest", "config", "blob", "upload"])
+def test_a_server_that_a_registry_sends_to_proves_itself_by_its_own_folder(kind, place, servers, certificates, image):  # noqa: F811
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "server.crt", certificates / "server.key")
+    registry, store = servers(), servers(image, tls=context)
+
+    def elsewhere(handler, number):
+        handler.drop_body()
+        handler.answer(307, Location=f"https://{store.host}{handler.path}")
+        return True
+    verb = "push" if kind == "upload" else "pull"
+    if kind == "upload":
+        place.apus("pull", registry.name).ok()
+        registry.blobs.clear()
+        store.uploads, store.blobs = registry.uploads, registry.blobs
+    registry.faults = {kind: elsewhere}
+    refused = place.apus(verb, registry.name)
+    assert refused.code == 1 and "certificate" in refused.err and not store.requests, refused
+    (place.certs / store.host).mkdir()
+    (place.certs / store.host / "ca.crt").write_bytes((certificates / "ca.crt").read_bytes())
+    place.apus(verb, registry.name).ok()
+    assert store.of(kind)
 
 
 def test_registries_conf_names_mirrors_and_other_places(place, servers, image):

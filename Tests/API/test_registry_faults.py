@@ -151,9 +151,9 @@ PASSING = {
     "R05-stall": (lambda kind: times(1, stalls if kind != "upload" else silent_upload), IDLE_SECONDS, 25),
     "R05-one-byte-a-second": (lambda kind: times(1, trickles if kind != "upload" else silent_upload), IDLE_SECONDS, 25),
 }
-# A digest knows what is wrong; a token has none, and a registry says itself what is wrong with an upload.
+# A digest knows what is wrong; a token has none: of what is wrong with one, its registry refuses it.
 WRONG_ONCE = {"R02-bit-flip": (changed(flipped), ("manifest", "config", "blob")), "R02-short": (ends_early, ("manifest", "config", "blob", "token")),
-              "R02-long": (changed(lambda data: data + b" more"), ("manifest",))}
+              "R02-long": (changed(lambda data: data + b" more"), ("manifest", "config", "blob", "token"))}
 
 
 def pull_or_push(kind, fault, apus, image):
@@ -240,6 +240,7 @@ def test_R02_a_body_longer_than_its_manifest_says_is_refused(kind, apus, daemon)
     image = new_image()
     registry, result, _ = pull_or_push(kind, times(None, changed(lambda data: data + b"more")), apus, image)
     assert result.code == 1 and "announced" in result.err, result
+    assert len(registry.of(kind, "GET")) == 2, "asked for once more"
     assert entries(f"{daemon.data}/content/ingests") == []
     stored(daemon)
 
@@ -250,17 +251,27 @@ def test_R02_a_token_service_that_answers_nonsense_is_named(apus):
         assert result.code == 1 and f"{registry.host}/token" in result.err and "holds no token" in result.err, result
 
 
+def corrupt(handler):
+    """What comes is taken with a bit flipped."""
+    name = handler.path.split("?")[0].rsplit("/", 1)[1]
+    data = handler.rfile.read(handler.length)
+    handler.script.uploads[name] += flipped(data)
+    handler.answer(202, Location=handler.script.place(name), Range=f"0-{len(data) - 1}")
+    return True
+
+
+def test_R02_an_upload_whose_bytes_change_on_their_way_is_sent_once_more(apus):
+    image = new_image()
+    registry, result, _ = pull_or_push("upload", times(1, corrupt), apus, image)
+    result.ok()
+    assert len(registry.begun) == len(image.blobs) + 1
+    check_whole("upload", apus, registry, image)
+
+
 def test_R02_an_upload_whose_digest_the_registry_refuses_says_so(apus):
-    def corrupt(handler, number):
-        if handler.command != "PATCH":
-            return False
-        name = handler.path.split("?")[0].rsplit("/", 1)[1]
-        data = handler.rfile.read(handler.length)
-        handler.script.uploads[name] += flipped(data)
-        handler.answer(202, Location=handler.script.place(name), Range=f"0-{len(data) - 1}")
-        return True
-    registry, result, _ = pull_or_push("upload", corrupt, apus, new_image())
+    registry, result, _ = pull_or_push("upload", times(None, corrupt), apus, new_image())
     assert result.code == 1 and "digest invalid: provided digest did not match" in result.err, result
+    assert len(registry.of("upload", "PUT")) == 2, "sent once more, and no oftener"
     apus("rmi", registry.name).ok()
 
 
@@ -352,6 +363,23 @@ def test_R01_a_connection_that_breaks_at_every_percent_costs_nothing(apus, daemo
     check_whole("blob", apus, registry, image)
 
 
+def test_R01_an_upload_that_breaks_again_and_again_is_sent_once(apus):
+    image = new_image()
+    twelfth = image.layers[0]["size"] // 12
+
+    def breaks(handler, number):
+        name = handler.path.split("?")[0].rsplit("/", 1)[1]
+        if handler.command != "PATCH" or handler.length <= twelfth or handler.headers["Content-Range"].split("-")[0] != str(len(handler.script.uploads[name])):
+            return False
+        handler.take(name, twelfth)
+        return handler.reset()
+    registry, result, _ = pull_or_push("upload", breaks, apus, image)
+    result.ok()
+    assert len(registry.of("upload", "PATCH")) >= 12
+    assert registry.received <= 1.05 * sum(len(blob) for blob in image.blobs.values())
+    check_whole("upload", apus, registry, image)
+
+
 def test_R01_finished_layers_are_not_fetched_again(apus, daemon):
     good, bad = (tar(files({name: os.urandom(300_000)})) for name in ("good", "bad"))
     image = Image([good, bad])
@@ -420,10 +448,15 @@ def test_R05_registries_that_say_nothing_hold_up_their_own_pulls_and_nothing_els
         silent.stop()
 
 
-@pytest.mark.parametrize("kind", ["registry", "token", "upload"])
+@pytest.mark.parametrize("kind", ["registry", *KINDS])
 def test_R06_a_name_that_is_not_found_is_named(kind, apus):
     if kind == "registry":
         result = apus("pull", "nowhere.invalid/one")
+    elif kind in ("manifest", "config", "blob"):
+        def elsewhere(handler, number):
+            handler.answer(307, Location=f"http://nowhere.invalid{handler.path}")
+            return True
+        _, result, _ = pull_or_push(kind, elsewhere, apus, new_image())
     elif kind == "upload":
         registry = ScriptedRegistry(new_image())
         try:
@@ -449,6 +482,24 @@ def test_R06_a_server_that_is_not_there_is_named_at_once(apus):
         port = probe.getsockname()[1]
     result = apus("pull", f"127.0.0.1:{port}/one")
     assert result.code == 1 and f"dial tcp 127.0.0.1:{port}: connect: connection refused" in result.err, result
+
+
+def test_R06_a_registry_without_tls_is_told_as_such(tmp_path, tmp_path_factory):
+    """In docker's words, by which everybody looks for what to do."""
+    daemon = Daemon(os.path.realpath(tmp_path_factory.mktemp("d")))
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 plain.test localhost\n")
+    registry = ScriptedRegistry(new_image(10_000))
+    try:
+        daemon.start("--registries-conf", "", under=["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts)])
+        client = Client("apus", CLIENTS["apus"], daemon.host, str(tmp_path))
+        refused = client("pull", f"plain.test:{registry.port}/one")
+        assert refused.code == 1 and refused.err.rstrip().endswith(": http: server gave HTTP response to HTTPS client"), refused
+        assert not registry.requests
+    finally:
+        registry.stop()
+        if daemon.process:
+            assert daemon.stop() == 0
 
 
 def test_R06_an_address_of_ip_6_that_swallows_all_does_not_hold_up_the_one_of_ip_4(tmp_path, tmp_path_factory):

@@ -73,7 +73,9 @@ extension ImageError {
             case .unauthorized: .unauthorized
             case .cancelled: .cancelled
             case .badName: .invalid
-            case .tooManyRequests, .server, .network, .interrupted, .stalled, .outOfStep, .malformed, .receiverStopped, .refused: .registry
+            case .tooManyRequests, .server, .network, .interrupted, .stalled, .outOfStep, .wrongDigest, .malformed, .receiverStopped,
+                .refused:
+                .registry
             }
         return ImageError(code, cause.description, cause: cause)
     }

@@ -161,7 +161,7 @@ extension RegistryError {
     fileprivate var isAnswer: Bool {
         switch code {
         case .notFound, .denied, .unauthorized, .malformed, .refused, .badName: true
-        case .tooManyRequests, .server, .network, .interrupted, .stalled, .outOfStep, .receiverStopped, .cancelled: false
+        case .tooManyRequests, .server, .network, .interrupted, .stalled, .outOfStep, .wrongDigest, .receiverStopped, .cancelled: false
         }
     }
 }

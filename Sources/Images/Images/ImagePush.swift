@@ -180,7 +180,10 @@ private struct ImagePush: Sendable {
         try await storage.uploadTurns.withTurn(blob.digest) { () throws(ImageError) in
             do throws(ImageError) { return try await send(blob, shownAs: id) } catch {
                 // Only what was refused for its bytes is read once more: a push of much that failed by the network is not held up.
-                guard error.isAboutBytes, try await recovery.restore(blob.digest, sizeBytes: blob.sizeBytes, of: image) else { throw error }
+                guard error.isAboutBytes else { throw error }
+                let isRestored = try await recovery.restore(blob.digest, sizeBytes: blob.sizeBytes, of: image)
+                // Bytes that are right here became others on their way: they are sent once more.
+                guard isRestored || (error.cause as? RegistryError)?.code == .wrongDigest else { throw error }
             }
             return try await send(blob, shownAs: id)
         }
@@ -219,7 +222,7 @@ extension ImageError {
     /// Whether the bytes that were sent, or those that could not be read, may be the reason.
     fileprivate var isAboutBytes: Bool {
         switch cause {
-        case let error as RegistryError: error.code == .malformed || error.code == .receiverStopped
+        case let error as RegistryError: [.malformed, .wrongDigest, .receiverStopped].contains(error.code)
         case is ContentError: true
         default: false
         }

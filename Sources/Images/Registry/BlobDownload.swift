@@ -36,6 +36,8 @@ private struct BlobDownload {
 
     private var resumptions: Resumptions
     private var knowsRanges = true
+    /// Whether it sent what no blob of this size has: it is asked once more where nobody else is.
+    private var hasMisspoken = false
 
     init(session: RepositorySession, whole: HTTPRequest, sizeBytes: Int64, sink: any BlobSink) {
         self.session = session
@@ -82,6 +84,7 @@ private struct BlobDownload {
             case .outOfStep where isPart:
                 // It does not know this range: what is here already passes by once more.
                 knowsRanges = false
+            case .malformed where session.patience == .full && !hasMisspoken: hasMisspoken = true
             default: throw error
             }
             refusal = error

@@ -164,7 +164,10 @@ extension RepositorySession {
         }
         var request = try request(.put, address)
         request.headers.append(("Content-Type", "application/octet-stream"))
-        try send(request, into: DroppingReceiver(for: request.shown))
+        do throws(RegistryError) { try send(request, into: DroppingReceiver(for: request.shown)) } catch {
+            guard error.code == .malformed else { throw error }
+            throw RegistryError(.wrongDigest, doing: error.doing, cause: error.cause)
+        }
     }
 
     private func location(in head: ResponseHead, of request: HTTPRequest) throws(RegistryError) -> WebAddress {

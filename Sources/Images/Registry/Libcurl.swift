@@ -448,6 +448,9 @@ extension TransferFailure {
             self.init(kind: .connection, message: "\(target): connect: \(said)")
         case CURLE_OPERATION_TIMEDOUT:
             self.init(kind: .timeout, message: "\(target): i/o timeout")
+        // OpenSSL's word for bytes that are no record of TLS.
+        case CURLE_SSL_CONNECT_ERROR where said.contains("wrong version number"):
+            self.init(kind: .tls, message: "http: server gave HTTP response to HTTPS client")
         case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR:
             self.init(kind: .tls, message: "tls: \(said)")
         case CURLE_PARTIAL_FILE, CURLE_RECV_ERROR, CURLE_SEND_ERROR, CURLE_GOT_NOTHING, CURLE_HTTP2, CURLE_HTTP2_STREAM:

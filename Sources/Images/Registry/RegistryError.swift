@@ -20,6 +20,8 @@ package struct RegistryError: Error, Equatable, Sendable, CustomStringConvertibl
         case stalled
         /// The registry stands elsewhere in an upload than we do: 416.
         case outOfStep
+        /// The registry found other bytes in an upload than its digest is of.
+        case wrongDigest
         /// The answer breaks the protocol or a limit.
         case malformed
         /// Whoever takes the bytes would take no more; they know why.

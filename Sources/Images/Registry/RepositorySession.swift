@@ -71,7 +71,12 @@ package final class RepositorySession: Sendable {
     func request(_ method: HTTPRequest.Method, _ address: WebAddress) throws(RegistryError) -> HTTPRequest {
         let place = try findPlace()
         if address.origin == place.base.origin { return request(method, address, place) }
-        return HTTPRequest(method: method, address: address, allowsLinkLocal: false)
+        return HTTPRequest(method: method, address: address, certificates: try certificates(of: address), allowsLinkLocal: false)
+    }
+
+    /// What proves a server that the registry sends to: that server's own folder.
+    private func certificates(of address: WebAddress) throws(RegistryError) -> HostCertificates {
+        try HostCertificates(for: address.authority, in: client.configuration.certificateFolders)
     }
 
     private func request(_ method: HTTPRequest.Method, _ address: WebAddress, _ place: Place) -> HTTPRequest {
@@ -192,7 +197,7 @@ package final class RepositorySession: Sendable {
             request.address = try request.redirected(by: answer.head)
             let comesHome = request.address.origin == original.address.origin
             request.verifiesPeer = comesHome ? original.verifiesPeer : true
-            request.certificates = comesHome ? original.certificates : HostCertificates()
+            request.certificates = comesHome ? original.certificates : try certificates(of: request.address)
             request.allowsLinkLocal = false
         }
         throw RegistryError(.malformed, doing: original.shown, cause: "stopped after \(client.imageLimits.redirects) redirects")
@@ -241,8 +246,17 @@ package final class RepositorySession: Sendable {
         if request.address.host == place.base.host {
             (request.verifiesPeer, request.certificates) = (place.verifiesPeer, place.certificates)
         } else {
-            request.certificates = try HostCertificates(for: request.address.authority, in: client.configuration.certificateFolders)
+            request.certificates = try certificates(of: request.address)
         }
+        // What holds no token is asked for once more.
+        for _ in 0..<2 {
+            if let grant = try grant(answering: question, by: request) { return grant }
+        }
+        throw RegistryError(.malformed, doing: request.shown, cause: "the answer holds no token")
+    }
+
+    /// - Returns: nil where the answer holds no token.
+    private func grant(answering question: TokenRequest, by request: HTTPRequest) throws(RegistryError) -> Grant? {
         let collector = CollectingReceiver(for: request.shown, limitBytes: client.imageLimits.answerBytes)
         let answer = try ask(question, by: request, into: collector)
         switch answer.head.status {
@@ -254,10 +268,7 @@ package final class RepositorySession: Sendable {
                 .tooManyRequests, doing: request.shown, cause: (answer.words ?? "too many requests") + Retries.limits(answer.head))
         default: throw RegistryError(.server, doing: request.shown, cause: answer.words ?? "unexpected status \(answer.head.status)")
         }
-        guard let grant = TokenRequest.grant(in: collector.body, now: monotonicSeconds()) else {
-            throw RegistryError(.malformed, doing: request.shown, cause: "the answer holds no token")
-        }
-        return grant
+        return TokenRequest.grant(in: collector.body, now: monotonicSeconds())
     }
 
     /// A token service is as patient a matter as a registry.

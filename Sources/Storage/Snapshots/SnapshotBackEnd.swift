@@ -1,3 +1,4 @@
+internal import LinuxSyscalls
 package import SystemPackage
 
 /// How snapshots are kept; each back end has a directory of its own below the root.
@@ -9,7 +10,7 @@ package enum SnapshotBackEnd: String, Sendable, CaseIterable {
 /// Opens the snapshots below `root`.
 /// - Parameters:
 ///   - backEnd: nil chooses overlayfs where an overlay can be made on this file system by this kernel, found out by making one, and
-///     copies otherwise.
+///     copies otherwise, unless layers of overlayfs lie there already.
 ///   - reportFallback: told why overlayfs was not chosen.
 package func openSnapshotter(
     at root: FilePath, backEnd: SnapshotBackEnd? = nil, reportFallback: (SnapshotError) -> Void
@@ -21,9 +22,18 @@ package func openSnapshotter(
         do throws(SnapshotError) {
             return try OverlaySnapshotter(openingAt: root.appending(SnapshotBackEnd.overlay.rawValue))
         } catch {
-            if error.code != .system { throw error }
+            // What containers wrote is where overlayfs keeps it: copies would show none of it, as if it were gone.
+            if error.code != .system || holdsLayers(root.appending(SnapshotBackEnd.overlay.rawValue)) { throw error }
             reportFallback(error)
             return try CopySnapshotter(openingAt: root.appending(SnapshotBackEnd.copy.rawValue))
         }
     }
+}
+
+/// Whether layers lie in a back end's directory; one that cannot be read may have some.
+private func holdsLayers(_ directory: FilePath) -> Bool {
+    do throws(SyscallError) {
+        let layers = try openFile(directory.appending("layers"), [.readOnly, .directory])
+        return try !directoryEntries(of: layers).isEmpty
+    } catch { return error.errno != Errno.noSuchFileOrDirectory.rawValue }
 }

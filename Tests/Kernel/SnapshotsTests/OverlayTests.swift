@@ -36,6 +36,18 @@ struct OverlayTests {
         #expect(reasons.count == 1)
     }
 
+    @Test("where layers of overlayfs lie already no copies take their place")
+    func noFallbackFromLayers() throws {
+        let folder = FilePath("/tmp/apus-snapshots-kept-\(getpid())")
+        defer { try? removeTree(folder) }
+        // As an overlay was made here once, and cannot be made now.
+        try makeDirectories(folder.appending("a,b/overlayfs/layers/sha256-x"), mode: 0o700)
+        #expect {
+            _ = try openSnapshotter(at: folder.appending("a,b")) { Issue.record($0) }
+        } throws: { ($0 as? SnapshotError)?.code == .system }
+        #expect(throws: SyscallError.self) { try fileStatus(folder.appending("a,b/copy")) }
+    }
+
     @Test("layers are committed from the lowest up though unpacked side by side, and a second pull of a chain adds nothing")
     func concurrent() async throws {
         let fixture = try SnapshotFixture(.overlay)
