@@ -189,6 +189,13 @@ logs --nosuch up
 pull UPPER
 pull 127.0.0.1:1/x
 pull IMAGE:bad:tag
+push --disable-content-trust nosuch
+login --password-stdin 127.0.0.1:1
+login -u x -p y --password-stdin 127.0.0.1:1
+login -u x -p '' 127.0.0.1:1
+login -u '' -p x 127.0.0.1:1
+image prune -f --filter x
+system prune -f --filter x
 rmi nosuch
 rmi -f nosuch
 tag nosuch other

@@ -2,6 +2,7 @@
 # Rows: features
 
 import base64
+import gzip
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from conftest import CLIENTS, Client, Daemon, entries
 from oci_images import Image, Pusher, busybox_layer, files, tar
 from processes import FaultyRegistry, Registry, password_line, wait_until
 from proxy import Proxy
+from scripted_registry import ScriptedRegistry
 
 
 @pytest.fixture
@@ -272,7 +274,7 @@ def test_a_push_wants_credentials_that_may_write(cli, registry, daemon, tmp_path
         cli("pull", "-q", f"{registry.host}/alpha").ok()
         cli("tag", f"{registry.host}/alpha", name).ok()
         refused = cli("push", name)
-        assert refused.code == 1 and "no basic auth credentials" in refused.err, refused
+        assert refused.code == 1 and refused.err == "no basic auth credentials\n", refused
         assert "latest: digest: sha256:" in cli("push", name, env={"DOCKER_CONFIG": str(config)}).ok()
         cli("rmi", name, f"{registry.host}/alpha").ok()
     finally:
@@ -295,3 +297,27 @@ def test_a_broken_upload_goes_on_where_the_registry_has_it(alone, registry, tmp_
         assert not [line for line in requests if line[2] == "400"]
     finally:
         faulty.stop()
+
+
+def test_a_pull_takes_as_much_memory_whatever_the_size_of_the_image(alone):
+    def image(megabytes):
+        return Image([tar(files({"data": os.urandom(megabytes << 20)})) for _ in range(2)], compress=lambda data: gzip.compress(data, 0))
+
+    def peak(megabytes):
+        """In kilobytes, of pulls after the first one."""
+        made = ScriptedRegistry(image(megabytes))
+        try:
+            with open(f"/proc/{alone.process.pid}/clear_refs", "w", encoding="ascii") as file:
+                file.write("5")
+            apus("pull", "-q", made.name, timeout=180).ok()
+            with open(f"/proc/{alone.process.pid}/status", encoding="ascii") as file:
+                return next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+        finally:
+            made.stop()
+
+    alone.start("--registries-conf", "")
+    apus = client(alone, alone.folder)
+    small, large = peak(1), 0
+    small = max(small, peak(8))
+    large = peak(70)
+    assert large < small + 16_000, f"{small} kB for 16 MB, {large} kB for 140 MB"

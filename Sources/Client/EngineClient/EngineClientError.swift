@@ -10,6 +10,8 @@ public enum EngineClientError: Error, Equatable, Sendable, CustomStringConvertib
     case emptyName(kind: String)
     /// The daemon refused: the HTTP status, and the message of its error document.
     case refused(status: Int, message: String)
+    /// The daemon had begun to tell of its progress, and then failed: the message of that.
+    case failed(message: String)
     /// The connection ended, or what came over it is not what was asked for.
     case brokenExchange(String)
 
@@ -42,6 +44,7 @@ public enum EngineClientError: Error, Equatable, Sendable, CustomStringConvertib
         case .insecure(let endpoint, let reason): "error during connect: \(endpoint) is not secure: \(reason)"
         case .emptyName(let kind): "invalid \(kind) name or ID: value is empty"
         case .refused(_, let message): "Error response from daemon: \(message)"
+        case .failed(let message): message
         case .brokenExchange(let what): "the daemon's answer broke off: \(what)"
         }
     }

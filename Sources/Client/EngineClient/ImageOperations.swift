@@ -12,7 +12,7 @@ extension Client {
     /// `POST /images/{name}/push`, and hands on what the daemon says of its progress.
     /// - Parameter tag: empty for every tag of the repository.
     /// - Parameter platform: what the image must be of; nil is any.
-    /// - Throws: `EngineClientError.refused` also for an error that comes within the progress.
+    /// - Throws: `EngineClientError.failed` for an error that comes within the progress.
     public func pushImage(
         _ name: String, tag: String, platform: Platform? = nil, credentials: AuthConfig?,
         progress: @Sendable (ProgressMessage) async -> Void
@@ -49,7 +49,7 @@ extension Client {
 
     /// `POST /images/load`.
     /// - Parameter archive: chunk by chunk; nil is its end.
-    /// - Throws: `EngineClientError.refused` also for an error that comes within the progress.
+    /// - Throws: `EngineClientError.failed` for an error that comes within the progress.
     public func loadImages(
         _ archive: @escaping @Sendable () async throws -> [UInt8]?, platform: Platform?, quiet: Bool,
         progress: @Sendable (ProgressMessage) async -> Void

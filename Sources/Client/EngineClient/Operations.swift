@@ -141,7 +141,7 @@ extension Client {
     }
 
     /// `POST /images/create`: pulls, and hands on what the daemon says of its progress.
-    /// - Throws: `EngineClientError.refused` also for an error that comes within the progress.
+    /// - Throws: `EngineClientError.failed` for an error that comes within the progress.
     public func pullImage(
         _ name: String, tag: String, platform: String?, credentials: AuthConfig?,
         progress: @Sendable (ProgressMessage) async -> Void
@@ -154,11 +154,11 @@ extension Client {
     }
 
     /// Sends a request whose answer tells of its progress.
-    /// - Throws: `EngineClientError.refused` also for an error that comes within the progress.
+    /// - Throws: `EngineClientError.failed` for an error that comes within the progress.
     func report(_ request: EngineRequest, to progress: @Sendable (ProgressMessage) async -> Void) async throws {
         try await withLines(of: request) { line in
             let message = try EngineJSON.decode(ProgressMessage.self, from: line)
-            if !message.error.isEmpty { throw EngineClientError.refused(status: 500, message: message.error) }
+            if !message.error.isEmpty { throw EngineClientError.failed(message: message.error) }
             await progress(message)
         }
     }

@@ -59,13 +59,14 @@ let formatUsage = """
     """
 
 /// `-f key=value`, repeated, as the API's filters.
-func filters(_ texts: [String]) throws(UsageError) -> Filters {
+/// - Parameter flag: as it is named where one is malformed.
+func filters(_ texts: [String], flag: String = "-f, --filter") throws(UsageError) -> Filters {
     var values: [String: [String]] = [:]
     for text in texts where !text.isEmpty {
         let (key, value) = splitOnce(text, at: "=")
         guard let value else {
             throw UsageError(
-                flag: "invalid argument \(goQuoted(text)) for \"-f, --filter\" flag: bad format of filter (expected name=value)")
+                flag: "invalid argument \(goQuoted(text)) for \"\(flag)\" flag: bad format of filter (expected name=value)")
         }
         values[trimmed(key).lowercased(), default: []].append(trimmed(value))
     }

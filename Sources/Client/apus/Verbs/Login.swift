@@ -10,6 +10,7 @@ let loginVerb = Verb(
     ], operands: .atMost(1)
 ) { invocation in
     let (arguments, environment) = (invocation.arguments, invocation.environment)
+    try check(arguments)
     let server = CredentialFile.key(for: arguments.operands.first ?? "")
     let known = isSaidNothing(arguments) ? environment.credentials(for: server) : nil
     if let known, !known.username.isEmpty, !known.password.isEmpty, try await isLoggedIn(known, environment) { return 0 }
@@ -19,6 +20,17 @@ let loginVerb = Verb(
     credentials.password = try await password(arguments)
     try await logIn(credentials, environment)
     return 0
+}
+
+/// Refuses what no login can be made of.
+private func check(_ arguments: Arguments) throws(Complaint) {
+    if arguments.bool("password-stdin") {
+        if arguments.has("password") { throw Complaint("conflicting options: cannot specify both --password and --password-stdin") }
+        if (arguments.string("username") ?? "").isEmpty { throw Complaint("the --password-stdin option requires --username to be set") }
+    }
+    for name in ["username", "password"] where arguments.has(name) && (arguments.string(name) ?? "").isEmpty {
+        throw Complaint("\(name) is empty")
+    }
 }
 
 /// Whether neither a name nor a password was given: then those that are kept will do.
@@ -68,7 +80,6 @@ let logoutVerb = Verb(["logout"], "[SERVER]", "Log out from a registry", operand
 /// - Parameter usual: what an empty answer means; empty for none.
 private func userName(_ arguments: Arguments, usual: String) throws -> String {
     if let name = arguments.string("username"), !name.isEmpty { return name }
-    if arguments.bool("password-stdin") { throw Complaint("Must provide --username with --password-stdin") }
     guard StandardStream.input.isTerminal else {
         throw Complaint("Error: Cannot perform an interactive login from a non TTY device")
     }
@@ -97,10 +108,7 @@ private func passwordFromInput() async throws -> String {
 }
 
 private func password(_ arguments: Arguments) async throws -> String {
-    if arguments.bool("password-stdin") {
-        if arguments.has("password") { throw Complaint("--password and --password-stdin are mutually exclusive") }
-        return try await passwordFromInput()
-    }
+    if arguments.bool("password-stdin") { return try await passwordFromInput() }
     if let given = arguments.string("password"), !given.isEmpty {
         StandardStream.error.write("WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n")
         return given

@@ -52,7 +52,7 @@ func pruneFilters(_ invocation: Invocation, and others: [String] = []) throws(Us
         let contrary = ["label": "label!", "label!": "label"][key]
         return !asked.contains(text) && !asked.contains { $0 == "\(contrary ?? "")=\(value)" }
     }
-    return try filters(asked + general + others)
+    return try filters(asked + general + others, flag: "--filter")
 }
 
 /// Asks before anything goes away for good; `--force` is the answer beforehand.

@@ -6,6 +6,7 @@ let pushVerb = Verb(
     ["push", "image push"], "[OPTIONS] NAME[:TAG]", "Upload an image to a registry",
     flags: [
         Flag("all-tags", "a", .bool(default: false), "Push all tags of an image to the repository"),
+        Flag("disable-content-trust", nil, .bool(default: true), "Skip image signing", isHidden: true),
         platformFlag("Push only the given platform variant, which is the one that the daemon has"),
         Flag("quiet", "q", .bool(default: false), "Suppress verbose output"),
     ], operands: .exactly(1)
