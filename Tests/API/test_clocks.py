@@ -54,7 +54,7 @@ def shortly_before(moment):
 def test_T01_a_clock_that_is_set_changes_no_timer_and_no_age(clockwork, offset):
     client = clockwork.client
     client("run", "-d", "--name", "old", "--health-cmd", "true", "--health-interval", "300ms", clockwork.image, "sleep", "300").ok()
-    client("run", "-d", "--name", "stubborn", clockwork.image, "sh", "-c", STUBBORN).ok()
+    client("run", "-d", "--name", "stubborn", "--stop-timeout", "300", clockwork.image, "sh", "-c", STUBBORN).ok()
     wait_until(lambda: "up" in client("logs", "stubborn").ok(), "it ignores the signal")
     before = json.loads(client.inspect("old", "{{json .State.Health}}"))
     clockwork.put_off(offset())

@@ -291,7 +291,11 @@ def test_C01_C02_for_files_of_a_container_no_program_begins_and_none_of_its_own_
 
     def is_watched():
         tasks = f"/proc/{brittle.process.pid}/task"
-        return all(f"TracerPid:\t{watch.pid}\n" in open(f"{tasks}/{task}/status", encoding="utf-8").read() for task in os.listdir(tasks))
+        try:
+            return all(f"TracerPid:\t{watch.pid}\n" in open(f"{tasks}/{task}/status", encoding="utf-8").read() for task in os.listdir(tasks))
+        except (FileNotFoundError, ProcessLookupError):
+            # One that rested has ended meanwhile.
+            return False
 
     try:
         wait_until(is_watched, "each thread is watched")

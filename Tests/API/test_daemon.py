@@ -249,7 +249,9 @@ def test_a_client_of_http_1_0_knows_where_an_answer_ends(own_daemon, path, lengt
             else:
                 said = b""
                 while not re.search(rb"\r\n\r\n.{%d}$" % length, said, re.S):
-                    said += asked.recv(4096)
+                    part = asked.recv(4096)
+                    assert part, said
+                    said += part
                 asked.sendall(request)
                 assert asked.recv(4096).startswith(b"HTTP/1.0 200 ")
         head, body = said.decode().split("\r\n\r\n")

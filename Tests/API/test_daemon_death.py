@@ -32,14 +32,15 @@ def test_A10_a_killed_daemon_takes_nothing_along(brittle):
     client("run", "-di", "--name", "held", brittle.image, "cat").ok()
     before = client.inspect("count", "{{.State.Pid}} {{.State.StartedAt}}")
     ending = [int(client.inspect(name, "{{.State.Pid}}")) for name in ("brief", "vanish")]
+    log = f"{brittle.data}/containers/{client.inspect('count', '{{.Id}}')}/log"
     wait_until(lambda: client("logs", "--tail", "1", "count").line(), "it counts")
     brittle.kill()
     for pid in ending:
         go(pid)
     for pid in ending:
         wait_until(lambda pid=pid: not alive(pid), "it ends without a daemon")
-    # While the other one counts on.
-    time.sleep(1)
+    written = os.path.getsize(log)
+    wait_until(lambda: os.path.getsize(log) > written, "the other one counts on without a daemon, and is heard")
     assert alive(before.split()[0])
     brittle.start()
     assert client.inspect("count", "{{.State.Pid}} {{.State.StartedAt}}") == before

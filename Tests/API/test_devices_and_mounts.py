@@ -176,10 +176,12 @@ def test_what_the_daemon_unmounts_goes_from_a_container_that_holds_its_root(work
         client("kill", "other").ok()
         wait_until(lambda: held("other") == 0, "its mounts are gone there, too")
         client("rm", "-f", "holds", "other").ok()
-    finally:
         sweep(daemon)
         end_without_remains(daemon)
-        os.system(f"umount -R {outer}")
+    finally:
+        if daemon.process and daemon.process.poll() is None:
+            daemon.kill()
+        os.system(f"umount -R -l {outer}")
         os.rmdir(outer)
 
 

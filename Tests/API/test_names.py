@@ -486,8 +486,13 @@ def test_attack_F17_who_floods_the_server_takes_nothing_from_the_others(cli, net
     flood = subprocess.Popen(["nsenter", f"--net={namespace(own_daemon, flooder)}", sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         assert read_line(flood) == "ready\n"
+        expected, took = [address(cli, "calm", "calm")], []
         for _ in range(20):
-            assert dns.ask(calm, "calm", timeout=15).records == [address(cli, "calm", "calm")]
+            began = time.monotonic()
+            assert dns.ask(calm, "calm", timeout=15).records == expected
+            took.append(time.monotonic() - began)
+        # One of them may have come when the machine did something else.
+        assert sorted(took)[10] < 2 * PATIENCE, took
         assert dns.ask(calm, "calm", stream=True, timeout=15).records == [address(cli, "calm", "calm")]
         assert resident() - before < 10_240
         assert leaks.descriptors(process) < 1000

@@ -206,12 +206,17 @@ def test_the_users_own_service_manager_hears_of_its_main_process_that_it_is_read
         manager.bind(f"{folder}/notify")
         os.chmod(f"{folder}/notify", 0o666)
         daemon = RootlessDaemon(folder).start({"NOTIFY_SOCKET": f"{folder}/notify"})
-        for state in (b"READY=1", b"STOPPING=1"):
+
+        def told():
             said, credentials, _, _ = manager.recvmsg(100, socket.CMSG_SPACE(12))
-            assert (said, struct.unpack("3i", credentials[0][2])[0]) == (state, daemon.process.pid)
-            if state == b"READY=1":
-                assert daemon.answers()
-                daemon.stop()
+            return said, struct.unpack("3i", credentials[0][2])[0]
+
+        try:
+            assert told() == (b"READY=1", daemon.process.pid)
+            assert daemon.answers()
+        finally:
+            daemon.stop()
+        assert told() == (b"STOPPING=1", daemon.process.pid)
     wait_until(lambda: not daemon.processes(), "nothing of the user's is left", seconds=20)
 
 

@@ -385,9 +385,13 @@ def test_events_end_with_a_container_whose_end_nobody_tells(runtime, bundle, con
     limited = {"preexec_fn": LACKS["pidfds"]}
     runtime.detached("run", "-d", "-b", bundle.path, container, **limited).ok()
     events = subprocess.Popen(runtime.command("events", "--interval", "100ms", container), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **limited)
-    first = read_line(events)
-    bundle.file("/tmp/go", "")
-    rest, _ = events.communicate(timeout=60 * PATIENCE)
+    try:
+        first = read_line(events)
+        bundle.file("/tmp/go", "")
+        rest, _ = events.communicate(timeout=60 * PATIENCE)
+    finally:
+        events.kill()
+        events.wait()
     assert events.returncode == 0
     assert all(json.loads(line)["type"] == "stats" for line in [first, *rest.splitlines()])
 

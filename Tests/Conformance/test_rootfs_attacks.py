@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import resource
 import shutil
 import stat
 from pathlib import Path
@@ -16,6 +15,7 @@ from attackers import NEW_MOUNT_CALLS, Canary, trace, without
 from boxes import Box
 from consoles import ConsoleSocket
 from ordinary import everywhere
+from processes import held_in_one_of_several_rounds
 
 
 @pytest.fixture
@@ -97,22 +97,11 @@ def test_A05_a_null_device_of_a_volume_is_not_what_masks_are_made_of(box, owner,
     assert lines == ["1:3", "1:3", "same"]
 
 
-@contextlib.contextmanager
-def soon():
-    """What is run meanwhile takes less than ten seconds of the processors' time: how long that is beside others is theirs to say. What waits for
-    ever has a limit of its own."""
-    def taken():
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return usage.ru_utime + usage.ru_stime
-
-    began = taken()
-    yield
-    assert taken() - began < 10
-
-
 def refused_soon(box, *texts, **popen):
-    with soon():
+    def attempt():
         box.refused(*texts, **popen)
+
+    held_in_one_of_several_rounds(attempt, 10, "a way like that is refused")
 
 
 @pytest.mark.ours
@@ -149,8 +138,11 @@ def test_A31_a_link_to_nothing_leads_to_nothing_outside(box, canary, target, lac
     target = target.replace("/host-canary.d", canary.folder).replace("itself", "/link")
     (Path(box.root) / "link").symlink_to(target)
     box.mount("/link", "tmpfs", type="tmpfs")
-    with soon():
+
+    def attempt():
         box.run("true", preexec_fn=without(*lacking))
+
+    held_in_one_of_several_rounds(attempt, 10, "a link like that is followed to its end")
     canary.check()
 
 

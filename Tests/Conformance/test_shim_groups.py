@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from shim_client import (ALREADY_EXISTS, BINARIES, CGROUPS, NOT_FOUND, RESPONSE, SHIM, UNIMPLEMENTED, Connection, Events, EventSink, Refused, alive, any_of,
                          make_bundle, message, parse, wait_until)
-from shim_fixtures import CHOSEN, RUNTIMES, processes_below
+from shim_fixtures import CHOSEN, RUNTIMES, groups_left, processes_below
 
 TASKS = ("containerd.task.v2.Task", "containerd.task.v3.Task")
 GROUP_LABELS = ("io.kubernetes.cri.sandbox-id", "io.containerd.runc.v2.group")
@@ -70,7 +70,7 @@ class Pods:
             self.command(id, "-bundle", self.bundle(id), "delete", where=self.folder)
         wait_until(lambda: not self.shims(), "the shims to end")
         self.events.close()
-        groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/{CGROUPS}-*")]
+        groups = groups_left()
         left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(self.folder) in line]
         parent = Path("/run/apus-shim")
         assert (groups, left, list(parent.iterdir()) if parent.exists() else []) == ([], [], [])
@@ -402,7 +402,7 @@ def test_processes_of_a_member_in_the_pods_pid_namespace_end_with_its_first_one(
             for envelope in events.until(lambda envelope: envelope[3] == b"/tasks/exit" and parse(parse(envelope[4])[2])[2] == b"app")
             if envelope[3] == b"/tasks/exit"]
     assert ends == [b"more", b"app"]
-    groups = list(Path("/sys/fs/cgroup").glob(f"*/{CGROUPS}-app/cgroup.procs"))
+    groups = [Path(group, "cgroup.procs") for group in groups_left() if group.endswith(f"/{CGROUPS}-app")]
     wait_until(lambda: not any(path.read_text() for path in groups if path.exists()), "what is left to be killed")
     assert alive(first_pid)
     second.call(TASKS[0], "Delete", message(f1="app"))
