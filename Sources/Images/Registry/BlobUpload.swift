@@ -165,7 +165,8 @@ extension RepositorySession {
         var request = try request(.put, address)
         request.headers.append(("Content-Type", "application/octet-stream"))
         do throws(RegistryError) { try send(request, into: DroppingReceiver(for: request.shown)) } catch {
-            guard error.code == .malformed else { throw error }
+            // The one word for it that every registry's answer has: DIGEST_INVALID, digest mismatch.
+            guard error.code == .malformed, error.cause.lowercased().contains("digest") else { throw error }
             throw RegistryError(.wrongDigest, doing: error.doing, cause: error.cause)
         }
     }

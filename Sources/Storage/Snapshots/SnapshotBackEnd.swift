@@ -30,10 +30,12 @@ package func openSnapshotter(
     }
 }
 
-/// Whether layers lie in a back end's directory; one that cannot be read may have some.
+/// Whether layers lie in a back end's directory, of images or of containers; one that cannot be read may have some.
 private func holdsLayers(_ directory: FilePath) -> Bool {
-    do throws(SyscallError) {
-        let layers = try openFile(directory.appending("layers"), [.readOnly, .directory])
-        return try !directoryEntries(of: layers).isEmpty
-    } catch { return error.errno != Errno.noSuchFileOrDirectory.rawValue }
+    ["layers", "active"].contains { name in
+        do throws(SyscallError) {
+            let layers = try openFile(directory.appending(name), [.readOnly, .directory])
+            return try !directoryEntries(of: layers).isEmpty
+        } catch { return error.errno != Errno.noSuchFileOrDirectory.rawValue }
+    }
 }

@@ -5,6 +5,7 @@ internal import Logging
 internal import OCISpec
 internal import Records
 internal import ShimProtocol
+internal import Synchronization
 internal import SystemPackage
 
 /// The supervisor of one container: every change of its state goes through here, one at a time.
@@ -43,8 +44,12 @@ actor Container {
     var startingShim: ShimClient?
     /// Settles when the change of limits that is under way is done.
     var updateUnderWay: OneShot<Void>?
+    /// Held by who changes the bundle's configuration, for others may change something else of it at the same time.
+    nonisolated let bundleFile = Mutex(())
     /// Limits that were changed while no process was there to have them, though the next one may have begun by those before.
     var limitsOfNextRun: LinuxResources?
+    /// While the container's end waits for the ends of its execs to be taken over: their records go with it.
+    var takesExecEnds = false
     /// What the run has of other containers.
     var joined: JoinedParts?
     /// Settles when nobody writes into the files of the container while it does not run.

@@ -249,7 +249,7 @@ extension Container {
         // The container's own end came first, and took the record along.
         case .ended, nil: return
         }
-        guard state.runningTask != nil, let exec = execs[execID] else { return }
+        guard state.runningTask != nil, !takesExecEnds, let exec = execs[execID] else { return }
         do throws(EngineError) { try await writeRecord(of: exec) } catch { logger.error("\(error)") }
     }
 
@@ -259,6 +259,8 @@ extension Container {
     /// The shim tells of an exec's end before it tells of the container's, but here each is followed by a task of its own: what ended by itself has not
     /// been killed with the container.
     func execEndsTaken() async {
+        takesExecEnds = true
+        defer { takesExecEnds = false }
         let deadline = ContinuousClock.now + Self.execEndPatience
         for exec in execs.values {
             if case .running = exec.state { _ = await exec.end.value(within: max(.zero, deadline - .now)) }

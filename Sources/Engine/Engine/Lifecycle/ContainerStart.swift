@@ -19,6 +19,7 @@ extension Container {
         state = .starting(decided)
         // Another shim than the one of the last run.
         (shimHangs, unsupervised) = (false, nil)
+        (limitsOfNextRun, isNetworkMadeAhead) = (nil, false)
         defer { decided.settle(()) }
         do throws(StartProblem) {
             let task = try await launch()

@@ -3,6 +3,7 @@ internal import LinuxSyscalls
 internal import Logging
 internal import OCISpec
 internal import ShimProtocol
+internal import Synchronization
 internal import SystemPackage
 
 /// Limits and the restart policy of a container that is there already.
@@ -39,6 +40,7 @@ extension Container {
             if !changes.restartPolicy.name.isEmpty { try await followRestartPolicy() }
         } catch {
             document.hostConfig = before
+            limitsOfNextRun = nil
             await saveOrLog()
             throw error
         }
@@ -89,7 +91,7 @@ extension Container {
             limitsOfNextRun = nil
             do throws(ShimError) { try await task.shim.update(limits.encode()) } catch {
                 // Where it has ended already, the next one begins by the bundle.
-                logger.debug("limits of the run that began: \(error.message)")
+                logger.log(level: error.isNotFound ? .debug : .warning, "set the limits of the run that began: \(error.message)")
             }
         }
     }
@@ -135,9 +137,11 @@ extension Container {
         let path = paths.bundle.appending("config.json")
         try await BlockingWork.run { () throws(EngineError) in
             do {
-                var configuration = try RuntimeConfiguration.decode(try readFile(path, limitBytes: Self.bundleLimitBytes))
-                change(&configuration)
-                try writeFileDurably(configuration.encode(), to: path)
+                try self.bundleFile.withLock { _ in
+                    var configuration = try RuntimeConfiguration.decode(try readFile(path, limitBytes: Self.bundleLimitBytes))
+                    change(&configuration)
+                    try writeFileDurably(configuration.encode(), to: path)
+                }
             } catch {
                 // Without a bundle it has ended for good.
                 if let error = error as? SyscallError, error.errno == Errno.noSuchFileOrDirectory.rawValue { return }

@@ -17,12 +17,18 @@ extension Container {
     /// Finds addresses for a run. - Returns: nil for a container that has no links of its own.
     func reserveNetwork() async throws(EngineError) -> NetworkAttachment? {
         guard hasOwnNetwork else { return nil }
-        var joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: document.endpoints)
-        joiner.ports = try PortRequest.all(document.config, document.hostConfig, runs: document.portRuns)
-        joiner.sysctls = document.hostConfig.sysctls
+        var joiner = try joiner(document.endpoints)
         let defaults = services.configuration.defaults
         joiner.nameServers = document.hostConfig.dns.isEmpty ? defaults.nameServers : document.hostConfig.dns
         return try await services.networks.reserve(joiner)
+    }
+
+    /// The container, as one that wants to be on networks.
+    func joiner(_ endpoints: [String: EndpointSettings]) throws(EngineError) -> Networks.Joiner {
+        var joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: endpoints)
+        joiner.ports = try PortRequest.all(document.config, document.hostConfig, runs: document.portRuns)
+        joiner.sysctls = document.hostConfig.sysctls
+        return joiner
     }
 
     /// Writes the files that stand for those in `/etc`, for this run.

@@ -134,9 +134,7 @@ extension Container {
 
     func plugIn(_ network: String, _ settings: EndpointSettings) async throws(EngineError) {
         let former = try await ownNetwork()
-        var joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: [network: settings])
-        joiner.ports = try PortRequest.all(document.config, document.hostConfig, runs: document.portRuns)
-        joiner.sysctls = document.hostConfig.sysctls
+        let joiner = try joiner([network: settings])
         let taken = Set(former.endpoints.map(\.insideLink))
         let endpoint = try await services.networks.reserve(joiner, on: network, settings, besides: taken)
         var attachment = former
@@ -242,8 +240,8 @@ extension Networks {
         failpoint(.connectNamed)
         let isOpened = (published[id.text] ?? []).isEmpty
         published[id.text] = attachment.firewallPorts
-        if isOpened { await forgetConversations(before: attachment.firewallPorts) }
         cables.insert(endpoint.hostLink)
+        if isOpened { await forgetConversations(before: attachment.firewallPorts) }
         tell("connect", endpoint, id)
     }
 

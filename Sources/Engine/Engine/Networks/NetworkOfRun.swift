@@ -23,21 +23,27 @@ extension Container {
         }
         let made = NetworkAttachment(sandboxID: Identifiers.random(), endpoints: [])
         do throws(EngineError) {
-            let path = namespace.path.string
-            try await changeBundle("note the network in the bundle") { configuration in
-                guard let place = configuration.linux?.namespaces.firstIndex(where: { $0.kind == .network }) else { return }
-                configuration.linux?.namespaces[place].path = path
-            }
+            try await noteInBundle(namespace: namespace.path.string)
             try await writeNetworkRecord(made)
         } catch {
             let cause = error
             do throws(EngineError) {
+                // The next start shall not look for what is taken away.
+                try await noteInBundle(namespace: nil)
                 try await services.networks.onThread { () throws(NetworkingError) in try namespace.remove() }
             } catch { throw EngineError(cause.code, "\(cause.message) (and \(error.message))", cause: cause) }
             throw cause
         }
         attachment = made
         return made
+    }
+
+    /// - Parameter path: nil for one that the runtime makes.
+    private func noteInBundle(namespace path: String?) async throws(EngineError) {
+        try await changeBundle("note the network in the bundle") { configuration in
+            guard let place = configuration.linux?.namespaces.firstIndex(where: { $0.kind == .network }) else { return }
+            configuration.linux?.namespaces[place].path = path
+        }
     }
 
     private func makeNamespace(_ namespace: PinnedNamespace) async throws(EngineError) {
@@ -55,22 +61,35 @@ extension Container {
         await takeNetworkTurn()
         defer { endNetworkTurn() }
         guard isNetworkMadeAhead else { return }
+        guard let made = attachment else {
+            isNetworkMadeAhead = false
+            return
+        }
+        let (networks, namespace) = (services.networks, services.networks.namespace(of: id))
+        let held: HeldNamespace
+        // Once more it has ended, or its shim does not answer: the next start, which finds the bundle as it is now, is looked at.
+        do throws(EngineError) { held = try await heldNamespace(.network, of: task) } catch { return }
         isNetworkMadeAhead = false
-        guard let made = attachment else { return }
-        let pinned = services.networks.namespace(of: id).path
         do throws(EngineError) {
-            let held: HeldNamespace
-            // Once more it has ended: its next start finds the bundle as it is now.
-            do throws(EngineError) { held = try await heldNamespace(.network, of: task) } catch { return }
             let isThere: Bool
             do throws(SyscallError) {
-                isThere = try fileStatus(FilePath(held.path), followingLinks: true).inode == fileStatus(pinned).inode
+                isThere = try fileStatus(FilePath(held.path), followingLinks: true).inode == fileStatus(namespace.path).inode
             } catch { throw EngineError.system("look at the container's network", error) }
             if isThere { return }
+            try await BlockingWork.run { () throws(EngineError) in networks.noteParting(of: made) }
             attachment = nil
-            await services.networks.unplug(made, of: id)
+            await networks.unplug(made, of: id)
+            // Where the process has ended by now, this is what its next start joins: the bundle names it.
+            try await networks.onThread { () throws(NetworkingError) in try namespace.pin(held.path) }
+            let bare = NetworkAttachment(sandboxID: made.sandboxID, endpoints: [])
+            attachment = bare
+            try await writeNetworkRecord(bare)
+            try await changeNetworkFiles(from: made)
             for endpoint in made.endpoints {
-                try await plugIn(endpoint.networkName, document.endpoints[endpoint.networkName] ?? EndpointSettings())
+                let name = endpoint.networkName
+                do throws(EngineError) { try await plugIn(name, document.endpoints[name] ?? EndpointSettings()) } catch {
+                    logger.error("put the container on network \(name): \(error)")
+                }
             }
         } catch { logger.error("put the container on its networks: \(error)") }
     }

@@ -20,10 +20,17 @@ enum SourcePropagation {
     static func settled(_ plan: MountPlan) -> MountPlan {
         var (settled, alone) = (plan, Set<String>())
         for bind in plan.binds where bind.hasDefaultPropagation == true && bind.rootfsPropagation == .slave {
-            do throws(EngineError) { try check(bind.source, "", isFollowed) } catch { alone.insert(bind.destination) }
+            do throws(EngineError) { try check(existing(bind.source), "", isFollowed) } catch { alone.insert(bind.destination) }
         }
         settled.changeBinds { if alone.contains($0.destination) { $0.propagation = "rprivate" } }
         return settled
+    }
+
+    /// What is not there yet is made in the nearest folder that is.
+    private static func existing(_ path: String) -> String {
+        var place = FilePath(path)
+        while (try? fileStatus(place, followingLinks: true)) == nil, place.removeLastComponent() {}
+        return place.string
     }
 
     private static func isFollowed(_ word: String) -> Bool { word.hasPrefix("shared:") || word.hasPrefix("master:") }
