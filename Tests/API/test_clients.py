@@ -5,12 +5,13 @@ import os
 import re
 import shlex
 import signal
+import subprocess
 import time
 
 import pexpect
 import pytest
 from conftest import CLIENTS, Client
-from processes import PATIENCE, held_in_one_of_several_rounds, wait_until
+from processes import PATIENCE, held_in_one_of_several_rounds, read_line, wait_until
 
 NEWEST = max((name for name in CLIENTS if re.fullmatch(r"docker-(2[89]|[3-9]\d)\..*", name)), default=None)
 VERBS = ("run create start stop restart kill rm ps logs attach exec inspect wait pull images rmi tag version info "
@@ -504,6 +505,21 @@ def test_a_password_that_is_not_typed_to_its_end_gives_the_terminal_back(apus, e
     shell.expect("host> ")
     assert modes(shell) == before
     shell.close()
+
+
+def test_a_client_that_was_begun_to_ignore_a_hang_up_goes_on(cli, image):
+    """As nohup(1) begins programs."""
+    cli("run", "-d", "--name", "talks", image, "sh", "-c", "echo up; while [ ! -e /go ]; do usleep 50000; done; echo on").ok()
+    following = cli.start("logs", "-f", "talks", stdout=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    try:
+        assert read_line(following) == b"up\n"
+        following.send_signal(signal.SIGHUP)
+        cli("exec", "talks", "touch", "/go").ok()
+        assert read_line(following) == b"on\n" and following.wait(20 * PATIENCE) == 0
+    finally:
+        following.kill()
+        following.wait()
+        following.stdout.close()
 
 
 def client_process(shell):

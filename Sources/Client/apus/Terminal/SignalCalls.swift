@@ -21,6 +21,13 @@ func nextSignal(of signals: [Int32]) -> Int32 {
     return number
 }
 
+/// Whether whoever began this program has it ignore a signal, as nohup(1) does. - Source: sigaction(2).
+func isIgnored(_ number: Int32) -> Bool {
+    var action = sigaction()
+    guard unsafe sigaction(number, nil, &action) == 0 else { return false }
+    return unsafe unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+}
+
 private func signalSet(_ signals: [Int32]) -> sigset_t {
     var set = sigset_t()
     _ = unsafe sigemptyset(&set)

@@ -28,6 +28,8 @@ final class SignalTap: Sendable {
     /// Those that end this program also while it has a container in the foreground that is not sent them.
     private static let ending: Set<Int32> = [SIGHUP, SIGINT, SIGQUIT, SIGTERM]
 
+    /// Those that end this program no more than any other that was begun so; `sigwait` takes them all the same.
+    private let ignored = Set(proxiedSignals.filter(isIgnored))
     private let listener = Mutex<Listener?>(nil)
     private let queue = DispatchQueue(label: "signals")
 
@@ -61,7 +63,7 @@ final class SignalTap: Sendable {
             StandardStream.error.write("\ngot \(endings) SIGTERM/SIGINTs, forcefully exiting\n")
             exit(1)
         }
-        if number == SIGWINCH || number == SIGCONT { return }
+        if number == SIGWINCH || number == SIGCONT || ignored.contains(number) { return }
         if !Self.ending.contains(number), listener.withLock({ $0 != nil }) { return }
         RawMode.restoreCurrent()
         exit(128 + number)
