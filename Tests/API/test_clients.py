@@ -11,7 +11,7 @@ import time
 import pexpect
 import pytest
 from conftest import CLIENTS, Client
-from processes import PATIENCE, held_in_one_of_several_rounds, read_line, wait_until
+from processes import PATIENCE, UNTIL_GO, go, held_in_one_of_several_rounds, read_line, wait_until
 
 NEWEST = max((name for name in CLIENTS if re.fullmatch(r"docker-(2[89]|[3-9]\d)\..*", name)), default=None)
 VERBS = ("run create start stop restart kill rm ps logs attach exec inspect wait pull images rmi tag version info "
@@ -509,12 +509,12 @@ def test_a_password_that_is_not_typed_to_its_end_gives_the_terminal_back(apus, e
 
 def test_a_client_that_was_begun_to_ignore_a_hang_up_goes_on(cli, image):
     """As nohup(1) begins programs."""
-    cli("run", "-d", "--name", "talks", image, "sh", "-c", "echo up; while [ ! -e /go ]; do usleep 50000; done; echo on").ok()
+    cli("run", "-d", "--name", "talks", image, "sh", "-c", f"echo up; {UNTIL_GO}; echo on").ok()
     following = cli.start("logs", "-f", "talks", stdout=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     try:
         assert read_line(following) == b"up\n"
         following.send_signal(signal.SIGHUP)
-        cli("exec", "talks", "touch", "/go").ok()
+        go(cli.inspect("talks", "{{.State.Pid}}"))
         assert read_line(following) == b"on\n" and following.wait(20 * PATIENCE) == 0
     finally:
         following.kill()

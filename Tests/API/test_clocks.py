@@ -12,8 +12,7 @@ import pytest
 import leaks
 from clocks import Clock
 from conftest import CLIENTS, Client, Daemon
-from processes import PATIENCE, wait_until
-from test_shim_death import UNTIL_GO, go
+from processes import PATIENCE, UNTIL_GO, go, wait_until
 
 TEN_YEARS, AN_HOUR = 315_360_000, 3600
 # Of Central Europe, in words that need no data base: summer time from the last Sunday of March to that of October, 01:00 UTC each.

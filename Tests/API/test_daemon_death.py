@@ -11,11 +11,11 @@ import time
 
 import pytest
 from engine_http import api
-from processes import alive, read_line, wait_until
+from processes import UNTIL_GO, alive, go, read_line, wait_until
 
 import leaks
 from conftest import BUILD, CLIENTS, Client
-from test_shim_death import UNTIL_GO, go, numbers
+from test_shim_death import numbers
 
 # Writes the numbers from 1 on, two thousand a second, until it is told that there are enough; for as long as its daemon is dead, and longer.
 COUNTING = "i=0; while [ ! -e /enough ]; do i=$((i+1)); echo $i; [ $((i % 100)) = 0 ] && usleep 50000; done; echo $i >/last; exec sleep 60"

@@ -11,7 +11,7 @@ import pytest
 
 from engine_http import api, stream
 from hanging_files import HangingFiles
-from processes import PATIENCE, held_in_one_of_several_rounds, wait_until
+from processes import PATIENCE, held_in_one_of_several_rounds, state_of, wait_until
 
 COUNTER = "n=0; while :; do n=$((n+1)); echo $n; usleep 20000; done"
 # What a request about another container may take.
@@ -112,12 +112,6 @@ def test_S07_a_fork_bomb_at_its_limit_can_be_entered_stopped_and_killed(cli, apu
         cli(*verb, "bomb").ok()
         assert state(cli, "bomb") == "exited 137"
         cli("rm", "bomb").ok()
-
-
-def state_of(pid):
-    """As proc_pid_stat(5) has it."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        return file.read().rpartition(")")[2].split()[0]
 
 
 def processes_beside(pid):

@@ -11,8 +11,7 @@ import pytest
 import engine_http
 import oci_images
 from conftest import Client, CLIENTS, Daemon
-from processes import alive, wait_until
-from test_shim_death import UNTIL_GO, go
+from processes import UNTIL_GO, alive, go, wait_until
 
 
 def resident(daemon):

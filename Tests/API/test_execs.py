@@ -10,8 +10,7 @@ import urllib.parse
 
 import pytest
 from engine_http import api, stream
-from processes import alive, wait_until
-from test_shim_death import UNTIL_GO, go
+from processes import UNTIL_GO, alive, go, wait_until
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import leaks
-from processes import alive, wait_until
-from test_shim_death import UNTIL_GO, go
+from processes import UNTIL_GO, alive, go, wait_until
 
 FOREIGN = "/usr/bin/containerd-shim-runc-v2"
 # The daemon's own command line names it, too.

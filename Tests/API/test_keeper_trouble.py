@@ -9,7 +9,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 from engine_http import api
-from processes import read_line, wait_until
+from processes import read_line, state_of, wait_until
 from test_shim_death import attached_answer, kill_shim, numbers, pipes, shim_of
 
 
@@ -17,15 +17,10 @@ from test_shim_death import attached_answer, kill_shim, numbers, pipes, shim_of
 def stopped(process):
     os.kill(process, signal.SIGSTOP)
     try:
-        wait_until(lambda: is_stopped(process), "it stands still")
+        wait_until(lambda: state_of(process) == "T", "it stands still")
         yield
     finally:
         os.kill(process, signal.SIGCONT)
-
-
-def is_stopped(process):
-    with open(f"/proc/{process}/stat", encoding="utf-8") as file:
-        return file.read().rpartition(")")[2].split()[0] == "T"
 
 
 def test_P04_a_keeper_that_answers_late_has_every_stream_still(own_daemon, apus, image):

@@ -16,7 +16,7 @@ import pytest
 from conftest import CLIENTS, Client
 
 from engine_http import Connection, api, stream
-from processes import kill, read_line, read_rest, wait_until
+from processes import UNTIL_GO, go, kill, read_line, read_rest, wait_until
 
 
 def containers(cli):
@@ -170,11 +170,11 @@ def test_C14_a_name_is_found_and_any_unambiguous_prefix_serves(cli, image):
 def test_C15_rm_removes_the_container_at_its_end_also_without_its_client(cli, image):
     assert cli("run", "--rm", image, "true").code == 0
     assert containers(cli) == []
-    client = cli.start("run", "--rm", "--name", "brief", image, "sh", "-c", "while [ ! -e /go ]; do usleep 20000; done", stdout=subprocess.DEVNULL)
+    client = cli.start("run", "--rm", "--name", "brief", image, "sh", "-c", UNTIL_GO, stdout=subprocess.DEVNULL)
     wait_until(lambda: cli("ps", "-q").out.strip(), "the container runs")
     client.kill()
     client.wait()
-    cli("exec", "brief", "touch", "/go")
+    go(cli.inspect("brief", "{{.State.Pid}}"))
     wait_until(lambda: containers(cli) == [], "the container is gone")
 
 

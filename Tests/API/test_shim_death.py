@@ -15,7 +15,7 @@ import tty
 import pytest
 from conftest import CLIENTS, Client, numbered_lines
 from engine_http import api
-from processes import PATIENCE, alive, held_in_one_of_several_rounds, read_line, read_rest, wait_until, write_whole
+from processes import PATIENCE, UNTIL_GO, alive, go, held_in_one_of_several_rounds, read_line, read_rest, wait_until, write_whole
 
 import leaks
 
@@ -48,15 +48,6 @@ def another_serves(daemon, identity, former):
             return int(file.read().split()[0]) != former and os.path.exists(f"{daemon.run}/shims/{identity}/socket")
     except (FileNotFoundError, IndexError):
         return False
-
-
-# For as long as a payload does this it is as it was; `go` ends it, when all that is to come before has come.
-UNTIL_GO = "while [ ! -e /go ]; do usleep 20000; done"
-
-
-def go(pid):
-    with open(f"/proc/{pid}/root/go", "xb"):
-        pass
 
 
 def numbers(count):

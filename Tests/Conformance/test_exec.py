@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from attackers import without
-from processes import wait_until
+from processes import state_of, wait_until
 from standstill import children
 from test_cgroups import V1
 
@@ -81,12 +81,7 @@ def test_a_container_whose_first_thread_ended_alone_takes_nobody_in_and_ends_wit
 def hold(process):
     """Stops it, and returns once it stands still: until then it may reap a child yet."""
     process.send_signal(signal.SIGSTOP)
-
-    def stands_still():
-        with open(f"/proc/{process.pid}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[0] == "T"
-
-    wait_until(stands_still, "it stands still")
+    wait_until(lambda: state_of(process.pid) == "T", "it stands still")
 
 
 @pytest.mark.ours

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from containerds import Containerd, containerd_of_a_module
-from processes import held_in_one_of_several_rounds
+from processes import UNTIL_GO, go, held_in_one_of_several_rounds
 from shim_client import alive, wait_until
 from shim_fixtures import CHOSEN, RUNTIMES
 
@@ -227,11 +227,11 @@ def told_once(containerd, errors):
 
 def test_containers_outlive_a_killed_containerd_which_finds_them_and_their_ends_again(containerd, name):
     containerd.run("--detach", containerd.image, name, "sh", "-c", "while :; do usleep 10000; done")
-    containerd.run("--detach", containerd.image, f"{name}-2", "sh", "-c", "while [ ! -e /go ]; do usleep 10000; done")
+    containerd.run("--detach", containerd.image, f"{name}-2", "sh", "-c", UNTIL_GO)
     listed = containerd.ctr("tasks", "list").stdout.decode()
     pid, ending = (int(re.search(rf"{one}\s+(\d+)\s+RUNNING", listed)[1]) for one in (name, f"{name}-2"))
     containerd.end(signal.SIGKILL)
-    Path(f"/proc/{ending}/root/go").touch()
+    go(ending)
     wait_until(lambda: not alive(ending), "the other one to end")
     assert alive(pid)
     containerd.begin()

@@ -105,6 +105,21 @@ def write_whole(stream, data, seconds=60.0):
         left = left[os.write(stream.fileno(), left[:select.PIPE_BUF]):]
 
 
+# For as long as a payload does this it is as it was; `go` ends it, when all that is to come before has come.
+UNTIL_GO = "while [ ! -e /go ]; do usleep 20000; done"
+
+
+def go(pid):
+    with open(f"/proc/{pid}/root/go", "xb"):
+        pass
+
+
+def state_of(pid):
+    """One letter, as proc_pid_stat(5) has it."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
 def alive(pid):
     """False of a zombie too: one whose parent is gone stays for as long as the first process of the machine looks elsewhere. One that has other
     threads left is none: it has ended when they have. - Source: proc_pid_stat(5), num_threads."""
