@@ -45,7 +45,7 @@ struct CgroupMaker {
 
     /// - Returns: how many components existed.
     private func makeDirectories() throws(SyscallError) -> Int {
-        var wait = BackOff(deadline: monotonicNanoseconds() + Self.timeoutNanoseconds)
+        var wait = BackOff(nanoseconds: Self.timeoutNanoseconds)
         while true {
             do throws(SyscallError) { return try makeFrom(components.count - 1) } catch {
                 // ENODEV: below a directory that is just being removed.

@@ -22,13 +22,12 @@ extension Cgroup {
     /// Stops every process of this cgroup where it is, and waits until all are stopped.
     /// - Throws: `timedOut`, with everything running again, when some would not stop; `unavailable` without a freezer.
     package func freeze(timeoutNanoseconds: Int64 = freezeTimeoutNanoseconds) throws(CgroupError) {
-        let deadline = monotonicNanoseconds() + timeoutNanoseconds
         guard let place = record.places.first else {
             throw CgroupError(.unavailable, doing: "freeze the container's processes", reason: "the container has no cgroup of its own")
         }
         let what = "freeze cgroup \(place.directory)"
         guard let freezer else { throw CgroupError(.unavailable, doing: what, reason: "there is no freezer") }
-        let isFrozen = try doing(what) { () throws(SyscallError) in try freezer.freeze(until: deadline) }
+        let isFrozen = try doing(what) { () throws(SyscallError) in try freezer.freeze(nanoseconds: timeoutNanoseconds) }
         if isFrozen { return }
         try thaw()
         throw CgroupError(.timedOut, doing: what, reason: "some processes did not stop in \(timeoutNanoseconds / 1_000_000) ms")
@@ -140,9 +139,9 @@ private enum Freezer {
     case legacy(CgroupDirectory)
     case unified(CgroupDirectory)
 
-    /// - Returns: false when the deadline came first.
-    func freeze(until deadline: Int64) throws(SyscallError) -> Bool {
-        var wait = BackOff(deadline: deadline)
+    /// - Returns: false when some were not stopped after so much waiting.
+    func freeze(nanoseconds: Int64) throws(SyscallError) -> Bool {
+        var wait = BackOff(nanoseconds: nanoseconds)
         switch self {
         case .legacy(let leaf):
             try leaf.write("FROZEN", to: "freezer.state")
@@ -194,22 +193,19 @@ extension SyscallError {
     var isOfRemovedCgroup: Bool { errno == ENOENT || errno == ENODEV }
 }
 
-/// Waits a little longer each time, from 50 µs to 2 ms, until a deadline, and a few times in any case: whoever stood still until then, as on a
-/// machine that has much to do, has waited for nobody.
+/// Waits a little longer each time, from 50 µs to 2 ms, until the waits add up to a time. The clock is not asked: while the machine keeps the caller
+/// from running, nothing is tried.
 struct BackOff {
-    private static let leastCount = 8
-
-    private let deadline: Int64
+    private var leftNanoseconds: Int64
     private var pauseNanoseconds: Int64 = 50_000
-    private var count = 0
 
-    init(deadline: Int64) { self.deadline = deadline }
+    init(nanoseconds: Int64) { leftNanoseconds = nanoseconds }
 
-    /// - Returns: false when the deadline has passed, without having waited.
+    /// - Returns: false when the time is used up, without having waited.
     mutating func rest() -> Bool {
-        if count >= Self.leastCount && monotonicNanoseconds() >= deadline { return false }
-        count += 1
+        if leftNanoseconds <= 0 { return false }
         LinuxSyscalls.rest(nanoseconds: pauseNanoseconds)
+        leftNanoseconds -= pauseNanoseconds
         pauseNanoseconds = min(pauseNanoseconds * 2, 2_000_000)
         return true
     }

@@ -10,7 +10,7 @@ extension Cgroup {
     /// nobody else uses. What is gone already is no error.
     /// - Throws: `refused` with EBUSY when processes are still in it after the time.
     package func delete(timeoutNanoseconds: Int64 = deletionTimeoutNanoseconds) throws(CgroupError) {
-        var wait = BackOff(deadline: monotonicNanoseconds() + timeoutNanoseconds)
+        var wait = BackOff(nanoseconds: timeoutNanoseconds)
         var first: CgroupError?
         for branch in branches {
             do throws(SyscallError) { try branch.remove(&wait) } catch {
@@ -23,7 +23,7 @@ extension Cgroup {
     /// Undoes a creation: what existed before stays.
     func removeWhatWasMade() throws(CgroupError) {
         for branch in branches where branch.place.foundDepth < branch.depth {
-            var wait = BackOff(deadline: monotonicNanoseconds())
+            var wait = BackOff(nanoseconds: 10_000_000)
             try doing("delete cgroup \(branch.place.directory)") { () throws(SyscallError) in try branch.remove(&wait) }
         }
     }
