@@ -68,7 +68,7 @@ def limited(session):
     def fail(*_):
         # However long it takes to find out what is told: the next signal would begin that anew.
         signal.setitimer(signal.ITIMER_REAL, 0)
-        session.shouldfail = session.shouldfail or f"a test stood still for {SECONDS} s"
+        session.shouldstop = session.shouldstop or f"a test stood still for {SECONDS} s"
         told = story()
         signal.setitimer(signal.ITIMER_REAL, again, again)
         pytest.fail(told)
